@@ -1,0 +1,188 @@
+//! Port of `org.apache.kafka.common.protocol.Errors` and `kafka.common.ErrorMapping`: what can go
+//! wrong, and its code.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Writes the enum, its codes, names and messages from one table.
+macro_rules! errors {
+    ($($variant:ident = $code:literal, $name:literal, $message:literal;)+) => {
+        /// The error codes of Kafka's protocol. The number travels on the wire; the name is Kafka's
+        /// own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(i16)]
+        pub enum Errors {
+            $(#[doc = concat!("`", $name, "`: ", $message)] $variant = $code,)+
+        }
+
+        impl Errors {
+            /// All codes this broker knows, in ascending order.
+            pub const ALL: &'static [Errors] = &[$(Errors::$variant,)+];
+
+            /// Kafka's name of the error, for example `OFFSET_OUT_OF_RANGE`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Errors::$variant => $name,)+ }
+            }
+
+            /// One sentence for a person.
+            pub const fn message(self) -> &'static str {
+                match self { $(Errors::$variant => $message,)+ }
+            }
+        }
+    };
+}
+
+errors! {
+    UnknownServerError = -1, "UNKNOWN_SERVER_ERROR", "the server met an error it did not expect";
+    None = 0, "NONE", "no error";
+    OffsetOutOfRange = 1, "OFFSET_OUT_OF_RANGE", "the offset is outside the range that the log holds";
+    CorruptMessage = 2, "CORRUPT_MESSAGE", "a message fails its CRC, has an impossible size, or lacks the key its topic demands";
+    UnknownTopicOrPartition = 3, "UNKNOWN_TOPIC_OR_PARTITION", "this server does not host the topic or partition";
+    InvalidFetchSize = 4, "INVALID_FETCH_SIZE", "the fetch size is impossible";
+    LeaderNotAvailable = 5, "LEADER_NOT_AVAILABLE", "the partition has no leader yet";
+    NotLeaderForPartition = 6, "NOT_LEADER_OR_FOLLOWER", "this server is not the partition's leader";
+    RequestTimedOut = 7, "REQUEST_TIMED_OUT", "the request's time ran out before it was satisfied";
+    BrokerNotAvailable = 8, "BROKER_NOT_AVAILABLE", "the broker is not available";
+    ReplicaNotAvailable = 9, "REPLICA_NOT_AVAILABLE", "the replica is not available here";
+    RecordTooLarge = 10, "MESSAGE_TOO_LARGE", "a message is larger than max.message.bytes";
+    StaleControllerEpoch = 11, "STALE_CONTROLLER_EPOCH", "the controller has moved on";
+    OffsetMetadataTooLarge = 12, "OFFSET_METADATA_TOO_LARGE", "the metadata of the committed offset is too large";
+    NetworkException = 13, "NETWORK_EXCEPTION", "the connection was lost before the response";
+    CoordinatorLoadInProgress = 14, "COORDINATOR_LOAD_IN_PROGRESS", "the coordinator is still loading the group";
+    CoordinatorNotAvailable = 15, "COORDINATOR_NOT_AVAILABLE", "there is no coordinator for the group";
+    NotCoordinator = 16, "NOT_COORDINATOR", "this server does not coordinate the group";
+    InvalidTopicException = 17, "INVALID_TOPIC_EXCEPTION", "the topic's name is illegal, or the topic is internal";
+    RecordListTooLarge = 18, "RECORD_LIST_TOO_LARGE", "the set of messages is larger than a segment";
+    NotEnoughReplicas = 19, "NOT_ENOUGH_REPLICAS", "fewer replicas are in sync than min.insync.replicas asks for";
+    NotEnoughReplicasAfterAppend = 20, "NOT_ENOUGH_REPLICAS_AFTER_APPEND", "the messages are written, but to too few replicas";
+    InvalidRequiredAcks = 21, "INVALID_REQUIRED_ACKS", "acks is neither -1, 0 nor 1";
+    IllegalGeneration = 22, "ILLEGAL_GENERATION", "the group has another generation now";
+    InconsistentGroupProtocol = 23, "INCONSISTENT_GROUP_PROTOCOL", "the member shares no protocol with its group";
+    InvalidGroupId = 24, "INVALID_GROUP_ID", "the group id is illegal";
+    UnknownMemberId = 25, "UNKNOWN_MEMBER_ID", "the group does not know this member";
+    InvalidSessionTimeout = 26, "INVALID_SESSION_TIMEOUT", "the session timeout is outside the broker's limits";
+    RebalanceInProgress = 27, "REBALANCE_IN_PROGRESS", "the group is rebalancing, so rejoin";
+    InvalidCommitOffsetSize = 28, "INVALID_COMMIT_OFFSET_SIZE", "the offsets to commit are too large";
+    TopicAuthorizationFailed = 29, "TOPIC_AUTHORIZATION_FAILED", "not authorized for the topic";
+    GroupAuthorizationFailed = 30, "GROUP_AUTHORIZATION_FAILED", "not authorized for the group";
+    ClusterAuthorizationFailed = 31, "CLUSTER_AUTHORIZATION_FAILED", "not authorized for the cluster";
+    InvalidTimestamp = 32, "INVALID_TIMESTAMP", "the message's timestamp is out of the allowed range";
+    UnsupportedVersion = 35, "UNSUPPORTED_VERSION", "this version of the API is not supported";
+    TopicAlreadyExists = 36, "TOPIC_ALREADY_EXISTS", "the topic exists already";
+    InvalidPartitions = 37, "INVALID_PARTITIONS", "the number of partitions is impossible";
+    InvalidReplicationFactor = 38, "INVALID_REPLICATION_FACTOR", "there are not enough brokers for the replication factor";
+    InvalidReplicaAssignment = 39, "INVALID_REPLICA_ASSIGNMENT", "the assignment of replicas to brokers is impossible";
+    InvalidConfig = 40, "INVALID_CONFIG", "a setting is illegal";
+    InvalidRequest = 42, "INVALID_REQUEST", "the request contradicts itself or the protocol";
+    UnsupportedForMessageFormat = 43, "UNSUPPORTED_FOR_MESSAGE_FORMAT", "the topic's message format does not support the request";
+    PolicyViolation = 44, "POLICY_VIOLATION", "a policy of the broker forbids it";
+    OutOfOrderSequenceNumber = 45, "OUT_OF_ORDER_SEQUENCE_NUMBER", "the producer's sequence number has a gap";
+    DuplicateSequenceNumber = 46, "DUPLICATE_SEQUENCE_NUMBER", "the producer's sequence number was used already";
+    InvalidProducerEpoch = 47, "INVALID_PRODUCER_EPOCH", "the producer's epoch is old";
+    TransactionalIdAuthorizationFailed = 53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "not authorized for the transactional id";
+    KafkaStorageError = 56, "KAFKA_STORAGE_ERROR", "the disk failed under the log";
+    UnknownProducerId = 59, "UNKNOWN_PRODUCER_ID", "the broker has no state for this producer";
+    NonEmptyGroup = 68, "NON_EMPTY_GROUP", "the group still has members";
+    GroupIdNotFound = 69, "GROUP_ID_NOT_FOUND", "there is no such group";
+    FetchSessionIdNotFound = 70, "FETCH_SESSION_ID_NOT_FOUND", "there is no such fetch session";
+    TopicDeletionDisabled = 73, "TOPIC_DELETION_DISABLED", "the broker is told not to delete topics";
+    FencedLeaderEpoch = 74, "FENCED_LEADER_EPOCH", "the request carries an older leader epoch";
+    UnknownLeaderEpoch = 75, "UNKNOWN_LEADER_EPOCH", "the request carries a newer leader epoch";
+    UnsupportedCompressionType = 76, "UNSUPPORTED_COMPRESSION_TYPE", "this version of the API does not allow the compression type";
+    MemberIdRequired = 79, "MEMBER_ID_REQUIRED", "join again with the member id that this answer brings";
+    GroupMaxSizeReached = 81, "GROUP_MAX_SIZE_REACHED", "the group has as many members as the broker allows";
+    FencedInstanceId = 82, "FENCED_INSTANCE_ID", "another member has taken this static member's place";
+    GroupSubscribedToTopic = 86, "GROUP_SUBSCRIBED_TO_TOPIC", "the group is subscribed to the topic";
+    InvalidRecord = 87, "INVALID_RECORD", "a record is invalid";
+    UnstableOffsetCommit = 88, "UNSTABLE_OFFSET_COMMIT", "there are offsets of an open transaction";
+    UnknownTopicId = 100, "UNKNOWN_TOPIC_ID", "this server does not host the topic id";
+    MismatchedEndpointType = 114, "MISMATCHED_ENDPOINT_TYPE", "this server is not of the kind that is asked for";
+    UnsupportedEndpointType = 115, "UNSUPPORTED_ENDPOINT_TYPE", "there is no such kind of server";
+}
+
+impl Errors {
+    /// The number on the wire.
+    pub const fn code(self) -> i16 {
+        self as i16
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name(), self.code())
+    }
+}
+
+/// What a call inside the broker fails with: a code for the client, a failed disk, or bytes on disk
+/// that cannot be.
+#[derive(Debug)]
+pub enum KafkaError {
+    /// The client did something, or asks for something, that has a code. The text is for the log.
+    Api(Errors, String),
+    /// The operating system reports an error.
+    Io(io::Error),
+    /// A file of ours holds what we never write.
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// Where in it, in bytes.
+        position: u64,
+        /// What is wrong there.
+        why: String,
+    },
+}
+
+impl KafkaError {
+    /// An error with a code for the client and a text for the log.
+    pub fn api(code: Errors, why: impl Into<String>) -> Self {
+        Self::Api(code, why.into())
+    }
+
+    /// What went wrong, for a client that gets the code beside it.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Api(_, why) => why.clone(),
+            Self::Io(_) | Self::Corrupt { .. } => self.to_string(),
+        }
+    }
+
+    /// The code that tells the client.
+    pub fn code(&self) -> Errors {
+        match self {
+            Self::Api(code, _) => *code,
+            Self::Io(_) => Errors::KafkaStorageError,
+            Self::Corrupt { .. } => Errors::CorruptMessage,
+        }
+    }
+}
+
+impl fmt::Display for KafkaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(code, why) => write!(f, "{code}: {why}"),
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Corrupt { file, position, why } => {
+                write!(f, "{} is corrupt at position {position}: {why}", file.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for KafkaError {}
+
+impl From<io::Error> for KafkaError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_ascending_and_unique() {
+        assert!(Errors::ALL.windows(2).all(|pair| pair[0].code() < pair[1].code()));
+    }
+}

@@ -1,0 +1,123 @@
+//! The counters of the broker: what a fetch cost, told by numbers that do not vary from run to run.
+//!
+//! Kafka keeps its metrics in `org.apache.kafka.common.metrics` and prints them over JMX. Here each
+//! is an atomic integer in one struct, named as Kafka names it where Kafka has it, and printed when
+//! the broker stops and on SIGUSR1.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that threads add to without locking.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// Adds `amount`.
+    pub fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Takes one away: for gauges.
+    pub fn decrement(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Keeps the larger of the present value and `value`: for maxima.
+    pub fn at_least(&self, value: u64) {
+        self.0.fetch_max(value, Ordering::Relaxed);
+    }
+
+    /// The present value.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Writes the struct and the list of its names from one table.
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// All counters of one broker, shared by its threads.
+        #[derive(Debug, Default)]
+        pub struct Metrics {
+            $($(#[doc = $doc])+ pub $name: Counter,)+
+        }
+
+        impl Metrics {
+            /// Each counter's name and present value, in the order of the table.
+            pub fn values(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.value()),)+]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Calls of `sendfile(2)` to a client's socket.
+    sendfile_calls,
+    /// Message bytes that went from a segment file to a socket inside the kernel.
+    sendfile_bytes,
+    /// Calls of `sendfile(2)` that found the socket full.
+    sendfile_would_block,
+    /// Nanoseconds spent inside `sendfile(2)` to clients.
+    sendfile_ns,
+    /// The longest single `sendfile(2)` to a client, in nanoseconds: a cold page shows here first
+    /// (KAFKA-7504).
+    sendfile_ns_max,
+    /// Calls of `sendmsg(2)` to a client's socket.
+    write_calls,
+    /// Bytes that left from this process's memory: headers, small responses, and message bytes that
+    /// had to be converted.
+    write_bytes,
+    /// Message bytes of fetches that were copied through this process, because zero copy was lost.
+    copied_message_bytes,
+    /// Fetches of a partition that were down-converted for an old client, so that zero copy was
+    /// lost.
+    fetch_message_conversions,
+    /// Message sets of an old producer that were up-converted on append.
+    produce_message_conversions,
+    /// Slices that were found cold and read into the page cache by a handler thread.
+    cold_slices_warmed,
+    /// Bytes of those slices.
+    cold_bytes_warmed,
+    /// Calls of `read(2)` on a client's socket.
+    read_calls,
+    /// Bytes received.
+    read_bytes,
+    /// Connections made, accepted or connected.
+    connection_creations,
+    /// Connections closed, by either side.
+    connection_closes,
+    /// Connections refused by `max.connections.per.ip`.
+    connections_refused,
+    /// Nanoseconds that Processors waited for their sockets. Over `network_processor_total_ns`,
+    /// this is Kafka's `NetworkProcessorAvgIdlePercent`.
+    network_processor_idle_ns,
+    /// Nanoseconds that Processors ran, waiting or not.
+    network_processor_total_ns,
+    /// Requests that could not be parsed, so that the connection was closed.
+    invalid_requests,
+    /// Delayed fetches that were answered because their time ran out.
+    delayed_fetch_expires,
+    /// Delayed produces that were answered because their time ran out.
+    delayed_produce_expires,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_is_listed_under_its_name() {
+        let metrics = Metrics::default();
+        metrics.sendfile_bytes.add(7);
+        metrics.sendfile_ns_max.at_least(5);
+        metrics.sendfile_ns_max.at_least(3);
+        let values = metrics.values();
+        assert!(values.contains(&("sendfile_bytes", 7)));
+        assert!(values.contains(&("sendfile_ns_max", 5)));
+    }
+}

@@ -1,0 +1,10 @@
+//! Small things that both wings name: errors, clocks, counters. Imports nothing of ours.
+
+pub mod end_point;
+pub mod errors;
+pub mod kafka_principal;
+pub mod metrics;
+pub mod scheduler;
+pub mod sys;
+pub mod time;
+pub mod topic_partition;

@@ -1,0 +1,283 @@
+//! The two things of the operating system that need `unsafe`: a mapped file, as Java's
+//! `MappedByteBuffer`, and the question whether pages are cached. No other file of this crate may
+//! say `unsafe`.
+
+#![allow(unsafe_code, reason = "mmap(2) and cachestat(2) have no safe wrapper")]
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::mman::MapFlags;
+use nix::sys::mman::MsFlags;
+use nix::sys::mman::ProtFlags;
+use nix::sys::mman::mmap;
+use nix::sys::mman::msync;
+use nix::sys::mman::munmap;
+use nix::unistd::SysconfVar;
+use nix::unistd::sysconf;
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+
+/// The first bytes of a file, shared with the kernel's page cache: what is stored here is in the
+/// file.
+///
+/// The caller owes two things as long as the map lives, and keeps both by owning the locked log
+/// directory: the file is not truncated below `len` (touching a lost page kills the process with
+/// SIGBUS), and nobody else writes the mapped bytes, neither through a second map nor through the
+/// descriptor.
+#[derive(Debug)]
+pub struct MappedFile {
+    /// Start of the map; dangling when `len` is 0, for then nothing is mapped.
+    address: NonNull<c_void>,
+    /// Bytes mapped. At most `isize::MAX`, because mmap(2) succeeded.
+    len: usize,
+}
+
+// SAFETY: the map belongs to the process, not to a thread, and its bytes are reached only through
+// `&self` (read) and `&mut self` (write), as those of a `Box<[u8]>` are.
+unsafe impl Send for MappedFile {}
+// SAFETY: as above; `&MappedFile` only reads, and msync(2) may be called by any thread.
+unsafe impl Sync for MappedFile {}
+
+impl MappedFile {
+    /// Maps the first `len` bytes of `file`, to read and to write.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the file is shorter than `len`; whatever `fstat(2)` or `mmap(2)` reports,
+    /// as `PermissionDenied` for a file that was not opened for reading and writing.
+    pub fn map(file: &File, len: usize) -> io::Result<Self> {
+        let Some(length) = NonZeroUsize::new(len) else {
+            return Ok(Self { address: NonNull::dangling(), len: 0 });
+        };
+        let file_size = file.metadata()?.len();
+        if file_size < len as u64 {
+            let why = format!("cannot map {len} bytes of a file that has {file_size}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: no address is asked for, so that the kernel picks one that overlaps nothing of
+        // ours.
+        let address = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, file, 0) }?;
+        Ok(Self { address, len })
+    }
+
+    /// The mapped bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: `address` starts `len` mapped bytes (or `len` is 0) until drop, and the file is
+        // not cut short meanwhile nor written by others, which the caller of `map` owes.
+        unsafe { std::slice::from_raw_parts(self.address.cast::<u8>().as_ptr(), self.len) }
+    }
+
+    /// The mapped bytes, to write: the file holds them at once, the disk after
+    /// [`flush`](Self::flush).
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as in `as_slice`; `&mut self` excludes every other slice of this map.
+        unsafe { std::slice::from_raw_parts_mut(self.address.cast::<u8>().as_ptr(), self.len) }
+    }
+
+    /// Waits until the disk has what was written: Kafka's `MappedByteBuffer.force`.
+    ///
+    /// # Errors
+    /// Whatever `msync(2)` reports.
+    pub fn flush(&self) -> io::Result<()> {
+        if self.len == 0 {
+            return Ok(());
+        }
+        // SAFETY: exactly the mapped range, which stays mapped while `self` is borrowed.
+        unsafe { msync(self.address, self.len, MsFlags::MS_SYNC) }?;
+        Ok(())
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        if self.len == 0 {
+            return;
+        }
+        // SAFETY: exactly the mapped range; no slice of it can outlive `self`.
+        if let Err(errno) = unsafe { munmap(self.address, self.len) } {
+            log::error!("munmap of {} bytes failed, so they stay mapped: {errno}", self.len);
+        }
+    }
+}
+
+/// Whether all pages of `len` bytes of `file` from `position` on are in the page cache, so that
+/// `sendfile(2)` will not wait for the disk. Reads no byte of the file. An empty range is resident;
+/// a range that goes on behind the end of the file is not.
+///
+/// A page whose readahead is under way counts as cached: then `sendfile(2)` waits for the rest of
+/// that read. Only reading a byte (`preadv2(2)` with `RWF_NOWAIT`) would tell, and no byte is read.
+///
+/// `None` when the kernel cannot tell: cachestat(2) came with Linux 6.5, and a sandbox may forbid
+/// it.
+///
+/// # Errors
+/// Whatever else `cachestat(2)` reports.
+pub fn resident_pages(file: &File, position: u64, len: u64) -> io::Result<Option<bool>> {
+    if len == 0 {
+        return Ok(Some(true)); // To cachestat(2), 0 means "up to the end of the file".
+    }
+    let range = CachestatRange { off: position, len };
+    let mut stat = Cachestat::default();
+    // SAFETY: both pointers are to live structs of the kernel's layout (`repr(C)`, below); it reads
+    // the first and writes the second before the call returns.
+    let status = unsafe {
+        let range: *const CachestatRange = &range;
+        let stat: *mut Cachestat = &mut stat;
+        libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), range, stat, NO_FLAGS)
+    };
+    match Errno::result(status) {
+        Ok(_) => Ok(Some(stat.nr_cache >= pages_touched(position, len, page_size_bytes()?))),
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// How many pages a range of at least one byte touches.
+fn pages_touched(position: u64, len: u64, page_size_bytes: u64) -> u64 {
+    let last_byte = position.saturating_add(len - 1);
+    last_byte / page_size_bytes - position / page_size_bytes + 1
+}
+
+fn page_size_bytes() -> io::Result<u64> {
+    let size = sysconf(SysconfVar::PAGE_SIZE)?;
+    size.and_then(|size| u64::try_from(size).ok())
+        .filter(|&size| size > 0)
+        .ok_or_else(|| io::Error::other("the kernel does not tell its page size"))
+}
+
+/// The number of cachestat(2), the same on every architecture.
+const SYS_CACHESTAT: libc::c_long = 451;
+const NO_FLAGS: libc::c_uint = 0;
+
+/// `struct cachestat_range` of `linux/mman.h`, in bytes.
+#[repr(C)]
+struct CachestatRange {
+    off: u64,
+    len: u64,
+}
+
+/// `struct cachestat` of `linux/mman.h`, in pages.
+#[repr(C)]
+#[derive(Default)]
+struct Cachestat {
+    nr_cache: u64,
+    nr_dirty: u64,
+    nr_writeback: u64,
+    nr_evicted: u64,
+    nr_recently_evicted: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::PosixFadviseAdvice;
+    use nix::fcntl::posix_fadvise;
+    use std::io::Write;
+    use std::path::PathBuf;
+
+    const FILE_SIZE_BYTES: usize = 64 * 1024;
+
+    /// A file of this test alone, removed on drop.
+    struct TempFile {
+        path: PathBuf,
+        file: File,
+    }
+
+    impl TempFile {
+        fn new(name: &str) -> Self {
+            let name = format!("transferto-sys-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(true);
+            let file = options.open(&path).unwrap();
+            Self { path, file }
+        }
+
+        fn filled(name: &str) -> Self {
+            let mut temp = Self::new(name);
+            temp.file.write_all(&[7; FILE_SIZE_BYTES]).unwrap();
+            temp
+        }
+    }
+
+    impl Drop for TempFile {
+        fn drop(&mut self) {
+            std::fs::remove_file(&self.path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_written_to_the_map_is_in_the_file() {
+        let temp = TempFile::filled("written");
+        let mut map = MappedFile::map(&temp.file, 4096).unwrap();
+        map.as_mut_slice()[10..13].copy_from_slice(b"abc");
+        map.flush().unwrap();
+        drop(map);
+
+        let bytes = std::fs::read(&temp.path).unwrap();
+        assert_eq!(bytes.len(), FILE_SIZE_BYTES);
+        assert_eq!(&bytes[9..14], b"\x07abc\x07");
+        let reopened = MappedFile::map(&temp.file, FILE_SIZE_BYTES).unwrap();
+        assert_eq!(reopened.as_slice(), bytes);
+    }
+
+    #[test]
+    fn an_empty_map_is_an_empty_slice() {
+        let temp = TempFile::new("empty");
+        let mut map = MappedFile::map(&temp.file, 0).unwrap();
+        assert!(map.as_slice().is_empty());
+        assert!(map.as_mut_slice().is_empty());
+        map.flush().unwrap();
+    }
+
+    #[test]
+    fn a_map_longer_than_its_file_is_refused() {
+        let temp = TempFile::filled("short");
+        let error = MappedFile::map(&temp.file, FILE_SIZE_BYTES + 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_freshly_written_file_is_resident_but_nothing_behind_its_end() {
+        let temp = TempFile::filled("fresh");
+        let size = FILE_SIZE_BYTES as u64;
+        let Some(whole) = resident_pages(&temp.file, 0, size).unwrap() else {
+            eprintln!("skipped: this kernel has no cachestat(2)");
+            return;
+        };
+        assert!(whole);
+        assert_eq!(resident_pages(&temp.file, size - 1, 1).unwrap(), Some(true));
+        assert_eq!(resident_pages(&temp.file, size, 0).unwrap(), Some(true));
+        assert_eq!(resident_pages(&temp.file, size, 1).unwrap(), Some(false));
+    }
+
+    #[test]
+    fn a_file_dropped_from_the_page_cache_is_not_resident() {
+        let temp = TempFile::filled("dropped");
+        let size = FILE_SIZE_BYTES as u64;
+        temp.file.sync_data().unwrap();
+        posix_fadvise(&temp.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
+        match resident_pages(&temp.file, 0, size).unwrap() {
+            None => eprintln!("skipped: this kernel has no cachestat(2)"),
+            Some(resident) => assert!(!resident || is_tmpfs(&temp.file)),
+        }
+    }
+
+    /// Whether the file lives in memory alone, where nothing can be dropped.
+    fn is_tmpfs(file: &File) -> bool {
+        nix::sys::statfs::fstatfs(file).unwrap().filesystem_type() == nix::sys::statfs::TMPFS_MAGIC
+    }
+
+    #[test]
+    fn a_range_touches_every_page_that_has_a_byte_of_it() {
+        assert_eq!(pages_touched(0, 1, 4096), 1);
+        assert_eq!(pages_touched(4095, 1, 4096), 1);
+        assert_eq!(pages_touched(4095, 2, 4096), 2);
+        assert_eq!(pages_touched(4096, 8192, 4096), 2);
+        assert_eq!(pages_touched(u64::MAX, u64::MAX, 4096), 1);
+    }
+}

@@ -1,0 +1,4 @@
+//! transferto: Apache Kafka 0.9's network server and zero-copy fetch path, class by class, on a
+//! `mio` reactor.
+
+pub mod common;
