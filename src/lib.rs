@@ -2,3 +2,4 @@
 //! `mio` reactor.
 
 pub mod common;
+pub mod config;

@@ -1,0 +1,142 @@
+//! Port of the argument handling of `kafka.Kafka`: what may follow the program's name.
+
+use std::path::PathBuf;
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandLine {
+    /// Start the broker.
+    Start {
+        /// The file of settings; without one every setting has its default.
+        properties: Option<PathBuf>,
+        /// The settings of `--override`, name and value, in their order. They win over the file.
+        overrides: Vec<(String, String)>,
+    },
+    /// Print [`HELP`].
+    Help,
+    /// Print [`VERSION`].
+    Version,
+}
+
+/// The name and the version of the program.
+pub const VERSION: &str = concat!("transferto ", env!("CARGO_PKG_VERSION"));
+
+/// The text of `--help`.
+pub const HELP: &str = "\
+transferto: a broker that speaks Kafka's protocol and sends what consumers fetch with sendfile(2)
+
+Usage: transferto [server.properties] [--override name=value]...
+
+  server.properties      Kafka's own setting names; without it every setting has its default
+  --override name=value  sets one setting, may be repeated, and wins over the file
+  --help                 prints this text
+  --version              prints the version
+
+Examples:
+  transferto
+      listens on 127.0.0.1:9092 and keeps its data in ./data
+  transferto /etc/kafka/server.properties
+      starts with Kafka's own file; what has no effect here is named in a warning, and what
+      this broker cannot do for you stops the start and says why
+  transferto --override port=19092 --override log.dirs=/var/lib/transferto
+      listens on 127.0.0.1:19092 and keeps its data elsewhere
+
+All settings: docs/en/configuration.md
+More or less of the log: RUST_LOG=debug, RUST_LOG=warn; RUST_LOG=trace tells every hop of a fetch
+";
+
+impl CommandLine {
+    /// Reads the arguments that follow the program's name.
+    ///
+    /// # Errors
+    /// What is wrong and what to do, as one line for the terminal.
+    pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut properties = None;
+        let mut overrides = Vec::new();
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--help" | "-h" => return Ok(Self::Help),
+                "--version" | "-V" => return Ok(Self::Version),
+                "--override" => {
+                    let pair = arguments.next().unwrap_or_default();
+                    overrides.push(name_and_value(&pair)?);
+                }
+                option if option.starts_with("--override=") => {
+                    overrides.push(name_and_value(&option["--override=".len()..])?);
+                }
+                option if option.starts_with('-') => {
+                    return Err(format!("`{option}` is no option; --help lists them"));
+                }
+                file if properties.is_none() => properties = Some(PathBuf::from(file)),
+                file => {
+                    return Err(format!(
+                        "`{file}` is a second file of settings; give one, or use --override"
+                    ));
+                }
+            }
+        }
+        Ok(Self::Start { properties, overrides })
+    }
+}
+
+fn name_and_value(pair: &str) -> Result<(String, String), String> {
+    match pair.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_string(), value.trim().to_string()))
+        }
+        _ => Err(format!(
+            "`{pair}` is no setting; write --override name=value, such as num.io.threads=4"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<CommandLine, String> {
+        CommandLine::parse(arguments.iter().map(|it| it.to_string()))
+    }
+
+    #[test]
+    fn no_argument_starts_with_the_defaults() {
+        assert_eq!(parse(&[]), Ok(CommandLine::Start { properties: None, overrides: vec![] }));
+    }
+
+    #[test]
+    fn the_file_and_the_overrides_may_stand_in_any_order() {
+        let pair = |name: &str, value: &str| (name.to_string(), value.to_string());
+        let expected = Ok(CommandLine::Start {
+            properties: Some(PathBuf::from("a.properties")),
+            overrides: vec![pair("log.dirs", "/a=b"), pair("host.name", "")],
+        });
+        let with = "--override";
+        assert_eq!(parse(&["a.properties", with, "log.dirs=/a=b", with, "host.name="]), expected);
+        assert_eq!(
+            parse(&[with, "log.dirs=/a=b", "a.properties", "--override=host.name="]),
+            expected
+        );
+    }
+
+    #[test]
+    fn help_and_version_are_answered_before_anything_is_started() {
+        assert_eq!(parse(&["a.properties", "--help"]), Ok(CommandLine::Help));
+        assert_eq!(parse(&["--version"]), Ok(CommandLine::Version));
+        assert!(VERSION.starts_with("transferto 0."));
+    }
+
+    #[test]
+    fn a_wrong_argument_is_told_with_what_to_do() {
+        for (arguments, advice) in [
+            (&["--overide", "a=b"][..], "--help"),
+            (&["--override"], "--override name=value"),
+            (&["--override", "port"], "--override name=value"),
+            (&["--override", "=1"], "--override name=value"),
+            (&["a", "b"], "give one"),
+        ] {
+            let error = parse(arguments).unwrap_err();
+            assert!(error.contains(advice), "{error}");
+        }
+    }
+}

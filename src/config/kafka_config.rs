@@ -1,0 +1,700 @@
+//! Port of `kafka.server.KafkaConfig`: the settings of the broker, in one table, and the struct
+//! filled from it.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::common::end_point::EndPoint;
+use crate::common::end_point::SecurityProtocol;
+use crate::config::config_def::Allowed;
+use crate::config::config_def::ConfigError;
+use crate::config::config_def::nearest;
+use crate::config::config_def::settings;
+use crate::config::kinds::CleanupPolicy;
+use crate::config::kinds::CompressionType;
+use crate::config::kinds::Kind;
+use crate::config::kinds::MessageFormatVersion;
+use crate::config::kinds::MessageTimestampType;
+use crate::config::properties;
+use crate::config::properties::Property;
+use crate::config::unsupported::Unsupported;
+
+/// Kafka's smallest message, of magic 0, without its 12 bytes of offset and size.
+const MESSAGE_SIZE_MIN_BYTES: i64 = 14;
+
+const MS_PER_MINUTE: i64 = 60 * 1000;
+const MS_PER_HOUR: i64 = 60 * MS_PER_MINUTE;
+
+settings! {
+    /// The settings of the broker. A field is named as Kafka's setting, with `_` for `.`.
+    pub struct KafkaConfig {
+        /// The number that names this broker to clients. Kafka lets ZooKeeper hand out an id when
+        /// there is none; this broker is alone and takes 0.
+        broker_id: i32,
+            "broker.id" = "0", Allowed::AtLeast(0), High;
+        /// Where the broker listens. Port 0 lets the system choose; an empty host is every
+        /// interface. Without it: `host.name` and `port`.
+        listeners: Vec<EndPoint>,
+            "listeners" = "", Allowed::Any, High;
+        /// The host of the listener if `listeners` is not set. Kafka listens on every interface by
+        /// default; this broker, which authenticates nobody, does so only when it is told: leave
+        /// the value empty.
+        host_name: String,
+            "host.name" = "127.0.0.1", Allowed::Any, High;
+        /// The port of the listener if `listeners` is not set.
+        port: u16,
+            "port" = "9092", Allowed::Between(0, 65535), High;
+        /// The addresses that clients are told to connect to. Without it: `advertised.host.name`
+        /// and `advertised.port`, and without those `listeners`.
+        advertised_listeners: Vec<EndPoint>,
+            "advertised.listeners" = "", Allowed::Any, High;
+        /// The host that clients are told if `advertised.listeners` is not set. Without it:
+        /// `host.name`.
+        advertised_host_name: Option<String>,
+            "advertised.host.name" = "", Allowed::Any, High;
+        /// The port that clients are told if `advertised.listeners` is not set. Without it: `port`.
+        advertised_port: Option<u16>,
+            "advertised.port" = "", Allowed::Between(1, 65535), High;
+
+        /// Processors per listener: threads that read requests from sockets and write responses to
+        /// them.
+        num_network_threads: usize,
+            "num.network.threads" = "3", Allowed::AtLeast(1), High;
+        /// Threads that handle requests, disk access included.
+        num_io_threads: usize,
+            "num.io.threads" = "8", Allowed::AtLeast(1), High;
+        /// Threads for background tasks: retention, flushes, checkpoints.
+        background_threads: usize,
+            "background.threads" = "10", Allowed::AtLeast(1), High;
+        /// Requests that may wait for a handler before the processors stop reading.
+        queued_max_requests: usize,
+            "queued.max.requests" = "500", Allowed::AtLeast(1), High;
+        /// The send buffer of each socket (SO_SNDBUF), in bytes; -1 leaves it to the system.
+        socket_send_buffer_bytes: i32,
+            "socket.send.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
+        /// The receive buffer of each socket (SO_RCVBUF), in bytes; -1 leaves it to the system.
+        socket_receive_buffer_bytes: i32,
+            "socket.receive.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
+        /// The largest request, in bytes. The connection of a larger one is closed.
+        socket_request_max_bytes: i32,
+            "socket.request.max.bytes" = "104857600", Allowed::AtLeast(1), High;
+        /// Connections from one address; 0 admits only the addresses of the overrides.
+        max_connections_per_ip: usize,
+            "max.connections.per.ip" = "2147483647", Allowed::Between(0, 2147483647), Medium;
+        /// Connections from the addresses or host names that are named here.
+        max_connections_per_ip_overrides: Vec<(String, usize)>,
+            "max.connections.per.ip.overrides" = "", Allowed::Any, Medium;
+        /// A connection without traffic for so long is closed, in milliseconds; a negative value
+        /// never closes one.
+        connections_max_idle_ms: i64,
+            "connections.max.idle.ms" = "600000", Allowed::Any, Medium;
+
+        /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
+        /// included.
+        message_max_bytes: i32,
+            "message.max.bytes" = "1000012", Allowed::AtLeast(0), High;
+        /// Partitions of a topic that is created by its first use.
+        num_partitions: i32,
+            "num.partitions" = "1", Allowed::AtLeast(1), Medium;
+        /// Copies of each partition of a topic that is created by its first use.
+        default_replication_factor: i32,
+            "default.replication.factor" = "1", Allowed::Only("1", "this broker is alone"), Medium;
+        /// Whether a topic is created when a client first asks for it.
+        auto_create_topics_enable: bool,
+            "auto.create.topics.enable" = "true", Allowed::Any, High;
+        /// Whether a client may delete a topic. Kafka 0.9 forbade it by default; the clients of
+        /// today expect that they may, as Kafka 1.0 and later allow.
+        delete_topic_enable: bool,
+            "delete.topic.enable" = "true", Allowed::Any, High;
+
+        /// The directories of the logs, with commas between them. Without it: `log.dir`.
+        log_dirs: Vec<PathBuf>,
+            "log.dirs" = "", Allowed::Any, High;
+        /// The directory of the logs if `log.dirs` is not set. Kafka's is `/tmp/kafka-logs`, which
+        /// a restart of the machine may empty.
+        log_dir: PathBuf,
+            "log.dir" = "./data", Allowed::Any, High;
+        /// A segment is rolled before it grows beyond this, in bytes.
+        log_segment_bytes: i32,
+            "log.segment.bytes" = "1073741824", Allowed::AtLeast(MESSAGE_SIZE_MIN_BYTES), High;
+        /// A segment is rolled at this age, in milliseconds. Without it: `log.roll.hours`.
+        log_roll_ms: Option<i64>,
+            "log.roll.ms" = "", Allowed::AtLeast(1), High;
+        /// A segment is rolled at this age, in hours, if `log.roll.ms` is not set.
+        log_roll_hours: i32,
+            "log.roll.hours" = "168", Allowed::AtLeast(1), High;
+        /// The most that is taken at random from the age at which a segment rolls, in milliseconds.
+        /// Without it: `log.roll.jitter.hours`.
+        log_roll_jitter_ms: Option<i64>,
+            "log.roll.jitter.ms" = "", Allowed::AtLeast(0), High;
+        /// The most that is taken at random from the age at which a segment rolls, in hours, if
+        /// `log.roll.jitter.ms` is not set.
+        log_roll_jitter_hours: i32,
+            "log.roll.jitter.hours" = "0", Allowed::AtLeast(0), High;
+        /// A segment is deleted at this age, in milliseconds. Without it: `log.retention.minutes`.
+        log_retention_ms: Option<i64>,
+            "log.retention.ms" = "", Allowed::NotZero, High;
+        /// A segment is deleted at this age, in minutes, if `log.retention.ms` is not set. Without
+        /// it: `log.retention.hours`.
+        log_retention_minutes: Option<i32>,
+            "log.retention.minutes" = "", Allowed::NotZero, High;
+        /// A segment is deleted at this age, in hours, if neither of the two before is set.
+        log_retention_hours: i32,
+            "log.retention.hours" = "168", Allowed::NotZero, High;
+        /// The oldest segments are deleted when a partition holds more than this, in bytes; a
+        /// negative value sets no limit.
+        log_retention_bytes: i64,
+            "log.retention.bytes" = "-1", Allowed::Any, High;
+        /// How often old segments are looked for, in milliseconds.
+        log_retention_check_interval_ms: i64,
+            "log.retention.check.interval.ms" = "300000", Allowed::AtLeast(1), Medium;
+        /// What becomes of old messages.
+        log_cleanup_policy: CleanupPolicy,
+            "log.cleanup.policy" = "delete", Allowed::Any, Medium;
+        /// Whether logs with the policy compact are cleaned.
+        log_cleaner_enable: bool,
+            "log.cleaner.enable" = "true", Allowed::Any, Medium;
+        /// Threads that clean logs, each one log at a time.
+        log_cleaner_threads: usize,
+            "log.cleaner.threads" = "1", Allowed::Between(1, 1024), Medium;
+        /// The most memory for the keys of the logs that are being cleaned, in bytes, shared by the
+        /// threads. It is taken when a log is cleaned, as much as its keys can need, and given
+        /// back.
+        log_cleaner_dedupe_buffer_size: i64,
+            "log.cleaner.dedupe.buffer.size" = "134217728", Allowed::AtLeast(1048576), Medium;
+        /// The memory for reading and writing the logs that are being cleaned, in bytes, shared by
+        /// the threads.
+        log_cleaner_io_buffer_size: i32,
+            "log.cleaner.io.buffer.size" = "524288", Allowed::AtLeast(0), Medium;
+        /// The share of the memory for keys that may be full. A fuller one holds more keys, and
+        /// finds them later.
+        log_cleaner_io_buffer_load_factor: f64,
+            "log.cleaner.io.buffer.load.factor" = "0.9", Allowed::Fraction, Medium;
+        /// What all cleaner threads together may read and write, in bytes per second.
+        log_cleaner_io_max_bytes_per_second: f64,
+            "log.cleaner.io.max.bytes.per.second" = "1.7976931348623157E308",
+            Allowed::Any, Medium;
+        /// How long a cleaner thread sleeps when there is no log to clean, in milliseconds.
+        log_cleaner_backoff_ms: i64,
+            "log.cleaner.backoff.ms" = "15000", Allowed::AtLeast(0), Medium;
+        /// The share of a log that must be dirty before it is cleaned.
+        log_cleaner_min_cleanable_ratio: f64,
+            "log.cleaner.min.cleanable.ratio" = "0.5", Allowed::Fraction, Medium;
+        /// How long a message stays as it is, whatever follows it, in milliseconds.
+        log_cleaner_min_compaction_lag_ms: i64,
+            "log.cleaner.min.compaction.lag.ms" = "0", Allowed::AtLeast(0), Medium;
+        /// How long a compacted log keeps the mark of a deletion, in milliseconds.
+        log_cleaner_delete_retention_ms: i64,
+            "log.cleaner.delete.retention.ms" = "86400000", Allowed::AtLeast(0), Medium;
+        /// How long the files of a deleted segment stay on disk, in milliseconds.
+        log_segment_delete_delay_ms: i64,
+            "log.segment.delete.delay.ms" = "60000", Allowed::AtLeast(0), High;
+        /// The size of a segment's offset index, in bytes; the time index gets the same.
+        log_index_size_max_bytes: i32,
+            "log.index.size.max.bytes" = "10485760", Allowed::AtLeast(4), Medium;
+        /// An index entry is written after so many bytes of messages.
+        log_index_interval_bytes: i32,
+            "log.index.interval.bytes" = "4096", Allowed::AtLeast(0), Medium;
+        /// Messages are forced to disk after so many of them in a partition. The default leaves it
+        /// to the system.
+        log_flush_interval_messages: i64,
+            "log.flush.interval.messages" = "9223372036854775807", Allowed::AtLeast(1), High;
+        /// Messages are forced to disk at this age, in milliseconds. Without it:
+        /// `log.flush.scheduler.interval.ms`.
+        log_flush_interval_ms: Option<i64>,
+            "log.flush.interval.ms" = "", Allowed::AtLeast(0), High;
+        /// How often logs that must be forced to disk are looked for, in milliseconds.
+        log_flush_scheduler_interval_ms: i64,
+            "log.flush.scheduler.interval.ms" = "9223372036854775807", Allowed::AtLeast(1), High;
+        /// How often the recovery points are written down, in milliseconds.
+        log_flush_offset_checkpoint_interval_ms: i64,
+            "log.flush.offset.checkpoint.interval.ms" = "60000", Allowed::AtLeast(1), High;
+        /// Whether a new segment's file gets its full size at once.
+        log_preallocate: bool,
+            "log.preallocate" = "false", Allowed::Any, Medium;
+        /// Threads per log directory that load logs at the start and flush them at the end.
+        num_recovery_threads_per_data_dir: usize,
+            "num.recovery.threads.per.data.dir" = "1", Allowed::AtLeast(1), High;
+        /// The format of the messages of new topics, as the version of Kafka that began to write
+        /// it. Other formats are converted when they arrive.
+        log_message_format_version: u8 as MessageFormatVersion,
+            "log.message.format.version" = "3.0-IV1", Allowed::Any, Medium;
+        /// Whose clock a message's timestamp is.
+        log_message_timestamp_type: MessageTimestampType,
+            "log.message.timestamp.type" = "CreateTime", Allowed::Any, Medium;
+        /// A message is refused if the producer's timestamp differs more than this from the
+        /// broker's clock, in milliseconds.
+        log_message_timestamp_difference_max_ms: i64,
+            "log.message.timestamp.difference.max.ms" = "9223372036854775807",
+            Allowed::AtLeast(0), Medium;
+        /// Whether messages are converted for consumers that are older than a topic's format. Such
+        /// a fetch is not zero-copy.
+        log_message_downconversion_enable: bool,
+            "log.message.downconversion.enable" = "true", Allowed::Any, Low;
+        /// How messages are compressed on disk. Every type but producer decompresses and compresses
+        /// what arrives.
+        compression_type: CompressionType,
+            "compression.type" = "producer", Allowed::Any, High;
+
+        /// Replicas that must have a message before acks=-1 is answered. This broker is alone: more
+        /// than 1 refuses every such request.
+        min_insync_replicas: i32,
+            "min.insync.replicas" = "1", Allowed::AtLeast(1), High;
+        /// How often the high watermarks are written down, in milliseconds.
+        replica_high_watermark_checkpoint_interval_ms: i64,
+            "replica.high.watermark.checkpoint.interval.ms" = "5000", Allowed::AtLeast(1), High;
+        /// Completed fetches are cleared out of the purgatory after so many of them.
+        fetch_purgatory_purge_interval_requests: usize,
+            "fetch.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
+        /// Completed produce requests are cleared out of the purgatory after so many of them.
+        producer_purgatory_purge_interval_requests: usize,
+            "producer.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
+        /// An idempotent producer that has not written to a partition for so long is forgotten
+        /// there, in milliseconds.
+        producer_id_expiration_ms: i64,
+            "producer.id.expiration.ms" = "86400000", Allowed::AtLeast(1), Low;
+
+        /// The shortest session that a member of a group may ask for, in milliseconds.
+        group_min_session_timeout_ms: i32,
+            "group.min.session.timeout.ms" = "6000", Allowed::AtLeast(0), Medium;
+        /// The longest session that a member of a group may ask for, in milliseconds. Kafka 0.9
+        /// allowed 30 seconds; the clients of today ask for 45 by default.
+        group_max_session_timeout_ms: i32,
+            "group.max.session.timeout.ms" = "1800000", Allowed::AtLeast(0), Medium;
+        /// The most members of a group.
+        group_max_size: usize,
+            "group.max.size" = "2147483647", Allowed::Between(1, 2147483647), Medium;
+        /// How long an empty group waits for more members before its first generation begins, in
+        /// milliseconds. Kafka waits 3 seconds, to spare a large group some rebalances, but sets 0
+        /// in the file that comes with it, as 0.9 has it: a lone consumer gets its messages at
+        /// once.
+        group_initial_rebalance_delay_ms: i32,
+            "group.initial.rebalance.delay.ms" = "0", Allowed::AtLeast(0), Medium;
+        /// The most characters that a consumer may keep beside an offset.
+        offset_metadata_max_bytes: usize,
+            "offset.metadata.max.bytes" = "4096", Allowed::AtLeast(0), High;
+        /// Partitions of the topic that holds groups and their offsets. Read when the topic is
+        /// created, by the first question for a group's coordinator.
+        offsets_topic_num_partitions: i32,
+            "offsets.topic.num.partitions" = "50", Allowed::AtLeast(1), High;
+        /// The segments of that topic, in bytes.
+        offsets_topic_segment_bytes: i32,
+            "offsets.topic.segment.bytes" = "104857600", Allowed::AtLeast(MESSAGE_SIZE_MIN_BYTES), High;
+        /// Copies of that topic, of which each broker has one at most: this broker is alone, and
+        /// makes one of any number, as Kafka 0.9 did with too few brokers.
+        offsets_topic_replication_factor: i32,
+            "offsets.topic.replication.factor" = "3", Allowed::AtLeast(1), High;
+        /// How long offsets outlive the last member of their group, in minutes. Kafka 0.9 kept them
+        /// for a day from the commit on, so that a consumer that had nothing to commit lost them.
+        offsets_retention_minutes: i32,
+            "offsets.retention.minutes" = "10080", Allowed::AtLeast(1), High;
+        /// How often expired offsets are looked for, in milliseconds.
+        offsets_retention_check_interval_ms: i64,
+            "offsets.retention.check.interval.ms" = "600000", Allowed::AtLeast(1), High;
+        /// How much is read at once when the groups are loaded, in bytes.
+        offsets_load_buffer_size: i32,
+            "offsets.load.buffer.size" = "5242880", Allowed::AtLeast(1), High;
+        /// How long a change of a group may wait for the replicas, in milliseconds.
+        offsets_commit_timeout_ms: i64,
+            "offsets.commit.timeout.ms" = "5000", Allowed::AtLeast(1), High;
+        /// The acks that a change of a group asks for.
+        offsets_commit_required_acks: i16,
+            "offsets.commit.required.acks" = "-1", Allowed::Between(-1, 1), High;
+    }
+}
+
+impl KafkaConfig {
+    /// The settings of a file, if there is one, and of the command line, which wins.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with the file and the line.
+    pub fn from_file(
+        file: Option<&Path>,
+        overrides: &[(String, String)],
+    ) -> Result<Self, Vec<ConfigError>> {
+        let given = file.map(properties::read).transpose().map_err(|error| vec![error])?;
+        Self::from_given(given.unwrap_or_default(), overrides)
+    }
+
+    /// The settings of a text in the form of a `.properties` file, and of the command line, which
+    /// wins.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its line.
+    pub fn from_properties(
+        text: &str,
+        overrides: &[(String, String)],
+    ) -> Result<Self, Vec<ConfigError>> {
+        let given = properties::parse(text, "").map_err(|error| vec![error])?;
+        Self::from_given(given, overrides)
+    }
+
+    /// The settings that differ from the defaults, in the order of the table, for the first lines
+    /// of the log.
+    pub fn non_default_settings(&self) -> Vec<(&'static str, String)> {
+        let ours = self.values().into_iter();
+        let differing = ours.zip(Self::default().values()).filter(|(ours, theirs)| ours != theirs);
+        differing.map(|(ours, _)| ours).collect()
+    }
+
+    /// What clients are told to connect to: `advertised_listeners`, or `listeners` if there are
+    /// none. A port 0 and an empty host are still to be filled in by the one who has bound the
+    /// socket.
+    pub fn effective_advertised_listeners(&self) -> &[EndPoint] {
+        match self.advertised_listeners.as_slice() {
+            [] => &self.listeners,
+            advertised => advertised,
+        }
+    }
+
+    /// Port of `KafkaConfig.logRollTimeMillis`: the age at which a segment rolls, in milliseconds.
+    pub fn log_roll_time_ms(&self) -> i64 {
+        self.log_roll_ms.unwrap_or(i64::from(self.log_roll_hours) * MS_PER_HOUR)
+    }
+
+    /// Port of `KafkaConfig.logRollTimeJitterMillis`: the most that is taken from that age, in
+    /// milliseconds.
+    pub fn log_roll_time_jitter_ms(&self) -> i64 {
+        self.log_roll_jitter_ms.unwrap_or(i64::from(self.log_roll_jitter_hours) * MS_PER_HOUR)
+    }
+
+    /// Port of `KafkaConfig.getLogRetentionTimeMillis`: the age at which a segment is deleted, in
+    /// milliseconds; -1 is never.
+    pub fn log_retention_time_ms(&self) -> i64 {
+        let minutes = self.log_retention_minutes.map(|it| i64::from(it) * MS_PER_MINUTE);
+        let hours = i64::from(self.log_retention_hours) * MS_PER_HOUR;
+        self.log_retention_ms.or(minutes).unwrap_or(hours).max(-1)
+    }
+
+    /// Port of `KafkaConfig.logFlushIntervalMs`: the age at which messages are forced to disk, in
+    /// milliseconds.
+    pub fn log_flush_time_ms(&self) -> i64 {
+        self.log_flush_interval_ms.unwrap_or(self.log_flush_scheduler_interval_ms)
+    }
+
+    /// Sets what was given, the later of two wins, and checks what rows cannot check alone.
+    fn from_given(
+        mut given: Vec<Property>,
+        overrides: &[(String, String)],
+    ) -> Result<Self, Vec<ConfigError>> {
+        given.extend(overrides.iter().map(|(name, value)| Property {
+            name: name.clone(),
+            value: value.clone(),
+            place: "the command line".to_string(),
+        }));
+        let mut config = Self::of_the_table();
+        let mut errors = Vec::new();
+        for (i, property) in given.iter().enumerate() {
+            let is_last = given[i + 1..].iter().all(|later| later.name != property.name);
+            if is_last && let Err(why) = config.take(property) {
+                let Property { name, value, place } = property.clone();
+                errors.push(ConfigError { name, value, place, why });
+            }
+        }
+        config.fill_in();
+        errors.extend(config.contradictions(&given));
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Sets one setting, or says why not. What has no effect here is passed over with a warning.
+    fn take(&mut self, property: &Property) -> Result<(), String> {
+        let Property { name, value, place } = property;
+        if Self::SETTINGS.iter().any(|it| it.name == name) {
+            return self.set(name, value);
+        }
+        match Unsupported::of(name) {
+            Some(Unsupported::HasNoEffect(why)) => {
+                log::warn!("{place}: `{name}` has no effect: {why}");
+                Ok(())
+            }
+            Some(Unsupported::StopsTheStart(_)) if value.trim().is_empty() => Ok(()),
+            Some(Unsupported::StopsTheStart(why)) => {
+                Err(format!("is not supported: {why}; take the setting out"))
+            }
+            None => Err(unknown(name)),
+        }
+    }
+
+    /// What is not set follows from what is.
+    fn fill_in(&mut self) {
+        let protocol = SecurityProtocol::Plaintext;
+        if self.listeners.is_empty() {
+            let (host, port) = (self.host_name.clone(), self.port);
+            self.listeners = vec![EndPoint { protocol, host, port }];
+        }
+        let is_told = self.advertised_host_name.is_some() || self.advertised_port.is_some();
+        if self.advertised_listeners.is_empty() && is_told {
+            let host = self.advertised_host_name.as_ref().unwrap_or(&self.host_name).clone();
+            let port = self.advertised_port.unwrap_or(self.port);
+            self.advertised_listeners = vec![EndPoint { protocol, host, port }];
+        }
+        if self.log_dirs.is_empty() {
+            self.log_dirs = vec![self.log_dir.clone()];
+        }
+    }
+
+    /// Port of `KafkaConfig.validateValues`: what two rows, or two entries of one, say against each
+    /// other.
+    fn contradictions(&self, given: &[Property]) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut refuse = |name: &str, value: String, why: &str| {
+            let place = given.iter().rfind(|it| it.name == name).map(|it| it.place.clone());
+            let (place, why) = (place.unwrap_or_default(), why.to_string());
+            errors.push(ConfigError { name: name.to_string(), value, place, why });
+        };
+        for (name, listeners) in
+            [("listeners", &self.listeners), ("advertised.listeners", &self.advertised_listeners)]
+        {
+            let text = || Vec::<EndPoint>::show(listeners);
+            let mut ports: Vec<u16> =
+                listeners.iter().map(|it| it.port).filter(|it| *it != 0).collect();
+            let mut protocols: Vec<&str> = listeners.iter().map(|it| it.protocol.name()).collect();
+            if has_twice(&mut ports) {
+                refuse(name, text(), "must give each listener a port of its own");
+            }
+            if has_twice(&mut protocols) {
+                refuse(name, text(), "must give each listener a protocol of its own");
+            }
+        }
+        for it in &self.advertised_listeners {
+            if matches!(it.host.as_str(), "0.0.0.0" | "::") {
+                let why = "must name a host that clients can connect to; 0.0.0.0 and :: are none";
+                refuse("advertised.listeners", it.to_string(), why);
+            }
+            if self.listeners.iter().all(|listener| listener.protocol != it.protocol) {
+                let why = "must name a protocol that one of `listeners` has";
+                refuse("advertised.listeners", it.to_string(), why);
+            }
+        }
+        errors
+    }
+}
+
+/// No file and no override: an address of this machine only, and the data beside the one who starts
+/// it.
+impl Default for KafkaConfig {
+    fn default() -> Self {
+        let mut config = Self::of_the_table();
+        config.fill_in();
+        config
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let known = KafkaConfig::SETTINGS.iter().map(|it| it.name).chain(Unsupported::names());
+    let advice = match nearest(name, known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "docs/en/configuration.md lists all of them".to_string(),
+    };
+    format!("is no setting of this broker; {advice}")
+}
+
+fn has_twice<T: Ord>(values: &mut [T]) -> bool {
+    values.sort_unstable();
+    values.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> KafkaConfig {
+        KafkaConfig::from_properties(text, &[]).unwrap()
+    }
+
+    /// The errors of a text, as a person sees them.
+    fn errors(text: &str) -> Vec<String> {
+        let errors = KafkaConfig::from_properties(text, &[]).unwrap_err();
+        errors.iter().map(ConfigError::to_string).collect()
+    }
+
+    fn shown(listeners: &[EndPoint]) -> Vec<String> {
+        listeners.iter().map(EndPoint::to_string).collect()
+    }
+
+    #[test]
+    fn a_field_is_named_as_its_setting() {
+        for setting in KafkaConfig::SETTINGS {
+            assert_eq!(setting.field, setting.name.replace('.', "_"));
+            assert_eq!(Unsupported::of(setting.name), None, "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn with_no_file_it_listens_on_this_machine_only_and_keeps_its_data_here() {
+        let config = KafkaConfig::from_file(None, &[]).unwrap();
+        assert_eq!(config, KafkaConfig::default());
+        assert_eq!(shown(&config.listeners), ["PLAINTEXT://127.0.0.1:9092"]);
+        assert_eq!(config.log_dirs, [PathBuf::from("./data")]);
+        assert_eq!(config.non_default_settings(), []);
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_kafka() {
+        let config = KafkaConfig::default();
+        assert_eq!((config.num_network_threads, config.num_io_threads), (3, 8));
+        assert_eq!(config.queued_max_requests, 500);
+        assert_eq!(config.socket_request_max_bytes, 100 * 1024 * 1024);
+        assert_eq!(config.connections_max_idle_ms, 600_000);
+        assert_eq!(config.message_max_bytes, 1_000_012);
+        assert_eq!(config.log_roll_time_ms(), 7 * 24 * MS_PER_HOUR);
+        assert_eq!(config.log_roll_time_jitter_ms(), 0);
+        assert_eq!(config.log_retention_time_ms(), 7 * 24 * MS_PER_HOUR);
+        assert_eq!(config.log_flush_time_ms(), i64::MAX);
+    }
+
+    #[test]
+    fn a_stock_file_of_kafka_starts_and_what_has_no_effect_is_passed_over() {
+        let config = config(
+            "broker.id=0\nlisteners=PLAINTEXT://:9092\nnum.network.threads=3\nnum.io.threads=8\n\
+             socket.send.buffer.bytes=102400\nsocket.receive.buffer.bytes=102400\n\
+             socket.request.max.bytes=104857600\nlog.dirs=/tmp/kafka-logs\nnum.partitions=1\n\
+             num.recovery.threads.per.data.dir=1\nlog.retention.hours=168\n\
+             log.segment.bytes=1073741824\nlog.retention.check.interval.ms=300000\n\
+             zookeeper.connect=localhost:2181\nzookeeper.connection.timeout.ms=6000\n",
+        );
+        let differing = config.non_default_settings();
+        assert_eq!(
+            differing,
+            [
+                ("listeners", "PLAINTEXT://:9092".to_string()),
+                ("log.dirs", "/tmp/kafka-logs".to_string())
+            ]
+        );
+    }
+
+    #[test]
+    fn the_later_setting_wins_and_the_command_line_wins_over_the_file() {
+        let overrides = [("num.io.threads".to_string(), "4".to_string())];
+        let text = "num.io.threads=zero\nport=1\nport=2";
+        let config = KafkaConfig::from_properties(text, &overrides).unwrap();
+        assert_eq!((config.num_io_threads, config.port), (4, 2));
+    }
+
+    #[test]
+    fn listeners_follow_from_host_and_port_if_they_are_not_set() {
+        assert_eq!(shown(&config("port=1").listeners), ["PLAINTEXT://127.0.0.1:1"]);
+        assert_eq!(shown(&config("host.name=").listeners), ["PLAINTEXT://:9092"]);
+        let both = config("listeners=PLAINTEXT://a:1\nport=2");
+        assert_eq!(shown(&both.listeners), ["PLAINTEXT://a:1"]);
+    }
+
+    #[test]
+    fn what_clients_are_told_follows_from_the_listeners_if_it_is_not_set() {
+        for (text, told) in [
+            ("listeners=PLAINTEXT://a:1", "PLAINTEXT://a:1"),
+            ("advertised.host.name=b", "PLAINTEXT://b:9092"),
+            ("advertised.port=7", "PLAINTEXT://127.0.0.1:7"),
+            ("advertised.listeners=PLAINTEXT://c:3\nadvertised.port=7", "PLAINTEXT://c:3"),
+        ] {
+            assert_eq!(shown(config(text).effective_advertised_listeners()), [told], "{text}");
+        }
+    }
+
+    #[test]
+    fn the_finer_unit_of_time_wins() {
+        let all = "log.retention.ms=1\nlog.retention.minutes=2\nlog.retention.hours=3";
+        assert_eq!(config(all).log_retention_time_ms(), 1);
+        let two = "log.retention.minutes=2\nlog.retention.hours=3";
+        assert_eq!(config(two).log_retention_time_ms(), 120_000);
+        assert_eq!(config("log.retention.hours=3").log_retention_time_ms(), 3 * MS_PER_HOUR);
+        assert_eq!(config("log.retention.hours=-5").log_retention_time_ms(), -1);
+        assert_eq!(config("log.roll.ms=9\nlog.roll.hours=1").log_roll_time_ms(), 9);
+        assert_eq!(config("log.roll.jitter.hours=1").log_roll_time_jitter_ms(), MS_PER_HOUR);
+        assert_eq!(config("log.flush.scheduler.interval.ms=4").log_flush_time_ms(), 4);
+        let both = "log.flush.interval.ms=3\nlog.flush.scheduler.interval.ms=4";
+        assert_eq!(config(both).log_flush_time_ms(), 3);
+    }
+
+    #[test]
+    fn buffers_may_be_left_to_the_system_and_an_address_may_get_no_connection() {
+        let config = config(
+            "socket.send.buffer.bytes=-1\nsocket.receive.buffer.bytes=-1\n\
+             max.connections.per.ip=0\nmax.connections.per.ip.overrides=127.0.0.1:2\n\
+             connections.max.idle.ms=-1",
+        );
+        assert_eq!((config.socket_send_buffer_bytes, config.socket_receive_buffer_bytes), (-1, -1));
+        assert_eq!(config.max_connections_per_ip, 0);
+        assert_eq!(config.max_connections_per_ip_overrides, [("127.0.0.1".to_string(), 2)]);
+        assert_eq!(config.connections_max_idle_ms, -1);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_told_with_line_name_value_and_what_is_allowed() {
+        assert_eq!(
+            errors("\nnum.io.threads=0"),
+            ["line 2: `num.io.threads=0`: must be a whole number of at least 1"]
+        );
+        assert_eq!(
+            errors("default.replication.factor=3"),
+            ["line 1: `default.replication.factor=3`: must be 1, because this broker is alone"]
+        );
+        assert_eq!(
+            errors("log.cleanup.policy=shred"),
+            ["line 1: `log.cleanup.policy=shred`: \
+             must be delete, compact, or both with a comma between them"]
+        );
+        assert!(errors("listeners=SSL://:9093")[0].contains("speaks PLAINTEXT only"));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        assert_eq!(errors("log.retention.ms=0\nlog.dri=x\nssl.protocol=TLS").len(), 3);
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_nearest_known_one() {
+        assert_eq!(
+            errors("num.oi.threads=8"),
+            ["line 1: `num.oi.threads=8`: \
+             is no setting of this broker; did you mean `num.io.threads`?"]
+        );
+        assert!(errors("colour=red")[0].contains("docs/en/configuration.md"));
+        assert!(errors("Listeners=x")[0].contains("did you mean `listeners`?"));
+    }
+
+    #[test]
+    fn a_setting_that_a_user_would_rely_on_stops_the_start_unless_it_is_empty() {
+        let error = &errors("authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer")[0];
+        assert!(error.contains("everyone who can connect may do everything"), "{error}");
+        assert_eq!(config("authorizer.class.name="), KafkaConfig::default());
+    }
+
+    #[test]
+    fn listeners_that_contradict_each_other_are_refused() {
+        for (text, why) in [
+            ("listeners=PLAINTEXT://:1,TRACE://:1", "a port of its own"),
+            ("listeners=PLAINTEXT://:1,PLAINTEXT://:2", "a protocol of its own"),
+            ("advertised.listeners=PLAINTEXT://0.0.0.0:1", "clients can connect to"),
+            ("advertised.listeners=TRACE://a:1", "one of `listeners`"),
+        ] {
+            let errors = errors(text);
+            assert!(errors.len() == 1 && errors[0].contains(why), "{errors:?}");
+            assert!(errors[0].starts_with("line 1: "), "{errors:?}");
+        }
+        let two = config("listeners=PLAINTEXT://:0,TRACE://:0");
+        assert_eq!(two.listeners.len(), 2);
+    }
+
+    #[test]
+    fn an_error_of_the_command_line_names_the_command_line() {
+        let overrides = [("port".to_string(), "70000".to_string())];
+        let errors = KafkaConfig::from_properties("port=1", &overrides).unwrap_err();
+        assert_eq!(
+            errors[0].to_string(),
+            "the command line: `port=70000`: must be a whole number from 0 to 65535"
+        );
+    }
+
+    #[test]
+    fn what_is_written_of_a_config_reads_back() {
+        let config = config("listeners=PLAINTEXT://a:1\ncompression.type=zstd\nlog.dirs=a,b");
+        let text: String = config
+            .values()
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        assert_eq!(KafkaConfig::from_properties(&text, &[]).unwrap(), config);
+    }
+}

@@ -1,0 +1,218 @@
+//! Port of `kafka.log.LogConfig`: the settings of one topic's logs, which start as the broker's and
+//! may be overridden.
+
+use crate::config::config_def::Allowed;
+use crate::config::config_def::ConfigError;
+use crate::config::config_def::nearest;
+use crate::config::config_def::settings;
+use crate::config::kafka_config::KafkaConfig;
+use crate::config::kinds::CleanupPolicy;
+use crate::config::kinds::CompressionType;
+use crate::config::kinds::MessageFormatVersion;
+use crate::config::kinds::MessageTimestampType;
+
+settings! {
+    /// The settings of a log, under the names that a topic overrides them with.
+    pub struct LogConfig {
+        /// A segment is rolled before it grows beyond this, in bytes.
+        segment_size: i32,
+            "segment.bytes" = "1073741824", Allowed::AtLeast(14), Medium;
+        /// A segment is rolled at this age, in milliseconds.
+        segment_ms: i64,
+            "segment.ms" = "604800000", Allowed::AtLeast(1), Medium;
+        /// The most that is taken at random from the age at which a segment rolls, in milliseconds.
+        segment_jitter_ms: i64,
+            "segment.jitter.ms" = "0", Allowed::AtLeast(0), Medium;
+        /// The size of a segment's offset index, in bytes; the time index gets the same.
+        max_index_size: i32,
+            "segment.index.bytes" = "10485760", Allowed::AtLeast(4), Medium;
+        /// An index entry is written after so many bytes of messages.
+        index_interval: i32,
+            "index.interval.bytes" = "4096", Allowed::AtLeast(0), Medium;
+        /// Messages are forced to disk after so many of them.
+        flush_interval: i64,
+            "flush.messages" = "9223372036854775807", Allowed::AtLeast(1), Medium;
+        /// Messages are forced to disk at this age, in milliseconds.
+        flush_ms: i64,
+            "flush.ms" = "9223372036854775807", Allowed::AtLeast(0), Medium;
+        /// The oldest segments are deleted when the partition holds more than this, in bytes; a
+        /// negative value sets no limit.
+        retention_size: i64,
+            "retention.bytes" = "-1", Allowed::Any, Medium;
+        /// A segment is deleted at this age, in milliseconds; a negative value never deletes one.
+        retention_ms: i64,
+            "retention.ms" = "604800000", Allowed::NotZero, Medium;
+        /// How long the files of a deleted segment stay on disk, in milliseconds.
+        file_delete_delay_ms: i64,
+            "file.delete.delay.ms" = "60000", Allowed::AtLeast(0), Medium;
+        /// How long a compacted log keeps the mark of a deletion, in milliseconds.
+        delete_retention_ms: i64,
+            "delete.retention.ms" = "86400000", Allowed::AtLeast(0), Medium;
+        /// The share of a compacted log that must be dirty before it is cleaned.
+        min_cleanable_ratio: f64,
+            "min.cleanable.dirty.ratio" = "0.5", Allowed::Fraction, Medium;
+        /// How long a message of a compacted log stays as it is, whatever follows it, in
+        /// milliseconds.
+        min_compaction_lag_ms: i64,
+            "min.compaction.lag.ms" = "0", Allowed::AtLeast(0), Medium;
+        /// Whether the log keeps the last message of each key, or all messages for a time, or the
+        /// last message of each key for a time.
+        cleanup_policy: CleanupPolicy,
+            "cleanup.policy" = "delete", Allowed::Any, Medium;
+        /// Whether a replica that was not in sync may become leader. This broker is alone: it has
+        /// no effect.
+        unclean_leader_election_enable: bool,
+            "unclean.leader.election.enable" = "true", Allowed::Any, Medium;
+        /// Replicas that must have a message before acks=-1 is answered.
+        min_in_sync_replicas: i32,
+            "min.insync.replicas" = "1", Allowed::AtLeast(1), Medium;
+        /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
+        /// included.
+        max_message_size: i32,
+            "max.message.bytes" = "1000012", Allowed::AtLeast(0), Medium;
+        /// How messages are compressed on disk.
+        compression_type: CompressionType,
+            "compression.type" = "producer", Allowed::Any, Medium;
+        /// Whether a new segment's file gets its full size at once.
+        preallocate: bool,
+            "preallocate" = "false", Allowed::Any, Medium;
+        /// The format of the messages, as the version of Kafka that began to write it; held as the
+        /// magic, 0 to 2.
+        message_format_magic: u8 as MessageFormatVersion,
+            "message.format.version" = "3.0-IV1", Allowed::Any, Medium;
+        /// Whose clock a message's timestamp is.
+        message_timestamp_type: MessageTimestampType,
+            "message.timestamp.type" = "CreateTime", Allowed::Any, Medium;
+        /// A message is refused if the producer's timestamp differs more than this from the
+        /// broker's clock, in milliseconds.
+        message_timestamp_difference_max_ms: i64,
+            "message.timestamp.difference.max.ms" = "9223372036854775807",
+            Allowed::AtLeast(0), Medium;
+        /// Whether messages are converted for consumers that are older than the format.
+        message_downconversion_enable: bool,
+            "message.downconversion.enable" = "true", Allowed::Any, Low;
+    }
+}
+
+impl LogConfig {
+    /// What a topic without overrides gets: port of `KafkaServer.copyKafkaConfigToLog`.
+    pub fn from_broker(config: &KafkaConfig) -> Self {
+        let defaults = Self::default();
+        Self {
+            segment_size: config.log_segment_bytes,
+            segment_ms: config.log_roll_time_ms(),
+            segment_jitter_ms: config.log_roll_time_jitter_ms(),
+            max_index_size: config.log_index_size_max_bytes,
+            index_interval: config.log_index_interval_bytes,
+            flush_interval: config.log_flush_interval_messages,
+            flush_ms: config.log_flush_time_ms(),
+            retention_size: config.log_retention_bytes,
+            retention_ms: config.log_retention_time_ms(),
+            file_delete_delay_ms: config.log_segment_delete_delay_ms,
+            delete_retention_ms: config.log_cleaner_delete_retention_ms,
+            min_cleanable_ratio: config.log_cleaner_min_cleanable_ratio,
+            min_compaction_lag_ms: config.log_cleaner_min_compaction_lag_ms,
+            cleanup_policy: config.log_cleanup_policy,
+            unclean_leader_election_enable: defaults.unclean_leader_election_enable,
+            min_in_sync_replicas: config.min_insync_replicas,
+            max_message_size: config.message_max_bytes,
+            compression_type: config.compression_type,
+            preallocate: config.log_preallocate,
+            message_format_magic: config.log_message_format_version,
+            message_timestamp_type: config.log_message_timestamp_type,
+            message_timestamp_difference_max_ms: config.log_message_timestamp_difference_max_ms,
+            message_downconversion_enable: config.log_message_downconversion_enable,
+        }
+    }
+
+    /// These settings with the overrides of a topic; the later of two wins.
+    ///
+    /// # Errors
+    /// Every override that is unknown or not allowed.
+    pub fn with_overrides(&self, overrides: &[(String, String)]) -> Result<Self, Vec<ConfigError>> {
+        let mut config = self.clone();
+        let mut errors = Vec::new();
+        for (name, value) in overrides {
+            let is_known = Self::SETTINGS.iter().any(|it| it.name == name);
+            let result = if is_known { config.set(name, value) } else { Err(unknown(name)) };
+            if let Err(why) = result {
+                let (name, value, place) = (name.clone(), value.clone(), String::new());
+                errors.push(ConfigError { name, value, place, why });
+            }
+        }
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self::of_the_table()
+    }
+}
+
+fn unknown(name: &str) -> String {
+    match nearest(name, LogConfig::SETTINGS.iter().map(|it| it.name)) {
+        Some(nearest) => format!("is no setting of a topic; did you mean `{nearest}`?"),
+        None => "is no setting of a topic".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overrides(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn the_defaults_of_the_broker_are_the_defaults_of_a_log() {
+        assert_eq!(LogConfig::from_broker(&KafkaConfig::default()), LogConfig::default());
+    }
+
+    #[test]
+    fn a_topic_starts_with_what_the_broker_is_set_to() {
+        let text = "log.roll.ms=5\nlog.retention.minutes=2\nlog.flush.scheduler.interval.ms=7\n\
+                    log.message.format.version=0.9.0\nmessage.max.bytes=100";
+        let broker = KafkaConfig::from_properties(text, &[]).unwrap();
+        let log = LogConfig::from_broker(&broker);
+        let expected = LogConfig {
+            segment_ms: 5,
+            retention_ms: 120_000,
+            flush_ms: 7,
+            message_format_magic: 0,
+            max_message_size: 100,
+            ..LogConfig::default()
+        };
+        assert_eq!(log, expected);
+    }
+
+    #[test]
+    fn an_override_changes_its_setting_only() {
+        let given = overrides(&[
+            ("retention.ms", "1"),
+            ("cleanup.policy", "compact"),
+            ("retention.ms", "2"),
+        ]);
+        let log = LogConfig::default().with_overrides(&given).unwrap();
+        let cleanup_policy = CleanupPolicy::Compact;
+        assert_eq!(log, LogConfig { retention_ms: 2, cleanup_policy, ..LogConfig::default() });
+    }
+
+    #[test]
+    fn each_wrong_override_is_told_with_its_value() {
+        let given =
+            overrides(&[("retention.ms", "0"), ("retention.mss", "1"), ("segment.bytes", "13")]);
+        let errors = LogConfig::default().with_overrides(&given).unwrap_err();
+        let texts: Vec<String> = errors.iter().map(ConfigError::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "`retention.ms=0`: \
+                 must be a whole number other than 0; a negative one sets no limit",
+                "`retention.mss=1`: is no setting of a topic; did you mean `retention.ms`?",
+                "`segment.bytes=13`: must be a whole number of at least 14",
+            ]
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The settings: one table of Kafka's names, and the structs filled from it. Knows no file of the
+//! log, no socket.
+
+pub mod kinds;
+pub mod config_def;
+pub mod properties;
+pub mod unsupported;
+pub mod kafka_config;
+pub mod log_config;
+pub mod command_line;
+pub mod config_source;
