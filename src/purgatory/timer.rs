@@ -1,0 +1,222 @@
+//! Port of `kafka.utils.timer.Timer` and `SystemTimer`: a timing wheel that threads share, driven
+//! by a clock.
+//!
+//! Kafka's timer runs its tasks on an executor. This one holds values and hands those whose time
+//! has come to the thread that advances it; what they mean is that thread's business.
+
+use crate::common::time::Time;
+use crate::purgatory::timing_wheel::TimerTaskId;
+use crate::purgatory::timing_wheel::TimingWheel;
+use std::sync::Arc;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+/// Values of type `T` that wait for their deadlines, by the monotonic clock (KAFKA-4051).
+///
+/// One lock guards the wheel. It is held for the few steps of an add, a cancel or an advance, never
+/// while a value is used or dropped.
+pub struct Timer<T> {
+    time: Arc<dyn Time>,
+    state: Mutex<State<T>>,
+    /// Told when the next deadline has come nearer, or the timer is shut down.
+    changed: Condvar,
+}
+
+struct State<T> {
+    wheel: TimingWheel<T>,
+    is_shut_down: bool,
+}
+
+impl<T> Timer<T> {
+    /// An empty timer, precise to `tick_ms`, on wheels of `wheel_size` buckets.
+    ///
+    /// # Panics
+    /// If the tick is shorter than 1 ms or there are fewer than 2 buckets.
+    pub fn new(time: Arc<dyn Time>, tick_ms: i64, wheel_size: usize) -> Self {
+        let wheel = TimingWheel::new(tick_ms, wheel_size, time.hi_res_clock_ms());
+        let state = Mutex::new(State { wheel, is_shut_down: false });
+        Self { time, state, changed: Condvar::new() }
+    }
+
+    /// Keeps `value` for `delay_ms` from now on. A thread that waits in
+    /// [`advance_clock`](Self::advance_clock) is woken if this deadline is the nearest, so that a
+    /// delay of 5 ms takes 5 ms however long the thread meant to wait.
+    ///
+    /// # Errors
+    /// Gives `value` back if its time has come already, as for any delay that is not positive: it
+    /// is the caller's to act on.
+    pub fn add(&self, delay_ms: i64, value: T) -> Result<TimerTaskId, T> {
+        if delay_ms <= 0 {
+            return Err(value);
+        }
+        // The clock is rounded up here and down when it is read for expiry: no delay is ever cut
+        // short.
+        let now_ms = self.time.nanoseconds().saturating_add(NS_PER_MS - 1) / NS_PER_MS;
+        let mut state = self.lock();
+        let next_ms = state.wheel.next_expiration_ms();
+        let added = state.wheel.add(value, now_ms.saturating_add(delay_ms));
+        let is_nearer = state.wheel.next_expiration_ms() != next_ms;
+        drop(state);
+        if is_nearer {
+            self.changed.notify_all();
+        }
+        added
+    }
+
+    /// Takes a value back before its time. `None` if it has expired or was cancelled already.
+    pub fn cancel(&self, id: TimerTaskId) -> Option<T> {
+        self.lock().wheel.cancel(id)
+    }
+
+    /// Returns the values whose time has come, in the order of their deadlines. If there are none,
+    /// waits once, up to `timeout_ms` of real time, until there may be: an empty answer does not
+    /// mean that the timeout has passed.
+    pub fn advance_clock(&self, timeout_ms: i64) -> Vec<T> {
+        let mut state = self.lock();
+        let expired = state.wheel.advance_clock(self.time.hi_res_clock_ms());
+        if !expired.is_empty() || timeout_ms <= 0 || state.is_shut_down {
+            return expired;
+        }
+        let timeout_ns = timeout_ms.saturating_mul(NS_PER_MS);
+        let wait_ns = state.wheel.next_expiration_ms().map_or(timeout_ns, |next_ms| {
+            let next_ns = next_ms.saturating_mul(NS_PER_MS);
+            next_ns.saturating_sub(self.time.nanoseconds()).min(timeout_ns)
+        });
+        let wait = Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(0));
+        state = self.changed.wait_timeout(state, wait).expect(NOT_POISONED).0;
+        state.wheel.advance_clock(self.time.hi_res_clock_ms())
+    }
+
+    /// How many values wait.
+    pub fn size(&self) -> usize {
+        self.lock().wheel.len()
+    }
+
+    /// Ends every wait in [`advance_clock`](Self::advance_clock), now and from now on.
+    pub fn shutdown(&self) {
+        self.lock().is_shut_down = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().expect(NOT_POISONED)
+    }
+}
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// Values are used and dropped outside the lock, so what they do cannot poison it.
+const NOT_POISONED: &str = "no thread panics while it holds the timer's lock";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::time::MockTime;
+    use crate::common::time::SystemTime;
+    use std::sync::atomic::AtomicI64;
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc;
+    use std::thread;
+
+    fn new_timer() -> (Arc<MockTime>, Timer<i64>) {
+        let time = Arc::new(MockTime::new());
+        let clock: Arc<dyn Time> = time.clone();
+        (time, Timer::new(clock, 1, 3))
+    }
+
+    /// Kafka's `TimerTest.testAlreadyExpiredTask`.
+    #[test]
+    fn a_value_whose_time_is_past_is_given_back_at_once() {
+        let (_, timer) = new_timer();
+        for delay_ms in [-5, -4, -3, -2, -1, 0] {
+            assert_eq!(timer.add(delay_ms, delay_ms), Err(delay_ms));
+        }
+        assert_eq!(timer.size(), 0);
+    }
+
+    /// Kafka's `TimerTest.testTaskExpiration`: delays of 0 to 4, 10 to 99 (twice) and 100 to 499
+    /// ms, entered out of order on a wheel of three buckets, expire once each and in order.
+    #[test]
+    fn values_expire_in_the_order_of_their_deadlines_each_once() {
+        let (time, timer) = new_timer();
+        let mut delays: Vec<i64> = (0..5).chain(10..100).chain(10..100).chain(100..500).collect();
+        let expected = delays.clone();
+        // 7 shares no factor with their number, 585, so that this visits each once.
+        let shuffled = (0..delays.len()).map(|index| expected[index * 7 % expected.len()]);
+        let mut expired: Vec<i64> =
+            shuffled.filter_map(|delay_ms| timer.add(delay_ms, delay_ms).err()).collect();
+        assert_eq!(expired, [0]);
+
+        for now_ms in 1..500 {
+            time.sleep(1);
+            let due = timer.advance_clock(0);
+            assert!(due.iter().all(|&delay_ms| delay_ms == now_ms));
+            expired.extend(due);
+        }
+        delays.sort_unstable();
+        assert_eq!(expired, delays);
+        assert_eq!(timer.size(), 0);
+    }
+
+    #[test]
+    fn a_cancelled_value_does_not_expire() {
+        let (time, timer) = new_timer();
+        let id = timer.add(5, 5).unwrap();
+        timer.add(6, 6).unwrap();
+        assert_eq!(timer.cancel(id), Some(5));
+        assert_eq!(timer.cancel(id), None);
+        time.sleep(10);
+        assert_eq!(timer.advance_clock(0), [6]);
+    }
+
+    /// A clock that a test sets to the nanosecond.
+    struct FineTime(AtomicI64);
+
+    impl Time for FineTime {
+        fn milliseconds(&self) -> i64 {
+            self.hi_res_clock_ms()
+        }
+
+        fn nanoseconds(&self) -> i64 {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    #[test]
+    fn no_delay_is_cut_short_by_a_part_of_a_millisecond() {
+        let time = Arc::new(FineTime(AtomicI64::new(900_000)));
+        let clock: Arc<dyn Time> = time.clone();
+        let timer = Timer::new(clock, 1, 20);
+        timer.add(1, "one millisecond").unwrap();
+        time.0.store(1_899_999, Ordering::SeqCst);
+        assert!(timer.advance_clock(0).is_empty());
+        time.0.store(2_000_000, Ordering::SeqCst);
+        assert_eq!(timer.advance_clock(0), ["one millisecond"]);
+    }
+
+    /// The thread waits up to an hour; the value must come out although it was added later.
+    #[test]
+    fn a_nearer_deadline_wakes_the_thread_that_waits() {
+        let timer = Arc::new(Timer::new(Arc::new(SystemTime::new()), 1, 20));
+        let (sender, receiver) = mpsc::channel();
+        let reaper_timer = Arc::clone(&timer);
+        let reaper = thread::spawn(move || {
+            for value in std::iter::repeat_with(|| reaper_timer.advance_clock(3_600_000)).flatten()
+            {
+                sender.send(value).unwrap();
+                if value == "last" {
+                    return;
+                }
+            }
+        });
+        timer.add(3_600_000, "never").unwrap();
+        timer.add(5, "first").unwrap();
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(30)).unwrap(), "first");
+        timer.add(5, "last").unwrap();
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(30)).unwrap(), "last");
+        reaper.join().unwrap();
+        assert_eq!(timer.size(), 1);
+    }
+}
