@@ -4,3 +4,4 @@
 pub mod common;
 pub mod config;
 pub mod purgatory;
+pub mod transport;

@@ -1,0 +1,245 @@
+//! Port of `org.apache.kafka.common.network.KafkaChannel`: one connection, with the request and the
+//! response in progress.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use log::trace;
+
+use crate::common::kafka_principal::KafkaPrincipal;
+use crate::common::time::Time;
+use crate::transport::connection_id::ConnectionId;
+use crate::transport::network_receive::NetworkReceive;
+use crate::transport::readiness::READABLE;
+use crate::transport::readiness::Readiness;
+use crate::transport::readiness::WRITABLE;
+use crate::transport::send;
+use crate::transport::transport_layer::TransportLayer;
+use crate::transport::write_turn::TurnEnd;
+use crate::transport::write_turn::WriteTurn;
+
+/// Why a send was not taken. Whatever it held (file slices, buffers) is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// There is no such connection, or no longer.
+    NotConnected(ConnectionId),
+    /// The connection has not finished sending something else.
+    InProgress(ConnectionId),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConnected(id) => write!(f, "there is no connection {id}"),
+            Self::InProgress(id) => write!(f, "connection {id} is still sending something else"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// One connection.
+///
+/// It reads at most one request at a time and sends at most one response at a time; mute keeps it
+/// from reading while a request of its own is being handled. It keeps its [`Readiness`] word true
+/// to what it finds; the selector keeps the ready list true to the word.
+pub struct KafkaChannel {
+    id: ConnectionId,
+    transport: Box<dyn TransportLayer>,
+    principal: KafkaPrincipal,
+    receive: NetworkReceive,
+    send: Option<Box<dyn send::Send>>,
+    is_muted: bool,
+    is_connected: bool,
+    readiness: Readiness,
+}
+
+impl KafkaChannel {
+    /// A channel over an accepted connection, or, if not `is_connected`, over one that `connect(2)`
+    /// has begun.
+    pub fn new(
+        id: ConnectionId,
+        transport: Box<dyn TransportLayer>,
+        max_receive_bytes: i32,
+        is_connected: bool,
+    ) -> Self {
+        let mut channel = Self {
+            id,
+            transport,
+            principal: KafkaPrincipal::anonymous(),
+            receive: NetworkReceive::new(max_receive_bytes),
+            send: None,
+            is_muted: false,
+            is_connected,
+            readiness: Readiness::default(),
+        };
+        channel.update_interest();
+        channel
+    }
+
+    /// Its name.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// The other end, also when the connection is gone already.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.transport.peer_addr()
+    }
+
+    /// Our end.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.transport.local_addr()
+    }
+
+    /// Who the peer is: `User:ANONYMOUS`, as long as nothing authenticates.
+    pub fn principal(&self) -> &KafkaPrincipal {
+        &self.principal
+    }
+
+    /// Whether it is kept from reading.
+    pub fn is_muted(&self) -> bool {
+        self.is_muted
+    }
+
+    /// Whether it is there, and not just being made.
+    pub fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
+    /// Whether a send is in progress.
+    pub fn has_send(&self) -> bool {
+        self.send.is_some()
+    }
+
+    /// Whether part of a request has arrived.
+    pub fn has_begun_receive(&self) -> bool {
+        self.receive.has_begun()
+    }
+
+    /// What the request in progress has allocated, in bytes.
+    pub fn receive_allocated_bytes(&self) -> usize {
+        self.receive.allocated_bytes()
+    }
+
+    /// No request is read from now on. Bytes that arrive stay in the socket and are not forgotten.
+    pub fn mute(&mut self) {
+        self.is_muted = true;
+        self.update_interest();
+    }
+
+    /// Requests are read again, those that have arrived meanwhile first.
+    pub fn unmute(&mut self) {
+        self.is_muted = false;
+        self.update_interest();
+    }
+
+    /// Begins to send. The bytes leave in the channel's next writable turn.
+    ///
+    /// # Errors
+    /// `InProgress` if there is a send already; that one goes on.
+    pub fn set_send(&mut self, send: Box<dyn send::Send>) -> Result<(), SendError> {
+        if self.send.is_some() {
+            return Err(SendError::InProgress(self.id));
+        }
+        trace!("KafkaChannel.setSend: {} has {} bytes to send", self.id, send.size());
+        self.send = Some(send);
+        self.update_interest();
+        Ok(())
+    }
+
+    /// Goes on with the `connect(2)` that was begun, and says whether the connection is there now.
+    ///
+    /// # Errors
+    /// Why it could not be made.
+    pub fn finish_connect(&mut self) -> io::Result<bool> {
+        self.is_connected = self.transport.finish_connect()?;
+        if !self.is_connected {
+            self.readiness.used_up(WRITABLE);
+        }
+        self.update_interest();
+        Ok(self.is_connected)
+    }
+
+    /// Goes on reading, and returns one request if it is complete now. Then it stops, although more
+    /// may be there.
+    ///
+    /// # Errors
+    /// As [`NetworkReceive::read_from`], without `WouldBlock`.
+    pub fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        match self.receive.read_from(&mut *self.transport) {
+            Ok(None) => Ok(None),
+            Ok(Some(payload)) => {
+                trace!("KafkaChannel.read: {} has a request of {} bytes", self.id, payload.len());
+                Ok(Some(payload))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readiness.used_up(READABLE);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Goes on with the send in progress for one turn (see [`WriteTurn`]), and says whether it is
+    /// complete now.
+    ///
+    /// # Errors
+    /// Whatever the send or the socket reports, without `WouldBlock`.
+    pub fn write(&mut self, time: &dyn Time) -> io::Result<bool> {
+        let Some(send) = &mut self.send else {
+            return Ok(false);
+        };
+        // ANCHOR: channel_write
+        let mut turn = WriteTurn::new(&mut *self.transport, time);
+        let result = write_and_flush(&mut **send, &mut turn);
+        let end = turn.end();
+        trace!("KafkaChannel.write: {} of {} bytes: {result:?}, {end:?}", self.id, send.size());
+        if end == Some(TurnEnd::SocketFull) {
+            self.readiness.used_up(WRITABLE);
+        }
+        // ANCHOR_END: channel_write
+        match result {
+            Ok(()) => {
+                self.send = None;
+                self.update_interest();
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The word that says what there is to do. Whoever gets it from here calls `ReadyList::note`
+    /// afterwards.
+    pub fn readiness_mut(&mut self) -> &mut Readiness {
+        &mut self.readiness
+    }
+
+    /// The transport, for its registration.
+    pub fn transport_mut(&mut self) -> &mut dyn TransportLayer {
+        &mut *self.transport
+    }
+
+    /// The one place that says what a channel wants, from its state.
+    fn update_interest(&mut self) {
+        let bits = if self.is_connected {
+            let reads = if self.is_muted { 0 } else { READABLE };
+            let writes = if self.send.is_some() { WRITABLE } else { 0 };
+            reads | writes
+        } else {
+            // The end of connect(2), good or bad, is told as writable.
+            WRITABLE
+        };
+        self.readiness.set_interest(bits);
+    }
+}
+
+/// What the transport holds back belongs to the send: it is complete when that has left, too.
+fn write_and_flush(send: &mut dyn send::Send, turn: &mut WriteTurn<'_>) -> io::Result<()> {
+    if !send.completed() {
+        send.write_to(turn, false)?;
+    }
+    turn.flush()
+}

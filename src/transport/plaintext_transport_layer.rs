@@ -1,0 +1,215 @@
+//! Port of `org.apache.kafka.common.network.PlaintextTransportLayer`: a `mio` socket, to which a
+//! file goes by `sendfile(2)`.
+
+use std::fs::File;
+use std::io;
+use std::io::IoSlice;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::trace;
+use mio::Interest;
+use mio::Registry;
+use mio::Token;
+use mio::net::TcpStream;
+use nix::poll::PollFd;
+use nix::poll::PollFlags;
+use nix::poll::PollTimeout;
+use nix::poll::poll;
+use nix::sys::sendfile::sendfile64;
+use nix::sys::socket::MsgFlags;
+use nix::sys::socket::sendmsg;
+
+use crate::common::metrics::Metrics;
+use crate::transport::transport_layer::TransportLayer;
+
+/// Small pieces that more will follow are held back up to this many bytes together: the headers of
+/// a fetch response with a hundred partitions fit.
+const HELD_BYTES_MAX: usize = 16 << 10;
+/// One `sendfile` moves at most this much, whatever it is asked for.
+const SENDFILE_BYTES_MAX: usize = 0x7fff_f000;
+/// send(2): the kernel waits for more before it sends a segment that is not full. `nix` has no name
+/// for it.
+const MSG_MORE: MsgFlags = MsgFlags::from_bits_retain(nix::libc::MSG_MORE);
+
+/// A connection whose bytes go as they are.
+pub struct PlaintextTransportLayer {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    metrics: Arc<Metrics>,
+    /// Bytes that were taken and have not left: always the next to leave, never more than
+    /// [`HELD_BYTES_MAX`].
+    held: Vec<u8>,
+}
+
+impl PlaintextTransportLayer {
+    /// Takes over `stream`, whose other end is `peer`.
+    ///
+    /// # Errors
+    /// If the socket does not know its own address.
+    pub fn new(stream: TcpStream, peer: SocketAddr, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let local = stream.local_addr()?;
+        Ok(Self { stream, peer, local, metrics, held: Vec::new() })
+    }
+
+    /// Sends what is held back and then `src`, in one call. Returns how many bytes of `src` went.
+    ///
+    /// `WouldBlock` if not even one byte of `src` went; an empty `src` has nothing that could not
+    /// go.
+    fn send_held_and(&mut self, src: &[u8], flags: MsgFlags) -> io::Result<usize> {
+        if self.held.is_empty() && src.is_empty() {
+            return Ok(0);
+        }
+        let flags = flags | MsgFlags::MSG_NOSIGNAL;
+        let slices = [IoSlice::new(&self.held), IoSlice::new(src)];
+        let slices = match (self.held.is_empty(), src.is_empty()) {
+            (true, _) => &slices[1..],
+            (_, true) => &slices[..1],
+            _ => &slices[..],
+        };
+        let fd = self.stream.as_raw_fd();
+        self.metrics.write_calls.increment();
+        let sent = uninterrupted(|| {
+            self.stream.try_io(|| Ok(sendmsg::<()>(fd, slices, &[], flags, None)?))
+        })?;
+        self.metrics.write_bytes.add(sent as u64);
+        trace!("PlaintextTransportLayer.write: {sent} bytes taken, {} were held", self.held.len());
+
+        let sent_of_held = sent.min(self.held.len());
+        self.held.drain(..sent_of_held);
+        let sent_of_src = sent - sent_of_held;
+        let is_all_sent = self.held.is_empty() && src.is_empty();
+        if sent_of_src == 0 && !is_all_sent {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(sent_of_src)
+    }
+
+    /// One `sendfile(2)`, counted and timed.
+    fn sendfile(&mut self, file: &File, position: u64, count: usize) -> io::Result<usize> {
+        let position = i64::try_from(position).map_err(io::Error::other)?;
+        let started = Instant::now();
+        // ANCHOR: sendfile
+        let result = uninterrupted(|| {
+            let mut position = position;
+            let (stream, from) = (&self.stream, Some(&mut position));
+            stream.try_io(|| Ok(sendfile64(stream, file, from, count)?))
+        });
+        // ANCHOR_END: sendfile
+        let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.metrics.sendfile_calls.increment();
+        self.metrics.sendfile_ns.add(elapsed_ns);
+        self.metrics.sendfile_ns_max.at_least(elapsed_ns);
+        match &result {
+            Ok(taken) => self.metrics.sendfile_bytes.add(*taken as u64),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.metrics.sendfile_would_block.increment();
+            }
+            Err(_) => (),
+        }
+        result
+    }
+
+    /// Whether the socket takes bytes now. If it does not, it has taken note that room is waited
+    /// for.
+    fn has_room(&self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLOUT)];
+        Ok(uninterrupted(|| Ok(poll(&mut fds, PollTimeout::ZERO)?))? > 0)
+    }
+}
+
+impl TransportLayer for PlaintextTransportLayer {
+    fn finish_connect(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
+        }
+        match self.stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(&mut self, dst: &mut [u8]) -> io::Result<usize> {
+        self.metrics.read_calls.increment();
+        let taken = uninterrupted(|| self.stream.read(dst))?;
+        self.metrics.read_bytes.add(taken as u64);
+        Ok(taken)
+    }
+
+    fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize> {
+        // ANCHOR: held_back
+        if more && self.held.len() + src.len() <= HELD_BYTES_MAX {
+            self.held.extend_from_slice(src);
+            return Ok(src.len());
+        }
+        let flags = if more { MSG_MORE } else { MsgFlags::empty() };
+        self.send_held_and(src, flags)
+        // ANCHOR_END: held_back
+    }
+
+    fn transfer_from(&mut self, file: &File, position: u64, count: usize) -> io::Result<usize> {
+        // With MSG_MORE the header waits in the kernel for the file, and both share a segment.
+        self.send_held_and(&[], MSG_MORE)?;
+        let count = count.min(SENDFILE_BYTES_MAX);
+        if count == 0 {
+            return Ok(0);
+        }
+        let mut sent = 0;
+        while sent < count {
+            let (position, left) = (position + sent as u64, count - sent);
+            let result = self.sendfile(file, position, left);
+            trace!(
+                "PlaintextTransportLayer.transferFrom: position {position}, count {left}: {result:?}"
+            );
+            match result {
+                Ok(0) => {
+                    let why = format!("the file ends before position {}", position + left as u64);
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+                }
+                Ok(taken) => sent += taken,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && sent > 0 => break,
+                Err(error) => return Err(error),
+            }
+            // What ends too soon need not have met a full socket: the file may end, the disk may
+            // fail, and a stop of the process (or a debugger) may have come between. No edge would
+            // ever end a wait for room that is there already; the next call tells what it was.
+            if sent < count && !self.has_room()? {
+                break;
+            }
+        }
+        Ok(sent)
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.stream)
+    }
+}
+
+/// Calls again for as long as a signal comes between. The broker's threads block those that end it;
+/// a test's need not.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! What Java's level-triggered `SelectionKey` does for `org.apache.kafka.common.network.Selector`,
+//! over `mio`'s edges.
+//!
+//! `mio` reports a change once. A channel that stops before the socket says `WouldBlock` (because
+//! its turn is over, because it has its one request, because it is muted) is told nothing more, and
+//! somebody has to remember that there is more to do. This module is that memory. A socket is
+//! registered once, for both directions; to mute, to unmute and to begin a send changes a bit here
+//! and costs no `epoll_ctl`.
+//!
+//! The invariants:
+//!
+//! 1. An `event` bit is set by an edge and by nothing else. It is cleared only when a call has
+//!    found the socket empty or full: by `WouldBlock`, or by a write that took less than it was
+//!    given (epoll(7), question 9). From then on, and not a moment earlier, the kernel owes us the
+//!    next edge.
+//! 2. An `interest` bit says what the channel wants now. It is computed from the channel's state,
+//!    in one place.
+//! 3. Work is `event & interest`. A channel that has work is on the [`ReadyList`], and is there
+//!    once.
+//! 4. Whoever changes a word calls [`ReadyList::note`] afterwards.
+//!
+//! From 1: while bytes wait in the socket, either the `event` bit is set or an edge is under way.
+//! With 3: a channel that could go on either is on the list or will be put there by an edge. So
+//! nothing stalls; the simulation below tries thousands of orders of events.
+
+use std::collections::VecDeque;
+
+use crate::transport::connection_id::ConnectionId;
+
+/// Bytes, or the end of the stream, can be read.
+pub const READABLE: u8 = 0b01;
+/// The socket takes bytes.
+pub const WRITABLE: u8 = 0b10;
+
+/// The readiness word of one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// What epoll has told and no call has yet used up.
+    event: u8,
+    /// What the channel wants.
+    interest: u8,
+    /// Whether the ready list holds the channel.
+    is_listed: bool,
+}
+
+impl Readiness {
+    /// Epoll has reported `bits`.
+    pub fn edge(&mut self, bits: u8) {
+        self.event |= bits;
+    }
+
+    /// A call has found the socket empty ([`READABLE`]) or full ([`WRITABLE`]): the next edge will
+    /// tell.
+    pub fn used_up(&mut self, bits: u8) {
+        self.event &= !bits;
+    }
+
+    /// The channel wants exactly `bits` from now on.
+    pub fn set_interest(&mut self, bits: u8) {
+        self.interest = bits;
+    }
+
+    /// What can and should be done now, as bits.
+    pub fn work(self) -> u8 {
+        self.event & self.interest
+    }
+
+    /// Whether anything can and should be done now.
+    pub fn has_work(self) -> bool {
+        self.work() != 0
+    }
+}
+
+/// The channels that have work, in the order of their turns.
+///
+/// An entry may be out of date: a channel that was muted or closed in the meantime. It is dropped
+/// when it comes up.
+#[derive(Debug, Default)]
+pub struct ReadyList {
+    ids: VecDeque<ConnectionId>,
+}
+
+impl ReadyList {
+    // ANCHOR: ready_list
+    /// Puts a channel that has work, and is not on the list, at its end.
+    pub fn note(&mut self, id: ConnectionId, readiness: &mut Readiness) {
+        if readiness.has_work() && !readiness.is_listed {
+            readiness.is_listed = true;
+            self.ids.push_back(id);
+        }
+    }
+    // ANCHOR_END: ready_list
+
+    /// The next channel, still marked as listed: its word must be told by [`ReadyList::taken`].
+    pub fn pop(&mut self) -> Option<ConnectionId> {
+        self.ids.pop_front()
+    }
+
+    /// The channel of this word has been popped.
+    pub fn taken(readiness: &mut Readiness) {
+        debug_assert!(readiness.is_listed, "only a listed channel can be popped");
+        readiness.is_listed = false;
+    }
+
+    /// How many entries there are, those out of date included.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether no channel waits for a turn.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator with a seed (xorshift), so that a failure can be run again.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % bound
+        }
+    }
+
+    /// What the kernel knows of one socket, with epoll's edges.
+    #[derive(Default)]
+    struct Socket {
+        unread_bytes: u64,
+        free_bytes: u64,
+        /// Set by a write that did not fit, as `SOCK_NOSPACE` is: only then does new room make an
+        /// edge.
+        wants_room: bool,
+        pending_edge: u8,
+    }
+
+    /// A channel as `KafkaChannel` is one, reduced to counts.
+    #[derive(Default)]
+    struct Channel {
+        readiness: Readiness,
+        is_muted: bool,
+        request_bytes_read: u64,
+        send_bytes_left: u64,
+        received_bytes: u64,
+        sent_bytes: u64,
+    }
+
+    const REQUEST_BYTES: u64 = 5;
+    const TURN_BYTES: u64 = 7;
+
+    struct Simulation {
+        random: Random,
+        sockets: Vec<Socket>,
+        channels: Vec<Channel>,
+        ready: ReadyList,
+        arrived_bytes: Vec<u64>,
+        asked_bytes: Vec<u64>,
+    }
+
+    impl Simulation {
+        fn new(seed: u64, channels: usize) -> Self {
+            let mut simulation = Self {
+                random: Random(seed * 2 + 1),
+                sockets: (0..channels).map(|_| Socket::default()).collect(),
+                channels: (0..channels).map(|_| Channel::default()).collect(),
+                ready: ReadyList::default(),
+                arrived_bytes: vec![0; channels],
+                asked_bytes: vec![0; channels],
+            };
+            for socket in &mut simulation.sockets {
+                socket.free_bytes = 10;
+                socket.pending_edge = WRITABLE;
+            }
+            simulation
+        }
+
+        fn note(&mut self, key: usize) {
+            let channel = &mut self.channels[key];
+            let reads = if channel.is_muted { 0 } else { READABLE };
+            let writes = if channel.send_bytes_left > 0 { WRITABLE } else { 0 };
+            channel.readiness.set_interest(reads | writes);
+            self.ready.note(ConnectionId::new(key, 0), &mut channel.readiness);
+        }
+
+        fn step(&mut self) {
+            let key = self.random.below(self.channels.len() as u64) as usize;
+            match self.random.below(8) {
+                0 | 1 => self.peer_sends(key),
+                2 | 3 => self.peer_reads(key),
+                4 => self.poll(),
+                5 => self.channels[key].is_muted = true,
+                6 => self.channels[key].is_muted = false,
+                _ => self.set_send(key),
+            }
+            self.note(key);
+            if self.random.below(2) == 0 {
+                self.turns();
+            }
+            self.check();
+        }
+
+        fn peer_sends(&mut self, key: usize) {
+            let bytes = 1 + self.random.below(12);
+            self.sockets[key].unread_bytes += bytes;
+            self.sockets[key].pending_edge |= READABLE;
+            self.arrived_bytes[key] += bytes;
+        }
+
+        fn peer_reads(&mut self, key: usize) {
+            let bytes = 1 + self.random.below(12);
+            let socket = &mut self.sockets[key];
+            socket.free_bytes = (socket.free_bytes + bytes).min(20);
+            if socket.wants_room {
+                socket.wants_room = false;
+                socket.pending_edge |= WRITABLE;
+            }
+        }
+
+        fn poll(&mut self) {
+            for key in 0..self.channels.len() {
+                let edge = std::mem::take(&mut self.sockets[key].pending_edge);
+                self.channels[key].readiness.edge(edge);
+                self.note(key);
+            }
+        }
+
+        fn set_send(&mut self, key: usize) {
+            if self.channels[key].send_bytes_left == 0 {
+                let bytes = 1 + self.random.below(30);
+                self.channels[key].send_bytes_left = bytes;
+                self.asked_bytes[key] += bytes;
+            }
+        }
+
+        /// One turn for each channel on the list, as `Selector::poll` gives them.
+        fn turns(&mut self) {
+            for _ in 0..self.ready.len() {
+                let key = self.ready.pop().unwrap().key();
+                ReadyList::taken(&mut self.channels[key].readiness);
+                let work = self.channels[key].readiness.work();
+                if work & READABLE != 0 {
+                    self.read(key);
+                }
+                if work & WRITABLE != 0 {
+                    self.write(key);
+                }
+                self.note(key);
+            }
+        }
+
+        /// Reads until the request is whole (one request, then stop) or until the socket would
+        /// block.
+        fn read(&mut self, key: usize) {
+            let (socket, channel) = (&mut self.sockets[key], &mut self.channels[key]);
+            loop {
+                if socket.unread_bytes == 0 {
+                    channel.readiness.used_up(READABLE);
+                    return;
+                }
+                let bytes = (REQUEST_BYTES - channel.request_bytes_read).min(socket.unread_bytes);
+                socket.unread_bytes -= bytes;
+                channel.received_bytes += bytes;
+                channel.request_bytes_read = (channel.request_bytes_read + bytes) % REQUEST_BYTES;
+                if channel.request_bytes_read == 0 {
+                    return;
+                }
+            }
+        }
+
+        /// Writes until the send is complete, the turn is over, or the socket takes less than it
+        /// was given.
+        fn write(&mut self, key: usize) {
+            let (socket, channel) = (&mut self.sockets[key], &mut self.channels[key]);
+            let asked = channel.send_bytes_left.min(TURN_BYTES);
+            let taken = asked.min(socket.free_bytes);
+            socket.free_bytes -= taken;
+            channel.send_bytes_left -= taken;
+            channel.sent_bytes += taken;
+            if taken < asked {
+                socket.wants_room = true;
+                channel.readiness.used_up(WRITABLE);
+            }
+        }
+
+        fn check(&self) {
+            for (key, (socket, channel)) in self.sockets.iter().zip(&self.channels).enumerate() {
+                let entries = self.ready.ids.iter().filter(|id| id.key() == key).count();
+                assert_eq!(entries, usize::from(channel.readiness.is_listed), "on the list once");
+                assert!(!channel.readiness.has_work() || entries == 1, "work is on the list");
+                let told = channel.readiness.event | socket.pending_edge;
+                assert!(socket.unread_bytes == 0 || told & READABLE != 0, "bytes are forgotten");
+                let waits = told & WRITABLE != 0 || socket.wants_room;
+                assert!(waits, "room in the socket would be forgotten");
+            }
+        }
+
+        /// The peers read everything, all channels are unmuted: now everything has to come to an
+        /// end.
+        fn run_to_the_end(&mut self) {
+            for _ in 0..1_000 {
+                for key in 0..self.channels.len() {
+                    self.channels[key].is_muted = false;
+                    self.peer_reads(key);
+                    self.note(key);
+                }
+                self.poll();
+                self.turns();
+                self.check();
+            }
+            for (key, channel) in self.channels.iter().enumerate() {
+                assert_eq!(channel.received_bytes, self.arrived_bytes[key], "all bytes are read");
+                assert_eq!(channel.sent_bytes, self.asked_bytes[key], "all bytes are sent");
+            }
+            assert!(self.ready.is_empty(), "nothing is left to do");
+        }
+    }
+
+    /// Any order of edges, mutes, sends, partial writes and turns that end early: nothing stalls,
+    /// nothing is lost.
+    #[test]
+    fn no_order_of_events_stalls_a_channel() {
+        for seed in 1..=400 {
+            let mut simulation = Simulation::new(seed, 1 + seed as usize % 4);
+            for _ in 0..300 {
+                simulation.step();
+            }
+            simulation.run_to_the_end();
+        }
+    }
+
+    #[test]
+    fn a_channel_with_work_is_listed_once() {
+        let (mut ready, mut word) = (ReadyList::default(), Readiness::default());
+        let id = ConnectionId::new(3, 9);
+        word.set_interest(READABLE);
+        ready.note(id, &mut word);
+        assert!(ready.is_empty());
+        word.edge(READABLE | WRITABLE);
+        ready.note(id, &mut word);
+        ready.note(id, &mut word);
+        assert_eq!(ready.len(), 1);
+        assert_eq!(ready.pop(), Some(id));
+        assert_eq!(word.work(), READABLE);
+    }
+
+    #[test]
+    fn an_edge_that_came_while_muted_is_work_after_unmute() {
+        let mut word = Readiness::default();
+        word.edge(READABLE);
+        assert!(!word.has_work());
+        word.set_interest(READABLE);
+        assert!(word.has_work());
+        word.used_up(READABLE);
+        assert!(!word.has_work());
+    }
+}

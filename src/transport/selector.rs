@@ -1,0 +1,433 @@
+//! Port of `org.apache.kafka.common.network.Selector`: `mio::Poll` and the connections of one
+//! Processor.
+//!
+//! What differs from Kafka 0.9, because `mio` tells edges where Java tells levels: what epoll has
+//! told is kept in each channel's readiness word (`readiness.rs`), channels that can go on are on a
+//! ready list, and each of them gets one turn per poll. While the list is not empty, poll does not
+//! wait.
+//!
+//! What differs because Kafka mended it later: there are no staged receives. A channel reads one
+//! request and stops; the next one stays in the socket, where it costs the peer's memory
+//! (KAFKA-7639), and is read after unmute even if the peer has closed the connection by then
+//! (KAFKA-3703).
+//!
+//! A peer's hang-up is seen by reading or writing only: not while a channel is muted and has
+//! nothing to send. Its request is still being handled then, and what it has sent before it hung up
+//! is still to be read.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::debug;
+use log::info;
+use log::trace;
+use log::warn;
+use mio::Events;
+use mio::Poll;
+use mio::Token;
+use mio::Waker;
+use mio::event::Event;
+use mio::net::TcpStream;
+use slab::Slab;
+
+use crate::common::metrics::Metrics;
+use crate::common::time::Time;
+use crate::transport::channel_builder::ChannelBuilder;
+use crate::transport::connection_id::ConnectionId;
+use crate::transport::idle_expiry::IdleExpiry;
+use crate::transport::kafka_channel::KafkaChannel;
+use crate::transport::kafka_channel::SendError;
+use crate::transport::readiness::READABLE;
+use crate::transport::readiness::ReadyList;
+use crate::transport::readiness::WRITABLE;
+use crate::transport::send;
+
+/// The token of the waker; a slab key never gets that far.
+const WAKER_TOKEN: Token = Token(usize::MAX);
+/// Events taken from epoll at a time. More stay there for the next poll.
+const EVENTS_MAX: usize = 1024;
+
+/// A complete request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NetworkReceived {
+    /// Who sent it.
+    pub id: ConnectionId,
+    /// The frame, without its size field.
+    pub payload: Vec<u8>,
+}
+
+/// Why a connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisconnectCause {
+    /// The peer closed it, and not in the middle of a request.
+    PeerClosed,
+    /// It had been idle for longer than `connections.max.idle.ms`.
+    Idle,
+    /// Reading, writing or connecting failed, or the peer sent an impossible size.
+    Failed,
+    /// Its owner closed it.
+    ClosedByUs,
+}
+
+/// A connection that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disconnected {
+    /// Its name, which never comes back.
+    pub id: ConnectionId,
+    /// The address at its other end, so that the quota of that address can be given back.
+    pub peer: SocketAddr,
+    /// Why it ended.
+    pub cause: DisconnectCause,
+}
+
+/// The connections of one thread: registers them, polls them, closes them.
+///
+/// What a poll finds is kept until it is taken: no request and no disconnect is lost if a caller
+/// skips a step.
+pub struct Selector {
+    poll: Poll,
+    events: Events,
+    waker: Arc<Waker>,
+    builder: Arc<dyn ChannelBuilder>,
+    time: Arc<dyn Time>,
+    metrics: Arc<Metrics>,
+    max_receive_bytes: i32,
+    /// A connection is here from its registration to its close; its key is its token.
+    slots: Slab<Slot>,
+    next_serial: u64,
+    ready: ReadyList,
+    idle: IdleExpiry,
+    connected: Vec<ConnectionId>,
+    completed_receives: Vec<NetworkReceived>,
+    completed_sends: Vec<ConnectionId>,
+    disconnected: Vec<Disconnected>,
+}
+
+/// A place of the slab.
+struct Slot {
+    channel: KafkaChannel,
+    /// The time under which `IdleExpiry` has it.
+    last_active_ms: i64,
+}
+
+impl Selector {
+    /// A selector without connections.
+    ///
+    /// It refuses requests of more than `max_receive_bytes` (-1: none), and closes connections that
+    /// have been idle for more than `connections_max_idle_ms` (negative: never).
+    ///
+    /// # Errors
+    /// If the operating system gives no epoll or no eventfd.
+    pub fn new(
+        max_receive_bytes: i32,
+        connections_max_idle_ms: i64,
+        time: Arc<dyn Time>,
+        builder: Arc<dyn ChannelBuilder>,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER_TOKEN)?);
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            waker,
+            builder,
+            time,
+            metrics,
+            max_receive_bytes,
+            slots: Slab::new(),
+            next_serial: 0,
+            ready: ReadyList::default(),
+            idle: IdleExpiry::new(connections_max_idle_ms),
+            connected: Vec::new(),
+            completed_receives: Vec::new(),
+            completed_sends: Vec::new(),
+            disconnected: Vec::new(),
+        })
+    }
+
+    /// Ends the present poll of this selector at once, or else the next one: Kafka's
+    /// `Selector.wakeup`.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Takes over an accepted connection from `peer`.
+    ///
+    /// # Errors
+    /// If the connection is unusable or epoll refuses it. It is closed then, and is not reported as
+    /// disconnected.
+    pub fn register(&mut self, stream: TcpStream, peer: SocketAddr) -> io::Result<ConnectionId> {
+        let id = self.enter(stream, peer, true)?;
+        self.metrics.connection_creations.increment();
+        Ok(id)
+    }
+
+    /// Begins to connect to `addr`. A later poll reports the connection as connected or as
+    /// disconnected.
+    ///
+    /// # Errors
+    /// If the attempt cannot even begin.
+    pub fn connect(&mut self, addr: SocketAddr) -> io::Result<ConnectionId> {
+        self.enter(TcpStream::connect(addr)?, addr, false)
+    }
+
+    /// Begins to send on a connection.
+    ///
+    /// # Errors
+    /// If the connection does not exist (any more), or is still sending. The send is dropped.
+    pub fn send(&mut self, id: ConnectionId, send: Box<dyn send::Send>) -> Result<(), SendError> {
+        trace!("Selector.send: {} bytes for {id}", send.size());
+        self.change(id, |channel| channel.set_send(send)).ok_or(SendError::NotConnected(id))?
+    }
+
+    /// Stops reading from a connection; `false` if it does not exist (any more).
+    pub fn mute(&mut self, id: ConnectionId) -> bool {
+        self.change(id, KafkaChannel::mute).is_some()
+    }
+
+    /// Reads from a connection again; `false` if it does not exist (any more).
+    pub fn unmute(&mut self, id: ConnectionId) -> bool {
+        self.change(id, KafkaChannel::unmute).is_some()
+    }
+
+    /// The connection, if it exists.
+    pub fn channel(&self, id: ConnectionId) -> Option<&KafkaChannel> {
+        self.slots.get(id.key()).map(|slot| &slot.channel).filter(|channel| channel.id() == id)
+    }
+
+    /// How many connections there are.
+    pub fn channel_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Closes a connection, and returns what would otherwise have been reported as disconnected.
+    pub fn close(&mut self, id: ConnectionId) -> Option<Disconnected> {
+        self.channel(id)?;
+        Some(self.remove(id, DisconnectCause::ClosedByUs))
+    }
+
+    /// Closes all connections, each whatever becomes of the others (KAFKA-10014).
+    pub fn close_all(&mut self) -> Vec<Disconnected> {
+        let ids: Vec<ConnectionId> = self.slots.iter().map(|(_, slot)| slot.channel.id()).collect();
+        ids.into_iter().map(|id| self.remove(id, DisconnectCause::ClosedByUs)).collect()
+    }
+
+    /// The connections that [`connect`](Self::connect) has brought about.
+    pub fn take_connected(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.connected)
+    }
+
+    /// The requests that are complete: of each connection at most one per poll.
+    pub fn take_completed_receives(&mut self) -> Vec<NetworkReceived> {
+        std::mem::take(&mut self.completed_receives)
+    }
+
+    /// The connections that have sent all they had to send.
+    pub fn take_completed_sends(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.completed_sends)
+    }
+
+    /// The connections that have ended, other than by [`close`](Self::close).
+    pub fn take_disconnected(&mut self) -> Vec<Disconnected> {
+        std::mem::take(&mut self.disconnected)
+    }
+
+    /// Waits for events, at most `timeout_ms` and not at all if a channel can go on, and gives each
+    /// channel that can read or write one turn.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a negative timeout; what `epoll_wait(2)` reports. What happens to one
+    /// connection is no error of poll: that connection is closed and reported as disconnected.
+    pub fn poll(&mut self, timeout_ms: i64) -> io::Result<()> {
+        let timeout_ms = u64::try_from(timeout_ms).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidInput, "the timeout of a poll is not negative")
+        })?;
+        let timeout = if self.has_work() { 0 } else { timeout_ms };
+        let waiting_since_ns = self.time.nanoseconds();
+        let polled = self.poll.poll(&mut self.events, Some(Duration::from_millis(timeout)));
+        let waited_ns = self.time.nanoseconds() - waiting_since_ns;
+        self.metrics.network_processor_idle_ns.add(waited_ns.unsigned_abs());
+        match polled {
+            Ok(()) => self.note_events(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return Err(error),
+        }
+        let now_ms = self.time.hi_res_clock_ms();
+        // Whoever is put (back) on the list during this loop has its turn in the next poll.
+        for _ in 0..self.ready.len() {
+            if let Some(id) = self.ready.pop() {
+                self.turn(id, now_ms);
+            }
+        }
+        self.close_expired(now_ms);
+        Ok(())
+    }
+
+    /// Whether a channel can go on without any further event, so that the next poll does not wait.
+    pub fn has_work(&mut self) -> bool {
+        // A channel that was muted or closed since it was listed must not keep poll from waiting.
+        for _ in 0..self.ready.len() {
+            if let Some(id) = self.ready.pop()
+                && let Some(slot) = slot_of(&mut self.slots, id)
+            {
+                ReadyList::taken(slot.channel.readiness_mut());
+                self.ready.note(id, slot.channel.readiness_mut());
+            }
+        }
+        !self.ready.is_empty()
+    }
+
+    fn enter(
+        &mut self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        is_connected: bool,
+    ) -> io::Result<ConnectionId> {
+        let mut transport = self.builder.build_channel(stream, peer)?;
+        let entry = self.slots.vacant_entry();
+        transport.register(self.poll.registry(), Token(entry.key()))?;
+        let id = ConnectionId::new(entry.key(), self.next_serial);
+        self.next_serial += 1;
+
+        let last_active_ms = self.time.hi_res_clock_ms();
+        let channel = KafkaChannel::new(id, transport, self.max_receive_bytes, is_connected);
+        trace!("Selector.register: {id} is {} to {peer}", channel.local_addr());
+        entry.insert(Slot { channel, last_active_ms });
+        self.idle.enter(id, last_active_ms);
+        Ok(id)
+    }
+
+    /// Does something to a channel, and puts it on the ready list if it has work afterwards.
+    fn change<T>(&mut self, id: ConnectionId, f: impl FnOnce(&mut KafkaChannel) -> T) -> Option<T> {
+        let slot = slot_of(&mut self.slots, id)?;
+        let result = f(&mut slot.channel);
+        self.ready.note(id, slot.channel.readiness_mut());
+        Some(result)
+    }
+
+    /// Enters what epoll told into the readiness words.
+    ///
+    /// No event outlives its channel: close deregisters, and within one poll all events are noted
+    /// before any channel is closed. So a key that was used again is never told what was meant for
+    /// its predecessor (KAFKA-6260).
+    fn note_events(&mut self) {
+        let mut told = 0;
+        for event in &self.events {
+            if let Some(slot) = self.slots.get_mut(event.token().0) {
+                slot.channel.readiness_mut().edge(bits(event));
+                self.ready.note(slot.channel.id(), slot.channel.readiness_mut());
+                told += 1;
+            }
+        }
+        if told > 0 {
+            trace!("Selector.poll: {told} channels had events, {} have work", self.ready.len());
+        }
+    }
+
+    /// One turn of one channel: as far as it gets, but no more than one request and one share of a
+    /// send.
+    fn turn(&mut self, id: ConnectionId, now_ms: i64) {
+        let Some(slot) = slot_of(&mut self.slots, id) else {
+            return;
+        };
+        ReadyList::taken(slot.channel.readiness_mut());
+        self.idle.touch(id, slot.last_active_ms, now_ms);
+        slot.last_active_ms = now_ms;
+        match self.connect_read_write(id) {
+            Ok(()) => {
+                self.change(id, |_| ());
+            }
+            Err(error) => self.fail(id, &error),
+        }
+    }
+
+    fn connect_read_write(&mut self, id: ConnectionId) -> io::Result<()> {
+        let Some(Slot { channel, .. }) = slot_of(&mut self.slots, id) else {
+            return Ok(());
+        };
+        if !channel.is_connected() {
+            if !channel.finish_connect()? {
+                return Ok(());
+            }
+            self.connected.push(id);
+            self.metrics.connection_creations.increment();
+        }
+        let work = channel.readiness_mut().work();
+        if work & READABLE != 0
+            && let Some(payload) = channel.read()?
+        {
+            self.completed_receives.push(NetworkReceived { id, payload });
+        }
+        if work & WRITABLE != 0 && channel.write(&*self.time)? {
+            self.completed_sends.push(id);
+        }
+        Ok(())
+    }
+
+    /// Ends a connection whose turn has failed, and tells the log.
+    fn fail(&mut self, id: ConnectionId, error: &io::Error) {
+        let Some(channel) = self.channel(id) else {
+            return;
+        };
+        let peer = channel.peer_addr();
+        let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
+        // A file that ends under a send is an unexpected end, too, and not the peer's doing.
+        let is_midway = channel.has_begun_receive() || channel.has_send();
+        let is_clean = is_end && !is_midway;
+        if error.kind() == io::ErrorKind::InvalidData || is_end && channel.has_send() {
+            warn!("Closing connection {id} from {peer}: {error}");
+        } else if is_midway {
+            info!("Connection {id} from {peer} broke off: {error}");
+        } else {
+            debug!("Connection {id} from {peer} disconnected: {error}");
+        }
+        let cause = if is_clean { DisconnectCause::PeerClosed } else { DisconnectCause::Failed };
+        let disconnected = self.remove(id, cause);
+        self.disconnected.push(disconnected);
+        // What came and went in one poll was never connected, for its owner (KAFKA-5417).
+        self.connected.retain(|connected| *connected != id);
+    }
+
+    /// Closes all connections that have been idle for too long.
+    ///
+    /// Whoever had a turn in this poll was active in it: a connection with a request among the
+    /// completed receives is never closed here (KAFKA-5587). A request that is being handled does
+    /// not protect a connection, as in Kafka.
+    fn close_expired(&mut self, now_ms: i64) {
+        while let Some(id) = self.idle.expired(now_ms) {
+            let disconnected = self.remove(id, DisconnectCause::Idle);
+            info!("Closing connection {id} from {}: it was idle", disconnected.peer);
+            self.disconnected.push(disconnected);
+        }
+    }
+
+    /// Takes an existing channel out of every collection and closes its socket, by dropping it.
+    fn remove(&mut self, id: ConnectionId, cause: DisconnectCause) -> Disconnected {
+        let Slot { mut channel, last_active_ms } = self.slots.remove(id.key());
+        assert_eq!(channel.id(), id, "only an existing channel is removed");
+        let peer = channel.peer_addr();
+        if let Err(error) = channel.transport_mut().deregister(self.poll.registry()) {
+            debug!("Connection {id} from {peer} could not be deregistered: {error}");
+        }
+        self.idle.leave(id, last_active_ms);
+        self.metrics.connection_closes.increment();
+        Disconnected { id, peer, cause }
+    }
+}
+
+/// The slot of a channel, if its key has not been given to another one.
+fn slot_of(slots: &mut Slab<Slot>, id: ConnectionId) -> Option<&mut Slot> {
+    slots.get_mut(id.key()).filter(|slot| slot.channel.id() == id)
+}
+
+/// A hang-up or an error is told by the next read or write, so it counts as readiness.
+fn bits(event: &Event) -> u8 {
+    let is_readable = event.is_readable() || event.is_read_closed() || event.is_error();
+    let is_writable = event.is_writable() || event.is_write_closed() || event.is_error();
+    let reads = if is_readable { READABLE } else { 0 };
+    let writes = if is_writable { WRITABLE } else { 0 };
+    reads | writes
+}

@@ -1,0 +1,141 @@
+//! Port of `org.apache.kafka.common.network.Send`, `ByteBufferSend` and `NetworkSend`: bytes on
+//! their way out.
+
+use std::io;
+
+use byteorder::{BigEndian, ByteOrder};
+
+use crate::transport::transport_layer::TransportLayer;
+
+/// Something that is being sent, and remembers how far it got.
+///
+/// Written `send::Send` everywhere, because Rust has a `Send` of its own.
+pub trait Send: std::marker::Send {
+    /// The number of bytes in all, sent or not.
+    fn size(&self) -> u64;
+
+    /// Whether the last byte has been taken by the transport.
+    fn completed(&self) -> bool;
+
+    /// Goes on from where it stopped. `Ok(())` means that it is complete.
+    ///
+    /// With `more` the caller promises that further bytes follow at once (see
+    /// [`TransportLayer::write`]).
+    ///
+    /// # Errors
+    /// `WouldBlock` if the transport takes no more now: call again when it does. Any other error
+    /// ends the connection.
+    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()>;
+}
+
+/// Bytes in memory on their way out.
+#[derive(Debug)]
+pub struct ByteBufferSend {
+    buffer: Vec<u8>,
+    /// How many bytes the transport has taken; `position <= buffer.len()`.
+    position: usize,
+}
+
+impl ByteBufferSend {
+    /// Sends `buffer` as it is, without a size in front.
+    pub fn new(buffer: Vec<u8>) -> Self {
+        Self { buffer, position: 0 }
+    }
+}
+
+impl Send for ByteBufferSend {
+    fn size(&self) -> u64 {
+        self.buffer.len() as u64
+    }
+
+    fn completed(&self) -> bool {
+        self.position == self.buffer.len()
+    }
+
+    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
+        while !self.completed() {
+            let taken = transport.write(&self.buffer[self.position..], more)?;
+            if taken == 0 {
+                return Err(io::Error::new(io::ErrorKind::WriteZero, "the transport took no byte"));
+            }
+            self.position += taken;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes in memory with their number in front, as 4 bytes: a whole frame of the protocol.
+#[derive(Debug)]
+pub struct NetworkSend {
+    size: ByteBufferSend,
+    body: ByteBufferSend,
+}
+
+impl NetworkSend {
+    /// Sends `body` as one frame.
+    ///
+    /// # Panics
+    /// If `body` is 2 GiB or larger: no response that is built in memory may come near that.
+    pub fn new(body: Vec<u8>) -> Self {
+        let length = i32::try_from(body.len()).expect("a response in memory is below 2 GiB");
+        let mut size = vec![0; 4];
+        BigEndian::write_i32(&mut size, length);
+        Self { size: ByteBufferSend::new(size), body: ByteBufferSend::new(body) }
+    }
+}
+
+impl Send for NetworkSend {
+    fn size(&self) -> u64 {
+        self.size.size() + self.body.size()
+    }
+
+    fn completed(&self) -> bool {
+        self.size.completed() && self.body.completed()
+    }
+
+    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
+        let more_than_size = more || !self.body.completed();
+        self.size.write_to(transport, more_than_size)?;
+        self.body.write_to(transport, more)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::memory_transport::MemoryTransport;
+
+    #[test]
+    fn a_byte_buffer_send_resumes_where_the_transport_stopped() {
+        let mut transport = MemoryTransport::taking(&[2, 0, 1, 0, 9]);
+        let mut send = ByteBufferSend::new(b"abcdef".to_vec());
+        for _ in 0..2 {
+            let error = send.write_to(&mut transport, false).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            assert!(!send.completed());
+        }
+        send.write_to(&mut transport, false).unwrap();
+        assert!(send.completed());
+        assert_eq!(transport.written, b"abcdef");
+    }
+
+    #[test]
+    fn a_network_send_puts_the_size_of_its_body_in_front() {
+        let mut transport = MemoryTransport::unlimited();
+        let mut send = NetworkSend::new(b"hello".to_vec());
+        assert_eq!(send.size(), 9);
+        send.write_to(&mut transport, false).unwrap();
+        assert_eq!(transport.written, b"\0\0\0\x05hello");
+        assert_eq!(transport.more_flags, [true, false]);
+    }
+
+    #[test]
+    fn an_empty_network_send_is_four_zero_bytes_that_nothing_follows() {
+        let mut transport = MemoryTransport::unlimited();
+        let mut send = NetworkSend::new(Vec::new());
+        send.write_to(&mut transport, false).unwrap();
+        assert!(send.completed());
+        assert_eq!(transport.written, [0; 4]);
+        assert_eq!(transport.more_flags, [false]);
+    }
+}

@@ -1,0 +1,77 @@
+//! Port of `org.apache.kafka.common.network.TransportLayer`: the border between bytes and the
+//! socket they leave by.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+
+use mio::{Registry, Token};
+
+/// One connection, as bytes that come and go without blocking.
+///
+/// This trait is the one thing of the network that the storage wing knows: a file hands itself to a
+/// socket that it knows only as a `TransportLayer`, and that meeting is zero copy.
+///
+/// Every call makes one attempt. `WouldBlock` means that the socket is full (or empty) *now*; the
+/// caller keeps its place and comes back when the selector says so.
+pub trait TransportLayer: std::marker::Send {
+    /// Whether a connection that was asked for by `connect(2)` is there now. An accepted one always
+    /// is.
+    ///
+    /// # Errors
+    /// Why the connection could not be made.
+    fn finish_connect(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Reads into `dst`. `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing has arrived; whatever `read(2)` reports otherwise.
+    fn read(&mut self, dst: &mut [u8]) -> io::Result<usize>;
+
+    /// Takes bytes from the front of `src` and returns how many it took, at least 1 unless `src` is
+    /// empty.
+    ///
+    /// With `more` the caller promises that further bytes follow at once, so the transport may hold
+    /// these back and let them leave together with what follows: three small headers and a file
+    /// then cost one `send` and one `sendfile`. Bytes taken are as good as sent: they leave before
+    /// anything that is written later. An empty `src` without `more` pushes out whatever was held
+    /// back; it returns 0.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the socket is full; whatever `sendmsg(2)` reports otherwise.
+    fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize>;
+
+    /// Sends `count` bytes of `file`, from `position` on, to the peer, without reading them into
+    /// this process.
+    ///
+    /// Returns how many bytes went, at least 1. Fewer than `count` means that the socket is full
+    /// now, so that the next call would only learn `WouldBlock`.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the socket is full; `UnexpectedEof` if the file ends before
+    /// `position + count`, so that a truncated file is never taken for a full socket (some bytes
+    /// may have gone: the connection is of no use any more); whatever `sendfile(2)` reports
+    /// otherwise.
+    fn transfer_from(&mut self, file: &File, position: u64, count: usize) -> io::Result<usize>;
+
+    /// The address of the peer, kept from the time of the accept: it is known even when the
+    /// connection is gone.
+    fn peer_addr(&self) -> SocketAddr;
+
+    /// The address on our side.
+    fn local_addr(&self) -> SocketAddr;
+
+    /// Makes `registry` report readiness of this connection, both ways and by edges, under `token`.
+    ///
+    /// # Errors
+    /// Whatever `epoll_ctl(2)` reports.
+    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()>;
+
+    /// Ends the reports.
+    ///
+    /// # Errors
+    /// Whatever `epoll_ctl(2)` reports.
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()>;
+}
