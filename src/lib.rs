@@ -5,3 +5,4 @@ pub mod common;
 pub mod config;
 pub mod purgatory;
 pub mod transport;
+pub mod message;

@@ -1,0 +1,781 @@
+//! Port of `kafka.log.LogValidator`, and of what Kafka 0.9 has in its place:
+//! `Log.analyzeAndValidateMessageSet` and `ByteBufferMessageSet.validateMessagesAndAssignOffsets`.
+//! What a produced set must satisfy, and where it gets its offsets.
+//!
+//! The usual case, a batch of magic 2 for a topic that keeps the producer's compression and
+//! timestamps, is checked by its header and one CRC, and twelve of its bytes are overwritten in
+//! place. It is neither copied nor decompressed. Everything else is slower and for old producers,
+//! compacted topics, and topics with a codec or clock of their own.
+
+use std::borrow::Cow;
+
+use byteorder::BigEndian;
+use byteorder::ByteOrder;
+
+use crate::common::errors::Errors;
+use crate::common::errors::KafkaError;
+use crate::message::byte_buffer_message_set::EntryContent;
+use crate::message::byte_buffer_message_set::ShallowEntry;
+use crate::message::byte_buffer_message_set::for_each_record;
+use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::message::compression_codec::CompressionCodec;
+use crate::message::conversion::Target;
+use crate::message::conversion::convert;
+use crate::message::message;
+use crate::message::message::MAGIC_VALUE_V0;
+use crate::message::message::corrupt;
+use crate::message::message_set::LOG_OVERHEAD;
+use crate::message::message_set::MAGIC_OFFSET;
+use crate::message::message_set::OFFSET_LENGTH;
+use crate::message::message_set::SIZE_OFFSET;
+use crate::message::record_batch;
+use crate::message::record_batch::MAGIC_VALUE_V2;
+use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
+use crate::message::record_batch::RecordBatch;
+use crate::message::record_batch::TRANSACTIONAL_FLAG;
+use crate::message::records::LogRecord;
+use crate::message::records::invalid_record;
+use crate::message::timestamp_type::NO_TIMESTAMP;
+use crate::message::timestamp_type::TimestampType;
+
+/// What a topic's settings ask of appended messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendFormat {
+    /// 2, or 0 or 1 for a topic whose `message.format.version` is before 0.11.
+    pub magic: u8,
+    /// `compression.type`; `None` is "producer": each set stays as its producer compressed it.
+    pub compression: Option<CompressionCodec>,
+    /// `message.timestamp.type`.
+    pub timestamp_type: TimestampType,
+    /// `message.timestamp.difference.max.ms`; `i64::MAX` is no limit, and costs nothing.
+    pub timestamp_difference_max_ms: i64,
+    /// `max.message.bytes`: the most that one entry may have, its 12 bytes of overhead included.
+    pub message_bytes_max: usize,
+    /// `cleanup.policy=compact`: every record must have a key.
+    pub is_compacted: bool,
+    /// The epoch that goes into batches of magic 2.
+    pub partition_leader_epoch: i32,
+}
+
+/// A set that may be appended as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validated<'a> {
+    /// What to append: the given buffer with offsets filled in, or what it was converted to.
+    pub bytes: Cow<'a, [u8]>,
+    /// The first record's offset; -1 if there are no records.
+    pub first_offset: i64,
+    /// The last record's offset; -1 if there are no records.
+    pub last_offset: i64,
+    /// The latest timestamp, in milliseconds, or `NO_TIMESTAMP`.
+    pub max_timestamp: i64,
+    /// The last offset of the entry with that timestamp; -1 without timestamps.
+    pub offset_of_max_timestamp: i64,
+    /// How many records there are.
+    pub record_count: u64,
+    /// Whether the records were taken apart and written anew.
+    pub was_converted: bool,
+}
+
+/// Checks the produced `records` and gives them the offsets from `next_offset` on, in place where
+/// that is possible.
+///
+/// A partial entry at the end is cut off, as Kafka 0.9 does, and so are fewer bytes than tell a
+/// magic. A buffer without a whole entry gives a result without records, and no error.
+///
+/// # Errors
+/// - `CORRUPT_MESSAGE`: a wrong CRC, an impossible size, a malformed message; bytes after a batch
+///   of magic 2, or such a batch cut off; an old message without key for a compacted topic
+/// - `INVALID_RECORD`: more than one batch of magic 2, or a batch that contradicts itself, marks
+///   itself as a broker's, or lacks a key for a compacted topic
+/// - `MESSAGE_TOO_LARGE`: an entry of more than `message_bytes_max`, as it came or as converted
+/// - `INVALID_TIMESTAMP`: too far from `now_ms`, or marked as the broker's
+/// - `UNSUPPORTED_COMPRESSION_TYPE`: an unknown codec, or zstd for a topic of magic 0 or 1
+/// - `UNSUPPORTED_FOR_MESSAGE_FORMAT`: a batch of an idempotent producer for such a topic
+/// - `TRANSACTIONAL_ID_AUTHORIZATION_FAILED`: a batch of a transaction
+pub fn validate_messages_and_assign_offsets<'a>(
+    records: &'a mut [u8],
+    next_offset: i64,
+    now_ms: i64,
+    format: &AppendFormat,
+) -> Result<Validated<'a>, KafkaError> {
+    let analysis = analyze(records, format.message_bytes_max)?;
+    if analysis.entry_count == 0 {
+        return Ok(Validated::without_records());
+    }
+    let records = &mut records[..analysis.valid_bytes];
+    if format.magic != MAGIC_VALUE_V2 {
+        check_old_format_suffices(records)?;
+    }
+    check_every_record(records, now_ms, format)?;
+    let log_append_time = match format.timestamp_type {
+        TimestampType::CreateTime => None,
+        TimestampType::LogAppendTime => Some(now_ms),
+    };
+    let target = Target {
+        magic: format.magic,
+        codec: format.compression.unwrap_or(analysis.codec),
+        log_append_time,
+        partition_leader_epoch: format.partition_leader_epoch,
+    };
+    if !analysis.can_stay(&target) {
+        let converted = convert(records, next_offset, &target)?;
+        // Several entries may have become one, as in Kafka: what was legal can now be too large.
+        for entry in shallow_entries(&converted) {
+            check_size(&entry?, format.message_bytes_max)?;
+        }
+        return Validated::summarize(Cow::Owned(converted), next_offset, true);
+    }
+    if target.magic == MAGIC_VALUE_V2 {
+        patch_batch(records, next_offset, &target);
+    } else {
+        patch_messages(records, next_offset, &target);
+    }
+    Validated::summarize(Cow::Borrowed(records), next_offset, false)
+}
+
+impl<'a> Validated<'a> {
+    fn without_records() -> Self {
+        Self {
+            bytes: Cow::Borrowed(&[]),
+            first_offset: -1,
+            last_offset: -1,
+            max_timestamp: NO_TIMESTAMP,
+            offset_of_max_timestamp: -1,
+            record_count: 0,
+            was_converted: false,
+        }
+    }
+
+    /// Reads the result off the headers of `bytes`, in which offsets are contiguous.
+    fn summarize(
+        bytes: Cow<'a, [u8]>,
+        first_offset: i64,
+        was_converted: bool,
+    ) -> Result<Self, KafkaError> {
+        let mut validated = Self { first_offset, was_converted, ..Self::without_records() };
+        for entry in shallow_entries(&bytes) {
+            let entry = entry?;
+            validated.last_offset = entry.last_offset;
+            if entry.max_timestamp() > validated.max_timestamp {
+                validated.max_timestamp = entry.max_timestamp();
+                validated.offset_of_max_timestamp = entry.last_offset;
+            }
+        }
+        if validated.last_offset < first_offset {
+            let why = format!("no offsets are left after {first_offset}");
+            return Err(KafkaError::api(Errors::UnknownServerError, why));
+        }
+        validated.record_count = (validated.last_offset - first_offset) as u64 + 1;
+        validated.bytes = bytes;
+        Ok(validated)
+    }
+}
+
+/// What the headers of a set say.
+struct Analysis {
+    /// Where the last whole entry ends.
+    valid_bytes: usize,
+    entry_count: usize,
+    /// That of the last compressed entry, as in Kafka.
+    codec: CompressionCodec,
+    lowest_magic: u8,
+    highest_magic: u8,
+}
+
+impl Analysis {
+    /// Whether nothing but fields of fixed size has to change. A wrapper cannot stay: the offsets
+    /// inside it are compressed with it.
+    fn can_stay(&self, target: &Target) -> bool {
+        let is_batch_or_plain =
+            self.lowest_magic == MAGIC_VALUE_V2 || self.codec == CompressionCodec::None;
+        self.lowest_magic == target.magic
+            && self.highest_magic == target.magic
+            && self.codec == target.codec
+            && is_batch_or_plain
+    }
+}
+
+fn analyze(records: &[u8], message_bytes_max: usize) -> Result<Analysis, KafkaError> {
+    let mut analysis = Analysis {
+        valid_bytes: 0,
+        entry_count: 0,
+        codec: CompressionCodec::None,
+        lowest_magic: u8::MAX,
+        highest_magic: 0,
+    };
+    let mut entries = shallow_entries(records);
+    for entry in entries.by_ref() {
+        let entry = entry?;
+        check_entry(&entry, message_bytes_max)?;
+        analysis.entry_count += 1;
+        analysis.lowest_magic = analysis.lowest_magic.min(entry.magic);
+        analysis.highest_magic = analysis.highest_magic.max(entry.magic);
+        if entry.codec()? != CompressionCodec::None {
+            analysis.codec = entry.codec()?;
+        }
+    }
+    analysis.valid_bytes = entries.position();
+    if analysis.highest_magic == MAGIC_VALUE_V2 && analysis.entry_count > 1 {
+        return Err(invalid_record(format!("{} batches in one set", analysis.entry_count)));
+    }
+    let tail = &records[analysis.valid_bytes..];
+    let is_of_batch = tail.get(MAGIC_OFFSET) == Some(&MAGIC_VALUE_V2);
+    if is_of_batch || (analysis.highest_magic == MAGIC_VALUE_V2 && !tail.is_empty()) {
+        return Err(corrupt(format!("{} bytes that are no whole batch", tail.len())));
+    }
+    Ok(analysis)
+}
+
+fn check_entry(entry: &ShallowEntry<'_>, message_bytes_max: usize) -> Result<(), KafkaError> {
+    check_size(entry, message_bytes_max)?;
+    if !entry.has_valid_crc() {
+        return Err(corrupt(format!("the entry at offset {} fails its CRC", entry.offset)));
+    }
+    if let EntryContent::Batch(batch) = &entry.content {
+        check_batch(batch)?;
+    }
+    if entry.timestamp_type() == TimestampType::LogAppendTime {
+        return Err(invalid_timestamp("a producer cannot give the time of the append".to_owned()));
+    }
+    Ok(())
+}
+
+fn check_size(entry: &ShallowEntry<'_>, message_bytes_max: usize) -> Result<(), KafkaError> {
+    let size = entry.size_in_bytes();
+    if size > message_bytes_max {
+        let why = format!("an entry of {size} bytes, of which {message_bytes_max} are allowed");
+        return Err(KafkaError::api(Errors::RecordTooLarge, why));
+    }
+    Ok(())
+}
+
+/// Whether the header of a batch contradicts itself. That its records agree with it is not
+/// looked at: it would cost a decompression, and hurts only who reads that producer's topic.
+/// The base offset may be anything: it is overwritten.
+fn check_batch(batch: &RecordBatch<'_>) -> Result<(), KafkaError> {
+    let (count, last_offset_delta) = (batch.record_count(), batch.last_offset_delta());
+    if count <= 0 || count - 1 != last_offset_delta {
+        let why = format!("{count} records, the last at offset {last_offset_delta}");
+        return Err(invalid_record(why));
+    }
+    if count as usize > records_max(batch)? {
+        let why = format!("{count} records in {} bytes", batch.size_in_bytes());
+        return Err(invalid_record(why));
+    }
+    if batch.is_control_batch() {
+        return Err(invalid_record("a control batch from a producer"));
+    }
+    if batch.attributes() & TRANSACTIONAL_FLAG != 0 {
+        let why = "a batch of a transaction: there are none here";
+        return Err(KafkaError::api(Errors::TransactionalIdAuthorizationFailed, why));
+    }
+    if batch.producer_id() >= 0 && batch.base_sequence() < 0 {
+        let why = format!("producer {} gives no sequence number", batch.producer_id());
+        return Err(invalid_record(why));
+    }
+    Ok(())
+}
+
+/// Magic 0 and 1 have no room for a producer's id, so its batches could not be told from copies.
+fn check_old_format_suffices(records: &[u8]) -> Result<(), KafkaError> {
+    match RecordBatch::parse(records) {
+        Ok(batch) if batch.producer_id() >= 0 => {
+            let why = "an idempotent producer's batch for a topic of an older message format";
+            Err(KafkaError::api(Errors::UnsupportedForMessageFormat, why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The size of a record without key, value and headers: seven fields of one byte.
+const RECORD_BYTES_MIN: usize = 7;
+/// What one byte can become at most: zstd writes 128 KiB of one value in four bytes, and the other
+/// codecs less.
+const EXPANSION_MAX: usize = 32 * 1024;
+
+/// How many records may lie in a batch of this size, by the most generous count.
+///
+/// Each takes an offset, and a segment holds 2^31 of them: whoever declared so many in a batch of
+/// 61 bytes would make the log roll with every request.
+fn records_max(batch: &RecordBatch<'_>) -> Result<usize, KafkaError> {
+    let section_bytes = batch.size_in_bytes() - RECORD_BATCH_OVERHEAD;
+    Ok(match batch.codec()? {
+        CompressionCodec::None => section_bytes / RECORD_BYTES_MIN,
+        _ => section_bytes.saturating_mul(EXPANSION_MAX) / RECORD_BYTES_MIN,
+    })
+}
+
+/// Checks keys and timestamps, if the topic asks for that. Decompresses.
+fn check_every_record(
+    records: &[u8],
+    now_ms: i64,
+    format: &AppendFormat,
+) -> Result<(), KafkaError> {
+    let has_time_limit = format.timestamp_type == TimestampType::CreateTime
+        && format.timestamp_difference_max_ms != i64::MAX;
+    if !format.is_compacted && !has_time_limit {
+        return Ok(());
+    }
+    let is_batch = records[MAGIC_OFFSET] == MAGIC_VALUE_V2;
+    for_each_record(records, &mut |record| {
+        // An empty key is a key, compressed or not. (Kafka 0.9 refuses it uncompressed only.)
+        if format.is_compacted && record.key.is_none() {
+            let why = "a record without key for a compacted topic";
+            return Err(if is_batch { invalid_record(why) } else { corrupt(why) });
+        }
+        if has_time_limit { check_timestamp(record, now_ms, format) } else { Ok(()) }
+    })
+}
+
+fn check_timestamp(
+    record: &LogRecord<'_>,
+    now_ms: i64,
+    format: &AppendFormat,
+) -> Result<(), KafkaError> {
+    let limit_ms = format.timestamp_difference_max_ms;
+    let difference_ms = record.timestamp.abs_diff(now_ms);
+    if record.timestamp != NO_TIMESTAMP && difference_ms > limit_ms.max(0) as u64 {
+        let why = format!("timestamp {} at {now_ms}, limit {limit_ms} ms", record.timestamp);
+        return Err(invalid_timestamp(why));
+    }
+    Ok(())
+}
+
+/// The hot path: twelve bytes that no CRC covers.
+fn patch_batch(batch: &mut [u8], base_offset: i64, target: &Target) {
+    record_batch::set_base_offset(batch, base_offset);
+    record_batch::set_partition_leader_epoch(batch, target.partition_leader_epoch);
+    if let Some(timestamp_ms) = target.log_append_time {
+        record_batch::set_log_append_time(batch, timestamp_ms);
+    }
+}
+
+/// Uncompressed messages of magic 0 or 1, all whole: [`analyze`] has walked them.
+fn patch_messages(mut entries: &mut [u8], first_offset: i64, target: &Target) {
+    let mut offset = first_offset;
+    while !entries.is_empty() {
+        let size = BigEndian::read_i32(&entries[SIZE_OFFSET..]) as usize;
+        let (entry, rest) = entries.split_at_mut(LOG_OVERHEAD + size);
+        BigEndian::write_i64(&mut entry[..OFFSET_LENGTH], offset);
+        match target.log_append_time {
+            Some(timestamp_ms) if target.magic != MAGIC_VALUE_V0 => {
+                message::set_log_append_time(&mut entry[LOG_OVERHEAD..], timestamp_ms);
+            }
+            _ => {}
+        }
+        offset = offset.wrapping_add(1);
+        entries = rest;
+    }
+}
+
+fn invalid_timestamp(why: String) -> KafkaError {
+    KafkaError::api(Errors::InvalidTimestamp, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::byte_buffer_message_set::MessageSetBuilder;
+    use crate::message::record_batch::CONTROL_FLAG;
+    use crate::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
+    use crate::message::record_batch::RECORDS_COUNT_OFFSET;
+    use crate::message::record_batch::RecordBatchBuilder;
+    use crate::message::records::Headers;
+
+    const NOW_MS: i64 = 1_000_000;
+    const OLD_CODECS: [CompressionCodec; 4] = [
+        CompressionCodec::None,
+        CompressionCodec::Gzip,
+        CompressionCodec::Snappy,
+        CompressionCodec::Lz4,
+    ];
+
+    fn keep_all() -> AppendFormat {
+        AppendFormat {
+            magic: 2,
+            compression: None,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_difference_max_ms: i64::MAX,
+            message_bytes_max: 1_000_012,
+            is_compacted: false,
+            partition_leader_epoch: 0,
+        }
+    }
+
+    fn batch() -> RecordBatchBuilder {
+        RecordBatchBuilder::new(0).record(7, Some(b"k"), Some(b"v")).record(5, None, None)
+    }
+
+    /// Three messages with offsets as producers give them, and keys but for the last.
+    fn old_set(magic: u8, codec: CompressionCodec) -> Vec<u8> {
+        let mut builder = MessageSetBuilder::new(magic, codec);
+        for (offset, key) in [(0, Some(&b"a"[..])), (1, Some(b"")), (2, None)] {
+            let (value, headers) = (Some(&b"value"[..]), Headers::NONE);
+            let timestamp = NOW_MS - 10 * offset;
+            builder.append(&LogRecord { offset, timestamp, key, value, headers }).unwrap();
+        }
+        builder.build().unwrap()
+    }
+
+    fn code_of(records: &mut [u8], format: &AppendFormat) -> Errors {
+        validate_messages_and_assign_offsets(records, 0, NOW_MS, format).unwrap_err().code()
+    }
+
+    fn seen(bytes: &[u8]) -> Vec<(i64, i64)> {
+        let mut all = Vec::new();
+        for_each_record(bytes, &mut |record| {
+            all.push((record.offset, record.timestamp));
+            Ok(())
+        })
+        .unwrap();
+        all
+    }
+
+    /// The header field at `position` overwritten, and the CRC made to fit.
+    fn with_field(mut batch: Vec<u8>, position: usize, value: i32) -> Vec<u8> {
+        BigEndian::write_i32(&mut batch[position..], value);
+        let crc = record_batch::compute_crc(&batch);
+        BigEndian::write_u32(&mut batch[record_batch::CRC_OFFSET..], crc);
+        batch
+    }
+
+    #[test]
+    fn a_batch_of_a_transaction_is_refused() {
+        let mut records = batch().producer(7, 0, 0).flags(TRANSACTIONAL_FLAG).build().unwrap();
+        let error = validate_messages_and_assign_offsets(&mut records, 0, NOW_MS, &keep_all());
+        assert_eq!(error.unwrap_err().code(), Errors::TransactionalIdAuthorizationFailed);
+    }
+
+    #[test]
+    fn an_idempotent_producer_needs_a_topic_of_magic_2() {
+        for magic in [0, 1] {
+            let format = AppendFormat { magic, ..keep_all() };
+            let mut records = batch().producer(7, 0, 0).build().unwrap();
+            let error = validate_messages_and_assign_offsets(&mut records, 0, NOW_MS, &format);
+            assert_eq!(error.unwrap_err().code(), Errors::UnsupportedForMessageFormat);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_patched_in_place_and_its_crc_stays_true() {
+        for codec in CompressionCodec::ALL {
+            let batch = batch().codec(codec).build().unwrap();
+            let mut buffer = batch.clone();
+            let at = buffer.as_ptr();
+            let format = AppendFormat { partition_leader_epoch: 4, ..keep_all() };
+            let validated =
+                validate_messages_and_assign_offsets(&mut buffer, 100, NOW_MS, &format).unwrap();
+            assert_eq!(validated.bytes.as_ptr(), at);
+            assert!(!validated.was_converted);
+            assert_eq!((validated.first_offset, validated.last_offset), (100, 101));
+            assert_eq!((validated.max_timestamp, validated.offset_of_max_timestamp), (7, 101));
+            assert_eq!(validated.record_count, 2);
+            assert!(RecordBatch::parse(&validated.bytes).unwrap().has_valid_crc());
+            assert_eq!(validated.bytes[..8], [0, 0, 0, 0, 0, 0, 0, 100]);
+            assert_eq!(validated.bytes[8..12], batch[8..12]);
+            assert_eq!(validated.bytes[12..16], [0, 0, 0, 4]);
+            assert_eq!(validated.bytes[16..], batch[16..]);
+        }
+    }
+
+    #[test]
+    fn the_usual_batch_is_not_decompressed() {
+        let mut buffer = batch().codec(CompressionCodec::Gzip).build().unwrap();
+        buffer[record_batch::RECORDS_OFFSET..].fill(0xee);
+        let mut buffer = with_field(buffer, RECORDS_COUNT_OFFSET, 2);
+        let validated = validate_messages_and_assign_offsets(&mut buffer, 0, 0, &keep_all());
+        assert_eq!(validated.unwrap().record_count, 2);
+    }
+
+    #[test]
+    fn the_time_of_the_append_is_written_into_the_header() {
+        let format = AppendFormat { timestamp_type: TimestampType::LogAppendTime, ..keep_all() };
+        let mut buffer = batch().codec(CompressionCodec::Lz4).build().unwrap();
+        let validated =
+            validate_messages_and_assign_offsets(&mut buffer, 3, NOW_MS, &format).unwrap();
+        assert!(!validated.was_converted);
+        assert_eq!((validated.max_timestamp, validated.offset_of_max_timestamp), (NOW_MS, 4));
+        assert!(RecordBatch::parse(&validated.bytes).unwrap().has_valid_crc());
+        assert_eq!(seen(&validated.bytes), [(3, NOW_MS), (4, NOW_MS)]);
+    }
+
+    #[test]
+    fn the_smallest_records_that_compress_best_are_not_too_many() {
+        let zeros = vec![0; 10 * 1024 * 1024];
+        for codec in CompressionCodec::ALL {
+            let mut batch = batch().codec(codec).build().unwrap();
+            batch.truncate(record_batch::RECORDS_OFFSET);
+            batch.extend(codec.compress(&zeros, MAGIC_VALUE_V2).unwrap());
+            let size = batch.len() - LOG_OVERHEAD;
+            let count = zeros.len() / RECORD_BYTES_MIN;
+            for (position, value) in [
+                (SIZE_OFFSET, size),
+                (record_batch::LAST_OFFSET_DELTA_OFFSET, count - 1),
+                (RECORDS_COUNT_OFFSET, count),
+            ] {
+                batch = with_field(batch, position, i32::try_from(value).unwrap());
+            }
+            let format = AppendFormat { message_bytes_max: usize::MAX, ..keep_all() };
+            let validated = validate_messages_and_assign_offsets(&mut batch, 0, 0, &format);
+            assert_eq!(validated.unwrap().record_count, count as u64, "{}", codec.name());
+        }
+        let mut many = with_field(batch().build().unwrap(), RECORDS_COUNT_OFFSET, 1_000);
+        many = with_field(many, record_batch::LAST_OFFSET_DELTA_OFFSET, 999);
+        assert_eq!(code_of(&mut many, &keep_all()), Errors::InvalidRecord);
+    }
+
+    #[test]
+    fn a_batch_that_contradicts_itself_is_refused() {
+        let good = batch().build().unwrap();
+        for count in [i32::MIN, -1, 0, 1, 3, i32::MAX] {
+            let mut bad = with_field(good.clone(), RECORDS_COUNT_OFFSET, count);
+            assert_eq!(code_of(&mut bad, &keep_all()), Errors::InvalidRecord);
+        }
+        for last_offset_delta in [i32::MIN, -1, 0, 2, i32::MAX] {
+            let mut bad = with_field(good.clone(), LAST_OFFSET_DELTA_OFFSET, last_offset_delta);
+            assert_eq!(code_of(&mut bad, &keep_all()), Errors::InvalidRecord);
+        }
+        let mut control = batch().flags(CONTROL_FLAG).build().unwrap();
+        assert_eq!(code_of(&mut control, &keep_all()), Errors::InvalidRecord);
+        let mut without_sequence = batch().producer(5, 0, -1).build().unwrap();
+        assert_eq!(code_of(&mut without_sequence, &keep_all()), Errors::InvalidRecord);
+        let mut two = [good.clone(), good.clone()].concat();
+        assert_eq!(code_of(&mut two, &keep_all()), Errors::InvalidRecord);
+        let mut mixed = [good, old_set(1, CompressionCodec::None)].concat();
+        assert_eq!(code_of(&mut mixed, &keep_all()), Errors::InvalidRecord);
+    }
+
+    #[test]
+    fn a_batch_cut_off_or_with_junk_behind_it_is_refused() {
+        let good = batch().build().unwrap();
+        for end in 0..good.len() {
+            let mut cut = good[..end].to_vec();
+            if end <= MAGIC_OFFSET {
+                let empty = validate_messages_and_assign_offsets(&mut cut, 0, 0, &keep_all());
+                assert_eq!(empty.unwrap().record_count, 0);
+            } else {
+                assert_eq!(code_of(&mut cut, &keep_all()), Errors::CorruptMessage);
+            }
+        }
+        for junk in [&[0][..], &good[..12], &good[..20]] {
+            let mut long = [&good[..], junk].concat();
+            assert_eq!(code_of(&mut long, &keep_all()), Errors::CorruptMessage);
+        }
+    }
+
+    #[test]
+    fn a_wrong_crc_is_refused_in_every_format() {
+        for mut bytes in [batch().build().unwrap(), old_set(0, CompressionCodec::Gzip)] {
+            *bytes.last_mut().unwrap() ^= 1;
+            assert_eq!(code_of(&mut bytes, &keep_all()), Errors::CorruptMessage);
+        }
+    }
+
+    #[test]
+    fn size_is_judged_entry_by_entry_and_before_the_crc() {
+        let mut bytes = batch().build().unwrap();
+        let format = AppendFormat { message_bytes_max: bytes.len(), ..keep_all() };
+        assert!(validate_messages_and_assign_offsets(&mut bytes, 0, 0, &format).is_ok());
+        *bytes.last_mut().unwrap() ^= 1;
+        let format = AppendFormat { message_bytes_max: bytes.len() - 1, ..keep_all() };
+        assert_eq!(code_of(&mut bytes, &format), Errors::RecordTooLarge);
+        // Each of the messages is small enough, and all of them together if they stay apart.
+        let mut set = old_set(0, CompressionCodec::None);
+        let format = AppendFormat { message_bytes_max: set.len() / 2, magic: 0, ..keep_all() };
+        assert!(validate_messages_and_assign_offsets(&mut set, 0, 0, &format).is_ok());
+        let format = AppendFormat { magic: 2, ..format };
+        assert_eq!(code_of(&mut set, &format), Errors::RecordTooLarge);
+    }
+
+    #[test]
+    fn old_messages_are_up_converted_for_a_topic_of_today() {
+        for codec in OLD_CODECS {
+            for magic in [0, 1] {
+                let mut set = old_set(magic, codec);
+                let validated =
+                    validate_messages_and_assign_offsets(&mut set, 50, NOW_MS, &keep_all())
+                        .unwrap();
+                assert!(validated.was_converted);
+                assert_eq!((validated.first_offset, validated.last_offset), (50, 52));
+                assert_eq!(validated.record_count, 3);
+                let batch = RecordBatch::parse(&validated.bytes).unwrap();
+                assert_eq!((batch.codec().unwrap(), batch.partition_leader_epoch()), (codec, 0));
+                let own = |at: i64| if magic == 0 { NO_TIMESTAMP } else { NOW_MS - 10 * at };
+                let expected = [(50, own(0)), (51, own(1)), (52, own(2))];
+                assert_eq!(seen(&validated.bytes), expected);
+                assert_eq!(validated.max_timestamp, own(0));
+                let of_max = if magic == 0 { -1 } else { 52 };
+                assert_eq!(validated.offset_of_max_timestamp, of_max);
+            }
+        }
+    }
+
+    /// `ByteBufferMessageSetTest.testOffsetAssignment`.
+    #[test]
+    fn a_topic_of_0_9_or_0_10_keeps_its_format() {
+        for magic in [0, 1] {
+            for codec in OLD_CODECS {
+                let format = AppendFormat { magic, ..keep_all() };
+                let mut set = old_set(magic, codec);
+                let at = set.as_ptr();
+                let validated =
+                    validate_messages_and_assign_offsets(&mut set, 50, NOW_MS, &format).unwrap();
+                let is_in_place = codec == CompressionCodec::None;
+                assert_eq!(validated.was_converted, !is_in_place);
+                assert_eq!(validated.bytes.as_ptr() == at, is_in_place);
+                assert_eq!((validated.first_offset, validated.last_offset), (50, 52));
+                assert_eq!(validated.record_count, 3);
+                let offsets: Vec<i64> = seen(&validated.bytes).iter().map(|r| r.0).collect();
+                assert_eq!(offsets, [50, 51, 52]);
+                for entry in shallow_entries(&validated.bytes) {
+                    let entry = entry.unwrap();
+                    assert!(entry.has_valid_crc());
+                    assert_eq!((entry.magic, entry.codec().unwrap()), (magic, codec));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_in_another_format_becomes_the_topics() {
+        for magic in [0, 1] {
+            for codec in OLD_CODECS {
+                let format = AppendFormat { magic, ..keep_all() };
+                let mut new = batch().codec(codec).build().unwrap();
+                let mut other = old_set(1 - magic, codec);
+                for (records, count) in [(&mut new, 2), (&mut other, 3)] {
+                    let validated =
+                        validate_messages_and_assign_offsets(records, 9, NOW_MS, &format).unwrap();
+                    assert!(validated.was_converted);
+                    assert_eq!(validated.record_count, count);
+                    for entry in shallow_entries(&validated.bytes) {
+                        assert_eq!(entry.unwrap().magic, magic);
+                    }
+                }
+            }
+            let mut zstd = batch().codec(CompressionCodec::Zstd).build().unwrap();
+            let format = AppendFormat { magic, ..keep_all() };
+            assert_eq!(code_of(&mut zstd, &format), Errors::UnsupportedCompressionType);
+        }
+    }
+
+    #[test]
+    fn a_topic_with_a_codec_of_its_own_compresses_anew() {
+        for source in CompressionCodec::ALL {
+            for target in CompressionCodec::ALL {
+                let format = AppendFormat { compression: Some(target), ..keep_all() };
+                let mut bytes = batch().codec(source).build().unwrap();
+                let validated =
+                    validate_messages_and_assign_offsets(&mut bytes, 5, NOW_MS, &format).unwrap();
+                assert_eq!(validated.was_converted, source != target);
+                let result = RecordBatch::parse(&validated.bytes).unwrap();
+                assert!(result.has_valid_crc());
+                assert_eq!(result.codec().unwrap(), target);
+                assert_eq!(seen(&validated.bytes), [(5, 7), (6, 5)]);
+            }
+        }
+        let format =
+            AppendFormat { compression: Some(CompressionCodec::Zstd), magic: 1, ..keep_all() };
+        let mut set = old_set(1, CompressionCodec::Gzip);
+        assert_eq!(code_of(&mut set, &format), Errors::UnsupportedCompressionType);
+    }
+
+    #[test]
+    fn uncompressed_messages_of_magic_1_get_the_time_of_the_append_in_place() {
+        let format =
+            AppendFormat { magic: 1, timestamp_type: TimestampType::LogAppendTime, ..keep_all() };
+        for codec in OLD_CODECS {
+            let mut set = old_set(1, codec);
+            let validated = validate_messages_and_assign_offsets(&mut set, 0, 42, &format).unwrap();
+            assert_eq!(validated.was_converted, codec != CompressionCodec::None);
+            assert_eq!(validated.max_timestamp, 42);
+            assert_eq!(seen(&validated.bytes), [(0, 42), (1, 42), (2, 42)]);
+            assert!(shallow_entries(&validated.bytes).all(|entry| entry.unwrap().has_valid_crc()));
+        }
+        let format = AppendFormat { magic: 0, ..format };
+        let mut set = old_set(0, CompressionCodec::None);
+        let validated = validate_messages_and_assign_offsets(&mut set, 0, 42, &format).unwrap();
+        assert_eq!(validated.max_timestamp, NO_TIMESTAMP);
+    }
+
+    #[test]
+    fn a_timestamp_too_far_from_now_is_refused_wherever_it_hides() {
+        let limit = |ms| AppendFormat { timestamp_difference_max_ms: ms, ..keep_all() };
+        for codec in CompressionCodec::ALL {
+            for far in [NOW_MS + 101, NOW_MS - 101, i64::MAX, i64::MIN] {
+                let mut bytes = RecordBatchBuilder::new(0)
+                    .codec(codec)
+                    .record(NOW_MS + 100, None, None)
+                    .record(far, None, None)
+                    .record(NO_TIMESTAMP, None, None)
+                    .build()
+                    .unwrap();
+                assert_eq!(code_of(&mut bytes, &limit(100)), Errors::InvalidTimestamp);
+                let no_limit = limit(i64::MAX);
+                assert!(validate_messages_and_assign_offsets(&mut bytes, 0, 0, &no_limit).is_ok());
+            }
+        }
+        let mut set = old_set(1, CompressionCodec::Snappy);
+        assert_eq!(code_of(&mut set, &limit(19)), Errors::InvalidTimestamp);
+        assert!(validate_messages_and_assign_offsets(&mut set, 0, NOW_MS, &limit(20)).is_ok());
+        let mut set = old_set(0, CompressionCodec::None);
+        assert!(validate_messages_and_assign_offsets(&mut set, 0, NOW_MS, &limit(0)).is_ok());
+    }
+
+    #[test]
+    fn a_producer_cannot_give_the_time_of_the_append() {
+        let mut bytes = batch().log_append_time(NOW_MS).build().unwrap();
+        assert_eq!(code_of(&mut bytes, &keep_all()), Errors::InvalidTimestamp);
+    }
+
+    #[test]
+    fn a_compacted_topic_demands_keys_and_takes_an_empty_one() {
+        for codec in OLD_CODECS {
+            for magic in [0, 1, 2] {
+                let format = AppendFormat { is_compacted: true, magic, ..keep_all() };
+                let mut set = old_set(magic.min(1), codec);
+                assert_eq!(code_of(&mut set, &format), Errors::CorruptMessage);
+                let mut without = batch().codec(codec).build().unwrap();
+                assert_eq!(code_of(&mut without, &format), Errors::InvalidRecord);
+                let with = RecordBatchBuilder::new(0).codec(codec).record(0, Some(b""), None);
+                let mut with = with.build().unwrap();
+                let validated = validate_messages_and_assign_offsets(&mut with, 0, 0, &format);
+                assert_eq!(validated.unwrap().record_count, 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_partial_old_message_is_cut_off() {
+        for magic in [0, 1] {
+            let whole = old_set(magic, CompressionCodec::None);
+            for end in 0..whole.len() / 3 {
+                let mut long = [&whole[..], &whole[..end]].concat();
+                let format = AppendFormat { magic, ..keep_all() };
+                let validated =
+                    validate_messages_and_assign_offsets(&mut long, 0, 0, &format).unwrap();
+                assert_eq!(validated.bytes.len(), whole.len());
+                assert_eq!(validated.record_count, 3);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_gives_a_result_without_records() {
+        let validated =
+            validate_messages_and_assign_offsets(&mut [], 9, NOW_MS, &keep_all()).unwrap();
+        assert_eq!(validated, Validated::without_records());
+    }
+
+    #[test]
+    fn offsets_past_the_last_one_are_refused() {
+        for mut bytes in [batch().build().unwrap(), old_set(0, CompressionCodec::None)] {
+            for magic in [0, 2] {
+                let format = AppendFormat { magic, ..keep_all() };
+                let next = i64::MAX;
+                let result = validate_messages_and_assign_offsets(&mut bytes, next, 0, &format);
+                assert!(result.is_err());
+            }
+        }
+    }
+}

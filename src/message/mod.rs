@@ -1,0 +1,13 @@
+//! Messages in all three formats, and the ways between them. Knows no file, and of the network
+//! only the trait `TransportLayer`.
+
+pub mod timestamp_type;
+pub mod compression_codec;
+pub mod message_set;
+pub mod message;
+pub mod records;
+pub mod record_batch;
+pub mod byte_buffer_message_set;
+pub mod conversion;
+pub mod log_validator;
+pub mod record_filter;

@@ -1,0 +1,587 @@
+//! Port of `org.apache.kafka.common.record.DefaultRecordBatch`: the batch of records of magic 2.
+//!
+//! The producer computes the CRC from the attributes to the end. What the broker must change on
+//! append, base offset and leader epoch, stands before them: two fields are overwritten in place,
+//! and the CRC stays true. That is why a batch goes from one socket to the file, and from the file
+//! to the next socket, without being taken apart.
+
+use std::borrow::Cow;
+
+use byteorder::BigEndian;
+use byteorder::ByteOrder;
+
+use crate::common::errors::Errors;
+use crate::common::errors::KafkaError;
+use crate::message::compression_codec::CompressionCodec;
+use crate::message::message::corrupt;
+use crate::message::message_set::LOG_OVERHEAD;
+use crate::message::message_set::MAGIC_OFFSET;
+use crate::message::message_set::OFFSET_LENGTH;
+use crate::message::message_set::OFFSET_OFFSET;
+use crate::message::message_set::SIZE_LENGTH;
+use crate::message::message_set::SIZE_OFFSET;
+use crate::message::records::LogRecord;
+use crate::message::records::Record;
+use crate::message::records::Records;
+use crate::message::records::invalid_record;
+use crate::message::timestamp_type::NO_TIMESTAMP;
+use crate::message::timestamp_type::TimestampType;
+
+/// The magic byte of this format.
+pub const MAGIC_VALUE_V2: u8 = 2;
+
+// The layout, in bytes from the start of the batch. Base offset and size come first: the 12 bytes
+// that every entry of a log begins with.
+
+/// i32, the epoch of the leader that appended the batch: the broker's to fill in.
+pub const PARTITION_LEADER_EPOCH_OFFSET: usize = LOG_OVERHEAD;
+/// Its length.
+pub const PARTITION_LEADER_EPOCH_LENGTH: usize = 4;
+/// The magic byte, u8, follows, at the place it has in all formats ([`MAGIC_OFFSET`]).
+pub const MAGIC_LENGTH: usize = 1;
+/// u32, the CRC-32C of everything from the attributes on.
+pub const CRC_OFFSET: usize = MAGIC_OFFSET + MAGIC_LENGTH;
+/// Its length.
+pub const CRC_LENGTH: usize = 4;
+/// i16: codec, timestamp type, transactional, control.
+pub const ATTRIBUTES_OFFSET: usize = CRC_OFFSET + CRC_LENGTH;
+/// Its length.
+pub const ATTRIBUTES_LENGTH: usize = 2;
+/// i32, the last record's offset less the base offset.
+pub const LAST_OFFSET_DELTA_OFFSET: usize = ATTRIBUTES_OFFSET + ATTRIBUTES_LENGTH;
+/// Its length.
+pub const LAST_OFFSET_DELTA_LENGTH: usize = 4;
+/// i64, milliseconds: the first record's timestamp.
+pub const BASE_TIMESTAMP_OFFSET: usize = LAST_OFFSET_DELTA_OFFSET + LAST_OFFSET_DELTA_LENGTH;
+/// Its length.
+pub const BASE_TIMESTAMP_LENGTH: usize = 8;
+/// i64, milliseconds: the latest timestamp in the batch, or the time of the append.
+pub const MAX_TIMESTAMP_OFFSET: usize = BASE_TIMESTAMP_OFFSET + BASE_TIMESTAMP_LENGTH;
+/// Its length.
+pub const MAX_TIMESTAMP_LENGTH: usize = 8;
+/// i64, -1 for a producer that is not idempotent.
+pub const PRODUCER_ID_OFFSET: usize = MAX_TIMESTAMP_OFFSET + MAX_TIMESTAMP_LENGTH;
+/// Its length.
+pub const PRODUCER_ID_LENGTH: usize = 8;
+/// i16, -1 for a producer that is not idempotent.
+pub const PRODUCER_EPOCH_OFFSET: usize = PRODUCER_ID_OFFSET + PRODUCER_ID_LENGTH;
+/// Its length.
+pub const PRODUCER_EPOCH_LENGTH: usize = 2;
+/// i32, the first record's sequence number, -1 for a producer that is not idempotent.
+pub const BASE_SEQUENCE_OFFSET: usize = PRODUCER_EPOCH_OFFSET + PRODUCER_EPOCH_LENGTH;
+/// Its length.
+pub const BASE_SEQUENCE_LENGTH: usize = 4;
+/// i32, the number of records.
+pub const RECORDS_COUNT_OFFSET: usize = BASE_SEQUENCE_OFFSET + BASE_SEQUENCE_LENGTH;
+/// Its length.
+pub const RECORDS_COUNT_LENGTH: usize = 4;
+/// The records, compressed together if a codec is set.
+pub const RECORDS_OFFSET: usize = RECORDS_COUNT_OFFSET + RECORDS_COUNT_LENGTH;
+
+const _: () = assert!(
+    MAGIC_OFFSET == PARTITION_LEADER_EPOCH_OFFSET + PARTITION_LEADER_EPOCH_LENGTH
+        && RECORDS_OFFSET == 61,
+    "the header of a record batch has 61 bytes"
+);
+
+/// The size of a batch without records, in bytes.
+pub const RECORD_BATCH_OVERHEAD: usize = RECORDS_OFFSET;
+
+/// The attribute bits that name the codec.
+pub(crate) const COMPRESSION_CODEC_MASK: i16 = 0x07;
+/// The attribute bit of a batch whose highest timestamp is the time of the append.
+pub const TIMESTAMP_TYPE_MASK: i16 = 0x08;
+/// The attribute bit of a batch that belongs to a transaction.
+pub const TRANSACTIONAL_FLAG: i16 = 0x10;
+/// The attribute bit of a batch of control records, which only brokers write.
+pub const CONTROL_FLAG: i16 = 0x20;
+/// The attribute bit of a batch whose base timestamp tells when its tombstones may be dropped
+/// (KIP-534).
+pub const DELETE_HORIZON_FLAG: i16 = 0x40;
+
+/// A batch of magic 2, looked at where it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordBatch<'a> {
+    /// From the base offset to the last record: at least [`RECORD_BATCH_OVERHEAD`] bytes.
+    bytes: &'a [u8],
+}
+
+impl<'a> RecordBatch<'a> {
+    /// The batch at the front of `bytes`. Checks size and magic, and not yet the CRC.
+    ///
+    /// # Errors
+    /// `CORRUPT_MESSAGE` if the batch is cut off, its size is impossible, or its magic is not 2.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, KafkaError> {
+        if bytes.len() < RECORD_BATCH_OVERHEAD {
+            return Err(corrupt(format!("a batch of {} bytes is cut off", bytes.len())));
+        }
+        if bytes[MAGIC_OFFSET] != MAGIC_VALUE_V2 {
+            return Err(corrupt(format!("magic {} where 2 is expected", bytes[MAGIC_OFFSET])));
+        }
+        let declared = i64::from(BigEndian::read_i32(&bytes[SIZE_OFFSET..])) + LOG_OVERHEAD as i64;
+        match usize::try_from(declared) {
+            Ok(size) if size >= RECORD_BATCH_OVERHEAD && size <= bytes.len() => {
+                Ok(Self { bytes: &bytes[..size] })
+            }
+            _ => Err(corrupt(format!("a batch declares {declared} of {} bytes", bytes.len()))),
+        }
+    }
+
+    /// The whole batch.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The size in bytes, base offset and size field included.
+    pub fn size_in_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The offset of the first record (of the first there was, if the batch has been compacted).
+    pub fn base_offset(&self) -> i64 {
+        BigEndian::read_i64(&self.bytes[OFFSET_OFFSET..])
+    }
+
+    /// The offset of the last record, counted from the base offset.
+    pub fn last_offset_delta(&self) -> i32 {
+        BigEndian::read_i32(&self.bytes[LAST_OFFSET_DELTA_OFFSET..])
+    }
+
+    /// The offset of the last record.
+    pub fn last_offset(&self) -> i64 {
+        self.base_offset().wrapping_add(i64::from(self.last_offset_delta()))
+    }
+
+    /// The epoch of the leader that appended the batch.
+    pub fn partition_leader_epoch(&self) -> i32 {
+        BigEndian::read_i32(&self.bytes[PARTITION_LEADER_EPOCH_OFFSET..])
+    }
+
+    /// The CRC as it is written down.
+    pub fn crc(&self) -> u32 {
+        BigEndian::read_u32(&self.bytes[CRC_OFFSET..])
+    }
+
+    /// Whether the CRC is that of the bytes. Reads the whole batch.
+    pub fn has_valid_crc(&self) -> bool {
+        self.crc() == compute_crc(self.bytes)
+    }
+
+    /// The attribute bits.
+    pub fn attributes(&self) -> i16 {
+        BigEndian::read_i16(&self.bytes[ATTRIBUTES_OFFSET..])
+    }
+
+    /// How the records are compressed.
+    ///
+    /// # Errors
+    /// `UNSUPPORTED_COMPRESSION_TYPE` for a number that is no codec.
+    pub fn codec(&self) -> Result<CompressionCodec, KafkaError> {
+        CompressionCodec::from_id((self.attributes() & COMPRESSION_CODEC_MASK) as u8)
+    }
+
+    /// Whose clock the timestamps show.
+    pub fn timestamp_type(&self) -> TimestampType {
+        if self.attributes() & TIMESTAMP_TYPE_MASK == 0 {
+            TimestampType::CreateTime
+        } else {
+            TimestampType::LogAppendTime
+        }
+    }
+
+    /// Whether the records are a broker's own marks.
+    pub fn is_control_batch(&self) -> bool {
+        self.attributes() & CONTROL_FLAG != 0
+    }
+
+    /// When the tombstones of the batch may be dropped, in milliseconds, if the cleaner has set a
+    /// time.
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes() & DELETE_HORIZON_FLAG != 0).then(|| self.base_timestamp())
+    }
+
+    /// What the timestamp deltas count from, in milliseconds.
+    pub fn base_timestamp(&self) -> i64 {
+        BigEndian::read_i64(&self.bytes[BASE_TIMESTAMP_OFFSET..])
+    }
+
+    /// The latest timestamp in the batch, in milliseconds; with `LogAppendTime` that of all.
+    pub fn max_timestamp(&self) -> i64 {
+        BigEndian::read_i64(&self.bytes[MAX_TIMESTAMP_OFFSET..])
+    }
+
+    /// The idempotent producer, or -1.
+    pub fn producer_id(&self) -> i64 {
+        BigEndian::read_i64(&self.bytes[PRODUCER_ID_OFFSET..])
+    }
+
+    /// The idempotent producer's epoch, or -1.
+    pub fn producer_epoch(&self) -> i16 {
+        BigEndian::read_i16(&self.bytes[PRODUCER_EPOCH_OFFSET..])
+    }
+
+    /// The first record's sequence number, or -1.
+    pub fn base_sequence(&self) -> i32 {
+        BigEndian::read_i32(&self.bytes[BASE_SEQUENCE_OFFSET..])
+    }
+
+    /// How many records the header declares.
+    pub fn record_count(&self) -> i32 {
+        BigEndian::read_i32(&self.bytes[RECORDS_COUNT_OFFSET..])
+    }
+
+    /// The record section, decompressed if it is compressed.
+    ///
+    /// # Errors
+    /// Those of [`codec`](Self::codec) and [`CompressionCodec::decompress`].
+    pub fn record_section(&self) -> Result<Cow<'a, [u8]>, KafkaError> {
+        let section = &self.bytes[RECORDS_OFFSET..];
+        match self.codec()? {
+            CompressionCodec::None => Ok(Cow::Borrowed(section)),
+            codec => codec.decompress(section).map(Cow::Owned),
+        }
+    }
+
+    /// Shows every record to `visit`, with absolute offset and timestamp. Decompresses.
+    ///
+    /// # Errors
+    /// Those of [`record_section`](Self::record_section); `INVALID_RECORD` if the records are
+    /// malformed or not as many as declared; whatever `visit` fails with.
+    pub fn for_each_record(
+        &self,
+        visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        let section = self.record_section()?;
+        for record in Records::new(&section, self.record_count()) {
+            visit(&self.log_record(&record?))?;
+        }
+        Ok(())
+    }
+
+    /// A record of this batch, with its absolute offset and timestamp.
+    pub(crate) fn log_record<'r>(&self, record: &Record<'r>) -> LogRecord<'r> {
+        let Record { timestamp_delta, offset_delta, key, value, headers } = *record;
+        let timestamp = match self.timestamp_type() {
+            TimestampType::CreateTime => self.base_timestamp().wrapping_add(timestamp_delta),
+            TimestampType::LogAppendTime => self.max_timestamp(),
+        };
+        let offset = self.base_offset().wrapping_add(i64::from(offset_delta));
+        LogRecord { offset, timestamp, key, value, headers }
+    }
+}
+
+/// Overwrites the base offset of `batch`, a whole one. The CRC does not cover it.
+pub fn set_base_offset(batch: &mut [u8], base_offset: i64) {
+    BigEndian::write_i64(&mut batch[OFFSET_OFFSET..OFFSET_OFFSET + OFFSET_LENGTH], base_offset);
+}
+
+/// Overwrites the leader epoch of `batch`, a whole one. The CRC does not cover it.
+pub fn set_partition_leader_epoch(batch: &mut [u8], epoch: i32) {
+    BigEndian::write_i32(&mut batch[PARTITION_LEADER_EPOCH_OFFSET..], epoch);
+}
+
+/// Makes `timestamp_ms` the timestamp of all records of `batch`, a whole one, and computes the CRC
+/// anew.
+pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) {
+    let attributes = BigEndian::read_i16(&batch[ATTRIBUTES_OFFSET..]) | TIMESTAMP_TYPE_MASK;
+    BigEndian::write_i16(&mut batch[ATTRIBUTES_OFFSET..], attributes);
+    BigEndian::write_i64(&mut batch[MAX_TIMESTAMP_OFFSET..], timestamp_ms);
+    let crc = compute_crc(batch);
+    BigEndian::write_u32(&mut batch[CRC_OFFSET..], crc);
+}
+
+/// The CRC-32C of `batch`, a whole one that ends where the slice ends.
+pub fn compute_crc(batch: &[u8]) -> u32 {
+    crc32c::crc32c(&batch[ATTRIBUTES_OFFSET..])
+}
+
+/// Builds a batch: for messages that come in an older format, and for tests.
+#[derive(Clone, Debug)]
+pub struct RecordBatchBuilder {
+    base_offset: i64,
+    partition_leader_epoch: i32,
+    codec: CompressionCodec,
+    flags: i16,
+    log_append_time: Option<i64>,
+    producer: (i64, i16, i32),
+    base_timestamp: i64,
+    max_timestamp: i64,
+    last_offset_delta: i32,
+    count: i32,
+    records: Vec<u8>,
+}
+
+impl RecordBatchBuilder {
+    /// An empty batch, not compressed, of no idempotent producer, leader epoch -1.
+    pub fn new(base_offset: i64) -> Self {
+        Self {
+            base_offset,
+            partition_leader_epoch: -1,
+            codec: CompressionCodec::None,
+            flags: 0,
+            log_append_time: None,
+            producer: (-1, -1, -1),
+            base_timestamp: NO_TIMESTAMP,
+            max_timestamp: NO_TIMESTAMP,
+            last_offset_delta: -1,
+            count: 0,
+            records: Vec::new(),
+        }
+    }
+
+    /// Compresses the records.
+    pub fn codec(mut self, codec: CompressionCodec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Sets attribute bits: [`TRANSACTIONAL_FLAG`], [`CONTROL_FLAG`].
+    pub fn flags(mut self, flags: i16) -> Self {
+        self.flags |= flags;
+        self
+    }
+
+    /// Gives all records the time of the append.
+    pub fn log_append_time(mut self, timestamp_ms: i64) -> Self {
+        self.log_append_time = Some(timestamp_ms);
+        self
+    }
+
+    /// Sets the idempotent producer's id, its epoch, and the first record's sequence number.
+    pub fn producer(mut self, id: i64, epoch: i16, base_sequence: i32) -> Self {
+        self.producer = (id, epoch, base_sequence);
+        self
+    }
+
+    /// Sets the epoch of the leader.
+    pub fn partition_leader_epoch(mut self, epoch: i32) -> Self {
+        self.partition_leader_epoch = epoch;
+        self
+    }
+
+    /// Appends a record without headers, one offset after the last one.
+    pub fn record(mut self, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        let offset_delta = self.last_offset_delta + 1;
+        let headers = Default::default();
+        self.push(timestamp, Record { timestamp_delta: 0, offset_delta, key, value, headers });
+        self
+    }
+
+    /// Appends a record at its own offset, which must be higher than all before it.
+    ///
+    /// # Errors
+    /// `INVALID_RECORD` if the offset is too far from the base offset for this format, or not
+    /// higher than that of the record before.
+    pub fn append(&mut self, record: &LogRecord<'_>) -> Result<(), KafkaError> {
+        let offset_delta = record
+            .offset
+            .checked_sub(self.base_offset)
+            .and_then(|delta| i32::try_from(delta).ok())
+            .filter(|delta| *delta > self.last_offset_delta)
+            .ok_or_else(|| invalid_record(format!("offset {} out of order", record.offset)))?;
+        let LogRecord { timestamp, key, value, headers, .. } = *record;
+        self.push(timestamp, Record { timestamp_delta: 0, offset_delta, key, value, headers });
+        Ok(())
+    }
+
+    /// The finished batch; no bytes at all if nothing was appended.
+    ///
+    /// # Errors
+    /// `RECORD_LIST_TOO_LARGE` if its size does not fit the size field.
+    pub fn build(self) -> Result<Vec<u8>, KafkaError> {
+        if self.count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut bytes = vec![0; RECORDS_OFFSET];
+        match self.codec {
+            CompressionCodec::None => bytes.extend_from_slice(&self.records),
+            codec => bytes.extend_from_slice(&codec.compress(&self.records, MAGIC_VALUE_V2)?),
+        }
+        let size = i32::try_from(bytes.len() - LOG_OVERHEAD).map_err(|_| {
+            let why = format!("a batch of {} bytes", bytes.len());
+            KafkaError::api(Errors::RecordListTooLarge, why)
+        })?;
+        let (producer_id, producer_epoch, base_sequence) = self.producer;
+        set_base_offset(&mut bytes, self.base_offset);
+        BigEndian::write_i32(&mut bytes[SIZE_OFFSET..SIZE_OFFSET + SIZE_LENGTH], size);
+        set_partition_leader_epoch(&mut bytes, self.partition_leader_epoch);
+        bytes[MAGIC_OFFSET] = MAGIC_VALUE_V2;
+        let attributes = self.flags | i16::from(self.codec.id());
+        BigEndian::write_i16(&mut bytes[ATTRIBUTES_OFFSET..], attributes);
+        BigEndian::write_i32(&mut bytes[LAST_OFFSET_DELTA_OFFSET..], self.last_offset_delta);
+        BigEndian::write_i64(&mut bytes[BASE_TIMESTAMP_OFFSET..], self.base_timestamp);
+        BigEndian::write_i64(&mut bytes[MAX_TIMESTAMP_OFFSET..], self.max_timestamp);
+        BigEndian::write_i64(&mut bytes[PRODUCER_ID_OFFSET..], producer_id);
+        BigEndian::write_i16(&mut bytes[PRODUCER_EPOCH_OFFSET..], producer_epoch);
+        BigEndian::write_i32(&mut bytes[BASE_SEQUENCE_OFFSET..], base_sequence);
+        BigEndian::write_i32(&mut bytes[RECORDS_COUNT_OFFSET..], self.count);
+        match self.log_append_time {
+            Some(timestamp_ms) => set_log_append_time(&mut bytes, timestamp_ms),
+            None => {
+                let crc = compute_crc(&bytes);
+                BigEndian::write_u32(&mut bytes[CRC_OFFSET..], crc);
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn push(&mut self, timestamp: i64, record: Record<'_>) {
+        if self.count == 0 {
+            self.base_timestamp = timestamp;
+        }
+        let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp);
+        Record { timestamp_delta, ..record }.write(&mut self.records);
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        self.last_offset_delta = record.offset_delta;
+        self.count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::records::Header;
+    use crate::message::records::Headers;
+
+    // Made by another program: base offset 10, leader epoch 3, producer 42/1/9, two records.
+    const GOLDEN: &[u8] = b"\0\0\0\0\0\0\0\x0a\0\0\0\x4e\0\0\0\x03\x02\xdd\xbd\x50\xe4\0\0\
+        \0\0\0\x01\0\0\x01\x52\xcd\xa0\x98\0\0\0\x01\x52\xcd\xa0\x98\0\
+        \0\0\0\0\0\0\0\x2a\0\x01\0\0\0\x09\0\0\0\x02\
+        \x2a\x00\x00\x00\x06key\x0avalue\x04\x02h\x021\x02n\x01\x0c\x00\x05\x02\x01\0\0";
+    const TIMESTAMP: i64 = 1_455_148_800_000;
+
+    fn golden_builder() -> RecordBatchBuilder {
+        let mut buffer = Vec::new();
+        let headers = [Header { key: b"h", value: Some(b"1") }, Header { key: b"n", value: None }];
+        let headers = Headers::encode(&headers, &mut buffer);
+        let (key, value) = (Some(&b"key"[..]), Some(&b"value"[..]));
+        let first = LogRecord { offset: 10, timestamp: TIMESTAMP, key, value, headers };
+        let mut builder = RecordBatchBuilder::new(10).partition_leader_epoch(3).producer(42, 1, 9);
+        builder.append(&first).unwrap();
+        builder.record(TIMESTAMP - 3, None, Some(b""))
+    }
+
+    /// Offset, timestamp, key, value, and the number of headers.
+    type Seen = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>, usize);
+
+    fn records_of(bytes: &[u8]) -> Vec<Seen> {
+        let mut records = Vec::new();
+        let batch = RecordBatch::parse(bytes).unwrap();
+        let visited = batch.for_each_record(&mut |r| {
+            let [key, value] = [r.key, r.value].map(|field| field.map(<[u8]>::to_vec));
+            records.push((r.offset, r.timestamp, key, value, r.headers.count()));
+            Ok(())
+        });
+        visited.unwrap();
+        records
+    }
+
+    #[test]
+    fn the_builder_writes_the_golden_bytes() {
+        assert_eq!(golden_builder().build().unwrap(), GOLDEN);
+    }
+
+    #[test]
+    fn the_view_reads_the_golden_bytes() {
+        let trailing = [GOLDEN, b"the next batch"].concat();
+        let batch = RecordBatch::parse(&trailing).unwrap();
+        assert_eq!(batch.bytes(), GOLDEN);
+        assert!(batch.has_valid_crc());
+        assert_eq!((batch.base_offset(), batch.last_offset()), (10, 11));
+        assert_eq!(batch.partition_leader_epoch(), 3);
+        assert_eq!((batch.base_timestamp(), batch.max_timestamp()), (TIMESTAMP, TIMESTAMP));
+        let producer = (batch.producer_id(), batch.producer_epoch(), batch.base_sequence());
+        assert_eq!(producer, (42, 1, 9));
+        assert_eq!(batch.record_count(), 2);
+        assert_eq!(batch.codec().unwrap(), CompressionCodec::None);
+        let bytes = |text: &str| Some(text.as_bytes().to_vec());
+        let first = (10, TIMESTAMP, bytes("key"), bytes("value"), 2);
+        assert_eq!(records_of(GOLDEN), [first, (11, TIMESTAMP - 3, None, bytes(""), 0)]);
+    }
+
+    #[test]
+    fn what_the_zstd_and_lz4_programs_compress_is_read() {
+        let zstd =
+            b"\0\0\0\0\0\0\0\0\0\0\0V\xff\xff\xff\xff\x02\xe2\x17\xc7\xff\0\x04\0\0\0\x01\0\0\0\0\
+            \0\0\x03\xe8\0\0\0\0\0\0\x03\xe9\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+            \xff\0\0\0\x02\x28\xb5\x2f\xfd\x04X\xc5\0\0\x80\x5c\0\0\0\x01Pa\0\x5c\0\x02\x02\x01P\
+            b\0\x02\0\x40\xc9\x95\xc0\x08\xd2\x3a7\x89";
+        let lz4 =
+            b"\0\0\0\0\0\0\0\0\0\0\0a\xff\xff\xff\xff\x02x\xcf\x87\x04\0\x03\0\0\0\x01\0\0\0\0\0\0\
+            \x03\xe8\0\0\0\0\0\0\x03\xe9\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+            \0\0\0\x02\x04\x22M\x18d\x40\xa7\x1d\0\0\0\x7f\x5c\0\0\0\x01Pa\x01\0\x14\x8f\0\x5c\0\
+            \x02\x02\x01Pb\x01\0\x10Pbbbb\0\0\0\0\0L\xb8\xa8b";
+        for bytes in [&zstd[..], lz4] {
+            assert!(RecordBatch::parse(bytes).unwrap().has_valid_crc());
+            let first = (0, 1000, None, Some(vec![b'a'; 40]), 0);
+            assert_eq!(records_of(bytes), [first, (1, 1001, None, Some(vec![b'b'; 40]), 0)]);
+        }
+    }
+
+    #[test]
+    fn every_codec_keeps_the_records() {
+        for codec in CompressionCodec::ALL {
+            let bytes = golden_builder().codec(codec).build().unwrap();
+            let batch = RecordBatch::parse(&bytes).unwrap();
+            assert!(batch.has_valid_crc());
+            assert_eq!(batch.codec().unwrap(), codec);
+            assert_eq!(records_of(&bytes), records_of(GOLDEN));
+        }
+    }
+
+    #[test]
+    fn base_offset_and_leader_epoch_lie_outside_the_crc() {
+        let mut bytes = GOLDEN.to_vec();
+        set_base_offset(&mut bytes, 1 << 40);
+        set_partition_leader_epoch(&mut bytes, 77);
+        let batch = RecordBatch::parse(&bytes).unwrap();
+        assert!(batch.has_valid_crc());
+        assert_eq!((batch.base_offset(), batch.partition_leader_epoch()), (1 << 40, 77));
+        let changed: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != GOLDEN[*at]).collect();
+        assert!(changed.iter().all(|at| *at < 8 || (12..16).contains(at)));
+    }
+
+    #[test]
+    fn the_append_time_is_that_of_every_record_and_in_the_crc() {
+        let mut bytes = GOLDEN.to_vec();
+        set_log_append_time(&mut bytes, 5);
+        let batch = RecordBatch::parse(&bytes).unwrap();
+        assert!(batch.has_valid_crc());
+        assert_eq!(batch.timestamp_type(), TimestampType::LogAppendTime);
+        assert!(records_of(&bytes).iter().all(|record| record.1 == 5));
+        assert_eq!(golden_builder().log_append_time(5).build().unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_change_anywhere_from_the_crc_on_is_noticed() {
+        for at in CRC_OFFSET..GOLDEN.len() {
+            let mut bytes = GOLDEN.to_vec();
+            bytes[at] ^= 1;
+            assert!(!RecordBatch::parse(&bytes).unwrap().has_valid_crc(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_batch_cut_off_or_with_an_impossible_size_is_refused() {
+        for end in 0..GOLDEN.len() {
+            let error = RecordBatch::parse(&GOLDEN[..end]).unwrap_err();
+            assert_eq!(error.code(), Errors::CorruptMessage);
+        }
+        for size in [i32::MIN, -1, 0, 48, GOLDEN.len() as i32 - 11, i32::MAX] {
+            let mut bytes = GOLDEN.to_vec();
+            BigEndian::write_i32(&mut bytes[SIZE_OFFSET..], size);
+            assert!(RecordBatch::parse(&bytes).is_err(), "size {size}");
+        }
+    }
+
+    #[test]
+    fn offsets_that_do_not_rise_or_fit_are_refused() {
+        let mut builder = golden_builder();
+        for offset in [9, 10, 11, 10 + i64::from(i32::MAX) + 1, i64::MIN] {
+            let (key, value, headers) = (None, None, Headers::NONE);
+            let record = LogRecord { offset, timestamp: 0, key, value, headers };
+            assert!(builder.append(&record).is_err(), "offset {offset}");
+        }
+        assert_eq!(builder.build().unwrap(), GOLDEN);
+    }
+}
