@@ -6,3 +6,4 @@ pub mod config;
 pub mod purgatory;
 pub mod transport;
 pub mod message;
+pub mod storage;

@@ -1,0 +1,129 @@
+//! Port of `kafka.log.LogAppendInfo` and `Log.analyzeAndValidateMessageSet`: what an append is told
+//! to do, and what it tells afterwards.
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::config::kinds::{CompressionType, MessageTimestampType};
+use crate::config::log_config::LogConfig;
+use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::message::compression_codec::CompressionCodec;
+use crate::message::log_validator::{AppendFormat, Validated};
+use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
+
+/// What was appended, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogAppendInfo {
+    /// The offset of the first message; -1 if there were none.
+    pub first_offset: i64,
+    /// The offset of the last message; -1 if there were none.
+    pub last_offset: i64,
+    /// The highest timestamp among them, in milliseconds, or [`NO_TIMESTAMP`].
+    pub max_timestamp_ms: i64,
+    /// The last offset of the entry that has it.
+    pub offset_of_max_timestamp: i64,
+    /// The time of the append, if the topic stamps its messages with it, or [`NO_TIMESTAMP`].
+    pub log_append_time_ms: i64,
+    /// The log's first offset at that time.
+    pub log_start_offset: i64,
+    /// How many messages there are.
+    pub record_count: u64,
+    /// Their size in the log, in bytes.
+    pub valid_bytes: usize,
+    /// Whether they were converted to the log's format.
+    pub was_converted: bool,
+}
+
+impl LogAppendInfo {
+    /// Nothing was appended.
+    pub(crate) fn empty(log_start_offset: i64) -> Self {
+        Self {
+            first_offset: -1,
+            last_offset: -1,
+            max_timestamp_ms: NO_TIMESTAMP,
+            offset_of_max_timestamp: -1,
+            log_append_time_ms: NO_TIMESTAMP,
+            log_start_offset,
+            record_count: 0,
+            valid_bytes: 0,
+            was_converted: false,
+        }
+    }
+
+    pub(crate) fn of_validated(validated: &Validated<'_>, log_start_offset: i64) -> Self {
+        Self {
+            first_offset: validated.first_offset,
+            last_offset: validated.last_offset,
+            max_timestamp_ms: validated.max_timestamp,
+            offset_of_max_timestamp: validated.offset_of_max_timestamp,
+            record_count: validated.record_count,
+            valid_bytes: validated.bytes.len(),
+            was_converted: validated.was_converted,
+            ..Self::empty(log_start_offset)
+        }
+    }
+}
+
+/// What the settings of a log ask of the messages that are appended to it.
+pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
+    AppendFormat {
+        magic: config.message_format_magic,
+        compression: match config.compression_type {
+            CompressionType::Producer => None,
+            CompressionType::Uncompressed => Some(CompressionCodec::None),
+            CompressionType::Gzip => Some(CompressionCodec::Gzip),
+            CompressionType::Snappy => Some(CompressionCodec::Snappy),
+            CompressionType::Lz4 => Some(CompressionCodec::Lz4),
+            CompressionType::Zstd => Some(CompressionCodec::Zstd),
+        },
+        timestamp_type: match config.message_timestamp_type {
+            MessageTimestampType::CreateTime => TimestampType::CreateTime,
+            MessageTimestampType::LogAppendTime => TimestampType::LogAppendTime,
+        },
+        timestamp_difference_max_ms: config.message_timestamp_difference_max_ms,
+        message_bytes_max: usize::try_from(config.max_message_size).unwrap_or(0),
+        is_compacted: config.cleanup_policy.is_compacted(),
+        partition_leader_epoch: leader_epoch,
+    }
+}
+
+/// Checks messages that bring their offsets along, as a follower gets them. A partial entry at the
+/// end is cut off.
+///
+/// # Errors
+/// `CORRUPT_MESSAGE`, `MESSAGE_TOO_LARGE`, or `UNKNOWN_SERVER_ERROR` if an offset does not come
+/// after the one before it, the first one after `next_offset - 1` (KAFKA-3047).
+pub(crate) fn analyze_given_offsets(
+    records: &[u8],
+    next_offset: i64,
+    message_bytes_max: i32,
+) -> Result<LogAppendInfo, KafkaError> {
+    let mut info = LogAppendInfo::empty(-1);
+    let mut due_offset = next_offset;
+    for entry in shallow_entries(records) {
+        let entry = entry?;
+        let size = entry.size_in_bytes();
+        if i32::try_from(size).is_ok_and(|size| size > message_bytes_max) {
+            let why = format!("an entry of {size} bytes, of which {message_bytes_max} are allowed");
+            return Err(KafkaError::api(Errors::RecordTooLarge, why));
+        }
+        if !entry.has_valid_crc() {
+            let why = format!("the entry of offset {} fails its CRC", entry.offset);
+            return Err(KafkaError::api(Errors::CorruptMessage, why));
+        }
+        if entry.offset < due_offset || entry.last_offset == i64::MAX {
+            let why = format!("offset {} stands where {due_offset} or more is due", entry.offset);
+            return Err(KafkaError::api(Errors::UnknownServerError, why));
+        }
+        if info.record_count == 0 {
+            info.first_offset = entry.offset;
+        }
+        if entry.max_timestamp() > info.max_timestamp_ms {
+            info.max_timestamp_ms = entry.max_timestamp();
+            info.offset_of_max_timestamp = entry.last_offset;
+        }
+        info.last_offset = entry.last_offset;
+        info.valid_bytes += size;
+        info.record_count += 1;
+        due_offset = entry.last_offset + 1;
+    }
+    Ok(info)
+}

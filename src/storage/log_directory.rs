@@ -1,0 +1,92 @@
+//! Port of `LogManager.createAndValidateLogDirs`, `lockLogDirs` and of `BrokerMetadataCheckpoint`:
+//! a directory becomes this process's, and shows what logs it holds.
+
+use std::fs;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use log::{info, warn};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::storage::log_files::{
+    failed, is_deleted_directory, parse_topic_partition_name, write_atomically,
+};
+
+/// The file that is locked as long as a process owns a log directory.
+pub const LOCK_FILE: &str = ".lock";
+/// The file that says which broker a log directory belongs to.
+pub const META_PROPERTIES_FILE: &str = "meta.properties";
+
+/// A log directory that the broker must not start with.
+pub(super) fn refused(why: String) -> KafkaError {
+    KafkaError::api(Errors::InvalidConfig, why)
+}
+
+/// Creates the directory if it is missing, and returns its absolute name.
+pub(super) fn create_directory(path: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(path).map_err(failed("create the log directory", path))?;
+    let absolute = path.canonicalize().map_err(failed("find the log directory", path))?;
+    fs::read_dir(&absolute).map_err(failed("read the log directory", path))?;
+    Ok(absolute)
+}
+
+/// Takes the directory for this process. The lock ends with the process, however that ends.
+pub(super) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
+    let path = dir.join(LOCK_FILE);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(failed("write in the log directory: cannot open", &path))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EAGAIN => refused(format!(
+            "cannot lock the log directory {}: another broker is using it",
+            dir.display()
+        )),
+        errno => refused(format!("cannot lock the log directory {}: {errno}", dir.display())),
+    })
+}
+
+/// Checks that the directory belongs to this broker, or gives it to it.
+pub(super) fn check_meta_properties(dir: &Path, broker_id: i32) -> Result<(), KafkaError> {
+    let path = dir.join(META_PROPERTIES_FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(write_atomically(&path, &format!("version=0\nbroker.id={broker_id}\n"))?);
+        }
+        Err(error) => return Err(failed("read", &path)(error).into()),
+    };
+    let owner = text.lines().find_map(|line| line.strip_prefix("broker.id=")).map(str::trim);
+    match owner {
+        Some(owner) if owner.parse() != Ok(broker_id) => Err(refused(format!(
+            "the log directory {} belongs to broker {owner}, and broker.id is {broker_id}",
+            dir.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The directories of logs. Those of deleted logs are removed, which the last run had no time for;
+/// others are not ours, and stay as they are.
+pub(super) fn log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
+        Ok(entries.into_iter().map(|it| it.path()).filter(|path| path.is_dir()).collect())
+    };
+    let directories = list().map_err(failed("list the log directory", dir))?;
+    let (deleted, mut directories): (Vec<_>, Vec<_>) =
+        directories.into_iter().partition(|path| is_deleted_directory(path));
+    for path in deleted {
+        info!("removing {}, a log that was deleted", path.display());
+        fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
+    }
+    directories.retain(|path| match parse_topic_partition_name(path) {
+        Ok(_) => true,
+        Err(error) => {
+            warn!("leaving alone what is no log: {error}");
+            false
+        }
+    });
+    Ok(directories)
+}

@@ -1,0 +1,74 @@
+//! Port of `kafka.utils.Throttler`: how long one who reads and writes must wait, so as not to do
+//! more per second than is allowed.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use crate::common::time::Time;
+
+/// Counts bytes, and tells who counted too many how long to wait. Threads may share it.
+pub struct Throttler {
+    bytes_per_second: f64,
+    time: Arc<dyn Time>,
+    period: Mutex<Period>,
+}
+
+struct Period {
+    start_ns: i64,
+    bytes: u64,
+}
+
+/// The rate is looked at after so long: a shorter look would see a burst where there is none.
+const CHECK_INTERVAL_NS: i64 = 300_000_000;
+
+impl Throttler {
+    /// Allows `bytes_per_second`, but never less than one.
+    pub fn new(bytes_per_second: f64, time: Arc<dyn Time>) -> Self {
+        let period = Mutex::new(Period { start_ns: time.nanoseconds(), bytes: 0 });
+        Self { bytes_per_second: bytes_per_second.max(1.0), time, period }
+    }
+
+    /// Counts `bytes`, and returns how long to wait before the next ones, in milliseconds: mostly
+    /// 0.
+    pub fn delay_ms(&self, bytes: u64) -> i64 {
+        let now_ns = self.time.nanoseconds();
+        let mut period = self.period.lock().expect("no thread panics while it counts bytes");
+        period.bytes += bytes;
+        let elapsed_ns = now_ns - period.start_ns;
+        if elapsed_ns < CHECK_INTERVAL_NS {
+            return 0;
+        }
+        let due_ns = period.bytes as f64 / self.bytes_per_second * 1e9;
+        let delay_ms = ((due_ns - elapsed_ns as f64) / 1e6).round().max(0.0);
+        *period = Period { start_ns: now_ns.saturating_add(delay_ms as i64 * 1_000_000), bytes: 0 };
+        delay_ms as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::time::MockTime;
+
+    /// Port of `ThrottlerTest.testThrottleDesiredRate` (of later Kafka).
+    #[test]
+    fn who_is_too_fast_waits_until_the_rate_is_right() {
+        let time = Arc::new(MockTime::new());
+        let throttler = Throttler::new(1000.0, time.clone());
+        assert_eq!(throttler.delay_ms(700), 0);
+        time.sleep(400);
+        assert_eq!(throttler.delay_ms(300), 600, "1000 bytes take a second");
+        time.sleep(600);
+        assert_eq!(throttler.delay_ms(100), 0, "a new period has begun");
+        time.sleep(500);
+        assert_eq!(throttler.delay_ms(100), 0, "200 bytes in half a second are not too many");
+    }
+
+    #[test]
+    fn without_a_limit_nobody_waits() {
+        let time = Arc::new(MockTime::new());
+        let throttler = Throttler::new(f64::MAX, time.clone());
+        time.sleep(1000);
+        assert_eq!(throttler.delay_ms(u64::MAX), 0);
+    }
+}

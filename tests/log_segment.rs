@@ -1,0 +1,371 @@
+//! Ports of `kafka.log.LogSegmentTest`, and what a read of a segment owes to newer clients.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "common/storage.rs"]
+mod storage;
+
+use std::fs;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use storage::{Mocks, Random, TempDir, batch_at, messages, records_of, timed_batch};
+use transferto::common::errors::Errors;
+use transferto::config::log_config::LogConfig;
+use transferto::message::byte_buffer_message_set::shallow_entries;
+use transferto::message::message_set::MessageSet;
+use transferto::storage::log_segment::{LogSegment, SegmentAppend};
+use transferto::storage::offset_search::find_offset_by_timestamp;
+
+const MAX_INDEX_SIZE: usize = 1000;
+
+/// A segment with an index entry every 10 bytes.
+struct TestSegment {
+    dir: TempDir,
+    segment: LogSegment,
+}
+
+impl TestSegment {
+    fn new(base_offset: i64) -> Self {
+        let dir = TempDir::new();
+        let segment = open(dir.path(), base_offset);
+        Self { dir, segment }
+    }
+
+    fn append(&self, offset: i64, values: &[&str]) {
+        self.append_bytes(&batch_at(offset, values));
+    }
+
+    /// Messages of magic 0, with ascending offsets.
+    fn append_messages(&self, offset: i64, values: &[&str]) {
+        let numbered: Vec<_> = (offset..).zip(values.iter().copied()).collect();
+        self.append_bytes(&messages(&numbered));
+    }
+
+    fn append_bytes(&self, bytes: &[u8]) {
+        let last = shallow_entries(bytes).last().unwrap().unwrap();
+        let set = SegmentAppend {
+            last_offset: last.last_offset,
+            max_timestamp_ms: last.max_timestamp(),
+            offset_of_max_timestamp: last.last_offset,
+            bytes,
+        };
+        self.segment.append(&set).unwrap();
+    }
+
+    /// Everything from `offset` on.
+    fn read(&self, offset: i64) -> Option<Vec<(i64, String)>> {
+        self.read_up_to(offset, None)
+    }
+
+    fn read_up_to(&self, offset: i64, max_offset: Option<i64>) -> Option<Vec<(i64, String)>> {
+        let size = self.segment.size();
+        let found = self.segment.read(offset, max_offset, i32::MAX, size, false).unwrap();
+        found.map(|found| records_of(&found.message_set))
+    }
+}
+
+fn config() -> LogConfig {
+    let max_index_size = MAX_INDEX_SIZE as i32;
+    LogConfig { index_interval: 10, max_index_size, ..LogConfig::default() }
+}
+
+fn open(dir: &Path, base_offset: i64) -> LogSegment {
+    LogSegment::open(dir, base_offset, &config(), &*Mocks::new().time).unwrap()
+}
+
+fn records(from: i64, values: &[&str]) -> Vec<(i64, String)> {
+    (from..).zip(values.iter().map(|value| value.to_string())).collect()
+}
+
+/// Port of `LogSegmentTest.testReadOnEmptySegment`.
+#[test]
+fn an_empty_segment_has_nothing_to_read() {
+    assert_eq!(TestSegment::new(40).read(40), None);
+}
+
+/// Port of `LogSegmentTest.testReadBeforeFirstOffset`.
+#[test]
+fn a_read_before_the_first_message_begins_with_it() {
+    let test = TestSegment::new(40);
+    test.append_messages(50, &["hello", "there", "little", "bee"]);
+    assert_eq!(test.read(41).unwrap(), records(50, &["hello", "there", "little", "bee"]));
+}
+
+/// Port of `LogSegmentTest.testMaxOffset`.
+#[test]
+fn the_max_offset_is_exclusive() {
+    let test = TestSegment::new(40);
+    test.append_messages(50, &["hello", "there", "beautiful"]);
+    for (offset, value) in (50..).zip(["hello", "there", "beautiful"]) {
+        assert_eq!(test.read_up_to(offset, Some(offset + 1)).unwrap(), records(offset, &[value]));
+    }
+}
+
+/// Port of `LogSegmentTest.testReadAfterLast`.
+#[test]
+fn a_read_after_the_last_message_finds_nothing() {
+    let test = TestSegment::new(40);
+    test.append_messages(50, &["hello", "there"]);
+    assert_eq!(test.read(52), None);
+}
+
+/// Port of `LogSegmentTest.testReadFromGap`.
+#[test]
+fn a_read_from_a_gap_begins_with_the_next_message() {
+    let test = TestSegment::new(40);
+    test.append_messages(50, &["hello", "there"]);
+    test.append_messages(60, &["alpha", "beta"]);
+    assert_eq!(test.read(55).unwrap(), records(60, &["alpha", "beta"]));
+}
+
+/// Port of `LogSegmentTest.testTruncate`.
+#[test]
+fn a_truncated_message_is_gone_and_the_one_before_is_there() {
+    let test = TestSegment::new(40);
+    for offset in 40..70 {
+        test.append(offset, &["hello"]);
+        test.append(offset + 1, &["hello"]);
+        assert_eq!(test.read(offset).unwrap(), records(offset, &["hello", "hello"]));
+        test.segment.truncate_to(offset + 1, MAX_INDEX_SIZE, 0).unwrap();
+        assert_eq!(test.read(offset).unwrap(), records(offset, &["hello"]));
+    }
+}
+
+/// Port of `LogSegmentTest.testTruncateFull`.
+#[test]
+fn a_segment_truncated_to_nothing_takes_the_same_offset_again() {
+    let test = TestSegment::new(40);
+    test.append(40, &["hello", "there"]);
+    test.segment.truncate_to(0, MAX_INDEX_SIZE, 0).unwrap();
+    assert_eq!(test.read(40), None);
+    assert_eq!(test.segment.next_offset().unwrap(), (40, 0));
+    test.append(40, &["hello", "there"]);
+    assert_eq!(test.read(40).unwrap(), records(40, &["hello", "there"]));
+}
+
+/// Port of `LogSegmentTest.testNextOffsetCalculation`.
+#[test]
+fn the_next_offset_is_after_the_last_message() {
+    let test = TestSegment::new(40);
+    assert_eq!(test.segment.next_offset().unwrap().0, 40);
+    test.append(50, &["hello", "there", "you"]);
+    assert_eq!(test.segment.next_offset().unwrap(), (53, test.segment.size()));
+}
+
+/// Port of `LogSegmentTest.testChangeFileSuffixes`.
+#[test]
+fn all_files_of_a_segment_change_their_suffixes() {
+    let TestSegment { dir, segment } = TestSegment::new(40);
+    segment.change_file_suffixes("", ".deleted").unwrap();
+    let name = "00000000000000000040";
+    let with =
+        |suffix: &str| ["index", "log", "timeindex"].map(|it| format!("{name}.{it}{suffix}"));
+    assert_eq!(storage::files_in(dir.path()), with(".deleted"));
+    assert_eq!(segment.log().path(), dir.join(&with(".deleted")[1]));
+    segment.change_file_suffixes(".deleted", "").unwrap();
+    assert_eq!(storage::files_in(dir.path()), with(""));
+    // Files that are gone are no error (KAFKA-6324).
+    segment.delete().unwrap();
+    segment.change_file_suffixes("", ".deleted").unwrap();
+    segment.delete().unwrap();
+}
+
+/// Port of `LogSegmentTest.testRecoveryFixesCorruptIndex`.
+#[test]
+fn recovery_rebuilds_an_index_full_of_junk() {
+    let test = TestSegment::new(0);
+    for offset in 0..100 {
+        test.append(offset, &[&offset.to_string()]);
+    }
+    let index = test.segment.offset_index().path().to_path_buf();
+    let file = OpenOptions::new().write(true).open(index).unwrap();
+    file.write_all_at(&Random(1).bytes(MAX_INDEX_SIZE as u64 - 5), 5).unwrap();
+    let recovery = test.segment.recover(MAX_INDEX_SIZE).unwrap();
+    assert_eq!((recovery.next_offset, recovery.bytes_cut), (100, 0));
+    for offset in 0..100 {
+        let read = test.read_up_to(offset, Some(offset + 1)).unwrap();
+        assert_eq!(read, records(offset, &[&offset.to_string()]));
+    }
+}
+
+/// Port of `LogSegmentTest.testRecoveryWithCorruptMessage`.
+#[test]
+fn recovery_keeps_exactly_the_messages_before_the_junk() {
+    let mut random = Random(2);
+    for _ in 0..10 {
+        let test = TestSegment::new(0);
+        let count = 2 + random.below(98) as i64;
+        let values: Vec<String> = (0..count).map(|offset| offset.to_string()).collect();
+        for (offset, value) in (0..).zip(&values) {
+            test.append(offset, &[value]);
+        }
+        let corrupted = random.below(count as u64) as i64;
+        let entry = test.segment.translate_offset(corrupted, 0).unwrap().unwrap();
+        let junk_at = entry.position + random.below(15);
+        let junk = random.bytes(test.segment.size() - junk_at);
+        let file = OpenOptions::new().write(true).open(test.segment.log().path()).unwrap();
+        file.write_all_at(&junk, junk_at).unwrap();
+        let recovery = test.segment.recover(MAX_INDEX_SIZE).unwrap();
+        assert_eq!(recovery.next_offset, corrupted, "{recovery:?}");
+        assert_eq!(recovery.valid_bytes, entry.position);
+        let left: Vec<&str> = values[..corrupted as usize].iter().map(String::as_str).collect();
+        assert_eq!(test.read(0).unwrap_or_default(), records(0, &left));
+    }
+}
+
+fn preallocated() -> LogConfig {
+    LogConfig { preallocate: true, segment_size: 512 * 1024 * 1024, ..config() }
+}
+
+/// Port of `LogSegmentTest.testCreateWithInitFileSizeAppendMessage`.
+#[test]
+fn a_preallocated_segment_is_read_like_any_other() {
+    let dir = TempDir::new();
+    let segment = LogSegment::open(dir.path(), 40, &preallocated(), &*Mocks::new().time).unwrap();
+    let test = TestSegment { dir, segment };
+    test.append_messages(50, &["hello", "there"]);
+    test.append_messages(60, &["alpha", "beta"]);
+    assert_eq!(test.read(55).unwrap(), records(60, &["alpha", "beta"]));
+}
+
+/// Port of `LogSegmentTest.testCreateWithInitFileSizeClearShutdown`.
+#[test]
+fn a_preallocated_segment_that_was_closed_has_the_size_of_its_messages() {
+    let dir = TempDir::new();
+    let time = Mocks::new().time;
+    let segment = LogSegment::open(dir.path(), 40, &preallocated(), &*time).unwrap();
+    let test = TestSegment { dir, segment };
+    test.append_messages(50, &["hello", "there"]);
+    test.append_messages(60, &["alpha", "beta"]);
+    let size = test.segment.size();
+    let file_size = || fs::metadata(test.segment.log().path()).unwrap().len();
+    assert_eq!(file_size(), 512 * 1024 * 1024);
+    test.segment.on_become_inactive().unwrap();
+    assert_eq!(file_size(), size);
+    let TestSegment { dir, segment } = test;
+    drop(segment);
+    let segment = LogSegment::open(dir.path(), 40, &preallocated(), &*time).unwrap();
+    assert_eq!(segment.size(), size);
+    let test = TestSegment { dir, segment };
+    assert_eq!(test.read(55).unwrap(), records(60, &["alpha", "beta"]));
+}
+
+/// KAFKA-725: a high watermark below the fetch offset is no fault of the client's.
+#[test]
+fn a_max_offset_below_the_start_reads_nothing() {
+    let test = TestSegment::new(40);
+    test.append(50, &["a"]);
+    test.append(51, &["b"]);
+    assert_eq!(test.read_up_to(51, Some(50)).unwrap(), []);
+    assert_eq!(test.read_up_to(51, Some(51)).unwrap(), []);
+}
+
+/// A fetch from inside a batch gets the whole batch, and one that ends inside a batch does not get
+/// it.
+#[test]
+fn a_slice_begins_and_ends_between_batches() {
+    let test = TestSegment::new(0);
+    test.append(0, &["a", "b", "c"]);
+    test.append(3, &["d", "e", "f"]);
+    assert_eq!(test.read(1).unwrap(), records(0, &["a", "b", "c", "d", "e", "f"]));
+    assert_eq!(test.read(5).unwrap(), records(3, &["d", "e", "f"]));
+    assert_eq!(test.read_up_to(1, Some(4)).unwrap(), records(0, &["a", "b", "c"]));
+    assert_eq!(test.read_up_to(1, Some(2)).unwrap(), []);
+    assert_eq!(test.read(6), None);
+}
+
+/// Fetch 3 and later get a whole first batch however small their limit is (KIP-74); older ones get
+/// what fits.
+#[test]
+fn the_first_batch_is_whole_if_that_is_asked_for() {
+    let test = TestSegment::new(0);
+    test.append(0, &["a large message"]);
+    test.append(1, &["b"]);
+    let size = test.segment.size();
+    let batch_size = batch_at(0, &["a large message"]).len();
+    let read = |max_size, min_one_message| {
+        let found = test.segment.read(0, None, max_size, size, min_one_message).unwrap().unwrap();
+        (found.message_set.size_in_bytes(), found.first_entry_incomplete)
+    };
+    assert_eq!(read(1, true), (batch_size, false));
+    assert_eq!(read(0, true), (batch_size, false));
+    assert_eq!(read(1, false), (1, true));
+    assert_eq!(read(0, false), (0, false));
+    assert_eq!(read(batch_size as i32, false), (batch_size, false));
+    assert_eq!(read(batch_size as i32 + 1, true), (batch_size + 1, false));
+    let error = test.segment.read(0, None, -1, size, true).unwrap_err();
+    assert_eq!(error.code(), Errors::UnknownServerError);
+}
+
+/// Nothing at or behind the exposed end is handed out, whatever the file has there.
+#[test]
+fn a_slice_ends_at_the_max_position() {
+    let test = TestSegment::new(0);
+    test.append(0, &["a"]);
+    let exposed = test.segment.size();
+    test.append(1, &["b"]);
+    let found = test.segment.read(0, None, i32::MAX, exposed, true).unwrap().unwrap();
+    assert_eq!(records_of(&found.message_set), records(0, &["a"]));
+    let found = test.segment.read(1, None, i32::MAX, exposed, true).unwrap().unwrap();
+    assert_eq!(found.message_set.size_in_bytes(), 0);
+}
+
+/// KAFKA-6492: an empty segment has an index with room.
+#[test]
+fn truncation_gives_the_indexes_their_room_back() {
+    let test = TestSegment::new(0);
+    test.append(0, &["a"]);
+    test.segment.on_become_inactive().unwrap();
+    assert!(test.segment.is_index_full());
+    test.segment.truncate_to(0, MAX_INDEX_SIZE, 7).unwrap();
+    assert!(!test.segment.is_index_full());
+    assert_eq!(test.segment.created_ms(), 7);
+    // Also where nothing is found to be cut off.
+    test.segment.on_become_inactive().unwrap();
+    assert!(test.segment.is_index_full());
+    test.segment.truncate_to(10, MAX_INDEX_SIZE, 0).unwrap();
+    assert!(!test.segment.is_index_full());
+}
+
+/// KAFKA-4451, KAFKA-6264: what the index cannot express is refused before it is written.
+#[test]
+fn an_offset_out_of_reach_is_not_appended() {
+    let test = TestSegment::new(0);
+    let reach = i64::from(i32::MAX);
+    for last_offset in [reach + 1, -1] {
+        let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
+        let bytes = &batch_at(last_offset, &["a"]);
+        let set = SegmentAppend { last_offset, max_timestamp_ms, offset_of_max_timestamp, bytes };
+        assert_eq!(test.segment.append(&set).unwrap_err().code(), Errors::UnknownServerError);
+        assert_eq!(test.segment.size(), 0);
+    }
+    test.append(reach, &["a"]);
+    assert_eq!(test.read(0).unwrap(), records(reach, &["a"]));
+}
+
+/// Port of `LogSegmentTest.testFindOffsetByTimestamp` of later Kafka.
+#[test]
+fn a_message_is_found_by_its_timestamp() {
+    let test = TestSegment::new(40);
+    for offset in 40..50 {
+        let mut batch = timed_batch(offset * 10, "hello");
+        transferto::message::record_batch::set_base_offset(&mut batch, offset);
+        test.append_bytes(&batch);
+    }
+    assert_eq!(test.segment.largest_timestamp().timestamp_ms, 490);
+    let find = |timestamp_ms, from| {
+        find_offset_by_timestamp(&test.segment, timestamp_ms, from).unwrap().map(|it| it.offset)
+    };
+    assert_eq!(find(490, 40), Some(49));
+    assert_eq!(find(420, 40), Some(42));
+    assert_eq!(find(425, 40), Some(43));
+    assert_eq!(find(420, 45), Some(45));
+    assert_eq!(find(491, 40), None);
+    assert_eq!(find(0, 40), Some(40));
+    // The same after a restart, when the highest timestamp has to be looked up.
+    let reopened = open(test.dir.path(), 40);
+    reopened.recover(MAX_INDEX_SIZE).unwrap();
+    let reopened = open(test.dir.path(), 40);
+    assert_eq!(reopened.largest_timestamp().timestamp_ms, 490);
+}
