@@ -7,3 +7,4 @@ pub mod purgatory;
 pub mod transport;
 pub mod message;
 pub mod storage;
+pub mod protocol;

@@ -1,0 +1,79 @@
+//! Port of `org.apache.kafka.common.requests.ApiVersionsRequest`: what this broker speaks.
+//!
+//! Kafka 0.9 had no such request; every client since asks it first. How an unknown version of this
+//! one request is answered decides whether newer clients can talk to an older broker at all
+//! (KIP-511).
+
+use std::ops::RangeInclusive;
+
+use crate::common::errors::Errors;
+use crate::protocol::api_keys::ApiKeys;
+use crate::protocol::message_table::message;
+
+message! {
+    /// A question for what is spoken here. The names are for logs; no value of them is refused.
+    pub struct ApiVersionsRequest {
+        /// The name of the client's library.
+        3.. => client_software_name: String,
+        /// Its version.
+        3.. => client_software_version: String,
+    }
+
+    /// What is spoken here.
+    pub struct ApiVersionsResponse {
+        /// What went wrong.
+        0.. => error_code: i16,
+        /// The APIs.
+        0.. => api_keys: Vec<ApiVersion>,
+        /// How long the response was held back by a quota, in milliseconds.
+        1.. => throttle_time_ms: i32,
+    }
+
+    /// An API and the versions of it that are spoken here.
+    pub struct ApiVersion {
+        /// The API's number.
+        0.. => api_key: i16,
+        /// The first version.
+        0.. => min_version: i16,
+        /// The last version.
+        0.. => max_version: i16,
+    }
+}
+
+impl ApiVersionsResponse {
+    /// Everything that is spoken here.
+    pub fn supported() -> Self {
+        let api_keys = ApiKeys::ALL
+            .iter()
+            .filter_map(|&api| Some(ApiVersion::of(api, api.advertised_versions()?)))
+            .collect();
+        Self { api_keys, ..Self::default() }
+    }
+
+    /// The answer to a version of ApiVersions that is not spoken here: the versions that are. It is
+    /// written in version 0.
+    pub fn unsupported_version() -> Self {
+        ApiVersionsRequest::default().error_response(Errors::UnsupportedVersion)
+    }
+}
+
+impl ApiVersionsRequest {
+    /// The answer that says `error`; with `UNSUPPORTED_VERSION` it names the versions of this API
+    /// to try instead.
+    pub fn error_response(&self, error: Errors) -> ApiVersionsResponse {
+        let api_keys = match error {
+            Errors::UnsupportedVersion => {
+                vec![ApiVersion::of(ApiKeys::ApiVersions, ApiKeys::ApiVersions.versions())]
+            }
+            _ => Vec::new(),
+        };
+        ApiVersionsResponse { error_code: error.code(), api_keys, throttle_time_ms: 0 }
+    }
+}
+
+impl ApiVersion {
+    /// The row of `api`.
+    fn of(api: ApiKeys, versions: RangeInclusive<i16>) -> Self {
+        Self { api_key: api.id(), min_version: *versions.start(), max_version: *versions.end() }
+    }
+}

@@ -1,0 +1,517 @@
+//! Port of `kafka.api.FetchResponseSend`, `TopicDataSend` and `PartitionDataSend`: a response round
+//! slices of files.
+//!
+//! A fetch response is never encoded into one buffer. Each of the three writes the fields that
+//! stand before its children, then lets the children write themselves, and at the bottom of the
+//! tree a slice of a file hands itself to the socket:
+//!
+//! ```text
+//! FetchResponseSend   size, response header, throttle time .. session id, count of topics
+//!   TopicDataSend     name, count of partitions
+//!     PartitionDataSend   partition .. preferred replica, size of the messages
+//!       MessageSet        the messages: sendfile(2)
+//! ```
+//!
+//! In the flexible version 12 each of the three also ends with a byte, its empty section of tagged
+//! fields.
+
+use std::io;
+
+use byteorder::BigEndian;
+use byteorder::ByteOrder;
+use log::trace;
+use log::warn;
+
+use crate::common::errors::Errors;
+use crate::common::errors::KafkaError;
+use crate::message::message_set::Destination;
+use crate::message::message_set::MessageSet;
+use crate::protocol::fetch::FetchResponseHeader;
+use crate::protocol::fetch::PartitionHeader;
+use crate::protocol::fetch::TopicHeader;
+use crate::protocol::header::RequestHeader;
+use crate::protocol::types::Version;
+use crate::protocol::types::WireType;
+use crate::protocol::types::Writer;
+use crate::transport::multi_send::MultiSend;
+use crate::transport::send;
+use crate::transport::send::ByteBufferSend;
+use crate::transport::send::Send as _;
+use crate::transport::transport_layer::TransportLayer;
+
+/// What a fetch is answered with: Kafka's `FetchResponse` before it is sent.
+pub struct FetchResponseData {
+    /// How long the response was held back by a quota, in milliseconds.
+    pub throttle_time_ms: i32,
+    /// What went wrong with the request as a whole; told from version 7 on.
+    pub error: Errors,
+    /// The fetch session, 0 for none.
+    pub session_id: i32,
+    /// The topics by name, each with its partitions: all that were asked for, even where there is
+    /// nothing to send.
+    pub topics: Vec<(String, Vec<FetchResponsePartitionData>)>,
+}
+
+/// What one partition is answered with.
+pub struct FetchResponsePartitionData {
+    /// The partition's number.
+    pub partition: i32,
+    /// What went wrong.
+    pub error: Errors,
+    /// The offset up to which all replicas in sync have the log, -1 on error.
+    pub high_watermark: i64,
+    /// The offset up to which every transaction is decided: the high watermark, as long as there
+    /// are no transactions.
+    pub last_stable_offset: i64,
+    /// The first offset of the log, -1 if unknown.
+    pub log_start_offset: i64,
+    /// The messages: a slice of a file, or bytes in memory; empty on error.
+    pub messages: Box<dyn MessageSet>,
+}
+
+/// A whole fetch response, with its size in front.
+pub struct FetchResponseSend {
+    send: MultiSend,
+}
+
+impl FetchResponseSend {
+    /// Answers the request that came with `header`, in its version.
+    ///
+    /// A frame holds 2 GiB. Messages that would exceed it are left out, partition by partition, so
+    /// that the client fetches them with its next request.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` if the response exceeds 2 GiB even without messages.
+    pub fn new(header: &RequestHeader, response: FetchResponseData) -> Result<Self, KafkaError> {
+        let version = header.version();
+        let mut messages_budget = messages_size_max(&response)?;
+        let mut writer = Writer::new();
+        header.write_response_header(&mut writer);
+        let fields = FetchResponseHeader {
+            throttle_time_ms: response.throttle_time_ms,
+            error_code: response.error.code(),
+            session_id: response.session_id,
+        };
+        fields.write(&mut writer, version);
+        writer.write_length(Some(response.topics.len()), version);
+        let mut children: Vec<Box<dyn send::Send>> = Vec::with_capacity(response.topics.len());
+        for (topic, partitions) in response.topics {
+            let topic = TopicDataSend::new(topic, partitions, version, &mut messages_budget);
+            children.push(Box::new(topic));
+        }
+        let frame = surrounded(writer, children, version);
+        let size = i32::try_from(frame.size()).expect("the messages were held to what fits");
+        let mut size_in_front = vec![0; size_of::<i32>()];
+        BigEndian::write_i32(&mut size_in_front, size);
+        let size_in_front = Box::new(ByteBufferSend::new(size_in_front));
+        Ok(Self { send: MultiSend::new(vec![size_in_front, Box::new(frame)]) })
+    }
+}
+
+impl send::Send for FetchResponseSend {
+    fn size(&self) -> u64 {
+        self.send.size()
+    }
+
+    fn completed(&self) -> bool {
+        self.send.completed()
+    }
+
+    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
+        trace!("FetchResponseSend.writeTo: a frame of {} bytes", self.size());
+        self.send.write_to(transport, more)
+    }
+}
+
+/// The part of a fetch response that belongs to one topic.
+struct TopicDataSend {
+    topic: String,
+    send: MultiSend,
+}
+
+impl TopicDataSend {
+    /// Takes from `messages_budget` what its messages take.
+    fn new(
+        topic: String,
+        partitions: Vec<FetchResponsePartitionData>,
+        version: Version,
+        messages_budget: &mut u64,
+    ) -> Self {
+        let mut writer = Writer::new();
+        let header = TopicHeader { topic };
+        header.write(&mut writer, version);
+        writer.write_length(Some(partitions.len()), version);
+        let mut children: Vec<Box<dyn send::Send>> = Vec::with_capacity(partitions.len());
+        for data in partitions {
+            let mut size = data.messages.size_in_bytes();
+            if size as u64 > *messages_budget {
+                let TopicHeader { topic } = &header;
+                warn!("{topic}-{}: {size} bytes do not fit this response", data.partition);
+                size = 0;
+            }
+            *messages_budget -= size as u64;
+            children.push(Box::new(PartitionDataSend::new(data, size, version)));
+        }
+        Self { topic: header.topic, send: surrounded(writer, children, version) }
+    }
+}
+
+impl send::Send for TopicDataSend {
+    fn size(&self) -> u64 {
+        self.send.size()
+    }
+
+    fn completed(&self) -> bool {
+        self.send.completed()
+    }
+
+    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
+        trace!("TopicDataSend.writeTo: topic {}, {} bytes", self.topic, self.size());
+        self.send.write_to(transport, more)
+    }
+}
+
+/// The part of a fetch response that belongs to one partition.
+struct PartitionDataSend {
+    partition: i32,
+    send: MultiSend,
+}
+
+impl PartitionDataSend {
+    /// Sends the first `messages_size` bytes of the messages.
+    fn new(data: FetchResponsePartitionData, messages_size: usize, version: Version) -> Self {
+        let mut writer = Writer::new();
+        let header = PartitionHeader {
+            partition: data.partition,
+            error_code: data.error.code(),
+            high_watermark: data.high_watermark,
+            last_stable_offset: data.last_stable_offset,
+            log_start_offset: data.log_start_offset,
+            ..PartitionHeader::default()
+        };
+        header.write(&mut writer, version);
+        writer.write_length(Some(messages_size), version);
+        let messages = MessageSetSend { messages: data.messages, size: messages_size, sent: 0 };
+        let send = surrounded(writer, vec![Box::new(messages)], version);
+        Self { partition: data.partition, send }
+    }
+}
+
+impl send::Send for PartitionDataSend {
+    fn size(&self) -> u64 {
+        self.send.size()
+    }
+
+    fn completed(&self) -> bool {
+        self.send.completed()
+    }
+
+    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
+        trace!("PartitionDataSend.writeTo: partition {}, {} bytes", self.partition, self.size());
+        self.send.write_to(transport, more)
+    }
+}
+
+/// The first `size` bytes of a message set.
+struct MessageSetSend {
+    messages: Box<dyn MessageSet>,
+    size: usize,
+    /// `sent <= size`.
+    sent: usize,
+}
+
+impl send::Send for MessageSetSend {
+    fn size(&self) -> u64 {
+        self.size as u64
+    }
+
+    fn completed(&self) -> bool {
+        self.sent == self.size
+    }
+
+    fn write_to(&mut self, transport: &mut dyn TransportLayer, _: bool) -> io::Result<()> {
+        while !self.completed() {
+            let destination = Destination::TransportLayer(&mut *transport);
+            let left = self.size - self.sent;
+            match self.messages.write_to(destination, self.sent, left)? {
+                0 => return Err(io::Error::new(io::ErrorKind::WriteZero, "no message was taken")),
+                taken => self.sent += taken,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `header`, then the children, then the empty section of tagged fields that ends a structure in
+/// flexible versions.
+fn surrounded(
+    header: Writer<'_>,
+    mut children: Vec<Box<dyn send::Send>>,
+    version: Version,
+) -> MultiSend {
+    children.insert(0, Box::new(ByteBufferSend::new(header.into_bytes())));
+    if version.is_flexible {
+        let mut trailer = Writer::new();
+        trailer.write_no_tagged_fields();
+        children.push(Box::new(ByteBufferSend::new(trailer.into_bytes())));
+    }
+    MultiSend::new(children)
+}
+
+/// What a response takes besides its messages, at most: before the topics, per topic beside its
+/// name, per partition.
+const RESPONSE_OVERHEAD_MAX: u64 = 64;
+const TOPIC_OVERHEAD_MAX: u64 = 16;
+const PARTITION_OVERHEAD_MAX: u64 = 64;
+
+/// How many bytes of messages fit into the frame of `response`.
+fn messages_size_max(response: &FetchResponseData) -> Result<u64, KafkaError> {
+    let topic_overhead = |(topic, partitions): &(String, Vec<FetchResponsePartitionData>)| {
+        TOPIC_OVERHEAD_MAX + topic.len() as u64 + PARTITION_OVERHEAD_MAX * partitions.len() as u64
+    };
+    let overhead: u64 = response.topics.iter().map(topic_overhead).sum();
+    let frame_size_max = u64::from(i32::MAX.unsigned_abs());
+    frame_size_max.checked_sub(RESPONSE_OVERHEAD_MAX + overhead).ok_or_else(|| {
+        KafkaError::api(
+            Errors::InvalidRequest,
+            "the fetch names more partitions than fit a response",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::api_keys::ApiKeys;
+    use crate::protocol::fetch::FetchResponse;
+    use crate::protocol::request::ResponseBody;
+    use crate::protocol::request::parse_response;
+    use crate::transport::memory_transport::MemoryTransport;
+    use crate::transport::send::Send;
+
+    /// Messages in memory that hand out their bytes as a file would, from any position on.
+    struct Messages(Vec<u8>);
+
+    impl MessageSet for Messages {
+        fn size_in_bytes(&self) -> usize {
+            self.0.len()
+        }
+
+        fn write_to(
+            &self,
+            destination: Destination<'_>,
+            write_position: usize,
+            size: usize,
+        ) -> io::Result<usize> {
+            let bytes = &self.0[write_position..][..size];
+            match destination {
+                Destination::TransportLayer(transport) => transport.write(bytes, false),
+                Destination::Channel(channel) => channel.write(bytes),
+            }
+        }
+    }
+
+    /// A message set that says it is large and was never meant to be written.
+    struct Large(usize);
+
+    impl MessageSet for Large {
+        fn size_in_bytes(&self) -> usize {
+            self.0
+        }
+
+        fn write_to(&self, _: Destination<'_>, _: usize, _: usize) -> io::Result<usize> {
+            Ok(0)
+        }
+    }
+
+    fn header(api_version: i16) -> RequestHeader {
+        RequestHeader { api_key: ApiKeys::Fetch, api_version, correlation_id: 77, client_id: None }
+    }
+
+    fn data(partition: i32, messages: Box<dyn MessageSet>) -> FetchResponsePartitionData {
+        FetchResponsePartitionData {
+            partition,
+            error: Errors::None,
+            high_watermark: 1000 + i64::from(partition),
+            last_stable_offset: 1000 + i64::from(partition),
+            log_start_offset: 5,
+            messages,
+        }
+    }
+
+    fn response(topics: Vec<(String, Vec<FetchResponsePartitionData>)>) -> FetchResponseData {
+        FetchResponseData { throttle_time_ms: 3, error: Errors::None, session_id: 0, topics }
+    }
+
+    /// Two topics, three partitions: with messages, without, and with many.
+    fn three_partitions() -> FetchResponseData {
+        let messages = |text: &[u8]| Box::new(Messages(text.to_vec()));
+        response(vec![
+            ("first".into(), vec![data(0, messages(b"some messages")), data(1, messages(b""))]),
+            ("second".into(), vec![data(7, messages(&[0xAB; 300]))]),
+        ])
+    }
+
+    /// Writes `send` to the end, however often it is stopped, and returns the frame behind the
+    /// size.
+    fn frame(mut send: FetchResponseSend, mut transport: MemoryTransport) -> Vec<u8> {
+        let size = send.size();
+        while let Err(error) = send.write_to(&mut transport, false) {
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            assert!(!send.completed());
+        }
+        assert!(send.completed());
+        assert_eq!(transport.written.len() as u64, size);
+        assert_eq!(u64::from(BigEndian::read_u32(&transport.written)) + 4, size);
+        transport.written.split_off(4)
+    }
+
+    fn decoded(version: i16, frame: &[u8]) -> FetchResponse {
+        match parse_response(&header(version), frame) {
+            Ok((77, ResponseBody::Fetch(response))) => response,
+            other => panic!("version {version}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_version_is_read_back_as_it_was_sent() {
+        for version in ApiKeys::Fetch.versions() {
+            let send = FetchResponseSend::new(&header(version), three_partitions()).unwrap();
+            let frame = frame(send, MemoryTransport::unlimited());
+            let response = decoded(version, &frame);
+            let throttle_time_ms = if version >= 1 { 3 } else { 0 };
+            assert_eq!(response.header.throttle_time_ms, throttle_time_ms);
+            assert_eq!(response.topics[0].header.topic, "first");
+            assert_eq!(response.topics[1].header.topic, "second");
+            let found: Vec<_> = response.topics.iter().flat_map(|it| &it.partitions).collect();
+            let numbers: Vec<_> = found.iter().map(|it| it.header.partition).collect();
+            assert_eq!(numbers, [0, 1, 7]);
+            let messages = |index: usize| &frame[found[index].records.clone().unwrap()];
+            assert_eq!(messages(0), b"some messages");
+            assert_eq!(messages(1), b"");
+            assert_eq!(messages(2), [0xAB; 300]);
+            assert_eq!(found[2].header.high_watermark, 1007);
+            let last_stable_offset = if version >= 4 { 1007 } else { -1 };
+            assert_eq!(found[2].header.last_stable_offset, last_stable_offset);
+            assert_eq!(found[2].header.aborted_transactions, None);
+            assert_eq!(found[2].header.preferred_read_replica, -1);
+        }
+    }
+
+    /// The last byte of a frame must belong to its last field: a decoder that stops early would
+    /// hide a surplus byte.
+    #[test]
+    fn every_version_is_what_the_table_writes_byte_for_byte() {
+        for version in ApiKeys::Fetch.versions() {
+            let send = FetchResponseSend::new(&header(version), three_partitions()).unwrap();
+            let frame = frame(send, MemoryTransport::unlimited());
+            let response = decoded(version, &frame);
+            let mut writer = Writer::with_records_from(&frame);
+            header(version).write_response_header(&mut writer);
+            response.write(&mut writer, header(version).version());
+            assert_eq!(writer.into_bytes(), frame, "version {version}");
+        }
+    }
+
+    #[test]
+    fn a_send_that_is_stopped_anywhere_resumes_there() {
+        for version in [0, 11, 12] {
+            let send = || FetchResponseSend::new(&header(version), three_partitions()).unwrap();
+            let whole = frame(send(), MemoryTransport::unlimited());
+            for step in [1, 3, 7] {
+                let limits: Vec<_> = (0..2 * whole.len()).map(|i| (i % 2) * step).collect();
+                assert_eq!(frame(send(), MemoryTransport::taking(&limits)), whole);
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_last_piece_promises_no_more() {
+        let empty = || vec![("t".into(), vec![data(0, Box::new(Messages(Vec::new())))])];
+        for version in [0, 11, 12] {
+            let mut transport = MemoryTransport::unlimited();
+            let mut send = FetchResponseSend::new(&header(version), response(empty())).unwrap();
+            send.write_to(&mut transport, false).unwrap();
+            let (last, others) = transport.more_flags.split_last().unwrap();
+            assert!(!last && others.iter().all(|&more| more), "version {version}");
+        }
+    }
+
+    #[test]
+    fn a_fetch_of_no_topics_is_answered() {
+        for version in ApiKeys::Fetch.versions() {
+            let send = FetchResponseSend::new(&header(version), response(Vec::new())).unwrap();
+            let frame = frame(send, MemoryTransport::unlimited());
+            assert_eq!(decoded(version, &frame).topics, []);
+        }
+    }
+
+    #[test]
+    fn messages_beyond_the_size_of_a_frame_are_left_for_the_next_fetch() {
+        let gigabyte = 1 << 30;
+        let partitions = (0..3).map(|partition| data(partition, Box::new(Large(gigabyte))));
+        let topics = vec![("t".into(), partitions.collect())];
+        let send = FetchResponseSend::new(&header(12), response(topics)).unwrap();
+        assert!(send.size() > gigabyte as u64);
+        assert!(send.size() < gigabyte as u64 + 1000);
+    }
+
+    #[test]
+    fn messages_that_take_no_bytes_end_the_send_instead_of_spinning() {
+        let topics = vec![("t".into(), vec![data(0, Box::new(Large(1)))])];
+        let mut send = FetchResponseSend::new(&header(0), response(topics)).unwrap();
+        let error = send.write_to(&mut MemoryTransport::unlimited(), false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    }
+
+    #[test]
+    fn the_bytes_of_versions_0_11_and_12_are_kafkas() {
+        let one = || {
+            let messages = Box::new(Messages(b"MSG".to_vec()));
+            response(vec![("t".into(), vec![data(2, messages)])])
+        };
+        let hw = [0, 0, 0, 0, 0, 0, 3, 0xEA];
+        let log_start = [0, 0, 0, 0, 0, 0, 0, 5];
+        let v0: Vec<u8> = [
+            &[0, 0, 0, 77][..],              // correlation id
+            &[0, 0, 0, 1],                   // topics
+            &[0, 1, b't'],                   // topic
+            &[0, 0, 0, 1],                   // partitions
+            &[0, 0, 0, 2, 0, 0],             // partition, error
+            &hw,                             // high watermark
+            &[0, 0, 0, 3, b'M', b'S', b'G'], // messages
+        ]
+        .concat();
+        let v11: Vec<u8> = [
+            &[0, 0, 0, 77][..],                    // correlation id
+            &[0, 0, 0, 3, 0, 0, 0, 0, 0, 0],       // throttle time, error, session
+            &[0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1], // topics, topic, partitions
+            &[0, 0, 0, 2, 0, 0],                   // partition, error
+            &hw,                                   // high watermark
+            &hw,                                   // last stable offset
+            &log_start,                            // log start offset
+            &[0xFF, 0xFF, 0xFF, 0xFF],             // aborted transactions: null
+            &[0xFF, 0xFF, 0xFF, 0xFF],             // preferred read replica: none
+            &[0, 0, 0, 3, b'M', b'S', b'G'],       // messages
+        ]
+        .concat();
+        let v12: Vec<u8> = [
+            &[0, 0, 0, 77, 0][..],           // correlation id, tags
+            &[0, 0, 0, 3, 0, 0, 0, 0, 0, 0], // throttle time, error, session
+            &[2, 2, b't', 2],                // topics, topic, partitions
+            &[0, 0, 0, 2, 0, 0],             // partition, error
+            &hw,                             // high watermark
+            &hw,                             // last stable offset
+            &log_start,                      // log start offset
+            &[0],                            // aborted transactions: null
+            &[0xFF, 0xFF, 0xFF, 0xFF],       // preferred read replica: none
+            &[4, b'M', b'S', b'G'],          // messages
+            &[0, 0, 0],                      // tags of partition, topic, response
+        ]
+        .concat();
+        for (version, expected) in [(0, v0), (11, v11), (12, v12)] {
+            let send = FetchResponseSend::new(&header(version), one()).unwrap();
+            assert_eq!(frame(send, MemoryTransport::unlimited()), expected, "version {version}");
+        }
+    }
+}

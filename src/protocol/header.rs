@@ -1,0 +1,107 @@
+//! Port of `org.apache.kafka.common.requests.RequestHeader` and `ResponseHeader`: what stands
+//! before every body.
+
+use crate::protocol::api_keys::ApiKeys;
+use crate::protocol::decode_error::DecodeError;
+use crate::protocol::decode_error::Malformed;
+use crate::protocol::types::Reader;
+use crate::protocol::types::Version;
+use crate::protocol::types::WireType;
+use crate::protocol::types::Writer;
+
+/// Headers keep the old strings in all their versions, so that a broker can read the front of a
+/// header it does not know.
+const OLD_ENCODING: Version = Version { number: 0, is_flexible: false };
+
+/// Who asks what, and in which version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestHeader {
+    /// The API that is called.
+    pub api_key: ApiKeys,
+    /// Its version as the client sent it: one that is spoken here, except that an ApiVersions
+    /// request may bear any.
+    pub api_version: i16,
+    /// The client's number of the request, which the response repeats.
+    pub correlation_id: i32,
+    /// What the client calls itself.
+    pub client_id: Option<String>,
+}
+
+impl RequestHeader {
+    /// Reads a header of version 1 or, if the API's version is flexible, 2.
+    ///
+    /// An ApiVersions request of an unknown version is read as far as the correlation id, because
+    /// what follows may be of any shape.
+    ///
+    /// # Errors
+    /// `UnknownApiKey` or `UnsupportedVersion`; what is wrong with the bytes otherwise.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let refuse = |field, position, what| Err(DecodeError { field, position, what });
+        let key = reader.read(OLD_ENCODING, "RequestHeader.api_key")?;
+        let Some(api_key) = ApiKeys::for_id(key) else {
+            return refuse("RequestHeader.api_key", 0, Malformed::UnknownApiKey(key));
+        };
+        let api_version = reader.read(OLD_ENCODING, "RequestHeader.api_version")?;
+        let correlation_id = reader.read(OLD_ENCODING, "RequestHeader.correlation_id")?;
+        let mut header = Self { api_key, api_version, correlation_id, client_id: None };
+        let Some(version) = api_key.version(api_version) else {
+            if api_key == ApiKeys::ApiVersions {
+                return Ok(header);
+            }
+            let api = api_key.name();
+            let what = Malformed::UnsupportedVersion { api, version: api_version };
+            return refuse("RequestHeader.api_version", 2, what);
+        };
+        header.client_id = reader.read(OLD_ENCODING, "RequestHeader.client_id")?;
+        if version.is_flexible {
+            reader.skip_tagged_fields("RequestHeader's tagged fields")?;
+        }
+        Ok(header)
+    }
+
+    /// Writes the header, as a client does.
+    pub fn write(&self, writer: &mut Writer<'_>) {
+        self.api_key.id().write(writer, OLD_ENCODING);
+        self.api_version.write(writer, OLD_ENCODING);
+        self.correlation_id.write(writer, OLD_ENCODING);
+        self.client_id.write(writer, OLD_ENCODING);
+        if self.version().is_flexible {
+            writer.write_no_tagged_fields();
+        }
+    }
+
+    /// The version in which the response is written.
+    ///
+    /// It is the request's own, but an ApiVersions request of an unknown version is answered in
+    /// version 0, which every client can read (KIP-511).
+    pub fn version(&self) -> Version {
+        self.api_key.version(self.api_version).unwrap_or(OLD_ENCODING)
+    }
+
+    /// Writes the header of the response: version 0, or 1 if the API's version is flexible.
+    pub fn write_response_header(&self, writer: &mut Writer<'_>) {
+        self.correlation_id.write(writer, OLD_ENCODING);
+        if self.is_response_header_tagged() {
+            writer.write_no_tagged_fields();
+        }
+    }
+
+    /// Reads the header of the response to this request, as a client does, and returns its
+    /// correlation id.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, and where.
+    pub fn read_response_header(&self, reader: &mut Reader<'_>) -> Result<i32, DecodeError> {
+        let correlation_id = reader.read(OLD_ENCODING, "ResponseHeader.correlation_id")?;
+        if self.is_response_header_tagged() {
+            reader.skip_tagged_fields("ResponseHeader's tagged fields")?;
+        }
+        Ok(correlation_id)
+    }
+
+    /// The response to ApiVersions has header version 0 for ever: its reader does not know yet what
+    /// we speak. With one byte more librdkafka ends its whole process.
+    fn is_response_header_tagged(&self) -> bool {
+        self.version().is_flexible && self.api_key != ApiKeys::ApiVersions
+    }
+}

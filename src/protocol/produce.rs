@@ -1,0 +1,146 @@
+//! Port of `org.apache.kafka.common.requests.ProduceRequest` and `ProduceResponse`: messages come
+//! in.
+
+use crate::common::errors::Errors;
+use crate::common::errors::KafkaError;
+use crate::message::compression_codec::CompressionCodec;
+use crate::message::message_set::MAGIC_OFFSET;
+use crate::message::record_batch::MAGIC_VALUE_V2;
+use crate::message::record_batch::RecordBatch;
+use crate::protocol::message_table::message;
+use crate::protocol::types::Records;
+
+message! {
+    /// Messages to append. Versions 0 to 2 bring message sets, later ones exactly one record batch
+    /// per partition.
+    pub struct ProduceRequest {
+        /// Null unless the producer is transactional.
+        3.. => transactional_id: Option<String>,
+        /// What to wait for: 0 nothing, not even a response; 1 the leader's log; -1 all replicas in
+        /// sync.
+        0.. => acks: i16 = -1,
+        /// How long to wait for it, in milliseconds.
+        0.. => timeout_ms: i32,
+        /// The topics.
+        0.. => topics: Vec<TopicProduceData>,
+    }
+
+    /// Messages for one topic.
+    pub struct TopicProduceData {
+        /// The topic's name.
+        0.. => name: String,
+        /// Its partitions.
+        0.. => partitions: Vec<PartitionProduceData>,
+    }
+
+    /// Messages for one partition.
+    pub struct PartitionProduceData {
+        /// The partition's number.
+        0.. => index: i32,
+        /// Where the messages lie in the frame.
+        0.. => records: Option<Records>,
+    }
+
+    /// Where the messages went.
+    pub struct ProduceResponse {
+        /// The topics of the request.
+        0.. => responses: Vec<TopicProduceResponse>,
+        /// How long the response was held back by a quota, in milliseconds: at the end, unlike in
+        /// all other responses.
+        1.. => throttle_time_ms: i32,
+    }
+
+    /// Where the messages for one topic went.
+    pub struct TopicProduceResponse {
+        /// The topic's name.
+        0.. => name: String,
+        /// Its partitions.
+        0.. => partition_responses: Vec<PartitionProduceResponse>,
+    }
+
+    /// Where the messages for one partition went.
+    pub struct PartitionProduceResponse {
+        /// The partition's number.
+        0.. => index: i32,
+        /// What went wrong.
+        0.. => error_code: i16,
+        /// The offset of the first message, -1 on error.
+        0.. => base_offset: i64 = -1,
+        /// The time of the append in milliseconds if the topic uses LogAppendTime, else -1.
+        2.. => log_append_time_ms: i64 = -1,
+        /// The first offset of the log, -1 if unknown.
+        5.. => log_start_offset: i64 = -1,
+        /// The records to blame for the error, if it is known.
+        8.. => record_errors: Vec<BatchIndexAndErrorMessage>,
+        /// The error in words.
+        8.. => error_message: Option<String>,
+    }
+
+    /// A record that made its whole batch be refused.
+    pub struct BatchIndexAndErrorMessage {
+        /// The record's index in the batch.
+        8.. => batch_index: i32,
+        /// What is wrong with it, in words.
+        8.. => batch_index_error_message: Option<String>,
+    }
+}
+
+impl ProduceRequest {
+    /// The answer that says `error` for every partition, or `None` for acks 0, where the client
+    /// expects no answer.
+    pub fn error_response(&self, error: Errors) -> Option<ProduceResponse> {
+        let partition = |data: &PartitionProduceData| PartitionProduceResponse {
+            index: data.index,
+            error_code: error.code(),
+            ..PartitionProduceResponse::default()
+        };
+        let topic = |data: &TopicProduceData| TopicProduceResponse {
+            name: data.name.clone(),
+            partition_responses: data.partitions.iter().map(partition).collect(),
+        };
+        let responses = self.topics.iter().map(topic).collect();
+        (self.acks != 0).then_some(ProduceResponse { responses, throttle_time_ms: 0 })
+    }
+}
+
+/// The first version that brings record batches, and the first that may compress them with zstd
+/// (KIP-110).
+const RECORD_BATCH_VERSION: i16 = 3;
+const ZSTD_VERSION: i16 = 7;
+
+/// Checks that `records` are what version `version` of the request may bring.
+///
+/// From version 3 on that is exactly one record batch of magic 2. Before, the magic byte decides
+/// alone, because some clients send a newer magic than the request's version stands for, and Kafka
+/// lets them. Only the head of the batch is looked at: no CRC, no record.
+///
+/// # Errors
+/// `INVALID_RECORD` if there is no batch, more than one, or one of another magic; `CORRUPT_MESSAGE`
+/// if the batch is cut or shorter than its own head; `UNSUPPORTED_COMPRESSION_TYPE` for zstd before
+/// version 7.
+pub fn check_records(records: Option<&[u8]>, version: i16) -> Result<(), KafkaError> {
+    if version < RECORD_BATCH_VERSION {
+        return Ok(());
+    }
+    let refuse = |code, why| Err(KafkaError::api(code, why));
+    let records = records.unwrap_or_default();
+    let Some(&magic) = records.get(MAGIC_OFFSET) else {
+        let why = format!("{} bytes hold no record batch", records.len());
+        return refuse(Errors::InvalidRecord, why);
+    };
+    if magic != MAGIC_VALUE_V2 {
+        let why = format!("Produce version {version} does not take magic {magic}");
+        return refuse(Errors::InvalidRecord, why);
+    }
+    let batch = RecordBatch::parse(records)?;
+    if batch.size_in_bytes() != records.len() {
+        let why =
+            format!("{} bytes follow the record batch", records.len() - batch.size_in_bytes());
+        return refuse(Errors::InvalidRecord, why);
+    }
+    if batch.codec()? == CompressionCodec::Zstd && version < ZSTD_VERSION {
+        let why = format!("Produce version {version} does not take zstd");
+        return refuse(Errors::UnsupportedCompressionType, why);
+    }
+    Ok(())
+}

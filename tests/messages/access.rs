@@ -1,0 +1,186 @@
+//! One message of each kind that is about access rules and quotas.
+
+use transferto::protocol::alter_client_quotas::AlterClientQuotasRequest;
+use transferto::protocol::alter_client_quotas::AlterClientQuotasResponse;
+use transferto::protocol::alter_client_quotas::AlterEntryData;
+use transferto::protocol::alter_client_quotas::AlterEntryResponse;
+use transferto::protocol::alter_client_quotas::OpData;
+use transferto::protocol::create_acls::AclCreation;
+use transferto::protocol::create_acls::AclCreationResult;
+use transferto::protocol::create_acls::CreateAclsRequest;
+use transferto::protocol::create_acls::CreateAclsResponse;
+use transferto::protocol::delete_acls::DeleteAclsFilter;
+use transferto::protocol::delete_acls::DeleteAclsFilterResult;
+use transferto::protocol::delete_acls::DeleteAclsMatchingAcl;
+use transferto::protocol::delete_acls::DeleteAclsRequest;
+use transferto::protocol::delete_acls::DeleteAclsResponse;
+use transferto::protocol::describe_acls::AclDescription;
+use transferto::protocol::describe_acls::DescribeAclsRequest;
+use transferto::protocol::describe_acls::DescribeAclsResource;
+use transferto::protocol::describe_acls::DescribeAclsResponse;
+use transferto::protocol::describe_client_quotas::ComponentData;
+use transferto::protocol::describe_client_quotas::DescribeClientQuotasRequest;
+use transferto::protocol::describe_client_quotas::DescribeClientQuotasResponse;
+use transferto::protocol::describe_client_quotas::EntityData;
+use transferto::protocol::describe_client_quotas::EntryData;
+use transferto::protocol::describe_client_quotas::ValueData;
+use transferto::protocol::request::RequestBody;
+use transferto::protocol::request::ResponseBody;
+
+/// A request of each API.
+pub(crate) fn requests() -> Vec<RequestBody> {
+    vec![
+        RequestBody::DescribeAcls(describe_acls_request()),
+        RequestBody::CreateAcls(create_acls_request()),
+        RequestBody::DeleteAcls(delete_acls_request()),
+        RequestBody::DescribeClientQuotas(describe_client_quotas_request()),
+        RequestBody::AlterClientQuotas(alter_client_quotas_request()),
+    ]
+}
+
+/// A request of each API with nothing in it: null and empty wherever it may be.
+pub(crate) fn empty_requests() -> Vec<RequestBody> {
+    vec![
+        RequestBody::DescribeAcls(DescribeAclsRequest::default()),
+        RequestBody::CreateAcls(CreateAclsRequest::default()),
+        RequestBody::DeleteAcls(DeleteAclsRequest::default()),
+        RequestBody::DescribeClientQuotas(DescribeClientQuotasRequest::default()),
+        RequestBody::AlterClientQuotas(AlterClientQuotasRequest::default()),
+    ]
+}
+
+/// A response of each API.
+pub(crate) fn responses() -> Vec<ResponseBody> {
+    vec![
+        ResponseBody::DescribeAcls(describe_acls_response()),
+        ResponseBody::CreateAcls(create_acls_response()),
+        ResponseBody::DeleteAcls(delete_acls_response()),
+        ResponseBody::DescribeClientQuotas(describe_client_quotas_response()),
+        ResponseBody::AlterClientQuotas(alter_client_quotas_response()),
+    ]
+}
+
+pub(crate) fn describe_acls_request() -> DescribeAclsRequest {
+    DescribeAclsRequest {
+        resource_type_filter: 2,
+        resource_name_filter: Some("test".into()),
+        pattern_type_filter: 4,
+        principal_filter: Some("User:me".into()),
+        host_filter: Some("*".into()),
+        operation: 5,
+        permission_type: 3,
+    }
+}
+
+pub(crate) fn describe_acls_response() -> DescribeAclsResponse {
+    let acl = AclDescription {
+        principal: "User:me".into(),
+        host: "*".into(),
+        operation: 5,
+        permission_type: 3,
+    };
+    let resource = DescribeAclsResource {
+        resource_type: 2,
+        resource_name: "test".into(),
+        pattern_type: 4,
+        acls: vec![acl],
+    };
+    DescribeAclsResponse {
+        throttle_time_ms: 9,
+        error_code: 54,
+        error_message: Some("why".into()),
+        resources: vec![resource],
+    }
+}
+
+pub(crate) fn create_acls_request() -> CreateAclsRequest {
+    let creation = AclCreation {
+        resource_type: 2,
+        resource_name: "test".into(),
+        resource_pattern_type: 4,
+        principal: "User:me".into(),
+        host: "*".into(),
+        operation: 5,
+        permission_type: 3,
+    };
+    CreateAclsRequest { creations: vec![creation] }
+}
+
+pub(crate) fn create_acls_response() -> CreateAclsResponse {
+    let results = vec![
+        AclCreationResult { error_code: 54, error_message: Some("why".into()) },
+        AclCreationResult { error_code: 0, error_message: None },
+    ];
+    CreateAclsResponse { throttle_time_ms: 9, results }
+}
+
+pub(crate) fn delete_acls_request() -> DeleteAclsRequest {
+    let filter = DeleteAclsFilter {
+        resource_type_filter: 2,
+        resource_name_filter: Some("test".into()),
+        pattern_type_filter: 4,
+        principal_filter: None,
+        host_filter: Some("*".into()),
+        operation: 5,
+        permission_type: 3,
+    };
+    DeleteAclsRequest { filters: vec![filter] }
+}
+
+pub(crate) fn delete_acls_response() -> DeleteAclsResponse {
+    let acl = DeleteAclsMatchingAcl {
+        error_code: 54,
+        error_message: Some("that".into()),
+        resource_type: 2,
+        resource_name: "test".into(),
+        pattern_type: 4,
+        principal: "User:me".into(),
+        host: "*".into(),
+        operation: 5,
+        permission_type: 3,
+    };
+    let result = DeleteAclsFilterResult {
+        error_code: 31,
+        error_message: Some("why".into()),
+        matching_acls: vec![acl],
+    };
+    DeleteAclsResponse { throttle_time_ms: 9, filter_results: vec![result] }
+}
+
+pub(crate) fn describe_client_quotas_request() -> DescribeClientQuotasRequest {
+    let components = vec![
+        ComponentData { entity_type: "user".into(), match_type: 0, match_name: Some("me".into()) },
+        ComponentData { entity_type: "client-id".into(), match_type: 2, match_name: None },
+    ];
+    DescribeClientQuotasRequest { components, strict: true }
+}
+
+pub(crate) fn describe_client_quotas_response() -> DescribeClientQuotasResponse {
+    let value = ValueData { key: "consumer_byte_rate".into(), value: 1.5 };
+    let entry = EntryData { entity: entity(), values: vec![value] };
+    DescribeClientQuotasResponse {
+        throttle_time_ms: 9,
+        error_code: 31,
+        error_message: Some("why".into()),
+        entries: Some(vec![entry]),
+    }
+}
+
+fn entity() -> Vec<EntityData> {
+    vec![
+        EntityData { entity_type: "user".into(), entity_name: Some("me".into()) },
+        EntityData { entity_type: "client-id".into(), entity_name: None },
+    ]
+}
+
+pub(crate) fn alter_client_quotas_request() -> AlterClientQuotasRequest {
+    let op = OpData { key: "consumer_byte_rate".into(), value: 1.5, remove: true };
+    let entry = AlterEntryData { entity: entity(), ops: vec![op] };
+    AlterClientQuotasRequest { entries: vec![entry], validate_only: true }
+}
+
+pub(crate) fn alter_client_quotas_response() -> AlterClientQuotasResponse {
+    let entry =
+        AlterEntryResponse { error_code: 42, error_message: Some("why".into()), entity: entity() };
+    AlterClientQuotasResponse { throttle_time_ms: 9, entries: vec![entry] }
+}
