@@ -8,3 +8,4 @@ pub mod transport;
 pub mod message;
 pub mod storage;
 pub mod protocol;
+pub mod network;

@@ -1,0 +1,205 @@
+//! Port of `Acceptor.openServerSocket` in `kafka.network.SocketServer`: a socket that is bound
+//! first and listens later.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::ToSocketAddrs;
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::sys::socket;
+use nix::sys::socket::AddressFamily;
+use nix::sys::socket::Backlog;
+use nix::sys::socket::SockFlag;
+use nix::sys::socket::SockType;
+use nix::sys::socket::SockaddrStorage;
+use nix::sys::socket::sockopt;
+
+use crate::common::end_point::EndPoint;
+
+/// A socket that holds its port, and refuses every client until it listens.
+///
+/// A port can be refused only by binding it, and that should be known before the logs are loaded;
+/// but no client is to be let in before there is someone to answer it (KAFKA-14658). Hence the two
+/// steps.
+#[derive(Debug)]
+pub struct ListeningSocket {
+    fd: OwnedFd,
+    end_point: EndPoint,
+}
+
+impl ListeningSocket {
+    /// Binds the address of `end_point`. An empty host stands for every address, of IPv4 and of
+    /// IPv6.
+    ///
+    /// `receive_buffer_bytes` becomes the `SO_RCVBUF` of the sockets that will be accepted, which
+    /// inherit it: only a size that is known before the handshake can widen the TCP window that is
+    /// offered in it. `None` leaves the buffer to the system (KAFKA-724).
+    ///
+    /// # Errors
+    /// A sentence with the address and the reason: the port is taken, the host has no address, and
+    /// so on.
+    pub fn bind(end_point: &EndPoint, receive_buffer_bytes: Option<usize>) -> io::Result<Self> {
+        let fd = open(end_point, receive_buffer_bytes)
+            .map_err(|error| explain(end_point, "bind", &error))?;
+        let listener = Self { fd, end_point: end_point.clone() };
+        let port = listener.local_addr()?.port();
+        Ok(Self { end_point: EndPoint { port, ..listener.end_point }, ..listener })
+    }
+
+    /// The end point as it was asked for, with the port that the system chose if that was 0.
+    pub fn end_point(&self) -> &EndPoint {
+        &self.end_point
+    }
+
+    /// Opens the port to clients.
+    ///
+    /// # Errors
+    /// A sentence with the address and the reason. Linux lets two sockets bind the same port while
+    /// neither listens, so a port that another process took since [`ListeningSocket::bind`] shows
+    /// here.
+    pub fn listen(self) -> io::Result<TcpListener> {
+        let backlog = Backlog::new(BACKLOG)?;
+        socket::listen(&self.fd, backlog)
+            .map_err(|errno| explain(&self.end_point, "listen on", &io::Error::from(errno)))?;
+        Ok(TcpListener::from(self.fd))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        let address: SockaddrStorage = socket::getsockname(self.fd.as_raw_fd())?;
+        let ipv4 = address.as_sockaddr_in().map(|it| SocketAddr::from((it.ip(), it.port())));
+        let ipv6 = address.as_sockaddr_in6().map(|it| SocketAddr::from((it.ip(), it.port())));
+        ipv4.or(ipv6).ok_or_else(|| io::Error::other("the socket has no internet address"))
+    }
+}
+
+/// How many connections may wait for their `accept(2)`; the system cuts it to `net.core.somaxconn`.
+///
+/// Kafka 0.9 has the 50 of the JDK. All clients of a broker come back at once when it restarts, and
+/// each that finds the queue full loses a second until its next SYN; Kafka has made the number a
+/// setting since (KAFKA-9648).
+const BACKLOG: i32 = 1024;
+
+fn open(end_point: &EndPoint, receive_buffer_bytes: Option<usize>) -> io::Result<OwnedFd> {
+    if !end_point.host.is_empty() {
+        return open_first(end_point, receive_buffer_bytes);
+    }
+    let every_address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, end_point.port));
+    match open_at(every_address, receive_buffer_bytes) {
+        // A machine may have no IPv6, in its kernel or on its interfaces.
+        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) => {
+            let every_ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, end_point.port));
+            Ok(open_at(every_ipv4, receive_buffer_bytes)?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// Binds the first of the host's addresses that can be bound.
+fn open_first(end_point: &EndPoint, receive_buffer_bytes: Option<usize>) -> io::Result<OwnedFd> {
+    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in (end_point.host.as_str(), end_point.port).to_socket_addrs()? {
+        match open_at(address, receive_buffer_bytes) {
+            Ok(fd) => return Ok(fd),
+            Err(errno) => last_error = io::Error::from(errno),
+        }
+    }
+    Err(last_error)
+}
+
+fn open_at(address: SocketAddr, receive_buffer_bytes: Option<usize>) -> nix::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let fd = socket::socket(family, SockType::Stream, flags, None)?;
+    // Without it, the connections that the last broker closed keep its port for a minute
+    // (TIME_WAIT).
+    socket::setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        socket::setsockopt(&fd, sockopt::Ipv6V6Only, &false)?;
+    }
+    if let Some(size_bytes) = receive_buffer_bytes {
+        socket::setsockopt(&fd, sockopt::RcvBuf, &size_bytes)?;
+    }
+    socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+    Ok(fd)
+}
+
+fn explain(end_point: &EndPoint, verb: &str, error: &io::Error) -> io::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program listens there, and `--override port=19092` takes another port"
+        }
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot {verb} {end_point}: {error}{advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+
+    fn end_point(text: &str) -> EndPoint {
+        EndPoint::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_bound_socket_knows_its_port_and_refuses_until_it_listens() {
+        let bound = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
+        let address = ("127.0.0.1", bound.end_point().port);
+        assert_ne!(address.1, 0);
+        let refused = TcpStream::connect(address).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        let _listener = bound.listen().unwrap();
+        TcpStream::connect(address).unwrap();
+    }
+
+    #[test]
+    fn a_taken_port_is_told_with_its_address() {
+        let bound = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
+        let taken = bound.end_point().clone();
+        let _listener = bound.listen().unwrap();
+        let error = ListeningSocket::bind(&taken, None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&taken.to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_port_that_was_taken_between_bind_and_listen_is_told_with_its_address() {
+        let late = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
+        let early = ListeningSocket::bind(late.end_point(), None).unwrap();
+        let _listener = early.listen().unwrap();
+        let address = late.end_point().to_string();
+        let error = late.listen().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&address), "{error}");
+    }
+
+    #[test]
+    fn an_empty_host_takes_ipv4_clients() {
+        let bound = ListeningSocket::bind(&end_point("PLAINTEXT://:0"), None).unwrap();
+        let port = bound.end_point().port;
+        let _listener = bound.listen().unwrap();
+        TcpStream::connect(("127.0.0.1", port)).unwrap();
+    }
+
+    #[test]
+    fn accepted_sockets_inherit_the_receive_buffer() {
+        let asked_bytes = 300_000;
+        let bound = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), Some(asked_bytes));
+        let bound = bound.unwrap();
+        let port = bound.end_point().port;
+        let listener = bound.listen().unwrap();
+        let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let plain = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
+        let default_bytes = socket::getsockopt(&plain.fd, sockopt::RcvBuf).unwrap();
+        let inherited_bytes = socket::getsockopt(&accepted, sockopt::RcvBuf).unwrap();
+        assert_ne!(inherited_bytes, default_bytes);
+    }
+}

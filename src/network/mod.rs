@@ -1,0 +1,13 @@
+//! Requests and responses, and the threads that carry them: `kafka.network`. Knows no log.
+//!
+//! An [`acceptor`] takes connections and deals them out to its [`processor`]s; a Processor is a
+//! reactor of one thread that puts requests on the [`request_channel`] and brings the responses
+//! back to their sockets.
+
+pub mod connection_quotas;
+pub mod request_metrics;
+pub mod request_channel;
+pub mod processor;
+pub mod listening_socket;
+pub mod acceptor;
+pub mod socket_server;

@@ -1,0 +1,352 @@
+//! Port of `kafka.network.Processor`: a single-threaded reactor that reads requests from its
+//! connections and writes the responses to them.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use log::debug;
+use log::error;
+use log::trace;
+use log::warn;
+use mio::Waker;
+use mio::net::TcpStream;
+
+use crate::common::metrics::Metrics;
+use crate::common::time::Time;
+use crate::network::connection_quotas::ConnectionQuotas;
+use crate::network::request_channel::ReplyTo;
+use crate::network::request_channel::Request;
+use crate::network::request_channel::RequestChannel;
+use crate::network::request_channel::Response;
+use crate::network::request_channel::ResponseAction;
+use crate::network::request_channel::Session;
+use crate::network::request_metrics::RequestTimes;
+use crate::protocol::request;
+use crate::transport::connection_id::ConnectionId;
+use crate::transport::kafka_channel::SendError;
+use crate::transport::selector::Disconnected;
+use crate::transport::selector::NetworkReceived;
+use crate::transport::selector::Selector;
+use crate::transport::send;
+
+/// A reactor for many connections. One thread runs it; its selector and its connections belong to
+/// that thread alone.
+///
+/// Invariants, for each connection of the selector:
+/// - it is counted once in the quotas of its peer's address, from the Acceptor's `inc` to our
+///   `dec`;
+/// - it is muted from the moment its request is taken until the response is sent, or there is to be
+///   none: so it has one request in flight, and its responses leave in the order of its requests;
+/// - it is in `inflight_responses` as long as the selector writes a response to it (KAFKA-3489).
+///
+/// An error belongs to one connection. It is dealt with where it shows, by closing that connection,
+/// and the loops go on to the next one (KAFKA-5607).
+pub struct Processor {
+    handle: Arc<ProcessorHandle>,
+    selector: Selector,
+    inflight_responses: HashMap<ConnectionId, ReplyTo>,
+    context: NetworkContext,
+    iteration_began_ns: i64,
+}
+
+/// What all Processors of a server share.
+#[derive(Clone)]
+pub struct NetworkContext {
+    /// Where requests go and responses come from.
+    pub request_channel: Arc<RequestChannel>,
+    /// Where connections are given back.
+    pub connection_quotas: Arc<ConnectionQuotas>,
+    /// The clock of the requests' times.
+    pub time: Arc<dyn Time>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Processor {
+    /// Processor `id`, without connections.
+    pub fn new(id: usize, selector: Selector, context: NetworkContext) -> Self {
+        let waker = selector.waker();
+        context.request_channel.set_waker(id, Arc::clone(&waker));
+        let handle = Arc::new(ProcessorHandle {
+            id,
+            is_alive: AtomicBool::new(true),
+            new_connections: Mutex::default(),
+            waker,
+        });
+        let inflight_responses = HashMap::new();
+        Self { handle, selector, inflight_responses, context, iteration_began_ns: 0 }
+    }
+
+    /// What other threads may do with this Processor.
+    pub fn handle(&self) -> Arc<ProcessorHandle> {
+        Arc::clone(&self.handle)
+    }
+
+    /// Runs the reactor until the handle says stop; then closes its connections.
+    pub fn run(mut self) {
+        self.iteration_began_ns = self.context.time.nanoseconds();
+        // ANCHOR: processor_run
+        while self.handle.is_alive() {
+            self.configure_new_connections();
+            self.process_new_responses();
+            self.poll();
+            self.process_completed_receives();
+            self.process_completed_sends();
+            self.process_disconnected();
+            self.count_time();
+        }
+        // ANCHOR_END: processor_run
+        self.close_all();
+        debug!("Processor.run: Processor {} has stopped", self.handle.id);
+    }
+
+    /// Takes over the connections that the Acceptor has left.
+    ///
+    /// All of them, as in 0.9: they are few beside the file descriptors they cost, and each is
+    /// quickly registered (KAFKA-7719 bounds them where a registration may mean a TLS handshake).
+    fn configure_new_connections(&mut self) {
+        while let Some(NewConnection { stream, peer }) = self.handle.take_new_connection() {
+            match self.selector.register(stream, peer) {
+                Ok(id) => trace!("Processor.configureNewConnections: {peer} is {id}"),
+                Err(error) => {
+                    warn!("Processor.configureNewConnections: closing {peer}: {error}");
+                    self.give_back(peer);
+                }
+            }
+        }
+    }
+
+    /// Hands the queued responses to their connections.
+    ///
+    /// Until the queue is empty, as its waker demands. There is an end to it: a connection has one
+    /// response at most, and gets no new request before the next poll.
+    fn process_new_responses(&mut self) {
+        let request_channel = Arc::clone(&self.context.request_channel);
+        while let Some(Response { reply_to, action }) =
+            request_channel.receive_response(self.handle.id)
+        {
+            let id = reply_to.connection_id;
+            trace!("Processor.processNewResponses: {action:?} for {id}");
+            match action {
+                ResponseAction::Send(send) => self.send_response(reply_to, send),
+                ResponseAction::NoOp => {
+                    request_channel.update_request_metrics(&reply_to);
+                    self.unmute(id);
+                }
+                ResponseAction::CloseConnection => {
+                    request_channel.update_request_metrics(&reply_to);
+                    self.close(id);
+                }
+            }
+        }
+    }
+
+    /// Starts to send a response. If its connection is gone, the response is dropped and its
+    /// request is over (KAFKA-5790).
+    fn send_response(&mut self, reply_to: ReplyTo, send: Box<dyn send::Send>) {
+        let id = reply_to.connection_id;
+        match self.selector.send(id, send) {
+            Ok(()) => {
+                self.inflight_responses.insert(id, reply_to);
+            }
+            Err(why) => {
+                match why {
+                    SendError::NotConnected(_) => {
+                        debug!("Processor.sendResponse: dropping a response: {why}");
+                    }
+                    SendError::InProgress(_) => {
+                        error!("Processor.sendResponse: a request was answered twice: {why}");
+                    }
+                }
+                self.context.request_channel.update_request_metrics(&reply_to);
+            }
+        }
+    }
+
+    /// Waits for sockets, for a response or for a new connection, then reads and writes.
+    fn poll(&mut self) {
+        if let Err(error) = self.selector.poll(POLL_TIMEOUT_MS) {
+            // The connections are still there, so closing them would be worse than trying again;
+            // but not in a spin.
+            error!("Processor.poll: Processor {} failed to poll: {error}", self.handle.id);
+            thread::sleep(POLL_FAILURE_PAUSE);
+        }
+    }
+
+    fn process_completed_receives(&mut self) {
+        for receive in self.selector.take_completed_receives() {
+            self.process_completed_receive(receive);
+        }
+    }
+
+    /// Parses a request and puts it on the request queue; waits if the queue is full, and all
+    /// connections of this Processor with it: that is how a busy broker slows its clients down.
+    fn process_completed_receive(&mut self, receive: NetworkReceived) {
+        let NetworkReceived { id, payload } = receive;
+        let start_ns = self.context.time.nanoseconds();
+        let Some(channel) = self.selector.channel(id) else {
+            debug!("Processor.processCompletedReceives: {id} is closed already");
+            return;
+        };
+        let session = Session {
+            principal: channel.principal().clone(),
+            client_address: channel.peer_addr(),
+            local_address: channel.local_addr(),
+        };
+        let (header, body) = match request::parse(&payload) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let peer = session.client_address;
+                warn!("Processor.processCompletedReceives: closing {peer}, bad request: {error}");
+                self.context.metrics.invalid_requests.increment();
+                return self.close(id);
+            }
+        };
+        self.selector.mute(id);
+        let request = Request {
+            processor: self.handle.id,
+            connection_id: id,
+            session,
+            header,
+            body,
+            buffer: payload,
+            times: RequestTimes::starting_at(start_ns),
+        };
+        if let Err(request) = self.context.request_channel.send_request(request) {
+            let peer = request.session.client_address;
+            debug!("Processor.processCompletedReceives: stopping, so {peer} gets no answer");
+        }
+    }
+
+    fn process_completed_sends(&mut self) {
+        for id in self.selector.take_completed_sends() {
+            trace!("Processor.processCompletedSends: {id}");
+            match self.inflight_responses.remove(&id) {
+                Some(reply_to) => self.context.request_channel.update_request_metrics(&reply_to),
+                None => error!("Processor.processCompletedSends: {id} had no response in flight"),
+            }
+            self.unmute(id);
+        }
+    }
+
+    fn process_disconnected(&mut self) {
+        for disconnected in self.selector.take_disconnected() {
+            trace!("Processor.processDisconnected: {disconnected:?}");
+            self.settle(disconnected);
+        }
+    }
+
+    /// Counts the time of this iteration; the selector has counted how much of it was idle.
+    fn count_time(&mut self) {
+        let now_ns = self.context.time.nanoseconds();
+        let elapsed_ns = (now_ns - self.iteration_began_ns).unsigned_abs();
+        self.context.metrics.network_processor_total_ns.add(elapsed_ns);
+        self.iteration_began_ns = now_ns;
+    }
+
+    fn unmute(&mut self, id: ConnectionId) {
+        if !self.selector.unmute(id) {
+            debug!("Processor.unmute: {id} is closed already");
+        }
+    }
+
+    /// Closes a connection, if it is still there.
+    fn close(&mut self, id: ConnectionId) {
+        if let Some(disconnected) = self.selector.close(id) {
+            self.settle(disconnected);
+        }
+    }
+
+    /// Does what is owed for a connection that is gone: its request is over, and its place is free.
+    fn settle(&mut self, disconnected: Disconnected) {
+        if let Some(reply_to) = self.inflight_responses.remove(&disconnected.id) {
+            self.context.request_channel.update_request_metrics(&reply_to);
+        }
+        self.give_back(disconnected.peer);
+    }
+
+    fn give_back(&self, peer: SocketAddr) {
+        if let Err(miscount) = self.context.connection_quotas.dec(peer.ip()) {
+            error!("Processor.processDisconnected: {miscount}");
+        }
+    }
+
+    /// Closes what is open, and what the Acceptor left since the last round (KAFKA-9796).
+    fn close_all(&mut self) {
+        while let Some(NewConnection { peer, .. }) = self.handle.take_new_connection() {
+            self.give_back(peer);
+        }
+        for disconnected in self.selector.close_all() {
+            self.settle(disconnected);
+        }
+    }
+}
+
+/// A connection on its way from the Acceptor to a Processor.
+pub struct NewConnection {
+    /// Its socket.
+    pub stream: TcpStream,
+    /// The client's address.
+    pub peer: SocketAddr,
+}
+
+/// The end of a [`Processor`] that other threads hold.
+pub struct ProcessorHandle {
+    id: usize,
+    is_alive: AtomicBool,
+    new_connections: Mutex<VecDeque<NewConnection>>,
+    waker: Arc<Waker>,
+}
+
+impl ProcessorHandle {
+    /// The Processor's number, unique in its server.
+    pub fn id(&self) -> usize {
+        self.id
+    }
+
+    /// Leaves a connection for the Processor, and wakes it.
+    pub fn accept(&self, connection: NewConnection) {
+        trace!("Processor.accept: Processor {} gets {}", self.id, connection.peer);
+        self.lock().push_back(connection);
+        self.wake();
+    }
+
+    /// Tells the Processor to stop. Its thread ends soon after.
+    pub fn shutdown(&self) {
+        self.is_alive.store(false, Ordering::Release);
+        self.wake();
+    }
+
+    fn is_alive(&self) -> bool {
+        self.is_alive.load(Ordering::Acquire)
+    }
+
+    fn take_new_connection(&self) -> Option<NewConnection> {
+        self.lock().pop_front()
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            // It then looks when its poll ends by itself.
+            error!("Cannot wake Processor {}: {error}", self.id);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<NewConnection>> {
+        self.new_connections.lock().expect("no thread panics while it holds this queue")
+    }
+}
+
+/// Kafka's `poll(300)`: sockets and the waker end it earlier.
+const POLL_TIMEOUT_MS: i64 = 300;
+
+/// How long to wait after a failed poll.
+const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);

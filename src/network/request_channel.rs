@@ -1,0 +1,480 @@
+//! Port of `kafka.network.RequestChannel`: one queue of requests from all Processors to all
+//! handlers, and one queue of responses back to each Processor.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use log::error;
+use log::trace;
+use mio::Waker;
+
+use crate::common::kafka_principal::KafkaPrincipal;
+use crate::common::time::Time;
+use crate::network::request_metrics::RequestMetrics;
+use crate::network::request_metrics::RequestTimes;
+use crate::protocol::api_keys::ApiKeys;
+use crate::protocol::header::RequestHeader;
+use crate::protocol::request::RequestBody;
+use crate::transport::connection_id::ConnectionId;
+use crate::transport::send;
+
+/// A request as a handler gets it: parsed, and with what is known of who sent it.
+#[derive(Debug)]
+pub struct Request {
+    /// The Processor that received it.
+    pub processor: usize,
+    /// The connection it came by.
+    pub connection_id: ConnectionId,
+    /// Who sent it.
+    pub session: Session,
+    /// Which API, which version, and the client's number for it.
+    pub header: RequestHeader,
+    /// What it asks for.
+    pub body: RequestBody,
+    /// The whole frame without its size; the records of a produce request are ranges of it.
+    pub buffer: Vec<u8>,
+    /// When it passed which station.
+    pub times: RequestTimes,
+}
+
+impl Request {
+    /// What its response must carry; it stays good when the request has been taken apart.
+    pub fn reply_to(&self) -> ReplyTo {
+        ReplyTo {
+            processor: self.processor,
+            connection_id: self.connection_id,
+            api_key: self.header.api_key,
+            times: self.times,
+        }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The name he goes by.
+    pub principal: KafkaPrincipal,
+    /// His address.
+    pub client_address: SocketAddr,
+    /// The address of ours that he connected to.
+    pub local_address: SocketAddr,
+}
+
+/// Where the response to a request goes, and what the request's metrics need: what is left of a
+/// request that waits.
+///
+/// **Every request is owed exactly one response**: its connection is muted until then. A `ReplyTo`
+/// that is dropped unused leaves its client waiting until the connection is closed as idle.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyTo {
+    /// The Processor that has the connection.
+    pub processor: usize,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The API of the request.
+    pub api_key: ApiKeys,
+    /// When the request passed which station; the handler stamps its own two.
+    pub times: RequestTimes,
+}
+
+/// What a Processor does with a connection whose request has been handled.
+pub enum ResponseAction {
+    /// Sends this, then reads the next request.
+    Send(Box<dyn send::Send>),
+    /// Reads the next request: a produce request with acks=0 gets no answer.
+    NoOp,
+    /// Closes the connection: a produce request with acks=0 that failed has no other way to tell.
+    CloseConnection,
+}
+
+impl fmt::Debug for ResponseAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(send) => write!(f, "Send({} bytes)", send.size()),
+            Self::NoOp => write!(f, "NoOp"),
+            Self::CloseConnection => write!(f, "CloseConnection"),
+        }
+    }
+}
+
+/// The answer to one request, on its way to its Processor.
+#[derive(Debug)]
+pub struct Response {
+    /// Whose it is.
+    pub reply_to: ReplyTo,
+    /// What is to be done.
+    pub action: ResponseAction,
+}
+
+impl Response {
+    /// Answers the request behind `reply_to` with `send`.
+    pub fn new(reply_to: ReplyTo, send: Box<dyn send::Send>) -> Self {
+        Self { reply_to, action: ResponseAction::Send(send) }
+    }
+}
+
+/// What a handler finds in the request queue.
+#[derive(Debug)]
+pub enum RequestOrShutdown {
+    /// A request to handle.
+    Request(Box<Request>),
+    /// Kafka's `AllDone`: the queue is empty and stays so, and the handler thread ends.
+    Shutdown,
+}
+
+/// The two kinds of queues between the Processors and the handler threads.
+///
+/// The queue of requests is bounded and makes a Processor wait when it is full, so that the sockets
+/// behind it fill up and the clients slow down. The queues of responses need no bound: a connection
+/// has one request in flight.
+pub struct RequestChannel {
+    requests: RequestQueue,
+    responses: Vec<ResponseQueue>,
+    metrics: RequestMetrics,
+    time: Arc<dyn Time>,
+}
+
+impl RequestChannel {
+    /// A channel for Processors 0 to `processors - 1` that holds up to `queue_size` requests
+    /// (`queued.max.requests`).
+    pub fn new(processors: usize, queue_size: usize, time: Arc<dyn Time>) -> Self {
+        Self {
+            requests: RequestQueue::new(queue_size),
+            responses: (0..processors).map(|_| ResponseQueue::default()).collect(),
+            metrics: RequestMetrics::new(),
+            time,
+        }
+    }
+
+    /// Makes `waker` interrupt the poll of `processor` when a response comes: Kafka's
+    /// `addResponseListener`.
+    ///
+    /// A Processor has one waker for its life; a second one is ignored.
+    pub fn set_waker(&self, processor: usize, waker: Arc<Waker>) {
+        let _ = self.responses[processor].waker.set(waker);
+    }
+
+    /// Puts a request on the queue, and waits as long as the queue is full.
+    ///
+    /// # Errors
+    /// The channel has been shut down: the request comes back, and nobody will handle it.
+    pub fn send_request(&self, request: Request) -> Result<(), Box<Request>> {
+        trace!(
+            "RequestChannel.sendRequest: {} of {} from {}",
+            request.header.api_key.name(),
+            request.session.client_address,
+            request.connection_id
+        );
+        self.requests.put(Box::new(request))
+    }
+
+    /// Takes the next request, waiting up to `timeout_ms` for one. `None`: nothing came.
+    pub fn receive_request(&self, timeout_ms: u64) -> Option<RequestOrShutdown> {
+        let mut received = self.requests.take(Duration::from_millis(timeout_ms));
+        if let Some(RequestOrShutdown::Request(request)) = &mut received {
+            request.times.request_dequeue_ns = Some(self.time.nanoseconds());
+            trace!("RequestChannel.receiveRequest: from {}", request.connection_id);
+        }
+        received
+    }
+
+    /// Gives a response to the Processor that received the request, and wakes it.
+    pub fn send_response(&self, mut response: Response) {
+        let reply_to = &mut response.reply_to;
+        reply_to.times.response_complete_ns = Some(self.time.nanoseconds());
+        trace!(
+            "RequestChannel.sendResponse: {} for {} to Processor {}",
+            reply_to.api_key.name(),
+            reply_to.connection_id,
+            reply_to.processor
+        );
+        self.responses[reply_to.processor].put(response);
+    }
+
+    /// Ends a request without an answer, so that the next one is read from its connection.
+    pub fn no_operation(&self, reply_to: ReplyTo) {
+        self.send_response(Response { reply_to, action: ResponseAction::NoOp });
+    }
+
+    /// Ends a request by closing its connection.
+    pub fn close_connection(&self, reply_to: ReplyTo) {
+        self.send_response(Response { reply_to, action: ResponseAction::CloseConnection });
+    }
+
+    /// Takes the next response for `processor`, if there is one.
+    pub fn receive_response(&self, processor: usize) -> Option<Response> {
+        let mut response = self.responses[processor].lock().pop_front()?;
+        response.reply_to.times.response_dequeue_ns = Some(self.time.nanoseconds());
+        Some(response)
+    }
+
+    /// Counts the request behind `reply_to` as over: Kafka's `updateRequestMetrics`. Called once
+    /// for each request.
+    pub fn update_request_metrics(&self, reply_to: &ReplyTo) {
+        self.metrics.record(reply_to.api_key, &reply_to.times, self.time.nanoseconds());
+    }
+
+    /// The times of the requests that are over.
+    pub fn request_metrics(&self) -> &RequestMetrics {
+        &self.metrics
+    }
+
+    /// Kafka's `RequestQueueSize`: how many requests wait for a handler.
+    pub fn request_queue_size(&self) -> usize {
+        self.requests.lock().requests.len()
+    }
+
+    /// Kafka's `ResponseQueueSize`: how many responses wait for their Processor.
+    pub fn response_queue_size(&self) -> usize {
+        self.responses.iter().map(|queue| queue.lock().len()).sum()
+    }
+
+    /// Takes no further request. Those that are queued are still handed out; then every handler is
+    /// told to end.
+    ///
+    /// A Processor that waits for room in the queue gets its request back, so it can be stopped
+    /// also when no handler runs. Responses still pass.
+    pub fn shutdown(&self) {
+        self.requests.close();
+    }
+}
+
+/// A bounded queue on which both sides can wait: Java's `ArrayBlockingQueue`, with an end.
+struct RequestQueue {
+    capacity: usize,
+    state: Mutex<RequestQueueState>,
+    not_empty: Condvar,
+    not_full: Condvar,
+}
+
+#[derive(Default)]
+struct RequestQueueState {
+    requests: VecDeque<Box<Request>>,
+    is_closed: bool,
+}
+
+impl RequestQueue {
+    fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            state: Mutex::default(),
+            not_empty: Condvar::new(),
+            not_full: Condvar::new(),
+        }
+    }
+
+    fn put(&self, request: Box<Request>) -> Result<(), Box<Request>> {
+        let is_full = |state: &mut RequestQueueState| {
+            !state.is_closed && state.requests.len() >= self.capacity
+        };
+        let mut state = self.not_full.wait_while(self.lock(), is_full).expect(UNPOISONED);
+        if state.is_closed {
+            return Err(request);
+        }
+        state.requests.push_back(request);
+        drop(state);
+        self.not_empty.notify_one();
+        Ok(())
+    }
+
+    fn take(&self, timeout: Duration) -> Option<RequestOrShutdown> {
+        let is_empty =
+            |state: &mut RequestQueueState| !state.is_closed && state.requests.is_empty();
+        let waited = self.not_empty.wait_timeout_while(self.lock(), timeout, is_empty);
+        let (mut state, _) = waited.expect(UNPOISONED);
+        match state.requests.pop_front() {
+            Some(request) => {
+                drop(state);
+                self.not_full.notify_one();
+                Some(RequestOrShutdown::Request(request))
+            }
+            None => state.is_closed.then_some(RequestOrShutdown::Shutdown),
+        }
+    }
+
+    fn close(&self) {
+        self.lock().is_closed = true;
+        self.not_empty.notify_all();
+        self.not_full.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RequestQueueState> {
+        self.state.lock().expect(UNPOISONED)
+    }
+}
+
+const UNPOISONED: &str = "no thread panics while it holds the queue";
+
+/// The responses for one Processor, and what wakes it.
+#[derive(Default)]
+struct ResponseQueue {
+    responses: Mutex<VecDeque<Response>>,
+    waker: OnceLock<Arc<Waker>>,
+}
+
+impl ResponseQueue {
+    /// Wakes the Processor only with the first response of a batch: a Processor empties its queue
+    /// in one go, so while the queue is not empty, the wake that the first one caused has still to
+    /// be answered.
+    fn put(&self, response: Response) {
+        let mut responses = self.lock();
+        let is_first = responses.is_empty();
+        responses.push_back(response);
+        drop(responses);
+        if let Some(waker) = self.waker.get()
+            && is_first
+            && let Err(error) = waker.wake()
+        {
+            // The Processor finds the response when its poll ends by itself.
+            error!("Cannot wake a Processor for its response: {error}");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Response>> {
+        self.responses.lock().expect(UNPOISONED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::common::time::MockTime;
+    use crate::transport::send::ByteBufferSend;
+
+    const FOREVER_MS: u64 = 60_000;
+
+    fn request(correlation_id: i32) -> Request {
+        let client_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        Request {
+            processor: 0,
+            connection_id: ConnectionId::new(0, 1),
+            session: Session {
+                principal: KafkaPrincipal::anonymous(),
+                client_address,
+                local_address: client_address,
+            },
+            header: RequestHeader {
+                api_key: ApiKeys::ApiVersions,
+                api_version: 0,
+                correlation_id,
+                client_id: None,
+            },
+            body: RequestBody::UnsupportedApiVersions,
+            buffer: Vec::new(),
+            times: RequestTimes::starting_at(0),
+        }
+    }
+
+    fn channel(processors: usize, queue_size: usize) -> (Arc<RequestChannel>, Arc<MockTime>) {
+        let time = Arc::new(MockTime::new());
+        let channel = RequestChannel::new(processors, queue_size, time.clone());
+        (Arc::new(channel), time)
+    }
+
+    fn correlation_id(received: Option<RequestOrShutdown>) -> i32 {
+        match received {
+            Some(RequestOrShutdown::Request(request)) => request.header.correlation_id,
+            other => panic!("a request was expected, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_sender_waits_while_the_queue_is_full() {
+        let (channel, _) = channel(1, 1);
+        channel.send_request(request(1)).unwrap();
+        let (sent, is_sent) = mpsc::channel();
+        let sender = Arc::clone(&channel);
+        let thread = thread::spawn(move || {
+            sender.send_request(request(2)).unwrap();
+            sent.send(()).unwrap();
+        });
+        assert!(is_sent.try_recv().is_err());
+        assert_eq!(channel.request_queue_size(), 1);
+        assert_eq!(correlation_id(channel.receive_request(FOREVER_MS)), 1);
+        is_sent.recv().unwrap();
+        assert_eq!(correlation_id(channel.receive_request(FOREVER_MS)), 2);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_sender_that_waits_gets_its_request_back_at_the_end() {
+        let (channel, _) = channel(1, 1);
+        channel.send_request(request(1)).unwrap();
+        let sender = Arc::clone(&channel);
+        let thread = thread::spawn(move || sender.send_request(request(2)));
+        channel.shutdown();
+        let returned = thread.join().unwrap().unwrap_err();
+        assert_eq!(returned.header.correlation_id, 2);
+    }
+
+    #[test]
+    fn what_is_queued_is_handed_out_before_the_end() {
+        let (channel, _) = channel(1, 10);
+        channel.send_request(request(1)).unwrap();
+        channel.send_request(request(2)).unwrap();
+        channel.shutdown();
+        assert_eq!(correlation_id(channel.receive_request(0)), 1);
+        assert_eq!(correlation_id(channel.receive_request(0)), 2);
+        for _handler in 0..3 {
+            let received = channel.receive_request(FOREVER_MS);
+            assert!(matches!(received, Some(RequestOrShutdown::Shutdown)));
+        }
+    }
+
+    #[test]
+    fn nothing_is_received_from_an_empty_queue() {
+        let (channel, _) = channel(1, 10);
+        assert!(channel.receive_request(0).is_none());
+    }
+
+    #[test]
+    fn responses_reach_their_own_processor_in_order() {
+        let (channel, _) = channel(2, 10);
+        let mut reply_to = request(1).reply_to();
+        channel.no_operation(reply_to);
+        channel.close_connection(reply_to);
+        reply_to.processor = 1;
+        let send = Box::new(ByteBufferSend::new(vec![7; 3]));
+        channel.send_response(Response::new(reply_to, send));
+        assert_eq!(channel.response_queue_size(), 3);
+        let mut actions = Vec::new();
+        for processor in [0, 1] {
+            while let Some(response) = channel.receive_response(processor) {
+                actions.push(format!("{processor} {:?}", response.action));
+            }
+        }
+        assert_eq!(actions, ["0 NoOp", "0 CloseConnection", "1 Send(3 bytes)"]);
+    }
+
+    #[test]
+    fn every_station_stamps_the_request() {
+        let (channel, time) = channel(1, 10);
+        channel.send_request(request(1)).unwrap();
+        time.sleep(2);
+        let Some(RequestOrShutdown::Request(request)) = channel.receive_request(0) else {
+            panic!("the request is queued");
+        };
+        time.sleep(3);
+        channel.no_operation(request.reply_to());
+        time.sleep(4);
+        let response = channel.receive_response(0).unwrap();
+        time.sleep(5);
+        channel.update_request_metrics(&response.reply_to);
+        let [(api, requests, sums_ns)] = channel.request_metrics().values()[..] else {
+            panic!("one API was asked for");
+        };
+        assert_eq!((api, requests), ("ApiVersions", 1));
+        assert_eq!(sums_ns.map(|ns| ns / 1_000_000), [2, 3, 0, 0, 4, 5, 14]);
+    }
+}

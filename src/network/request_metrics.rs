@@ -1,0 +1,200 @@
+//! Port of `kafka.network.RequestMetrics` and of `RequestChannel.Request.updateRequestMetrics`:
+//! where the time of a request went.
+
+use std::fmt;
+
+use crate::common::metrics::Counter;
+use crate::protocol::api_keys::ApiKeys;
+
+/// The moments of one request's life, in nanoseconds of the monotonic clock.
+///
+/// Only `start_ns` is known from the outset; each station stamps its own. A request that is
+/// answered while its handler still works on it never gets the stamps of the stations it skipped.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestTimes {
+    /// A Processor has read the last byte of the request.
+    pub start_ns: i64,
+    /// A handler thread took it from the request queue.
+    pub request_dequeue_ns: Option<i64>,
+    /// The handler has done its own part, and the request waits for others: for bytes, or for acks.
+    pub api_local_complete_ns: Option<i64>,
+    /// What it waited for has come, or its time ran out.
+    pub api_remote_complete_ns: Option<i64>,
+    /// The response was put on the response queue.
+    pub response_complete_ns: Option<i64>,
+    /// A Processor took the response from the queue.
+    pub response_dequeue_ns: Option<i64>,
+}
+
+impl RequestTimes {
+    /// The times of a request that was received at `start_ns`.
+    pub fn starting_at(start_ns: i64) -> Self {
+        Self {
+            start_ns,
+            request_dequeue_ns: None,
+            api_local_complete_ns: None,
+            api_remote_complete_ns: None,
+            response_complete_ns: None,
+            response_dequeue_ns: None,
+        }
+    }
+
+    /// The time spent in each stage, in the order of [`STAGES`], for a request that is over at
+    /// `end_ns`.
+    ///
+    /// A stage that was skipped takes no time. Kafka's rule for the two stamps of the handler:
+    /// without one, the stage ended when the response was complete.
+    fn spent_ns(&self, end_ns: i64) -> [i64; STAGES.len()] {
+        let response_dequeue = self.response_dequeue_ns.unwrap_or(end_ns);
+        let response_complete = self.response_complete_ns.unwrap_or(response_dequeue);
+        let request_dequeue = self.request_dequeue_ns.unwrap_or(self.start_ns);
+        let local_complete = self.api_local_complete_ns.unwrap_or(response_complete);
+        let remote_complete = self.api_remote_complete_ns.unwrap_or(response_complete);
+        [
+            request_dequeue - self.start_ns,
+            local_complete - request_dequeue,
+            remote_complete - local_complete,
+            response_complete - remote_complete,
+            response_dequeue - response_complete,
+            end_ns - response_dequeue,
+            end_ns - self.start_ns,
+        ]
+        .map(|spent| spent.max(0))
+    }
+}
+
+/// Kafka's names of the stages of a request, and of their sum.
+pub const STAGES: [&str; 7] = [
+    "RequestQueueTimeMs",
+    "LocalTimeMs",
+    "RemoteTimeMs",
+    "ThrottleTimeMs",
+    "ResponseQueueTimeMs",
+    "ResponseSendTimeMs",
+    "TotalTimeMs",
+];
+
+/// For each API, how many requests there were and what time their stages took.
+///
+/// A request is counted when it is over: its response is in the socket, or was dropped, or its
+/// connection is gone.
+#[derive(Debug)]
+pub struct RequestMetrics {
+    by_api: Vec<(ApiKeys, ApiMetrics)>,
+}
+
+impl RequestMetrics {
+    /// All counts at 0.
+    pub fn new() -> Self {
+        let by_api = ApiKeys::ALL.iter().map(|&api| (api, ApiMetrics::default())).collect();
+        Self { by_api }
+    }
+
+    /// Counts a request of `api` that is over at `end_ns`.
+    pub fn record(&self, api: ApiKeys, times: &RequestTimes, end_ns: i64) {
+        let metrics = self.of(api);
+        metrics.requests.increment();
+        for (sum, spent_ns) in metrics.stages_ns.iter().zip(times.spent_ns(end_ns)) {
+            sum.add(spent_ns.unsigned_abs());
+        }
+    }
+
+    /// How many requests of `api` are over.
+    pub fn requests(&self, api: ApiKeys) -> u64 {
+        self.of(api).requests.value()
+    }
+
+    /// For each API that was asked for: its name, the number of requests, and the sums of the
+    /// [`STAGES`] in nanoseconds.
+    pub fn values(&self) -> Vec<(&'static str, u64, [u64; STAGES.len()])> {
+        let asked_for = self.by_api.iter().filter(|(_, metrics)| metrics.requests.value() > 0);
+        asked_for
+            .map(|(api, metrics)| {
+                let sums = metrics.stages_ns.each_ref().map(Counter::value);
+                (api.name(), metrics.requests.value(), sums)
+            })
+            .collect()
+    }
+
+    fn of(&self, api: ApiKeys) -> &ApiMetrics {
+        let entry = self.by_api.iter().find(|(key, _)| *key == api);
+        &entry.expect("`new` made an entry for every api").1
+    }
+}
+
+impl Default for RequestMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One line per API that was asked for, with the mean of each stage.
+impl fmt::Display for RequestMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (api, requests, sums_ns) in self.values() {
+            write!(f, "{api}: Requests={requests}")?;
+            for (stage, sum_ns) in STAGES.iter().zip(sums_ns) {
+                let mean_us = sum_ns / requests / 1000;
+                write!(f, " {stage}={}.{:03}", mean_us / 1000, mean_us % 1000)?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct ApiMetrics {
+    requests: Counter,
+    stages_ns: [Counter; STAGES.len()],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stages_of_a_request_add_up_to_its_total() {
+        let times = RequestTimes {
+            start_ns: 10,
+            request_dequeue_ns: Some(11),
+            api_local_complete_ns: Some(13),
+            api_remote_complete_ns: Some(16),
+            response_complete_ns: Some(20),
+            response_dequeue_ns: Some(25),
+        };
+        assert_eq!(times.spent_ns(31), [1, 2, 3, 4, 5, 6, 21]);
+    }
+
+    #[test]
+    fn a_request_that_was_answered_at_once_has_only_local_time() {
+        let mut times = RequestTimes::starting_at(10);
+        times.request_dequeue_ns = Some(11);
+        times.response_complete_ns = Some(20);
+        times.response_dequeue_ns = Some(25);
+        assert_eq!(times.spent_ns(31), [1, 9, 0, 0, 5, 6, 21]);
+    }
+
+    #[test]
+    fn a_handler_that_ends_after_its_response_was_sent_counts_no_negative_time() {
+        let mut times = RequestTimes::starting_at(0);
+        times.api_local_complete_ns = Some(50);
+        times.response_complete_ns = Some(20);
+        times.response_dequeue_ns = Some(30);
+        assert!(times.spent_ns(40).iter().all(|&spent| spent >= 0));
+    }
+
+    #[test]
+    fn each_api_prints_its_count_and_mean_times() {
+        let metrics = RequestMetrics::new();
+        for end_ns in [1_000_000, 3_000_000] {
+            metrics.record(ApiKeys::Fetch, &RequestTimes::starting_at(0), end_ns);
+        }
+        assert_eq!(metrics.requests(ApiKeys::Fetch), 2);
+        assert_eq!(metrics.requests(ApiKeys::Produce), 0);
+        let printed = metrics.to_string();
+        assert!(printed.starts_with("Fetch: Requests=2"), "{printed}");
+        assert!(printed.contains("TotalTimeMs=2.000"), "{printed}");
+        assert_eq!(printed.lines().count(), 1);
+    }
+}

@@ -1,0 +1,259 @@
+//! Port of `kafka.network.SocketServer`: the threads between the sockets and the request channel.
+//!
+//! For each listener one Acceptor, and `num.network.threads` Processors. All Processors of all
+//! listeners share one request channel, from which the handler threads live.
+
+use std::io;
+use std::mem;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::thread;
+use std::thread::JoinHandle;
+
+use log::debug;
+use log::error;
+use log::info;
+
+use crate::common::end_point::EndPoint;
+use crate::common::end_point::SecurityProtocol;
+use crate::common::metrics::Metrics;
+use crate::common::time::Time;
+use crate::config::kafka_config::KafkaConfig;
+use crate::network::acceptor::Acceptor;
+use crate::network::acceptor::AcceptorHandle;
+use crate::network::connection_quotas::ConnectionQuotas;
+use crate::network::listening_socket::ListeningSocket;
+use crate::network::processor::NetworkContext;
+use crate::network::processor::Processor;
+use crate::network::processor::ProcessorHandle;
+use crate::network::request_channel::RequestChannel;
+use crate::transport::channel_builder::ChannelBuilder;
+use crate::transport::selector::Selector;
+
+/// The network side of a broker.
+///
+/// It begins with its ports bound and closed, then accepts, then is shut down; there is no way
+/// back.
+pub struct SocketServer {
+    bound_endpoints: Vec<EndPoint>,
+    broker_id: i32,
+    send_buffer_bytes: Option<usize>,
+    context: NetworkContext,
+    stage: Mutex<Stage>,
+}
+
+impl SocketServer {
+    /// Binds the listeners of `config` and prepares their Processors. No client can connect before
+    /// [`SocketServer::start_accepting`], and no thread runs.
+    ///
+    /// # Errors
+    /// A sentence with the listener that cannot be bound, or the host in
+    /// `max.connections.per.ip.overrides` that cannot be resolved; or the system is out of file
+    /// descriptors. Nothing stays open.
+    pub fn startup(
+        config: &KafkaConfig,
+        time: Arc<dyn Time>,
+        metrics: Arc<Metrics>,
+        builder: Arc<dyn ChannelBuilder>,
+    ) -> io::Result<Arc<Self>> {
+        let connection_quotas = ConnectionQuotas::new(
+            config.max_connections_per_ip,
+            &config.max_connections_per_ip_overrides,
+        )?;
+        let processors = config.listeners.len() * config.num_network_threads;
+        let queue_size = config.queued_max_requests;
+        let context = NetworkContext {
+            request_channel: Arc::new(RequestChannel::new(processors, queue_size, time.clone())),
+            connection_quotas: Arc::new(connection_quotas),
+            time,
+            metrics,
+        };
+        let mut listeners = Vec::new();
+        for end_point in &config.listeners {
+            let receive_buffer_bytes = buffer_bytes(config.socket_receive_buffer_bytes);
+            let socket = ListeningSocket::bind(end_point, receive_buffer_bytes)?;
+            let first_id = listeners.len() * config.num_network_threads;
+            let processors = (first_id..first_id + config.num_network_threads)
+                .map(|id| new_processor(id, config, &context, &builder))
+                .collect::<io::Result<Vec<_>>>()?;
+            listeners.push(Listener { socket, processors });
+        }
+        Ok(Arc::new(Self {
+            bound_endpoints: listeners.iter().map(|it| it.socket.end_point().clone()).collect(),
+            broker_id: config.broker_id,
+            send_buffer_bytes: buffer_bytes(config.socket_send_buffer_bytes),
+            context,
+            stage: Mutex::new(Stage::Bound(listeners)),
+        }))
+    }
+
+    /// Opens the ports: the last thing that a broker does when it starts.
+    ///
+    /// # Errors
+    /// A sentence with the listener whose port was taken meanwhile; or the system is out of threads
+    /// or file descriptors. The server is then shut down.
+    pub fn start_accepting(&self) -> io::Result<()> {
+        let mut stage = self.lock();
+        let listeners = match mem::replace(&mut *stage, Stage::Stopped) {
+            Stage::Bound(listeners) => listeners,
+            other => {
+                *stage = other;
+                return Err(io::Error::other("the socket server was started before"));
+            }
+        };
+        let mut threads = Threads::default();
+        for listener in listeners {
+            if let Err(error) = self.start(listener, &mut threads) {
+                self.stop(threads);
+                return Err(error);
+            }
+        }
+        *stage = Stage::Running(threads);
+        Ok(())
+    }
+
+    /// The port that the listener of `protocol` is bound to: the system's choice if port 0 was
+    /// asked for.
+    pub fn bound_port(&self, protocol: SecurityProtocol) -> Option<u16> {
+        let bound = self.bound_endpoints.iter().find(|it| it.protocol == protocol);
+        bound.map(|end_point| end_point.port)
+    }
+
+    /// The listeners, with the ports they are bound to.
+    pub fn bound_endpoints(&self) -> &[EndPoint] {
+        &self.bound_endpoints
+    }
+
+    /// Where the handlers take requests and leave responses.
+    pub fn request_channel(&self) -> &Arc<RequestChannel> {
+        &self.context.request_channel
+    }
+
+    /// How many connections `address` holds now.
+    pub fn connection_count(&self, address: IpAddr) -> usize {
+        self.context.connection_quotas.get(address)
+    }
+
+    /// Closes the ports, then every connection, and waits for the threads. Calling it again does
+    /// nothing.
+    ///
+    /// Requests that are queued are still handed to the handlers; their responses find no
+    /// connection. The handlers are told to end when the queue is empty.
+    pub fn shutdown(&self) {
+        let stage = mem::replace(&mut *self.lock(), Stage::Stopped);
+        match stage {
+            Stage::Bound(_) => self.stop(Threads::default()),
+            Stage::Running(threads) => {
+                self.stop(threads);
+                info!("SocketServer.shutdown: the ports and all connections are closed");
+            }
+            Stage::Stopped => (),
+        }
+    }
+
+    /// Acceptors first, so that no connection reaches a Processor that has stopped; then the
+    /// request queue, so that a Processor that waits for room in it hears of the end.
+    fn stop(&self, threads: Threads) {
+        for (handle, _) in &threads.acceptors {
+            handle.shutdown();
+        }
+        join(threads.acceptors.into_iter().map(|(_, thread)| thread));
+        self.context.request_channel.shutdown();
+        for (handle, _) in &threads.processors {
+            handle.shutdown();
+        }
+        join(threads.processors.into_iter().map(|(_, thread)| thread));
+    }
+
+    /// Starts the threads of one listener, the Processors before their Acceptor (KAFKA-6893).
+    fn start(&self, listener: Listener, threads: &mut Threads) -> io::Result<()> {
+        let Listener { socket, processors } = listener;
+        let end_point = socket.end_point().clone();
+        let protocol = end_point.protocol.name();
+        let handles: Vec<_> = processors.iter().map(Processor::handle).collect();
+        let acceptor = Acceptor::new(
+            socket.listen()?,
+            handles.clone(),
+            Arc::clone(&self.context.connection_quotas),
+            self.send_buffer_bytes,
+            Arc::clone(&self.context.metrics),
+        )?;
+        for (handle, processor) in handles.into_iter().zip(processors) {
+            let name =
+                format!("kafka-network-thread-{}-{protocol}-{}", self.broker_id, handle.id());
+            let thread = spawn(name, || processor.run())?;
+            threads.processors.push((handle, thread));
+        }
+        let handle = acceptor.handle();
+        let name = format!("kafka-socket-acceptor-{protocol}-{}", end_point.port);
+        threads.acceptors.push((handle, spawn(name, || acceptor.run())?));
+        debug!("SocketServer.startup: listening on {end_point}");
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().expect("no thread panics while it starts or stops the server")
+    }
+}
+
+/// A server that is dropped leaves no thread behind.
+impl Drop for SocketServer {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+enum Stage {
+    Bound(Vec<Listener>),
+    Running(Threads),
+    Stopped,
+}
+
+/// A port, and those who will serve it.
+struct Listener {
+    socket: ListeningSocket,
+    processors: Vec<Processor>,
+}
+
+#[derive(Default)]
+struct Threads {
+    acceptors: Vec<(Arc<AcceptorHandle>, JoinHandle<()>)>,
+    processors: Vec<(Arc<ProcessorHandle>, JoinHandle<()>)>,
+}
+
+fn join(threads: impl Iterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        let name = thread.thread().name().unwrap_or_default().to_string();
+        match thread.join() {
+            Ok(()) => debug!("SocketServer.shutdown: {name} has ended"),
+            Err(_) => error!("SocketServer.shutdown: {name} had died of a panic"),
+        }
+    }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name).spawn(run)
+}
+
+fn new_processor(
+    id: usize,
+    config: &KafkaConfig,
+    context: &NetworkContext,
+    builder: &Arc<dyn ChannelBuilder>,
+) -> io::Result<Processor> {
+    let selector = Selector::new(
+        config.socket_request_max_bytes,
+        config.connections_max_idle_ms,
+        Arc::clone(&context.time),
+        Arc::clone(builder),
+        Arc::clone(&context.metrics),
+    )?;
+    Ok(Processor::new(id, selector, context.clone()))
+}
+
+/// The size of a socket's buffer as the settings give it: -1 leaves it to the system.
+fn buffer_bytes(setting: i32) -> Option<usize> {
+    usize::try_from(setting).ok()
+}
