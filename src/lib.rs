@@ -9,3 +9,4 @@ pub mod message;
 pub mod storage;
 pub mod protocol;
 pub mod network;
+pub mod replica;

@@ -1,0 +1,124 @@
+//! Port of `kafka.server.DelayedFetch`: a fetch that waits for `min_bytes`.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use log::trace;
+
+use crate::common::metrics::Metrics;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::purgatory::delayed_operation::DelayedOperation;
+use crate::replica::local_logs::LocalLogs;
+use crate::replica::local_logs::LogReadResult;
+use crate::replica::local_logs::PartitionFetchInfo;
+use crate::replica::local_logs::ReadMode;
+use crate::storage::log_offset_metadata::LogOffsetMetadata;
+
+/// Takes the results of a fetch, in the order of the request, exactly once.
+pub type FetchCallback =
+    Box<dyn FnOnce(Vec<(TopicAndPartition, LogReadResult)>) + std::marker::Send>;
+
+/// A partition of a waiting fetch.
+pub struct FetchPartitionStatus {
+    /// The partition.
+    pub key: TopicAndPartition,
+    /// Where the first read began.
+    pub start_offset_metadata: LogOffsetMetadata,
+    /// What was asked for.
+    pub fetch_info: PartitionFetchInfo,
+}
+
+/// What the fetch waits for (Kafka's `FetchMetadata`).
+pub struct FetchMetadata {
+    /// How many bytes must have come before it is answered.
+    pub min_bytes: i64,
+    /// How it reads.
+    pub mode: ReadMode,
+    /// Its partitions, in the order of the request.
+    pub status: Vec<FetchPartitionStatus>,
+}
+
+/// The fetch, as long as it waits.
+pub struct DelayedFetch {
+    delay_ms: i64,
+    metadata: FetchMetadata,
+    local_logs: Arc<LocalLogs>,
+    metrics: Arc<Metrics>,
+    /// Taken by whoever completes the fetch; the purgatory sees to it that there is one.
+    response_callback: Mutex<Option<FetchCallback>>,
+}
+
+impl DelayedFetch {
+    /// A fetch that has read too little, and waits at most `delay_ms` for more.
+    pub fn new(
+        delay_ms: i64,
+        metadata: FetchMetadata,
+        local_logs: Arc<LocalLogs>,
+        metrics: Arc<Metrics>,
+        response_callback: FetchCallback,
+    ) -> Self {
+        let response_callback = Mutex::new(Some(response_callback));
+        Self { delay_ms, metadata, local_logs, metrics, response_callback }
+    }
+
+    /// How many more bytes this partition offers than when the fetch began; `None` if the fetch
+    /// need not wait for it.
+    fn accumulated_bytes(&self, status: &FetchPartitionStatus) -> Option<i64> {
+        let start = status.start_offset_metadata;
+        if start.message_offset < 0 {
+            return Some(0);
+        }
+        // Case B: the partition is gone. (Case A, the leader has moved, cannot be: there is no
+        // other broker.)
+        let partition = self.local_logs.get_partition(&status.key)?;
+        let replica = partition.leader_replica();
+        let end = match self.metadata.mode.fetch_only_committed {
+            true => replica.high_watermark(),
+            false => replica.log_end_offset(),
+        };
+        // KAFKA-3159: equal offsets offer nothing, even if one of the places is on a segment that
+        // has been rolled.
+        if end.message_offset == start.message_offset {
+            return Some(0);
+        }
+        // Case C: the fetch is on an older segment than the end (it can read on), or the log was
+        // truncated under it. A place that is not known says no more than that there is something.
+        let bytes = end.position_diff(&start)?;
+        (bytes >= 0).then(|| bytes.min(i64::from(status.fetch_info.fetch_size)))
+    }
+}
+
+impl DelayedOperation for DelayedFetch {
+    fn delay_ms(&self) -> i64 {
+        self.delay_ms
+    }
+
+    /// Whether there is enough by now, or nothing to wait for.
+    fn try_complete(&self) -> bool {
+        let mut accumulated: i64 = 0;
+        for status in &self.metadata.status {
+            match self.accumulated_bytes(status) {
+                Some(bytes) => accumulated += bytes,
+                None => return true,
+            }
+        }
+        // Case D.
+        accumulated >= self.metadata.min_bytes
+    }
+
+    /// Reads again, and answers with whatever is there.
+    fn on_complete(&self) {
+        trace!("DelayedFetch.onComplete: {} partitions", self.metadata.status.len());
+        let callback = self.response_callback.lock().expect("held for a take only").take();
+        let Some(callback) = callback else { return };
+        let fetch_info: Vec<_> =
+            self.metadata.status.iter().map(|it| (it.key.clone(), it.fetch_info)).collect();
+        let results = self.local_logs.read_from_local_log(self.metadata.mode, &fetch_info);
+        self.local_logs.warm(&results);
+        callback(results);
+    }
+
+    fn on_expiration(&self) {
+        self.metrics.delayed_fetch_expires.increment();
+    }
+}

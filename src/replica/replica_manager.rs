@@ -1,0 +1,332 @@
+//! Port of `kafka.server.ReplicaManager`: fetches and appends over many partitions, now or when
+//! they can be answered.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use log::{error, trace};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::metrics::Metrics;
+use crate::common::time::Time;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
+use crate::replica::delayed_fetch::DelayedFetch;
+use crate::replica::delayed_fetch::FetchCallback;
+use crate::replica::delayed_fetch::FetchMetadata;
+use crate::replica::delayed_fetch::FetchPartitionStatus;
+use crate::replica::delayed_produce::DelayedProduce;
+use crate::replica::delayed_produce::PartitionResponse;
+use crate::replica::delayed_produce::ProduceCallback;
+use crate::replica::delayed_produce::ProducePartitionStatus;
+use crate::replica::local_logs::DEBUGGING_CONSUMER_ID;
+use crate::replica::local_logs::LocalLogs;
+use crate::replica::local_logs::LogAppendResult;
+use crate::replica::local_logs::PartitionFetchInfo;
+use crate::replica::local_logs::ReadMode;
+use crate::replica::partition::ACKS_ALL;
+use crate::replica::partition::Partition;
+use crate::replica::replica::Replica;
+use crate::storage::log::Log;
+use crate::storage::log_append::LogAppendInfo;
+use crate::storage::offset_checkpoint::OffsetCheckpoint;
+
+/// The file in each log directory that holds the high watermarks.
+pub const HIGH_WATERMARK_FILENAME: &str = "replication-offset-checkpoint";
+
+/// What a fetch asks for as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchParams {
+    /// How long the fetch may wait for `min_bytes`, in milliseconds; 0 or less answers at once.
+    pub max_wait_ms: i64,
+    /// -1 is a consumer, -2 a debugging consumer, 0 or more a follower.
+    pub replica_id: i32,
+    /// Fewer bytes than this are worth waiting for more.
+    pub min_bytes: i32,
+    /// The most bytes over all partitions.
+    pub max_bytes: i32,
+    /// Whether the first batch comes whole, whatever its size (Fetch v3 and later).
+    pub min_one_message: bool,
+}
+
+/// The settings of a replica manager.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplicaManagerConfig {
+    /// `broker.id`.
+    pub broker_id: i32,
+    /// `fetch.purgatory.purge.interval.requests`.
+    pub fetch_purge_interval: usize,
+    /// `producer.purgatory.purge.interval.requests`.
+    pub producer_purge_interval: usize,
+}
+
+/// The partitions of this broker and the requests that wait for them.
+pub struct ReplicaManager {
+    config: ReplicaManagerConfig,
+    local_logs: Arc<LocalLogs>,
+    delayed_fetch_purgatory: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedFetch>>,
+    delayed_produce_purgatory: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedProduce>>,
+    /// One checkpoint file per log directory.
+    high_watermark_checkpoints: BTreeMap<PathBuf, OffsetCheckpoint>,
+    metrics: Arc<Metrics>,
+}
+
+impl ReplicaManager {
+    /// A manager without partitions, whose high watermarks are kept in each of `log_dirs`.
+    pub fn new(
+        config: ReplicaManagerConfig,
+        log_dirs: &[PathBuf],
+        time: &Arc<dyn Time>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let checkpoint = |dir: &PathBuf| OffsetCheckpoint::new(dir.join(HIGH_WATERMARK_FILENAME));
+        let high_watermark_checkpoints =
+            log_dirs.iter().map(|dir| (dir.clone(), checkpoint(dir))).collect();
+        let delayed_fetch_purgatory = DelayedOperationPurgatory::new(
+            "Fetch",
+            Arc::clone(time),
+            config.fetch_purge_interval,
+            true,
+        );
+        let delayed_produce_purgatory = DelayedOperationPurgatory::new(
+            "Produce",
+            Arc::clone(time),
+            config.producer_purge_interval,
+            true,
+        );
+        Self {
+            config,
+            local_logs: Arc::new(LocalLogs::new(Arc::clone(&metrics))),
+            delayed_fetch_purgatory,
+            delayed_produce_purgatory,
+            high_watermark_checkpoints,
+            metrics,
+        }
+    }
+
+    /// The partitions, to look one up.
+    pub fn local_logs(&self) -> &LocalLogs {
+        &self.local_logs
+    }
+
+    /// Makes this broker the leader of each partition whose log is given, from its checkpointed
+    /// high watermark on.
+    ///
+    /// # Errors
+    /// If a checkpoint file cannot be read.
+    pub fn become_leader(
+        &self,
+        logs: Vec<(TopicAndPartition, Arc<Log>)>,
+    ) -> Result<(), KafkaError> {
+        let mut checkpointed = BTreeMap::new();
+        for checkpoint in self.high_watermark_checkpoints.values() {
+            checkpointed.extend(checkpoint.read()?);
+        }
+        for (key, log) in logs {
+            let high_watermark = checkpointed.get(&key).copied().unwrap_or(0);
+            let replica = Replica::new(self.config.broker_id, log, high_watermark);
+            let partition = Partition::new(key, replica);
+            partition.make_leader();
+            self.local_logs.add_partition(partition);
+        }
+        Ok(())
+    }
+
+    /// Port of `ReplicaManager.stopReplicas`: no longer hosts these partitions, and tells so to
+    /// whoever waits for them.
+    pub fn stop_replicas(&self, keys: &[TopicAndPartition]) {
+        for key in keys {
+            self.local_logs.remove_partition(key);
+        }
+        for key in keys {
+            self.delayed_fetch_purgatory.check_and_complete(key);
+            self.delayed_produce_purgatory.check_and_complete(key);
+        }
+    }
+
+    /// Fetches from each partition and calls back: now, or as soon as `min_bytes` are there, or
+    /// when the wait is over.
+    pub fn fetch_messages(
+        &self,
+        params: FetchParams,
+        fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
+        response_callback: FetchCallback,
+    ) {
+        trace!("ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
+        let is_from_follower = params.replica_id >= 0;
+        let mode = ReadMode {
+            fetch_only_from_leader: params.replica_id != DEBUGGING_CONSUMER_ID,
+            fetch_only_committed: !is_from_follower,
+            max_bytes: params.max_bytes,
+            min_one_message: params.min_one_message,
+        };
+        let log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
+
+        let bytes_readable: i64 =
+            log_read_results.iter().map(|(_, result)| result.size_in_bytes() as i64).sum();
+        let has_error = log_read_results.iter().any(|(_, result)| result.error != Errors::None);
+        let answers_now = params.max_wait_ms <= 0
+            || fetch_info.is_empty()
+            || bytes_readable >= i64::from(params.min_bytes)
+            || has_error;
+        if answers_now {
+            self.local_logs.warm(&log_read_results);
+            response_callback(log_read_results);
+            return;
+        }
+
+        let keys: Vec<_> = fetch_info.iter().map(|(key, _)| key.clone()).collect();
+        let status = log_read_results
+            .into_iter()
+            .zip(fetch_info)
+            .map(|((key, result), (_, fetch_info))| FetchPartitionStatus {
+                key,
+                start_offset_metadata: result.fetch_offset_metadata(),
+                fetch_info: *fetch_info,
+            })
+            .collect();
+        let metadata = FetchMetadata { min_bytes: i64::from(params.min_bytes), mode, status };
+        let delayed_fetch = DelayedFetch::new(
+            params.max_wait_ms,
+            metadata,
+            Arc::clone(&self.local_logs),
+            Arc::clone(&self.metrics),
+            response_callback,
+        );
+        trace!("ReplicaManager.fetchMessages: waits for {} bytes", params.min_bytes);
+        self.delayed_fetch_purgatory.try_complete_else_watch(delayed_fetch, &keys);
+    }
+
+    /// Appends each partition's range of `buffer` to its log and calls back: now, or when its acks
+    /// are in.
+    ///
+    /// With `required_acks` 0 the callback is called as well; it is the caller who then sends
+    /// nothing.
+    pub fn append_messages(
+        &self,
+        timeout_ms: i64,
+        required_acks: i16,
+        entries: &[(TopicAndPartition, Range<usize>)],
+        buffer: &mut [u8],
+        response_callback: ProduceCallback,
+    ) {
+        if !matches!(required_acks, -1..=1) {
+            let refuse = |(key, _): &(TopicAndPartition, _)| {
+                let error = KafkaError::api(
+                    Errors::InvalidRequiredAcks,
+                    format!("acks must be -1, 0 or 1, not {required_acks}"),
+                );
+                (key.clone(), status_of(&Err(error)).response)
+            };
+            response_callback(entries.iter().map(refuse).collect());
+            return;
+        }
+        let (results, high_watermark_moved) =
+            self.local_logs.append_to_local_log(entries, buffer, required_acks);
+        let appended: Vec<_> = results
+            .iter()
+            .filter(|(_, result)| result.is_ok())
+            .map(|(key, _)| key.clone())
+            .collect();
+
+        let status: Vec<_> =
+            results.into_iter().map(|(key, result)| (key, status_of(&result))).collect();
+        if required_acks == ACKS_ALL && !appended.is_empty() {
+            let keys: Vec<_> = status.iter().map(|(key, _)| key.clone()).collect();
+            let delayed_produce = DelayedProduce::new(
+                timeout_ms,
+                status,
+                Arc::clone(&self.local_logs),
+                Arc::clone(&self.metrics),
+                response_callback,
+            );
+            self.delayed_produce_purgatory.try_complete_else_watch(delayed_produce, &keys);
+        } else {
+            response_callback(status.into_iter().map(|(key, it)| (key, it.response)).collect());
+        }
+        // The producer has its answer before others are served: completing a fetch reads its logs
+        // on this thread.
+        self.complete_delayed_requests(&appended, &high_watermark_moved);
+    }
+
+    fn complete_delayed_requests(
+        &self,
+        appended: &[TopicAndPartition],
+        high_watermark_moved: &[TopicAndPartition],
+    ) {
+        for key in appended {
+            self.delayed_fetch_purgatory.check_and_complete(key);
+        }
+        for key in high_watermark_moved {
+            self.delayed_produce_purgatory.check_and_complete(key);
+        }
+    }
+
+    /// Writes the high watermark of each partition to the checkpoint file of its log directory.
+    ///
+    /// # Errors
+    /// If a file cannot be written. Kafka halts then; here the caller decides.
+    pub fn checkpoint_high_watermarks(&self) -> Result<(), KafkaError> {
+        let mut by_dir: BTreeMap<PathBuf, BTreeMap<TopicAndPartition, i64>> = BTreeMap::new();
+        for partition in self.local_logs.all_partitions() {
+            let replica = partition.leader_replica();
+            let dir = replica.log.dir().parent().map(PathBuf::from).unwrap_or_default();
+            let high_watermark = replica.high_watermark().message_offset;
+            by_dir
+                .entry(dir)
+                .or_default()
+                .insert(partition.topic_and_partition.clone(), high_watermark);
+        }
+        for (dir, high_watermarks) in &by_dir {
+            match self.high_watermark_checkpoints.get(dir) {
+                Some(checkpoint) => checkpoint.write(high_watermarks)?,
+                None => error!("{} is no log directory of this broker", dir.display()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the clocks of what still waits, whose clients are gone by now, and writes the high
+    /// watermarks a last time.
+    ///
+    /// # Errors
+    /// If a checkpoint cannot be written.
+    pub fn shutdown(&self) -> Result<(), KafkaError> {
+        self.delayed_fetch_purgatory.shutdown();
+        self.delayed_produce_purgatory.shutdown();
+        self.checkpoint_high_watermarks()
+    }
+}
+
+/// What the producer is told, and what a produce with acks -1 waits for.
+fn status_of(result: &LogAppendResult) -> ProducePartitionStatus {
+    match result {
+        Ok(info) => ProducePartitionStatus {
+            // An empty set has nothing to wait for.
+            required_offset: (info.last_offset >= 0).then_some(info.last_offset + 1),
+            response: appended_response(info),
+        },
+        Err(error) => ProducePartitionStatus {
+            required_offset: None,
+            response: PartitionResponse {
+                error: error.code(),
+                error_message: Some(error.to_string()),
+                base_offset: -1,
+                log_append_time_ms: -1,
+                log_start_offset: -1,
+            },
+        },
+    }
+}
+
+fn appended_response(info: &LogAppendInfo) -> PartitionResponse {
+    PartitionResponse {
+        error: Errors::None,
+        error_message: None,
+        base_offset: info.first_offset,
+        log_append_time_ms: info.log_append_time_ms,
+        log_start_offset: info.log_start_offset,
+    }
+}
