@@ -10,3 +10,4 @@ pub mod storage;
 pub mod protocol;
 pub mod network;
 pub mod replica;
+pub mod coordinator;

@@ -1,0 +1,141 @@
+//! Port of `GroupMetadataManager.loadGroupsAndOffsets`: what the records of a partition of
+//! `__consumer_offsets` add up to.
+//!
+//! A record that cannot be read is logged and passed over: the group that it is about may be older
+//! than it was, and the others do not suffer.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+
+use log::{debug, error, warn};
+
+use crate::common::errors::KafkaError;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::group_records::GroupRecordKey;
+use crate::coordinator::group_records::read_group_value;
+use crate::coordinator::group_records::read_key;
+use crate::coordinator::group_records::read_offset_value;
+use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
+use crate::message::byte_buffer_message_set::EntryContent;
+use crate::message::byte_buffer_message_set::ShallowEntry;
+use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::message::message_set::Destination;
+use crate::message::message_set::MessageSet;
+use crate::message::record_batch::TRANSACTIONAL_FLAG;
+use crate::message::records::LogRecord;
+use crate::replica::partition::Partition;
+
+/// The groups that a partition keeps, read in pieces of about `load_buffer_size` bytes.
+pub fn load_partition(partition: &Partition, load_buffer_size: i32) -> Vec<GroupMetadata> {
+    let mut loaded = LoadedGroups::default();
+    if let Err(error) = loaded.read(partition, load_buffer_size) {
+        let name = &partition.topic_and_partition;
+        error!("cannot read {name} to its end, so its groups may be older than they were: {error}");
+    }
+    loaded.into_groups()
+}
+
+/// What the records read so far add up to.
+#[derive(Default)]
+struct LoadedGroups {
+    groups: BTreeMap<String, GroupMetadata>,
+    offsets: BTreeMap<String, BTreeMap<TopicAndPartition, OffsetAndMetadata>>,
+}
+
+impl LoadedGroups {
+    fn read(&mut self, partition: &Partition, load_buffer_size: i32) -> Result<(), KafkaError> {
+        let replica = partition.leader_replica();
+        let high_watermark = replica.high_watermark().message_offset;
+        let mut offset = replica.log.log_start_offset();
+        while offset < high_watermark {
+            let found = replica.log.read(offset, load_buffer_size, Some(high_watermark), true)?;
+            let bytes = bytes_of(&found.message_set)?;
+            let began_at = offset;
+            for entry in shallow_entries(&bytes) {
+                let entry = entry?;
+                offset = offset.max(entry.last_offset + 1);
+                self.take_entry(&entry)?;
+            }
+            if offset == began_at {
+                break; // The rest has been compacted away.
+            }
+        }
+        Ok(())
+    }
+
+    fn take_entry(&mut self, entry: &ShallowEntry<'_>) -> Result<(), KafkaError> {
+        if let EntryContent::Batch(batch) = entry.content {
+            if batch.is_control_batch() {
+                return Ok(());
+            }
+            if batch.attributes() & TRANSACTIONAL_FLAG != 0 {
+                let offset = entry.offset;
+                warn!("passing over the offsets of a transaction at {offset}: there are none here");
+                return Ok(());
+            }
+        }
+        entry.for_each_record(&mut |record| {
+            if let Err(error) = self.take_record(record) {
+                error!("passing over the record of offset {}: {error}", record.offset);
+            }
+            Ok(())
+        })
+    }
+
+    fn take_record(&mut self, record: &LogRecord<'_>) -> Result<(), KafkaError> {
+        match (read_key(record.key.unwrap_or_default())?, record.value) {
+            (GroupRecordKey::Offset(group_id, key), Some(value)) => {
+                let value = read_offset_value(value)?;
+                self.offsets.entry(group_id).or_default().insert(key, value);
+            }
+            (GroupRecordKey::Offset(group_id, key), None) => {
+                if let Entry::Occupied(mut offsets) = self.offsets.entry(group_id) {
+                    offsets.get_mut().remove(&key);
+                    if offsets.get().is_empty() {
+                        offsets.remove();
+                    }
+                }
+            }
+            (GroupRecordKey::Group(group_id), Some(value)) => {
+                let group = read_group_value(&group_id, value)?;
+                self.groups.insert(group_id, group);
+            }
+            (GroupRecordKey::Group(group_id), None) => {
+                self.groups.remove(&group_id);
+            }
+            (GroupRecordKey::Unknown(version), _) => {
+                debug!("passing over a record of version {version}: it is none of 0.9's");
+            }
+        }
+        Ok(())
+    }
+
+    fn into_groups(self) -> Vec<GroupMetadata> {
+        let Self { mut groups, offsets } = self;
+        for (group_id, offsets) in offsets {
+            let new = || {
+                let mut group = GroupMetadata::new(&group_id, 0);
+                group.current_state_timestamp_ms = None;
+                group
+            };
+            groups.entry(group_id.clone()).or_insert_with(new).offsets = offsets;
+        }
+        groups.into_values().collect()
+    }
+}
+
+/// Reads a slice into memory.
+fn bytes_of(message_set: &dyn MessageSet) -> io::Result<Vec<u8>> {
+    let size = message_set.size_in_bytes();
+    let mut bytes = Vec::with_capacity(size);
+    while bytes.len() < size {
+        let position = bytes.len();
+        let destination = Destination::Channel(&mut bytes);
+        if message_set.write_to(destination, position, size - position)? == 0 {
+            break;
+        }
+    }
+    Ok(bytes)
+}

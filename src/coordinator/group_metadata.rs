@@ -1,0 +1,650 @@
+//! Port of `kafka.coordinator.GroupMetadata`: the state of one group, its members and its offsets.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use crate::common::errors::Errors;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE;
+use crate::coordinator::consumer_protocol::subscribed_topics;
+use crate::coordinator::group_results::GroupOverview;
+use crate::coordinator::group_results::GroupSummary;
+use crate::coordinator::group_results::JoinGroupResult;
+use crate::coordinator::group_results::JoinedMember;
+use crate::coordinator::group_results::MemberIdentity;
+use crate::coordinator::group_results::MemberSummary;
+use crate::coordinator::group_results::SyncGroupResult;
+use crate::coordinator::group_state::GroupState;
+use crate::coordinator::group_state::Wait;
+use crate::coordinator::member_metadata::MemberMetadata;
+use crate::coordinator::member_metadata::Protocol;
+use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
+use crate::purgatory::timing_wheel::TimerTaskId;
+
+/// A group that threads share.
+pub struct Group {
+    metadata: Mutex<GroupMetadata>,
+}
+
+impl Group {
+    /// Shares `metadata`.
+    pub fn new(mut metadata: GroupMetadata) -> Arc<Self> {
+        Arc::new_cyclic(|this| {
+            metadata.this = Weak::clone(this);
+            Self { metadata: Mutex::new(metadata) }
+        })
+    }
+
+    /// Whoever holds this may look at the group and change it. No other group's lock is taken under
+    /// it, nor the manager's.
+    pub fn lock(&self) -> MutexGuard<'_, GroupMetadata> {
+        self.metadata.lock().expect("no thread panics while it holds a group")
+    }
+}
+
+/// A group.
+///
+/// Holds: `static_members` names members only; the leader, if there is one, is a member; without
+/// members the state is Empty, Dead or, while the first one is pending or a wait is about to end,
+/// PreparingRebalance.
+pub struct GroupMetadata {
+    /// The group, for the timers that look after it.
+    pub this: Weak<Group>,
+    /// The group's name.
+    pub group_id: String,
+    state: GroupState,
+    previous_state: GroupState,
+    /// Since when it is in that state, in milliseconds since 1970, as far as that is known.
+    pub current_state_timestamp_ms: Option<i64>,
+    /// What kind of group it is. None as long as it has never had a member.
+    pub protocol_type: Option<String>,
+    /// What it works with in this generation.
+    pub protocol_name: Option<String>,
+    /// Counts the rebalances.
+    pub generation_id: i32,
+    /// The member that assigns.
+    pub leader_id: Option<String>,
+    members: BTreeMap<String, MemberMetadata>,
+    /// The member id of each static member, by its own id.
+    static_members: BTreeMap<String, String>,
+    /// Ids that were given away in a first join and not joined with yet.
+    pending_members: BTreeMap<String, TimerTaskId>,
+    /// Members of the new generation that have not asked for their assignment yet.
+    pub pending_sync_members: BTreeSet<String>,
+    /// Whether a member has come during the initial wait, which then goes on.
+    pub has_new_member: bool,
+    /// The wait that is going on.
+    pub wait: Option<Wait>,
+    /// How far the group has read.
+    pub offsets: BTreeMap<TopicAndPartition, OffsetAndMetadata>,
+}
+
+impl GroupMetadata {
+    /// A group without members and offsets.
+    pub fn new(group_id: &str, now_ms: i64) -> Self {
+        Self {
+            this: Weak::new(),
+            group_id: group_id.to_string(),
+            state: GroupState::Empty,
+            previous_state: GroupState::Dead,
+            current_state_timestamp_ms: Some(now_ms),
+            protocol_type: None,
+            protocol_name: None,
+            generation_id: 0,
+            leader_id: None,
+            members: BTreeMap::new(),
+            static_members: BTreeMap::new(),
+            pending_members: BTreeMap::new(),
+            pending_sync_members: BTreeSet::new(),
+            has_new_member: false,
+            wait: None,
+            offsets: BTreeMap::new(),
+        }
+    }
+
+    /// The group as its record tells it: stable if it has members, for no other state is kept with
+    /// members.
+    pub fn loaded(mut self, members: Vec<MemberMetadata>) -> Self {
+        self.state = if members.is_empty() { GroupState::Empty } else { GroupState::Stable };
+        for member in members {
+            self.insert(member);
+        }
+        self
+    }
+
+    /// Where the group stands.
+    pub fn state(&self) -> GroupState {
+        self.state
+    }
+
+    /// Whether it stands there.
+    pub fn is(&self, state: GroupState) -> bool {
+        self.state == state
+    }
+
+    /// Where it stood before.
+    pub fn previous_state(&self) -> GroupState {
+        self.previous_state
+    }
+
+    /// Goes on to `next`.
+    pub fn transition_to(&mut self, next: GroupState, now_ms: i64) {
+        debug_assert!(self.state.may_become(next), "{:?} cannot become {next:?}", self.state);
+        self.previous_state = self.state;
+        self.state = next;
+        self.current_state_timestamp_ms = Some(now_ms);
+    }
+
+    /// Begins the next generation with those who have joined.
+    pub fn init_next_generation(&mut self, now_ms: i64) {
+        self.generation_id = self.generation_id.wrapping_add(1).max(1);
+        self.pending_sync_members.clear();
+        if self.members.is_empty() {
+            self.protocol_name = None;
+            self.transition_to(GroupState::Empty, now_ms);
+        } else {
+            self.protocol_name = self.select_protocol();
+            self.pending_sync_members = self.members.keys().cloned().collect();
+            self.transition_to(GroupState::CompletingRebalance, now_ms);
+        }
+    }
+}
+
+/// The members.
+impl GroupMetadata {
+    /// A member.
+    pub fn get(&self, member_id: &str) -> Option<&MemberMetadata> {
+        self.members.get(member_id)
+    }
+
+    /// A member, to change it.
+    pub fn get_mut(&mut self, member_id: &str) -> Option<&mut MemberMetadata> {
+        self.members.get_mut(member_id)
+    }
+
+    /// All members, by their ids.
+    pub fn members(&self) -> impl Iterator<Item = &MemberMetadata> {
+        self.members.values()
+    }
+
+    /// All members, to change them.
+    pub fn members_mut(&mut self) -> impl Iterator<Item = &mut MemberMetadata> {
+        self.members.values_mut()
+    }
+
+    /// How many members there are.
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    /// How many of them wait for the group to be complete.
+    pub fn num_awaiting(&self) -> usize {
+        self.members().filter(|member| member.is_awaiting_join()).count()
+    }
+
+    /// The member id of a static member.
+    pub fn current_static_member_id(&self, group_instance_id: &str) -> Option<&str> {
+        self.static_members.get(group_instance_id).map(String::as_str)
+    }
+
+    /// Adds a member. The first one leads, and says what kind of group it is.
+    pub fn add(&mut self, member: MemberMetadata, protocol_type: &str) {
+        if self.members.is_empty() {
+            self.protocol_type = Some(protocol_type.to_string());
+        }
+        if self.leader_id.is_none() {
+            self.leader_id = Some(member.member_id.clone());
+        }
+        self.pending_sync_members.remove(&member.member_id);
+        self.insert(member);
+    }
+
+    fn insert(&mut self, member: MemberMetadata) {
+        if let Some(instance_id) = &member.group_instance_id {
+            self.static_members.insert(instance_id.clone(), member.member_id.clone());
+        }
+        self.members.insert(member.member_id.clone(), member);
+    }
+
+    /// Takes a member out. What it waits for is answered with `error`. If it led, another one does
+    /// from now on, if there is one that has joined.
+    pub fn remove(&mut self, member_id: &str, error: Errors) -> Option<MemberMetadata> {
+        let mut member = self.members.remove(member_id)?;
+        member.answer_join(JoinGroupResult::error(error, member_id));
+        member.answer_sync(SyncGroupResult::error(error));
+        if let Some(instance_id) = &member.group_instance_id {
+            self.static_members.remove(instance_id);
+        }
+        self.pending_sync_members.remove(member_id);
+        if self.is_leader(member_id) {
+            let has_joined = self.members().find(|it| it.is_awaiting_join());
+            let next = has_joined.or(self.members.values().next());
+            self.leader_id = next.map(|it| it.member_id.clone());
+        }
+        Some(member)
+    }
+
+    /// Makes one who has joined the leader, if the leader has not. Returns whether the leader has
+    /// joined then.
+    pub fn maybe_elect_new_joined_leader(&mut self) -> bool {
+        let has_joined = |member: &&MemberMetadata| member.is_awaiting_join();
+        let leader = self.leader_id.as_ref().and_then(|id| self.members.get(id));
+        let elected = leader.filter(has_joined).or_else(|| self.members().find(has_joined));
+        match elected.map(|it| it.member_id.clone()) {
+            Some(elected) => {
+                self.leader_id = Some(elected);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Gives a static member that has come back a new id. One who still waits under the old id is
+    /// told that it has lost its place (KAFKA-7862).
+    pub fn replace_static_member(&mut self, group_instance_id: &str, new_member_id: &str) {
+        let Some(old_member_id) = self.static_members.get(group_instance_id).cloned() else {
+            return;
+        };
+        let Some(mut member) = self.members.remove(&old_member_id) else { return };
+        member.answer_join(JoinGroupResult::error(Errors::FencedInstanceId, &old_member_id));
+        member.answer_sync(SyncGroupResult::error(Errors::FencedInstanceId));
+        member.member_id = new_member_id.to_string();
+        if self.is_leader(&old_member_id) {
+            self.leader_id = Some(new_member_id.to_string());
+        }
+        if self.pending_sync_members.remove(&old_member_id) {
+            self.pending_sync_members.insert(new_member_id.to_string());
+        }
+        self.insert(member);
+    }
+
+    /// Whether `member_id` leads.
+    pub fn is_leader(&self, member_id: &str) -> bool {
+        self.leader_id.as_deref() == Some(member_id)
+    }
+
+    /// Whether all have joined, also those who have only got an id yet.
+    pub fn has_all_members_joined(&self) -> bool {
+        self.pending_members.is_empty() && self.members().all(MemberMetadata::is_awaiting_join)
+    }
+
+    /// The longest time that a member may take to rejoin, in milliseconds.
+    pub fn rebalance_timeout_ms(&self) -> i64 {
+        self.members().map(|it| i64::from(it.rebalance_timeout_ms)).max().unwrap_or(0)
+    }
+
+    /// The members that have not rejoined and whose places are not kept.
+    pub fn dynamic_members_not_rejoined(&self) -> Vec<String> {
+        let is_away =
+            |it: &&MemberMetadata| !it.is_awaiting_join() && it.group_instance_id.is_none();
+        self.members().filter(is_away).map(|it| it.member_id.clone()).collect()
+    }
+
+    /// Whether `member_id` was given away and not joined with yet.
+    pub fn is_pending_member(&self, member_id: &str) -> bool {
+        self.pending_members.contains_key(member_id)
+    }
+
+    /// Gives an id away; `timer` takes it back.
+    pub fn add_pending_member(&mut self, member_id: &str, timer: TimerTaskId) {
+        self.pending_members.insert(member_id.to_string(), timer);
+    }
+
+    /// Takes an id back, or makes a member of it. Returns the timer; nothing if it was not pending.
+    pub fn remove_pending_member(&mut self, member_id: &str) -> Option<TimerTaskId> {
+        self.pending_members.remove(member_id)
+    }
+
+    /// Whether nobody is a member or about to be one.
+    pub fn has_no_members(&self) -> bool {
+        self.members.is_empty() && self.pending_members.is_empty()
+    }
+
+    /// What is wrong with how a member names itself.
+    ///
+    /// # Errors
+    /// `FENCED_INSTANCE_ID` if its place has been taken by another; `UNKNOWN_MEMBER_ID`.
+    pub fn validate_member(&self, member: &MemberIdentity) -> Result<(), Errors> {
+        if let Some(instance_id) = &member.group_instance_id {
+            match self.current_static_member_id(instance_id) {
+                None => return Err(Errors::UnknownMemberId),
+                Some(current) if current != member.member_id => {
+                    return Err(Errors::FencedInstanceId);
+                }
+                Some(_) => (),
+            }
+        }
+        match self.members.contains_key(&member.member_id) {
+            true => Ok(()),
+            false => Err(Errors::UnknownMemberId),
+        }
+    }
+}
+
+/// What the members work with.
+impl GroupMetadata {
+    /// Whether one with these protocols can be a member: the group is of the same kind, and there
+    /// is a protocol that all have.
+    pub fn supports_protocols(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
+        if self.members.is_empty() {
+            return !protocol_type.is_empty() && !protocols.is_empty();
+        }
+        self.protocol_type.as_deref() == Some(protocol_type)
+            && protocols.iter().any(|(name, _)| self.is_supported_by_all(name))
+    }
+
+    /// The protocol for the next generation: of those that all have, the one that most prefer.
+    /// Between equals the first by name, so that the choice does not change without a reason.
+    pub fn select_protocol(&self) -> Option<String> {
+        let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+        let vote = |member| MemberMetadata::vote(member, |name| self.is_supported_by_all(name));
+        for vote in self.members().filter_map(vote) {
+            *votes.entry(vote).or_default() += 1;
+        }
+        let most = votes.values().copied().max()?;
+        votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.to_string())
+    }
+
+    fn is_supported_by_all(&self, protocol: &str) -> bool {
+        self.members().all(|it| it.supported_protocols.iter().any(|(name, _)| name == protocol))
+    }
+
+    /// The members as the leader sees them.
+    pub fn current_member_metadata(&self) -> Vec<JoinedMember> {
+        let protocol = self.protocol_name.as_deref().unwrap_or_default();
+        let joined = |it: &MemberMetadata| JoinedMember {
+            member_id: it.member_id.clone(),
+            group_instance_id: it.group_instance_id.clone(),
+            metadata: it.metadata(protocol).to_vec(),
+        };
+        self.members().map(joined).collect()
+    }
+
+    /// Whether the members read `topic`, as far as the broker can tell: of a group whose
+    /// subscriptions it cannot read, it says so of every topic.
+    pub fn is_subscribed_to(&self, topic: &str) -> bool {
+        self.subscribed_topics().is_none_or(|topics| topics.contains(topic))
+    }
+
+    /// Whether the members are consumers, of whose subscriptions the broker can read the topics.
+    pub fn is_of_consumers(&self) -> bool {
+        self.protocol_type.as_deref() == Some(CONSUMER_PROTOCOL_TYPE)
+    }
+
+    /// The topics that the members read; `None` if the broker cannot tell.
+    fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
+        let protocol = self.protocol_name.as_deref()?;
+        if !self.is_of_consumers() {
+            return None;
+        }
+        let mut all = BTreeSet::new();
+        for member in self.members() {
+            all.extend(subscribed_topics(member.metadata(protocol))?);
+        }
+        Some(all)
+    }
+}
+
+/// What is told and what is forgotten.
+impl GroupMetadata {
+    /// The offsets that are to be forgotten at `now_ms`. A group at work keeps the offsets of all
+    /// that it reads, and one that is between two generations keeps everything (KAFKA-4682).
+    pub fn expired_offsets(&self, now_ms: i64, retention_ms: i64) -> Vec<TopicAndPartition> {
+        let since_empty = self.current_state_timestamp_ms;
+        let subscribed = self.subscribed_topics();
+        let is_expired = |(key, it): &(&TopicAndPartition, &OffsetAndMetadata)| {
+            let since_commit = it.commit_timestamp_ms;
+            let base_ms = match (&self.protocol_type, self.state, &subscribed) {
+                (None, ..) => since_commit,
+                (Some(_), GroupState::Empty, _) => since_empty.unwrap_or(since_commit),
+                (Some(_), GroupState::Stable, Some(topics)) if !topics.contains(&*key.topic) => {
+                    since_commit
+                }
+                _ => return false,
+            };
+            it.is_expired(now_ms, base_ms, retention_ms)
+        };
+        self.offsets.iter().filter(is_expired).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The group in full.
+    pub fn summary(&self) -> GroupSummary {
+        let is_stable = self.is(GroupState::Stable);
+        let protocol = self.protocol_name.clone().filter(|_| is_stable).unwrap_or_default();
+        let summary = |it: &MemberMetadata| MemberSummary {
+            member_id: it.member_id.clone(),
+            group_instance_id: it.group_instance_id.clone(),
+            client_id: it.client_id.clone(),
+            client_host: it.client_host.clone(),
+            metadata: if is_stable { it.metadata(&protocol).to_vec() } else { Vec::new() },
+            assignment: if is_stable { it.assignment.clone() } else { Vec::new() },
+        };
+        GroupSummary {
+            state: self.state.name(),
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            members: self.members().map(summary).collect(),
+            protocol,
+        }
+    }
+
+    /// The group in one line.
+    pub fn overview(&self) -> GroupOverview {
+        GroupOverview {
+            group_id: self.group_id.clone(),
+            protocol_type: self.protocol_type.clone().unwrap_or_default(),
+            state: self.state.name(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE as CONSUMER;
+    use crate::coordinator::offset_and_metadata::NO_PARTITION_LEADER_EPOCH;
+    use std::sync::atomic::{AtomicI32, Ordering};
+
+    fn group() -> GroupMetadata {
+        GroupMetadata::new("g", 100)
+    }
+
+    fn member(id: &str, protocols: &[&str]) -> MemberMetadata {
+        let mut member = MemberMetadata::new(id.to_string(), None);
+        let protocol = |name: &&str| ((*name).to_string(), name.as_bytes().to_vec());
+        member.supported_protocols = protocols.iter().map(protocol).collect();
+        member
+    }
+
+    fn joined(id: &str) -> MemberMetadata {
+        let mut member = member(id, &["range"]);
+        member.await_join(Box::new(|_| ()));
+        member
+    }
+
+    fn protocols(names: &[&str]) -> Vec<Protocol> {
+        member("", names).supported_protocols
+    }
+
+    /// Port of `GroupMetadataTest.testSelectProtocol`.
+    #[test]
+    fn the_protocol_that_most_prefer_is_chosen() {
+        let mut group = group();
+        group.add(member("a", &["range", "roundrobin"]), CONSUMER);
+        assert_eq!(group.select_protocol().as_deref(), Some("range"));
+        group.add(member("b", &["roundrobin", "range"]), CONSUMER);
+        assert_eq!(group.select_protocol().as_deref(), Some("range"), "a draw goes by name");
+        group.add(member("c", &["roundrobin", "range"]), CONSUMER);
+        assert_eq!(group.select_protocol().as_deref(), Some("roundrobin"));
+    }
+
+    /// Port of `GroupMetadataTest.testSelectProtocolChoosesCompatibleProtocol` and
+    /// `GroupMetadataTest.testSelectProtocolRaisesIfNoMembers`.
+    #[test]
+    fn a_protocol_that_one_lacks_is_never_chosen() {
+        let mut group = group();
+        assert_eq!(group.select_protocol(), None);
+        group.add(member("a", &["range", "roundrobin"]), CONSUMER);
+        group.add(member("b", &["range", "roundrobin"]), CONSUMER);
+        group.add(member("c", &["roundrobin", "blah"]), CONSUMER);
+        assert_eq!(group.select_protocol().as_deref(), Some("roundrobin"));
+    }
+
+    /// Port of `GroupMetadataTest.testSupportsProtocols`.
+    #[test]
+    fn a_newcomer_must_share_a_protocol_with_all() {
+        let mut group = group();
+        assert!(group.supports_protocols(CONSUMER, &protocols(&["anything"])));
+        assert!(!group.supports_protocols("", &protocols(&["range"])));
+        assert!(!group.supports_protocols(CONSUMER, &[]));
+        group.add(member("a", &["range", "roundrobin"]), CONSUMER);
+        assert!(group.supports_protocols(CONSUMER, &protocols(&["roundrobin", "foo"])));
+        assert!(group.supports_protocols(CONSUMER, &protocols(&["range", "foo"])));
+        assert!(!group.supports_protocols(CONSUMER, &protocols(&["foo", "bar"])));
+        assert!(!group.supports_protocols("connect", &protocols(&["range"])));
+        group.add(member("b", &["roundrobin", "sticky"]), CONSUMER);
+        assert!(group.supports_protocols(CONSUMER, &protocols(&["roundrobin"])));
+        assert!(!group.supports_protocols(CONSUMER, &protocols(&["range", "sticky"])));
+    }
+
+    #[test]
+    fn the_next_leader_is_one_who_has_joined() {
+        let mut group = group();
+        group.add(member("a", &["range"]), CONSUMER);
+        group.add(member("b", &["range"]), CONSUMER);
+        assert!(group.is_leader("a"));
+        assert!(!group.maybe_elect_new_joined_leader(), "nobody has joined");
+        group.add(joined("c"), CONSUMER);
+        assert!(group.maybe_elect_new_joined_leader());
+        assert!(group.is_leader("c"));
+        group.remove("c", Errors::UnknownMemberId);
+        assert!(group.is_leader("a"), "if nobody has, then anyone");
+        group.remove("a", Errors::UnknownMemberId);
+        group.remove("b", Errors::UnknownMemberId);
+        assert_eq!(group.leader_id, None);
+    }
+
+    #[test]
+    fn who_is_taken_out_is_answered_once() {
+        let mut group = group();
+        let answers = Arc::new(AtomicI32::new(0));
+        for id in ["a", "b"] {
+            let (mut waiting, answers) = (member(id, &["range"]), Arc::clone(&answers));
+            waiting.await_join(Box::new(move |result| {
+                assert_eq!(result.error, Errors::UnknownMemberId);
+                answers.fetch_add(1, Ordering::Relaxed);
+            }));
+            group.add(waiting, CONSUMER);
+        }
+        group.remove("a", Errors::UnknownMemberId);
+        assert!(group.remove("a", Errors::UnknownMemberId).is_none());
+        assert_eq!(answers.load(Ordering::Relaxed), 1);
+        assert_eq!((group.size(), group.num_awaiting()), (1, 1));
+    }
+
+    #[test]
+    fn a_group_is_complete_when_those_with_an_id_have_joined_too() {
+        let mut group = group();
+        group.add(joined("a"), CONSUMER);
+        assert!(group.has_all_members_joined());
+        group.add(member("b", &["range"]), CONSUMER);
+        assert!(!group.has_all_members_joined());
+        assert_eq!(group.dynamic_members_not_rejoined(), ["b"]);
+    }
+
+    #[test]
+    fn a_generation_begins_with_members_or_ends_without() {
+        let mut group = group();
+        group.transition_to(GroupState::PreparingRebalance, 1);
+        group.add(joined("a"), CONSUMER);
+        group.init_next_generation(2);
+        assert_eq!((group.generation_id, group.state()), (1, GroupState::CompletingRebalance));
+        assert_eq!(group.protocol_name.as_deref(), Some("range"));
+        assert!(group.pending_sync_members.contains("a"));
+        group.remove("a", Errors::UnknownMemberId);
+        group.transition_to(GroupState::PreparingRebalance, 3);
+        group.init_next_generation(4);
+        assert_eq!((group.generation_id, group.state()), (2, GroupState::Empty));
+        assert_eq!(group.protocol_name, None);
+        assert_eq!(group.current_state_timestamp_ms, Some(4));
+        group.generation_id = i32::MAX;
+        group.transition_to(GroupState::PreparingRebalance, 5);
+        group.init_next_generation(6);
+        assert_eq!(group.generation_id, 1, "no generation is negative: that is none at all");
+    }
+
+    #[test]
+    fn a_static_member_that_comes_back_takes_its_place_with_a_new_id() {
+        let mut group = group();
+        let mut first = member("old", &["range"]);
+        first.group_instance_id = Some("i".to_string());
+        first.assignment = b"mine".to_vec();
+        group.add(first, CONSUMER);
+        group.replace_static_member("i", "new");
+        assert_eq!(group.current_static_member_id("i"), Some("new"));
+        assert_eq!(group.get("new").unwrap().assignment, b"mine");
+        assert!(group.get("old").is_none() && group.is_leader("new"));
+        let of = |member_id: &str, instance_id: &str| MemberIdentity {
+            member_id: member_id.to_string(),
+            group_instance_id: Some(instance_id.to_string()),
+        };
+        assert_eq!(group.validate_member(&of("new", "i")), Ok(()));
+        assert_eq!(group.validate_member(&of("old", "i")), Err(Errors::FencedInstanceId));
+        assert_eq!(group.validate_member(&of("new", "j")), Err(Errors::UnknownMemberId));
+        let dynamic = MemberIdentity { member_id: "old".to_string(), group_instance_id: None };
+        assert_eq!(group.validate_member(&dynamic), Err(Errors::UnknownMemberId));
+    }
+
+    fn with_offsets(mut group: GroupMetadata) -> GroupMetadata {
+        for (topic, expire_timestamp_ms) in [("read", None), ("left", None), ("brief", Some(150))] {
+            let offset = OffsetAndMetadata {
+                offset: 1,
+                leader_epoch: NO_PARTITION_LEADER_EPOCH,
+                metadata: String::new(),
+                commit_timestamp_ms: 50,
+                expire_timestamp_ms,
+            };
+            group.offsets.insert(TopicAndPartition::new(topic, 0), offset);
+        }
+        group
+    }
+
+    fn expired(group: &GroupMetadata, now_ms: i64) -> Vec<String> {
+        let expired = group.expired_offsets(now_ms, 1_000);
+        expired.iter().map(|key| key.topic.to_string()).collect()
+    }
+
+    #[test]
+    fn offsets_of_a_consumer_without_a_group_age_from_their_commit_on() {
+        let group = with_offsets(group());
+        assert!(expired(&group, 149).is_empty());
+        assert_eq!(expired(&group, 150), ["brief"]);
+        assert_eq!(expired(&group, 1_050), ["brief", "left", "read"]);
+    }
+
+    #[test]
+    fn offsets_of_a_group_age_from_when_it_was_left_on() {
+        let mut group = with_offsets(group());
+        group.protocol_type = Some(CONSUMER.to_string());
+        assert_eq!(expired(&group, 1_099), ["brief"]);
+        assert_eq!(expired(&group, 1_100), ["brief", "left", "read"]);
+    }
+
+    #[test]
+    fn a_group_at_work_loses_only_what_it_no_longer_reads() {
+        let mut group = with_offsets(group());
+        let mut reader = joined("a");
+        reader.supported_protocols =
+            vec![("range".to_string(), b"\0\0\0\0\0\x01\0\x04read".to_vec())];
+        group.transition_to(GroupState::PreparingRebalance, 1);
+        group.add(reader, CONSUMER);
+        assert!(expired(&group, 9_999).is_empty(), "between two generations nothing is forgotten");
+        group.init_next_generation(2);
+        group.transition_to(GroupState::Stable, 3);
+        assert_eq!(expired(&group, 9_999), ["brief", "left"]);
+        assert!(group.is_subscribed_to("read") && !group.is_subscribed_to("left"));
+        // A subscription that cannot be read may be one of everything.
+        group.get_mut("a").unwrap().supported_protocols[0].1.clear();
+        assert!(group.is_subscribed_to("left") && expired(&group, 9_999).is_empty());
+    }
+}

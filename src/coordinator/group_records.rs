@@ -1,0 +1,372 @@
+//! Port of the lower half of `kafka.coordinator.GroupMetadataManager`: the records of
+//! `__consumer_offsets`, byte for byte.
+//!
+//! ```text
+//! key    0, 1  group, topic, partition                    an offset; 1 is written
+//!        2     group                                      a group
+//! value of an offset
+//!        0     offset, metadata, commit time
+//!        1     offset, metadata, commit time, expiry      written if the consumer named an expiry
+//!        2     offset, metadata, commit time
+//!        3     offset, leader epoch, metadata, commit time                           written else
+//! value of a group
+//!        0     protocol type, generation, protocol, leader, members
+//!        2     protocol type, generation, protocol, leader, state time, members
+//!        3     the same, with other members                                          written
+//! a member
+//!        0     id, client id, client host, session timeout, subscription, assignment
+//!        1     id, client id, client host, rebalance timeout, session timeout, subscription, assignment
+//!        3     id, instance id, client id, client host, and on as in 1
+//! ```
+//! Keys and values begin with their version, in two bytes. A key without a value takes the earlier
+//! one back.
+
+use std::fmt::Display;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::member_metadata::MemberMetadata;
+use crate::coordinator::offset_and_metadata::NO_PARTITION_LEADER_EPOCH;
+use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
+use crate::protocol::types::Reader;
+use crate::protocol::types::Version;
+use crate::protocol::types::WireType;
+use crate::protocol::types::Writer;
+
+const OFFSET_KEY_VERSION: i16 = 1;
+const GROUP_KEY_VERSION: i16 = 2;
+/// The only version of an offset that has an expiry.
+const OFFSET_VALUE_VERSION_WITH_EXPIRY: i16 = 1;
+const OFFSET_VALUE_VERSION: i16 = 3;
+const GROUP_VALUE_VERSION: i16 = 3;
+
+/// In place of a time: unknown.
+const NO_TIMESTAMP_MS: i64 = -1;
+
+/// Strings and arrays are as in the old versions of the protocol.
+const ENCODING: Version = Version { number: 0, is_flexible: false };
+
+/// What a record is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupRecordKey {
+    /// The offset of a group in a partition.
+    Offset(String, TopicAndPartition),
+    /// A group and its members.
+    Group(String),
+    /// Something that later versions of Kafka keep in the same topic.
+    Unknown(i16),
+}
+
+/// The key of an offset.
+pub fn offset_commit_key(group_id: &str, key: &TopicAndPartition) -> Vec<u8> {
+    let mut writer = RecordWriter::begin(OFFSET_KEY_VERSION);
+    writer.put(&group_id.to_string());
+    writer.put(&key.topic.to_string());
+    writer.put(&key.partition);
+    writer.0.into_bytes()
+}
+
+/// The key of a group.
+pub fn group_metadata_key(group_id: &str) -> Vec<u8> {
+    let mut writer = RecordWriter::begin(GROUP_KEY_VERSION);
+    writer.put(&group_id.to_string());
+    writer.0.into_bytes()
+}
+
+/// The value of an offset.
+pub fn offset_commit_value(it: &OffsetAndMetadata) -> Vec<u8> {
+    let version = match it.expire_timestamp_ms {
+        Some(_) => OFFSET_VALUE_VERSION_WITH_EXPIRY,
+        None => OFFSET_VALUE_VERSION,
+    };
+    let mut writer = RecordWriter::begin(version);
+    writer.put(&it.offset);
+    if it.expire_timestamp_ms.is_none() {
+        writer.put(&it.leader_epoch);
+    }
+    writer.put(&it.metadata);
+    writer.put(&it.commit_timestamp_ms);
+    if let Some(expire_timestamp_ms) = it.expire_timestamp_ms {
+        writer.put(&expire_timestamp_ms);
+    }
+    writer.0.into_bytes()
+}
+
+/// The value of a group.
+pub fn group_metadata_value(group: &GroupMetadata) -> Vec<u8> {
+    let mut writer = RecordWriter::begin(GROUP_VALUE_VERSION);
+    writer.put(&group.protocol_type.clone().unwrap_or_default());
+    writer.put(&group.generation_id);
+    writer.put(&group.protocol_name);
+    writer.put(&group.leader_id);
+    writer.put(&group.current_state_timestamp_ms.unwrap_or(NO_TIMESTAMP_MS));
+    writer.0.write_length(Some(group.size()), ENCODING);
+    let protocol = group.protocol_name.as_deref().unwrap_or_default();
+    for member in group.members() {
+        writer.put(&member.member_id);
+        writer.put(&member.group_instance_id);
+        writer.put(&member.client_id);
+        writer.put(&member.client_host);
+        writer.put(&member.rebalance_timeout_ms);
+        writer.put(&member.session_timeout_ms);
+        writer.put(&member.metadata(protocol).to_vec());
+        writer.put(&member.assignment);
+    }
+    writer.0.into_bytes()
+}
+
+/// Reads a key.
+///
+/// # Errors
+/// `CORRUPT_MESSAGE` if the bytes are no such key.
+pub fn read_key(bytes: &[u8]) -> Result<GroupRecordKey, KafkaError> {
+    let mut reader = Reader::new(bytes);
+    let version = take(&mut reader, "version")?;
+    Ok(match version {
+        0 | OFFSET_KEY_VERSION => {
+            let group_id = take(&mut reader, "group")?;
+            let topic: String = take(&mut reader, "topic")?;
+            let partition = take(&mut reader, "partition")?;
+            GroupRecordKey::Offset(group_id, TopicAndPartition::new(&topic, partition))
+        }
+        GROUP_KEY_VERSION => GroupRecordKey::Group(take(&mut reader, "group")?),
+        other => GroupRecordKey::Unknown(other),
+    })
+}
+
+/// Reads the value of an offset.
+///
+/// # Errors
+/// `CORRUPT_MESSAGE` if the bytes are no such value, or one of a version that is not known here.
+pub fn read_offset_value(bytes: &[u8]) -> Result<OffsetAndMetadata, KafkaError> {
+    let mut reader = Reader::new(bytes);
+    let version: i16 = take(&mut reader, "version")?;
+    if !(0..=OFFSET_VALUE_VERSION).contains(&version) {
+        return Err(unknown_version("an offset", version));
+    }
+    let offset = take(&mut reader, "offset")?;
+    let leader_epoch = match version {
+        3.. => take(&mut reader, "leader epoch")?,
+        _ => NO_PARTITION_LEADER_EPOCH,
+    };
+    let metadata = take(&mut reader, "metadata")?;
+    let commit_timestamp_ms = take(&mut reader, "commit time")?;
+    let expire_timestamp_ms = match version {
+        OFFSET_VALUE_VERSION_WITH_EXPIRY => {
+            Some(take(&mut reader, "expiry")?).filter(|it| *it != NO_TIMESTAMP_MS)
+        }
+        _ => None,
+    };
+    Ok(OffsetAndMetadata {
+        offset,
+        leader_epoch,
+        metadata,
+        commit_timestamp_ms,
+        expire_timestamp_ms,
+    })
+}
+
+/// Reads the value of the group `group_id`.
+///
+/// # Errors
+/// `CORRUPT_MESSAGE` if the bytes are no such value, or one of a version that is not known here.
+pub fn read_group_value(group_id: &str, bytes: &[u8]) -> Result<GroupMetadata, KafkaError> {
+    let mut reader = Reader::new(bytes);
+    let version: i16 = take(&mut reader, "version")?;
+    if !(0..=GROUP_VALUE_VERSION).contains(&version) {
+        return Err(unknown_version("a group", version));
+    }
+    let mut group = GroupMetadata::new(group_id, NO_TIMESTAMP_MS);
+    let protocol_type: String = take(&mut reader, "protocol type")?;
+    group.protocol_type = Some(protocol_type).filter(|it| !it.is_empty());
+    group.generation_id = take(&mut reader, "generation")?;
+    group.protocol_name = take(&mut reader, "protocol")?;
+    group.leader_id = take(&mut reader, "leader")?;
+    let state_timestamp_ms = match version {
+        2.. => take(&mut reader, "state time")?,
+        _ => NO_TIMESTAMP_MS,
+    };
+    group.current_state_timestamp_ms = Some(state_timestamp_ms).filter(|it| *it != NO_TIMESTAMP_MS);
+    // Each member is read from bytes that are there, however many are announced.
+    let count: i32 = take(&mut reader, "members")?;
+    let protocol = group.protocol_name.clone().unwrap_or_default();
+    let mut members = Vec::new();
+    for _ in 0..count {
+        members.push(read_member(&mut reader, version, &protocol)?);
+    }
+    Ok(group.loaded(members))
+}
+
+fn read_member(
+    reader: &mut Reader<'_>,
+    version: i16,
+    protocol: &str,
+) -> Result<MemberMetadata, KafkaError> {
+    let member_id = take(reader, "member id")?;
+    let group_instance_id = match version {
+        3.. => take(reader, "instance id")?,
+        _ => None,
+    };
+    let mut member = MemberMetadata::new(member_id, group_instance_id);
+    member.client_id = take(reader, "client id")?;
+    member.client_host = take(reader, "client host")?;
+    let rebalance_timeout_ms = match version {
+        1.. => Some(take(reader, "rebalance timeout")?),
+        _ => None,
+    };
+    member.session_timeout_ms = take(reader, "session timeout")?;
+    member.rebalance_timeout_ms = rebalance_timeout_ms.unwrap_or(member.session_timeout_ms);
+    let subscription = take(reader, "subscription")?;
+    member.supported_protocols = vec![(protocol.to_string(), subscription)];
+    member.assignment = take(reader, "assignment")?;
+    Ok(member)
+}
+
+fn take<T: WireType>(reader: &mut Reader<'_>, field: &'static str) -> Result<T, KafkaError> {
+    reader.read(ENCODING, field).map_err(corrupt)
+}
+
+fn unknown_version(of: &str, version: i16) -> KafkaError {
+    corrupt(format!("version {version} of {of} is not known"))
+}
+
+fn corrupt(why: impl Display) -> KafkaError {
+    KafkaError::api(Errors::CorruptMessage, format!("not a record of a group: {why}"))
+}
+
+/// Writes a key or a value.
+struct RecordWriter(Writer<'static>);
+
+impl RecordWriter {
+    fn begin(version: i16) -> Self {
+        let mut writer = Self(Writer::new());
+        writer.put(&version);
+        writer
+    }
+
+    fn put(&mut self, value: &impl WireType) {
+        value.write(&mut self.0, ENCODING);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(expire_timestamp_ms: Option<i64>) -> OffsetAndMetadata {
+        OffsetAndMetadata {
+            offset: 42,
+            leader_epoch: if expire_timestamp_ms.is_some() { -1 } else { 3 },
+            metadata: "m".to_string(),
+            commit_timestamp_ms: 7,
+            expire_timestamp_ms,
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_kafka() {
+        let key = offset_commit_key("g", &TopicAndPartition::new("tp", 5));
+        assert_eq!(key, b"\0\x01\0\x01g\0\x02tp\0\0\0\x05");
+        let read = GroupRecordKey::Offset("g".to_string(), TopicAndPartition::new("tp", 5));
+        assert_eq!(read_key(&key).unwrap(), read);
+        assert_eq!(read_key(b"\0\0\0\x01g\0\x02tp\0\0\0\x05").unwrap(), read);
+
+        assert_eq!(group_metadata_key("g"), b"\0\x02\0\x01g");
+        let group = GroupRecordKey::Group("g".to_string());
+        assert_eq!(read_key(&group_metadata_key("g")).unwrap(), group);
+        assert_eq!(read_key(b"\0\x03\0\x01g").unwrap(), GroupRecordKey::Unknown(3));
+    }
+
+    #[test]
+    fn an_offset_is_written_as_version_3_or_with_an_expiry_as_version_1() {
+        let kept = offset_commit_value(&offset(None));
+        assert_eq!(kept, b"\0\x03\0\0\0\0\0\0\0\x2a\0\0\0\x03\0\x01m\0\0\0\0\0\0\0\x07");
+        assert_eq!(read_offset_value(&kept).unwrap(), offset(None));
+        let expiring = offset_commit_value(&offset(Some(9)));
+        assert_eq!(
+            expiring,
+            b"\0\x01\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x09"
+        );
+        assert_eq!(read_offset_value(&expiring).unwrap(), offset(Some(9)));
+    }
+
+    #[test]
+    fn offsets_of_older_brokers_are_read() {
+        for version in [b"\0\0", b"\0\x02"] {
+            let bytes = [&version[..], b"\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\0\x07"].concat();
+            let expected = OffsetAndMetadata { leader_epoch: -1, ..offset(None) };
+            assert_eq!(read_offset_value(&bytes).unwrap(), expected);
+        }
+        let never =
+            b"\0\x01\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\0\x07\xff\xff\xff\xff\xff\xff\xff\xff";
+        assert_eq!(read_offset_value(never).unwrap().expire_timestamp_ms, None);
+    }
+
+    fn member(instance_id: Option<&str>) -> MemberMetadata {
+        let mut member = MemberMetadata::new("c-1".to_string(), instance_id.map(str::to_string));
+        member.client_id = "c".to_string();
+        member.client_host = "/127.0.0.1".to_string();
+        member.rebalance_timeout_ms = 2;
+        member.session_timeout_ms = 1;
+        member.supported_protocols = vec![("range".to_string(), b"sub".to_vec())];
+        member.assignment = b"ass".to_vec();
+        member
+    }
+
+    #[test]
+    fn a_group_survives_its_record() {
+        let mut group = GroupMetadata::new("g", 11);
+        group.protocol_type = Some("consumer".to_string());
+        group.protocol_name = Some("range".to_string());
+        group.generation_id = 4;
+        group.leader_id = Some("c-1".to_string());
+        let group = group.loaded(vec![member(Some("i"))]);
+        let read = read_group_value("g", &group_metadata_value(&group)).unwrap();
+        assert_eq!(read.summary(), group.summary());
+        assert_eq!(read.summary().members[0].metadata, b"sub");
+        assert_eq!((read.generation_id, read.leader_id.as_deref()), (4, Some("c-1")));
+        assert_eq!(read.current_state_timestamp_ms, Some(11));
+        assert_eq!(read.current_static_member_id("i"), Some("c-1"));
+        assert_eq!(read.get("c-1").unwrap().rebalance_timeout_ms, 2);
+        assert_eq!(read.get("c-1").unwrap().session_timeout_ms, 1);
+    }
+
+    #[test]
+    fn groups_of_older_brokers_are_read() {
+        let head = b"\0\x08consumer\0\0\0\x04\0\x05range\0\x03c-1";
+        let name = b"\0\0\0\x01\0\x03c-1\0\x01c\0\x0a/127.0.0.1";
+        let tail = b"\0\0\0\x01\0\0\0\x03sub\0\0\0\x03ass";
+        let version_0 = [&b"\0\0"[..], head, name, tail].concat();
+        let group = read_group_value("g", &version_0).unwrap();
+        assert_eq!(group.get("c-1").unwrap().rebalance_timeout_ms, 1, "the session timeout");
+        assert_eq!(group.get("c-1").unwrap().assignment, b"ass");
+        let version_1 = [&b"\0\x01"[..], head, name, b"\0\0\0\x02", tail].concat();
+        let group = read_group_value("g", &version_1).unwrap();
+        assert_eq!(group.get("c-1").unwrap().rebalance_timeout_ms, 2);
+        let time = b"\0\0\0\0\0\0\0\x0b";
+        let version_2 = [&b"\0\x02"[..], head, time, name, b"\0\0\0\x02", tail].concat();
+        let group = read_group_value("g", &version_2).unwrap();
+        assert_eq!(group.current_state_timestamp_ms, Some(11));
+        assert_eq!(group.state().name(), "Stable");
+    }
+
+    #[test]
+    fn no_bytes_are_believed() {
+        let mut group = GroupMetadata::new("g", 11);
+        group.protocol_name = Some("range".to_string());
+        let whole = group_metadata_value(&group.loaded(vec![member(None)]));
+        for length in 0..whole.len() {
+            assert!(read_group_value("g", &whole[..length]).is_err(), "cut at {length}");
+        }
+        let whole = offset_commit_value(&offset(None));
+        for length in 0..whole.len() {
+            assert!(read_offset_value(&whole[..length]).is_err(), "cut at {length}");
+        }
+        assert!(read_offset_value(b"\0\x04").is_err());
+        assert!(read_group_value("g", b"\xff\xff").is_err());
+        assert!(read_key(b"\0").is_err());
+        let many = [&b"\0\0\0\0\0\0\0\x01\xff\xff\xff\xff\x7f\xff\xff\xff"[..], &[0; 64]].concat();
+        assert!(read_group_value("g", &many).is_err());
+    }
+}
