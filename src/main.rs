@@ -1,0 +1,135 @@
+//! Port of `kafka.Kafka`: the broker's binary. Reads the settings, starts, waits for a signal,
+//! stops.
+
+use std::env;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+
+use log::{LevelFilter, info, warn};
+use nix::sys::signal::SigSet;
+use nix::sys::signal::Signal;
+
+use transferto::config::command_line::CommandLine;
+use transferto::config::command_line::HELP;
+use transferto::config::command_line::VERSION;
+use transferto::config::kafka_config::KafkaConfig;
+use transferto::server::kafka_server::KafkaServer;
+
+fn main() -> ExitCode {
+    match CommandLine::parse(env::args().skip(1)) {
+        Ok(CommandLine::Help) => print(HELP),
+        Ok(CommandLine::Version) => print(&format!("{VERSION}\n")),
+        Ok(CommandLine::Start { properties, overrides }) => {
+            start_logging();
+            run(properties.as_deref(), &overrides)
+        }
+        Err(wrong) => fail(&[wrong]),
+    }
+}
+
+/// Runs a broker until it is told to stop.
+fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
+    let config = match KafkaConfig::from_file(properties, overrides) {
+        Ok(config) => config,
+        Err(errors) => return fail(&errors),
+    };
+    // Before the first thread starts, so that all inherit it: a signal is for this one, which waits
+    // for it, and interrupts no other.
+    let signals = signals_of_interest();
+    if let Err(error) = signals.thread_block() {
+        return fail(&[format!("cannot block signals: {error}")]);
+    }
+    info!("{VERSION}, pid {}", std::process::id());
+    for (name, value) in config.non_default_settings() {
+        info!("setting {name} = {value}");
+    }
+    let server = match KafkaServer::startup(&config) {
+        Ok(server) => server,
+        Err(error) => return fail(&[error]),
+    };
+    greet(&config, &server);
+    wait_for_end(&signals, &server);
+    server.log_metrics();
+    server.shutdown();
+    ExitCode::SUCCESS
+}
+
+/// The first lines of a broker's life: where it listens, how it is set up, and what to try next.
+fn greet(config: &KafkaConfig, server: &KafkaServer) {
+    let listeners: Vec<_> = server.bound_endpoints().iter().map(ToString::to_string).collect();
+    let dirs: Vec<_> = config.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
+    info!(
+        "threads: per listener 1 acceptor and {} processors; {} request handlers; up to {} for background tasks",
+        config.num_network_threads, config.num_io_threads, config.background_threads
+    );
+    info!("logs in {}", dirs.join(", "));
+    info!(
+        "listening on {}; started in {:.1} ms",
+        listeners.join(", "),
+        server.startup_duration().as_secs_f64() * 1000.0
+    );
+    if let Some(end_point) = server.bound_endpoints().first() {
+        let host = if end_point.host.is_empty() { "127.0.0.1" } else { &end_point.host };
+        let address = format!("{host}:{}", end_point.port);
+        info!("try:  echo hello | kcat -b {address} -t post -P && kcat -b {address} -t post -C -e");
+        info!(
+            "watch a fetch leave by sendfile:  strace -f -y -e trace=sendfile -p {}",
+            std::process::id()
+        );
+    }
+}
+
+/// SIGINT and SIGTERM end the broker; SIGUSR1 makes it tell its counters.
+fn wait_for_end(signals: &SigSet, server: &KafkaServer) {
+    loop {
+        match signals.wait() {
+            Ok(Signal::SIGUSR1) => server.log_metrics(),
+            Ok(signal) => {
+                info!("Got {signal}.");
+                return;
+            }
+            Err(error) => warn!("Waiting for a signal failed: {error}"),
+        }
+    }
+}
+
+fn signals_of_interest() -> SigSet {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
+        signals.add(signal);
+    }
+    signals
+}
+
+/// Log lines go to the standard error, each with the thread that says it; RUST_LOG says how many,
+/// `info` without it.
+fn start_logging() {
+    env_logger::Builder::new()
+        .filter_level(LevelFilter::Info)
+        // What the library beneath traces would drown the hops of a fetch.
+        .filter_module("mio", LevelFilter::Warn)
+        .parse_default_env()
+        .format(|out, record| {
+            let (time, level) = (out.timestamp_millis(), record.level());
+            let style = out.default_level_style(level);
+            let thread = thread::current();
+            let thread = thread.name().unwrap_or("unnamed");
+            writeln!(out, "{time} {style}{level:<5}{style:#} [{thread}] {}", record.args())
+        })
+        .init();
+}
+
+fn print(text: &str) -> ExitCode {
+    // A reader who has closed the pipe has read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn fail(errors: &[impl std::fmt::Display]) -> ExitCode {
+    for error in errors {
+        eprintln!("transferto: {error}");
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,187 @@
+//! Port of `kafka.server.AdminManager` (Kafka 0.10.1) and `kafka.admin.AdminUtils`: what an admin
+//! does to topics.
+//!
+//! A change is in the registry, on disk, before it is answered. A crash in the midst of a creation
+//! is made good by the next start, which makes the logs that are missing; after one in the midst of
+//! a deletion the topic is still there, without what was deleted already, and can be deleted again.
+
+use std::collections::BTreeMap;
+
+use log::{error, info};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::TopicAndPartition;
+use crate::common::topic_partition::is_internal;
+use crate::common::topic_partition::validate_topic_name;
+use crate::config::config_source::ConfigEntry;
+use crate::config::config_source::broker_entries;
+use crate::config::config_source::topic_entries;
+use crate::config::log_config::LogConfig;
+use crate::server::metadata_cache::MetadataCache;
+use crate::storage::topic_registry::TopicRecord;
+use crate::storage::topic_registry::log_config;
+
+impl MetadataCache {
+    /// Says what [`create_topic`](Self::create_topic) would, and creates nothing.
+    ///
+    /// # Errors
+    /// `INVALID_TOPIC_EXCEPTION`, `TOPIC_ALREADY_EXISTS`, `INVALID_CONFIG`.
+    pub fn check_new_topic(
+        &self,
+        topic: &str,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<(), KafkaError> {
+        validate_topic_name(topic)?;
+        if self.topic(topic).is_some() {
+            let why = format!("topic {topic} exists already");
+            return Err(KafkaError::api(Errors::TopicAlreadyExists, why));
+        }
+        log_config(&self.default_log_config, overrides).map(drop)
+    }
+
+    /// Deletes a topic. Whoever waits for its messages is told, and its logs leave the disk a while
+    /// later.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION`; `INVALID_TOPIC_EXCEPTION` for a topic of the broker's own;
+    /// whatever the disk reports, and then the topic is there, but for the partitions that are
+    /// deleted already: those are empty.
+    pub fn delete_topic(&self, topic: &str) -> Result<(), KafkaError> {
+        let _only_one = self.lock_changes();
+        let record = self.existing(topic)?;
+        refuse_internal(topic)?;
+        let keys: Vec<_> =
+            (0..record.partitions).map(|it| TopicAndPartition::new(topic, it)).collect();
+        self.replica_manager.stop_replicas(&keys);
+        if let Err(error) = self.delete_logs(&keys).and_then(|()| self.registry.remove(topic)) {
+            if let Err(error) = self.lead_partitions(topic, &record) {
+                error!("The topic {topic} cannot be served before the next start: {error}");
+            }
+            return Err(error);
+        }
+        info!("Deleted the topic {topic}.");
+        Ok(())
+    }
+
+    /// Deletes logs, and what the checkpoints say of them: a later log of the same name begins
+    /// anew.
+    fn delete_logs(&self, keys: &[TopicAndPartition]) -> Result<(), KafkaError> {
+        for key in keys {
+            self.log_manager.delete_log(key)?;
+        }
+        self.log_manager.checkpoint_recovery_point_offsets()?;
+        self.log_manager.checkpoint_log_start_offsets()?;
+        self.replica_manager.checkpoint_high_watermarks()
+    }
+
+    /// Gives a topic more partitions, `count` in all.
+    ///
+    /// # Errors
+    /// As [`check_more_partitions`](Self::check_more_partitions); whatever the disk reports.
+    pub fn create_partitions(&self, topic: &str, count: i32) -> Result<(), KafkaError> {
+        let _only_one = self.lock_changes();
+        let before = self.check_more_partitions(topic, count)?;
+        let record = self.registry.update(topic, |record| record.partitions = count)?;
+        if let Err(error) = self.lead_partitions(topic, &record) {
+            if let Err(error) = self.registry.update(topic, |it| it.partitions = before) {
+                error!("The topic {topic} gets its partitions at the next start: {error}");
+            }
+            return Err(error);
+        }
+        info!("The topic {topic} has {count} partitions instead of {before}.");
+        Ok(())
+    }
+
+    /// How many partitions the topic has, if it may get more, `count` in all.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION`; `INVALID_PARTITIONS` if `count` is not more than there are;
+    /// `INVALID_TOPIC_EXCEPTION` for a topic of the broker's own, whose partitions a group's name
+    /// is mapped to.
+    pub fn check_more_partitions(&self, topic: &str, count: i32) -> Result<i32, KafkaError> {
+        let before = self.existing(topic)?.partitions;
+        refuse_internal(topic)?;
+        if count > before {
+            return Ok(before);
+        }
+        let why = format!("topic {topic} has {before} partitions; {count} would not be more");
+        Err(KafkaError::api(Errors::InvalidPartitions, why))
+    }
+
+    /// Replaces what a topic overrides by what `change` makes of it, in its logs at once. With
+    /// `validate_only` it is only said whether that could be.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION`; what `change` says; `INVALID_CONFIG` for a setting that is
+    /// unknown or not allowed, or if the format of the messages would change: a log holds one;
+    /// whatever the disk reports.
+    pub fn alter_topic_config(
+        &self,
+        topic: &str,
+        validate_only: bool,
+        change: impl FnOnce(&TopicRecord, &LogConfig) -> Result<BTreeMap<String, String>, KafkaError>,
+    ) -> Result<(), KafkaError> {
+        let _only_one = self.lock_changes();
+        let record = self.existing(topic)?;
+        let before = log_config(&self.default_log_config, &record.config)?;
+        let overrides = change(&record, &before)?;
+        let after = log_config(&self.default_log_config, &overrides)?;
+        if after.message_format_magic != before.message_format_magic {
+            let why = "`message.format.version` is chosen when a topic is created: \
+                       its messages stay in one format";
+            return Err(KafkaError::api(Errors::InvalidConfig, why));
+        }
+        if validate_only {
+            return Ok(());
+        }
+        let record = self.registry.update(topic, |record| record.config = overrides)?;
+        for partition in 0..record.partitions {
+            if let Some(log) = self.log_manager.get_log(&TopicAndPartition::new(topic, partition)) {
+                log.update_config(after.clone());
+            }
+        }
+        info!("The topic {topic} overrides {:?}.", record.config);
+        Ok(())
+    }
+
+    /// The settings of a topic, and where they come from.
+    ///
+    /// # Errors
+    /// `INVALID_TOPIC_EXCEPTION`, `UNKNOWN_TOPIC_OR_PARTITION`.
+    pub fn topic_config_entries(&self, topic: &str) -> Result<Vec<ConfigEntry>, KafkaError> {
+        validate_topic_name(topic)?;
+        self.config_entries_with(&self.existing(topic)?.config)
+    }
+
+    /// The settings of a topic that had these overrides.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG`.
+    pub fn config_entries_with(
+        &self,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Vec<ConfigEntry>, KafkaError> {
+        let log_config = log_config(&self.default_log_config, overrides)?;
+        Ok(topic_entries(&self.config, overrides, &log_config))
+    }
+
+    /// The settings of the broker, and where they come from.
+    pub fn broker_config_entries(&self) -> Vec<ConfigEntry> {
+        broker_entries(&self.config)
+    }
+
+    fn existing(&self, topic: &str) -> Result<TopicRecord, KafkaError> {
+        self.topic(topic).ok_or_else(|| {
+            KafkaError::api(Errors::UnknownTopicOrPartition, "there is no such topic")
+        })
+    }
+}
+
+/// The broker relies on its own topics as they are.
+fn refuse_internal(topic: &str) -> Result<(), KafkaError> {
+    if is_internal(topic) {
+        let why = format!("the topic {topic} is the broker's own");
+        return Err(KafkaError::api(Errors::InvalidTopicException, why));
+    }
+    Ok(())
+}

@@ -1,0 +1,319 @@
+//! Port of `KafkaApis.handleDescribeConfigsRequest`, `handleAlterConfigsRequest` and
+//! `handleIncrementalAlterConfigsRequest`: the settings of topics and of the broker.
+//!
+//! A topic's can be altered, at once. The broker's cannot: it reads its file when it starts.
+
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::config::config_def::Setting;
+use crate::config::config_source::ConfigEntry;
+use crate::config::config_source::ConfigSource;
+use crate::config::config_source::MESSAGE_FORMAT_VERSION;
+use crate::config::log_config::LogConfig;
+use crate::protocol::alter_configs::AlterConfigsRequest;
+use crate::protocol::alter_configs::AlterConfigsResource;
+use crate::protocol::alter_configs::AlterConfigsResourceResponse;
+use crate::protocol::alter_configs::AlterConfigsResponse;
+use crate::protocol::describe_configs::DescribeConfigsRequest;
+use crate::protocol::describe_configs::DescribeConfigsResource;
+use crate::protocol::describe_configs::DescribeConfigsResourceResult;
+use crate::protocol::describe_configs::DescribeConfigsResponse;
+use crate::protocol::describe_configs::DescribeConfigsResult;
+use crate::protocol::describe_configs::DescribeConfigsSynonym;
+use crate::protocol::incremental_alter_configs::IncrementalAlterConfigsRequest;
+use crate::protocol::incremental_alter_configs::IncrementalAlterConfigsResource;
+use crate::protocol::incremental_alter_configs::IncrementalAlterConfigsResponse;
+use crate::protocol::incremental_alter_configs::IncrementalAlterableConfig;
+use crate::protocol::request::ResponseBody;
+use crate::server::admin_apis::named_twice;
+use crate::server::admin_apis::refuse_twice;
+use crate::server::admin_apis::shown;
+use crate::server::admin_apis::told;
+use crate::server::kafka_apis::KafkaApis;
+use crate::server::reply::Refusals;
+use crate::server::reply::Reply;
+use crate::storage::topic_registry::TopicRecord;
+
+/// The kinds of things that have settings: Kafka's `ConfigResource.Type`.
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+
+/// What is to become of a setting: Kafka's `AlterConfigOp.OpType`.
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+type Overrides = BTreeMap<String, String>;
+
+impl KafkaApis {
+    /// An admin asks for settings. What is named twice is answered once: the answer takes far more
+    /// bytes than the question.
+    pub(super) fn handle_describe_configs_request(
+        &self,
+        reply: Reply,
+        request: &DescribeConfigsRequest,
+    ) {
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let mut results = Vec::new();
+        for asked in &request.resources {
+            if !named.insert((asked.resource_type, asked.resource_name.as_str())) {
+                continue;
+            }
+            let mut result = DescribeConfigsResult {
+                resource_type: asked.resource_type,
+                resource_name: asked.resource_name.clone(),
+                ..DescribeConfigsResult::default()
+            };
+            let described = self.config_entries(asked).map(|entries| {
+                let entries = entries.iter().filter(|entry| is_wanted(asked, entry));
+                result.configs = entries.map(|entry| described(entry, request)).collect();
+            });
+            (result.error_code, result.error_message) =
+                told(described, &shown(&asked.resource_name), &mut refusals);
+            results.push(result);
+        }
+        reply.log_refusals(&refusals);
+        let response = DescribeConfigsResponse { throttle_time_ms: 0, results };
+        reply.send_body(&ResponseBody::DescribeConfigs(response));
+    }
+
+    fn config_entries(
+        &self,
+        asked: &DescribeConfigsResource,
+    ) -> Result<Vec<ConfigEntry>, KafkaError> {
+        let cache = &self.metadata_cache;
+        match (asked.resource_type, asked.resource_name.as_str()) {
+            (TOPIC, topic) => cache.topic_config_entries(topic),
+            // Kafka keeps settings for all brokers beside those of one: there are none here.
+            (BROKER, "") => Ok(Vec::new()),
+            (BROKER, id) if id.parse() == Ok(cache.broker_id) => Ok(cache.broker_config_entries()),
+            (BROKER, id) => {
+                let why = format!("the only broker is {}, not {id:?}", cache.broker_id);
+                Err(KafkaError::api(Errors::InvalidRequest, why))
+            }
+            (other, _) => Err(no_settings_of(other)),
+        }
+    }
+
+    /// An admin replaces all that topics override.
+    pub(super) fn handle_alter_configs_request(&self, reply: Reply, request: &AlterConfigsRequest) {
+        let resource = |it: &AlterConfigsResource| (it.resource_type, it.resource_name.clone());
+        let resources: Vec<_> = request.resources.iter().map(resource).collect();
+        let responses = self.alter_each(&reply, &resources, |index, name| {
+            let asked = &request.resources[index];
+            check_names(asked.configs.iter().map(|it| it.name.as_str()))?;
+            let overrides =
+                asked.configs.iter().map(|it| Ok((it.name.clone(), given(&it.name, &it.value)?)));
+            let overrides: Overrides = overrides.collect::<Result<_, KafkaError>>()?;
+            let cache = &self.metadata_cache;
+            cache.alter_topic_config(name, request.validate_only, |record, _| {
+                Ok(with_format_of(record, overrides))
+            })
+        });
+        let response = AlterConfigsResponse { throttle_time_ms: 0, responses };
+        reply.send_body(&ResponseBody::AlterConfigs(response));
+    }
+
+    /// An admin alters some of what topics override.
+    pub(super) fn handle_incremental_alter_configs_request(
+        &self,
+        reply: Reply,
+        request: &IncrementalAlterConfigsRequest,
+    ) {
+        let resource =
+            |it: &IncrementalAlterConfigsResource| (it.resource_type, it.resource_name.clone());
+        let resources: Vec<_> = request.resources.iter().map(resource).collect();
+        let responses = self.alter_each(&reply, &resources, |index, name| {
+            let asked = &request.resources[index].configs;
+            check_names(asked.iter().map(|it| it.name.as_str()))?;
+            let alter = |record: &TopicRecord, config: &LogConfig| altered(record, config, asked);
+            self.metadata_cache.alter_topic_config(name, request.validate_only, alter)
+        });
+        let response = IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses };
+        reply.send_body(&ResponseBody::IncrementalAlterConfigs(response));
+    }
+
+    /// Calls `alter_topic` with the place and the name of each topic, and answers for all
+    /// resources.
+    fn alter_each(
+        &self,
+        reply: &Reply,
+        resources: &[(i8, String)],
+        alter_topic: impl Fn(usize, &str) -> Result<(), KafkaError>,
+    ) -> Vec<AlterConfigsResourceResponse> {
+        let twice = named_twice(resources.iter());
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let mut responses = Vec::new();
+        for (index, resource) in resources.iter().enumerate() {
+            if !named.insert(resource) {
+                continue;
+            }
+            let (resource_type, resource_name) = resource.clone();
+            let result = match resource_type {
+                _ if twice.contains(resource) => Err(refuse_twice()),
+                TOPIC => alter_topic(index, &resource_name),
+                BROKER => {
+                    let why = "a broker's settings cannot be altered while it runs: \
+                               change its file, and start it anew";
+                    Err(KafkaError::api(Errors::InvalidRequest, why))
+                }
+                other => Err(no_settings_of(other)),
+            };
+            let (error_code, error_message) = told(result, &shown(&resource_name), &mut refusals);
+            responses.push(AlterConfigsResourceResponse {
+                error_code,
+                error_message,
+                resource_type,
+                resource_name,
+            });
+        }
+        reply.log_refusals(&refusals);
+        responses
+    }
+}
+
+/// All settings are wanted if none is named.
+fn is_wanted(asked: &DescribeConfigsResource, entry: &ConfigEntry) -> bool {
+    match asked.configuration_keys.as_deref() {
+        None | Some([]) => true,
+        Some(names) => names.iter().any(|name| name == entry.setting.name),
+    }
+}
+
+fn described(
+    entry: &ConfigEntry,
+    request: &DescribeConfigsRequest,
+) -> DescribeConfigsResourceResult {
+    let synonyms = entry.synonyms.iter().filter(|_| request.include_synonyms);
+    let documentation = request.include_documentation.then(|| entry.setting.doc.trim().to_string());
+    DescribeConfigsResourceResult {
+        name: entry.setting.name.to_string(),
+        value: entry.value.clone(),
+        read_only: entry.is_read_only,
+        is_default: entry.source == ConfigSource::Default,
+        config_source: entry.source as i8,
+        is_sensitive: false,
+        synonyms: synonyms
+            .map(|it| DescribeConfigsSynonym {
+                name: it.name.to_string(),
+                value: Some(it.value.clone()),
+                source: it.source as i8,
+            })
+            .collect(),
+        config_type: config_type(entry.setting.kind),
+        documentation,
+    }
+}
+
+/// Kafka's `ConfigEntry.ConfigType`.
+fn config_type(kind: &str) -> i8 {
+    match kind {
+        "boolean" => 1,
+        "string" => 2,
+        "int" => 3,
+        "short" => 4,
+        "long" => 5,
+        "double" => 6,
+        "list" => 7,
+        _ => 0,
+    }
+}
+
+/// The format of a topic's messages stays what it is, and need not be said again to stay.
+fn with_format_of(record: &TopicRecord, mut overrides: Overrides) -> Overrides {
+    if let Some(version) = record.config.get(MESSAGE_FORMAT_VERSION) {
+        overrides.entry(MESSAGE_FORMAT_VERSION.to_string()).or_insert_with(|| version.clone());
+    }
+    overrides
+}
+
+/// What the topic overrides after the alterations that are asked for.
+fn altered(
+    record: &TopicRecord,
+    log_config: &LogConfig,
+    asked: &[IncrementalAlterableConfig],
+) -> Result<Overrides, KafkaError> {
+    let mut overrides = record.config.clone();
+    for IncrementalAlterableConfig { name, config_operation, value } in asked {
+        match *config_operation {
+            SET => {
+                overrides.insert(name.clone(), given(name, value)?);
+            }
+            DELETE => {
+                if LogConfig::SETTINGS.iter().all(|it| it.name != name) {
+                    let why = format!("`{name}` is no setting of a topic");
+                    return Err(KafkaError::api(Errors::InvalidConfig, why));
+                }
+                overrides.remove(name);
+            }
+            APPEND | SUBTRACT => {
+                let entries = given(name, value)?;
+                let is_appended = *config_operation == APPEND;
+                let list = altered_list(&current_list(name, log_config)?, &entries, is_appended);
+                overrides.insert(name.clone(), list);
+            }
+            other => {
+                let why = format!("there is no operation {other} on a setting");
+                return Err(KafkaError::api(Errors::InvalidRequest, why));
+            }
+        }
+    }
+    Ok(overrides)
+}
+
+/// The value of a setting that is a list.
+fn current_list(name: &str, log_config: &LogConfig) -> Result<String, KafkaError> {
+    let is_list = |it: &Setting| it.name == name && it.kind == "list";
+    let value = log_config.values().into_iter().find(|(known, _)| *known == name);
+    match value.filter(|_| LogConfig::SETTINGS.iter().any(is_list)) {
+        Some((_, value)) => Ok(value),
+        None => {
+            let why = format!("`{name}` is no list, to which can be added or from which taken");
+            Err(KafkaError::api(Errors::InvalidConfig, why))
+        }
+    }
+}
+
+/// The entries of `list` with those of `entries` added, or without them.
+fn altered_list(list: &str, entries: &str, is_appended: bool) -> String {
+    let split = |text: &str| -> Vec<String> {
+        text.split(',').map(|it| it.trim().to_string()).filter(|it| !it.is_empty()).collect()
+    };
+    let (mut list, entries) = (split(list), split(entries));
+    list.retain(|it| !entries.contains(it));
+    if is_appended {
+        list.extend(entries);
+    }
+    list.join(",")
+}
+
+fn given(name: &str, value: &Option<String>) -> Result<String, KafkaError> {
+    value
+        .clone()
+        .ok_or_else(|| KafkaError::api(Errors::InvalidConfig, format!("`{name}` has no value")))
+}
+
+fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), KafkaError> {
+    if named_twice(names).is_empty() { Ok(()) } else { Err(refuse_twice()) }
+}
+
+fn no_settings_of(resource_type: i8) -> KafkaError {
+    let why = format!("there are no settings of resources of type {resource_type} here");
+    KafkaError::api(Errors::InvalidRequest, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_added_to_a_list_once_and_taken_from_it() {
+        assert_eq!(altered_list("delete", "compact", true), "delete,compact");
+        assert_eq!(altered_list("compact,delete", " compact ", false), "delete");
+        assert_eq!(altered_list("delete", "delete", true), "delete");
+        assert_eq!(altered_list("delete", "delete", false), "");
+    }
+}

@@ -1,0 +1,258 @@
+//! From what the logs gave to what a client of this version can read: the second half of
+//! `KafkaApis.sendResponseCallback`, with the conversion that Kafka 0.10 added to it.
+//!
+//! For every client since 2017 a slice of a file stays a slice of a file. An older one (Fetch
+//! versions 0 to 3) cannot read record batches: its slice is read into memory and converted, here,
+//! on a handler thread. **Zero copy is lost** then, and that is counted and logged.
+
+use std::sync::Arc;
+
+use log::{debug, info, warn};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::metrics::Metrics;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::config::kinds::CompressionType;
+use crate::message::byte_buffer_message_set::ByteBufferMessageSet;
+use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::message::compression_codec::CompressionCodec;
+use crate::message::conversion::down_convert;
+use crate::message::message_set::Destination;
+use crate::message::message_set::MessageSet;
+use crate::protocol::fetch_response_send::FetchResponsePartitionData;
+use crate::replica::local_logs::LogReadResult;
+use crate::replica::local_logs::PartitionFetchInfo;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::storage::log_offset_metadata::FetchDataInfo;
+
+/// The most bytes that are converted for one fetch, one batch more or less: an old client's
+/// `max_bytes` may be 2 GiB for each of its partitions, and what is converted lies in memory twice.
+const CONVERTED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The last Fetch version whose clients read magic 0 only, and the last whose clients do not read
+/// magic 2.
+const LAST_VERSION_WITH_MAGIC_0: i16 = 1;
+const LAST_VERSION_WITH_MAGIC_1: i16 = 3;
+/// The last Fetch version whose clients may not know zstd (KIP-110).
+const LAST_VERSION_WITHOUT_ZSTD: i16 = 9;
+/// The last Fetch version in which the first message may be cut, as in Kafka 0.9.
+const LAST_VERSION_WITH_CUT_MESSAGES: i16 = 2;
+
+/// A partition that a fetch names, and the reason why it is not read, if there is one.
+pub(crate) struct Asked {
+    pub(crate) key: TopicAndPartition,
+    pub(crate) fetch_info: PartitionFetchInfo,
+    pub(crate) refusal: Errors,
+}
+
+impl Asked {
+    pub(crate) fn readable(&self) -> Option<(TopicAndPartition, PartitionFetchInfo)> {
+        (self.refusal == Errors::None).then(|| (self.key.clone(), self.fetch_info))
+    }
+}
+
+/// Makes the data of a response from the results of reading.
+pub struct FetchedData {
+    replica_manager: Arc<ReplicaManager>,
+    is_down_conversion_enabled: bool,
+    metrics: Arc<Metrics>,
+}
+
+impl FetchedData {
+    /// `is_down_conversion_enabled` is `log.message.downconversion.enable`.
+    pub fn new(
+        replica_manager: Arc<ReplicaManager>,
+        is_down_conversion_enabled: bool,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { replica_manager, is_down_conversion_enabled, metrics }
+    }
+
+    /// Puts every partition that was asked for into the response, in the order of the request: what
+    /// was read, or why it was not. A client misses a partition that is left out.
+    pub(crate) fn merge(
+        &self,
+        version: i16,
+        asked: Vec<Asked>,
+        results: Vec<(TopicAndPartition, LogReadResult)>,
+    ) -> Vec<(String, Vec<FetchResponsePartitionData>)> {
+        let mut results = results.into_iter().map(|(_, result)| result);
+        let mut topics: Vec<(String, Vec<FetchResponsePartitionData>)> = Vec::new();
+        let mut convertible_bytes = CONVERTED_BYTES_MAX;
+        for asked in asked {
+            let data = match asked.refusal {
+                Errors::None => match results.next() {
+                    Some(result) => {
+                        self.partition_data(version, &asked, result, &mut convertible_bytes)
+                    }
+                    None => failed(asked.key.partition, Errors::UnknownServerError),
+                },
+                refusal => failed(asked.key.partition, refusal),
+            };
+            match topics.last_mut() {
+                Some((topic, partitions)) if **topic == *asked.key.topic => partitions.push(data),
+                _ => topics.push((asked.key.topic.to_string(), vec![data])),
+            }
+        }
+        topics
+    }
+
+    fn partition_data(
+        &self,
+        version: i16,
+        asked: &Asked,
+        result: LogReadResult,
+        convertible_bytes: &mut usize,
+    ) -> FetchResponsePartitionData {
+        let partition = asked.key.partition;
+        let (high_watermark, log_start_offset) = (result.high_watermark, result.log_start_offset);
+        let Some(info) = result.info else { return failed(partition, result.error) };
+        if version <= LAST_VERSION_WITHOUT_ZSTD && self.compresses_with_zstd(&asked.key) {
+            debug!("{} is kept in zstd, which Fetch version {version} does not know", asked.key);
+            return failed(partition, Errors::UnsupportedCompressionType);
+        }
+        let messages = match self.magic_to_convert_to(version, &asked.key) {
+            None => Ok(Box::new(info.message_set) as Box<dyn MessageSet>),
+            Some(magic) => self.maybe_convert(version, magic, asked, info, convertible_bytes),
+        };
+        match messages {
+            Ok(messages) => FetchResponsePartitionData {
+                partition,
+                error: Errors::None,
+                high_watermark,
+                last_stable_offset: high_watermark,
+                log_start_offset,
+                messages,
+            },
+            Err(error) => {
+                warn!("Cannot convert {} for Fetch version {version}: {error}", asked.key);
+                failed(partition, error.code())
+            }
+        }
+    }
+
+    /// Whether the topic is set to zstd. What its producers chose is their consumers' business.
+    fn compresses_with_zstd(&self, key: &TopicAndPartition) -> bool {
+        let partition = self.replica_manager.local_logs().get_partition(key);
+        partition.is_some_and(|it| {
+            it.leader_replica().log.config().compression_type == CompressionType::Zstd
+        })
+    }
+
+    /// The magic that a client of this version can read, if it is older than what the log holds.
+    fn magic_to_convert_to(&self, version: i16, key: &TopicAndPartition) -> Option<u8> {
+        let newest_readable = if version <= LAST_VERSION_WITH_MAGIC_0 {
+            0
+        } else if version <= LAST_VERSION_WITH_MAGIC_1 {
+            1
+        } else {
+            return None;
+        };
+        let partition = self.replica_manager.local_logs().get_partition(key)?;
+        let held = partition.leader_replica().log.config().message_format_magic;
+        (held > newest_readable).then_some(newest_readable)
+    }
+
+    /// Reads the slice into memory and converts it: the copying path, outside of every reactor.
+    ///
+    /// Takes what that costs off `convertible_bytes`; when they are used up, the rest is left for
+    /// the next fetch.
+    fn maybe_convert(
+        &self,
+        version: i16,
+        magic: u8,
+        asked: &Asked,
+        info: FetchDataInfo,
+        convertible_bytes: &mut usize,
+    ) -> Result<Box<dyn MessageSet>, KafkaError> {
+        if info.message_set.size_in_bytes() == 0 {
+            return Ok(Box::new(info.message_set));
+        }
+        if !self.is_down_conversion_enabled {
+            let why = "log.message.downconversion.enable is false";
+            return Err(KafkaError::api(Errors::UnsupportedVersion, why));
+        }
+        if *convertible_bytes == 0 {
+            return Ok(Box::new(ByteBufferMessageSet::empty()));
+        }
+        let slice = self.slice_to_convert(asked, info, *convertible_bytes)?;
+        let mut batches = Vec::with_capacity(slice.message_set.size_in_bytes());
+        while batches.len() < slice.message_set.size_in_bytes() {
+            let (position, rest) =
+                (batches.len(), slice.message_set.size_in_bytes() - batches.len());
+            let destination = Destination::Channel(&mut batches);
+            slice.message_set.write_to(destination, position, rest)?;
+        }
+        let mut converted = down_convert(&batches, magic, asked.fetch_info.offset)?;
+        *convertible_bytes = convertible_bytes.saturating_sub(batches.len().max(converted.len()));
+        if version <= LAST_VERSION_WITH_CUT_MESSAGES {
+            cut_as_kafka_0_9_did(&mut converted, asked.fetch_info.fetch_size);
+        }
+        self.count_lost_zero_copy(version, asked, converted.len());
+        Ok(Box::new(ByteBufferMessageSet::new(converted)))
+    }
+
+    /// The slice that was read, or another one that begins with a whole batch and is not too large
+    /// for memory: half a batch cannot be converted.
+    fn slice_to_convert(
+        &self,
+        asked: &Asked,
+        info: FetchDataInfo,
+        convertible_bytes: usize,
+    ) -> Result<FetchDataInfo, KafkaError> {
+        let is_small = info.message_set.size_in_bytes() <= convertible_bytes;
+        let partition = self.replica_manager.local_logs().get_partition(&asked.key);
+        match partition {
+            Some(partition) if info.first_entry_incomplete || !is_small => {
+                let PartitionFetchInfo { offset, fetch_size } = asked.fetch_info;
+                let replica = partition.leader_replica();
+                let max_offset = Some(replica.high_watermark().message_offset);
+                let max_size = i32::try_from(convertible_bytes).unwrap_or(i32::MAX);
+                replica.log.read(offset, fetch_size.min(max_size), max_offset, true)
+            }
+            _ => Ok(info),
+        }
+    }
+
+    /// Every loss is counted and logged: at debug level each one, at info level the first, second,
+    /// fourth, eighth, so that an old consumer is noticed and does not fill the disk.
+    fn count_lost_zero_copy(&self, version: i16, asked: &Asked, size: usize) {
+        self.metrics.fetch_message_conversions.increment();
+        self.metrics.copied_message_bytes.add(size as u64);
+        let count = self.metrics.fetch_message_conversions.value();
+        debug!("Zero copy lost: {} for Fetch version {version}, {size} bytes copied", asked.key);
+        if count.is_power_of_two() {
+            info!(
+                "Zero copy lost, fetch number {count}: a consumer that speaks Fetch version {version} cannot \
+                 read record batches, so {} was converted in memory. Newer consumers get it by sendfile.",
+                asked.key
+            );
+        }
+    }
+}
+
+/// The answer for a partition that could not be read.
+fn failed(partition: i32, error: Errors) -> FetchResponsePartitionData {
+    FetchResponsePartitionData {
+        partition,
+        error,
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        messages: Box::new(ByteBufferMessageSet::empty()),
+    }
+}
+
+/// Kafka 0.9 ends a response where `max_bytes` says, be it inside a message; a consumer that gets
+/// no whole message says so to its user, who raises the limit.
+///
+/// A compressed wrapper stays whole: it holds what its producer sent as a batch, it may have grown
+/// by the conversion, and no limit that the user could know of would let it pass.
+fn cut_as_kafka_0_9_did(converted: &mut Vec<u8>, max_bytes: i32) {
+    let first_is_plain = shallow_entries(converted)
+        .next()
+        .and_then(|first| first.ok()?.codec().ok())
+        .is_some_and(|codec| codec == CompressionCodec::None);
+    if first_is_plain {
+        converted.truncate(usize::try_from(max_bytes).unwrap_or(0));
+    }
+}

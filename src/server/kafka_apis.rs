@@ -1,0 +1,377 @@
+//! Port of `kafka.server.KafkaApis`: what each request does. The produce and the fetch path of the
+//! post are here; the smaller requests stand in files of their own beside it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use log::trace;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::time::Time;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::common::topic_partition::is_internal;
+use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::network::request_channel::Request;
+use crate::network::request_channel::RequestChannel;
+use crate::protocol::api_versions::ApiVersionsResponse;
+use crate::protocol::fetch::FetchRequest;
+use crate::protocol::fetch::FetchResponse;
+use crate::protocol::fetch::FetchResponseHeader;
+use crate::protocol::fetch_response_send::FetchResponseData;
+use crate::protocol::fetch_response_send::FetchResponsePartitionData;
+use crate::protocol::fetch_response_send::FetchResponseSend;
+use crate::protocol::produce::PartitionProduceResponse;
+use crate::protocol::produce::ProduceRequest;
+use crate::protocol::produce::ProduceResponse;
+use crate::protocol::produce::TopicProduceResponse;
+use crate::protocol::produce::check_records;
+use crate::protocol::request::RequestBody;
+use crate::protocol::request::ResponseBody;
+use crate::replica::delayed_produce::PartitionResponse;
+use crate::replica::local_logs::LogReadResult;
+use crate::replica::local_logs::PartitionFetchInfo;
+use crate::replica::partition::LEADER_EPOCH;
+use crate::replica::replica_manager::FetchParams;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::fetched_data::Asked;
+use crate::server::fetched_data::FetchedData;
+use crate::server::metadata_cache::MetadataCache;
+use crate::server::producer_id_manager::ProducerIdManager;
+use crate::server::reply::Refusals;
+use crate::server::reply::Reply;
+
+/// The first Fetch version with `max_bytes` for the whole response, and with the promise of one
+/// whole batch (KIP-74).
+const FETCH_MAX_BYTES_VERSION: i16 = 3;
+/// How many of a produce's refused partitions are told why in words: a text takes more bytes than
+/// the partition took in the request, and a request has room for millions.
+const ERROR_TEXTS_MAX: usize = 100;
+/// Nobody is throttled: there are no quotas yet.
+const NO_DELAY_MS: i32 = 0;
+
+/// The business of the broker: takes requests, owes each one response.
+pub struct KafkaApis {
+    pub(crate) request_channel: Arc<RequestChannel>,
+    pub(crate) replica_manager: Arc<ReplicaManager>,
+    pub(crate) metadata_cache: Arc<MetadataCache>,
+    pub(crate) fetched_data: Arc<FetchedData>,
+    pub(crate) group_coordinator: Arc<GroupCoordinator>,
+    pub(crate) producer_ids: ProducerIdManager,
+    pub(crate) time: Arc<dyn Time>,
+    /// `connections.max.idle.ms`; negative is never.
+    pub(crate) connections_max_idle_ms: i64,
+}
+
+impl KafkaApis {
+    /// The entry of every request.
+    pub fn handle(&self, request: Request) {
+        let reply = Reply::to(&request, &self.request_channel, &self.time);
+        trace!(
+            "KafkaApis.handle: {} version {} from {}",
+            request.header.api_key.name(),
+            request.header.api_version,
+            reply.client
+        );
+        let local_complete = reply.local_complete();
+        let Request { body, buffer, session, .. } = request;
+        match body {
+            RequestBody::Produce(produce) => self.handle_producer_request(reply, produce, buffer),
+            RequestBody::Fetch(fetch) => self.handle_fetch_request(reply, &fetch),
+            RequestBody::ListOffsets(offsets) => self.handle_offset_request(reply, &offsets),
+            RequestBody::Metadata(metadata) => {
+                self.handle_topic_metadata_request(reply, &metadata, &session);
+            }
+            group_request @ (RequestBody::FindCoordinator(_)
+            | RequestBody::JoinGroup(_)
+            | RequestBody::SyncGroup(_)
+            | RequestBody::Heartbeat(_)
+            | RequestBody::LeaveGroup(_)
+            | RequestBody::OffsetCommit(_)
+            | RequestBody::OffsetFetch(_)
+            | RequestBody::OffsetDelete(_)
+            | RequestBody::DescribeGroups(_)
+            | RequestBody::ListGroups(_)
+            | RequestBody::DeleteGroups(_)) => {
+                self.handle_group_request(reply, group_request, &session);
+            }
+            RequestBody::InitProducerId(init) => self.handle_init_producer_id_request(reply, &init),
+            RequestBody::ApiVersions(_) => {
+                reply.send_body(&ResponseBody::ApiVersions(ApiVersionsResponse::supported()));
+            }
+            RequestBody::UnsupportedApiVersions => {
+                let response = ApiVersionsResponse::unsupported_version();
+                reply.send_body(&ResponseBody::ApiVersions(response));
+            }
+            admin_request @ (RequestBody::CreateTopics(_)
+            | RequestBody::DeleteTopics(_)
+            | RequestBody::CreatePartitions(_)
+            | RequestBody::DescribeCluster(_)
+            | RequestBody::DescribeConfigs(_)
+            | RequestBody::AlterConfigs(_)
+            | RequestBody::IncrementalAlterConfigs(_)
+            | RequestBody::DeleteRecords(_)
+            | RequestBody::DescribeLogDirs(_)) => {
+                self.handle_admin_request(reply, admin_request, &session);
+            }
+            // Read, but not advertised: nothing is done for it yet.
+            unsupported => reply.send_error(&unsupported, Errors::UnsupportedVersion),
+        }
+        let _ = local_complete.set(self.time.nanoseconds());
+    }
+
+    /// A consumer asks for messages: read what is there, or wait for it, and answer with slices of
+    /// files.
+    fn handle_fetch_request(&self, reply: Reply, request: &FetchRequest) {
+        // There are no fetch sessions here, so one that goes on was another broker's: the client
+        // begins anew.
+        if request.session_id != 0 && request.session_epoch > 0 {
+            reply.send_body(&no_such_fetch_session());
+            return;
+        }
+        let version = reply.header.api_version;
+        let asked = partitions_of(request);
+        let readable: Vec<_> = asked.iter().filter_map(Asked::readable).collect();
+        let params = FetchParams {
+            max_wait_ms: if readable.len() < asked.len() { 0 } else { self.max_wait_ms(request) },
+            replica_id: request.replica_id,
+            min_bytes: request.min_bytes,
+            max_bytes: request.max_bytes,
+            min_one_message: version >= FETCH_MAX_BYTES_VERSION,
+        };
+        trace!("KafkaApis.handleFetchRequest: {} partitions, {params:?}", asked.len());
+
+        let fetched_data = Arc::clone(&self.fetched_data);
+        // Called with the slices: here if there is enough to send, else by whoever appends it, or
+        // when time runs out.
+        // ANCHOR: send_response_callback
+        let send_response_callback = move |results: Vec<(TopicAndPartition, LogReadResult)>| {
+            trace!("KafkaApis.sendResponseCallback: {} partitions", results.len());
+            let topics = fetched_data.merge(version, asked, results);
+            reply.log_refusals(&refusals_of(&topics));
+            // Called when the client's quota allows it: at once.
+            let fetch_response_callback = move |delay_time_ms: i32| {
+                trace!("KafkaApis.fetchResponseCallback: delayed by {delay_time_ms} ms");
+                let response = FetchResponseData {
+                    throttle_time_ms: delay_time_ms,
+                    error: Errors::None,
+                    session_id: 0,
+                    topics,
+                };
+                match FetchResponseSend::new(&reply.header, response) {
+                    Ok(send) => reply.send(Box::new(send)),
+                    Err(error) => reply.give_up(&error),
+                }
+            };
+            fetch_response_callback(NO_DELAY_MS);
+        };
+        self.replica_manager.fetch_messages(params, &readable, Box::new(send_response_callback));
+        // ANCHOR_END: send_response_callback
+    }
+
+    /// How long a fetch waits: no longer than its connection may be idle. Nobody would hear a later
+    /// answer, and what waits for nobody costs memory, and a look at every append.
+    fn max_wait_ms(&self, request: &FetchRequest) -> i64 {
+        let max_idle_ms = self.connections_max_idle_ms;
+        i64::from(request.max_wait_ms).min(if max_idle_ms < 0 { i64::MAX } else { max_idle_ms })
+    }
+
+    /// A producer brings messages: append them where they are good, and answer when as many
+    /// replicas as it asked for have them.
+    fn handle_producer_request(&self, reply: Reply, request: ProduceRequest, mut buffer: Vec<u8>) {
+        let (acks, timeout_ms) = (request.acks, i64::from(request.timeout_ms));
+        let checked = check_partitions(&request, reply.header.api_version, &buffer);
+        let entries: Vec<(TopicAndPartition, Range<usize>)> = checked
+            .iter()
+            .filter_map(|(key, records)| Some((key.clone(), records.as_ref().ok()?.clone())))
+            .collect();
+
+        let send_response_callback =
+            move |appended: Vec<(TopicAndPartition, PartitionResponse)>| {
+                let mut appended = appended.into_iter().map(|(_, response)| response);
+                let merged: Vec<_> = checked
+                    .into_iter()
+                    .filter_map(|(key, records)| match records {
+                        Ok(_) => Some((key, appended.next()?)),
+                        Err(refusal) => Some((key, refusal)),
+                    })
+                    .collect();
+                answer_producer(reply, acks, &request, &merged);
+            };
+        if entries.is_empty() {
+            send_response_callback(Vec::new());
+        } else {
+            self.replica_manager.append_messages(
+                timeout_ms,
+                acks,
+                &entries,
+                &mut buffer,
+                Box::new(send_response_callback),
+            );
+        }
+    }
+}
+
+/// The partitions of a fetch, in its order.
+fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
+    let mut asked = Vec::new();
+    let mut named = HashSet::new();
+    for topic in &request.topics {
+        let name: Arc<str> = Arc::from(topic.topic.as_str());
+        for partition in &topic.partitions {
+            let key =
+                TopicAndPartition { topic: Arc::clone(&name), partition: partition.partition };
+            let verdict = check_named_once(&mut named, &key)
+                .and_then(|()| check_leader_epoch(partition.current_leader_epoch));
+            asked.push(Asked {
+                key,
+                fetch_info: PartitionFetchInfo {
+                    offset: partition.fetch_offset,
+                    fetch_size: partition.partition_max_bytes,
+                },
+                refusal: verdict.map_or_else(|error| error.code(), |()| Errors::None),
+            });
+        }
+    }
+    asked
+}
+
+/// Refuses a partition that a request has named before (Kafka 0.9 forgets all but one of them). A
+/// fetch that names one partition a million times, and waits, would cost every producer of it a
+/// million looks; a question for offsets may take a decompression each time.
+pub(crate) fn check_named_once(
+    named: &mut HashSet<TopicAndPartition>,
+    key: &TopicAndPartition,
+) -> Result<(), KafkaError> {
+    if named.insert(key.clone()) {
+        return Ok(());
+    }
+    Err(KafkaError::api(Errors::InvalidRequest, "the request names it twice"))
+}
+
+/// What is wrong with the leader epoch that a client has in mind; -1 stands for none.
+pub(crate) fn check_leader_epoch(epoch: i32) -> Result<(), KafkaError> {
+    let error = match epoch {
+        -1 | LEADER_EPOCH => return Ok(()),
+        newer if newer > LEADER_EPOCH => Errors::UnknownLeaderEpoch,
+        _ => Errors::FencedLeaderEpoch,
+    };
+    Err(KafkaError::api(error, format!("the leader epoch is {LEADER_EPOCH}, not {epoch}")))
+}
+
+fn refusals_of(topics: &[(String, Vec<FetchResponsePartitionData>)]) -> Refusals {
+    let mut refusals = Refusals::default();
+    for (topic, partitions) in topics {
+        for refused in partitions.iter().filter(|it| it.error != Errors::None) {
+            refusals.note(&TopicAndPartition::new(topic, refused.partition), &refused.error);
+        }
+    }
+    refusals
+}
+
+fn no_such_fetch_session() -> ResponseBody {
+    let error_code = Errors::FetchSessionIdNotFound.code();
+    let header = FetchResponseHeader { error_code, ..FetchResponseHeader::default() };
+    ResponseBody::Fetch(FetchResponse { header, topics: Vec::new() })
+}
+
+/// The partitions of a produce, in its order: each the range of its records in the frame, or why it
+/// is refused.
+fn check_partitions(
+    request: &ProduceRequest,
+    version: i16,
+    buffer: &[u8],
+) -> Vec<(TopicAndPartition, Result<Range<usize>, PartitionResponse>)> {
+    let mut checked = Vec::new();
+    let mut texts_left = ERROR_TEXTS_MAX;
+    let mut refuse = |error, why: &dyn fmt::Display| {
+        let is_told = texts_left > 0;
+        texts_left = texts_left.saturating_sub(1);
+        refusal(error, is_told.then(|| why.to_string()))
+    };
+    for topic in &request.topics {
+        let name: Arc<str> = Arc::from(topic.name.as_str());
+        for partition in &topic.partitions {
+            let key = TopicAndPartition { topic: Arc::clone(&name), partition: partition.index };
+            let range = partition.records.clone().unwrap_or(0..0);
+            let verdict = if request.transactional_id.is_some() {
+                Err(refuse(
+                    Errors::TransactionalIdAuthorizationFailed,
+                    &"there are no transactions here",
+                ))
+            } else if is_internal(&name) {
+                Err(refuse(Errors::InvalidTopicException, &"only the broker writes this topic"))
+            } else {
+                check_records(buffer.get(range.clone()), version)
+                    .map(|()| range)
+                    .map_err(|error| refuse(error.code(), &error))
+            };
+            checked.push((key, verdict));
+        }
+    }
+    checked
+}
+
+fn refusal(error: Errors, error_message: Option<String>) -> PartitionResponse {
+    PartitionResponse {
+        error,
+        error_message,
+        base_offset: -1,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+    }
+}
+
+/// Tells the producer. With acks 0 it expects no answer, so an error can only close its connection.
+fn answer_producer(
+    reply: Reply,
+    acks: i16,
+    request: &ProduceRequest,
+    merged: &[(TopicAndPartition, PartitionResponse)],
+) {
+    let mut refusals = Refusals::default();
+    for (key, refused) in merged.iter().filter(|(_, it)| it.error != Errors::None) {
+        match &refused.error_message {
+            Some(why) => refusals.note(key, why),
+            None => refusals.note(key, &refused.error),
+        }
+    }
+    reply.log_refusals(&refusals);
+    match acks {
+        0 if refusals.is_empty() => reply.no_operation(),
+        0 => reply.close_connection(),
+        _ => reply.send_body(&produce_response(request, merged)),
+    }
+}
+
+fn produce_response(
+    request: &ProduceRequest,
+    merged: &[(TopicAndPartition, PartitionResponse)],
+) -> ResponseBody {
+    let mut merged = merged.iter();
+    let mut texts_left = ERROR_TEXTS_MAX;
+    let mut text_of = |it: &PartitionResponse| {
+        let text = it.error_message.as_ref()?;
+        texts_left = texts_left.checked_sub(1)?;
+        Some(text.clone())
+    };
+    let topic = |topic: &crate::protocol::produce::TopicProduceData| TopicProduceResponse {
+        name: topic.name.clone(),
+        partition_responses: merged
+            .by_ref()
+            .take(topic.partitions.len())
+            .map(|(key, it)| PartitionProduceResponse {
+                index: key.partition,
+                error_code: it.error.code(),
+                base_offset: it.base_offset,
+                log_append_time_ms: it.log_append_time_ms,
+                log_start_offset: it.log_start_offset,
+                record_errors: Vec::new(),
+                error_message: text_of(it),
+            })
+            .collect(),
+    };
+    let responses = request.topics.iter().map(topic).collect();
+    ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms: NO_DELAY_MS })
+}

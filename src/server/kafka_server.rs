@@ -1,0 +1,310 @@
+//! Port of `kafka.server.KafkaServer`: what starts after what, and stops before what.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use log::{error, info};
+
+use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::errors::KafkaError;
+use crate::common::metrics::Metrics;
+use crate::common::scheduler::KafkaScheduler;
+use crate::common::scheduler::Scheduler;
+use crate::common::time::{SystemTime, Time};
+use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
+use crate::config::kafka_config::KafkaConfig;
+use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
+use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::coordinator::group_metadata_manager::GroupMetadataManager;
+use crate::network::request_metrics::STAGES;
+use crate::network::socket_server::SocketServer;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::replica::replica_manager::ReplicaManagerConfig;
+use crate::server::fetched_data::FetchedData;
+use crate::server::kafka_apis::KafkaApis;
+use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
+use crate::server::metadata_cache::MetadataCache;
+use crate::server::producer_id_manager::ProducerIdManager;
+use crate::storage::log_manager::{LogManager, LogManagerConfig};
+use crate::storage::topic_registry::TopicRegistry;
+use crate::transport::channel_builder::ChannelBuilder;
+use crate::transport::channel_builder::PlaintextChannelBuilder;
+
+/// Why a broker does not start: one sentence for the one who started it.
+#[derive(Debug)]
+pub struct StartupError(String);
+
+impl fmt::Display for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartupError {}
+
+impl From<KafkaError> for StartupError {
+    fn from(error: KafkaError) -> Self {
+        // The code is for clients, and there are none yet.
+        match error {
+            KafkaError::Api(_, why) => Self(why),
+            other => Self(other.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for StartupError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A running broker.
+pub struct KafkaServer {
+    metrics: Arc<Metrics>,
+    scheduler: Arc<dyn Scheduler>,
+    log_manager: Arc<LogManager>,
+    replica_manager: Arc<ReplicaManager>,
+    group_coordinator: Arc<GroupCoordinator>,
+    socket_server: Arc<SocketServer>,
+    request_handler_pool: KafkaRequestHandlerPool,
+    startup_duration: Duration,
+}
+
+impl KafkaServer {
+    /// Starts a broker on the machine's clocks and plain sockets.
+    ///
+    /// # Errors
+    /// A sentence: a log directory that is locked, cannot be written or holds what cannot be read;
+    /// a port that is taken.
+    pub fn startup(config: &KafkaConfig) -> Result<Self, StartupError> {
+        let metrics = Arc::new(Metrics::default());
+        let channel_builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
+        Self::startup_with(config, Arc::new(SystemTime::new()), metrics, channel_builder)
+    }
+
+    /// Starts a broker with the clocks and the connections that are given: tests bring connections
+    /// that count or lie.
+    ///
+    /// The order is Kafka's, with one difference: the ports are bound early, so that a taken one is
+    /// found before the logs are loaded, but opened last, when every request can be answered
+    /// (KAFKA-14658).
+    ///
+    /// # Errors
+    /// As [`startup`](KafkaServer::startup).
+    pub fn startup_with(
+        config: &KafkaConfig,
+        time: Arc<dyn Time>,
+        metrics: Arc<Metrics>,
+        channel_builder: Arc<dyn ChannelBuilder>,
+    ) -> Result<Self, StartupError> {
+        let began = Instant::now();
+        let scheduler: Arc<dyn Scheduler> =
+            Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
+        let socket_server = SocketServer::startup(
+            config,
+            Arc::clone(&time),
+            Arc::clone(&metrics),
+            channel_builder,
+        )?;
+        let log_manager = LogManager::new(
+            LogManagerConfig::from_broker(config),
+            Arc::clone(&scheduler),
+            Arc::clone(&time),
+        )?;
+        let topics = TopicRegistry::open_in(&log_manager.log_dirs())?;
+        log_manager.load(&topics.log_configs(log_manager.default_config())?)?;
+        log_manager.startup();
+        let replica_manager = Arc::new(ReplicaManager::new(
+            replica_manager_config(config),
+            &log_manager.log_dirs(),
+            &time,
+            Arc::clone(&metrics),
+        ));
+        let metadata_cache = Arc::new(MetadataCache::load(
+            config,
+            socket_server.bound_endpoints(),
+            topics,
+            Arc::clone(&log_manager),
+            Arc::clone(&replica_manager),
+        )?);
+        schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
+        let group_coordinator =
+            start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
+        let producer_ids = open_producer_ids(&log_manager)?;
+        let apis = Arc::new(KafkaApis {
+            request_channel: Arc::clone(socket_server.request_channel()),
+            replica_manager: Arc::clone(&replica_manager),
+            metadata_cache,
+            group_coordinator: Arc::clone(&group_coordinator),
+            fetched_data: Arc::new(FetchedData::new(
+                Arc::clone(&replica_manager),
+                config.log_message_downconversion_enable,
+                Arc::clone(&metrics),
+            )),
+            producer_ids,
+            time,
+            connections_max_idle_ms: config.connections_max_idle_ms,
+        });
+        let request_handler_pool = KafkaRequestHandlerPool::start(
+            config.num_io_threads,
+            socket_server.request_channel(),
+            &apis,
+        )?;
+        socket_server.start_accepting()?;
+        Ok(Self {
+            metrics,
+            scheduler,
+            log_manager,
+            replica_manager,
+            group_coordinator,
+            socket_server,
+            request_handler_pool,
+            startup_duration: began.elapsed(),
+        })
+    }
+
+    /// The port that the listener of `protocol` is bound to.
+    pub fn bound_port(&self, protocol: SecurityProtocol) -> Option<u16> {
+        self.socket_server.bound_port(protocol)
+    }
+
+    /// The listeners, with the ports they are bound to.
+    pub fn bound_endpoints(&self) -> &[EndPoint] {
+        self.socket_server.bound_endpoints()
+    }
+
+    /// How long the start took.
+    pub fn startup_duration(&self) -> Duration {
+        self.startup_duration
+    }
+
+    /// What the broker has counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The partitions and what waits for them.
+    pub fn replica_manager(&self) -> &Arc<ReplicaManager> {
+        &self.replica_manager
+    }
+
+    /// The consumer groups.
+    pub fn group_coordinator(&self) -> &Arc<GroupCoordinator> {
+        &self.group_coordinator
+    }
+
+    /// The logs.
+    pub fn log_manager(&self) -> &Arc<LogManager> {
+        &self.log_manager
+    }
+
+    /// Writes every counter that has moved, and the times of the requests, to the log.
+    pub fn log_metrics(&self) {
+        for (name, value) in self.metrics.values() {
+            if value > 0 {
+                info!("{name} = {value}");
+            }
+        }
+        let request_metrics = self.socket_server.request_channel().request_metrics();
+        for (api, requests, stages_ns) in request_metrics.values() {
+            let times: Vec<_> = STAGES
+                .iter()
+                .zip(stages_ns)
+                .map(|(stage, sum_ns)| {
+                    format!("{stage} {:.3}", sum_ns as f64 / 1e6 / requests as f64)
+                })
+                .collect();
+            info!("{api}: {requests} requests; on average {}", times.join(", "));
+        }
+    }
+
+    /// Stops the broker in Kafka's order. A step that fails is logged and does not keep the others
+    /// from running.
+    pub fn shutdown(self) {
+        info!("Shutting down.");
+        self.socket_server.shutdown();
+        self.request_handler_pool.join();
+        self.scheduler.shutdown();
+        // Before the logs, which it writes: 0.9 stopped it after them.
+        self.group_coordinator.shutdown();
+        if let Err(error) = self.replica_manager.shutdown() {
+            error!("The high watermarks could not be written: {error}");
+        }
+        self.log_manager.shutdown();
+        info!("Shut down.");
+    }
+}
+
+fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
+    ReplicaManagerConfig {
+        broker_id: config.broker_id,
+        fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
+        producer_purge_interval: config.producer_purgatory_purge_interval_requests,
+    }
+}
+
+/// Loads the groups and starts to look after them.
+fn start_group_coordinator(
+    config: &KafkaConfig,
+    scheduler: &Arc<dyn Scheduler>,
+    replica_manager: &Arc<ReplicaManager>,
+    metadata_cache: &MetadataCache,
+    time: &Arc<dyn Time>,
+) -> Result<Arc<GroupCoordinator>, KafkaError> {
+    let (groups, offsets) = group_config(config);
+    let (replica_manager, time) = (Arc::clone(replica_manager), Arc::clone(time));
+    let manager = GroupMetadataManager::new(offsets, replica_manager, Arc::clone(&time));
+    let coordinator = Arc::new(GroupCoordinator::new(groups, manager, time));
+    let topic = metadata_cache.topic(GROUP_METADATA_TOPIC_NAME);
+    coordinator.startup(topic.map(|record| record.partitions))?;
+
+    let (interval_ms, cleaned) =
+        (config.offsets_retention_check_interval_ms, Arc::clone(&coordinator));
+    let task = Box::new(move || cleaned.manager().cleanup_group_metadata());
+    scheduler.schedule("delete-expired-consumer-offsets", interval_ms, Some(interval_ms), task);
+    Ok(coordinator)
+}
+
+fn group_config(config: &KafkaConfig) -> (GroupConfig, OffsetConfig) {
+    let groups = GroupConfig {
+        group_min_session_timeout_ms: config.group_min_session_timeout_ms,
+        group_max_session_timeout_ms: config.group_max_session_timeout_ms,
+        group_max_size: config.group_max_size,
+        group_initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
+    };
+    let offsets = OffsetConfig {
+        max_metadata_size: config.offset_metadata_max_bytes,
+        offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60 * 1000,
+        load_buffer_size: config.offsets_load_buffer_size,
+        offset_commit_timeout_ms: config.offsets_commit_timeout_ms,
+        offset_commit_required_acks: config.offsets_commit_required_acks,
+    };
+    (groups, offsets)
+}
+
+/// The ids of producers are kept in the first log directory, as the list of topics is.
+fn open_producer_ids(log_manager: &LogManager) -> Result<ProducerIdManager, KafkaError> {
+    let logs = log_manager.all_logs();
+    let highest_in_use = logs.iter().filter_map(|log| log.highest_producer_id()).max();
+    let dirs = log_manager.log_dirs();
+    ProducerIdManager::open(dirs.first().expect("there is a log directory"), highest_in_use)
+}
+
+fn schedule_high_watermark_checkpoints(
+    config: &KafkaConfig,
+    scheduler: &Arc<dyn Scheduler>,
+    replica_manager: &Arc<ReplicaManager>,
+) {
+    let interval_ms = config.replica_high_watermark_checkpoint_interval_ms;
+    let replica_manager = Arc::clone(replica_manager);
+    let checkpoint = move || {
+        if let Err(error) = replica_manager.checkpoint_high_watermarks() {
+            // Nothing is lost by it: at the next start the only replica is in sync with itself.
+            error!("The high watermarks could not be written: {error}");
+        }
+    };
+    let task = Box::new(checkpoint);
+    scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
+}

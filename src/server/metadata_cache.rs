@@ -1,0 +1,234 @@
+//! Port of `kafka.server.MetadataCache`, with the part of `kafka.admin.AdminUtils` that creates
+//! topics: what the cluster of one broker looks like.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+
+use log::{info, warn};
+
+use crate::common::end_point::EndPoint;
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::config::kafka_config::KafkaConfig;
+use crate::config::log_config::LogConfig;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::storage::log::Log;
+use crate::storage::log_manager::LogManager;
+use crate::storage::topic_registry::TopicRecord;
+use crate::storage::topic_registry::TopicRegistry;
+use crate::storage::topic_registry::log_config;
+
+/// The topics, and where clients reach the broker.
+pub struct MetadataCache {
+    /// `broker.id`.
+    pub broker_id: i32,
+    /// The name of this cluster of one.
+    pub cluster_id: String,
+    /// Whether a topic is created when a client first asks for it.
+    pub is_auto_create_enabled: bool,
+    pub(super) config: KafkaConfig,
+    pub(super) default_log_config: LogConfig,
+    bound_endpoints: Vec<EndPoint>,
+    advertised_endpoints: Vec<EndPoint>,
+    pub(super) registry: TopicRegistry,
+    pub(super) log_manager: Arc<LogManager>,
+    pub(super) replica_manager: Arc<ReplicaManager>,
+    /// Held while a topic comes into being, changes or goes, so that two first uses make one topic.
+    changes: Mutex<()>,
+}
+
+impl MetadataCache {
+    /// Knows the topics that the registry names, and those whose partitions lie on disk.
+    /// Partitions that are named and not on disk are created.
+    ///
+    /// # Errors
+    /// If the registry or a log cannot be read or made.
+    pub fn load(
+        config: &KafkaConfig,
+        bound_endpoints: &[EndPoint],
+        registry: TopicRegistry,
+        log_manager: Arc<LogManager>,
+        replica_manager: Arc<ReplicaManager>,
+    ) -> Result<Self, KafkaError> {
+        let cache = Self {
+            broker_id: config.broker_id,
+            cluster_id: registry.cluster_id(),
+            is_auto_create_enabled: config.auto_create_topics_enable,
+            config: config.clone(),
+            default_log_config: LogConfig::from_broker(config),
+            bound_endpoints: bound_endpoints.to_vec(),
+            advertised_endpoints: config.effective_advertised_listeners().to_vec(),
+            registry,
+            log_manager,
+            replica_manager,
+            changes: Mutex::new(()),
+        };
+        let on_disk: Vec<_> = cache
+            .log_manager
+            .all_logs()
+            .iter()
+            .map(|log| log.topic_and_partition().clone())
+            .collect();
+        cache.registry.adopt(&on_disk)?;
+        let mut logs = Vec::new();
+        for (topic, record) in cache.registry.topics() {
+            logs.extend(cache.open_logs(&topic, &record)?);
+        }
+        cache.replica_manager.become_leader(logs)?;
+        Ok(cache)
+    }
+
+    /// The topic, if there is one.
+    pub fn topic(&self, topic: &str) -> Option<TopicRecord> {
+        self.registry.get(topic)
+    }
+
+    /// The name of the topic with this id.
+    pub fn topic_name(&self, id: &[u8; 16]) -> Option<String> {
+        self.registry.name_of(id)
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> Vec<(String, TopicRecord)> {
+        self.registry.topics()
+    }
+
+    /// Creates the topic with `num.partitions` partitions, unless somebody just did.
+    ///
+    /// # Errors
+    /// `INVALID_TOPIC_EXCEPTION` for an illegal name; whatever the disk reports otherwise.
+    pub fn auto_create_topic(&self, topic: &str) -> Result<(), KafkaError> {
+        match self.create_topic(topic, self.config.num_partitions, BTreeMap::new()) {
+            Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => Ok(()),
+            created => created.map(|_| ()),
+        }
+    }
+
+    /// Creates `__consumer_offsets`, unless it is there. Returns how many partitions it has.
+    ///
+    /// # Errors
+    /// Whatever the disk reports.
+    pub fn create_group_metadata_topic(&self) -> Result<i32, KafkaError> {
+        let topic = GROUP_METADATA_TOPIC_NAME;
+        if let Some(record) = self.registry.get(topic) {
+            return Ok(record.partitions);
+        }
+        let partitions = self.config.offsets_topic_num_partitions;
+        match self.create_topic(topic, partitions, group_metadata_topic_settings(&self.config)) {
+            Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => {
+                // Whoever was quicker holds the lock until the partitions are there.
+                let _their_change = self.lock_changes();
+                Ok(self.registry.get(topic).map_or(partitions, |record| record.partitions))
+            }
+            created => created.map(|record| record.partitions),
+        }
+    }
+
+    /// Creates the topic.
+    ///
+    /// The registry is written first: if the process dies before the logs are made, the next start
+    /// makes them. If they cannot be made, the topic is forgotten again, so that its next use tries
+    /// anew.
+    ///
+    /// # Errors
+    /// Those of [`TopicRegistry::create`]; `INVALID_CONFIG`; whatever the disk reports.
+    pub fn create_topic(
+        &self,
+        topic: &str,
+        partitions: i32,
+        overrides: BTreeMap<String, String>,
+    ) -> Result<TopicRecord, KafkaError> {
+        let _only_one = self.lock_changes();
+        log_config(&self.default_log_config, &overrides)?;
+        let record = self.registry.create(topic, partitions, overrides)?;
+        if let Err(error) = self.lead_partitions(topic, &record) {
+            if let Err(error) = self.forget(topic, partitions) {
+                warn!("The topic {topic} cannot be served before the next start: {error}");
+            }
+            return Err(error);
+        }
+        info!("Created the topic {topic} with {partitions} partitions.");
+        Ok(record)
+    }
+
+    /// Takes back a topic whose logs could not all be made. The next start would take one that is
+    /// left for a topic.
+    fn forget(&self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
+        for partition in 0..partitions {
+            self.log_manager.delete_log(&TopicAndPartition::new(topic, partition))?;
+        }
+        self.registry.remove(topic).map(drop)
+    }
+
+    /// Makes this broker the leader of a topic's partitions, whose logs are made where they do not
+    /// exist.
+    pub(super) fn lead_partitions(
+        &self,
+        topic: &str,
+        record: &TopicRecord,
+    ) -> Result<(), KafkaError> {
+        self.replica_manager.become_leader(self.open_logs(topic, record)?)
+    }
+
+    /// To be held by whoever creates, changes or deletes a topic.
+    pub(super) fn lock_changes(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().expect("no thread panics while it changes a topic")
+    }
+
+    /// Where a client that has connected to `local` is told to connect: the advertised address of
+    /// that listener.
+    ///
+    /// An empty or unspecified host means that none was configured: the address that the client has
+    /// just reached us under is then the one that works for it. (Kafka tells its own host name,
+    /// which the client may not resolve.)
+    pub fn broker_end_point(&self, local: SocketAddr) -> (String, i32) {
+        let came_by = self
+            .bound_endpoints
+            .iter()
+            .find(|bound| bound.port == local.port())
+            .or(self.bound_endpoints.first());
+        let advertised = came_by.and_then(|bound| {
+            self.advertised_endpoints.iter().find(|it| it.protocol == bound.protocol)
+        });
+        let is_specified = |host: &str| !matches!(host, "" | "0.0.0.0" | "::");
+        let host = advertised.map(|it| it.host.clone()).filter(|host| is_specified(host));
+        let port = advertised.map(|it| it.port).filter(|&port| port != 0);
+        (
+            host.unwrap_or_else(|| local.ip().to_canonical().to_string()),
+            i32::from(port.unwrap_or(local.port())),
+        )
+    }
+
+    /// The logs of all partitions of a topic, made where they do not exist.
+    fn open_logs(
+        &self,
+        topic: &str,
+        record: &TopicRecord,
+    ) -> Result<Vec<(TopicAndPartition, Arc<Log>)>, KafkaError> {
+        let config = log_config(&self.default_log_config, &record.config)?;
+        let open = |partition| {
+            let key = TopicAndPartition::new(topic, partition);
+            let log = match self.log_manager.get_log(&key) {
+                Some(log) => log,
+                None => self.log_manager.create_log(&key, config.clone())?,
+            };
+            Ok((key, log))
+        };
+        (0..record.partitions).map(open).collect()
+    }
+}
+
+/// Port of `GroupCoordinator.offsetsTopicConfigs`: the last record of each key stays, in small
+/// segments, because all of them are read at the start.
+fn group_metadata_topic_settings(config: &KafkaConfig) -> BTreeMap<String, String> {
+    let settings = [
+        ("cleanup.policy", "compact".to_string()),
+        ("segment.bytes", config.offsets_topic_segment_bytes.to_string()),
+        ("compression.type", "producer".to_string()),
+    ];
+    settings.map(|(name, value)| (name.to_string(), value)).into()
+}

@@ -1,0 +1,161 @@
+//! What is left of a request while its answer is made: the half of
+//! `kafka.network.RequestChannel.Request` that a response needs.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use log::{error, info};
+
+use crate::common::errors::Errors;
+use crate::common::time::Time;
+use crate::network::request_channel::ReplyTo;
+use crate::network::request_channel::Request;
+use crate::network::request_channel::RequestChannel;
+use crate::network::request_channel::Response;
+use crate::network::request_channel::ResponseAction;
+use crate::protocol::header::RequestHeader;
+use crate::protocol::request::RequestBody;
+use crate::protocol::request::ResponseBody;
+use crate::protocol::request::response_bytes;
+use crate::transport::send;
+use crate::transport::send::NetworkSend;
+
+/// The right, and the duty, to answer one request.
+///
+/// It travels with the callbacks, from the handler thread to whoever completes the request, and is
+/// used up by one of [`send`](Reply::send), [`no_operation`](Reply::no_operation) and
+/// [`close_connection`](Reply::close_connection).
+pub struct Reply {
+    /// The header of the request: its version is the version of the answer.
+    pub header: RequestHeader,
+    /// The address of the client, for the log.
+    pub client: SocketAddr,
+    /// Taken when the reply is used.
+    reply_to: Option<ReplyTo>,
+    request_channel: Arc<RequestChannel>,
+    time: Arc<dyn Time>,
+    local_complete_ns: LocalComplete,
+}
+
+/// What is refused of a request that is answered all the same: how many of its topics or
+/// partitions, and why the first.
+///
+/// It makes one line in the log, however many partitions a request names: nobody floods the log by
+/// one request.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    count: usize,
+    first: String,
+}
+
+impl Refusals {
+    /// Refuses `what` (a topic, a partition) because of `why`.
+    pub fn note(&mut self, what: &dyn fmt::Display, why: &dyn fmt::Display) {
+        if self.count == 0 {
+            self.first = format!("{what}: {why}");
+        }
+        self.count += 1;
+    }
+
+    /// Whether nothing is refused.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// When the handler was done with a request whose answer has to wait for something: set once, by
+/// the handler.
+pub type LocalComplete = Arc<OnceLock<i64>>;
+
+impl Reply {
+    /// The reply to `request`.
+    pub fn to(request: &Request, channel: &Arc<RequestChannel>, time: &Arc<dyn Time>) -> Self {
+        Self {
+            header: request.header.clone(),
+            client: request.session.client_address,
+            reply_to: Some(request.reply_to()),
+            request_channel: Arc::clone(channel),
+            time: Arc::clone(time),
+            local_complete_ns: LocalComplete::default(),
+        }
+    }
+
+    /// Where the handler notes that it is done, if the reply is still to come then.
+    pub fn local_complete(&self) -> LocalComplete {
+        Arc::clone(&self.local_complete_ns)
+    }
+
+    /// Tells the log, in one line, who asked for what was refused; nothing if nothing was.
+    pub fn log_refusals(&self, refusals: &Refusals) {
+        let Refusals { count, first } = refusals;
+        if !refusals.is_empty() {
+            let (api, client) = (self.header.api_key.name(), self.client);
+            info!("{api} request of {client}: {count} refused, the first is {first}");
+        }
+    }
+
+    /// Answers with a body that fits into memory.
+    pub fn send_body(self, body: &ResponseBody) {
+        let bytes = response_bytes(&self.header, body);
+        self.send(Box::new(NetworkSend::new(bytes)));
+    }
+
+    /// Answers with `error` for everything that was asked, or closes the connection if the client
+    /// expects no answer.
+    pub fn send_error(self, request: &RequestBody, error: Errors) {
+        match request.error_response(error) {
+            Some(body) => self.send_body(&body),
+            None => self.close_connection(),
+        }
+    }
+
+    /// Answers with `send`.
+    pub fn send(self, send: Box<dyn send::Send>) {
+        self.answer(ResponseAction::Send(send));
+    }
+
+    /// Answers nothing, and lets the client's next request be read.
+    pub fn no_operation(self) {
+        self.answer(ResponseAction::NoOp);
+    }
+
+    /// Closes the connection: the only way to tell a client that expects no answer.
+    pub fn close_connection(self) {
+        self.answer(ResponseAction::CloseConnection);
+    }
+
+    /// Closes the connection because no answer can be made.
+    pub fn give_up(self, why: &dyn fmt::Display) {
+        let api = self.header.api_key.name();
+        error!(
+            "Cannot answer the {api} request of {}, so its connection closes: {why}",
+            self.client
+        );
+        self.close_connection();
+    }
+
+    fn answer(mut self, action: ResponseAction) {
+        self.use_up(action);
+    }
+
+    fn use_up(&mut self, action: ResponseAction) {
+        let Some(mut reply_to) = self.reply_to.take() else { return };
+        reply_to.times.api_local_complete_ns = self.local_complete_ns.get().copied();
+        reply_to.times.api_remote_complete_ns = Some(self.time.nanoseconds());
+        self.request_channel.send_response(Response { reply_to, action });
+    }
+}
+
+/// A reply that is dropped unused was lost to a panic: its client must not wait on a muted
+/// connection for ever.
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if self.reply_to.is_some() {
+            let api = self.header.api_key.name();
+            error!("The {api} request of {} got no answer; its connection closes.", self.client);
+            self.use_up(ResponseAction::CloseConnection);
+        }
+    }
+}

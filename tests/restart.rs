@@ -1,0 +1,188 @@
+//! What survives: a stop, a kill, a torn tail, lost indexes. The broker runs as a process of its
+//! own.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod broker;
+mod broker_process;
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use nix::sys::signal::Signal;
+
+use transferto::message::byte_buffer_message_set::shallow_entries;
+
+use broker::{Client, TempDir, batch, stored};
+use broker_process::BrokerProcess;
+
+/// Produces `count` batches from offset `first` on and returns them as the log keeps them.
+fn produce(port: u16, first: i64, count: i64) -> Vec<u8> {
+    let mut client = Client::connect(port);
+    client.create_topic("post");
+    let mut all = Vec::new();
+    for offset in first..first + count {
+        let records = batch(&[format!("value {offset}").as_bytes()]);
+        let response = client.produce("post", 0, &records);
+        assert_eq!((response.error_code, response.base_offset), (0, offset));
+        all.extend(stored(&records, offset));
+    }
+    all
+}
+
+/// All that the partition holds. A fetch brings the bytes of one segment, so it takes as many as
+/// there are.
+fn fetch_all(port: u16) -> Vec<u8> {
+    let mut client = Client::connect(port);
+    let (mut all, mut next_offset) = (Vec::new(), 0);
+    loop {
+        let fetched = client.fetch("post", 0, next_offset).records;
+        let Some(last) = shallow_entries(&fetched).last() else { return all };
+        next_offset = last.unwrap().last_offset + 1;
+        all.extend(fetched);
+    }
+}
+
+#[test]
+fn after_a_stop_all_data_is_there_and_nothing_is_recovered() {
+    let dir = TempDir::new("restart");
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let broker = BrokerProcess::start(dir.path(), &[]);
+        let end = Client::connect(broker.port).list_offset(1, "post", -1);
+        produce(broker.port, end.offset.max(0), 10);
+        let (status, last_lines) = broker.end_with(signal);
+        assert!(status.success(), "{last_lines:?}");
+        assert!(dir.path().join(".kafka_cleanshutdown").exists());
+    }
+    let broker = BrokerProcess::start(dir.path(), &[]);
+    assert!(!broker.first_lines.concat().contains("ecover"), "{:?}", broker.first_lines);
+    assert!(!dir.path().join(".kafka_cleanshutdown").exists(), "it must not outlive the start");
+    let expected: Vec<u8> = (0..20)
+        .flat_map(|offset| stored(&batch(&[format!("value {offset}").as_bytes()]), offset))
+        .collect();
+    assert_eq!(fetch_all(broker.port), expected);
+}
+
+#[test]
+fn after_a_kill_every_acknowledged_record_is_there() {
+    let dir = TempDir::new("kill");
+    let broker = BrokerProcess::start(dir.path(), &[]);
+    let mut expected = produce(broker.port, 0, 50);
+    broker.end_with(Signal::SIGKILL);
+    let broker = BrokerProcess::start(dir.path(), &[]);
+    assert_eq!(fetch_all(broker.port), expected);
+    expected.extend(produce(broker.port, 50, 5));
+    assert_eq!(fetch_all(broker.port), expected);
+}
+
+#[test]
+fn a_torn_or_junk_tail_is_cut_and_a_line_says_what_was_cut() {
+    for junk in
+        [&[0_u8; 200][..], b"junk that is no batch at all, and longer than a header of one........"]
+    {
+        let dir = TempDir::new("torn");
+        let broker = BrokerProcess::start(dir.path(), &[]);
+        let mut expected = produce(broker.port, 0, 20);
+        broker.end_with(Signal::SIGKILL);
+        let segment = dir.path().join("post-0/00000000000000000000.log");
+        let mut file = fs::OpenOptions::new().append(true).open(&segment).unwrap();
+        file.write_all(junk).unwrap();
+        let broker = BrokerProcess::start(dir.path(), &[]);
+        let said = broker.first_lines.concat();
+        assert!(said.contains(&format!("{} bytes", junk.len())), "{said}");
+        assert!(said.contains("post-0"), "{said}");
+        assert_eq!(fetch_all(broker.port), expected);
+        expected.extend(produce(broker.port, 20, 1));
+        assert_eq!(fetch_all(broker.port), expected);
+    }
+}
+
+#[test]
+fn lost_or_broken_indexes_and_checkpoints_are_made_anew() {
+    let dir = TempDir::new("indexes");
+    let broker = BrokerProcess::start(dir.path(), &["log.index.interval.bytes=100"]);
+    let expected = produce(broker.port, 0, 50);
+    broker.end_with(Signal::SIGTERM);
+    let log = dir.path().join("post-0");
+    fs::remove_file(log.join("00000000000000000000.index")).unwrap();
+    fs::write(log.join("00000000000000000000.timeindex"), b"no index").unwrap();
+    for checkpoint in ["recovery-point-offset-checkpoint", "replication-offset-checkpoint"] {
+        fs::remove_file(dir.path().join(checkpoint)).unwrap();
+    }
+    let broker = BrokerProcess::start(dir.path(), &["log.index.interval.bytes=100"]);
+    assert_eq!(fetch_all(broker.port), expected);
+    let from_the_middle = Client::connect(broker.port).fetch("post", 0, 31).records;
+    assert!(expected.ends_with(&from_the_middle));
+    assert_eq!(from_the_middle[..8], 31_i64.to_be_bytes());
+}
+
+#[test]
+fn a_second_broker_on_the_same_directory_is_told_so_in_one_sentence() {
+    let dir = TempDir::new("locked");
+    let _broker = BrokerProcess::start(dir.path(), &[]);
+    let output = run(&[&format!("log.dirs={}", dir.path().display()), LISTEN_ANYWHERE]);
+    let said = complaint(&output);
+    assert!(said.contains("lock") && said.contains(&dir.path().display().to_string()), "{said}");
+}
+
+#[test]
+fn a_taken_port_is_told_in_one_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let dir = TempDir::new("port");
+    let log_dirs = format!("log.dirs={}", dir.path().display());
+    let said = complaint(&run(&[&log_dirs, &format!("listeners=PLAINTEXT://{address}")]));
+    assert!(said.contains(&address.to_string()), "{said}");
+}
+
+#[test]
+fn a_log_directory_that_cannot_be_made_is_told_in_one_sentence() {
+    let dir = TempDir::new("file");
+    let file = dir.path().join("a-file");
+    fs::write(&file, b"").unwrap();
+    let below = file.join("data");
+    let said = complaint(&run(&[&format!("log.dirs={}", below.display()), LISTEN_ANYWHERE]));
+    assert!(said.contains(&below.display().to_string()), "{said}");
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_with_its_name_its_value_and_what_is_allowed() {
+    let said = complaint(&run(&["num.io.threads=none"]));
+    for part in ["num.io.threads", "none", "whole number"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let said = complaint(&run(&["num.oi.threads=3"]));
+    assert!(said.contains("num.oi.threads") && said.contains("num.io.threads"), "{said}");
+}
+
+#[test]
+fn help_and_version_do_not_start_a_broker() {
+    for (argument, part) in [("--help", "Usage: transferto"), ("--version", "transferto 0.1.0")] {
+        let output = Command::new(binary()).arg(argument).output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().contains(part));
+    }
+}
+
+const LISTEN_ANYWHERE: &str = "listeners=PLAINTEXT://127.0.0.1:0";
+
+fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_transferto"))
+}
+
+/// Runs a broker that is expected not to start.
+fn run(settings: &[&str]) -> Output {
+    let overrides = settings.iter().flat_map(|setting| ["--override", setting]);
+    Command::new(binary()).args(overrides).output().unwrap()
+}
+
+/// The line on the standard error, beside the log, that says why the broker did not start.
+fn complaint(output: &Output) -> String {
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    let complaints: Vec<_> = said.lines().filter(|line| line.starts_with("transferto: ")).collect();
+    assert_eq!(complaints.len(), 1, "{said}");
+    complaints[0].to_string()
+}
