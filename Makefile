@@ -1,0 +1,62 @@
+# What a person types. `make help` lists it.
+
+# Arguments for `make run`, for example ARGS="--override log.dirs=/tmp/logs".
+ARGS ?=
+
+# The clients that `make clients` drives, of the folders in tests/clients; all of them if none is named.
+CLIENTS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: run test check fmt fmt-check lint doc strace clients help clean tools
+
+run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
+	@cargo build --release
+	@exec ./target/release/transferto $(ARGS)
+
+test: tools           ## Run all tests
+	cargo test
+
+check: fmt-check lint test doc  ## All that continuous integration runs
+
+fmt: tools            ## Format the source
+	cargo fmt
+
+fmt-check: tools      ## Fail if the source is not formatted
+	cargo fmt --check
+
+lint: tools           ## Fail on any warning of clippy
+	cargo clippy --all-targets -- -D warnings
+
+doc: tools            ## Build the documentation of the source, fail on any broken link
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the broker under strace, checks the trace and prints it
+	@command -v strace >/dev/null || { \
+		echo "make strace needs strace, for example: apt-get install strace" >&2; exit 1; }
+	cargo test --quiet --test strace -- --nocapture
+
+clients: tools        ## Drive real clients against the release binary, print a table (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
+	@for tool in kcat java mvn $(if $(CLIENTS),,go node npm python3); do command -v $$tool >/dev/null || { \
+		echo "make clients needs kcat, Java 17, Maven, Go, Node and Python: $$tool is missing" >&2; exit 1; }; done
+	@cargo build --release
+	@tests/clients/run.sh $(CLIENTS)
+
+clean:                ## Remove what was built; the broker's ./data stays
+	cargo clean
+
+help:                 ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+# What a fresh machine may lack, and how to get it.
+tools:
+	@command -v cargo >/dev/null || { \
+		if [ -x "$$HOME/.cargo/bin/cargo" ]; then \
+			echo "cargo is installed but not on the PATH; run: . \"$$HOME/.cargo/env\"" >&2; \
+		else \
+			echo "cargo is missing; get Rust from https://rustup.rs:" >&2; \
+			echo "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2; \
+		fi; exit 1; }
+	@command -v cc >/dev/null || { \
+		echo "cc, a C compiler, is missing (zstd is written in C); get it for example with:" >&2; \
+		echo "  apt-get install build-essential    or    dnf install gcc" >&2; exit 1; }
