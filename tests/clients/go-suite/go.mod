@@ -1,0 +1,3 @@
+module transferto/clients/suite
+
+go 1.24

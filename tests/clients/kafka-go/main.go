@@ -1,0 +1,190 @@
+// Drives segmentio/kafka-go through the suite's steps.
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"transferto/clients/suite"
+)
+
+func main() {
+	suite.Run("kafka-go", client{&kafka.Client{Addr: kafka.TCP(suite.Broker())}})
+}
+
+type client struct{ *kafka.Client }
+
+func (client) Codecs() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
+func (client) Idempotent() bool { return false }
+
+func (c client) CreateTopic(ctx context.Context, topic string, partitions int) error {
+	config := kafka.TopicConfig{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}
+	request := &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{config}}
+	response, err := c.CreateTopics(ctx, request)
+	if err == nil {
+		err = response.Errors[topic]
+	}
+	return err
+}
+
+func (c client) DeleteTopic(ctx context.Context, topic string) error {
+	response, err := c.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{topic}})
+	if err == nil {
+		err = response.Errors[topic]
+	}
+	return err
+}
+
+// A Transport answers from what it asked up to six seconds ago: a new one has to ask.
+func (client) Topics(ctx context.Context) ([]string, error) {
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	fresh := kafka.Client{Addr: kafka.TCP(suite.Broker()), Transport: transport}
+	response, err := fresh.Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, topic := range response.Topics {
+		names = append(names, topic.Name)
+	}
+	return names, nil
+}
+
+// The zero value of RequiredAcks asks for no answer at all, so that nothing would be known. The
+// default of one second to fill a batch would make every step slow; the default of ten attempts is
+// kept.
+func (client) NewProducer(topic, codec string) (suite.Producer, error) {
+	codecs := map[string]kafka.Compression{"gzip": kafka.Gzip, "snappy": kafka.Snappy,
+		"lz4": kafka.Lz4, "zstd": kafka.Zstd}
+	return producer{&kafka.Writer{
+		Addr:         kafka.TCP(suite.Broker()),
+		Topic:        topic,
+		Balancer:     &kafka.Hash{},
+		Compression:  codecs[codec],
+		RequiredAcks: kafka.RequireAll,
+		BatchTimeout: 10 * time.Millisecond,
+	}}, nil
+}
+
+func (client) Read(ctx context.Context, topic string, partitions int, from suite.Start, want int,
+	each func(suite.Record) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	type result struct {
+		message kafka.Message
+		err     error
+	}
+	results := make(chan result)
+	for partition := range partitions {
+		reader := newReader(kafka.ReaderConfig{Topic: topic, Partition: partition})
+		defer reader.Close()
+		if err := seek(ctx, reader, from); err != nil {
+			return err
+		}
+		go func() {
+			for ctx.Err() == nil {
+				message, err := reader.ReadMessage(ctx)
+				select {
+				case <-ctx.Done():
+				case results <- result{message, err}:
+				}
+			}
+		}()
+	}
+	for range want {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case result := <-results:
+			if err := result.err; err != nil {
+				return err
+			}
+			if err := each(toSuite(result.message)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func seek(ctx context.Context, reader *kafka.Reader, from suite.Start) error {
+	if !from.Time.IsZero() {
+		return reader.SetOffsetAt(ctx, from.Time)
+	}
+	return reader.SetOffset(from.Offset) // kafka.FirstOffset is suite.Beginning
+}
+
+func (client) Join(group, topic string) (suite.Member, error) {
+	reader := newReader(kafka.ReaderConfig{Topic: topic, GroupID: group,
+		StartOffset: kafka.FirstOffset})
+	return &member{reader: reader, newest: map[int]kafka.Message{}}, nil
+}
+
+type producer struct{ *kafka.Writer }
+
+func (p producer) Send(ctx context.Context, records []suite.Record) error {
+	messages := make([]kafka.Message, 0, len(records))
+	for _, record := range records {
+		messages = append(messages, kafka.Message{Key: record.Key, Value: record.Value,
+			Time:    record.Time,
+			Headers: []kafka.Header{{Key: suite.HeaderKey, Value: record.Header}}})
+	}
+	return p.WriteMessages(ctx, messages...)
+}
+
+type member struct {
+	reader *kafka.Reader
+	newest map[int]kafka.Message // per partition, of what is not committed yet
+}
+
+func (m *member) Poll(ctx context.Context, max int) ([]suite.Record, error) {
+	pollCtx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var records []suite.Record
+	for len(records) < max {
+		message, err := m.reader.FetchMessage(pollCtx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		m.newest[message.Partition] = message
+		records = append(records, toSuite(message))
+	}
+	return records, ctx.Err()
+}
+
+func (m *member) Commit(ctx context.Context) error {
+	for partition, message := range m.newest {
+		if err := m.reader.CommitMessages(ctx, message); err != nil {
+			return err
+		}
+		delete(m.newest, partition)
+	}
+	return nil
+}
+
+func (m *member) Close() error { return m.reader.Close() }
+
+// Close waits until the fetch that is under way has been answered: by default up to ten seconds.
+func newReader(config kafka.ReaderConfig) *kafka.Reader {
+	config.MaxWait = 500 * time.Millisecond
+	config.Brokers = []string{suite.Broker()}
+	return kafka.NewReader(config)
+}
+
+func toSuite(message kafka.Message) suite.Record {
+	record := suite.Record{Partition: int32(message.Partition), Offset: message.Offset,
+		Time: message.Time, Key: message.Key, Value: message.Value}
+	for _, header := range message.Headers {
+		if header.Key == suite.HeaderKey {
+			record.Header = header.Value
+		}
+	}
+	return record
+}

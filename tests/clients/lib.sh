@@ -1,0 +1,124 @@
+# Functions for the scripts of this directory; to be sourced.
+#
+# A client's run.sh finds in its environment:
+#   BROKER   host:port of the broker        DATA_DIR  the broker's log directory
+#   RUN_DIR  a directory for this run       RECORDS   how many records the large steps move
+# and prints one line per step: `PASS step [seconds]` or `FAIL step: why`.
+
+# How long a single step may take, in seconds, before it fails.
+STEP_SECONDS=${STEP_SECONDS:-300}
+START_SECONDS=60
+STOP_SECONDS=60
+
+# step NAME COMMAND...: runs the command and prints PASS or FAIL. What it wrote goes into the FAIL
+# line, and all of it into a file of the run's directory. Must not be called where `set -e` is off
+# (in an `if`, before `&&`).
+step() {
+    local name=$1 started=$EPOCHREALTIME output status
+    shift
+    output=$RUN_DIR/$(basename "$PWD").${name//[^A-Za-z0-9.]/_}.out
+    set +e
+    (set -euo pipefail; "$@") >"$output" 2>&1
+    status=$?
+    set -e
+    if [ "$status" -eq 0 ]; then
+        printf 'PASS %s [%s]\n' "$name" "$(seconds_since "$started")"
+    else
+        printf 'FAIL %s: status %d: %s\n' "$name" "$status" \
+            "$(tail -n 4 "$output" | tr '\n' '|' | cut -c1-600)"
+    fi
+}
+
+# expect WANTED GOT WHAT: fails with a sentence if the two texts differ.
+expect() {
+    if [ "$1" != "$2" ]; then
+        printf '%s: wanted "%s", got "%s"\n' "$3" "${1:0:300}" "${2:0:300}" >&2
+        return 1
+    fi
+}
+
+# expect_same_file WANTED GOT: fails and says where the two files differ.
+expect_same_file() {
+    if ! cmp "$1" "$2"; then
+        echo "$1 has $(wc -l <"$1") lines, $2 has $(wc -l <"$2")"
+        return 1
+    fi
+}
+
+# wait_until SECONDS WHAT COMMAND...: repeats the command until it succeeds.
+wait_until() {
+    local seconds=$1 what=$2 deadline=$((SECONDS + $1))
+    shift 2
+    until "$@"; do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            echo "waited $seconds s in vain: $what" >&2
+            return 1
+        fi
+        sleep 0.02
+    done
+}
+
+seconds_since() {
+    awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'
+}
+
+# The broker. Its pid lies in a file, because a client's script may have started the one that runs
+# now.
+
+broker_pid() {
+    cat "$RUN_DIR/broker.pid"
+}
+
+# Starts the broker on the port and the data of this run, and waits until it accepts connections.
+broker_start() {
+    "$TRANSFERTO" --override "listeners=PLAINTEXT://$BROKER" --override "log.dirs=$DATA_DIR" \
+        --override num.partitions=3 </dev/null >>"$RUN_DIR/broker.log" 2>&1 &
+    echo "$!" >"$RUN_DIR/broker.pid"
+    wait_until "$START_SECONDS" "for the broker at $BROKER to accept" broker_accepts_or_is_gone
+    if broker_is_gone; then
+        echo "the broker has ended: $(tail -n 3 "$RUN_DIR/broker.log")" >&2
+        return 1
+    fi
+}
+
+# Stops the broker as an administrator does, with SIGTERM.
+broker_stop() {
+    kill -TERM "$(broker_pid)"
+    wait_until "$STOP_SECONDS" "for the broker to stop" broker_is_gone
+}
+
+# Ends the broker as a power cut would end it for its clients, and starts it again on what it left.
+broker_kill_and_restart() {
+    broker_memory VmHWM >>"$RUN_DIR/memory"
+    kill -KILL "$(broker_pid)"
+    wait_until "$STOP_SECONDS" "for the broker to be gone after kill -9" broker_is_gone
+    broker_start
+}
+
+broker_accepts() {
+    (exec 3<>"/dev/tcp/${BROKER%:*}/${BROKER#*:}") 2>/dev/null
+}
+
+broker_is_alive() {
+    ! broker_is_gone
+}
+
+# A process that has ended stays as a zombie until its parent asks for it. It holds its port and its
+# directory as long as one of its threads is left, which may be after the first one has become a
+# zombie.
+broker_is_gone() {
+    local pid threads
+    pid=$(broker_pid)
+    threads=(/proc/"$pid"/task/*)
+    [ "${#threads[@]}" -le 1 ] && ! grep -qs '^State:.[^Z]' "/proc/$pid/status"
+}
+
+broker_accepts_or_is_gone() {
+    broker_accepts || broker_is_gone
+}
+
+# broker_memory FIELD: VmRSS (now) or VmHWM (the most since its start) of the broker, in KiB. The
+# file `memory` of the run has the VmHWM of the brokers that were killed.
+broker_memory() {
+    awk -v field="$1:" '$1 == field { print $2 }' "/proc/$(broker_pid)/status"
+}

@@ -1,0 +1,29 @@
+# Functions for the run.sh of a client in JavaScript; to be sourced from its directory, after lib.sh.
+
+# npm may have to compile.
+INSTALL_SECONDS=${INSTALL_SECONDS:-900}
+
+# run_node_client: installs what package.json names under target/, and runs main.js with it. Node
+# looks for modules above the file that asks for them, so the programs are copied there.
+run_node_client() {
+    local client place status=0
+    client=$(basename "$PWD")
+    place=$(realpath -m ../../../target/clients)/$client
+    step "install from npm" install_node_client "$place"
+    cp ../node/suite.js main.js "$place"
+    timeout --foreground --kill-after=5 900 node "$place/main.js" 2>"$RUN_DIR/$client.stderr" ||
+        status=$?
+    if [ "$status" -ne 0 ]; then
+        echo "FAIL main.js: status $status: $(tail -n 4 "$RUN_DIR/$client.stderr" | tr '\n' '|')"
+    fi
+}
+
+install_node_client() {
+    mkdir -p "$1"
+    if [ -e "$1/installed" ] && cmp package.json "$1/package.json"; then
+        return
+    fi
+    cp package.json "$1"
+    (cd "$1" && timeout --foreground "$INSTALL_SECONDS" npm install --no-package-lock)
+    touch "$1/installed"
+}

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Runs real Kafka clients, unchanged and with their default settings, against a broker of its own,
+# and checks every record: none lost, none twice, in order within a partition.
+#
+#   tests/clients/run.sh [CLIENT...]      the clients are the directories beside this file;
+#                                         default: all of them
+#
+# Environment: TRANSFERTO  the broker's binary (default: target/release/transferto)
+#              RECORDS     how many records the large steps move (default: 100000)
+#              KEEP=1      keep the broker's data and log also if all is well
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=lib.sh
+source "$here/lib.sh"
+
+main() {
+    prepare
+    trap cleanup EXIT
+    broker_start
+    local idle_kib
+    idle_kib=$(broker_memory VmRSS)
+    local client
+    for client in "$@"; do
+        run_client "$client"
+    done
+    broker_memory VmHWM >>"$RUN_DIR/memory"
+    local end_kib most_kib
+    end_kib=$(broker_memory VmRSS)
+    most_kib=$(sort -n "$RUN_DIR/memory" | tail -n 1)
+    check_broker | record broker
+    print_table
+    echo "resident memory: $idle_kib KiB at idle, $end_kib KiB at the end, $most_kib KiB at most"
+    [ "$failures" -eq 0 ]
+}
+
+prepare() {
+    export TRANSFERTO=${TRANSFERTO:-$here/../../target/release/transferto}
+    export RECORDS=${RECORDS:-100000}
+    if [ ! -x "$TRANSFERTO" ]; then
+        echo "no broker at $TRANSFERTO: build it, or set TRANSFERTO" >&2
+        exit 1
+    fi
+    RUN_DIR=$(mktemp -d "${TMPDIR:-/tmp}/transferto-clients.XXXXXX")
+    export RUN_DIR DATA_DIR=$RUN_DIR/data
+    mkdir "$DATA_DIR"
+    BROKER=127.0.0.1:$(free_port)
+    export BROKER
+    : >"$RUN_DIR/results"
+    failures=0
+}
+
+# A port below the range from which the kernel takes the ports of outgoing connections, so that the
+# broker finds it free again when it is restarted.
+free_port() {
+    local port
+    for _ in $(seq 100); do
+        port=$((20000 + RANDOM % 12000))
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+    echo "no free port found" >&2
+    return 1
+}
+
+# A script that ends without a word about why has failed too.
+run_client() {
+    local client=$1 status=0
+    echo "== $client"
+    (cd "$here/$client" && ./run.sh </dev/null) | record "$client" || status=$?
+    if [ "$status" -ne 0 ]; then
+        echo "FAIL the whole script: it ended with status $status" | record "$client"
+    fi
+}
+
+# Shows what a client prints while it runs, and keeps its PASS and FAIL lines for the table.
+record() {
+    local line
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        case $line in
+            PASS\ * | FAIL\ *)
+                printf '%s\t%s\t%s\n' "$1" "${line%% *}" "${line#* }" >>"$RUN_DIR/results"
+                ;;
+        esac
+    done
+}
+
+print_table() {
+    echo
+    awk -F '\t' '{
+        why = ""
+        if ($2 == "FAIL") {
+            at = index($3, ": status ")
+            if (!at) at = index($3, ": ")
+            why = "\n                     " substr($3, at + 2)
+            $3 = substr($3, 1, at - 1)
+        }
+        printf "%-14s %-4s  %s%s\n", $1, $2, $3, why
+    }' "$RUN_DIR/results"
+    failures=$(awk -F '\t' '$2 == "FAIL"' "$RUN_DIR/results" | wc -l)
+    echo
+    echo "$(wc -l <"$RUN_DIR/results") steps, $failures failed"
+}
+
+check_broker() {
+    cd "$RUN_DIR"
+    step "stops cleanly after all of it" stops_cleanly
+    step "nothing panicked" nothing_panicked
+}
+
+stops_cleanly() {
+    broker_stop
+    expect yes "$([ -e "$DATA_DIR/.kafka_cleanshutdown" ] && echo yes)" "clean-shutdown marker"
+}
+
+nothing_panicked() {
+    ! grep -n -A3 panicked "$RUN_DIR/broker.log"
+}
+
+cleanup() {
+    local status=$?
+    if [ -e "$RUN_DIR/broker.pid" ] && broker_is_alive; then
+        kill -KILL "$(broker_pid)"
+    fi
+    if [ "$status" -eq 0 ] && [ -z "${KEEP:-}" ]; then
+        rm -rf "$RUN_DIR"
+    else
+        echo "kept: $RUN_DIR (broker.log, data, one file for each step)"
+    fi
+}
+
+if [ $# -eq 0 ]; then
+    for script in "$here"/*/run.sh; do
+        set -- "$@" "$(basename "$(dirname "$script")")"
+    done
+fi
+main "$@"
