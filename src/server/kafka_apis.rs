@@ -118,6 +118,7 @@ impl KafkaApis {
             // Read, but not advertised: nothing is done for it yet.
             unsupported => reply.send_error(&unsupported, Errors::UnsupportedVersion),
         }
+        // Nobody else sets it; a reply that is out already has no use for it.
         let _ = local_complete.set(self.time.nanoseconds());
     }
 
