@@ -1,0 +1,168 @@
+# Steps of kafka-dump-log, which reads the broker's files; sourced by run.sh.
+
+DUMPED=tools-dumped
+
+dump_log_steps() {
+    step "kafka-dump-log: every codec" dump_codecs
+    step "kafka-dump-log: keys, headers, nulls" dump_keyed
+    step "kafka-dump-log: segments" dump_segments
+    step "kafka-dump-log: indexes of finished segments" dump_finished_indexes
+    step "kafka-dump-log: --offsets-decoder" dump_offsets
+    step "kafka-dump-log: indexes after a clean stop" dump_stopped
+    step "kafka-dump-log: snapshot of the producers" dump_snapshot
+    step "restart after kafka-dump-log" broker_start
+}
+
+# log_files TOPIC SUFFIX: the files of partition 0, with commas.
+log_files() {
+    echo "$DATA_DIR/$1"-0/*"$2" | tr ' ' ,
+}
+
+# Each codec, and no batch that the tool calls invalid. (The producer leaves no batch uncompressed.)
+dump_codecs() {
+    local codec
+    for codec in $CODECS; do
+        kafka-dump-log --files "$(log_files "tools-$codec" .log)" --print-data-log >"$WORK/dump"
+        expect_batches "$codec"
+        grep '^| offset: ' "$WORK/dump" | sed 's/.* payload: //' >"$WORK/lines"
+        expect_same_file <(lines 1 5000) "$WORK/lines"
+    done
+}
+
+# All batches of the dump are valid, have that codec, and follow each other without a gap.
+expect_batches() {
+    awk -v codec="$1" '
+        /^Dumping / { position = 0 }
+        !/^baseOffset: / { next }
+        {
+            for (i = 1; i < NF; i++) value[$i] = $(i + 1)
+            batches++
+        }
+        value["isvalid:"] != "true" || value["magic:"] != 2 { print "not valid: " $0; exit 1 }
+        value["compresscodec:"] != codec { print "not " codec ": " $0; exit 1 }
+        value["baseOffset:"] != next_offset { print "not at " next_offset ": " $0; exit 1 }
+        value["position:"] != position { print "not at byte " position ": " $0; exit 1 }
+        next_offset + value["count:"] != value["lastOffset:"] + 1 { print "wrong count: " $0; exit 1 }
+        { next_offset = value["lastOffset:"] + 1; position += value["size:"] }
+        END { if (!batches) { print "no batches"; exit 1 } }
+    ' "$WORK/dump"
+}
+
+dump_keyed() {
+    kafka-dump-log --files "$(log_files tools-keyed .log)" --deep-iteration --print-data-log \
+        >"$WORK/dump"
+    expect_batches none
+    grep '^| offset: ' "$WORK/dump" | sed -E 's/CreateTime: [0-9]{13}/CreateTime: T/' >"$WORK/lines"
+    diff - "$WORK/lines" <<'END'
+| offset: 0 CreateTime: T keySize: 3 valueSize: 5 sequence: 0 headerKeys: [one,two] key: key payload: value
+| offset: 1 CreateTime: T keySize: -1 valueSize: 6 sequence: 1 headerKeys: [] payload: no key
+| offset: 2 CreateTime: T keySize: 3 valueSize: 0 sequence: 2 headerKeys: [h] key: key payload: 
+| offset: 3 CreateTime: T keySize: 3 valueSize: -1 sequence: 3 headerKeys: [] key: key
+END
+}
+
+# Batches of some 2000 bytes in segments of 1 MiB, the smallest that the tool lets pass.
+dump_segments() {
+    kafka-topics --create --topic "$DUMPED" --partitions 1 --config segment.bytes=1048576
+    lines 1 50000 | kafka-console-producer --topic "$DUMPED" --batch-size 2000
+    kafka-dump-log --files "$(log_files "$DUMPED" .log)" --deep-iteration --print-data-log \
+        >"$WORK/dump"
+    expect_batches none
+    grep '^| offset: ' "$WORK/dump" | sed 's/.* payload: //' >"$WORK/lines"
+    expect_same_file <(lines 1 50000) "$WORK/lines"
+    grep '^Log starting offset: ' "$WORK/dump" | sed 's/.*: //' >"$WORK/starts"
+    expect "$(cd "$DATA_DIR/$DUMPED-0" && ls ./*.log | sed -E 's/^..0*([0-9]+)\.log/\1/' | xargs)" \
+        "$(xargs <"$WORK/starts")" "the segments' first offsets"
+    [ "$(wc -l <"$WORK/starts")" -ge 3 ]
+}
+
+# The files of the last segment have room for what is to come, which Kafka's own have too: what the
+# tool calls a sane index is one of a segment that is finished.
+dump_finished_indexes() {
+    local finished
+    finished=$(finished_indexes)
+    kafka-dump-log --files "$finished" --index-sanity-check >"$WORK/dump"
+    expect_sane "$finished"
+    check_indexes "$finished,$(log_files "$DUMPED" .index),$(log_files "$DUMPED" .timeindex)"
+}
+
+finished_indexes() {
+    local last
+    last=$(cd "$DATA_DIR/$DUMPED-0" && ls ./*.log | tail -n 1)
+    ls "$DATA_DIR/$DUMPED"-0/*index | grep -vF "$(basename "$last" .log)" | paste -sd ,
+}
+
+expect_sane() {
+    local file
+    for file in ${1//,/ }; do
+        grep -qF "$file passed sanity check." "$WORK/dump"
+    done
+}
+
+# The tool holds each entry against the log. So do we: an entry of an index is the last offset of a
+# batch and where it lies, an entry of a time index a batch's greatest timestamp.
+check_indexes() {
+    kafka-dump-log --files "$1" --verify-index-only >"$WORK/verified"
+    expect_no_mismatch "$WORK/verified"
+    kafka-dump-log --files "$1" >"$WORK/entries"
+    expect_no_mismatch "$WORK/entries"
+    kafka-dump-log --files "$(log_files "$DUMPED" .log)" >"$WORK/dump"
+    awk '
+        FILENAME == ARGV[1] && /^baseOffset: / {
+            for (i = 1; i < NF; i++) value[$i] = $(i + 1)
+            batch[value["lastOffset:"]] = value["position:"]
+            stamp[value["lastOffset:"]] = value["CreateTime:"]
+        }
+        FILENAME == ARGV[1] { next }
+        /^offset: / && batch[$2] != $4 { print "no batch: " $0; exit 1 }
+        /^timestamp: / && stamp[$4] != $2 { print "no such timestamp: " $0; exit 1 }
+        /^offset: / { offsets++ }
+        /^timestamp: / { times++ }
+        END { print offsets " offsets, " times " timestamps"; exit !(offsets > 20 && times > 5) }
+    ' "$WORK/dump" "$WORK/entries"
+}
+
+expect_no_mismatch() {
+    expect "" "$(grep -iE 'mismatch|out of order|non-consecutive|not found|exception' "$1" || true)" \
+        "what the tool has found"
+}
+
+# The offsets and the members of one group, out of the topic that holds them.
+dump_offsets() {
+    read_all tools-gzip 10 --group tools-decoded
+    kafka-dump-log --files "$(grep -l tools-decoded "$DATA_DIR"/__consumer_offsets-*/*.log | paste -sd ,)" \
+        --offsets-decoder >"$WORK/dump"
+    grep 'key: {"type":"1","data":{"group":"tools-decoded","topic":"tools-gzip","partition":0}}' \
+        "$WORK/dump" | tail -n 1 >"$WORK/commit"
+    grep -qE 'payload: \{"version":"3","data":\{"offset":10,"leaderEpoch":-1,"metadata":"","commitTimestamp":[0-9]{13}\}\}$' \
+        "$WORK/commit"
+    grep 'key: {"type":"2","data":{"group":"tools-decoded"}}' "$WORK/dump" >"$WORK/generations"
+    head -n 1 "$WORK/generations" | grep -qF '"assignment":{"assignedPartitions":[{"topic":"tools-gzip","partitions":[0]}]'
+    tail -n 1 "$WORK/generations" | grep -qF '"generation":2,"protocol":null,"leader":null,'
+    expect "" "$(grep -i 'isvalid: false\|could not' "$WORK/dump" || true)" "what the tool could not read"
+}
+
+# A broker that stops cleanly leaves the index files of the last segment without spare room, and a
+# snapshot of the producers.
+dump_stopped() {
+    local all
+    broker_memory VmHWM >>"$RUN_DIR/memory"
+    broker_stop
+    all=$(log_files "$DUMPED" index)
+    kafka-dump-log --files "$all" --index-sanity-check >"$WORK/dump"
+    expect_sane "$all"
+    check_indexes "$all"
+}
+
+# One producer has written all of it; the last line of the snapshot has its last batch.
+dump_snapshot() {
+    local last id
+    kafka-dump-log --files "$(log_files "$DUMPED" .log)" >"$WORK/dump"
+    last=$(tail -n 1 "$WORK/dump")
+    id=$(sed -E 's/.* producerId: ([0-9]+) .*/\1/' <<<"$last")
+    kafka-dump-log --files "$DATA_DIR/$DUMPED-0/00000000000000050000.snapshot" >"$WORK/snapshot"
+    expect "" "$(grep -v '^Dumping ' "$WORK/snapshot" | grep -v "^producerId: $id producerEpoch: 0 " || true)" \
+        "lines of another producer"
+    expect "firstSequence: $(sed -E 's/.* baseSequence: ([0-9]+) .*/\1/' <<<"$last") lastSequence: 49999 lastOffset: 49999" \
+        "$(tail -n 1 "$WORK/snapshot" | grep -o 'firstSequence: .* lastOffset: [0-9]*')" "its last batch"
+}
