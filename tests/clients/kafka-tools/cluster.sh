@@ -12,15 +12,15 @@ cluster_steps() {
 
 # A tool of today finds a version that it shares with the broker for each of the broker's APIs.
 api_versions() {
-    local api
+    local api unusable
     kafka-broker-api-versions >"$WORK/apis"
-    head -n 1 "$WORK/apis" | grep -qxF "$BROKER (id: 0 rack: null isFenced: false) -> ("
-    grep -c 'usable: ' "$WORK/apis"
-    expect "" "$(grep -E 'UNKNOWN|: [0-9].*(NONE|unusable)' "$WORK/apis" || true)" "APIs not usable"
+    has "$WORK/apis" "$BROKER (id: 0 rack: null isFenced: false) -> ("
+    unusable=$(grep '): ' "$WORK/apis" | grep -vE ': UNSUPPORTED|usable: [0-9]+\]' || true)
+    expect "" "$unusable" "APIs of the broker that the tool cannot use"
     for api in "Produce(0): 0 to 11 [usable: 11]" "Fetch(1): 0 to 12 [usable: 12]" \
         "Metadata(3): 0 to 12 [usable: 12]" "JoinGroup(11): 0 to 9 [usable: 9]" \
         "CreateTopics(19): 0 to 7 [usable: 7]" "IncrementalAlterConfigs(44): 0 to 1 [usable: 1]"; do
-        grep -qF $'\t'"$api" "$WORK/apis"
+        has "$WORK/apis" $'\t'"$api"
     done
 }
 
@@ -48,15 +48,14 @@ producer_perf() {
 consumer_perf() {
     kafka-consumer-perf-test --topic tools-perf --num-records "$RECORDS" >"$WORK/perf"
     tail -n 1 "$WORK/perf"
-    expect "$(awk -v count="$RECORDS" 'BEGIN { printf "%.4f, %d", count * 100 / 1048576, count }')" \
+    expect "$(awk -v n="$RECORDS" 'BEGIN { printf "%.4f, %d", n * 100 / 1048576, n }')" \
         "$(tail -n 1 "$WORK/perf" | awk -F ', ' '{ print $3 ", " $5 }')" "size and count"
 }
 
 e2e_latency() {
-    kafka-e2e-latency --topic tools-latency --num-records 200 --producer-acks all --record-size 100 \
-        >"$WORK/latency"
-    tail -n 2 "$WORK/latency"
-    grep -q '^Percentiles: ' "$WORK/latency"
+    kafka-e2e-latency --topic tools-latency --num-records 200 --producer-acks all \
+        --record-size 100 >"$WORK/latency"
+    has "$WORK/latency" "Percentiles: "
     kafka-get-offsets --topic tools-latency >"$WORK/offsets"
     expect tools-latency:0:201 "$(cat "$WORK/offsets")" "records"
 }
@@ -64,11 +63,11 @@ e2e_latency() {
 verifiable() {
     kafka-topics --create --topic tools-verified --partitions 3
     kafka-verifiable-producer --topic tools-verified --max-messages 1000 >"$WORK/produced"
-    grep -qF '"sent":1000,"acked":1000' "$WORK/produced"
+    has "$WORK/produced" '"sent":1000,"acked":1000'
     kafka-verifiable-consumer --topic tools-verified --group-id tools-verifier --max-messages 1000 \
         --reset-policy earliest --verbose >"$WORK/consumed"
-    expect_same_file <(seq 0 999) \
-        <(grep '"name":"record_data"' "$WORK/consumed" | sed -E 's/.*"value":"([0-9]+)".*/\1/' | sort -n)
+    sed -nE 's/.*"name":"record_data".*"value":"([0-9]+)".*/\1/p' "$WORK/consumed" >"$WORK/values"
+    expect_same_file <(seq 0 999) <(sort -n "$WORK/values")
 }
 
 # No tool may hang, or report a success, where the broker has nothing to answer with.

@@ -17,7 +17,7 @@ console_steps() {
 
 # lines FIRST LAST: lines of some 60 bytes, each another one.
 lines() {
-    seq "$1" "$2" | awk '{ printf "%07d a line of some length for every codec to shorten it\n", $1 }'
+    seq "$1" "$2" | awk '{ printf "%07d a line of some length that every codec shortens\n", $1 }'
 }
 
 # read_all TOPIC COUNT ARGUMENT...: the first COUNT records.
@@ -55,7 +55,8 @@ console_acks() {
     local acks
     for acks in 0 1; do
         kafka-topics --create --topic "tools-acks-$acks" --partitions 1
-        lines 1 500 | kafka-console-producer --topic "tools-acks-$acks" --request-required-acks "$acks"
+        lines 1 500 |
+            kafka-console-producer --topic "tools-acks-$acks" --request-required-acks "$acks"
         read_all "tools-acks-$acks" 500 >"$WORK/lines"
         expect_same_file <(lines 1 500) "$WORK/lines"
     done

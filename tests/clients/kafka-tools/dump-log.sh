@@ -18,7 +18,7 @@ log_files() {
     echo "$DATA_DIR/$1"-0/*"$2" | tr ' ' ,
 }
 
-# Each codec, and no batch that the tool calls invalid. (The producer leaves no batch uncompressed.)
+# The producer has compressed every batch.
 dump_codecs() {
     local codec
     for codec in $CODECS; do
@@ -42,7 +42,7 @@ expect_batches() {
         value["compresscodec:"] != codec { print "not " codec ": " $0; exit 1 }
         value["baseOffset:"] != next_offset { print "not at " next_offset ": " $0; exit 1 }
         value["position:"] != position { print "not at byte " position ": " $0; exit 1 }
-        next_offset + value["count:"] != value["lastOffset:"] + 1 { print "wrong count: " $0; exit 1 }
+        value["lastOffset:"] != next_offset + value["count:"] - 1 { print "a gap: " $0; exit 1 }
         { next_offset = value["lastOffset:"] + 1; position += value["size:"] }
         END { if (!batches) { print "no batches"; exit 1 } }
     ' "$WORK/dump"
@@ -52,12 +52,12 @@ dump_keyed() {
     kafka-dump-log --files "$(log_files tools-keyed .log)" --deep-iteration --print-data-log \
         >"$WORK/dump"
     expect_batches none
-    grep '^| offset: ' "$WORK/dump" | sed -E 's/CreateTime: [0-9]{13}/CreateTime: T/' >"$WORK/lines"
+    sed -nE 's/^\| (offset: [0-9]) CreateTime: [0-9]{13} (.*)/\1 \2|/p' "$WORK/dump" >"$WORK/lines"
     diff - "$WORK/lines" <<'END'
-| offset: 0 CreateTime: T keySize: 3 valueSize: 5 sequence: 0 headerKeys: [one,two] key: key payload: value
-| offset: 1 CreateTime: T keySize: -1 valueSize: 6 sequence: 1 headerKeys: [] payload: no key
-| offset: 2 CreateTime: T keySize: 3 valueSize: 0 sequence: 2 headerKeys: [h] key: key payload: 
-| offset: 3 CreateTime: T keySize: 3 valueSize: -1 sequence: 3 headerKeys: [] key: key
+offset: 0 keySize: 3 valueSize: 5 sequence: 0 headerKeys: [one,two] key: key payload: value|
+offset: 1 keySize: -1 valueSize: 6 sequence: 1 headerKeys: [] payload: no key|
+offset: 2 keySize: 3 valueSize: 0 sequence: 2 headerKeys: [h] key: key payload: |
+offset: 3 keySize: 3 valueSize: -1 sequence: 3 headerKeys: [] key: key|
 END
 }
 
@@ -95,7 +95,7 @@ finished_indexes() {
 expect_sane() {
     local file
     for file in ${1//,/ }; do
-        grep -qF "$file passed sanity check." "$WORK/dump"
+        has "$WORK/dump" "$file passed sanity check."
     done
 }
 
@@ -123,23 +123,26 @@ check_indexes() {
 }
 
 expect_no_mismatch() {
-    expect "" "$(grep -iE 'mismatch|out of order|non-consecutive|not found|exception' "$1" || true)" \
-        "what the tool has found"
+    local wrong='mismatch|out of order|non-consecutive|not found|exception'
+    expect "" "$(grep -iE "$wrong" "$1" || true)" "what the tool has found"
 }
 
 # The offsets and the members of one group, out of the topic that holds them.
 dump_offsets() {
+    local files key assigned
     read_all tools-gzip 10 --group tools-decoded
-    kafka-dump-log --files "$(grep -l tools-decoded "$DATA_DIR"/__consumer_offsets-*/*.log | paste -sd ,)" \
-        --offsets-decoder >"$WORK/dump"
-    grep 'key: {"type":"1","data":{"group":"tools-decoded","topic":"tools-gzip","partition":0}}' \
-        "$WORK/dump" | tail -n 1 >"$WORK/commit"
-    grep -qE 'payload: \{"version":"3","data":\{"offset":10,"leaderEpoch":-1,"metadata":"","commitTimestamp":[0-9]{13}\}\}$' \
-        "$WORK/commit"
-    grep 'key: {"type":"2","data":{"group":"tools-decoded"}}' "$WORK/dump" >"$WORK/generations"
-    head -n 1 "$WORK/generations" | grep -qF '"assignment":{"assignedPartitions":[{"topic":"tools-gzip","partitions":[0]}]'
-    tail -n 1 "$WORK/generations" | grep -qF '"generation":2,"protocol":null,"leader":null,'
-    expect "" "$(grep -i 'isvalid: false\|could not' "$WORK/dump" || true)" "what the tool could not read"
+    files=$(grep -l tools-decoded "$DATA_DIR"/__consumer_offsets-*/*.log | paste -sd ,)
+    kafka-dump-log --files "$files" --offsets-decoder >"$WORK/dump"
+    expect "" "$(grep 'isvalid: false' "$WORK/dump" || true)" "batches that are not valid"
+    key='key: {"type":"1","data":{"group":"tools-decoded","topic":"tools-gzip","partition":0}}'
+    grep -F "$key" "$WORK/dump" | tail -n 1 >"$WORK/last"
+    has "$WORK/last" 'payload: {"version":"3","data":{"offset":10,'
+    grep -F 'key: {"type":"2","data":{"group":"tools-decoded"}}' "$WORK/dump" >"$WORK/generations"
+    head -n 1 "$WORK/generations" >"$WORK/first"
+    assigned='"assignment":{"assignedPartitions":[{"topic":"tools-gzip","partitions":[0]}]'
+    has "$WORK/first" "$assigned"
+    tail -n 1 "$WORK/generations" >"$WORK/last"
+    has "$WORK/last" '"generation":2,"protocol":null,"leader":null,'
 }
 
 # A broker that stops cleanly leaves the index files of the last segment without spare room, and a
@@ -156,13 +159,14 @@ dump_stopped() {
 
 # One producer has written all of it; the last line of the snapshot has its last batch.
 dump_snapshot() {
-    local last id
+    local last id first_sequence others
     kafka-dump-log --files "$(log_files "$DUMPED" .log)" >"$WORK/dump"
     last=$(tail -n 1 "$WORK/dump")
     id=$(sed -E 's/.* producerId: ([0-9]+) .*/\1/' <<<"$last")
     kafka-dump-log --files "$DATA_DIR/$DUMPED-0/00000000000000050000.snapshot" >"$WORK/snapshot"
-    expect "" "$(grep -v '^Dumping ' "$WORK/snapshot" | grep -v "^producerId: $id producerEpoch: 0 " || true)" \
-        "lines of another producer"
-    expect "firstSequence: $(sed -E 's/.* baseSequence: ([0-9]+) .*/\1/' <<<"$last") lastSequence: 49999 lastOffset: 49999" \
-        "$(tail -n 1 "$WORK/snapshot" | grep -o 'firstSequence: .* lastOffset: [0-9]*')" "its last batch"
+    others=$(grep -v "^Dumping \|^producerId: $id producerEpoch: 0 " "$WORK/snapshot" || true)
+    expect "" "$others" "lines of another producer"
+    first_sequence=$(sed -E 's/.* baseSequence: ([0-9]+) .*/\1/' <<<"$last")
+    tail -n 1 "$WORK/snapshot" >"$WORK/last"
+    has "$WORK/last" "firstSequence: $first_sequence lastSequence: 49999 lastOffset: 49999 "
 }

@@ -26,7 +26,8 @@ no_group_yet() {
     keyed 51 100 | produce_keyed
     partition_ends >"$WORK/ends"
     expect 100 "$(all_records)" "records in both partitions"
-    refused "Consumer group '$GROUP' does not exist." kafka-consumer-groups --describe --group "$GROUP"
+    refused "Consumer group '$GROUP' does not exist." \
+        kafka-consumer-groups --describe --group "$GROUP"
     refused "GroupIdNotFoundException" kafka-consumer-groups --delete --group "$GROUP"
 }
 
@@ -69,7 +70,10 @@ consuming() {
 # Both partitions have a lag of 0 and a member.
 committed_all() {
     kafka-consumer-groups --describe --group "$GROUP" >"$WORK/described" 2>&1
-    [ "$(awk -v topic="$TOPIC" '$2 == topic && $6 == "0" && $7 != "-"' "$WORK/described" | wc -l)" -eq 2 ]
+    awk -v topic="$TOPIC" '
+        $2 == topic && $6 == "0" && $7 != "-" { partitions++ }
+        END { exit partitions != 2 }
+    ' "$WORK/described"
 }
 
 describe_consuming() {
@@ -105,8 +109,8 @@ refuse_changes() {
         kafka-consumer-groups --delete --group "$GROUP"
     refused "GroupSubscribedToTopicException" \
         kafka-consumer-groups --delete-offsets --group "$GROUP" --topic "$TOPIC"
-    refused "can only be reset if the group '$GROUP' is inactive" \
-        kafka-consumer-groups --reset-offsets --group "$GROUP" --topic "$TOPIC" --to-earliest --execute
+    refused "can only be reset if the group '$GROUP' is inactive" kafka-consumer-groups \
+        --reset-offsets --group "$GROUP" --topic "$TOPIC" --to-earliest --execute
 }
 
 # committed FILE: the offsets of partition 0 and 1 in what --describe printed.
@@ -116,7 +120,7 @@ committed() {
 
 describe_empty() {
     kafka-consumer-groups --describe --group "$GROUP" >"$WORK/described" 2>&1
-    grep -qF "Consumer group '$GROUP' has no active members." "$WORK/described"
+    has "$WORK/described" "Consumer group '$GROUP' has no active members."
     columns "$WORK/described" GROUP >"$WORK/columns"
     same "$GROUP $TOPIC 0 $(end_of 0) $(end_of 0) 0 - - -
 $GROUP $TOPIC 1 $(end_of 1) $(end_of 1) 0 - - -" "$WORK/columns"

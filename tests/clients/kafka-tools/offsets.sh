@@ -18,7 +18,8 @@ get_offsets() {
     expect_offsets "tools-offsets:0:0" --topic tools-offsets --time earliest
     expect_offsets "tools-offsets:0:0" --topic tools-offsets --time 0
     expect_offsets "tools-offsets:0:20" --topic tools-offsets --time "$half_time_ms"
-    expect_offsets "tools-none:0:5000 tools-zstd:0:5000" --topic-partitions 'tools-none:0,tools-zs.*'
+    expect_offsets "tools-none:0:5000 tools-zstd:0:5000" \
+        --topic-partitions 'tools-none:0,tools-zs.*'
     kafka-get-offsets --topic tools-offsets --time max-timestamp >"$WORK/offsets"
     grep -qE '^tools-offsets:0:2[0-9]$' "$WORK/offsets"
     refused "Could not match any topic-partitions" kafka-get-offsets --topic tools-nowhere
@@ -35,7 +36,7 @@ expect_offsets() {
 delete_records() {
     offset_json 12
     kafka-delete-records --offset-json-file "$WORK/offset.json" >"$WORK/deleted"
-    expect $'partition: tools-offsets-0\tlow_watermark: 12' "$(tail -n 1 "$WORK/deleted")" "the answer"
+    has "$WORK/deleted" $'partition: tools-offsets-0\tlow_watermark: 12'
     expect_offsets "tools-offsets:0:12" --topic tools-offsets --time earliest
     expect_offsets "tools-offsets:0:30" --topic tools-offsets
     read_all tools-offsets 18 >"$WORK/lines"
@@ -64,9 +65,9 @@ log_dirs() {
         size=$(stat -c %s "$DATA_DIR/$topic-0/00000000000000000000.log")
         want+="\"partition\":\"$topic-0\",\"size\":$size,\"offsetLag\":0,\"isFuture\":false "
     done
-    expect "$want" "$(tail -n 1 "$WORK/dirs" | grep -o '"partition":"[^}]*' | sort | tr '\n' ' ')" \
+    expect "$want" "$(grep -o '"partition":"[^}]*' "$WORK/dirs" | sort | tr '\n' ' ')" \
         "what lies in the log directory"
-    grep -qF "\"error\":null,\"logDir\":\"$DATA_DIR\"" "$WORK/dirs"
+    has "$WORK/dirs" "\"error\":null,\"logDir\":\"$DATA_DIR\""
     refused "The given brokers do not exist from --broker-list: 7" \
         kafka-log-dirs --describe --broker-list 7
 }

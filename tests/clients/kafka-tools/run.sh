@@ -32,8 +32,8 @@ main() {
     dump_log_steps
 }
 
-# Fetches the jars. Then a tool that is a producer, a consumer and an administrator leaves an archive
-# of the classes it loaded, with which the others start in half the time.
+# Fetches the jars. Then a tool that is a producer, a consumer and an administrator leaves an
+# archive of the classes it loaded, with which the others start in half the time.
 build() {
     timeout --foreground "$STEP_SECONDS" mvn -q -B -ntp "-Dkafka.version=$VERSION" compile
     ARCHIVE=-XX:ArchiveClassesAtExit kafka-e2e-latency --topic tools-latency --num-records 1 \
@@ -44,7 +44,9 @@ build() {
 
 # The tools, by the names of their scripts in Kafka's bin directory.
 
-kafka-broker-api-versions() { client_tool org.apache.kafka.tools.BrokerApiVersionsCommand "$@"; }
+kafka-broker-api-versions() {
+    client_tool org.apache.kafka.tools.BrokerApiVersionsCommand "$@"
+}
 kafka-cluster() { client_tool org.apache.kafka.tools.ClusterTool "$@"; }
 kafka-configs() { client_tool kafka.admin.ConfigCommand "$@"; }
 kafka-console-consumer() { client_tool org.apache.kafka.tools.consumer.ConsoleConsumer "$@"; }
@@ -78,7 +80,8 @@ client_tool() {
 tool() {
     timeout --foreground --kill-after=5 "$TOOL_SECONDS" java \
         "${ARCHIVE:--XX:SharedArchiveFile}=$WORK/classes.jsa" -Xlog:cds=off -XX:+UseSerialGC \
-        -XX:TieredStopAtLevel=1 -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$BUILT/lib/*" "$@"
+        -XX:TieredStopAtLevel=1 -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+        -cp "$BUILT/lib/*" "$@"
 }
 
 # refused SENTENCE TOOL ARGUMENT...: the tool must say the sentence. (Its status is no witness:
@@ -87,8 +90,13 @@ refused() {
     local sentence=$1
     shift
     "$@" >"$WORK/refused" 2>&1 || true
-    if ! grep -qF -- "$sentence" "$WORK/refused"; then
-        echo "$*: did not say \"$sentence\", but: $(head -c 400 "$WORK/refused")"
+    has "$WORK/refused" "$sentence"
+}
+
+# has FILE TEXT: fails with what the file has, if it has not that text.
+has() {
+    if ! grep -qF -- "$2" "$1"; then
+        printf 'no "%s" in "%s"\n' "$2" "$(head -c 400 "$1")"
         return 1
     fi
 }

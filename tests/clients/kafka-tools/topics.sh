@@ -17,7 +17,8 @@ create_topic() {
     kafka-topics --create --topic tools-default
     expect_topic tools-default 3 ""
     kafka-topics --list >"$WORK/list"
-    expect $'tools-default\ntools-latency\ntools-topic' "$(grep '^tools-' "$WORK/list")" "the list"
+    expect "tools-default tools-latency tools-topic" "$(grep '^tools-' "$WORK/list" | xargs)" \
+        "the list"
     kafka-topics --describe --under-replicated-partitions >"$WORK/list"
     kafka-topics --describe --unavailable-partitions >>"$WORK/list"
     expect "" "$(cat "$WORK/list")" "partitions without replica or leader"
@@ -25,16 +26,15 @@ create_topic() {
 
 # expect_topic TOPIC PARTITIONS CONFIGS: what kafka-topics describes, but for the topic's id.
 expect_topic() {
-    local topic=$1 partition
+    local topic=$1 partition rest='|Elr: N/A|LastKnownElr: N/A'
     kafka-topics --describe --topic "$topic" | sed -E 's/TopicId: [A-Za-z0-9_-]{22}/TopicId: ID/' \
         >"$WORK/described"
     {
-        printf 'Topic: %s\tTopicId: ID\tPartitionCount: %s\tReplicationFactor: 1\tConfigs: %s\n' "$@"
+        echo "Topic: $topic|TopicId: ID|PartitionCount: $2|ReplicationFactor: 1|Configs: $3"
         for partition in $(seq 0 $(($2 - 1))); do
-            printf '\tTopic: %s\tPartition: %s\tLeader: 0\tReplicas: 0\tIsr: 0' "$topic" "$partition"
-            printf '\tElr: N/A\tLastKnownElr: N/A\n'
+            echo "|Topic: $topic|Partition: $partition|Leader: 0|Replicas: 0|Isr: 0$rest"
         done
-    } | diff - "$WORK/described"
+    } | tr '|' '\t' | diff - "$WORK/described"
 }
 
 if_not_exists() {
@@ -71,8 +71,8 @@ wrong_topics_are_refused() {
     refused "Topic 'tools-none' does not exist" kafka-topics --describe --topic tools-none
     refused "Topic 'tools-none' does not exist" kafka-topics --delete --topic tools-none
     kafka-topics --list >"$WORK/list"
-    expect $'tools-assigned\ntools-default\ntools-latency\ntools-topic' "$(grep '^tools-' "$WORK/list")" \
-        "the list, after all of it"
+    expect "tools-assigned tools-default tools-latency tools-topic" \
+        "$(grep '^tools-' "$WORK/list" | xargs)" "the list, after all of it"
 }
 
 # The topic is a regular expression here.
