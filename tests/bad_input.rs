@@ -60,6 +60,20 @@ fn a_request_that_ends_too_soon_closes_the_connection() {
     }
 }
 
+/// Three million settings of one byte each would be 72 MB of names.
+#[test]
+fn a_request_that_would_take_too_much_memory_closes_the_connection() {
+    let mut scene = scene();
+    let mut hostile = scene.connect();
+    // DescribeConfigs, without tags in its header: one resource, the topic with the empty name.
+    let mut frame = [&head(32, 4)[..], &[0, 2, 2, 1, 0xC1, 0x8D, 0xB7, 0x01]].concat();
+    frame.resize(frame.len() + 3_000_100, 0);
+    hostile.send_frame(&frame);
+    hostile.assert_closed();
+    scene.assert_others_are_served();
+    assert_logged_once(&hostile, "72000000 bytes of memory needed");
+}
+
 #[test]
 fn a_client_that_leaves_within_a_request_is_forgotten() {
     let mut scene = scene();
