@@ -286,6 +286,32 @@ fn a_partition_that_is_named_twice_is_read_once() {
     assert_logged_once(&hostile, twice.name());
 }
 
+/// Kafka keeps the last of the two and says nothing of the first.
+#[test]
+fn a_partition_that_is_named_twice_is_written_once() {
+    let mut scene = scene();
+    let records = batch(&[b"a"]);
+    let mut next_offset = 0;
+    for version in ApiKeys::Produce.versions().filter(|&version| version >= 3) {
+        let mut hostile = scene.connect();
+        let mut request = produce_request(1, TOPIC, 0, records.len());
+        let again = request.topics[0].partitions[0].clone();
+        request.topics[0].partitions.push(again);
+        request.topics.push(request.topics[0].clone());
+        let (body, _) = hostile.call(version, &RequestBody::Produce(request), &records);
+        let ResponseBody::Produce(response) = body else { panic!("{body:?}") };
+        let answers = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+        let answers: Vec<_> = answers.map(|it| (it.error_code, it.base_offset)).collect();
+        let twice = (Errors::InvalidRequest.code(), -1);
+        assert_eq!(answers, [(0, next_offset), twice, twice, twice], "version {version}");
+        next_offset += 1;
+        assert_logged_once(&hostile, "names it twice");
+    }
+    let mut hostile = scene.connect();
+    assert_eq!(hostile.fetch(TOPIC, 0, 0).high_watermark, next_offset);
+    scene.assert_others_are_served();
+}
+
 #[test]
 fn a_partition_that_is_asked_for_its_offsets_twice_is_searched_once() {
     let mut scene = scene();
