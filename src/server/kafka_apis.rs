@@ -191,9 +191,10 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
     asked
 }
 
-/// Refuses a partition that a request has named before (Kafka 0.9 forgets all but one of them). A
-/// fetch that names one partition a million times, and waits, would cost every producer of it a
-/// million looks; a question for offsets may take a decompression each time.
+/// Refuses a partition that a request has named before. (Kafka, to this day, keeps the last of them
+/// and forgets the others.) A fetch that names one partition a million times, and waits, would cost
+/// every producer of it a million looks; a question for offsets may take a decompression each time;
+/// and records that are forgotten must not look acknowledged.
 pub(crate) fn check_named_once(
     named: &mut HashSet<TopicAndPartition>,
     key: &TopicAndPartition,
