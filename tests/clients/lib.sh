@@ -9,6 +9,8 @@
 
 # How long a single step may take, in seconds, before it fails.
 STEP_SECONDS=${STEP_SECONDS:-300}
+# The same for a step that may have to compile librdkafka.
+BUILD_SECONDS=${BUILD_SECONDS:-900}
 START_SECONDS=60
 STOP_SECONDS=60
 
