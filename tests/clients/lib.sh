@@ -82,10 +82,26 @@ broker_pid() {
     cat "$RUN_DIR/broker.pid"
 }
 
-# Starts the broker on the port and the data of this run, and waits until it accepts connections.
+# A port below the range from which the kernel takes the ports of outgoing connections, so that the
+# broker finds it free again when it is restarted.
+free_port() {
+    local port
+    for _ in $(seq 100); do
+        port=$((20000 + RANDOM % 12000))
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return
+        fi
+    done
+    echo "no free port found" >&2
+    return 1
+}
+
+# broker_start ARGUMENT...: starts the broker, with these arguments too, on the port and the data of
+# this run, and waits until it accepts connections.
 broker_start() {
     "$TRANSFERTO" --override "listeners=PLAINTEXT://$BROKER" --override "log.dirs=$DATA_DIR" \
-        --override num.partitions=3 </dev/null >>"$RUN_DIR/broker.log" 2>&1 &
+        --override num.partitions=3 "$@" </dev/null >>"$RUN_DIR/broker.log" 2>&1 &
     echo "$!" >"$RUN_DIR/broker.pid"
     # Or the shell would tell of its death.
     disown "$!"

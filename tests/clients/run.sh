@@ -50,21 +50,6 @@ prepare() {
     : >"$RUN_DIR/results"
 }
 
-# A port below the range from which the kernel takes the ports of outgoing connections, so that the
-# broker finds it free again when it is restarted.
-free_port() {
-    local port
-    for _ in $(seq 100); do
-        port=$((20000 + RANDOM % 12000))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            echo "$port"
-            return
-        fi
-    done
-    echo "no free port found" >&2
-    return 1
-}
-
 # A script that ends without a word about why has failed too.
 run_client() {
     local client=$1 status=0 started=$SECONDS

@@ -5,6 +5,7 @@ set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ../lib.sh
+source ../java/maven.sh
 source topics.sh
 source console.sh
 source groups.sh
@@ -22,7 +23,7 @@ mkdir -p "$WORK"
 
 main() {
     echo "VERSION $VERSION"
-    step "build" build
+    step_or_end "build" build
     topic_steps
     console_steps
     group_steps
@@ -35,7 +36,7 @@ main() {
 # Fetches the jars. Then a tool that is a producer, a consumer and an administrator leaves an
 # archive of the classes it loaded, with which the others start in half the time.
 build() {
-    timeout --foreground "$STEP_SECONDS" mvn -q -B -ntp "-Dkafka.version=$VERSION" compile
+    maven "-Dkafka.version=$VERSION" compile
     ARCHIVE=-XX:ArchiveClassesAtExit kafka-e2e-latency --topic tools-latency --num-records 1 \
         --producer-acks all --record-size 100
     kafka-topics --version >"$WORK/version"
