@@ -7,6 +7,8 @@ cluster_steps() {
     step "kafka-consumer-perf-test: $RECORDS records of 100 bytes" consumer_perf
     step "kafka-e2e-latency: 200 records there and back" e2e_latency
     step "kafka-verifiable-producer and -consumer" verifiable
+    step "ClientCompatibilityTest of Kafka's system tests" client_compatibility
+    compaction_steps
     step "tools for what is left out say so" left_out
 }
 
@@ -70,10 +72,40 @@ verifiable() {
     expect_same_file <(seq 0 999) <(sort -n "$WORK/values")
 }
 
+# It ends with SUCCESS if each feature is there that is said to be.
+client_compatibility() {
+    client-compatibility-test --topic tools-compatible --num-cluster-nodes 1 \
+        --cluster-id-supported True --create-topics-supported True \
+        --describe-acls-supported False --describe-configs-supported True \
+        --expect-record-too-large-exception False --idempotent-producer-supported True \
+        --offsets-for-times-supported True >"$WORK/compatible"
+    has "$WORK/compatible" "SUCCESS."
+}
+
+# A broker that soon has something to compact, and soon does it.
+compaction_steps() (
+    beside cleaner
+    step "start a broker that compacts small segments" broker_start \
+        --override log.segment.bytes=200000 --override log.cleaner.backoff.ms=500
+    step "LogCompactionTester of Kafka's system tests" log_compaction
+    step "stop the broker that compacts small segments" other_stops_cleanly
+)
+
+# Twenty values for each key, and a fifth of them takes the key away. What is read afterwards must
+# be less than what was written, and the last value of each key must be among it.
+log_compaction() {
+    log-compaction-tester --messages 50000 --duplicates 20 --percent-deletes 20 --sleep 4 \
+        >"$WORK/compacted"
+    cat "$WORK/compacted"
+    has "$WORK/compacted" " values, 0 mismatches."
+    has "$WORK/compacted" "Data verification is completed"
+    awk '/ rows of data produced/ { exit !($1 == 50000 && $6 < 50000) }' "$WORK/compacted"
+}
+
 # No tool may hang, or report a success, where the broker has nothing to answer with.
 left_out() {
     refused "does not support LIST_OFFSETS with version in range [8,11]" \
-        kafka-get-offsets --topic tools-none --time earliest-local
+        kafka-get-offsets --topic tools-latency --time earliest-local
     refused "does not support LIST_TRANSACTIONS" \
         kafka-transactions --bootstrap-server "$BROKER" list
     refused "does not support LIST_PARTITION_REASSIGNMENTS" kafka-reassign-partitions --list

@@ -73,6 +73,10 @@ kafka-transactions() { tool org.apache.kafka.tools.TransactionsCommand "$@"; }
 kafka-verifiable-consumer() { client_tool org.apache.kafka.tools.VerifiableConsumer "$@"; }
 kafka-verifiable-producer() { client_tool org.apache.kafka.tools.VerifiableProducer "$@"; }
 
+# Two more, which Kafka's own system tests use, and which have no script there.
+client-compatibility-test() { client_tool org.apache.kafka.tools.ClientCompatibilityTest "$@"; }
+log-compaction-tester() { client_tool org.apache.kafka.tools.LogCompactionTester "$@"; }
+
 client_tool() {
     tool "$@" --bootstrap-server "$BROKER"
 }
@@ -82,7 +86,23 @@ tool() {
     timeout --foreground --kill-after=5 "$TOOL_SECONDS" java \
         "${ARCHIVE:--XX:SharedArchiveFile}=$WORK/classes.jsa" -Xlog:cds=off -XX:+UseSerialGC \
         -XX:TieredStopAtLevel=1 -Xmx512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
-        -cp "$BUILT/lib/*" "$@"
+        -Djava.io.tmpdir="$WORK" -cp "$BUILT/lib/*" "$@"
+}
+
+# beside NAME: from here on the functions of lib.sh are about another broker, with its files in a
+# directory of that name. To be called in a subshell; the broker ends with it.
+beside() {
+    BROKER=127.0.0.1:$(free_port)
+    RUN_DIR=$WORK/$1
+    DATA_DIR=$RUN_DIR/data
+    mkdir -p "$DATA_DIR"
+    trap 'broker_is_gone || kill -KILL "$(broker_pid)"' EXIT
+}
+
+other_stops_cleanly() {
+    broker_stop
+    expect yes "$([ -e "$DATA_DIR/.kafka_cleanshutdown" ] && echo yes)" "clean-shutdown marker"
+    expect 0 "$(grep -c panicked "$RUN_DIR/broker.log" || true)" "panics"
 }
 
 # refused SENTENCE TOOL ARGUMENT...: the tool must say the sentence. (Its status is no witness:
