@@ -68,6 +68,9 @@ impl KafkaApis {
             RequestBody::Produce(produce) => self.handle_producer_request(reply, produce, buffer),
             RequestBody::Fetch(fetch) => self.handle_fetch_request(reply, &fetch),
             RequestBody::ListOffsets(offsets) => self.handle_offset_request(reply, &offsets),
+            RequestBody::OffsetForLeaderEpoch(epochs) => {
+                self.handle_offset_for_leader_epoch_request(reply, &epochs);
+            }
             RequestBody::Metadata(metadata) => {
                 self.handle_topic_metadata_request(reply, &metadata, &session);
             }
