@@ -76,7 +76,7 @@ verifiable() {
 client_compatibility() {
     client-compatibility-test --topic tools-compatible --num-cluster-nodes 1 \
         --cluster-id-supported True --create-topics-supported True \
-        --describe-acls-supported False --describe-configs-supported True \
+        --describe-acls-supported True --describe-configs-supported True \
         --expect-record-too-large-exception False --idempotent-producer-supported True \
         --offsets-for-times-supported True >"$WORK/compatible"
     has "$WORK/compatible" "SUCCESS."

@@ -13,6 +13,8 @@ source configs.sh
 source offsets.sh
 source cluster.sh
 source dump-log.sh
+source quotas.sh
+source acls.sh
 
 VERSION=4.3.1
 BUILT=$(realpath ../../..)/target/clients/kafka-tools-$VERSION
@@ -30,6 +32,8 @@ main() {
     config_steps
     offset_steps
     cluster_steps
+    quota_steps
+    acl_steps
     dump_log_steps
 }
 
@@ -45,6 +49,7 @@ build() {
 
 # The tools, by the names of their scripts in Kafka's bin directory.
 
+kafka-acls() { client_tool org.apache.kafka.tools.AclCommand "$@"; }
 kafka-broker-api-versions() {
     client_tool org.apache.kafka.tools.BrokerApiVersionsCommand "$@"
 }
