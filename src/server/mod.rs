@@ -3,6 +3,10 @@
 pub mod metadata_cache;
 pub mod admin_manager;
 pub mod reply;
+pub mod authorizer;
+pub mod acl_cache;
+pub mod acl_store;
+pub mod simple_acl_authorizer;
 pub mod fetched_data;
 pub mod kafka_apis;
 pub mod offset_apis;
