@@ -262,6 +262,17 @@ pub struct AclBindingFilter {
 }
 
 impl AclBindingFilter {
+    /// Every ACL.
+    pub const ANY: Self = Self {
+        resource_type: ResourceType::Any,
+        pattern_type: PatternType::Any,
+        name: None,
+        principal: None,
+        host: None,
+        operation: Operation::Any,
+        permission_type: PermissionType::Any,
+    };
+
     /// Whether the ACL is one of those that are looked for.
     pub fn matches(&self, binding: &AclBinding) -> bool {
         let is = |wanted: &Option<String>, it: &str| wanted.as_ref().is_none_or(|name| name == it);
@@ -330,12 +341,6 @@ pub trait Authorizer: Send + Sync {
 
     /// The ACLs that match the filter, sorted.
     fn acls(&self, filter: &AclBindingFilter) -> Vec<AclBinding>;
-}
-
-impl fmt::Display for Resource<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.resource_type, PatternType::Literal, self.name)
-    }
 }
 
 impl fmt::Display for AclBinding {

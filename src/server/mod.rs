@@ -18,6 +18,8 @@ pub mod admin_apis;
 pub mod topic_apis;
 pub mod config_apis;
 pub mod log_apis;
+pub mod acl_apis;
+pub mod authorization;
 pub mod producer_id_manager;
 pub mod producer_apis;
 pub mod kafka_request_handler;

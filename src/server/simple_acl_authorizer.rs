@@ -156,7 +156,10 @@ impl Authorizer for SimpleAclAuthorizer {
     ) -> Result<Vec<Vec<AclBinding>>, KafkaError> {
         self.change(|acls| {
             let mut take = |filter: &AclBindingFilter| -> Vec<AclBinding> {
-                acls.extract_if(.., |binding| filter.matches(binding)).collect()
+                let (taken, kept): (Vec<_>, Vec<_>) =
+                    std::mem::take(acls).into_iter().partition(|it| filter.matches(it));
+                acls.extend(kept);
+                taken
             };
             filters.iter().map(&mut take).collect()
         })
