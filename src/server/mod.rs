@@ -10,6 +10,7 @@ pub mod simple_acl_authorizer;
 pub mod fetched_data;
 pub mod kafka_apis;
 pub mod offset_apis;
+pub mod epoch_apis;
 pub mod metadata_apis;
 pub mod group_apis;
 pub mod group_offset_apis;

@@ -42,6 +42,9 @@ use transferto::protocol::offset_delete::{
 use transferto::protocol::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic,
 };
+use transferto::protocol::offset_for_leader_epoch::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sync_group::SyncGroupRequest;
 use transferto::server::authorizer::{CLUSTER_NAME, Operation, ResourceType};
@@ -96,6 +99,7 @@ pub fn cases(records: usize) -> Vec<Case> {
             &[(NO_TOPIC, (Cluster, CLUSTER_NAME, Op::ClusterAction))],
         ),
         case(RequestBody::ListOffsets(list_offsets()), &[topic(Op::Describe)]),
+        case(RequestBody::OffsetForLeaderEpoch(epochs()), &[topic(Op::Describe)]),
         case(RequestBody::Metadata(metadata()), &[topic(Op::Describe)]),
         case(new_id(), &[cluster(Op::IdempotentWrite)]),
         case(new_id(), &[(NO_CLUSTER, (Topic, "any", Op::Write))]),
@@ -150,6 +154,12 @@ fn list_offsets() -> ListOffsetsRequest {
     let partition = ListOffsetsPartition { max_num_offsets: 1, ..ListOffsetsPartition::default() };
     let topic = ListOffsetsTopic { name: TOPIC.to_string(), partitions: vec![partition] };
     ListOffsetsRequest { topics: vec![topic], ..ListOffsetsRequest::default() }
+}
+
+fn epochs() -> OffsetForLeaderEpochRequest {
+    let partitions = vec![OffsetForLeaderPartition::default()];
+    let topic = OffsetForLeaderTopic { topic: TOPIC.to_string(), partitions };
+    OffsetForLeaderEpochRequest { topics: vec![topic], ..OffsetForLeaderEpochRequest::default() }
 }
 
 pub fn metadata_topic(name: &str) -> MetadataRequestTopic {
@@ -347,6 +357,9 @@ pub fn codes(body: &ResponseBody) -> Vec<i16> {
             partitions.map(|it| it.header.error_code).collect()
         }
         ResponseBody::ListOffsets(it) => {
+            it.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error_code).collect()
+        }
+        ResponseBody::OffsetForLeaderEpoch(it) => {
             it.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error_code).collect()
         }
         ResponseBody::Metadata(it) => it.topics.iter().map(|it| it.error_code).collect(),
