@@ -4,12 +4,14 @@
 
 mod access;
 mod broker;
+mod broker_process;
 
 use std::collections::BTreeSet;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect as connect_socket, socket,
 };
@@ -44,6 +46,8 @@ use access::{
 use broker::{
     Broker, Client, TempDir, batch, config_for, fetch_request, fetch_topic, produce_request, stored,
 };
+
+use broker_process::BrokerProcess;
 
 use Operation as Op;
 use ResourceType::{Cluster, Group, Topic};
@@ -622,4 +626,21 @@ fn a_program_may_bring_an_authorizer_of_its_own() {
     assert_eq!(client.produce("t", 0, &batch(&[b"a"])).error_code, 29);
     assert_eq!(client.fetch("t", 0, 0).error, Errors::UnknownTopicOrPartition.code());
     server.shutdown();
+}
+
+#[test]
+fn a_denied_request_is_one_line_of_the_log_however_much_it_names() {
+    let dir = TempDir::new("authorizer");
+    let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";
+    let process = BrokerProcess::start(dir.path(), &[authorizer]);
+    let mut client = Client::connect(process.port);
+    let mut request = fetch_request("first", 0, 0);
+    request.topics.push(fetch_topic("a\nforged line", &[(0, 0), (1, 0)]));
+    assert_eq!(client.fetch_with(12, request).len(), 3);
+    let (_, lines) = process.end_with(Signal::SIGTERM);
+    let denied: Vec<_> = lines.iter().filter(|line| line.contains("is Denied")).collect();
+    let expected = "Principal = User:ANONYMOUS is Denied Operation = Read from host = 127.0.0.1 \
+                    on resource = Topic:\"first\" for request = Fetch, the first of 2";
+    assert!(denied.len() == 1 && denied[0].ends_with(expected), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("forged line")), "{lines:?}");
 }
