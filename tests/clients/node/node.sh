@@ -17,10 +17,11 @@ run_node_client() {
 
 install_node_client() {
     mkdir -p "$1"
-    if [ -e "$1/installed" ] && cmp package.json "$1/package.json"; then
+    if [ -e "$1/installed" ] && cmp package-lock.json "$1/package-lock.json"; then
         return
     fi
-    cp package.json "$1"
-    (cd "$1" && timeout --foreground "$BUILD_SECONDS" npm install --no-package-lock)
+    rm -f "$1/installed"
+    cp package.json package-lock.json "$1"
+    (cd "$1" && timeout --foreground "$BUILD_SECONDS" npm ci --no-audit --no-fund)
     touch "$1/installed"
 }
