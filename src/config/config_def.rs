@@ -235,7 +235,7 @@ macro_rules! settings {
             }
 
             /// The defaults of the rows, and nothing that follows from other rows.
-            fn of_the_table() -> Self {
+            pub(super) fn of_the_table() -> Self {
                 Self { $(
                     $field: $crate::config::config_def::read::<
                         settings!(@kind $type $(, $kind)?)

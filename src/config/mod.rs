@@ -6,6 +6,7 @@ pub mod config_def;
 pub mod properties;
 pub mod unsupported;
 pub mod kafka_config;
+mod config_reader;
 pub mod log_config;
 pub mod command_line;
 pub mod config_source;

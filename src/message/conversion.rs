@@ -57,11 +57,11 @@ pub fn up_convert(
 }
 
 /// Turns all records of `entries`, of whatever formats, into one entry or set as `target` asks, and
-/// gives them the offsets from `first_offset` on. Headers are lost unless source and target have
-/// magic 2; a single batch that stays one remains its idempotent producer's. No records give no
-/// bytes.
+/// gives them the offsets from `first_offset` on. A single batch that stays one remains its
+/// idempotent producer's. No records give no bytes.
 ///
 /// # Errors
+/// `UNSUPPORTED_FOR_MESSAGE_FORMAT` for a record with headers before magic 2: they would be lost;
 /// `CORRUPT_MESSAGE` or `INVALID_RECORD` if an entry or a record in it is malformed;
 /// `UNSUPPORTED_COMPRESSION_TYPE` for zstd before magic 2; `RECORD_LIST_TOO_LARGE` if
 /// the records together exceed the [`decompression_bound`] of `entries`; that or
@@ -94,7 +94,7 @@ pub fn convert(entries: &[u8], first_offset: i64, target: &Target) -> Result<Vec
 ///
 /// Headers are dropped. Control batches are left out: an old consumer sees a gap, as after
 /// compaction. A codec is kept, and then the records before `first_offset` as well, since a
-/// wrapper is one piece; consumers skip them.
+/// wrapper is one piece; consumers skip them. A wrapper of such records alone is left out.
 ///
 /// # Errors
 /// `UNSUPPORTED_COMPRESSION_TYPE` if a batch is compressed by zstd; otherwise as [`convert`].
@@ -115,11 +115,16 @@ pub fn down_convert(bytes: &[u8], to_magic: u8, first_offset: i64) -> Result<Vec
         if entry.timestamp_type() == TimestampType::LogAppendTime {
             builder = builder.log_append_time(entry.max_timestamp());
         }
+        let mut has_wanted = false;
         entry.for_each_record(&mut |record| {
-            let is_wanted = codec != CompressionCodec::None || record.offset >= first_offset;
-            if is_wanted { builder.append(record) } else { Ok(()) }
+            let is_wanted = record.offset >= first_offset;
+            has_wanted |= is_wanted;
+            let is_kept = is_wanted || codec != CompressionCodec::None;
+            if is_kept { builder.append(record) } else { Ok(()) }
         })?;
-        converted.extend_from_slice(&builder.build()?);
+        if has_wanted {
+            converted.extend_from_slice(&builder.build()?);
+        }
     }
     Ok(converted)
 }
@@ -134,7 +139,13 @@ fn convert_to_message_set(
     if let Some(timestamp_ms) = target.log_append_time {
         builder = builder.log_append_time(timestamp_ms);
     }
-    with_offsets_from(first_offset, entries, &mut |record| builder.append(record))?;
+    with_offsets_from(first_offset, entries, &mut |record| {
+        if record.headers.count() > 0 {
+            let why = "a record with headers for a topic of an older message format";
+            return Err(KafkaError::api(Errors::UnsupportedForMessageFormat, why));
+        }
+        builder.append(record)
+    })?;
     builder.build()
 }
 
@@ -170,6 +181,8 @@ fn payload_size(record: &LogRecord<'_>) -> usize {
 mod tests {
     use super::*;
     use crate::message::record_batch::CONTROL_FLAG;
+    use crate::message::record_batch::LAST_OFFSET_DELTA_LENGTH;
+    use crate::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
     use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
     use crate::message::records::Header;
     use crate::message::records::Headers;
@@ -326,6 +339,14 @@ mod tests {
         assert_eq!(from_6.iter().map(|r| r.0).collect::<Vec<_>>(), [6, 7, 8]);
         let compressed = batch(CompressionCodec::Gzip, 0).build().unwrap();
         assert_eq!(records_of(&down_convert(&compressed, 0, 6).unwrap()).len(), 9);
+        for codec in OLD_CODECS {
+            // As compaction may leave it: the last offset is 20, and the last record's is 8.
+            let mut stored = batch(codec, 0).build().unwrap();
+            stored[LAST_OFFSET_DELTA_OFFSET..][..LAST_OFFSET_DELTA_LENGTH]
+                .copy_from_slice(&20_i32.to_be_bytes());
+            assert_eq!(records_of(&down_convert(&stored, 1, 8).unwrap()).last().unwrap().0, 8);
+            assert_eq!(down_convert(&stored, 1, 9).unwrap(), [], "{}", codec.name());
+        }
     }
 
     #[test]

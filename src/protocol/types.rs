@@ -7,13 +7,15 @@
 //! which of the two applies, so that the tables of fields need not say it.
 //!
 //! A [`Reader`] believes nothing: every length and count is held against the bytes that remain
-//! before anything is allocated, so that a request costs the memory its sender paid for in bytes,
-//! times a small constant.
+//! before anything is allocated. What takes more room in memory than on the wire comes out of an
+//! [`Allowance`]: so a request costs the memory that its sender paid for in bytes, and a limited
+//! amount besides.
 
 use std::ops::Range;
 
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::protocol::allowance::Allowance;
 use crate::protocol::decode_error::DecodeError;
 use crate::protocol::decode_error::Malformed;
 
@@ -26,15 +28,6 @@ pub struct Version {
     pub number: i16,
     /// Whether lengths are compact and structures end with tagged fields.
     pub is_flexible: bool,
-}
-
-/// 16 bytes that name a topic for ever, where its name may be given to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Uuid(pub [u8; 16]);
-
-impl Uuid {
-    /// No id: the request goes by name.
-    pub const ZERO: Self = Self([0; 16]);
 }
 
 /// Where the records of a request lie in its frame: they are read and appended in place, never
@@ -63,12 +56,13 @@ pub struct Reader<'a> {
     bytes: &'a [u8],
     /// The next byte; never beyond the end.
     position: usize,
+    allowance: Allowance,
 }
 
 impl<'a> Reader<'a> {
     /// Begins at the first byte of `frame`.
     pub fn new(frame: &'a [u8]) -> Self {
-        Self { bytes: frame, position: 0 }
+        Self { bytes: frame, position: 0, allowance: Allowance::full() }
     }
 
     /// The place of the next byte in the frame.
@@ -333,28 +327,21 @@ impl WireType for bool {
     }
 }
 
-impl WireType for Uuid {
-    fn read(reader: &mut Reader<'_>, _: Version) -> Result<Self, DecodeError> {
-        let mut id = [0; 16];
-        id.copy_from_slice(reader.take(16)?);
-        Ok(Self(id))
-    }
-
-    fn write(&self, writer: &mut Writer<'_>, _: Version) {
-        writer.bytes.extend_from_slice(&self.0);
-    }
-
-    fn size_min(_: Version) -> usize {
-        16
-    }
-}
+/// What U+FFFD, which stands for a wrong byte, takes in UTF-8.
+const REPLACEMENT_BYTES: usize = '\u{FFFD}'.len_utf8();
 
 /// Bytes that are not UTF-8 become U+FFFD, as in Java: such a name is then refused as a name, not
 /// as a frame.
 impl WireType for Option<String> {
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
-        let bytes = reader.take_string(version)?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+        let Some(bytes) = reader.take_string(version)? else {
+            return Ok(None);
+        };
+        if str::from_utf8(bytes).is_err() {
+            let spent = reader.allowance.spend(bytes.len(), REPLACEMENT_BYTES);
+            spent.map_err(|what| reader.error(what))?;
+        }
+        Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
@@ -415,6 +402,8 @@ impl<T: WireType> WireType for Option<Vec<T>> {
             Ok(count) if count <= count_max => count,
             _ => return Err(reader.error(Malformed::CountTooLarge { count, remaining })),
         };
+        let spent = reader.allowance.spend(count, size_of::<T>());
+        spent.map_err(|what| reader.error(what))?;
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(T::read(reader, version)?);

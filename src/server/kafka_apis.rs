@@ -1,9 +1,7 @@
-//! Port of `kafka.server.KafkaApis`: what each request does. The produce and the fetch path of the
-//! post are here; the smaller requests stand in files of their own beside it.
+//! Port of `kafka.server.KafkaApis`: what each request does. The fetch path of the post is here; the
+//! other requests stand in files of their own beside it.
 
 use std::collections::HashSet;
-use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use log::trace;
@@ -11,7 +9,6 @@ use log::trace;
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::topic_partition::is_internal;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::network::request_channel::Request;
 use crate::network::request_channel::RequestChannel;
@@ -22,14 +19,8 @@ use crate::protocol::fetch::FetchResponseHeader;
 use crate::protocol::fetch_response_send::FetchResponseData;
 use crate::protocol::fetch_response_send::FetchResponsePartitionData;
 use crate::protocol::fetch_response_send::FetchResponseSend;
-use crate::protocol::produce::PartitionProduceResponse;
-use crate::protocol::produce::ProduceRequest;
-use crate::protocol::produce::ProduceResponse;
-use crate::protocol::produce::TopicProduceResponse;
-use crate::protocol::produce::check_records;
 use crate::protocol::request::RequestBody;
 use crate::protocol::request::ResponseBody;
-use crate::replica::delayed_produce::PartitionResponse;
 use crate::replica::local_logs::LogReadResult;
 use crate::replica::local_logs::PartitionFetchInfo;
 use crate::replica::partition::LEADER_EPOCH;
@@ -45,11 +36,8 @@ use crate::server::reply::Reply;
 /// The first Fetch version with `max_bytes` for the whole response, and with the promise of one
 /// whole batch (KIP-74).
 const FETCH_MAX_BYTES_VERSION: i16 = 3;
-/// How many of a produce's refused partitions are told why in words: a text takes more bytes than
-/// the partition took in the request, and a request has room for millions.
-const ERROR_TEXTS_MAX: usize = 100;
 /// Nobody is throttled: there are no quotas yet.
-const NO_DELAY_MS: i32 = 0;
+pub(crate) const NO_DELAY_MS: i32 = 0;
 
 /// The business of the broker: takes requests, owes each one response.
 pub struct KafkaApis {
@@ -80,6 +68,9 @@ impl KafkaApis {
             RequestBody::Produce(produce) => self.handle_producer_request(reply, produce, buffer),
             RequestBody::Fetch(fetch) => self.handle_fetch_request(reply, &fetch),
             RequestBody::ListOffsets(offsets) => self.handle_offset_request(reply, &offsets),
+            RequestBody::OffsetForLeaderEpoch(epochs) => {
+                self.handle_offset_for_leader_epoch_request(reply, &epochs);
+            }
             RequestBody::Metadata(metadata) => {
                 self.handle_topic_metadata_request(reply, &metadata, &session);
             }
@@ -177,41 +168,6 @@ impl KafkaApis {
         let max_idle_ms = self.connections_max_idle_ms;
         i64::from(request.max_wait_ms).min(if max_idle_ms < 0 { i64::MAX } else { max_idle_ms })
     }
-
-    /// A producer brings messages: append them where they are good, and answer when as many
-    /// replicas as it asked for have them.
-    fn handle_producer_request(&self, reply: Reply, request: ProduceRequest, mut buffer: Vec<u8>) {
-        let (acks, timeout_ms) = (request.acks, i64::from(request.timeout_ms));
-        let checked = check_partitions(&request, reply.header.api_version, &buffer);
-        let entries: Vec<(TopicAndPartition, Range<usize>)> = checked
-            .iter()
-            .filter_map(|(key, records)| Some((key.clone(), records.as_ref().ok()?.clone())))
-            .collect();
-
-        let send_response_callback =
-            move |appended: Vec<(TopicAndPartition, PartitionResponse)>| {
-                let mut appended = appended.into_iter().map(|(_, response)| response);
-                let merged: Vec<_> = checked
-                    .into_iter()
-                    .filter_map(|(key, records)| match records {
-                        Ok(_) => Some((key, appended.next()?)),
-                        Err(refusal) => Some((key, refusal)),
-                    })
-                    .collect();
-                answer_producer(reply, acks, &request, &merged);
-            };
-        if entries.is_empty() {
-            send_response_callback(Vec::new());
-        } else {
-            self.replica_manager.append_messages(
-                timeout_ms,
-                acks,
-                &entries,
-                &mut buffer,
-                Box::new(send_response_callback),
-            );
-        }
-    }
 }
 
 /// The partitions of a fetch, in its order.
@@ -238,9 +194,10 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
     asked
 }
 
-/// Refuses a partition that a request has named before (Kafka 0.9 forgets all but one of them). A
-/// fetch that names one partition a million times, and waits, would cost every producer of it a
-/// million looks; a question for offsets may take a decompression each time.
+/// Refuses a partition that a request has named before. (Kafka, to this day, keeps the last of them
+/// and forgets the others.) A fetch that names one partition a million times, and waits, would cost
+/// every producer of it a million looks; a question for offsets may take a decompression each time;
+/// and records that are forgotten must not look acknowledged.
 pub(crate) fn check_named_once(
     named: &mut HashSet<TopicAndPartition>,
     key: &TopicAndPartition,
@@ -275,104 +232,4 @@ fn no_such_fetch_session() -> ResponseBody {
     let error_code = Errors::FetchSessionIdNotFound.code();
     let header = FetchResponseHeader { error_code, ..FetchResponseHeader::default() };
     ResponseBody::Fetch(FetchResponse { header, topics: Vec::new() })
-}
-
-/// The partitions of a produce, in its order: each the range of its records in the frame, or why it
-/// is refused.
-fn check_partitions(
-    request: &ProduceRequest,
-    version: i16,
-    buffer: &[u8],
-) -> Vec<(TopicAndPartition, Result<Range<usize>, PartitionResponse>)> {
-    let mut checked = Vec::new();
-    let mut texts_left = ERROR_TEXTS_MAX;
-    let mut refuse = |error, why: &dyn fmt::Display| {
-        let is_told = texts_left > 0;
-        texts_left = texts_left.saturating_sub(1);
-        refusal(error, is_told.then(|| why.to_string()))
-    };
-    for topic in &request.topics {
-        let name: Arc<str> = Arc::from(topic.name.as_str());
-        for partition in &topic.partitions {
-            let key = TopicAndPartition { topic: Arc::clone(&name), partition: partition.index };
-            let range = partition.records.clone().unwrap_or(0..0);
-            let verdict = if request.transactional_id.is_some() {
-                Err(refuse(
-                    Errors::TransactionalIdAuthorizationFailed,
-                    &"there are no transactions here",
-                ))
-            } else if is_internal(&name) {
-                Err(refuse(Errors::InvalidTopicException, &"only the broker writes this topic"))
-            } else {
-                check_records(buffer.get(range.clone()), version)
-                    .map(|()| range)
-                    .map_err(|error| refuse(error.code(), &error))
-            };
-            checked.push((key, verdict));
-        }
-    }
-    checked
-}
-
-fn refusal(error: Errors, error_message: Option<String>) -> PartitionResponse {
-    PartitionResponse {
-        error,
-        error_message,
-        base_offset: -1,
-        log_append_time_ms: -1,
-        log_start_offset: -1,
-    }
-}
-
-/// Tells the producer. With acks 0 it expects no answer, so an error can only close its connection.
-fn answer_producer(
-    reply: Reply,
-    acks: i16,
-    request: &ProduceRequest,
-    merged: &[(TopicAndPartition, PartitionResponse)],
-) {
-    let mut refusals = Refusals::default();
-    for (key, refused) in merged.iter().filter(|(_, it)| it.error != Errors::None) {
-        match &refused.error_message {
-            Some(why) => refusals.note(key, why),
-            None => refusals.note(key, &refused.error),
-        }
-    }
-    reply.log_refusals(&refusals);
-    match acks {
-        0 if refusals.is_empty() => reply.no_operation(),
-        0 => reply.close_connection(),
-        _ => reply.send_body(&produce_response(request, merged)),
-    }
-}
-
-fn produce_response(
-    request: &ProduceRequest,
-    merged: &[(TopicAndPartition, PartitionResponse)],
-) -> ResponseBody {
-    let mut merged = merged.iter();
-    let mut texts_left = ERROR_TEXTS_MAX;
-    let mut text_of = |it: &PartitionResponse| {
-        let text = it.error_message.as_ref()?;
-        texts_left = texts_left.checked_sub(1)?;
-        Some(text.clone())
-    };
-    let topic = |topic: &crate::protocol::produce::TopicProduceData| TopicProduceResponse {
-        name: topic.name.clone(),
-        partition_responses: merged
-            .by_ref()
-            .take(topic.partitions.len())
-            .map(|(key, it)| PartitionProduceResponse {
-                index: key.partition,
-                error_code: it.error.code(),
-                base_offset: it.base_offset,
-                log_append_time_ms: it.log_append_time_ms,
-                log_start_offset: it.log_start_offset,
-                record_errors: Vec::new(),
-                error_message: text_of(it),
-            })
-            .collect(),
-    };
-    let responses = request.topics.iter().map(topic).collect();
-    ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms: NO_DELAY_MS })
 }

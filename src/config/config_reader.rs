@@ -1,0 +1,256 @@
+//! Port of `KafkaConfig.fromProps` and `KafkaConfig.validateValues`: from a file and a command line
+//! to the settings, or to all that is wrong with them.
+
+use std::path::Path;
+
+use crate::common::end_point::EndPoint;
+use crate::config::config_def::ConfigError;
+use crate::config::config_def::nearest;
+use crate::config::kafka_config::KafkaConfig;
+use crate::config::kinds::Kind;
+use crate::config::properties;
+use crate::config::properties::Property;
+use crate::config::unsupported::Unsupported;
+
+impl KafkaConfig {
+    /// The settings of a file, if there is one, and of the command line, which wins.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with the file and the line.
+    pub fn from_file(
+        file: Option<&Path>,
+        overrides: &[(String, String)],
+    ) -> Result<Self, Vec<ConfigError>> {
+        let given = file.map(properties::read).transpose().map_err(|error| vec![error])?;
+        Self::from_given(given.unwrap_or_default(), overrides)
+    }
+
+    /// The settings of a text in the form of a `.properties` file, and of the command line, which
+    /// wins.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its line.
+    pub fn from_properties(
+        text: &str,
+        overrides: &[(String, String)],
+    ) -> Result<Self, Vec<ConfigError>> {
+        let given = properties::parse(text, "").map_err(|error| vec![error])?;
+        Self::from_given(given, overrides)
+    }
+
+    /// Sets what was given, the later of two wins, and checks what rows cannot check alone.
+    fn from_given(
+        mut given: Vec<Property>,
+        overrides: &[(String, String)],
+    ) -> Result<Self, Vec<ConfigError>> {
+        given.extend(overrides.iter().map(|(name, value)| Property {
+            name: name.clone(),
+            value: value.clone(),
+            place: "the command line".to_string(),
+        }));
+        let mut config = Self::of_the_table();
+        let mut errors = Vec::new();
+        for (i, property) in given.iter().enumerate() {
+            let is_last = given[i + 1..].iter().all(|later| later.name != property.name);
+            if is_last && let Err(why) = config.take(property) {
+                let Property { name, value, place } = property.clone();
+                errors.push(ConfigError { name, value, place, why });
+            }
+        }
+        config.fill_in();
+        errors.extend(config.contradictions(&given));
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Sets one setting, or says why not. What has no effect here is passed over with a warning.
+    fn take(&mut self, property: &Property) -> Result<(), String> {
+        let Property { name, value, place } = property;
+        if Self::SETTINGS.iter().any(|it| it.name == name) {
+            return self.set(name, value);
+        }
+        match Unsupported::of(name) {
+            Some(Unsupported::HasNoEffect(why)) => {
+                log::warn!("{place}: `{name}` has no effect: {why}");
+                Ok(())
+            }
+            Some(Unsupported::StopsTheStart(_)) if value.trim().is_empty() => Ok(()),
+            Some(Unsupported::StopsTheStart(why)) => {
+                Err(format!("is not supported: {why}; take the setting out"))
+            }
+            None => Err(unknown(name)),
+        }
+    }
+
+    /// Port of `KafkaConfig.validateValues`: what two rows, or two entries of one, say against each
+    /// other.
+    fn contradictions(&self, given: &[Property]) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut refuse = |name: &str, value: String, why: &str| {
+            let place = given.iter().rfind(|it| it.name == name).map(|it| it.place.clone());
+            let (place, why) = (place.unwrap_or_default(), why.to_string());
+            errors.push(ConfigError { name: name.to_string(), value, place, why });
+        };
+        for (name, listeners) in
+            [("listeners", &self.listeners), ("advertised.listeners", &self.advertised_listeners)]
+        {
+            let text = || Vec::<EndPoint>::show(listeners);
+            let mut ports: Vec<u16> =
+                listeners.iter().map(|it| it.port).filter(|it| *it != 0).collect();
+            let mut protocols: Vec<&str> = listeners.iter().map(|it| it.protocol.name()).collect();
+            if has_twice(&mut ports) {
+                refuse(name, text(), "must give each listener a port of its own");
+            }
+            if has_twice(&mut protocols) {
+                refuse(name, text(), "must give each listener a protocol of its own");
+            }
+        }
+        for it in &self.advertised_listeners {
+            if matches!(it.host.as_str(), "0.0.0.0" | "::") {
+                let why = "must name a host that clients can connect to; 0.0.0.0 and :: are none";
+                refuse("advertised.listeners", it.to_string(), why);
+            }
+            if self.listeners.iter().all(|listener| listener.protocol != it.protocol) {
+                let why = "must name a protocol that one of `listeners` has";
+                refuse("advertised.listeners", it.to_string(), why);
+            }
+        }
+        errors
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let known = KafkaConfig::SETTINGS.iter().map(|it| it.name).chain(Unsupported::names());
+    let advice = match nearest(name, known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "docs/en/configuration.md lists all of them".to_string(),
+    };
+    format!("is no setting of this broker; {advice}")
+}
+
+fn has_twice<T: Ord>(values: &mut [T]) -> bool {
+    values.sort_unstable();
+    values.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> KafkaConfig {
+        KafkaConfig::from_properties(text, &[]).unwrap()
+    }
+
+    /// The errors of a text, as a person sees them.
+    fn errors(text: &str) -> Vec<String> {
+        let errors = KafkaConfig::from_properties(text, &[]).unwrap_err();
+        errors.iter().map(ConfigError::to_string).collect()
+    }
+
+    #[test]
+    fn a_stock_file_of_kafka_starts_and_what_has_no_effect_is_passed_over() {
+        let config = config(
+            "broker.id=0\nlisteners=PLAINTEXT://:9092\nnum.network.threads=3\nnum.io.threads=8\n\
+             socket.send.buffer.bytes=102400\nsocket.receive.buffer.bytes=102400\n\
+             socket.request.max.bytes=104857600\nlog.dirs=/tmp/kafka-logs\nnum.partitions=1\n\
+             num.recovery.threads.per.data.dir=1\nlog.retention.hours=168\n\
+             log.segment.bytes=1073741824\nlog.retention.check.interval.ms=300000\n\
+             zookeeper.connect=localhost:2181\nzookeeper.connection.timeout.ms=6000\n",
+        );
+        let differing = config.non_default_settings();
+        assert_eq!(
+            differing,
+            [
+                ("listeners", "PLAINTEXT://:9092".to_string()),
+                ("log.dirs", "/tmp/kafka-logs".to_string())
+            ]
+        );
+    }
+
+    #[test]
+    fn the_later_setting_wins_and_the_command_line_wins_over_the_file() {
+        let overrides = [("num.io.threads".to_string(), "4".to_string())];
+        let text = "num.io.threads=zero\nport=1\nport=2";
+        let config = KafkaConfig::from_properties(text, &overrides).unwrap();
+        assert_eq!((config.num_io_threads, config.port), (4, 2));
+    }
+
+    #[test]
+    fn buffers_may_be_left_to_the_system_and_an_address_may_get_no_connection() {
+        let config = config(
+            "socket.send.buffer.bytes=-1\nsocket.receive.buffer.bytes=-1\n\
+             max.connections.per.ip=0\nmax.connections.per.ip.overrides=127.0.0.1:2\n\
+             connections.max.idle.ms=-1",
+        );
+        assert_eq!((config.socket_send_buffer_bytes, config.socket_receive_buffer_bytes), (-1, -1));
+        assert_eq!(config.max_connections_per_ip, 0);
+        assert_eq!(config.max_connections_per_ip_overrides, [("127.0.0.1".to_string(), 2)]);
+        assert_eq!(config.connections_max_idle_ms, -1);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_told_with_line_name_value_and_what_is_allowed() {
+        assert_eq!(
+            errors("\nnum.io.threads=0"),
+            ["line 2: `num.io.threads=0`: must be a whole number of at least 1"]
+        );
+        assert_eq!(
+            errors("default.replication.factor=3"),
+            ["line 1: `default.replication.factor=3`: must be 1, because this broker is alone"]
+        );
+        assert_eq!(
+            errors("log.cleanup.policy=shred"),
+            ["line 1: `log.cleanup.policy=shred`: \
+             must be delete, compact, or both with a comma between them"]
+        );
+        assert!(errors("listeners=SSL://:9093")[0].contains("speaks PLAINTEXT only"));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        assert_eq!(errors("log.retention.ms=0\nlog.dri=x\nssl.protocol=TLS").len(), 3);
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_nearest_known_one() {
+        assert_eq!(
+            errors("num.oi.threads=8"),
+            ["line 1: `num.oi.threads=8`: \
+             is no setting of this broker; did you mean `num.io.threads`?"]
+        );
+        assert!(errors("colour=red")[0].contains("docs/en/configuration.md"));
+        assert!(errors("Listeners=x")[0].contains("did you mean `listeners`?"));
+    }
+
+    #[test]
+    fn a_setting_that_a_user_would_rely_on_stops_the_start_unless_it_is_empty() {
+        let error = &errors("authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer")[0];
+        assert!(error.contains("everyone who can connect may do everything"), "{error}");
+        assert_eq!(config("authorizer.class.name="), KafkaConfig::default());
+    }
+
+    #[test]
+    fn listeners_that_contradict_each_other_are_refused() {
+        for (text, why) in [
+            ("listeners=PLAINTEXT://:1,TRACE://:1", "a port of its own"),
+            ("listeners=PLAINTEXT://:1,PLAINTEXT://:2", "a protocol of its own"),
+            ("advertised.listeners=PLAINTEXT://0.0.0.0:1", "clients can connect to"),
+            ("advertised.listeners=TRACE://a:1", "one of `listeners`"),
+        ] {
+            let errors = errors(text);
+            assert!(errors.len() == 1 && errors[0].contains(why), "{errors:?}");
+            assert!(errors[0].starts_with("line 1: "), "{errors:?}");
+        }
+        let two = config("listeners=PLAINTEXT://:0,TRACE://:0");
+        assert_eq!(two.listeners.len(), 2);
+    }
+
+    #[test]
+    fn an_error_of_the_command_line_names_the_command_line() {
+        let overrides = [("port".to_string(), "70000".to_string())];
+        let errors = KafkaConfig::from_properties("port=1", &overrides).unwrap_err();
+        assert_eq!(
+            errors[0].to_string(),
+            "the command line: `port=70000`: must be a whole number from 0 to 65535"
+        );
+    }
+}
