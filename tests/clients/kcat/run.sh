@@ -362,12 +362,12 @@ read_as_member() {
 # A producer writes all the time, while a second member joins, the broker dies and comes back, and
 # the first member leaves. After each of them whoever is there must get new records; in the end none
 # may be missing. A record may come twice: one that was not yet committed when its partition went to
-# the other member.
+# the other member. The records are long, because kcat reads its input by the kilobyte.
 group_of_two() {
     local writer first second number=0
     trap 'jobs -p | xargs -r kill' EXIT
     echo 0 | kc -P -t pair
-    (while [ ! -e "$WORK/pair.done" ]; do echo "$((++number))" && sleep 0.02; done) |
+    (while [ ! -e "$WORK/pair.done" ]; do printf '%01023d\n' "$((++number))" && sleep 0.02; done) |
         tee "$WORK/pair.sent" | kc -P -E -t pair -X enable.idempotence=true &
     writer=$!
     start_member "$WORK/pair.first"
@@ -406,7 +406,7 @@ has_more_lines() {
 }
 
 pair_has_all() {
-    sort -un "$WORK/pair.first" "$WORK/pair.second" | cmp -s - <(echo 0 && cat "$WORK/pair.sent")
+    sort -u "$WORK/pair.first" "$WORK/pair.second" | cmp -s - <(echo 0 && cat "$WORK/pair.sent")
 }
 
 offsets_go_on() {
