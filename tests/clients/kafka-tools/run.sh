@@ -13,7 +13,6 @@ source configs.sh
 source offsets.sh
 source cluster.sh
 source dump-log.sh
-source quotas.sh
 source acls.sh
 
 VERSION=4.3.1
@@ -32,7 +31,6 @@ main() {
     config_steps
     offset_steps
     cluster_steps
-    quota_steps
     acl_steps
     dump_log_steps
 }
