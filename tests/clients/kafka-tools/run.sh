@@ -13,6 +13,7 @@ source configs.sh
 source offsets.sh
 source cluster.sh
 source dump-log.sh
+source quotas.sh
 source acls.sh
 
 VERSION=4.3.1
@@ -31,6 +32,7 @@ main() {
     config_steps
     offset_steps
     cluster_steps
+    quota_steps
     acl_steps
     dump_log_steps
 }
