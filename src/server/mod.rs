@@ -3,6 +3,8 @@
 pub mod metadata_cache;
 pub mod admin_manager;
 pub mod reply;
+pub mod throttled_response;
+pub mod client_quota_manager;
 pub mod fetched_data;
 pub mod kafka_apis;
 pub mod offset_apis;
