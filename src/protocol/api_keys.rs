@@ -81,8 +81,8 @@ api_keys! {
     DeleteGroups            = 42, versions 0..=2,  flexible from 2,  advertised 0..=2;
     IncrementalAlterConfigs = 44, versions 0..=1,  flexible from 1,  advertised 0..=1;
     OffsetDelete            = 47, versions 0..=0,  flexible from NEVER, advertised 0..=0;
-    DescribeClientQuotas    = 48, versions 0..=1,  flexible from 1;
-    AlterClientQuotas       = 49, versions 0..=1,  flexible from 1;
+    DescribeClientQuotas    = 48, versions 0..=1,  flexible from 1,  advertised 0..=1;
+    AlterClientQuotas       = 49, versions 0..=1,  flexible from 1,  advertised 0..=1;
     DescribeCluster         = 60, versions 0..=1,  flexible from 0,  advertised 0..=1;
 }
 

@@ -40,6 +40,12 @@ impl KafkaApis {
             }
             RequestBody::DeleteRecords(it) => self.handle_delete_records_request(reply, it),
             RequestBody::DescribeLogDirs(it) => self.handle_describe_log_dirs_request(reply, it),
+            RequestBody::DescribeClientQuotas(it) => {
+                self.handle_describe_client_quotas_request(reply, it);
+            }
+            RequestBody::AlterClientQuotas(it) => {
+                self.handle_alter_client_quotas_request(reply, it);
+            }
             // Read, but not advertised: nothing is done for it.
             unsupported => reply.send_error(unsupported, Errors::UnsupportedVersion),
         }

@@ -10,7 +10,6 @@
 //! of made-up ids escapes every quota anyway.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -34,6 +33,7 @@ use crate::common::rate::Measured;
 use crate::common::rate::Rate;
 use crate::common::rate::RateConfig;
 use crate::common::time::Time;
+use crate::config::client_config_override::QuotaType;
 use crate::server::throttled_response::Callback;
 use crate::server::throttled_response::DelayQueue;
 use crate::server::throttled_response::ThrottledResponse;
@@ -60,21 +60,6 @@ pub struct ClientQuotaManagerConfig {
     /// The longest delay, in milliseconds: a connection that is silent for longer is closed, so
     /// nobody would hear the answer.
     pub throttle_time_max_ms: i32,
-}
-
-/// What clients do that a quota is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuotaType {
-    /// They send messages.
-    Produce,
-    /// They get messages.
-    Fetch,
-}
-
-impl fmt::Display for QuotaType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
 }
 
 /// The quotas of all clients, for one thing they do.
@@ -126,8 +111,8 @@ impl ClientQuotaManager {
     ) -> Result<Arc<Self>, KafkaError> {
         let manager = Arc::new(Self::without_reaper(quota_type, config, time, metrics));
         let reaped = Arc::clone(&manager);
-        let thread = thread::Builder::new().name(format!("ThrottledRequestReaper-{quota_type}"));
-        let reaper = thread.spawn(move || reaped.reap()).map_err(KafkaError::from)?;
+        let thread = thread::Builder::new().name(reaper_name(quota_type));
+        let reaper = thread.spawn(move || reaped.reap())?;
         *manager.throttled_request_reaper.lock().expect(NOT_POISONED) = Some(reaper);
         Ok(manager)
     }
@@ -151,19 +136,18 @@ impl ClientQuotaManager {
         }
     }
 
-    /// Records how many bytes a client has done, and calls `callback` with the delay that brings it
+    /// Records that a client has done `bytes`, and calls `callback` with the delay that brings it
     /// back to its quota, in milliseconds: at once with 0 if it is within its quota, else when the
     /// delay has passed.
     ///
-    /// The bytes are recorded before the check, so those of a throttled request count as well. They
-    /// are asked for only if the client has a quota.
+    /// The bytes are recorded before the check, so those of a throttled request count as well.
     ///
     /// With `end_of_mute` the client knows how to wait by itself (KIP-219). Then `callback` is
     /// called at once in any case, and answers; and when the delay has passed, `end_of_mute`.
     pub fn record_and_maybe_throttle<E, C>(
         &self,
         client_id: &str,
-        bytes: impl FnOnce() -> u64,
+        bytes: u64,
         end_of_mute: Option<E>,
         callback: C,
     ) where
@@ -181,20 +165,19 @@ impl ClientQuotaManager {
         }
     }
 
-    /// Records how many bytes a client has done, and returns its delay in milliseconds: 0 within
-    /// its quota.
-    fn record(&self, client_id: &str, bytes: impl FnOnce() -> u64) -> i32 {
+    /// Records that a client has done `bytes`, and returns its delay in milliseconds: 0 within its
+    /// quota.
+    fn record(&self, client_id: &str, bytes: u64) -> i32 {
         let bound = self.quota(client_id);
         if bound == UNLIMITED {
             return 0;
         }
         let now_ms = self.time.hi_res_clock_ms();
-        let bytes = bytes();
         let measured = self.lock_sensors().record(client_id, bytes, now_ms, &self.config.rate);
         let throttle_time_ms =
             throttle_time_ms(measured, bound).min(self.config.throttle_time_max_ms);
         if throttle_time_ms > 0 {
-            let quota_type = self.quota_type;
+            let quota_type = self.quota_type.name();
             debug!(
                 "ClientQuotaManager.recordAndMaybeThrottle: {quota_type} of {client_id:?}: \
                  {:.0} bytes/s of {bound}: delayed by {throttle_time_ms} ms",
@@ -221,6 +204,11 @@ impl ClientQuotaManager {
         if let Err(response) = self.delay_queue.add(response) {
             execute(response);
         }
+    }
+
+    /// Whether the client has a quota, so that its bytes count.
+    pub fn limits(&self, client_id: &str) -> bool {
+        self.quota(client_id) != UNLIMITED
     }
 
     /// How many bytes per second the client may do: its own quota, else the default one that was
@@ -269,7 +257,7 @@ impl ClientQuotaManager {
         }
         let reaper = self.throttled_request_reaper.lock().expect(NOT_POISONED).take();
         if reaper.is_some_and(|reaper| reaper.join().is_err()) {
-            error!("ThrottledRequestReaper-{} ended by a panic", self.quota_type);
+            error!("{} ended by a panic", reaper_name(self.quota_type));
         }
     }
 
@@ -351,6 +339,10 @@ impl Sensors {
     }
 }
 
+fn reaper_name(quota_type: QuotaType) -> String {
+    format!("ThrottledRequestReaper-{}", quota_type.name())
+}
+
 /// What a client costs in memory, at most.
 fn bytes_of(client_id: &str, config: &RateConfig) -> usize {
     // A map keeps up to twice as many places as it has entries.
@@ -401,7 +393,7 @@ mod tests {
     fn record(manager: &ClientQuotaManager, client_id: &str, bytes: u64) -> mpsc::Receiver<i32> {
         let (sender, receiver) = mpsc::channel();
         let callback = move |delay_ms| sender.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle(client_id, || bytes, None::<fn(i32)>, callback);
+        manager.record_and_maybe_throttle(client_id, bytes, None::<fn(i32)>, callback);
         receiver
     }
 
@@ -416,20 +408,20 @@ mod tests {
         manager.update_quota(Some("p1"), Some(2000));
         manager.update_quota(Some("p2"), Some(4000));
         assert_eq!(["p1", "p2", "p3", ""].map(|it| manager.quota(it)), [2000, 4000, 500, 500]);
-        assert!(manager.record("p1", || 2500 * 11) > 0);
+        assert!(manager.record("p1", 2500 * 11) > 0);
         manager.update_quota(Some("p1"), Some(3000));
         assert_eq!(manager.quota("p1"), 3000);
-        assert_eq!(manager.record("p1", || 0), 0);
+        assert_eq!(manager.record("p1", 0), 0);
         manager.update_quota(Some("p1"), Some(500));
         assert_eq!(manager.quota("p1"), 500);
-        let throttled_ms = manager.record("p1", || 0);
+        let throttled_ms = manager.record("p1", 0);
         assert!(throttled_ms > 0);
         manager.update_quota(Some("p1"), Some(3000));
-        assert_eq!(manager.record("p1", || 0), 0);
+        assert_eq!(manager.record("p1", 0), 0);
         // Kafka 0.9 would go on with 3000 until its next start (KAFKA-4158).
         manager.update_quota(Some("p1"), None);
         assert_eq!(manager.quota("p1"), 500);
-        assert_eq!(manager.record("p1", || 0), throttled_ms);
+        assert_eq!(manager.record("p1", 0), throttled_ms);
     }
 
     /// Port of `ClientQuotaManagerTest.testQuotaViolation`.
@@ -471,7 +463,7 @@ mod tests {
         let (answer, unmute) = (sender.clone(), sender);
         manager.record_and_maybe_throttle(
             "new",
-            || 11_000,
+            11_000,
             Some(move |delay_ms| unmute.send(("unmuted", delay_ms)).unwrap()),
             move |delay_ms| answer.send(("answered", delay_ms)).unwrap(),
         );
@@ -486,30 +478,29 @@ mod tests {
     #[test]
     fn exactly_the_quota_is_no_violation() {
         let (_, manager) = manager_with(1000);
-        assert_eq!(manager.record("a", || 10_000), 0);
-        assert_eq!(manager.record("a", || 1), 1);
+        assert_eq!(manager.record("a", 10_000), 0);
+        assert_eq!(manager.record("a", 1), 1);
     }
 
     #[test]
     fn one_client_pays_for_itself_alone_and_the_empty_id_is_a_client() {
         let (_, manager) = manager_with(1000);
-        assert!(manager.record("", || 1_000_000) > 0);
-        assert_eq!(manager.record("other", || 1000), 0);
-        assert!(manager.record("", || 0) > 0);
+        assert!(manager.record("", 1_000_000) > 0);
+        assert_eq!(manager.record("other", 1000), 0);
+        assert!(manager.record("", 0) > 0);
     }
 
     #[test]
     fn who_has_no_quota_leaves_no_trace() {
         let (_, manager) = manager_with(UNLIMITED);
-        let never = || -> u64 { unreachable!("nobody asks how much it was") };
-        assert_eq!(manager.record("a", never), 0);
+        assert_eq!(manager.record("a", 1_000_000), 0);
         manager.update_quota(Some("b"), Some(1));
-        assert_eq!(manager.record("a", never), 0);
+        assert_eq!(manager.record("a", 1_000_000), 0);
         assert_eq!(clients(&manager), 0);
-        assert!(manager.record("b", || 1_000_000) > 0);
+        assert!(manager.record("b", 1_000_000) > 0);
         assert_eq!(clients(&manager), 1);
         manager.update_quota(Some("b"), None);
-        assert_eq!(manager.record("b", never), 0);
+        assert_eq!(manager.record("b", 1_000_000), 0);
     }
 
     #[test]
@@ -529,17 +520,17 @@ mod tests {
     #[test]
     fn a_delay_is_as_long_as_can_be_said_and_no_longer() {
         let (_, mut manager) = manager_with(1);
-        assert_eq!(manager.record("a", || u64::MAX), i32::MAX);
+        assert_eq!(manager.record("a", u64::MAX), i32::MAX);
         manager.config.throttle_time_max_ms = 600_000;
-        assert_eq!(manager.record("a", || 0), 600_000);
+        assert_eq!(manager.record("a", 0), 600_000);
     }
 
     #[test]
     fn a_client_that_is_silent_for_an_hour_is_forgotten() {
         let (time, manager) = manager_with(1000);
-        manager.record("silent", || 1);
+        manager.record("silent", 1);
         time.sleep(INACTIVE_SENSOR_EXPIRATION_TIME_MS - 1);
-        manager.record("active", || 1);
+        manager.record("active", 1);
         manager.do_work(NOW);
         assert_eq!(clients(&manager), 2);
         time.sleep(EXPIRE_SENSORS_INTERVAL_MS);
@@ -549,28 +540,28 @@ mod tests {
         manager.do_work(NOW);
         assert_eq!(clients(&manager), 0);
         assert_eq!(manager.lock_sensors().bytes, 0);
-        assert_eq!(manager.record("silent", || 1), 0);
+        assert_eq!(manager.record("silent", 1), 0);
     }
 
     #[test]
     fn a_flood_of_client_ids_takes_no_more_memory_than_is_set_aside() {
         let (time, manager) = manager_with(1000);
-        manager.record("first", || 1_000_000);
+        manager.record("first", 1_000_000);
         let mut most = 0;
         for number in 0..50_000 {
-            manager.record(&format!("made-up-{number}"), || 1);
+            manager.record(&format!("made-up-{number}"), 1);
             most = most.max(manager.lock_sensors().bytes);
         }
         assert!(most <= SENSORS_BYTES_MAX, "{most}");
         assert!(most > SENSORS_BYTES_MAX / 2, "{most}");
         // Those that no longer count make room first: nobody who does count is forgotten.
         time.sleep(60_000);
-        assert!(manager.record("honest", || 1_000_000) > 0);
+        assert!(manager.record("honest", 1_000_000) > 0);
         let long = "x".repeat(30_000);
         for number in 0..100 {
-            manager.record(&format!("{long}{number}"), || 1);
+            manager.record(&format!("{long}{number}"), 1);
         }
-        assert!(manager.record("honest", || 0) > 0);
+        assert!(manager.record("honest", 0) > 0);
         assert!(manager.lock_sensors().bytes <= SENSORS_BYTES_MAX);
     }
 
@@ -578,7 +569,7 @@ mod tests {
     fn the_reaper_survives_a_callback_that_panics_and_shutdown_ends_every_delay() {
         let (time, manager) = manager_with(1);
         let (sender, receiver) = mpsc::channel();
-        let bytes = || 1_000_000;
+        let bytes = 1_000_000;
         let panics = |_| panic!("as this test wants");
         manager.record_and_maybe_throttle("a", bytes, None::<fn(i32)>, panics);
         time.sleep(i64::from(i32::MAX));
@@ -610,7 +601,7 @@ mod tests {
         let callback = move |delay_ms| {
             sender.send((delay_ms, thread::current().name().map(str::to_string))).unwrap();
         };
-        let bytes = || 10_001_000;
+        let bytes = 10_001_000;
         manager.record_and_maybe_throttle("a", bytes, None::<fn(i32)>, callback);
         let (delay_ms, name) = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
         assert_eq!((delay_ms, name.as_deref()), (1, Some("ThrottledRequestReaper-Fetch")));

@@ -27,6 +27,7 @@ use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::metadata_cache::MetadataCache;
 use crate::server::producer_id_manager::ProducerIdManager;
+use crate::server::quota_managers::QuotaManagers;
 use crate::storage::log_manager::{LogManager, LogManagerConfig};
 use crate::storage::topic_registry::TopicRegistry;
 use crate::transport::channel_builder::ChannelBuilder;
@@ -69,6 +70,7 @@ pub struct KafkaServer {
     group_coordinator: Arc<GroupCoordinator>,
     socket_server: Arc<SocketServer>,
     request_handler_pool: KafkaRequestHandlerPool,
+    quota_managers: Arc<QuotaManagers>,
     startup_duration: Duration,
 }
 
@@ -133,6 +135,8 @@ impl KafkaServer {
         let group_coordinator =
             start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
         let producer_ids = open_producer_ids(&log_manager)?;
+        let quota_managers =
+            QuotaManagers::start(config, &log_manager.log_dirs(), &time, &metrics)?;
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
             replica_manager: Arc::clone(&replica_manager),
@@ -144,6 +148,7 @@ impl KafkaServer {
                 Arc::clone(&metrics),
             )),
             producer_ids,
+            quota_managers: Arc::clone(&quota_managers),
             time,
             connections_max_idle_ms: config.connections_max_idle_ms,
         });
@@ -161,6 +166,7 @@ impl KafkaServer {
             group_coordinator,
             socket_server,
             request_handler_pool,
+            quota_managers,
             startup_duration: began.elapsed(),
         })
     }
@@ -195,6 +201,11 @@ impl KafkaServer {
         &self.group_coordinator
     }
 
+    /// The quotas of clients.
+    pub fn quota_managers(&self) -> &Arc<QuotaManagers> {
+        &self.quota_managers
+    }
+
     /// The logs.
     pub fn log_manager(&self) -> &Arc<LogManager> {
         &self.log_manager
@@ -227,6 +238,7 @@ impl KafkaServer {
         self.socket_server.shutdown();
         self.request_handler_pool.join();
         self.scheduler.shutdown();
+        self.quota_managers.shutdown();
         // Before the logs, which it writes: 0.9 stopped it after them.
         self.group_coordinator.shutdown();
         if let Err(error) = self.replica_manager.shutdown() {

@@ -260,11 +260,12 @@ fn print(cluster_id: &[u8; 16], topics: &Topics) -> String {
     text
 }
 
-fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+pub(super) fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("a string takes all text");
 }
 
-fn push_escaped(text: &mut String, raw: &str) {
+/// Writes text so that neither a space nor a line break is left in it.
+pub(super) fn push_escaped(text: &mut String, raw: &str) {
     for byte in raw.bytes() {
         if byte.is_ascii_graphic() && byte != b'%' && byte != b'=' {
             text.push(char::from(byte));
@@ -324,7 +325,8 @@ fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
-fn unescape(escaped: &str) -> Option<String> {
+/// What [`push_escaped`] was given.
+pub(super) fn unescape(escaped: &str) -> Option<String> {
     let mut parts = escaped.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
