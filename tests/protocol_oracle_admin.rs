@@ -8,8 +8,8 @@ mod messages;
 mod oracle;
 
 use kafka_protocol::messages as theirs;
-use oracle::request;
-use oracle::response;
+use oracle::of_all_versions::request;
+use oracle::of_all_versions::response;
 use transferto::protocol::api_keys::ApiKeys;
 
 #[test]
