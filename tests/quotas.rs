@@ -190,6 +190,7 @@ fn a_fetch_of_an_old_consumer_over_its_quota_is_answered_when_its_delay_is_over(
     }
 }
 
+/// Port of `SocketServerTest.testSendActionResponseWithThrottledChannelWhereThrottlingInProgress`.
 #[test]
 fn who_waits_by_itself_is_answered_at_once_and_not_read_until_its_delay_is_over() {
     let (time, broker) = start(&[PRODUCER_QUOTA, CONSUMER_QUOTA]);
@@ -217,6 +218,7 @@ fn who_waits_by_itself_is_answered_at_once_and_not_read_until_its_delay_is_over(
     }
 }
 
+/// Port of `SocketServerTest.testSendActionResponseWithThrottledChannelWhereThrottlingAlreadyDone`.
 #[test]
 fn a_delay_that_ends_before_its_response_has_left_leaves_the_channel_to_the_response() {
     let (time, broker) = start(&[("quota.consumer.default", "1000000")]);
