@@ -4,6 +4,10 @@
 //! A client is who names itself by a client id; the empty id is one too. Who has no quota costs
 //! nothing: no memory, and no lock as long as nobody has one (KAFKA-5402).
 //!
+//! The delay is Kafka's, and so is what it cannot do: it brings the rate of the window down to the
+//! quota. One response larger than the quota of a whole window leaves the window before its bytes
+//! are paid for, so who fetches in such pieces gets up to twice its quota.
+//!
 //! Clients choose their ids, so the memory for them is bounded: those that have been silent for an
 //! hour are forgotten, as in Kafka, and when [`SENSORS_BYTES_MAX`] is reached, all whose bytes no
 //! longer count, which changes no delay. If there are none of those, everybody begins anew: a flood
