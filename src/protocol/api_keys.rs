@@ -71,9 +71,9 @@ api_keys! {
     DeleteRecords           = 21, versions 0..=2,  flexible from 2,  advertised 0..=2;
     InitProducerId          = 22, versions 0..=4,  flexible from 2,  advertised 0..=4;
     OffsetForLeaderEpoch    = 23, versions 0..=4,  flexible from 4,  advertised 0..=4;
-    DescribeAcls            = 29, versions 0..=3,  flexible from 2;
-    CreateAcls              = 30, versions 0..=3,  flexible from 2;
-    DeleteAcls              = 31, versions 0..=3,  flexible from 2;
+    DescribeAcls            = 29, versions 0..=3,  flexible from 2,  advertised 0..=3;
+    CreateAcls              = 30, versions 0..=3,  flexible from 2,  advertised 0..=3;
+    DeleteAcls              = 31, versions 0..=3,  flexible from 2,  advertised 0..=3;
     DescribeConfigs         = 32, versions 0..=4,  flexible from 4,  advertised 0..=4;
     AlterConfigs            = 33, versions 0..=2,  flexible from 2,  advertised 0..=2;
     DescribeLogDirs         = 35, versions 0..=4,  flexible from 2,  advertised 0..=4;

@@ -25,6 +25,8 @@ use crate::protocol::request::ResponseBody;
 use crate::server::admin_apis::named_twice;
 use crate::server::admin_apis::refuse_twice;
 use crate::server::admin_apis::told;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::Resource;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::quota_managers::shown;
 use crate::server::reply::Refusals;
@@ -58,7 +60,9 @@ impl KafkaApis {
     ) {
         let mut refusals = Refusals::default();
         let mut response = DescribeClientQuotasResponse::default();
-        let described = Filter::of(request).map(|filter| {
+        let is_allowed =
+            self.check_authorized(&reply, Operation::DescribeConfigs, Resource::CLUSTER);
+        let described = is_allowed.and_then(|()| Filter::of(request)).map(|filter| {
             let all = self.quota_managers.client_quotas();
             let matching = all.iter().filter(|(id, _)| filter.matches(id.as_deref()));
             response.entries = Some(matching.map(|(id, quotas)| entry(id, quotas)).collect());
@@ -75,6 +79,11 @@ impl KafkaApis {
         reply: Reply,
         request: &AlterClientQuotasRequest,
     ) {
+        if !self.authorize(&reply, Operation::AlterConfigs, Resource::CLUSTER) {
+            let refused = request.error_response(Errors::ClusterAuthorizationFailed);
+            reply.send_body(&ResponseBody::AlterClientQuotas(refused));
+            return;
+        }
         let entities: Vec<_> = request.entries.iter().map(|it| client_id_of(&it.entity)).collect();
         let named = entities.iter().filter_map(|it| it.as_ref().ok().copied());
         let twice = named_twice(named);

@@ -18,11 +18,10 @@ use std::path::PathBuf;
 use crate::common::errors::KafkaError;
 use crate::config::client_config_override::ClientConfigOverride;
 use crate::config::client_config_override::QuotaType;
+use crate::storage::escaped_text::push_escaped;
+use crate::storage::escaped_text::unescape;
 use crate::storage::log_files::failed;
 use crate::storage::log_files::write_atomically;
-use crate::storage::topic_registry::push;
-use crate::storage::topic_registry::push_escaped;
-use crate::storage::topic_registry::unescape;
 
 /// The registry's file, in the first log directory.
 pub const QUOTA_REGISTRY_FILE: &str = "client_quotas";
@@ -88,7 +87,7 @@ fn print(quotas: &ClientQuotas) -> String {
             }
         }
         for (quota, bytes_per_second) in quotas {
-            push(&mut text, format_args!(" {}={bytes_per_second}", quota.key()));
+            text.push_str(&format!(" {}={bytes_per_second}", quota.key()));
         }
         text.push('\n');
     }
