@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "shared by test binaries, of which none exports anything")]
 
 use transferto::common::errors::Errors;
+use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterEntryData, OpData};
 use transferto::protocol::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterableConfig,
 };
@@ -17,6 +18,7 @@ use transferto::protocol::delete_records::{
 };
 use transferto::protocol::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use transferto::protocol::describe_acls::DescribeAclsRequest;
+use transferto::protocol::describe_client_quotas::{DescribeClientQuotasRequest, EntityData};
 use transferto::protocol::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use transferto::protocol::describe_groups::DescribeGroupsRequest;
 use transferto::protocol::describe_log_dirs::DescribeLogDirsRequest;
@@ -41,6 +43,9 @@ use transferto::protocol::offset_delete::{
 };
 use transferto::protocol::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic,
+};
+use transferto::protocol::offset_for_leader_epoch::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sync_group::SyncGroupRequest;
@@ -96,6 +101,7 @@ pub fn cases(records: usize) -> Vec<Case> {
             &[(NO_TOPIC, (Cluster, CLUSTER_NAME, Op::ClusterAction))],
         ),
         case(RequestBody::ListOffsets(list_offsets()), &[topic(Op::Describe)]),
+        case(RequestBody::OffsetForLeaderEpoch(epochs()), &[topic(Op::Describe)]),
         case(RequestBody::Metadata(metadata()), &[topic(Op::Describe)]),
         case(new_id(), &[cluster(Op::IdempotentWrite)]),
         case(new_id(), &[(NO_CLUSTER, (Topic, "any", Op::Write))]),
@@ -142,6 +148,11 @@ pub fn cases(records: usize) -> Vec<Case> {
         case(RequestBody::DescribeAcls(describe_acls()), &[cluster(Op::Describe)]),
         case(RequestBody::CreateAcls(create_acls()), &[cluster(Op::Alter)]),
         case(RequestBody::DeleteAcls(delete_acls()), &[cluster(Op::Alter)]),
+        case(
+            RequestBody::DescribeClientQuotas(DescribeClientQuotasRequest::default()),
+            &[cluster(Op::DescribeConfigs)],
+        ),
+        case(RequestBody::AlterClientQuotas(alter_client_quotas()), &[cluster(Op::AlterConfigs)]),
         case(RequestBody::DeleteTopics(delete_topics()), &[topic(Op::Describe), topic(Op::Delete)]),
     ]
 }
@@ -150,6 +161,12 @@ fn list_offsets() -> ListOffsetsRequest {
     let partition = ListOffsetsPartition { max_num_offsets: 1, ..ListOffsetsPartition::default() };
     let topic = ListOffsetsTopic { name: TOPIC.to_string(), partitions: vec![partition] };
     ListOffsetsRequest { topics: vec![topic], ..ListOffsetsRequest::default() }
+}
+
+fn epochs() -> OffsetForLeaderEpochRequest {
+    let partitions = vec![OffsetForLeaderPartition::default()];
+    let topic = OffsetForLeaderTopic { topic: TOPIC.to_string(), partitions };
+    OffsetForLeaderEpochRequest { topics: vec![topic], ..OffsetForLeaderEpochRequest::default() }
 }
 
 pub fn metadata_topic(name: &str) -> MetadataRequestTopic {
@@ -349,6 +366,9 @@ pub fn codes(body: &ResponseBody) -> Vec<i16> {
         ResponseBody::ListOffsets(it) => {
             it.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error_code).collect()
         }
+        ResponseBody::OffsetForLeaderEpoch(it) => {
+            it.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error_code).collect()
+        }
         ResponseBody::Metadata(it) => it.topics.iter().map(|it| it.error_code).collect(),
         ResponseBody::InitProducerId(it) => vec![it.error_code],
         ResponseBody::FindCoordinator(it) if it.coordinators.is_empty() => vec![it.error_code],
@@ -390,6 +410,16 @@ pub fn codes(body: &ResponseBody) -> Vec<i16> {
         ResponseBody::DescribeAcls(it) => vec![it.error_code],
         ResponseBody::CreateAcls(it) => it.results.iter().map(|it| it.error_code).collect(),
         ResponseBody::DeleteAcls(it) => it.filter_results.iter().map(|it| it.error_code).collect(),
+        ResponseBody::DescribeClientQuotas(it) => vec![it.error_code],
+        ResponseBody::AlterClientQuotas(it) => it.entries.iter().map(|it| it.error_code).collect(),
         other => panic!("{other:?}"),
     }
+}
+
+fn alter_client_quotas() -> AlterClientQuotasRequest {
+    let entity =
+        EntityData { entity_type: "client-id".to_string(), entity_name: Some("c".to_string()) };
+    let op = OpData { key: "producer_byte_rate".to_string(), value: 1e9, remove: false };
+    let entry = AlterEntryData { entity: vec![entity], ops: vec![op] };
+    AlterClientQuotasRequest { entries: vec![entry], validate_only: true }
 }
