@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use log::{error, info};
+use log::{debug, error};
 
 use crate::common::errors::Errors;
 use crate::common::time::Time;
@@ -42,8 +42,8 @@ pub struct Reply {
 /// What is refused of a request that is answered all the same: how many of its topics or
 /// partitions, and why the first.
 ///
-/// It makes one line in the log, however many partitions a request names: nobody floods the log by
-/// one request.
+/// It makes one line in the log, however many partitions a request names, and that only where DEBUG
+/// is on, as in Kafka: nobody floods the log by one request, nor by asking again and again.
 #[derive(Debug, Default)]
 pub struct Refusals {
     count: usize,
@@ -92,7 +92,7 @@ impl Reply {
         let Refusals { count, first } = refusals;
         if !refusals.is_empty() {
             let (api, client) = (self.header.api_key.name(), self.client);
-            info!("{api} request of {client}: {count} refused, the first is {first}");
+            debug!("{api} request of {client}: {count} refused, the first is {first}");
         }
     }
 
