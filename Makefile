@@ -36,9 +36,10 @@ strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the br
 		echo "make strace needs strace, for example: apt-get install strace" >&2; exit 1; }
 	cargo test --quiet --test strace -- --nocapture
 
-clients: tools        ## Drive real clients against the release binary, print a table (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
-	@for tool in kcat java mvn $(if $(CLIENTS),,go node npm python3); do command -v $$tool >/dev/null || { \
+clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
+	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \
 		echo "make clients needs kcat, Java 17, Maven, Go, Node and Python: $$tool is missing" >&2; exit 1; }; done
+	@python3 tests/clients/grid_test.py --quiet
 	@cargo build --release
 	@tests/clients/run.sh $(CLIENTS)
 

@@ -21,7 +21,7 @@ use transferto::protocol::delete_topics::{
 };
 use transferto::protocol::describe_cluster::DescribeClusterRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::types::Uuid;
+use transferto::protocol::uuid::Uuid;
 
 use broker::{Broker, Client, TempDir, batch, fetch_request, stored};
 
@@ -93,6 +93,27 @@ fn partitions_of(client: &mut Client, name: &str) -> usize {
     client.metadata(1, Some(&[name])).topics[0].partitions.len()
 }
 
+/// Kafka's metrics call both `a_b`. Those who were there first, perhaps in a directory of Kafka's,
+/// stay.
+#[test]
+fn a_topic_that_would_share_the_metrics_of_another_is_refused() {
+    let broker = Broker::start(&[("num.partitions", "1")]);
+    let mut client = broker.connect();
+    assert_eq!(create(&mut client, topic("a.b_c", 1)).error_code, 0);
+    for name in ["a.b.c", "a_b_c", "a_b.c"] {
+        for validate_only in [true, false] {
+            let asked = vec![topic(name, 1)];
+            let result = create_in(&mut client, NEWEST_CREATE_TOPICS, asked, validate_only);
+            assert_eq!(result[0].error_code, Errors::InvalidTopicException.code(), "{name}");
+            assert!(result[0].error_message.as_ref().unwrap().contains("a.b_c"), "{result:?}");
+        }
+        // A first use creates a topic as well.
+        let metadata = client.metadata(12, Some(&[name]));
+        assert_eq!(metadata.topics[0].error_code, Errors::InvalidTopicException.code());
+    }
+    assert_eq!(create(&mut client, topic("a-b_c", 1)).error_code, 0);
+}
+
 #[test]
 fn a_topic_is_created_and_deleted_in_every_version() {
     let broker = Broker::start(&[("num.partitions", "3")]);
@@ -145,6 +166,8 @@ fn what_cannot_be_created_is_refused_with_kafkas_code_and_the_rest_is_created() 
     let cases = [
         (topic("there", 1), Errors::TopicAlreadyExists),
         (topic("a/b", 1), Errors::InvalidTopicException),
+        (topic("..", 1), Errors::InvalidTopicException),
+        (topic(&"x".repeat(250), 1), Errors::InvalidTopicException),
         (topic("", 1), Errors::InvalidTopicException),
         (topic("none", 0), Errors::InvalidPartitions),
         (topic("negative", -2), Errors::InvalidPartitions),

@@ -10,7 +10,7 @@ use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsRequest;
 use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic};
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::types::Uuid;
+use transferto::protocol::uuid::Uuid;
 
 use broker::{Broker, TempDir, batch};
 

@@ -60,6 +60,20 @@ fn a_request_that_ends_too_soon_closes_the_connection() {
     }
 }
 
+/// Three million settings of one byte each would be 72 MB of names.
+#[test]
+fn a_request_that_would_take_too_much_memory_closes_the_connection() {
+    let mut scene = scene();
+    let mut hostile = scene.connect();
+    // DescribeConfigs, without tags in its header: one resource, the topic with the empty name.
+    let mut frame = [&head(32, 4)[..], &[0, 2, 2, 1, 0xC1, 0x8D, 0xB7, 0x01]].concat();
+    frame.resize(frame.len() + 3_000_100, 0);
+    hostile.send_frame(&frame);
+    hostile.assert_closed();
+    scene.assert_others_are_served();
+    assert_logged_once(&hostile, "72000000 bytes of memory needed");
+}
+
 #[test]
 fn a_client_that_leaves_within_a_request_is_forgotten() {
     let mut scene = scene();
@@ -270,6 +284,32 @@ fn a_partition_that_is_named_twice_is_read_once() {
     assert!(fetched[1..].iter().all(|it| it.error == twice.code() && it.records.is_empty()));
     scene.assert_others_are_served();
     assert_logged_once(&hostile, twice.name());
+}
+
+/// Kafka keeps the last of the two and says nothing of the first.
+#[test]
+fn a_partition_that_is_named_twice_is_written_once() {
+    let mut scene = scene();
+    let records = batch(&[b"a"]);
+    let mut next_offset = 0;
+    for version in ApiKeys::Produce.versions().filter(|&version| version >= 3) {
+        let mut hostile = scene.connect();
+        let mut request = produce_request(1, TOPIC, 0, records.len());
+        let again = request.topics[0].partitions[0].clone();
+        request.topics[0].partitions.push(again);
+        request.topics.push(request.topics[0].clone());
+        let (body, _) = hostile.call(version, &RequestBody::Produce(request), &records);
+        let ResponseBody::Produce(response) = body else { panic!("{body:?}") };
+        let answers = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+        let answers: Vec<_> = answers.map(|it| (it.error_code, it.base_offset)).collect();
+        let twice = (Errors::InvalidRequest.code(), -1);
+        assert_eq!(answers, [(0, next_offset), twice, twice, twice], "version {version}");
+        next_offset += 1;
+        assert_logged_once(&hostile, "names it twice");
+    }
+    let mut hostile = scene.connect();
+    assert_eq!(hostile.fetch(TOPIC, 0, 0).high_watermark, next_offset);
+    scene.assert_others_are_served();
 }
 
 #[test]

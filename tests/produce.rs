@@ -8,7 +8,7 @@ use transferto::common::errors::Errors;
 use transferto::message::byte_buffer_message_set::{MessageSetBuilder, for_each_record};
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::{RecordBatch, RecordBatchBuilder};
-use transferto::message::records::{Headers, LogRecord};
+use transferto::message::records::{Header, Headers, LogRecord};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 
 use broker::{Broker, Client, NEWEST_PRODUCE, batch, fetch_request, produce_request, stored};
@@ -169,6 +169,38 @@ fn fetches_of_version_0_to_2_may_be_cut_within_a_message_as_in_kafka_0_9() {
     request.topics[0].partitions[0].partition_max_bytes = 100;
     let fetched = client.fetch_with(3, request).remove(0);
     assert!(fetched.records.len() > 500, "from version 3 on the first message comes whole");
+}
+
+#[test]
+fn a_topic_of_the_posts_format_refuses_what_its_messages_cannot_hold() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    client.create_topic_with("old", &[("message.format.version", "0.9.0")]);
+    let mut buffer = Vec::new();
+    let headers = Headers::encode(&[Header { key: b"trace", value: Some(b"1") }], &mut buffer);
+    let (key, value) = (Some(&b"k"[..]), Some(&b"v"[..]));
+    let mut with_headers = RecordBatchBuilder::new(0);
+    let record = LogRecord { offset: 0, timestamp: 5, key, value, headers };
+    with_headers.append(&record).unwrap();
+    let empty = || RecordBatchBuilder::new(0);
+    let cases = [
+        ("headers", with_headers, Errors::UnsupportedForMessageFormat),
+        ("a producer's id", empty().producer(7, 0, 0), Errors::UnsupportedForMessageFormat),
+        ("zstd", empty().codec(CompressionCodec::Zstd), Errors::UnsupportedCompressionType),
+    ];
+    for (what, builder, error) in cases {
+        let records = builder.record(5, key, value).build().unwrap();
+        let response = client.produce("old", 0, &records);
+        assert_eq!((response.error_code, response.base_offset), (error.code(), -1), "{what}");
+        assert!(response.error_message.is_some(), "{what}");
+    }
+    assert_eq!(broker.first_segment("old", 0), b"", "nothing of it was written");
+
+    // What it can hold is converted, whoever brings it.
+    let records = empty().record(5, key, value).build().unwrap();
+    assert_eq!(client.produce("old", 0, &records).base_offset, 0);
+    let kept = message_set(0, CompressionCodec::None, &[(b"k", b"v")]);
+    assert_eq!(broker.first_segment("old", 0), kept);
 }
 
 #[test]

@@ -358,6 +358,7 @@ fn what_is_advertised_is_what_the_table_says() {
         (20, 0, 6), // DeleteTopics
         (21, 0, 2), // DeleteRecords
         (22, 0, 4), // InitProducerId
+        (23, 0, 4), // OffsetForLeaderEpoch
         (32, 0, 4), // DescribeConfigs
         (33, 0, 2), // AlterConfigs
         (35, 0, 4), // DescribeLogDirs

@@ -1,5 +1,6 @@
 //! Bytes that were meant to hurt: the codec answers each frame with a value or an error, and never
-//! takes more memory than a small multiple of what its sender sent.
+//! takes more memory than a small multiple of what its sender sent, nor more than an allowance
+//! besides what he sent.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(unsafe_code, reason = "an allocator that counts is an `unsafe impl` by its nature")]
@@ -18,10 +19,17 @@ use messages::requests;
 use messages::response_frame;
 use messages::responses;
 use transferto::protocol::api_keys::ApiKeys;
+use transferto::protocol::decode_error::Malformed;
+use transferto::protocol::fetch::FetchPartition;
+use transferto::protocol::fetch::FetchRequest;
+use transferto::protocol::fetch::FetchTopic;
+use transferto::protocol::metadata::MetadataRequest;
+use transferto::protocol::metadata::MetadataRequestTopic;
 use transferto::protocol::request::RequestBody;
 use transferto::protocol::request::parse;
 use transferto::protocol::request::parse_response;
 use transferto::protocol::request::request_bytes;
+use transferto::protocol::types::ALLOWANCE_BYTES;
 
 /// The dearest bytes, in a flexible version of DescribeConfigs: a resource of 4 bytes becomes 56 in
 /// memory, and in a resource the empty name of a setting, 1 byte, becomes 24. Each count is
@@ -196,6 +204,56 @@ fn the_dearest_frame_reaches_the_bound() {
     frame.resize(frame.len() + BEHIND, 0);
     let (peak, is_request) = memory_to_parse(&frame);
     assert_eq!((peak / frame.len(), is_request), (MEMORY_PER_BYTE_MAX - 1, false));
+}
+
+/// 100 MiB, the largest frame there may be, in the shape of the dearest: before there was an
+/// allowance, it took 3.8 GiB, 38 bytes for each that was sent.
+#[test]
+fn the_largest_frame_costs_no_more_than_itself_and_the_allowance() {
+    const FRAME_BYTES: usize = 100 * 1024 * 1024;
+    let no_body = RequestBody::UnsupportedApiVersions;
+    let mut frame = request_bytes(&header(ApiKeys::DescribeConfigs, 4), &no_body, &[]);
+    // A million resources; the first has 104 million settings.
+    frame.extend_from_slice(&[0xC1, 0x84, 0x3D, 2, 1, 0x81, 0xD4, 0xCB, 0x31]);
+    frame.resize(FRAME_BYTES, 0);
+    let (result, peak) = with_peak(|| parse(&frame));
+    assert!(peak <= ALLOWANCE_BYTES, "{peak} bytes of memory for {FRAME_BYTES}");
+    let what = result.unwrap_err().what;
+    assert!(matches!(what, Malformed::TooMuchMemory { needed: 2_496_000_000, .. }), "{what:?}");
+}
+
+/// A name of bytes that are not UTF-8 becomes three times as long.
+#[test]
+fn wrong_text_comes_out_of_the_allowance() {
+    let no_body = RequestBody::UnsupportedApiVersions;
+    let head = request_bytes(&header(ApiKeys::Metadata, 12), &no_body, &[]);
+    // 24 MiB, and then 16 MiB, as the name of the one topic.
+    for (compact_length, length, is_request) in
+        [([0x81, 0x80, 0x80, 0x0C], 24 << 20, false), ([0x81, 0x80, 0x80, 0x08], 16 << 20, true)]
+    {
+        let mut frame = [&head[..], &[2], &[0; 16], &compact_length].concat();
+        frame.resize(frame.len() + length, 0xFF);
+        // Two flags and two sections of tags.
+        frame.extend_from_slice(&[0; 4]);
+        let (result, peak) = with_peak(|| parse(&frame));
+        assert_eq!(result.is_ok(), is_request, "{length} bytes: {:?}", result.err());
+        assert!(peak <= frame.len() + 2 * ALLOWANCE_BYTES, "{peak} bytes of memory");
+    }
+}
+
+#[test]
+fn honest_requests_of_a_million_partitions_pass() {
+    let partition = FetchPartition::default();
+    let topic = FetchTopic { partitions: vec![partition; 1_000_000], ..FetchTopic::default() };
+    let fetch = FetchRequest { topics: vec![topic], ..FetchRequest::default() };
+    let topic = MetadataRequestTopic { name: Some("a topic".to_string()), ..Default::default() };
+    let metadata =
+        MetadataRequest { topics: Some(vec![topic; 1_000_000]), ..MetadataRequest::default() };
+    for body in [RequestBody::Fetch(fetch), RequestBody::Metadata(metadata)] {
+        let api = body.api_key();
+        let frame = request_bytes(&header(api, *api.versions().end()), &body, &[]);
+        assert_eq!(parse(&frame).unwrap().1, body);
+    }
 }
 
 #[test]

@@ -75,6 +75,13 @@ pub fn validate_topic_name(topic: &str) -> Result<(), KafkaError> {
     ))
 }
 
+/// Whether two topics would share the names of their metrics, in which `.` becomes `_`: Kafka's
+/// `Topic.hasCollision`. Whoever watches the cluster could not tell them apart.
+pub fn collide(topic: &str, other: &str) -> bool {
+    let in_metrics = |byte| if byte == b'.' { b'_' } else { byte };
+    topic.bytes().map(in_metrics).eq(other.bytes().map(in_metrics))
+}
+
 /// As much of a name as a legal one can have.
 fn beginning(topic: &str) -> String {
     topic.chars().take(TOPIC_NAME_BYTES_MAX).collect()
@@ -88,6 +95,16 @@ mod tests {
     fn names_that_kafka_allows_are_allowed() {
         for name in ["a", "test_topic", "with.dots-and-dashes", &"x".repeat(249)] {
             assert!(validate_topic_name(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_collide_that_differ_in_dots_and_underscores_alone() {
+        for (topic, other) in [("a.b", "a_b"), ("a_b.c", "a.b_c"), ("...", "___"), ("a", "a")] {
+            assert!(collide(topic, other) && collide(other, topic), "{topic} and {other}");
+        }
+        for (topic, other) in [("a.b", "a-b"), ("a.b", "ab"), ("a_", "a__"), ("a.b", "a_c")] {
+            assert!(!collide(topic, other), "{topic} and {other}");
         }
     }
 

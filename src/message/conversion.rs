@@ -57,11 +57,11 @@ pub fn up_convert(
 }
 
 /// Turns all records of `entries`, of whatever formats, into one entry or set as `target` asks, and
-/// gives them the offsets from `first_offset` on. Headers are lost unless source and target have
-/// magic 2; a single batch that stays one remains its idempotent producer's. No records give no
-/// bytes.
+/// gives them the offsets from `first_offset` on. A single batch that stays one remains its
+/// idempotent producer's. No records give no bytes.
 ///
 /// # Errors
+/// `UNSUPPORTED_FOR_MESSAGE_FORMAT` for a record with headers before magic 2: they would be lost;
 /// `CORRUPT_MESSAGE` or `INVALID_RECORD` if an entry or a record in it is malformed;
 /// `UNSUPPORTED_COMPRESSION_TYPE` for zstd before magic 2; `RECORD_LIST_TOO_LARGE` if
 /// the records together exceed the [`decompression_bound`] of `entries`; that or
@@ -134,7 +134,13 @@ fn convert_to_message_set(
     if let Some(timestamp_ms) = target.log_append_time {
         builder = builder.log_append_time(timestamp_ms);
     }
-    with_offsets_from(first_offset, entries, &mut |record| builder.append(record))?;
+    with_offsets_from(first_offset, entries, &mut |record| {
+        if record.headers.count() > 0 {
+            let why = "a record with headers for a topic of an older message format";
+            return Err(KafkaError::api(Errors::UnsupportedForMessageFormat, why));
+        }
+        builder.append(record)
+    })?;
     builder.build()
 }
 

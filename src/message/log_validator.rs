@@ -90,7 +90,8 @@ pub struct Validated<'a> {
 /// - `MESSAGE_TOO_LARGE`: an entry of more than `message_bytes_max`, as it came or as converted
 /// - `INVALID_TIMESTAMP`: too far from `now_ms`, or marked as the broker's
 /// - `UNSUPPORTED_COMPRESSION_TYPE`: an unknown codec, or zstd for a topic of magic 0 or 1
-/// - `UNSUPPORTED_FOR_MESSAGE_FORMAT`: a batch of an idempotent producer for such a topic
+/// - `UNSUPPORTED_FOR_MESSAGE_FORMAT`: a batch of an idempotent producer, or a record with headers,
+///   for such a topic
 /// - `TRANSACTIONAL_ID_AUTHORIZATION_FAILED`: a batch of a transaction
 pub fn validate_messages_and_assign_offsets<'a>(
     records: &'a mut [u8],
@@ -380,6 +381,7 @@ mod tests {
     use crate::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
     use crate::message::record_batch::RECORDS_COUNT_OFFSET;
     use crate::message::record_batch::RecordBatchBuilder;
+    use crate::message::records::Header;
     use crate::message::records::Headers;
 
     const NOW_MS: i64 = 1_000_000;
@@ -453,6 +455,26 @@ mod tests {
             let mut records = batch().producer(7, 0, 0).build().unwrap();
             let error = validate_messages_and_assign_offsets(&mut records, 0, NOW_MS, &format);
             assert_eq!(error.unwrap_err().code(), Errors::UnsupportedForMessageFormat);
+        }
+    }
+
+    /// Kafka's broker runs into an `IllegalArgumentException` here, which its client sees as
+    /// `UNKNOWN_SERVER_ERROR`.
+    #[test]
+    fn headers_need_a_topic_of_magic_2() {
+        let mut buffer = Vec::new();
+        let headers = Headers::encode(&[Header { key: b"h", value: None }], &mut buffer);
+        let (key, value) = (Some(&b"k"[..]), Some(&b"v"[..]));
+        let with_headers = LogRecord { offset: 1, timestamp: 7, key, value, headers };
+        for magic in [0, 1, 2] {
+            let format = AppendFormat { magic, ..keep_all() };
+            let mut builder = batch();
+            builder.append(&with_headers).unwrap();
+            let mut records = builder.build().unwrap();
+            let done = validate_messages_and_assign_offsets(&mut records, 0, NOW_MS, &format);
+            let refused = Some(Errors::UnsupportedForMessageFormat);
+            let expected = if magic < 2 { refused } else { None };
+            assert_eq!(done.err().map(|error| error.code()), expected);
         }
     }
 

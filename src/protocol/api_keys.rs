@@ -70,7 +70,7 @@ api_keys! {
     DeleteTopics            = 20, versions 0..=6,  flexible from 4,  advertised 0..=6;
     DeleteRecords           = 21, versions 0..=2,  flexible from 2,  advertised 0..=2;
     InitProducerId          = 22, versions 0..=4,  flexible from 2,  advertised 0..=4;
-    OffsetForLeaderEpoch    = 23, versions 0..=4,  flexible from 4;
+    OffsetForLeaderEpoch    = 23, versions 0..=4,  flexible from 4,  advertised 0..=4;
     DescribeAcls            = 29, versions 0..=3,  flexible from 2;
     CreateAcls              = 30, versions 0..=3,  flexible from 2;
     DeleteAcls              = 31, versions 0..=3,  flexible from 2;

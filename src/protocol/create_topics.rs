@@ -3,7 +3,7 @@
 
 use crate::common::errors::Errors;
 use crate::protocol::message_table::message;
-use crate::protocol::types::Uuid;
+use crate::protocol::uuid::Uuid;
 
 message! {
     /// Topics to create.

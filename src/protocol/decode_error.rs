@@ -32,6 +32,13 @@ pub enum Malformed {
         /// Bytes that are left.
         remaining: usize,
     },
+    /// Arrays that would take more memory than one frame may have.
+    TooMuchMemory {
+        /// Bytes of memory that the next array needs.
+        needed: usize,
+        /// Bytes of memory that the arrays before it have left over.
+        left: usize,
+    },
     /// Null where the protocol allows none.
     Null,
     /// A varint longer than 5 bytes or above 32 bits.
@@ -65,6 +72,9 @@ impl fmt::Display for DecodeError {
             Malformed::NegativeLength(length) => write!(f, "the length {length} is negative"),
             Malformed::CountTooLarge { count, remaining } => {
                 write!(f, "{count} elements cannot lie in the {remaining} bytes left")
+            }
+            Malformed::TooMuchMemory { needed, left } => {
+                write!(f, "{needed} bytes of memory needed, {left} left of a request's allowance")
             }
             Malformed::Null => write!(f, "null is not allowed"),
             Malformed::VarintTooLong => write!(f, "the varint is longer than 32 bits"),

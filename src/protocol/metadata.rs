@@ -2,7 +2,7 @@
 
 use crate::common::errors::Errors;
 use crate::protocol::message_table::message;
-use crate::protocol::types::Uuid;
+use crate::protocol::uuid::Uuid;
 
 /// In place of a set of operations: the client did not ask for it.
 pub const OPERATIONS_NOT_ASKED_FOR: i32 = i32::MIN;

@@ -13,6 +13,7 @@
 
 pub mod decode_error;
 pub mod types;
+pub mod uuid;
 mod message_table;
 pub mod api_keys;
 pub mod header;

@@ -7,8 +7,9 @@
 //! which of the two applies, so that the tables of fields need not say it.
 //!
 //! A [`Reader`] believes nothing: every length and count is held against the bytes that remain
-//! before anything is allocated, so that a request costs the memory its sender paid for in bytes,
-//! times a small constant.
+//! before anything is allocated. What takes more room in memory than on the wire comes out of an
+//! allowance: so a request costs the memory that its sender paid for in bytes, and
+//! [`ALLOWANCE_BYTES`] at most besides.
 
 use std::ops::Range;
 
@@ -26,15 +27,6 @@ pub struct Version {
     pub number: i16,
     /// Whether lengths are compact and structures end with tagged fields.
     pub is_flexible: bool,
-}
-
-/// 16 bytes that name a topic for ever, where its name may be given to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Uuid(pub [u8; 16]);
-
-impl Uuid {
-    /// No id: the request goes by name.
-    pub const ZERO: Self = Self([0; 16]);
 }
 
 /// Where the records of a request lie in its frame: they are read and appended in place, never
@@ -56,6 +48,13 @@ pub trait WireType: Sized {
     fn size_min(version: Version) -> usize;
 }
 
+/// How much memory the elements of all arrays of one frame may take together, in bytes.
+///
+/// An element that takes 1 byte on the wire may take 24 in memory, and arrays lie in arrays: without
+/// a limit a frame of 100 MB would take 3.8 GB. This one has room for 1.6 million partitions of a
+/// fetch.
+pub const ALLOWANCE_BYTES: usize = 64 * 1024 * 1024;
+
 /// A place in a frame that is being read.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -63,12 +62,14 @@ pub struct Reader<'a> {
     bytes: &'a [u8],
     /// The next byte; never beyond the end.
     position: usize,
+    /// What is left of [`ALLOWANCE_BYTES`].
+    allowance_bytes: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Begins at the first byte of `frame`.
     pub fn new(frame: &'a [u8]) -> Self {
-        Self { bytes: frame, position: 0 }
+        Self { bytes: frame, position: 0, allowance_bytes: ALLOWANCE_BYTES }
     }
 
     /// The place of the next byte in the frame.
@@ -160,6 +161,20 @@ impl<'a> Reader<'a> {
                 Ok(taken)
             }
             _ => Err(self.error(Malformed::Truncated { needed: count, remaining })),
+        }
+    }
+
+    /// Takes `count` elements of `size_bytes` in memory off the allowance, before they are reserved.
+    fn spend(&mut self, count: usize, size_bytes: usize) -> Result<(), DecodeError> {
+        let needed = count.saturating_mul(size_bytes);
+        match self.allowance_bytes.checked_sub(needed) {
+            Some(left) => {
+                self.allowance_bytes = left;
+                Ok(())
+            }
+            None => {
+                Err(self.error(Malformed::TooMuchMemory { needed, left: self.allowance_bytes }))
+            }
         }
     }
 
@@ -333,28 +348,20 @@ impl WireType for bool {
     }
 }
 
-impl WireType for Uuid {
-    fn read(reader: &mut Reader<'_>, _: Version) -> Result<Self, DecodeError> {
-        let mut id = [0; 16];
-        id.copy_from_slice(reader.take(16)?);
-        Ok(Self(id))
-    }
-
-    fn write(&self, writer: &mut Writer<'_>, _: Version) {
-        writer.bytes.extend_from_slice(&self.0);
-    }
-
-    fn size_min(_: Version) -> usize {
-        16
-    }
-}
+/// What U+FFFD, which stands for a wrong byte, takes in UTF-8.
+const REPLACEMENT_BYTES: usize = '\u{FFFD}'.len_utf8();
 
 /// Bytes that are not UTF-8 become U+FFFD, as in Java: such a name is then refused as a name, not
 /// as a frame.
 impl WireType for Option<String> {
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
-        let bytes = reader.take_string(version)?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+        let Some(bytes) = reader.take_string(version)? else {
+            return Ok(None);
+        };
+        if str::from_utf8(bytes).is_err() {
+            reader.spend(bytes.len(), REPLACEMENT_BYTES)?;
+        }
+        Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
@@ -415,6 +422,7 @@ impl<T: WireType> WireType for Option<Vec<T>> {
             Ok(count) if count <= count_max => count,
             _ => return Err(reader.error(Malformed::CountTooLarge { count, remaining })),
         };
+        reader.spend(count, size_of::<T>())?;
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(T::read(reader, version)?);

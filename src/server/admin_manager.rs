@@ -31,11 +31,7 @@ impl MetadataCache {
         topic: &str,
         overrides: &BTreeMap<String, String>,
     ) -> Result<(), KafkaError> {
-        validate_topic_name(topic)?;
-        if self.topic(topic).is_some() {
-            let why = format!("topic {topic} exists already");
-            return Err(KafkaError::api(Errors::TopicAlreadyExists, why));
-        }
+        self.registry.check_new(topic)?;
         log_config(&self.default_log_config, overrides).map(drop)
     }
 

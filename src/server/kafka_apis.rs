@@ -68,6 +68,9 @@ impl KafkaApis {
             RequestBody::Produce(produce) => self.handle_producer_request(reply, produce, buffer),
             RequestBody::Fetch(fetch) => self.handle_fetch_request(reply, &fetch),
             RequestBody::ListOffsets(offsets) => self.handle_offset_request(reply, &offsets),
+            RequestBody::OffsetForLeaderEpoch(epochs) => {
+                self.handle_offset_for_leader_epoch_request(reply, &epochs);
+            }
             RequestBody::Metadata(metadata) => {
                 self.handle_topic_metadata_request(reply, &metadata, &session);
             }
@@ -191,9 +194,10 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
     asked
 }
 
-/// Refuses a partition that a request has named before (Kafka 0.9 forgets all but one of them). A
-/// fetch that names one partition a million times, and waits, would cost every producer of it a
-/// million looks; a question for offsets may take a decompression each time.
+/// Refuses a partition that a request has named before. (Kafka, to this day, keeps the last of them
+/// and forgets the others.) A fetch that names one partition a million times, and waits, would cost
+/// every producer of it a million looks; a question for offsets may take a decompression each time;
+/// and records that are forgotten must not look acknowledged.
 pub(crate) fn check_named_once(
     named: &mut HashSet<TopicAndPartition>,
     key: &TopicAndPartition,

@@ -13,7 +13,7 @@ use crate::protocol::metadata::MetadataResponseBroker;
 use crate::protocol::metadata::MetadataResponsePartition;
 use crate::protocol::metadata::MetadataResponseTopic;
 use crate::protocol::request::ResponseBody;
-use crate::protocol::types::Uuid;
+use crate::protocol::uuid::Uuid;
 use crate::replica::partition::LEADER_EPOCH;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::Refusals;

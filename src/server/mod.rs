@@ -6,6 +6,7 @@ pub mod reply;
 pub mod fetched_data;
 pub mod kafka_apis;
 pub mod offset_apis;
+pub mod epoch_apis;
 pub mod metadata_apis;
 pub mod group_apis;
 pub mod group_offset_apis;

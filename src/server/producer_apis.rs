@@ -1,6 +1,7 @@
 //! Port of `KafkaApis.handleProducerRequest`, of `handleInitProducerIdRequest`, and of what
 //! `TransactionCoordinator` does for a producer without transactions: what producers ask.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::protocol::request::ResponseBody;
 use crate::replica::delayed_produce::PartitionResponse;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_apis::NO_DELAY_MS;
+use crate::server::kafka_apis::check_named_once;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
 
@@ -107,6 +109,7 @@ fn check_partitions(
     buffer: &[u8],
 ) -> Vec<(TopicAndPartition, Result<Range<usize>, PartitionResponse>)> {
     let mut checked = Vec::new();
+    let mut named = HashSet::new();
     let mut texts_left = ERROR_TEXTS_MAX;
     let mut refuse = |error, why: &dyn fmt::Display| {
         let is_told = texts_left > 0;
@@ -126,7 +129,8 @@ fn check_partitions(
             } else if is_internal(&name) {
                 Err(refuse(Errors::InvalidTopicException, &"only the broker writes this topic"))
             } else {
-                check_records(buffer.get(range.clone()), version)
+                check_named_once(&mut named, &key)
+                    .and_then(|()| check_records(buffer.get(range.clone()), version))
                     .map(|()| range)
                     .map_err(|error| refuse(error.code(), &error))
             };

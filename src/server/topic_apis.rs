@@ -21,7 +21,7 @@ use crate::protocol::delete_topics::DeleteTopicState;
 use crate::protocol::delete_topics::DeleteTopicsRequest;
 use crate::protocol::delete_topics::DeleteTopicsResponse;
 use crate::protocol::request::ResponseBody;
-use crate::protocol::types::Uuid;
+use crate::protocol::uuid::Uuid;
 use crate::server::admin_apis::named_twice;
 use crate::server::admin_apis::refuse_twice;
 use crate::server::admin_apis::shown;

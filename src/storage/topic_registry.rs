@@ -24,7 +24,7 @@ use std::sync::{Mutex, MutexGuard};
 use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::topic_partition::{TopicAndPartition, validate_topic_name};
+use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_name};
 use crate::config::log_config::LogConfig;
 use crate::storage::log_files::{failed, hex, write_atomically};
 
@@ -116,10 +116,19 @@ impl TopicRegistry {
         self.lock().iter().map(|(name, record)| (name.clone(), record.clone())).collect()
     }
 
+    /// Whether a topic of this name could be added.
+    ///
+    /// # Errors
+    /// `TOPIC_ALREADY_EXISTS`; `INVALID_TOPIC_EXCEPTION` for an illegal name, and for one that
+    /// collides with a topic's.
+    pub fn check_new(&self, topic: &str) -> Result<(), KafkaError> {
+        check_new(&self.lock(), topic)
+    }
+
     /// Adds a topic with a fresh id.
     ///
     /// # Errors
-    /// `TOPIC_ALREADY_EXISTS`; `INVALID_TOPIC_EXCEPTION`; `INVALID_PARTITIONS` below 1; whatever
+    /// Those of [`check_new`](Self::check_new); `INVALID_PARTITIONS` below 1; whatever
     /// the operating system reports, and then the topic was not added.
     pub fn create(
         &self,
@@ -127,15 +136,11 @@ impl TopicRegistry {
         partitions: i32,
         config: BTreeMap<String, String>,
     ) -> Result<TopicRecord, KafkaError> {
-        validate_topic_name(topic)?;
+        let mut topics = self.lock();
+        check_new(&topics, topic)?;
         if partitions < 1 {
             let why = format!("topic {topic} cannot have {partitions} partitions");
             return Err(KafkaError::api(Errors::InvalidPartitions, why));
-        }
-        let mut topics = self.lock();
-        if topics.contains_key(topic) {
-            let why = format!("topic {topic} exists already");
-            return Err(KafkaError::api(Errors::TopicAlreadyExists, why));
         }
         let record = TopicRecord { id: random_uuid()?, partitions, config };
         let mut changed = topics.clone();
@@ -227,6 +232,19 @@ impl TopicRegistry {
     fn lock(&self) -> MutexGuard<'_, Topics> {
         self.topics.lock().expect("no thread panics while it holds the topics")
     }
+}
+
+fn check_new(topics: &Topics, topic: &str) -> Result<(), KafkaError> {
+    validate_topic_name(topic)?;
+    if topics.contains_key(topic) {
+        let why = format!("topic {topic} exists already");
+        return Err(KafkaError::api(Errors::TopicAlreadyExists, why));
+    }
+    if let Some(other) = topics.keys().find(|other| collide(topic, other)) {
+        let why = format!("topic {topic} collides with {other}: in metrics `.` becomes `_`");
+        return Err(KafkaError::api(Errors::InvalidTopicException, why));
+    }
+    Ok(())
 }
 
 /// The settings of a topic: those of `default_config` that it does not override, and its own.

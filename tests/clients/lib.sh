@@ -3,10 +3,14 @@
 # A client's run.sh finds in its environment:
 #   BROKER   host:port of the broker        DATA_DIR  the broker's log directory
 #   RUN_DIR  a directory for this run       RECORDS   how many records the large steps move
-# and prints one line per step: `PASS step [seconds]` or `FAIL step: why`.
+# and prints one line per step, `PASS step [seconds]` or `FAIL step: why`, and one `VERSION version`.
+# A step whose name begins with that of a column of the grid and a colon, as in `gzip: small fetches`,
+# belongs to that column; grid.py has their names.
 
 # How long a single step may take, in seconds, before it fails.
 STEP_SECONDS=${STEP_SECONDS:-300}
+# The same for a step that may have to compile librdkafka.
+BUILD_SECONDS=${BUILD_SECONDS:-900}
 START_SECONDS=60
 STOP_SECONDS=60
 
@@ -14,18 +18,27 @@ STOP_SECONDS=60
 # line, and all of it into a file of the run's directory. Must not be called where `set -e` is off
 # (in an `if`, before `&&`).
 step() {
-    local name=$1 started=$EPOCHREALTIME output status
+    local name=$1 started=$EPOCHREALTIME output
     shift
     output=$RUN_DIR/$(basename "$PWD").${name//[^A-Za-z0-9.]/_}.out
     set +e
     (set -euo pipefail; "$@") >"$output" 2>&1
-    status=$?
+    STEP_STATUS=$?
     set -e
-    if [ "$status" -eq 0 ]; then
+    if [ "$STEP_STATUS" -eq 0 ]; then
         printf 'PASS %s [%s]\n' "$name" "$(seconds_since "$started")"
     else
-        printf 'FAIL %s: status %d: %s\n' "$name" "$status" \
+        printf 'FAIL %s: status %d: %s\n' "$name" "$STEP_STATUS" \
             "$(tail -n 4 "$output" | tr '\n' '|' | cut -c1-600)"
+    fi
+}
+
+# step_or_end NAME COMMAND...: a step that all others rest on. The script ends if it fails, so that
+# they do not run with what an earlier run has built.
+step_or_end() {
+    step "$@"
+    if [ "$STEP_STATUS" -ne 0 ]; then
+        exit 0
     fi
 }
 
@@ -74,6 +87,8 @@ broker_start() {
     "$TRANSFERTO" --override "listeners=PLAINTEXT://$BROKER" --override "log.dirs=$DATA_DIR" \
         --override num.partitions=3 </dev/null >>"$RUN_DIR/broker.log" 2>&1 &
     echo "$!" >"$RUN_DIR/broker.pid"
+    # Or the shell would tell of its death.
+    disown "$!"
     wait_until "$START_SECONDS" "for the broker at $BROKER to accept" broker_accepts_or_is_gone
     if broker_is_gone; then
         echo "the broker has ended: $(tail -n 3 "$RUN_DIR/broker.log")" >&2

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs real Kafka clients, unchanged and with their default settings, against a broker of its own,
-# and checks every record: none lost, none twice, in order within a partition.
+# and checks every record: none lost, none twice, in order within a partition. docs/en/clients.md
+# tells what the steps are, and has the grid of the last run.
 #
 #   tests/clients/run.sh [CLIENT...]      the clients are the directories beside this file;
 #                                         default: all of them
@@ -8,6 +9,7 @@
 # Environment: TRANSFERTO  the broker's binary (default: target/release/transferto)
 #              RECORDS     how many records the large steps move (default: 100000)
 #              KEEP=1      keep the broker's data and log also if all is well
+#              CI=true     leave the pages as they are
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,9 +31,8 @@ main() {
     end_kib=$(broker_memory VmRSS)
     most_kib=$(sort -n "$RUN_DIR/memory" | tail -n 1)
     check_broker | record broker
-    print_table
     echo "resident memory: $idle_kib KiB at idle, $end_kib KiB at the end, $most_kib KiB at most"
-    [ "$failures" -eq 0 ]
+    grid
 }
 
 prepare() {
@@ -47,7 +48,6 @@ prepare() {
     BROKER=127.0.0.1:$(free_port)
     export BROKER
     : >"$RUN_DIR/results"
-    failures=0
 }
 
 # A port below the range from which the kernel takes the ports of outgoing connections, so that the
@@ -67,42 +67,34 @@ free_port() {
 
 # A script that ends without a word about why has failed too.
 run_client() {
-    local client=$1 status=0
+    local client=$1 status=0 started=$SECONDS
     echo "== $client"
     (cd "$here/$client" && ./run.sh </dev/null) | record "$client" || status=$?
     if [ "$status" -ne 0 ]; then
         echo "FAIL the whole script: it ended with status $status" | record "$client"
     fi
+    echo "SECONDS $((SECONDS - started))" | record "$client"
 }
 
-# Shows what a client prints while it runs, and keeps its PASS and FAIL lines for the table.
+# Shows what a client prints while it runs, and keeps its lines for the grid.
 record() {
     local line
     while IFS= read -r line; do
         printf '%s\n' "$line"
         case $line in
-            PASS\ * | FAIL\ *)
+            PASS\ * | FAIL\ * | VERSION\ * | SECONDS\ *)
                 printf '%s\t%s\t%s\n' "$1" "${line%% *}" "${line#* }" >>"$RUN_DIR/results"
                 ;;
         esac
     done
 }
 
-print_table() {
-    echo
-    awk -F '\t' '{
-        why = ""
-        if ($2 == "FAIL") {
-            at = index($3, ": status ")
-            if (!at) at = index($3, ": ")
-            why = "\n                     " substr($3, at + 2)
-            $3 = substr($3, 1, at - 1)
-        }
-        printf "%-14s %-4s  %s%s\n", $1, $2, $3, why
-    }' "$RUN_DIR/results"
-    failures=$(awk -F '\t' '$2 == "FAIL"' "$RUN_DIR/results" | wc -l)
-    echo
-    echo "$(wc -l <"$RUN_DIR/results") steps, $failures failed"
+grid() {
+    local options=()
+    [ -z "$is_full" ] || options+=(--full)
+    [ -n "${CI:-}" ] || options+=(--write)
+    python3 "$here/grid.py" "${options[@]}" "$RUN_DIR/results" \
+        "$here/../../docs/en/clients.md" "$here/../../docs/zh/clients.md"
 }
 
 check_broker() {
@@ -132,7 +124,9 @@ cleanup() {
     fi
 }
 
+is_full=
 if [ $# -eq 0 ]; then
+    is_full=yes
     for script in "$here"/*/run.sh; do
         set -- "$@" "$(basename "$(dirname "$script")")"
     done

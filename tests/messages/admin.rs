@@ -48,7 +48,7 @@ use transferto::protocol::incremental_alter_configs::IncrementalAlterConfigsResp
 use transferto::protocol::incremental_alter_configs::IncrementalAlterableConfig;
 use transferto::protocol::request::RequestBody;
 use transferto::protocol::request::ResponseBody;
-use transferto::protocol::types::Uuid;
+use transferto::protocol::uuid::Uuid;
 
 /// A request of each API.
 pub(crate) fn requests() -> Vec<RequestBody> {

@@ -43,7 +43,7 @@ use transferto::protocol::produce::TopicProduceData;
 use transferto::protocol::produce::TopicProduceResponse;
 use transferto::protocol::request::RequestBody;
 use transferto::protocol::request::ResponseBody;
-use transferto::protocol::types::Uuid;
+use transferto::protocol::uuid::Uuid;
 
 /// What the records of the messages below are ranges of.
 pub(crate) const RECORDS: &[u8] = b"the records of one partition";

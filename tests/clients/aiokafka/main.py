@@ -6,6 +6,7 @@ The suite is written for clients that block, so the event loop runs in a thread 
 import asyncio
 import threading
 import time
+from importlib import metadata
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -22,6 +23,7 @@ def wait_for(coroutine, seconds=40):
 
 class Client:
     name = "aiokafka"
+    version = metadata.version("aiokafka")
     codecs = ["none", "gzip", "snappy", "lz4", "zstd"]
 
     def create_topic(self, topic, partitions):

@@ -1,6 +1,7 @@
 """confluent-kafka against the broker: the steps are in ../python/suite.py."""
 
 import time
+from importlib import metadata
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -9,6 +10,7 @@ from confluent_kafka import (
     KafkaException,
     Producer,
     TopicPartition,
+    libversion,
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -19,6 +21,7 @@ SETTINGS = {"bootstrap.servers": BROKER}
 
 class Client:
     name = "confluent-kafka"
+    version = f"{metadata.version('confluent-kafka')} (librdkafka {libversion()[0]})"
     codecs = ["none", "gzip", "snappy", "lz4", "zstd"]
 
     def __init__(self):

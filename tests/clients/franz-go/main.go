@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	suite.Run("franz-go", client{})
+	suite.Run("franz-go", "github.com/twmb/franz-go", client{})
 }
 
 type client struct{}

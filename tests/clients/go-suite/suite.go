@@ -69,30 +69,32 @@ type suite struct {
 	records int
 }
 
-// Run runs all steps, and prints a line for each.
-func Run(name string, client Client) {
+// Run prints the version of `module`, which is the library of the client, and then runs all steps,
+// and prints a line for each.
+func Run(name, module string, client Client) {
+	fmt.Println("VERSION", version(module))
 	s := &suite{name: name, client: client, records: recordsFromEnvironment()}
 	limit := 40*time.Second + time.Duration(s.records/10_000)*time.Second
 	steps := &steps{limit: limit}
-	steps.step("create and list topics", s.createTopics)
+	steps.step("create: topics, which are listed then", s.createTopics)
 	for _, codec := range client.Codecs() {
 		written := codec + ": records with keys, headers and timestamps written"
 		steps.step(written, func(ctx context.Context) error { return s.write(ctx, codec) })
-		for _, from := range s.starts() {
-			steps.step(codec+": read from "+from.name, func(ctx context.Context) error {
+		for _, from := range s.starts(codec) {
+			steps.step(from.name, func(ctx context.Context) error {
 				return s.read(ctx, codec, from)
 			})
 		}
 	}
-	retry := "retries through kill -9, none lost"
+	retry := "producer through kill -9, none lost"
 	if client.Idempotent() {
-		retry += ", none twice"
+		retry = "retry: through kill -9, none lost, none twice"
 	}
 	steps.step(retry, s.writeThroughKill)
-	steps.step("commit and resume", s.commitAndResume)
-	steps.step("resume after kill -9", s.resumeAfterKill)
-	steps.step("group of two, rebalances and kill -9", s.groupOfTwo)
-	steps.step("delete topics", s.deleteTopics)
+	steps.step("resume: after a commit", s.commitAndResume)
+	steps.step("resume: after a commit and kill -9", s.resumeAfterKill)
+	steps.step("group: two members, rebalances, kill -9", s.groupOfTwo)
+	steps.step("delete: topics, which are not listed then", s.deleteTopics)
 }
 
 func (s *suite) topic(of string) string {
@@ -168,14 +170,14 @@ type start struct {
 	lowestIndex int
 }
 
-// starts are the ways to begin. With so many keys no partition has less than a tenth of the records:
+// starts are the ways to begin, with the names of their steps. With so many keys no partition has less than a tenth of the records:
 // an offset of a tenth leaves that many out in each.
-func (s *suite) starts() []start {
+func (s *suite) starts(codec string) []start {
 	tenth, half := s.records/10, s.records/2
 	return []start{
-		{"the beginning", Start{Offset: Beginning}, s.records, 0},
-		{"an offset", Start{Offset: int64(tenth)}, s.records - partitions*tenth, 0},
-		{"a timestamp", Start{Time: timestamp(half)}, s.records - half, half},
+		{codec + ": read from the beginning", Start{Offset: Beginning}, s.records, 0},
+		{"offset: " + codec, Start{Offset: int64(tenth)}, s.records - partitions*tenth, 0},
+		{"timestamp: " + codec, Start{Time: timestamp(half)}, s.records - half, half},
 	}
 }
 

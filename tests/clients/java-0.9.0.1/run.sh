@@ -6,13 +6,14 @@ set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ../lib.sh
+source ../java/maven.sh
 
 BUILT=$(realpath ../../..)/target/clients/java-0.9.0.1
 WORK=$RUN_DIR/java-0.9.0.1
 mkdir -p "$WORK"
 
 main() {
-    step "build" timeout --foreground "$STEP_SECONDS" mvn -q -B -ntp compile
+    step_or_end "build" maven compile
     java_half write
     if command -v kcat >"$WORK/kcat-is-here"; then
         step "kcat reads what Java wrote" kcat_reads_what_java_wrote

@@ -6,6 +6,7 @@
 set -euo pipefail
 export LC_ALL=C
 source ../lib.sh
+source ../java/maven.sh
 
 VERSION=$1
 BUILT=$(realpath ../../..)/target/clients/java-$VERSION
@@ -15,18 +16,13 @@ LOG=$RUN_DIR/$CLIENT
 # Main has a watchdog of its own for every step; the limit is for the case that the machine itself
 # stands still.
 main() {
-    step "build" build
+    step_or_end "build" maven -f ../java/pom.xml "-Dkafka.version=$VERSION" compile
     timeout --foreground --kill-after=5 1800 java -Xmx512m \
         -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
         -Dorg.slf4j.simpleLogger.logFile="$LOG.log" \
         -cp "$BUILT/classes:$BUILT/lib/*" Main "$CLIENT" "$VERSION" "$BROKER" "$RECORDS" \
         2>"$LOG.stderr" ||
         echo "FAIL $CLIENT: status $?: $(tail -n 4 "$LOG.stderr" | tr '\n' '|')"
-}
-
-build() {
-    timeout --foreground "$STEP_SECONDS" mvn -q -B -ntp -f ../java/pom.xml \
-        "-Dkafka.version=$VERSION" compile
 }
 
 main

@@ -12,7 +12,8 @@ import (
 )
 
 func main() {
-	suite.Run("kafka-go", client{&kafka.Client{Addr: kafka.TCP(suite.Broker())}})
+	address := kafka.TCP(suite.Broker())
+	suite.Run("kafka-go", "github.com/segmentio/kafka-go", client{&kafka.Client{Addr: address}})
 }
 
 type client struct{ *kafka.Client }

@@ -4,6 +4,7 @@
 'use strict'
 
 const { KafkaJS, RdKafka } = require('@confluentinc/kafka-javascript')
+const { version } = require('@confluentinc/kafka-javascript/package.json')
 const { BROKER, record, run, sleep, until } = require('./suite')
 
 const kafka = new KafkaJS.Kafka({
@@ -12,6 +13,7 @@ const kafka = new KafkaJS.Kafka({
 
 const client = {
   name: 'kafka-javascript',
+  version: `${version} (librdkafka ${RdKafka.librdkafkaVersion})`,
   codecs: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
 
   createTopic: (topic, numPartitions) =>

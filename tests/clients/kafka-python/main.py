@@ -1,6 +1,7 @@
 """kafka-python against the broker: the steps are in ../python/suite.py."""
 
 import time
+from importlib import metadata
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
@@ -10,6 +11,7 @@ from suite import BROKER, Message, run
 
 class Client:
     name = "kafka-python"
+    version = metadata.version("kafka-python")
     codecs = ["none", "gzip", "snappy", "lz4", "zstd"]
 
     def create_topic(self, topic, partitions):

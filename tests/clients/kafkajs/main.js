@@ -21,6 +21,7 @@ let groups = 0
 
 const client = {
   name: 'kafkajs',
+  version: require('kafkajs/package.json').version,
   codecs: Object.keys(CODECS),
 
   createTopic: (topic, numPartitions) =>

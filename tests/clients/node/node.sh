@@ -1,15 +1,12 @@
 # Functions for the run.sh of a client in JavaScript; to be sourced from its directory, after lib.sh.
 
-# npm may have to compile.
-INSTALL_SECONDS=${INSTALL_SECONDS:-900}
-
 # run_node_client: installs what package.json names under target/, and runs main.js with it. Node
 # looks for modules above the file that asks for them, so the programs are copied there.
 run_node_client() {
     local client place status=0
     client=$(basename "$PWD")
     place=$(realpath -m ../../../target/clients)/$client
-    step "install from npm" install_node_client "$place"
+    step_or_end "install from npm" install_node_client "$place"
     cp ../node/suite.js main.js "$place"
     timeout --foreground --kill-after=5 900 node "$place/main.js" 2>"$RUN_DIR/$client.stderr" ||
         status=$?
@@ -24,6 +21,6 @@ install_node_client() {
         return
     fi
     cp package.json "$1"
-    (cd "$1" && timeout --foreground "$INSTALL_SECONDS" npm install --no-package-lock)
+    (cd "$1" && timeout --foreground "$BUILD_SECONDS" npm install --no-package-lock)
     touch "$1/installed"
 }

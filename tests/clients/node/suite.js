@@ -2,7 +2,7 @@
 //
 // A client's main.js brings an object with
 //
-//   name, codecs
+//   name, version, codecs
 //   createTopic(topic, partitions), partitionCount(topic), deleteTopic(topic), topics()
 //   send(topic, messages, {codec, idempotent})   resolves when the broker has all of them
 //   read(topic, start, count)   the records from `start` on: {beginning: true}, {offset} or
@@ -24,17 +24,18 @@ const STEP_MS = 90_000
 const sleep = promisify(setTimeout)
 
 async function run(client) {
+  console.log(`VERSION ${client.version}`)
   const suite = new Suite(client)
-  await step('create a topic', () => suite.createTopic())
+  await step('create: a topic of 4 partitions', () => suite.createTopic())
   for (const codec of client.codecs) {
     await step(`${codec}: ${COUNT} records in and out`, () => suite.inAndOut(codec))
   }
-  await step('from an offset', () => suite.fromAnOffset())
-  await step('from a timestamp', () => suite.fromATimestamp())
-  await step('idempotent producer through kill -9', () => suite.idempotentThroughKill())
-  await step('group of two, rebalance, kill -9', () => suite.groupOfTwo())
-  await step('commit and resume', () => suite.commitAndResume())
-  await step('delete the topic', () => suite.deleteTopic())
+  await step('offset: from the 37th', () => suite.fromAnOffset())
+  await step('timestamp: from the 42nd', () => suite.fromATimestamp())
+  await step('retry: through kill -9, none lost, none twice', () => suite.idempotentThroughKill())
+  await step('group: two members, rebalances, kill -9', () => suite.groupOfTwo())
+  await step('resume: after a commit', () => suite.commitAndResume())
+  await step('delete: the topic, which is not listed then', () => suite.deleteTopic())
   // A connection of a client that hangs must not keep the program.
   process.exit(0)
 }

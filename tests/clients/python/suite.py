@@ -2,7 +2,7 @@
 
 A client's main.py brings two classes. `Client` has
 
-    name, codecs
+    name, version, codecs
     create_topic(topic, partitions), partition_count(topic), delete_topic(topic), topics()
     producer(codec="none", idempotent=False)
         .send(topic, message)    may return before the message is sent
@@ -53,16 +53,17 @@ def message(index, **fields):
 
 
 def run(client):
+    print(f"VERSION {client.version}", flush=True)
     suite = Suite(client)
-    step("create a topic", suite.create_topic)
+    step("create: a topic of 4 partitions", suite.create_topic)
     for codec in client.codecs:
         step(f"{codec}: {COUNT} records in and out", suite.in_and_out, codec)
-    step("assigned: from an offset", suite.from_an_offset)
-    step("assigned: from a timestamp", suite.from_a_timestamp)
-    step("idempotent producer through kill -9", suite.idempotent_through_kill)
-    step("group of two, rebalance, kill -9", suite.group_of_two)
-    step("commit and resume", suite.commit_and_resume)
-    step("delete the topic", suite.delete_topic)
+    step("offset: by assignment", suite.from_an_offset)
+    step("timestamp: by assignment", suite.from_a_timestamp)
+    step("retry: through kill -9, none lost, none twice", suite.idempotent_through_kill)
+    step("group: two members, rebalances, kill -9", suite.group_of_two)
+    step("resume: after a commit", suite.commit_and_resume)
+    step("delete: the topic, which is not listed then", suite.delete_topic)
     # A thread of a client that hangs must not keep the program.
     os._exit(0)
 

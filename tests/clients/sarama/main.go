@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	suite.Run("sarama", client{})
+	suite.Run("sarama", "github.com/IBM/sarama", client{})
 }
 
 type client struct{}

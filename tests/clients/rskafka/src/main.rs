@@ -1,12 +1,11 @@
 //! Drives rskafka. It has no consumer groups, and its producer is not idempotent.
 
-mod records;
-mod steps;
-
+use std::collections::BTreeMap;
 use std::env;
-use std::process::Stdio;
 use std::sync::Arc;
 
+use chrono::DateTime;
+use chrono::Utc;
 use rskafka::client::Client;
 use rskafka::client::ClientBuilder;
 use rskafka::client::controller::ControllerClient;
@@ -14,13 +13,13 @@ use rskafka::client::partition::Compression;
 use rskafka::client::partition::OffsetAt;
 use rskafka::client::partition::PartitionClient;
 use rskafka::client::partition::UnknownTopicHandling;
-use tokio::process::Command;
-
-use crate::records::Check;
-use crate::records::make_record;
-use crate::records::timestamp;
-use crate::steps::StepResult;
-use crate::steps::Steps;
+use rskafka::record::Record;
+use suite::broker::restart_broker;
+use suite::records;
+use suite::records::Check;
+use suite::records::timestamp_ms;
+use suite::steps::StepResult;
+use suite::steps::Steps;
 
 const PARTITIONS: i32 = 3;
 const TIMEOUT_MS: i32 = 10_000;
@@ -41,7 +40,9 @@ async fn main() -> StepResult {
     let client = Arc::new(ClientBuilder::new(vec![env::var("BROKER")?]).build().await?);
     let mut steps = Steps::new(40 + count as u64 / 10_000);
     let of = client.clone();
-    steps.step("create and list topics", async move { create_topics(&of).await }).await;
+    steps
+        .step("create: topics, which are listed then", async move { create_topics(&of).await })
+        .await;
     for (codec, compression) in CODECS {
         let of = client.clone();
         steps
@@ -53,20 +54,23 @@ async fn main() -> StepResult {
         for from in [From::Beginning, From::Offset, From::Timestamp] {
             let of = client.clone();
             steps
-                .step(&format!("{codec}: read from {}", from.name()), async move {
-                    read(&of, &topic(codec), from, count).await
-                })
+                .step(&from.step(codec), async move { read(&of, &topic(codec), from, count).await })
                 .await;
         }
     }
     let of = client.clone();
     steps
         .step(
-            "retries through kill -9, none lost",
+            "producer through kill -9, none lost",
             async move { write_through_kill(&of, count).await },
         )
         .await;
-    steps.step("delete topics", async move { delete_topics(&client).await }).await;
+    steps
+        .step(
+            "delete: topics, which are not listed then",
+            async move { delete_topics(&client).await },
+        )
+        .await;
     Ok(())
 }
 
@@ -118,7 +122,8 @@ async fn write(client: &Client, topic: &str, compression: Compression, count: us
             (partition as usize..count).step_by(PARTITIONS as usize).collect();
         let mut next = 0;
         for part in indexes.chunks(AT_A_TIME) {
-            let records = part.iter().map(|index| make_record(*index)).collect();
+            let records =
+                part.iter().map(|index| make_record(*index)).collect::<StepResult<_>>()?;
             for offset in partition_client.produce(records, compression).await? {
                 if offset != next {
                     return Err(format!("offset {next} wanted for {offset}").into());
@@ -138,11 +143,11 @@ enum From {
 }
 
 impl From {
-    fn name(self) -> &'static str {
+    fn step(self, codec: &str) -> String {
         match self {
-            From::Beginning => "the beginning",
-            From::Offset => "an offset",
-            From::Timestamp => "a timestamp",
+            From::Beginning => format!("{codec}: read from the beginning"),
+            From::Offset => format!("offset: {codec}"),
+            From::Timestamp => format!("timestamp: {codec}"),
         }
     }
 }
@@ -150,17 +155,21 @@ impl From {
 async fn read(client: &Client, topic: &str, from: From, count: usize) -> StepResult {
     for partition in 0..PARTITIONS {
         let partition_client = partition_client(client, topic, partition).await?;
-        let (at, middle) = (OffsetAt::Timestamp(timestamp(count / 2)), count / 2);
+        let at = OffsetAt::Timestamp(time(timestamp_ms(count / 2))?);
         let (start, lowest) = match from {
             From::Beginning => (partition_client.get_offset(OffsetAt::Earliest).await?, 0),
             From::Offset => (count as i64 / 10, count / 10 * PARTITIONS as usize),
-            From::Timestamp => (partition_client.get_offset(at).await?, middle),
+            From::Timestamp => (partition_client.get_offset(at).await?, count / 2),
         };
         let mut check = Check::new(start);
-        read_to_the_end(&partition_client, start, |record| check.add(record)).await?;
+        read_to_the_end(&partition_client, start, |offset, record| check.add(offset, record))
+            .await?;
         let wanted =
             (lowest..count).filter(|index| index % PARTITIONS as usize == partition as usize);
-        check.expect(wanted)?;
+        if !wanted.clone().eq(check.indexes.iter().copied()) {
+            let (wanted, got) = (wanted.count(), check.indexes.len());
+            return Err(format!("{wanted} records wanted, {got} read").into());
+        }
     }
     Ok(())
 }
@@ -168,14 +177,14 @@ async fn read(client: &Client, topic: &str, from: From, count: usize) -> StepRes
 async fn read_to_the_end(
     client: &PartitionClient,
     mut offset: i64,
-    mut each: impl FnMut(rskafka::record::RecordAndOffset) -> StepResult,
+    mut each: impl FnMut(i64, &records::Record) -> StepResult,
 ) -> StepResult {
     let end = client.get_offset(OffsetAt::Latest).await?;
     while offset < end {
         let (records, _) = client.fetch_records(offset, 1..MAX_FETCH_BYTES, TIMEOUT_MS).await?;
         for record in records {
             offset = record.offset + 1;
-            each(record)?;
+            each(record.offset, &from_rskafka(record.record))?;
         }
     }
     Ok(())
@@ -191,12 +200,13 @@ async fn write_through_kill(client: &Client, count: usize) -> StepResult {
         if restart.is_none() && from >= count / 4 {
             restart = Some(tokio::spawn(restart_broker()));
         }
-        let records = (from..count.min(from + AT_A_TIME)).map(make_record).collect();
+        let records =
+            (from..count.min(from + AT_A_TIME)).map(make_record).collect::<StepResult<_>>()?;
         partition_client.produce(records, Compression::NoCompression).await?;
     }
     restart.ok_or("too few records")?.await??;
-    read_to_the_end(&partition_client, 0, |record| {
-        seen[records::verify(&record.record)?] = true;
+    read_to_the_end(&partition_client, 0, |_, record| {
+        seen[records::verify(record)?] = true;
         Ok(())
     })
     .await?;
@@ -206,18 +216,27 @@ async fn write_through_kill(client: &Client, count: usize) -> StepResult {
     }
 }
 
-async fn restart_broker() -> StepResult {
-    let script = "source ../lib.sh; broker_kill_and_restart";
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", script])
-        .stdin(Stdio::null())
-        .output()
-        .await?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("restart of the broker: {why}").into());
+fn make_record(index: usize) -> StepResult<Record> {
+    let record = records::make_record(index);
+    Ok(Record {
+        key: Some(record.key),
+        value: Some(record.value),
+        headers: BTreeMap::from_iter(record.headers),
+        timestamp: time(record.timestamp_ms)?,
+    })
+}
+
+fn from_rskafka(record: Record) -> records::Record {
+    records::Record {
+        key: record.key.unwrap_or_default(),
+        value: record.value.unwrap_or_default(),
+        headers: record.headers.into_iter().collect(),
+        timestamp_ms: record.timestamp.timestamp_millis(),
     }
-    Ok(())
+}
+
+fn time(timestamp_ms: i64) -> StepResult<DateTime<Utc>> {
+    Ok(DateTime::from_timestamp_millis(timestamp_ms).ok_or("no time of a calendar")?)
 }
 
 async fn partition_client(

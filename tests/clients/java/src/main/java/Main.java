@@ -1,3 +1,4 @@
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -35,8 +36,9 @@ public final class Main {
     private final String broker;
     private final int count;
 
-    public static void main(String[] arguments) {
+    public static void main(String[] arguments) throws IOException {
         Main main = new Main(arguments);
+        ClientVersion.print();
         main.run(new Steps(LIMIT_SECONDS + main.count / 10_000));
         System.exit(0); // also if a step that was late still runs
     }
@@ -49,20 +51,20 @@ public final class Main {
     }
 
     private void run(Steps steps) {
-        steps.step("create and list topics", this::createTopics);
+        steps.step("create: topics, which are listed then", this::createTopics);
         for (String codec : CODECS) {
             steps.step(codec + ": records with keys, headers and timestamps written",
                     () -> send(topic(codec), 0, count, "compression.type", codec));
             steps.step(codec + ": read from the beginning", () -> readFromTheBeginning(codec));
-            steps.step(codec + ": read from an offset", () -> readFromAnOffset(codec));
-            steps.step(codec + ": read from a timestamp", () -> readFromATimestamp(codec));
+            steps.step("offset: " + codec, () -> readFromAnOffset(codec));
+            steps.step("timestamp: " + codec, () -> readFromATimestamp(codec));
         }
-        steps.step("retries through kill -9, none lost, none twice", this::writeThroughKill);
-        steps.step("commit and resume", this::commitAndResume);
-        steps.step("resume after kill -9", this::resumeAfterKill);
-        steps.step("group of two, rebalances and kill -9", () ->
+        steps.step("retry: through kill -9, none lost, none twice", this::writeThroughKill);
+        steps.step("resume: after a commit", this::commitAndResume);
+        steps.step("resume: after a commit and kill -9", this::resumeAfterKill);
+        steps.step("group: two members, rebalances, kill -9", () ->
                 new GroupOfTwo(topic("group"), this::producer, this::consumer).run());
-        steps.step("delete topics", this::deleteTopics);
+        steps.step("delete: topics, which are not listed then", this::deleteTopics);
     }
 
     private String topic(String of) {
