@@ -6,16 +6,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 export LC_ALL=C
 source ../lib.sh
 
-PACKAGE=github.com/twmb/franz-go/pkg/kgo
+MODULE=github.com/twmb/franz-go
 PROGRAM=$(realpath ../../..)/target/clients/kgo-tests/kgo.test
 
-build() {
-    go -C ../franz-go test -c -o "$PROGRAM" "$PACKAGE"
+franz_go() {
+    timeout --foreground "$STEP_SECONDS" go -C ../franz-go "$@"
 }
 
-echo "VERSION $(go -C ../franz-go list -m -f '{{.Version}}' "${PACKAGE%/pkg/kgo}")"
-rm -f "$PROGRAM"
-step "build" build
-if [ -x "$PROGRAM" ]; then
-    exec python3 kgo_tests.py "$PROGRAM" "$(go -C ../franz-go list -f '{{.Dir}}' "$PACKAGE")"
-fi
+step_or_end "build" franz_go test -c -o "$PROGRAM" "$MODULE/pkg/kgo"
+version=$(franz_go list -m -f '{{.Version}}' "$MODULE")
+echo "VERSION ${version#v}"
+python3 kgo_tests.py "$PROGRAM" "$(franz_go list -f '{{.Dir}}' "$MODULE/pkg/kgo")"
