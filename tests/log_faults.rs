@@ -21,7 +21,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::storage::log::Log;
-use transferto::storage::log_files::log_filename;
+use transferto::storage::log_files::{index_filename, log_filename, time_index_filename};
 use transferto::storage::log_offset_metadata::LogOffsetMetadata;
 use transferto::storage::offset_search::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use transferto::storage::time_index::TimestampOffset;
@@ -206,6 +206,32 @@ fn a_failed_append_leaves_the_log_as_it_was() {
     fs::remove_file(log_filename(&test.path(), 0)).unwrap();
     drop(log);
     assert_eq!(append(&test.log(), "kept"), 0);
+}
+
+/// A roll for which the system has no room, here because a directory that is not empty has the name
+/// of the new file: the producer is told that the disk failed, what was there stays readable, and
+/// the next append rolls as if nothing had been.
+#[test]
+fn a_failed_roll_is_told_and_the_next_one_succeeds() {
+    for filename in [log_filename, index_filename, time_index_filename] {
+        let test = Test::new(small_segments());
+        let log = test.log();
+        for offset in 0..10 {
+            assert_eq!(append(&log, &format!("{offset:04}")), offset);
+        }
+        let in_the_way = filename(&test.path(), 10);
+        fs::create_dir_all(in_the_way.join("x")).unwrap();
+        for _ in 0..3 {
+            let error = log.append(&mut batch(&["lost"]), 0).unwrap_err();
+            assert_eq!(error.code(), Errors::KafkaStorageError, "{error}");
+            assert_eq!((log.log_end_offset(), bases(&log)), (10, vec![0]));
+        }
+        fs::remove_dir_all(&in_the_way).unwrap();
+        assert_eq!(append(&log, "kept"), 10);
+        assert_eq!(bases(&log), [0, 10]);
+        assert_eq!(read_from(&log, 10), [(10, "kept".to_string())]);
+        assert_eq!(read_from(&log, 0).len(), 10);
+    }
 }
 
 /// Readers see whole batches, contiguous offsets, and nothing behind the end that they were told.

@@ -18,6 +18,7 @@ use messages::log::RECORDS;
 use messages::requests;
 use messages::response_frame;
 use messages::responses;
+use transferto::protocol::allowance::ALLOWANCE_BYTES;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::decode_error::Malformed;
 use transferto::protocol::fetch::FetchPartition;
@@ -29,7 +30,6 @@ use transferto::protocol::request::RequestBody;
 use transferto::protocol::request::parse;
 use transferto::protocol::request::parse_response;
 use transferto::protocol::request::request_bytes;
-use transferto::protocol::types::ALLOWANCE_BYTES;
 
 /// The dearest bytes, in a flexible version of DescribeConfigs: a resource of 4 bytes becomes 56 in
 /// memory, and in a resource the empty name of a setting, 1 byte, becomes 24. Each count is

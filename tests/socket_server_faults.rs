@@ -181,6 +181,31 @@ fn a_connection_that_cannot_be_written_to_harms_no_other() {
     scene.assert_healthy(1);
 }
 
+/// A fault of the broker's own, wherever it shows, ends the connection over which it showed.
+#[test]
+fn a_connection_over_which_the_broker_panics_harms_no_other() {
+    for step in [Step::Register, Step::Read, Step::Write, Step::Deregister] {
+        let scene = Scene::open();
+        scene.first_script.panic(step);
+        let (mut first, mut second) =
+            scene.connect_some(if step == Step::Register { 1 } else { 2 });
+        if step != Step::Register {
+            send_frame(&mut first, &produce_request(1));
+        }
+        match step {
+            Step::Register | Step::Read => (),
+            Step::Write => drop(scene.server.echo_one()),
+            Step::Deregister => {
+                let request = scene.server.receive();
+                scene.server.request_channel().close_connection(request.reply_to());
+            }
+        }
+        assert_closed_without_answer(&mut first);
+        scene.server.assert_serves(&mut second, 2);
+        scene.assert_healthy(1);
+    }
+}
+
 /// KAFKA-9796: connections that were accepted and never registered are closed and given back.
 #[test]
 fn shutdown_closes_what_no_processor_has_seen_yet() {
@@ -230,8 +255,13 @@ impl Scene {
 
     /// The first and the second client, both accepted.
     fn connect(&self) -> (TcpStream, TcpStream) {
+        self.connect_some(2)
+    }
+
+    /// The first and the second client, of which so many come to stay.
+    fn connect_some(&self, staying: usize) -> (TcpStream, TcpStream) {
         let clients = (self.server.connect(), self.server.connect());
-        self.server.await_connections(3);
+        self.server.await_connections(1 + staying);
         clients
     }
 

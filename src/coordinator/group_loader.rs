@@ -55,7 +55,7 @@ impl LoadedGroups {
             let began_at = offset;
             for entry in shallow_entries(&bytes) {
                 let entry = entry?;
-                offset = offset.max(entry.last_offset + 1);
+                offset = offset.max(entry.last_offset.saturating_add(1));
                 self.take_entry(&entry)?;
             }
             if offset == began_at {

@@ -94,7 +94,7 @@ pub fn convert(entries: &[u8], first_offset: i64, target: &Target) -> Result<Vec
 ///
 /// Headers are dropped. Control batches are left out: an old consumer sees a gap, as after
 /// compaction. A codec is kept, and then the records before `first_offset` as well, since a
-/// wrapper is one piece; consumers skip them.
+/// wrapper is one piece; consumers skip them. A wrapper of such records alone is left out.
 ///
 /// # Errors
 /// `UNSUPPORTED_COMPRESSION_TYPE` if a batch is compressed by zstd; otherwise as [`convert`].
@@ -115,11 +115,16 @@ pub fn down_convert(bytes: &[u8], to_magic: u8, first_offset: i64) -> Result<Vec
         if entry.timestamp_type() == TimestampType::LogAppendTime {
             builder = builder.log_append_time(entry.max_timestamp());
         }
+        let mut has_wanted = false;
         entry.for_each_record(&mut |record| {
-            let is_wanted = codec != CompressionCodec::None || record.offset >= first_offset;
-            if is_wanted { builder.append(record) } else { Ok(()) }
+            let is_wanted = record.offset >= first_offset;
+            has_wanted |= is_wanted;
+            let is_kept = is_wanted || codec != CompressionCodec::None;
+            if is_kept { builder.append(record) } else { Ok(()) }
         })?;
-        converted.extend_from_slice(&builder.build()?);
+        if has_wanted {
+            converted.extend_from_slice(&builder.build()?);
+        }
     }
     Ok(converted)
 }
@@ -176,6 +181,8 @@ fn payload_size(record: &LogRecord<'_>) -> usize {
 mod tests {
     use super::*;
     use crate::message::record_batch::CONTROL_FLAG;
+    use crate::message::record_batch::LAST_OFFSET_DELTA_LENGTH;
+    use crate::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
     use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
     use crate::message::records::Header;
     use crate::message::records::Headers;
@@ -332,6 +339,14 @@ mod tests {
         assert_eq!(from_6.iter().map(|r| r.0).collect::<Vec<_>>(), [6, 7, 8]);
         let compressed = batch(CompressionCodec::Gzip, 0).build().unwrap();
         assert_eq!(records_of(&down_convert(&compressed, 0, 6).unwrap()).len(), 9);
+        for codec in OLD_CODECS {
+            // As compaction may leave it: the last offset is 20, and the last record's is 8.
+            let mut stored = batch(codec, 0).build().unwrap();
+            stored[LAST_OFFSET_DELTA_OFFSET..][..LAST_OFFSET_DELTA_LENGTH]
+                .copy_from_slice(&20_i32.to_be_bytes());
+            assert_eq!(records_of(&down_convert(&stored, 1, 8).unwrap()).last().unwrap().0, 8);
+            assert_eq!(down_convert(&stored, 1, 9).unwrap(), [], "{}", codec.name());
+        }
     }
 
     #[test]

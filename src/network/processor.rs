@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -31,6 +32,7 @@ use crate::network::request_channel::Session;
 use crate::network::request_metrics::RequestTimes;
 use crate::protocol::request;
 use crate::transport::connection_id::ConnectionId;
+use crate::transport::containment::contained;
 use crate::transport::kafka_channel::SendError;
 use crate::transport::selector::Disconnected;
 use crate::transport::selector::NetworkReceived;
@@ -47,8 +49,8 @@ use crate::transport::send;
 ///   none: so it has one request in flight, and its responses leave in the order of its requests;
 /// - it is in `inflight_responses` as long as the selector writes a response to it (KAFKA-3489).
 ///
-/// An error belongs to one connection. It is dealt with where it shows, by closing that connection,
-/// and the loops go on to the next one (KAFKA-5607).
+/// An error belongs to one connection, and so does a panic ([`contained`]). It is dealt with where
+/// it shows, by closing that connection, and the loops go on to the next one (KAFKA-5607).
 pub struct Processor {
     handle: Arc<ProcessorHandle>,
     selector: Selector,
@@ -201,7 +203,8 @@ impl Processor {
             client_address: channel.peer_addr(),
             local_address: channel.local_addr(),
         };
-        let (header, body) = match request::parse(&payload) {
+        let parsed = contained(|| request::parse(&payload).map_err(io::Error::other));
+        let (header, body) = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
                 let peer = session.client_address;

@@ -12,6 +12,7 @@
 //!    then the API is answered with `UNSUPPORTED_VERSION`.
 
 pub mod decode_error;
+pub mod allowance;
 pub mod types;
 pub mod uuid;
 mod message_table;

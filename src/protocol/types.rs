@@ -8,13 +8,14 @@
 //!
 //! A [`Reader`] believes nothing: every length and count is held against the bytes that remain
 //! before anything is allocated. What takes more room in memory than on the wire comes out of an
-//! allowance: so a request costs the memory that its sender paid for in bytes, and
-//! [`ALLOWANCE_BYTES`] at most besides.
+//! [`Allowance`]: so a request costs the memory that its sender paid for in bytes, and a limited
+//! amount besides.
 
 use std::ops::Range;
 
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::protocol::allowance::Allowance;
 use crate::protocol::decode_error::DecodeError;
 use crate::protocol::decode_error::Malformed;
 
@@ -48,13 +49,6 @@ pub trait WireType: Sized {
     fn size_min(version: Version) -> usize;
 }
 
-/// How much memory the elements of all arrays of one frame may take together, in bytes.
-///
-/// An element that takes 1 byte on the wire may take 24 in memory, and arrays lie in arrays: without
-/// a limit a frame of 100 MB would take 3.8 GB. This one has room for 1.6 million partitions of a
-/// fetch.
-pub const ALLOWANCE_BYTES: usize = 64 * 1024 * 1024;
-
 /// A place in a frame that is being read.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -62,14 +56,13 @@ pub struct Reader<'a> {
     bytes: &'a [u8],
     /// The next byte; never beyond the end.
     position: usize,
-    /// What is left of [`ALLOWANCE_BYTES`].
-    allowance_bytes: usize,
+    allowance: Allowance,
 }
 
 impl<'a> Reader<'a> {
     /// Begins at the first byte of `frame`.
     pub fn new(frame: &'a [u8]) -> Self {
-        Self { bytes: frame, position: 0, allowance_bytes: ALLOWANCE_BYTES }
+        Self { bytes: frame, position: 0, allowance: Allowance::full() }
     }
 
     /// The place of the next byte in the frame.
@@ -161,20 +154,6 @@ impl<'a> Reader<'a> {
                 Ok(taken)
             }
             _ => Err(self.error(Malformed::Truncated { needed: count, remaining })),
-        }
-    }
-
-    /// Takes `count` elements of `size_bytes` in memory off the allowance, before they are reserved.
-    fn spend(&mut self, count: usize, size_bytes: usize) -> Result<(), DecodeError> {
-        let needed = count.saturating_mul(size_bytes);
-        match self.allowance_bytes.checked_sub(needed) {
-            Some(left) => {
-                self.allowance_bytes = left;
-                Ok(())
-            }
-            None => {
-                Err(self.error(Malformed::TooMuchMemory { needed, left: self.allowance_bytes }))
-            }
         }
     }
 
@@ -359,7 +338,8 @@ impl WireType for Option<String> {
             return Ok(None);
         };
         if str::from_utf8(bytes).is_err() {
-            reader.spend(bytes.len(), REPLACEMENT_BYTES)?;
+            let spent = reader.allowance.spend(bytes.len(), REPLACEMENT_BYTES);
+            spent.map_err(|what| reader.error(what))?;
         }
         Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
     }
@@ -422,7 +402,8 @@ impl<T: WireType> WireType for Option<Vec<T>> {
             Ok(count) if count <= count_max => count,
             _ => return Err(reader.error(Malformed::CountTooLarge { count, remaining })),
         };
-        reader.spend(count, size_of::<T>())?;
+        let spent = reader.allowance.spend(count, size_of::<T>());
+        spent.map_err(|what| reader.error(what))?;
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(T::read(reader, version)?);

@@ -174,21 +174,25 @@ impl FetchedData {
         if *convertible_bytes == 0 {
             return Ok(Box::new(ByteBufferMessageSet::empty()));
         }
-        let slice = self.slice_to_convert(asked, info, *convertible_bytes)?;
-        let mut batches = Vec::with_capacity(slice.message_set.size_in_bytes());
-        while batches.len() < slice.message_set.size_in_bytes() {
-            let (position, rest) =
-                (batches.len(), slice.message_set.size_in_bytes() - batches.len());
-            let destination = Destination::Channel(&mut batches);
-            slice.message_set.write_to(destination, position, rest)?;
+        let mut slice = self.slice_to_convert(asked, info, *convertible_bytes)?;
+        loop {
+            let batches = in_memory(&slice)?;
+            let mut converted = down_convert(&batches, magic, asked.fetch_info.offset)?;
+            let cost = batches.len().max(converted.len());
+            *convertible_bytes = convertible_bytes.saturating_sub(cost);
+            if converted.is_empty() {
+                match self.slice_behind(asked, &batches, *convertible_bytes)? {
+                    Some(behind) => slice = behind,
+                    None => return Ok(Box::new(ByteBufferMessageSet::empty())),
+                }
+                continue;
+            }
+            if version <= LAST_VERSION_WITH_CUT_MESSAGES {
+                cut_as_kafka_0_9_did(&mut converted, asked.fetch_info.fetch_size);
+            }
+            self.count_lost_zero_copy(version, asked, converted.len());
+            return Ok(Box::new(ByteBufferMessageSet::new(converted)));
         }
-        let mut converted = down_convert(&batches, magic, asked.fetch_info.offset)?;
-        *convertible_bytes = convertible_bytes.saturating_sub(batches.len().max(converted.len()));
-        if version <= LAST_VERSION_WITH_CUT_MESSAGES {
-            cut_as_kafka_0_9_did(&mut converted, asked.fetch_info.fetch_size);
-        }
-        self.count_lost_zero_copy(version, asked, converted.len());
-        Ok(Box::new(ByteBufferMessageSet::new(converted)))
     }
 
     /// The slice that was read, or another one that begins with a whole batch and is not too large
@@ -200,17 +204,51 @@ impl FetchedData {
         convertible_bytes: usize,
     ) -> Result<FetchDataInfo, KafkaError> {
         let is_small = info.message_set.size_in_bytes() <= convertible_bytes;
-        let partition = self.replica_manager.local_logs().get_partition(&asked.key);
-        match partition {
-            Some(partition) if info.first_entry_incomplete || !is_small => {
-                let PartitionFetchInfo { offset, fetch_size } = asked.fetch_info;
-                let replica = partition.leader_replica();
-                let max_offset = Some(replica.high_watermark().message_offset);
-                let max_size = i32::try_from(convertible_bytes).unwrap_or(i32::MAX);
-                replica.log.read(offset, fetch_size.min(max_size), max_offset, true)
-            }
-            _ => Ok(info),
+        if is_small && !info.first_entry_incomplete {
+            return Ok(info);
         }
+        self.read_from(asked, asked.fetch_info.offset, convertible_bytes)
+    }
+
+    /// What follows `batches`, of which an old consumer would see no record: compaction has emptied
+    /// them, or left what lies before the offset that was asked for. A consumer of record batches
+    /// learns from the batch where the next one begins. An old one goes on by what it sees, and
+    /// would ask for the same offset for ever. `None` at the end of the log, and when
+    /// `convertible_bytes` are used up.
+    fn slice_behind(
+        &self,
+        asked: &Asked,
+        batches: &[u8],
+        convertible_bytes: usize,
+    ) -> Result<Option<FetchDataInfo>, KafkaError> {
+        let last = shallow_entries(batches).last().transpose()?;
+        let next_offset = last.and_then(|last| last.last_offset.checked_add(1));
+        let Some(next_offset) = next_offset.filter(|_| convertible_bytes > 0) else {
+            return Ok(None);
+        };
+        let behind = self.read_from(asked, next_offset, convertible_bytes)?;
+        Ok(Some(behind).filter(|behind| behind.message_set.size_in_bytes() > 0))
+    }
+
+    /// A slice that begins with a whole batch, however few bytes were asked for.
+    fn read_from(
+        &self,
+        asked: &Asked,
+        offset: i64,
+        convertible_bytes: usize,
+    ) -> Result<FetchDataInfo, KafkaError> {
+        let partition = self.replica_manager.local_logs().get_partition(&asked.key);
+        let Some(partition) = partition else {
+            return Err(KafkaError::api(
+                Errors::UnknownTopicOrPartition,
+                "it was deleted just now",
+            ));
+        };
+        let replica = partition.leader_replica();
+        let max_offset = Some(replica.high_watermark().message_offset);
+        let max_size = i32::try_from(convertible_bytes).unwrap_or(i32::MAX);
+        let max_size = asked.fetch_info.fetch_size.min(max_size);
+        replica.log.read(offset, max_size, max_offset, true)
     }
 
     /// Every loss is counted and logged: at debug level each one, at info level the first, second,
@@ -228,6 +266,16 @@ impl FetchedData {
             );
         }
     }
+}
+
+fn in_memory(slice: &FetchDataInfo) -> Result<Vec<u8>, KafkaError> {
+    let size = slice.message_set.size_in_bytes();
+    let mut bytes = Vec::with_capacity(size);
+    while bytes.len() < size {
+        let (position, rest) = (bytes.len(), size - bytes.len());
+        slice.message_set.write_to(Destination::Channel(&mut bytes), position, rest)?;
+    }
+    Ok(bytes)
 }
 
 /// The answer for a partition that could not be read.

@@ -52,11 +52,11 @@ pub fn producer_snapshot_filename(dir: &Path, offset: i64) -> PathBuf {
 }
 
 /// The offset in a file name such as `00000000000000000042.log`, if the name is one of a file with
-/// `suffix`.
+/// `suffix`. It is below `i64::MAX`: a file of that name could hold no message.
 pub fn offset_of_filename(name: &str, suffix: &str) -> Option<i64> {
     let digits = name.strip_suffix(suffix)?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok())?
+    is_number.then(|| digits.parse().ok())?.filter(|&offset| offset < i64::MAX)
 }
 
 /// `path` with `suffix` added.
@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn other_names_are_no_offsets() {
-        for name in ["", ".log", "-5.log", "+5.log", "5.index", "99999999999999999999.log", "a.log"]
-        {
+        let last = "9223372036854775807.log";
+        for name in ["", ".log", "-5.log", "+5.log", "5.index", last, "99999999999999999999.log"] {
             assert_eq!(offset_of_filename(name, LOG_FILE_SUFFIX), None, "{name}");
         }
     }

@@ -472,7 +472,10 @@ const INDEX_LOCK: &str = "no thread panics while it changes an index";
 /// A segment that was loaded is as old as its first message, not as the process: a restart does not
 /// postpone the roll (in Kafka 0.9 it does, KAFKA-3163).
 fn created_ms(log: &FileMessageSet, now_ms: i64) -> io::Result<i64> {
-    let first = log.entry_at(0).ok().flatten();
+    let first = log.entry_at(0).unwrap_or_else(|error| {
+        warn!("a segment whose age is not known counts as new: {error}");
+        None
+    });
     let Some(first) = first else { return Ok(now_ms) };
     let timestamp_ms = log.max_timestamp_ms(&first)?;
     let since_ms = if timestamp_ms > 0 { timestamp_ms } else { log.last_modified_ms()? };

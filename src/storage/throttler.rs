@@ -39,9 +39,12 @@ impl Throttler {
             return 0;
         }
         let due_ns = period.bytes as f64 / self.bytes_per_second * 1e9;
-        let delay_ms = ((due_ns - elapsed_ns as f64) / 1e6).round().max(0.0);
-        *period = Period { start_ns: now_ns.saturating_add(delay_ms as i64 * 1_000_000), bytes: 0 };
-        delay_ms as i64
+        // The cast stops at the ends of an i64, and so must the product: at a byte per second a few
+        // gigabytes are due in centuries.
+        let delay_ms = ((due_ns - elapsed_ns as f64) / 1e6).round().max(0.0) as i64;
+        let delay_ns = delay_ms.saturating_mul(1_000_000);
+        *period = Period { start_ns: now_ns.saturating_add(delay_ns), bytes: 0 };
+        delay_ms
     }
 }
 
@@ -49,6 +52,14 @@ impl Throttler {
 mod tests {
     use super::*;
     use crate::common::time::MockTime;
+
+    #[test]
+    fn a_wait_of_centuries_does_not_wrap() {
+        let time = Arc::new(MockTime::new());
+        let throttler = Throttler::new(1.0, time.clone());
+        time.sleep(400);
+        assert_eq!(throttler.delay_ms(u64::MAX / 2), i64::MAX);
+    }
 
     /// Port of `ThrottlerTest.testThrottleDesiredRate` (of later Kafka).
     #[test]

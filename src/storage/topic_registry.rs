@@ -21,7 +21,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use log::info;
+use log::{info, warn};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_name};
@@ -32,6 +32,8 @@ use crate::storage::log_files::{failed, hex, write_atomically};
 pub const TOPIC_REGISTRY_FILE: &str = "topics";
 
 const CURRENT_VERSION: &str = "0";
+/// How many partitions a topic can get by what lies on disk.
+pub const ADOPTED_PARTITIONS_MAX: i32 = 10_000;
 
 /// What is known about a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +191,10 @@ impl TopicRegistry {
     /// directory was copied: their topics are added, or get the partitions they lack. Returns the
     /// names of the topics that changed.
     ///
+    /// A number of [`ADOPTED_PARTITIONS_MAX`] or more is passed over: all partitions below it would
+    /// be made, and a directory called `backup-20260101` is more likely what its name says. So is
+    /// a name that no topic may have, which could not be read back from the registry's file.
+    ///
     /// # Errors
     /// Whatever the operating system reports, and then nothing changed.
     pub fn adopt(&self, on_disk: &[TopicAndPartition]) -> Result<Vec<String>, KafkaError> {
@@ -199,6 +205,11 @@ impl TopicRegistry {
             let partitions = partition.saturating_add(1);
             let known = changed.get(topic.as_ref()).map_or(0, |record| record.partitions);
             if known >= partitions {
+                continue;
+            }
+            if partitions > ADOPTED_PARTITIONS_MAX || validate_topic_name(topic).is_err() {
+                let name = TopicAndPartition::new(topic, *partition);
+                warn!("the directory {name} is no partition of a topic, and is left alone");
                 continue;
             }
             if known == 0 {
@@ -365,6 +376,8 @@ pub(super) fn random_uuid() -> Result<[u8; 16], KafkaError> {
 
 #[cfg(test)]
 mod tests {
+    use std::env;
+
     use super::*;
 
     #[test]
@@ -376,6 +389,20 @@ mod tests {
         let cluster_id = random_uuid().unwrap();
         let text = print(&cluster_id, &topics);
         assert_eq!(parse(&text, Path::new("topics")).unwrap(), (cluster_id, topics));
+    }
+
+    #[test]
+    fn a_directory_that_is_named_like_no_partition_makes_no_topic() {
+        let path = env::temp_dir().join(format!("topics-{}", hex(&random_uuid().unwrap())));
+        let registry = TopicRegistry::open(path.clone()).unwrap();
+        let on_disk =
+            [("backup", 20_260_101), ("t", i32::MAX), ("t", 3), ("t", 10_000), ("a b", 0)];
+        let on_disk = on_disk.map(|(topic, partition)| TopicAndPartition::new(topic, partition));
+        assert_eq!(registry.adopt(&on_disk).unwrap(), ["t"]);
+        assert_eq!(registry.get("t").unwrap().partitions, 4);
+        assert_eq!(registry.topics().len(), 1);
+        assert_eq!(TopicRegistry::open(path.clone()).unwrap().topics(), registry.topics());
+        fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod channel_builder;
 pub mod connection_id;
+pub mod containment;
 pub mod idle_expiry;
 pub mod kafka_channel;
 #[cfg(test)]

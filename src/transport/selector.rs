@@ -36,6 +36,7 @@ use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::connection_id::ConnectionId;
+use crate::transport::containment::contained;
 use crate::transport::idle_expiry::IdleExpiry;
 use crate::transport::kafka_channel::KafkaChannel;
 use crate::transport::kafka_channel::SendError;
@@ -286,9 +287,12 @@ impl Selector {
         peer: SocketAddr,
         is_connected: bool,
     ) -> io::Result<ConnectionId> {
-        let mut transport = self.builder.build_channel(stream, peer)?;
         let entry = self.slots.vacant_entry();
-        transport.register(self.poll.registry(), Token(entry.key()))?;
+        let transport = contained(|| {
+            let mut transport = self.builder.build_channel(stream, peer)?;
+            transport.register(self.poll.registry(), Token(entry.key()))?;
+            Ok(transport)
+        })?;
         let id = ConnectionId::new(entry.key(), self.next_serial);
         self.next_serial += 1;
 
@@ -336,7 +340,7 @@ impl Selector {
         ReadyList::taken(slot.channel.readiness_mut());
         self.idle.touch(id, slot.last_active_ms, now_ms);
         slot.last_active_ms = now_ms;
-        match self.connect_read_write(id) {
+        match contained(|| self.connect_read_write(id)) {
             Ok(()) => {
                 self.change(id, |_| ());
             }
@@ -409,7 +413,7 @@ impl Selector {
         let Slot { mut channel, last_active_ms } = self.slots.remove(id.key());
         assert_eq!(channel.id(), id, "only an existing channel is removed");
         let peer = channel.peer_addr();
-        if let Err(error) = channel.transport_mut().deregister(self.poll.registry()) {
+        if let Err(error) = contained(|| channel.transport_mut().deregister(self.poll.registry())) {
             debug!("Connection {id} from {peer} could not be deregistered: {error}");
         }
         self.idle.leave(id, last_active_ms);

@@ -29,6 +29,7 @@ pub(crate) enum Step {
 #[derive(Default)]
 pub(crate) struct Script {
     failing: Mutex<Vec<Step>>,
+    panicking: Mutex<Vec<Step>>,
     gate: Mutex<Option<Gate>>,
 }
 
@@ -48,6 +49,11 @@ impl Script {
         self.failing.lock().unwrap().push(step);
     }
 
+    /// Makes `step` panic from now on.
+    pub(crate) fn panic(&self, step: Step) {
+        self.panicking.lock().unwrap().push(step);
+    }
+
     /// Makes the next read wait, and with it the thread of the reactor. `cause_read` must bring the
     /// read about.
     pub(crate) fn hold(&self, cause_read: impl FnOnce()) -> Held {
@@ -60,6 +66,8 @@ impl Script {
     }
 
     fn check(&self, step: Step) -> io::Result<()> {
+        let panics = self.panicking.lock().unwrap().contains(&step);
+        assert!(!panics, "{step:?} panics because its test says so");
         match self.failing.lock().unwrap().contains(&step) {
             true => Err(io::Error::other(format!("{step:?} fails because its test says so"))),
             false => Ok(()),
