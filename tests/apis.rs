@@ -10,6 +10,7 @@ use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsRequest;
 use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic};
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
 use transferto::protocol::uuid::Uuid;
 
 use broker::{Broker, TempDir, batch};
@@ -38,6 +39,23 @@ fn an_unknown_version_of_api_versions_is_answered_in_version_0() {
     let answer = client.receive_frame();
     let expected = [0, 0, 0, 7, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4];
     assert_eq!(answer, expected, "error 35, and the versions of ApiVersions");
+}
+
+/// The Java client opens SASL without a look at what is advertised. A closed connection would make
+/// it try again until its user's patience ends.
+#[test]
+fn who_wants_to_authenticate_is_told_that_this_is_not_the_place() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    for version in 0..=1 {
+        let request = SaslHandshakeRequest { mechanism: "PLAIN".to_string() };
+        let (body, _) = client.call(version, &RequestBody::SaslHandshake(request), &[]);
+        let ResponseBody::SaslHandshake(response) = body else { panic!("{body:?}") };
+        assert_eq!(response.error_code, Errors::IllegalSaslState.code());
+        assert!(response.mechanisms.is_empty());
+    }
+    assert!(!ApiKeys::SaslHandshake.is_advertised());
+    assert!(client.metadata(1, None).topics.is_empty(), "the connection still works");
 }
 
 #[test]

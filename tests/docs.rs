@@ -28,7 +28,7 @@ const FOREIGN_PATHS: [&str; 9] =
 const FOREIGN_TYPES: [&str; 3] = ["FileChannel", "TcpStream", "TcpListener"];
 
 /// Settings of Kafka's clients, which a page may name as it names ours.
-const CLIENT_SETTINGS: [&str; 9] = [
+const CLIENT_SETTINGS: [&str; 10] = [
     "auto.offset.reset",
     "bootstrap.servers",
     "client.id",
@@ -36,6 +36,7 @@ const CLIENT_SETTINGS: [&str; 9] = [
     "fetch.max.bytes",
     "fetch.max.wait.ms",
     "fetch.min.bytes",
+    "group.protocol",
     "linger.ms",
     "max.partition.fetch.bytes",
 ];
@@ -142,7 +143,7 @@ fn the_pages_of_settings_are_printed_from_the_tables() {
 struct Names {
     /// The files of `src` and `tests`, with their text.
     files: Vec<(PathBuf, String)>,
-    /// Kafka's symbols, and the names of its tests.
+    /// Kafka's symbols, and the names of its tests and APIs.
     kafka: BTreeSet<String>,
     settings: BTreeSet<&'static str>,
 }
@@ -153,10 +154,12 @@ impl Names {
         let symbols = read("tests/kafka-0.9.0.1-symbols.txt");
         let tests = read("tests/kafka-tests.txt");
         let tests = tests.lines().map(|line| line.split(':').next().unwrap());
+        let apis = read("tests/kafka-apis.txt");
+        let apis = apis.lines().filter_map(|line| line.split(' ').nth(1));
         let ours = KafkaConfig::SETTINGS.iter().chain(LogConfig::SETTINGS).map(|it| it.name);
         Self {
             files: files.map(|file| (file.clone(), read(&file))).collect(),
-            kafka: symbols.lines().chain(tests).map(String::from).collect(),
+            kafka: symbols.lines().chain(tests).chain(apis).map(String::from).collect(),
             settings: ours.chain(Unsupported::names()).chain(CLIENT_SETTINGS).collect(),
         }
     }

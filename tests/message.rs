@@ -149,6 +149,7 @@ fn do_everything(bytes: &[u8]) -> usize {
                     | Errors::InvalidTimestamp
                     | Errors::RecordTooLarge
                     | Errors::UnsupportedCompressionType
+                    | Errors::UnsupportedForMessageFormat
             ),
             "{error}"
         ),

@@ -252,6 +252,9 @@ fn every_access_rule_and_quota_is_told() {
                 assert_eq!((found.error_code, found.error_message.as_deref()), (CODE, message));
                 assert_eq!(found.entity[0].entity_name.as_deref(), Some("me"));
             }
+            ResponseBody::SaslHandshake(it) => {
+                assert_eq!((it.error_code, it.mechanisms.len()), (CODE, 0));
+            }
             other => panic!("{other:?}"),
         }
     }

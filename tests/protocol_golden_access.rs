@@ -375,3 +375,24 @@ fn alter_client_quotas_responses() {
     ";
     assert_response(ApiKeys::AlterClientQuotas, 1, v1);
 }
+
+#[test]
+fn sasl_handshakes() {
+    for version in 0..=1 {
+        let request = format!(
+            "
+            key, version, correlation id | 0011 000{version} 0000002A
+            client id                    | 0004 'kcat'
+            mechanism                    | 0005 'PLAIN'
+            "
+        );
+        assert_request(ApiKeys::SaslHandshake, version, &request);
+        let response = "
+            correlation id               | 0000002A
+            error                        | 0022
+            mechanisms                   | 00000001
+              name                       | 0005 'PLAIN'
+        ";
+        assert_response(ApiKeys::SaslHandshake, version, response);
+    }
+}

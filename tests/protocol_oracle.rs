@@ -34,6 +34,7 @@ macro_rules! assert_all_are_read_alike {
             SyncGroup: SyncGroupRequest, SyncGroupResponse;
             DescribeGroups: DescribeGroupsRequest, DescribeGroupsResponse;
             ListGroups: ListGroupsRequest, ListGroupsResponse;
+            SaslHandshake: SaslHandshakeRequest, SaslHandshakeResponse;
             ApiVersions: ApiVersionsRequest, ApiVersionsResponse;
             CreateTopics: CreateTopicsRequest, CreateTopicsResponse;
             DeleteTopics: DeleteTopicsRequest, DeleteTopicsResponse;

@@ -68,6 +68,7 @@ errors! {
     GroupAuthorizationFailed = 30, "GROUP_AUTHORIZATION_FAILED", "not authorized for the group";
     ClusterAuthorizationFailed = 31, "CLUSTER_AUTHORIZATION_FAILED", "not authorized for the cluster";
     InvalidTimestamp = 32, "INVALID_TIMESTAMP", "the message's timestamp is out of the allowed range";
+    IllegalSaslState = 34, "ILLEGAL_SASL_STATE", "the request does not fit the state of the authentication";
     UnsupportedVersion = 35, "UNSUPPORTED_VERSION", "this version of the API is not supported";
     TopicAlreadyExists = 36, "TOPIC_ALREADY_EXISTS", "the topic exists already";
     InvalidPartitions = 37, "INVALID_PARTITIONS", "the number of partitions is impossible";

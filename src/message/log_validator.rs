@@ -465,7 +465,7 @@ mod tests {
         let mut buffer = Vec::new();
         let headers = Headers::encode(&[Header { key: b"h", value: None }], &mut buffer);
         let (key, value) = (Some(&b"k"[..]), Some(&b"v"[..]));
-        let with_headers = LogRecord { offset: 1, timestamp: 7, key, value, headers };
+        let with_headers = LogRecord { offset: 2, timestamp: 7, key, value, headers };
         for magic in [0, 1, 2] {
             let format = AppendFormat { magic, ..keep_all() };
             let mut builder = batch();

@@ -5,9 +5,12 @@ use std::ops::RangeInclusive;
 
 use crate::protocol::types::Version;
 
-/// Writes the enum and what it knows from one table.
+/// Writes the enum and what it knows from one table, in which the first line over a row says what
+/// the API is for, and the rest who asks it.
 macro_rules! api_keys {
     ($(
+        #[doc = $purpose:literal]
+        $(#[doc = $clients:literal])+
         $api:ident = $key:literal, versions $versions:expr, flexible from $flexible:expr
         $(, advertised $advertised:expr)?;
     )+) => {
@@ -15,7 +18,10 @@ macro_rules! api_keys {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i16)]
         pub enum ApiKeys {
-            $(#[doc = concat!("`", stringify!($api), "`, key ", $key, ".")] $api = $key,)+
+            $(
+                #[doc = concat!("Key ", $key, ".", $purpose)]
+                $api = $key,
+            )+
         }
 
         impl ApiKeys {
@@ -25,6 +31,16 @@ macro_rules! api_keys {
             /// Kafka's name of the API.
             pub const fn name(self) -> &'static str {
                 match self { $(ApiKeys::$api => stringify!($api),)+ }
+            }
+
+            /// What it is for, in a sentence.
+            pub const fn purpose(self) -> &'static str {
+                match self { $(ApiKeys::$api => $purpose.trim_ascii(),)+ }
+            }
+
+            /// Who asks it, and what they depend on.
+            pub const fn clients(self) -> &'static str {
+                match self { $(ApiKeys::$api => concat!($($clients),+).trim_ascii(),)+ }
             }
 
             /// The versions that are read and answered.
@@ -37,8 +53,8 @@ macro_rules! api_keys {
                 match self { $(ApiKeys::$api => api_keys!(@advertised $($advertised)?),)+ }
             }
 
-            /// The first version with compact lengths and tagged fields.
-            const fn first_flexible_version(self) -> i16 {
+            /// The first version with compact lengths and tagged fields, or [`NEVER`].
+            pub const fn first_flexible_version(self) -> i16 {
                 match self { $(ApiKeys::$api => $flexible,)+ }
             }
         }
@@ -49,40 +65,111 @@ macro_rules! api_keys {
 }
 
 /// In place of the first flexible version: there is none.
-const NEVER: i16 = i16::MAX;
+pub const NEVER: i16 = i16::MAX;
 
 api_keys! {
+    /// Appends messages to partitions.
+    /// Every producer. It begins with version 0, because librdkafka does not compress with gzip or
+    /// snappy where it begins later.
     Produce                 = 0,  versions 0..=11, flexible from 9,  advertised 0..=11;
+    /// Reads messages from an offset on, or waits for them.
+    /// Every consumer. For versions 0 to 3 messages are converted, unless their topic keeps an old
+    /// format.
     Fetch                   = 1,  versions 0..=12, flexible from 12, advertised 0..=12;
+    /// Finds the offset that a time stands for, or the ends of a partition.
+    /// Every consumer that has no offset to go on from.
     ListOffsets             = 2,  versions 0..=7,  flexible from 6,  advertised 0..=7;
+    /// Names the brokers, the topics and who leads their partitions; a first use creates a topic.
+    /// Every client, before it does anything else.
     Metadata                = 3,  versions 0..=12, flexible from 9,  advertised 0..=12;
+    /// Keeps how far a group has read.
+    /// Consumers with a group; without it they only read.
     OffsetCommit            = 8,  versions 0..=8,  flexible from 8,  advertised 0..=8;
+    /// Tells how far a group has read.
+    /// Consumers with a group. Some releases of librdkafka crash if there is JoinGroup without it.
     OffsetFetch             = 9,  versions 0..=8,  flexible from 6,  advertised 0..=8;
+    /// Names the broker that keeps a group, which is this one.
+    /// Consumers with a group, and producers with transactions, which get no further.
     FindCoordinator         = 10, versions 0..=4,  flexible from 3,  advertised 0..=4;
+    /// Makes a consumer a member of its group, and begins a generation.
+    /// Consumers with a group.
     JoinGroup               = 11, versions 0..=9,  flexible from 6,  advertised 0..=9;
+    /// Keeps a member in its group, and tells it of a rebalance.
+    /// Consumers with a group.
     Heartbeat               = 12, versions 0..=4,  flexible from 4,  advertised 0..=4;
+    /// Lets members go before their sessions end.
+    /// Consumers with a group, when they close; static members when an admin removes them.
     LeaveGroup              = 13, versions 0..=5,  flexible from 4,  advertised 0..=5;
+    /// Hands the leader's assignment out to the members.
+    /// Consumers with a group.
     SyncGroup               = 14, versions 0..=5,  flexible from 4,  advertised 0..=5;
+    /// Tells the state of groups and their members.
+    /// Admins.
     DescribeGroups          = 15, versions 0..=5,  flexible from 5,  advertised 0..=5;
+    /// Lists the groups, of all states and types or of some.
+    /// Admins.
     ListGroups              = 16, versions 0..=5,  flexible from 3,  advertised 0..=5;
+    /// Opens an authentication.
+    /// Clients that are told to use SASL, whether it is advertised or not. It is refused, so that
+    /// they fail at once instead of trying again for as long as they are let.
+    SaslHandshake           = 17, versions 0..=1,  flexible from NEVER;
+    /// Tells which APIs there are, in which versions.
+    /// Every client but those of Kafka 0.9 and before, which do not ask.
     ApiVersions             = 18, versions 0..=4,  flexible from 3,  advertised 0..=4;
+    /// Creates topics with their settings.
+    /// Admins, and clients that do not leave it to the first use.
     CreateTopics            = 19, versions 0..=7,  flexible from 5,  advertised 0..=7;
+    /// Deletes topics, by their names or ids.
+    /// Admins.
     DeleteTopics            = 20, versions 0..=6,  flexible from 4,  advertised 0..=6;
+    /// Moves the beginning of partitions forward.
+    /// Admins.
     DeleteRecords           = 21, versions 0..=2,  flexible from 2,  advertised 0..=2;
+    /// Gives an idempotent producer its id.
+    /// The Java producer since 3.0 and kafka-python since 3.0 fail without it. With the id of a
+    /// transaction it is refused.
     InitProducerId          = 22, versions 0..=4,  flexible from 2,  advertised 0..=4;
+    /// Tells where the messages of a leader epoch end.
+    /// The consumers of Java and franz-go, before they go on from a committed offset.
     OffsetForLeaderEpoch    = 23, versions 0..=4,  flexible from 4,  advertised 0..=4;
+    /// Lists access rules.
+    /// Admins.
     DescribeAcls            = 29, versions 0..=3,  flexible from 2;
+    /// Adds access rules.
+    /// Admins.
     CreateAcls              = 30, versions 0..=3,  flexible from 2;
+    /// Removes access rules.
+    /// Admins.
     DeleteAcls              = 31, versions 0..=3,  flexible from 2;
+    /// Tells the settings of topics and of the broker, and where each value comes from.
+    /// Admins. Sarama needs it to list topics, too.
     DescribeConfigs         = 32, versions 0..=4,  flexible from 4,  advertised 0..=4;
+    /// Replaces all that a topic or the broker overrides.
+    /// Admins with older tools.
     AlterConfigs            = 33, versions 0..=2,  flexible from 2,  advertised 0..=2;
+    /// Tells the log directories, and how large the logs in them are.
+    /// Admins, and user interfaces that show sizes.
     DescribeLogDirs         = 35, versions 0..=4,  flexible from 2,  advertised 0..=4;
+    /// Adds partitions to topics.
+    /// Admins.
     CreatePartitions        = 37, versions 0..=3,  flexible from 2,  advertised 0..=3;
+    /// Forgets groups without members.
+    /// Admins.
     DeleteGroups            = 42, versions 0..=2,  flexible from 2,  advertised 0..=2;
+    /// Changes some settings of a topic or the broker, and leaves the others.
+    /// Admins.
     IncrementalAlterConfigs = 44, versions 0..=1,  flexible from 1,  advertised 0..=1;
+    /// Forgets how far a group has read some partitions.
+    /// Admins.
     OffsetDelete            = 47, versions 0..=0,  flexible from NEVER, advertised 0..=0;
+    /// Lists quotas.
+    /// Admins.
     DescribeClientQuotas    = 48, versions 0..=1,  flexible from 1;
+    /// Sets and removes quotas.
+    /// Admins.
     AlterClientQuotas       = 49, versions 0..=1,  flexible from 1;
+    /// Names the cluster and its brokers.
+    /// Admins. Sarama and franz-go fail without it, others ask for Metadata in its place.
     DescribeCluster         = 60, versions 0..=1,  flexible from 0,  advertised 0..=1;
 }
 
@@ -119,7 +206,7 @@ mod tests {
         for &api in ApiKeys::ALL {
             assert_eq!(ApiKeys::for_id(api.id()), Some(api));
         }
-        for unknown in [-1, 4, 17, i16::MAX, i16::MIN] {
+        for unknown in [-1, 4, 24, i16::MAX, i16::MIN] {
             assert_eq!(ApiKeys::for_id(unknown), None);
         }
     }

@@ -5,7 +5,8 @@
 //! A further version of an API is a row in its table, and the new number in [`api_keys`]. A further
 //! API is four steps:
 //!
-//! 1. a row in the table of [`api_keys`], which the compiler then misses a body for;
+//! 1. a row in the table of [`api_keys`], from which the page of the protocol is printed; the
+//!    compiler then misses a body for it;
 //! 2. a file with its two tables and its `error_response`, and the `mod` line below;
 //! 3. a line in `bodies!` in [`request`];
 //! 4. a handler in `server/kafka_apis.rs`, and in the row of [`api_keys`] what is advertised: until
@@ -31,6 +32,7 @@ pub mod leave_group;
 pub mod sync_group;
 pub mod describe_groups;
 pub mod list_groups;
+pub mod sasl_handshake;
 pub mod api_versions;
 pub mod create_topics;
 pub mod delete_topics;

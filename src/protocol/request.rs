@@ -69,6 +69,8 @@ use crate::protocol::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use crate::protocol::offset_for_leader_epoch::OffsetForLeaderEpochResponse;
 use crate::protocol::produce::ProduceRequest;
 use crate::protocol::produce::ProduceResponse;
+use crate::protocol::sasl_handshake::SaslHandshakeRequest;
+use crate::protocol::sasl_handshake::SaslHandshakeResponse;
 use crate::protocol::sync_group::SyncGroupRequest;
 use crate::protocol::sync_group::SyncGroupResponse;
 use crate::protocol::types::Reader;
@@ -226,6 +228,7 @@ bodies! {
     SyncGroup:               SyncGroupRequest,               SyncGroupResponse;
     DescribeGroups:          DescribeGroupsRequest,          DescribeGroupsResponse;
     ListGroups:              ListGroupsRequest,              ListGroupsResponse;
+    SaslHandshake:           SaslHandshakeRequest,           SaslHandshakeResponse;
     ApiVersions:             ApiVersionsRequest,             ApiVersionsResponse;
     CreateTopics:            CreateTopicsRequest,            CreateTopicsResponse;
     DeleteTopics:            DeleteTopicsRequest,            DeleteTopicsResponse;

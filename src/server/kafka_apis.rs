@@ -91,6 +91,10 @@ impl KafkaApis {
             RequestBody::ApiVersions(_) => {
                 reply.send_body(&ResponseBody::ApiVersions(ApiVersionsResponse::supported()));
             }
+            // As Kafka answers it on a listener without SASL.
+            handshake @ RequestBody::SaslHandshake(_) => {
+                reply.send_error(&handshake, Errors::IllegalSaslState);
+            }
             RequestBody::UnsupportedApiVersions => {
                 let response = ApiVersionsResponse::unsupported_version();
                 reply.send_body(&ResponseBody::ApiVersions(response));

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use log::debug;
+use log::info;
 
 use crate::common::errors::Errors;
 use crate::common::errors::KafkaError;
@@ -93,7 +93,7 @@ impl KafkaApis {
                 ..InitProducerIdResponse::default()
             },
             Err(error) => {
-                debug!("{}: no producer id: {error}", reply.client);
+                info!("InitProducerId request of {}: refused: {error}", reply.client);
                 request.error_response(error.code())
             }
         };

@@ -18,6 +18,9 @@ const SECOND_BUFFER_BYTES: usize = 64 << 10;
 /// What one call reads at most, so that a client with an endless request gets its turns like all
 /// others.
 const READ_TURN_BYTES: usize = 1 << 20;
+/// How TLS begins, in place of a size: a handshake record of some version 3. As a size it would be
+/// 369 megabytes.
+const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 
 /// One frame after the other, off one connection.
 ///
@@ -109,8 +112,12 @@ impl NetworkReceive {
         match usize::try_from(size) {
             Ok(size) if !is_too_large => Ok(size),
             Ok(_) => {
-                let why =
-                    format!("a request of {size} bytes is larger than {}", self.max_size_bytes);
+                let max = self.max_size_bytes;
+                let why = if self.size.starts_with(&TLS_HANDSHAKE) {
+                    "the peer begins a TLS handshake, and there is no TLS here".to_string()
+                } else {
+                    format!("a request of {size} bytes is larger than {max}")
+                };
                 Err(io::Error::new(io::ErrorKind::InvalidData, why))
             }
             Err(_) => {
@@ -207,6 +214,14 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             assert_eq!(receive.allocated_bytes(), 0);
         }
+    }
+
+    #[test]
+    fn a_client_that_speaks_tls_is_named_in_the_error() {
+        let hello = vec![22, 3, 1, 2, 0, 1, 0, 1, 252];
+        let mut transport = MemoryTransport::reading(vec![Incoming::Bytes(hello)]);
+        let error = NetworkReceive::new(104_857_600).read_from(&mut transport).unwrap_err();
+        assert!(error.to_string().contains("TLS handshake"), "{error}");
     }
 
     #[test]

@@ -26,6 +26,8 @@ use transferto::protocol::describe_client_quotas::EntryData;
 use transferto::protocol::describe_client_quotas::ValueData;
 use transferto::protocol::request::RequestBody;
 use transferto::protocol::request::ResponseBody;
+use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
+use transferto::protocol::sasl_handshake::SaslHandshakeResponse;
 
 /// A request of each API.
 pub(crate) fn requests() -> Vec<RequestBody> {
@@ -35,6 +37,7 @@ pub(crate) fn requests() -> Vec<RequestBody> {
         RequestBody::DeleteAcls(delete_acls_request()),
         RequestBody::DescribeClientQuotas(describe_client_quotas_request()),
         RequestBody::AlterClientQuotas(alter_client_quotas_request()),
+        RequestBody::SaslHandshake(sasl_handshake_request()),
     ]
 }
 
@@ -46,6 +49,7 @@ pub(crate) fn empty_requests() -> Vec<RequestBody> {
         RequestBody::DeleteAcls(DeleteAclsRequest::default()),
         RequestBody::DescribeClientQuotas(DescribeClientQuotasRequest::default()),
         RequestBody::AlterClientQuotas(AlterClientQuotasRequest::default()),
+        RequestBody::SaslHandshake(SaslHandshakeRequest::default()),
     ]
 }
 
@@ -57,6 +61,7 @@ pub(crate) fn responses() -> Vec<ResponseBody> {
         ResponseBody::DeleteAcls(delete_acls_response()),
         ResponseBody::DescribeClientQuotas(describe_client_quotas_response()),
         ResponseBody::AlterClientQuotas(alter_client_quotas_response()),
+        ResponseBody::SaslHandshake(sasl_handshake_response()),
     ]
 }
 
@@ -183,4 +188,12 @@ pub(crate) fn alter_client_quotas_response() -> AlterClientQuotasResponse {
     let entry =
         AlterEntryResponse { error_code: 42, error_message: Some("why".into()), entity: entity() };
     AlterClientQuotasResponse { throttle_time_ms: 9, entries: vec![entry] }
+}
+
+pub(crate) fn sasl_handshake_request() -> SaslHandshakeRequest {
+    SaslHandshakeRequest { mechanism: "PLAIN".into() }
+}
+
+pub(crate) fn sasl_handshake_response() -> SaslHandshakeResponse {
+    SaslHandshakeResponse { error_code: 34, mechanisms: vec!["PLAIN".into()] }
 }
