@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use log::{debug, error};
+use log::{Level, error, log};
 
 use crate::common::errors::Errors;
 use crate::common::time::Time;
@@ -15,6 +15,7 @@ use crate::network::request_channel::Request;
 use crate::network::request_channel::RequestChannel;
 use crate::network::request_channel::Response;
 use crate::network::request_channel::ResponseAction;
+use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
 use crate::protocol::request::ResponseBody;
@@ -42,8 +43,8 @@ pub struct Reply {
 /// What is refused of a request that is answered all the same: how many of its topics or
 /// partitions, and why the first.
 ///
-/// It makes one line in the log, however many partitions a request names, and that only where DEBUG
-/// is on, as in Kafka: nobody floods the log by one request, nor by asking again and again.
+/// It makes one line in the log, however many partitions a request names: nobody floods the log by
+/// one request.
 #[derive(Debug, Default)]
 pub struct Refusals {
     count: usize,
@@ -92,7 +93,10 @@ impl Reply {
         let Refusals { count, first } = refusals;
         if !refusals.is_empty() {
             let (api, client) = (self.header.api_key.name(), self.client);
-            debug!("{api} request of {client}: {count} refused, the first is {first}");
+            // A consumer of a deleted topic may ask again at once, thousands of times a second.
+            let level =
+                if self.header.api_key == ApiKeys::Fetch { Level::Debug } else { Level::Info };
+            log!(level, "{api} request of {client}: {count} refused, the first is {first}");
         }
     }
 
