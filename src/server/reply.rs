@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use log::{error, info};
+use log::{Level, error, info, log};
 
 use crate::common::errors::Errors;
 use crate::common::time::Time;
@@ -160,7 +160,10 @@ impl Reply {
         let Refusals { count, first } = refusals;
         if !refusals.is_empty() {
             let (api, client) = (self.header.api_key.name(), self.client());
-            info!("{api} request of {client}: {count} refused, the first is {first}");
+            // A consumer of a deleted topic may ask again at once, thousands of times a second.
+            let level =
+                if self.header.api_key == ApiKeys::Fetch { Level::Debug } else { Level::Info };
+            log!(level, "{api} request of {client}: {count} refused, the first is {first}");
         }
     }
 
