@@ -82,6 +82,7 @@ errors! {
     DuplicateSequenceNumber = 46, "DUPLICATE_SEQUENCE_NUMBER", "the producer's sequence number was used already";
     InvalidProducerEpoch = 47, "INVALID_PRODUCER_EPOCH", "the producer's epoch is old";
     TransactionalIdAuthorizationFailed = 53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "not authorized for the transactional id";
+    SecurityDisabled = 54, "SECURITY_DISABLED", "no authorizer is configured";
     KafkaStorageError = 56, "KAFKA_STORAGE_ERROR", "the disk failed under the log";
     UnknownProducerId = 59, "UNKNOWN_PRODUCER_ID", "the broker has no state for this producer";
     NonEmptyGroup = 68, "NON_EMPTY_GROUP", "the group still has members";

@@ -16,6 +16,19 @@ impl KafkaPrincipal {
     pub fn anonymous() -> Self {
         Self { principal_type: "User".to_string(), name: "ANONYMOUS".to_string() }
     }
+
+    /// The principal that is written so: `User:alice`. Nothing if there is no colon. Port of
+    /// `SecurityUtils.parseKafkaPrincipal`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (principal_type, name) = text.split_once(':').filter(|(kind, _)| !kind.is_empty())?;
+        Some(Self { principal_type: principal_type.to_string(), name: name.to_string() })
+    }
+
+    /// Whether it is written `text`; tells it without a new string.
+    pub fn is_written(&self, text: &str) -> bool {
+        text.split_once(':')
+            .is_some_and(|(kind, name)| kind == self.principal_type && name == self.name)
+    }
 }
 
 impl fmt::Display for KafkaPrincipal {

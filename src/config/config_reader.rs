@@ -223,9 +223,35 @@ mod tests {
 
     #[test]
     fn a_setting_that_a_user_would_rely_on_stops_the_start_unless_it_is_empty() {
-        let error = &errors("authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer")[0];
-        assert!(error.contains("everyone who can connect may do everything"), "{error}");
+        let error = &errors("principal.builder.class=com.example.Builder")[0];
+        assert!(error.contains("every client is User:ANONYMOUS"), "{error}");
+        assert_eq!(config("principal.builder.class="), KafkaConfig::default());
+    }
+
+    #[test]
+    fn the_authorizer_goes_by_three_names_and_no_class_is_loaded() {
+        for name in [
+            "kafka.security.auth.SimpleAclAuthorizer",
+            "kafka.security.authorizer.AclAuthorizer",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        ] {
+            let config = config(&format!("authorizer.class.name={name}"));
+            assert_eq!(config.authorizer_class_name, name);
+        }
         assert_eq!(config("authorizer.class.name="), KafkaConfig::default());
+        let error = &errors("authorizer.class.name=com.example.MyAuthorizer")[0];
+        assert!(error.contains("SimpleAclAuthorizer"), "{error}");
+        assert!(error.contains("loads no classes"), "{error}");
+    }
+
+    #[test]
+    fn super_users_are_parted_by_semicolons_and_need_no_authorizer() {
+        let config =
+            config("super.users=User:CN=a,O=b; User:c;\nallow.everyone.if.no.acl.found=true");
+        let names: Vec<_> = config.super_users.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["User:CN=a,O=b", "User:c"]);
+        assert!(config.allow_everyone_if_no_acl_found && config.authorizer_class_name.is_empty());
+        assert!(errors("super.users=alice")[0].contains("such as User:alice"));
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use crate::common::end_point::EndPoint;
 use crate::common::end_point::SecurityProtocol;
+use crate::common::kafka_principal::KafkaPrincipal;
 use crate::config::config_def::Allowed;
 use crate::config::config_def::settings;
+use crate::config::kinds::AuthorizerClass;
 use crate::config::kinds::CleanupPolicy;
 use crate::config::kinds::CompressionType;
 use crate::config::kinds::MessageFormatVersion;
@@ -81,6 +83,20 @@ settings! {
         /// never closes one.
         connections_max_idle_ms: i64,
             "connections.max.idle.ms" = "600000", Allowed::Any, Medium;
+
+        /// Who decides what a client may do. Nothing: every client may do everything. One of the
+        /// names, which all mean the same here: access control lists, kept in the first log
+        /// directory, decide. Over PLAINTEXT every client is `User:ANONYMOUS`: the address that it
+        /// comes from is all that an ACL can tell apart.
+        authorizer_class_name: String as AuthorizerClass,
+            "authorizer.class.name" = "", Allowed::Any, Low;
+        /// Who may do everything, with semicolons between them: `User:alice;User:bob`. Over
+        /// PLAINTEXT `User:ANONYMOUS` would be every client.
+        super_users: Vec<KafkaPrincipal>,
+            "super.users" = "", Allowed::Any, Low;
+        /// Whether everybody may do everything with a thing that no access control list is about.
+        allow_everyone_if_no_acl_found: bool,
+            "allow.everyone.if.no.acl.found" = "false", Allowed::Any, Low;
 
         /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
         /// included.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::common::end_point::EndPoint;
+use crate::common::kafka_principal::KafkaPrincipal;
 
 /// A way to write a value in a `.properties` file.
 ///
@@ -134,6 +135,50 @@ impl Kind for Vec<PathBuf> {
 
     fn show(value: &Self) -> String {
         joined(value.iter().map(PathBuf::show))
+    }
+}
+
+/// Principals with semicolons between them: a name may hold commas.
+impl Kind for Vec<KafkaPrincipal> {
+    type Value = Self;
+    const NAME: &'static str = "list";
+    const TAKES: &'static str = "principals such as User:alice with semicolons between them";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let principals = text.split(';').map(str::trim).filter(|it| !it.is_empty());
+        let principals = principals.map(KafkaPrincipal::parse);
+        principals.collect::<Option<_>>().ok_or_else(|| format!("must be {}", Self::TAKES))
+    }
+
+    fn show(value: &Self) -> String {
+        value.iter().map(KafkaPrincipal::to_string).collect::<Vec<_>>().join(";")
+    }
+}
+
+/// The names of the authorizer in three ages of Kafka, or nothing. No class is loaded: all of them
+/// mean `SimpleAclAuthorizer`.
+#[derive(Debug)]
+pub struct AuthorizerClass;
+
+impl Kind for AuthorizerClass {
+    type Value = String;
+    const NAME: &'static str = "string";
+    const TAKES: &'static str = "empty, or kafka.security.auth.SimpleAclAuthorizer, \
+                                 kafka.security.authorizer.AclAuthorizer or \
+                                 org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+
+    fn parse(text: &str) -> Result<String, String> {
+        match text {
+            ""
+            | "kafka.security.auth.SimpleAclAuthorizer"
+            | "kafka.security.authorizer.AclAuthorizer"
+            | "org.apache.kafka.metadata.authorizer.StandardAuthorizer" => Ok(text.to_string()),
+            _ => Err(format!("must be {}: this broker loads no classes", Self::TAKES)),
+        }
+    }
+
+    fn show(value: &String) -> String {
+        value.clone()
     }
 }
 

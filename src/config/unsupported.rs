@@ -135,13 +135,8 @@ const WITHOUT_EFFECT: &[Group] = &[
 
 const REFUSED: &[Group] = &[
     Group {
-        why: "this broker asks no authorizer: everyone who can connect may do everything",
-        names: &[
-            "authorizer.class.name",
-            "super.users",
-            "allow.everyone.if.no.acl.found",
-            "principal.builder.class",
-        ],
+        why: "this broker authenticates nobody: every client is User:ANONYMOUS",
+        names: &["principal.builder.class"],
     },
     Group {
         why: "this broker counts, but reports to nobody",

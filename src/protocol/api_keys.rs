@@ -134,13 +134,13 @@ api_keys! {
     OffsetForLeaderEpoch    = 23, versions 0..=4,  flexible from 4,  advertised 0..=4;
     /// Lists access rules.
     /// Admins.
-    DescribeAcls            = 29, versions 0..=3,  flexible from 2;
+    DescribeAcls            = 29, versions 0..=3,  flexible from 2,  advertised 0..=3;
     /// Adds access rules.
     /// Admins.
-    CreateAcls              = 30, versions 0..=3,  flexible from 2;
+    CreateAcls              = 30, versions 0..=3,  flexible from 2,  advertised 0..=3;
     /// Removes access rules.
     /// Admins.
-    DeleteAcls              = 31, versions 0..=3,  flexible from 2;
+    DeleteAcls              = 31, versions 0..=3,  flexible from 2,  advertised 0..=3;
     /// Tells the settings of topics and of the broker, and where each value comes from.
     /// Admins. Sarama needs it to list topics, too.
     DescribeConfigs         = 32, versions 0..=4,  flexible from 4,  advertised 0..=4;

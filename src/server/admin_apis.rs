@@ -7,7 +7,6 @@ use std::hash::Hash;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TOPIC_NAME_BYTES_MAX;
-use crate::network::request_channel::Session;
 use crate::protocol::describe_cluster::BROKERS;
 use crate::protocol::describe_cluster::DescribeClusterBroker;
 use crate::protocol::describe_cluster::DescribeClusterRequest;
@@ -25,14 +24,12 @@ const MESSAGE_CHARS_MAX: usize = 1000;
 
 impl KafkaApis {
     /// The entry of an admin's requests.
-    pub(crate) fn handle_admin_request(&self, reply: Reply, body: RequestBody, session: &Session) {
+    pub(crate) fn handle_admin_request(&self, reply: Reply, body: RequestBody) {
         match &body {
             RequestBody::CreateTopics(it) => self.handle_create_topics_request(reply, it),
             RequestBody::DeleteTopics(it) => self.handle_delete_topics_request(reply, it),
             RequestBody::CreatePartitions(it) => self.handle_create_partitions_request(reply, it),
-            RequestBody::DescribeCluster(it) => {
-                self.handle_describe_cluster_request(reply, it, session);
-            }
+            RequestBody::DescribeCluster(it) => self.handle_describe_cluster_request(reply, it),
             RequestBody::DescribeConfigs(it) => self.handle_describe_configs_request(reply, it),
             RequestBody::AlterConfigs(it) => self.handle_alter_configs_request(reply, it),
             RequestBody::IncrementalAlterConfigs(it) => {
@@ -40,18 +37,16 @@ impl KafkaApis {
             }
             RequestBody::DeleteRecords(it) => self.handle_delete_records_request(reply, it),
             RequestBody::DescribeLogDirs(it) => self.handle_describe_log_dirs_request(reply, it),
+            RequestBody::DescribeAcls(it) => self.handle_describe_acls_request(reply, it),
+            RequestBody::CreateAcls(it) => self.handle_create_acls_request(reply, it),
+            RequestBody::DeleteAcls(it) => self.handle_delete_acls_request(reply, it),
             // Read, but not advertised: nothing is done for it.
             unsupported => reply.send_error(unsupported, Errors::UnsupportedVersion),
         }
     }
 
     /// An admin asks for the brokers: there is one, and it is the controller.
-    fn handle_describe_cluster_request(
-        &self,
-        reply: Reply,
-        request: &DescribeClusterRequest,
-        session: &Session,
-    ) {
+    fn handle_describe_cluster_request(&self, reply: Reply, request: &DescribeClusterRequest) {
         let error = match request.endpoint_type {
             BROKERS => None,
             CONTROLLERS => Some(Errors::MismatchedEndpointType),
@@ -59,12 +54,14 @@ impl KafkaApis {
         };
         let response = error.map(|error| request.error_response(error)).unwrap_or_else(|| {
             let cache = &self.metadata_cache;
-            let (host, port) = cache.broker_end_point(session.local_address);
+            let (host, port) = cache.broker_end_point(reply.session.local_address);
             let broker_id = cache.broker_id;
+            let is_asked = request.include_cluster_authorized_operations;
             DescribeClusterResponse {
                 cluster_id: cache.cluster_id.clone(),
                 controller_id: broker_id,
                 brokers: vec![DescribeClusterBroker { broker_id, host, port, rack: None }],
+                cluster_authorized_operations: self.cluster_authorized_operations(&reply, is_asked),
                 ..DescribeClusterResponse::default()
             }
         });

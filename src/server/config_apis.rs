@@ -31,6 +31,8 @@ use crate::server::admin_apis::named_twice;
 use crate::server::admin_apis::refuse_twice;
 use crate::server::admin_apis::shown;
 use crate::server::admin_apis::told;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::Resource;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
@@ -67,7 +69,13 @@ impl KafkaApis {
                 resource_name: asked.resource_name.clone(),
                 ..DescribeConfigsResult::default()
             };
-            let described = self.config_entries(asked).map(|entries| {
+            let may_describe = self.check_config_right(
+                &reply,
+                Operation::DescribeConfigs,
+                (asked.resource_type, &asked.resource_name),
+            );
+            let entries = may_describe.and_then(|()| self.config_entries(asked));
+            let described = entries.map(|entries| {
                 let entries = entries.iter().filter(|entry| is_wanted(asked, entry));
                 result.configs = entries.map(|entry| described(entry, request)).collect();
             });
@@ -152,7 +160,9 @@ impl KafkaApis {
                 continue;
             }
             let (resource_type, resource_name) = resource.clone();
-            let result = match resource_type {
+            let asked = (resource_type, resource_name.as_str());
+            let may_alter = self.check_config_right(reply, Operation::AlterConfigs, asked);
+            let result = may_alter.and_then(|()| match resource_type {
                 _ if twice.contains(resource) => Err(refuse_twice()),
                 TOPIC => alter_topic(index, &resource_name),
                 BROKER => {
@@ -161,7 +171,7 @@ impl KafkaApis {
                     Err(KafkaError::api(Errors::InvalidRequest, why))
                 }
                 other => Err(no_settings_of(other)),
-            };
+            });
             let (error_code, error_message) = told(result, &shown(&resource_name), &mut refusals);
             responses.push(AlterConfigsResourceResponse {
                 error_code,
@@ -172,6 +182,21 @@ impl KafkaApis {
         }
         reply.log_refusals(&refusals);
         responses
+    }
+
+    /// A topic's settings are the topic's business, a broker's that of the cluster. Other things
+    /// have none.
+    fn check_config_right(
+        &self,
+        reply: &Reply,
+        operation: Operation,
+        (resource_type, name): (i8, &str),
+    ) -> Result<(), KafkaError> {
+        match resource_type {
+            TOPIC => self.check_authorized(reply, operation, Resource::topic(name)),
+            BROKER => self.check_authorized(reply, operation, Resource::CLUSTER),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::protocol::offset_for_leader_epoch::UNDEFINED_EPOCH_OFFSET;
 use crate::protocol::request::ResponseBody;
 use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica::Replica;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::ResourceType;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_apis::check_leader_epoch;
 use crate::server::kafka_apis::check_named_once;
@@ -31,13 +33,18 @@ impl KafkaApis {
         request: &OffsetForLeaderEpochRequest,
     ) {
         let mut topics = Vec::with_capacity(request.topics.len());
+        let names = request.topics.iter().map(|it| it.topic.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.topic.as_str());
             let answer = |asked: &OffsetForLeaderPartition| {
                 let partition = asked.partition;
                 let key = TopicAndPartition { topic: Arc::clone(&name), partition };
-                check_named_once(&mut named, &key)
+                authorized
+                    .check(&name)
+                    .and_then(|()| check_named_once(&mut named, &key))
                     .and_then(|()| self.last_offset_for_leader_epoch(&key, asked))
                     .unwrap_or_else(|error| {
                         refusals.note(&key, &error);

@@ -67,12 +67,12 @@ impl FetchedData {
         Self { replica_manager, is_down_conversion_enabled, metrics }
     }
 
-    /// Puts every partition that was asked for into the response, in the order of the request: what
-    /// was read, or why it was not. A client misses a partition that is left out.
+    /// Puts every partition that was asked for into the response, in the order in which they come:
+    /// what was read, or why it was not. A client misses a partition that is left out.
     pub(crate) fn merge(
         &self,
         version: i16,
-        asked: Vec<Asked>,
+        asked: impl Iterator<Item = Asked>,
         results: Vec<(TopicAndPartition, LogReadResult)>,
     ) -> Vec<(String, Vec<FetchResponsePartitionData>)> {
         let mut results = results.into_iter().map(|(_, result)| result);

@@ -17,15 +17,14 @@ use crate::protocol::list_groups::ListGroupsRequest;
 use crate::protocol::list_groups::ListGroupsResponse;
 use crate::protocol::list_groups::ListedGroup;
 use crate::protocol::request::ResponseBody;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::Resource;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::Reply;
 
 /// What today's Kafka calls groups of the protocol that is spoken here, for the members work out
 /// their assignment themselves.
 const GROUP_TYPE: &str = "classic";
-
-/// READ, DELETE and DESCRIBE, each the bit of its number: all that can be done with a group.
-const GROUP_OPERATIONS: i32 = (1 << 3) | (1 << 6) | (1 << 8);
 
 impl KafkaApis {
     /// A tool asks for groups in full.
@@ -39,7 +38,12 @@ impl KafkaApis {
         let mut named = HashSet::new();
         let groups = request.groups.iter().filter(|group_id| named.insert(*group_id));
         let groups = groups.map(|group_id| {
-            let mut group = match self.group_coordinator.describe_group(group_id) {
+            let resource = Resource::group(group_id);
+            let summary = match self.authorize(&reply, Operation::Describe, resource) {
+                true => self.group_coordinator.describe_group(group_id),
+                false => Err(Errors::GroupAuthorizationFailed),
+            };
+            let mut group = match summary {
                 Ok(summary) => described(group_id, summary),
                 Err(error) => DescribedGroup {
                     error_code: error.code(),
@@ -47,16 +51,17 @@ impl KafkaApis {
                     ..DescribedGroup::default()
                 },
             };
-            if request.include_authorized_operations && group.error_code == Errors::None.code() {
-                group.authorized_operations = GROUP_OPERATIONS;
-            }
+            let is_asked =
+                request.include_authorized_operations && group.error_code == Errors::None.code();
+            group.authorized_operations = self.authorized_operations(&reply, is_asked, resource);
             group
         });
         let response = DescribeGroupsResponse { throttle_time_ms: 0, groups: groups.collect() };
         reply.send_body(&ResponseBody::DescribeGroups(response));
     }
 
-    /// A tool asks which groups there are.
+    /// A tool asks which groups there are. Who may not describe the cluster is told of the groups
+    /// that he may describe; Kafka 0.9 told him of none, with an error.
     pub(crate) fn handle_list_groups_request(&self, reply: Reply, request: &ListGroupsRequest) {
         let response = match self.group_coordinator.list_groups() {
             Err(error) => request.error_response(error),
@@ -64,8 +69,15 @@ impl KafkaApis {
                 let is_wanted = |filter: &[String], value: &str| {
                     filter.is_empty() || filter.iter().any(|it| it.eq_ignore_ascii_case(value))
                 };
+                let is_all_shown =
+                    self.authorize_quietly(&reply, Operation::Describe, Resource::CLUSTER);
+                let is_shown = |it: &GroupOverview| {
+                    let group = Resource::group(&it.group_id);
+                    is_all_shown || self.authorize_quietly(&reply, Operation::Describe, group)
+                };
                 let groups = groups
                     .into_iter()
+                    .filter(is_shown)
                     .filter(|group| is_wanted(&request.states_filter, group.state))
                     .filter(|_| is_wanted(&request.types_filter, GROUP_TYPE))
                     .map(listed)
@@ -80,7 +92,10 @@ impl KafkaApis {
     pub(crate) fn handle_delete_groups_request(&self, reply: Reply, request: &DeleteGroupsRequest) {
         let result = |group_id: &String| DeletableGroupResult {
             group_id: group_id.clone(),
-            error_code: self.group_coordinator.delete_group(group_id).code(),
+            error_code: match self.authorize(&reply, Operation::Delete, Resource::group(group_id)) {
+                true => self.group_coordinator.delete_group(group_id).code(),
+                false => Errors::GroupAuthorizationFailed.code(),
+            },
         };
         let results = request.groups_names.iter().map(result).collect();
         let response = DeleteGroupsResponse { throttle_time_ms: 0, results };

@@ -10,7 +10,6 @@ use crate::coordinator::group_results::JoinGroupResult;
 use crate::coordinator::group_results::MemberIdentity;
 use crate::coordinator::group_results::SyncGroup;
 use crate::coordinator::group_results::SyncGroupResult;
-use crate::network::request_channel::Session;
 use crate::protocol::find_coordinator::Coordinator;
 use crate::protocol::find_coordinator::FindCoordinatorRequest;
 use crate::protocol::find_coordinator::FindCoordinatorResponse;
@@ -26,6 +25,8 @@ use crate::protocol::request::RequestBody;
 use crate::protocol::request::ResponseBody;
 use crate::protocol::sync_group::SyncGroupRequest;
 use crate::protocol::sync_group::SyncGroupResponse;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::Resource;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::Reply;
 
@@ -33,6 +34,8 @@ use crate::server::reply::Reply;
 const KEY_TYPE_GROUP: i8 = 0;
 const KEY_TYPE_TRANSACTION: i8 = 1;
 
+/// The first FindCoordinator version that asks for several.
+const FIND_OF_SEVERAL_VERSION: i16 = 4;
 /// The first JoinGroup version whose clients join again with an id that they get from the first try
 /// (KIP-394).
 const JOIN_WITH_KNOWN_ID_VERSION: i16 = 4;
@@ -43,14 +46,18 @@ const LEAVE_OF_SEVERAL_VERSION: i16 = 3;
 
 impl KafkaApis {
     /// The entry of every request that concerns a group.
-    pub(crate) fn handle_group_request(&self, reply: Reply, body: RequestBody, session: &Session) {
+    pub(crate) fn handle_group_request(&self, reply: Reply, body: RequestBody) {
+        if let Some((operation, group_id)) = right_to_the_group(&body)
+            && !self.authorize(&reply, operation, Resource::group(group_id))
+        {
+            reply.send_error(&body, Errors::GroupAuthorizationFailed);
+            return;
+        }
         match body {
             RequestBody::FindCoordinator(request) => {
-                self.handle_group_coordinator_request(reply, &request, session);
+                self.handle_group_coordinator_request(reply, &request);
             }
-            RequestBody::JoinGroup(request) => {
-                self.handle_join_group_request(reply, request, session);
-            }
+            RequestBody::JoinGroup(request) => self.handle_join_group_request(reply, request),
             RequestBody::SyncGroup(request) => self.handle_sync_group_request(reply, request),
             RequestBody::Heartbeat(request) => self.handle_heartbeat_request(reply, request),
             RequestBody::LeaveGroup(request) => self.handle_leave_group_request(reply, &request),
@@ -72,44 +79,49 @@ impl KafkaApis {
         }
     }
 
-    /// A client asks who coordinates groups, or transactions: this broker is the only one. The
-    /// first such question brings `__consumer_offsets` into being.
-    fn handle_group_coordinator_request(
-        &self,
-        reply: Reply,
-        request: &FindCoordinatorRequest,
-        session: &Session,
-    ) {
-        let created = match request.key_type {
-            KEY_TYPE_GROUP => self.create_group_metadata_topic().map_err(|why| {
-                error!("{} asks for a coordinator, and there is none: {why}", reply.client);
-                Errors::CoordinatorNotAvailable
-            }),
-            KEY_TYPE_TRANSACTION => Ok(()),
-            _ => Err(Errors::InvalidRequest),
-        };
-        if let Err(error) = created {
-            let response = request.error_response(error);
-            reply.send_body(&ResponseBody::FindCoordinator(response));
-            return;
-        }
-        let (host, port) = self.metadata_cache.broker_end_point(session.local_address);
-        let node_id = self.metadata_cache.broker_id;
-        let coordinator = |key: &String| Coordinator {
-            key: key.clone(),
-            node_id,
-            host: host.clone(),
-            port,
-            ..Coordinator::default()
-        };
-        let response = FindCoordinatorResponse {
-            node_id,
-            coordinators: request.coordinator_keys.iter().map(coordinator).collect(),
-            host: host.clone(),
-            port,
-            ..FindCoordinatorResponse::default()
+    /// A client asks who coordinates groups, or transactions.
+    fn handle_group_coordinator_request(&self, reply: Reply, request: &FindCoordinatorRequest) {
+        let coordinator = |key: &String| self.coordinator(&reply, request.key_type, key);
+        let response = if reply.header.api_version >= FIND_OF_SEVERAL_VERSION {
+            let coordinators = request.coordinator_keys.iter().map(coordinator).collect();
+            FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() }
+        } else {
+            let Coordinator { node_id, host, port, error_code, error_message, .. } =
+                coordinator(&request.key);
+            let none = FindCoordinatorResponse::default();
+            FindCoordinatorResponse { error_code, error_message, node_id, host, port, ..none }
         };
         reply.send_body(&ResponseBody::FindCoordinator(response));
+    }
+
+    /// The coordinator of one group, or of one transactional id: this broker is the only one. The
+    /// first question for a group brings `__consumer_offsets` into being.
+    fn coordinator(&self, reply: &Reply, key_type: i8, key: &str) -> Coordinator {
+        let (group, transactional_id) = (Resource::group(key), Resource::transactional_id(key));
+        let found = match key_type {
+            KEY_TYPE_GROUP if !self.authorize(reply, Operation::Describe, group) => {
+                Err(Errors::GroupAuthorizationFailed)
+            }
+            KEY_TYPE_GROUP => self.create_group_metadata_topic().map_err(|why| {
+                error!("{} asks for a coordinator, and there is none: {why}", reply.client());
+                Errors::CoordinatorNotAvailable
+            }),
+            KEY_TYPE_TRANSACTION => {
+                match self.authorize(reply, Operation::Describe, transactional_id) {
+                    true => Ok(()),
+                    false => Err(Errors::TransactionalIdAuthorizationFailed),
+                }
+            }
+            _ => Err(Errors::InvalidRequest),
+        };
+        let key = key.to_string();
+        if let Err(error) = found {
+            let (error_code, error_message) = (error.code(), Some(error.message().to_string()));
+            return Coordinator { key, error_code, error_message, ..Coordinator::default() };
+        }
+        let (host, port) = self.metadata_cache.broker_end_point(reply.session.local_address);
+        let node_id = self.metadata_cache.broker_id;
+        Coordinator { key, node_id, host, port, ..Coordinator::default() }
     }
 
     /// Brings `__consumer_offsets` into being if it is not there, and lets the coordinator use it.
@@ -120,12 +132,7 @@ impl KafkaApis {
     }
 
     /// A client wants to be a member. It is answered when the group is complete.
-    fn handle_join_group_request(
-        &self,
-        reply: Reply,
-        request: JoinGroupRequest,
-        session: &Session,
-    ) {
+    fn handle_join_group_request(&self, reply: Reply, request: JoinGroupRequest) {
         let version = reply.header.api_version;
         let is_dynamic = request.group_instance_id.is_none();
         let join = JoinGroup {
@@ -135,7 +142,7 @@ impl KafkaApis {
             is_skipping_assignment_supported: version >= JOIN_SKIPPING_ASSIGNMENT_VERSION,
             client_id: reply.header.client_id.clone().unwrap_or_default(),
             // As Java prints an address without a name.
-            client_host: format!("/{}", session.client_address.ip().to_canonical()),
+            client_host: format!("/{}", reply.client().ip().to_canonical()),
             rebalance_timeout_ms: match version {
                 0 => request.session_timeout_ms,
                 _ => request.rebalance_timeout_ms,
@@ -204,6 +211,20 @@ impl KafkaApis {
             },
         };
         reply.send_body(&ResponseBody::LeaveGroup(response));
+    }
+}
+
+/// The right that a request needs to the one group that it is about; nothing if it may be about
+/// several, and each is looked at alone.
+fn right_to_the_group(body: &RequestBody) -> Option<(Operation, &str)> {
+    match body {
+        RequestBody::JoinGroup(it) => Some((Operation::Read, &it.group_id)),
+        RequestBody::SyncGroup(it) => Some((Operation::Read, &it.group_id)),
+        RequestBody::Heartbeat(it) => Some((Operation::Read, &it.group_id)),
+        RequestBody::LeaveGroup(it) => Some((Operation::Read, &it.group_id)),
+        RequestBody::OffsetCommit(it) => Some((Operation::Read, &it.group_id)),
+        RequestBody::OffsetDelete(it) => Some((Operation::Delete, &it.group_id)),
+        _ => None,
     }
 }
 

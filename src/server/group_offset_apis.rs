@@ -29,6 +29,10 @@ use crate::protocol::offset_fetch::OffsetFetchResponseGroup;
 use crate::protocol::offset_fetch::OffsetFetchResponsePartition;
 use crate::protocol::offset_fetch::OffsetFetchResponseTopic;
 use crate::protocol::request::ResponseBody;
+use crate::server::authorization::Authorized;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::Resource;
+use crate::server::authorizer::ResourceType;
 use crate::server::group_apis::identity;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::Reply;
@@ -43,16 +47,23 @@ const FETCH_OF_SEVERAL_VERSION: i16 = 8;
 impl KafkaApis {
     /// A consumer tells how far it has read.
     pub(crate) fn handle_offset_commit_request(&self, reply: Reply, request: &OffsetCommitRequest) {
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
         let mut offsets = Vec::new();
-        // For each partition its place among the offsets, or nothing if it does not exist.
+        // For each partition its place among the offsets, or why it has none.
         let mut places = Vec::new();
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
             let partitions = self.metadata_cache.topic(&name).map_or(0, |it| it.partitions);
             for partition in &topic.partitions {
-                let exists = (0..partitions).contains(&partition.partition_index);
-                places.push(exists.then_some(offsets.len()));
-                if exists {
+                let place = match (0..partitions).contains(&partition.partition_index) {
+                    _ if !authorized.contains(&name) => Err(Errors::TopicAuthorizationFailed),
+                    true => Ok(offsets.len()),
+                    false => Err(Errors::UnknownTopicOrPartition),
+                };
+                places.push(place);
+                if place.is_ok() {
                     let index = partition.partition_index;
                     let key = TopicAndPartition { topic: Arc::clone(&name), partition: index };
                     offsets.push((key, self.offset_and_metadata(request, partition)));
@@ -66,9 +77,10 @@ impl KafkaApis {
             offsets,
         });
         let mut places = places.into_iter();
-        let mut error_of_next = || match places.next().flatten().and_then(|it| results.get(it)) {
-            Some(error) => *error,
-            None => Errors::UnknownTopicOrPartition,
+        let mut error_of_next = || match places.next() {
+            Some(Ok(place)) => results.get(place).copied().unwrap_or(Errors::UnknownServerError),
+            Some(Err(error)) => error,
+            None => Errors::UnknownServerError,
         };
         let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
             name: topic.name.clone(),
@@ -114,7 +126,7 @@ impl KafkaApis {
             // the question.
             let mut named = HashSet::new();
             let groups = request.groups.iter().filter(|group| named.insert(&group.group_id));
-            let groups = groups.map(|group| self.fetch_offsets_of_group(version, group)).collect();
+            let groups = groups.map(|group| self.fetch_offsets_of_group(&reply, group)).collect();
             OffsetFetchResponse { groups, ..OffsetFetchResponse::default() }
         } else {
             let means_all = |it: &Vec<_>| version < FETCH_ALL_BY_NULL_VERSION && it.is_empty();
@@ -123,7 +135,7 @@ impl KafkaApis {
                 topics: request.topics.clone().filter(|topics| !means_all(topics)),
             };
             let OffsetFetchResponseGroup { topics, error_code, .. } =
-                self.fetch_offsets_of_group(version, &group);
+                self.fetch_offsets_of_group(&reply, &group);
             OffsetFetchResponse { topics, error_code, ..OffsetFetchResponse::default() }
         };
         reply.send_body(&ResponseBody::OffsetFetch(response));
@@ -131,31 +143,49 @@ impl KafkaApis {
 
     fn fetch_offsets_of_group(
         &self,
-        version: i16,
+        reply: &Reply,
         asked: &OffsetFetchRequestGroup,
     ) -> OffsetFetchResponseGroup {
-        let partitions = asked.topics.as_ref().map(|topics| partitions_of(topics));
+        let version = reply.header.api_version;
         let group_id = asked.group_id.clone();
+        let fail = |error| {
+            let groups = vec![asked.clone()];
+            let request = OffsetFetchRequest { groups, ..OffsetFetchRequest::default() };
+            request.error_response(error).groups.remove(0)
+        };
+        if !self.authorize(reply, Operation::Describe, Resource::group(&group_id)) {
+            return fail(Errors::GroupAuthorizationFailed);
+        }
+        let names = asked.topics.iter().flatten().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(reply, Operation::Describe, ResourceType::Topic, names);
+        let partitions = asked.topics.as_ref().map(|topics| partitions_of(topics, &authorized));
         match self.group_coordinator.fetch_offsets(&group_id, partitions.as_deref()) {
             Ok(fetched) => {
                 let topics = match &asked.topics {
-                    Some(topics) => fetched_topics(version, topics, fetched),
-                    None => all_topics(version, fetched),
+                    Some(topics) => fetched_topics(version, topics, &authorized, fetched),
+                    None => {
+                        let mut topics = all_topics(version, fetched);
+                        topics.retain(|it| {
+                            let topic = Resource::topic(&it.name);
+                            self.authorize_quietly(reply, Operation::Describe, topic)
+                        });
+                        topics
+                    }
                 };
                 OffsetFetchResponseGroup { group_id, topics, error_code: Errors::None.code() }
             }
-            Err(error) => {
-                let groups = vec![asked.clone()];
-                let request = OffsetFetchRequest { groups, ..OffsetFetchRequest::default() };
-                request.error_response(error).groups.remove(0)
-            }
+            Err(error) => fail(error),
         }
     }
 
     /// An administrator makes a group forget offsets.
     pub(crate) fn handle_offset_delete_request(&self, reply: Reply, request: &OffsetDeleteRequest) {
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
         let mut partitions = Vec::new();
-        for topic in &request.topics {
+        for topic in request.topics.iter().filter(|it| authorized.contains(&it.name)) {
             let name: Arc<str> = Arc::from(topic.name.as_str());
             partitions.extend(topic.partitions.iter().map(|it| TopicAndPartition {
                 topic: Arc::clone(&name),
@@ -166,15 +196,18 @@ impl KafkaApis {
             Err(error) => request.error_response(error),
             Ok(results) => {
                 let mut results = results.into_iter();
+                let mut error_of_next = |topic: &str| match authorized.contains(topic) {
+                    true => results.next().unwrap_or(Errors::UnknownServerError),
+                    false => Errors::TopicAuthorizationFailed,
+                };
                 let topics = request.topics.iter().map(|topic| OffsetDeleteResponseTopic {
                     name: topic.name.clone(),
                     partitions: topic
                         .partitions
                         .iter()
-                        .zip(results.by_ref())
-                        .map(|(it, error)| OffsetDeleteResponsePartition {
+                        .map(|it| OffsetDeleteResponsePartition {
                             partition_index: it.partition_index,
-                            error_code: error.code(),
+                            error_code: error_of_next(&topic.name).code(),
                         })
                         .collect(),
                 });
@@ -186,10 +219,13 @@ impl KafkaApis {
     }
 }
 
-/// The partitions that are asked for, in the order of the request.
-fn partitions_of(topics: &[OffsetFetchRequestTopic]) -> Vec<TopicAndPartition> {
+/// The partitions that are asked for and may be told, in the order of the request.
+fn partitions_of(
+    topics: &[OffsetFetchRequestTopic],
+    authorized: &Authorized<'_>,
+) -> Vec<TopicAndPartition> {
     let mut partitions = Vec::new();
-    for topic in topics {
+    for topic in topics.iter().filter(|it| authorized.contains(&it.name)) {
         let name: Arc<str> = Arc::from(topic.name.as_str());
         let key = |&partition| TopicAndPartition { topic: Arc::clone(&name), partition };
         partitions.extend(topic.partition_indexes.iter().map(key));
@@ -201,18 +237,30 @@ fn partitions_of(topics: &[OffsetFetchRequestTopic]) -> Vec<TopicAndPartition> {
 fn fetched_topics(
     version: i16,
     topics: &[OffsetFetchRequestTopic],
+    authorized: &Authorized<'_>,
     fetched: FetchedOffsets,
 ) -> Vec<OffsetFetchResponseTopic> {
     let mut fetched = fetched.into_iter();
     let topic = |topic: &OffsetFetchRequestTopic| OffsetFetchResponseTopic {
         name: topic.name.clone(),
-        partitions: fetched
-            .by_ref()
-            .take(topic.partition_indexes.len())
-            .map(|(key, it)| fetched_partition(version, &key, it))
-            .collect(),
+        partitions: match authorized.contains(&topic.name) {
+            true => fetched
+                .by_ref()
+                .take(topic.partition_indexes.len())
+                .map(|(key, it)| fetched_partition(version, &key, it))
+                .collect(),
+            false => topic.partition_indexes.iter().copied().map(unauthorized).collect(),
+        },
     };
     topics.iter().map(topic).collect()
+}
+
+fn unauthorized(partition_index: i32) -> OffsetFetchResponsePartition {
+    OffsetFetchResponsePartition {
+        partition_index,
+        error_code: Errors::TopicAuthorizationFailed.code(),
+        ..OffsetFetchResponsePartition::default()
+    }
 }
 
 /// The answers by topic. They come in the order of their topics.

@@ -26,6 +26,7 @@ use crate::replica::local_logs::PartitionFetchInfo;
 use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica_manager::FetchParams;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::authorizer::Authorizer;
 use crate::server::fetched_data::Asked;
 use crate::server::fetched_data::FetchedData;
 use crate::server::metadata_cache::MetadataCache;
@@ -47,6 +48,8 @@ pub struct KafkaApis {
     pub(crate) fetched_data: Arc<FetchedData>,
     pub(crate) group_coordinator: Arc<GroupCoordinator>,
     pub(crate) producer_ids: ProducerIdManager,
+    /// Who is asked before anything is done for a client; nobody if everything is allowed.
+    pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
     pub(crate) time: Arc<dyn Time>,
     /// `connections.max.idle.ms`; negative is never.
     pub(crate) connections_max_idle_ms: i64,
@@ -55,15 +58,14 @@ pub struct KafkaApis {
 impl KafkaApis {
     /// The entry of every request.
     pub fn handle(&self, request: Request) {
-        let reply = Reply::to(&request, &self.request_channel, &self.time);
+        let (reply, body, buffer) = Reply::split(request, &self.request_channel, &self.time);
         trace!(
             "KafkaApis.handle: {} version {} from {}",
-            request.header.api_key.name(),
-            request.header.api_version,
-            reply.client
+            reply.header.api_key.name(),
+            reply.header.api_version,
+            reply.client()
         );
         let local_complete = reply.local_complete();
-        let Request { body, buffer, session, .. } = request;
         match body {
             RequestBody::Produce(produce) => self.handle_producer_request(reply, produce, buffer),
             RequestBody::Fetch(fetch) => self.handle_fetch_request(reply, &fetch),
@@ -72,7 +74,7 @@ impl KafkaApis {
                 self.handle_offset_for_leader_epoch_request(reply, &epochs);
             }
             RequestBody::Metadata(metadata) => {
-                self.handle_topic_metadata_request(reply, &metadata, &session);
+                self.handle_topic_metadata_request(reply, &metadata);
             }
             group_request @ (RequestBody::FindCoordinator(_)
             | RequestBody::JoinGroup(_)
@@ -85,7 +87,7 @@ impl KafkaApis {
             | RequestBody::DescribeGroups(_)
             | RequestBody::ListGroups(_)
             | RequestBody::DeleteGroups(_)) => {
-                self.handle_group_request(reply, group_request, &session);
+                self.handle_group_request(reply, group_request);
             }
             RequestBody::InitProducerId(init) => self.handle_init_producer_id_request(reply, &init),
             RequestBody::ApiVersions(_) => {
@@ -107,8 +109,11 @@ impl KafkaApis {
             | RequestBody::AlterConfigs(_)
             | RequestBody::IncrementalAlterConfigs(_)
             | RequestBody::DeleteRecords(_)
-            | RequestBody::DescribeLogDirs(_)) => {
-                self.handle_admin_request(reply, admin_request, &session);
+            | RequestBody::DescribeLogDirs(_)
+            | RequestBody::DescribeAcls(_)
+            | RequestBody::CreateAcls(_)
+            | RequestBody::DeleteAcls(_)) => {
+                self.handle_admin_request(reply, admin_request);
             }
             // Read, but not advertised: nothing is done for it yet.
             unsupported => reply.send_error(&unsupported, Errors::UnsupportedVersion),
@@ -127,16 +132,21 @@ impl KafkaApis {
             return;
         }
         let version = reply.header.api_version;
-        let asked = partitions_of(request);
-        let readable: Vec<_> = asked.iter().filter_map(Asked::readable).collect();
+        let may_fetch = self.authorized_to_fetch(&reply, request);
+        let (authorized_request_info, unauthorized_request_info): (Vec<_>, Vec<_>) =
+            partitions_of(request).into_iter().partition(|it| may_fetch.contains(&it.key.topic));
+        let unauthorized_response_status = unauthorized_request_info.into_iter().map(unauthorized);
+        let readable: Vec<_> = authorized_request_info.iter().filter_map(Asked::readable).collect();
+        let is_all_readable = readable.len() == authorized_request_info.len();
+        let is_none_authorized = authorized_request_info.is_empty();
         let params = FetchParams {
-            max_wait_ms: if readable.len() < asked.len() { 0 } else { self.max_wait_ms(request) },
+            max_wait_ms: if is_all_readable { self.max_wait_ms(request) } else { 0 },
             replica_id: request.replica_id,
             min_bytes: request.min_bytes,
             max_bytes: request.max_bytes,
             min_one_message: version >= FETCH_MAX_BYTES_VERSION,
         };
-        trace!("KafkaApis.handleFetchRequest: {} partitions, {params:?}", asked.len());
+        trace!("KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
 
         let fetched_data = Arc::clone(&self.fetched_data);
         // Called with the slices: here if there is enough to send, else by whoever appends it, or
@@ -144,7 +154,9 @@ impl KafkaApis {
         // ANCHOR: send_response_callback
         let send_response_callback = move |results: Vec<(TopicAndPartition, LogReadResult)>| {
             trace!("KafkaApis.sendResponseCallback: {} partitions", results.len());
-            let topics = fetched_data.merge(version, asked, results);
+            let merged_response_status =
+                authorized_request_info.into_iter().chain(unauthorized_response_status);
+            let topics = fetched_data.merge(version, merged_response_status, results);
             reply.log_refusals(&refusals_of(&topics));
             // Called when the client's quota allows it: at once.
             let fetch_response_callback = move |delay_time_ms: i32| {
@@ -162,7 +174,12 @@ impl KafkaApis {
             };
             fetch_response_callback(NO_DELAY_MS);
         };
-        self.replica_manager.fetch_messages(params, &readable, Box::new(send_response_callback));
+        if is_none_authorized {
+            send_response_callback(Vec::new());
+        } else {
+            let replica_manager = &self.replica_manager;
+            replica_manager.fetch_messages(params, &readable, Box::new(send_response_callback));
+        }
         // ANCHOR_END: send_response_callback
     }
 
@@ -196,6 +213,12 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
         }
     }
     asked
+}
+
+/// What becomes of a partition that may not be read. A topic is authorized as a whole, so that it
+/// stays in one piece when the two kinds of partitions are put together again.
+fn unauthorized(asked: Asked) -> Asked {
+    Asked { refusal: Errors::TopicAuthorizationFailed, ..asked }
 }
 
 /// Refuses a partition that a request has named before. (Kafka, to this day, keeps the last of them

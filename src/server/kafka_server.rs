@@ -22,11 +22,13 @@ use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replica_manager::ReplicaManagerConfig;
+use crate::server::authorizer::Authorizer;
 use crate::server::fetched_data::FetchedData;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::metadata_cache::MetadataCache;
 use crate::server::producer_id_manager::ProducerIdManager;
+use crate::server::simple_acl_authorizer::SimpleAclAuthorizer;
 use crate::storage::log_manager::{LogManager, LogManagerConfig};
 use crate::storage::topic_registry::TopicRegistry;
 use crate::transport::channel_builder::ChannelBuilder;
@@ -99,6 +101,21 @@ impl KafkaServer {
         metrics: Arc<Metrics>,
         channel_builder: Arc<dyn ChannelBuilder>,
     ) -> Result<Self, StartupError> {
+        Self::startup_under(config, time, metrics, channel_builder, None)
+    }
+
+    /// Starts a broker that asks `authorizer` what clients may do, or the one that the settings name
+    /// if none is given.
+    ///
+    /// # Errors
+    /// As [`startup`](KafkaServer::startup); also ACLs that cannot be read.
+    pub fn startup_under(
+        config: &KafkaConfig,
+        time: Arc<dyn Time>,
+        metrics: Arc<Metrics>,
+        channel_builder: Arc<dyn ChannelBuilder>,
+        authorizer: Option<Arc<dyn Authorizer>>,
+    ) -> Result<Self, StartupError> {
         let began = Instant::now();
         let scheduler: Arc<dyn Scheduler> =
             Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
@@ -133,6 +150,10 @@ impl KafkaServer {
         let group_coordinator =
             start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
         let producer_ids = open_producer_ids(&log_manager)?;
+        let authorizer = match authorizer {
+            Some(authorizer) => Some(authorizer),
+            None => open_authorizer(config, &log_manager)?,
+        };
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
             replica_manager: Arc::clone(&replica_manager),
@@ -144,6 +165,7 @@ impl KafkaServer {
                 Arc::clone(&metrics),
             )),
             producer_ids,
+            authorizer,
             time,
             connections_max_idle_ms: config.connections_max_idle_ms,
         });
@@ -290,6 +312,23 @@ fn open_producer_ids(log_manager: &LogManager) -> Result<ProducerIdManager, Kafk
     let highest_in_use = logs.iter().filter_map(|log| log.highest_producer_id()).max();
     let dirs = log_manager.log_dirs();
     ProducerIdManager::open(dirs.first().expect("there is a log directory"), highest_in_use)
+}
+
+/// The authorizer that the settings name. Its ACLs are kept in the first log directory, too.
+fn open_authorizer(
+    config: &KafkaConfig,
+    log_manager: &LogManager,
+) -> Result<Option<Arc<dyn Authorizer>>, KafkaError> {
+    if config.authorizer_class_name.is_empty() {
+        return Ok(None);
+    }
+    let dirs = log_manager.log_dirs();
+    let authorizer = SimpleAclAuthorizer::open_in(
+        dirs.first().expect("there is a log directory"),
+        config.super_users.clone(),
+        config.allow_everyone_if_no_acl_found,
+    )?;
+    Ok(Some(Arc::new(authorizer)))
 }
 
 fn schedule_high_watermark_checkpoints(

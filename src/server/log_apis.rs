@@ -26,6 +26,9 @@ use crate::protocol::describe_log_dirs::DescribeLogDirsResult;
 use crate::protocol::describe_log_dirs::DescribeLogDirsTopic;
 use crate::protocol::describe_log_dirs::UNKNOWN_VOLUME_BYTES;
 use crate::protocol::request::ResponseBody;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::Resource;
+use crate::server::authorizer::ResourceType;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_apis::check_named_once;
 use crate::server::reply::Refusals;
@@ -40,6 +43,9 @@ impl KafkaApis {
         reply: Reply,
         request: &DeleteRecordsRequest,
     ) {
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Delete, ResourceType::Topic, names);
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
@@ -48,7 +54,9 @@ impl KafkaApis {
                 let partition_index = asked.partition_index;
                 let key =
                     TopicAndPartition { topic: Arc::clone(&name), partition: partition_index };
-                let deleted = check_named_once(&mut named, &key)
+                let deleted = authorized
+                    .check(&name)
+                    .and_then(|()| check_named_once(&mut named, &key))
                     .and_then(|()| self.delete_records(&key, asked.offset));
                 deleted.map_or_else(
                     |error| {
@@ -113,6 +121,11 @@ impl KafkaApis {
         reply: Reply,
         request: &DescribeLogDirsRequest,
     ) {
+        if !self.authorize(&reply, Operation::Describe, Resource::CLUSTER) {
+            let response = request.error_response(Errors::ClusterAuthorizationFailed);
+            reply.send_body(&ResponseBody::DescribeLogDirs(response));
+            return;
+        }
         let wanted: Option<HashMap<&str, HashSet<i32>>> = request.topics.as_ref().map(|topics| {
             let mut wanted: HashMap<&str, HashSet<i32>> = HashMap::new();
             for topic in topics {

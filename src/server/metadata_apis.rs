@@ -5,7 +5,6 @@ use std::collections::HashSet;
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::is_internal;
-use crate::network::request_channel::Session;
 use crate::protocol::metadata::MetadataRequest;
 use crate::protocol::metadata::MetadataRequestTopic;
 use crate::protocol::metadata::MetadataResponse;
@@ -15,6 +14,8 @@ use crate::protocol::metadata::MetadataResponseTopic;
 use crate::protocol::request::ResponseBody;
 use crate::protocol::uuid::Uuid;
 use crate::replica::partition::LEADER_EPOCH;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::Resource;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
@@ -22,27 +23,35 @@ use crate::storage::topic_registry::TopicRecord;
 
 impl KafkaApis {
     /// A client asks for the cluster.
-    pub(crate) fn handle_topic_metadata_request(
-        &self,
-        reply: Reply,
-        request: &MetadataRequest,
-        session: &Session,
-    ) {
+    pub(crate) fn handle_topic_metadata_request(&self, reply: Reply, request: &MetadataRequest) {
         let (cache, version) = (&self.metadata_cache, reply.header.api_version);
-        let topics = if request.asks_for_all_topics(version) {
-            cache.topics().into_iter().map(|(name, it)| self.existing_topic(&name, &it)).collect()
+        let mut topics = if request.asks_for_all_topics(version) {
+            let may_see = |name: &str| {
+                self.authorize_quietly(&reply, Operation::Describe, Resource::topic(name))
+            };
+            let topics = cache.topics().into_iter().filter(|(name, _)| may_see(name));
+            topics.map(|(name, it)| self.existing_topic(&name, &it)).collect()
         } else {
             self.asked_topics(&reply, request)
         };
-        let (host, port) = cache.broker_end_point(session.local_address);
+        for topic in topics.iter_mut().filter(|it| it.error_code == Errors::None.code()) {
+            let is_asked = request.include_topic_authorized_operations;
+            let resource = Resource::topic(topic.name.as_deref().unwrap_or_default());
+            topic.topic_authorized_operations =
+                self.authorized_operations(&reply, is_asked, resource);
+        }
+        let (host, port) = cache.broker_end_point(reply.session.local_address);
         let broker = MetadataResponseBroker { node_id: cache.broker_id, host, port, rack: None };
-        reply.send_body(&ResponseBody::Metadata(MetadataResponse {
+        let is_asked = request.include_cluster_authorized_operations;
+        let response = MetadataResponse {
             brokers: vec![broker],
             cluster_id: Some(cache.cluster_id.clone()),
             controller_id: cache.broker_id,
             topics,
+            cluster_authorized_operations: self.cluster_authorized_operations(&reply, is_asked),
             ..MetadataResponse::default()
-        }));
+        };
+        reply.send_body(&ResponseBody::Metadata(response));
     }
 
     /// What is known of the topics that are asked for. One that is named a million times is
@@ -53,7 +62,7 @@ impl KafkaApis {
         let asked = request.topics.iter().flatten();
         let topics = asked
             .filter(|topic| named.insert((&topic.name, topic.topic_id)))
-            .map(|topic| self.asked_topic(topic, may_create, &mut refusals))
+            .map(|topic| self.asked_topic(reply, topic, may_create, &mut refusals))
             .collect();
         reply.log_refusals(&refusals);
         topics
@@ -61,6 +70,7 @@ impl KafkaApis {
 
     fn asked_topic(
         &self,
+        reply: &Reply,
         asked: &MetadataRequestTopic,
         may_create: bool,
         refusals: &mut Refusals,
@@ -77,6 +87,11 @@ impl KafkaApis {
             None => cache.topic_name(&asked.topic_id.0),
         };
         let Some(name) = name else { return missing(Errors::UnknownTopicId) };
+        // Before anything else: who may not see a topic must not learn whether it exists
+        // (KAFKA-3396).
+        if !self.authorize(reply, Operation::Describe, Resource::topic(&name)) {
+            return missing(Errors::TopicAuthorizationFailed);
+        }
         if let Some(record) = cache.topic(&name) {
             return self.existing_topic(&name, &record);
         }
@@ -84,6 +99,9 @@ impl KafkaApis {
         // others.
         if !(may_create && (cache.is_auto_create_enabled || is_internal(&name))) {
             return missing(Errors::UnknownTopicOrPartition);
+        }
+        if !self.authorized_to_create(reply, std::iter::once(name.as_str())).contains(&name) {
+            return missing(Errors::TopicAuthorizationFailed);
         }
         let created = match is_internal(&name) {
             true => self.create_group_metadata_topic(),

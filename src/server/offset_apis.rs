@@ -16,6 +16,8 @@ use crate::protocol::list_offsets::MAX_TIMESTAMP;
 use crate::protocol::request::ResponseBody;
 use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica::Replica;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::ResourceType;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_apis::check_leader_epoch;
 use crate::server::kafka_apis::check_named_once;
@@ -35,13 +37,18 @@ impl KafkaApis {
     pub(crate) fn handle_offset_request(&self, reply: Reply, request: &ListOffsetsRequest) {
         let version = reply.header.api_version;
         let mut topics = Vec::with_capacity(request.topics.len());
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
             let answer = |asked: &ListOffsetsPartition| {
                 let partition = asked.partition_index;
                 let key = TopicAndPartition { topic: Arc::clone(&name), partition };
-                check_named_once(&mut named, &key)
+                authorized
+                    .check(&name)
+                    .and_then(|()| check_named_once(&mut named, &key))
                     .and_then(|()| self.list_offset(version, request.replica_id, &key, asked))
                     .unwrap_or_else(|error| {
                         refusals.note(&key, &error);

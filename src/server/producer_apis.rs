@@ -24,6 +24,9 @@ use crate::protocol::produce::TopicProduceResponse;
 use crate::protocol::produce::check_records;
 use crate::protocol::request::ResponseBody;
 use crate::replica::delayed_produce::PartitionResponse;
+use crate::server::authorization::Authorized;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::ResourceType;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_apis::NO_DELAY_MS;
 use crate::server::kafka_apis::check_named_once;
@@ -46,7 +49,10 @@ impl KafkaApis {
         mut buffer: Vec<u8>,
     ) {
         let (acks, timeout_ms) = (request.acks, i64::from(request.timeout_ms));
-        let checked = check_partitions(&request, reply.header.api_version, &buffer);
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Write, ResourceType::Topic, names);
+        let checked = check_partitions(&request, &authorized, reply.header.api_version, &buffer);
         let entries: Vec<(TopicAndPartition, Range<usize>)> = checked
             .iter()
             .filter_map(|(key, records)| Some((key.clone(), records.as_ref().ok()?.clone())))
@@ -84,8 +90,9 @@ impl KafkaApis {
         reply: Reply,
         request: &InitProducerIdRequest,
     ) {
-        let producer_id =
-            check_init(request).and_then(|()| self.producer_ids.generate_producer_id());
+        let producer_id = check_init(request)
+            .and_then(|()| self.check_idempotent_write(&reply))
+            .and_then(|()| self.producer_ids.generate_producer_id());
         let response = match producer_id {
             Ok(producer_id) => InitProducerIdResponse {
                 producer_id,
@@ -93,7 +100,7 @@ impl KafkaApis {
                 ..InitProducerIdResponse::default()
             },
             Err(error) => {
-                info!("InitProducerId request of {}: refused: {error}", reply.client);
+                info!("InitProducerId request of {}: refused: {error}", reply.client());
                 request.error_response(error.code())
             }
         };
@@ -105,6 +112,7 @@ impl KafkaApis {
 /// is refused.
 fn check_partitions(
     request: &ProduceRequest,
+    authorized: &Authorized<'_>,
     version: i16,
     buffer: &[u8],
 ) -> Vec<(TopicAndPartition, Result<Range<usize>, PartitionResponse>)> {
@@ -126,6 +134,8 @@ fn check_partitions(
                     Errors::TransactionalIdAuthorizationFailed,
                     &"there are no transactions here",
                 ))
+            } else if let Err(error) = authorized.check(&name) {
+                Err(refuse(error.code(), &error))
             } else if is_internal(&name) {
                 Err(refuse(Errors::InvalidTopicException, &"only the broker writes this topic"))
             } else {

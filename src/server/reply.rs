@@ -1,6 +1,7 @@
 //! What is left of a request while its answer is made: the half of
 //! `kafka.network.RequestChannel.Request` that a response needs.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::network::request_channel::Request;
 use crate::network::request_channel::RequestChannel;
 use crate::network::request_channel::Response;
 use crate::network::request_channel::ResponseAction;
+use crate::network::request_channel::Session;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
 use crate::protocol::request::ResponseBody;
@@ -30,14 +32,18 @@ use crate::transport::send::NetworkSend;
 pub struct Reply {
     /// The header of the request: its version is the version of the answer.
     pub header: RequestHeader,
-    /// The address of the client, for the log.
-    pub client: SocketAddr,
+    /// Who sent the request.
+    pub session: Session,
     /// Taken when the reply is used.
     reply_to: Option<ReplyTo>,
     request_channel: Arc<RequestChannel>,
     time: Arc<dyn Time>,
     local_complete_ns: LocalComplete,
+    denials: RefCell<Refusals>,
 }
+
+/// The target under which the log says who is denied what: Kafka's logger of this name.
+pub const AUTHORIZER_LOG: &str = "kafka.authorizer.logger";
 
 /// What is refused of a request that is answered all the same: how many of its topics or
 /// partitions, and why the first.
@@ -53,8 +59,12 @@ pub struct Refusals {
 impl Refusals {
     /// Refuses `what` (a topic, a partition) because of `why`.
     pub fn note(&mut self, what: &dyn fmt::Display, why: &dyn fmt::Display) {
+        self.count_one(format_args!("{what}: {why}"));
+    }
+
+    fn count_one(&mut self, refusal: fmt::Arguments<'_>) {
         if self.count == 0 {
-            self.first = format!("{what}: {why}");
+            self.first = refusal.to_string();
         }
         self.count += 1;
     }
@@ -70,16 +80,34 @@ impl Refusals {
 pub type LocalComplete = Arc<OnceLock<i64>>;
 
 impl Reply {
-    /// The reply to `request`.
-    pub fn to(request: &Request, channel: &Arc<RequestChannel>, time: &Arc<dyn Time>) -> Self {
-        Self {
-            header: request.header.clone(),
-            client: request.session.client_address,
-            reply_to: Some(request.reply_to()),
+    /// Takes a request apart: the reply to it, what it asks for, and its frame.
+    pub fn split(
+        request: Request,
+        channel: &Arc<RequestChannel>,
+        time: &Arc<dyn Time>,
+    ) -> (Self, RequestBody, Vec<u8>) {
+        let reply_to = Some(request.reply_to());
+        let Request { session, header, body, buffer, .. } = request;
+        let reply = Self {
+            header,
+            session,
+            reply_to,
             request_channel: Arc::clone(channel),
             time: Arc::clone(time),
             local_complete_ns: LocalComplete::default(),
-        }
+            denials: RefCell::default(),
+        };
+        (reply, body, buffer)
+    }
+
+    /// The address of the client, for the log.
+    pub fn client(&self) -> SocketAddr {
+        self.session.client_address
+    }
+
+    /// Notes that the client was denied something, for one line in the log with the answer.
+    pub fn note_denial(&self, denial: &dyn fmt::Display) {
+        self.denials.borrow_mut().count_one(format_args!("{denial}"));
     }
 
     /// Where the handler notes that it is done, if the reply is still to come then.
@@ -91,7 +119,7 @@ impl Reply {
     pub fn log_refusals(&self, refusals: &Refusals) {
         let Refusals { count, first } = refusals;
         if !refusals.is_empty() {
-            let (api, client) = (self.header.api_key.name(), self.client);
+            let (api, client) = (self.header.api_key.name(), self.client());
             info!("{api} request of {client}: {count} refused, the first is {first}");
         }
     }
@@ -131,9 +159,20 @@ impl Reply {
         let api = self.header.api_key.name();
         error!(
             "Cannot answer the {api} request of {}, so its connection closes: {why}",
-            self.client
+            self.client()
         );
         self.close_connection();
+    }
+
+    /// Tells the log what was denied, in one line for the whole request.
+    fn log_denials(&self) {
+        let Refusals { count, first } = &*self.denials.borrow();
+        let api = self.header.api_key.name();
+        match count {
+            0 => (),
+            1 => info!(target: AUTHORIZER_LOG, "{first} for request = {api}"),
+            _ => info!(target: AUTHORIZER_LOG, "{first} for request = {api}, the first of {count}"),
+        }
     }
 
     fn answer(mut self, action: ResponseAction) {
@@ -142,6 +181,7 @@ impl Reply {
 
     fn use_up(&mut self, action: ResponseAction) {
         let Some(mut reply_to) = self.reply_to.take() else { return };
+        self.log_denials();
         reply_to.times.api_local_complete_ns = self.local_complete_ns.get().copied();
         reply_to.times.api_remote_complete_ns = Some(self.time.nanoseconds());
         self.request_channel.send_response(Response { reply_to, action });
@@ -154,7 +194,7 @@ impl Drop for Reply {
     fn drop(&mut self) {
         if self.reply_to.is_some() {
             let api = self.header.api_key.name();
-            error!("The {api} request of {} got no answer; its connection closes.", self.client);
+            error!("The {api} request of {} got no answer; its connection closes.", self.client());
             self.use_up(ResponseAction::CloseConnection);
         }
     }

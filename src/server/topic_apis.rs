@@ -26,6 +26,8 @@ use crate::server::admin_apis::named_twice;
 use crate::server::admin_apis::refuse_twice;
 use crate::server::admin_apis::shown;
 use crate::server::admin_apis::told;
+use crate::server::authorizer::Operation;
+use crate::server::authorizer::Resource;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
@@ -43,13 +45,16 @@ impl KafkaApis {
     pub(super) fn handle_create_topics_request(&self, reply: Reply, request: &CreateTopicsRequest) {
         let names = || request.topics.iter().map(|topic| topic.name.as_str());
         let twice = named_twice(names());
+        let may_create = self.authorized_to_create(&reply, names());
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let mut partitions_left = PARTITIONS_PER_REQUEST_MAX;
         let mut topics = Vec::new();
         for topic in request.topics.iter().filter(|topic| named.insert(topic.name.as_str())) {
             let created = match twice.contains(topic.name.as_str()) {
                 true => Err(refuse_twice()),
-                false => self.create_topic(topic, request.validate_only, &mut partitions_left),
+                false => may_create.check(&topic.name).and_then(|()| {
+                    self.create_topic(topic, request.validate_only, &mut partitions_left)
+                }),
             };
             let mut result = created.unwrap_or_else(|error| {
                 let (error_code, error_message) =
@@ -57,11 +62,26 @@ impl KafkaApis {
                 CreatableTopicResult { error_code, error_message, ..Default::default() }
             });
             result.name.clone_from(&topic.name);
-            topics.push(result);
+            topics.push(self.without_hidden_configs(&reply, result));
         }
         reply.log_refusals(&refusals);
         let response = CreateTopicsResponse { throttle_time_ms: 0, topics };
         reply.send_body(&ResponseBody::CreateTopics(response));
+    }
+
+    /// What the client may learn of a new topic.
+    fn without_hidden_configs(
+        &self,
+        reply: &Reply,
+        result: CreatableTopicResult,
+    ) -> CreatableTopicResult {
+        let topic = Resource::topic(&result.name);
+        if self.authorize_quietly(reply, Operation::DescribeConfigs, topic) {
+            return result;
+        }
+        let CreatableTopicResult { name, topic_id, error_code, error_message, .. } = result;
+        let nothing = CreatableTopicResult::default();
+        CreatableTopicResult { name, topic_id, error_code, error_message, ..nothing }
     }
 
     fn create_topic(
@@ -158,7 +178,7 @@ impl KafkaApis {
             };
             let deleted = match twice.contains(&(name, topic_id)) {
                 true => Err(refuse_twice()),
-                false => self.delete_topic(&asked, reply.header.api_version, &mut result),
+                false => self.delete_topic(&reply, &asked, &mut result),
             };
             (result.error_code, result.error_message) =
                 told(deleted, &shown(name.unwrap_or_default()), &mut refusals);
@@ -169,16 +189,17 @@ impl KafkaApis {
         reply.send_body(&ResponseBody::DeleteTopics(response));
     }
 
-    /// Deletes a topic, and notes its name and its id as far as they are known.
+    /// Deletes a topic, and notes its name and its id as far as they are known, and as far as the
+    /// client may know them.
     fn delete_topic(
         &self,
+        reply: &Reply,
         asked: &DeleteTopicState,
-        version: i16,
         result: &mut DeletableTopicResult,
     ) -> Result<(), KafkaError> {
         let cache = &self.metadata_cache;
         if !cache.config.delete_topic_enable {
-            let error = match version {
+            let error = match reply.header.api_version {
                 TOPIC_DELETION_DISABLED_VERSION.. => Errors::TopicDeletionDisabled,
                 _ => Errors::InvalidRequest,
             };
@@ -194,10 +215,12 @@ impl KafkaApis {
                 return Err(KafkaError::api(Errors::InvalidRequest, why));
             }
         };
+        self.check_authorized(reply, Operation::Describe, Resource::topic(&name))?;
         let record = cache.topic(&name);
         if let Some(record) = &record {
             (result.name, result.topic_id) = (Some(name.clone()), Uuid(record.id));
         }
+        self.check_authorized(reply, Operation::Delete, Resource::topic(&name))?;
         cache.delete_topic(&name)?;
         // A later topic of this name has other messages: no group has read them.
         let partitions = 0..record.map_or(0, |record| record.partitions);
@@ -219,7 +242,11 @@ impl KafkaApis {
         for topic in request.topics.iter().filter(|topic| named.insert(topic.name.as_str())) {
             let created = match twice.contains(topic.name.as_str()) {
                 true => Err(refuse_twice()),
-                false => self.create_partitions(topic, request.validate_only, &mut partitions_left),
+                false => self
+                    .check_authorized(&reply, Operation::Alter, Resource::topic(&topic.name))
+                    .and_then(|()| {
+                        self.create_partitions(topic, request.validate_only, &mut partitions_left)
+                    }),
             };
             let (error_code, error_message) = told(created, &shown(&topic.name), &mut refusals);
             let name = topic.name.clone();

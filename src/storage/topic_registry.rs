@@ -26,6 +26,9 @@ use log::{info, warn};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_name};
 use crate::config::log_config::LogConfig;
+use crate::storage::escaped_text::bytes_of_hex;
+use crate::storage::escaped_text::push_escaped;
+use crate::storage::escaped_text::unescape;
 use crate::storage::log_files::{failed, hex, write_atomically};
 
 /// The registry's file, in the first log directory.
@@ -293,16 +296,6 @@ fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("a string takes all text");
 }
 
-fn push_escaped(text: &mut String, raw: &str) {
-    for byte in raw.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' && byte != b'=' {
-            text.push(char::from(byte));
-        } else {
-            push(text, format_args!("%{byte:02x}"));
-        }
-    }
-}
-
 fn parse(text: &str, path: &Path) -> Result<([u8; 16], Topics), KafkaError> {
     let wrong = |line_number: usize, why: String| KafkaError::Corrupt {
         file: path.to_path_buf(),
@@ -346,22 +339,6 @@ fn parse_topic(line: &str) -> Option<(String, TopicRecord)> {
 
 fn uuid_of_hex(hex: &str) -> Option<[u8; 16]> {
     bytes_of_hex(hex)?.try_into().ok()
-}
-
-fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
-    let pairs = hex.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
-}
-
-fn unescape(escaped: &str) -> Option<String> {
-    let mut parts = escaped.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        let (hex, rest) = part.split_at_checked(2)?;
-        bytes.extend(bytes_of_hex(hex)?);
-        bytes.extend(rest.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// A UUID of version 4.
