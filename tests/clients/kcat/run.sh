@@ -393,8 +393,9 @@ group_of_two() {
 
 # `timeout` passes the signal on. By default kcat would end when it loses its broker.
 start_member() {
+    : >"$1"
     timeout --foreground "$STEP_SECONDS" kcat -b "$BROKER" -G pair -X auto.offset.reset=earliest \
-        -E -q -u pair >"$1" 2>"$1.error" &
+        -E -q -u pair >>"$1" 2>"$1.error" &
 }
 
 both_read_new() {
