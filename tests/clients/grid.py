@@ -49,13 +49,13 @@ TEXTS = {
         "head": ["client", "version", "other steps", "run"],
         "table": "Each of these passed its own steps:",
         "others": ["program", "version", "steps passed", "run", "what it is"],
-        "run": "Run {run}: {date}, Linux {kernel}, {cores} cores, {records} records in a large step.",
+        "run": "- Run {run}: {date}, Linux {kernel}, {cores} cores, {records} records in a large step.",
     },
     "zh": {
         "head": ["客户端", "版本", "其他步骤", "运行"],
         "table": "下面这些程序有自己的步骤，全部通过：",
         "others": ["程序", "版本", "通过的步骤", "运行", "是什么"],
-        "run": "运行 {run}：{date}，Linux {kernel}，{cores} 核，大步骤各 {records} 条消息。",
+        "run": "- 运行 {run}：{date}，Linux {kernel}，{cores} 核，大步骤各 {records} 条消息。",
     },
 }
 

@@ -62,7 +62,7 @@ final class Steps {
         int told = 0;
         for (StackTraceElement frame : thread.getStackTrace()) {
             String place = frame.getClassName();
-            boolean isTold = place.startsWith("Main")
+            boolean isTold = place.startsWith("Main") || place.startsWith("GroupOfTwo")
                     || place.startsWith("org.apache.kafka.clients.") && !place.contains("Network");
             if (isTold && told++ < FRAMES_TOLD) {
                 String name = place.substring(place.lastIndexOf('.') + 1);

@@ -11,6 +11,7 @@ WORK=$RUN_DIR/kcat
 mkdir -p "$WORK"
 
 main() {
+    echo "VERSION $(kcat -V | sed -n 's/^Version \([^ ]*\) (.* librdkafka \([0-9.]*\) .*/\1 (librdkafka \2)/p')"
     write_records "$RECORDS" >"$WORK/records"
     step "list" list
     step "auto-create by a producer" auto_create_by_a_producer
@@ -21,9 +22,9 @@ main() {
     step "null and empty keys and values" nulls
     step "acks 0, 1 and all" acks
     step "timestamps" timestamps
-    step "offsets" offsets
+    step "offset: from the middle, the beginning and the end" offsets
     step "offsets out of range" offsets_out_of_range
-    step "offsets by timestamp" offsets_by_timestamp
+    step "timestamp: from each and up to one" offsets_by_timestamp
     local codec
     for codec in $CODECS; do
         step "$codec: $RECORDS records in and out" in_and_out "$codec"
@@ -36,6 +37,10 @@ main() {
     step "as a client of Kafka 0.9" as_an_old_client 0.9.0.1
     step "as a client of Kafka 0.8" as_an_old_client 0.8.2.0
     step "producer through kill -9" producer_through_kill
+    step "retry: through kill -9, none lost, none twice" idempotent_producer_through_kill
+    step "resume: after a commit" resume_after_a_commit
+    step "resume: after a commit and kill -9" resume_after_kill
+    step "group: two members, rebalances, kill -9" group_of_two
     step "restart after kill -9" broker_kill_and_restart
     for codec in $CODECS; do
         step "$codec: all there after kill -9" everything_there "codec-$codec" "$WORK/records"
@@ -311,18 +316,102 @@ as_an_old_client() {
 # The broker dies in the middle of the work of a producer that waits for acks: after the restart
 # nothing is missing. A record may lie there twice, because this producer is not idempotent.
 producer_through_kill() {
-    local pid
+    write_through_kill through-kill -X acks=all
+    consume through-kill -p 0 | sort -u | cmp - "$WORK/records"
+}
+
+# This one is: all is there, once, and in order.
+idempotent_producer_through_kill() {
+    write_through_kill through-kill-once -X enable.idempotence=true
+    everything_there through-kill-once "$WORK/records"
+}
+
+write_through_kill() {
+    local topic=$1 pid
+    shift
     (awk 'NR % 20000 == 0 { system("sleep 0.5") } { print }' "$WORK/records") |
-        kc -P -E -t through-kill -p 0 -X acks=all 2>"$WORK/through-kill.error" &
+        kc -P -E -t "$topic" -p 0 "$@" 2>"$WORK/$topic.error" &
     pid=$!
-    wait_until 30 "for the first records" has_some through-kill
+    wait_until 30 "for the first records" has_some "$topic"
     broker_kill_and_restart
     wait "$pid"
-    consume through-kill -p 0 | sort -u | cmp - "$WORK/records"
 }
 
 has_some() {
     [ -n "$(kc -C -q -t "$1" -p 0 -c 1 -e 2>"$WORK/error")" ]
+}
+
+# A member reads a part, commits it as it leaves, and the next one goes on right there.
+resume_after_a_commit() {
+    seq 0 2999 | kc -P -t resume
+    read_as_member 1000 >"$WORK/resume"
+    read_as_member 2000 >>"$WORK/resume"
+    sort -n "$WORK/resume" | cmp - <(seq 0 2999)
+}
+
+resume_after_kill() {
+    broker_kill_and_restart
+    seq 3000 3999 | kc -P -t resume
+    read_as_member 1000 | sort -n | cmp - <(seq 3000 3999)
+}
+
+read_as_member() {
+    kc -G resume -X auto.offset.reset=earliest -q -c "$1" resume
+}
+
+# A producer writes all the time, while a second member joins and the broker dies and comes back; in
+# the end the first member leaves. After each of them whoever is there must get new records, and none
+# may be missing. A record may come twice: one that was not yet committed when its partition went to
+# the other member. The records are long, because kcat reads its input by the kilobyte.
+group_of_two() {
+    local writer first second number=0
+    trap 'jobs -p | xargs -r kill' EXIT
+    echo 0 | kc -P -t pair
+    (while [ ! -e "$WORK/pair.done" ]; do printf '%01023d\n' "$((++number))" && sleep 0.02; done) |
+        tee "$WORK/pair.sent" | kc -P -E -t pair -X enable.idempotence=true &
+    writer=$!
+    start_member "$WORK/pair.first"
+    first=$!
+    both_read_new "$WORK/pair.first" "$WORK/pair.first"
+    start_member "$WORK/pair.second"
+    second=$!
+    both_read_new "$WORK/pair.first" "$WORK/pair.second"
+    broker_kill_and_restart
+    both_read_new "$WORK/pair.first" "$WORK/pair.second"
+    : >"$WORK/pair.done"
+    wait "$writer"
+    wait_until 60 "for both members to read all" pair_has_all
+    # Not while the producer is at work: kcat throws away what comes in the moment in which it is
+    # told to end, and commits that it has read it.
+    kill -TERM "$first"
+    wait "$first" || echo "the first member left with status $?"
+    seq 100000 100099 | tee -a "$WORK/pair.sent" | kc -P -t pair
+    wait_until 60 "for the second member to read the rest" pair_has_all
+    kill -TERM "$second"
+    wait "$second" || echo "the second member left with status $?"
+}
+
+# `timeout` passes the signal on. By default kcat would end when it loses its broker.
+start_member() {
+    : >"$1"
+    timeout --foreground "$STEP_SECONDS" kcat -b "$BROKER" -G pair -X auto.offset.reset=earliest \
+        -E -q -u pair >>"$1" 2>"$1.error" &
+}
+
+both_read_new() {
+    local first second
+    first=$(wc -l <"$1")
+    second=$(wc -l <"$2")
+    wait_until 60 "for new records in $1" has_more_lines "$1" "$first"
+    wait_until 60 "for new records in $2" has_more_lines "$2" "$second"
+}
+
+has_more_lines() {
+    [ "$(wc -l <"$1")" -gt "$2" ]
+}
+
+pair_has_all() {
+    sort -u "$WORK/pair.first" "$WORK/pair.second" | cmp -s - <(echo 0 && cat "$WORK/pair.sent")
 }
 
 offsets_go_on() {

@@ -15,12 +15,19 @@ run_node_client() {
     fi
 }
 
+# What npm says first is why it failed; what it says last is where to read on.
 install_node_client() {
+    local log=$RUN_DIR/npm.out
     mkdir -p "$1"
-    if [ -e "$1/installed" ] && cmp package.json "$1/package.json"; then
+    if [ -e "$1/installed" ] && cmp package-lock.json "$1/package-lock.json"; then
         return
     fi
-    cp package.json "$1"
-    (cd "$1" && timeout --foreground "$BUILD_SECONDS" npm install --no-package-lock)
+    rm -f "$1/installed"
+    cp package.json package-lock.json "$1"
+    if ! (cd "$1" && timeout --foreground "$BUILD_SECONDS" npm ci --no-audit --no-fund) \
+        >"$log" 2>&1; then
+        grep -m 4 'npm error' "$log" || cat "$log"
+        return 1
+    fi
     touch "$1/installed"
 }

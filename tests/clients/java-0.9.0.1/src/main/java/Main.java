@@ -1,3 +1,4 @@
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -37,11 +38,14 @@ public final class Main {
     private final int count;
     private final Steps steps;
 
-    public static void main(String[] arguments) {
+    public static void main(String[] arguments) throws IOException {
         int count = Integer.parseInt(arguments[2]);
         Main main = new Main(arguments[1], count, new Steps(LIMIT_SECONDS + count / 10_000));
         switch (arguments[0]) {
-            case "write" -> main.write();
+            case "write" -> {
+                ClientVersion.print();
+                main.write();
+            }
             case "read-kcat" -> main.readKcat();
             case "after-kill" -> main.afterKill();
             default -> throw new IllegalArgumentException(arguments[0]);
@@ -64,7 +68,7 @@ public final class Main {
             steps.step(codec + ": " + count + " records written",
                     () -> send("java-" + codec, count, "compression.type", codec));
             steps.step(codec + ": read from the beginning", () -> readAll("java-" + codec, count));
-            steps.step(codec + ": seek to an offset", () -> seekToAnOffset("java-" + codec));
+            steps.step("offset: " + codec, () -> seekToAnOffset("java-" + codec));
             steps.step(codec + ": fetches of 20000 bytes",
                     () -> readAll("java-" + codec, count, "max.partition.fetch.bytes", "20000"));
         }
@@ -94,6 +98,67 @@ public final class Main {
                 expect(4L, metadata.offset(), "offset of the next record");
             }
         });
+        steps.step("resume: after a commit", this::commitAndResume);
+        steps.step("resume: after a commit and kill -9", this::resumeAfterKill);
+        steps.step("group: two members, rebalances, kill -9", this::groupOfTwo);
+    }
+
+    /**
+     * A member that finds no topic looks again after five minutes: so the topic is made first. By
+     * default this producer does not try again, and would lose what is under way.
+     */
+    private void groupOfTwo() throws Exception {
+        try (KafkaProducer<String, String> producer = producer()) {
+            producer.partitionsFor("java-group");
+        }
+        new GroupOfTwo("java-group", settings -> producer("retries", "100"), this::consumer,
+                consumer -> consumer.poll(500)).run();
+    }
+
+    /** A member reads a part and commits it, and leaves. The next one must go on right there. */
+    private void commitAndResume() throws Exception {
+        sendForMembers(0, count);
+        BitSet seen = new BitSet(count);
+        readAsMember(seen, count / 3);
+        readAsMember(seen, count);
+    }
+
+    /** What is committed must outlive the broker: nothing that was read before comes again. */
+    private void resumeAfterKill() throws Exception {
+        Broker.await(Broker.startRestart());
+        sendForMembers(count, count + FEW);
+        BitSet seen = new BitSet(count + FEW);
+        readAsMember(seen, FEW);
+        expect(count, seen.nextSetBit(0), "the lowest record after what was committed");
+    }
+
+    private void sendForMembers(int from, int to) throws Exception {
+        List<Future<RecordMetadata>> sent = new ArrayList<>();
+        try (KafkaProducer<String, String> producer = producer()) {
+            for (int index = from; index < to; index++) {
+                sent.add(producer.send(Records.make("java-resume", index)));
+            }
+        }
+        for (Future<RecordMetadata> one : sent) {
+            one.get(0, TimeUnit.SECONDS);
+        }
+    }
+
+    /** Reads as a member of a group until `seen` has so many, none twice; commits, and leaves. */
+
+    private void readAsMember(BitSet seen, int upTo) {
+        try (KafkaConsumer<String, String> consumer = consumer("group.id", "java-resume",
+                "auto.offset.reset", "earliest", "enable.auto.commit", "false")) {
+            consumer.subscribe(Collections.singletonList("java-resume"));
+            while (seen.cardinality() < upTo) {
+                for (ConsumerRecord<String, String> record : consumer.poll(500)) {
+                    int index = Records.verify(record);
+                    expect(false, seen.get(index), "record seen before: " + record);
+                    seen.set(index);
+                }
+            }
+            consumer.commitSync();
+        }
     }
 
     private void topics() throws Exception {

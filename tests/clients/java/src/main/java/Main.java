@@ -63,7 +63,8 @@ public final class Main {
         steps.step("resume: after a commit", this::commitAndResume);
         steps.step("resume: after a commit and kill -9", this::resumeAfterKill);
         steps.step("group: two members, rebalances, kill -9", () ->
-                new GroupOfTwo(topic("group"), this::producer, this::consumer).run());
+                new GroupOfTwo(topic("group"), this::producer, this::consumer,
+                        consumer -> consumer.poll(POLL)).run());
         steps.step("delete: topics, which are not listed then", this::deleteTopics);
     }
 

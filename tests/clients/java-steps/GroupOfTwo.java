@@ -1,4 +1,3 @@
-import java.time.Duration;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -8,6 +7,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 
@@ -23,14 +23,20 @@ final class GroupOfTwo {
     private final String name;
     private final Function<String[], KafkaProducer<String, String>> makeProducer;
     private final Function<String[], KafkaConsumer<String, String>> makeConsumer;
+    private final Function<KafkaConsumer<String, String>, ConsumerRecords<String, String>> poll;
     private final Set<Integer> seen = ConcurrentHashMap.newKeySet();
 
-    /** `name` is that of the topic and of the group. */
+    /**
+     * `name` is that of the topic and of the group. `poll` polls for half a second; how, that
+     * differs between the releases.
+     */
     GroupOfTwo(String name, Function<String[], KafkaProducer<String, String>> makeProducer,
-            Function<String[], KafkaConsumer<String, String>> makeConsumer) {
+            Function<String[], KafkaConsumer<String, String>> makeConsumer,
+            Function<KafkaConsumer<String, String>, ConsumerRecords<String, String>> poll) {
         this.name = name;
         this.makeProducer = makeProducer;
         this.makeConsumer = makeConsumer;
+        this.poll = poll;
     }
 
     void run() throws Exception {
@@ -140,8 +146,7 @@ final class GroupOfTwo {
             try (KafkaConsumer<String, String> consumer = makeConsumer.apply(settings)) {
                 consumer.subscribe(List.of(name));
                 while (!isToFinish) {
-                    for (ConsumerRecord<String, String> record
-                            : consumer.poll(Duration.ofMillis(500))) {
+                    for (ConsumerRecord<String, String> record : poll.apply(consumer)) {
                         int index = Records.verify(record);
                         seen.add(index);
                         newest = Math.max(newest, index);
