@@ -19,6 +19,8 @@
 //!   responses that are recipes: headers, and slices of files.
 //! - The reaper of each [purgatory](purgatory::delayed_operation::DelayedOperationPurgatory) owns a
 //!   timing wheel and answers what has waited too long.
+//! - The reaper of each [quota](server::client_quota_manager::ClientQuotaManager) answers clients
+//!   that were too fast, when their delay is over.
 //! - The [scheduler](common::scheduler::KafkaScheduler) runs retention, flushes and checkpoints.
 //!
 //! # The way of a fetch

@@ -1,6 +1,6 @@
 //! Holds our tests to Kafka's: each test of `tests/kafka-tests.txt` has an equivalent that names it
 //! in its comment, or a reason why it has none. The page of both is printed from the two; ports
-//! that nobody asked for stand at its end.
+//! that nobody asked for stand at its end. The page also has the tests of a client that are not run.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod printed;
@@ -49,8 +49,23 @@ fn each_test_of_kafka_has_one_of_ours_or_a_reason() {
     assert!(errors.is_empty(), "\n{}", errors.join("\n"));
 
     let pages = ["docs/en/kafka-tests.md", "docs/zh/kafka-tests.md"];
-    let parts = [("tests", table)];
+    let parts = [("tests", table), ("left out", left_out_of_a_client())];
     fail_if_printed(pages.into_iter().filter(|page| print_into(page, &parts)).collect());
+}
+
+/// The tests of franz-go that are not run; `make clients` holds their list to those there are.
+fn left_out_of_a_client() -> String {
+    let list = read("tests/clients/kgo-tests/left-out.txt");
+    let mut left_out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for line in list.lines().filter(|line| !line.starts_with('#')) {
+        let (name, why) = line.split_once(": ").unwrap();
+        left_out.entry(why).or_default().push(name);
+    }
+    let mut table = String::from("| left out because | tests |\n|---|---|\n");
+    for (why, names) in left_out {
+        table.push_str(&format!("| {why} | {} |\n", names.join(", ")));
+    }
+    table
 }
 
 /// For each test of Kafka the tests of ours that name it, as the page shows them.

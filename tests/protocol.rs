@@ -369,6 +369,8 @@ fn what_is_advertised_is_what_the_table_says() {
         (42, 0, 2), // DeleteGroups
         (44, 0, 1), // IncrementalAlterConfigs
         (47, 0, 0), // OffsetDelete
+        (48, 0, 1), // DescribeClientQuotas
+        (49, 0, 1), // AlterClientQuotas
         (60, 0, 1), // DescribeCluster
     ];
     assert_eq!(advertised(), rows);

@@ -104,6 +104,14 @@ counters! {
     delayed_fetch_expires,
     /// Delayed produces that were answered because their time ran out.
     delayed_produce_expires,
+    /// Produce requests that exceeded their client's quota.
+    produce_throttles,
+    /// Their delays, in milliseconds. Over `produce_throttles`, this is Kafka's `throttle-time`.
+    produce_throttle_time_ms,
+    /// Fetches that exceeded their client's quota.
+    fetch_throttles,
+    /// Their delays, in milliseconds.
+    fetch_throttle_time_ms,
 }
 
 #[cfg(test)]

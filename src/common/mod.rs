@@ -4,6 +4,7 @@ pub mod end_point;
 pub mod errors;
 pub mod kafka_principal;
 pub mod metrics;
+pub mod rate;
 pub mod scheduler;
 pub mod sys;
 pub mod time;

@@ -263,6 +263,21 @@ settings! {
         producer_id_expiration_ms: i64,
             "producer.id.expiration.ms" = "86400000", Allowed::AtLeast(1), Low;
 
+        /// What each client id may produce, in bytes per second, unless it has a quota of its own.
+        /// A client that exceeds it is slowed down. The default sets no limit.
+        quota_producer_default: i64,
+            "quota.producer.default" = "9223372036854775807", Allowed::AtLeast(1), High;
+        /// What each client id may fetch, in bytes per second, unless it has a quota of its own. A
+        /// client that exceeds it is slowed down. The default sets no limit.
+        quota_consumer_default: i64,
+            "quota.consumer.default" = "9223372036854775807", Allowed::AtLeast(1), High;
+        /// How many samples of a client's bytes are kept.
+        quota_window_num: usize,
+            "quota.window.num" = "11", Allowed::Between(1, 1000), Low;
+        /// How long each sample of a client's bytes is, in seconds.
+        quota_window_size_seconds: i32,
+            "quota.window.size.seconds" = "1", Allowed::AtLeast(1), Low;
+
         /// The shortest session that a member of a group may ask for, in milliseconds.
         group_min_session_timeout_ms: i32,
             "group.min.session.timeout.ms" = "6000", Allowed::AtLeast(0), Medium;

@@ -9,4 +9,5 @@ pub mod kafka_config;
 mod config_reader;
 pub mod log_config;
 pub mod command_line;
+pub mod client_config_override;
 pub mod config_source;

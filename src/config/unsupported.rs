@@ -102,7 +102,15 @@ const WITHOUT_EFFECT: &[Group] = &[
             "inter.broker.listener.name",
             "security.inter.broker.protocol",
             "broker.rack",
+            "replication.quota.window.num",
+            "replication.quota.window.size.seconds",
+            "alter.log.dirs.replication.quota.window.num",
+            "alter.log.dirs.replication.quota.window.size.seconds",
         ],
+    },
+    Group {
+        why: "the quotas here are for what clients produce and fetch",
+        names: &["controller.quota.window.num", "controller.quota.window.size.seconds"],
     },
     Group {
         why: "what the group coordinator writes is not compressed",
@@ -152,7 +160,11 @@ const REFUSED: &[Group] = &[
     },
     Group {
         why: "this broker loads no classes",
-        names: &["create.topic.policy.class.name", "alter.config.policy.class.name"],
+        names: &[
+            "create.topic.policy.class.name",
+            "alter.config.policy.class.name",
+            "client.quota.callback.class",
+        ],
     },
 ];
 
@@ -160,7 +172,6 @@ const REFUSED: &[Group] = &[
 const REFUSED_PREFIXES: &[(&str, &str)] = &[
     ("ssl.", "this broker speaks PLAINTEXT only: nothing would be encrypted"),
     ("sasl.", "this broker speaks PLAINTEXT only: nobody would be authenticated"),
-    ("quota.", "this broker does not slow clients down"),
     ("remote.log.", "this broker keeps its logs on its own disks only"),
     ("listener.name.", "a listener has no settings of its own here"),
 ];
@@ -178,7 +189,9 @@ mod tests {
 
     #[test]
     fn what_a_user_would_rely_on_stops_the_start() {
-        for name in ["ssl.keystore.location", "sasl.enabled.mechanisms", "quota.producer.default"] {
+        for name in
+            ["ssl.keystore.location", "sasl.enabled.mechanisms", "client.quota.callback.class"]
+        {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::StopsTheStart(_))), "{name}");
         }
     }

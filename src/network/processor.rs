@@ -2,6 +2,7 @@
 //! connections and writes the responses to them.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -47,6 +48,8 @@ use crate::transport::send;
 ///   `dec`;
 /// - it is muted from the moment its request is taken until the response is sent, or there is to be
 ///   none: so it has one request in flight, and its responses leave in the order of its requests;
+/// - it is in `throttled` from a throttled response on until the client's delay is over, and stays
+///   muted meanwhile, also when the response has left (KIP-219);
 /// - it is in `inflight_responses` as long as the selector writes a response to it (KAFKA-3489).
 ///
 /// An error belongs to one connection, and so does a panic ([`contained`]). It is dealt with where
@@ -55,6 +58,7 @@ pub struct Processor {
     handle: Arc<ProcessorHandle>,
     selector: Selector,
     inflight_responses: HashMap<ConnectionId, ReplyTo>,
+    throttled: HashSet<ConnectionId>,
     context: NetworkContext,
     iteration_began_ns: i64,
 }
@@ -83,8 +87,14 @@ impl Processor {
             new_connections: Mutex::default(),
             waker,
         });
-        let inflight_responses = HashMap::new();
-        Self { handle, selector, inflight_responses, context, iteration_began_ns: 0 }
+        Self {
+            handle,
+            selector,
+            inflight_responses: HashMap::new(),
+            throttled: HashSet::new(),
+            context,
+            iteration_began_ns: 0,
+        }
     }
 
     /// What other threads may do with this Processor.
@@ -139,6 +149,11 @@ impl Processor {
             trace!("Processor.processNewResponses: {action:?} for {id}");
             match action {
                 ResponseAction::Send(send) => self.send_response(reply_to, send),
+                ResponseAction::SendThrottled(send) => {
+                    self.throttled.insert(id);
+                    self.send_response(reply_to, send);
+                }
+                ResponseAction::EndThrottling => self.end_throttling(id),
                 ResponseAction::NoOp => {
                     request_channel.update_request_metrics(&reply_to);
                     self.unmute(id);
@@ -160,6 +175,7 @@ impl Processor {
                 self.inflight_responses.insert(id, reply_to);
             }
             Err(why) => {
+                self.throttled.remove(&id);
                 match why {
                     SendError::NotConnected(_) => {
                         debug!("Processor.sendResponse: dropping a response: {why}");
@@ -236,6 +252,15 @@ impl Processor {
                 Some(reply_to) => self.context.request_channel.update_request_metrics(&reply_to),
                 None => error!("Processor.processCompletedSends: {id} had no response in flight"),
             }
+            if !self.throttled.contains(&id) {
+                self.unmute(id);
+            }
+        }
+    }
+
+    /// Reads from a client whose delay is over, or will when its response has left.
+    fn end_throttling(&mut self, id: ConnectionId) {
+        if self.throttled.remove(&id) && !self.inflight_responses.contains_key(&id) {
             self.unmute(id);
         }
     }
@@ -273,6 +298,7 @@ impl Processor {
         if let Some(reply_to) = self.inflight_responses.remove(&disconnected.id) {
             self.context.request_channel.update_request_metrics(&reply_to);
         }
+        self.throttled.remove(&disconnected.id);
         self.give_back(disconnected.peer);
     }
 

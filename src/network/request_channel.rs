@@ -92,6 +92,11 @@ pub enum ResponseAction {
     NoOp,
     /// Closes the connection: a produce request with acks=0 that failed has no other way to tell.
     CloseConnection,
+    /// Sends this, but reads the next request only after [`EndThrottling`](Self::EndThrottling):
+    /// the client has exceeded its quota and knows it from the answer (KIP-219).
+    SendThrottled(Box<dyn send::Send>),
+    /// Reads from the connection again.
+    EndThrottling,
 }
 
 impl fmt::Debug for ResponseAction {
@@ -100,6 +105,8 @@ impl fmt::Debug for ResponseAction {
             Self::Send(send) => write!(f, "Send({} bytes)", send.size()),
             Self::NoOp => write!(f, "NoOp"),
             Self::CloseConnection => write!(f, "CloseConnection"),
+            Self::SendThrottled(send) => write!(f, "SendThrottled({} bytes)", send.size()),
+            Self::EndThrottling => write!(f, "EndThrottling"),
         }
     }
 }
@@ -206,6 +213,12 @@ impl RequestChannel {
     /// Ends a request by closing its connection.
     pub fn close_connection(&self, reply_to: ReplyTo) {
         self.send_response(Response { reply_to, action: ResponseAction::CloseConnection });
+    }
+
+    /// Ends the delay of a client whose answer was sent with
+    /// [`SendThrottled`](ResponseAction::SendThrottled), so that its next request is read.
+    pub fn end_throttling(&self, reply_to: ReplyTo) {
+        self.send_response(Response { reply_to, action: ResponseAction::EndThrottling });
     }
 
     /// Takes the next response for `processor`, if there is one.

@@ -164,10 +164,10 @@ api_keys! {
     OffsetDelete            = 47, versions 0..=0,  flexible from NEVER, advertised 0..=0;
     /// Lists quotas.
     /// Admins.
-    DescribeClientQuotas    = 48, versions 0..=1,  flexible from 1;
+    DescribeClientQuotas    = 48, versions 0..=1,  flexible from 1,  advertised 0..=1;
     /// Sets and removes quotas.
     /// Admins.
-    AlterClientQuotas       = 49, versions 0..=1,  flexible from 1;
+    AlterClientQuotas       = 49, versions 0..=1,  flexible from 1,  advertised 0..=1;
     /// Names the cluster and its brokers.
     /// Admins. Sarama and franz-go fail without it, others ask for Metadata in its place.
     DescribeCluster         = 60, versions 0..=1,  flexible from 0,  advertised 0..=1;

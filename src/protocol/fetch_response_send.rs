@@ -108,6 +108,39 @@ impl FetchResponseSend {
     }
 }
 
+/// Kafka's `FetchResponse.responseSize`: how long the response to the request with `header` will be
+/// with these topics, in bytes, without its size in front.
+pub fn response_size(
+    header: &RequestHeader,
+    topics: &[(String, Vec<FetchResponsePartitionData>)],
+) -> u64 {
+    let version = header.version();
+    let mut writer = Writer::new();
+    let end_structure = |writer: &mut Writer<'_>| {
+        if version.is_flexible {
+            writer.write_no_tagged_fields();
+        }
+    };
+    let mut messages_size = 0;
+    header.write_response_header(&mut writer);
+    FetchResponseHeader::default().write(&mut writer, version);
+    writer.write_length(Some(topics.len()), version);
+    for (topic, partitions) in topics {
+        TopicHeader { topic: topic.clone() }.write(&mut writer, version);
+        writer.write_length(Some(partitions.len()), version);
+        for data in partitions {
+            let size = data.messages.size_in_bytes();
+            PartitionHeader::default().write(&mut writer, version);
+            writer.write_length(Some(size), version);
+            end_structure(&mut writer);
+            messages_size += size as u64;
+        }
+        end_structure(&mut writer);
+    }
+    end_structure(&mut writer);
+    writer.into_bytes().len() as u64 + messages_size
+}
+
 impl send::Send for FetchResponseSend {
     fn size(&self) -> u64 {
         self.send.size()
@@ -378,6 +411,8 @@ mod tests {
         for version in ApiKeys::Fetch.versions() {
             let send = FetchResponseSend::new(&header(version), three_partitions()).unwrap();
             let frame = frame(send, MemoryTransport::unlimited());
+            let size = response_size(&header(version), &three_partitions().topics);
+            assert_eq!(size, frame.len() as u64, "version {version}");
             let response = decoded(version, &frame);
             let throttle_time_ms = if version >= 1 { 3 } else { 0 };
             assert_eq!(response.header.throttle_time_ms, throttle_time_ms);

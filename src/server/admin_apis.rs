@@ -37,6 +37,12 @@ impl KafkaApis {
             }
             RequestBody::DeleteRecords(it) => self.handle_delete_records_request(reply, it),
             RequestBody::DescribeLogDirs(it) => self.handle_describe_log_dirs_request(reply, it),
+            RequestBody::DescribeClientQuotas(it) => {
+                self.handle_describe_client_quotas_request(reply, it);
+            }
+            RequestBody::AlterClientQuotas(it) => {
+                self.handle_alter_client_quotas_request(reply, it);
+            }
             RequestBody::DescribeAcls(it) => self.handle_describe_acls_request(reply, it),
             RequestBody::CreateAcls(it) => self.handle_create_acls_request(reply, it),
             RequestBody::DeleteAcls(it) => self.handle_delete_acls_request(reply, it),

@@ -19,6 +19,7 @@ use crate::protocol::fetch::FetchResponseHeader;
 use crate::protocol::fetch_response_send::FetchResponseData;
 use crate::protocol::fetch_response_send::FetchResponsePartitionData;
 use crate::protocol::fetch_response_send::FetchResponseSend;
+use crate::protocol::fetch_response_send::response_size;
 use crate::protocol::request::RequestBody;
 use crate::protocol::request::ResponseBody;
 use crate::replica::local_logs::LogReadResult;
@@ -31,14 +32,13 @@ use crate::server::fetched_data::Asked;
 use crate::server::fetched_data::FetchedData;
 use crate::server::metadata_cache::MetadataCache;
 use crate::server::producer_id_manager::ProducerIdManager;
+use crate::server::quota_managers::QuotaManagers;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
 
 /// The first Fetch version with `max_bytes` for the whole response, and with the promise of one
 /// whole batch (KIP-74).
 const FETCH_MAX_BYTES_VERSION: i16 = 3;
-/// Nobody is throttled: there are no quotas yet.
-pub(crate) const NO_DELAY_MS: i32 = 0;
 
 /// The business of the broker: takes requests, owes each one response.
 pub struct KafkaApis {
@@ -48,6 +48,7 @@ pub struct KafkaApis {
     pub(crate) fetched_data: Arc<FetchedData>,
     pub(crate) group_coordinator: Arc<GroupCoordinator>,
     pub(crate) producer_ids: ProducerIdManager,
+    pub(crate) quota_managers: Arc<QuotaManagers>,
     /// Who is asked before anything is done for a client; nobody if everything is allowed.
     pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
     pub(crate) time: Arc<dyn Time>,
@@ -110,13 +111,13 @@ impl KafkaApis {
             | RequestBody::IncrementalAlterConfigs(_)
             | RequestBody::DeleteRecords(_)
             | RequestBody::DescribeLogDirs(_)
+            | RequestBody::DescribeClientQuotas(_)
+            | RequestBody::AlterClientQuotas(_)
             | RequestBody::DescribeAcls(_)
             | RequestBody::CreateAcls(_)
             | RequestBody::DeleteAcls(_)) => {
                 self.handle_admin_request(reply, admin_request);
             }
-            // Read, but not advertised: nothing is done for it yet.
-            unsupported => reply.send_error(&unsupported, Errors::UnsupportedVersion),
         }
         // Nobody else sets it; a reply that is out already has no use for it.
         let _ = local_complete.set(self.time.nanoseconds());
@@ -124,7 +125,7 @@ impl KafkaApis {
 
     /// A consumer asks for messages: read what is there, or wait for it, and answer with slices of
     /// files.
-    fn handle_fetch_request(&self, reply: Reply, request: &FetchRequest) {
+    fn handle_fetch_request(&self, mut reply: Reply, request: &FetchRequest) {
         // There are no fetch sessions here, so one that goes on was another broker's: the client
         // begins anew.
         if request.session_id != 0 && request.session_epoch > 0 {
@@ -149,6 +150,8 @@ impl KafkaApis {
         trace!("KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
 
         let fetched_data = Arc::clone(&self.fetched_data);
+        let quota_manager = Arc::clone(&self.quota_managers.fetch);
+        let is_from_follower = request.replica_id >= 0;
         // Called with the slices: here if there is enough to send, else by whoever appends it, or
         // when time runs out.
         // ANCHOR: send_response_callback
@@ -158,9 +161,15 @@ impl KafkaApis {
                 authorized_request_info.into_iter().chain(unauthorized_response_status);
             let topics = fetched_data.merge(version, merged_response_status, results);
             reply.log_refusals(&refusals_of(&topics));
-            // Called when the client's quota allows it: at once.
+            reply.remote_complete();
+            let client_id = reply.header.client_id.take().unwrap_or_default();
+            let end_of_mute = reply.end_of_mute();
+            let is_limited = !is_from_follower && quota_manager.limits(&client_id);
+            let size = if is_limited { response_size(&reply.header, &topics) } else { 0 };
+            // Called when the client's quota allows it: at once, as a rule.
             let fetch_response_callback = move |delay_time_ms: i32| {
                 trace!("KafkaApis.fetchResponseCallback: delayed by {delay_time_ms} ms");
+                reply.throttled_by(delay_time_ms);
                 let response = FetchResponseData {
                     throttle_time_ms: delay_time_ms,
                     error: Errors::None,
@@ -172,7 +181,16 @@ impl KafkaApis {
                     Err(error) => reply.give_up(&error),
                 }
             };
-            fetch_response_callback(NO_DELAY_MS);
+            if is_from_follower {
+                fetch_response_callback(0);
+            } else {
+                quota_manager.record_and_maybe_throttle(
+                    &client_id,
+                    size,
+                    end_of_mute,
+                    fetch_response_callback,
+                );
+            }
         };
         if is_none_authorized {
             send_response_callback(Vec::new());

@@ -28,6 +28,7 @@ use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::metadata_cache::MetadataCache;
 use crate::server::producer_id_manager::ProducerIdManager;
+use crate::server::quota_managers::QuotaManagers;
 use crate::server::simple_acl_authorizer::SimpleAclAuthorizer;
 use crate::storage::log_manager::{LogManager, LogManagerConfig};
 use crate::storage::topic_registry::TopicRegistry;
@@ -71,6 +72,7 @@ pub struct KafkaServer {
     group_coordinator: Arc<GroupCoordinator>,
     socket_server: Arc<SocketServer>,
     request_handler_pool: KafkaRequestHandlerPool,
+    quota_managers: Arc<QuotaManagers>,
     startup_duration: Duration,
 }
 
@@ -150,6 +152,8 @@ impl KafkaServer {
         let group_coordinator =
             start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
         let producer_ids = open_producer_ids(&log_manager)?;
+        let quota_managers =
+            QuotaManagers::start(config, &log_manager.log_dirs(), &time, &metrics)?;
         let authorizer = match authorizer {
             Some(authorizer) => Some(authorizer),
             None => open_authorizer(config, &log_manager)?,
@@ -159,12 +163,9 @@ impl KafkaServer {
             replica_manager: Arc::clone(&replica_manager),
             metadata_cache,
             group_coordinator: Arc::clone(&group_coordinator),
-            fetched_data: Arc::new(FetchedData::new(
-                Arc::clone(&replica_manager),
-                config.log_message_downconversion_enable,
-                Arc::clone(&metrics),
-            )),
+            fetched_data: fetched_data(config, &replica_manager, &metrics),
             producer_ids,
+            quota_managers: Arc::clone(&quota_managers),
             authorizer,
             time,
             connections_max_idle_ms: config.connections_max_idle_ms,
@@ -183,6 +184,7 @@ impl KafkaServer {
             group_coordinator,
             socket_server,
             request_handler_pool,
+            quota_managers,
             startup_duration: began.elapsed(),
         })
     }
@@ -217,6 +219,11 @@ impl KafkaServer {
         &self.group_coordinator
     }
 
+    /// The quotas of clients.
+    pub fn quota_managers(&self) -> &Arc<QuotaManagers> {
+        &self.quota_managers
+    }
+
     /// The logs.
     pub fn log_manager(&self) -> &Arc<LogManager> {
         &self.log_manager
@@ -249,6 +256,7 @@ impl KafkaServer {
         self.socket_server.shutdown();
         self.request_handler_pool.join();
         self.scheduler.shutdown();
+        self.quota_managers.shutdown();
         // Before the logs, which it writes: 0.9 stopped it after them.
         self.group_coordinator.shutdown();
         if let Err(error) = self.replica_manager.shutdown() {
@@ -265,6 +273,15 @@ fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
         fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
         producer_purge_interval: config.producer_purgatory_purge_interval_requests,
     }
+}
+
+fn fetched_data(
+    config: &KafkaConfig,
+    replica_manager: &Arc<ReplicaManager>,
+    metrics: &Arc<Metrics>,
+) -> Arc<FetchedData> {
+    let may_convert = config.log_message_downconversion_enable;
+    Arc::new(FetchedData::new(Arc::clone(replica_manager), may_convert, Arc::clone(metrics)))
 }
 
 /// Loads the groups and starts to look after them.

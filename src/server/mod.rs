@@ -3,6 +3,9 @@
 pub mod metadata_cache;
 pub mod admin_manager;
 pub mod reply;
+pub mod throttled_response;
+pub mod client_quota_manager;
+pub mod quota_managers;
 pub mod authorizer;
 pub mod acl_cache;
 pub mod acl_store;
@@ -19,6 +22,7 @@ pub mod admin_apis;
 pub mod topic_apis;
 pub mod config_apis;
 pub mod log_apis;
+pub mod quota_apis;
 pub mod acl_apis;
 pub mod authorization;
 pub mod producer_id_manager;

@@ -28,7 +28,6 @@ use crate::server::authorization::Authorized;
 use crate::server::authorizer::Operation;
 use crate::server::authorizer::ResourceType;
 use crate::server::kafka_apis::KafkaApis;
-use crate::server::kafka_apis::NO_DELAY_MS;
 use crate::server::kafka_apis::check_named_once;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
@@ -44,10 +43,11 @@ impl KafkaApis {
     /// replicas as it asked for have them.
     pub(super) fn handle_producer_request(
         &self,
-        reply: Reply,
+        mut reply: Reply,
         request: ProduceRequest,
         mut buffer: Vec<u8>,
     ) {
+        let size = buffer.len().saturating_sub(size_of::<i16>()) as u64;
         let (acks, timeout_ms) = (request.acks, i64::from(request.timeout_ms));
         let names = request.topics.iter().map(|it| it.name.as_str());
         let authorized =
@@ -58,6 +58,7 @@ impl KafkaApis {
             .filter_map(|(key, records)| Some((key.clone(), records.as_ref().ok()?.clone())))
             .collect();
 
+        let quota_manager = Arc::clone(&self.quota_managers.produce);
         let send_response_callback =
             move |appended: Vec<(TopicAndPartition, PartitionResponse)>| {
                 let mut appended = appended.into_iter().map(|(_, response)| response);
@@ -68,7 +69,19 @@ impl KafkaApis {
                         Err(refusal) => Some((key, refusal)),
                     })
                     .collect();
-                answer_producer(reply, acks, &request, &merged);
+                reply.remote_complete();
+                let client_id = reply.header.client_id.take().unwrap_or_default();
+                // A client that expects no answer learns of no delay.
+                let end_of_mute = if acks == 0 { None } else { reply.end_of_mute() };
+                let produce_response_callback = move |delay_time_ms: i32| {
+                    answer_producer(reply, acks, delay_time_ms, &request, &merged);
+                };
+                quota_manager.record_and_maybe_throttle(
+                    &client_id,
+                    size,
+                    end_of_mute,
+                    produce_response_callback,
+                );
             };
         if entries.is_empty() {
             send_response_callback(Vec::new());
@@ -162,8 +175,9 @@ fn refusal(error: Errors, error_message: Option<String>) -> PartitionResponse {
 
 /// Tells the producer. With acks 0 it expects no answer, so an error can only close its connection.
 fn answer_producer(
-    reply: Reply,
+    mut reply: Reply,
     acks: i16,
+    delay_time_ms: i32,
     request: &ProduceRequest,
     merged: &[(TopicAndPartition, PartitionResponse)],
 ) {
@@ -178,13 +192,17 @@ fn answer_producer(
     match acks {
         0 if refusals.is_empty() => reply.no_operation(),
         0 => reply.close_connection(),
-        _ => reply.send_body(&produce_response(request, merged)),
+        _ => {
+            reply.throttled_by(delay_time_ms);
+            reply.send_body(&produce_response(request, merged, delay_time_ms));
+        }
     }
 }
 
 fn produce_response(
     request: &ProduceRequest,
     merged: &[(TopicAndPartition, PartitionResponse)],
+    delay_time_ms: i32,
 ) -> ResponseBody {
     let mut merged = merged.iter();
     let mut texts_left = ERROR_TEXTS_MAX;
@@ -210,7 +228,7 @@ fn produce_response(
             .collect(),
     };
     let responses = request.topics.iter().map(topic).collect();
-    ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms: NO_DELAY_MS })
+    ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms: delay_time_ms })
 }
 
 fn check_init(request: &InitProducerIdRequest) -> Result<(), KafkaError> {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use log::{error, info};
+use log::{Level, error, info, log};
 
 use crate::common::errors::Errors;
 use crate::common::time::Time;
@@ -17,6 +17,7 @@ use crate::network::request_channel::RequestChannel;
 use crate::network::request_channel::Response;
 use crate::network::request_channel::ResponseAction;
 use crate::network::request_channel::Session;
+use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
 use crate::protocol::request::ResponseBody;
@@ -39,8 +40,15 @@ pub struct Reply {
     request_channel: Arc<RequestChannel>,
     time: Arc<dyn Time>,
     local_complete_ns: LocalComplete,
+    remote_complete_ns: Option<i64>,
+    is_throttled: bool,
     denials: RefCell<Refusals>,
 }
+
+/// The first versions whose clients wait by themselves when they read that they are throttled
+/// (KIP-219).
+const PRODUCE_CLIENT_THROTTLES_VERSION: i16 = 6;
+const FETCH_CLIENT_THROTTLES_VERSION: i16 = 8;
 
 /// The target under which the log says who is denied what: Kafka's logger of this name.
 pub const AUTHORIZER_LOG: &str = "kafka.authorizer.logger";
@@ -95,6 +103,8 @@ impl Reply {
             request_channel: Arc::clone(channel),
             time: Arc::clone(time),
             local_complete_ns: LocalComplete::default(),
+            remote_complete_ns: None,
+            is_throttled: false,
             denials: RefCell::default(),
         };
         (reply, body, buffer)
@@ -115,12 +125,45 @@ impl Reply {
         Arc::clone(&self.local_complete_ns)
     }
 
+    /// Notes that nothing is waited for any more, unless the client's quota wants a delay.
+    pub fn remote_complete(&mut self) {
+        self.remote_complete_ns = Some(self.time.nanoseconds());
+    }
+
+    /// What ends the delay of a client that waits by itself. Nothing for one of an older version:
+    /// its answer has to be held back for the delay.
+    pub fn end_of_mute(&self) -> Option<impl FnOnce(i32) + Send + use<>> {
+        let reply_to = self.reply_to.filter(|_| self.client_waits())?;
+        let request_channel = Arc::clone(&self.request_channel);
+        Some(move |_delay_ms| request_channel.end_throttling(reply_to))
+    }
+
+    /// Whether the client, told that it is throttled, waits before it asks again: Kafka's
+    /// `shouldClientThrottle`.
+    fn client_waits(&self) -> bool {
+        let version = self.header.api_version;
+        match self.header.api_key {
+            ApiKeys::Produce => version >= PRODUCE_CLIENT_THROTTLES_VERSION,
+            ApiKeys::Fetch => version >= FETCH_CLIENT_THROTTLES_VERSION,
+            _ => false,
+        }
+    }
+
+    /// Says by how much the client is delayed, in milliseconds. If it waits by itself, nothing is
+    /// read from it after the answer, until the [end of the mute](Self::end_of_mute).
+    pub fn throttled_by(&mut self, delay_ms: i32) {
+        self.is_throttled = delay_ms > 0 && self.client_waits();
+    }
+
     /// Tells the log, in one line, who asked for what was refused; nothing if nothing was.
     pub fn log_refusals(&self, refusals: &Refusals) {
         let Refusals { count, first } = refusals;
         if !refusals.is_empty() {
             let (api, client) = (self.header.api_key.name(), self.client());
-            info!("{api} request of {client}: {count} refused, the first is {first}");
+            // A consumer of a deleted topic may ask again at once, thousands of times a second.
+            let level =
+                if self.header.api_key == ApiKeys::Fetch { Level::Debug } else { Level::Info };
+            log!(level, "{api} request of {client}: {count} refused, the first is {first}");
         }
     }
 
@@ -141,7 +184,10 @@ impl Reply {
 
     /// Answers with `send`.
     pub fn send(self, send: Box<dyn send::Send>) {
-        self.answer(ResponseAction::Send(send));
+        let is_throttled = self.is_throttled;
+        let action =
+            if is_throttled { ResponseAction::SendThrottled } else { ResponseAction::Send };
+        self.answer(action(send));
     }
 
     /// Answers nothing, and lets the client's next request be read.
@@ -183,7 +229,8 @@ impl Reply {
         let Some(mut reply_to) = self.reply_to.take() else { return };
         self.log_denials();
         reply_to.times.api_local_complete_ns = self.local_complete_ns.get().copied();
-        reply_to.times.api_remote_complete_ns = Some(self.time.nanoseconds());
+        let remote_complete_ns = self.remote_complete_ns.unwrap_or_else(|| self.time.nanoseconds());
+        reply_to.times.api_remote_complete_ns = Some(remote_complete_ns);
         self.request_channel.send_response(Response { reply_to, action });
     }
 }

@@ -34,3 +34,4 @@ pub mod segment_swap;
 pub mod throttler;
 pub mod time_index;
 pub mod topic_registry;
+pub mod quota_registry;

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "shared by test binaries, of which none exports anything")]
 
 use transferto::common::errors::Errors;
+use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterEntryData, OpData};
 use transferto::protocol::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterableConfig,
 };
@@ -17,6 +18,7 @@ use transferto::protocol::delete_records::{
 };
 use transferto::protocol::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use transferto::protocol::describe_acls::DescribeAclsRequest;
+use transferto::protocol::describe_client_quotas::{DescribeClientQuotasRequest, EntityData};
 use transferto::protocol::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use transferto::protocol::describe_groups::DescribeGroupsRequest;
 use transferto::protocol::describe_log_dirs::DescribeLogDirsRequest;
@@ -146,6 +148,11 @@ pub fn cases(records: usize) -> Vec<Case> {
         case(RequestBody::DescribeAcls(describe_acls()), &[cluster(Op::Describe)]),
         case(RequestBody::CreateAcls(create_acls()), &[cluster(Op::Alter)]),
         case(RequestBody::DeleteAcls(delete_acls()), &[cluster(Op::Alter)]),
+        case(
+            RequestBody::DescribeClientQuotas(DescribeClientQuotasRequest::default()),
+            &[cluster(Op::DescribeConfigs)],
+        ),
+        case(RequestBody::AlterClientQuotas(alter_client_quotas()), &[cluster(Op::AlterConfigs)]),
         case(RequestBody::DeleteTopics(delete_topics()), &[topic(Op::Describe), topic(Op::Delete)]),
     ]
 }
@@ -403,6 +410,16 @@ pub fn codes(body: &ResponseBody) -> Vec<i16> {
         ResponseBody::DescribeAcls(it) => vec![it.error_code],
         ResponseBody::CreateAcls(it) => it.results.iter().map(|it| it.error_code).collect(),
         ResponseBody::DeleteAcls(it) => it.filter_results.iter().map(|it| it.error_code).collect(),
+        ResponseBody::DescribeClientQuotas(it) => vec![it.error_code],
+        ResponseBody::AlterClientQuotas(it) => it.entries.iter().map(|it| it.error_code).collect(),
         other => panic!("{other:?}"),
     }
+}
+
+fn alter_client_quotas() -> AlterClientQuotasRequest {
+    let entity =
+        EntityData { entity_type: "client-id".to_string(), entity_name: Some("c".to_string()) };
+    let op = OpData { key: "producer_byte_rate".to_string(), value: 1e9, remove: false };
+    let entry = AlterEntryData { entity: vec![entity], ops: vec![op] };
+    AlterClientQuotasRequest { entries: vec![entry], validate_only: true }
 }

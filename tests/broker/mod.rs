@@ -170,6 +170,8 @@ pub fn config_for(dir: &TempDir, settings: &[(&str, &str)]) -> KafkaConfig {
 /// A connection that sends a request and waits for its response, one after another.
 pub struct Client {
     pub stream: TcpStream,
+    /// How the client names itself; a quota is for a name.
+    pub client_id: &'static str,
     correlation_id: i32,
 }
 
@@ -190,7 +192,7 @@ impl Client {
     pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, correlation_id: 0 }
+        Self { stream, client_id: "test", correlation_id: 0 }
     }
 
     /// Sends a request and returns the response with its frame, of which its records are ranges.
@@ -211,7 +213,7 @@ impl Client {
             api_key: body.api_key(),
             api_version: version,
             correlation_id: self.correlation_id,
-            client_id: Some("test".to_string()),
+            client_id: Some(self.client_id.to_string()),
         };
         self.send_frame(&request_bytes(&header, body, records));
         header

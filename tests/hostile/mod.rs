@@ -132,7 +132,7 @@ fn connect_to(server: &KafkaServer) -> Client {
     Client::connect(port_of(server))
 }
 
-/// What the log says of this client, from info on.
+/// What the log says of this client, from info on, and what it is refused also at debug.
 pub fn lines_of(client: &Client) -> Vec<String> {
     let address: SocketAddr = client.stream.local_addr().unwrap();
     lines_with(&address.to_string())
@@ -161,7 +161,7 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Keeps the lines of the whole process, from info on.
+/// Keeps the lines of the whole process, from info on, and those of refused requests.
 struct Capture {
     lines: Mutex<Vec<String>>,
 }
@@ -172,7 +172,7 @@ fn capture_the_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         log::set_logger(&CAPTURE).unwrap();
-        log::set_max_level(LevelFilter::Info);
+        log::set_max_level(LevelFilter::Debug);
     });
 }
 
@@ -188,7 +188,7 @@ pub fn lines_with(text: &str) -> Vec<String> {
 
 impl Log for Capture {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Info
+        metadata.level() <= Level::Info || metadata.target() == "transferto::server::reply"
     }
 
     fn log(&self, record: &Record<'_>) {
