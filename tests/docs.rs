@@ -112,7 +112,7 @@ fn both_languages_say_the_same() {
         let mark = format!("<!-- en: {:016x} -->", fingerprint(&without_printed(text)));
         if theirs.lines().next() != Some(mark.as_str()) {
             errors.push(format!(
-                "docs/en/{name} has changed: read docs/zh/{name} again, \
+                "the English {name} has changed: read docs/zh/{name} again, \
                  then make its first line {mark}"
             ));
         }
@@ -279,11 +279,15 @@ fn pages() -> Vec<PathBuf> {
     files_under("docs", "md").into_iter().chain(Some(readme).filter(|it| it.exists())).collect()
 }
 
-/// The pages of one language, by their names.
+/// The pages of one language, by their names. The English README stands where everybody looks for
+/// it.
 fn pages_of(language: &str) -> BTreeMap<PathBuf, String> {
     let root = Path::new("docs").join(language);
     let files = files_under(&root, "md");
-    files.iter().map(|it| (it.strip_prefix(&root).unwrap().to_path_buf(), read(it))).collect()
+    let name = |it: &PathBuf| it.strip_prefix(&root).unwrap().to_path_buf();
+    let readme = Some(PathBuf::from("README.md")).filter(|_| language == "en");
+    let pages = files.iter().map(|it| (name(it), read(it)));
+    pages.chain(readme.map(|it| (it.clone(), read(it)))).collect()
 }
 
 /// Each `{{#include PATH:ANCHOR}}` of a page, in order.
