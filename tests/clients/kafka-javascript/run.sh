@@ -10,8 +10,6 @@ source ../lib.sh
 source ../node/node.sh
 
 export CKJS_LINKING=dynamic
-# Compile on all cores.
-export JOBS=max
 
 # librdkafka leaves zstd out, without a word, where its header is missing.
 needs_zstd() {

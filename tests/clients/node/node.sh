@@ -15,7 +15,7 @@ run_node_client() {
     fi
 }
 
-# What npm says first is why it failed; what it says last is where to read on.
+# If npm fails, its lines about the registry or the compiler say why, and not its last ones.
 install_node_client() {
     local log=$RUN_DIR/npm.out
     mkdir -p "$1"
@@ -26,7 +26,7 @@ install_node_client() {
     cp package.json package-lock.json "$1"
     if ! (cd "$1" && timeout --foreground "$BUILD_SECONDS" npm ci --no-audit --no-fund) \
         >"$log" 2>&1; then
-        grep -m 4 'npm error' "$log" || cat "$log"
+        grep -m 4 -E 'code |reason:|error: |\*\*\*' "$log" || cat "$log"
         return 1
     fi
     touch "$1/installed"
