@@ -91,7 +91,7 @@ def main():
     given = parser.parse_args()
     lines = [line.split("\t", 2) for line in given.results.read_text().splitlines()]
     now = Run(
-        str(datetime.date.today()), platform.release(), str(os.cpu_count()), os.environ["RECORDS"]
+        str(datetime.date.today()), platform.release().split("-")[0], str(os.cpu_count()), os.environ["RECORDS"]
     )
     rows = rows_of_run(lines, now)
     reasons = {client: read_reasons(CLIENTS / client) for client in clients()}
