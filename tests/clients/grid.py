@@ -90,9 +90,8 @@ def main():
     parser.add_argument("pages", type=Path, nargs="+")
     given = parser.parse_args()
     lines = [line.split("\t", 2) for line in given.results.read_text().splitlines()]
-    now = Run(
-        str(datetime.date.today()), platform.release().split("-")[0], str(os.cpu_count()), os.environ["RECORDS"]
-    )
+    kernel = platform.release().split("-")[0]
+    now = Run(str(datetime.date.today()), kernel, str(os.cpu_count()), os.environ["RECORDS"])
     rows = rows_of_run(lines, now)
     reasons = {client: read_reasons(CLIENTS / client) for client in clients()}
     old = rows_of_page(given.pages[0].read_text())
