@@ -92,6 +92,24 @@ fn the_map_is_the_same_in_both_languages() {
     assert_eq!(table_rows(&english, MAP_HEAD), table_rows(&chinese, MAP_HEAD));
 }
 
+/// A reader who follows a name to `src/` must be able to come from the map, and go back to it.
+#[test]
+fn every_file_stands_on_the_map_under_its_folder() {
+    for map in [MAP, "docs/zh/architecture.md"] {
+        let page = read(map);
+        for file in files_under("src", "rs") {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let folder = file.parent().unwrap().file_name().unwrap().to_str().unwrap();
+            if folder == "src" || name == "mod.rs" {
+                continue;
+            }
+            let section = page.split("\n### ").find(|it| it.lines().next() == Some(folder));
+            let is_there = section.is_some_and(|it| ticked(it).any(|word| word == name));
+            assert!(is_there, "{map}: {name} is missing under {folder}");
+        }
+    }
+}
+
 #[test]
 fn the_map_itself_has_no_arrow_upward() {
     let page = read(MAP);
