@@ -32,10 +32,10 @@ COLUMNS = {
     "snappy": ("snappy", "snappy"),
     "lz4": ("lz4", "lz4"),
     "zstd": ("zstd", "zstd"),
-    "offset": ("from an offset", "从 offset 读"),
+    "offset": ("from an offset", "从指定的偏移量读"),
     "timestamp": ("from a timestamp", "从时间戳读"),
     "retry": ("idempotent retry", "幂等重试"),
-    "group": ("group, rebalance, kill -9", "消费组、再均衡、kill -9"),
+    "group": ("group, rebalance, kill -9", "消费者组、再均衡、kill -9"),
     "resume": ("commit and resume", "提交后续读"),
     "delete": ("delete", "删除"),
 }
