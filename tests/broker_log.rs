@@ -7,6 +7,10 @@ mod broker_process;
 use nix::sys::signal::Signal;
 
 use transferto::common::errors::Errors;
+use transferto::protocol::find_coordinator::FindCoordinatorRequest;
+use transferto::protocol::init_producer_id::InitProducerIdRequest;
+use transferto::protocol::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
+use transferto::protocol::request::RequestBody;
 
 use broker::Client;
 use broker::TempDir;
@@ -28,4 +32,42 @@ fn a_consumer_that_is_refused_again_and_again_does_not_fill_the_log() {
     }
     let (_, lines) = broker.end_with(Signal::SIGTERM);
     assert!(lines.len() < REQUESTS, "{} lines, of which the first is {:?}", lines.len(), lines[0]);
+}
+
+/// A compact text may be as long as a request.
+#[test]
+fn a_name_that_a_client_made_up_is_cut_in_the_log() {
+    let dir = TempDir::new("broker-log");
+    let broker = BrokerProcess::start(dir.path(), &[]);
+    let mut client = Client::connect(broker.port);
+    let transactional_id = Some("x".repeat(1 << 20));
+    let request = InitProducerIdRequest { transactional_id, ..InitProducerIdRequest::default() };
+    client.call(4, &RequestBody::InitProducerId(request), &[]);
+    let (_, lines) = broker.end_with(Signal::SIGTERM);
+    assert!(lines.iter().any(|line| line.contains("InitProducerId") && line.contains("xxx")));
+    let longest = lines.iter().map(String::len).max().unwrap();
+    assert!(longest < 1000, "a line of {longest} bytes");
+}
+
+#[test]
+fn a_name_with_a_line_break_forges_no_line_of_the_log() {
+    let dir = TempDir::new("broker-log");
+    let broker = BrokerProcess::start(dir.path(), &["offsets.topic.num.partitions=1"]);
+    let mut client = Client::connect(broker.port);
+    client.client_id = "me\nforged by a client";
+    let find = FindCoordinatorRequest::default();
+    client.call(0, &RequestBody::FindCoordinator(find), &[]);
+    let join = JoinGroupRequest {
+        group_id: "mine\nforged by a group".to_string(),
+        session_timeout_ms: 10_000,
+        protocol_type: "consumer".to_string(),
+        protocols: vec![JoinGroupRequestProtocol { name: "range".to_string(), metadata: vec![] }],
+        ..JoinGroupRequest::default()
+    };
+    client.call(0, &RequestBody::JoinGroup(join), &[]);
+    let (_, lines) = broker.end_with(Signal::SIGTERM);
+    for forged in ["forged by a client", "forged by a group"] {
+        assert!(lines.iter().any(|line| line.contains(forged)), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.starts_with(forged)), "{lines:?}");
+    }
 }
