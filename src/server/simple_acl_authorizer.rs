@@ -155,12 +155,8 @@ impl Authorizer for SimpleAclAuthorizer {
         filters: &[AclBindingFilter],
     ) -> Result<Vec<Vec<AclBinding>>, KafkaError> {
         self.change(|acls| {
-            let mut take = |filter: &AclBindingFilter| -> Vec<AclBinding> {
-                let (taken, kept): (Vec<_>, Vec<_>) =
-                    std::mem::take(acls).into_iter().partition(|it| filter.matches(it));
-                acls.extend(kept);
-                taken
-            };
+            let mut take =
+                |filter: &AclBindingFilter| acls.extract_if(.., |it| filter.matches(it)).collect();
             filters.iter().map(&mut take).collect()
         })
     }
@@ -188,7 +184,8 @@ impl Wish<'_> {
     /// Whether the ACL speaks of him who has the wish.
     fn is_of(&self, acl: &Acl) -> bool {
         (acl.principal == WILDCARD_PRINCIPAL || self.principal.is_written(&acl.principal))
-            && (acl.host == WILDCARD || acl.host.parse() == Ok(self.host))
+            && (acl.host == WILDCARD
+                || acl.host.parse().is_ok_and(|it: IpAddr| it.to_canonical() == self.host))
     }
 }
 
