@@ -4,6 +4,8 @@
 mod broker;
 mod broker_process;
 
+use std::time::Instant;
+
 use nix::sys::signal::Signal;
 
 use transferto::common::errors::Errors;
@@ -32,6 +34,23 @@ fn a_consumer_that_is_refused_again_and_again_does_not_fill_the_log() {
     }
     let (_, lines) = broker.end_with(Signal::SIGTERM);
     assert!(lines.len() < REQUESTS, "{} lines, of which the first is {:?}", lines.len(), lines[0]);
+}
+
+#[test]
+fn a_client_that_is_denied_again_and_again_does_not_fill_the_log() {
+    let dir = TempDir::new("broker-log");
+    let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";
+    let broker = BrokerProcess::start(dir.path(), &[authorizer]);
+    let mut client = Client::connect(broker.port);
+    let denied = Errors::TopicAuthorizationFailed.code();
+    let began = Instant::now();
+    for _ in 0..10 * REQUESTS {
+        assert_eq!(client.fetch("secret", 0, 0).error, denied);
+    }
+    let seconds = began.elapsed().as_secs() as usize + 1;
+    let (_, lines) = broker.end_with(Signal::SIGTERM);
+    let told = lines.iter().filter(|line| line.contains("is Denied")).count();
+    assert!(told >= 1 && told <= 100 * seconds, "{told} lines in {seconds} s");
 }
 
 /// A compact text may be as long as a request.

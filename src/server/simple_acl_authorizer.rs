@@ -155,8 +155,13 @@ impl Authorizer for SimpleAclAuthorizer {
         filters: &[AclBindingFilter],
     ) -> Result<Vec<Vec<AclBinding>>, KafkaError> {
         self.change(|acls| {
-            let mut take =
-                |filter: &AclBindingFilter| acls.extract_if(.., |it| filter.matches(it)).collect();
+            let mut take = |filter: &AclBindingFilter| -> Vec<AclBinding> {
+                let taken: Vec<_> = acls.iter().filter(|it| filter.matches(it)).cloned().collect();
+                for it in &taken {
+                    acls.remove(it);
+                }
+                taken
+            };
             filters.iter().map(&mut take).collect()
         })
     }
