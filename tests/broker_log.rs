@@ -16,6 +16,8 @@ use transferto::protocol::request::RequestBody;
 
 use broker::Client;
 use broker::TempDir;
+use broker::batch;
+use broker::fetch_request;
 use broker_process::BrokerProcess;
 
 /// So few that the pipe from the broker holds a line for each, since nobody reads it meanwhile.
@@ -34,6 +36,27 @@ fn a_consumer_that_is_refused_again_and_again_does_not_fill_the_log() {
     }
     let (_, lines) = broker.end_with(Signal::SIGTERM);
     assert!(lines.len() < REQUESTS, "{} lines, of which the first is {:?}", lines.len(), lines[0]);
+}
+
+#[test]
+fn an_old_consumer_that_nothing_is_converted_for_does_not_fill_the_log() {
+    let dir = TempDir::new("broker-log");
+    let setting = "log.message.downconversion.enable=false";
+    let broker = BrokerProcess::start(dir.path(), &[setting]);
+    let mut client = Client::connect(broker.port);
+    client.create_topic("post");
+    assert_eq!(client.produce("post", 0, &batch(&[b"a"])).error_code, 0);
+    for _ in 0..REQUESTS {
+        let fetched = client.fetch_with(3, fetch_request("post", 0, 0));
+        assert_eq!(fetched[0].error, Errors::UnsupportedVersion.code());
+    }
+    let (_, lines) = broker.end_with(Signal::SIGTERM);
+    assert!(
+        lines.len() < REQUESTS,
+        "{} lines, of which the last is {:?}",
+        lines.len(),
+        lines.last()
+    );
 }
 
 #[test]
