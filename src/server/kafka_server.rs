@@ -153,12 +153,12 @@ impl KafkaServer {
         let group_coordinator =
             start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
         let producer_ids = open_producer_ids(&log_manager)?;
-        let quota_managers =
-            QuotaManagers::start(config, &log_manager.log_dirs(), &time, &metrics)?;
         let authorizer = match authorizer {
             Some(authorizer) => Some(authorizer),
             None => open_authorizer(config, &log_manager)?,
         };
+        let quota_managers =
+            QuotaManagers::start(config, &log_manager.log_dirs(), &time, &metrics)?;
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
             replica_manager: Arc::clone(&replica_manager),
