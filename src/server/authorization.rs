@@ -72,7 +72,7 @@ impl KafkaApis {
     fn may_tell_of_denial(&self) -> bool {
         let (may_tell, untold) = self.denial_log.may_tell(self.time.hi_res_clock_ms());
         if untold > 0 {
-            info!(target: AUTHORIZER_LOG, "{untold} denials more were not told of.");
+            info!(target: AUTHORIZER_LOG, "{untold} more denials were left out.");
         }
         may_tell
     }

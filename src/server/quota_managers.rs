@@ -82,7 +82,8 @@ impl QuotaManagers {
         let before = registry.quotas().clone();
         let mut after = before.clone();
         change(&mut after);
-        if after.values().filter(|quotas| !quotas.is_empty()).count() > QUOTAS_MAX {
+        let count = after.values().filter(|quotas| !quotas.is_empty()).count();
+        if count > QUOTAS_MAX.max(before.len()) {
             let why = format!("{QUOTAS_MAX} clients may have quotas of their own");
             return Err(KafkaError::api(Errors::PolicyViolation, why));
         }
