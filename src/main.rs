@@ -116,7 +116,9 @@ fn start_logging() {
             let style = out.default_level_style(level);
             let thread = thread::current();
             let thread = thread.name().unwrap_or("unnamed");
-            writeln!(out, "{time} {style}{level:<5}{style:#} [{thread}] {}", record.args())
+            // What clients name, groups and themselves, may hold line breaks: they forge no line.
+            let text = record.args().to_string().replace(char::is_control, " ");
+            writeln!(out, "{time} {style}{level:<5}{style:#} [{thread}] {text}")
         })
         .init();
 }

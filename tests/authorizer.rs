@@ -644,3 +644,23 @@ fn a_denied_request_is_one_line_of_the_log_however_much_it_names() {
     assert!(denied.len() == 1 && denied[0].ends_with(expected), "{lines:?}");
     assert!(!lines.iter().any(|line| line.starts_with("forged line")), "{lines:?}");
 }
+
+#[test]
+fn who_changes_acls_is_told_to_the_log_in_one_line() {
+    let dir = TempDir::new("authorizer");
+    std::fs::write(dir.path().join(ACL_FILE), FIRST_ACLS).unwrap();
+    let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";
+    let process = BrokerProcess::start(dir.path(), &[authorizer]);
+    let mut admin = Client::connect(process.port);
+    let creations = [(Topic, "x", Op::Read), WRITE_X].map(|right| creation(right, GUEST, ALLOW));
+    assert_eq!(create(&mut admin, 3, creations.to_vec()), [0, 0]);
+    assert_eq!((disown(&mut admin), disown(&mut admin)), (2, 0));
+    let (_, lines) = process.end_with(Signal::SIGTERM);
+    let first = "\"Topic:Literal:x: User:ANONYMOUS has Allow Read from 127.0.0.2\"";
+    for what in ["given", "taken away"] {
+        let begins = format!("2 ACLs were {what} by 127.0.0.1:");
+        let told: Vec<_> = lines.iter().filter(|line| line.contains(what)).collect();
+        assert!(told.len() == 1 && told[0].contains(&begins), "{lines:?}");
+        assert!(told[0].ends_with(&format!(", the first: {first}")), "{lines:?}");
+    }
+}

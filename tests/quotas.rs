@@ -17,6 +17,7 @@ use broker::fetch_request;
 use broker::produce_request;
 use transferto::common::errors::Errors;
 use transferto::common::time::MockTime;
+use transferto::config::client_config_override::QuotaType;
 use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::records::Headers;
@@ -507,6 +508,7 @@ fn an_alteration_that_cannot_be_is_refused_and_the_others_hold() {
     let (one, two) = ([set(PRODUCER, 1.0)], [set(PRODUCER, 2.0)]);
     let invalid = Errors::InvalidRequest;
     let twice: Entity<'_> = &[("client-id", Some("a")), ("client-id", Some("b"))];
+    let long = "x".repeat(1025);
     for (components, ops, error) in [
         (&[("user", Some("alice"))][..], &one[..], invalid),
         (&[("user", None), ("client-id", None)], &one, invalid),
@@ -514,6 +516,7 @@ fn an_alteration_that_cannot_be_is_refused_and_the_others_hold() {
         (&[("planet", None)], &one, Errors::UnsupportedVersion),
         (&[], &one, invalid),
         (twice, &one, invalid),
+        (&[("client-id", Some(&long))], &one, invalid),
         (TEST, &[set("request_percentage", 50.0)], invalid),
         (TEST, &[set("controller_mutation_rate", 5.0)], invalid),
         (TEST, &[remove("wishes")], invalid),
@@ -542,6 +545,30 @@ fn an_alteration_that_cannot_be_is_refused_and_the_others_hold() {
     // Kafka's own way to say "no limit".
     assert_eq!(alter_one(&mut client, TEST, &[set(PRODUCER, i64::MAX as f64)]), 0);
     assert_eq!(broker.server().quota_managers().produce.quota("test"), i64::MAX);
+}
+
+#[test]
+fn there_is_a_limit_to_the_clients_with_quotas_and_it_can_be_reached() {
+    let (_, broker) = start(&[]);
+    let mut client = broker.connect();
+    let quotas = broker.server().quota_managers();
+    let fill = |count: usize| {
+        quotas.alter(|all| {
+            all.clear();
+            let names = (0..count).map(|number| Some(format!("made-up-{number}")));
+            all.extend(names.map(|name| (name, [(QuotaType::Produce, 1)].into())));
+        })
+    };
+    assert_eq!(fill(100_001).unwrap_err().code(), Errors::PolicyViolation);
+    assert!(quotas.client_quotas().is_empty());
+    fill(100_000).unwrap();
+    // One may still be taken away, or changed.
+    let first: Entity<'_> = &[("client-id", Some("made-up-0"))];
+    let one = [set(PRODUCER, 1.0)];
+    assert_eq!(alter_one(&mut client, first, &[set(PRODUCER, 2.0)]), 0);
+    assert_eq!(alter_one(&mut client, TEST, &one), Errors::PolicyViolation.code());
+    assert_eq!(alter_one(&mut client, first, &[remove(PRODUCER)]), 0);
+    assert_eq!(alter_one(&mut client, TEST, &one), 0);
 }
 
 #[test]

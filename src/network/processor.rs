@@ -139,7 +139,7 @@ impl Processor {
     /// Hands the queued responses to their connections.
     ///
     /// Until the queue is empty, as its waker demands. There is an end to it: a connection has one
-    /// response at most, and gets no new request before the next poll.
+    /// response and one end of a delay at most, and gets no new request before the next poll.
     fn process_new_responses(&mut self) {
         let request_channel = Arc::clone(&self.context.request_channel);
         while let Some(Response { reply_to, action }) =

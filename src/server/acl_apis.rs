@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use log::info;
+
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::protocol::create_acls::AclCreation;
@@ -76,7 +78,10 @@ impl KafkaApis {
         };
         let bindings: Vec<_> = request.creations.iter().map(binding_of).collect();
         let valid: Vec<_> = bindings.iter().flatten().cloned().collect();
-        let added = add_acls(authorizer, valid);
+        let added = add_acls(authorizer, &valid);
+        if added.is_ok() {
+            log_change(&reply, "given", valid.iter());
+        }
         let mut refusals = Refusals::default();
         let results = bindings.into_iter().zip(&request.creations).map(|(binding, creation)| {
             let result = match (binding, &added) {
@@ -101,6 +106,7 @@ impl KafkaApis {
             let valid: Vec<_> = filters.iter().flatten().cloned().collect();
             authorizer.remove_acls(&valid)
         });
+        log_change(&reply, "taken away", removed.iter().flatten().flatten());
         let response = match removed {
             Ok(removed) => {
                 let mut removed = removed.into_iter();
@@ -137,7 +143,15 @@ impl KafkaApis {
     }
 }
 
-fn add_acls(authorizer: &dyn Authorizer, bindings: Vec<AclBinding>) -> Result<(), KafkaError> {
+/// Tells the log who changed which ACLs, in one line.
+fn log_change<'a>(reply: &Reply, what: &str, mut bindings: impl Iterator<Item = &'a AclBinding>) {
+    if let Some(first) = bindings.next() {
+        let (client, count, first) = (reply.client(), bindings.count() + 1, first.to_string());
+        info!("{count} ACLs were {what} by {client}, the first: {}", shown(&first));
+    }
+}
+
+fn add_acls(authorizer: &dyn Authorizer, bindings: &[AclBinding]) -> Result<(), KafkaError> {
     if bindings.is_empty() {
         return Ok(());
     }
@@ -145,7 +159,7 @@ fn add_acls(authorizer: &dyn Authorizer, bindings: Vec<AclBinding>) -> Result<()
         let why = format!("there may be {ACLS_MAX} ACLs");
         return Err(KafkaError::api(Errors::PolicyViolation, why));
     }
-    authorizer.add_acls(bindings)
+    authorizer.add_acls(bindings.to_vec())
 }
 
 /// The ACL that a client wants to add, if it makes sense.
@@ -173,7 +187,7 @@ fn binding_of(creation: &AclCreation) -> Result<AclBinding, KafkaError> {
         return Err(invalid("the principal is not written as User:name"));
     }
     if host.is_empty() {
-        return Err(invalid("the host is neither an address nor *"));
+        return Err(invalid("there is no host: * is every one"));
     }
     if [name, principal, host].iter().any(|it| it.len() > NAME_BYTES_MAX) {
         return Err(invalid(&format!("a name is longer than {NAME_BYTES_MAX} bytes")));

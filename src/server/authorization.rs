@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use log::debug;
+use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::network::request_channel::Session;
@@ -52,7 +53,8 @@ impl Authorized<'_> {
 }
 
 impl KafkaApis {
-    /// Whether the sender of a request may do this. A denial is noted for the log.
+    /// Whether the sender of a request may do this. A denial is noted for the log, unless it has
+    /// been told of too many.
     pub(super) fn authorize(
         &self,
         reply: &Reply,
@@ -60,11 +62,19 @@ impl KafkaApis {
         resource: Resource<'_>,
     ) -> bool {
         let is_allowed = self.authorize_quietly(reply, operation, resource);
-        if !is_allowed {
+        if !is_allowed && (reply.is_denial_noted() || self.may_tell_of_denial()) {
             let session = &reply.session;
             reply.note_denial(&Verdict { is_allowed, session, operation, resource });
         }
         is_allowed
+    }
+
+    fn may_tell_of_denial(&self) -> bool {
+        let (may_tell, untold) = self.denial_log.may_tell(self.time.hi_res_clock_ms());
+        if untold > 0 {
+            info!(target: AUTHORIZER_LOG, "{untold} more denials were left out.");
+        }
+        may_tell
     }
 
     /// The same, where a denial is no news: the sender did not name the thing, or may be allowed by

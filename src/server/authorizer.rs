@@ -369,18 +369,6 @@ mod tests {
         }
     }
 
-    fn anything() -> AclBindingFilter {
-        AclBindingFilter {
-            resource_type: ResourceType::Any,
-            pattern_type: PatternType::Any,
-            name: None,
-            principal: None,
-            host: None,
-            operation: Operation::Any,
-            permission_type: PermissionType::Any,
-        }
-    }
-
     #[test]
     fn numbers_and_names_lead_back_to_what_they_stand_for() {
         for &it in Operation::ALL {
@@ -396,9 +384,10 @@ mod tests {
 
     #[test]
     fn a_filter_of_nothing_finds_every_acl() {
-        assert!(anything().matches(&binding(PatternType::Literal, "a")));
-        assert!(anything().matches(&binding(PatternType::Prefixed, "a")));
-        let matching = AclBindingFilter { pattern_type: PatternType::Match, ..anything() };
+        assert!(AclBindingFilter::ANY.matches(&binding(PatternType::Literal, "a")));
+        assert!(AclBindingFilter::ANY.matches(&binding(PatternType::Prefixed, "a")));
+        let matching =
+            AclBindingFilter { pattern_type: PatternType::Match, ..AclBindingFilter::ANY };
         assert!(matching.matches(&binding(PatternType::Prefixed, "a")));
     }
 
@@ -407,16 +396,25 @@ mod tests {
         let it = binding(PatternType::Literal, "a");
         let text = |text: &str| Some(text.to_string());
         for (filter, is_found) in [
-            (AclBindingFilter { principal: text("User:alice"), ..anything() }, true),
-            (AclBindingFilter { principal: text("User:*"), ..anything() }, false),
-            (AclBindingFilter { host: text("10.0.0.1"), ..anything() }, true),
-            (AclBindingFilter { host: text("*"), ..anything() }, false),
-            (AclBindingFilter { operation: Operation::Read, ..anything() }, true),
-            (AclBindingFilter { operation: Operation::All, ..anything() }, false),
-            (AclBindingFilter { permission_type: PermissionType::Deny, ..anything() }, false),
-            (AclBindingFilter { resource_type: ResourceType::Group, ..anything() }, false),
-            (AclBindingFilter { pattern_type: PatternType::Prefixed, ..anything() }, false),
-            (AclBindingFilter { name: text("b"), ..anything() }, false),
+            (AclBindingFilter { principal: text("User:alice"), ..AclBindingFilter::ANY }, true),
+            (AclBindingFilter { principal: text("User:*"), ..AclBindingFilter::ANY }, false),
+            (AclBindingFilter { host: text("10.0.0.1"), ..AclBindingFilter::ANY }, true),
+            (AclBindingFilter { host: text("*"), ..AclBindingFilter::ANY }, false),
+            (AclBindingFilter { operation: Operation::Read, ..AclBindingFilter::ANY }, true),
+            (AclBindingFilter { operation: Operation::All, ..AclBindingFilter::ANY }, false),
+            (
+                AclBindingFilter { permission_type: PermissionType::Deny, ..AclBindingFilter::ANY },
+                false,
+            ),
+            (
+                AclBindingFilter { resource_type: ResourceType::Group, ..AclBindingFilter::ANY },
+                false,
+            ),
+            (
+                AclBindingFilter { pattern_type: PatternType::Prefixed, ..AclBindingFilter::ANY },
+                false,
+            ),
+            (AclBindingFilter { name: text("b"), ..AclBindingFilter::ANY }, false),
         ] {
             assert_eq!(filter.matches(&it), is_found, "{filter:?}");
         }
@@ -443,7 +441,7 @@ mod tests {
             let filter = AclBindingFilter {
                 pattern_type: wanted,
                 name: Some(name.to_string()),
-                ..anything()
+                ..AclBindingFilter::ANY
             };
             let found = filter.matches(&binding(it, its_name));
             assert_eq!(found, is_found, "{wanted} {name} and {it} {its_name}");

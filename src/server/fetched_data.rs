@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
@@ -124,7 +124,10 @@ impl FetchedData {
                 messages,
             },
             Err(error) => {
-                warn!("Cannot convert {} for Fetch version {version}: {error}", asked.key);
+                // A consumer that is refused may ask again at once, for as long as it runs.
+                let level =
+                    if matches!(error, KafkaError::Api(..)) { Level::Debug } else { Level::Warn };
+                log!(level, "Cannot convert {} for Fetch version {version}: {error}", asked.key);
                 failed(partition, error.code())
             }
         }

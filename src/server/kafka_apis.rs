@@ -28,6 +28,7 @@ use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica_manager::FetchParams;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::authorizer::Authorizer;
+use crate::server::denial_log::DenialLog;
 use crate::server::fetched_data::Asked;
 use crate::server::fetched_data::FetchedData;
 use crate::server::metadata_cache::MetadataCache;
@@ -51,6 +52,7 @@ pub struct KafkaApis {
     pub(crate) quota_managers: Arc<QuotaManagers>,
     /// Who is asked before anything is done for a client; nobody if everything is allowed.
     pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
+    pub(crate) denial_log: DenialLog,
     pub(crate) time: Arc<dyn Time>,
     /// `connections.max.idle.ms`; negative is never.
     pub(crate) connections_max_idle_ms: i64,

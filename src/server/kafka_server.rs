@@ -23,6 +23,7 @@ use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replica_manager::ReplicaManagerConfig;
 use crate::server::authorizer::Authorizer;
+use crate::server::denial_log::DenialLog;
 use crate::server::fetched_data::FetchedData;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -152,12 +153,12 @@ impl KafkaServer {
         let group_coordinator =
             start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
         let producer_ids = open_producer_ids(&log_manager)?;
-        let quota_managers =
-            QuotaManagers::start(config, &log_manager.log_dirs(), &time, &metrics)?;
         let authorizer = match authorizer {
             Some(authorizer) => Some(authorizer),
             None => open_authorizer(config, &log_manager)?,
         };
+        let quota_managers =
+            QuotaManagers::start(config, &log_manager.log_dirs(), &time, &metrics)?;
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
             replica_manager: Arc::clone(&replica_manager),
@@ -167,6 +168,7 @@ impl KafkaServer {
             producer_ids,
             quota_managers: Arc::clone(&quota_managers),
             authorizer,
+            denial_log: DenialLog::default(),
             time,
             connections_max_idle_ms: config.connections_max_idle_ms,
         });

@@ -24,6 +24,7 @@ use crate::protocol::produce::TopicProduceResponse;
 use crate::protocol::produce::check_records;
 use crate::protocol::request::ResponseBody;
 use crate::replica::delayed_produce::PartitionResponse;
+use crate::server::admin_apis::shown;
 use crate::server::authorization::Authorized;
 use crate::server::authorizer::Operation;
 use crate::server::authorizer::ResourceType;
@@ -233,7 +234,8 @@ fn produce_response(
 
 fn check_init(request: &InitProducerIdRequest) -> Result<(), KafkaError> {
     if let Some(transactional_id) = &request.transactional_id {
-        let why = format!("there are no transactions here, also not of {transactional_id:?}");
+        let why =
+            format!("there are no transactions here, also not of {}", shown(transactional_id));
         return Err(KafkaError::api(Errors::TransactionalIdAuthorizationFailed, why));
     }
     let (has_id, has_epoch) =

@@ -48,6 +48,9 @@ const OTHER_QUOTAS: [&str; 3] =
 /// Kafka takes a fraction below this for what a conversion of a whole number has left.
 const FRACTION_MAX: f64 = 1e-6;
 
+/// The longest client id that can have a quota, in bytes.
+const CLIENT_ID_BYTES_MAX: usize = 1024;
+
 /// What is to become of the quotas of one entity; `None` takes one away.
 type Alterations = BTreeMap<QuotaType, Option<i64>>;
 
@@ -209,7 +212,12 @@ fn client_id_of(entity: &[EntityData]) -> Result<Option<&str>, KafkaError> {
         }
     }
     match entity {
-        [client] => Ok(client.entity_name.as_deref()),
+        [client] => match client.entity_name.as_deref() {
+            Some(id) if id.len() > CLIENT_ID_BYTES_MAX => {
+                Err(invalid(format!("the client id is longer than {CLIENT_ID_BYTES_MAX} bytes")))
+            }
+            client_id => Ok(client_id),
+        },
         [] => Err(invalid("an entity has a component")),
         _ => Err(invalid("an entity has one client id")),
     }

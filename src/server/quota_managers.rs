@@ -8,6 +8,7 @@ use std::sync::MutexGuard;
 
 use log::info;
 
+use crate::common::errors::Errors;
 use crate::common::errors::KafkaError;
 use crate::common::metrics::Metrics;
 use crate::common::rate::RateConfig;
@@ -20,6 +21,8 @@ use crate::server::client_quota_manager::ClientQuotaManagerConfig;
 use crate::storage::quota_registry::ClientQuotas;
 use crate::storage::quota_registry::QuotaRegistry;
 
+/// The most clients that may have quotas of their own. Each change writes all of them.
+const QUOTAS_MAX: usize = 100_000;
 /// How much of a client id the log shows, in characters.
 const CLIENT_ID_SHOWN_CHARS_MAX: usize = 250;
 
@@ -69,22 +72,32 @@ impl QuotaManagers {
 
     /// Lets `change` change what has been set. When this returns, it is on disk and holds.
     ///
+    /// The log tells how many were changed, and the first: nobody floods it by one request.
+    ///
     /// # Errors
-    /// Whatever the operating system reports, and then nothing changed.
+    /// `POLICY_VIOLATION` if there would be too many; whatever the operating system reports. Then
+    /// nothing changed.
     pub fn alter(&self, change: impl FnOnce(&mut ClientQuotas)) -> Result<(), KafkaError> {
         let mut registry = self.lock();
         let before = registry.quotas().clone();
         let mut after = before.clone();
         change(&mut after);
+        let count = after.values().filter(|quotas| !quotas.is_empty()).count();
+        if count > QUOTAS_MAX.max(before.len()) {
+            let why = format!("{QUOTAS_MAX} clients may have quotas of their own");
+            return Err(KafkaError::api(Errors::PolicyViolation, why));
+        }
         registry.replace(after)?;
         let (after, none) = (registry.quotas(), ClientConfigOverride::new());
         let new = after.keys().filter(|client_id| !before.contains_key(*client_id));
-        for client_id in before.keys().chain(new) {
-            let quotas = after.get(client_id).unwrap_or(&none);
-            if before.get(client_id) != Some(quotas) {
-                self.process_config_changes(client_id.as_deref(), quotas);
-                info!("The quotas of {} are {quotas:?}.", shown(client_id.as_deref()));
-            }
+        let now = before.keys().chain(new).map(|id| (id, after.get(id).unwrap_or(&none)));
+        let changed: Vec<_> = now.filter(|&(id, quotas)| before.get(id) != Some(quotas)).collect();
+        for (client_id, quotas) in &changed {
+            self.process_config_changes(client_id.as_deref(), quotas);
+        }
+        if let Some((client_id, quotas)) = changed.first() {
+            let (count, client) = (changed.len(), shown(client_id.as_deref()));
+            info!("{count} quotas were altered, the first: those of {client} are {quotas:?}.");
         }
         Ok(())
     }

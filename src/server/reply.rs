@@ -120,6 +120,11 @@ impl Reply {
         self.denials.borrow_mut().count_one(format_args!("{denial}"));
     }
 
+    /// Whether the log will be told of a denial.
+    pub fn is_denial_noted(&self) -> bool {
+        !self.denials.borrow().is_empty()
+    }
+
     /// Where the handler notes that it is done, if the reply is still to come then.
     pub fn local_complete(&self) -> LocalComplete {
         Arc::clone(&self.local_complete_ns)

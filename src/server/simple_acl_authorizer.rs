@@ -156,9 +156,10 @@ impl Authorizer for SimpleAclAuthorizer {
     ) -> Result<Vec<Vec<AclBinding>>, KafkaError> {
         self.change(|acls| {
             let mut take = |filter: &AclBindingFilter| -> Vec<AclBinding> {
-                let (taken, kept): (Vec<_>, Vec<_>) =
-                    std::mem::take(acls).into_iter().partition(|it| filter.matches(it));
-                acls.extend(kept);
+                let taken: Vec<_> = acls.iter().filter(|it| filter.matches(it)).cloned().collect();
+                for it in &taken {
+                    acls.remove(it);
+                }
                 taken
             };
             filters.iter().map(&mut take).collect()
@@ -188,7 +189,8 @@ impl Wish<'_> {
     /// Whether the ACL speaks of him who has the wish.
     fn is_of(&self, acl: &Acl) -> bool {
         (acl.principal == WILDCARD_PRINCIPAL || self.principal.is_written(&acl.principal))
-            && (acl.host == WILDCARD || acl.host.parse() == Ok(self.host))
+            && (acl.host == WILDCARD
+                || acl.host.parse().is_ok_and(|it: IpAddr| it.to_canonical() == self.host))
     }
 }
 
