@@ -263,8 +263,9 @@ impl FetchedData {
         debug!("Zero copy lost: {} for Fetch version {version}, {size} bytes copied", asked.key);
         if count.is_power_of_two() {
             info!(
-                "Zero copy lost, fetch number {count}: a consumer that speaks Fetch version {version} cannot \
-                 read record batches, so {} was converted in memory. Newer consumers get it by sendfile.",
+                "Zero copy lost, fetch number {count}: a consumer that speaks Fetch version {version} \
+                 cannot read the messages as {} keeps them, so they were converted in memory. \
+                 Newer consumers get them by sendfile.",
                 asked.key
             );
         }
