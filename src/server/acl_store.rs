@@ -13,6 +13,7 @@
 //! stands as `%` and two hexadecimal digits.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,13 @@ const CURRENT_VERSION: &str = "0";
 /// everything, and must not choose.
 const WHAT_TO_DO: &str = "mend the line, or put back a copy of the file; \
                           the broker does not start without its ACLs";
+
+/// What a line holds.
+const FIELDS: &str = "7 words with one space between: resource type, pattern type, name, \
+                      principal, host, operation, permission";
+
+/// Words that look for ACLs, and stand in none.
+const WORDS_OF_FILTERS: [&str; 2] = ["Any", "Match"];
 
 /// The file of the ACLs.
 #[derive(Debug)]
@@ -119,8 +127,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<BTreeSet<AclBinding>, KafkaError> 
     let count = count.ok_or_else(|| wrong(1, "the number of ACLs is missing".to_string()))?;
     let mut acls = BTreeSet::new();
     for (index, line) in lines.enumerate() {
-        let binding =
-            parse_binding(line).ok_or_else(|| wrong(index + 2, format!("{line:?} is no ACL")))?;
+        let binding = parse_binding(line).map_err(|why| wrong(index + 2, why))?;
         acls.insert(binding);
     }
     if acls.len() != count {
@@ -129,25 +136,62 @@ fn parse(bytes: &[u8], path: &Path) -> Result<BTreeSet<AclBinding>, KafkaError> 
     Ok(acls)
 }
 
-fn parse_binding(line: &str) -> Option<AclBinding> {
-    let fields: Vec<&str> = line.split(' ').collect();
+/// The ACL on a line, or which word is wrong and what may stand there.
+fn parse_binding(line: &str) -> Result<AclBinding, String> {
+    let words: Vec<&str> = line.split(' ').collect();
     let [resource_type, pattern_type, name, principal, host, operation, permission_type] =
-        fields.try_into().ok()?;
+        words[..]
+    else {
+        return Err(format!("{line:?} is {} and not {FIELDS}", words.len()));
+    };
     let pattern = ResourcePattern {
-        resource_type: ResourceType::for_name(resource_type)
-            .filter(|it| *it != ResourceType::Any)?,
-        pattern_type: PatternType::for_name(pattern_type)
-            .filter(|it| matches!(it, PatternType::Literal | PatternType::Prefixed))?,
-        name: unescape(name)?,
+        resource_type: one_of(
+            ResourceType::ALL,
+            ResourceType::for_name,
+            "resource type",
+            resource_type,
+        )?,
+        pattern_type: one_of(
+            PatternType::ALL,
+            PatternType::for_name,
+            "pattern type",
+            pattern_type,
+        )?,
+        name: unescaped("name", name)?,
     };
     let acl = Acl {
-        principal: unescape(principal)?,
-        host: unescape(host)?,
-        operation: Operation::for_name(operation).filter(|it| *it != Operation::Any)?,
-        permission_type: PermissionType::for_name(permission_type)
-            .filter(|it| *it != PermissionType::Any)?,
+        principal: unescaped("principal", principal)?,
+        host: unescaped("host", host)?,
+        operation: one_of(Operation::ALL, Operation::for_name, "operation", operation)?,
+        permission_type: one_of(
+            PermissionType::ALL,
+            PermissionType::for_name,
+            "permission",
+            permission_type,
+        )?,
     };
-    Some(AclBinding { pattern, acl })
+    Ok(AclBinding { pattern, acl })
+}
+
+/// What has the name `word` among `all` that an ACL may hold.
+fn one_of<T: Copy + fmt::Display>(
+    all: &[T],
+    for_name: fn(&str) -> Option<T>,
+    field: &str,
+    word: &str,
+) -> Result<T, String> {
+    let is_of_acls = |word: &str| !WORDS_OF_FILTERS.contains(&word);
+    for_name(word).filter(|_| is_of_acls(word)).ok_or_else(|| {
+        let allowed: Vec<_> =
+            all.iter().map(ToString::to_string).filter(|it| is_of_acls(it)).collect();
+        format!("the {field} {word:?} is none of {}", allowed.join(", "))
+    })
+}
+
+fn unescaped(field: &str, word: &str) -> Result<String, String> {
+    unescape(word).ok_or_else(|| {
+        format!("the {field} {word:?} has a % without two hexadecimal digits of UTF-8 after it")
+    })
 }
 
 #[cfg(test)]
@@ -189,16 +233,36 @@ mod tests {
             (format!("1\n1\n{line}"), "version \"1\""),
             ("0\n".to_string(), "number of ACLs"),
             (format!("0\n2\n{line}"), "2 ACLs were announced and 1 came"),
-            (format!("0\n1\n{line}{line}x\n"), "line 5: \"x\" is no ACL"),
-            ("0\n1\nTopic Any t User:a * Read Allow\n".to_string(), "is no ACL"),
-            ("0\n1\nTopic Literal t User:a * Any Allow\n".to_string(), "is no ACL"),
+            (format!("0\n1\n{line}{line}x\n"), "line 5: \"x\" is 1 and not 7 words"),
             ("0\n1\nTopic Literal %f User:a * Read Allow\n".to_string(), "position 4: line 3"),
-            ("0\n1\nTopic Literal t User:a * Read Allow \n".to_string(), "is no ACL"),
+            (format!("0\n1\n{} \n", line.trim_end()), "is 8 and not 7 words"),
         ] {
             let error = parse(text.as_bytes(), Path::new("acls")).unwrap_err().to_string();
             assert!(error.contains(why) && error.contains("put back a copy"), "{error}");
         }
         let error = parse(b"0\n1\n\xff\n", Path::new("acls")).unwrap_err().to_string();
         assert!(error.contains("position 4: it is no text"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_word_of_a_line_is_told_with_its_field_and_the_allowed_words() {
+        for (line, why) in [
+            (
+                "topic Literal t User:a * Read Allow",
+                "resource type \"topic\" is none of Topic, Group, Cluster, TransactionalId, \
+                 DelegationToken, User;",
+            ),
+            ("Any Literal t User:a * Read Allow", "resource type \"Any\" is none of Topic"),
+            ("Topic Any t User:a * Read Allow", "\"Any\" is none of Literal, Prefixed;"),
+            ("Topic Match t User:a * Read Allow", "pattern type \"Match\" is none of Literal"),
+            ("Topic Literal %f User:a * Read Allow", "the name \"%f\" has a % without two"),
+            ("Topic Literal t User:a * Rea Allow", "operation \"Rea\" is none of All, Read, Write"),
+            ("Topic Literal t User:a * Any Allow", "operation \"Any\" is none of All, Read, Write"),
+            ("Topic Literal t User:a * Read allow", "\"allow\" is none of Deny, Allow;"),
+        ] {
+            let error = parse(format!("0\n1\n{line}\n").as_bytes(), Path::new("acls"));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("line 3: the ") && error.contains(why), "{error}");
+        }
     }
 }
