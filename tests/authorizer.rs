@@ -551,6 +551,26 @@ fn an_acl_that_makes_no_sense_is_refused_and_its_neighbours_are_added() {
     assert_eq!(disown(&mut admin), 2);
 }
 
+/// Kafka takes any text for a host, and compares it with addresses: a denial that is written so
+/// protects nothing.
+#[test]
+fn a_host_that_is_no_address_is_refused_in_words() {
+    let broker = start();
+    let mut admin = broker.connect();
+    for host in ["192.0.2.0/24", "myhost.example", "localhost", ""] {
+        let creations = vec![creation(WRITE_X, host, DENY)];
+        let request = RequestBody::CreateAcls(CreateAclsRequest { creations });
+        let ResponseBody::CreateAcls(answer) = admin.call(3, &request, &[]).0 else { panic!() };
+        let [result] = &answer.results[..] else { panic!("{answer:?}") };
+        assert_eq!(result.error_code, Errors::InvalidRequest.code());
+        let why = result.error_message.as_deref().unwrap();
+        assert!(why.starts_with(&format!("the host {host:?} is neither * nor one IP")), "{why}");
+    }
+    let hosts = ["*", "192.0.2.7", "2001:db8::7"];
+    let creations = hosts.map(|host| creation(WRITE_X, host, DENY)).to_vec();
+    assert_eq!(create(&mut admin, 3, creations), [0, 0, 0]);
+}
+
 #[test]
 fn without_an_authorizer_acls_are_answered_with_security_disabled() {
     let broker = Broker::start(&[("super.users", "User:admin")]);

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::kafka_principal::KafkaPrincipal;
 use crate::protocol::create_acls::AclCreation;
 use crate::protocol::create_acls::AclCreationResult;
 use crate::protocol::create_acls::CreateAclsRequest;
@@ -183,20 +182,13 @@ fn binding_of(creation: &AclCreation) -> Result<AclBinding, KafkaError> {
     if resource_type == ResourceType::Cluster && name != CLUSTER_NAME {
         return Err(invalid(&format!("the only name of the cluster is {CLUSTER_NAME}")));
     }
-    if KafkaPrincipal::parse(principal).is_none() {
-        return Err(invalid("the principal is not written as User:name"));
-    }
-    if host.is_empty() {
-        return Err(invalid("there is no host: * is every one"));
-    }
     if [name, principal, host].iter().any(|it| it.len() > NAME_BYTES_MAX) {
         return Err(invalid(&format!("a name is longer than {NAME_BYTES_MAX} bytes")));
     }
     let (name, principal, host) = (name.clone(), principal.clone(), host.clone());
-    Ok(AclBinding {
-        pattern: ResourcePattern { resource_type, pattern_type, name },
-        acl: Acl { principal, host, operation, permission_type },
-    })
+    let acl = Acl { principal, host, operation, permission_type };
+    acl.check_whose().map_err(|why| invalid(&why))?;
+    Ok(AclBinding { pattern: ResourcePattern { resource_type, pattern_type, name }, acl })
 }
 
 fn filter_of(asked: &DescribeAclsRequest) -> Result<AclBindingFilter, KafkaError> {

@@ -170,6 +170,7 @@ fn parse_binding(line: &str) -> Result<AclBinding, String> {
             permission_type,
         )?,
     };
+    acl.check_whose()?;
     Ok(AclBinding { pattern, acl })
 }
 
@@ -263,6 +264,29 @@ mod tests {
             let error = parse(format!("0\n1\n{line}\n").as_bytes(), Path::new("acls"));
             let error = error.unwrap_err().to_string();
             assert!(error.contains("line 3: the ") && error.contains(why), "{error}");
+        }
+    }
+
+    /// Such a line would read as if it protected something, and would never match.
+    #[test]
+    fn a_line_that_can_never_match_anybody_is_refused() {
+        for (who, why) in [
+            ("alice *", "the principal \"alice\" is not written as User:name"),
+            (":alice *", "the principal \":alice\" is not"),
+            ("User:a localhost", "the host \"localhost\" is neither * nor one IP address"),
+            ("User:a 10.0.0.0/8", "the host \"10.0.0.0/8\" is neither"),
+            ("User:a 10.0.0.*", "the host \"10.0.0.*\" is neither"),
+            ("User:a 10.0.0.7:9092", "the host \"10.0.0.7:9092\" is neither"),
+            ("User:a ", "the host \"\" is neither"),
+        ] {
+            let text = format!("0\n1\nTopic Literal t {who} Read Deny\n");
+            let error = parse(text.as_bytes(), Path::new("acls")).unwrap_err().to_string();
+            assert!(error.contains(&format!("line 3: {why}")), "{error}");
+            assert!(error.contains("mend the line"), "{error}");
+        }
+        for host in ["*", "10.0.0.7", "fe80::1", "FE80:0::1", "::ffff:10.0.0.7"] {
+            let text = format!("0\n1\nTopic Literal t User:a {host} Read Deny\n");
+            assert_eq!(parse(text.as_bytes(), Path::new("acls")).unwrap().len(), 1, "{host}");
         }
     }
 }

@@ -232,6 +232,27 @@ pub struct Acl {
     pub permission_type: PermissionType,
 }
 
+impl Acl {
+    /// Whether it can ever hold for somebody. Kafka takes any host, and compares it as a text: a
+    /// denial for a network or a host name reads as active there and protects nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the principal or the host, and what may stand there, as a sentence.
+    pub fn check_whose(&self) -> Result<(), String> {
+        let Self { principal, host, .. } = self;
+        if KafkaPrincipal::parse(principal).is_none() {
+            return Err(format!("the principal {principal:?} is not written as User:name"));
+        }
+        if host != WILDCARD && host.parse::<IpAddr>().is_err() {
+            return Err(format!(
+                "the host {host:?} is neither * nor one IP address; \
+                 names and networks are not known here"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// An ACL with what it is about: Kafka's `AclBinding`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AclBinding {
