@@ -649,6 +649,24 @@ fn a_program_may_bring_an_authorizer_of_its_own() {
 }
 
 #[test]
+fn a_start_that_locks_everybody_out_is_told_to_the_log() {
+    let authorizer = "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer";
+    let warnings = |acls: &str, more: &[&str]| {
+        let dir = TempDir::new("authorizer");
+        std::fs::write(dir.path().join(ACL_FILE), acls).unwrap();
+        let process = BrokerProcess::start(dir.path(), &[&[authorizer], more].concat());
+        let is_warning = |line: &&String| line.contains("WARN") && line.contains("ACL");
+        process.first_lines.iter().filter(is_warning).cloned().collect::<Vec<_>>()
+    };
+    let told = warnings("0\n0\n", &[]);
+    assert!(told.len() == 1 && told[0].contains("nobody may add one"), "{told:?}");
+    assert!(told[0].contains("docs/en/configuration.md"), "{told:?}");
+    assert_eq!(warnings(FIRST_ACLS, &[]), [""; 0]);
+    assert_eq!(warnings("0\n0\n", &["super.users=User:ANONYMOUS"]), [""; 0]);
+    assert_eq!(warnings("0\n0\n", &["allow.everyone.if.no.acl.found=true"]), [""; 0]);
+}
+
+#[test]
 fn a_denied_request_is_one_line_of_the_log_however_much_it_names() {
     let dir = TempDir::new("authorizer");
     let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Mutex, RwLock};
 
-use log::info;
+use log::{info, warn};
 
 use crate::common::errors::KafkaError;
 use crate::common::kafka_principal::KafkaPrincipal;
@@ -60,6 +60,12 @@ impl SimpleAclAuthorizer {
     ) -> Result<Self, KafkaError> {
         let (store, acls) = AclStore::open_in(dir)?;
         info!("Read {} ACLs from {}.", acls.len(), store.path().display());
+        if acls.is_empty() && super_users.is_empty() && !is_everyone_allowed_without_acl {
+            warn!(
+                "There are no ACLs and no super.users: every client is refused everything, and \
+                 nobody may add one. docs/en/configuration.md says how to set up ACLs."
+            );
+        }
         Ok(Self {
             super_users,
             is_everyone_allowed_without_acl,
