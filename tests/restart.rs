@@ -65,6 +65,39 @@ fn after_a_stop_all_data_is_there_and_nothing_is_recovered() {
     assert_eq!(fetch_all(broker.port), expected);
 }
 
+/// A start that a file refuses closes the logs that it had opened: whoever then mends the file must
+/// not wait for a recovery.
+#[test]
+fn after_a_start_that_a_file_refused_nothing_is_recovered() {
+    let dir = TempDir::new("refused");
+    let settings = [
+        "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer",
+        "allow.everyone.if.no.acl.found=true",
+    ];
+    let broker = BrokerProcess::start(dir.path(), &settings);
+    let expected = produce(broker.port, 0, 10);
+    broker.end_with(Signal::SIGTERM);
+    let log_dirs = format!("log.dirs={}", dir.path().display());
+    for name in
+        ["acls", "client_quotas", "replication-offset-checkpoint", "latest_producer_id_block"]
+    {
+        let file = dir.path().join(name);
+        let good = fs::read(&file).ok();
+        fs::write(&file, b"hello world\n").unwrap();
+        let said = complaint(&run(&[&[&*log_dirs, LISTEN_ANYWHERE][..], &settings].concat()));
+        assert!(said.contains(&file.display().to_string()), "{said}");
+        match good {
+            Some(good) => fs::write(&file, good).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        let broker = BrokerProcess::start(dir.path(), &settings);
+        let lines = broker.first_lines.concat();
+        assert!(!lines.contains("ecover") && !lines.contains("built anew"), "{name}: {lines}");
+        assert_eq!(fetch_all(broker.port), expected);
+        broker.end_with(Signal::SIGTERM);
+    }
+}
+
 #[test]
 fn after_a_kill_every_acknowledged_record_is_there() {
     let dir = TempDir::new("kill");
