@@ -179,7 +179,7 @@ impl LogManager {
         let log_directories = log_directories(&dir.path)?;
         if !is_clean_shutdown && !log_directories.is_empty() {
             info!(
-                "recovering the logs in {}, which was not closed in good order",
+                "recovering the logs in {}: the directory was not closed in good order",
                 dir.path.display()
             );
         }
