@@ -40,7 +40,8 @@ pub(super) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
     let file = file.map_err(failed("write in the log directory: cannot open", &path))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
         Errno::EAGAIN => refused(format!(
-            "cannot lock the log directory {}: another broker is using it",
+            "cannot lock the log directory {}: another broker is using it; stop that one, or give \
+             this one a directory of its own: `--override log.dirs=...`",
             dir.display()
         )),
         errno => refused(format!("cannot lock the log directory {}: {errno}", dir.display())),
