@@ -175,6 +175,31 @@ fn a_taken_port_is_told_in_one_sentence() {
     }
 }
 
+/// Whether it is text or not: what is wrong, where, and what to do.
+#[test]
+fn a_corrupt_file_in_the_log_directory_is_told_with_a_remedy() {
+    for (name, remedy) in [
+        ("meta.properties", "`broker.id=`"),
+        ("topics", "adopted from their directories"),
+        ("log-start-offset-checkpoint", "deleted records"),
+        ("replication-offset-checkpoint", "nothing is lost"),
+        ("latest_producer_id_block", "restart the idempotent producers"),
+        ("client_quotas", "all quotas"),
+    ] {
+        let dir = TempDir::new("corrupt");
+        let file = dir.path().join(name);
+        for (junk, position) in [(&b"hello world\n"[..], 0), (b"0\n\xff\n", 2)] {
+            fs::write(&file, junk).unwrap();
+            let log_dirs = format!("log.dirs={}", dir.path().display());
+            let said = complaint(&run(&[&log_dirs, LISTEN_ANYWHERE]));
+            let place = format!("{} is corrupt at position {position}: ", file.display());
+            assert!(said.contains(&place), "{said}");
+            assert!(said.contains(remedy) && said.contains("move"), "{said}");
+            assert_eq!(fs::read(&file).unwrap(), junk, "the file stays as it was");
+        }
+    }
+}
+
 #[test]
 fn a_log_directory_that_cannot_be_made_is_told_in_one_sentence() {
     let dir = TempDir::new("file");
