@@ -23,7 +23,6 @@ use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replica_manager::ReplicaManagerConfig;
 use crate::server::authorizer::Authorizer;
-use crate::server::denial_log::DenialLog;
 use crate::server::fetched_data::FetchedData;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -160,7 +159,7 @@ impl KafkaServer {
             producer_ids,
             quota_managers: Arc::clone(&quota_managers),
             authorizer,
-            denial_log: DenialLog::default(),
+            refusal_log: Arc::default(),
             time,
             connections_max_idle_ms: config.connections_max_idle_ms,
         });
