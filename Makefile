@@ -34,7 +34,8 @@ doc: tools            ## Build the documentation of the source, fail on any brok
 strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the broker under strace, checks the trace and prints it
 	@command -v strace >/dev/null || { \
 		echo "make strace needs strace, for example: apt-get install strace" >&2; exit 1; }
-	cargo test --quiet --test strace -- --nocapture
+	@echo "Building the broker and the test that runs it; the first time takes a minute or two."
+	@cargo test --quiet --test strace -- --nocapture
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

@@ -76,6 +76,22 @@ fn a_client_that_is_denied_again_and_again_does_not_fill_the_log() {
     assert!(told >= 1 && told <= 100 * seconds, "{told} lines in {seconds} s");
 }
 
+#[test]
+fn a_producer_that_is_refused_again_and_again_does_not_fill_the_log() {
+    let dir = TempDir::new("broker-log");
+    let broker = BrokerProcess::start(dir.path(), &["auto.create.topics.enable=false"]);
+    let mut client = Client::connect(broker.port);
+    let unknown = Errors::UnknownTopicOrPartition.code();
+    let began = Instant::now();
+    for _ in 0..10 * REQUESTS {
+        assert_eq!(client.produce("deleted", 0, &batch(&[b"a"])).error_code, unknown);
+    }
+    let seconds = began.elapsed().as_secs() as usize + 1;
+    let (_, lines) = broker.end_with(Signal::SIGTERM);
+    let told = lines.iter().filter(|line| line.contains("refused, the first is")).count();
+    assert!(told >= 1 && told <= 100 * seconds, "{told} lines in {seconds} s");
+}
+
 /// A compact text may be as long as a request.
 #[test]
 fn a_name_that_a_client_made_up_is_cut_in_the_log() {

@@ -332,6 +332,23 @@ fn a_directory_of_another_broker_is_refused() {
     assert!(error.contains("belongs to broker 0") && error.contains("broker.id is 1"), "{error}");
 }
 
+/// A directory whose owner is not known might be anybody's. What Kafka writes is known.
+#[test]
+fn a_directory_that_does_not_tell_its_broker_is_refused() {
+    let test = Test::new(small_segments());
+    drop(test.manager());
+    let path = test.log_dir().join("meta.properties");
+    for text in ["hello world", "", "version=0\n", "broker.id=0\n", "version=1\nnode.id=0\n"] {
+        fs::write(&path, text).unwrap();
+        let error = error_of(test.try_new_manager());
+        assert!(matches!(error, KafkaError::Corrupt { .. }), "{text:?}: {error}");
+    }
+    let kafkas = "#\n#Sun Nov 22 19:50:00 UTC 2015\nbroker.id=0\nversion=0\ncluster.id=x\n";
+    fs::write(&path, kafkas).unwrap();
+    test.try_new_manager().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), kafkas);
+}
+
 /// The same partition in two directories would be two logs with one name.
 #[test]
 fn one_partition_in_two_directories_is_refused() {

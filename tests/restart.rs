@@ -65,6 +65,39 @@ fn after_a_stop_all_data_is_there_and_nothing_is_recovered() {
     assert_eq!(fetch_all(broker.port), expected);
 }
 
+/// A start that a file refuses closes the logs that it had opened: whoever then mends the file must
+/// not wait for a recovery.
+#[test]
+fn after_a_start_that_a_file_refused_nothing_is_recovered() {
+    let dir = TempDir::new("refused");
+    let settings = [
+        "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer",
+        "allow.everyone.if.no.acl.found=true",
+    ];
+    let broker = BrokerProcess::start(dir.path(), &settings);
+    let expected = produce(broker.port, 0, 10);
+    broker.end_with(Signal::SIGTERM);
+    let log_dirs = format!("log.dirs={}", dir.path().display());
+    for name in
+        ["acls", "client_quotas", "replication-offset-checkpoint", "latest_producer_id_block"]
+    {
+        let file = dir.path().join(name);
+        let good = fs::read(&file).ok();
+        fs::write(&file, b"hello world\n").unwrap();
+        let said = complaint(&run(&[&[&*log_dirs, LISTEN_ANYWHERE][..], &settings].concat()));
+        assert!(said.contains(&file.display().to_string()), "{said}");
+        match good {
+            Some(good) => fs::write(&file, good).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        let broker = BrokerProcess::start(dir.path(), &settings);
+        let lines = broker.first_lines.concat();
+        assert!(!lines.contains("ecover") && !lines.contains("built anew"), "{name}: {lines}");
+        assert_eq!(fetch_all(broker.port), expected);
+        broker.end_with(Signal::SIGTERM);
+    }
+}
+
 #[test]
 fn after_a_kill_every_acknowledged_record_is_there() {
     let dir = TempDir::new("kill");
@@ -124,7 +157,9 @@ fn a_second_broker_on_the_same_directory_is_told_so_in_one_sentence() {
     let _broker = BrokerProcess::start(dir.path(), &[]);
     let output = run(&[&format!("log.dirs={}", dir.path().display()), LISTEN_ANYWHERE]);
     let said = complaint(&output);
-    assert!(said.contains("lock") && said.contains(&dir.path().display().to_string()), "{said}");
+    for part in ["lock", &dir.path().display().to_string(), "stop", "--override log.dirs="] {
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 #[test]
@@ -134,7 +169,35 @@ fn a_taken_port_is_told_in_one_sentence() {
     let dir = TempDir::new("port");
     let log_dirs = format!("log.dirs={}", dir.path().display());
     let said = complaint(&run(&[&log_dirs, &format!("listeners=PLAINTEXT://{address}")]));
-    assert!(said.contains(&address.to_string()), "{said}");
+    let make = "`make run ARGS=\"--override port=";
+    for part in [&*address.to_string(), "`--override port=", make] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+/// Whether it is text or not: what is wrong, where, and what to do.
+#[test]
+fn a_corrupt_file_in_the_log_directory_is_told_with_a_remedy() {
+    for (name, remedy) in [
+        ("meta.properties", "`broker.id=`"),
+        ("topics", "adopted from their directories"),
+        ("log-start-offset-checkpoint", "deleted records"),
+        ("replication-offset-checkpoint", "nothing is lost"),
+        ("latest_producer_id_block", "restart the idempotent producers"),
+        ("client_quotas", "all quotas"),
+    ] {
+        let dir = TempDir::new("corrupt");
+        let file = dir.path().join(name);
+        for (junk, position) in [(&b"hello world\n"[..], 0), (b"0\n\xff\n", 2)] {
+            fs::write(&file, junk).unwrap();
+            let log_dirs = format!("log.dirs={}", dir.path().display());
+            let said = complaint(&run(&[&log_dirs, LISTEN_ANYWHERE]));
+            let place = format!("{} is corrupt at position {position}: ", file.display());
+            assert!(said.contains(&place), "{said}");
+            assert!(said.contains(remedy) && said.contains("move"), "{said}");
+            assert_eq!(fs::read(&file).unwrap(), junk, "the file stays as it was");
+        }
+    }
 }
 
 #[test]

@@ -141,6 +141,17 @@ impl KafkaError {
         Self::Api(code, why.into())
     }
 
+    /// The same, and if a file is corrupt, what whoever starts the broker can do about it.
+    #[must_use]
+    pub fn with_remedy(self, remedy: &str) -> Self {
+        match self {
+            Self::Corrupt { file, position, why } => {
+                Self::Corrupt { file, position, why: format!("{why}; {remedy}") }
+            }
+            other => other,
+        }
+    }
+
     /// What went wrong, for a client that gets the code beside it.
     pub fn why(&self) -> String {
         match self {

@@ -28,7 +28,8 @@ settings! {
         broker_id: i32,
             "broker.id" = "0", Allowed::AtLeast(0), High;
         /// Where the broker listens. Port 0 lets the system choose; an empty host is every
-        /// interface. Without it: `host.name` and `port`.
+        /// interface. Each listener needs a protocol of its own, and PLAINTEXT is the only one here,
+        /// so there is one listener. Without it: `host.name` and `port`.
         listeners: Vec<EndPoint>,
             "listeners" = "", Allowed::Any, High;
         /// The host of the listener if `listeners` is not set. Kafka listens on every interface by

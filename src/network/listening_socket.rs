@@ -131,7 +131,8 @@ fn open_at(address: SocketAddr, receive_buffer_bytes: Option<usize>) -> nix::Res
 fn explain(end_point: &EndPoint, verb: &str, error: &io::Error) -> io::Error {
     let advice = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "; another program listens there, and `--override port=19092` takes another port"
+            "; another program listens there: stop it, or take another port by \
+             `--override port=19092`, with make by `make run ARGS=\"--override port=19092\"`"
         }
         _ => "",
     };

@@ -216,7 +216,7 @@ impl Processor {
         };
         let session = Session {
             principal: channel.principal().clone(),
-            client_address: channel.peer_addr(),
+            client_address: as_its_owner_writes_it(channel.peer_addr()),
             local_address: channel.local_addr(),
         };
         let parsed = contained(|| request::parse(&payload).map_err(io::Error::other));
@@ -379,3 +379,25 @@ const POLL_TIMEOUT_MS: i64 = 300;
 
 /// How long to wait after a failed poll.
 const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
+
+/// An IPv4 address that came over an IPv6 socket, without the prefix that it has there: the log, the
+/// access control lists and the client itself know it without.
+fn as_its_owner_writes_it(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_client_of_an_ipv6_socket_is_called_as_it_calls_itself() {
+        for (heard, told) in [
+            ("[::ffff:192.0.2.2]:5", "192.0.2.2:5"),
+            ("192.0.2.2:5", "192.0.2.2:5"),
+            ("[2001:db8::2]:5", "[2001:db8::2]:5"),
+        ] {
+            assert_eq!(as_its_owner_writes_it(heard.parse().unwrap()).to_string(), told);
+        }
+    }
+}

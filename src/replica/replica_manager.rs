@@ -35,6 +35,9 @@ use crate::storage::offset_checkpoint::OffsetCheckpoint;
 
 /// The file in each log directory that holds the high watermarks.
 pub const HIGH_WATERMARK_FILENAME: &str = "replication-offset-checkpoint";
+/// Said of that file if it cannot be read: the only replica is in sync with itself.
+const HIGH_WATERMARK_REMEDY: &str =
+    "move it away: nothing is lost, it is written anew from the ends of the logs";
 
 /// What a fetch asks for as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +125,8 @@ impl ReplicaManager {
     ) -> Result<(), KafkaError> {
         let mut checkpointed = BTreeMap::new();
         for checkpoint in self.high_watermark_checkpoints.values() {
-            checkpointed.extend(checkpoint.read()?);
+            let read = checkpoint.read();
+            checkpointed.extend(read.map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
         }
         for (key, log) in logs {
             let high_watermark = checkpointed.get(&key).copied().unwrap_or(0);

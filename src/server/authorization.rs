@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::fmt;
 
 use log::debug;
-use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::network::request_channel::Session;
@@ -53,8 +52,7 @@ impl Authorized<'_> {
 }
 
 impl KafkaApis {
-    /// Whether the sender of a request may do this. A denial is noted for the log, unless it has
-    /// been told of too many.
+    /// Whether the sender of a request may do this. A denial is noted for the log.
     pub(super) fn authorize(
         &self,
         reply: &Reply,
@@ -62,19 +60,11 @@ impl KafkaApis {
         resource: Resource<'_>,
     ) -> bool {
         let is_allowed = self.authorize_quietly(reply, operation, resource);
-        if !is_allowed && (reply.is_denial_noted() || self.may_tell_of_denial()) {
+        if !is_allowed {
             let session = &reply.session;
             reply.note_denial(&Verdict { is_allowed, session, operation, resource });
         }
         is_allowed
-    }
-
-    fn may_tell_of_denial(&self) -> bool {
-        let (may_tell, untold) = self.denial_log.may_tell(self.time.hi_res_clock_ms());
-        if untold > 0 {
-            info!(target: AUTHORIZER_LOG, "{untold} more denials were left out.");
-        }
-        may_tell
     }
 
     /// The same, where a denial is no news: the sender did not name the thing, or may be allowed by
@@ -87,7 +77,7 @@ impl KafkaApis {
     ) -> bool {
         let Some(authorizer) = &self.authorizer else { return true };
         let session = &reply.session;
-        let host = session.client_address.ip().to_canonical();
+        let host = session.client_address.ip();
         let is_allowed = authorizer.authorize(&session.principal, host, operation, resource);
         let verdict = Verdict { is_allowed, session, operation, resource };
         debug!(target: AUTHORIZER_LOG, "{verdict}");
@@ -174,7 +164,7 @@ impl KafkaApis {
 
     fn may_write_any_topic(&self, reply: &Reply) -> bool {
         self.authorizer.as_ref().is_none_or(|it| {
-            let host = reply.session.client_address.ip().to_canonical();
+            let host = reply.session.client_address.ip();
             let principal = &reply.session.principal;
             it.authorize_by_resource_type(principal, host, Operation::Write, ResourceType::Topic)
         })
@@ -219,7 +209,7 @@ impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { session, operation, resource: Resource { resource_type, name }, .. } = self;
         let verdict = if self.is_allowed { "Allowed" } else { "Denied" };
-        let host = session.client_address.ip().to_canonical();
+        let host = session.client_address.ip();
         write!(f, "Principal = {} is {verdict} Operation = {operation}", session.principal)?;
         write!(f, " from host = {host} on resource = {resource_type}:{}", shown(name))
     }

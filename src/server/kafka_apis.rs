@@ -28,12 +28,12 @@ use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica_manager::FetchParams;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::authorizer::Authorizer;
-use crate::server::denial_log::DenialLog;
 use crate::server::fetched_data::Asked;
 use crate::server::fetched_data::FetchedData;
 use crate::server::metadata_cache::MetadataCache;
 use crate::server::producer_id_manager::ProducerIdManager;
 use crate::server::quota_managers::QuotaManagers;
+use crate::server::refusal_log::RefusalLog;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
 
@@ -52,7 +52,7 @@ pub struct KafkaApis {
     pub(crate) quota_managers: Arc<QuotaManagers>,
     /// Who is asked before anything is done for a client; nobody if everything is allowed.
     pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
-    pub(crate) denial_log: DenialLog,
+    pub(crate) refusal_log: Arc<RefusalLog>,
     pub(crate) time: Arc<dyn Time>,
     /// `connections.max.idle.ms`; negative is never.
     pub(crate) connections_max_idle_ms: i64,
@@ -61,7 +61,8 @@ pub struct KafkaApis {
 impl KafkaApis {
     /// The entry of every request.
     pub fn handle(&self, request: Request) {
-        let (reply, body, buffer) = Reply::split(request, &self.request_channel, &self.time);
+        let (reply, body, buffer) =
+            Reply::split(request, &self.request_channel, &self.refusal_log, &self.time);
         trace!(
             "KafkaApis.handle: {} version {} from {}",
             reply.header.api_key.name(),

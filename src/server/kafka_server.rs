@@ -23,7 +23,6 @@ use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replica_manager::ReplicaManagerConfig;
 use crate::server::authorizer::Authorizer;
-use crate::server::denial_log::DenialLog;
 use crate::server::fetched_data::FetchedData;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -133,32 +132,24 @@ impl KafkaServer {
             Arc::clone(&scheduler),
             Arc::clone(&time),
         )?;
-        let topics = TopicRegistry::open_in(&log_manager.log_dirs())?;
-        log_manager.load(&topics.log_configs(log_manager.default_config())?)?;
+        let bound = socket_server.bound_endpoints();
+        let state = PersistentState::read(config, bound, &log_manager, &time, &metrics, authorizer);
+        let PersistentState {
+            replica_manager,
+            metadata_cache,
+            producer_ids,
+            quota_managers,
+            authorizer,
+        } = state.inspect_err(|_| {
+            // As Kafka does. Else the next start would have to recover all logs: the mark of the
+            // last stop is used up, and the indexes have grown to take messages.
+            scheduler.shutdown();
+            log_manager.shutdown();
+        })?;
         log_manager.startup();
-        let replica_manager = Arc::new(ReplicaManager::new(
-            replica_manager_config(config),
-            &log_manager.log_dirs(),
-            &time,
-            Arc::clone(&metrics),
-        ));
-        let metadata_cache = Arc::new(MetadataCache::load(
-            config,
-            socket_server.bound_endpoints(),
-            topics,
-            Arc::clone(&log_manager),
-            Arc::clone(&replica_manager),
-        )?);
         schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
         let group_coordinator =
             start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
-        let producer_ids = open_producer_ids(&log_manager)?;
-        let authorizer = match authorizer {
-            Some(authorizer) => Some(authorizer),
-            None => open_authorizer(config, &log_manager)?,
-        };
-        let quota_managers =
-            QuotaManagers::start(config, &log_manager.log_dirs(), &time, &metrics)?;
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
             replica_manager: Arc::clone(&replica_manager),
@@ -168,7 +159,7 @@ impl KafkaServer {
             producer_ids,
             quota_managers: Arc::clone(&quota_managers),
             authorizer,
-            denial_log: DenialLog::default(),
+            refusal_log: Arc::default(),
             time,
             connections_max_idle_ms: config.connections_max_idle_ms,
         });
@@ -266,6 +257,55 @@ impl KafkaServer {
         }
         self.log_manager.shutdown();
         info!("Shut down.");
+    }
+}
+
+/// What the broker knows from its log directories.
+struct PersistentState {
+    replica_manager: Arc<ReplicaManager>,
+    metadata_cache: Arc<MetadataCache>,
+    producer_ids: ProducerIdManager,
+    quota_managers: Arc<QuotaManagers>,
+    authorizer: Option<Arc<dyn Authorizer>>,
+}
+
+impl PersistentState {
+    /// Opens the logs and reads everything else that can keep the broker from starting. No thread
+    /// runs yet that appends: the logs are recovered, missing ones and missing files are made, and
+    /// topics that lie on disk are adopted, but no message is written.
+    ///
+    /// `authorizer` is in the place of the one that the settings name.
+    fn read(
+        config: &KafkaConfig,
+        bound_endpoints: &[EndPoint],
+        log_manager: &Arc<LogManager>,
+        time: &Arc<dyn Time>,
+        metrics: &Arc<Metrics>,
+        authorizer: Option<Arc<dyn Authorizer>>,
+    ) -> Result<Self, KafkaError> {
+        let dirs = log_manager.log_dirs();
+        let topics = TopicRegistry::open_in(&dirs)?;
+        log_manager.load(&topics.log_configs(log_manager.default_config())?)?;
+        let replica_manager = Arc::new(ReplicaManager::new(
+            replica_manager_config(config),
+            &dirs,
+            time,
+            Arc::clone(metrics),
+        ));
+        let metadata_cache = Arc::new(MetadataCache::load(
+            config,
+            bound_endpoints,
+            topics,
+            Arc::clone(log_manager),
+            Arc::clone(&replica_manager),
+        )?);
+        let producer_ids = open_producer_ids(log_manager)?;
+        let authorizer = match authorizer {
+            Some(authorizer) => Some(authorizer),
+            None => open_authorizer(config, log_manager)?,
+        };
+        let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
+        Ok(Self { replica_manager, metadata_cache, producer_ids, quota_managers, authorizer })
     }
 }
 

@@ -151,7 +151,7 @@ impl MetadataCache {
             }
             return Err(error);
         }
-        info!("Created the topic {topic} with {partitions} partitions.");
+        info!("Created the topic {topic}, partitions: {partitions}.");
         Ok(record)
     }
 

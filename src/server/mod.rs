@@ -10,7 +10,7 @@ pub mod authorizer;
 pub mod acl_cache;
 pub mod acl_store;
 pub mod simple_acl_authorizer;
-pub mod denial_log;
+pub mod refusal_log;
 pub mod fetched_data;
 pub mod kafka_apis;
 pub mod offset_apis;

@@ -11,8 +11,6 @@
 //! block.end=1999
 //! ```
 
-use std::fs;
-use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::path::PathBuf;
@@ -22,13 +20,17 @@ use log::info;
 
 use crate::common::errors::Errors;
 use crate::common::errors::KafkaError;
-use crate::storage::log_files::failed;
+use crate::storage::log_files::read_text;
 use crate::storage::log_files::write_atomically;
 
 /// The file of the last reserved block: Kafka's node in ZooKeeper.
 pub const LATEST_PRODUCER_ID_BLOCK_FILE: &str = "latest_producer_id_block";
 /// How many ids are reserved at a time.
 pub const PRODUCER_ID_BLOCK_SIZE: i64 = 1_000;
+/// Said of a file that cannot be read.
+const REMEDY: &str = "mend it, or put back a copy; if it is moved away, ids begin after the highest \
+                      in the logs, and one that has not written yet may be given twice: restart \
+                      the idempotent producers";
 
 /// Gives producers their ids.
 #[derive(Debug)]
@@ -48,16 +50,9 @@ impl ProducerIdManager {
     /// with the path.
     pub fn open(dir: &Path, highest_in_use: Option<i64>) -> Result<Self, KafkaError> {
         let path = dir.join(LATEST_PRODUCER_ID_BLOCK_FILE);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed("read", &path)(error).into()),
-        };
-        let block = match &text {
-            Some(text) => {
-                let end = parse_block_end(text, &path)?;
-                end..end
-            }
+        let read = || read_text(&path)?.map(|text| parse_block_end(&text, &path)).transpose();
+        let block = match read().map_err(|error| error.with_remedy(REMEDY))? {
+            Some(end) => end..end,
             // Written down at once, so that from now on only the file counts: a client may make up
             // any id.
             None => reserve_block(&path, highest_in_use.map_or(0, |id| id.saturating_add(1)))?,

@@ -22,6 +22,7 @@ use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
 use crate::protocol::request::ResponseBody;
 use crate::protocol::request::response_bytes;
+use crate::server::refusal_log::RefusalLog;
 use crate::transport::send;
 use crate::transport::send::NetworkSend;
 
@@ -43,6 +44,7 @@ pub struct Reply {
     remote_complete_ns: Option<i64>,
     is_throttled: bool,
     denials: RefCell<Refusals>,
+    refusal_log: Arc<RefusalLog>,
 }
 
 /// The first versions whose clients wait by themselves when they read that they are throttled
@@ -92,6 +94,7 @@ impl Reply {
     pub fn split(
         request: Request,
         channel: &Arc<RequestChannel>,
+        refusal_log: &Arc<RefusalLog>,
         time: &Arc<dyn Time>,
     ) -> (Self, RequestBody, Vec<u8>) {
         let reply_to = Some(request.reply_to());
@@ -106,6 +109,7 @@ impl Reply {
             remote_complete_ns: None,
             is_throttled: false,
             denials: RefCell::default(),
+            refusal_log: Arc::clone(refusal_log),
         };
         (reply, body, buffer)
     }
@@ -118,11 +122,6 @@ impl Reply {
     /// Notes that the client was denied something, for one line in the log with the answer.
     pub fn note_denial(&self, denial: &dyn fmt::Display) {
         self.denials.borrow_mut().count_one(format_args!("{denial}"));
-    }
-
-    /// Whether the log will be told of a denial.
-    pub fn is_denial_noted(&self) -> bool {
-        !self.denials.borrow().is_empty()
     }
 
     /// Where the handler notes that it is done, if the reply is still to come then.
@@ -165,11 +164,23 @@ impl Reply {
         let Refusals { count, first } = refusals;
         if !refusals.is_empty() {
             let (api, client) = (self.header.api_key.name(), self.client());
-            // A consumer of a deleted topic may ask again at once, thousands of times a second.
-            let level =
-                if self.header.api_key == ApiKeys::Fetch { Level::Debug } else { Level::Info };
+            // A consumer of a deleted topic may ask again at once, and would hide all others.
+            let level = if self.header.api_key == ApiKeys::Fetch {
+                Level::Debug
+            } else {
+                self.next_level()
+            };
             log!(level, "{api} request of {client}: {count} refused, the first is {first}");
         }
+    }
+
+    /// The level at which the log is told of one more refusal.
+    fn next_level(&self) -> Level {
+        let (may_tell, untold) = self.refusal_log.may_tell(self.time.hi_res_clock_ms());
+        if untold > 0 {
+            info!("{untold} more refusals were left out.");
+        }
+        if may_tell { Level::Info } else { Level::Debug }
     }
 
     /// Answers with a body that fits into memory.
@@ -218,11 +229,10 @@ impl Reply {
     /// Tells the log what was denied, in one line for the whole request.
     fn log_denials(&self) {
         let Refusals { count, first } = &*self.denials.borrow();
-        let api = self.header.api_key.name();
-        match count {
-            0 => (),
-            1 => info!(target: AUTHORIZER_LOG, "{first} for request = {api}"),
-            _ => info!(target: AUTHORIZER_LOG, "{first} for request = {api}, the first of {count}"),
+        if *count > 0 {
+            let (api, level) = (self.header.api_key.name(), self.next_level());
+            let more = if *count > 1 { format!(", the first of {count}") } else { String::new() };
+            log!(target: AUTHORIZER_LOG, level, "{first} for request = {api}{more}");
         }
     }
 

@@ -12,13 +12,17 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::storage::log_files::{
-    failed, is_deleted_directory, parse_topic_partition_name, write_atomically,
+    failed, is_deleted_directory, parse_topic_partition_name, read_text, write_atomically,
 };
 
 /// The file that is locked as long as a process owns a log directory.
 pub const LOCK_FILE: &str = ".lock";
 /// The file that says which broker a log directory belongs to.
 pub const META_PROPERTIES_FILE: &str = "meta.properties";
+/// Said of that file if it cannot be read.
+const META_PROPERTIES_REMEDY: &str = "write `version=0` and `broker.id=` with its number into it; \
+                                      if it is moved away, the directory goes to the next broker \
+                                      that starts on it";
 
 /// A log directory that the broker must not start with.
 pub(super) fn refused(why: String) -> KafkaError {
@@ -40,7 +44,8 @@ pub(super) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
     let file = file.map_err(failed("write in the log directory: cannot open", &path))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
         Errno::EAGAIN => refused(format!(
-            "cannot lock the log directory {}: another broker is using it",
+            "cannot lock the log directory {}: another broker is using it; stop that one, or give \
+             this one a directory of its own: `--override log.dirs=...`",
             dir.display()
         )),
         errno => refused(format!("cannot lock the log directory {}: {errno}", dir.display())),
@@ -50,20 +55,32 @@ pub(super) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
 /// Checks that the directory belongs to this broker, or gives it to it.
 pub(super) fn check_meta_properties(dir: &Path, broker_id: i32) -> Result<(), KafkaError> {
     let path = dir.join(META_PROPERTIES_FILE);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(write_atomically(&path, &format!("version=0\nbroker.id={broker_id}\n"))?);
-        }
-        Err(error) => return Err(failed("read", &path)(error).into()),
-    };
-    let owner = text.lines().find_map(|line| line.strip_prefix("broker.id=")).map(str::trim);
-    match owner {
-        Some(owner) if owner.parse() != Ok(broker_id) => Err(refused(format!(
+    let mine = format!("version=0\nbroker.id={broker_id}\n");
+    let read = || read_text(&path)?.map(|text| parse_owner(&text, &path)).transpose();
+    match read().map_err(|error| error.with_remedy(META_PROPERTIES_REMEDY))? {
+        None => Ok(write_atomically(&path, &mine)?),
+        Some(owner) if owner == broker_id => Ok(()),
+        Some(owner) => Err(refused(format!(
             "the log directory {} belongs to broker {owner}, and broker.id is {broker_id}",
             dir.display()
         ))),
-        _ => Ok(()),
+    }
+}
+
+/// Which broker the text of a `meta.properties` tells of. Later Kafkas add lines, which are passed
+/// over; version 1, of KRaft, has other ones.
+fn parse_owner(text: &str, path: &Path) -> Result<i32, KafkaError> {
+    let value = |name: &str| -> Option<i32> {
+        let mut pairs = text.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(key, _)| key.trim() == name)?.1.trim().parse().ok()
+    };
+    match (value("version"), value("broker.id")) {
+        (Some(0), Some(owner)) => Ok(owner),
+        _ => Err(KafkaError::Corrupt {
+            file: path.to_path_buf(),
+            position: 0,
+            why: "it does not tell in version 0 which broker the directory belongs to".to_string(),
+        }),
     }
 }
 

@@ -151,6 +151,22 @@ pub fn remove_if_exists(path: &Path) -> io::Result<()> {
     }
 }
 
+/// What a small file of the broker's own holds; `None` if it is missing.
+///
+/// # Errors
+/// `Corrupt` if it is no text; whatever the operating system reports, with the path.
+pub fn read_text(path: &Path) -> Result<Option<String>, KafkaError> {
+    match fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| KafkaError::Corrupt {
+            file: path.to_path_buf(),
+            position: error.utf8_error().valid_up_to() as u64,
+            why: "it is no text".to_string(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path)(error).into()),
+    }
+}
+
 /// Writes `text` to `path` so that a crash leaves the old file or the new one, never a piece: to
 /// `<path>.tmp`, synced, renamed, and the directory synced.
 ///

@@ -179,7 +179,7 @@ impl LogManager {
         let log_directories = log_directories(&dir.path)?;
         if !is_clean_shutdown && !log_directories.is_empty() {
             info!(
-                "recovering the logs in {}, which was not closed in good order",
+                "recovering the logs in {}: the directory was not closed in good order",
                 dir.path.display()
             );
         }
@@ -187,7 +187,11 @@ impl LogManager {
             warn!("taking all recovery points for 0: {error}");
             BTreeMap::new()
         });
-        let log_start_offsets = dir.log_start_offsets.read()?;
+        let log_start_offsets = dir.log_start_offsets.read().map_err(|error| {
+            error.with_remedy(
+                "mend it, or put back a copy; if it is moved away, deleted records may be back",
+            )
+        })?;
         let load = |log_dir: PathBuf| -> Result<(), KafkaError> {
             let topic_and_partition = parse_topic_partition_name(&log_dir)?;
             let recovery_point = recovery_points.get(&topic_and_partition).copied().unwrap_or(0);

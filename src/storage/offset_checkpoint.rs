@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,7 +17,7 @@ use std::sync::Mutex;
 
 use crate::common::errors::KafkaError;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::storage::log_files::{failed, write_atomically};
+use crate::storage::log_files::{read_text, write_atomically};
 
 /// The file of recovery points: up to where each log is known to be on disk.
 pub const RECOVERY_POINT_CHECKPOINT_FILE: &str = "recovery-point-offset-checkpoint";
@@ -65,11 +64,7 @@ impl OffsetCheckpoint {
     /// # Errors
     /// `Corrupt` if it is no checkpoint; whatever the operating system reports, with the path.
     pub fn read(&self) -> Result<BTreeMap<TopicAndPartition, i64>, KafkaError> {
-        match fs::read_to_string(&self.path) {
-            Ok(text) => parse(&text, &self.path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-            Err(error) => Err(failed("read", &self.path)(error).into()),
-        }
+        read_text(&self.path)?.map_or(Ok(BTreeMap::new()), |text| parse(&text, &self.path))
     }
 }
 

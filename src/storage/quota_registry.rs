@@ -10,8 +10,6 @@
 //! Client ids are escaped as the settings in the list of topics are.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -20,13 +18,16 @@ use crate::config::client_config_override::ClientConfigOverride;
 use crate::config::client_config_override::QuotaType;
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
-use crate::storage::log_files::failed;
+use crate::storage::log_files::read_text;
 use crate::storage::log_files::write_atomically;
 
 /// The registry's file, in the first log directory.
 pub const QUOTA_REGISTRY_FILE: &str = "client_quotas";
 
 const CURRENT_VERSION: &str = "0";
+/// Said of a file that cannot be read.
+const REMEDY: &str = "mend it, or put back a copy; if it is moved away, all quotas that were set \
+                      while the broker ran are lost";
 /// The first word of a line.
 const DEFAULT: &str = "default";
 const CLIENT: &str = "client";
@@ -50,11 +51,8 @@ impl QuotaRegistry {
     pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
         let first = log_dirs.first().expect("a broker has at least one log directory");
         let path = first.join(QUOTA_REGISTRY_FILE);
-        let quotas = match fs::read_to_string(&path) {
-            Ok(text) => parse(&text, &path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => ClientQuotas::new(),
-            Err(error) => return Err(failed("read", &path)(error).into()),
-        };
+        let read = || read_text(&path)?.map_or(Ok(ClientQuotas::new()), |text| parse(&text, &path));
+        let quotas = read().map_err(|error| error.with_remedy(REMEDY))?;
         Ok(Self { path, quotas })
     }
 

@@ -14,9 +14,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::fs;
 use std::fs::File;
-use std::io;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -29,12 +27,16 @@ use crate::config::log_config::LogConfig;
 use crate::storage::escaped_text::bytes_of_hex;
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
-use crate::storage::log_files::{failed, hex, write_atomically};
+use crate::storage::log_files::{failed, hex, read_text, write_atomically};
 
 /// The registry's file, in the first log directory.
 pub const TOPIC_REGISTRY_FILE: &str = "topics";
 
 const CURRENT_VERSION: &str = "0";
+/// Said of a file that cannot be read.
+const REMEDY: &str = "mend it, or put back a copy; if it is moved away, the topics are adopted from \
+                      their directories under new ids, and their settings are lost, also the \
+                      cleanup.policy of __consumer_offsets";
 /// How many partitions a topic can get by what lies on disk.
 pub const ADOPTED_PARTITIONS_MAX: i32 = 10_000;
 
@@ -65,14 +67,14 @@ impl TopicRegistry {
     /// # Errors
     /// `Corrupt` if the file is no registry; whatever the operating system reports, with the path.
     pub fn open(path: PathBuf) -> Result<Self, KafkaError> {
-        let (cluster_id, topics) = match fs::read_to_string(&path) {
-            Ok(text) => parse(&text, &path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        let read = || read_text(&path)?.map(|text| parse(&text, &path)).transpose();
+        let (cluster_id, topics) = match read().map_err(|error| error.with_remedy(REMEDY))? {
+            Some(known) => known,
+            None => {
                 let cluster_id = random_uuid()?;
                 write_atomically(&path, &print(&cluster_id, &Topics::new()))?;
                 (cluster_id, Topics::new())
             }
-            Err(error) => return Err(failed("read", &path)(error).into()),
         };
         Ok(Self { path, cluster_id, topics: Mutex::new(topics) })
     }
@@ -354,6 +356,7 @@ pub(super) fn random_uuid() -> Result<[u8; 16], KafkaError> {
 #[cfg(test)]
 mod tests {
     use std::env;
+    use std::fs;
 
     use super::*;
 

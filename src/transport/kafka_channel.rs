@@ -125,12 +125,14 @@ impl KafkaChannel {
 
     /// No request is read from now on. Bytes that arrive stay in the socket and are not forgotten.
     pub fn mute(&mut self) {
+        trace!("KafkaChannel.mute: {}", self.id);
         self.is_muted = true;
         self.update_interest();
     }
 
     /// Requests are read again, those that have arrived meanwhile first.
     pub fn unmute(&mut self) {
+        trace!("KafkaChannel.unmute: {}", self.id);
         self.is_muted = false;
         self.update_interest();
     }

@@ -1,15 +1,16 @@
 //! In the place of log4j's `authorizerAppender`, by which Kafka writes denials to a file of their own:
-//! here they stand among all others, so that a flood of them is told in part.
+//! here they, and all other refusals, stand among the other lines, so that a flood of them is told
+//! in part.
 
 use std::sync::Mutex;
 
-/// The most requests in a second whose denials the log tells of.
+/// The most refusals in a second that the log tells of.
 const TOLD_PER_SECOND_MAX: u64 = 100;
 
-/// How many denials the log has been told of lately. A consumer without its right may ask again at
+/// How many refusals the log has been told of lately. A client that is refused may ask again at
 /// once, thousands of times a second.
 #[derive(Debug, Default)]
-pub struct DenialLog {
+pub struct RefusalLog {
     second: Mutex<Second>,
 }
 
@@ -20,11 +21,11 @@ struct Second {
     untold: u64,
 }
 
-impl DenialLog {
+impl RefusalLog {
     /// Whether the log may be told of one more at the moment `now_ms`, and of how many it has not
     /// been told in the second that ends with it.
     pub fn may_tell(&self, now_ms: i64) -> (bool, u64) {
-        let mut second = self.second.lock().expect("no thread panics while it counts denials");
+        let mut second = self.second.lock().expect("no thread panics while it counts refusals");
         let mut untold = 0;
         if second.told == 0 || now_ms - second.began_ms >= 1000 {
             untold = second.untold;
@@ -44,8 +45,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_flood_of_denials_some_are_told_each_second_and_the_others_counted() {
-        let log = DenialLog::default();
+    fn of_a_flood_of_refusals_some_are_told_each_second_and_the_others_counted() {
+        let log = RefusalLog::default();
         let ask = |times: u64, now_ms| {
             let answers: Vec<_> = (0..times).map(|_| log.may_tell(now_ms)).collect();
             let told = answers.iter().filter(|(may_tell, _)| *may_tell).count();
