@@ -14,7 +14,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,18 +25,17 @@ use crate::server::authorizer::PatternType;
 use crate::server::authorizer::PermissionType;
 use crate::server::authorizer::ResourcePattern;
 use crate::server::authorizer::ResourceType;
+use crate::storage::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
-use crate::storage::log_files::{failed, write_atomically};
+use crate::storage::log_files::{read_text, write_atomically};
 
 /// The file of the ACLs, in the first log directory.
 pub const ACL_FILE: &str = "acls";
 
-const CURRENT_VERSION: &str = "0";
-
 /// Said of a file that cannot be read: without its ACLs the broker would either open or close
 /// everything, and must not choose.
-const WHAT_TO_DO: &str = "mend the line, or put back a copy of the file; \
+const REMEDY: &str = "mend the line, or put back a copy of the file; \
                           the broker does not start without its ACLs";
 
 /// What a line holds.
@@ -61,13 +59,13 @@ impl AclStore {
     /// path.
     pub fn open_in(dir: &Path) -> Result<(Self, BTreeSet<AclBinding>), KafkaError> {
         let store = Self { path: dir.join(ACL_FILE) };
-        let acls = match fs::read(&store.path) {
-            Ok(bytes) => parse(&bytes, &store.path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        let read = || read_text(&store.path)?.map(|text| parse(&text, &store.path)).transpose();
+        let acls = match read().map_err(|error| error.with_remedy(REMEDY))? {
+            Some(acls) => acls,
+            None => {
                 store.write(&BTreeSet::new())?;
                 BTreeSet::new()
             }
-            Err(error) => return Err(failed("read", &store.path)(error).into()),
         };
         Ok((store, acls))
     }
@@ -105,35 +103,10 @@ fn print(acls: &BTreeSet<AclBinding>) -> String {
     text
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<BTreeSet<AclBinding>, KafkaError> {
-    let corrupt = |position: usize, why: String| KafkaError::Corrupt {
-        file: path.to_path_buf(),
-        position: position as u64,
-        why: format!("{why}; {WHAT_TO_DO}"),
-    };
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| corrupt(error.valid_up_to(), "it is no text".to_string()))?;
-    let position_of =
-        |line_number: usize| text.split_inclusive('\n').take(line_number).map(str::len).sum();
-    let wrong = |line_number: usize, why: String| {
-        corrupt(position_of(line_number), format!("line {}: {why}", line_number + 1))
-    };
-    let mut lines = text.lines();
-    let version = lines.next().unwrap_or_default();
-    if version != CURRENT_VERSION {
-        return Err(wrong(0, format!("version {version:?} of the list of ACLs is not known")));
-    }
-    let count = lines.next().and_then(|line| line.parse::<usize>().ok());
-    let count = count.ok_or_else(|| wrong(1, "the number of ACLs is missing".to_string()))?;
-    let mut acls = BTreeSet::new();
-    for (index, line) in lines.enumerate() {
-        let binding = parse_binding(line).map_err(|why| wrong(index + 2, why))?;
-        acls.insert(binding);
-    }
-    if acls.len() != count {
-        return Err(wrong(1, format!("{count} ACLs were announced and {} came", acls.len())));
-    }
-    Ok(acls)
+fn parse(text: &str, path: &Path) -> Result<BTreeSet<AclBinding>, KafkaError> {
+    let acls = CheckpointFile::read(text, path, "list of ACLs")?
+        .entries("ACLs", |line| parse_binding(line).map(|binding| (binding, ())))?;
+    Ok(acls.into_keys().collect())
 }
 
 /// The ACL on a line, or which word is wrong and what may stand there.
@@ -222,13 +195,13 @@ mod tests {
             binding("a b\nTopic", "User:CN=é,O=100%"),
             binding("", "User:"),
         ]);
-        assert_eq!(parse(print(&acls).as_bytes(), Path::new("acls")).unwrap(), acls);
+        assert_eq!(parse(&print(&acls), Path::new("acls")).unwrap(), acls);
     }
 
     #[test]
-    fn what_is_no_list_of_acls_is_told_with_place_reason_and_advice() {
+    fn what_is_no_list_of_acls_is_told_with_place_and_reason() {
         let line = "Topic Literal t User:a * Read Allow\n";
-        assert_eq!(parse(format!("0\n1\n{line}").as_bytes(), Path::new("acls")).unwrap().len(), 1);
+        assert_eq!(parse(&format!("0\n1\n{line}"), Path::new("acls")).unwrap().len(), 1);
         for (text, why) in [
             (String::new(), "position 0: line 1: version"),
             (format!("1\n1\n{line}"), "version \"1\""),
@@ -238,11 +211,9 @@ mod tests {
             ("0\n1\nTopic Literal %f User:a * Read Allow\n".to_string(), "position 4: line 3"),
             (format!("0\n1\n{} \n", line.trim_end()), "is 8 and not 7 words"),
         ] {
-            let error = parse(text.as_bytes(), Path::new("acls")).unwrap_err().to_string();
-            assert!(error.contains(why) && error.contains("put back a copy"), "{error}");
+            let error = parse(&text, Path::new("acls")).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
         }
-        let error = parse(b"0\n1\n\xff\n", Path::new("acls")).unwrap_err().to_string();
-        assert!(error.contains("position 4: it is no text"), "{error}");
     }
 
     #[test]
@@ -251,17 +222,17 @@ mod tests {
             (
                 "topic Literal t User:a * Read Allow",
                 "resource type \"topic\" is none of Topic, Group, Cluster, TransactionalId, \
-                 DelegationToken, User;",
+                 DelegationToken, User",
             ),
             ("Any Literal t User:a * Read Allow", "resource type \"Any\" is none of Topic"),
-            ("Topic Any t User:a * Read Allow", "\"Any\" is none of Literal, Prefixed;"),
+            ("Topic Any t User:a * Read Allow", "\"Any\" is none of Literal, Prefixed"),
             ("Topic Match t User:a * Read Allow", "pattern type \"Match\" is none of Literal"),
             ("Topic Literal %f User:a * Read Allow", "the name \"%f\" has a % without two"),
             ("Topic Literal t User:a * Rea Allow", "operation \"Rea\" is none of All, Read, Write"),
             ("Topic Literal t User:a * Any Allow", "operation \"Any\" is none of All, Read, Write"),
-            ("Topic Literal t User:a * Read allow", "\"allow\" is none of Deny, Allow;"),
+            ("Topic Literal t User:a * Read allow", "\"allow\" is none of Deny, Allow"),
         ] {
-            let error = parse(format!("0\n1\n{line}\n").as_bytes(), Path::new("acls"));
+            let error = parse(&format!("0\n1\n{line}\n"), Path::new("acls"));
             let error = error.unwrap_err().to_string();
             assert!(error.contains("line 3: the ") && error.contains(why), "{error}");
         }
@@ -280,13 +251,12 @@ mod tests {
             ("User:a ", "the host \"\" is neither"),
         ] {
             let text = format!("0\n1\nTopic Literal t {who} Read Deny\n");
-            let error = parse(text.as_bytes(), Path::new("acls")).unwrap_err().to_string();
+            let error = parse(&text, Path::new("acls")).unwrap_err().to_string();
             assert!(error.contains(&format!("line 3: {why}")), "{error}");
-            assert!(error.contains("mend the line"), "{error}");
         }
         for host in ["*", "10.0.0.7", "fe80::1", "FE80:0::1", "::ffff:10.0.0.7"] {
             let text = format!("0\n1\nTopic Literal t User:a {host} Read Deny\n");
-            assert_eq!(parse(text.as_bytes(), Path::new("acls")).unwrap().len(), 1, "{host}");
+            assert_eq!(parse(&text, Path::new("acls")).unwrap().len(), 1, "{host}");
         }
     }
 }

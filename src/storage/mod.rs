@@ -3,6 +3,7 @@
 
 pub mod cleaner;
 pub mod cleaner_config;
+pub mod checkpoint_file;
 pub mod escaped_text;
 pub mod file_message_set;
 pub mod log;

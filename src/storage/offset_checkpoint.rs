@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Mutex;
 
 use crate::common::errors::KafkaError;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::storage::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::log_files::{read_text, write_atomically};
 
 /// The file of recovery points: up to where each log is known to be on disk.
@@ -27,8 +27,6 @@ pub const CLEANER_OFFSET_CHECKPOINT_FILE: &str = "cleaner-offset-checkpoint";
 pub const HIGH_WATERMARK_CHECKPOINT_FILE: &str = "replication-offset-checkpoint";
 /// The file of the first offsets of logs whose beginning was deleted by an admin.
 pub const LOG_START_OFFSET_CHECKPOINT_FILE: &str = "log-start-offset-checkpoint";
-
-const CURRENT_VERSION: u32 = 0;
 
 /// A checkpoint file. Writers take turns; a reader sees the old content or the new, never a
 /// mixture.
@@ -69,42 +67,19 @@ impl OffsetCheckpoint {
 }
 
 fn parse(text: &str, path: &Path) -> Result<BTreeMap<TopicAndPartition, i64>, KafkaError> {
-    let wrong = |line_number: usize, why: String| KafkaError::Corrupt {
-        file: path.to_path_buf(),
-        position: text.lines().take(line_number).map(|line| line.len() as u64 + 1).sum(),
-        why,
-    };
-    let mut lines = text.lines();
-    let Some(version) = lines.next() else { return Ok(BTreeMap::new()) };
-    if number::<u32>(version) != Some(CURRENT_VERSION) {
-        return Err(wrong(0, format!("version {version:?} of the checkpoint is not known")));
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
     }
-    let count: usize = lines
-        .next()
-        .and_then(number)
-        .ok_or_else(|| wrong(1, "the number of lines is missing".to_string()))?;
-    let mut offsets = BTreeMap::new();
-    for (index, line) in lines.filter(|line| !line.trim().is_empty()).enumerate() {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let parsed = match fields[..] {
-            [topic, partition, offset] => {
-                number(partition).zip(number(offset)).map(|it| (topic, it))
-            }
-            _ => None,
-        };
-        let (topic, (partition, offset)) = parsed.ok_or_else(|| {
-            wrong(index + 2, format!("{line:?} is not a topic, a partition and an offset"))
-        })?;
-        offsets.insert(TopicAndPartition::new(topic, partition), offset);
-    }
-    if offsets.len() != count {
-        return Err(wrong(1, format!("{count} lines were announced and {} came", offsets.len())));
-    }
-    Ok(offsets)
+    CheckpointFile::read(text, path, "checkpoint")?.entries("lines", |line| {
+        parse_offset(line)
+            .ok_or_else(|| format!("{line:?} is not a topic, a partition and an offset"))
+    })
 }
 
-fn number<T: FromStr>(text: &str) -> Option<T> {
-    text.trim().parse().ok()
+fn parse_offset(line: &str) -> Option<(TopicAndPartition, i64)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [topic, partition, offset] = fields[..] else { return None };
+    Some((TopicAndPartition::new(topic, partition.parse().ok()?), offset.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use std::path::PathBuf;
 use crate::common::errors::KafkaError;
 use crate::config::client_config_override::ClientConfigOverride;
 use crate::config::client_config_override::QuotaType;
+use crate::storage::checkpoint_file::CURRENT_VERSION;
+use crate::storage::checkpoint_file::CheckpointFile;
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
 use crate::storage::log_files::read_text;
@@ -24,7 +26,6 @@ use crate::storage::log_files::write_atomically;
 /// The registry's file, in the first log directory.
 pub const QUOTA_REGISTRY_FILE: &str = "client_quotas";
 
-const CURRENT_VERSION: &str = "0";
 /// Said of a file that cannot be read.
 const REMEDY: &str = "mend it, or put back a copy; if it is moved away, all quotas that were set \
                       while the broker ran are lost";
@@ -93,28 +94,9 @@ fn print(quotas: &ClientQuotas) -> String {
 }
 
 fn parse(text: &str, path: &Path) -> Result<ClientQuotas, KafkaError> {
-    let wrong = |line_number: usize, why: String| KafkaError::Corrupt {
-        file: path.to_path_buf(),
-        position: text.lines().take(line_number).map(|line| line.len() as u64 + 1).sum(),
-        why,
-    };
-    let mut lines = text.lines();
-    let version = lines.next().unwrap_or_default();
-    if version != CURRENT_VERSION {
-        return Err(wrong(0, format!("version {version:?} of the list of quotas is not known")));
-    }
-    let count = lines.next().and_then(|line| line.parse::<usize>().ok());
-    let count = count.ok_or_else(|| wrong(1, "the number of quotas is missing".to_string()))?;
-    let mut quotas = ClientQuotas::new();
-    for (index, line) in lines.enumerate() {
-        let (client_id, its_quotas) = parse_client(line)
-            .ok_or_else(|| wrong(index + 2, format!("{line:?} is no client with its quotas")))?;
-        quotas.insert(client_id, its_quotas);
-    }
-    if quotas.len() != count {
-        return Err(wrong(1, format!("{count} clients were announced and {} came", quotas.len())));
-    }
-    Ok(quotas)
+    CheckpointFile::read(text, path, "list of quotas")?.entries("clients", |line| {
+        parse_client(line).ok_or_else(|| format!("{line:?} is no client with its quotas"))
+    })
 }
 
 fn parse_client(line: &str) -> Option<(Option<String>, ClientConfigOverride)> {

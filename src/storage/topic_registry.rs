@@ -24,6 +24,7 @@ use log::{info, warn};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_name};
 use crate::config::log_config::LogConfig;
+use crate::storage::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::escaped_text::bytes_of_hex;
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
@@ -32,7 +33,6 @@ use crate::storage::log_files::{failed, hex, read_text, write_atomically};
 /// The registry's file, in the first log directory.
 pub const TOPIC_REGISTRY_FILE: &str = "topics";
 
-const CURRENT_VERSION: &str = "0";
 /// Said of a file that cannot be read.
 const REMEDY: &str = "mend it, or put back a copy; if it is moved away, the topics are adopted from \
                       their directories under new ids, and their settings are lost, also the \
@@ -299,30 +299,11 @@ fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 }
 
 fn parse(text: &str, path: &Path) -> Result<([u8; 16], Topics), KafkaError> {
-    let wrong = |line_number: usize, why: String| KafkaError::Corrupt {
-        file: path.to_path_buf(),
-        position: text.lines().take(line_number).map(|line| line.len() as u64 + 1).sum(),
-        why,
-    };
-    let mut lines = text.lines();
-    let version = lines.next().unwrap_or_default();
-    if version != CURRENT_VERSION {
-        return Err(wrong(0, format!("version {version:?} of the list of topics is not known")));
-    }
-    let cluster_id = lines.next().and_then(uuid_of_hex);
-    let cluster_id =
-        cluster_id.ok_or_else(|| wrong(1, "the cluster's id is missing".to_string()))?;
-    let count = lines.next().and_then(|line| line.parse::<usize>().ok());
-    let count = count.ok_or_else(|| wrong(2, "the number of topics is missing".to_string()))?;
-    let mut topics = Topics::new();
-    for (index, line) in lines.enumerate() {
-        let (name, record) = parse_topic(line)
-            .ok_or_else(|| wrong(index + 3, format!("{line:?} is not a topic")))?;
-        topics.insert(name, record);
-    }
-    if topics.len() != count {
-        return Err(wrong(2, format!("{count} topics were announced and {} came", topics.len())));
-    }
+    let mut file = CheckpointFile::read(text, path, "list of topics")?;
+    let cluster_id = file.head("the cluster's id", uuid_of_hex)?;
+    let topics = file.entries("topics", |line| {
+        parse_topic(line).ok_or_else(|| format!("{line:?} is not a topic"))
+    })?;
     Ok((cluster_id, topics))
 }
 
