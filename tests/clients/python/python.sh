@@ -18,5 +18,5 @@ run_python_client() {
 
 install_python_client() {
     [ -x "$1/bin/python" ] || python3 -m venv "$1"
-    timeout --foreground "$STEP_SECONDS" "$1/bin/pip" install -q --no-input -r requirements.txt
+    timeout --foreground "$STEP_SECONDS" "$1/bin/python" -m pip install -q --no-input -r requirements.txt
 }
