@@ -75,9 +75,82 @@ fn max_bytes_bounds_the_whole_response_in_the_order_of_the_request() {
     request.max_bytes = records.len() as i32 + 100;
     let fetched = client.fetch_with(NEWEST_FETCH, request);
     let sizes: Vec<_> = fetched.iter().map(|it| it.records.len()).collect();
-    // The second partition gets the 100 bytes that are left, which end within its batch; the third
-    // gets none.
-    assert_eq!(sizes, [records.len(), 100, 0]);
+    // The 100 bytes that are left hold no batch of the second partition.
+    assert_eq!(sizes, [records.len(), 0, 0]);
+}
+
+/// A partition that is not the first gets no part of a batch from version 3 on: consumers of today
+/// take it for the proof that the batch is too large for them, and stop there for ever.
+#[test]
+fn a_first_batch_that_does_not_fit_is_left_out_from_version_3_on_and_cut_before() {
+    for format in ["0.9.0", "3.0"] {
+        let settings = [("num.partitions", "2"), ("log.message.format.version", format)];
+        let broker = Broker::start(&settings);
+        let mut client = broker.connect_with_topic("post");
+        client.produce("post", 0, &batch(&[&[1; 2000]]));
+        client.produce("post", 1, &batch(&[&[2; 20_000]]));
+        for version in [0, 2, 3, 4, 11, 12] {
+            let mut request = fetch_request("post", 0, 0);
+            request.topics = vec![fetch_topic("post", &[(0, 0), (1, 0)])];
+            let whole = client.fetch_with(version, request.clone());
+            let first_size = whole[0].records.len();
+            assert!(first_size >= 2000 && whole[1].records.len() >= 20_000);
+
+            request.topics[0].partitions[1].partition_max_bytes = 100;
+            let fetched = client.fetch_with(version, request.clone());
+            assert_eq!(fetched[0].records, whole[0].records, "{format}, version {version}");
+            assert_eq!((fetched[1].error, fetched[1].high_watermark), (0, 1));
+            let cut = if version < 3 { &whole[1].records[..100] } else { &[] };
+            assert_eq!(fetched[1].records, cut, "{format}, version {version}");
+            if version < 3 {
+                continue;
+            }
+            request.topics[0].partitions[1].partition_max_bytes = 1_000_000;
+            request.max_bytes = first_size as i32 + 100;
+            let fetched = client.fetch_with(version, request);
+            assert_eq!(fetched[0].records, whole[0].records, "{format}, version {version}");
+            assert_eq!((fetched[1].error, fetched[1].high_watermark), (0, 1));
+            assert!(fetched[1].records.is_empty(), "{format}, version {version}");
+        }
+    }
+}
+
+/// The batch that does not fit comes whole when nothing is before it: so the consumer gets on.
+#[test]
+fn the_first_partition_that_has_data_gets_its_first_batch_whole() {
+    let broker = Broker::start(&[("num.partitions", "3")]);
+    let mut client = broker.connect_with_topic("post");
+    let (second, third) = (batch(&[&[2; 20_000]]), batch(&[&[3; 20_000]]));
+    client.produce("post", 1, &second);
+    client.produce("post", 2, &third);
+    for version in 4..=NEWEST_FETCH {
+        let mut request = fetch_request("post", 0, 0);
+        request.topics = vec![fetch_topic("post", &[(0, 0), (1, 0), (2, 0)])];
+        request.topics[0].partitions.iter_mut().for_each(|it| it.partition_max_bytes = 100);
+        let sizes: Vec<_> =
+            client.fetch_with(version, request).iter().map(|it| it.records.len()).collect();
+        assert_eq!(sizes, [0, second.len(), 0], "Fetch version {version}");
+    }
+}
+
+/// What a client would throw away is not sent to it, and is not waited for either.
+#[test]
+fn a_slice_ends_at_a_batch_and_counts_for_min_bytes_as_if_it_did_not() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    let records = batch(&[&[1; 150_000]]);
+    for _ in 0..10 {
+        client.produce("post", 0, &records);
+    }
+    let mut request = fetch_request("post", 0, 0);
+    request.topics[0].partitions[0].partition_max_bytes = 1 << 20;
+    request.min_bytes = 1 << 20;
+    // A fetch that waited would fail the test by its patience, long before this is over.
+    request.max_wait_ms = 600_000;
+    for version in 4..=NEWEST_FETCH {
+        let fetched = client.fetch_with(version, request.clone()).remove(0);
+        assert_eq!(fetched.records.len(), 6 * records.len(), "Fetch version {version}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use transferto::storage::log::Log;
 use transferto::storage::log_files::{
     index_filename, log_filename, parse_topic_partition_name, time_index_filename,
 };
+use transferto::storage::read_limit::ReadLimit;
 
 /// A log in a directory of its own, by a clock of its own.
 struct Test {
@@ -58,7 +59,7 @@ fn append(log: &Log, values: &[&str]) -> i64 {
 
 /// What a fetch of one message finds.
 fn read_one(log: &Log, offset: i64) -> (i64, String) {
-    let found = log.read(offset, 1 << 20, Some(offset + 1), true).unwrap();
+    let found = log.read(offset, Some(offset + 1), ReadLimit::min_one_message(1 << 20)).unwrap();
     records_of(&found.message_set).into_iter().find(|(found, _)| *found == offset).unwrap()
 }
 
@@ -67,7 +68,7 @@ fn read_all(log: &Log) -> Vec<(i64, String)> {
 }
 
 fn is_empty_at(log: &Log, offset: i64) -> bool {
-    log.read(offset, 1000, None, true).unwrap().message_set.size() == 0
+    log.read(offset, None, ReadLimit::min_one_message(1000)).unwrap().message_set.size() == 0
 }
 
 fn segment_count(log: &Log) -> usize {
@@ -165,7 +166,7 @@ fn every_message_is_read_at_its_offset() {
         append(&log, &[&i.to_string()]);
     }
     for i in 0..50 {
-        let found = log.read(i, 100, Some(i + 1), false).unwrap();
+        let found = log.read(i, Some(i + 1), ReadLimit::hard(100)).unwrap();
         assert_eq!(records_of(&found.message_set), [(i, i.to_string())]);
     }
     assert!(is_empty_at(&log, 50));
@@ -184,7 +185,7 @@ fn a_read_between_offsets_finds_the_next_message() {
     }
     for asked in 50..*offsets.last().unwrap() {
         let expected = *offsets.iter().find(|&&offset| offset >= asked).unwrap();
-        let found = log.read(asked, 100, None, false).unwrap();
+        let found = log.read(asked, None, ReadLimit::hard(100)).unwrap();
         let first = records_of(&found.message_set).remove(0);
         assert_eq!(first, (expected, expected.to_string()), "asked for {asked}");
     }
@@ -200,7 +201,7 @@ fn a_read_in_a_gap_begins_in_the_next_segment() {
     }
     let last = log.active_segment().base_offset() - 1;
     log.segments()[0].truncate_to(1, 1000, 0).unwrap();
-    let found = log.read(1, 200, None, false).unwrap();
+    let found = log.read(1, None, ReadLimit::hard(200)).unwrap();
     assert_eq!(records_of(&found.message_set)[0].0, last + 1);
 }
 
@@ -213,7 +214,7 @@ fn offsets_outside_the_log_are_out_of_range() {
     let log = test.log();
     assert!(is_empty_at(&log, 1024));
     for offset in [0, 1023, 1025, -1, i64::MAX, i64::MIN] {
-        let error = log.read(offset, 1000, None, true).unwrap_err();
+        let error = log.read(offset, None, ReadLimit::min_one_message(1000)).unwrap_err();
         assert_eq!(error.code(), Errors::OffsetOutOfRange, "offset {offset}");
     }
 }
@@ -247,7 +248,7 @@ fn a_read_inside_a_compressed_set_gets_the_whole_set() {
         log.append(&mut message_set(0, gzip, &[(0, first), (1, second)]), 0).unwrap();
     }
     let read = |offset| {
-        let found = log.read(offset, 4096, None, false).unwrap();
+        let found = log.read(offset, None, ReadLimit::hard(4096)).unwrap();
         records_of(&found.message_set)[0].0
     };
     assert_eq!([read(0), read(1), read(2), read(3)], [0, 0, 2, 2]);
@@ -540,7 +541,7 @@ fn a_null_value_comes_back_as_null() {
     let log = log.log();
     let mut set = RecordBatchBuilder::new(0).record(-1, None, None).build().unwrap();
     log.append(&mut set, 0).unwrap();
-    let found = log.read(0, 4096, None, false).unwrap();
+    let found = log.read(0, None, ReadLimit::hard(4096)).unwrap();
     let mut values = Vec::new();
     let bytes = storage::bytes_of(&found.message_set);
     transferto::message::byte_buffer_message_set::for_each_record(&bytes, &mut |record| {

@@ -20,6 +20,7 @@ use transferto::message::compression_codec::CompressionCodec;
 use transferto::storage::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::log::Log;
 use transferto::storage::log_cleaner_manager::{CleaningError, LogToClean};
+use transferto::storage::read_limit::ReadLimit;
 
 fn bases(log: &Log) -> Vec<i64> {
     log.segments().iter().map(|segment| segment.base_offset()).collect()
@@ -320,7 +321,7 @@ fn a_slice_in_flight_keeps_its_file() {
         append(&log, "key", &number.to_string());
     }
     log.roll().unwrap();
-    let in_flight = log.read(3, i32::MAX, None, true).unwrap().message_set;
+    let in_flight = log.read(3, None, ReadLimit::min_one_message(i32::MAX)).unwrap().message_set;
     let bytes = bytes_of(&in_flight);
     test.clean().unwrap();
     assert_eq!(bytes_of(&in_flight), bytes);

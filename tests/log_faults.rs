@@ -24,6 +24,7 @@ use transferto::storage::log::Log;
 use transferto::storage::log_files::{index_filename, log_filename, time_index_filename};
 use transferto::storage::log_offset_metadata::LogOffsetMetadata;
 use transferto::storage::offset_search::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
+use transferto::storage::read_limit::ReadLimit;
 use transferto::storage::time_index::TimestampOffset;
 
 struct Test {
@@ -59,7 +60,7 @@ fn bases(log: &Log) -> Vec<i64> {
 }
 
 fn read_from(log: &Log, offset: i64) -> Vec<(i64, String)> {
-    records_of(&log.read(offset, i32::MAX, None, true).unwrap().message_set)
+    records_of(&log.read(offset, None, ReadLimit::min_one_message(i32::MAX)).unwrap().message_set)
 }
 
 fn given(log: &Log, offset: i64) -> Result<i64, KafkaError> {
@@ -243,7 +244,7 @@ fn readers_never_see_an_append_that_is_not_done() {
     let read_all = || {
         let mut next_offset = 0;
         while next_offset < MESSAGES {
-            let found = log.read(next_offset, 300, None, true).unwrap();
+            let found = log.read(next_offset, None, ReadLimit::min_one_message(300)).unwrap();
             let bytes = storage::bytes_of(&found.message_set);
             for entry in shallow_entries(&bytes) {
                 let entry = entry.unwrap();
@@ -269,7 +270,7 @@ fn a_slice_outlives_the_deletion_of_its_segment() {
     let test = Test::new(small_segments());
     let log = test.log();
     append(&log, "kept");
-    let found = log.read(0, 1000, None, true).unwrap();
+    let found = log.read(0, None, ReadLimit::min_one_message(1000)).unwrap();
     log.delete_segments_while(i64::MAX, |_| true).unwrap();
     test.mocks.sleep(log.config().file_delete_delay_ms + 1);
     assert_eq!(files_in(&test.path()).len(), 3);
@@ -298,7 +299,7 @@ fn a_fetch_reads_headers_only() {
         let Some((before, of_counting)) = bytes_read_by_this_thread() else {
             return eprintln!("skipped: this kernel does not count the bytes a thread reads");
         };
-        let found = log.read(offset, 1 << 20, None, true).unwrap();
+        let found = log.read(offset, None, ReadLimit::min_one_message(1 << 20)).unwrap();
         let (after, _) = bytes_read_by_this_thread().unwrap();
         let read = after - before - of_counting;
         assert_eq!(read, headers * 12 + probes * 11, "offset {offset}: {found:?}");
@@ -314,7 +315,7 @@ fn a_read_tells_where_it_begins() {
         append(&log, "0000");
     }
     let size = batch(&["0000"]).len() as u64;
-    let place = |offset| log.read(offset, 1, None, false).unwrap().fetch_offset_metadata;
+    let place = |offset| log.read(offset, None, ReadLimit::hard(1)).unwrap().fetch_offset_metadata;
     assert_eq!(place(12), LogOffsetMetadata::at(12, 10, 2 * size));
     assert_eq!(place(15), LogOffsetMetadata::at(15, 10, 5 * size));
     assert_eq!(log.log_end_offset_metadata(), place(15));
@@ -331,7 +332,8 @@ fn a_read_ends_before_its_max_offset() {
         append(&log, "0000");
     }
     let count = |start, max_offset| {
-        let found = log.read(start, i32::MAX, Some(max_offset), true).unwrap();
+        let found =
+            log.read(start, Some(max_offset), ReadLimit::min_one_message(i32::MAX)).unwrap();
         records_of(&found.message_set).len()
     };
     assert_eq!(count(0, 5), 5);
@@ -389,7 +391,7 @@ fn an_append_flushes_when_enough_messages_wait() {
 fn old_messages_are_converted_to_the_format_of_the_log() {
     let mut old = message_set(0, CompressionCodec::None, &[(0, "a"), (1, "b")]);
     let magic_of = |log: &Log| {
-        let found = log.read(0, 1000, None, true).unwrap();
+        let found = log.read(0, None, ReadLimit::min_one_message(1000)).unwrap();
         let bytes = storage::bytes_of(&found.message_set);
         (bytes[16], storage::records_in(&bytes).len())
     };

@@ -24,6 +24,7 @@ use transferto::storage::log_manager::{INITIAL_TASK_DELAY_MS, LogManager, LogMan
 use transferto::storage::offset_checkpoint::{
     LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
 };
+use transferto::storage::read_limit::ReadLimit;
 use transferto::storage::topic_registry::TopicRegistry;
 
 const RETENTION_CHECK_MS: i64 = 60_000;
@@ -101,8 +102,11 @@ fn error_of<T>(result: Result<T, KafkaError>) -> KafkaError {
 fn assert_one_segment_and_usable(log: &Log, next_offset: i64) {
     assert_eq!(log.segments().len(), 1);
     assert_eq!(files_in(log.dir()).len(), 3);
-    assert_eq!(log.read(next_offset, 1024, None, true).unwrap().message_set.size(), 0);
-    let error = log.read(0, 1024, None, true).unwrap_err();
+    assert_eq!(
+        log.read(next_offset, None, ReadLimit::min_one_message(1024)).unwrap().message_set.size(),
+        0
+    );
+    let error = log.read(0, None, ReadLimit::min_one_message(1024)).unwrap_err();
     assert_eq!(error.code(), Errors::OffsetOutOfRange);
     assert_eq!(append(log), next_offset);
 }
@@ -164,8 +168,14 @@ fn segments_beyond_the_size_of_the_retention_are_deleted() {
     assert_eq!(log.segments().len(), 6);
     test.mocks.sleep(log.config().file_delete_delay_ms + 1);
     assert_eq!(files_in(log.dir()).len(), 6 * 3);
-    assert_eq!(log.read(last + 1, 1024, None, true).unwrap().message_set.size(), 0);
-    assert_eq!(error_of(log.read(0, 1024, None, true)).code(), Errors::OffsetOutOfRange);
+    assert_eq!(
+        log.read(last + 1, None, ReadLimit::min_one_message(1024)).unwrap().message_set.size(),
+        0
+    );
+    assert_eq!(
+        error_of(log.read(0, None, ReadLimit::min_one_message(1024))).code(),
+        Errors::OffsetOutOfRange
+    );
     assert_eq!(append(&log), last + 1);
 }
 
@@ -445,7 +455,7 @@ fn a_log_can_be_deleted() {
     let manager = test.manager();
     let log = create(&manager, "t", 0);
     append(&log);
-    let found = log.read(0, 1024, None, true).unwrap();
+    let found = log.read(0, None, ReadLimit::min_one_message(1024)).unwrap();
     assert!(manager.delete_log(&partition("t", 0)).unwrap());
     assert!(!manager.delete_log(&partition("t", 0)).unwrap());
     assert!(manager.get_log(&partition("t", 0)).is_none());
@@ -515,7 +525,10 @@ fn a_log_begins_where_it_began_even_if_a_crash_took_what_followed() {
     let manager = test.manager();
     let log = manager.get_log(&partition("t", 0)).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (2, 4));
-    assert_eq!(error_of(log.read(1, 1024, None, true)).code(), Errors::OffsetOutOfRange);
+    assert_eq!(
+        error_of(log.read(1, None, ReadLimit::min_one_message(1024))).code(),
+        Errors::OffsetOutOfRange
+    );
 
     let starts = OffsetCheckpoint::new(test.log_dir().join(LOG_START_OFFSET_CHECKPOINT_FILE));
     starts.write(&BTreeMap::from([(partition("t", 0), 7), (partition("gone", 0), 3)])).unwrap();

@@ -16,6 +16,7 @@ use storage::{
 use transferto::config::log_config::LogConfig;
 use transferto::storage::log::Log;
 use transferto::storage::log_files::{index_filename, log_filename, time_index_filename};
+use transferto::storage::read_limit::ReadLimit;
 
 /// A log of 30 messages in segments of 10, closed in good order.
 struct Test {
@@ -192,7 +193,7 @@ fn a_finished_swap_is_completed() {
     assert_eq!(records_of(log.segments()[0].log()), records_in(&compacted));
     assert_eq!(log.log_end_offset(), 30);
     assert_eq!(files_in(&test.path()).len(), 6);
-    let found = log.read(8, 1 << 20, None, true).unwrap();
+    let found = log.read(8, None, ReadLimit::min_one_message(1 << 20)).unwrap();
     assert_eq!(records_of(&found.message_set), [(19, "cc".to_string())]);
 }
 
@@ -208,7 +209,7 @@ fn a_directory_of_kafka_0_9_opens() {
     let config = LogConfig { message_format_magic: 0, ..LogConfig::default() };
     let log = Log::open(&path, config, test.mocks.open(0, true)).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (5, 10));
-    let found = log.read(7, 1 << 20, None, false).unwrap();
+    let found = log.read(7, None, ReadLimit::hard(1 << 20)).unwrap();
     assert_eq!(records_of(&found.message_set), [(9, "c".to_string())]);
     assert_eq!(log.append(&mut messages(&[(0, "d")]), 0).unwrap().first_offset, 10);
 }

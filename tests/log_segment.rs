@@ -16,6 +16,7 @@ use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::message_set::MessageSet;
 use transferto::storage::log_segment::{LogSegment, SegmentAppend};
 use transferto::storage::offset_search::find_offset_by_timestamp;
+use transferto::storage::read_limit::{FirstEntry, ReadLimit};
 
 const MAX_INDEX_SIZE: usize = 1000;
 
@@ -60,7 +61,7 @@ impl TestSegment {
 
     fn read_up_to(&self, offset: i64, max_offset: Option<i64>) -> Option<Vec<(i64, String)>> {
         let size = self.segment.size();
-        let found = self.segment.read(offset, max_offset, i32::MAX, size, false).unwrap();
+        let found = self.segment.read(offset, max_offset, size, ReadLimit::hard(i32::MAX)).unwrap();
         found.map(|found| records_of(&found.message_set))
     }
 }
@@ -284,18 +285,89 @@ fn the_first_batch_is_whole_if_that_is_asked_for() {
     test.append(1, &["b"]);
     let size = test.segment.size();
     let batch_size = batch_at(0, &["a large message"]).len();
-    let read = |max_size, min_one_message| {
-        let found = test.segment.read(0, None, max_size, size, min_one_message).unwrap().unwrap();
+    let read = |max_bytes, first_entry| {
+        let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: false };
+        let found = test.segment.read(0, None, size, limit).unwrap().unwrap();
         (found.message_set.size_in_bytes(), found.first_entry_incomplete)
     };
-    assert_eq!(read(1, true), (batch_size, false));
-    assert_eq!(read(0, true), (batch_size, false));
-    assert_eq!(read(1, false), (1, true));
-    assert_eq!(read(0, false), (0, false));
-    assert_eq!(read(batch_size as i32, false), (batch_size, false));
-    assert_eq!(read(batch_size as i32 + 1, true), (batch_size + 1, false));
-    let error = test.segment.read(0, None, -1, size, true).unwrap_err();
+    let all = [FirstEntry::IsWhole, FirstEntry::MustFit, FirstEntry::MayBeCut];
+    let too_small = batch_size as i32 - 1;
+    for (limit, cut) in [(0, 0), (1, 1), (too_small, batch_size - 1)] {
+        assert_eq!(read(limit, FirstEntry::IsWhole), (batch_size, false));
+        assert_eq!(read(limit, FirstEntry::MustFit), (0, true));
+        assert_eq!(read(limit, FirstEntry::MayBeCut), (cut, true));
+    }
+    for first_entry in all {
+        assert_eq!(read(batch_size as i32, first_entry), (batch_size, false));
+        assert_eq!(read(batch_size as i32 + 1, first_entry), (batch_size + 1, false));
+    }
+    let error = test.segment.read(0, None, size, ReadLimit::hard(-1)).unwrap_err();
     assert_eq!(error.code(), Errors::UnknownServerError);
+}
+
+/// What a client throws away is not sent, where that is known without a look at the file; what is
+/// counted for `min_bytes` stays what it was.
+#[test]
+fn a_slice_ends_at_the_last_batch_that_the_index_knows() {
+    let test = TestSegment::new(0);
+    let batch_size = batch_at(0, &["a message"]).len();
+    for offset in 0..20 {
+        test.append(offset, &["a message"]);
+    }
+    let sizes = |max_bytes: usize, max_position: u64| {
+        let first_entry = FirstEntry::MustFit;
+        let limit = ReadLimit { max_bytes: max_bytes as i32, first_entry, ends_at_entry: true };
+        let found = test.segment.read(3, None, max_position, limit).unwrap().unwrap();
+        (found.message_set.size_in_bytes(), found.bytes_within_limit)
+    };
+    let end = test.segment.size();
+    for max_bytes in batch_size..17 * batch_size {
+        let whole_bytes = max_bytes / batch_size * batch_size;
+        assert_eq!(sizes(max_bytes, end), (whole_bytes, max_bytes as u64));
+    }
+    for max_bytes in 17 * batch_size..18 * batch_size {
+        assert_eq!(sizes(max_bytes, end), (17 * batch_size, 17 * batch_size as u64));
+    }
+    // The exposed end is one of a batch already, and may lie before the limit.
+    assert_eq!(sizes(1000, 5 * batch_size as u64), (2 * batch_size, 2 * batch_size as u64));
+    assert_eq!(sizes(batch_size - 1, end), (0, 0));
+}
+
+/// With small batches the index knows of few of them: what lies whole behind the last known one is
+/// given up only if that is little, or less than what is saved.
+#[test]
+fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
+    let dir = TempDir::new();
+    let config = LogConfig { index_interval: 4096, ..LogConfig::default() };
+    let segment = LogSegment::open(dir.path(), 0, &config, &*Mocks::new().time).unwrap();
+    let (small, large) = ("a".repeat(50), "b".repeat(20_000));
+    let append = |offset, value: &str| {
+        let bytes = &batch_at(offset, &[value]);
+        let last_offset = offset;
+        let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
+        let set = SegmentAppend { last_offset, max_timestamp_ms, offset_of_max_timestamp, bytes };
+        segment.append(&set).unwrap();
+        bytes.len()
+    };
+    let small_size = append(0, &small);
+    (1..1000).for_each(|offset| assert_eq!(append(offset, &small), small_size));
+    let smalls_end = segment.size() as usize;
+    append(1000, &large);
+    let size = |max_bytes: usize| {
+        let (max_bytes, first_entry) = (max_bytes as i32, FirstEntry::IsWhole);
+        let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: true };
+        segment.read(0, None, segment.size(), limit).unwrap().unwrap().message_set.size_in_bytes()
+    };
+    for max_bytes in small_size..smalls_end {
+        let sent = size(max_bytes);
+        let is_as_kafka_sends = sent == max_bytes;
+        let is_at_a_batch = sent % small_size == 0 && sent >= max_bytes - max_bytes / 8;
+        assert!(is_as_kafka_sends || is_at_a_batch, "{sent} of {max_bytes}");
+    }
+    // The large batch begins a little behind an entry of the index: its part is not sent.
+    let sent = size(smalls_end + 15_000);
+    assert!(sent <= smalls_end && sent > smalls_end - 4096 - small_size, "{sent} of {smalls_end}");
+    assert_eq!(sent % small_size, 0);
 }
 
 /// Nothing at or behind the exposed end is handed out, whatever the file has there.
@@ -305,9 +377,9 @@ fn a_slice_ends_at_the_max_position() {
     test.append(0, &["a"]);
     let exposed = test.segment.size();
     test.append(1, &["b"]);
-    let found = test.segment.read(0, None, i32::MAX, exposed, true).unwrap().unwrap();
+    let found = test.segment.read(0, None, exposed, ReadLimit::hard(i32::MAX)).unwrap().unwrap();
     assert_eq!(records_of(&found.message_set), records(0, &["a"]));
-    let found = test.segment.read(1, None, i32::MAX, exposed, true).unwrap().unwrap();
+    let found = test.segment.read(1, None, exposed, ReadLimit::hard(i32::MAX)).unwrap().unwrap();
     assert_eq!(found.message_set.size_in_bytes(), 0);
 }
 

@@ -38,7 +38,8 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
             fetch_only_from_leader: true,
             fetch_only_committed,
             max_bytes: i32::MAX,
-            min_one_message: true,
+            hard_max_bytes_limit: false,
+            newest_readable_magic: 2,
         };
         let fetch_info = PartitionFetchInfo { offset, fetch_size: i32::MAX };
         let (_, result) =

@@ -26,6 +26,7 @@ use crate::message::message_set::MessageSet;
 use crate::message::record_batch::TRANSACTIONAL_FLAG;
 use crate::message::records::LogRecord;
 use crate::replica::partition::Partition;
+use crate::storage::read_limit::ReadLimit;
 
 /// The groups that a partition keeps, read in pieces of about `load_buffer_size` bytes.
 pub fn load_partition(partition: &Partition, load_buffer_size: i32) -> Vec<GroupMetadata> {
@@ -48,9 +49,10 @@ impl LoadedGroups {
     fn read(&mut self, partition: &Partition, load_buffer_size: i32) -> Result<(), KafkaError> {
         let replica = partition.leader_replica();
         let high_watermark = replica.high_watermark().message_offset;
+        let limit = ReadLimit::min_one_message(load_buffer_size);
         let mut offset = replica.log.log_start_offset();
         while offset < high_watermark {
-            let found = replica.log.read(offset, load_buffer_size, Some(high_watermark), true)?;
+            let found = replica.log.read(offset, Some(high_watermark), limit)?;
             let bytes = bytes_of(&found.message_set)?;
             let began_at = offset;
             for entry in shallow_entries(&bytes) {

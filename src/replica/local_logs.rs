@@ -15,10 +15,13 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::message::message_set::MessageSet;
+use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::Partition;
 use crate::storage::log_append::LogAppendInfo;
 use crate::storage::log_offset_metadata::FetchDataInfo;
 use crate::storage::log_offset_metadata::LogOffsetMetadata;
+use crate::storage::read_limit::FirstEntry;
+use crate::storage::read_limit::ReadLimit;
 
 /// A consumer that says `replica_id` -1.
 pub const ORDINARY_CONSUMER_ID: i32 = -1;
@@ -45,9 +48,12 @@ pub struct ReadMode {
     pub fetch_only_committed: bool,
     /// The most bytes over all partitions (`max_bytes` of Fetch v3).
     pub max_bytes: i32,
-    /// From Fetch v3 on, the first batch of the first partition that has one comes whole, whatever
-    /// its size.
-    pub min_one_message: bool,
+    /// Every message is cut where a limit says, the first one too: Fetch v0 to v2. From v3 on, the
+    /// first batch of the first partition that has one comes whole, whatever its size, and in the
+    /// others a first batch that does not fit is left out.
+    pub hard_max_bytes_limit: bool,
+    /// The newest magic that the client reads. What is newer is converted for it.
+    pub newest_readable_magic: u8,
 }
 
 /// What reading one partition gave.
@@ -72,6 +78,12 @@ impl LogReadResult {
     /// The bytes of the slice.
     pub fn size_in_bytes(&self) -> usize {
         self.info.as_ref().map_or(0, |info| info.message_set.size_in_bytes())
+    }
+
+    /// The bytes that count for `min_bytes`.
+    pub fn bytes_within_limit(&self) -> i64 {
+        let bytes = self.info.as_ref().map_or(0, |info| info.bytes_within_limit);
+        i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
     /// Where the fetch began; unknown after an error.
@@ -131,7 +143,7 @@ impl LocalLogs {
             mode.fetch_only_committed
         );
         let mut bytes_left = usize::try_from(mode.max_bytes).unwrap_or(0);
-        let mut min_one_message = mode.min_one_message;
+        let mut min_one_message = !mode.hard_max_bytes_limit;
         let mut results = Vec::with_capacity(fetch_info.len());
         for (key, fetch) in fetch_info {
             let limit = PartitionFetchInfo {
@@ -160,7 +172,19 @@ impl LocalLogs {
         };
         let replica = partition.leader_replica();
         let max_offset = mode.fetch_only_committed.then(|| replica.high_watermark().message_offset);
-        match replica.log.read(fetch.offset, fetch.fetch_size, max_offset, min_one_message) {
+        // What is converted is read by this process, and a cut end costs nothing there.
+        let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
+            && replica.log.config().message_format_magic > mode.newest_readable_magic;
+        let limit = ReadLimit {
+            max_bytes: fetch.fetch_size,
+            first_entry: match mode.hard_max_bytes_limit {
+                true => FirstEntry::MayBeCut,
+                false if min_one_message => FirstEntry::IsWhole,
+                false => FirstEntry::MustFit,
+            },
+            ends_at_entry: !mode.hard_max_bytes_limit && !is_converted,
+        };
+        match replica.log.read(fetch.offset, max_offset, limit) {
             Ok(info) => LogReadResult {
                 error: Errors::None,
                 info: Some(info),

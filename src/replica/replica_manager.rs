@@ -50,8 +50,10 @@ pub struct FetchParams {
     pub min_bytes: i32,
     /// The most bytes over all partitions.
     pub max_bytes: i32,
-    /// Whether the first batch comes whole, whatever its size (Fetch v3 and later).
-    pub min_one_message: bool,
+    /// Whether every message is cut where a limit says, the first one too (Fetch v0 to v2).
+    pub hard_max_bytes_limit: bool,
+    /// The newest magic that the client reads. What is newer is converted for it.
+    pub newest_readable_magic: u8,
 }
 
 /// The settings of a replica manager.
@@ -164,12 +166,13 @@ impl ReplicaManager {
             fetch_only_from_leader: params.replica_id != DEBUGGING_CONSUMER_ID,
             fetch_only_committed: !is_from_follower,
             max_bytes: params.max_bytes,
-            min_one_message: params.min_one_message,
+            hard_max_bytes_limit: params.hard_max_bytes_limit,
+            newest_readable_magic: params.newest_readable_magic,
         };
         let log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
 
         let bytes_readable: i64 =
-            log_read_results.iter().map(|(_, result)| result.size_in_bytes() as i64).sum();
+            log_read_results.iter().map(|(_, result)| result.bytes_within_limit()).sum();
         let has_error = log_read_results.iter().any(|(_, result)| result.error != Errors::None);
         let answers_now = params.max_wait_ms <= 0
             || fetch_info.is_empty()

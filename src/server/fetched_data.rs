@@ -17,13 +17,16 @@ use crate::message::byte_buffer_message_set::ByteBufferMessageSet;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::conversion::down_convert;
+use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1};
 use crate::message::message_set::Destination;
 use crate::message::message_set::MessageSet;
+use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::protocol::fetch_response_send::FetchResponsePartitionData;
 use crate::replica::local_logs::LogReadResult;
 use crate::replica::local_logs::PartitionFetchInfo;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::storage::log_offset_metadata::FetchDataInfo;
+use crate::storage::read_limit::ReadLimit;
 
 /// The most bytes that are converted for one fetch, one batch more or less: an old client's
 /// `max_bytes` may be 2 GiB for each of its partitions, and what is converted lies in memory twice.
@@ -36,6 +39,23 @@ const LAST_VERSION_WITH_MAGIC_1: i16 = 3;
 const LAST_VERSION_WITHOUT_ZSTD: i16 = 9;
 /// The last Fetch version in which the first message may be cut, as in Kafka 0.9.
 const LAST_VERSION_WITH_CUT_MESSAGES: i16 = 2;
+
+/// The newest magic that the clients of a Fetch version read.
+pub(crate) fn newest_readable_magic(version: i16) -> u8 {
+    if version <= LAST_VERSION_WITH_MAGIC_0 {
+        MAGIC_VALUE_V0
+    } else if version <= LAST_VERSION_WITH_MAGIC_1 {
+        MAGIC_VALUE_V1
+    } else {
+        MAGIC_VALUE_V2
+    }
+}
+
+/// Whether a Fetch version's `max_bytes` are a limit for the first message too: Kafka's
+/// `hardMaxBytesLimit`.
+pub(crate) fn has_hard_max_bytes_limit(version: i16) -> bool {
+    version <= LAST_VERSION_WITH_CUT_MESSAGES
+}
 
 /// A partition that a fetch names, and the reason why it is not read, if there is one.
 pub(crate) struct Asked {
@@ -143,13 +163,10 @@ impl FetchedData {
 
     /// The magic that a client of this version can read, if it is older than what the log holds.
     fn magic_to_convert_to(&self, version: i16, key: &TopicAndPartition) -> Option<u8> {
-        let newest_readable = if version <= LAST_VERSION_WITH_MAGIC_0 {
-            0
-        } else if version <= LAST_VERSION_WITH_MAGIC_1 {
-            1
-        } else {
+        let newest_readable = newest_readable_magic(version);
+        if newest_readable == MAGIC_VALUE_V2 {
             return None;
-        };
+        }
         let partition = self.replica_manager.local_logs().get_partition(key)?;
         let held = partition.leader_replica().log.config().message_format_magic;
         (held > newest_readable).then_some(newest_readable)
@@ -190,7 +207,7 @@ impl FetchedData {
                 }
                 continue;
             }
-            if version <= LAST_VERSION_WITH_CUT_MESSAGES {
+            if has_hard_max_bytes_limit(version) {
                 cut_as_kafka_0_9_did(&mut converted, asked.fetch_info.fetch_size);
             }
             self.count_lost_zero_copy(version, asked, converted.len());
@@ -251,7 +268,7 @@ impl FetchedData {
         let max_offset = Some(replica.high_watermark().message_offset);
         let max_size = i32::try_from(convertible_bytes).unwrap_or(i32::MAX);
         let max_size = asked.fetch_info.fetch_size.min(max_size);
-        replica.log.read(offset, max_size, max_offset, true)
+        replica.log.read(offset, max_offset, ReadLimit::min_one_message(max_size))
     }
 
     /// Every loss is counted and logged: at debug level each one, at info level the first, second,

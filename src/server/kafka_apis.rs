@@ -30,16 +30,14 @@ use crate::replica::replica_manager::ReplicaManager;
 use crate::server::authorizer::Authorizer;
 use crate::server::fetched_data::Asked;
 use crate::server::fetched_data::FetchedData;
+use crate::server::fetched_data::has_hard_max_bytes_limit;
+use crate::server::fetched_data::newest_readable_magic;
 use crate::server::metadata_cache::MetadataCache;
 use crate::server::producer_id_manager::ProducerIdManager;
 use crate::server::quota_managers::QuotaManagers;
 use crate::server::refusal_log::RefusalLog;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
-
-/// The first Fetch version with `max_bytes` for the whole response, and with the promise of one
-/// whole batch (KIP-74).
-const FETCH_MAX_BYTES_VERSION: i16 = 3;
 
 /// The business of the broker: takes requests, owes each one response.
 pub struct KafkaApis {
@@ -148,7 +146,8 @@ impl KafkaApis {
             replica_id: request.replica_id,
             min_bytes: request.min_bytes,
             max_bytes: request.max_bytes,
-            min_one_message: version >= FETCH_MAX_BYTES_VERSION,
+            hard_max_bytes_limit: has_hard_max_bytes_limit(version),
+            newest_readable_magic: newest_readable_magic(version),
         };
         trace!("KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
 

@@ -29,6 +29,7 @@ use crate::storage::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
 use crate::storage::log_segment::{LogSegment, SegmentAppend};
 use crate::storage::log_segments::LogSegments;
 use crate::storage::producer_state_manager::ProducerStateManager;
+use crate::storage::read_limit::ReadLimit;
 
 /// The log of a partition.
 ///
@@ -221,8 +222,7 @@ impl Log {
     /// Reads from `start_offset` on: a slice of a segment's file, which begins with a whole entry.
     /// Nothing is read but what the search needs. At the log end offset the slice is empty.
     ///
-    /// The slice holds `max_length` bytes at most and ends before `max_offset`. With
-    /// `min_one_message` the first entry is whole even if it is larger than `max_length`.
+    /// The slice ends before `max_offset`, and where `limit` says.
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` if the offset is below the log's first or above its end; otherwise as
@@ -230,14 +230,13 @@ impl Log {
     pub fn read(
         &self,
         start_offset: i64,
-        max_length: i32,
         max_offset: Option<i64>,
-        min_one_message: bool,
+        limit: ReadLimit,
     ) -> Result<FetchDataInfo, KafkaError> {
         let end = self.log_end_offset_metadata();
         trace!(
-            "Log.read: {} from offset {start_offset}, {max_length} bytes at most; it ends at {}",
-            self.topic_and_partition, end.message_offset
+            "Log.read: {} from offset {start_offset}, {} bytes at most; it ends at {}",
+            self.topic_and_partition, limit.max_bytes, end.message_offset
         );
         if start_offset == end.message_offset {
             return Ok(self.nothing_at(end));
@@ -255,14 +254,7 @@ impl Log {
         let max_offset = max_offset.filter(|&max_offset| max_offset < end.message_offset);
         loop {
             let max_position = exposed_size(&segment, &end);
-            let found = segment.read(
-                start_offset,
-                max_offset,
-                max_length,
-                max_position,
-                min_one_message,
-            )?;
-            if let Some(found) = found {
+            if let Some(found) = segment.read(start_offset, max_offset, max_position, limit)? {
                 return Ok(found);
             }
             // A gap: the offsets from here to the next segment were truncated or compacted away.
@@ -275,7 +267,12 @@ impl Log {
 
     fn nothing_at(&self, fetch_offset_metadata: LogOffsetMetadata) -> FetchDataInfo {
         let message_set = self.segments.last().log().read(0, 0);
-        FetchDataInfo { fetch_offset_metadata, message_set, first_entry_incomplete: false }
+        FetchDataInfo {
+            fetch_offset_metadata,
+            message_set,
+            first_entry_incomplete: false,
+            bytes_within_limit: 0,
+        }
     }
 }
 

@@ -59,7 +59,10 @@ pub struct FetchDataInfo {
     pub fetch_offset_metadata: LogOffsetMetadata,
     /// The messages: a slice of the segment's file, none of it read.
     pub message_set: FileMessageSet,
-    /// Whether the slice ends inside its first batch (only possible when a whole one was not asked
-    /// for).
+    /// Whether the slice ends inside its first entry, or is empty because that entry must fit and
+    /// does not.
     pub first_entry_incomplete: bool,
+    /// How many bytes the limit had let through: more than the slice has if that ends at an entry.
+    /// A fetch that waits for `min_bytes` counts these, or it would wait for what is there.
+    pub bytes_within_limit: u64,
 }

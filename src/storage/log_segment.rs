@@ -23,6 +23,7 @@ use crate::storage::log_files::with_suffix;
 use crate::storage::log_files::{index_filename, log_filename, remove_if_exists, sync_if_exists};
 use crate::storage::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
 use crate::storage::offset_index::{OffsetIndex, relative_offset};
+use crate::storage::read_limit::{ReadLimit, ends_better_at_known_entry};
 use crate::storage::time_index::{TimeIndex, TimestampOffset};
 
 /// A segment: the messages from its base offset up to the base offset of the next one.
@@ -214,28 +215,21 @@ impl LogSegment {
     /// of which nothing is read but what the search needs. `None` if there is no such entry.
     ///
     /// The slice begins with an entry and ends before the first entry that holds `max_offset` or a
-    /// higher offset, before `max_position`, and after `max_size` bytes at most. With
-    /// `min_one_message` the first entry is whole even if it is larger than `max_size`; without, it
-    /// is cut like the rest, as in Kafka 0.9.
+    /// higher offset, before `max_position`, and where `limit` says.
     ///
     /// # Errors
-    /// `UNKNOWN_SERVER_ERROR` for a negative `max_size`; `Corrupt` or `Io` if the search fails.
+    /// `UNKNOWN_SERVER_ERROR` for a negative limit; `Corrupt` or `Io` if the search fails.
     pub fn read(
         &self,
         start_offset: i64,
         max_offset: Option<i64>,
-        max_size: i32,
         max_position: u64,
-        min_one_message: bool,
+        limit: ReadLimit,
     ) -> Result<Option<FetchDataInfo>, KafkaError> {
         trace!(
-            "LogSegment.read: segment {} from offset {start_offset}, at most {max_size} bytes",
-            self.base_offset
+            "LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
+            self.base_offset, limit.max_bytes
         );
-        let max_size = u64::try_from(max_size).map_err(|_| {
-            let why = format!("a read of {max_size} bytes from the log is impossible");
-            KafkaError::api(Errors::UnknownServerError, why)
-        })?;
         let Some(first) = self.translate_offset(start_offset, 0)? else { return Ok(None) };
         let end_position = match max_offset {
             None => max_position,
@@ -246,17 +240,35 @@ impl LogSegment {
                 end.map_or(max_position, |end| end.position.min(max_position))
             }
         };
-        let wanted = if min_one_message { max_size.max(first.size_bytes) } else { max_size };
-        let length = wanted.min(end_position.saturating_sub(first.position));
+        let readable = end_position.saturating_sub(first.position);
+        let length = limit.bytes_within(first.size_bytes)?.min(readable);
+        let is_cut = length < readable && length > first.size_bytes;
+        let end = first.position + length;
+        let end = if limit.ends_at_entry && is_cut { self.known_end(&first, end) } else { end };
         Ok(Some(FetchDataInfo {
             fetch_offset_metadata: LogOffsetMetadata::at(
                 start_offset,
                 self.base_offset,
                 first.position,
             ),
-            message_set: self.log.read(first.position, length),
-            first_entry_incomplete: length > 0 && length < first.size_bytes,
+            message_set: self.log.read(first.position, end - first.position),
+            first_entry_incomplete: readable > 0 && length < first.size_bytes,
+            bytes_within_limit: length,
         }))
+    }
+
+    /// Where a slice that begins with `first`, and may reach to `limit_position`, ends best, as far
+    /// as that is known without a look at the file: at the last entry that the offset index knows
+    /// of, or behind the first one, whose header was just read.
+    fn known_end(&self, first: &EntryHeader, limit_position: u64) -> u64 {
+        let known = self.offset_index().lookup_position(limit_position).max(first.end());
+        let is_better = ends_better_at_known_entry(
+            first.size_bytes,
+            known - first.position,
+            limit_position - known,
+            self.index_interval_bytes,
+        );
+        if is_better { known } else { limit_position }
     }
 
     /// Finds the first entry that holds `offset` or a higher one, at `starting_position` or behind.

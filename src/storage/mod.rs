@@ -16,6 +16,7 @@ pub mod log_flush;
 pub mod log_loader;
 pub mod log_manager;
 pub mod log_offset_metadata;
+pub mod read_limit;
 pub mod log_producers;
 pub mod log_retention;
 pub mod log_segment;

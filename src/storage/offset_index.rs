@@ -67,6 +67,13 @@ impl OffsetIndex {
         found
     }
 
+    /// The highest position in the index that is not above `position`: there begins an entry of the
+    /// message file. 0, where the first one begins, if the index has none.
+    pub fn lookup_position(&self, position: u64) -> u64 {
+        let slot = self.entries.floor_slot(|entry| self.parse(entry).position > position);
+        slot.map_or(0, |slot| self.entry(slot).position)
+    }
+
     /// The entry in a slot.
     ///
     /// # Panics

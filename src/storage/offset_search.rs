@@ -9,6 +9,7 @@ use crate::storage::file_message_set::EntryHeader;
 use crate::storage::log::Log;
 use crate::storage::log_offset_metadata::LogOffsetMetadata;
 use crate::storage::log_segment::LogSegment;
+use crate::storage::read_limit::ReadLimit;
 use crate::storage::time_index::TimestampOffset;
 
 /// The timestamp that stands for the end of the log in an offsets request.
@@ -21,7 +22,7 @@ pub const MAX_TIMESTAMP: i64 = -3;
 impl Log {
     /// The offset with its place in the log; [`LogOffsetMetadata::UNKNOWN`] if it is out of range.
     pub fn convert_to_offset_metadata(&self, offset: i64) -> LogOffsetMetadata {
-        self.read(offset, 1, None, false)
+        self.read(offset, None, ReadLimit::hard(1))
             .map_or(LogOffsetMetadata::UNKNOWN, |found| found.fetch_offset_metadata)
     }
 

@@ -25,6 +25,7 @@ use transferto::storage::log::Log;
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 use transferto::storage::log_segment::LogSegment;
 use transferto::storage::offset_map::SLOT_BYTES;
+use transferto::storage::read_limit::ReadLimit;
 
 use crate::storage::{Mocks, TempDir, bytes_of};
 
@@ -141,7 +142,7 @@ pub fn contents_from(log: &Log, start_offset: i64) -> Contents {
     let mut all = Vec::new();
     let mut offset = start_offset;
     loop {
-        let found = log.read(offset, 1000, None, true).unwrap();
+        let found = log.read(offset, None, ReadLimit::min_one_message(1000)).unwrap();
         let bytes = bytes_of(&found.message_set);
         let mut entries = 0;
         for entry in shallow_entries(&bytes) {
