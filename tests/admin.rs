@@ -262,6 +262,24 @@ fn a_topic_is_deleted_by_its_id_and_what_is_unknown_is_told() {
 }
 
 #[test]
+fn a_topic_that_is_named_by_its_name_and_again_by_its_id_is_not_deleted() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    let id = create(&mut client, topic("post", 1)).topic_id;
+    create(&mut client, topic("other", 1));
+    let by_name =
+        |name: &str| DeleteTopicState { name: Some(name.to_string()), topic_id: Uuid::ZERO };
+    let by_id = DeleteTopicState { name: None, topic_id: id };
+    let topics = vec![by_id, by_name("other"), by_name("post")];
+    let request = DeleteTopicsRequest { topics, ..DeleteTopicsRequest::default() };
+    let results = delete_all(&mut client, 6, request);
+    let codes: Vec<_> = results.iter().map(|it| it.error_code).collect();
+    let twice = Errors::InvalidRequest.code();
+    assert_eq!(codes, [twice, 0, twice]);
+    assert_eq!(client.metadata(12, None).topics[0].topic_id, id);
+}
+
+#[test]
 fn no_topic_is_deleted_where_the_broker_forbids_it() {
     let broker = Broker::start(&[("delete.topic.enable", "false")]);
     let mut client = broker.connect_with_topic("post");

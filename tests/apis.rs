@@ -8,12 +8,14 @@ use std::sync::Arc;
 use transferto::common::errors::Errors;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsRequest;
-use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic};
+use transferto::protocol::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponseTopic,
+};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
 use transferto::protocol::uuid::Uuid;
 
-use broker::{Broker, TempDir, batch};
+use broker::{Broker, Client, TempDir, batch, topic_named};
 
 #[test]
 fn api_versions_tells_what_is_spoken_in_every_version() {
@@ -168,18 +170,89 @@ fn topics_their_ids_and_the_cluster_id_survive_a_restart() {
     assert_eq!(after, before);
 }
 
+/// How Kafka 4.4.0 and 3.9.1 answer; the Java client sends an empty name beside the id.
 #[test]
-fn a_topic_is_found_by_its_id() {
+fn a_topic_is_found_by_its_id_whatever_name_stands_beside_it() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
     let id = client.metadata(12, None).topics[0].topic_id;
-    let topics =
-        [id, Uuid([9; 16])].map(|topic_id| MetadataRequestTopic { topic_id, name: None }).to_vec();
-    let request = MetadataRequest { topics: Some(topics), ..MetadataRequest::default() };
-    let (body, _) = client.call(12, &RequestBody::Metadata(request), &[]);
-    let ResponseBody::Metadata(response) = body else { panic!("{body:?}") };
-    assert_eq!(response.topics[0].name.as_deref(), Some("post"));
-    assert_eq!(response.topics[1].error_code, Errors::UnknownTopicId.code());
+    for name in [None, Some(""), Some("post"), Some("wrong")] {
+        let topics = ask(&mut client, 12, &[(id, name), (UNKNOWN_ID, name)]);
+        let told: Vec<_> = topics.iter().map(told).collect();
+        let unknown = (Errors::UnknownTopicId.code(), None, UNKNOWN_ID);
+        assert_eq!(told, [(0, Some("post"), id), unknown], "{name:?}");
+        assert_eq!((topics[0].partitions.len(), topics[1].partitions.len()), (1, 0));
+    }
+    assert_eq!(client.metadata(12, None).topics.len(), 1, "no name has created a topic");
+}
+
+#[test]
+fn who_asks_for_one_topic_by_id_is_told_of_ids_only_and_of_each_once() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    client.create_topic("other");
+    let id = client.metadata(12, Some(&["post"])).topics[0].topic_id;
+    let asked = [
+        (Uuid::ZERO, Some("other")),
+        (Uuid::ZERO, Some("new")),
+        (Uuid::ZERO, None),
+        (id, Some("")),
+        (UNKNOWN_ID, Some("other")),
+        (id, Some("other")),
+        (UNKNOWN_ID, None),
+    ];
+    let topics = ask(&mut client, 12, &asked);
+    let unknown = (Errors::UnknownTopicId.code(), None, UNKNOWN_ID);
+    assert_eq!(topics.iter().map(told).collect::<Vec<_>>(), [(0, Some("post"), id), unknown]);
+    assert_eq!(client.metadata(12, None).topics.len(), 2, "no name has created a topic");
+}
+
+/// Versions 10 and 11 have the field, and Kafka refuses to go by it.
+#[test]
+fn ids_are_refused_before_version_12_and_so_are_topics_without_a_name() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    let id = client.metadata(12, None).topics[0].topic_id;
+    let nothing = (Uuid::ZERO, None);
+    let by_id = [(id, Some("post")), (id, Some("")), (id, None), (UNKNOWN_ID, None)];
+    let refused_before_12 = by_id.map(|it| vec![(Uuid::ZERO, Some("new")), it, nothing, it]);
+    let refused = [vec![nothing], vec![(Uuid::ZERO, Some("post")), nothing]];
+    for version in 10..=12 {
+        let of_ids = refused_before_12.iter().filter(|_| version < 12);
+        for asked in refused.iter().chain(of_ids) {
+            let topics = ask(&mut client, version, asked);
+            // Each topic is refused as it was asked for, but for a name that is null.
+            let code = Errors::InvalidRequest.code();
+            let expected = asked.iter().map(|&(id, name)| (code, Some(name.unwrap_or("")), id));
+            let expected: Vec<_> = expected.collect();
+            assert_eq!(topics.iter().map(told).collect::<Vec<_>>(), expected, "{version}");
+        }
+    }
+    assert_eq!(client.metadata(12, None).topics.len(), 1, "no topic was created");
+}
+
+const UNKNOWN_ID: Uuid = Uuid([9; 16]);
+
+/// Asks for topics by the ids and names that are given.
+fn ask(
+    client: &mut Client,
+    version: i16,
+    asked: &[(Uuid, Option<&str>)],
+) -> Vec<MetadataResponseTopic> {
+    let topic = |&(topic_id, name): &(Uuid, Option<&str>)| MetadataRequestTopic {
+        topic_id,
+        name: name.map(str::to_string),
+    };
+    let topics = Some(asked.iter().map(topic).collect());
+    let request = MetadataRequest { topics, ..MetadataRequest::default() };
+    match client.call(version, &RequestBody::Metadata(request), &[]).0 {
+        ResponseBody::Metadata(response) => response.topics,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn told(topic: &MetadataResponseTopic) -> (i16, Option<&str>, Uuid) {
+    (topic.error_code, topic.name.as_deref(), topic.topic_id)
 }
 
 #[test]
@@ -207,8 +280,4 @@ fn offsets_are_found_for_the_ends_and_for_a_time() {
     assert_eq!(client.list_offset(6, "post", -3).error_code, Errors::UnsupportedVersion.code());
     assert_eq!(client.list_offset(0, "post", -1).old_style_offsets, [6, 0]);
     assert_eq!(client.list_offset(0, "post", -2).old_style_offsets, [0]);
-}
-
-fn topic_named(name: &str) -> MetadataRequestTopic {
-    MetadataRequestTopic { name: Some(name.to_string()), ..MetadataRequestTopic::default() }
 }

@@ -28,10 +28,11 @@ use transferto::protocol::describe_acls::DescribeAclsResponse;
 use transferto::protocol::describe_cluster::DescribeClusterRequest;
 use transferto::protocol::describe_groups::DescribeGroupsRequest;
 use transferto::protocol::list_groups::ListGroupsRequest;
-use transferto::protocol::metadata::{MetadataRequest, MetadataResponse};
+use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use transferto::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
 use transferto::protocol::produce::{PartitionProduceData, TopicProduceData};
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::uuid::Uuid;
 use transferto::server::acl_store::ACL_FILE;
 use transferto::server::authorizer::{
     AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, Resource, ResourceType,
@@ -358,12 +359,17 @@ fn an_id_does_not_lead_to_the_name_of_a_topic_that_may_not_be_seen() {
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
     let topic_id = admin.metadata(12, Some(&[TOPIC])).topics[0].topic_id;
-    let mut by_id = metadata_topic(TOPIC);
-    (by_id.name, by_id.topic_id) = (None, topic_id);
-    let request = MetadataRequest { topics: Some(vec![by_id]), ..MetadataRequest::default() };
-    let answer = guest.call(12, &RequestBody::Metadata(request), &[]).0;
-    let ResponseBody::Metadata(answer) = answer else { panic!("{answer:?}") };
-    assert_eq!((answer.topics[0].error_code, &answer.topics[0].name), (29, &None));
+    for name in [None, Some(String::new()), Some(TOPIC.to_string())] {
+        let by_id = MetadataRequestTopic { topic_id, name };
+        let request = MetadataRequest { topics: Some(vec![by_id]), ..MetadataRequest::default() };
+        let answer = guest.call(12, &RequestBody::Metadata(request), &[]).0;
+        let ResponseBody::Metadata(answer) = answer else { panic!("{answer:?}") };
+        let told = &answer.topics[0];
+        assert_eq!((told.error_code, &told.name, told.topic_id), (29, &None, topic_id));
+    }
+    let told = &guest.metadata(12, Some(&[TOPIC])).topics[0];
+    let expected = (29, Some(TOPIC), Uuid::ZERO);
+    assert_eq!((told.error_code, told.name.as_deref(), told.topic_id), expected, "nor to its id");
 }
 
 fn bits(operations: &[Operation]) -> i32 {

@@ -24,7 +24,7 @@ use transferto::protocol::request::{RequestBody, ResponseBody, request_bytes};
 
 use broker::{Client, NEWEST_FETCH, NEWEST_PRODUCE, batch, fetch_request, fetch_topic};
 use broker::{produce_request, stored};
-use hostile::{Scene, TOPIC, assert_logged_once, assert_works, lines_of};
+use hostile::{Scene, TOPIC, assert_logged_once, assert_works, lines_of, lines_with};
 
 /// A name that no topic may have, and that would forge a line of the log.
 const ILLEGAL: &str = "../x\nERROR forged";
@@ -385,6 +385,46 @@ fn the_extremes_of_every_field_are_answered() {
         let request = ListOffsetsRequest { topics: vec![topic], ..ListOffsetsRequest::default() };
         hostile.call(0, &RequestBody::ListOffsets(request), &[]);
     }
+    scene.assert_others_are_served();
+}
+
+/// As Kafka 4.4.0 (and 3.9.1 in versions 0 to 3) answers; there it is an error in the broker's log.
+#[test]
+fn a_read_of_less_than_no_bytes_is_refused_and_the_client_is_to_blame() {
+    let mut scene = scene();
+    let records = batch(&[b"a"]);
+    let mut producer = scene.connect();
+    let end = producer.produce(TOPIC, 0, &records).base_offset + 1;
+    for version in ApiKeys::Fetch.versions() {
+        for size in [-1, i32::MIN] {
+            let whole =
+                |offset| FetchRequest { max_bytes: size, ..fetch_request(TOPIC, 0, offset) };
+            let part = |offset| {
+                let mut request = fetch_request(TOPIC, 0, offset);
+                request.topics[0].partitions[0].partition_max_bytes = size;
+                request
+            };
+            // Before version 3 there is no size of the whole.
+            let requests = [part(0), whole(0)];
+            for request in requests.into_iter().take(if version < 3 { 1 } else { 2 }) {
+                let mut hostile = scene.connect();
+                let fetched = hostile.fetch_with(version, request).remove(0);
+                let refused = (Errors::UnknownServerError.code(), -1, Vec::new());
+                assert_eq!((fetched.error, fetched.high_watermark, fetched.records), refused);
+                assert_logged_once(&hostile, "DEBUG Fetch request of");
+            }
+            let mut hostile = scene.connect();
+            for request in [part(end), whole(end)] {
+                let fetched = hostile.fetch_with(version, request).remove(0);
+                assert_eq!((fetched.error, fetched.records), (0, Vec::new()), "nothing to read");
+            }
+            for request in [part(-1), whole(end + 1)] {
+                let code = hostile.fetch_with(version, request).remove(0).error;
+                assert_eq!(code, Errors::OffsetOutOfRange.code());
+            }
+        }
+    }
+    assert_eq!(lines_with("Log.read of "), Vec::<String>::new(), "the broker is not to blame");
     scene.assert_others_are_served();
 }
 

@@ -1,11 +1,14 @@
 //! Port of `org.apache.kafka.common.requests.MetadataRequest` and its response: brokers and topics.
 
-use crate::common::errors::Errors;
+use crate::common::errors::{Errors, KafkaError};
 use crate::protocol::message_table::message;
 use crate::protocol::uuid::Uuid;
 
 /// In place of a set of operations: the client did not ask for it.
 pub const OPERATIONS_NOT_ASKED_FOR: i32 = i32::MIN;
+/// The first version in which topics can be asked for by id, though versions 10 and 11 have the field
+/// (KIP-516).
+const TOPICS_BY_ID_VERSION: i16 = 12;
 
 message! {
     /// A question for brokers and topics.
@@ -101,11 +104,33 @@ impl MetadataRequest {
         }
     }
 
-    /// The answer that says `error` for every topic that is asked for.
+    /// Whether topics are wanted by id: one of them carries an id. Names are of no account then
+    /// (the Java client sends empty ones), nor are topics without an id.
+    pub fn asks_by_id(&self) -> bool {
+        self.topics.iter().flatten().any(|topic| topic.topic_id != Uuid::ZERO)
+    }
+
+    /// Whether each topic is named in a way that works in `version`.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` for an id, or no name, before version 12; for a topic with neither, if no
+    /// other has an id (of which Kafka says `UNKNOWN_SERVER_ERROR`).
+    pub fn check_topics(&self, version: i16) -> Result<(), KafkaError> {
+        let is_any_nameless = self.topics.iter().flatten().any(|topic| topic.name.is_none());
+        let why = match (version, self.asks_by_id()) {
+            (..TOPICS_BY_ID_VERSION, true) => "topics are asked for by id from version 12 on",
+            (_, false) if is_any_nameless => "a topic has neither a name nor an id",
+            _ => return Ok(()),
+        };
+        Err(KafkaError::api(Errors::InvalidRequest, why))
+    }
+
+    /// The answer that says `error` for every topic that is asked for. A name that is null comes
+    /// back empty, as in Kafka: before version 12 an answer has no null.
     pub fn error_response(&self, error: Errors) -> MetadataResponse {
         let topic = |asked: &MetadataRequestTopic| MetadataResponseTopic {
             error_code: error.code(),
-            name: asked.name.clone(),
+            name: Some(asked.name.clone().unwrap_or_default()),
             topic_id: asked.topic_id,
             ..MetadataResponseTopic::default()
         };

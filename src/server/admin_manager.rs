@@ -6,6 +6,7 @@
 //! a deletion the topic is still there, without what was deleted already, and can be deleted again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use log::{error, info};
 
@@ -35,8 +36,8 @@ impl MetadataCache {
         log_config(&self.default_log_config, overrides).map(drop)
     }
 
-    /// Deletes a topic. Whoever waits for its messages is told, and its logs leave the disk a while
-    /// later.
+    /// Deletes a topic. Clients do not see it from then on, whoever waits for its messages is told,
+    /// and its logs leave the disk a while later.
     ///
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`; `INVALID_TOPIC_EXCEPTION` for a topic of the broker's own;
@@ -48,6 +49,7 @@ impl MetadataCache {
         refuse_internal(topic)?;
         let keys: Vec<_> =
             (0..record.partitions).map(|it| TopicAndPartition::new(topic, it)).collect();
+        self.led.remove(topic);
         self.replica_manager.stop_replicas(&keys);
         if let Err(error) = self.delete_logs(&keys).and_then(|()| self.registry.remove(topic)) {
             if let Err(error) = self.lead_partitions(topic, &record) {
@@ -70,7 +72,7 @@ impl MetadataCache {
         self.replica_manager.checkpoint_high_watermarks()
     }
 
-    /// Gives a topic more partitions, `count` in all.
+    /// Gives a topic more partitions, `count` in all. Clients see them when all are led.
     ///
     /// # Errors
     /// As [`check_more_partitions`](Self::check_more_partitions); whatever the disk reports.
@@ -79,7 +81,11 @@ impl MetadataCache {
         let before = self.check_more_partitions(topic, count)?;
         let record = self.registry.update(topic, |record| record.partitions = count)?;
         if let Err(error) = self.lead_partitions(topic, &record) {
-            if let Err(error) = self.registry.update(topic, |it| it.partitions = before) {
+            let forget = || {
+                self.delete_new_logs(topic, before..count)?;
+                self.registry.update(topic, |it| it.partitions = before)
+            };
+            if let Err(error) = forget() {
                 error!("The topic {topic} gets its partitions at the next start: {error}");
             }
             return Err(error);
@@ -136,6 +142,7 @@ impl MetadataCache {
                 log.update_config(after.clone());
             }
         }
+        self.led.insert(topic, record.clone());
         info!("The topic {topic} overrides {:?}.", record.config);
         Ok(())
     }
@@ -166,7 +173,7 @@ impl MetadataCache {
         broker_entries(&self.config)
     }
 
-    fn existing(&self, topic: &str) -> Result<TopicRecord, KafkaError> {
+    fn existing(&self, topic: &str) -> Result<Arc<TopicRecord>, KafkaError> {
         self.topic(topic).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "there is no such topic")
         })

@@ -2,7 +2,7 @@
 //! `handleSyncGroupRequest`, `handleHeartbeatRequest` and `handleLeaveGroupRequest`: the life of a
 //! member of a consumer group.
 
-use log::error;
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::coordinator::group_results::JoinGroup;
@@ -95,7 +95,8 @@ impl KafkaApis {
     }
 
     /// The coordinator of one group, or of one transactional id: this broker is the only one. The
-    /// first question for a group brings `__consumer_offsets` into being.
+    /// first question for a group brings `__consumer_offsets` into being; who asks meanwhile has to
+    /// ask again.
     fn coordinator(&self, reply: &Reply, key_type: i8, key: &str) -> Coordinator {
         let (group, transactional_id) = (Resource::group(key), Resource::transactional_id(key));
         let found = match key_type {
@@ -103,7 +104,10 @@ impl KafkaApis {
                 Err(Errors::GroupAuthorizationFailed)
             }
             KEY_TYPE_GROUP => self.create_group_metadata_topic().map_err(|why| {
-                error!("{} asks for a coordinator, and there is none: {why}", reply.client());
+                // That it is about to be there is no fault.
+                let is_near = why.code() == Errors::LeaderNotAvailable;
+                let level = if is_near { Level::Debug } else { Level::Error };
+                log!(level, "{} asks for a coordinator, there is none: {why}", reply.client());
                 Errors::CoordinatorNotAvailable
             }),
             KEY_TYPE_TRANSACTION => {

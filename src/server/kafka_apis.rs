@@ -215,6 +215,8 @@ impl KafkaApis {
 fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
     let mut asked = Vec::new();
     let mut named = HashSet::new();
+    // Of less than no bytes in all no partition gets its share: see `LogSegment::read`.
+    let impossible_size = Some(request.max_bytes).filter(|&max_bytes| max_bytes < 0);
     for topic in &request.topics {
         let name: Arc<str> = Arc::from(topic.topic.as_str());
         for partition in &topic.partitions {
@@ -226,7 +228,7 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
                 key,
                 fetch_info: PartitionFetchInfo {
                     offset: partition.fetch_offset,
-                    fetch_size: partition.partition_max_bytes,
+                    fetch_size: impossible_size.unwrap_or(partition.partition_max_bytes),
                 },
                 refusal: verdict.map_or_else(|error| error.code(), |()| Errors::None),
             });

@@ -3,10 +3,9 @@
 
 use std::collections::HashSet;
 
-use crate::common::errors::Errors;
+use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::is_internal;
 use crate::protocol::metadata::MetadataRequest;
-use crate::protocol::metadata::MetadataRequestTopic;
 use crate::protocol::metadata::MetadataResponse;
 use crate::protocol::metadata::MetadataResponseBroker;
 use crate::protocol::metadata::MetadataResponsePartition;
@@ -25,14 +24,19 @@ impl KafkaApis {
     /// A client asks for the cluster.
     pub(crate) fn handle_topic_metadata_request(&self, reply: Reply, request: &MetadataRequest) {
         let (cache, version) = (&self.metadata_cache, reply.header.api_version);
+        if let Err(error) = request.check_topics(version) {
+            let mut refusals = Refusals::default();
+            refusals.note(&"its topics", &error);
+            reply.log_refusals(&refusals);
+            reply.send_body(&ResponseBody::Metadata(request.error_response(error.code())));
+            return;
+        }
         let mut topics = if request.asks_for_all_topics(version) {
-            let may_see = |name: &str| {
-                self.authorize_quietly(&reply, Operation::Describe, Resource::topic(name))
-            };
-            let topics = cache.topics().into_iter().filter(|(name, _)| may_see(name));
-            topics.map(|(name, it)| self.existing_topic(&name, &it)).collect()
+            self.all_topics(&reply)
+        } else if request.asks_by_id() {
+            self.topics_by_id(&reply, request)
         } else {
-            self.asked_topics(&reply, request)
+            self.topics_by_name(&reply, request)
         };
         for topic in topics.iter_mut().filter(|it| it.error_code == Errors::None.code()) {
             let is_asked = request.include_topic_authorized_operations;
@@ -54,62 +58,100 @@ impl KafkaApis {
         reply.send_body(&ResponseBody::Metadata(response));
     }
 
-    /// What is known of the topics that are asked for. One that is named a million times is
-    /// answered once, as in Kafka: the answer takes far more bytes than the question.
-    fn asked_topics(&self, reply: &Reply, request: &MetadataRequest) -> Vec<MetadataResponseTopic> {
+    fn all_topics(&self, reply: &Reply) -> Vec<MetadataResponseTopic> {
+        let may_see =
+            |name: &str| self.authorize_quietly(reply, Operation::Describe, Resource::topic(name));
+        let topics = self.metadata_cache.topics().into_iter().filter(|(name, _)| may_see(name));
+        topics.map(|(name, record)| self.existing_topic(&name, &record)).collect()
+    }
+
+    /// What is known of the topics whose ids are asked for, each once, as of those that are
+    /// [named](Self::topics_by_name).
+    fn topics_by_id(&self, reply: &Reply, request: &MetadataRequest) -> Vec<MetadataResponseTopic> {
+        let mut asked = HashSet::from([Uuid::ZERO]);
+        let ids = request.topics.iter().flatten().map(|topic| topic.topic_id);
+        ids.filter(|&id| asked.insert(id)).map(|id| self.topic_by_id(reply, id)).collect()
+    }
+
+    fn topic_by_id(&self, reply: &Reply, topic_id: Uuid) -> MetadataResponseTopic {
+        let cache = &self.metadata_cache;
+        // Whoever may not see the topic does not learn its name.
+        let missing = |error: Errors| MetadataResponseTopic {
+            error_code: error.code(),
+            topic_id,
+            ..MetadataResponseTopic::default()
+        };
+        let found = cache.topic_name(&topic_id.0).and_then(|name| {
+            let record = cache.topic(&name)?;
+            (record.id == topic_id.0).then_some((name, record))
+        });
+        match found {
+            None => missing(Errors::UnknownTopicId),
+            Some((name, _))
+                if !self.authorize(reply, Operation::Describe, Resource::topic(&name)) =>
+            {
+                missing(Errors::TopicAuthorizationFailed)
+            }
+            Some((name, record)) => self.existing_topic(&name, &record),
+        }
+    }
+
+    /// What is known of the topics that are named. One that is named a million times is answered
+    /// once, as in Kafka: the answer takes far more bytes than the question.
+    fn topics_by_name(
+        &self,
+        reply: &Reply,
+        request: &MetadataRequest,
+    ) -> Vec<MetadataResponseTopic> {
         let may_create = request.allow_auto_topic_creation;
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
-        let asked = request.topics.iter().flatten();
-        let topics = asked
-            .filter(|topic| named.insert((&topic.name, topic.topic_id)))
-            .map(|topic| self.asked_topic(reply, topic, may_create, &mut refusals))
+        let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_deref());
+        let topics = names
+            .filter(|&name| named.insert(name))
+            .map(|name| self.topic_by_name(reply, name, may_create, &mut refusals))
             .collect();
         reply.log_refusals(&refusals);
         topics
     }
 
-    fn asked_topic(
+    fn topic_by_name(
         &self,
         reply: &Reply,
-        asked: &MetadataRequestTopic,
+        name: &str,
         may_create: bool,
         refusals: &mut Refusals,
     ) -> MetadataResponseTopic {
+        let cache = &self.metadata_cache;
         let missing = |error: Errors| MetadataResponseTopic {
             error_code: error.code(),
-            name: asked.name.clone(),
-            topic_id: asked.topic_id,
+            name: Some(name.to_string()),
             ..MetadataResponseTopic::default()
         };
-        let cache = &self.metadata_cache;
-        let name = match &asked.name {
-            Some(name) => Some(name.clone()),
-            None => cache.topic_name(&asked.topic_id.0),
-        };
-        let Some(name) = name else { return missing(Errors::UnknownTopicId) };
         // Before anything else: who may not see a topic must not learn whether it exists
         // (KAFKA-3396).
-        if !self.authorize(reply, Operation::Describe, Resource::topic(&name)) {
+        if !self.authorize(reply, Operation::Describe, Resource::topic(name)) {
             return missing(Errors::TopicAuthorizationFailed);
         }
-        if let Some(record) = cache.topic(&name) {
-            return self.existing_topic(&name, &record);
+        if let Some(record) = cache.topic(name) {
+            return self.existing_topic(name, &record);
         }
         // The broker's own topic comes into being whatever the broker is told about the topics of
         // others.
-        if !(may_create && (cache.is_auto_create_enabled || is_internal(&name))) {
+        if !(may_create && (cache.is_auto_create_enabled || is_internal(name))) {
             return missing(Errors::UnknownTopicOrPartition);
         }
-        if !self.authorized_to_create(reply, std::iter::once(name.as_str())).contains(&name) {
+        if !self.authorized_to_create(reply, std::iter::once(name)).contains(name) {
             return missing(Errors::TopicAuthorizationFailed);
         }
-        let created = match is_internal(&name) {
+        let created = match is_internal(name) {
             true => self.create_group_metadata_topic(),
-            false => cache.auto_create_topic(&name),
+            false => cache.auto_create_topic(name),
         };
         match created {
             // As in Kafka, the client asks again and gets the partitions then.
-            Ok(()) => missing(Errors::LeaderNotAvailable),
+            Ok(()) | Err(KafkaError::Api(Errors::LeaderNotAvailable, _)) => {
+                missing(Errors::LeaderNotAvailable)
+            }
             Err(error) => {
                 refusals.note(&"a new topic", &error);
                 missing(error.code())

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -16,6 +17,7 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::led_topics::LedTopics;
 use crate::storage::log::Log;
 use crate::storage::log_manager::LogManager;
 use crate::storage::topic_registry::TopicRecord;
@@ -34,7 +36,10 @@ pub struct MetadataCache {
     pub(super) default_log_config: LogConfig,
     bound_endpoints: Vec<EndPoint>,
     advertised_endpoints: Vec<EndPoint>,
+    /// All topics, on disk; for whoever holds the lock of changes.
     pub(super) registry: TopicRegistry,
+    /// Those that clients may know of.
+    pub(super) led: LedTopics,
     pub(super) log_manager: Arc<LogManager>,
     pub(super) replica_manager: Arc<ReplicaManager>,
     /// Held while a topic comes into being, changes or goes, so that two first uses make one topic.
@@ -63,6 +68,7 @@ impl MetadataCache {
             bound_endpoints: bound_endpoints.to_vec(),
             advertised_endpoints: config.effective_advertised_listeners().to_vec(),
             registry,
+            led: LedTopics::default(),
             log_manager,
             replica_manager,
             changes: Mutex::new(()),
@@ -74,65 +80,82 @@ impl MetadataCache {
             .map(|log| log.topic_and_partition().clone())
             .collect();
         cache.registry.adopt(&on_disk)?;
+        let topics = cache.registry.topics();
         let mut logs = Vec::new();
-        for (topic, record) in cache.registry.topics() {
-            logs.extend(cache.open_logs(&topic, &record)?);
+        for (topic, record) in &topics {
+            logs.extend(cache.open_logs(topic, record)?);
         }
         cache.replica_manager.become_leader(logs)?;
+        for (topic, record) in topics {
+            cache.led.insert(&topic, record);
+        }
         Ok(cache)
     }
 
-    /// The topic, if there is one.
-    pub fn topic(&self, topic: &str) -> Option<TopicRecord> {
-        self.registry.get(topic)
+    /// The topic, if there is one whose partitions are led.
+    pub fn topic(&self, topic: &str) -> Option<Arc<TopicRecord>> {
+        self.led.get(topic)
     }
 
     /// The name of the topic with this id.
     pub fn topic_name(&self, id: &[u8; 16]) -> Option<String> {
-        self.registry.name_of(id)
+        self.led.name_of(id)
     }
 
-    /// All topics, by name.
-    pub fn topics(&self) -> Vec<(String, TopicRecord)> {
-        self.registry.topics()
+    /// All topics whose partitions are led, by name.
+    pub fn topics(&self) -> Vec<(String, Arc<TopicRecord>)> {
+        self.led.all()
     }
 
-    /// Creates the topic with `num.partitions` partitions, unless somebody just did.
+    /// Creates the topic with `num.partitions` partitions, unless somebody just did, or is about
+    /// to: for that it does not wait.
     ///
     /// # Errors
     /// `INVALID_TOPIC_EXCEPTION` for an illegal name; whatever the disk reports otherwise.
     pub fn auto_create_topic(&self, topic: &str) -> Result<(), KafkaError> {
+        if self.is_in_change(topic) {
+            return Ok(());
+        }
         match self.create_topic(topic, self.config.num_partitions, BTreeMap::new()) {
             Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => Ok(()),
-            created => created.map(|_| ()),
+            created => created.map(drop),
         }
     }
 
     /// Creates `__consumer_offsets`, unless it is there. Returns how many partitions it has.
     ///
     /// # Errors
-    /// Whatever the disk reports.
+    /// `LEADER_NOT_AVAILABLE` while another thread creates it: the disk keeps that one waiting, not
+    /// every thread whose client asks; whatever the disk reports.
     pub fn create_group_metadata_topic(&self) -> Result<i32, KafkaError> {
         let topic = GROUP_METADATA_TOPIC_NAME;
-        if let Some(record) = self.registry.get(topic) {
-            return Ok(record.partitions);
+        let settings = || group_metadata_topic_settings(&self.config);
+        let is_ready = || self.led.get(topic).map(|record| record.partitions);
+        if let Some(partitions) = is_ready() {
+            return Ok(partitions);
         }
-        let partitions = self.config.offsets_topic_num_partitions;
-        match self.create_topic(topic, partitions, group_metadata_topic_settings(&self.config)) {
-            Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => {
-                // Whoever was quicker holds the lock until the partitions are there.
-                let _their_change = self.lock_changes();
-                Ok(self.registry.get(topic).map_or(partitions, |record| record.partitions))
+        if !self.is_in_change(topic) {
+            match self.create_topic(topic, self.config.offsets_topic_num_partitions, settings()) {
+                Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => (),
+                created => return created.map(|record| record.partitions),
             }
-            created => created.map(|record| record.partitions),
         }
+        is_ready().ok_or_else(|| {
+            let why = format!("the topic {topic} is being created");
+            KafkaError::api(Errors::LeaderNotAvailable, why)
+        })
+    }
+
+    /// Whether a topic is known and not led: another thread creates it now, or deletes it.
+    fn is_in_change(&self, topic: &str) -> bool {
+        self.led.get(topic).is_none() && self.registry.get(topic).is_some()
     }
 
     /// Creates the topic.
     ///
     /// The registry is written first: if the process dies before the logs are made, the next start
     /// makes them. If they cannot be made, the topic is forgotten again, so that its next use tries
-    /// anew.
+    /// anew. Clients see it when all of it is led.
     ///
     /// # Errors
     /// Those of [`TopicRegistry::create`]; `INVALID_CONFIG`; whatever the disk reports.
@@ -146,7 +169,11 @@ impl MetadataCache {
         log_config(&self.default_log_config, &overrides)?;
         let record = self.registry.create(topic, partitions, overrides)?;
         if let Err(error) = self.lead_partitions(topic, &record) {
-            if let Err(error) = self.forget(topic, partitions) {
+            let forget = || {
+                self.delete_new_logs(topic, 0..partitions)?;
+                self.registry.remove(topic)
+            };
+            if let Err(error) = forget() {
                 warn!("The topic {topic} cannot be served before the next start: {error}");
             }
             return Err(error);
@@ -155,23 +182,29 @@ impl MetadataCache {
         Ok(record)
     }
 
-    /// Takes back a topic whose logs could not all be made. The next start would take one that is
-    /// left for a topic.
-    fn forget(&self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
-        for partition in 0..partitions {
+    /// Takes back those logs of a topic that could be made, where others could not. The next start
+    /// would take one that is left for a partition.
+    pub(super) fn delete_new_logs(
+        &self,
+        topic: &str,
+        partitions: Range<i32>,
+    ) -> Result<(), KafkaError> {
+        for partition in partitions {
             self.log_manager.delete_log(&TopicAndPartition::new(topic, partition))?;
         }
-        self.registry.remove(topic).map(drop)
+        Ok(())
     }
 
     /// Makes this broker the leader of a topic's partitions, whose logs are made where they do not
-    /// exist.
+    /// exist, and then lets clients see the topic as it is in `record`.
     pub(super) fn lead_partitions(
         &self,
         topic: &str,
         record: &TopicRecord,
     ) -> Result<(), KafkaError> {
-        self.replica_manager.become_leader(self.open_logs(topic, record)?)
+        self.replica_manager.become_leader(self.open_logs(topic, record)?)?;
+        self.led.insert(topic, record.clone());
+        Ok(())
     }
 
     /// To be held by whoever creates, changes or deletes a topic.

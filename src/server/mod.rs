@@ -1,5 +1,6 @@
 //! Where the wings meet: the broker that starts, handles requests and stops.
 
+pub mod led_topics;
 pub mod metadata_cache;
 pub mod admin_manager;
 pub mod reply;

@@ -167,6 +167,7 @@ impl KafkaApis {
         let by_state = request.topics.iter().map(|it| (it.name.as_deref(), it.topic_id));
         let asked: Vec<_> = by_name.chain(by_state).collect();
         let twice = named_twice(asked.iter().copied());
+        let all: HashSet<_> = asked.iter().copied().collect();
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let mut responses = Vec::new();
         for (name, topic_id) in asked.into_iter().filter(|&it| named.insert(it)) {
@@ -178,7 +179,7 @@ impl KafkaApis {
             };
             let deleted = match twice.contains(&(name, topic_id)) {
                 true => Err(refuse_twice()),
-                false => self.delete_topic(&reply, &asked, &mut result),
+                false => self.delete_topic(&reply, &asked, &all, &mut result),
             };
             (result.error_code, result.error_message) =
                 told(deleted, &shown(name.unwrap_or_default()), &mut refusals);
@@ -190,11 +191,12 @@ impl KafkaApis {
     }
 
     /// Deletes a topic, and notes its name and its id as far as they are known, and as far as the
-    /// client may know them.
+    /// client may know them. `all` are the names and ids that the request has.
     fn delete_topic(
         &self,
         reply: &Reply,
         asked: &DeleteTopicState,
+        all: &HashSet<(Option<&str>, Uuid)>,
         result: &mut DeletableTopicResult,
     ) -> Result<(), KafkaError> {
         let cache = &self.metadata_cache;
@@ -221,6 +223,10 @@ impl KafkaApis {
             (result.name, result.topic_id) = (Some(name.clone()), Uuid(record.id));
         }
         self.check_authorized(reply, Operation::Delete, Resource::topic(&name))?;
+        let is_in = |name, id| all.contains(&(name, id));
+        if record.is_some() && is_in(Some(&name), Uuid::ZERO) && is_in(None, result.topic_id) {
+            return Err(refuse_twice());
+        }
         cache.delete_topic(&name)?;
         // A later topic of this name has other messages: no group has read them.
         let partitions = 0..record.map_or(0, |record| record.partitions);

@@ -149,6 +149,10 @@ impl Drop for Broker {
     }
 }
 
+pub fn topic_named(name: &str) -> MetadataRequestTopic {
+    MetadataRequestTopic { name: Some(name.to_string()), ..MetadataRequestTopic::default() }
+}
+
 /// The settings of a test's broker: few threads, port 0, its own directory.
 pub fn config_for(dir: &TempDir, settings: &[(&str, &str)]) -> KafkaConfig {
     let dir = dir.path().display().to_string();
@@ -283,11 +287,7 @@ impl Client {
     }
 
     pub fn metadata(&mut self, version: i16, topics: Option<&[&str]>) -> MetadataResponse {
-        let asked = |name: &&str| MetadataRequestTopic {
-            name: Some((*name).to_string()),
-            ..MetadataRequestTopic::default()
-        };
-        let topics = topics.map(|names| names.iter().map(asked).collect());
+        let topics = topics.map(|names| names.iter().map(|name| topic_named(name)).collect());
         let request = MetadataRequest { topics, ..MetadataRequest::default() };
         match self.call(version, &RequestBody::Metadata(request), &[]).0 {
             ResponseBody::Metadata(response) => response,

@@ -2,6 +2,7 @@
 
 topic_steps() {
     step "kafka-topics: create, describe, list" create_topic
+    step "kafka-topics: --describe --topic-id" describe_by_id
     step "kafka-topics: --if-not-exists" if_not_exists
     step "kafka-topics: add partitions" add_partitions
     step "kafka-topics: replica assignment" replica_assignment
@@ -22,6 +23,17 @@ create_topic() {
     kafka-topics --describe --under-replicated-partitions >"$WORK/list"
     kafka-topics --describe --unavailable-partitions >>"$WORK/list"
     expect "" "$(cat "$WORK/list")" "partitions without replica or leader"
+}
+
+# By the id the same is described as by the name, and nothing by the id of no topic.
+describe_by_id() {
+    local id
+    kafka-topics --describe --topic tools-topic >"$WORK/by-name"
+    id=$(grep -oE 'TopicId: [A-Za-z0-9_-]{22}' "$WORK/by-name" | cut -d ' ' -f 2)
+    kafka-topics --describe --topic-id "$id" >"$WORK/by-id"
+    diff "$WORK/by-name" "$WORK/by-id"
+    refused "TopicId 'CQkJCQkJCQkJCQkJCQkJCQ' does not exist" \
+        kafka-topics --describe --topic-id CQkJCQkJCQkJCQkJCQkJCQ
 }
 
 # expect_topic TOPIC PARTITIONS CONFIGS: what kafka-topics describes, but for the topic's id.
