@@ -115,6 +115,27 @@ fn a_topic_that_would_share_the_metrics_of_another_is_refused() {
 }
 
 #[test]
+fn a_new_topics_settings_are_told_as_they_are_described() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    let given = [("cleanup.policy", "delete , compact"), ("min.cleanable.dirty.ratio", "1")];
+    for version in 5..=NEWEST_CREATE_TOPICS {
+        for validate_only in [true, false] {
+            let topic = topic_with(&format!("new-{version}"), &given);
+            let result = create_in(&mut client, version, vec![topic], validate_only).remove(0);
+            let configs = result.configs.unwrap();
+            let own = configs.iter().filter(|it| it.config_source == 1);
+            let mut own: Vec<_> =
+                own.map(|it| (it.name.as_str(), it.value.as_deref().unwrap())).collect();
+            own.sort_unstable();
+            let expected =
+                [("cleanup.policy", "delete,compact"), ("min.cleanable.dirty.ratio", "1.0")];
+            assert_eq!(own, expected);
+        }
+    }
+}
+
+#[test]
 fn a_topic_is_created_and_deleted_in_every_version() {
     let broker = Broker::start(&[("num.partitions", "3")]);
     let mut client = broker.connect();

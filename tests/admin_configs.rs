@@ -233,8 +233,44 @@ fn the_old_format_stays_when_all_that_a_topic_overrides_is_replaced() {
         ("0.9.0".to_string(), 1)
     );
     assert_eq!(topic_config(&mut client, "old", "flush.ms").1, 5);
-    let none: &[Alteration<'_>] = &[("message.format.version", DELETE, None)];
-    let refused = alter_some(&mut client, 1, (TOPIC, "old"), none);
+    let others = [Some("3.0-IV1"), Some(" 0.10.2"), None];
+    for other in others {
+        let operation = if other.is_some() { SET } else { DELETE };
+        let both = [("message.format.version", operation, other), ("flush.ms", SET, Some("7"))];
+        let altered = alter_some(&mut client, 1, (TOPIC, "old"), &both);
+        assert_eq!((altered.error_code, altered.error_message), (0, None), "{other:?}");
+        let format = topic_config(&mut client, "old", "message.format.version");
+        assert_eq!(format, ("0.9.0".to_string(), 1));
+        assert_eq!(topic_config(&mut client, "old", "flush.ms").0, "7");
+    }
+    let replaced = [("message.format.version", Some("2.0")), ("flush.ms", Some("8"))];
+    assert_eq!(alter(&mut client, 2, (TOPIC, "old"), &replaced, false).error_code, 0);
+    let key = TopicAndPartition::new("old", 0);
+    let log = |broker: &Broker| broker.server().log_manager().get_log(&key).unwrap();
+    let magic_of = |broker: &Broker| log(broker).config().message_format_magic;
+    assert_eq!((magic_of(&broker), log(&broker).config().flush_ms), (0, 8));
+    let broker = Broker::start_in(broker.stop(), &[]);
+    assert_eq!((magic_of(&broker), log(&broker).config().flush_ms), (0, 8));
+}
+
+#[test]
+fn the_format_of_the_broker_stays_that_of_its_topics_and_a_version_of_it_is_shown_as_given() {
+    let broker = Broker::start(&[("log.message.format.version", "0.9.0")]);
+    let mut client = broker.connect_with_topic("post");
+    let format = |client: &mut Client| topic_config(client, "post", "message.format.version");
+    for version in ["0.11.0", "0.10.0"] {
+        let set = [("message.format.version", SET, Some(version))];
+        assert_eq!(alter_some(&mut client, 1, (TOPIC, "post"), &set).error_code, 0);
+        assert_eq!(format(&mut client), ("0.9.0".to_string(), 4), "nothing is stored");
+        let set = [("message.format.version", Some(version))];
+        assert_eq!(alter(&mut client, 2, (TOPIC, "post"), &set, false).error_code, 0);
+        assert_eq!(format(&mut client), ("0.9.0".to_string(), 4), "nothing is stored");
+    }
+    let set = [("message.format.version", SET, Some("0.8.2"))];
+    assert_eq!(alter_some(&mut client, 1, (TOPIC, "post"), &set).error_code, 0);
+    assert_eq!(format(&mut client), ("0.8.2".to_string(), 1), "it means the same format");
+    let wrong = [("message.format.version", SET, Some("0.7"))];
+    let refused = alter_some(&mut client, 1, (TOPIC, "post"), &wrong);
     assert_eq!(refused.error_code, Errors::InvalidConfig.code());
 }
 
@@ -266,30 +302,225 @@ fn a_list_is_appended_to_and_subtracted_from() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
     for (operation, word, list) in [
-        (APPEND, "compact", "compact,delete"),
-        (SUBTRACT, "delete", "compact"),
+        (APPEND, "compact", "delete,compact"),
+        (APPEND, "delete,delete", "delete,compact"),
+        (SUBTRACT, " delete ", "compact"),
         (APPEND, "compact", "compact"),
+        (SUBTRACT, "delete", "compact"),
+        (SUBTRACT, "compact", ""),
+        (APPEND, "compact, delete", "compact,delete"),
     ] {
         let configs = [("cleanup.policy", operation, Some(word))];
         let altered = alter_some(&mut client, 1, (TOPIC, "post"), &configs);
         assert_eq!((altered.error_code, altered.error_message), (0, None));
         assert_eq!(topic_config(&mut client, "post", "cleanup.policy"), (list.to_string(), 1));
     }
-    let nothing_left = [("cleanup.policy", SUBTRACT, Some("compact"))];
-    let refused = alter_some(&mut client, 1, (TOPIC, "post"), &nothing_left);
+    let wrong = [("cleanup.policy", APPEND, Some("shred"))];
+    let refused = alter_some(&mut client, 1, (TOPIC, "post"), &wrong);
     assert_eq!(refused.error_code, Errors::InvalidConfig.code());
+}
+
+/// As Kafka 4.4.0. MirrorMaker 2 deletes all that the topic it copies does not override.
+#[test]
+fn deleting_what_is_not_set_changes_nothing_and_is_no_error() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    client.create_topic_with("post", &[("flush.ms", "5")]);
+    for (name, value) in [
+        ("retention.ms", None),
+        ("retention.ms", Some("soon")),
+        ("nothing.of.the.kind", None),
+        ("nothing.of.the.kind", Some("1")),
+        ("", None),
+        ("message.format.version", None),
+        ("internal.segment.bytes", None),
+    ] {
+        for version in 0..=1 {
+            let size = (1000 + version).to_string();
+            let configs = [(name, DELETE, value), ("max.message.bytes", SET, Some(size.as_str()))];
+            let altered = alter_some(&mut client, version, (TOPIC, "post"), &configs);
+            assert_eq!((altered.error_code, altered.error_message), (0, None), "{name}");
+            assert_eq!(topic_config(&mut client, "post", "max.message.bytes"), (size, 1));
+        }
+    }
+    assert_eq!(own_configs(&mut client, "post"), ["flush.ms=5", "max.message.bytes=1001"]);
+    let nothing: &[Alteration<'_>] = &[];
+    assert_eq!(alter_some(&mut client, 1, (TOPIC, "post"), nothing).error_code, 0);
+    assert_eq!(own_configs(&mut client, "post"), ["flush.ms=5", "max.message.bytes=1001"]);
+}
+
+/// What a topic overrides, as it is described.
+fn own_configs(client: &mut Client, topic: &str) -> Vec<String> {
+    let all = describe(client, 4, vec![resource(TOPIC, topic, None)]).remove(0).configs;
+    let own = all.into_iter().filter(|it| it.config_source == 1);
+    let mut own: Vec<_> = own.map(|it| format!("{}={}", it.name, it.value.unwrap())).collect();
+    own.sort();
+    own
+}
+
+/// Each text is what Kafka 4.4.0 gives back.
+#[test]
+fn what_is_set_is_described_as_what_it_means() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    for (name, given, shown) in [
+        ("retention.ms", "0", "0"),
+        ("retention.ms", "-1", "-1"),
+        ("segment.bytes", "+2097152", "2097152"),
+        ("segment.bytes", "007000000", "7000000"),
+        ("segment.bytes", " 2097152 ", "2097152"),
+        ("min.cleanable.dirty.ratio", "0", "0.0"),
+        ("min.cleanable.dirty.ratio", "1", "1.0"),
+        ("min.cleanable.dirty.ratio", "1E-5", "1.0E-5"),
+        ("cleanup.policy", "delete,compact", "delete,compact"),
+        ("cleanup.policy", "compact, delete", "compact,delete"),
+        ("cleanup.policy", "delete , delete", "delete"),
+        ("cleanup.policy", " ", ""),
+        ("preallocate", " TRUE", "true"),
+        ("unclean.leader.election.enable", "False", "false"),
+        ("compression.type", " gzip ", "gzip"),
+        ("message.timestamp.type", " LogAppendTime", "LogAppendTime"),
+        ("compression.gzip.level", "9", "9"),
+        ("compression.lz4.level", "17", "17"),
+        ("compression.zstd.level", "-131072", "-131072"),
+        ("max.compaction.lag.ms", "1", "1"),
+        ("message.timestamp.before.max.ms", "0", "0"),
+        ("message.timestamp.after.max.ms", "0", "0"),
+        ("remote.storage.enable", "FALSE", "false"),
+        ("local.retention.ms", "-2", "-2"),
+        ("local.retention.bytes", "9223372036854775807", "9223372036854775807"),
+        ("remote.copy.lag.ms", "-1", "-1"),
+        ("leader.replication.throttled.replicas", "0:1, 1:1", "0:1,1:1"),
+        ("follower.replication.throttled.replicas", " * ", "*"),
+        ("errors.deadletterqueue.group.enable", "true", "true"),
+    ] {
+        let altered = alter_some(&mut client, 1, (TOPIC, "post"), &[(name, SET, Some(given))]);
+        assert_eq!((altered.error_code, altered.error_message), (0, None), "{name}={given}");
+        let asked = resource(TOPIC, "post", Some(&[name]));
+        let config = describe(&mut client, 4, vec![asked]).remove(0).configs.remove(0);
+        assert_eq!(config.value.as_deref(), Some(shown));
+        assert_eq!(config.synonyms[0].value.as_deref(), Some(shown));
+        let altered = alter_some(&mut client, 1, (TOPIC, "post"), &[(name, DELETE, None)]);
+        assert_eq!(altered.error_code, 0);
+    }
+}
+
+/// Refused by Kafka 4.4.0, too.
+#[test]
+fn a_value_beyond_the_bounds_of_kafka_is_refused() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    for (name, values) in [
+        ("max.compaction.lag.ms", &["0", "-1"][..]),
+        ("compression.gzip.level", &["-2", "0", "10"]),
+        ("compression.lz4.level", &["0", "18"]),
+        ("compression.zstd.level", &["-131073", "23"]),
+        ("message.timestamp.before.max.ms", &["-1"]),
+        ("message.timestamp.after.max.ms", &["-1"]),
+        ("remote.storage.enable", &["true", ""]),
+        ("local.retention.ms", &["-3"]),
+        ("local.retention.bytes", &["-3"]),
+        ("remote.copy.lag.ms", &["-2"]),
+        ("remote.copy.lag.bytes", &["-2"]),
+        ("leader.replication.throttled.replicas", &["x", "0", "*,*"]),
+        ("follower.replication.throttled.replicas", &["a:b"]),
+        ("errors.deadletterqueue.group.enable", &["x"]),
+        ("max.decompressed.message.bytes", &["0", "2147483640"]),
+        ("cleanup.policy", &["shred", ",", "none"]),
+    ] {
+        for value in values {
+            let refused = alter_some(&mut client, 1, (TOPIC, "post"), &[(name, SET, Some(value))]);
+            assert_eq!(refused.error_code, Errors::InvalidConfig.code(), "{name}={value}");
+        }
+    }
+    let lags =
+        [("min.compaction.lag.ms", SET, Some("6")), ("max.compaction.lag.ms", SET, Some("5"))];
+    let refused = alter_some(&mut client, 1, (TOPIC, "post"), &lags);
+    assert_eq!(refused.error_code, Errors::InvalidConfig.code());
+    assert_eq!(own_configs(&mut client, "post"), [""; 0]);
+}
+
+/// The names, types, defaults and broker settings that Kafka 4.4.0 describes for a topic without
+/// overrides.
+const FACTS: &str = include_str!("kafka-4.4.0-topic-configs.txt");
+
+/// Where a default is not Kafka's, and why.
+const OTHER_DEFAULTS: &[(&str, &str, &str)] = &[
+    ("max.message.bytes", "1000012", "Kafka 0.9's, which its producers know"),
+    ("message.timestamp.after.max.ms", "9223372036854775807", "an hour refuses what was taken"),
+    ("unclean.leader.election.enable", "true", "Kafka 0.9's; it has no effect here"),
+];
+
+/// Settings that Kafka 4 has no more.
+const OLD_NAMES: &[(&str, &str, &str)] = &[
+    ("message.downconversion.enable", "boolean", "old consumers are served here"),
+    ("message.format.version", "string", "old formats are written here"),
+    ("message.timestamp.difference.max.ms", "long", "it holds where the newer two are not set"),
+];
+
+/// Settings whose synonyms are not Kafka's, and why.
+const OTHER_SYNONYMS: &[(&str, &str)] = &[
+    ("flush.ms", "Kafka leaves out the defaults of the settings that stand in for another"),
+    ("retention.ms", "as above, and also what the file says"),
+    ("segment.jitter.ms", "as above"),
+    ("segment.ms", "as above"),
+    ("local.retention.bytes", "the broker has no such setting"),
+    ("local.retention.ms", "the broker has no such setting"),
+    ("max.decompressed.message.bytes", "the broker has no such setting"),
+    ("remote.copy.lag.bytes", "the broker has no such setting"),
+    ("remote.copy.lag.ms", "the broker has no such setting"),
+    ("unclean.leader.election.enable", "the broker's has no effect"),
+];
+
+#[test]
+fn a_topics_settings_are_those_of_kafka_but_for_what_has_a_reason() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    let mut ours = describe(&mut client, 4, vec![resource(TOPIC, "post", None)]).remove(0).configs;
+    ours.sort_by(|a, b| a.name.cmp(&b.name));
+    let facts: Vec<Vec<&str>> = FACTS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(' ').map(|it| if it == "-" { "" } else { it }).collect())
+        .collect();
+    let mut names: Vec<_> = facts.iter().map(|fact| fact[0]).collect();
+    names.extend(OLD_NAMES.iter().map(|it| it.0));
+    names.sort_unstable();
+    assert_eq!(ours.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), names);
+    let types = ["", "boolean", "string", "int", "short", "long", "double", "list"];
+    for it in &ours {
+        assert!(!it.is_sensitive && it.documentation.as_ref().is_some_and(|it| !it.is_empty()));
+        assert_eq!(it.read_only, it.name == "message.format.version", "{}", it.name);
+        let kind = types[usize::try_from(it.config_type).unwrap()];
+        if let Some((_, old, _)) = OLD_NAMES.iter().find(|old| old.0 == it.name) {
+            assert_eq!(kind, *old);
+            continue;
+        }
+        let fact = facts.iter().find(|fact| fact[0] == it.name).unwrap();
+        let own_default = OTHER_DEFAULTS.iter().find(|other| other.0 == it.name);
+        assert!(own_default.is_none_or(|other| other.1 != fact[2]), "{} needs no reason", it.name);
+        let default = own_default.map_or(fact[2], |other| other.1);
+        assert_eq!((kind, it.value.as_deref()), (fact[1], Some(default)), "{}", it.name);
+        let synonyms: Vec<_> = it.synonyms.iter().map(|it| it.name.as_str()).collect();
+        let is_kafkas = synonyms.join(",") == fact[3];
+        let has_reason = OTHER_SYNONYMS.iter().any(|other| other.0 == it.name);
+        assert!(is_kafkas != has_reason, "{}: {synonyms:?}", it.name);
+    }
 }
 
 #[test]
 fn an_alteration_that_cannot_be_changes_nothing() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
-    let cases: [(_, &[Alteration<'_>], _); 13] = [
+    let cases: [(_, &[Alteration<'_>], _); 15] = [
         ((TOPIC, "nobody"), &[], Errors::UnknownTopicOrPartition),
         ((TOPIC, "post"), &[("retention.mss", SET, Some("1"))], Errors::InvalidConfig),
-        ((TOPIC, "post"), &[("retention.mss", DELETE, None)], Errors::InvalidConfig),
+        ((TOPIC, ""), &[("retention.ms", SET, Some("1"))], Errors::InvalidRequest),
+        ((TOPIC, "a/b"), &[("retention.ms", SET, Some("1"))], Errors::InvalidTopicException),
+        ((TOPIC, "post"), &[("retention.mss", APPEND, Some("1"))], Errors::InvalidConfig),
+        ((TOPIC, "post"), &[("cleanup.policy", SUBTRACT, None)], Errors::InvalidRequest),
         ((TOPIC, "post"), &[("retention.ms", SET, Some("soon"))], Errors::InvalidConfig),
-        ((TOPIC, "post"), &[("retention.ms", SET, None)], Errors::InvalidConfig),
+        ((TOPIC, "post"), &[("retention.ms", SET, None)], Errors::InvalidRequest),
         ((TOPIC, "post"), &[("retention.ms", APPEND, Some("1"))], Errors::InvalidConfig),
         ((TOPIC, "post"), &[("retention.ms", SUBTRACT, Some("1"))], Errors::InvalidConfig),
         ((TOPIC, "post"), &[("retention.ms", 4, Some("1"))], Errors::InvalidRequest),
@@ -298,7 +529,6 @@ fn an_alteration_that_cannot_be_changes_nothing() {
             &[("retention.ms", SET, Some("1")), ("retention.ms", DELETE, None)],
             Errors::InvalidRequest,
         ),
-        ((TOPIC, "post"), &[("message.format.version", SET, Some("0.9.0"))], Errors::InvalidConfig),
         ((BROKER, "0"), &[("num.io.threads", SET, Some("9"))], Errors::InvalidRequest),
         ((BROKER, ""), &[("num.io.threads", SET, Some("9"))], Errors::InvalidRequest),
         ((BROKER_LOGGER, "0"), &[("root", SET, Some("TRACE"))], Errors::InvalidRequest),
@@ -314,9 +544,9 @@ fn an_alteration_that_cannot_be_changes_nothing() {
     assert!(all.iter().all(|it| it.config_source == 5), "{all:?}");
     for (resource, configs, error) in [
         ((TOPIC, "nobody"), ("retention.ms", Some("1")), Errors::UnknownTopicOrPartition),
-        ((TOPIC, "post"), ("retention.ms", None), Errors::InvalidConfig),
+        ((TOPIC, "post"), ("retention.ms", None), Errors::InvalidRequest),
         ((TOPIC, "post"), ("remote.storage.enable", Some("true")), Errors::InvalidConfig),
-        ((TOPIC, "post"), ("message.format.version", Some("0.10.0")), Errors::InvalidConfig),
+        ((TOPIC, "post"), ("nothing.of.the.kind", Some("1")), Errors::InvalidConfig),
         ((BROKER, "0"), ("num.io.threads", Some("9")), Errors::InvalidRequest),
     ] {
         let refused = alter(&mut client, 2, resource, &[configs], false);

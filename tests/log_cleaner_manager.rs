@@ -94,6 +94,29 @@ fn nothing_beyond_the_high_watermark_the_active_segment_or_the_lag_is_cleaned() 
     assert_eq!(contents(&log).len(), 1);
 }
 
+/// Port of `LogCleanerManagerTest` (the logs that must be compacted now, KIP-354).
+#[test]
+fn a_message_that_is_dirty_for_too_long_is_cleaned_however_few_are() {
+    let config = LogConfig { min_cleanable_ratio: 1.0, ..compaction::config() };
+    for (max_compaction_lag_ms, is_overdue) in [(1000, true), (1001, false), (i64::MAX, false)] {
+        let test = Test::new(LogConfig { max_compaction_lag_ms, ..config.clone() });
+        let log = test.log("t", 0);
+        let now_ms = test.mocks.time.milliseconds();
+        for (timestamp_ms, key) in [(now_ms - 1001, b"a"), (now_ms, b"b"), (now_ms, b"b")] {
+            let batch = compaction::builder(0).record(timestamp_ms, Some(key), Some(b"value"));
+            log.append(&mut batch.build().unwrap(), 0).unwrap();
+        }
+        assert!(test.clean().is_none(), "what is active is not cleaned, however old");
+        log.roll().unwrap();
+        log.update_high_watermark(3);
+        let cleanable = LogToClean::new(Arc::clone(&log), None, now_ms);
+        assert_eq!(cleanable.is_overdue, is_overdue);
+        assert_eq!(test.clean().is_some(), is_overdue);
+        assert_eq!(contents(&log).len(), if is_overdue { 2 } else { 3 });
+        assert!(test.clean().is_none(), "what has been cleaned is not overdue");
+    }
+}
+
 /// Ports of `LogCleanerIntegrationTest` (the checkpoint) and of KAFKA-3330: it follows the log.
 #[test]
 fn the_checkpoint_survives_a_restart_and_is_cut_by_a_truncation() {

@@ -46,6 +46,8 @@ pub enum Allowed {
     AtLeast(i64),
     /// Whole numbers from the first to the second, both included.
     Between(i64, i64),
+    /// The first whole number, and those from the second to the third, both included.
+    OrBetween(i64, i64, i64),
     /// Whole numbers other than 0; the negative ones mean "without limit".
     NotZero,
     /// Numbers from 0 to 1.
@@ -62,9 +64,12 @@ impl Allowed {
             Self::Any => true,
             Self::AtLeast(low) => whole.is_ok_and(|it| it >= low),
             Self::Between(low, high) => whole.is_ok_and(|it| (low..=high).contains(&it)),
+            Self::OrBetween(other, low, high) => {
+                whole.is_ok_and(|it| it == other || (low..=high).contains(&it))
+            }
             Self::NotZero => whole.is_ok_and(|it| it != 0),
             Self::Fraction => text.parse().is_ok_and(|it: f64| (0.0..=1.0).contains(&it)),
-            Self::Only(value, _) => text == value,
+            Self::Only(value, _) => text.eq_ignore_ascii_case(value),
         };
         if is_allowed { Ok(()) } else { Err(format!("must be {self}")) }
     }
@@ -76,6 +81,9 @@ impl fmt::Display for Allowed {
             Self::Any => f.write_str("anything"),
             Self::AtLeast(low) => write!(f, "a whole number of at least {low}"),
             Self::Between(low, high) => write!(f, "a whole number from {low} to {high}"),
+            Self::OrBetween(other, low, high) => {
+                write!(f, "{other}, or a whole number from {low} to {high}")
+            }
             Self::NotZero => {
                 f.write_str("a whole number other than 0; a negative one sets no limit")
             }
@@ -307,8 +315,10 @@ mod tests {
     fn each_rule_allows_its_bounds() {
         for (allowed, good, bad) in [
             (Allowed::Between(0, 2), ["0", "2"], ["-1", "3"]),
+            (Allowed::OrBetween(-1, 1, 9), ["-1", "9"], ["0", "10"]),
             (Allowed::Fraction, ["0", "1.0"], ["-0.1", "NaN"]),
             (Allowed::Only("1", "there is one"), ["1", "1"], ["2", ""]),
+            (Allowed::Only("false", "it is not there"), ["false", "FALSE"], ["true", ""]),
         ] {
             assert!(good.iter().all(|it| allowed.check(it).is_ok()), "{allowed}");
             assert!(bad.iter().all(|it| allowed.check(it).is_err()), "{allowed}");

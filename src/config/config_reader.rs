@@ -104,6 +104,12 @@ impl KafkaConfig {
                 refuse(name, text(), "must give each listener a protocol of its own");
             }
         }
+        let (min_ms, max_ms) =
+            (self.log_cleaner_min_compaction_lag_ms, self.log_cleaner_max_compaction_lag_ms);
+        if min_ms > max_ms {
+            let why = "must not be less than `log.cleaner.min.compaction.lag.ms`";
+            refuse("log.cleaner.max.compaction.lag.ms", max_ms.to_string(), why);
+        }
         for it in &self.advertised_listeners {
             if matches!(it.host.as_str(), "0.0.0.0" | "::") {
                 let why = "must name a host that clients can connect to; 0.0.0.0 and :: are none";
@@ -200,7 +206,12 @@ mod tests {
         assert_eq!(
             errors("log.cleanup.policy=shred"),
             ["line 1: `log.cleanup.policy=shred`: \
-             must be delete, compact, or both with a comma between them"]
+             must be delete, compact, both with a comma between them, or nothing"]
+        );
+        assert_eq!(
+            errors("log.cleaner.min.compaction.lag.ms=6\nlog.cleaner.max.compaction.lag.ms=5"),
+            ["line 2: `log.cleaner.max.compaction.lag.ms=5`: \
+             must not be less than `log.cleaner.min.compaction.lag.ms`"]
         );
         assert!(errors("listeners=SSL://:9093")[0].contains("speaks PLAINTEXT only"));
     }

@@ -59,8 +59,15 @@ pub fn topic_entries(
 ) -> Vec<ConfigEntry> {
     let stated = stated_by(broker);
     let rows = LogConfig::SETTINGS.iter().zip(log_config.values());
-    rows.map(|(setting, (name, value))| {
-        let own = overrides.get(name).map(|value| ConfigSynonym {
+    rows.map(|(setting, (name, mut value))| {
+        // The magic does not tell which version of Kafka was named.
+        if let Some(version) = overrides.get(MESSAGE_FORMAT_VERSION)
+            && name == MESSAGE_FORMAT_VERSION
+        {
+            value = version.trim().to_string();
+        }
+        // Not the text that was given, but what it means, as Kafka shows it: tools compare it.
+        let own = overrides.contains_key(name).then(|| ConfigSynonym {
             name,
             value: value.clone(),
             source: ConfigSource::Topic,
@@ -126,13 +133,19 @@ fn broker_synonyms(topic_setting: &str) -> &'static [&'static str] {
         "delete.retention.ms" => &["log.cleaner.delete.retention.ms"],
         "min.cleanable.dirty.ratio" => &["log.cleaner.min.cleanable.ratio"],
         "min.compaction.lag.ms" => &["log.cleaner.min.compaction.lag.ms"],
+        "max.compaction.lag.ms" => &["log.cleaner.max.compaction.lag.ms"],
         "cleanup.policy" => &["log.cleanup.policy"],
         "min.insync.replicas" => &["min.insync.replicas"],
         "max.message.bytes" => &["message.max.bytes"],
         "compression.type" => &["compression.type"],
+        "compression.gzip.level" => &["compression.gzip.level"],
+        "compression.lz4.level" => &["compression.lz4.level"],
+        "compression.zstd.level" => &["compression.zstd.level"],
         "preallocate" => &["log.preallocate"],
         MESSAGE_FORMAT_VERSION => &["log.message.format.version"],
         "message.timestamp.type" => &["log.message.timestamp.type"],
+        "message.timestamp.before.max.ms" => &["log.message.timestamp.before.max.ms"],
+        "message.timestamp.after.max.ms" => &["log.message.timestamp.after.max.ms"],
         "message.timestamp.difference.max.ms" => &["log.message.timestamp.difference.max.ms"],
         "message.downconversion.enable" => &["log.message.downconversion.enable"],
         _ => &[],
@@ -176,10 +189,40 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_of_a_topic_but_one_follows_the_broker() {
+    fn an_override_is_shown_as_what_it_means() {
+        for (name, given, shown) in [
+            ("retention.ms", " +007 ", "7"),
+            ("preallocate", "TRUE", "true"),
+            ("min.cleanable.dirty.ratio", "1", "1.0"),
+            ("cleanup.policy", "delete , compact", "delete,compact"),
+            ("compression.type", " gzip ", "gzip"),
+            ("message.format.version", " 0.10.2 ", "0.10.2"),
+        ] {
+            let entry = topic_entry("", &[(name, given)], name);
+            assert_eq!(entry.value.as_deref(), Some(shown));
+            assert_eq!(places(&entry)[0], (name, shown, ConfigSource::Topic));
+        }
+    }
+
+    #[test]
+    fn every_setting_that_has_an_effect_follows_the_broker() {
         let alone = LogConfig::SETTINGS.iter().filter(|it| broker_synonyms(it.name).is_empty());
         let alone: Vec<_> = alone.map(|it| it.name).collect();
-        assert_eq!(alone, ["unclean.leader.election.enable"]);
+        let without_effect = [
+            "unclean.leader.election.enable",
+            "max.decompressed.message.bytes",
+            "remote.storage.enable",
+            "local.retention.ms",
+            "local.retention.bytes",
+            "remote.log.copy.disable",
+            "remote.log.delete.on.disable",
+            "remote.copy.lag.ms",
+            "remote.copy.lag.bytes",
+            "leader.replication.throttled.replicas",
+            "follower.replication.throttled.replicas",
+            "errors.deadletterqueue.group.enable",
+        ];
+        assert_eq!(alone, without_effect);
     }
 
     #[test]

@@ -193,6 +193,11 @@ settings! {
         /// How long a message stays as it is, whatever follows it, in milliseconds.
         log_cleaner_min_compaction_lag_ms: i64,
             "log.cleaner.min.compaction.lag.ms" = "0", Allowed::AtLeast(0), Medium;
+        /// A compacted log is cleaned when its oldest message that was not cleaned is this old, in
+        /// milliseconds, however little of it is dirty. The default waits for
+        /// `log.cleaner.min.cleanable.ratio`.
+        log_cleaner_max_compaction_lag_ms: i64,
+            "log.cleaner.max.compaction.lag.ms" = "9223372036854775807", Allowed::AtLeast(1), Medium;
         /// How long a compacted log keeps the mark of a deletion, in milliseconds.
         log_cleaner_delete_retention_ms: i64,
             "log.cleaner.delete.retention.ms" = "86400000", Allowed::AtLeast(0), Medium;
@@ -232,8 +237,20 @@ settings! {
         /// Whose clock a message's timestamp is.
         log_message_timestamp_type: MessageTimestampType,
             "log.message.timestamp.type" = "CreateTime", Allowed::Any, Medium;
-        /// A message is refused if the producer's timestamp differs more than this from the
-        /// broker's clock, in milliseconds.
+        /// A message is refused if the producer's timestamp is earlier than the broker's clock by
+        /// more than this, in milliseconds. The default leaves it to
+        /// `log.message.timestamp.difference.max.ms`.
+        log_message_timestamp_before_max_ms: i64,
+            "log.message.timestamp.before.max.ms" = "9223372036854775807",
+            Allowed::AtLeast(0), Medium;
+        /// A message is refused if the producer's timestamp is later than the broker's clock by
+        /// more than this, in milliseconds. The default leaves it to
+        /// `log.message.timestamp.difference.max.ms`; Kafka 4's is an hour.
+        log_message_timestamp_after_max_ms: i64,
+            "log.message.timestamp.after.max.ms" = "9223372036854775807",
+            Allowed::AtLeast(0), Medium;
+        /// What the two above are where they are not set, in milliseconds: their name before
+        /// Kafka 3.6.
         log_message_timestamp_difference_max_ms: i64,
             "log.message.timestamp.difference.max.ms" = "9223372036854775807",
             Allowed::AtLeast(0), Medium;
@@ -245,6 +262,17 @@ settings! {
         /// what arrives.
         compression_type: CompressionType,
             "compression.type" = "producer", Allowed::Any, High;
+        /// How hard gzip tries where `compression.type` is gzip, from 1, the fastest, to 9, the
+        /// smallest; -1 is 6.
+        compression_gzip_level: i32,
+            "compression.gzip.level" = "-1", Allowed::OrBetween(-1, 1, 9), Medium;
+        /// Kept for Kafka's tools. It has no effect: LZ4 has one level here, the fastest.
+        compression_lz4_level: i32,
+            "compression.lz4.level" = "9", Allowed::Between(1, 17), Medium;
+        /// How hard Zstandard tries where `compression.type` is zstd, up to 22, the smallest; 0
+        /// is 3.
+        compression_zstd_level: i32,
+            "compression.zstd.level" = "3", Allowed::Between(-131072, 22), Medium;
 
         /// Replicas that must have a message before acks=-1 is answered. This broker is alone: more
         /// than 1 refuses every such request.

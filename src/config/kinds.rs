@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::common::end_point::EndPoint;
 use crate::common::kafka_principal::KafkaPrincipal;
@@ -68,9 +69,16 @@ impl Kind for f64 {
         text.parse().map_err(|_| format!("must be {}", Self::TAKES))
     }
 
-    /// As Java writes it: nobody wants to see the 309 digits of the largest number.
+    /// As Java's `Double.toString` writes it: tools compare the text.
     fn show(value: &f64) -> String {
-        if value.abs() < 1e7 { value.to_string() } else { format!("{value:E}") }
+        if *value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
+            return format!("{value:?}");
+        }
+        let text = format!("{value:E}");
+        match text.split_once('E') {
+            Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+            _ => text,
+        }
     }
 }
 
@@ -303,34 +311,46 @@ pub enum CleanupPolicy {
     Delete,
     /// The last one of each key stays.
     Compact,
-    /// Both.
+    /// Both, in this order: the text is given back as it was given.
     CompactAndDelete,
+    /// Both, in the other order.
+    DeleteAndCompact,
+    /// Neither: all messages stay.
+    Neither,
 }
 
 impl CleanupPolicy {
     /// Whether the cleaner keeps nothing but the last message of each key.
     pub const fn is_compacted(self) -> bool {
-        matches!(self, Self::Compact | Self::CompactAndDelete)
+        matches!(self, Self::Compact | Self::CompactAndDelete | Self::DeleteAndCompact)
     }
 
     /// Whether retention by time and by size deletes old segments.
     pub const fn is_deleted(self) -> bool {
-        matches!(self, Self::Delete | Self::CompactAndDelete)
+        matches!(self, Self::Delete | Self::CompactAndDelete | Self::DeleteAndCompact)
     }
 }
 
 impl Kind for CleanupPolicy {
     type Value = Self;
     const NAME: &'static str = "list";
-    const TAKES: &'static str = "delete, compact, or both with a comma between them";
+    const TAKES: &'static str = "delete, compact, both with a comma between them, or nothing";
 
+    /// A word that is said again does not count, as in Kafka 4.
     fn parse(text: &str) -> Result<Self, String> {
         let text = text.to_ascii_lowercase();
-        let words: Vec<&str> = entries(&text).collect();
+        let mut words: Vec<&str> = Vec::new();
+        for word in entries(&text) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
         match words[..] {
+            [] if text.is_empty() => Ok(Self::Neither),
             ["delete"] => Ok(Self::Delete),
             ["compact"] => Ok(Self::Compact),
-            ["compact", "delete"] | ["delete", "compact"] => Ok(Self::CompactAndDelete),
+            ["compact", "delete"] => Ok(Self::CompactAndDelete),
+            ["delete", "compact"] => Ok(Self::DeleteAndCompact),
             _ => Err(format!("must be {}", Self::TAKES)),
         }
     }
@@ -340,8 +360,40 @@ impl Kind for CleanupPolicy {
             Self::Delete => "delete",
             Self::Compact => "compact",
             Self::CompactAndDelete => "compact,delete",
+            Self::DeleteAndCompact => "delete,compact",
+            Self::Neither => "",
         }
         .to_string()
+    }
+}
+
+/// The settings `leader.replication.throttled.replicas` and the follower's: port of
+/// `ThrottledReplicaListValidator`. Held as its text, which nothing here reads.
+#[derive(Clone, Copy, Debug)]
+pub struct ThrottledReplicas;
+
+impl Kind for ThrottledReplicas {
+    type Value = Arc<str>;
+    const NAME: &'static str = "list";
+    const TAKES: &'static str =
+        "nothing, `*`, or pairs such as 0:1, a partition and a broker, with commas between them";
+
+    fn parse(text: &str) -> Result<Arc<str>, String> {
+        let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+        let is_replica = |it: &str| {
+            it.split_once(':')
+                .is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
+        };
+        // An empty entry stays one, as in Kafka, so that the text comes back.
+        let replicas: Vec<&str> = text.split(',').map(str::trim).collect();
+        if text == "*" || replicas.iter().all(|it| it.is_empty() || is_replica(it)) {
+            return Ok(replicas.join(",").into());
+        }
+        Err(format!("must be {}", Self::TAKES))
+    }
+
+    fn show(value: &Arc<str>) -> String {
+        value.to_string()
     }
 }
 
@@ -401,6 +453,11 @@ mod tests {
         reads_back::<MessageTimestampType>("LogAppendTime");
         reads_back::<CleanupPolicy>("compact");
         reads_back::<CleanupPolicy>("compact,delete");
+        reads_back::<CleanupPolicy>("delete,compact");
+        reads_back::<CleanupPolicy>("");
+        reads_back::<ThrottledReplicas>("0:1,0:1,2:3");
+        reads_back::<ThrottledReplicas>("*");
+        reads_back::<ThrottledReplicas>("");
         reads_back::<MessageFormatVersion>("0.10.0");
     }
 
@@ -416,8 +473,42 @@ mod tests {
     fn a_log_may_be_compacted_and_deleted_from() {
         let both = CleanupPolicy::parse(" Delete, compact").unwrap();
         assert!(both.is_compacted() && both.is_deleted());
-        for text in ["", "shred", "compact,compact", "delete,shred"] {
+        let neither = CleanupPolicy::parse("").unwrap();
+        assert!(!neither.is_compacted() && !neither.is_deleted());
+        assert_eq!(CleanupPolicy::parse("compact , compact"), Ok(CleanupPolicy::Compact));
+        for text in ["shred", ",", "none", "delete,shred"] {
             assert!(CleanupPolicy::parse(text).is_err(), "{text}");
+        }
+    }
+
+    /// What Kafka 4.4.0 gives back for each.
+    #[test]
+    fn a_double_is_written_as_java_writes_it() {
+        for (given, shown) in [
+            ("0", "0.0"),
+            ("-0", "-0.0"),
+            ("1", "1.0"),
+            (".5", "0.5"),
+            ("5e-1", "0.5"),
+            ("0.123456789012345678", "0.12345678901234568"),
+            ("0.001", "0.001"),
+            ("0.0001", "1.0E-4"),
+            ("0.00012", "1.2E-4"),
+            ("1e-310", "1.0E-310"),
+            ("9999999", "9999999.0"),
+            ("12345678", "1.2345678E7"),
+        ] {
+            assert_eq!(f64::show(&f64::parse(given).unwrap()), shown, "{given}");
+        }
+    }
+
+    /// Kafka 4.4.0 takes the same.
+    #[test]
+    fn throttled_replicas_are_pairs_or_all() {
+        assert_eq!(ThrottledReplicas::parse("0:1, 1:1").as_deref(), Ok("0:1,1:1"));
+        assert_eq!(ThrottledReplicas::parse(" , ").as_deref(), Ok(","));
+        for text in ["x", "0", "0:", ":", "a:b", "-1:0", "0:1:2", "0:1,*", "*,*", "none"] {
+            assert!(ThrottledReplicas::parse(text).is_err(), "{text}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! Port of `kafka.log.LogConfig`: the settings of one topic's logs, which start as the broker's and
 //! may be overridden.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::config::config_def::Allowed;
 use crate::config::config_def::ConfigError;
 use crate::config::config_def::nearest;
@@ -10,6 +13,7 @@ use crate::config::kinds::CleanupPolicy;
 use crate::config::kinds::CompressionType;
 use crate::config::kinds::MessageFormatVersion;
 use crate::config::kinds::MessageTimestampType;
+use crate::config::kinds::ThrottledReplicas;
 
 settings! {
     /// The settings of a log, under the names that a topic overrides them with.
@@ -41,7 +45,7 @@ settings! {
             "retention.bytes" = "-1", Allowed::Any, Medium;
         /// A segment is deleted at this age, in milliseconds; a negative value never deletes one.
         retention_ms: i64,
-            "retention.ms" = "604800000", Allowed::NotZero, Medium;
+            "retention.ms" = "604800000", Allowed::Any, Medium;
         /// How long the files of a deleted segment stay on disk, in milliseconds.
         file_delete_delay_ms: i64,
             "file.delete.delay.ms" = "60000", Allowed::AtLeast(0), Medium;
@@ -55,8 +59,13 @@ settings! {
         /// milliseconds.
         min_compaction_lag_ms: i64,
             "min.compaction.lag.ms" = "0", Allowed::AtLeast(0), Medium;
+        /// A compacted log is cleaned when its oldest message that was not cleaned is this old, in
+        /// milliseconds, however little of it is dirty; its segments roll at this age, too. It must
+        /// not be less than `min.compaction.lag.ms`.
+        max_compaction_lag_ms: i64,
+            "max.compaction.lag.ms" = "9223372036854775807", Allowed::AtLeast(1), Medium;
         /// Whether the log keeps the last message of each key, or all messages for a time, or the
-        /// last message of each key for a time.
+        /// last message of each key for a time. Nothing: it keeps all messages.
         cleanup_policy: CleanupPolicy,
             "cleanup.policy" = "delete", Allowed::Any, Medium;
         /// Whether a replica that was not in sync may become leader. This broker is alone: it has
@@ -73,31 +82,91 @@ settings! {
         /// How messages are compressed on disk.
         compression_type: CompressionType,
             "compression.type" = "producer", Allowed::Any, Medium;
+        /// How hard gzip tries where `compression.type` is gzip, from 1, the fastest, to 9, the
+        /// smallest; -1 is 6.
+        compression_gzip_level: i32,
+            "compression.gzip.level" = "-1", Allowed::OrBetween(-1, 1, 9), Medium;
+        /// Kept for Kafka's tools. It has no effect: LZ4 has one level here, the fastest.
+        compression_lz4_level: i32,
+            "compression.lz4.level" = "9", Allowed::Between(1, 17), Medium;
+        /// How hard Zstandard tries where `compression.type` is zstd, up to 22, the smallest; 0
+        /// is 3.
+        compression_zstd_level: i32,
+            "compression.zstd.level" = "3", Allowed::Between(-131072, 22), Medium;
+        /// The most that one record may be decompressed to, in bytes.
+        max_decompressed_message_size: i32,
+            "max.decompressed.message.bytes" = "2147483639",
+            Allowed::Only("2147483639", "a batch that stays as it came is not decompressed here"), Medium;
         /// Whether a new segment's file gets its full size at once.
         preallocate: bool,
             "preallocate" = "false", Allowed::Any, Medium;
         /// The format of the messages, as the version of Kafka that began to write it; held as the
-        /// magic, 0 to 2.
+        /// magic, 0 to 2. It is chosen when the topic is created: a later change has no effect.
         message_format_magic: u8 as MessageFormatVersion,
             "message.format.version" = "3.0-IV1", Allowed::Any, Medium;
         /// Whose clock a message's timestamp is.
         message_timestamp_type: MessageTimestampType,
             "message.timestamp.type" = "CreateTime", Allowed::Any, Medium;
-        /// A message is refused if the producer's timestamp differs more than this from the
-        /// broker's clock, in milliseconds.
+        /// A message is refused if the producer's timestamp is earlier than the broker's clock by
+        /// more than this, in milliseconds. The default leaves it to
+        /// `message.timestamp.difference.max.ms`.
+        message_timestamp_before_max_ms: i64,
+            "message.timestamp.before.max.ms" = "9223372036854775807",
+            Allowed::AtLeast(0), Medium;
+        /// A message is refused if the producer's timestamp is later than the broker's clock by
+        /// more than this, in milliseconds. The default leaves it to
+        /// `message.timestamp.difference.max.ms`.
+        message_timestamp_after_max_ms: i64,
+            "message.timestamp.after.max.ms" = "9223372036854775807",
+            Allowed::AtLeast(0), Medium;
+        /// What the two above are where they are not set, in milliseconds: their name before
+        /// Kafka 3.6.
         message_timestamp_difference_max_ms: i64,
             "message.timestamp.difference.max.ms" = "9223372036854775807",
             Allowed::AtLeast(0), Medium;
         /// Whether messages are converted for consumers that are older than the format.
         message_downconversion_enable: bool,
             "message.downconversion.enable" = "true", Allowed::Any, Low;
+        /// Whether old segments move to a store of their own.
+        remote_storage_enable: bool,
+            "remote.storage.enable" = "false",
+            Allowed::Only("false", "this broker keeps its logs on its own disks only"), Medium;
+        /// Kept for Kafka's tools. It has no effect without `remote.storage.enable`.
+        local_retention_ms: i64,
+            "local.retention.ms" = "-2", Allowed::AtLeast(-2), Medium;
+        /// Kept for Kafka's tools. It has no effect without `remote.storage.enable`.
+        local_retention_bytes: i64,
+            "local.retention.bytes" = "-2", Allowed::AtLeast(-2), Medium;
+        /// Kept for Kafka's tools. It has no effect without `remote.storage.enable`.
+        remote_log_copy_disable: bool,
+            "remote.log.copy.disable" = "false", Allowed::Any, Medium;
+        /// Kept for Kafka's tools. It has no effect without `remote.storage.enable`.
+        remote_log_delete_on_disable: bool,
+            "remote.log.delete.on.disable" = "false", Allowed::Any, Medium;
+        /// Kept for Kafka's tools. It has no effect without `remote.storage.enable`.
+        remote_copy_lag_ms: i64,
+            "remote.copy.lag.ms" = "0", Allowed::AtLeast(-1), Medium;
+        /// Kept for Kafka's tools. It has no effect without `remote.storage.enable`.
+        remote_copy_lag_bytes: i64,
+            "remote.copy.lag.bytes" = "-1", Allowed::AtLeast(-1), Medium;
+        /// Kept for Kafka's tools. It has no effect: nothing is replicated.
+        leader_replication_throttled_replicas: Arc<str> as ThrottledReplicas,
+            "leader.replication.throttled.replicas" = "", Allowed::Any, Medium;
+        /// Kept for Kafka's tools. It has no effect: nothing is replicated.
+        follower_replication_throttled_replicas: Arc<str> as ThrottledReplicas,
+            "follower.replication.throttled.replicas" = "", Allowed::Any, Medium;
+        /// Kept for Kafka's tools. It has no effect: there are no share groups.
+        errors_deadletterqueue_group_enable: bool,
+            "errors.deadletterqueue.group.enable" = "false", Allowed::Any, Medium;
     }
 }
+
+/// The longest value of an override, in bytes: what the first versions of the APIs could hold.
+const VALUE_BYTES_MAX: usize = i16::MAX as usize;
 
 impl LogConfig {
     /// What a topic without overrides gets: port of `KafkaServer.copyKafkaConfigToLog`.
     pub fn from_broker(config: &KafkaConfig) -> Self {
-        let defaults = Self::default();
         Self {
             segment_size: config.log_segment_bytes,
             segment_ms: config.log_roll_time_ms(),
@@ -112,17 +181,50 @@ impl LogConfig {
             delete_retention_ms: config.log_cleaner_delete_retention_ms,
             min_cleanable_ratio: config.log_cleaner_min_cleanable_ratio,
             min_compaction_lag_ms: config.log_cleaner_min_compaction_lag_ms,
+            max_compaction_lag_ms: config.log_cleaner_max_compaction_lag_ms,
             cleanup_policy: config.log_cleanup_policy,
-            unclean_leader_election_enable: defaults.unclean_leader_election_enable,
             min_in_sync_replicas: config.min_insync_replicas,
             max_message_size: config.message_max_bytes,
             compression_type: config.compression_type,
+            compression_gzip_level: config.compression_gzip_level,
+            compression_lz4_level: config.compression_lz4_level,
+            compression_zstd_level: config.compression_zstd_level,
             preallocate: config.log_preallocate,
             message_format_magic: config.log_message_format_version,
             message_timestamp_type: config.log_message_timestamp_type,
+            message_timestamp_before_max_ms: config.log_message_timestamp_before_max_ms,
+            message_timestamp_after_max_ms: config.log_message_timestamp_after_max_ms,
             message_timestamp_difference_max_ms: config.log_message_timestamp_difference_max_ms,
             message_downconversion_enable: config.log_message_downconversion_enable,
+            // The others follow nothing that a broker's file can say.
+            ..Self::default()
         }
+    }
+
+    /// Port of `LogConfig.maxSegmentMs`: the age at which a segment rolls, in milliseconds. What is
+    /// in the active segment is not cleaned, so it must leave it in time.
+    pub fn max_segment_ms(&self) -> i64 {
+        match self.cleanup_policy.is_compacted() {
+            true => self.segment_ms.min(self.max_compaction_lag_ms),
+            false => self.segment_ms,
+        }
+    }
+
+    /// How much earlier than the broker's clock a producer's timestamp may be, in milliseconds;
+    /// `i64::MAX` is no limit. The old setting holds where the new one is not set, as in Kafka 3.6
+    /// to 3.9.
+    pub fn timestamp_before_max_ms(&self) -> i64 {
+        self.timestamp_max_ms(self.message_timestamp_before_max_ms)
+    }
+
+    /// How much later it may be; otherwise as
+    /// [`timestamp_before_max_ms`](Self::timestamp_before_max_ms).
+    pub fn timestamp_after_max_ms(&self) -> i64 {
+        self.timestamp_max_ms(self.message_timestamp_after_max_ms)
+    }
+
+    fn timestamp_max_ms(&self, newer_ms: i64) -> i64 {
+        if newer_ms == i64::MAX { self.message_timestamp_difference_max_ms } else { newer_ms }
     }
 
     /// These settings with the overrides of a topic; the later of two wins.
@@ -141,6 +243,23 @@ impl LogConfig {
             }
         }
         if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Port of `LogConfig.validateValues`: what the overrides that make these settings say against
+    /// each other or against the broker, and which of them is too long to keep. Asked when they are
+    /// given, not when they are read again: a topic outlives a change of the broker's file.
+    pub fn contradiction(&self, overrides: &BTreeMap<String, String>) -> Option<String> {
+        const MIN: &str = "min.compaction.lag.ms";
+        const MAX: &str = "max.compaction.lag.ms";
+        let (min_ms, max_ms) = (self.min_compaction_lag_ms, self.max_compaction_lag_ms);
+        let is_own = overrides.contains_key(MIN) || overrides.contains_key(MAX);
+        if is_own && min_ms > max_ms {
+            return Some(format!("`{MAX}`, {max_ms}, must not be less than `{MIN}`, {min_ms}"));
+        }
+        let too_long = overrides.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX);
+        too_long.map(|(name, value)| {
+            format!("`{name}` has {} bytes, of which {VALUE_BYTES_MAX} are allowed", value.len())
+        })
     }
 }
 
@@ -200,16 +319,63 @@ mod tests {
     }
 
     #[test]
+    fn the_old_limit_of_timestamps_holds_where_the_new_ones_are_not_set() {
+        let limits = |pairs: &[(&str, &str)]| {
+            let config = LogConfig::default().with_overrides(&overrides(pairs)).unwrap();
+            (config.timestamp_before_max_ms(), config.timestamp_after_max_ms())
+        };
+        let (before, after, old) = (
+            "message.timestamp.before.max.ms",
+            "message.timestamp.after.max.ms",
+            "message.timestamp.difference.max.ms",
+        );
+        assert_eq!(limits(&[]), (i64::MAX, i64::MAX));
+        assert_eq!(limits(&[(old, "7")]), (7, 7));
+        assert_eq!(limits(&[(old, "7"), (after, "9")]), (7, 9));
+        assert_eq!(limits(&[(before, "0")]), (0, i64::MAX));
+    }
+
+    #[test]
+    fn a_compacted_log_rolls_in_time_to_be_cleaned() {
+        let config = LogConfig { segment_ms: 10, max_compaction_lag_ms: 5, ..LogConfig::default() };
+        assert_eq!(config.max_segment_ms(), 10);
+        for cleanup_policy in [CleanupPolicy::Compact, CleanupPolicy::DeleteAndCompact] {
+            let config = LogConfig { cleanup_policy, ..config.clone() };
+            assert_eq!(config.max_segment_ms(), 5);
+            assert_eq!(LogConfig { segment_ms: 3, ..config }.max_segment_ms(), 3);
+        }
+    }
+
+    #[test]
+    fn an_override_may_not_contradict_another_or_be_longer_than_can_be_told() {
+        let why = |pairs: &[(&str, &str)], broker: LogConfig| {
+            let config = broker.with_overrides(&overrides(pairs)).unwrap();
+            config.contradiction(&overrides(pairs).into_iter().collect())
+        };
+        let (min, max) = ("min.compaction.lag.ms", "max.compaction.lag.ms");
+        let broker = LogConfig { max_compaction_lag_ms: 5, ..LogConfig::default() };
+        assert_eq!(why(&[(min, "5")], broker.clone()), None);
+        let too_much = why(&[(min, "6")], broker).unwrap();
+        assert_eq!(
+            too_much,
+            "`max.compaction.lag.ms`, 5, must not be less than `min.compaction.lag.ms`, 6"
+        );
+        assert!(why(&[(min, "6"), (max, "5")], LogConfig::default()).is_some());
+        let long = "0".repeat(VALUE_BYTES_MAX);
+        assert_eq!(why(&[("flush.ms", &long)], LogConfig::default()), None);
+        assert!(why(&[("flush.ms", &format!("{long}0"))], LogConfig::default()).is_some());
+    }
+
+    #[test]
     fn each_wrong_override_is_told_with_its_value() {
         let given =
-            overrides(&[("retention.ms", "0"), ("retention.mss", "1"), ("segment.bytes", "13")]);
+            overrides(&[("flush.messages", "0"), ("retention.mss", "1"), ("segment.bytes", "13")]);
         let errors = LogConfig::default().with_overrides(&given).unwrap_err();
         let texts: Vec<String> = errors.iter().map(ConfigError::to_string).collect();
         assert_eq!(
             texts,
             [
-                "`retention.ms=0`: \
-                 must be a whole number other than 0; a negative one sets no limit",
+                "`flush.messages=0`: must be a whole number of at least 1",
                 "`retention.mss=1`: is no setting of a topic; did you mean `retention.ms`?",
                 "`segment.bytes=13`: must be a whole number of at least 14",
             ]

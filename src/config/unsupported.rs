@@ -128,10 +128,6 @@ const WITHOUT_EFFECT: &[Group] = &[
         ],
     },
     Group {
-        why: "a log is cleaned when enough of it is dirty, however long that takes",
-        names: &["log.cleaner.max.compaction.lag.ms"],
-    },
-    Group {
         why: "the counters here are totals: they have no windows and no samples",
         names: &["metrics.num.samples", "metrics.sample.window.ms", "metrics.recording.level"],
     },

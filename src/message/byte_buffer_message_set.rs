@@ -306,6 +306,7 @@ fn log_record<'a>(offset: i64, timestamp: i64, message: &Message<'a>) -> LogReco
 pub struct MessageSetBuilder {
     magic: u8,
     codec: CompressionCodec,
+    level: Option<i32>,
     log_append_time: Option<i64>,
     first_offset: i64,
     last_offset: Option<i64>,
@@ -319,12 +320,19 @@ impl MessageSetBuilder {
         Self {
             magic,
             codec,
+            level: None,
             log_append_time: None,
             first_offset: 0,
             last_offset: None,
             max_timestamp: NO_TIMESTAMP,
             entries: Vec::new(),
         }
+    }
+
+    /// Sets the codec's level; `None` is its default.
+    pub fn level(mut self, level: Option<i32>) -> Self {
+        self.level = level;
+        self
     }
 
     /// Gives all messages the time of the append. In magic 0 it has no effect.
@@ -362,7 +370,7 @@ impl MessageSetBuilder {
         if self.codec == CompressionCodec::None {
             return Ok(self.entries);
         }
-        let compressed = self.codec.compress(&self.entries, self.magic)?;
+        let compressed = self.codec.compress_at(self.level, &self.entries, self.magic)?;
         let wrapper = self.message(self.codec, self.max_timestamp);
         let mut bytes = Vec::with_capacity(compressed.len() + 2 * LOG_OVERHEAD);
         NewMessage { value: Some(&compressed), ..wrapper }.write_entry(last_offset, &mut bytes)?;

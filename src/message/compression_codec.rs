@@ -80,12 +80,28 @@ impl CompressionCodec {
     /// # Errors
     /// `UNKNOWN_SERVER_ERROR` with what the codec says: it has no reason to fail.
     pub fn compress(self, bytes: &[u8], magic: u8) -> Result<Vec<u8>, KafkaError> {
+        self.compress_at(None, bytes, magic)
+    }
+
+    /// As [`compress`](Self::compress), at a level of the settings `compression.gzip.level` and
+    /// `compression.zstd.level`. The other codecs have one level.
+    ///
+    /// # Errors
+    /// As [`compress`](Self::compress).
+    pub fn compress_at(
+        self,
+        level: Option<i32>,
+        bytes: &[u8],
+        magic: u8,
+    ) -> Result<Vec<u8>, KafkaError> {
         let compressed = match self {
             Self::None => Ok(bytes.to_vec()),
-            Self::Gzip => compress_gzip(bytes),
+            Self::Gzip => compress_gzip(bytes, level),
             Self::Snappy => compress_snappy(bytes),
             Self::Lz4 => compress_lz4(bytes, magic),
-            Self::Zstd => zstd::bulk::compress(bytes, zstd::DEFAULT_COMPRESSION_LEVEL),
+            Self::Zstd => {
+                zstd::bulk::compress(bytes, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL))
+            }
         };
         compressed.map_err(|error| {
             let why = format!("{} cannot compress: {error}", self.name());
@@ -147,8 +163,10 @@ fn read_bounded(source: impl Read, limit_bytes: usize) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-fn compress_gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+/// A negative level is zlib's own default.
+fn compress_gzip(bytes: &[u8], level: Option<i32>) -> io::Result<Vec<u8>> {
+    let level = level.and_then(|it| u32::try_from(it).ok()).map(flate2::Compression::new);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level.unwrap_or_default());
     encoder.write_all(bytes)?;
     encoder.finish()
 }

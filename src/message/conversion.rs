@@ -30,6 +30,8 @@ pub struct Target {
     pub magic: u8,
     /// For the whole set.
     pub codec: CompressionCodec,
+    /// The codec's level; `None` is its default.
+    pub level: Option<i32>,
     /// Milliseconds: the timestamp of all records, for a topic that takes its own clock.
     pub log_append_time: Option<i64>,
     /// The leader epoch of a batch.
@@ -52,7 +54,7 @@ pub fn up_convert(
     log_append_time: Option<i64>,
 ) -> Result<Vec<u8>, KafkaError> {
     let magic = MAGIC_VALUE_V2;
-    let target = Target { magic, codec, log_append_time, partition_leader_epoch: -1 };
+    let target = Target { magic, codec, level: None, log_append_time, partition_leader_epoch: -1 };
     convert(entries, first_offset, &target)
 }
 
@@ -72,6 +74,7 @@ pub fn convert(entries: &[u8], first_offset: i64, target: &Target) -> Result<Vec
     }
     let mut builder = RecordBatchBuilder::new(first_offset)
         .codec(target.codec)
+        .level(target.level)
         .partition_leader_epoch(target.partition_leader_epoch);
     if let Some(timestamp_ms) = target.log_append_time {
         builder = builder.log_append_time(timestamp_ms);
@@ -135,7 +138,7 @@ fn convert_to_message_set(
     target: &Target,
 ) -> Result<Vec<u8>, KafkaError> {
     check_codec(target.codec, target.magic)?;
-    let mut builder = MessageSetBuilder::new(target.magic, target.codec);
+    let mut builder = MessageSetBuilder::new(target.magic, target.codec).level(target.level);
     if let Some(timestamp_ms) = target.log_append_time {
         builder = builder.log_append_time(timestamp_ms);
     }
@@ -397,7 +400,8 @@ mod tests {
         let flags = TRANSACTIONAL_FLAG;
         let of = |codec| batch(codec, 0).producer(7, 1, 30).flags(flags).build().unwrap();
         let (magic, codec) = (2, CompressionCodec::Zstd);
-        let target = Target { magic, codec, log_append_time: None, partition_leader_epoch: -1 };
+        let target =
+            Target { magic, codec, level: None, log_append_time: None, partition_leader_epoch: -1 };
         for source in CompressionCodec::ALL {
             assert_eq!(convert(&of(source), 0, &target).unwrap(), of(codec));
         }

@@ -47,8 +47,12 @@ pub struct AppendFormat {
     pub compression: Option<CompressionCodec>,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
-    /// `message.timestamp.difference.max.ms`; `i64::MAX` is no limit, and costs nothing.
-    pub timestamp_difference_max_ms: i64,
+    /// The level of `compression`; `None` is the codec's default.
+    pub compression_level: Option<i32>,
+    /// `message.timestamp.before.max.ms`; `i64::MAX` is no limit.
+    pub timestamp_before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`. Two `i64::MAX` cost nothing.
+    pub timestamp_after_max_ms: i64,
     /// `max.message.bytes`: the most that one entry may have, its 12 bytes of overhead included.
     pub message_bytes_max: usize,
     /// `cleanup.policy=compact`: every record must have a key.
@@ -115,6 +119,7 @@ pub fn validate_messages_and_assign_offsets<'a>(
     let target = Target {
         magic: format.magic,
         codec: format.compression.unwrap_or(analysis.codec),
+        level: format.compression_level,
         log_append_time,
         partition_leader_epoch: format.partition_leader_epoch,
     };
@@ -313,7 +318,7 @@ fn check_every_record(
     format: &AppendFormat,
 ) -> Result<(), KafkaError> {
     let has_time_limit = format.timestamp_type == TimestampType::CreateTime
-        && format.timestamp_difference_max_ms != i64::MAX;
+        && (format.timestamp_before_max_ms, format.timestamp_after_max_ms) != (i64::MAX, i64::MAX);
     if !format.is_compacted && !has_time_limit {
         return Ok(());
     }
@@ -333,10 +338,14 @@ fn check_timestamp(
     now_ms: i64,
     format: &AppendFormat,
 ) -> Result<(), KafkaError> {
-    let limit_ms = format.timestamp_difference_max_ms;
-    let difference_ms = record.timestamp.abs_diff(now_ms);
-    if record.timestamp != NO_TIMESTAMP && difference_ms > limit_ms.max(0) as u64 {
-        let why = format!("timestamp {} at {now_ms}, limit {limit_ms} ms", record.timestamp);
+    let (before_ms, after_ms) = (format.timestamp_before_max_ms, format.timestamp_after_max_ms);
+    let limit_ms = if record.timestamp < now_ms { before_ms } else { after_ms };
+    let is_unlimited = record.timestamp == NO_TIMESTAMP || limit_ms == i64::MAX;
+    if !is_unlimited && record.timestamp.abs_diff(now_ms) > limit_ms.max(0) as u64 {
+        let why = format!(
+            "timestamp {} at {now_ms}, at most {before_ms} ms before and {after_ms} ms after",
+            record.timestamp
+        );
         return Err(invalid_timestamp(why));
     }
     Ok(())
@@ -397,7 +406,9 @@ mod tests {
             magic: 2,
             compression: None,
             timestamp_type: TimestampType::CreateTime,
-            timestamp_difference_max_ms: i64::MAX,
+            compression_level: None,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: i64::MAX,
             message_bytes_max: 1_000_012,
             is_compacted: false,
             partition_leader_epoch: 0,
@@ -722,7 +733,11 @@ mod tests {
 
     #[test]
     fn a_timestamp_too_far_from_now_is_refused_wherever_it_hides() {
-        let limit = |ms| AppendFormat { timestamp_difference_max_ms: ms, ..keep_all() };
+        let limit = |ms| AppendFormat {
+            timestamp_before_max_ms: ms,
+            timestamp_after_max_ms: ms,
+            ..keep_all()
+        };
         for codec in CompressionCodec::ALL {
             for far in [NOW_MS + 101, NOW_MS - 101, i64::MAX, i64::MIN] {
                 let mut bytes = RecordBatchBuilder::new(0)
@@ -742,6 +757,64 @@ mod tests {
         assert!(validate_messages_and_assign_offsets(&mut set, 0, NOW_MS, &limit(20)).is_ok());
         let mut set = old_set(0, CompressionCodec::None);
         assert!(validate_messages_and_assign_offsets(&mut set, 0, NOW_MS, &limit(0)).is_ok());
+    }
+
+    #[test]
+    fn earlier_and_later_timestamps_have_limits_of_their_own() {
+        let format = AppendFormat {
+            timestamp_before_max_ms: 200,
+            timestamp_after_max_ms: 100,
+            ..keep_all()
+        };
+        let result = |timestamp, format: &AppendFormat| {
+            let batch = RecordBatchBuilder::new(0).record(timestamp, None, None);
+            let mut bytes = batch.build().unwrap();
+            let result = validate_messages_and_assign_offsets(&mut bytes, 0, NOW_MS, format);
+            result.map(drop).map_err(|error| error.code())
+        };
+        let refused = Err(Errors::InvalidTimestamp);
+        for (timestamp, expected) in [
+            (NOW_MS - 200, Ok(())),
+            (NOW_MS - 201, refused),
+            (NOW_MS, Ok(())),
+            (NOW_MS + 100, Ok(())),
+            (NOW_MS + 101, refused),
+            (i64::MAX, refused),
+            (NO_TIMESTAMP, Ok(())),
+        ] {
+            assert_eq!(result(timestamp, &format), expected, "{timestamp}");
+        }
+        let only_later = AppendFormat { timestamp_before_max_ms: i64::MAX, ..format.clone() };
+        assert_eq!(result(i64::MIN, &only_later), Ok(()));
+        assert_eq!(result(NOW_MS + 101, &only_later), refused);
+        let only_earlier = AppendFormat { timestamp_after_max_ms: i64::MAX, ..format };
+        assert_eq!(result(i64::MAX, &only_earlier), Ok(()));
+        assert_eq!(result(NOW_MS - 201, &only_earlier), refused);
+    }
+
+    #[test]
+    fn a_topics_codec_is_used_at_the_level_it_asks_for() {
+        let text: Vec<u8> = (0..20_000_u32).flat_map(|it| (it * it).to_be_bytes()).collect();
+        let size = |compression, compression_level| {
+            let format = AppendFormat {
+                compression: Some(compression),
+                compression_level,
+                message_bytes_max: 1_000_000,
+                ..keep_all()
+            };
+            let mut bytes =
+                RecordBatchBuilder::new(0).record(5, None, Some(&text)).build().unwrap();
+            let validated =
+                validate_messages_and_assign_offsets(&mut bytes, 0, NOW_MS, &format).unwrap();
+            assert!(validated.was_converted);
+            assert_eq!(seen(&validated.bytes), [(0, 5)]);
+            validated.bytes.len()
+        };
+        use CompressionCodec::{Gzip, Zstd};
+        assert!(size(Gzip, Some(9)) < size(Gzip, Some(1)));
+        assert_eq!(size(Gzip, None), size(Gzip, Some(6)));
+        assert!(size(Zstd, Some(19)) < size(Zstd, Some(-100)));
+        assert_eq!([Some(3), Some(0)].map(|it| size(Zstd, it)), [size(Zstd, None); 2]);
     }
 
     #[test]

@@ -301,6 +301,7 @@ pub struct RecordBatchBuilder {
     base_offset: i64,
     partition_leader_epoch: i32,
     codec: CompressionCodec,
+    level: Option<i32>,
     flags: i16,
     log_append_time: Option<i64>,
     producer: (i64, i16, i32),
@@ -318,6 +319,7 @@ impl RecordBatchBuilder {
             base_offset,
             partition_leader_epoch: -1,
             codec: CompressionCodec::None,
+            level: None,
             flags: 0,
             log_append_time: None,
             producer: (-1, -1, -1),
@@ -332,6 +334,12 @@ impl RecordBatchBuilder {
     /// Compresses the records.
     pub fn codec(mut self, codec: CompressionCodec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Sets the codec's level; `None` is its default.
+    pub fn level(mut self, level: Option<i32>) -> Self {
+        self.level = level;
         self
     }
 
@@ -395,7 +403,10 @@ impl RecordBatchBuilder {
         let mut bytes = vec![0; RECORDS_OFFSET];
         match self.codec {
             CompressionCodec::None => bytes.extend_from_slice(&self.records),
-            codec => bytes.extend_from_slice(&codec.compress(&self.records, MAGIC_VALUE_V2)?),
+            codec => {
+                let compressed = codec.compress_at(self.level, &self.records, MAGIC_VALUE_V2)?;
+                bytes.extend_from_slice(&compressed);
+            }
         }
         let size = i32::try_from(bytes.len() - LOG_OVERHEAD).map_err(|_| {
             let why = format!("a batch of {} bytes", bytes.len());

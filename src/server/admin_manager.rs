@@ -8,15 +8,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use log::{error, info};
+use log::{error, info, warn};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::topic_partition::is_internal;
 use crate::common::topic_partition::validate_topic_name;
 use crate::config::config_source::ConfigEntry;
+use crate::config::config_source::MESSAGE_FORMAT_VERSION;
 use crate::config::config_source::broker_entries;
 use crate::config::config_source::topic_entries;
+use crate::config::kinds::Kind;
+use crate::config::kinds::MessageFormatVersion;
 use crate::config::log_config::LogConfig;
 use crate::server::metadata_cache::MetadataCache;
 use crate::storage::topic_registry::TopicRecord;
@@ -33,7 +36,7 @@ impl MetadataCache {
         overrides: &BTreeMap<String, String>,
     ) -> Result<(), KafkaError> {
         self.registry.check_new(topic)?;
-        log_config(&self.default_log_config, overrides).map(drop)
+        self.valid_log_config(overrides).map(drop)
     }
 
     /// Deletes a topic. Clients do not see it from then on, whoever waits for its messages is told,
@@ -110,28 +113,38 @@ impl MetadataCache {
         Err(KafkaError::api(Errors::InvalidPartitions, why))
     }
 
-    /// Replaces what a topic overrides by what `change` makes of it, in its logs at once. With
-    /// `validate_only` it is only said whether that could be.
+    /// Replaces what a topic overrides by what `change` makes of it, in its logs at once, but for
+    /// the format of its messages: a log holds one. With `validate_only` it is only said whether
+    /// that could be.
     ///
     /// # Errors
-    /// `UNKNOWN_TOPIC_OR_PARTITION`; what `change` says; `INVALID_CONFIG` for a setting that is
-    /// unknown or not allowed, or if the format of the messages would change: a log holds one;
-    /// whatever the disk reports.
+    /// `UNKNOWN_TOPIC_OR_PARTITION`; `INVALID_TOPIC_EXCEPTION` for a name that no topic may have;
+    /// what `change` says; `INVALID_CONFIG` for a setting that is unknown or not allowed; whatever
+    /// the disk reports.
     pub fn alter_topic_config(
         &self,
         topic: &str,
         validate_only: bool,
         change: impl FnOnce(&TopicRecord, &LogConfig) -> Result<BTreeMap<String, String>, KafkaError>,
     ) -> Result<(), KafkaError> {
+        validate_topic_name(topic)?;
         let _only_one = self.lock_changes();
         let record = self.existing(topic)?;
         let before = log_config(&self.default_log_config, &record.config)?;
-        let overrides = change(&record, &before)?;
-        let after = log_config(&self.default_log_config, &overrides)?;
+        let mut overrides = change(&record, &before)?;
+        let mut after = self.valid_log_config(&overrides)?;
+        // Kafka 3 takes it for a hint without effect, and tools that copy settings send it.
         if after.message_format_magic != before.message_format_magic {
-            let why = "`message.format.version` is chosen when a topic is created: \
-                       its messages stay in one format";
-            return Err(KafkaError::api(Errors::InvalidConfig, why));
+            warn!(
+                "The topic {topic} keeps the format of its messages, {}: \
+                 `message.format.version` is chosen when a topic is created.",
+                MessageFormatVersion::show(&before.message_format_magic)
+            );
+            match record.config.get(MESSAGE_FORMAT_VERSION) {
+                Some(own) => overrides.insert(MESSAGE_FORMAT_VERSION.to_string(), own.clone()),
+                None => overrides.remove(MESSAGE_FORMAT_VERSION),
+            };
+            after.message_format_magic = before.message_format_magic;
         }
         if validate_only {
             return Ok(());
@@ -145,6 +158,18 @@ impl MetadataCache {
         self.led.insert(topic, record.clone());
         info!("The topic {topic} overrides {:?}.", record.config);
         Ok(())
+    }
+
+    /// The settings of a topic that is to get these overrides.
+    fn valid_log_config(
+        &self,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<LogConfig, KafkaError> {
+        let log_config = log_config(&self.default_log_config, overrides)?;
+        match log_config.contradiction(overrides) {
+            Some(why) => Err(KafkaError::api(Errors::InvalidConfig, why)),
+            None => Ok(log_config),
+        }
     }
 
     /// The settings of a topic, and where they come from.

@@ -164,6 +164,10 @@ impl KafkaApis {
             let may_alter = self.check_config_right(reply, Operation::AlterConfigs, asked);
             let result = may_alter.and_then(|()| match resource_type {
                 _ if twice.contains(resource) => Err(refuse_twice()),
+                TOPIC if resource_name.is_empty() => {
+                    let why = "there are no settings of all topics: a topic follows the broker";
+                    Err(KafkaError::api(Errors::InvalidRequest, why))
+                }
                 TOPIC => alter_topic(index, &resource_name),
                 BROKER => {
                     let why = "a broker's settings cannot be altered while it runs: \
@@ -267,11 +271,9 @@ fn altered(
             SET => {
                 overrides.insert(name.clone(), given(name, value)?);
             }
+            // A name that is not set is as good as deleted, also one that nobody knows: MirrorMaker
+            // deletes all that its own broker does not override.
             DELETE => {
-                if LogConfig::SETTINGS.iter().all(|it| it.name != name) {
-                    let why = format!("`{name}` is no setting of a topic");
-                    return Err(KafkaError::api(Errors::InvalidConfig, why));
-                }
                 overrides.remove(name);
             }
             APPEND | SUBTRACT => {
@@ -302,15 +304,18 @@ fn current_list(name: &str, log_config: &LogConfig) -> Result<String, KafkaError
     }
 }
 
-/// The entries of `list` with those of `entries` added, or without them.
+/// The entries of `list` with those of `entries` added that it lacks, or without them.
 fn altered_list(list: &str, entries: &str, is_appended: bool) -> String {
     let split = |text: &str| -> Vec<String> {
         text.split(',').map(|it| it.trim().to_string()).filter(|it| !it.is_empty()).collect()
     };
-    let (mut list, entries) = (split(list), split(entries));
-    list.retain(|it| !entries.contains(it));
-    if is_appended {
-        list.extend(entries);
+    let mut list = split(list);
+    for entry in split(entries) {
+        match list.iter().position(|it| *it == entry) {
+            None if is_appended => list.push(entry),
+            Some(place) if !is_appended => drop(list.remove(place)),
+            _ => {}
+        }
     }
     list.join(",")
 }
@@ -318,7 +323,7 @@ fn altered_list(list: &str, entries: &str, is_appended: bool) -> String {
 fn given(name: &str, value: &Option<String>) -> Result<String, KafkaError> {
     value
         .clone()
-        .ok_or_else(|| KafkaError::api(Errors::InvalidConfig, format!("`{name}` has no value")))
+        .ok_or_else(|| KafkaError::api(Errors::InvalidRequest, format!("`{name}` has no value")))
 }
 
 fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), KafkaError> {
@@ -339,6 +344,9 @@ mod tests {
         assert_eq!(altered_list("delete", "compact", true), "delete,compact");
         assert_eq!(altered_list("compact,delete", " compact ", false), "delete");
         assert_eq!(altered_list("delete", "delete", true), "delete");
+        assert_eq!(altered_list("delete,compact", "delete", true), "delete,compact");
+        assert_eq!(altered_list("", "0:1,0:1", true), "0:1");
+        assert_eq!(altered_list("0:1,0:1,0:2", "0:1", false), "0:1,0:2");
         assert_eq!(altered_list("delete", "delete", false), "");
     }
 }

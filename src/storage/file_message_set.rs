@@ -323,6 +323,16 @@ impl FileMessageSet {
         self.lock_path().clone()
     }
 
+    /// When `entry` was written, in milliseconds since 1970: by its timestamp, or by the file's time
+    /// of the last write if it has none.
+    ///
+    /// # Errors
+    /// Whatever `pread(2)` or `fstat(2)` reports.
+    pub fn written_ms(&self, entry: &EntryHeader) -> io::Result<i64> {
+        let timestamp_ms = self.max_timestamp_ms(entry)?;
+        if timestamp_ms > 0 { Ok(timestamp_ms) } else { self.last_modified_ms() }
+    }
+
     /// The wall-clock time of the last write, in milliseconds since 1970.
     ///
     /// # Errors

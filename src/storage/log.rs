@@ -298,7 +298,7 @@ impl Log {
         let (size, can_hold) = (active.size(), active.can_hold(info.last_offset));
         let age_ms = self.time.milliseconds().saturating_sub(active.created_ms());
         let is_due = size + info.valid_bytes as u64 > segment_size(config)
-            || age_ms > config.segment_ms - active.roll_jitter_ms()
+            || age_ms > config.max_segment_ms() - active.roll_jitter_ms()
             || active.is_index_full();
         if can_hold && (size == 0 || !is_due) {
             return Ok(active);

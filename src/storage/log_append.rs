@@ -74,11 +74,17 @@ pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendForm
             CompressionType::Lz4 => Some(CompressionCodec::Lz4),
             CompressionType::Zstd => Some(CompressionCodec::Zstd),
         },
+        compression_level: match config.compression_type {
+            CompressionType::Gzip => Some(config.compression_gzip_level),
+            CompressionType::Zstd => Some(config.compression_zstd_level),
+            _ => None,
+        },
         timestamp_type: match config.message_timestamp_type {
             MessageTimestampType::CreateTime => TimestampType::CreateTime,
             MessageTimestampType::LogAppendTime => TimestampType::LogAppendTime,
         },
-        timestamp_difference_max_ms: config.message_timestamp_difference_max_ms,
+        timestamp_before_max_ms: config.timestamp_before_max_ms(),
+        timestamp_after_max_ms: config.timestamp_after_max_ms(),
         message_bytes_max: usize::try_from(config.max_message_size).unwrap_or(0),
         is_compacted: config.cleanup_policy.is_compacted(),
         partition_leader_epoch: leader_epoch,

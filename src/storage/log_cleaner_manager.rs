@@ -36,6 +36,8 @@ pub struct LogToClean {
     pub clean_bytes: u64,
     /// The size of what may be cleaned and has not been.
     pub dirty_bytes: u64,
+    /// Whether a message has been dirty for longer than `max.compaction.lag.ms`.
+    pub is_overdue: bool,
 }
 
 /// Why a log was not cleaned to the end.
@@ -102,7 +104,7 @@ impl LogCleanerManager {
     }
 
     /// The compacted log with the largest share of dirty bytes, if that share is above its
-    /// `min.cleanable.dirty.ratio`; of equal shares the larger one. The caller owes a call of
+    /// `min.cleanable.dirty.ratio` or the log is overdue; of equal shares the larger one. The caller owes a call of
     /// [`done_cleaning`](Self::done_cleaning).
     pub fn grab_filthiest_compacted_log(&self, now_ms: i64) -> Option<LogToClean> {
         let logs = self.all_logs();
@@ -346,14 +348,25 @@ impl LogToClean {
             first_uncleanable_offset(&log, &segments, first_dirty_offset, now_ms);
         let ends = segments.iter().skip(1).map(|next| next.base_offset());
         let (mut clean_bytes, mut dirty_bytes) = (0, 0);
+        let mut is_overdue = false;
         for (segment, end) in segments.iter().zip(ends) {
             if end <= first_dirty_offset {
                 clean_bytes += segment.size();
-            } else if segment.base_offset() < first_uncleanable_offset {
+                continue;
+            }
+            is_overdue = is_overdue || is_overdue_at(&log, segment, now_ms);
+            if segment.base_offset() < first_uncleanable_offset {
                 dirty_bytes += segment.size();
             }
         }
-        Self { log, first_dirty_offset, first_uncleanable_offset, clean_bytes, dirty_bytes }
+        Self {
+            log,
+            first_dirty_offset,
+            first_uncleanable_offset,
+            clean_bytes,
+            dirty_bytes,
+            is_overdue,
+        }
     }
 
     /// The share of what may be cleaned that is dirty, from 0 to 1.
@@ -365,7 +378,27 @@ impl LogToClean {
     fn is_cleanable(&self) -> bool {
         self.first_dirty_offset < self.first_uncleanable_offset
             && self.dirty_bytes > 0
-            && self.cleanable_ratio() > self.log.config().min_cleanable_ratio
+            && (self.is_overdue || self.cleanable_ratio() > self.log.config().min_cleanable_ratio)
+    }
+}
+
+/// Port of `LogCleanerManager.maxCompactionDelay`, of one dirty segment: whether its first message
+/// is older than `max.compaction.lag.ms`. One whose age cannot be read waits for the ratio.
+fn is_overdue_at(log: &Log, segment: &LogSegment, now_ms: i64) -> bool {
+    let lag_ms = log.config().max_compaction_lag_ms;
+    if lag_ms == i64::MAX {
+        return false;
+    }
+    let first_written_ms = || -> Result<Option<i64>, KafkaError> {
+        let first = segment.log().entry_at(0)?;
+        Ok(first.map(|it| segment.log().written_ms(&it)).transpose()?)
+    };
+    match first_written_ms() {
+        Ok(first_ms) => first_ms.is_some_and(|it| now_ms.saturating_sub(it) > lag_ms),
+        Err(error) => {
+            warn!("cannot find how old {} is: {error}", log.topic_and_partition());
+            false
+        }
     }
 }
 

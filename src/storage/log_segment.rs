@@ -110,7 +110,7 @@ impl LogSegment {
             offset_index: RwLock::new(offset_index),
             time_index: RwLock::new(time_index),
             index_interval_bytes: u64::try_from(config.index_interval).unwrap_or(0),
-            roll_jitter_ms: random_below(config.segment_jitter_ms.min(config.segment_ms)),
+            roll_jitter_ms: random_below(config.segment_jitter_ms.min(config.max_segment_ms())),
             state: Mutex::new(State {
                 created_ms,
                 bytes_since_last_index_entry: since_last_entry,
@@ -489,9 +489,7 @@ fn created_ms(log: &FileMessageSet, now_ms: i64) -> io::Result<i64> {
         None
     });
     let Some(first) = first else { return Ok(now_ms) };
-    let timestamp_ms = log.max_timestamp_ms(&first)?;
-    let since_ms = if timestamp_ms > 0 { timestamp_ms } else { log.last_modified_ms()? };
-    Ok(since_ms.min(now_ms))
+    Ok(log.written_ms(&first)?.min(now_ms))
 }
 
 /// A number from 0 to `bound - 1`, and 0 if the bound is not positive. Rust's maps are seeded at

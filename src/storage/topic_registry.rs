@@ -353,6 +353,24 @@ mod tests {
     }
 
     #[test]
+    fn what_earlier_versions_stored_is_still_taken() {
+        let stored = "retention.ms=%20%2b7 retention.bytes=-5 cleanup.policy=Delete,,COMPACT%2c \
+                      preallocate=TRUE min.cleanable.dirty.ratio=.50 segment.bytes=14 \
+                      message.timestamp.difference.max.ms=3 message.format.version=2.8-IV1 \
+                      message.downconversion.enable=False unclean.leader.election.enable=true";
+        let id = "00112233445566778899aabbccddeeff";
+        for negative in ["-1", "-3"] {
+            let stored = format!("{stored} flush.ms=1 retention.ms={negative}");
+            let (_, topics) =
+                parse(&format!("0\n{id}\n1\nt {id} 1 {stored}\n"), Path::new("topics")).unwrap();
+            let config = log_config(&LogConfig::default(), &topics["t"].config).unwrap();
+            assert_eq!(config.retention_ms, negative.parse::<i64>().unwrap());
+            assert!(config.cleanup_policy.is_compacted() && config.cleanup_policy.is_deleted());
+            assert_eq!(config.timestamp_after_max_ms(), 3);
+        }
+    }
+
+    #[test]
     fn a_directory_that_is_named_like_no_partition_makes_no_topic() {
         let path = env::temp_dir().join(format!("topics-{}", hex(&random_uuid().unwrap())));
         let registry = TopicRegistry::open(path.clone()).unwrap();

@@ -42,15 +42,15 @@ alter_topic_configs() {
     local long altered
     long=$(head -c 1000 /dev/zero | tr '\0' 'x')
     kafka-configs --alter --topic tools-configured \
-        --add-config 'max.message.bytes=500,cleanup.policy=[compact,delete],retention.ms=7200000'
+        --add-config 'max.message.bytes=500,cleanup.policy=[delete,compact],retention.ms=7200000'
     kafka-configs --describe --topic tools-configured >"$WORK/configs"
-    altered="cleanup.policy=compact,delete max.message.bytes=500 retention.ms=7200000"
+    altered="cleanup.policy=delete,compact max.message.bytes=500 retention.ms=7200000"
     expect "$altered segment.bytes=1048576" "$(configs_in "$WORK/configs")" "the settings altered"
     refused "RecordTooLargeException" kafka-console-producer --topic tools-configured \
         --reader-property parse.key=true <<<"key	$long"
     kafka-configs --alter --topic tools-configured --delete-config max.message.bytes,retention.ms
     kafka-configs --describe --topic tools-configured >"$WORK/configs"
-    expect "cleanup.policy=compact,delete segment.bytes=1048576" "$(configs_in "$WORK/configs")" \
+    expect "cleanup.policy=delete,compact segment.bytes=1048576" "$(configs_in "$WORK/configs")" \
         "the settings without those"
     kafka-console-producer --topic tools-configured --reader-property parse.key=true <<<"key	$long"
     read_all tools-configured 1 >"$WORK/lines"
@@ -61,16 +61,15 @@ wrong_configs_are_refused() {
     local configure=(kafka-configs --alter --topic tools-configured)
     refused 'InvalidConfigurationException: `no.such.config=1`: is no setting of a topic' \
         "${configure[@]}" --add-config no.such.config=1
-    refused 'InvalidConfigurationException: `no.such.config` is no setting of a topic' \
-        "${configure[@]}" --delete-config no.such.config
+    "${configure[@]}" --delete-config no.such.config
     refused 'InvalidConfigurationException: `retention.ms=soon`' \
         "${configure[@]}" --add-config retention.ms=soon
-    refused '`remote.storage.enable=true`: is no setting of a topic' \
+    refused '`remote.storage.enable=true`: must be false' \
         "${configure[@]}" --add-config remote.storage.enable=true
     refused "UnknownTopicOrPartitionException: there is no such topic" \
         kafka-configs --alter --topic tools-nowhere --add-config retention.ms=1000
     kafka-configs --describe --topic tools-configured >"$WORK/configs"
-    expect "cleanup.policy=compact,delete segment.bytes=1048576" "$(configs_in "$WORK/configs")" \
+    expect "cleanup.policy=delete,compact segment.bytes=1048576" "$(configs_in "$WORK/configs")" \
         "the topic's settings after all of it"
 }
 
