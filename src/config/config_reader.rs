@@ -161,7 +161,8 @@ mod tests {
             differing,
             [
                 ("listeners", "PLAINTEXT://:9092".to_string()),
-                ("log.dirs", "/tmp/kafka-logs".to_string())
+                ("log.dirs", "/tmp/kafka-logs".to_string()),
+                ("num.recovery.threads.per.data.dir", "1".to_string())
             ]
         );
     }

@@ -20,7 +20,7 @@ describe_topic_configs() {
     expect_config segment.bytes=1048576 DYNAMIC_TOPIC_CONFIG:segment.bytes=1048576 \
         DEFAULT_CONFIG:log.segment.bytes=1073741824
     expect_config retention.ms=604800000 DEFAULT_CONFIG:log.retention.hours=168
-    expect_config max.message.bytes=1000012 DEFAULT_CONFIG:message.max.bytes=1000012
+    expect_config max.message.bytes=1048588 DEFAULT_CONFIG:message.max.bytes=1048588
     refused "The topic 'tools-nowhere' doesn't exist" kafka-configs --describe --topic tools-nowhere
 }
 
