@@ -159,12 +159,11 @@ fn what_is_not_asked_for_is_not_described() {
 }
 
 #[test]
-fn the_brokers_settings_are_described_and_all_are_read_only() {
+fn the_brokers_settings_are_described_with_their_sources() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
     let result = describe(&mut client, 4, vec![resource(BROKER, "0", None)]).remove(0);
     assert_eq!(result.error_code, 0);
-    assert!(result.configs.iter().all(|it| it.read_only));
     let threads = result.configs.iter().find(|it| it.name == "num.io.threads").unwrap();
     assert_eq!((threads.value.as_deref(), threads.config_source), (Some("2"), 4));
     let of_all_brokers = describe(&mut client, 4, vec![resource(BROKER, "", None)]).remove(0);
@@ -284,7 +283,7 @@ fn a_list_is_appended_to_and_subtracted_from() {
 fn an_alteration_that_cannot_be_changes_nothing() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
-    let cases: [(_, &[Alteration<'_>], _); 13] = [
+    let cases: [(_, &[Alteration<'_>], _); 11] = [
         ((TOPIC, "nobody"), &[], Errors::UnknownTopicOrPartition),
         ((TOPIC, "post"), &[("retention.mss", SET, Some("1"))], Errors::InvalidConfig),
         ((TOPIC, "post"), &[("retention.mss", DELETE, None)], Errors::InvalidConfig),
@@ -299,8 +298,6 @@ fn an_alteration_that_cannot_be_changes_nothing() {
             Errors::InvalidRequest,
         ),
         ((TOPIC, "post"), &[("message.format.version", SET, Some("0.9.0"))], Errors::InvalidConfig),
-        ((BROKER, "0"), &[("num.io.threads", SET, Some("9"))], Errors::InvalidRequest),
-        ((BROKER, ""), &[("num.io.threads", SET, Some("9"))], Errors::InvalidRequest),
         ((BROKER_LOGGER, "0"), &[("root", SET, Some("TRACE"))], Errors::InvalidRequest),
     ];
     for (resource, configs, error) in cases {
@@ -317,7 +314,6 @@ fn an_alteration_that_cannot_be_changes_nothing() {
         ((TOPIC, "post"), ("retention.ms", None), Errors::InvalidConfig),
         ((TOPIC, "post"), ("remote.storage.enable", Some("true")), Errors::InvalidConfig),
         ((TOPIC, "post"), ("message.format.version", Some("0.10.0")), Errors::InvalidConfig),
-        ((BROKER, "0"), ("num.io.threads", Some("9")), Errors::InvalidRequest),
     ] {
         let refused = alter(&mut client, 2, resource, &[configs], false);
         assert_eq!(refused.error_code, error.code(), "{configs:?}: {refused:?}");

@@ -118,7 +118,8 @@ impl KafkaConfig {
     }
 }
 
-fn unknown(name: &str) -> String {
+/// What is wrong with a name that is in no table.
+pub(super) fn unknown(name: &str) -> String {
     let known = KafkaConfig::SETTINGS.iter().map(|it| it.name).chain(Unsupported::names());
     let advice = match nearest(name, known) {
         Some(nearest) => format!("did you mean `{nearest}`?"),

@@ -14,8 +14,12 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::common::topic_partition::is_internal;
 use crate::common::topic_partition::validate_topic_name;
 use crate::config::config_source::ConfigEntry;
+use crate::config::config_source::broker_default_entries;
 use crate::config::config_source::broker_entries;
 use crate::config::config_source::topic_entries;
+use crate::config::dynamic_config::BrokerReconfigurable;
+use crate::config::dynamic_config::DynamicScope;
+use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 use crate::server::metadata_cache::MetadataCache;
 use crate::storage::topic_registry::TopicRecord;
@@ -32,7 +36,7 @@ impl MetadataCache {
         overrides: &BTreeMap<String, String>,
     ) -> Result<(), KafkaError> {
         self.registry.check_new(topic)?;
-        log_config(&self.default_log_config, overrides).map(drop)
+        log_config(&self.log_manager.default_config(), overrides).map(drop)
     }
 
     /// Deletes a topic. Whoever waits for its messages is told, and its logs leave the disk a while
@@ -119,9 +123,10 @@ impl MetadataCache {
     ) -> Result<(), KafkaError> {
         let _only_one = self.lock_changes();
         let record = self.existing(topic)?;
-        let before = log_config(&self.default_log_config, &record.config)?;
+        let defaults = self.log_manager.default_config();
+        let before = log_config(&defaults, &record.config)?;
         let overrides = change(&record, &before)?;
-        let after = log_config(&self.default_log_config, &overrides)?;
+        let after = log_config(&defaults, &overrides)?;
         if after.message_format_magic != before.message_format_magic {
             let why = "`message.format.version` is chosen when a topic is created: \
                        its messages stay in one format";
@@ -131,13 +136,17 @@ impl MetadataCache {
             return Ok(());
         }
         let record = self.registry.update(topic, |record| record.config = overrides)?;
-        for partition in 0..record.partitions {
-            if let Some(log) = self.log_manager.get_log(&TopicAndPartition::new(topic, partition)) {
-                log.update_config(after.clone());
-            }
-        }
+        self.update_logs(topic, &record, &after);
         info!("The topic {topic} overrides {:?}.", record.config);
         Ok(())
+    }
+
+    fn update_logs(&self, topic: &str, record: &TopicRecord, config: &LogConfig) {
+        for partition in 0..record.partitions {
+            if let Some(log) = self.log_manager.get_log(&TopicAndPartition::new(topic, partition)) {
+                log.update_config(config.clone());
+            }
+        }
     }
 
     /// The settings of a topic, and where they come from.
@@ -157,19 +166,43 @@ impl MetadataCache {
         &self,
         overrides: &BTreeMap<String, String>,
     ) -> Result<Vec<ConfigEntry>, KafkaError> {
-        let log_config = log_config(&self.default_log_config, overrides)?;
-        Ok(topic_entries(&self.config, overrides, &log_config))
+        let current = self.dynamic_config.current();
+        let log_config = log_config(&LogConfig::from_broker(current.config()), overrides)?;
+        Ok(topic_entries(&current, overrides, &log_config))
     }
 
-    /// The settings of the broker, and where they come from.
-    pub fn broker_config_entries(&self) -> Vec<ConfigEntry> {
-        broker_entries(&self.config)
+    /// The settings of the broker, or those that were set for all brokers while they ran, and where
+    /// they come from.
+    pub fn broker_config_entries(&self, scope: DynamicScope) -> Vec<ConfigEntry> {
+        let current = self.dynamic_config.current();
+        match scope {
+            DynamicScope::Broker => broker_entries(&current),
+            DynamicScope::Default => broker_default_entries(&current),
+        }
     }
 
     fn existing(&self, topic: &str) -> Result<TopicRecord, KafkaError> {
         self.topic(topic).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "there is no such topic")
         })
+    }
+}
+
+/// A topic follows the broker in what it does not override. The settings of a topic that comes into
+/// being meanwhile are read under the same lock, so that none is missed.
+impl BrokerReconfigurable for MetadataCache {
+    fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig) {
+        let (old, new) = (LogConfig::from_broker(old), LogConfig::from_broker(new));
+        if old == new {
+            return;
+        }
+        let _only_one = self.lock_changes();
+        for (topic, record) in self.registry.topics() {
+            match log_config(&new, &record.config) {
+                Ok(config) => self.update_logs(&topic, &record, &config),
+                Err(error) => error!("The topic {topic} keeps its settings: {error}"),
+            }
+        }
     }
 }
 
