@@ -29,7 +29,7 @@ use transferto::protocol::incremental_alter_configs::{
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::storage::broker_config_registry::BROKER_CONFIG_REGISTRY_FILE;
 
-use broker::{Broker, Client, PATIENCE, TempDir, batch};
+use broker::{Broker, Client, PATIENCE, TempDir, batch, fetch_request};
 use broker_process::BrokerProcess;
 
 const TOPIC: i8 = 2;
@@ -38,6 +38,9 @@ const BROKER: i8 = 4;
 /// The names of a broker's resource: this broker, and all brokers.
 const THIS: &str = "0";
 const ALL: &str = "";
+
+/// The newest version whose clients know no record batches.
+const LAST_FETCH_WITHOUT_BATCHES: i16 = 3;
 
 const SET: i8 = 0;
 const DELETE: i8 = 1;
@@ -211,6 +214,7 @@ fn other_value(setting: &Setting) -> &'static str {
         ("log.cleanup.policy", _) => "compact,delete",
         ("log.message.timestamp.type", _) => "LogAppendTime",
         ("log.preallocate", _) => "true",
+        ("log.message.downconversion.enable", _) => "false",
         (_, Allowed::Fraction) => "0.25",
         _ => "12345",
     }
@@ -324,6 +328,27 @@ fn an_address_gets_no_more_connections_than_the_limit_that_holds_now() {
     third.create_topic("post");
     fourth.create_topic("post");
     Client::connect(port).assert_closed();
+}
+
+/// A topic's own setting was shown, but the broker's alone was obeyed.
+#[test]
+fn messages_are_converted_for_old_consumers_as_their_topic_says_or_else_the_broker() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("follows");
+    client.create_topic_with("never", &[("message.downconversion.enable", "false")]);
+    client.create_topic_with("always", &[("message.downconversion.enable", "true")]);
+    let refused = Errors::UnsupportedVersion.code();
+    let fetched = |client: &mut Client, topic| {
+        let request = fetch_request(topic, 0, 0);
+        client.fetch_with(LAST_FETCH_WITHOUT_BATCHES, request).remove(0).error
+    };
+    for topic in ["follows", "never", "always"] {
+        assert_eq!(client.produce(topic, 0, &batch(&[b"a"])).error_code, 0);
+    }
+    let all = ["follows", "never", "always"];
+    assert_eq!(all.map(|topic| fetched(&mut client, topic)), [0, refused, 0]);
+    set(&mut client, ALL, "log.message.downconversion.enable", "false");
+    assert_eq!(all.map(|topic| fetched(&mut client, topic)), [refused, refused, 0]);
 }
 
 /// The codes are those of a Kafka 4.4.0, but for the unknown name, which that keeps.

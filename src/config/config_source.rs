@@ -245,6 +245,14 @@ mod tests {
         assert_eq!(alone, ["unclean.leader.election.enable"]);
     }
 
+    /// Kafka lets all of them be altered, too, but for the one that no log can follow.
+    #[test]
+    fn what_a_topic_follows_may_change_while_the_broker_runs() {
+        let followed = LogConfig::SETTINGS.iter().filter_map(|it| broker_synonyms(it.name).first());
+        let fixed: Vec<_> = followed.filter(|it| !DYNAMIC_SETTINGS.contains(it)).collect();
+        assert_eq!(fixed, [&"log.message.format.version"]);
+    }
+
     #[test]
     fn what_the_file_of_the_broker_sets_comes_from_the_broker() {
         let broker = current("num.partitions=3", &[], &[]);

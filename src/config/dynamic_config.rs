@@ -30,6 +30,7 @@ pub const DYNAMIC_SETTINGS: &[&str] = &[
     "log.flush.interval.ms",
     "log.index.interval.bytes",
     "log.index.size.max.bytes",
+    "log.message.downconversion.enable",
     "log.message.timestamp.difference.max.ms",
     "log.message.timestamp.type",
     "log.preallocate",

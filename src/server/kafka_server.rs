@@ -163,7 +163,10 @@ impl KafkaServer {
             metadata_cache,
             dynamic_config: Arc::clone(&dynamic_config),
             group_coordinator: Arc::clone(&group_coordinator),
-            fetched_data: fetched_data(config, &replica_manager, &metrics),
+            fetched_data: Arc::new(FetchedData::new(
+                Arc::clone(&replica_manager),
+                Arc::clone(&metrics),
+            )),
             producer_ids,
             quota_managers: Arc::clone(&quota_managers),
             authorizer,
@@ -376,15 +379,6 @@ fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
         fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
         producer_purge_interval: config.producer_purgatory_purge_interval_requests,
     }
-}
-
-fn fetched_data(
-    config: &KafkaConfig,
-    replica_manager: &Arc<ReplicaManager>,
-    metrics: &Arc<Metrics>,
-) -> Arc<FetchedData> {
-    let may_convert = config.log_message_downconversion_enable;
-    Arc::new(FetchedData::new(Arc::clone(replica_manager), may_convert, Arc::clone(metrics)))
 }
 
 /// Loads the groups and starts to look after them.
