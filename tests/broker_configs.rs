@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::errors::Errors;
 use transferto::common::topic_partition::TopicAndPartition;
@@ -296,6 +298,28 @@ fn threads_that_are_one_too_many_leave_by_themselves() {
             counts[..2] == [io, cleaner] && counts[2].as_str() <= background
         });
     }
+}
+
+#[test]
+fn what_was_answered_survives_a_kill_and_is_told_at_the_start() {
+    let dir = TempDir::new("killed");
+    let settings = ["num.io.threads=2", "log.roll.ms=7000"];
+    let broker = BrokerProcess::start(dir.path(), &settings);
+    let mut client = Client::connect(broker.port);
+    set(&mut client, ALL, "log.roll.ms", "9000");
+    set(&mut client, THIS, "num.io.threads", "3");
+    broker.end_with(Signal::SIGKILL);
+    let broker = BrokerProcess::start(dir.path(), &settings);
+    let told = broker.first_lines.concat();
+    for line in [
+        "`log.roll.ms` is \"9000\" instead of \"7000\"",
+        "`num.io.threads` is \"3\" instead of \"2\"",
+        "3 request handlers",
+    ] {
+        assert!(told.contains(line), "{told}");
+    }
+    let mut client = Client::connect(broker.port);
+    assert_eq!(stated(&mut client, (BROKER, THIS), "log.roll.ms").0, "9000");
 }
 
 #[test]

@@ -49,6 +49,7 @@ impl DynamicBrokerConfig {
         let registry = BrokerConfigRegistry::open_in(log_dirs)?;
         let current = CurrentConfig::new(of_file.clone(), registry.configs().clone())
             .map_err(|why| registry.refuse(why))?;
+        log_changes(of_file, current.config());
         let changes = Changes { registry, parts: Vec::new() };
         Ok(Self { changes: Mutex::new(changes), current: RwLock::new(Arc::new(current)) })
     }
@@ -117,7 +118,9 @@ impl BrokerReconfigurable for KafkaScheduler {
 fn log_changes(before: &KafkaConfig, after: &KafkaConfig) {
     for ((name, before), (_, after)) in before.values().iter().zip(after.values()) {
         if *before != after {
-            info!("`{name}` is now {after:?} instead of {before:?}.");
+            info!(
+                "`{name}` is {after:?} instead of {before:?}: it was altered while the broker ran."
+            );
         }
     }
 }

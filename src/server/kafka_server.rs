@@ -175,7 +175,7 @@ impl KafkaServer {
             connections_max_idle_ms: config.connections_max_idle_ms,
         });
         let request_handler_pool = Arc::new(KafkaRequestHandlerPool::start(
-            config.num_io_threads,
+            dynamic_config.current().config().num_io_threads,
             socket_server.request_channel(),
             &apis,
         )?);
