@@ -6,7 +6,7 @@ mod broker;
 mod broker_process;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -480,22 +480,30 @@ fn the_old_request_replaces_all_that_was_set() {
 
 #[test]
 fn a_topic_that_comes_into_being_meanwhile_misses_no_change() {
-    let broker = Broker::start(&[]);
+    const PARTITIONS: i32 = 20;
+    let broker = Broker::start(&[("num.partitions", &PARTITIONS.to_string())]);
     let port = broker.server().bound_port(SecurityProtocol::Plaintext).unwrap();
-    let topics: Vec<_> = (0..30).map(|number| format!("topic-{number}")).collect();
-    let names = topics.clone();
-    let creator = thread::spawn(move || {
-        let mut client = Client::connect(port);
-        names.iter().for_each(|topic| drop(client.create_topic(topic)));
-    });
     let mut client = broker.connect();
-    let mut value = 1000;
-    while !creator.is_finished() {
-        value += 1;
-        set(&mut client, THIS, "log.retention.bytes", &value.to_string());
-    }
-    creator.join().unwrap();
-    for topic in &topics {
-        assert_eq!(config_of(&broker, topic).retention_size, value, "{topic}");
+    for round in 1..=20 {
+        let topic = format!("topic-{round}");
+        let (name, both) = (topic.clone(), Arc::new(Barrier::new(2)));
+        let ready = Arc::clone(&both);
+        let creator = thread::spawn(move || {
+            let mut client = Client::connect(port);
+            ready.wait();
+            client.create_topic(&name);
+        });
+        both.wait();
+        // Each round a little later in the creation, which makes one log after another.
+        for step in 0..round {
+            let value = (100 * round + step).to_string();
+            set(&mut client, THIS, "log.retention.bytes", &value);
+        }
+        creator.join().unwrap();
+        for partition in 0..PARTITIONS {
+            let key = TopicAndPartition::new(&topic, partition);
+            let log = broker.server().log_manager().get_log(&key).unwrap();
+            assert_eq!(log.config().retention_size, 100 * round + round - 1, "{key}");
+        }
     }
 }
