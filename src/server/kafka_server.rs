@@ -157,16 +157,14 @@ impl KafkaServer {
         schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
         let group_coordinator =
             start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
+        let fetched_data = FetchedData::new(Arc::clone(&replica_manager), Arc::clone(&metrics));
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
             replica_manager: Arc::clone(&replica_manager),
             metadata_cache,
             dynamic_config: Arc::clone(&dynamic_config),
             group_coordinator: Arc::clone(&group_coordinator),
-            fetched_data: Arc::new(FetchedData::new(
-                Arc::clone(&replica_manager),
-                Arc::clone(&metrics),
-            )),
+            fetched_data: Arc::new(fetched_data),
             producer_ids,
             quota_managers: Arc::clone(&quota_managers),
             authorizer,
