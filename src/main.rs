@@ -49,7 +49,7 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
         Ok(server) => server,
         Err(error) => return fail(&[error]),
     };
-    greet(&config, &server);
+    greet(&server);
     wait_for_end(&signals, &server);
     server.log_metrics();
     server.shutdown();
@@ -57,8 +57,10 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
 }
 
 /// The first lines of a broker's life: where it listens, how it is set up, and what to try next.
-fn greet(config: &KafkaConfig, server: &KafkaServer) {
+fn greet(server: &KafkaServer) {
     let listeners: Vec<_> = server.bound_endpoints().iter().map(ToString::to_string).collect();
+    let current = server.dynamic_config().current();
+    let config = current.config();
     let dirs: Vec<_> = config.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
     info!(
         "threads: per listener 1 acceptor and {} processors; {} request handlers; up to {} for background tasks",

@@ -159,12 +159,11 @@ fn what_is_not_asked_for_is_not_described() {
 }
 
 #[test]
-fn the_brokers_settings_are_described_and_all_are_read_only() {
+fn the_brokers_settings_are_described_with_their_sources() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
     let result = describe(&mut client, 4, vec![resource(BROKER, "0", None)]).remove(0);
     assert_eq!(result.error_code, 0);
-    assert!(result.configs.iter().all(|it| it.read_only));
     let threads = result.configs.iter().find(|it| it.name == "num.io.threads").unwrap();
     assert_eq!((threads.value.as_deref(), threads.config_source), (Some("2"), 4));
     let of_all_brokers = describe(&mut client, 4, vec![resource(BROKER, "", None)]).remove(0);
@@ -446,7 +445,6 @@ const FACTS: &str = include_str!("kafka-4.4.0-topic-configs.txt");
 
 /// Where a default is not Kafka's, and why.
 const OTHER_DEFAULTS: &[(&str, &str, &str)] = &[
-    ("max.message.bytes", "1000012", "Kafka 0.9's, which its producers know"),
     ("message.timestamp.after.max.ms", "9223372036854775807", "an hour refuses what was taken"),
     ("unclean.leader.election.enable", "true", "Kafka 0.9's; it has no effect here"),
 ];
@@ -512,7 +510,7 @@ fn a_topics_settings_are_those_of_kafka_but_for_what_has_a_reason() {
 fn an_alteration_that_cannot_be_changes_nothing() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
-    let cases: [(_, &[Alteration<'_>], _); 15] = [
+    let cases: [(_, &[Alteration<'_>], _); 13] = [
         ((TOPIC, "nobody"), &[], Errors::UnknownTopicOrPartition),
         ((TOPIC, "post"), &[("retention.mss", SET, Some("1"))], Errors::InvalidConfig),
         ((TOPIC, ""), &[("retention.ms", SET, Some("1"))], Errors::InvalidRequest),
@@ -529,8 +527,6 @@ fn an_alteration_that_cannot_be_changes_nothing() {
             &[("retention.ms", SET, Some("1")), ("retention.ms", DELETE, None)],
             Errors::InvalidRequest,
         ),
-        ((BROKER, "0"), &[("num.io.threads", SET, Some("9"))], Errors::InvalidRequest),
-        ((BROKER, ""), &[("num.io.threads", SET, Some("9"))], Errors::InvalidRequest),
         ((BROKER_LOGGER, "0"), &[("root", SET, Some("TRACE"))], Errors::InvalidRequest),
     ];
     for (resource, configs, error) in cases {
@@ -547,7 +543,6 @@ fn an_alteration_that_cannot_be_changes_nothing() {
         ((TOPIC, "post"), ("retention.ms", None), Errors::InvalidRequest),
         ((TOPIC, "post"), ("remote.storage.enable", Some("true")), Errors::InvalidConfig),
         ((TOPIC, "post"), ("nothing.of.the.kind", Some("1")), Errors::InvalidConfig),
-        ((BROKER, "0"), ("num.io.threads", Some("9")), Errors::InvalidRequest),
     ] {
         let refused = alter(&mut client, 2, resource, &[configs], false);
         assert_eq!(refused.error_code, error.code(), "{configs:?}: {refused:?}");

@@ -16,6 +16,7 @@ use source_tree::files_under;
 use source_tree::read;
 use source_tree::ticked;
 use transferto::config::config_def::to_markdown;
+use transferto::config::dynamic_config::dynamic_settings_to_markdown;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::log_config::LogConfig;
 use transferto::config::unsupported::Unsupported;
@@ -132,6 +133,7 @@ fn the_pages_of_settings_are_printed_from_the_tables() {
     let parts = [
         ("broker", to_markdown(KafkaConfig::SETTINGS)),
         ("topic", to_markdown(LogConfig::SETTINGS)),
+        ("dynamic", dynamic_settings_to_markdown()),
         ("without effect", without_effect),
         ("refused", refused),
     ];

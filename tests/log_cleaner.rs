@@ -9,6 +9,8 @@ mod storage;
 
 use std::fs;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use compaction::{Contents, Test, append, append_batch, big_keys, contents, last_values, spoil};
 use compaction::{assert_found_from_every_offset, batch_of, tombstone};
@@ -18,6 +20,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::storage::cleaner::{Cleaner, group_segments_by_size};
+use transferto::storage::cleaner_config::CleanerConfig;
 use transferto::storage::log::Log;
 use transferto::storage::log_cleaner_manager::{CleaningError, LogToClean};
 use transferto::storage::read_limit::ReadLimit;
@@ -480,4 +483,35 @@ fn a_segment_may_become_empty() {
     let reopened = Log::open(log.dir(), compaction::config(), test.mocks.open(0, false)).unwrap();
     assert_eq!(offsets(&contents(&reopened)), [4]);
     assert_eq!(reopened.log_end_offset(), 5);
+}
+
+/// Without a wake-up the thread would look again after an hour.
+#[test]
+fn a_thread_that_sleeps_is_woken_by_other_settings() {
+    let mut test = Test::new(compaction::config());
+    test.config.cleaner.enable_cleaner = true;
+    test.config.cleaner.back_off_ms = 3_600_000;
+    let (log, manager) = (test.log("post", 0), test.manager());
+    let make_dirty = || {
+        for value in ["1", "2", "3"] {
+            append(&log, "key", value);
+            log.roll().unwrap();
+        }
+        log.update_high_watermark(log.log_end_offset());
+    };
+    let wait_until_clean = || {
+        let began = Instant::now();
+        while contents(&log).len() > 1 {
+            assert!(began.elapsed() < Duration::from_secs(30), "nothing was cleaned");
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    };
+    make_dirty();
+    manager.cleaner().startup();
+    wait_until_clean();
+    make_dirty();
+    let other = CleanerConfig { back_off_ms: 1, ..test.config.cleaner.clone() };
+    manager.cleaner().reconfigure(other);
+    wait_until_clean();
+    manager.cleaner().shutdown();
 }

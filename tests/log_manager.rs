@@ -15,6 +15,8 @@ use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::config::dynamic_config::BrokerReconfigurable;
+use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
 use transferto::message::record_batch::RecordBatchBuilder;
@@ -428,6 +430,25 @@ fn the_retention_task_forgets_the_producers_that_are_gone() {
     test.mocks.sleep(INITIAL_TASK_DELAY_MS);
     assert!(log.producer(7).is_some());
     test.mocks.sleep(2 * RETENTION_CHECK_MS);
+    assert_eq!(log.producer(7), None);
+}
+
+#[test]
+fn the_settings_that_change_hold_for_the_next_log_and_the_next_task() {
+    let test = Test::new(small_segments());
+    let manager = test.manager();
+    let log = create(&manager, "post", 0);
+    let builder = RecordBatchBuilder::new(0).producer(7, 0, 0);
+    let mut records = builder.record(5, Some(b"key"), None).build().unwrap();
+    log.append(&mut records, 0).unwrap();
+    test.mocks.sleep(INITIAL_TASK_DELAY_MS + RETENTION_CHECK_MS);
+    assert!(log.producer(7).is_some(), "it is remembered for a day");
+    let old = KafkaConfig::default();
+    let new = "producer.id.expiration.ms=1\nlog.segment.bytes=1234";
+    let new = KafkaConfig::from_properties(new, &[]).unwrap();
+    manager.reconfigure(&old, &new);
+    assert_eq!(manager.default_config().segment_size, 1234);
+    test.mocks.sleep(RETENTION_CHECK_MS);
     assert_eq!(log.producer(7), None);
 }
 

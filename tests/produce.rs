@@ -56,6 +56,25 @@ fn an_error_with_acks_0_closes_the_connection() {
     client.assert_closed();
 }
 
+/// A Java producer's `max.request.size`, which bounds its batches, is 1048576 by default.
+#[test]
+fn the_largest_batch_that_todays_producers_send_by_default_is_taken() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    let of_bytes = |bytes: usize| {
+        let small = batch(&[&[7; 1_000_000]]).len() - 1_000_000;
+        let large = batch(&[&vec![7; bytes - small]]);
+        assert_eq!(large.len(), bytes);
+        large
+    };
+    for (bytes, error) in
+        [(1_048_576, Errors::None), (1_048_588, Errors::None), (1_048_589, Errors::RecordTooLarge)]
+    {
+        let answer = client.produce("post", 0, &of_bytes(bytes));
+        assert_eq!(answer.error_code, error.code(), "{bytes} bytes");
+    }
+}
+
 #[test]
 fn what_cannot_be_appended_is_refused_with_its_own_code() {
     let broker = Broker::start(&[("message.max.bytes", "10000")]);

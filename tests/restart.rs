@@ -78,9 +78,13 @@ fn after_a_start_that_a_file_refused_nothing_is_recovered() {
     let expected = produce(broker.port, 0, 10);
     broker.end_with(Signal::SIGTERM);
     let log_dirs = format!("log.dirs={}", dir.path().display());
-    for name in
-        ["acls", "client_quotas", "replication-offset-checkpoint", "latest_producer_id_block"]
-    {
+    for name in [
+        "acls",
+        "client_quotas",
+        "broker_configs",
+        "replication-offset-checkpoint",
+        "latest_producer_id_block",
+    ] {
         let file = dir.path().join(name);
         let good = fs::read(&file).ok();
         fs::write(&file, b"hello world\n").unwrap();
@@ -185,6 +189,7 @@ fn a_corrupt_file_in_the_log_directory_is_told_with_a_remedy() {
         ("replication-offset-checkpoint", "nothing is lost"),
         ("latest_producer_id_block", "restart the idempotent producers"),
         ("client_quotas", "all quotas"),
+        ("broker_configs", "all settings of the broker"),
     ] {
         let dir = TempDir::new("corrupt");
         let file = dir.path().join(name);
@@ -197,6 +202,24 @@ fn a_corrupt_file_in_the_log_directory_is_told_with_a_remedy() {
             assert!(said.contains(remedy) && said.contains("move"), "{said}");
             assert_eq!(fs::read(&file).unwrap(), junk, "the file stays as it was");
         }
+    }
+}
+
+/// What a newer broker, or a hand, has written.
+#[test]
+fn stored_settings_that_cannot_hold_stop_the_start_with_a_remedy() {
+    let dir = TempDir::new("stored");
+    let file = dir.path().join("broker_configs");
+    let log_dirs = format!("log.dirs={}", dir.path().display());
+    for (line, why) in [
+        ("broker num.io.threads=none", "`num.io.threads=none`: must be a whole number"),
+        ("default queued.max.requests=9", "`queued.max.requests` cannot be altered"),
+        ("broker num.oi.threads=9", "did you mean `num.io.threads`?"),
+    ] {
+        fs::write(&file, format!("0\n1\n{line}\n")).unwrap();
+        let said = complaint(&run(&[&log_dirs, LISTEN_ANYWHERE]));
+        assert!(said.contains(&file.display().to_string()) && said.contains(why), "{said}");
+        assert!(said.contains("mend it, or put back a copy"), "{said}");
     }
 }
 

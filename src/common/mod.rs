@@ -9,3 +9,4 @@ pub mod scheduler;
 pub mod sys;
 pub mod time;
 pub mod topic_partition;
+pub mod worker_threads;

@@ -35,7 +35,6 @@ pub trait Scheduler: Send + Sync {
 /// thread nor any other task is harmed.
 pub struct KafkaScheduler {
     shared: Arc<Shared>,
-    threads_max: usize,
     thread_name_prefix: String,
 }
 
@@ -50,6 +49,10 @@ struct State {
     /// Tells apart tasks of the same moment, and keeps them in order.
     next_serial: u64,
     is_shut_down: bool,
+    threads_max: usize,
+    /// How many threads run, which is above `threads_max` until some have left.
+    running: usize,
+    /// All that run, and perhaps some that have left.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -72,21 +75,46 @@ impl KafkaScheduler {
             waiting: BTreeMap::new(),
             next_serial: 0,
             is_shut_down: false,
+            threads_max: threads,
+            running: 0,
             threads: Vec::new(),
         };
         Self {
             shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }),
-            threads_max: threads,
             thread_name_prefix: thread_name_prefix.to_owned(),
         }
     }
 
-    fn start_thread(&self, state: &mut State) {
-        let name = format!("{}{}", self.thread_name_prefix, state.threads.len());
+    /// Makes it up to `threads` threads, at least 1: Kafka's `resizeThreadPool`. A thread that is
+    /// one too many leaves when it has run its task.
+    pub fn resize_thread_pool(&self, threads: usize) {
+        let mut state = self.shared.lock();
+        state.threads_max = threads.max(1);
+        let wanted = state.threads_max.min(state.running + state.waiting.len());
+        while !state.is_shut_down && state.running < wanted {
+            if !self.start_thread(&mut state) {
+                break;
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether the system gave one.
+    fn start_thread(&self, state: &mut State) -> bool {
+        state.threads.retain(|thread| !thread.is_finished());
+        let name = format!("{}{}", self.thread_name_prefix, state.running);
         let shared = Arc::clone(&self.shared);
         match thread::Builder::new().name(name.clone()).spawn(move || shared.run()) {
-            Ok(handle) => state.threads.push(handle),
-            Err(error) => log::error!("cannot start the thread {name}: {error}"),
+            Ok(handle) => {
+                state.threads.push(handle);
+                state.running += 1;
+                true
+            }
+            Err(error) => {
+                log::error!("cannot start the thread {name}: {error}");
+                false
+            }
         }
     }
 }
@@ -102,7 +130,7 @@ impl Scheduler for KafkaScheduler {
         let period = period_ms.map(|ms| milliseconds(ms.max(1)));
         let due = Instant::now() + milliseconds(delay_ms);
         state.insert(due, ScheduledTask { name: name.to_owned(), period, task });
-        if state.threads.len() < self.threads_max {
+        if state.running < state.threads_max {
             self.start_thread(&mut state);
         }
         drop(state);
@@ -155,11 +183,18 @@ impl Shared {
         }
     }
 
-    /// Waits for the next task to fall due and takes it. `None` when the scheduler is shut down.
+    /// Waits for the next task to fall due and takes it. `None` when the scheduler is shut down, or
+    /// has a thread too many.
     fn next_due(&self) -> Option<(Instant, ScheduledTask<Duration>)> {
         let mut state = self.lock();
         loop {
             if state.is_shut_down {
+                return None;
+            }
+            if state.running > state.threads_max {
+                state.running -= 1;
+                // Another must keep watch over what this thread would have waited for.
+                self.changed.notify_one();
                 return None;
             }
             let Some(first) = state.waiting.first_entry() else {
@@ -349,6 +384,35 @@ mod tests {
             assert_eq!(scheduler.shared.lock().threads.len(), threads);
             scheduler.schedule("idle", 3_600_000, None, Box::new(|| ()));
         }
+    }
+
+    #[test]
+    fn more_threads_run_what_waits_and_fewer_leave_none_behind() {
+        let scheduler = KafkaScheduler::new(1, "resized-");
+        let (sender, receiver) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let first = sender.clone();
+        let blocked = Box::new(move || {
+            first.send("blocks").unwrap();
+            gate.recv().unwrap();
+        });
+        scheduler.schedule("blocked", 0, None, blocked);
+        assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), "blocks");
+        let second = sender.clone();
+        scheduler.schedule("waits", 0, None, Box::new(move || second.send("waited").unwrap()));
+        scheduler.resize_thread_pool(2);
+        assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), "waited");
+
+        scheduler.resize_thread_pool(1);
+        go.send(()).unwrap();
+        let began = Instant::now();
+        while scheduler.shared.lock().running > 1 {
+            assert!(began.elapsed() < PATIENCE, "a thread is one too many");
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        let last = Box::new(move || sender.send("goes on").unwrap());
+        scheduler.schedule("last", 0, None, last);
+        assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), "goes on");
     }
 
     #[test]

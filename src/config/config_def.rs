@@ -18,6 +18,8 @@ pub struct Setting {
     pub default: &'static str,
     /// What the kind takes.
     pub takes: &'static str,
+    /// Whether it may be left unset: it then has no value, not an empty one.
+    pub is_optional: bool,
     /// What is allowed of it.
     pub allowed: Allowed,
     /// How much depends on it.
@@ -211,6 +213,8 @@ macro_rules! settings {
                     default: $default,
                     takes: <settings!(@kind $type $(, $kind)?) as
                         $crate::config::kinds::Kind>::TAKES,
+                    is_optional: <settings!(@kind $type $(, $kind)?) as
+                        $crate::config::kinds::Kind>::IS_OPTIONAL,
                     allowed: $allowed,
                     importance: $crate::config::config_def::Importance::$importance,
                     doc: concat!($($doc),+),

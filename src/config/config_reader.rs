@@ -124,7 +124,8 @@ impl KafkaConfig {
     }
 }
 
-fn unknown(name: &str) -> String {
+/// What is wrong with a name that is in no table.
+pub(super) fn unknown(name: &str) -> String {
     let known = KafkaConfig::SETTINGS.iter().map(|it| it.name).chain(Unsupported::names());
     let advice = match nearest(name, known) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
@@ -167,7 +168,8 @@ mod tests {
             differing,
             [
                 ("listeners", "PLAINTEXT://:9092".to_string()),
-                ("log.dirs", "/tmp/kafka-logs".to_string())
+                ("log.dirs", "/tmp/kafka-logs".to_string()),
+                ("num.recovery.threads.per.data.dir", "1".to_string())
             ]
         );
     }

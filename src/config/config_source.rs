@@ -7,6 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::config::config_def::Setting;
+use crate::config::dynamic_config::ConfigMap;
+use crate::config::dynamic_config::CurrentConfig;
+use crate::config::dynamic_config::DYNAMIC_SETTINGS;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 
@@ -19,6 +22,10 @@ pub const MESSAGE_FORMAT_VERSION: &str = "message.format.version";
 pub enum ConfigSource {
     /// The topic overrides it: `DYNAMIC_TOPIC_CONFIG`.
     Topic = 1,
+    /// It was set for this broker while it ran: `DYNAMIC_BROKER_CONFIG`.
+    DynamicBroker = 2,
+    /// It was set for all brokers while they ran: `DYNAMIC_DEFAULT_BROKER_CONFIG`.
+    DynamicDefault = 3,
     /// The broker's file or command line: `STATIC_BROKER_CONFIG`.
     Broker = 4,
     /// Nobody sets it: `DEFAULT_CONFIG`.
@@ -53,7 +60,7 @@ pub struct ConfigSynonym {
 
 /// All settings of a topic that has these overrides, which make `log_config`.
 pub fn topic_entries(
-    broker: &KafkaConfig,
+    broker: &CurrentConfig,
     overrides: &BTreeMap<String, String>,
     log_config: &LogConfig,
 ) -> Vec<ConfigEntry> {
@@ -74,7 +81,7 @@ pub fn topic_entries(
         });
         let inherited = broker_synonyms(name).iter().filter_map(|name| stated.get(name));
         let mut synonyms: Vec<_> = own.into_iter().chain(inherited.flatten().cloned()).collect();
-        // What the file says prevails over every default.
+        // Each place prevails over the next, whichever name it uses.
         synonyms.sort_by_key(|it| it.source as i8);
         ConfigEntry {
             setting,
@@ -87,34 +94,79 @@ pub fn topic_entries(
     .collect()
 }
 
-/// All settings of the broker. None of them can be altered while it runs.
-pub fn broker_entries(broker: &KafkaConfig) -> Vec<ConfigEntry> {
+/// All settings of the broker.
+pub fn broker_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
     let stated = stated_by(broker);
-    let rows = KafkaConfig::SETTINGS.iter().zip(broker.values());
+    let rows = KafkaConfig::SETTINGS.iter().zip(broker.config().values());
     rows.map(|(setting, (name, value))| {
-        let synonyms = stated.get(name).cloned().unwrap_or_default();
+        let names = broker_alternatives(name).unwrap_or(std::slice::from_ref(&setting.name));
+        let mut synonyms: Vec<_> =
+            names.iter().filter_map(|name| stated.get(name)).flatten().cloned().collect();
+        synonyms.sort_by_key(|it| it.source as i8);
+        // As Kafka, which tells nothing of other names before the first time that the own one comes.
+        let before = synonyms.iter().take_while(|it| it.name != name).count();
+        synonyms.drain(..before);
         ConfigEntry {
             setting,
-            value: Some(value).filter(|value| !value.is_empty()),
+            value: Some(value).filter(|value| !is_unset(setting, value)),
             source: synonyms.first().map_or(ConfigSource::Default, |it| it.source),
-            is_read_only: true,
+            is_read_only: !DYNAMIC_SETTINGS.contains(&name),
             synonyms,
         }
     })
     .collect()
 }
 
-/// Each setting of the broker with the values that its file and its table state, in this order.
-fn stated_by(broker: &KafkaConfig) -> BTreeMap<&'static str, Vec<ConfigSynonym>> {
-    let rows = broker.values().into_iter().zip(KafkaConfig::default().values());
-    rows.map(|((name, value), (_, default))| {
-        let differs = value != default;
-        let synonym = |value, source| ConfigSynonym { name, value, source };
-        let of_file = differs.then(|| synonym(value, ConfigSource::Broker));
-        let of_table = (!default.is_empty()).then(|| synonym(default, ConfigSource::Default));
-        (name, of_file.into_iter().chain(of_table).collect())
+/// The settings that were set for all brokers while they ran.
+pub fn broker_default_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
+    let set = KafkaConfig::SETTINGS.iter().filter_map(|setting| {
+        let value = broker.dynamic().of_all.get(setting.name)?.clone();
+        Some((setting, value))
+    });
+    set.map(|(setting, value)| {
+        let (name, source) = (setting.name, ConfigSource::DynamicDefault);
+        let synonyms = vec![ConfigSynonym { name, value: value.clone(), source }];
+        ConfigEntry { setting, value: Some(value), source, is_read_only: false, synonyms }
     })
     .collect()
+}
+
+/// A setting without a value, which is not the same as one with an empty value.
+fn is_unset(setting: &Setting, value: &str) -> bool {
+    setting.is_optional && value.is_empty()
+}
+
+/// Each setting of the broker with the values that the places state, the one that prevails first.
+fn stated_by(broker: &CurrentConfig) -> BTreeMap<&'static str, Vec<ConfigSynonym>> {
+    let rows = broker.of_file().values().into_iter().zip(KafkaConfig::default().values());
+    let rows = KafkaConfig::SETTINGS.iter().zip(rows);
+    let dynamic = |configs: &ConfigMap, name, source| {
+        configs.get(name).map(|value| ConfigSynonym { name, value: value.clone(), source })
+    };
+    rows.map(|(setting, ((name, value), (_, default)))| {
+        let differs = value != default;
+        let synonym = |value, source| ConfigSynonym { name, value, source };
+        let synonyms = [
+            dynamic(&broker.dynamic().of_broker, name, ConfigSource::DynamicBroker),
+            dynamic(&broker.dynamic().of_all, name, ConfigSource::DynamicDefault),
+            differs.then(|| synonym(value, ConfigSource::Broker)),
+            (!is_unset(setting, &default)).then(|| synonym(default, ConfigSource::Default)),
+        ];
+        (name, synonyms.into_iter().flatten().collect())
+    })
+    .collect()
+}
+
+/// Port of `DynamicBrokerConfig.brokerConfigSynonyms`: the settings that say the same in different
+/// units, the one that prevails first.
+fn broker_alternatives(name: &str) -> Option<&'static [&'static str]> {
+    const ALTERNATIVES: [&[&str]; 4] = [
+        &["log.roll.ms", "log.roll.hours"],
+        &["log.roll.jitter.ms", "log.roll.jitter.hours"],
+        &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
+        &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+    ];
+    ALTERNATIVES.into_iter().find(|it| it.contains(&name))
 }
 
 /// The settings of the broker that a topic's follows, the one that prevails first.
@@ -155,13 +207,24 @@ fn broker_synonyms(topic_setting: &str) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::dynamic_config::DynamicConfigs;
+
+    fn map(pairs: &[(&str, &str)]) -> ConfigMap {
+        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    fn current(file: &str, of_all: &[(&str, &str)], of_broker: &[(&str, &str)]) -> CurrentConfig {
+        let file = KafkaConfig::from_properties(file, &[]).unwrap();
+        let dynamic = DynamicConfigs { of_broker: map(of_broker), of_all: map(of_all) };
+        CurrentConfig::new(file, dynamic).unwrap()
+    }
 
     fn topic_entry(broker: &str, overrides: &[(&str, &str)], name: &str) -> ConfigEntry {
-        let broker = KafkaConfig::from_properties(broker, &[]).unwrap();
+        let broker = current(broker, &[], &[]);
         let overrides: BTreeMap<_, _> =
             overrides.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let pairs: Vec<_> = overrides.clone().into_iter().collect();
-        let log_config = LogConfig::from_broker(&broker).with_overrides(&pairs).unwrap();
+        let log_config = LogConfig::from_broker(broker.config()).with_overrides(&pairs).unwrap();
         let entries = topic_entries(&broker, &overrides, &log_config);
         entries.into_iter().find(|it| it.setting.name == name).unwrap()
     }
@@ -225,9 +288,17 @@ mod tests {
         assert_eq!(alone, without_effect);
     }
 
+    /// Kafka lets all of them be altered, too, but for the one that no log can follow.
+    #[test]
+    fn what_a_topic_follows_may_change_while_the_broker_runs() {
+        let followed = LogConfig::SETTINGS.iter().filter_map(|it| broker_synonyms(it.name).first());
+        let fixed: Vec<_> = followed.filter(|it| !DYNAMIC_SETTINGS.contains(it)).collect();
+        assert_eq!(fixed, [&"log.message.format.version"]);
+    }
+
     #[test]
     fn what_the_file_of_the_broker_sets_comes_from_the_broker() {
-        let broker = KafkaConfig::from_properties("num.partitions=3", &[]).unwrap();
+        let broker = current("num.partitions=3", &[], &[]);
         let entries = broker_entries(&broker);
         let entry = |name| entries.iter().find(|it| it.setting.name == name).unwrap();
         let partitions = entry("num.partitions");
@@ -238,6 +309,53 @@ mod tests {
         ];
         assert_eq!(places(partitions), expected);
         assert_eq!(entry("log.roll.ms").value, None);
-        assert!(entries.iter().all(|it| it.is_read_only));
+        assert!(partitions.is_read_only && !entry("log.roll.ms").is_read_only);
+    }
+
+    /// As a Kafka 4.4.0 describes the same settings.
+    #[test]
+    fn what_was_set_while_the_broker_ran_comes_first_and_the_other_units_behind_it() {
+        let broker = current(
+            "log.retention.minutes=5\nlog.roll.hours=9",
+            &[("log.retention.ms", "100000"), ("log.roll.ms", "50")],
+            &[("log.retention.ms", "200000")],
+        );
+        let entries = broker_entries(&broker);
+        let entry = |name| entries.iter().find(|it| it.setting.name == name).unwrap();
+        let retention = entry("log.retention.ms");
+        assert_eq!(retention.value.as_deref(), Some("200000"));
+        assert_eq!(retention.source, ConfigSource::DynamicBroker);
+        let expected = [
+            ("log.retention.ms", "200000", ConfigSource::DynamicBroker),
+            ("log.retention.ms", "100000", ConfigSource::DynamicDefault),
+            ("log.retention.minutes", "5", ConfigSource::Broker),
+            ("log.retention.hours", "168", ConfigSource::Default),
+        ];
+        assert_eq!(places(retention), expected);
+        assert_eq!(places(entry("log.retention.minutes")), expected[2..]);
+        assert_eq!(places(entry("log.retention.hours")), expected[3..]);
+        assert_eq!(places(entry("log.roll.jitter.ms")), []);
+        let of_all = broker_default_entries(&broker);
+        let of_all: Vec<_> = of_all.iter().map(places).collect();
+        let expected = [
+            [("log.roll.ms", "50", ConfigSource::DynamicDefault)],
+            [("log.retention.ms", "100000", ConfigSource::DynamicDefault)],
+        ];
+        assert_eq!(of_all, expected);
+    }
+
+    /// As a Kafka 4.4.0 describes the same settings.
+    #[test]
+    fn nothing_and_an_empty_text_are_told_apart() {
+        let entries = broker_entries(&current("", &[], &[]));
+        let entry = |name| entries.iter().find(|it| it.setting.name == name).unwrap();
+        for name in ["authorizer.class.name", "max.connections.per.ip.overrides"] {
+            assert_eq!(entry(name).value.as_deref(), Some(""), "{name}");
+            assert_eq!(places(entry(name)), [(name, "", ConfigSource::Default)]);
+        }
+        for name in ["advertised.listeners", "log.roll.ms"] {
+            assert_eq!(entry(name).value, None, "{name}");
+            assert_eq!(places(entry(name)), []);
+        }
     }
 }

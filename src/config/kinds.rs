@@ -136,6 +136,7 @@ impl Kind for Vec<PathBuf> {
     type Value = Self;
     const NAME: &'static str = "list";
     const TAKES: &'static str = "directories with commas between them";
+    const IS_OPTIONAL: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
         Ok(entries(text).map(PathBuf::from).collect())
@@ -196,6 +197,7 @@ impl Kind for Vec<EndPoint> {
     const NAME: &'static str = "list";
     const TAKES: &'static str =
         "addresses such as PLAINTEXT://127.0.0.1:9092 with commas between them";
+    const IS_OPTIONAL: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
         entries(text)
@@ -210,10 +212,10 @@ impl Kind for Vec<EndPoint> {
 }
 
 /// `host:n,host:n`, each a host and a number of its own. The host ends at the last colon, so that
-/// an IPv6 address may stand there.
+/// an IPv6 address may stand there. To Kafka it is one string, to which nothing can be appended.
 impl Kind for Vec<(String, usize)> {
     type Value = Self;
-    const NAME: &'static str = "list";
+    const NAME: &'static str = "string";
     const TAKES: &'static str = "pairs such as 127.0.0.1:200 with commas between them";
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -78,7 +78,7 @@ settings! {
         /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
         /// included.
         max_message_size: i32,
-            "max.message.bytes" = "1000012", Allowed::AtLeast(0), Medium;
+            "max.message.bytes" = "1048588", Allowed::AtLeast(0), Medium;
         /// How messages are compressed on disk.
         compression_type: CompressionType,
             "compression.type" = "producer", Allowed::Any, Medium;

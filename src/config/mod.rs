@@ -7,6 +7,7 @@ pub mod properties;
 pub mod unsupported;
 pub mod kafka_config;
 mod config_reader;
+pub mod dynamic_config;
 pub mod log_config;
 pub mod command_line;
 pub mod client_config_override;

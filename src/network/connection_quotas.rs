@@ -12,13 +12,24 @@ use std::sync::MutexGuard;
 /// Counts the connections of each address, and refuses those above its limit.
 ///
 /// Invariant: an address is in `counts` as long as it holds a connection, with the number it holds,
-/// which is never above its limit. An IPv4 address counts as itself, also when it came through an
+/// which is never above the highest limit that it has had. An IPv4 address counts as itself, also when it came through an
 /// IPv6 socket (`::ffff:127.0.0.1`).
 #[derive(Debug)]
 pub struct ConnectionQuotas {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    limits: Limits,
+    counts: HashMap<IpAddr, usize>,
+}
+
+/// How many connections each address may hold.
+#[derive(Debug)]
+struct Limits {
     max_per_ip: usize,
     overrides: HashMap<IpAddr, usize>,
-    counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl ConnectionQuotas {
@@ -32,13 +43,29 @@ impl ConnectionQuotas {
     /// # Errors
     /// A sentence that names the host that cannot be resolved.
     pub fn new(max_per_ip: usize, overrides: &[(String, usize)]) -> io::Result<Self> {
-        let mut limits = HashMap::new();
-        for (host, limit) in overrides {
-            for address in resolve(host)? {
-                limits.insert(address, *limit);
-            }
-        }
-        Ok(Self { max_per_ip, overrides: limits, counts: Mutex::default() })
+        let limits = Limits::new(max_per_ip, overrides)?;
+        Ok(Self { state: Mutex::new(State { limits, counts: HashMap::new() }) })
+    }
+
+    /// Replaces the limits: Kafka's `updateMaxConnectionsPerIp` and
+    /// `updateMaxConnectionsPerIpOverride`. An address that holds more than it may now keeps them,
+    /// and gets no other.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and then the limits stay as they were.
+    pub fn update(&self, max_per_ip: usize, overrides: &[(String, usize)]) -> io::Result<()> {
+        // A name may take long to look up: not while others count.
+        let limits = Limits::new(max_per_ip, overrides)?;
+        self.lock().limits = limits;
+        Ok(())
+    }
+
+    /// Whether all hosts of `overrides` can be resolved.
+    ///
+    /// # Errors
+    /// A sentence that names the one that cannot.
+    pub fn check(overrides: &[(String, usize)]) -> io::Result<()> {
+        overrides.iter().try_for_each(|(host, _)| resolve(host).map(drop))
     }
 
     /// Counts one more connection of `address`.
@@ -50,8 +77,9 @@ impl ConnectionQuotas {
     /// The address holds as many connections as it may: nothing was counted.
     pub fn inc(&self, address: IpAddr) -> Result<(), TooManyConnections> {
         let address = address.to_canonical();
-        let limit = self.overrides.get(&address).copied().unwrap_or(self.max_per_ip);
-        let mut counts = self.counts();
+        let mut state = self.lock();
+        let State { limits, counts } = &mut *state;
+        let limit = limits.overrides.get(&address).copied().unwrap_or(limits.max_per_ip);
         let count = counts.get(&address).copied().unwrap_or(0);
         if count >= limit {
             return Err(TooManyConnections { address, limit });
@@ -66,11 +94,11 @@ impl ConnectionQuotas {
     /// The address holds none, so the caller gave one back twice.
     pub fn dec(&self, address: IpAddr) -> Result<(), NoConnectionToGiveBack> {
         let address = address.to_canonical();
-        let mut counts = self.counts();
-        match counts.get_mut(&address) {
+        let mut state = self.lock();
+        match state.counts.get_mut(&address) {
             None => return Err(NoConnectionToGiveBack { address }),
             Some(1) => {
-                counts.remove(&address);
+                state.counts.remove(&address);
             }
             Some(count) => *count -= 1,
         }
@@ -79,11 +107,23 @@ impl ConnectionQuotas {
 
     /// How many connections `address` holds now.
     pub fn get(&self, address: IpAddr) -> usize {
-        self.counts().get(&address.to_canonical()).copied().unwrap_or(0)
+        self.lock().counts.get(&address.to_canonical()).copied().unwrap_or(0)
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.counts.lock().expect("no thread panics while it counts connections")
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics while it counts connections")
+    }
+}
+
+impl Limits {
+    fn new(max_per_ip: usize, overrides: &[(String, usize)]) -> io::Result<Self> {
+        let mut limits = HashMap::new();
+        for (host, limit) in overrides {
+            for address in resolve(host)? {
+                limits.insert(address, *limit);
+            }
+        }
+        Ok(Self { max_per_ip, overrides: limits })
     }
 }
 
@@ -152,6 +192,22 @@ mod tests {
         assert_eq!(quotas.get(peer), 2);
         quotas.dec(peer).unwrap();
         quotas.inc(peer).unwrap();
+    }
+
+    #[test]
+    fn a_lower_limit_leaves_the_connections_that_are_there() {
+        let quotas = ConnectionQuotas::new(2, &[]).unwrap();
+        let peer = ip("192.0.2.1");
+        quotas.inc(peer).unwrap();
+        quotas.inc(peer).unwrap();
+        quotas.update(9, &[("192.0.2.1".to_string(), 1)]).unwrap();
+        assert!(quotas.update(9, &[("no host".to_string(), 1)]).is_err());
+        assert_eq!(quotas.inc(peer), Err(TooManyConnections { address: peer, limit: 1 }));
+        quotas.dec(peer).unwrap();
+        assert!(quotas.inc(peer).is_err());
+        quotas.dec(peer).unwrap();
+        quotas.inc(peer).unwrap();
+        quotas.inc(ip("192.0.2.2")).unwrap();
     }
 
     #[test]

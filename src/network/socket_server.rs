@@ -20,6 +20,7 @@ use crate::common::end_point::EndPoint;
 use crate::common::end_point::SecurityProtocol;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
+use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::network::acceptor::Acceptor;
 use crate::network::acceptor::AcceptorHandle;
@@ -195,6 +196,28 @@ impl SocketServer {
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().expect("no thread panics while it starts or stops the server")
+    }
+}
+
+/// Port of `SocketServer.reconfigure`: how many connections an address may hold.
+impl BrokerReconfigurable for SocketServer {
+    fn validate_reconfiguration(&self, new: &KafkaConfig) -> Result<(), String> {
+        let checked = ConnectionQuotas::check(&new.max_connections_per_ip_overrides);
+        checked.map_err(|error| error.to_string())
+    }
+
+    fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig) {
+        let limits = |config: &KafkaConfig| {
+            let overrides = config.max_connections_per_ip_overrides.clone();
+            (config.max_connections_per_ip, overrides)
+        };
+        let (max_per_ip, overrides) = limits(new);
+        if limits(old) == (max_per_ip, overrides.clone()) {
+            return;
+        }
+        if let Err(error) = self.context.connection_quotas.update(max_per_ip, &overrides) {
+            error!("The connections of an address are limited as before: {error}");
+        }
     }
 }
 

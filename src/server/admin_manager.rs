@@ -16,8 +16,12 @@ use crate::common::topic_partition::is_internal;
 use crate::common::topic_partition::validate_topic_name;
 use crate::config::config_source::ConfigEntry;
 use crate::config::config_source::MESSAGE_FORMAT_VERSION;
+use crate::config::config_source::broker_default_entries;
 use crate::config::config_source::broker_entries;
 use crate::config::config_source::topic_entries;
+use crate::config::dynamic_config::BrokerReconfigurable;
+use crate::config::dynamic_config::DynamicScope;
+use crate::config::kafka_config::KafkaConfig;
 use crate::config::kinds::Kind;
 use crate::config::kinds::MessageFormatVersion;
 use crate::config::log_config::LogConfig;
@@ -36,7 +40,7 @@ impl MetadataCache {
         overrides: &BTreeMap<String, String>,
     ) -> Result<(), KafkaError> {
         self.registry.check_new(topic)?;
-        self.valid_log_config(overrides).map(drop)
+        valid_log_config(&self.log_manager.default_config(), overrides).map(drop)
     }
 
     /// Deletes a topic. Clients do not see it from then on, whoever waits for its messages is told,
@@ -130,9 +134,10 @@ impl MetadataCache {
         validate_topic_name(topic)?;
         let _only_one = self.lock_changes();
         let record = self.existing(topic)?;
-        let before = log_config(&self.default_log_config, &record.config)?;
+        let defaults = self.log_manager.default_config();
+        let before = log_config(&defaults, &record.config)?;
         let mut overrides = change(&record, &before)?;
-        let mut after = self.valid_log_config(&overrides)?;
+        let mut after = valid_log_config(&defaults, &overrides)?;
         // Kafka 3 takes it for a hint without effect, and tools that copy settings send it.
         if after.message_format_magic != before.message_format_magic {
             warn!(
@@ -150,25 +155,17 @@ impl MetadataCache {
             return Ok(());
         }
         let record = self.registry.update(topic, |record| record.config = overrides)?;
-        for partition in 0..record.partitions {
-            if let Some(log) = self.log_manager.get_log(&TopicAndPartition::new(topic, partition)) {
-                log.update_config(after.clone());
-            }
-        }
         self.led.insert(topic, record.clone());
+        self.update_logs(topic, &record, &after);
         info!("The topic {topic} overrides {:?}.", record.config);
         Ok(())
     }
 
-    /// The settings of a topic that is to get these overrides.
-    fn valid_log_config(
-        &self,
-        overrides: &BTreeMap<String, String>,
-    ) -> Result<LogConfig, KafkaError> {
-        let log_config = log_config(&self.default_log_config, overrides)?;
-        match log_config.contradiction(overrides) {
-            Some(why) => Err(KafkaError::api(Errors::InvalidConfig, why)),
-            None => Ok(log_config),
+    fn update_logs(&self, topic: &str, record: &TopicRecord, config: &LogConfig) {
+        for partition in 0..record.partitions {
+            if let Some(log) = self.log_manager.get_log(&TopicAndPartition::new(topic, partition)) {
+                log.update_config(config.clone());
+            }
         }
     }
 
@@ -189,19 +186,55 @@ impl MetadataCache {
         &self,
         overrides: &BTreeMap<String, String>,
     ) -> Result<Vec<ConfigEntry>, KafkaError> {
-        let log_config = log_config(&self.default_log_config, overrides)?;
-        Ok(topic_entries(&self.config, overrides, &log_config))
+        let current = self.dynamic_config.current();
+        let log_config = log_config(&LogConfig::from_broker(current.config()), overrides)?;
+        Ok(topic_entries(&current, overrides, &log_config))
     }
 
-    /// The settings of the broker, and where they come from.
-    pub fn broker_config_entries(&self) -> Vec<ConfigEntry> {
-        broker_entries(&self.config)
+    /// The settings of the broker, or those that were set for all brokers while they ran, and where
+    /// they come from.
+    pub fn broker_config_entries(&self, scope: DynamicScope) -> Vec<ConfigEntry> {
+        let current = self.dynamic_config.current();
+        match scope {
+            DynamicScope::Broker => broker_entries(&current),
+            DynamicScope::Default => broker_default_entries(&current),
+        }
     }
 
     fn existing(&self, topic: &str) -> Result<Arc<TopicRecord>, KafkaError> {
         self.topic(topic).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "there is no such topic")
         })
+    }
+}
+
+/// A topic follows the broker in what it does not override. The settings of a topic that comes into
+/// being meanwhile are read under the same lock, so that none is missed.
+impl BrokerReconfigurable for MetadataCache {
+    fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig) {
+        let (old, new) = (LogConfig::from_broker(old), LogConfig::from_broker(new));
+        if old == new {
+            return;
+        }
+        let _only_one = self.lock_changes();
+        for (topic, record) in self.registry.topics() {
+            match log_config(&new, &record.config) {
+                Ok(config) => self.update_logs(&topic, &record, &config),
+                Err(error) => error!("The topic {topic} keeps its settings: {error}"),
+            }
+        }
+    }
+}
+
+/// The settings of a topic that is to get these overrides.
+fn valid_log_config(
+    defaults: &LogConfig,
+    overrides: &BTreeMap<String, String>,
+) -> Result<LogConfig, KafkaError> {
+    let log_config = log_config(defaults, overrides)?;
+    match log_config.contradiction(overrides) {
+        Some(why) => Err(KafkaError::api(Errors::InvalidConfig, why)),
+        None => Ok(log_config),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Port of `KafkaApis.handleDescribeConfigsRequest`, `handleAlterConfigsRequest` and
 //! `handleIncrementalAlterConfigsRequest`: the settings of topics and of the broker.
 //!
-//! A topic's can be altered, at once. The broker's cannot: it reads its file when it starts.
+//! Both can be altered, at once; what becomes of the broker's stands in `broker_config_apis`.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -43,10 +43,10 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 /// What is to become of a setting: Kafka's `AlterConfigOp.OpType`.
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
+pub(super) const SET: i8 = 0;
+pub(super) const DELETE: i8 = 1;
+pub(super) const APPEND: i8 = 2;
+pub(super) const SUBTRACT: i8 = 3;
 
 type Overrides = BTreeMap<String, String>;
 
@@ -95,23 +95,20 @@ impl KafkaApis {
         let cache = &self.metadata_cache;
         match (asked.resource_type, asked.resource_name.as_str()) {
             (TOPIC, topic) => cache.topic_config_entries(topic),
-            // Kafka keeps settings for all brokers beside those of one: there are none here.
-            (BROKER, "") => Ok(Vec::new()),
-            (BROKER, id) if id.parse() == Ok(cache.broker_id) => Ok(cache.broker_config_entries()),
-            (BROKER, id) => {
-                let why = format!("the only broker is {}, not {id:?}", cache.broker_id);
-                Err(KafkaError::api(Errors::InvalidRequest, why))
-            }
+            (BROKER, id) => Ok(cache.broker_config_entries(self.broker_scope(id)?)),
             (other, _) => Err(no_settings_of(other)),
         }
     }
 
-    /// An admin replaces all that topics override.
+    /// An admin replaces all that topics override, or that was set for brokers.
     pub(super) fn handle_alter_configs_request(&self, reply: Reply, request: &AlterConfigsRequest) {
         let resource = |it: &AlterConfigsResource| (it.resource_type, it.resource_name.clone());
         let resources: Vec<_> = request.resources.iter().map(resource).collect();
-        let responses = self.alter_each(&reply, &resources, |index, name| {
+        let responses = self.alter_each(&reply, &resources, |index, resource_type, name| {
             let asked = &request.resources[index];
+            if resource_type == BROKER {
+                return self.replace_broker_config(name, &asked.configs, request.validate_only);
+            }
             check_names(asked.configs.iter().map(|it| it.name.as_str()))?;
             let overrides =
                 asked.configs.iter().map(|it| Ok((it.name.clone(), given(&it.name, &it.value)?)));
@@ -125,7 +122,7 @@ impl KafkaApis {
         reply.send_body(&ResponseBody::AlterConfigs(response));
     }
 
-    /// An admin alters some of what topics override.
+    /// An admin alters some of what topics override, or of what was set for brokers.
     pub(super) fn handle_incremental_alter_configs_request(
         &self,
         reply: Reply,
@@ -134,8 +131,11 @@ impl KafkaApis {
         let resource =
             |it: &IncrementalAlterConfigsResource| (it.resource_type, it.resource_name.clone());
         let resources: Vec<_> = request.resources.iter().map(resource).collect();
-        let responses = self.alter_each(&reply, &resources, |index, name| {
+        let responses = self.alter_each(&reply, &resources, |index, resource_type, name| {
             let asked = &request.resources[index].configs;
+            if resource_type == BROKER {
+                return self.alter_broker_config(name, asked, request.validate_only);
+            }
             check_names(asked.iter().map(|it| it.name.as_str()))?;
             let alter = |record: &TopicRecord, config: &LogConfig| altered(record, config, asked);
             self.metadata_cache.alter_topic_config(name, request.validate_only, alter)
@@ -144,13 +144,13 @@ impl KafkaApis {
         reply.send_body(&ResponseBody::IncrementalAlterConfigs(response));
     }
 
-    /// Calls `alter_topic` with the place and the name of each topic, and answers for all
-    /// resources.
+    /// Calls `alter` with the place, the type and the name of each topic and broker, and answers for
+    /// all resources.
     fn alter_each(
         &self,
         reply: &Reply,
         resources: &[(i8, String)],
-        alter_topic: impl Fn(usize, &str) -> Result<(), KafkaError>,
+        alter: impl Fn(usize, i8, &str) -> Result<(), KafkaError>,
     ) -> Vec<AlterConfigsResourceResponse> {
         let twice = named_twice(resources.iter());
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
@@ -168,12 +168,7 @@ impl KafkaApis {
                     let why = "there are no settings of all topics: a topic follows the broker";
                     Err(KafkaError::api(Errors::InvalidRequest, why))
                 }
-                TOPIC => alter_topic(index, &resource_name),
-                BROKER => {
-                    let why = "a broker's settings cannot be altered while it runs: \
-                               change its file, and start it anew";
-                    Err(KafkaError::api(Errors::InvalidRequest, why))
-                }
+                TOPIC | BROKER => alter(index, resource_type, &resource_name),
                 other => Err(no_settings_of(other)),
             });
             let (error_code, error_message) = told(result, &shown(&resource_name), &mut refusals);
@@ -305,7 +300,7 @@ fn current_list(name: &str, log_config: &LogConfig) -> Result<String, KafkaError
 }
 
 /// The entries of `list` with those of `entries` added that it lacks, or without them.
-fn altered_list(list: &str, entries: &str, is_appended: bool) -> String {
+pub(super) fn altered_list(list: &str, entries: &str, is_appended: bool) -> String {
     let split = |text: &str| -> Vec<String> {
         text.split(',').map(|it| it.trim().to_string()).filter(|it| !it.is_empty()).collect()
     };
@@ -326,7 +321,7 @@ fn given(name: &str, value: &Option<String>) -> Result<String, KafkaError> {
         .ok_or_else(|| KafkaError::api(Errors::InvalidRequest, format!("`{name}` has no value")))
 }
 
-fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), KafkaError> {
+pub(super) fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), KafkaError> {
     if named_twice(names).is_empty() { Ok(()) } else { Err(refuse_twice()) }
 }
 

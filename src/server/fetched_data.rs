@@ -73,18 +73,13 @@ impl Asked {
 /// Makes the data of a response from the results of reading.
 pub struct FetchedData {
     replica_manager: Arc<ReplicaManager>,
-    is_down_conversion_enabled: bool,
     metrics: Arc<Metrics>,
 }
 
 impl FetchedData {
-    /// `is_down_conversion_enabled` is `log.message.downconversion.enable`.
-    pub fn new(
-        replica_manager: Arc<ReplicaManager>,
-        is_down_conversion_enabled: bool,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self { replica_manager, is_down_conversion_enabled, metrics }
+    /// Knows no message yet.
+    pub fn new(replica_manager: Arc<ReplicaManager>, metrics: Arc<Metrics>) -> Self {
+        Self { replica_manager, metrics }
     }
 
     /// Puts every partition that was asked for into the response, in the order in which they come:
@@ -161,6 +156,12 @@ impl FetchedData {
         })
     }
 
+    /// What the topic says, or the broker if the topic does not.
+    fn may_convert(&self, key: &TopicAndPartition) -> bool {
+        let partition = self.replica_manager.local_logs().get_partition(key);
+        partition.is_some_and(|it| it.leader_replica().log.config().message_downconversion_enable)
+    }
+
     /// The magic that a client of this version can read, if it is older than what the log holds.
     fn magic_to_convert_to(&self, version: i16, key: &TopicAndPartition) -> Option<u8> {
         let newest_readable = newest_readable_magic(version);
@@ -187,8 +188,8 @@ impl FetchedData {
         if info.message_set.size_in_bytes() == 0 {
             return Ok(Box::new(info.message_set));
         }
-        if !self.is_down_conversion_enabled {
-            let why = "log.message.downconversion.enable is false";
+        if !self.may_convert(&asked.key) {
+            let why = "message.downconversion.enable is false";
             return Err(KafkaError::api(Errors::UnsupportedVersion, why));
         }
         if *convertible_bytes == 0 {

@@ -28,6 +28,7 @@ use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica_manager::FetchParams;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::authorizer::Authorizer;
+use crate::server::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::fetched_data::Asked;
 use crate::server::fetched_data::FetchedData;
 use crate::server::fetched_data::has_hard_max_bytes_limit;
@@ -44,6 +45,7 @@ pub struct KafkaApis {
     pub(crate) request_channel: Arc<RequestChannel>,
     pub(crate) replica_manager: Arc<ReplicaManager>,
     pub(crate) metadata_cache: Arc<MetadataCache>,
+    pub(crate) dynamic_config: Arc<DynamicBrokerConfig>,
     pub(crate) fetched_data: Arc<FetchedData>,
     pub(crate) group_coordinator: Arc<GroupCoordinator>,
     pub(crate) producer_ids: ProducerIdManager,

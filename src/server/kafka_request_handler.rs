@@ -5,11 +5,13 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
-use std::thread::Builder;
-use std::thread::JoinHandle;
 
 use log::{debug, error};
 
+use crate::common::worker_threads::Leave;
+use crate::common::worker_threads::WorkerThreads;
+use crate::config::dynamic_config::BrokerReconfigurable;
+use crate::config::kafka_config::KafkaConfig;
 use crate::network::request_channel::RequestChannel;
 use crate::network::request_channel::RequestOrShutdown;
 use crate::server::kafka_apis::KafkaApis;
@@ -19,7 +21,7 @@ const RECEIVE_TIMEOUT_MS: u64 = 300;
 
 /// `num.io.threads` threads that handle requests.
 pub struct KafkaRequestHandlerPool {
-    threads: Vec<JoinHandle<()>>,
+    threads: WorkerThreads,
 }
 
 impl KafkaRequestHandlerPool {
@@ -32,26 +34,33 @@ impl KafkaRequestHandlerPool {
         request_channel: &Arc<RequestChannel>,
         apis: &Arc<KafkaApis>,
     ) -> io::Result<Self> {
-        let mut threads = Vec::with_capacity(num_threads);
-        for id in 0..num_threads {
-            let handler = KafkaRequestHandler {
-                id,
-                request_channel: Arc::clone(request_channel),
-                apis: Arc::clone(apis),
-            };
-            let name = format!("kafka-request-handler-{id}");
-            threads.push(Builder::new().name(name).spawn(move || handler.run())?);
-        }
+        let (request_channel, apis) = (Arc::clone(request_channel), Arc::clone(apis));
+        let threads = WorkerThreads::new("kafka-request-handler-", move |id, leave| {
+            let (request_channel, apis) = (Arc::clone(&request_channel), Arc::clone(&apis));
+            KafkaRequestHandler { id, request_channel, apis }.run(leave);
+        });
+        threads.resize(num_threads)?;
         Ok(Self { threads })
+    }
+
+    /// How many handlers take requests.
+    pub fn count(&self) -> usize {
+        self.threads.count()
     }
 
     /// Waits until the handlers have ended: they do when the request channel is shut down and its
     /// queue is empty.
-    pub fn join(self) {
-        for thread in self.threads {
-            if thread.join().is_err() {
-                error!("A request handler had panicked outside of a request.");
-            }
+    pub fn join(&self) {
+        if self.threads.join() > 0 {
+            error!("A request handler had panicked outside of a request.");
+        }
+    }
+}
+
+impl BrokerReconfigurable for KafkaRequestHandlerPool {
+    fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
+        if let Err(error) = self.threads.resize(new.num_io_threads) {
+            error!("There are {} request handlers, and no more: {error}", self.count());
         }
     }
 }
@@ -64,8 +73,9 @@ struct KafkaRequestHandler {
 }
 
 impl KafkaRequestHandler {
-    fn run(&self) {
-        loop {
+    /// Takes requests until there are none any more, or one handler less is wanted.
+    fn run(&self, leave: &Leave) {
+        while !leave.is_asked() {
             match self.request_channel.receive_request(RECEIVE_TIMEOUT_MS) {
                 None => (),
                 Some(RequestOrShutdown::Request(request)) => {

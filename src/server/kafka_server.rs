@@ -1,6 +1,7 @@
 //! Port of `kafka.server.KafkaServer`: what starts after what, and stops before what.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -23,6 +24,7 @@ use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replica_manager::ReplicaManagerConfig;
 use crate::server::authorizer::Authorizer;
+use crate::server::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::fetched_data::FetchedData;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -71,8 +73,9 @@ pub struct KafkaServer {
     replica_manager: Arc<ReplicaManager>,
     group_coordinator: Arc<GroupCoordinator>,
     socket_server: Arc<SocketServer>,
-    request_handler_pool: KafkaRequestHandlerPool,
+    request_handler_pool: Arc<KafkaRequestHandlerPool>,
     quota_managers: Arc<QuotaManagers>,
+    dynamic_config: Arc<DynamicBrokerConfig>,
     startup_duration: Duration,
 }
 
@@ -119,8 +122,9 @@ impl KafkaServer {
         authorizer: Option<Arc<dyn Authorizer>>,
     ) -> Result<Self, StartupError> {
         let began = Instant::now();
-        let scheduler: Arc<dyn Scheduler> =
+        let background =
             Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
+        let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
         let socket_server = SocketServer::startup(
             config,
             Arc::clone(&time),
@@ -132,30 +136,35 @@ impl KafkaServer {
             Arc::clone(&scheduler),
             Arc::clone(&time),
         )?;
-        let bound = socket_server.bound_endpoints();
-        let state = PersistentState::read(config, bound, &log_manager, &time, &metrics, authorizer);
+        let dynamic_config =
+            open_dynamic_config(config, &background, &socket_server, &log_manager)?;
+        let sources = Sources {
+            dynamic_config: &dynamic_config,
+            bound_endpoints: socket_server.bound_endpoints(),
+            log_manager: &log_manager,
+            time: &time,
+            metrics: &metrics,
+        };
         let PersistentState {
             replica_manager,
             metadata_cache,
             producer_ids,
             quota_managers,
             authorizer,
-        } = state.inspect_err(|_| {
-            // As Kafka does. Else the next start would have to recover all logs: the mark of the
-            // last stop is used up, and the indexes have grown to take messages.
-            scheduler.shutdown();
-            log_manager.shutdown();
-        })?;
+        } = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
+        dynamic_config.add_reconfigurable(&metadata_cache);
         log_manager.startup();
         schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
         let group_coordinator =
             start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
+        let fetched_data = FetchedData::new(Arc::clone(&replica_manager), Arc::clone(&metrics));
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
             replica_manager: Arc::clone(&replica_manager),
             metadata_cache,
+            dynamic_config: Arc::clone(&dynamic_config),
             group_coordinator: Arc::clone(&group_coordinator),
-            fetched_data: fetched_data(config, &replica_manager, &metrics),
+            fetched_data: Arc::new(fetched_data),
             producer_ids,
             quota_managers: Arc::clone(&quota_managers),
             authorizer,
@@ -163,11 +172,12 @@ impl KafkaServer {
             time,
             connections_max_idle_ms: config.connections_max_idle_ms,
         });
-        let request_handler_pool = KafkaRequestHandlerPool::start(
-            config.num_io_threads,
+        let request_handler_pool = Arc::new(KafkaRequestHandlerPool::start(
+            dynamic_config.current().config().num_io_threads,
             socket_server.request_channel(),
             &apis,
-        )?;
+        )?);
+        dynamic_config.add_reconfigurable(&request_handler_pool);
         socket_server.start_accepting()?;
         Ok(Self {
             metrics,
@@ -178,6 +188,7 @@ impl KafkaServer {
             socket_server,
             request_handler_pool,
             quota_managers,
+            dynamic_config,
             startup_duration: began.elapsed(),
         })
     }
@@ -215,6 +226,21 @@ impl KafkaServer {
     /// The quotas of clients.
     pub fn quota_managers(&self) -> &Arc<QuotaManagers> {
         &self.quota_managers
+    }
+
+    /// The settings of the broker, and what was set while it ran.
+    pub fn dynamic_config(&self) -> &Arc<DynamicBrokerConfig> {
+        &self.dynamic_config
+    }
+
+    /// How many connections `address` holds now.
+    pub fn connection_count(&self, address: IpAddr) -> usize {
+        self.socket_server.connection_count(address)
+    }
+
+    /// How many threads handle requests.
+    pub fn request_handler_count(&self) -> usize {
+        self.request_handler_pool.count()
     }
 
     /// The logs.
@@ -269,23 +295,45 @@ struct PersistentState {
     authorizer: Option<Arc<dyn Authorizer>>,
 }
 
+/// What is there before anything is read.
+struct Sources<'a> {
+    dynamic_config: &'a Arc<DynamicBrokerConfig>,
+    bound_endpoints: &'a [EndPoint],
+    log_manager: &'a Arc<LogManager>,
+    time: &'a Arc<dyn Time>,
+    metrics: &'a Arc<Metrics>,
+}
+
 impl PersistentState {
+    /// As [`read`](Self::read); if that fails, the logs are closed, as Kafka does. Else the next
+    /// start would have to recover all of them: the mark of the last stop is used up, and the
+    /// indexes have grown to take messages.
+    fn read_or_close(
+        sources: &Sources<'_>,
+        authorizer: Option<Arc<dyn Authorizer>>,
+        scheduler: &Arc<dyn Scheduler>,
+    ) -> Result<Self, KafkaError> {
+        Self::read(sources, authorizer).inspect_err(|_| {
+            scheduler.shutdown();
+            sources.log_manager.shutdown();
+        })
+    }
+
     /// Opens the logs and reads everything else that can keep the broker from starting. No thread
     /// runs yet that appends: the logs are recovered, missing ones and missing files are made, and
     /// topics that lie on disk are adopted, but no message is written.
     ///
     /// `authorizer` is in the place of the one that the settings name.
     fn read(
-        config: &KafkaConfig,
-        bound_endpoints: &[EndPoint],
-        log_manager: &Arc<LogManager>,
-        time: &Arc<dyn Time>,
-        metrics: &Arc<Metrics>,
+        sources: &Sources<'_>,
         authorizer: Option<Arc<dyn Authorizer>>,
     ) -> Result<Self, KafkaError> {
+        let Sources { dynamic_config, bound_endpoints, log_manager, time, metrics } = *sources;
+        let current = dynamic_config.current();
+        let config = current.config();
         let dirs = log_manager.log_dirs();
         let topics = TopicRegistry::open_in(&dirs)?;
-        log_manager.load(&topics.log_configs(log_manager.default_config())?)?;
+        log_manager.load(&topics.log_configs(&log_manager.default_config())?)?;
         let replica_manager = Arc::new(ReplicaManager::new(
             replica_manager_config(config),
             &dirs,
@@ -293,7 +341,7 @@ impl PersistentState {
             Arc::clone(metrics),
         ));
         let metadata_cache = Arc::new(MetadataCache::load(
-            config,
+            dynamic_config,
             bound_endpoints,
             topics,
             Arc::clone(log_manager),
@@ -309,21 +357,26 @@ impl PersistentState {
     }
 }
 
+/// Before the first log is opened, so that every part starts with what was set last.
+fn open_dynamic_config(
+    config: &KafkaConfig,
+    background: &Arc<KafkaScheduler>,
+    socket_server: &Arc<SocketServer>,
+    log_manager: &Arc<LogManager>,
+) -> Result<Arc<DynamicBrokerConfig>, KafkaError> {
+    let dynamic_config = DynamicBrokerConfig::open_in(&log_manager.log_dirs(), config)?;
+    dynamic_config.add_reconfigurable(background);
+    dynamic_config.add_reconfigurable(socket_server);
+    dynamic_config.add_reconfigurable(log_manager);
+    Ok(Arc::new(dynamic_config))
+}
+
 fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
     ReplicaManagerConfig {
         broker_id: config.broker_id,
         fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
         producer_purge_interval: config.producer_purgatory_purge_interval_requests,
     }
-}
-
-fn fetched_data(
-    config: &KafkaConfig,
-    replica_manager: &Arc<ReplicaManager>,
-    metrics: &Arc<Metrics>,
-) -> Arc<FetchedData> {
-    let may_convert = config.log_message_downconversion_enable;
-    Arc::new(FetchedData::new(Arc::clone(replica_manager), may_convert, Arc::clone(metrics)))
 }
 
 /// Loads the groups and starts to look after them.

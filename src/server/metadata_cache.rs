@@ -15,8 +15,8 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::config::kafka_config::KafkaConfig;
-use crate::config::log_config::LogConfig;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::led_topics::LedTopics;
 use crate::storage::log::Log;
 use crate::storage::log_manager::LogManager;
@@ -32,8 +32,9 @@ pub struct MetadataCache {
     pub cluster_id: String,
     /// Whether a topic is created when a client first asks for it.
     pub is_auto_create_enabled: bool,
+    /// What the file says: here are asked only settings that do not change.
     pub(super) config: KafkaConfig,
-    pub(super) default_log_config: LogConfig,
+    pub(super) dynamic_config: Arc<DynamicBrokerConfig>,
     bound_endpoints: Vec<EndPoint>,
     advertised_endpoints: Vec<EndPoint>,
     /// All topics, on disk; for whoever holds the lock of changes.
@@ -53,18 +54,20 @@ impl MetadataCache {
     /// # Errors
     /// If the registry or a log cannot be read or made.
     pub fn load(
-        config: &KafkaConfig,
+        dynamic_config: &Arc<DynamicBrokerConfig>,
         bound_endpoints: &[EndPoint],
         registry: TopicRegistry,
         log_manager: Arc<LogManager>,
         replica_manager: Arc<ReplicaManager>,
     ) -> Result<Self, KafkaError> {
+        let current = dynamic_config.current();
+        let config = current.of_file();
         let cache = Self {
             broker_id: config.broker_id,
             cluster_id: registry.cluster_id(),
             is_auto_create_enabled: config.auto_create_topics_enable,
             config: config.clone(),
-            default_log_config: LogConfig::from_broker(config),
+            dynamic_config: Arc::clone(dynamic_config),
             bound_endpoints: bound_endpoints.to_vec(),
             advertised_endpoints: config.effective_advertised_listeners().to_vec(),
             registry,
@@ -166,7 +169,7 @@ impl MetadataCache {
         overrides: BTreeMap<String, String>,
     ) -> Result<TopicRecord, KafkaError> {
         let _only_one = self.lock_changes();
-        log_config(&self.default_log_config, &overrides)?;
+        log_config(&self.log_manager.default_config(), &overrides)?;
         let record = self.registry.create(topic, partitions, overrides)?;
         if let Err(error) = self.lead_partitions(topic, &record) {
             let forget = || {
@@ -242,7 +245,7 @@ impl MetadataCache {
         topic: &str,
         record: &TopicRecord,
     ) -> Result<Vec<(TopicAndPartition, Arc<Log>)>, KafkaError> {
-        let config = log_config(&self.default_log_config, &record.config)?;
+        let config = log_config(&self.log_manager.default_config(), &record.config)?;
         let open = |partition| {
             let key = TopicAndPartition::new(topic, partition);
             let log = match self.log_manager.get_log(&key) {

@@ -1,6 +1,7 @@
 //! Where the wings meet: the broker that starts, handles requests and stops.
 
 pub mod led_topics;
+pub mod dynamic_broker_config;
 pub mod metadata_cache;
 pub mod admin_manager;
 pub mod reply;
@@ -23,6 +24,7 @@ pub mod group_admin_apis;
 pub mod admin_apis;
 pub mod topic_apis;
 pub mod config_apis;
+pub mod broker_config_apis;
 pub mod log_apis;
 pub mod quota_apis;
 pub mod acl_apis;

@@ -7,14 +7,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use log::{debug, error, info};
 
 use crate::common::errors::KafkaError;
 use crate::common::time::Time;
+use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::storage::cleaner::{Cleaner, CleanerStats};
 use crate::storage::cleaner_config::CleanerConfig;
 use crate::storage::log::Log;
@@ -25,12 +25,13 @@ use crate::storage::throttler::Throttler;
 /// Cleans the compacted logs among those of a broker. Stops when it is dropped.
 pub struct LogCleaner {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: WorkerThreads,
 }
 
 /// What the threads have in common.
 struct Shared {
-    config: CleanerConfig,
+    /// Read once for each pass over a log.
+    config: RwLock<CleanerConfig>,
     manager: LogCleanerManager,
     throttler: Throttler,
     time: Arc<dyn Time>,
@@ -55,40 +56,65 @@ impl LogCleaner {
     ) -> Self {
         let manager = LogCleanerManager::new(logs, dirs);
         let throttler = Throttler::new(config.max_io_bytes_per_second, Arc::clone(&time));
-        let shared = Arc::new(Shared { config, manager, throttler, time });
-        Self { shared, threads: Mutex::default() }
+        let shared = Arc::new(Shared { config: RwLock::new(config), manager, throttler, time });
+        let of_threads = Arc::clone(&shared);
+        let threads = WorkerThreads::new("kafka-log-cleaner-thread-", move |_, leave| {
+            of_threads.run(leave);
+        });
+        Self { shared, threads }
     }
 
     /// Starts the threads, if `log.cleaner.enable` says so.
     pub fn startup(&self) {
-        if !self.is_enabled() {
-            return;
+        let config = self.shared.config();
+        if config.enable_cleaner {
+            self.resize(config.num_threads);
         }
-        let mut threads = self.threads.lock().expect(THREADS_LOCK);
-        for number in 0..self.shared.config.num_threads {
-            let name = format!("kafka-log-cleaner-thread-{number}");
-            let shared = Arc::clone(&self.shared);
-            match thread::Builder::new().name(name.clone()).spawn(move || shared.run()) {
-                Ok(handle) => threads.push(handle),
-                Err(error) => error!("cannot start the thread {name}: {error}"),
-            }
+    }
+
+    /// Cleans by other settings from now on; a pass over a log that is under way ends by those it
+    /// began with, but for the rate. Where no thread runs, none is started.
+    ///
+    /// Kafka ends all its cleaner threads and starts new ones.
+    pub fn reconfigure(&self, config: CleanerConfig) {
+        let (rate, num_threads) = (config.max_io_bytes_per_second, config.num_threads);
+        let before = {
+            let mut current = self.shared.config.write().expect(CONFIG_LOCK);
+            std::mem::replace(&mut *current, config.clone())
+        };
+        if before.max_io_bytes_per_second != rate {
+            self.shared.throttler.update_rate(rate);
+        }
+        if self.threads.count() > 0 {
+            self.resize(num_threads);
+        }
+        if before != config {
+            self.shared.manager.wake();
+        }
+    }
+
+    /// How many threads clean logs.
+    pub fn thread_count(&self) -> usize {
+        self.threads.count()
+    }
+
+    fn resize(&self, num_threads: usize) {
+        if let Err(error) = self.threads.resize(num_threads) {
+            error!("{} threads clean logs, and no more: {error}", self.thread_count());
         }
     }
 
     /// Stops the threads, and waits for them. What they were about to clean stays as it is.
     pub fn shutdown(&self) {
         self.shared.manager.shutdown();
-        let threads = std::mem::take(&mut *self.threads.lock().expect(THREADS_LOCK));
-        for thread in threads {
-            if thread.join().is_err() {
-                error!("a cleaner thread ended by a panic");
-            }
+        if self.threads.join() > 0 {
+            error!("a cleaner thread ended by a panic");
         }
     }
 
     /// Whether threads clean logs, and delete from those that are compacted too.
     pub fn is_enabled(&self) -> bool {
-        self.shared.config.enable_cleaner
+        self.shared.config.read().expect(CONFIG_LOCK).enable_cleaner
     }
 
     /// Cleans the dirtiest log, on the caller's thread. Returns what that did, or nothing, if there
@@ -142,16 +168,20 @@ impl Drop for CleaningPause<'_> {
 }
 
 impl Shared {
-    fn run(&self) {
-        let back_off = Duration::from_millis(u64::try_from(self.config.back_off_ms).unwrap_or(0));
-        loop {
+    fn run(&self, leave: &Leave) {
+        while !leave.is_asked() {
             let did_something = self.clean_filthiest_log().is_some();
             self.delete_old_segments();
-            let pause = if did_something { Duration::ZERO } else { back_off };
-            if !self.manager.sleep(pause) {
+            let back_off_ms = u64::try_from(self.config().back_off_ms).unwrap_or(0);
+            let pause = if did_something { 0 } else { back_off_ms };
+            if !self.manager.sleep(Duration::from_millis(pause)) {
                 return;
             }
         }
+    }
+
+    fn config(&self) -> CleanerConfig {
+        self.config.read().expect(CONFIG_LOCK).clone()
     }
 
     fn clean_filthiest_log(&self) -> Option<CleanerStats> {
@@ -200,7 +230,7 @@ impl Shared {
                 }
             }
         };
-        let config = &self.config;
+        let config = self.config();
         let threads = config.num_threads.max(1);
         let load_factor = config.dedupe_buffer_load_factor;
         let cleaner = Cleaner {
@@ -223,7 +253,7 @@ impl Shared {
     }
 }
 
-const THREADS_LOCK: &str = "no thread panics while it holds the list of threads";
+const CONFIG_LOCK: &str = "no thread panics while it replaces the cleaner's settings";
 
 fn report(cleanable: &LogToClean, stats: &CleanerStats, elapsed_ms: i64) {
     let CleanerStats { end_offset, bytes_read, bytes_written, messages_read, messages_kept } =

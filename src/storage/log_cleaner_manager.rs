@@ -63,6 +63,8 @@ struct State {
     /// Logs that could not be cleaned, and when to try again; never, if there is no time.
     set_aside: HashMap<TopicAndPartition, Option<Instant>>,
     checkpoints: Vec<Checkpoint>,
+    /// How often those who sleep were woken.
+    wake_ups: u64,
     is_shutting_down: bool,
 }
 
@@ -98,6 +100,7 @@ impl LogCleanerManager {
             in_progress: HashMap::new(),
             set_aside: HashMap::new(),
             checkpoints: dirs.iter().map(checkpoint).collect(),
+            wake_ups: 0,
             is_shutting_down: false,
         };
         Self { logs, state: Mutex::new(state), changed: Condvar::new() }
@@ -210,12 +213,21 @@ impl LogCleanerManager {
         slept.expect(STATE_LOCK).0.check_aborted(name)
     }
 
-    /// Lets time pass, but not after [`shutdown`](Self::shutdown). Returns whether to go on.
+    /// Lets time pass, but not after [`shutdown`](Self::shutdown), nor after
+    /// [`wake`](Self::wake). Returns whether to go on.
     pub fn sleep(&self, duration: Duration) -> bool {
         let state = self.lock();
-        let slept =
-            self.changed.wait_timeout_while(state, duration, |state| !state.is_shutting_down);
+        let wake_ups = state.wake_ups;
+        let slept = self.changed.wait_timeout_while(state, duration, |state| {
+            !state.is_shutting_down && state.wake_ups == wake_ups
+        });
         !slept.expect(STATE_LOCK).0.is_shutting_down
+    }
+
+    /// Ends the [`sleep`](Self::sleep) of all who sleep: their settings have changed.
+    pub fn wake(&self) {
+        self.lock().wake_ups += 1;
+        self.changed.notify_all();
     }
 
     /// Stops all cleaning, for good. What is being cleaned stops at its next check.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, Weak};
 
 use log::{debug, error, info, warn};
 use nix::fcntl::Flock;
@@ -17,6 +17,7 @@ use crate::common::errors::KafkaError;
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 use crate::storage::cleaner_config::CleanerConfig;
@@ -79,7 +80,8 @@ impl LogManagerConfig {
 
 /// The broker's logs.
 pub struct LogManager {
-    config: LogManagerConfig,
+    /// Locked only to be read or replaced.
+    config: RwLock<LogManagerConfig>,
     dirs: Vec<LogDirectory>,
     logs: Arc<Logs>,
     cleaner: LogCleaner,
@@ -144,7 +146,7 @@ impl LogManager {
         let (cleaner_config, shared_logs) = (config.cleaner.clone(), Arc::clone(&logs));
         let cleaner = LogCleaner::new(cleaner_config, shared_logs, &paths, Arc::clone(&time));
         Ok(Arc::new_cyclic(|this| Self {
-            config,
+            config: RwLock::new(config),
             dirs,
             logs,
             cleaner,
@@ -192,19 +194,20 @@ impl LogManager {
                 "mend it, or put back a copy; if it is moved away, deleted records may be back",
             )
         })?;
+        let config = self.config().clone();
         let load = |log_dir: PathBuf| -> Result<(), KafkaError> {
             let topic_and_partition = parse_topic_partition_name(&log_dir)?;
             let recovery_point = recovery_points.get(&topic_and_partition).copied().unwrap_or(0);
             let open = self.log_open(recovery_point, is_clean_shutdown);
-            let config = topic_configs.get(&*topic_and_partition.topic);
-            let config = config.unwrap_or(&self.config.default_config).clone();
-            let log = Log::open(&log_dir, config, open)?;
+            let of_topic = topic_configs.get(&*topic_and_partition.topic);
+            let of_topic = of_topic.unwrap_or(&config.default_config).clone();
+            let log = Log::open(&log_dir, of_topic, open)?;
             if let Some(&offset) = log_start_offsets.get(&topic_and_partition) {
                 log.restore_start(offset)?;
             }
             self.add_loaded(topic_and_partition, log)
         };
-        for_each(log_directories, self.config.recovery_threads_per_data_dir, load)?;
+        for_each(log_directories, config.recovery_threads_per_data_dir, load)?;
         // From now on the directory changes: a crash must not find it in good order.
         remove_if_exists(&marker)?;
         sync_directory(&dir.path)?;
@@ -239,10 +242,10 @@ impl LogManager {
             };
             self.scheduler.schedule(name, INITIAL_TASK_DELAY_MS, Some(period_ms), Box::new(run));
         };
-        every("kafka-log-retention", self.config.retention_check_ms, LogManager::cleanup_logs);
-        every("kafka-log-flusher", self.config.flush_check_ms, LogManager::flush_dirty_logs);
-        let period_ms = self.config.flush_checkpoint_ms;
-        every("kafka-recovery-point-checkpoint", period_ms, |manager| {
+        let config = self.config().clone();
+        every("kafka-log-retention", config.retention_check_ms, LogManager::cleanup_logs);
+        every("kafka-log-flusher", config.flush_check_ms, LogManager::flush_dirty_logs);
+        every("kafka-recovery-point-checkpoint", config.flush_checkpoint_ms, |manager| {
             if let Err(error) = manager.checkpoint_recovery_point_offsets() {
                 error!("cannot keep the recovery points: {error}");
             }
@@ -307,8 +310,8 @@ impl LogManager {
     }
 
     /// The settings of a topic without overrides.
-    pub fn default_config(&self) -> &LogConfig {
-        &self.config.default_config
+    pub fn default_config(&self) -> LogConfig {
+        self.config().default_config.clone()
     }
 
     /// Deletes the segments that the retention settings no longer keep, and forgets the producers
@@ -316,8 +319,9 @@ impl LogManager {
     pub fn cleanup_logs(&self) {
         let started_ms = self.time.milliseconds();
         let mut deleted = 0;
+        let producer_id_expiration_ms = self.config().producer_id_expiration_ms;
         for log in self.all_logs() {
-            log.remove_expired_producers(self.config.producer_id_expiration_ms);
+            log.remove_expired_producers(producer_id_expiration_ms);
             let policy = log.config().cleanup_policy;
             let is_cleaners = policy.is_compacted() && self.cleaner.is_enabled();
             if !policy.is_deleted() || is_cleaners {
@@ -405,7 +409,8 @@ impl LogManager {
 
     fn close_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
         let close = |log: Arc<Log>| log.flush().and_then(|()| log.close());
-        for_each(self.logs_in(dir), self.config.recovery_threads_per_data_dir, close)?;
+        let threads = self.config().recovery_threads_per_data_dir;
+        for_each(self.logs_in(dir), threads, close)?;
         self.checkpoint_directory(dir)?;
         let marker = dir.path.join(CLEAN_SHUTDOWN_FILE);
         File::create(&marker).map_err(failed("create", &marker))?;
@@ -435,9 +440,28 @@ impl LogManager {
         self.logs.write().expect(LOGS_LOCK)
     }
 
+    fn config(&self) -> RwLockReadGuard<'_, LogManagerConfig> {
+        self.config.read().expect(CONFIG_LOCK)
+    }
+
     fn lock_changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().expect(LOGS_LOCK)
     }
 }
 
+/// Port of `kafka.server.DynamicLogConfig`, but for the topics: whoever knows what they override
+/// brings it to their logs.
+impl BrokerReconfigurable for LogManager {
+    fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
+        {
+            let mut config = self.config.write().expect(CONFIG_LOCK);
+            config.default_config = LogConfig::from_broker(new);
+            config.recovery_threads_per_data_dir = new.num_recovery_threads_per_data_dir;
+            config.producer_id_expiration_ms = new.producer_id_expiration_ms;
+        }
+        self.cleaner.reconfigure(CleanerConfig::from_broker(new));
+    }
+}
+
+const CONFIG_LOCK: &str = "no thread panics while it replaces the settings of the logs";
 const LOGS_LOCK: &str = "no thread panics while it changes the map of logs";

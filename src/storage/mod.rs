@@ -37,3 +37,4 @@ pub mod throttler;
 pub mod time_index;
 pub mod topic_registry;
 pub mod quota_registry;
+pub mod broker_config_registry;

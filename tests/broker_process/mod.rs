@@ -54,6 +54,11 @@ impl BrokerProcess {
         Self { child, pid, port, first_lines, stderr }
     }
 
+    /// The number of the broker's process.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Sends a signal, waits for the end, and returns how it ended and what it said meanwhile.
     pub fn end_with(mut self, signal: Signal) -> (ExitStatus, Vec<String>) {
         kill(self.pid, signal).unwrap();

@@ -5,6 +5,7 @@ config_steps() {
     step "kafka-configs: alter a topic, and the broker obeys" alter_topic_configs
     step "kafka-configs: wrong settings of a topic are refused" wrong_configs_are_refused
     step "kafka-configs: describe a broker" describe_broker_configs
+    step "kafka-configs: alter a broker, and it obeys" alter_broker_configs
     step "kafka-configs: what cannot be altered is refused" alter_is_refused
 }
 
@@ -20,7 +21,7 @@ describe_topic_configs() {
     expect_config segment.bytes=1048576 DYNAMIC_TOPIC_CONFIG:segment.bytes=1048576 \
         DEFAULT_CONFIG:log.segment.bytes=1073741824
     expect_config retention.ms=604800000 DEFAULT_CONFIG:log.retention.hours=168
-    expect_config max.message.bytes=1000012 DEFAULT_CONFIG:message.max.bytes=1000012
+    expect_config max.message.bytes=1048588 DEFAULT_CONFIG:message.max.bytes=1048588
     refused "The topic 'tools-nowhere' doesn't exist" kafka-configs --describe --topic tools-nowhere
 }
 
@@ -85,10 +86,53 @@ describe_broker_configs() {
     expect_config num.io.threads=8 DEFAULT_CONFIG:num.io.threads=8
 }
 
+# A batch of 1000 bytes is refused as long as the limit for all brokers stands at 500, and nobody
+# has set another one for this broker.
+alter_broker_configs() {
+    local long options=(--topic tools-follows --reader-property parse.key=true)
+    long=$(head -c 1000 /dev/zero | tr '\0' 'x')
+    kafka-topics --create --topic tools-follows --partitions 1
+    kafka-configs --alter --broker-defaults \
+        --add-config 'message.max.bytes=500,log.cleanup.policy=[compact,delete]'
+    refused "RecordTooLargeException" kafka-console-producer "${options[@]}" <<<"key	$long"
+    kafka-configs --alter --entity-type brokers --entity-name 0 \
+        --add-config message.max.bytes=2000,log.cleaner.threads=2
+    kafka-console-producer "${options[@]}" <<<"key	$long"
+    read_all tools-follows 1 >"$WORK/lines"
+    same "$long" "$WORK/lines"
+    kafka-configs --describe --topic tools-follows --all >"$WORK/configs"
+    expect_config max.message.bytes=2000 DYNAMIC_BROKER_CONFIG:message.max.bytes=2000 \
+        DYNAMIC_DEFAULT_BROKER_CONFIG:message.max.bytes=500 DEFAULT_CONFIG:message.max.bytes=1048588
+    kafka-configs --describe --broker 0 >"$WORK/configs"
+    expect "log.cleaner.threads=2 message.max.bytes=2000" "$(configs_in "$WORK/configs")" \
+        "the settings of the broker"
+    expect_config log.cleaner.threads=2 DYNAMIC_BROKER_CONFIG:log.cleaner.threads=2 \
+        DEFAULT_CONFIG:log.cleaner.threads=1
+    kafka-configs --describe --entity-type brokers --entity-default >"$WORK/configs"
+    expect "log.cleanup.policy=compact,delete message.max.bytes=500" \
+        "$(configs_in "$WORK/configs")" "the settings of all brokers"
+    kafka-configs --alter --broker 0 --delete-config message.max.bytes,log.cleaner.threads
+    kafka-configs --alter --broker-defaults --delete-config message.max.bytes,log.cleanup.policy
+    kafka-configs --describe --broker 0 --all >"$WORK/configs"
+    expect_config message.max.bytes=1048588 DEFAULT_CONFIG:message.max.bytes=1048588
+}
+
 alter_is_refused() {
-    local fixed="a broker's settings cannot be altered while it runs"
-    refused "$fixed" kafka-configs --alter --broker 0 --add-config log.cleaner.threads=2
-    refused "$fixed" kafka-configs --alter --broker-defaults --add-config log.retention.ms=1000
+    local fixed="cannot be altered while the broker runs"
+    refused "InvalidRequestException: \`queued.max.requests\` $fixed" \
+        kafka-configs --alter --broker 0 --add-config queued.max.requests=9,log.retention.ms=1000
+    refused "\`log.retention.hours\` $fixed" \
+        kafka-configs --alter --broker-defaults --add-config log.retention.hours=1
+    refused 'did you mean `num.io.threads`?' \
+        kafka-configs --alter --broker 0 --add-config num.oi.threads=9
+    refused '`num.io.threads=99`: must be from' \
+        kafka-configs --alter --broker 0 --add-config num.io.threads=99
+    refused '`log.retention.ms=soon`: must be a whole number' \
+        kafka-configs --alter --broker-defaults --add-config log.retention.ms=soon
+    kafka-configs --describe --broker 0 >"$WORK/configs"
+    same "Dynamic configs for broker 0 are:" "$WORK/configs"
+    kafka-configs --describe --broker-defaults >"$WORK/configs"
+    same "Default configs for brokers in the cluster are:" "$WORK/configs"
     refused "there are no settings of resources of type 8 here" \
         kafka-configs --alter --broker-logger 0 --add-config kafka=DEBUG
     refused "does not support ALTER_USER_SCRAM_CREDENTIALS" kafka-configs --alter --user someone \

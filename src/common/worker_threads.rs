@@ -1,0 +1,154 @@
+//! Port of the part of `KafkaRequestHandlerPool.resizeThreadPool` that any pool of threads needs:
+//! threads that do one and the same work, of which there may be more or fewer at any time.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::Builder;
+use std::thread::JoinHandle;
+
+/// What each thread does: it gets its number, and looks again and again whether it may leave.
+type Work = Arc<dyn Fn(usize, &Leave) + Send + Sync>;
+
+/// Threads named `<prefix><number>`, numbered from 0.
+pub struct WorkerThreads {
+    name_prefix: String,
+    work: Work,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    /// The one with number 0 first.
+    working: Vec<(Arc<Leave>, JoinHandle<()>)>,
+    /// Asked to leave, perhaps by themselves: nobody may wait for them before the end.
+    leaving: Vec<JoinHandle<()>>,
+}
+
+/// Tells a thread that it is one too many.
+#[derive(Debug, Default)]
+pub struct Leave(AtomicBool);
+
+impl Leave {
+    /// Whether the thread is to end as soon as it has nothing in its hands.
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl WorkerThreads {
+    /// No thread yet. `work` returns when its [`Leave`] says so, or when the owner ends it in its
+    /// own way.
+    pub fn new(name_prefix: &str, work: impl Fn(usize, &Leave) + Send + Sync + 'static) -> Self {
+        let name_prefix = name_prefix.to_string();
+        Self { name_prefix, work: Arc::new(work), threads: Mutex::default() }
+    }
+
+    /// Makes it `count` threads. Those with the highest numbers are asked to leave, and not waited
+    /// for: one of them may be the caller.
+    ///
+    /// # Errors
+    /// If the system gives no thread; those that it gave work.
+    pub fn resize(&self, count: usize) -> io::Result<()> {
+        let mut threads = self.lock();
+        threads.leaving.retain(|thread| !thread.is_finished());
+        while threads.working.len() > count {
+            let Some((leave, thread)) = threads.working.pop() else { break };
+            leave.0.store(true, Ordering::Relaxed);
+            threads.leaving.push(thread);
+        }
+        while threads.working.len() < count {
+            let number = threads.working.len();
+            let (leave, work) = (Arc::new(Leave::default()), Arc::clone(&self.work));
+            let name = format!("{}{number}", self.name_prefix);
+            let asked = Arc::clone(&leave);
+            let thread = Builder::new().name(name).spawn(move || work(number, &asked))?;
+            threads.working.push((leave, thread));
+        }
+        Ok(())
+    }
+
+    /// How many threads work, without those that were asked to leave.
+    pub fn count(&self) -> usize {
+        self.lock().working.len()
+    }
+
+    /// Waits for all threads, which somebody has told to end. Returns how many of them had
+    /// panicked.
+    pub fn join(&self) -> usize {
+        let threads = std::mem::take(&mut *self.lock());
+        let working = threads.working.into_iter().map(|(_, thread)| thread);
+        working.chain(threads.leaving).filter_map(|thread| thread.join().err()).count()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Threads> {
+        self.threads.lock().expect("no thread panics while it holds the list of threads")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    /// Only a failing test waits this long.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Threads that tell when they begin and when they leave; they look every millisecond.
+    fn telling() -> (WorkerThreads, mpsc::Receiver<(usize, &'static str)>) {
+        let (sender, receiver) = mpsc::channel();
+        let threads = WorkerThreads::new("test-worker-", move |number, leave| {
+            sender.send((number, "begins")).unwrap();
+            while !leave.is_asked() {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            sender.send((number, "leaves")).unwrap();
+        });
+        (threads, receiver)
+    }
+
+    fn next(receiver: &mpsc::Receiver<(usize, &'static str)>, count: usize) -> Vec<String> {
+        let next = |_| receiver.recv_timeout(PATIENCE).unwrap();
+        let told = (0..count).map(next).map(|(number, what)| format!("{number} {what}"));
+        let mut told: Vec<_> = told.collect();
+        told.sort_unstable();
+        told
+    }
+
+    #[test]
+    fn there_are_as_many_threads_as_were_asked_for_last() {
+        let (threads, told) = telling();
+        threads.resize(3).unwrap();
+        assert_eq!(next(&told, 3), ["0 begins", "1 begins", "2 begins"]);
+        threads.resize(1).unwrap();
+        assert_eq!(
+            (threads.count(), next(&told, 2)),
+            (1, vec!["1 leaves".into(), "2 leaves".into()])
+        );
+        threads.resize(2).unwrap();
+        assert_eq!(next(&told, 1), ["1 begins"]);
+        threads.resize(0).unwrap();
+        assert_eq!(next(&told, 2), ["0 leaves", "1 leaves"]);
+        assert_eq!((threads.count(), threads.join()), (0, 0));
+    }
+
+    #[test]
+    fn a_thread_may_ask_itself_to_leave() {
+        let (sender, receiver) = mpsc::channel::<Arc<WorkerThreads>>();
+        let receiver = Mutex::new(receiver);
+        let (asked, was_asked) = mpsc::channel();
+        let threads = Arc::new(WorkerThreads::new("test-worker-", move |_, leave| {
+            let threads = receiver.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+            threads.resize(0).unwrap();
+            asked.send(leave.is_asked()).unwrap();
+        }));
+        threads.resize(1).unwrap();
+        sender.send(Arc::clone(&threads)).unwrap();
+        assert!(was_asked.recv_timeout(PATIENCE).unwrap());
+        assert_eq!(threads.join(), 0);
+    }
+}

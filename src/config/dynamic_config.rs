@@ -1,0 +1,374 @@
+//! Port of the rules of `kafka.server.DynamicBrokerConfig`: which settings of the broker may change
+//! while it runs, and which value holds when several places state one.
+
+use std::collections::BTreeMap;
+
+use crate::config::config_def::Allowed;
+use crate::config::config_reader::unknown;
+use crate::config::kafka_config::KafkaConfig;
+use crate::config::unsupported::Unsupported;
+
+/// The settings that may change while the broker runs: of Kafka's `AllDynamicConfigs` those that
+/// are honoured here at once.
+///
+/// `num.network.threads` is none of them: a connection stays with its Processor. Neither is
+/// `log.message.format.version`, in Kafka as here: a log holds one format.
+pub const DYNAMIC_SETTINGS: &[&str] = &[
+    "background.threads",
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.type",
+    "compression.zstd.level",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.delete.retention.ms",
+    "log.cleaner.io.buffer.load.factor",
+    "log.cleaner.io.buffer.size",
+    "log.cleaner.io.max.bytes.per.second",
+    "log.cleaner.max.compaction.lag.ms",
+    "log.cleaner.min.cleanable.ratio",
+    "log.cleaner.min.compaction.lag.ms",
+    "log.cleaner.threads",
+    "log.cleanup.policy",
+    "log.flush.interval.messages",
+    "log.flush.interval.ms",
+    "log.index.interval.bytes",
+    "log.index.size.max.bytes",
+    "log.message.downconversion.enable",
+    "log.message.timestamp.after.max.ms",
+    "log.message.timestamp.before.max.ms",
+    "log.message.timestamp.difference.max.ms",
+    "log.message.timestamp.type",
+    "log.preallocate",
+    "log.retention.bytes",
+    "log.retention.ms",
+    "log.roll.jitter.ms",
+    "log.roll.ms",
+    "log.segment.bytes",
+    "log.segment.delete.delay.ms",
+    "max.connections.per.ip",
+    "max.connections.per.ip.overrides",
+    "message.max.bytes",
+    "min.insync.replicas",
+    "num.io.threads",
+    "num.recovery.threads.per.data.dir",
+    "producer.id.expiration.ms",
+];
+
+/// The longest value that is kept, in bytes: lists have no bound of their own.
+const VALUE_BYTES_MAX: usize = 32 * 1024;
+/// The least memory for keys that a cleaner thread can work with, in bytes.
+const DEDUPE_BUFFER_MIN_BYTES: i64 = 1024 * 1024;
+
+/// Settings by name, as they were given.
+pub type ConfigMap = BTreeMap<String, String>;
+
+/// Whose settings are altered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DynamicScope {
+    /// Those of this broker.
+    Broker,
+    /// Those of every broker that has none of its own.
+    Default,
+}
+
+/// What was set while the broker ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DynamicConfigs {
+    /// For this broker.
+    pub of_broker: ConfigMap,
+    /// For every broker that has none of its own.
+    pub of_all: ConfigMap,
+}
+
+impl DynamicConfigs {
+    /// The settings of one scope.
+    pub fn of(&self, scope: DynamicScope) -> &ConfigMap {
+        match scope {
+            DynamicScope::Broker => &self.of_broker,
+            DynamicScope::Default => &self.of_all,
+        }
+    }
+
+    /// These, with other settings in one scope.
+    pub fn with(&self, scope: DynamicScope, configs: ConfigMap) -> Self {
+        match scope {
+            DynamicScope::Broker => Self { of_broker: configs, of_all: self.of_all.clone() },
+            DynamicScope::Default => Self { of_broker: self.of_broker.clone(), of_all: configs },
+        }
+    }
+}
+
+/// The settings of the broker, and the three places that they come from.
+#[derive(Clone, Debug)]
+pub struct CurrentConfig {
+    of_file: KafkaConfig,
+    dynamic: DynamicConfigs,
+    config: KafkaConfig,
+}
+
+impl CurrentConfig {
+    /// The settings of the file, and above them what was set while the broker ran: for all brokers,
+    /// and above that for this one.
+    ///
+    /// # Errors
+    /// A sentence for the first setting that cannot be altered, or is set to what is not allowed.
+    pub fn new(of_file: KafkaConfig, dynamic: DynamicConfigs) -> Result<Self, String> {
+        let mut config = of_file.clone();
+        for (name, value) in dynamic.of_all.iter().chain(&dynamic.of_broker) {
+            check_name(name)?;
+            if value.len() > VALUE_BYTES_MAX {
+                return Err(format!("`{name}` must be at most {VALUE_BYTES_MAX} bytes long"));
+            }
+            config.set(name, value).map_err(|why| format!("`{name}={value}`: {why}"))?;
+        }
+        Ok(Self { of_file, dynamic, config })
+    }
+
+    /// These settings, with others that were set while the broker ran.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); also a change that Kafka refuses because of what held before: threads
+    /// may be halved or doubled at most, not more at once; each cleaner thread needs memory;
+    /// somebody must be able to connect.
+    pub fn altered(&self, dynamic: DynamicConfigs) -> Result<Self, String> {
+        let after = Self::new(self.of_file.clone(), dynamic)?;
+        check_threads(&self.config, &after.config)?;
+        check_cleaner(&self.config, &after.config)?;
+        check_connections(&self.config, &after.config)?;
+        check_compaction_lag(&after.config)?;
+        Ok(after)
+    }
+
+    /// What holds.
+    pub fn config(&self) -> &KafkaConfig {
+        &self.config
+    }
+
+    /// What the file and the command line say.
+    pub fn of_file(&self) -> &KafkaConfig {
+        &self.of_file
+    }
+
+    /// What was set while the broker ran.
+    pub fn dynamic(&self) -> &DynamicConfigs {
+        &self.dynamic
+    }
+}
+
+/// A part of the broker that follows its settings: port of `kafka.server.BrokerReconfigurable`.
+pub trait BrokerReconfigurable: Send + Sync {
+    /// Whether the part could follow.
+    ///
+    /// # Errors
+    /// A sentence that says why not.
+    fn validate_reconfiguration(&self, _new: &KafkaConfig) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Follows. What goes wrong is logged: the settings hold all the same.
+    fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig);
+}
+
+/// Whether a setting can be altered while the broker runs.
+///
+/// # Errors
+/// A sentence that says why not. Kafka keeps names that it does not know, for classes of its users;
+/// there are none here, and a misspelt name must not look as if it held.
+fn check_name(name: &str) -> Result<(), String> {
+    if DYNAMIC_SETTINGS.contains(&name) {
+        return Ok(());
+    }
+    if KafkaConfig::SETTINGS.iter().any(|it| it.name == name) {
+        return Err(format!(
+            "`{name}` cannot be altered while the broker runs: change its file, and start it anew"
+        ));
+    }
+    Err(match Unsupported::of(name) {
+        Some(Unsupported::HasNoEffect(why)) => format!("`{name}` has no effect: {why}"),
+        Some(Unsupported::StopsTheStart(why)) => format!("`{name}` is not supported: {why}"),
+        None => format!("`{name}` {}", unknown(name)),
+    })
+}
+
+/// A message that may not be cleaned yet cannot be due for it.
+fn check_compaction_lag(after: &KafkaConfig) -> Result<(), String> {
+    let (min_ms, max_ms) =
+        (after.log_cleaner_min_compaction_lag_ms, after.log_cleaner_max_compaction_lag_ms);
+    if min_ms <= max_ms {
+        return Ok(());
+    }
+    Err(format!(
+        "`log.cleaner.max.compaction.lag.ms`, {max_ms}, must not be less than \
+         `log.cleaner.min.compaction.lag.ms`, {min_ms}"
+    ))
+}
+
+/// Port of the checks in `DynamicThreadPool` and in `LogCleaner.validateReconfiguration`.
+fn check_threads(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
+    for (name, before, after) in [
+        ("num.io.threads", before.num_io_threads, after.num_io_threads),
+        ("background.threads", before.background_threads, after.background_threads),
+        (
+            "num.recovery.threads.per.data.dir",
+            before.num_recovery_threads_per_data_dir,
+            after.num_recovery_threads_per_data_dir,
+        ),
+        ("log.cleaner.threads", before.log_cleaner_threads, after.log_cleaner_threads),
+    ] {
+        let (least, most) = (before / 2, before.saturating_mul(2));
+        if !(least..=most).contains(&after) {
+            let least = least.max(1);
+            return Err(format!(
+                "`{name}={after}`: must be from {least} to {most}: \
+                 {before} threads can be halved or doubled at most at once"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_cleaner(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
+    let memory = |it: &KafkaConfig| (it.log_cleaner_dedupe_buffer_size, it.log_cleaner_threads);
+    let (bytes, threads) = memory(after);
+    let per_thread = bytes / i64::try_from(threads.max(1)).unwrap_or(i64::MAX);
+    if memory(before) == memory(after) || per_thread >= DEDUPE_BUFFER_MIN_BYTES {
+        return Ok(());
+    }
+    Err(format!(
+        "`log.cleaner.dedupe.buffer.size={bytes}`: must be at least {DEDUPE_BUFFER_MIN_BYTES} for \
+         each of the {threads} threads of `log.cleaner.threads`"
+    ))
+}
+
+/// Nobody could connect to take it back.
+fn check_connections(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
+    let admits_nobody = |it: &KafkaConfig| {
+        it.max_connections_per_ip == 0 && it.max_connections_per_ip_overrides.is_empty()
+    };
+    if admits_nobody(after) && !admits_nobody(before) {
+        let why = "`max.connections.per.ip=0`: must be at least 1, unless \
+                   `max.connections.per.ip.overrides` names those who may connect";
+        return Err(why.to_string());
+    }
+    Ok(())
+}
+
+/// The settings that may change while the broker runs as a table in Markdown.
+pub fn dynamic_settings_to_markdown() -> String {
+    let row = |name: &&str| {
+        let setting = KafkaConfig::SETTINGS.iter().find(|it| it.name == *name);
+        let setting = setting.expect("a dynamic setting is a setting");
+        let allowed = match setting.allowed {
+            Allowed::Any => setting.takes.to_string(),
+            allowed => allowed.to_string(),
+        };
+        format!("| `{name}` | {allowed} |\n")
+    };
+    let head = "| name | allowed |\n|---|---|\n".to_string();
+    head + &DYNAMIC_SETTINGS.iter().map(row).collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> ConfigMap {
+        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    fn current(file: &str) -> CurrentConfig {
+        let config = KafkaConfig::from_properties(file, &[]).unwrap();
+        CurrentConfig::new(config, DynamicConfigs::default()).unwrap()
+    }
+
+    fn altered(file: &str, pairs: &[(&str, &str)]) -> Result<CurrentConfig, String> {
+        let configs = DynamicConfigs::default().with(DynamicScope::Broker, map(pairs));
+        current(file).altered(configs)
+    }
+
+    #[test]
+    fn what_is_dynamic_is_a_setting_and_in_order() {
+        assert!(DYNAMIC_SETTINGS.is_sorted());
+        for name in DYNAMIC_SETTINGS {
+            assert!(KafkaConfig::SETTINGS.iter().any(|it| it.name == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn this_brokers_prevail_over_those_of_all_brokers_and_those_over_the_file() {
+        let (of_all, of_broker) = (
+            map(&[("message.max.bytes", "2"), ("log.retention.bytes", "2")]),
+            map(&[("message.max.bytes", "3")]),
+        );
+        let file = "message.max.bytes=1\nlog.retention.bytes=1\nlog.roll.ms=1";
+        let after = current(file).altered(DynamicConfigs { of_broker, of_all }).unwrap();
+        let config = after.config();
+        assert_eq!((config.message_max_bytes, config.log_retention_bytes), (3, 2));
+        assert_eq!(config.log_roll_ms, Some(1));
+        assert_eq!(after.of_file().message_max_bytes, 1);
+    }
+
+    #[test]
+    fn what_cannot_be_altered_is_told_with_the_reason() {
+        for (name, value, why) in [
+            ("queued.max.requests", "9", "change its file, and start it anew"),
+            ("num.network.threads", "4", "change its file, and start it anew"),
+            ("unclean.leader.election.enable", "true", "has no effect: this broker is alone"),
+            ("max.connections", "9", "is not supported: this broker limits"),
+            ("retention.ms", "9", "did you mean `log.retention.ms`?"),
+            ("num.oi.threads", "9", "did you mean `num.io.threads`?"),
+            ("num.io.threads", "none", "must be a whole number of at least 1"),
+            ("log.retention.ms", "0", "must be a whole number other than 0"),
+        ] {
+            let error = altered("", &[(name, value)]).unwrap_err();
+            assert!(error.starts_with(&format!("`{name}")) && error.contains(why), "{error}");
+        }
+        let long = "127.0.0.1:1,".repeat(VALUE_BYTES_MAX / 12 + 1);
+        let error = altered("", &[("max.connections.per.ip.overrides", &long)]).unwrap_err();
+        assert!(error.contains("at most 32768 bytes"), "{error}");
+    }
+
+    #[test]
+    fn threads_are_halved_or_doubled_at_most() {
+        let file = "num.io.threads=9";
+        for good in ["4", "9", "18"] {
+            altered(file, &[("num.io.threads", good)]).unwrap();
+        }
+        for bad in ["3", "19", "2147483647"] {
+            let error = altered(file, &[("num.io.threads", bad)]).unwrap_err();
+            assert!(error.contains("must be from 4 to 18: 9 threads"), "{error}");
+        }
+        assert!(altered("", &[("log.cleaner.threads", "3")]).is_err(), "1 thread becomes 2");
+        let read_from_a_file = DynamicConfigs::default();
+        let stored = map(&[("num.io.threads", "64")]);
+        let stored = read_from_a_file.with(DynamicScope::Broker, stored);
+        CurrentConfig::new(KafkaConfig::default(), stored).expect("what was allowed step by step");
+    }
+
+    #[test]
+    fn the_lags_of_compaction_may_not_contradict_each_other_whoever_sets_them() {
+        let (min, max) = ("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms");
+        let file = format!("{min}=5");
+        altered(&file, &[(max, "5")]).unwrap();
+        let error = altered(&file, &[(max, "4")]).unwrap_err();
+        assert_eq!(error, format!("`{max}`, 4, must not be less than `{min}`, 5"));
+        assert!(altered("", &[(min, "6"), (max, "5")]).is_err());
+    }
+
+    #[test]
+    fn each_cleaner_thread_has_memory_and_what_the_file_says_is_not_held_against_the_rest() {
+        let file = "log.cleaner.dedupe.buffer.size=1048576\nlog.cleaner.threads=2";
+        altered(file, &[("message.max.bytes", "5")]).unwrap();
+        let error = altered(file, &[("log.cleaner.threads", "3")]).unwrap_err();
+        assert!(error.contains("each of the 3 threads"), "{error}");
+    }
+
+    #[test]
+    fn nobody_is_shut_out_who_could_take_it_back() {
+        assert!(altered("", &[("max.connections.per.ip", "0")]).is_err());
+        let overrides = ("max.connections.per.ip.overrides", "127.0.0.1:5");
+        altered("", &[("max.connections.per.ip", "0"), overrides]).unwrap();
+        altered("max.connections.per.ip=0", &[("log.roll.ms", "5")]).unwrap();
+    }
+}
