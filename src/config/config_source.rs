@@ -135,6 +135,9 @@ fn broker_synonyms(topic_setting: &str) -> &'static [&'static str] {
         "message.timestamp.type" => &["log.message.timestamp.type"],
         "message.timestamp.difference.max.ms" => &["log.message.timestamp.difference.max.ms"],
         "message.downconversion.enable" => &["log.message.downconversion.enable"],
+        "transferto.compressed.records.validation.enable" => {
+            &["transferto.compressed.records.validation.enable"]
+        }
         _ => &[],
     }
 }

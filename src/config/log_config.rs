@@ -91,6 +91,10 @@ settings! {
         /// Whether messages are converted for consumers that are older than the format.
         message_downconversion_enable: bool,
             "message.downconversion.enable" = "true", Allowed::Any, Low;
+        /// Whether compressed batches are decompressed as they arrive, to compare their records
+        /// with their header. Those that are not compressed are always compared.
+        transferto_compressed_records_validation_enable: bool,
+            "transferto.compressed.records.validation.enable" = "false", Allowed::Any, Medium;
     }
 }
 
@@ -122,6 +126,8 @@ impl LogConfig {
             message_timestamp_type: config.log_message_timestamp_type,
             message_timestamp_difference_max_ms: config.log_message_timestamp_difference_max_ms,
             message_downconversion_enable: config.log_message_downconversion_enable,
+            transferto_compressed_records_validation_enable: config
+                .transferto_compressed_records_validation_enable,
         }
     }
 

@@ -242,7 +242,8 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// Shows every record to `visit`, with absolute offset and timestamp. Decompresses.
+    /// Shows every record to `visit`, with absolute offset and timestamp: none of them unless all
+    /// can be read. Decompresses.
     ///
     /// # Errors
     /// Those of [`record_section`](Self::record_section); `INVALID_RECORD` if the records are
@@ -252,6 +253,7 @@ impl<'a> RecordBatch<'a> {
         visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
         let section = self.record_section()?;
+        Records::new(&section, self.record_count()).try_for_each(|record| record.map(drop))?;
         for record in Records::new(&section, self.record_count()) {
             visit(&self.log_record(&record?))?;
         }
@@ -286,6 +288,16 @@ pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) {
     let attributes = BigEndian::read_i16(&batch[ATTRIBUTES_OFFSET..]) | TIMESTAMP_TYPE_MASK;
     BigEndian::write_i16(&mut batch[ATTRIBUTES_OFFSET..], attributes);
     BigEndian::write_i64(&mut batch[MAX_TIMESTAMP_OFFSET..], timestamp_ms);
+    let crc = compute_crc(batch);
+    BigEndian::write_u32(&mut batch[CRC_OFFSET..], crc);
+}
+
+/// Gives the records of `batch`, a whole one, their own timestamps, of which `max_timestamp_ms` is
+/// the latest, and computes the CRC anew.
+pub fn set_create_time(batch: &mut [u8], max_timestamp_ms: i64) {
+    let attributes = BigEndian::read_i16(&batch[ATTRIBUTES_OFFSET..]) & !TIMESTAMP_TYPE_MASK;
+    BigEndian::write_i16(&mut batch[ATTRIBUTES_OFFSET..], attributes);
+    BigEndian::write_i64(&mut batch[MAX_TIMESTAMP_OFFSET..], max_timestamp_ms);
     let crc = compute_crc(batch);
     BigEndian::write_u32(&mut batch[CRC_OFFSET..], crc);
 }
