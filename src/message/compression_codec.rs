@@ -1,8 +1,8 @@
 //! Port of `kafka.message.CompressionCodec` and `CompressionFactory`: the codecs, both ways.
 //!
-//! Only conversions between formats come here; a batch on its way through the broker stays
-//! compressed. The containers are those of the Java clients: a gzip stream, snappy in xerial
-//! chunks, an LZ4 frame, a zstd frame.
+//! A batch on its way through the broker stays compressed. Who comes here converts between formats,
+//! or wants to know what is in a batch. The containers are those of the Java clients: a gzip stream,
+//! snappy in xerial chunks, an LZ4 frame, a zstd frame.
 
 use std::io;
 use std::io::BufRead;

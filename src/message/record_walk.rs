@@ -55,15 +55,117 @@ fn walk<S: Source>(
     mut visit: impl FnMut(&RecordHead),
 ) -> Result<(), KafkaError> {
     for _ in 0..count {
-        visit(&read_head(source)?);
+        match read_whole(source.available()?) {
+            Some((head, size)) => {
+                source.consume(size);
+                visit(&head);
+            }
+            None => visit(&read_head(source)?),
+        }
     }
-    if !source.is_at_end()? {
+    if !source.available()?.is_empty() {
         return Err(invalid_record(format!("bytes after the {count} records of a batch")));
     }
     Ok(())
 }
 
+/// The head of the record at the front of `bytes` and the size of the whole, if all of it is there,
+/// and right, and no number takes more than three bytes: the usual case, without the moves of an
+/// error type. Everything else is for [`read_head`].
 #[inline]
+fn read_whole(bytes: &[u8]) -> Option<(RecordHead, usize)> {
+    let mut word = Word::at(bytes, 0)?;
+    let size = word.number()?;
+    let end = word.position + unsigned(size)?;
+    word.skip_byte(); // The attributes, of which no bit is in use.
+    let timestamp_delta = word.number()?;
+    let mut word = Word::at(bytes, word.position)?;
+    let offset_delta = word.number()?;
+    let key_size = word.number()?;
+    let mut word = Word::at(bytes, word.position + length(key_size)?)?;
+    let value_size = word.number()?;
+    let at = word.position + length(value_size)?;
+    let at = if bytes.get(at) == Some(&0) { at + 1 } else { after_headers(bytes, at)? };
+    if at != end {
+        return None;
+    }
+    let head = RecordHead {
+        timestamp_delta: i64::from(timestamp_delta),
+        offset_delta,
+        key_bytes: u32::try_from(key_size).ok(),
+        value_bytes: u32::try_from(value_size).ok(),
+    };
+    Some((head, end))
+}
+
+fn after_headers(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut word = Word::at(bytes, at)?;
+    let count = word.number()?;
+    let mut at = word.position;
+    for _ in 0..unsigned(count)? {
+        let mut key = Word::at(bytes, at)?;
+        let key_size = unsigned(key.number()?)?;
+        let mut value = Word::at(bytes, key.position + key_size)?;
+        let value_size = length(value.number()?)?;
+        at = value.position + value_size;
+    }
+    // The last value may end beyond what is there.
+    (at <= bytes.len()).then_some(at)
+}
+
+#[inline]
+fn unsigned(number: i32) -> Option<usize> {
+    usize::try_from(number).ok()
+}
+
+/// How many bytes a key or value takes whose size is written as `number`: -1 stands for null.
+#[inline]
+fn length(number: i32) -> Option<usize> {
+    if number == -1 { Some(0) } else { unsigned(number) }
+}
+
+/// Eight bytes that are read at once: room for two numbers of three bytes and one more byte.
+struct Word {
+    rest: u64,
+    /// Where the rest stands.
+    position: usize,
+}
+
+impl Word {
+    #[inline]
+    fn at(bytes: &[u8], position: usize) -> Option<Self> {
+        let (word, _) = bytes.get(position..)?.split_first_chunk()?;
+        Some(Self { rest: u64::from_le_bytes(*word), position })
+    }
+
+    #[inline]
+    fn skip_byte(&mut self) {
+        self.rest >>= 8;
+        self.position += 1;
+    }
+
+    /// Takes a number of three bytes at most.
+    #[inline]
+    fn number(&mut self) -> Option<i32> {
+        let word = self.rest as u32;
+        let (raw, size) = if word & 0x80 == 0 {
+            (word & 0x7f, 1)
+        } else if word & 0x8000 == 0 {
+            (word & 0x7f | word >> 1 & 0x3f80, 2)
+        } else if word & 0x80_0000 == 0 {
+            (word & 0x7f | word >> 1 & 0x3f80 | word >> 2 & 0x1f_c000, 3)
+        } else {
+            return None;
+        };
+        self.rest >>= 8 * size;
+        self.position += size;
+        Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
+    }
+}
+
+/// The same for a record that is wrong, the last one, one with a large number, or one that a codec
+/// hands out in pieces.
+#[cold]
 fn read_head<S: Source>(source: &mut S) -> Result<RecordHead, KafkaError> {
     let size = read_size(source)?;
     let end = source.position() + u64::from(size.ok_or_else(no_size)?);
@@ -79,7 +181,6 @@ fn read_head<S: Source>(source: &mut S) -> Result<RecordHead, KafkaError> {
     Ok(RecordHead { timestamp_delta, offset_delta, key_bytes, value_bytes })
 }
 
-#[inline]
 fn skip_headers<S: Source>(source: &mut S) -> Result<(), KafkaError> {
     let count = read_varint(source)?;
     if count < 0 {
@@ -94,7 +195,6 @@ fn skip_headers<S: Source>(source: &mut S) -> Result<(), KafkaError> {
     Ok(())
 }
 
-#[inline]
 fn skip_nullable<S: Source>(source: &mut S) -> Result<Option<u32>, KafkaError> {
     let size = read_size(source)?;
     if let Some(size) = size {
@@ -104,7 +204,6 @@ fn skip_nullable<S: Source>(source: &mut S) -> Result<Option<u32>, KafkaError> {
 }
 
 /// A size, of which -1 stands for null.
-#[inline]
 fn read_size<S: Source>(source: &mut S) -> Result<Option<u32>, KafkaError> {
     match read_varint(source)? {
         -1 => Ok(None),
@@ -112,33 +211,18 @@ fn read_size<S: Source>(source: &mut S) -> Result<Option<u32>, KafkaError> {
     }
 }
 
-#[inline]
 fn read_varint<S: Source>(source: &mut S) -> Result<i32, KafkaError> {
     // The reader lets no more than 32 bits through.
     read_unsigned(source, i32::BITS).map(|raw| zigzag_decoded(raw) as i32)
 }
 
-#[inline]
 fn read_varlong<S: Source>(source: &mut S) -> Result<i64, KafkaError> {
     read_unsigned(source, i64::BITS).map(zigzag_decoded)
 }
 
-/// Most are one byte long, and nearly all others two.
-#[inline]
 fn read_unsigned<S: Source>(source: &mut S, bits: u32) -> Result<u64, KafkaError> {
-    let first = source.byte()?;
-    if first < 0x80 {
-        return Ok(u64::from(first));
-    }
-    let second = source.byte()?;
-    let value = u64::from(first & 0x7f) | u64::from(second & 0x7f) << 7;
-    if second < 0x80 { Ok(value) } else { read_long(source, value, bits) }
-}
-
-/// The third byte and those after it.
-#[cold]
-fn read_long<S: Source>(source: &mut S, mut value: u64, bits: u32) -> Result<u64, KafkaError> {
-    for shift in (14..bits).step_by(7) {
+    let mut value = 0;
+    for shift in (0..bits).step_by(7) {
         let byte = source.byte()?;
         let piece = u64::from(byte & 0x7f);
         if bits - shift < 7 && piece >> (bits - shift) != 0 {
@@ -164,14 +248,33 @@ fn cut_off() -> KafkaError {
 
 /// Where the bytes of the records come from.
 trait Source {
-    /// Takes the next byte.
-    fn byte(&mut self) -> Result<u8, KafkaError>;
-    /// Passes over `count` bytes.
-    fn skip(&mut self, count: u64) -> Result<(), KafkaError>;
-    /// How many bytes were taken or passed over.
+    /// What can be looked at now; empty at the end.
+    fn available(&mut self) -> Result<&[u8], KafkaError>;
+    /// Takes `count` of the bytes that are available.
+    fn consume(&mut self, count: usize);
+    /// How many bytes were taken.
     fn position(&self) -> u64;
-    /// Whether nothing follows.
-    fn is_at_end(&mut self) -> Result<bool, KafkaError>;
+
+    /// Takes the next byte.
+    fn byte(&mut self) -> Result<u8, KafkaError> {
+        let byte = *self.available()?.first().ok_or_else(cut_off)?;
+        self.consume(1);
+        Ok(byte)
+    }
+
+    /// Passes over `count` bytes.
+    fn skip(&mut self, mut count: u64) -> Result<(), KafkaError> {
+        while count > 0 {
+            let available = self.available()?.len();
+            if available == 0 {
+                return Err(cut_off());
+            }
+            let taken = usize::try_from(count).unwrap_or(usize::MAX).min(available);
+            self.consume(taken);
+            count -= taken as u64;
+        }
+        Ok(())
+    }
 }
 
 /// Records that lie in memory.
@@ -183,28 +286,17 @@ struct Slice<'a> {
 
 impl Source for Slice<'_> {
     #[inline]
-    fn byte(&mut self) -> Result<u8, KafkaError> {
-        let byte = *self.bytes.get(self.position).ok_or_else(cut_off)?;
-        self.position += 1;
-        Ok(byte)
+    fn available(&mut self) -> Result<&[u8], KafkaError> {
+        Ok(&self.bytes[self.position..])
     }
 
     #[inline]
-    fn skip(&mut self, count: u64) -> Result<(), KafkaError> {
-        if count > (self.bytes.len() - self.position) as u64 {
-            return Err(cut_off());
-        }
-        self.position += count as usize;
-        Ok(())
+    fn consume(&mut self, count: usize) {
+        self.position += count;
     }
 
-    #[inline]
     fn position(&self) -> u64 {
         self.position as u64
-    }
-
-    fn is_at_end(&mut self) -> Result<bool, KafkaError> {
-        Ok(self.position == self.bytes.len())
     }
 }
 
@@ -222,9 +314,10 @@ impl<'a> Stream<'a> {
         let limit_bytes = decompression_bound(section.len()) as u64;
         Ok(Self { codec, reader, position: 0, limit_bytes })
     }
+}
 
-    /// What has come out and was not taken yet; empty at the end.
-    fn buffer(&mut self) -> Result<&[u8], KafkaError> {
+impl Source for Stream<'_> {
+    fn available(&mut self) -> Result<&[u8], KafkaError> {
         if self.position > self.limit_bytes {
             let why = format!("a batch that decompresses to more than {} bytes", self.limit_bytes);
             return Err(KafkaError::api(Errors::RecordTooLarge, why));
@@ -237,34 +330,9 @@ impl<'a> Stream<'a> {
         self.reader.consume(count);
         self.position += count as u64;
     }
-}
-
-impl Source for Stream<'_> {
-    fn byte(&mut self) -> Result<u8, KafkaError> {
-        let byte = *self.buffer()?.first().ok_or_else(cut_off)?;
-        self.consume(1);
-        Ok(byte)
-    }
-
-    fn skip(&mut self, mut count: u64) -> Result<(), KafkaError> {
-        while count > 0 {
-            let available = self.buffer()?.len();
-            if available == 0 {
-                return Err(cut_off());
-            }
-            let taken = usize::try_from(count).unwrap_or(usize::MAX).min(available);
-            self.consume(taken);
-            count -= taken as u64;
-        }
-        Ok(())
-    }
 
     fn position(&self) -> u64 {
         self.position
-    }
-
-    fn is_at_end(&mut self) -> Result<bool, KafkaError> {
-        Ok(self.buffer()?.is_empty())
     }
 }
 
@@ -336,8 +404,21 @@ mod tests {
                 let other = batch.for_each_record(&mut |_| Ok(())).map_err(|error| error.code());
                 let found = heads(&changed).map(drop).map_err(|error| error.code());
                 assert_eq!(found, other, "byte {at} is {value}");
+                let streamed = heads(&recompressed(&changed)).map(drop);
+                assert_eq!(streamed.map_err(|error| error.code()), other, "byte {at} is {value}");
             }
         }
+    }
+
+    /// The batch with its records in snappy blocks.
+    fn recompressed(batch: &[u8]) -> Vec<u8> {
+        let (header, records) = batch.split_at(RECORDS_OFFSET);
+        let compressed = CompressionCodec::Snappy.compress(records, 2).unwrap();
+        let mut bytes = [header, &compressed].concat();
+        let size = (bytes.len() - 12) as u32;
+        bytes[8..12].copy_from_slice(&size.to_be_bytes());
+        bytes[22] = CompressionCodec::Snappy.id();
+        bytes
     }
 
     #[test]
