@@ -39,7 +39,7 @@ errors! {
     UnknownServerError = -1, "UNKNOWN_SERVER_ERROR", "the server met an error it did not expect";
     None = 0, "NONE", "no error";
     OffsetOutOfRange = 1, "OFFSET_OUT_OF_RANGE", "the offset is outside the range that the log holds";
-    CorruptMessage = 2, "CORRUPT_MESSAGE", "a message fails its CRC, has an impossible size, or lacks the key its topic demands";
+    CorruptMessage = 2, "CORRUPT_MESSAGE", "a message fails its CRC or has an impossible size";
     UnknownTopicOrPartition = 3, "UNKNOWN_TOPIC_OR_PARTITION", "this server does not host the topic or partition";
     InvalidFetchSize = 4, "INVALID_FETCH_SIZE", "the fetch size is impossible";
     LeaderNotAvailable = 5, "LEADER_NOT_AVAILABLE", "the partition has no leader yet";

@@ -346,7 +346,8 @@ fn check_batch_records(
     // So says sarama before 1.44, which leaves the latest timestamp at -1.
     let is_suspect = batch.max_timestamp() < batch.base_timestamp();
     let is_worth_it = !check.is_compressed || format.validates_compressed || is_suspect;
-    if !check.is_needed() && !is_stamped && !(can_stay && is_worth_it) {
+    let has_to_walk = check.is_needed() || is_stamped || (can_stay && is_worth_it);
+    if !has_to_walk {
         return Ok(true);
     }
     let found = walk_batch(&batch, &mut check)?;

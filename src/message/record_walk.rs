@@ -8,6 +8,9 @@
 
 use std::io::BufRead;
 
+use byteorder::ByteOrder;
+use byteorder::LittleEndian;
+
 use crate::common::errors::Errors;
 use crate::common::errors::KafkaError;
 use crate::message::compression_codec::CompressionCodec;
@@ -72,7 +75,7 @@ fn walk<S: Source>(
 /// The head of the record at the front of `bytes` and the size of the whole, if all of it is there,
 /// and right, and no number takes more than three bytes: the usual case, without the moves of an
 /// error type. Everything else is for [`read_head`].
-#[inline]
+#[inline(always)]
 fn read_whole(bytes: &[u8]) -> Option<(RecordHead, usize)> {
     let mut word = Word::at(bytes, 0)?;
     let size = word.number()?;
@@ -113,13 +116,13 @@ fn after_headers(bytes: &[u8], at: usize) -> Option<usize> {
     (at <= bytes.len()).then_some(at)
 }
 
-#[inline]
+#[inline(always)]
 fn unsigned(number: i32) -> Option<usize> {
     usize::try_from(number).ok()
 }
 
 /// How many bytes a key or value takes whose size is written as `number`: -1 stands for null.
-#[inline]
+#[inline(always)]
 fn length(number: i32) -> Option<usize> {
     if number == -1 { Some(0) } else { unsigned(number) }
 }
@@ -132,20 +135,20 @@ struct Word {
 }
 
 impl Word {
-    #[inline]
+    #[inline(always)]
     fn at(bytes: &[u8], position: usize) -> Option<Self> {
-        let (word, _) = bytes.get(position..)?.split_first_chunk()?;
-        Some(Self { rest: u64::from_le_bytes(*word), position })
+        let word: &[u8; 8] = bytes.get(position..)?.first_chunk()?;
+        Some(Self { rest: LittleEndian::read_u64(word), position })
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_byte(&mut self) {
         self.rest >>= 8;
         self.position += 1;
     }
 
     /// Takes a number of three bytes at most.
-    #[inline]
+    #[inline(always)]
     fn number(&mut self) -> Option<i32> {
         let word = self.rest as u32;
         let (raw, size) = if word & 0x80 == 0 {
