@@ -172,7 +172,8 @@ impl KafkaError {
     pub fn code(&self) -> Errors {
         match self {
             Self::Api(code, _) => *code,
-            Self::Records(errors) => errors.code(),
+            Self::Records(errors) if errors.has_timestamp_fault() => Errors::InvalidTimestamp,
+            Self::Records(_) => Errors::InvalidRecord,
             Self::Undecodable(_) => Errors::UnknownServerError,
             Self::Io(_) => Errors::KafkaStorageError,
             Self::Corrupt { .. } => Errors::CorruptMessage,

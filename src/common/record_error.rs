@@ -2,10 +2,8 @@
 //! `org.apache.kafka.storage.internals.log.RecordValidationException`: the records for which a
 //! whole batch is refused (KIP-467).
 
+use std::fmt::Display;
 use std::fmt::Write;
-
-use crate::common::errors::Errors;
-use crate::common::topic_partition::TopicAndPartition;
 
 /// How many records are named to a client: of one batch, and of one request.
 ///
@@ -89,13 +87,13 @@ impl RecordErrors {
         &self.named
     }
 
-    /// The code for the partition: one bad timestamp outweighs everything else.
-    pub fn code(&self) -> Errors {
-        if self.has_timestamp_fault { Errors::InvalidTimestamp } else { Errors::InvalidRecord }
+    /// Whether one of them has a bad timestamp, which outweighs everything else.
+    pub fn has_timestamp_fault(&self) -> bool {
+        self.has_timestamp_fault
     }
 
-    /// Kafka's message for the partition `key`.
-    pub fn message(&self, key: &TopicAndPartition) -> String {
+    /// Kafka's message for the partition that `key` is, topic and number.
+    pub fn message(&self, key: &dyn Display) -> String {
         if self.has_timestamp_fault {
             return "One or more records have been rejected due to invalid timestamp".to_owned();
         }
@@ -113,8 +111,8 @@ impl RecordErrors {
 }
 
 impl RecordError {
-    /// Kafka's message for this record of the partition `key`.
-    pub fn message(&self, key: &TopicAndPartition) -> String {
+    /// Kafka's message for this record of the partition `key`, topic and number.
+    pub fn message(&self, key: &dyn Display) -> String {
         let index = self.batch_index;
         match self.fault {
             RecordFault::NoKey => {
@@ -147,9 +145,7 @@ impl RecordError {
 mod tests {
     use super::*;
 
-    fn key() -> TopicAndPartition {
-        TopicAndPartition { topic: "t".into(), partition: 4 }
-    }
+    const KEY: &dyn Display = &"t-4";
 
     /// What Kafka 4.4.0 answers.
     #[test]
@@ -159,23 +155,23 @@ mod tests {
             errors.push(batch_index, RecordFault::NoKey);
         }
         let no_key = "Compacted topic cannot accept message without key in topic partition t-4";
-        assert_eq!(errors.named()[0].message(&key()), no_key);
+        assert_eq!(errors.named()[0].message(KEY), no_key);
         let shown = [1, 3, 4].map(|it| format!("RecordError(batchIndex={it}, message='{no_key}')"));
         let expected = "One or more records have been rejected due to 4 record errors in total, \
                         and only showing the first three errors at most: ";
-        assert_eq!(errors.message(&key()), format!("{expected}[{}]", shown.join(", ")));
-        assert_eq!(errors.code(), Errors::InvalidRecord);
+        assert_eq!(errors.message(KEY), format!("{expected}[{}]", shown.join(", ")));
+        assert!(!errors.has_timestamp_fault());
         let fault =
             RecordFault::TimestampOutOfRange { timestamp_ms: 9, lowest_ms: 2, highest_ms: 5 };
         errors.push(10, fault);
         assert_eq!(
-            errors.named()[4].message(&key()),
+            errors.named()[4].message(KEY),
             "Timestamp 9 of message with offset 10 is out of range. The timestamp should be within \
              [2, 5]"
         );
         let expected = "One or more records have been rejected due to invalid timestamp";
-        assert_eq!(errors.message(&key()), expected);
-        assert_eq!(errors.code(), Errors::InvalidTimestamp);
+        assert_eq!(errors.message(KEY), expected);
+        assert!(errors.has_timestamp_fault());
     }
 
     #[test]
@@ -191,7 +187,7 @@ mod tests {
                 "Invalid timestamp type in message {class}(offset=7, timestamp=4000, key=1 bytes, \
                  value=2 bytes). Producer should not set timestamp type to LogAppendTime."
             );
-            assert_eq!(RecordError { batch_index: 7, fault }.message(&key()), expected);
+            assert_eq!(RecordError { batch_index: 7, fault }.message(KEY), expected);
         }
     }
 

@@ -32,7 +32,6 @@ use crate::message::message_set::OFFSET_LENGTH;
 use crate::message::message_set::SIZE_OFFSET;
 use crate::message::record_batch;
 use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
 use crate::message::record_batch::RecordBatch;
 use crate::message::record_batch::TRANSACTIONAL_FLAG;
 use crate::message::record_walk::for_each_head;
@@ -276,7 +275,7 @@ fn check_batch(batch: &RecordBatch<'_>) -> Result<(), KafkaError> {
         let why = format!("{count} records, the last at offset {last_offset_delta}");
         return Err(invalid_record(why));
     }
-    if count as usize > records_max(batch)? {
+    if count as usize > batch.records_max()? {
         let why = format!("{count} records in {} bytes", batch.size_in_bytes());
         return Err(invalid_record(why));
     }
@@ -307,24 +306,6 @@ fn check_old_format_suffices(records: &[u8]) -> Result<(), KafkaError> {
         }
         _ => Ok(()),
     }
-}
-
-/// The size of a record without key, value and headers: seven fields of one byte.
-const RECORD_BYTES_MIN: usize = 7;
-/// What one byte can become at most: zstd writes 128 KiB of one value in four bytes, and the other
-/// codecs less.
-const EXPANSION_MAX: usize = 32 * 1024;
-
-/// How many records may lie in a batch of this size, by the most generous count.
-///
-/// Each takes an offset, and a segment holds 2^31 of them: whoever declared so many in a batch of
-/// 61 bytes would make the log roll with every request.
-fn records_max(batch: &RecordBatch<'_>) -> Result<usize, KafkaError> {
-    let section_bytes = batch.size_in_bytes() - RECORD_BATCH_OVERHEAD;
-    Ok(match batch.codec()? {
-        CompressionCodec::None => section_bytes / RECORD_BYTES_MIN,
-        _ => section_bytes.saturating_mul(EXPANSION_MAX) / RECORD_BYTES_MIN,
-    })
 }
 
 /// Compares the records of a batch with its header, and mends the header if it is wrong about the
@@ -516,6 +497,8 @@ mod tests {
     use crate::message::message::NewMessage;
     use crate::message::record_batch::CONTROL_FLAG;
     use crate::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
+    use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
+    use crate::message::record_batch::RECORD_BYTES_MIN;
     use crate::message::record_batch::RECORDS_COUNT_OFFSET;
     use crate::message::record_batch::RecordBatchBuilder;
     use crate::message::records::Header;
@@ -1044,7 +1027,7 @@ mod tests {
         for codec in CompressionCodec::ALL {
             let mut bytes = batch().codec(codec).log_append_time(NOW_MS).build().unwrap();
             let errors = record_errors_of(&mut bytes, &format);
-            assert_eq!(errors.code(), Errors::InvalidTimestamp);
+            assert!(errors.has_timestamp_fault());
             let is_compressed = codec != CompressionCodec::None;
             let fault = |key_bytes, value_bytes| RecordFault::TimestampType {
                 timestamp_ms: NOW_MS,
@@ -1082,13 +1065,13 @@ mod tests {
             let bytes = builder.build().unwrap();
             let format = AppendFormat { is_compacted: true, ..keep_all() };
             let errors = record_errors_of(&mut bytes.clone(), &format);
-            assert_eq!(errors.code(), Errors::InvalidRecord);
+            assert!(!errors.has_timestamp_fault());
             let expected: Vec<_> = (0..10).map(|it| (10 * it + 3, RecordFault::NoKey)).collect();
             assert_eq!(blamed(&errors), expected);
             // A record has one fault, and a timestamp decides about the code.
             let format = AppendFormat { timestamp_difference_max_ms: 999, ..format };
             let errors = record_errors_of(&mut bytes.clone(), &format);
-            assert_eq!((errors.code(), errors.count()), (Errors::InvalidTimestamp, 11));
+            assert_eq!((errors.has_timestamp_fault(), errors.count()), (true, 11));
             let fault = RecordFault::TimestampOutOfRange {
                 timestamp_ms: NOW_MS + 1_000,
                 lowest_ms: NOW_MS - 999,

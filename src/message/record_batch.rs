@@ -87,6 +87,12 @@ const _: () = assert!(
 /// The size of a batch without records, in bytes.
 pub const RECORD_BATCH_OVERHEAD: usize = RECORDS_OFFSET;
 
+/// The size of a record without key, value and headers: seven fields of one byte.
+pub(crate) const RECORD_BYTES_MIN: usize = 7;
+/// What one byte can become at most: zstd writes 128 KiB of one value in four bytes, and the other
+/// codecs less.
+const EXPANSION_MAX: usize = 32 * 1024;
+
 /// The attribute bits that name the codec.
 pub(crate) const COMPRESSION_CODEC_MASK: i16 = 0x07;
 /// The attribute bit of a batch whose highest timestamp is the time of the append.
@@ -228,6 +234,21 @@ impl<'a> RecordBatch<'a> {
     /// How many records the header declares.
     pub fn record_count(&self) -> i32 {
         BigEndian::read_i32(&self.bytes[RECORDS_COUNT_OFFSET..])
+    }
+
+    /// How many records may lie in a batch of this size, by the most generous count.
+    ///
+    /// Each takes an offset, and a segment holds 2^31 of them: whoever declared so many in a batch
+    /// of 61 bytes would make the log roll with every request.
+    ///
+    /// # Errors
+    /// Those of [`codec`](Self::codec).
+    pub fn records_max(&self) -> Result<usize, KafkaError> {
+        let section_bytes = self.size_in_bytes() - RECORD_BATCH_OVERHEAD;
+        Ok(match self.codec()? {
+            CompressionCodec::None => section_bytes / RECORD_BYTES_MIN,
+            _ => section_bytes.saturating_mul(EXPANSION_MAX) / RECORD_BYTES_MIN,
+        })
     }
 
     /// The record section, decompressed if it is compressed.
