@@ -449,11 +449,12 @@ const OTHER_DEFAULTS: &[(&str, &str, &str)] = &[
     ("unclean.leader.election.enable", "true", "Kafka 0.9's; it has no effect here"),
 ];
 
-/// Settings that Kafka 4 has no more.
-const OLD_NAMES: &[(&str, &str, &str)] = &[
+/// Settings that Kafka 4 does not have.
+const OTHER_NAMES: &[(&str, &str, &str)] = &[
     ("message.downconversion.enable", "boolean", "old consumers are served here"),
     ("message.format.version", "string", "old formats are written here"),
     ("message.timestamp.difference.max.ms", "long", "it holds where the newer two are not set"),
+    ("transferto.compressed.records.validation.enable", "boolean", "Kafka always validates"),
 ];
 
 /// Settings whose synonyms are not Kafka's, and why.
@@ -482,7 +483,7 @@ fn a_topics_settings_are_those_of_kafka_but_for_what_has_a_reason() {
         .map(|line| line.split(' ').map(|it| if it == "-" { "" } else { it }).collect())
         .collect();
     let mut names: Vec<_> = facts.iter().map(|fact| fact[0]).collect();
-    names.extend(OLD_NAMES.iter().map(|it| it.0));
+    names.extend(OTHER_NAMES.iter().map(|it| it.0));
     names.sort_unstable();
     assert_eq!(ours.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), names);
     let types = ["", "boolean", "string", "int", "short", "long", "double", "list"];
@@ -490,7 +491,7 @@ fn a_topics_settings_are_those_of_kafka_but_for_what_has_a_reason() {
         assert!(!it.is_sensitive && it.documentation.as_ref().is_some_and(|it| !it.is_empty()));
         assert_eq!(it.read_only, it.name == "message.format.version", "{}", it.name);
         let kind = types[usize::try_from(it.config_type).unwrap()];
-        if let Some((_, old, _)) = OLD_NAMES.iter().find(|old| old.0 == it.name) {
+        if let Some((_, old, _)) = OTHER_NAMES.iter().find(|old| old.0 == it.name) {
             assert_eq!(kind, *old);
             continue;
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use transferto::common::errors::Errors;
 use transferto::common::time::SystemTime;
+use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::{RecordBatch, RecordBatchBuilder, compute_crc};
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::fetch::FetchRequest;
@@ -26,6 +27,7 @@ use broker::{Client, NEWEST_FETCH, NEWEST_PRODUCE, batch, fetch_request, fetch_t
 use broker::{produce_request, stored};
 use hostile::{Scene, TOPIC, assert_logged_once, assert_works, lines_of, lines_with};
 
+const VALIDATION: &str = "transferto.compressed.records.validation.enable";
 /// A name that no topic may have, and that would forge a line of the log.
 const ILLEGAL: &str = "../x\nERROR forged";
 
@@ -434,7 +436,7 @@ fn timestamps_from_the_ends_of_time_are_kept_and_found() {
     let mut hostile = scene.connect();
     for timestamp in [i64::MIN, i64::MAX, 0, -1] {
         let records =
-            RecordBatchBuilder::new(i64::MAX).record(timestamp, None, Some(b"v")).build().unwrap();
+            RecordBatchBuilder::new(0).record(timestamp, None, Some(b"v")).build().unwrap();
         assert_eq!(hostile.produce(TOPIC, 0, &records).error_code, 0, "timestamp {timestamp}");
     }
     assert_eq!(hostile.list_offset(7, TOPIC, i64::MAX).offset, 1);
@@ -463,6 +465,51 @@ fn a_batch_that_declares_more_records_than_it_can_hold_is_refused() {
         scene.assert_others_are_served();
         assert_logged_once(&hostile, "2147483647 records");
     }
+}
+
+/// A producer is to blame for it, and not this broker: one line with its address.
+#[test]
+fn records_that_cannot_be_read_are_refused_with_kafkas_codes() {
+    let mut scene = scene();
+    let good = batch(&[b"a", b"b"]);
+    let cut = [&good[..8], &(good.len() as u32 - 13).to_be_bytes(), &good[12..good.len() - 1]];
+    let mut junk = good.clone();
+    junk[22] = 1;
+    let mut hostile = scene.connect();
+    hostile.create_topic_with("strict", &[(VALIDATION, "true")]);
+    for (mut records, error) in
+        [(cut.concat(), Errors::InvalidRecord), (junk, Errors::UnknownServerError)]
+    {
+        let crc = compute_crc(&records);
+        records[17..21].copy_from_slice(&crc.to_be_bytes());
+        let mut hostile = scene.connect();
+        let response = hostile.produce("strict", 0, &records);
+        assert_eq!((response.error_code, response.base_offset), (error.code(), -1));
+        assert!(response.record_errors.is_empty());
+        assert_logged_once(&hostile, "the first is strict-0");
+        scene.assert_others_are_served();
+    }
+}
+
+#[test]
+fn a_batch_of_a_million_bad_records_names_a_thousand() {
+    let mut scene = scene();
+    let mut hostile = scene.connect();
+    hostile.create_topic_with("keyed", &[("cleanup.policy", "compact")]);
+    let builder = RecordBatchBuilder::new(0).codec(CompressionCodec::Zstd);
+    let builder = (0..1_000_000).fold(builder, |batch, _| batch.record(0, None, None));
+    let records = builder.build().unwrap();
+    let mut request = produce_request(1, "keyed", 0, records.len());
+    let again = request.topics[0].partitions[0].clone();
+    request.topics[0].partitions.push(PartitionProduceData { index: 1, ..again });
+    let (body, _) = hostile.call(NEWEST_PRODUCE, &RequestBody::Produce(request), &records);
+    let ResponseBody::Produce(response) = body else { panic!("{body:?}") };
+    let answer = &response.responses[0].partition_responses[0];
+    assert_eq!(answer.error_code, Errors::InvalidRecord.code());
+    assert!(answer.record_errors.iter().map(|it| it.batch_index).eq(0..1_000));
+    let text = answer.error_message.as_ref().unwrap();
+    assert!(text.contains("1000000 record errors"), "{text}");
+    scene.assert_others_are_served();
 }
 
 /// The header without a client id: key, version, correlation id 7, null.

@@ -216,7 +216,7 @@ fn other_value(setting: &Setting) -> &'static str {
         ("compression.gzip.level" | "compression.lz4.level" | "compression.zstd.level", _) => "5",
         ("log.cleanup.policy", _) => "compact,delete",
         ("log.message.timestamp.type", _) => "LogAppendTime",
-        ("log.preallocate", _) => "true",
+        ("log.preallocate" | "transferto.compressed.records.validation.enable", _) => "true",
         ("log.message.downconversion.enable", _) => "false",
         ("log.cleaner.io.max.bytes.per.second", _) => "12345.0",
         (_, Allowed::Fraction) => "0.25",

@@ -7,12 +7,14 @@ mod broker;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use transferto::common::errors::Errors;
+use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::record_batch::{RecordBatchBuilder, compute_crc};
 use transferto::protocol::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 
-use broker::{Broker, Client, batch};
+use broker::{Broker, Client, batch, stored};
 
 /// Asks as a follower does, whom the high watermark does not bind.
 fn offsets(client: &mut Client, topic: &str, timestamp: i64) -> ListOffsetsPartitionResponse {
@@ -42,6 +44,61 @@ const ALL: [i64; 8] = [20, 18, 15, 12, 9, 6, 3, 0];
 
 fn milliseconds(time: SystemTime) -> i64 {
     i64::try_from(time.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+const VALIDATION: &str = "transferto.compressed.records.validation.enable";
+
+/// One record with timestamp 54,000, counted from a base of 4,000, and another header.
+fn batch_that_declares(codec: CompressionCodec, max_timestamp: i64) -> Vec<u8> {
+    let builder = RecordBatchBuilder::new(0).codec(codec).record(4_000, None, Some(b"v"));
+    let mut records = builder.record(54_000, None, Some(b"v")).build().unwrap();
+    records[35..43].copy_from_slice(&max_timestamp.to_be_bytes());
+    let crc = compute_crc(&records);
+    records[17..21].copy_from_slice(&crc.to_be_bytes());
+    records
+}
+
+fn found(client: &mut Client, topic: &str, timestamp: i64) -> (i64, i64) {
+    let answer = client.list_offset(7, topic, timestamp);
+    assert_eq!(answer.error_code, 0);
+    (answer.timestamp, answer.offset)
+}
+
+/// sarama before 1.44 leaves the latest timestamp at -1. Every answer is Kafka 4.4.0's.
+#[test]
+fn a_time_is_found_by_the_records_and_not_by_what_a_producer_declares() {
+    for setting in ["true", "false"] {
+        let broker = Broker::start(&[(VALIDATION, setting)]);
+        for codec in CompressionCodec::ALL {
+            for declared in [-1, 4_000, 999_999] {
+                let is_seen = codec == CompressionCodec::None || setting == "true";
+                if !is_seen && declared != -1 {
+                    continue; // That header does not contradict itself.
+                }
+                let topic = format!("{}.{declared}", codec.name());
+                let mut client = broker.connect_with_topic(&topic);
+                let records = batch_that_declares(codec, declared);
+                assert_eq!(client.produce(&topic, 0, &records).error_code, 0);
+                assert_eq!(found(&mut client, &topic, 5_001), (54_000, 1), "{topic}");
+                assert_eq!(found(&mut client, &topic, 0), (4_000, 0), "{topic}");
+                assert_eq!(found(&mut client, &topic, 54_001), (-1, -1), "{topic}");
+                assert_eq!(found(&mut client, &topic, -3), (54_000, 1), "{topic}");
+            }
+        }
+    }
+}
+
+/// As earlier versions stored them, and as compressed batches are stored without the setting.
+#[test]
+fn a_wrong_header_in_the_log_never_makes_up_a_timestamp() {
+    let broker = Broker::start(&[(VALIDATION, "false")]);
+    let mut client = broker.connect_with_topic("post");
+    let records = batch_that_declares(CompressionCodec::Gzip, 999_999);
+    assert_eq!(client.produce("post", 0, &records).error_code, 0);
+    assert_eq!(broker.first_segment("post", 0), stored(&records, 0), "it was not looked at");
+    assert_eq!(found(&mut client, "post", -3), (54_000, 1));
+    assert_eq!(found(&mut client, "post", 54_001), (-1, -1));
+    assert_eq!(found(&mut client, "post", 5_001), (54_000, 1));
 }
 
 /// Port of `LogOffsetTest.testGetOffsetsForUnknownTopic`.

@@ -19,6 +19,7 @@ use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::record_batch::compute_crc;
 use transferto::storage::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::cleaner_config::CleanerConfig;
 use transferto::storage::log::Log;
@@ -370,6 +371,38 @@ fn the_last_batch_of_a_producer_stays_if_only_as_a_header() {
     let bytes = bytes_of(log.segments()[0].log());
     let bases: Vec<i64> = shallow_entries(&bytes).map(|entry| entry.unwrap().offset).collect();
     assert_eq!(bases, [2, 3, 4, 5]);
+}
+
+/// Without `transferto.compressed.records.validation.enable` anybody can have such a batch stored.
+#[test]
+fn a_batch_that_cannot_be_decompressed_stays_and_the_rest_is_cleaned() {
+    for codec in CompressionCodec::ALL.into_iter().skip(1) {
+        let test = Test::new(compaction::config());
+        let log = test.log("t", 0);
+        append(&log, "key", "first");
+        let unreadable = compaction::builder(0).codec(codec);
+        let mut junk = unreadable.record(-1, Some(b"key"), Some(b"value")).build().unwrap();
+        junk[61..].fill(0xee);
+        let crc = compute_crc(&junk);
+        junk[17..21].copy_from_slice(&crc.to_be_bytes());
+        // A leader decompresses for a compacted topic; this one was not compacted then.
+        let offset = log.log_end_offset();
+        junk[..8].copy_from_slice(&offset.to_be_bytes());
+        log.append_with_given_offsets(&junk).unwrap();
+        append(&log, "key", "second");
+        append(&log, "key", "third");
+        log.roll().unwrap();
+        for _ in 0..2 {
+            test.clean().unwrap();
+            let bytes = bytes_of(log.segments()[0].log());
+            let kept: Vec<_> = shallow_entries(&bytes).map(Result::unwrap).collect();
+            let offsets: Vec<_> = kept.iter().map(|it| it.offset).collect();
+            assert!(offsets.starts_with(&[1, 3]), "{offsets:?}, {codec:?}");
+            assert_eq!(kept[0].bytes, junk, "it stays as it is");
+            append(&log, "other", "more to clean");
+            log.roll().unwrap();
+        }
+    }
 }
 
 /// A log that cannot be read is told once and left alone; the others are cleaned.

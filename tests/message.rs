@@ -109,6 +109,7 @@ fn format(magic: u8, compression: Option<CompressionCodec>, is_strict: bool) -> 
         timestamp_after_max_ms: if is_strict { 1_000 } else { i64::MAX },
         message_bytes_max: 1_000_012,
         is_compacted: is_strict,
+        validates_compressed: true,
         partition_leader_epoch: 0,
     }
 }
@@ -152,6 +153,7 @@ fn do_everything(bytes: &[u8]) -> usize {
                     | Errors::RecordTooLarge
                     | Errors::UnsupportedCompressionType
                     | Errors::UnsupportedForMessageFormat
+                    | Errors::UnknownServerError
             ),
             "{error}"
         ),

@@ -13,6 +13,7 @@ use transferto::protocol::request::{RequestBody, ResponseBody};
 
 use broker::{Broker, Client, NEWEST_PRODUCE, batch, fetch_request, produce_request, stored};
 
+const VALIDATION: &str = "transferto.compressed.records.validation.enable";
 const MAGIC_0_CODECS: [CompressionCodec; 4] = [
     CompressionCodec::None,
     CompressionCodec::Gzip,
@@ -253,6 +254,105 @@ fn a_produce_names_many_partitions_and_each_has_its_own_answer() {
         .collect();
     let unknown = Errors::UnknownTopicOrPartition.code();
     assert_eq!(answers, [(0, 0, 0), (1, 0, 0), (9, unknown, -1)]);
+}
+
+/// `log.message.timestamp.difference.max.ms` and keys: what Kafka 4.4.0 answers, text by text.
+/// librdkafka's test 0011 counts on it: 10 bad records of 100.
+#[test]
+fn the_guilty_records_of_a_batch_are_named_from_version_8_on_and_nothing_is_stored() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    client.create_topic_with("post", &[("cleanup.policy", "compact")]);
+    for codec in CompressionCodec::ALL {
+        let mut builder = RecordBatchBuilder::new(0).codec(codec);
+        for index in 0..100 {
+            builder = builder.record(5, (index % 10 != 4).then_some(&b"k"[..]), Some(b"v"));
+        }
+        let records = builder.build().unwrap();
+        for version in 7..=NEWEST_PRODUCE {
+            let response = client.produce_with(version, -1, ("post", 0), &records);
+            assert_eq!(response.error_code, Errors::InvalidRecord.code());
+            assert_eq!((response.base_offset, response.log_start_offset), (-1, -1));
+            if version == 7 {
+                assert_eq!((response.record_errors.len(), response.error_message), (0, None));
+                continue;
+            }
+            let text =
+                "Compacted topic cannot accept message without key in topic partition post-0";
+            let named: Vec<_> = response
+                .record_errors
+                .into_iter()
+                .map(|it| (it.batch_index, it.batch_index_error_message))
+                .collect();
+            let guilty: Vec<_> = (0..10).map(|it| (10 * it + 4, Some(text.to_string()))).collect();
+            assert_eq!(named, guilty, "version {version}, {}", codec.name());
+            let message = response.error_message.unwrap();
+            let expected =
+                "One or more records have been rejected due to 10 record errors in total";
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+    assert_eq!(broker.first_segment("post", 0), b"", "nothing of it was written");
+}
+
+#[test]
+fn a_bad_timestamp_is_named_and_decides_about_the_code() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    let limits = [("message.timestamp.difference.max.ms", "1000"), ("cleanup.policy", "compact")];
+    client.create_topic_with("post", &limits);
+    let now_ms =
+        i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let records = RecordBatchBuilder::new(0)
+        .record(now_ms, Some(b"k"), None)
+        .record(now_ms, None, None)
+        .record(5, Some(b"k"), None)
+        .build()
+        .unwrap();
+    let response = client.produce("post", 0, &records);
+    assert_eq!(response.error_code, Errors::InvalidTimestamp.code());
+    let named: Vec<i32> = response.record_errors.iter().map(|it| it.batch_index).collect();
+    assert_eq!(named, [1, 2]);
+    let text = response.record_errors[1].batch_index_error_message.as_ref().unwrap();
+    let expected = "Timestamp 5 of message with offset 2 is out of range. The timestamp should be";
+    assert!(text.starts_with(expected), "{text}");
+    assert_eq!(
+        response.error_message.unwrap(),
+        "One or more records have been rejected due to invalid timestamp"
+    );
+}
+
+#[test]
+fn a_batch_that_its_producer_marks_as_stamped_is_stored_with_its_own_timestamps() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    let own = RecordBatchBuilder::new(0).record(4_000, None, Some(b"v"));
+    let marked = own.clone().log_append_time(9_000).build().unwrap();
+    let response = client.produce("post", 0, &marked);
+    assert_eq!((response.error_code, response.log_append_time_ms), (0, -1));
+    assert_eq!(broker.first_segment("post", 0), stored(&own.build().unwrap(), 0));
+
+    client.create_topic_with("stamped", &[("message.timestamp.type", "LogAppendTime")]);
+    let response = client.produce("stamped", 0, &marked);
+    assert_eq!(response.error_code, Errors::InvalidTimestamp.code());
+    assert_eq!(response.record_errors.len(), 1);
+}
+
+#[test]
+fn a_right_batch_stays_as_it_came_whatever_is_compared() {
+    for setting in ["false", "true"] {
+        let broker = Broker::start(&[(VALIDATION, setting)]);
+        for codec in CompressionCodec::ALL {
+            let mut client = broker.connect_with_topic(codec.name());
+            let mut builder = RecordBatchBuilder::new(0).codec(codec);
+            for index in 0..300 {
+                builder = builder.record(5_000 - 7 * index, Some(b"k"), Some(&[7; 300]));
+            }
+            let records = builder.build().unwrap();
+            assert_eq!(client.produce(codec.name(), 0, &records).error_code, 0);
+            assert_eq!(broker.first_segment(codec.name(), 0), stored(&records, 0), "{setting}");
+        }
+    }
 }
 
 /// A message set of an old producer, whose offsets all begin at 0.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::common::record_error::RecordErrors;
+
 /// Writes the enum, its codes, names and messages from one table.
 macro_rules! errors {
     ($($variant:ident = $code:literal, $name:literal, $message:literal;)+) => {
@@ -37,7 +39,7 @@ errors! {
     UnknownServerError = -1, "UNKNOWN_SERVER_ERROR", "the server met an error it did not expect";
     None = 0, "NONE", "no error";
     OffsetOutOfRange = 1, "OFFSET_OUT_OF_RANGE", "the offset is outside the range that the log holds";
-    CorruptMessage = 2, "CORRUPT_MESSAGE", "a message fails its CRC, has an impossible size, or lacks the key its topic demands";
+    CorruptMessage = 2, "CORRUPT_MESSAGE", "a message fails its CRC or has an impossible size";
     UnknownTopicOrPartition = 3, "UNKNOWN_TOPIC_OR_PARTITION", "this server does not host the topic or partition";
     InvalidFetchSize = 4, "INVALID_FETCH_SIZE", "the fetch size is impossible";
     LeaderNotAvailable = 5, "LEADER_NOT_AVAILABLE", "the partition has no leader yet";
@@ -122,6 +124,11 @@ impl fmt::Display for Errors {
 pub enum KafkaError {
     /// The client did something, or asks for something, that has a code. The text is for the log.
     Api(Errors, String),
+    /// A producer sent records that cannot be taken, and therefore their whole batch is not.
+    Records(Box<RecordErrors>),
+    /// Compressed bytes that their codec does not read. Kafka answers a producer of such with
+    /// `UNKNOWN_SERVER_ERROR`, though the fault is not the server's.
+    Undecodable(String),
     /// The operating system reports an error.
     Io(io::Error),
     /// A file of ours holds what we never write.
@@ -155,7 +162,8 @@ impl KafkaError {
     /// What went wrong, for a client that gets the code beside it.
     pub fn why(&self) -> String {
         match self {
-            Self::Api(_, why) => why.clone(),
+            Self::Api(_, why) | Self::Undecodable(why) => why.clone(),
+            Self::Records(errors) => format!("{} records are refused", errors.count()),
             Self::Io(_) | Self::Corrupt { .. } => self.to_string(),
         }
     }
@@ -164,6 +172,9 @@ impl KafkaError {
     pub fn code(&self) -> Errors {
         match self {
             Self::Api(code, _) => *code,
+            Self::Records(errors) if errors.has_timestamp_fault() => Errors::InvalidTimestamp,
+            Self::Records(_) => Errors::InvalidRecord,
+            Self::Undecodable(_) => Errors::UnknownServerError,
             Self::Io(_) => Errors::KafkaStorageError,
             Self::Corrupt { .. } => Errors::CorruptMessage,
         }
@@ -173,7 +184,9 @@ impl KafkaError {
 impl fmt::Display for KafkaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Api(code, why) => write!(f, "{code}: {why}"),
+            Self::Api(..) | Self::Records(_) | Self::Undecodable(_) => {
+                write!(f, "{}: {}", self.code(), self.why())
+            }
             Self::Io(error) => write!(f, "{error}"),
             Self::Corrupt { file, position, why } => {
                 write!(f, "{} is corrupt at position {position}: {why}", file.display())

@@ -5,6 +5,7 @@ pub mod errors;
 pub mod kafka_principal;
 pub mod metrics;
 pub mod rate;
+pub mod record_error;
 pub mod scheduler;
 pub mod sys;
 pub mod time;

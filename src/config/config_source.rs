@@ -200,6 +200,9 @@ fn broker_synonyms(topic_setting: &str) -> &'static [&'static str] {
         "message.timestamp.after.max.ms" => &["log.message.timestamp.after.max.ms"],
         "message.timestamp.difference.max.ms" => &["log.message.timestamp.difference.max.ms"],
         "message.downconversion.enable" => &["log.message.downconversion.enable"],
+        "transferto.compressed.records.validation.enable" => {
+            &["transferto.compressed.records.validation.enable"]
+        }
         _ => &[],
     }
 }

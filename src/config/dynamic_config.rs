@@ -53,6 +53,7 @@ pub const DYNAMIC_SETTINGS: &[&str] = &[
     "num.io.threads",
     "num.recovery.threads.per.data.dir",
     "producer.id.expiration.ms",
+    "transferto.compressed.records.validation.enable",
 ];
 
 /// The longest value that is kept, in bytes: lists have no bound of their own.

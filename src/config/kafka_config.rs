@@ -274,6 +274,10 @@ settings! {
         /// is 3.
         compression_zstd_level: i32,
             "compression.zstd.level" = "3", Allowed::Between(-131072, 22), Medium;
+        /// Whether compressed batches are decompressed as they arrive, to compare their records
+        /// with their header. Those that are not compressed are always compared.
+        transferto_compressed_records_validation_enable: bool,
+            "transferto.compressed.records.validation.enable" = "false", Allowed::Any, Medium;
 
         /// Replicas that must have a message before acks=-1 is answered. This broker is alone: more
         /// than 1 refuses every such request.

@@ -158,6 +158,10 @@ settings! {
         /// Kept for Kafka's tools. It has no effect: there are no share groups.
         errors_deadletterqueue_group_enable: bool,
             "errors.deadletterqueue.group.enable" = "false", Allowed::Any, Medium;
+        /// Whether compressed batches are decompressed as they arrive, to compare their records
+        /// with their header. Those that are not compressed are always compared.
+        transferto_compressed_records_validation_enable: bool,
+            "transferto.compressed.records.validation.enable" = "false", Allowed::Any, Medium;
     }
 }
 
@@ -196,6 +200,8 @@ impl LogConfig {
             message_timestamp_after_max_ms: config.log_message_timestamp_after_max_ms,
             message_timestamp_difference_max_ms: config.log_message_timestamp_difference_max_ms,
             message_downconversion_enable: config.log_message_downconversion_enable,
+            transferto_compressed_records_validation_enable: config
+                .transferto_compressed_records_validation_enable,
             // The others follow nothing that a broker's file can say.
             ..Self::default()
         }

@@ -24,6 +24,7 @@ use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::message::record_batch::RecordBatch;
 use crate::message::records::Headers;
 use crate::message::records::LogRecord;
+use crate::message::records::invalid_record;
 use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::message::timestamp_type::TimestampType;
 
@@ -225,7 +226,8 @@ impl<'a> ShallowEntry<'a> {
     /// compressed, every CRC is right, and the last one is whole. Kafka 0.9 checks none of that.
     ///
     /// # Errors
-    /// `CORRUPT_MESSAGE` if that does not hold, or the codec cannot read its bytes; those of
+    /// `CORRUPT_MESSAGE` for a wrong CRC, `INVALID_RECORD` if something else of that does not hold;
+    /// `Undecodable` if the codec cannot read its bytes; those of
     /// [`RecordBatch::for_each_record`]; whatever `visit` fails with.
     pub fn for_each_record(
         &self,
@@ -248,7 +250,8 @@ impl<'a> ShallowEntry<'a> {
         codec: CompressionCodec,
         visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
-        let compressed = wrapper.value().ok_or_else(|| corrupt("a wrapper without a value"))?;
+        let compressed =
+            wrapper.value().ok_or_else(|| invalid_record("a wrapper without a value"))?;
         let inner = codec.decompress(compressed)?;
         let last_inner_offset = check_inner_messages(&inner, self.magic)?;
         let base_offset = if self.magic == MAGIC_VALUE_V0 {
@@ -277,10 +280,10 @@ fn check_inner_messages(inner: &[u8], wrapper_magic: u8) -> Result<i64, KafkaErr
         let entry = entry?;
         if entry.magic != wrapper_magic {
             let why = format!("magic {} in a wrapper of magic {wrapper_magic}", entry.magic);
-            return Err(corrupt(why));
+            return Err(invalid_record(why));
         }
         if entry.codec()? != CompressionCodec::None {
-            return Err(corrupt("a compressed message in a wrapper"));
+            return Err(invalid_record("a compressed message in a wrapper"));
         }
         if !entry.has_valid_crc() {
             return Err(corrupt("a message in a wrapper fails its CRC"));
@@ -288,9 +291,9 @@ fn check_inner_messages(inner: &[u8], wrapper_magic: u8) -> Result<i64, KafkaErr
         last_offset = Some(entry.offset);
     }
     if entries.position() != inner.len() {
-        return Err(corrupt("the last message in a wrapper is cut off"));
+        return Err(invalid_record("the last message in a wrapper is cut off"));
     }
-    last_offset.ok_or_else(|| corrupt("a wrapper without messages"))
+    last_offset.ok_or_else(|| invalid_record("a wrapper without messages"))
 }
 
 fn log_record<'a>(offset: i64, timestamp: i64, message: &Message<'a>) -> LogRecord<'a> {
@@ -566,9 +569,11 @@ mod tests {
             let of_other_magic = message_set(1 - magic, CompressionCodec::None, [0, 1, 2]);
             let batch = RecordBatchBuilder::new(0).record(0, None, None).build().unwrap();
             let cut_off = plain[..plain.len() - 1].to_vec();
-            for inner in [bad_crc, nested, of_other_magic, batch, cut_off, Vec::new()] {
+            let error = deep(&wrap(magic, &bad_crc)).unwrap_err();
+            assert_eq!(error.code(), Errors::CorruptMessage);
+            for inner in [nested, of_other_magic, batch, cut_off, Vec::new()] {
                 let error = deep(&wrap(magic, &inner)).unwrap_err();
-                assert_eq!(error.code(), Errors::CorruptMessage);
+                assert_eq!(error.code(), Errors::InvalidRecord);
             }
         }
     }

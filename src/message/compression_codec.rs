@@ -1,10 +1,12 @@
 //! Port of `kafka.message.CompressionCodec` and `CompressionFactory`: the codecs, both ways.
 //!
-//! Only conversions between formats come here; a batch on its way through the broker stays
-//! compressed. The containers are those of the Java clients: a gzip stream, snappy in xerial
-//! chunks, an LZ4 frame, a zstd frame.
+//! A batch on its way through the broker stays compressed. Who comes here converts between formats,
+//! or wants to know what is in a batch. The containers are those of the Java clients: a gzip stream,
+//! snappy in xerial chunks, an LZ4 frame, a zstd frame.
 
 use std::io;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 
@@ -121,8 +123,7 @@ impl CompressionCodec {
     /// a size that the input declares.
     ///
     /// # Errors
-    /// `CORRUPT_MESSAGE` if `bytes` is not what this codec writes, or more than `limit_bytes` come
-    /// out.
+    /// `Undecodable` if `bytes` is not what this codec writes, or more than `limit_bytes` come out.
     pub fn decompress_bounded(
         self,
         bytes: &[u8],
@@ -138,11 +139,30 @@ impl CompressionCodec {
             Self::Zstd => zstd::stream::read::Decoder::with_buffer(bytes)
                 .and_then(|decoder| read_bounded(decoder, limit_bytes)),
         };
-        decompressed.map_err(|error| {
-            let why = format!("{} bytes of {}: {error}", bytes.len(), self.name());
-            KafkaError::api(Errors::CorruptMessage, why)
+        decompressed.map_err(|error| undecodable(self, &error))
+    }
+
+    /// Decompresses `bytes` as they are asked for, through a buffer of fixed size. Snappy alone has
+    /// to have a block whole: 32 KiB of it, or what a client wrote as a single block.
+    ///
+    /// # Errors
+    /// `InvalidData` or `UnexpectedEof` if `bytes` do not even begin as this codec writes them.
+    pub fn reader(self, bytes: &[u8]) -> io::Result<Box<dyn BufRead + '_>> {
+        Ok(match self {
+            Self::None => Box::new(bytes),
+            Self::Gzip => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(bytes))),
+            Self::Snappy => Box::new(SnappyReader::new(bytes)?),
+            Self::Lz4 => Box::new(BufReader::new(lz4_reader(bytes)?)),
+            Self::Zstd => {
+                Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(bytes)?))
+            }
         })
     }
+}
+
+/// The error for bytes that `codec` cannot read.
+pub(crate) fn undecodable(codec: CompressionCodec, error: &io::Error) -> KafkaError {
+    KafkaError::Undecodable(format!("the bytes of {} cannot be read: {error}", codec.name()))
 }
 
 /// What conversions let `compressed_bytes` become: 64 MiB, or sixteen times their number if that is
@@ -195,20 +215,82 @@ fn compress_snappy(bytes: &[u8]) -> io::Result<Vec<u8>> {
 
 fn decompress_snappy(bytes: &[u8], limit_bytes: usize) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
-    if !bytes.starts_with(&XERIAL_MAGIC) {
-        decompress_snappy_block(bytes, limit_bytes, &mut out)?;
-        return Ok(out);
-    }
-    let header_bytes = XERIAL_MAGIC.len() + XERIAL_VERSIONS.len();
-    let mut rest = bytes.get(header_bytes..).ok_or(io::ErrorKind::UnexpectedEof)?;
-    while !rest.is_empty() {
-        let (size, after) = rest.split_at_checked(4).ok_or(io::ErrorKind::UnexpectedEof)?;
-        let size = BigEndian::read_u32(size) as usize;
-        let (block, after) = after.split_at_checked(size).ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut blocks = SnappyBlocks::new(bytes)?;
+    while let Some(block) = blocks.next_block()? {
         decompress_snappy_block(block, limit_bytes, &mut out)?;
-        rest = after;
     }
     Ok(out)
+}
+
+/// The blocks of a message, each still compressed.
+struct SnappyBlocks<'a> {
+    rest: &'a [u8],
+    /// Whether what is left is one block without a frame.
+    is_bare: bool,
+}
+
+impl<'a> SnappyBlocks<'a> {
+    fn new(bytes: &'a [u8]) -> io::Result<Self> {
+        if !bytes.starts_with(&XERIAL_MAGIC) {
+            return Ok(Self { rest: bytes, is_bare: true });
+        }
+        let header_bytes = XERIAL_MAGIC.len() + XERIAL_VERSIONS.len();
+        let rest = bytes.get(header_bytes..).ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(Self { rest, is_bare: false })
+    }
+
+    fn next_block(&mut self) -> io::Result<Option<&'a [u8]>> {
+        if std::mem::take(&mut self.is_bare) {
+            return Ok(Some(std::mem::take(&mut self.rest)));
+        }
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let (size, after) = self.rest.split_at_checked(4).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let size = BigEndian::read_u32(size) as usize;
+        let (block, after) = after.split_at_checked(size).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.rest = after;
+        Ok(Some(block))
+    }
+}
+
+/// One block after another, in a buffer that is used again.
+struct SnappyReader<'a> {
+    blocks: SnappyBlocks<'a>,
+    block: Vec<u8>,
+    /// How much of the block was taken.
+    taken: usize,
+}
+
+impl<'a> SnappyReader<'a> {
+    fn new(bytes: &'a [u8]) -> io::Result<Self> {
+        Ok(Self { blocks: SnappyBlocks::new(bytes)?, block: Vec::new(), taken: 0 })
+    }
+}
+
+impl BufRead for SnappyReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.taken == self.block.len() {
+            let Some(block) = self.blocks.next_block()? else { break };
+            self.block.clear();
+            self.taken = 0;
+            let limit_bytes = decompression_bound(block.len());
+            decompress_snappy_block(block, limit_bytes, &mut self.block)?;
+        }
+        Ok(&self.block[self.taken..])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.taken = (self.taken + count).min(self.block.len());
+    }
+}
+
+impl Read for SnappyReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(out)?;
+        self.consume(count);
+        Ok(count)
+    }
 }
 
 fn decompress_snappy_block(block: &[u8], limit_bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
@@ -251,6 +333,10 @@ fn compress_lz4(bytes: &[u8], magic: u8) -> io::Result<Vec<u8>> {
 }
 
 fn decompress_lz4(bytes: &[u8], limit_bytes: usize) -> io::Result<Vec<u8>> {
+    read_bounded(lz4_reader(bytes)?, limit_bytes)
+}
+
+fn lz4_reader(bytes: &[u8]) -> io::Result<impl Read + '_> {
     let checksum_at = lz4_header_checksum_position(bytes)?;
     let (header, rest) = bytes.split_at(checksum_at + 1);
     let mut header = header.to_vec();
@@ -261,7 +347,7 @@ fn decompress_lz4(bytes: &[u8], limit_bytes: usize) -> io::Result<Vec<u8>> {
     if header[checksum_at] == wrong {
         header[checksum_at] = right;
     }
-    read_bounded(lz4_flex::frame::FrameDecoder::new(header.chain(rest)), limit_bytes)
+    Ok(lz4_flex::frame::FrameDecoder::new(io::Cursor::new(header).chain(rest)))
 }
 
 /// Where the header's checksum stands: after magic number, two bytes of flags, and perhaps the size
@@ -347,6 +433,9 @@ mod tests {
                     let compressed = codec.compress(&sample, magic).unwrap();
                     let back = codec.decompress_bounded(&compressed, sample.len()).unwrap();
                     assert!(back == sample, "{} of {} bytes", codec.name(), sample.len());
+                    let mut streamed = Vec::new();
+                    codec.reader(&compressed).unwrap().read_to_end(&mut streamed).unwrap();
+                    assert!(streamed == sample, "{} of {} bytes", codec.name(), sample.len());
                 }
             }
         }
@@ -374,7 +463,7 @@ mod tests {
             assert!(codec.decompress_bounded(&compressed, bomb.len()).is_ok());
             for limit_bytes in [bomb.len() - 1, 1000, 0] {
                 let error = codec.decompress_bounded(&compressed, limit_bytes).unwrap_err();
-                assert_eq!(error.code(), Errors::CorruptMessage);
+                assert!(matches!(error, KafkaError::Undecodable(_)), "{error}");
             }
         }
     }

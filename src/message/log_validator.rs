@@ -3,9 +3,10 @@
 //! What a produced set must satisfy, and where it gets its offsets.
 //!
 //! The usual case, a batch of magic 2 for a topic that keeps the producer's compression and
-//! timestamps, is checked by its header and one CRC, and twelve of its bytes are overwritten in
-//! place. It is neither copied nor decompressed. Everything else is slower and for old producers,
-//! compacted topics, and topics with a codec or clock of their own.
+//! timestamps, is checked by one CRC and a walk past the heads of its records, and twelve of its
+//! bytes are overwritten in place. It is neither copied nor allocated for. Everything else is slower
+//! and for old producers, compacted topics, topics with a codec or clock of their own, and batches
+//! whose header is wrong.
 
 use std::borrow::Cow;
 
@@ -14,9 +15,10 @@ use byteorder::ByteOrder;
 
 use crate::common::errors::Errors;
 use crate::common::errors::KafkaError;
+use crate::common::record_error::RecordErrors;
+use crate::common::record_error::RecordFault;
 use crate::message::byte_buffer_message_set::EntryContent;
 use crate::message::byte_buffer_message_set::ShallowEntry;
-use crate::message::byte_buffer_message_set::for_each_record;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::conversion::Target;
@@ -30,10 +32,9 @@ use crate::message::message_set::OFFSET_LENGTH;
 use crate::message::message_set::SIZE_OFFSET;
 use crate::message::record_batch;
 use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
 use crate::message::record_batch::RecordBatch;
 use crate::message::record_batch::TRANSACTIONAL_FLAG;
-use crate::message::records::LogRecord;
+use crate::message::record_walk::for_each_head;
 use crate::message::records::invalid_record;
 use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::message::timestamp_type::TimestampType;
@@ -57,6 +58,9 @@ pub struct AppendFormat {
     pub message_bytes_max: usize,
     /// `cleanup.policy=compact`: every record must have a key.
     pub is_compacted: bool,
+    /// `transferto.compressed.records.validation.enable`: whether compressed batches of magic 2 are
+    /// decompressed only to compare their records with their header.
+    pub validates_compressed: bool,
     /// The epoch that goes into batches of magic 2.
     pub partition_leader_epoch: i32,
 }
@@ -86,13 +90,22 @@ pub struct Validated<'a> {
 /// A partial entry at the end is cut off, as Kafka 0.9 does, and so are fewer bytes than tell a
 /// magic. A buffer without a whole entry gives a result without records, and no error.
 ///
+/// A batch of magic 2 whose latest timestamp is not the one that its header declares gets another
+/// header and CRC, in place. One whose records do not have the offsets 0, 1, 2 and so on is written
+/// anew.
+///
 /// # Errors
 /// - `CORRUPT_MESSAGE`: a wrong CRC, an impossible size, a malformed message; bytes after a batch
-///   of magic 2, or such a batch cut off; an old message without key for a compacted topic
-/// - `INVALID_RECORD`: more than one batch of magic 2, or a batch that contradicts itself, marks
-///   itself as a broker's, or lacks a key for a compacted topic
-/// - `MESSAGE_TOO_LARGE`: an entry of more than `message_bytes_max`, as it came or as converted
-/// - `INVALID_TIMESTAMP`: too far from `now_ms`, or marked as the broker's
+///   of magic 2, or such a batch cut off
+/// - `INVALID_RECORD`: more than one batch of magic 2, or a batch that contradicts itself, does not
+///   begin at offset 0, or marks itself as a broker's; records that are malformed or not as many as
+///   declared
+/// - `Records`: single records to blame, for a missing key in a compacted topic
+///   (`INVALID_RECORD`), or for a timestamp that is too far from `now_ms` or marked as the broker's
+///   (`INVALID_TIMESTAMP`)
+/// - `Undecodable`: compressed bytes that are not what their codec writes
+/// - `MESSAGE_TOO_LARGE`: an entry of more than `message_bytes_max`, as it came or as converted, or
+///   one that decompresses to more than the bound
 /// - `UNSUPPORTED_COMPRESSION_TYPE`: an unknown codec, or zstd for a topic of magic 0 or 1
 /// - `UNSUPPORTED_FOR_MESSAGE_FORMAT`: a batch of an idempotent producer, or a record with headers,
 ///   for such a topic
@@ -111,7 +124,6 @@ pub fn validate_messages_and_assign_offsets<'a>(
     if format.magic != MAGIC_VALUE_V2 {
         check_old_format_suffices(records)?;
     }
-    check_every_record(records, now_ms, format)?;
     let log_append_time = match format.timestamp_type {
         TimestampType::CreateTime => None,
         TimestampType::LogAppendTime => Some(now_ms),
@@ -123,7 +135,15 @@ pub fn validate_messages_and_assign_offsets<'a>(
         log_append_time,
         partition_leader_epoch: format.partition_leader_epoch,
     };
-    if !analysis.can_stay(&target) {
+    let check = RecordCheck::new(now_ms, format);
+    let can_stay = analysis.can_stay(&target);
+    let has_right_offsets = if analysis.highest_magic == MAGIC_VALUE_V2 {
+        check_batch_records(records, check, can_stay, format)?
+    } else {
+        check_old_records(records, check)?;
+        true
+    };
+    if !can_stay || !has_right_offsets {
         let converted = convert(records, next_offset, &target)?;
         // Several entries may have become one, as in Kafka: what was legal can now be too large.
         for entry in shallow_entries(&converted) {
@@ -240,9 +260,6 @@ fn check_entry(entry: &ShallowEntry<'_>, message_bytes_max: usize) -> Result<(),
     if let EntryContent::Batch(batch) = &entry.content {
         check_batch(batch)?;
     }
-    if entry.timestamp_type() == TimestampType::LogAppendTime {
-        return Err(invalid_timestamp("a producer cannot give the time of the append".to_owned()));
-    }
     Ok(())
 }
 
@@ -255,17 +272,20 @@ fn check_size(entry: &ShallowEntry<'_>, message_bytes_max: usize) -> Result<(), 
     Ok(())
 }
 
-/// Whether the header of a batch contradicts itself. That its records agree with it is not
-/// looked at: it would cost a decompression, and hurts only who reads that producer's topic.
-/// The base offset may be anything: it is overwritten.
+/// Whether the header of a batch contradicts itself. Its records are compared with it later, by
+/// [`check_batch_records`].
 fn check_batch(batch: &RecordBatch<'_>) -> Result<(), KafkaError> {
     let (count, last_offset_delta) = (batch.record_count(), batch.last_offset_delta());
     if count <= 0 || count - 1 != last_offset_delta {
         let why = format!("{count} records, the last at offset {last_offset_delta}");
         return Err(invalid_record(why));
     }
-    if count as usize > records_max(batch)? {
+    if count as usize > batch.records_max()? {
         let why = format!("{count} records in {} bytes", batch.size_in_bytes());
+        return Err(invalid_record(why));
+    }
+    if batch.base_offset() != 0 {
+        let why = format!("a producer's batch begins at offset 0, not {}", batch.base_offset());
         return Err(invalid_record(why));
     }
     if batch.is_control_batch() {
@@ -293,62 +313,158 @@ fn check_old_format_suffices(records: &[u8]) -> Result<(), KafkaError> {
     }
 }
 
-/// The size of a record without key, value and headers: seven fields of one byte.
-const RECORD_BYTES_MIN: usize = 7;
-/// What one byte can become at most: zstd writes 128 KiB of one value in four bytes, and the other
-/// codecs less.
-const EXPANSION_MAX: usize = 32 * 1024;
-
-/// How many records may lie in a batch of this size, by the most generous count.
+/// Compares the records of a batch with its header, and mends the header if it is wrong about the
+/// latest timestamp. Returns whether the records have the offsets that the header declares.
 ///
-/// Each takes an offset, and a segment holds 2^31 of them: whoever declared so many in a batch of
-/// 61 bytes would make the log roll with every request.
-fn records_max(batch: &RecordBatch<'_>) -> Result<usize, KafkaError> {
-    let section_bytes = batch.size_in_bytes() - RECORD_BATCH_OVERHEAD;
-    Ok(match batch.codec()? {
-        CompressionCodec::None => section_bytes / RECORD_BYTES_MIN,
-        _ => section_bytes.saturating_mul(EXPANSION_MAX) / RECORD_BYTES_MIN,
-    })
+/// A compressed batch is decompressed for it only if the topic asks for something that its header
+/// cannot tell, or the header looks wrong, or the setting says so. One that is converted anyway
+/// shows there whether it can be read.
+fn check_batch_records(
+    records: &mut [u8],
+    mut check: RecordCheck<'_>,
+    can_stay: bool,
+    format: &AppendFormat,
+) -> Result<bool, KafkaError> {
+    let batch = RecordBatch::parse(records)?;
+    let is_stamped = batch.timestamp_type() == TimestampType::LogAppendTime;
+    check.stamp_ms = is_stamped.then(|| batch.max_timestamp());
+    check.is_compressed = batch.codec()? != CompressionCodec::None;
+    // So says sarama before 1.44, which leaves the latest timestamp at -1.
+    let is_suspect = batch.max_timestamp() < batch.base_timestamp();
+    let is_worth_it = !check.is_compressed || format.validates_compressed || is_suspect;
+    let has_to_walk = check.is_needed() || is_stamped || (can_stay && is_worth_it);
+    if !has_to_walk {
+        return Ok(true);
+    }
+    let found = walk_batch(&batch, &mut check)?;
+    check.finish()?;
+    let is_mended = is_stamped || found.max_timestamp != batch.max_timestamp();
+    if is_mended && format.timestamp_type == TimestampType::CreateTime {
+        record_batch::set_create_time(records, found.max_timestamp);
+    }
+    Ok(found.has_right_offsets)
 }
 
-/// Checks keys and timestamps, if the topic asks for that. Decompresses.
-fn check_every_record(
-    records: &[u8],
-    now_ms: i64,
-    format: &AppendFormat,
-) -> Result<(), KafkaError> {
-    let has_time_limit = format.timestamp_type == TimestampType::CreateTime
-        && (format.timestamp_before_max_ms, format.timestamp_after_max_ms) != (i64::MAX, i64::MAX);
-    if !format.is_compacted && !has_time_limit {
+/// What the records of a batch say, and its header should.
+struct BatchFacts {
+    /// By the producer's clock, in milliseconds; `NO_TIMESTAMP` if there is none above it.
+    max_timestamp: i64,
+    /// Whether the first record has offset 0, and each other one the next.
+    has_right_offsets: bool,
+}
+
+/// The hot path: it reads the heads of the records, and nothing is built of them.
+fn walk_batch(
+    batch: &RecordBatch<'_>,
+    check: &mut RecordCheck<'_>,
+) -> Result<BatchFacts, KafkaError> {
+    let base_timestamp = batch.base_timestamp();
+    let is_needed = check.is_needed();
+    let mut facts = BatchFacts { max_timestamp: NO_TIMESTAMP, has_right_offsets: true };
+    let mut index = 0;
+    for_each_head(batch, |head| {
+        let timestamp = base_timestamp.wrapping_add(head.timestamp_delta);
+        facts.max_timestamp = facts.max_timestamp.max(timestamp);
+        facts.has_right_offsets &= head.offset_delta == index;
+        if is_needed {
+            check.visit(index, timestamp, head.key_bytes, head.value_bytes);
+        }
+        index += 1;
+    })?;
+    Ok(facts)
+}
+
+/// Checks messages of magic 0 and 1, those in wrappers too, if the topic asks for something.
+fn check_old_records(records: &[u8], mut check: RecordCheck<'_>) -> Result<(), KafkaError> {
+    if check.format.timestamp_type == TimestampType::CreateTime && !check.is_needed() {
         return Ok(());
     }
-    let is_batch = records[MAGIC_OFFSET] == MAGIC_VALUE_V2;
-    for_each_record(records, &mut |record| {
-        // An empty key is a key, compressed or not. (Kafka 0.9 refuses it uncompressed only.)
-        if format.is_compacted && record.key.is_none() {
-            let why = "a record without key for a compacted topic";
-            return Err(if is_batch { invalid_record(why) } else { corrupt(why) });
+    let mut index = 0;
+    for entry in shallow_entries(records) {
+        let entry = entry?;
+        let is_stamped = entry.timestamp_type() == TimestampType::LogAppendTime;
+        check.stamp_ms = is_stamped.then(|| entry.max_timestamp());
+        if !check.is_needed() {
+            continue;
         }
-        if has_time_limit { check_timestamp(record, now_ms, format) } else { Ok(()) }
-    })
+        entry.for_each_record(&mut |record| {
+            let [key, value] = [record.key, record.value].map(|it| it.map(|it| it.len() as u32));
+            check.visit(index, record.timestamp, key, value);
+            index += 1;
+            Ok(())
+        })?;
+    }
+    check.finish()
 }
 
-fn check_timestamp(
-    record: &LogRecord<'_>,
+/// What is asked of each record by itself, and which records fail.
+struct RecordCheck<'f> {
+    format: &'f AppendFormat,
     now_ms: i64,
-    format: &AppendFormat,
-) -> Result<(), KafkaError> {
-    let (before_ms, after_ms) = (format.timestamp_before_max_ms, format.timestamp_after_max_ms);
-    let limit_ms = if record.timestamp < now_ms { before_ms } else { after_ms };
-    let is_unlimited = record.timestamp == NO_TIMESTAMP || limit_ms == i64::MAX;
-    if !is_unlimited && record.timestamp.abs_diff(now_ms) > limit_ms.max(0) as u64 {
-        let why = format!(
-            "timestamp {} at {now_ms}, at most {before_ms} ms before and {after_ms} ms after",
-            record.timestamp
-        );
-        return Err(invalid_timestamp(why));
+    has_time_limit: bool,
+    /// The timestamp in milliseconds, if the producer marked it as the broker's.
+    stamp_ms: Option<i64>,
+    is_compressed: bool,
+    errors: RecordErrors,
+}
+
+impl<'f> RecordCheck<'f> {
+    fn new(now_ms: i64, format: &'f AppendFormat) -> Self {
+        let has_time_limit = format.timestamp_type == TimestampType::CreateTime
+            && [format.timestamp_before_max_ms, format.timestamp_after_max_ms] != [i64::MAX; 2];
+        let (stamp_ms, is_compressed, errors) = (None, false, RecordErrors::default());
+        Self { format, now_ms, has_time_limit, stamp_ms, is_compressed, errors }
     }
-    Ok(())
+
+    fn is_needed(&self) -> bool {
+        let is_stamp_refused = self.format.timestamp_type == TimestampType::LogAppendTime;
+        self.format.is_compacted
+            || self.has_time_limit
+            || (is_stamp_refused && self.stamp_ms.is_some())
+    }
+
+    /// A record has one fault at most. An empty key is a key, compressed or not. (Kafka 0.9 refuses
+    /// it uncompressed only.)
+    fn visit(&mut self, index: i32, timestamp: i64, key: Option<u32>, value: Option<u32>) {
+        let fault = if self.format.is_compacted && key.is_none() {
+            Some(RecordFault::NoKey)
+        } else if self.format.timestamp_type == TimestampType::LogAppendTime {
+            self.stamp_ms.map(|timestamp_ms| RecordFault::TimestampType {
+                timestamp_ms,
+                key_bytes: key.unwrap_or(0) as usize,
+                value_bytes: value.unwrap_or(0) as usize,
+                is_compressed: self.is_compressed,
+            })
+        } else if self.has_time_limit {
+            check_timestamp(timestamp, self.now_ms, self.format)
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            self.errors.push(index, fault);
+        }
+    }
+
+    fn finish(self) -> Result<(), KafkaError> {
+        if self.errors.count() == 0 {
+            return Ok(());
+        }
+        Err(KafkaError::Records(Box::new(self.errors)))
+    }
+}
+
+fn check_timestamp(timestamp_ms: i64, now_ms: i64, format: &AppendFormat) -> Option<RecordFault> {
+    let (before_ms, after_ms) = (format.timestamp_before_max_ms, format.timestamp_after_max_ms);
+    let limit_ms = if timestamp_ms < now_ms { before_ms } else { after_ms };
+    let is_unlimited = timestamp_ms == NO_TIMESTAMP || limit_ms == i64::MAX;
+    if is_unlimited || timestamp_ms.abs_diff(now_ms) <= limit_ms.max(0) as u64 {
+        return None;
+    }
+    Some(RecordFault::TimestampOutOfRange {
+        timestamp_ms,
+        lowest_ms: now_ms.saturating_sub(before_ms.max(0)),
+        highest_ms: now_ms.saturating_add(after_ms.max(0)),
+    })
 }
 
 /// The hot path: twelve bytes that no CRC covers.
@@ -367,31 +483,35 @@ fn patch_messages(mut entries: &mut [u8], first_offset: i64, target: &Target) {
         let size = BigEndian::read_i32(&entries[SIZE_OFFSET..]) as usize;
         let (entry, rest) = entries.split_at_mut(LOG_OVERHEAD + size);
         BigEndian::write_i64(&mut entry[..OFFSET_LENGTH], offset);
-        match target.log_append_time {
-            Some(timestamp_ms) if target.magic != MAGIC_VALUE_V0 => {
-                message::set_log_append_time(&mut entry[LOG_OVERHEAD..], timestamp_ms);
+        let message = &mut entry[LOG_OVERHEAD..];
+        if target.magic != MAGIC_VALUE_V0 {
+            match target.log_append_time {
+                Some(timestamp_ms) => message::set_log_append_time(message, timestamp_ms),
+                None if message::is_log_append_time(message) => message::set_create_time(message),
+                None => {}
             }
-            _ => {}
         }
         offset = offset.wrapping_add(1);
         entries = rest;
     }
 }
 
-fn invalid_timestamp(why: String) -> KafkaError {
-    KafkaError::api(Errors::InvalidTimestamp, why)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::message::byte_buffer_message_set::MessageSetBuilder;
+    use crate::message::byte_buffer_message_set::for_each_record;
+    use crate::message::message::NewMessage;
     use crate::message::record_batch::CONTROL_FLAG;
     use crate::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
+    use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
+    use crate::message::record_batch::RECORD_BYTES_MIN;
     use crate::message::record_batch::RECORDS_COUNT_OFFSET;
     use crate::message::record_batch::RecordBatchBuilder;
     use crate::message::records::Header;
     use crate::message::records::Headers;
+    use crate::message::records::LogRecord;
+    use crate::message::records::Record;
 
     const NOW_MS: i64 = 1_000_000;
     const OLD_CODECS: [CompressionCodec; 4] = [
@@ -411,6 +531,7 @@ mod tests {
             timestamp_after_max_ms: i64::MAX,
             message_bytes_max: 1_000_012,
             is_compacted: false,
+            validates_compressed: true,
             partition_leader_epoch: 0,
         }
     }
@@ -512,12 +633,119 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_batch_is_not_decompressed() {
+    fn a_compressed_batch_is_not_decompressed_unless_the_setting_says_so() {
         let mut buffer = batch().codec(CompressionCodec::Gzip).build().unwrap();
         buffer[record_batch::RECORDS_OFFSET..].fill(0xee);
-        let mut buffer = with_field(buffer, RECORDS_COUNT_OFFSET, 2);
-        let validated = validate_messages_and_assign_offsets(&mut buffer, 0, 0, &keep_all());
+        let buffer = with_field(buffer, RECORDS_COUNT_OFFSET, 2);
+        let format = AppendFormat { validates_compressed: false, ..keep_all() };
+        let mut copy = buffer.clone();
+        let validated = validate_messages_and_assign_offsets(&mut copy, 0, 0, &format);
         assert_eq!(validated.unwrap().record_count, 2);
+        assert_eq!(code_of(&mut buffer.clone(), &keep_all()), Errors::UnknownServerError);
+    }
+
+    /// The header of a batch with another latest timestamp, and the CRC made to fit.
+    fn with_max_timestamp(mut batch: Vec<u8>, max_timestamp: i64) -> Vec<u8> {
+        BigEndian::write_i64(&mut batch[record_batch::MAX_TIMESTAMP_OFFSET..], max_timestamp);
+        let crc = record_batch::compute_crc(&batch);
+        BigEndian::write_u32(&mut batch[record_batch::CRC_OFFSET..], crc);
+        batch
+    }
+
+    /// Kafka 4.4.0: -1 as sarama before 1.44 sends it, too low, too high.
+    #[test]
+    fn a_header_that_is_wrong_about_the_latest_timestamp_is_mended_in_place() {
+        for codec in CompressionCodec::ALL {
+            let right = RecordBatchBuilder::new(0).codec(codec).record(4_000, None, None);
+            let right = right.record(54_000, None, None).build().unwrap();
+            for declared in [-1, 4_000, 53_999, 999_999, i64::MIN, i64::MAX] {
+                let mut wrong = with_max_timestamp(right.clone(), declared);
+                let at = wrong.as_ptr();
+                let validated =
+                    validate_messages_and_assign_offsets(&mut wrong, 0, 0, &keep_all()).unwrap();
+                assert_eq!((validated.bytes.as_ptr(), validated.was_converted), (at, false));
+                assert_eq!(validated.max_timestamp, 54_000, "{declared} of {}", codec.name());
+                assert_eq!(validated.offset_of_max_timestamp, 1);
+                assert_eq!(validated.bytes[16..], right[16..], "with the CRC of a right header");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_contradicts_itself_is_mended_whatever_the_setting() {
+        let format = AppendFormat { validates_compressed: false, ..keep_all() };
+        for codec in CompressionCodec::ALL {
+            let right = batch().codec(codec).build().unwrap();
+            let mut wrong = with_max_timestamp(right.clone(), -1);
+            let validated =
+                validate_messages_and_assign_offsets(&mut wrong, 0, 0, &format).unwrap();
+            assert_eq!(validated.max_timestamp, 7, "{}", codec.name());
+            assert_eq!(validated.bytes[16..], right[16..]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_crc_is_not_mended() {
+        let mut bytes = batch().build().unwrap();
+        BigEndian::write_i64(&mut bytes[record_batch::MAX_TIMESTAMP_OFFSET..], -1);
+        assert_eq!(code_of(&mut bytes, &keep_all()), Errors::CorruptMessage);
+    }
+
+    /// Kafka 4.4.0 stores them as they are, compressed ones aside.
+    #[test]
+    fn records_with_other_offsets_than_the_header_declares_are_numbered_anew() {
+        for codec in CompressionCodec::ALL {
+            for deltas in [[0, 5], [1, 0], [0, 0], [3, 4], [0, -7]] {
+                let mut records = Vec::new();
+                for offset_delta in deltas {
+                    let (key, value, headers) = (Some(&b"k"[..]), None, Headers::NONE);
+                    Record { timestamp_delta: 0, offset_delta, key, value, headers }
+                        .write(&mut records);
+                }
+                let mut bytes = with_section(codec, &records);
+                let validated =
+                    validate_messages_and_assign_offsets(&mut bytes, 10, 0, &keep_all()).unwrap();
+                assert_eq!(seen(&validated.bytes), [(10, 7), (11, 7)], "{deltas:?}");
+                let stored = RecordBatch::parse(&validated.bytes).unwrap();
+                assert!(stored.has_valid_crc());
+                assert_eq!((stored.codec().unwrap(), stored.producer_id()), (codec, 3));
+            }
+        }
+    }
+
+    /// A batch of an idempotent producer whose header says two records, from timestamp 7 on.
+    fn with_section(codec: CompressionCodec, section: &[u8]) -> Vec<u8> {
+        let mut bytes = batch().codec(codec).producer(3, 0, 0).build().unwrap();
+        bytes.truncate(record_batch::RECORDS_OFFSET);
+        bytes.extend(codec.compress(section, MAGIC_VALUE_V2).unwrap());
+        let size = bytes.len() - LOG_OVERHEAD;
+        with_field(bytes, SIZE_OFFSET, i32::try_from(size).unwrap())
+    }
+
+    #[test]
+    fn records_that_cannot_be_read_or_are_not_as_many_as_declared_are_refused() {
+        let good = batch().build().unwrap()[record_batch::RECORDS_OFFSET..].to_vec();
+        let first_bytes = 1 + usize::from(good[0] / 2);
+        let cases = [
+            ("one record", good[..first_bytes].to_vec()),
+            ("three records", [&good[..], &good[..first_bytes]].concat()),
+            ("a byte behind", [&good[..], &[0]].concat()),
+            ("cut off", good[..good.len() - 1].to_vec()),
+            ("a size of 500", [&good[..first_bytes], b"\xe8\x07abc"].concat()),
+            ("a negative size", [&good[..first_bytes], &[1, 0, 0]].concat()),
+            ("a record of no bytes", [&good[..first_bytes], &[0]].concat()),
+            ("nothing", Vec::new()),
+        ];
+        for codec in CompressionCodec::ALL {
+            for (what, section) in &cases {
+                let bytes = with_section(codec, section);
+                for compression in [None, Some(CompressionCodec::Gzip)] {
+                    let format = AppendFormat { compression, ..keep_all() };
+                    let code = code_of(&mut bytes.clone(), &format);
+                    assert_eq!(code, Errors::InvalidRecord, "{what}, {}", codec.name());
+                }
+            }
+        }
     }
 
     #[test]
@@ -535,23 +763,25 @@ mod tests {
     #[test]
     fn the_smallest_records_that_compress_best_are_not_too_many() {
         let zeros = vec![0; 10 * 1024 * 1024];
-        for codec in CompressionCodec::ALL {
-            let mut batch = batch().codec(codec).build().unwrap();
-            batch.truncate(record_batch::RECORDS_OFFSET);
-            batch.extend(codec.compress(&zeros, MAGIC_VALUE_V2).unwrap());
-            let size = batch.len() - LOG_OVERHEAD;
+        for codec in CompressionCodec::ALL.into_iter().skip(1) {
             let count = zeros.len() / RECORD_BYTES_MIN;
-            for (position, value) in [
-                (SIZE_OFFSET, size),
-                (record_batch::LAST_OFFSET_DELTA_OFFSET, count - 1),
-                (RECORDS_COUNT_OFFSET, count),
-            ] {
+            let mut batch = with_section(codec, &zeros);
+            for (position, value) in
+                [(LAST_OFFSET_DELTA_OFFSET, count - 1), (RECORDS_COUNT_OFFSET, count)]
+            {
                 batch = with_field(batch, position, i32::try_from(value).unwrap());
             }
             let format = AppendFormat { message_bytes_max: usize::MAX, ..keep_all() };
+            // They are not refused for their number, but because zeros are no records.
+            let code = code_of(&mut batch.clone(), &format);
+            assert_eq!(code, Errors::InvalidRecord, "{}", codec.name());
+            let format = AppendFormat { validates_compressed: false, ..format };
             let validated = validate_messages_and_assign_offsets(&mut batch, 0, 0, &format);
             assert_eq!(validated.unwrap().record_count, count as u64, "{}", codec.name());
         }
+        let mut smallest = RecordBatchBuilder::new(0).record(0, None, None).build().unwrap();
+        assert_eq!(smallest.len(), RECORD_BATCH_OVERHEAD + RECORD_BYTES_MIN);
+        assert!(validate_messages_and_assign_offsets(&mut smallest, 0, 0, &keep_all()).is_ok());
         let mut many = with_field(batch().build().unwrap(), RECORDS_COUNT_OFFSET, 1_000);
         many = with_field(many, record_batch::LAST_OFFSET_DELTA_OFFSET, 999);
         assert_eq!(code_of(&mut many, &keep_all()), Errors::InvalidRecord);
@@ -572,6 +802,8 @@ mod tests {
         assert_eq!(code_of(&mut control, &keep_all()), Errors::InvalidRecord);
         let mut without_sequence = batch().producer(5, 0, -1).build().unwrap();
         assert_eq!(code_of(&mut without_sequence, &keep_all()), Errors::InvalidRecord);
+        let mut later = RecordBatchBuilder::new(77).record(0, None, None).build().unwrap();
+        assert_eq!(code_of(&mut later, &keep_all()), Errors::InvalidRecord);
         let mut two = [good.clone(), good.clone()].concat();
         assert_eq!(code_of(&mut two, &keep_all()), Errors::InvalidRecord);
         let mut mixed = [good, old_set(1, CompressionCodec::None)].concat();
@@ -817,10 +1049,122 @@ mod tests {
         assert_eq!([Some(3), Some(0)].map(|it| size(Zstd, it)), [size(Zstd, None); 2]);
     }
 
+    /// Kafka 4.4.0 for magic 2, 3.9.1 for magic 1: a CreateTime topic takes it for the producer's.
     #[test]
-    fn a_producer_cannot_give_the_time_of_the_append() {
-        let mut bytes = batch().log_append_time(NOW_MS).build().unwrap();
-        assert_eq!(code_of(&mut bytes, &keep_all()), Errors::InvalidTimestamp);
+    fn a_time_of_the_append_from_a_producer_becomes_a_create_time() {
+        for codec in CompressionCodec::ALL {
+            for compression in [None, Some(CompressionCodec::Gzip)] {
+                let format = AppendFormat { compression, ..keep_all() };
+                // The builder gives the header NOW_MS, and the records 7 and 5.
+                let mut bytes = batch().codec(codec).log_append_time(NOW_MS).build().unwrap();
+                let validated =
+                    validate_messages_and_assign_offsets(&mut bytes, 0, 0, &format).unwrap();
+                assert_eq!(seen(&validated.bytes), [(0, 7), (1, 5)], "{}", codec.name());
+                assert_eq!(validated.max_timestamp, 7);
+                let stored = RecordBatch::parse(&validated.bytes).unwrap();
+                assert_eq!(stored.timestamp_type(), TimestampType::CreateTime);
+                assert!(stored.has_valid_crc());
+            }
+        }
+        for codec in OLD_CODECS {
+            for magic in [1, 2] {
+                let format = AppendFormat { magic, ..keep_all() };
+                let mut set = stamped_set(codec);
+                let validated =
+                    validate_messages_and_assign_offsets(&mut set, 0, 0, &format).unwrap();
+                assert_eq!(seen(&validated.bytes), [(0, 99), (1, 99)]);
+                for entry in shallow_entries(&validated.bytes) {
+                    let entry = entry.unwrap();
+                    assert_eq!(entry.timestamp_type(), TimestampType::CreateTime);
+                    assert!(entry.has_valid_crc());
+                }
+            }
+        }
+    }
+
+    /// Two messages of magic 1 with the time of the append, 99.
+    fn stamped_set(codec: CompressionCodec) -> Vec<u8> {
+        let mut builder = MessageSetBuilder::new(1, codec).log_append_time(99);
+        for offset in [0, 1] {
+            let (key, value, headers) = (Some(&b"key"[..]), Some(&b"value"[..]), Headers::NONE);
+            builder.append(&LogRecord { offset, timestamp: 5, key, value, headers }).unwrap();
+        }
+        builder.build().unwrap()
+    }
+
+    #[test]
+    fn a_topic_with_a_clock_of_its_own_refuses_a_producers_time_of_the_append() {
+        let format = AppendFormat { timestamp_type: TimestampType::LogAppendTime, ..keep_all() };
+        for codec in CompressionCodec::ALL {
+            let mut bytes = batch().codec(codec).log_append_time(NOW_MS).build().unwrap();
+            let errors = record_errors_of(&mut bytes, &format);
+            assert!(errors.has_timestamp_fault());
+            let is_compressed = codec != CompressionCodec::None;
+            let fault = |key_bytes, value_bytes| RecordFault::TimestampType {
+                timestamp_ms: NOW_MS,
+                key_bytes,
+                value_bytes,
+                is_compressed,
+            };
+            assert_eq!(blamed(&errors), [(0, fault(1, 1)), (1, fault(0, 0))]);
+        }
+        for codec in OLD_CODECS {
+            assert_eq!(code_of(&mut stamped_set(codec), &format), Errors::InvalidTimestamp);
+        }
+    }
+
+    fn record_errors_of(records: &mut [u8], format: &AppendFormat) -> RecordErrors {
+        match validate_messages_and_assign_offsets(records, 0, NOW_MS, format) {
+            Err(KafkaError::Records(errors)) => *errors,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn blamed(errors: &RecordErrors) -> Vec<(i32, RecordFault)> {
+        errors.named().iter().map(|it| (it.batch_index, it.fault)).collect()
+    }
+
+    #[test]
+    fn the_guilty_records_alone_are_named() {
+        for codec in CompressionCodec::ALL {
+            let mut builder = RecordBatchBuilder::new(0).codec(codec);
+            for index in 0..100 {
+                let key = (index % 10 != 3).then_some(&b"k"[..]);
+                let far = if index == 50 || index == 53 { 1_000 } else { 0 };
+                builder = builder.record(NOW_MS + far, key, None);
+            }
+            let bytes = builder.build().unwrap();
+            let format = AppendFormat { is_compacted: true, ..keep_all() };
+            let errors = record_errors_of(&mut bytes.clone(), &format);
+            assert!(!errors.has_timestamp_fault());
+            let expected: Vec<_> = (0..10).map(|it| (10 * it + 3, RecordFault::NoKey)).collect();
+            assert_eq!(blamed(&errors), expected);
+            // A record has one fault, and a timestamp decides about the code.
+            let format = AppendFormat {
+                timestamp_before_max_ms: 999,
+                timestamp_after_max_ms: 999,
+                ..format
+            };
+            let errors = record_errors_of(&mut bytes.clone(), &format);
+            assert_eq!((errors.has_timestamp_fault(), errors.count()), (true, 11));
+            let fault = RecordFault::TimestampOutOfRange {
+                timestamp_ms: NOW_MS + 1_000,
+                lowest_ms: NOW_MS - 999,
+                highest_ms: NOW_MS + 999,
+            };
+            assert_eq!(blamed(&errors)[5], (50, fault));
+            assert_eq!(blamed(&errors)[6], (53, RecordFault::NoKey));
+        }
+    }
+
+    /// What cannot be read counts more than what is wrong with a record before it.
+    #[test]
+    fn no_record_is_blamed_in_a_batch_that_cannot_be_read() {
+        let format = AppendFormat { is_compacted: true, ..keep_all() };
+        let good = batch().build().unwrap();
+        let mut cut = with_section(CompressionCodec::None, &good[61..good.len() - 1]);
+        let error = validate_messages_and_assign_offsets(&mut cut, 0, NOW_MS, &format);
+        assert!(matches!(error, Err(KafkaError::Api(Errors::InvalidRecord, _))), "{error:?}");
     }
 
     #[test]
@@ -829,13 +1173,48 @@ mod tests {
             for magic in [0, 1, 2] {
                 let format = AppendFormat { is_compacted: true, magic, ..keep_all() };
                 let mut set = old_set(magic.min(1), codec);
-                assert_eq!(code_of(&mut set, &format), Errors::CorruptMessage);
+                let errors = record_errors_of(&mut set, &format);
+                assert_eq!(blamed(&errors), [(2, RecordFault::NoKey)]);
                 let mut without = batch().codec(codec).build().unwrap();
                 assert_eq!(code_of(&mut without, &format), Errors::InvalidRecord);
                 let with = RecordBatchBuilder::new(0).codec(codec).record(0, Some(b""), None);
                 let mut with = with.build().unwrap();
                 let validated = validate_messages_and_assign_offsets(&mut with, 0, 0, &format);
                 assert_eq!(validated.unwrap().record_count, 1);
+            }
+        }
+    }
+
+    /// Kafka 3.9.1.
+    #[test]
+    fn a_wrapper_that_cannot_be_read_has_kafkas_codes() {
+        let wrapper = |magic, inner: &[u8], codec: CompressionCodec| {
+            let (timestamp_type, timestamp, key) = (TimestampType::CreateTime, 0, None);
+            let value = Some(inner);
+            let mut bytes = Vec::new();
+            let wrapper = NewMessage { magic, codec, timestamp_type, timestamp, key, value };
+            wrapper.write_entry(2, &mut bytes).unwrap();
+            bytes
+        };
+        let gzip = |bytes: &[u8]| CompressionCodec::Gzip.compress(bytes, 1).unwrap();
+        for magic in [0, 1] {
+            let inner = old_set(magic, CompressionCodec::None);
+            let mut wrong_crc = inner.clone();
+            *wrong_crc.last_mut().unwrap() ^= 1;
+            let cases = [
+                ("junk", vec![0xee; 30], Errors::UnknownServerError),
+                ("nothing", gzip(b""), Errors::InvalidRecord),
+                (
+                    "another magic",
+                    gzip(&old_set(1 - magic, CompressionCodec::None)),
+                    Errors::InvalidRecord,
+                ),
+                ("a wrapper", gzip(&old_set(magic, CompressionCodec::Gzip)), Errors::InvalidRecord),
+                ("a wrong CRC", gzip(&wrong_crc), Errors::CorruptMessage),
+            ];
+            for (what, compressed, expected) in cases {
+                let mut bytes = wrapper(magic, &compressed, CompressionCodec::Gzip);
+                assert_eq!(code_of(&mut bytes, &keep_all()), expected, "{what} of {magic}");
             }
         }
     }

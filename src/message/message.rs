@@ -209,6 +209,17 @@ pub fn set_log_append_time(message: &mut [u8], timestamp_ms: i64) {
     write_crc(message);
 }
 
+/// Whether the timestamp of a message of magic 1 counts as the time of the append.
+pub fn is_log_append_time(message: &[u8]) -> bool {
+    message[ATTRIBUTES_OFFSET] & TIMESTAMP_TYPE_MASK != 0
+}
+
+/// Makes the timestamp of a message of magic 1 its producer's, in place, with a new CRC.
+pub fn set_create_time(message: &mut [u8]) {
+    message[ATTRIBUTES_OFFSET] &= !TIMESTAMP_TYPE_MASK;
+    write_crc(message);
+}
+
 /// Whether a message of `magic` can be compressed by `codec`.
 ///
 /// # Errors

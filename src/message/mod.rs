@@ -11,3 +11,4 @@ pub mod byte_buffer_message_set;
 pub mod conversion;
 pub mod log_validator;
 pub mod record_filter;
+pub mod record_walk;

@@ -87,6 +87,12 @@ const _: () = assert!(
 /// The size of a batch without records, in bytes.
 pub const RECORD_BATCH_OVERHEAD: usize = RECORDS_OFFSET;
 
+/// The size of a record without key, value and headers: seven fields of one byte.
+pub(crate) const RECORD_BYTES_MIN: usize = 7;
+/// What one byte can become at most: zstd writes 128 KiB of one value in four bytes, and the other
+/// codecs less.
+const EXPANSION_MAX: usize = 32 * 1024;
+
 /// The attribute bits that name the codec.
 pub(crate) const COMPRESSION_CODEC_MASK: i16 = 0x07;
 /// The attribute bit of a batch whose highest timestamp is the time of the append.
@@ -230,6 +236,21 @@ impl<'a> RecordBatch<'a> {
         BigEndian::read_i32(&self.bytes[RECORDS_COUNT_OFFSET..])
     }
 
+    /// How many records may lie in a batch of this size, by the most generous count.
+    ///
+    /// Each takes an offset, and a segment holds 2^31 of them: whoever declared so many in a batch
+    /// of 61 bytes would make the log roll with every request.
+    ///
+    /// # Errors
+    /// Those of [`codec`](Self::codec).
+    pub fn records_max(&self) -> Result<usize, KafkaError> {
+        let section_bytes = self.size_in_bytes() - RECORD_BATCH_OVERHEAD;
+        Ok(match self.codec()? {
+            CompressionCodec::None => section_bytes / RECORD_BYTES_MIN,
+            _ => section_bytes.saturating_mul(EXPANSION_MAX) / RECORD_BYTES_MIN,
+        })
+    }
+
     /// The record section, decompressed if it is compressed.
     ///
     /// # Errors
@@ -242,7 +263,8 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// Shows every record to `visit`, with absolute offset and timestamp. Decompresses.
+    /// Shows every record to `visit`, with absolute offset and timestamp: none of them unless all
+    /// can be read. Decompresses.
     ///
     /// # Errors
     /// Those of [`record_section`](Self::record_section); `INVALID_RECORD` if the records are
@@ -252,6 +274,7 @@ impl<'a> RecordBatch<'a> {
         visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
         let section = self.record_section()?;
+        Records::new(&section, self.record_count()).try_for_each(|record| record.map(drop))?;
         for record in Records::new(&section, self.record_count()) {
             visit(&self.log_record(&record?))?;
         }
@@ -286,6 +309,16 @@ pub fn set_log_append_time(batch: &mut [u8], timestamp_ms: i64) {
     let attributes = BigEndian::read_i16(&batch[ATTRIBUTES_OFFSET..]) | TIMESTAMP_TYPE_MASK;
     BigEndian::write_i16(&mut batch[ATTRIBUTES_OFFSET..], attributes);
     BigEndian::write_i64(&mut batch[MAX_TIMESTAMP_OFFSET..], timestamp_ms);
+    let crc = compute_crc(batch);
+    BigEndian::write_u32(&mut batch[CRC_OFFSET..], crc);
+}
+
+/// Gives the records of `batch`, a whole one, their own timestamps, of which `max_timestamp_ms` is
+/// the latest, and computes the CRC anew.
+pub fn set_create_time(batch: &mut [u8], max_timestamp_ms: i64) {
+    let attributes = BigEndian::read_i16(&batch[ATTRIBUTES_OFFSET..]) & !TIMESTAMP_TYPE_MASK;
+    BigEndian::write_i16(&mut batch[ATTRIBUTES_OFFSET..], attributes);
+    BigEndian::write_i64(&mut batch[MAX_TIMESTAMP_OFFSET..], max_timestamp_ms);
     let crc = compute_crc(batch);
     BigEndian::write_u32(&mut batch[CRC_OFFSET..], crc);
 }

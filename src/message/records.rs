@@ -191,8 +191,8 @@ impl<'a> Headers<'a> {
 /// # Errors
 /// `INVALID_RECORD` if it has no end, or more than 32 bits.
 pub fn read_varint(bytes: &mut &[u8]) -> Result<i32, KafkaError> {
-    let raw = read_unsigned(bytes, i32::BITS)? as u32;
-    Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
+    // The reader lets no more than 32 bits through.
+    read_unsigned(bytes, i32::BITS).map(|raw| zigzag_decoded(raw) as i32)
 }
 
 /// Takes a LONG off the front of `bytes`.
@@ -200,8 +200,7 @@ pub fn read_varint(bytes: &mut &[u8]) -> Result<i32, KafkaError> {
 /// # Errors
 /// `INVALID_RECORD` if it has no end, or more than 64 bits.
 pub fn read_varlong(bytes: &mut &[u8]) -> Result<i64, KafkaError> {
-    let raw = read_unsigned(bytes, i64::BITS)?;
-    Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
+    read_unsigned(bytes, i64::BITS).map(zigzag_decoded)
 }
 
 /// Appends a LONG; for a value of 32 bits these are also the bytes of an INT.
@@ -223,6 +222,11 @@ pub fn size_of_varlong(value: i64) -> usize {
 /// An error that blames the producer for a record or batch.
 pub(crate) fn invalid_record(why: impl Into<String>) -> KafkaError {
     KafkaError::api(Errors::InvalidRecord, why)
+}
+
+/// The number that [`zigzag`] makes `raw` of.
+pub(crate) fn zigzag_decoded(raw: u64) -> i64 {
+    (raw >> 1) as i64 ^ -((raw & 1) as i64)
 }
 
 fn zigzag(value: i64) -> u64 {

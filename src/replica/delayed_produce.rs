@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use crate::common::errors::Errors;
 use crate::common::metrics::Metrics;
+use crate::common::record_error::RecordErrors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::purgatory::delayed_operation::DelayedOperation;
 use crate::replica::local_logs::LocalLogs;
@@ -16,6 +17,8 @@ pub struct PartitionResponse {
     pub error: Errors,
     /// A sentence for a person, if there is an error.
     pub error_message: Option<String>,
+    /// The records for which the batch is refused, if it is for single ones.
+    pub record_errors: Option<Box<RecordErrors>>,
     /// The offset of the first record; -1 on error.
     pub base_offset: i64,
     /// The time of the append if the topic uses `LogAppendTime`, else -1.

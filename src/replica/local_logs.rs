@@ -13,6 +13,7 @@ use log::{error, trace};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
+use crate::common::record_error::RECORD_ERRORS_MAX;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
@@ -214,8 +215,9 @@ impl LocalLogs {
     ) -> (Vec<(TopicAndPartition, LogAppendResult)>, Vec<TopicAndPartition>) {
         let mut high_watermark_moved = Vec::new();
         let mut results = Vec::with_capacity(entries.len());
+        let mut record_errors_left = RECORD_ERRORS_MAX;
         for (key, range) in entries {
-            let appended = match (self.get_partition(key), buffer.get_mut(range.clone())) {
+            let mut appended = match (self.get_partition(key), buffer.get_mut(range.clone())) {
                 (Some(partition), Some(records)) => {
                     partition.append_messages_to_leader(records, required_acks)
                 }
@@ -228,6 +230,9 @@ impl LocalLogs {
                     "its records lie outside of the request",
                 )),
             };
+            if let Err(KafkaError::Records(errors)) = &mut appended {
+                errors.limit(&mut record_errors_left);
+            }
             let result = appended.map(|(info, moved)| {
                 if moved {
                     high_watermark_moved.push(key.clone());
@@ -272,6 +277,7 @@ impl LocalLogs {
 /// for gets one line for the whole request, with the client's address, from whoever answers it.
 fn log_failure(what: &str, key: &TopicAndPartition, error: &KafkaError) {
     match error {
+        KafkaError::Records(_) | KafkaError::Undecodable(_) => trace!("{what} of {key}: {error}"),
         KafkaError::Api(code, _) if *code != Errors::UnknownServerError => {
             trace!("{what} of {key}: {error}");
         }

@@ -225,7 +225,7 @@ impl ReplicaManager {
                     Errors::InvalidRequiredAcks,
                     format!("acks must be -1, 0 or 1, not {required_acks}"),
                 );
-                (key.clone(), status_of(&Err(error)).response)
+                (key.clone(), status_of(key, Err(error)).response)
             };
             response_callback(entries.iter().map(refuse).collect());
             return;
@@ -238,8 +238,13 @@ impl ReplicaManager {
             .map(|(key, _)| key.clone())
             .collect();
 
-        let status: Vec<_> =
-            results.into_iter().map(|(key, result)| (key, status_of(&result))).collect();
+        let status: Vec<_> = results
+            .into_iter()
+            .map(|(key, result)| {
+                let status = status_of(&key, result);
+                (key, status)
+            })
+            .collect();
         if required_acks == ACKS_ALL && !appended.is_empty() {
             let keys: Vec<_> = status.iter().map(|(key, _)| key.clone()).collect();
             let delayed_produce = DelayedProduce::new(
@@ -308,23 +313,29 @@ impl ReplicaManager {
 }
 
 /// What the producer is told, and what a produce with acks -1 waits for.
-fn status_of(result: &LogAppendResult) -> ProducePartitionStatus {
+fn status_of(key: &TopicAndPartition, result: LogAppendResult) -> ProducePartitionStatus {
     match result {
         Ok(info) => ProducePartitionStatus {
             // An empty set has nothing to wait for.
             required_offset: (info.last_offset >= 0).then_some(info.last_offset + 1),
-            response: appended_response(info),
+            response: appended_response(&info),
         },
-        Err(error) => ProducePartitionStatus {
-            required_offset: None,
-            response: PartitionResponse {
-                error: error.code(),
-                error_message: Some(error.to_string()),
+        Err(error) => {
+            let code = error.code();
+            let (error_message, record_errors) = match error {
+                KafkaError::Records(errors) => (errors.message(key), Some(errors)),
+                other => (other.to_string(), None),
+            };
+            let response = PartitionResponse {
+                error: code,
+                error_message: Some(error_message),
+                record_errors,
                 base_offset: -1,
                 log_append_time_ms: -1,
                 log_start_offset: -1,
-            },
-        },
+            };
+            ProducePartitionStatus { required_offset: None, response }
+        }
     }
 }
 
@@ -332,6 +343,7 @@ fn appended_response(info: &LogAppendInfo) -> PartitionResponse {
     PartitionResponse {
         error: Errors::None,
         error_message: None,
+        record_errors: None,
         base_offset: info.first_offset,
         log_append_time_ms: info.log_append_time_ms,
         log_start_offset: info.log_start_offset,

@@ -140,8 +140,9 @@ impl FetchedData {
             },
             Err(error) => {
                 // A consumer that is refused may ask again at once, for as long as it runs.
-                let level =
-                    if matches!(error, KafkaError::Api(..)) { Level::Debug } else { Level::Warn };
+                let is_of_records =
+                    matches!(error, KafkaError::Api(..) | KafkaError::Undecodable(_));
+                let level = if is_of_records { Level::Debug } else { Level::Warn };
                 log!(level, "Cannot convert {} for Fetch version {version}: {error}", asked.key);
                 failed(partition, error.code())
             }

@@ -10,12 +10,14 @@ use log::info;
 
 use crate::common::errors::Errors;
 use crate::common::errors::KafkaError;
+use crate::common::record_error::RecordErrors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::topic_partition::is_internal;
 use crate::protocol::init_producer_id::InitProducerIdRequest;
 use crate::protocol::init_producer_id::InitProducerIdResponse;
 use crate::protocol::init_producer_id::NO_PRODUCER_EPOCH;
 use crate::protocol::init_producer_id::NO_PRODUCER_ID;
+use crate::protocol::produce::BatchIndexAndErrorMessage;
 use crate::protocol::produce::PartitionProduceResponse;
 use crate::protocol::produce::ProduceRequest;
 use crate::protocol::produce::ProduceResponse;
@@ -168,6 +170,7 @@ fn refusal(error: Errors, error_message: Option<String>) -> PartitionResponse {
     PartitionResponse {
         error,
         error_message,
+        record_errors: None,
         base_offset: -1,
         log_append_time_ms: -1,
         log_start_offset: -1,
@@ -223,13 +226,28 @@ fn produce_response(
                 base_offset: it.base_offset,
                 log_append_time_ms: it.log_append_time_ms,
                 log_start_offset: it.log_start_offset,
-                record_errors: Vec::new(),
+                record_errors: record_errors(key, it),
                 error_message: text_of(it),
             })
             .collect(),
     };
     let responses = request.topics.iter().map(topic).collect();
     ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms: delay_time_ms })
+}
+
+/// The records to blame, where it is known.
+fn record_errors(
+    key: &TopicAndPartition,
+    response: &PartitionResponse,
+) -> Vec<BatchIndexAndErrorMessage> {
+    let named = response.record_errors.as_deref().map_or(&[][..], RecordErrors::named);
+    named
+        .iter()
+        .map(|it| BatchIndexAndErrorMessage {
+            batch_index: it.batch_index,
+            batch_index_error_message: Some(it.message(key)),
+        })
+        .collect()
 }
 
 fn check_init(request: &InitProducerIdRequest) -> Result<(), KafkaError> {

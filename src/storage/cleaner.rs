@@ -87,7 +87,7 @@ impl Cleaner<'_> {
     }
 
     /// The last offsets of the keys in the dirty part, and where it ends: where what may be cleaned
-    /// does, or where the map is full.
+    /// does, or where the map is full. A batch whose records cannot be read has no keys.
     fn build_offset_map(
         &self,
         cleanable: &LogToClean,
@@ -98,6 +98,8 @@ impl Cleaner<'_> {
         let offsets = usize::try_from(dirty.end.saturating_sub(dirty.start)).unwrap_or(0);
         let mut map = OffsetMap::new(self.keys_max.min(offsets), self.load_factor);
         let mut full_at = None;
+        // Each is in a dirty part once, so it is logged once.
+        let (mut unreadable_count, mut first_unreadable) = (0, None);
         for (i, segment) in segments.iter().enumerate() {
             let end = segments.get(i + 1).map_or(i64::MAX, |next| next.base_offset());
             if end <= dirty.start || segment.base_offset() >= dirty.end || full_at.is_some() {
@@ -112,16 +114,27 @@ impl Cleaner<'_> {
                 if is_control || full_at.is_some() {
                     return Ok(());
                 }
-                entry.for_each_record(&mut |record| {
+                let read = entry.for_each_record(&mut |record| {
                     let is_dirty = dirty.contains(&record.offset) && full_at.is_none();
                     let key = record.key.filter(|_| is_dirty);
                     if key.is_some_and(|key| !map.put(key, record.offset)) {
                         full_at = Some(record.offset);
                     }
                     Ok(())
-                })?;
+                });
+                if let Err(error) = read {
+                    unreadable_count += 1;
+                    first_unreadable.get_or_insert((entry.offset, error));
+                }
                 Ok(())
             })?;
+        }
+        if let Some((offset, error)) = first_unreadable {
+            warn!(
+                "{unreadable_count} batches of {} cannot be read and stay as they are, the first at \
+                 offset {offset}: {error}",
+                cleanable.log.topic_and_partition()
+            );
         }
         Ok((map, full_at.unwrap_or(dirty.end)))
     }
@@ -236,7 +249,9 @@ impl Pass<'_> {
                     read += 1;
                     kept += u64::from(is_kept);
                     is_kept
-                })?;
+                });
+                // What cannot be read stays as it is.
+                let filtered = filtered.unwrap_or(Filtered::Whole);
                 self.stats.messages_read += read;
                 self.stats.messages_kept += kept;
                 match &filtered {

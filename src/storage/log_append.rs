@@ -87,6 +87,7 @@ pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendForm
         timestamp_after_max_ms: config.timestamp_after_max_ms(),
         message_bytes_max: usize::try_from(config.max_message_size).unwrap_or(0),
         is_compacted: config.cleanup_policy.is_compacted(),
+        validates_compressed: config.transferto_compressed_records_validation_enable,
         partition_leader_epoch: leader_epoch,
     }
 }

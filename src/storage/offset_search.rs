@@ -2,9 +2,11 @@
 //! from a time to offsets.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::byte_buffer_message_set::for_each_record;
+use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::file_message_set::EntryHeader;
 use crate::storage::log::Log;
 use crate::storage::log_offset_metadata::LogOffsetMetadata;
@@ -54,16 +56,29 @@ impl Log {
     /// The message with the highest timestamp, the first of them if there are several. `None` if
     /// there is none.
     ///
+    /// Segments know it by the headers of their entries. If no message has what a header declares
+    /// (an earlier version of this broker stored such), the answer is the highest in that entry.
+    ///
     /// # Errors
     /// As [`fetch_offsets_by_timestamp`](Self::fetch_offsets_by_timestamp).
     pub fn fetch_offset_of_max_timestamp(&self) -> Result<Option<TimestampOffset>, KafkaError> {
         self.check_has_timestamps()?;
-        let largest =
-            self.segments.snapshot().iter().map(|it| it.largest_timestamp().timestamp_ms).max();
-        match largest.filter(|&timestamp_ms| timestamp_ms >= 0) {
-            Some(timestamp_ms) => self.fetch_offsets_by_timestamp(timestamp_ms),
-            None => Ok(None),
+        let mut largest: Option<(TimestampOffset, Arc<LogSegment>)> = None;
+        for segment in self.segments.snapshot() {
+            let of_segment = segment.largest_timestamp();
+            let floor_ms = largest.as_ref().map_or(NO_TIMESTAMP, |(it, _)| it.timestamp_ms);
+            if of_segment.timestamp_ms > floor_ms {
+                largest = Some((of_segment, segment));
+            }
         }
+        let Some((largest, segment)) = largest else { return Ok(None) };
+        let found = self.fetch_offsets_by_timestamp(largest.timestamp_ms)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let Some(entry) = segment.translate_offset(largest.offset, 0)? else { return Ok(None) };
+        let first = segment.base_offset().max(self.log_start_offset());
+        find_highest_in_entry(&segment, &entry, first)
     }
 
     fn check_has_timestamps(&self) -> Result<(), KafkaError> {
@@ -133,18 +148,44 @@ fn find_in_entry(
     timestamp_ms: i64,
     starting_offset: i64,
 ) -> Result<Option<TimestampOffset>, KafkaError> {
+    let mut found = None;
+    for_each_record_at(segment, entry, &mut |record| {
+        let is_wanted = record.timestamp_ms >= timestamp_ms && record.offset >= starting_offset;
+        if found.is_none() && is_wanted {
+            found = Some(record);
+        }
+    })?;
+    Ok(found)
+}
+
+/// The first message with the highest timestamp in `entry`, from `starting_offset` on.
+fn find_highest_in_entry(
+    segment: &LogSegment,
+    entry: &EntryHeader,
+    starting_offset: i64,
+) -> Result<Option<TimestampOffset>, KafkaError> {
+    let mut highest: Option<TimestampOffset> = None;
+    for_each_record_at(segment, entry, &mut |record| {
+        let floor_ms = highest.map_or(NO_TIMESTAMP, |it| it.timestamp_ms);
+        if record.timestamp_ms > floor_ms && record.offset >= starting_offset {
+            highest = Some(record);
+        }
+    })?;
+    Ok(highest)
+}
+
+fn for_each_record_at(
+    segment: &LogSegment,
+    entry: &EntryHeader,
+    visit: &mut dyn FnMut(TimestampOffset),
+) -> Result<(), KafkaError> {
     let size = usize::try_from(entry.size_bytes).map_err(io::Error::other)?;
     let mut bytes = vec![0; size];
     segment.log().read_exact_at(&mut bytes, entry.position)?;
-    let mut found = None;
     for_each_record(&bytes, &mut |record| {
-        let is_wanted = record.timestamp >= timestamp_ms && record.offset >= starting_offset;
-        if found.is_none() && is_wanted {
-            found = Some(TimestampOffset { timestamp_ms: record.timestamp, offset: record.offset });
-        }
+        visit(TimestampOffset { timestamp_ms: record.timestamp, offset: record.offset });
         Ok(())
-    })?;
-    Ok(found)
+    })
 }
 
 /// What version 0 of an offsets request gets: the base offsets of segments that were last modified

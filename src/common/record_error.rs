@@ -1,0 +1,207 @@
+//! Port of `org.apache.kafka.common.requests.ProduceResponse.RecordError` and
+//! `org.apache.kafka.storage.internals.log.RecordValidationException`: the records for which a
+//! whole batch is refused (KIP-467).
+
+use std::fmt::Display;
+use std::fmt::Write;
+
+/// How many records are named to a client: of one batch, and of one request.
+///
+/// A batch of a megabyte holds millions of records once it is decompressed, and a text is longer
+/// than the record it is about. All are counted; a producer that leaves out those that are named
+/// is told of the next ones.
+pub const RECORD_ERRORS_MAX: usize = 1_000;
+/// How many of them Kafka puts into the batch's own message.
+const SHOWN_MAX: usize = 3;
+
+/// A record to blame, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordError {
+    /// The record's index in its batch, from 0 on.
+    pub batch_index: i32,
+    /// What is wrong with it.
+    pub fault: RecordFault,
+}
+
+/// What can be wrong with a single record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordFault {
+    /// It has no key, and its topic is compacted.
+    NoKey,
+    /// Its timestamp is too far from the broker's clock.
+    TimestampOutOfRange {
+        /// The record's timestamp, in milliseconds.
+        timestamp_ms: i64,
+        /// The lowest one allowed.
+        lowest_ms: i64,
+        /// The highest one allowed.
+        highest_ms: i64,
+    },
+    /// Its producer says that the timestamp is the time of the append, which the topic takes from
+    /// the broker's clock.
+    TimestampType {
+        /// The timestamp that its producer gives, in milliseconds.
+        timestamp_ms: i64,
+        /// The size of the key.
+        key_bytes: usize,
+        /// The size of the value.
+        value_bytes: usize,
+        /// Whether the batch is compressed: Kafka's text then has another class.
+        is_compressed: bool,
+    },
+}
+
+/// The records for which a batch is refused: at least one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordErrors {
+    /// The first ones, [`RECORD_ERRORS_MAX`] at most.
+    named: Vec<RecordError>,
+    count: usize,
+    has_timestamp_fault: bool,
+}
+
+impl RecordErrors {
+    /// Blames the record at `batch_index`.
+    pub fn push(&mut self, batch_index: i32, fault: RecordFault) {
+        self.count += 1;
+        self.has_timestamp_fault |= fault != RecordFault::NoKey;
+        if self.named.len() < RECORD_ERRORS_MAX {
+            self.named.push(RecordError { batch_index, fault });
+        }
+    }
+
+    /// Names `left` records at most, and takes what it names off `left`.
+    pub fn limit(&mut self, left: &mut usize) {
+        self.named.truncate(*left);
+        self.named.shrink_to_fit();
+        *left -= self.named.len();
+    }
+
+    /// How many records are to blame, named or not.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Those that are named, in the order of the batch.
+    pub fn named(&self) -> &[RecordError] {
+        &self.named
+    }
+
+    /// Whether one of them has a bad timestamp, which outweighs everything else.
+    pub fn has_timestamp_fault(&self) -> bool {
+        self.has_timestamp_fault
+    }
+
+    /// Kafka's message for the partition that `key` is, topic and number.
+    pub fn message(&self, key: &dyn Display) -> String {
+        if self.has_timestamp_fault {
+            return "One or more records have been rejected due to invalid timestamp".to_owned();
+        }
+        let shown = self.named.iter().take(SHOWN_MAX).map(|it| {
+            format!("RecordError(batchIndex={}, message='{}')", it.batch_index, it.message(key))
+        });
+        let shown: Vec<String> = shown.collect();
+        format!(
+            "One or more records have been rejected due to {} record errors in total, and only \
+             showing the first three errors at most: [{}]",
+            self.count,
+            shown.join(", ")
+        )
+    }
+}
+
+impl RecordError {
+    /// Kafka's message for this record of the partition `key`, topic and number.
+    pub fn message(&self, key: &dyn Display) -> String {
+        let index = self.batch_index;
+        match self.fault {
+            RecordFault::NoKey => {
+                format!(
+                    "Compacted topic cannot accept message without key in topic partition {key}"
+                )
+            }
+            RecordFault::TimestampOutOfRange { timestamp_ms, lowest_ms, highest_ms } => format!(
+                "Timestamp {timestamp_ms} of message with offset {index} is out of range. The \
+                 timestamp should be within [{lowest_ms}, {highest_ms}]"
+            ),
+            RecordFault::TimestampType { timestamp_ms, key_bytes, value_bytes, is_compressed } => {
+                let mut text = "Invalid timestamp type in message ".to_owned();
+                if is_compressed {
+                    text.push_str("Partial");
+                }
+                let _ = write!(
+                    text,
+                    "DefaultRecord(offset={index}, timestamp={timestamp_ms}, key={key_bytes} \
+                     bytes, value={value_bytes} bytes). Producer should not set timestamp type to \
+                     LogAppendTime."
+                );
+                text
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &dyn Display = &"t-4";
+
+    /// What Kafka 4.4.0 answers.
+    #[test]
+    fn texts_are_kafkas() {
+        let mut errors = RecordErrors::default();
+        for batch_index in [1, 3, 4, 9] {
+            errors.push(batch_index, RecordFault::NoKey);
+        }
+        let no_key = "Compacted topic cannot accept message without key in topic partition t-4";
+        assert_eq!(errors.named()[0].message(KEY), no_key);
+        let shown = [1, 3, 4].map(|it| format!("RecordError(batchIndex={it}, message='{no_key}')"));
+        let expected = "One or more records have been rejected due to 4 record errors in total, \
+                        and only showing the first three errors at most: ";
+        assert_eq!(errors.message(KEY), format!("{expected}[{}]", shown.join(", ")));
+        assert!(!errors.has_timestamp_fault());
+        let fault =
+            RecordFault::TimestampOutOfRange { timestamp_ms: 9, lowest_ms: 2, highest_ms: 5 };
+        errors.push(10, fault);
+        assert_eq!(
+            errors.named()[4].message(KEY),
+            "Timestamp 9 of message with offset 10 is out of range. The timestamp should be within \
+             [2, 5]"
+        );
+        let expected = "One or more records have been rejected due to invalid timestamp";
+        assert_eq!(errors.message(KEY), expected);
+        assert!(errors.has_timestamp_fault());
+    }
+
+    #[test]
+    fn the_text_for_a_timestamp_type_shows_the_record_as_kafka_prints_it() {
+        for (is_compressed, class) in [(false, "DefaultRecord"), (true, "PartialDefaultRecord")] {
+            let fault = RecordFault::TimestampType {
+                timestamp_ms: 4000,
+                key_bytes: 1,
+                value_bytes: 2,
+                is_compressed,
+            };
+            let expected = format!(
+                "Invalid timestamp type in message {class}(offset=7, timestamp=4000, key=1 bytes, \
+                 value=2 bytes). Producer should not set timestamp type to LogAppendTime."
+            );
+            assert_eq!(RecordError { batch_index: 7, fault }.message(KEY), expected);
+        }
+    }
+
+    #[test]
+    fn all_are_counted_and_a_thousand_are_named() {
+        let mut errors = RecordErrors::default();
+        for batch_index in 0..5_000 {
+            errors.push(batch_index, RecordFault::NoKey);
+        }
+        assert_eq!((errors.count(), errors.named().len()), (5_000, RECORD_ERRORS_MAX));
+        let mut left = 10;
+        errors.limit(&mut left);
+        assert_eq!((errors.count(), errors.named().len(), left), (5_000, 10, 0));
+        errors.limit(&mut left);
+        assert!(errors.named().is_empty());
+    }
+}
