@@ -236,7 +236,7 @@ codecs_in_log() {
 # Limits far below a batch: every answer holds one whole batch all the same.
 small_fetches() {
     local limit
-    head -n 20000 "$WORK/records" >"$WORK/few"
+    write_records 20000 >"$WORK/few"
     kc -P -t small-fetches -p 0 -l "$WORK/few"
     for limit in 1 1000 50000; do
         consume small-fetches -p 0 -X fetch.message.max.bytes="$limit" | cmp - "$WORK/few"
@@ -297,7 +297,7 @@ too_large_record() {
 as_an_old_client() {
     local version=$1 codec topic old
     old=(-X api.version.request=false -X broker.version.fallback="$version")
-    head -n 20000 "$WORK/records" >"$WORK/few"
+    write_records 20000 >"$WORK/few"
     for codec in none gzip snappy lz4; do
         topic=old-$version-$codec
         kc "${old[@]}" -P -t "$topic" -p 0 -z "$codec" -l "$WORK/few"
