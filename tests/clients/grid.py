@@ -37,6 +37,7 @@ COLUMNS = {
     "retry": ("idempotent retry", "幂等重试"),
     "group": ("group, rebalance, kill -9", "消费者组、再均衡、kill -9"),
     "resume": ("commit and resume", "提交后续读"),
+    "wide": ("60 partitions", "60 个分区"),
     "delete": ("delete", "删除"),
 }
 # In a without.txt: the steps are of another kind, and only their number is shown.
