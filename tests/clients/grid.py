@@ -37,6 +37,7 @@ COLUMNS = {
     "retry": ("idempotent retry", "幂等重试"),
     "group": ("group, rebalance, kill -9", "消费者组、再均衡、kill -9"),
     "resume": ("commit and resume", "提交后续读"),
+    "wide": ("60 partitions", "60 个分区"),
     "delete": ("delete", "删除"),
 }
 # In a without.txt: the steps are of another kind, and only their number is shown.
@@ -218,6 +219,8 @@ def for_page(rows, reasons, language):
     def cell(row, column):
         if column in row.cells:
             return row.cells[column]
+        if column not in reasons.get(row.client, {}):
+            return ""  # the row is of a run before there was this column
         reason = reasons[row.client][column][language]
         if reason not in notes:
             notes.append(reason)
@@ -257,23 +260,26 @@ def rows_of_page(page):
     for found in re.finditer(pattern, printed):
         letter, *values = found.group("run", "date", "kernel", "cores", "records")
         runs[letter] = Run(*values)
-    rows = {}
+    rows, heads = {}, []
     for line in printed.splitlines():
-        cells = line.strip("| ").split(" | ")
-        if line.startswith("| ") and cells[0] not in ("---", "client", "program"):
-            row = row_of_page(cells, runs)
+        cells = line.removeprefix("| ").removesuffix(" |").split(" | ")
+        if cells[0] in ("client", "program"):
+            heads = cells
+        elif line.startswith("| ") and cells[0] != "---":
+            row = row_of_page(dict(zip(heads, cells)), runs)
             rows[row.client] = row
     return rows
 
 
 def row_of_page(cells, runs):
-    client, version, *cells = cells
-    if len(cells) == len(COLUMNS) + 2:
-        *cells, others, run = cells
-        passed = {name: cell for name, cell in zip(COLUMNS, cells) if not cell.startswith("-")}
-    else:
-        (others, run, _what), passed = cells, {}
-    return Row(client, version, passed, int(others), run=runs[run])
+    """A row from its cells by their heads, which may be those of columns that are gone."""
+    name, version, others, run = (
+        next(cells[head] for head in heads if head in cells)
+        for heads in zip(TEXTS["en"]["head"], TEXTS["en"]["others"])
+    )
+    there = {column: cells.get(head, "") for column, (head, _) in COLUMNS.items()}
+    passed = {column: cell for column, cell in there.items() if cell and not cell.startswith("-")}
+    return Row(name, version, passed, int(others), run=runs[run])
 
 
 def write_into(page, grid):

@@ -2,6 +2,7 @@
 """Tests of grid.py; `make clients` runs them first."""
 
 import unittest
+from unittest import mock
 
 import grid
 
@@ -54,6 +55,15 @@ class GridTest(unittest.TestCase):
         lines += [["new", "VERSION", "1.2 (lib 3.4)"], ["new", "PASS", "build"]]
         printed = rows(lines)
         self.assertEqual(printed, grid.rows_of_page(page(printed)))
+
+    def test_a_page_from_before_a_column_has_no_cell_there(self):
+        before = {name: heads for name, heads in grid.COLUMNS.items() if name != "offset"}
+        with mock.patch.object(grid, "COLUMNS", before):
+            old_page = page(rows(all_passed("new")))
+        old = grid.rows_of_page(old_page)
+        self.assertEqual(rows(all_passed("new", "offset")), old)
+        self.assertEqual(old, grid.rows_of_page(page(old)))
+        self.assertEqual([], grid.regressions(old, rows(all_passed("new")), is_full=True))
 
     def test_a_cell_that_fails_or_is_missing_is_a_regression(self):
         old = grid.rows_of_page(page(rows(all_passed("new"))))

@@ -148,6 +148,11 @@ broker_accepts_or_is_gone() {
     broker_accepts || broker_is_gone
 }
 
+# create_topic NAME PARTITIONS: for a client that has no admin.
+create_topic() {
+    python3 "$(dirname "${BASH_SOURCE[0]}")/create_topic.py" "$BROKER" "$1" "$2"
+}
+
 # broker_memory FIELD: VmRSS (now) or VmHWM (the most since its start) of the broker, in KiB. The
 # file `memory` of the run has the VmHWM of the brokers that were killed.
 broker_memory() {

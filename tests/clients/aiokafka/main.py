@@ -74,7 +74,9 @@ class Client:
     async def assign(self, consumer, topic, start):
         partition = TopicPartition(topic, 0)
         if start == "beginning":
-            consumer.assign([TopicPartition(topic, number) for number in range(3)])
+            description = await self.admin("describe_topics", [topic])
+            partitions = len(description[0]["partitions"])
+            consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
             await consumer.seek_to_beginning()
             return
         consumer.assign([partition])

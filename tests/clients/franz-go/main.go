@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	suite.Run("franz-go", "github.com/twmb/franz-go", client{})
+	suite.Run("github.com/twmb/franz-go", client{})
 }
 
 type client struct{}
@@ -68,6 +68,12 @@ func (client) NewProducer(topic, codec string) (suite.Producer, error) {
 	return producer{cl}, err
 }
 
+func (client) NewDirectProducer(topic string) (suite.Producer, error) {
+	cl, err := newClient(kgo.DefaultProduceTopic(topic),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	return producer{cl}, err
+}
+
 func (client) Read(ctx context.Context, topic string, partitions int, from suite.Start, want int,
 	each func(suite.Record) error) error {
 	offset := kgo.NewOffset().At(from.Offset)
@@ -112,7 +118,8 @@ func (p producer) Send(ctx context.Context, records []suite.Record) error {
 	batch := make([]*kgo.Record, 0, len(records))
 	for _, record := range records {
 		batch = append(batch, &kgo.Record{Key: record.Key, Value: record.Value, Timestamp: record.Time,
-			Headers: []kgo.RecordHeader{{Key: suite.HeaderKey, Value: record.Header}}})
+			Partition: record.Partition, // only the ManualPartitioner looks at it
+			Headers:   []kgo.RecordHeader{{Key: suite.HeaderKey, Value: record.Header}}})
 	}
 	return p.ProduceSync(ctx, batch...).FirstErr()
 }

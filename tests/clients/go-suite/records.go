@@ -3,6 +3,7 @@ package suite
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,6 +72,62 @@ func makeRecords(from, to int) []Record {
 		records = append(records, makeRecord(index))
 	}
 	return records
+}
+
+// The records of the step with many partitions: one in each, of 900 kB with its headers.
+const (
+	widePartitions = 60
+	wideBytes      = 900_000
+)
+
+func makeWideRecord(partition int32) Record {
+	return Record{
+		Partition: partition,
+		Time:      timestamp(int(partition)),
+		Key:       fmt.Appendf(nil, "key-%d", partition),
+		Value:     fmt.Appendf(nil, "%08d %0*d", partition, wideBytes-9, partition),
+		Header:    []byte(headerValue),
+	}
+}
+
+func makeWideRecords() []Record {
+	var records []Record
+	for partition := range int32(widePartitions) {
+		records = append(records, makeWideRecord(partition))
+	}
+	return records
+}
+
+// wideCheck wants of each partition its one record, once.
+type wideCheck struct{ seen [widePartitions]bool }
+
+func (c *wideCheck) add(record Record) error {
+	wanted := makeWideRecord(record.Partition)
+	if !slices.Equal(record.Value, wanted.Value) || !slices.Equal(record.Key, wanted.Key) ||
+		!slices.Equal(record.Header, wanted.Header) || !record.Time.Equal(wanted.Time) {
+		record.Value = record.Value[:min(len(record.Value), 100)]
+		return fmt.Errorf("wrong record, which begins as %s", record)
+	}
+	if c.seen[record.Partition] || record.Offset != 0 {
+		return fmt.Errorf("partition %d has one record, and its offset %d came", record.Partition,
+			record.Offset)
+	}
+	c.seen[record.Partition] = true
+	return nil
+}
+
+// finish adds to a reader's error how far it came.
+func (c *wideCheck) finish(err error) error {
+	var missing []int
+	for partition, isSeen := range c.seen {
+		if !isSeen {
+			missing = append(missing, partition)
+		}
+	}
+	if len(missing) > 0 {
+		return errors.Join(fmt.Errorf("nothing read of the partitions %v", missing), err)
+	}
+	return err
 }
 
 // check holds what was read to what was written: no offset missing, the order of each partition

@@ -60,11 +60,14 @@ func fail(name string, err error) {
 	fmt.Printf("FAIL %s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
-// version is that of a module in this program.
+// version is that of a module in this program, or of what stands for it.
 func version(module string) string {
 	info, _ := debug.ReadBuildInfo()
 	for _, dependency := range info.Deps {
 		if dependency.Path == module {
+			if dependency.Replace != nil {
+				dependency = dependency.Replace
+			}
 			return strings.TrimPrefix(dependency.Version, "v")
 		}
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +33,8 @@ type Client interface {
 	Topics(ctx context.Context) ([]string, error)
 	// NewProducer returns a producer whose Send has been acknowledged by the broker when it returns.
 	NewProducer(topic, codec string) (Producer, error)
+	// NewDirectProducer returns one that sends each record to the partition that the record names.
+	NewDirectProducer(topic string) (Producer, error)
 	// Read reads from Start on in every partition, until `want` records have been handed to `each`
 	// or `each` fails.
 	Read(ctx context.Context, topic string, partitions int, from Start, want int,
@@ -70,10 +74,15 @@ type suite struct {
 }
 
 // Run prints the version of `module`, which is the library of the client, and then runs all steps,
-// and prints a line for each.
-func Run(name, module string, client Client) {
+// and prints a line for each. With the arguments `write TOPIC` the program only writes there what
+// the steps write, for a reader of another kind.
+func Run(module string, client Client) {
+	s := &suite{name: filepath.Base(os.Args[0]), client: client, records: recordsFromEnvironment()}
+	if len(os.Args) == 3 && os.Args[1] == "write" {
+		s.onlyWrite(os.Args[2])
+		return
+	}
 	fmt.Println("VERSION", version(module))
-	s := &suite{name: name, client: client, records: recordsFromEnvironment()}
 	limit := 40*time.Second + time.Duration(s.records/10_000)*time.Second
 	steps := &steps{limit: limit}
 	steps.step("create: topics, which are listed then", s.createTopics)
@@ -94,7 +103,15 @@ func Run(name, module string, client Client) {
 	steps.step("resume: after a commit", s.commitAndResume)
 	steps.step("resume: after a commit and kill -9", s.resumeAfterKill)
 	steps.step("group: two members, rebalances, kill -9", s.groupOfTwo)
+	steps.step("wide: 60 partitions, a record of 900 kB in each", s.manyPartitions)
 	steps.step("delete: topics, which are not listed then", s.deleteTopics)
+}
+
+func (s *suite) onlyWrite(topic string) {
+	if err := s.send(context.Background(), topic, "none", 0, s.records); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 func (s *suite) topic(of string) string {
@@ -220,6 +237,27 @@ func (s *suite) writeThroughKill(ctx context.Context) error {
 		return err // what was read twice counts, so that the end may not have been seen
 	}
 	return check.finish(err, s.records)
+}
+
+// There is more in these partitions than most clients take with one fetch: the answer cannot have
+// all of them, and the turn of each must come.
+func (s *suite) manyPartitions(ctx context.Context) error {
+	topic := s.topic("wide")
+	if err := s.client.CreateTopic(ctx, topic, widePartitions); err != nil {
+		return err
+	}
+	producer, err := s.client.NewDirectProducer(topic)
+	if err != nil {
+		return err
+	}
+	err = producer.Send(ctx, makeWideRecords())
+	if err := errors.Join(err, producer.Close()); err != nil {
+		return err
+	}
+	check := &wideCheck{}
+	err = s.client.Read(ctx, topic, widePartitions, Start{Offset: Beginning}, widePartitions,
+		check.add)
+	return errors.Join(check.finish(err), s.client.DeleteTopic(ctx, topic))
 }
 
 // A member reads a part and commits it, and leaves. The next one must go on right there.

@@ -10,15 +10,23 @@ final class Broker {
 
     /** Begins to end the broker with kill -9, and to start it again on what it left. */
     static Process startRestart() throws IOException {
-        return new ProcessBuilder(
-                "bash", "-euo", "pipefail", "-c", "source ../lib.sh; broker_kill_and_restart")
-                .redirectErrorStream(true).start();
+        return start("broker_kill_and_restart");
     }
 
-    static void await(Process restart) throws IOException, InterruptedException {
-        if (!restart.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS) || restart.exitValue() != 0) {
-            throw new AssertionError("restart of the broker: "
-                    + new String(restart.getInputStream().readAllBytes()));
+    /** For a client that has no admin. */
+    static void createTopic(String name, int partitions) throws IOException, InterruptedException {
+        await(start("create_topic " + name + " " + partitions));
+    }
+
+    static void await(Process process) throws IOException, InterruptedException {
+        if (!process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS) || process.exitValue() != 0) {
+            throw new AssertionError(process.info().commandLine().orElse("lib.sh") + ": "
+                    + new String(process.getInputStream().readAllBytes()));
         }
+    }
+
+    private static Process start(String command) throws IOException {
+        return new ProcessBuilder("bash", "-euo", "pipefail", "-c", "source ../lib.sh; " + command)
+                .redirectErrorStream(true).start();
     }
 }

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -13,7 +14,7 @@ import (
 
 func main() {
 	address := kafka.TCP(suite.Broker())
-	suite.Run("kafka-go", "github.com/segmentio/kafka-go", client{&kafka.Client{Addr: address}})
+	suite.Run("github.com/segmentio/kafka-go", client{&kafka.Client{Addr: address}})
 }
 
 type client struct{ *kafka.Client }
@@ -71,6 +72,15 @@ func (client) NewProducer(topic, codec string) (suite.Producer, error) {
 	}}, nil
 }
 
+// A Writer takes no partition from a message, but from its Balancer.
+func (c client) NewDirectProducer(topic string) (suite.Producer, error) {
+	direct, err := c.NewProducer(topic, "none")
+	direct.(producer).Balancer = kafka.BalancerFunc(func(message kafka.Message, _ ...int) int {
+		return message.WriterData.(int)
+	})
+	return direct, err
+}
+
 func (client) Read(ctx context.Context, topic string, partitions int, from suite.Start, want int,
 	each func(suite.Record) error) error {
 	ctx, stop := context.WithCancel(ctx)
@@ -80,9 +90,11 @@ func (client) Read(ctx context.Context, topic string, partitions int, from suite
 		err     error
 	}
 	results := make(chan result)
+	var readers []*kafka.Reader
+	defer func() { closeAll(readers) }()
 	for partition := range partitions {
 		reader := newReader(kafka.ReaderConfig{Topic: topic, Partition: partition})
-		defer reader.Close()
+		readers = append(readers, reader)
 		if err := seek(ctx, reader, from); err != nil {
 			return err
 		}
@@ -112,6 +124,19 @@ func (client) Read(ctx context.Context, topic string, partitions int, from suite
 	return nil
 }
 
+// closeAll waits for all of them at once: each waits for the answer to its fetch.
+func closeAll(readers []*kafka.Reader) {
+	var closing sync.WaitGroup
+	for _, reader := range readers {
+		closing.Add(1)
+		go func() {
+			defer closing.Done()
+			reader.Close()
+		}()
+	}
+	closing.Wait()
+}
+
 func seek(ctx context.Context, reader *kafka.Reader, from suite.Start) error {
 	if !from.Time.IsZero() {
 		return reader.SetOffsetAt(ctx, from.Time)
@@ -131,7 +156,7 @@ func (p producer) Send(ctx context.Context, records []suite.Record) error {
 	messages := make([]kafka.Message, 0, len(records))
 	for _, record := range records {
 		messages = append(messages, kafka.Message{Key: record.Key, Value: record.Value,
-			Time:    record.Time,
+			Time: record.Time, WriterData: int(record.Partition),
 			Headers: []kafka.Header{{Key: suite.HeaderKey, Value: record.Header}}})
 	}
 	return p.WriteMessages(ctx, messages...)

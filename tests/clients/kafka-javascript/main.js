@@ -81,7 +81,10 @@ const client = {
 }
 
 async function starts(consumer, topic, start) {
-  if (start.beginning) return [0, 1, 2].map(partition => ({ topic, partition, offset: 0 }))
+  if (start.beginning) {
+    const partitions = [...Array(await client.partitionCount(topic)).keys()]
+    return partitions.map(partition => ({ topic, partition, offset: 0 }))
+  }
   if (start.offset !== undefined) return [{ topic, partition: 0, offset: start.offset }]
   return call(consumer, 'offsetsForTimes', [{ topic, partition: 0, offset: start.timestamp }], 5000)
 }

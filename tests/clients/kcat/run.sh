@@ -41,6 +41,7 @@ main() {
     step "resume: after a commit" resume_after_a_commit
     step "resume: after a commit and kill -9" resume_after_kill
     step "group: two members, rebalances, kill -9" group_of_two
+    step "wide: 60 partitions, a record of 900 kB in each" many_partitions
     step "restart after kill -9" broker_kill_and_restart
     for codec in $CODECS; do
         step "$codec: all there after kill -9" everything_there "codec-$codec" "$WORK/records"
@@ -236,7 +237,7 @@ codecs_in_log() {
 # Limits far below a batch: every answer holds one whole batch all the same.
 small_fetches() {
     local limit
-    head -n 20000 "$WORK/records" >"$WORK/few"
+    write_records 20000 >"$WORK/few"
     kc -P -t small-fetches -p 0 -l "$WORK/few"
     for limit in 1 1000 50000; do
         consume small-fetches -p 0 -X fetch.message.max.bytes="$limit" | cmp - "$WORK/few"
@@ -297,7 +298,7 @@ too_large_record() {
 as_an_old_client() {
     local version=$1 codec topic old
     old=(-X api.version.request=false -X broker.version.fallback="$version")
-    head -n 20000 "$WORK/records" >"$WORK/few"
+    write_records 20000 >"$WORK/few"
     for codec in none gzip snappy lz4; do
         topic=old-$version-$codec
         kc "${old[@]}" -P -t "$topic" -p 0 -z "$codec" -l "$WORK/few"
@@ -412,6 +413,25 @@ has_more_lines() {
 
 pair_has_all() {
     sort -u "$WORK/pair.first" "$WORK/pair.second" | cmp -s - <(echo 0 && cat "$WORK/pair.sent")
+}
+
+# There is more than librdkafka takes with one fetch, 50 MiB: the turn of each partition must come. A
+# kcat for every partition, because it sends to one.
+many_partitions() {
+    local partition
+    create_topic wide 60
+    for partition in {0..59}; do
+        wide_value "$partition" | kc -P -t wide -p "$partition"
+    done
+    STEP_SECONDS=60 consume wide -f '%p %o %s\n' | sort -n >"$WORK/wide"
+    for partition in {0..59}; do
+        printf '%d 0 %s\n' "$partition" "$(wide_value "$partition")"
+    done | cmp - "$WORK/wide"
+    rm "$WORK/wide"
+}
+
+wide_value() {
+    printf '%0900000d\n' "$1"
 }
 
 offsets_go_on() {

@@ -5,8 +5,8 @@
 //   name, version, codecs
 //   createTopic(topic, partitions), partitionCount(topic), deleteTopic(topic), topics()
 //   send(topic, messages, {codec, idempotent})   resolves when the broker has all of them
-//   read(topic, start, count)   the records from `start` on: {beginning: true}, {offset} or
-//                               {timestamp}; `count` of them are expected
+//   read(topic, start, count)   the records from `start` on: {beginning: true} of every partition,
+//                               {offset} or {timestamp}; `count` of them are expected
 //   member(group, topic)        a member that hands over records: {got, assignment(), commit(),
 //                               close()}
 //
@@ -20,6 +20,8 @@ const { promisify } = require('node:util')
 const BROKER = process.env.BROKER
 const COUNT = Math.max(1000, Math.floor(process.env.RECORDS / 10))
 const STEP_MS = 90_000
+const WIDE_PARTITIONS = 60
+const WIDE_BYTES = 900_000
 
 const sleep = promisify(setTimeout)
 
@@ -35,6 +37,7 @@ async function run(client) {
   await step('retry: through kill -9, none lost, none twice', () => suite.idempotentThroughKill())
   await step('group: two members, rebalances, kill -9', () => suite.groupOfTwo())
   await step('resume: after a commit', () => suite.commitAndResume())
+  await step('wide: 60 partitions, a record of 900 kB in each', () => suite.manyPartitions())
   await step('delete: the topic, which is not listed then', () => suite.deleteTopic())
   // A connection of a client that hangs must not keep the program.
   process.exit(0)
@@ -158,6 +161,19 @@ class Suite {
     }
   }
 
+  // There is more than the clients take with one fetch: the turn of each partition must come.
+  async manyPartitions() {
+    const topic = `${this.client.name}-wide`
+    await this.client.createTopic(topic, WIDE_PARTITIONS)
+    const sent = Array.from({ length: WIDE_PARTITIONS }, (_, partition) => wideMessage(partition))
+    await this.client.send(topic, sent, {})
+    const got = await this.client.read(topic, { beginning: true }, sent.length)
+    exactlyOnce(sent, got)
+    equal(sent.map(one => [one.partition, 0]).sort(),
+      got.map(one => [one.partition, one.offset]).sort(), 'where they lay')
+    await this.client.deleteTopic(topic)
+  }
+
   async deleteTopic() {
     await this.client.deleteTopic(this.created)
     await until(20_000, async () => !(await this.client.topics()).includes(this.created),
@@ -208,6 +224,11 @@ function messages(first, end, more = () => ({})) {
   })
 }
 
+function wideMessage(partition) {
+  const value = String(partition).padStart(WIDE_BYTES, '0')
+  return { key: `key-${partition}`, value, headers: { number: `${partition}` }, partition }
+}
+
 // A record as the suite compares it, from what both clients call a message.
 function record(partition, { key, value, headers, offset, timestamp }) {
   return {
@@ -232,7 +253,8 @@ function exactlyOnce(sent, got) {
   const twice = got.length - came.size
   if (lost.length + strange.length + twice > 0) {
     throw new Error(`${sent.length} sent, ${got.length} came: ${lost.length} lost, ` +
-      `${twice} twice, ${strange.length} never sent; ${[...lost, ...strange].slice(0, 1)}`)
+      `${twice} twice, ${strange.length} never sent; ` +
+      `${[...lost, ...strange].slice(0, 1)}`.slice(0, 200))
   }
 }
 

@@ -8,8 +8,9 @@ A client's main.py brings two classes. `Client` has
         .send(topic, message)    may return before the message is sent
         .close()                 returns when the broker has all of them, else raises
     assigned(topic, start, count)
-        the records from `start` on: "beginning", an (offset), or {"timestamp_ms": t}; `count` of
-        them are expected, and it returns what has come when the topic seems to end
+        the records from `start` on: "beginning" of every partition, an (offset), or
+        {"timestamp_ms": t}; `count` of them are expected, and it returns what has come when the
+        topic seems to end
     member(group, topic)
         .poll()  a list of records     .assignment()  a set of partitions
         .commit()                      .close()
@@ -27,6 +28,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 BROKER = os.environ["BROKER"]
+WIDE_PARTITIONS, WIDE_BYTES = 60, 900_000
 COUNT = max(1000, int(os.environ["RECORDS"]) // 10)
 STEP_SECONDS = 90
 
@@ -52,6 +54,11 @@ def message(index, **fields):
     return Message(b"key-%d" % (index % 100), b"value-%08d" % index, headers, **fields)
 
 
+def wide_message(partition):
+    value = b"%0*d" % (WIDE_BYTES, partition)
+    return Message(b"key-%d" % partition, value, (("number", b"%d" % partition),), partition)
+
+
 def run(client):
     print(f"VERSION {client.version}", flush=True)
     suite = Suite(client)
@@ -63,6 +70,7 @@ def run(client):
     step("retry: through kill -9, none lost, none twice", suite.idempotent_through_kill)
     step("group: two members, rebalances, kill -9", suite.group_of_two)
     step("resume: after a commit", suite.commit_and_resume)
+    step("wide: 60 partitions, a record of 900 kB in each", suite.many_partitions)
     step("delete: the topic, which is not listed then", suite.delete_topic)
     # A thread of a client that hangs must not keep the program.
     os._exit(0)
@@ -184,6 +192,18 @@ class Suite:
         finally:
             member.close()
 
+    def many_partitions(self):
+        """There is more than the clients take with one fetch: the turn of each partition must come."""
+        topic = f"{self.client.name}-wide"
+        self.client.create_topic(topic, WIDE_PARTITIONS)
+        sent = [wide_message(partition) for partition in range(WIDE_PARTITIONS)]
+        self.send(topic, sent)
+        got = self.client.assigned(topic, "beginning", len(sent))
+        exactly_once(sent, got)
+        equal([(n, 0) for n in range(WIDE_PARTITIONS)],
+              sorted((one.partition, one.offset) for one in got), "where they lay")
+        self.client.delete_topic(topic)
+
     def delete_topic(self):
         self.client.delete_topic(self.created)
         deadline = time.monotonic() + 20
@@ -242,7 +262,7 @@ def exactly_once(sent, got):
     if lost or twice or strange:
         raise AssertionError(
             f"{len(sent)} sent, {len(got)} came: {len(lost)} lost, {len(twice)} twice, "
-            f"{len(strange)} never sent; for example {(lost + twice + list(strange))[0]}"
+            f"{len(strange)} never sent; for example {short((lost + twice + list(strange))[0])}"
         )
 
 

@@ -12,8 +12,12 @@ import (
 )
 
 func main() {
-	suite.Run("sarama", "github.com/IBM/sarama", client{})
+	suite.Run("github.com/IBM/sarama", client{})
 }
+
+var codecs = map[string]sarama.CompressionCodec{"none": sarama.CompressionNone,
+	"gzip": sarama.CompressionGZIP, "snappy": sarama.CompressionSnappy,
+	"lz4": sarama.CompressionLZ4, "zstd": sarama.CompressionZSTD}
 
 type client struct{}
 
@@ -56,15 +60,23 @@ func (client) Topics(context.Context) ([]string, error) {
 // Idempotence is off by default, and asks for the four settings below it. The default of three
 // retries within 0.3 s is not made for a broker that restarts.
 func (client) NewProducer(topic, codec string) (suite.Producer, error) {
-	config := sarama.NewConfig()
-	config.Producer.Return.Successes = true // SyncProducer asks for it
-	if err := config.Producer.Compression.UnmarshalText([]byte(codec)); err != nil {
-		return nil, err
-	}
+	config := newConfig()
+	config.Producer.Compression = codecs[codec]
 	config.Producer.Idempotent = true
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Net.MaxOpenRequests = 1
 	config.Producer.Retry.Max = 100
+	return newProducer(topic, config)
+}
+
+func (client) NewDirectProducer(topic string) (suite.Producer, error) {
+	config := newConfig()
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	return newProducer(topic, config)
+}
+
+func newProducer(topic string, config *sarama.Config) (suite.Producer, error) {
+	config.Producer.Return.Successes = true // SyncProducer asks for it
 	syncProducer, err := sarama.NewSyncProducer(brokers(), config)
 	return producer{syncProducer, topic}, err
 }
@@ -73,7 +85,7 @@ func (client) Read(ctx context.Context, topic string, partitions int, from suite
 	each func(suite.Record) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	cl, err := sarama.NewClient(brokers(), sarama.NewConfig())
+	cl, err := sarama.NewClient(brokers(), newConfig())
 	if err != nil {
 		return err
 	}
@@ -122,7 +134,7 @@ func forward(ctx context.Context, from <-chan *sarama.ConsumerMessage,
 }
 
 func (client) Join(group, topic string) (suite.Member, error) {
-	config := sarama.NewConfig()
+	config := newConfig()
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	consumerGroup, err := sarama.NewConsumerGroup(brokers(), group, config)
 	if err != nil {
@@ -144,7 +156,7 @@ func (p producer) Send(_ context.Context, records []suite.Record) error {
 	messages := make([]*sarama.ProducerMessage, 0, len(records))
 	for _, record := range records {
 		messages = append(messages, &sarama.ProducerMessage{
-			Topic: p.topic, Timestamp: record.Time,
+			Topic: p.topic, Partition: record.Partition, Timestamp: record.Time,
 			Key: sarama.ByteEncoder(record.Key), Value: sarama.ByteEncoder(record.Value),
 			Headers: []sarama.RecordHeader{{Key: []byte(suite.HeaderKey), Value: record.Header}}})
 	}
@@ -231,7 +243,16 @@ func (m *member) Close() error {
 }
 
 func newAdmin() (sarama.ClusterAdmin, error) {
-	return sarama.NewClusterAdmin(brokers(), sarama.NewConfig())
+	return sarama.NewClusterAdmin(brokers(), newConfig())
+}
+
+// Before 1.41 the default is the protocol of Kafka 1.0, which has no zstd.
+func newConfig() *sarama.Config {
+	config := sarama.NewConfig()
+	if !config.Version.IsAtLeast(sarama.V2_1_0_0) {
+		config.Version = sarama.V2_1_0_0
+	}
+	return config
 }
 
 func brokers() []string {

@@ -42,21 +42,23 @@ pub struct Got {
 pub async fn create_topics(topics: Vec<String>) -> StepResult {
     let admin = admin()?;
     for topic in &topics {
-        create_topic(&admin, topic).await?.map_err(|code| format!("creating {topic}: {code}"))?;
+        create_topic(topic, PARTITIONS)
+            .await?
+            .map_err(|code| format!("creating {topic}: {code}"))?;
     }
-    let again = create_topic(&admin, &topics[0]).await?;
+    let again = create_topic(&topics[0], PARTITIONS).await?;
     if again != Err(RDKafkaErrorCode::TopicAlreadyExists) {
         return Err(format!("a topic was created a second time: {again:?}").into());
     }
     expect_listed(&admin, &topics, true)
 }
 
-async fn create_topic(
-    admin: &AdminClient<DefaultClientContext>,
+pub async fn create_topic(
     topic: &str,
+    partitions: i32,
 ) -> StepResult<Result<(), RDKafkaErrorCode>> {
-    let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
-    let results = admin.create_topics([&new], &AdminOptions::new()).await?;
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let results = admin()?.create_topics([&new], &AdminOptions::new()).await?;
     let result = results.into_iter().next().ok_or("no result of the creation")?;
     Ok(result.map(|_| ()).map_err(|(_, code)| code))
 }
@@ -91,15 +93,7 @@ pub async fn send(producer: &FutureProducer, topic: &str, indexes: Range<usize>)
         let mut deliveries = Vec::with_capacity(part.len());
         for index in part {
             let record = make_record(*index);
-            let mut headers = OwnedHeaders::new();
-            for (key, value) in &record.headers {
-                headers = headers.insert(Header { key, value: Some(value) });
-            }
-            let future_record = FutureRecord::to(topic)
-                .key(&record.key)
-                .payload(&record.value)
-                .headers(headers)
-                .timestamp(record.timestamp_ms);
+            let future_record = future_record(topic, &record);
             deliveries.push(producer.send_result(future_record).map_err(|(error, _)| error)?);
         }
         for delivery in deliveries {
@@ -107,6 +101,34 @@ pub async fn send(producer: &FutureProducer, topic: &str, indexes: Range<usize>)
         }
     }
     Ok(())
+}
+
+/// Sends a record to a partition, and waits until the broker has it.
+pub async fn send_to(
+    producer: &FutureProducer,
+    topic: &str,
+    partition: i32,
+    record: &Record,
+) -> StepResult {
+    let future_record = future_record(topic, record).partition(partition);
+    producer
+        .send_result(future_record)
+        .map_err(|(error, _)| error)?
+        .await?
+        .map_err(|(error, _)| error)?;
+    Ok(())
+}
+
+fn future_record<'a>(topic: &'a str, record: &'a Record) -> FutureRecord<'a, Vec<u8>, Vec<u8>> {
+    let mut headers = OwnedHeaders::new();
+    for (key, value) in &record.headers {
+        headers = headers.insert(Header { key, value: Some(value) });
+    }
+    FutureRecord::to(topic)
+        .key(&record.key)
+        .payload(&record.value)
+        .headers(headers)
+        .timestamp(record.timestamp_ms)
 }
 
 /// The next record, if one comes in time. A broker that is away is no error of the consumer's: it

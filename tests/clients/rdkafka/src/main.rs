@@ -3,6 +3,7 @@
 
 mod group_of_two;
 mod kafka;
+mod many_partitions;
 
 use std::collections::HashMap;
 use std::env;
@@ -52,6 +53,8 @@ async fn main() -> StepResult {
     steps.step("resume: after a commit and kill -9", resume_after_kill(count)).await;
     let group = group_of_two::run(topic("group"));
     steps.step("group: two members, rebalances, kill -9", group).await;
+    let wide = "wide: 60 partitions, a record of 900 kB in each";
+    steps.step(wide, many_partitions::run(topic("wide"))).await;
     steps.step("delete: topics, which are not listed then", delete_topics(topics())).await;
     // A step that was late may still block a thread.
     process::exit(0)

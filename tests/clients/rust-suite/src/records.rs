@@ -7,6 +7,10 @@ use std::time::UNIX_EPOCH;
 
 use crate::steps::StepResult;
 
+/// The topic of many partitions has one record in each, of 900 kB with its headers.
+pub const WIDE_PARTITIONS: i32 = 60;
+
+const WIDE_CHARS: usize = 900_000;
 const KEYS: usize = 100;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -35,6 +39,14 @@ pub fn make_record(index: usize) -> Record {
         value: format!("{index:08} {:090}", index * 7919).into_bytes(),
         headers: vec![("from".to_owned(), b"the suite".to_vec())],
         timestamp_ms: timestamp_ms(index),
+    }
+}
+
+pub fn make_wide_record(partition: i32) -> Record {
+    Record {
+        key: format!("key-{partition}").into_bytes(),
+        value: format!("{partition:08} {}", "0".repeat(WIDE_CHARS - 9)).into_bytes(),
+        ..make_record(partition as usize)
     }
 }
 

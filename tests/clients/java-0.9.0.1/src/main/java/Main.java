@@ -101,6 +101,7 @@ public final class Main {
         steps.step("resume: after a commit", this::commitAndResume);
         steps.step("resume: after a commit and kill -9", this::resumeAfterKill);
         steps.step("group: two members, rebalances, kill -9", this::groupOfTwo);
+        steps.step("wide: 60 partitions, a record of 900 kB in each", this::manyPartitions);
     }
 
     /**
@@ -112,6 +113,12 @@ public final class Main {
             producer.partitionsFor("java-group");
         }
         new GroupOfTwo("java-group", settings -> producer("retries", "100"), this::consumer,
+                consumer -> consumer.poll(500)).run();
+    }
+
+    private void manyPartitions() throws Exception {
+        Broker.createTopic("java-wide", ManyPartitions.PARTITIONS);
+        new ManyPartitions("java-wide", settings -> producer("retries", "100"), this::consumer,
                 consumer -> consumer.poll(500)).run();
     }
 

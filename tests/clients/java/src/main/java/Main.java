@@ -65,6 +65,7 @@ public final class Main {
         steps.step("group: two members, rebalances, kill -9", () ->
                 new GroupOfTwo(topic("group"), this::producer, this::consumer,
                         consumer -> consumer.poll(POLL)).run());
+        steps.step("wide: 60 partitions, a record of 900 kB in each", this::manyPartitions);
         steps.step("delete: topics, which are not listed then", this::deleteTopics);
     }
 
@@ -100,6 +101,17 @@ public final class Main {
             for (String topic : admin.listTopics().names().get()) {
                 expect(false, topics().contains(topic), "deleted topic listed: " + topic);
             }
+        }
+    }
+
+    private void manyPartitions() throws Exception {
+        String topic = topic("wide");
+        try (Admin admin = Admin.create(properties())) {
+            NewTopic wanted = new NewTopic(topic, ManyPartitions.PARTITIONS, (short) 1);
+            admin.createTopics(List.of(wanted)).all().get();
+            new ManyPartitions(topic, this::producer, this::consumer,
+                    consumer -> consumer.poll(POLL)).run();
+            admin.deleteTopics(List.of(topic)).all().get();
         }
     }
 

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The program of ../sarama with sarama 1.30.1, of 2021. Like every sarama up to 1.45.0, it leaves the
+# largest timestamp out of the header of a batch: the broker has to find it.
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source ../lib.sh
+
+PROGRAM=$(realpath ../../..)/target/clients/sarama-1.30/sarama-1.30
+WORK=$RUN_DIR/sarama-1.30
+mkdir -p "$WORK"
+
+main() {
+    ../go-suite/build-and-run.sh ../sarama
+    step "timestamp: kcat asks for the middle of what it wrote" kcat_asks_for_the_middle
+}
+
+kcat_asks_for_the_middle() {
+    local topic=sarama-1.30-times partition offset time
+    "$PROGRAM" write "$topic"
+    for partition in 0 1 2; do
+        kcat -b "$BROKER" -C -q -e -t "$topic" -p "$partition" -f '%o %T\n' >"$WORK/times"
+        read -r offset time <<<"$(sed -n "$(($(wc -l <"$WORK/times") / 2))p" "$WORK/times")"
+        expect "$topic [$partition] offset $offset" \
+            "$(kcat -b "$BROKER" -Q -t "$topic:$partition:$time")" "the record of $time"
+    done
+}
+
+main
