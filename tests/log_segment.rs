@@ -370,6 +370,40 @@ fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
     assert_eq!(sent % small_size, 0);
 }
 
+/// The index may know too little: of a set of old messages it has the first one, and of what was
+/// appended while its interval was another one it may have nothing.
+#[test]
+fn a_slice_never_gives_up_more_than_it_keeps() {
+    let dir = TempDir::new();
+    let sparse = LogConfig { index_interval: i32::MAX, ..LogConfig::default() };
+    let written = LogSegment::open(dir.path(), 0, &sparse, &*Mocks::new().time).unwrap();
+    let value = "a".repeat(16_000);
+    for last_offset in 0..20 {
+        let bytes = &batch_at(last_offset, &[&value]);
+        let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
+        let set = SegmentAppend { last_offset, max_timestamp_ms, offset_of_max_timestamp, bytes };
+        written.append(&set).unwrap();
+    }
+    let reopened =
+        LogSegment::open(dir.path(), 0, &LogConfig::default(), &*Mocks::new().time).unwrap();
+
+    let old = TestSegment::new(0);
+    let values: Vec<String> = (0..200).map(|it| format!("message {it:04}")).collect();
+    let values: Vec<_> = values.iter().map(String::as_str).collect();
+    (0..20).for_each(|set| old.append_messages(set * 200, &values));
+
+    for (segment, offset) in [(&reopened, 0), (&reopened, 3), (&old.segment, 0), (&old.segment, 77)]
+    {
+        for max_bytes in (100..segment.size() as i32).step_by(997) {
+            let first_entry = FirstEntry::IsWhole;
+            let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: true };
+            let found = segment.read(offset, None, segment.size(), limit).unwrap().unwrap();
+            let sent = found.message_set.size();
+            assert!(sent * 2 >= found.bytes_within_limit, "{sent} of {max_bytes} at {offset}");
+        }
+    }
+}
+
 /// Nothing at or behind the exposed end is handed out, whatever the file has there.
 #[test]
 fn a_slice_ends_at_the_max_position() {

@@ -36,7 +36,7 @@ impl ReadLimit {
         Self { max_bytes, first_entry: FirstEntry::IsWhole, ends_at_entry: false }
     }
 
-    /// `max_bytes`, be the end inside the first entry: Kafka's `hardMaxBytesLimit`.
+    /// `max_bytes`, even if that cuts the first entry: Kafka's `hardMaxBytesLimit`.
     pub fn hard(max_bytes: i32) -> Self {
         Self { max_bytes, first_entry: FirstEntry::MayBeCut, ends_at_entry: false }
     }
@@ -61,17 +61,22 @@ impl ReadLimit {
 /// Whether a slice whose first entry has `first_bytes` ends better after the `kept_bytes` at whose
 /// end an entry is known to begin, and gives up the `given_up_bytes` that the limit still allows.
 ///
-/// Every entry that is larger than the index's interval has a place in the index, so what is given
-/// up then is a part of one entry. Smaller ones may lie whole between the last known one and the
-/// limit. They are given up as well if that costs little, and if more is certain to be saved: at
-/// most an interval of them has no place in the index.
+/// As a rule, every entry that is larger than the index's interval has a place in the index, so
+/// what is given up then is a part of one entry. Smaller ones may lie whole between the last known
+/// one and the limit. They are given up as well if that costs little, or if more is saved: as a
+/// rule, at most an interval of them has no place in the index.
+///
+/// There is no relying on the rule: the interval may have been another one, and of a set of old
+/// messages, which are appended at once, only the first has a place. So never more is given up than
+/// is kept.
 pub(super) fn ends_better_at_known_entry(
     first_bytes: u64,
     kept_bytes: u64,
     given_up_bytes: u64,
     index_interval_bytes: u64,
 ) -> bool {
-    first_bytes > index_interval_bytes
-        || given_up_bytes <= kept_bytes / GIVEN_UP_SHARE
-        || given_up_bytes > index_interval_bytes.saturating_mul(2)
+    let is_likely_one_entry = first_bytes > index_interval_bytes;
+    let is_little = given_up_bytes <= kept_bytes / GIVEN_UP_SHARE;
+    let is_mostly_one_entry = given_up_bytes > index_interval_bytes.saturating_mul(2);
+    given_up_bytes <= kept_bytes && (is_likely_one_entry || is_little || is_mostly_one_entry)
 }
