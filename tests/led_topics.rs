@@ -246,6 +246,32 @@ fn a_topic_is_gone_for_others_before_its_partitions_are_and_back_if_it_cannot_be
     assert_eq!(seen(&mut other, "post"), (UNKNOWN, 0));
 }
 
+/// The file of high watermarks can neither be written nor read, so the logs are gone and cannot be
+/// led again.
+#[test]
+fn a_topic_that_is_led_no_more_can_still_be_deleted() {
+    let broker = Broker::start(SETTINGS);
+    let mut client = broker.connect_with_topic("post");
+    // It has a high watermark, for which the file is written.
+    client.create_topic("stays");
+    let checkpoint = broker.dir.path().join(HIGH_WATERMARK_FILENAME);
+    let _ = fs::remove_file(&checkpoint);
+    fs::create_dir(&checkpoint).unwrap();
+    let mut delete = || {
+        let topic_names = vec!["post".to_string()];
+        let request = DeleteTopicsRequest { topic_names, ..DeleteTopicsRequest::default() };
+        match client.call(5, &RequestBody::DeleteTopics(request), &[]).0 {
+            ResponseBody::DeleteTopics(it) => it.responses[0].error_code,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(delete(), Errors::KafkaStorageError.code());
+    fs::remove_dir(&checkpoint).unwrap();
+    assert_eq!(delete(), 0);
+    assert_eq!(delete(), UNKNOWN);
+    assert_eq!(client.create_topic("post").partitions.len(), 2);
+}
+
 /// What was made of the partitions is gone at the next start, which adopts what lies on disk.
 #[test]
 fn partitions_that_cannot_all_be_made_are_none() {

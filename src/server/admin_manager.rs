@@ -28,6 +28,7 @@ use crate::config::log_config::LogConfig;
 use crate::server::metadata_cache::MetadataCache;
 use crate::storage::topic_registry::TopicRecord;
 use crate::storage::topic_registry::log_config;
+use crate::storage::topic_registry::valid_log_config;
 
 impl MetadataCache {
     /// Says what [`create_topic`](Self::create_topic) would, and creates nothing.
@@ -43,16 +44,19 @@ impl MetadataCache {
         valid_log_config(&self.log_manager.default_config(), overrides).map(drop)
     }
 
-    /// Deletes a topic. Clients do not see it from then on, whoever waits for its messages is told,
-    /// and its logs leave the disk a while later.
+    /// Deletes a topic, and returns what it was. Clients do not see it from then on, pending fetches
+    /// are answered, and its logs leave the disk a while later.
+    ///
+    /// A topic whose creation or deletion failed may be on disk and led no more: it can be deleted,
+    /// too.
     ///
     /// # Errors
     /// `UNKNOWN_TOPIC_OR_PARTITION`; `INVALID_TOPIC_EXCEPTION` for a topic of the broker's own;
     /// whatever the disk reports, and then the topic is there, but for the partitions that are
     /// deleted already: those are empty.
-    pub fn delete_topic(&self, topic: &str) -> Result<(), KafkaError> {
+    pub fn delete_topic(&self, topic: &str) -> Result<TopicRecord, KafkaError> {
         let _only_one = self.lock_changes();
-        let record = self.existing(topic)?;
+        let record = self.registry.get(topic).ok_or_else(no_such_topic)?;
         refuse_internal(topic)?;
         let keys: Vec<_> =
             (0..record.partitions).map(|it| TopicAndPartition::new(topic, it)).collect();
@@ -65,7 +69,7 @@ impl MetadataCache {
             return Err(error);
         }
         info!("Deleted the topic {topic}.");
-        Ok(())
+        Ok(record)
     }
 
     /// Deletes logs, and what the checkpoints say of them: a later log of the same name begins
@@ -202,10 +206,12 @@ impl MetadataCache {
     }
 
     fn existing(&self, topic: &str) -> Result<Arc<TopicRecord>, KafkaError> {
-        self.topic(topic).ok_or_else(|| {
-            KafkaError::api(Errors::UnknownTopicOrPartition, "there is no such topic")
-        })
+        self.topic(topic).ok_or_else(no_such_topic)
     }
+}
+
+fn no_such_topic() -> KafkaError {
+    KafkaError::api(Errors::UnknownTopicOrPartition, "there is no such topic")
 }
 
 /// A topic follows the broker in what it does not override. The settings of a topic that comes into
@@ -223,18 +229,6 @@ impl BrokerReconfigurable for MetadataCache {
                 Err(error) => error!("The topic {topic} keeps its settings: {error}"),
             }
         }
-    }
-}
-
-/// The settings of a topic that is to get these overrides.
-fn valid_log_config(
-    defaults: &LogConfig,
-    overrides: &BTreeMap<String, String>,
-) -> Result<LogConfig, KafkaError> {
-    let log_config = log_config(defaults, overrides)?;
-    match log_config.contradiction(overrides) {
-        Some(why) => Err(KafkaError::api(Errors::InvalidConfig, why)),
-        None => Ok(log_config),
     }
 }
 

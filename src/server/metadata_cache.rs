@@ -23,6 +23,7 @@ use crate::storage::log_manager::LogManager;
 use crate::storage::topic_registry::TopicRecord;
 use crate::storage::topic_registry::TopicRegistry;
 use crate::storage::topic_registry::log_config;
+use crate::storage::topic_registry::valid_log_config;
 
 /// The topics, and where clients reach the broker.
 pub struct MetadataCache {
@@ -169,7 +170,7 @@ impl MetadataCache {
         overrides: BTreeMap<String, String>,
     ) -> Result<TopicRecord, KafkaError> {
         let _only_one = self.lock_changes();
-        log_config(&self.log_manager.default_config(), &overrides)?;
+        valid_log_config(&self.log_manager.default_config(), &overrides)?;
         let record = self.registry.create(topic, partitions, overrides)?;
         if let Err(error) = self.lead_partitions(topic, &record) {
             let forget = || {

@@ -227,9 +227,9 @@ impl KafkaApis {
         if record.is_some() && is_in(Some(&name), Uuid::ZERO) && is_in(None, result.topic_id) {
             return Err(refuse_twice());
         }
-        cache.delete_topic(&name)?;
+        let deleted = cache.delete_topic(&name)?;
         // A later topic of this name has other messages: no group has read them.
-        let partitions = 0..record.map_or(0, |record| record.partitions);
+        let partitions = 0..deleted.partitions;
         let deleted: Vec<_> = partitions.map(|it| TopicAndPartition::new(&name, it)).collect();
         self.group_coordinator.manager().handle_deleted_partitions(&deleted);
         Ok(())

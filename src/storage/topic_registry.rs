@@ -279,6 +279,21 @@ pub fn log_config(
     })
 }
 
+/// The settings of a topic that is to get these overrides.
+///
+/// # Errors
+/// As [`log_config`]; also if they contradict each other or the broker's.
+pub fn valid_log_config(
+    default_config: &LogConfig,
+    overrides: &BTreeMap<String, String>,
+) -> Result<LogConfig, KafkaError> {
+    let log_config = log_config(default_config, overrides)?;
+    match log_config.contradiction(overrides) {
+        Some(why) => Err(KafkaError::api(Errors::InvalidConfig, why)),
+        None => Ok(log_config),
+    }
+}
+
 fn print(cluster_id: &[u8; 16], topics: &Topics) -> String {
     let mut text = format!("{CURRENT_VERSION}\n{}\n{}\n", hex(cluster_id), topics.len());
     for (name, TopicRecord { id, partitions, config }) in topics {
