@@ -115,7 +115,7 @@ fn a_topic_that_would_share_the_metrics_of_another_is_refused() {
 }
 
 #[test]
-fn a_new_topics_settings_are_told_as_they_are_described() {
+fn a_new_topics_settings_are_answered_as_they_are_described() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
     let given = [("cleanup.policy", "delete , compact"), ("min.cleanable.dirty.ratio", "1")];

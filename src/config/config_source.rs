@@ -103,7 +103,7 @@ pub fn broker_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
         let mut synonyms: Vec<_> =
             names.iter().filter_map(|name| stated.get(name)).flatten().cloned().collect();
         synonyms.sort_by_key(|it| it.source as i8);
-        // As Kafka, which tells nothing of other names before the first time that the own one comes.
+        // Like Kafka, omit synonyms that precede the setting's own name.
         let before = synonyms.iter().take_while(|it| it.name != name).count();
         synonyms.drain(..before);
         ConfigEntry {

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn an_override_may_not_contradict_another_or_be_longer_than_can_be_told() {
+    fn an_override_may_not_contradict_another_or_be_longer_than_an_answer_can_hold() {
         let why = |pairs: &[(&str, &str)], broker: LogConfig| {
             let config = broker.with_overrides(&overrides(pairs)).unwrap();
             config.contradiction(&overrides(pairs).into_iter().collect())
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_override_is_told_with_its_value() {
+    fn each_wrong_override_is_named_with_its_value() {
         let given =
             overrides(&[("flush.messages", "0"), ("retention.mss", "1"), ("segment.bytes", "13")]);
         let errors = LogConfig::default().with_overrides(&given).unwrap_err();

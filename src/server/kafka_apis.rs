@@ -217,7 +217,8 @@ impl KafkaApis {
 fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
     let mut asked = Vec::new();
     let mut named = HashSet::new();
-    // Of less than no bytes in all no partition gets its share: see `LogSegment::read`.
+    // A negative `max_bytes` is refused for every partition, as a negative `partition_max_bytes` is:
+    // see `ReadLimit::bytes_within`.
     let impossible_size = Some(request.max_bytes).filter(|&max_bytes| max_bytes < 0);
     for topic in &request.topics {
         let name: Arc<str> = Arc::from(topic.topic.as_str());
