@@ -286,11 +286,36 @@ fn a_topic_of_zstd_is_refused_to_clients_that_are_too_old_for_it() {
 fn a_fetch_session_of_another_broker_is_told_to_begin_anew() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
-    let request = FetchRequest { session_id: 77, session_epoch: 3, ..FetchRequest::default() };
-    let (body, _) = client.call(NEWEST_FETCH, &RequestBody::Fetch(request), &[]);
-    let ResponseBody::Fetch(response) = body else { panic!("{body:?}") };
-    assert_eq!(response.header.error_code, Errors::FetchSessionIdNotFound.code());
-    assert_eq!(response.header.session_id, 0);
+    for (session_id, session_epoch) in [(77, 3), (0, 3), (77, 1), (0, -2)] {
+        let request = FetchRequest { session_id, session_epoch, ..FetchRequest::default() };
+        let (body, _) = client.call(NEWEST_FETCH, &RequestBody::Fetch(request), &[]);
+        let ResponseBody::Fetch(response) = body else { panic!("{body:?}") };
+        assert_eq!(response.header.error_code, Errors::FetchSessionIdNotFound.code());
+        assert_eq!(response.header.session_id, 0);
+    }
+    // A new session, and the end of one.
+    for (session_id, session_epoch) in [(0, 0), (77, 0), (0, -1), (77, -1)] {
+        let request = FetchRequest { session_id, session_epoch, ..FetchRequest::default() };
+        assert!(client.fetch_with(NEWEST_FETCH, request).is_empty());
+    }
+}
+
+/// KIP-595: what the client has last is not of this log. An unknown partition has no epochs.
+#[test]
+fn a_client_whose_last_record_is_of_an_epoch_to_come_is_out_of_range() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    client.produce("post", 0, &batch(&[b"a"]));
+    for (epoch, error) in [(-1, 0), (0, 0), (1, Errors::OffsetOutOfRange.code())] {
+        let mut request = fetch_request("post", 0, 0);
+        request.topics[0].partitions[0].last_fetched_epoch = epoch;
+        let fetched = client.fetch_with(12, request).remove(0);
+        assert_eq!((fetched.error, fetched.records.is_empty()), (error, error != 0));
+    }
+    let mut request = fetch_request("post", 7, 0);
+    request.topics[0].partitions[0].current_leader_epoch = 5;
+    let fetched = client.fetch_with(12, request).remove(0);
+    assert_eq!(fetched.error, Errors::UnknownTopicOrPartition.code());
 }
 
 #[test]

@@ -41,7 +41,12 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
             hard_max_bytes_limit: false,
             newest_readable_magic: 2,
         };
-        let fetch_info = PartitionFetchInfo { offset, fetch_size: i32::MAX };
+        let fetch_info = PartitionFetchInfo {
+            offset,
+            fetch_size: i32::MAX,
+            current_leader_epoch: -1,
+            last_fetched_epoch: -1,
+        };
         let (_, result) =
             local_logs.read_from_local_log(mode, &[(key.clone(), fetch_info)]).remove(0);
         assert_eq!((result.error, result.high_watermark), (Errors::None, HIGH_WATERMARK));

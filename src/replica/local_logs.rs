@@ -17,7 +17,7 @@ use crate::common::record_error::RECORD_ERRORS_MAX;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::replica::partition::Partition;
+use crate::replica::partition::{LEADER_EPOCH, Partition, check_leader_epoch};
 use crate::storage::log_append::LogAppendInfo;
 use crate::storage::log_offset_metadata::FetchDataInfo;
 use crate::storage::log_offset_metadata::LogOffsetMetadata;
@@ -36,6 +36,10 @@ pub struct PartitionFetchInfo {
     pub offset: i64,
     /// The most bytes to return for this partition.
     pub fetch_size: i32,
+    /// The leader epoch that the client has in mind; -1 stands for none.
+    pub current_leader_epoch: i32,
+    /// The epoch of the last record that the client has; -1 stands for none.
+    pub last_fetched_epoch: i32,
 }
 
 /// How a fetch may read: the flags that `ReplicaManager::fetch_messages` works out from the
@@ -171,6 +175,9 @@ impl LocalLogs {
         let Some(partition) = self.get_partition(key) else {
             return LogReadResult::failed(Errors::UnknownTopicOrPartition);
         };
+        if let Err(error) = check_epochs(&fetch) {
+            return LogReadResult::failed(error.code());
+        }
         let replica = partition.leader_replica();
         let max_offset = mode.fetch_only_committed.then(|| replica.high_watermark().message_offset);
         // What is converted is read by this process, and a cut end costs nothing there.
@@ -271,6 +278,17 @@ impl LocalLogs {
             }
         }
     }
+}
+
+/// Whether the client has the same epochs in mind as the broker. A record of an epoch yet to come is
+/// none of this log's: the client has to find out where the two part (KIP-595).
+fn check_epochs(fetch: &PartitionFetchInfo) -> Result<(), KafkaError> {
+    check_leader_epoch(fetch.current_leader_epoch)?;
+    if fetch.last_fetched_epoch <= LEADER_EPOCH {
+        return Ok(());
+    }
+    let why = format!("there has been no epoch {} of this partition", fetch.last_fetched_epoch);
+    Err(KafkaError::api(Errors::OffsetOutOfRange, why))
 }
 
 /// A fault of this broker or its disk is worth a line for each partition. What a client is to blame

@@ -39,6 +39,9 @@ pub const HIGH_WATERMARK_FILENAME: &str = "replication-offset-checkpoint";
 const HIGH_WATERMARK_REMEDY: &str =
     "move it away: nothing is lost, it is written anew from the ends of the logs";
 
+/// In place of an offset: none.
+const NO_OFFSET: i64 = -1;
+
 /// What a fetch asks for as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchParams {
@@ -225,7 +228,7 @@ impl ReplicaManager {
                     Errors::InvalidRequiredAcks,
                     format!("acks must be -1, 0 or 1, not {required_acks}"),
                 );
-                (key.clone(), status_of(key, Err(error)).response)
+                (key.clone(), status_of(key, NO_OFFSET, Err(error)).response)
             };
             response_callback(entries.iter().map(refuse).collect());
             return;
@@ -241,7 +244,11 @@ impl ReplicaManager {
         let status: Vec<_> = results
             .into_iter()
             .map(|(key, result)| {
-                let status = status_of(&key, result);
+                let log_start_offset = result.as_ref().map_or_else(
+                    |error| self.log_start_offset_of_refused(&key, error.code()),
+                    |info| info.log_start_offset,
+                );
+                let status = status_of(&key, log_start_offset, result);
                 (key, status)
             })
             .collect();
@@ -261,6 +268,23 @@ impl ReplicaManager {
         // The producer has its answer before others are served: completing a fetch reads its logs
         // on this thread.
         self.complete_delayed_requests(&appended, &high_watermark_moved);
+    }
+
+    /// Where the log begins that refused a set, for what is wrong with the set. As in Kafka, what is
+    /// wrong with the partition, the CRC or the size says nothing of it.
+    fn log_start_offset_of_refused(&self, key: &TopicAndPartition, error: Errors) -> i64 {
+        match error {
+            Errors::UnknownTopicOrPartition
+            | Errors::NotLeaderForPartition
+            | Errors::CorruptMessage
+            | Errors::RecordTooLarge
+            | Errors::RecordListTooLarge
+            | Errors::KafkaStorageError => NO_OFFSET,
+            _ => {
+                let partition = self.local_logs.get_partition(key);
+                partition.map_or(NO_OFFSET, |it| it.leader_replica().log.log_start_offset())
+            }
+        }
     }
 
     fn complete_delayed_requests(
@@ -313,7 +337,11 @@ impl ReplicaManager {
 }
 
 /// What the producer is told, and what a produce with acks -1 waits for.
-fn status_of(key: &TopicAndPartition, result: LogAppendResult) -> ProducePartitionStatus {
+fn status_of(
+    key: &TopicAndPartition,
+    log_start_offset: i64,
+    result: LogAppendResult,
+) -> ProducePartitionStatus {
     match result {
         Ok(info) => ProducePartitionStatus {
             // An empty set has nothing to wait for.
@@ -332,7 +360,7 @@ fn status_of(key: &TopicAndPartition, result: LogAppendResult) -> ProducePartiti
                 record_errors,
                 base_offset: -1,
                 log_append_time_ms: -1,
-                log_start_offset: -1,
+                log_start_offset,
             };
             ProducePartitionStatus { required_offset: None, response }
         }

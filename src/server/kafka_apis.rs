@@ -24,7 +24,6 @@ use crate::protocol::request::RequestBody;
 use crate::protocol::request::ResponseBody;
 use crate::replica::local_logs::LogReadResult;
 use crate::replica::local_logs::PartitionFetchInfo;
-use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica_manager::FetchParams;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::authorizer::Authorizer;
@@ -39,6 +38,11 @@ use crate::server::quota_managers::QuotaManagers;
 use crate::server::refusal_log::RefusalLog;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
+
+/// The epochs of a fetch that asks for everything, in a new session or in none: Kafka's
+/// `FetchMetadata`.
+const INITIAL_EPOCH: i32 = 0;
+const FINAL_EPOCH: i32 = -1;
 
 /// The business of the broker: takes requests, owes each one response.
 pub struct KafkaApis {
@@ -131,7 +135,7 @@ impl KafkaApis {
     fn handle_fetch_request(&self, mut reply: Reply, request: &FetchRequest) {
         // There are no fetch sessions here, so one that goes on was another broker's: the client
         // begins anew.
-        if request.session_id != 0 && request.session_epoch > 0 {
+        if !matches!(request.session_epoch, INITIAL_EPOCH | FINAL_EPOCH) {
             reply.send_body(&no_such_fetch_session());
             return;
         }
@@ -225,13 +229,14 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
         for partition in &topic.partitions {
             let key =
                 TopicAndPartition { topic: Arc::clone(&name), partition: partition.partition };
-            let verdict = check_named_once(&mut named, &key)
-                .and_then(|()| check_leader_epoch(partition.current_leader_epoch));
+            let verdict = check_named_once(&mut named, &key);
             asked.push(Asked {
                 key,
                 fetch_info: PartitionFetchInfo {
                     offset: partition.fetch_offset,
                     fetch_size: impossible_size.unwrap_or(partition.partition_max_bytes),
+                    current_leader_epoch: partition.current_leader_epoch,
+                    last_fetched_epoch: partition.last_fetched_epoch,
                 },
                 refusal: verdict.map_or_else(|error| error.code(), |()| Errors::None),
             });
@@ -258,16 +263,6 @@ pub(crate) fn check_named_once(
         return Ok(());
     }
     Err(KafkaError::api(Errors::InvalidRequest, "the request names it twice"))
-}
-
-/// What is wrong with the leader epoch that a client has in mind; -1 stands for none.
-pub(crate) fn check_leader_epoch(epoch: i32) -> Result<(), KafkaError> {
-    let error = match epoch {
-        -1 | LEADER_EPOCH => return Ok(()),
-        newer if newer > LEADER_EPOCH => Errors::UnknownLeaderEpoch,
-        _ => Errors::FencedLeaderEpoch,
-    };
-    Err(KafkaError::api(error, format!("the leader epoch is {LEADER_EPOCH}, not {epoch}")))
 }
 
 fn refusals_of(topics: &[(String, Vec<FetchResponsePartitionData>)]) -> Refusals {
