@@ -135,6 +135,10 @@ fn a_transactional_id_is_refused_and_half_an_id_too() {
         assert_eq!((response.error_code, response.producer_id), (refused, -1));
         assert_eq!(response.producer_epoch, -1);
     }
+    let transactional_id = Some(String::new());
+    let request = InitProducerIdRequest { transactional_id, ..Default::default() };
+    let response = init_producer_id(&mut client, 4, request);
+    assert_eq!(response.error_code, Errors::InvalidRequest.code());
     for (producer_id, producer_epoch) in [(7, -1), (-1, 0)] {
         let request = InitProducerIdRequest { producer_id, producer_epoch, ..Default::default() };
         let response = init_producer_id(&mut client, 4, request);

@@ -135,6 +135,18 @@ fn before_a_time_to_come_are_all_offsets() {
     assert_eq!(offsets(&mut client, "post", soon).old_style_offsets, ALL);
 }
 
+#[test]
+fn a_time_that_stands_for_nothing_in_a_version_is_refused() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    for (version, timestamp) in [(0, -3), (0, i64::MIN), (1, -3), (6, -3), (7, -4)] {
+        let refused = client.list_offset(version, "post", timestamp);
+        let answer = (refused.error_code, refused.offset, refused.old_style_offsets.len());
+        let expected = (Errors::UnsupportedVersion.code(), -1, 0);
+        assert_eq!(answer, expected, "ListOffsets version {version}, time {timestamp}");
+    }
+}
+
 /// Port of `LogOffsetTest.testGetOffsetsBeforeEarliestTime`.
 #[test]
 fn the_earliest_offset_is_that_of_the_first_segment() {

@@ -56,7 +56,6 @@ impl DescribeClusterRequest {
         DescribeClusterResponse {
             error_code: error.code(),
             error_message: Some(error.message().to_string()),
-            endpoint_type: self.endpoint_type,
             ..DescribeClusterResponse::default()
         }
     }

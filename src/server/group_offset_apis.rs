@@ -184,21 +184,27 @@ impl KafkaApis {
         let names = request.topics.iter().map(|it| it.name.as_str());
         let authorized =
             self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
+        let is_there = |topic: &str, partition: i32| {
+            let record = self.metadata_cache.topic(topic);
+            record.is_some_and(|record| (0..record.partitions).contains(&partition))
+        };
         let mut partitions = Vec::new();
         for topic in request.topics.iter().filter(|it| authorized.contains(&it.name)) {
             let name: Arc<str> = Arc::from(topic.name.as_str());
-            partitions.extend(topic.partitions.iter().map(|it| TopicAndPartition {
-                topic: Arc::clone(&name),
-                partition: it.partition_index,
-            }));
+            let there = topic.partitions.iter().map(|it| it.partition_index);
+            let there = there.filter(|&partition| is_there(&topic.name, partition));
+            partitions.extend(
+                there.map(|partition| TopicAndPartition { topic: Arc::clone(&name), partition }),
+            );
         }
         let response = match self.group_coordinator.delete_offsets(&request.group_id, &partitions) {
             Err(error) => request.error_response(error),
             Ok(results) => {
                 let mut results = results.into_iter();
-                let mut error_of_next = |topic: &str| match authorized.contains(topic) {
-                    true => results.next().unwrap_or(Errors::UnknownServerError),
-                    false => Errors::TopicAuthorizationFailed,
+                let mut error_of_next = |topic: &str, partition: i32| match () {
+                    () if !authorized.contains(topic) => Errors::TopicAuthorizationFailed,
+                    () if !is_there(topic, partition) => Errors::UnknownTopicOrPartition,
+                    () => results.next().unwrap_or(Errors::UnknownServerError),
                 };
                 let topics = request.topics.iter().map(|topic| OffsetDeleteResponseTopic {
                     name: topic.name.clone(),
@@ -207,7 +213,7 @@ impl KafkaApis {
                         .iter()
                         .map(|it| OffsetDeleteResponsePartition {
                             partition_index: it.partition_index,
-                            error_code: error_of_next(&topic.name).code(),
+                            error_code: error_of_next(&topic.name, it.partition_index).code(),
                         })
                         .collect(),
                 });

@@ -14,12 +14,11 @@ use crate::protocol::list_offsets::ListOffsetsResponse;
 use crate::protocol::list_offsets::ListOffsetsTopicResponse;
 use crate::protocol::list_offsets::MAX_TIMESTAMP;
 use crate::protocol::request::ResponseBody;
-use crate::replica::partition::LEADER_EPOCH;
+use crate::replica::partition::{LEADER_EPOCH, check_leader_epoch};
 use crate::replica::replica::Replica;
 use crate::server::authorizer::Operation;
 use crate::server::authorizer::ResourceType;
 use crate::server::kafka_apis::KafkaApis;
-use crate::server::kafka_apis::check_leader_epoch;
 use crate::server::kafka_apis::check_named_once;
 use crate::server::reply::Refusals;
 use crate::server::reply::Reply;
@@ -80,10 +79,10 @@ impl KafkaApis {
             partition_index: asked.partition_index,
             ..ListOffsetsPartitionResponse::default()
         };
-        check_leader_epoch(asked.current_leader_epoch)?;
         let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
         })?;
+        check_leader_epoch(asked.current_leader_epoch)?;
         let replica = partition.leader_replica();
         if version < TIMESTAMP_VERSION {
             response.old_style_offsets = offsets_before(replica, replica_id, asked)?;
@@ -108,16 +107,18 @@ fn offset_for_timestamp(
         MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => {
             Ok(replica.log.fetch_offset_of_max_timestamp()?.map(|it| (it.timestamp_ms, it.offset)))
         }
-        ..0 => Err(KafkaError::api(
-            Errors::UnsupportedVersion,
-            format!("ListOffsets version {version} has no timestamp {timestamp}"),
-        )),
+        ..0 => Err(no_such_timestamp(version, timestamp)),
         _ => {
             let found = replica.log.fetch_offsets_by_timestamp(timestamp)?;
             let found = found.map(|it| (it.timestamp_ms, it.offset));
             Ok(found.filter(|(_, offset)| *offset < high_watermark))
         }
     }
+}
+
+fn no_such_timestamp(version: i16, timestamp: i64) -> KafkaError {
+    let why = format!("ListOffsets version {version} has no timestamp {timestamp}");
+    KafkaError::api(Errors::UnsupportedVersion, why)
 }
 
 /// Version 0: the first offsets of the segments whose files were changed before `timestamp`, the
@@ -127,6 +128,9 @@ fn offsets_before(
     replica_id: i32,
     asked: &ListOffsetsPartition,
 ) -> Result<Vec<i64>, KafkaError> {
+    if asked.timestamp < EARLIEST_TIMESTAMP {
+        return Err(no_such_timestamp(0, asked.timestamp));
+    }
     let count = usize::try_from(asked.max_num_offsets).unwrap_or(0);
     let offsets = replica.log.legacy_offsets_before(asked.timestamp, count)?;
     let high_watermark = replica.high_watermark().message_offset;

@@ -251,6 +251,9 @@ fn record_errors(
 }
 
 fn check_init(request: &InitProducerIdRequest) -> Result<(), KafkaError> {
+    if request.transactional_id.as_deref() == Some("") {
+        return Err(KafkaError::api(Errors::InvalidRequest, "the transactional id is empty"));
+    }
     if let Some(transactional_id) = &request.transactional_id {
         let why =
             format!("there are no transactions here, also not of {}", shown(transactional_id));

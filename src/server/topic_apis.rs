@@ -59,7 +59,8 @@ impl KafkaApis {
             let mut result = created.unwrap_or_else(|error| {
                 let (error_code, error_message) =
                     told(Err(error), &shown(&topic.name), &mut refusals);
-                CreatableTopicResult { error_code, error_message, ..Default::default() }
+                let configs = Some(Vec::new());
+                CreatableTopicResult { error_code, error_message, configs, ..Default::default() }
             });
             result.name.clone_from(&topic.name);
             topics.push(self.without_hidden_configs(&reply, result));
