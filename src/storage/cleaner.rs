@@ -114,7 +114,7 @@ impl Cleaner<'_> {
                 if is_control || full_at.is_some() {
                     return Ok(());
                 }
-                let read = entry.for_each_record(&mut |record| {
+                let read = entry.for_each_record_or_none(&mut |record| {
                     let is_dirty = dirty.contains(&record.offset) && full_at.is_none();
                     let key = record.key.filter(|_| is_dirty);
                     if key.is_some_and(|key| !map.put(key, record.offset)) {
