@@ -405,6 +405,37 @@ fn a_batch_that_cannot_be_decompressed_stays_and_the_rest_is_cleaned() {
     }
 }
 
+/// What nobody can read supersedes nothing: neither does the record in front of what is wrong.
+#[test]
+fn a_batch_that_can_be_read_in_part_supersedes_no_key() {
+    for codec in CompressionCodec::ALL {
+        let test = Test::new(compaction::config());
+        let log = test.log("t", 0);
+        append(&log, "key", "the last one that can be read");
+        append(&log, "other", "1");
+        let batch = compaction::builder(2).codec(codec);
+        let mut bad = batch.record(5, Some(b"key"), Some(b"value")).build().unwrap();
+        declare_two_records(&mut bad);
+        log.append_with_given_offsets(&bad).unwrap();
+        append(&log, "other", "2");
+        log.roll().unwrap();
+        let stats = test.clean().unwrap();
+        let bytes = bytes_of(log.segments()[0].log());
+        let kept: Vec<_> = shallow_entries(&bytes).map(Result::unwrap).collect();
+        let offsets: Vec<_> = kept.iter().map(|it| it.offset).collect();
+        assert_eq!(offsets, [0, 2, 3], "{codec:?}");
+        assert_eq!((stats.messages_read, stats.messages_kept), (3, 2), "of those it could read");
+        assert_eq!(kept[1].bytes, bad, "it stays as it is");
+    }
+}
+
+/// Makes `batch`, which has one record, one that cannot be read to its end.
+fn declare_two_records(batch: &mut [u8]) {
+    batch[57..61].copy_from_slice(&2_i32.to_be_bytes());
+    let crc = compute_crc(batch);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+}
+
 /// A log that cannot be read is told once and left alone; the others are cleaned.
 #[test]
 fn a_corrupt_batch_stops_the_cleaning_of_its_log_only() {

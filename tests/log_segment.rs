@@ -434,6 +434,29 @@ fn truncation_gives_the_indexes_their_room_back() {
     assert!(!test.segment.is_index_full());
 }
 
+/// The cleaner asks every few seconds, about every dirty segment.
+#[test]
+fn the_file_is_asked_once_when_its_first_message_was_written() {
+    let test = TestSegment::new(0);
+    assert_eq!(test.segment.first_written_ms(), None);
+    test.append_bytes(&timed_batch(5000, "a"));
+    test.append(1, &["b"]);
+    assert_eq!(test.segment.first_written_ms(), Some(5000));
+    let path = test.segment.log().path();
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&7000_i64.to_be_bytes(), 35).unwrap();
+    assert_eq!(test.segment.first_written_ms(), Some(5000));
+    test.segment.truncate_to(0, MAX_INDEX_SIZE, 0).unwrap();
+    assert_eq!(test.segment.first_written_ms(), None);
+    let bytes = timed_batch(6000, "c");
+    test.append_bytes(&bytes);
+    let size = &bytes[8..12];
+    file.write_all_at(&[0; 4], 8).unwrap();
+    assert_eq!(test.segment.first_written_ms(), None, "no entry has that size");
+    file.write_all_at(size, 8).unwrap();
+    assert_eq!(test.segment.first_written_ms(), None, "it was logged and is not tried again");
+}
+
 /// KAFKA-4451, KAFKA-6264: what the index cannot express is refused before it is written.
 #[test]
 fn an_offset_out_of_reach_is_not_appended() {

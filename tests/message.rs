@@ -107,7 +107,7 @@ fn format(magic: u8, compression: Option<CompressionCodec>, is_strict: bool) -> 
         compression_level: None,
         timestamp_before_max_ms: if is_strict { 1_000 } else { i64::MAX },
         timestamp_after_max_ms: if is_strict { 1_000 } else { i64::MAX },
-        message_bytes_max: 1_000_012,
+        message_bytes_max: 1_048_588,
         is_compacted: is_strict,
         validates_compressed: true,
         partition_leader_epoch: 0,

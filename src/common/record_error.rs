@@ -9,7 +9,7 @@ use std::fmt::Write;
 ///
 /// A batch of a megabyte holds millions of records once it is decompressed, and a text is longer
 /// than the record it is about. All are counted; a producer that leaves out those that are named
-/// is told of the next ones.
+/// learns of the next ones.
 pub const RECORD_ERRORS_MAX: usize = 1_000;
 /// How many of them Kafka puts into the batch's own message.
 const SHOWN_MAX: usize = 3;
@@ -54,8 +54,9 @@ pub enum RecordFault {
 /// The records for which a batch is refused: at least one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordErrors {
-    /// The first ones, [`RECORD_ERRORS_MAX`] at most.
-    named: Vec<RecordError>,
+    /// The first ones: those that are named, and those that the message shows.
+    first: Vec<RecordError>,
+    named_count: usize,
     count: usize,
     has_timestamp_fault: bool,
 }
@@ -65,16 +66,18 @@ impl RecordErrors {
     pub fn push(&mut self, batch_index: i32, fault: RecordFault) {
         self.count += 1;
         self.has_timestamp_fault |= fault != RecordFault::NoKey;
-        if self.named.len() < RECORD_ERRORS_MAX {
-            self.named.push(RecordError { batch_index, fault });
+        if self.first.len() < RECORD_ERRORS_MAX {
+            self.first.push(RecordError { batch_index, fault });
+            self.named_count = self.first.len();
         }
     }
 
-    /// Names `left` records at most, and takes what it names off `left`.
+    /// Names `left` records at most, and takes what it names off `left`. The message stays as it is.
     pub fn limit(&mut self, left: &mut usize) {
-        self.named.truncate(*left);
-        self.named.shrink_to_fit();
-        *left -= self.named.len();
+        self.named_count = self.named_count.min(*left);
+        self.first.truncate(self.named_count.max(SHOWN_MAX));
+        self.first.shrink_to_fit();
+        *left -= self.named_count;
     }
 
     /// How many records are to blame, named or not.
@@ -84,7 +87,7 @@ impl RecordErrors {
 
     /// Those that are named, in the order of the batch.
     pub fn named(&self) -> &[RecordError] {
-        &self.named
+        &self.first[..self.named_count]
     }
 
     /// Whether one of them has a bad timestamp, which outweighs everything else.
@@ -97,7 +100,7 @@ impl RecordErrors {
         if self.has_timestamp_fault {
             return "One or more records have been rejected due to invalid timestamp".to_owned();
         }
-        let shown = self.named.iter().take(SHOWN_MAX).map(|it| {
+        let shown = self.first.iter().take(SHOWN_MAX).map(|it| {
             format!("RecordError(batchIndex={}, message='{}')", it.batch_index, it.message(key))
         });
         let shown: Vec<String> = shown.collect();
@@ -198,10 +201,14 @@ mod tests {
             errors.push(batch_index, RecordFault::NoKey);
         }
         assert_eq!((errors.count(), errors.named().len()), (5_000, RECORD_ERRORS_MAX));
+        let message = errors.message(KEY);
         let mut left = 10;
         errors.limit(&mut left);
         assert_eq!((errors.count(), errors.named().len(), left), (5_000, 10, 0));
         errors.limit(&mut left);
         assert!(errors.named().is_empty());
+        assert_eq!(errors.message(KEY), message, "it shows three, whatever the others took");
+        errors.limit(&mut 10);
+        assert!(errors.named().is_empty(), "what is taken is not given back");
     }
 }

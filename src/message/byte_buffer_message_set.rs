@@ -235,12 +235,33 @@ impl<'a> ShallowEntry<'a> {
     ) -> Result<(), KafkaError> {
         match &self.content {
             EntryContent::Batch(batch) => batch.for_each_record(visit),
-            EntryContent::Message(message) => match message.codec()? {
-                CompressionCodec::None => {
-                    visit(&log_record(self.offset, message.timestamp(), message))
-                }
-                codec => self.for_each_inner_record(message, codec, visit),
-            },
+            EntryContent::Message(message) => self.for_each_message(message, visit),
+        }
+    }
+
+    /// The same, but `visit` sees no record unless all can be read.
+    ///
+    /// # Errors
+    /// Those of [`for_each_record`](Self::for_each_record).
+    pub fn for_each_record_or_none(
+        &self,
+        visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        match &self.content {
+            EntryContent::Batch(batch) => batch.for_each_record_or_none(visit),
+            EntryContent::Message(message) => self.for_each_message(message, visit),
+        }
+    }
+
+    /// A wrapper's messages are all checked before the first is shown.
+    fn for_each_message(
+        &self,
+        message: &Message<'_>,
+        visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        match message.codec()? {
+            CompressionCodec::None => visit(&log_record(self.offset, message.timestamp(), message)),
+            codec => self.for_each_inner_record(message, codec, visit),
         }
     }
 

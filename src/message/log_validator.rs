@@ -529,7 +529,7 @@ mod tests {
             compression_level: None,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: i64::MAX,
-            message_bytes_max: 1_000_012,
+            message_bytes_max: 1_048_588,
             is_compacted: false,
             validates_compressed: true,
             partition_leader_epoch: 0,

@@ -263,19 +263,37 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// Shows every record to `visit`, with absolute offset and timestamp: none of them unless all
-    /// can be read. Decompresses.
+    /// Shows every record to `visit`, with absolute offset and timestamp. Decompresses.
     ///
     /// # Errors
-    /// Those of [`record_section`](Self::record_section); `INVALID_RECORD` if the records are
-    /// malformed or not as many as declared; whatever `visit` fails with.
+    /// Those of [`record_section`](Self::record_section); `INVALID_RECORD` at the first record that
+    /// is malformed, or at the end if they are not as many as declared; whatever `visit` fails with.
     pub fn for_each_record(
         &self,
         visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
+        self.for_each_record_in(&self.record_section()?, visit)
+    }
+
+    /// The same, but `visit` sees no record unless all can be read: each is parsed twice.
+    ///
+    /// # Errors
+    /// Those of [`for_each_record`](Self::for_each_record).
+    pub fn for_each_record_or_none(
+        &self,
+        visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
         let section = self.record_section()?;
-        Records::new(&section, self.record_count()).try_for_each(|record| record.map(drop))?;
-        for record in Records::new(&section, self.record_count()) {
+        self.for_each_record_in(&section, &mut |_| Ok(()))?;
+        self.for_each_record_in(&section, visit)
+    }
+
+    fn for_each_record_in(
+        &self,
+        section: &[u8],
+        visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        for record in Records::new(section, self.record_count()) {
             visit(&self.log_record(&record?))?;
         }
         Ok(())
@@ -559,6 +577,29 @@ mod tests {
             assert!(RecordBatch::parse(bytes).unwrap().has_valid_crc());
             let first = (0, 1000, None, Some(vec![b'a'; 40]), 0);
             assert_eq!(records_of(bytes), [first, (1, 1001, None, Some(vec![b'b'; 40]), 0)]);
+        }
+    }
+
+    /// Whoever keeps what it saw of a batch must not keep the half of it.
+    #[test]
+    fn the_records_before_a_bad_one_are_seen_unless_all_or_none_are_asked_for() {
+        for codec in CompressionCodec::ALL {
+            let mut bytes = golden_builder().codec(codec).build().unwrap();
+            for (count, seen_before) in [(2, 2), (1, 1), (3, 2)] {
+                BigEndian::write_i32(&mut bytes[RECORDS_COUNT_OFFSET..], count);
+                let batch = RecordBatch::parse(&bytes).unwrap();
+                let is_good = count == 2;
+                let mut offsets = Vec::new();
+                let mut visit = |record: &LogRecord<'_>| {
+                    offsets.push(record.offset);
+                    Ok(())
+                };
+                assert_eq!(batch.for_each_record(&mut visit).is_ok(), is_good);
+                assert_eq!(batch.for_each_record_or_none(&mut visit).is_ok(), is_good);
+                let expected = [10, 11].into_iter().take(seen_before);
+                let again = [10, 11].into_iter().take(if is_good { 2 } else { 0 });
+                assert_eq!(offsets, expected.chain(again).collect::<Vec<_>>(), "{count}");
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use crate::message::byte_buffer_message_set::EntryContent;
 use crate::message::byte_buffer_message_set::MessageSetBuilder;
 use crate::message::byte_buffer_message_set::ShallowEntry;
 use crate::message::compression_codec::CompressionCodec;
+use crate::message::message::check_codec;
 use crate::message::message_set::LOG_OVERHEAD;
 use crate::message::message_set::SIZE_LENGTH;
 use crate::message::message_set::SIZE_OFFSET;
@@ -44,6 +45,8 @@ pub enum Filtered {
     Rebuilt(Vec<u8>),
     /// Nothing.
     Nothing,
+    /// All of it, for what stands here: its records cannot be read, so nobody knows which to drop.
+    Unreadable(String),
 }
 
 /// Asks `retains` about every record of `entry`, in order, and takes out those that need not stay.
@@ -53,8 +56,8 @@ pub enum Filtered {
 /// unless it knows: at `delete_horizon_ms`. Control batches are not asked about and stay.
 ///
 /// # Errors
-/// `CORRUPT_MESSAGE` or `INVALID_RECORD` if the entry cannot be read; `RECORD_LIST_TOO_LARGE` if
-/// what is left cannot be written with a size of 32 bits.
+/// If what is left cannot be written: `RECORD_LIST_TOO_LARGE` or `MESSAGE_TOO_LARGE` if its size
+/// does not fit into 32 bits, and whatever the codec fails with.
 pub fn filter_entry(
     entry: &ShallowEntry<'_>,
     keeps_empty: bool,
@@ -76,6 +79,26 @@ fn filter_batch(
     if batch.is_control_batch() {
         return Ok(Filtered::Whole);
     }
+    let kept = match read_kept(batch, retains) {
+        Ok(kept) => kept,
+        Err(error) => return Ok(Filtered::Unreadable(error.to_string())),
+    };
+    let new_horizon = kept.has_tombstone && batch.delete_horizon_ms().is_none();
+    if kept.count == 0 && !keeps_empty {
+        Ok(Filtered::Nothing)
+    } else if new_horizon {
+        rebuild_batch(batch, &kept, Some(delete_horizon_ms)).map(Filtered::Rebuilt)
+    } else if kept.count == batch.record_count() {
+        Ok(Filtered::Whole)
+    } else {
+        rebuild_batch(batch, &kept, None).map(Filtered::Rebuilt)
+    }
+}
+
+fn read_kept(
+    batch: &RecordBatch<'_>,
+    retains: &mut dyn FnMut(&LogRecord<'_>) -> bool,
+) -> Result<Kept, KafkaError> {
     let section = batch.record_section()?;
     let mut rest = &section[..];
     let mut kept = Kept::default();
@@ -94,16 +117,7 @@ fn filter_batch(
         let (count, left) = (batch.record_count(), rest.len());
         return Err(invalid_record(format!("{left} bytes after the {count} records of a batch")));
     }
-    let new_horizon = kept.has_tombstone && batch.delete_horizon_ms().is_none();
-    if kept.count == 0 && !keeps_empty {
-        Ok(Filtered::Nothing)
-    } else if new_horizon {
-        rebuild_batch(batch, &kept, Some(delete_horizon_ms)).map(Filtered::Rebuilt)
-    } else if kept.count == batch.record_count() {
-        Ok(Filtered::Whole)
-    } else {
-        rebuild_batch(batch, &kept, None).map(Filtered::Rebuilt)
-    }
+    Ok(kept)
 }
 
 /// The records of a batch that stay.
@@ -168,7 +182,28 @@ fn filter_message(
     entry: &ShallowEntry<'_>,
     retains: &mut dyn FnMut(&LogRecord<'_>) -> bool,
 ) -> Result<Filtered, KafkaError> {
+    match read_kept_messages(entry, retains) {
+        Ok(KeptMessages { kept_count: 0, .. }) => Ok(Filtered::Nothing),
+        Ok(it) if it.kept_count == it.count => Ok(Filtered::Whole),
+        Ok(it) => it.builder.build().map(Filtered::Rebuilt),
+        Err(error) => Ok(Filtered::Unreadable(error.to_string())),
+    }
+}
+
+struct KeptMessages {
+    count: usize,
+    kept_count: usize,
+    /// Holds those of a wrapper that stay.
+    builder: MessageSetBuilder,
+}
+
+fn read_kept_messages(
+    entry: &ShallowEntry<'_>,
+    retains: &mut dyn FnMut(&LogRecord<'_>) -> bool,
+) -> Result<KeptMessages, KafkaError> {
     let codec = entry.codec()?;
+    // A codec that the format does not have can be read, but not written.
+    check_codec(codec, entry.magic)?;
     let mut builder = MessageSetBuilder::new(entry.magic, codec);
     if entry.timestamp_type() == TimestampType::LogAppendTime {
         builder = builder.log_append_time(entry.max_timestamp());
@@ -182,11 +217,7 @@ fn filter_message(
         kept_count += 1;
         if codec == CompressionCodec::None { Ok(()) } else { builder.append(record) }
     })?;
-    match kept_count {
-        0 => Ok(Filtered::Nothing),
-        kept_count if kept_count == count => Ok(Filtered::Whole),
-        _ => builder.build().map(Filtered::Rebuilt),
-    }
+    Ok(KeptMessages { count, kept_count, builder })
 }
 
 #[cfg(test)]
@@ -317,13 +348,33 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_contradicts_itself_is_an_error() {
+    fn a_batch_that_contradicts_itself_is_unreadable() {
         let good = batch(CompressionCodec::None).build().unwrap();
         for count in [-1, 4, 6] {
             let mut bytes = good.clone();
             BigEndian::write_i32(&mut bytes[RECORDS_COUNT_OFFSET..], count);
             let entry = shallow_entries(&bytes).next().unwrap().unwrap();
-            assert!(filter_entry(&entry, false, HORIZON, &mut |_| true).is_err(), "{count}");
+            let filtered = filter_entry(&entry, false, HORIZON, &mut |_| false).unwrap();
+            assert!(matches!(filtered, Filtered::Unreadable(_)), "{count}: {filtered:?}");
+        }
+    }
+
+    /// A bomb, a codec that is none, and what no codec has written.
+    #[test]
+    fn a_batch_that_cannot_be_decompressed_is_unreadable() {
+        let bomb = vec![0; 80_000_000];
+        let bomb = RecordBatchBuilder::new(0).codec(CompressionCodec::Zstd).record(
+            0,
+            Some(b"key"),
+            Some(&bomb),
+        );
+        let mut no_codec = batch(CompressionCodec::None).build().unwrap();
+        no_codec[ATTRIBUTES_OFFSET + 1] = 6;
+        let mut junk = batch(CompressionCodec::Gzip).build().unwrap();
+        junk[RECORDS_OFFSET..].fill(7);
+        for bytes in [bomb.build().unwrap(), no_codec, junk] {
+            let filtered = filter(&bytes, false, &[]);
+            assert!(matches!(filtered, Filtered::Unreadable(_)), "{filtered:?}");
         }
     }
 }

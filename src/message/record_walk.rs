@@ -47,7 +47,7 @@ pub fn for_each_head(
     let section = &batch.bytes()[RECORDS_OFFSET..];
     let count = batch.record_count();
     match batch.codec()? {
-        CompressionCodec::None => walk(&mut Slice { bytes: section, position: 0 }, count, visit),
+        CompressionCodec::None => walk(&mut Slice::new(section), count, visit),
         codec => walk(&mut Stream::new(codec, section)?, count, visit),
     }
 }
@@ -78,53 +78,37 @@ fn walk<S: Source>(
 #[inline(always)]
 fn read_whole(bytes: &[u8]) -> Option<(RecordHead, usize)> {
     let mut word = Word::at(bytes, 0)?;
-    let size = word.number()?;
-    let end = word.position + unsigned(size)?;
+    let size = word.size()?;
+    let end = word.position + size as usize;
     word.skip_byte(); // The attributes, of which no bit is in use.
     let timestamp_delta = word.number()?;
     let mut word = Word::at(bytes, word.position)?;
     let offset_delta = word.number()?;
-    let key_size = word.number()?;
-    let mut word = Word::at(bytes, word.position + length(key_size)?)?;
-    let value_size = word.number()?;
-    let at = word.position + length(value_size)?;
+    let key_bytes = word.nullable_size()?;
+    let mut word = Word::at(bytes, word.position + key_bytes.unwrap_or(0) as usize)?;
+    let value_bytes = word.nullable_size()?;
+    let at = word.position + value_bytes.unwrap_or(0) as usize;
     let at = if bytes.get(at) == Some(&0) { at + 1 } else { after_headers(bytes, at)? };
     if at != end {
         return None;
     }
-    let head = RecordHead {
-        timestamp_delta: i64::from(timestamp_delta),
-        offset_delta,
-        key_bytes: u32::try_from(key_size).ok(),
-        value_bytes: u32::try_from(value_size).ok(),
-    };
-    Some((head, end))
+    let timestamp_delta = i64::from(timestamp_delta);
+    Some((RecordHead { timestamp_delta, offset_delta, key_bytes, value_bytes }, end))
 }
 
 fn after_headers(bytes: &[u8], at: usize) -> Option<usize> {
     let mut word = Word::at(bytes, at)?;
-    let count = word.number()?;
+    let count = word.size()?;
     let mut at = word.position;
-    for _ in 0..unsigned(count)? {
+    for _ in 0..count {
         let mut key = Word::at(bytes, at)?;
-        let key_size = unsigned(key.number()?)?;
-        let mut value = Word::at(bytes, key.position + key_size)?;
-        let value_size = length(value.number()?)?;
-        at = value.position + value_size;
+        let key_size = key.size()?;
+        let mut value = Word::at(bytes, key.position + key_size as usize)?;
+        let value_size = value.nullable_size()?;
+        at = value.position + value_size.unwrap_or(0) as usize;
     }
     // The last value may end beyond what is there.
     (at <= bytes.len()).then_some(at)
-}
-
-#[inline(always)]
-fn unsigned(number: i32) -> Option<usize> {
-    usize::try_from(number).ok()
-}
-
-/// How many bytes a key or value takes whose size is written as `number`: -1 stands for null.
-#[inline(always)]
-fn length(number: i32) -> Option<usize> {
-    if number == -1 { Some(0) } else { unsigned(number) }
 }
 
 /// Eight bytes that are read at once: room for two numbers of three bytes and one more byte.
@@ -147,9 +131,31 @@ impl Word {
         self.position += 1;
     }
 
-    /// Takes a number of three bytes at most.
     #[inline(always)]
     fn number(&mut self) -> Option<i32> {
+        let raw = self.raw()?;
+        Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
+    }
+
+    /// Takes a number that is not negative: an even one, before the sign is decoded.
+    #[inline(always)]
+    fn size(&mut self) -> Option<u32> {
+        let raw = self.raw()?;
+        (raw & 1 == 0).then_some(raw >> 1)
+    }
+
+    /// Takes the size of a key or value, of which -1 stands for null.
+    #[inline(always)]
+    fn nullable_size(&mut self) -> Option<Option<u32>> {
+        match self.raw()? {
+            1 => Some(None),
+            raw => (raw & 1 == 0).then_some(Some(raw >> 1)),
+        }
+    }
+
+    /// Takes a number of three bytes at most, its sign in the lowest bit.
+    #[inline(always)]
+    fn raw(&mut self) -> Option<u32> {
         let word = self.rest as u32;
         let (raw, size) = if word & 0x80 == 0 {
             (word & 0x7f, 1)
@@ -162,7 +168,7 @@ impl Word {
         };
         self.rest >>= 8 * size;
         self.position += size;
-        Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
+        Some(raw)
     }
 }
 
@@ -282,24 +288,29 @@ trait Source {
 
 /// Records that lie in memory.
 struct Slice<'a> {
-    bytes: &'a [u8],
-    /// Not beyond their end.
-    position: usize,
+    rest: &'a [u8],
+    size_bytes: usize,
+}
+
+impl<'a> Slice<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, size_bytes: bytes.len() }
+    }
 }
 
 impl Source for Slice<'_> {
     #[inline]
     fn available(&mut self) -> Result<&[u8], KafkaError> {
-        Ok(&self.bytes[self.position..])
+        Ok(self.rest)
     }
 
     #[inline]
     fn consume(&mut self, count: usize) {
-        self.position += count;
+        self.rest = &self.rest[count..];
     }
 
     fn position(&self) -> u64 {
-        self.position as u64
+        (self.size_bytes - self.rest.len()) as u64
     }
 }
 

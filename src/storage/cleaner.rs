@@ -47,7 +47,7 @@ pub struct CleanerStats {
     pub bytes_read: u64,
     /// The size of what they became.
     pub bytes_written: u64,
-    /// How many messages there were.
+    /// How many messages there were that can be read.
     pub messages_read: u64,
     /// How many stayed.
     pub messages_kept: u64,
@@ -98,7 +98,8 @@ impl Cleaner<'_> {
         let offsets = usize::try_from(dirty.end.saturating_sub(dirty.start)).unwrap_or(0);
         let mut map = OffsetMap::new(self.keys_max.min(offsets), self.load_factor);
         let mut full_at = None;
-        // Each is in a dirty part once, so it is logged once.
+        // What is clean is not read here: each is logged by the pass that finds it dirty, and once
+        // more only if that pass does not get to its end, or the checkpoint is lost.
         let (mut unreadable_count, mut first_unreadable) = (0, None);
         for (i, segment) in segments.iter().enumerate() {
             let end = segments.get(i + 1).map_or(i64::MAX, |next| next.base_offset());
@@ -114,7 +115,7 @@ impl Cleaner<'_> {
                 if is_control || full_at.is_some() {
                     return Ok(());
                 }
-                let read = entry.for_each_record(&mut |record| {
+                let read = entry.for_each_record_or_none(&mut |record| {
                     let is_dirty = dirty.contains(&record.offset) && full_at.is_none();
                     let key = record.key.filter(|_| is_dirty);
                     if key.is_some_and(|key| !map.put(key, record.offset)) {
@@ -249,13 +250,19 @@ impl Pass<'_> {
                     read += 1;
                     kept += u64::from(is_kept);
                     is_kept
-                });
-                // What cannot be read stays as it is.
-                let filtered = filtered.unwrap_or(Filtered::Whole);
-                self.stats.messages_read += read;
-                self.stats.messages_kept += kept;
+                })?;
+                if !matches!(filtered, Filtered::Unreadable(_)) {
+                    self.stats.messages_read += read;
+                    self.stats.messages_kept += kept;
+                }
                 match &filtered {
                     Filtered::Whole => out.append(entry),
+                    // The pass that found it dirty has warned.
+                    Filtered::Unreadable(why) => {
+                        let log = self.cleanable.log.topic_and_partition();
+                        debug!("{log} keeps the batch at offset {} as it is: {why}", entry.offset);
+                        out.append(entry)
+                    }
                     Filtered::Nothing => Ok(()),
                     Filtered::Rebuilt(bytes) => {
                         let rebuilt = shallow_entries(bytes).next().transpose()?;

@@ -107,8 +107,8 @@ impl LogCleanerManager {
     }
 
     /// The compacted log with the largest share of dirty bytes, if that share is above its
-    /// `min.cleanable.dirty.ratio` or the log is overdue; of equal shares the larger one. The caller owes a call of
-    /// [`done_cleaning`](Self::done_cleaning).
+    /// `min.cleanable.dirty.ratio` or the log is overdue; of equal shares the larger one. The caller
+    /// owes a call of [`done_cleaning`](Self::done_cleaning).
     pub fn grab_filthiest_compacted_log(&self, now_ms: i64) -> Option<LogToClean> {
         let logs = self.all_logs();
         let mut state = self.lock();
@@ -401,17 +401,7 @@ fn is_overdue_at(log: &Log, segment: &LogSegment, now_ms: i64) -> bool {
     if lag_ms == i64::MAX {
         return false;
     }
-    let first_written_ms = || -> Result<Option<i64>, KafkaError> {
-        let first = segment.log().entry_at(0)?;
-        Ok(first.map(|it| segment.log().written_ms(&it)).transpose()?)
-    };
-    match first_written_ms() {
-        Ok(first_ms) => first_ms.is_some_and(|it| now_ms.saturating_sub(it) > lag_ms),
-        Err(error) => {
-            warn!("cannot find how old {} is: {error}", log.topic_and_partition());
-            false
-        }
-    }
+    segment.first_written_ms().is_some_and(|it| now_ms.saturating_sub(it) > lag_ms)
 }
 
 /// The end of what may be cleaned.

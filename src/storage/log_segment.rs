@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) bytes_since_last_index_entry: u64,
     /// The highest timestamp so far. `None` until somebody asks, for a segment that was loaded.
     pub(super) largest_timestamp: Option<TimestampOffset>,
+    /// The answer of [`LogSegment::first_written_ms`] as soon as somebody has asked.
+    first_written_ms: Option<Option<i64>>,
 }
 
 /// Messages that were validated, on their way into a segment.
@@ -115,6 +117,7 @@ impl LogSegment {
                 created_ms,
                 bytes_since_last_index_entry: since_last_entry,
                 largest_timestamp: None,
+                first_written_ms: None,
             }),
         })
     }
@@ -328,6 +331,7 @@ impl LogSegment {
         let mut state = self.state();
         state.bytes_since_last_index_entry = first_cut.position.saturating_sub(indexed);
         state.largest_timestamp = None;
+        state.first_written_ms = None;
         if first_cut.position == 0 {
             state.created_ms = now_ms;
         }
@@ -373,6 +377,30 @@ impl LogSegment {
             NO_TIMESTAMP => self.log.last_modified_ms(),
             timestamp_ms => Ok(timestamp_ms),
         }
+    }
+
+    /// When the segment's first message was written: by the timestamp of its entry, or by the
+    /// file's time of modification if it has none. `None` if there is no message.
+    ///
+    /// It is read once, for the cleaner asks again and again. So is one that cannot be read: that
+    /// is logged, and then it is not known.
+    pub fn first_written_ms(&self) -> Option<i64> {
+        if let Some(known) = self.state().first_written_ms {
+            return known;
+        }
+        if self.size() == 0 {
+            return None;
+        }
+        let found = self.read_first_written_ms().unwrap_or_else(|error| {
+            warn!("cannot find how old segment {} is: {error}", self.base_offset);
+            None
+        });
+        *self.state().first_written_ms.get_or_insert(found)
+    }
+
+    fn read_first_written_ms(&self) -> Result<Option<i64>, KafkaError> {
+        let first = self.log.entry_at(0)?;
+        Ok(first.map(|it| self.log.written_ms(&it)).transpose()?)
     }
 
     /// Makes the segment durable. Readers and the appender go on meanwhile.
