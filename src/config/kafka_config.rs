@@ -156,7 +156,8 @@ settings! {
         /// negative value sets no limit.
         log_retention_bytes: i64,
             "log.retention.bytes" = "-1", Allowed::Any, High;
-        /// How often old segments are looked for, in milliseconds.
+        /// How often old segments are looked for, in milliseconds; the first time 30 seconds after
+        /// the start.
         log_retention_check_interval_ms: i64,
             "log.retention.check.interval.ms" = "300000", Allowed::AtLeast(1), Medium;
         /// What becomes of old messages.

@@ -264,7 +264,7 @@ impl LogConfig {
         }
         let too_long = overrides.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX);
         too_long.map(|(name, value)| {
-            format!("`{name}` has {} bytes, of which {VALUE_BYTES_MAX} are allowed", value.len())
+            format!("`{name}` is {} bytes long; {VALUE_BYTES_MAX} are allowed", value.len())
         })
     }
 }

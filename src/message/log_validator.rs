@@ -266,7 +266,7 @@ fn check_entry(entry: &ShallowEntry<'_>, message_bytes_max: usize) -> Result<(),
 fn check_size(entry: &ShallowEntry<'_>, message_bytes_max: usize) -> Result<(), KafkaError> {
     let size = entry.size_in_bytes();
     if size > message_bytes_max {
-        let why = format!("an entry of {size} bytes, of which {message_bytes_max} are allowed");
+        let why = format!("a batch of {size} bytes; max.message.bytes is {message_bytes_max}");
         return Err(KafkaError::api(Errors::RecordTooLarge, why));
     }
     Ok(())

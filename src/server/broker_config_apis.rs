@@ -90,7 +90,7 @@ fn current_list(
     name: &str,
 ) -> Result<String, KafkaError> {
     if KafkaConfig::SETTINGS.iter().all(|it| it.name != name || it.kind != "list") {
-        let why = format!("`{name}` is no list, to which can be added or from which taken");
+        let why = format!("`{name}` is not a list: APPEND and SUBTRACT do not apply");
         return Err(KafkaError::api(Errors::InvalidConfig, why));
     }
     let own = current.dynamic().of(scope).get(name).cloned();

@@ -171,7 +171,11 @@ impl KafkaApis {
                 TOPIC | BROKER => alter(index, resource_type, &resource_name),
                 other => Err(no_settings_of(other)),
             });
-            let (error_code, error_message) = told(result, &shown(&resource_name), &mut refusals);
+            let name = match asked {
+                (BROKER, "") => "all brokers".to_string(),
+                (_, name) => shown(name),
+            };
+            let (error_code, error_message) = told(result, &name, &mut refusals);
             responses.push(AlterConfigsResourceResponse {
                 error_code,
                 error_message,
@@ -293,7 +297,7 @@ fn current_list(name: &str, log_config: &LogConfig) -> Result<String, KafkaError
     match value.filter(|_| LogConfig::SETTINGS.iter().any(is_list)) {
         Some((_, value)) => Ok(value),
         None => {
-            let why = format!("`{name}` is no list, to which can be added or from which taken");
+            let why = format!("`{name}` is not a list: APPEND and SUBTRACT do not apply");
             Err(KafkaError::api(Errors::InvalidConfig, why))
         }
     }

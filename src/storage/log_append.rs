@@ -109,7 +109,7 @@ pub(crate) fn analyze_given_offsets(
         let entry = entry?;
         let size = entry.size_in_bytes();
         if i32::try_from(size).is_ok_and(|size| size > message_bytes_max) {
-            let why = format!("an entry of {size} bytes, of which {message_bytes_max} are allowed");
+            let why = format!("a batch of {size} bytes; max.message.bytes is {message_bytes_max}");
             return Err(KafkaError::api(Errors::RecordTooLarge, why));
         }
         if !entry.has_valid_crc() {
