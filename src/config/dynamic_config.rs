@@ -137,8 +137,14 @@ impl CurrentConfig {
         check_threads(&self.config, &after.config)?;
         check_cleaner(&self.config, &after.config)?;
         check_connections(&self.config, &after.config)?;
-        check_compaction_lag(&after.config)?;
+        check_compaction_lag(&self.config, &after.config)?;
         Ok(after)
+    }
+
+    /// A sentence for settings that would be refused together, but came from two places: the file,
+    /// and what was set while the broker ran under another file. They hold all the same.
+    pub fn contradiction(&self) -> Option<String> {
+        contradiction(&self.config)
     }
 
     /// What holds.
@@ -192,17 +198,28 @@ fn check_name(name: &str) -> Result<(), String> {
     })
 }
 
-/// A message that may not be cleaned yet cannot be due for it.
-fn check_compaction_lag(after: &KafkaConfig) -> Result<(), String> {
-    let (min_ms, max_ms) =
-        (after.log_cleaner_min_compaction_lag_ms, after.log_cleaner_max_compaction_lag_ms);
-    if min_ms <= max_ms {
+/// The file, which may have changed since, is not held against an alteration of something else.
+fn check_compaction_lag(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
+    if compaction_lags_ms(before) == compaction_lags_ms(after) {
         return Ok(());
     }
-    Err(format!(
-        "`log.cleaner.max.compaction.lag.ms`, {max_ms}, must not be less than \
-         `log.cleaner.min.compaction.lag.ms`, {min_ms}"
-    ))
+    contradiction(after).map_or(Ok(()), Err)
+}
+
+/// A message that may not be cleaned yet cannot be due for it.
+fn contradiction(config: &KafkaConfig) -> Option<String> {
+    let (min_ms, max_ms) = compaction_lags_ms(config);
+    (min_ms > max_ms).then(|| {
+        format!(
+            "`log.cleaner.max.compaction.lag.ms`, {max_ms}, must not be less than \
+             `log.cleaner.min.compaction.lag.ms`, {min_ms}"
+        )
+    })
+}
+
+/// The least and the most.
+fn compaction_lags_ms(config: &KafkaConfig) -> (i64, i64) {
+    (config.log_cleaner_min_compaction_lag_ms, config.log_cleaner_max_compaction_lag_ms)
 }
 
 /// Port of the checks in `DynamicThreadPool` and in `LogCleaner.validateReconfiguration`.
@@ -355,6 +372,21 @@ mod tests {
         let error = altered(&file, &[(max, "4")]).unwrap_err();
         assert_eq!(error, format!("`{max}`, 4, must not be less than `{min}`, 5"));
         assert!(altered("", &[(min, "6"), (max, "5")]).is_err());
+    }
+
+    #[test]
+    fn lags_that_contradict_each_other_since_the_file_changed_hinder_no_other_alteration() {
+        let (min, max) = ("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms");
+        let stored = map(&[(max, "4000")]);
+        let stored = DynamicConfigs::default().with(DynamicScope::Broker, stored);
+        let file = KafkaConfig::from_properties(&format!("{min}=5000"), &[]).unwrap();
+        let current = CurrentConfig::new(file, stored.clone()).unwrap();
+        assert!(current.contradiction().unwrap().contains("must not be less"));
+        let with =
+            |pairs: &[(&str, &str)]| current.altered(stored.with(DynamicScope::Broker, map(pairs)));
+        with(&[(max, "4000"), ("log.roll.ms", "5")]).unwrap();
+        assert!(with(&[(max, "4001")]).is_err());
+        assert_eq!(with(&[(max, "5000")]).unwrap().contradiction(), None);
     }
 
     #[test]

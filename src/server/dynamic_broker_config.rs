@@ -13,6 +13,7 @@ use std::sync::RwLock;
 use std::sync::Weak;
 
 use log::info;
+use log::warn;
 
 use crate::common::errors::Errors;
 use crate::common::errors::KafkaError;
@@ -50,6 +51,9 @@ impl DynamicBrokerConfig {
         let current = CurrentConfig::new(of_file.clone(), registry.configs().clone())
             .map_err(|why| registry.refuse(why))?;
         log_changes(of_file, current.config());
+        if let Some(why) = current.contradiction() {
+            warn!("{why}: one was altered while the broker ran.");
+        }
         let changes = Changes { registry, parts: Vec::new() };
         Ok(Self { changes: Mutex::new(changes), current: RwLock::new(Arc::new(current)) })
     }
