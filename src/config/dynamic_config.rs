@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::config_def::Allowed;
+use crate::config::config_def::VALUE_BYTES_MAX;
 use crate::config::config_reader::unknown;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::unsupported::Unsupported;
@@ -56,8 +57,6 @@ pub const DYNAMIC_SETTINGS: &[&str] = &[
     "transferto.compressed.records.validation.enable",
 ];
 
-/// The longest value that is kept, in bytes: lists have no bound of their own.
-const VALUE_BYTES_MAX: usize = 32 * 1024;
 /// The least memory for keys that a cleaner thread can work with, in bytes.
 const DEDUPE_BUFFER_MIN_BYTES: i64 = 1024 * 1024;
 
@@ -328,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_altered_is_told_with_the_reason() {
+    fn what_cannot_be_altered_is_refused_with_the_reason() {
         for (name, value, why) in [
             ("queued.max.requests", "9", "change its file, and start it anew"),
             ("num.network.threads", "4", "change its file, and start it anew"),
@@ -344,7 +343,11 @@ mod tests {
         }
         let long = "127.0.0.1:1,".repeat(VALUE_BYTES_MAX / 12 + 1);
         let error = altered("", &[("max.connections.per.ip.overrides", &long)]).unwrap_err();
-        assert!(error.contains("at most 32768 bytes"), "{error}");
+        assert!(error.contains("at most 32767 bytes"), "{error}");
+        let as_long_as_can_be_described = format!("{:>32767}", "127.0.0.1:1");
+        let name = "max.connections.per.ip.overrides";
+        altered("", &[(name, &as_long_as_can_be_described)]).unwrap();
+        assert!(altered("", &[(name, &format!(" {as_long_as_can_be_described}"))]).is_err());
     }
 
     #[test]
