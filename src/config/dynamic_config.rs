@@ -164,15 +164,9 @@ impl CurrentConfig {
 
 /// A part of the broker that follows its settings: port of `kafka.server.BrokerReconfigurable`.
 pub trait BrokerReconfigurable: Send + Sync {
-    /// Whether the part could follow.
-    ///
-    /// # Errors
-    /// A sentence that says why not.
-    fn validate_reconfiguration(&self, _new: &KafkaConfig) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// Follows. What goes wrong is logged: the settings hold all the same.
+    /// Follows, without waiting for anything: others wait meanwhile. In the place of the host names
+    /// of `max.connections.per.ip.overrides` stand their addresses. What goes wrong is logged: the
+    /// settings hold all the same.
     fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig);
 }
 
@@ -261,7 +255,8 @@ fn check_cleaner(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String
 /// Nobody could connect to take it back.
 fn check_connections(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
     let admits_nobody = |it: &KafkaConfig| {
-        it.max_connections_per_ip == 0 && it.max_connections_per_ip_overrides.is_empty()
+        let overrides = &it.max_connections_per_ip_overrides;
+        it.max_connections_per_ip == 0 && overrides.iter().all(|(_, limit)| *limit == 0)
     };
     if admits_nobody(after) && !admits_nobody(before) {
         let why = "`max.connections.per.ip=0`: must be at least 1, unless \
@@ -405,6 +400,8 @@ mod tests {
         assert!(altered("", &[("max.connections.per.ip", "0")]).is_err());
         let overrides = ("max.connections.per.ip.overrides", "127.0.0.1:5");
         altered("", &[("max.connections.per.ip", "0"), overrides]).unwrap();
+        let nobody = ("max.connections.per.ip.overrides", "127.0.0.1:0,::1:0");
+        assert!(altered("", &[("max.connections.per.ip", "0"), nobody]).is_err());
         altered("max.connections.per.ip=0", &[("log.roll.ms", "5")]).unwrap();
     }
 }
