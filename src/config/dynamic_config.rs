@@ -330,7 +330,7 @@ mod tests {
             ("max.connections", "9", "is not supported: this broker limits"),
             ("retention.ms", "9", "did you mean `log.retention.ms`?"),
             ("num.oi.threads", "9", "did you mean `num.io.threads`?"),
-            ("num.io.threads", "none", "must be a whole number of at least 1"),
+            ("num.io.threads", "none", "must be a whole number from 1 to 1024"),
             ("log.retention.ms", "0", "must be a whole number other than 0"),
         ] {
             let error = altered("", &[(name, value)]).unwrap_err();
@@ -351,11 +351,17 @@ mod tests {
         for good in ["4", "9", "18"] {
             altered(file, &[("num.io.threads", good)]).unwrap();
         }
-        for bad in ["3", "19", "2147483647"] {
+        for bad in ["3", "19", "1024"] {
             let error = altered(file, &[("num.io.threads", bad)]).unwrap_err();
             assert!(error.contains("must be from 4 to 18: 9 threads"), "{error}");
         }
         assert!(altered("", &[("log.cleaner.threads", "3")]).is_err(), "1 thread becomes 2");
+        for name in ["num.io.threads", "background.threads", "num.recovery.threads.per.data.dir"] {
+            let file = format!("{name}=1000");
+            altered(&file, &[(name, "1024")]).unwrap();
+            let error = altered(&file, &[(name, "1025")]).unwrap_err();
+            assert!(error.contains("must be a whole number from 1 to 1024"), "{error}");
+        }
         let read_from_a_file = DynamicConfigs::default();
         let stored = map(&[("num.io.threads", "64")]);
         let stored = read_from_a_file.with(DynamicScope::Broker, stored);

@@ -252,7 +252,9 @@ fn join(threads: impl Iterator<Item = JoinHandle<()>>) {
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name).spawn(run)
+    thread::Builder::new().name(name.clone()).spawn(run).map_err(|error| {
+        io::Error::new(error.kind(), format!("the thread {name} cannot be started: {error}"))
+    })
 }
 
 fn new_processor(

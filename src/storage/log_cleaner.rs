@@ -100,7 +100,8 @@ impl LogCleaner {
 
     fn resize(&self, num_threads: usize) {
         if let Err(error) = self.threads.resize(num_threads) {
-            error!("{} threads clean logs, and no more: {error}", self.thread_count());
+            let count = self.thread_count();
+            error!("`log.cleaner.threads={num_threads}`: {count} threads clean logs: {error}");
         }
     }
 
