@@ -303,7 +303,7 @@ fn threads_that_are_one_too_many_leave_by_themselves() {
 }
 
 #[test]
-fn what_was_answered_survives_a_kill_and_is_told_at_the_start() {
+fn what_was_answered_survives_a_kill_and_is_logged_at_the_start() {
     let dir = TempDir::new("killed");
     let settings = ["num.io.threads=2", "log.roll.ms=7000"];
     let broker = BrokerProcess::start(dir.path(), &settings);
@@ -356,6 +356,54 @@ fn an_address_gets_no_more_connections_than_the_limit_that_holds_now() {
     Client::connect(port).assert_closed();
 }
 
+/// As a name that was there when it was set, and has gone since.
+#[test]
+fn a_host_that_has_lost_its_name_hinders_no_other_limit_and_no_other_alteration() {
+    let dir = TempDir::new("lost-name");
+    let overrides = "gone.invalid:5,127.0.0.1:2,lost.invalid:7";
+    let stored = format!(
+        "0\n1\nbroker max.connections.per.ip=1 max.connections.per.ip.overrides={overrides}\n"
+    );
+    std::fs::write(dir.path().join(BROKER_CONFIG_REGISTRY_FILE), stored).unwrap();
+    let broker = BrokerProcess::start(dir.path(), &[]);
+    let log = broker.first_lines.concat();
+    for host in ["gone.invalid", "lost.invalid"] {
+        assert!(log.contains(&format!("`{host}` in max.connections.per.ip.overrides")), "{log}");
+    }
+    let (mut first, mut second) = (Client::connect(broker.port), Client::connect(broker.port));
+    first.create_topic("post");
+    set(&mut second, ALL, "log.retention.ms", "5000");
+    Client::connect(broker.port).assert_closed();
+    set(&mut second, THIS, "max.connections.per.ip", "3");
+    Client::connect(broker.port).assert_closed();
+    let shown = stated(&mut first, (BROKER, THIS), "max.connections.per.ip.overrides").0;
+    assert_eq!(shown, overrides);
+}
+
+#[test]
+fn nobody_shuts_out_the_address_that_the_request_comes_from() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect();
+    let (limit, overrides) = ("max.connections.per.ip", "max.connections.per.ip.overrides");
+    let attempts: [&[Alteration<'_>]; 4] = [
+        &[(overrides, SET, Some("127.0.0.1:0"))],
+        &[(overrides, SET, Some("192.0.2.1:1,localhost:0"))],
+        &[(limit, SET, Some("0")), (overrides, SET, Some("192.0.2.1:1"))],
+        &[(limit, SET, Some("0")), (overrides, SET, Some("192.0.2.1:0"))],
+    ];
+    for attempt in attempts {
+        for scope in [THIS, ALL] {
+            let (code, why) = alter(&mut client, scope, attempt);
+            assert_eq!(code, Errors::InvalidRequest.code(), "{attempt:?}: {why}");
+        }
+    }
+    set(&mut client, THIS, overrides, "127.0.0.1:9,192.0.2.1:0");
+    set(&mut client, ALL, limit, "0");
+    let refused = alter(&mut client, THIS, &[(overrides, DELETE, None)]);
+    assert_eq!(refused.0, Errors::InvalidRequest.code(), "{}", refused.1);
+    broker.connect().create_topic("post");
+}
+
 /// A topic's own setting was shown, but the broker's alone was obeyed.
 #[test]
 fn messages_are_converted_for_old_consumers_as_their_topic_says_or_else_the_broker() {
@@ -391,8 +439,8 @@ fn an_alteration_that_cannot_be_is_refused_as_kafka_refuses_it_and_nothing_of_it
         (THIS, ("quota.producer.default", SET, Some("5")), request, "change its file"),
         (THIS, ("no.such.config", SET, Some("5")), request, "no setting of this broker"),
         (ALL, ("retention.ms", SET, Some("5")), request, "did you mean `log.retention.ms`?"),
-        (THIS, ("num.io.threads", SET, Some("abc")), request, "whole number of at least 1"),
-        (THIS, ("num.io.threads", SET, Some("0")), request, "whole number of at least 1"),
+        (THIS, ("num.io.threads", SET, Some("abc")), request, "whole number from 1 to 1024"),
+        (THIS, ("num.io.threads", SET, Some("0")), request, "whole number from 1 to 1024"),
         (THIS, ("num.io.threads", SET, Some("5")), request, "must be from 1 to 4"),
         (ALL, ("background.threads", SET, Some("99")), request, "must be from 1 to 4"),
         (ALL, ("log.retention.ms", SET, Some("0")), request, "other than 0"),

@@ -44,7 +44,7 @@ fn an_error_names_the_file_and_the_line() {
     let file = PropertiesFile::holding("line", b"# mine\n\nnum.io.threads=many\n");
     let errors = file.read(&[]).unwrap_err();
     let expected = format!(
-        "{}, line 3: `num.io.threads=many`: must be a whole number of at least 1",
+        "{}, line 3: `num.io.threads=many`: must be a whole number from 1 to 1024",
         file.0.display()
     );
     assert_eq!(errors[0].to_string(), expected);

@@ -12,6 +12,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use compaction::{Contents, Test, append, assert_found_from_every_offset, contents, last_values};
 use storage::{Random, files_in};
@@ -195,6 +196,21 @@ fn a_pause_waits_for_the_cleaning_to_stop_and_keeps_it_from_beginning() {
 }
 
 /// A truncation that fails does not stop the cleaning for ever (KAFKA-3123).
+/// What wakes a thread after it has read its settings, and before it sleeps.
+#[test]
+fn a_thread_that_was_woken_before_it_sleeps_does_not_sleep() {
+    let test = Test::new(compaction::config());
+    let manager = test.manager();
+    let (sender, slept) = mpsc::channel();
+    thread::spawn(move || {
+        let cleaner = manager.cleaner().manager();
+        let seen = cleaner.wake_ups();
+        cleaner.wake();
+        sender.send(cleaner.sleep(Duration::from_secs(3600), seen)).unwrap();
+    });
+    assert_eq!(slept.recv_timeout(Duration::from_secs(30)), Ok(true));
+}
+
 #[test]
 fn cleaning_goes_on_after_a_truncation_that_failed() {
     let test = Test::new(compaction::config());

@@ -8,14 +8,22 @@ mod broker_process;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::Signal;
 
 use transferto::message::byte_buffer_message_set::shallow_entries;
 
-use broker::{Client, TempDir, batch, stored};
+use transferto::common::end_point::EndPoint;
+use transferto::common::metrics::Metrics;
+use transferto::common::time::{SystemTime, Time};
+use transferto::network::listening_socket::ListeningSocket;
+use transferto::server::kafka_server::KafkaServer;
+use transferto::transport::channel_builder::PlaintextChannelBuilder;
+
+use broker::{Client, TempDir, batch, config_for, stored};
 use broker_process::BrokerProcess;
 
 /// Produces `count` batches from offset `first` on and returns them as the log keeps them.
@@ -100,6 +108,71 @@ fn after_a_start_that_a_file_refused_nothing_is_recovered() {
         assert_eq!(fetch_all(broker.port), expected);
         broker.end_with(Signal::SIGTERM);
     }
+}
+
+/// A clock that takes a port from the broker as soon as the mark of the last stop is used up, that
+/// is to say, while the logs are opened.
+struct PortThief {
+    clock: SystemTime,
+    mark: PathBuf,
+    bound: Mutex<Option<ListeningSocket>>,
+    listening: Mutex<Option<TcpListener>>,
+}
+
+impl PortThief {
+    fn look(&self) {
+        if self.mark.exists() {
+            return;
+        }
+        if let Some(bound) = self.bound.lock().unwrap().take() {
+            *self.listening.lock().unwrap() = Some(bound.listen().unwrap());
+        }
+    }
+}
+
+impl Time for PortThief {
+    fn milliseconds(&self) -> i64 {
+        self.look();
+        self.clock.milliseconds()
+    }
+
+    fn nanoseconds(&self) -> i64 {
+        self.look();
+        self.clock.nanoseconds()
+    }
+}
+
+/// The last thing that a start does, when everything else runs.
+#[test]
+fn after_a_start_that_could_not_open_its_port_nothing_is_recovered() {
+    let dir = TempDir::new("port-lost");
+    let broker = BrokerProcess::start(dir.path(), &[]);
+    let expected = produce(broker.port, 0, 10);
+    broker.end_with(Signal::SIGTERM);
+    let mark = dir.path().join(".kafka_cleanshutdown");
+    assert!(mark.exists());
+
+    let anywhere = EndPoint::parse("PLAINTEXT://127.0.0.1:0").unwrap();
+    let bound = ListeningSocket::bind(&anywhere, None).unwrap();
+    let listeners = format!("PLAINTEXT://127.0.0.1:{}", bound.end_point().port);
+    let thief = Arc::new(PortThief {
+        clock: SystemTime::new(),
+        mark: mark.clone(),
+        bound: Mutex::new(Some(bound)),
+        listening: Mutex::default(),
+    });
+    let metrics = Arc::new(Metrics::default());
+    let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
+    let config = config_for(&dir, &[("listeners", &listeners)]);
+    let time = Arc::clone(&thief) as Arc<dyn Time>;
+    let why = KafkaServer::startup_with(&config, time, metrics, builder).err().unwrap();
+    assert!(why.to_string().contains(&format!("cannot listen on {listeners}")), "{why}");
+    assert!(thief.listening.lock().unwrap().is_some() && mark.exists());
+
+    let broker = BrokerProcess::start(dir.path(), &[]);
+    let lines = broker.first_lines.concat();
+    assert!(!lines.contains("ecover") && !lines.contains("built anew"), "{lines}");
+    assert_eq!(fetch_all(broker.port), expected);
 }
 
 #[test]

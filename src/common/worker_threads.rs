@@ -24,8 +24,10 @@ pub struct WorkerThreads {
 struct Threads {
     /// The one with number 0 first.
     working: Vec<(Arc<Leave>, JoinHandle<()>)>,
-    /// Asked to leave, perhaps by themselves: nobody may wait for them before the end.
+    /// Asked to leave, perhaps by themselves: joined only at shutdown.
     leaving: Vec<JoinHandle<()>>,
+    /// Set by [`WorkerThreads::join`]: a thread that came later would be joined by nobody.
+    is_closed: bool,
 }
 
 /// Tells a thread that it is one too many.
@@ -48,12 +50,15 @@ impl WorkerThreads {
     }
 
     /// Makes it `count` threads. Those with the highest numbers are asked to leave, and not waited
-    /// for: one of them may be the caller.
+    /// for: one of them may be the caller. Does nothing after [`join`](Self::join), nor during it.
     ///
     /// # Errors
     /// If the system gives no thread; those that it gave work.
     pub fn resize(&self, count: usize) -> io::Result<()> {
         let mut threads = self.lock();
+        if threads.is_closed {
+            return Ok(());
+        }
         threads.leaving.retain(|thread| !thread.is_finished());
         while threads.working.len() > count {
             let Some((leave, thread)) = threads.working.pop() else { break };
@@ -76,10 +81,11 @@ impl WorkerThreads {
         self.lock().working.len()
     }
 
-    /// Waits for all threads, which somebody has told to end. Returns how many of them had
-    /// panicked.
+    /// Waits for all threads, which somebody else has asked to end; none is started any more.
+    /// Returns how many of them had panicked.
     pub fn join(&self) -> usize {
-        let threads = std::mem::take(&mut *self.lock());
+        let threads =
+            std::mem::replace(&mut *self.lock(), Threads { is_closed: true, ..Threads::default() });
         let working = threads.working.into_iter().map(|(_, thread)| thread);
         working.chain(threads.leaving).filter_map(|thread| thread.join().err()).count()
     }
@@ -150,5 +156,24 @@ mod tests {
         sender.send(Arc::clone(&threads)).unwrap();
         assert!(was_asked.recv_timeout(PATIENCE).unwrap());
         assert_eq!(threads.join(), 0);
+    }
+
+    /// As a request handler does that alters `num.io.threads` while the broker shuts down.
+    #[test]
+    fn no_thread_is_started_once_the_threads_are_joined() {
+        let (sender, receiver) = mpsc::channel::<Arc<WorkerThreads>>();
+        let receiver = Mutex::new(receiver);
+        let threads = Arc::new(WorkerThreads::new("test-worker-", move |_, _| {
+            let threads = receiver.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+            while threads.count() > 0 {
+                std::thread::yield_now();
+            }
+            threads.resize(2).unwrap();
+        }));
+        threads.resize(1).unwrap();
+        sender.send(Arc::clone(&threads)).unwrap();
+        assert_eq!((threads.join(), threads.count()), (0, 0));
+        threads.resize(1).unwrap();
+        assert_eq!(threads.count(), 0);
     }
 }

@@ -5,6 +5,10 @@ use std::fmt;
 
 use crate::config::kinds::Kind;
 
+/// The longest value that can be altered while the broker runs, in bytes: the first versions of the
+/// APIs cannot describe a longer one.
+pub const VALUE_BYTES_MAX: usize = i16::MAX as usize;
+
 /// One row of a table of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {

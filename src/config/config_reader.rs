@@ -199,7 +199,7 @@ mod tests {
     fn a_wrong_setting_is_told_with_line_name_value_and_what_is_allowed() {
         assert_eq!(
             errors("\nnum.io.threads=0"),
-            ["line 2: `num.io.threads=0`: must be a whole number of at least 1"]
+            ["line 2: `num.io.threads=0`: must be a whole number from 1 to 1024"]
         );
         assert_eq!(
             errors("default.replication.factor=3"),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::config_def::Allowed;
+use crate::config::config_def::VALUE_BYTES_MAX;
 use crate::config::config_reader::unknown;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::unsupported::Unsupported;
@@ -56,8 +57,6 @@ pub const DYNAMIC_SETTINGS: &[&str] = &[
     "transferto.compressed.records.validation.enable",
 ];
 
-/// The longest value that is kept, in bytes: lists have no bound of their own.
-const VALUE_BYTES_MAX: usize = 32 * 1024;
 /// The least memory for keys that a cleaner thread can work with, in bytes.
 const DEDUPE_BUFFER_MIN_BYTES: i64 = 1024 * 1024;
 
@@ -137,8 +136,14 @@ impl CurrentConfig {
         check_threads(&self.config, &after.config)?;
         check_cleaner(&self.config, &after.config)?;
         check_connections(&self.config, &after.config)?;
-        check_compaction_lag(&after.config)?;
+        check_compaction_lag(&self.config, &after.config)?;
         Ok(after)
+    }
+
+    /// A sentence for settings that would be refused together, but came from two places: the file,
+    /// and what was set while the broker ran under another file. They hold all the same.
+    pub fn contradiction(&self) -> Option<String> {
+        contradiction(&self.config)
     }
 
     /// What holds.
@@ -159,15 +164,9 @@ impl CurrentConfig {
 
 /// A part of the broker that follows its settings: port of `kafka.server.BrokerReconfigurable`.
 pub trait BrokerReconfigurable: Send + Sync {
-    /// Whether the part could follow.
-    ///
-    /// # Errors
-    /// A sentence that says why not.
-    fn validate_reconfiguration(&self, _new: &KafkaConfig) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// Follows. What goes wrong is logged: the settings hold all the same.
+    /// Follows, without waiting for anything: others wait meanwhile. In the place of the host names
+    /// of `max.connections.per.ip.overrides` stand their addresses. What goes wrong is logged: the
+    /// settings hold all the same.
     fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig);
 }
 
@@ -192,17 +191,28 @@ fn check_name(name: &str) -> Result<(), String> {
     })
 }
 
-/// A message that may not be cleaned yet cannot be due for it.
-fn check_compaction_lag(after: &KafkaConfig) -> Result<(), String> {
-    let (min_ms, max_ms) =
-        (after.log_cleaner_min_compaction_lag_ms, after.log_cleaner_max_compaction_lag_ms);
-    if min_ms <= max_ms {
+/// The file, which may have changed since, is not held against an alteration of something else.
+fn check_compaction_lag(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
+    if compaction_lags_ms(before) == compaction_lags_ms(after) {
         return Ok(());
     }
-    Err(format!(
-        "`log.cleaner.max.compaction.lag.ms`, {max_ms}, must not be less than \
-         `log.cleaner.min.compaction.lag.ms`, {min_ms}"
-    ))
+    contradiction(after).map_or(Ok(()), Err)
+}
+
+/// A message that may not be cleaned yet cannot be due for it.
+fn contradiction(config: &KafkaConfig) -> Option<String> {
+    let (min_ms, max_ms) = compaction_lags_ms(config);
+    (min_ms > max_ms).then(|| {
+        format!(
+            "`log.cleaner.max.compaction.lag.ms`, {max_ms}, must not be less than \
+             `log.cleaner.min.compaction.lag.ms`, {min_ms}"
+        )
+    })
+}
+
+/// The least and the most.
+fn compaction_lags_ms(config: &KafkaConfig) -> (i64, i64) {
+    (config.log_cleaner_min_compaction_lag_ms, config.log_cleaner_max_compaction_lag_ms)
 }
 
 /// Port of the checks in `DynamicThreadPool` and in `LogCleaner.validateReconfiguration`.
@@ -245,7 +255,8 @@ fn check_cleaner(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String
 /// Nobody could connect to take it back.
 fn check_connections(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
     let admits_nobody = |it: &KafkaConfig| {
-        it.max_connections_per_ip == 0 && it.max_connections_per_ip_overrides.is_empty()
+        let overrides = &it.max_connections_per_ip_overrides;
+        it.max_connections_per_ip == 0 && overrides.iter().all(|(_, limit)| *limit == 0)
     };
     if admits_nobody(after) && !admits_nobody(before) {
         let why = "`max.connections.per.ip=0`: must be at least 1, unless \
@@ -311,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_altered_is_told_with_the_reason() {
+    fn what_cannot_be_altered_is_refused_with_the_reason() {
         for (name, value, why) in [
             ("queued.max.requests", "9", "change its file, and start it anew"),
             ("num.network.threads", "4", "change its file, and start it anew"),
@@ -319,7 +330,7 @@ mod tests {
             ("max.connections", "9", "is not supported: this broker limits"),
             ("retention.ms", "9", "did you mean `log.retention.ms`?"),
             ("num.oi.threads", "9", "did you mean `num.io.threads`?"),
-            ("num.io.threads", "none", "must be a whole number of at least 1"),
+            ("num.io.threads", "none", "must be a whole number from 1 to 1024"),
             ("log.retention.ms", "0", "must be a whole number other than 0"),
         ] {
             let error = altered("", &[(name, value)]).unwrap_err();
@@ -327,7 +338,11 @@ mod tests {
         }
         let long = "127.0.0.1:1,".repeat(VALUE_BYTES_MAX / 12 + 1);
         let error = altered("", &[("max.connections.per.ip.overrides", &long)]).unwrap_err();
-        assert!(error.contains("at most 32768 bytes"), "{error}");
+        assert!(error.contains("at most 32767 bytes"), "{error}");
+        let as_long_as_can_be_described = format!("{:>32767}", "127.0.0.1:1");
+        let name = "max.connections.per.ip.overrides";
+        altered("", &[(name, &as_long_as_can_be_described)]).unwrap();
+        assert!(altered("", &[(name, &format!(" {as_long_as_can_be_described}"))]).is_err());
     }
 
     #[test]
@@ -336,11 +351,17 @@ mod tests {
         for good in ["4", "9", "18"] {
             altered(file, &[("num.io.threads", good)]).unwrap();
         }
-        for bad in ["3", "19", "2147483647"] {
+        for bad in ["3", "19", "1024"] {
             let error = altered(file, &[("num.io.threads", bad)]).unwrap_err();
             assert!(error.contains("must be from 4 to 18: 9 threads"), "{error}");
         }
         assert!(altered("", &[("log.cleaner.threads", "3")]).is_err(), "1 thread becomes 2");
+        for name in ["num.io.threads", "background.threads", "num.recovery.threads.per.data.dir"] {
+            let file = format!("{name}=1000");
+            altered(&file, &[(name, "1024")]).unwrap();
+            let error = altered(&file, &[(name, "1025")]).unwrap_err();
+            assert!(error.contains("must be a whole number from 1 to 1024"), "{error}");
+        }
         let read_from_a_file = DynamicConfigs::default();
         let stored = map(&[("num.io.threads", "64")]);
         let stored = read_from_a_file.with(DynamicScope::Broker, stored);
@@ -358,6 +379,21 @@ mod tests {
     }
 
     #[test]
+    fn lags_that_contradict_each_other_since_the_file_changed_hinder_no_other_alteration() {
+        let (min, max) = ("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms");
+        let stored = map(&[(max, "4000")]);
+        let stored = DynamicConfigs::default().with(DynamicScope::Broker, stored);
+        let file = KafkaConfig::from_properties(&format!("{min}=5000"), &[]).unwrap();
+        let current = CurrentConfig::new(file, stored.clone()).unwrap();
+        assert!(current.contradiction().unwrap().contains("must not be less"));
+        let with =
+            |pairs: &[(&str, &str)]| current.altered(stored.with(DynamicScope::Broker, map(pairs)));
+        with(&[(max, "4000"), ("log.roll.ms", "5")]).unwrap();
+        assert!(with(&[(max, "4001")]).is_err());
+        assert_eq!(with(&[(max, "5000")]).unwrap().contradiction(), None);
+    }
+
+    #[test]
     fn each_cleaner_thread_has_memory_and_what_the_file_says_is_not_held_against_the_rest() {
         let file = "log.cleaner.dedupe.buffer.size=1048576\nlog.cleaner.threads=2";
         altered(file, &[("message.max.bytes", "5")]).unwrap();
@@ -370,6 +406,8 @@ mod tests {
         assert!(altered("", &[("max.connections.per.ip", "0")]).is_err());
         let overrides = ("max.connections.per.ip.overrides", "127.0.0.1:5");
         altered("", &[("max.connections.per.ip", "0"), overrides]).unwrap();
+        let nobody = ("max.connections.per.ip.overrides", "127.0.0.1:0,::1:0");
+        assert!(altered("", &[("max.connections.per.ip", "0"), nobody]).is_err());
         altered("max.connections.per.ip=0", &[("log.roll.ms", "5")]).unwrap();
     }
 }

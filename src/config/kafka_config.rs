@@ -58,10 +58,10 @@ settings! {
             "num.network.threads" = "3", Allowed::AtLeast(1), High;
         /// Threads that handle requests, disk access included.
         num_io_threads: usize,
-            "num.io.threads" = "8", Allowed::AtLeast(1), High;
+            "num.io.threads" = "8", Allowed::Between(1, 1024), High;
         /// Threads for background tasks: retention, flushes, checkpoints.
         background_threads: usize,
-            "background.threads" = "10", Allowed::AtLeast(1), High;
+            "background.threads" = "10", Allowed::Between(1, 1024), High;
         /// Requests that may wait for a handler before the processors stop reading.
         queued_max_requests: usize,
             "queued.max.requests" = "500", Allowed::AtLeast(1), High;
@@ -231,7 +231,7 @@ settings! {
             "log.preallocate" = "false", Allowed::Any, Medium;
         /// Threads per log directory that load logs at the start and flush them at the end.
         num_recovery_threads_per_data_dir: usize,
-            "num.recovery.threads.per.data.dir" = "2", Allowed::AtLeast(1), High;
+            "num.recovery.threads.per.data.dir" = "2", Allowed::Between(1, 1024), High;
         /// The format of the messages of new topics, as the version of Kafka that began to write
         /// it. Other formats are converted when they arrive.
         log_message_format_version: u8 as MessageFormatVersion,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::config_def::Allowed;
 use crate::config::config_def::ConfigError;
+use crate::config::config_def::VALUE_BYTES_MAX;
 use crate::config::config_def::nearest;
 use crate::config::config_def::settings;
 use crate::config::kafka_config::KafkaConfig;
@@ -164,9 +165,6 @@ settings! {
             "transferto.compressed.records.validation.enable" = "false", Allowed::Any, Medium;
     }
 }
-
-/// The longest value of an override, in bytes: what the first versions of the APIs could hold.
-const VALUE_BYTES_MAX: usize = i16::MAX as usize;
 
 impl LogConfig {
     /// What a topic without overrides gets: port of `KafkaServer.copyKafkaConfigToLog`.

@@ -12,8 +12,8 @@ use std::sync::MutexGuard;
 /// Counts the connections of each address, and refuses those above its limit.
 ///
 /// Invariant: an address is in `counts` as long as it holds a connection, with the number it holds,
-/// which is never above the highest limit that it has had. An IPv4 address counts as itself, also when it came through an
-/// IPv6 socket (`::ffff:127.0.0.1`).
+/// which is never above the highest limit that it has had. An IPv4 address counts as itself, also
+/// when it came through an IPv6 socket (`::ffff:127.0.0.1`).
 #[derive(Debug)]
 pub struct ConnectionQuotas {
     state: Mutex<State>,
@@ -58,14 +58,6 @@ impl ConnectionQuotas {
         let limits = Limits::new(max_per_ip, overrides)?;
         self.lock().limits = limits;
         Ok(())
-    }
-
-    /// Whether all hosts of `overrides` can be resolved.
-    ///
-    /// # Errors
-    /// A sentence that names the one that cannot.
-    pub fn check(overrides: &[(String, usize)]) -> io::Result<()> {
-        overrides.iter().try_for_each(|(host, _)| resolve(host).map(drop))
     }
 
     /// Counts one more connection of `address`.
@@ -159,7 +151,11 @@ impl fmt::Display for NoConnectionToGiveBack {
 
 impl error::Error for NoConnectionToGiveBack {}
 
-fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
+/// All addresses of a host in `max.connections.per.ip.overrides`. That of a name may take long.
+///
+/// # Errors
+/// A sentence that names the host if it has none.
+pub fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     // The port is of no matter, but `ToSocketAddrs` asks for one.
     let addresses = (host, 0).to_socket_addrs().map_err(|error| {
         let why = format!("`{host}` in max.connections.per.ip.overrides has no address: {error}");

@@ -201,11 +201,6 @@ impl SocketServer {
 
 /// Port of `SocketServer.reconfigure`: how many connections an address may hold.
 impl BrokerReconfigurable for SocketServer {
-    fn validate_reconfiguration(&self, new: &KafkaConfig) -> Result<(), String> {
-        let checked = ConnectionQuotas::check(&new.max_connections_per_ip_overrides);
-        checked.map_err(|error| error.to_string())
-    }
-
     fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig) {
         let limits = |config: &KafkaConfig| {
             let overrides = config.max_connections_per_ip_overrides.clone();
@@ -257,7 +252,9 @@ fn join(threads: impl Iterator<Item = JoinHandle<()>>) {
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name).spawn(run)
+    thread::Builder::new().name(name.clone()).spawn(run).map_err(|error| {
+        io::Error::new(error.kind(), format!("the thread {name} cannot be started: {error}"))
+    })
 }
 
 fn new_processor(

@@ -28,7 +28,7 @@ use crate::server::authorizer::ResourceType;
 use crate::storage::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
-use crate::storage::log_files::{read_text, write_atomically};
+use crate::storage::log_files::{read_text, replace_atomically, write_atomically};
 
 /// The file of the ACLs, in the first log directory.
 pub const ACL_FILE: &str = "acls";
@@ -63,19 +63,24 @@ impl AclStore {
         let acls = match read().map_err(|error| error.with_remedy(REMEDY))? {
             Some(acls) => acls,
             None => {
-                store.write(&BTreeSet::new())?;
+                write_atomically(&store.path, &print(&BTreeSet::new()))?;
                 BTreeSet::new()
             }
         };
         Ok((store, acls))
     }
 
-    /// Replaces what the file holds; it is on disk when this returns.
+    /// Replaces the ACLs `before`, which the file holds, by those `after`; they are on disk when
+    /// this returns.
     ///
     /// # Errors
-    /// Whatever the operating system reports, with the path.
-    pub fn write(&self, acls: &BTreeSet<AclBinding>) -> io::Result<()> {
-        write_atomically(&self.path, &print(acls))
+    /// Whatever the operating system reports, with the path; the file then holds what it held.
+    pub fn replace(
+        &self,
+        before: &BTreeSet<AclBinding>,
+        after: &BTreeSet<AclBinding>,
+    ) -> io::Result<()> {
+        replace_atomically(&self.path, &print(after), || print(before))
     }
 
     /// Where the file is.

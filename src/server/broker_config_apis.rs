@@ -1,5 +1,7 @@
 //! Port of `kafka.server.ConfigAdminManager`: the settings of the broker, altered by an admin.
 
+use std::net::IpAddr;
+
 use crate::common::errors::{Errors, KafkaError};
 use crate::config::dynamic_config::ConfigMap;
 use crate::config::dynamic_config::CurrentConfig;
@@ -13,6 +15,7 @@ use crate::server::config_apis::SET;
 use crate::server::config_apis::SUBTRACT;
 use crate::server::config_apis::altered_list;
 use crate::server::config_apis::check_names;
+use crate::server::dynamic_broker_config::Alteration;
 use crate::server::kafka_apis::KafkaApis;
 
 impl KafkaApis {
@@ -30,28 +33,32 @@ impl KafkaApis {
     /// Replaces all that was set for a scope.
     pub(super) fn replace_broker_config(
         &self,
+        asker: IpAddr,
         name: &str,
         asked: &[AlterableConfig],
         validate_only: bool,
     ) -> Result<(), KafkaError> {
         let scope = self.broker_scope(name)?;
         check_names(asked.iter().map(|it| it.name.as_str()))?;
-        self.dynamic_config.alter(scope, validate_only, |_| {
+        let change = |_: &CurrentConfig| {
             let given = asked.iter().map(|it| Ok((it.name.clone(), given(&it.name, &it.value)?)));
             given.collect()
-        })
+        };
+        self.dynamic_config.alter(&Alteration { scope, asker, validate_only, change })
     }
 
     /// Alters some of what was set for a scope.
     pub(super) fn alter_broker_config(
         &self,
+        asker: IpAddr,
         name: &str,
         asked: &[IncrementalAlterableConfig],
         validate_only: bool,
     ) -> Result<(), KafkaError> {
         let scope = self.broker_scope(name)?;
         check_names(asked.iter().map(|it| it.name.as_str()))?;
-        self.dynamic_config.alter(scope, validate_only, |current| altered(current, scope, asked))
+        let change = |current: &CurrentConfig| altered(current, scope, asked);
+        self.dynamic_config.alter(&Alteration { scope, asker, validate_only, change })
     }
 }
 

@@ -104,10 +104,16 @@ impl KafkaApis {
     pub(super) fn handle_alter_configs_request(&self, reply: Reply, request: &AlterConfigsRequest) {
         let resource = |it: &AlterConfigsResource| (it.resource_type, it.resource_name.clone());
         let resources: Vec<_> = request.resources.iter().map(resource).collect();
+        let asker = reply.session.client_address.ip();
         let responses = self.alter_each(&reply, &resources, |index, resource_type, name| {
             let asked = &request.resources[index];
             if resource_type == BROKER {
-                return self.replace_broker_config(name, &asked.configs, request.validate_only);
+                return self.replace_broker_config(
+                    asker,
+                    name,
+                    &asked.configs,
+                    request.validate_only,
+                );
             }
             check_names(asked.configs.iter().map(|it| it.name.as_str()))?;
             let overrides =
@@ -131,10 +137,11 @@ impl KafkaApis {
         let resource =
             |it: &IncrementalAlterConfigsResource| (it.resource_type, it.resource_name.clone());
         let resources: Vec<_> = request.resources.iter().map(resource).collect();
+        let asker = reply.session.client_address.ip();
         let responses = self.alter_each(&reply, &resources, |index, resource_type, name| {
             let asked = &request.resources[index].configs;
             if resource_type == BROKER {
-                return self.alter_broker_config(name, asked, request.validate_only);
+                return self.alter_broker_config(asker, name, asked, request.validate_only);
             }
             check_names(asked.iter().map(|it| it.name.as_str()))?;
             let alter = |record: &TopicRecord, config: &LogConfig| altered(record, config, asked);

@@ -25,22 +25,29 @@ pub struct KafkaRequestHandlerPool {
 }
 
 impl KafkaRequestHandlerPool {
-    /// Starts `num_threads` handlers.
-    ///
-    /// # Errors
-    /// If the system gives no thread.
-    pub fn start(
-        num_threads: usize,
-        request_channel: &Arc<RequestChannel>,
-        apis: &Arc<KafkaApis>,
-    ) -> io::Result<Self> {
+    /// No handler yet.
+    pub fn new(request_channel: &Arc<RequestChannel>, apis: &Arc<KafkaApis>) -> Self {
         let (request_channel, apis) = (Arc::clone(request_channel), Arc::clone(apis));
         let threads = WorkerThreads::new("kafka-request-handler-", move |id, leave| {
             let (request_channel, apis) = (Arc::clone(&request_channel), Arc::clone(&apis));
             KafkaRequestHandler { id, request_channel, apis }.run(leave);
         });
-        threads.resize(num_threads)?;
-        Ok(Self { threads })
+        Self { threads }
+    }
+
+    /// Starts `num_threads` handlers. If the system gives fewer, but any at all, that is logged.
+    ///
+    /// # Errors
+    /// A sentence, if it gives none.
+    pub fn startup(&self, num_threads: usize) -> io::Result<()> {
+        let Err(error) = self.threads.resize(num_threads) else { return Ok(()) };
+        let count = self.count();
+        let why = format!("`num.io.threads={num_threads}`: there are {count} handlers: {error}");
+        if count == 0 {
+            return Err(io::Error::new(error.kind(), why));
+        }
+        error!("{why}");
+        Ok(())
     }
 
     /// How many handlers take requests.
@@ -58,9 +65,19 @@ impl KafkaRequestHandlerPool {
 }
 
 impl BrokerReconfigurable for KafkaRequestHandlerPool {
-    fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
-        if let Err(error) = self.threads.resize(new.num_io_threads) {
-            error!("There are {} request handlers, and no more: {error}", self.count());
+    /// If the system does not give so many threads, there are as many as before: the last one that
+    /// it had to give may be needed elsewhere.
+    fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig) {
+        let (before, asked) = (old.num_io_threads, new.num_io_threads);
+        let Err(error) = self.threads.resize(asked) else { return };
+        error!(
+            "`num.io.threads={asked}`: there are only {} request handlers, of which at most \
+             {before} stay: {error}",
+            self.count()
+        );
+        // Fewer threads are always given.
+        if let Err(error) = self.threads.resize(before.min(self.count())) {
+            error!("{error}");
         }
     }
 }

@@ -150,13 +150,12 @@ impl KafkaServer {
             metadata_cache,
             producer_ids,
             quota_managers,
+            group_coordinator,
             authorizer,
         } = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
         dynamic_config.add_reconfigurable(&metadata_cache);
         log_manager.startup();
         schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
-        let group_coordinator =
-            start_group_coordinator(config, &scheduler, &replica_manager, &metadata_cache, &time)?;
         let fetched_data = FetchedData::new(Arc::clone(&replica_manager), Arc::clone(&metrics));
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
@@ -172,14 +171,9 @@ impl KafkaServer {
             time,
             connections_max_idle_ms: config.connections_max_idle_ms,
         });
-        let request_handler_pool = Arc::new(KafkaRequestHandlerPool::start(
-            dynamic_config.current().config().num_io_threads,
-            socket_server.request_channel(),
-            &apis,
-        )?);
-        dynamic_config.add_reconfigurable(&request_handler_pool);
-        socket_server.start_accepting()?;
-        Ok(Self {
+        let request_handler_pool =
+            Arc::new(KafkaRequestHandlerPool::new(socket_server.request_channel(), &apis));
+        let server = Self {
             metrics,
             scheduler,
             log_manager,
@@ -189,8 +183,31 @@ impl KafkaServer {
             request_handler_pool,
             quota_managers,
             dynamic_config,
-            startup_duration: began.elapsed(),
-        })
+            startup_duration: Duration::ZERO,
+        };
+        server.started_at(began)
+    }
+
+    /// Begins to serve. If that fails, the broker is shut down, above all its logs: else the next
+    /// start would have to recover them.
+    fn started_at(mut self, began: Instant) -> Result<Self, StartupError> {
+        if let Err(error) = self.start_serving() {
+            self.shutdown();
+            return Err(error);
+        }
+        self.startup_duration = began.elapsed();
+        Ok(self)
+    }
+
+    /// Starts as many request handlers as the file says, opens the ports, and only then has the
+    /// handlers follow what was altered: a number that the system does not give keeps no broker
+    /// from starting.
+    fn start_serving(&self) -> Result<(), StartupError> {
+        let current = self.dynamic_config.current();
+        self.request_handler_pool.startup(current.of_file().num_io_threads)?;
+        self.socket_server.start_accepting()?;
+        self.dynamic_config.add_reconfigurable(&self.request_handler_pool);
+        Ok(())
     }
 
     /// The port that the listener of `protocol` is bound to.
@@ -292,6 +309,7 @@ struct PersistentState {
     metadata_cache: Arc<MetadataCache>,
     producer_ids: ProducerIdManager,
     quota_managers: Arc<QuotaManagers>,
+    group_coordinator: Arc<GroupCoordinator>,
     authorizer: Option<Arc<dyn Authorizer>>,
 }
 
@@ -313,7 +331,7 @@ impl PersistentState {
         authorizer: Option<Arc<dyn Authorizer>>,
         scheduler: &Arc<dyn Scheduler>,
     ) -> Result<Self, KafkaError> {
-        Self::read(sources, authorizer).inspect_err(|_| {
+        Self::read(sources, authorizer, scheduler).inspect_err(|_| {
             scheduler.shutdown();
             sources.log_manager.shutdown();
         })
@@ -327,6 +345,7 @@ impl PersistentState {
     fn read(
         sources: &Sources<'_>,
         authorizer: Option<Arc<dyn Authorizer>>,
+        scheduler: &Arc<dyn Scheduler>,
     ) -> Result<Self, KafkaError> {
         let Sources { dynamic_config, bound_endpoints, log_manager, time, metrics } = *sources;
         let current = dynamic_config.current();
@@ -352,8 +371,17 @@ impl PersistentState {
             Some(authorizer) => Some(authorizer),
             None => open_authorizer(config, log_manager)?,
         };
+        let group_coordinator =
+            start_group_coordinator(config, scheduler, &replica_manager, &metadata_cache, time)?;
         let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
-        Ok(Self { replica_manager, metadata_cache, producer_ids, quota_managers, authorizer })
+        Ok(Self {
+            replica_manager,
+            metadata_cache,
+            producer_ids,
+            quota_managers,
+            group_coordinator,
+            authorizer,
+        })
     }
 }
 

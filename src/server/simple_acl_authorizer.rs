@@ -92,7 +92,7 @@ impl SimpleAclAuthorizer {
         let mut after = before.clone();
         let result = change(&mut after);
         if after != before {
-            store.write(&after)?;
+            store.replace(&before, &after)?;
             let cache = AclCache::new(after);
             *self.cache.write().expect("no thread panics while it holds the ACLs") = cache;
         }

@@ -22,7 +22,7 @@ use crate::storage::checkpoint_file::CheckpointFile;
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
 use crate::storage::log_files::read_text;
-use crate::storage::log_files::write_atomically;
+use crate::storage::log_files::replace_atomically;
 
 /// The registry's file, in the first log directory.
 pub const BROKER_CONFIG_REGISTRY_FILE: &str = "broker_configs";
@@ -71,7 +71,7 @@ impl BrokerConfigRegistry {
     /// # Errors
     /// Whatever the operating system reports, and then nothing changed.
     pub fn replace(&mut self, configs: DynamicConfigs) -> Result<(), KafkaError> {
-        write_atomically(&self.path, &print(&configs))?;
+        replace_atomically(&self.path, &print(&configs), || print(&self.configs))?;
         self.configs = configs;
         Ok(())
     }

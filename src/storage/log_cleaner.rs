@@ -100,7 +100,8 @@ impl LogCleaner {
 
     fn resize(&self, num_threads: usize) {
         if let Err(error) = self.threads.resize(num_threads) {
-            error!("{} threads clean logs, and no more: {error}", self.thread_count());
+            let count = self.thread_count();
+            error!("`log.cleaner.threads={num_threads}`: {count} threads clean logs: {error}");
         }
     }
 
@@ -169,12 +170,17 @@ impl Drop for CleaningPause<'_> {
 
 impl Shared {
     fn run(&self, leave: &Leave) {
-        while !leave.is_asked() {
+        loop {
+            // Before anything that another thread may change, then wake this one.
+            let seen = self.manager.wake_ups();
+            if leave.is_asked() {
+                return;
+            }
             let did_something = self.clean_filthiest_log().is_some();
             self.delete_old_segments();
             let back_off_ms = u64::try_from(self.config().back_off_ms).unwrap_or(0);
             let pause = if did_something { 0 } else { back_off_ms };
-            if !self.manager.sleep(Duration::from_millis(pause)) {
+            if !self.manager.sleep(Duration::from_millis(pause), seen) {
                 return;
             }
         }

@@ -63,7 +63,7 @@ struct State {
     /// Logs that could not be cleaned, and when to try again; never, if there is no time.
     set_aside: HashMap<TopicAndPartition, Option<Instant>>,
     checkpoints: Vec<Checkpoint>,
-    /// How often those who sleep were woken.
+    /// How many calls of [`LogCleanerManager::wake`] there were.
     wake_ups: u64,
     is_shutting_down: bool,
 }
@@ -213,18 +213,24 @@ impl LogCleanerManager {
         slept.expect(STATE_LOCK).0.check_aborted(name)
     }
 
-    /// Lets time pass, but not after [`shutdown`](Self::shutdown), nor after
-    /// [`wake`](Self::wake). Returns whether to go on.
-    pub fn sleep(&self, duration: Duration) -> bool {
+    /// Lets time pass, but not after [`shutdown`](Self::shutdown), nor when there were more calls
+    /// of [`wake`](Self::wake) than the `seen` ones. Returns whether to go on.
+    pub fn sleep(&self, duration: Duration, seen: u64) -> bool {
         let state = self.lock();
-        let wake_ups = state.wake_ups;
         let slept = self.changed.wait_timeout_while(state, duration, |state| {
-            !state.is_shutting_down && state.wake_ups == wake_ups
+            !state.is_shutting_down && state.wake_ups == seen
         });
         !slept.expect(STATE_LOCK).0.is_shutting_down
     }
 
-    /// Ends the [`sleep`](Self::sleep) of all who sleep: their settings have changed.
+    /// How many calls of [`wake`](Self::wake) there were. Asked before the settings are read, it
+    /// keeps [`sleep`](Self::sleep) from missing a change of what was read.
+    pub fn wake_ups(&self) -> u64 {
+        self.lock().wake_ups
+    }
+
+    /// Ends the [`sleep`](Self::sleep) of all who sleep, or are about to: their settings have
+    /// changed.
     pub fn wake(&self) {
         self.lock().wake_ups += 1;
         self.changed.notify_all();

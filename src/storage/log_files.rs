@@ -7,6 +7,8 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use log::error;
+
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
 
@@ -173,6 +175,38 @@ pub fn read_text(path: &Path) -> Result<Option<String>, KafkaError> {
 /// # Errors
 /// Whatever the operating system reports, with the path.
 pub fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
+    rename_over(path, text)?;
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// As [`write_atomically`], where the one who owns the file keeps what it holds in memory, too:
+/// after an error the file holds what `old` returns, as it did before. Else the next start would
+/// read what was refused. Only if that cannot be written either, which is logged, do the two
+/// differ.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn replace_atomically(path: &Path, new: &str, old: impl FnOnce() -> String) -> io::Result<()> {
+    replace_with(path, new, old, sync_directory)
+}
+
+fn replace_with(
+    path: &Path,
+    new: &str,
+    old: impl FnOnce() -> String,
+    sync: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    rename_over(path, new)?;
+    sync(directory).inspect_err(|_| {
+        let restored = rename_over(path, &old()).and_then(|()| sync(directory));
+        if let Err(error) = restored {
+            error!("{} may hold what was refused: {error}", path.display());
+        }
+    })
+}
+
+fn rename_over(path: &Path, text: &str) -> io::Result<()> {
     let temporary = with_suffix(path, ".tmp");
     let write = || -> io::Result<()> {
         let mut file = File::create(&temporary)?;
@@ -180,8 +214,7 @@ pub fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
         file.sync_all()?;
         fs::rename(&temporary, path)
     };
-    write().map_err(failed("write", path))?;
-    sync_directory(path.parent().unwrap_or(Path::new(".")))
+    write().map_err(failed("write", path))
 }
 
 #[cfg(test)]
@@ -194,6 +227,22 @@ mod tests {
         assert_eq!(path, Path::new("/data/t-0/00000000000000000042.log"));
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_eq!(offset_of_filename(name, LOG_FILE_SUFFIX), Some(42));
+    }
+
+    #[test]
+    fn a_file_whose_directory_cannot_be_synced_holds_what_it_held_before() {
+        let name = format!("transferto-replaced-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        write_atomically(&path, "old").unwrap();
+        let refuse = |_: &Path| Err(io::Error::other("no disk"));
+        let error = replace_with(&path, "new", || "old".to_string(), refuse).unwrap_err();
+        assert_eq!(
+            (error.to_string().as_str(), read_text(&path).unwrap().unwrap().as_str()),
+            ("no disk", "old")
+        );
+        replace_atomically(&path, "new", || "old".to_string()).unwrap();
+        assert_eq!(read_text(&path).unwrap().unwrap(), "new");
+        fs::remove_file(path).unwrap();
     }
 
     #[test]

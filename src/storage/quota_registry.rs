@@ -21,7 +21,7 @@ use crate::storage::checkpoint_file::CheckpointFile;
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
 use crate::storage::log_files::read_text;
-use crate::storage::log_files::write_atomically;
+use crate::storage::log_files::replace_atomically;
 
 /// The registry's file, in the first log directory.
 pub const QUOTA_REGISTRY_FILE: &str = "client_quotas";
@@ -68,7 +68,7 @@ impl QuotaRegistry {
     /// Whatever the operating system reports, and then nothing changed.
     pub fn replace(&mut self, mut quotas: ClientQuotas) -> Result<(), KafkaError> {
         quotas.retain(|_, it| !it.is_empty());
-        write_atomically(&self.path, &print(&quotas))?;
+        replace_atomically(&self.path, &print(&quotas), || print(&self.quotas))?;
         self.quotas = quotas;
         Ok(())
     }

@@ -28,7 +28,7 @@ use crate::storage::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::escaped_text::bytes_of_hex;
 use crate::storage::escaped_text::push_escaped;
 use crate::storage::escaped_text::unescape;
-use crate::storage::log_files::{failed, hex, read_text, write_atomically};
+use crate::storage::log_files::{failed, hex, read_text, replace_atomically, write_atomically};
 
 /// The registry's file, in the first log directory.
 pub const TOPIC_REGISTRY_FILE: &str = "topics";
@@ -240,7 +240,8 @@ impl TopicRegistry {
     }
 
     fn replace(&self, topics: &mut Topics, changed: Topics) -> Result<(), KafkaError> {
-        write_atomically(&self.path, &print(&self.cluster_id, &changed))?;
+        let old = || print(&self.cluster_id, topics);
+        replace_atomically(&self.path, &print(&self.cluster_id, &changed), old)?;
         *topics = changed;
         Ok(())
     }
