@@ -237,7 +237,7 @@ fn a_bomb_in_an_old_message_set_is_refused_before_it_goes_off() {
         forget_the_peak();
         let before = resident_bytes();
         let response = hostile.produce_with(2, 1, (TOPIC, 0), &bomb);
-        assert_eq!(response.error_code, Errors::CorruptMessage.code());
+        assert_eq!(response.error_code, Errors::RecordTooLarge.code());
         let grown = peak_bytes().saturating_sub(before);
         assert!(grown < 150 * MEGABYTE, "{grown} bytes for {}", bomb.len());
         scene.assert_others_are_served();

@@ -123,7 +123,8 @@ impl CompressionCodec {
     /// a size that the input declares.
     ///
     /// # Errors
-    /// `Undecodable` if `bytes` is not what this codec writes, or more than `limit_bytes` come out.
+    /// `Undecodable` if `bytes` is not what this codec writes; `MESSAGE_TOO_LARGE` if more than
+    /// `limit_bytes` come out.
     pub fn decompress_bounded(
         self,
         bytes: &[u8],
@@ -160,9 +161,13 @@ impl CompressionCodec {
     }
 }
 
-/// The error for bytes that `codec` cannot read.
+/// The error for bytes that `codec` cannot read, or of which it makes too many.
 pub(crate) fn undecodable(codec: CompressionCodec, error: &io::Error) -> KafkaError {
-    KafkaError::Undecodable(format!("the bytes of {} cannot be read: {error}", codec.name()))
+    let why = format!("the bytes of {} cannot be read: {error}", codec.name());
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => KafkaError::api(Errors::RecordTooLarge, why),
+        _ => KafkaError::Undecodable(why),
+    }
 }
 
 /// What conversions let `compressed_bytes` become: 64 MiB, or sixteen times their number if that is
@@ -399,7 +404,8 @@ fn xx_hash_32_short(bytes: &[u8]) -> u32 {
 }
 
 fn too_large(limit_bytes: usize) -> io::Error {
-    invalid(&format!("it decompresses to more than {limit_bytes} bytes"))
+    let why = format!("it decompresses to more than {limit_bytes} bytes");
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
 }
 
 fn invalid(why: &str) -> io::Error {
@@ -463,7 +469,7 @@ mod tests {
             assert!(codec.decompress_bounded(&compressed, bomb.len()).is_ok());
             for limit_bytes in [bomb.len() - 1, 1000, 0] {
                 let error = codec.decompress_bounded(&compressed, limit_bytes).unwrap_err();
-                assert!(matches!(error, KafkaError::Undecodable(_)), "{error}");
+                assert_eq!(error.code(), Errors::RecordTooLarge, "{error}");
             }
         }
     }
