@@ -200,10 +200,12 @@ impl LocalLogs {
                 log_start_offset: replica.log.log_start_offset(),
             },
             Err(error) => {
-                // Who asks for less than no bytes is to blame, though Kafka's code says otherwise.
-                match fetch.fetch_size {
-                    0.. => log_failure("Log.read", key, &error),
-                    _ => trace!("Log.read of {key}: {error}"),
+                // A negative size is the client's fault, though Kafka's code says otherwise.
+                match error {
+                    KafkaError::Api(..) if fetch.fetch_size < 0 => {
+                        trace!("Log.read of {key}: {error}");
+                    }
+                    _ => log_failure("Log.read", key, &error),
                 }
                 LogReadResult::failed(error.code())
             }

@@ -184,28 +184,36 @@ impl KafkaApis {
         let names = request.topics.iter().map(|it| it.name.as_str());
         let authorized =
             self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
-        let is_there = |topic: &str, partition: i32| {
+        // Asked once: a topic may come or go before the answer is put together.
+        let refusal_of = |topic: &str, partition: i32| {
             let record = self.metadata_cache.topic(topic);
-            record.is_some_and(|record| (0..record.partitions).contains(&partition))
+            let is_there = record.is_some_and(|it| (0..it.partitions).contains(&partition));
+            match authorized.contains(topic) {
+                false => Some(Errors::TopicAuthorizationFailed),
+                true if !is_there => Some(Errors::UnknownTopicOrPartition),
+                true => None,
+            }
         };
-        let mut partitions = Vec::new();
-        for topic in request.topics.iter().filter(|it| authorized.contains(&it.name)) {
+        let (mut partitions, mut refusals) = (Vec::new(), Vec::new());
+        for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
-            let there = topic.partitions.iter().map(|it| it.partition_index);
-            let there = there.filter(|&partition| is_there(&topic.name, partition));
-            partitions.extend(
-                there.map(|partition| TopicAndPartition { topic: Arc::clone(&name), partition }),
-            );
+            for partition in topic.partitions.iter().map(|it| it.partition_index) {
+                let refusal = refusal_of(&topic.name, partition);
+                if refusal.is_none() {
+                    partitions.push(TopicAndPartition { topic: Arc::clone(&name), partition });
+                }
+                refusals.push(refusal);
+            }
         }
         let response = match self.group_coordinator.delete_offsets(&request.group_id, &partitions) {
             Err(error) => request.error_response(error),
             Ok(results) => {
                 let mut results = results.into_iter();
-                let mut error_of_next = |topic: &str, partition: i32| match () {
-                    () if !authorized.contains(topic) => Errors::TopicAuthorizationFailed,
-                    () if !is_there(topic, partition) => Errors::UnknownTopicOrPartition,
-                    () => results.next().unwrap_or(Errors::UnknownServerError),
+                let result_of = |refusal: Option<Errors>| {
+                    refusal.or_else(|| results.next()).unwrap_or(Errors::UnknownServerError)
                 };
+                let mut errors = refusals.into_iter().map(result_of);
+                let mut next_error = || errors.next().unwrap_or(Errors::UnknownServerError);
                 let topics = request.topics.iter().map(|topic| OffsetDeleteResponseTopic {
                     name: topic.name.clone(),
                     partitions: topic
@@ -213,7 +221,7 @@ impl KafkaApis {
                         .iter()
                         .map(|it| OffsetDeleteResponsePartition {
                             partition_index: it.partition_index,
-                            error_code: error_of_next(&topic.name, it.partition_index).code(),
+                            error_code: next_error().code(),
                         })
                         .collect(),
                 });
