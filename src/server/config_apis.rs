@@ -43,10 +43,10 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 /// What is to become of a setting: Kafka's `AlterConfigOp.OpType`.
-pub(super) const SET: i8 = 0;
-pub(super) const DELETE: i8 = 1;
-pub(super) const APPEND: i8 = 2;
-pub(super) const SUBTRACT: i8 = 3;
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
 
 type Overrides = BTreeMap<String, String>;
 
@@ -144,7 +144,9 @@ impl KafkaApis {
                 return self.alter_broker_config(asker, name, asked, request.validate_only);
             }
             check_names(asked.iter().map(|it| it.name.as_str()))?;
-            let alter = |record: &TopicRecord, config: &LogConfig| altered(record, config, asked);
+            let alter = |record: &TopicRecord, config: &LogConfig| {
+                altered(record.config.clone(), asked, |name| current_list(name, config))
+            };
             self.metadata_cache.alter_topic_config(name, request.validate_only, alter)
         });
         let response = IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses };
@@ -265,28 +267,28 @@ fn with_format_of(record: &TopicRecord, mut overrides: Overrides) -> Overrides {
     overrides
 }
 
-/// What the topic overrides after the alterations that are asked for.
-fn altered(
-    record: &TopicRecord,
-    log_config: &LogConfig,
+/// Settings after the alterations that are asked for: those that a topic overrides, or those that
+/// were set for brokers. `current_list` gives the value that a list has now, set or inherited.
+pub(super) fn altered(
+    mut configs: BTreeMap<String, String>,
     asked: &[IncrementalAlterableConfig],
-) -> Result<Overrides, KafkaError> {
-    let mut overrides = record.config.clone();
+    current_list: impl Fn(&str) -> Result<String, KafkaError>,
+) -> Result<BTreeMap<String, String>, KafkaError> {
     for IncrementalAlterableConfig { name, config_operation, value } in asked {
         match *config_operation {
             SET => {
-                overrides.insert(name.clone(), given(name, value)?);
+                configs.insert(name.clone(), given(name, value)?);
             }
             // A name that is not set is as good as deleted, also one that nobody knows: MirrorMaker
             // deletes all that its own broker does not override.
             DELETE => {
-                overrides.remove(name);
+                configs.remove(name);
             }
             APPEND | SUBTRACT => {
                 let entries = given(name, value)?;
                 let is_appended = *config_operation == APPEND;
-                let list = altered_list(&current_list(name, log_config)?, &entries, is_appended);
-                overrides.insert(name.clone(), list);
+                let list = altered_list(&current_list(name)?, &entries, is_appended);
+                configs.insert(name.clone(), list);
             }
             other => {
                 let why = format!("there is no operation {other} on a setting");
@@ -294,7 +296,7 @@ fn altered(
             }
         }
     }
-    Ok(overrides)
+    Ok(configs)
 }
 
 /// The value of a setting that is a list.
@@ -303,15 +305,17 @@ fn current_list(name: &str, log_config: &LogConfig) -> Result<String, KafkaError
     let value = log_config.values().into_iter().find(|(known, _)| *known == name);
     match value.filter(|_| LogConfig::SETTINGS.iter().any(is_list)) {
         Some((_, value)) => Ok(value),
-        None => {
-            let why = format!("`{name}` is not a list: APPEND and SUBTRACT do not apply");
-            Err(KafkaError::api(Errors::InvalidConfig, why))
-        }
+        None => Err(not_a_list(name)),
     }
 }
 
+pub(super) fn not_a_list(name: &str) -> KafkaError {
+    let why = format!("`{name}` is not a list: APPEND and SUBTRACT do not apply");
+    KafkaError::api(Errors::InvalidConfig, why)
+}
+
 /// The entries of `list` with those of `entries` added that it lacks, or without them.
-pub(super) fn altered_list(list: &str, entries: &str, is_appended: bool) -> String {
+fn altered_list(list: &str, entries: &str, is_appended: bool) -> String {
     let split = |text: &str| -> Vec<String> {
         text.split(',').map(|it| it.trim().to_string()).filter(|it| !it.is_empty()).collect()
     };
@@ -326,7 +330,7 @@ pub(super) fn altered_list(list: &str, entries: &str, is_appended: bool) -> Stri
     list.join(",")
 }
 
-fn given(name: &str, value: &Option<String>) -> Result<String, KafkaError> {
+pub(super) fn given(name: &str, value: &Option<String>) -> Result<String, KafkaError> {
     value
         .clone()
         .ok_or_else(|| KafkaError::api(Errors::InvalidRequest, format!("`{name}` has no value")))
