@@ -13,6 +13,12 @@ pub const ACKS_ALL: i16 = -1;
 /// The leader epoch of every partition: it has had one leader ever since.
 pub const LEADER_EPOCH: i32 = 0;
 
+/// A client that does not say which epoch it has in mind.
+pub const NO_EPOCH: i32 = -1;
+
+/// How many replicas are in sync: this one. There is no other broker.
+const IN_SYNC_REPLICAS: usize = 1;
+
 /// What is wrong with the leader epoch that a client has in mind; -1 stands for none.
 ///
 /// # Errors
@@ -25,12 +31,6 @@ pub fn check_leader_epoch(epoch: i32) -> Result<(), KafkaError> {
     };
     Err(KafkaError::api(error, format!("the leader epoch is {LEADER_EPOCH}, not {epoch}")))
 }
-
-/// A client that does not say which epoch it has in mind.
-pub const NO_EPOCH: i32 = -1;
-
-/// How many replicas are in sync: this one. There is no other broker.
-const IN_SYNC_REPLICAS: usize = 1;
 
 /// A partition and its local replica, which is always its leader.
 pub struct Partition {

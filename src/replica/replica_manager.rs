@@ -228,7 +228,7 @@ impl ReplicaManager {
                     Errors::InvalidRequiredAcks,
                     format!("acks must be -1, 0 or 1, not {required_acks}"),
                 );
-                (key.clone(), status_of(key, NO_OFFSET, Err(error)).response)
+                (key.clone(), refused_response(key, NO_OFFSET, error))
             };
             response_callback(entries.iter().map(refuse).collect());
             return;
@@ -244,11 +244,7 @@ impl ReplicaManager {
         let status: Vec<_> = results
             .into_iter()
             .map(|(key, result)| {
-                let log_start_offset = result.as_ref().map_or_else(
-                    |error| self.log_start_offset_of_refused(&key, error.code()),
-                    |info| info.log_start_offset,
-                );
-                let status = status_of(&key, log_start_offset, result);
+                let status = self.status_of(&key, result);
                 (key, status)
             })
             .collect();
@@ -268,6 +264,26 @@ impl ReplicaManager {
         // The producer has its answer before others are served: completing a fetch reads its logs
         // on this thread.
         self.complete_delayed_requests(&appended, &high_watermark_moved);
+    }
+
+    /// What the producer gets, and what a produce with acks -1 waits for.
+    fn status_of(
+        &self,
+        key: &TopicAndPartition,
+        result: LogAppendResult,
+    ) -> ProducePartitionStatus {
+        match result {
+            Ok(info) => ProducePartitionStatus {
+                // An empty set has nothing to wait for.
+                required_offset: (info.last_offset >= 0).then_some(info.last_offset + 1),
+                response: appended_response(&info),
+            },
+            Err(error) => {
+                let log_start_offset = self.log_start_offset_of_refused(key, error.code());
+                let response = refused_response(key, log_start_offset, error);
+                ProducePartitionStatus { required_offset: None, response }
+            }
+        }
     }
 
     /// Where the log begins that refused a set, for what is wrong with the set. As in Kafka, what is
@@ -336,34 +352,23 @@ impl ReplicaManager {
     }
 }
 
-/// What the producer is told, and what a produce with acks -1 waits for.
-fn status_of(
+fn refused_response(
     key: &TopicAndPartition,
     log_start_offset: i64,
-    result: LogAppendResult,
-) -> ProducePartitionStatus {
-    match result {
-        Ok(info) => ProducePartitionStatus {
-            // An empty set has nothing to wait for.
-            required_offset: (info.last_offset >= 0).then_some(info.last_offset + 1),
-            response: appended_response(&info),
-        },
-        Err(error) => {
-            let code = error.code();
-            let (error_message, record_errors) = match error {
-                KafkaError::Records(errors) => (errors.message(key), Some(errors)),
-                other => (other.to_string(), None),
-            };
-            let response = PartitionResponse {
-                error: code,
-                error_message: Some(error_message),
-                record_errors,
-                base_offset: -1,
-                log_append_time_ms: -1,
-                log_start_offset,
-            };
-            ProducePartitionStatus { required_offset: None, response }
-        }
+    error: KafkaError,
+) -> PartitionResponse {
+    let code = error.code();
+    let (error_message, record_errors) = match error {
+        KafkaError::Records(errors) => (errors.message(key), Some(errors)),
+        other => (other.to_string(), None),
+    };
+    PartitionResponse {
+        error: code,
+        error_message: Some(error_message),
+        record_errors,
+        base_offset: NO_OFFSET,
+        log_append_time_ms: -1,
+        log_start_offset,
     }
 }
 
