@@ -19,7 +19,7 @@ use crate::config::dynamic_config::ConfigMap;
 use crate::config::dynamic_config::DynamicConfigs;
 use crate::storage::checkpoint_file::CURRENT_VERSION;
 use crate::storage::checkpoint_file::CheckpointFile;
-use crate::storage::escaped_text::push_escaped;
+use crate::storage::escaped_text::push_settings;
 use crate::storage::escaped_text::unescape;
 use crate::storage::log_files::read_text;
 use crate::storage::log_files::replace_atomically;
@@ -83,12 +83,7 @@ fn print(configs: &DynamicConfigs) -> String {
     let mut text = format!("{CURRENT_VERSION}\n{}\n", lines.clone().count());
     for (scope, configs) in lines {
         text.push_str(scope);
-        for (name, value) in configs {
-            text.push(' ');
-            push_escaped(&mut text, name);
-            text.push('=');
-            push_escaped(&mut text, value);
-        }
+        push_settings(&mut text, configs);
         text.push('\n');
     }
     text

@@ -1,7 +1,19 @@
 //! Names in the broker's own small text files, in the place of ZooKeeper's JSON: `%`, `=` and
 //! everything that is not printable ASCII stands as `%` and two hexadecimal digits.
 
+use std::collections::BTreeMap;
+
 use crate::storage::log_files::hex;
+
+/// Adds ` name=value` to `text` for each of `settings`.
+pub fn push_settings(text: &mut String, settings: &BTreeMap<String, String>) {
+    for (name, value) in settings {
+        text.push(' ');
+        push_escaped(text, name);
+        text.push('=');
+        push_escaped(text, value);
+    }
+}
 
 /// Adds `raw` to `text`, without a blank, a line break or an `=` in it.
 pub fn push_escaped(text: &mut String, raw: &str) {

@@ -26,7 +26,7 @@ use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_
 use crate::config::log_config::LogConfig;
 use crate::storage::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::escaped_text::bytes_of_hex;
-use crate::storage::escaped_text::push_escaped;
+use crate::storage::escaped_text::push_settings;
 use crate::storage::escaped_text::unescape;
 use crate::storage::log_files::{failed, hex, read_text, replace_atomically, write_atomically};
 
@@ -299,12 +299,7 @@ fn print(cluster_id: &[u8; 16], topics: &Topics) -> String {
     let mut text = format!("{CURRENT_VERSION}\n{}\n{}\n", hex(cluster_id), topics.len());
     for (name, TopicRecord { id, partitions, config }) in topics {
         push(&mut text, format_args!("{name} {} {partitions}", hex(id)));
-        for (key, value) in config {
-            text.push(' ');
-            push_escaped(&mut text, key);
-            text.push('=');
-            push_escaped(&mut text, value);
-        }
+        push_settings(&mut text, config);
         text.push('\n');
     }
     text
