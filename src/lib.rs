@@ -19,7 +19,7 @@
 //!   responses that are recipes: headers, and slices of files.
 //! - The reaper of each [purgatory](purgatory::delayed_operation::DelayedOperationPurgatory) owns a
 //!   timing wheel and answers what has waited too long.
-//! - The reaper of each [quota](server::client_quota_manager::ClientQuotaManager) answers clients
+//! - The reaper of each [quota](server::quota::client_quota_manager::ClientQuotaManager) answers clients
 //!   that were too fast, when their delay is over.
 //! - The [scheduler](common::scheduler::KafkaScheduler) runs retention, flushes and checkpoints.
 //!
@@ -39,10 +39,10 @@
 //!    [`LocalLogs::read_from_local_log`](replica::local_logs::LocalLogs::read_from_local_log). If
 //!    there are too few bytes, a [`DelayedFetch`](replica::delayed_fetch::DelayedFetch) waits for
 //!    more.
-//! 6. [`Log::read`](storage::log::Log::read) finds the segment, and
-//!    [`LogSegment::read`](storage::log_segment::LogSegment::read) the place in it, by
-//!    [`OffsetIndex::lookup`](storage::offset_index::OffsetIndex::lookup) and
-//!    [`FileMessageSet::search_for`](storage::file_message_set::FileMessageSet::search_for). What
+//! 6. [`Log::read`](storage::log::log::Log::read) finds the segment, and
+//!    [`LogSegment::read`](storage::log::log_segment::LogSegment::read) the place in it, by
+//!    [`OffsetIndex::lookup`](storage::index::offset_index::OffsetIndex::lookup) and
+//!    [`FileMessageSet::search_for`](storage::log::file_message_set::FileMessageSet::search_for). What
 //!    comes back is a slice (file, start, end): no message has been read.
 //! 7. The two callbacks in `handle_fetch_request` put the slices into a
 //!    [`FetchResponseSend`](protocol::fetch_response_send::FetchResponseSend), and
@@ -52,7 +52,7 @@
 //!    [`write`](transport::kafka_channel::KafkaChannel::write) drives it when the socket takes
 //!    bytes: headers first, then, through [`MultiSend`](transport::multi_send::MultiSend), each
 //!    partition's
-//! 9. [`FileMessageSet`](storage::file_message_set::FileMessageSet), whose
+//! 9. [`FileMessageSet`](storage::log::file_message_set::FileMessageSet), whose
 //!    [`write_to`](message::message_set::MessageSet::write_to) hands the file to
 //! 10. [`TransportLayer::transfer_from`](transport::transport_layer::TransportLayer::transfer_from),
 //!     which in the
@@ -68,6 +68,7 @@ pub mod purgatory;
 pub mod transport;
 pub mod message;
 pub mod storage;
+pub mod registry;
 pub mod protocol;
 pub mod network;
 pub mod replica;

@@ -8,12 +8,9 @@ use std::process::ExitCode;
 use std::thread;
 
 use log::{LevelFilter, info, warn};
-use nix::sys::signal::SigSet;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 
-use transferto::config::command_line::CommandLine;
-use transferto::config::command_line::HELP;
-use transferto::config::command_line::VERSION;
+use transferto::config::command_line::{CommandLine, HELP, VERSION};
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::server::kafka_server::KafkaServer;
 

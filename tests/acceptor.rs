@@ -7,10 +7,8 @@ use std::env;
 use std::fs::File;
 use std::iter;
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::mpsc;
-use std::sync::mpsc::Receiver;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, mpsc};
 
 use log::Level;
 use log::LevelFilter;

@@ -21,7 +21,7 @@ use transferto::protocol::delete_topics::{
 };
 use transferto::protocol::describe_cluster::DescribeClusterRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::uuid::Uuid;
+use transferto::protocol::wire::uuid::Uuid;
 
 use broker::{Broker, Client, TempDir, batch, fetch_request, stored};
 

@@ -13,7 +13,7 @@ use transferto::protocol::metadata::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
-use transferto::protocol::uuid::Uuid;
+use transferto::protocol::wire::uuid::Uuid;
 
 use broker::{Broker, Client, TempDir, batch, topic_named};
 

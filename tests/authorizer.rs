@@ -32,12 +32,12 @@ use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic, Meta
 use transferto::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
 use transferto::protocol::produce::{PartitionProduceData, TopicProduceData};
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::uuid::Uuid;
-use transferto::server::acl_store::ACL_FILE;
-use transferto::server::authorizer::{
+use transferto::protocol::wire::uuid::Uuid;
+use transferto::server::kafka_server::KafkaServer;
+use transferto::server::security::acl_store::ACL_FILE;
+use transferto::server::security::authorizer::{
     AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, Resource, ResourceType,
 };
-use transferto::server::kafka_server::KafkaServer;
 use transferto::transport::channel_builder::PlaintextChannelBuilder;
 
 use access::{

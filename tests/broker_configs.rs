@@ -29,7 +29,7 @@ use transferto::protocol::incremental_alter_configs::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, IncrementalAlterableConfig,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::storage::broker_config_registry::BROKER_CONFIG_REGISTRY_FILE;
+use transferto::registry::broker_config_registry::BROKER_CONFIG_REGISTRY_FILE;
 
 use broker::{Broker, Client, PATIENCE, TempDir, batch, fetch_request};
 use broker_process::BrokerProcess;

@@ -5,10 +5,8 @@
 mod printed;
 mod source_tree;
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use printed::fail_if_printed;
 use printed::print_into;

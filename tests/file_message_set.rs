@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use storage::{TempDir, batch_at, bytes_of, messages, records_of};
 use transferto::common::errors::KafkaError;
 use transferto::message::message_set::{Destination, MessageSet};
-use transferto::storage::file_message_set::FileMessageSet;
+use transferto::storage::log::file_message_set::FileMessageSet;
 
 const PREALLOCATED_BYTES: u64 = 512 * 1024 * 1024;
 

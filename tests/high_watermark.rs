@@ -15,8 +15,8 @@ use transferto::replica::replica::Replica;
 use transferto::replica::replica_manager::{
     HIGH_WATERMARK_FILENAME, ReplicaManager, ReplicaManagerConfig,
 };
-use transferto::storage::log::Log;
-use transferto::storage::offset_checkpoint::OffsetCheckpoint;
+use transferto::storage::files::offset_checkpoint::OffsetCheckpoint;
+use transferto::storage::log::log::Log;
 
 use storage::{Mocks, TempDir, batch};
 

@@ -15,8 +15,7 @@ use transferto::message::byte_buffer_message_set::{MessageSetBuilder, shallow_en
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::{RecordBatch, RecordBatchBuilder, TRANSACTIONAL_FLAG};
 use transferto::message::records::{Headers, LogRecord};
-use transferto::protocol::init_producer_id::InitProducerIdRequest;
-use transferto::protocol::init_producer_id::InitProducerIdResponse;
+use transferto::protocol::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use transferto::protocol::produce::{PartitionProduceData, PartitionProduceResponse};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 

@@ -16,11 +16,11 @@ use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::RecordBatchBuilder;
-use transferto::storage::log::Log;
-use transferto::storage::log_files::{
+use transferto::storage::files::log_files::{
     index_filename, log_filename, parse_topic_partition_name, time_index_filename,
 };
-use transferto::storage::read_limit::ReadLimit;
+use transferto::storage::log::log::Log;
+use transferto::storage::log::read_limit::ReadLimit;
 
 /// A log in a directory of its own, by a clock of its own.
 struct Test {

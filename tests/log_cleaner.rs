@@ -20,11 +20,11 @@ use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::compute_crc;
-use transferto::storage::cleaner::{Cleaner, group_segments_by_size};
-use transferto::storage::cleaner_config::CleanerConfig;
-use transferto::storage::log::Log;
-use transferto::storage::log_cleaner_manager::{CleaningError, LogToClean};
-use transferto::storage::read_limit::ReadLimit;
+use transferto::storage::cleaner::cleaner::{Cleaner, group_segments_by_size};
+use transferto::storage::cleaner::cleaner_config::CleanerConfig;
+use transferto::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
+use transferto::storage::log::log::Log;
+use transferto::storage::log::read_limit::ReadLimit;
 
 fn bases(log: &Log) -> Vec<i64> {
     log.segments().iter().map(|segment| segment.base_offset()).collect()

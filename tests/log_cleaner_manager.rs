@@ -9,8 +9,7 @@ mod compaction;
 mod storage;
 
 use std::fs;
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -21,8 +20,8 @@ use transferto::common::topic_partition::TopicAndPartition;
 use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::storage::log::Log;
-use transferto::storage::log_cleaner_manager::LogToClean;
+use transferto::storage::cleaner::log_cleaner_manager::LogToClean;
+use transferto::storage::log::log::Log;
 
 fn checkpoint(test: &Test, topic: &str) -> Option<i64> {
     let checkpoints = test.manager().cleaner().manager().all_cleaner_checkpoints();

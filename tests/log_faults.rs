@@ -20,12 +20,12 @@ use transferto::config::kinds::MessageTimestampType;
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::storage::log::Log;
-use transferto::storage::log_files::{index_filename, log_filename, time_index_filename};
-use transferto::storage::log_offset_metadata::LogOffsetMetadata;
-use transferto::storage::offset_search::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
-use transferto::storage::read_limit::ReadLimit;
-use transferto::storage::time_index::TimestampOffset;
+use transferto::storage::files::log_files::{index_filename, log_filename, time_index_filename};
+use transferto::storage::index::time_index::TimestampOffset;
+use transferto::storage::log::log::Log;
+use transferto::storage::log::log_offset_metadata::LogOffsetMetadata;
+use transferto::storage::log::offset_search::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
+use transferto::storage::log::read_limit::ReadLimit;
 
 struct Test {
     dir: TempDir,

@@ -20,14 +20,14 @@ use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
 use transferto::message::record_batch::RecordBatchBuilder;
-use transferto::storage::cleaner_config::CleanerConfig;
-use transferto::storage::log::Log;
-use transferto::storage::log_manager::{INITIAL_TASK_DELAY_MS, LogManager, LogManagerConfig};
-use transferto::storage::offset_checkpoint::{
+use transferto::registry::topic_registry::TopicRegistry;
+use transferto::storage::cleaner::cleaner_config::CleanerConfig;
+use transferto::storage::files::offset_checkpoint::{
     LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
 };
-use transferto::storage::read_limit::ReadLimit;
-use transferto::storage::topic_registry::TopicRegistry;
+use transferto::storage::log::log::Log;
+use transferto::storage::log::read_limit::ReadLimit;
+use transferto::storage::log_manager::{INITIAL_TASK_DELAY_MS, LogManager, LogManagerConfig};
 
 const RETENTION_CHECK_MS: i64 = 60_000;
 const FLUSH_CHECK_MS: i64 = 1000;

@@ -14,9 +14,9 @@ use storage::{
     Mocks, TempDir, batch, batch_at, files_in, messages, records_in, records_of, timed_batch,
 };
 use transferto::config::log_config::LogConfig;
-use transferto::storage::log::Log;
-use transferto::storage::log_files::{index_filename, log_filename, time_index_filename};
-use transferto::storage::read_limit::ReadLimit;
+use transferto::storage::files::log_files::{index_filename, log_filename, time_index_filename};
+use transferto::storage::log::log::Log;
+use transferto::storage::log::read_limit::ReadLimit;
 
 /// A log of 30 messages in segments of 10, closed in good order.
 struct Test {

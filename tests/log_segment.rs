@@ -14,9 +14,9 @@ use transferto::common::errors::Errors;
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::message_set::MessageSet;
-use transferto::storage::log_segment::{LogSegment, SegmentAppend};
-use transferto::storage::offset_search::find_offset_by_timestamp;
-use transferto::storage::read_limit::{FirstEntry, ReadLimit};
+use transferto::storage::log::log_segment::{LogSegment, SegmentAppend};
+use transferto::storage::log::offset_search::find_offset_by_timestamp;
+use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
 
 const MAX_INDEX_SIZE: usize = 1000;
 

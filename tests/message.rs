@@ -2,23 +2,16 @@
 //! Hostile bytes: whatever a socket or a disk brings, reading and converting it ends in a result,
 //! and takes no memory that the bytes do not pay for.
 
-use transferto::common::errors::Errors;
-use transferto::common::errors::KafkaError;
-use transferto::message::byte_buffer_message_set::MessageSetBuilder;
-use transferto::message::byte_buffer_message_set::for_each_record;
-use transferto::message::byte_buffer_message_set::shallow_entries;
+use transferto::common::errors::{Errors, KafkaError};
+use transferto::message::byte_buffer_message_set::{
+    MessageSetBuilder, for_each_record, shallow_entries,
+};
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::conversion::down_convert;
-use transferto::message::conversion::up_convert;
-use transferto::message::log_validator::AppendFormat;
-use transferto::message::log_validator::validate_messages_and_assign_offsets;
+use transferto::message::conversion::{down_convert, up_convert};
+use transferto::message::log_validator::{AppendFormat, validate_messages_and_assign_offsets};
 use transferto::message::message::NewMessage;
-use transferto::message::record_batch::RECORD_BATCH_OVERHEAD;
-use transferto::message::record_batch::RecordBatchBuilder;
-use transferto::message::record_batch::compute_crc;
-use transferto::message::records::Header;
-use transferto::message::records::Headers;
-use transferto::message::records::LogRecord;
+use transferto::message::record_batch::{RECORD_BATCH_OVERHEAD, RecordBatchBuilder, compute_crc};
+use transferto::message::records::{Header, Headers, LogRecord};
 use transferto::message::timestamp_type::TimestampType;
 
 /// Marsaglia's xorshift: the same numbers in every run.

@@ -7,9 +7,9 @@ mod storage;
 use std::fs;
 
 use storage::{Random, TempDir};
-use transferto::storage::mapped_entries::IndexError;
-use transferto::storage::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};
-use transferto::storage::time_index::{TIME_INDEX_ENTRY_BYTES, TimeIndex, TimestampOffset};
+use transferto::storage::index::mapped_entries::IndexError;
+use transferto::storage::index::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};
+use transferto::storage::index::time_index::{TIME_INDEX_ENTRY_BYTES, TimeIndex, TimestampOffset};
 
 const BASE_OFFSET: i64 = 45;
 const ENTRIES_MAX: usize = 30;

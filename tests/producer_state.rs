@@ -8,13 +8,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use transferto::common::errors::Errors;
-use transferto::common::errors::KafkaError;
+use transferto::common::errors::{Errors, KafkaError};
 use transferto::config::kinds::MessageTimestampType;
 use transferto::config::log_config::LogConfig;
 use transferto::message::record_batch::RecordBatchBuilder;
-use transferto::storage::log::Log;
-use transferto::storage::log_append::LogAppendInfo;
+use transferto::storage::log::log::Log;
+use transferto::storage::log::log_append::LogAppendInfo;
 
 use storage::{Mocks, Random, TempDir, snapshots_in};
 

@@ -8,35 +8,28 @@ mod messages;
 use messages::empty_requests;
 use messages::groups::offset_commit_request;
 use messages::header;
-use messages::log::RECORDS;
-use messages::log::fetch_request;
-use messages::log::list_offsets_request;
-use messages::log::metadata_request;
-use messages::log::produce_request;
+use messages::log::{
+    RECORDS, fetch_request, list_offsets_request, metadata_request, produce_request,
+};
 use messages::requests;
 use messages::response_frame;
 use messages::responses;
 use transferto::common::errors::Errors;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsResponse;
-use transferto::protocol::decode_error::Malformed;
 use transferto::protocol::header::RequestHeader;
-use transferto::protocol::list_offsets::ListOffsetsPartitionResponse;
-use transferto::protocol::list_offsets::ListOffsetsResponse;
-use transferto::protocol::list_offsets::ListOffsetsTopicResponse;
-use transferto::protocol::metadata::MetadataRequest;
-use transferto::protocol::metadata::MetadataRequestTopic;
-use transferto::protocol::metadata::MetadataResponse;
-use transferto::protocol::metadata::OPERATIONS_NOT_ASKED_FOR;
+use transferto::protocol::list_offsets::{
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+};
+use transferto::protocol::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, OPERATIONS_NOT_ASKED_FOR,
+};
 use transferto::protocol::offset_commit::OffsetCommitRequest;
-use transferto::protocol::produce::ProduceResponse;
-use transferto::protocol::produce::check_records;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::ResponseBody;
-use transferto::protocol::request::parse;
-use transferto::protocol::request::parse_response;
-use transferto::protocol::request::request_bytes;
-use transferto::protocol::request::response_bytes;
+use transferto::protocol::produce::{ProduceResponse, check_records};
+use transferto::protocol::request::{
+    RequestBody, ResponseBody, parse, parse_response, request_bytes, response_bytes,
+};
+use transferto::protocol::wire::decode_error::Malformed;
 
 #[test]
 fn every_request_of_every_version_is_read_as_it_was_written() {

@@ -19,12 +19,9 @@ use transferto::protocol::delete_records::INVALID_LOW_WATERMARK;
 use transferto::protocol::find_coordinator::FindCoordinatorResponse;
 use transferto::protocol::init_producer_id::NO_PRODUCER_ID;
 use transferto::protocol::join_group::UNKNOWN_GENERATION_ID;
-use transferto::protocol::offset_fetch::NO_COMMITTED_OFFSET;
-use transferto::protocol::offset_fetch::OffsetFetchResponseTopic;
+use transferto::protocol::offset_fetch::{NO_COMMITTED_OFFSET, OffsetFetchResponseTopic};
 use transferto::protocol::produce::ProduceRequest;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::ResponseBody;
-use transferto::protocol::request::parse_response;
+use transferto::protocol::request::{RequestBody, ResponseBody, parse_response};
 
 const ERROR: Errors = Errors::KafkaStorageError;
 const CODE: i16 = ERROR.code();

@@ -7,9 +7,7 @@
 
 mod messages;
 
-use std::alloc::GlobalAlloc;
-use std::alloc::Layout;
-use std::alloc::System;
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use messages::empty_requests;
@@ -18,18 +16,12 @@ use messages::log::RECORDS;
 use messages::requests;
 use messages::response_frame;
 use messages::responses;
-use transferto::protocol::allowance::ALLOWANCE_BYTES;
 use transferto::protocol::api_keys::ApiKeys;
-use transferto::protocol::decode_error::Malformed;
-use transferto::protocol::fetch::FetchPartition;
-use transferto::protocol::fetch::FetchRequest;
-use transferto::protocol::fetch::FetchTopic;
-use transferto::protocol::metadata::MetadataRequest;
-use transferto::protocol::metadata::MetadataRequestTopic;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::parse;
-use transferto::protocol::request::parse_response;
-use transferto::protocol::request::request_bytes;
+use transferto::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic};
+use transferto::protocol::request::{RequestBody, parse, parse_response, request_bytes};
+use transferto::protocol::wire::allowance::ALLOWANCE_BYTES;
+use transferto::protocol::wire::decode_error::Malformed;
 
 /// The dearest bytes, in a flexible version of DescribeConfigs: a resource of 4 bytes becomes 56 in
 /// memory, and in a resource the empty name of a setting, 1 byte, becomes 24. Each count is

@@ -11,8 +11,7 @@ mod oracle;
 use kafka_protocol::messages as theirs;
 use messages::log::RECORDS;
 use oracle::of_all_versions;
-use oracle::of_all_versions::request;
-use oracle::of_all_versions::response;
+use oracle::of_all_versions::{request, response};
 use oracle::of_today;
 use transferto::protocol::api_keys::ApiKeys;
 

@@ -7,8 +7,7 @@ mod messages;
 mod oracle;
 
 use kafka_protocol::messages as theirs;
-use oracle::of_all_versions::request;
-use oracle::of_all_versions::response;
+use oracle::of_all_versions::{request, response};
 use transferto::protocol::api_keys::ApiKeys;
 
 #[test]

@@ -2,21 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
-use transferto::common::time::MockTime;
-use transferto::common::time::SystemTime;
-use transferto::common::time::Time;
-use transferto::purgatory::delayed_operation::DelayedOperation;
-use transferto::purgatory::delayed_operation::DelayedOperationPurgatory;
+use transferto::common::time::{MockTime, SystemTime, Time};
+use transferto::purgatory::delayed_operation::{DelayedOperation, DelayedOperationPurgatory};
 
 /// Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);

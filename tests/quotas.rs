@@ -20,23 +20,15 @@ use transferto::common::time::MockTime;
 use transferto::config::client_config_override::QuotaType;
 use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::records::Headers;
-use transferto::message::records::LogRecord;
-use transferto::protocol::alter_client_quotas::AlterClientQuotasRequest;
-use transferto::protocol::alter_client_quotas::AlterEntryData;
-use transferto::protocol::alter_client_quotas::OpData;
+use transferto::message::records::{Headers, LogRecord};
+use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterEntryData, OpData};
 use transferto::protocol::api_versions::ApiVersionsRequest;
-use transferto::protocol::describe_client_quotas::ComponentData;
-use transferto::protocol::describe_client_quotas::DescribeClientQuotasRequest;
-use transferto::protocol::describe_client_quotas::DescribeClientQuotasResponse;
-use transferto::protocol::describe_client_quotas::EntityData;
-use transferto::protocol::describe_client_quotas::EntryData;
+use transferto::protocol::describe_client_quotas::{
+    ComponentData, DescribeClientQuotasRequest, DescribeClientQuotasResponse, EntityData, EntryData,
+};
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::header::RequestHeader;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::ResponseBody;
-use transferto::protocol::request::parse_response;
-use transferto::protocol::request::request_bytes;
+use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
 use transferto::server::kafka_server::KafkaServer;
 
 /// One handler and, by default, one Processor: what one connection asks after another is answered

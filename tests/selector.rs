@@ -7,8 +7,7 @@
 mod selectors;
 
 use std::io::Write;
-use std::net::Ipv4Addr;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 
 use selectors::EchoServer;
 use selectors::Harness;

@@ -7,8 +7,7 @@
 mod selectors;
 mod transports;
 
-use std::io::Read;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
@@ -21,8 +20,7 @@ use selectors::read_frame;
 use transferto::transport::channel_builder::PlaintextChannelBuilder;
 use transferto::transport::kafka_channel::SendError;
 use transferto::transport::selector::DisconnectCause;
-use transferto::transport::send::ByteBufferSend;
-use transferto::transport::send::NetworkSend;
+use transferto::transport::send::{ByteBufferSend, NetworkSend};
 use transferto::transport::write_turn::TURN_BYTES;
 use transports::BlackHole;
 use transports::Counts;

@@ -7,12 +7,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use transferto::common::kafka_principal::KafkaPrincipal;
-use transferto::server::acl_store::ACL_FILE;
-use transferto::server::authorizer::{
+use transferto::server::security::acl_store::ACL_FILE;
+use transferto::server::security::authorizer::{
     Acl, AclBinding, AclBindingFilter, Authorizer, Operation, PatternType, PermissionType,
     Resource, ResourcePattern, ResourceType,
 };
-use transferto::server::simple_acl_authorizer::SimpleAclAuthorizer;
+use transferto::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
 
 use broker::TempDir;
 

@@ -9,5 +9,6 @@ pub mod record_error;
 pub mod scheduler;
 pub mod sys;
 pub mod time;
+pub mod uuid;
 pub mod topic_partition;
 pub mod worker_threads;

@@ -2,8 +2,7 @@
 //! `org.apache.kafka.storage.internals.log.RecordValidationException`: the records for which a
 //! whole batch is refused (KIP-467).
 
-use std::fmt::Display;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 /// How many records are named to a client: of one batch, and of one request.
 ///

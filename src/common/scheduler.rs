@@ -1,19 +1,13 @@
 //! Port of `kafka.utils.Scheduler`, `KafkaScheduler` and the tests' `MockScheduler`: what is to be
 //! done later, or again and again (retention, flushes, checkpoints).
 
-use crate::common::time::MockTime;
-use crate::common::time::Time;
+use crate::common::time::{MockTime, Time};
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
-use std::sync::Arc;
-use std::sync::Condvar;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::thread::JoinHandle;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Something to do on a background thread, once or periodically.
 pub type Task = Box<dyn FnMut() + Send>;

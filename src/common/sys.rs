@@ -6,14 +6,8 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::mman::MapFlags;
-use nix::sys::mman::MsFlags;
-use nix::sys::mman::ProtFlags;
-use nix::sys::mman::mmap;
-use nix::sys::mman::msync;
-use nix::sys::mman::munmap;
-use nix::unistd::SysconfVar;
-use nix::unistd::sysconf;
+use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, msync, munmap};
+use nix::unistd::{SysconfVar, sysconf};
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
@@ -174,8 +168,7 @@ struct Cachestat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::fcntl::PosixFadviseAdvice;
-    use nix::fcntl::posix_fadvise;
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
     use std::io::Write;
     use std::path::PathBuf;
 

@@ -2,13 +2,9 @@
 //! threads that do one and the same work, of which there may be more or fewer at any time.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::thread::Builder;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{Builder, JoinHandle};
 
 /// What each thread does: it gets its number, and looks again and again whether it may leave.
 type Work = Arc<dyn Fn(usize, &Leave) + Send + Sync>;

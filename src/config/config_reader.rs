@@ -4,8 +4,7 @@
 use std::path::Path;
 
 use crate::common::end_point::EndPoint;
-use crate::config::config_def::ConfigError;
-use crate::config::config_def::nearest;
+use crate::config::config_def::{ConfigError, nearest};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::kinds::Kind;
 use crate::config::properties;

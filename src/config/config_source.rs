@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::config_def::Setting;
-use crate::config::dynamic_config::ConfigMap;
-use crate::config::dynamic_config::CurrentConfig;
-use crate::config::dynamic_config::DYNAMIC_SETTINGS;
+use crate::config::dynamic_config::{ConfigMap, CurrentConfig, DYNAMIC_SETTINGS};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::config_def::Allowed;
-use crate::config::config_def::VALUE_BYTES_MAX;
+use crate::config::config_def::{Allowed, VALUE_BYTES_MAX};
 use crate::config::config_reader::unknown;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::unsupported::Unsupported;

@@ -3,16 +3,12 @@
 
 use std::path::PathBuf;
 
-use crate::common::end_point::EndPoint;
-use crate::common::end_point::SecurityProtocol;
+use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::kafka_principal::KafkaPrincipal;
-use crate::config::config_def::Allowed;
-use crate::config::config_def::settings;
-use crate::config::kinds::AuthorizerClass;
-use crate::config::kinds::CleanupPolicy;
-use crate::config::kinds::CompressionType;
-use crate::config::kinds::MessageFormatVersion;
-use crate::config::kinds::MessageTimestampType;
+use crate::config::config_def::{Allowed, settings};
+use crate::config::kinds::{
+    AuthorizerClass, CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
+};
 
 /// Kafka's smallest message, of magic 0, without its 12 bytes of offset and size.
 const MESSAGE_SIZE_MIN_BYTES: i64 = 14;

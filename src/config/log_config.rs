@@ -4,17 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::config_def::Allowed;
-use crate::config::config_def::ConfigError;
-use crate::config::config_def::VALUE_BYTES_MAX;
-use crate::config::config_def::nearest;
-use crate::config::config_def::settings;
+use crate::config::config_def::{Allowed, ConfigError, VALUE_BYTES_MAX, nearest, settings};
 use crate::config::kafka_config::KafkaConfig;
-use crate::config::kinds::CleanupPolicy;
-use crate::config::kinds::CompressionType;
-use crate::config::kinds::MessageFormatVersion;
-use crate::config::kinds::MessageTimestampType;
-use crate::config::kinds::ThrottledReplicas;
+use crate::config::kinds::{
+    CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType, ThrottledReplicas,
+};
 
 settings! {
     /// The settings of a log, under the names that a topic overrides them with.

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::protocol::types::Reader;
-use crate::protocol::types::Version;
+use crate::protocol::wire::types::{Reader, Version};
 
 /// The protocol type of groups of consumers.
 pub const CONSUMER_PROTOCOL_TYPE: &str = "consumer";

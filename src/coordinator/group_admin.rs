@@ -3,8 +3,7 @@
 
 use crate::common::errors::Errors;
 use crate::coordinator::group_coordinator::GroupCoordinator;
-use crate::coordinator::group_results::GroupOverview;
-use crate::coordinator::group_results::GroupSummary;
+use crate::coordinator::group_results::{GroupOverview, GroupSummary};
 use crate::coordinator::group_state::GroupState;
 
 impl GroupCoordinator {

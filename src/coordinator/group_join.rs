@@ -7,16 +7,12 @@ use log::{info, warn};
 
 use crate::common::errors::Errors;
 use crate::coordinator::group_coordinator::GroupCoordinator;
-use crate::coordinator::group_metadata::Group;
-use crate::coordinator::group_metadata::GroupMetadata;
-use crate::coordinator::group_results::JoinCallback;
-use crate::coordinator::group_results::JoinGroup;
-use crate::coordinator::group_results::JoinGroupResult;
-use crate::coordinator::group_results::SyncGroupResult;
-use crate::coordinator::group_state::GroupState;
-use crate::coordinator::group_state::WaitFor;
-use crate::coordinator::member_metadata::MemberMetadata;
-use crate::coordinator::member_metadata::generate_member_id;
+use crate::coordinator::group_metadata::{Group, GroupMetadata};
+use crate::coordinator::group_results::{
+    JoinCallback, JoinGroup, JoinGroupResult, SyncGroupResult,
+};
+use crate::coordinator::group_state::{GroupState, WaitFor};
+use crate::coordinator::member_metadata::{MemberMetadata, generate_member_id};
 
 /// What becomes of a join.
 enum Join {

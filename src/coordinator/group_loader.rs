@@ -13,20 +13,16 @@ use log::{debug, error, warn};
 use crate::common::errors::KafkaError;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group_metadata::GroupMetadata;
-use crate::coordinator::group_records::GroupRecordKey;
-use crate::coordinator::group_records::read_group_value;
-use crate::coordinator::group_records::read_key;
-use crate::coordinator::group_records::read_offset_value;
+use crate::coordinator::group_records::{
+    GroupRecordKey, read_group_value, read_key, read_offset_value,
+};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
-use crate::message::byte_buffer_message_set::EntryContent;
-use crate::message::byte_buffer_message_set::ShallowEntry;
-use crate::message::byte_buffer_message_set::shallow_entries;
-use crate::message::message_set::Destination;
-use crate::message::message_set::MessageSet;
+use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry, shallow_entries};
+use crate::message::message_set::{Destination, MessageSet};
 use crate::message::record_batch::TRANSACTIONAL_FLAG;
 use crate::message::records::LogRecord;
 use crate::replica::partition::Partition;
-use crate::storage::read_limit::ReadLimit;
+use crate::storage::log::read_limit::ReadLimit;
 
 /// The groups that a partition keeps, read in pieces of about `load_buffer_size` bytes.
 pub fn load_partition(partition: &Partition, load_buffer_size: i32) -> Vec<GroupMetadata> {

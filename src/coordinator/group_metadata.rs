@@ -1,24 +1,17 @@
 //! Port of `kafka.coordinator.GroupMetadata`: the state of one group, its members and its offsets.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE;
-use crate::coordinator::consumer_protocol::subscribed_topics;
-use crate::coordinator::group_results::GroupOverview;
-use crate::coordinator::group_results::GroupSummary;
-use crate::coordinator::group_results::JoinGroupResult;
-use crate::coordinator::group_results::JoinedMember;
-use crate::coordinator::group_results::MemberIdentity;
-use crate::coordinator::group_results::MemberSummary;
-use crate::coordinator::group_results::SyncGroupResult;
-use crate::coordinator::group_state::GroupState;
-use crate::coordinator::group_state::Wait;
-use crate::coordinator::member_metadata::MemberMetadata;
-use crate::coordinator::member_metadata::Protocol;
+use crate::coordinator::consumer_protocol::{CONSUMER_PROTOCOL_TYPE, subscribed_topics};
+use crate::coordinator::group_results::{
+    GroupOverview, GroupSummary, JoinGroupResult, JoinedMember, MemberIdentity, MemberSummary,
+    SyncGroupResult,
+};
+use crate::coordinator::group_state::{GroupState, Wait};
+use crate::coordinator::member_metadata::{MemberMetadata, Protocol};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::purgatory::timing_wheel::TimerTaskId;
 

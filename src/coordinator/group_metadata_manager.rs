@@ -7,24 +7,20 @@
 //! that lock again.
 
 use std::collections::HashMap;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, mpsc};
 use std::time::Duration;
 
 use log::{debug, error, info};
 
 use crate::common::errors::Errors;
 use crate::common::time::Time;
-use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
-use crate::common::topic_partition::TopicAndPartition;
+use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
 use crate::coordinator::group_config::OffsetConfig;
 use crate::coordinator::group_loader::load_partition;
-use crate::coordinator::group_metadata::Group;
-use crate::coordinator::group_metadata::GroupMetadata;
-use crate::coordinator::group_records::group_metadata_key;
-use crate::coordinator::group_records::group_metadata_value;
-use crate::coordinator::group_records::offset_commit_key;
-use crate::coordinator::group_records::offset_commit_value;
+use crate::coordinator::group_metadata::{Group, GroupMetadata};
+use crate::coordinator::group_records::{
+    group_metadata_key, group_metadata_value, offset_commit_key, offset_commit_value,
+};
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::message::record_batch::RecordBatchBuilder;

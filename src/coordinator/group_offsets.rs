@@ -5,9 +5,7 @@ use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata::GroupMetadata;
-use crate::coordinator::group_results::CommitOffsets;
-use crate::coordinator::group_results::NO_GENERATION;
-use crate::coordinator::group_results::NO_MEMBER_ID;
+use crate::coordinator::group_results::{CommitOffsets, NO_GENERATION, NO_MEMBER_ID};
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 

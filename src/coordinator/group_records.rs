@@ -27,12 +27,8 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::member_metadata::MemberMetadata;
-use crate::coordinator::offset_and_metadata::NO_PARTITION_LEADER_EPOCH;
-use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
-use crate::protocol::types::Reader;
-use crate::protocol::types::Version;
-use crate::protocol::types::WireType;
-use crate::protocol::types::Writer;
+use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
+use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
 const OFFSET_KEY_VERSION: i16 = 1;
 const GROUP_KEY_VERSION: i16 = 2;

@@ -5,11 +5,8 @@ use log::{info, warn};
 use crate::common::errors::Errors;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata::GroupMetadata;
-use crate::coordinator::group_results::SyncCallback;
-use crate::coordinator::group_results::SyncGroup;
-use crate::coordinator::group_results::SyncGroupResult;
-use crate::coordinator::group_state::GroupState;
-use crate::coordinator::group_state::WaitFor;
+use crate::coordinator::group_results::{SyncCallback, SyncGroup, SyncGroupResult};
+use crate::coordinator::group_state::{GroupState, WaitFor};
 
 impl GroupCoordinator {
     /// A member asks for its assignment; the leader brings all of them. Calls back when they are in

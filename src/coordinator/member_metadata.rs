@@ -5,10 +5,9 @@ use std::hash::{BuildHasher, Hasher};
 use std::time::SystemTime;
 
 use crate::common::errors::Errors;
-use crate::coordinator::group_results::JoinCallback;
-use crate::coordinator::group_results::JoinGroupResult;
-use crate::coordinator::group_results::SyncCallback;
-use crate::coordinator::group_results::SyncGroupResult;
+use crate::coordinator::group_results::{
+    JoinCallback, JoinGroupResult, SyncCallback, SyncGroupResult,
+};
 use crate::purgatory::timing_wheel::TimerTaskId;
 
 /// A protocol that a member can work with: its name, and what the member has to tell the leader

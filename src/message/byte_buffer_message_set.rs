@@ -8,25 +8,15 @@ use byteorder::ByteOrder;
 
 use crate::common::errors::KafkaError;
 use crate::message::compression_codec::CompressionCodec;
-use crate::message::message::MAGIC_VALUE_V0;
-use crate::message::message::MESSAGE_OVERHEAD_V0;
-use crate::message::message::Message;
-use crate::message::message::NewMessage;
-use crate::message::message::check_codec;
-use crate::message::message::corrupt;
-use crate::message::message_set::Destination;
-use crate::message::message_set::LOG_OVERHEAD;
-use crate::message::message_set::MAGIC_OFFSET;
-use crate::message::message_set::MessageSet;
-use crate::message::message_set::OFFSET_OFFSET;
-use crate::message::message_set::SIZE_OFFSET;
-use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::message::record_batch::RecordBatch;
-use crate::message::records::Headers;
-use crate::message::records::LogRecord;
-use crate::message::records::invalid_record;
-use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::message::timestamp_type::TimestampType;
+use crate::message::message::{
+    MAGIC_VALUE_V0, MESSAGE_OVERHEAD_V0, Message, NewMessage, check_codec, corrupt,
+};
+use crate::message::message_set::{
+    Destination, LOG_OVERHEAD, MAGIC_OFFSET, MessageSet, OFFSET_OFFSET, SIZE_OFFSET,
+};
+use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch};
+use crate::message::records::{Headers, LogRecord, invalid_record};
+use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
 
 /// A message set in memory: what a down-conversion makes, and the empty answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

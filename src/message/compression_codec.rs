@@ -5,17 +5,13 @@
 //! snappy in xerial chunks, an LZ4 frame, a zstd frame.
 
 use std::io;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Read;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 
 use byteorder::BigEndian;
 use byteorder::ByteOrder;
 use byteorder::LittleEndian;
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
+use crate::common::errors::{Errors, KafkaError};
 
 /// How messages are compressed. The number is the low three bits of the attributes, in all magics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

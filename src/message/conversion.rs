@@ -5,21 +5,16 @@
 //! the conversion of what it sends, an old consumer for that of what it asks for, and for the
 //! latter zero copy is lost.
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
-use crate::message::byte_buffer_message_set::EntryContent;
-use crate::message::byte_buffer_message_set::MessageSetBuilder;
-use crate::message::byte_buffer_message_set::for_each_record;
-use crate::message::byte_buffer_message_set::shallow_entries;
-use crate::message::compression_codec::CompressionCodec;
-use crate::message::compression_codec::decompression_bound;
-use crate::message::message::MESSAGE_OVERHEAD_V0;
-use crate::message::message::check_codec;
+use crate::common::errors::{Errors, KafkaError};
+use crate::message::byte_buffer_message_set::{
+    EntryContent, MessageSetBuilder, for_each_record, shallow_entries,
+};
+use crate::message::compression_codec::{CompressionCodec, decompression_bound};
+use crate::message::message::{MESSAGE_OVERHEAD_V0, check_codec};
 use crate::message::message_set::LOG_OVERHEAD;
-use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::message::record_batch::RecordBatch;
-use crate::message::record_batch::RecordBatchBuilder;
-use crate::message::record_batch::TRANSACTIONAL_FLAG;
+use crate::message::record_batch::{
+    MAGIC_VALUE_V2, RecordBatch, RecordBatchBuilder, TRANSACTIONAL_FLAG,
+};
 use crate::message::records::LogRecord;
 use crate::message::timestamp_type::TimestampType;
 
@@ -183,12 +178,10 @@ fn payload_size(record: &LogRecord<'_>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::record_batch::CONTROL_FLAG;
-    use crate::message::record_batch::LAST_OFFSET_DELTA_LENGTH;
-    use crate::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
-    use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
-    use crate::message::records::Header;
-    use crate::message::records::Headers;
+    use crate::message::record_batch::{
+        CONTROL_FLAG, LAST_OFFSET_DELTA_LENGTH, LAST_OFFSET_DELTA_OFFSET, RECORD_BATCH_OVERHEAD,
+    };
+    use crate::message::records::{Header, Headers};
     use crate::message::timestamp_type::NO_TIMESTAMP;
 
     const OLD_CODECS: [CompressionCodec; 4] = [

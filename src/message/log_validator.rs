@@ -13,31 +13,18 @@ use std::borrow::Cow;
 use byteorder::BigEndian;
 use byteorder::ByteOrder;
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
-use crate::common::record_error::RecordErrors;
-use crate::common::record_error::RecordFault;
-use crate::message::byte_buffer_message_set::EntryContent;
-use crate::message::byte_buffer_message_set::ShallowEntry;
-use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::record_error::{RecordErrors, RecordFault};
+use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry, shallow_entries};
 use crate::message::compression_codec::CompressionCodec;
-use crate::message::conversion::Target;
-use crate::message::conversion::convert;
-use crate::message::message;
-use crate::message::message::MAGIC_VALUE_V0;
-use crate::message::message::corrupt;
-use crate::message::message_set::LOG_OVERHEAD;
-use crate::message::message_set::MAGIC_OFFSET;
-use crate::message::message_set::OFFSET_LENGTH;
-use crate::message::message_set::SIZE_OFFSET;
-use crate::message::record_batch;
-use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::message::record_batch::RecordBatch;
-use crate::message::record_batch::TRANSACTIONAL_FLAG;
+use crate::message::conversion::{Target, convert};
+use crate::message::message::{MAGIC_VALUE_V0, corrupt};
+use crate::message::message_set::{LOG_OVERHEAD, MAGIC_OFFSET, OFFSET_LENGTH, SIZE_OFFSET};
+use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch, TRANSACTIONAL_FLAG};
 use crate::message::record_walk::for_each_head;
 use crate::message::records::invalid_record;
-use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::message::timestamp_type::TimestampType;
+use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
+use crate::message::{message, record_batch};
 
 /// What a topic's settings ask of appended messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -499,19 +486,13 @@ fn patch_messages(mut entries: &mut [u8], first_offset: i64, target: &Target) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::byte_buffer_message_set::MessageSetBuilder;
-    use crate::message::byte_buffer_message_set::for_each_record;
+    use crate::message::byte_buffer_message_set::{MessageSetBuilder, for_each_record};
     use crate::message::message::NewMessage;
-    use crate::message::record_batch::CONTROL_FLAG;
-    use crate::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
-    use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
-    use crate::message::record_batch::RECORD_BYTES_MIN;
-    use crate::message::record_batch::RECORDS_COUNT_OFFSET;
-    use crate::message::record_batch::RecordBatchBuilder;
-    use crate::message::records::Header;
-    use crate::message::records::Headers;
-    use crate::message::records::LogRecord;
-    use crate::message::records::Record;
+    use crate::message::record_batch::{
+        CONTROL_FLAG, LAST_OFFSET_DELTA_OFFSET, RECORD_BATCH_OVERHEAD, RECORD_BYTES_MIN,
+        RECORDS_COUNT_OFFSET, RecordBatchBuilder,
+    };
+    use crate::message::records::{Header, Headers, LogRecord, Record};
 
     const NOW_MS: i64 = 1_000_000;
     const OLD_CODECS: [CompressionCodec; 4] = [

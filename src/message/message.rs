@@ -11,11 +11,9 @@ use byteorder::BigEndian;
 use byteorder::ByteOrder;
 use byteorder::WriteBytesExt;
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
+use crate::common::errors::{Errors, KafkaError};
 use crate::message::compression_codec::CompressionCodec;
-use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::message::timestamp_type::TimestampType;
+use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
 
 /// Kafka before 0.10: no timestamps.
 pub const MAGIC_VALUE_V0: u8 = 0;

@@ -10,22 +10,14 @@ use std::borrow::Cow;
 use byteorder::BigEndian;
 use byteorder::ByteOrder;
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
+use crate::common::errors::{Errors, KafkaError};
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::message::corrupt;
-use crate::message::message_set::LOG_OVERHEAD;
-use crate::message::message_set::MAGIC_OFFSET;
-use crate::message::message_set::OFFSET_LENGTH;
-use crate::message::message_set::OFFSET_OFFSET;
-use crate::message::message_set::SIZE_LENGTH;
-use crate::message::message_set::SIZE_OFFSET;
-use crate::message::records::LogRecord;
-use crate::message::records::Record;
-use crate::message::records::Records;
-use crate::message::records::invalid_record;
-use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::message::timestamp_type::TimestampType;
+use crate::message::message_set::{
+    LOG_OVERHEAD, MAGIC_OFFSET, OFFSET_LENGTH, OFFSET_OFFSET, SIZE_LENGTH, SIZE_OFFSET,
+};
+use crate::message::records::{LogRecord, Record, Records, invalid_record};
+use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
 
 /// The magic byte of this format.
 pub const MAGIC_VALUE_V2: u8 = 2;
@@ -502,8 +494,7 @@ impl RecordBatchBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::records::Header;
-    use crate::message::records::Headers;
+    use crate::message::records::{Header, Headers};
 
     // Made by another program: base offset 10, leader epoch 3, producer 42/1/9, two records.
     const GOLDEN: &[u8] = b"\0\0\0\0\0\0\0\x0a\0\0\0\x4e\0\0\0\x03\x02\xdd\xbd\x50\xe4\0\0\

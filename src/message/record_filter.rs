@@ -9,31 +9,17 @@ use std::borrow::Cow;
 use byteorder::BigEndian;
 use byteorder::ByteOrder;
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
-use crate::message::byte_buffer_message_set::EntryContent;
-use crate::message::byte_buffer_message_set::MessageSetBuilder;
-use crate::message::byte_buffer_message_set::ShallowEntry;
+use crate::common::errors::{Errors, KafkaError};
+use crate::message::byte_buffer_message_set::{EntryContent, MessageSetBuilder, ShallowEntry};
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::message::check_codec;
-use crate::message::message_set::LOG_OVERHEAD;
-use crate::message::message_set::SIZE_LENGTH;
-use crate::message::message_set::SIZE_OFFSET;
-use crate::message::record_batch::ATTRIBUTES_OFFSET;
-use crate::message::record_batch::BASE_TIMESTAMP_OFFSET;
-use crate::message::record_batch::COMPRESSION_CODEC_MASK;
-use crate::message::record_batch::CRC_OFFSET;
-use crate::message::record_batch::DELETE_HORIZON_FLAG;
-use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::message::record_batch::MAX_TIMESTAMP_OFFSET;
-use crate::message::record_batch::RECORDS_COUNT_OFFSET;
-use crate::message::record_batch::RECORDS_OFFSET;
-use crate::message::record_batch::RecordBatch;
-use crate::message::record_batch::compute_crc;
-use crate::message::records::LogRecord;
-use crate::message::records::Record;
-use crate::message::records::Records;
-use crate::message::records::invalid_record;
+use crate::message::message_set::{LOG_OVERHEAD, SIZE_LENGTH, SIZE_OFFSET};
+use crate::message::record_batch::{
+    ATTRIBUTES_OFFSET, BASE_TIMESTAMP_OFFSET, COMPRESSION_CODEC_MASK, CRC_OFFSET,
+    DELETE_HORIZON_FLAG, MAGIC_VALUE_V2, MAX_TIMESTAMP_OFFSET, RECORDS_COUNT_OFFSET,
+    RECORDS_OFFSET, RecordBatch, compute_crc,
+};
+use crate::message::records::{LogRecord, Record, Records, invalid_record};
 use crate::message::timestamp_type::TimestampType;
 
 /// What is left of an entry.
@@ -223,10 +209,8 @@ fn read_kept_messages(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::byte_buffer_message_set::for_each_record;
-    use crate::message::byte_buffer_message_set::shallow_entries;
-    use crate::message::record_batch::CONTROL_FLAG;
-    use crate::message::record_batch::RecordBatchBuilder;
+    use crate::message::byte_buffer_message_set::{for_each_record, shallow_entries};
+    use crate::message::record_batch::{CONTROL_FLAG, RecordBatchBuilder};
     use crate::message::timestamp_type::NO_TIMESTAMP;
 
     const HORIZON: i64 = 5_000;

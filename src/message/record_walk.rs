@@ -11,15 +11,10 @@ use std::io::BufRead;
 use byteorder::ByteOrder;
 use byteorder::LittleEndian;
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
-use crate::message::compression_codec::CompressionCodec;
-use crate::message::compression_codec::decompression_bound;
-use crate::message::compression_codec::undecodable;
-use crate::message::record_batch::RECORDS_OFFSET;
-use crate::message::record_batch::RecordBatch;
-use crate::message::records::invalid_record;
-use crate::message::records::zigzag_decoded;
+use crate::common::errors::{Errors, KafkaError};
+use crate::message::compression_codec::{CompressionCodec, decompression_bound, undecodable};
+use crate::message::record_batch::{RECORDS_OFFSET, RecordBatch};
+use crate::message::records::{invalid_record, zigzag_decoded};
 
 /// What stands before the bytes of a record's key and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -354,9 +349,7 @@ impl Source for Stream<'_> {
 mod tests {
     use super::*;
     use crate::message::record_batch::RecordBatchBuilder;
-    use crate::message::records::Header;
-    use crate::message::records::Headers;
-    use crate::message::records::LogRecord;
+    use crate::message::records::{Header, Headers, LogRecord};
 
     fn heads(bytes: &[u8]) -> Result<Vec<RecordHead>, KafkaError> {
         let mut all = Vec::new();

@@ -7,8 +7,7 @@
 //! ```
 //! INT and LONG are variable-length: zigzag, then seven bits per byte, the lowest first.
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
+use crate::common::errors::{Errors, KafkaError};
 
 /// One record of any magic, with its absolute offset and timestamp: what conversions pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,7 @@ use std::io;
 use std::net;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -20,15 +19,13 @@ use mio::Interest;
 use mio::Poll;
 use mio::Token;
 use mio::Waker;
-use mio::net::TcpListener;
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use nix::sys::socket;
 use nix::sys::socket::sockopt;
 
 use crate::common::metrics::Metrics;
 use crate::network::connection_quotas::ConnectionQuotas;
-use crate::network::processor::NewConnection;
-use crate::network::processor::ProcessorHandle;
+use crate::network::processor::{NewConnection, ProcessorHandle};
 
 /// Accepts the connections of one listener. One thread runs it, and owns its poll.
 pub struct Acceptor {

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::error;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
-use std::net::ToSocketAddrs;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::{Mutex, MutexGuard};
 
 /// Counts the connections of each address, and refuses those above its limit.
 ///

@@ -2,22 +2,12 @@
 //! first and listens later.
 
 use std::io;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::net::SocketAddr;
-use std::net::TcpListener;
-use std::net::ToSocketAddrs;
-use std::os::fd::AsRawFd;
-use std::os::fd::OwnedFd;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket;
-use nix::sys::socket::AddressFamily;
-use nix::sys::socket::Backlog;
-use nix::sys::socket::SockFlag;
-use nix::sys::socket::SockType;
-use nix::sys::socket::SockaddrStorage;
-use nix::sys::socket::sockopt;
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, sockopt};
 
 use crate::common::end_point::EndPoint;
 

@@ -1,16 +1,11 @@
 //! Port of `kafka.network.Processor`: a single-threaded reactor that reads requests from its
 //! connections and writes the responses to them.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -24,20 +19,15 @@ use mio::net::TcpStream;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
-use crate::network::request_channel::ReplyTo;
-use crate::network::request_channel::Request;
-use crate::network::request_channel::RequestChannel;
-use crate::network::request_channel::Response;
-use crate::network::request_channel::ResponseAction;
-use crate::network::request_channel::Session;
+use crate::network::request_channel::{
+    ReplyTo, Request, RequestChannel, Response, ResponseAction, Session,
+};
 use crate::network::request_metrics::RequestTimes;
 use crate::protocol::request;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::containment::contained;
 use crate::transport::kafka_channel::SendError;
-use crate::transport::selector::Disconnected;
-use crate::transport::selector::NetworkReceived;
-use crate::transport::selector::Selector;
+use crate::transport::selector::{Disconnected, NetworkReceived, Selector};
 use crate::transport::send;
 
 /// A reactor for many connections. One thread runs it; its selector and its connections belong to

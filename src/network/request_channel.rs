@@ -4,11 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::Condvar;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::OnceLock;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use log::error;
@@ -17,8 +13,7 @@ use mio::Waker;
 
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::time::Time;
-use crate::network::request_metrics::RequestMetrics;
-use crate::network::request_metrics::RequestTimes;
+use crate::network::request_metrics::{RequestMetrics, RequestTimes};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;

@@ -6,9 +6,7 @@
 use std::io;
 use std::mem;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::thread::JoinHandle;
 
@@ -16,19 +14,15 @@ use log::debug;
 use log::error;
 use log::info;
 
-use crate::common::end_point::EndPoint;
-use crate::common::end_point::SecurityProtocol;
+use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
-use crate::network::acceptor::Acceptor;
-use crate::network::acceptor::AcceptorHandle;
+use crate::network::acceptor::{Acceptor, AcceptorHandle};
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::listening_socket::ListeningSocket;
-use crate::network::processor::NetworkContext;
-use crate::network::processor::Processor;
-use crate::network::processor::ProcessorHandle;
+use crate::network::processor::{NetworkContext, Processor, ProcessorHandle};
 use crate::network::request_channel::RequestChannel;
 use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::selector::Selector;

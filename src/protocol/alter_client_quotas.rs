@@ -3,7 +3,7 @@
 
 use crate::common::errors::Errors;
 use crate::protocol::describe_client_quotas::EntityData;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Quotas to alter.

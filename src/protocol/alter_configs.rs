@@ -2,7 +2,7 @@
 //! settings of a topic or broker are replaced.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Settings to replace.

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::protocol::types::Version;
+use crate::protocol::wire::types::Version;
 
 /// Writes the enum and what it knows from one table, in which the first line over a row says what
 /// the API is for, and the rest who asks it.

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use crate::common::errors::Errors;
 use crate::protocol::api_keys::ApiKeys;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// A question for what is spoken here. The names are for logs; no value of them is refused.

@@ -2,7 +2,7 @@
 //! `CreatePartitionsResponse`: topics get more partitions.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Topics that are to have more partitions.

@@ -2,8 +2,8 @@
 //! topics.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
-use crate::protocol::uuid::Uuid;
+use crate::protocol::wire::message_table::message;
+use crate::protocol::wire::uuid::Uuid;
 
 message! {
     /// Topics to create.

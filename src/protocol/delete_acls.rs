@@ -3,7 +3,7 @@
 
 use crate::common::errors::Errors;
 use crate::protocol::describe_acls::LITERAL_PATTERN;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Access rules to take away.

@@ -2,7 +2,7 @@
 //! groups are forgotten, with their offsets.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Groups to forget.

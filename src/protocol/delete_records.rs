@@ -2,7 +2,7 @@
 //! partitions lose what lies before an offset.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 /// In place of an offset: all that the partition holds.
 pub const HIGH_WATERMARK: i64 = -1;

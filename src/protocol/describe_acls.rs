@@ -5,7 +5,7 @@
 //! `org.apache.kafka.common.resource` and `org.apache.kafka.common.acl`.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 /// The type of a pattern that is a name and no more; before version 1 there was no other.
 pub const LITERAL_PATTERN: i8 = 3;

@@ -2,7 +2,7 @@
 //! `DescribeClientQuotasResponse`: which quotas hold for whom.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// A question for quotas.

@@ -2,8 +2,8 @@
 //! the brokers, without the topics.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
 use crate::protocol::metadata::OPERATIONS_NOT_ASKED_FOR;
+use crate::protocol::wire::message_table::message;
 
 /// What is asked for are brokers, not controllers.
 pub const BROKERS: i8 = 1;

@@ -2,7 +2,7 @@
 //! the settings of topics and brokers, and where they come from.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// A question for settings.

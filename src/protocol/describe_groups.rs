@@ -2,8 +2,8 @@
 //! the state and the members of groups.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
 use crate::protocol::metadata::OPERATIONS_NOT_ASKED_FOR;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// A question for groups.

@@ -2,7 +2,7 @@
 //! what lies in each log directory, and how large it is.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 /// In place of the size of a disk: it is not known.
 pub const UNKNOWN_VOLUME_BYTES: i64 = -1;

@@ -5,9 +5,8 @@
 //! parts of the table below and puts the messages between them. Clients, and the tests, read one.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
-use crate::protocol::message_table::message_part;
-use crate::protocol::types::Records;
+use crate::protocol::wire::message_table::{message, message_part};
+use crate::protocol::wire::types::Records;
 
 message! {
     /// A question for messages.

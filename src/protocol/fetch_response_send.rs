@@ -22,21 +22,14 @@ use byteorder::ByteOrder;
 use log::trace;
 use log::warn;
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
-use crate::message::message_set::Destination;
-use crate::message::message_set::MessageSet;
-use crate::protocol::fetch::FetchResponseHeader;
-use crate::protocol::fetch::PartitionHeader;
-use crate::protocol::fetch::TopicHeader;
+use crate::common::errors::{Errors, KafkaError};
+use crate::message::message_set::{Destination, MessageSet};
+use crate::protocol::fetch::{FetchResponseHeader, PartitionHeader, TopicHeader};
 use crate::protocol::header::RequestHeader;
-use crate::protocol::types::Version;
-use crate::protocol::types::WireType;
-use crate::protocol::types::Writer;
+use crate::protocol::wire::types::{Version, WireType, Writer};
 use crate::transport::multi_send::MultiSend;
 use crate::transport::send;
-use crate::transport::send::ByteBufferSend;
-use crate::transport::send::Send as _;
+use crate::transport::send::{ByteBufferSend, Send as _};
 use crate::transport::transport_layer::TransportLayer;
 
 /// What a fetch is answered with: Kafka's `FetchResponse` before it is sent.
@@ -317,8 +310,7 @@ mod tests {
     use super::*;
     use crate::protocol::api_keys::ApiKeys;
     use crate::protocol::fetch::FetchResponse;
-    use crate::protocol::request::ResponseBody;
-    use crate::protocol::request::parse_response;
+    use crate::protocol::request::{ResponseBody, parse_response};
     use crate::transport::memory_transport::MemoryTransport;
     use crate::transport::send::Send;
 

@@ -4,7 +4,7 @@
 //! From version 4 on one request asks for several keys.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// A question for coordinators.

@@ -2,12 +2,8 @@
 //! before every body.
 
 use crate::protocol::api_keys::ApiKeys;
-use crate::protocol::decode_error::DecodeError;
-use crate::protocol::decode_error::Malformed;
-use crate::protocol::types::Reader;
-use crate::protocol::types::Version;
-use crate::protocol::types::WireType;
-use crate::protocol::types::Writer;
+use crate::protocol::wire::decode_error::{DecodeError, Malformed};
+use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
 /// Headers keep the old strings in all their versions, so that a broker can read the front of a
 /// header it does not know.

@@ -2,7 +2,7 @@
 //! a group is alive, and learns whether the group rebalances.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// A sign of life.

@@ -4,7 +4,7 @@
 
 use crate::common::errors::Errors;
 use crate::protocol::alter_configs::AlterConfigsResourceResponse;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Settings to alter.

@@ -2,7 +2,7 @@
 //! an idempotent producer gets the id under which it numbers its batches.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 /// In place of a producer's id: there is none.
 pub const NO_PRODUCER_ID: i64 = -1;

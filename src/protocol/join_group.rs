@@ -4,7 +4,7 @@
 //! What the protocols' metadata says is the consumers' own affair: no broker reads it.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 /// In place of a group's generation: there is none.
 pub const UNKNOWN_GENERATION_ID: i32 = -1;

@@ -4,7 +4,7 @@
 //! From version 3 on one request takes several members away, and static ones by their names.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Members that leave.

@@ -2,7 +2,7 @@
 //! groups there are.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// A question for the groups.

@@ -1,7 +1,7 @@
 //! Port of `org.apache.kafka.common.requests.ListOffsetRequest` and its response: offsets by time.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 /// Asks for the end of the log: the offset of the next message.
 pub const LATEST_TIMESTAMP: i64 = -1;

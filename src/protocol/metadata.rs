@@ -1,8 +1,8 @@
 //! Port of `org.apache.kafka.common.requests.MetadataRequest` and its response: brokers and topics.
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::protocol::message_table::message;
-use crate::protocol::uuid::Uuid;
+use crate::protocol::wire::message_table::message;
+use crate::protocol::wire::uuid::Uuid;
 
 /// In place of a set of operations: the client did not ask for it.
 pub const OPERATIONS_NOT_ASKED_FOR: i32 = i32::MIN;

@@ -12,11 +12,7 @@
 //! 4. a handler in `server/kafka_apis.rs`, and in the row of [`api_keys`] what is advertised: until
 //!    then the API is answered with `UNSUPPORTED_VERSION`.
 
-pub mod decode_error;
-pub mod allowance;
-pub mod types;
-pub mod uuid;
-mod message_table;
+pub mod wire;
 pub mod api_keys;
 pub mod header;
 pub mod produce;

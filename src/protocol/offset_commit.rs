@@ -2,7 +2,7 @@
 //! far a group has read.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Offsets to keep for a group.

@@ -2,7 +2,7 @@
 //! of a group's offsets are forgotten.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// Offsets to forget.

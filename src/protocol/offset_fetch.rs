@@ -5,7 +5,7 @@
 //! those of the other from its own log. From version 8 on one request asks for several groups.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 /// In place of an offset: the group has committed none.
 pub const NO_COMMITTED_OFFSET: i64 = -1;

@@ -2,7 +2,7 @@
 //! `OffsetsForLeaderEpochResponse`: where the messages of a leader epoch end.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 /// In place of the end of an epoch: it is not known.
 pub const UNDEFINED_EPOCH_OFFSET: i64 = -1;

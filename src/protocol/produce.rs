@@ -1,14 +1,12 @@
 //! Port of `org.apache.kafka.common.requests.ProduceRequest` and `ProduceResponse`: messages come
 //! in.
 
-use crate::common::errors::Errors;
-use crate::common::errors::KafkaError;
+use crate::common::errors::{Errors, KafkaError};
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::message_set::MAGIC_OFFSET;
-use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::message::record_batch::RecordBatch;
-use crate::protocol::message_table::message;
-use crate::protocol::types::Records;
+use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch};
+use crate::protocol::wire::message_table::message;
+use crate::protocol::wire::types::Records;
 
 message! {
     /// Messages to append. Versions 0 to 2 bring message sets, later ones exactly one record batch

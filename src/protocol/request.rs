@@ -4,78 +4,49 @@
 //! Kafka does.
 
 use crate::common::errors::Errors;
-use crate::protocol::alter_client_quotas::AlterClientQuotasRequest;
-use crate::protocol::alter_client_quotas::AlterClientQuotasResponse;
-use crate::protocol::alter_configs::AlterConfigsRequest;
-use crate::protocol::alter_configs::AlterConfigsResponse;
+use crate::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterClientQuotasResponse};
+use crate::protocol::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use crate::protocol::api_keys::ApiKeys;
-use crate::protocol::api_versions::ApiVersionsRequest;
-use crate::protocol::api_versions::ApiVersionsResponse;
-use crate::protocol::create_acls::CreateAclsRequest;
-use crate::protocol::create_acls::CreateAclsResponse;
-use crate::protocol::create_partitions::CreatePartitionsRequest;
-use crate::protocol::create_partitions::CreatePartitionsResponse;
-use crate::protocol::create_topics::CreateTopicsRequest;
-use crate::protocol::create_topics::CreateTopicsResponse;
-use crate::protocol::decode_error::DecodeError;
-use crate::protocol::delete_acls::DeleteAclsRequest;
-use crate::protocol::delete_acls::DeleteAclsResponse;
-use crate::protocol::delete_groups::DeleteGroupsRequest;
-use crate::protocol::delete_groups::DeleteGroupsResponse;
-use crate::protocol::delete_records::DeleteRecordsRequest;
-use crate::protocol::delete_records::DeleteRecordsResponse;
-use crate::protocol::delete_topics::DeleteTopicsRequest;
-use crate::protocol::delete_topics::DeleteTopicsResponse;
-use crate::protocol::describe_acls::DescribeAclsRequest;
-use crate::protocol::describe_acls::DescribeAclsResponse;
-use crate::protocol::describe_client_quotas::DescribeClientQuotasRequest;
-use crate::protocol::describe_client_quotas::DescribeClientQuotasResponse;
-use crate::protocol::describe_cluster::DescribeClusterRequest;
-use crate::protocol::describe_cluster::DescribeClusterResponse;
-use crate::protocol::describe_configs::DescribeConfigsRequest;
-use crate::protocol::describe_configs::DescribeConfigsResponse;
-use crate::protocol::describe_groups::DescribeGroupsRequest;
-use crate::protocol::describe_groups::DescribeGroupsResponse;
-use crate::protocol::describe_log_dirs::DescribeLogDirsRequest;
-use crate::protocol::describe_log_dirs::DescribeLogDirsResponse;
-use crate::protocol::fetch::FetchRequest;
-use crate::protocol::fetch::FetchResponse;
-use crate::protocol::find_coordinator::FindCoordinatorRequest;
-use crate::protocol::find_coordinator::FindCoordinatorResponse;
+use crate::protocol::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use crate::protocol::create_acls::{CreateAclsRequest, CreateAclsResponse};
+use crate::protocol::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
+use crate::protocol::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+use crate::protocol::delete_acls::{DeleteAclsRequest, DeleteAclsResponse};
+use crate::protocol::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
+use crate::protocol::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
+use crate::protocol::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+use crate::protocol::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
+use crate::protocol::describe_client_quotas::{
+    DescribeClientQuotasRequest, DescribeClientQuotasResponse,
+};
+use crate::protocol::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
+use crate::protocol::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+use crate::protocol::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
+use crate::protocol::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+use crate::protocol::fetch::{FetchRequest, FetchResponse};
+use crate::protocol::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
 use crate::protocol::header::RequestHeader;
-use crate::protocol::heartbeat::HeartbeatRequest;
-use crate::protocol::heartbeat::HeartbeatResponse;
-use crate::protocol::incremental_alter_configs::IncrementalAlterConfigsRequest;
-use crate::protocol::incremental_alter_configs::IncrementalAlterConfigsResponse;
-use crate::protocol::init_producer_id::InitProducerIdRequest;
-use crate::protocol::init_producer_id::InitProducerIdResponse;
-use crate::protocol::join_group::JoinGroupRequest;
-use crate::protocol::join_group::JoinGroupResponse;
-use crate::protocol::leave_group::LeaveGroupRequest;
-use crate::protocol::leave_group::LeaveGroupResponse;
-use crate::protocol::list_groups::ListGroupsRequest;
-use crate::protocol::list_groups::ListGroupsResponse;
-use crate::protocol::list_offsets::ListOffsetsRequest;
-use crate::protocol::list_offsets::ListOffsetsResponse;
-use crate::protocol::metadata::MetadataRequest;
-use crate::protocol::metadata::MetadataResponse;
-use crate::protocol::offset_commit::OffsetCommitRequest;
-use crate::protocol::offset_commit::OffsetCommitResponse;
-use crate::protocol::offset_delete::OffsetDeleteRequest;
-use crate::protocol::offset_delete::OffsetDeleteResponse;
-use crate::protocol::offset_fetch::OffsetFetchRequest;
-use crate::protocol::offset_fetch::OffsetFetchResponse;
-use crate::protocol::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
-use crate::protocol::offset_for_leader_epoch::OffsetForLeaderEpochResponse;
-use crate::protocol::produce::ProduceRequest;
-use crate::protocol::produce::ProduceResponse;
-use crate::protocol::sasl_handshake::SaslHandshakeRequest;
-use crate::protocol::sasl_handshake::SaslHandshakeResponse;
-use crate::protocol::sync_group::SyncGroupRequest;
-use crate::protocol::sync_group::SyncGroupResponse;
-use crate::protocol::types::Reader;
-use crate::protocol::types::WireType;
-use crate::protocol::types::Writer;
+use crate::protocol::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use crate::protocol::incremental_alter_configs::{
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
+use crate::protocol::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use crate::protocol::join_group::{JoinGroupRequest, JoinGroupResponse};
+use crate::protocol::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
+use crate::protocol::list_groups::{ListGroupsRequest, ListGroupsResponse};
+use crate::protocol::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+use crate::protocol::metadata::{MetadataRequest, MetadataResponse};
+use crate::protocol::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+use crate::protocol::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
+use crate::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
+use crate::protocol::offset_for_leader_epoch::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+};
+use crate::protocol::produce::{ProduceRequest, ProduceResponse};
+use crate::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+use crate::protocol::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use crate::protocol::wire::decode_error::DecodeError;
+use crate::protocol::wire::types::{Reader, WireType, Writer};
 
 /// Reads a request. The records of a Produce request stay in `frame`: the body holds ranges of it.
 ///

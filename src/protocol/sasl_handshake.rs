@@ -2,7 +2,7 @@
 //! client proposes a mechanism by which it could authenticate itself.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// The wish to authenticate.

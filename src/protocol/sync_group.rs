@@ -2,7 +2,7 @@
 //! of a group hands in the assignment, and each member is told its part.
 
 use crate::common::errors::Errors;
-use crate::protocol::message_table::message;
+use crate::protocol::wire::message_table::message;
 
 message! {
     /// A member is ready for its part.

@@ -5,12 +5,8 @@
 //! has come to the thread that advances it; what they mean is that thread's business.
 
 use crate::common::time::Time;
-use crate::purgatory::timing_wheel::TimerTaskId;
-use crate::purgatory::timing_wheel::TimingWheel;
-use std::sync::Arc;
-use std::sync::Condvar;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
+use crate::purgatory::timing_wheel::{TimerTaskId, TimingWheel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Values of type `T` that wait for their deadlines, by the monotonic clock (KAFKA-4051).
@@ -113,10 +109,8 @@ const NOT_POISONED: &str = "no thread panics while it holds the timer's lock";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::time::MockTime;
-    use crate::common::time::SystemTime;
-    use std::sync::atomic::AtomicI64;
-    use std::sync::atomic::Ordering;
+    use crate::common::time::{MockTime, SystemTime};
+    use std::sync::atomic::{AtomicI64, Ordering};
     use std::sync::mpsc;
     use std::thread;
 

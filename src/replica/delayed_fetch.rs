@@ -1,18 +1,14 @@
 //! Port of `kafka.server.DelayedFetch`: a fetch that waits for `min_bytes`.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use log::trace;
 
 use crate::common::metrics::Metrics;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::purgatory::delayed_operation::DelayedOperation;
-use crate::replica::local_logs::LocalLogs;
-use crate::replica::local_logs::LogReadResult;
-use crate::replica::local_logs::PartitionFetchInfo;
-use crate::replica::local_logs::ReadMode;
-use crate::storage::log_offset_metadata::LogOffsetMetadata;
+use crate::replica::local_logs::{LocalLogs, LogReadResult, PartitionFetchInfo, ReadMode};
+use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 
 /// Takes the results of a fetch, in the order of the request, exactly once.
 pub type FetchCallback =

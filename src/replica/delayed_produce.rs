@@ -1,7 +1,6 @@
 //! Port of `kafka.server.DelayedProduce`: a produce that waits for its acks.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::common::errors::Errors;
 use crate::common::metrics::Metrics;

@@ -6,8 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 use log::{error, trace};
 
@@ -18,11 +17,9 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::{LEADER_EPOCH, Partition, check_leader_epoch};
-use crate::storage::log_append::LogAppendInfo;
-use crate::storage::log_offset_metadata::FetchDataInfo;
-use crate::storage::log_offset_metadata::LogOffsetMetadata;
-use crate::storage::read_limit::FirstEntry;
-use crate::storage::read_limit::ReadLimit;
+use crate::storage::log::log_append::LogAppendInfo;
+use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
+use crate::storage::log::read_limit::{FirstEntry, ReadLimit};
 
 /// A consumer that says `replica_id` -1.
 pub const ORDINARY_CONSUMER_ID: i32 = -1;

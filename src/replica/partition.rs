@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::replica::replica::Replica;
-use crate::storage::log_append::LogAppendInfo;
+use crate::storage::log::log_append::LogAppendInfo;
 
 /// Acknowledge when all in-sync replicas have the messages.
 pub const ACKS_ALL: i16 = -1;
@@ -65,7 +65,7 @@ impl Partition {
     ///
     /// # Errors
     /// `NOT_ENOUGH_REPLICAS` if `acks` is -1 and `min.insync.replicas` asks for more than there
-    /// are; what [`Log::append`](crate::storage::log::Log::append) reports otherwise.
+    /// are; what [`Log::append`](crate::storage::log::log::Log::append) reports otherwise.
     pub fn append_messages_to_leader(
         &self,
         records: &mut [u8],

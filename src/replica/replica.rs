@@ -2,12 +2,10 @@
 //!
 //! Only the local copy exists here: replication between brokers would add a protocol, not an idea.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::storage::log::Log;
-use crate::storage::log_offset_metadata::LogOffsetMetadata;
+use crate::storage::log::log::Log;
+use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 
 /// The local replica of a partition.
 ///

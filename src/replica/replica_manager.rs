@@ -13,25 +13,20 @@ use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
-use crate::replica::delayed_fetch::DelayedFetch;
-use crate::replica::delayed_fetch::FetchCallback;
-use crate::replica::delayed_fetch::FetchMetadata;
-use crate::replica::delayed_fetch::FetchPartitionStatus;
-use crate::replica::delayed_produce::DelayedProduce;
-use crate::replica::delayed_produce::PartitionResponse;
-use crate::replica::delayed_produce::ProduceCallback;
-use crate::replica::delayed_produce::ProducePartitionStatus;
-use crate::replica::local_logs::DEBUGGING_CONSUMER_ID;
-use crate::replica::local_logs::LocalLogs;
-use crate::replica::local_logs::LogAppendResult;
-use crate::replica::local_logs::PartitionFetchInfo;
-use crate::replica::local_logs::ReadMode;
-use crate::replica::partition::ACKS_ALL;
-use crate::replica::partition::Partition;
+use crate::replica::delayed_fetch::{
+    DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
+};
+use crate::replica::delayed_produce::{
+    DelayedProduce, PartitionResponse, ProduceCallback, ProducePartitionStatus,
+};
+use crate::replica::local_logs::{
+    DEBUGGING_CONSUMER_ID, LocalLogs, LogAppendResult, PartitionFetchInfo, ReadMode,
+};
+use crate::replica::partition::{ACKS_ALL, Partition};
 use crate::replica::replica::Replica;
-use crate::storage::log::Log;
-use crate::storage::log_append::LogAppendInfo;
-use crate::storage::offset_checkpoint::OffsetCheckpoint;
+use crate::storage::files::offset_checkpoint::OffsetCheckpoint;
+use crate::storage::log::log::Log;
+use crate::storage::log::log_append::LogAppendInfo;
 
 /// The file in each log directory that holds the high watermarks.
 pub const HIGH_WATERMARK_FILENAME: &str = "replication-offset-checkpoint";

@@ -10,34 +10,25 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group_coordinator::GroupCoordinator;
-use crate::network::request_channel::Request;
-use crate::network::request_channel::RequestChannel;
+use crate::network::request_channel::{Request, RequestChannel};
 use crate::protocol::api_versions::ApiVersionsResponse;
-use crate::protocol::fetch::FetchRequest;
-use crate::protocol::fetch::FetchResponse;
-use crate::protocol::fetch::FetchResponseHeader;
-use crate::protocol::fetch_response_send::FetchResponseData;
-use crate::protocol::fetch_response_send::FetchResponsePartitionData;
-use crate::protocol::fetch_response_send::FetchResponseSend;
-use crate::protocol::fetch_response_send::response_size;
-use crate::protocol::request::RequestBody;
-use crate::protocol::request::ResponseBody;
-use crate::replica::local_logs::LogReadResult;
-use crate::replica::local_logs::PartitionFetchInfo;
-use crate::replica::replica_manager::FetchParams;
-use crate::replica::replica_manager::ReplicaManager;
-use crate::server::authorizer::Authorizer;
-use crate::server::dynamic_broker_config::DynamicBrokerConfig;
-use crate::server::fetched_data::Asked;
-use crate::server::fetched_data::FetchedData;
-use crate::server::fetched_data::has_hard_max_bytes_limit;
-use crate::server::fetched_data::newest_readable_magic;
-use crate::server::metadata_cache::MetadataCache;
-use crate::server::producer_id_manager::ProducerIdManager;
-use crate::server::quota_managers::QuotaManagers;
-use crate::server::refusal_log::RefusalLog;
-use crate::server::reply::Refusals;
-use crate::server::reply::Reply;
+use crate::protocol::fetch::{FetchRequest, FetchResponse, FetchResponseHeader};
+use crate::protocol::fetch_response_send::{
+    FetchResponseData, FetchResponsePartitionData, FetchResponseSend, response_size,
+};
+use crate::protocol::request::{RequestBody, ResponseBody};
+use crate::replica::local_logs::{LogReadResult, PartitionFetchInfo};
+use crate::replica::replica_manager::{FetchParams, ReplicaManager};
+use crate::server::apis::fetch_conversion::{
+    Asked, FetchedData, has_hard_max_bytes_limit, newest_readable_magic,
+};
+use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::quota::quota_managers::QuotaManagers;
+use crate::server::reply::refusal_log::RefusalLog;
+use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::security::authorizer::Authorizer;
 
 /// The epochs of a fetch that asks for everything, in a new session or in none: Kafka's
 /// `FetchMetadata`.

@@ -2,18 +2,15 @@
 //! requests.
 
 use std::io;
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use log::{debug, error};
 
-use crate::common::worker_threads::Leave;
-use crate::common::worker_threads::WorkerThreads;
+use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
-use crate::network::request_channel::RequestChannel;
-use crate::network::request_channel::RequestOrShutdown;
+use crate::network::request_channel::{RequestChannel, RequestOrShutdown};
 use crate::server::kafka_apis::KafkaApis;
 
 /// How long a handler waits for a request before it looks round, in milliseconds.

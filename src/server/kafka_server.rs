@@ -3,16 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{error, info};
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
 use crate::common::metrics::Metrics;
-use crate::common::scheduler::KafkaScheduler;
-use crate::common::scheduler::Scheduler;
+use crate::common::scheduler::{KafkaScheduler, Scheduler};
 use crate::common::time::{SystemTime, Time};
 use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
 use crate::config::kafka_config::KafkaConfig;
@@ -21,21 +19,19 @@ use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
-use crate::replica::replica_manager::ReplicaManager;
-use crate::replica::replica_manager::ReplicaManagerConfig;
-use crate::server::authorizer::Authorizer;
-use crate::server::dynamic_broker_config::DynamicBrokerConfig;
-use crate::server::fetched_data::FetchedData;
+use crate::registry::topic_registry::TopicRegistry;
+use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
+use crate::server::apis::fetch_conversion::FetchedData;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
-use crate::server::metadata_cache::MetadataCache;
-use crate::server::producer_id_manager::ProducerIdManager;
-use crate::server::quota_managers::QuotaManagers;
-use crate::server::simple_acl_authorizer::SimpleAclAuthorizer;
+use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::quota::quota_managers::QuotaManagers;
+use crate::server::security::authorizer::Authorizer;
+use crate::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
 use crate::storage::log_manager::{LogManager, LogManagerConfig};
-use crate::storage::topic_registry::TopicRegistry;
-use crate::transport::channel_builder::ChannelBuilder;
-use crate::transport::channel_builder::PlaintextChannelBuilder;
+use crate::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 
 /// Why a broker does not start: one sentence for the one who started it.
 #[derive(Debug)]

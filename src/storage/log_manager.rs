@@ -20,19 +20,19 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
-use crate::storage::cleaner_config::CleanerConfig;
-use crate::storage::log::{Log, LogOpen};
-use crate::storage::log_cleaner::LogCleaner;
-use crate::storage::log_cleaner_manager::Logs;
-use crate::storage::log_directory::{
+use crate::storage::cleaner::cleaner_config::CleanerConfig;
+use crate::storage::cleaner::log_cleaner::LogCleaner;
+use crate::storage::cleaner::log_cleaner_manager::Logs;
+use crate::storage::files::log_directory::{
     check_meta_properties, create_directory, lock_directory, log_directories, refused,
 };
-use crate::storage::log_files::{
+use crate::storage::files::log_files::{
     CLEAN_SHUTDOWN_FILE, failed, parse_topic_partition_name, remove_if_exists, sync_directory,
 };
-use crate::storage::offset_checkpoint::{
+use crate::storage::files::offset_checkpoint::{
     LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
 };
+use crate::storage::log::log::{Log, LogOpen};
 use crate::storage::recovery_threads::for_each;
 
 /// How long after the start the periodic tasks run first.

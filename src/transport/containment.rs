@@ -2,8 +2,7 @@
 //! `kafka.network.Processor`: a panic over one connection ends that connection alone.
 
 use std::io;
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use log::error;
 

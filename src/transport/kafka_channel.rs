@@ -11,13 +11,10 @@ use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::time::Time;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::network_receive::NetworkReceive;
-use crate::transport::readiness::READABLE;
-use crate::transport::readiness::Readiness;
-use crate::transport::readiness::WRITABLE;
+use crate::transport::readiness::{READABLE, Readiness, WRITABLE};
 use crate::transport::send;
 use crate::transport::transport_layer::TransportLayer;
-use crate::transport::write_turn::TurnEnd;
-use crate::transport::write_turn::WriteTurn;
+use crate::transport::write_turn::{TurnEnd, WriteTurn};
 
 /// Why a send was not taken. Whatever it held (file slices, buffers) is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::net::Ipv4Addr;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use mio::Registry;
 use mio::Token;

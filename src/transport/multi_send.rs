@@ -56,8 +56,7 @@ impl send::Send for MultiSend {
 mod tests {
     use super::*;
     use crate::transport::memory_transport::MemoryTransport;
-    use crate::transport::send::ByteBufferSend;
-    use crate::transport::send::Send;
+    use crate::transport::send::{ByteBufferSend, Send};
 
     fn bytes(text: &str) -> Box<dyn send::Send> {
         Box::new(ByteBufferSend::new(text.as_bytes().to_vec()))

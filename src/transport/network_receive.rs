@@ -144,8 +144,7 @@ impl NetworkReceive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::memory_transport::Incoming;
-    use crate::transport::memory_transport::MemoryTransport;
+    use crate::transport::memory_transport::{Incoming, MemoryTransport};
 
     fn frame(body: &[u8]) -> Vec<u8> {
         let mut frame = vec![0; SIZE_LENGTH];

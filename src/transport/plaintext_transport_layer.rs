@@ -3,11 +3,9 @@
 
 use std::fs::File;
 use std::io;
-use std::io::IoSlice;
-use std::io::Read;
+use std::io::{IoSlice, Read};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,13 +14,9 @@ use mio::Interest;
 use mio::Registry;
 use mio::Token;
 use mio::net::TcpStream;
-use nix::poll::PollFd;
-use nix::poll::PollFlags;
-use nix::poll::PollTimeout;
-use nix::poll::poll;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile64;
-use nix::sys::socket::MsgFlags;
-use nix::sys::socket::sendmsg;
+use nix::sys::socket::{MsgFlags, sendmsg};
 
 use crate::common::metrics::Metrics;
 use crate::transport::transport_layer::TransportLayer;

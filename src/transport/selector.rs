@@ -38,11 +38,8 @@ use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::containment::contained;
 use crate::transport::idle_expiry::IdleExpiry;
-use crate::transport::kafka_channel::KafkaChannel;
-use crate::transport::kafka_channel::SendError;
-use crate::transport::readiness::READABLE;
-use crate::transport::readiness::ReadyList;
-use crate::transport::readiness::WRITABLE;
+use crate::transport::kafka_channel::{KafkaChannel, SendError};
+use crate::transport::readiness::{READABLE, ReadyList, WRITABLE};
 use crate::transport::send;
 
 /// The token of the waker; a slab key never gets that far.

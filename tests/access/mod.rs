@@ -49,7 +49,7 @@ use transferto::protocol::offset_for_leader_epoch::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sync_group::SyncGroupRequest;
-use transferto::server::authorizer::{CLUSTER_NAME, Operation, ResourceType};
+use transferto::server::security::authorizer::{CLUSTER_NAME, Operation, ResourceType};
 
 use Operation as Op;
 use ResourceType::{Cluster, Group, Topic, TransactionalId};

@@ -19,13 +19,13 @@ use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::RecordBatchBuilder;
-use transferto::storage::cleaner::CleanerStats;
-use transferto::storage::cleaner_config::CleanerConfig;
-use transferto::storage::log::Log;
+use transferto::storage::cleaner::cleaner::CleanerStats;
+use transferto::storage::cleaner::cleaner_config::CleanerConfig;
+use transferto::storage::cleaner::offset_map::SLOT_BYTES;
+use transferto::storage::log::log::Log;
+use transferto::storage::log::log_segment::LogSegment;
+use transferto::storage::log::read_limit::ReadLimit;
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
-use transferto::storage::log_segment::LogSegment;
-use transferto::storage::offset_map::SLOT_BYTES;
-use transferto::storage::read_limit::ReadLimit;
 
 use crate::storage::{Mocks, TempDir, bytes_of};
 

@@ -15,7 +15,7 @@ use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::message::records::LogRecord;
-use transferto::storage::log::{Log, LogOpen};
+use transferto::storage::log::log::{Log, LogOpen};
 
 /// A directory of one test, removed on drop.
 pub struct TempDir {

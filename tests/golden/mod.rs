@@ -3,15 +3,10 @@
 //! Between bars stands the name of what follows; behind it bytes in hexadecimal, or text in quotes.
 
 use transferto::protocol::api_keys::ApiKeys;
-use transferto::protocol::request::parse;
-use transferto::protocol::request::parse_response;
-use transferto::protocol::request::request_bytes;
+use transferto::protocol::request::{parse, parse_response, request_bytes};
 
-use crate::messages::header;
 use crate::messages::log::RECORDS;
-use crate::messages::request_of;
-use crate::messages::response_frame;
-use crate::messages::response_of;
+use crate::messages::{header, request_of, response_frame, response_of};
 
 /// Turns lines of `name | bytes` into the bytes.
 fn bytes(table: &str) -> Vec<u8> {

@@ -188,7 +188,7 @@ pub fn lines_with(text: &str) -> Vec<String> {
 
 impl Log for Capture {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Info || metadata.target() == "transferto::server::reply"
+        metadata.level() <= Level::Info || metadata.target() == "transferto::server::reply::reply"
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -1,33 +1,24 @@
 //! One message of each kind that is about access rules and quotas.
 
-use transferto::protocol::alter_client_quotas::AlterClientQuotasRequest;
-use transferto::protocol::alter_client_quotas::AlterClientQuotasResponse;
-use transferto::protocol::alter_client_quotas::AlterEntryData;
-use transferto::protocol::alter_client_quotas::AlterEntryResponse;
-use transferto::protocol::alter_client_quotas::OpData;
-use transferto::protocol::create_acls::AclCreation;
-use transferto::protocol::create_acls::AclCreationResult;
-use transferto::protocol::create_acls::CreateAclsRequest;
-use transferto::protocol::create_acls::CreateAclsResponse;
-use transferto::protocol::delete_acls::DeleteAclsFilter;
-use transferto::protocol::delete_acls::DeleteAclsFilterResult;
-use transferto::protocol::delete_acls::DeleteAclsMatchingAcl;
-use transferto::protocol::delete_acls::DeleteAclsRequest;
-use transferto::protocol::delete_acls::DeleteAclsResponse;
-use transferto::protocol::describe_acls::AclDescription;
-use transferto::protocol::describe_acls::DescribeAclsRequest;
-use transferto::protocol::describe_acls::DescribeAclsResource;
-use transferto::protocol::describe_acls::DescribeAclsResponse;
-use transferto::protocol::describe_client_quotas::ComponentData;
-use transferto::protocol::describe_client_quotas::DescribeClientQuotasRequest;
-use transferto::protocol::describe_client_quotas::DescribeClientQuotasResponse;
-use transferto::protocol::describe_client_quotas::EntityData;
-use transferto::protocol::describe_client_quotas::EntryData;
-use transferto::protocol::describe_client_quotas::ValueData;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::ResponseBody;
-use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
-use transferto::protocol::sasl_handshake::SaslHandshakeResponse;
+use transferto::protocol::alter_client_quotas::{
+    AlterClientQuotasRequest, AlterClientQuotasResponse, AlterEntryData, AlterEntryResponse, OpData,
+};
+use transferto::protocol::create_acls::{
+    AclCreation, AclCreationResult, CreateAclsRequest, CreateAclsResponse,
+};
+use transferto::protocol::delete_acls::{
+    DeleteAclsFilter, DeleteAclsFilterResult, DeleteAclsMatchingAcl, DeleteAclsRequest,
+    DeleteAclsResponse,
+};
+use transferto::protocol::describe_acls::{
+    AclDescription, DescribeAclsRequest, DescribeAclsResource, DescribeAclsResponse,
+};
+use transferto::protocol::describe_client_quotas::{
+    ComponentData, DescribeClientQuotasRequest, DescribeClientQuotasResponse, EntityData,
+    EntryData, ValueData,
+};
+use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 
 /// A request of each API.
 pub(crate) fn requests() -> Vec<RequestBody> {

@@ -1,54 +1,41 @@
 //! One message of each kind that is about topics, brokers and their settings.
 
-use transferto::protocol::alter_configs::AlterConfigsRequest;
-use transferto::protocol::alter_configs::AlterConfigsResource;
-use transferto::protocol::alter_configs::AlterConfigsResourceResponse;
-use transferto::protocol::alter_configs::AlterConfigsResponse;
-use transferto::protocol::alter_configs::AlterableConfig;
-use transferto::protocol::create_partitions::CreatePartitionsAssignment;
-use transferto::protocol::create_partitions::CreatePartitionsRequest;
-use transferto::protocol::create_partitions::CreatePartitionsResponse;
-use transferto::protocol::create_partitions::CreatePartitionsTopic;
-use transferto::protocol::create_partitions::CreatePartitionsTopicResult;
-use transferto::protocol::create_topics::CreatableReplicaAssignment;
-use transferto::protocol::create_topics::CreatableTopic;
-use transferto::protocol::create_topics::CreatableTopicConfig;
-use transferto::protocol::create_topics::CreatableTopicConfigs;
-use transferto::protocol::create_topics::CreatableTopicResult;
-use transferto::protocol::create_topics::CreateTopicsRequest;
-use transferto::protocol::create_topics::CreateTopicsResponse;
-use transferto::protocol::delete_records::DeleteRecordsPartition;
-use transferto::protocol::delete_records::DeleteRecordsPartitionResult;
-use transferto::protocol::delete_records::DeleteRecordsRequest;
-use transferto::protocol::delete_records::DeleteRecordsResponse;
-use transferto::protocol::delete_records::DeleteRecordsTopic;
-use transferto::protocol::delete_records::DeleteRecordsTopicResult;
-use transferto::protocol::delete_topics::DeletableTopicResult;
-use transferto::protocol::delete_topics::DeleteTopicState;
-use transferto::protocol::delete_topics::DeleteTopicsRequest;
-use transferto::protocol::delete_topics::DeleteTopicsResponse;
-use transferto::protocol::describe_cluster::DescribeClusterBroker;
-use transferto::protocol::describe_cluster::DescribeClusterRequest;
-use transferto::protocol::describe_cluster::DescribeClusterResponse;
-use transferto::protocol::describe_configs::DescribeConfigsRequest;
-use transferto::protocol::describe_configs::DescribeConfigsResource;
-use transferto::protocol::describe_configs::DescribeConfigsResourceResult;
-use transferto::protocol::describe_configs::DescribeConfigsResponse;
-use transferto::protocol::describe_configs::DescribeConfigsResult;
-use transferto::protocol::describe_configs::DescribeConfigsSynonym;
-use transferto::protocol::describe_log_dirs::DescribableLogDirTopic;
-use transferto::protocol::describe_log_dirs::DescribeLogDirsPartition;
-use transferto::protocol::describe_log_dirs::DescribeLogDirsRequest;
-use transferto::protocol::describe_log_dirs::DescribeLogDirsResponse;
-use transferto::protocol::describe_log_dirs::DescribeLogDirsResult;
-use transferto::protocol::describe_log_dirs::DescribeLogDirsTopic;
-use transferto::protocol::incremental_alter_configs::IncrementalAlterConfigsRequest;
-use transferto::protocol::incremental_alter_configs::IncrementalAlterConfigsResource;
-use transferto::protocol::incremental_alter_configs::IncrementalAlterConfigsResponse;
-use transferto::protocol::incremental_alter_configs::IncrementalAlterableConfig;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::ResponseBody;
-use transferto::protocol::uuid::Uuid;
+use transferto::protocol::alter_configs::{
+    AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
+    AlterableConfig,
+};
+use transferto::protocol::create_partitions::{
+    CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsResponse,
+    CreatePartitionsTopic, CreatePartitionsTopicResult,
+};
+use transferto::protocol::create_topics::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs,
+    CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+};
+use transferto::protocol::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest,
+    DeleteRecordsResponse, DeleteRecordsTopic, DeleteRecordsTopicResult,
+};
+use transferto::protocol::delete_topics::{
+    DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+};
+use transferto::protocol::describe_cluster::{
+    DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
+};
+use transferto::protocol::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+    DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use transferto::protocol::describe_log_dirs::{
+    DescribableLogDirTopic, DescribeLogDirsPartition, DescribeLogDirsRequest,
+    DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
+use transferto::protocol::incremental_alter_configs::{
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource,
+    IncrementalAlterConfigsResponse, IncrementalAlterableConfig,
+};
+use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::wire::uuid::Uuid;
 
 /// A request of each API.
 pub(crate) fn requests() -> Vec<RequestBody> {

@@ -1,52 +1,38 @@
 //! One message of each kind that is about consumer groups.
 
-use transferto::protocol::delete_groups::DeletableGroupResult;
-use transferto::protocol::delete_groups::DeleteGroupsRequest;
-use transferto::protocol::delete_groups::DeleteGroupsResponse;
-use transferto::protocol::describe_groups::DescribeGroupsRequest;
-use transferto::protocol::describe_groups::DescribeGroupsResponse;
-use transferto::protocol::describe_groups::DescribedGroup;
-use transferto::protocol::describe_groups::DescribedGroupMember;
-use transferto::protocol::find_coordinator::Coordinator;
-use transferto::protocol::find_coordinator::FindCoordinatorRequest;
-use transferto::protocol::find_coordinator::FindCoordinatorResponse;
-use transferto::protocol::heartbeat::HeartbeatRequest;
-use transferto::protocol::heartbeat::HeartbeatResponse;
-use transferto::protocol::join_group::JoinGroupRequest;
-use transferto::protocol::join_group::JoinGroupRequestProtocol;
-use transferto::protocol::join_group::JoinGroupResponse;
-use transferto::protocol::join_group::JoinGroupResponseMember;
-use transferto::protocol::leave_group::LeaveGroupRequest;
-use transferto::protocol::leave_group::LeaveGroupResponse;
-use transferto::protocol::leave_group::MemberIdentity;
-use transferto::protocol::leave_group::MemberResponse;
-use transferto::protocol::list_groups::ListGroupsRequest;
-use transferto::protocol::list_groups::ListGroupsResponse;
-use transferto::protocol::list_groups::ListedGroup;
-use transferto::protocol::offset_commit::OffsetCommitRequest;
-use transferto::protocol::offset_commit::OffsetCommitRequestPartition;
-use transferto::protocol::offset_commit::OffsetCommitRequestTopic;
-use transferto::protocol::offset_commit::OffsetCommitResponse;
-use transferto::protocol::offset_commit::OffsetCommitResponsePartition;
-use transferto::protocol::offset_commit::OffsetCommitResponseTopic;
-use transferto::protocol::offset_delete::OffsetDeleteRequest;
-use transferto::protocol::offset_delete::OffsetDeleteRequestPartition;
-use transferto::protocol::offset_delete::OffsetDeleteRequestTopic;
-use transferto::protocol::offset_delete::OffsetDeleteResponse;
-use transferto::protocol::offset_delete::OffsetDeleteResponsePartition;
-use transferto::protocol::offset_delete::OffsetDeleteResponseTopic;
-use transferto::protocol::offset_fetch::OffsetFetchRequest;
-use transferto::protocol::offset_fetch::OffsetFetchRequestGroup;
-use transferto::protocol::offset_fetch::OffsetFetchRequestTopic;
-use transferto::protocol::offset_fetch::OffsetFetchResponse;
-use transferto::protocol::offset_fetch::OffsetFetchResponseGroup;
-use transferto::protocol::offset_fetch::OffsetFetchResponsePartition;
-use transferto::protocol::offset_fetch::OffsetFetchResponseTopic;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::ResponseBody;
-use transferto::protocol::sync_group::SyncGroupRequest;
-use transferto::protocol::sync_group::SyncGroupRequestAssignment;
-use transferto::protocol::sync_group::SyncGroupResponse;
+use transferto::protocol::delete_groups::{
+    DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
+};
+use transferto::protocol::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
+};
+use transferto::protocol::find_coordinator::{
+    Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
+};
+use transferto::protocol::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use transferto::protocol::join_group::{
+    JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse, JoinGroupResponseMember,
+};
+use transferto::protocol::leave_group::{
+    LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse,
+};
+use transferto::protocol::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
+use transferto::protocol::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use transferto::protocol::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+    OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use transferto::protocol::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchResponse,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
+};
+use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::sync_group::{
+    SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
+};
 
 /// A request of each API.
 pub(crate) fn requests() -> Vec<RequestBody> {

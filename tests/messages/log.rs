@@ -1,49 +1,30 @@
 //! One message of each kind that is about the log, the topics and the versions.
 
-use transferto::protocol::api_versions::ApiVersion;
-use transferto::protocol::api_versions::ApiVersionsRequest;
-use transferto::protocol::api_versions::ApiVersionsResponse;
-use transferto::protocol::fetch::AbortedTransaction;
-use transferto::protocol::fetch::FetchPartition;
-use transferto::protocol::fetch::FetchRequest;
-use transferto::protocol::fetch::FetchResponse;
-use transferto::protocol::fetch::FetchResponseHeader;
-use transferto::protocol::fetch::FetchResponsePartition;
-use transferto::protocol::fetch::FetchResponseTopic;
-use transferto::protocol::fetch::FetchTopic;
-use transferto::protocol::fetch::ForgottenTopic;
-use transferto::protocol::fetch::PartitionHeader;
-use transferto::protocol::fetch::TopicHeader;
-use transferto::protocol::init_producer_id::InitProducerIdRequest;
-use transferto::protocol::init_producer_id::InitProducerIdResponse;
-use transferto::protocol::list_offsets::ListOffsetsPartition;
-use transferto::protocol::list_offsets::ListOffsetsPartitionResponse;
-use transferto::protocol::list_offsets::ListOffsetsRequest;
-use transferto::protocol::list_offsets::ListOffsetsResponse;
-use transferto::protocol::list_offsets::ListOffsetsTopic;
-use transferto::protocol::list_offsets::ListOffsetsTopicResponse;
-use transferto::protocol::metadata::MetadataRequest;
-use transferto::protocol::metadata::MetadataRequestTopic;
-use transferto::protocol::metadata::MetadataResponse;
-use transferto::protocol::metadata::MetadataResponseBroker;
-use transferto::protocol::metadata::MetadataResponsePartition;
-use transferto::protocol::metadata::MetadataResponseTopic;
-use transferto::protocol::offset_for_leader_epoch::EpochEndOffset;
-use transferto::protocol::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
-use transferto::protocol::offset_for_leader_epoch::OffsetForLeaderEpochResponse;
-use transferto::protocol::offset_for_leader_epoch::OffsetForLeaderPartition;
-use transferto::protocol::offset_for_leader_epoch::OffsetForLeaderTopic;
-use transferto::protocol::offset_for_leader_epoch::OffsetForLeaderTopicResult;
-use transferto::protocol::produce::BatchIndexAndErrorMessage;
-use transferto::protocol::produce::PartitionProduceData;
-use transferto::protocol::produce::PartitionProduceResponse;
-use transferto::protocol::produce::ProduceRequest;
-use transferto::protocol::produce::ProduceResponse;
-use transferto::protocol::produce::TopicProduceData;
-use transferto::protocol::produce::TopicProduceResponse;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::ResponseBody;
-use transferto::protocol::uuid::Uuid;
+use transferto::protocol::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use transferto::protocol::fetch::{
+    AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchResponseHeader,
+    FetchResponsePartition, FetchResponseTopic, FetchTopic, ForgottenTopic, PartitionHeader,
+    TopicHeader,
+};
+use transferto::protocol::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use transferto::protocol::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopic, ListOffsetsTopicResponse,
+};
+use transferto::protocol::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
+};
+use transferto::protocol::offset_for_leader_epoch::{
+    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition, OffsetForLeaderTopic, OffsetForLeaderTopicResult,
+};
+use transferto::protocol::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceData, TopicProduceResponse,
+};
+use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::wire::uuid::Uuid;
 
 /// What the records of the messages below are ranges of.
 pub(crate) const RECORDS: &[u8] = b"the records of one partition";

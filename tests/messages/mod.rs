@@ -9,11 +9,8 @@ pub(crate) mod log;
 
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::header::RequestHeader;
-use transferto::protocol::request::RequestBody;
-use transferto::protocol::request::ResponseBody;
-use transferto::protocol::request::response_bytes;
-use transferto::protocol::types::WireType;
-use transferto::protocol::types::Writer;
+use transferto::protocol::request::{RequestBody, ResponseBody, response_bytes};
+use transferto::protocol::wire::types::{WireType, Writer};
 
 /// The header of a request that a client called `kcat` numbers 42.
 pub(crate) fn header(api_key: ApiKeys, api_version: i16) -> RequestHeader {

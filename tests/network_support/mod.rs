@@ -2,33 +2,23 @@
 //! raw sockets.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this one")]
 
-use std::io::ErrorKind;
-use std::io::Read;
-use std::io::Write;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Shutdown;
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use byteorder::BigEndian;
 use byteorder::ByteOrder;
 use byteorder::WriteBytesExt;
-use transferto::common::end_point::EndPoint;
-use transferto::common::end_point::SecurityProtocol;
+use transferto::common::end_point::{EndPoint, SecurityProtocol};
 use transferto::common::metrics::Metrics;
 use transferto::common::time::MockTime;
 use transferto::config::kafka_config::KafkaConfig;
-use transferto::network::request_channel::Request;
-use transferto::network::request_channel::RequestOrShutdown;
-use transferto::network::request_channel::Response;
+use transferto::network::request_channel::{Request, RequestOrShutdown, Response};
 use transferto::network::socket_server::SocketServer;
-use transferto::transport::channel_builder::ChannelBuilder;
-use transferto::transport::channel_builder::PlaintextChannelBuilder;
+use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::send::NetworkSend;
 
 /// Long enough for a machine that does ten other things; no test that passes waits for it.

@@ -6,12 +6,8 @@
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::request::request_bytes;
 
-use crate::messages::empty_requests;
-use crate::messages::header;
 use crate::messages::log::RECORDS;
-use crate::messages::request_of;
-use crate::messages::response_frame;
-use crate::messages::response_of;
+use crate::messages::{empty_requests, header, request_of, response_frame, response_of};
 
 /// The frame of the full request of `api`.
 fn full_request(api: ApiKeys, version: i16) -> Vec<u8> {
@@ -41,9 +37,7 @@ macro_rules! oracle {
             use $release::protocol::Message;
             use transferto::protocol::api_keys::ApiKeys;
 
-            use super::empty_request;
-            use super::full_request;
-            use super::full_response;
+            use super::{empty_request, full_request, full_response};
 
             /// Lets the oracle read a header and a body, holds that it finds nothing missing and
             /// nothing left and writes the same bytes again, and returns the body.

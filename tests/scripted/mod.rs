@@ -2,19 +2,13 @@
 //! decides what happens in one iteration of the reactor.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::mpsc;
-use std::sync::mpsc::Receiver;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, mpsc};
 
 use transferto::common::metrics::Metrics;
 use transferto::transport::channel_builder::ChannelBuilder;
 
-use crate::transports::Call;
-use crate::transports::Fault;
-use crate::transports::Faulty;
-use crate::transports::wrapping;
+use crate::transports::{Call, Fault, Faulty, wrapping};
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

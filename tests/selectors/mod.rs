@@ -1,25 +1,16 @@
 //! A selector with its clock and counters, an echo server, and raw peers.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this one")]
 
-use std::io::Read;
-use std::io::Write;
-use std::net::Ipv4Addr;
-use std::net::Shutdown;
-use std::net::SocketAddr;
-use std::net::TcpListener;
-use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use transferto::common::metrics::Metrics;
 use transferto::common::time::MockTime;
-use transferto::transport::channel_builder::ChannelBuilder;
-use transferto::transport::channel_builder::PlaintextChannelBuilder;
+use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::connection_id::ConnectionId;
-use transferto::transport::selector::Disconnected;
-use transferto::transport::selector::NetworkReceived;
-use transferto::transport::selector::Selector;
+use transferto::transport::selector::{Disconnected, NetworkReceived, Selector};
 use transferto::transport::send::NetworkSend;
 
 /// `connections.max.idle.ms` of the harness, as in Kafka's `SelectorTest`.

@@ -3,8 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All files below `root` whose names end with `.extension`, in a stable order.
 pub(crate) fn files_under(root: impl AsRef<Path>, extension: &str) -> Vec<PathBuf> {

@@ -8,22 +8,17 @@
 
 use std::fs::File;
 use std::io;
-use std::net::Ipv4Addr;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use mio::Registry;
 use mio::Token;
 use mio::net::TcpStream;
-use transferto::common::metrics::Counter;
-use transferto::common::metrics::Metrics;
-use transferto::transport::channel_builder::ChannelBuilder;
-use transferto::transport::channel_builder::PlaintextChannelBuilder;
+use transferto::common::metrics::{Counter, Metrics};
+use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::send;
 use transferto::transport::transport_layer::TransportLayer;
 

@@ -1,0 +1,122 @@
+//! Port of `org.apache.kafka.message.MessageGenerator`: from a table of fields and versions, the
+//! struct and both directions of its codec.
+
+/// Declares messages as tables that can be held against Kafka's protocol page.
+///
+/// ```text
+/// message! {
+///     /// What it is.
+///     pub struct FetchTopic {
+///         /// A field that all versions have.
+///         0..            => topic: String,
+///         /// One that came with version 3; before, it reads as the default given.
+///         3..            => max_bytes: i32 = i32::MAX,
+///         /// One that is gone again, and one that may be null in some versions only.
+///         8..=10         => include_operations: bool,
+///         0.., null 1..  => topics: Option<Vec<String>>,
+///     }
+/// }
+/// ```
+///
+/// Fields travel in the order of the table. In a flexible version a message ends with a section of
+/// tagged fields: those that come are skipped, none is sent. A `message_part!` is the same without
+/// that section: fields that stand in the midst of a message.
+macro_rules! message {
+    ($($table:tt)*) => {
+        $crate::protocol::wire::message_table::table! { ends_with_tags true; $($table)* }
+    };
+}
+
+/// Fields that stand together within a message: see [`message!`].
+macro_rules! message_part {
+    ($($table:tt)*) => {
+        $crate::protocol::wire::message_table::table! { ends_with_tags false; $($table)* }
+    };
+}
+
+/// Writes what both kinds of table declare. The rules below the first choose between the two forms
+/// of a row's optional columns.
+macro_rules! table {
+    (ends_with_tags $has_tags:literal; $(
+        $(#[$doc:meta])*
+        pub struct $name:ident {$(
+            $(#[$field_doc:meta])*
+            $from:literal $dots:tt $($to:literal)? $(, null $null:literal ..)?
+                => $field:ident: $type:ty $(= $default:expr)?,
+        )*}
+    )+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $crate::protocol::wire::message_table::table!(@default $($default)?),)* }
+            }
+        }
+
+        impl $crate::protocol::wire::types::WireType for $name {
+            fn read(
+                reader: &mut $crate::protocol::wire::types::Reader<'_>,
+                version: $crate::protocol::wire::types::Version,
+            ) -> Result<Self, $crate::protocol::wire::decode_error::DecodeError> {
+                let message = Self {$(
+                    $field: if ($from $dots $($to)?).contains(&version.number) {
+                        const FIELD: &str = concat!(stringify!($name), ".", stringify!($field));
+                        $crate::protocol::wire::message_table::table!(
+                            @read reader, version, FIELD $(, null $null)?
+                        )
+                    } else {
+                        $crate::protocol::wire::message_table::table!(@default $($default)?)
+                    },
+                )*};
+                if $has_tags && version.is_flexible {
+                    reader.skip_tagged_fields(concat!(stringify!($name), "'s tagged fields"))?;
+                }
+                Ok(message)
+            }
+
+            fn write(
+                &self,
+                writer: &mut $crate::protocol::wire::types::Writer<'_>,
+                version: $crate::protocol::wire::types::Version,
+            ) {
+                $(if ($from $dots $($to)?).contains(&version.number) {
+                    $crate::protocol::wire::message_table::table!(
+                        @write &self.$field, writer, version $(, null $null)?
+                    );
+                })*
+                if $has_tags && version.is_flexible {
+                    writer.write_no_tagged_fields();
+                }
+            }
+
+            fn size_min(version: $crate::protocol::wire::types::Version) -> usize {
+                let mut size = usize::from($has_tags && version.is_flexible);
+                $(if ($from $dots $($to)?).contains(&version.number) {
+                    size += <$type as $crate::protocol::wire::types::WireType>::size_min(version);
+                })*
+                size
+            }
+        }
+    )+};
+
+    (@default) => { Default::default() };
+    (@default $default:expr) => { $default };
+
+    (@read $reader:ident, $version:ident, $field:expr) => { $reader.read($version, $field)? };
+    (@read $reader:ident, $version:ident, $field:expr, null $null:literal) => {
+        $reader.read_nullable($version, $field, ($null..).contains(&$version.number))?
+    };
+
+    (@write $value:expr, $writer:ident, $version:ident) => {
+        $crate::protocol::wire::types::WireType::write($value, $writer, $version)
+    };
+    (@write $value:expr, $writer:ident, $version:ident, null $null:literal) => {
+        $writer.write_nullable($value, $version, ($null..).contains(&$version.number))
+    };
+}
+
+pub(crate) use {message, message_part, table};

@@ -1,0 +1,407 @@
+//! In the place of ZooKeeper's `/cluster/id`, `/brokers/topics` and `/config/topics`
+//! (`kafka.admin.AdminUtils`): which cluster this is, which topics exist, how many partitions each
+//! has, and which settings it overrides.
+//!
+//! ```text
+//! 0                                                      the version of the format
+//! c0ffee00112243448566778899aabbcc                       the cluster's id
+//! 1                                                      how many topics follow
+//! post 6f0b1c9e2d3a4f5b8c7d6e5f4a3b2c1d 3 retention.ms=1000   name, id, partitions, settings
+//! ```
+//!
+//! In names and values of settings `%`, `=` and everything that is not printable ASCII stands as
+//! `%` and two hexadecimal digits.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use log::{info, warn};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_name};
+use crate::common::uuid::random_uuid;
+use crate::config::log_config::LogConfig;
+use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
+use crate::storage::files::escaped_text::{bytes_of_hex, push_settings, unescape};
+use crate::storage::files::log_files::{hex, read_text, replace_atomically, write_atomically};
+
+/// The registry's file, in the first log directory.
+pub const TOPIC_REGISTRY_FILE: &str = "topics";
+
+/// Said of a file that cannot be read.
+const REMEDY: &str = "mend it, or put back a copy; if it is moved away, the topics are adopted from \
+                      their directories under new ids, and their settings are lost, also the \
+                      cleanup.policy of __consumer_offsets";
+/// How many partitions a topic can get by what lies on disk.
+pub const ADOPTED_PARTITIONS_MAX: i32 = 10_000;
+
+/// What is known about a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRecord {
+    /// The topic's id: a random UUID that never comes back, though the name may.
+    pub id: [u8; 16],
+    /// How many partitions it has: they are numbered from 0.
+    pub partitions: i32,
+    /// The settings it overrides, by Kafka's names.
+    pub config: BTreeMap<String, String>,
+}
+
+/// All topics, in memory and in a file. Every change is in the file before it is in memory.
+#[derive(Debug)]
+pub struct TopicRegistry {
+    path: PathBuf,
+    cluster_id: [u8; 16],
+    topics: Mutex<Topics>,
+}
+
+type Topics = BTreeMap<String, TopicRecord>;
+
+impl TopicRegistry {
+    /// Reads the registry in the file `path`, or makes one, of a new cluster.
+    ///
+    /// # Errors
+    /// `Corrupt` if the file is no registry; whatever the operating system reports, with the path.
+    pub fn open(path: PathBuf) -> Result<Self, KafkaError> {
+        let read = || read_text(&path)?.map(|text| parse(&text, &path)).transpose();
+        let (cluster_id, topics) = match read().map_err(|error| error.with_remedy(REMEDY))? {
+            Some(known) => known,
+            None => {
+                let cluster_id = random_uuid()?;
+                write_atomically(&path, &print(&cluster_id, &Topics::new()))?;
+                (cluster_id, Topics::new())
+            }
+        };
+        Ok(Self { path, cluster_id, topics: Mutex::new(topics) })
+    }
+
+    /// The registry in the first of a broker's log directories.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
+        let first = log_dirs.first().expect("a broker has at least one log directory");
+        Self::open(first.join(TOPIC_REGISTRY_FILE))
+    }
+
+    /// The settings of each topic: those of `default_config` that it does not override, and its
+    /// own.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG` if a topic overrides what this broker does not know.
+    pub fn log_configs(
+        &self,
+        default_config: &LogConfig,
+    ) -> Result<HashMap<String, LogConfig>, KafkaError> {
+        let topics = self.topics().into_iter();
+        topics.map(|(name, it)| Ok((name, log_config(default_config, &it.config)?))).collect()
+    }
+
+    /// The cluster's id, in hexadecimal digits: drawn at random when the first broker began on this
+    /// directory.
+    pub fn cluster_id(&self) -> String {
+        hex(&self.cluster_id)
+    }
+
+    /// The topic's record, if there is such a topic.
+    pub fn get(&self, topic: &str) -> Option<TopicRecord> {
+        self.lock().get(topic).cloned()
+    }
+
+    /// The name of the topic with this id.
+    pub fn name_of(&self, id: &[u8; 16]) -> Option<String> {
+        let topics = self.lock();
+        topics.iter().find(|(_, record)| record.id == *id).map(|(name, _)| name.clone())
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> Vec<(String, TopicRecord)> {
+        self.lock().iter().map(|(name, record)| (name.clone(), record.clone())).collect()
+    }
+
+    /// Whether a topic of this name could be added.
+    ///
+    /// # Errors
+    /// `TOPIC_ALREADY_EXISTS`; `INVALID_TOPIC_EXCEPTION` for an illegal name, and for one that
+    /// collides with a topic's.
+    pub fn check_new(&self, topic: &str) -> Result<(), KafkaError> {
+        check_new(&self.lock(), topic)
+    }
+
+    /// Adds a topic with a fresh id.
+    ///
+    /// # Errors
+    /// Those of [`check_new`](Self::check_new); `INVALID_PARTITIONS` below 1; whatever
+    /// the operating system reports, and then the topic was not added.
+    pub fn create(
+        &self,
+        topic: &str,
+        partitions: i32,
+        config: BTreeMap<String, String>,
+    ) -> Result<TopicRecord, KafkaError> {
+        let mut topics = self.lock();
+        check_new(&topics, topic)?;
+        if partitions < 1 {
+            let why = format!("topic {topic} cannot have {partitions} partitions");
+            return Err(KafkaError::api(Errors::InvalidPartitions, why));
+        }
+        let record = TopicRecord { id: random_uuid()?, partitions, config };
+        let mut changed = topics.clone();
+        changed.insert(topic.to_string(), record.clone());
+        self.replace(&mut topics, changed)?;
+        Ok(record)
+    }
+
+    /// Forgets a topic, and says whether it was known.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, and then the topic is still known.
+    pub fn remove(&self, topic: &str) -> Result<bool, KafkaError> {
+        let mut topics = self.lock();
+        let mut changed = topics.clone();
+        if changed.remove(topic).is_none() {
+            return Ok(false);
+        }
+        self.replace(&mut topics, changed)?;
+        Ok(true)
+    }
+
+    /// Changes what is known about a topic, and returns it as it is then.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION` if there is no such topic; whatever the operating system
+    /// reports, and then nothing changed.
+    pub fn update(
+        &self,
+        topic: &str,
+        change: impl FnOnce(&mut TopicRecord),
+    ) -> Result<TopicRecord, KafkaError> {
+        let mut topics = self.lock();
+        let mut changed = topics.clone();
+        let Some(record) = changed.get_mut(topic) else {
+            let why = format!("there is no topic {topic:?}");
+            return Err(KafkaError::api(Errors::UnknownTopicOrPartition, why));
+        };
+        change(record);
+        let record = record.clone();
+        self.replace(&mut topics, changed)?;
+        Ok(record)
+    }
+
+    /// Takes in partitions that lie on disk and are not known here, as when a Kafka broker's
+    /// directory was copied: their topics are added, or get the partitions they lack. Returns the
+    /// names of the topics that changed.
+    ///
+    /// A number of [`ADOPTED_PARTITIONS_MAX`] or more is passed over: all partitions below it would
+    /// be made, and a directory called `backup-20260101` is more likely what its name says. So is
+    /// a name that no topic may have, which could not be read back from the registry's file.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, and then nothing changed.
+    pub fn adopt(&self, on_disk: &[TopicAndPartition]) -> Result<Vec<String>, KafkaError> {
+        let mut topics = self.lock();
+        let mut changed = topics.clone();
+        let mut adopted = Vec::new();
+        for TopicAndPartition { topic, partition } in on_disk {
+            let partitions = partition.saturating_add(1);
+            let known = changed.get(topic.as_ref()).map_or(0, |record| record.partitions);
+            if known >= partitions {
+                continue;
+            }
+            if partitions > ADOPTED_PARTITIONS_MAX || validate_topic_name(topic).is_err() {
+                let name = TopicAndPartition::new(topic, *partition);
+                warn!("the directory {name} is no partition of a topic, and is left alone");
+                continue;
+            }
+            if known == 0 {
+                let record =
+                    TopicRecord { id: random_uuid()?, partitions, config: BTreeMap::new() };
+                changed.insert(topic.to_string(), record);
+            } else if let Some(record) = changed.get_mut(topic.as_ref()) {
+                record.partitions = partitions;
+            }
+            if !adopted.contains(&topic.to_string()) {
+                adopted.push(topic.to_string());
+            }
+        }
+        if !adopted.is_empty() {
+            info!(
+                "adopted from disk what {} did not know: {}",
+                self.path.display(),
+                adopted.join(", ")
+            );
+            self.replace(&mut topics, changed)?;
+        }
+        Ok(adopted)
+    }
+
+    fn replace(&self, topics: &mut Topics, changed: Topics) -> Result<(), KafkaError> {
+        let old = || print(&self.cluster_id, topics);
+        replace_atomically(&self.path, &print(&self.cluster_id, &changed), old)?;
+        *topics = changed;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Topics> {
+        self.topics.lock().expect("no thread panics while it holds the topics")
+    }
+}
+
+fn check_new(topics: &Topics, topic: &str) -> Result<(), KafkaError> {
+    validate_topic_name(topic)?;
+    if topics.contains_key(topic) {
+        let why = format!("topic {topic} exists already");
+        return Err(KafkaError::api(Errors::TopicAlreadyExists, why));
+    }
+    if let Some(other) = topics.keys().find(|other| collide(topic, other)) {
+        let why = format!("topic {topic} collides with {other}: in metrics `.` becomes `_`");
+        return Err(KafkaError::api(Errors::InvalidTopicException, why));
+    }
+    Ok(())
+}
+
+/// The settings of a topic: those of `default_config` that it does not override, and its own.
+///
+/// # Errors
+/// `INVALID_CONFIG` with everything that is unknown or not allowed.
+pub fn log_config(
+    default_config: &LogConfig,
+    overrides: &BTreeMap<String, String>,
+) -> Result<LogConfig, KafkaError> {
+    let overrides: Vec<_> =
+        overrides.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    default_config.with_overrides(&overrides).map_err(|errors| {
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        KafkaError::api(Errors::InvalidConfig, errors.join("; "))
+    })
+}
+
+/// The settings of a topic that is to get these overrides.
+///
+/// # Errors
+/// As [`log_config`]; also if they contradict each other or the broker's.
+pub fn valid_log_config(
+    default_config: &LogConfig,
+    overrides: &BTreeMap<String, String>,
+) -> Result<LogConfig, KafkaError> {
+    let log_config = log_config(default_config, overrides)?;
+    match log_config.contradiction(overrides) {
+        Some(why) => Err(KafkaError::api(Errors::InvalidConfig, why)),
+        None => Ok(log_config),
+    }
+}
+
+fn print(cluster_id: &[u8; 16], topics: &Topics) -> String {
+    let mut text = format!("{CURRENT_VERSION}\n{}\n{}\n", hex(cluster_id), topics.len());
+    for (name, TopicRecord { id, partitions, config }) in topics {
+        push(&mut text, format_args!("{name} {} {partitions}", hex(id)));
+        push_settings(&mut text, config);
+        text.push('\n');
+    }
+    text
+}
+
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    text.write_fmt(arguments).expect("a string takes all text");
+}
+
+fn parse(text: &str, path: &Path) -> Result<([u8; 16], Topics), KafkaError> {
+    let mut file = CheckpointFile::read(text, path, "list of topics")?;
+    let cluster_id = file.head("the cluster's id", uuid_of_hex)?;
+    let topics = file.entries("topics", |line| {
+        parse_topic(line).ok_or_else(|| format!("{line:?} is not a topic"))
+    })?;
+    Ok((cluster_id, topics))
+}
+
+fn parse_topic(line: &str) -> Option<(String, TopicRecord)> {
+    let mut fields = line.split(' ');
+    let name = fields.next().filter(|name| validate_topic_name(name).is_ok())?;
+    let id = uuid_of_hex(fields.next()?)?;
+    let partitions = fields.next()?.parse().ok().filter(|&partitions: &i32| partitions > 0)?;
+    let mut config = BTreeMap::new();
+    for field in fields {
+        let (key, value) = field.split_once('=')?;
+        config.insert(unescape(key)?, unescape(value)?);
+    }
+    Some((name.to_string(), TopicRecord { id, partitions, config }))
+}
+
+fn uuid_of_hex(hex: &str) -> Option<[u8; 16]> {
+    bytes_of_hex(hex)?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn any_setting_reads_back_as_it_was_written() {
+        let config = [("retention.ms", "5"), ("a=b", "100% é\n"), ("", "")];
+        let config = config.map(|(key, value)| (key.to_string(), value.to_string())).into();
+        let record = TopicRecord { id: random_uuid().unwrap(), partitions: 3, config };
+        let topics = Topics::from([("t".to_string(), record)]);
+        let cluster_id = random_uuid().unwrap();
+        let text = print(&cluster_id, &topics);
+        assert_eq!(parse(&text, Path::new("topics")).unwrap(), (cluster_id, topics));
+    }
+
+    #[test]
+    fn what_earlier_versions_stored_is_still_taken() {
+        let stored = "retention.ms=%20%2b7 retention.bytes=-5 cleanup.policy=Delete,,COMPACT%2c \
+                      preallocate=TRUE min.cleanable.dirty.ratio=.50 segment.bytes=14 \
+                      message.timestamp.difference.max.ms=3 message.format.version=2.8-IV1 \
+                      message.downconversion.enable=False unclean.leader.election.enable=true";
+        let id = "00112233445566778899aabbccddeeff";
+        for negative in ["-1", "-3"] {
+            let stored = format!("{stored} flush.ms=1 retention.ms={negative}");
+            let (_, topics) =
+                parse(&format!("0\n{id}\n1\nt {id} 1 {stored}\n"), Path::new("topics")).unwrap();
+            let config = log_config(&LogConfig::default(), &topics["t"].config).unwrap();
+            assert_eq!(config.retention_ms, negative.parse::<i64>().unwrap());
+            assert!(config.cleanup_policy.is_compacted() && config.cleanup_policy.is_deleted());
+            assert_eq!(config.timestamp_after_max_ms(), 3);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_named_like_no_partition_makes_no_topic() {
+        let path = env::temp_dir().join(format!("topics-{}", hex(&random_uuid().unwrap())));
+        let registry = TopicRegistry::open(path.clone()).unwrap();
+        let on_disk =
+            [("backup", 20_260_101), ("t", i32::MAX), ("t", 3), ("t", 10_000), ("a b", 0)];
+        let on_disk = on_disk.map(|(topic, partition)| TopicAndPartition::new(topic, partition));
+        assert_eq!(registry.adopt(&on_disk).unwrap(), ["t"]);
+        assert_eq!(registry.get("t").unwrap().partitions, 4);
+        assert_eq!(registry.topics().len(), 1);
+        assert_eq!(TopicRegistry::open(path.clone()).unwrap().topics(), registry.topics());
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_list_of_topics_is_told_apart() {
+        let id = "00112233445566778899aabbccddeeff";
+        assert!(parse(&format!("0\n{id}\n1\nt {id} 1\n"), Path::new("topics")).is_ok());
+        for text in [
+            String::new(),
+            format!("1\n{id}\n0\n"),
+            "0\n".to_string(),
+            "0\n0\n".to_string(),
+            format!("0\n{id}\n"),
+            format!("0\n{id}\n1\n"),
+            format!("0\n{id}\n1\nt {id} 0\n"),
+            format!("0\n{id}\n1\nt {id}\n"),
+            format!("0\n{id}\n1\n../t {id} 1\n"),
+            format!("0\n{id}\n1\nt {id}00 1\n"),
+            format!("0\n{id}\n1\nt {id} 1 x\n"),
+            format!("0\n{id}\n1\nt {id} 1 x=%f\n"),
+        ] {
+            assert!(parse(&text, Path::new("topics")).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Port of `kafka.server.AclApis` (Kafka 3.2, in 0.11 a part of `KafkaApis`): an admin sees, adds
+//! and takes away ACLs.
+
+use std::collections::BTreeMap;
+
+use log::info;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::protocol::create_acls::{
+    AclCreation, AclCreationResult, CreateAclsRequest, CreateAclsResponse,
+};
+use crate::protocol::delete_acls::{
+    DeleteAclsFilter, DeleteAclsFilterResult, DeleteAclsMatchingAcl, DeleteAclsRequest,
+    DeleteAclsResponse,
+};
+use crate::protocol::describe_acls::{
+    AclDescription, DescribeAclsRequest, DescribeAclsResource, DescribeAclsResponse,
+};
+use crate::protocol::request::ResponseBody;
+use crate::server::apis::cluster::{shown, told};
+use crate::server::kafka_apis::KafkaApis;
+use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::security::authorizer::{
+    Acl, AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, PatternType,
+    PermissionType, Resource, ResourcePattern, ResourceType,
+};
+
+/// The most ACLs that there may be. Each change writes all of them.
+const ACLS_MAX: usize = 100_000;
+/// The longest principal or host of an ACL, in bytes.
+const NAME_BYTES_MAX: usize = 1024;
+
+impl KafkaApis {
+    /// An admin asks which ACLs there are.
+    pub(crate) fn handle_describe_acls_request(&self, reply: Reply, request: &DescribeAclsRequest) {
+        let found = self.authorizer_for(&reply, Operation::Describe).and_then(|authorizer| {
+            let filter = filter_of(request)?;
+            Ok(authorizer.acls(&filter))
+        });
+        let response = match found {
+            Ok(bindings) => DescribeAclsResponse {
+                resources: by_resource(bindings),
+                ..DescribeAclsResponse::default()
+            },
+            Err(error) => DescribeAclsResponse {
+                error_message: Some(error.why()),
+                ..request.error_response(error.code())
+            },
+        };
+        reply.send_body(&ResponseBody::DescribeAcls(response));
+    }
+
+    /// An admin adds ACLs: those that make sense, all at once.
+    pub(crate) fn handle_create_acls_request(&self, reply: Reply, request: &CreateAclsRequest) {
+        let authorizer = match self.authorizer_for(&reply, Operation::Alter) {
+            Ok(authorizer) => authorizer,
+            Err(error) => {
+                let mut response = request.error_response(error.code());
+                for result in &mut response.results {
+                    result.error_message = Some(error.why());
+                }
+                reply.send_body(&ResponseBody::CreateAcls(response));
+                return;
+            }
+        };
+        let bindings: Vec<_> = request.creations.iter().map(binding_of).collect();
+        let valid: Vec<_> = bindings.iter().flatten().cloned().collect();
+        let added = add_acls(authorizer, &valid);
+        if added.is_ok() {
+            log_change(&reply, "given", valid.iter());
+        }
+        let mut refusals = Refusals::default();
+        let results = bindings.into_iter().zip(&request.creations).map(|(binding, creation)| {
+            let result = match (binding, &added) {
+                (Err(why), _) => Err(why),
+                (Ok(_), Err(why)) => Err(KafkaError::api(why.code(), why.why())),
+                (Ok(_), Ok(())) => Ok(()),
+            };
+            let (error_code, error_message) =
+                told(result, &shown(&creation.resource_name), &mut refusals);
+            AclCreationResult { error_code, error_message }
+        });
+        let results = results.collect();
+        reply.log_refusals(&refusals);
+        let response = CreateAclsResponse { throttle_time_ms: 0, results };
+        reply.send_body(&ResponseBody::CreateAcls(response));
+    }
+
+    /// An admin takes ACLs away.
+    pub(crate) fn handle_delete_acls_request(&self, reply: Reply, request: &DeleteAclsRequest) {
+        let filters: Vec<_> = request.filters.iter().map(filter_of_deletion).collect();
+        let removed = self.authorizer_for(&reply, Operation::Alter).and_then(|authorizer| {
+            let valid: Vec<_> = filters.iter().flatten().cloned().collect();
+            authorizer.remove_acls(&valid)
+        });
+        log_change(&reply, "taken away", removed.iter().flatten().flatten());
+        let response = match removed {
+            Ok(removed) => {
+                let mut removed = removed.into_iter();
+                let result = |filter: Result<AclBindingFilter, KafkaError>| match filter {
+                    Ok(_) => DeleteAclsFilterResult {
+                        matching_acls: removed.next().into_iter().flatten().map(matching).collect(),
+                        ..DeleteAclsFilterResult::default()
+                    },
+                    Err(error) => failed_filter(&error),
+                };
+                let filter_results = filters.into_iter().map(result).collect();
+                DeleteAclsResponse { throttle_time_ms: 0, filter_results }
+            }
+            Err(error) => {
+                let filter_results = filters.iter().map(|_| failed_filter(&error)).collect();
+                DeleteAclsResponse { throttle_time_ms: 0, filter_results }
+            }
+        };
+        reply.send_body(&ResponseBody::DeleteAcls(response));
+    }
+
+    /// The authorizer, for somebody who may do this with its ACLs.
+    fn authorizer_for(
+        &self,
+        reply: &Reply,
+        operation: Operation,
+    ) -> Result<&dyn Authorizer, KafkaError> {
+        let Some(authorizer) = &self.authorizer else {
+            let why = "No Authorizer is configured.";
+            return Err(KafkaError::api(Errors::SecurityDisabled, why));
+        };
+        self.check_authorized(reply, operation, Resource::CLUSTER)?;
+        Ok(authorizer.as_ref())
+    }
+}
+
+/// Tells the log who changed which ACLs, in one line.
+fn log_change<'a>(reply: &Reply, what: &str, mut bindings: impl Iterator<Item = &'a AclBinding>) {
+    if let Some(first) = bindings.next() {
+        let (client, count, first) = (reply.client(), bindings.count() + 1, first.to_string());
+        info!("{count} ACLs were {what} by {client}, the first: {}", shown(&first));
+    }
+}
+
+fn add_acls(authorizer: &dyn Authorizer, bindings: &[AclBinding]) -> Result<(), KafkaError> {
+    if bindings.is_empty() {
+        return Ok(());
+    }
+    if authorizer.acls(&AclBindingFilter::ANY).len().saturating_add(bindings.len()) > ACLS_MAX {
+        let why = format!("there may be {ACLS_MAX} ACLs");
+        return Err(KafkaError::api(Errors::PolicyViolation, why));
+    }
+    authorizer.add_acls(bindings.to_vec())
+}
+
+/// The ACL that a client wants to add, if it makes sense.
+fn binding_of(creation: &AclCreation) -> Result<AclBinding, KafkaError> {
+    let resource_type = ResourceType::for_code(creation.resource_type)
+        .filter(|it| *it != ResourceType::Any)
+        .ok_or_else(|| no_such("resource type", creation.resource_type))?;
+    let pattern_type = PatternType::for_code(creation.resource_pattern_type)
+        .filter(|it| matches!(it, PatternType::Literal | PatternType::Prefixed))
+        .ok_or_else(|| no_such("pattern type", creation.resource_pattern_type))?;
+    let operation = Operation::for_code(creation.operation)
+        .filter(|it| *it != Operation::Any)
+        .ok_or_else(|| no_such("operation", creation.operation))?;
+    let permission_type = PermissionType::for_code(creation.permission_type)
+        .filter(|it| *it != PermissionType::Any)
+        .ok_or_else(|| no_such("permission type", creation.permission_type))?;
+    let AclCreation { resource_name: name, principal, host, .. } = creation;
+    if name.is_empty() {
+        return Err(invalid("the resource has no name"));
+    }
+    if resource_type == ResourceType::Cluster && name != CLUSTER_NAME {
+        return Err(invalid(&format!("the only name of the cluster is {CLUSTER_NAME}")));
+    }
+    if [name, principal, host].iter().any(|it| it.len() > NAME_BYTES_MAX) {
+        return Err(invalid(&format!("a name is longer than {NAME_BYTES_MAX} bytes")));
+    }
+    let (name, principal, host) = (name.clone(), principal.clone(), host.clone());
+    let acl = Acl { principal, host, operation, permission_type };
+    acl.check_whose().map_err(|why| invalid(&why))?;
+    Ok(AclBinding { pattern: ResourcePattern { resource_type, pattern_type, name }, acl })
+}
+
+fn filter_of(asked: &DescribeAclsRequest) -> Result<AclBindingFilter, KafkaError> {
+    filter_of_deletion(&DeleteAclsFilter {
+        resource_type_filter: asked.resource_type_filter,
+        resource_name_filter: asked.resource_name_filter.clone(),
+        pattern_type_filter: asked.pattern_type_filter,
+        principal_filter: asked.principal_filter.clone(),
+        host_filter: asked.host_filter.clone(),
+        operation: asked.operation,
+        permission_type: asked.permission_type,
+    })
+}
+
+fn filter_of_deletion(asked: &DeleteAclsFilter) -> Result<AclBindingFilter, KafkaError> {
+    Ok(AclBindingFilter {
+        resource_type: ResourceType::for_code(asked.resource_type_filter)
+            .ok_or_else(|| no_such("resource type", asked.resource_type_filter))?,
+        pattern_type: PatternType::for_code(asked.pattern_type_filter)
+            .ok_or_else(|| no_such("pattern type", asked.pattern_type_filter))?,
+        name: asked.resource_name_filter.clone(),
+        principal: asked.principal_filter.clone(),
+        host: asked.host_filter.clone(),
+        operation: Operation::for_code(asked.operation)
+            .ok_or_else(|| no_such("operation", asked.operation))?,
+        permission_type: PermissionType::for_code(asked.permission_type)
+            .ok_or_else(|| no_such("permission type", asked.permission_type))?,
+    })
+}
+
+fn no_such(what: &str, code: i8) -> KafkaError {
+    invalid(&format!("{code} is no {what} here"))
+}
+
+fn invalid(why: &str) -> KafkaError {
+    KafkaError::api(Errors::InvalidRequest, why)
+}
+
+fn by_resource(bindings: Vec<AclBinding>) -> Vec<DescribeAclsResource> {
+    let mut resources: BTreeMap<ResourcePattern, Vec<AclDescription>> = BTreeMap::new();
+    for AclBinding { pattern, acl } in bindings {
+        resources.entry(pattern).or_default().push(AclDescription {
+            principal: acl.principal,
+            host: acl.host,
+            operation: acl.operation.code(),
+            permission_type: acl.permission_type.code(),
+        });
+    }
+    let resource = |(pattern, acls): (ResourcePattern, _)| DescribeAclsResource {
+        resource_type: pattern.resource_type.code(),
+        resource_name: pattern.name,
+        pattern_type: pattern.pattern_type.code(),
+        acls,
+    };
+    resources.into_iter().map(resource).collect()
+}
+
+fn matching(AclBinding { pattern, acl }: AclBinding) -> DeleteAclsMatchingAcl {
+    DeleteAclsMatchingAcl {
+        error_code: Errors::None.code(),
+        error_message: None,
+        resource_type: pattern.resource_type.code(),
+        resource_name: pattern.name,
+        pattern_type: pattern.pattern_type.code(),
+        principal: acl.principal,
+        host: acl.host,
+        operation: acl.operation.code(),
+        permission_type: acl.permission_type.code(),
+    }
+}
+
+fn failed_filter(error: &KafkaError) -> DeleteAclsFilterResult {
+    DeleteAclsFilterResult {
+        error_code: error.code().code(),
+        error_message: Some(error.why()),
+        matching_acls: Vec::new(),
+    }
+}

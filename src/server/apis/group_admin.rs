@@ -1,0 +1,127 @@
+//! Port of `KafkaApis.handleDescribeGroupRequest`, `handleListGroupsRequest` and of the later
+//! `handleDeleteGroups`: what the tools ask about groups.
+
+use std::collections::HashSet;
+
+use crate::common::errors::Errors;
+use crate::coordinator::group_results::{GroupOverview, GroupSummary};
+use crate::protocol::delete_groups::{
+    DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
+};
+use crate::protocol::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
+};
+use crate::protocol::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
+use crate::protocol::request::ResponseBody;
+use crate::server::kafka_apis::KafkaApis;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorizer::{Operation, Resource};
+
+/// What today's Kafka calls groups of the protocol that is spoken here, for the members work out
+/// their assignment themselves.
+const GROUP_TYPE: &str = "classic";
+
+impl KafkaApis {
+    /// A tool asks for groups in full.
+    pub(crate) fn handle_describe_groups_request(
+        &self,
+        reply: Reply,
+        request: &DescribeGroupsRequest,
+    ) {
+        // One that is named a million times is answered once: the answer is far longer than the
+        // question.
+        let mut named = HashSet::new();
+        let groups = request.groups.iter().filter(|group_id| named.insert(*group_id));
+        let groups = groups.map(|group_id| {
+            let resource = Resource::group(group_id);
+            let summary = match self.authorize(&reply, Operation::Describe, resource) {
+                true => self.group_coordinator.describe_group(group_id),
+                false => Err(Errors::GroupAuthorizationFailed),
+            };
+            let mut group = match summary {
+                Ok(summary) => described(group_id, summary),
+                Err(error) => DescribedGroup {
+                    error_code: error.code(),
+                    group_id: group_id.clone(),
+                    ..DescribedGroup::default()
+                },
+            };
+            let is_asked =
+                request.include_authorized_operations && group.error_code == Errors::None.code();
+            group.authorized_operations = self.authorized_operations(&reply, is_asked, resource);
+            group
+        });
+        let response = DescribeGroupsResponse { throttle_time_ms: 0, groups: groups.collect() };
+        reply.send_body(&ResponseBody::DescribeGroups(response));
+    }
+
+    /// A tool asks which groups there are. Who may not describe the cluster is told of the groups
+    /// that he may describe; Kafka 0.9 told him of none, with an error.
+    pub(crate) fn handle_list_groups_request(&self, reply: Reply, request: &ListGroupsRequest) {
+        let response = match self.group_coordinator.list_groups() {
+            Err(error) => request.error_response(error),
+            Ok(groups) => {
+                let is_wanted = |filter: &[String], value: &str| {
+                    filter.is_empty() || filter.iter().any(|it| it.eq_ignore_ascii_case(value))
+                };
+                let is_all_shown =
+                    self.authorize_quietly(&reply, Operation::Describe, Resource::CLUSTER);
+                let is_shown = |it: &GroupOverview| {
+                    let group = Resource::group(&it.group_id);
+                    is_all_shown || self.authorize_quietly(&reply, Operation::Describe, group)
+                };
+                let groups = groups
+                    .into_iter()
+                    .filter(is_shown)
+                    .filter(|group| is_wanted(&request.states_filter, group.state))
+                    .filter(|_| is_wanted(&request.types_filter, GROUP_TYPE))
+                    .map(listed)
+                    .collect();
+                ListGroupsResponse { groups, ..ListGroupsResponse::default() }
+            }
+        };
+        reply.send_body(&ResponseBody::ListGroups(response));
+    }
+
+    /// An administrator removes groups that nobody uses.
+    pub(crate) fn handle_delete_groups_request(&self, reply: Reply, request: &DeleteGroupsRequest) {
+        let result = |group_id: &String| DeletableGroupResult {
+            group_id: group_id.clone(),
+            error_code: match self.authorize(&reply, Operation::Delete, Resource::group(group_id)) {
+                true => self.group_coordinator.delete_group(group_id).code(),
+                false => Errors::GroupAuthorizationFailed.code(),
+            },
+        };
+        let results = request.groups_names.iter().map(result).collect();
+        let response = DeleteGroupsResponse { throttle_time_ms: 0, results };
+        reply.send_body(&ResponseBody::DeleteGroups(response));
+    }
+}
+
+fn described(group_id: &str, summary: GroupSummary) -> DescribedGroup {
+    let members = summary.members.into_iter().map(|it| DescribedGroupMember {
+        member_id: it.member_id,
+        group_instance_id: it.group_instance_id,
+        client_id: it.client_id,
+        client_host: it.client_host,
+        member_metadata: it.metadata,
+        member_assignment: it.assignment,
+    });
+    DescribedGroup {
+        group_id: group_id.to_string(),
+        group_state: summary.state.to_string(),
+        protocol_type: summary.protocol_type,
+        protocol_data: summary.protocol,
+        members: members.collect(),
+        ..DescribedGroup::default()
+    }
+}
+
+fn listed(group: GroupOverview) -> ListedGroup {
+    ListedGroup {
+        group_id: group.group_id,
+        protocol_type: group.protocol_type,
+        group_state: group.state.to_string(),
+        group_type: GROUP_TYPE.to_string(),
+    }
+}

@@ -1,0 +1,312 @@
+//! Port of `KafkaApis.handleOffsetCommitRequest`, `handleOffsetFetchRequest` and
+//! `handleOffsetDeleteRequest`: how far groups have read.
+//!
+//! Version 0 of the first two kept offsets in ZooKeeper. There is none here: all versions keep them
+//! in the same place, so that a group finds its offsets whichever of its clients asks.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::common::errors::Errors;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_offsets::FetchedOffsets;
+use crate::coordinator::group_results::CommitOffsets;
+use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
+use crate::protocol::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitResponse,
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use crate::protocol::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+};
+use crate::protocol::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchResponse,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
+};
+use crate::protocol::request::ResponseBody;
+use crate::server::apis::groups::identity;
+use crate::server::kafka_apis::KafkaApis;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorized;
+use crate::server::security::authorizer::{Operation, Resource, ResourceType};
+
+/// In place of a time or a retention: the consumer leaves it to the broker.
+const NOT_GIVEN: i64 = -1;
+/// The first OffsetFetch version in which null, and not an empty list, stands for all partitions.
+const FETCH_ALL_BY_NULL_VERSION: i16 = 2;
+/// The first OffsetFetch version that asks for several groups.
+const FETCH_OF_SEVERAL_VERSION: i16 = 8;
+
+impl KafkaApis {
+    /// A consumer tells how far it has read.
+    pub(crate) fn handle_offset_commit_request(&self, reply: Reply, request: &OffsetCommitRequest) {
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
+        let mut offsets = Vec::new();
+        // For each partition its place among the offsets, or why it has none.
+        let mut places = Vec::new();
+        for topic in &request.topics {
+            let name: Arc<str> = Arc::from(topic.name.as_str());
+            let partitions = self.metadata_cache.topic(&name).map_or(0, |it| it.partitions);
+            for partition in &topic.partitions {
+                let place = match (0..partitions).contains(&partition.partition_index) {
+                    _ if !authorized.contains(&name) => Err(Errors::TopicAuthorizationFailed),
+                    true => Ok(offsets.len()),
+                    false => Err(Errors::UnknownTopicOrPartition),
+                };
+                places.push(place);
+                if place.is_ok() {
+                    let index = partition.partition_index;
+                    let key = TopicAndPartition { topic: Arc::clone(&name), partition: index };
+                    offsets.push((key, self.offset_and_metadata(request, partition)));
+                }
+            }
+        }
+        let results = self.group_coordinator.commit_offsets(CommitOffsets {
+            group_id: request.group_id.clone(),
+            member: identity(request.member_id.clone(), request.group_instance_id.clone()),
+            generation_id: request.generation_id,
+            offsets,
+        });
+        let mut places = places.into_iter();
+        let mut error_of_next = || match places.next() {
+            Some(Ok(place)) => results.get(place).copied().unwrap_or(Errors::UnknownServerError),
+            Some(Err(error)) => error,
+            None => Errors::UnknownServerError,
+        };
+        let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
+            name: topic.name.clone(),
+            partitions: topic
+                .partitions
+                .iter()
+                .map(|it| OffsetCommitResponsePartition {
+                    partition_index: it.partition_index,
+                    error_code: error_of_next().code(),
+                })
+                .collect(),
+        });
+        let response = OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() };
+        reply.send_body(&ResponseBody::OffsetCommit(response));
+    }
+
+    /// What is to be kept for one partition: in 0.9 the time of the commit, and how long from then
+    /// on, were the consumer's to say.
+    fn offset_and_metadata(
+        &self,
+        request: &OffsetCommitRequest,
+        partition: &OffsetCommitRequestPartition,
+    ) -> OffsetAndMetadata {
+        let now_ms = self.time.milliseconds();
+        let retention_ms = Some(request.retention_time_ms).filter(|it| *it != NOT_GIVEN);
+        OffsetAndMetadata {
+            offset: partition.committed_offset,
+            leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.committed_metadata.clone().unwrap_or_default(),
+            commit_timestamp_ms: match partition.commit_timestamp {
+                NOT_GIVEN => now_ms,
+                given_ms => given_ms,
+            },
+            expire_timestamp_ms: retention_ms.map(|it| now_ms.saturating_add(it)),
+        }
+    }
+
+    /// A consumer asks how far its group has read.
+    pub(crate) fn handle_offset_fetch_request(&self, reply: Reply, request: &OffsetFetchRequest) {
+        let version = reply.header.api_version;
+        let response = if version >= FETCH_OF_SEVERAL_VERSION {
+            // One that is named a million times is answered once: the answer may be far longer than
+            // the question.
+            let mut named = HashSet::new();
+            let groups = request.groups.iter().filter(|group| named.insert(&group.group_id));
+            let groups = groups.map(|group| self.fetch_offsets_of_group(&reply, group)).collect();
+            OffsetFetchResponse { groups, ..OffsetFetchResponse::default() }
+        } else {
+            let means_all = |it: &Vec<_>| version < FETCH_ALL_BY_NULL_VERSION && it.is_empty();
+            let group = OffsetFetchRequestGroup {
+                group_id: request.group_id.clone(),
+                topics: request.topics.clone().filter(|topics| !means_all(topics)),
+            };
+            let OffsetFetchResponseGroup { topics, error_code, .. } =
+                self.fetch_offsets_of_group(&reply, &group);
+            OffsetFetchResponse { topics, error_code, ..OffsetFetchResponse::default() }
+        };
+        reply.send_body(&ResponseBody::OffsetFetch(response));
+    }
+
+    fn fetch_offsets_of_group(
+        &self,
+        reply: &Reply,
+        asked: &OffsetFetchRequestGroup,
+    ) -> OffsetFetchResponseGroup {
+        let version = reply.header.api_version;
+        let group_id = asked.group_id.clone();
+        let fail = |error| {
+            let groups = vec![asked.clone()];
+            let request = OffsetFetchRequest { groups, ..OffsetFetchRequest::default() };
+            request.error_response(error).groups.remove(0)
+        };
+        if !self.authorize(reply, Operation::Describe, Resource::group(&group_id)) {
+            return fail(Errors::GroupAuthorizationFailed);
+        }
+        let names = asked.topics.iter().flatten().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(reply, Operation::Describe, ResourceType::Topic, names);
+        let partitions = asked.topics.as_ref().map(|topics| partitions_of(topics, &authorized));
+        match self.group_coordinator.fetch_offsets(&group_id, partitions.as_deref()) {
+            Ok(fetched) => {
+                let topics = match &asked.topics {
+                    Some(topics) => fetched_topics(version, topics, &authorized, fetched),
+                    None => {
+                        let mut topics = all_topics(version, fetched);
+                        topics.retain(|it| {
+                            let topic = Resource::topic(&it.name);
+                            self.authorize_quietly(reply, Operation::Describe, topic)
+                        });
+                        topics
+                    }
+                };
+                OffsetFetchResponseGroup { group_id, topics, error_code: Errors::None.code() }
+            }
+            Err(error) => fail(error),
+        }
+    }
+
+    /// An administrator makes a group forget offsets.
+    pub(crate) fn handle_offset_delete_request(&self, reply: Reply, request: &OffsetDeleteRequest) {
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
+        // Asked once: a topic may come or go before the answer is put together.
+        let refusal_of = |topic: &str, partition: i32| {
+            let record = self.metadata_cache.topic(topic);
+            let is_there = record.is_some_and(|it| (0..it.partitions).contains(&partition));
+            match authorized.contains(topic) {
+                false => Some(Errors::TopicAuthorizationFailed),
+                true if !is_there => Some(Errors::UnknownTopicOrPartition),
+                true => None,
+            }
+        };
+        let (mut partitions, mut refusals) = (Vec::new(), Vec::new());
+        for topic in &request.topics {
+            let name: Arc<str> = Arc::from(topic.name.as_str());
+            for partition in topic.partitions.iter().map(|it| it.partition_index) {
+                let refusal = refusal_of(&topic.name, partition);
+                if refusal.is_none() {
+                    partitions.push(TopicAndPartition { topic: Arc::clone(&name), partition });
+                }
+                refusals.push(refusal);
+            }
+        }
+        let response = match self.group_coordinator.delete_offsets(&request.group_id, &partitions) {
+            Err(error) => request.error_response(error),
+            Ok(results) => {
+                let mut results = results.into_iter();
+                let result_of = |refusal: Option<Errors>| {
+                    refusal.or_else(|| results.next()).unwrap_or(Errors::UnknownServerError)
+                };
+                let mut errors = refusals.into_iter().map(result_of);
+                let mut next_error = || errors.next().unwrap_or(Errors::UnknownServerError);
+                let topics = request.topics.iter().map(|topic| OffsetDeleteResponseTopic {
+                    name: topic.name.clone(),
+                    partitions: topic
+                        .partitions
+                        .iter()
+                        .map(|it| OffsetDeleteResponsePartition {
+                            partition_index: it.partition_index,
+                            error_code: next_error().code(),
+                        })
+                        .collect(),
+                });
+                let topics = topics.collect();
+                OffsetDeleteResponse { topics, ..OffsetDeleteResponse::default() }
+            }
+        };
+        reply.send_body(&ResponseBody::OffsetDelete(response));
+    }
+}
+
+/// The partitions that are asked for and may be told, in the order of the request.
+fn partitions_of(
+    topics: &[OffsetFetchRequestTopic],
+    authorized: &Authorized<'_>,
+) -> Vec<TopicAndPartition> {
+    let mut partitions = Vec::new();
+    for topic in topics.iter().filter(|it| authorized.contains(&it.name)) {
+        let name: Arc<str> = Arc::from(topic.name.as_str());
+        let key = |&partition| TopicAndPartition { topic: Arc::clone(&name), partition };
+        partitions.extend(topic.partition_indexes.iter().map(key));
+    }
+    partitions
+}
+
+/// The answers in the order of the request.
+fn fetched_topics(
+    version: i16,
+    topics: &[OffsetFetchRequestTopic],
+    authorized: &Authorized<'_>,
+    fetched: FetchedOffsets,
+) -> Vec<OffsetFetchResponseTopic> {
+    let mut fetched = fetched.into_iter();
+    let topic = |topic: &OffsetFetchRequestTopic| OffsetFetchResponseTopic {
+        name: topic.name.clone(),
+        partitions: match authorized.contains(&topic.name) {
+            true => fetched
+                .by_ref()
+                .take(topic.partition_indexes.len())
+                .map(|(key, it)| fetched_partition(version, &key, it))
+                .collect(),
+            false => topic.partition_indexes.iter().copied().map(unauthorized).collect(),
+        },
+    };
+    topics.iter().map(topic).collect()
+}
+
+fn unauthorized(partition_index: i32) -> OffsetFetchResponsePartition {
+    OffsetFetchResponsePartition {
+        partition_index,
+        error_code: Errors::TopicAuthorizationFailed.code(),
+        ..OffsetFetchResponsePartition::default()
+    }
+}
+
+/// The answers by topic. They come in the order of their topics.
+fn all_topics(version: i16, fetched: FetchedOffsets) -> Vec<OffsetFetchResponseTopic> {
+    let mut topics: Vec<OffsetFetchResponseTopic> = Vec::new();
+    for (key, it) in fetched {
+        let partition = fetched_partition(version, &key, it);
+        match topics.last_mut().filter(|topic| *topic.name == *key.topic) {
+            Some(topic) => topic.partitions.push(partition),
+            None => topics.push(OffsetFetchResponseTopic {
+                name: key.topic.to_string(),
+                partitions: vec![partition],
+            }),
+        }
+    }
+    topics
+}
+
+fn fetched_partition(
+    version: i16,
+    key: &TopicAndPartition,
+    committed: Option<OffsetAndMetadata>,
+) -> OffsetFetchResponsePartition {
+    // The version that read from ZooKeeper had an error for an offset that is not there.
+    let nothing_committed = match version {
+        0 => Errors::UnknownTopicOrPartition,
+        _ => Errors::None,
+    };
+    let nothing = OffsetFetchResponsePartition {
+        partition_index: key.partition,
+        error_code: nothing_committed.code(),
+        ..OffsetFetchResponsePartition::default()
+    };
+    committed.map_or(nothing, |it| OffsetFetchResponsePartition {
+        partition_index: key.partition,
+        committed_offset: it.offset,
+        committed_leader_epoch: it.leader_epoch,
+        metadata: it.metadata,
+        error_code: Errors::None.code(),
+    })
+}

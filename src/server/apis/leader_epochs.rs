@@ -1,0 +1,89 @@
+//! Port of `KafkaApis.handleOffsetForLeaderEpochRequest`: where the messages of a leader epoch end
+//! (OffsetForLeaderEpoch). Kafka 0.9 has no such request: it came with KIP-101.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::TopicAndPartition;
+use crate::protocol::offset_for_leader_epoch::{
+    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition, OffsetForLeaderTopicResult, UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET,
+};
+use crate::protocol::request::ResponseBody;
+use crate::replica::partition::{LEADER_EPOCH, check_leader_epoch};
+use crate::replica::replica::Replica;
+use crate::server::kafka_apis::{KafkaApis, check_named_once};
+use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::security::authorizer::{Operation, ResourceType};
+
+impl KafkaApis {
+    /// A consumer asks whether the messages up to its offset are still those that it has read.
+    pub(crate) fn handle_offset_for_leader_epoch_request(
+        &self,
+        reply: Reply,
+        request: &OffsetForLeaderEpochRequest,
+    ) {
+        let mut topics = Vec::with_capacity(request.topics.len());
+        let names = request.topics.iter().map(|it| it.topic.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        for topic in &request.topics {
+            let name: Arc<str> = Arc::from(topic.topic.as_str());
+            let answer = |asked: &OffsetForLeaderPartition| {
+                let partition = asked.partition;
+                let key = TopicAndPartition { topic: Arc::clone(&name), partition };
+                authorized
+                    .check(&name)
+                    .and_then(|()| check_named_once(&mut named, &key))
+                    .and_then(|()| self.last_offset_for_leader_epoch(&key, asked))
+                    .unwrap_or_else(|error| {
+                        refusals.note(&key, &error);
+                        let error_code = error.code().code();
+                        EpochEndOffset { error_code, partition, ..EpochEndOffset::default() }
+                    })
+            };
+            topics.push(OffsetForLeaderTopicResult {
+                topic: topic.topic.clone(),
+                partitions: topic.partitions.iter().map(answer).collect(),
+            });
+        }
+        reply.log_refusals(&refusals);
+        let response = OffsetForLeaderEpochResponse { throttle_time_ms: 0, topics };
+        reply.send_body(&ResponseBody::OffsetForLeaderEpoch(response));
+    }
+
+    /// `Partition.lastOffsetForLeaderEpoch`: the end of the epoch that is asked for, if the client
+    /// has the same current epoch in mind as the broker.
+    fn last_offset_for_leader_epoch(
+        &self,
+        key: &TopicAndPartition,
+        asked: &OffsetForLeaderPartition,
+    ) -> Result<EpochEndOffset, KafkaError> {
+        let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
+            KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
+        })?;
+        check_leader_epoch(asked.current_leader_epoch)?;
+        let (leader_epoch, end_offset) =
+            end_offset_for(partition.leader_replica(), asked.leader_epoch);
+        let error_code = Errors::None.code();
+        Ok(EpochEndOffset { error_code, partition: asked.partition, leader_epoch, end_offset })
+    }
+}
+
+/// The last epoch up to `epoch` that has messages, and the offset after its last one
+/// (`LeaderEpochFileCache.endOffsetFor`); both undefined for no epoch and for one yet to come.
+///
+/// There has been one epoch ever since, so it ends where the log ends. It is the log's end and not
+/// its high watermark, because a leader is asked which messages it has, not which may be read. An
+/// epoch before the first one ended where the first one begins.
+fn end_offset_for(replica: &Replica, epoch: i32) -> (i32, i64) {
+    match epoch {
+        LEADER_EPOCH => (epoch, replica.log_end_offset().message_offset),
+        older if older < LEADER_EPOCH && older != UNDEFINED_EPOCH => {
+            (epoch, replica.log.log_start_offset())
+        }
+        _ => (UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET),
+    }
+}

@@ -1,0 +1,135 @@
+//! Port of `KafkaApis.handleOffsetRequest`: which offset a time stands for (ListOffsets).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::TopicAndPartition;
+use crate::protocol::list_offsets::{
+    EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
+    ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
+};
+use crate::protocol::request::ResponseBody;
+use crate::replica::partition::{LEADER_EPOCH, check_leader_epoch};
+use crate::replica::replica::Replica;
+use crate::server::kafka_apis::{KafkaApis, check_named_once};
+use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::security::authorizer::{Operation, ResourceType};
+
+/// In place of a timestamp or an offset: none.
+const NONE: i64 = -1;
+/// The first version in which a question has one answer: a record's timestamp and its offset
+/// (KIP-79).
+const TIMESTAMP_VERSION: i16 = 1;
+/// The first version that may ask for the record with the largest timestamp (KIP-734).
+const MAX_TIMESTAMP_VERSION: i16 = 7;
+
+impl KafkaApis {
+    /// A consumer asks where to begin.
+    pub(crate) fn handle_offset_request(&self, reply: Reply, request: &ListOffsetsRequest) {
+        let version = reply.header.api_version;
+        let mut topics = Vec::with_capacity(request.topics.len());
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        for topic in &request.topics {
+            let name: Arc<str> = Arc::from(topic.name.as_str());
+            let answer = |asked: &ListOffsetsPartition| {
+                let partition = asked.partition_index;
+                let key = TopicAndPartition { topic: Arc::clone(&name), partition };
+                authorized
+                    .check(&name)
+                    .and_then(|()| check_named_once(&mut named, &key))
+                    .and_then(|()| self.list_offset(version, request.replica_id, &key, asked))
+                    .unwrap_or_else(|error| {
+                        refusals.note(&key, &error);
+                        ListOffsetsPartitionResponse {
+                            partition_index: partition,
+                            error_code: error.code().code(),
+                            ..ListOffsetsPartitionResponse::default()
+                        }
+                    })
+            };
+            topics.push(ListOffsetsTopicResponse {
+                name: topic.name.clone(),
+                partitions: topic.partitions.iter().map(answer).collect(),
+            });
+        }
+        reply.log_refusals(&refusals);
+        let response = ListOffsetsResponse { throttle_time_ms: 0, topics };
+        reply.send_body(&ResponseBody::ListOffsets(response));
+    }
+
+    fn list_offset(
+        &self,
+        version: i16,
+        replica_id: i32,
+        key: &TopicAndPartition,
+        asked: &ListOffsetsPartition,
+    ) -> Result<ListOffsetsPartitionResponse, KafkaError> {
+        let mut response = ListOffsetsPartitionResponse {
+            partition_index: asked.partition_index,
+            ..ListOffsetsPartitionResponse::default()
+        };
+        let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
+            KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
+        })?;
+        check_leader_epoch(asked.current_leader_epoch)?;
+        let replica = partition.leader_replica();
+        if version < TIMESTAMP_VERSION {
+            response.old_style_offsets = offsets_before(replica, replica_id, asked)?;
+        } else if let Some(found) = offset_for_timestamp(replica, version, asked.timestamp)? {
+            (response.timestamp, response.offset) = found;
+            response.leader_epoch = LEADER_EPOCH;
+        }
+        Ok(response)
+    }
+}
+
+/// The first record at or after `timestamp` that a consumer may read, or the ends of the log.
+fn offset_for_timestamp(
+    replica: &Replica,
+    version: i16,
+    timestamp: i64,
+) -> Result<Option<(i64, i64)>, KafkaError> {
+    let high_watermark = replica.high_watermark().message_offset;
+    match timestamp {
+        LATEST_TIMESTAMP => Ok(Some((NONE, high_watermark))),
+        EARLIEST_TIMESTAMP => Ok(Some((NONE, replica.log.log_start_offset()))),
+        MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => {
+            Ok(replica.log.fetch_offset_of_max_timestamp()?.map(|it| (it.timestamp_ms, it.offset)))
+        }
+        ..0 => Err(no_such_timestamp(version, timestamp)),
+        _ => {
+            let found = replica.log.fetch_offsets_by_timestamp(timestamp)?;
+            let found = found.map(|it| (it.timestamp_ms, it.offset));
+            Ok(found.filter(|(_, offset)| *offset < high_watermark))
+        }
+    }
+}
+
+fn no_such_timestamp(version: i16, timestamp: i64) -> KafkaError {
+    let why = format!("ListOffsets version {version} has no timestamp {timestamp}");
+    KafkaError::api(Errors::UnsupportedVersion, why)
+}
+
+/// Version 0: the first offsets of the segments whose files were changed before `timestamp`, the
+/// newest first. A consumer sees none beyond the high watermark (`KafkaApis.fetchOffsets`).
+fn offsets_before(
+    replica: &Replica,
+    replica_id: i32,
+    asked: &ListOffsetsPartition,
+) -> Result<Vec<i64>, KafkaError> {
+    if asked.timestamp < EARLIEST_TIMESTAMP {
+        return Err(no_such_timestamp(0, asked.timestamp));
+    }
+    let count = usize::try_from(asked.max_num_offsets).unwrap_or(0);
+    let offsets = replica.log.legacy_offsets_before(asked.timestamp, count)?;
+    let high_watermark = replica.high_watermark().message_offset;
+    if replica_id >= 0 || !offsets.iter().any(|&offset| offset > high_watermark) {
+        return Ok(offsets);
+    }
+    let readable = offsets.into_iter().filter(|&offset| offset < high_watermark);
+    Ok(std::iter::once(high_watermark).chain(readable).collect())
+}

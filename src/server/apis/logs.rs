@@ -1,0 +1,180 @@
+//! Port of `KafkaApis.handleDeleteRecordsRequest` and `handleDescribeLogDirsRequest`: what an admin
+//! wants of the logs.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use log::{error, warn};
+use nix::sys::statvfs::statvfs;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::{TopicAndPartition, is_internal};
+use crate::protocol::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest,
+    DeleteRecordsResponse, DeleteRecordsTopicResult, HIGH_WATERMARK,
+};
+use crate::protocol::describe_log_dirs::{
+    DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    DescribeLogDirsResult, DescribeLogDirsTopic, UNKNOWN_VOLUME_BYTES,
+};
+use crate::protocol::request::ResponseBody;
+use crate::server::kafka_apis::{KafkaApis, check_named_once};
+use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::security::authorizer::{Operation, Resource, ResourceType};
+use crate::storage::log::log::Log;
+
+impl KafkaApis {
+    /// An admin deletes the oldest records of partitions. The answer goes out when a restart would
+    /// begin there too.
+    pub(crate) fn handle_delete_records_request(
+        &self,
+        reply: Reply,
+        request: &DeleteRecordsRequest,
+    ) {
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Delete, ResourceType::Topic, names);
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let name: Arc<str> = Arc::from(topic.name.as_str());
+            let delete = |asked: &DeleteRecordsPartition| {
+                let partition_index = asked.partition_index;
+                let key =
+                    TopicAndPartition { topic: Arc::clone(&name), partition: partition_index };
+                let deleted = authorized
+                    .check(&name)
+                    .and_then(|()| check_named_once(&mut named, &key))
+                    .and_then(|()| self.delete_records(&key, asked.offset));
+                deleted.map_or_else(
+                    |error| {
+                        refusals.note(&key, &error);
+                        DeleteRecordsPartitionResult {
+                            partition_index,
+                            error_code: error.code().code(),
+                            ..DeleteRecordsPartitionResult::default()
+                        }
+                    },
+                    |low_watermark| DeleteRecordsPartitionResult {
+                        partition_index,
+                        low_watermark,
+                        ..DeleteRecordsPartitionResult::default()
+                    },
+                )
+            };
+            let partitions = topic.partitions.iter().map(delete).collect();
+            topics.push(DeleteRecordsTopicResult { name: topic.name.clone(), partitions });
+        }
+        reply.log_refusals(&refusals);
+        let is_any_deleted =
+            topics.iter().flat_map(|it| &it.partitions).any(|it| it.error_code == 0);
+        let log_manager = &self.metadata_cache.log_manager;
+        let kept = if is_any_deleted { log_manager.checkpoint_log_start_offsets() } else { Ok(()) };
+        let response = match kept {
+            Ok(()) => DeleteRecordsResponse { throttle_time_ms: 0, topics },
+            Err(error) => {
+                error!("cannot keep where the logs begin: {error}");
+                request.error_response(Errors::KafkaStorageError)
+            }
+        };
+        reply.send_body(&ResponseBody::DeleteRecords(response));
+    }
+
+    /// Deletes what lies below `offset`, and returns the first offset that is left.
+    fn delete_records(&self, key: &TopicAndPartition, offset: i64) -> Result<i64, KafkaError> {
+        if is_internal(&key.topic) {
+            let why = "the topic is the broker's own";
+            return Err(KafkaError::api(Errors::InvalidTopicException, why));
+        }
+        let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
+            KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
+        })?;
+        let replica = partition.leader_replica();
+        if !replica.log.config().cleanup_policy.is_deleted() {
+            let why = "a compacted log keeps the last record of each key";
+            return Err(KafkaError::api(Errors::PolicyViolation, why));
+        }
+        let high_watermark = replica.high_watermark().message_offset;
+        let offset = if offset == HIGH_WATERMARK { high_watermark } else { offset };
+        if !(0..=high_watermark).contains(&offset) {
+            let why = format!("offset {offset} is not in 0 to {high_watermark}");
+            return Err(KafkaError::api(Errors::OffsetOutOfRange, why));
+        }
+        replica.log.delete_records_before(offset)
+    }
+
+    /// An admin asks what lies in the log directories.
+    pub(crate) fn handle_describe_log_dirs_request(
+        &self,
+        reply: Reply,
+        request: &DescribeLogDirsRequest,
+    ) {
+        if !self.authorize(&reply, Operation::Describe, Resource::CLUSTER) {
+            let response = request.error_response(Errors::ClusterAuthorizationFailed);
+            reply.send_body(&ResponseBody::DescribeLogDirs(response));
+            return;
+        }
+        let wanted: Option<HashMap<&str, HashSet<i32>>> = request.topics.as_ref().map(|topics| {
+            let mut wanted: HashMap<&str, HashSet<i32>> = HashMap::new();
+            for topic in topics {
+                wanted.entry(&topic.topic).or_default().extend(&topic.partitions);
+            }
+            wanted
+        });
+        let is_wanted = |log: &TopicAndPartition| {
+            wanted.as_ref().is_none_or(|wanted| {
+                wanted
+                    .get(&*log.topic)
+                    .is_some_and(|partitions| partitions.contains(&log.partition))
+            })
+        };
+        let log_manager = &self.metadata_cache.log_manager;
+        let mut logs = log_manager.all_logs();
+        logs.retain(|log| is_wanted(log.topic_and_partition()));
+        let results = log_manager.log_dirs().iter().map(|dir| described(dir, &logs)).collect();
+        let response = DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() };
+        reply.send_body(&ResponseBody::DescribeLogDirs(response));
+    }
+}
+
+/// A log directory with those of `logs` that lie in it.
+fn described(dir: &Path, logs: &[Arc<Log>]) -> DescribeLogDirsResult {
+    let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
+    for log in logs.iter().filter(|log| log.dir().parent() == Some(dir)) {
+        let TopicAndPartition { topic, partition } = log.topic_and_partition();
+        topics.entry(topic).or_default().push(DescribeLogDirsPartition {
+            partition_index: *partition,
+            partition_size: i64::try_from(log.size()).unwrap_or(i64::MAX),
+            ..DescribeLogDirsPartition::default()
+        });
+    }
+    let topic = |(name, mut partitions): (&str, Vec<DescribeLogDirsPartition>)| {
+        partitions.sort_unstable_by_key(|it| it.partition_index);
+        DescribeLogDirsTopic { name: name.to_string(), partitions }
+    };
+    let (total_bytes, usable_bytes) = volume_bytes(dir);
+    DescribeLogDirsResult {
+        log_dir: dir.display().to_string(),
+        topics: topics.into_iter().map(topic).collect(),
+        total_bytes,
+        usable_bytes,
+        ..DescribeLogDirsResult::default()
+    }
+}
+
+/// The size of a directory's disk, and what of it this process may still fill, in bytes.
+fn volume_bytes(dir: &Path) -> (i64, i64) {
+    match statvfs(dir) {
+        Ok(volume) => {
+            let bytes = |blocks: u64| {
+                i64::try_from(blocks.saturating_mul(volume.fragment_size())).unwrap_or(i64::MAX)
+            };
+            (bytes(volume.blocks()), bytes(volume.blocks_available()))
+        }
+        Err(errno) => {
+            warn!("the size of the disk of {} is not known: {errno}", dir.display());
+            (UNKNOWN_VOLUME_BYTES, UNKNOWN_VOLUME_BYTES)
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Port of `KafkaApis.handleTopicMetadataRequest`: which topics there are, and who leads them
+//! (Metadata).
+
+use std::collections::HashSet;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::is_internal;
+use crate::protocol::metadata::{
+    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic,
+};
+use crate::protocol::request::ResponseBody;
+use crate::protocol::wire::uuid::Uuid;
+use crate::registry::topic_registry::TopicRecord;
+use crate::replica::partition::LEADER_EPOCH;
+use crate::server::kafka_apis::KafkaApis;
+use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::security::authorizer::{Operation, Resource};
+
+impl KafkaApis {
+    /// A client asks for the cluster.
+    pub(crate) fn handle_topic_metadata_request(&self, reply: Reply, request: &MetadataRequest) {
+        let (cache, version) = (&self.metadata_cache, reply.header.api_version);
+        if let Err(error) = request.check_topics(version) {
+            let mut refusals = Refusals::default();
+            refusals.note(&"its topics", &error);
+            reply.log_refusals(&refusals);
+            reply.send_body(&ResponseBody::Metadata(request.error_response(error.code())));
+            return;
+        }
+        let mut topics = if request.asks_for_all_topics(version) {
+            self.all_topics(&reply)
+        } else if request.asks_by_id() {
+            self.topics_by_id(&reply, request)
+        } else {
+            self.topics_by_name(&reply, request)
+        };
+        for topic in topics.iter_mut().filter(|it| it.error_code == Errors::None.code()) {
+            let is_asked = request.include_topic_authorized_operations;
+            let resource = Resource::topic(topic.name.as_deref().unwrap_or_default());
+            topic.topic_authorized_operations =
+                self.authorized_operations(&reply, is_asked, resource);
+        }
+        let (host, port) = cache.broker_end_point(reply.session.local_address);
+        let broker = MetadataResponseBroker { node_id: cache.broker_id, host, port, rack: None };
+        let is_asked = request.include_cluster_authorized_operations;
+        let response = MetadataResponse {
+            brokers: vec![broker],
+            cluster_id: Some(cache.cluster_id.clone()),
+            controller_id: cache.broker_id,
+            topics,
+            cluster_authorized_operations: self.cluster_authorized_operations(&reply, is_asked),
+            ..MetadataResponse::default()
+        };
+        reply.send_body(&ResponseBody::Metadata(response));
+    }
+
+    fn all_topics(&self, reply: &Reply) -> Vec<MetadataResponseTopic> {
+        let may_see =
+            |name: &str| self.authorize_quietly(reply, Operation::Describe, Resource::topic(name));
+        let topics = self.metadata_cache.topics().into_iter().filter(|(name, _)| may_see(name));
+        topics.map(|(name, record)| self.existing_topic(&name, &record)).collect()
+    }
+
+    /// What is known of the topics whose ids are asked for, each once, as of those that are
+    /// [named](Self::topics_by_name).
+    fn topics_by_id(&self, reply: &Reply, request: &MetadataRequest) -> Vec<MetadataResponseTopic> {
+        let mut asked = HashSet::from([Uuid::ZERO]);
+        let ids = request.topics.iter().flatten().map(|topic| topic.topic_id);
+        ids.filter(|&id| asked.insert(id)).map(|id| self.topic_by_id(reply, id)).collect()
+    }
+
+    fn topic_by_id(&self, reply: &Reply, topic_id: Uuid) -> MetadataResponseTopic {
+        let cache = &self.metadata_cache;
+        // Whoever may not see the topic does not learn its name.
+        let missing = |error: Errors| MetadataResponseTopic {
+            error_code: error.code(),
+            topic_id,
+            ..MetadataResponseTopic::default()
+        };
+        let found = cache.topic_name(&topic_id.0).and_then(|name| {
+            let record = cache.topic(&name)?;
+            (record.id == topic_id.0).then_some((name, record))
+        });
+        match found {
+            None => missing(Errors::UnknownTopicId),
+            Some((name, _))
+                if !self.authorize(reply, Operation::Describe, Resource::topic(&name)) =>
+            {
+                missing(Errors::TopicAuthorizationFailed)
+            }
+            Some((name, record)) => self.existing_topic(&name, &record),
+        }
+    }
+
+    /// What is known of the topics that are named. One that is named a million times is answered
+    /// once, as in Kafka: the answer takes far more bytes than the question.
+    fn topics_by_name(
+        &self,
+        reply: &Reply,
+        request: &MetadataRequest,
+    ) -> Vec<MetadataResponseTopic> {
+        let may_create = request.allow_auto_topic_creation;
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_deref());
+        let topics = names
+            .filter(|&name| named.insert(name))
+            .map(|name| self.topic_by_name(reply, name, may_create, &mut refusals))
+            .collect();
+        reply.log_refusals(&refusals);
+        topics
+    }
+
+    fn topic_by_name(
+        &self,
+        reply: &Reply,
+        name: &str,
+        may_create: bool,
+        refusals: &mut Refusals,
+    ) -> MetadataResponseTopic {
+        let cache = &self.metadata_cache;
+        let missing = |error: Errors| MetadataResponseTopic {
+            error_code: error.code(),
+            name: Some(name.to_string()),
+            ..MetadataResponseTopic::default()
+        };
+        // Before anything else: who may not see a topic must not learn whether it exists
+        // (KAFKA-3396).
+        if !self.authorize(reply, Operation::Describe, Resource::topic(name)) {
+            return missing(Errors::TopicAuthorizationFailed);
+        }
+        if let Some(record) = cache.topic(name) {
+            return self.existing_topic(name, &record);
+        }
+        // The broker's own topic comes into being whatever the broker is told about the topics of
+        // others.
+        if !(may_create && (cache.is_auto_create_enabled || is_internal(name))) {
+            return missing(Errors::UnknownTopicOrPartition);
+        }
+        if !self.authorized_to_create(reply, std::iter::once(name)).contains(name) {
+            return missing(Errors::TopicAuthorizationFailed);
+        }
+        let created = match is_internal(name) {
+            true => self.create_group_metadata_topic(),
+            false => cache.auto_create_topic(name),
+        };
+        match created {
+            // As in Kafka, the client asks again and gets the partitions then.
+            Ok(()) | Err(KafkaError::Api(Errors::LeaderNotAvailable, _)) => {
+                missing(Errors::LeaderNotAvailable)
+            }
+            Err(error) => {
+                refusals.note(&"a new topic", &error);
+                missing(error.code())
+            }
+        }
+    }
+
+    fn existing_topic(&self, name: &str, record: &TopicRecord) -> MetadataResponseTopic {
+        let broker_id = self.metadata_cache.broker_id;
+        let partition = |partition_index| MetadataResponsePartition {
+            partition_index,
+            leader_id: broker_id,
+            leader_epoch: LEADER_EPOCH,
+            replica_nodes: vec![broker_id],
+            isr_nodes: vec![broker_id],
+            ..MetadataResponsePartition::default()
+        };
+        MetadataResponseTopic {
+            name: Some(name.to_string()),
+            topic_id: Uuid(record.id),
+            is_internal: is_internal(name),
+            partitions: (0..record.partitions).map(partition).collect(),
+            ..MetadataResponseTopic::default()
+        }
+    }
+}

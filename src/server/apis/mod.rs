@@ -1,0 +1,17 @@
+//! What each request does, one file per family of requests.
+
+pub mod fetch_conversion;
+pub mod produce;
+pub mod list_offsets;
+pub mod leader_epochs;
+pub mod metadata;
+pub mod groups;
+pub mod group_offsets;
+pub mod group_admin;
+pub mod cluster;
+pub mod topics;
+pub mod configs;
+pub mod broker_configs;
+pub mod logs;
+pub mod quotas;
+pub mod acls;

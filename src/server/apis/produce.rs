@@ -1,0 +1,260 @@
+//! Port of `KafkaApis.handleProducerRequest`, of `handleInitProducerIdRequest`, and of what
+//! `TransactionCoordinator` does for a producer without transactions: what producers ask.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use log::info;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::record_error::RecordErrors;
+use crate::common::topic_partition::{TopicAndPartition, is_internal};
+use crate::protocol::init_producer_id::{
+    InitProducerIdRequest, InitProducerIdResponse, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
+};
+use crate::protocol::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceData, TopicProduceResponse, check_records,
+};
+use crate::protocol::request::ResponseBody;
+use crate::replica::delayed_produce::PartitionResponse;
+use crate::server::apis::cluster::shown;
+use crate::server::kafka_apis::{KafkaApis, check_named_once};
+use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::security::authorization::Authorized;
+use crate::server::security::authorizer::{Operation, ResourceType};
+
+/// How many of a produce's refused partitions are told why in words: a text takes more bytes than
+/// the partition took in the request, and a request has room for millions.
+const ERROR_TEXTS_MAX: usize = 100;
+/// The epoch of an id that is new.
+const FIRST_PRODUCER_EPOCH: i16 = 0;
+
+impl KafkaApis {
+    /// A producer brings messages: append them where they are good, and answer when as many
+    /// replicas as it asked for have them.
+    pub(crate) fn handle_producer_request(
+        &self,
+        mut reply: Reply,
+        request: ProduceRequest,
+        mut buffer: Vec<u8>,
+    ) {
+        let size = buffer.len().saturating_sub(size_of::<i16>()) as u64;
+        let (acks, timeout_ms) = (request.acks, i64::from(request.timeout_ms));
+        let names = request.topics.iter().map(|it| it.name.as_str());
+        let authorized =
+            self.filter_authorized(&reply, Operation::Write, ResourceType::Topic, names);
+        let checked = check_partitions(&request, &authorized, reply.header.api_version, &buffer);
+        let entries: Vec<(TopicAndPartition, Range<usize>)> = checked
+            .iter()
+            .filter_map(|(key, records)| Some((key.clone(), records.as_ref().ok()?.clone())))
+            .collect();
+
+        let quota_manager = Arc::clone(&self.quota_managers.produce);
+        let send_response_callback =
+            move |appended: Vec<(TopicAndPartition, PartitionResponse)>| {
+                let mut appended = appended.into_iter().map(|(_, response)| response);
+                let merged: Vec<_> = checked
+                    .into_iter()
+                    .filter_map(|(key, records)| match records {
+                        Ok(_) => Some((key, appended.next()?)),
+                        Err(refusal) => Some((key, refusal)),
+                    })
+                    .collect();
+                reply.remote_complete();
+                let client_id = reply.header.client_id.take().unwrap_or_default();
+                // A client that expects no answer learns of no delay.
+                let end_of_mute = if acks == 0 { None } else { reply.end_of_mute() };
+                let produce_response_callback = move |delay_time_ms: i32| {
+                    answer_producer(reply, acks, delay_time_ms, &request, &merged);
+                };
+                quota_manager.record_and_maybe_throttle(
+                    &client_id,
+                    size,
+                    end_of_mute,
+                    produce_response_callback,
+                );
+            };
+        if entries.is_empty() {
+            send_response_callback(Vec::new());
+        } else {
+            self.replica_manager.append_messages(
+                timeout_ms,
+                acks,
+                &entries,
+                &mut buffer,
+                Box::new(send_response_callback),
+            );
+        }
+    }
+
+    /// A producer asks for an id. It always gets a new one, also if it has one already: as in
+    /// Kafka, an old id lives on under a new epoch only for the sake of transactions.
+    pub(crate) fn handle_init_producer_id_request(
+        &self,
+        reply: Reply,
+        request: &InitProducerIdRequest,
+    ) {
+        let producer_id = check_init(request)
+            .and_then(|()| self.check_idempotent_write(&reply))
+            .and_then(|()| self.producer_ids.generate_producer_id());
+        let response = match producer_id {
+            Ok(producer_id) => InitProducerIdResponse {
+                producer_id,
+                producer_epoch: FIRST_PRODUCER_EPOCH,
+                ..InitProducerIdResponse::default()
+            },
+            Err(error) => {
+                info!("InitProducerId request of {}: refused: {error}", reply.client());
+                request.error_response(error.code())
+            }
+        };
+        reply.send_body(&ResponseBody::InitProducerId(response));
+    }
+}
+
+/// The partitions of a produce, in its order: each the range of its records in the frame, or why it
+/// is refused.
+fn check_partitions(
+    request: &ProduceRequest,
+    authorized: &Authorized<'_>,
+    version: i16,
+    buffer: &[u8],
+) -> Vec<(TopicAndPartition, Result<Range<usize>, PartitionResponse>)> {
+    let mut checked = Vec::new();
+    let mut named = HashSet::new();
+    let mut texts_left = ERROR_TEXTS_MAX;
+    let mut refuse = |error, why: &dyn fmt::Display| {
+        let is_told = texts_left > 0;
+        texts_left = texts_left.saturating_sub(1);
+        refusal(error, is_told.then(|| why.to_string()))
+    };
+    for topic in &request.topics {
+        let name: Arc<str> = Arc::from(topic.name.as_str());
+        for partition in &topic.partitions {
+            let key = TopicAndPartition { topic: Arc::clone(&name), partition: partition.index };
+            let range = partition.records.clone().unwrap_or(0..0);
+            let verdict = if request.transactional_id.is_some() {
+                Err(refuse(
+                    Errors::TransactionalIdAuthorizationFailed,
+                    &"there are no transactions here",
+                ))
+            } else if let Err(error) = authorized.check(&name) {
+                Err(refuse(error.code(), &error))
+            } else if is_internal(&name) {
+                Err(refuse(Errors::InvalidTopicException, &"only the broker writes this topic"))
+            } else {
+                check_named_once(&mut named, &key)
+                    .and_then(|()| check_records(buffer.get(range.clone()), version))
+                    .map(|()| range)
+                    .map_err(|error| refuse(error.code(), &error))
+            };
+            checked.push((key, verdict));
+        }
+    }
+    checked
+}
+
+fn refusal(error: Errors, error_message: Option<String>) -> PartitionResponse {
+    PartitionResponse {
+        error,
+        error_message,
+        record_errors: None,
+        base_offset: -1,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+    }
+}
+
+/// Tells the producer. With acks 0 it expects no answer, so an error can only close its connection.
+fn answer_producer(
+    mut reply: Reply,
+    acks: i16,
+    delay_time_ms: i32,
+    request: &ProduceRequest,
+    merged: &[(TopicAndPartition, PartitionResponse)],
+) {
+    let mut refusals = Refusals::default();
+    for (key, refused) in merged.iter().filter(|(_, it)| it.error != Errors::None) {
+        match &refused.error_message {
+            Some(why) => refusals.note(key, why),
+            None => refusals.note(key, &refused.error),
+        }
+    }
+    reply.log_refusals(&refusals);
+    match acks {
+        0 if refusals.is_empty() => reply.no_operation(),
+        0 => reply.close_connection(),
+        _ => {
+            reply.throttled_by(delay_time_ms);
+            reply.send_body(&produce_response(request, merged, delay_time_ms));
+        }
+    }
+}
+
+fn produce_response(
+    request: &ProduceRequest,
+    merged: &[(TopicAndPartition, PartitionResponse)],
+    delay_time_ms: i32,
+) -> ResponseBody {
+    let mut merged = merged.iter();
+    let mut texts_left = ERROR_TEXTS_MAX;
+    let mut text_of = |it: &PartitionResponse| {
+        let text = it.error_message.as_ref()?;
+        texts_left = texts_left.checked_sub(1)?;
+        Some(text.clone())
+    };
+    let topic = |topic: &TopicProduceData| TopicProduceResponse {
+        name: topic.name.clone(),
+        partition_responses: merged
+            .by_ref()
+            .take(topic.partitions.len())
+            .map(|(key, it)| PartitionProduceResponse {
+                index: key.partition,
+                error_code: it.error.code(),
+                base_offset: it.base_offset,
+                log_append_time_ms: it.log_append_time_ms,
+                log_start_offset: it.log_start_offset,
+                record_errors: record_errors(key, it),
+                error_message: text_of(it),
+            })
+            .collect(),
+    };
+    let responses = request.topics.iter().map(topic).collect();
+    ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms: delay_time_ms })
+}
+
+/// The records to blame, where it is known.
+fn record_errors(
+    key: &TopicAndPartition,
+    response: &PartitionResponse,
+) -> Vec<BatchIndexAndErrorMessage> {
+    let named = response.record_errors.as_deref().map_or(&[][..], RecordErrors::named);
+    named
+        .iter()
+        .map(|it| BatchIndexAndErrorMessage {
+            batch_index: it.batch_index,
+            batch_index_error_message: Some(it.message(key)),
+        })
+        .collect()
+}
+
+fn check_init(request: &InitProducerIdRequest) -> Result<(), KafkaError> {
+    if request.transactional_id.as_deref() == Some("") {
+        return Err(KafkaError::api(Errors::InvalidRequest, "the transactional id is empty"));
+    }
+    if let Some(transactional_id) = &request.transactional_id {
+        let why =
+            format!("there are no transactions here, also not of {}", shown(transactional_id));
+        return Err(KafkaError::api(Errors::TransactionalIdAuthorizationFailed, why));
+    }
+    let (has_id, has_epoch) =
+        (request.producer_id != NO_PRODUCER_ID, request.producer_epoch != NO_PRODUCER_EPOCH);
+    if has_id != has_epoch {
+        let why = "a producer id comes with an epoch, and an epoch with an id";
+        return Err(KafkaError::api(Errors::InvalidRequest, why));
+    }
+    Ok(())
+}

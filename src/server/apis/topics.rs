@@ -1,0 +1,311 @@
+//! Port of `KafkaApis.handleCreateTopicsRequest`, `handleDeleteTopicsRequest` and
+//! `handleCreatePartitionsRequest`.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::TopicAndPartition;
+use crate::config::config_source::ConfigEntry;
+use crate::protocol::create_partitions::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
+    CreatePartitionsTopicResult,
+};
+use crate::protocol::create_topics::{
+    CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
+    CreateTopicsResponse,
+};
+use crate::protocol::delete_topics::{
+    DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+};
+use crate::protocol::request::ResponseBody;
+use crate::protocol::wire::uuid::Uuid;
+use crate::server::apis::cluster::{named_twice, refuse_twice, shown, told};
+use crate::server::kafka_apis::KafkaApis;
+use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::security::authorizer::{Operation, Resource};
+
+/// In place of a number of partitions or replicas: the broker's own, or what the assignments say.
+const UNSAID: i32 = -1;
+/// Partitions that one request may create: Kafka's `MAX_PARTITIONS_PER_BATCH`. Each costs three
+/// open files.
+const PARTITIONS_PER_REQUEST_MAX: i32 = 10_000;
+/// The first DeleteTopics version whose clients know that deletion may be disabled.
+const TOPIC_DELETION_DISABLED_VERSION: i16 = 3;
+
+impl KafkaApis {
+    /// An admin creates topics.
+    pub(crate) fn handle_create_topics_request(&self, reply: Reply, request: &CreateTopicsRequest) {
+        let names = || request.topics.iter().map(|topic| topic.name.as_str());
+        let twice = named_twice(names());
+        let may_create = self.authorized_to_create(&reply, names());
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let mut partitions_left = PARTITIONS_PER_REQUEST_MAX;
+        let mut topics = Vec::new();
+        for topic in request.topics.iter().filter(|topic| named.insert(topic.name.as_str())) {
+            let created = match twice.contains(topic.name.as_str()) {
+                true => Err(refuse_twice()),
+                false => may_create.check(&topic.name).and_then(|()| {
+                    self.create_topic(topic, request.validate_only, &mut partitions_left)
+                }),
+            };
+            let mut result = created.unwrap_or_else(|error| {
+                let (error_code, error_message) =
+                    told(Err(error), &shown(&topic.name), &mut refusals);
+                let configs = Some(Vec::new());
+                CreatableTopicResult { error_code, error_message, configs, ..Default::default() }
+            });
+            result.name.clone_from(&topic.name);
+            topics.push(self.without_hidden_configs(&reply, result));
+        }
+        reply.log_refusals(&refusals);
+        let response = CreateTopicsResponse { throttle_time_ms: 0, topics };
+        reply.send_body(&ResponseBody::CreateTopics(response));
+    }
+
+    /// What the client may learn of a new topic.
+    fn without_hidden_configs(
+        &self,
+        reply: &Reply,
+        result: CreatableTopicResult,
+    ) -> CreatableTopicResult {
+        let topic = Resource::topic(&result.name);
+        if self.authorize_quietly(reply, Operation::DescribeConfigs, topic) {
+            return result;
+        }
+        let CreatableTopicResult { name, topic_id, error_code, error_message, .. } = result;
+        let nothing = CreatableTopicResult::default();
+        CreatableTopicResult { name, topic_id, error_code, error_message, ..nothing }
+    }
+
+    fn create_topic(
+        &self,
+        asked: &CreatableTopic,
+        validate_only: bool,
+        partitions_left: &mut i32,
+    ) -> Result<CreatableTopicResult, KafkaError> {
+        let cache = &self.metadata_cache;
+        let overrides = overrides_of(asked)?;
+        cache.check_new_topic(&asked.name, &overrides)?;
+        let num_partitions = self.partitions_of(asked)?;
+        take_partitions(partitions_left, num_partitions)?;
+        let configs = cache.config_entries_with(&overrides)?;
+        let topic_id = match validate_only {
+            true => Uuid::ZERO,
+            false => Uuid(cache.create_topic(&asked.name, num_partitions, overrides)?.id),
+        };
+        Ok(CreatableTopicResult {
+            topic_id,
+            num_partitions,
+            replication_factor: 1,
+            configs: Some(configs.iter().map(creatable_topic_config).collect()),
+            ..CreatableTopicResult::default()
+        })
+    }
+
+    /// How many partitions a new topic gets, all of them on this broker.
+    fn partitions_of(&self, asked: &CreatableTopic) -> Result<i32, KafkaError> {
+        let (count, factor) = (asked.num_partitions, i32::from(asked.replication_factor));
+        if !asked.assignments.is_empty() {
+            if (count, factor) != (UNSAID, UNSAID) {
+                let why = "assignments stand beside a number of partitions or replicas";
+                return Err(KafkaError::api(Errors::InvalidRequest, why));
+            }
+            return self.assigned_partitions(asked);
+        }
+        if factor != UNSAID && factor < 1 {
+            let why = "the replication factor must be 1 or more";
+            return Err(KafkaError::api(Errors::InvalidReplicationFactor, why));
+        }
+        if factor > 1 {
+            let why = format!("the replication factor is {factor}, and there is 1 broker");
+            return Err(KafkaError::api(Errors::InvalidReplicationFactor, why));
+        }
+        match count {
+            UNSAID => Ok(self.metadata_cache.config.num_partitions),
+            1.. => Ok(count),
+            _ => {
+                let why = format!("the number of partitions must be 1 or more, not {count}");
+                Err(KafkaError::api(Errors::InvalidPartitions, why))
+            }
+        }
+    }
+
+    fn assigned_partitions(&self, asked: &CreatableTopic) -> Result<i32, KafkaError> {
+        let wrong = |why: &str| KafkaError::api(Errors::InvalidReplicaAssignment, why);
+        for assignment in &asked.assignments {
+            self.check_assignment(&assignment.broker_ids)?;
+        }
+        let mut numbers: Vec<_> = asked.assignments.iter().map(|it| it.partition_index).collect();
+        numbers.sort_unstable();
+        let count = i32::try_from(numbers.len()).map_err(|_| wrong("too many partitions"))?;
+        if !numbers.into_iter().eq(0..count) {
+            return Err(wrong("the partitions must be numbered from 0, each once"));
+        }
+        Ok(count)
+    }
+
+    /// A partition can be assigned to this broker only: there is no other.
+    fn check_assignment(&self, broker_ids: &[i32]) -> Result<(), KafkaError> {
+        let broker_id = self.metadata_cache.broker_id;
+        if broker_ids == [broker_id] {
+            return Ok(());
+        }
+        let why = format!("each partition must be assigned to the only broker, {broker_id}");
+        Err(KafkaError::api(Errors::InvalidReplicaAssignment, why))
+    }
+
+    /// An admin deletes topics.
+    pub(crate) fn handle_delete_topics_request(&self, reply: Reply, request: &DeleteTopicsRequest) {
+        let by_name = request.topic_names.iter().map(|name| (Some(name.as_str()), Uuid::ZERO));
+        let by_state = request.topics.iter().map(|it| (it.name.as_deref(), it.topic_id));
+        let asked: Vec<_> = by_name.chain(by_state).collect();
+        let twice = named_twice(asked.iter().copied());
+        let all: HashSet<_> = asked.iter().copied().collect();
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let mut responses = Vec::new();
+        for (name, topic_id) in asked.into_iter().filter(|&it| named.insert(it)) {
+            let asked = DeleteTopicState { name: name.map(str::to_string), topic_id };
+            let mut result = DeletableTopicResult {
+                name: asked.name.clone(),
+                topic_id,
+                ..DeletableTopicResult::default()
+            };
+            let deleted = match twice.contains(&(name, topic_id)) {
+                true => Err(refuse_twice()),
+                false => self.delete_topic(&reply, &asked, &all, &mut result),
+            };
+            (result.error_code, result.error_message) =
+                told(deleted, &shown(name.unwrap_or_default()), &mut refusals);
+            responses.push(result);
+        }
+        reply.log_refusals(&refusals);
+        let response = DeleteTopicsResponse { throttle_time_ms: 0, responses };
+        reply.send_body(&ResponseBody::DeleteTopics(response));
+    }
+
+    /// Deletes a topic, and notes its name and its id as far as they are known, and as far as the
+    /// client may know them. `all` are the names and ids that the request has.
+    fn delete_topic(
+        &self,
+        reply: &Reply,
+        asked: &DeleteTopicState,
+        all: &HashSet<(Option<&str>, Uuid)>,
+        result: &mut DeletableTopicResult,
+    ) -> Result<(), KafkaError> {
+        let cache = &self.metadata_cache;
+        if !cache.config.delete_topic_enable {
+            let error = match reply.header.api_version {
+                TOPIC_DELETION_DISABLED_VERSION.. => Errors::TopicDeletionDisabled,
+                _ => Errors::InvalidRequest,
+            };
+            return Err(KafkaError::api(error, "delete.topic.enable is false"));
+        }
+        let name = match (&asked.name, asked.topic_id) {
+            (Some(name), Uuid::ZERO) => name.clone(),
+            (None, id) if id != Uuid::ZERO => cache.topic_name(&id.0).ok_or_else(|| {
+                KafkaError::api(Errors::UnknownTopicId, "there is no topic of this id")
+            })?,
+            _ => {
+                let why = "a topic is named by its name, or by its id";
+                return Err(KafkaError::api(Errors::InvalidRequest, why));
+            }
+        };
+        self.check_authorized(reply, Operation::Describe, Resource::topic(&name))?;
+        let record = cache.topic(&name);
+        if let Some(record) = &record {
+            (result.name, result.topic_id) = (Some(name.clone()), Uuid(record.id));
+        }
+        self.check_authorized(reply, Operation::Delete, Resource::topic(&name))?;
+        let is_in = |name, id| all.contains(&(name, id));
+        if record.is_some() && is_in(Some(&name), Uuid::ZERO) && is_in(None, result.topic_id) {
+            return Err(refuse_twice());
+        }
+        let deleted = cache.delete_topic(&name)?;
+        // A later topic of this name has other messages: no group has read them.
+        let partitions = 0..deleted.partitions;
+        let deleted: Vec<_> = partitions.map(|it| TopicAndPartition::new(&name, it)).collect();
+        self.group_coordinator.manager().handle_deleted_partitions(&deleted);
+        Ok(())
+    }
+
+    /// An admin gives topics more partitions.
+    pub(crate) fn handle_create_partitions_request(
+        &self,
+        reply: Reply,
+        request: &CreatePartitionsRequest,
+    ) {
+        let twice = named_twice(request.topics.iter().map(|topic| topic.name.as_str()));
+        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let mut partitions_left = PARTITIONS_PER_REQUEST_MAX;
+        let mut results = Vec::new();
+        for topic in request.topics.iter().filter(|topic| named.insert(topic.name.as_str())) {
+            let created = match twice.contains(topic.name.as_str()) {
+                true => Err(refuse_twice()),
+                false => self
+                    .check_authorized(&reply, Operation::Alter, Resource::topic(&topic.name))
+                    .and_then(|()| {
+                        self.create_partitions(topic, request.validate_only, &mut partitions_left)
+                    }),
+            };
+            let (error_code, error_message) = told(created, &shown(&topic.name), &mut refusals);
+            let name = topic.name.clone();
+            results.push(CreatePartitionsTopicResult { name, error_code, error_message });
+        }
+        reply.log_refusals(&refusals);
+        let response = CreatePartitionsResponse { throttle_time_ms: 0, results };
+        reply.send_body(&ResponseBody::CreatePartitions(response));
+    }
+
+    fn create_partitions(
+        &self,
+        asked: &CreatePartitionsTopic,
+        validate_only: bool,
+        partitions_left: &mut i32,
+    ) -> Result<(), KafkaError> {
+        let before = self.metadata_cache.check_more_partitions(&asked.name, asked.count)?;
+        let more = asked.count - before;
+        if let Some(assignments) = &asked.assignments {
+            if i32::try_from(assignments.len()) != Ok(more) {
+                let why = format!("{} assignments for {more} new partitions", assignments.len());
+                return Err(KafkaError::api(Errors::InvalidReplicaAssignment, why));
+            }
+            assignments.iter().try_for_each(|it| self.check_assignment(&it.broker_ids))?;
+        }
+        take_partitions(partitions_left, more)?;
+        if validate_only {
+            return Ok(());
+        }
+        self.metadata_cache.create_partitions(&asked.name, asked.count)
+    }
+}
+
+/// The settings that a new topic is to override, the later of two.
+fn overrides_of(asked: &CreatableTopic) -> Result<BTreeMap<String, String>, KafkaError> {
+    let setting = |name: &String, value: &Option<String>| match value {
+        Some(value) => Ok((name.clone(), value.clone())),
+        None => {
+            let why = format!("`{name}` has no value");
+            Err(KafkaError::api(Errors::InvalidConfig, why))
+        }
+    };
+    asked.configs.iter().map(|config| setting(&config.name, &config.value)).collect()
+}
+
+fn take_partitions(partitions_left: &mut i32, count: i32) -> Result<(), KafkaError> {
+    if count > *partitions_left {
+        let why = format!("one request may create {PARTITIONS_PER_REQUEST_MAX} partitions");
+        return Err(KafkaError::api(Errors::PolicyViolation, why));
+    }
+    *partitions_left -= count;
+    Ok(())
+}
+
+fn creatable_topic_config(entry: &ConfigEntry) -> CreatableTopicConfigs {
+    CreatableTopicConfigs {
+        name: entry.setting.name.to_string(),
+        value: entry.value.clone(),
+        read_only: entry.is_read_only,
+        config_source: entry.source as i8,
+        is_sensitive: false,
+    }
+}

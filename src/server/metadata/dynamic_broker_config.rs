@@ -1,0 +1,321 @@
+//! Port of `kafka.server.DynamicBrokerConfig` (Kafka 1.1, KIP-226): the settings of the broker that
+//! change while it runs.
+//!
+//! A change is in the file before it holds, and holds in every part of the broker before it is
+//! answered. Nobody who handles messages asks here: each part keeps what it needs, and is asked to
+//! follow.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
+
+use log::error;
+use log::info;
+use log::warn;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::scheduler::KafkaScheduler;
+use crate::config::dynamic_config::{BrokerReconfigurable, ConfigMap, CurrentConfig, DynamicScope};
+use crate::config::kafka_config::KafkaConfig;
+use crate::network::connection_quotas::resolve;
+use crate::registry::broker_config_registry::BrokerConfigRegistry;
+
+/// Owns what was set while the broker ran, and lets every part of the broker know.
+pub struct DynamicBrokerConfig {
+    /// Held while settings are altered, so that the file, the parts and `current` say the same; not
+    /// while the names of hosts are looked up, which may take minutes.
+    changes: Mutex<Changes>,
+    /// Locked only to be read or replaced: never held while waiting.
+    current: RwLock<Arc<CurrentConfig>>,
+    look_up: LookUp,
+}
+
+/// The addresses of a host; a sentence that names it if it has none.
+type LookUp = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
+
+struct Changes {
+    registry: BrokerConfigRegistry,
+    /// In the order in which they follow. A part that is gone need not.
+    parts: Vec<Weak<dyn BrokerReconfigurable>>,
+    /// What the parts follow: `current`, with addresses in the place of host names.
+    followed: KafkaConfig,
+}
+
+/// How many connections the hosts of `max.connections.per.ip.overrides` may hold.
+type HostLimits = Vec<(String, usize)>;
+
+/// An alteration of the settings.
+pub struct Alteration<F> {
+    /// Whose settings.
+    pub scope: DynamicScope,
+    /// The address that asks for it. It may not shut itself out.
+    pub asker: IpAddr,
+    /// Whether it is only to be said if that could be.
+    pub validate_only: bool,
+    /// What it makes of the settings of the scope; called again if others alter them meanwhile.
+    pub change: F,
+}
+
+impl DynamicBrokerConfig {
+    /// The settings of `of_file`, and above them what was set while an earlier broker ran on the
+    /// same log directories.
+    ///
+    /// # Errors
+    /// `Corrupt` if the file in the first log directory holds no settings, or such as cannot be
+    /// altered; whatever the operating system reports.
+    pub fn open_in(log_dirs: &[PathBuf], of_file: &KafkaConfig) -> Result<Self, KafkaError> {
+        Self::open_with(log_dirs, of_file, Box::new(resolve))
+    }
+
+    fn open_with(
+        log_dirs: &[PathBuf],
+        of_file: &KafkaConfig,
+        look_up: LookUp,
+    ) -> Result<Self, KafkaError> {
+        let registry = BrokerConfigRegistry::open_in(log_dirs)?;
+        let current = CurrentConfig::new(of_file.clone(), registry.configs().clone())
+            .map_err(|why| registry.refuse(why))?;
+        log_changes(of_file, current.config());
+        if let Some(why) = current.contradiction() {
+            warn!("{why}: one was altered while the broker ran.");
+        }
+        let mut followed = current.config().clone();
+        followed.max_connections_per_ip_overrides =
+            resolvable(&look_up, &current.config().max_connections_per_ip_overrides);
+        let changes = Changes { registry, parts: Vec::new(), followed };
+        Ok(Self { changes: Mutex::new(changes), current: RwLock::new(Arc::new(current)), look_up })
+    }
+
+    /// The settings that hold now, and where they come from.
+    pub fn current(&self) -> Arc<CurrentConfig> {
+        Arc::clone(&self.current.read().expect(CURRENT_LOCK))
+    }
+
+    /// Lets a part of the broker, which was made by the settings of the file, follow from now on:
+    /// Kafka's `addBrokerReconfigurable`.
+    pub fn add_reconfigurable<T: BrokerReconfigurable + 'static>(&self, part: &Arc<T>) {
+        let mut changes = self.lock();
+        part.reconfigure(self.current().of_file(), &changes.followed);
+        let part: Weak<T> = Arc::downgrade(part);
+        changes.parts.push(part);
+    }
+
+    /// Replaces the settings of one scope by what the alteration makes of all. When this returns,
+    /// they are on disk and hold.
+    ///
+    /// # Errors
+    /// What `change` says; `INVALID_REQUEST` for a setting that cannot be altered, or not so;
+    /// whatever the disk reports. Then nothing changed.
+    pub fn alter<F>(&self, alteration: &Alteration<F>) -> Result<(), KafkaError>
+    where
+        F: Fn(&CurrentConfig) -> Result<ConfigMap, KafkaError>,
+    {
+        let mut resolved = None;
+        loop {
+            let mut changes = self.lock();
+            let before = self.current();
+            let after = alteration.apply_to(&before)?;
+            let hosts = &after.config().max_connections_per_ip_overrides;
+            let addresses = match resolved.take() {
+                _ if *hosts == before.config().max_connections_per_ip_overrides => {
+                    changes.followed.max_connections_per_ip_overrides.clone()
+                }
+                Some((of, addresses)) if of == *hosts => addresses,
+                _ => {
+                    drop(changes);
+                    let addresses = addresses_of(&self.look_up, hosts).map_err(refused)?;
+                    resolved = Some((hosts.clone(), addresses));
+                    continue;
+                }
+            };
+            let mut followed = after.config().clone();
+            followed.max_connections_per_ip_overrides = addresses;
+            check_asker(alteration.asker, &changes.followed, &followed).map_err(refused)?;
+            if alteration.validate_only || after.dynamic() == before.dynamic() {
+                return Ok(());
+            }
+            return self.follow(&mut changes, after, followed);
+        }
+    }
+
+    /// Keeps the settings `after`, and has all parts follow them.
+    fn follow(
+        &self,
+        changes: &mut Changes,
+        after: CurrentConfig,
+        followed: KafkaConfig,
+    ) -> Result<(), KafkaError> {
+        changes.registry.replace(after.dynamic().clone())?;
+        log_changes(self.current().config(), after.config());
+        *self.current.write().expect(CURRENT_LOCK) = Arc::new(after);
+        let before = std::mem::replace(&mut changes.followed, followed);
+        for part in changes.parts.iter().filter_map(Weak::upgrade) {
+            part.reconfigure(&before, &changes.followed);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().expect("no thread panics while it alters the broker's settings")
+    }
+}
+
+impl<F: Fn(&CurrentConfig) -> Result<ConfigMap, KafkaError>> Alteration<F> {
+    fn apply_to(&self, before: &CurrentConfig) -> Result<CurrentConfig, KafkaError> {
+        let configs = before.dynamic().with(self.scope, (self.change)(before)?);
+        before.altered(configs).map_err(refused)
+    }
+}
+
+/// `background.threads`: Kafka's `DynamicThreadPool`.
+impl BrokerReconfigurable for KafkaScheduler {
+    fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
+        self.resize_thread_pool(new.background_threads);
+    }
+}
+
+fn refused(why: String) -> KafkaError {
+    KafkaError::api(Errors::InvalidRequest, why)
+}
+
+/// The limits of the addresses of all hosts.
+fn addresses_of(look_up: &LookUp, hosts: &[(String, usize)]) -> Result<HostLimits, String> {
+    let mut limits = HostLimits::new();
+    for (host, limit) in hosts {
+        let addresses = look_up(host).map_err(|error| error.to_string())?;
+        limits.extend(addresses.iter().map(|address| (address.to_string(), *limit)));
+    }
+    Ok(limits)
+}
+
+/// The limits of the addresses of those hosts that have any. A host that has lost its name since it
+/// was altered keeps neither the broker from starting nor the others from their limits.
+fn resolvable(look_up: &LookUp, hosts: &HostLimits) -> HostLimits {
+    let addresses = |host: &(String, usize)| {
+        addresses_of(look_up, std::slice::from_ref(host)).unwrap_or_else(|why| {
+            error!("{why}: it gets no limit of its own.");
+            HostLimits::new()
+        })
+    };
+    hosts.iter().flat_map(addresses).collect()
+}
+
+/// The one who asks could not connect to take it back.
+fn check_asker(asker: IpAddr, before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
+    let address = asker.to_canonical().to_string();
+    // Of several limits for one address the last one holds.
+    let limit = |it: &KafkaConfig| {
+        let own = it.max_connections_per_ip_overrides.iter().rev().find(|it| it.0 == address);
+        own.map_or(it.max_connections_per_ip, |it| it.1)
+    };
+    if limit(after) > 0 || limit(before) == 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "`max.connections.per.ip` and `max.connections.per.ip.overrides` must let {address} connect: \
+         the request came from there, and could not be taken back"
+    ))
+}
+
+fn log_changes(before: &KafkaConfig, after: &KafkaConfig) {
+    for ((name, before), (_, after)) in before.values().iter().zip(after.values()) {
+        if *before != after {
+            info!(
+                "`{name}` is {after:?} instead of {before:?}: it was altered while the broker ran."
+            );
+        }
+    }
+}
+
+const CURRENT_LOCK: &str = "no thread panics while it replaces the broker's settings";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    /// Only a failing test waits this long.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const OVERRIDES: &str = "max.connections.per.ip.overrides";
+
+    struct TempDir(PathBuf);
+
+    impl TempDir {
+        fn new() -> Self {
+            let name = format!("transferto-dynamic-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for TempDir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Keeps what it is asked to follow.
+    #[derive(Default)]
+    struct Part(Mutex<Vec<KafkaConfig>>);
+
+    impl Part {
+        fn last(&self) -> KafkaConfig {
+            self.0.lock().unwrap().last().unwrap().clone()
+        }
+    }
+
+    impl BrokerReconfigurable for Part {
+        fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
+            self.0.lock().unwrap().push(new.clone());
+        }
+    }
+
+    fn set(config: &DynamicBrokerConfig, name: &str, value: &str) -> Result<(), KafkaError> {
+        let change = |current: &CurrentConfig| {
+            let mut configs = current.dynamic().of_broker.clone();
+            configs.insert(name.to_string(), value.to_string());
+            Ok(configs)
+        };
+        let (scope, asker) = (DynamicScope::Broker, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        config.alter(&Alteration { scope, asker, validate_only: false, change })
+    }
+
+    #[test]
+    fn names_are_looked_up_while_other_settings_are_altered() {
+        let dir = TempDir::new();
+        let (asks, asked) = mpsc::channel();
+        let (answers, answer) = mpsc::channel();
+        let answer = Mutex::new(answer);
+        let look_up = move |host: &str| {
+            asks.send(host.to_string()).unwrap();
+            answer.lock().unwrap().recv_timeout(PATIENCE).map_err(io::Error::other)
+        };
+        let dirs = [dir.0.clone()];
+        let config =
+            DynamicBrokerConfig::open_with(&dirs, &KafkaConfig::default(), Box::new(look_up))
+                .unwrap();
+        let part = Arc::new(Part::default());
+        config.add_reconfigurable(&part);
+        thread::scope(|scope| {
+            let slow = scope.spawn(|| set(&config, OVERRIDES, "slow.test:5"));
+            assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), "slow.test");
+            set(&config, "log.roll.ms", "7").unwrap();
+            assert_eq!(part.last().log_roll_ms, Some(7));
+            answers.send(vec![IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])]).unwrap();
+            slow.join().unwrap().unwrap();
+        });
+        set(&config, "log.retention.bytes", "9").unwrap();
+        let addresses = [("192.0.2.1".to_string(), 5), ("192.0.2.2".to_string(), 5)];
+        let last = part.last();
+        assert_eq!((last.log_roll_ms, last.log_retention_bytes), (Some(7), 9));
+        assert_eq!(last.max_connections_per_ip_overrides, addresses);
+        let shown = config.current().config().max_connections_per_ip_overrides.clone();
+        assert_eq!(shown, [("slow.test".to_string(), 5)]);
+        assert!(asked.try_recv().is_err(), "a name is looked up once");
+    }
+}

@@ -1,0 +1,195 @@
+//! Port of `kafka.server.ThrottledResponse`, and of the `java.util.concurrent.DelayQueue` that it
+//! waits in: a response that a quota holds back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crate::common::time::Time;
+
+/// What is done when the time has come; it gets the delay, in milliseconds.
+pub type Callback = Box<dyn FnOnce(i32) + Send>;
+
+/// A response that is held back for a while.
+pub struct ThrottledResponse {
+    /// For how long, in milliseconds.
+    pub throttle_time_ms: i32,
+    callback: Callback,
+}
+
+impl ThrottledResponse {
+    /// Holds `callback` back for `throttle_time_ms`, counted from when it is put into the queue.
+    pub fn new(throttle_time_ms: i32, callback: Callback) -> Self {
+        Self { throttle_time_ms, callback }
+    }
+
+    /// Sends the response.
+    pub fn execute(self) {
+        log::trace!("ThrottledResponse.execute: after {} ms", self.throttle_time_ms);
+        (self.callback)(self.throttle_time_ms);
+    }
+}
+
+impl fmt::Debug for ThrottledResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ThrottledResponse({} ms)", self.throttle_time_ms)
+    }
+}
+
+/// Responses in the order in which their delays end, by the monotonic clock (Kafka went by the wall
+/// clock). Nothing is executed or dropped under its lock.
+pub struct DelayQueue {
+    time: Arc<dyn Time>,
+    state: Mutex<State>,
+    /// Told when another response has become the first, and at the end.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// By the time at which the delay ends, in nanoseconds; of equal ones, who came first.
+    waiting: BTreeMap<(i64, u64), ThrottledResponse>,
+    next_serial: u64,
+    is_closed: bool,
+}
+
+impl DelayQueue {
+    /// An empty queue that goes by the clock `time`.
+    pub fn new(time: Arc<dyn Time>) -> Self {
+        Self { time, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Keeps a response until its delay has passed.
+    ///
+    /// # Errors
+    /// The queue is closed: the response comes back.
+    pub fn add(&self, response: ThrottledResponse) -> Result<(), ThrottledResponse> {
+        let delay_ns = i64::from(response.throttle_time_ms) * NS_PER_MS;
+        let end_ns = self.time.nanoseconds().saturating_add(delay_ns);
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(response);
+        }
+        let key = (end_ns, state.next_serial);
+        state.next_serial += 1;
+        state.waiting.insert(key, response);
+        let is_first = state.waiting.first_key_value().is_some_and(|(first, _)| *first == key);
+        drop(state);
+        if is_first {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes the first response whose delay has passed. If there is none, waits once, up to
+    /// `timeout` of real time, until there may be one.
+    pub fn poll(&self, timeout: Duration) -> Option<ThrottledResponse> {
+        let mut state = self.lock();
+        let wait = match state.remaining_ns(self.time.nanoseconds()) {
+            Some(..=0) => Duration::ZERO,
+            Some(remaining_ns) => Duration::from_nanos(remaining_ns.unsigned_abs()).min(timeout),
+            None => timeout,
+        };
+        if !wait.is_zero() && !state.is_closed {
+            state = self.changed.wait_timeout(state, wait).expect(NOT_POISONED).0;
+        }
+        match state.remaining_ns(self.time.nanoseconds()) {
+            Some(..=0) => state.waiting.pop_first().map(|(_, response)| response),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes no response any more.
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    /// How many responses wait.
+    pub fn size(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    /// Takes no response any more, ends every wait in [`poll`](Self::poll), and returns what still
+    /// waited, in order.
+    pub fn close(&self) -> Vec<ThrottledResponse> {
+        let mut state = self.lock();
+        state.is_closed = true;
+        self.changed.notify_all();
+        std::mem::take(&mut state.waiting).into_values().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(NOT_POISONED)
+    }
+}
+
+impl State {
+    /// For how long the first response has to wait.
+    fn remaining_ns(&self, now_ns: i64) -> Option<i64> {
+        self.waiting.first_key_value().map(|((end_ns, _), _)| end_ns.saturating_sub(now_ns))
+    }
+}
+
+const NS_PER_MS: i64 = 1_000_000;
+
+const NOT_POISONED: &str = "no thread panics while it holds the queue of throttled responses";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::time::MockTime;
+
+    fn queue() -> (Arc<MockTime>, DelayQueue) {
+        let time = Arc::new(MockTime::new());
+        (time.clone(), DelayQueue::new(time))
+    }
+
+    fn response(throttle_time_ms: i32) -> ThrottledResponse {
+        ThrottledResponse::new(throttle_time_ms, Box::new(|_| ()))
+    }
+
+    fn take(queue: &DelayQueue) -> Vec<i32> {
+        let taken = std::iter::from_fn(|| queue.poll(Duration::ZERO));
+        taken.map(|response| response.throttle_time_ms).collect()
+    }
+
+    /// Port of `ThrottledResponseExpirationTest.testExpire`.
+    #[test]
+    fn responses_come_out_when_their_time_has_come_and_in_its_order() {
+        let (time, queue) = queue();
+        for delay_ms in [30, 10, 20, 20] {
+            queue.add(response(delay_ms)).unwrap();
+        }
+        for (expected, left) in [(vec![], 4), (vec![10], 3), (vec![20, 20], 1), (vec![30], 0)] {
+            assert_eq!(take(&queue), expected);
+            assert_eq!(queue.size(), left);
+            time.sleep(10);
+        }
+    }
+
+    /// Port of `ThrottledResponseExpirationTest.testThrottledRequest`.
+    #[test]
+    fn the_delay_that_remains_counts_down() {
+        let (time, queue) = queue();
+        queue.add(response(20)).unwrap();
+        let remaining_ms =
+            |now: &MockTime| queue.lock().remaining_ns(now.nanoseconds()).map(|ns| ns / NS_PER_MS);
+        assert_eq!(remaining_ms(&time), Some(20));
+        time.sleep(10);
+        assert_eq!(remaining_ms(&time), Some(10));
+        time.sleep(20);
+        assert_eq!(remaining_ms(&time), Some(-10));
+    }
+
+    #[test]
+    fn a_closed_queue_gives_everything_back() {
+        let (_, queue) = queue();
+        queue.add(response(20)).unwrap();
+        queue.add(response(10)).unwrap();
+        let left: Vec<i32> = queue.close().iter().map(|it| it.throttle_time_ms).collect();
+        assert_eq!(left, [10, 20]);
+        assert!(queue.add(response(1)).is_err());
+        assert!(queue.poll(Duration::from_secs(3600)).is_none());
+    }
+}

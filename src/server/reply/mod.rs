@@ -1,0 +1,4 @@
+//! The one answer that each request is owed.
+
+pub mod refusal_log;
+pub mod reply;

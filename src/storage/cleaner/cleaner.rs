@@ -1,0 +1,384 @@
+//! Port of `kafka.log.Cleaner`: one pass over one log.
+//!
+//! First the dirty part is read, and the last offset of each of its keys goes into a map, as long
+//! as the map has room. Then all segments below that point are copied, a few into one, without the
+//! messages whose key has a later offset in the map; each copy takes the place of its originals as
+//! soon as it is whole. Appends and fetches go on meanwhile.
+
+use std::sync::Arc;
+
+use log::debug;
+use log::warn;
+
+use crate::common::errors::KafkaError;
+use crate::config::log_config::LogConfig;
+use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry, shallow_entries};
+use crate::message::record_filter::{Filtered, filter_entry};
+use crate::message::records::LogRecord;
+use crate::message::timestamp_type::NO_TIMESTAMP;
+use crate::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
+use crate::storage::cleaner::offset_map::OffsetMap;
+use crate::storage::index::offset_index::{INDEX_ENTRY_BYTES, relative_offset};
+use crate::storage::index::time_index::TIME_INDEX_ENTRY_BYTES;
+use crate::storage::log::log_segment::{LogSegment, SegmentAppend};
+
+/// Cleans logs, one at a time.
+pub struct Cleaner<'a> {
+    /// How much is read at a time, in bytes; a larger entry is read whole.
+    pub io_buffer_bytes: usize,
+    /// How many keys the map may hold.
+    pub keys_max: usize,
+    /// How full the map may become, from 0 to 1.
+    pub load_factor: f64,
+    /// The wall clock's time, in milliseconds.
+    pub now_ms: i64,
+    /// Is told of every so many bytes that were read or written, and may stop the pass.
+    pub check: &'a dyn Fn(u64) -> Result<(), CleaningError>,
+}
+
+/// What a pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CleanerStats {
+    /// The log is clean up to here.
+    pub end_offset: i64,
+    /// The size of the segments that were copied, in bytes.
+    pub bytes_read: u64,
+    /// The size of what they became.
+    pub bytes_written: u64,
+    /// How many messages there were that can be read.
+    pub messages_read: u64,
+    /// How many stayed.
+    pub messages_kept: u64,
+}
+
+impl Cleaner<'_> {
+    /// Cleans `cleanable` as far as the map reaches: at least one key, so each pass gets further
+    /// (KAFKA-3587, KAFKA-3894).
+    ///
+    /// # Errors
+    /// `Aborted`, if the check says so, or the log lost a segment meanwhile; `Failed`, if it cannot
+    /// be read or written. What has been replaced by then remains, and is right.
+    pub fn clean(&self, cleanable: &LogToClean) -> Result<CleanerStats, CleaningError> {
+        let LogToClean { log, first_dirty_offset, .. } = cleanable;
+        let segments = log.segments();
+        let (map, end_offset) = self.build_offset_map(cleanable, &segments)?;
+        debug!(
+            "{} has {} keys from offset {first_dirty_offset} to {end_offset}",
+            log.topic_and_partition(),
+            map.length()
+        );
+        let active = segments.last().map_or(end_offset, |segment| segment.base_offset());
+        let below = segments.iter().take_while(|it| it.base_offset() < end_offset.min(active));
+        let below: Vec<_> = below.cloned().collect();
+        let mut pass = Pass {
+            cleaner: self,
+            cleanable,
+            map,
+            new_delete_horizon_ms: self.now_ms.saturating_add(log.config().delete_retention_ms),
+            old_delete_horizon_ms: old_delete_horizon_ms(cleanable, &segments)?,
+            stats: CleanerStats { end_offset, ..CleanerStats::default() },
+        };
+        for group in group_segments_by_size(&below, active, &log.config()) {
+            pass.clean_segments(group)?;
+        }
+        Ok(pass.stats)
+    }
+
+    /// The last offsets of the keys in the dirty part, and where it ends: where what may be cleaned
+    /// does, or where the map is full. A batch whose records cannot be read has no keys.
+    fn build_offset_map(
+        &self,
+        cleanable: &LogToClean,
+        segments: &[Arc<LogSegment>],
+    ) -> Result<(OffsetMap, i64), CleaningError> {
+        let dirty = cleanable.first_dirty_offset..cleanable.first_uncleanable_offset;
+        // A small dirty part needs no large map: it has no more keys than offsets.
+        let offsets = usize::try_from(dirty.end.saturating_sub(dirty.start)).unwrap_or(0);
+        let mut map = OffsetMap::new(self.keys_max.min(offsets), self.load_factor);
+        let mut full_at = None;
+        // What is clean is not read here: each is logged by the pass that finds it dirty, and once
+        // more only if that pass does not get to its end, or the checkpoint is lost.
+        let (mut unreadable_count, mut first_unreadable) = (0, None);
+        for (i, segment) in segments.iter().enumerate() {
+            let end = segments.get(i + 1).map_or(i64::MAX, |next| next.base_offset());
+            if end <= dirty.start || segment.base_offset() >= dirty.end || full_at.is_some() {
+                continue;
+            }
+            let first = segment.translate_offset(dirty.start, 0)?;
+            let Some(first) = first else { continue };
+            self.for_each_entry(segment, first.position, &mut |entry| {
+                let is_control = matches!(
+                    entry.content, EntryContent::Batch(batch) if batch.is_control_batch()
+                );
+                if is_control || full_at.is_some() {
+                    return Ok(());
+                }
+                let read = entry.for_each_record_or_none(&mut |record| {
+                    let is_dirty = dirty.contains(&record.offset) && full_at.is_none();
+                    let key = record.key.filter(|_| is_dirty);
+                    if key.is_some_and(|key| !map.put(key, record.offset)) {
+                        full_at = Some(record.offset);
+                    }
+                    Ok(())
+                });
+                if let Err(error) = read {
+                    unreadable_count += 1;
+                    first_unreadable.get_or_insert((entry.offset, error));
+                }
+                Ok(())
+            })?;
+        }
+        if let Some((offset, error)) = first_unreadable {
+            warn!(
+                "{unreadable_count} batches of {} cannot be read and stay as they are, the first at \
+                 offset {offset}: {error}",
+                cleanable.log.topic_and_partition()
+            );
+        }
+        Ok((map, full_at.unwrap_or(dirty.end)))
+    }
+
+    /// Reads `segment`, which no longer grows, from `position` on.
+    ///
+    /// # Errors
+    /// `Failed` with the file and the position, if an entry is not whole or fails its CRC.
+    fn for_each_entry(
+        &self,
+        segment: &LogSegment,
+        mut position: u64,
+        visit: &mut dyn FnMut(&ShallowEntry<'_>) -> Result<(), CleaningError>,
+    ) -> Result<(), CleaningError> {
+        let size = segment.size();
+        let corrupt = |position: u64, why: String| -> CleaningError {
+            KafkaError::Corrupt { file: segment.log().path(), position, why }.into()
+        };
+        let mut buffer = Vec::new();
+        let mut chunk_bytes = self.io_buffer_bytes.max(1) as u64;
+        while position < size {
+            let count = chunk_bytes.min(size - position);
+            buffer.resize(usize::try_from(count).unwrap_or(usize::MAX), 0);
+            segment.log().read_exact_at(&mut buffer, position)?;
+            (self.check)(count)?;
+            let mut entries = shallow_entries(&buffer);
+            let mut consumed = 0;
+            while let Some(entry) = entries.next() {
+                let at = position + consumed;
+                let entry = entry.map_err(|error| corrupt(at, error.to_string()))?;
+                if !entry.has_valid_crc() {
+                    let why = format!("the entry of offset {} fails its CRC", entry.offset);
+                    return Err(corrupt(at, why));
+                }
+                visit(&entry).map_err(|error| match error {
+                    CleaningError::Failed(KafkaError::Api(code, why)) => {
+                        corrupt(at, format!("{code}: {why}"))
+                    }
+                    other => other,
+                })?;
+                consumed = entries.position() as u64;
+            }
+            position += consumed;
+            chunk_bytes = self.io_buffer_bytes.max(1) as u64;
+            if consumed == 0 {
+                // The entry is larger than the buffer, unless it is none.
+                let entry = segment.log().entry_at(position)?;
+                let cut_off = || corrupt(position, "the last entry is cut off".to_string());
+                chunk_bytes = entry.ok_or_else(cut_off)?.size_bytes;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What holds for all groups of segments of one pass.
+struct Pass<'a> {
+    cleaner: &'a Cleaner<'a>,
+    cleanable: &'a LogToClean,
+    map: OffsetMap,
+    /// When the tombstones may be dropped that this pass is the first to see.
+    new_delete_horizon_ms: i64,
+    /// Tombstones of the old formats in segments that were last written before this are dropped.
+    old_delete_horizon_ms: i64,
+    stats: CleanerStats,
+}
+
+impl Pass<'_> {
+    /// Copies a group of segments into one, which takes their place.
+    fn clean_segments(&mut self, group: &[Arc<LogSegment>]) -> Result<(), CleaningError> {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
+        let log = &self.cleanable.log;
+        let cleaned = Arc::new(log.create_cleaned_segment(first.base_offset())?);
+        let copied = self.copy(group, &cleaned).and_then(|()| {
+            cleaned.on_become_inactive()?;
+            cleaned.flush()?;
+            cleaned.log().set_last_modified_ms(last.log().last_modified_ms()?)?;
+            (self.cleaner.check)(0)?;
+            Ok(log.replace_segments(&cleaned, group)?)
+        });
+        match copied {
+            Ok(true) => Ok(()),
+            other => {
+                if let Err(error) = cleaned.delete() {
+                    warn!("an unfinished segment stays on disk until the next start: {error}");
+                }
+                Err(other.err().unwrap_or(CleaningError::Aborted))
+            }
+        }
+    }
+
+    fn copy(
+        &mut self,
+        group: &[Arc<LogSegment>],
+        cleaned: &LogSegment,
+    ) -> Result<(), CleaningError> {
+        let mut out = CleanedSegment::new(cleaned, self.cleaner.check);
+        for segment in group {
+            let is_old = segment.log().last_modified_ms()? <= self.old_delete_horizon_ms;
+            self.cleaner.for_each_entry(segment, 0, &mut |entry| {
+                let keeps_empty = self.is_last_of_its_producer(entry);
+                let drops_tombstones = match &entry.content {
+                    EntryContent::Batch(batch) => {
+                        batch.delete_horizon_ms().is_some_and(|it| it <= self.cleaner.now_ms)
+                    }
+                    EntryContent::Message(_) => is_old,
+                };
+                let horizon_ms = self.new_delete_horizon_ms;
+                let (mut read, mut kept) = (0, 0);
+                let filtered = filter_entry(entry, keeps_empty, horizon_ms, &mut |record| {
+                    let is_kept = self.should_retain_message(record, drops_tombstones);
+                    read += 1;
+                    kept += u64::from(is_kept);
+                    is_kept
+                })?;
+                if !matches!(filtered, Filtered::Unreadable(_)) {
+                    self.stats.messages_read += read;
+                    self.stats.messages_kept += kept;
+                }
+                match &filtered {
+                    Filtered::Whole => out.append(entry),
+                    // The pass that found it dirty has warned.
+                    Filtered::Unreadable(why) => {
+                        let log = self.cleanable.log.topic_and_partition();
+                        debug!("{log} keeps the batch at offset {} as it is: {why}", entry.offset);
+                        out.append(entry)
+                    }
+                    Filtered::Nothing => Ok(()),
+                    Filtered::Rebuilt(bytes) => {
+                        let rebuilt = shallow_entries(bytes).next().transpose()?;
+                        rebuilt.map_or(Ok(()), |rebuilt| out.append(&rebuilt))
+                    }
+                }
+            })?;
+            self.stats.bytes_read += segment.size();
+        }
+        out.flush()?;
+        self.stats.bytes_written += cleaned.size();
+        Ok(())
+    }
+
+    /// A message stays if none with its key comes later, unless it is the mark of a deletion
+    /// (a tombstone) that was there long enough for all to see. One without a key stays.
+    fn should_retain_message(&self, record: &LogRecord<'_>, drops_tombstones: bool) -> bool {
+        let Some(key) = record.key else { return true };
+        let is_redundant = self.map.get(key).is_some_and(|last| record.offset < last);
+        let is_obsolete_tombstone = record.value.is_none()
+            && drops_tombstones
+            && record.offset < self.cleanable.first_dirty_offset;
+        !is_redundant && !is_obsolete_tombstone
+    }
+
+    /// Whether the entry is the last batch of an idempotent producer that the log knows. After a
+    /// crash that knowledge is read from the log: the last sequence number must be there.
+    fn is_last_of_its_producer(&self, entry: &ShallowEntry<'_>) -> bool {
+        let EntryContent::Batch(batch) = &entry.content else { return false };
+        let known = self.cleanable.log.producer(batch.producer_id());
+        let last = known.as_ref().and_then(|producer| producer.batches().last());
+        last.is_some_and(|last| last.last_offset == batch.last_offset())
+    }
+}
+
+/// A segment that is being written.
+struct CleanedSegment<'a> {
+    segment: &'a LogSegment,
+    check: &'a dyn Fn(u64) -> Result<(), CleaningError>,
+    buffer: Vec<u8>,
+    last_offset: i64,
+    max_timestamp_ms: i64,
+    offset_of_max_timestamp: i64,
+}
+
+impl<'a> CleanedSegment<'a> {
+    fn new(segment: &'a LogSegment, check: &'a dyn Fn(u64) -> Result<(), CleaningError>) -> Self {
+        let (last_offset, max_timestamp_ms, offset_of_max_timestamp) = (-1, NO_TIMESTAMP, -1);
+        let buffer = Vec::new();
+        Self { segment, check, buffer, last_offset, max_timestamp_ms, offset_of_max_timestamp }
+    }
+
+    fn append(&mut self, entry: &ShallowEntry<'_>) -> Result<(), CleaningError> {
+        self.buffer.extend_from_slice(entry.bytes);
+        self.last_offset = entry.last_offset;
+        if entry.max_timestamp() > self.max_timestamp_ms {
+            self.max_timestamp_ms = entry.max_timestamp();
+            self.offset_of_max_timestamp = entry.last_offset;
+        }
+        // The index can point only to where an append begins, so none is larger than the distance
+        // of two of its entries.
+        let is_full = self.buffer.len() as u64 >= self.segment.index_interval_bytes;
+        if is_full { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), CleaningError> {
+        self.segment.append(&SegmentAppend {
+            last_offset: self.last_offset,
+            max_timestamp_ms: self.max_timestamp_ms,
+            offset_of_max_timestamp: self.offset_of_max_timestamp,
+            bytes: &self.buffer,
+        })?;
+        let written = self.buffer.len() as u64;
+        self.buffer.clear();
+        (self.max_timestamp_ms, self.offset_of_max_timestamp) = (NO_TIMESTAMP, -1);
+        (self.check)(written)
+    }
+}
+
+/// `delete.retention.ms` before the last clean segment was written: Kafka's rule before KIP-534,
+/// for formats in which a batch cannot tell. With nothing clean, all tombstones stay, and so they
+/// do as long as all that is clean fits into one segment.
+fn old_delete_horizon_ms(
+    cleanable: &LogToClean,
+    segments: &[Arc<LogSegment>],
+) -> Result<i64, CleaningError> {
+    let is_clean = |it: &&Arc<LogSegment>| it.base_offset() < cleanable.first_dirty_offset;
+    let Some(last_clean) = segments.iter().rfind(is_clean) else { return Ok(i64::MIN) };
+    let written_ms = last_clean.log().last_modified_ms()?;
+    Ok(written_ms.saturating_sub(cleanable.log.config().delete_retention_ms))
+}
+
+/// Groups of neighbours that fit into one segment by their size, by the size of their indexes, and
+/// by how far an index can reach (KAFKA-6264). `end` is where the last one ends.
+pub fn group_segments_by_size<'a>(
+    segments: &'a [Arc<LogSegment>],
+    end: i64,
+    config: &LogConfig,
+) -> Vec<&'a [Arc<LogSegment>]> {
+    let max_size = u64::try_from(config.segment_size).unwrap_or(0);
+    let max_index_size = usize::try_from(config.max_index_size).unwrap_or(0);
+    let mut groups = Vec::new();
+    let mut rest = segments;
+    while let Some(first) = rest.first() {
+        let (mut size, mut index_size, mut time_index_size) = (0, 0, 0);
+        let fits = |(i, segment): &(usize, &Arc<LogSegment>)| {
+            size += segment.size();
+            index_size += segment.offset_index().length() * INDEX_ENTRY_BYTES;
+            time_index_size += segment.time_index().length() * TIME_INDEX_ENTRY_BYTES;
+            let end = rest.get(i + 1).map_or(end, |next| next.base_offset());
+            let is_near = relative_offset(end - 1, first.base_offset()).is_some();
+            let is_small = index_size.max(time_index_size) <= max_index_size;
+            *i == 0 || (size <= max_size && is_small && is_near)
+        };
+        let count = rest.iter().enumerate().take_while(fits).count();
+        let (group, after) = rest.split_at(count);
+        groups.push(group);
+        rest = after;
+    }
+    groups
+}

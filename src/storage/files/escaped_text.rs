@@ -1,0 +1,46 @@
+//! Names in the broker's own small text files, in the place of ZooKeeper's JSON: `%`, `=` and
+//! everything that is not printable ASCII stands as `%` and two hexadecimal digits.
+
+use std::collections::BTreeMap;
+
+use crate::storage::files::log_files::hex;
+
+/// Adds ` name=value` to `text` for each of `settings`.
+pub fn push_settings(text: &mut String, settings: &BTreeMap<String, String>) {
+    for (name, value) in settings {
+        text.push(' ');
+        push_escaped(text, name);
+        text.push('=');
+        push_escaped(text, value);
+    }
+}
+
+/// Adds `raw` to `text`, without a blank, a line break or an `=` in it.
+pub fn push_escaped(text: &mut String, raw: &str) {
+    for byte in raw.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' && byte != b'=' {
+            text.push(char::from(byte));
+        } else {
+            text.push('%');
+            text.push_str(&hex(&[byte]));
+        }
+    }
+}
+
+/// What [`push_escaped`] was given; nothing if that cannot be.
+pub fn unescape(escaped: &str) -> Option<String> {
+    let mut parts = escaped.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (hex, rest) = part.split_at_checked(2)?;
+        bytes.extend(bytes_of_hex(hex)?);
+        bytes.extend(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The bytes that hexadecimal digits, two each, stand for.
+pub fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
+    let pairs = hex.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}

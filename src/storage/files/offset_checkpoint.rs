@@ -1,0 +1,109 @@
+//! Port of `kafka.server.OffsetCheckpoint`: a small text file that remembers one offset per
+//! partition.
+//!
+//! ```text
+//! 0                     the version of the format
+//! 2                     how many lines follow
+//! post 0 1024           topic, partition, offset
+//! post 1 37
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::common::errors::KafkaError;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
+use crate::storage::files::log_files::{read_text, write_atomically};
+
+/// The file of recovery points: up to where each log is known to be on disk.
+pub const RECOVERY_POINT_CHECKPOINT_FILE: &str = "recovery-point-offset-checkpoint";
+/// The file of the offsets up to which each compacted log has been cleaned.
+pub const CLEANER_OFFSET_CHECKPOINT_FILE: &str = "cleaner-offset-checkpoint";
+/// The file of high watermarks.
+pub const HIGH_WATERMARK_CHECKPOINT_FILE: &str = "replication-offset-checkpoint";
+/// The file of the first offsets of logs whose beginning was deleted by an admin.
+pub const LOG_START_OFFSET_CHECKPOINT_FILE: &str = "log-start-offset-checkpoint";
+
+/// A checkpoint file. Writers take turns; a reader sees the old content or the new, never a
+/// mixture.
+#[derive(Debug)]
+pub struct OffsetCheckpoint {
+    path: PathBuf,
+    /// Held while writing: two writers would share one temporary file (KAFKA-3063).
+    turn: Mutex<()>,
+}
+
+impl OffsetCheckpoint {
+    /// The checkpoint in the file `path`, which need not exist. Touches nothing (Kafka's
+    /// constructor deletes a temporary file that somebody may be writing).
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, turn: Mutex::new(()) }
+    }
+
+    /// Replaces what the file holds.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn write(&self, offsets: &BTreeMap<TopicAndPartition, i64>) -> io::Result<()> {
+        let mut text = format!("{CURRENT_VERSION}\n{}\n", offsets.len());
+        for (TopicAndPartition { topic, partition }, offset) in offsets {
+            writeln!(text, "{topic} {partition} {offset}").expect("a string takes all text");
+        }
+        let _turn = self.turn.lock().expect("no thread panics while it writes a checkpoint");
+        write_atomically(&self.path, &text)
+    }
+
+    /// What the file holds; nothing, if it is missing or empty.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is no checkpoint; whatever the operating system reports, with the path.
+    pub fn read(&self) -> Result<BTreeMap<TopicAndPartition, i64>, KafkaError> {
+        read_text(&self.path)?.map_or(Ok(BTreeMap::new()), |text| parse(&text, &self.path))
+    }
+}
+
+fn parse(text: &str, path: &Path) -> Result<BTreeMap<TopicAndPartition, i64>, KafkaError> {
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    CheckpointFile::read(text, path, "checkpoint")?.entries("lines", |line| {
+        parse_offset(line)
+            .ok_or_else(|| format!("{line:?} is not a topic, a partition and an offset"))
+    })
+}
+
+fn parse_offset(line: &str) -> Option<(TopicAndPartition, i64)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [topic, partition, offset] = fields[..] else { return None };
+    Some((TopicAndPartition::new(topic, partition.parse().ok()?), offset.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_checkpoint_is_told_apart() {
+        let path = Path::new("checkpoint");
+        for (text, why) in [
+            ("1\n0\n", "version"),
+            ("0\n", "number of lines"),
+            ("0\n1\nt 0\n", "not a topic"),
+            ("0\n1\nt 0 x\n", "not a topic"),
+            ("0\n2\nt 0 5\n", "2 lines were announced and 1 came"),
+        ] {
+            let error = parse(text, path).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_checkpoint() {
+        assert!(parse("", Path::new("checkpoint")).unwrap().is_empty());
+        assert!(parse("0\n0\n", Path::new("checkpoint")).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,242 @@
+//! Port of what `kafka.log.OffsetIndex` shares with later Kafka's `TimeIndex` (there
+//! `AbstractIndex`): a mapped file of entries of one size.
+//!
+//! The file of an index that grows is as long as the index may become, with a hole where no entry
+//! is yet. When its segment is rolled or closed the file is cut to the entries it has.
+
+use std::fmt;
+use std::fs;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::posix_fallocate;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::sys::MappedFile;
+use crate::storage::files::log_files::failed;
+
+/// Entries of `entry_bytes` bytes each.
+///
+/// Invariants: `length * entry_bytes <= reserved_bytes`, and the map has room for `length_max`
+/// entries; the file is never cut below the map.
+#[derive(Debug)]
+pub struct MappedEntries {
+    path: PathBuf,
+    map: MappedFile,
+    entry_bytes: usize,
+    length: usize,
+    length_max: usize,
+    /// Up to here the file has blocks on the disk. A store into a hole when the disk is full would
+    /// end the process with SIGBUS, so the blocks are asked for first, by a call that can say no.
+    reserved_bytes: usize,
+}
+
+/// Why an index takes no entry.
+#[derive(Debug)]
+pub enum IndexError {
+    /// It has all the entries it may have.
+    Full(String),
+    /// The entry does not come after the last one (Kafka's `InvalidOffsetException`).
+    OutOfOrder(String),
+    /// The offset lies more than 2^31 - 1 after the segment's base offset (KAFKA-4451, KAFKA-6264).
+    OffsetTooFar(String),
+    /// The disk is full, or worse.
+    Io(io::Error),
+}
+
+/// The blocks of the file are reserved page by page.
+const RESERVE_BYTES: usize = 4096;
+
+impl MappedEntries {
+    /// Opens the file, whose entries all count, or creates one with room for `max_bytes` and no
+    /// entry.
+    ///
+    /// # Errors
+    /// `InvalidInput` if a new file would have no room for one entry; whatever the operating system
+    /// reports, with the path.
+    pub fn open(path: &Path, max_bytes: usize, entry_bytes: usize) -> io::Result<Self> {
+        let existed = path.exists();
+        if !existed && max_bytes < entry_bytes {
+            let why = format!("{max_bytes} bytes have no room for an entry of {entry_bytes}");
+            let error = io::Error::new(io::ErrorKind::InvalidInput, why);
+            return Err(failed("create", path)(error));
+        }
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(failed("open", path))?;
+        let set_up = || -> io::Result<(MappedFile, usize)> {
+            if !existed {
+                file.set_len((max_bytes / entry_bytes * entry_bytes) as u64)?;
+            }
+            let file_bytes = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+            Ok((MappedFile::map(&file, file_bytes)?, file_bytes))
+        };
+        let (map, file_bytes) = set_up().map_err(failed("map", path))?;
+        let length_max = file_bytes / entry_bytes;
+        let length = if existed { length_max } else { 0 };
+        Ok(Self {
+            path: path.to_path_buf(),
+            map,
+            entry_bytes,
+            length,
+            length_max,
+            reserved_bytes: length * entry_bytes,
+        })
+    }
+
+    /// How many entries there are.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// How many entries there may be.
+    pub fn length_max(&self) -> usize {
+        self.length_max
+    }
+
+    /// The bytes of an entry.
+    ///
+    /// # Panics
+    /// If there is no such entry.
+    pub fn entry(&self, slot: usize) -> &[u8] {
+        assert!(slot < self.length, "an index of {} entries has no entry {slot}", self.length);
+        &self.map.as_slice()[slot * self.entry_bytes..][..self.entry_bytes]
+    }
+
+    /// The last slot whose entry is not above what is looked for, if the entries ascend. `is_above`
+    /// tells.
+    pub fn floor_slot(&self, is_above: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        let (mut not_above, mut above) = (0, self.length);
+        while not_above < above {
+            let middle = not_above.midpoint(above);
+            if is_above(self.entry(middle)) {
+                above = middle;
+            } else {
+                not_above = middle + 1;
+            }
+        }
+        above.checked_sub(1)
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// `Full`; `Io` if the disk is full.
+    pub fn push(&mut self, entry: &[u8]) -> Result<(), IndexError> {
+        debug_assert_eq!(entry.len(), self.entry_bytes, "all entries have one size");
+        if self.length >= self.length_max {
+            let why = format!("{} has {} entries and no room", self.path.display(), self.length);
+            return Err(IndexError::Full(why));
+        }
+        let start = self.length * self.entry_bytes;
+        let end = start + self.entry_bytes;
+        self.reserve(end).map_err(|error| failed("grow", &self.path)(error))?;
+        self.map.as_mut_slice()[start..end].copy_from_slice(entry);
+        self.length += 1;
+        Ok(())
+    }
+
+    fn reserve(&mut self, needed_bytes: usize) -> io::Result<()> {
+        if needed_bytes <= self.reserved_bytes {
+            return Ok(());
+        }
+        let room_bytes = self.length_max * self.entry_bytes;
+        let reserved_bytes = needed_bytes.next_multiple_of(RESERVE_BYTES).min(room_bytes);
+        let position = |bytes| i64::try_from(bytes).map_err(io::Error::other);
+        posix_fallocate(&self.open_file()?, 0, position(reserved_bytes)?)?;
+        self.reserved_bytes = reserved_bytes;
+        Ok(())
+    }
+
+    /// Forgets all entries from slot `length` on.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// Makes room for `max_bytes`, but never less than the entries there are.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path; then the room is as it was, or the
+    /// file is longer than the room.
+    pub fn resize(&mut self, max_bytes: usize) -> io::Result<()> {
+        let length_max = (max_bytes / self.entry_bytes).max(self.length);
+        let bytes = length_max * self.entry_bytes;
+        let mut resize = || -> io::Result<()> {
+            let file = self.open_file()?;
+            // The map must never reach beyond the file: grow the file first, and cut it last.
+            if file.metadata()?.len() < bytes as u64 {
+                file.set_len(bytes as u64)?;
+            }
+            self.map = MappedFile::map(&file, bytes)?;
+            self.length_max = length_max;
+            self.reserved_bytes = self.reserved_bytes.min(bytes);
+            if file.metadata()?.len() == bytes as u64 { Ok(()) } else { file.set_len(bytes as u64) }
+        };
+        resize().map_err(failed("resize", &self.path))
+    }
+
+    /// The map keeps the file alive, so that a descriptor is open only while one is needed: a
+    /// broker has more segments than it may have descriptors.
+    fn open_file(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(&self.path)
+    }
+
+    /// Cuts the file to the entries there are.
+    ///
+    /// # Errors
+    /// As [`resize`](Self::resize).
+    pub fn trim(&mut self) -> io::Result<()> {
+        self.resize(self.length * self.entry_bytes)
+    }
+
+    /// Whether the file is cut in the middle of an entry: a sign of a crash.
+    ///
+    /// # Errors
+    /// Whatever `stat(2)` reports, with the path.
+    pub fn has_torn_entry(&self) -> io::Result<bool> {
+        let file = fs::metadata(&self.path).map_err(failed("look at", &self.path))?;
+        Ok(file.len() % self.entry_bytes as u64 != 0)
+    }
+
+    /// The file's name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames the file.
+    ///
+    /// # Errors
+    /// Whatever `rename(2)` reports, with the path.
+    pub fn rename_to(&mut self, path: &Path) -> io::Result<()> {
+        fs::rename(&self.path, path).map_err(failed("rename", &self.path))?;
+        self.path = path.to_path_buf();
+        Ok(())
+    }
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(why) | Self::OutOfOrder(why) | Self::OffsetTooFar(why) => f.write_str(why),
+            Self::Io(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for IndexError {}
+
+impl From<io::Error> for IndexError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<IndexError> for KafkaError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Io(error) => Self::Io(error),
+            other => Self::api(Errors::UnknownServerError, other.to_string()),
+        }
+    }
+}

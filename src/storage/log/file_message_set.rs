@@ -1,0 +1,464 @@
+//! Port of `kafka.log.FileMessageSet`: messages in a file, and slices of it that send themselves by
+//! `sendfile(2)`.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, UNIX_EPOCH};
+
+use byteorder::{BigEndian, ByteOrder};
+use log::{trace, warn};
+use nix::sys::sendfile::sendfile64;
+
+use crate::common::errors::KafkaError;
+use crate::common::sys;
+use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
+use crate::message::message_set::{
+    Destination, LOG_OVERHEAD, MAGIC_OFFSET, MessageSet, OFFSET_OFFSET, SIZE_OFFSET,
+};
+use crate::message::record_batch::{
+    LAST_OFFSET_DELTA_LENGTH, LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2, MAX_TIMESTAMP_LENGTH,
+    MAX_TIMESTAMP_OFFSET,
+};
+use crate::message::timestamp_type::NO_TIMESTAMP;
+use crate::storage::files::log_files::failed;
+
+/// Messages in a file: all of them, or a slice.
+///
+/// The whole set grows as messages are appended. A slice is a pair of positions that never change,
+/// together with a share of the open file: it can be sent even after the file was deleted.
+#[derive(Clone, Debug)]
+pub struct FileMessageSet {
+    shared: Arc<SharedFile>,
+    /// `None` for the whole set.
+    slice: Option<Slice>,
+}
+
+/// Where an entry lies, as its first 12 bytes tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryHeader {
+    /// The offset field: the base offset of a record batch, the last offset of an older entry.
+    pub offset: i64,
+    /// The position of the entry in the set, in bytes.
+    pub position: u64,
+    /// The size of the entry, with the 12 bytes.
+    pub size_bytes: u64,
+}
+
+impl EntryHeader {
+    /// The position of the next entry.
+    pub fn end(&self) -> u64 {
+        self.position + self.size_bytes
+    }
+}
+
+/// The open file under a set and its slices.
+#[derive(Debug)]
+struct SharedFile {
+    file: File,
+    /// Changes when the file is renamed; only ever read to say which file an error is about.
+    path: Mutex<PathBuf>,
+    /// The size of the whole set in bytes. Less than the file's length only if space was
+    /// preallocated.
+    size_bytes: AtomicU64,
+}
+
+/// `start_position <= end_position`, both in the file.
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    start_position: u64,
+    end_position: u64,
+}
+
+/// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
+/// value.
+const ENTRY_SIZE_MIN: i32 = 14;
+/// From the magic to the end of the last offset delta: what decides whether an offset lies inside a
+/// batch.
+const LAST_OFFSET_PROBE_LENGTH: usize =
+    LAST_OFFSET_DELTA_OFFSET + LAST_OFFSET_DELTA_LENGTH - MAGIC_OFFSET;
+/// How much is copied at a time when the destination is no socket.
+const COPY_CHUNK_BYTES: usize = 64 * 1024;
+
+impl FileMessageSet {
+    /// Opens the file for reading and appending, and creates it if it is missing. All its bytes
+    /// belong to the set.
+    ///
+    /// # Errors
+    /// Whatever `open(2)` reports, with the path.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = opened.map_err(failed("open", path))?;
+        let size_bytes = file.metadata().map_err(failed("look at", path))?.len();
+        Ok(Self::over(file, path, size_bytes))
+    }
+
+    /// Creates an empty set in a file that has `size_bytes` bytes of space already, all of them
+    /// zero.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the file is there; whatever `open(2)` reports otherwise, with the path.
+    pub fn create_preallocated(path: &Path, size_bytes: u64) -> io::Result<Self> {
+        let created = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        let file = created.map_err(failed("create", path))?;
+        file.set_len(size_bytes).map_err(failed("preallocate", path))?;
+        Ok(Self::over(file, path, 0))
+    }
+
+    fn over(file: File, path: &Path, size_bytes: u64) -> Self {
+        let path = Mutex::new(path.to_path_buf());
+        let shared = SharedFile { file, path, size_bytes: AtomicU64::new(size_bytes) };
+        Self { shared: Arc::new(shared), slice: None }
+    }
+
+    /// A slice of at most `size` bytes from `position` on, counted from the start of this set.
+    /// Never reaches beyond the set's present end, also not when messages are appended meanwhile
+    /// (KAFKA-2903, KAFKA-9835).
+    pub fn read(&self, position: u64, size: u64) -> Self {
+        // ANCHOR: slice_of_file
+        let Slice { start_position, end_position } = self.bounds();
+        let start_position = start_position.saturating_add(position).min(end_position);
+        let end_position = start_position.saturating_add(size).min(end_position);
+        trace!("FileMessageSet.read: slice of positions {start_position} to {end_position}");
+        let slice = Some(Slice { start_position, end_position });
+        Self { shared: Arc::clone(&self.shared), slice }
+        // ANCHOR_END: slice_of_file
+    }
+
+    /// Finds the first entry that holds `target_offset` or a higher offset, from the entry at
+    /// `starting_position` on. `None` if all entries are lower.
+    ///
+    /// Reads the 12 bytes before each entry on the way, and nothing else but for one case: a record
+    /// batch is known by its base offset, so when the target lies between two of them, 11 more
+    /// bytes of the first tell whether it ends before the target.
+    ///
+    /// # Errors
+    /// `Corrupt` if there is no entry where one should be; whatever `pread(2)` reports.
+    pub fn search_for(
+        &self,
+        target_offset: i64,
+        starting_position: u64,
+    ) -> Result<Option<EntryHeader>, KafkaError> {
+        let mut position = starting_position;
+        let mut below = None;
+        let mut at_or_above = None;
+        while let Some(entry) = self.entry_at(position)? {
+            if entry.offset >= target_offset {
+                at_or_above = Some(entry);
+                break;
+            }
+            position = entry.end();
+            below = Some(entry);
+        }
+        trace!(
+            "FileMessageSet.searchFor: offset {target_offset} from position {starting_position} on: \
+             {at_or_above:?} after {below:?}"
+        );
+        let is_exact = at_or_above.is_some_and(|entry| entry.offset == target_offset);
+        match below {
+            Some(below) if !is_exact && self.last_offset(&below)? >= target_offset => {
+                Ok(Some(below))
+            }
+            _ => Ok(at_or_above),
+        }
+    }
+
+    /// Reads the 12 bytes before the entry at `position`. `None` if the set ends before the entry
+    /// does.
+    ///
+    /// # Errors
+    /// `Corrupt` if the size found there is impossible; whatever `pread(2)` reports.
+    pub fn entry_at(&self, position: u64) -> Result<Option<EntryHeader>, KafkaError> {
+        let set_size = self.size();
+        if position.saturating_add(LOG_OVERHEAD as u64) > set_size {
+            return Ok(None);
+        }
+        let mut header = [0; LOG_OVERHEAD];
+        self.read_exact_at(&mut header, position)?;
+        let offset = BigEndian::read_i64(&header[OFFSET_OFFSET..]);
+        let size = BigEndian::read_i32(&header[SIZE_OFFSET..]);
+        let size_bytes = u64::try_from(size).ok().filter(|_| size >= ENTRY_SIZE_MIN);
+        let Some(size_bytes) = size_bytes.map(|it| it + LOG_OVERHEAD as u64) else {
+            let why = format!("an entry of offset {offset} claims a size of {size}");
+            return Err(KafkaError::Corrupt { file: self.path(), position, why });
+        };
+        let entry = EntryHeader { offset, position, size_bytes };
+        Ok(Some(entry).filter(|_| entry.end() <= set_size))
+    }
+
+    /// The last offset in `entry`: a record batch tells it by a delta, an older entry is known by
+    /// its last offset.
+    ///
+    /// # Errors
+    /// Whatever `pread(2)` reports.
+    pub fn last_offset(&self, entry: &EntryHeader) -> io::Result<i64> {
+        let probe_end = (MAGIC_OFFSET + LAST_OFFSET_PROBE_LENGTH) as u64;
+        if entry.size_bytes < probe_end {
+            return Ok(entry.offset);
+        }
+        let mut probe = [0; LAST_OFFSET_PROBE_LENGTH];
+        self.read_exact_at(&mut probe, entry.position + MAGIC_OFFSET as u64)?;
+        if probe[0] < MAGIC_VALUE_V2 {
+            return Ok(entry.offset);
+        }
+        let delta = BigEndian::read_i32(&probe[LAST_OFFSET_DELTA_OFFSET - MAGIC_OFFSET..]);
+        Ok(entry.offset.saturating_add(i64::from(delta.max(0))))
+    }
+
+    /// The highest timestamp in `entry` by its header, in milliseconds; [`NO_TIMESTAMP`] if it has
+    /// none.
+    ///
+    /// # Errors
+    /// Whatever `pread(2)` reports.
+    pub fn max_timestamp_ms(&self, entry: &EntryHeader) -> io::Result<i64> {
+        let mut header = [0; MAX_TIMESTAMP_OFFSET + MAX_TIMESTAMP_LENGTH];
+        let entry_size = usize::try_from(entry.size_bytes).unwrap_or(usize::MAX);
+        let header_size = header.len().min(entry_size);
+        self.read_exact_at(&mut header[..header_size], entry.position)?;
+        // An entry that is too short for its timestamp shows zeros in its place, and is found out
+        // when it is read.
+        Ok(match header[MAGIC_OFFSET] {
+            MAGIC_VALUE_V0 => NO_TIMESTAMP,
+            MAGIC_VALUE_V1 => BigEndian::read_i64(&header[LOG_OVERHEAD + TIMESTAMP_OFFSET..]),
+            _ => BigEndian::read_i64(&header[MAX_TIMESTAMP_OFFSET..]),
+        })
+    }
+
+    /// Fills `dst` with the bytes from `position` on. A short read is continued, never taken for
+    /// the end (KAFKA-4576).
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the file ends first; whatever `pread(2)` reports otherwise, with the
+    /// path.
+    pub fn read_exact_at(&self, dst: &mut [u8], position: u64) -> io::Result<()> {
+        let start = self.bounds().start_position;
+        let read = self.shared.file.read_exact_at(dst, start.saturating_add(position));
+        read.map_err(|error| failed("read", &self.path())(error))
+    }
+
+    /// Appends to the end of the whole set. Callers see to it that one thread at a time does.
+    ///
+    /// If the write fails, or only a part of it gets to the file, the part is cut off again: the
+    /// set stays as it was.
+    ///
+    /// # Errors
+    /// Whatever `pwrite(2)` reports, with the path.
+    pub fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        debug_assert!(self.slice.is_none(), "a slice is for reading");
+        let size = self.shared.size_bytes.load(Ordering::Acquire);
+        if let Err(error) = self.shared.file.write_all_at(bytes, size) {
+            // The set's size did not move, so the next append overwrites what remains should this
+            // fail too.
+            if let Err(undo) = self.shared.file.set_len(size) {
+                warn!("cannot cut a failed append off {}: {undo}", self.path().display());
+            }
+            return Err(failed("append to", &self.path())(error));
+        }
+        self.shared.size_bytes.store(size + bytes.len() as u64, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes all appended bytes durable. Not the times in the inode: the log does not stand or fall
+    /// with them.
+    ///
+    /// # Errors
+    /// Whatever `fdatasync(2)` reports, with the path.
+    pub fn flush(&self) -> io::Result<()> {
+        self.shared.file.sync_data().map_err(|error| failed("sync", &self.path())(error))
+    }
+
+    /// Cuts the whole set to `target_size` bytes, and returns how many were cut off. The file is
+    /// left alone if it has that size already, so that its time of modification stays what it was
+    /// (KAFKA-3802).
+    ///
+    /// # Errors
+    /// `InvalidInput` if the set is smaller than that; whatever `ftruncate(2)` reports, with the
+    /// path.
+    pub fn truncate_to(&self, target_size: u64) -> io::Result<u64> {
+        let size = self.size();
+        if target_size > size {
+            let why = format!("a set of {size} bytes cannot be cut to {target_size}");
+            return Err(failed("truncate", &self.path())(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                why,
+            )));
+        }
+        let cut = || -> io::Result<()> {
+            if self.shared.file.metadata()?.len() != target_size {
+                self.shared.file.set_len(target_size)?;
+            }
+            Ok(())
+        };
+        cut().map_err(|error| failed("truncate", &self.path())(error))?;
+        self.shared.size_bytes.store(target_size, Ordering::Release);
+        Ok(size - target_size)
+    }
+
+    /// Gives back preallocated space that is not used.
+    ///
+    /// # Errors
+    /// As [`truncate_to`](Self::truncate_to).
+    pub fn trim(&self) -> io::Result<()> {
+        self.truncate_to(self.size()).map(|_| ())
+    }
+
+    /// Renames the file. Slices do not notice.
+    ///
+    /// # Errors
+    /// Whatever `rename(2)` reports, with the path.
+    pub fn rename_to(&self, path: &Path) -> io::Result<()> {
+        let old = self.path();
+        std::fs::rename(&old, path).map_err(failed("rename", &old))?;
+        *self.lock_path() = path.to_path_buf();
+        Ok(())
+    }
+
+    /// The file's name.
+    pub fn path(&self) -> PathBuf {
+        self.lock_path().clone()
+    }
+
+    /// When `entry` was written, in milliseconds since 1970: by its timestamp, or by the file's time
+    /// of the last write if it has none.
+    ///
+    /// # Errors
+    /// Whatever `pread(2)` or `fstat(2)` reports.
+    pub fn written_ms(&self, entry: &EntryHeader) -> io::Result<i64> {
+        let timestamp_ms = self.max_timestamp_ms(entry)?;
+        if timestamp_ms > 0 { Ok(timestamp_ms) } else { self.last_modified_ms() }
+    }
+
+    /// The wall-clock time of the last write, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// Whatever `fstat(2)` reports, with the path.
+    pub fn last_modified_ms(&self) -> io::Result<i64> {
+        let modified = self.shared.file.metadata().and_then(|it| it.modified());
+        let modified = modified.map_err(|error| failed("look at", &self.path())(error))?;
+        // A file from before 1970 is as old as can be told.
+        let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Makes the file look as if it was last written at this time, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// Whatever `futimens(2)` reports, with the path.
+    pub fn set_last_modified_ms(&self, ms: i64) -> io::Result<()> {
+        let since_epoch = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        let set = self.shared.file.set_modified(UNIX_EPOCH + since_epoch);
+        set.map_err(|error| failed("set the time of", &self.path())(error))
+    }
+
+    /// Sees to it that the slice's pages are in memory, so that the `sendfile(2)` to come does not
+    /// wait for the disk. Returns whether it had to read. Blocks while it does: for handler
+    /// threads, not for the reactor (KAFKA-7504).
+    ///
+    /// # Errors
+    /// Whatever `sendfile(2)` or `cachestat(2)` report, with the path.
+    pub fn warm(&self) -> io::Result<bool> {
+        let Slice { start_position, end_position } = self.bounds();
+        let file = &self.shared.file;
+        // ANCHOR: warm
+        let resident = sys::resident_pages(file, start_position, end_position - start_position)
+            .map_err(|error| failed("look at", &self.path())(error))?;
+        if resident == Some(true) {
+            return Ok(false);
+        }
+        trace!(
+            "FileMessageSet.warm: positions {start_position} to {end_position} are not in memory"
+        );
+        self.read_into_page_cache(start_position, end_position)
+            .map_err(|error| failed("warm", &self.path())(error))?;
+        // A kernel that cannot tell has the slice read all the same; who knows whether it was cold.
+        Ok(resident.is_some())
+        // ANCHOR_END: warm
+    }
+
+    /// `/dev/null` takes pages without looking at them, but the kernel must have them to offer.
+    fn read_into_page_cache(&self, start_position: u64, end_position: u64) -> io::Result<()> {
+        let null = OpenOptions::new().write(true).open("/dev/null")?;
+        let beyond = |_| io::Error::from(io::ErrorKind::InvalidInput);
+        let mut position = i64::try_from(start_position).map_err(beyond)?;
+        let end = i64::try_from(end_position).map_err(beyond)?;
+        while position < end {
+            let count = usize::try_from(end - position).map_err(beyond)?;
+            if sendfile64(&null, &self.shared.file, Some(&mut position), count)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The positions of the set's first byte and of its end, read once: the whole set may grow
+    /// meanwhile.
+    fn bounds(&self) -> Slice {
+        let whole = || {
+            let end_position = self.shared.size_bytes.load(Ordering::Acquire);
+            Slice { start_position: 0, end_position }
+        };
+        self.slice.unwrap_or_else(whole)
+    }
+
+    /// The size in bytes, as file positions are counted.
+    pub fn size(&self) -> u64 {
+        let Slice { start_position, end_position } = self.bounds();
+        end_position - start_position
+    }
+
+    fn lock_path(&self) -> MutexGuard<'_, PathBuf> {
+        self.shared.path.lock().expect("no thread panics while it holds the path")
+    }
+}
+
+impl MessageSet for FileMessageSet {
+    fn size_in_bytes(&self) -> usize {
+        usize::try_from(self.size()).expect("a segment is smaller than 2 GiB")
+    }
+
+    fn write_to(
+        &self,
+        destination: Destination<'_>,
+        write_position: usize,
+        size: usize,
+    ) -> io::Result<usize> {
+        let Slice { start_position, end_position } = self.bounds();
+        let position = start_position.saturating_add(write_position as u64).min(end_position);
+        // What is left after `write_position`, or the last call would run past the slice
+        // (KAFKA-12233).
+        let left = usize::try_from(end_position - position).unwrap_or(usize::MAX);
+        let count = size.min(left);
+        if count == 0 {
+            return Ok(0);
+        }
+        trace!("FileMessageSet.writeTo: {count} bytes from position {position} on");
+        let file = &self.shared.file;
+        // ANCHOR: file_to_socket
+        match destination {
+            Destination::TransportLayer(transport) => {
+                transport.transfer_from(file, position, count)
+            }
+            Destination::Channel(channel) => copy(file, position, count, channel),
+        }
+        // ANCHOR_END: file_to_socket
+    }
+}
+
+/// The branch without zero copy: one read, one write.
+fn copy(
+    file: &File,
+    position: u64,
+    count: usize,
+    channel: &mut dyn io::Write,
+) -> io::Result<usize> {
+    let mut chunk = vec![0; count.min(COPY_CHUNK_BYTES)];
+    let read = file.read_at(&mut chunk, position)?;
+    if read == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    channel.write(&chunk[..read])
+}

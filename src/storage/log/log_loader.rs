@@ -1,0 +1,263 @@
+//! Port of `Log.loadSegments` and `Log.recoverLog` (later `LogLoader`): from the files in a
+//! directory to segments that hold nothing but whole messages.
+//!
+//! What a crash may leave: a tail of the active segment that was not written to its end, or that is
+//! junk; an index that is missing, torn or full of zeros; files that waited for their deletion.
+//! None of it stops the start. Every byte that is cut off is told in the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use log::{Level, info, log, warn};
+
+use crate::common::errors::KafkaError;
+use crate::common::time::Time;
+use crate::config::log_config::LogConfig;
+use crate::storage::files::log_files::{
+    CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, SWAP_FILE_SUFFIX,
+    TIME_INDEX_FILE_SUFFIX, failed, index_filename, log_filename, offset_of_filename,
+    remove_if_exists, time_index_filename, with_suffix,
+};
+use crate::storage::log::log_segment::LogSegment;
+use crate::storage::log::log_segments::LogSegments;
+use crate::storage::log::producer_state_recovery::rebuild_producer_state;
+use crate::storage::log::segment_recovery::Recovery;
+use crate::storage::producers::producer_state_manager::ProducerStateManager;
+
+/// A log that was loaded.
+#[derive(Debug)]
+pub struct LoadedLog {
+    /// At least one segment, the last of them ready for appends.
+    pub segments: LogSegments,
+    /// The log end offset.
+    pub next_offset: i64,
+    /// Up to here the log is known to be on disk.
+    pub recovery_point: i64,
+    /// What the log knows of its idempotent producers.
+    pub producer_state: ProducerStateManager,
+}
+
+/// Loads the logs of one directory.
+#[derive(Clone, Copy)]
+pub struct LogLoader<'a> {
+    /// The log's directory, which exists.
+    pub dir: &'a Path,
+    /// The log's settings.
+    pub config: &'a LogConfig,
+    /// The wall clock.
+    pub time: &'a dyn Time,
+    /// Messages from here on may not have been on disk when the broker stopped.
+    pub recovery_point: i64,
+    /// Whether the broker stopped in good order, so that they were.
+    pub is_clean_shutdown: bool,
+}
+
+impl LogLoader<'_> {
+    /// Loads the log.
+    ///
+    /// # Errors
+    /// `Io` if a file cannot be read or written, with the path.
+    pub fn load(&self) -> Result<LoadedLog, KafkaError> {
+        let swapped = self.remove_temporary_files()?;
+        self.finish_swaps(&swapped)?;
+        self.remove_orphaned_indexes()?;
+        let mut damaged = BTreeSet::new();
+        let mut segments = BTreeMap::new();
+        for base_offset in self.offsets_of(LOG_FILE_SUFFIX)? {
+            let (segment, is_damaged) = self.open_segment(base_offset)?;
+            if is_damaged {
+                damaged.insert(base_offset);
+            }
+            segments.insert(base_offset, Arc::new(segment));
+        }
+        if segments.is_empty() {
+            let segment = LogSegment::open(self.dir, 0, self.config, self.time)?;
+            segments.insert(0, Arc::new(segment));
+        }
+        let next_offset = self.recover_segments(&mut segments, &damaged)?;
+        let mut segments = segments.into_values();
+        let first = segments.next().expect("there is a segment, and the first is never removed");
+        let segments = LogSegments::new(first, segments);
+        segments.last().resize_indexes(self.max_index_size())?;
+        let recovery_point =
+            if self.is_clean_shutdown { next_offset } else { self.recovery_point.min(next_offset) };
+        let mut producer_state = ProducerStateManager::open(self.dir)?;
+        let now_ms = self.time.milliseconds();
+        rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;
+        Ok(LoadedLog { segments, next_offset, recovery_point, producer_state })
+    }
+
+    /// Removes what an earlier run left half done. Returns the base offsets of what the cleaner
+    /// had finished.
+    fn remove_temporary_files(&self) -> io::Result<Vec<i64>> {
+        let mut swapped = Vec::new();
+        for (name, path) in self.files()? {
+            if name.ends_with(DELETED_FILE_SUFFIX) || name.ends_with(CLEANED_FILE_SUFFIX) {
+                info!("removing {}, which waited for that", path.display());
+                remove_if_exists(&path)?;
+            } else if let Some(name) = name.strip_suffix(SWAP_FILE_SUFFIX) {
+                match offset_of_filename(name, LOG_FILE_SUFFIX) {
+                    Some(base_offset) => swapped.push(base_offset),
+                    None => remove_if_exists(&path)?,
+                }
+            }
+        }
+        Ok(swapped)
+    }
+
+    /// Puts a file of the cleaner in the place of the segments it was made from: those that
+    /// begin within it.
+    fn finish_swaps(&self, swapped: &[i64]) -> Result<(), KafkaError> {
+        for &base_offset in swapped {
+            let path = log_filename(self.dir, base_offset);
+            let swap_path = with_suffix(&path, SWAP_FILE_SUFFIX);
+            info!("finishing the swap of {}", swap_path.display());
+            self.remove_indexes(base_offset)?;
+            fs::rename(&swap_path, &path).map_err(failed("rename", &swap_path))?;
+            let segment = LogSegment::open(self.dir, base_offset, self.config, self.time)?;
+            let recovery = segment.recover(self.max_index_size())?;
+            self.report_cut(&segment, &recovery);
+            let replaced = self.offsets_of(LOG_FILE_SUFFIX)?;
+            for replaced in
+                replaced.range(base_offset + 1..recovery.next_offset.max(base_offset + 1))
+            {
+                remove_if_exists(&log_filename(self.dir, *replaced))?;
+                self.remove_indexes(*replaced)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_indexes(&self, base_offset: i64) -> io::Result<()> {
+        remove_if_exists(&index_filename(self.dir, base_offset))?;
+        remove_if_exists(&time_index_filename(self.dir, base_offset))
+    }
+
+    fn remove_orphaned_indexes(&self) -> io::Result<()> {
+        let logs = self.offsets_of(LOG_FILE_SUFFIX)?;
+        for suffix in [INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX] {
+            for base_offset in self.offsets_of(suffix)?.difference(&logs) {
+                warn!(
+                    "removing the index {base_offset:020}{suffix} in {}: it has no messages",
+                    self.dir.display()
+                );
+                self.remove_indexes(*base_offset)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a segment, and says whether an index of it has to be built anew.
+    fn open_segment(&self, base_offset: i64) -> Result<(LogSegment, bool), KafkaError> {
+        let index_path = index_filename(self.dir, base_offset);
+        let has_indexes =
+            index_path.exists() && time_index_filename(self.dir, base_offset).exists();
+        let segment = LogSegment::open(self.dir, base_offset, self.config, self.time)?;
+        if !has_indexes {
+            warn!("{} or its time index is missing and is built anew", index_path.display());
+            return Ok((segment, true));
+        }
+        let offset_index = segment.offset_index().sanity_check(segment.size());
+        let checked = offset_index.and_then(|()| segment.time_index().sanity_check());
+        match checked {
+            Ok(()) => Ok((segment, false)),
+            Err(KafkaError::Io(error)) => Err(error.into()),
+            Err(corrupt) => {
+                // After an unclean stop an index has the size it was preallocated with, which is no
+                // damage.
+                let level = if self.is_clean_shutdown { Level::Warn } else { Level::Debug };
+                log!(level, "{corrupt}: the index is built anew");
+                Ok((segment, true))
+            }
+        }
+    }
+
+    /// Recovers the segments that need it, and returns the log end offset.
+    fn recover_segments(
+        &self,
+        segments: &mut BTreeMap<i64, Arc<LogSegment>>,
+        damaged: &BTreeSet<i64>,
+    ) -> Result<i64, KafkaError> {
+        let first_unflushed = segments.range(..=self.recovery_point).next_back();
+        let first_unflushed = first_unflushed.map_or(i64::MIN, |(base_offset, _)| *base_offset);
+        let mut next_offset = 0;
+        for base_offset in segments.keys().copied().collect::<Vec<_>>() {
+            let Some(segment) = segments.get(&base_offset).map(Arc::clone) else { break };
+            let is_unflushed = !self.is_clean_shutdown && base_offset >= first_unflushed;
+            let is_active = segments.last_key_value().is_some_and(|(last, _)| *last == base_offset);
+            let mut bytes_cut = 0;
+            if is_unflushed || damaged.contains(&base_offset) {
+                let level = if segment.size() > 0 { Level::Info } else { Level::Debug };
+                log!(level, "recovering segment {base_offset} of {}", self.dir.display());
+                (next_offset, bytes_cut) = self.recover_segment(&segment)?;
+            } else if is_active {
+                let valid_bytes;
+                (next_offset, valid_bytes) = segment.next_offset()?;
+                if valid_bytes != segment.size() {
+                    (next_offset, _) = self.recover_segment(&segment)?;
+                }
+            }
+            if is_unflushed && bytes_cut > 0 {
+                self.remove_segments_after(base_offset, segments)?;
+            }
+        }
+        Ok(next_offset)
+    }
+
+    fn recover_segment(&self, segment: &LogSegment) -> Result<(i64, u64), KafkaError> {
+        let recovery = segment.recover(self.max_index_size())?;
+        self.report_cut(segment, &recovery);
+        Ok((recovery.next_offset, recovery.bytes_cut))
+    }
+
+    fn report_cut(&self, segment: &LogSegment, recovery: &Recovery) {
+        let Recovery { next_offset, valid_bytes, bytes_cut, why } = recovery;
+        if *bytes_cut > 0 {
+            warn!(
+                "cut {bytes_cut} bytes off {} from position {valid_bytes} on, offsets {next_offset} \
+                 and above: {why}",
+                segment.log().path().display()
+            );
+        }
+    }
+
+    /// What follows a cut would leave a gap.
+    fn remove_segments_after(
+        &self,
+        base_offset: i64,
+        segments: &mut BTreeMap<i64, Arc<LogSegment>>,
+    ) -> io::Result<()> {
+        for (later_offset, later) in segments.split_off(&(base_offset + 1)) {
+            warn!(
+                "removing {} of {} bytes, offsets {later_offset} and above: it follows what was \
+                 cut off",
+                later.log().path().display(),
+                later.size()
+            );
+            later.delete()?;
+        }
+        Ok(())
+    }
+
+    fn offsets_of(&self, suffix: &str) -> io::Result<BTreeSet<i64>> {
+        let files = self.files()?;
+        Ok(files.iter().filter_map(|(name, _)| offset_of_filename(name, suffix)).collect())
+    }
+
+    fn files(&self) -> io::Result<Vec<(String, PathBuf)>> {
+        let list = || -> io::Result<Vec<_>> {
+            let entries = fs::read_dir(self.dir)?.collect::<io::Result<Vec<_>>>()?;
+            let named = |it: fs::DirEntry| Some((it.file_name().into_string().ok()?, it.path()));
+            // A name that is no UTF-8 is none of ours.
+            Ok(entries.into_iter().filter_map(named).collect())
+        };
+        list().map_err(failed("list", self.dir))
+    }
+
+    fn max_index_size(&self) -> usize {
+        usize::try_from(self.config.max_index_size).unwrap_or(0)
+    }
+}

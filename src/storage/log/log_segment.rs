@@ -1,0 +1,532 @@
+//! Port of `kafka.log.LogSegment`: one file of messages with its offset index and its time index.
+//!
+//! One thread at a time changes a segment: the one that holds the lock of its log. Any number of
+//! threads read it meanwhile; they hold the lock of an index for a lookup in memory, never while a
+//! disk works.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use log::{trace, warn};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::time::Time;
+use crate::config::log_config::LogConfig;
+use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::message::timestamp_type::NO_TIMESTAMP;
+use crate::storage::files::log_files::{
+    index_filename, log_filename, remove_if_exists, sync_if_exists, time_index_filename,
+    with_suffix,
+};
+use crate::storage::index::offset_index::{OffsetIndex, relative_offset};
+use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
+use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
+use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
+use crate::storage::log::read_limit::{ReadLimit, ends_better_at_known_entry};
+
+/// A segment: the messages from its base offset up to the base offset of the next one.
+#[derive(Debug)]
+pub struct LogSegment {
+    pub(crate) base_offset: i64,
+    pub(crate) log: FileMessageSet,
+    offset_index: RwLock<OffsetIndex>,
+    time_index: RwLock<TimeIndex>,
+    pub(crate) index_interval_bytes: u64,
+    /// Taken from the age at which the segment rolls: drawn once, so that not all logs roll at the
+    /// same time.
+    roll_jitter_ms: i64,
+    state: Mutex<State>,
+}
+
+/// What changes with each append.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// By the wall clock.
+    created_ms: i64,
+    /// Messages since the entry that the offset index has last.
+    pub(crate) bytes_since_last_index_entry: u64,
+    /// The highest timestamp so far. `None` until somebody asks, for a segment that was loaded.
+    pub(crate) largest_timestamp: Option<TimestampOffset>,
+    /// The answer of [`LogSegment::first_written_ms`] as soon as somebody has asked.
+    first_written_ms: Option<Option<i64>>,
+}
+
+/// Messages that were validated, on their way into a segment.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentAppend<'a> {
+    /// The offset of the last message.
+    pub last_offset: i64,
+    /// The highest timestamp among them, or [`NO_TIMESTAMP`].
+    pub max_timestamp_ms: i64,
+    /// The last offset of the entry that has it.
+    pub offset_of_max_timestamp: i64,
+    /// The messages.
+    pub bytes: &'a [u8],
+}
+
+impl LogSegment {
+    /// Opens the files of the segment `base_offset` in `dir`, and creates those that are missing.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn open(
+        dir: &Path,
+        base_offset: i64,
+        config: &LogConfig,
+        time: &dyn Time,
+    ) -> io::Result<Self> {
+        Self::open_with_suffix(dir, base_offset, "", config, time)
+    }
+
+    /// As [`open`](Self::open), for files whose names have `suffix` at their end.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn open_with_suffix(
+        dir: &Path,
+        base_offset: i64,
+        suffix: &str,
+        config: &LogConfig,
+        time: &dyn Time,
+    ) -> io::Result<Self> {
+        let path = with_suffix(&log_filename(dir, base_offset), suffix);
+        let is_new = !path.exists();
+        let log = match u64::try_from(config.segment_size) {
+            Ok(size_bytes) if is_new && config.preallocate => {
+                FileMessageSet::create_preallocated(&path, size_bytes)?
+            }
+            _ => FileMessageSet::open(&path)?,
+        };
+        let max_index_size = usize::try_from(config.max_index_size).unwrap_or(0);
+        let path = with_suffix(&index_filename(dir, base_offset), suffix);
+        let offset_index = OffsetIndex::open(&path, base_offset, max_index_size)?;
+        let path = with_suffix(&time_index_filename(dir, base_offset), suffix);
+        let time_index = TimeIndex::open(&path, base_offset, max_index_size)?;
+        let since_last_entry = log.size().saturating_sub(offset_index.last_entry().position);
+        let created_ms = created_ms(&log, time.milliseconds())?;
+        Ok(Self {
+            base_offset,
+            log,
+            offset_index: RwLock::new(offset_index),
+            time_index: RwLock::new(time_index),
+            index_interval_bytes: u64::try_from(config.index_interval).unwrap_or(0),
+            roll_jitter_ms: random_below(config.segment_jitter_ms.min(config.max_segment_ms())),
+            state: Mutex::new(State {
+                created_ms,
+                bytes_since_last_index_entry: since_last_entry,
+                largest_timestamp: None,
+                first_written_ms: None,
+            }),
+        })
+    }
+
+    /// The offset of the first message, or where it would be.
+    pub fn base_offset(&self) -> i64 {
+        self.base_offset
+    }
+
+    /// The messages' file.
+    pub fn log(&self) -> &FileMessageSet {
+        &self.log
+    }
+
+    /// The size of the messages in bytes.
+    pub fn size(&self) -> u64 {
+        self.log.size()
+    }
+
+    /// The offset index, to look at.
+    pub fn offset_index(&self) -> RwLockReadGuard<'_, OffsetIndex> {
+        self.offset_index.read().expect(INDEX_LOCK)
+    }
+
+    /// The time index, to look at.
+    pub fn time_index(&self) -> RwLockReadGuard<'_, TimeIndex> {
+        self.time_index.read().expect(INDEX_LOCK)
+    }
+
+    /// When the segment was begun, by the wall clock.
+    pub fn created_ms(&self) -> i64 {
+        self.state().created_ms
+    }
+
+    /// What is taken from the age at which the segment rolls.
+    pub fn roll_jitter_ms(&self) -> i64 {
+        self.roll_jitter_ms
+    }
+
+    /// Appends messages, and an entry of both indexes if enough messages came since the last one.
+    /// An index entry that cannot be written is only missed by those who search: that is logged,
+    /// and the messages stay.
+    ///
+    /// # Errors
+    /// `Api` if the last offset or the size is out of an index's reach; `Io` if the write fails,
+    /// and then the segment is as it was.
+    pub fn append(&self, set: &SegmentAppend<'_>) -> Result<(), KafkaError> {
+        if set.bytes.is_empty() {
+            return Ok(());
+        }
+        let position = self.size();
+        let end = position + set.bytes.len() as u64;
+        if !self.can_hold(set.last_offset) || i32::try_from(end).is_err() {
+            let why = format!(
+                "offset {} at position {position} is out of reach of segment {}",
+                set.last_offset, self.base_offset
+            );
+            return Err(KafkaError::api(Errors::UnknownServerError, why));
+        }
+        self.log.append(set.bytes)?;
+        let before = self.state().largest_timestamp;
+        let mut largest = before.unwrap_or_else(|| self.largest_timestamp());
+        if set.max_timestamp_ms > largest.timestamp_ms {
+            let (timestamp_ms, offset) = (set.max_timestamp_ms, set.offset_of_max_timestamp);
+            largest = TimestampOffset { timestamp_ms, offset };
+        }
+        let mut state = self.state();
+        state.largest_timestamp = Some(largest);
+        if state.bytes_since_last_index_entry > self.index_interval_bytes {
+            self.append_index_entries(set.bytes, position, largest);
+            state.bytes_since_last_index_entry = 0;
+        }
+        state.bytes_since_last_index_entry += set.bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Whether the indexes can express `offset`, as a difference to the base offset.
+    pub fn can_hold(&self, offset: i64) -> bool {
+        relative_offset(offset, self.base_offset).is_some()
+    }
+
+    pub(crate) fn append_index_entries(&self, set: &[u8], position: u64, largest: TimestampOffset) {
+        let Some(Ok(first)) = shallow_entries(set).next() else { return };
+        if let Err(error) = self.write_offset_index().append(first.last_offset, position) {
+            warn!("segment {} goes on with one entry less in its index: {error}", self.base_offset);
+        }
+        if let Err(error) =
+            self.write_time_index().maybe_append(largest.timestamp_ms, largest.offset)
+        {
+            warn!(
+                "segment {} goes on with one entry less in its time index: {error}",
+                self.base_offset
+            );
+        }
+    }
+
+    /// Reads from the entry that holds `start_offset` or a higher offset on: a slice of the file,
+    /// of which nothing is read but what the search needs. `None` if there is no such entry.
+    ///
+    /// The slice begins with an entry and ends before the first entry that holds `max_offset` or a
+    /// higher offset, before `max_position`, and where `limit` says.
+    ///
+    /// # Errors
+    /// `UNKNOWN_SERVER_ERROR` for a negative limit; `Corrupt` or `Io` if the search fails.
+    pub fn read(
+        &self,
+        start_offset: i64,
+        max_offset: Option<i64>,
+        max_position: u64,
+        limit: ReadLimit,
+    ) -> Result<Option<FetchDataInfo>, KafkaError> {
+        trace!(
+            "LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
+            self.base_offset, limit.max_bytes
+        );
+        let Some(first) = self.translate_offset(start_offset, 0)? else { return Ok(None) };
+        let end_position = match max_offset {
+            None => max_position,
+            // Also below the start, where Kafka 0.9 threw (KAFKA-725).
+            Some(max_offset) if max_offset <= start_offset => first.position,
+            Some(max_offset) => {
+                let end = self.translate_offset(max_offset, first.position)?;
+                end.map_or(max_position, |end| end.position.min(max_position))
+            }
+        };
+        let readable = end_position.saturating_sub(first.position);
+        let length = limit.bytes_within(first.size_bytes)?.min(readable);
+        let is_cut = length < readable && length > first.size_bytes;
+        let end = first.position + length;
+        let end = if limit.ends_at_entry && is_cut { self.known_end(&first, end) } else { end };
+        Ok(Some(FetchDataInfo {
+            fetch_offset_metadata: LogOffsetMetadata::at(
+                start_offset,
+                self.base_offset,
+                first.position,
+            ),
+            message_set: self.log.read(first.position, end - first.position),
+            first_entry_incomplete: readable > 0 && length < first.size_bytes,
+            bytes_within_limit: length,
+        }))
+    }
+
+    /// Where a slice that begins with `first`, and may reach to `limit_position`, ends best, as far
+    /// as that is known without a look at the file: at the last entry that the offset index knows
+    /// of, or behind the first one, whose header was just read.
+    fn known_end(&self, first: &EntryHeader, limit_position: u64) -> u64 {
+        let known = self.offset_index().lookup_position(limit_position).max(first.end());
+        let is_better = ends_better_at_known_entry(
+            first.size_bytes,
+            known - first.position,
+            limit_position - known,
+            self.index_interval_bytes,
+        );
+        if is_better { known } else { limit_position }
+    }
+
+    /// Finds the first entry that holds `offset` or a higher one, at `starting_position` or behind.
+    ///
+    /// # Errors
+    /// As [`FileMessageSet::search_for`].
+    pub fn translate_offset(
+        &self,
+        offset: i64,
+        starting_position: u64,
+    ) -> Result<Option<EntryHeader>, KafkaError> {
+        let near = self.offset_index().lookup(offset);
+        self.log.search_for(offset, near.position.max(starting_position))
+    }
+
+    /// The offset after the last message, and the position after the last whole entry.
+    ///
+    /// # Errors
+    /// `Io` if the file cannot be read.
+    pub fn next_offset(&self) -> Result<(i64, u64), KafkaError> {
+        let mut position = self.offset_index().last_entry().position;
+        let mut last = None;
+        while let Some(entry) = self.whole_entry_at(position)? {
+            position = entry.end();
+            last = Some(entry);
+        }
+        let last_offset = last.map(|entry| self.log.last_offset(&entry)).transpose()?;
+        Ok((last_offset.map_or(self.base_offset, |offset| offset.saturating_add(1)), position))
+    }
+
+    /// As [`FileMessageSet::entry_at`], with junk taken for the end.
+    fn whole_entry_at(&self, position: u64) -> Result<Option<EntryHeader>, KafkaError> {
+        match self.log.entry_at(position) {
+            Err(KafkaError::Corrupt { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Cuts off all entries that hold `offset` or a higher one, and returns how many bytes that
+    /// were. The indexes get their full room back, also when nothing is left (KAFKA-6492).
+    ///
+    /// # Errors
+    /// `Io`, or `Corrupt` if the search fails.
+    pub fn truncate_to(
+        &self,
+        offset: i64,
+        max_index_size: usize,
+        now_ms: i64,
+    ) -> Result<u64, KafkaError> {
+        let first_cut = self.translate_offset(offset, 0)?;
+        self.write_offset_index().truncate_to(offset);
+        self.write_time_index().truncate_to(offset);
+        self.resize_indexes(max_index_size)?;
+        let Some(first_cut) = first_cut else { return Ok(0) };
+        let bytes_cut = self.log.truncate_to(first_cut.position)?;
+        let indexed = self.offset_index().last_entry().position;
+        let mut state = self.state();
+        state.bytes_since_last_index_entry = first_cut.position.saturating_sub(indexed);
+        state.largest_timestamp = None;
+        state.first_written_ms = None;
+        if first_cut.position == 0 {
+            state.created_ms = now_ms;
+        }
+        Ok(bytes_cut)
+    }
+
+    /// The highest timestamp in the segment, and the last offset of the entry that has it;
+    /// ([`NO_TIMESTAMP`], base offset) if no message has one.
+    ///
+    /// Errors while reading are logged: what is found then is a timestamp that is too low.
+    pub fn largest_timestamp(&self) -> TimestampOffset {
+        if let Some(known) = self.state().largest_timestamp {
+            return known;
+        }
+        let found = self.read_largest_timestamp().unwrap_or_else(|error| {
+            warn!("cannot find the highest timestamp of segment {}: {error}", self.base_offset);
+            self.time_index().last_entry()
+        });
+        *self.state().largest_timestamp.get_or_insert(found)
+    }
+
+    /// The time index knows about all entries but those after its last one.
+    fn read_largest_timestamp(&self) -> Result<TimestampOffset, KafkaError> {
+        let mut largest = self.time_index().last_entry();
+        let mut position = self.offset_index().lookup(largest.offset).position;
+        while let Some(entry) = self.whole_entry_at(position)? {
+            let timestamp_ms = self.log.max_timestamp_ms(&entry)?;
+            if timestamp_ms > largest.timestamp_ms {
+                largest = TimestampOffset { timestamp_ms, offset: self.log.last_offset(&entry)? };
+            }
+            position = entry.end();
+        }
+        Ok(largest)
+    }
+
+    /// When the segment's last message was written: by its highest timestamp, or by the file's time
+    /// of modification if its messages have none.
+    ///
+    /// # Errors
+    /// Whatever `fstat(2)` reports.
+    pub fn last_written_ms(&self) -> io::Result<i64> {
+        match self.largest_timestamp().timestamp_ms {
+            NO_TIMESTAMP => self.log.last_modified_ms(),
+            timestamp_ms => Ok(timestamp_ms),
+        }
+    }
+
+    /// When the segment's first message was written: by the timestamp of its entry, or by the
+    /// file's time of modification if it has none. `None` if there is no message.
+    ///
+    /// It is read once, for the cleaner asks again and again. So is one that cannot be read: that
+    /// is logged, and then it is not known.
+    pub fn first_written_ms(&self) -> Option<i64> {
+        if let Some(known) = self.state().first_written_ms {
+            return known;
+        }
+        if self.size() == 0 {
+            return None;
+        }
+        let found = self.read_first_written_ms().unwrap_or_else(|error| {
+            warn!("cannot find how old segment {} is: {error}", self.base_offset);
+            None
+        });
+        *self.state().first_written_ms.get_or_insert(found)
+    }
+
+    fn read_first_written_ms(&self) -> Result<Option<i64>, KafkaError> {
+        let first = self.log.entry_at(0)?;
+        Ok(first.map(|it| self.log.written_ms(&it)).transpose()?)
+    }
+
+    /// Makes the segment durable. Readers and the appender go on meanwhile.
+    ///
+    /// # Errors
+    /// Whatever `fdatasync(2)` reports, with the path.
+    pub fn flush(&self) -> io::Result<()> {
+        self.log.flush()?;
+        // Not through the maps: those are held by readers, and a sync of the file writes mapped
+        // pages.
+        let paths =
+            [self.offset_index().path().to_path_buf(), self.time_index().path().to_path_buf()];
+        paths.iter().try_for_each(|path| sync_if_exists(path))
+    }
+
+    /// Gives back what the files have beyond their content, when no more messages will come: on
+    /// roll and on close.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn on_become_inactive(&self) -> io::Result<()> {
+        self.append_largest_timestamp();
+        self.trim_indexes()?;
+        self.log.trim()
+    }
+
+    /// The last entry of a time index tells the highest timestamp of a segment that is complete.
+    pub(crate) fn append_largest_timestamp(&self) {
+        let largest = self.largest_timestamp();
+        let appended = self.write_time_index().maybe_append(largest.timestamp_ms, largest.offset);
+        if let Err(error) = appended {
+            warn!("segment {} has no last entry in its time index: {error}", self.base_offset);
+        }
+    }
+
+    /// Gives the indexes room to grow: on becoming the active segment.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn resize_indexes(&self, max_index_size: usize) -> io::Result<()> {
+        self.write_offset_index().resize(max_index_size)?;
+        self.write_time_index().resize(max_index_size)
+    }
+
+    pub(crate) fn trim_indexes(&self) -> io::Result<()> {
+        self.write_offset_index().trim()?;
+        self.write_time_index().trim()
+    }
+
+    pub(crate) fn clear_indexes(&self, max_index_size: usize) -> io::Result<()> {
+        self.write_offset_index().truncate();
+        self.write_time_index().truncate();
+        self.resize_indexes(max_index_size)
+    }
+
+    /// Whether either index takes no further entry.
+    pub fn is_index_full(&self) -> bool {
+        self.offset_index().is_full() || self.time_index().is_full()
+    }
+
+    /// Replaces the end of the three files' names. A file that is gone is no error (KAFKA-6324).
+    ///
+    /// # Errors
+    /// Whatever `rename(2)` reports, with the path.
+    pub fn change_file_suffixes(&self, old_suffix: &str, new_suffix: &str) -> io::Result<()> {
+        let renamed = |path: &Path| {
+            let name = path.to_string_lossy();
+            let stem = name.strip_suffix(old_suffix).unwrap_or(&name);
+            with_suffix(Path::new(stem), new_suffix)
+        };
+        let unless_gone = |result: io::Result<()>| match result {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        unless_gone(self.log.rename_to(&renamed(&self.log.path())))?;
+        let mut offset_index = self.write_offset_index();
+        let path = renamed(offset_index.path());
+        unless_gone(offset_index.rename_to(&path))?;
+        let mut time_index = self.write_time_index();
+        let path = renamed(time_index.path());
+        unless_gone(time_index.rename_to(&path))
+    }
+
+    /// Deletes the three files. Whoever holds a slice can go on to send it.
+    ///
+    /// # Errors
+    /// Whatever `unlink(2)` reports, with the path.
+    pub fn delete(&self) -> io::Result<()> {
+        remove_if_exists(&self.log.path())?;
+        remove_if_exists(self.offset_index().path())?;
+        remove_if_exists(self.time_index().path())
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics while it holds a segment's state")
+    }
+
+    fn write_offset_index(&self) -> RwLockWriteGuard<'_, OffsetIndex> {
+        self.offset_index.write().expect(INDEX_LOCK)
+    }
+
+    fn write_time_index(&self) -> RwLockWriteGuard<'_, TimeIndex> {
+        self.time_index.write().expect(INDEX_LOCK)
+    }
+}
+
+const INDEX_LOCK: &str = "no thread panics while it changes an index";
+
+/// A segment that was loaded is as old as its first message, not as the process: a restart does not
+/// postpone the roll (in Kafka 0.9 it does, KAFKA-3163).
+fn created_ms(log: &FileMessageSet, now_ms: i64) -> io::Result<i64> {
+    let first = log.entry_at(0).unwrap_or_else(|error| {
+        warn!("a segment whose age is not known counts as new: {error}");
+        None
+    });
+    let Some(first) = first else { return Ok(now_ms) };
+    Ok(log.written_ms(&first)?.min(now_ms))
+}
+
+/// A number from 0 to `bound - 1`, and 0 if the bound is not positive. Rust's maps are seeded at
+/// random: so is this.
+fn random_below(bound: i64) -> i64 {
+    let random = RandomState::new().build_hasher().finish();
+    u64::try_from(bound)
+        .ok()
+        .filter(|&bound| bound > 0)
+        .map_or(0, |bound| i64::try_from(random % bound).expect("it is below a number that fits"))
+}

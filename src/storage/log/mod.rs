@@ -1,0 +1,17 @@
+//! The log of one partition: its segments, how it is read and appended to, and how it is loaded.
+
+pub mod file_message_set;
+pub mod log_offset_metadata;
+pub mod read_limit;
+pub mod log_segment;
+pub mod log_segments;
+pub mod segment_recovery;
+pub mod producer_state_recovery;
+pub mod log_append;
+pub mod log_loader;
+pub mod log;
+pub mod offset_search;
+pub mod log_flush;
+pub mod log_producers;
+pub mod log_retention;
+pub mod segment_swap;

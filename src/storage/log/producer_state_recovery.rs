@@ -1,0 +1,75 @@
+//! Port of `UnifiedLog.rebuildProducerState`: from a log to what it knows of its producers.
+//!
+//! A snapshot tells what was before it; of what came after, the headers of the batches are read,
+//! 61 bytes each, and no record.
+
+use log::info;
+use log::warn;
+
+use crate::common::errors::KafkaError;
+use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
+use crate::storage::log::log_segment::LogSegment;
+use crate::storage::log::log_segments::LogSegments;
+use crate::storage::producers::producer_state_entry::ProducerBatch;
+use crate::storage::producers::producer_state_manager::ProducerStateManager;
+
+/// Makes `state` that of the log in `segments`, which ends at `end_offset`: from the newest usable
+/// snapshot on, or from the first segment on if there is none. `now_ms` stands for the time of an
+/// append that nobody wrote down.
+///
+/// A segment in which no batch can be found any more is passed over from there on, as in a fetch.
+///
+/// # Errors
+/// `Io`, with the path.
+pub fn rebuild_producer_state(
+    state: &mut ProducerStateManager,
+    segments: &LogSegments,
+    end_offset: i64,
+    now_ms: i64,
+) -> Result<(), KafkaError> {
+    state.load_snapshot(segments.first().base_offset(), end_offset)?;
+    let from = state.end_offset();
+    if from >= end_offset {
+        return Ok(());
+    }
+    let mut batches = 0;
+    for segment in segments.between(from, end_offset) {
+        match replay(state, &segment, from, now_ms) {
+            Ok(count) => batches += count,
+            Err(KafkaError::Io(error)) => return Err(error.into()),
+            Err(corrupt) => warn!("the producers after this are not known: {corrupt}"),
+        }
+    }
+    state.advance_to(end_offset);
+    if batches > 0 {
+        let log = segments.first().log().path();
+        let dir = log.parent().unwrap_or(&log).display();
+        info!("found {batches} batches of idempotent producers in {dir} from offset {from} on");
+    }
+    Ok(())
+}
+
+/// Shows the state all batches of a segment from the offset `from` on. Returns how many are a
+/// producer's.
+fn replay(
+    state: &mut ProducerStateManager,
+    segment: &LogSegment,
+    from: i64,
+    now_ms: i64,
+) -> Result<u64, KafkaError> {
+    let mut count = 0;
+    let mut next = segment.translate_offset(from, 0)?;
+    while let Some(entry) = next {
+        // Older entries may be shorter than a batch's header, and have no producer.
+        if entry.size_bytes >= RECORD_BATCH_OVERHEAD as u64 {
+            let mut header = [0; RECORD_BATCH_OVERHEAD];
+            segment.log().read_exact_at(&mut header, entry.position)?;
+            if let Some(batch) = ProducerBatch::of(&header) {
+                state.update(&batch, now_ms);
+                count += 1;
+            }
+        }
+        next = segment.log().entry_at(entry.end())?;
+    }
+    Ok(count)
+}

@@ -1,0 +1,227 @@
+//! Port of the file format of `org.apache.kafka.storage.internals.log.ProducerStateManager`: what
+//! the log remembers of its producers, in a file that Kafka reads too.
+//!
+//! ```text
+//! version  i16          1
+//! crc      u32          the CRC-32C of all that follows
+//! count    i32          of rows
+//! row      i64 i16 ...  see `Row`, 46 bytes each
+//! ```
+//!
+//! Kafka writes one row for each producer, of its last batch. Here each remembered batch has a row,
+//! the newest last. Kafka reads that the same: of several rows of a producer, the last one counts.
+//! But here the batches that were in flight when the broker stopped are known after a restart.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use byteorder::BigEndian;
+use byteorder::ByteOrder;
+use byteorder::WriteBytesExt;
+
+use crate::common::errors::KafkaError;
+use crate::storage::files::log_files::failed;
+use crate::storage::producers::producer_state_entry::{
+    BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
+};
+
+const VERSION: i16 = 1;
+const CRC_OFFSET: usize = 2;
+const COUNT_OFFSET: usize = 6;
+const ROWS_OFFSET: usize = 10;
+const ROW_SIZE: usize = 46;
+
+/// The epoch of a transaction coordinator, and the offset at which a transaction began: none.
+const NO_COORDINATOR_EPOCH: i32 = -1;
+const NO_TRANSACTION_OFFSET: i64 = -1;
+/// The last offset of a producer without a batch.
+const NO_OFFSET: i64 = -1;
+
+/// The producers of a log, by id.
+pub type Producers = HashMap<i64, ProducerStateEntry>;
+
+/// Writes a snapshot. It is not forced to disk: of what a crash leaves of it, the CRC tells.
+///
+/// # Errors
+/// Whatever the operating system reports, with the path.
+pub fn write_snapshot(path: &Path, producers: &Producers) -> Result<(), KafkaError> {
+    let bytes = encode(producers);
+    Ok(fs::write(path, bytes).map_err(failed("write the snapshot of producers", path))?)
+}
+
+/// Reads a snapshot.
+///
+/// # Errors
+/// `Corrupt` if the bytes are none; whatever the operating system reports, with the path.
+pub fn read_snapshot(path: &Path) -> Result<Producers, KafkaError> {
+    let bytes = fs::read(path).map_err(failed("read the snapshot of producers", path))?;
+    decode(&bytes).map_err(|why| KafkaError::Corrupt {
+        file: path.to_path_buf(),
+        position: 0,
+        why: why.to_string(),
+    })
+}
+
+/// A line of the table: a producer, and a batch of it.
+struct Row {
+    producer_id: i64,
+    producer_epoch: i16,
+    /// Without a batch: [`NO_SEQUENCE`] and [`NO_OFFSET`].
+    batch: BatchMetadata,
+}
+
+impl Row {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let BatchMetadata { last_sequence, last_offset, offset_delta, timestamp_ms } = self.batch;
+        let mut write = || -> std::io::Result<()> {
+            bytes.write_i64::<BigEndian>(self.producer_id)?;
+            bytes.write_i16::<BigEndian>(self.producer_epoch)?;
+            bytes.write_i32::<BigEndian>(last_sequence)?;
+            bytes.write_i64::<BigEndian>(last_offset)?;
+            bytes.write_i32::<BigEndian>(offset_delta)?;
+            bytes.write_i64::<BigEndian>(timestamp_ms)?;
+            bytes.write_i32::<BigEndian>(NO_COORDINATOR_EPOCH)?;
+            bytes.write_i64::<BigEndian>(NO_TRANSACTION_OFFSET)
+        };
+        write().expect("a vector takes all bytes");
+    }
+
+    /// `bytes` are [`ROW_SIZE`].
+    fn read(bytes: &[u8]) -> Self {
+        Self {
+            producer_id: BigEndian::read_i64(bytes),
+            producer_epoch: BigEndian::read_i16(&bytes[8..]),
+            batch: BatchMetadata {
+                last_sequence: BigEndian::read_i32(&bytes[10..]),
+                last_offset: BigEndian::read_i64(&bytes[14..]),
+                offset_delta: BigEndian::read_i32(&bytes[22..]),
+                timestamp_ms: BigEndian::read_i64(&bytes[26..]),
+            },
+        }
+    }
+}
+
+fn encode(producers: &Producers) -> Vec<u8> {
+    let mut bytes = vec![0; ROWS_OFFSET];
+    let mut count = 0;
+    for (&producer_id, entry) in producers {
+        let producer_epoch = entry.producer_epoch();
+        let no_batch = BatchMetadata {
+            last_sequence: NO_SEQUENCE,
+            last_offset: NO_OFFSET,
+            offset_delta: 0,
+            timestamp_ms: entry.last_timestamp_ms(),
+        };
+        let batches = match entry.batches() {
+            [] => std::slice::from_ref(&no_batch),
+            batches => batches,
+        };
+        for &batch in batches {
+            Row { producer_id, producer_epoch, batch }.write(&mut bytes);
+            count += 1;
+        }
+    }
+    BigEndian::write_i16(&mut bytes, VERSION);
+    BigEndian::write_i32(&mut bytes[COUNT_OFFSET..], count);
+    let crc = crc32c::crc32c(&bytes[COUNT_OFFSET..]);
+    BigEndian::write_u32(&mut bytes[CRC_OFFSET..], crc);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Producers, &'static str> {
+    if bytes.len() < ROWS_OFFSET {
+        return Err("a snapshot of producers that is cut off");
+    }
+    if BigEndian::read_i16(bytes) != VERSION {
+        return Err("a snapshot of producers of another version");
+    }
+    if BigEndian::read_u32(&bytes[CRC_OFFSET..]) != crc32c::crc32c(&bytes[COUNT_OFFSET..]) {
+        return Err("a snapshot of producers that fails its CRC");
+    }
+    let (count, rows) = (BigEndian::read_i32(&bytes[COUNT_OFFSET..]), &bytes[ROWS_OFFSET..]);
+    let size = usize::try_from(count).ok().and_then(|count| count.checked_mul(ROW_SIZE));
+    if size != Some(rows.len()) {
+        return Err("a snapshot of producers with another number of rows than it says");
+    }
+    let mut producers = Producers::new();
+    for Row { producer_id, producer_epoch, batch } in rows.chunks_exact(ROW_SIZE).map(Row::read) {
+        let new = || ProducerStateEntry::new(producer_epoch, batch.timestamp_ms);
+        let entry = producers.entry(producer_id).or_insert_with(new);
+        if batch.last_offset >= 0 && batch.last_sequence >= 0 && batch.offset_delta >= 0 {
+            entry.add_batch(producer_epoch, batch);
+        } else {
+            entry.update_epoch(producer_epoch, batch.timestamp_ms);
+        }
+    }
+    Ok(producers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by Kafka 3.9: producer 7 of epoch 3, sequence 99, offset 1000, delta 9.
+    const GOLDEN: &[u8] = b"\0\x01\x16\x5b\xc1\xa7\0\0\0\x01\
+        \0\0\0\0\0\0\0\x07\0\x03\0\0\0\x63\0\0\0\0\0\0\x03\xe8\0\0\0\x09\
+        \0\0\x01\x52\xcd\xa0\x98\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+
+    fn batch(number: i32) -> BatchMetadata {
+        BatchMetadata {
+            last_sequence: number * 10 + 9,
+            last_offset: i64::from(number) * 100 + 9,
+            offset_delta: 9,
+            timestamp_ms: 1_000 + i64::from(number),
+        }
+    }
+
+    #[test]
+    fn what_kafka_writes_is_read_and_written_alike() {
+        let producers = decode(GOLDEN).unwrap();
+        let mut expected = ProducerStateEntry::new(3, 0);
+        let last_batch = BatchMetadata {
+            last_sequence: 99,
+            last_offset: 1_000,
+            offset_delta: 9,
+            timestamp_ms: 1_455_148_800_000,
+        };
+        expected.add_batch(3, last_batch);
+        assert_eq!(producers, Producers::from([(7, expected)]));
+        assert_eq!(encode(&producers), GOLDEN);
+    }
+
+    #[test]
+    fn all_remembered_batches_come_back_in_their_order() {
+        let mut producers = Producers::new();
+        for (producer_id, batches) in [(0, 0), (1, 1), (2, 5), (i64::MAX, 9)] {
+            let mut entry = ProducerStateEntry::new(4, 77);
+            (0..batches).for_each(|number| entry.add_batch(4, batch(number)));
+            producers.insert(producer_id, entry);
+        }
+        assert_eq!(decode(&encode(&producers)).unwrap(), producers);
+        assert_eq!(decode(&encode(&Producers::new())).unwrap(), Producers::new());
+    }
+
+    #[test]
+    fn a_changed_byte_or_a_missing_one_is_noticed() {
+        for at in 0..GOLDEN.len() {
+            let mut changed = GOLDEN.to_vec();
+            changed[at] ^= 0x10;
+            assert!(decode(&changed).is_err(), "byte {at}");
+            assert!(decode(&GOLDEN[..at]).is_err(), "{at} bytes");
+        }
+        assert!(decode(&[GOLDEN, b"x"].concat()).is_err());
+        assert!(decode(&[0; 4096]).is_err());
+    }
+
+    #[test]
+    fn a_count_that_does_not_fit_is_refused_whatever_the_crc_says() {
+        for count in [-1, 0, 2, i32::MIN, i32::MAX] {
+            let mut bytes = GOLDEN.to_vec();
+            BigEndian::write_i32(&mut bytes[COUNT_OFFSET..], count);
+            let crc = crc32c::crc32c(&bytes[COUNT_OFFSET..]);
+            BigEndian::write_u32(&mut bytes[CRC_OFFSET..], crc);
+            assert!(decode(&bytes).is_err(), "{count} rows");
+        }
+    }
+}

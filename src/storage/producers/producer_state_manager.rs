@@ -1,0 +1,317 @@
+//! Port of `org.apache.kafka.storage.internals.log.ProducerStateManager` and `ProducerAppendInfo`:
+//! what a log knows of its idempotent producers, so that a batch that is sent twice is kept once.
+//!
+//! The state is a function of the log: whoever reads the headers of all batches up to an offset has
+//! it. Snapshots in the log's directory only spare reading from the beginning.
+
+use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use log::debug;
+use log::warn;
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::storage::files::log_files::{
+    PRODUCER_SNAPSHOT_FILE_SUFFIX, failed, offset_of_filename, producer_snapshot_filename,
+    remove_if_exists,
+};
+use crate::storage::producers::producer_snapshot::{Producers, read_snapshot, write_snapshot};
+use crate::storage::producers::producer_state_entry::{
+    BatchMetadata, ProducerBatch, ProducerStateEntry,
+};
+
+/// How many snapshots are kept: should a crash have torn the newest, there is the one before.
+const SNAPSHOTS_TO_RETAIN: usize = 2;
+
+/// The producers of one log.
+#[derive(Debug)]
+pub struct ProducerStateManager {
+    /// The log's directory.
+    dir: PathBuf,
+    producers: Producers,
+    /// Kafka's `mapEndOffset`: the state is that of the log below this offset.
+    end_offset: i64,
+    /// The offsets of the snapshots in the directory: the state below each.
+    snapshots: BTreeSet<i64>,
+}
+
+impl ProducerStateManager {
+    /// The state of an empty log, and the snapshots that lie in `dir`, not yet looked at.
+    ///
+    /// # Errors
+    /// `Io`, with the path.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        let mut snapshots = BTreeSet::new();
+        for file in fs::read_dir(dir).map_err(failed("list", dir))? {
+            let name = file.map_err(failed("list", dir))?.file_name();
+            let offset = |name: &str| offset_of_filename(name, PRODUCER_SNAPSHOT_FILE_SUFFIX);
+            snapshots.extend(name.to_str().and_then(offset));
+        }
+        Ok(Self { dir: dir.to_path_buf(), producers: Producers::new(), end_offset: 0, snapshots })
+    }
+
+    /// Whether a producer may append `batch` now. Costs the same however much was appended before.
+    ///
+    /// `Some` is the batch that this one is a copy of: it must not be appended again, and the
+    /// producer is told the offset of the first time. A producer of which nothing is known may
+    /// begin with any sequence number, as in Kafka since 2.5: its records may have been deleted.
+    ///
+    /// # Errors
+    /// `INVALID_PRODUCER_EPOCH` for an epoch that is over; `OUT_OF_ORDER_SEQUENCE_NUMBER` if a
+    /// batch is missing before this one, or a new epoch does not begin at 0.
+    pub fn check(&self, batch: &ProducerBatch) -> Result<Option<BatchMetadata>, KafkaError> {
+        let Some(entry) = self.producers.get(&batch.producer_id) else { return Ok(None) };
+        if let Some(original) = entry.find_duplicate_batch(batch) {
+            return Ok(Some(*original));
+        }
+        let ProducerBatch { producer_id, producer_epoch, first_sequence, .. } = *batch;
+        let current_epoch = entry.producer_epoch();
+        let (error, why) = if producer_epoch < current_epoch {
+            (Errors::InvalidProducerEpoch, format!("epoch {producer_epoch}, now {current_epoch}"))
+        } else if producer_epoch > current_epoch && first_sequence != 0 {
+            let why = format!("new epoch {producer_epoch} begins at {first_sequence}, not at 0");
+            (Errors::OutOfOrderSequenceNumber, why)
+        } else if producer_epoch == current_epoch && !entry.is_in_sequence(first_sequence) {
+            let why = format!("sequence {first_sequence} after {}", entry.last_sequence());
+            (Errors::OutOfOrderSequenceNumber, why)
+        } else {
+            return Ok(None);
+        };
+        Err(KafkaError::api(error, format!("producer {producer_id}: {why}")))
+    }
+
+    /// Takes notice of a batch that is in the log. `now_ms` is when it was appended, by the
+    /// broker's clock, unless the batch itself tells.
+    pub fn update(&mut self, batch: &ProducerBatch, now_ms: i64) {
+        let timestamp_ms = batch.log_append_time_ms.unwrap_or(now_ms);
+        let ProducerBatch { producer_id, producer_epoch, offset_delta, .. } = *batch;
+        let entry = match self.producers.entry(producer_id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(ProducerStateEntry::new(producer_epoch, timestamp_ms))
+            }
+        };
+        if batch.first_sequence < 0 {
+            entry.update_epoch(producer_epoch, timestamp_ms);
+            return;
+        }
+        let (last_sequence, last_offset) = (batch.last_sequence(), batch.last_offset());
+        let appended = BatchMetadata { last_sequence, last_offset, offset_delta, timestamp_ms };
+        entry.add_batch(producer_epoch, appended);
+    }
+
+    /// Says that there are no other batches of producers below `end_offset` than those told.
+    pub fn advance_to(&mut self, end_offset: i64) {
+        self.end_offset = end_offset;
+    }
+
+    /// The state is that of the log below this offset.
+    pub fn end_offset(&self) -> i64 {
+        self.end_offset
+    }
+
+    /// What is known of a producer.
+    pub fn producer(&self, producer_id: i64) -> Option<&ProducerStateEntry> {
+        self.producers.get(&producer_id)
+    }
+
+    /// The highest producer id known, if there is any.
+    pub fn highest_producer_id(&self) -> Option<i64> {
+        self.producers.keys().copied().max()
+    }
+
+    /// Forgets the producers that have not appended for `expiration_ms`. Returns how many.
+    pub fn remove_expired(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
+        let before = self.producers.len();
+        let is_alive = |entry: &ProducerStateEntry| {
+            now_ms.saturating_sub(entry.last_timestamp_ms()) < expiration_ms
+        };
+        self.producers.retain(|_, entry| is_alive(entry));
+        before - self.producers.len()
+    }
+}
+
+/// Snapshots.
+impl ProducerStateManager {
+    /// Writes the state down, if that was not done at this offset already. An empty state counts as
+    /// well: it tells that there is nothing to be found below.
+    ///
+    /// # Errors
+    /// `Io`, with the path. Then the snapshots before stay.
+    pub fn take_snapshot(&mut self) -> Result<(), KafkaError> {
+        if self.end_offset == 0 || self.snapshots.contains(&self.end_offset) {
+            return Ok(());
+        }
+        let path = producer_snapshot_filename(&self.dir, self.end_offset);
+        write_snapshot(&path, &self.producers)?;
+        self.snapshots.insert(self.end_offset);
+        debug!("ProducerStateManager.takeSnapshot: {}", path.display());
+        while self.snapshots.len() > SNAPSHOTS_TO_RETAIN {
+            let Some(oldest) = self.snapshots.pop_first() else { break };
+            remove_if_exists(&producer_snapshot_filename(&self.dir, oldest))?;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the newest snapshot between the two offsets, or to nothing; what was known is
+    /// forgotten. [`end_offset`](Self::end_offset) then tells up to where the log is known.
+    ///
+    /// Snapshots of what the log does not hold are deleted: beyond its end they would be taken for
+    /// the truth once it has grown again, and between one before its start and the log there may
+    /// have been more.
+    ///
+    /// # Errors
+    /// `Io`, with the path.
+    pub fn load_snapshot(&mut self, start_offset: i64, end_offset: i64) -> Result<(), KafkaError> {
+        self.producers.clear();
+        self.end_offset = start_offset;
+        while let Some(newest) = self.snapshots.last().copied() {
+            let path = producer_snapshot_filename(&self.dir, newest);
+            if (start_offset..=end_offset).contains(&newest) {
+                match read_snapshot(&path) {
+                    Ok(producers) => {
+                        self.producers = producers;
+                        self.end_offset = newest;
+                        return Ok(());
+                    }
+                    Err(KafkaError::Io(error)) => return Err(error.into()),
+                    Err(corrupt) => warn!("doing without a snapshot: {corrupt}"),
+                }
+            }
+            remove_if_exists(&path)?;
+            self.snapshots.remove(&newest);
+        }
+        Ok(())
+    }
+
+    /// Forgets everything, the snapshots too: the log begins anew at `offset`.
+    ///
+    /// # Errors
+    /// `Io`, with the path.
+    pub fn truncate_fully_and_start_at(&mut self, offset: i64) -> io::Result<()> {
+        self.producers.clear();
+        self.end_offset = offset;
+        while let Some(newest) = self.snapshots.last().copied() {
+            remove_if_exists(&producer_snapshot_filename(&self.dir, newest))?;
+            self.snapshots.remove(&newest);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: i64 = 1_000;
+    const EPOCH: i16 = 3;
+
+    /// A state without a directory, which is what the tests below need.
+    fn empty() -> ProducerStateManager {
+        let (producers, snapshots) = (Producers::new(), BTreeSet::new());
+        ProducerStateManager { dir: PathBuf::new(), producers, end_offset: 0, snapshots }
+    }
+
+    fn batch(producer_epoch: i16, first_sequence: i32, first_offset: i64) -> ProducerBatch {
+        ProducerBatch {
+            producer_id: 7,
+            producer_epoch,
+            first_sequence,
+            first_offset,
+            offset_delta: 9,
+            log_append_time_ms: None,
+        }
+    }
+
+    /// A producer that appended ten records, with the sequence numbers 0 to 9.
+    fn with_ten_records() -> ProducerStateManager {
+        let mut state = empty();
+        state.update(&batch(EPOCH, 0, 100), NOW_MS);
+        state
+    }
+
+    fn error_of(state: &ProducerStateManager, batch: &ProducerBatch) -> Errors {
+        state.check(batch).unwrap_err().code()
+    }
+
+    #[test]
+    fn the_next_batch_may_be_appended() {
+        assert_eq!(with_ten_records().check(&batch(EPOCH, 10, 0)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_copy_is_told_where_the_original_lies() {
+        let original = with_ten_records().check(&batch(EPOCH, 0, 0)).unwrap().unwrap();
+        assert_eq!((original.first_offset(), original.last_offset), (100, 109));
+        assert_eq!(original.timestamp_ms, NOW_MS);
+    }
+
+    #[test]
+    fn a_gap_is_out_of_order_and_so_is_what_lies_before() {
+        for first_sequence in [1, 9, 11, 20, i32::MAX] {
+            let error = error_of(&with_ten_records(), &batch(EPOCH, first_sequence, 0));
+            assert_eq!(error, Errors::OutOfOrderSequenceNumber, "{first_sequence}");
+        }
+    }
+
+    #[test]
+    fn an_older_epoch_is_refused_whatever_its_sequence() {
+        for first_sequence in [0, 10, 11] {
+            let error = error_of(&with_ten_records(), &batch(EPOCH - 1, first_sequence, 0));
+            assert_eq!(error, Errors::InvalidProducerEpoch, "{first_sequence}");
+        }
+    }
+
+    #[test]
+    fn a_newer_epoch_begins_at_0_and_ends_the_older() {
+        let mut state = with_ten_records();
+        let error = error_of(&state, &batch(EPOCH + 1, 10, 0));
+        assert_eq!(error, Errors::OutOfOrderSequenceNumber);
+        assert_eq!(state.check(&batch(EPOCH + 1, 0, 0)).unwrap(), None);
+        state.update(&batch(EPOCH + 1, 0, 110), NOW_MS);
+        assert_eq!(error_of(&state, &batch(EPOCH, 0, 0)), Errors::InvalidProducerEpoch);
+        assert_eq!(state.check(&batch(EPOCH + 1, 10, 0)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_producer_that_is_not_known_may_begin_anywhere() {
+        let mut state = with_ten_records();
+        let stranger = ProducerBatch { producer_id: 8, ..batch(0, 500, 0) };
+        assert_eq!(state.check(&stranger).unwrap(), None);
+        state.update(&stranger, NOW_MS);
+        let error = error_of(&state, &ProducerBatch { first_sequence: 520, ..stranger });
+        assert_eq!(error, Errors::OutOfOrderSequenceNumber);
+        assert_eq!(state.check(&batch(EPOCH, 10, 0)).unwrap(), None, "each has its own count");
+    }
+
+    #[test]
+    fn after_the_highest_sequence_comes_0() {
+        let mut state = empty();
+        state.update(&batch(EPOCH, i32::MAX - 9, 0), NOW_MS);
+        assert_eq!(error_of(&state, &batch(EPOCH, 1, 0)), Errors::OutOfOrderSequenceNumber);
+        assert_eq!(state.check(&batch(EPOCH, 0, 0)).unwrap(), None);
+    }
+
+    #[test]
+    fn the_mark_of_a_transaction_moves_the_epoch_and_counts_no_record() {
+        let mut state = with_ten_records();
+        state.update(&batch(EPOCH, -1, 110), NOW_MS);
+        assert_eq!(state.check(&batch(EPOCH, 10, 0)).unwrap(), None);
+        state.update(&batch(EPOCH + 1, -1, 111), NOW_MS);
+        assert_eq!(error_of(&state, &batch(EPOCH, 10, 0)), Errors::InvalidProducerEpoch);
+        assert_eq!(state.check(&batch(EPOCH + 1, 0, 0)).unwrap(), None);
+    }
+
+    #[test]
+    fn who_has_not_appended_for_long_is_forgotten() {
+        let mut state = with_ten_records();
+        assert_eq!(state.remove_expired(NOW_MS + 99, 100), 0);
+        state.update(&batch(EPOCH, 10, 110), NOW_MS + 50);
+        assert_eq!(state.remove_expired(NOW_MS + 149, 100), 0, "it appended meanwhile");
+        assert_eq!(state.remove_expired(NOW_MS + 150, 100), 1);
+        assert_eq!(state.producer(7), None);
+    }
+}
