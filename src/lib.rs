@@ -62,15 +62,27 @@
 //! The folders stand below in the order in which they build on each other; who may import whom is
 //! a table in `docs/en/architecture.md`, and a test holds the source to it.
 
+#[cfg_attr(not(house), doc(hidden))]
 pub mod common;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod config;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod purgatory;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod transport;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod message;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod storage;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod registry;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod protocol;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod network;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod replica;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod coordinator;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod server;

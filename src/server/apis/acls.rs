@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::text::for_log;
 use crate::protocol::create_acls::{
     AclCreation, AclCreationResult, CreateAclsRequest, CreateAclsResponse,
 };
@@ -17,7 +18,7 @@ use crate::protocol::describe_acls::{
     AclDescription, DescribeAclsRequest, DescribeAclsResource, DescribeAclsResponse,
 };
 use crate::protocol::request::ResponseBody;
-use crate::server::apis::cluster::{shown, told};
+use crate::server::apis::cluster::told;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::{
@@ -77,7 +78,7 @@ impl KafkaApis {
                 (Ok(_), Ok(())) => Ok(()),
             };
             let (error_code, error_message) =
-                told(result, &shown(&creation.resource_name), &mut refusals);
+                told(result, &for_log(&creation.resource_name), &mut refusals);
             AclCreationResult { error_code, error_message }
         });
         let results = results.collect();
@@ -134,7 +135,7 @@ impl KafkaApis {
 fn log_change<'a>(reply: &Reply, what: &str, mut bindings: impl Iterator<Item = &'a AclBinding>) {
     if let Some(first) = bindings.next() {
         let (client, count, first) = (reply.client(), bindings.count() + 1, first.to_string());
-        info!("{count} ACLs were {what} by {client}, the first: {}", shown(&first));
+        info!("{count} ACLs were {what} by {client}, the first: {}", for_log(&first));
     }
 }
 

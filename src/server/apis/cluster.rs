@@ -6,7 +6,6 @@ use std::fmt;
 use std::hash::Hash;
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::topic_partition::TOPIC_NAME_BYTES_MAX;
 use crate::protocol::describe_cluster::{
     BROKERS, DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
@@ -85,12 +84,6 @@ pub(crate) fn told(
     let why: String = error.why().chars().take(MESSAGE_CHARS_MAX).map(on_one_line).collect();
     refusals.note(what, &why);
     (error.code().code(), Some(why))
-}
-
-/// A name for the log: what a client made up is cut and escaped, so that it neither fills the log
-/// nor forges a line.
-pub(crate) fn shown(name: &str) -> String {
-    format!("{:?}", name.chars().take(TOPIC_NAME_BYTES_MAX).collect::<String>())
 }
 
 /// Those of `items` that occur more than once.

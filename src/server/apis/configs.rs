@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::text::for_log;
 use crate::config::config_def::Setting;
 use crate::config::config_source::{ConfigEntry, ConfigSource, MESSAGE_FORMAT_VERSION};
 use crate::config::log_config::LogConfig;
@@ -22,7 +23,7 @@ use crate::protocol::incremental_alter_configs::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::registry::topic_registry::TopicRecord;
-use crate::server::apis::cluster::{named_twice, refuse_twice, shown, told};
+use crate::server::apis::cluster::{named_twice, refuse_twice, told};
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::{Operation, Resource};
@@ -69,7 +70,7 @@ impl KafkaApis {
                 result.configs = entries.map(|entry| described(entry, request)).collect();
             });
             (result.error_code, result.error_message) =
-                told(described, &shown(&asked.resource_name), &mut refusals);
+                told(described, &for_log(&asked.resource_name), &mut refusals);
             results.push(result);
         }
         reply.log_refusals(&refusals);
@@ -171,7 +172,7 @@ impl KafkaApis {
             });
             let name = match asked {
                 (BROKER, "") => "all brokers".to_string(),
-                (_, name) => shown(name),
+                (_, name) => for_log(name),
             };
             let (error_code, error_message) = told(result, &name, &mut refusals);
             responses.push(AlterConfigsResourceResponse {

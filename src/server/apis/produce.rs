@@ -10,6 +10,7 @@ use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::record_error::RecordErrors;
+use crate::common::text::for_log;
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
 use crate::protocol::init_producer_id::{
     InitProducerIdRequest, InitProducerIdResponse, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
@@ -20,7 +21,7 @@ use crate::protocol::produce::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::delayed_produce::PartitionResponse;
-use crate::server::apis::cluster::shown;
+
 use crate::server::kafka_apis::{KafkaApis, check_named_once};
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorization::Authorized;
@@ -247,7 +248,7 @@ fn check_init(request: &InitProducerIdRequest) -> Result<(), KafkaError> {
     }
     if let Some(transactional_id) = &request.transactional_id {
         let why =
-            format!("there are no transactions here, also not of {}", shown(transactional_id));
+            format!("there are no transactions here, also not of {}", for_log(transactional_id));
         return Err(KafkaError::api(Errors::TransactionalIdAuthorizationFailed, why));
     }
     let (has_id, has_epoch) =

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::text::for_log;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::config::config_source::ConfigEntry;
 use crate::protocol::create_partitions::{
@@ -19,7 +20,7 @@ use crate::protocol::delete_topics::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
-use crate::server::apis::cluster::{named_twice, refuse_twice, shown, told};
+use crate::server::apis::cluster::{named_twice, refuse_twice, told};
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::{Operation, Resource};
@@ -50,7 +51,7 @@ impl KafkaApis {
             };
             let mut result = created.unwrap_or_else(|error| {
                 let (error_code, error_message) =
-                    told(Err(error), &shown(&topic.name), &mut refusals);
+                    told(Err(error), &for_log(&topic.name), &mut refusals);
                 let configs = Some(Vec::new());
                 CreatableTopicResult { error_code, error_message, configs, ..Default::default() }
             });
@@ -175,7 +176,7 @@ impl KafkaApis {
                 false => self.delete_topic(&reply, &asked, &all, &mut result),
             };
             (result.error_code, result.error_message) =
-                told(deleted, &shown(name.unwrap_or_default()), &mut refusals);
+                told(deleted, &for_log(name.unwrap_or_default()), &mut refusals);
             responses.push(result);
         }
         reply.log_refusals(&refusals);
@@ -247,7 +248,7 @@ impl KafkaApis {
                         self.create_partitions(topic, request.validate_only, &mut partitions_left)
                     }),
             };
-            let (error_code, error_message) = told(created, &shown(&topic.name), &mut refusals);
+            let (error_code, error_message) = told(created, &for_log(&topic.name), &mut refusals);
             let name = topic.name.clone();
             results.push(CreatePartitionsTopicResult { name, error_code, error_message });
         }

@@ -11,10 +11,11 @@ use std::fmt;
 use log::debug;
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::text::for_log;
 use crate::network::request_channel::Session;
 use crate::protocol::fetch::FetchRequest;
 use crate::protocol::metadata::OPERATIONS_NOT_ASKED_FOR;
-use crate::server::apis::cluster::shown;
+
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::reply::{AUTHORIZER_LOG, Reply};
 use crate::server::security::authorizer::{Operation, Resource, ResourceType};
@@ -208,7 +209,7 @@ impl fmt::Display for Verdict<'_> {
         let verdict = if self.is_allowed { "Allowed" } else { "Denied" };
         let host = session.client_address.ip();
         write!(f, "Principal = {} is {verdict} Operation = {operation}", session.principal)?;
-        write!(f, " from host = {host} on resource = {resource_type}:{}", shown(name))
+        write!(f, " from host = {host} on resource = {resource_type}:{}", for_log(name))
     }
 }
 

@@ -1,0 +1,64 @@
+//! How this broker takes a lock, and what a poisoned one means.
+//!
+//! A lock is poisoned when a thread panicked while it held it. Two kinds of data are locked here:
+//!
+//! - Tables, counters, clocks: whoever holds the lock looks something up or changes one entry. No
+//!   disk work, encoding or callback runs under such a lock, so a panic finds the data as it was
+//!   before the change or after it. [`locked`], [`read_locked`] and [`write_locked`] go on with it.
+//! - A log and a consumer group: a change has several steps, and a panic between two of them leaves
+//!   what nobody can trust. [`locked_if_whole`] refuses it. The owner then answers with an error
+//!   for that log or that group, and every other one goes on.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// A thread panicked while it changed what the lock guards: the data may be half changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Poisoned;
+
+/// Takes a lock on data that is whole at every moment.
+pub fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes a lock on data that changes in several steps.
+///
+/// # Errors
+/// [`Poisoned`] if a change did not come to its end.
+pub fn locked_if_whole<T: ?Sized>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>, Poisoned> {
+    mutex.lock().map_err(|_| Poisoned)
+}
+
+/// As [`locked`], to look only.
+pub fn read_locked<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`locked`], to change.
+pub fn write_locked<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn poison(mutex: &Mutex<i32>) {
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let mut guard = locked(mutex);
+            *guard = 2;
+            panic!("between two steps");
+        }));
+        assert!(panicked.is_err());
+    }
+
+    #[test]
+    fn after_a_panic_a_table_goes_on_and_a_change_in_steps_is_refused() {
+        let mutex = Mutex::new(1);
+        assert_eq!(locked_if_whole(&mutex).map(|it| *it), Ok(1));
+        poison(&mutex);
+        assert_eq!(*locked(&mutex), 2);
+        assert_eq!(locked_if_whole(&mutex).map(|it| *it), Err(Poisoned));
+    }
+}
