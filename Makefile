@@ -20,13 +20,13 @@ test: tools           ## Run all tests
 check: fmt-check lint test doc  ## All that continuous integration runs
 
 fmt: tools            ## Format the source
-	cargo fmt
+	cargo fmt --all
 
 fmt-check: tools      ## Fail if the source is not formatted
-	cargo fmt --check
+	cargo fmt --all --check
 
 lint: tools           ## Fail on any warning of clippy
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets -- -D warnings
 
 doc: tools            ## Build the documentation of the source, fail on any broken link
 	RUSTDOCFLAGS="--cfg house -D warnings" cargo doc --no-deps --document-private-items
@@ -35,7 +35,7 @@ strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the br
 	@command -v strace >/dev/null || { \
 		echo "make strace needs strace, for example: apt-get install strace" >&2; exit 1; }
 	@echo "Building the broker and the test that runs it; the first time takes a minute or two."
-	@cargo test --quiet --test strace -- --nocapture
+	@cargo test --quiet --test process strace -- --nocapture
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

@@ -1,0 +1,289 @@
+//! When a topic is there for others: while its partitions are led. Each test holds the broker in the
+//! midst of a change, at a file of the broker's that is a FIFO, and looks on with another client.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use transferto::common::errors::Errors;
+use transferto::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
+use transferto::protocol::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
+use transferto::protocol::create_topics::{CreatableTopic, CreateTopicsRequest};
+use transferto::protocol::delete_topics::DeleteTopicsRequest;
+use transferto::protocol::find_coordinator::FindCoordinatorRequest;
+use transferto::protocol::metadata::MetadataRequest;
+use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::replica::replica_manager::HIGH_WATERMARK_FILENAME;
+
+use crate::apis::group_client::{Member, find_coordinator};
+use support::broker::{self, Broker, Client, PATIENCE, batch, fetch_request};
+
+const SETTINGS: &[(&str, &str)] = &[
+    ("num.partitions", "2"),
+    ("offsets.topic.num.partitions", "2"),
+    ("num.io.threads", "3"),
+    // Nobody but the tests comes to the file.
+    ("replica.high.watermark.checkpoint.interval.ms", "86400000"),
+];
+
+/// A FIFO in the place of the broker's file of high watermarks, or of the next one: whoever reads
+/// the one, or writes the other, waits at it for the test.
+struct Gate {
+    path: PathBuf,
+}
+
+impl Gate {
+    /// Where partitions are about to be led, and their logs are made.
+    fn before_partitions_are_led(broker: &Broker) -> Self {
+        Self::at(broker.dir.path().join(HIGH_WATERMARK_FILENAME))
+    }
+
+    /// Where logs are deleted, and the topic is still in the list of topics on disk.
+    fn behind_deleted_logs(broker: &Broker) -> Self {
+        Self::at(broker.dir.path().join(format!("{HIGH_WATERMARK_FILENAME}.tmp")))
+    }
+
+    fn at(path: PathBuf) -> Self {
+        let _ = fs::remove_file(&path);
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        Self { path }
+    }
+
+    /// Returns when the broker reads here; it goes on when the file is dropped, and what it reads
+    /// is empty.
+    fn reached_by_reader(&self) -> File {
+        self.open(OpenOptions::new().write(true))
+    }
+
+    /// Lets the broker write here when it comes to it. It fails: what it wrote cannot be synced.
+    fn open_to_writer(&self) -> File {
+        self.open(OpenOptions::new().read(true))
+    }
+
+    /// One end of a FIFO opens when somebody opens the other.
+    fn open(&self, options: &OpenOptions) -> File {
+        let (path, options) = (self.path.clone(), options.clone());
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(options.open(path)));
+        receiver.recv_timeout(PATIENCE).unwrap().unwrap()
+    }
+}
+
+impl Drop for Gate {
+    /// Lets go of whoever waits, also after a test that failed.
+    fn drop(&mut self) {
+        let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
+        let file =
+            OpenOptions::new().read(true).write(true).custom_flags(nonblocking).open(&self.path);
+        fs::remove_file(&self.path).unwrap();
+        drop(file);
+    }
+}
+
+fn create_topic(name: &str, num_partitions: i32) -> RequestBody {
+    let topic = CreatableTopic {
+        name: name.to_string(),
+        num_partitions,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    RequestBody::CreateTopics(CreateTopicsRequest {
+        topics: vec![topic],
+        timeout_ms: 1000,
+        validate_only: false,
+    })
+}
+
+fn created(body: ResponseBody) -> i16 {
+    let ResponseBody::CreateTopics(response) = body else { panic!("{body:?}") };
+    response.topics[0].error_code
+}
+
+/// The code and the number of partitions of a topic, which the question does not create.
+fn seen(client: &mut Client, topic: &str) -> (i16, usize) {
+    let mut request = MetadataRequest { topics: Some(vec![]), ..MetadataRequest::default() };
+    request.allow_auto_topic_creation = false;
+    request.topics.as_mut().unwrap().push(broker::topic_named(topic));
+    let body = client.call(12, &RequestBody::Metadata(request), &[]).0;
+    let ResponseBody::Metadata(response) = body else { panic!("{body:?}") };
+    (response.topics[0].error_code, response.topics[0].partitions.len())
+}
+
+const UNKNOWN: i16 = Errors::UnknownTopicOrPartition.code();
+
+#[test]
+fn a_new_topic_is_seen_when_its_partitions_are_led_not_before() {
+    let broker = Broker::start(SETTINGS);
+    let (mut creator, mut other) = (broker.connect(), broker.connect());
+    let gate = Gate::before_partitions_are_led(&broker);
+    let header = creator.send(7, &create_topic("post", 3), &[]);
+    let held = gate.reached_by_reader();
+    assert_eq!(seen(&mut other, "post"), (UNKNOWN, 0));
+    assert!(other.metadata(12, None).topics.is_empty());
+    assert_eq!(other.produce("post", 0, &batch(&[b"a"])).error_code, UNKNOWN);
+    assert_eq!(other.list_offset(7, "post", -1).error_code, UNKNOWN);
+    // Others who create it do not wait for the first, nor make a second.
+    let exists = Errors::TopicAlreadyExists.code();
+    assert_eq!(created(other.call(7, &create_topic("post", 9), &[]).0), exists);
+    let first_use = other.metadata(12, Some(&["post"])).topics.remove(0);
+    assert_eq!(first_use.error_code, Errors::LeaderNotAvailable.code());
+    assert!(first_use.partitions.is_empty());
+
+    drop((gate, held));
+    assert_eq!(created(creator.receive(&header).0), 0);
+    assert_eq!(seen(&mut other, "post"), (0, 3));
+    for partition in 0..3 {
+        assert_eq!(other.produce("post", partition, &batch(&[b"a"])).error_code, 0);
+    }
+}
+
+#[test]
+fn a_topic_of_a_first_use_is_seen_when_its_partitions_are_led_not_before() {
+    let broker = Broker::start(SETTINGS);
+    let (mut creator, mut other) = (broker.connect(), broker.connect());
+    let gate = Gate::before_partitions_are_led(&broker);
+    let request = MetadataRequest {
+        topics: Some(vec![broker::topic_named("post")]),
+        ..MetadataRequest::default()
+    };
+    let header = creator.send(12, &RequestBody::Metadata(request), &[]);
+    let held = gate.reached_by_reader();
+    let not_available = Errors::LeaderNotAvailable.code();
+    assert_eq!(other.metadata(1, Some(&["post"])).topics[0].error_code, not_available);
+    assert_eq!(seen(&mut other, "post"), (UNKNOWN, 0));
+
+    drop((gate, held));
+    let ResponseBody::Metadata(first) = creator.receive(&header).0 else { panic!() };
+    assert_eq!(first.topics[0].error_code, not_available);
+    assert_eq!(seen(&mut other, "post"), (0, 2));
+}
+
+#[test]
+fn a_coordinator_is_found_when_it_can_keep_groups_not_before() {
+    let broker = Broker::start(SETTINGS);
+    let (mut first, mut other) = (broker.connect(), broker.connect());
+    let gate = Gate::before_partitions_are_led(&broker);
+    let request = FindCoordinatorRequest { key: "a".to_string(), ..Default::default() };
+    let header = first.send(2, &RequestBody::FindCoordinator(request), &[]);
+    let held = gate.reached_by_reader();
+    let not_available = Errors::CoordinatorNotAvailable.code();
+    assert_eq!(find_coordinator(&mut other, 2, "b").error_code, not_available);
+    let several = find_coordinator(&mut other, 4, "b");
+    assert_eq!(several.coordinators[0].error_code, not_available);
+    let topic = other.metadata(12, Some(&[GROUP_METADATA_TOPIC_NAME])).topics.remove(0);
+    assert_eq!(topic.error_code, Errors::LeaderNotAvailable.code());
+    assert_eq!(seen(&mut other, GROUP_METADATA_TOPIC_NAME), (UNKNOWN, 0));
+
+    drop((gate, held));
+    let ResponseBody::FindCoordinator(found) = first.receive(&header).0 else { panic!() };
+    assert_eq!(found.error_code, 0);
+    assert_eq!(Member::alone_in(&broker, "b").heartbeat(), 0, "its group is kept");
+    assert_eq!(seen(&mut other, GROUP_METADATA_TOPIC_NAME), (0, 2));
+}
+
+#[test]
+fn new_partitions_are_seen_when_all_of_them_are_led() {
+    let broker = Broker::start(SETTINGS);
+    let (mut admin, mut other) = (broker.connect_with_topic("post"), broker.connect());
+    let gate = Gate::before_partitions_are_led(&broker);
+    let topic = CreatePartitionsTopic { name: "post".to_string(), count: 5, assignments: None };
+    let request =
+        CreatePartitionsRequest { topics: vec![topic], timeout_ms: 1000, validate_only: false };
+    let header = admin.send(3, &RequestBody::CreatePartitions(request), &[]);
+    let held = gate.reached_by_reader();
+    assert_eq!(seen(&mut other, "post"), (0, 2));
+    assert_eq!(other.produce("post", 1, &batch(&[b"a"])).error_code, 0);
+    assert_eq!(other.produce("post", 2, &batch(&[b"a"])).error_code, UNKNOWN);
+
+    drop((gate, held));
+    let ResponseBody::CreatePartitions(more) = admin.receive(&header).0 else { panic!() };
+    assert_eq!(more.results[0].error_code, 0);
+    assert_eq!(seen(&mut other, "post"), (0, 5));
+}
+
+/// The deletion fails behind the gate, and the topic is there again.
+#[test]
+fn a_topic_is_gone_for_others_before_its_partitions_are_and_back_if_it_cannot_be_deleted() {
+    let broker = Broker::start(SETTINGS);
+    let (mut admin, mut other) = (broker.connect_with_topic("post"), broker.connect());
+    // It has a high watermark that is written behind the gate.
+    other.create_topic("stays");
+    let topic_id = other.metadata(12, Some(&["post"])).topics[0].topic_id;
+    let mut waiting = broker.connect();
+    let mut request = fetch_request("post", 0, 0);
+    (request.max_wait_ms, request.min_bytes) = (500_000, 1);
+    let fetch = waiting.send(12, &RequestBody::Fetch(request), &[]);
+    let gate = Gate::behind_deleted_logs(&broker);
+    let delete = || {
+        let topic_names = vec!["post".to_string()];
+        let request = DeleteTopicsRequest { topic_names, ..DeleteTopicsRequest::default() };
+        RequestBody::DeleteTopics(request)
+    };
+    let header = admin.send(5, &delete(), &[]);
+    // Whoever waits for the topic learns that it is gone; the deletion is not done yet.
+    assert_eq!(waiting.receive_fetch(&fetch).remove(0).error, UNKNOWN);
+    assert_eq!(seen(&mut other, "post"), (UNKNOWN, 0));
+    assert_eq!(other.metadata(12, None).topics.len(), 1);
+    assert_eq!(other.produce("post", 0, &batch(&[b"a"])).error_code, UNKNOWN);
+
+    let end = gate.open_to_writer();
+    let ResponseBody::DeleteTopics(failed) = admin.receive(&header).0 else { panic!() };
+    assert_eq!(failed.responses[0].error_code, Errors::KafkaStorageError.code());
+    drop((gate, end));
+    assert_eq!(seen(&mut other, "post"), (0, 2));
+    assert_eq!(other.metadata(12, Some(&["post"])).topics[0].topic_id, topic_id);
+    assert_eq!(other.produce("post", 0, &batch(&[b"a"])).error_code, 0);
+    let ResponseBody::DeleteTopics(done) = admin.call(5, &delete(), &[]).0 else { panic!() };
+    assert_eq!(done.responses[0].error_code, 0);
+    assert_eq!(seen(&mut other, "post"), (UNKNOWN, 0));
+}
+
+/// The file of high watermarks can neither be written nor read, so the logs are gone and cannot be
+/// led again.
+#[test]
+fn a_topic_that_is_led_no_more_can_still_be_deleted() {
+    let broker = Broker::start(SETTINGS);
+    let mut client = broker.connect_with_topic("post");
+    // It has a high watermark, for which the file is written.
+    client.create_topic("stays");
+    let checkpoint = broker.dir.path().join(HIGH_WATERMARK_FILENAME);
+    let _ = fs::remove_file(&checkpoint);
+    fs::create_dir(&checkpoint).unwrap();
+    let mut delete = || {
+        let topic_names = vec!["post".to_string()];
+        let request = DeleteTopicsRequest { topic_names, ..DeleteTopicsRequest::default() };
+        match client.call(5, &RequestBody::DeleteTopics(request), &[]).0 {
+            ResponseBody::DeleteTopics(it) => it.responses[0].error_code,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(delete(), Errors::KafkaStorageError.code());
+    fs::remove_dir(&checkpoint).unwrap();
+    assert_eq!(delete(), 0);
+    assert_eq!(delete(), UNKNOWN);
+    assert_eq!(client.create_topic("post").partitions.len(), 2);
+}
+
+/// What was made of the partitions is gone at the next start, which adopts what lies on disk.
+#[test]
+fn partitions_that_cannot_all_be_made_are_none() {
+    let broker = Broker::start(SETTINGS);
+    let mut client = broker.connect_with_topic("post");
+    let in_the_way = broker.dir.path().join("post-3");
+    fs::write(&in_the_way, "not a directory").unwrap();
+    let topic = CreatePartitionsTopic { name: "post".to_string(), count: 5, assignments: None };
+    let request =
+        CreatePartitionsRequest { topics: vec![topic], timeout_ms: 1000, validate_only: false };
+    let body = client.call(3, &RequestBody::CreatePartitions(request), &[]).0;
+    let ResponseBody::CreatePartitions(failed) = body else { panic!("{body:?}") };
+    assert_ne!(failed.results[0].error_code, 0);
+    assert_eq!(seen(&mut client, "post"), (0, 2));
+    fs::remove_file(in_the_way).unwrap();
+    let broker = Broker::start_in(broker.stop(), SETTINGS);
+    assert_eq!(seen(&mut broker.connect(), "post"), (0, 2));
+}

@@ -1,0 +1,325 @@
+//! Holds the pages to the source: what a page quotes or names exists, both languages say the same,
+//! and a page that is a list is printed from the list.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::printed::fail_if_printed;
+use crate::printed::print_into;
+use crate::source_tree::files_under;
+use crate::source_tree::read;
+use crate::source_tree::ticked;
+use transferto::config::config_def::to_markdown;
+use transferto::config::dynamic_config::dynamic_settings_to_markdown;
+use transferto::config::kafka_config::KafkaConfig;
+use transferto::config::log_config::LogConfig;
+use transferto::config::unsupported::Unsupported;
+
+/// The beginnings of paths that are neither ours nor Kafka's.
+const FOREIGN_PATHS: [&str; 9] =
+    ["std::", "io::", "fmt::", "mio::", "nix::", "slab::", "log::", "byteorder::", "env_logger::"];
+
+/// Types that a page may name though they are neither ours nor Kafka's.
+const FOREIGN_TYPES: [&str; 3] = ["FileChannel", "TcpStream", "TcpListener"];
+
+/// Settings of Kafka's clients, which a page may name as it names ours.
+const CLIENT_SETTINGS: [&str; 10] = [
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "client.id",
+    "enable.idempotence",
+    "fetch.max.bytes",
+    "fetch.max.wait.ms",
+    "fetch.min.bytes",
+    "group.protocol",
+    "linger.ms",
+    "max.partition.fetch.bytes",
+];
+
+/// Ends of file names; a word that ends so is no setting.
+const FILE_ENDINGS: [&str; 10] =
+    [".rs", ".md", ".txt", ".log", ".index", ".timeindex", ".properties", ".toml", ".sh", ".lock"];
+
+#[test]
+fn quoted_code_exists_and_every_anchor_is_quoted() {
+    let mut quoted = BTreeSet::new();
+    for page in pages() {
+        for (path, anchor) in includes(&read(&page)) {
+            let file = page.parent().unwrap().join(path).canonicalize();
+            let file = file.unwrap_or_else(|_| panic!("{}: no file {path}", page.display()));
+            let text = read(&file);
+            let line_of = |mark: String| text.lines().position(|line| line.trim() == mark);
+            let start = line_of(format!("// ANCHOR: {anchor}"));
+            let end = line_of(format!("// ANCHOR_END: {anchor}"));
+            let is_code = start.zip(end).is_some_and(|(start, end)| start + 1 < end);
+            assert!(is_code, "{}: there is no code at {path}:{anchor}", page.display());
+            quoted.insert((file, anchor.to_string()));
+        }
+    }
+    for file in files_under("src", "rs") {
+        for line in read(&file).lines() {
+            let Some(anchor) = line.trim().strip_prefix("// ANCHOR: ") else { continue };
+            let mark = (file.canonicalize().unwrap(), anchor.to_string());
+            assert!(quoted.contains(&mark), "{}: no page quotes {anchor}", file.display());
+        }
+    }
+}
+
+/// A reader of the bare page sees the code too, not only its address.
+#[test]
+fn quoted_code_is_printed_from_the_source() {
+    let pages: Vec<String> = pages().iter().map(|page| page.display().to_string()).collect();
+    let is_printed = |page: &&str| {
+        let text = read(page);
+        let quotes = includes(&text).into_iter().map(|(path, anchor)| {
+            let file = Path::new(page).parent().unwrap().join(path);
+            (anchor, format!("```rust\n{}\n```", anchored(&read(file), anchor)))
+        });
+        print_into(page, &quotes.collect::<Vec<_>>())
+    };
+    fail_if_printed(pages.iter().map(String::as_str).filter(is_printed).collect());
+}
+
+/// `Log::read`, `log.rs` and `src/storage/` are ours; `Log.read` and `Log.scala` are Kafka's;
+/// `log.dirs` is a setting. The signs tell them apart, so each can be looked up.
+#[test]
+fn what_a_page_names_exists() {
+    let names = Names::of_the_repository();
+    let mut errors = BTreeSet::new();
+    for page in pages() {
+        let text = read(&page);
+        for word in ticked(&text).filter(|word| !names.know(word)) {
+            errors.insert(format!("{}: there is no `{word}`", page.display()));
+        }
+    }
+    assert!(errors.is_empty(), "\n{}", Vec::from_iter(errors).join("\n"));
+}
+
+/// A Chinese page bears on its first line the fingerprint of the English page that it says again.
+#[test]
+fn both_languages_say_the_same() {
+    let (english, chinese) = (pages_of("en"), pages_of("zh"));
+    let names = |pages: &BTreeMap<PathBuf, String>| pages.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&english), names(&chinese), "docs/en and docs/zh hold different pages");
+    let mut errors = Vec::new();
+    for (name, text) in &english {
+        let (name, theirs) = (name.display(), &chinese[name]);
+        let mark = format!("<!-- en: {:016x} -->", fingerprint(&without_printed(text)));
+        if theirs.lines().next() != Some(mark.as_str()) {
+            errors.push(format!(
+                "the English {name} has changed: read docs/zh/{name} again, \
+                 then make its first line {mark}"
+            ));
+        }
+        if includes(text) != includes(theirs) {
+            errors.push(format!("{name}: the two languages quote different code"));
+        }
+        if heading_levels(text) != heading_levels(theirs) {
+            errors.push(format!("{name}: the two languages have different headings"));
+        }
+    }
+    assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+}
+
+#[test]
+fn the_pages_of_settings_are_printed_from_the_tables() {
+    let (without_effect, refused) = Unsupported::to_markdown();
+    let parts = [
+        ("broker", to_markdown(KafkaConfig::SETTINGS)),
+        ("topic", to_markdown(LogConfig::SETTINGS)),
+        ("dynamic", dynamic_settings_to_markdown()),
+        ("without effect", without_effect),
+        ("refused", refused),
+    ];
+    let pages = ["docs/en/configuration.md", "docs/zh/configuration.md"];
+    fail_if_printed(pages.into_iter().filter(|page| print_into(page, &parts)).collect());
+}
+
+/// All that a page may name.
+struct Names {
+    /// The files of `src` and `tests`, with their text.
+    files: Vec<(PathBuf, String)>,
+    /// Kafka's symbols, and the names of its tests and APIs.
+    kafka: BTreeSet<String>,
+    settings: BTreeSet<&'static str>,
+}
+
+impl Names {
+    fn of_the_repository() -> Self {
+        let files = files_under("src", "rs").into_iter().chain(files_under("tests", "rs"));
+        let symbols = read("tests/kafka-0.9.0.1-symbols.txt");
+        let tests = read("tests/kafka-tests.txt");
+        let tests = tests.lines().map(|line| line.split(':').next().unwrap());
+        let apis = read("tests/kafka-apis.txt");
+        let apis = apis.lines().filter_map(|line| line.split(' ').nth(1));
+        let ours = KafkaConfig::SETTINGS.iter().chain(LogConfig::SETTINGS).map(|it| it.name);
+        Self {
+            files: files.map(|file| (file.clone(), read(&file))).collect(),
+            kafka: symbols.lines().chain(tests).chain(apis).map(String::from).collect(),
+            settings: ours.chain(Unsupported::names()).chain(CLIENT_SETTINGS).collect(),
+        }
+    }
+
+    /// Whether `word` is known, or of a form that is not looked up.
+    fn know(&self, word: &str) -> bool {
+        let is_repository =
+            ["src/", "tests/", "docs/", ".ci/"].iter().any(|it| word.starts_with(it));
+        if is_repository && !word.contains(char::is_whitespace) {
+            return Path::new(word).exists();
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "_:.()".contains(c);
+        if !word.chars().all(is_name) {
+            return true;
+        }
+        if word.contains("::") {
+            return FOREIGN_PATHS.iter().any(|it| word.starts_with(it)) || self.know_path(word);
+        }
+        if word.ends_with(".rs") {
+            return self.files.iter().any(|(file, _)| file.ends_with(word));
+        }
+        if let Some(function) = word.strip_suffix("()") {
+            return self.files.iter().any(|(_, text)| defines(text, function));
+        }
+        if is_kafkas(word) {
+            let owner = word.split('.').next().unwrap();
+            return self.kafka.contains(word)
+                || FOREIGN_TYPES.contains(&owner)
+                || owner.ends_with("Test") && self.files.iter().any(|(_, it)| it.contains(word));
+        }
+        if is_setting(word) {
+            return self.settings.contains(word);
+        }
+        if is_type(word) {
+            return FOREIGN_TYPES.contains(&word)
+                || self.kafka.contains(word)
+                || self.files.iter().any(|(_, text)| defines(text, word));
+        }
+        true
+    }
+
+    /// `Log::read`: a file that defines the one, or implements it, defines the other.
+    /// `transport::send`: such a file or folder is in `src`.
+    fn know_path(&self, word: &str) -> bool {
+        let file = Path::new("src").join(word.replace("::", "/"));
+        let mut parts = word.trim_end_matches("()").rsplit("::");
+        let (member, owner) = (parts.next().unwrap(), parts.next().unwrap());
+        let is_owner = |text: &str| {
+            defines(text, owner) || has_word(text, "impl ", owner) || has_word(text, " for ", owner)
+        };
+        let is_module = |file: &Path| file.file_stem().is_some_and(|stem| stem == owner);
+        file.is_dir()
+            || file.with_extension("rs").exists()
+            || self
+                .files
+                .iter()
+                .any(|(file, text)| (is_owner(text) || is_module(file)) && defines(text, member))
+    }
+}
+
+/// Whether `text` has an item `name`, a field, or a variant on a line of its own.
+fn defines(text: &str, name: &str) -> bool {
+    let kinds = [
+        "fn ",
+        "struct ",
+        "enum ",
+        "trait ",
+        "const ",
+        "static ",
+        "type ",
+        "mod ",
+        "pub ",
+        "macro_rules! ",
+    ];
+    let is_variant = |line: &str| {
+        let rest = line.trim().strip_prefix(name);
+        rest.is_some_and(|rest| {
+            rest.starts_with([',', '(', ':']) || rest.starts_with(" {") || rest.starts_with(" =")
+        })
+    };
+    kinds.iter().any(|kind| has_word(text, kind, name)) || text.lines().any(is_variant)
+}
+
+/// Whether `name` stands after `before` in `text`, and ends there.
+fn has_word(text: &str, before: &str, name: &str) -> bool {
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    text.split(&format!("{before}{name}")).skip(1).any(ends)
+}
+
+/// `KafkaApis.handleFetchRequest` and `Log.scala`.
+fn is_kafkas(word: &str) -> bool {
+    let Some((owner, member)) = word.split_once('.') else { return false };
+    owner.starts_with(|c: char| c.is_ascii_uppercase())
+        && [owner, member].iter().all(|it| it.chars().all(char::is_alphanumeric))
+}
+
+/// `log.dirs`: lower case with dots, and neither a file nor the name of a Java package.
+fn is_setting(word: &str) -> bool {
+    let is_lower = |it: &str| !it.is_empty() && it.chars().all(|c| c.is_ascii_lowercase());
+    word.contains('.')
+        && word.split('.').all(is_lower)
+        && !["kafka.", "org.", "java."].iter().any(|it| word.starts_with(it))
+        && !FILE_ENDINGS.iter().any(|it| word.ends_with(it))
+}
+
+/// `FetchResponseSend`: of several words, so that `Ctrl` or `GET` is not looked up.
+fn is_type(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.chars().all(|c| c.is_ascii_alphanumeric())
+        && word.chars().filter(char::is_ascii_uppercase).count() > 1
+        && word.chars().any(|c| c.is_ascii_lowercase())
+}
+
+/// The README and all pages below `docs`.
+fn pages() -> Vec<PathBuf> {
+    let readme = PathBuf::from("README.md");
+    files_under("docs", "md").into_iter().chain(Some(readme).filter(|it| it.exists())).collect()
+}
+
+/// The pages of one language, by their names. The English README stands where everybody looks for
+/// it.
+fn pages_of(language: &str) -> BTreeMap<PathBuf, String> {
+    let root = Path::new("docs").join(language);
+    let files = files_under(&root, "md");
+    let name = |it: &PathBuf| it.strip_prefix(&root).unwrap().to_path_buf();
+    let readme = Some(PathBuf::from("README.md")).filter(|_| language == "en");
+    let pages = files.iter().map(|it| (name(it), read(it)));
+    pages.chain(readme.map(|it| (it.clone(), read(it)))).collect()
+}
+
+/// Each `{{#include PATH:ANCHOR}}` of a page, in order.
+fn includes(page: &str) -> Vec<(&str, &str)> {
+    let inside = page.split("{{#include ").skip(1).map(|rest| rest.split("}}").next().unwrap());
+    inside.map(|it| it.split_once(':').expect("code is quoted by anchor")).collect()
+}
+
+/// The lines between the two marks of an anchor, moved to the left margin.
+fn anchored(text: &str, anchor: &str) -> String {
+    let (start, end) = (format!("// ANCHOR: {anchor}"), format!("// ANCHOR_END: {anchor}"));
+    let after = text.lines().skip_while(|line| line.trim() != start).skip(1);
+    let lines: Vec<&str> = after.take_while(|line| line.trim() != end).collect();
+    let margin = lines.first().map_or(0, |line| line.len() - line.trim_start().len());
+    lines.iter().map(|line| line.get(margin..).unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+fn heading_levels(page: &str) -> Vec<usize> {
+    let prose = page.split("```").step_by(2);
+    let headings = prose.flat_map(str::lines).filter(|line| line.starts_with('#'));
+    headings.map(|line| line.bytes().take_while(|it| *it == b'#').count()).collect()
+}
+
+/// A page as a person wrote it: without what stands between the marks.
+fn without_printed(page: &str) -> String {
+    let mut written = String::new();
+    for (i, piece) in page.split("<!-- printed: ").enumerate() {
+        let end = if i == 0 { Some(0) } else { piece.find("<!-- end of ") };
+        written.push_str(&piece[end.expect("what is printed has an end")..]);
+    }
+    written
+}
+
+/// FNV-1a, 64 bits.
+fn fingerprint(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}

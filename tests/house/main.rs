@@ -1,0 +1,10 @@
+//! Holds source, pages and tests to the rules of the house.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod source_tree;
+mod printed;
+
+mod layering;
+mod docs;
+mod api_pages;
+mod kafka_tests;

@@ -1,0 +1,17 @@
+//! Tests of `src/network` and `src/transport`: connections, without the broker behind them.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod test_server;
+mod scripted;
+
+mod acceptor;
+mod socket_server;
+mod socket_server_faults;
+
+mod transport {
+    mod harness;
+
+    mod selector;
+    mod selector_faults;
+    mod plaintext_transport_layer;
+}

@@ -1,0 +1,212 @@
+//! What a crash may leave, and what is left of it after the start.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::fixture::{
+    Mocks, TempDir, batch, batch_at, files_in, messages, records_in, records_of, timed_batch,
+};
+use transferto::config::log_config::LogConfig;
+use transferto::storage::files::log_files::{index_filename, log_filename, time_index_filename};
+use transferto::storage::log::log::Log;
+use transferto::storage::log::read_limit::ReadLimit;
+
+/// A log of 30 messages in segments of 10, closed in good order.
+struct Test {
+    dir: TempDir,
+    mocks: Mocks,
+    config: LogConfig,
+}
+
+impl Test {
+    fn new() -> Self {
+        let segment_size = 10 * batch(&["00"]).len() as i32;
+        let config = LogConfig { segment_size, index_interval: 1, ..LogConfig::default() };
+        let test = Self { dir: TempDir::new(), mocks: Mocks::new(), config };
+        let log = test.crashed(0);
+        for i in 0..30 {
+            log.append(&mut timed_batch(1000 + i, &format!("{i:02}")), 0).unwrap();
+        }
+        assert_eq!(bases(&log), [0, 10, 20]);
+        log.close().unwrap();
+        test
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join("t-0")
+    }
+
+    /// Opens the log after a crash.
+    fn crashed(&self, recovery_point: i64) -> Arc<Log> {
+        let open = self.mocks.open(recovery_point, false);
+        Log::open(&self.path(), self.config.clone(), open).unwrap()
+    }
+
+    /// Opens the log after a stop in good order.
+    fn clean(&self) -> Arc<Log> {
+        Log::open(&self.path(), self.config.clone(), self.mocks.open(0, true)).unwrap()
+    }
+
+    fn segment_file(&self, base_offset: i64) -> fs::File {
+        let path = log_filename(&self.path(), base_offset);
+        OpenOptions::new().read(true).write(true).open(path).unwrap()
+    }
+
+    /// Where message `offset` lies in its segment.
+    fn position(&self, offset: i64) -> u64 {
+        (offset % 10) as u64 * batch(&["00"]).len() as u64
+    }
+}
+
+fn bases(log: &Log) -> Vec<i64> {
+    log.segments().iter().map(|segment| segment.base_offset()).collect()
+}
+
+fn assert_holds(log: &Log, offsets: std::ops::Range<i64>) {
+    assert_eq!(log.log_end_offset(), offsets.end);
+    let records: Vec<_> = log.segments().iter().flat_map(|it| records_of(it.log())).collect();
+    let expected: Vec<_> = offsets.map(|offset| (offset, format!("{offset:02}"))).collect();
+    assert_eq!(records, expected);
+}
+
+/// A write that was cut by the crash is cut off, wherever it was cut.
+#[test]
+fn a_torn_tail_is_cut_off() {
+    let whole = batch(&["00"]).len() as u64;
+    for torn in [1, 11, 12, 20, 60, whole - 1] {
+        let test = Test::new();
+        test.segment_file(20).set_len(test.position(29) + torn).unwrap();
+        let log = test.crashed(20);
+        assert_holds(&log, 0..29);
+        assert_eq!(log.append(&mut batch(&["29"]), 0).unwrap().first_offset, 29);
+        assert_holds(&log, 0..30);
+    }
+}
+
+/// Zeros are what a file system shows of blocks that were not written.
+#[test]
+fn a_tail_of_zeros_is_cut_off() {
+    let test = Test::new();
+    test.segment_file(20).set_len(1 << 20).unwrap();
+    let log = test.crashed(20);
+    assert_holds(&log, 0..30);
+    assert_eq!(log.active_segment().size(), 10 * batch(&["00"]).len() as u64);
+}
+
+/// What lies behind a message that is lost would leave a gap: it goes too.
+#[test]
+fn segments_after_a_cut_are_removed() {
+    let test = Test::new();
+    test.segment_file(10).write_all_at(b"?", test.position(15) + 65).unwrap();
+    let log = test.crashed(10);
+    assert_holds(&log, 0..15);
+    assert_eq!(bases(&log), [0, 10]);
+    assert_eq!(files_in(&test.path()).len(), 6);
+    assert_eq!(log.recovery_point(), 10);
+}
+
+/// Segments below the recovery point are on disk: they are not read at the start.
+#[test]
+fn segments_below_the_recovery_point_are_not_recovered() {
+    let test = Test::new();
+    test.segment_file(0).write_all_at(b"?", test.position(5) + 65).unwrap();
+    let log = test.crashed(20);
+    assert_eq!((log.log_end_offset(), bases(&log)), (30, vec![0, 10, 20]));
+    assert_eq!(log.segments()[0].size(), 10 * batch(&["00"]).len() as u64);
+}
+
+/// A marker that lies does no harm to later appends: a torn tail is found by its size.
+#[test]
+fn a_torn_tail_is_cut_off_even_after_a_clean_shutdown() {
+    let test = Test::new();
+    test.segment_file(20).set_len(test.position(29) + 20).unwrap();
+    let log = test.clean();
+    log.append(&mut batch(&["29"]), 0).unwrap();
+    assert_holds(&log, 0..30);
+}
+
+/// In Kafka 0.9 an `InvalidOffsetException` while an index is rebuilt ends the start of the broker.
+#[test]
+fn offsets_that_go_back_do_not_stop_the_start() {
+    let test = Test::new();
+    let again = batch_at(3, &["03"]);
+    let file = test.segment_file(20);
+    file.write_all_at(&again, test.position(25)).unwrap();
+    fs::remove_file(index_filename(&test.path(), 20)).unwrap();
+    for is_clean in [true, false] {
+        let log = if is_clean { test.clean() } else { test.crashed(20) };
+        assert_holds(&log, 0..25);
+        log.close().unwrap();
+    }
+}
+
+/// A later setting does not make messages on disk illegal; Kafka 0.9 cuts them off.
+#[test]
+fn a_lower_message_limit_loses_nothing() {
+    let mut test = Test::new();
+    test.config.max_message_size = 10;
+    assert_holds(&test.crashed(0), 0..30);
+}
+
+/// Each way in which an index can be wrong leads to the same index as before.
+#[test]
+fn wrong_indexes_are_rebuilt_as_they_were() {
+    let test = Test::new();
+    let paths = [index_filename(&test.path(), 10), time_index_filename(&test.path(), 10)];
+    let before = paths.each_ref().map(|path| fs::read(path).unwrap());
+    let spoil: [&dyn Fn(); 5] = [
+        &|| fs::remove_file(&paths[0]).unwrap(),
+        &|| fs::remove_file(&paths[1]).unwrap(),
+        &|| OpenOptions::new().write(true).open(&paths[0]).unwrap().set_len(4096).unwrap(),
+        &|| OpenOptions::new().write(true).open(&paths[1]).unwrap().set_len(1200).unwrap(),
+        &|| fs::write(&paths[0], [0x7f; 12]).unwrap(),
+    ];
+    for (number, spoil) in spoil.iter().enumerate() {
+        spoil();
+        let log = test.clean();
+        assert_holds(&log, 0..30);
+        let after = paths.each_ref().map(|path| fs::read(path).unwrap());
+        assert_eq!(after, before, "way {number}");
+        log.close().unwrap();
+    }
+}
+
+/// What Kafka's cleaner had finished is put in its place, and what it had not is thrown away.
+#[test]
+fn a_finished_swap_is_completed() {
+    let test = Test::new();
+    // A compacted segment in the place of the first two.
+    let compacted: Vec<u8> = [3, 7, 19].iter().flat_map(|&it| batch_at(it, &["cc"])).collect();
+    let name = |suffix: &str| test.path().join(format!("{:020}{suffix}", 0));
+    fs::write(name(".log.swap"), &compacted).unwrap();
+    fs::write(name(".index.swap"), "junk").unwrap();
+    fs::write(test.path().join(format!("{:020}.log.cleaned", 20)), "junk").unwrap();
+    let log = test.clean();
+    assert_eq!(bases(&log), [0, 20]);
+    assert_eq!(records_of(log.segments()[0].log()), records_in(&compacted));
+    assert_eq!(log.log_end_offset(), 30);
+    assert_eq!(files_in(&test.path()).len(), 6);
+    let found = log.read(8, None, ReadLimit::min_one_message(1 << 20)).unwrap();
+    assert_eq!(records_of(&found.message_set), [(19, "cc".to_string())]);
+}
+
+/// A log written by Kafka 0.9: messages of magic 0, and no time index.
+#[test]
+fn a_directory_of_kafka_0_9_opens() {
+    let test = Test::new();
+    let path = test.dir.join("old-3");
+    fs::create_dir(&path).unwrap();
+    let old = messages(&[(5, "a"), (6, "b"), (9, "c")]);
+    fs::write(log_filename(&path, 5), &old).unwrap();
+    fs::write(index_filename(&path, 5), "").unwrap();
+    let config = LogConfig { message_format_magic: 0, ..LogConfig::default() };
+    let log = Log::open(&path, config, test.mocks.open(0, true)).unwrap();
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (5, 10));
+    let found = log.read(7, None, ReadLimit::hard(1 << 20)).unwrap();
+    assert_eq!(records_of(&found.message_set), [(9, "c".to_string())]);
+    assert_eq!(log.append(&mut messages(&[(0, "d")]), 0).unwrap().first_offset, 10);
+}

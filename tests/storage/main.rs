@@ -1,0 +1,34 @@
+//! Tests of `src/storage` and `src/replica`: logs on disk, by a clock that the tests move.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod fixture;
+
+mod log {
+    mod log;
+    mod log_faults;
+    mod log_recovery;
+    mod log_segment;
+    mod file_message_set;
+}
+
+mod index {
+    mod offset_index;
+}
+
+mod producers {
+    mod producer_state_manager;
+}
+
+mod cleaner {
+    mod compaction;
+
+    mod cleaner;
+    mod log_cleaner_manager;
+}
+
+mod log_manager;
+
+mod replica {
+    mod high_watermark;
+    mod local_logs;
+}

@@ -1,0 +1,110 @@
+//! High watermarks: what is checkpointed, and what a replica begins with.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use transferto::common::metrics::Metrics;
+use transferto::common::time::Time;
+use transferto::common::topic_partition::TopicAndPartition;
+use transferto::config::log_config::LogConfig;
+use transferto::replica::replica::Replica;
+use transferto::replica::replica_manager::{
+    HIGH_WATERMARK_FILENAME, ReplicaManager, ReplicaManagerConfig,
+};
+use transferto::storage::files::offset_checkpoint::OffsetCheckpoint;
+use transferto::storage::log::log::Log;
+
+use crate::fixture::{Mocks, TempDir, batch};
+
+const CONFIG: ReplicaManagerConfig = ReplicaManagerConfig {
+    broker_id: 0,
+    fetch_purge_interval: 1000,
+    producer_purge_interval: 1000,
+};
+
+/// A log directory and a manager that checkpoints into it.
+struct Fixture {
+    dir: TempDir,
+    mocks: Mocks,
+    manager: ReplicaManager,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (dir, mocks) = (TempDir::new(), Mocks::new());
+        let manager = manager_on(dir.path(), &mocks);
+        Self { dir, mocks, manager }
+    }
+
+    /// A log with `count` messages.
+    fn log(&self, key: &TopicAndPartition, count: usize) -> Arc<Log> {
+        let log = self.mocks.log(&self.dir.join(&key.to_string()), &LogConfig::default());
+        for _ in 0..count {
+            log.append(&mut batch(&["message"]), 0).unwrap();
+        }
+        log
+    }
+
+    /// What the checkpoint file says of a partition; 0 if it says nothing, as Kafka's test reads
+    /// it.
+    fn checkpointed(&self, key: &TopicAndPartition) -> i64 {
+        let checkpoint = OffsetCheckpoint::new(self.dir.join(HIGH_WATERMARK_FILENAME));
+        checkpoint.read().unwrap().get(key).copied().unwrap_or(0)
+    }
+
+    /// Appends one message and moves the high watermark over it, as a producer's request does.
+    fn append(&self, key: &TopicAndPartition) {
+        let partition = self.manager.local_logs().get_partition(key).unwrap();
+        partition.append_messages_to_leader(&mut batch(&["message"]), 1).unwrap();
+    }
+}
+
+fn manager_on(dir: &Path, mocks: &Mocks) -> ReplicaManager {
+    let time: Arc<dyn Time> = mocks.time.clone();
+    let log_dirs = [dir.to_path_buf()];
+    ReplicaManager::new(CONFIG, &log_dirs, &time, Arc::new(Metrics::default()))
+}
+
+/// Port of `HighwatermarkPersistenceTest.testHighWatermarkPersistenceSinglePartition`.
+#[test]
+fn the_high_watermark_of_a_partition_is_written_down_and_read_again() {
+    let fixture = Fixture::new();
+    let key = TopicAndPartition::new("foo", 0);
+    fixture.manager.checkpoint_high_watermarks().unwrap();
+    assert_eq!(fixture.checkpointed(&key), 0, "without a partition");
+
+    fixture.manager.become_leader(vec![(key.clone(), fixture.log(&key, 0))]).unwrap();
+    fixture.manager.checkpoint_high_watermarks().unwrap();
+    assert_eq!(fixture.checkpointed(&key), 0, "of an empty partition");
+
+    (0..5).for_each(|_| fixture.append(&key));
+    fixture.manager.checkpoint_high_watermarks().unwrap();
+    assert_eq!(fixture.checkpointed(&key), 5);
+    fixture.manager.shutdown().unwrap();
+}
+
+/// Port of `HighwatermarkPersistenceTest.testHighWatermarkPersistenceMultiplePartitions`.
+#[test]
+fn the_high_watermarks_of_two_topics_are_independent() {
+    let fixture = Fixture::new();
+    let (one, two) = (TopicAndPartition::new("foo1", 0), TopicAndPartition::new("foo2", 0));
+    fixture.manager.become_leader(vec![(one.clone(), fixture.log(&one, 5))]).unwrap();
+    fixture.manager.checkpoint_high_watermarks().unwrap();
+    assert_eq!((fixture.checkpointed(&one), fixture.checkpointed(&two)), (5, 0));
+
+    fixture.manager.become_leader(vec![(two.clone(), fixture.log(&two, 15))]).unwrap();
+    (0..5).for_each(|_| fixture.append(&one));
+    fixture.manager.checkpoint_high_watermarks().unwrap();
+    assert_eq!((fixture.checkpointed(&one), fixture.checkpointed(&two)), (10, 15));
+    fixture.manager.shutdown().unwrap();
+}
+
+#[test]
+fn a_checkpoint_beyond_a_log_that_was_cut_is_not_believed() {
+    let fixture = Fixture::new();
+    let key = TopicAndPartition::new("foo", 0);
+    let log = fixture.log(&key, 3);
+    assert_eq!(Replica::new(0, Arc::clone(&log), 7).high_watermark().message_offset, 3);
+    assert_eq!(Replica::new(0, log, 2).high_watermark().message_offset, 2);
+}

@@ -1,0 +1,7 @@
+//! What the tests of more than one binary share.
+#![allow(missing_docs, reason = "a test says what it needs a helper for")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+pub mod broker;
+pub mod broker_process;
+pub mod transports;

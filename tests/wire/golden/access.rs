@@ -1,0 +1,395 @@
+//! The bytes of each API about access rules and quotas: see `protocol_golden.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use crate::golden::assert_request;
+use crate::golden::assert_response;
+use transferto::protocol::api_keys::ApiKeys;
+
+#[test]
+fn describe_acls_requests() {
+    let v0 = "
+        key, version, correlation id | 001D 0000 0000002A
+        client id                    | 0004 'kcat'
+        resource type                | 02
+        resource name                | 0004 'test'
+        principal                    | 0007 'User:me'
+        host                         | 0001 '*'
+        operation, permission        | 05 03
+    ";
+    assert_request(ApiKeys::DescribeAcls, 0, v0);
+    let v1 = "
+        key, version, correlation id | 001D 0001 0000002A
+        client id                    | 0004 'kcat'
+        resource type                | 02
+        resource name                | 0004 'test'
+        pattern type                 | 04
+        principal                    | 0007 'User:me'
+        host                         | 0001 '*'
+        operation, permission        | 05 03
+    ";
+    assert_request(ApiKeys::DescribeAcls, 1, v1);
+    let v3 = "
+        key, version, correlation id | 001D 0003 0000002A
+        client id, tags              | 0004 'kcat' 00
+        resource type                | 02
+        resource name                | 05 'test'
+        pattern type                 | 04
+        principal                    | 08 'User:me'
+        host                         | 02 '*'
+        operation, permission, tags  | 05 03 00
+    ";
+    assert_request(ApiKeys::DescribeAcls, 3, v3);
+}
+
+#[test]
+fn describe_acls_responses() {
+    let v0 = "
+        correlation id               | 0000002A
+        throttle time                | 00000009
+        error                        | 0036
+        error message                | 0003 'why'
+        resources                    | 00000001
+          resource type              | 02
+          resource name              | 0004 'test'
+          acls                       | 00000001
+            principal                | 0007 'User:me'
+            host                     | 0001 '*'
+            operation, permission    | 05 03
+    ";
+    assert_response(ApiKeys::DescribeAcls, 0, v0);
+    let v1 = "
+        correlation id               | 0000002A
+        throttle time                | 00000009
+        error                        | 0036
+        error message                | 0003 'why'
+        resources                    | 00000001
+          resource type              | 02
+          resource name              | 0004 'test'
+          pattern type               | 04
+          acls                       | 00000001
+            principal                | 0007 'User:me'
+            host                     | 0001 '*'
+            operation, permission    | 05 03
+    ";
+    assert_response(ApiKeys::DescribeAcls, 1, v1);
+    let v3 = "
+        correlation id, tags            | 0000002A 00
+        throttle time                   | 00000009
+        error                           | 0036
+        error message                   | 04 'why'
+        resources                       | 02
+          resource type                 | 02
+          resource name                 | 05 'test'
+          pattern type                  | 04
+          acls                          | 02
+            principal                   | 08 'User:me'
+            host                        | 02 '*'
+            operation, permission, tags | 05 03 00
+          tags                          | 00
+        tags                            | 00
+    ";
+    assert_response(ApiKeys::DescribeAcls, 3, v3);
+}
+
+#[test]
+fn create_acls_requests() {
+    let v0 = "
+        key, version, correlation id | 001E 0000 0000002A
+        client id                    | 0004 'kcat'
+        creations                    | 00000001
+          resource type              | 02
+          resource name              | 0004 'test'
+          principal                  | 0007 'User:me'
+          host                       | 0001 '*'
+          operation, permission      | 05 03
+    ";
+    assert_request(ApiKeys::CreateAcls, 0, v0);
+    let v1 = "
+        key, version, correlation id | 001E 0001 0000002A
+        client id                    | 0004 'kcat'
+        creations                    | 00000001
+          resource type              | 02
+          resource name              | 0004 'test'
+          pattern type               | 04
+          principal                  | 0007 'User:me'
+          host                       | 0001 '*'
+          operation, permission      | 05 03
+    ";
+    assert_request(ApiKeys::CreateAcls, 1, v1);
+    let v3 = "
+        key, version, correlation id  | 001E 0003 0000002A
+        client id, tags               | 0004 'kcat' 00
+        creations                     | 02
+          resource type               | 02
+          resource name               | 05 'test'
+          pattern type                | 04
+          principal                   | 08 'User:me'
+          host                        | 02 '*'
+          operation, permission, tags | 05 03 00
+        tags                          | 00
+    ";
+    assert_request(ApiKeys::CreateAcls, 3, v3);
+}
+
+#[test]
+fn create_acls_responses() {
+    let v0 = "
+        correlation id               | 0000002A
+        throttle time                | 00000009
+        results                      | 00000002
+          error, message             | 0036 0003 'why'
+          error, message             | 0000 FFFF
+    ";
+    assert_response(ApiKeys::CreateAcls, 0, v0);
+    let v1 = "
+        correlation id               | 0000002A
+        throttle time                | 00000009
+        results                      | 00000002
+          error, message             | 0036 0003 'why'
+          error, message             | 0000 FFFF
+    ";
+    assert_response(ApiKeys::CreateAcls, 1, v1);
+    let v3 = "
+        correlation id, tags         | 0000002A 00
+        throttle time                | 00000009
+        results                      | 03
+          error, message, tags       | 0036 04 'why' 00
+          error, message, tags       | 0000 00 00
+        tags                         | 00
+    ";
+    assert_response(ApiKeys::CreateAcls, 3, v3);
+}
+
+#[test]
+fn delete_acls_requests() {
+    let v0 = "
+        key, version, correlation id | 001F 0000 0000002A
+        client id                    | 0004 'kcat'
+        filters                      | 00000001
+          resource type              | 02
+          resource name              | 0004 'test'
+          principal                  | FFFF
+          host                       | 0001 '*'
+          operation, permission      | 05 03
+    ";
+    assert_request(ApiKeys::DeleteAcls, 0, v0);
+    let v1 = "
+        key, version, correlation id | 001F 0001 0000002A
+        client id                    | 0004 'kcat'
+        filters                      | 00000001
+          resource type              | 02
+          resource name              | 0004 'test'
+          pattern type               | 04
+          principal                  | FFFF
+          host                       | 0001 '*'
+          operation, permission      | 05 03
+    ";
+    assert_request(ApiKeys::DeleteAcls, 1, v1);
+    let v3 = "
+        key, version, correlation id  | 001F 0003 0000002A
+        client id, tags               | 0004 'kcat' 00
+        filters                       | 02
+          resource type               | 02
+          resource name               | 05 'test'
+          pattern type                | 04
+          principal                   | 00
+          host                        | 02 '*'
+          operation, permission, tags | 05 03 00
+        tags                          | 00
+    ";
+    assert_request(ApiKeys::DeleteAcls, 3, v3);
+}
+
+#[test]
+fn delete_acls_responses() {
+    let v0 = "
+        correlation id               | 0000002A
+        throttle time                | 00000009
+        filter results               | 00000001
+          error                      | 001F
+          error message              | 0003 'why'
+          matching acls              | 00000001
+            error, message           | 0036 0004 'that'
+            resource type            | 02
+            resource name            | 0004 'test'
+            principal                | 0007 'User:me'
+            host                     | 0001 '*'
+            operation, permission    | 05 03
+    ";
+    assert_response(ApiKeys::DeleteAcls, 0, v0);
+    let v1 = "
+        correlation id               | 0000002A
+        throttle time                | 00000009
+        filter results               | 00000001
+          error                      | 001F
+          error message              | 0003 'why'
+          matching acls              | 00000001
+            error, message           | 0036 0004 'that'
+            resource type            | 02
+            resource name            | 0004 'test'
+            pattern type             | 04
+            principal                | 0007 'User:me'
+            host                     | 0001 '*'
+            operation, permission    | 05 03
+    ";
+    assert_response(ApiKeys::DeleteAcls, 1, v1);
+    let v3 = "
+        correlation id, tags            | 0000002A 00
+        throttle time                   | 00000009
+        filter results                  | 02
+          error                         | 001F
+          error message                 | 04 'why'
+          matching acls                 | 02
+            error, message              | 0036 05 'that'
+            resource type               | 02
+            resource name               | 05 'test'
+            pattern type                | 04
+            principal                   | 08 'User:me'
+            host                        | 02 '*'
+            operation, permission, tags | 05 03 00
+          tags                          | 00
+        tags                            | 00
+    ";
+    assert_response(ApiKeys::DeleteAcls, 3, v3);
+}
+
+#[test]
+fn describe_client_quotas_requests() {
+    let v0 = "
+        key, version, correlation id | 0030 0000 0000002A
+        client id                    | 0004 'kcat'
+        components                   | 00000002
+          entity type                | 0004 'user'
+          match type, match          | 00 0002 'me'
+          entity type                | 0009 'client-id'
+          match type, match          | 02 FFFF
+        strict                       | 01
+    ";
+    assert_request(ApiKeys::DescribeClientQuotas, 0, v0);
+    let v1 = "
+        key, version, correlation id | 0030 0001 0000002A
+        client id, tags              | 0004 'kcat' 00
+        components                   | 03
+          entity type                | 05 'user'
+          match type, match, tags    | 00 03 'me' 00
+          entity type                | 0A 'client-id'
+          match type, match, tags    | 02 00 00
+        strict, tags                 | 01 00
+    ";
+    assert_request(ApiKeys::DescribeClientQuotas, 1, v1);
+}
+
+#[test]
+fn describe_client_quotas_responses() {
+    let v0 = "
+        correlation id               | 0000002A
+        throttle time                | 00000009
+        error                        | 001F
+        error message                | 0003 'why'
+        entries                      | 00000001
+          entity                     | 00000002
+            type, name               | 0004 'user' 0002 'me'
+            type, name               | 0009 'client-id' FFFF
+          values                     | 00000001
+            key                      | 0012 'consumer_byte_rate'
+            value 1.5                | 3FF8000000000000
+    ";
+    assert_response(ApiKeys::DescribeClientQuotas, 0, v0);
+    let v1 = "
+        correlation id, tags         | 0000002A 00
+        throttle time                | 00000009
+        error                        | 001F
+        error message                | 04 'why'
+        entries                      | 02
+          entity                     | 03
+            type, name, tags         | 05 'user' 03 'me' 00
+            type, name, tags         | 0A 'client-id' 00 00
+          values                     | 02
+            key                      | 13 'consumer_byte_rate'
+            value 1.5, tags          | 3FF8000000000000 00
+          tags                       | 00
+        tags                         | 00
+    ";
+    assert_response(ApiKeys::DescribeClientQuotas, 1, v1);
+}
+
+#[test]
+fn alter_client_quotas_requests() {
+    let v0 = "
+        key, version, correlation id | 0031 0000 0000002A
+        client id                    | 0004 'kcat'
+        entries                      | 00000001
+          entity                     | 00000002
+            type, name               | 0004 'user' 0002 'me'
+            type, name               | 0009 'client-id' FFFF
+          ops                        | 00000001
+            key                      | 0012 'consumer_byte_rate'
+            value 1.5, remove        | 3FF8000000000000 01
+        validate only                | 01
+    ";
+    assert_request(ApiKeys::AlterClientQuotas, 0, v0);
+    let v1 = "
+        key, version, correlation id | 0031 0001 0000002A
+        client id, tags              | 0004 'kcat' 00
+        entries                      | 02
+          entity                     | 03
+            type, name, tags         | 05 'user' 03 'me' 00
+            type, name, tags         | 0A 'client-id' 00 00
+          ops                        | 02
+            key                      | 13 'consumer_byte_rate'
+            value 1.5, remove, tags  | 3FF8000000000000 01 00
+          tags                       | 00
+        validate only, tags          | 01 00
+    ";
+    assert_request(ApiKeys::AlterClientQuotas, 1, v1);
+}
+
+#[test]
+fn alter_client_quotas_responses() {
+    let v0 = "
+        correlation id               | 0000002A
+        throttle time                | 00000009
+        entries                      | 00000001
+          error                      | 002A
+          error message              | 0003 'why'
+          entity                     | 00000002
+            type, name               | 0004 'user' 0002 'me'
+            type, name               | 0009 'client-id' FFFF
+    ";
+    assert_response(ApiKeys::AlterClientQuotas, 0, v0);
+    let v1 = "
+        correlation id, tags         | 0000002A 00
+        throttle time                | 00000009
+        entries                      | 02
+          error                      | 002A
+          error message              | 04 'why'
+          entity                     | 03
+            type, name, tags         | 05 'user' 03 'me' 00
+            type, name, tags         | 0A 'client-id' 00 00
+          tags                       | 00
+        tags                         | 00
+    ";
+    assert_response(ApiKeys::AlterClientQuotas, 1, v1);
+}
+
+#[test]
+fn sasl_handshakes() {
+    for version in 0..=1 {
+        let request = format!(
+            "
+            key, version, correlation id | 0011 000{version} 0000002A
+            client id                    | 0004 'kcat'
+            mechanism                    | 0005 'PLAIN'
+            "
+        );
+        assert_request(ApiKeys::SaslHandshake, version, &request);
+        let response = "
+            correlation id               | 0000002A
+            error                        | 0022
+            mechanisms                   | 00000001
+              name                       | 0005 'PLAIN'
+        ";
+        assert_response(ApiKeys::SaslHandshake, version, response);
+    }
+}
