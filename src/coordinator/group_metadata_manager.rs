@@ -250,7 +250,7 @@ impl GroupMetadataManager {
         );
         let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
         let answers = receiver.recv_timeout(timeout).map_err(|_| Errors::RequestTimedOut)?;
-        answers.first().map_or(Ok(()), |(_, answer)| for_members(answer.error))
+        answers.first().and_then(|(_, answer)| answer.error).map_or(Ok(()), for_members)
     }
 
     fn lock_groups(&self) -> MutexGuard<'_, HashMap<String, Arc<Group>>> {
@@ -261,7 +261,6 @@ impl GroupMetadataManager {
 /// What an error of the log means to a member of a group.
 fn for_members(error: Errors) -> Result<(), Errors> {
     Err(match error {
-        Errors::None => return Ok(()),
         Errors::UnknownTopicOrPartition
         | Errors::NotEnoughReplicas
         | Errors::NotEnoughReplicasAfterAppend => Errors::CoordinatorNotAvailable,

@@ -229,7 +229,7 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
                     current_leader_epoch: partition.current_leader_epoch,
                     last_fetched_epoch: partition.last_fetched_epoch,
                 },
-                refusal: verdict.map_or_else(|error| error.code(), |()| Errors::None),
+                refusal: verdict.err().map(|error| error.code()),
             });
         }
     }
@@ -239,7 +239,7 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
 /// What becomes of a partition that may not be read. A topic is authorized as a whole, so that it
 /// stays in one piece when the two kinds of partitions are put together again.
 fn unauthorized(asked: Asked) -> Asked {
-    Asked { refusal: Errors::TopicAuthorizationFailed, ..asked }
+    Asked { refusal: Some(Errors::TopicAuthorizationFailed), ..asked }
 }
 
 /// Refuses a partition that a request has named before. (Kafka, to this day, keeps the last of them

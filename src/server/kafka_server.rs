@@ -152,7 +152,7 @@ impl KafkaServer {
         dynamic_config.add_reconfigurable(&metadata_cache);
         log_manager.startup();
         schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
-        let fetched_data = FetchedData::new(Arc::clone(&replica_manager), Arc::clone(&metrics));
+        let fetched_data = FetchedData::new(Arc::clone(&metrics));
         let apis = Arc::new(KafkaApis {
             request_channel: Arc::clone(socket_server.request_channel()),
             replica_manager: Arc::clone(&replica_manager),

@@ -11,8 +11,7 @@ use crate::protocol::offset_for_leader_epoch::{
     OffsetForLeaderPartition, OffsetForLeaderTopicResult, UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET,
 };
 use crate::protocol::request::ResponseBody;
-use crate::replica::partition::{LEADER_EPOCH, check_leader_epoch};
-use crate::replica::replica::Replica;
+use crate::replica::partition::Partition;
 use crate::server::kafka_apis::{KafkaApis, check_named_once};
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::{Operation, ResourceType};
@@ -64,9 +63,8 @@ impl KafkaApis {
         let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
         })?;
-        check_leader_epoch(asked.current_leader_epoch)?;
-        let (leader_epoch, end_offset) =
-            end_offset_for(partition.leader_replica(), asked.leader_epoch);
+        partition.check_leader_epoch(asked.current_leader_epoch)?;
+        let (leader_epoch, end_offset) = end_offset_for(&partition, asked.leader_epoch);
         let error_code = Errors::None.code();
         Ok(EpochEndOffset { error_code, partition: asked.partition, leader_epoch, end_offset })
     }
@@ -78,10 +76,11 @@ impl KafkaApis {
 /// There has been one epoch ever since, so it ends where the log ends. It is the log's end and not
 /// its high watermark, because a leader is asked which messages it has, not which may be read. An
 /// epoch before the first one ended where the first one begins.
-fn end_offset_for(replica: &Replica, epoch: i32) -> (i32, i64) {
+fn end_offset_for(partition: &Partition, epoch: i32) -> (i32, i64) {
+    let (replica, current) = (partition.leader_replica(), partition.leader_epoch());
     match epoch {
-        LEADER_EPOCH => (epoch, replica.log_end_offset().message_offset),
-        older if older < LEADER_EPOCH && older != UNDEFINED_EPOCH => {
+        same if same == current => (epoch, replica.log_end_offset().message_offset),
+        older if older < current && older != UNDEFINED_EPOCH => {
             (epoch, replica.log.log_start_offset())
         }
         _ => (UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET),

@@ -10,7 +10,6 @@ use crate::protocol::list_offsets::{
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
 };
 use crate::protocol::request::ResponseBody;
-use crate::replica::partition::{LEADER_EPOCH, check_leader_epoch};
 use crate::replica::replica::Replica;
 use crate::server::kafka_apis::{KafkaApis, check_named_once};
 use crate::server::reply::reply::{Refusals, Reply};
@@ -75,13 +74,13 @@ impl KafkaApis {
         let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
         })?;
-        check_leader_epoch(asked.current_leader_epoch)?;
+        partition.check_leader_epoch(asked.current_leader_epoch)?;
         let replica = partition.leader_replica();
         if version < TIMESTAMP_VERSION {
             response.old_style_offsets = offsets_before(replica, replica_id, asked)?;
         } else if let Some(found) = offset_for_timestamp(replica, version, asked.timestamp)? {
             (response.timestamp, response.offset) = found;
-            response.leader_epoch = LEADER_EPOCH;
+            response.leader_epoch = partition.leader_epoch();
         }
         Ok(response)
     }

@@ -159,14 +159,7 @@ fn check_partitions(
 }
 
 fn refusal(error: Errors, error_message: Option<String>) -> PartitionResponse {
-    PartitionResponse {
-        error,
-        error_message,
-        record_errors: None,
-        base_offset: -1,
-        log_append_time_ms: -1,
-        log_start_offset: -1,
-    }
+    PartitionResponse { error: Some(error), error_message, ..PartitionResponse::default() }
 }
 
 /// Tells the producer. With acks 0 it expects no answer, so an error can only close its connection.
@@ -178,10 +171,11 @@ fn answer_producer(
     merged: &[(TopicAndPartition, PartitionResponse)],
 ) {
     let mut refusals = Refusals::default();
-    for (key, refused) in merged.iter().filter(|(_, it)| it.error != Errors::None) {
+    for (key, refused) in merged {
+        let Some(error) = &refused.error else { continue };
         match &refused.error_message {
             Some(why) => refusals.note(key, why),
-            None => refusals.note(key, &refused.error),
+            None => refusals.note(key, error),
         }
     }
     reply.log_refusals(&refusals);
@@ -214,10 +208,10 @@ fn produce_response(
             .take(topic.partitions.len())
             .map(|(key, it)| PartitionProduceResponse {
                 index: key.partition,
-                error_code: it.error.code(),
-                base_offset: it.base_offset,
-                log_append_time_ms: it.log_append_time_ms,
-                log_start_offset: it.log_start_offset,
+                error_code: it.error.unwrap_or(Errors::None).code(),
+                base_offset: it.base_offset.unwrap_or(-1),
+                log_append_time_ms: it.log_append_time_ms.unwrap_or(-1),
+                log_start_offset: it.log_start_offset.unwrap_or(-1),
                 record_errors: record_errors(key, it),
                 error_message: text_of(it),
             })

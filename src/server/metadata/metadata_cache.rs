@@ -13,6 +13,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
 use crate::config::kafka_config::KafkaConfig;
 use crate::registry::topic_registry::{TopicRecord, TopicRegistry, log_config, valid_log_config};
+use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::led_topics::LedTopics;
@@ -83,7 +84,7 @@ impl MetadataCache {
         for (topic, record) in &topics {
             logs.extend(cache.open_logs(topic, record)?);
         }
-        cache.replica_manager.become_leader(logs)?;
+        cache.replica_manager.become_leader(LEADER_EPOCH, logs)?;
         for (topic, record) in topics {
             cache.led.insert(&topic, record);
         }
@@ -200,7 +201,7 @@ impl MetadataCache {
         topic: &str,
         record: &TopicRecord,
     ) -> Result<(), KafkaError> {
-        self.replica_manager.become_leader(self.open_logs(topic, record)?)?;
+        self.replica_manager.become_leader(LEADER_EPOCH, self.open_logs(topic, record)?)?;
         self.led.insert(topic, record.clone());
         Ok(())
     }
