@@ -12,7 +12,7 @@ use log::{Level, debug, info, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::config::kinds::CompressionType;
+use crate::config::log_policies::CompressionType;
 use crate::message::byte_buffer_message_set::{ByteBufferMessageSet, shallow_entries};
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::conversion::down_convert;
