@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::config::kinds::Kind;
+use crate::config::config_type::Kind;
 
 /// The longest value that can be altered while the broker runs, in bytes: the first versions of the
 /// APIs cannot describe a longer one.
@@ -213,12 +213,12 @@ macro_rules! settings {
                     name: $name,
                     field: stringify!($field),
                     kind: <settings!(@kind $type $(, $kind)?) as
-                        $crate::config::kinds::Kind>::NAME,
+                        $crate::config::config_type::Kind>::NAME,
                     default: $default,
                     takes: <settings!(@kind $type $(, $kind)?) as
-                        $crate::config::kinds::Kind>::TAKES,
+                        $crate::config::config_type::Kind>::TAKES,
                     is_optional: <settings!(@kind $type $(, $kind)?) as
-                        $crate::config::kinds::Kind>::IS_OPTIONAL,
+                        $crate::config::config_type::Kind>::IS_OPTIONAL,
                     allowed: $allowed,
                     importance: $crate::config::config_def::Importance::$importance,
                     doc: concat!($($doc),+),
@@ -246,7 +246,7 @@ macro_rules! settings {
                 vec![$((
                     $name,
                     <settings!(@kind $type $(, $kind)?) as
-                        $crate::config::kinds::Kind>::show(&self.$field),
+                        $crate::config::config_type::Kind>::show(&self.$field),
                 ),)+]
             }
 
@@ -269,7 +269,7 @@ pub(crate) use settings;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::kinds::MessageFormatVersion;
+    use crate::config::log_policies::MessageFormatVersion;
 
     settings! {
         /// A table for the tests.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::common::end_point::EndPoint;
 use crate::config::config_def::{ConfigError, nearest};
+use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
-use crate::config::kinds::Kind;
 use crate::config::properties;
 use crate::config::properties::Property;
 use crate::config::unsupported::Unsupported;
@@ -141,6 +141,7 @@ fn has_twice<T: Ord>(values: &mut [T]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limit::Limit;
 
     fn config(text: &str) -> KafkaConfig {
         KafkaConfig::from_properties(text, &[]).unwrap()
@@ -188,10 +189,13 @@ mod tests {
              max.connections.per.ip=0\nmax.connections.per.ip.overrides=127.0.0.1:2\n\
              connections.max.idle.ms=-1",
         );
-        assert_eq!((config.socket_send_buffer_bytes, config.socket_receive_buffer_bytes), (-1, -1));
+        assert_eq!(
+            (config.socket_send_buffer_bytes, config.socket_receive_buffer_bytes),
+            (None, None)
+        );
         assert_eq!(config.max_connections_per_ip, 0);
         assert_eq!(config.max_connections_per_ip_overrides, [("127.0.0.1".to_string(), 2)]);
-        assert_eq!(config.connections_max_idle_ms, -1);
+        assert_eq!(config.connections_max_idle_ms, Limit::NONE);
     }
 
     #[test]

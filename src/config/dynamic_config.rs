@@ -57,7 +57,7 @@ pub const DYNAMIC_SETTINGS: &[&str] = &[
 ];
 
 /// The least memory for keys that a cleaner thread can work with, in bytes.
-const DEDUPE_BUFFER_MIN_BYTES: i64 = 1024 * 1024;
+const DEDUPE_BUFFER_MIN_BYTES: usize = 1024 * 1024;
 
 /// Settings by name, as they were given.
 pub type ConfigMap = BTreeMap<String, String>;
@@ -241,7 +241,7 @@ fn check_threads(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String
 fn check_cleaner(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
     let memory = |it: &KafkaConfig| (it.log_cleaner_dedupe_buffer_size, it.log_cleaner_threads);
     let (bytes, threads) = memory(after);
-    let per_thread = bytes / i64::try_from(threads.max(1)).unwrap_or(i64::MAX);
+    let per_thread = bytes / threads.max(1);
     if memory(before) == memory(after) || per_thread >= DEDUPE_BUFFER_MIN_BYTES {
         return Ok(());
     }
@@ -283,6 +283,7 @@ pub fn dynamic_settings_to_markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limit::Limit;
 
     fn map(pairs: &[(&str, &str)]) -> ConfigMap {
         pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
@@ -315,7 +316,7 @@ mod tests {
         let file = "message.max.bytes=1\nlog.retention.bytes=1\nlog.roll.ms=1";
         let after = current(file).altered(DynamicConfigs { of_broker, of_all }).unwrap();
         let config = after.config();
-        assert_eq!((config.message_max_bytes, config.log_retention_bytes), (3, 2));
+        assert_eq!((config.message_max_bytes, config.log_retention_bytes), (3, Limit::from(2)));
         assert_eq!(config.log_roll_ms, Some(1));
         assert_eq!(after.of_file().message_max_bytes, 1);
     }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::config::config_def::{Allowed, settings};
-use crate::config::kinds::{
-    AuthorizerClass, CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
+use crate::config::config_type::{AuthorizerClass, Int, Long, UnlessMinusOne};
+use crate::config::limit::Limit;
+use crate::config::log_policies::{
+    CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
 };
 
 /// Kafka's smallest message, of magic 0, without its 12 bytes of offset and size.
@@ -34,7 +36,7 @@ settings! {
         host_name: String,
             "host.name" = "127.0.0.1", Allowed::Any, High;
         /// The port of the listener if `listeners` is not set.
-        port: u16,
+        port: u16 as Int<u16>,
             "port" = "9092", Allowed::Between(0, 65535), High;
         /// The addresses that clients are told to connect to. Without it: `advertised.host.name`
         /// and `advertised.port`, and without those `listeners`.
@@ -45,40 +47,40 @@ settings! {
         advertised_host_name: Option<String>,
             "advertised.host.name" = "", Allowed::Any, High;
         /// The port that clients are told if `advertised.listeners` is not set. Without it: `port`.
-        advertised_port: Option<u16>,
+        advertised_port: Option<u16> as Option<Int<u16>>,
             "advertised.port" = "", Allowed::Between(1, 65535), High;
 
         /// Processors per listener: threads that read requests from sockets and write responses to
         /// them.
-        num_network_threads: usize,
+        num_network_threads: usize as Int<usize>,
             "num.network.threads" = "3", Allowed::AtLeast(1), High;
         /// Threads that handle requests, disk access included.
-        num_io_threads: usize,
+        num_io_threads: usize as Int<usize>,
             "num.io.threads" = "8", Allowed::Between(1, 1024), High;
         /// Threads for background tasks: retention, flushes, checkpoints.
-        background_threads: usize,
+        background_threads: usize as Int<usize>,
             "background.threads" = "10", Allowed::Between(1, 1024), High;
         /// Requests that may wait for a handler before the processors stop reading.
-        queued_max_requests: usize,
+        queued_max_requests: usize as Int<usize>,
             "queued.max.requests" = "500", Allowed::AtLeast(1), High;
         /// The send buffer of each socket (SO_SNDBUF), in bytes; -1 leaves it to the system.
-        socket_send_buffer_bytes: i32,
+        socket_send_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
             "socket.send.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
         /// The receive buffer of each socket (SO_RCVBUF), in bytes; -1 leaves it to the system.
-        socket_receive_buffer_bytes: i32,
+        socket_receive_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
             "socket.receive.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
         /// The largest request, in bytes. The connection of a larger one is closed.
         socket_request_max_bytes: i32,
             "socket.request.max.bytes" = "104857600", Allowed::AtLeast(1), High;
         /// Connections from one address; 0 admits only the addresses of the overrides.
-        max_connections_per_ip: usize,
+        max_connections_per_ip: usize as Int<usize>,
             "max.connections.per.ip" = "2147483647", Allowed::Between(0, 2147483647), Medium;
         /// Connections from the addresses or host names that are named here.
         max_connections_per_ip_overrides: Vec<(String, usize)>,
             "max.connections.per.ip.overrides" = "", Allowed::Any, Medium;
         /// A connection without traffic for so long is closed, in milliseconds; a negative value
         /// never closes one.
-        connections_max_idle_ms: i64,
+        connections_max_idle_ms: Limit,
             "connections.max.idle.ms" = "600000", Allowed::Any, Medium;
 
         /// Who decides what a client may do. Nothing: every client may do everything. One of the
@@ -98,7 +100,7 @@ settings! {
         /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
         /// included. Kafka 0.9 took 1000012, less than the largest that the producers of today
         /// send by default.
-        message_max_bytes: i32,
+        message_max_bytes: usize as Int<usize>,
             "message.max.bytes" = "1048588", Allowed::AtLeast(0), High;
         /// Partitions of a topic that is created by its first use.
         num_partitions: i32,
@@ -122,13 +124,13 @@ settings! {
         log_dir: PathBuf,
             "log.dir" = "./data", Allowed::Any, High;
         /// A segment is rolled before it grows beyond this, in bytes.
-        log_segment_bytes: i32,
+        log_segment_bytes: u64 as Int<u64>,
             "log.segment.bytes" = "1073741824", Allowed::AtLeast(MESSAGE_SIZE_MIN_BYTES), High;
         /// A segment is rolled at this age, in milliseconds. Without it: `log.roll.hours`.
         log_roll_ms: Option<i64>,
             "log.roll.ms" = "", Allowed::AtLeast(1), High;
         /// A segment is rolled at this age, in hours, if `log.roll.ms` is not set.
-        log_roll_hours: i32,
+        log_roll_hours: i64 as Int<i64>,
             "log.roll.hours" = "168", Allowed::AtLeast(1), High;
         /// The most that is taken at random from the age at which a segment rolls, in milliseconds.
         /// Without it: `log.roll.jitter.hours`.
@@ -136,21 +138,21 @@ settings! {
             "log.roll.jitter.ms" = "", Allowed::AtLeast(0), High;
         /// The most that is taken at random from the age at which a segment rolls, in hours, if
         /// `log.roll.jitter.ms` is not set.
-        log_roll_jitter_hours: i32,
+        log_roll_jitter_hours: i64 as Int<i64>,
             "log.roll.jitter.hours" = "0", Allowed::AtLeast(0), High;
         /// A segment is deleted at this age, in milliseconds. Without it: `log.retention.minutes`.
         log_retention_ms: Option<i64>,
             "log.retention.ms" = "", Allowed::NotZero, High;
         /// A segment is deleted at this age, in minutes, if `log.retention.ms` is not set. Without
         /// it: `log.retention.hours`.
-        log_retention_minutes: Option<i32>,
+        log_retention_minutes: Option<i64> as Option<Int<i64>>,
             "log.retention.minutes" = "", Allowed::NotZero, High;
         /// A segment is deleted at this age, in hours, if neither of the two before is set.
-        log_retention_hours: i32,
+        log_retention_hours: i64 as Int<i64>,
             "log.retention.hours" = "168", Allowed::NotZero, High;
         /// The oldest segments are deleted when a partition holds more than this, in bytes; a
         /// negative value sets no limit.
-        log_retention_bytes: i64,
+        log_retention_bytes: Limit,
             "log.retention.bytes" = "-1", Allowed::Any, High;
         /// How often old segments are looked for, in milliseconds; the first time 30 seconds after
         /// the start.
@@ -163,16 +165,16 @@ settings! {
         log_cleaner_enable: bool,
             "log.cleaner.enable" = "true", Allowed::Any, Medium;
         /// Threads that clean logs, each one log at a time.
-        log_cleaner_threads: usize,
+        log_cleaner_threads: usize as Int<usize>,
             "log.cleaner.threads" = "1", Allowed::Between(1, 1024), Medium;
         /// The most memory for the keys of the logs that are being cleaned, in bytes, shared by the
         /// threads. It is taken when a log is cleaned, as much as its keys can need, and given
         /// back.
-        log_cleaner_dedupe_buffer_size: i64,
+        log_cleaner_dedupe_buffer_size: usize as Long<usize>,
             "log.cleaner.dedupe.buffer.size" = "134217728", Allowed::AtLeast(1048576), Medium;
         /// The memory for reading and writing the logs that are being cleaned, in bytes, shared by
         /// the threads.
-        log_cleaner_io_buffer_size: i32,
+        log_cleaner_io_buffer_size: usize as Int<usize>,
             "log.cleaner.io.buffer.size" = "524288", Allowed::AtLeast(0), Medium;
         /// The share of the memory for keys that may be full. A fuller one holds more keys, and
         /// finds them later.
@@ -183,7 +185,7 @@ settings! {
             "log.cleaner.io.max.bytes.per.second" = "1.7976931348623157E308",
             Allowed::Any, Medium;
         /// How long a cleaner thread sleeps when there is no log to clean, in milliseconds.
-        log_cleaner_backoff_ms: i64,
+        log_cleaner_backoff_ms: u64 as Long<u64>,
             "log.cleaner.backoff.ms" = "15000", Allowed::AtLeast(0), Medium;
         /// The share of a log that must be dirty before it is cleaned.
         log_cleaner_min_cleanable_ratio: f64,
@@ -203,10 +205,10 @@ settings! {
         log_segment_delete_delay_ms: i64,
             "log.segment.delete.delay.ms" = "60000", Allowed::AtLeast(0), High;
         /// The size of a segment's offset index, in bytes; the time index gets the same.
-        log_index_size_max_bytes: i32,
+        log_index_size_max_bytes: usize as Int<usize>,
             "log.index.size.max.bytes" = "10485760", Allowed::AtLeast(4), Medium;
         /// An index entry is written after so many bytes of messages.
-        log_index_interval_bytes: i32,
+        log_index_interval_bytes: u64 as Int<u64>,
             "log.index.interval.bytes" = "4096", Allowed::AtLeast(0), Medium;
         /// Messages are forced to disk after so many of them in a partition. The default leaves it
         /// to the system.
@@ -226,7 +228,7 @@ settings! {
         log_preallocate: bool,
             "log.preallocate" = "false", Allowed::Any, Medium;
         /// Threads per log directory that load logs at the start and flush them at the end.
-        num_recovery_threads_per_data_dir: usize,
+        num_recovery_threads_per_data_dir: usize as Int<usize>,
             "num.recovery.threads.per.data.dir" = "2", Allowed::Between(1, 1024), High;
         /// The format of the messages of new topics, as the version of Kafka that began to write
         /// it. Other formats are converted when they arrive.
@@ -278,16 +280,16 @@ settings! {
 
         /// Replicas that must have a message before acks=-1 is answered. This broker is alone: more
         /// than 1 refuses every such request.
-        min_insync_replicas: i32,
+        min_insync_replicas: usize as Int<usize>,
             "min.insync.replicas" = "1", Allowed::AtLeast(1), High;
         /// How often the high watermarks are written down, in milliseconds.
         replica_high_watermark_checkpoint_interval_ms: i64,
             "replica.high.watermark.checkpoint.interval.ms" = "5000", Allowed::AtLeast(1), High;
         /// Completed fetches are cleared out of the purgatory after so many of them.
-        fetch_purgatory_purge_interval_requests: usize,
+        fetch_purgatory_purge_interval_requests: usize as Int<usize>,
             "fetch.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
         /// Completed produce requests are cleared out of the purgatory after so many of them.
-        producer_purgatory_purge_interval_requests: usize,
+        producer_purgatory_purge_interval_requests: usize as Int<usize>,
             "producer.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
         /// An idempotent producer that has not written to a partition for so long is forgotten
         /// there, in milliseconds.
@@ -303,10 +305,10 @@ settings! {
         quota_consumer_default: i64,
             "quota.consumer.default" = "9223372036854775807", Allowed::AtLeast(1), High;
         /// How many samples of a client's bytes are kept.
-        quota_window_num: usize,
+        quota_window_num: usize as Int<usize>,
             "quota.window.num" = "11", Allowed::Between(1, 1000), Low;
         /// How long each sample of a client's bytes is, in seconds.
-        quota_window_size_seconds: i32,
+        quota_window_size_seconds: i64 as Int<i64>,
             "quota.window.size.seconds" = "1", Allowed::AtLeast(1), Low;
 
         /// The shortest session that a member of a group may ask for, in milliseconds.
@@ -317,7 +319,7 @@ settings! {
         group_max_session_timeout_ms: i32,
             "group.max.session.timeout.ms" = "1800000", Allowed::AtLeast(0), Medium;
         /// The most members of a group.
-        group_max_size: usize,
+        group_max_size: usize as Int<usize>,
             "group.max.size" = "2147483647", Allowed::Between(1, 2147483647), Medium;
         /// How long an empty group waits for more members before its first generation begins, in
         /// milliseconds. Kafka waits 3 seconds, to spare a large group some rebalances, but sets 0
@@ -326,7 +328,7 @@ settings! {
         group_initial_rebalance_delay_ms: i32,
             "group.initial.rebalance.delay.ms" = "0", Allowed::AtLeast(0), Medium;
         /// The most characters that a consumer may keep beside an offset.
-        offset_metadata_max_bytes: usize,
+        offset_metadata_max_bytes: usize as Int<usize>,
             "offset.metadata.max.bytes" = "4096", Allowed::AtLeast(0), High;
         /// Partitions of the topic that holds groups and their offsets. Read when the topic is
         /// created, by the first question for a group's coordinator.
@@ -341,7 +343,7 @@ settings! {
             "offsets.topic.replication.factor" = "3", Allowed::AtLeast(1), High;
         /// How long offsets outlive the last member of their group, in minutes. Kafka 0.9 kept them
         /// for a day from the commit on, so that a consumer that had nothing to commit lost them.
-        offsets_retention_minutes: i32,
+        offsets_retention_minutes: i64 as Int<i64>,
             "offsets.retention.minutes" = "10080", Allowed::AtLeast(1), High;
         /// How often expired offsets are looked for, in milliseconds.
         offsets_retention_check_interval_ms: i64,
@@ -379,21 +381,22 @@ impl KafkaConfig {
 
     /// Port of `KafkaConfig.logRollTimeMillis`: the age at which a segment rolls, in milliseconds.
     pub fn log_roll_time_ms(&self) -> i64 {
-        self.log_roll_ms.unwrap_or(i64::from(self.log_roll_hours) * MS_PER_HOUR)
+        self.log_roll_ms.unwrap_or(self.log_roll_hours * MS_PER_HOUR)
     }
 
     /// Port of `KafkaConfig.logRollTimeJitterMillis`: the most that is taken from that age, in
     /// milliseconds.
     pub fn log_roll_time_jitter_ms(&self) -> i64 {
-        self.log_roll_jitter_ms.unwrap_or(i64::from(self.log_roll_jitter_hours) * MS_PER_HOUR)
+        self.log_roll_jitter_ms.unwrap_or(self.log_roll_jitter_hours * MS_PER_HOUR)
     }
 
     /// Port of `KafkaConfig.getLogRetentionTimeMillis`: the age at which a segment is deleted, in
-    /// milliseconds; -1 is never.
-    pub fn log_retention_time_ms(&self) -> i64 {
-        let minutes = self.log_retention_minutes.map(|it| i64::from(it) * MS_PER_MINUTE);
-        let hours = i64::from(self.log_retention_hours) * MS_PER_HOUR;
-        self.log_retention_ms.or(minutes).unwrap_or(hours).max(-1)
+    /// milliseconds.
+    pub fn log_retention_time(&self) -> Limit {
+        let minutes = self.log_retention_minutes.map(|it| it * MS_PER_MINUTE);
+        let hours = self.log_retention_hours * MS_PER_HOUR;
+        let given_ms = self.log_retention_ms.or(minutes).unwrap_or(hours);
+        if given_ms < 0 { Limit::NONE } else { Limit::from(given_ms) }
     }
 
     /// Port of `KafkaConfig.logFlushIntervalMs`: the age at which messages are forced to disk, in
@@ -467,11 +470,11 @@ mod tests {
         assert_eq!((config.num_network_threads, config.num_io_threads), (3, 8));
         assert_eq!(config.queued_max_requests, 500);
         assert_eq!(config.socket_request_max_bytes, 100 * 1024 * 1024);
-        assert_eq!(config.connections_max_idle_ms, 600_000);
+        assert_eq!(config.connections_max_idle_ms, Limit::from(600_000));
         assert_eq!(config.message_max_bytes, 1024 * 1024 + 12);
         assert_eq!(config.log_roll_time_ms(), 7 * 24 * MS_PER_HOUR);
         assert_eq!(config.log_roll_time_jitter_ms(), 0);
-        assert_eq!(config.log_retention_time_ms(), 7 * 24 * MS_PER_HOUR);
+        assert_eq!(config.log_retention_time().ms(), Some(7 * 24 * MS_PER_HOUR));
         assert_eq!(config.log_flush_time_ms(), i64::MAX);
     }
 
@@ -498,11 +501,14 @@ mod tests {
     #[test]
     fn the_finer_unit_of_time_wins() {
         let all = "log.retention.ms=1\nlog.retention.minutes=2\nlog.retention.hours=3";
-        assert_eq!(config(all).log_retention_time_ms(), 1);
+        assert_eq!(config(all).log_retention_time().ms(), Some(1));
         let two = "log.retention.minutes=2\nlog.retention.hours=3";
-        assert_eq!(config(two).log_retention_time_ms(), 120_000);
-        assert_eq!(config("log.retention.hours=3").log_retention_time_ms(), 3 * MS_PER_HOUR);
-        assert_eq!(config("log.retention.hours=-5").log_retention_time_ms(), -1);
+        assert_eq!(config(two).log_retention_time().ms(), Some(120_000));
+        assert_eq!(
+            config("log.retention.hours=3").log_retention_time().ms(),
+            Some(3 * MS_PER_HOUR)
+        );
+        assert_eq!(config("log.retention.hours=-5").log_retention_time().ms(), None);
         assert_eq!(config("log.roll.ms=9\nlog.roll.hours=1").log_roll_time_ms(), 9);
         assert_eq!(config("log.roll.jitter.hours=1").log_roll_time_jitter_ms(), MS_PER_HOUR);
         assert_eq!(config("log.flush.scheduler.interval.ms=4").log_flush_time_ms(), 4);

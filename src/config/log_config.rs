@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::config_def::{Allowed, ConfigError, VALUE_BYTES_MAX, nearest, settings};
+use crate::config::config_type::Int;
 use crate::config::kafka_config::KafkaConfig;
-use crate::config::kinds::{
+use crate::config::limit::Limit;
+use crate::config::log_policies::{
     CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType, ThrottledReplicas,
 };
 
@@ -14,7 +16,7 @@ settings! {
     /// The settings of a log, under the names that a topic overrides them with.
     pub struct LogConfig {
         /// A segment is rolled before it grows beyond this, in bytes.
-        segment_size: i32,
+        segment_size: u64 as Int<u64>,
             "segment.bytes" = "1073741824", Allowed::AtLeast(14), Medium;
         /// A segment is rolled at this age, in milliseconds.
         segment_ms: i64,
@@ -23,10 +25,10 @@ settings! {
         segment_jitter_ms: i64,
             "segment.jitter.ms" = "0", Allowed::AtLeast(0), Medium;
         /// The size of a segment's offset index, in bytes; the time index gets the same.
-        max_index_size: i32,
+        max_index_size: usize as Int<usize>,
             "segment.index.bytes" = "10485760", Allowed::AtLeast(4), Medium;
         /// An index entry is written after so many bytes of messages.
-        index_interval: i32,
+        index_interval: u64 as Int<u64>,
             "index.interval.bytes" = "4096", Allowed::AtLeast(0), Medium;
         /// Messages are forced to disk after so many of them.
         flush_interval: i64,
@@ -36,10 +38,10 @@ settings! {
             "flush.ms" = "9223372036854775807", Allowed::AtLeast(0), Medium;
         /// The oldest segments are deleted when the partition holds more than this, in bytes; a
         /// negative value sets no limit.
-        retention_size: i64,
+        retention_size: Limit,
             "retention.bytes" = "-1", Allowed::Any, Medium;
         /// A segment is deleted at this age, in milliseconds; a negative value never deletes one.
-        retention_ms: i64,
+        retention_ms: Limit,
             "retention.ms" = "604800000", Allowed::Any, Medium;
         /// How long the files of a deleted segment stay on disk, in milliseconds.
         file_delete_delay_ms: i64,
@@ -68,11 +70,11 @@ settings! {
         unclean_leader_election_enable: bool,
             "unclean.leader.election.enable" = "true", Allowed::Any, Medium;
         /// Replicas that must have a message before acks=-1 is answered.
-        min_in_sync_replicas: i32,
+        min_in_sync_replicas: usize as Int<usize>,
             "min.insync.replicas" = "1", Allowed::AtLeast(1), Medium;
         /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
         /// included.
-        max_message_size: i32,
+        max_message_size: usize as Int<usize>,
             "max.message.bytes" = "1048588", Allowed::AtLeast(0), Medium;
         /// How messages are compressed on disk.
         compression_type: CompressionType,
@@ -172,7 +174,7 @@ impl LogConfig {
             flush_interval: config.log_flush_interval_messages,
             flush_ms: config.log_flush_time_ms(),
             retention_size: config.log_retention_bytes,
-            retention_ms: config.log_retention_time_ms(),
+            retention_ms: config.log_retention_time(),
             file_delete_delay_ms: config.log_segment_delete_delay_ms,
             delete_retention_ms: config.log_cleaner_delete_retention_ms,
             min_cleanable_ratio: config.log_cleaner_min_cleanable_ratio,
@@ -277,6 +279,7 @@ fn unknown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::config_def::Setting;
 
     fn overrides(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
@@ -287,6 +290,36 @@ mod tests {
         assert_eq!(LogConfig::from_broker(&KafkaConfig::default()), LogConfig::default());
     }
 
+    /// A row whose field cannot be negative allows no negative number.
+    #[test]
+    fn every_number_that_a_row_allows_fits_its_field() {
+        let (mut broker, mut log) = (KafkaConfig::default(), LogConfig::default());
+        set_to_bounds(KafkaConfig::SETTINGS, |name, number| broker.set(name, number));
+        set_to_bounds(LogConfig::SETTINGS, |name, number| log.set(name, number));
+    }
+
+    fn set_to_bounds(settings: &[Setting], mut set: impl FnMut(&str, &str) -> Result<(), String>) {
+        for setting in settings {
+            let (least, most) = match setting.kind {
+                "int" => (i64::from(i32::MIN), i64::from(i32::MAX)),
+                "long" => (i64::MIN, i64::MAX),
+                _ => continue,
+            };
+            let bounds = match setting.allowed {
+                Allowed::Any => vec![least, most],
+                Allowed::AtLeast(low) => vec![low, most],
+                Allowed::Between(low, high) => vec![low, high],
+                Allowed::OrBetween(other, low, high) => vec![other, low, high],
+                Allowed::NotZero => vec![least, -1, 1, most],
+                Allowed::Fraction | Allowed::Only(..) => continue,
+            };
+            for bound in bounds {
+                let set = set(setting.name, &bound.to_string());
+                assert_eq!(set, Ok(()), "{}={bound}", setting.name);
+            }
+        }
+    }
+
     #[test]
     fn a_topic_starts_with_what_the_broker_is_set_to() {
         let text = "log.roll.ms=5\nlog.retention.minutes=2\nlog.flush.scheduler.interval.ms=7\n\
@@ -295,7 +328,7 @@ mod tests {
         let log = LogConfig::from_broker(&broker);
         let expected = LogConfig {
             segment_ms: 5,
-            retention_ms: 120_000,
+            retention_ms: Limit::from(120_000),
             flush_ms: 7,
             message_format_magic: 0,
             max_message_size: 100,
@@ -313,7 +346,8 @@ mod tests {
         ]);
         let log = LogConfig::default().with_overrides(&given).unwrap();
         let cleanup_policy = CleanupPolicy::Compact;
-        assert_eq!(log, LogConfig { retention_ms: 2, cleanup_policy, ..LogConfig::default() });
+        let retention_ms = Limit::from(2);
+        assert_eq!(log, LogConfig { retention_ms, cleanup_policy, ..LogConfig::default() });
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl SocketServer {
         };
         let mut listeners = Vec::new();
         for end_point in &config.listeners {
-            let receive_buffer_bytes = buffer_bytes(config.socket_receive_buffer_bytes);
+            let receive_buffer_bytes = config.socket_receive_buffer_bytes;
             let socket = ListeningSocket::bind(end_point, receive_buffer_bytes)?;
             let first_id = listeners.len() * config.num_network_threads;
             let processors = (first_id..first_id + config.num_network_threads)
@@ -78,7 +78,7 @@ impl SocketServer {
         Ok(Arc::new(Self {
             bound_endpoints: listeners.iter().map(|it| it.socket.end_point().clone()).collect(),
             broker_id: config.broker_id,
-            send_buffer_bytes: buffer_bytes(config.socket_send_buffer_bytes),
+            send_buffer_bytes: config.socket_send_buffer_bytes,
             context,
             stage: Mutex::new(Stage::Bound(listeners)),
         }))
@@ -259,15 +259,10 @@ fn new_processor(
 ) -> io::Result<Processor> {
     let selector = Selector::new(
         config.socket_request_max_bytes,
-        config.connections_max_idle_ms,
+        config.connections_max_idle_ms.ms(),
         Arc::clone(&context.time),
         Arc::clone(builder),
         Arc::clone(&context.metrics),
     )?;
     Ok(Processor::new(id, selector, context.clone()))
-}
-
-/// The size of a socket's buffer as the settings give it: -1 leaves it to the system.
-fn buffer_bytes(setting: i32) -> Option<usize> {
-    usize::try_from(setting).ok()
 }

@@ -122,8 +122,7 @@ impl Partition {
     }
 
     fn has_enough_replicas(&self) -> bool {
-        usize::try_from(self.leader_replica.log.config().min_in_sync_replicas)
-            .is_ok_and(|least| least <= IN_SYNC_REPLICAS)
+        self.leader_replica.log.config().min_in_sync_replicas <= IN_SYNC_REPLICAS
     }
 }
 

@@ -50,7 +50,7 @@ pub struct KafkaApis {
     pub(crate) refusal_log: Arc<RefusalLog>,
     pub(crate) time: Arc<dyn Time>,
     /// `connections.max.idle.ms`; negative is never.
-    pub(crate) connections_max_idle_ms: i64,
+    pub(crate) connections_max_idle_ms: Option<i64>,
 }
 
 impl KafkaApis {
@@ -203,8 +203,7 @@ impl KafkaApis {
     /// How long a fetch waits: no longer than its connection may be idle. Nobody would hear a later
     /// answer, and what waits for nobody costs memory, and a look at every append.
     fn max_wait_ms(&self, request: &FetchRequest) -> i64 {
-        let max_idle_ms = self.connections_max_idle_ms;
-        i64::from(request.max_wait_ms).min(if max_idle_ms < 0 { i64::MAX } else { max_idle_ms })
+        i64::from(request.max_wait_ms).min(self.connections_max_idle_ms.unwrap_or(i64::MAX))
     }
 }
 

@@ -165,7 +165,7 @@ impl KafkaServer {
             authorizer,
             refusal_log: Arc::default(),
             time,
-            connections_max_idle_ms: config.connections_max_idle_ms,
+            connections_max_idle_ms: config.connections_max_idle_ms.ms(),
         });
         let request_handler_pool =
             Arc::new(KafkaRequestHandlerPool::new(socket_server.request_channel(), &apis));
@@ -434,7 +434,7 @@ fn group_config(config: &KafkaConfig) -> (GroupConfig, OffsetConfig) {
     };
     let offsets = OffsetConfig {
         max_metadata_size: config.offset_metadata_max_bytes,
-        offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60 * 1000,
+        offsets_retention_ms: config.offsets_retention_minutes * 60 * 1000,
         load_buffer_size: config.offsets_load_buffer_size,
         offset_commit_timeout_ms: config.offsets_commit_timeout_ms,
         offset_commit_required_acks: config.offsets_commit_required_acks,

@@ -114,13 +114,13 @@ impl Selector {
     /// A selector without connections.
     ///
     /// It refuses requests of more than `max_receive_bytes` (-1: none), and closes connections that
-    /// have been idle for more than `connections_max_idle_ms` (negative: never).
+    /// have been idle for more than `connections_max_idle_ms` (`None`: never).
     ///
     /// # Errors
     /// If the operating system gives no epoll or no eventfd.
     pub fn new(
         max_receive_bytes: i32,
-        connections_max_idle_ms: i64,
+        connections_max_idle_ms: Option<i64>,
         time: Arc<dyn Time>,
         builder: Arc<dyn ChannelBuilder>,
         metrics: Arc<Metrics>,

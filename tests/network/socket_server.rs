@@ -356,7 +356,7 @@ fn a_request_that_comes_byte_by_byte_is_served() {
 
 #[test]
 fn without_an_idle_limit_connections_stay() {
-    let server = TestServer::start_with(|config| config.connections_max_idle_ms = -1);
+    let server = TestServer::start_with(|config| config.connections_max_idle_ms = (-1).into());
     let mut client = server.connect();
     server.assert_serves(&mut client, 1);
     server.time.sleep(1_000_000_000);

@@ -14,8 +14,9 @@ use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::config::dynamic_config::BrokerReconfigurable;
 use transferto::config::kafka_config::KafkaConfig;
-use transferto::config::kinds::CleanupPolicy;
+use transferto::config::limit::Limit;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::registry::topic_registry::TopicRegistry;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
@@ -76,7 +77,7 @@ fn small_segments() -> LogConfig {
     LogConfig {
         segment_size: 1024,
         max_index_size: 4096,
-        retention_ms: 600_000,
+        retention_ms: 600_000.into(),
         ..LogConfig::default()
     }
 }
@@ -145,7 +146,7 @@ fn segments_older_than_the_retention_are_deleted() {
         let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms)).unwrap();
     }
-    test.mocks.sleep(log.config().retention_ms + 1);
+    test.mocks.sleep(log.config().retention_ms.ms().unwrap() + 1);
     assert_eq!(log.segments().len(), 1, "the task deletes, and rolls the active segment first");
     test.mocks.sleep(log.config().file_delete_delay_ms + 1);
     assert_one_segment_and_usable(&log, last + 1);
@@ -154,11 +155,12 @@ fn segments_older_than_the_retention_are_deleted() {
 /// Port of `LogManagerTest.testCleanupSegmentsToMaintainSize`.
 #[test]
 fn segments_beyond_the_size_of_the_retention_are_deleted() {
-    let set_size = batch(&["test"]).len() as i32;
+    let set_size = batch(&["test"]).len() as u64;
     let segment_size = 10 * set_size;
-    let retention_size = i64::from(5 * segment_size + 10);
-    let test =
-        Test::new(LogConfig { segment_size, retention_size, retention_ms: -1, ..small_segments() });
+    let retention_size = (5 * segment_size as i64 + 10).into();
+    let retention_ms = Limit::NONE;
+    let config = LogConfig { segment_size, retention_size, retention_ms, ..small_segments() };
+    let test = Test::new(config);
     let manager = test.manager();
     let log = create(&manager, "kafka", 0);
     let last = (0..200).map(|_| append(&log)).max().unwrap();

@@ -15,10 +15,11 @@ use crate::common::topic_partition::{TopicAndPartition, is_internal, validate_to
 use crate::config::config_source::{
     ConfigEntry, MESSAGE_FORMAT_VERSION, broker_default_entries, broker_entries, topic_entries,
 };
+use crate::config::config_type::Kind;
 use crate::config::dynamic_config::{BrokerReconfigurable, DynamicScope};
 use crate::config::kafka_config::KafkaConfig;
-use crate::config::kinds::{Kind, MessageFormatVersion};
 use crate::config::log_config::LogConfig;
+use crate::config::log_policies::MessageFormatVersion;
 use crate::registry::topic_registry::{TopicRecord, log_config, valid_log_config};
 use crate::server::metadata::metadata_cache::MetadataCache;
 

@@ -312,7 +312,7 @@ mod tests {
         set(&config, "log.retention.bytes", "9").unwrap();
         let addresses = [("192.0.2.1".to_string(), 5), ("192.0.2.2".to_string(), 5)];
         let last = part.last();
-        assert_eq!((last.log_roll_ms, last.log_retention_bytes), (Some(7), 9));
+        assert_eq!((last.log_roll_ms, last.log_retention_bytes.bytes()), (Some(7), Some(9)));
         assert_eq!(last.max_connections_per_ip_overrides, addresses);
         let shown = config.current().config().max_connections_per_ip_overrides.clone();
         assert_eq!(shown, [("slow.test".to_string(), 5)]);

@@ -124,13 +124,13 @@ pub(crate) fn shown(client_id: Option<&str>) -> String {
 }
 
 fn manager_config(config: &KafkaConfig, default: i64) -> ClientQuotaManagerConfig {
-    let max_idle_ms = i32::try_from(config.connections_max_idle_ms).unwrap_or(i32::MAX);
+    let max_idle_ms = config.connections_max_idle_ms.ms().map(i32::try_from);
     ClientQuotaManagerConfig {
         quota_bytes_per_second_default: default,
         rate: RateConfig {
             samples: config.quota_window_num,
-            sample_ms: i64::from(config.quota_window_size_seconds) * 1000,
+            sample_ms: config.quota_window_size_seconds * 1000,
         },
-        throttle_time_max_ms: if max_idle_ms < 0 { i32::MAX } else { max_idle_ms },
+        throttle_time_max_ms: max_idle_ms.and_then(Result::ok).unwrap_or(i32::MAX),
     }
 }

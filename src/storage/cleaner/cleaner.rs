@@ -360,8 +360,6 @@ pub fn group_segments_by_size<'a>(
     end: i64,
     config: &LogConfig,
 ) -> Vec<&'a [Arc<LogSegment>]> {
-    let max_size = u64::try_from(config.segment_size).unwrap_or(0);
-    let max_index_size = usize::try_from(config.max_index_size).unwrap_or(0);
     let mut groups = Vec::new();
     let mut rest = segments;
     while let Some(first) = rest.first() {
@@ -372,8 +370,8 @@ pub fn group_segments_by_size<'a>(
             time_index_size += segment.time_index().length() * TIME_INDEX_ENTRY_BYTES;
             let end = rest.get(i + 1).map_or(end, |next| next.base_offset());
             let is_near = relative_offset(end - 1, first.base_offset()).is_some();
-            let is_small = index_size.max(time_index_size) <= max_index_size;
-            *i == 0 || (size <= max_size && is_small && is_near)
+            let is_small = index_size.max(time_index_size) <= config.max_index_size;
+            *i == 0 || (size <= config.segment_size && is_small && is_near)
         };
         let count = rest.iter().enumerate().take_while(fits).count();
         let (group, after) = rest.split_at(count);

@@ -18,19 +18,18 @@ pub struct CleanerConfig {
     /// What all threads together may read and write.
     pub max_io_bytes_per_second: f64,
     /// How long a thread sleeps when there is nothing to clean, in milliseconds.
-    pub back_off_ms: i64,
+    pub back_off_ms: u64,
 }
 
 impl CleanerConfig {
     /// The broker's settings.
     pub fn from_broker(config: &KafkaConfig) -> Self {
-        let size = |bytes: i64| usize::try_from(bytes).unwrap_or(0);
         Self {
             enable_cleaner: config.log_cleaner_enable,
             num_threads: config.log_cleaner_threads,
-            dedupe_buffer_size: size(config.log_cleaner_dedupe_buffer_size),
+            dedupe_buffer_size: config.log_cleaner_dedupe_buffer_size,
             dedupe_buffer_load_factor: config.log_cleaner_io_buffer_load_factor,
-            io_buffer_size: size(i64::from(config.log_cleaner_io_buffer_size)),
+            io_buffer_size: config.log_cleaner_io_buffer_size,
             max_io_bytes_per_second: config.log_cleaner_io_max_bytes_per_second,
             back_off_ms: config.log_cleaner_backoff_ms,
         }

@@ -180,9 +180,8 @@ impl Shared {
             }
             let did_something = self.clean_filthiest_log().is_some();
             self.delete_old_segments();
-            let back_off_ms = u64::try_from(self.config().back_off_ms).unwrap_or(0);
-            let pause = if did_something { 0 } else { back_off_ms };
-            if !self.manager.sleep(Duration::from_millis(pause), seen) {
+            let pause_ms = if did_something { 0 } else { self.config().back_off_ms };
+            if !self.manager.sleep(Duration::from_millis(pause_ms), seen) {
                 return;
             }
         }

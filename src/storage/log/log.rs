@@ -190,7 +190,7 @@ impl Log {
     ) -> Result<(), KafkaError> {
         self.check_exists()?;
         let set_size = bytes.len() as u64;
-        if set_size > segment_size(config) {
+        if set_size > config.segment_size {
             let why = format!(
                 "a set of {set_size} bytes is larger than a segment of {}",
                 config.segment_size
@@ -297,7 +297,7 @@ impl Log {
         let active = self.segments.last();
         let (size, can_hold) = (active.size(), active.can_hold(info.last_offset));
         let age_ms = self.time.milliseconds().saturating_sub(active.created_ms());
-        let is_due = size + info.valid_bytes as u64 > segment_size(config)
+        let is_due = size + info.valid_bytes as u64 > config.segment_size
             || age_ms > config.max_segment_ms() - active.roll_jitter_ms()
             || active.is_index_full();
         if can_hold && (size == 0 || !is_due) {
@@ -318,7 +318,7 @@ impl Log {
     ) -> Result<Arc<LogSegment>, KafkaError> {
         let old = self.segments.last();
         if old.base_offset() == base_offset {
-            old.resize_indexes(max_index_size(config))?;
+            old.resize_indexes(config.max_index_size)?;
             return Ok(old);
         }
         let new = Arc::new(self.create_segment(config, base_offset)?);
@@ -433,14 +433,6 @@ fn exposed_size(segment: &LogSegment, end: &LogOffsetMetadata) -> u64 {
         }
         _ => segment.size(),
     }
-}
-
-fn segment_size(config: &LogConfig) -> u64 {
-    u64::try_from(config.segment_size).unwrap_or(0)
-}
-
-pub(crate) fn max_index_size(config: &LogConfig) -> usize {
-    usize::try_from(config.max_index_size).unwrap_or(0)
 }
 
 const END_LOCK: &str = "no thread panics while it moves the end of a log";

@@ -2,8 +2,8 @@
 //! to do, and what it tells afterwards.
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::config::kinds::{CompressionType, MessageTimestampType};
 use crate::config::log_config::LogConfig;
+use crate::config::log_policies::{CompressionType, MessageTimestampType};
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::log_validator::{AppendFormat, Validated};
@@ -85,7 +85,7 @@ pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendForm
         },
         timestamp_before_max_ms: config.timestamp_before_max_ms(),
         timestamp_after_max_ms: config.timestamp_after_max_ms(),
-        message_bytes_max: usize::try_from(config.max_message_size).unwrap_or(0),
+        message_bytes_max: config.max_message_size,
         is_compacted: config.cleanup_policy.is_compacted(),
         validates_compressed: config.transferto_compressed_records_validation_enable,
         partition_leader_epoch: leader_epoch,
@@ -101,14 +101,14 @@ pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendForm
 pub(crate) fn analyze_given_offsets(
     records: &[u8],
     next_offset: i64,
-    message_bytes_max: i32,
+    message_bytes_max: usize,
 ) -> Result<LogAppendInfo, KafkaError> {
     let mut info = LogAppendInfo::empty(-1);
     let mut due_offset = next_offset;
     for entry in shallow_entries(records) {
         let entry = entry?;
         let size = entry.size_in_bytes();
-        if i32::try_from(size).is_ok_and(|size| size > message_bytes_max) {
+        if size > message_bytes_max {
             let why = format!("a batch of {size} bytes; max.message.bytes is {message_bytes_max}");
             return Err(KafkaError::api(Errors::RecordTooLarge, why));
         }

@@ -258,6 +258,6 @@ impl LogLoader<'_> {
     }
 
     fn max_index_size(&self) -> usize {
-        usize::try_from(self.config.max_index_size).unwrap_or(0)
+        self.config.max_index_size
     }
 }

@@ -14,7 +14,7 @@ use crate::common::uuid::random_uuid;
 use crate::storage::files::log_files::{
     DELETED_FILE_SUFFIX, deleted_directory_name, failed, sync_directory,
 };
-use crate::storage::log::log::{Log, max_index_size};
+use crate::storage::log::log::Log;
 use crate::storage::log::log_segment::LogSegment;
 
 impl Log {
@@ -101,19 +101,19 @@ impl Log {
     pub fn delete_old_segments(&self, high_watermark: i64) -> Result<usize, KafkaError> {
         let config = self.config();
         let mut deleted = 0;
-        if config.retention_ms >= 0 {
+        if let Some(retention_ms) = config.retention_ms.ms() {
             let now_ms = self.time.milliseconds();
             let is_old = |segment: &LogSegment| {
                 let age_ms = segment.last_written_ms().map(|it| now_ms.saturating_sub(it));
                 age_ms.unwrap_or_else(|error| {
                     warn!("the age of a segment is not known, so it stays: {error}");
                     0
-                }) > config.retention_ms
+                }) > retention_ms
             };
             deleted += self.delete_segments_while(high_watermark, is_old)?;
         }
-        let limit = u64::try_from(config.retention_size);
-        if let Some(mut surplus) = limit.ok().and_then(|limit| self.size().checked_sub(limit)) {
+        let limit = config.retention_size.bytes();
+        if let Some(mut surplus) = limit.and_then(|limit| self.size().checked_sub(limit)) {
             let is_surplus = |segment: &LogSegment| {
                 let rest = surplus.checked_sub(segment.size());
                 surplus = rest.unwrap_or(surplus);
@@ -203,7 +203,7 @@ impl Log {
             }
         }
         let active = self.segments.last();
-        let max_index_size = max_index_size(&self.config());
+        let max_index_size = self.config().max_index_size;
         active.truncate_to(target_offset, max_index_size, self.time.milliseconds())?;
         self.expose(target_offset, &active);
         self.recovery_point.fetch_min(target_offset, Ordering::AcqRel);

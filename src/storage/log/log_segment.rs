@@ -94,17 +94,14 @@ impl LogSegment {
     ) -> io::Result<Self> {
         let path = with_suffix(&log_filename(dir, base_offset), suffix);
         let is_new = !path.exists();
-        let log = match u64::try_from(config.segment_size) {
-            Ok(size_bytes) if is_new && config.preallocate => {
-                FileMessageSet::create_preallocated(&path, size_bytes)?
-            }
-            _ => FileMessageSet::open(&path)?,
+        let log = match is_new && config.preallocate {
+            true => FileMessageSet::create_preallocated(&path, config.segment_size)?,
+            false => FileMessageSet::open(&path)?,
         };
-        let max_index_size = usize::try_from(config.max_index_size).unwrap_or(0);
         let path = with_suffix(&index_filename(dir, base_offset), suffix);
-        let offset_index = OffsetIndex::open(&path, base_offset, max_index_size)?;
+        let offset_index = OffsetIndex::open(&path, base_offset, config.max_index_size)?;
         let path = with_suffix(&time_index_filename(dir, base_offset), suffix);
-        let time_index = TimeIndex::open(&path, base_offset, max_index_size)?;
+        let time_index = TimeIndex::open(&path, base_offset, config.max_index_size)?;
         let since_last_entry = log.size().saturating_sub(offset_index.last_entry().position);
         let created_ms = created_ms(&log, time.milliseconds())?;
         Ok(Self {
@@ -112,7 +109,7 @@ impl LogSegment {
             log,
             offset_index: RwLock::new(offset_index),
             time_index: RwLock::new(time_index),
-            index_interval_bytes: u64::try_from(config.index_interval).unwrap_or(0),
+            index_interval_bytes: config.index_interval,
             roll_jitter_ms: random_below(config.segment_jitter_ms.min(config.max_segment_ms())),
             state: Mutex::new(State {
                 created_ms,

@@ -245,7 +245,7 @@ fn each_setting_that_may_change_holds_and_is_kept_and_all_others_are_read_only()
     }
     let current = broker.server().dynamic_config().current();
     assert_eq!(*config_of(&broker, "post"), LogConfig::from_broker(current.config()));
-    assert_eq!(config_of(&broker, "post").retention_ms, 12345);
+    assert_eq!(config_of(&broker, "post").retention_ms.ms(), Some(12345));
     assert_eq!(broker.server().request_handler_count(), 3);
     assert_eq!(broker.server().log_manager().cleaner().thread_count(), 2);
 }
@@ -518,7 +518,7 @@ fn the_old_request_replaces_all_that_was_set() {
     set(&mut client, ALL, "log.retention.bytes", "8");
     assert_eq!(replace(&mut client, THIS, &[("log.roll.ms", Some("9"))]), 0);
     let config = config_of(&broker, "post");
-    assert_eq!((config.retention_size, config.segment_ms), (8, 9));
+    assert_eq!((config.retention_size.bytes(), config.segment_ms), (Some(8), 9));
     assert_eq!(replace(&mut client, THIS, &[]), 0);
     assert_eq!(replace(&mut client, ALL, &[]), 0);
     assert_eq!(*config_of(&broker, "post"), LogConfig::default());
@@ -551,7 +551,8 @@ fn a_topic_that_comes_into_being_meanwhile_misses_no_change() {
         for partition in 0..PARTITIONS {
             let key = TopicAndPartition::new(&topic, partition);
             let log = broker.server().log_manager().get_log(&key).unwrap();
-            assert_eq!(log.config().retention_size, 100 * round + round - 1, "{key}");
+            let expected = (100 * round + round - 1).into();
+            assert_eq!(log.config().retention_size, expected, "{key}");
         }
     }
 }

@@ -288,10 +288,10 @@ fn some_settings_are_set_and_others_returned_to_the_default_in_one_request() {
     }
     let key = TopicAndPartition::new("post", 0);
     let log = broker.server().log_manager().get_log(&key).unwrap();
-    assert_eq!(log.config().retention_ms, 6001);
+    assert_eq!(log.config().retention_ms.ms(), Some(6001));
     let broker = Broker::start_in(broker.stop(), &[]);
     let log = broker.server().log_manager().get_log(&key).unwrap();
-    assert_eq!(log.config().retention_ms, 6001);
+    assert_eq!(log.config().retention_ms.ms(), Some(6001));
 }
 
 #[test]

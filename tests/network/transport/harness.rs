@@ -46,7 +46,8 @@ impl Harness {
         let builder = builder(Arc::clone(&metrics));
         let clock = Arc::clone(&time);
         let counters = Arc::clone(&metrics);
-        let selector = Selector::new(max_receive_bytes, idle_ms, clock, builder, counters).unwrap();
+        let selector =
+            Selector::new(max_receive_bytes, Some(idle_ms), clock, builder, counters).unwrap();
         Self {
             selector,
             time,

@@ -12,8 +12,9 @@ use crate::cleaner::compaction::{
 };
 use crate::cleaner::compaction::{assert_found_from_every_offset, batch_of, tombstone};
 use crate::fixture::{self, bytes_of, files_in};
-use transferto::config::kinds::CleanupPolicy;
+
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::compute_crc;
@@ -164,7 +165,7 @@ fn segments_are_grouped_as_far_as_one_can_hold_them() {
     }
     let segments = log.segments();
     let (inactive, end) = (&segments[..10], 10);
-    let size = segments[0].size() as i32;
+    let size = segments[0].size();
     let sizes = |config: LogConfig| {
         let groups = group_segments_by_size(inactive, end, &config);
         assert_eq!(groups.concat().len(), 10);

@@ -14,8 +14,8 @@ use crate::cleaner::compaction::{
 use crate::fixture::{Random, files_in};
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::storage::cleaner::log_cleaner_manager::LogToClean;
 use transferto::storage::log::log::Log;
@@ -236,7 +236,7 @@ fn segments_that_left_the_log_meanwhile_are_not_replaced() {
 #[test]
 fn a_log_may_be_compacted_and_deleted_from() {
     let cleanup_policy = CleanupPolicy::CompactAndDelete;
-    let config = LogConfig { cleanup_policy, retention_ms: 10_000, ..compaction::config() };
+    let config = LogConfig { cleanup_policy, retention_ms: 10_000.into(), ..compaction::config() };
     let test = Test::new(LogConfig { min_cleanable_ratio: 0.9, ..config });
     let log = test.log("t", 0);
     for round in 0..3 {
@@ -340,8 +340,8 @@ fn whatever_happens_the_last_values_are_those_of_an_uncompacted_log() {
         let mut random = Random(seed);
         let config = LogConfig {
             message_format_magic: random.below(3) as u8,
-            segment_size: 1000 + random.below(2000) as i32,
-            index_interval: random.below(300) as i32,
+            segment_size: 1000 + random.below(2000) as u64,
+            index_interval: random.below(300) as u64,
             delete_retention_ms: random.below(2) as i64 * 1000,
             ..compaction::config()
         };

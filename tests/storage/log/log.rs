@@ -11,8 +11,8 @@ use crate::fixture::{
     self, Mocks, Random, TempDir, batch, files_in, message_set, messages, records_of,
 };
 use transferto::common::errors::{Errors, KafkaError};
-use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::storage::files::log_files::{
@@ -78,12 +78,12 @@ fn index_entries(log: &Log) -> usize {
     log.segments().iter().map(|it| it.offset_index().length()).sum()
 }
 
-fn test_batch_size() -> i32 {
-    batch(&["test"]).len() as i32
+fn test_batch_size() -> u64 {
+    batch(&["test"]).len() as u64
 }
 
 /// Settings under which a segment takes `messages` batches of the value "test".
-fn segments_of(messages: i32) -> LogConfig {
+fn segments_of(messages: u64) -> LogConfig {
     LogConfig { segment_size: messages * test_batch_size(), ..LogConfig::default() }
 }
 
@@ -174,7 +174,7 @@ fn every_message_is_read_at_its_offset() {
 /// Port of `LogTest.testAppendAndReadWithNonSequentialOffsets`.
 #[test]
 fn a_read_between_offsets_finds_the_next_message() {
-    let segment_size = 4 * messages(&[(0, "50")]).len() as i32;
+    let segment_size = 4 * messages(&[(0, "50")]).len() as u64;
     let config = LogConfig { segment_size, message_format_magic: 0, ..LogConfig::default() };
     let log = Test::new(config);
     let log = log.log();
@@ -275,7 +275,7 @@ fn deleting_all_segments_keeps_the_end_offset() {
 #[test]
 fn a_set_larger_than_a_segment_is_refused() {
     let mut set = batch(&["You", "bethe"]);
-    let log = Test::new(LogConfig { segment_size: set.len() as i32 - 1, ..LogConfig::default() });
+    let log = Test::new(LogConfig { segment_size: set.len() as u64 - 1, ..LogConfig::default() });
     let error = log.log().append(&mut set, 0).unwrap_err();
     assert_eq!(error.code(), Errors::RecordListTooLarge);
 }
@@ -312,7 +312,7 @@ fn a_compacted_topic_takes_no_message_without_key() {
 #[test]
 fn a_message_above_the_limit_is_refused() {
     let mut small = batch(&["You"]);
-    let max_message_size = small.len() as i32;
+    let max_message_size = small.len();
     let log = Test::new(LogConfig { max_message_size, ..LogConfig::default() });
     let log = log.log();
     log.append(&mut small, 0).unwrap();

@@ -13,8 +13,8 @@ use crate::fixture::{
 };
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::time::Time;
-use transferto::config::kinds::MessageTimestampType;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::storage::files::log_files::{index_filename, log_filename, time_index_filename};
@@ -45,7 +45,7 @@ impl Test {
 }
 
 fn small_segments() -> LogConfig {
-    LogConfig { segment_size: 10 * batch(&["0000"]).len() as i32, ..LogConfig::default() }
+    LogConfig { segment_size: 10 * batch(&["0000"]).len() as u64, ..LogConfig::default() }
 }
 
 fn append(log: &Log, value: &str) -> i64 {
@@ -123,7 +123,7 @@ fn an_empty_segment_rolls_into_itself() {
 /// says.
 #[test]
 fn nothing_at_or_above_the_high_watermark_is_deleted() {
-    let test = Test::new(LogConfig { retention_size: 0, ..small_segments() });
+    let test = Test::new(LogConfig { retention_size: 0.into(), ..small_segments() });
     let log = test.log();
     (0..30).for_each(|_| {
         append(&log, "0000");
@@ -157,8 +157,8 @@ fn a_flush_syncs_the_directory_after_a_roll() {
 /// along.
 #[test]
 fn flush_retention_and_truncation_do_not_disturb_each_other() {
-    let test =
-        Test::new(LogConfig { retention_size: 500, file_delete_delay_ms: 0, ..small_segments() });
+    let retention_size = 500.into();
+    let test = Test::new(LogConfig { retention_size, file_delete_delay_ms: 0, ..small_segments() });
     let log = test.log();
     let is_over = AtomicBool::new(false);
     let until_over = |work: &dyn Fn(&Log)| {

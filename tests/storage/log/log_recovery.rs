@@ -24,7 +24,7 @@ struct Test {
 
 impl Test {
     fn new() -> Self {
-        let segment_size = 10 * batch(&["00"]).len() as i32;
+        let segment_size = 10 * batch(&["00"]).len() as u64;
         let config = LogConfig { segment_size, index_interval: 1, ..LogConfig::default() };
         let test = Self { dir: TempDir::new(), mocks: Mocks::new(), config };
         let log = test.crashed(0);

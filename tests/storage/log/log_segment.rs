@@ -64,8 +64,7 @@ impl TestSegment {
 }
 
 fn config() -> LogConfig {
-    let max_index_size = MAX_INDEX_SIZE as i32;
-    LogConfig { index_interval: 10, max_index_size, ..LogConfig::default() }
+    LogConfig { index_interval: 10, max_index_size: MAX_INDEX_SIZE, ..LogConfig::default() }
 }
 
 fn open(dir: &Path, base_offset: i64) -> LogSegment {
@@ -372,7 +371,7 @@ fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
 #[test]
 fn a_slice_never_gives_up_more_than_it_keeps() {
     let dir = TempDir::new();
-    let sparse = LogConfig { index_interval: i32::MAX, ..LogConfig::default() };
+    let sparse = LogConfig { index_interval: u64::MAX, ..LogConfig::default() };
     let written = LogSegment::open(dir.path(), 0, &sparse, &*Mocks::new().time).unwrap();
     let value = "a".repeat(16_000);
     for last_offset in 0..20 {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use transferto::common::errors::{Errors, KafkaError};
-use transferto::config::kinds::MessageTimestampType;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_append::LogAppendInfo;
@@ -223,7 +223,7 @@ fn a_truncated_log_knows_what_it_knew_then() {
 #[test]
 fn a_producer_whose_records_are_deleted_is_still_known() {
     let mut test = Test::new();
-    test.config.retention_ms = 1_000;
+    test.config.retention_ms = 1_000.into();
     let log = test.log();
     append_all(&log, 7, 0..4);
     let everything = log.log_end_offset();
