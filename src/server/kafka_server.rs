@@ -420,7 +420,7 @@ fn start_group_coordinator(
 
     let (interval_ms, cleaned) =
         (config.offsets_retention_check_interval_ms, Arc::clone(&coordinator));
-    let task = Box::new(move || cleaned.manager().cleanup_group_metadata());
+    let task = Box::new(move || cleaned.cleanup_group_metadata());
     scheduler.schedule("delete-expired-consumer-offsets", interval_ms, Some(interval_ms), task);
     Ok(coordinator)
 }

@@ -13,6 +13,7 @@ use crate::protocol::describe_groups::{
 };
 use crate::protocol::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 use crate::protocol::request::ResponseBody;
+use crate::server::apis::groups::error_code;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorizer::{Operation, Resource};
@@ -88,7 +89,7 @@ impl KafkaApis {
         let result = |group_id: &String| DeletableGroupResult {
             group_id: group_id.clone(),
             error_code: match self.authorize(&reply, Operation::Delete, Resource::group(group_id)) {
-                true => self.group_coordinator.delete_group(group_id).code(),
+                true => error_code(self.group_coordinator.delete_group(group_id)),
                 false => Errors::GroupAuthorizationFailed.code(),
             },
         };

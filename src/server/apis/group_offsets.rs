@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::coordinator::group_offsets::FetchedOffsets;
-use crate::coordinator::group_results::CommitOffsets;
+use crate::coordinator::group_results::{CommitOffsets, FetchedOffsets};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::protocol::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitResponse,
@@ -25,7 +24,7 @@ use crate::protocol::offset_fetch::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
 };
 use crate::protocol::request::ResponseBody;
-use crate::server::apis::groups::identity;
+use crate::server::apis::groups::{error_code, identity};
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorized;
@@ -33,6 +32,8 @@ use crate::server::security::authorizer::{Operation, Resource, ResourceType};
 
 /// In place of a time or a retention: the consumer leaves it to the broker.
 const NOT_GIVEN: i64 = -1;
+/// In place of a result that the coordinator owes.
+const MISSING: Result<(), Errors> = Err(Errors::UnknownServerError);
 /// The first OffsetFetch version in which null, and not an empty list, stands for all partitions.
 const FETCH_ALL_BY_NULL_VERSION: i16 = 2;
 /// The first OffsetFetch version that asks for several groups.
@@ -64,18 +65,6 @@ impl KafkaApis {
                 }
             }
         }
-        let results = self.group_coordinator.commit_offsets(CommitOffsets {
-            group_id: request.group_id.clone(),
-            member: identity(request.member_id.clone(), request.group_instance_id.clone()),
-            generation_id: request.generation_id,
-            offsets,
-        });
-        let mut places = places.into_iter();
-        let mut error_of_next = || match places.next() {
-            Some(Ok(place)) => results.get(place).copied().unwrap_or(Errors::UnknownServerError),
-            Some(Err(error)) => error,
-            None => Errors::UnknownServerError,
-        };
         let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
             name: topic.name.clone(),
             partitions: topic
@@ -83,12 +72,26 @@ impl KafkaApis {
                 .iter()
                 .map(|it| OffsetCommitResponsePartition {
                     partition_index: it.partition_index,
-                    error_code: error_of_next().code(),
+                    error_code: Errors::UnknownServerError.code(),
                 })
                 .collect(),
         });
-        let response = OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() };
-        reply.send_body(&ResponseBody::OffsetCommit(response));
+        let mut response = OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() };
+        let commit = CommitOffsets {
+            group_id: request.group_id.clone(),
+            member: identity(request.member_id.clone(), request.group_instance_id.clone()),
+            generation_id: request.generation_id,
+            offsets,
+        };
+        let send_response_callback = move |results: Vec<Result<(), Errors>>| {
+            let partitions = response.topics.iter_mut().flat_map(|it| &mut it.partitions);
+            for (partition, place) in partitions.zip(places) {
+                let result = place.and_then(|place| results.get(place).copied().unwrap_or(MISSING));
+                partition.error_code = error_code(result);
+            }
+            reply.send_body(&ResponseBody::OffsetCommit(response));
+        };
+        self.group_coordinator.commit_offsets(commit, Box::new(send_response_callback));
     }
 
     /// What is to be kept for one partition: in 0.9 the time of the commit, and how long from then
@@ -203,11 +206,12 @@ impl KafkaApis {
             Err(error) => request.error_response(error),
             Ok(results) => {
                 let mut results = results.into_iter();
-                let result_of = |refusal: Option<Errors>| {
-                    refusal.or_else(|| results.next()).unwrap_or(Errors::UnknownServerError)
+                let result_of = |refusal: Option<Errors>| match refusal {
+                    Some(error) => Err(error),
+                    None => results.next().unwrap_or(MISSING),
                 };
-                let mut errors = refusals.into_iter().map(result_of);
-                let mut next_error = || errors.next().unwrap_or(Errors::UnknownServerError);
+                let mut results = refusals.into_iter().map(result_of);
+                let mut next_result = || results.next().unwrap_or(MISSING);
                 let topics = request.topics.iter().map(|topic| OffsetDeleteResponseTopic {
                     name: topic.name.clone(),
                     partitions: topic
@@ -215,7 +219,7 @@ impl KafkaApis {
                         .iter()
                         .map(|it| OffsetDeleteResponsePartition {
                             partition_index: it.partition_index,
-                            error_code: next_error().code(),
+                            error_code: error_code(next_result()),
                         })
                         .collect(),
                 });

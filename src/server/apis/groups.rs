@@ -6,7 +6,8 @@ use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::coordinator::group_results::{
-    JoinGroup, JoinGroupResult, MemberIdentity, SyncGroup, SyncGroupResult,
+    JoinError, JoinGroup, JoinResult, JoinedMember, MemberIdentity, NO_GENERATION, SyncGroup,
+    SyncResult,
 };
 use crate::protocol::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
@@ -145,7 +146,7 @@ impl KafkaApis {
             protocol_type: request.protocol_type,
             protocols: request.protocols.into_iter().map(|it| (it.name, it.metadata)).collect(),
         };
-        let send_response_callback = move |result: JoinGroupResult| {
+        let send_response_callback = move |result: JoinResult| {
             reply.send_body(&ResponseBody::JoinGroup(join_group_response(result)));
         };
         self.group_coordinator.join_group(&join, Box::new(send_response_callback));
@@ -162,14 +163,8 @@ impl KafkaApis {
             protocol_name: request.protocol_name,
             assignments: assignments.map(|it| (it.member_id, it.assignment)).collect(),
         };
-        let send_response_callback = move |result: SyncGroupResult| {
-            reply.send_body(&ResponseBody::SyncGroup(SyncGroupResponse {
-                throttle_time_ms: 0,
-                error_code: result.error.code(),
-                protocol_type: result.protocol_type,
-                protocol_name: result.protocol_name,
-                assignment: result.assignment,
-            }));
+        let send_response_callback = move |result: SyncResult| {
+            reply.send_body(&ResponseBody::SyncGroup(sync_group_response(result)));
         };
         self.group_coordinator.sync_group(&sync, Box::new(send_response_callback));
     }
@@ -177,9 +172,9 @@ impl KafkaApis {
     /// A member is alive.
     fn handle_heartbeat_request(&self, reply: Reply, request: HeartbeatRequest) {
         let member = identity(request.member_id, request.group_instance_id);
-        let error =
+        let beaten =
             self.group_coordinator.heartbeat(&request.group_id, &member, request.generation_id);
-        let response = HeartbeatResponse { throttle_time_ms: 0, error_code: error.code() };
+        let response = HeartbeatResponse { throttle_time_ms: 0, error_code: error_code(beaten) };
         reply.send_body(&ResponseBody::Heartbeat(response));
     }
 
@@ -197,7 +192,8 @@ impl KafkaApis {
         let response = match self.group_coordinator.leave_group(&request.group_id, &leaving) {
             Err(error) => request.error_response(error),
             Ok(results) if !is_of_several => {
-                request.error_response(results.first().copied().unwrap_or(Errors::None))
+                let left = results.first().copied().unwrap_or(Ok(()));
+                request.error_response(left.err().unwrap_or(Errors::None))
             }
             Ok(results) => LeaveGroupResponse {
                 members: leaving.into_iter().zip(results).map(left).collect(),
@@ -227,29 +223,60 @@ pub(crate) fn identity(member_id: String, group_instance_id: Option<String>) -> 
     MemberIdentity { member_id, group_instance_id }
 }
 
-fn join_group_response(result: JoinGroupResult) -> JoinGroupResponse {
-    let members = result.members.into_iter().map(|it| JoinGroupResponseMember {
-        member_id: it.member_id,
-        group_instance_id: it.group_instance_id,
-        metadata: it.metadata,
-    });
-    JoinGroupResponse {
-        throttle_time_ms: 0,
-        error_code: result.error.code(),
-        generation_id: result.generation_id,
-        protocol_type: result.protocol_type,
-        protocol_name: result.protocol_name,
-        leader: result.leader_id,
-        skip_assignment: result.skip_assignment,
-        member_id: result.member_id,
-        members: members.collect(),
+/// As a result is written to the wire.
+pub(crate) fn error_code(result: Result<(), Errors>) -> i16 {
+    result.err().unwrap_or(Errors::None).code()
+}
+
+fn join_group_response(result: JoinResult) -> JoinGroupResponse {
+    match result {
+        Ok(joined) => JoinGroupResponse {
+            throttle_time_ms: 0,
+            error_code: Errors::None.code(),
+            generation_id: joined.generation_id,
+            protocol_type: joined.protocol_type,
+            protocol_name: joined.protocol_name,
+            leader: joined.leader_id,
+            skip_assignment: joined.skip_assignment,
+            member_id: joined.member_id,
+            members: joined.members.into_iter().map(joined_member).collect(),
+        },
+        Err(JoinError { error, member_id }) => JoinGroupResponse {
+            error_code: error.code(),
+            generation_id: NO_GENERATION,
+            member_id,
+            ..JoinGroupResponse::default()
+        },
     }
 }
 
-fn left((member, error): (MemberIdentity, Errors)) -> MemberResponse {
+fn joined_member(it: JoinedMember) -> JoinGroupResponseMember {
+    JoinGroupResponseMember {
+        member_id: it.member_id,
+        group_instance_id: it.group_instance_id,
+        metadata: it.metadata,
+    }
+}
+
+fn sync_group_response(result: SyncResult) -> SyncGroupResponse {
+    match result {
+        Ok(synced) => SyncGroupResponse {
+            throttle_time_ms: 0,
+            error_code: Errors::None.code(),
+            protocol_type: synced.protocol_type,
+            protocol_name: synced.protocol_name,
+            assignment: synced.assignment,
+        },
+        Err(error) => {
+            SyncGroupResponse { error_code: error.code(), ..SyncGroupResponse::default() }
+        }
+    }
+}
+
+fn left((member, result): (MemberIdentity, Result<(), Errors>)) -> MemberResponse {
     MemberResponse {
         member_id: member.member_id,
         group_instance_id: member.group_instance_id,
-        error_code: error.code(),
+        error_code: error_code(result),
     }
 }

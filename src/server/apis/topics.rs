@@ -225,7 +225,7 @@ impl KafkaApis {
         // A later topic of this name has other messages: no group has read them.
         let partitions = 0..deleted.partitions;
         let deleted: Vec<_> = partitions.map(|it| TopicAndPartition::new(&name, it)).collect();
-        self.group_coordinator.manager().handle_deleted_partitions(&deleted);
+        self.group_coordinator.handle_deleted_partitions(&deleted);
         Ok(())
     }
 

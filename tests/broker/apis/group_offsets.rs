@@ -171,7 +171,7 @@ fn an_offset_expires_when_its_consumer_said_or_after_the_retention() {
         request.retention_time_ms = retention_ms;
         assert_eq!(consumer.commit_with(2, request), [0]);
         time.sleep(kept_ms - 1);
-        broker.server().group_coordinator().manager().cleanup_group_metadata();
+        broker.server().group_coordinator().cleanup_group_metadata();
         assert!(!is_gone(&mut consumer), "{retention_ms}");
         time.sleep(1);
         until(|| is_gone(&mut consumer).then_some(()));
@@ -187,7 +187,7 @@ fn a_group_keeps_its_offsets_as_long_as_it_has_members_and_a_week_beyond() {
     simple_consumer(&broker);
     let mut member = Member::alone_in(&broker, "g");
     assert_eq!(member.commit("post", 0, 5), 0);
-    let clean_up = || broker.server().group_coordinator().manager().cleanup_group_metadata();
+    let clean_up = || broker.server().group_coordinator().cleanup_group_metadata();
     for _ in 0..3 {
         time.sleep(9_000);
         assert_eq!(member.heartbeat(), 0);
@@ -316,8 +316,8 @@ fn offsets_go_with_their_partitions() {
     let mut consumer = simple_consumer(&broker);
     consumer.commit("post", 0, 1);
     consumer.commit("post", 1, 2);
-    let manager = broker.server().group_coordinator().manager();
-    manager.handle_deleted_partitions(&[TopicAndPartition::new("post", 0)]);
+    let coordinator = broker.server().group_coordinator();
+    coordinator.handle_deleted_partitions(&[TopicAndPartition::new("post", 0)]);
     assert_eq!(consumer.committed("post", 0).committed_offset, -1);
     assert_eq!(consumer.committed("post", 1).committed_offset, 2);
 }

@@ -215,9 +215,9 @@ fn an_id_that_nobody_joins_with_is_taken_back() {
     assert_eq!(undecided.receive_join(&header).error_code, Errors::MemberIdRequired.code());
     // A group that has given an id away is not forgotten, though it has neither members nor
     // offsets.
-    let manager = broker.server().group_coordinator().manager();
+    let coordinator = broker.server().group_coordinator();
     let mut is_forgotten = || {
-        manager.cleanup_group_metadata();
+        coordinator.cleanup_group_metadata();
         describe(&mut watcher, 5, "g").group_state == "Dead"
     };
     assert!(!is_forgotten());
