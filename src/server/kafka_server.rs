@@ -445,7 +445,8 @@ fn group_config(config: &KafkaConfig) -> (GroupConfig, OffsetConfig) {
 /// The ids of producers are kept in the first log directory, as the list of topics is.
 fn open_producer_ids(log_manager: &LogManager) -> Result<ProducerIdManager, KafkaError> {
     let logs = log_manager.all_logs();
-    let highest_in_use = logs.iter().filter_map(|log| log.highest_producer_id()).max();
+    let highest = logs.iter().map(|log| log.highest_producer_id());
+    let highest_in_use = highest.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().max();
     let dirs = log_manager.log_dirs();
     ProducerIdManager::open(dirs.first().expect("there is a log directory"), highest_in_use)
 }

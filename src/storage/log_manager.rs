@@ -321,7 +321,10 @@ impl LogManager {
         let mut deleted = 0;
         let producer_id_expiration_ms = self.config().producer_id_expiration_ms;
         for log in self.all_logs() {
-            log.remove_expired_producers(producer_id_expiration_ms);
+            if let Err(error) = log.remove_expired_producers(producer_id_expiration_ms) {
+                error!("cannot expire producers: {error}");
+                continue;
+            }
             let policy = log.config().cleanup_policy;
             let is_cleaners = policy.is_compacted() && self.cleaner.is_enabled();
             if !policy.is_deleted() || is_cleaners {

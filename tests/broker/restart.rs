@@ -101,7 +101,7 @@ fn after_a_start_that_a_file_refused_nothing_is_recovered() {
         }
         let broker = BrokerProcess::start(dir.path(), &settings);
         let lines = broker.first_lines.concat();
-        assert!(!lines.contains("ecover") && !lines.contains("built anew"), "{name}: {lines}");
+        assert!(!lines.contains("ecover") && !lines.contains("rebuilding"), "{name}: {lines}");
         assert_eq!(fetch_all(broker.port), expected);
         broker.end_with(Signal::SIGTERM);
     }
@@ -168,7 +168,7 @@ fn after_a_start_that_could_not_open_its_port_nothing_is_recovered() {
 
     let broker = BrokerProcess::start(dir.path(), &[]);
     let lines = broker.first_lines.concat();
-    assert!(!lines.contains("ecover") && !lines.contains("built anew"), "{lines}");
+    assert!(!lines.contains("ecover") && !lines.contains("rebuilding"), "{lines}");
     assert_eq!(fetch_all(broker.port), expected);
 }
 

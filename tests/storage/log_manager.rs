@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::fixture::{self, Mocks, TempDir, batch, files_in, timed_batch};
+use crate::fixture::{self, Mocks, TempDir, batch, batch_at, files_in, records_of, timed_batch};
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
@@ -274,7 +275,7 @@ fn a_directory_may_be_relative() {
     check_recovery_points(&test, &test.manager());
 }
 
-/// A stop in good order leaves a marker, which the next start uses up; logs, ends and recovery
+/// A clean shutdown leaves a marker, which the next start uses up; logs, ends and recovery
 /// points are as before.
 #[test]
 fn a_manager_finds_its_logs_again() {
@@ -291,7 +292,7 @@ fn a_manager_finds_its_logs_again() {
     assert!(marker.exists());
     drop(manager);
     let manager = test.manager();
-    assert!(!marker.exists(), "a crash from here on must not look like a stop in good order");
+    assert!(!marker.exists(), "a crash from here on must not look like a clean shutdown");
     for number in 0..9 {
         let log = manager.get_log(&partition("t", number)).unwrap();
         assert_eq!(log.log_end_offset(), i64::from(number) + 1);
@@ -427,9 +428,9 @@ fn the_retention_task_forgets_the_producers_that_are_gone() {
     let mut records = builder.record(5, Some(b"key"), None).build().unwrap();
     log.append(&mut records, 0).unwrap();
     test.mocks.sleep(INITIAL_TASK_DELAY_MS);
-    assert!(log.producer(7).is_some());
+    assert!(log.producer(7).unwrap().is_some());
     test.mocks.sleep(2 * RETENTION_CHECK_MS);
-    assert_eq!(log.producer(7), None);
+    assert_eq!(log.producer(7).unwrap(), None);
 }
 
 #[test]
@@ -441,14 +442,14 @@ fn the_settings_that_change_hold_for_the_next_log_and_the_next_task() {
     let mut records = builder.record(5, Some(b"key"), None).build().unwrap();
     log.append(&mut records, 0).unwrap();
     test.mocks.sleep(INITIAL_TASK_DELAY_MS + RETENTION_CHECK_MS);
-    assert!(log.producer(7).is_some(), "it is remembered for a day");
+    assert!(log.producer(7).unwrap().is_some(), "it is remembered for a day");
     let old = KafkaConfig::default();
     let new = "producer.id.expiration.ms=1\nlog.segment.bytes=1234";
     let new = KafkaConfig::from_properties(new, &[]).unwrap();
     manager.reconfigure(&old, &new);
     assert_eq!(manager.default_config().segment_size, 1234);
     test.mocks.sleep(RETENTION_CHECK_MS);
-    assert_eq!(log.producer(7), None);
+    assert_eq!(log.producer(7).unwrap(), None);
 }
 
 /// KAFKA-5634: nothing that is not replicated yet is deleted by retention.
@@ -615,4 +616,45 @@ fn topics_are_remembered() {
     assert!(reopened.remove("a").unwrap());
     assert!(!reopened.remove("a").unwrap());
     assert!(open().get("a").is_none());
+}
+
+/// A log of which nobody knows how far a change got takes no further one and lets its directory not
+/// pass for whole; it can still be read, and the others notice nothing. The next start mends it.
+#[test]
+fn a_panic_in_a_change_of_one_log_fails_that_log_only() {
+    let test = Test::new(small_segments());
+    let manager = test.manager();
+    let (broken, other) = (create(&manager, "kafka", 0), create(&manager, "kafka", 1));
+    append(&broken);
+    append(&other);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        broken.delete_segments_while(i64::MAX, |_| panic!("in the midst of a change"))
+    }));
+    assert!(panicked.is_err());
+    let changes: [&dyn Fn() -> Result<(), KafkaError>; 7] = [
+        &|| broken.append(&mut batch(&["test"]), 0).map(drop),
+        &|| broken.append_with_given_offsets(&batch_at(9, &["test"])).map(drop),
+        &|| broken.roll().map(drop),
+        &|| broken.flush(),
+        &|| broken.truncate_to(0),
+        &|| broken.delete_old_segments(1).map(drop),
+        &|| broken.producer(7).map(drop),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let error = change().unwrap_err();
+        assert_eq!(error.code(), Errors::KafkaStorageError, "change {number}: {error}");
+        assert!(error.to_string().contains("kafka-0 is read-only"), "{error}");
+    }
+    let found = broken.read(0, None, ReadLimit::min_one_message(1024)).unwrap();
+    assert_eq!(records_of(&found.message_set), [(0, "test".to_string())]);
+    manager.cleanup_logs();
+    manager.flush_dirty_logs();
+    assert_eq!(append(&other), 1);
+    manager.shutdown();
+    assert_eq!(other.recovery_point(), 2, "the shutdown flushed it");
+    assert!(!test.log_dir().join(".kafka_cleanshutdown").exists());
+    drop((broken, other, manager));
+    let manager = test.manager();
+    assert_eq!(append(&manager.get_log(&partition("kafka", 0)).unwrap()), 1);
+    assert_eq!(append(&manager.get_log(&partition("kafka", 1)).unwrap()), 2);
 }

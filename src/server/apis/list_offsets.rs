@@ -14,6 +14,9 @@ use crate::replica::replica::Replica;
 use crate::server::kafka_apis::{KafkaApis, check_named_once};
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::{Operation, ResourceType};
+use crate::storage::log::offset_search::{
+    fetch_offset_of_max_timestamp, fetch_offsets_by_timestamp, legacy_offsets_before,
+};
 
 /// In place of a timestamp or an offset: none.
 const NONE: i64 = -1;
@@ -97,11 +100,11 @@ fn offset_for_timestamp(
         LATEST_TIMESTAMP => Ok(Some((NONE, high_watermark))),
         EARLIEST_TIMESTAMP => Ok(Some((NONE, replica.log.log_start_offset()))),
         MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => {
-            Ok(replica.log.fetch_offset_of_max_timestamp()?.map(|it| (it.timestamp_ms, it.offset)))
+            Ok(fetch_offset_of_max_timestamp(&replica.log)?.map(|it| (it.timestamp_ms, it.offset)))
         }
         ..0 => Err(no_such_timestamp(version, timestamp)),
         _ => {
-            let found = replica.log.fetch_offsets_by_timestamp(timestamp)?;
+            let found = fetch_offsets_by_timestamp(&replica.log, timestamp)?;
             let found = found.map(|it| (it.timestamp_ms, it.offset));
             Ok(found.filter(|(_, offset)| *offset < high_watermark))
         }
@@ -124,7 +127,7 @@ fn offsets_before(
         return Err(no_such_timestamp(0, asked.timestamp));
     }
     let count = usize::try_from(asked.max_num_offsets).unwrap_or(0);
-    let offsets = replica.log.legacy_offsets_before(asked.timestamp, count)?;
+    let offsets = legacy_offsets_before(&replica.log, asked.timestamp, count)?;
     let high_watermark = replica.high_watermark().message_offset;
     if replica_id >= 0 || !offsets.iter().any(|&offset| offset > high_watermark) {
         return Ok(offsets);

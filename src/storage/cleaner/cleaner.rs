@@ -21,6 +21,7 @@ use crate::storage::cleaner::offset_map::OffsetMap;
 use crate::storage::index::offset_index::{INDEX_ENTRY_BYTES, relative_offset};
 use crate::storage::index::time_index::TIME_INDEX_ENTRY_BYTES;
 use crate::storage::log::log_segment::{LogSegment, SegmentAppend};
+use crate::storage::log::segment_swap::{create_cleaned_segment, replace_segments};
 
 /// Cleans logs, one at a time.
 pub struct Cleaner<'a> {
@@ -206,13 +207,13 @@ impl Pass<'_> {
     fn clean_segments(&mut self, group: &[Arc<LogSegment>]) -> Result<(), CleaningError> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
         let log = &self.cleanable.log;
-        let cleaned = Arc::new(log.create_cleaned_segment(first.base_offset())?);
+        let cleaned = Arc::new(create_cleaned_segment(log, first.base_offset())?);
         let copied = self.copy(group, &cleaned).and_then(|()| {
             cleaned.on_become_inactive()?;
             cleaned.flush()?;
             cleaned.log().set_last_modified_ms(last.log().last_modified_ms()?)?;
             (self.cleaner.check)(0)?;
-            Ok(log.replace_segments(&cleaned, group)?)
+            Ok(replace_segments(log, &cleaned, group)?)
         });
         match copied {
             Ok(true) => Ok(()),
@@ -234,7 +235,7 @@ impl Pass<'_> {
         for segment in group {
             let is_old = segment.log().last_modified_ms()? <= self.old_delete_horizon_ms;
             self.cleaner.for_each_entry(segment, 0, &mut |entry| {
-                let keeps_empty = self.is_last_of_its_producer(entry);
+                let keeps_empty = self.is_last_of_its_producer(entry)?;
                 let drops_tombstones = match &entry.content {
                     EntryContent::Batch(batch) => {
                         batch.delete_horizon_ms().is_some_and(|it| it <= self.cleaner.now_ms)
@@ -288,11 +289,11 @@ impl Pass<'_> {
 
     /// Whether the entry is the last batch of an idempotent producer that the log knows. After a
     /// crash that knowledge is read from the log: the last sequence number must be there.
-    fn is_last_of_its_producer(&self, entry: &ShallowEntry<'_>) -> bool {
-        let EntryContent::Batch(batch) = &entry.content else { return false };
-        let known = self.cleanable.log.producer(batch.producer_id());
+    fn is_last_of_its_producer(&self, entry: &ShallowEntry<'_>) -> Result<bool, KafkaError> {
+        let EntryContent::Batch(batch) = &entry.content else { return Ok(false) };
+        let known = self.cleanable.log.producer(batch.producer_id())?;
         let last = known.as_ref().and_then(|producer| producer.batches().last());
-        last.is_some_and(|last| last.last_offset == batch.last_offset())
+        Ok(last.is_some_and(|last| last.last_offset == batch.last_offset()))
     }
 }
 
@@ -322,7 +323,7 @@ impl<'a> CleanedSegment<'a> {
         }
         // The index can point only to where an append begins, so none is larger than the distance
         // of two of its entries.
-        let is_full = self.buffer.len() as u64 >= self.segment.index_interval_bytes;
+        let is_full = self.buffer.len() as u64 >= self.segment.index_interval_bytes();
         if is_full { self.flush() } else { Ok(()) }
     }
 

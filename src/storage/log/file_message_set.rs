@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use byteorder::{BigEndian, ByteOrder};
@@ -14,6 +14,7 @@ use log::{trace, warn};
 use nix::sys::sendfile::sendfile64;
 
 use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
 use crate::common::sys;
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
 use crate::message::message_set::{
@@ -37,7 +38,7 @@ pub struct FileMessageSet {
     slice: Option<Slice>,
 }
 
-/// Where an entry lies, as its first 12 bytes tell it.
+/// The first 12 bytes of an entry, and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryHeader {
     /// The offset field: the base offset of a record batch, the last offset of an older entry.
@@ -190,8 +191,7 @@ impl FileMessageSet {
         Ok(Some(entry).filter(|_| entry.end() <= set_size))
     }
 
-    /// The last offset in `entry`: a record batch tells it by a delta, an older entry is known by
-    /// its last offset.
+    /// The last offset in `entry`: a record batch has it as a delta, an older entry as its offset.
     ///
     /// # Errors
     /// Whatever `pread(2)` reports.
@@ -240,7 +240,8 @@ impl FileMessageSet {
         read.map_err(|error| failed("read", &self.path())(error))
     }
 
-    /// Appends to the end of the whole set. Callers see to it that one thread at a time does.
+    /// Appends to the end of the whole set. Only one thread at a time may: in a log, the one that
+    /// has the [`LockedLog`](crate::storage::log::locked_log::LockedLog).
     ///
     /// If the write fails, or only a part of it gets to the file, the part is cut off again: the
     /// set stays as it was.
@@ -313,13 +314,12 @@ impl FileMessageSet {
     pub fn rename_to(&self, path: &Path) -> io::Result<()> {
         let old = self.path();
         std::fs::rename(&old, path).map_err(failed("rename", &old))?;
-        *self.lock_path() = path.to_path_buf();
+        *locked(&self.shared.path) = path.to_path_buf();
         Ok(())
     }
 
-    /// The file's name.
     pub fn path(&self) -> PathBuf {
-        self.lock_path().clone()
+        locked(&self.shared.path).clone()
     }
 
     /// When `entry` was written, in milliseconds since 1970: by its timestamp, or by the file's time
@@ -339,7 +339,7 @@ impl FileMessageSet {
     pub fn last_modified_ms(&self) -> io::Result<i64> {
         let modified = self.shared.file.metadata().and_then(|it| it.modified());
         let modified = modified.map_err(|error| failed("look at", &self.path())(error))?;
-        // A file from before 1970 is as old as can be told.
+        // A file from before 1970 counts as written then.
         let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
     }
@@ -408,10 +408,6 @@ impl FileMessageSet {
     pub fn size(&self) -> u64 {
         let Slice { start_position, end_position } = self.bounds();
         end_position - start_position
-    }
-
-    fn lock_path(&self) -> MutexGuard<'_, PathBuf> {
-        self.shared.path.lock().expect("no thread panics while it holds the path")
     }
 }
 

@@ -1,5 +1,5 @@
-//! Port of `kafka.log.LogAppendInfo` and `Log.analyzeAndValidateMessageSet`: what an append is told
-//! to do, and what it tells afterwards.
+//! Port of `kafka.log.LogAppendInfo` and `Log.analyzeAndValidateMessageSet`: what a log asks of the
+//! messages that are appended to it, and the result of an append.
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::config::log_config::LogConfig;
@@ -8,6 +8,7 @@ use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::log_validator::{AppendFormat, Validated};
 use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
+use crate::storage::producers::producer_state_entry::BatchMetadata;
 
 /// What was appended, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +34,7 @@ pub struct LogAppendInfo {
 }
 
 impl LogAppendInfo {
-    /// Nothing was appended.
-    pub(crate) fn empty(log_start_offset: i64) -> Self {
+    fn empty(log_start_offset: i64) -> Self {
         Self {
             first_offset: -1,
             last_offset: -1,
@@ -48,7 +48,8 @@ impl LogAppendInfo {
         }
     }
 
-    pub(crate) fn of_validated(validated: &Validated<'_>, log_start_offset: i64) -> Self {
+    /// Messages that are about to be appended.
+    pub fn of_validated(validated: &Validated<'_>, log_start_offset: i64) -> Self {
         Self {
             first_offset: validated.first_offset,
             last_offset: validated.last_offset,
@@ -60,10 +61,22 @@ impl LogAppendInfo {
             ..Self::empty(log_start_offset)
         }
     }
+
+    /// What the producer of these messages gets, if they are a copy of `original`: nothing was
+    /// appended, and the offsets and the time are those of the first time.
+    pub fn of_duplicate(&self, original: &BatchMetadata) -> Self {
+        let is_stamped = self.log_append_time_ms != NO_TIMESTAMP;
+        Self {
+            first_offset: original.first_offset(),
+            last_offset: original.last_offset,
+            log_append_time_ms: if is_stamped { original.timestamp_ms } else { NO_TIMESTAMP },
+            ..Self::empty(self.log_start_offset)
+        }
+    }
 }
 
 /// What the settings of a log ask of the messages that are appended to it.
-pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
+pub fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
     AppendFormat {
         magic: config.message_format_magic,
         compression: match config.compression_type {
@@ -98,7 +111,7 @@ pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendForm
 /// # Errors
 /// `CORRUPT_MESSAGE`, `MESSAGE_TOO_LARGE`, or `UNKNOWN_SERVER_ERROR` if an offset does not come
 /// after the one before it, the first one after `next_offset - 1` (KAFKA-3047).
-pub(crate) fn analyze_given_offsets(
+pub fn analyze_given_offsets(
     records: &[u8],
     next_offset: i64,
     message_bytes_max: usize,

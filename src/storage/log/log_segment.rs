@@ -1,18 +1,19 @@
 //! Port of `kafka.log.LogSegment`: one file of messages with its offset index and its time index.
 //!
-//! One thread at a time changes a segment: the one that holds the lock of its log. Any number of
-//! threads read it meanwhile; they hold the lock of an index for a lookup in memory, never while a
-//! disk works.
+//! One thread at a time changes a segment of a log: the one that has the
+//! [`LockedLog`](crate::storage::log::locked_log::LockedLog). Any number of threads read it
+//! meanwhile; they hold the lock of an index for a lookup in memory, never while a disk works.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, RwLock, RwLockReadGuard};
 
 use log::{trace, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::time::Time;
 use crate::config::log_config::LogConfig;
 use crate::message::byte_buffer_message_set::shallow_entries;
@@ -21,6 +22,7 @@ use crate::storage::files::log_files::{
     index_filename, log_filename, remove_if_exists, sync_if_exists, time_index_filename,
     with_suffix,
 };
+use crate::storage::index::mapped_entries::IndexError;
 use crate::storage::index::offset_index::{OffsetIndex, relative_offset};
 use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
 use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
@@ -30,11 +32,11 @@ use crate::storage::log::read_limit::{ReadLimit, ends_better_at_known_entry};
 /// A segment: the messages from its base offset up to the base offset of the next one.
 #[derive(Debug)]
 pub struct LogSegment {
-    pub(crate) base_offset: i64,
-    pub(crate) log: FileMessageSet,
+    base_offset: i64,
+    log: FileMessageSet,
     offset_index: RwLock<OffsetIndex>,
     time_index: RwLock<TimeIndex>,
-    pub(crate) index_interval_bytes: u64,
+    index_interval_bytes: u64,
     /// Taken from the age at which the segment rolls: drawn once, so that not all logs roll at the
     /// same time.
     roll_jitter_ms: i64,
@@ -43,14 +45,14 @@ pub struct LogSegment {
 
 /// What changes with each append.
 #[derive(Debug)]
-pub(crate) struct State {
+struct State {
     /// By the wall clock.
     created_ms: i64,
     /// Messages since the entry that the offset index has last.
-    pub(crate) bytes_since_last_index_entry: u64,
-    /// The highest timestamp so far. `None` until somebody asks, for a segment that was loaded.
-    pub(crate) largest_timestamp: Option<TimestampOffset>,
-    /// The answer of [`LogSegment::first_written_ms`] as soon as somebody has asked.
+    bytes_since_last_index_entry: u64,
+    /// The highest timestamp so far. For a segment that was loaded it is read when first needed.
+    largest_timestamp: Option<TimestampOffset>,
+    /// The answer of [`LogSegment::first_written_ms`], which is read when first needed.
     first_written_ms: Option<Option<i64>>,
 }
 
@@ -94,9 +96,10 @@ impl LogSegment {
     ) -> io::Result<Self> {
         let path = with_suffix(&log_filename(dir, base_offset), suffix);
         let is_new = !path.exists();
-        let log = match is_new && config.preallocate {
-            true => FileMessageSet::create_preallocated(&path, config.segment_size)?,
-            false => FileMessageSet::open(&path)?,
+        let log = if is_new && config.preallocate {
+            FileMessageSet::create_preallocated(&path, config.segment_size)?
+        } else {
+            FileMessageSet::open(&path)?
         };
         let path = with_suffix(&index_filename(dir, base_offset), suffix);
         let offset_index = OffsetIndex::open(&path, base_offset, config.max_index_size)?;
@@ -125,7 +128,6 @@ impl LogSegment {
         self.base_offset
     }
 
-    /// The messages' file.
     pub fn log(&self) -> &FileMessageSet {
         &self.log
     }
@@ -135,19 +137,22 @@ impl LogSegment {
         self.log.size()
     }
 
-    /// The offset index, to look at.
     pub fn offset_index(&self) -> RwLockReadGuard<'_, OffsetIndex> {
-        self.offset_index.read().expect(INDEX_LOCK)
+        read_locked(&self.offset_index)
     }
 
-    /// The time index, to look at.
     pub fn time_index(&self) -> RwLockReadGuard<'_, TimeIndex> {
-        self.time_index.read().expect(INDEX_LOCK)
+        read_locked(&self.time_index)
+    }
+
+    /// An index gets an entry after more than so many bytes of messages.
+    pub(crate) fn index_interval_bytes(&self) -> u64 {
+        self.index_interval_bytes
     }
 
     /// When the segment was begun, by the wall clock.
     pub fn created_ms(&self) -> i64 {
-        self.state().created_ms
+        locked(&self.state).created_ms
     }
 
     /// What is taken from the age at which the segment rolls.
@@ -156,7 +161,7 @@ impl LogSegment {
     }
 
     /// Appends messages, and an entry of both indexes if enough messages came since the last one.
-    /// An index entry that cannot be written is only missed by those who search: that is logged,
+    /// Without an index entry that cannot be written, lookups only scan further: that is logged,
     /// and the messages stay.
     ///
     /// # Errors
@@ -176,13 +181,13 @@ impl LogSegment {
             return Err(KafkaError::api(Errors::UnknownServerError, why));
         }
         self.log.append(set.bytes)?;
-        let before = self.state().largest_timestamp;
+        let before = locked(&self.state).largest_timestamp;
         let mut largest = before.unwrap_or_else(|| self.largest_timestamp());
         if set.max_timestamp_ms > largest.timestamp_ms {
             let (timestamp_ms, offset) = (set.max_timestamp_ms, set.offset_of_max_timestamp);
             largest = TimestampOffset { timestamp_ms, offset };
         }
-        let mut state = self.state();
+        let mut state = locked(&self.state);
         state.largest_timestamp = Some(largest);
         if state.bytes_since_last_index_entry > self.index_interval_bytes {
             self.append_index_entries(set.bytes, position, largest);
@@ -197,18 +202,24 @@ impl LogSegment {
         relative_offset(offset, self.base_offset).is_some()
     }
 
-    pub(crate) fn append_index_entries(&self, set: &[u8], position: u64, largest: TimestampOffset) {
+    /// Adds an entry to both indexes for `set`, which begins at `position`.
+    pub(super) fn append_index_entries(&self, set: &[u8], position: u64, largest: TimestampOffset) {
         let Some(Ok(first)) = shallow_entries(set).next() else { return };
-        if let Err(error) = self.write_offset_index().append(first.last_offset, position) {
-            warn!("segment {} goes on with one entry less in its index: {error}", self.base_offset);
-        }
-        if let Err(error) =
-            self.write_time_index().maybe_append(largest.timestamp_ms, largest.offset)
-        {
-            warn!(
-                "segment {} goes on with one entry less in its time index: {error}",
-                self.base_offset
-            );
+        let appended = write_locked(&self.offset_index).append(first.last_offset, position);
+        self.warn_if_not_indexed("index", appended);
+        self.append_time_index_entry(largest);
+    }
+
+    fn append_time_index_entry(&self, largest: TimestampOffset) {
+        let TimestampOffset { timestamp_ms, offset } = largest;
+        let appended = write_locked(&self.time_index).maybe_append(timestamp_ms, offset);
+        self.warn_if_not_indexed("time index", appended);
+    }
+
+    fn warn_if_not_indexed(&self, index: &str, appended: Result<(), IndexError>) {
+        if let Err(error) = appended {
+            let segment = self.base_offset;
+            warn!("segment {segment}: {index} append failed; lookups scan further: {error}");
         }
     }
 
@@ -320,13 +331,13 @@ impl LogSegment {
         now_ms: i64,
     ) -> Result<u64, KafkaError> {
         let first_cut = self.translate_offset(offset, 0)?;
-        self.write_offset_index().truncate_to(offset);
-        self.write_time_index().truncate_to(offset);
+        write_locked(&self.offset_index).truncate_to(offset);
+        write_locked(&self.time_index).truncate_to(offset);
         self.resize_indexes(max_index_size)?;
         let Some(first_cut) = first_cut else { return Ok(0) };
         let bytes_cut = self.log.truncate_to(first_cut.position)?;
         let indexed = self.offset_index().last_entry().position;
-        let mut state = self.state();
+        let mut state = locked(&self.state);
         state.bytes_since_last_index_entry = first_cut.position.saturating_sub(indexed);
         state.largest_timestamp = None;
         state.first_written_ms = None;
@@ -336,19 +347,19 @@ impl LogSegment {
         Ok(bytes_cut)
     }
 
-    /// The highest timestamp in the segment, and the last offset of the entry that has it;
+    /// The highest timestamp in the segment and the last offset of the entry that has it, or
     /// ([`NO_TIMESTAMP`], base offset) if no message has one.
     ///
     /// Errors while reading are logged: what is found then is a timestamp that is too low.
     pub fn largest_timestamp(&self) -> TimestampOffset {
-        if let Some(known) = self.state().largest_timestamp {
+        if let Some(known) = locked(&self.state).largest_timestamp {
             return known;
         }
         let found = self.read_largest_timestamp().unwrap_or_else(|error| {
             warn!("cannot find the highest timestamp of segment {}: {error}", self.base_offset);
             self.time_index().last_entry()
         });
-        *self.state().largest_timestamp.get_or_insert(found)
+        *locked(&self.state).largest_timestamp.get_or_insert(found)
     }
 
     /// The time index knows about all entries but those after its last one.
@@ -380,10 +391,10 @@ impl LogSegment {
     /// When the segment's first message was written: by the timestamp of its entry, or by the
     /// file's time of modification if it has none. `None` if there is no message.
     ///
-    /// It is read once, for the cleaner asks again and again. So is one that cannot be read: that
-    /// is logged, and then it is not known.
+    /// It is read once, for the cleaner asks again and again. If it cannot be read, that is logged,
+    /// and the answer is `None` ever after.
     pub fn first_written_ms(&self) -> Option<i64> {
-        if let Some(known) = self.state().first_written_ms {
+        if let Some(known) = locked(&self.state).first_written_ms {
             return known;
         }
         if self.size() == 0 {
@@ -393,7 +404,7 @@ impl LogSegment {
             warn!("cannot find how old segment {} is: {error}", self.base_offset);
             None
         });
-        *self.state().first_written_ms.get_or_insert(found)
+        *locked(&self.state).first_written_ms.get_or_insert(found)
     }
 
     fn read_first_written_ms(&self) -> Result<Option<i64>, KafkaError> {
@@ -425,13 +436,9 @@ impl LogSegment {
         self.log.trim()
     }
 
-    /// The last entry of a time index tells the highest timestamp of a segment that is complete.
-    pub(crate) fn append_largest_timestamp(&self) {
-        let largest = self.largest_timestamp();
-        let appended = self.write_time_index().maybe_append(largest.timestamp_ms, largest.offset);
-        if let Err(error) = appended {
-            warn!("segment {} has no last entry in its time index: {error}", self.base_offset);
-        }
+    /// The time index of a complete segment ends with its highest timestamp.
+    fn append_largest_timestamp(&self) {
+        self.append_time_index_entry(self.largest_timestamp());
     }
 
     /// Gives the indexes room to grow: on becoming the active segment.
@@ -439,19 +446,40 @@ impl LogSegment {
     /// # Errors
     /// Whatever the operating system reports, with the path.
     pub fn resize_indexes(&self, max_index_size: usize) -> io::Result<()> {
-        self.write_offset_index().resize(max_index_size)?;
-        self.write_time_index().resize(max_index_size)
+        write_locked(&self.offset_index).resize(max_index_size)?;
+        write_locked(&self.time_index).resize(max_index_size)
     }
 
-    pub(crate) fn trim_indexes(&self) -> io::Result<()> {
-        self.write_offset_index().trim()?;
-        self.write_time_index().trim()
+    fn trim_indexes(&self) -> io::Result<()> {
+        write_locked(&self.offset_index).trim()?;
+        write_locked(&self.time_index).trim()
     }
 
-    pub(crate) fn clear_indexes(&self, max_index_size: usize) -> io::Result<()> {
-        self.write_offset_index().truncate();
-        self.write_time_index().truncate();
+    /// Takes all entries out of both indexes, and gives them their full room: to recover them.
+    pub(super) fn clear_indexes(&self, max_index_size: usize) -> io::Result<()> {
+        write_locked(&self.offset_index).truncate();
+        write_locked(&self.time_index).truncate();
         self.resize_indexes(max_index_size)
+    }
+
+    /// Keeps the first `valid_bytes`, whose highest timestamp is `largest`, and for which the
+    /// indexes were built anew but for the last `bytes_since_last_index_entry`. Returns how many
+    /// bytes were cut off.
+    pub(super) fn end_recovery(
+        &self,
+        valid_bytes: u64,
+        bytes_since_last_index_entry: u64,
+        largest: TimestampOffset,
+    ) -> io::Result<u64> {
+        let bytes_cut = self.log.truncate_to(valid_bytes)?;
+        {
+            let mut state = locked(&self.state);
+            state.bytes_since_last_index_entry = bytes_since_last_index_entry;
+            state.largest_timestamp = Some(largest);
+        }
+        self.append_largest_timestamp();
+        self.trim_indexes()?;
+        Ok(bytes_cut)
     }
 
     /// Whether either index takes no further entry.
@@ -474,15 +502,15 @@ impl LogSegment {
             _ => Ok(()),
         };
         unless_gone(self.log.rename_to(&renamed(&self.log.path())))?;
-        let mut offset_index = self.write_offset_index();
+        let mut offset_index = write_locked(&self.offset_index);
         let path = renamed(offset_index.path());
         unless_gone(offset_index.rename_to(&path))?;
-        let mut time_index = self.write_time_index();
+        let mut time_index = write_locked(&self.time_index);
         let path = renamed(time_index.path());
         unless_gone(time_index.rename_to(&path))
     }
 
-    /// Deletes the three files. Whoever holds a slice can go on to send it.
+    /// Deletes the three files. Slices can still be sent to their end.
     ///
     /// # Errors
     /// Whatever `unlink(2)` reports, with the path.
@@ -491,27 +519,13 @@ impl LogSegment {
         remove_if_exists(self.offset_index().path())?;
         remove_if_exists(self.time_index().path())
     }
-
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it holds a segment's state")
-    }
-
-    fn write_offset_index(&self) -> RwLockWriteGuard<'_, OffsetIndex> {
-        self.offset_index.write().expect(INDEX_LOCK)
-    }
-
-    fn write_time_index(&self) -> RwLockWriteGuard<'_, TimeIndex> {
-        self.time_index.write().expect(INDEX_LOCK)
-    }
 }
-
-const INDEX_LOCK: &str = "no thread panics while it changes an index";
 
 /// A segment that was loaded is as old as its first message, not as the process: a restart does not
 /// postpone the roll (in Kafka 0.9 it does, KAFKA-3163).
 fn created_ms(log: &FileMessageSet, now_ms: i64) -> io::Result<i64> {
     let first = log.entry_at(0).unwrap_or_else(|error| {
-        warn!("a segment whose age is not known counts as new: {error}");
+        warn!("taking {} for new, for its age is unknown: {error}", log.path().display());
         None
     });
     let Some(first) = first else { return Ok(now_ms) };

@@ -22,6 +22,7 @@ use transferto::storage::cleaner::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
 use transferto::storage::log::log::Log;
+use transferto::storage::log::offset_search::fetch_offset_of_max_timestamp;
 use transferto::storage::log::read_limit::ReadLimit;
 
 fn bases(log: &Log) -> Vec<i64> {
@@ -525,7 +526,7 @@ fn a_cleaned_segment_is_indexed() {
     assert!(count >= segment.size() / 400, "{count} entries for {} bytes", segment.size());
     segment.offset_index().sanity_check(segment.size()).unwrap();
     segment.time_index().sanity_check().unwrap();
-    assert_eq!(log.fetch_offset_of_max_timestamp().unwrap().unwrap().offset, 199);
+    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap().unwrap().offset, 199);
     assert_found_from_every_offset(&log);
 }
 

@@ -19,6 +19,7 @@ use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::storage::cleaner::log_cleaner_manager::LogToClean;
 use transferto::storage::log::log::Log;
+use transferto::storage::log::segment_swap::{create_cleaned_segment, replace_segments};
 
 fn checkpoint(test: &Test, topic: &str) -> Option<i64> {
     let checkpoints = test.manager().cleaner().manager().all_cleaner_checkpoints();
@@ -224,11 +225,14 @@ fn segments_that_left_the_log_meanwhile_are_not_replaced() {
     let log = test.log("t", 0);
     fill(&log, 3, 4);
     let replaced = log.segments()[..2].to_vec();
-    let cleaned = Arc::new(log.create_cleaned_segment(0).unwrap());
+    let cleaned = Arc::new(create_cleaned_segment(&log, 0).unwrap());
     log.truncate_to(6).unwrap();
-    assert!(!log.replace_segments(&cleaned, &replaced).unwrap(), "the second one is active again");
+    assert!(
+        !replace_segments(&log, &cleaned, &replaced).unwrap(),
+        "the second one is active again"
+    );
     log.truncate_fully_and_start_at(20).unwrap();
-    assert!(!log.replace_segments(&cleaned, &replaced).unwrap(), "both are gone");
+    assert!(!replace_segments(&log, &cleaned, &replaced).unwrap(), "both are gone");
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (20, 20));
 }
 

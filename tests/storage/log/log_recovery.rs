@@ -15,7 +15,7 @@ use transferto::storage::files::log_files::{index_filename, log_filename, time_i
 use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
 
-/// A log of 30 messages in segments of 10, closed in good order.
+/// A log of 30 messages in segments of 10, shut down cleanly.
 struct Test {
     dir: TempDir,
     mocks: Mocks,
@@ -46,7 +46,7 @@ impl Test {
         Log::open(&self.path(), self.config.clone(), open).unwrap()
     }
 
-    /// Opens the log after a stop in good order.
+    /// Opens the log after a clean shutdown.
     fn clean(&self) -> Arc<Log> {
         Log::open(&self.path(), self.config.clone(), self.mocks.open(0, true)).unwrap()
     }

@@ -14,6 +14,7 @@ use transferto::message::message_set::MessageSet;
 use transferto::storage::log::log_segment::{LogSegment, SegmentAppend};
 use transferto::storage::log::offset_search::find_offset_by_timestamp;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
+use transferto::storage::log::segment_recovery::recover;
 
 const MAX_INDEX_SIZE: usize = 1000;
 
@@ -178,7 +179,7 @@ fn recovery_rebuilds_an_index_full_of_junk() {
     let index = test.segment.offset_index().path().to_path_buf();
     let file = OpenOptions::new().write(true).open(index).unwrap();
     file.write_all_at(&Random(1).bytes(MAX_INDEX_SIZE as u64 - 5), 5).unwrap();
-    let recovery = test.segment.recover(MAX_INDEX_SIZE).unwrap();
+    let recovery = recover(&test.segment, MAX_INDEX_SIZE).unwrap();
     assert_eq!((recovery.next_offset, recovery.bytes_cut), (100, 0));
     for offset in 0..100 {
         let read = test.read_up_to(offset, Some(offset + 1)).unwrap();
@@ -203,7 +204,7 @@ fn recovery_keeps_exactly_the_messages_before_the_junk() {
         let junk = random.bytes(test.segment.size() - junk_at);
         let file = OpenOptions::new().write(true).open(test.segment.log().path()).unwrap();
         file.write_all_at(&junk, junk_at).unwrap();
-        let recovery = test.segment.recover(MAX_INDEX_SIZE).unwrap();
+        let recovery = recover(&test.segment, MAX_INDEX_SIZE).unwrap();
         assert_eq!(recovery.next_offset, corrupted, "{recovery:?}");
         assert_eq!(recovery.valid_bytes, entry.position);
         let left: Vec<&str> = values[..corrupted as usize].iter().map(String::as_str).collect();
@@ -490,7 +491,7 @@ fn a_message_is_found_by_its_timestamp() {
     assert_eq!(find(0, 40), Some(40));
     // The same after a restart, when the highest timestamp has to be looked up.
     let reopened = open(test.dir.path(), 40);
-    reopened.recover(MAX_INDEX_SIZE).unwrap();
+    recover(&reopened, MAX_INDEX_SIZE).unwrap();
     let reopened = open(test.dir.path(), 40);
     assert_eq!(reopened.largest_timestamp().timestamp_ms, 490);
 }

@@ -37,7 +37,7 @@ impl Test {
         self.mocks.log(&self.path(), &self.config)
     }
 
-    /// The log, after it was closed in good order.
+    /// The log, after it was shut down cleanly.
     fn log_after_close(&self, log: Arc<Log>) -> Arc<Log> {
         log.flush().unwrap();
         log.close().unwrap();
@@ -159,7 +159,7 @@ fn a_snapshot_is_taken_for_what_it_says_and_not_read_past() {
         .collect();
     fs::write(&path, stranger).unwrap();
     let log = test.log();
-    assert_eq!(log.producer(8), None);
+    assert_eq!(log.producer(8).unwrap(), None);
     assert_knows(&log, 7, 3);
 }
 
@@ -212,7 +212,7 @@ fn a_truncated_log_knows_what_it_knew_then() {
     assert_eq!(test.snapshots(), []);
     assert_knows(&log, 7, 2);
     log.truncate_fully_and_start_at(100).unwrap();
-    assert_eq!(log.producer(7), None);
+    assert_eq!(log.producer(7).unwrap(), None);
     assert_eq!(
         append(&log, 7, 60).unwrap().first_offset,
         100,
@@ -244,9 +244,9 @@ fn who_is_silent_for_long_is_forgotten_and_may_begin_anywhere() {
     test.mocks.sleep(600);
     append_all(&log, 8, 0..1);
     test.mocks.sleep(400);
-    log.remove_expired_producers(1_000);
-    assert_eq!(log.producer(7), None);
-    assert!(log.producer(8).is_some());
+    log.remove_expired_producers(1_000).unwrap();
+    assert_eq!(log.producer(7).unwrap(), None);
+    assert!(log.producer(8).unwrap().is_some());
     assert_eq!(append(&log, 7, 60).unwrap().first_offset, 6);
 }
 
@@ -255,12 +255,12 @@ fn old_timestamps_do_not_make_a_producer_old() {
     let test = Test::new();
     let log = test.log();
     append_all(&log, 7, 0..1);
-    log.remove_expired_producers(1_000);
+    log.remove_expired_producers(1_000).unwrap();
     let log = test.log_after_close(log);
-    log.remove_expired_producers(1_000);
+    log.remove_expired_producers(1_000).unwrap();
     drop(log);
     let log = test.log();
-    log.remove_expired_producers(1_000);
+    log.remove_expired_producers(1_000).unwrap();
     assert_knows(&log, 7, 1);
 }
 
@@ -283,7 +283,7 @@ fn a_refused_append_or_a_set_too_large_changes_nothing_that_is_known() {
     test.config.segment_size = 200;
     let log = test.log();
     append_all(&log, 7, 0..1);
-    let before = log.producer(7);
+    let before = log.producer(7).unwrap();
     let large = [0; 300];
     let builder = RecordBatchBuilder::new(0).producer(7, 0, COUNT);
     let mut large = builder.record(5, None, Some(&large)).build().unwrap();
@@ -291,7 +291,7 @@ fn a_refused_append_or_a_set_too_large_changes_nothing_that_is_known() {
     let mut damaged = produced(7, 0, COUNT);
     damaged[17] ^= 1;
     assert_eq!(log.append(&mut damaged, 0).unwrap_err().code(), Errors::CorruptMessage);
-    assert_eq!(log.producer(7), before);
+    assert_eq!(log.producer(7).unwrap(), before);
     assert_knows(&log, 7, 1);
 }
 
@@ -321,7 +321,7 @@ fn an_empty_log_and_one_without_producers_open_as_they_were_closed() {
     append_all(&log, 7, 0..1);
     let log = test.log_after_close(log);
     assert_eq!(test.snapshots(), [2, 5]);
-    assert_eq!(log.highest_producer_id(), Some(7));
+    assert_eq!(log.highest_producer_id().unwrap(), Some(7));
 }
 
 /// A batch in the log: producer, epoch, sequence number and offset of its first record.
@@ -337,7 +337,7 @@ fn expected_state(log: &[Appended], producer_id: i64) -> Option<(i16, Vec<(i32, 
 }
 
 fn actual_state(log: &Log, producer_id: i64) -> Option<(i16, Vec<(i32, i64)>)> {
-    let entry = log.producer(producer_id)?;
+    let entry = log.producer(producer_id).unwrap()?;
     let batches = entry.batches().iter().map(|it| (it.first_sequence(), it.first_offset()));
     Some((entry.producer_epoch(), batches.collect()))
 }
