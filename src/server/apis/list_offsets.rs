@@ -12,8 +12,12 @@ use crate::protocol::list_offsets::{
 use crate::protocol::request::ResponseBody;
 use crate::replica::partition::{LEADER_EPOCH, check_leader_epoch};
 use crate::replica::replica::Replica;
-use crate::server::kafka_apis::{KafkaApis, check_named_once};
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::parts::Parts;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, ResourceType};
 
 /// In place of a timestamp or an offset: none.
@@ -24,14 +28,30 @@ const TIMESTAMP_VERSION: i16 = 1;
 /// The first version that may ask for the record with the largest timestamp (KIP-734).
 const MAX_TIMESTAMP_VERSION: i16 = 7;
 
-impl KafkaApis {
-    /// A consumer asks where to begin.
+/// Handles ListOffsets.
+pub(crate) struct ListOffsetsApis {
+    replica_manager: Arc<ReplicaManager>,
+    authorization: Authorization,
+}
+
+impl ListOffsetsApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            replica_manager: Arc::clone(&parts.replica_manager),
+            authorization: parts.authorization(),
+        }
+    }
+
     pub(crate) fn handle_offset_request(&self, reply: Reply, request: &ListOffsetsRequest) {
         let version = reply.header.api_version;
         let mut topics = Vec::with_capacity(request.topics.len());
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Describe,
+            ResourceType::Topic,
+            names,
+        );
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
