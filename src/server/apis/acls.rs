@@ -156,7 +156,7 @@ fn add_acls(authorizer: &dyn Authorizer, bindings: &[AclBinding]) -> Result<(), 
         return Ok(());
     }
     if authorizer.acls(&AclBindingFilter::ANY).len().saturating_add(bindings.len()) > ACLS_MAX {
-        let why = format!("there may be {ACLS_MAX} ACLs");
+        let why = format!("at most {ACLS_MAX} ACLs are kept");
         return Err(KafkaError::api(Errors::PolicyViolation, why));
     }
     authorizer.add_acls(bindings.to_vec())
@@ -181,7 +181,7 @@ fn binding_of(creation: &AclCreation) -> Result<AclBinding, KafkaError> {
         return Err(invalid("the resource has no name"));
     }
     if resource_type == ResourceType::Cluster && name != CLUSTER_NAME {
-        return Err(invalid(&format!("the only name of the cluster is {CLUSTER_NAME}")));
+        return Err(invalid(&format!("the name of the cluster must be {CLUSTER_NAME}")));
     }
     if [name, principal, host].iter().any(|it| it.len() > NAME_BYTES_MAX) {
         return Err(invalid(&format!("a name is longer than {NAME_BYTES_MAX} bytes")));
@@ -221,7 +221,7 @@ fn filter_of_deletion(asked: &DeleteAclsFilter) -> Result<AclBindingFilter, Kafk
 }
 
 fn no_such(what: &str, code: i8) -> KafkaError {
-    invalid(&format!("{code} is no {what} here"))
+    invalid(&format!("unknown {what}: {code}"))
 }
 
 fn invalid(why: &str) -> KafkaError {

@@ -77,7 +77,7 @@ impl BrokerConfigs {
     }
 }
 
-/// The value that a scope's list has, or would have.
+/// The value that a list has in a scope, or inherits.
 fn current_list(
     current: &CurrentConfig,
     scope: DynamicScope,

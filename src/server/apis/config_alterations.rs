@@ -25,8 +25,8 @@ pub(crate) fn altered(
             SET => {
                 configs.insert(name.clone(), given(name, value)?);
             }
-            // A name that is not set is as good as deleted, also one that nobody knows: MirrorMaker
-            // deletes all that its own broker does not override.
+            // A name that is not set counts as deleted, even an unknown one: MirrorMaker deletes all
+            // that its own broker does not override.
             DELETE => {
                 configs.remove(name);
             }
@@ -37,7 +37,7 @@ pub(crate) fn altered(
                 configs.insert(name.clone(), list);
             }
             other => {
-                let why = format!("there is no operation {other} on a setting");
+                let why = format!("unknown operation on a setting: {other}");
                 return Err(KafkaError::api(Errors::InvalidRequest, why));
             }
         }

@@ -175,7 +175,7 @@ impl ConfigApis {
             let result = may_alter.and_then(|()| match resource_type {
                 _ if twice.contains(resource) => Err(duplicate_error()),
                 TOPIC if resource_name.is_empty() => {
-                    let why = "there are no settings of all topics: a topic follows the broker";
+                    let why = "topics have no common settings: they inherit the broker's";
                     Err(KafkaError::api(Errors::InvalidRequest, why))
                 }
                 TOPIC | BROKER => alter(index, resource_type, &resource_name),

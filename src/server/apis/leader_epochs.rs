@@ -35,8 +35,8 @@ impl LeaderEpochApis {
         }
     }
 
-    /// By the answer a consumer learns whether the messages up to its offset are still those that it
-    /// has read.
+    /// The answer shows a consumer whether the messages up to its offset are still those that it has
+    /// read.
     pub(crate) fn handle_offset_for_leader_epoch_request(
         &self,
         reply: Reply,

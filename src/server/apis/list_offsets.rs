@@ -130,7 +130,7 @@ fn offset_for_timestamp(
 }
 
 fn no_such_timestamp(version: i16, timestamp: i64) -> KafkaError {
-    let why = format!("ListOffsets version {version} has no timestamp {timestamp}");
+    let why = format!("ListOffsets version {version} does not know the timestamp {timestamp}");
     KafkaError::api(Errors::UnsupportedVersion, why)
 }
 

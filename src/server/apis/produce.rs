@@ -285,13 +285,13 @@ fn check_init(request: &InitProducerIdRequest) -> Result<(), KafkaError> {
     }
     if let Some(transactional_id) = &request.transactional_id {
         let why =
-            format!("there are no transactions here, so none of {}", for_log(transactional_id));
+            format!("there are no transactions here; the id is {}", for_log(transactional_id));
         return Err(KafkaError::api(Errors::TransactionalIdAuthorizationFailed, why));
     }
     let (has_id, has_epoch) =
         (request.producer_id != NO_PRODUCER_ID, request.producer_epoch != NO_PRODUCER_EPOCH);
     if has_id != has_epoch {
-        let why = "a producer id comes with an epoch, and an epoch with an id";
+        let why = "a producer id and an epoch come together or not at all";
         return Err(KafkaError::api(Errors::InvalidRequest, why));
     }
     Ok(())

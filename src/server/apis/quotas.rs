@@ -38,7 +38,7 @@ const MATCH_ANY: i8 = 2;
 /// Kafka's other quotas, by name.
 const OTHER_QUOTAS: [&str; 3] =
     ["request_percentage", "controller_mutation_rate", "connection_creation_rate"];
-/// Kafka takes a fraction below this for what a conversion of a whole number has left.
+/// Kafka takes a smaller fraction for a rounding error.
 const FRACTION_MAX: f64 = 1e-6;
 
 /// The longest client id that can have a quota, in bytes.
@@ -144,13 +144,11 @@ impl QuotaApis {
     }
 }
 
-/// What the entities that are asked for have in common.
+/// Which entities a request asks for.
 enum Filter<'a> {
-    /// All of them.
     Everything,
-    /// Only these.
     ClientIds(&'a ComponentData),
-    /// What no entity here has: a user, an address; or nothing at all.
+    /// By what no entity here has: a user, an address; or by nothing at all.
     Nothing,
 }
 
@@ -191,7 +189,7 @@ fn check_match(component: &ComponentData) -> Result<(), KafkaError> {
         MATCH_EXACT => Ok(()),
         MATCH_DEFAULT | MATCH_ANY if has_name => Err(invalid("only an exact match has a name")),
         MATCH_DEFAULT | MATCH_ANY => Ok(()),
-        other => Err(invalid(format!("there is no match type {other}"))),
+        other => Err(invalid(format!("unknown match type: {other}"))),
     }
 }
 
@@ -199,7 +197,7 @@ fn check_entity_type(entity_type: &str) -> Result<(), KafkaError> {
     match entity_type {
         CLIENT_ID | USER | IP => Ok(()),
         other => {
-            let why = format!("there are no entities of type {other:?}");
+            let why = format!("unknown entity type: {other:?}");
             Err(KafkaError::api(Errors::UnsupportedVersion, why))
         }
     }
@@ -211,7 +209,7 @@ fn client_id_of(entity: &[EntityData]) -> Result<Option<&str>, KafkaError> {
         check_entity_type(&component.entity_type)?;
         if component.entity_type != CLIENT_ID {
             let why = format!(
-                "quotas are per client id here, not per {}: nobody is authenticated",
+                "quotas are per client id here, not per {}: clients are not authenticated",
                 component.entity_type
             );
             return Err(invalid(why));
@@ -224,8 +222,8 @@ fn client_id_of(entity: &[EntityData]) -> Result<Option<&str>, KafkaError> {
             }
             client_id => Ok(client_id),
         },
-        [] => Err(invalid("an entity has a component")),
-        _ => Err(invalid("an entity has one client id")),
+        [] => Err(invalid("an entity needs a component")),
+        _ => Err(invalid("an entity takes one client id")),
     }
 }
 
@@ -249,10 +247,10 @@ fn no_such_quota(key: &str) -> KafkaError {
             QuotaType::Fetch.key()
         ));
     }
-    invalid(format!("there is no quota {key:?}"))
+    invalid(format!("unknown quota: {key:?}"))
 }
 
-/// The wire has room for a fraction, a quota in bytes has not.
+/// The request may hold a fraction; a quota in bytes is whole.
 fn bytes_per_second(op: &OpData) -> Result<i64, KafkaError> {
     let whole = op.value.round();
     let is_whole = (op.value - whole).abs() <= FRACTION_MAX;

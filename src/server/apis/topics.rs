@@ -34,8 +34,8 @@ use crate::server::security::request_context::RequestContext;
 /// In place of a number of partitions or replicas that the broker's settings or the assignments
 /// give.
 const UNSAID: i32 = -1;
-/// Partitions that one request may create: Kafka's `MAX_PARTITIONS_PER_BATCH`. Each costs three
-/// open files.
+/// The most partitions that one request may create: Kafka's `MAX_PARTITIONS_PER_BATCH`. Each costs
+/// three open files.
 const PARTITIONS_PER_REQUEST_MAX: i32 = 10_000;
 /// The first DeleteTopics version whose clients know that deletion may be disabled.
 const TOPIC_DELETION_DISABLED_VERSION: i16 = 3;
@@ -136,7 +136,7 @@ impl TopicApis {
         let (count, factor) = (asked.num_partitions, i32::from(asked.replication_factor));
         if !asked.assignments.is_empty() {
             if (count, factor) != (UNSAID, UNSAID) {
-                let why = "assignments stand beside a number of partitions or replicas";
+                let why = "assignments exclude a number of partitions and a replication factor";
                 return Err(KafkaError::api(Errors::InvalidRequest, why));
             }
             return self.assigned_partitions(asked);
@@ -234,7 +234,7 @@ impl TopicApis {
                 KafkaError::api(Errors::UnknownTopicId, "there is no topic of this id")
             })?,
             _ => {
-                let why = "a topic is named by its name, or by its id";
+                let why = "a topic is given by its name, or by its id";
                 return Err(KafkaError::api(Errors::InvalidRequest, why));
             }
         };
@@ -321,7 +321,7 @@ fn overrides_of(asked: &CreatableTopic) -> Result<BTreeMap<String, String>, Kafk
 
 fn take_partitions(partitions_left: &mut i32, count: i32) -> Result<(), KafkaError> {
     if count > *partitions_left {
-        let why = format!("one request may create {PARTITIONS_PER_REQUEST_MAX} partitions");
+        let why = format!("one request may create {PARTITIONS_PER_REQUEST_MAX} partitions at most");
         return Err(KafkaError::api(Errors::PolicyViolation, why));
     }
     *partitions_left -= count;
