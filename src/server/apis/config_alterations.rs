@@ -37,7 +37,7 @@ pub(crate) fn altered(
                 configs.insert(name.clone(), list);
             }
             other => {
-                let why = format!("unknown operation on a setting: {other}");
+                let why = format!("unknown operation: {other}");
                 return Err(KafkaError::api(Errors::InvalidRequest, why));
             }
         }
