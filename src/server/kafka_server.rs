@@ -21,7 +21,7 @@ use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
-use crate::server::apis::fetch_conversion::FetchedData;
+use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
@@ -152,21 +152,20 @@ impl KafkaServer {
         dynamic_config.add_reconfigurable(&metadata_cache);
         log_manager.startup();
         schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
-        let fetched_data = FetchedData::new(Arc::clone(&metrics));
-        let apis = Arc::new(KafkaApis {
-            request_channel: Arc::clone(socket_server.request_channel()),
-            replica_manager: Arc::clone(&replica_manager),
-            metadata_cache,
+        let parts = Parts {
+            config,
             dynamic_config: Arc::clone(&dynamic_config),
+            replica_manager: Arc::clone(&replica_manager),
+            log_manager: Arc::clone(&log_manager),
+            metadata_cache,
             group_coordinator: Arc::clone(&group_coordinator),
-            fetched_data: Arc::new(fetched_data),
-            producer_ids,
+            producer_ids: Arc::new(producer_ids),
             quota_managers: Arc::clone(&quota_managers),
             authorizer,
-            refusal_log: Arc::default(),
+            metrics: Arc::clone(&metrics),
             time,
-            connections_max_idle_ms: config.connections_max_idle_ms.ms(),
-        });
+        };
+        let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), &parts));
         let request_handler_pool =
             Arc::new(KafkaRequestHandlerPool::new(socket_server.request_channel(), &apis));
         let server = Self {

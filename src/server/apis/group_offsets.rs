@@ -8,7 +8,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::common::errors::Errors;
+use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{CommitOffsets, FetchedOffsets};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::protocol::offset_commit::{
@@ -25,12 +27,13 @@ use crate::protocol::offset_fetch::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::server::apis::groups::{error_code, identity};
-use crate::server::kafka_apis::KafkaApis;
+use crate::server::apis::parts::Parts;
+use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::reply::reply::Reply;
-use crate::server::security::authorization::Authorized;
+use crate::server::security::authorization::{Authorization, Authorized};
 use crate::server::security::authorizer::{Operation, Resource, ResourceType};
 
-/// In place of a time or a retention: the consumer leaves it to the broker.
+/// In place of a time or a retention that the consumer leaves to the broker.
 const NOT_GIVEN: i64 = -1;
 /// In place of a result that the coordinator owes.
 const MISSING: Result<(), Errors> = Err(Errors::UnknownServerError);
@@ -39,12 +42,38 @@ const FETCH_ALL_BY_NULL_VERSION: i16 = 2;
 /// The first OffsetFetch version that asks for several groups.
 const FETCH_OF_SEVERAL_VERSION: i16 = 8;
 
-impl KafkaApis {
-    /// A consumer tells how far it has read.
+/// Handles OffsetCommit, OffsetFetch and OffsetDelete.
+pub(crate) struct GroupOffsetApis {
+    group_coordinator: Arc<GroupCoordinator>,
+    metadata_cache: Arc<MetadataCache>,
+    authorization: Authorization,
+    time: Arc<dyn Time>,
+}
+
+impl GroupOffsetApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            group_coordinator: Arc::clone(&parts.group_coordinator),
+            metadata_cache: Arc::clone(&parts.metadata_cache),
+            authorization: parts.authorization(),
+            time: Arc::clone(&parts.time),
+        }
+    }
+
     pub(crate) fn handle_offset_commit_request(&self, reply: Reply, request: &OffsetCommitRequest) {
+        let group = Resource::group(&request.group_id);
+        if !self.authorization.authorize(&reply.context, Operation::Read, group) {
+            let response = request.error_response(Errors::GroupAuthorizationFailed);
+            reply.send_body(&ResponseBody::OffsetCommit(response));
+            return;
+        }
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Read,
+            ResourceType::Topic,
+            names,
+        );
         let mut offsets = Vec::new();
         // For each partition its place among the offsets, or why it has none.
         let mut places = Vec::new();
@@ -94,8 +123,8 @@ impl KafkaApis {
         self.group_coordinator.commit_offsets(commit, Box::new(send_response_callback));
     }
 
-    /// What is to be kept for one partition: in 0.9 the time of the commit, and how long from then
-    /// on, were the consumer's to say.
+    /// What is to be kept for one partition. In 0.9 the consumer set the time of the commit, and how
+    /// long it is kept from then on.
     fn offset_and_metadata(
         &self,
         request: &OffsetCommitRequest,
@@ -115,12 +144,11 @@ impl KafkaApis {
         }
     }
 
-    /// A consumer asks how far its group has read.
     pub(crate) fn handle_offset_fetch_request(&self, reply: Reply, request: &OffsetFetchRequest) {
         let version = reply.header.api_version;
         let response = if version >= FETCH_OF_SEVERAL_VERSION {
-            // One that is named a million times is answered once: the answer may be far longer than
-            // the question.
+            // A group that is named a million times is answered once: the answer may be far longer
+            // than the question.
             let mut named = HashSet::new();
             let groups = request.groups.iter().filter(|group| named.insert(&group.group_id));
             let groups = groups.map(|group| self.fetch_offsets_of_group(&reply, group)).collect();
@@ -150,12 +178,20 @@ impl KafkaApis {
             let request = OffsetFetchRequest { groups, ..OffsetFetchRequest::default() };
             request.error_response(error).groups.remove(0)
         };
-        if !self.authorize(reply, Operation::Describe, Resource::group(&group_id)) {
+        if !self.authorization.authorize(
+            &reply.context,
+            Operation::Describe,
+            Resource::group(&group_id),
+        ) {
             return fail(Errors::GroupAuthorizationFailed);
         }
         let names = asked.topics.iter().flatten().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(reply, Operation::Describe, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Describe,
+            ResourceType::Topic,
+            names,
+        );
         let partitions = asked.topics.as_ref().map(|topics| partitions_of(topics, &authorized));
         match self.group_coordinator.fetch_offsets(&group_id, partitions.as_deref()) {
             Ok(fetched) => {
@@ -165,7 +201,11 @@ impl KafkaApis {
                         let mut topics = all_topics(version, fetched);
                         topics.retain(|it| {
                             let topic = Resource::topic(&it.name);
-                            self.authorize_quietly(reply, Operation::Describe, topic)
+                            self.authorization.authorize_quietly(
+                                &reply.context,
+                                Operation::Describe,
+                                topic,
+                            )
                         });
                         topics
                     }
@@ -176,12 +216,21 @@ impl KafkaApis {
         }
     }
 
-    /// An administrator makes a group forget offsets.
     pub(crate) fn handle_offset_delete_request(&self, reply: Reply, request: &OffsetDeleteRequest) {
+        let group = Resource::group(&request.group_id);
+        if !self.authorization.authorize(&reply.context, Operation::Delete, group) {
+            let response = request.error_response(Errors::GroupAuthorizationFailed);
+            reply.send_body(&ResponseBody::OffsetDelete(response));
+            return;
+        }
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
-        // Asked once: a topic may come or go before the answer is put together.
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Read,
+            ResourceType::Topic,
+            names,
+        );
+        // Looked up once: a topic may come or go before the answer is put together.
         let refusal_of = |topic: &str, partition: i32| {
             let record = self.metadata_cache.topic(topic);
             let is_there = record.is_some_and(|it| (0..it.partitions).contains(&partition));
@@ -231,7 +280,7 @@ impl KafkaApis {
     }
 }
 
-/// The partitions that are asked for and may be told, in the order of the request.
+/// The partitions whose offsets the client may learn, in the order of the request.
 fn partitions_of(
     topics: &[OffsetFetchRequestTopic],
     authorized: &Authorized<'_>,
@@ -275,7 +324,7 @@ fn unauthorized(partition_index: i32) -> OffsetFetchResponsePartition {
     }
 }
 
-/// The answers by topic. They come in the order of their topics.
+/// The answers by topic: `fetched` has the partitions of each topic side by side.
 fn all_topics(version: i16, fetched: FetchedOffsets) -> Vec<OffsetFetchResponseTopic> {
     let mut topics: Vec<OffsetFetchResponseTopic> = Vec::new();
     for (key, it) in fetched {

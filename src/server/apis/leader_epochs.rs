@@ -12,12 +12,30 @@ use crate::protocol::offset_for_leader_epoch::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::partition::Partition;
-use crate::server::kafka_apis::{KafkaApis, check_named_once};
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::parts::Parts;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, ResourceType};
 
-impl KafkaApis {
-    /// A consumer asks whether the messages up to its offset are still those that it has read.
+/// Handles OffsetForLeaderEpoch.
+pub(crate) struct LeaderEpochApis {
+    replica_manager: Arc<ReplicaManager>,
+    authorization: Authorization,
+}
+
+impl LeaderEpochApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            replica_manager: Arc::clone(&parts.replica_manager),
+            authorization: parts.authorization(),
+        }
+    }
+
+    /// The answer shows a consumer whether the messages up to its offset are still those that it has
+    /// read.
     pub(crate) fn handle_offset_for_leader_epoch_request(
         &self,
         reply: Reply,
@@ -25,8 +43,12 @@ impl KafkaApis {
     ) {
         let mut topics = Vec::with_capacity(request.topics.len());
         let names = request.topics.iter().map(|it| it.topic.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Describe,
+            ResourceType::Topic,
+            names,
+        );
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.topic.as_str());
@@ -73,7 +95,7 @@ impl KafkaApis {
 /// The last epoch up to `epoch` that has messages, and the offset after its last one
 /// (`LeaderEpochFileCache.endOffsetFor`); both undefined for no epoch and for one yet to come.
 ///
-/// There has been one epoch ever since, so it ends where the log ends. It is the log's end and not
+/// There has only ever been one epoch, so it ends where the log ends. It is the log's end and not
 /// its high watermark, because a leader is asked which messages it has, not which may be read. An
 /// epoch before the first one ended where the first one begins.
 fn end_offset_for(partition: &Partition, epoch: i32) -> (i32, i64) {

@@ -11,8 +11,12 @@ use crate::protocol::list_offsets::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::replica::Replica;
-use crate::server::kafka_apis::{KafkaApis, check_named_once};
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::parts::Parts;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, ResourceType};
 use crate::storage::log::offset_search::{
     fetch_offset_of_max_timestamp, fetch_offsets_by_timestamp, legacy_offsets_before,
@@ -26,14 +30,30 @@ const TIMESTAMP_VERSION: i16 = 1;
 /// The first version that may ask for the record with the largest timestamp (KIP-734).
 const MAX_TIMESTAMP_VERSION: i16 = 7;
 
-impl KafkaApis {
-    /// A consumer asks where to begin.
+/// Handles ListOffsets.
+pub(crate) struct ListOffsetsApis {
+    replica_manager: Arc<ReplicaManager>,
+    authorization: Authorization,
+}
+
+impl ListOffsetsApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            replica_manager: Arc::clone(&parts.replica_manager),
+            authorization: parts.authorization(),
+        }
+    }
+
     pub(crate) fn handle_offset_request(&self, reply: Reply, request: &ListOffsetsRequest) {
         let version = reply.header.api_version;
         let mut topics = Vec::with_capacity(request.topics.len());
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Describe,
+            ResourceType::Topic,
+            names,
+        );
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
@@ -112,7 +132,7 @@ fn offset_for_timestamp(
 }
 
 fn no_such_timestamp(version: i16, timestamp: i64) -> KafkaError {
-    let why = format!("ListOffsets version {version} has no timestamp {timestamp}");
+    let why = format!("ListOffsets version {version} does not know the timestamp {timestamp}");
     KafkaError::api(Errors::UnsupportedVersion, why)
 }
 

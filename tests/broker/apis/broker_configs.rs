@@ -445,7 +445,7 @@ fn an_alteration_that_cannot_be_is_refused_as_kafka_refuses_it_and_nothing_of_it
         (THIS, ("max.connections.per.ip", SET, Some("0")), request, "at least 1"),
         (THIS, ("message.max.bytes", SET, None), request, "has no value"),
         (THIS, ("message.max.bytes", SET, Some("")), request, "must be a whole number"),
-        (THIS, ("log.roll.jitter.ms", 9, Some("1")), request, "no operation 9"),
+        (THIS, ("log.roll.jitter.ms", 9, Some("1")), request, "unknown operation: 9"),
         (THIS, ("num.io.threads", APPEND, Some("3")), config, "is not a list"),
         (ALL, ("max.connections.per.ip.overrides", APPEND, Some("::1:3")), config, "is not a list"),
         (ALL, ("no.such.list", SUBTRACT, Some("3")), config, "is not a list"),

@@ -698,9 +698,10 @@ fn who_changes_acls_is_told_to_the_log_in_one_line() {
     assert_eq!((disown(&mut admin), disown(&mut admin)), (2, 0));
     let (_, lines) = process.end_with(Signal::SIGTERM);
     let first = "\"Topic:Literal:x: User:ANONYMOUS has Allow Read from 127.0.0.2\"";
-    for what in ["given", "taken away"] {
+    for what in ["added", "removed"] {
         let begins = format!("2 ACLs were {what} by 127.0.0.1:");
-        let told: Vec<_> = lines.iter().filter(|line| line.contains(what)).collect();
+        let changes = |line: &&String| line.contains(&format!("ACLs were {what}"));
+        let told: Vec<_> = lines.iter().filter(changes).collect();
         assert!(told.len() == 1 && told[0].contains(&begins), "{lines:?}");
         assert!(told[0].ends_with(&format!(", the first: {first}")), "{lines:?}");
     }
