@@ -88,7 +88,7 @@ struct Topic(String);
 
 struct Partition(i32);
 
-impl FetchResponseSend {
+impl Part<Response> {
     /// Answers the request that came with `header`, in its version.
     ///
     /// A frame holds 2 GiB. Where messages would exceed it, the last partitions go without, and the
@@ -123,7 +123,7 @@ impl FetchResponseSend {
     }
 }
 
-impl TopicDataSend {
+impl Part<Topic> {
     fn new(data: TopicData, version: Version) -> Self {
         let mut writer = Writer::new();
         write_topic_fields(&mut writer, &data, version);
@@ -136,7 +136,7 @@ impl TopicDataSend {
     }
 }
 
-impl PartitionDataSend {
+impl Part<Partition> {
     fn new(data: FetchResponsePartitionData, version: Version) -> Self {
         let mut writer = Writer::new();
         write_partition_fields(&mut writer, &data, version);
@@ -267,9 +267,10 @@ fn write_response_fields(
     fields: &FetchResponseHeader,
     topic_count: usize,
 ) {
+    let version = header.version();
     header.write_response_header(writer);
-    fields.write(writer, header.version());
-    writer.write_length(Some(topic_count), header.version());
+    fields.write(writer, version);
+    writer.write_length(Some(topic_count), version);
 }
 
 /// The fields of a topic that stand before its partitions: those of `TopicHeader`.

@@ -25,7 +25,7 @@ use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 pub struct Version {
     /// The number in the request header.
     pub number: i16,
-    /// Whether lengths are compact and structures end with tagged fields.
+    /// Lengths are compact, and structures end with tagged fields.
     pub is_flexible: bool,
 }
 
@@ -35,23 +35,19 @@ pub type Records = Range<usize>;
 
 /// A value that has a place on the wire.
 pub trait WireType: Sized {
-    /// Reads the value.
-    ///
     /// # Errors
     /// What is wrong with the bytes, and where.
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError>;
 
-    /// Writes the value.
     fn write(&self, writer: &mut Writer<'_>, version: Version);
 
-    /// The fewest bytes that a value takes: what an element of an array costs its sender.
+    /// The fewest bytes that any value takes: what an element of an array costs its sender.
     fn size_min(version: Version) -> usize;
 }
 
 /// A place in a frame that is being read.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    /// The whole frame.
     bytes: &'a [u8],
     /// The next byte; never beyond the end.
     position: usize,
@@ -59,22 +55,21 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Begins at the first byte of `frame`.
     pub fn new(frame: &'a [u8]) -> Self {
         Self { bytes: frame, position: 0, allowance: Allowance::full() }
     }
 
-    /// The place of the next byte in the frame.
+    /// That of the next byte in the frame.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// The number of bytes left.
+    /// Bytes.
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.position
     }
 
-    /// Reads a field; an error that has no field yet gets `field` for one.
+    /// Reads a field; an error without a field names `field`.
     ///
     /// # Errors
     /// What is wrong with the bytes, and where.
@@ -107,11 +102,10 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Skips the tagged fields that end a structure in a flexible version; none of them is known
-    /// here.
+    /// Skips the tagged fields that end a structure in a flexible version: this broker knows none.
     ///
     /// # Errors
-    /// If the section does not end within the frame; the error bears the name `section`.
+    /// If the section does not end within the frame; the error names `section`.
     pub fn skip_tagged_fields(&mut self, section: &'static str) -> Result<(), DecodeError> {
         self.skip_tags().map_err(|error| error.in_field(section))
     }
@@ -143,7 +137,6 @@ impl<'a> Reader<'a> {
         Err(varint_too_long(start))
     }
 
-    /// Takes the next `count` bytes.
     fn take(&mut self, count: u64) -> Result<&'a [u8], DecodeError> {
         let remaining = self.remaining();
         match usize::try_from(count) {
@@ -217,12 +210,12 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Begins an empty message that holds no records.
+    /// For a message without records.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins an empty message whose records are ranges of `source`.
+    /// For a message whose records are ranges of `source`.
     pub fn with_records_from(source: &'a [u8]) -> Self {
         Self { source, ..Self::default() }
     }
@@ -232,17 +225,17 @@ impl<'a> Writer<'a> {
         Self { only_counts: true, ..Self::default() }
     }
 
-    /// How many bytes have been written.
+    /// Bytes written so far.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The bytes written; none if they were only counted.
+    /// Empty if the bytes were only counted.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// Writes `bytes` as they are.
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.size += bytes.len();
         if !self.only_counts {
