@@ -8,12 +8,12 @@ use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::text::for_log;
+use crate::protocol::acl_filter::AclFilter;
 use crate::protocol::create_acls::{
     AclCreation, AclCreationResult, CreateAclsRequest, CreateAclsResponse,
 };
 use crate::protocol::delete_acls::{
-    DeleteAclsFilter, DeleteAclsFilterResult, DeleteAclsMatchingAcl, DeleteAclsRequest,
-    DeleteAclsResponse,
+    DeleteAclsFilterResult, DeleteAclsMatchingAcl, DeleteAclsRequest, DeleteAclsResponse,
 };
 use crate::protocol::describe_acls::{
     AclDescription, DescribeAclsRequest, DescribeAclsResource, DescribeAclsResponse,
@@ -47,7 +47,7 @@ impl AclApis {
 
     pub(crate) fn handle_describe_acls_request(&self, reply: Reply, request: &DescribeAclsRequest) {
         let found = self.authorizer_for(&reply, Operation::Describe).and_then(|authorizer| {
-            let filter = filter_of(request)?;
+            let filter = filter_of(&request.filter)?;
             Ok(authorizer.acls(&filter))
         });
         let response = match found {
@@ -100,7 +100,7 @@ impl AclApis {
     }
 
     pub(crate) fn handle_delete_acls_request(&self, reply: Reply, request: &DeleteAclsRequest) {
-        let filters: Vec<_> = request.filters.iter().map(filter_of_deletion).collect();
+        let filters: Vec<_> = request.filters.iter().map(|it| filter_of(&it.filter)).collect();
         let removed = self.authorizer_for(&reply, Operation::Alter).and_then(|authorizer| {
             let valid: Vec<_> = filters.iter().flatten().cloned().collect();
             authorizer.remove_acls(&valid)
@@ -192,19 +192,7 @@ fn binding_of(creation: &AclCreation) -> Result<AclBinding, KafkaError> {
     Ok(AclBinding { pattern: ResourcePattern { resource_type, pattern_type, name }, acl })
 }
 
-fn filter_of(asked: &DescribeAclsRequest) -> Result<AclBindingFilter, KafkaError> {
-    filter_of_deletion(&DeleteAclsFilter {
-        resource_type_filter: asked.resource_type_filter,
-        resource_name_filter: asked.resource_name_filter.clone(),
-        pattern_type_filter: asked.pattern_type_filter,
-        principal_filter: asked.principal_filter.clone(),
-        host_filter: asked.host_filter.clone(),
-        operation: asked.operation,
-        permission_type: asked.permission_type,
-    })
-}
-
-fn filter_of_deletion(asked: &DeleteAclsFilter) -> Result<AclBindingFilter, KafkaError> {
+fn filter_of(asked: &AclFilter) -> Result<AclBindingFilter, KafkaError> {
     Ok(AclBindingFilter {
         resource_type: ResourceType::for_code(asked.resource_type_filter)
             .ok_or_else(|| no_such("resource type", asked.resource_type_filter))?,
