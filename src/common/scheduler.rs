@@ -1,13 +1,14 @@
 //! Port of `kafka.utils.Scheduler`, `KafkaScheduler` and the tests' `MockScheduler`: what is to be
 //! done later, or again and again (retention, flushes, checkpoints).
 
-use crate::common::time::{MockTime, Time};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crate::common::time::{MockTime, Time};
 
 /// Something to do on a background thread, once or periodically.
 pub type Task = Box<dyn FnMut() + Send>;
@@ -303,9 +304,10 @@ impl MockState {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc;
     use std::sync::mpsc::RecvTimeoutError;
+
+    use super::*;
 
     /// Only a failing test waits this long.
     const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,16 +4,17 @@
 
 #![allow(unsafe_code, reason = "mmap(2) and cachestat(2) have no safe wrapper")]
 
-use nix::errno::Errno;
-use nix::libc;
-use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, msync, munmap};
-use nix::unistd::{SysconfVar, sysconf};
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, msync, munmap};
+use nix::unistd::{SysconfVar, sysconf};
 
 /// The first bytes of a file, shared with the kernel's page cache: what is stored here is in the
 /// file.
@@ -167,10 +168,12 @@ struct Cachestat {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
     use std::io::Write;
     use std::path::PathBuf;
+
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+    use super::*;
 
     const FILE_SIZE_BYTES: usize = 64 * 1024;
 

@@ -93,9 +93,10 @@ impl WorkerThreads {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc;
     use std::time::Duration;
+
+    use super::*;
 
     /// Only a failing test waits this long.
     const PATIENCE: Duration = Duration::from_secs(30);

@@ -21,9 +21,6 @@
 //! while they run. Here the reaper runs them itself: adding to our wheel does not need it to turn,
 //! and a single executor would make the next timeout wait for a slow one just the same.
 
-use crate::common::time::Time;
-use crate::purgatory::timer::Timer;
-use crate::purgatory::timing_wheel::TimerTaskId;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +28,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::thread::JoinHandle;
+
+use crate::common::time::Time;
+use crate::purgatory::timer::Timer;
+use crate::purgatory::timing_wheel::TimerTaskId;
 
 /// Something that waits for an event, up to [`delay_ms`](Self::delay_ms).
 ///

@@ -4,10 +4,11 @@
 //! Kafka's timer runs its tasks on an executor. This one holds values and hands those whose time
 //! has come to the thread that advances it; what they mean is that thread's business.
 
-use crate::common::time::Time;
-use crate::purgatory::timing_wheel::{TimerTaskId, TimingWheel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+use crate::common::time::Time;
+use crate::purgatory::timing_wheel::{TimerTaskId, TimingWheel};
 
 /// Values of type `T` that wait for their deadlines, by the monotonic clock (KAFKA-4051).
 ///
@@ -108,11 +109,12 @@ const NOT_POISONED: &str = "no thread panics while it holds the timer's lock";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::common::time::{MockTime, SystemTime};
     use std::sync::atomic::{AtomicI64, Ordering};
     use std::sync::mpsc;
     use std::thread;
+
+    use super::*;
+    use crate::common::time::{MockTime, SystemTime};
 
     fn new_timer() -> (Arc<MockTime>, Timer<i64>) {
         let time = Arc::new(MockTime::new());

@@ -16,9 +16,10 @@
 //! lists are linked and its overflow wheels nested; here the entries live in a slab, a bucket is a
 //! list of their keys, and the levels are a list.
 
-use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+use slab::Slab;
 
 /// Values of type `T`, each with a deadline in milliseconds of a clock that the caller keeps.
 ///
