@@ -16,7 +16,7 @@ use broker::config_for;
 use broker::fetch_request;
 use broker::produce_request;
 use transferto::common::errors::Errors;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::config::client_config_override::QuotaType;
 use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;

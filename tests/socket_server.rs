@@ -23,7 +23,7 @@ use network_support::wait_until;
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::metrics::Metrics;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::network::request_channel::Request;
 use transferto::network::socket_server::SocketServer;
 use transferto::protocol::api_keys::ApiKeys;

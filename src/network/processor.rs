@@ -40,15 +40,15 @@ const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
 /// Invariants, for each connection of the selector:
 /// - it is counted once in the quotas of its peer's address, from the Acceptor's `inc` to our
 ///   `dec`;
-/// - it is muted from the moment its request is taken until the response is sent, or it is known that
-///   there is none: so it has one request in flight, and its responses leave in the order of its
-///   requests;
+/// - it is muted from the moment its request is taken until the response is sent, or it is known
+///   that there is none: so it has one request in flight, and its responses leave in the order of
+///   its requests;
 /// - it is in `throttled` from a throttled response on until the client's delay is over, and stays
 ///   muted meanwhile, even once the response has left (KIP-219);
 /// - it is in `inflight_responses` as long as the selector writes a response to it (KAFKA-3489).
 ///
-/// An error belongs to one connection, and so does a panic ([`catch_panic`]). It is handled where it
-/// shows, by closing that connection, and the loops go on to the next one (KAFKA-5607).
+/// An error belongs to one connection, and so does a panic ([`catch_panic`]). It is handled where
+/// it shows, by closing that connection, and the loops go on to the next one (KAFKA-5607).
 pub struct Processor {
     handle: Arc<ProcessorHandle>,
     selector: Selector,
@@ -197,8 +197,8 @@ impl Processor {
         }
     }
 
-    /// Parses a request and puts it on the request queue. If the queue is full, it waits, and with it
-    /// all connections of this Processor: that is how a busy broker slows its clients down.
+    /// Parses a request and puts it on the request queue. If the queue is full, it waits, and with
+    /// it all connections of this Processor: that is how a busy broker slows its clients down.
     fn process_completed_receive(&mut self, receive: NetworkReceived) {
         let NetworkReceived { id, payload } = receive;
         let start_ns = self.context.time.nanoseconds();
@@ -362,8 +362,8 @@ impl ProcessorHandle {
     }
 }
 
-/// An IPv4 address that came over an IPv6 socket, without the prefix that it has there: the log, the
-/// access control lists and the client know it without.
+/// An IPv4 address that came over an IPv6 socket, without the prefix that it has there: the log,
+/// the access control lists and the client know it without.
 fn canonical_address(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -78,8 +78,8 @@ pub enum ResponseAction {
     Send(Box<dyn send::Send>),
     /// Reads the next request: a produce request with acks=0 gets no answer.
     NoOp,
-    /// Closes the connection: there is no other way to report that a produce request with acks=0 has
-    /// failed.
+    /// Closes the connection: there is no other way to report that a produce request with acks=0
+    /// has failed.
     CloseConnection,
     /// Sends this, but reads the next request only after [`EndThrottling`](Self::EndThrottling):
     /// the client has exceeded its quota, and the answer says so (KIP-219).
@@ -235,8 +235,8 @@ impl RequestChannel {
         self.responses.iter().map(|queue| locked(&queue.responses).len()).sum()
     }
 
-    /// Takes no further request. Those that are queued are still handed out; then every handler gets
-    /// [`RequestOrShutdown::Shutdown`].
+    /// Takes no further request. Those that are queued are still handed out; then every handler
+    /// gets [`RequestOrShutdown::Shutdown`].
     ///
     /// A Processor that waits for room in the queue gets its request back, so it can be stopped
     /// even if no handler runs. Responses still pass.
@@ -339,7 +339,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
     use crate::transport::send::ByteBufferSend;
 
     const FOREVER_MS: u64 = 60_000;

@@ -160,13 +160,8 @@ impl<T> TimingWheel<T> {
     }
 
     /// How many values wait.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether no value waits.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// The level and bucket for a deadline, the level made if need be. `None` if the deadline is
@@ -309,7 +304,7 @@ mod tests {
         let mut ids = Vec::new();
         for value in 0..10 {
             ids.push(wheel.add(value, 40 + value).unwrap());
-            assert_eq!(wheel.len(), ids.len());
+            assert_eq!(wheel.size(), ids.len());
         }
         assert_eq!(wheel.lengths(), [0, 10]);
 
@@ -317,7 +312,7 @@ mod tests {
         assert_eq!(wheel.lengths(), [0, 10]);
         assert_eq!(wheel.advance_clock(40), [0]);
         assert_eq!(wheel.lengths(), [9, 0]);
-        assert_eq!(wheel.len(), 9);
+        assert_eq!(wheel.size(), 9);
         wheel.check_invariants();
 
         for id in &ids[1..] {
@@ -325,7 +320,7 @@ mod tests {
             wheel.check_invariants();
         }
         assert_eq!(wheel.lengths(), [0, 0]);
-        assert!(wheel.is_empty());
+        assert_eq!(wheel.size(), 0);
     }
 
     #[test]
@@ -335,7 +330,7 @@ mod tests {
         assert_eq!(wheel.add("now", 25), Err("now"));
         assert_eq!(wheel.add("this tick", 29), Err("this tick"));
         assert!(wheel.add("next tick", 30).is_ok());
-        assert_eq!(wheel.len(), 1);
+        assert_eq!(wheel.size(), 1);
     }
 
     #[test]
@@ -397,7 +392,7 @@ mod tests {
                     }
                 }
                 wheel.check_invariants();
-                assert_eq!(wheel.len(), model.len(), "seed {seed}");
+                assert_eq!(wheel.size(), model.len(), "seed {seed}");
             }
         }
     }

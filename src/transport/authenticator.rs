@@ -1,13 +1,13 @@
-//! Port of `org.apache.kafka.common.network.Authenticator` and `DefaultAuthenticator`: who is at the
-//! other end of a connection.
+//! Port of `org.apache.kafka.common.network.Authenticator` and `DefaultAuthenticator`: who is at
+//! the other end of a connection.
 
 use crate::common::kafka_principal::KafkaPrincipal;
 
 /// Establishes whom a connection speaks for.
 ///
 /// A channel is not ready, and reads no request, until its authenticator is
-/// [`complete`](Self::complete). Kafka's `authenticate`, which exchanges bytes with the client until
-/// then, has no counterpart yet: the one authenticator there is has nothing to exchange.
+/// [`complete`](Self::complete). Kafka's `authenticate`, which exchanges bytes with the client
+/// until then, has no counterpart yet: the one authenticator there is has nothing to exchange.
 pub trait Authenticator: std::marker::Send {
     /// Whether the peer is known.
     fn complete(&self) -> bool;

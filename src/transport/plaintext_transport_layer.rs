@@ -169,8 +169,9 @@ impl TransportLayer for PlaintextTransportLayer {
                 Err(error) => return Err(error),
             }
             // A call that ends too soon need not have met a full socket: the file may end, the disk
-            // may fail, or a stop of the process (or a debugger) may have come between. No edge would
-            // ever end a wait for room that is there already; the next call shows what it was.
+            // may fail, or a stop of the process (or a debugger) may have come between. No edge
+            // would ever end a wait for room that is there already; the next call shows what it
+            // was.
             if sent < count && !self.has_room()? {
                 break;
             }
@@ -195,8 +196,8 @@ impl TransportLayer for PlaintextTransportLayer {
     }
 }
 
-/// Repeats a call that a signal has interrupted. The broker's threads block the signals that end it;
-/// a test's need not.
+/// Repeats a call that a signal has interrupted. The broker's threads block the signals that end
+/// it; a test's need not.
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

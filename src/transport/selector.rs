@@ -252,8 +252,8 @@ impl Selector {
         Ok(())
     }
 
-    /// Whether a channel can make progress without any further event, so that the next poll does not
-    /// wait.
+    /// Whether a channel can make progress without any further event, so that the next poll does
+    /// not wait.
     pub fn has_work(&mut self) -> bool {
         // A channel that was muted or closed since it was listed must not keep poll from waiting.
         for _ in 0..self.ready.len() {

@@ -147,7 +147,7 @@ impl TransportLayer for WriteTurn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
     use crate::transport::memory_transport::MemoryTransport;
 
     fn is_would_block<T>(result: io::Result<T>) -> bool {
