@@ -9,7 +9,9 @@
 //!   what nobody can trust. [`locked_if_whole`] refuses it. The owner then answers with an error
 //!   for that log or that group, and every other one goes on.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    LockResult, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 /// A thread panicked while it changed what the lock guards: the data may be half changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,11 @@ pub fn read_locked<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 /// As [`locked`], to change.
 pub fn write_locked<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`locked`], for the lock that a wait on a `Condvar` has taken again.
+pub fn locked_again<T>(waited: LockResult<T>) -> T {
+    waited.unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@ pub mod end_point;
 pub mod errors;
 pub mod kafka_principal;
 pub mod metrics;
+#[doc(hidden)]
+pub mod mock_scheduler;
+#[doc(hidden)]
+pub mod mock_time;
 pub mod rate;
 pub mod record_error;
 pub mod scheduler;

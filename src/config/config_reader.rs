@@ -95,7 +95,8 @@ impl KafkaConfig {
             let text = || Vec::<EndPoint>::show(listeners);
             let mut ports: Vec<u16> =
                 listeners.iter().map(|it| it.port).filter(|it| *it != 0).collect();
-            let mut protocols: Vec<&str> = listeners.iter().map(|it| it.protocol.name()).collect();
+            let mut protocols: Vec<&str> =
+                listeners.iter().map(|it| it.security_protocol.name()).collect();
             if has_twice(&mut ports) {
                 refuse(name, text(), "must give each listener a port of its own");
             }
@@ -114,7 +115,11 @@ impl KafkaConfig {
                 let why = "must name a host that clients can connect to; 0.0.0.0 and :: are none";
                 refuse("advertised.listeners", it.to_string(), why);
             }
-            if self.listeners.iter().all(|listener| listener.protocol != it.protocol) {
+            if self
+                .listeners
+                .iter()
+                .all(|listener| listener.security_protocol != it.security_protocol)
+            {
                 let why = "must name a protocol that one of `listeners` has";
                 refuse("advertised.listeners", it.to_string(), why);
             }

@@ -410,13 +410,13 @@ impl KafkaConfig {
         let protocol = SecurityProtocol::Plaintext;
         if self.listeners.is_empty() {
             let (host, port) = (self.host_name.clone(), self.port);
-            self.listeners = vec![EndPoint { protocol, host, port }];
+            self.listeners = vec![EndPoint::new(protocol, host, port)];
         }
         let is_told = self.advertised_host_name.is_some() || self.advertised_port.is_some();
         if self.advertised_listeners.is_empty() && is_told {
             let host = self.advertised_host_name.as_ref().unwrap_or(&self.host_name).clone();
             let port = self.advertised_port.unwrap_or(self.port);
-            self.advertised_listeners = vec![EndPoint { protocol, host, port }];
+            self.advertised_listeners = vec![EndPoint::new(protocol, host, port)];
         }
         if self.log_dirs.is_empty() {
             self.log_dirs = vec![self.log_dir.clone()];

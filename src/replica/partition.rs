@@ -27,7 +27,8 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// A partition that the broker leads in `leader_epoch`, with the watermark that its replica has.
+    /// A partition that the broker leads in `leader_epoch`, with the watermark that its replica
+    /// has.
     pub fn new(
         topic_and_partition: TopicAndPartition,
         leader_replica: Replica,

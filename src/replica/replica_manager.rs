@@ -201,8 +201,8 @@ impl ReplicaManager {
     /// Appends each partition's range of `buffer` to its log and calls back: now, or when its acks
     /// are in.
     ///
-    /// With `required_acks` 0 the callback is called as well; it is up to the caller to send nothing
-    /// then.
+    /// With `required_acks` 0 the callback is called as well; it is up to the caller to send
+    /// nothing then.
     pub fn append_messages(
         &self,
         timeout_ms: i64,

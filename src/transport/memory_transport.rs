@@ -6,8 +6,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use mio::Registry;
-use mio::Token;
+use mio::{Registry, Token};
 
 use crate::transport::transport_layer::TransportLayer;
 

@@ -3,8 +3,7 @@
 
 use std::io;
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
+use byteorder::{BigEndian, ByteOrder};
 
 use crate::transport::transport_layer::TransportLayer;
 
@@ -22,7 +21,7 @@ const READ_TURN_BYTES: usize = 1 << 20;
 /// 369 megabytes.
 const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 
-/// One frame after the other, off one connection.
+/// One frame after another, from one connection.
 ///
 /// Kafka 0.9 allocates the whole body as soon as it has read the size: 4 bytes of an attacker cost
 /// 100 MiB (KAFKA-4602). Here the buffer grows with the bytes that have arrived: from 64 KiB on it
@@ -57,10 +56,10 @@ impl NetworkReceive {
         self.body.capacity()
     }
 
-    /// Goes on reading, and returns the body when it is complete. Then it stops: the next call
+    /// Continues reading, and returns the body when it is complete. Then it stops: the next call
     /// begins the next frame.
     ///
-    /// `Ok(None)` means that it stopped for the sake of others, so that there may be more to read.
+    /// `Ok(None)` means that it stopped to let others have their turn: there may be more to read.
     ///
     /// # Errors
     /// `WouldBlock` if everything that has arrived is read; `UnexpectedEof` if the peer has closed

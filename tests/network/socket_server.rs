@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::HashSet;
+use std::io;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -18,12 +19,17 @@ use crate::test_server::send_frame;
 use crate::test_server::test_config;
 use crate::test_server::wait_until;
 use transferto::common::end_point::SecurityProtocol;
+use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::metrics::Metrics;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::network::request_channel::Request;
 use transferto::network::socket_server::SocketServer;
 use transferto::protocol::api_keys::ApiKeys;
-use transferto::transport::channel_builder::PlaintextChannelBuilder;
+use transferto::transport::authenticator::Authenticator;
+use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
+use transferto::transport::connection_id::ConnectionId;
+use transferto::transport::kafka_channel::KafkaChannel;
+use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 
 /// More than the buffers of both sockets hold, so that a client that does not read stops the server
 /// in mid-send.
@@ -551,4 +557,56 @@ fn connections_are_dealt_out_to_all_processors() {
             server.echo_one();
         }
     });
+}
+
+/// Each listener has a Processor of its own, and each Processor a selector.
+#[test]
+fn no_two_processors_give_connections_the_same_name() {
+    let server = TestServer::start();
+    let mut names = HashSet::new();
+    for protocol in [SecurityProtocol::Plaintext, SecurityProtocol::Trace] {
+        let mut client = server.connect_to(protocol);
+        send_frame(&mut client, &produce_request(1));
+        names.insert(server.echo_one().connection_id.to_string());
+    }
+    assert_eq!(names.len(), 2, "{names:?}");
+}
+
+/// Says that every peer is `User:alice`.
+struct Alice(KafkaPrincipal);
+
+impl Authenticator for Alice {
+    fn complete(&self) -> bool {
+        true
+    }
+
+    fn principal(&self) -> &KafkaPrincipal {
+        &self.0
+    }
+}
+
+struct AliceChannelBuilder(Arc<Metrics>);
+
+impl ChannelBuilder for AliceChannelBuilder {
+    fn build_channel(
+        &self,
+        id: ConnectionId,
+        stream: mio::net::TcpStream,
+        peer: SocketAddr,
+        max_receive_bytes: i32,
+    ) -> io::Result<KafkaChannel> {
+        let transport = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.0))?;
+        let alice = Alice(KafkaPrincipal::parse("User:alice").unwrap());
+        Ok(KafkaChannel::new(id, Box::new(transport), Box::new(alice), max_receive_bytes))
+    }
+}
+
+#[test]
+fn the_principal_of_a_session_is_the_one_that_its_channel_has_found() {
+    let metrics = Arc::new(Metrics::default());
+    let builder = Arc::new(AliceChannelBuilder(Arc::clone(&metrics)));
+    let server = TestServer::start_on(builder, metrics, |_| ());
+    let mut client = server.connect();
+    send_frame(&mut client, &produce_request(1));
+    assert_eq!(server.echo_one().session.principal.to_string(), "User:alice");
 }

@@ -14,7 +14,7 @@ use byteorder::ByteOrder;
 use byteorder::WriteBytesExt;
 use transferto::common::end_point::{EndPoint, SecurityProtocol};
 use transferto::common::metrics::Metrics;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::network::request_channel::{Request, RequestOrShutdown, Response};
 use transferto::network::socket_server::SocketServer;

@@ -16,7 +16,7 @@ use nix::libc::linger;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use transferto::common::errors::Errors;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsRequest;

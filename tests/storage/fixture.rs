@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use transferto::common::scheduler::{MockScheduler, Scheduler};
-use transferto::common::time::{MockTime, Time};
+use transferto::common::mock_scheduler::MockScheduler;
+use transferto::common::mock_time::MockTime;
+use transferto::common::scheduler::Scheduler;
+use transferto::common::time::Time;
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::{MessageSetBuilder, for_each_record};
 use transferto::message::compression_codec::CompressionCodec;

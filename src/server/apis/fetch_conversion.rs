@@ -1,10 +1,10 @@
 //! Turns log reads into what a client of this Fetch version can decode, down-converting before v4:
-//! the second half of `KafkaApis.sendResponseCallback`, with the conversion that Kafka 0.10 added to
-//! it.
+//! the second half of `KafkaApis.sendResponseCallback`, with the conversion that Kafka 0.10 added
+//! to it.
 //!
 //! For every client since 2017 a slice of a file stays a slice of a file. An older one (Fetch
-//! versions 0 to 3) cannot decode record batches: its slice is read into memory and converted, here,
-//! on a handler thread. **Zero copy is lost** then, and that is counted and logged.
+//! versions 0 to 3) cannot decode record batches: its slice is read into memory and converted,
+//! here, on a handler thread. **Zero copy is lost** then, and that is counted and logged.
 
 use std::sync::Arc;
 
@@ -153,8 +153,8 @@ impl FetchedData {
 
     /// Reads the slice into memory and converts it: the copying path, outside of every reactor.
     ///
-    /// Deducts what that costs from `convertible_bytes`; once they are used up, the rest is left for
-    /// the next fetch.
+    /// Deducts what that costs from `convertible_bytes`; once they are used up, the rest is left
+    /// for the next fetch.
     fn maybe_convert(
         &self,
         version: i16,

@@ -224,7 +224,9 @@ impl MetadataCache {
             .find(|bound| bound.port == local.port())
             .or(self.bound_endpoints.first());
         let advertised = came_by.and_then(|bound| {
-            self.advertised_endpoints.iter().find(|it| it.protocol == bound.protocol)
+            self.advertised_endpoints
+                .iter()
+                .find(|it| it.security_protocol == bound.security_protocol)
         });
         let is_specified = |host: &str| !matches!(host, "" | "0.0.0.0" | "::");
         let host = advertised.map(|it| it.host.clone()).filter(|host| is_specified(host));

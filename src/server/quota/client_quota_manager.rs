@@ -366,7 +366,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
 
     const RATE: RateConfig = RateConfig { samples: 11, sample_ms: 1000 };
     const NOW: Duration = Duration::ZERO;

@@ -138,7 +138,7 @@ const NOT_POISONED: &str = "no thread panics while it holds the queue of throttl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
 
     fn queue() -> (Arc<MockTime>, DelayQueue) {
         let time = Arc::new(MockTime::new());

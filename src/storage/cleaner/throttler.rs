@@ -61,7 +61,7 @@ impl Throttler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
 
     #[test]
     fn a_wait_of_centuries_does_not_wrap() {

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use transferto::common::errors::Errors;
-use transferto::common::time::{MockTime, Time};
+use transferto::common::mock_time::MockTime;
+use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::protocol::delete_groups::DeleteGroupsRequest;
 use transferto::protocol::offset_commit::OffsetCommitRequest;

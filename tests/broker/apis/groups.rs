@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use transferto::common::errors::Errors;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::protocol::leave_group::MemberIdentity;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 

@@ -14,7 +14,7 @@ use support::broker::config_for;
 use support::broker::fetch_request;
 use support::broker::produce_request;
 use transferto::common::errors::Errors;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::config::client_config_override::QuotaType;
 use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;

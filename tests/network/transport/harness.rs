@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use transferto::common::metrics::Metrics;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::selector::{Disconnected, NetworkReceived, Selector};
