@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod rate;
 pub mod record_error;
 pub mod scheduler;
+pub mod hex;
 pub mod lock;
 pub mod sys;
 pub mod text;

@@ -23,12 +23,11 @@ use crate::config::log_config::LogConfig;
 use crate::storage::cleaner::cleaner_config::CleanerConfig;
 use crate::storage::cleaner::log_cleaner::LogCleaner;
 use crate::storage::cleaner::log_cleaner_manager::Logs;
+use crate::storage::files::file_io::{failed, remove_if_exists, sync_directory};
 use crate::storage::files::log_directory::{
     check_meta_properties, create_directory, lock_directory, log_directories, refused,
 };
-use crate::storage::files::log_files::{
-    CLEAN_SHUTDOWN_FILE, failed, parse_topic_partition_name, remove_if_exists, sync_directory,
-};
+use crate::storage::files::log_file_names::{CLEAN_SHUTDOWN_FILE, parse_topic_partition_name};
 use crate::storage::files::offset_checkpoint::{
     LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
 };

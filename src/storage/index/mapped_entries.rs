@@ -14,7 +14,7 @@ use nix::fcntl::posix_fallocate;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::sys::MappedFile;
-use crate::storage::files::log_files::failed;
+use crate::storage::files::file_io::failed;
 
 /// Entries of `entry_bytes` bytes each.
 ///

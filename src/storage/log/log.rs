@@ -19,9 +19,9 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::config::log_config::LogConfig;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
 use crate::message::timestamp_type::TimestampType;
-use crate::storage::files::log_files::{
-    failed, index_filename, log_filename, parse_topic_partition_name, remove_if_exists,
-    sync_directory, time_index_filename,
+use crate::storage::files::file_io::{failed, remove_if_exists, sync_directory};
+use crate::storage::files::log_file_names::{
+    index_filename, log_filename, parse_topic_partition_name, time_index_filename,
 };
 use crate::storage::log::log_append::{LogAppendInfo, analyze_given_offsets, append_format};
 use crate::storage::log::log_loader::{LoadedLog, LogLoader};

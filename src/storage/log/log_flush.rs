@@ -7,7 +7,7 @@ use log::{debug, warn};
 
 use crate::common::errors::KafkaError;
 use crate::config::log_config::LogConfig;
-use crate::storage::files::log_files::sync_directory;
+use crate::storage::files::file_io::sync_directory;
 use crate::storage::log::log::Log;
 
 impl Log {

@@ -11,9 +11,8 @@ use log::{info, warn};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::uuid::random_uuid;
-use crate::storage::files::log_files::{
-    DELETED_FILE_SUFFIX, deleted_directory_name, failed, sync_directory,
-};
+use crate::storage::files::file_io::{failed, sync_directory};
+use crate::storage::files::log_file_names::{DELETED_FILE_SUFFIX, deleted_directory_name};
 use crate::storage::log::log::Log;
 use crate::storage::log::log_segment::LogSegment;
 

@@ -17,9 +17,9 @@ use crate::common::time::Time;
 use crate::config::log_config::LogConfig;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::storage::files::log_files::{
-    index_filename, log_filename, remove_if_exists, sync_if_exists, time_index_filename,
-    with_suffix,
+use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
+use crate::storage::files::log_file_names::{
+    index_filename, log_filename, time_index_filename, with_suffix,
 };
 use crate::storage::index::offset_index::{OffsetIndex, relative_offset};
 use crate::storage::index::time_index::{TimeIndex, TimestampOffset};

@@ -21,7 +21,7 @@ use byteorder::ByteOrder;
 use byteorder::WriteBytesExt;
 
 use crate::common::errors::KafkaError;
-use crate::storage::files::log_files::failed;
+use crate::storage::files::file_io::failed;
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
 };
