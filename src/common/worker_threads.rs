@@ -3,8 +3,10 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
+
+use crate::common::lock::locked;
 
 /// What each thread does: it gets its number, and looks again and again whether it may leave.
 type Work = Arc<dyn Fn(usize, &Leave) + Send + Sync>;
@@ -51,7 +53,7 @@ impl WorkerThreads {
     /// # Errors
     /// If the system gives no thread; those that it gave work.
     pub fn resize(&self, count: usize) -> io::Result<()> {
-        let mut threads = self.lock();
+        let mut threads = locked(&self.threads);
         if threads.is_closed {
             return Ok(());
         }
@@ -74,20 +76,18 @@ impl WorkerThreads {
 
     /// How many threads work, without those that were asked to leave.
     pub fn count(&self) -> usize {
-        self.lock().working.len()
+        locked(&self.threads).working.len()
     }
 
     /// Waits for all threads, which somebody else has asked to end; none is started any more.
     /// Returns how many of them had panicked.
     pub fn join(&self) -> usize {
-        let threads =
-            std::mem::replace(&mut *self.lock(), Threads { is_closed: true, ..Threads::default() });
+        let threads = std::mem::replace(
+            &mut *locked(&self.threads),
+            Threads { is_closed: true, ..Threads::default() },
+        );
         let working = threads.working.into_iter().map(|(_, thread)| thread);
         working.chain(threads.leaving).filter_map(|thread| thread.join().err()).count()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Threads> {
-        self.threads.lock().expect("no thread panics while it holds the list of threads")
     }
 }
 

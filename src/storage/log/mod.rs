@@ -10,6 +10,7 @@ pub mod producer_state_recovery;
 pub mod log_append;
 pub mod log_loader;
 pub mod log;
+pub mod logs;
 pub mod offset_search;
 pub mod log_flush;
 pub mod log_producers;
