@@ -7,7 +7,7 @@ mod storage;
 use std::fs;
 
 use storage::{Random, TempDir};
-use transferto::storage::index::mapped_entries::IndexError;
+use transferto::storage::index::abstract_index::IndexError;
 use transferto::storage::index::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};
 use transferto::storage::index::time_index::{TIME_INDEX_ENTRY_BYTES, TimeIndex, TimestampOffset};
 

@@ -18,7 +18,8 @@ use crate::message::records::LogRecord;
 use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
 use crate::storage::cleaner::offset_map::OffsetMap;
-use crate::storage::index::offset_index::{INDEX_ENTRY_BYTES, relative_offset};
+use crate::storage::index::abstract_index::relative_offset;
+use crate::storage::index::offset_index::INDEX_ENTRY_BYTES;
 use crate::storage::index::time_index::TIME_INDEX_ENTRY_BYTES;
 use crate::storage::log::log_segment::{LogSegment, SegmentAppend};
 

@@ -21,7 +21,8 @@ use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
 use crate::storage::files::log_file_names::{
     index_filename, log_filename, time_index_filename, with_suffix,
 };
-use crate::storage::index::offset_index::{OffsetIndex, relative_offset};
+use crate::storage::index::abstract_index::relative_offset;
+use crate::storage::index::offset_index::OffsetIndex;
 use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
 use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
