@@ -11,7 +11,7 @@ use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
 use transferto::config::command_line::{CommandLine, HELP, VERSION};
-use transferto::config::kafka_config::KafkaConfig;
+use transferto::config::config_reader::read_file;
 use transferto::server::kafka_server::KafkaServer;
 
 fn main() -> ExitCode {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 
 /// Runs a broker until it is told to stop.
 fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
-    let config = match KafkaConfig::from_file(properties, overrides) {
+    let config = match read_file(properties, overrides) {
         Ok(config) => config,
         Err(errors) => return fail(&errors),
     };

@@ -11,6 +11,7 @@ pub mod mock_time;
 pub mod rate;
 pub mod record_error;
 pub mod scheduler;
+pub mod hex;
 pub mod lock;
 pub mod sys;
 pub mod text;

@@ -66,12 +66,12 @@ impl CommandLine {
                     overrides.push(name_and_value(&option["--override=".len()..])?);
                 }
                 option if option.starts_with('-') => {
-                    return Err(format!("`{option}` is no option; --help lists them"));
+                    return Err(format!("unknown option `{option}`; --help lists the options"));
                 }
                 file if properties.is_none() => properties = Some(PathBuf::from(file)),
                 file => {
                     return Err(format!(
-                        "`{file}` is a second file of settings; give one, or use --override"
+                        "`{file}` is a second settings file; give one, or use --override"
                     ));
                 }
             }
@@ -86,7 +86,7 @@ fn name_and_value(pair: &str) -> Result<(String, String), String> {
             Ok((name.trim().to_string(), value.trim().to_string()))
         }
         _ => Err(format!(
-            "`{pair}` is no setting; write --override name=value, such as num.io.threads=4"
+            "`{pair}` is not name=value; write --override name=value, such as num.io.threads=4"
         )),
     }
 }

@@ -236,7 +236,7 @@ macro_rules! settings {
                             settings!(@kind $type $(, $kind)?)
                         >(text, $allowed)?;
                     })+
-                    _ => return Err("is no setting of this broker".to_string()),
+                    _ => return Err("unknown setting".to_string()),
                 }
                 Ok(())
             }
@@ -312,7 +312,7 @@ mod tests {
                 "must be a version of Kafka from 0.8.0 to 4.x, such as 0.9.0, 0.10.2 or 3.0-IV1",
             ),
             ("perhaps", "0", "must be a whole number other than 0; a negative one sets no limit"),
-            ("other", "1", "is no setting of this broker"),
+            ("other", "1", "unknown setting"),
         ] {
             assert_eq!(sample.set(name, text).unwrap_err(), why);
         }

@@ -208,6 +208,7 @@ fn broker_synonyms(topic_setting: &str) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::config_reader::read_properties;
     use crate::config::dynamic_config::DynamicConfigs;
 
     fn map(pairs: &[(&str, &str)]) -> ConfigMap {
@@ -215,7 +216,7 @@ mod tests {
     }
 
     fn current(file: &str, of_all: &[(&str, &str)], of_broker: &[(&str, &str)]) -> CurrentConfig {
-        let file = KafkaConfig::from_properties(file, &[]).unwrap();
+        let file = read_properties(file, &[]).unwrap();
         let dynamic = DynamicConfigs { of_broker: map(of_broker), of_all: map(of_all) };
         CurrentConfig::new(file, dynamic).unwrap()
     }

@@ -142,7 +142,7 @@ impl CurrentConfig {
     /// A sentence for settings that would be refused together, but came from two places: the file,
     /// and what was set while the broker ran under another file. They hold all the same.
     pub fn contradiction(&self) -> Option<String> {
-        contradiction(&self.config)
+        self.config.compaction_lags().contradiction_sentence()
     }
 
     /// What holds.
@@ -186,32 +186,17 @@ fn check_name(name: &str) -> Result<(), String> {
     Err(match Unsupported::of(name) {
         Some(Unsupported::HasNoEffect(why)) => format!("`{name}` has no effect: {why}"),
         Some(Unsupported::StopsTheStart(why)) => format!("`{name}` is not supported: {why}"),
-        None => format!("`{name}` {}", unknown(name)),
+        None => format!("`{name}`: {}", unknown(name)),
     })
 }
 
 /// The file, which may have changed since, is not held against an alteration of something else.
 fn check_compaction_lag(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
-    if compaction_lags_ms(before) == compaction_lags_ms(after) {
+    let lags = after.compaction_lags();
+    if before.compaction_lags() == lags {
         return Ok(());
     }
-    contradiction(after).map_or(Ok(()), Err)
-}
-
-/// A message that may not be cleaned yet cannot be due for it.
-fn contradiction(config: &KafkaConfig) -> Option<String> {
-    let (min_ms, max_ms) = compaction_lags_ms(config);
-    (min_ms > max_ms).then(|| {
-        format!(
-            "`log.cleaner.max.compaction.lag.ms`, {max_ms}, must not be less than \
-             `log.cleaner.min.compaction.lag.ms`, {min_ms}"
-        )
-    })
-}
-
-/// The least and the most.
-fn compaction_lags_ms(config: &KafkaConfig) -> (i64, i64) {
-    (config.log_cleaner_min_compaction_lag_ms, config.log_cleaner_max_compaction_lag_ms)
+    lags.contradiction_sentence().map_or(Ok(()), Err)
 }
 
 /// Port of the checks in `DynamicThreadPool` and in `LogCleaner.validateReconfiguration`.
@@ -283,6 +268,7 @@ pub fn dynamic_settings_to_markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::config_reader::read_properties;
     use crate::config::limit::Limit;
 
     fn map(pairs: &[(&str, &str)]) -> ConfigMap {
@@ -290,7 +276,7 @@ mod tests {
     }
 
     fn current(file: &str) -> CurrentConfig {
-        let config = KafkaConfig::from_properties(file, &[]).unwrap();
+        let config = read_properties(file, &[]).unwrap();
         CurrentConfig::new(config, DynamicConfigs::default()).unwrap()
     }
 
@@ -383,7 +369,7 @@ mod tests {
         let (min, max) = ("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms");
         let stored = map(&[(max, "4000")]);
         let stored = DynamicConfigs::default().with(DynamicScope::Broker, stored);
-        let file = KafkaConfig::from_properties(&format!("{min}=5000"), &[]).unwrap();
+        let file = read_properties(&format!("{min}=5000"), &[]).unwrap();
         let current = CurrentConfig::new(file, stored.clone()).unwrap();
         assert!(current.contradiction().unwrap().contains("must not be less"));
         let with =

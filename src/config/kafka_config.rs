@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::kafka_principal::KafkaPrincipal;
+use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
 use crate::config::config_type::{AuthorizerClass, Int, Long, UnlessMinusOne};
 use crate::config::limit::Limit;
@@ -405,6 +406,16 @@ impl KafkaConfig {
         self.log_flush_interval_ms.unwrap_or(self.log_flush_scheduler_interval_ms)
     }
 
+    /// What a topic without overrides follows.
+    pub fn compaction_lags(&self) -> CompactionLags {
+        CompactionLags {
+            min_name: "log.cleaner.min.compaction.lag.ms",
+            max_name: "log.cleaner.max.compaction.lag.ms",
+            min_ms: self.log_cleaner_min_compaction_lag_ms,
+            max_ms: self.log_cleaner_max_compaction_lag_ms,
+        }
+    }
+
     /// What is not set follows from what is.
     pub(super) fn fill_in(&mut self) {
         let protocol = SecurityProtocol::Plaintext;
@@ -437,10 +448,11 @@ impl Default for KafkaConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::config_reader::{read_file, read_properties};
     use crate::config::unsupported::Unsupported;
 
     fn config(text: &str) -> KafkaConfig {
-        KafkaConfig::from_properties(text, &[]).unwrap()
+        read_properties(text, &[]).unwrap()
     }
 
     fn shown(listeners: &[EndPoint]) -> Vec<String> {
@@ -457,7 +469,7 @@ mod tests {
 
     #[test]
     fn with_no_file_it_listens_on_this_machine_only_and_keeps_its_data_here() {
-        let config = KafkaConfig::from_file(None, &[]).unwrap();
+        let config = read_file(None, &[]).unwrap();
         assert_eq!(config, KafkaConfig::default());
         assert_eq!(shown(&config.listeners), ["PLAINTEXT://127.0.0.1:9092"]);
         assert_eq!(config.log_dirs, [PathBuf::from("./data")]);
@@ -525,6 +537,6 @@ mod tests {
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name}={value}\n"))
             .collect();
-        assert_eq!(KafkaConfig::from_properties(&text, &[]).unwrap(), config);
+        assert_eq!(read_properties(&text, &[]).unwrap(), config);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, ConfigError, VALUE_BYTES_MAX, nearest, settings};
 use crate::config::config_type::Int;
 use crate::config::kafka_config::KafkaConfig;
@@ -249,12 +250,16 @@ impl LogConfig {
     /// each other or against the broker, and which of them is too long to keep. Asked when they are
     /// given, not when they are read again: a topic outlives a change of the broker's file.
     pub fn contradiction(&self, overrides: &BTreeMap<String, String>) -> Option<String> {
-        const MIN: &str = "min.compaction.lag.ms";
-        const MAX: &str = "max.compaction.lag.ms";
-        let (min_ms, max_ms) = (self.min_compaction_lag_ms, self.max_compaction_lag_ms);
-        let is_own = overrides.contains_key(MIN) || overrides.contains_key(MAX);
-        if is_own && min_ms > max_ms {
-            return Some(format!("`{MAX}`, {max_ms}, must not be less than `{MIN}`, {min_ms}"));
+        let lags = CompactionLags {
+            min_name: "min.compaction.lag.ms",
+            max_name: "max.compaction.lag.ms",
+            min_ms: self.min_compaction_lag_ms,
+            max_ms: self.max_compaction_lag_ms,
+        };
+        let is_own =
+            [lags.min_name, lags.max_name].iter().any(|name| overrides.contains_key(*name));
+        if let Some(why) = lags.contradiction_sentence().filter(|_| is_own) {
+            return Some(why);
         }
         let too_long = overrides.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX);
         too_long.map(|(name, value)| {
@@ -271,8 +276,8 @@ impl Default for LogConfig {
 
 fn unknown(name: &str) -> String {
     match nearest(name, LogConfig::SETTINGS.iter().map(|it| it.name)) {
-        Some(nearest) => format!("is no setting of a topic; did you mean `{nearest}`?"),
-        None => "is no setting of a topic".to_string(),
+        Some(nearest) => format!("unknown topic setting; did you mean `{nearest}`?"),
+        None => "unknown topic setting".to_string(),
     }
 }
 
@@ -280,6 +285,7 @@ fn unknown(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::config_def::Setting;
+    use crate::config::config_reader::read_properties;
 
     fn overrides(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
@@ -324,7 +330,7 @@ mod tests {
     fn a_topic_starts_with_what_the_broker_is_set_to() {
         let text = "log.roll.ms=5\nlog.retention.minutes=2\nlog.flush.scheduler.interval.ms=7\n\
                     log.message.format.version=0.9.0\nmessage.max.bytes=100";
-        let broker = KafkaConfig::from_properties(text, &[]).unwrap();
+        let broker = read_properties(text, &[]).unwrap();
         let log = LogConfig::from_broker(&broker);
         let expected = LogConfig {
             segment_ms: 5,
@@ -408,7 +414,7 @@ mod tests {
             texts,
             [
                 "`flush.messages=0`: must be a whole number of at least 1",
-                "`retention.mss=1`: is no setting of a topic; did you mean `retention.ms`?",
+                "`retention.mss=1`: unknown topic setting; did you mean `retention.ms`?",
                 "`segment.bytes=13`: must be a whole number of at least 14",
             ]
         );

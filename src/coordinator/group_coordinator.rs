@@ -20,11 +20,8 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::coordinator::committed_offsets;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
-use crate::coordinator::group_join;
-use crate::coordinator::group_leave;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_outbox::Owed;
@@ -34,9 +31,9 @@ use crate::coordinator::group_results::{
 };
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::{OffsetCommit, Store};
-use crate::coordinator::group_sync;
 use crate::coordinator::group_timer::{Deadline, GroupTimers};
 use crate::coordinator::rebalance::Rebalance;
+use crate::coordinator::{committed_offsets, group_join, group_leave, group_sync};
 
 /// How long the reaper sleeps when nothing is due, in milliseconds of real time.
 const REAPER_TIMEOUT_MS: i64 = 200;

@@ -17,7 +17,7 @@ use crate::common::errors::KafkaError;
 use crate::config::dynamic_config::{ConfigMap, DynamicConfigs};
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::files::escaped_text::{push_settings, unescape};
-use crate::storage::files::log_files::{read_text, replace_atomically};
+use crate::storage::files::file_io::{read_text, replace_atomically};
 
 /// The registry's file, in the first log directory.
 pub const BROKER_CONFIG_REGISTRY_FILE: &str = "broker_configs";

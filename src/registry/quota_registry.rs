@@ -16,7 +16,7 @@ use crate::common::errors::KafkaError;
 use crate::config::client_config_override::{ClientConfigOverride, QuotaType};
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::files::escaped_text::{push_escaped, unescape};
-use crate::storage::files::log_files::{read_text, replace_atomically};
+use crate::storage::files::file_io::{read_text, replace_atomically};
 
 /// The registry's file, in the first log directory.
 pub const QUOTA_REGISTRY_FILE: &str = "client_quotas";

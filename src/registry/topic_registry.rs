@@ -21,12 +21,13 @@ use std::sync::{Mutex, MutexGuard};
 use log::{info, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::hex::{from_hex, to_hex};
 use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_name};
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
-use crate::storage::files::escaped_text::{bytes_of_hex, push_settings, unescape};
-use crate::storage::files::log_files::{hex, read_text, replace_atomically, write_atomically};
+use crate::storage::files::escaped_text::{push_settings, unescape};
+use crate::storage::files::file_io::{read_text, replace_atomically, write_atomically};
 
 /// The registry's file, in the first log directory.
 pub const TOPIC_REGISTRY_FILE: &str = "topics";
@@ -102,7 +103,7 @@ impl TopicRegistry {
     /// The cluster's id, in hexadecimal digits: drawn at random when the first broker began on this
     /// directory.
     pub fn cluster_id(&self) -> String {
-        hex(&self.cluster_id)
+        to_hex(&self.cluster_id)
     }
 
     /// The topic's record, if there is such a topic.
@@ -294,9 +295,9 @@ pub fn valid_log_config(
 }
 
 fn print(cluster_id: &[u8; 16], topics: &Topics) -> String {
-    let mut text = format!("{CURRENT_VERSION}\n{}\n{}\n", hex(cluster_id), topics.len());
+    let mut text = format!("{CURRENT_VERSION}\n{}\n{}\n", to_hex(cluster_id), topics.len());
     for (name, TopicRecord { id, partitions, config }) in topics {
-        push(&mut text, format_args!("{name} {} {partitions}", hex(id)));
+        push(&mut text, format_args!("{name} {} {partitions}", to_hex(id)));
         push_settings(&mut text, config);
         text.push('\n');
     }
@@ -330,7 +331,7 @@ fn parse_topic(line: &str) -> Option<(String, TopicRecord)> {
 }
 
 fn uuid_of_hex(hex: &str) -> Option<[u8; 16]> {
-    bytes_of_hex(hex)?.try_into().ok()
+    from_hex(hex)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -371,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_named_like_no_partition_makes_no_topic() {
-        let path = env::temp_dir().join(format!("topics-{}", hex(&random_uuid().unwrap())));
+        let path = env::temp_dir().join(format!("topics-{}", to_hex(&random_uuid().unwrap())));
         let registry = TopicRegistry::open(path.clone()).unwrap();
         let on_disk =
             [("backup", 20_260_101), ("t", i32::MAX), ("t", 3), ("t", 10_000), ("a b", 0)];

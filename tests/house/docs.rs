@@ -5,11 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::printed::fail_if_printed;
-use crate::printed::print_into;
-use crate::source_tree::files_under;
-use crate::source_tree::read;
-use crate::source_tree::ticked;
+use crate::printed::{fail_if_printed, print_into};
+use crate::source_tree::{files_under, read, ticked};
 use transferto::config::config_def::to_markdown;
 use transferto::config::dynamic_config::dynamic_settings_to_markdown;
 use transferto::config::kafka_config::KafkaConfig;

@@ -9,15 +9,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use crate::test_server::LOCALHOST;
-use crate::test_server::TestServer;
-use crate::test_server::assert_closed_without_answer;
-use crate::test_server::close;
-use crate::test_server::produce_request;
-use crate::test_server::receive_frame;
-use crate::test_server::send_frame;
-use crate::test_server::test_config;
-use crate::test_server::wait_until;
+use crate::test_server::{
+    LOCALHOST, TestServer, assert_closed_without_answer, close, produce_request, receive_frame,
+    send_frame, test_config, wait_until,
+};
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::metrics::Metrics;

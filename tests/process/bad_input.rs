@@ -23,8 +23,10 @@ use transferto::protocol::request::{RequestBody, ResponseBody, request_bytes};
 use crate::hostile::{
     Scene, TOPIC, assert_logged_once, assert_works, in_company, lines_of, lines_with,
 };
-use support::broker::{Client, NEWEST_FETCH, NEWEST_PRODUCE, batch, fetch_request, fetch_topic};
-use support::broker::{produce_request, stored};
+use support::broker::{
+    Client, NEWEST_FETCH, NEWEST_PRODUCE, batch, fetch_request, fetch_topic, produce_request,
+    stored,
+};
 
 const VALIDATION: &str = "transferto.compressed.records.validation.enable";
 /// A name that no topic may have, and that would forge a line of the log.

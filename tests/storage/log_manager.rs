@@ -13,6 +13,7 @@ use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::config::config_reader::read_properties;
 use transferto::config::dynamic_config::BrokerReconfigurable;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::limit::Limit;
@@ -445,7 +446,7 @@ fn the_settings_that_change_hold_for_the_next_log_and_the_next_task() {
     assert!(log.producer(7).unwrap().is_some(), "it is remembered for a day");
     let old = KafkaConfig::default();
     let new = "producer.id.expiration.ms=1\nlog.segment.bytes=1234";
-    let new = KafkaConfig::from_properties(new, &[]).unwrap();
+    let new = read_properties(new, &[]).unwrap();
     manager.reconfigure(&old, &new);
     assert_eq!(manager.default_config().segment_size, 1234);
     test.mocks.sleep(RETENTION_CHECK_MS);

@@ -3,14 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use crate::messages::access;
-use crate::messages::admin;
-use crate::messages::groups;
-use crate::messages::header;
-use crate::messages::log;
 use crate::messages::log::produce_request;
-use crate::messages::requests;
-use crate::messages::response_frame;
+use crate::messages::{access, admin, groups, header, log, requests, response_frame};
 use transferto::common::errors::Errors;
 use transferto::protocol::alter_configs::AlterConfigsResourceResponse;
 use transferto::protocol::delete_records::INVALID_LOW_WATERMARK;

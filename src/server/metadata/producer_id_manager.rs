@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::storage::files::log_files::{read_text, write_atomically};
+use crate::storage::files::file_io::{read_text, write_atomically};
 
 /// The file of the last reserved block: Kafka's node in ZooKeeper.
 pub const LATEST_PRODUCER_ID_BLOCK_FILE: &str = "latest_producer_id_block";

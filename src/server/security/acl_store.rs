@@ -23,7 +23,7 @@ use crate::server::security::authorizer::{
 };
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::files::escaped_text::{push_escaped, unescape};
-use crate::storage::files::log_files::{read_text, replace_atomically, write_atomically};
+use crate::storage::files::file_io::{read_text, replace_atomically, write_atomically};
 
 /// The file of the ACLs, in the first log directory.
 pub const ACL_FILE: &str = "acls";

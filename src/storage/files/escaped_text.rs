@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::storage::files::log_files::hex;
+use crate::common::hex::{from_hex, to_hex};
 
 /// Adds ` name=value` to `text` for each of `settings`.
 pub fn push_settings(text: &mut String, settings: &BTreeMap<String, String>) {
@@ -22,7 +22,7 @@ pub fn push_escaped(text: &mut String, raw: &str) {
             text.push(char::from(byte));
         } else {
             text.push('%');
-            text.push_str(&hex(&[byte]));
+            text.push_str(&to_hex(&[byte]));
         }
     }
 }
@@ -33,14 +33,8 @@ pub fn unescape(escaped: &str) -> Option<String> {
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
         let (hex, rest) = part.split_at_checked(2)?;
-        bytes.extend(bytes_of_hex(hex)?);
+        bytes.extend(from_hex(hex)?);
         bytes.extend(rest.as_bytes());
     }
     String::from_utf8(bytes).ok()
-}
-
-/// The bytes that hexadecimal digits, two each, stand for.
-pub fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
-    let pairs = hex.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

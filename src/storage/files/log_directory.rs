@@ -11,9 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::storage::files::log_files::{
-    failed, is_deleted_directory, parse_topic_partition_name, read_text, write_atomically,
-};
+use crate::storage::files::file_io::{failed, read_text, write_atomically};
+use crate::storage::files::log_file_names::{is_deleted_directory, parse_topic_partition_name};
 
 /// The file that is locked as long as a process owns a log directory.
 pub const LOCK_FILE: &str = ".lock";

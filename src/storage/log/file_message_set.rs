@@ -25,7 +25,7 @@ use crate::message::record_batch::{
     MAX_TIMESTAMP_OFFSET,
 };
 use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::storage::files::log_files::failed;
+use crate::storage::files::file_io::failed;
 
 /// Messages in a file: all of them, or a slice.
 ///

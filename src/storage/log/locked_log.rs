@@ -17,9 +17,10 @@ use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
 use crate::message::timestamp_type::TimestampType;
-use crate::storage::files::log_files::{
-    DELETED_FILE_SUFFIX, SWAP_FILE_SUFFIX, deleted_directory_name, failed, index_filename,
-    log_filename, remove_if_exists, sync_directory, time_index_filename,
+use crate::storage::files::file_io::{failed, remove_if_exists, sync_directory};
+use crate::storage::files::log_file_names::{
+    DELETED_FILE_SUFFIX, SWAP_FILE_SUFFIX, deleted_directory_name, index_filename, log_filename,
+    time_index_filename,
 };
 use crate::storage::log::log_append::{LogAppendInfo, analyze_given_offsets, append_format};
 use crate::storage::log::log_flush::LogFlush;

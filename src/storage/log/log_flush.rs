@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::common::errors::KafkaError;
-use crate::storage::files::log_files::sync_directory;
+use crate::storage::files::file_io::sync_directory;
 use crate::storage::log::log_segment::LogSegment;
 
 /// What makes a log durable up to an offset.

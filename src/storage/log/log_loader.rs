@@ -16,10 +16,11 @@ use log::{Level, info, log, warn};
 use crate::common::errors::KafkaError;
 use crate::common::time::Time;
 use crate::config::log_config::LogConfig;
-use crate::storage::files::log_files::{
+use crate::storage::files::file_io::{failed, remove_if_exists};
+use crate::storage::files::log_file_names::{
     CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, SWAP_FILE_SUFFIX,
-    TIME_INDEX_FILE_SUFFIX, failed, index_filename, log_filename, offset_of_filename,
-    remove_if_exists, time_index_filename, with_suffix,
+    TIME_INDEX_FILE_SUFFIX, index_filename, log_filename, offset_of_filename, time_index_filename,
+    with_suffix,
 };
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::SegmentsWriter;

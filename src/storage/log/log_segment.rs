@@ -18,12 +18,12 @@ use crate::common::time::Time;
 use crate::config::log_config::LogConfig;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::storage::files::log_files::{
-    index_filename, log_filename, remove_if_exists, sync_if_exists, time_index_filename,
-    with_suffix,
+use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
+use crate::storage::files::log_file_names::{
+    index_filename, log_filename, time_index_filename, with_suffix,
 };
-use crate::storage::index::mapped_entries::IndexError;
-use crate::storage::index::offset_index::{OffsetIndex, relative_offset};
+use crate::storage::index::abstract_index::{IndexError, relative_offset};
+use crate::storage::index::offset_index::OffsetIndex;
 use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
 use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};

@@ -13,5 +13,6 @@ pub mod log_retention;
 pub mod log_flush;
 pub mod locked_log;
 pub mod log;
+pub mod logs;
 pub mod offset_search;
 pub mod segment_swap;

@@ -18,9 +18,10 @@ use log::{debug, warn};
 
 use crate::common::errors::KafkaError;
 use crate::config::log_config::LogConfig;
-use crate::storage::files::log_files::{
-    CLEANED_FILE_SUFFIX, SWAP_FILE_SUFFIX, index_filename, log_filename, remove_if_exists,
-    sync_directory, time_index_filename, with_suffix,
+use crate::storage::files::file_io::{remove_if_exists, sync_directory};
+use crate::storage::files::log_file_names::{
+    CLEANED_FILE_SUFFIX, SWAP_FILE_SUFFIX, index_filename, log_filename, time_index_filename,
+    with_suffix,
 };
 use crate::storage::log::log::Log;
 use crate::storage::log::log_segment::LogSegment;

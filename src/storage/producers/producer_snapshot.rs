@@ -19,7 +19,7 @@ use std::path::Path;
 use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
 
 use crate::common::errors::KafkaError;
-use crate::storage::files::log_files::failed;
+use crate::storage::files::file_io::failed;
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
 };

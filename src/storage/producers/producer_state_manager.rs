@@ -14,9 +14,9 @@ use log::{debug, warn};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::byte_buffer_message_set::shallow_entries;
-use crate::storage::files::log_files::{
-    PRODUCER_SNAPSHOT_FILE_SUFFIX, failed, offset_of_filename, producer_snapshot_filename,
-    remove_if_exists,
+use crate::storage::files::file_io::{failed, remove_if_exists};
+use crate::storage::files::log_file_names::{
+    PRODUCER_SNAPSHOT_FILE_SUFFIX, offset_of_filename, producer_snapshot_filename,
 };
 use crate::storage::producers::producer_snapshot::{Producers, read_snapshot, write_snapshot};
 use crate::storage::producers::producer_state_entry::{

@@ -434,7 +434,7 @@ fn an_alteration_that_cannot_be_is_refused_as_kafka_refuses_it_and_nothing_of_it
         (ALL, ("auto.create.topics.enable", SET, Some("false")), request, "change its file"),
         (THIS, ("log.retention.hours", SET, Some("5")), request, "change its file"),
         (THIS, ("quota.producer.default", SET, Some("5")), request, "change its file"),
-        (THIS, ("no.such.config", SET, Some("5")), request, "no setting of this broker"),
+        (THIS, ("no.such.config", SET, Some("5")), request, "unknown setting"),
         (ALL, ("retention.ms", SET, Some("5")), request, "did you mean `log.retention.ms`?"),
         (THIS, ("num.io.threads", SET, Some("abc")), request, "whole number from 1 to 1024"),
         (THIS, ("num.io.threads", SET, Some("0")), request, "whole number from 1 to 1024"),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use transferto::config::config_def::ConfigError;
+use transferto::config::config_reader::read_file;
 use transferto::config::kafka_config::KafkaConfig;
 
 /// A `server.properties` of one test, removed with it.
@@ -21,7 +22,7 @@ impl PropertiesFile {
     fn read(&self, overrides: &[(&str, &str)]) -> Result<KafkaConfig, Vec<ConfigError>> {
         let overrides: Vec<(String, String)> =
             overrides.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        KafkaConfig::from_file(Some(&self.0), &overrides)
+        read_file(Some(&self.0), &overrides)
     }
 }
 
@@ -58,6 +59,6 @@ fn a_file_that_is_not_text_is_refused_with_the_line() {
 
 #[test]
 fn a_file_that_is_not_there_is_refused_by_its_name() {
-    let errors = KafkaConfig::from_file(Some(Path::new("no/such.properties")), &[]).unwrap_err();
+    let errors = read_file(Some(Path::new("no/such.properties")), &[]).unwrap_err();
     assert!(errors[0].to_string().starts_with("no/such.properties: cannot be read"));
 }

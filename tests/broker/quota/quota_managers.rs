@@ -5,14 +5,9 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Instant;
 
-use support::broker::Broker;
-use support::broker::Client;
-use support::broker::PATIENCE;
-use support::broker::TempDir;
-use support::broker::batch;
-use support::broker::config_for;
-use support::broker::fetch_request;
-use support::broker::produce_request;
+use support::broker::{
+    Broker, Client, PATIENCE, TempDir, batch, config_for, fetch_request, produce_request,
+};
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::config::client_config_override::QuotaType;

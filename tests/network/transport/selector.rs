@@ -9,10 +9,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use crate::transport::harness::EchoServer;
-use crate::transport::harness::Harness;
-use crate::transport::harness::IDLE_MS;
-use crate::transport::harness::frame;
+use crate::transport::harness::{EchoServer, Harness, IDLE_MS, frame};
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::metrics::Metrics;
 use transferto::transport::authenticator::Authenticator;

@@ -8,9 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cleaner::compaction::{
-    self, Contents, Test, append, append_batch, big_keys, contents, last_values, spoil,
+    self, Contents, Test, append, append_batch, assert_found_from_every_offset, batch_of, big_keys,
+    contents, last_values, spoil, tombstone,
 };
-use crate::cleaner::compaction::{assert_found_from_every_offset, batch_of, tombstone};
 use crate::fixture::{self, bytes_of, files_in};
 
 use transferto::config::log_config::LogConfig;

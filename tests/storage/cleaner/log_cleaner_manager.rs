@@ -18,11 +18,15 @@ use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::storage::cleaner::log_cleaner_manager::LogToClean;
+use transferto::storage::files::offset_checkpoint::{
+    CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint,
+};
 use transferto::storage::log::log::Log;
 use transferto::storage::log::segment_swap::{create_cleaned_segment, replace_segments};
 
 fn checkpoint(test: &Test, topic: &str) -> Option<i64> {
-    let checkpoints = test.manager().cleaner().manager().all_cleaner_checkpoints();
+    let file = test.manager().log_dirs()[0].join(CLEANER_OFFSET_CHECKPOINT_FILE);
+    let checkpoints = OffsetCheckpoint::new(file).read().unwrap();
     checkpoints.get(&TopicAndPartition::new(topic, 0)).copied()
 }
 

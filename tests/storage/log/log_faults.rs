@@ -17,7 +17,9 @@ use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::storage::files::log_files::{index_filename, log_filename, time_index_filename};
+use transferto::storage::files::log_file_names::{
+    index_filename, log_filename, time_index_filename,
+};
 use transferto::storage::index::time_index::TimestampOffset;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_offset_metadata::LogOffsetMetadata;

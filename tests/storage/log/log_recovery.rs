@@ -11,7 +11,9 @@ use crate::fixture::{
     Mocks, TempDir, batch, batch_at, files_in, messages, records_in, records_of, timed_batch,
 };
 use transferto::config::log_config::LogConfig;
-use transferto::storage::files::log_files::{index_filename, log_filename, time_index_filename};
+use transferto::storage::files::log_file_names::{
+    index_filename, log_filename, time_index_filename,
+};
 use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
 
