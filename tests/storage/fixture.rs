@@ -18,6 +18,8 @@ use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::message::records::LogRecord;
 use transferto::storage::log::log::{Log, LogOpen};
+use transferto::storage::log::log_segment::LogSegment;
+use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
 
 /// A directory of one test, removed on drop.
 pub struct TempDir {
@@ -121,6 +123,16 @@ pub fn message_set(
         builder.append(&record).unwrap();
     }
     builder.build().unwrap()
+}
+
+/// The segment that takes the appends.
+pub fn active(log: &Log) -> Arc<LogSegment> {
+    log.segments().pop().unwrap()
+}
+
+/// `max_bytes`, even if that cuts the first entry: Kafka's `hardMaxBytesLimit`.
+pub fn hard(max_bytes: i32) -> ReadLimit {
+    ReadLimit { max_bytes, first_entry: FirstEntry::MayBeCut, ends_at_entry: false }
 }
 
 /// All bytes of a set, by the branch that copies.

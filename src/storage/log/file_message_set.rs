@@ -27,6 +27,16 @@ use crate::message::record_batch::{
 use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::files::file_io::failed;
 
+/// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
+/// value.
+const ENTRY_SIZE_MIN: i32 = 14;
+/// From the magic to the end of the last offset delta: what decides whether an offset lies inside a
+/// batch.
+const LAST_OFFSET_PROBE_LENGTH: usize =
+    LAST_OFFSET_DELTA_OFFSET + LAST_OFFSET_DELTA_LENGTH - MAGIC_OFFSET;
+/// How much is copied at a time when the destination is no socket.
+const COPY_CHUNK_BYTES: usize = 64 * 1024;
+
 /// Messages in a file: all of them, or a slice.
 ///
 /// The whole set grows as messages are appended. A slice is a pair of positions that never change,
@@ -73,16 +83,6 @@ struct Slice {
     start_position: u64,
     end_position: u64,
 }
-
-/// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
-/// value.
-const ENTRY_SIZE_MIN: i32 = 14;
-/// From the magic to the end of the last offset delta: what decides whether an offset lies inside a
-/// batch.
-const LAST_OFFSET_PROBE_LENGTH: usize =
-    LAST_OFFSET_DELTA_OFFSET + LAST_OFFSET_DELTA_LENGTH - MAGIC_OFFSET;
-/// How much is copied at a time when the destination is no socket.
-const COPY_CHUNK_BYTES: usize = 64 * 1024;
 
 impl FileMessageSet {
     /// Opens the file for reading and appending, and creates it if it is missing. All its bytes
@@ -374,7 +374,7 @@ impl FileMessageSet {
         );
         self.read_into_page_cache(start_position, end_position)
             .map_err(|error| failed("warm", &self.path())(error))?;
-        // A kernel that cannot tell has the slice read all the same; who knows whether it was cold.
+        // A kernel without `cachestat(2)` has the slice read all the same, and counts it as resident.
         Ok(resident.is_some())
         // ANCHOR_END: warm
     }

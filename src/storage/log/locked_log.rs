@@ -1,7 +1,7 @@
 //! Port of the half of `kafka.log.Log` that changes a log: appends, rolls, truncation, deletion.
 //!
-//! Kafka's `lock` is a type here. [`LogState`] lies behind it, and who holds it has a [`LockedLog`],
-//! whose methods are all that can change a log.
+//! Kafka's `lock` holds its data here: [`LogState`] lies behind it, and to hold the lock is to have
+//! a [`LockedLog`], whose methods are all that can change a log.
 
 use std::fs;
 use std::path::PathBuf;
@@ -211,7 +211,7 @@ impl<'a> LockedLog<'a> {
         let size_max = self.config.segment_size;
         let is_due = size + info.valid_bytes as u64 > size_max
             || age_ms > self.config.max_segment_ms() - active.roll_jitter_ms()
-            || active.is_index_full();
+            || active.indexes().is_full();
         if can_hold && (size == 0 || !is_due) {
             return Ok(active);
         }
@@ -231,7 +231,7 @@ impl<'a> LockedLog<'a> {
     fn roll_to(&mut self, base_offset: i64) -> Result<Arc<LogSegment>, KafkaError> {
         let old = self.state.segments.last();
         if old.base_offset() == base_offset {
-            old.resize_indexes(self.config.max_index_size)?;
+            old.indexes().resize(self.config.max_index_size)?;
             return Ok(old);
         }
         let new = Arc::new(self.create_segment(base_offset)?);

@@ -30,7 +30,7 @@ use crate::storage::producers::producer_state_entry::ProducerStateEntry;
 
 /// The log of a partition.
 ///
-/// If a thread panics while it changes a log, nobody knows how far it got. Then every further
+/// If a thread panics while it changes a log, the change may be half done. Then every further
 /// change of this log returns `KAFKA_STORAGE_ERROR`, and reads go on below its end. A restart
 /// recovers it, as after a crash: the log does not let its directory be marked as shut down
 /// cleanly. Producers retry on that error, and an idempotent one that gets through after the
@@ -39,7 +39,7 @@ pub struct Log {
     context: LogContext,
     config: RwLock<Arc<LogConfig>>,
     segments: Arc<LogSegments>,
-    /// `i64::MAX` as long as nobody keeps a high watermark.
+    /// `i64::MAX` until a replica keeps it.
     high_watermark: AtomicI64,
     last_flush_ms: AtomicI64,
     state: Mutex<LogState>,
@@ -431,11 +431,6 @@ impl Log {
     /// The segments, from the oldest on.
     pub fn segments(&self) -> Vec<Arc<LogSegment>> {
         self.segments.snapshot()
-    }
-
-    /// The segment that takes the appends.
-    pub fn active_segment(&self) -> Arc<LogSegment> {
-        self.segments.last()
     }
 }
 

@@ -8,34 +8,31 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, RwLockReadGuard};
 
 use log::{trace, warn};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::lock::{locked, read_locked, write_locked};
+use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::config::log_config::LogConfig;
-use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
-use crate::storage::files::log_file_names::{
-    index_filename, log_filename, time_index_filename, with_suffix,
-};
-use crate::storage::index::abstract_index::{IndexError, relative_offset};
+use crate::storage::files::file_io::remove_if_exists;
+use crate::storage::files::log_file_names::{log_filename, with_suffix};
+use crate::storage::index::abstract_index::relative_offset;
 use crate::storage::index::offset_index::OffsetIndex;
 use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
 use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
 use crate::storage::log::read_limit::{ReadLimit, ends_better_at_known_entry};
+use crate::storage::log::segment_indexes::{SegmentIndexes, unless_gone};
 
 /// A segment: the messages from its base offset up to the base offset of the next one.
 #[derive(Debug)]
 pub struct LogSegment {
     base_offset: i64,
     log: FileMessageSet,
-    offset_index: RwLock<OffsetIndex>,
-    time_index: RwLock<TimeIndex>,
+    indexes: SegmentIndexes,
     index_interval_bytes: u64,
     /// Taken from the age at which the segment rolls: drawn once, so that not all logs roll at the
     /// same time.
@@ -101,22 +98,20 @@ impl LogSegment {
         } else {
             FileMessageSet::open(&path)?
         };
-        let path = with_suffix(&index_filename(dir, base_offset), suffix);
-        let offset_index = OffsetIndex::open(&path, base_offset, config.max_index_size)?;
-        let path = with_suffix(&time_index_filename(dir, base_offset), suffix);
-        let time_index = TimeIndex::open(&path, base_offset, config.max_index_size)?;
-        let since_last_entry = log.size().saturating_sub(offset_index.last_entry().position);
+        let max_index_size = config.max_index_size;
+        let indexes = SegmentIndexes::open(dir, base_offset, suffix, max_index_size)?;
+        let indexed = indexes.offset_index().last_entry().position;
+        let bytes_since_last_index_entry = log.size().saturating_sub(indexed);
         let created_ms = created_ms(&log, time.milliseconds())?;
         Ok(Self {
             base_offset,
             log,
-            offset_index: RwLock::new(offset_index),
-            time_index: RwLock::new(time_index),
+            indexes,
             index_interval_bytes: config.index_interval,
             roll_jitter_ms: random_below(config.segment_jitter_ms.min(config.max_segment_ms())),
             state: Mutex::new(State {
                 created_ms,
-                bytes_since_last_index_entry: since_last_entry,
+                bytes_since_last_index_entry,
                 largest_timestamp: None,
                 first_written_ms: None,
             }),
@@ -138,11 +133,15 @@ impl LogSegment {
     }
 
     pub fn offset_index(&self) -> RwLockReadGuard<'_, OffsetIndex> {
-        read_locked(&self.offset_index)
+        self.indexes.offset_index()
     }
 
     pub fn time_index(&self) -> RwLockReadGuard<'_, TimeIndex> {
-        read_locked(&self.time_index)
+        self.indexes.time_index()
+    }
+
+    pub fn indexes(&self) -> &SegmentIndexes {
+        &self.indexes
     }
 
     /// An index gets an entry after more than so many bytes of messages.
@@ -190,7 +189,7 @@ impl LogSegment {
         let mut state = locked(&self.state);
         state.largest_timestamp = Some(largest);
         if state.bytes_since_last_index_entry > self.index_interval_bytes {
-            self.append_index_entries(set.bytes, position, largest);
+            self.indexes.append(set.bytes, position, largest);
             state.bytes_since_last_index_entry = 0;
         }
         state.bytes_since_last_index_entry += set.bytes.len() as u64;
@@ -200,27 +199,6 @@ impl LogSegment {
     /// Whether the indexes can express `offset`, as a difference to the base offset.
     pub fn can_hold(&self, offset: i64) -> bool {
         relative_offset(offset, self.base_offset).is_some()
-    }
-
-    /// Adds an entry to both indexes for `set`, which begins at `position`.
-    pub(super) fn append_index_entries(&self, set: &[u8], position: u64, largest: TimestampOffset) {
-        let Some(Ok(first)) = shallow_entries(set).next() else { return };
-        let appended = write_locked(&self.offset_index).append(first.last_offset, position);
-        self.warn_if_not_indexed("index", appended);
-        self.append_time_index_entry(largest);
-    }
-
-    fn append_time_index_entry(&self, largest: TimestampOffset) {
-        let TimestampOffset { timestamp_ms, offset } = largest;
-        let appended = write_locked(&self.time_index).maybe_append(timestamp_ms, offset);
-        self.warn_if_not_indexed("time index", appended);
-    }
-
-    fn warn_if_not_indexed(&self, index: &str, appended: Result<(), IndexError>) {
-        if let Err(error) = appended {
-            let segment = self.base_offset;
-            warn!("segment {segment}: {index} append failed; lookups scan further: {error}");
-        }
     }
 
     /// Reads from the entry that holds `start_offset` or a higher offset on: a slice of the file,
@@ -331,9 +309,7 @@ impl LogSegment {
         now_ms: i64,
     ) -> Result<u64, KafkaError> {
         let first_cut = self.translate_offset(offset, 0)?;
-        write_locked(&self.offset_index).truncate_to(offset);
-        write_locked(&self.time_index).truncate_to(offset);
-        self.resize_indexes(max_index_size)?;
+        self.indexes.truncate_to(offset, max_index_size)?;
         let Some(first_cut) = first_cut else { return Ok(0) };
         let bytes_cut = self.log.truncate_to(first_cut.position)?;
         let indexed = self.offset_index().last_entry().position;
@@ -418,11 +394,7 @@ impl LogSegment {
     /// Whatever `fdatasync(2)` reports, with the path.
     pub fn flush(&self) -> io::Result<()> {
         self.log.flush()?;
-        // Not through the maps: those are held by readers, and a sync of the file writes mapped
-        // pages.
-        let paths =
-            [self.offset_index().path().to_path_buf(), self.time_index().path().to_path_buf()];
-        paths.iter().try_for_each(|path| sync_if_exists(path))
+        self.indexes.flush()
     }
 
     /// Gives back what the files have beyond their content, when no more messages will come: on
@@ -431,40 +403,14 @@ impl LogSegment {
     /// # Errors
     /// Whatever the operating system reports, with the path.
     pub fn on_become_inactive(&self) -> io::Result<()> {
-        self.append_largest_timestamp();
-        self.trim_indexes()?;
+        // The time index of a complete segment ends with its highest timestamp.
+        self.indexes.append_timestamp(self.largest_timestamp());
+        self.indexes.trim()?;
         self.log.trim()
     }
 
-    /// The time index of a complete segment ends with its highest timestamp.
-    fn append_largest_timestamp(&self) {
-        self.append_time_index_entry(self.largest_timestamp());
-    }
-
-    /// Gives the indexes room to grow: on becoming the active segment.
-    ///
-    /// # Errors
-    /// Whatever the operating system reports, with the path.
-    pub fn resize_indexes(&self, max_index_size: usize) -> io::Result<()> {
-        write_locked(&self.offset_index).resize(max_index_size)?;
-        write_locked(&self.time_index).resize(max_index_size)
-    }
-
-    fn trim_indexes(&self) -> io::Result<()> {
-        write_locked(&self.offset_index).trim()?;
-        write_locked(&self.time_index).trim()
-    }
-
-    /// Takes all entries out of both indexes, and gives them their full room: to recover them.
-    pub(super) fn clear_indexes(&self, max_index_size: usize) -> io::Result<()> {
-        write_locked(&self.offset_index).truncate();
-        write_locked(&self.time_index).truncate();
-        self.resize_indexes(max_index_size)
-    }
-
-    /// Keeps the first `valid_bytes`, whose highest timestamp is `largest`, and for which the
-    /// indexes were built anew but for the last `bytes_since_last_index_entry`. Returns how many
-    /// bytes were cut off.
+    /// Keeps the first `valid_bytes`, whose highest timestamp is `largest` and which are indexed but
+    /// for the last `bytes_since_last_index_entry`. Returns how many bytes were cut off.
     pub(super) fn end_recovery(
         &self,
         valid_bytes: u64,
@@ -477,14 +423,9 @@ impl LogSegment {
             state.bytes_since_last_index_entry = bytes_since_last_index_entry;
             state.largest_timestamp = Some(largest);
         }
-        self.append_largest_timestamp();
-        self.trim_indexes()?;
+        self.indexes.append_timestamp(largest);
+        self.indexes.trim()?;
         Ok(bytes_cut)
-    }
-
-    /// Whether either index takes no further entry.
-    pub fn is_index_full(&self) -> bool {
-        self.offset_index().is_full() || self.time_index().is_full()
     }
 
     /// Replaces the end of the three files' names. A file that is gone is no error (KAFKA-6324).
@@ -497,17 +438,8 @@ impl LogSegment {
             let stem = name.strip_suffix(old_suffix).unwrap_or(&name);
             with_suffix(Path::new(stem), new_suffix)
         };
-        let unless_gone = |result: io::Result<()>| match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
         unless_gone(self.log.rename_to(&renamed(&self.log.path())))?;
-        let mut offset_index = write_locked(&self.offset_index);
-        let path = renamed(offset_index.path());
-        unless_gone(offset_index.rename_to(&path))?;
-        let mut time_index = write_locked(&self.time_index);
-        let path = renamed(time_index.path());
-        unless_gone(time_index.rename_to(&path))
+        self.indexes.rename(renamed)
     }
 
     /// Deletes the three files. Slices can still be sent to their end.
@@ -516,8 +448,7 @@ impl LogSegment {
     /// Whatever `unlink(2)` reports, with the path.
     pub fn delete(&self) -> io::Result<()> {
         remove_if_exists(&self.log.path())?;
-        remove_if_exists(self.offset_index().path())?;
-        remove_if_exists(self.time_index().path())
+        self.indexes.delete()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod file_message_set;
 pub mod log_offset_metadata;
 pub mod read_limit;
+pub mod segment_indexes;
 pub mod log_segment;
 pub mod log_segments;
 pub mod segment_recovery;

@@ -30,7 +30,7 @@ pub struct Recovery {
 /// # Errors
 /// `Io` if the file cannot be read or cut.
 pub fn recover(segment: &LogSegment, max_index_size: usize) -> Result<Recovery, KafkaError> {
-    segment.clear_indexes(max_index_size)?;
+    segment.indexes().clear(max_index_size)?;
     let mut scan = Scan::new(segment.base_offset());
     let why = loop {
         let entry = match segment.log().entry_at(scan.valid_bytes) {
@@ -97,7 +97,7 @@ impl Scan {
             self.largest = TimestampOffset { timestamp_ms, offset: last_offset };
         }
         if entry.position - self.last_index_position > segment.index_interval_bytes() {
-            segment.append_index_entries(&self.buffer, entry.position, self.largest);
+            segment.indexes().append(&self.buffer, entry.position, self.largest);
             self.last_index_position = entry.position;
         }
         self.next_offset = last_offset.saturating_add(1);

@@ -76,7 +76,7 @@ fn a_batch_that_stays_whole_keeps_its_bytes() {
     let log = test.log("t", 0);
     append_batch(&log, CompressionCodec::Gzip, &[("a", Some("1")), ("b", Some("1"))]);
     append_batch(&log, CompressionCodec::Lz4, &[("c", Some("1"))]);
-    let kept = bytes_of(log.active_segment().log());
+    let kept = bytes_of(fixture::active(&log).log());
     append(&log, "d", "1");
     append(&log, "d", "2");
     log.roll().unwrap();
@@ -472,7 +472,7 @@ fn a_segment_that_ends_within_an_entry_is_not_cleaned() {
         let log = test.log("t", 0);
         append(&log, "key", "1");
         append(&log, "key", "2");
-        let size = log.active_segment().size();
+        let size = fixture::active(&log).size();
         log.roll().unwrap();
         log.segments()[0].log().truncate_to(size - 1).unwrap();
         let cleaner = Cleaner {

@@ -83,7 +83,7 @@ fn given_offsets_must_come_after_the_end_of_the_log() {
     assert!(log.append_with_given_offsets(&backwards).is_err());
     assert_eq!(given(&log, 20).unwrap(), 20);
     assert_eq!(log.log_end_offset(), 21);
-    assert_eq!(log.active_segment().offset_index().last_offset(), 20);
+    assert_eq!(fixture::active(&log).offset_index().last_offset(), 20);
 }
 
 /// KAFKA-4451, KAFKA-6264: a log that leaps begins a segment whose index can follow.
@@ -329,11 +329,11 @@ fn a_read_tells_where_it_begins() {
         append(&log, "0000");
     }
     let size = batch(&["0000"]).len() as u64;
-    let place = |offset| log.read(offset, None, ReadLimit::hard(1)).unwrap().fetch_offset_metadata;
+    let place = |offset| log.read(offset, None, fixture::hard(1)).unwrap().fetch_offset_metadata;
     assert_eq!(place(12), LogOffsetMetadata::at(12, 10, 2 * size));
     assert_eq!(place(15), LogOffsetMetadata::at(15, 10, 5 * size));
     assert_eq!(log.log_end_offset_metadata(), place(15));
-    let error = log.read(16, None, ReadLimit::hard(1)).unwrap_err();
+    let error = log.read(16, None, fixture::hard(1)).unwrap_err();
     assert_eq!(error.code(), Errors::OffsetOutOfRange);
 }
 
@@ -370,7 +370,7 @@ fn a_restart_does_not_postpone_a_roll() {
     drop(log);
     test.mocks.time.sleep(1001);
     let log = test.log();
-    assert_eq!(log.active_segment().created_ms(), now_ms);
+    assert_eq!(fixture::active(&log).created_ms(), now_ms);
     append(&log, "0000");
     assert_eq!(bases(&log), [0, 1]);
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::fixture;
 use crate::fixture::{
     Mocks, TempDir, batch, batch_at, files_in, messages, records_in, records_of, timed_batch,
 };
@@ -96,7 +97,7 @@ fn a_tail_of_zeros_is_cut_off() {
     test.segment_file(20).set_len(1 << 20).unwrap();
     let log = test.crashed(20);
     assert_holds(&log, 0..30);
-    assert_eq!(log.active_segment().size(), 10 * batch(&["00"]).len() as u64);
+    assert_eq!(fixture::active(&log).size(), 10 * batch(&["00"]).len() as u64);
 }
 
 /// What lies behind a message that is lost would leave a gap: it goes too.
@@ -208,7 +209,7 @@ fn a_directory_of_kafka_0_9_opens() {
     let config = LogConfig { message_format_magic: 0, ..LogConfig::default() };
     let log = Log::open(&path, config, test.mocks.open(0, true)).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (5, 10));
-    let found = log.read(7, None, ReadLimit::hard(1 << 20)).unwrap();
+    let found = log.read(7, None, fixture::hard(1 << 20)).unwrap();
     assert_eq!(records_of(&found.message_set), [(9, "c".to_string())]);
     assert_eq!(log.append(&mut messages(&[(0, "d")]), 0).unwrap().first_offset, 10);
 }

@@ -59,7 +59,7 @@ impl TestSegment {
 
     fn read_up_to(&self, offset: i64, max_offset: Option<i64>) -> Option<Vec<(i64, String)>> {
         let size = self.segment.size();
-        let found = self.segment.read(offset, max_offset, size, ReadLimit::hard(i32::MAX)).unwrap();
+        let found = self.segment.read(offset, max_offset, size, fixture::hard(i32::MAX)).unwrap();
         found.map(|found| records_of(&found.message_set))
     }
 }
@@ -298,7 +298,7 @@ fn the_first_batch_is_whole_if_that_is_asked_for() {
         assert_eq!(read(batch_size as i32, first_entry), (batch_size, false));
         assert_eq!(read(batch_size as i32 + 1, first_entry), (batch_size + 1, false));
     }
-    let error = test.segment.read(0, None, size, ReadLimit::hard(-1)).unwrap_err();
+    let error = test.segment.read(0, None, size, fixture::hard(-1)).unwrap_err();
     assert_eq!(error.code(), Errors::UnknownServerError);
 }
 
@@ -408,9 +408,9 @@ fn a_slice_ends_at_the_max_position() {
     test.append(0, &["a"]);
     let exposed = test.segment.size();
     test.append(1, &["b"]);
-    let found = test.segment.read(0, None, exposed, ReadLimit::hard(i32::MAX)).unwrap().unwrap();
+    let found = test.segment.read(0, None, exposed, fixture::hard(i32::MAX)).unwrap().unwrap();
     assert_eq!(records_of(&found.message_set), records(0, &["a"]));
-    let found = test.segment.read(1, None, exposed, ReadLimit::hard(i32::MAX)).unwrap().unwrap();
+    let found = test.segment.read(1, None, exposed, fixture::hard(i32::MAX)).unwrap().unwrap();
     assert_eq!(found.message_set.size_in_bytes(), 0);
 }
 
@@ -420,15 +420,15 @@ fn truncation_gives_the_indexes_their_room_back() {
     let test = TestSegment::new(0);
     test.append(0, &["a"]);
     test.segment.on_become_inactive().unwrap();
-    assert!(test.segment.is_index_full());
+    assert!(test.segment.indexes().is_full());
     test.segment.truncate_to(0, MAX_INDEX_SIZE, 7).unwrap();
-    assert!(!test.segment.is_index_full());
+    assert!(!test.segment.indexes().is_full());
     assert_eq!(test.segment.created_ms(), 7);
     // Also where nothing is found to be cut off.
     test.segment.on_become_inactive().unwrap();
-    assert!(test.segment.is_index_full());
+    assert!(test.segment.indexes().is_full());
     test.segment.truncate_to(10, MAX_INDEX_SIZE, 0).unwrap();
-    assert!(!test.segment.is_index_full());
+    assert!(!test.segment.indexes().is_full());
 }
 
 /// The cleaner asks every few seconds, about every dirty segment.

@@ -124,7 +124,7 @@ fn after_a_close_nothing_is_read_but_the_snapshot() {
 fn after_a_crash_the_headers_of_all_batches_are_read() {
     let test = Test::new();
     append_all(&test.log(), 7, 0..8);
-    assert_eq!(test.snapshots(), []);
+    assert!(test.snapshots().is_empty());
     assert_knows(&test.log(), 7, 8);
 }
 
@@ -194,7 +194,7 @@ fn a_snapshot_of_what_a_crash_took_away_is_not_believed() {
     file.set_len(file.metadata().unwrap().len() - 1).unwrap();
     let log = test.log();
     assert_eq!(log.log_end_offset(), i64::from(COUNT));
-    assert_eq!(test.snapshots(), []);
+    assert!(test.snapshots().is_empty());
     assert_knows(&log, 7, 1);
 }
 
@@ -209,7 +209,7 @@ fn a_truncated_log_knows_what_it_knew_then() {
     assert_eq!(test.snapshots(), [12]);
     assert_knows(&log, 7, 6);
     log.truncate_to(6).unwrap();
-    assert_eq!(test.snapshots(), []);
+    assert!(test.snapshots().is_empty());
     assert_knows(&log, 7, 2);
     log.truncate_fully_and_start_at(100).unwrap();
     assert_eq!(log.producer(7).unwrap(), None);

@@ -16,8 +16,8 @@ use transferto::replica::delayed_produce::{
 use transferto::replica::local_logs::{LocalLogs, PartitionFetchInfo, ReadMode};
 use transferto::replica::partition::{Acknowledgement, LEADER_EPOCH, Partition};
 use transferto::replica::replica::Replica;
-use transferto::storage::log::read_limit::ReadLimit;
 
+use crate::fixture;
 use crate::fixture::{Mocks, TempDir, batch, records_of};
 
 const HIGH_WATERMARK: i64 = 5;
@@ -91,7 +91,7 @@ fn an_epoch_is_compared_with_the_one_that_the_partition_is_led_in() {
     assert_eq!([-1, 0, 3].map(fetched_epoch), [Ok(()), Ok(()), Ok(())]);
     assert_eq!(fetched_epoch(4), Err(Errors::OffsetOutOfRange));
 
-    let read = partition.leader_replica().log.read(0, None, ReadLimit::hard(1_000)).unwrap();
+    let read = partition.leader_replica().log.read(0, None, fixture::hard(1_000)).unwrap();
     let mut bytes = Vec::new();
     let size = read.message_set.size_in_bytes();
     read.message_set.write_to(Destination::Channel(&mut bytes), 0, size).unwrap();
