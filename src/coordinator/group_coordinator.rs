@@ -420,8 +420,8 @@ impl GroupCoordinator {
     /// Changes a group, then appends its records and sends its answers, without its lock.
     ///
     /// # Errors
-    /// Those of `change`; `NOT_COORDINATOR` if the group has failed.
-    fn change<R>(
+    /// Those of `change`; `NOT_COORDINATOR` if the group has failed, now or before.
+    pub fn change<R>(
         &self,
         group: &Arc<Group>,
         change: impl FnOnce(&mut Rebalance<'_>) -> Result<R, Errors>,
