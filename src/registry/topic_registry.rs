@@ -25,7 +25,7 @@ use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
-use crate::storage::files::escaped_text::{bytes_of_hex, push_settings, unescape};
+use crate::registry::escaped_text::{bytes_of_hex, push_settings, unescape};
 use crate::storage::files::log_files::{hex, read_text, replace_atomically, write_atomically};
 
 /// The registry's file, in the first log directory.

@@ -447,7 +447,7 @@ fn open_producer_ids(log_manager: &LogManager) -> Result<ProducerIdManager, Kafk
     let logs = log_manager.all_logs();
     let highest_in_use = logs.iter().filter_map(|log| log.highest_producer_id()).max();
     let dirs = log_manager.log_dirs();
-    ProducerIdManager::open(dirs.first().expect("there is a log directory"), highest_in_use)
+    ProducerIdManager::open_in(dirs.first().expect("there is a log directory"), highest_in_use)
 }
 
 /// The authorizer that the settings name. Its ACLs are kept in the first log directory, too.

@@ -18,7 +18,7 @@ use crate::protocol::describe_client_quotas::{
 use crate::protocol::request::ResponseBody;
 use crate::server::apis::cluster::{named_twice, refuse_twice, told};
 use crate::server::kafka_apis::KafkaApis;
-use crate::server::quota::quota_managers::shown;
+use crate::server::quota::quota_managers::entity_for_log;
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::{Operation, Resource};
 
@@ -96,7 +96,7 @@ impl KafkaApis {
         };
         let mut refusals = Refusals::default();
         let answers = request.entries.iter().zip(checked).map(|(entry, checked)| {
-            let what = shown(client_id_of(&entry.entity).ok().flatten());
+            let what = entity_for_log(client_id_of(&entry.entity).ok().flatten());
             let altered = checked.and_then(|_| match &written {
                 Ok(()) => Ok(()),
                 Err(error) => Err(KafkaError::api(error.code(), error.why())),
@@ -195,7 +195,7 @@ fn client_id_of(entity: &[EntityData]) -> Result<Option<&str>, KafkaError> {
         check_entity_type(&component.entity_type)?;
         if component.entity_type != CLIENT_ID {
             let why = format!(
-                "quotas are per client id here, not per {}: nobody is authenticated",
+                "quotas per {} are not supported, only per {CLIENT_ID}",
                 component.entity_type
             );
             return Err(invalid(why));

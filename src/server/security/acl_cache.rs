@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::server::security::authorizer::{
+use crate::common::acl::{
     Acl, AclBinding, PatternType, Resource, ResourcePattern, ResourceType, WILDCARD,
 };
 

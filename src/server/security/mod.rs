@@ -3,5 +3,4 @@
 pub mod authorizer;
 pub mod authorization;
 pub mod acl_cache;
-pub mod acl_store;
 pub mod simple_acl_authorizer;

@@ -2,6 +2,5 @@
 
 pub mod log_files;
 pub mod log_directory;
-pub mod escaped_text;
 pub mod checkpoint_file;
 pub mod offset_checkpoint;

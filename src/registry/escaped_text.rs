@@ -1,12 +1,12 @@
-//! Names in the broker's own small text files, in the place of ZooKeeper's JSON: `%`, `=` and
-//! everything that is not printable ASCII stands as `%` and two hexadecimal digits.
+//! Names in the registries' files, in the place of ZooKeeper's JSON: `%`, `=` and everything that is
+//! not printable ASCII is written as `%` and two hexadecimal digits.
 
 use std::collections::BTreeMap;
 
 use crate::storage::files::log_files::hex;
 
-/// Adds ` name=value` to `text` for each of `settings`.
-pub fn push_settings(text: &mut String, settings: &BTreeMap<String, String>) {
+/// Appends ` name=value` to `text` for each of `settings`.
+pub(super) fn push_settings(text: &mut String, settings: &BTreeMap<String, String>) {
     for (name, value) in settings {
         text.push(' ');
         push_escaped(text, name);
@@ -15,8 +15,14 @@ pub fn push_settings(text: &mut String, settings: &BTreeMap<String, String>) {
     }
 }
 
-/// Adds `raw` to `text`, without a blank, a line break or an `=` in it.
-pub fn push_escaped(text: &mut String, raw: &str) {
+/// The name and the value of one setting as [`push_settings`] writes it.
+pub(super) fn parse_setting(field: &str) -> Option<(String, String)> {
+    let (name, value) = field.split_once('=')?;
+    Some((unescape(name)?, unescape(value)?))
+}
+
+/// Appends `raw` to `text`, without a blank, a line break or an `=` in it.
+pub(super) fn push_escaped(text: &mut String, raw: &str) {
     for byte in raw.bytes() {
         if byte.is_ascii_graphic() && byte != b'%' && byte != b'=' {
             text.push(char::from(byte));
@@ -27,8 +33,8 @@ pub fn push_escaped(text: &mut String, raw: &str) {
     }
 }
 
-/// What [`push_escaped`] was given; nothing if that cannot be.
-pub fn unescape(escaped: &str) -> Option<String> {
+/// The text that [`push_escaped`] wrote as `escaped`; `None` if it never writes such a thing.
+pub(super) fn unescape(escaped: &str) -> Option<String> {
     let mut parts = escaped.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
@@ -40,7 +46,7 @@ pub fn unescape(escaped: &str) -> Option<String> {
 }
 
 /// The bytes that hexadecimal digits, two each, stand for.
-pub fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
+pub(super) fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
     let pairs = hex.as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
