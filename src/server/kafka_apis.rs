@@ -22,6 +22,9 @@ use crate::replica::replica_manager::{FetchParams, ReplicaManager};
 use crate::server::apis::fetch_conversion::{
     Asked, FetchedData, has_hard_max_bytes_limit, newest_readable_magic,
 };
+use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
+use crate::server::metadata::config_helper::ConfigHelper;
+use crate::server::metadata::controller::Controller;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
@@ -29,6 +32,7 @@ use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::reply::refusal_log::RefusalLog;
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::Authorizer;
+use crate::storage::log_manager::LogManager;
 
 /// The epochs of a fetch that asks for everything, in a new session or in none: Kafka's
 /// `FetchMetadata`.
@@ -39,7 +43,11 @@ const FINAL_EPOCH: i32 = -1;
 pub struct KafkaApis {
     pub(crate) request_channel: Arc<RequestChannel>,
     pub(crate) replica_manager: Arc<ReplicaManager>,
-    pub(crate) metadata_cache: Arc<MetadataCache>,
+    pub(crate) metadata_cache: Arc<dyn MetadataCache>,
+    pub(crate) controller: Arc<dyn Controller>,
+    pub(crate) auto_topics: AutoTopicCreationManager,
+    pub(crate) config_helper: ConfigHelper,
+    pub(crate) log_manager: Arc<LogManager>,
     pub(crate) dynamic_config: Arc<DynamicBrokerConfig>,
     pub(crate) fetched_data: Arc<FetchedData>,
     pub(crate) group_coordinator: Arc<GroupCoordinator>,

@@ -15,7 +15,7 @@ impl KafkaApis {
     /// Whose settings a resource's name stands for: this broker's number, or nothing for all
     /// brokers.
     pub(crate) fn broker_scope(&self, name: &str) -> Result<DynamicScope, KafkaError> {
-        let broker_id = self.metadata_cache.broker_id;
+        let broker_id = self.metadata_cache.broker_id();
         match name.parse::<i32>() {
             _ if name.is_empty() => Ok(DynamicScope::Default),
             Ok(id) if id == broker_id => Ok(DynamicScope::Broker),

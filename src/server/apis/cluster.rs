@@ -11,6 +11,7 @@ use crate::protocol::describe_cluster::{
 };
 use crate::protocol::request::{RequestBody, ResponseBody};
 use crate::server::kafka_apis::KafkaApis;
+use crate::server::metadata::metadata_cache::Node;
 use crate::server::reply::reply::{Refusals, Reply};
 
 /// In place of [`BROKERS`]: the controllers.
@@ -56,19 +57,22 @@ impl KafkaApis {
         };
         let response = error.map(|error| request.error_response(error)).unwrap_or_else(|| {
             let cache = &self.metadata_cache;
-            let (host, port) = cache.broker_end_point(reply.session.local_address);
-            let broker_id = cache.broker_id;
+            let brokers = cache.alive_brokers(reply.session.local_address).into_iter();
             let is_asked = request.include_cluster_authorized_operations;
             DescribeClusterResponse {
-                cluster_id: cache.cluster_id.clone(),
-                controller_id: broker_id,
-                brokers: vec![DescribeClusterBroker { broker_id, host, port, rack: None }],
+                cluster_id: cache.cluster_id().to_string(),
+                controller_id: cache.controller_id(),
+                brokers: brokers.map(described).collect(),
                 cluster_authorized_operations: self.cluster_authorized_operations(&reply, is_asked),
                 ..DescribeClusterResponse::default()
             }
         });
         reply.send_body(&ResponseBody::DescribeCluster(response));
     }
+}
+
+fn described(Node { id, host, port }: Node) -> DescribeClusterBroker {
+    DescribeClusterBroker { broker_id: id, host, port, rack: None }
 }
 
 /// The code and the explanation that a client gets for one thing of its request; a refusal is noted

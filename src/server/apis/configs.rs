@@ -22,9 +22,9 @@ use crate::protocol::incremental_alter_configs::{
     IncrementalAlterConfigsResponse, IncrementalAlterableConfig,
 };
 use crate::protocol::request::ResponseBody;
-use crate::registry::topic_registry::TopicRecord;
 use crate::server::apis::cluster::{named_twice, refuse_twice, told};
 use crate::server::kafka_apis::KafkaApis;
+use crate::server::metadata::controller::ConfigChange;
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::{Operation, Resource};
 
@@ -82,10 +82,10 @@ impl KafkaApis {
         &self,
         asked: &DescribeConfigsResource,
     ) -> Result<Vec<ConfigEntry>, KafkaError> {
-        let cache = &self.metadata_cache;
+        let helper = &self.config_helper;
         match (asked.resource_type, asked.resource_name.as_str()) {
-            (TOPIC, topic) => cache.topic_config_entries(topic),
-            (BROKER, id) => Ok(cache.broker_config_entries(self.broker_scope(id)?)),
+            (TOPIC, topic) => helper.topic_config_entries(topic),
+            (BROKER, id) => Ok(helper.broker_config_entries(self.broker_scope(id)?)),
             (other, _) => Err(no_settings_of(other)),
         }
     }
@@ -109,10 +109,8 @@ impl KafkaApis {
             let overrides =
                 asked.configs.iter().map(|it| Ok((it.name.clone(), given(&it.name, &it.value)?)));
             let overrides: Overrides = overrides.collect::<Result<_, KafkaError>>()?;
-            let cache = &self.metadata_cache;
-            cache.alter_topic_config(name, request.validate_only, |record, _| {
-                Ok(with_format_of(record, overrides))
-            })
+            let change: ConfigChange<'_> = Box::new(|own, _| Ok(with_format_of(own, overrides)));
+            self.controller.alter_topic_config(name, request.validate_only, change)
         });
         let response = AlterConfigsResponse { throttle_time_ms: 0, responses };
         reply.send_body(&ResponseBody::AlterConfigs(response));
@@ -134,10 +132,10 @@ impl KafkaApis {
                 return self.alter_broker_config(asker, name, asked, request.validate_only);
             }
             check_names(asked.iter().map(|it| it.name.as_str()))?;
-            let alter = |record: &TopicRecord, config: &LogConfig| {
-                altered(record.config.clone(), asked, |name| current_list(name, config))
+            let alter = |own: &Overrides, config: &LogConfig| {
+                altered(own.clone(), asked, |name| current_list(name, config))
             };
-            self.metadata_cache.alter_topic_config(name, request.validate_only, alter)
+            self.controller.alter_topic_config(name, request.validate_only, Box::new(alter))
         });
         let response = IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses };
         reply.send_body(&ResponseBody::IncrementalAlterConfigs(response));
@@ -250,8 +248,8 @@ fn config_type(kind: &str) -> i8 {
 }
 
 /// The format of a topic's messages stays what it is, and need not be said again to stay.
-fn with_format_of(record: &TopicRecord, mut overrides: Overrides) -> Overrides {
-    if let Some(version) = record.config.get(MESSAGE_FORMAT_VERSION) {
+fn with_format_of(own: &Overrides, mut overrides: Overrides) -> Overrides {
+    if let Some(version) = own.get(MESSAGE_FORMAT_VERSION) {
         overrides.entry(MESSAGE_FORMAT_VERSION.to_string()).or_insert_with(|| version.clone());
     }
     overrides

@@ -49,7 +49,7 @@ impl KafkaApis {
         let mut places = Vec::new();
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
-            let partitions = self.metadata_cache.topic(&name).map_or(0, |it| it.partitions);
+            let partitions = self.metadata_cache.topic(&name).map_or(0, |it| it.partition_count());
             for partition in &topic.partitions {
                 let place = match (0..partitions).contains(&partition.partition_index) {
                     _ if !authorized.contains(&name) => Err(Errors::TopicAuthorizationFailed),
@@ -181,7 +181,7 @@ impl KafkaApis {
         // Asked once: a topic may come or go before the answer is put together.
         let refusal_of = |topic: &str, partition: i32| {
             let record = self.metadata_cache.topic(topic);
-            let is_there = record.is_some_and(|it| (0..it.partitions).contains(&partition));
+            let is_there = record.is_some_and(|it| (0..it.partition_count()).contains(&partition));
             match authorized.contains(topic) {
                 false => Some(Errors::TopicAuthorizationFailed),
                 true if !is_there => Some(Errors::UnknownTopicOrPartition),

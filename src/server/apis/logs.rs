@@ -69,7 +69,7 @@ impl KafkaApis {
         reply.log_refusals(&refusals);
         let is_any_deleted =
             topics.iter().flat_map(|it| &it.partitions).any(|it| it.error_code == 0);
-        let log_manager = &self.metadata_cache.log_manager;
+        let log_manager = &self.log_manager;
         let kept = if is_any_deleted { log_manager.checkpoint_log_start_offsets() } else { Ok(()) };
         let response = match kept {
             Ok(()) => DeleteRecordsResponse { throttle_time_ms: 0, topics },
@@ -129,7 +129,7 @@ impl KafkaApis {
                     .is_some_and(|partitions| partitions.contains(&log.partition))
             })
         };
-        let log_manager = &self.metadata_cache.log_manager;
+        let log_manager = &self.log_manager;
         let mut logs = log_manager.all_logs();
         logs.retain(|log| is_wanted(log.topic_and_partition()));
         let results = log_manager.log_dirs().iter().map(|dir| described(dir, &logs)).collect();

@@ -11,9 +11,9 @@ use crate::protocol::metadata::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
-use crate::registry::topic_registry::TopicRecord;
-use crate::replica::partition::LEADER_EPOCH;
 use crate::server::kafka_apis::KafkaApis;
+use crate::server::metadata::metadata_cache::Node;
+use crate::server::metadata::topic_image::{PartitionRegistration, TopicImage};
 use crate::server::reply::reply::{Refusals, Reply};
 use crate::server::security::authorizer::{Operation, Resource};
 
@@ -41,13 +41,18 @@ impl KafkaApis {
             topic.topic_authorized_operations =
                 self.authorized_operations(&reply, is_asked, resource);
         }
-        let (host, port) = cache.broker_end_point(reply.session.local_address);
-        let broker = MetadataResponseBroker { node_id: cache.broker_id, host, port, rack: None };
+        let brokers = cache.alive_brokers(reply.session.local_address).into_iter();
+        let broker = |Node { id: node_id, host, port }: Node| MetadataResponseBroker {
+            node_id,
+            host,
+            port,
+            rack: None,
+        };
         let is_asked = request.include_cluster_authorized_operations;
         let response = MetadataResponse {
-            brokers: vec![broker],
-            cluster_id: Some(cache.cluster_id.clone()),
-            controller_id: cache.broker_id,
+            brokers: brokers.map(broker).collect(),
+            cluster_id: Some(cache.cluster_id().to_string()),
+            controller_id: cache.controller_id(),
             topics,
             cluster_authorized_operations: self.cluster_authorized_operations(&reply, is_asked),
             ..MetadataResponse::default()
@@ -59,7 +64,7 @@ impl KafkaApis {
         let may_see =
             |name: &str| self.authorize_quietly(reply, Operation::Describe, Resource::topic(name));
         let topics = self.metadata_cache.topics().into_iter().filter(|(name, _)| may_see(name));
-        topics.map(|(name, record)| self.existing_topic(&name, &record)).collect()
+        topics.map(|(name, topic)| existing_topic(&name, &topic)).collect()
     }
 
     /// What is known of the topics whose ids are asked for, each once, as of those that are
@@ -89,7 +94,7 @@ impl KafkaApis {
             {
                 missing(Errors::TopicAuthorizationFailed)
             }
-            Some((name, record)) => self.existing_topic(&name, &record),
+            Some((name, record)) => existing_topic(&name, &record),
         }
     }
 
@@ -130,11 +135,9 @@ impl KafkaApis {
             return missing(Errors::TopicAuthorizationFailed);
         }
         if let Some(record) = cache.topic(name) {
-            return self.existing_topic(name, &record);
+            return existing_topic(name, &record);
         }
-        // The broker's own topic comes into being whatever the broker is told about the topics of
-        // others.
-        if !(may_create && (cache.is_auto_create_enabled || is_internal(name))) {
+        if !(may_create && self.auto_topics.may_create(name)) {
             return missing(Errors::UnknownTopicOrPartition);
         }
         if !self.authorized_to_create(reply, std::iter::once(name)).contains(name) {
@@ -142,7 +145,7 @@ impl KafkaApis {
         }
         let created = match is_internal(name) {
             true => self.create_group_metadata_topic(),
-            false => cache.auto_create_topic(name),
+            false => self.auto_topics.auto_create_topic(name),
         };
         match created {
             // As in Kafka, the client asks again and gets the partitions then.
@@ -155,23 +158,23 @@ impl KafkaApis {
             }
         }
     }
+}
 
-    fn existing_topic(&self, name: &str, record: &TopicRecord) -> MetadataResponseTopic {
-        let broker_id = self.metadata_cache.broker_id;
-        let partition = |partition_index| MetadataResponsePartition {
+fn existing_topic(name: &str, topic: &TopicImage) -> MetadataResponseTopic {
+    let partition =
+        |(partition_index, it): (i32, &PartitionRegistration)| MetadataResponsePartition {
             partition_index,
-            leader_id: broker_id,
-            leader_epoch: LEADER_EPOCH,
-            replica_nodes: vec![broker_id],
-            isr_nodes: vec![broker_id],
+            leader_id: it.leader,
+            leader_epoch: it.leader_epoch,
+            replica_nodes: it.replicas.to_vec(),
+            isr_nodes: it.isr.to_vec(),
             ..MetadataResponsePartition::default()
         };
-        MetadataResponseTopic {
-            name: Some(name.to_string()),
-            topic_id: Uuid(record.id),
-            is_internal: is_internal(name),
-            partitions: (0..record.partitions).map(partition).collect(),
-            ..MetadataResponseTopic::default()
-        }
+    MetadataResponseTopic {
+        name: Some(name.to_string()),
+        topic_id: Uuid(topic.id),
+        is_internal: is_internal(name),
+        partitions: (0..).zip(&topic.partitions).map(partition).collect(),
+        ..MetadataResponseTopic::default()
     }
 }

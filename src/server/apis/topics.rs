@@ -84,15 +84,15 @@ impl KafkaApis {
         validate_only: bool,
         partitions_left: &mut i32,
     ) -> Result<CreatableTopicResult, KafkaError> {
-        let cache = &self.metadata_cache;
+        let controller = &self.controller;
         let overrides = overrides_of(asked)?;
-        cache.check_new_topic(&asked.name, &overrides)?;
+        controller.check_new_topic(&asked.name, &overrides)?;
         let num_partitions = self.partitions_of(asked)?;
         take_partitions(partitions_left, num_partitions)?;
-        let configs = cache.config_entries_with(&overrides)?;
+        let configs = self.config_helper.config_entries_with(&overrides)?;
         let topic_id = match validate_only {
             true => Uuid::ZERO,
-            false => Uuid(cache.create_topic(&asked.name, num_partitions, overrides)?.id),
+            false => Uuid(controller.create_topic(&asked.name, num_partitions, overrides)?),
         };
         Ok(CreatableTopicResult {
             topic_id,
@@ -122,7 +122,7 @@ impl KafkaApis {
             return Err(KafkaError::api(Errors::InvalidReplicationFactor, why));
         }
         match count {
-            UNSAID => Ok(self.metadata_cache.config.num_partitions),
+            UNSAID => Ok(self.controller.default_partitions()),
             1.. => Ok(count),
             _ => {
                 let why = format!("the number of partitions must be 1 or more, not {count}");
@@ -147,7 +147,7 @@ impl KafkaApis {
 
     /// A partition can be assigned to this broker only: there is no other.
     fn check_assignment(&self, broker_ids: &[i32]) -> Result<(), KafkaError> {
-        let broker_id = self.metadata_cache.broker_id;
+        let broker_id = self.metadata_cache.broker_id();
         if broker_ids == [broker_id] {
             return Ok(());
         }
@@ -194,7 +194,7 @@ impl KafkaApis {
         result: &mut DeletableTopicResult,
     ) -> Result<(), KafkaError> {
         let cache = &self.metadata_cache;
-        if !cache.config.delete_topic_enable {
+        if !self.controller.is_topic_deletion_enabled() {
             let error = match reply.header.api_version {
                 TOPIC_DELETION_DISABLED_VERSION.. => Errors::TopicDeletionDisabled,
                 _ => Errors::InvalidRequest,
@@ -221,10 +221,9 @@ impl KafkaApis {
         if record.is_some() && is_in(Some(&name), Uuid::ZERO) && is_in(None, result.topic_id) {
             return Err(refuse_twice());
         }
-        let deleted = cache.delete_topic(&name)?;
+        let partitions = self.controller.delete_topic(&name)?;
         // A later topic of this name has other messages: no group has read them.
-        let partitions = 0..deleted.partitions;
-        let deleted: Vec<_> = partitions.map(|it| TopicAndPartition::new(&name, it)).collect();
+        let deleted: Vec<_> = (0..partitions).map(|it| TopicAndPartition::new(&name, it)).collect();
         self.group_coordinator.manager().handle_deleted_partitions(&deleted);
         Ok(())
     }
@@ -263,7 +262,7 @@ impl KafkaApis {
         validate_only: bool,
         partitions_left: &mut i32,
     ) -> Result<(), KafkaError> {
-        let before = self.metadata_cache.check_more_partitions(&asked.name, asked.count)?;
+        let before = self.controller.check_more_partitions(&asked.name, asked.count)?;
         let more = asked.count - before;
         if let Some(assignments) = &asked.assignments {
             if i32::try_from(assignments.len()) != Ok(more) {
@@ -276,7 +275,7 @@ impl KafkaApis {
         if validate_only {
             return Ok(());
         }
-        self.metadata_cache.create_partitions(&asked.name, asked.count)
+        self.controller.create_partitions(&asked.name, asked.count)
     }
 }
 
