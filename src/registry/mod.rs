@@ -1,5 +1,5 @@
 //! What Kafka keeps in ZooKeeper, here in small text files: topics, quotas, the broker's settings,
-//! ACLs, producer ids. Whoever changes one owns its registry.
+//! ACLs, producer ids. Each belongs to the part of the server that changes it.
 
 pub mod acl_registry;
 pub mod broker_config_registry;

@@ -2,8 +2,7 @@
 //!
 //! The [registry](crate::registry::topic_registry::TopicRegistry) stands where Kafka has ZooKeeper: a
 //! topic is in it before its logs are made, and until they are deleted. It is here while all of its
-//! partitions are led. A client that finds it here can use it, and nobody who looks waits for a
-//! disk.
+//! partitions are led. A client that finds it here can use it, and no reader waits for a disk.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
@@ -15,7 +14,7 @@ use crate::server::metadata::topic_image::TopicImage;
 
 /// The topics whose partitions are led, by name and by id.
 ///
-/// Whoever creates, changes or deletes a topic writes here; everyone else only reads, through the
+/// Only a change of topics writes here; everything else reads, through the
 /// [`MetadataCache`](crate::server::metadata::metadata_cache::MetadataCache).
 #[derive(Debug, Default)]
 pub struct LedTopics {
