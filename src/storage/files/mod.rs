@@ -3,6 +3,5 @@
 pub mod log_file_names;
 pub mod file_io;
 pub mod log_directory;
-pub mod escaped_text;
 pub mod checkpoint_file;
 pub mod offset_checkpoint;
