@@ -1,11 +1,11 @@
-//! Names in the broker's own small text files, in the place of ZooKeeper's JSON: `%`, `=` and
-//! everything that is not printable ASCII stands as `%` and two hexadecimal digits.
+//! Names and values in the broker's small text files, where Kafka writes JSON to ZooKeeper: `%`, `=`
+//! and every byte that is not printable ASCII is written as `%` and two hexadecimal digits.
 
 use std::collections::BTreeMap;
 
 use crate::common::hex::{from_hex, to_hex};
 
-/// Adds ` name=value` to `text` for each of `settings`.
+/// Appends ` name=value` to `text` for each of `settings`.
 pub fn push_settings(text: &mut String, settings: &BTreeMap<String, String>) {
     for (name, value) in settings {
         text.push(' ');
@@ -15,7 +15,7 @@ pub fn push_settings(text: &mut String, settings: &BTreeMap<String, String>) {
     }
 }
 
-/// Adds `raw` to `text`, without a blank, a line break or an `=` in it.
+/// Appends `raw` to `text`, escaped: without a blank, a line break or an `=`.
 pub fn push_escaped(text: &mut String, raw: &str) {
     for byte in raw.bytes() {
         if byte.is_ascii_graphic() && byte != b'%' && byte != b'=' {
@@ -27,7 +27,7 @@ pub fn push_escaped(text: &mut String, raw: &str) {
     }
 }
 
-/// What [`push_escaped`] was given; nothing if that cannot be.
+/// The text that [`push_escaped`] was given; `None` if `escaped` is not the result of it.
 pub fn unescape(escaped: &str) -> Option<String> {
     let mut parts = escaped.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();

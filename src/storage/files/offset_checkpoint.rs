@@ -1,5 +1,4 @@
-//! Port of `kafka.server.OffsetCheckpoint`: a small text file that remembers one offset per
-//! partition.
+//! Port of `kafka.server.OffsetCheckpoint`: a [`CheckpointFile`] that holds one offset per partition.
 //!
 //! ```text
 //! 0                     the version of the format
@@ -90,7 +89,7 @@ mod tests {
             ("0\n", "number of lines"),
             ("0\n1\nt 0\n", "not a topic"),
             ("0\n1\nt 0 x\n", "not a topic"),
-            ("0\n2\nt 0 5\n", "2 lines were announced and 1 came"),
+            ("0\n2\nt 0 5\n", "expected 2 lines, found 1"),
         ] {
             let error = parse(text, path).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
