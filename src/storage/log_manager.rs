@@ -144,7 +144,7 @@ impl LogManager {
         if dirs.is_empty() {
             return Err(refused("there is no log directory: set log.dirs".to_string()));
         }
-        let writer = LogsWriter::new();
+        let writer = LogsWriter::default();
         let logs = Arc::clone(writer.logs());
         let paths: Vec<PathBuf> = dirs.iter().map(|dir| dir.path.clone()).collect();
         let (cleaner_config, shared_logs) = (config.cleaner.clone(), Arc::clone(&logs));
