@@ -96,7 +96,7 @@ pub fn on_assignment_stored(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
     use crate::coordinator::group::Group;
     use crate::coordinator::group_config::GroupConfig;
     use crate::coordinator::group_outbox::Owed;

@@ -200,10 +200,10 @@ mod tests {
         let line = "Topic Literal t User:a * Read Allow\n";
         assert_eq!(parse(&format!("0\n1\n{line}"), Path::new("acls")).unwrap().len(), 1);
         for (text, why) in [
-            (String::new(), "position 0: line 1: version"),
+            (String::new(), "position 0: line 1: unknown version"),
             (format!("1\n1\n{line}"), "version \"1\""),
             ("0\n".to_string(), "number of ACLs"),
-            (format!("0\n2\n{line}"), "2 ACLs were announced and 1 came"),
+            (format!("0\n2\n{line}"), "expected 2 ACLs, found 1"),
             (format!("0\n1\n{line}{line}x\n"), "line 5: \"x\" is 1 and not 7 words"),
             ("0\n1\nTopic Literal %f User:a * Read Allow\n".to_string(), "position 4: line 3"),
             (format!("0\n1\n{} \n", line.trim_end()), "is 8 and not 7 words"),
