@@ -26,7 +26,7 @@ impl ThrottledResponse {
 
     /// Sends the response.
     pub fn execute(self) {
-        log::trace!("ThrottledResponse.execute: after {} ms", self.throttle_time_ms);
+        log::trace!("[12] ThrottledResponse.execute: after {} ms", self.throttle_time_ms);
         (self.callback)(self.throttle_time_ms);
     }
 }
