@@ -22,7 +22,7 @@ impl SecurityProtocol {
     }
 }
 
-/// What tells the listeners of a broker apart, in the settings, in the names of threads and in the
+/// Distinguishes the listeners of a broker, in the settings, in the names of threads and in the
 /// log. Every listener is named after its protocol: without `listener.security.protocol.map`,
 /// Kafka's default, there are no other names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,10 +1,13 @@
 //! How this broker takes a lock, and what a poisoned one means.
 //!
-//! A lock is poisoned when a thread panicked while it held it. Two kinds of data are locked here:
+//! A lock is poisoned when a thread panicked while it held it. Three kinds of data are locked here:
 //!
 //! - Tables, counters, clocks: whoever holds the lock looks something up or changes one entry. No
 //!   disk work, encoding or callback runs under such a lock, so a panic finds the data as it was
 //!   before the change or after it. [`locked`], [`read_locked`] and [`write_locked`] go on with it.
+//! - A registry, which a change of topics, settings, quotas or ACLs owns while it writes the file.
+//!   Only other changes wait for it: what readers see is a table of its own. The file and its copy
+//!   in memory are replaced in one step, so [`locked`] goes on with them, too.
 //! - A log and a consumer group: a change has several steps, and a panic between two of them leaves
 //!   what nobody can trust. [`locked_if_whole`] refuses it. The owner then answers with an error
 //!   for that log or that group, and every other one goes on.

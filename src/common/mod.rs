@@ -1,5 +1,6 @@
 //! Small things that both wings name: errors, clocks, counters. Imports nothing of ours.
 
+pub mod acl;
 pub mod end_point;
 pub mod errors;
 pub mod kafka_principal;

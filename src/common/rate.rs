@@ -38,7 +38,7 @@ struct Sample {
     sum: f64,
 }
 
-/// What a [`Rate`] measures at one moment.
+/// The measurement of a [`Rate`] at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
     /// The sum of the samples that count.

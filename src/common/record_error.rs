@@ -21,7 +21,7 @@ pub struct RecordError {
     pub fault: RecordFault,
 }
 
-/// What can be wrong with a single record.
+/// Why a single record is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordFault {
     /// It has no key, and its topic is compacted.
@@ -140,7 +140,7 @@ mod tests {
 
     const KEY: &dyn Display = &"t-4";
 
-    /// What Kafka 4.4.0 answers.
+    /// As Kafka 4.4.0 answers.
     #[test]
     fn texts_are_kafkas() {
         let mut errors = RecordErrors::default();

@@ -1,5 +1,5 @@
-//! Port of `kafka.utils.Scheduler` and `KafkaScheduler`: what is to be done later, or again and
-//! again (retention, flushes, checkpoints).
+//! Port of `kafka.utils.Scheduler` and `KafkaScheduler`: tasks that run later, or again and again
+//! (retention, flushes, checkpoints).
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -143,7 +143,7 @@ impl Scheduler for KafkaScheduler {
             (std::mem::take(&mut state.waiting), std::mem::take(&mut state.threads))
         };
         self.shared.changed.notify_all();
-        drop(forgotten); // Outside the lock: what the tasks own may do anything when it is dropped.
+        drop(forgotten); // Outside the lock: tasks may own things that do anything when dropped.
         for handle in threads {
             // A task may shut its own scheduler down; it cannot wait for its own end.
             if handle.thread().id() != thread::current().id() && handle.join().is_err() {

@@ -26,7 +26,7 @@ const NO_FLAGS: libc::c_uint = 0;
 ///
 /// The caller owes two things as long as the map lives, and keeps both by owning the locked log
 /// directory: the file is not truncated below `len` (touching a lost page kills the process with
-/// SIGBUS), and nobody else writes the mapped bytes, neither through a second map nor through the
+/// SIGBUS), and nothing else writes the mapped bytes, neither through a second map nor through the
 /// descriptor.
 #[derive(Debug)]
 pub struct MappedFile {

@@ -8,7 +8,8 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::common::lock::locked;
 
-/// What each thread does: it gets its number, and checks again and again whether it is to leave.
+/// The work of each thread, which gets its number and checks again and again whether it is to
+/// leave.
 type Work = Arc<dyn Fn(usize, &Leave) + Send + Sync>;
 
 /// Threads named `<prefix><number>`, numbered from 0.
@@ -24,7 +25,7 @@ struct Threads {
     working: Vec<(Arc<Leave>, JoinHandle<()>)>,
     /// Asked to leave, perhaps by one of themselves: joined only at shutdown.
     leaving: Vec<JoinHandle<()>>,
-    /// Set by [`WorkerThreads::join`]: a thread that came later would be joined by nobody.
+    /// Set by [`WorkerThreads::join`]: a thread that came later would never be joined.
     is_closed: bool,
 }
 

@@ -23,12 +23,9 @@ pub fn read_file(
     read(given.unwrap_or_default(), overrides)
 }
 
-/// The settings of a text in the form of a `.properties` file, and of the command line, which
-/// prevails.
-///
-/// # Errors
-/// Everything that is wrong, each with its line.
-pub fn read_properties(
+/// As [`read_file`], for the text of a file: what the tests of this folder read.
+#[cfg(test)]
+pub(crate) fn read_properties(
     text: &str,
     overrides: &[(String, String)],
 ) -> Result<KafkaConfig, Vec<ConfigError>> {

@@ -20,10 +20,10 @@ pub trait Kind {
     const NAME: &'static str;
     /// What may be written, as the end of the sentence "must be ...".
     const TAKES: &'static str;
-    /// Whether nothing may be written too, and means that the setting is not set.
+    /// Whether an empty value is allowed, and means that the setting is not set.
     const IS_OPTIONAL: bool = false;
 
-    /// The value of a text without blanks round it.
+    /// The value of a trimmed text.
     ///
     /// # Errors
     /// What is wrong, as a sentence that begins with "must be".
@@ -32,7 +32,7 @@ pub trait Kind {
     /// The text of a value, so that [`Kind::parse`] gives the value again.
     fn show(value: &Self::Value) -> String;
 
-    /// The sentence for a text that is none of them.
+    /// The error for a text that is not one of them.
     fn must_be() -> String {
         format!("must be {}", Self::TAKES)
     }
@@ -75,7 +75,7 @@ impl<T: TryFrom<i64> + Display> Kind for Long<T> {
     }
 }
 
-/// A number of which -1 means: none.
+/// A number, or -1 for none.
 #[derive(Debug)]
 pub struct UnlessMinusOne<K>(PhantomData<K>);
 
@@ -160,7 +160,7 @@ impl Kind for bool {
     const NAME: &'static str = "boolean";
     const TAKES: &'static str = "true or false";
 
-    /// Kafka takes either case.
+    /// Case does not matter, as in Kafka.
     fn parse(text: &str) -> Result<bool, String> {
         match text.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
@@ -237,8 +237,8 @@ impl Kind for Vec<KafkaPrincipal> {
     }
 }
 
-/// The names of the authorizer in three ages of Kafka, or nothing. No class is loaded: all of them
-/// mean `SimpleAclAuthorizer`.
+/// The names that the authorizer had in three ages of Kafka, or nothing. No class is loaded: all
+/// names mean `SimpleAclAuthorizer`.
 #[derive(Debug)]
 pub struct AuthorizerClass;
 
@@ -284,8 +284,8 @@ impl Kind for Vec<EndPoint> {
     }
 }
 
-/// `host:n,host:n`, each a host and a number of its own. The host ends at the last colon, so that
-/// an IPv6 address may stand there. To Kafka it is one string, to which nothing can be appended.
+/// `host:n,host:n`. The host ends at the last colon, so it may be an IPv6 address. To Kafka the whole
+/// is one string, not a list: an incremental change cannot append to it.
 impl Kind for Vec<(String, usize)> {
     type Value = Self;
     const NAME: &'static str = "string";
@@ -308,7 +308,7 @@ impl Kind for Vec<(String, usize)> {
     }
 }
 
-/// The entries of a list; blanks round them and empty ones do not count.
+/// The entries of a list, trimmed, without the empty ones.
 pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|it| !it.is_empty())
 }

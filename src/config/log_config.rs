@@ -47,23 +47,22 @@ settings! {
         /// How long the files of a deleted segment stay on disk, in milliseconds.
         file_delete_delay_ms: i64,
             "file.delete.delay.ms" = "60000", Allowed::AtLeast(0), Medium;
-        /// How long a compacted log keeps the mark of a deletion, in milliseconds.
+        /// How long a compacted log keeps a tombstone, the mark of a deletion, in milliseconds.
         delete_retention_ms: i64,
             "delete.retention.ms" = "86400000", Allowed::AtLeast(0), Medium;
         /// The share of a compacted log that must be dirty before it is cleaned.
         min_cleanable_ratio: f64,
             "min.cleanable.dirty.ratio" = "0.5", Allowed::Fraction, Medium;
-        /// How long a message of a compacted log stays as it is, whatever follows it, in
-        /// milliseconds.
+        /// How long a message of a compacted log is kept, whatever follows it, in milliseconds.
         min_compaction_lag_ms: i64,
             "min.compaction.lag.ms" = "0", Allowed::AtLeast(0), Medium;
-        /// A compacted log is cleaned when its oldest message that was not cleaned is this old, in
-        /// milliseconds, however little of it is dirty; its segments roll at this age, too. It must
-        /// not be less than `min.compaction.lag.ms`.
+        /// A compacted log is cleaned when its oldest dirty message is this old, in milliseconds,
+        /// however little of it is dirty; its segments roll at this age, too. It must not be less
+        /// than `min.compaction.lag.ms`.
         max_compaction_lag_ms: i64,
             "max.compaction.lag.ms" = "9223372036854775807", Allowed::AtLeast(1), Medium;
-        /// Whether the log keeps the last message of each key, or all messages for a time, or the
-        /// last message of each key for a time. Nothing: it keeps all messages.
+        /// Whether the log keeps all messages for a time, the last message of each key, or the last
+        /// message of each key for a time. Empty: it keeps all messages.
         cleanup_policy: CleanupPolicy,
             "cleanup.policy" = "delete", Allowed::Any, Medium;
         /// Whether a replica that was not in sync may become leader. This broker is alone: it has
@@ -117,7 +116,7 @@ settings! {
         message_timestamp_after_max_ms: i64,
             "message.timestamp.after.max.ms" = "9223372036854775807",
             Allowed::AtLeast(0), Medium;
-        /// What the two above are where they are not set, in milliseconds: their name before
+        /// The value of the two above where they are not set, in milliseconds: their name before
         /// Kafka 3.6.
         message_timestamp_difference_max_ms: i64,
             "message.timestamp.difference.max.ms" = "9223372036854775807",
@@ -197,13 +196,14 @@ impl LogConfig {
             message_downconversion_enable: config.log_message_downconversion_enable,
             transferto_compressed_records_validation_enable: config
                 .transferto_compressed_records_validation_enable,
-            // The others follow nothing that a broker's file can say.
+            // The others follow no setting of the broker.
             ..Self::default()
         }
     }
 
-    /// Port of `LogConfig.maxSegmentMs`: the age at which a segment rolls, in milliseconds. What is
-    /// in the active segment is not cleaned, so it must leave it in time.
+    /// Port of `LogConfig.maxSegmentMs`: the age at which a segment rolls, in milliseconds. The
+    /// active segment is not cleaned, so a message must not stay in it beyond
+    /// `max.compaction.lag.ms`.
     pub fn max_segment_ms(&self) -> i64 {
         match self.cleanup_policy.is_compacted() {
             true => self.segment_ms.min(self.max_compaction_lag_ms),
@@ -218,8 +218,7 @@ impl LogConfig {
         self.timestamp_max_ms(self.message_timestamp_before_max_ms)
     }
 
-    /// How much later it may be; otherwise as
-    /// [`timestamp_before_max_ms`](Self::timestamp_before_max_ms).
+    /// How much later it may be; see [`timestamp_before_max_ms`](Self::timestamp_before_max_ms).
     pub fn timestamp_after_max_ms(&self) -> i64 {
         self.timestamp_max_ms(self.message_timestamp_after_max_ms)
     }
@@ -246,9 +245,9 @@ impl LogConfig {
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
 
-    /// Port of `LogConfig.validateValues`: what the overrides that make these settings say against
-    /// each other or against the broker, and which of them is too long to keep. Asked when they are
-    /// given, not when they are read again: a topic outlives a change of the broker's file.
+    /// Port of `LogConfig.validateValues`: where the overrides that make these settings contradict
+    /// each other or the broker, or one is too long to keep. Checked when they are set, not when they
+    /// are read again: a topic outlives a change of the broker's file.
     pub fn contradiction(&self, overrides: &BTreeMap<String, String>) -> Option<String> {
         let lags = CompactionLags {
             min_name: "min.compaction.lag.ms",

@@ -9,11 +9,11 @@ use crate::config::config_type::{Kind, entries};
 /// An enum whose variants are words of a setting.
 macro_rules! words {
     ($(#[$about:meta])+ pub enum $enum:ident takes $takes:literal {
-        $($(#[$doc:meta])+ $variant:ident = $word:literal,)+
+        $($(#[$doc:meta])* $variant:ident = $word:literal,)+
     }) => {
         $(#[$about])+
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $enum { $($(#[$doc])+ $variant,)+ }
+        pub enum $enum { $($(#[$doc])* $variant,)+ }
 
         impl Kind for $enum {
             type Value = $enum;
@@ -41,19 +41,14 @@ macro_rules! words {
 }
 
 words! {
-    /// How the broker stores what it receives: the setting `compression.type`.
+    /// The setting `compression.type`.
     pub enum CompressionType takes "producer, uncompressed, gzip, snappy, lz4 or zstd" {
-        /// As the producer sent it. The only type that never compresses anew.
+        /// Keeps the producer's compression: the only type that recompresses nothing.
         Producer = "producer",
-        /// Not compressed.
         Uncompressed = "uncompressed",
-        /// With gzip.
         Gzip = "gzip",
-        /// With snappy.
         Snappy = "snappy",
-        /// With LZ4.
         Lz4 = "lz4",
-        /// With Zstandard.
         Zstd = "zstd",
     }
 }
@@ -61,25 +56,25 @@ words! {
 words! {
     /// Whose clock a message's timestamp is: the setting `message.timestamp.type`.
     pub enum MessageTimestampType takes "CreateTime or LogAppendTime" {
-        /// The producer's.
+        /// The producer's clock.
         CreateTime = "CreateTime",
-        /// The broker's, when it appends.
+        /// The broker's clock at the append.
         LogAppendTime = "LogAppendTime",
     }
 }
 
-/// What becomes of old messages: the setting `cleanup.policy`.
+/// The setting `cleanup.policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CleanupPolicy {
-    /// They are deleted when retention says so.
+    /// Old segments are deleted.
     Delete,
-    /// The last one of each key stays.
+    /// The last message of each key is kept.
     Compact,
-    /// Both, in this order: the text is given back as it was given.
+    /// Both, written in this order: DescribeConfigs returns it as it was written.
     CompactAndDelete,
-    /// Both, in the other order.
+    /// Both, written in the other order.
     DeleteAndCompact,
-    /// Neither: all messages stay.
+    /// All messages are kept.
     Neither,
 }
 
@@ -100,7 +95,7 @@ impl Kind for CleanupPolicy {
     const NAME: &'static str = "list";
     const TAKES: &'static str = "delete, compact, both with a comma between them, or nothing";
 
-    /// A word that is said again does not count, as in Kafka 4.
+    /// A repeated word does not count, as in Kafka 4.
     fn parse(text: &str) -> Result<Self, String> {
         let text = text.to_ascii_lowercase();
         let mut words: Vec<&str> = Vec::new();
@@ -132,7 +127,7 @@ impl Kind for CleanupPolicy {
 }
 
 /// The settings `leader.replication.throttled.replicas` and the follower's: port of
-/// `ThrottledReplicaListValidator`. Held as its text, which nothing here reads.
+/// `ThrottledReplicaListValidator`. Held as text, for nothing here reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct ThrottledReplicas;
 
@@ -148,7 +143,7 @@ impl Kind for ThrottledReplicas {
             it.split_once(':')
                 .is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
         };
-        // An empty entry stays one, as in Kafka, so that the text comes back.
+        // An empty entry is kept, as in Kafka, so that the text comes back.
         let replicas: Vec<&str> = text.split(',').map(str::trim).collect();
         if text == "*" || replicas.iter().all(|it| it.is_empty() || is_replica(it)) {
             return Ok(replicas.join(",").into());

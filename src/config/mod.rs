@@ -1,5 +1,5 @@
-//! The settings: one table of Kafka's names, and the structs filled from it. Knows no file of the
-//! log, no socket.
+//! The settings: tables of Kafka's names, and the structs filled from them. Knows no log and no
+//! socket.
 
 pub mod limit;
 pub mod config_type;

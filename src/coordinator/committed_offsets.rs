@@ -206,3 +206,86 @@ fn next_removal(group: &GroupMetadata, callback: Option<DoneCallback>) -> Store 
     let is_with_group_record = is_last && group.generation_id != 0;
     Store::RemoveGroup(GroupRemoval { offsets, is_last, is_with_group_record, callback })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::group_outbox::Owed;
+    use crate::coordinator::group_results::CommitCallback;
+    use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
+
+    fn key() -> TopicAndPartition {
+        TopicAndPartition::new("post", 0)
+    }
+
+    fn commit_of(offset: i64) -> Store {
+        let offset = OffsetAndMetadata {
+            offset,
+            leader_epoch: NO_PARTITION_LEADER_EPOCH,
+            metadata: String::new(),
+            commit_timestamp_ms: 0,
+            expire_timestamp_ms: None,
+        };
+        let callback: CommitCallback = Box::new(|_| ());
+        Store::Commit(OffsetCommit::new(vec![(key(), offset)], 0, callback))
+    }
+
+    /// Ends the store that `owed` holds, and returns the next one.
+    fn end_store(group: &mut GroupMetadata, owed: Owed) -> Owed {
+        group.outbox.end_store();
+        match owed.store {
+            Some(Store::Commit(commit)) => on_commit_stored(group, commit, Ok(())),
+            Some(Store::RemoveOffsets { keys, callback }) => {
+                on_offsets_removed(group, keys, callback, Ok(()));
+            }
+            Some(Store::RemoveGroup(removal)) => on_removal_stored(group, removal, Ok(())),
+            _ => panic!("none of these is stored here"),
+        }
+        let owed = group.outbox.owed();
+        if owed.has_more { group.outbox.owed() } else { owed }
+    }
+
+    #[test]
+    fn an_offset_that_is_being_committed_does_not_expire() {
+        let mut group = GroupMetadata::new("g", 0);
+        group.outbox.store(commit_of(1));
+        let owed = group.outbox.owed();
+        end_store(&mut group, owed);
+        group.outbox.store(commit_of(2));
+        let owed = group.outbox.owed();
+        assert_eq!(expire(&mut group, 1_000, 10), 0, "the old offset is about to be replaced");
+        end_store(&mut group, owed);
+        assert_eq!(group.offsets[&key()].offset, 2);
+        assert_eq!(expire(&mut group, 1_000, 10), 1);
+    }
+
+    #[test]
+    fn a_deletion_takes_the_commits_before_it_and_not_those_after() {
+        let mut group = GroupMetadata::new("g", 0);
+        group.outbox.store(commit_of(1));
+        let owed = group.outbox.owed();
+        assert_eq!(delete(&mut group, &[key()], Box::new(|_| ())), Ok(vec![Ok(())]));
+        group.outbox.store(commit_of(2));
+        let owed = end_store(&mut group, owed);
+        assert_eq!(group.offsets[&key()].offset, 1);
+        let owed = end_store(&mut group, owed);
+        assert!(group.offsets.is_empty());
+        end_store(&mut group, owed);
+        assert_eq!(group.offsets[&key()].offset, 2);
+    }
+
+    #[test]
+    fn a_group_that_is_removed_takes_the_commits_with_it_that_are_on_their_way() {
+        let mut group = GroupMetadata::new("g", 0);
+        group.outbox.store(commit_of(1));
+        let owed = group.outbox.owed();
+        assert_eq!(remove_group(&mut group, Box::new(|_| ())), Ok(()));
+        assert_eq!(remove_group(&mut group, Box::new(|_| ())), Err(Errors::GroupIdNotFound));
+        assert_eq!(group.check_not_dead(), Err(Errors::CoordinatorNotAvailable));
+        let owed = end_store(&mut group, owed);
+        let owed = end_store(&mut group, owed);
+        let tombstones = owed.store.as_ref().map_or(0, |it| it.records("g").len());
+        assert_eq!(tombstones, 1, "of the offset; the group has no record");
+        assert!(end_store(&mut group, owed).is_removed && group.offsets.is_empty());
+    }
+}

@@ -3,10 +3,10 @@
 //! A change is one call of [`Group::change`]: it runs under the group's lock, and what it leaves to
 //! be done comes back as [`Owed`], without the lock.
 //!
-//! A panic in a change is a fault of this broker, and may leave the group half changed. The group
-//! then refuses every request with `NOT_COORDINATOR`, and so do the requests that wait in it: their
-//! clients look for the coordinator and join again. The coordinator puts the group as it is in the
-//! log in its place. Other groups do not notice.
+//! A panic in a change is a fault of this broker, and may leave the group half changed. Every
+//! request for it then fails with `NOT_COORDINATOR`, also those that wait in it: their clients look
+//! for the coordinator and join again. The coordinator replaces the group by what the log has of
+//! it. Other groups do not notice.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,7 @@ impl Group {
             Ok(Ok(changed)) => changed,
             Ok(Err(Poisoned)) => (Err(GROUP_FAILED), Owed::default()),
             Err(_panic) => {
-                error!("a change of the group {} panicked: it has failed", self.group_id);
+                error!("a change of group {} panicked: the group has failed", self.group_id);
                 (Err(GROUP_FAILED), self.abandon())
             }
         }
@@ -92,13 +92,23 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::topic_partition::TopicAndPartition;
     use crate::coordinator::group_results::{CommitCallback, JoinCallback};
     use crate::coordinator::group_store::{OffsetCommit, Store};
     use crate::coordinator::member_metadata::MemberMetadata;
+    use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
     use std::sync::mpsc;
 
     fn commit(callback: CommitCallback) -> Store {
-        Store::Commit(OffsetCommit::new(Vec::new(), 0, callback))
+        let offset = OffsetAndMetadata {
+            offset: 1,
+            leader_epoch: NO_PARTITION_LEADER_EPOCH,
+            metadata: String::new(),
+            commit_timestamp_ms: 0,
+            expire_timestamp_ms: None,
+        };
+        let offsets = vec![(TopicAndPartition::new("post", 0), offset)];
+        Store::Commit(OffsetCommit::new(offsets, 0, callback))
     }
 
     #[test]
@@ -116,10 +126,8 @@ mod tests {
         assert_eq!(result, Ok(1));
         assert!(owed.answers.is_empty());
         let (result, owed) = group.change(|it| {
-            it.outbox.store(commit(Box::new(move |it| {
-                assert!(it.is_empty());
-                commits.send(Errors::None).unwrap();
-            })));
+            let callback = move |it: Vec<Result<_, _>>| commits.send(it[0].unwrap_err()).unwrap();
+            it.outbox.store(commit(Box::new(callback)));
             if it.size() == 1 {
                 panic!("in the midst of a change");
             }
@@ -129,7 +137,7 @@ mod tests {
         assert!(owed.has_failed && owed.store.is_none());
         owed.answers.into_iter().for_each(|answer| answer());
         let answered: Vec<_> = receiver.iter().collect();
-        assert_eq!(answered, [Errors::NotCoordinator, Errors::None]);
+        assert_eq!(answered, [Errors::NotCoordinator; 2]);
         let (result, owed) = group.change(|_| Ok(()));
         assert_eq!(result, Err(Errors::NotCoordinator));
         assert!(!owed.has_failed, "it is loaded again once");

@@ -133,8 +133,11 @@ impl GroupCoordinator {
         }
     }
 
+    /// Gives all members of a loaded group a session.
     fn schedule_sessions(&self, group: &Arc<Group>) {
-        let scheduled = self.change(group, |it| {
+        // Nothing is owed then. A group that fails here is not loaded once more.
+        let (scheduled, _) = group.change(|it| {
+            let mut it = self.rebalance(group, it);
             it.group.ids(|_| true).iter().for_each(|id| it.schedule_session(id));
             Ok(())
         });
@@ -219,8 +222,8 @@ impl GroupCoordinator {
         })
     }
 
-    /// Members leave, or an administrator, who knows a static member's own id, removes them.
-    /// Returns one result for each, in their order.
+    /// Removes members that leave, or static ones that an administrator names. Returns one result
+    /// for each, in their order.
     ///
     /// # Errors
     /// What is wrong with the group as a whole.
@@ -493,8 +496,11 @@ impl GroupCoordinator {
         if !self.is_active.load(Ordering::SeqCst) {
             return;
         }
-        if let Some(group) = self.manager.reload_group(failed) {
-            self.schedule_sessions(&group);
+        let reload = || self.manager.reload_group(failed);
+        match catch_unwind(AssertUnwindSafe(reload)) {
+            Ok(Some(group)) => self.schedule_sessions(&group),
+            Ok(None) => (),
+            Err(_) => error!("cannot load group {}: it is refused", failed.group_id()),
         }
     }
 }

@@ -17,7 +17,7 @@ enum Join {
     TryAgainAs(String),
     /// The member with this id waits until all have joined.
     Await(String),
-    /// The same, when the member's new id is in the log.
+    /// The group goes on as it is, once the member's new id is in the log.
     Store(JoinedGroup),
 }
 

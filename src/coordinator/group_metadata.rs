@@ -16,7 +16,7 @@ use crate::coordinator::member_metadata::{MemberMetadata, Protocol};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::purgatory::timing_wheel::TimerTaskId;
 
-/// A group, as whoever holds its lock sees it.
+/// What the lock of a [`Group`](crate::coordinator::group::Group) guards.
 ///
 /// Holds: `static_members` names members only; the leader, if there is one, is a member; without
 /// members the state is Empty, Dead or, while the first one is pending or a wait is about to end,
@@ -338,19 +338,24 @@ impl GroupMetadata {
 /// Requests of members that wait for others.
 impl GroupMetadata {
     /// Lets a join wait for the other members. An earlier one, from another connection, fails with
-    /// `REBALANCE_IN_PROGRESS`, and so does that client, if it is still there, join again.
+    /// `REBALANCE_IN_PROGRESS`: if that client is still there, it joins again.
     pub fn await_join(&mut self, member_id: &str, callback: JoinCallback) {
         self.answer_join(member_id, |id| Err(JoinError::new(Errors::RebalanceInProgress, id)));
-        if let Some(member) = self.members.get_mut(member_id) {
-            member.awaiting_join = Some(callback);
+        match self.members.get_mut(member_id) {
+            Some(member) => member.awaiting_join = Some(callback),
+            None => {
+                let error = JoinError::new(Errors::UnknownMemberId, member_id);
+                self.outbox.answer(callback, Err(error));
+            }
         }
     }
 
     /// Lets a sync wait for the leader's assignment, in the same way.
     pub fn await_sync(&mut self, member_id: &str, callback: SyncCallback) {
         self.answer_sync(member_id, Err(Errors::RebalanceInProgress));
-        if let Some(member) = self.members.get_mut(member_id) {
-            member.awaiting_sync = Some(callback);
+        match self.members.get_mut(member_id) {
+            Some(member) => member.awaiting_sync = Some(callback),
+            None => self.outbox.answer(callback, Err(Errors::UnknownMemberId)),
         }
     }
 

@@ -164,7 +164,7 @@ impl GroupMetadataManager {
             // The receiver is gone if the answer comes after the timeout.
             Box::new(move |answers| drop(sender.send(answers))),
         );
-        let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        let timeout = Duration::from_millis(timeout_ms.unsigned_abs());
         let answers = receiver.recv_timeout(timeout).map_err(|_| Errors::RequestTimedOut)?;
         answers.first().and_then(|(_, answer)| answer.error).map_or(Ok(()), for_clients)
     }

@@ -92,3 +92,114 @@ pub fn on_assignment_stored(
         change.group.answer_sync(&member_id, Ok(synced));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::mock_time::MockTime;
+    use crate::coordinator::group::Group;
+    use crate::coordinator::group_config::GroupConfig;
+    use crate::coordinator::group_outbox::Owed;
+    use crate::coordinator::group_results::{MemberIdentity, SyncResult};
+    use crate::coordinator::group_timer::GroupTimers;
+    use std::sync::{Arc, mpsc};
+
+    /// A group of one member, `m`, that leads generation 1 and has not synced.
+    struct Fixture {
+        group: Arc<Group>,
+        timers: GroupTimers,
+        config: GroupConfig,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let mut group = GroupMetadata::new("g", 0);
+            group.add(MemberMetadata::new("m".to_string(), None), "consumer");
+            group.transition_to(GroupState::PreparingRebalance, 1);
+            group.init_next_generation(2);
+            let config = GroupConfig {
+                group_min_session_timeout_ms: 1,
+                group_max_session_timeout_ms: 1,
+                group_max_size: 2,
+                group_initial_rebalance_delay_ms: 0,
+            };
+            let timers = GroupTimers::new(Arc::new(MockTime::new()));
+            Self { group: Group::new(group), timers, config }
+        }
+
+        fn change(&self, change: impl FnOnce(&mut Rebalance<'_>)) -> Owed {
+            let (changed, owed) = self.group.change(|group| {
+                let (shared, timers, config) = (&self.group, &self.timers, &self.config);
+                change(&mut Rebalance { shared, group, timers, config });
+                Ok(())
+            });
+            assert_eq!(changed, Ok(()));
+            owed
+        }
+
+        fn sync(&self, sender: &mpsc::Sender<SyncResult>) -> Owed {
+            let request = SyncGroup {
+                group_id: "g".to_string(),
+                member: MemberIdentity { member_id: "m".to_string(), group_instance_id: None },
+                generation_id: 1,
+                protocol_type: None,
+                protocol_name: None,
+                assignments: vec![("m".to_string(), b"all".to_vec())],
+            };
+            let sender = sender.clone();
+            let callback: SyncCallback = Box::new(move |result| sender.send(result).unwrap());
+            self.change(|it| assert_eq!(sync(it, &request, &mut Some(callback)), Ok(())))
+        }
+
+        /// The store that `owed` holds is in the log, or failed.
+        fn end_store(&self, owed: Owed, stored: Result<(), Errors>) -> GroupState {
+            let Some(Store::Assignment { value, generation_id }) = owed.store else {
+                panic!("the assignment is stored")
+            };
+            assert_eq!(value.members[0].assignment, b"all");
+            let mut state = GroupState::Dead;
+            let owed = self.change(|it| {
+                it.group.outbox.end_store();
+                on_assignment_stored(it, generation_id, stored);
+                state = it.group.state();
+            });
+            assert!(owed.store.is_none());
+            call(owed);
+            state
+        }
+    }
+
+    fn call(owed: Owed) {
+        owed.answers.into_iter().for_each(|answer| answer());
+    }
+
+    #[test]
+    fn a_leader_that_syncs_again_while_its_assignment_is_stored_stores_it_once() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let first = fixture.sync(&sender);
+        call(fixture.sync(&sender));
+        assert_eq!(receiver.try_recv().unwrap(), Err(Errors::RebalanceInProgress), "the first");
+        assert!(receiver.try_recv().is_err(), "not in the log yet");
+        assert_eq!(fixture.end_store(first, Ok(())), GroupState::Stable);
+        assert_eq!(receiver.try_recv().unwrap().unwrap().assignment, b"all");
+    }
+
+    #[test]
+    fn an_assignment_that_is_stored_after_a_rebalance_has_begun_is_moot() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let storing = fixture.sync(&sender);
+        call(fixture.change(|it| it.maybe_prepare()));
+        assert_eq!(receiver.try_recv().unwrap(), Err(Errors::RebalanceInProgress));
+        assert_eq!(fixture.end_store(storing, Ok(())), GroupState::PreparingRebalance);
+        assert!(receiver.try_recv().is_err(), "each sync is answered once");
+    }
+
+    #[test]
+    fn an_assignment_that_cannot_be_stored_begins_a_rebalance() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let storing = fixture.sync(&sender);
+        let state = fixture.end_store(storing, Err(Errors::NotCoordinator));
+        assert_eq!(state, GroupState::PreparingRebalance);
+        assert_eq!(receiver.try_recv().unwrap(), Err(Errors::NotCoordinator));
+    }
+}

@@ -79,7 +79,7 @@ impl Acceptor {
         })
     }
 
-    /// What stops this Acceptor from another thread.
+    /// The handle by which another thread stops this Acceptor.
     pub fn handle(&self) -> Arc<AcceptorHandle> {
         Arc::clone(&self.handle)
     }

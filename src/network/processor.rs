@@ -58,7 +58,7 @@ pub struct Processor {
     iteration_began_ns: i64,
 }
 
-/// What all Processors of a server share.
+/// The parts that all Processors of a server share.
 #[derive(Clone)]
 pub struct NetworkContext {
     pub request_channel: Arc<RequestChannel>,
@@ -88,7 +88,7 @@ impl Processor {
         }
     }
 
-    /// What other threads may do with this Processor.
+    /// The handle by which other threads reach this Processor.
     pub fn handle(&self) -> Arc<ProcessorHandle> {
         Arc::clone(&self.handle)
     }

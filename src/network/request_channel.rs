@@ -35,7 +35,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// What its response must carry; it stays valid when the request has been taken apart.
+    /// Where its response goes. Stays valid when the request has been taken apart.
     pub fn reply_to(&self) -> ReplyTo {
         ReplyTo {
             processor: self.processor,
@@ -46,7 +46,7 @@ impl Request {
     }
 }
 
-/// Who is at the other end of a connection.
+/// Both ends of a connection, and whom the client speaks for.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The client's principal.
@@ -72,7 +72,7 @@ pub struct ReplyTo {
     pub times: RequestTimes,
 }
 
-/// What a Processor does with a connection whose request has been handled.
+/// The next step for a connection whose request has been handled.
 pub enum ResponseAction {
     /// Sends this, then reads the next request.
     Send(Box<dyn send::Send>),
@@ -114,7 +114,7 @@ impl Response {
     }
 }
 
-/// What a handler finds in the request queue.
+/// An entry of the request queue.
 #[derive(Debug)]
 pub enum RequestOrShutdown {
     Request(Box<Request>),
@@ -157,7 +157,7 @@ impl RequestChannel {
     /// Puts a request on the queue, and waits as long as the queue is full.
     ///
     /// # Errors
-    /// The channel has been shut down: the request comes back, and nobody will handle it.
+    /// The channel has been shut down: the request comes back, and will not be handled.
     pub fn send_request(&self, request: Request) -> Result<(), Box<Request>> {
         trace!(
             "[5] RequestChannel.sendRequest: {} of {} from {}",
@@ -228,11 +228,6 @@ impl RequestChannel {
     /// Kafka's `RequestQueueSize`: how many requests wait for a handler.
     pub fn request_queue_size(&self) -> usize {
         locked(&self.requests.state).requests.len()
-    }
-
-    /// Kafka's `ResponseQueueSize`: how many responses wait for their Processor.
-    pub fn response_queue_size(&self) -> usize {
-        self.responses.iter().map(|queue| locked(&queue.responses).len()).sum()
     }
 
     /// Takes no further request. Those that are queued are still handed out; then every handler
@@ -437,7 +432,6 @@ mod tests {
         reply_to.processor = 1;
         let send = Box::new(ByteBufferSend::new(vec![7; 3]));
         channel.send_response(Response::new(reply_to, send));
-        assert_eq!(channel.response_queue_size(), 3);
         let mut actions = Vec::new();
         for processor in [0, 1] {
             while let Some(response) = channel.receive_response(processor) {

@@ -84,7 +84,6 @@ pub struct RequestMetrics {
 }
 
 impl RequestMetrics {
-    /// All counts at 0.
     pub fn new() -> Self {
         let by_api = ApiKeys::ALL.iter().map(|&api| (api, ApiMetrics::default())).collect();
         Self { by_api }

@@ -8,6 +8,11 @@ use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch};
 use crate::protocol::wire::message_table::message;
 use crate::protocol::wire::types::Records;
 
+/// The first version that brings record batches.
+const RECORD_BATCH_VERSION: i16 = 3;
+/// The first version that may compress them with zstd (KIP-110).
+const ZSTD_VERSION: i16 = 7;
+
 message! {
     /// Versions 0 to 2 bring message sets, later ones exactly one record batch per partition.
     pub struct ProduceRequest {
@@ -78,11 +83,6 @@ impl ProduceRequest {
         (self.acks != 0).then_some(ProduceResponse { responses, throttle_time_ms: 0 })
     }
 }
-
-/// The first version that brings record batches, and the first that may compress them with zstd
-/// (KIP-110).
-const RECORD_BATCH_VERSION: i16 = 3;
-const ZSTD_VERSION: i16 = 7;
 
 /// Checks that `records` are what version `version` of the request may bring.
 ///

@@ -1,12 +1,12 @@
-//! Port of `kafka.server.DelayedOperation` and `DelayedOperationPurgatory`: what cannot be done yet
-//! waits here until an event makes it possible or its time runs out.
+//! Port of `kafka.server.DelayedOperation` and `DelayedOperationPurgatory`: operations
+//! wait here until an event makes them possible or their time runs out.
 //!
 //! An operation is watched under keys. The thread that causes an event calls
 //! [`check_and_complete`](DelayedOperationPurgatory::check_and_complete) with the key that the
 //! event concerns, and so completes the operations that can be completed now. The reaper thread
 //! completes those that have waited too long.
 //!
-//! What holds, however many threads take part:
+//! Invariants, however many threads take part:
 //! - **Once.** One atomic swap decides who completes an operation, and only the winner runs
 //!   `on_complete`.
 //! - **No lock.** No method of an operation is called under a lock of the purgatory or of the
@@ -289,7 +289,7 @@ where
             watchers.remove(key);
         }
         drop(watchers);
-        drop(completed); // Outside the lock: what an operation owns may do anything when dropped.
+        drop(completed); // Outside the lock: an operation may own things that do anything when dropped.
     }
 
     /// Drops the completed operations from all lists. Returns how many entries that were.
@@ -319,7 +319,7 @@ struct WatchedOperation<O> {
     operation: O,
     /// Set once, by the thread that completes the operation.
     is_completed: AtomicBool,
-    /// 0: nobody tries to complete it. Else one thread does, and if the number has grown when its
+    /// 0: no thread tries to complete it. Else one does, and if the number has grown when its
     /// try has failed, it tries again. Never 0 again once a try has succeeded.
     tries_wanted: AtomicUsize,
     /// The timer's entry, from when the operation is added to the timer until it is completed.

@@ -23,7 +23,7 @@ use slab::Slab;
 
 /// Values of type `T`, each with a deadline in milliseconds of a clock that the caller keeps.
 ///
-/// What holds between calls:
+/// Invariants between calls:
 /// - a level's clock is the wheel's time rounded down to that level's tick;
 /// - an entry lies in exactly one bucket, at the place it remembers, and its deadline is past that
 ///   level's present tick and within its span; so no two ticks ever share a bucket;

@@ -23,7 +23,7 @@ pub struct FetchPartitionStatus {
     pub fetch_info: PartitionFetchInfo,
 }
 
-/// What the fetch waits for.
+/// The fetch apart from its waiting.
 pub struct FetchMetadata {
     /// How many bytes must have come before it is answered.
     pub min_bytes: i64,

@@ -11,7 +11,7 @@ use crate::purgatory::delayed_operation::DelayedOperation;
 use crate::replica::local_logs::LocalLogs;
 use crate::replica::partition::Acknowledgement;
 
-/// What a producer learns about one partition.
+/// The outcome of a produce for one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionResponse {
     /// Why nothing was appended, or why what was appended may not be safe.

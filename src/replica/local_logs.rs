@@ -29,7 +29,7 @@ pub const ORDINARY_CONSUMER_ID: i32 = -1;
 /// The `replica_id` of a consumer that may read from any replica.
 pub const DEBUGGING_CONSUMER_ID: i32 = -2;
 
-/// What a fetch asks of one partition.
+/// A fetch's request to one partition.
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionFetchInfo {
     /// The offset to read from.
@@ -60,7 +60,7 @@ pub struct ReadMode {
     pub newest_readable_magic: u8,
 }
 
-/// What a read of one partition found, with what a conversion of it needs.
+/// The result of reading one partition, with all that a conversion of it needs.
 pub struct LogReadInfo {
     pub fetched_data: FetchDataInfo,
     /// Taken after the read: a consumer never sees data beyond it.
@@ -69,7 +69,7 @@ pub struct LogReadInfo {
     /// The topic's settings at the time of the read: the format of its log, its compression,
     /// whether it may be converted.
     pub log_config: Arc<LogConfig>,
-    /// What was read: a conversion may have to read on.
+    /// The replica that was read: a conversion may have to read on.
     pub replica: Arc<Replica>,
 }
 
@@ -95,7 +95,6 @@ pub struct LocalLogs {
 }
 
 impl LocalLogs {
-    /// No partition yet.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { partitions: RwLock::default(), metrics }
     }
@@ -164,7 +163,7 @@ impl LocalLogs {
         let replica = partition.leader_replica();
         let log_config = replica.log.config();
         let max_offset = mode.fetch_only_committed.then(|| replica.high_watermark().message_offset);
-        // What is converted is read by this process, and a cut end costs nothing there.
+        // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
             && log_config.message_format_magic > mode.newest_readable_magic;
         let limit = ReadLimit {

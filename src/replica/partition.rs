@@ -111,7 +111,7 @@ impl Partition {
         Ok((info, high_watermark_moved))
     }
 
-    /// What the in-sync replicas have of everything below `required_offset`.
+    /// How far the in-sync replicas are with everything below `required_offset`.
     pub fn check_enough_replicas_reach_offset(&self, required_offset: i64) -> Acknowledgement {
         if self.leader_replica.high_watermark().message_offset < required_offset {
             Acknowledgement::Pending

@@ -35,7 +35,7 @@ pub const HIGH_WATERMARK_FILENAME: &str = "replication-offset-checkpoint";
 const HIGH_WATERMARK_REMEDY: &str =
     "move it away: nothing is lost, it is written anew from the ends of the logs";
 
-/// What a fetch asks for as a whole.
+/// The parameters of a fetch as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchParams {
     /// How long the fetch may wait for `min_bytes`, in milliseconds; 0 or less answers at once.
@@ -55,9 +55,7 @@ pub struct FetchParams {
 #[derive(Clone, Copy, Debug)]
 pub struct ReplicaManagerConfig {
     pub broker_id: i32,
-    /// `fetch.purgatory.purge.interval.requests`.
     pub fetch_purge_interval: usize,
-    /// `producer.purgatory.purge.interval.requests`.
     pub producer_purge_interval: usize,
 }
 
@@ -255,7 +253,7 @@ impl ReplicaManager {
         self.complete_delayed_requests(&appended, &high_watermark_moved);
     }
 
-    /// What the producer gets, and what a produce with acks -1 waits for.
+    /// The producer's answer, and the offset that a produce with acks -1 waits for.
     fn status_of(
         &self,
         key: &TopicAndPartition,

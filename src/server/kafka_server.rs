@@ -24,9 +24,13 @@ use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
+use crate::server::metadata::admin_manager::AdminManager;
+use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
+use crate::server::metadata::controller::Controller;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorizer::Authorizer;
 use crate::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
@@ -144,12 +148,12 @@ impl KafkaServer {
         let PersistentState {
             replica_manager,
             metadata_cache,
+            controller,
             producer_ids,
             quota_managers,
             group_coordinator,
             authorizer,
         } = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
-        dynamic_config.add_reconfigurable(&metadata_cache);
         log_manager.startup();
         schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
         let parts = Parts {
@@ -157,7 +161,13 @@ impl KafkaServer {
             dynamic_config: Arc::clone(&dynamic_config),
             replica_manager: Arc::clone(&replica_manager),
             log_manager: Arc::clone(&log_manager),
+            auto_topics: Arc::new(AutoTopicCreationManager::new(
+                config,
+                &metadata_cache,
+                &controller,
+            )),
             metadata_cache,
+            controller,
             group_coordinator: Arc::clone(&group_coordinator),
             producer_ids: Arc::new(producer_ids),
             quota_managers: Arc::clone(&quota_managers),
@@ -301,7 +311,8 @@ impl KafkaServer {
 /// What the broker knows from its log directories.
 struct PersistentState {
     replica_manager: Arc<ReplicaManager>,
-    metadata_cache: Arc<MetadataCache>,
+    metadata_cache: Arc<dyn MetadataCache>,
+    controller: Arc<dyn Controller>,
     producer_ids: ProducerIdManager,
     quota_managers: Arc<QuotaManagers>,
     group_coordinator: Arc<GroupCoordinator>,
@@ -354,24 +365,33 @@ impl PersistentState {
             time,
             Arc::clone(metrics),
         ));
-        let metadata_cache = Arc::new(MetadataCache::load(
-            dynamic_config,
-            bound_endpoints,
+        let cluster_id = topics.cluster_id();
+        let controller = Arc::new(AdminManager::load(
+            current.of_file(),
             topics,
             Arc::clone(log_manager),
             Arc::clone(&replica_manager),
         )?);
+        let led = Arc::clone(controller.led());
+        let metadata_cache: Arc<dyn MetadataCache> = Arc::new(RegistryMetadataCache::new(
+            current.of_file(),
+            cluster_id,
+            bound_endpoints,
+            led,
+        ));
         let producer_ids = open_producer_ids(log_manager)?;
         let authorizer = match authorizer {
             Some(authorizer) => Some(authorizer),
             None => open_authorizer(config, log_manager)?,
         };
         let group_coordinator =
-            start_group_coordinator(config, scheduler, &replica_manager, &metadata_cache, time)?;
+            start_group_coordinator(config, scheduler, &replica_manager, &*metadata_cache, time)?;
         let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
+        dynamic_config.add_reconfigurable(&controller);
         Ok(Self {
             replica_manager,
             metadata_cache,
+            controller,
             producer_ids,
             quota_managers,
             group_coordinator,
@@ -407,7 +427,7 @@ fn start_group_coordinator(
     config: &KafkaConfig,
     scheduler: &Arc<dyn Scheduler>,
     replica_manager: &Arc<ReplicaManager>,
-    metadata_cache: &MetadataCache,
+    metadata_cache: &dyn MetadataCache,
     time: &Arc<dyn Time>,
 ) -> Result<Arc<GroupCoordinator>, KafkaError> {
     let (groups, offsets) = group_config(config);
@@ -415,7 +435,7 @@ fn start_group_coordinator(
     let manager = GroupMetadataManager::new(offsets, replica_manager, Arc::clone(&time));
     let coordinator = Arc::new(GroupCoordinator::new(groups, manager, time));
     let topic = metadata_cache.topic(GROUP_METADATA_TOPIC_NAME);
-    coordinator.startup(topic.map(|record| record.partitions))?;
+    coordinator.startup(topic.map(|it| it.partition_count()))?;
 
     let (interval_ms, cleaned) =
         (config.offsets_retention_check_interval_ms, Arc::clone(&coordinator));
@@ -447,7 +467,7 @@ fn open_producer_ids(log_manager: &LogManager) -> Result<ProducerIdManager, Kafk
     let highest = logs.iter().map(|log| log.highest_producer_id());
     let highest_in_use = highest.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().max();
     let dirs = log_manager.log_dirs();
-    ProducerIdManager::open(dirs.first().expect("there is a log directory"), highest_in_use)
+    ProducerIdManager::open_in(dirs.first().expect("there is a log directory"), highest_in_use)
 }
 
 /// The authorizer that the settings name. Its ACLs are kept in the first log directory, too.

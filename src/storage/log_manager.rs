@@ -38,6 +38,10 @@ use crate::storage::recovery_threads::for_each;
 /// How long after the start the periodic tasks run first.
 pub const INITIAL_TASK_DELAY_MS: i64 = 30_000;
 
+/// For a start with a corrupt checkpoint of the first offsets.
+const LOG_STARTS_REMEDY: &str = "mend it, or put back a copy; if it is moved away, deleted records \
+                                 may reappear";
+
 /// What a [`LogManager`] is made from.
 #[derive(Clone, Debug)]
 pub struct LogManagerConfig {
@@ -140,7 +144,7 @@ impl LogManager {
         if dirs.is_empty() {
             return Err(refused("there is no log directory: set log.dirs".to_string()));
         }
-        let writer = LogsWriter::new();
+        let writer = LogsWriter::default();
         let logs = Arc::clone(writer.logs());
         let paths: Vec<PathBuf> = dirs.iter().map(|dir| dir.path.clone()).collect();
         let (cleaner_config, shared_logs) = (config.cleaner.clone(), Arc::clone(&logs));
@@ -189,11 +193,8 @@ impl LogManager {
             warn!("recovering every log from its first segment: {error}");
             BTreeMap::new()
         });
-        let log_start_offsets = dir.log_start_offsets.read().map_err(|error| {
-            error.with_remedy(
-                "mend it, or put back a copy; if it is moved away, deleted records may reappear",
-            )
-        })?;
+        let log_start_offsets =
+            dir.log_start_offsets.read().map_err(|error| error.with_remedy(LOG_STARTS_REMEDY))?;
         let config = read_locked(&self.config).clone();
         let load = |log_dir: PathBuf| -> Result<(), KafkaError> {
             let topic_and_partition = parse_topic_partition_name(&log_dir)?;

@@ -16,7 +16,7 @@ pub trait Authenticator: std::marker::Send {
     fn principal(&self) -> &KafkaPrincipal;
 }
 
-/// Asks nothing and knows nobody by name: PLAINTEXT.
+/// The authenticator of PLAINTEXT: exchanges nothing, so every client is anonymous.
 pub struct DefaultAuthenticator {
     principal: KafkaPrincipal,
 }

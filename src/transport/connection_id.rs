@@ -12,7 +12,7 @@ static NEXT_SERIAL: AtomicU64 = AtomicU64::new(0);
 /// ever has.
 ///
 /// A slab key is used again as soon as its connection is closed. The serial number is not: a late
-/// response for a closed connection finds nobody, instead of the newcomer in the same place.
+/// response for a closed connection finds no channel, instead of the newcomer in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId {
     serial: u64,

@@ -126,7 +126,7 @@ impl KafkaChannel {
         self.receive.has_begun()
     }
 
-    /// What the request in progress has allocated, in bytes.
+    /// Memory that the request in progress has allocated, in bytes.
     pub fn receive_allocated_bytes(&self) -> usize {
         self.receive.allocated_bytes()
     }

@@ -9,13 +9,13 @@ use crate::transport::transport_layer::TransportLayer;
 
 /// The bytes of the size field, which the size does not count.
 const SIZE_LENGTH: usize = 4;
-/// What a body gets before its first byte has arrived: a small request fits, and a thousand peers
-/// that declare a large one and send nothing have four megabytes.
+/// The buffer of a body before its first byte has arrived: a small request fits, and a thousand
+/// peers that declare a large one and send nothing have four megabytes.
 const FIRST_BUFFER_BYTES: usize = 4 << 10;
-/// What a body gets when the first buffer is full. Each time this one is, it doubles.
+/// The buffer of a body once the first one is full. Each time this one is full, it doubles.
 const SECOND_BUFFER_BYTES: usize = 64 << 10;
-/// What one call reads at most, so that a client with an endless request gets its turns like all
-/// others.
+/// The most bytes that one call reads, so that a client with an endless request gets its turns like
+/// all others.
 const READ_TURN_BYTES: usize = 1 << 20;
 /// How TLS begins, in place of a size: a handshake record of some version 3. As a size it would be
 /// 369 megabytes.
@@ -51,7 +51,7 @@ impl NetworkReceive {
         self.size_filled > 0
     }
 
-    /// What the frame in progress has allocated, in bytes.
+    /// Memory that the frame in progress has allocated, in bytes.
     pub fn allocated_bytes(&self) -> usize {
         self.body.capacity()
     }

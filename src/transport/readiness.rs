@@ -1,5 +1,5 @@
-//! What Java's level-triggered selector does for `org.apache.kafka.common.network.Selector`, on top
-//! of `mio`'s edge-triggered one.
+//! Brings to `mio`'s edge-triggered selector what `org.apache.kafka.common.network.Selector` gets
+//! from Java's level-triggered one.
 //!
 //! A level-triggered selector reports a state, again at every `select`. An edge-triggered one
 //! reports a change, once. If a channel stops before the socket says `WouldBlock` (because its turn
@@ -36,9 +36,8 @@ pub const WRITABLE: u8 = 0b10;
 /// The readiness word of one channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
-    /// What epoll has reported and no call has used up yet.
+    /// The edges that epoll has reported and no call has used up yet.
     event: u8,
-    /// What the channel wants.
     interest: u8,
     /// Whether the ready list holds the channel.
     is_listed: bool,
@@ -61,7 +60,7 @@ impl Readiness {
         self.interest = bits;
     }
 
-    /// What can be done now and is wanted, as bits.
+    /// The bits of the work that is possible now and wanted.
     pub fn work(self) -> u8 {
         self.event & self.interest
     }

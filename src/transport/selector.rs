@@ -73,8 +73,8 @@ pub struct Disconnected {
 
 /// The connections of one thread: registers them, polls them, closes them.
 ///
-/// What a poll finds is kept until it is taken: no request and no disconnect is lost if a caller
-/// skips a step.
+/// The results of a poll are kept until they are taken: no request and no disconnect is lost if a
+/// caller skips a step.
 pub struct Selector {
     poll: Poll,
     events: Events,

@@ -70,7 +70,7 @@ pub trait TransportLayer: std::marker::Send {
     /// Whatever `epoll_ctl(2)` reports.
     fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()>;
 
-    /// Ends the reports.
+    /// Ends the reports of [`register`](Self::register).
     ///
     /// # Errors
     /// Whatever `epoll_ctl(2)` reports.

@@ -50,7 +50,6 @@ pub struct WriteTurn<'a> {
 }
 
 impl<'a> WriteTurn<'a> {
-    /// Begins a turn now.
     pub fn new(transport: &'a mut dyn TransportLayer, time: &'a dyn Time) -> Self {
         let deadline_ns = time.nanoseconds() + TURN_NS;
         Self { transport, time, deadline_ns, bytes_left: TURN_BYTES, end: None }

@@ -2,7 +2,7 @@
 //! and a page that is a list is printed from the list.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::printed::{fail_if_printed, print_into};
@@ -172,8 +172,7 @@ fn the_pages_of_settings_are_printed_from_the_tables() {
 
 /// All that a page may name.
 struct Names {
-    /// The files of `src` and `tests`, with their text.
-    files: Vec<(PathBuf, String)>,
+    files: Vec<SourceFile>,
     /// Kafka's symbols, and the names of its tests and APIs.
     kafka: BTreeSet<String>,
     settings: BTreeSet<&'static str>,
@@ -189,7 +188,7 @@ impl Names {
         let apis = apis.lines().filter_map(|line| line.split(' ').nth(1));
         let ours = KafkaConfig::SETTINGS.iter().chain(LogConfig::SETTINGS).map(|it| it.name);
         Self {
-            files: files.map(|file| (file.clone(), read(&file))).collect(),
+            files: files.map(SourceFile::read).collect(),
             kafka: symbols.lines().chain(tests).chain(apis).map(String::from).collect(),
             settings: ours.chain(Unsupported::names()).chain(CLIENT_SETTINGS).collect(),
         }
@@ -210,26 +209,28 @@ impl Names {
             return FOREIGN_PATHS.iter().any(|it| word.starts_with(it)) || self.know_path(word);
         }
         if word.ends_with(".rs") {
-            return self.files.iter().any(|(file, _)| file.ends_with(word));
+            return self.files.iter().any(|file| file.path.ends_with(word));
         }
         if let Some(function) = word.strip_suffix("()") {
-            return self.files.iter().any(|(_, text)| defines(text, function));
+            return self.define(function);
         }
         if is_kafkas(word) {
             let owner = word.split('.').next().unwrap();
             return self.kafka.contains(word)
                 || FOREIGN_TYPES.contains(&owner)
-                || owner.ends_with("Test") && self.files.iter().any(|(_, it)| it.contains(word));
+                || owner.ends_with("Test") && self.files.iter().any(|it| it.text.contains(word));
         }
         if is_setting(word) {
             return self.settings.contains(word);
         }
         if is_type(word) {
-            return FOREIGN_TYPES.contains(&word)
-                || self.kafka.contains(word)
-                || self.files.iter().any(|(_, text)| defines(text, word));
+            return FOREIGN_TYPES.contains(&word) || self.kafka.contains(word) || self.define(word);
         }
         true
+    }
+
+    fn define(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.defined.contains(name))
     }
 
     /// `Log::read`: a file that defines the one, or implements it, defines the other.
@@ -238,46 +239,71 @@ impl Names {
         let file = Path::new("src").join(word.replace("::", "/"));
         let mut parts = word.trim_end_matches("()").rsplit("::");
         let (member, owner) = (parts.next().unwrap(), parts.next().unwrap());
-        let is_owner = |text: &str| {
-            defines(text, owner) || has_word(text, "impl ", owner) || has_word(text, " for ", owner)
-        };
-        let is_module = |file: &Path| file.file_stem().is_some_and(|stem| stem == owner);
         file.is_dir()
             || file.with_extension("rs").exists()
-            || self
-                .files
-                .iter()
-                .any(|(file, text)| (is_owner(text) || is_module(file)) && defines(text, member))
+            || self.files.iter().any(|file| file.has_member(owner, member))
     }
 }
 
-/// Whether `text` has an item `name`, a field, or a variant on a line of its own.
-fn defines(text: &str, name: &str) -> bool {
-    let kinds = [
-        "fn ",
-        "struct ",
-        "enum ",
-        "trait ",
-        "const ",
-        "static ",
-        "type ",
-        "mod ",
-        "pub ",
-        "macro_rules! ",
-    ];
-    let is_variant = |line: &str| {
-        let rest = line.trim().strip_prefix(name);
-        rest.is_some_and(|rest| {
-            rest.starts_with([',', '(', ':']) || rest.starts_with(" {") || rest.starts_with(" =")
-        })
-    };
-    kinds.iter().any(|kind| has_word(text, kind, name)) || text.lines().any(is_variant)
+/// A file of `src` or `tests`, and what it defines.
+struct SourceFile {
+    path: PathBuf,
+    text: String,
+    /// Its items and fields, and the variants that have a line of their own.
+    defined: HashSet<String>,
+    /// What it implements, and for what.
+    implemented: HashSet<String>,
 }
 
-/// Whether `name` stands after `before` in `text`, and ends there.
-fn has_word(text: &str, before: &str, name: &str) -> bool {
-    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-    text.split(&format!("{before}{name}")).skip(1).any(ends)
+impl SourceFile {
+    fn read(path: PathBuf) -> Self {
+        let text = read(&path);
+        let after = |signs: &[&str]| -> HashSet<String> {
+            signs.iter().flat_map(|sign| names_after(&text, sign)).map(String::from).collect()
+        };
+        let mut defined = after(&[
+            "fn ",
+            "struct ",
+            "enum ",
+            "trait ",
+            "const ",
+            "static ",
+            "type ",
+            "mod ",
+            "pub ",
+            "macro_rules! ",
+        ]);
+        defined.extend(text.lines().filter_map(variant).map(String::from));
+        let implemented = after(&["impl ", " for "]);
+        Self { path, text, defined, implemented }
+    }
+
+    /// Whether `owner::member` may be a member that this file defines.
+    fn has_member(&self, owner: &str, member: &str) -> bool {
+        let is_owner = self.defined.contains(owner)
+            || self.implemented.contains(owner)
+            || self.path.file_stem().is_some_and(|stem| stem == owner);
+        is_owner && self.defined.contains(member)
+    }
+}
+
+/// The names in `text` that stand after `sign`.
+fn names_after<'a>(text: &'a str, sign: &str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(sign).map(move |(at, sign)| name_at_start(&text[at + sign.len()..]))
+}
+
+/// The variant, or the field, that a line is about.
+fn variant(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let name = name_at_start(line);
+    let rest = &line[name.len()..];
+    let is_variant =
+        rest.starts_with([',', '(', ':']) || rest.starts_with(" {") || rest.starts_with(" =");
+    is_variant.then_some(name)
+}
+
+fn name_at_start(text: &str) -> &str {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default()
 }
 
 /// `KafkaApis.handleFetchRequest` and `Log.scala`.

@@ -14,7 +14,7 @@ use transferto::common::end_point::SecurityProtocol;
 use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::{SystemTime, Time};
-use transferto::config::config_reader::read_properties;
+use transferto::config::config_reader::read_file;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::protocol::create_topics::{
@@ -169,7 +169,7 @@ pub fn config_for(dir: &TempDir, settings: &[(&str, &str)]) -> KafkaConfig {
         .chain(settings)
         .map(|(name, value)| ((*name).to_string(), (*value).to_string()))
         .collect();
-    read_properties("", &all).unwrap()
+    read_file(None, &all).unwrap()
 }
 
 /// A connection that sends a request and waits for its response, one after another.

@@ -18,6 +18,11 @@ use byteorder::{BigEndian, ByteOrder};
 use crate::protocol::wire::allowance::Allowance;
 use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 
+/// What U+FFFD, which stands for a wrong byte, takes in UTF-8.
+const REPLACEMENT_BYTES: usize = '\u{FFFD}'.len_utf8();
+/// What the length of an old string can say.
+const STRING_BYTES_MAX: usize = i16::MAX.unsigned_abs() as usize;
+
 /// A version of an API: its number, and which of the two encodings it uses.
 ///
 /// [`ApiKeys::version`](crate::protocol::api_keys::ApiKeys::version) makes one from a number.
@@ -344,9 +349,6 @@ impl WireType for bool {
     }
 }
 
-/// What U+FFFD, which stands for a wrong byte, takes in UTF-8.
-const REPLACEMENT_BYTES: usize = '\u{FFFD}'.len_utf8();
-
 /// Bytes that are not UTF-8 become U+FFFD, as in Java: such a name is then refused as a name, not
 /// as a frame.
 impl WireType for Option<String> {
@@ -373,9 +375,6 @@ impl WireType for Option<String> {
         if version.is_flexible { 1 } else { 2 }
     }
 }
-
-/// What the length of an old string can say.
-const STRING_BYTES_MAX: usize = i16::MAX.unsigned_abs() as usize;
 
 /// The old encoding cannot hold a text of more than 32,767 bytes: it is cut, at the end of a
 /// character.

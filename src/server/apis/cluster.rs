@@ -8,7 +8,7 @@ use crate::protocol::describe_cluster::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::server::apis::parts::Parts;
-use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::metadata_cache::{MetadataCache, Node};
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
 
@@ -17,7 +17,7 @@ const CONTROLLERS: i8 = 2;
 
 /// Handles DescribeCluster.
 pub(crate) struct ClusterApis {
-    metadata_cache: Arc<MetadataCache>,
+    metadata_cache: Arc<dyn MetadataCache>,
     authorization: Authorization,
 }
 
@@ -45,16 +45,19 @@ impl ClusterApis {
 
     fn cluster(&self, reply: &Reply, request: &DescribeClusterRequest) -> DescribeClusterResponse {
         let (cache, context) = (&self.metadata_cache, &reply.context);
-        let (host, port) = cache.broker_end_point(context.session.local_address);
-        let broker_id = cache.broker_id;
+        let brokers = cache.alive_brokers(context.session.local_address).into_iter();
         let is_asking = request.include_cluster_authorized_operations;
         let operations = self.authorization.authorized_cluster_operations(context, is_asking);
         DescribeClusterResponse {
-            cluster_id: cache.cluster_id.clone(),
-            controller_id: broker_id,
-            brokers: vec![DescribeClusterBroker { broker_id, host, port, rack: None }],
+            cluster_id: cache.cluster_id().to_string(),
+            controller_id: cache.controller_id(),
+            brokers: brokers.map(described).collect(),
             cluster_authorized_operations: operations,
             ..DescribeClusterResponse::default()
         }
     }
+}
+
+fn described(Node { id, host, port }: Node) -> DescribeClusterBroker {
+    DescribeClusterBroker { broker_id: id, host, port, rack: None }
 }

@@ -3,7 +3,7 @@
 //!
 //! Both can be altered while the broker runs; the broker's are [`BrokerConfigs`]' business.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
@@ -23,12 +23,12 @@ use crate::protocol::incremental_alter_configs::{
     IncrementalAlterConfigsResponse,
 };
 use crate::protocol::request::ResponseBody;
-use crate::registry::topic_registry::TopicRecord;
 use crate::server::apis::broker_configs::BrokerConfigs;
 use crate::server::apis::config_alterations::{altered, check_names, given, not_a_list};
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
 use crate::server::apis::parts::Parts;
-use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::config_helper::ConfigHelper;
+use crate::server::metadata::controller::{ConfigChange, Controller, Overrides};
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
@@ -39,11 +39,10 @@ use crate::server::security::request_context::RequestContext;
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-type Overrides = BTreeMap<String, String>;
-
 /// Handles DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
 pub(crate) struct ConfigApis {
-    metadata_cache: Arc<MetadataCache>,
+    controller: Arc<dyn Controller>,
+    config_helper: ConfigHelper,
     broker_configs: BrokerConfigs,
     authorization: Authorization,
 }
@@ -51,7 +50,8 @@ pub(crate) struct ConfigApis {
 impl ConfigApis {
     pub(crate) fn new(parts: &Parts<'_>) -> Self {
         Self {
-            metadata_cache: Arc::clone(&parts.metadata_cache),
+            controller: Arc::clone(&parts.controller),
+            config_helper: ConfigHelper::new(&parts.metadata_cache, &parts.dynamic_config),
             broker_configs: BrokerConfigs::new(parts),
             authorization: parts.authorization(),
         }
@@ -97,10 +97,10 @@ impl ConfigApis {
         &self,
         asked: &DescribeConfigsResource,
     ) -> Result<Vec<ConfigEntry>, KafkaError> {
-        let cache = &self.metadata_cache;
+        let helper = &self.config_helper;
         match (asked.resource_type, asked.resource_name.as_str()) {
-            (TOPIC, topic) => cache.topic_config_entries(topic),
-            (BROKER, id) => Ok(cache.broker_config_entries(self.broker_configs.scope(id)?)),
+            (TOPIC, topic) => helper.topic_config_entries(topic),
+            (BROKER, id) => Ok(helper.broker_config_entries(self.broker_configs.scope(id)?)),
             (other, _) => Err(no_settings_of(other)),
         }
     }
@@ -120,10 +120,8 @@ impl ConfigApis {
             let overrides =
                 asked.configs.iter().map(|it| Ok((it.name.clone(), given(&it.name, &it.value)?)));
             let overrides: Overrides = overrides.collect::<Result<_, KafkaError>>()?;
-            let cache = &self.metadata_cache;
-            cache.alter_topic_config(name, request.validate_only, |record, _| {
-                Ok(with_format_of(record, overrides))
-            })
+            let change: ConfigChange<'_> = Box::new(|own, _| Ok(with_format_of(own, overrides)));
+            self.controller.alter_topic_config(name, request.validate_only, change)
         });
         let response = AlterConfigsResponse { throttle_time_ms: 0, responses };
         reply.send_body(&ResponseBody::AlterConfigs(response));
@@ -145,10 +143,10 @@ impl ConfigApis {
                 return self.broker_configs.alter(asker, name, asked, request.validate_only);
             }
             check_names(asked.iter().map(|it| it.name.as_str()))?;
-            let alter = |record: &TopicRecord, config: &LogConfig| {
-                altered(record.config.clone(), asked, |name| current_list(name, config))
+            let alter = |own: &Overrides, config: &LogConfig| {
+                altered(own.clone(), asked, |name| current_list(name, config))
             };
-            self.metadata_cache.alter_topic_config(name, request.validate_only, alter)
+            self.controller.alter_topic_config(name, request.validate_only, Box::new(alter))
         });
         let response = IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses };
         reply.send_body(&ResponseBody::IncrementalAlterConfigs(response));
@@ -261,8 +259,8 @@ fn config_type(kind: &str) -> i8 {
 }
 
 /// The format of a topic's messages stays what it is, and need not be said again to stay.
-fn with_format_of(record: &TopicRecord, mut overrides: Overrides) -> Overrides {
-    if let Some(version) = record.config.get(MESSAGE_FORMAT_VERSION) {
+fn with_format_of(own: &Overrides, mut overrides: Overrides) -> Overrides {
+    if let Some(version) = own.get(MESSAGE_FORMAT_VERSION) {
         overrides.entry(MESSAGE_FORMAT_VERSION.to_string()).or_insert_with(|| version.clone());
     }
     overrides

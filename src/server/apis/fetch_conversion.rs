@@ -119,7 +119,7 @@ impl FetchedData {
         convertible_bytes: &mut usize,
     ) -> FetchResponsePartitionData {
         let partition = asked.key.partition;
-        // What the topic is set to. A codec that its producers chose is up to them and their
+        // As the topic is set. A codec that its producers chose is up to them and their
         // consumers.
         let is_kept_in_zstd = read.log_config.compression_type == CompressionType::Zstd;
         if version <= LAST_VERSION_WITHOUT_ZSTD && is_kept_in_zstd {
@@ -234,11 +234,11 @@ fn slice_to_convert(
     read_from(asked, replica, asked.fetch_info.offset, convertible_bytes)
 }
 
-/// What follows `batches`, of which an old consumer would see no record: compaction has emptied
-/// them, or has left only records below the offset that was asked for. A consumer of record batches
-/// learns from the batch where the next one begins. An old one goes on by what it sees, and would
-/// ask for the same offset for ever. `None` at the end of the log, and once `convertible_bytes` are
-/// used up.
+/// The slice that follows `batches`, of which an old consumer would see no record: compaction has
+/// emptied them, or has left only records below the offset that was asked for. A consumer of record
+/// batches learns from the batch where the next one begins. An old one goes on by what it sees, and
+/// would ask for the same offset for ever. `None` at the end of the log, and once
+/// `convertible_bytes` are used up.
 fn slice_behind(
     asked: &Asked,
     replica: &Replica,

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use crate::common::errors::KafkaError;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::server::apis::parts::Parts;
-use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 
 /// The topic that the first client of a group brings into being.
 pub(crate) struct GroupMetadataTopic {
-    metadata_cache: Arc<MetadataCache>,
+    auto_topics: Arc<AutoTopicCreationManager>,
     group_coordinator: Arc<GroupCoordinator>,
 }
 
 impl GroupMetadataTopic {
     pub(crate) fn new(parts: &Parts<'_>) -> Self {
         Self {
-            metadata_cache: Arc::clone(&parts.metadata_cache),
+            auto_topics: Arc::clone(&parts.auto_topics),
             group_coordinator: Arc::clone(&parts.group_coordinator),
         }
     }
@@ -25,9 +25,9 @@ impl GroupMetadataTopic {
     /// Creates the topic if it is missing, and lets the coordinator use it.
     ///
     /// # Errors
-    /// As [`MetadataCache::create_group_metadata_topic`].
+    /// As [`AutoTopicCreationManager::create_group_metadata_topic`].
     pub(crate) fn create(&self) -> Result<(), KafkaError> {
-        let partition_count = self.metadata_cache.create_group_metadata_topic()?;
+        let partition_count = self.auto_topics.create_group_metadata_topic()?;
         self.group_coordinator.manager().set_partition_count(partition_count);
         Ok(())
     }

@@ -45,7 +45,7 @@ const FETCH_OF_SEVERAL_VERSION: i16 = 8;
 /// Handles OffsetCommit, OffsetFetch and OffsetDelete.
 pub(crate) struct GroupOffsetApis {
     group_coordinator: Arc<GroupCoordinator>,
-    metadata_cache: Arc<MetadataCache>,
+    metadata_cache: Arc<dyn MetadataCache>,
     authorization: Authorization,
     time: Arc<dyn Time>,
 }
@@ -79,7 +79,7 @@ impl GroupOffsetApis {
         let mut places = Vec::new();
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
-            let partitions = self.metadata_cache.topic(&name).map_or(0, |it| it.partitions);
+            let partitions = self.metadata_cache.topic(&name).map_or(0, |it| it.partition_count());
             for partition in &topic.partitions {
                 let place = match (0..partitions).contains(&partition.partition_index) {
                     _ if !authorized.contains(&name) => Err(Errors::TopicAuthorizationFailed),
@@ -233,7 +233,7 @@ impl GroupOffsetApis {
         // Looked up once: a topic may come or go before the answer is put together.
         let refusal_of = |topic: &str, partition: i32| {
             let record = self.metadata_cache.topic(topic);
-            let is_there = record.is_some_and(|it| (0..it.partitions).contains(&partition));
+            let is_there = record.is_some_and(|it| (0..it.partition_count()).contains(&partition));
             match authorized.contains(topic) {
                 false => Some(Errors::TopicAuthorizationFailed),
                 true if !is_there => Some(Errors::UnknownTopicOrPartition),

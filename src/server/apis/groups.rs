@@ -22,7 +22,7 @@ use crate::protocol::request::ResponseBody;
 use crate::protocol::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
 use crate::server::apis::parts::Parts;
-use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::metadata_cache::{MetadataCache, Node};
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
@@ -46,7 +46,7 @@ const LEAVE_OF_SEVERAL_VERSION: i16 = 3;
 pub(crate) struct GroupApis {
     group_coordinator: Arc<GroupCoordinator>,
     group_metadata_topic: GroupMetadataTopic,
-    metadata_cache: Arc<MetadataCache>,
+    metadata_cache: Arc<dyn MetadataCache>,
     authorization: Authorization,
 }
 
@@ -107,15 +107,31 @@ impl GroupApis {
             }
             _ => Err(Errors::InvalidRequest),
         };
+        let node = found.and_then(|()| self.coordinator_node(reply, key_type, key));
         let key = key.to_string();
-        if let Err(error) = found {
-            let (error_code, error_message) = (error.code(), Some(error.message().to_string()));
-            return Coordinator { key, error_code, error_message, ..Coordinator::default() };
-        }
-        let (host, port) =
-            self.metadata_cache.broker_end_point(reply.context.session.local_address);
-        let node_id = self.metadata_cache.broker_id;
+        let node = match node {
+            Ok(node) => node,
+            Err(error) => {
+                let (error_code, error_message) = (error.code(), Some(error.message().to_string()));
+                return Coordinator { key, error_code, error_message, ..Coordinator::default() };
+            }
+        };
+        let Node { id: node_id, host, port } = node;
         Coordinator { key, node_id, host, port, ..Coordinator::default() }
+    }
+
+    /// The broker that leads the group's partition of `__consumer_offsets`; for a transactional id
+    /// this one, which keeps no transactions.
+    fn coordinator_node(&self, reply: &Reply, key_type: i8, key: &str) -> Result<Node, Errors> {
+        let cache = &self.metadata_cache;
+        let leader = || {
+            let partition = self.group_coordinator.manager().partition_for(key)?;
+            let topic = cache.topic(&partition.topic)?;
+            Some(topic.partitions.get(usize::try_from(partition.partition).ok()?)?.leader)
+        };
+        let id = if key_type == KEY_TYPE_GROUP { leader() } else { Some(cache.broker_id()) };
+        let brokers = cache.alive_brokers(reply.context.session.local_address);
+        brokers.into_iter().find(|it| Some(it.id) == id).ok_or(Errors::CoordinatorNotAvailable)
     }
 
     /// Answered when the group is complete.

@@ -12,11 +12,11 @@ use crate::protocol::metadata::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
-use crate::registry::topic_registry::TopicRecord;
-use crate::replica::partition::LEADER_EPOCH;
 use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
 use crate::server::apis::parts::Parts;
-use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
+use crate::server::metadata::metadata_cache::{MetadataCache, Node};
+use crate::server::metadata::topic_image::{PartitionRegistration, TopicImage};
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
@@ -25,7 +25,8 @@ use crate::server::security::request_context::RequestContext;
 
 /// Handles Metadata.
 pub(crate) struct MetadataApis {
-    metadata_cache: Arc<MetadataCache>,
+    metadata_cache: Arc<dyn MetadataCache>,
+    auto_topics: Arc<AutoTopicCreationManager>,
     group_metadata_topic: GroupMetadataTopic,
     authorization: Authorization,
 }
@@ -34,6 +35,7 @@ impl MetadataApis {
     pub(crate) fn new(parts: &Parts<'_>) -> Self {
         Self {
             metadata_cache: Arc::clone(&parts.metadata_cache),
+            auto_topics: Arc::clone(&parts.auto_topics),
             group_metadata_topic: GroupMetadataTopic::new(parts),
             authorization: parts.authorization(),
         }
@@ -61,13 +63,18 @@ impl MetadataApis {
             topic.topic_authorized_operations =
                 self.authorization.authorized_operations(&reply.context, is_asking, resource);
         }
-        let (host, port) = cache.broker_end_point(reply.context.session.local_address);
-        let broker = MetadataResponseBroker { node_id: cache.broker_id, host, port, rack: None };
+        let brokers = cache.alive_brokers(reply.context.session.local_address).into_iter();
+        let broker = |Node { id: node_id, host, port }: Node| MetadataResponseBroker {
+            node_id,
+            host,
+            port,
+            rack: None,
+        };
         let is_asking = request.include_cluster_authorized_operations;
         let response = MetadataResponse {
-            brokers: vec![broker],
-            cluster_id: Some(cache.cluster_id.clone()),
-            controller_id: cache.broker_id,
+            brokers: brokers.map(broker).collect(),
+            cluster_id: Some(cache.cluster_id().to_string()),
+            controller_id: cache.controller_id(),
             topics,
             cluster_authorized_operations: self
                 .authorization
@@ -86,7 +93,7 @@ impl MetadataApis {
             )
         };
         let topics = self.metadata_cache.topics().into_iter().filter(|(name, _)| may_see(name));
-        topics.map(|(name, record)| self.existing_topic(&name, &record)).collect()
+        topics.map(|(name, topic)| existing_topic(&name, &topic)).collect()
     }
 
     /// What is known of the topics whose ids are asked for, each once, as of those that are
@@ -124,7 +131,7 @@ impl MetadataApis {
             {
                 missing(Errors::TopicAuthorizationFailed)
             }
-            Some((name, record)) => self.existing_topic(&name, &record),
+            Some((name, record)) => existing_topic(&name, &record),
         }
     }
 
@@ -165,10 +172,9 @@ impl MetadataApis {
             return missing(Errors::TopicAuthorizationFailed);
         }
         if let Some(record) = cache.topic(name) {
-            return self.existing_topic(name, &record);
+            return existing_topic(name, &record);
         }
-        // The broker's own topic comes into being whatever the settings say about other topics.
-        if !(may_create && (cache.is_auto_create_enabled || is_internal(name))) {
+        if !(may_create && self.auto_topics.may_create(name)) {
             return missing(Errors::UnknownTopicOrPartition);
         }
         if !self.authorization.authorized_to_create(context, std::iter::once(name)).contains(name) {
@@ -176,7 +182,7 @@ impl MetadataApis {
         }
         let created = match is_internal(name) {
             true => self.group_metadata_topic.create(),
-            false => cache.auto_create_topic(name),
+            false => self.auto_topics.auto_create_topic(name),
         };
         match created {
             // As in Kafka, the client asks again and gets the partitions then.
@@ -189,23 +195,23 @@ impl MetadataApis {
             }
         }
     }
+}
 
-    fn existing_topic(&self, name: &str, record: &TopicRecord) -> MetadataResponseTopic {
-        let broker_id = self.metadata_cache.broker_id;
-        let partition = |partition_index| MetadataResponsePartition {
+fn existing_topic(name: &str, topic: &TopicImage) -> MetadataResponseTopic {
+    let partition =
+        |(partition_index, it): (i32, &PartitionRegistration)| MetadataResponsePartition {
             partition_index,
-            leader_id: broker_id,
-            leader_epoch: LEADER_EPOCH,
-            replica_nodes: vec![broker_id],
-            isr_nodes: vec![broker_id],
+            leader_id: it.leader,
+            leader_epoch: it.leader_epoch,
+            replica_nodes: it.replicas.to_vec(),
+            isr_nodes: it.isr.to_vec(),
             ..MetadataResponsePartition::default()
         };
-        MetadataResponseTopic {
-            name: Some(name.to_string()),
-            topic_id: Uuid(record.id),
-            is_internal: is_internal(name),
-            partitions: (0..record.partitions).map(partition).collect(),
-            ..MetadataResponseTopic::default()
-        }
+    MetadataResponseTopic {
+        name: Some(name.to_string()),
+        topic_id: Uuid(topic.id),
+        is_internal: is_internal(name),
+        partitions: (0..).zip(&topic.partitions).map(partition).collect(),
+        ..MetadataResponseTopic::default()
     }
 }

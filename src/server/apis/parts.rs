@@ -7,6 +7,8 @@ use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
+use crate::server::metadata::controller::Controller;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
@@ -22,7 +24,9 @@ pub struct Parts<'a> {
     pub dynamic_config: Arc<DynamicBrokerConfig>,
     pub replica_manager: Arc<ReplicaManager>,
     pub log_manager: Arc<LogManager>,
-    pub metadata_cache: Arc<MetadataCache>,
+    pub metadata_cache: Arc<dyn MetadataCache>,
+    pub controller: Arc<dyn Controller>,
+    pub auto_topics: Arc<AutoTopicCreationManager>,
     pub group_coordinator: Arc<GroupCoordinator>,
     pub producer_ids: Arc<ProducerIdManager>,
     pub quota_managers: Arc<QuotaManagers>,

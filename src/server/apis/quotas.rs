@@ -19,7 +19,7 @@ use crate::protocol::describe_client_quotas::{
 use crate::protocol::request::ResponseBody;
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
 use crate::server::apis::parts::Parts;
-use crate::server::quota::quota_managers::{QuotaManagers, shown};
+use crate::server::quota::quota_managers::{QuotaManagers, entity_for_log};
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
@@ -112,7 +112,7 @@ impl QuotaApis {
         };
         let mut refusals = Refusals::default();
         let answers = request.entries.iter().zip(checked).map(|(entry, checked)| {
-            let what = shown(client_id_of(&entry.entity).ok().flatten());
+            let what = entity_for_log(client_id_of(&entry.entity).ok().flatten());
             let altered = checked.and_then(|_| match &written {
                 Ok(()) => Ok(()),
                 Err(error) => Err(KafkaError::api(error.code(), error.why())),
@@ -209,7 +209,7 @@ fn client_id_of(entity: &[EntityData]) -> Result<Option<&str>, KafkaError> {
         check_entity_type(&component.entity_type)?;
         if component.entity_type != CLIENT_ID {
             let why = format!(
-                "quotas are per client id here, not per {}: clients are not authenticated",
+                "quotas per {} are not supported, only per {CLIENT_ID}",
                 component.entity_type
             );
             return Err(invalid(why));

@@ -24,6 +24,8 @@ use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
 use crate::server::apis::parts::Parts;
+use crate::server::metadata::config_helper::ConfigHelper;
+use crate::server::metadata::controller::Controller;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -42,23 +44,21 @@ const TOPIC_DELETION_DISABLED_VERSION: i16 = 3;
 
 /// Handles CreateTopics, DeleteTopics and CreatePartitions.
 pub(crate) struct TopicApis {
-    metadata_cache: Arc<MetadataCache>,
+    metadata_cache: Arc<dyn MetadataCache>,
+    controller: Arc<dyn Controller>,
+    config_helper: ConfigHelper,
     group_coordinator: Arc<GroupCoordinator>,
     authorization: Authorization,
-    /// `num.partitions`.
-    default_partition_count: i32,
-    /// `delete.topic.enable`.
-    is_deletion_enabled: bool,
 }
 
 impl TopicApis {
     pub(crate) fn new(parts: &Parts<'_>) -> Self {
         Self {
             metadata_cache: Arc::clone(&parts.metadata_cache),
+            controller: Arc::clone(&parts.controller),
+            config_helper: ConfigHelper::new(&parts.metadata_cache, &parts.dynamic_config),
             group_coordinator: Arc::clone(&parts.group_coordinator),
             authorization: parts.authorization(),
-            default_partition_count: parts.config.num_partitions,
-            is_deletion_enabled: parts.config.delete_topic_enable,
         }
     }
 
@@ -112,15 +112,15 @@ impl TopicApis {
         validate_only: bool,
         partitions_left: &mut i32,
     ) -> Result<CreatableTopicResult, KafkaError> {
-        let cache = &self.metadata_cache;
+        let controller = &self.controller;
         let overrides = overrides_of(asked)?;
-        cache.check_new_topic(&asked.name, &overrides)?;
+        controller.check_new_topic(&asked.name, &overrides)?;
         let num_partitions = self.partitions_of(asked)?;
         take_partitions(partitions_left, num_partitions)?;
-        let configs = cache.config_entries_with(&overrides)?;
+        let configs = self.config_helper.config_entries_with(&overrides)?;
         let topic_id = match validate_only {
             true => Uuid::ZERO,
-            false => Uuid(cache.create_topic(&asked.name, num_partitions, overrides)?.id),
+            false => Uuid(controller.create_topic(&asked.name, num_partitions, overrides)?),
         };
         Ok(CreatableTopicResult {
             topic_id,
@@ -150,7 +150,7 @@ impl TopicApis {
             return Err(KafkaError::api(Errors::InvalidReplicationFactor, why));
         }
         match count {
-            UNSAID => Ok(self.default_partition_count),
+            UNSAID => Ok(self.controller.default_partitions()),
             1.. => Ok(count),
             _ => {
                 let why = format!("the number of partitions must be 1 or more, not {count}");
@@ -175,7 +175,7 @@ impl TopicApis {
 
     /// A partition can be assigned to this broker only: there is no other.
     fn check_assignment(&self, broker_ids: &[i32]) -> Result<(), KafkaError> {
-        let broker_id = self.metadata_cache.broker_id;
+        let broker_id = self.metadata_cache.broker_id();
         if broker_ids == [broker_id] {
             return Ok(());
         }
@@ -221,7 +221,7 @@ impl TopicApis {
         result: &mut DeletableTopicResult,
     ) -> Result<(), KafkaError> {
         let cache = &self.metadata_cache;
-        if !self.is_deletion_enabled {
+        if !self.controller.is_topic_deletion_enabled() {
             let error = match reply.header.api_version {
                 TOPIC_DELETION_DISABLED_VERSION.. => Errors::TopicDeletionDisabled,
                 _ => Errors::InvalidRequest,
@@ -248,10 +248,9 @@ impl TopicApis {
         if record.is_some() && is_in(Some(&name), Uuid::ZERO) && is_in(None, result.topic_id) {
             return Err(duplicate_error());
         }
-        let deleted = cache.delete_topic(&name)?;
+        let partitions = self.controller.delete_topic(&name)?;
         // A later topic of this name has other messages: no group has read them.
-        let partitions = 0..deleted.partitions;
-        let deleted: Vec<_> = partitions.map(|it| TopicAndPartition::new(&name, it)).collect();
+        let deleted: Vec<_> = (0..partitions).map(|it| TopicAndPartition::new(&name, it)).collect();
         self.group_coordinator.handle_deleted_partitions(&deleted);
         Ok(())
     }
@@ -290,7 +289,7 @@ impl TopicApis {
         validate_only: bool,
         partitions_left: &mut i32,
     ) -> Result<(), KafkaError> {
-        let before = self.metadata_cache.check_more_partitions(&asked.name, asked.count)?;
+        let before = self.controller.check_more_partitions(&asked.name, asked.count)?;
         let more = asked.count - before;
         if let Some(assignments) = &asked.assignments {
             if i32::try_from(assignments.len()) != Ok(more) {
@@ -303,7 +302,7 @@ impl TopicApis {
         if validate_only {
             return Ok(());
         }
-        self.metadata_cache.create_partitions(&asked.name, asked.count)
+        self.controller.create_partitions(&asked.name, asked.count)
     }
 }
 

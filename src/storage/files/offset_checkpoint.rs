@@ -1,5 +1,4 @@
-//! Port of `kafka.server.OffsetCheckpoint`: a small text file that remembers one offset per
-//! partition.
+//! Port of `kafka.server.OffsetCheckpoint`: a [`CheckpointFile`] that holds one offset per partition.
 //!
 //! ```text
 //! 0                     the version of the format
@@ -23,7 +22,6 @@ use crate::storage::files::file_io::{AtomicWriter, read_text};
 pub const RECOVERY_POINT_CHECKPOINT_FILE: &str = "recovery-point-offset-checkpoint";
 /// Up to where each compacted log has been cleaned.
 pub const CLEANER_OFFSET_CHECKPOINT_FILE: &str = "cleaner-offset-checkpoint";
-pub const HIGH_WATERMARK_CHECKPOINT_FILE: &str = "replication-offset-checkpoint";
 /// The first offsets of logs whose beginning was deleted by an admin.
 pub const LOG_START_OFFSET_CHECKPOINT_FILE: &str = "log-start-offset-checkpoint";
 
@@ -90,7 +88,7 @@ mod tests {
             ("0\n", "number of lines"),
             ("0\n1\nt 0\n", "not a topic"),
             ("0\n1\nt 0 x\n", "not a topic"),
-            ("0\n2\nt 0 5\n", "2 lines were announced and 1 came"),
+            ("0\n2\nt 0 5\n", "expected 2 lines, found 1"),
         ] {
             let error = parse(text, path).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

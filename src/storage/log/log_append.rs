@@ -4,9 +4,10 @@
 use crate::common::errors::{Errors, KafkaError};
 use crate::config::log_config::LogConfig;
 use crate::config::log_policies::{CompressionType, MessageTimestampType};
+use crate::message::append_format::AppendFormat;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::compression_codec::CompressionCodec;
-use crate::message::log_validator::{AppendFormat, Validated};
+use crate::message::log_validator::Validated;
 use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
 use crate::storage::producers::producer_state_entry::BatchMetadata;
 

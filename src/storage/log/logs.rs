@@ -16,7 +16,8 @@ pub struct Logs {
     by_partition: RwLock<HashMap<TopicAndPartition, Arc<Log>>>,
 }
 
-/// The right to enter and remove logs.
+/// The right to enter and remove logs. A new one has a new table without logs.
+#[derive(Default)]
 pub struct LogsWriter {
     logs: Arc<Logs>,
 }
@@ -39,11 +40,6 @@ impl Logs {
 }
 
 impl LogsWriter {
-    /// A writer of a table that holds no log yet.
-    pub fn new() -> Self {
-        Self { logs: Arc::default() }
-    }
-
     /// The table, to be shared with its readers.
     pub fn logs(&self) -> &Arc<Logs> {
         &self.logs

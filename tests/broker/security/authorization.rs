@@ -29,8 +29,8 @@ use transferto::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestG
 use transferto::protocol::produce::{PartitionProduceData, TopicProduceData};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
+use transferto::registry::acl_registry::ACL_FILE;
 use transferto::server::kafka_server::KafkaServer;
-use transferto::server::security::acl_store::ACL_FILE;
 use transferto::server::security::authorizer::{
     AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, Resource, ResourceType,
 };
@@ -662,7 +662,7 @@ fn a_start_that_locks_everybody_out_is_told_to_the_log() {
         process.first_lines.iter().filter(is_warning).cloned().collect::<Vec<_>>()
     };
     let told = warnings("0\n0\n", &[]);
-    assert!(told.len() == 1 && told[0].contains("nobody may add one"), "{told:?}");
+    assert!(told.len() == 1 && told[0].contains("no client may add an ACL"), "{told:?}");
     assert!(told[0].contains("docs/en/configuration.md"), "{told:?}");
     assert_eq!(warnings(FIRST_ACLS, &[]), [""; 0]);
     assert_eq!(warnings("0\n0\n", &["super.users=User:ANONYMOUS"]), [""; 0]);

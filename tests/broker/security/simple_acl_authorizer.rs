@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use transferto::common::kafka_principal::KafkaPrincipal;
-use transferto::server::security::acl_store::ACL_FILE;
+use transferto::registry::acl_registry::ACL_FILE;
 use transferto::server::security::authorizer::{
     Acl, AclBinding, AclBindingFilter, Authorizer, Operation, PatternType, PermissionType,
     Resource, ResourcePattern, ResourceType,
