@@ -142,7 +142,7 @@ impl Acceptor {
             }
             return;
         }
-        trace!("Acceptor.accept: accepted {peer}");
+        trace!("[1] Acceptor.accept: accepted {peer}");
         self.processors[self.next_processor].accept(NewConnection { stream, peer });
         self.next_processor = (self.next_processor + 1) % self.processors.len();
     }

@@ -118,7 +118,7 @@ impl Processor {
     fn configure_new_connections(&mut self) {
         while let Some(NewConnection { stream, peer }) = self.handle.take_new_connection() {
             match self.selector.register(stream, peer) {
-                Ok(id) => trace!("Processor.configureNewConnections: {peer} is {id}"),
+                Ok(id) => trace!("[2] Processor.configureNewConnections: {peer} is {id}"),
                 Err(error) => {
                     warn!("Processor.configureNewConnections: closing {peer}: {error}");
                     self.give_back(peer);
@@ -138,7 +138,7 @@ impl Processor {
             request_channel.receive_response(self.handle.id)
         {
             let id = reply_to.connection_id;
-            trace!("Processor.processNewResponses: {action:?} for {id}");
+            trace!("[14] Processor.processNewResponses: {action:?} for {id}");
             match action {
                 ResponseAction::Send(send) => self.send_response(reply_to, send),
                 ResponseAction::SendThrottled(send) => {
@@ -239,7 +239,7 @@ impl Processor {
 
     fn process_completed_sends(&mut self) {
         for id in self.selector.take_completed_sends() {
-            trace!("Processor.processCompletedSends: {id}");
+            trace!("[19] Processor.processCompletedSends: {id}");
             match self.inflight_responses.remove(&id) {
                 Some(reply_to) => self.context.request_channel.update_request_metrics(&reply_to),
                 None => error!("Processor.processCompletedSends: {id} had no response in flight"),
@@ -335,7 +335,7 @@ impl ProcessorHandle {
 
     /// Leaves a connection for the Processor, and wakes it.
     pub fn accept(&self, connection: NewConnection) {
-        trace!("Processor.accept: Processor {} gets {}", self.id, connection.peer);
+        trace!("[1] Processor.accept: Processor {} gets {}", self.id, connection.peer);
         locked(&self.new_connections).push_back(connection);
         self.wake();
     }

@@ -160,7 +160,7 @@ impl RequestChannel {
     /// The channel has been shut down: the request comes back, and will not be handled.
     pub fn send_request(&self, request: Request) -> Result<(), Box<Request>> {
         trace!(
-            "RequestChannel.sendRequest: {} of {} from {}",
+            "[5] RequestChannel.sendRequest: {} of {} from {}",
             request.header.api_key.name(),
             request.session.client_address,
             request.connection_id
@@ -173,7 +173,7 @@ impl RequestChannel {
         let mut received = self.requests.take(Duration::from_millis(timeout_ms));
         if let Some(RequestOrShutdown::Request(request)) = &mut received {
             request.times.request_dequeue_ns = Some(self.time.nanoseconds());
-            trace!("RequestChannel.receiveRequest: from {}", request.connection_id);
+            trace!("[5] RequestChannel.receiveRequest: from {}", request.connection_id);
         }
         received
     }
@@ -183,7 +183,7 @@ impl RequestChannel {
         let reply_to = &mut response.reply_to;
         reply_to.times.response_complete_ns = Some(self.time.nanoseconds());
         trace!(
-            "RequestChannel.sendResponse: {} for {} to Processor {}",
+            "[13] RequestChannel.sendResponse: {} for {} to Processor {}",
             reply_to.api_key.name(),
             reply_to.connection_id,
             reply_to.processor

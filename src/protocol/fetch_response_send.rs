@@ -164,19 +164,19 @@ impl<L: Level> send::Send for Part<L> {
 
 impl Level for Response {
     fn trace_write(&self, size: u64) {
-        trace!("FetchResponseSend.writeTo: a frame of {size} bytes");
+        trace!("[16] FetchResponseSend.writeTo: a frame of {size} bytes");
     }
 }
 
 impl Level for Topic {
     fn trace_write(&self, size: u64) {
-        trace!("TopicDataSend.writeTo: topic {}, {size} bytes", self.0);
+        trace!("[16] TopicDataSend.writeTo: topic {}, {size} bytes", self.0);
     }
 }
 
 impl Level for Partition {
     fn trace_write(&self, size: u64) {
-        trace!("PartitionDataSend.writeTo: partition {}, {size} bytes", self.0);
+        trace!("[16] PartitionDataSend.writeTo: partition {}, {size} bytes", self.0);
     }
 }
 

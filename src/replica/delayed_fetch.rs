@@ -99,7 +99,7 @@ impl DelayedOperation for DelayedFetch {
 
     /// Reads again, and answers with what is there by now.
     fn on_complete(&self) {
-        trace!("DelayedFetch.onComplete: {} partitions", self.metadata.status.len());
+        trace!("[10] DelayedFetch.onComplete: {} partitions", self.metadata.status.len());
         let callback = locked(&self.response_callback).take();
         let Some(callback) = callback else { return };
         let fetch_info: Vec<_> =

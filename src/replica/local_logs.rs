@@ -127,7 +127,7 @@ impl LocalLogs {
         fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
     ) -> Vec<(TopicAndPartition, LogReadResult)> {
         trace!(
-            "ReplicaManager.readFromLocalLog: {} partitions, fetchOnlyFromLeader={} fetchOnlyCommitted={}",
+            "[7] ReplicaManager.readFromLocalLog: {} partitions, fetchOnlyFromLeader={} fetchOnlyCommitted={}",
             fetch_info.len(),
             mode.fetch_only_from_leader,
             mode.fetch_only_committed

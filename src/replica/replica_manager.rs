@@ -151,7 +151,7 @@ impl ReplicaManager {
         fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
         response_callback: FetchCallback,
     ) {
-        trace!("ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
+        trace!("[7] ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
         let is_from_follower = params.replica_id >= 0;
         let mode = ReadMode {
             fetch_only_from_leader: params.replica_id != DEBUGGING_CONSUMER_ID,
@@ -192,7 +192,7 @@ impl ReplicaManager {
             Arc::clone(&self.metrics),
             response_callback,
         );
-        trace!("ReplicaManager.fetchMessages: waits for {} bytes", params.min_bytes);
+        trace!("[10] ReplicaManager.fetchMessages: waits for {} bytes", params.min_bytes);
         self.delayed_fetch_purgatory.try_complete_else_watch(delayed_fetch, &keys);
     }
 

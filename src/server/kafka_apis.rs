@@ -79,7 +79,7 @@ impl KafkaApis {
         let (reply, body, buffer) =
             Reply::split(request, &self.request_channel, &self.refusal_log, &self.time);
         trace!(
-            "KafkaApis.handle: {} version {} from {}",
+            "[6] KafkaApis.handle: {} version {} from {}",
             reply.header.api_key.name(),
             reply.header.api_version,
             reply.client()

@@ -133,14 +133,14 @@ impl KafkaChannel {
 
     /// No request is read from now on. Bytes that arrive stay in the socket and are not forgotten.
     pub fn mute(&mut self) {
-        trace!("KafkaChannel.mute: {}", self.id);
+        trace!("[5] KafkaChannel.mute: {}", self.id);
         self.is_muted = true;
         self.update_interest();
     }
 
     /// Requests are read again, those that have arrived meanwhile first.
     pub fn unmute(&mut self) {
-        trace!("KafkaChannel.unmute: {}", self.id);
+        trace!("[19] KafkaChannel.unmute: {}", self.id);
         self.is_muted = false;
         self.update_interest();
     }
@@ -153,7 +153,7 @@ impl KafkaChannel {
         if self.send.is_some() {
             return Err(SendError::InProgress(self.id));
         }
-        trace!("KafkaChannel.setSend: {} has {} bytes to send", self.id, send.size());
+        trace!("[14] KafkaChannel.setSend: {} has {} bytes to send", self.id, send.size());
         self.send = Some(send);
         self.update_interest();
         Ok(())
@@ -182,7 +182,11 @@ impl KafkaChannel {
         match self.receive.read_from(&mut *self.transport) {
             Ok(None) => Ok(None),
             Ok(Some(payload)) => {
-                trace!("KafkaChannel.read: {} has a request of {} bytes", self.id, payload.len());
+                trace!(
+                    "[4] KafkaChannel.read: {} has a request of {} bytes",
+                    self.id,
+                    payload.len()
+                );
                 Ok(Some(payload))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -206,7 +210,11 @@ impl KafkaChannel {
         let mut turn = WriteTurn::new(&mut *self.transport, time);
         let result = write_and_flush(&mut **send, &mut turn);
         let end = turn.end();
-        trace!("KafkaChannel.write: {} of {} bytes: {result:?}, {end:?}", self.id, send.size());
+        trace!(
+            "[15] KafkaChannel.write: {} of {} bytes: {result:?}, {end:?}",
+            self.id,
+            send.size()
+        );
         if end == Some(TurnEnd::SocketFull) {
             self.readiness.used_up(WRITABLE);
         }

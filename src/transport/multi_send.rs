@@ -39,7 +39,7 @@ impl send::Send for MultiSend {
     }
 
     fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
-        trace!("MultiSend.writeTo: {} to go", self.sends.len());
+        trace!("[16] MultiSend.writeTo: {} to go", self.sends.len());
         // ANCHOR: front_to_back
         let mut unfinished = self.sends.len();
         while let Some(current) = self.sends.front_mut() {

@@ -70,7 +70,10 @@ impl PlaintextTransportLayer {
             self.stream.try_io(|| Ok(sendmsg::<()>(fd, slices, &[], flags, None)?))
         })?;
         self.metrics.write_bytes.add(sent as u64);
-        trace!("PlaintextTransportLayer.write: {sent} bytes taken, {} were held", self.held.len());
+        trace!(
+            "[16] PlaintextTransportLayer.write: {sent} bytes taken, {} were held",
+            self.held.len()
+        );
 
         let sent_of_held = sent.min(self.held.len());
         self.held.drain(..sent_of_held);
@@ -153,11 +156,12 @@ impl TransportLayer for PlaintextTransportLayer {
             return Ok(0);
         }
         let mut sent = 0;
+        // ANCHOR: transfer_loop
         while sent < count {
             let (position, left) = (position + sent as u64, count - sent);
             let result = self.sendfile(file, position, left);
             trace!(
-                "PlaintextTransportLayer.transferFrom: position {position}, count {left}: {result:?}"
+                "[18] PlaintextTransportLayer.transferFrom: position {position}, count {left}: {result:?}"
             );
             match result {
                 Ok(0) => {
@@ -176,6 +180,7 @@ impl TransportLayer for PlaintextTransportLayer {
                 break;
             }
         }
+        // ANCHOR_END: transfer_loop
         Ok(sent)
     }
 

@@ -165,7 +165,7 @@ impl Selector {
     /// # Errors
     /// If the connection does not exist (any more), or is still sending. The send is dropped.
     pub fn send(&mut self, id: ConnectionId, send: Box<dyn send::Send>) -> Result<(), SendError> {
-        trace!("Selector.send: {} bytes for {id}", send.size());
+        trace!("[14] Selector.send: {} bytes for {id}", send.size());
         self.change(id, |channel| channel.set_send(send)).ok_or(SendError::NotConnected(id))?
     }
 
@@ -283,7 +283,7 @@ impl Selector {
         })?;
 
         let last_active_ms = self.time.hi_res_clock_ms();
-        trace!("Selector.register: {id} is {} to {peer}", channel.local_addr());
+        trace!("[2] Selector.register: {id} is {} to {peer}", channel.local_addr());
         entry.insert(Slot { channel, last_active_ms });
         self.idle.enter(id, last_active_ms);
         Ok(id)
@@ -312,7 +312,10 @@ impl Selector {
             }
         }
         if noted > 0 {
-            trace!("Selector.poll: {noted} channels had events, {} have work", self.ready.len());
+            trace!(
+                "[3] Selector.poll: {noted} channels had events, {} have work",
+                self.ready.len()
+            );
         }
     }
 

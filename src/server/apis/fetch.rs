@@ -79,7 +79,7 @@ impl FetchApis {
             hard_max_bytes_limit: has_hard_max_bytes_limit(version),
             newest_readable_magic: newest_readable_magic(version),
         };
-        trace!("KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
+        trace!("[6] KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
 
         let fetched_data = Arc::clone(&self.fetched_data);
         let quota_manager = Arc::clone(&self.quota_manager);
@@ -88,7 +88,7 @@ impl FetchApis {
         // appends it, or that sees the time run out.
         // ANCHOR: send_response_callback
         let send_response_callback = move |results: Vec<(TopicAndPartition, LogReadResult)>| {
-            trace!("KafkaApis.sendResponseCallback: {} partitions", results.len());
+            trace!("[12] KafkaApis.sendResponseCallback: {} partitions", results.len());
             let merged_response_status =
                 authorized_request_info.into_iter().chain(unauthorized_response_status);
             let topics = fetched_data.merge(version, merged_response_status, results);
@@ -100,7 +100,7 @@ impl FetchApis {
             let size = if is_limited { response_size(&reply.header, &topics) } else { 0 };
             // Called when the client's quota allows it: at once, as a rule.
             let fetch_response_callback = move |delay_time_ms: i32| {
-                trace!("KafkaApis.fetchResponseCallback: delayed by {delay_time_ms} ms");
+                trace!("[12] KafkaApis.fetchResponseCallback: delayed by {delay_time_ms} ms");
                 reply.throttled_by(delay_time_ms);
                 let response = FetchResponseData {
                     throttle_time_ms: delay_time_ms,

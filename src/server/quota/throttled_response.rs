@@ -27,7 +27,7 @@ impl ThrottledResponse {
     }
 
     pub fn execute(self) {
-        log::trace!("ThrottledResponse.execute: after {} ms", self.throttle_time_ms);
+        log::trace!("[12] ThrottledResponse.execute: after {} ms", self.throttle_time_ms);
         (self.callback)(self.throttle_time_ms);
     }
 }

@@ -53,7 +53,7 @@ impl OffsetIndex {
     pub fn lookup(&self, target_offset: i64) -> OffsetPosition {
         let found = self.floor(|entry| entry.offset > target_offset);
         trace!(
-            "OffsetIndex.lookup: offset {target_offset} in {}: {found:?}",
+            "[8] OffsetIndex.lookup: offset {target_offset} in {}: {found:?}",
             self.path().display()
         );
         found

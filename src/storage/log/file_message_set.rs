@@ -124,7 +124,7 @@ impl FileMessageSet {
         let Slice { start_position, end_position } = self.bounds();
         let start_position = start_position.saturating_add(position).min(end_position);
         let end_position = start_position.saturating_add(size).min(end_position);
-        trace!("FileMessageSet.read: slice of positions {start_position} to {end_position}");
+        trace!("[9] FileMessageSet.read: slice of positions {start_position} to {end_position}");
         let slice = Some(Slice { start_position, end_position });
         Self { shared: Arc::clone(&self.shared), slice }
         // ANCHOR_END: slice_of_file
@@ -156,7 +156,7 @@ impl FileMessageSet {
             below = Some(entry);
         }
         trace!(
-            "FileMessageSet.searchFor: offset {target_offset} from position {starting_position} on: \
+            "[8] FileMessageSet.searchFor: offset {target_offset} from position {starting_position} on: \
              {at_or_above:?} after {below:?}"
         );
         let is_exact = at_or_above.is_some_and(|entry| entry.offset == target_offset);
@@ -370,7 +370,7 @@ impl FileMessageSet {
             return Ok(false);
         }
         trace!(
-            "FileMessageSet.warm: positions {start_position} to {end_position} are not in memory"
+            "[11] FileMessageSet.warm: positions {start_position} to {end_position} are not in memory"
         );
         self.read_into_page_cache(start_position, end_position)
             .map_err(|error| failed("warm", &self.path())(error))?;
@@ -431,7 +431,7 @@ impl MessageSet for FileMessageSet {
         if count == 0 {
             return Ok(0);
         }
-        trace!("FileMessageSet.writeTo: {count} bytes from position {position} on");
+        trace!("[17] FileMessageSet.writeTo: {count} bytes from position {position} on");
         let file = &self.shared.file;
         // ANCHOR: file_to_socket
         match destination {

@@ -171,7 +171,7 @@ impl Log {
     ) -> Result<FetchDataInfo, KafkaError> {
         let end = self.segments.end();
         trace!(
-            "Log.read: {} from offset {start_offset}, {} bytes at most; it ends at {}",
+            "[8] Log.read: {} from offset {start_offset}, {} bytes at most; it ends at {}",
             self.topic_and_partition(),
             limit.max_bytes,
             end.message_offset

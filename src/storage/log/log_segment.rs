@@ -217,7 +217,7 @@ impl LogSegment {
         limit: ReadLimit,
     ) -> Result<Option<FetchDataInfo>, KafkaError> {
         trace!(
-            "LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
+            "[8] LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
             self.base_offset, limit.max_bytes
         );
         let Some(first) = self.translate_offset(start_offset, 0)? else { return Ok(None) };
