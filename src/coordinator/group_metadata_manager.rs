@@ -241,14 +241,14 @@ impl GroupMetadataManager {
         let timeout_ms = self.config.offset_commit_timeout_ms;
         let (sender, receiver) = mpsc::channel();
         self.replica_manager.append_messages(
-            timeout_ms,
+            i64::from(timeout_ms),
             self.config.offset_commit_required_acks,
             &entries,
             &mut bytes,
             // Nobody listens any more if it comes after the timeout.
             Box::new(move |answers| drop(sender.send(answers))),
         );
-        let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        let timeout = Duration::from_millis(u64::from(timeout_ms));
         let answers = receiver.recv_timeout(timeout).map_err(|_| Errors::RequestTimedOut)?;
         answers.first().map_or(Ok(()), |(_, answer)| for_members(answer.error))
     }
