@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 use transferto::config::command_line::{CommandLine, HELP, VERSION};
 use transferto::config::config_reader::read_file;
-use transferto::server::kafka_server::KafkaServer;
+use transferto::{KafkaServer, KafkaServerBuilder};
 
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
@@ -42,7 +42,7 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     for (name, value) in config.non_default_settings() {
         info!("setting {name} = {value}");
     }
-    let server = match KafkaServer::startup(&config) {
+    let server = match KafkaServerBuilder::new(config).start() {
         Ok(server) => server,
         Err(error) => return fail(&[error]),
     };

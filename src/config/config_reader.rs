@@ -23,6 +23,21 @@ pub fn read_file(
     read(given.unwrap_or_default(), overrides)
 }
 
+/// The settings that a program gives, by name. The later of two prevails.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn read_settings<'a>(
+    settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<KafkaConfig, Vec<ConfigError>> {
+    let property = |(name, value): (&str, &str)| Property {
+        name: name.to_string(),
+        value: value.to_string(),
+        place: String::new(),
+    };
+    read(settings.into_iter().map(property).collect(), &[])
+}
+
 /// As [`read_file`], for the text of a file: what the tests of this folder read.
 #[cfg(test)]
 pub(crate) fn read_properties(

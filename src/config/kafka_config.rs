@@ -221,7 +221,7 @@ settings! {
         log_flush_scheduler_interval_ms: i64,
             "log.flush.scheduler.interval.ms" = "9223372036854775807", Allowed::AtLeast(1), High;
         /// How often the recovery points are written, in milliseconds.
-        log_flush_offset_checkpoint_interval_ms: i64,
+        log_flush_offset_checkpoint_interval_ms: i64 as Int<i64>,
             "log.flush.offset.checkpoint.interval.ms" = "60000", Allowed::AtLeast(1), High;
         /// Whether a new segment's file gets its full size at once.
         log_preallocate: bool,
@@ -292,7 +292,7 @@ settings! {
             "producer.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
         /// How long a partition remembers an idempotent producer that does not write, in
         /// milliseconds.
-        producer_id_expiration_ms: i64,
+        producer_id_expiration_ms: i64 as Int<i64>,
             "producer.id.expiration.ms" = "86400000", Allowed::AtLeast(1), Low;
 
         /// What each client id may produce, in bytes per second, unless it has a quota of its own.
@@ -337,7 +337,7 @@ settings! {
             "offsets.topic.segment.bytes" = "104857600", Allowed::AtLeast(MESSAGE_SIZE_MIN_BYTES), High;
         /// Copies of that topic. This broker is alone, and makes one whatever the number is, as
         /// Kafka 0.9 did with too few brokers.
-        offsets_topic_replication_factor: i32,
+        offsets_topic_replication_factor: i16,
             "offsets.topic.replication.factor" = "3", Allowed::AtLeast(1), High;
         /// How long offsets outlive the last member of their group, in minutes. Kafka 0.9 kept them
         /// for a day from the commit, so a consumer that had nothing to commit lost them.
@@ -350,7 +350,7 @@ settings! {
         offsets_load_buffer_size: i32,
             "offsets.load.buffer.size" = "5242880", Allowed::AtLeast(1), High;
         /// How long a change of a group may wait for the replicas, in milliseconds.
-        offsets_commit_timeout_ms: i64,
+        offsets_commit_timeout_ms: u32 as Int<u32>,
             "offsets.commit.timeout.ms" = "5000", Allowed::AtLeast(1), High;
         /// The acks that a change of a group asks for.
         offsets_commit_required_acks: i16,

@@ -306,6 +306,7 @@ mod tests {
     fn set_to_bounds(settings: &[Setting], mut set: impl FnMut(&str, &str) -> Result<(), String>) {
         for setting in settings {
             let (least, most) = match setting.kind {
+                "short" => (i64::from(i16::MIN), i64::from(i16::MAX)),
                 "int" => (i64::from(i32::MIN), i64::from(i32::MAX)),
                 "long" => (i64::MIN, i64::MAX),
                 _ => continue,

@@ -25,7 +25,7 @@ pub struct OffsetConfig {
     /// `offsets.load.buffer.size`: how much is read at once when groups are loaded, in bytes.
     pub load_buffer_size: i32,
     /// `offsets.commit.timeout.ms`: how long a change may wait for the replicas.
-    pub offset_commit_timeout_ms: i64,
+    pub offset_commit_timeout_ms: u32,
     /// `offsets.commit.required.acks`.
     pub offset_commit_required_acks: i16,
 }

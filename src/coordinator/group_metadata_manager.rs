@@ -157,14 +157,14 @@ impl GroupMetadataManager {
         let timeout_ms = self.config.offset_commit_timeout_ms;
         let (sender, receiver) = mpsc::channel();
         self.replica_manager.append_messages(
-            timeout_ms,
+            i64::from(timeout_ms),
             self.config.offset_commit_required_acks,
             &entries,
             &mut bytes,
             // The receiver is gone if the answer comes after the timeout.
             Box::new(move |answers| drop(sender.send(answers))),
         );
-        let timeout = Duration::from_millis(timeout_ms.unsigned_abs());
+        let timeout = Duration::from_millis(u64::from(timeout_ms));
         let answers = receiver.recv_timeout(timeout).map_err(|_| Errors::RequestTimedOut)?;
         answers.first().and_then(|(_, answer)| answer.error).map_or(Ok(()), for_clients)
     }

@@ -17,7 +17,7 @@ use transferto::common::end_point::EndPoint;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::{SystemTime, Time};
 use transferto::network::listening_socket::ListeningSocket;
-use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::transport::channel_builder::PlaintextChannelBuilder;
 
 use support::broker::{Client, TempDir, batch, config_for, stored};
@@ -162,7 +162,13 @@ fn after_a_start_that_could_not_open_its_port_nothing_is_recovered() {
     let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
     let config = config_for(&dir, &[("listeners", &listeners)]);
     let time = Arc::clone(&thief) as Arc<dyn Time>;
-    let why = KafkaServer::startup_with(&config, time, metrics, builder).err().unwrap();
+    let why = KafkaServerBuilder::new(config)
+        .time(time)
+        .metrics(metrics)
+        .channel_builder(builder)
+        .start()
+        .err()
+        .unwrap();
     assert!(why.to_string().contains(&format!("cannot listen on {listeners}")), "{why}");
     assert!(thief.listening.lock().unwrap().is_some() && mark.exists());
 

@@ -33,6 +33,7 @@ use transferto::protocol::produce::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
 use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 
 /// Long enough for the slowest machine; a test that waits so long has failed.
@@ -110,7 +111,12 @@ impl Broker {
         builder: Arc<dyn ChannelBuilder>,
     ) -> Self {
         let config = config_for(&dir, settings);
-        let server = KafkaServer::startup_with(&config, time, metrics, builder).unwrap();
+        let server = KafkaServerBuilder::new(config)
+            .time(time)
+            .metrics(metrics)
+            .channel_builder(builder)
+            .start()
+            .unwrap();
         Self { server: Some(server), dir }
     }
 

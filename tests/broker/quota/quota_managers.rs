@@ -22,7 +22,7 @@ use transferto::protocol::describe_client_quotas::{
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
-use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 
 /// One handler and, by default, one Processor: what one connection asks after another is answered
 /// after it.
@@ -561,6 +561,6 @@ fn a_broker_does_not_start_on_quotas_it_cannot_read() {
     let dir = TempDir::new("quotas");
     let path = dir.path().join("client_quotas");
     std::fs::write(&path, "0\n1\nclient test producer_byte_rate=fast\n").unwrap();
-    let why = KafkaServer::startup(&config_for(&dir, &[])).err().unwrap().to_string();
+    let why = KafkaServerBuilder::new(config_for(&dir, &[])).start().err().unwrap().to_string();
     assert!(why.contains("client_quotas") && why.contains("fast"), "{why}");
 }

@@ -30,7 +30,7 @@ use transferto::protocol::produce::{PartitionProduceData, TopicProduceData};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
 use transferto::registry::acl_registry::ACL_FILE;
-use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::server::security::authorizer::{
     AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, Resource, ResourceType,
 };
@@ -504,7 +504,13 @@ fn a_broker_whose_acls_cannot_be_read_does_not_start() {
     let metrics = Arc::new(Metrics::default());
     let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
     let (config, time) = (config_for(&dir, SETTINGS), Arc::new(SystemTime::new()));
-    let error = KafkaServer::startup_with(&config, time, metrics, builder).err().unwrap();
+    let error = KafkaServerBuilder::new(config)
+        .time(time)
+        .metrics(metrics)
+        .channel_builder(builder)
+        .start()
+        .err()
+        .unwrap();
     let error = error.to_string();
     assert!(error.contains(&*path.to_string_lossy()), "{error}");
     assert!(error.contains("line 4") && error.contains("put back a copy"), "{error}");
@@ -643,8 +649,13 @@ fn a_program_may_bring_an_authorizer_of_its_own() {
     let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
     let (config, time) = (config_for(&dir, &[]), Arc::new(SystemTime::new()));
     let authorizer: Arc<dyn Authorizer> = Arc::new(ReadOnly);
-    let server =
-        KafkaServer::startup_under(&config, time, metrics, builder, Some(authorizer)).unwrap();
+    let server = KafkaServerBuilder::new(config)
+        .time(time)
+        .metrics(metrics)
+        .channel_builder(builder)
+        .authorizer(authorizer)
+        .start()
+        .unwrap();
     let mut client = Client::connect(server.bound_port(SecurityProtocol::Plaintext).unwrap());
     assert_eq!(client.produce("t", 0, &batch(&[b"a"])).error_code, 29);
     assert_eq!(client.fetch("t", 0, 0).error, Errors::UnknownTopicOrPartition.code());
