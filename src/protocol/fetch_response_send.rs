@@ -15,7 +15,7 @@
 //! In the flexible version 12 each of the three also ends with a byte, its empty section of tagged
 //! fields.
 
-use std::io;
+use std::{io, iter};
 
 use byteorder::{BigEndian, ByteOrder};
 use log::{trace, warn};
@@ -77,8 +77,9 @@ pub struct Part<L> {
     send: MultiSend,
 }
 
-/// Which of the three it is, for the trace.
+/// Which of the three it is.
 pub trait Level: std::marker::Send {
+    /// Traces that a part of `size` bytes is written, under Kafka's name of it.
     fn trace_write(&self, size: u64);
 }
 
@@ -109,11 +110,8 @@ impl Part<Response> {
         };
         let mut writer = Writer::new();
         write_response_fields(&mut writer, header, &fields, response.topics.len());
-        let mut children: Vec<Box<dyn send::Send>> = Vec::with_capacity(response.topics.len());
-        for topic in response.topics {
-            children.push(Box::new(TopicDataSend::new(topic, version)));
-        }
-        let frame = surrounded(writer, children, version);
+        let topics = response.topics.into_iter().map(|topic| TopicDataSend::new(topic, version));
+        let frame = surrounded(writer, topics, version);
         let size = i32::try_from(frame.size()).expect("the messages were held to what fits");
         let mut size_in_front = vec![0; size_of::<i32>()];
         BigEndian::write_i32(&mut size_in_front, size);
@@ -128,11 +126,8 @@ impl Part<Topic> {
         let mut writer = Writer::new();
         write_topic_fields(&mut writer, &data, version);
         let (topic, partitions) = data;
-        let mut children: Vec<Box<dyn send::Send>> = Vec::with_capacity(partitions.len());
-        for data in partitions {
-            children.push(Box::new(PartitionDataSend::new(data, version)));
-        }
-        Self { level: Topic(topic), send: surrounded(writer, children, version) }
+        let partitions = partitions.into_iter().map(|data| PartitionDataSend::new(data, version));
+        Self { level: Topic(topic), send: surrounded(writer, partitions, version) }
     }
 }
 
@@ -143,7 +138,7 @@ impl Part<Partition> {
         let level = Partition(data.partition);
         let size = data.messages.size_in_bytes();
         let messages = MessageSetSend { messages: data.messages, size, sent: 0 };
-        Self { level, send: surrounded(writer, vec![Box::new(messages)], version) }
+        Self { level, send: surrounded(writer, iter::once(messages), version) }
     }
 }
 
@@ -305,18 +300,22 @@ fn end_structure(writer: &mut Writer<'_>, version: Version) {
 }
 
 /// The fields in `writer`, the children, and what ends them.
-fn surrounded(
+fn surrounded<S: send::Send + 'static>(
     writer: Writer<'_>,
-    mut children: Vec<Box<dyn send::Send>>,
+    children: impl ExactSizeIterator<Item = S>,
     version: Version,
 ) -> MultiSend {
-    children.insert(0, Box::new(ByteBufferSend::new(writer.into_bytes())));
+    let mut sends: Vec<Box<dyn send::Send>> = Vec::with_capacity(children.len() + 2);
+    sends.push(Box::new(ByteBufferSend::new(writer.into_bytes())));
+    for child in children {
+        sends.push(Box::new(child));
+    }
     if version.is_flexible {
         let mut end = Writer::new();
         end_structure(&mut end, version);
-        children.push(Box::new(ByteBufferSend::new(end.into_bytes())));
+        sends.push(Box::new(ByteBufferSend::new(end.into_bytes())));
     }
-    MultiSend::new(children)
+    MultiSend::new(sends)
 }
 
 #[cfg(test)]
