@@ -8,6 +8,7 @@ use std::thread;
 
 use transferto::common::metrics::Metrics;
 use transferto::common::mock_time::MockTime;
+use transferto::config::limit::Limit;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::selector::{Disconnected, NetworkReceived, Selector};
@@ -47,7 +48,8 @@ impl Harness {
         let clock = Arc::clone(&time);
         let counters = Arc::clone(&metrics);
         let selector =
-            Selector::new(max_receive_bytes, Some(idle_ms), clock, builder, counters).unwrap();
+            Selector::new(max_receive_bytes, Limit::from(idle_ms).ms(), clock, builder, counters)
+                .unwrap();
         Self {
             selector,
             time,
