@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a broker until it is told to stop.
+/// Runs a broker until a signal ends it.
 fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     let config = match read_file(properties, overrides) {
         Ok(config) => config,

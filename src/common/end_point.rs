@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_listener_is_told_what_is_wrong() {
+    fn a_wrong_listener_is_reported_with_the_reason() {
         for (text, why) in [
             ("127.0.0.1:9092", "PLAINTEXT://host:port"),
             ("SSL://:9093", "PLAINTEXT only"),

@@ -74,7 +74,7 @@ pub fn validate_topic_name(topic: &str) -> Result<(), KafkaError> {
 }
 
 /// Whether two topics would share the names of their metrics, in which `.` becomes `_`: Kafka's
-/// `Topic.hasCollision`. In a monitoring system they could not be told apart.
+/// `Topic.hasCollision`. In a monitoring system they could not be distinguished.
 pub fn collide(topic: &str, other: &str) -> bool {
     let in_metrics = |byte| if byte == b'.' { b'_' } else { byte };
     topic.bytes().map(in_metrics).eq(other.bytes().map(in_metrics))

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_argument_is_told_with_what_to_do() {
+    fn a_wrong_argument_is_reported_with_what_to_do() {
         for (arguments, advice) in [
             (&["--overide", "a=b"][..], "--help"),
             (&["--override"], "--override name=value"),

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_setting_is_told_with_line_name_value_and_what_is_allowed() {
+    fn a_wrong_setting_is_reported_with_line_name_value_and_what_is_allowed() {
         assert_eq!(
             errors("\nnum.io.threads=0"),
             ["line 2: `num.io.threads=0`: must be a whole number from 1 to 1024"]
@@ -230,12 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_that_is_wrong_is_reported_at_once() {
         assert_eq!(errors("log.retention.ms=0\nlog.dri=x\nssl.protocol=TLS").len(), 3);
     }
 
     #[test]
-    fn an_unknown_name_is_told_with_the_nearest_known_one() {
+    fn an_unknown_name_is_reported_with_the_nearest_known_one() {
         assert_eq!(
             errors("num.oi.threads=8"),
             ["line 1: `num.oi.threads=8`: \

@@ -343,7 +343,7 @@ mod tests {
 
     /// As a Kafka 4.4.0 describes the same settings.
     #[test]
-    fn nothing_and_an_empty_text_are_told_apart() {
+    fn nothing_and_an_empty_text_are_distinguished() {
         let entries = broker_entries(&current("", &[], &[]));
         let entry = |name| entries.iter().find(|it| it.setting.name == name).unwrap();
         for name in ["authorizer.class.name", "max.connections.per.ip.overrides"] {

@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lags_of_compaction_may_not_contradict_each_other_whoever_sets_them() {
+    fn the_lags_of_compaction_may_not_contradict_each_other_wherever_they_are_set() {
         let (min, max) = ("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms");
         let file = format!("{min}=5");
         altered(&file, &[(max, "5")]).unwrap();
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_shut_out_who_could_take_it_back() {
+    fn an_admin_cannot_lock_everybody_out_for_good() {
         assert!(altered("", &[("max.connections.per.ip", "0")]).is_err());
         let overrides = ("max.connections.per.ip.overrides", "127.0.0.1:5");
         altered("", &[("max.connections.per.ip", "0"), overrides]).unwrap();

@@ -495,14 +495,18 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_are_told_follows_from_the_listeners_if_it_is_not_set() {
-        for (text, told) in [
+    fn what_is_advertised_follows_from_the_listeners_if_it_is_not_set() {
+        for (text, advertised) in [
             ("listeners=PLAINTEXT://a:1", "PLAINTEXT://a:1"),
             ("advertised.host.name=b", "PLAINTEXT://b:9092"),
             ("advertised.port=7", "PLAINTEXT://127.0.0.1:7"),
             ("advertised.listeners=PLAINTEXT://c:3\nadvertised.port=7", "PLAINTEXT://c:3"),
         ] {
-            assert_eq!(shown(config(text).effective_advertised_listeners()), [told], "{text}");
+            assert_eq!(
+                shown(config(text).effective_advertised_listeners()),
+                [advertised],
+                "{text}"
+            );
         }
     }
 

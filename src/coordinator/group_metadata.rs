@@ -613,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_leader_is_one_who_has_joined() {
+    fn the_next_leader_is_a_member_that_has_joined() {
         let mut group = group();
         group.add(member("a", &["range"]), CONSUMER);
         group.add(member("b", &["range"]), CONSUMER);
@@ -630,7 +630,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_taken_out_is_answered_once() {
+    fn a_member_that_is_removed_is_answered_once() {
         let mut group = group();
         let answers = Arc::new(AtomicI32::new(0));
         for id in ["a", "b"] {

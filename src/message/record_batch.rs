@@ -82,7 +82,7 @@ pub const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 pub const TRANSACTIONAL_FLAG: i16 = 0x10;
 /// The attribute bit of a batch of control records, which only brokers write.
 pub const CONTROL_FLAG: i16 = 0x20;
-/// The attribute bit of a batch whose base timestamp tells when its tombstones may be dropped
+/// The attribute bit of a batch whose base timestamp is the time from which its tombstones may be dropped
 /// (KIP-534).
 pub const DELETE_HORIZON_FLAG: i16 = 0x40;
 

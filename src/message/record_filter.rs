@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_batch_still_tells_the_last_sequence_of_its_producer() {
+    fn an_empty_batch_still_holds_the_last_sequence_of_its_producer() {
         let bytes = batch(CompressionCodec::Lz4).build().unwrap();
         let bytes = rebuilt(filter(&bytes, true, &[]));
         assert_eq!(bytes.len(), RECORDS_OFFSET);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tombstone_that_stays_is_told_once_when_it_may_go() {
+    fn a_tombstone_that_stays_gets_its_deadline_once() {
         for codec in [CompressionCodec::None, CompressionCodec::Zstd] {
             let bytes = batch(codec).record(200, Some(b"key"), None).build().unwrap();
             let bytes = rebuilt(filter(&bytes, false, &[10, 12, 15]));

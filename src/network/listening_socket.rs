@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_told_with_its_address() {
+    fn a_taken_port_is_reported_with_its_address() {
         let bound = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
         let taken = bound.end_point().clone();
         let _listener = bound.listen().unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_was_taken_between_bind_and_listen_is_told_with_its_address() {
+    fn a_port_that_was_taken_between_bind_and_listen_is_reported_with_its_address() {
         let late = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
         let early = ListeningSocket::bind(late.end_point(), None).unwrap();
         let _listener = early.listen().unwrap();

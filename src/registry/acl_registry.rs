@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_acls_is_told_with_place_and_reason() {
+    fn a_file_that_is_no_list_of_acls_is_reported_with_place_and_reason() {
         let line = "Topic Literal t User:a * Read Allow\n";
         assert_eq!(parse(&format!("0\n1\n{line}"), Path::new("acls")).unwrap().len(), 1);
         for (text, why) in [
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_of_a_line_is_told_with_its_field_and_the_allowed_words() {
+    fn a_wrong_word_of_a_line_is_reported_with_its_field_and_the_allowed_words() {
         for (line, why) in [
             (
                 "topic Literal t User:a * Read Allow",

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_settings_is_told_apart() {
+    fn a_file_that_is_no_list_of_settings_is_recognized() {
         let path = Path::new(BROKER_CONFIG_REGISTRY_FILE);
         assert!(parse("0\n1\nbroker a=1\n", path).is_ok());
         for text in [

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_quotas_is_told_apart() {
+    fn a_file_that_is_no_list_of_quotas_is_recognized() {
         let path = Path::new(QUOTA_REGISTRY_FILE);
         assert!(parse("0\n1\nclient a producer_byte_rate=1\n", path).is_ok());
         for text in [

@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_topics_is_told_apart() {
+    fn a_file_that_is_no_list_of_topics_is_recognized() {
         let id = "00112233445566778899aabbccddeeff";
         assert!(parse(&format!("0\n{id}\n1\nt {id} 1\n"), Path::new("topics")).is_ok());
         for text in [

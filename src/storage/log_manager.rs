@@ -97,7 +97,7 @@ pub struct LogManager {
 
 /// A directory that this process owns.
 struct LogDirectory {
-    /// Absolute, without links: it tells which logs lie in the directory.
+    /// Absolute, without links: logs are found in the directory by it.
     path: PathBuf,
     recovery_points: OffsetCheckpoint,
     log_start_offsets: OffsetCheckpoint,

@@ -232,7 +232,7 @@ fn lost_or_broken_indexes_and_checkpoints_are_made_anew() {
 }
 
 #[test]
-fn a_second_broker_on_the_same_directory_is_told_so_in_one_sentence() {
+fn a_second_broker_on_the_same_directory_is_refused_in_one_sentence() {
     let dir = TempDir::new("locked");
     let _broker = BrokerProcess::start(dir.path(), &[]);
     let output = run(&[&format!("log.dirs={}", dir.path().display()), LISTEN_ANYWHERE]);
@@ -243,7 +243,7 @@ fn a_second_broker_on_the_same_directory_is_told_so_in_one_sentence() {
 }
 
 #[test]
-fn a_taken_port_is_told_in_one_sentence() {
+fn a_taken_port_is_reported_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let dir = TempDir::new("port");
@@ -257,7 +257,7 @@ fn a_taken_port_is_told_in_one_sentence() {
 
 /// Whether it is text or not: what is wrong, where, and what to do.
 #[test]
-fn a_corrupt_file_in_the_log_directory_is_told_with_a_remedy() {
+fn a_corrupt_file_in_the_log_directory_is_reported_with_a_remedy() {
     for (name, remedy) in [
         ("meta.properties", "`broker.id=`"),
         ("topics", "adopted from their directories"),
@@ -300,7 +300,7 @@ fn stored_settings_that_cannot_hold_stop_the_start_with_a_remedy() {
 }
 
 #[test]
-fn a_log_directory_that_cannot_be_made_is_told_in_one_sentence() {
+fn a_log_directory_that_cannot_be_made_is_reported_in_one_sentence() {
     let dir = TempDir::new("file");
     let file = dir.path().join("a-file");
     fs::write(&file, b"").unwrap();

@@ -245,7 +245,7 @@ fn a_name_without_end_makes_a_short_line_and_a_short_answer() {
 }
 
 #[test]
-fn a_hundred_refused_partitions_are_told_why_and_the_others_get_the_code() {
+fn a_hundred_refused_partitions_get_a_reason_and_the_others_the_code() {
     let mut scene = scene();
     let good = batch(&[b"a"]);
     // What is refused at a glance, and what is refused by the log.

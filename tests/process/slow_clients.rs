@@ -128,7 +128,7 @@ fn a_client_that_does_not_read_its_response_costs_nothing_and_is_closed_when_it_
 }
 
 #[test]
-fn a_client_that_resets_in_the_midst_of_its_response_leaves_nothing_behind() {
+fn a_client_that_resets_in_the_middle_of_its_response_leaves_nothing_behind() {
     let _alone = alone();
     let (_, mut scene) = scene(&[]);
     scene.fill(0, 20);

@@ -318,7 +318,7 @@ fn a_failed_load_leaves_no_marker() {
 
 /// Each of these says what is wrong, and with which directory.
 #[test]
-fn a_directory_that_cannot_be_used_is_told() {
+fn a_directory_that_cannot_be_used_is_reported() {
     let mut test = Test::new(small_segments());
     let file = test.dir.join("file");
     fs::write(&file, "").unwrap();
@@ -346,7 +346,7 @@ fn a_directory_of_another_broker_is_refused() {
 
 /// A directory whose owner is not known might be anybody's. What Kafka writes is known.
 #[test]
-fn a_directory_that_does_not_tell_its_broker_is_refused() {
+fn a_directory_without_a_broker_id_is_refused() {
     let test = Test::new(small_segments());
     drop(test.manager());
     let path = test.log_dir().join("meta.properties");

@@ -289,7 +289,7 @@ mod tests {
 
     /// Port of `ClientQuotaManagerTest.testQuotaViolation`.
     #[test]
-    fn who_exceeds_its_quota_is_answered_when_the_rate_is_right_again() {
+    fn a_client_over_its_quota_is_answered_when_the_rate_is_right_again() {
         let (time, manager) = manager_with(500);
         for _ in 0..10 {
             assert_eq!(record(&manager, "unknown", 400).try_recv(), Ok(0));
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_quota_leaves_no_trace() {
+    fn a_client_without_a_quota_leaves_no_trace() {
         let (_, manager) = manager_with(UNLIMITED);
         assert_eq!(manager.record("a", 1_000_000), 0);
         manager.update_quota(Some("b"), Some(1));

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_flood_of_refusals_some_are_told_each_second_and_the_others_counted() {
+    fn of_a_flood_of_refusals_some_are_logged_each_second_and_the_others_counted() {
         let log = RefusalLog::default();
         let ask = |times: u64, now_ms| {
             let answers: Vec<_> = (0..times).map(|_| log.may_log(now_ms)).collect();

@@ -69,7 +69,7 @@ mod tests {
 
     /// Port of `ThrottlerTest.testThrottleDesiredRate` (of later Kafka).
     #[test]
-    fn who_is_too_fast_waits_until_the_rate_is_right() {
+    fn a_client_that_is_too_fast_waits_until_the_rate_is_right() {
         let time = Arc::new(MockTime::new());
         let throttler = Throttler::new(1000.0, time.clone());
         assert_eq!(throttler.delay_ms(700), 0);

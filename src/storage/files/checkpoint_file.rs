@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_its_place() {
+    fn what_is_wrong_is_reported_with_its_line_and_its_place() {
         for (text, why) in [
             ("", "position 0: line 1: unknown version \"\" of the list of names"),
             ("7\n0\n", "position 0: line 1: unknown version \"7\""),

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_of_a_deleted_log_is_told_from_all_others() {
+    fn the_directory_of_a_deleted_log_is_distinguished_from_all_others() {
         for topic in ["t", "a-b.c-0", &"x".repeat(249)] {
             let name = deleted_directory_name(&TopicAndPartition::new(topic, 7), &[0xab; 16]);
             assert!(name.len() <= FILE_NAME_BYTES_MAX);

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_checkpoint_is_told_apart() {
+    fn a_file_that_is_no_checkpoint_is_recognized() {
         let path = Path::new("checkpoint");
         for (text, why) in [
             ("1\n0\n", "version"),

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_told_where_the_original_lies() {
+    fn a_duplicate_is_answered_with_the_offset_of_the_original() {
         let original = with_ten_records().check(&batch(EPOCH, 0, 0)).unwrap().unwrap();
         assert_eq!((original.first_offset(), original.last_offset), (100, 109));
         assert_eq!(original.timestamp_ms, NOW_MS);
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_appended_for_long_is_forgotten() {
+    fn a_producer_that_has_not_appended_for_long_is_forgotten() {
         let mut state = with_ten_records();
         assert_eq!(state.remove_expired(NOW_MS + 99, 100), 0);
         state.update(&batch(EPOCH, 10, 110), NOW_MS + 50);

@@ -169,7 +169,7 @@ fn the_brokers_settings_are_described_with_their_sources() {
 }
 
 #[test]
-fn what_cannot_be_described_is_told_and_what_is_named_twice_is_told_once() {
+fn what_cannot_be_described_is_reported_and_what_is_named_twice_is_answered_once() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
     let asked = [

@@ -88,7 +88,7 @@ fn offsets_are_committed_and_fetched_in_every_version() {
 }
 
 #[test]
-fn all_offsets_are_told_for_null_and_in_the_versions_of_0_9_for_an_empty_list() {
+fn all_offsets_are_returned_for_null_and_in_the_versions_of_0_9_for_an_empty_list() {
     let broker = two_partitions();
     let mut consumer = simple_consumer(&broker);
     consumer.client.create_topic("also");
@@ -272,7 +272,7 @@ fn offsets_survive_a_restart_and_what_was_deleted_stays_deleted() {
 }
 
 #[test]
-fn the_leader_epoch_of_a_commit_is_kept_and_told() {
+fn the_leader_epoch_of_a_commit_is_kept_and_returned() {
     let broker = two_partitions();
     let mut consumer = simple_consumer(&broker);
     let mut request = consumer.commit_request(&[("post", 0, 1, None), ("post", 1, 1, None)]);

@@ -195,7 +195,7 @@ fn a_member_that_joins_and_never_syncs_is_put_out() {
 }
 
 #[test]
-fn a_rebalance_goes_on_without_those_who_do_not_come() {
+fn a_rebalance_completes_without_members_that_do_not_join() {
     let time = Arc::new(MockTime::new());
     let broker = broker_by(&time);
     let (mut other, mut one) = pair(&broker, "g");
@@ -238,7 +238,7 @@ fn an_id_that_nobody_joins_with_is_taken_back() {
 /// `GroupCoordinatorResponseTest.testJoinGroupInconsistentProtocolType` and
 /// `GroupCoordinatorResponseTest.testJoinGroupInconsistentGroupProtocol`.
 #[test]
-fn who_cannot_be_a_member_is_told_why() {
+fn a_client_that_cannot_be_a_member_gets_the_reason() {
     let broker = Broker::start(SETTINGS);
     let mut member = Member::of(&broker, "g");
     for timeout_ms in [5_999, 1_800_001, -1] {
@@ -359,7 +359,7 @@ fn a_group_takes_no_more_members_than_it_may_have() {
 }
 
 #[test]
-fn an_empty_group_waits_a_moment_for_more_members_if_it_is_told_to() {
+fn an_empty_group_waits_a_moment_for_more_members_if_it_is_set_to() {
     let time = Arc::new(MockTime::new());
     let settings = [SETTINGS[0], ("group.initial.rebalance.delay.ms", "3000")];
     let dir = Arc::new(broker::TempDir::new("groups"));

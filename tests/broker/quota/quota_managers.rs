@@ -178,7 +178,7 @@ fn a_fetch_of_an_old_consumer_over_its_quota_is_answered_when_its_delay_is_over(
 
 /// Port of `SocketServerTest.testSendActionResponseWithThrottledChannelWhereThrottlingInProgress`.
 #[test]
-fn who_waits_by_itself_is_answered_at_once_and_not_read_until_its_delay_is_over() {
+fn a_client_that_waits_by_itself_is_answered_at_once_and_not_read_until_its_delay_is_over() {
     let (time, broker) = start(&[PRODUCER_QUOTA, CONSUMER_QUOTA]);
     let mut client = broker.connect_with_topic("post");
     let (size, header) = send_produce(&mut client, FIRST_MUTED_PRODUCE, 1, &big_batch());
@@ -271,7 +271,7 @@ fn a_follower_is_not_slowed_down() {
 }
 
 #[test]
-fn a_broker_stops_at_once_whoever_is_delayed() {
+fn a_broker_stops_at_once_though_responses_are_delayed() {
     let (_, broker) = start(&[PRODUCER_QUOTA, CONSUMER_QUOTA]);
     let mut held = broker.connect_with_topic("post");
     send_produce(&mut held, LAST_HELD_PRODUCE, 1, &big_batch());
@@ -452,7 +452,7 @@ fn a_quota_holds_at_once_and_outlives_the_broker_and_its_removal_resets() {
 }
 
 #[test]
-fn quotas_are_described_by_who_they_are_for() {
+fn quotas_are_described_by_the_client_that_they_are_for() {
     let (_, broker) = start(&[]);
     let mut client = broker.connect();
     assert_eq!(alter_one(&mut client, TEST, &[set(CONSUMER, 2.0), set(PRODUCER, 1.0)]), 0);

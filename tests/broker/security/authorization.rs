@@ -220,7 +220,7 @@ fn a_fetch_of_nothing_readable_does_not_wait() {
 }
 
 #[test]
-fn a_fetch_waits_for_its_readable_part_and_tells_of_the_other_then() {
+fn a_fetch_waits_for_its_readable_part_and_then_reports_the_other() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     admin.create_topic("open");
@@ -284,7 +284,7 @@ fn metadata(client: &mut Client, version: i16, topics: Option<&[&str]>) -> Metad
 
 /// Port of `AuthorizerIntegrationTest.testAuthorizationWithTopicNotExisting`.
 #[test]
-fn who_may_not_see_a_topic_does_not_learn_whether_it_exists() {
+fn a_client_that_may_not_see_a_topic_does_not_learn_whether_it_exists() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
@@ -325,7 +325,7 @@ fn who_may_not_see_a_topic_does_not_learn_whether_it_exists() {
 }
 
 #[test]
-fn a_topic_comes_into_being_by_its_first_use_only_for_who_may_create_it() {
+fn a_topic_comes_into_being_by_its_first_use_only_for_clients_that_may_create_it() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     let code = |guest: &mut Client| metadata(guest, 12, Some(&["fresh"])).topics[0].error_code;
@@ -374,7 +374,7 @@ fn bits(operations: &[Operation]) -> i32 {
 }
 
 #[test]
-fn who_asks_is_told_which_operations_he_may_do() {
+fn a_client_that_asks_gets_its_authorized_operations() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
@@ -433,7 +433,7 @@ fn listed(client: &mut Client, version: i16) -> Vec<String> {
 }
 
 #[test]
-fn groups_are_listed_for_who_may_describe_them_or_the_cluster() {
+fn groups_are_listed_for_clients_that_may_describe_them_or_the_cluster() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
@@ -447,7 +447,7 @@ fn groups_are_listed_for_who_may_describe_them_or_the_cluster() {
 }
 
 #[test]
-fn offsets_of_all_topics_are_told_of_those_that_may_be_seen() {
+fn offsets_of_all_topics_are_those_of_topics_that_may_be_seen() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
@@ -663,7 +663,7 @@ fn a_program_may_bring_an_authorizer_of_its_own() {
 }
 
 #[test]
-fn a_start_that_locks_everybody_out_is_told_to_the_log() {
+fn a_start_that_locks_everybody_out_is_logged() {
     let authorizer = "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer";
     let warnings = |acls: &str, more: &[&str]| {
         let dir = TempDir::new("authorizer");
@@ -698,7 +698,7 @@ fn a_denied_request_is_one_line_of_the_log_however_much_it_names() {
 }
 
 #[test]
-fn who_changes_acls_is_told_to_the_log_in_one_line() {
+fn a_change_of_acls_is_logged_in_one_line() {
     let dir = TempDir::new("authorizer");
     std::fs::write(dir.path().join(ACL_FILE), FIRST_ACLS).unwrap();
     let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";

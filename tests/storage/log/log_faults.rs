@@ -227,7 +227,7 @@ fn a_failed_append_leaves_the_log_as_it_was() {
 /// of the new file: the producer is told that the disk failed, what was there stays readable, and
 /// the next append rolls as if nothing had been.
 #[test]
-fn a_failed_roll_is_told_and_the_next_one_succeeds() {
+fn a_failed_roll_is_reported_and_the_next_one_succeeds() {
     for filename in [log_filename, index_filename, time_index_filename] {
         let test = Test::new(small_segments());
         let log = test.log();
@@ -322,7 +322,7 @@ fn a_fetch_reads_headers_only() {
 
 /// The answer of a fetch carries the place of what it found.
 #[test]
-fn a_read_tells_where_it_begins() {
+fn a_read_returns_where_it_begins() {
     let test = Test::new(small_segments());
     let log = test.log();
     for _ in 0..15 {
@@ -423,7 +423,7 @@ fn old_messages_are_converted_to_the_format_of_the_log() {
 
 /// A topic may stamp its messages with the time of the append.
 #[test]
-fn the_time_of_an_append_is_told() {
+fn the_time_of_an_append_is_returned() {
     let message_timestamp_type = MessageTimestampType::LogAppendTime;
     let test = Test::new(LogConfig { message_timestamp_type, ..LogConfig::default() });
     let info = test.log().append(&mut timed_batch(5, "a"), 7).unwrap();

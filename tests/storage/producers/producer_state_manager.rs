@@ -237,7 +237,7 @@ fn a_producer_whose_records_are_deleted_is_still_known() {
 }
 
 #[test]
-fn who_is_silent_for_long_is_forgotten_and_may_begin_anywhere() {
+fn a_producer_that_is_silent_for_long_is_forgotten_and_may_begin_anywhere() {
     let test = Test::new();
     let log = test.log();
     append_all(&log, 7, 0..1);
@@ -265,7 +265,7 @@ fn old_timestamps_do_not_make_a_producer_old() {
 }
 
 #[test]
-fn a_copy_is_told_the_time_of_the_first_append() {
+fn a_duplicate_is_answered_with_the_time_of_the_first_append() {
     let mut test = Test::new();
     test.config.message_timestamp_type = MessageTimestampType::LogAppendTime;
     let log = test.log();
