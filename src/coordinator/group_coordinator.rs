@@ -528,7 +528,7 @@ fn on_stored(change: &mut Rebalance<'_>, store: Store, stored: Result<(), Errors
             if let Err(error) = stored {
                 warn!("cannot store a static member's new id of group {group_id}: {error}");
             }
-            change.group.outbox.answer(callback, Ok(joined));
+            change.group.outbox.answer(callback, Ok(*joined));
         }
     }
 }

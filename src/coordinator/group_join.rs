@@ -43,7 +43,7 @@ pub fn join(change: &mut Rebalance<'_>, request: &JoinGroup, callback: &mut Opti
             change.try_complete_join();
         }
         Ok(Join::Store(joined)) => {
-            let value = change.group.value();
+            let (value, joined) = (Box::new(change.group.value()), Box::new(joined));
             change.group.outbox.store(Store::StaticMember { value, joined, callback });
         }
     }

@@ -17,7 +17,8 @@ pub const TOMBSTONES_PER_BATCH: usize = 500;
 /// A key, and its value or a tombstone.
 pub type Record = (Vec<u8>, Option<Vec<u8>>);
 
-/// The records that a change of a group needs, and what to do with the result.
+/// The records that a change of a group needs, and what to do with the result. Small, because every
+/// change of a group returns room for one.
 pub enum Store {
     Commit(OffsetCommit),
     /// Tombstones for offsets, a batch at a time.
@@ -27,18 +28,18 @@ pub enum Store {
     },
     /// The leader's assignment for a generation.
     Assignment {
-        value: GroupValue,
+        value: Box<GroupValue>,
         generation_id: i32,
     },
     /// A group whose members have all left.
     Empty {
-        value: GroupValue,
+        value: Box<GroupValue>,
     },
     /// A static member's new id. Its join is answered whatever the result: until the next record of
     /// the group, the log has the old id.
     StaticMember {
-        value: GroupValue,
-        joined: JoinedGroup,
+        value: Box<GroupValue>,
+        joined: Box<JoinedGroup>,
         callback: JoinCallback,
     },
     RemoveGroup(GroupRemoval),

@@ -31,7 +31,7 @@ pub fn sync(
         if group.is_leader(member_id) && group.storing_assignment_of != Some(generation_id) {
             group.set_assignments(&request.assignments);
             group.storing_assignment_of = Some(generation_id);
-            let value = group.value();
+            let value = Box::new(group.value());
             group.outbox.store(Store::Assignment { value, generation_id });
         }
     } else {

@@ -91,7 +91,7 @@ impl Rebalance<'_> {
         let generation = self.group.generation_id;
         info!("stabilized group {group_id} generation {generation} with {size} members");
         if self.group.is(GroupState::Empty) {
-            let value = self.group.value();
+            let value = Box::new(self.group.value());
             self.group.outbox.store(Store::Empty { value });
             return;
         }
