@@ -29,7 +29,7 @@ lint: tools           ## Fail on any warning of clippy
 	cargo clippy --workspace --all-targets -- -D warnings
 
 doc: tools            ## Build the documentation of the source, fail on any broken link
-	RUSTDOCFLAGS="--cfg house -D warnings" cargo doc --no-deps --document-private-items
+	RUSTDOCFLAGS="--cfg house -D warnings -A missing_docs" cargo doc --no-deps --document-private-items
 
 strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the broker under strace, checks the trace and prints it
 	@command -v strace >/dev/null || { \

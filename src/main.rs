@@ -11,8 +11,8 @@ use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
 use transferto::config::command_line::{CommandLine, HELP, VERSION};
-use transferto::config::kafka_config::KafkaConfig;
-use transferto::server::kafka_server::KafkaServer;
+use transferto::config::config_reader::read_file;
+use transferto::{KafkaServer, KafkaServerBuilder};
 
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
@@ -26,9 +26,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a broker until it is told to stop.
+/// Runs a broker until a signal ends it.
 fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
-    let config = match KafkaConfig::from_file(properties, overrides) {
+    let config = match read_file(properties, overrides) {
         Ok(config) => config,
         Err(errors) => return fail(&errors),
     };
@@ -42,7 +42,7 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     for (name, value) in config.non_default_settings() {
         info!("setting {name} = {value}");
     }
-    let server = match KafkaServer::startup(&config) {
+    let server = match KafkaServerBuilder::new(config).start() {
         Ok(server) => server,
         Err(error) => return fail(&[error]),
     };

@@ -1,5 +1,5 @@
-//! Port of `kafka.cluster.EndPoint` and `SecurityProtocol`: where a broker listens, as the settings
-//! spell it.
+//! Port of `kafka.cluster.EndPoint`, `SecurityProtocol` and `ListenerName`: where a broker listens,
+//! as the settings spell it.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub enum SecurityProtocol {
 }
 
 impl SecurityProtocol {
-    /// The name in a listener's address.
+    /// Kafka's name, as in a listener's address.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plaintext => "PLAINTEXT",
@@ -22,18 +22,42 @@ impl SecurityProtocol {
     }
 }
 
+/// Distinguishes the listeners of a broker, in the settings, in the names of threads and in the
+/// log. Every listener is named after its protocol: without `listener.security.protocol.map`,
+/// Kafka's default, there are no other names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerName(String);
+
+impl ListenerName {
+    pub fn for_security_protocol(protocol: SecurityProtocol) -> Self {
+        Self(protocol.name().to_string())
+    }
+}
+
+impl fmt::Display for ListenerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// `PLAINTEXT://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndPoint {
-    /// The protocol.
-    pub protocol: SecurityProtocol,
-    /// The host name or address; empty stands for all interfaces.
+    pub listener_name: ListenerName,
+    pub security_protocol: SecurityProtocol,
+    /// A host name or an address; empty stands for all interfaces.
     pub host: String,
-    /// The port; 0 lets the system choose.
+    /// 0 lets the system choose.
     pub port: u16,
 }
 
 impl EndPoint {
+    /// The end point of the listener that is named after its protocol.
+    pub fn new(security_protocol: SecurityProtocol, host: String, port: u16) -> Self {
+        let listener_name = ListenerName::for_security_protocol(security_protocol);
+        Self { listener_name, security_protocol, host, port }
+    }
+
     /// Parses `PLAINTEXT://host:port`; an IPv6 address stands in brackets.
     ///
     /// # Errors
@@ -58,17 +82,17 @@ impl EndPoint {
         if !host.chars().all(is_host) {
             return Err(wrong("the host has a character that no host name has"));
         }
-        Ok(Self { protocol, host: host.to_string(), port })
+        Ok(Self::new(protocol, host.to_string(), port))
     }
 }
 
 impl fmt::Display for EndPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { protocol, host, port } = self;
+        let Self { listener_name, host, port, .. } = self;
         if host.contains(':') {
-            write!(f, "{}://[{host}]:{port}", protocol.name())
+            write!(f, "{listener_name}://[{host}]:{port}")
         } else {
-            write!(f, "{}://{host}:{port}", protocol.name())
+            write!(f, "{listener_name}://{host}:{port}")
         }
     }
 }
@@ -85,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_listener_is_told_what_is_wrong() {
+    fn a_wrong_listener_is_reported_with_the_reason() {
         for (text, why) in [
             ("127.0.0.1:9092", "PLAINTEXT://host:port"),
             ("SSL://:9093", "PLAINTEXT only"),

@@ -27,7 +27,7 @@ macro_rules! errors {
                 match self { $(Errors::$variant => $name,)+ }
             }
 
-            /// One sentence for a person.
+            /// One sentence for people.
             pub const fn message(self) -> &'static str {
                 match self { $(Errors::$variant => $message,)+ }
             }
@@ -72,7 +72,7 @@ errors! {
     InvalidTimestamp = 32, "INVALID_TIMESTAMP", "the message's timestamp is out of the allowed range";
     IllegalSaslState = 34, "ILLEGAL_SASL_STATE", "the request does not fit the state of the authentication";
     UnsupportedVersion = 35, "UNSUPPORTED_VERSION", "this version of the API is not supported";
-    TopicAlreadyExists = 36, "TOPIC_ALREADY_EXISTS", "the topic exists already";
+    TopicAlreadyExists = 36, "TOPIC_ALREADY_EXISTS", "the topic already exists";
     InvalidPartitions = 37, "INVALID_PARTITIONS", "the number of partitions is impossible";
     InvalidReplicationFactor = 38, "INVALID_REPLICATION_FACTOR", "there are not enough brokers for the replication factor";
     InvalidReplicaAssignment = 39, "INVALID_REPLICA_ASSIGNMENT", "the assignment of replicas to brokers is impossible";
@@ -90,18 +90,18 @@ errors! {
     NonEmptyGroup = 68, "NON_EMPTY_GROUP", "the group still has members";
     GroupIdNotFound = 69, "GROUP_ID_NOT_FOUND", "there is no such group";
     FetchSessionIdNotFound = 70, "FETCH_SESSION_ID_NOT_FOUND", "there is no such fetch session";
-    TopicDeletionDisabled = 73, "TOPIC_DELETION_DISABLED", "the broker is told not to delete topics";
+    TopicDeletionDisabled = 73, "TOPIC_DELETION_DISABLED", "the broker is configured not to delete topics";
     FencedLeaderEpoch = 74, "FENCED_LEADER_EPOCH", "the request carries an older leader epoch";
     UnknownLeaderEpoch = 75, "UNKNOWN_LEADER_EPOCH", "the request carries a newer leader epoch";
     UnsupportedCompressionType = 76, "UNSUPPORTED_COMPRESSION_TYPE", "this version of the API does not allow the compression type";
-    MemberIdRequired = 79, "MEMBER_ID_REQUIRED", "join again with the member id that this answer brings";
+    MemberIdRequired = 79, "MEMBER_ID_REQUIRED", "join again with the member id in this response";
     GroupMaxSizeReached = 81, "GROUP_MAX_SIZE_REACHED", "the group has as many members as the broker allows";
     FencedInstanceId = 82, "FENCED_INSTANCE_ID", "another member has taken this static member's place";
     GroupSubscribedToTopic = 86, "GROUP_SUBSCRIBED_TO_TOPIC", "the group is subscribed to the topic";
     InvalidRecord = 87, "INVALID_RECORD", "a record is invalid";
     UnstableOffsetCommit = 88, "UNSTABLE_OFFSET_COMMIT", "there are offsets of an open transaction";
     UnknownTopicId = 100, "UNKNOWN_TOPIC_ID", "this server does not host the topic id";
-    MismatchedEndpointType = 114, "MISMATCHED_ENDPOINT_TYPE", "this server is not of the kind that is asked for";
+    MismatchedEndpointType = 114, "MISMATCHED_ENDPOINT_TYPE", "this server is not of the kind that the request is for";
     UnsupportedEndpointType = 115, "UNSUPPORTED_ENDPOINT_TYPE", "there is no such kind of server";
 }
 
@@ -118,26 +118,24 @@ impl fmt::Display for Errors {
     }
 }
 
-/// What a call inside the broker fails with: a code for the client, a failed disk, or bytes on disk
-/// that cannot be.
+/// Why a call inside the broker fails: with a code for the client, by a failed disk, or on bytes on
+/// disk that the broker never writes.
 #[derive(Debug)]
 pub enum KafkaError {
-    /// The client did something, or asks for something, that has a code. The text is for the log.
+    /// The client did something, or asks for something, that has an error code. The text is for the
+    /// log.
     Api(Errors, String),
-    /// A producer sent records that cannot be taken, and therefore their whole batch is not.
+    /// Records that are refused, and with them the whole batch of their producer.
     Records(Box<RecordErrors>),
-    /// Compressed bytes that their codec does not read. Kafka answers a producer of such with
+    /// Compressed bytes that their codec cannot decode. Kafka answers their producer with
     /// `UNKNOWN_SERVER_ERROR`, though the fault is not the server's.
     Undecodable(String),
-    /// The operating system reports an error.
     Io(io::Error),
-    /// A file of ours holds what we never write.
+    /// A file of the broker holds bytes that it never writes.
     Corrupt {
-        /// The file.
         file: PathBuf,
-        /// Where in it, in bytes.
+        /// In bytes.
         position: u64,
-        /// What is wrong there.
         why: String,
     },
 }
@@ -148,7 +146,7 @@ impl KafkaError {
         Self::Api(code, why.into())
     }
 
-    /// The same, and if a file is corrupt, what whoever starts the broker can do about it.
+    /// The same, and if a file is corrupt, what the operator can do about it.
     #[must_use]
     pub fn with_remedy(self, remedy: &str) -> Self {
         match self {
@@ -159,7 +157,7 @@ impl KafkaError {
         }
     }
 
-    /// What went wrong, for a client that gets the code beside it.
+    /// What went wrong, without the code: a client gets that beside it.
     pub fn why(&self) -> String {
         match self {
             Self::Api(_, why) | Self::Undecodable(why) => why.clone(),
@@ -168,7 +166,7 @@ impl KafkaError {
         }
     }
 
-    /// The code that tells the client.
+    /// The code that the client gets.
     pub fn code(&self) -> Errors {
         match self {
             Self::Api(code, _) => *code,

@@ -1,4 +1,4 @@
-//! Port of `org.apache.kafka.common.security.auth.KafkaPrincipal`: who a connection speaks for.
+//! Port of `org.apache.kafka.common.security.auth.KafkaPrincipal`: whom a connection speaks for.
 
 use std::fmt;
 
@@ -7,24 +7,23 @@ use std::fmt;
 pub struct KafkaPrincipal {
     /// The kind of principal: `User`.
     pub principal_type: String,
-    /// Its name.
     pub name: String,
 }
 
 impl KafkaPrincipal {
-    /// Whoever connects without saying who he is: `User:ANONYMOUS`.
+    /// `User:ANONYMOUS`, for every client that connects without authenticating.
     pub fn anonymous() -> Self {
         Self { principal_type: "User".to_string(), name: "ANONYMOUS".to_string() }
     }
 
-    /// The principal that is written so: `User:alice`. Nothing if there is no colon. Port of
+    /// Parses `User:alice`. `None` if there is no colon, or nothing before it. Port of
     /// `SecurityUtils.parseKafkaPrincipal`.
     pub fn parse(text: &str) -> Option<Self> {
         let (principal_type, name) = text.split_once(':').filter(|(kind, _)| !kind.is_empty())?;
         Some(Self { principal_type: principal_type.to_string(), name: name.to_string() })
     }
 
-    /// Whether it is written `text`; tells it without a new string.
+    /// Whether `text` is how it is written; allocates nothing.
     pub fn is_written(&self, text: &str) -> bool {
         text.split_once(':')
             .is_some_and(|(kind, name)| kind == self.principal_type && name == self.name)

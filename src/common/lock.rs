@@ -1,15 +1,20 @@
 //! How this broker takes a lock, and what a poisoned one means.
 //!
-//! A lock is poisoned when a thread panicked while it held it. Two kinds of data are locked here:
+//! A lock is poisoned when a thread panicked while it held it. Three kinds of data are locked here:
 //!
 //! - Tables, counters, clocks: whoever holds the lock looks something up or changes one entry. No
 //!   disk work, encoding or callback runs under such a lock, so a panic finds the data as it was
 //!   before the change or after it. [`locked`], [`read_locked`] and [`write_locked`] go on with it.
+//! - A registry, which a change of topics, settings, quotas or ACLs owns while it writes the file.
+//!   Only other changes wait for it: what readers see is a table of its own. The file and its copy
+//!   in memory are replaced in one step, so [`locked`] goes on with them, too.
 //! - A log and a consumer group: a change has several steps, and a panic between two of them leaves
 //!   what nobody can trust. [`locked_if_whole`] refuses it. The owner then answers with an error
 //!   for that log or that group, and every other one goes on.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    LockResult, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 /// A thread panicked while it changed what the lock guards: the data may be half changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,11 @@ pub fn read_locked<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 /// As [`locked`], to change.
 pub fn write_locked<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`locked`], for the lock that a wait on a `Condvar` has taken again.
+pub fn locked_again<T>(waited: LockResult<T>) -> T {
+    waited.unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The counters of the broker: what a fetch cost, told by numbers that do not vary from run to run.
+//! The counters of the broker: what a fetch costs, in numbers that do not vary from run to run.
 //!
 //! Kafka keeps its metrics in `org.apache.kafka.common.metrics` and prints them over JMX. Here each
 //! is an atomic integer in one struct, named as Kafka names it where Kafka has it, and printed when
@@ -11,27 +11,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds one.
     pub fn increment(&self) {
         self.add(1);
     }
 
-    /// Adds `amount`.
     pub fn add(&self, amount: u64) {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
-    /// Takes one away: for gauges.
+    /// For gauges.
     pub fn decrement(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Keeps the larger of the present value and `value`: for maxima.
+    /// Keeps the larger of its own value and `value`: for maxima.
     pub fn at_least(&self, value: u64) {
         self.0.fetch_max(value, Ordering::Relaxed);
     }
 
-    /// The present value.
     pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -18,8 +18,8 @@ impl RateConfig {
     }
 }
 
-/// A rate over the last few samples. It reads no clock: its caller says what time it is, by one
-/// that does not go back.
+/// A rate over the last few samples. It reads no clock: its caller passes the time, by a clock that
+/// does not go back.
 ///
 /// The samples are a ring that grows to its full size only as time goes by, so a rate that was used
 /// once is small.
@@ -31,14 +31,14 @@ pub struct Rate {
     current: usize,
 }
 
-/// What came from `began_ms` on, until the next sample began.
+/// The amount that came from `began_ms` on, until the next sample began.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     began_ms: i64,
     sum: f64,
 }
 
-/// What a [`Rate`] holds at one moment.
+/// The measurement of a [`Rate`] at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
     /// The sum of the samples that count.
@@ -64,7 +64,7 @@ impl Rate {
         size_of::<Self>() + config.samples.saturating_mul(2 * size_of::<Sample>())
     }
 
-    /// Adds `value` at the moment `now_ms`.
+    /// Adds `value` at the time `now_ms`.
     pub fn record(&mut self, value: f64, now_ms: i64) {
         let sample = Sample { began_ms: now_ms, sum: 0.0 };
         match self.samples.get(self.current) {
@@ -81,11 +81,10 @@ impl Rate {
         self.samples[self.current].sum += value;
     }
 
-    /// What counts at the moment `now_ms`.
+    /// The samples that count at the time `now_ms`, added up.
     ///
-    /// The window reaches back to the oldest sample that counts, and is never shorter than all
-    /// samples but one and the elapsed part of that one: so the first bytes of a client do not look
-    /// like a torrent.
+    /// The window reaches back to the oldest of them, and is never shorter than all samples but one
+    /// and the elapsed part of that one: so the first bytes of a client do not look like a torrent.
     pub fn measure(&mut self, now_ms: i64) -> Measured {
         let expire_age_ms = self.config.expire_age_ms();
         for sample in &mut self.samples {
@@ -105,7 +104,7 @@ impl Rate {
         }
     }
 
-    /// Whether nothing counts any more: this rate then measures what a new one would.
+    /// Whether no sample counts any more: the rate then measures what a new one would.
     pub fn is_obsolete(&self, now_ms: i64) -> bool {
         let expire_age_ms = self.config.expire_age_ms();
         self.samples.iter().all(|it| now_ms - it.began_ms >= expire_age_ms)
@@ -113,7 +112,6 @@ impl Rate {
 }
 
 impl Measured {
-    /// The rate, per second.
     pub fn per_second(&self) -> f64 {
         self.total * 1000.0 / self.window_ms as f64
     }

@@ -6,44 +6,34 @@ use std::fmt::{Display, Write};
 
 /// How many records are named to a client: of one batch, and of one request.
 ///
-/// A batch of a megabyte holds millions of records once it is decompressed, and a text is longer
-/// than the record it is about. All are counted; a producer that leaves out those that are named
+/// A batch of a megabyte holds millions of records once it is decompressed, and an error message is
+/// longer than the record it is about. All are counted; a producer that leaves out the named ones
 /// learns of the next ones.
 pub const RECORD_ERRORS_MAX: usize = 1_000;
 /// How many of them Kafka puts into the batch's own message.
 const SHOWN_MAX: usize = 3;
 
-/// A record to blame, and for what.
+/// An invalid record, and what is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordError {
     /// The record's index in its batch, from 0 on.
     pub batch_index: i32,
-    /// What is wrong with it.
     pub fault: RecordFault,
 }
 
-/// What can be wrong with a single record.
+/// Why a single record is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordFault {
     /// It has no key, and its topic is compacted.
     NoKey,
     /// Its timestamp is too far from the broker's clock.
-    TimestampOutOfRange {
-        /// The record's timestamp, in milliseconds.
-        timestamp_ms: i64,
-        /// The lowest one allowed.
-        lowest_ms: i64,
-        /// The highest one allowed.
-        highest_ms: i64,
-    },
-    /// Its producer says that the timestamp is the time of the append, which the topic takes from
-    /// the broker's clock.
+    TimestampOutOfRange { timestamp_ms: i64, lowest_ms: i64, highest_ms: i64 },
+    /// Its producer claims that the timestamp is the time of the append, which only the broker's
+    /// clock can give.
     TimestampType {
-        /// The timestamp that its producer gives, in milliseconds.
+        /// As the producer gives it.
         timestamp_ms: i64,
-        /// The size of the key.
         key_bytes: usize,
-        /// The size of the value.
         value_bytes: usize,
         /// Whether the batch is compressed: Kafka's text then has another class.
         is_compressed: bool,
@@ -53,7 +43,7 @@ pub enum RecordFault {
 /// The records for which a batch is refused: at least one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordErrors {
-    /// The first ones: those that are named, and those that the message shows.
+    /// As many as are named, or shown in the message if those are more.
     first: Vec<RecordError>,
     named_count: usize,
     count: usize,
@@ -61,7 +51,7 @@ pub struct RecordErrors {
 }
 
 impl RecordErrors {
-    /// Blames the record at `batch_index`.
+    /// Adds the record at `batch_index`.
     pub fn push(&mut self, batch_index: i32, fault: RecordFault) {
         self.count += 1;
         self.has_timestamp_fault |= fault != RecordFault::NoKey;
@@ -71,7 +61,8 @@ impl RecordErrors {
         }
     }
 
-    /// Names `left` records at most, and takes what it names off `left`. The message stays as it is.
+    /// Names `left` records at most, and subtracts their number from `left`. The message stays as
+    /// it is.
     pub fn limit(&mut self, left: &mut usize) {
         self.named_count = self.named_count.min(*left);
         self.first.truncate(self.named_count.max(SHOWN_MAX));
@@ -79,12 +70,12 @@ impl RecordErrors {
         *left -= self.named_count;
     }
 
-    /// How many records are to blame, named or not.
+    /// How many records are invalid, named or not.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Those that are named, in the order of the batch.
+    /// The records that are named, in the order of the batch.
     pub fn named(&self) -> &[RecordError] {
         &self.first[..self.named_count]
     }
@@ -149,7 +140,7 @@ mod tests {
 
     const KEY: &dyn Display = &"t-4";
 
-    /// What Kafka 4.4.0 answers.
+    /// As Kafka 4.4.0 answers.
     #[test]
     fn texts_are_kafkas() {
         let mut errors = RecordErrors::default();

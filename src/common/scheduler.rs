@@ -1,13 +1,19 @@
-//! Port of `kafka.utils.Scheduler`, `KafkaScheduler` and the tests' `MockScheduler`: what is to be
-//! done later, or again and again (retention, flushes, checkpoints).
+//! Port of `kafka.utils.Scheduler` and `KafkaScheduler`: tasks that run later, or again and again
+//! (retention, flushes, checkpoints).
 
-use crate::common::time::{MockTime, Time};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use log::{debug, error, trace, warn};
+
+use crate::common::lock::{locked, locked_again};
+
+/// A century, so that adding a delay to a clock cannot overflow.
+const DELAY_MAX_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
 
 /// Something to do on a background thread, once or periodically.
 pub type Task = Box<dyn FnMut() + Send>;
@@ -19,7 +25,8 @@ pub trait Scheduler: Send + Sync {
     /// Ignored after [`shutdown`](Self::shutdown).
     fn schedule(&self, name: &str, delay_ms: i64, period_ms: Option<i64>, task: Task);
 
-    /// Starts nothing any more, forgets what has not started, and waits for what runs.
+    /// Starts nothing any more, drops the tasks that have not started, and waits for those that
+    /// run.
     fn shutdown(&self);
 }
 
@@ -34,13 +41,13 @@ pub struct KafkaScheduler {
 
 struct Shared {
     state: Mutex<State>,
-    /// Told when an earlier task has come, or the end.
+    /// Notified when an earlier task has come, or the end.
     changed: Condvar,
 }
 
 struct State {
-    waiting: BTreeMap<(Instant, u64), ScheduledTask<Duration>>,
-    /// Tells apart tasks of the same moment, and keeps them in order.
+    waiting: BTreeMap<(Instant, u64), ScheduledTask>,
+    /// Keeps tasks of the same moment apart, and in order.
     next_serial: u64,
     is_shut_down: bool,
     threads_max: usize,
@@ -50,10 +57,9 @@ struct State {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// A task and its period, in the unit of the clock that it goes by.
-struct ScheduledTask<P> {
+struct ScheduledTask {
     name: String,
-    period: Option<P>,
+    period: Option<Duration>,
     task: Task,
 }
 
@@ -79,10 +85,9 @@ impl KafkaScheduler {
         }
     }
 
-    /// Makes it up to `threads` threads, at least 1: Kafka's `resizeThreadPool`. A thread that is
-    /// one too many leaves when it has run its task.
+    /// Allows up to `threads` threads, at least 1. A surplus thread ends when it has run its task.
     pub fn resize_thread_pool(&self, threads: usize) {
-        let mut state = self.shared.lock();
+        let mut state = locked(&self.shared.state);
         state.threads_max = threads.max(1);
         let wanted = state.threads_max.min(state.running + state.waiting.len());
         while !state.is_shut_down && state.running < wanted {
@@ -94,7 +99,7 @@ impl KafkaScheduler {
         self.shared.changed.notify_all();
     }
 
-    /// Whether the system gave one.
+    /// Returns whether the system has started one.
     fn start_thread(&self, state: &mut State) -> bool {
         state.threads.retain(|thread| !thread.is_finished());
         let name = format!("{}{}", self.thread_name_prefix, state.running);
@@ -106,7 +111,7 @@ impl KafkaScheduler {
                 true
             }
             Err(error) => {
-                log::error!("cannot start the thread {name}: {error}");
+                error!("cannot start the thread {name}: {error}");
                 false
             }
         }
@@ -115,10 +120,10 @@ impl KafkaScheduler {
 
 impl Scheduler for KafkaScheduler {
     fn schedule(&self, name: &str, delay_ms: i64, period_ms: Option<i64>, task: Task) {
-        log::debug!("Scheduling task {name} with delay {delay_ms} ms and period {period_ms:?} ms");
-        let mut state = self.shared.lock();
+        debug!("Scheduling task {name} with delay {delay_ms} ms and period {period_ms:?} ms");
+        let mut state = locked(&self.shared.state);
         if state.is_shut_down {
-            log::warn!("Task {name} is not scheduled: the scheduler is shut down");
+            warn!("Task {name} is not scheduled: the scheduler is shut down");
             return;
         }
         let period = period_ms.map(|ms| milliseconds(ms.max(1)));
@@ -133,16 +138,16 @@ impl Scheduler for KafkaScheduler {
 
     fn shutdown(&self) {
         let (forgotten, threads) = {
-            let mut state = self.shared.lock();
+            let mut state = locked(&self.shared.state);
             state.is_shut_down = true;
             (std::mem::take(&mut state.waiting), std::mem::take(&mut state.threads))
         };
         self.shared.changed.notify_all();
-        drop(forgotten); // Outside the lock: what the tasks own may do anything when it is dropped.
+        drop(forgotten); // Outside the lock: tasks may own things that do anything when dropped.
         for handle in threads {
             // A task may shut its own scheduler down; it cannot wait for its own end.
             if handle.thread().id() != thread::current().id() && handle.join().is_err() {
-                log::error!("A scheduler thread ended by a panic outside its tasks");
+                error!("A scheduler thread ended by a panic outside its tasks");
             }
         }
     }
@@ -159,40 +164,37 @@ impl Shared {
     /// shut down.
     fn run(&self) {
         while let Some((due, mut scheduled)) = self.next_due() {
-            log::trace!("Running task {}", scheduled.name);
+            trace!("Running task {}", scheduled.name);
             if catch_unwind(AssertUnwindSafe(|| (scheduled.task)())).is_err() {
-                log::error!(
-                    "Task {} panicked; its next run, if any, is not affected",
-                    scheduled.name
-                );
+                error!("Task {} panicked; its next run, if any, is not affected", scheduled.name);
             }
             let Some(period) = scheduled.period else { continue };
-            let mut state = self.lock();
+            let mut state = locked(&self.state);
             if state.is_shut_down {
                 return;
             }
-            // At the fixed rate; but beats missed while the task ran are skipped, not made up for
-            // in a burst.
+            // At a fixed rate; but runs missed while the task ran are skipped, not made up for in a
+            // burst.
             state.insert((due + period).max(Instant::now()), scheduled);
         }
     }
 
     /// Waits for the next task to fall due and takes it. `None` when the scheduler is shut down, or
-    /// has a thread too many.
-    fn next_due(&self) -> Option<(Instant, ScheduledTask<Duration>)> {
-        let mut state = self.lock();
+    /// has a surplus thread.
+    fn next_due(&self) -> Option<(Instant, ScheduledTask)> {
+        let mut state = locked(&self.state);
         loop {
             if state.is_shut_down {
                 return None;
             }
             if state.running > state.threads_max {
                 state.running -= 1;
-                // Another must keep watch over what this thread would have waited for.
+                // Another must wait in this thread's place.
                 self.changed.notify_one();
                 return None;
             }
             let Some(first) = state.waiting.first_entry() else {
-                state = self.changed.wait(state).expect(NOT_POISONED);
+                state = locked_again(self.changed.wait(state));
                 continue;
             };
             let due = first.key().0;
@@ -200,167 +202,36 @@ impl Shared {
             if wait.is_zero() {
                 let scheduled = first.remove();
                 if !state.waiting.is_empty() {
-                    // This thread will be busy, so another must keep watch over what comes next.
+                    // This thread will be busy, so another must wait for the next task.
                     self.changed.notify_one();
                 }
                 return Some((due, scheduled));
             }
-            state = self.changed.wait_timeout(state, wait).expect(NOT_POISONED).0;
+            state = locked_again(self.changed.wait_timeout(state, wait)).0;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect(NOT_POISONED)
     }
 }
 
 impl State {
-    fn insert(&mut self, due: Instant, scheduled: ScheduledTask<Duration>) {
+    fn insert(&mut self, due: Instant, scheduled: ScheduledTask) {
         self.waiting.insert((due, self.next_serial), scheduled);
         self.next_serial += 1;
     }
 }
 
-/// Tasks run outside the lock, so a task's panic cannot poison it.
-const NOT_POISONED: &str = "no thread panics while it holds the scheduler's lock";
-
-/// At most a century, so that adding it to a clock cannot overflow.
 fn milliseconds(ms: i64) -> Duration {
-    const CENTURY_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
-    Duration::from_millis(u64::try_from(ms).unwrap_or(0).min(CENTURY_MS))
-}
-
-/// A [`Scheduler`] for tests: runs what is due on the thread that calls [`tick`](Self::tick), by a
-/// [`MockTime`].
-pub struct MockScheduler {
-    time: Arc<MockTime>,
-    state: Mutex<MockState>,
-}
-
-#[derive(Default)]
-struct MockState {
-    waiting: BTreeMap<(i64, u64), ScheduledTask<i64>>,
-    next_serial: u64,
-    is_shut_down: bool,
-}
-
-impl MockScheduler {
-    /// A scheduler by the clock `time`, which only the test moves.
-    pub fn new(time: Arc<MockTime>) -> Self {
-        Self { time, state: Mutex::default() }
-    }
-
-    /// Runs, in the order of their times, all tasks that are due now, also those that fall due by
-    /// being scheduled meanwhile. A periodic task runs once for each of its periods that has
-    /// passed. A panic goes through to the test.
-    pub fn tick(&self) {
-        while let Some((due_ms, mut scheduled)) = self.next_due() {
-            (scheduled.task)();
-            let mut state = self.lock();
-            if let Some(period_ms) = scheduled.period.filter(|_| !state.is_shut_down) {
-                state.insert(due_ms.saturating_add(period_ms), scheduled);
-            }
-        }
-    }
-
-    fn next_due(&self) -> Option<(i64, ScheduledTask<i64>)> {
-        let now_ms = self.time.hi_res_clock_ms();
-        let mut state = self.lock();
-        let first = state.waiting.first_entry().filter(|first| first.key().0 <= now_ms)?;
-        Some((first.key().0, first.remove()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, MockState> {
-        self.state.lock().expect(NOT_POISONED)
-    }
-}
-
-impl Scheduler for MockScheduler {
-    fn schedule(&self, name: &str, delay_ms: i64, period_ms: Option<i64>, task: Task) {
-        let due_ms = self.time.hi_res_clock_ms().saturating_add(delay_ms.max(0));
-        let period = period_ms.map(|ms| ms.max(1));
-        let mut state = self.lock();
-        if !state.is_shut_down {
-            state.insert(due_ms, ScheduledTask { name: name.to_owned(), period, task });
-        }
-    }
-
-    fn shutdown(&self) {
-        let mut state = self.lock();
-        state.is_shut_down = true;
-        let forgotten = std::mem::take(&mut state.waiting);
-        drop(state);
-        drop(forgotten); // Outside the lock, as in `KafkaScheduler`.
-    }
-}
-
-impl MockState {
-    fn insert(&mut self, due_ms: i64, scheduled: ScheduledTask<i64>) {
-        self.waiting.insert((due_ms, self.next_serial), scheduled);
-        self.next_serial += 1;
-    }
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0).min(DELAY_MAX_MS))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc;
     use std::sync::mpsc::RecvTimeoutError;
 
+    use super::*;
+
     /// Only a failing test waits this long.
     const PATIENCE: Duration = Duration::from_secs(30);
-
-    /// A task that writes `word` into the list.
-    fn note(list: &Arc<Mutex<Vec<&'static str>>>, word: &'static str) -> Task {
-        let list = Arc::clone(list);
-        Box::new(move || list.lock().unwrap().push(word))
-    }
-
-    fn take(list: &Mutex<Vec<&'static str>>) -> Vec<&'static str> {
-        std::mem::take(&mut list.lock().unwrap())
-    }
-
-    #[test]
-    fn a_mock_scheduler_runs_what_is_due_in_order() {
-        let time = Arc::new(MockTime::new());
-        let scheduler = MockScheduler::new(Arc::clone(&time));
-        let list = Arc::default();
-        scheduler.schedule("later", 10, None, note(&list, "later"));
-        scheduler.schedule("again", 4, Some(4), note(&list, "again"));
-        scheduler.schedule("now", 0, None, note(&list, "now"));
-        assert!(take(&list).is_empty());
-        scheduler.tick();
-        assert_eq!(take(&list), ["now"]);
-        time.sleep(10);
-        scheduler.tick();
-        assert_eq!(take(&list), ["again", "again", "later"]);
-        time.sleep(2);
-        scheduler.tick();
-        assert_eq!(take(&list), ["again"]);
-    }
-
-    #[test]
-    fn a_mock_scheduler_runs_what_a_task_schedules_in_the_same_tick() {
-        let scheduler = Arc::new(MockScheduler::new(Arc::new(MockTime::new())));
-        let list = Arc::default();
-        let inner = Arc::clone(&scheduler);
-        let task_list = Arc::clone(&list);
-        let task = move || inner.schedule("inner", 0, None, note(&task_list, "inner"));
-        scheduler.schedule("outer", 0, None, Box::new(task));
-        scheduler.tick();
-        assert_eq!(take(&list), ["inner"]);
-    }
-
-    #[test]
-    fn a_mock_scheduler_that_is_shut_down_runs_nothing() {
-        let scheduler = MockScheduler::new(Arc::new(MockTime::new()));
-        let list = Arc::default();
-        scheduler.schedule("before", 0, None, note(&list, "before"));
-        scheduler.shutdown();
-        scheduler.schedule("after", 0, None, note(&list, "after"));
-        scheduler.tick();
-        assert!(take(&list).is_empty());
-    }
 
     #[test]
     fn a_task_runs_on_a_thread_of_the_scheduler() {
@@ -375,7 +246,7 @@ mod tests {
     fn threads_are_started_one_per_task_and_no_more_than_allowed() {
         let scheduler = KafkaScheduler::new(2, "lazy-");
         for threads in [0, 1, 2, 2] {
-            assert_eq!(scheduler.shared.lock().threads.len(), threads);
+            assert_eq!(locked(&scheduler.shared.state).threads.len(), threads);
             scheduler.schedule("idle", 3_600_000, None, Box::new(|| ()));
         }
     }
@@ -400,7 +271,7 @@ mod tests {
         scheduler.resize_thread_pool(1);
         go.send(()).unwrap();
         let began = Instant::now();
-        while scheduler.shared.lock().running > 1 {
+        while locked(&scheduler.shared.state).running > 1 {
             assert!(began.elapsed() < PATIENCE, "a thread is one too many");
             thread::park_timeout(Duration::from_millis(1));
         }

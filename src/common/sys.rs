@@ -1,13 +1,9 @@
-//! The two things of the operating system that need `unsafe`: a mapped file, as Java's
+//! The two services of the operating system that need `unsafe`: a mapped file, as Java's
 //! `MappedByteBuffer`, and the question whether pages are cached. No other file of this crate may
-//! say `unsafe`.
+//! use `unsafe`.
 
 #![allow(unsafe_code, reason = "mmap(2) and cachestat(2) have no safe wrapper")]
 
-use nix::errno::Errno;
-use nix::libc;
-use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, msync, munmap};
-use nix::unistd::{SysconfVar, sysconf};
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
@@ -15,12 +11,22 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
+use log::error;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, msync, munmap};
+use nix::unistd::{SysconfVar, sysconf};
+
+/// The number of cachestat(2), the same on every architecture.
+const SYS_CACHESTAT: libc::c_long = 451;
+const NO_FLAGS: libc::c_uint = 0;
+
 /// The first bytes of a file, shared with the kernel's page cache: what is stored here is in the
 /// file.
 ///
 /// The caller owes two things as long as the map lives, and keeps both by owning the locked log
 /// directory: the file is not truncated below `len` (touching a lost page kills the process with
-/// SIGBUS), and nobody else writes the mapped bytes, neither through a second map nor through the
+/// SIGBUS), and nothing else writes the mapped bytes, neither through a second map nor through the
 /// descriptor.
 #[derive(Debug)]
 pub struct MappedFile {
@@ -93,19 +99,20 @@ impl Drop for MappedFile {
         }
         // SAFETY: exactly the mapped range; no slice of it can outlive `self`.
         if let Err(errno) = unsafe { munmap(self.address, self.len) } {
-            log::error!("munmap of {} bytes failed, so they stay mapped: {errno}", self.len);
+            error!("munmap of {} bytes failed, so they stay mapped: {errno}", self.len);
         }
     }
 }
 
 /// Whether all pages of `len` bytes of `file` from `position` on are in the page cache, so that
 /// `sendfile(2)` will not wait for the disk. Reads no byte of the file. An empty range is resident;
-/// a range that goes on behind the end of the file is not.
+/// a range that extends beyond the end of the file is not.
 ///
 /// A page whose readahead is under way counts as cached: then `sendfile(2)` waits for the rest of
-/// that read. Only reading a byte (`preadv2(2)` with `RWF_NOWAIT`) would tell, and no byte is read.
+/// that read. Only reading a byte (`preadv2(2)` with `RWF_NOWAIT`) would show it, and no byte is
+/// read.
 ///
-/// `None` when the kernel cannot tell: cachestat(2) came with Linux 6.5, and a sandbox may forbid
+/// `None` if the kernel does not know: cachestat(2) came with Linux 6.5, and a sandbox may forbid
 /// it.
 ///
 /// # Errors
@@ -140,12 +147,8 @@ fn page_size_bytes() -> io::Result<u64> {
     let size = sysconf(SysconfVar::PAGE_SIZE)?;
     size.and_then(|size| u64::try_from(size).ok())
         .filter(|&size| size > 0)
-        .ok_or_else(|| io::Error::other("the kernel does not tell its page size"))
+        .ok_or_else(|| io::Error::other("the kernel does not report its page size"))
 }
-
-/// The number of cachestat(2), the same on every architecture.
-const SYS_CACHESTAT: libc::c_long = 451;
-const NO_FLAGS: libc::c_uint = 0;
 
 /// `struct cachestat_range` of `linux/mman.h`, in bytes.
 #[repr(C)]
@@ -167,10 +170,12 @@ struct Cachestat {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
     use std::io::Write;
     use std::path::PathBuf;
+
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+    use super::*;
 
     const FILE_SIZE_BYTES: usize = 64 * 1024;
 

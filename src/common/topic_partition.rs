@@ -21,20 +21,18 @@ pub fn is_internal(topic: &str) -> bool {
     topic == GROUP_METADATA_TOPIC_NAME
 }
 
-/// A topic and the number of one of its partitions: the key of everything that is kept per
+/// A topic and the number of one of its partitions: the key to everything that is kept per
 /// partition.
 ///
 /// Cheap to clone: the topic's name is shared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicAndPartition {
-    /// The topic's name.
     pub topic: Arc<str>,
-    /// The partition's number, from 0.
+    /// From 0 on.
     pub partition: i32,
 }
 
 impl TopicAndPartition {
-    /// The partition `partition` of `topic`.
     pub fn new(topic: &str, partition: i32) -> Self {
         Self { topic: Arc::from(topic), partition }
     }
@@ -76,13 +74,13 @@ pub fn validate_topic_name(topic: &str) -> Result<(), KafkaError> {
 }
 
 /// Whether two topics would share the names of their metrics, in which `.` becomes `_`: Kafka's
-/// `Topic.hasCollision`. Whoever watches the cluster could not tell them apart.
+/// `Topic.hasCollision`. In a monitoring system they could not be distinguished.
 pub fn collide(topic: &str, other: &str) -> bool {
     let in_metrics = |byte| if byte == b'.' { b'_' } else { byte };
     topic.bytes().map(in_metrics).eq(other.bytes().map(in_metrics))
 }
 
-/// As much of a name as a legal one can have.
+/// As much of a name as a legal one can be long.
 fn beginning(topic: &str) -> String {
     topic.chars().take(TOPIC_NAME_BYTES_MAX).collect()
 }

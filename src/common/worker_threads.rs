@@ -1,12 +1,15 @@
 //! Port of the part of `KafkaRequestHandlerPool.resizeThreadPool` that any pool of threads needs:
-//! threads that do one and the same work, of which there may be more or fewer at any time.
+//! threads that all do the same work, and whose number may change at any time.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 
-/// What each thread does: it gets its number, and looks again and again whether it may leave.
+use crate::common::lock::locked;
+
+/// The work of each thread, which gets its number and checks again and again whether it is to
+/// leave.
 type Work = Arc<dyn Fn(usize, &Leave) + Send + Sync>;
 
 /// Threads named `<prefix><number>`, numbered from 0.
@@ -20,13 +23,13 @@ pub struct WorkerThreads {
 struct Threads {
     /// The one with number 0 first.
     working: Vec<(Arc<Leave>, JoinHandle<()>)>,
-    /// Asked to leave, perhaps by themselves: joined only at shutdown.
+    /// Asked to leave, perhaps by one of themselves: joined only at shutdown.
     leaving: Vec<JoinHandle<()>>,
-    /// Set by [`WorkerThreads::join`]: a thread that came later would be joined by nobody.
+    /// Set by [`WorkerThreads::join`]: a thread that came later would never be joined.
     is_closed: bool,
 }
 
-/// Tells a thread that it is one too many.
+/// Asks a surplus thread to leave.
 #[derive(Debug, Default)]
 pub struct Leave(AtomicBool);
 
@@ -45,13 +48,14 @@ impl WorkerThreads {
         Self { name_prefix, work: Arc::new(work), threads: Mutex::default() }
     }
 
-    /// Makes it `count` threads. Those with the highest numbers are asked to leave, and not waited
-    /// for: one of them may be the caller. Does nothing after [`join`](Self::join), nor during it.
+    /// Changes the number of threads to `count`. Surplus threads, those with the highest numbers,
+    /// are asked to leave and not waited for: one of them may be the caller. Does nothing after
+    /// [`join`](Self::join), nor during it.
     ///
     /// # Errors
-    /// If the system gives no thread; those that it gave work.
+    /// If the system cannot start a thread; those that it has started work.
     pub fn resize(&self, count: usize) -> io::Result<()> {
-        let mut threads = self.lock();
+        let mut threads = locked(&self.threads);
         if threads.is_closed {
             return Ok(());
         }
@@ -74,34 +78,33 @@ impl WorkerThreads {
 
     /// How many threads work, without those that were asked to leave.
     pub fn count(&self) -> usize {
-        self.lock().working.len()
+        locked(&self.threads).working.len()
     }
 
-    /// Waits for all threads, which somebody else has asked to end; none is started any more.
-    /// Returns how many of them had panicked.
+    /// Waits for all threads, which their owner has already asked to end; none is started any more.
+    /// Returns how many of them have panicked.
     pub fn join(&self) -> usize {
-        let threads =
-            std::mem::replace(&mut *self.lock(), Threads { is_closed: true, ..Threads::default() });
+        let threads = std::mem::replace(
+            &mut *locked(&self.threads),
+            Threads { is_closed: true, ..Threads::default() },
+        );
         let working = threads.working.into_iter().map(|(_, thread)| thread);
         working.chain(threads.leaving).filter_map(|thread| thread.join().err()).count()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Threads> {
-        self.threads.lock().expect("no thread panics while it holds the list of threads")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc;
     use std::time::Duration;
+
+    use super::*;
 
     /// Only a failing test waits this long.
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Threads that tell when they begin and when they leave; they look every millisecond.
-    fn telling() -> (WorkerThreads, mpsc::Receiver<(usize, &'static str)>) {
+    /// Threads that report when they begin and when they leave; they check every millisecond.
+    fn reporting() -> (WorkerThreads, mpsc::Receiver<(usize, &'static str)>) {
         let (sender, receiver) = mpsc::channel();
         let threads = WorkerThreads::new("test-worker-", move |number, leave| {
             sender.send((number, "begins")).unwrap();
@@ -115,26 +118,26 @@ mod tests {
 
     fn next(receiver: &mpsc::Receiver<(usize, &'static str)>, count: usize) -> Vec<String> {
         let next = |_| receiver.recv_timeout(PATIENCE).unwrap();
-        let told = (0..count).map(next).map(|(number, what)| format!("{number} {what}"));
-        let mut told: Vec<_> = told.collect();
-        told.sort_unstable();
-        told
+        let reports = (0..count).map(next).map(|(number, what)| format!("{number} {what}"));
+        let mut reports: Vec<_> = reports.collect();
+        reports.sort_unstable();
+        reports
     }
 
     #[test]
     fn there_are_as_many_threads_as_were_asked_for_last() {
-        let (threads, told) = telling();
+        let (threads, reports) = reporting();
         threads.resize(3).unwrap();
-        assert_eq!(next(&told, 3), ["0 begins", "1 begins", "2 begins"]);
+        assert_eq!(next(&reports, 3), ["0 begins", "1 begins", "2 begins"]);
         threads.resize(1).unwrap();
         assert_eq!(
-            (threads.count(), next(&told, 2)),
+            (threads.count(), next(&reports, 2)),
             (1, vec!["1 leaves".into(), "2 leaves".into()])
         );
         threads.resize(2).unwrap();
-        assert_eq!(next(&told, 1), ["1 begins"]);
+        assert_eq!(next(&reports, 1), ["1 begins"]);
         threads.resize(0).unwrap();
-        assert_eq!(next(&told, 2), ["0 leaves", "1 leaves"]);
+        assert_eq!(next(&reports, 2), ["0 leaves", "1 leaves"]);
         assert_eq!((threads.count(), threads.join()), (0, 0));
     }
 

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 
-/// What clients do that a quota is for.
+/// What a quota limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum QuotaType {
-    /// They send messages.
     Produce,
-    /// They get messages.
     Fetch,
 }
 
@@ -16,10 +14,9 @@ pub enum QuotaType {
 pub type ClientConfigOverride = BTreeMap<QuotaType, i64>;
 
 impl QuotaType {
-    /// All there are.
     pub const ALL: [Self; 2] = [Self::Produce, Self::Fetch];
 
-    /// The name of the quota.
+    /// The name under which it is set.
     pub fn key(self) -> &'static str {
         match self {
             Self::Produce => "producer_byte_rate",
@@ -27,7 +24,6 @@ impl QuotaType {
         }
     }
 
-    /// The quota with this name.
     pub fn for_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.key() == key)
     }

@@ -1,15 +1,39 @@
-//! Port of the argument handling of `kafka.Kafka`: what may follow the program's name.
+//! Port of the argument handling of `kafka.Kafka`: the command line.
 
 use std::path::PathBuf;
+
+pub const VERSION: &str = concat!("transferto ", env!("CARGO_PKG_VERSION"));
+
+pub const HELP: &str = "\
+transferto: a broker that speaks Kafka's protocol and sends what consumers fetch with sendfile(2)
+
+Usage: transferto [server.properties] [--override name=value]...
+
+  server.properties      a settings file, with Kafka's names; without it every setting has its default
+  --override name=value  sets one setting and prevails over the file; may be repeated
+  --help                 prints this text
+  --version              prints the version
+
+Examples:
+  transferto
+      listens on 127.0.0.1:9092 and keeps its data in ./data
+  transferto /etc/kafka/server.properties
+      starts with Kafka's own file; a setting that has no effect here is named in a warning, and
+      with one that this broker does not support it does not start and says why
+  transferto --override port=19092 --override log.dirs=/var/lib/transferto
+      listens on 127.0.0.1:19092 and keeps its data elsewhere
+
+All settings: docs/en/configuration.md
+More or less logging: RUST_LOG=debug, RUST_LOG=warn; RUST_LOG=trace shows every step of a fetch
+";
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandLine {
-    /// Start the broker.
     Start {
-        /// The file of settings; without one every setting has its default.
+        /// The settings file; without one every setting has its default.
         properties: Option<PathBuf>,
-        /// The settings of `--override`, name and value, in their order. They win over the file.
+        /// Name and value of each `--override`, in their order. They prevail over the file.
         overrides: Vec<(String, String)>,
     },
     /// Print [`HELP`].
@@ -18,35 +42,8 @@ pub enum CommandLine {
     Version,
 }
 
-/// The name and the version of the program.
-pub const VERSION: &str = concat!("transferto ", env!("CARGO_PKG_VERSION"));
-
-/// The text of `--help`.
-pub const HELP: &str = "\
-transferto: a broker that speaks Kafka's protocol and sends what consumers fetch with sendfile(2)
-
-Usage: transferto [server.properties] [--override name=value]...
-
-  server.properties      Kafka's own setting names; without it every setting has its default
-  --override name=value  sets one setting, may be repeated, and wins over the file
-  --help                 prints this text
-  --version              prints the version
-
-Examples:
-  transferto
-      listens on 127.0.0.1:9092 and keeps its data in ./data
-  transferto /etc/kafka/server.properties
-      starts with Kafka's own file; what has no effect here is named in a warning, and what
-      this broker cannot do for you stops the start and says why
-  transferto --override port=19092 --override log.dirs=/var/lib/transferto
-      listens on 127.0.0.1:19092 and keeps its data elsewhere
-
-All settings: docs/en/configuration.md
-More or less of the log: RUST_LOG=debug, RUST_LOG=warn; RUST_LOG=trace tells every hop of a fetch
-";
-
 impl CommandLine {
-    /// Reads the arguments that follow the program's name.
+    /// Parses the arguments that follow the program's name.
     ///
     /// # Errors
     /// What is wrong and what to do, as one line for the terminal.
@@ -66,12 +63,12 @@ impl CommandLine {
                     overrides.push(name_and_value(&option["--override=".len()..])?);
                 }
                 option if option.starts_with('-') => {
-                    return Err(format!("`{option}` is no option; --help lists them"));
+                    return Err(format!("unknown option `{option}`; --help lists the options"));
                 }
                 file if properties.is_none() => properties = Some(PathBuf::from(file)),
                 file => {
                     return Err(format!(
-                        "`{file}` is a second file of settings; give one, or use --override"
+                        "`{file}` is a second settings file; give one, or use --override"
                     ));
                 }
             }
@@ -86,7 +83,7 @@ fn name_and_value(pair: &str) -> Result<(String, String), String> {
             Ok((name.trim().to_string(), value.trim().to_string()))
         }
         _ => Err(format!(
-            "`{pair}` is no setting; write --override name=value, such as num.io.threads=4"
+            "`{pair}` is not name=value; write --override name=value, such as num.io.threads=4"
         )),
     }
 }
@@ -127,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_argument_is_told_with_what_to_do() {
+    fn a_wrong_argument_is_reported_with_what_to_do() {
         for (arguments, advice) in [
             (&["--overide", "a=b"][..], "--help"),
             (&["--override"], "--override name=value"),

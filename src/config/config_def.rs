@@ -1,9 +1,9 @@
-//! Port of `org.apache.kafka.common.config.ConfigDef`: a setting is one row, and all that is known
-//! of it follows from the row.
+//! Port of `org.apache.kafka.common.config.ConfigDef`: a setting is one row of a table; its field, its
+//! default, its checks and its documentation follow from the row.
 
 use std::fmt;
 
-use crate::config::kinds::Kind;
+use crate::config::config_type::Kind;
 
 /// The longest value that can be altered while the broker runs, in bytes: the first versions of the
 /// APIs cannot describe a longer one.
@@ -12,43 +12,39 @@ pub const VALUE_BYTES_MAX: usize = i16::MAX as usize;
 /// One row of a table of settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Kafka's name, as it stands in a file.
+    /// Kafka's name.
     pub name: &'static str,
     /// The field that holds the value.
     pub field: &'static str,
-    /// The kind of value, for example `int`.
+    /// Kafka's name of the kind, for example `int`.
     pub kind: &'static str,
     /// The default, as it would be written; empty if there is none.
     pub default: &'static str,
-    /// What the kind takes.
+    /// What the kind takes, as the end of the sentence "must be ...".
     pub takes: &'static str,
-    /// Whether it may be left unset: it then has no value, not an empty one.
+    /// Whether it may have no value, which is not the same as an empty one.
     pub is_optional: bool,
-    /// What is allowed of it.
     pub allowed: Allowed,
-    /// How much depends on it.
     pub importance: Importance,
-    /// What it does.
     pub doc: &'static str,
 }
 
-/// How much depends on a setting, in Kafka's three words.
+/// Kafka's three words for how much depends on a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Importance {
-    /// Look at it before the broker goes to work.
+    /// Look at it before the broker goes into service.
     High,
     /// Look at it when something is slow or full.
     Medium,
-    /// Leave it alone until you know why not.
+    /// Leave it alone unless you know why not.
     Low,
 }
 
-/// What is allowed of the values that a kind takes: the validators of Kafka's class.
+/// Which of the values that a kind takes are allowed: Kafka's validators.
 #[derive(Clone, Copy, Debug)]
 pub enum Allowed {
-    /// All of them.
     Any,
-    /// Whole numbers from this one on.
+    /// This whole number and higher ones.
     AtLeast(i64),
     /// Whole numbers from the first to the second, both included.
     Between(i64, i64),
@@ -58,7 +54,7 @@ pub enum Allowed {
     NotZero,
     /// Numbers from 0 to 1.
     Fraction,
-    /// One value, and the reason why no other.
+    /// One value, and why no other.
     Only(&'static str, &'static str),
 }
 
@@ -109,14 +105,14 @@ impl fmt::Display for Importance {
     }
 }
 
-/// A setting that stops the start: its name, its value, where it was given and what is allowed.
+/// A setting with which the broker does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The name as it was written; empty if the file itself cannot be read.
+    /// As it was written; empty if the file itself cannot be read.
     pub name: String,
-    /// The value as it was written.
+    /// As it was written.
     pub value: String,
-    /// The file and line, or the command line; empty if a default is to blame.
+    /// The file and line, or the command line; empty if the value is a default.
     pub place: String,
     /// What is wrong and what is allowed, for a person.
     pub why: String,
@@ -149,7 +145,7 @@ pub fn read<K: Kind>(text: &str, allowed: Allowed) -> Result<K::Value, String> {
     K::parse(text)
 }
 
-/// The rows as a table in Markdown.
+/// A Markdown table of the rows.
 pub fn to_markdown(settings: &[Setting]) -> String {
     let head =
         "| name | type | default | allowed | importance | meaning |\n|---|---|---|---|---|---|\n";
@@ -168,13 +164,13 @@ pub fn to_markdown(settings: &[Setting]) -> String {
     settings.iter().map(row).fold(head.to_string(), |page, row| page + &row)
 }
 
-/// The name among `known` that `name` was most likely meant to be; none if all are far from it.
+/// The name among `known` that was most likely meant by `name`; none if all are far from it.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = name.len().div_ceil(3) + 1;
     known.map(|it| (distance(name, it), it)).filter(|(d, _)| *d < far).min().map(|(_, it)| it)
 }
 
-/// How many bytes must be put in, taken out or replaced to make `b` of `a` (Levenshtein).
+/// How many bytes must be inserted, removed or replaced to turn `a` into `b` (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.bytes().enumerate() {
@@ -213,22 +209,22 @@ macro_rules! settings {
                     name: $name,
                     field: stringify!($field),
                     kind: <settings!(@kind $type $(, $kind)?) as
-                        $crate::config::kinds::Kind>::NAME,
+                        $crate::config::config_type::Kind>::NAME,
                     default: $default,
                     takes: <settings!(@kind $type $(, $kind)?) as
-                        $crate::config::kinds::Kind>::TAKES,
+                        $crate::config::config_type::Kind>::TAKES,
                     is_optional: <settings!(@kind $type $(, $kind)?) as
-                        $crate::config::kinds::Kind>::IS_OPTIONAL,
+                        $crate::config::config_type::Kind>::IS_OPTIONAL,
                     allowed: $allowed,
                     importance: $crate::config::config_def::Importance::$importance,
                     doc: concat!($($doc),+),
                 },
             )+];
 
-            /// Sets the setting `name` to what `text` says.
+            /// Sets the setting `name` to the value of `text`.
             ///
             /// # Errors
-            /// What is allowed, if `text` is not; that there is no such setting, if there is none.
+            /// What is allowed, if `text` is not; that the setting is unknown.
             $vis fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
                 match name {
                     $($name => {
@@ -236,17 +232,17 @@ macro_rules! settings {
                             settings!(@kind $type $(, $kind)?)
                         >(text, $allowed)?;
                     })+
-                    _ => return Err("is no setting of this broker".to_string()),
+                    _ => return Err("unknown setting".to_string()),
                 }
                 Ok(())
             }
 
-            /// Each setting's name and its value, as it would be written.
+            /// The name of each setting and its value, as it would be written.
             $vis fn values(&self) -> Vec<(&'static str, String)> {
                 vec![$((
                     $name,
                     <settings!(@kind $type $(, $kind)?) as
-                        $crate::config::kinds::Kind>::show(&self.$field),
+                        $crate::config::config_type::Kind>::show(&self.$field),
                 ),)+]
             }
 
@@ -269,7 +265,7 @@ pub(crate) use settings;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::kinds::MessageFormatVersion;
+    use crate::config::log_policies::MessageFormatVersion;
 
     settings! {
         /// A table for the tests.
@@ -312,7 +308,7 @@ mod tests {
                 "must be a version of Kafka from 0.8.0 to 4.x, such as 0.9.0, 0.10.2 or 3.0-IV1",
             ),
             ("perhaps", "0", "must be a whole number other than 0; a negative one sets no limit"),
-            ("other", "1", "is no setting of this broker"),
+            ("other", "1", "unknown setting"),
         ] {
             assert_eq!(sample.set(name, text).unwrap_err(), why);
         }

@@ -5,122 +5,130 @@ use std::path::Path;
 
 use crate::common::end_point::EndPoint;
 use crate::config::config_def::{ConfigError, nearest};
+use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
-use crate::config::kinds::Kind;
 use crate::config::properties;
 use crate::config::properties::Property;
 use crate::config::unsupported::Unsupported;
 
-impl KafkaConfig {
-    /// The settings of a file, if there is one, and of the command line, which wins.
-    ///
-    /// # Errors
-    /// Everything that is wrong, each with the file and the line.
-    pub fn from_file(
-        file: Option<&Path>,
-        overrides: &[(String, String)],
-    ) -> Result<Self, Vec<ConfigError>> {
-        let given = file.map(properties::read).transpose().map_err(|error| vec![error])?;
-        Self::from_given(given.unwrap_or_default(), overrides)
-    }
+/// The settings of a file, if there is one, and of the command line, which prevails.
+///
+/// # Errors
+/// Everything that is wrong, each with the file and the line.
+pub fn read_file(
+    file: Option<&Path>,
+    overrides: &[(String, String)],
+) -> Result<KafkaConfig, Vec<ConfigError>> {
+    let given = file.map(properties::read).transpose().map_err(|error| vec![error])?;
+    read(given.unwrap_or_default(), overrides)
+}
 
-    /// The settings of a text in the form of a `.properties` file, and of the command line, which
-    /// wins.
-    ///
-    /// # Errors
-    /// Everything that is wrong, each with its line.
-    pub fn from_properties(
-        text: &str,
-        overrides: &[(String, String)],
-    ) -> Result<Self, Vec<ConfigError>> {
-        let given = properties::parse(text, "").map_err(|error| vec![error])?;
-        Self::from_given(given, overrides)
-    }
+/// The settings that a program gives, by name. The later of two prevails.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn read_settings<'a>(
+    settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<KafkaConfig, Vec<ConfigError>> {
+    let property = |(name, value): (&str, &str)| Property {
+        name: name.to_string(),
+        value: value.to_string(),
+        place: String::new(),
+    };
+    read(settings.into_iter().map(property).collect(), &[])
+}
 
-    /// Sets what was given, the later of two wins, and checks what rows cannot check alone.
-    fn from_given(
-        mut given: Vec<Property>,
-        overrides: &[(String, String)],
-    ) -> Result<Self, Vec<ConfigError>> {
-        given.extend(overrides.iter().map(|(name, value)| Property {
-            name: name.clone(),
-            value: value.clone(),
-            place: "the command line".to_string(),
-        }));
-        let mut config = Self::of_the_table();
-        let mut errors = Vec::new();
-        for (i, property) in given.iter().enumerate() {
-            let is_last = given[i + 1..].iter().all(|later| later.name != property.name);
-            if is_last && let Err(why) = config.take(property) {
-                let Property { name, value, place } = property.clone();
-                errors.push(ConfigError { name, value, place, why });
-            }
-        }
-        config.fill_in();
-        errors.extend(config.contradictions(&given));
-        if errors.is_empty() { Ok(config) } else { Err(errors) }
-    }
+/// As [`read_file`], for the text of a file: what the tests of this folder read.
+#[cfg(test)]
+pub(crate) fn read_properties(
+    text: &str,
+    overrides: &[(String, String)],
+) -> Result<KafkaConfig, Vec<ConfigError>> {
+    let given = properties::parse(text, "").map_err(|error| vec![error])?;
+    read(given, overrides)
+}
 
-    /// Sets one setting, or says why not. What has no effect here is passed over with a warning.
-    fn take(&mut self, property: &Property) -> Result<(), String> {
-        let Property { name, value, place } = property;
-        if Self::SETTINGS.iter().any(|it| it.name == name) {
-            return self.set(name, value);
-        }
-        match Unsupported::of(name) {
-            Some(Unsupported::HasNoEffect(why)) => {
-                log::warn!("{place}: `{name}` has no effect: {why}");
-                Ok(())
-            }
-            Some(Unsupported::StopsTheStart(_)) if value.trim().is_empty() => Ok(()),
-            Some(Unsupported::StopsTheStart(why)) => {
-                Err(format!("is not supported: {why}; take the setting out"))
-            }
-            None => Err(unknown(name)),
+/// Sets what was given, the later of two prevails, and checks what rows cannot check alone.
+fn read(
+    mut given: Vec<Property>,
+    overrides: &[(String, String)],
+) -> Result<KafkaConfig, Vec<ConfigError>> {
+    given.extend(overrides.iter().map(|(name, value)| Property {
+        name: name.clone(),
+        value: value.clone(),
+        place: "the command line".to_string(),
+    }));
+    let mut config = KafkaConfig::of_the_table();
+    let mut errors = Vec::new();
+    for (i, property) in given.iter().enumerate() {
+        let is_last = given[i + 1..].iter().all(|later| later.name != property.name);
+        if is_last && let Err(why) = take(&mut config, property) {
+            let Property { name, value, place } = property.clone();
+            errors.push(ConfigError { name, value, place, why });
         }
     }
+    config.fill_in();
+    errors.extend(contradictions(&config, &given));
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
+}
 
-    /// Port of `KafkaConfig.validateValues`: what two rows, or two entries of one, say against each
-    /// other.
-    fn contradictions(&self, given: &[Property]) -> Vec<ConfigError> {
-        let mut errors = Vec::new();
-        let mut refuse = |name: &str, value: String, why: &str| {
-            let place = given.iter().rfind(|it| it.name == name).map(|it| it.place.clone());
-            let (place, why) = (place.unwrap_or_default(), why.to_string());
-            errors.push(ConfigError { name: name.to_string(), value, place, why });
-        };
-        for (name, listeners) in
-            [("listeners", &self.listeners), ("advertised.listeners", &self.advertised_listeners)]
-        {
-            let text = || Vec::<EndPoint>::show(listeners);
-            let mut ports: Vec<u16> =
-                listeners.iter().map(|it| it.port).filter(|it| *it != 0).collect();
-            let mut protocols: Vec<&str> = listeners.iter().map(|it| it.protocol.name()).collect();
-            if has_twice(&mut ports) {
-                refuse(name, text(), "must give each listener a port of its own");
-            }
-            if has_twice(&mut protocols) {
-                refuse(name, text(), "must give each listener a protocol of its own");
-            }
-        }
-        let (min_ms, max_ms) =
-            (self.log_cleaner_min_compaction_lag_ms, self.log_cleaner_max_compaction_lag_ms);
-        if min_ms > max_ms {
-            let why = "must not be less than `log.cleaner.min.compaction.lag.ms`";
-            refuse("log.cleaner.max.compaction.lag.ms", max_ms.to_string(), why);
-        }
-        for it in &self.advertised_listeners {
-            if matches!(it.host.as_str(), "0.0.0.0" | "::") {
-                let why = "must name a host that clients can connect to; 0.0.0.0 and :: are none";
-                refuse("advertised.listeners", it.to_string(), why);
-            }
-            if self.listeners.iter().all(|listener| listener.protocol != it.protocol) {
-                let why = "must name a protocol that one of `listeners` has";
-                refuse("advertised.listeners", it.to_string(), why);
-            }
-        }
-        errors
+/// Sets one setting, or says why not. What has no effect here is passed over with a warning.
+fn take(config: &mut KafkaConfig, property: &Property) -> Result<(), String> {
+    let Property { name, value, place } = property;
+    if KafkaConfig::SETTINGS.iter().any(|it| it.name == name) {
+        return config.set(name, value);
     }
+    match Unsupported::of(name) {
+        Some(Unsupported::HasNoEffect(why)) => {
+            log::warn!("{place}: `{name}` has no effect: {why}");
+            Ok(())
+        }
+        Some(Unsupported::StopsTheStart(_)) if value.trim().is_empty() => Ok(()),
+        Some(Unsupported::StopsTheStart(why)) => {
+            Err(format!("not supported: {why}; remove the setting"))
+        }
+        None => Err(unknown(name)),
+    }
+}
+
+/// Port of `KafkaConfig.validateValues`: where two rows, or two entries of one, contradict each
+/// other.
+fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    let mut refuse = |name: &str, value: String, why: &str| {
+        let place = given.iter().rfind(|it| it.name == name).map(|it| it.place.clone());
+        let (place, why) = (place.unwrap_or_default(), why.to_string());
+        errors.push(ConfigError { name: name.to_string(), value, place, why });
+    };
+    let (listeners, advertised) = (&config.listeners, &config.advertised_listeners);
+    for (name, end_points) in [("listeners", listeners), ("advertised.listeners", advertised)] {
+        let text = || Vec::<EndPoint>::show(end_points);
+        let mut ports: Vec<u16> =
+            end_points.iter().map(|it| it.port).filter(|it| *it != 0).collect();
+        let mut protocols: Vec<&str> =
+            end_points.iter().map(|it| it.security_protocol.name()).collect();
+        if has_twice(&mut ports) {
+            refuse(name, text(), "must give each listener a port of its own");
+        }
+        if has_twice(&mut protocols) {
+            refuse(name, text(), "must give each listener a protocol of its own");
+        }
+    }
+    let lags = config.compaction_lags();
+    if let Some(why) = lags.contradiction() {
+        refuse(lags.max_name, lags.max_ms.to_string(), &why);
+    }
+    for it in advertised {
+        if matches!(it.host.as_str(), "0.0.0.0" | "::") {
+            let why = "must name a host that clients can connect to; 0.0.0.0 and :: are none";
+            refuse("advertised.listeners", it.to_string(), why);
+        }
+        if listeners.iter().all(|listener| listener.security_protocol != it.security_protocol) {
+            let why = "must name a protocol that one of `listeners` has";
+            refuse("advertised.listeners", it.to_string(), why);
+        }
+    }
+    errors
 }
 
 /// What is wrong with a name that is in no table.
@@ -130,7 +138,7 @@ pub(super) fn unknown(name: &str) -> String {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => "docs/en/configuration.md lists all of them".to_string(),
     };
-    format!("is no setting of this broker; {advice}")
+    format!("unknown setting; {advice}")
 }
 
 fn has_twice<T: Ord>(values: &mut [T]) -> bool {
@@ -141,14 +149,15 @@ fn has_twice<T: Ord>(values: &mut [T]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limit::Limit;
 
     fn config(text: &str) -> KafkaConfig {
-        KafkaConfig::from_properties(text, &[]).unwrap()
+        read_properties(text, &[]).unwrap()
     }
 
     /// The errors of a text, as a person sees them.
     fn errors(text: &str) -> Vec<String> {
-        let errors = KafkaConfig::from_properties(text, &[]).unwrap_err();
+        let errors = read_properties(text, &[]).unwrap_err();
         errors.iter().map(ConfigError::to_string).collect()
     }
 
@@ -177,7 +186,7 @@ mod tests {
     fn the_later_setting_wins_and_the_command_line_wins_over_the_file() {
         let overrides = [("num.io.threads".to_string(), "4".to_string())];
         let text = "num.io.threads=zero\nport=1\nport=2";
-        let config = KafkaConfig::from_properties(text, &overrides).unwrap();
+        let config = read_properties(text, &overrides).unwrap();
         assert_eq!((config.num_io_threads, config.port), (4, 2));
     }
 
@@ -188,14 +197,17 @@ mod tests {
              max.connections.per.ip=0\nmax.connections.per.ip.overrides=127.0.0.1:2\n\
              connections.max.idle.ms=-1",
         );
-        assert_eq!((config.socket_send_buffer_bytes, config.socket_receive_buffer_bytes), (-1, -1));
+        assert_eq!(
+            (config.socket_send_buffer_bytes, config.socket_receive_buffer_bytes),
+            (None, None)
+        );
         assert_eq!(config.max_connections_per_ip, 0);
         assert_eq!(config.max_connections_per_ip_overrides, [("127.0.0.1".to_string(), 2)]);
-        assert_eq!(config.connections_max_idle_ms, -1);
+        assert_eq!(config.connections_max_idle_ms, Limit::NONE);
     }
 
     #[test]
-    fn a_wrong_setting_is_told_with_line_name_value_and_what_is_allowed() {
+    fn a_wrong_setting_is_reported_with_line_name_value_and_what_is_allowed() {
         assert_eq!(
             errors("\nnum.io.threads=0"),
             ["line 2: `num.io.threads=0`: must be a whole number from 1 to 1024"]
@@ -212,22 +224,22 @@ mod tests {
         assert_eq!(
             errors("log.cleaner.min.compaction.lag.ms=6\nlog.cleaner.max.compaction.lag.ms=5"),
             ["line 2: `log.cleaner.max.compaction.lag.ms=5`: \
-             must not be less than `log.cleaner.min.compaction.lag.ms`"]
+             must not be less than `log.cleaner.min.compaction.lag.ms`, 6"]
         );
         assert!(errors("listeners=SSL://:9093")[0].contains("speaks PLAINTEXT only"));
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_that_is_wrong_is_reported_at_once() {
         assert_eq!(errors("log.retention.ms=0\nlog.dri=x\nssl.protocol=TLS").len(), 3);
     }
 
     #[test]
-    fn an_unknown_name_is_told_with_the_nearest_known_one() {
+    fn an_unknown_name_is_reported_with_the_nearest_known_one() {
         assert_eq!(
             errors("num.oi.threads=8"),
             ["line 1: `num.oi.threads=8`: \
-             is no setting of this broker; did you mean `num.io.threads`?"]
+             unknown setting; did you mean `num.io.threads`?"]
         );
         assert!(errors("colour=red")[0].contains("docs/en/configuration.md"));
         assert!(errors("Listeners=x")[0].contains("did you mean `listeners`?"));
@@ -285,7 +297,7 @@ mod tests {
     #[test]
     fn an_error_of_the_command_line_names_the_command_line() {
         let overrides = [("port".to_string(), "70000".to_string())];
-        let errors = KafkaConfig::from_properties("port=1", &overrides).unwrap_err();
+        let errors = read_properties("port=1", &overrides).unwrap_err();
         assert_eq!(
             errors[0].to_string(),
             "the command line: `port=70000`: must be a whole number from 0 to 65535"

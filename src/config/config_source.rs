@@ -1,8 +1,8 @@
-//! Port of `kafka.server.ConfigHelper` and `ServerTopicConfigSynonyms`: what each setting is, and
-//! where that comes from.
+//! Port of `kafka.server.ConfigHelper` and `ServerTopicConfigSynonyms`: the value of each setting, and
+//! its source.
 //!
-//! A setting that the broker's file sets to its own default cannot be told from one that the file
-//! leaves out: both come from the default.
+//! A setting that the broker's file sets to its default is treated as if the file left it out: the
+//! source of both is the default.
 
 use std::collections::BTreeMap;
 
@@ -11,48 +11,43 @@ use crate::config::dynamic_config::{ConfigMap, CurrentConfig, DYNAMIC_SETTINGS};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 
-/// The topic setting that decides how the bytes of a log are to be read.
+/// The topic setting that decides the format of a log.
 pub const MESSAGE_FORMAT_VERSION: &str = "message.format.version";
 
-/// Where the value of a setting comes from, with Kafka's numbers.
+/// Where the value of a setting comes from, with the numbers of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
 pub enum ConfigSource {
-    /// The topic overrides it: `DYNAMIC_TOPIC_CONFIG`.
+    /// An override of the topic: `DYNAMIC_TOPIC_CONFIG`.
     Topic = 1,
-    /// It was set for this broker while it ran: `DYNAMIC_BROKER_CONFIG`.
+    /// Altered for this broker while it ran: `DYNAMIC_BROKER_CONFIG`.
     DynamicBroker = 2,
-    /// It was set for all brokers while they ran: `DYNAMIC_DEFAULT_BROKER_CONFIG`.
+    /// Altered for all brokers while they ran: `DYNAMIC_DEFAULT_BROKER_CONFIG`.
     DynamicDefault = 3,
     /// The broker's file or command line: `STATIC_BROKER_CONFIG`.
     Broker = 4,
-    /// Nobody sets it: `DEFAULT_CONFIG`.
+    /// Set nowhere: `DEFAULT_CONFIG`.
     Default = 5,
 }
 
 /// A setting with its value.
 #[derive(Clone, Debug)]
 pub struct ConfigEntry {
-    /// The row of the setting.
     pub setting: &'static Setting,
-    /// The value that holds; none if it is not set.
+    /// The value in effect; none if it is not set.
     pub value: Option<String>,
-    /// Where that comes from.
     pub source: ConfigSource,
     /// Whether it cannot be altered while the broker runs.
     pub is_read_only: bool,
-    /// All places where it stands, the one that prevails first.
+    /// All places that set it, the one that prevails first.
     pub synonyms: Vec<ConfigSynonym>,
 }
 
-/// A place where a setting stands.
+/// A place that sets a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigSynonym {
-    /// The setting's name there.
     pub name: &'static str,
-    /// Its value there.
     pub value: String,
-    /// Which place it is.
     pub source: ConfigSource,
 }
 
@@ -65,13 +60,13 @@ pub fn topic_entries(
     let stated = stated_by(broker);
     let rows = LogConfig::SETTINGS.iter().zip(log_config.values());
     rows.map(|(setting, (name, mut value))| {
-        // The magic does not tell which version of Kafka was named.
+        // Several versions of Kafka have the same magic; show the one that was given.
         if let Some(version) = overrides.get(MESSAGE_FORMAT_VERSION)
             && name == MESSAGE_FORMAT_VERSION
         {
             value = version.trim().to_string();
         }
-        // Not the text that was given, but what it means, as Kafka shows it: tools compare it.
+        // Not the text as given, but the value as Kafka shows it: tools compare it.
         let own = overrides.contains_key(name).then(|| ConfigSynonym {
             name,
             value: value.clone(),
@@ -79,7 +74,7 @@ pub fn topic_entries(
         });
         let inherited = broker_synonyms(name).iter().filter_map(|name| stated.get(name));
         let mut synonyms: Vec<_> = own.into_iter().chain(inherited.flatten().cloned()).collect();
-        // Each place prevails over the next, whichever name it uses.
+        // The source decides which one prevails, whichever of the names it uses.
         synonyms.sort_by_key(|it| it.source as i8);
         ConfigEntry {
             setting,
@@ -115,7 +110,7 @@ pub fn broker_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
     .collect()
 }
 
-/// The settings that were set for all brokers while they ran.
+/// The settings that were altered for all brokers while they ran.
 pub fn broker_default_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
     let set = KafkaConfig::SETTINGS.iter().filter_map(|setting| {
         let value = broker.dynamic().of_all.get(setting.name)?.clone();
@@ -134,7 +129,7 @@ fn is_unset(setting: &Setting, value: &str) -> bool {
     setting.is_optional && value.is_empty()
 }
 
-/// Each setting of the broker with the values that the places state, the one that prevails first.
+/// Each setting of the broker with its values, the one that prevails first.
 fn stated_by(broker: &CurrentConfig) -> BTreeMap<&'static str, Vec<ConfigSynonym>> {
     let rows = broker.of_file().values().into_iter().zip(KafkaConfig::default().values());
     let rows = KafkaConfig::SETTINGS.iter().zip(rows);
@@ -155,8 +150,8 @@ fn stated_by(broker: &CurrentConfig) -> BTreeMap<&'static str, Vec<ConfigSynonym
     .collect()
 }
 
-/// Port of `DynamicBrokerConfig.brokerConfigSynonyms`: the settings that say the same in different
-/// units, the one that prevails first.
+/// Port of `DynamicBrokerConfig.brokerConfigSynonyms`: settings that mean the same in different units,
+/// the one that prevails first.
 fn broker_alternatives(name: &str) -> Option<&'static [&'static str]> {
     const ALTERNATIVES: [&[&str]; 4] = [
         &["log.roll.ms", "log.roll.hours"],
@@ -167,7 +162,7 @@ fn broker_alternatives(name: &str) -> Option<&'static [&'static str]> {
     ALTERNATIVES.into_iter().find(|it| it.contains(&name))
 }
 
-/// The settings of the broker that a topic's follows, the one that prevails first.
+/// The settings of the broker that a topic setting defaults to, the one that prevails first.
 fn broker_synonyms(topic_setting: &str) -> &'static [&'static str] {
     match topic_setting {
         "segment.bytes" => &["log.segment.bytes"],
@@ -208,6 +203,7 @@ fn broker_synonyms(topic_setting: &str) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::config_reader::read_properties;
     use crate::config::dynamic_config::DynamicConfigs;
 
     fn map(pairs: &[(&str, &str)]) -> ConfigMap {
@@ -215,7 +211,7 @@ mod tests {
     }
 
     fn current(file: &str, of_all: &[(&str, &str)], of_broker: &[(&str, &str)]) -> CurrentConfig {
-        let file = KafkaConfig::from_properties(file, &[]).unwrap();
+        let file = read_properties(file, &[]).unwrap();
         let dynamic = DynamicConfigs { of_broker: map(of_broker), of_all: map(of_all) };
         CurrentConfig::new(file, dynamic).unwrap()
     }
@@ -347,7 +343,7 @@ mod tests {
 
     /// As a Kafka 4.4.0 describes the same settings.
     #[test]
-    fn nothing_and_an_empty_text_are_told_apart() {
+    fn nothing_and_an_empty_text_are_distinguished() {
         let entries = broker_entries(&current("", &[], &[]));
         let entry = |name| entries.iter().find(|it| it.setting.name == name).unwrap();
         for name in ["authorizer.class.name", "max.connections.per.ip.overrides"] {

@@ -1,5 +1,5 @@
 //! Port of the rules of `kafka.server.DynamicBrokerConfig`: which settings of the broker may change
-//! while it runs, and which value holds when several places state one.
+//! while it runs, and which value prevails if a setting has several.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::unsupported::Unsupported;
 
 /// The settings that may change while the broker runs: of Kafka's `AllDynamicConfigs` those that
-/// are honoured here at once.
+/// take effect here at once.
 ///
-/// `num.network.threads` is none of them: a connection stays with its Processor. Neither is
+/// `num.network.threads` is not one of them: a connection stays with its Processor. Neither is
 /// `log.message.format.version`, in Kafka as here: a log holds one format.
 pub const DYNAMIC_SETTINGS: &[&str] = &[
     "background.threads",
@@ -57,31 +57,28 @@ pub const DYNAMIC_SETTINGS: &[&str] = &[
 ];
 
 /// The least memory for keys that a cleaner thread can work with, in bytes.
-const DEDUPE_BUFFER_MIN_BYTES: i64 = 1024 * 1024;
+const DEDUPE_BUFFER_MIN_BYTES: usize = 1024 * 1024;
 
 /// Settings by name, as they were given.
 pub type ConfigMap = BTreeMap<String, String>;
 
-/// Whose settings are altered.
+/// Which settings an alteration is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DynamicScope {
     /// Those of this broker.
     Broker,
-    /// Those of every broker that has none of its own.
+    /// Those of all brokers; a broker's own prevail.
     Default,
 }
 
-/// What was set while the broker ran.
+/// The settings that were altered while the broker ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DynamicConfigs {
-    /// For this broker.
     pub of_broker: ConfigMap,
-    /// For every broker that has none of its own.
     pub of_all: ConfigMap,
 }
 
 impl DynamicConfigs {
-    /// The settings of one scope.
     pub fn of(&self, scope: DynamicScope) -> &ConfigMap {
         match scope {
             DynamicScope::Broker => &self.of_broker,
@@ -89,7 +86,7 @@ impl DynamicConfigs {
         }
     }
 
-    /// These, with other settings in one scope.
+    /// These, with the settings of one scope replaced.
     pub fn with(&self, scope: DynamicScope, configs: ConfigMap) -> Self {
         match scope {
             DynamicScope::Broker => Self { of_broker: configs, of_all: self.of_all.clone() },
@@ -98,7 +95,7 @@ impl DynamicConfigs {
     }
 }
 
-/// The settings of the broker, and the three places that they come from.
+/// The settings in effect, and the three places that they come from.
 #[derive(Clone, Debug)]
 pub struct CurrentConfig {
     of_file: KafkaConfig,
@@ -107,11 +104,11 @@ pub struct CurrentConfig {
 }
 
 impl CurrentConfig {
-    /// The settings of the file, and above them what was set while the broker ran: for all brokers,
-    /// and above that for this one.
+    /// The settings of the file, overridden by those that were altered for all brokers, and these by
+    /// those that were altered for this one.
     ///
     /// # Errors
-    /// A sentence for the first setting that cannot be altered, or is set to what is not allowed.
+    /// A sentence about the first setting that cannot be altered or has a value that is not allowed.
     pub fn new(of_file: KafkaConfig, dynamic: DynamicConfigs) -> Result<Self, String> {
         let mut config = of_file.clone();
         for (name, value) in dynamic.of_all.iter().chain(&dynamic.of_broker) {
@@ -124,12 +121,12 @@ impl CurrentConfig {
         Ok(Self { of_file, dynamic, config })
     }
 
-    /// These settings, with others that were set while the broker ran.
+    /// These settings, with other altered ones.
     ///
     /// # Errors
-    /// As [`new`](Self::new); also a change that Kafka refuses because of what held before: threads
-    /// may be halved or doubled at most, not more at once; each cleaner thread needs memory;
-    /// somebody must be able to connect.
+    /// As [`new`](Self::new); also for changes that Kafka refuses in view of the settings before: a
+    /// number of threads may be halved or doubled at most, each cleaner thread needs memory, and some
+    /// client must be able to connect.
     pub fn altered(&self, dynamic: DynamicConfigs) -> Result<Self, String> {
         let after = Self::new(self.of_file.clone(), dynamic)?;
         check_threads(&self.config, &after.config)?;
@@ -139,79 +136,64 @@ impl CurrentConfig {
         Ok(after)
     }
 
-    /// A sentence for settings that would be refused together, but came from two places: the file,
-    /// and what was set while the broker ran under another file. They hold all the same.
+    /// A sentence about settings that contradict each other, but came from two places: the file, and
+    /// an alteration made under another file. They are in effect all the same.
     pub fn contradiction(&self) -> Option<String> {
-        contradiction(&self.config)
+        self.config.compaction_lags().contradiction_sentence()
     }
 
-    /// What holds.
+    /// The settings in effect.
     pub fn config(&self) -> &KafkaConfig {
         &self.config
     }
 
-    /// What the file and the command line say.
+    /// The settings of the file and the command line.
     pub fn of_file(&self) -> &KafkaConfig {
         &self.of_file
     }
 
-    /// What was set while the broker ran.
     pub fn dynamic(&self) -> &DynamicConfigs {
         &self.dynamic
     }
 }
 
-/// A part of the broker that follows its settings: port of `kafka.server.BrokerReconfigurable`.
+/// A part of the broker whose settings may be altered: port of `kafka.server.BrokerReconfigurable`.
 pub trait BrokerReconfigurable: Send + Sync {
-    /// Follows, without waiting for anything: others wait meanwhile. In the place of the host names
-    /// of `max.connections.per.ip.overrides` stand their addresses. What goes wrong is logged: the
-    /// settings hold all the same.
+    /// Applies `new` without waiting for anything, for other alterations wait meanwhile. The host
+    /// names in `max.connections.per.ip.overrides` are replaced by their addresses. A failure is
+    /// logged, and the settings are in effect all the same.
     fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig);
 }
 
-/// Whether a setting can be altered while the broker runs.
+/// Checks that a setting can be altered while the broker runs.
 ///
 /// # Errors
-/// A sentence that says why not. Kafka keeps names that it does not know, for classes of its users;
-/// there are none here, and a misspelt name must not look as if it held.
+/// A sentence that says why not. Kafka keeps unknown names for its users' own classes; this broker
+/// loads none, and a misspelt name must not look as if it had an effect.
 fn check_name(name: &str) -> Result<(), String> {
     if DYNAMIC_SETTINGS.contains(&name) {
         return Ok(());
     }
     if KafkaConfig::SETTINGS.iter().any(|it| it.name == name) {
         return Err(format!(
-            "`{name}` cannot be altered while the broker runs: change its file, and start it anew"
+            "`{name}` cannot be altered while the broker runs; change the file and restart"
         ));
     }
     Err(match Unsupported::of(name) {
         Some(Unsupported::HasNoEffect(why)) => format!("`{name}` has no effect: {why}"),
         Some(Unsupported::StopsTheStart(why)) => format!("`{name}` is not supported: {why}"),
-        None => format!("`{name}` {}", unknown(name)),
+        None => format!("`{name}`: {}", unknown(name)),
     })
 }
 
-/// The file, which may have changed since, is not held against an alteration of something else.
+/// A contradiction with the file, which may have changed since, does not prevent an alteration of
+/// other settings.
 fn check_compaction_lag(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
-    if compaction_lags_ms(before) == compaction_lags_ms(after) {
+    let lags = after.compaction_lags();
+    if before.compaction_lags() == lags {
         return Ok(());
     }
-    contradiction(after).map_or(Ok(()), Err)
-}
-
-/// A message that may not be cleaned yet cannot be due for it.
-fn contradiction(config: &KafkaConfig) -> Option<String> {
-    let (min_ms, max_ms) = compaction_lags_ms(config);
-    (min_ms > max_ms).then(|| {
-        format!(
-            "`log.cleaner.max.compaction.lag.ms`, {max_ms}, must not be less than \
-             `log.cleaner.min.compaction.lag.ms`, {min_ms}"
-        )
-    })
-}
-
-/// The least and the most.
-fn compaction_lags_ms(config: &KafkaConfig) -> (i64, i64) {
-    (config.log_cleaner_min_compaction_lag_ms, config.log_cleaner_max_compaction_lag_ms)
+    lags.contradiction_sentence().map_or(Ok(()), Err)
 }
 
 /// Port of the checks in `DynamicThreadPool` and in `LogCleaner.validateReconfiguration`.
@@ -241,7 +223,7 @@ fn check_threads(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String
 fn check_cleaner(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
     let memory = |it: &KafkaConfig| (it.log_cleaner_dedupe_buffer_size, it.log_cleaner_threads);
     let (bytes, threads) = memory(after);
-    let per_thread = bytes / i64::try_from(threads.max(1)).unwrap_or(i64::MAX);
+    let per_thread = bytes / threads.max(1);
     if memory(before) == memory(after) || per_thread >= DEDUPE_BUFFER_MIN_BYTES {
         return Ok(());
     }
@@ -251,7 +233,7 @@ fn check_cleaner(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String
     ))
 }
 
-/// Nobody could connect to take it back.
+/// Without a client that can connect, the alteration could not be undone.
 fn check_connections(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
     let admits_nobody = |it: &KafkaConfig| {
         let overrides = &it.max_connections_per_ip_overrides;
@@ -259,13 +241,13 @@ fn check_connections(before: &KafkaConfig, after: &KafkaConfig) -> Result<(), St
     };
     if admits_nobody(after) && !admits_nobody(before) {
         let why = "`max.connections.per.ip=0`: must be at least 1, unless \
-                   `max.connections.per.ip.overrides` names those who may connect";
+                   `max.connections.per.ip.overrides` names an address that may connect";
         return Err(why.to_string());
     }
     Ok(())
 }
 
-/// The settings that may change while the broker runs as a table in Markdown.
+/// A Markdown table of the settings that may change while the broker runs.
 pub fn dynamic_settings_to_markdown() -> String {
     let row = |name: &&str| {
         let setting = KafkaConfig::SETTINGS.iter().find(|it| it.name == *name);
@@ -283,13 +265,15 @@ pub fn dynamic_settings_to_markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::config_reader::read_properties;
+    use crate::config::limit::Limit;
 
     fn map(pairs: &[(&str, &str)]) -> ConfigMap {
         pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
     }
 
     fn current(file: &str) -> CurrentConfig {
-        let config = KafkaConfig::from_properties(file, &[]).unwrap();
+        let config = read_properties(file, &[]).unwrap();
         CurrentConfig::new(config, DynamicConfigs::default()).unwrap()
     }
 
@@ -315,7 +299,7 @@ mod tests {
         let file = "message.max.bytes=1\nlog.retention.bytes=1\nlog.roll.ms=1";
         let after = current(file).altered(DynamicConfigs { of_broker, of_all }).unwrap();
         let config = after.config();
-        assert_eq!((config.message_max_bytes, config.log_retention_bytes), (3, 2));
+        assert_eq!((config.message_max_bytes, config.log_retention_bytes), (3, Limit::from(2)));
         assert_eq!(config.log_roll_ms, Some(1));
         assert_eq!(after.of_file().message_max_bytes, 1);
     }
@@ -323,8 +307,8 @@ mod tests {
     #[test]
     fn what_cannot_be_altered_is_refused_with_the_reason() {
         for (name, value, why) in [
-            ("queued.max.requests", "9", "change its file, and start it anew"),
-            ("num.network.threads", "4", "change its file, and start it anew"),
+            ("queued.max.requests", "9", "change the file and restart"),
+            ("num.network.threads", "4", "change the file and restart"),
             ("unclean.leader.election.enable", "true", "has no effect: this broker is alone"),
             ("max.connections", "9", "is not supported: this broker limits"),
             ("retention.ms", "9", "did you mean `log.retention.ms`?"),
@@ -368,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lags_of_compaction_may_not_contradict_each_other_whoever_sets_them() {
+    fn the_lags_of_compaction_may_not_contradict_each_other_wherever_they_are_set() {
         let (min, max) = ("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms");
         let file = format!("{min}=5");
         altered(&file, &[(max, "5")]).unwrap();
@@ -382,7 +366,7 @@ mod tests {
         let (min, max) = ("log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms");
         let stored = map(&[(max, "4000")]);
         let stored = DynamicConfigs::default().with(DynamicScope::Broker, stored);
-        let file = KafkaConfig::from_properties(&format!("{min}=5000"), &[]).unwrap();
+        let file = read_properties(&format!("{min}=5000"), &[]).unwrap();
         let current = CurrentConfig::new(file, stored.clone()).unwrap();
         assert!(current.contradiction().unwrap().contains("must not be less"));
         let with =
@@ -401,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_shut_out_who_could_take_it_back() {
+    fn an_admin_cannot_lock_everybody_out_for_good() {
         assert!(altered("", &[("max.connections.per.ip", "0")]).is_err());
         let overrides = ("max.connections.per.ip.overrides", "127.0.0.1:5");
         altered("", &[("max.connections.per.ip", "0"), overrides]).unwrap();

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::kafka_principal::KafkaPrincipal;
+use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
-use crate::config::kinds::{
-    AuthorizerClass, CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
+use crate::config::config_type::{AuthorizerClass, Int, Long, UnlessMinusOne};
+use crate::config::limit::Limit;
+use crate::config::log_policies::{
+    CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
 };
 
 /// Kafka's smallest message, of magic 0, without its 12 bytes of offset and size.
@@ -19,86 +22,87 @@ const MS_PER_HOUR: i64 = 60 * MS_PER_MINUTE;
 settings! {
     /// The settings of the broker. A field is named as Kafka's setting, with `_` for `.`.
     pub struct KafkaConfig {
-        /// The number that names this broker to clients. Kafka lets ZooKeeper hand out an id when
-        /// there is none; this broker is alone and takes 0.
+        /// The number by which clients know this broker. Kafka lets ZooKeeper assign an id if none is
+        /// set; this broker is alone and takes 0.
         broker_id: i32,
             "broker.id" = "0", Allowed::AtLeast(0), High;
-        /// Where the broker listens. Port 0 lets the system choose; an empty host is every
+        /// Where the broker listens. Port 0 lets the system choose; an empty host means every
         /// interface. Each listener needs a protocol of its own, and PLAINTEXT is the only one here,
         /// so there is one listener. Without it: `host.name` and `port`.
         listeners: Vec<EndPoint>,
             "listeners" = "", Allowed::Any, High;
         /// The host of the listener if `listeners` is not set. Kafka listens on every interface by
-        /// default; this broker, which authenticates nobody, does so only when it is told: leave
-        /// the value empty.
+        /// default; this broker, which does not authenticate clients, does so only if the value is
+        /// left empty.
         host_name: String,
             "host.name" = "127.0.0.1", Allowed::Any, High;
         /// The port of the listener if `listeners` is not set.
-        port: u16,
+        port: u16 as Int<u16>,
             "port" = "9092", Allowed::Between(0, 65535), High;
-        /// The addresses that clients are told to connect to. Without it: `advertised.host.name`
-        /// and `advertised.port`, and without those `listeners`.
+        /// The addresses that the broker gives clients to connect to. Without it:
+        /// `advertised.host.name` and `advertised.port`, and without those `listeners`.
         advertised_listeners: Vec<EndPoint>,
             "advertised.listeners" = "", Allowed::Any, High;
-        /// The host that clients are told if `advertised.listeners` is not set. Without it:
+        /// The host that the broker gives clients if `advertised.listeners` is not set. Without it:
         /// `host.name`.
         advertised_host_name: Option<String>,
             "advertised.host.name" = "", Allowed::Any, High;
-        /// The port that clients are told if `advertised.listeners` is not set. Without it: `port`.
-        advertised_port: Option<u16>,
+        /// The port that the broker gives clients if `advertised.listeners` is not set. Without it:
+        /// `port`.
+        advertised_port: Option<u16> as Option<Int<u16>>,
             "advertised.port" = "", Allowed::Between(1, 65535), High;
 
         /// Processors per listener: threads that read requests from sockets and write responses to
         /// them.
-        num_network_threads: usize,
+        num_network_threads: usize as Int<usize>,
             "num.network.threads" = "3", Allowed::AtLeast(1), High;
         /// Threads that handle requests, disk access included.
-        num_io_threads: usize,
+        num_io_threads: usize as Int<usize>,
             "num.io.threads" = "8", Allowed::Between(1, 1024), High;
         /// Threads for background tasks: retention, flushes, checkpoints.
-        background_threads: usize,
+        background_threads: usize as Int<usize>,
             "background.threads" = "10", Allowed::Between(1, 1024), High;
         /// Requests that may wait for a handler before the processors stop reading.
-        queued_max_requests: usize,
+        queued_max_requests: usize as Int<usize>,
             "queued.max.requests" = "500", Allowed::AtLeast(1), High;
         /// The send buffer of each socket (SO_SNDBUF), in bytes; -1 leaves it to the system.
-        socket_send_buffer_bytes: i32,
+        socket_send_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
             "socket.send.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
         /// The receive buffer of each socket (SO_RCVBUF), in bytes; -1 leaves it to the system.
-        socket_receive_buffer_bytes: i32,
+        socket_receive_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
             "socket.receive.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
-        /// The largest request, in bytes. The connection of a larger one is closed.
+        /// The largest request, in bytes. A larger one closes its connection.
         socket_request_max_bytes: i32,
             "socket.request.max.bytes" = "104857600", Allowed::AtLeast(1), High;
-        /// Connections from one address; 0 admits only the addresses of the overrides.
-        max_connections_per_ip: usize,
+        /// The most connections from one address; 0 admits only the addresses of the overrides.
+        max_connections_per_ip: usize as Int<usize>,
             "max.connections.per.ip" = "2147483647", Allowed::Between(0, 2147483647), Medium;
-        /// Connections from the addresses or host names that are named here.
+        /// The same for single addresses or host names.
         max_connections_per_ip_overrides: Vec<(String, usize)>,
             "max.connections.per.ip.overrides" = "", Allowed::Any, Medium;
-        /// A connection without traffic for so long is closed, in milliseconds; a negative value
-        /// never closes one.
-        connections_max_idle_ms: i64,
+        /// How long a connection may be idle before it is closed, in milliseconds; a negative value
+        /// sets no limit.
+        connections_max_idle_ms: Limit,
             "connections.max.idle.ms" = "600000", Allowed::Any, Medium;
 
-        /// Who decides what a client may do. Nothing: every client may do everything. One of the
-        /// names, which all mean the same here: access control lists, kept in the first log
-        /// directory, decide. Over PLAINTEXT every client is `User:ANONYMOUS`: the address that it
-        /// comes from is all that an ACL can tell apart.
+        /// What decides whether a client may do something. Empty: every client may do everything.
+        /// One of the names, which all mean the same here: access control lists, kept in the first
+        /// log directory. Over PLAINTEXT every client is `User:ANONYMOUS`: an ACL can distinguish
+        /// clients by their address only.
         authorizer_class_name: String as AuthorizerClass,
             "authorizer.class.name" = "", Allowed::Any, Low;
-        /// Who may do everything, with semicolons between them: `User:alice;User:bob`. Over
-        /// PLAINTEXT `User:ANONYMOUS` would be every client.
+        /// Principals that may do everything, with semicolons between them: `User:alice;User:bob`.
+        /// Over PLAINTEXT `User:ANONYMOUS` would be every client.
         super_users: Vec<KafkaPrincipal>,
             "super.users" = "", Allowed::Any, Low;
-        /// Whether everybody may do everything with a thing that no access control list is about.
+        /// Whether every client may do everything with a resource that has no access control list.
         allow_everyone_if_no_acl_found: bool,
             "allow.everyone.if.no.acl.found" = "false", Allowed::Any, Low;
 
         /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
-        /// included. Kafka 0.9 took 1000012, less than the largest that the producers of today
+        /// included. Kafka 0.9 took 1000012, less than the largest batch that today's producers
         /// send by default.
-        message_max_bytes: i32,
+        message_max_bytes: usize as Int<usize>,
             "message.max.bytes" = "1048588", Allowed::AtLeast(0), High;
         /// Partitions of a topic that is created by its first use.
         num_partitions: i32,
@@ -109,8 +113,8 @@ settings! {
         /// Whether a topic is created when a client first asks for it.
         auto_create_topics_enable: bool,
             "auto.create.topics.enable" = "true", Allowed::Any, High;
-        /// Whether a client may delete a topic. Kafka 0.9 forbade it by default; the clients of
-        /// today expect that they may, as Kafka 1.0 and later allow.
+        /// Whether clients may delete topics. Kafka 0.9 forbade it by default; today's clients rely
+        /// on it, as Kafka 1.0 and later allow it.
         delete_topic_enable: bool,
             "delete.topic.enable" = "true", Allowed::Any, High;
 
@@ -122,13 +126,13 @@ settings! {
         log_dir: PathBuf,
             "log.dir" = "./data", Allowed::Any, High;
         /// A segment is rolled before it grows beyond this, in bytes.
-        log_segment_bytes: i32,
+        log_segment_bytes: u64 as Int<u64>,
             "log.segment.bytes" = "1073741824", Allowed::AtLeast(MESSAGE_SIZE_MIN_BYTES), High;
         /// A segment is rolled at this age, in milliseconds. Without it: `log.roll.hours`.
         log_roll_ms: Option<i64>,
             "log.roll.ms" = "", Allowed::AtLeast(1), High;
         /// A segment is rolled at this age, in hours, if `log.roll.ms` is not set.
-        log_roll_hours: i32,
+        log_roll_hours: i64 as Int<i64>,
             "log.roll.hours" = "168", Allowed::AtLeast(1), High;
         /// The most that is taken at random from the age at which a segment rolls, in milliseconds.
         /// Without it: `log.roll.jitter.hours`.
@@ -136,24 +140,23 @@ settings! {
             "log.roll.jitter.ms" = "", Allowed::AtLeast(0), High;
         /// The most that is taken at random from the age at which a segment rolls, in hours, if
         /// `log.roll.jitter.ms` is not set.
-        log_roll_jitter_hours: i32,
+        log_roll_jitter_hours: i64 as Int<i64>,
             "log.roll.jitter.hours" = "0", Allowed::AtLeast(0), High;
         /// A segment is deleted at this age, in milliseconds. Without it: `log.retention.minutes`.
         log_retention_ms: Option<i64>,
             "log.retention.ms" = "", Allowed::NotZero, High;
         /// A segment is deleted at this age, in minutes, if `log.retention.ms` is not set. Without
         /// it: `log.retention.hours`.
-        log_retention_minutes: Option<i32>,
+        log_retention_minutes: Option<i64> as Option<Int<i64>>,
             "log.retention.minutes" = "", Allowed::NotZero, High;
         /// A segment is deleted at this age, in hours, if neither of the two before is set.
-        log_retention_hours: i32,
+        log_retention_hours: i64 as Int<i64>,
             "log.retention.hours" = "168", Allowed::NotZero, High;
         /// The oldest segments are deleted when a partition holds more than this, in bytes; a
         /// negative value sets no limit.
-        log_retention_bytes: i64,
+        log_retention_bytes: Limit,
             "log.retention.bytes" = "-1", Allowed::Any, High;
-        /// How often old segments are looked for, in milliseconds; the first time 30 seconds after
-        /// the start.
+        /// How often old segments are looked for, in milliseconds; first 30 seconds after the start.
         log_retention_check_interval_ms: i64,
             "log.retention.check.interval.ms" = "300000", Allowed::AtLeast(1), Medium;
         /// What becomes of old messages.
@@ -163,19 +166,18 @@ settings! {
         log_cleaner_enable: bool,
             "log.cleaner.enable" = "true", Allowed::Any, Medium;
         /// Threads that clean logs, each one log at a time.
-        log_cleaner_threads: usize,
+        log_cleaner_threads: usize as Int<usize>,
             "log.cleaner.threads" = "1", Allowed::Between(1, 1024), Medium;
         /// The most memory for the keys of the logs that are being cleaned, in bytes, shared by the
-        /// threads. It is taken when a log is cleaned, as much as its keys can need, and given
-        /// back.
-        log_cleaner_dedupe_buffer_size: i64,
+        /// threads. Only as much as the keys of a log can need is allocated while it is cleaned.
+        log_cleaner_dedupe_buffer_size: usize as Long<usize>,
             "log.cleaner.dedupe.buffer.size" = "134217728", Allowed::AtLeast(1048576), Medium;
         /// The memory for reading and writing the logs that are being cleaned, in bytes, shared by
         /// the threads.
-        log_cleaner_io_buffer_size: i32,
+        log_cleaner_io_buffer_size: usize as Int<usize>,
             "log.cleaner.io.buffer.size" = "524288", Allowed::AtLeast(0), Medium;
-        /// The share of the memory for keys that may be full. A fuller one holds more keys, and
-        /// finds them later.
+        /// The share of the memory for keys that may be full. A higher share holds more keys, and
+        /// finds them more slowly.
         log_cleaner_io_buffer_load_factor: f64,
             "log.cleaner.io.buffer.load.factor" = "0.9", Allowed::Fraction, Medium;
         /// What all cleaner threads together may read and write, in bytes per second.
@@ -183,30 +185,29 @@ settings! {
             "log.cleaner.io.max.bytes.per.second" = "1.7976931348623157E308",
             Allowed::Any, Medium;
         /// How long a cleaner thread sleeps when there is no log to clean, in milliseconds.
-        log_cleaner_backoff_ms: i64,
+        log_cleaner_backoff_ms: u64 as Long<u64>,
             "log.cleaner.backoff.ms" = "15000", Allowed::AtLeast(0), Medium;
         /// The share of a log that must be dirty before it is cleaned.
         log_cleaner_min_cleanable_ratio: f64,
             "log.cleaner.min.cleanable.ratio" = "0.5", Allowed::Fraction, Medium;
-        /// How long a message stays as it is, whatever follows it, in milliseconds.
+        /// How long a message is kept, whatever follows it, in milliseconds.
         log_cleaner_min_compaction_lag_ms: i64,
             "log.cleaner.min.compaction.lag.ms" = "0", Allowed::AtLeast(0), Medium;
-        /// A compacted log is cleaned when its oldest message that was not cleaned is this old, in
-        /// milliseconds, however little of it is dirty. The default waits for
-        /// `log.cleaner.min.cleanable.ratio`.
+        /// A compacted log is cleaned when its oldest dirty message is this old, in milliseconds,
+        /// however little of it is dirty. The default waits for `log.cleaner.min.cleanable.ratio`.
         log_cleaner_max_compaction_lag_ms: i64,
             "log.cleaner.max.compaction.lag.ms" = "9223372036854775807", Allowed::AtLeast(1), Medium;
-        /// How long a compacted log keeps the mark of a deletion, in milliseconds.
+        /// How long a compacted log keeps a tombstone, the mark of a deletion, in milliseconds.
         log_cleaner_delete_retention_ms: i64,
             "log.cleaner.delete.retention.ms" = "86400000", Allowed::AtLeast(0), Medium;
         /// How long the files of a deleted segment stay on disk, in milliseconds.
         log_segment_delete_delay_ms: i64,
             "log.segment.delete.delay.ms" = "60000", Allowed::AtLeast(0), High;
         /// The size of a segment's offset index, in bytes; the time index gets the same.
-        log_index_size_max_bytes: i32,
+        log_index_size_max_bytes: usize as Int<usize>,
             "log.index.size.max.bytes" = "10485760", Allowed::AtLeast(4), Medium;
         /// An index entry is written after so many bytes of messages.
-        log_index_interval_bytes: i32,
+        log_index_interval_bytes: u64 as Int<u64>,
             "log.index.interval.bytes" = "4096", Allowed::AtLeast(0), Medium;
         /// Messages are forced to disk after so many of them in a partition. The default leaves it
         /// to the system.
@@ -219,14 +220,14 @@ settings! {
         /// How often logs that must be forced to disk are looked for, in milliseconds.
         log_flush_scheduler_interval_ms: i64,
             "log.flush.scheduler.interval.ms" = "9223372036854775807", Allowed::AtLeast(1), High;
-        /// How often the recovery points are written down, in milliseconds.
-        log_flush_offset_checkpoint_interval_ms: i64,
+        /// How often the recovery points are written, in milliseconds.
+        log_flush_offset_checkpoint_interval_ms: i64 as Int<i64>,
             "log.flush.offset.checkpoint.interval.ms" = "60000", Allowed::AtLeast(1), High;
         /// Whether a new segment's file gets its full size at once.
         log_preallocate: bool,
             "log.preallocate" = "false", Allowed::Any, Medium;
         /// Threads per log directory that load logs at the start and flush them at the end.
-        num_recovery_threads_per_data_dir: usize,
+        num_recovery_threads_per_data_dir: usize as Int<usize>,
             "num.recovery.threads.per.data.dir" = "2", Allowed::Between(1, 1024), High;
         /// The format of the messages of new topics, as the version of Kafka that began to write
         /// it. Other formats are converted when they arrive.
@@ -247,7 +248,7 @@ settings! {
         log_message_timestamp_after_max_ms: i64,
             "log.message.timestamp.after.max.ms" = "9223372036854775807",
             Allowed::AtLeast(0), Medium;
-        /// What the two above are where they are not set, in milliseconds: their name before
+        /// The value of the two above where they are not set, in milliseconds: their name before
         /// Kafka 3.6.
         log_message_timestamp_difference_max_ms: i64,
             "log.message.timestamp.difference.max.ms" = "9223372036854775807",
@@ -278,20 +279,20 @@ settings! {
 
         /// Replicas that must have a message before acks=-1 is answered. This broker is alone: more
         /// than 1 refuses every such request.
-        min_insync_replicas: i32,
+        min_insync_replicas: usize as Int<usize>,
             "min.insync.replicas" = "1", Allowed::AtLeast(1), High;
-        /// How often the high watermarks are written down, in milliseconds.
+        /// How often the high watermarks are written, in milliseconds.
         replica_high_watermark_checkpoint_interval_ms: i64,
             "replica.high.watermark.checkpoint.interval.ms" = "5000", Allowed::AtLeast(1), High;
         /// Completed fetches are cleared out of the purgatory after so many of them.
-        fetch_purgatory_purge_interval_requests: usize,
+        fetch_purgatory_purge_interval_requests: usize as Int<usize>,
             "fetch.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
         /// Completed produce requests are cleared out of the purgatory after so many of them.
-        producer_purgatory_purge_interval_requests: usize,
+        producer_purgatory_purge_interval_requests: usize as Int<usize>,
             "producer.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
-        /// An idempotent producer that has not written to a partition for so long is forgotten
-        /// there, in milliseconds.
-        producer_id_expiration_ms: i64,
+        /// How long a partition remembers an idempotent producer that does not write, in
+        /// milliseconds.
+        producer_id_expiration_ms: i64 as Int<i64>,
             "producer.id.expiration.ms" = "86400000", Allowed::AtLeast(1), Low;
 
         /// What each client id may produce, in bytes per second, unless it has a quota of its own.
@@ -303,45 +304,44 @@ settings! {
         quota_consumer_default: i64,
             "quota.consumer.default" = "9223372036854775807", Allowed::AtLeast(1), High;
         /// How many samples of a client's bytes are kept.
-        quota_window_num: usize,
+        quota_window_num: usize as Int<usize>,
             "quota.window.num" = "11", Allowed::Between(1, 1000), Low;
         /// How long each sample of a client's bytes is, in seconds.
-        quota_window_size_seconds: i32,
+        quota_window_size_seconds: i64 as Int<i64>,
             "quota.window.size.seconds" = "1", Allowed::AtLeast(1), Low;
 
         /// The shortest session that a member of a group may ask for, in milliseconds.
         group_min_session_timeout_ms: i32,
             "group.min.session.timeout.ms" = "6000", Allowed::AtLeast(0), Medium;
         /// The longest session that a member of a group may ask for, in milliseconds. Kafka 0.9
-        /// allowed 30 seconds; the clients of today ask for 45 by default.
+        /// allowed 30 seconds; today's clients ask for 45 by default.
         group_max_session_timeout_ms: i32,
             "group.max.session.timeout.ms" = "1800000", Allowed::AtLeast(0), Medium;
         /// The most members of a group.
-        group_max_size: usize,
+        group_max_size: usize as Int<usize>,
             "group.max.size" = "2147483647", Allowed::Between(1, 2147483647), Medium;
         /// How long an empty group waits for more members before its first generation begins, in
-        /// milliseconds. Kafka waits 3 seconds, to spare a large group some rebalances, but sets 0
-        /// in the file that comes with it, as 0.9 has it: a lone consumer gets its messages at
-        /// once.
+        /// milliseconds. Kafka waits 3 seconds, to spare a large group some rebalances, but ships a
+        /// file that sets 0, as in 0.9: a lone consumer gets its messages at once.
         group_initial_rebalance_delay_ms: i32,
             "group.initial.rebalance.delay.ms" = "0", Allowed::AtLeast(0), Medium;
-        /// The most characters that a consumer may keep beside an offset.
-        offset_metadata_max_bytes: usize,
+        /// The most characters of metadata that a consumer may store with an offset.
+        offset_metadata_max_bytes: usize as Int<usize>,
             "offset.metadata.max.bytes" = "4096", Allowed::AtLeast(0), High;
         /// Partitions of the topic that holds groups and their offsets. Read when the topic is
-        /// created, by the first question for a group's coordinator.
+        /// created, by the first FindCoordinator request for a group.
         offsets_topic_num_partitions: i32,
             "offsets.topic.num.partitions" = "50", Allowed::AtLeast(1), High;
-        /// The segments of that topic, in bytes.
+        /// The size of that topic's segments, in bytes.
         offsets_topic_segment_bytes: i32,
             "offsets.topic.segment.bytes" = "104857600", Allowed::AtLeast(MESSAGE_SIZE_MIN_BYTES), High;
-        /// Copies of that topic, of which each broker has one at most: this broker is alone, and
-        /// makes one of any number, as Kafka 0.9 did with too few brokers.
-        offsets_topic_replication_factor: i32,
+        /// Copies of that topic. This broker is alone, and makes one whatever the number is, as
+        /// Kafka 0.9 did with too few brokers.
+        offsets_topic_replication_factor: i16,
             "offsets.topic.replication.factor" = "3", Allowed::AtLeast(1), High;
         /// How long offsets outlive the last member of their group, in minutes. Kafka 0.9 kept them
-        /// for a day from the commit on, so that a consumer that had nothing to commit lost them.
-        offsets_retention_minutes: i32,
+        /// for a day from the commit, so a consumer that had nothing to commit lost them.
+        offsets_retention_minutes: i64 as Int<i64>,
             "offsets.retention.minutes" = "10080", Allowed::AtLeast(1), High;
         /// How often expired offsets are looked for, in milliseconds.
         offsets_retention_check_interval_ms: i64,
@@ -350,7 +350,7 @@ settings! {
         offsets_load_buffer_size: i32,
             "offsets.load.buffer.size" = "5242880", Allowed::AtLeast(1), High;
         /// How long a change of a group may wait for the replicas, in milliseconds.
-        offsets_commit_timeout_ms: i64,
+        offsets_commit_timeout_ms: u32 as Int<u32>,
             "offsets.commit.timeout.ms" = "5000", Allowed::AtLeast(1), High;
         /// The acks that a change of a group asks for.
         offsets_commit_required_acks: i16,
@@ -367,9 +367,8 @@ impl KafkaConfig {
         differing.map(|(ours, _)| ours).collect()
     }
 
-    /// What clients are told to connect to: `advertised_listeners`, or `listeners` if there are
-    /// none. A port 0 and an empty host are still to be filled in by the one who has bound the
-    /// socket.
+    /// The addresses given to clients: `advertised_listeners`, or `listeners` if there are none. The
+    /// owner of the bound socket fills in a port 0 and an empty host.
     pub fn effective_advertised_listeners(&self) -> &[EndPoint] {
         match self.advertised_listeners.as_slice() {
             [] => &self.listeners,
@@ -379,21 +378,22 @@ impl KafkaConfig {
 
     /// Port of `KafkaConfig.logRollTimeMillis`: the age at which a segment rolls, in milliseconds.
     pub fn log_roll_time_ms(&self) -> i64 {
-        self.log_roll_ms.unwrap_or(i64::from(self.log_roll_hours) * MS_PER_HOUR)
+        self.log_roll_ms.unwrap_or(self.log_roll_hours * MS_PER_HOUR)
     }
 
     /// Port of `KafkaConfig.logRollTimeJitterMillis`: the most that is taken from that age, in
     /// milliseconds.
     pub fn log_roll_time_jitter_ms(&self) -> i64 {
-        self.log_roll_jitter_ms.unwrap_or(i64::from(self.log_roll_jitter_hours) * MS_PER_HOUR)
+        self.log_roll_jitter_ms.unwrap_or(self.log_roll_jitter_hours * MS_PER_HOUR)
     }
 
     /// Port of `KafkaConfig.getLogRetentionTimeMillis`: the age at which a segment is deleted, in
-    /// milliseconds; -1 is never.
-    pub fn log_retention_time_ms(&self) -> i64 {
-        let minutes = self.log_retention_minutes.map(|it| i64::from(it) * MS_PER_MINUTE);
-        let hours = i64::from(self.log_retention_hours) * MS_PER_HOUR;
-        self.log_retention_ms.or(minutes).unwrap_or(hours).max(-1)
+    /// milliseconds.
+    pub fn log_retention_time(&self) -> Limit {
+        let minutes = self.log_retention_minutes.map(|it| it * MS_PER_MINUTE);
+        let hours = self.log_retention_hours * MS_PER_HOUR;
+        let given_ms = self.log_retention_ms.or(minutes).unwrap_or(hours);
+        if given_ms < 0 { Limit::NONE } else { Limit::from(given_ms) }
     }
 
     /// Port of `KafkaConfig.logFlushIntervalMs`: the age at which messages are forced to disk, in
@@ -402,18 +402,28 @@ impl KafkaConfig {
         self.log_flush_interval_ms.unwrap_or(self.log_flush_scheduler_interval_ms)
     }
 
-    /// What is not set follows from what is.
+    /// What a topic without overrides follows.
+    pub fn compaction_lags(&self) -> CompactionLags {
+        CompactionLags {
+            min_name: "log.cleaner.min.compaction.lag.ms",
+            max_name: "log.cleaner.max.compaction.lag.ms",
+            min_ms: self.log_cleaner_min_compaction_lag_ms,
+            max_ms: self.log_cleaner_max_compaction_lag_ms,
+        }
+    }
+
+    /// Fills in the settings that follow from others if they are not set.
     pub(super) fn fill_in(&mut self) {
         let protocol = SecurityProtocol::Plaintext;
         if self.listeners.is_empty() {
             let (host, port) = (self.host_name.clone(), self.port);
-            self.listeners = vec![EndPoint { protocol, host, port }];
+            self.listeners = vec![EndPoint::new(protocol, host, port)];
         }
-        let is_told = self.advertised_host_name.is_some() || self.advertised_port.is_some();
-        if self.advertised_listeners.is_empty() && is_told {
+        let is_advertised = self.advertised_host_name.is_some() || self.advertised_port.is_some();
+        if self.advertised_listeners.is_empty() && is_advertised {
             let host = self.advertised_host_name.as_ref().unwrap_or(&self.host_name).clone();
             let port = self.advertised_port.unwrap_or(self.port);
-            self.advertised_listeners = vec![EndPoint { protocol, host, port }];
+            self.advertised_listeners = vec![EndPoint::new(protocol, host, port)];
         }
         if self.log_dirs.is_empty() {
             self.log_dirs = vec![self.log_dir.clone()];
@@ -421,8 +431,8 @@ impl KafkaConfig {
     }
 }
 
-/// No file and no override: an address of this machine only, and the data beside the one who starts
-/// it.
+/// The settings without a file and overrides: it listens on this machine only, and keeps its data in
+/// the working directory.
 impl Default for KafkaConfig {
     fn default() -> Self {
         let mut config = Self::of_the_table();
@@ -434,10 +444,11 @@ impl Default for KafkaConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::config_reader::{read_file, read_properties};
     use crate::config::unsupported::Unsupported;
 
     fn config(text: &str) -> KafkaConfig {
-        KafkaConfig::from_properties(text, &[]).unwrap()
+        read_properties(text, &[]).unwrap()
     }
 
     fn shown(listeners: &[EndPoint]) -> Vec<String> {
@@ -454,7 +465,7 @@ mod tests {
 
     #[test]
     fn with_no_file_it_listens_on_this_machine_only_and_keeps_its_data_here() {
-        let config = KafkaConfig::from_file(None, &[]).unwrap();
+        let config = read_file(None, &[]).unwrap();
         assert_eq!(config, KafkaConfig::default());
         assert_eq!(shown(&config.listeners), ["PLAINTEXT://127.0.0.1:9092"]);
         assert_eq!(config.log_dirs, [PathBuf::from("./data")]);
@@ -467,11 +478,11 @@ mod tests {
         assert_eq!((config.num_network_threads, config.num_io_threads), (3, 8));
         assert_eq!(config.queued_max_requests, 500);
         assert_eq!(config.socket_request_max_bytes, 100 * 1024 * 1024);
-        assert_eq!(config.connections_max_idle_ms, 600_000);
+        assert_eq!(config.connections_max_idle_ms, Limit::from(600_000));
         assert_eq!(config.message_max_bytes, 1024 * 1024 + 12);
         assert_eq!(config.log_roll_time_ms(), 7 * 24 * MS_PER_HOUR);
         assert_eq!(config.log_roll_time_jitter_ms(), 0);
-        assert_eq!(config.log_retention_time_ms(), 7 * 24 * MS_PER_HOUR);
+        assert_eq!(config.log_retention_time().ms(), Some(7 * 24 * MS_PER_HOUR));
         assert_eq!(config.log_flush_time_ms(), i64::MAX);
     }
 
@@ -484,25 +495,32 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_are_told_follows_from_the_listeners_if_it_is_not_set() {
-        for (text, told) in [
+    fn what_is_advertised_follows_from_the_listeners_if_it_is_not_set() {
+        for (text, advertised) in [
             ("listeners=PLAINTEXT://a:1", "PLAINTEXT://a:1"),
             ("advertised.host.name=b", "PLAINTEXT://b:9092"),
             ("advertised.port=7", "PLAINTEXT://127.0.0.1:7"),
             ("advertised.listeners=PLAINTEXT://c:3\nadvertised.port=7", "PLAINTEXT://c:3"),
         ] {
-            assert_eq!(shown(config(text).effective_advertised_listeners()), [told], "{text}");
+            assert_eq!(
+                shown(config(text).effective_advertised_listeners()),
+                [advertised],
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn the_finer_unit_of_time_wins() {
         let all = "log.retention.ms=1\nlog.retention.minutes=2\nlog.retention.hours=3";
-        assert_eq!(config(all).log_retention_time_ms(), 1);
+        assert_eq!(config(all).log_retention_time().ms(), Some(1));
         let two = "log.retention.minutes=2\nlog.retention.hours=3";
-        assert_eq!(config(two).log_retention_time_ms(), 120_000);
-        assert_eq!(config("log.retention.hours=3").log_retention_time_ms(), 3 * MS_PER_HOUR);
-        assert_eq!(config("log.retention.hours=-5").log_retention_time_ms(), -1);
+        assert_eq!(config(two).log_retention_time().ms(), Some(120_000));
+        assert_eq!(
+            config("log.retention.hours=3").log_retention_time().ms(),
+            Some(3 * MS_PER_HOUR)
+        );
+        assert_eq!(config("log.retention.hours=-5").log_retention_time().ms(), None);
         assert_eq!(config("log.roll.ms=9\nlog.roll.hours=1").log_roll_time_ms(), 9);
         assert_eq!(config("log.roll.jitter.hours=1").log_roll_time_jitter_ms(), MS_PER_HOUR);
         assert_eq!(config("log.flush.scheduler.interval.ms=4").log_flush_time_ms(), 4);
@@ -519,6 +537,6 @@ mod tests {
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name}={value}\n"))
             .collect();
-        assert_eq!(KafkaConfig::from_properties(&text, &[]).unwrap(), config);
+        assert_eq!(read_properties(&text, &[]).unwrap(), config);
     }
 }

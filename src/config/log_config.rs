@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, ConfigError, VALUE_BYTES_MAX, nearest, settings};
+use crate::config::config_type::Int;
 use crate::config::kafka_config::KafkaConfig;
-use crate::config::kinds::{
+use crate::config::limit::Limit;
+use crate::config::log_policies::{
     CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType, ThrottledReplicas,
 };
 
@@ -14,7 +17,7 @@ settings! {
     /// The settings of a log, under the names that a topic overrides them with.
     pub struct LogConfig {
         /// A segment is rolled before it grows beyond this, in bytes.
-        segment_size: i32,
+        segment_size: u64 as Int<u64>,
             "segment.bytes" = "1073741824", Allowed::AtLeast(14), Medium;
         /// A segment is rolled at this age, in milliseconds.
         segment_ms: i64,
@@ -23,10 +26,10 @@ settings! {
         segment_jitter_ms: i64,
             "segment.jitter.ms" = "0", Allowed::AtLeast(0), Medium;
         /// The size of a segment's offset index, in bytes; the time index gets the same.
-        max_index_size: i32,
+        max_index_size: usize as Int<usize>,
             "segment.index.bytes" = "10485760", Allowed::AtLeast(4), Medium;
         /// An index entry is written after so many bytes of messages.
-        index_interval: i32,
+        index_interval: u64 as Int<u64>,
             "index.interval.bytes" = "4096", Allowed::AtLeast(0), Medium;
         /// Messages are forced to disk after so many of them.
         flush_interval: i64,
@@ -36,31 +39,30 @@ settings! {
             "flush.ms" = "9223372036854775807", Allowed::AtLeast(0), Medium;
         /// The oldest segments are deleted when the partition holds more than this, in bytes; a
         /// negative value sets no limit.
-        retention_size: i64,
+        retention_size: Limit,
             "retention.bytes" = "-1", Allowed::Any, Medium;
         /// A segment is deleted at this age, in milliseconds; a negative value never deletes one.
-        retention_ms: i64,
+        retention_ms: Limit,
             "retention.ms" = "604800000", Allowed::Any, Medium;
         /// How long the files of a deleted segment stay on disk, in milliseconds.
         file_delete_delay_ms: i64,
             "file.delete.delay.ms" = "60000", Allowed::AtLeast(0), Medium;
-        /// How long a compacted log keeps the mark of a deletion, in milliseconds.
+        /// How long a compacted log keeps a tombstone, the mark of a deletion, in milliseconds.
         delete_retention_ms: i64,
             "delete.retention.ms" = "86400000", Allowed::AtLeast(0), Medium;
         /// The share of a compacted log that must be dirty before it is cleaned.
         min_cleanable_ratio: f64,
             "min.cleanable.dirty.ratio" = "0.5", Allowed::Fraction, Medium;
-        /// How long a message of a compacted log stays as it is, whatever follows it, in
-        /// milliseconds.
+        /// How long a message of a compacted log is kept, whatever follows it, in milliseconds.
         min_compaction_lag_ms: i64,
             "min.compaction.lag.ms" = "0", Allowed::AtLeast(0), Medium;
-        /// A compacted log is cleaned when its oldest message that was not cleaned is this old, in
-        /// milliseconds, however little of it is dirty; its segments roll at this age, too. It must
-        /// not be less than `min.compaction.lag.ms`.
+        /// A compacted log is cleaned when its oldest dirty message is this old, in milliseconds,
+        /// however little of it is dirty; its segments roll at this age, too. It must not be less
+        /// than `min.compaction.lag.ms`.
         max_compaction_lag_ms: i64,
             "max.compaction.lag.ms" = "9223372036854775807", Allowed::AtLeast(1), Medium;
-        /// Whether the log keeps the last message of each key, or all messages for a time, or the
-        /// last message of each key for a time. Nothing: it keeps all messages.
+        /// Whether the log keeps all messages for a time, the last message of each key, or the last
+        /// message of each key for a time. Empty: it keeps all messages.
         cleanup_policy: CleanupPolicy,
             "cleanup.policy" = "delete", Allowed::Any, Medium;
         /// Whether a replica that was not in sync may become leader. This broker is alone: it has
@@ -68,11 +70,11 @@ settings! {
         unclean_leader_election_enable: bool,
             "unclean.leader.election.enable" = "true", Allowed::Any, Medium;
         /// Replicas that must have a message before acks=-1 is answered.
-        min_in_sync_replicas: i32,
+        min_in_sync_replicas: usize as Int<usize>,
             "min.insync.replicas" = "1", Allowed::AtLeast(1), Medium;
         /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
         /// included.
-        max_message_size: i32,
+        max_message_size: usize as Int<usize>,
             "max.message.bytes" = "1048588", Allowed::AtLeast(0), Medium;
         /// How messages are compressed on disk.
         compression_type: CompressionType,
@@ -114,7 +116,7 @@ settings! {
         message_timestamp_after_max_ms: i64,
             "message.timestamp.after.max.ms" = "9223372036854775807",
             Allowed::AtLeast(0), Medium;
-        /// What the two above are where they are not set, in milliseconds: their name before
+        /// The value of the two above where they are not set, in milliseconds: their name before
         /// Kafka 3.6.
         message_timestamp_difference_max_ms: i64,
             "message.timestamp.difference.max.ms" = "9223372036854775807",
@@ -172,7 +174,7 @@ impl LogConfig {
             flush_interval: config.log_flush_interval_messages,
             flush_ms: config.log_flush_time_ms(),
             retention_size: config.log_retention_bytes,
-            retention_ms: config.log_retention_time_ms(),
+            retention_ms: config.log_retention_time(),
             file_delete_delay_ms: config.log_segment_delete_delay_ms,
             delete_retention_ms: config.log_cleaner_delete_retention_ms,
             min_cleanable_ratio: config.log_cleaner_min_cleanable_ratio,
@@ -194,13 +196,14 @@ impl LogConfig {
             message_downconversion_enable: config.log_message_downconversion_enable,
             transferto_compressed_records_validation_enable: config
                 .transferto_compressed_records_validation_enable,
-            // The others follow nothing that a broker's file can say.
+            // The others follow no setting of the broker.
             ..Self::default()
         }
     }
 
-    /// Port of `LogConfig.maxSegmentMs`: the age at which a segment rolls, in milliseconds. What is
-    /// in the active segment is not cleaned, so it must leave it in time.
+    /// Port of `LogConfig.maxSegmentMs`: the age at which a segment rolls, in milliseconds. The
+    /// active segment is not cleaned, so a message must not stay in it beyond
+    /// `max.compaction.lag.ms`.
     pub fn max_segment_ms(&self) -> i64 {
         match self.cleanup_policy.is_compacted() {
             true => self.segment_ms.min(self.max_compaction_lag_ms),
@@ -215,8 +218,7 @@ impl LogConfig {
         self.timestamp_max_ms(self.message_timestamp_before_max_ms)
     }
 
-    /// How much later it may be; otherwise as
-    /// [`timestamp_before_max_ms`](Self::timestamp_before_max_ms).
+    /// How much later it may be; see [`timestamp_before_max_ms`](Self::timestamp_before_max_ms).
     pub fn timestamp_after_max_ms(&self) -> i64 {
         self.timestamp_max_ms(self.message_timestamp_after_max_ms)
     }
@@ -243,16 +245,20 @@ impl LogConfig {
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
 
-    /// Port of `LogConfig.validateValues`: what the overrides that make these settings say against
-    /// each other or against the broker, and which of them is too long to keep. Asked when they are
-    /// given, not when they are read again: a topic outlives a change of the broker's file.
+    /// Port of `LogConfig.validateValues`: where the overrides that make these settings contradict
+    /// each other or the broker, or one is too long to keep. Checked when they are set, not when they
+    /// are read again: a topic outlives a change of the broker's file.
     pub fn contradiction(&self, overrides: &BTreeMap<String, String>) -> Option<String> {
-        const MIN: &str = "min.compaction.lag.ms";
-        const MAX: &str = "max.compaction.lag.ms";
-        let (min_ms, max_ms) = (self.min_compaction_lag_ms, self.max_compaction_lag_ms);
-        let is_own = overrides.contains_key(MIN) || overrides.contains_key(MAX);
-        if is_own && min_ms > max_ms {
-            return Some(format!("`{MAX}`, {max_ms}, must not be less than `{MIN}`, {min_ms}"));
+        let lags = CompactionLags {
+            min_name: "min.compaction.lag.ms",
+            max_name: "max.compaction.lag.ms",
+            min_ms: self.min_compaction_lag_ms,
+            max_ms: self.max_compaction_lag_ms,
+        };
+        let is_own =
+            [lags.min_name, lags.max_name].iter().any(|name| overrides.contains_key(*name));
+        if let Some(why) = lags.contradiction_sentence().filter(|_| is_own) {
+            return Some(why);
         }
         let too_long = overrides.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX);
         too_long.map(|(name, value)| {
@@ -269,14 +275,16 @@ impl Default for LogConfig {
 
 fn unknown(name: &str) -> String {
     match nearest(name, LogConfig::SETTINGS.iter().map(|it| it.name)) {
-        Some(nearest) => format!("is no setting of a topic; did you mean `{nearest}`?"),
-        None => "is no setting of a topic".to_string(),
+        Some(nearest) => format!("unknown topic setting; did you mean `{nearest}`?"),
+        None => "unknown topic setting".to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::config_def::Setting;
+    use crate::config::config_reader::read_properties;
 
     fn overrides(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
@@ -287,15 +295,46 @@ mod tests {
         assert_eq!(LogConfig::from_broker(&KafkaConfig::default()), LogConfig::default());
     }
 
+    /// A row whose field cannot be negative allows no negative number.
+    #[test]
+    fn every_number_that_a_row_allows_fits_its_field() {
+        let (mut broker, mut log) = (KafkaConfig::default(), LogConfig::default());
+        set_to_bounds(KafkaConfig::SETTINGS, |name, number| broker.set(name, number));
+        set_to_bounds(LogConfig::SETTINGS, |name, number| log.set(name, number));
+    }
+
+    fn set_to_bounds(settings: &[Setting], mut set: impl FnMut(&str, &str) -> Result<(), String>) {
+        for setting in settings {
+            let (least, most) = match setting.kind {
+                "short" => (i64::from(i16::MIN), i64::from(i16::MAX)),
+                "int" => (i64::from(i32::MIN), i64::from(i32::MAX)),
+                "long" => (i64::MIN, i64::MAX),
+                _ => continue,
+            };
+            let bounds = match setting.allowed {
+                Allowed::Any => vec![least, most],
+                Allowed::AtLeast(low) => vec![low, most],
+                Allowed::Between(low, high) => vec![low, high],
+                Allowed::OrBetween(other, low, high) => vec![other, low, high],
+                Allowed::NotZero => vec![least, -1, 1, most],
+                Allowed::Fraction | Allowed::Only(..) => continue,
+            };
+            for bound in bounds {
+                let set = set(setting.name, &bound.to_string());
+                assert_eq!(set, Ok(()), "{}={bound}", setting.name);
+            }
+        }
+    }
+
     #[test]
     fn a_topic_starts_with_what_the_broker_is_set_to() {
         let text = "log.roll.ms=5\nlog.retention.minutes=2\nlog.flush.scheduler.interval.ms=7\n\
                     log.message.format.version=0.9.0\nmessage.max.bytes=100";
-        let broker = KafkaConfig::from_properties(text, &[]).unwrap();
+        let broker = read_properties(text, &[]).unwrap();
         let log = LogConfig::from_broker(&broker);
         let expected = LogConfig {
             segment_ms: 5,
-            retention_ms: 120_000,
+            retention_ms: Limit::from(120_000),
             flush_ms: 7,
             message_format_magic: 0,
             max_message_size: 100,
@@ -313,7 +352,8 @@ mod tests {
         ]);
         let log = LogConfig::default().with_overrides(&given).unwrap();
         let cleanup_policy = CleanupPolicy::Compact;
-        assert_eq!(log, LogConfig { retention_ms: 2, cleanup_policy, ..LogConfig::default() });
+        let retention_ms = Limit::from(2);
+        assert_eq!(log, LogConfig { retention_ms, cleanup_policy, ..LogConfig::default() });
     }
 
     #[test]
@@ -374,7 +414,7 @@ mod tests {
             texts,
             [
                 "`flush.messages=0`: must be a whole number of at least 1",
-                "`retention.mss=1`: is no setting of a topic; did you mean `retention.ms`?",
+                "`retention.mss=1`: unknown topic setting; did you mean `retention.ms`?",
                 "`segment.bytes=13`: must be a whole number of at least 14",
             ]
         );

@@ -1,12 +1,15 @@
-//! The settings: one table of Kafka's names, and the structs filled from it. Knows no file of the
-//! log, no socket.
+//! The settings: tables of Kafka's names, and the structs filled from them. Knows no log and no
+//! socket.
 
-pub mod kinds;
+pub mod limit;
+pub mod config_type;
+pub mod log_policies;
+pub mod compaction_lags;
 pub mod config_def;
 pub mod properties;
 pub mod unsupported;
 pub mod kafka_config;
-mod config_reader;
+pub mod config_reader;
 pub mod dynamic_config;
 pub mod log_config;
 pub mod command_line;

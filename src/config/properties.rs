@@ -5,12 +5,10 @@ use std::path::Path;
 
 use crate::config::config_def::ConfigError;
 
-/// One `name=value` and where it stands.
+/// One `name=value`, with its escapes resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
-    /// The name, escapes resolved.
     pub name: String,
-    /// The value, escapes resolved.
     pub value: String,
     /// Where it stands, for an error: `server.properties, line 3`.
     pub place: String,
@@ -19,7 +17,7 @@ pub struct Property {
 /// The properties of a file, in its order.
 ///
 /// # Errors
-/// That the file cannot be read, is not UTF-8, or has an escape that is none, with file and line.
+/// If the file cannot be read, is not UTF-8, or has a wrong escape; with file and line.
 pub fn read(file: &Path) -> Result<Vec<Property>, ConfigError> {
     let wrong = |place: String, why: String| ConfigError {
         name: String::new(),
@@ -40,11 +38,11 @@ pub fn read(file: &Path) -> Result<Vec<Property>, ConfigError> {
 /// The properties of a text, in its order; `file` names it in errors, and may be empty.
 ///
 /// The form is Java's: `#` and `!` begin a comment; `=`, `:` or a blank ends the name; a line that
-/// ends with a backslash goes on in the next; `\t`, `\n`, `\u0041` and the like are escapes.
+/// ends with a backslash continues on the next; `\t`, `\n`, `\u0041` and the like are escapes.
 /// Unlike Java's, the text is UTF-8.
 ///
 /// # Errors
-/// The first escape that is none, with file and line.
+/// The first wrong escape, with file and line.
 pub fn parse(text: &str, file: &str) -> Result<Vec<Property>, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut properties = Vec::new();
@@ -118,7 +116,9 @@ fn unescape(text: &str) -> Result<String, String> {
                 let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 4);
                 let c = code.and_then(char::from_u32);
                 plain.push(c.ok_or_else(|| {
-                    format!("`\\u{digits}` is no character: write \\u and four hexadecimal digits")
+                    format!(
+                        "`\\u{digits}` is not a character: write \\u and four hexadecimal digits"
+                    )
                 })?);
             }
             Some(other) => plain.push(other),

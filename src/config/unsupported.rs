@@ -1,55 +1,5 @@
-//! Kafka's settings that this broker does not honour, each with the reason: those it can pass over,
-//! and those that stop the start.
-
-/// What becomes of a Kafka setting that is not in our table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsupported {
-    /// Its absence changes nothing that a client or an operator relies on: a warning, with this
-    /// reason.
-    HasNoEffect(&'static str),
-    /// Who sets it relies on what it does: the start stops, with this reason.
-    StopsTheStart(&'static str),
-}
-
-impl Unsupported {
-    /// What becomes of the setting `name`; nothing if Kafka has no such setting that we know.
-    pub fn of(name: &str) -> Option<Self> {
-        let group_with = |groups: &[Group]| -> Option<&'static str> {
-            groups.iter().find(|it| it.names.contains(&name)).map(|it| it.why)
-        };
-        let refused = || {
-            let is_prefix = |it: &&(&'static str, &'static str)| name.starts_with(it.0);
-            REFUSED_PREFIXES.iter().find(is_prefix).map(|it| it.1)
-        };
-        group_with(WITHOUT_EFFECT)
-            .map(Self::HasNoEffect)
-            .or_else(|| group_with(REFUSED).or_else(refused).map(Self::StopsTheStart))
-    }
-
-    /// All names of the tables, for the search of the nearest name.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        WITHOUT_EFFECT.iter().chain(REFUSED).flat_map(|it| it.names.iter().copied())
-    }
-
-    /// Both tables in Markdown: those without effect, and those that stop the start.
-    pub fn to_markdown() -> (String, String) {
-        let ticked = |names: &[&str]| {
-            names.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
-        };
-        let table = |groups: &[Group]| {
-            let row = |it: &Group| format!("| {} | {} |\n", ticked(it.names), it.why);
-            "| names | why |\n|---|---|\n".to_string() + &groups.iter().map(row).collect::<String>()
-        };
-        let prefixes = REFUSED_PREFIXES.iter().map(|(it, why)| format!("| `{it}*` | {why} |\n"));
-        (table(WITHOUT_EFFECT), table(REFUSED) + &prefixes.collect::<String>())
-    }
-}
-
-/// Settings that share a reason.
-struct Group {
-    why: &'static str,
-    names: &'static [&'static str],
-}
+//! Kafka's settings that this broker does not support, each with the reason: those that it can ignore,
+//! and those with which it does not start.
 
 const WITHOUT_EFFECT: &[Group] = &[
     Group {
@@ -74,7 +24,7 @@ const WITHOUT_EFFECT: &[Group] = &[
         ],
     },
     Group {
-        why: "nobody hands out ids here: `broker.id` is what the file says, or 0",
+        why: "ids are not assigned here: `broker.id` is what the file says, or 0",
         names: &["broker.id.generation.enable", "reserved.broker.max.id"],
     },
     Group {
@@ -139,11 +89,11 @@ const WITHOUT_EFFECT: &[Group] = &[
 
 const REFUSED: &[Group] = &[
     Group {
-        why: "this broker authenticates nobody: every client is User:ANONYMOUS",
+        why: "this broker does not authenticate clients: every client is User:ANONYMOUS",
         names: &["principal.builder.class"],
     },
     Group {
-        why: "this broker counts, but reports to nobody",
+        why: "this broker keeps counters, but has no reporters",
         names: &[
             "metric.reporters",
             "kafka.metrics.reporters",
@@ -164,13 +114,63 @@ const REFUSED: &[Group] = &[
     },
 ];
 
-/// Whole families, by the beginning of their names.
+/// Families of settings, by the prefix of their names.
 const REFUSED_PREFIXES: &[(&str, &str)] = &[
     ("ssl.", "this broker speaks PLAINTEXT only: nothing would be encrypted"),
-    ("sasl.", "this broker speaks PLAINTEXT only: nobody would be authenticated"),
+    ("sasl.", "this broker speaks PLAINTEXT only: no client would be authenticated"),
     ("remote.log.", "this broker keeps its logs on its own disks only"),
     ("listener.name.", "a listener has no settings of its own here"),
 ];
+
+/// What happens to a setting of Kafka's that is not in our tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsupported {
+    /// Nothing that a client or an operator relies on is missing: a warning, with this reason.
+    HasNoEffect(&'static str),
+    /// An operator who sets it relies on it: the broker does not start, for this reason.
+    StopsTheStart(&'static str),
+}
+
+/// Settings that share a reason.
+struct Group {
+    why: &'static str,
+    names: &'static [&'static str],
+}
+
+impl Unsupported {
+    /// What happens to the setting `name`; `None` if we know no setting of Kafka's by that name.
+    pub fn of(name: &str) -> Option<Self> {
+        let group_with = |groups: &[Group]| -> Option<&'static str> {
+            groups.iter().find(|it| it.names.contains(&name)).map(|it| it.why)
+        };
+        let refused = || {
+            let is_prefix = |it: &&(&'static str, &'static str)| name.starts_with(it.0);
+            REFUSED_PREFIXES.iter().find(is_prefix).map(|it| it.1)
+        };
+        group_with(WITHOUT_EFFECT)
+            .map(Self::HasNoEffect)
+            .or_else(|| group_with(REFUSED).or_else(refused).map(Self::StopsTheStart))
+    }
+
+    /// All names in the tables, for the search for the nearest name.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        WITHOUT_EFFECT.iter().chain(REFUSED).flat_map(|it| it.names.iter().copied())
+    }
+
+    /// Two Markdown tables: the settings without effect, and those with which the broker does not
+    /// start.
+    pub fn to_markdown() -> (String, String) {
+        let ticked = |names: &[&str]| {
+            names.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+        };
+        let table = |groups: &[Group]| {
+            let row = |it: &Group| format!("| {} | {} |\n", ticked(it.names), it.why);
+            "| names | why |\n|---|---|\n".to_string() + &groups.iter().map(row).collect::<String>()
+        };
+        let prefixes = REFUSED_PREFIXES.iter().map(|(it, why)| format!("| `{it}*` | {why} |\n"));
+        (table(WITHOUT_EFFECT), table(REFUSED) + &prefixes.collect::<String>())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Port of `org.apache.kafka.clients.consumer.internals.ConsumerProtocol`, the part that the broker
 //! reads: which topics a consumer subscribes to.
 //!
-//! What members tell the leader is no business of the broker's, with this one exception: a group
+//! The metadata of members is for the leader, not for the broker, with this one exception: a group
 //! must not lose the offsets of a topic that it reads.
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! Port of `kafka.coordinator.GroupConfig` and `kafka.server.OffsetManagerConfig`: the settings of
 //! the coordinator.
 
-/// What a group may ask for, and how long the broker waits for it.
+/// Limits of groups.
 #[derive(Clone, Debug)]
 pub struct GroupConfig {
     /// `group.min.session.timeout.ms`.
@@ -18,14 +18,14 @@ pub struct GroupConfig {
 /// How offsets are kept.
 #[derive(Clone, Debug)]
 pub struct OffsetConfig {
-    /// `offset.metadata.max.bytes`: the most characters that may stand beside an offset.
+    /// `offset.metadata.max.bytes`: the most characters of an offset's metadata.
     pub max_metadata_size: usize,
     /// `offsets.retention.minutes`, in milliseconds: how long offsets outlive the last member.
     pub offsets_retention_ms: i64,
     /// `offsets.load.buffer.size`: how much is read at once when groups are loaded, in bytes.
     pub load_buffer_size: i32,
     /// `offsets.commit.timeout.ms`: how long a change may wait for the replicas.
-    pub offset_commit_timeout_ms: i64,
+    pub offset_commit_timeout_ms: u32,
     /// `offsets.commit.required.acks`.
     pub offset_commit_required_acks: i16,
 }

@@ -1,8 +1,8 @@
 //! Port of `GroupMetadataManager.loadGroupsAndOffsets`: what the records of a partition of
 //! `__consumer_offsets` add up to.
 //!
-//! A record that cannot be read is logged and passed over: the group that it is about may be older
-//! than it was, and the others do not suffer.
+//! A record that cannot be read is logged and skipped: its group may then be older than it was, and
+//! the others do not suffer.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -29,7 +29,7 @@ pub fn load_partition(partition: &Partition, load_buffer_size: i32) -> Vec<Group
     let mut loaded = LoadedGroups::default();
     if let Err(error) = loaded.read(partition, load_buffer_size) {
         let name = &partition.topic_and_partition;
-        error!("cannot read {name} to its end, so its groups may be older than they were: {error}");
+        error!("cannot read {name} to its end, its groups may be out of date: {error}");
     }
     loaded.into_groups()
 }
@@ -70,13 +70,15 @@ impl LoadedGroups {
             }
             if batch.attributes() & TRANSACTIONAL_FLAG != 0 {
                 let offset = entry.offset;
-                warn!("passing over the offsets of a transaction at {offset}: there are none here");
+                warn!(
+                    "skipping the offsets of a transaction at {offset}: transactions are not supported"
+                );
                 return Ok(());
             }
         }
         entry.for_each_record(&mut |record| {
             if let Err(error) = self.take_record(record) {
-                error!("passing over the record of offset {}: {error}", record.offset);
+                error!("skipping the record at offset {}: {error}", record.offset);
             }
             Ok(())
         })
@@ -97,14 +99,14 @@ impl LoadedGroups {
                 }
             }
             (GroupRecordKey::Group(group_id), Some(value)) => {
-                let group = read_group_value(&group_id, value)?;
+                let group = GroupMetadata::loaded(&group_id, read_group_value(value)?);
                 self.groups.insert(group_id, group);
             }
             (GroupRecordKey::Group(group_id), None) => {
                 self.groups.remove(&group_id);
             }
             (GroupRecordKey::Unknown(version), _) => {
-                debug!("passing over a record of version {version}: it is none of 0.9's");
+                debug!("skipping a record of version {version}, which 0.9 does not have");
             }
         }
         Ok(())
@@ -115,7 +117,7 @@ impl LoadedGroups {
         for (group_id, offsets) in offsets {
             let new = || {
                 let mut group = GroupMetadata::new(&group_id, 0);
-                group.current_state_timestamp_ms = None;
+                group.current_state_timestamp_ms = None; // Not recorded without members.
                 group
             };
             groups.entry(group_id.clone()).or_insert_with(new).offsets = offsets;
@@ -124,7 +126,6 @@ impl LoadedGroups {
     }
 }
 
-/// Reads a slice into memory.
 fn bytes_of(message_set: &dyn MessageSet) -> io::Result<Vec<u8>> {
     let size = message_set.size_in_bytes();
     let mut bytes = Vec::with_capacity(size);

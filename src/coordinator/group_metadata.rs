@@ -1,58 +1,34 @@
 //! Port of `kafka.coordinator.GroupMetadata`: the state of one group, its members and its offsets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::consumer_protocol::{CONSUMER_PROTOCOL_TYPE, subscribed_topics};
+use crate::coordinator::group_outbox::Outbox;
+use crate::coordinator::group_records::{GroupValue, MemberValue};
 use crate::coordinator::group_results::{
-    GroupOverview, GroupSummary, JoinGroupResult, JoinedMember, MemberIdentity, MemberSummary,
-    SyncGroupResult,
+    GroupOverview, GroupSummary, JoinCallback, JoinError, JoinResult, JoinedGroup, JoinedMember,
+    MemberIdentity, MemberSummary, SyncCallback, SyncResult, SyncedGroup,
 };
 use crate::coordinator::group_state::{GroupState, Wait};
 use crate::coordinator::member_metadata::{MemberMetadata, Protocol};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::purgatory::timing_wheel::TimerTaskId;
 
-/// A group that threads share.
-pub struct Group {
-    metadata: Mutex<GroupMetadata>,
-}
-
-impl Group {
-    /// Shares `metadata`.
-    pub fn new(mut metadata: GroupMetadata) -> Arc<Self> {
-        Arc::new_cyclic(|this| {
-            metadata.this = Weak::clone(this);
-            Self { metadata: Mutex::new(metadata) }
-        })
-    }
-
-    /// Whoever holds this may look at the group and change it. No other group's lock is taken under
-    /// it, nor the manager's.
-    pub fn lock(&self) -> MutexGuard<'_, GroupMetadata> {
-        self.metadata.lock().expect("no thread panics while it holds a group")
-    }
-}
-
-/// A group.
+/// What the lock of a [`Group`](crate::coordinator::group::Group) guards.
 ///
 /// Holds: `static_members` names members only; the leader, if there is one, is a member; without
 /// members the state is Empty, Dead or, while the first one is pending or a wait is about to end,
 /// PreparingRebalance.
 pub struct GroupMetadata {
-    /// The group, for the timers that look after it.
-    pub this: Weak<Group>,
-    /// The group's name.
     pub group_id: String,
     state: GroupState,
-    previous_state: GroupState,
-    /// Since when it is in that state, in milliseconds since 1970, as far as that is known.
+    /// Since when it is in that state, in milliseconds since 1970, if known.
     pub current_state_timestamp_ms: Option<i64>,
-    /// What kind of group it is. None as long as it has never had a member.
+    /// None as long as it has never had a member.
     pub protocol_type: Option<String>,
-    /// What it works with in this generation.
+    /// The protocol of this generation.
     pub protocol_name: Option<String>,
     /// Counts the rebalances.
     pub generation_id: i32,
@@ -63,24 +39,24 @@ pub struct GroupMetadata {
     static_members: BTreeMap<String, String>,
     /// Ids that were given away in a first join and not joined with yet.
     pending_members: BTreeMap<String, TimerTaskId>,
-    /// Members of the new generation that have not asked for their assignment yet.
+    /// Members of this generation that have not asked for their assignment yet.
     pub pending_sync_members: BTreeSet<String>,
+    /// The generation whose assignment is being written to the log.
+    pub storing_assignment_of: Option<i32>,
     /// Whether a member has come during the initial wait, which then goes on.
     pub has_new_member: bool,
-    /// The wait that is going on.
     pub wait: Option<Wait>,
-    /// How far the group has read.
+    /// The committed offsets. A commit that is not in the log yet is in the outbox.
     pub offsets: BTreeMap<TopicAndPartition, OffsetAndMetadata>,
+    pub outbox: Outbox,
 }
 
 impl GroupMetadata {
     /// A group without members and offsets.
     pub fn new(group_id: &str, now_ms: i64) -> Self {
         Self {
-            this: Weak::new(),
             group_id: group_id.to_string(),
             state: GroupState::Empty,
-            previous_state: GroupState::Dead,
             current_state_timestamp_ms: Some(now_ms),
             protocol_type: None,
             protocol_name: None,
@@ -90,46 +66,100 @@ impl GroupMetadata {
             static_members: BTreeMap::new(),
             pending_members: BTreeMap::new(),
             pending_sync_members: BTreeSet::new(),
+            storing_assignment_of: None,
             has_new_member: false,
             wait: None,
             offsets: BTreeMap::new(),
+            outbox: Outbox::default(),
         }
     }
 
-    /// The group as its record tells it: stable if it has members, for no other state is kept with
-    /// members.
-    pub fn loaded(mut self, members: Vec<MemberMetadata>) -> Self {
-        self.state = if members.is_empty() { GroupState::Empty } else { GroupState::Stable };
-        for member in members {
-            self.insert(member);
+    /// The group that `value` is the record of: stable if it has members, because no other state is
+    /// recorded with members.
+    pub fn loaded(group_id: &str, value: GroupValue) -> Self {
+        let mut group = Self::new(group_id, 0);
+        if !value.members.is_empty() {
+            group.state = GroupState::Stable;
         }
-        self
+        let protocol = value.protocol_name.clone().unwrap_or_default();
+        for it in value.members {
+            let mut member = MemberMetadata::new(it.member_id, it.group_instance_id);
+            member.client_id = it.client_id;
+            member.client_host = it.client_host;
+            member.rebalance_timeout_ms = it.rebalance_timeout_ms;
+            member.session_timeout_ms = it.session_timeout_ms;
+            member.supported_protocols = vec![(protocol.clone(), it.subscription)];
+            member.assignment = it.assignment;
+            group.insert(member);
+        }
+        group.current_state_timestamp_ms = value.state_timestamp_ms;
+        group.protocol_type = value.protocol_type;
+        group.protocol_name = value.protocol_name;
+        group.generation_id = value.generation_id;
+        group.leader_id = value.leader_id;
+        group
     }
 
-    /// Where the group stands.
+    /// The group's record, as it is now.
+    pub fn value(&self) -> GroupValue {
+        let protocol = self.protocol_name.as_deref().unwrap_or_default();
+        let member = |it: &MemberMetadata| MemberValue {
+            member_id: it.member_id.clone(),
+            group_instance_id: it.group_instance_id.clone(),
+            client_id: it.client_id.clone(),
+            client_host: it.client_host.clone(),
+            rebalance_timeout_ms: it.rebalance_timeout_ms,
+            session_timeout_ms: it.session_timeout_ms,
+            subscription: it.metadata(protocol).to_vec(),
+            assignment: it.assignment.clone(),
+        };
+        GroupValue {
+            protocol_type: self.protocol_type.clone(),
+            generation_id: self.generation_id,
+            protocol_name: self.protocol_name.clone(),
+            leader_id: self.leader_id.clone(),
+            state_timestamp_ms: self.current_state_timestamp_ms,
+            members: self.members().map(member).collect(),
+        }
+    }
+
     pub fn state(&self) -> GroupState {
         self.state
     }
 
-    /// Whether it stands there.
     pub fn is(&self, state: GroupState) -> bool {
         self.state == state
     }
 
-    /// Where it stood before.
-    pub fn previous_state(&self) -> GroupState {
-        self.previous_state
+    /// # Errors
+    /// `COORDINATOR_NOT_AVAILABLE` if the group is being removed: the client asks again, and finds
+    /// it gone or, if it cannot be removed, still there.
+    pub fn check_not_dead(&self) -> Result<(), Errors> {
+        match self.state {
+            GroupState::Dead => Err(Errors::CoordinatorNotAvailable),
+            _ => Ok(()),
+        }
     }
 
-    /// Goes on to `next`.
     pub fn transition_to(&mut self, next: GroupState, now_ms: i64) {
         debug_assert!(self.state.may_become(next), "{:?} cannot become {next:?}", self.state);
-        self.previous_state = self.state;
         self.state = next;
         self.current_state_timestamp_ms = Some(now_ms);
     }
 
-    /// Begins the next generation with those who have joined.
+    /// The group is being removed from the log; requests are refused from now on. Only an Empty
+    /// group is removed.
+    pub fn begin_removal(&mut self) {
+        debug_assert!(self.is(GroupState::Empty), "{:?} is not removed", self.state);
+        self.state = GroupState::Dead;
+    }
+
+    /// The group cannot be removed from the log, and is as it was before.
+    pub fn cancel_removal(&mut self) {
+        self.state = GroupState::Empty;
+    }
+
+    /// Begins the next generation with the members that have joined.
     pub fn init_next_generation(&mut self, now_ms: i64) {
         self.generation_id = self.generation_id.wrapping_add(1).max(1);
         self.pending_sync_members.clear();
@@ -144,14 +174,12 @@ impl GroupMetadata {
     }
 }
 
-/// The members.
+/// Members.
 impl GroupMetadata {
-    /// A member.
     pub fn get(&self, member_id: &str) -> Option<&MemberMetadata> {
         self.members.get(member_id)
     }
 
-    /// A member, to change it.
     pub fn get_mut(&mut self, member_id: &str) -> Option<&mut MemberMetadata> {
         self.members.get_mut(member_id)
     }
@@ -161,9 +189,9 @@ impl GroupMetadata {
         self.members.values()
     }
 
-    /// All members, to change them.
-    pub fn members_mut(&mut self) -> impl Iterator<Item = &mut MemberMetadata> {
-        self.members.values_mut()
+    /// The ids of the members that `is_wanted`.
+    pub fn ids(&self, is_wanted: impl Fn(&MemberMetadata) -> bool) -> Vec<String> {
+        self.members().filter(|it| is_wanted(it)).map(|it| it.member_id.clone()).collect()
     }
 
     /// How many members there are.
@@ -171,7 +199,7 @@ impl GroupMetadata {
         self.members.len()
     }
 
-    /// How many of them wait for the group to be complete.
+    /// How many members wait for the others to join.
     pub fn num_awaiting(&self) -> usize {
         self.members().filter(|member| member.is_awaiting_join()).count()
     }
@@ -181,7 +209,7 @@ impl GroupMetadata {
         self.static_members.get(group_instance_id).map(String::as_str)
     }
 
-    /// Adds a member. The first one leads, and says what kind of group it is.
+    /// Adds a member. The first one leads, and decides the type of the group.
     pub fn add(&mut self, member: MemberMetadata, protocol_type: &str) {
         if self.members.is_empty() {
             self.protocol_type = Some(protocol_type.to_string());
@@ -200,12 +228,11 @@ impl GroupMetadata {
         self.members.insert(member.member_id.clone(), member);
     }
 
-    /// Takes a member out. What it waits for is answered with `error`. If it led, another one does
-    /// from now on, if there is one that has joined.
+    /// Removes a member. Its pending requests fail with `error`. If it led, another member leads
+    /// from now on, one that has joined if there is one.
     pub fn remove(&mut self, member_id: &str, error: Errors) -> Option<MemberMetadata> {
-        let mut member = self.members.remove(member_id)?;
-        member.answer_join(JoinGroupResult::error(error, member_id));
-        member.answer_sync(SyncGroupResult::error(error));
+        self.answer_member(member_id, error);
+        let member = self.members.remove(member_id)?;
         if let Some(instance_id) = &member.group_instance_id {
             self.static_members.remove(instance_id);
         }
@@ -218,8 +245,8 @@ impl GroupMetadata {
         Some(member)
     }
 
-    /// Makes one who has joined the leader, if the leader has not. Returns whether the leader has
-    /// joined then.
+    /// Makes a member that has joined the leader, if the leader has not. Returns whether the leader
+    /// has joined then.
     pub fn maybe_elect_new_joined_leader(&mut self) -> bool {
         let has_joined = |member: &&MemberMetadata| member.is_awaiting_join();
         let leader = self.leader_id.as_ref().and_then(|id| self.members.get(id));
@@ -233,15 +260,14 @@ impl GroupMetadata {
         }
     }
 
-    /// Gives a static member that has come back a new id. One who still waits under the old id is
-    /// told that it has lost its place (KAFKA-7862).
+    /// Gives a static member that has come back a new id. A request that still waits under the old
+    /// id fails with `FENCED_INSTANCE_ID` (KAFKA-7862).
     pub fn replace_static_member(&mut self, group_instance_id: &str, new_member_id: &str) {
         let Some(old_member_id) = self.static_members.get(group_instance_id).cloned() else {
             return;
         };
+        self.answer_member(&old_member_id, Errors::FencedInstanceId);
         let Some(mut member) = self.members.remove(&old_member_id) else { return };
-        member.answer_join(JoinGroupResult::error(Errors::FencedInstanceId, &old_member_id));
-        member.answer_sync(SyncGroupResult::error(Errors::FencedInstanceId));
         member.member_id = new_member_id.to_string();
         if self.is_leader(&old_member_id) {
             self.leader_id = Some(new_member_id.to_string());
@@ -252,12 +278,11 @@ impl GroupMetadata {
         self.insert(member);
     }
 
-    /// Whether `member_id` leads.
     pub fn is_leader(&self, member_id: &str) -> bool {
         self.leader_id.as_deref() == Some(member_id)
     }
 
-    /// Whether all have joined, also those who have only got an id yet.
+    /// Whether all members have joined, and all ids that were given away.
     pub fn has_all_members_joined(&self) -> bool {
         self.pending_members.is_empty() && self.members().all(MemberMetadata::is_awaiting_join)
     }
@@ -269,33 +294,28 @@ impl GroupMetadata {
 
     /// The members that have not rejoined and whose places are not kept.
     pub fn dynamic_members_not_rejoined(&self) -> Vec<String> {
-        let is_away =
-            |it: &&MemberMetadata| !it.is_awaiting_join() && it.group_instance_id.is_none();
-        self.members().filter(is_away).map(|it| it.member_id.clone()).collect()
+        self.ids(|it| !it.is_awaiting_join() && it.group_instance_id.is_none())
     }
 
-    /// Whether `member_id` was given away and not joined with yet.
     pub fn is_pending_member(&self, member_id: &str) -> bool {
         self.pending_members.contains_key(member_id)
     }
 
-    /// Gives an id away; `timer` takes it back.
+    /// Gives an id away until `timer` fires.
     pub fn add_pending_member(&mut self, member_id: &str, timer: TimerTaskId) {
         self.pending_members.insert(member_id.to_string(), timer);
     }
 
-    /// Takes an id back, or makes a member of it. Returns the timer; nothing if it was not pending.
+    /// Forgets an id that was given away. Returns its timer; nothing if it was not pending.
     pub fn remove_pending_member(&mut self, member_id: &str) -> Option<TimerTaskId> {
         self.pending_members.remove(member_id)
     }
 
-    /// Whether nobody is a member or about to be one.
+    /// Whether there is neither a member nor an id to join with.
     pub fn has_no_members(&self) -> bool {
         self.members.is_empty() && self.pending_members.is_empty()
     }
 
-    /// What is wrong with how a member names itself.
-    ///
     /// # Errors
     /// `FENCED_INSTANCE_ID` if its place has been taken by another; `UNKNOWN_MEMBER_ID`.
     pub fn validate_member(&self, member: &MemberIdentity) -> Result<(), Errors> {
@@ -315,10 +335,102 @@ impl GroupMetadata {
     }
 }
 
-/// What the members work with.
+/// Requests of members that wait for others.
 impl GroupMetadata {
-    /// Whether one with these protocols can be a member: the group is of the same kind, and there
-    /// is a protocol that all have.
+    /// Lets a join wait for the other members. An earlier one, from another connection, fails with
+    /// `REBALANCE_IN_PROGRESS`: if that client is still there, it joins again.
+    pub fn await_join(&mut self, member_id: &str, callback: JoinCallback) {
+        self.answer_join(member_id, |id| Err(JoinError::new(Errors::RebalanceInProgress, id)));
+        match self.members.get_mut(member_id) {
+            Some(member) => member.awaiting_join = Some(callback),
+            None => {
+                let error = JoinError::new(Errors::UnknownMemberId, member_id);
+                self.outbox.answer(callback, Err(error));
+            }
+        }
+    }
+
+    /// Lets a sync wait for the leader's assignment, in the same way.
+    pub fn await_sync(&mut self, member_id: &str, callback: SyncCallback) {
+        self.answer_sync(member_id, Err(Errors::RebalanceInProgress));
+        match self.members.get_mut(member_id) {
+            Some(member) => member.awaiting_sync = Some(callback),
+            None => self.outbox.answer(callback, Err(Errors::UnknownMemberId)),
+        }
+    }
+
+    /// Answers the pending join of a member, if there is one.
+    pub fn answer_join(&mut self, member_id: &str, result: impl FnOnce(&str) -> JoinResult) {
+        let callback = self.members.get_mut(member_id).and_then(|it| it.awaiting_join.take());
+        if let Some(callback) = callback {
+            self.outbox.answer(callback, result(member_id));
+        }
+    }
+
+    /// Answers the pending sync of a member, if there is one.
+    pub fn answer_sync(&mut self, member_id: &str, result: SyncResult) {
+        let callback = self.members.get_mut(member_id).and_then(|it| it.awaiting_sync.take());
+        if let Some(callback) = callback {
+            self.outbox.answer(callback, result);
+        }
+    }
+
+    fn answer_member(&mut self, member_id: &str, error: Errors) {
+        self.answer_join(member_id, |id| Err(JoinError::new(error, id)));
+        self.answer_sync(member_id, Err(error));
+    }
+
+    /// Fails all pending requests with `error`.
+    pub fn answer_all(&mut self, error: Errors) {
+        for member_id in self.ids(|_| true) {
+            self.answer_member(&member_id, error);
+        }
+    }
+
+    /// The answer to a join of the generation that has begun.
+    pub fn current_generation(&self, member_id: &str) -> JoinedGroup {
+        let is_leader = self.is_leader(member_id);
+        JoinedGroup {
+            members: if is_leader { self.current_member_metadata() } else { Vec::new() },
+            member_id: member_id.to_string(),
+            generation_id: self.generation_id,
+            protocol_type: self.protocol_type.clone(),
+            protocol_name: self.protocol_name.clone(),
+            leader_id: self.leader_id.clone().unwrap_or_default(),
+            skip_assignment: false,
+        }
+    }
+
+    /// The answer to a sync of a member that has its assignment.
+    pub fn current_assignment(&self, member_id: &str) -> SyncedGroup {
+        SyncedGroup {
+            protocol_type: self.protocol_type.clone(),
+            protocol_name: self.protocol_name.clone(),
+            assignment: self.get(member_id).map(|it| it.assignment.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Gives each member its assignment; those that are not named get none.
+    pub fn set_assignments(&mut self, assignments: &[(String, Vec<u8>)]) {
+        for member in self.members.values_mut() {
+            let given = assignments.iter().find(|(id, _)| *id == member.member_id);
+            member.assignment = given.map(|(_, it)| it.clone()).unwrap_or_default();
+        }
+    }
+
+    /// Clears all assignments; pending syncs fail with `error`.
+    pub fn reset_assignments(&mut self, error: Errors) {
+        self.set_assignments(&[]);
+        for member_id in self.ids(MemberMetadata::is_awaiting_sync) {
+            self.answer_sync(&member_id, Err(error));
+        }
+    }
+}
+
+/// Protocols and subscriptions.
+impl GroupMetadata {
+    /// Whether a client with these protocols can be a member: the group is of the same type, and
+    /// all members support one of the protocols.
     pub fn supports_protocols(&self, protocol_type: &str, protocols: &[Protocol]) -> bool {
         if self.members.is_empty() {
             return !protocol_type.is_empty() && !protocols.is_empty();
@@ -327,8 +439,9 @@ impl GroupMetadata {
             && protocols.iter().any(|(name, _)| self.is_supported_by_all(name))
     }
 
-    /// The protocol for the next generation: of those that all have, the one that most prefer.
-    /// Between equals the first by name, so that the choice does not change without a reason.
+    /// The protocol for the next generation: of those that all members support, the one that most
+    /// prefer. A draw goes to the first by name, so that the choice does not change without a
+    /// reason.
     pub fn select_protocol(&self) -> Option<String> {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         let vote = |member| MemberMetadata::vote(member, |name| self.is_supported_by_all(name));
@@ -354,8 +467,8 @@ impl GroupMetadata {
         self.members().map(joined).collect()
     }
 
-    /// Whether the members read `topic`, as far as the broker can tell: of a group whose
-    /// subscriptions it cannot read, it says so of every topic.
+    /// Whether the members read `topic`. A group whose subscriptions the broker cannot read may
+    /// read every topic.
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
         self.subscribed_topics().is_none_or(|topics| topics.contains(topic))
     }
@@ -365,7 +478,7 @@ impl GroupMetadata {
         self.protocol_type.as_deref() == Some(CONSUMER_PROTOCOL_TYPE)
     }
 
-    /// The topics that the members read; `None` if the broker cannot tell.
+    /// The topics that the members read; `None` if the broker cannot read that.
     fn subscribed_topics(&self) -> Option<BTreeSet<String>> {
         let protocol = self.protocol_name.as_deref()?;
         if !self.is_of_consumers() {
@@ -379,9 +492,9 @@ impl GroupMetadata {
     }
 }
 
-/// What is told and what is forgotten.
+/// Offset expiry and descriptions.
 impl GroupMetadata {
-    /// The offsets that are to be forgotten at `now_ms`. A group at work keeps the offsets of all
+    /// The offsets that have expired at `now_ms`. A group at work keeps the offsets of all
     /// that it reads, and one that is between two generations keeps everything (KAFKA-4682).
     pub fn expired_offsets(&self, now_ms: i64, retention_ms: i64) -> Vec<TopicAndPartition> {
         let since_empty = self.current_state_timestamp_ms;
@@ -401,7 +514,6 @@ impl GroupMetadata {
         self.offsets.iter().filter(is_expired).map(|(key, _)| key.clone()).collect()
     }
 
-    /// The group in full.
     pub fn summary(&self) -> GroupSummary {
         let is_stable = self.is(GroupState::Stable);
         let protocol = self.protocol_name.clone().filter(|_| is_stable).unwrap_or_default();
@@ -421,7 +533,6 @@ impl GroupMetadata {
         }
     }
 
-    /// The group in one line.
     pub fn overview(&self) -> GroupOverview {
         GroupOverview {
             group_id: self.group_id.clone(),
@@ -436,6 +547,7 @@ mod tests {
     use super::*;
     use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE as CONSUMER;
     use crate::coordinator::offset_and_metadata::NO_PARTITION_LEADER_EPOCH;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicI32, Ordering};
 
     fn group() -> GroupMetadata {
@@ -451,7 +563,7 @@ mod tests {
 
     fn joined(id: &str) -> MemberMetadata {
         let mut member = member(id, &["range"]);
-        member.await_join(Box::new(|_| ()));
+        member.awaiting_join = Some(Box::new(|_| ()));
         member
     }
 
@@ -501,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_leader_is_one_who_has_joined() {
+    fn the_next_leader_is_a_member_that_has_joined() {
         let mut group = group();
         group.add(member("a", &["range"]), CONSUMER);
         group.add(member("b", &["range"]), CONSUMER);
@@ -518,19 +630,21 @@ mod tests {
     }
 
     #[test]
-    fn who_is_taken_out_is_answered_once() {
+    fn a_member_that_is_removed_is_answered_once() {
         let mut group = group();
         let answers = Arc::new(AtomicI32::new(0));
         for id in ["a", "b"] {
             let (mut waiting, answers) = (member(id, &["range"]), Arc::clone(&answers));
-            waiting.await_join(Box::new(move |result| {
-                assert_eq!(result.error, Errors::UnknownMemberId);
+            waiting.awaiting_join = Some(Box::new(move |result| {
+                assert_eq!(result.unwrap_err().error, Errors::UnknownMemberId);
                 answers.fetch_add(1, Ordering::Relaxed);
             }));
             group.add(waiting, CONSUMER);
         }
         group.remove("a", Errors::UnknownMemberId);
         assert!(group.remove("a", Errors::UnknownMemberId).is_none());
+        assert_eq!(answers.load(Ordering::Relaxed), 0, "not under the lock");
+        group.outbox.owed().answers.into_iter().for_each(|answer| answer());
         assert_eq!(answers.load(Ordering::Relaxed), 1);
         assert_eq!((group.size(), group.num_awaiting()), (1, 1));
     }

@@ -1,35 +1,30 @@
-//! Port of `kafka.coordinator.GroupMetadataManager`: all groups, in memory and in
+//! Port of `kafka.coordinator.GroupMetadataManager`: the table of groups, and their records in
 //! `__consumer_offsets`.
 //!
-//! What a group is told to keep is in the log before it is in memory and before the client hears of
-//! it. The log has one replica, here, so the answer of `ReplicaManager` is there when the append
-//! returns, and the caller, who holds the group's lock, waits for it: in Kafka a callback takes
-//! that lock again.
+//! The log has one replica here, so the answer of `ReplicaManager` is there when the append
+//! returns, and the thread that appends waits for it. It holds no group's lock meanwhile.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, mpsc};
+use std::collections::hash_map::Entry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
-use log::{debug, error, info};
+use log::{error, info};
 
 use crate::common::errors::Errors;
+use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
+use crate::coordinator::group::Group;
 use crate::coordinator::group_config::OffsetConfig;
 use crate::coordinator::group_loader::load_partition;
-use crate::coordinator::group_metadata::{Group, GroupMetadata};
-use crate::coordinator::group_records::{
-    group_metadata_key, group_metadata_value, offset_commit_key, offset_commit_value,
-};
-use crate::coordinator::group_state::GroupState;
-use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
+use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::group_store::{Record, Store};
 use crate::message::record_batch::RecordBatchBuilder;
 use crate::replica::replica_manager::ReplicaManager;
 
-/// How many tombstones go into one batch: far less than `max.message.bytes`.
-const TOMBSTONES_PER_BATCH: usize = 500;
-
-/// The groups and their offsets.
+/// All groups.
 pub struct GroupMetadataManager {
     config: OffsetConfig,
     replica_manager: Arc<ReplicaManager>,
@@ -50,46 +45,40 @@ impl GroupMetadataManager {
         Self { config, replica_manager, time, partition_count, groups }
     }
 
-    /// The settings.
     pub fn config(&self) -> &OffsetConfig {
         &self.config
     }
 
-    /// `__consumer_offsets` exists, with so many partitions: a fact that does not change, because
-    /// groups would be looked for in other partitions then.
+    /// `__consumer_offsets` exists, with so many partitions. The number never changes: groups would
+    /// be looked for in other partitions then.
     pub fn set_partition_count(&self, partition_count: i32) {
         self.partition_count.get_or_init(|| partition_count);
     }
 
-    /// The partition that keeps a group; none as long as there is no `__consumer_offsets`.
+    /// The partition that holds a group; none as long as there is no `__consumer_offsets`.
     pub fn partition_for(&self, group_id: &str) -> Option<TopicAndPartition> {
         let partition_count = *self.partition_count.get()?;
         let partition = partition_of(group_id, partition_count);
         Some(TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition))
     }
 
-    /// A group, if it exists.
     pub fn get_group(&self, group_id: &str) -> Option<Arc<Group>> {
-        self.lock_groups().get(group_id).cloned()
+        locked(&self.groups).get(group_id).cloned()
     }
 
-    /// A group, which comes into being if it does not exist.
     pub fn get_or_create_group(&self, group_id: &str) -> Arc<Group> {
         let new = || Group::new(GroupMetadata::new(group_id, self.time.milliseconds()));
-        Arc::clone(self.lock_groups().entry(group_id.to_string()).or_insert_with(new))
+        Arc::clone(locked(&self.groups).entry(group_id.to_string()).or_insert_with(new))
     }
 
     /// All groups, in no order.
     pub fn groups(&self) -> Vec<Arc<Group>> {
-        self.lock_groups().values().cloned().collect()
+        locked(&self.groups).values().cloned().collect()
     }
 
-    /// Forgets a group that is dead. Not to be called under its lock.
-    pub fn forget_group(&self, group_id: &str, dead: &Arc<Group>) {
-        let mut groups = self.lock_groups();
-        if groups.get(group_id).is_some_and(|it| Arc::ptr_eq(it, dead)) {
-            groups.remove(group_id);
-        }
+    /// Drops a group that has been removed from the log.
+    pub fn drop_group(&self, removed: &Arc<Group>) {
+        self.replace_group(removed, None);
     }
 
     /// Reads all partitions of `__consumer_offsets`, from their beginnings to their high
@@ -98,136 +87,63 @@ impl GroupMetadataManager {
         let started_ms = self.time.hi_res_clock_ms();
         for partition in 0..self.partition_count.get().copied().unwrap_or(0) {
             let key = TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition);
-            let Some(hosted) = self.replica_manager.local_logs().get_partition(&key) else {
-                error!("{key} is missing: its groups are lost");
-                continue;
-            };
-            let loaded = load_partition(&hosted, self.config.load_buffer_size);
-            let mut groups = self.lock_groups();
+            let loaded = self.load(&key);
+            let mut groups = locked(&self.groups);
             for group in loaded {
                 groups.insert(group.group_id.clone(), Group::new(group));
             }
         }
         let elapsed_ms = self.time.hi_res_clock_ms() - started_ms;
-        info!("loaded {} groups in {elapsed_ms} ms", self.lock_groups().len());
+        info!("loaded {} groups in {elapsed_ms} ms", locked(&self.groups).len());
     }
 
-    /// Writes a group and its members down, as they are now.
-    ///
-    /// # Errors
-    /// What the members are to be told.
-    pub fn store_group(&self, group: &GroupMetadata) -> Result<(), Errors> {
-        let (key, value) = (group_metadata_key(&group.group_id), group_metadata_value(group));
-        let record = (key, Some(value));
-        self.append(&group.group_id, vec![record]).map_err(|error| match error {
-            Errors::RequestTimedOut => Errors::RebalanceInProgress,
-            Errors::InvalidCommitOffsetSize => Errors::UnknownServerError,
-            other => other,
-        })
+    /// Puts a group as it is in the log in the place of one that has failed, and returns it; none if
+    /// the log does not have it.
+    pub fn reload_group(&self, failed: &Arc<Group>) -> Option<Arc<Group>> {
+        let partition = self.partition_for(failed.group_id())?;
+        let mut loaded = self.load(&partition).into_iter();
+        let group = loaded.find(|it| it.group_id == failed.group_id()).map(Group::new);
+        info!("loaded group {} again from {partition}", failed.group_id());
+        self.replace_group(failed, group.clone());
+        group
     }
 
-    /// Writes offsets down, and keeps them in memory if that succeeds.
-    ///
-    /// # Errors
-    /// What the client is to be told.
-    pub fn store_offsets(
-        &self,
-        group: &mut GroupMetadata,
-        offsets: Vec<(TopicAndPartition, OffsetAndMetadata)>,
-    ) -> Result<(), Errors> {
-        let record = |(key, it): &(TopicAndPartition, OffsetAndMetadata)| {
-            (offset_commit_key(&group.group_id, key), Some(offset_commit_value(it)))
+    fn load(&self, partition: &TopicAndPartition) -> Vec<GroupMetadata> {
+        let Some(hosted) = self.replica_manager.local_logs().get_partition(partition) else {
+            error!("{partition} is missing: its groups are lost");
+            return Vec::new();
         };
-        self.append(&group.group_id, offsets.iter().map(record).collect())?;
-        group.offsets.extend(offsets);
-        Ok(())
+        load_partition(&hosted, self.config.load_buffer_size)
     }
 
-    /// Takes offsets back; those that the group does not have are passed over.
+    fn replace_group(&self, old: &Arc<Group>, new: Option<Arc<Group>>) {
+        let mut groups = locked(&self.groups);
+        let Entry::Occupied(mut entry) = groups.entry(old.group_id().to_string()) else { return };
+        if !Arc::ptr_eq(entry.get(), old) {
+            return;
+        }
+        match new {
+            Some(new) => drop(entry.insert(new)),
+            None => drop(entry.remove()),
+        }
+    }
+
+    /// Appends the records of a change to the partition of its group, and waits until they are
+    /// safe.
     ///
     /// # Errors
-    /// What the client is to be told. Then some may be taken back and others not.
-    pub fn remove_offsets(
-        &self,
-        group: &mut GroupMetadata,
-        partitions: &[TopicAndPartition],
-    ) -> Result<(), Errors> {
-        let known: Vec<_> =
-            partitions.iter().filter(|key| group.offsets.contains_key(*key)).collect();
-        for some in known.chunks(TOMBSTONES_PER_BATCH) {
-            let tombstone =
-                |key: &&TopicAndPartition| (offset_commit_key(&group.group_id, key), None);
-            self.append(&group.group_id, some.iter().map(tombstone).collect())?;
-            for key in some {
-                group.offsets.remove(*key);
-            }
-        }
-        Ok(())
+    /// The code for the client that caused the change.
+    pub fn store(&self, group_id: &str, store: &Store) -> Result<(), Errors> {
+        let append = || self.append(group_id, &store.records(group_id));
+        // A panic would leave the group's later changes waiting for this one.
+        let appended = catch_unwind(AssertUnwindSafe(append)).unwrap_or_else(|_| {
+            error!("an append of group {group_id} panicked");
+            Err(Errors::UnknownServerError)
+        });
+        appended.map_err(|error| store.client_error(error))
     }
 
-    /// Takes back what [`store_group`](Self::store_group) has written, if it ever has.
-    ///
-    /// # Errors
-    /// What the client is to be told.
-    pub fn remove_group_record(&self, group: &GroupMetadata) -> Result<(), Errors> {
-        // A group without a generation has only ever had offsets.
-        if group.generation_id == 0 {
-            return Ok(());
-        }
-        self.append(&group.group_id, vec![(group_metadata_key(&group.group_id), None)])
-    }
-
-    /// Forgets the offsets that have expired, and the groups that have neither members nor offsets
-    /// any more.
-    pub fn cleanup_group_metadata(&self) {
-        let (now_ms, started_ms) = (self.time.milliseconds(), self.time.hi_res_clock_ms());
-        let mut forgotten = 0;
-        for group in self.groups() {
-            forgotten += self.cleanup_group(&group, now_ms);
-        }
-        let elapsed_ms = self.time.hi_res_clock_ms() - started_ms;
-        debug!("GroupMetadataManager.cleanupGroupMetadata: {forgotten} offsets in {elapsed_ms} ms");
-    }
-
-    /// Forgets the offsets in partitions that no longer exist.
-    pub fn handle_deleted_partitions(&self, deleted: &[TopicAndPartition]) {
-        for group in self.groups() {
-            let group = &mut *group.lock();
-            if let Err(error) = self.remove_offsets(group, deleted) {
-                error!("the group {} keeps offsets of a deleted topic: {error}", group.group_id);
-            }
-        }
-    }
-
-    /// Returns how many offsets were forgotten.
-    fn cleanup_group(&self, shared: &Arc<Group>, now_ms: i64) -> usize {
-        let mut group = shared.lock();
-        let expired = group.expired_offsets(now_ms, self.config.offsets_retention_ms);
-        if let Err(error) = self.remove_offsets(&mut group, &expired) {
-            error!("the group {} keeps offsets that have expired: {error}", group.group_id);
-            return 0;
-        }
-        let is_over = group.is(GroupState::Empty) && group.has_no_members();
-        if is_over && group.offsets.is_empty() {
-            if let Err(error) = self.remove_group_record(&group) {
-                error!("the group {} outlives its offsets: {error}", group.group_id);
-                return expired.len();
-            }
-            info!("forgot the group {}, which has neither members nor offsets", group.group_id);
-            let group_id = group.group_id.clone();
-            group.transition_to(GroupState::Dead, now_ms);
-            drop(group);
-            self.forget_group(&group_id, shared);
-        }
-        expired.len()
-    }
-
-    /// Appends records to the partition of a group, and waits until they are kept.
-    fn append(
-        &self,
-        group_id: &str,
-        records: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    ) -> Result<(), Errors> {
+    fn append(&self, group_id: &str, records: &[Record]) -> Result<(), Errors> {
         if records.is_empty() {
             return Ok(());
         }
@@ -241,27 +157,22 @@ impl GroupMetadataManager {
         let timeout_ms = self.config.offset_commit_timeout_ms;
         let (sender, receiver) = mpsc::channel();
         self.replica_manager.append_messages(
-            timeout_ms,
+            i64::from(timeout_ms),
             self.config.offset_commit_required_acks,
             &entries,
             &mut bytes,
-            // Nobody listens any more if it comes after the timeout.
+            // The receiver is gone if the answer comes after the timeout.
             Box::new(move |answers| drop(sender.send(answers))),
         );
-        let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        let timeout = Duration::from_millis(u64::from(timeout_ms));
         let answers = receiver.recv_timeout(timeout).map_err(|_| Errors::RequestTimedOut)?;
-        answers.first().map_or(Ok(()), |(_, answer)| for_members(answer.error))
-    }
-
-    fn lock_groups(&self) -> MutexGuard<'_, HashMap<String, Arc<Group>>> {
-        self.groups.lock().expect("no thread panics while it holds the table of groups")
+        answers.first().and_then(|(_, answer)| answer.error).map_or(Ok(()), for_clients)
     }
 }
 
-/// What an error of the log means to a member of a group.
-fn for_members(error: Errors) -> Result<(), Errors> {
+/// What an error of the log means to the clients of a group.
+fn for_clients(error: Errors) -> Result<(), Errors> {
     Err(match error {
-        Errors::None => return Ok(()),
         Errors::UnknownTopicOrPartition
         | Errors::NotEnoughReplicas
         | Errors::NotEnoughReplicasAfterAppend => Errors::CoordinatorNotAvailable,
@@ -273,8 +184,7 @@ fn for_members(error: Errors) -> Result<(), Errors> {
     })
 }
 
-/// Port of `GroupMetadataManager.partitionFor`: by Java's `String.hashCode`, as every Kafka does
-/// it.
+/// Port of `GroupMetadataManager.partitionFor`: by Java's `String.hashCode`, as in every Kafka.
 fn partition_of(group_id: &str, partition_count: i32) -> i32 {
     let hash = group_id
         .encode_utf16()
@@ -303,7 +213,6 @@ mod tests {
 
     #[test]
     fn errors_of_the_log_are_put_so_that_a_client_tries_again_or_gives_up() {
-        assert_eq!(for_members(Errors::None), Ok(()));
         let expected = [
             (Errors::NotEnoughReplicas, Errors::CoordinatorNotAvailable),
             (Errors::KafkaStorageError, Errors::NotCoordinator),
@@ -311,7 +220,7 @@ mod tests {
             (Errors::RequestTimedOut, Errors::RequestTimedOut),
         ];
         for (of_the_log, for_the_client) in expected {
-            assert_eq!(for_members(of_the_log), Err(for_the_client));
+            assert_eq!(for_clients(of_the_log), Err(for_the_client));
         }
     }
 }

@@ -18,15 +18,13 @@
 //!        1     id, client id, client host, rebalance timeout, session timeout, subscription, assignment
 //!        3     id, instance id, client id, client host, and on as in 1
 //! ```
-//! Keys and values begin with their version, in two bytes. A key without a value takes the earlier
-//! one back.
+//! Keys and values begin with their version, in two bytes. A key without a value revokes
+//! the earlier one.
 
 use std::fmt::Display;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
-use crate::coordinator::group_metadata::GroupMetadata;
-use crate::coordinator::member_metadata::MemberMetadata;
 use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
 use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
@@ -50,11 +48,37 @@ pub enum GroupRecordKey {
     Offset(String, TopicAndPartition),
     /// A group and its members.
     Group(String),
-    /// Something that later versions of Kafka keep in the same topic.
+    /// The version of a key that later versions of Kafka write into the same topic.
     Unknown(i16),
 }
 
-/// The key of an offset.
+/// The value of a group: a copy of what outlives a restart, so that it can be encoded without the
+/// group's lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupValue {
+    pub protocol_type: Option<String>,
+    pub generation_id: i32,
+    pub protocol_name: Option<String>,
+    pub leader_id: Option<String>,
+    /// In milliseconds since 1970, if known.
+    pub state_timestamp_ms: Option<i64>,
+    pub members: Vec<MemberValue>,
+}
+
+/// A member in the value of its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberValue {
+    pub member_id: String,
+    pub group_instance_id: Option<String>,
+    pub client_id: String,
+    pub client_host: String,
+    pub rebalance_timeout_ms: i32,
+    pub session_timeout_ms: i32,
+    /// Its metadata for the group's protocol.
+    pub subscription: Vec<u8>,
+    pub assignment: Vec<u8>,
+}
+
 pub fn offset_commit_key(group_id: &str, key: &TopicAndPartition) -> Vec<u8> {
     let mut writer = RecordWriter::begin(OFFSET_KEY_VERSION);
     writer.put(&group_id.to_string());
@@ -63,14 +87,12 @@ pub fn offset_commit_key(group_id: &str, key: &TopicAndPartition) -> Vec<u8> {
     writer.0.into_bytes()
 }
 
-/// The key of a group.
 pub fn group_metadata_key(group_id: &str) -> Vec<u8> {
     let mut writer = RecordWriter::begin(GROUP_KEY_VERSION);
     writer.put(&group_id.to_string());
     writer.0.into_bytes()
 }
 
-/// The value of an offset.
 pub fn offset_commit_value(it: &OffsetAndMetadata) -> Vec<u8> {
     let version = match it.expire_timestamp_ms {
         Some(_) => OFFSET_VALUE_VERSION_WITH_EXPIRY,
@@ -89,31 +111,27 @@ pub fn offset_commit_value(it: &OffsetAndMetadata) -> Vec<u8> {
     writer.0.into_bytes()
 }
 
-/// The value of a group.
-pub fn group_metadata_value(group: &GroupMetadata) -> Vec<u8> {
+pub fn group_metadata_value(group: &GroupValue) -> Vec<u8> {
     let mut writer = RecordWriter::begin(GROUP_VALUE_VERSION);
     writer.put(&group.protocol_type.clone().unwrap_or_default());
     writer.put(&group.generation_id);
     writer.put(&group.protocol_name);
     writer.put(&group.leader_id);
-    writer.put(&group.current_state_timestamp_ms.unwrap_or(NO_TIMESTAMP_MS));
-    writer.0.write_length(Some(group.size()), ENCODING);
-    let protocol = group.protocol_name.as_deref().unwrap_or_default();
-    for member in group.members() {
+    writer.put(&group.state_timestamp_ms.unwrap_or(NO_TIMESTAMP_MS));
+    writer.0.write_length(Some(group.members.len()), ENCODING);
+    for member in &group.members {
         writer.put(&member.member_id);
         writer.put(&member.group_instance_id);
         writer.put(&member.client_id);
         writer.put(&member.client_host);
         writer.put(&member.rebalance_timeout_ms);
         writer.put(&member.session_timeout_ms);
-        writer.put(&member.metadata(protocol).to_vec());
+        writer.put(&member.subscription);
         writer.put(&member.assignment);
     }
     writer.0.into_bytes()
 }
 
-/// Reads a key.
-///
 /// # Errors
 /// `CORRUPT_MESSAGE` if the bytes are no such key.
 pub fn read_key(bytes: &[u8]) -> Result<GroupRecordKey, KafkaError> {
@@ -131,8 +149,6 @@ pub fn read_key(bytes: &[u8]) -> Result<GroupRecordKey, KafkaError> {
     })
 }
 
-/// Reads the value of an offset.
-///
 /// # Errors
 /// `CORRUPT_MESSAGE` if the bytes are no such value, or one of a version that is not known here.
 pub fn read_offset_value(bytes: &[u8]) -> Result<OffsetAndMetadata, KafkaError> {
@@ -163,60 +179,59 @@ pub fn read_offset_value(bytes: &[u8]) -> Result<OffsetAndMetadata, KafkaError> 
     })
 }
 
-/// Reads the value of the group `group_id`.
-///
 /// # Errors
 /// `CORRUPT_MESSAGE` if the bytes are no such value, or one of a version that is not known here.
-pub fn read_group_value(group_id: &str, bytes: &[u8]) -> Result<GroupMetadata, KafkaError> {
+pub fn read_group_value(bytes: &[u8]) -> Result<GroupValue, KafkaError> {
     let mut reader = Reader::new(bytes);
     let version: i16 = take(&mut reader, "version")?;
     if !(0..=GROUP_VALUE_VERSION).contains(&version) {
         return Err(unknown_version("a group", version));
     }
-    let mut group = GroupMetadata::new(group_id, NO_TIMESTAMP_MS);
     let protocol_type: String = take(&mut reader, "protocol type")?;
-    group.protocol_type = Some(protocol_type).filter(|it| !it.is_empty());
-    group.generation_id = take(&mut reader, "generation")?;
-    group.protocol_name = take(&mut reader, "protocol")?;
-    group.leader_id = take(&mut reader, "leader")?;
+    let generation_id = take(&mut reader, "generation")?;
+    let protocol_name = take(&mut reader, "protocol")?;
+    let leader_id = take(&mut reader, "leader")?;
     let state_timestamp_ms = match version {
         2.. => take(&mut reader, "state time")?,
         _ => NO_TIMESTAMP_MS,
     };
-    group.current_state_timestamp_ms = Some(state_timestamp_ms).filter(|it| *it != NO_TIMESTAMP_MS);
     // Each member is read from bytes that are there, however many are announced.
     let count: i32 = take(&mut reader, "members")?;
-    let protocol = group.protocol_name.clone().unwrap_or_default();
-    let mut members = Vec::new();
-    for _ in 0..count {
-        members.push(read_member(&mut reader, version, &protocol)?);
-    }
-    Ok(group.loaded(members))
+    let members =
+        (0..count).map(|_| read_member(&mut reader, version)).collect::<Result<_, _>>()?;
+    Ok(GroupValue {
+        protocol_type: Some(protocol_type).filter(|it| !it.is_empty()),
+        generation_id,
+        protocol_name,
+        leader_id,
+        state_timestamp_ms: Some(state_timestamp_ms).filter(|it| *it != NO_TIMESTAMP_MS),
+        members,
+    })
 }
 
-fn read_member(
-    reader: &mut Reader<'_>,
-    version: i16,
-    protocol: &str,
-) -> Result<MemberMetadata, KafkaError> {
+fn read_member(reader: &mut Reader<'_>, version: i16) -> Result<MemberValue, KafkaError> {
     let member_id = take(reader, "member id")?;
     let group_instance_id = match version {
         3.. => take(reader, "instance id")?,
         _ => None,
     };
-    let mut member = MemberMetadata::new(member_id, group_instance_id);
-    member.client_id = take(reader, "client id")?;
-    member.client_host = take(reader, "client host")?;
+    let client_id = take(reader, "client id")?;
+    let client_host = take(reader, "client host")?;
     let rebalance_timeout_ms = match version {
         1.. => Some(take(reader, "rebalance timeout")?),
         _ => None,
     };
-    member.session_timeout_ms = take(reader, "session timeout")?;
-    member.rebalance_timeout_ms = rebalance_timeout_ms.unwrap_or(member.session_timeout_ms);
-    let subscription = take(reader, "subscription")?;
-    member.supported_protocols = vec![(protocol.to_string(), subscription)];
-    member.assignment = take(reader, "assignment")?;
-    Ok(member)
+    let session_timeout_ms = take(reader, "session timeout")?;
+    Ok(MemberValue {
+        member_id,
+        group_instance_id,
+        client_id,
+        client_host,
+        rebalance_timeout_ms: rebalance_timeout_ms.unwrap_or(session_timeout_ms),
+        session_timeout_ms,
+        subscription: take(reader, "subscription")?,
+        assignment: take(reader, "assignment")?,
+    })
 }
 
 fn take<T: WireType>(reader: &mut Reader<'_>, field: &'static str) -> Result<T, KafkaError> {
@@ -249,6 +264,7 @@ impl RecordWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coordinator::group_metadata::GroupMetadata;
 
     fn offset(expire_timestamp_ms: Option<i64>) -> OffsetAndMetadata {
         OffsetAndMetadata {
@@ -299,33 +315,43 @@ mod tests {
         assert_eq!(read_offset_value(never).unwrap().expire_timestamp_ms, None);
     }
 
-    fn member(instance_id: Option<&str>) -> MemberMetadata {
-        let mut member = MemberMetadata::new("c-1".to_string(), instance_id.map(str::to_string));
-        member.client_id = "c".to_string();
-        member.client_host = "/127.0.0.1".to_string();
-        member.rebalance_timeout_ms = 2;
-        member.session_timeout_ms = 1;
-        member.supported_protocols = vec![("range".to_string(), b"sub".to_vec())];
-        member.assignment = b"ass".to_vec();
-        member
+    fn member(instance_id: Option<&str>) -> MemberValue {
+        MemberValue {
+            member_id: "c-1".to_string(),
+            group_instance_id: instance_id.map(str::to_string),
+            client_id: "c".to_string(),
+            client_host: "/127.0.0.1".to_string(),
+            rebalance_timeout_ms: 2,
+            session_timeout_ms: 1,
+            subscription: b"sub".to_vec(),
+            assignment: b"ass".to_vec(),
+        }
+    }
+
+    fn group(members: Vec<MemberValue>) -> GroupValue {
+        GroupValue {
+            protocol_type: Some("consumer".to_string()),
+            generation_id: 4,
+            protocol_name: Some("range".to_string()),
+            leader_id: Some("c-1".to_string()),
+            state_timestamp_ms: Some(11),
+            members,
+        }
     }
 
     #[test]
     fn a_group_survives_its_record() {
-        let mut group = GroupMetadata::new("g", 11);
-        group.protocol_type = Some("consumer".to_string());
-        group.protocol_name = Some("range".to_string());
-        group.generation_id = 4;
-        group.leader_id = Some("c-1".to_string());
-        let group = group.loaded(vec![member(Some("i"))]);
-        let read = read_group_value("g", &group_metadata_value(&group)).unwrap();
-        assert_eq!(read.summary(), group.summary());
-        assert_eq!(read.summary().members[0].metadata, b"sub");
-        assert_eq!((read.generation_id, read.leader_id.as_deref()), (4, Some("c-1")));
-        assert_eq!(read.current_state_timestamp_ms, Some(11));
-        assert_eq!(read.current_static_member_id("i"), Some("c-1"));
-        assert_eq!(read.get("c-1").unwrap().rebalance_timeout_ms, 2);
-        assert_eq!(read.get("c-1").unwrap().session_timeout_ms, 1);
+        let value = group(vec![member(Some("i"))]);
+        let read = read_group_value(&group_metadata_value(&value)).unwrap();
+        assert_eq!(read, value);
+        let group = GroupMetadata::loaded("g", read);
+        assert_eq!(group.value(), value);
+        assert_eq!(group.summary().members[0].metadata, b"sub");
+        assert_eq!((group.generation_id, group.leader_id.as_deref()), (4, Some("c-1")));
+        assert_eq!(group.current_state_timestamp_ms, Some(11));
+        assert_eq!(group.current_static_member_id("i"), Some("c-1"));
+        assert_eq!(group.get("c-1").unwrap().rebalance_timeout_ms, 2);
+        assert_eq!(group.get("c-1").unwrap().session_timeout_ms, 1);
     }
 
     #[test]
@@ -334,35 +360,33 @@ mod tests {
         let name = b"\0\0\0\x01\0\x03c-1\0\x01c\0\x0a/127.0.0.1";
         let tail = b"\0\0\0\x01\0\0\0\x03sub\0\0\0\x03ass";
         let version_0 = [&b"\0\0"[..], head, name, tail].concat();
-        let group = read_group_value("g", &version_0).unwrap();
-        assert_eq!(group.get("c-1").unwrap().rebalance_timeout_ms, 1, "the session timeout");
-        assert_eq!(group.get("c-1").unwrap().assignment, b"ass");
+        let group = read_group_value(&version_0).unwrap();
+        assert_eq!(group.members[0].rebalance_timeout_ms, 1, "the session timeout");
+        assert_eq!(group.members[0].assignment, b"ass");
         let version_1 = [&b"\0\x01"[..], head, name, b"\0\0\0\x02", tail].concat();
-        let group = read_group_value("g", &version_1).unwrap();
-        assert_eq!(group.get("c-1").unwrap().rebalance_timeout_ms, 2);
+        let group = read_group_value(&version_1).unwrap();
+        assert_eq!(group.members[0].rebalance_timeout_ms, 2);
         let time = b"\0\0\0\0\0\0\0\x0b";
         let version_2 = [&b"\0\x02"[..], head, time, name, b"\0\0\0\x02", tail].concat();
-        let group = read_group_value("g", &version_2).unwrap();
-        assert_eq!(group.current_state_timestamp_ms, Some(11));
-        assert_eq!(group.state().name(), "Stable");
+        let group = read_group_value(&version_2).unwrap();
+        assert_eq!(group.state_timestamp_ms, Some(11));
+        assert_eq!(GroupMetadata::loaded("g", group).state().name(), "Stable");
     }
 
     #[test]
     fn no_bytes_are_believed() {
-        let mut group = GroupMetadata::new("g", 11);
-        group.protocol_name = Some("range".to_string());
-        let whole = group_metadata_value(&group.loaded(vec![member(None)]));
+        let whole = group_metadata_value(&group(vec![member(None)]));
         for length in 0..whole.len() {
-            assert!(read_group_value("g", &whole[..length]).is_err(), "cut at {length}");
+            assert!(read_group_value(&whole[..length]).is_err(), "cut at {length}");
         }
         let whole = offset_commit_value(&offset(None));
         for length in 0..whole.len() {
             assert!(read_offset_value(&whole[..length]).is_err(), "cut at {length}");
         }
         assert!(read_offset_value(b"\0\x04").is_err());
-        assert!(read_group_value("g", b"\xff\xff").is_err());
+        assert!(read_group_value(b"\xff\xff").is_err());
         assert!(read_key(b"\0").is_err());
         let many = [&b"\0\0\0\0\0\0\0\x01\xff\xff\xff\xff\x7f\xff\xff\xff"[..], &[0; 64]].concat();
-        assert!(read_group_value("g", &many).is_err());
+        assert!(read_group_value(&many).is_err());
     }
 }

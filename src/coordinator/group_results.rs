@@ -1,154 +1,138 @@
 //! What the coordinator is asked and what it answers, apart from any version of the protocol: port
-//! of `kafka.coordinator.JoinGroupResult`, `SyncGroupResult`, `LeaveGroupResult`, `GroupSummary`
-//! and `GroupOverview`.
+//! of `kafka.coordinator.JoinGroupResult`, `SyncGroupResult`, `GroupSummary` and `GroupOverview`.
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_state::GroupState;
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 
 /// The generation that a consumer names if it assigns its partitions itself.
 pub const NO_GENERATION: i32 = -1;
 
-/// The member id of one who has none yet.
+/// The member id in a first join.
 pub const NO_MEMBER_ID: &str = "";
+
+/// Takes an answer, exactly once. It is called without any lock, so it may encode, queue bytes, or
+/// ask the coordinator again, also about the same group.
+pub type Callback<T> = Box<dyn FnOnce(T) + Send>;
+
+/// A callback with its result, due when the group's lock is released.
+pub type Answer = Box<dyn FnOnce() + Send>;
+
+pub type JoinResult = Result<JoinedGroup, JoinError>;
+pub type JoinCallback = Callback<JoinResult>;
+
+pub type SyncResult = Result<SyncedGroup, Errors>;
+pub type SyncCallback = Callback<SyncResult>;
+
+/// One result for each offset of the commit, in their order.
+pub type CommitCallback = Callback<Vec<Result<(), Errors>>>;
+
+/// Takes the end of a removal.
+pub type DoneCallback = Callback<Result<(), Errors>>;
+
+/// The partitions of an OffsetFetch, with what the group has committed there.
+pub type FetchedOffsets = Vec<(TopicAndPartition, Option<OffsetAndMetadata>)>;
 
 /// How a member names itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberIdentity {
     /// The id that the broker gave it; empty if it has none.
     pub member_id: String,
-    /// The id that it brought, if it is a static member.
+    /// The id of its own that a static member has.
     pub group_instance_id: Option<String>,
 }
 
 /// A request to become a member, or to remain one in the next generation.
 #[derive(Clone, Debug)]
 pub struct JoinGroup {
-    /// The group.
     pub group_id: String,
-    /// Who asks.
     pub member: MemberIdentity,
     /// Whether a first join only gets an id, with which the client joins again (JoinGroup v4 and
     /// later): a client that gives up on a slow first join then leaves no nameless member behind.
     pub is_known_member_id_required: bool,
-    /// Whether a leader can be told that nothing is to be assigned anew (JoinGroup v9 and later).
+    /// Whether the answer can keep a leader from assigning anew (JoinGroup v9 and later).
     pub is_skipping_assignment_supported: bool,
-    /// The client's name for itself.
     pub client_id: String,
-    /// Where it is.
     pub client_host: String,
-    /// How long it may take to rejoin, in milliseconds.
+    /// How long it may take to rejoin.
     pub rebalance_timeout_ms: i32,
-    /// How long it may be silent, in milliseconds.
+    /// How long it may be silent.
     pub session_timeout_ms: i32,
-    /// What kind of group it takes this for, for example `consumer`.
+    /// The kind of group that it expects, for example `consumer`.
     pub protocol_type: String,
-    /// What it can work with, the best first.
+    /// The protocols that it supports, the best first, each with its metadata for the leader.
     pub protocols: Vec<(String, Vec<u8>)>,
 }
 
 /// A member as the leader sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedMember {
-    /// Its id.
     pub member_id: String,
-    /// Its own id, if it is static.
     pub group_instance_id: Option<String>,
-    /// What it told about the group's protocol.
+    /// The member's metadata for the protocol of the generation.
     pub metadata: Vec<u8>,
 }
 
-/// The answer to a join.
+/// A member's place in a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JoinGroupResult {
-    /// `None`, or why the client is not a member of a new generation.
-    pub error: Errors,
+pub struct JoinedGroup {
     /// All members if this one is the leader, else none.
     pub members: Vec<JoinedMember>,
-    /// The id of the one who asked.
+    /// The id of the member that is answered.
     pub member_id: String,
-    /// The generation; -1 on error.
     pub generation_id: i32,
-    /// The kind of group; unknown on error.
     pub protocol_type: Option<String>,
-    /// What the group works with now; unknown on error.
     pub protocol_name: Option<String>,
-    /// The leader's id; empty on error.
     pub leader_id: String,
     /// Whether the leader must leave the assignment as it is.
     pub skip_assignment: bool,
 }
 
-impl JoinGroupResult {
-    /// An error.
-    pub fn error(error: Errors, member_id: &str) -> Self {
-        Self {
-            error,
-            members: Vec::new(),
-            member_id: member_id.to_string(),
-            generation_id: NO_GENERATION,
-            protocol_type: None,
-            protocol_name: None,
-            leader_id: NO_MEMBER_ID.to_string(),
-            skip_assignment: false,
-        }
+/// Why a client is not a member of a generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinError {
+    pub error: Errors,
+    /// The id that the client named, or with `MEMBER_ID_REQUIRED` the one to join with.
+    pub member_id: String,
+}
+
+impl JoinError {
+    pub fn new(error: Errors, member_id: &str) -> Self {
+        Self { error, member_id: member_id.to_string() }
     }
 }
 
 /// A request for the assignment; the leader brings it along.
 #[derive(Clone, Debug)]
 pub struct SyncGroup {
-    /// The group.
     pub group_id: String,
-    /// Who asks.
     pub member: MemberIdentity,
-    /// The generation it has joined.
     pub generation_id: i32,
-    /// What kind of group it takes this for, if it says so.
+    /// Checked if the client names it.
     pub protocol_type: Option<String>,
-    /// What it takes the group to work with, if it says so.
+    /// Checked if the client names it.
     pub protocol_name: Option<String>,
-    /// From the leader: who gets what. Empty from all others.
+    /// From the leader: each member id with its assignment. Empty from all others.
     pub assignments: Vec<(String, Vec<u8>)>,
 }
 
-/// The answer to a sync.
+/// A member's share of the assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncGroupResult {
-    /// `None`, or why there is no assignment.
-    pub error: Errors,
-    /// The kind of group; unknown on error.
+pub struct SyncedGroup {
     pub protocol_type: Option<String>,
-    /// What the group works with; unknown on error.
     pub protocol_name: Option<String>,
-    /// What the member got.
     pub assignment: Vec<u8>,
 }
-
-impl SyncGroupResult {
-    /// An error.
-    pub fn error(error: Errors) -> Self {
-        Self { error, protocol_type: None, protocol_name: None, assignment: Vec::new() }
-    }
-}
-
-/// Takes the answer to a join, exactly once. Called under the group's lock: it may encode and queue
-/// the answer, and must not ask the coordinator for anything.
-pub type JoinCallback = Box<dyn FnOnce(JoinGroupResult) + Send>;
-
-/// Takes the answer to a sync, in the same way.
-pub type SyncCallback = Box<dyn FnOnce(SyncGroupResult) + Send>;
 
 /// Offsets to keep for a group.
 #[derive(Clone, Debug)]
 pub struct CommitOffsets {
-    /// The group.
     pub group_id: String,
-    /// Who asks; nobody, if the consumer assigns its partitions itself.
+    /// Without ids if the consumer assigns its partitions itself.
     pub member: MemberIdentity,
-    /// The generation it has joined, or -1.
+    /// The generation of the member, or [`NO_GENERATION`].
     pub generation_id: i32,
-    /// The offsets.
     pub offsets: Vec<(TopicAndPartition, OffsetAndMetadata)>,
 }
 
@@ -157,37 +141,39 @@ pub struct CommitOffsets {
 pub struct GroupSummary {
     /// Kafka's name of its state.
     pub state: &'static str,
-    /// What kind of group it is; empty if it has never had a member.
+    /// Empty if the group has never had a member.
     pub protocol_type: String,
-    /// What it works with; empty unless it is stable.
+    /// Empty unless the group is stable.
     pub protocol: String,
-    /// Its members.
     pub members: Vec<MemberSummary>,
+}
+
+impl GroupSummary {
+    /// Of a group that does not exist.
+    pub fn dead() -> Self {
+        let state = GroupState::Dead.name();
+        Self { state, protocol_type: String::new(), protocol: String::new(), members: Vec::new() }
+    }
 }
 
 /// A member in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberSummary {
-    /// Its id.
     pub member_id: String,
-    /// Its own id, if it is static.
     pub group_instance_id: Option<String>,
-    /// Its client's name for itself.
     pub client_id: String,
-    /// Where it is.
     pub client_host: String,
-    /// What it told about the group's protocol; empty unless the group is stable.
+    /// Its metadata for the group's protocol; empty unless the group is stable.
     pub metadata: Vec<u8>,
-    /// What the leader gave it; empty unless the group is stable.
+    /// Empty unless the group is stable.
     pub assignment: Vec<u8>,
 }
 
 /// A line in the list of groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupOverview {
-    /// The group.
     pub group_id: String,
-    /// What kind of group it is; empty if it has never had a member.
+    /// Empty if the group has never had a member.
     pub protocol_type: String,
     /// Kafka's name of its state.
     pub state: &'static str,

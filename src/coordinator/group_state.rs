@@ -1,4 +1,4 @@
-//! Port of `kafka.coordinator.GroupState`: where a group stands, and what it waits for.
+//! Port of `kafka.coordinator.GroupState`: the state of a group, and what it waits for.
 //!
 //! ```text
 //!            first join            all have joined              the leader has assigned
@@ -15,18 +15,18 @@
 
 use crate::purgatory::timing_wheel::TimerTaskId;
 
-/// Where a group stands.
+/// The state of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupState {
-    /// It has no members. It may have offsets.
+    /// Has no members. It may have offsets.
     Empty,
-    /// It waits for its members to join.
+    /// Waits for its members to join.
     PreparingRebalance,
-    /// All have joined; it waits for the leader to say who gets what.
+    /// All members have joined; waits for the leader's assignment.
     CompletingRebalance,
     /// Its members are at work.
     Stable,
-    /// It is being removed: who has come too late must begin anew.
+    /// Is being removed: its clients look for the coordinator again, and begin anew.
     Dead,
 }
 
@@ -60,10 +60,7 @@ impl GroupState {
 pub enum WaitFor {
     /// More members than the first, for a moment; and then again if some have come, but in all no
     /// longer than `remaining_ms` from the end of this moment.
-    FirstMembers {
-        /// In milliseconds.
-        remaining_ms: i64,
-    },
+    FirstMembers { remaining_ms: i64 },
     /// All members to join.
     Joins,
     /// All members to ask for their assignments.
@@ -73,11 +70,9 @@ pub enum WaitFor {
 /// A wait of the whole group.
 #[derive(Clone, Copy, Debug)]
 pub struct Wait {
-    /// What for.
     pub wait_for: WaitFor,
-    /// Tells it from the waits before: a timer that comes late must find that it is not meant.
+    /// Distinguishes it from earlier waits: their timers may fire late, and must do nothing.
     pub serial: u64,
-    /// What ends it.
     pub timer: TimerTaskId,
 }
 

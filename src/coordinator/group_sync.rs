@@ -1,105 +1,51 @@
-//! Port of `GroupCoordinator.handleSyncGroup`: the leader says who gets what, and all get it.
+//! Port of `GroupCoordinator.handleSyncGroup`: the leader assigns, and all members get their share.
 
 use log::{info, warn};
 
 use crate::common::errors::Errors;
-use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata::GroupMetadata;
-use crate::coordinator::group_results::{SyncCallback, SyncGroup, SyncGroupResult};
-use crate::coordinator::group_state::{GroupState, WaitFor};
+use crate::coordinator::group_results::{SyncCallback, SyncGroup};
+use crate::coordinator::group_state::GroupState;
+use crate::coordinator::group_store::Store;
+use crate::coordinator::member_metadata::MemberMetadata;
+use crate::coordinator::rebalance::Rebalance;
 
-impl GroupCoordinator {
-    /// A member asks for its assignment; the leader brings all of them. Calls back when they are in
-    /// the log, or at once with what is wrong or with what is known already.
-    pub fn sync_group(&self, request: &SyncGroup, callback: SyncCallback) {
-        let group = self.validate_named_group(&request.group_id).and_then(|()| {
-            self.manager.get_group(&request.group_id).ok_or(Errors::UnknownMemberId)
-        });
-        let group = match group {
-            Ok(group) => group,
-            Err(error) => return callback(SyncGroupResult::error(error)),
-        };
-        let group = &mut *group.lock();
-        if let Err(error) = validate_sync(group, request) {
-            return callback(SyncGroupResult::error(error));
+/// Takes `callback`, answers it or keeps it in the member's record.
+///
+/// # Errors
+/// If the member cannot sync now. Then `callback` stays where it is.
+pub fn sync(
+    change: &mut Rebalance<'_>,
+    request: &SyncGroup,
+    callback: &mut Option<SyncCallback>,
+) -> Result<(), Errors> {
+    let member_id = &request.member.member_id;
+    let group = &mut change.group;
+    validate_sync(group, request)?;
+    let Some(callback) = callback.take() else { return Ok(()) };
+    group.pending_sync_members.remove(member_id);
+    if group.is(GroupState::CompletingRebalance) {
+        group.await_sync(member_id, callback);
+        // A leader that syncs again meanwhile waits for its first assignment to be stored.
+        let generation_id = group.generation_id;
+        if group.is_leader(member_id) && group.storing_assignment_of != Some(generation_id) {
+            group.set_assignments(&request.assignments);
+            group.storing_assignment_of = Some(generation_id);
+            let value = group.value();
+            group.outbox.store(Store::Assignment { value, generation_id });
         }
-        let member_id = &request.member.member_id;
-        group.pending_sync_members.remove(member_id);
-        match group.state() {
-            GroupState::CompletingRebalance => {
-                if let Some(member) = group.get_mut(member_id) {
-                    member.await_sync(callback);
-                }
-                if group.is_leader(member_id) {
-                    self.assign(group, request);
-                }
-            }
-            _ => {
-                self.extend_session(group, member_id);
-                callback(assignment_of(group, member_id));
-            }
-        }
-        self.maybe_end_wait_for_syncs(group);
+    } else {
+        let synced = group.current_assignment(member_id);
+        group.outbox.answer(callback, Ok(synced));
+        change.extend_session(member_id);
     }
-
-    /// The leader has spoken: what it says is written down, then told.
-    fn assign(&self, group: &mut GroupMetadata, request: &SyncGroup) {
-        for member in group.members_mut() {
-            let given = request.assignments.iter().find(|(id, _)| *id == member.member_id);
-            member.assignment = given.map(|(_, it)| it.clone()).unwrap_or_default();
-        }
-        if let Err(error) = self.manager.store_group(group) {
-            warn!("cannot write the assignments of the group {}: {error}", group.group_id);
-            self.reset_assignments(group, error);
-            self.maybe_prepare_rebalance(group);
-            return;
-        }
-        group.transition_to(GroupState::Stable, self.time.milliseconds());
-        info!("the group {} is stable in generation {}", group.group_id, group.generation_id);
-        let waiting: Vec<_> = group
-            .members()
-            .filter(|it| it.is_awaiting_sync())
-            .map(|it| it.member_id.clone())
-            .collect();
-        for member_id in waiting {
-            let result = assignment_of(group, &member_id);
-            self.schedule_session(group, &member_id);
-            if let Some(member) = group.get_mut(&member_id) {
-                member.answer_sync(result);
-            }
-        }
-    }
-
-    fn maybe_end_wait_for_syncs(&self, group: &mut GroupMetadata) {
-        let waits_for_syncs = group.wait.is_some_and(|wait| wait.wait_for == WaitFor::Syncs);
-        if waits_for_syncs && group.pending_sync_members.is_empty() {
-            self.end_wait(group);
-        }
-    }
-
-    /// Port of `GroupCoordinator.onExpirePendingSync`: members that have joined and do not ask for
-    /// their assignments, though they send heartbeats, would keep their partitions from being read
-    /// (KAFKA-10134).
-    pub(super) fn on_expire_pending_sync(&self, group: &mut GroupMetadata) {
-        let late = std::mem::take(&mut group.pending_sync_members);
-        if late.is_empty()
-            || !matches!(group.state(), GroupState::CompletingRebalance | GroupState::Stable)
-        {
-            return;
-        }
-        for member_id in &late {
-            info!("{member_id} of the group {} did not sync in time", group.group_id);
-            self.remove_member(group, member_id, Errors::UnknownMemberId);
-        }
-        self.prepare_rebalance(group);
-    }
+    change.maybe_end_wait_for_syncs();
+    Ok(())
 }
 
 fn validate_sync(group: &GroupMetadata, request: &SyncGroup) -> Result<(), Errors> {
     let differs = |asked: &Option<String>, ours: &Option<String>| asked.is_some() && asked != ours;
-    if group.is(GroupState::Dead) {
-        return Err(Errors::CoordinatorNotAvailable);
-    }
+    group.check_not_dead()?;
     group.validate_member(&request.member)?;
     if request.generation_id != group.generation_id {
         return Err(Errors::IllegalGeneration);
@@ -116,11 +62,144 @@ fn validate_sync(group: &GroupMetadata, request: &SyncGroup) -> Result<(), Error
     }
 }
 
-fn assignment_of(group: &GroupMetadata, member_id: &str) -> SyncGroupResult {
-    SyncGroupResult {
-        error: Errors::None,
-        protocol_type: group.protocol_type.clone(),
-        protocol_name: group.protocol_name.clone(),
-        assignment: group.get(member_id).map(|it| it.assignment.clone()).unwrap_or_default(),
+/// Answers the members with the leader's assignment if it is in the log. If a rebalance began
+/// meanwhile, the assignment is moot: the members have been answered, and join again.
+pub fn on_assignment_stored(
+    change: &mut Rebalance<'_>,
+    generation_id: i32,
+    stored: Result<(), Errors>,
+) {
+    if change.group.storing_assignment_of == Some(generation_id) {
+        change.group.storing_assignment_of = None;
+    }
+    let is_awaited = change.group.is(GroupState::CompletingRebalance);
+    if !is_awaited || change.group.generation_id != generation_id {
+        return;
+    }
+    let group_id = &change.group.group_id;
+    if let Err(error) = stored {
+        warn!("cannot store the assignment of group {group_id}: {error}");
+        change.group.reset_assignments(error);
+        change.maybe_prepare();
+        return;
+    }
+    info!("assignment received from leader for group {group_id} for generation {generation_id}");
+    let now_ms = change.now_ms();
+    change.group.transition_to(GroupState::Stable, now_ms);
+    for member_id in change.group.ids(MemberMetadata::is_awaiting_sync) {
+        change.schedule_session(&member_id);
+        let synced = change.group.current_assignment(&member_id);
+        change.group.answer_sync(&member_id, Ok(synced));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::mock_time::MockTime;
+    use crate::coordinator::group::Group;
+    use crate::coordinator::group_config::GroupConfig;
+    use crate::coordinator::group_outbox::Owed;
+    use crate::coordinator::group_results::{MemberIdentity, SyncResult};
+    use crate::coordinator::group_timer::GroupTimers;
+    use std::sync::{Arc, mpsc};
+
+    /// A group of one member, `m`, that leads generation 1 and has not synced.
+    struct Fixture {
+        group: Arc<Group>,
+        timers: GroupTimers,
+        config: GroupConfig,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let mut group = GroupMetadata::new("g", 0);
+            group.add(MemberMetadata::new("m".to_string(), None), "consumer");
+            group.transition_to(GroupState::PreparingRebalance, 1);
+            group.init_next_generation(2);
+            let config = GroupConfig {
+                group_min_session_timeout_ms: 1,
+                group_max_session_timeout_ms: 1,
+                group_max_size: 2,
+                group_initial_rebalance_delay_ms: 0,
+            };
+            let timers = GroupTimers::new(Arc::new(MockTime::new()));
+            Self { group: Group::new(group), timers, config }
+        }
+
+        fn change(&self, change: impl FnOnce(&mut Rebalance<'_>)) -> Owed {
+            let (changed, owed) = self.group.change(|group| {
+                let (shared, timers, config) = (&self.group, &self.timers, &self.config);
+                change(&mut Rebalance { shared, group, timers, config });
+                Ok(())
+            });
+            assert_eq!(changed, Ok(()));
+            owed
+        }
+
+        fn sync(&self, sender: &mpsc::Sender<SyncResult>) -> Owed {
+            let request = SyncGroup {
+                group_id: "g".to_string(),
+                member: MemberIdentity { member_id: "m".to_string(), group_instance_id: None },
+                generation_id: 1,
+                protocol_type: None,
+                protocol_name: None,
+                assignments: vec![("m".to_string(), b"all".to_vec())],
+            };
+            let sender = sender.clone();
+            let callback: SyncCallback = Box::new(move |result| sender.send(result).unwrap());
+            self.change(|it| assert_eq!(sync(it, &request, &mut Some(callback)), Ok(())))
+        }
+
+        /// The store that `owed` holds is in the log, or failed.
+        fn end_store(&self, owed: Owed, stored: Result<(), Errors>) -> GroupState {
+            let Some(Store::Assignment { value, generation_id }) = owed.store else {
+                panic!("the assignment is stored")
+            };
+            assert_eq!(value.members[0].assignment, b"all");
+            let mut state = GroupState::Dead;
+            let owed = self.change(|it| {
+                it.group.outbox.end_store();
+                on_assignment_stored(it, generation_id, stored);
+                state = it.group.state();
+            });
+            assert!(owed.store.is_none());
+            call(owed);
+            state
+        }
+    }
+
+    fn call(owed: Owed) {
+        owed.answers.into_iter().for_each(|answer| answer());
+    }
+
+    #[test]
+    fn a_leader_that_syncs_again_while_its_assignment_is_stored_stores_it_once() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let first = fixture.sync(&sender);
+        call(fixture.sync(&sender));
+        assert_eq!(receiver.try_recv().unwrap(), Err(Errors::RebalanceInProgress), "the first");
+        assert!(receiver.try_recv().is_err(), "not in the log yet");
+        assert_eq!(fixture.end_store(first, Ok(())), GroupState::Stable);
+        assert_eq!(receiver.try_recv().unwrap().unwrap().assignment, b"all");
+    }
+
+    #[test]
+    fn an_assignment_that_is_stored_after_a_rebalance_has_begun_is_moot() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let storing = fixture.sync(&sender);
+        call(fixture.change(|it| it.maybe_prepare()));
+        assert_eq!(receiver.try_recv().unwrap(), Err(Errors::RebalanceInProgress));
+        assert_eq!(fixture.end_store(storing, Ok(())), GroupState::PreparingRebalance);
+        assert!(receiver.try_recv().is_err(), "each sync is answered once");
+    }
+
+    #[test]
+    fn an_assignment_that_cannot_be_stored_begins_a_rebalance() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let storing = fixture.sync(&sender);
+        let state = fixture.end_store(storing, Err(Errors::NotCoordinator));
+        assert_eq!(state, GroupState::PreparingRebalance);
+        assert_eq!(receiver.try_recv().unwrap(), Err(Errors::NotCoordinator));
     }
 }

@@ -4,53 +4,44 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::SystemTime;
 
-use crate::common::errors::Errors;
-use crate::coordinator::group_results::{
-    JoinCallback, JoinGroupResult, SyncCallback, SyncGroupResult,
-};
+use crate::coordinator::group_results::{JoinCallback, JoinGroup, SyncCallback};
 use crate::purgatory::timing_wheel::TimerTaskId;
 
-/// A protocol that a member can work with: its name, and what the member has to tell the leader
-/// about it. The broker does not look into that.
+/// The name of a protocol that a member supports, and its metadata for the leader, which the broker
+/// does not look into.
 pub type Protocol = (String, Vec<u8>);
 
-/// A member, from its first join to its leaving or dying.
+/// A member, from its first join until it leaves or its session ends.
 ///
 /// Holds: at most one of `awaiting_join` and `awaiting_sync` is set, because a client has one
 /// request in flight.
 pub struct MemberMetadata {
-    /// The name that the broker gave it.
     pub member_id: String,
-    /// The name that it brought itself: then it is a static member, whose place is kept while it is
-    /// away.
+    /// The id of its own that a static member has: its place is kept while it is away.
     pub group_instance_id: Option<String>,
-    /// Whose member it is.
     pub client_id: String,
-    /// Where it is.
     pub client_host: String,
-    /// How long the group waits for it to rejoin, in milliseconds.
+    /// How long the group waits for it to rejoin.
     pub rebalance_timeout_ms: i32,
-    /// How long it may be silent, in milliseconds.
+    /// How long it may be silent.
     pub session_timeout_ms: i32,
-    /// What it can work with, the best first.
+    /// The best first.
     pub supported_protocols: Vec<Protocol>,
-    /// What the leader gave it.
     pub assignment: Vec<u8>,
     /// Whether it is in its first join and does not know its id yet, so that it cannot send
     /// heartbeats.
     pub is_new: bool,
-    /// When it is dead unless it is heard of, by the monotonic clock.
+    /// When its session ends, by the monotonic clock.
     pub session_deadline_ms: i64,
-    /// The timer that looks after that.
     pub session_timer: Option<TimerTaskId>,
-    /// Waits for the group to be complete.
-    awaiting_join: Option<JoinCallback>,
-    /// Waits for the leader's assignment.
-    awaiting_sync: Option<SyncCallback>,
+    /// A JoinGroup that waits for the other members to join.
+    pub awaiting_join: Option<JoinCallback>,
+    /// A SyncGroup that waits for the leader's assignment.
+    pub awaiting_sync: Option<SyncCallback>,
 }
 
 impl MemberMetadata {
-    /// A member that is not waiting for anything. The other fields are as in a first join.
+    /// A member that waits for nothing. The other fields are as in a first join.
     pub fn new(member_id: String, group_instance_id: Option<String>) -> Self {
         Self {
             member_id,
@@ -69,46 +60,28 @@ impl MemberMetadata {
         }
     }
 
-    /// Whether it waits for the group to be complete.
     pub fn is_awaiting_join(&self) -> bool {
         self.awaiting_join.is_some()
     }
 
-    /// Whether it waits for the leader's assignment.
     pub fn is_awaiting_sync(&self) -> bool {
         self.awaiting_sync.is_some()
     }
 
-    /// Parks a join. One that was parked before, on another connection, is told to ask again.
-    pub fn await_join(&mut self, callback: JoinCallback) {
-        if let Some(earlier) = self.awaiting_join.replace(callback) {
-            let error = Errors::RebalanceInProgress;
-            earlier(JoinGroupResult::error(error, &self.member_id));
-        }
+    /// Takes over what a join asks for.
+    pub fn update(&mut self, request: &JoinGroup) {
+        self.supported_protocols.clone_from(&request.protocols);
+        self.rebalance_timeout_ms = request.rebalance_timeout_ms;
+        self.session_timeout_ms = request.session_timeout_ms;
     }
 
-    /// Parks a sync, in the same way.
-    pub fn await_sync(&mut self, callback: SyncCallback) {
-        if let Some(earlier) = self.awaiting_sync.replace(callback) {
-            earlier(SyncGroupResult::error(Errors::RebalanceInProgress));
-        }
+    /// Begins a whole session at `now_ms` of the monotonic clock. The session's timer finds the new
+    /// deadline when it fires.
+    pub fn extend_session(&mut self, now_ms: i64) {
+        self.session_deadline_ms = now_ms.saturating_add(i64::from(self.session_timeout_ms));
     }
 
-    /// Answers the parked join, if there is one.
-    pub fn answer_join(&mut self, result: JoinGroupResult) {
-        if let Some(callback) = self.awaiting_join.take() {
-            callback(result);
-        }
-    }
-
-    /// Answers the parked sync, if there is one.
-    pub fn answer_sync(&mut self, result: SyncGroupResult) {
-        if let Some(callback) = self.awaiting_sync.take() {
-            callback(result);
-        }
-    }
-
-    /// What it tells the leader about a protocol; nothing if it does not have that protocol.
+    /// Its metadata for a protocol; nothing if it does not support it.
     pub fn metadata(&self, protocol: &str) -> &[u8] {
         let found = self.supported_protocols.iter().find(|(name, _)| name == protocol);
         found.map_or(&[], |(_, metadata)| metadata.as_slice())
@@ -119,24 +92,23 @@ impl MemberMetadata {
         self.supported_protocols == protocols
     }
 
-    /// The first of its protocols that everybody has.
+    /// The first of its protocols that is a candidate.
     pub fn vote(&self, is_candidate: impl Fn(&str) -> bool) -> Option<&str> {
         self.supported_protocols.iter().map(|(name, _)| name.as_str()).find(|it| is_candidate(it))
     }
 
-    /// Whether it is not to be taken for dead at `now_ms`: it was heard of lately, or it is the
-    /// broker that keeps it waiting. A new member is different: if its client gives up and joins
-    /// again, that makes another member, and this one would wait here for ever.
+    /// Whether its session goes on at `now_ms`: it sent something in time, or the broker keeps it
+    /// waiting. A new member is different: if its client gives up and joins again, that makes
+    /// another member, and this one would wait here for ever.
     pub fn has_satisfied_heartbeat(&self, now_ms: i64) -> bool {
         let is_kept_waiting = self.is_awaiting_join() || self.is_awaiting_sync();
         (is_kept_waiting && !self.is_new) || now_ms < self.session_deadline_ms
     }
 }
 
-/// A name that no other member has or will have: the client's own name for itself, and 128 bits at
-/// random.
+/// An id that no other member has or will have: `prefix` and 128 random bits.
 pub fn generate_member_id(prefix: &str) -> String {
-    // The keys of `RandomState` come from the system's random numbers. The name must be unique, not
+    // The keys of `RandomState` come from the system's random numbers. The id must be unique, not
     // secret.
     let draw = |salt: u64| {
         let mut hasher = RandomState::new().build_hasher();

@@ -1,9 +1,6 @@
 //! Port of `kafka.common.OffsetAndMetadata`: what a group has committed for one partition.
 
-/// In place of an offset: the group has committed none.
-pub const INVALID_OFFSET: i64 = -1;
-
-/// In place of a leader epoch: the consumer told none.
+/// In place of a leader epoch: the consumer named none.
 pub const NO_PARTITION_LEADER_EPOCH: i32 = -1;
 
 /// A committed offset.
@@ -15,15 +12,15 @@ pub struct OffsetAndMetadata {
     pub leader_epoch: i32,
     /// What the consumer wrote beside it. Never null: null is kept as the empty text (KAFKA-3394).
     pub metadata: String,
-    /// When it was committed, in milliseconds since 1970.
+    /// In milliseconds since 1970.
     pub commit_timestamp_ms: i64,
-    /// When it expires, in milliseconds since 1970, if the consumer said so itself. Without it, the
-    /// offset lives as long as the group and `offsets.retention.minutes` beyond.
+    /// In milliseconds since 1970, if the consumer chose it. Otherwise the offset lives as long as
+    /// the group and `offsets.retention.minutes` beyond.
     pub expire_timestamp_ms: Option<i64>,
 }
 
 impl OffsetAndMetadata {
-    /// Whether the offset is to be forgotten at `now_ms`, when the broker keeps offsets for
+    /// Whether the offset has expired at `now_ms`, when the broker keeps offsets for
     /// `retention_ms` from `base_ms` on.
     pub fn is_expired(&self, now_ms: i64, base_ms: i64, retention_ms: i64) -> bool {
         match self.expire_timestamp_ms {

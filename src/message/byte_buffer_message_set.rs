@@ -3,8 +3,7 @@
 
 use std::io;
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
+use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::KafkaError;
 use crate::message::compression_codec::CompressionCodec;
@@ -18,7 +17,7 @@ use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch};
 use crate::message::records::{Headers, LogRecord, invalid_record};
 use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
 
-/// A message set in memory: what a down-conversion makes, and the empty answer.
+/// A message set in memory: the result of a down-conversion, or an empty response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ByteBufferMessageSet {
     bytes: Vec<u8>,
@@ -30,7 +29,6 @@ impl ByteBufferMessageSet {
         Self { bytes }
     }
 
-    /// The set without messages.
     pub fn empty() -> Self {
         Self::default()
     }
@@ -93,7 +91,6 @@ pub fn for_each_record(
     shallow_entries(bytes).try_for_each(|entry| entry?.for_each_record(visit))
 }
 
-/// See [`shallow_entries`].
 #[derive(Clone, Debug)]
 pub struct ShallowEntries<'a> {
     bytes: &'a [u8],
@@ -147,7 +144,6 @@ pub struct ShallowEntry<'a> {
     pub content: EntryContent<'a>,
 }
 
-/// The two families of formats.
 #[derive(Clone, Copy, Debug)]
 pub enum EntryContent<'a> {
     /// Magic 0 or 1.

@@ -1,15 +1,13 @@
 //! Port of `kafka.message.CompressionCodec` and `CompressionFactory`: the codecs, both ways.
 //!
-//! A batch on its way through the broker stays compressed. Who comes here converts between formats,
-//! or wants to know what is in a batch. The containers are those of the Java clients: a gzip stream,
+//! A batch on its way through the broker stays compressed. Conversions between formats come here,
+//! and checks of what is in a batch. The containers are those of the Java clients: a gzip stream,
 //! snappy in xerial chunks, an LZ4 frame, a zstd frame.
 
 use std::io;
 use std::io::{BufRead, BufReader, Read, Write};
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
-use byteorder::LittleEndian;
+use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use crate::common::errors::{Errors, KafkaError};
 
@@ -32,11 +30,10 @@ pub enum CompressionCodec {
 
 /// 64 times the default `message.max.bytes`.
 const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Who sends more than 4 MiB has paid for more memory.
+/// A sender of more than 4 MiB has paid for more memory.
 const DECOMPRESSED_RATIO_MAX: usize = 16;
 
 impl CompressionCodec {
-    /// All codecs, in the order of their numbers.
     pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
 
     /// The codec of a number.
@@ -65,18 +62,10 @@ impl CompressionCodec {
         }
     }
 
-    /// The codec of a name, "uncompressed" included. "producer" is no codec.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "uncompressed" => Some(Self::None),
-            _ => Self::ALL.into_iter().find(|codec| codec.name() == name),
-        }
-    }
-
     /// Compresses `bytes` for a message of `magic`: in magic 0 LZ4 has KAFKA-3160's header.
     ///
     /// # Errors
-    /// `UNKNOWN_SERVER_ERROR` with what the codec says: it has no reason to fail.
+    /// `UNKNOWN_SERVER_ERROR` with the codec's own error: it has no reason to fail.
     pub fn compress(self, bytes: &[u8], magic: u8) -> Result<Vec<u8>, KafkaError> {
         self.compress_at(None, bytes, magic)
     }
@@ -449,10 +438,7 @@ mod tests {
         for (id, name) in names.into_iter().enumerate() {
             let codec = CompressionCodec::from_id(id as u8).unwrap();
             assert_eq!((codec.id() as usize, codec.name()), (id, name));
-            assert_eq!(CompressionCodec::from_name(name), Some(codec));
         }
-        assert_eq!(CompressionCodec::from_name("uncompressed"), Some(CompressionCodec::None));
-        assert_eq!(CompressionCodec::from_name("producer"), None);
         let error = CompressionCodec::from_id(5).unwrap_err();
         assert_eq!(error.code(), Errors::UnsupportedCompressionType);
     }

@@ -33,29 +33,13 @@ pub struct Target {
     pub partition_leader_epoch: i32,
 }
 
-/// Turns all records of `entries`, of whatever formats, into one batch of magic 2 with the offsets
-/// `first_offset`, `first_offset + 1` and so on: what an append does with old messages.
-///
-/// Messages of magic 1 keep their timestamps. Those of magic 0 never had any and get
-/// `NO_TIMESTAMP`: the time of the append would look like one that the producer gave.
-/// `log_append_time` overrides both. There are no headers.
-///
-/// # Errors
-/// Those of [`convert`].
-pub fn up_convert(
-    entries: &[u8],
-    first_offset: i64,
-    codec: CompressionCodec,
-    log_append_time: Option<i64>,
-) -> Result<Vec<u8>, KafkaError> {
-    let magic = MAGIC_VALUE_V2;
-    let target = Target { magic, codec, level: None, log_append_time, partition_leader_epoch: -1 };
-    convert(entries, first_offset, &target)
-}
-
 /// Turns all records of `entries`, of whatever formats, into one entry or set as `target` asks, and
 /// gives them the offsets from `first_offset` on. A single batch that stays one remains its
 /// idempotent producer's. No records give no bytes.
+///
+/// Messages of magic 1 keep their timestamps. Those of magic 0 never had any and get
+/// `NO_TIMESTAMP`: the time of the append would look like one that the producer gave.
+/// `log_append_time` overrides both.
 ///
 /// # Errors
 /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` for a record with headers before magic 2: they would be lost;
@@ -204,6 +188,19 @@ mod tests {
         });
         visited.unwrap();
         all
+    }
+
+    /// To a batch, as an append to a topic of today does.
+    fn up_convert(
+        entries: &[u8],
+        first_offset: i64,
+        codec: CompressionCodec,
+        log_append_time: Option<i64>,
+    ) -> Result<Vec<u8>, KafkaError> {
+        let magic = MAGIC_VALUE_V2;
+        let target =
+            Target { magic, codec, level: None, log_append_time, partition_leader_epoch: -1 };
+        convert(entries, first_offset, &target)
     }
 
     fn nine_records(first_offset: i64) -> impl Iterator<Item = LogRecord<'static>> {

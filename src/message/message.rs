@@ -7,9 +7,7 @@
 //! The CRC-32 covers everything after it. A message with a codec is a wrapper: its value is the
 //! compressed concatenation of whole entries.
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
-use byteorder::WriteBytesExt;
+use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::compression_codec::CompressionCodec;
@@ -24,27 +22,21 @@ pub const MAGIC_VALUE_V1: u8 = 1;
 
 /// u32, the CRC-32 of everything from the magic byte on.
 pub const CRC_OFFSET: usize = 0;
-/// Its length.
 pub const CRC_LENGTH: usize = 4;
 /// u8, 0 or 1.
 pub const MAGIC_OFFSET: usize = CRC_OFFSET + CRC_LENGTH;
-/// Its length.
 pub const MAGIC_LENGTH: usize = 1;
 /// u8: codec in bits 0 to 2, in magic 1 the timestamp type in bit 3.
 pub const ATTRIBUTES_OFFSET: usize = MAGIC_OFFSET + MAGIC_LENGTH;
-/// Its length.
 pub const ATTRIBUTES_LENGTH: usize = 1;
 /// i32 in magic 0, the size of the key.
 pub const KEY_SIZE_OFFSET_V0: usize = ATTRIBUTES_OFFSET + ATTRIBUTES_LENGTH;
 /// i64 in magic 1, milliseconds.
 pub const TIMESTAMP_OFFSET: usize = ATTRIBUTES_OFFSET + ATTRIBUTES_LENGTH;
-/// Its length.
 pub const TIMESTAMP_LENGTH: usize = 8;
 /// i32 in magic 1, the size of the key.
 pub const KEY_SIZE_OFFSET_V1: usize = TIMESTAMP_OFFSET + TIMESTAMP_LENGTH;
-/// The length of the size of a key.
 pub const KEY_SIZE_LENGTH: usize = 4;
-/// The length of the size of a value.
 pub const VALUE_SIZE_LENGTH: usize = 4;
 /// The size of a message of magic 0 without key and value: no message is smaller.
 pub const MESSAGE_OVERHEAD_V0: usize = KEY_SIZE_OFFSET_V0 + KEY_SIZE_LENGTH + VALUE_SIZE_LENGTH;
@@ -86,7 +78,6 @@ impl<'a> Message<'a> {
         Ok(Self { bytes, key, value })
     }
 
-    /// The whole message.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -101,12 +92,10 @@ impl<'a> Message<'a> {
         self.crc() == compute_crc(self.bytes)
     }
 
-    /// 0 or 1.
     pub fn magic(&self) -> u8 {
         self.bytes[MAGIC_OFFSET]
     }
 
-    /// The attribute bits.
     pub fn attributes(&self) -> u8 {
         self.bytes[ATTRIBUTES_OFFSET]
     }
@@ -153,7 +142,6 @@ impl<'a> Message<'a> {
 /// What a new message is written from.
 #[derive(Clone, Copy, Debug)]
 pub struct NewMessage<'a> {
-    /// 0 or 1.
     pub magic: u8,
     /// How `value` is compressed already.
     pub codec: CompressionCodec,

@@ -8,11 +8,9 @@ use crate::transport::transport_layer::TransportLayer;
 /// i64, the offset field of an entry. In a record batch it is the base offset, the offset of the
 /// first record.
 pub const OFFSET_OFFSET: usize = 0;
-/// Its length.
 pub const OFFSET_LENGTH: usize = 8;
 /// i32, the size field of an entry: how many bytes follow it.
 pub const SIZE_OFFSET: usize = OFFSET_OFFSET + OFFSET_LENGTH;
-/// Its length.
 pub const SIZE_LENGTH: usize = 4;
 /// What stands before every entry, whatever its magic: offset and size. The only bytes a fetch ever
 /// reads.
@@ -31,7 +29,6 @@ pub enum Destination<'a> {
 
 /// A run of messages of known size.
 pub trait MessageSet: std::marker::Send + Sync {
-    /// The size in bytes.
     fn size_in_bytes(&self) -> usize;
 
     /// Writes at most `size` bytes, from `write_position` within the set on, and returns how many

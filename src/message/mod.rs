@@ -9,6 +9,12 @@ pub mod records;
 pub mod record_batch;
 pub mod byte_buffer_message_set;
 pub mod conversion;
+pub mod append_format;
+pub(crate) mod set_headers;
+pub(crate) mod record_check;
+pub(crate) mod offset_assignment;
 pub mod log_validator;
+#[cfg(test)]
+pub(crate) mod produced_sets;
 pub mod record_filter;
 pub mod record_walk;

@@ -3,12 +3,11 @@
 //! The producer computes the CRC from the attributes to the end. What the broker must change on
 //! append, base offset and leader epoch, stands before them: two fields are overwritten in place,
 //! and the CRC stays true. That is why a batch goes from one socket to the file, and from the file
-//! to the next socket, without being taken apart.
+//! to the next socket, without being parsed into records.
 
 use std::borrow::Cow;
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
+use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::compression_codec::CompressionCodec;
@@ -27,45 +26,35 @@ pub const MAGIC_VALUE_V2: u8 = 2;
 
 /// i32, the epoch of the leader that appended the batch: the broker's to fill in.
 pub const PARTITION_LEADER_EPOCH_OFFSET: usize = LOG_OVERHEAD;
-/// Its length.
 pub const PARTITION_LEADER_EPOCH_LENGTH: usize = 4;
 /// The magic byte, u8, follows, at the place it has in all formats ([`MAGIC_OFFSET`]).
 pub const MAGIC_LENGTH: usize = 1;
 /// u32, the CRC-32C of everything from the attributes on.
 pub const CRC_OFFSET: usize = MAGIC_OFFSET + MAGIC_LENGTH;
-/// Its length.
 pub const CRC_LENGTH: usize = 4;
 /// i16: codec, timestamp type, transactional, control.
 pub const ATTRIBUTES_OFFSET: usize = CRC_OFFSET + CRC_LENGTH;
-/// Its length.
 pub const ATTRIBUTES_LENGTH: usize = 2;
 /// i32, the last record's offset less the base offset.
 pub const LAST_OFFSET_DELTA_OFFSET: usize = ATTRIBUTES_OFFSET + ATTRIBUTES_LENGTH;
-/// Its length.
 pub const LAST_OFFSET_DELTA_LENGTH: usize = 4;
 /// i64, milliseconds: the first record's timestamp.
 pub const BASE_TIMESTAMP_OFFSET: usize = LAST_OFFSET_DELTA_OFFSET + LAST_OFFSET_DELTA_LENGTH;
-/// Its length.
 pub const BASE_TIMESTAMP_LENGTH: usize = 8;
 /// i64, milliseconds: the latest timestamp in the batch, or the time of the append.
 pub const MAX_TIMESTAMP_OFFSET: usize = BASE_TIMESTAMP_OFFSET + BASE_TIMESTAMP_LENGTH;
-/// Its length.
 pub const MAX_TIMESTAMP_LENGTH: usize = 8;
 /// i64, -1 for a producer that is not idempotent.
 pub const PRODUCER_ID_OFFSET: usize = MAX_TIMESTAMP_OFFSET + MAX_TIMESTAMP_LENGTH;
-/// Its length.
 pub const PRODUCER_ID_LENGTH: usize = 8;
 /// i16, -1 for a producer that is not idempotent.
 pub const PRODUCER_EPOCH_OFFSET: usize = PRODUCER_ID_OFFSET + PRODUCER_ID_LENGTH;
-/// Its length.
 pub const PRODUCER_EPOCH_LENGTH: usize = 2;
 /// i32, the first record's sequence number, -1 for a producer that is not idempotent.
 pub const BASE_SEQUENCE_OFFSET: usize = PRODUCER_EPOCH_OFFSET + PRODUCER_EPOCH_LENGTH;
-/// Its length.
 pub const BASE_SEQUENCE_LENGTH: usize = 4;
 /// i32, the number of records.
 pub const RECORDS_COUNT_OFFSET: usize = BASE_SEQUENCE_OFFSET + BASE_SEQUENCE_LENGTH;
-/// Its length.
 pub const RECORDS_COUNT_LENGTH: usize = 4;
 /// The records, compressed together if a codec is set.
 pub const RECORDS_OFFSET: usize = RECORDS_COUNT_OFFSET + RECORDS_COUNT_LENGTH;
@@ -93,7 +82,7 @@ pub const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 pub const TRANSACTIONAL_FLAG: i16 = 0x10;
 /// The attribute bit of a batch of control records, which only brokers write.
 pub const CONTROL_FLAG: i16 = 0x20;
-/// The attribute bit of a batch whose base timestamp tells when its tombstones may be dropped
+/// The attribute bit of a batch whose base timestamp is the time from which its tombstones may be dropped
 /// (KIP-534).
 pub const DELETE_HORIZON_FLAG: i16 = 0x40;
 
@@ -125,7 +114,6 @@ impl<'a> RecordBatch<'a> {
         }
     }
 
-    /// The whole batch.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -145,7 +133,6 @@ impl<'a> RecordBatch<'a> {
         BigEndian::read_i32(&self.bytes[LAST_OFFSET_DELTA_OFFSET..])
     }
 
-    /// The offset of the last record.
     pub fn last_offset(&self) -> i64 {
         self.base_offset().wrapping_add(i64::from(self.last_offset_delta()))
     }
@@ -165,7 +152,6 @@ impl<'a> RecordBatch<'a> {
         self.crc() == compute_crc(self.bytes)
     }
 
-    /// The attribute bits.
     pub fn attributes(&self) -> i16 {
         BigEndian::read_i16(&self.bytes[ATTRIBUTES_OFFSET..])
     }
@@ -374,7 +360,6 @@ impl RecordBatchBuilder {
         }
     }
 
-    /// Compresses the records.
     pub fn codec(mut self, codec: CompressionCodec) -> Self {
         self.codec = codec;
         self
@@ -404,7 +389,6 @@ impl RecordBatchBuilder {
         self
     }
 
-    /// Sets the epoch of the leader.
     pub fn partition_leader_epoch(mut self, epoch: i32) -> Self {
         self.partition_leader_epoch = epoch;
         self

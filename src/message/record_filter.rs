@@ -1,13 +1,12 @@
 //! Port of `org.apache.kafka.common.record.MemoryRecords.filterTo`: an entry without the records
-//! that nobody needs any more.
+//! that are no longer needed.
 //!
 //! What stays keeps its offset, its timestamp and its producer's numbers: a consumer sees gaps, and
 //! nothing else.
 
 use std::borrow::Cow;
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
+use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::byte_buffer_message_set::{EntryContent, MessageSetBuilder, ShallowEntry};
@@ -29,17 +28,16 @@ pub enum Filtered {
     Whole,
     /// These bytes: one entry, with the records that stay.
     Rebuilt(Vec<u8>),
-    /// Nothing.
     Nothing,
-    /// All of it, for what stands here: its records cannot be read, so nobody knows which to drop.
+    /// All of it, and why: its records cannot be read, so none can be dropped.
     Unreadable(String),
 }
 
 /// Asks `retains` about every record of `entry`, in order, and takes out those that need not stay.
 ///
-/// A batch without records left is kept, empty, if `keeps_empty` says so: it still tells the last
-/// sequence number of its producer. A batch in which a tombstone stays is told when that may go,
-/// unless it knows: at `delete_horizon_ms`. Control batches are not asked about and stay.
+/// A batch without records left is kept, empty, if `keeps_empty` says so: it still has the last
+/// sequence number of its producer. A batch in which a tombstone stays gets `delete_horizon_ms` as
+/// the time when that may be dropped, unless it has one. Control batches stay, without a question.
 ///
 /// # Errors
 /// If what is left cannot be written: `RECORD_LIST_TOO_LARGE` or `MESSAGE_TOO_LARGE` if its size
@@ -133,7 +131,8 @@ fn rebuild_batch(
         records = Cow::Owned(with_shifted_timestamps(kept, shift)?);
     }
     match kept.max_timestamp {
-        // Nothing is not compressed: not every client that sees a codec looks at the count first.
+        // An empty section is not compressed: not every client that sees a codec looks at the count
+        // first.
         None => attributes &= !COMPRESSION_CODEC_MASK,
         Some(max_timestamp) => {
             bytes.extend_from_slice(&batch.codec()?.compress(&records, MAGIC_VALUE_V2)?);
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_batch_still_tells_the_last_sequence_of_its_producer() {
+    fn an_empty_batch_still_holds_the_last_sequence_of_its_producer() {
         let bytes = batch(CompressionCodec::Lz4).build().unwrap();
         let bytes = rebuilt(filter(&bytes, true, &[]));
         assert_eq!(bytes.len(), RECORDS_OFFSET);
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tombstone_that_stays_is_told_once_when_it_may_go() {
+    fn a_tombstone_that_stays_gets_its_deadline_once() {
         for codec in [CompressionCodec::None, CompressionCodec::Zstd] {
             let bytes = batch(codec).record(200, Some(b"key"), None).build().unwrap();
             let bytes = rebuilt(filter(&bytes, false, &[10, 12, 15]));

@@ -8,8 +8,7 @@
 
 use std::io::BufRead;
 
-use byteorder::ByteOrder;
-use byteorder::LittleEndian;
+use byteorder::{ByteOrder, LittleEndian};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::compression_codec::{CompressionCodec, decompression_bound, undecodable};

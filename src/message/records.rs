@@ -137,7 +137,6 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// No headers.
     pub const NONE: Headers<'static> = Headers { count: 0, bytes: &[] };
 
     /// Encodes `headers` at the end of `buffer`, which they borrow from then on.
@@ -150,17 +149,14 @@ impl<'a> Headers<'a> {
         Self { count: headers.len(), bytes: &buffer[start..] }
     }
 
-    /// How many there are.
     pub fn count(self) -> usize {
         self.count
     }
 
-    /// How many bytes they take.
     pub fn size_in_bytes(self) -> usize {
         self.bytes.len()
     }
 
-    /// The headers one after another.
     pub fn iter(self) -> impl Iterator<Item = Header<'a>> {
         let mut bytes = self.bytes;
         // `read` and `encode` let nothing else in, so this yields all of them.

@@ -12,31 +12,3 @@ pub enum TimestampType {
     /// The broker's at the append: one for the whole batch or wrapper, whatever its records say.
     LogAppendTime,
 }
-
-impl TimestampType {
-    /// Kafka's name, the value of `message.timestamp.type`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CreateTime => "CreateTime",
-            Self::LogAppendTime => "LogAppendTime",
-        }
-    }
-
-    /// The type that [`name`](Self::name) writes as `name`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::CreateTime, Self::LogAppendTime].into_iter().find(|t| t.name() == name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_read_as_they_are_written() {
-        for of in [TimestampType::CreateTime, TimestampType::LogAppendTime] {
-            assert_eq!(TimestampType::from_name(of.name()), Some(of));
-        }
-        assert_eq!(TimestampType::from_name("logappendtime"), None);
-    }
-}

@@ -9,23 +9,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use log::debug;
-use log::error;
-use log::info;
-use log::trace;
-use log::warn;
-use mio::Events;
-use mio::Interest;
-use mio::Poll;
-use mio::Token;
-use mio::Waker;
+use log::{debug, error, info, trace, warn};
 use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
 use nix::sys::socket;
 use nix::sys::socket::sockopt;
 
 use crate::common::metrics::Metrics;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::processor::{NewConnection, ProcessorHandle};
+
+const LISTENER: Token = Token(0);
+const WAKER: Token = Token(1);
+
+/// Room for the events of one poll; there are two sources.
+const EVENTS: usize = 2;
+
+/// Kafka's `select(500)`: the listener and the waker end it earlier.
+const POLL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long to wait after a failed `accept(2)`.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts the connections of one listener. One thread runs it, and owns its poll.
 pub struct Acceptor {
@@ -75,7 +79,7 @@ impl Acceptor {
         })
     }
 
-    /// What stops this Acceptor from another thread.
+    /// The handle by which another thread stops this Acceptor.
     pub fn handle(&self) -> Arc<AcceptorHandle> {
         Arc::clone(&self.handle)
     }
@@ -104,8 +108,8 @@ impl Acceptor {
     /// Accepts until no connection waits: the listener's next event comes only after that.
     ///
     /// When the process is out of file descriptors or memory, connections stay in the backlog.
-    /// Another attempt follows after a pause, and not before: an attempt costs nothing but time,
-    /// and there may be none of it to spare.
+    /// The next attempt follows after a pause, not before: an attempt costs nothing but time, and
+    /// there may be none to spare.
     fn accept_all(&mut self) {
         while self.handle.is_alive() {
             match self.listener.accept() {
@@ -115,7 +119,7 @@ impl Acceptor {
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return self.end_pause(),
-                    // The first client in the queue has gone again: on to the next.
+                    // The first client in the queue is gone again: on to the next.
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                     _ => return self.begin_pause(&error),
                 },
@@ -138,7 +142,7 @@ impl Acceptor {
             }
             return;
         }
-        trace!("Acceptor.accept: accepted {peer}");
+        trace!("[1] Acceptor.accept: accepted {peer}");
         self.processors[self.next_processor].accept(NewConnection { stream, peer });
         self.next_processor = (self.next_processor + 1) % self.processors.len();
     }
@@ -165,11 +169,11 @@ pub struct AcceptorHandle {
 }
 
 impl AcceptorHandle {
-    /// Tells the Acceptor to stop. Its thread ends soon after.
+    /// Asks the Acceptor to stop. Its thread ends soon after.
     pub fn shutdown(&self) {
         self.is_alive.store(false, Ordering::Release);
         if let Err(error) = self.waker.wake() {
-            // It then sees the flag when its poll ends by itself.
+            // It sees the flag when its poll ends by itself.
             error!("Cannot wake the Acceptor: {error}");
         }
     }
@@ -180,7 +184,7 @@ impl AcceptorHandle {
 }
 
 fn configure(stream: &TcpStream, send_buffer_bytes: Option<usize>) -> io::Result<()> {
-    // A response is handed to the socket as a whole, so there is nothing to wait for.
+    // A response is handed to the socket as a whole, so nothing is gained by waiting for more.
     stream.set_nodelay(true)?;
     socket::setsockopt(stream, sockopt::KeepAlive, &true)?;
     if let Some(size_bytes) = send_buffer_bytes {
@@ -188,18 +192,6 @@ fn configure(stream: &TcpStream, send_buffer_bytes: Option<usize>) -> io::Result
     }
     Ok(())
 }
-
-const LISTENER: Token = Token(0);
-const WAKER: Token = Token(1);
-
-/// Room for the events of one poll; there are two sources.
-const EVENTS: usize = 2;
-
-/// Kafka's `select(500)`: the listener and the waker end it earlier.
-const POLL_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// How long to wait after a failed `accept(2)`.
-const PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

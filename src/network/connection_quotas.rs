@@ -5,7 +5,9 @@ use std::error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
+
+use crate::common::lock::locked;
 
 /// Counts the connections of each address, and refuses those above its limit.
 ///
@@ -31,7 +33,7 @@ struct Limits {
 }
 
 impl ConnectionQuotas {
-    /// Every address may hold `max_per_ip` connections, but for those in `overrides`
+    /// Every address may hold `max_per_ip` connections, except those in `overrides`
     /// (`max.connections.per.ip` and `max.connections.per.ip.overrides`). A limit of 0 shuts an
     /// address out (KAFKA-5674).
     ///
@@ -54,7 +56,7 @@ impl ConnectionQuotas {
     pub fn update(&self, max_per_ip: usize, overrides: &[(String, usize)]) -> io::Result<()> {
         // A name may take long to look up: not while others count.
         let limits = Limits::new(max_per_ip, overrides)?;
-        self.lock().limits = limits;
+        locked(&self.state).limits = limits;
         Ok(())
     }
 
@@ -67,7 +69,7 @@ impl ConnectionQuotas {
     /// The address holds as many connections as it may: nothing was counted.
     pub fn inc(&self, address: IpAddr) -> Result<(), TooManyConnections> {
         let address = address.to_canonical();
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         let State { limits, counts } = &mut *state;
         let limit = limits.overrides.get(&address).copied().unwrap_or(limits.max_per_ip);
         let count = counts.get(&address).copied().unwrap_or(0);
@@ -78,13 +80,13 @@ impl ConnectionQuotas {
         Ok(())
     }
 
-    /// Counts one connection of `address` less.
+    /// Takes one connection of `address` off its count.
     ///
     /// # Errors
     /// The address holds none, so the caller gave one back twice.
     pub fn dec(&self, address: IpAddr) -> Result<(), NoConnectionToGiveBack> {
         let address = address.to_canonical();
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         match state.counts.get_mut(&address) {
             None => return Err(NoConnectionToGiveBack { address }),
             Some(1) => {
@@ -97,11 +99,7 @@ impl ConnectionQuotas {
 
     /// How many connections `address` holds now.
     pub fn get(&self, address: IpAddr) -> usize {
-        self.lock().counts.get(&address.to_canonical()).copied().unwrap_or(0)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it counts connections")
+        locked(&self.state).counts.get(&address.to_canonical()).copied().unwrap_or(0)
     }
 }
 
@@ -120,9 +118,7 @@ impl Limits {
 /// An address holds as many connections as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyConnections {
-    /// The address.
     pub address: IpAddr,
-    /// How many it may hold.
     pub limit: usize,
 }
 
@@ -137,7 +133,6 @@ impl error::Error for TooManyConnections {}
 /// A connection was given back for an address that holds none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoConnectionToGiveBack {
-    /// The address.
     pub address: IpAddr,
 }
 
@@ -149,12 +144,12 @@ impl fmt::Display for NoConnectionToGiveBack {
 
 impl error::Error for NoConnectionToGiveBack {}
 
-/// All addresses of a host in `max.connections.per.ip.overrides`. That of a name may take long.
+/// All addresses of a host in `max.connections.per.ip.overrides`. Looking up a name may take long.
 ///
 /// # Errors
 /// A sentence that names the host if it has none.
 pub fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
-    // The port is of no matter, but `ToSocketAddrs` asks for one.
+    // The port does not matter, but `ToSocketAddrs` asks for one.
     let addresses = (host, 0).to_socket_addrs().map_err(|error| {
         let why = format!("`{host}` in max.connections.per.ip.overrides has no address: {error}");
         io::Error::new(error.kind(), why)

@@ -11,11 +11,18 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrStora
 
 use crate::common::end_point::EndPoint;
 
+/// How many connections may wait for their `accept(2)`; the system limits it to
+/// `net.core.somaxconn`.
+///
+/// Kafka 0.9 has the JDK's default of 50. All clients of a broker come back at once when it
+/// restarts, and each that finds the queue full loses a second until its next SYN; Kafka has made
+/// the number a setting since (KAFKA-9648).
+const BACKLOG: i32 = 1024;
+
 /// A socket that holds its port, and refuses every client until it listens.
 ///
-/// A port can be refused only by binding it, and that should be known before the logs are loaded;
-/// but no client is to be let in before there is someone to answer it (KAFKA-14658). Hence the two
-/// steps.
+/// Only binding shows whether a port is free, and that should be known before the logs are loaded;
+/// but no client may be let in before anything can answer it (KAFKA-14658). Hence the two steps.
 #[derive(Debug)]
 pub struct ListeningSocket {
     fd: OwnedFd,
@@ -66,13 +73,6 @@ impl ListeningSocket {
         ipv4.or(ipv6).ok_or_else(|| io::Error::other("the socket has no internet address"))
     }
 }
-
-/// How many connections may wait for their `accept(2)`; the system cuts it to `net.core.somaxconn`.
-///
-/// Kafka 0.9 has the 50 of the JDK. All clients of a broker come back at once when it restarts, and
-/// each that finds the queue full loses a second until its next SYN; Kafka has made the number a
-/// setting since (KAFKA-9648).
-const BACKLOG: i32 = 1024;
 
 fn open(end_point: &EndPoint, receive_buffer_bytes: Option<usize>) -> io::Result<OwnedFd> {
     if !end_point.host.is_empty() {
@@ -131,8 +131,9 @@ fn explain(end_point: &EndPoint, verb: &str, error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::TcpStream;
+
+    use super::*;
 
     fn end_point(text: &str) -> EndPoint {
         EndPoint::parse(text).unwrap()
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_told_with_its_address() {
+    fn a_taken_port_is_reported_with_its_address() {
         let bound = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
         let taken = bound.end_point().clone();
         let _listener = bound.listen().unwrap();
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_was_taken_between_bind_and_listen_is_told_with_its_address() {
+    fn a_port_that_was_taken_between_bind_and_listen_is_reported_with_its_address() {
         let late = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
         let early = ListeningSocket::bind(late.end_point(), None).unwrap();
         let _listener = early.listen().unwrap();

@@ -5,17 +5,15 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use log::debug;
-use log::error;
-use log::trace;
-use log::warn;
+use log::{debug, error, trace, warn};
 use mio::Waker;
 use mio::net::TcpStream;
 
+use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
@@ -24,11 +22,17 @@ use crate::network::request_channel::{
 };
 use crate::network::request_metrics::RequestTimes;
 use crate::protocol::request;
+use crate::transport::catch_panic::catch_panic;
 use crate::transport::connection_id::ConnectionId;
-use crate::transport::containment::contained;
 use crate::transport::kafka_channel::SendError;
 use crate::transport::selector::{Disconnected, NetworkReceived, Selector};
 use crate::transport::send;
+
+/// Kafka's `poll(300)`: sockets and the waker end it earlier.
+const POLL_TIMEOUT_MS: i64 = 300;
+
+/// How long to wait after a failed poll.
+const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A reactor for many connections. One thread runs it; its selector and its connections belong to
 /// that thread alone.
@@ -36,13 +40,14 @@ use crate::transport::send;
 /// Invariants, for each connection of the selector:
 /// - it is counted once in the quotas of its peer's address, from the Acceptor's `inc` to our
 ///   `dec`;
-/// - it is muted from the moment its request is taken until the response is sent, or there is to be
-///   none: so it has one request in flight, and its responses leave in the order of its requests;
+/// - it is muted from the moment its request is taken until the response is sent, or it is known
+///   that there is none: so it has one request in flight, and its responses leave in the order of
+///   its requests;
 /// - it is in `throttled` from a throttled response on until the client's delay is over, and stays
-///   muted meanwhile, also when the response has left (KIP-219);
+///   muted meanwhile, even once the response has left (KIP-219);
 /// - it is in `inflight_responses` as long as the selector writes a response to it (KAFKA-3489).
 ///
-/// An error belongs to one connection, and so does a panic ([`contained`]). It is dealt with where
+/// An error belongs to one connection, and so does a panic ([`catch_panic`]). It is handled where
 /// it shows, by closing that connection, and the loops go on to the next one (KAFKA-5607).
 pub struct Processor {
     handle: Arc<ProcessorHandle>,
@@ -53,16 +58,12 @@ pub struct Processor {
     iteration_began_ns: i64,
 }
 
-/// What all Processors of a server share.
+/// The parts that all Processors of a server share.
 #[derive(Clone)]
 pub struct NetworkContext {
-    /// Where requests go and responses come from.
     pub request_channel: Arc<RequestChannel>,
-    /// Where connections are given back.
     pub connection_quotas: Arc<ConnectionQuotas>,
-    /// The clock of the requests' times.
     pub time: Arc<dyn Time>,
-    /// The counters.
     pub metrics: Arc<Metrics>,
 }
 
@@ -87,7 +88,7 @@ impl Processor {
         }
     }
 
-    /// What other threads may do with this Processor.
+    /// The handle by which other threads reach this Processor.
     pub fn handle(&self) -> Arc<ProcessorHandle> {
         Arc::clone(&self.handle)
     }
@@ -117,7 +118,7 @@ impl Processor {
     fn configure_new_connections(&mut self) {
         while let Some(NewConnection { stream, peer }) = self.handle.take_new_connection() {
             match self.selector.register(stream, peer) {
-                Ok(id) => trace!("Processor.configureNewConnections: {peer} is {id}"),
+                Ok(id) => trace!("[2] Processor.configureNewConnections: {peer} is {id}"),
                 Err(error) => {
                     warn!("Processor.configureNewConnections: closing {peer}: {error}");
                     self.give_back(peer);
@@ -126,17 +127,18 @@ impl Processor {
         }
     }
 
-    /// Hands the queued responses to their connections.
+    /// Hands the queued responses to their connections, until the queue is empty, as its waker
+    /// demands.
     ///
-    /// Until the queue is empty, as its waker demands. There is an end to it: a connection has one
-    /// response and one end of a delay at most, and gets no new request before the next poll.
+    /// That ends: a connection has at most one response and one end of a delay, and gets no new
+    /// request before the next poll.
     fn process_new_responses(&mut self) {
         let request_channel = Arc::clone(&self.context.request_channel);
         while let Some(Response { reply_to, action }) =
             request_channel.receive_response(self.handle.id)
         {
             let id = reply_to.connection_id;
-            trace!("Processor.processNewResponses: {action:?} for {id}");
+            trace!("[14] Processor.processNewResponses: {action:?} for {id}");
             match action {
                 ResponseAction::Send(send) => self.send_response(reply_to, send),
                 ResponseAction::SendThrottled(send) => {
@@ -182,8 +184,8 @@ impl Processor {
     /// Waits for sockets, for a response or for a new connection, then reads and writes.
     fn poll(&mut self) {
         if let Err(error) = self.selector.poll(POLL_TIMEOUT_MS) {
-            // The connections are still there, so closing them would be worse than trying again;
-            // but not in a spin.
+            // The connections are still there, so trying again is better than closing them; but
+            // not in a spin.
             error!("Processor.poll: Processor {} failed to poll: {error}", self.handle.id);
             thread::sleep(POLL_FAILURE_PAUSE);
         }
@@ -195,8 +197,8 @@ impl Processor {
         }
     }
 
-    /// Parses a request and puts it on the request queue; waits if the queue is full, and all
-    /// connections of this Processor with it: that is how a busy broker slows its clients down.
+    /// Parses a request and puts it on the request queue. If the queue is full, it waits, and with
+    /// it all connections of this Processor: that is how a busy broker slows its clients down.
     fn process_completed_receive(&mut self, receive: NetworkReceived) {
         let NetworkReceived { id, payload } = receive;
         let start_ns = self.context.time.nanoseconds();
@@ -206,10 +208,10 @@ impl Processor {
         };
         let session = Session {
             principal: channel.principal().clone(),
-            client_address: as_its_owner_writes_it(channel.peer_addr()),
+            client_address: canonical_address(channel.peer_addr()),
             local_address: channel.local_addr(),
         };
-        let parsed = contained(|| request::parse(&payload).map_err(io::Error::other));
+        let parsed = catch_panic(|| request::parse(&payload).map_err(io::Error::other));
         let (header, body) = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -237,7 +239,7 @@ impl Processor {
 
     fn process_completed_sends(&mut self) {
         for id in self.selector.take_completed_sends() {
-            trace!("Processor.processCompletedSends: {id}");
+            trace!("[19] Processor.processCompletedSends: {id}");
             match self.inflight_responses.remove(&id) {
                 Some(reply_to) => self.context.request_channel.update_request_metrics(&reply_to),
                 None => error!("Processor.processCompletedSends: {id} had no response in flight"),
@@ -248,7 +250,7 @@ impl Processor {
         }
     }
 
-    /// Reads from a client whose delay is over, or will when its response has left.
+    /// Reads from a client whose delay is over, now or once its response has left.
     fn end_throttling(&mut self, id: ConnectionId) {
         if self.throttled.remove(&id) && !self.inflight_responses.contains_key(&id) {
             self.unmute(id);
@@ -283,7 +285,7 @@ impl Processor {
         }
     }
 
-    /// Does what is owed for a connection that is gone: its request is over, and its place is free.
+    /// Does what is owed for a connection that is gone: ends its request, and frees its place.
     fn settle(&mut self, disconnected: Disconnected) {
         if let Some(reply_to) = self.inflight_responses.remove(&disconnected.id) {
             self.context.request_channel.update_request_metrics(&reply_to);
@@ -298,7 +300,8 @@ impl Processor {
         }
     }
 
-    /// Closes what is open, and what the Acceptor left since the last round (KAFKA-9796).
+    /// Closes the connections, and those that the Acceptor has left since the last round
+    /// (KAFKA-9796).
     fn close_all(&mut self) {
         while let Some(NewConnection { peer, .. }) = self.handle.take_new_connection() {
             self.give_back(peer);
@@ -311,7 +314,6 @@ impl Processor {
 
 /// A connection on its way from the Acceptor to a Processor.
 pub struct NewConnection {
-    /// Its socket.
     pub stream: TcpStream,
     /// The client's address.
     pub peer: SocketAddr,
@@ -333,12 +335,12 @@ impl ProcessorHandle {
 
     /// Leaves a connection for the Processor, and wakes it.
     pub fn accept(&self, connection: NewConnection) {
-        trace!("Processor.accept: Processor {} gets {}", self.id, connection.peer);
-        self.lock().push_back(connection);
+        trace!("[1] Processor.accept: Processor {} gets {}", self.id, connection.peer);
+        locked(&self.new_connections).push_back(connection);
         self.wake();
     }
 
-    /// Tells the Processor to stop. Its thread ends soon after.
+    /// Asks the Processor to stop. Its thread ends soon after.
     pub fn shutdown(&self) {
         self.is_alive.store(false, Ordering::Release);
         self.wake();
@@ -349,30 +351,20 @@ impl ProcessorHandle {
     }
 
     fn take_new_connection(&self) -> Option<NewConnection> {
-        self.lock().pop_front()
+        locked(&self.new_connections).pop_front()
     }
 
     fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            // It then looks when its poll ends by itself.
+            // It looks when its poll ends by itself.
             error!("Cannot wake Processor {}: {error}", self.id);
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<NewConnection>> {
-        self.new_connections.lock().expect("no thread panics while it holds this queue")
-    }
 }
 
-/// Kafka's `poll(300)`: sockets and the waker end it earlier.
-const POLL_TIMEOUT_MS: i64 = 300;
-
-/// How long to wait after a failed poll.
-const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
-
-/// An IPv4 address that came over an IPv6 socket, without the prefix that it has there: the log, the
-/// access control lists and the client itself know it without.
-fn as_its_owner_writes_it(address: SocketAddr) -> SocketAddr {
+/// An IPv4 address that came over an IPv6 socket, without the prefix that it has there: the log,
+/// the access control lists and the client know it without.
+fn canonical_address(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
@@ -382,12 +374,12 @@ mod tests {
 
     #[test]
     fn an_ipv4_client_of_an_ipv6_socket_is_called_as_it_calls_itself() {
-        for (heard, told) in [
+        for (seen, canonical) in [
             ("[::ffff:192.0.2.2]:5", "192.0.2.2:5"),
             ("192.0.2.2:5", "192.0.2.2:5"),
             ("[2001:db8::2]:5", "[2001:db8::2]:5"),
         ] {
-            assert_eq!(as_its_owner_writes_it(heard.parse().unwrap()).to_string(), told);
+            assert_eq!(canonical_address(seen.parse().unwrap()).to_string(), canonical);
         }
     }
 }

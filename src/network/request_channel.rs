@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 
-use log::error;
-use log::trace;
+use log::{error, trace};
 use mio::Waker;
 
 use crate::common::kafka_principal::KafkaPrincipal;
+use crate::common::lock::{locked, locked_again};
 use crate::common::time::Time;
 use crate::network::request_metrics::{RequestMetrics, RequestTimes};
 use crate::protocol::api_keys::ApiKeys;
@@ -20,27 +20,22 @@ use crate::protocol::request::RequestBody;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::send;
 
-/// A request as a handler gets it: parsed, and with what is known of who sent it.
+/// A request as a handler gets it: parsed, and with what is known of its sender.
 #[derive(Debug)]
 pub struct Request {
     /// The Processor that received it.
     pub processor: usize,
-    /// The connection it came by.
     pub connection_id: ConnectionId,
-    /// Who sent it.
     pub session: Session,
-    /// Which API, which version, and the client's number for it.
     pub header: RequestHeader,
-    /// What it asks for.
     pub body: RequestBody,
     /// The whole frame without its size; the records of a produce request are ranges of it.
     pub buffer: Vec<u8>,
-    /// When it passed which station.
     pub times: RequestTimes,
 }
 
 impl Request {
-    /// What its response must carry; it stays good when the request has been taken apart.
+    /// Where its response goes. Stays valid when the request has been taken apart.
     pub fn reply_to(&self) -> ReplyTo {
         ReplyTo {
             processor: self.processor,
@@ -51,18 +46,18 @@ impl Request {
     }
 }
 
-/// Who is at the other end of a connection.
+/// Both ends of a connection, and whom the client speaks for.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// The name he goes by.
+    /// The client's principal.
     pub principal: KafkaPrincipal,
-    /// His address.
+    /// The client's address.
     pub client_address: SocketAddr,
-    /// The address of ours that he connected to.
+    /// The broker's address that the client connected to.
     pub local_address: SocketAddr,
 }
 
-/// Where the response to a request goes, and what the request's metrics need: what is left of a
+/// Where the response to a request goes, and what the request's metrics need: all that remains of a
 /// request that waits.
 ///
 /// **Every request is owed exactly one response**: its connection is muted until then. A `ReplyTo`
@@ -71,24 +66,23 @@ pub struct Session {
 pub struct ReplyTo {
     /// The Processor that has the connection.
     pub processor: usize,
-    /// The connection.
     pub connection_id: ConnectionId,
-    /// The API of the request.
     pub api_key: ApiKeys,
-    /// When the request passed which station; the handler stamps its own two.
+    /// The handler stamps its own two.
     pub times: RequestTimes,
 }
 
-/// What a Processor does with a connection whose request has been handled.
+/// The next step for a connection whose request has been handled.
 pub enum ResponseAction {
     /// Sends this, then reads the next request.
     Send(Box<dyn send::Send>),
     /// Reads the next request: a produce request with acks=0 gets no answer.
     NoOp,
-    /// Closes the connection: a produce request with acks=0 that failed has no other way to tell.
+    /// Closes the connection: there is no other way to report that a produce request with acks=0
+    /// has failed.
     CloseConnection,
     /// Sends this, but reads the next request only after [`EndThrottling`](Self::EndThrottling):
-    /// the client has exceeded its quota and knows it from the answer (KIP-219).
+    /// the client has exceeded its quota, and the answer says so (KIP-219).
     SendThrottled(Box<dyn send::Send>),
     /// Reads from the connection again.
     EndThrottling,
@@ -109,9 +103,7 @@ impl fmt::Debug for ResponseAction {
 /// The answer to one request, on its way to its Processor.
 #[derive(Debug)]
 pub struct Response {
-    /// Whose it is.
     pub reply_to: ReplyTo,
-    /// What is to be done.
     pub action: ResponseAction,
 }
 
@@ -122,10 +114,9 @@ impl Response {
     }
 }
 
-/// What a handler finds in the request queue.
+/// An entry of the request queue.
 #[derive(Debug)]
 pub enum RequestOrShutdown {
-    /// A request to handle.
     Request(Box<Request>),
     /// Kafka's `AllDone`: the queue is empty and stays so, and the handler thread ends.
     Shutdown,
@@ -158,7 +149,7 @@ impl RequestChannel {
     /// Makes `waker` interrupt the poll of `processor` when a response comes: Kafka's
     /// `addResponseListener`.
     ///
-    /// A Processor has one waker for its life; a second one is ignored.
+    /// A Processor has the same waker all its life; a second one is ignored.
     pub fn set_waker(&self, processor: usize, waker: Arc<Waker>) {
         let _ = self.responses[processor].waker.set(waker);
     }
@@ -166,10 +157,10 @@ impl RequestChannel {
     /// Puts a request on the queue, and waits as long as the queue is full.
     ///
     /// # Errors
-    /// The channel has been shut down: the request comes back, and nobody will handle it.
+    /// The channel has been shut down: the request comes back, and will not be handled.
     pub fn send_request(&self, request: Request) -> Result<(), Box<Request>> {
         trace!(
-            "RequestChannel.sendRequest: {} of {} from {}",
+            "[5] RequestChannel.sendRequest: {} of {} from {}",
             request.header.api_key.name(),
             request.session.client_address,
             request.connection_id
@@ -182,7 +173,7 @@ impl RequestChannel {
         let mut received = self.requests.take(Duration::from_millis(timeout_ms));
         if let Some(RequestOrShutdown::Request(request)) = &mut received {
             request.times.request_dequeue_ns = Some(self.time.nanoseconds());
-            trace!("RequestChannel.receiveRequest: from {}", request.connection_id);
+            trace!("[5] RequestChannel.receiveRequest: from {}", request.connection_id);
         }
         received
     }
@@ -192,7 +183,7 @@ impl RequestChannel {
         let reply_to = &mut response.reply_to;
         reply_to.times.response_complete_ns = Some(self.time.nanoseconds());
         trace!(
-            "RequestChannel.sendResponse: {} for {} to Processor {}",
+            "[13] RequestChannel.sendResponse: {} for {} to Processor {}",
             reply_to.api_key.name(),
             reply_to.connection_id,
             reply_to.processor
@@ -218,7 +209,7 @@ impl RequestChannel {
 
     /// Takes the next response for `processor`, if there is one.
     pub fn receive_response(&self, processor: usize) -> Option<Response> {
-        let mut response = self.responses[processor].lock().pop_front()?;
+        let mut response = locked(&self.responses[processor].responses).pop_front()?;
         response.reply_to.times.response_dequeue_ns = Some(self.time.nanoseconds());
         Some(response)
     }
@@ -236,19 +227,14 @@ impl RequestChannel {
 
     /// Kafka's `RequestQueueSize`: how many requests wait for a handler.
     pub fn request_queue_size(&self) -> usize {
-        self.requests.lock().requests.len()
+        locked(&self.requests.state).requests.len()
     }
 
-    /// Kafka's `ResponseQueueSize`: how many responses wait for their Processor.
-    pub fn response_queue_size(&self) -> usize {
-        self.responses.iter().map(|queue| queue.lock().len()).sum()
-    }
-
-    /// Takes no further request. Those that are queued are still handed out; then every handler is
-    /// told to end.
+    /// Takes no further request. Those that are queued are still handed out; then every handler
+    /// gets [`RequestOrShutdown::Shutdown`].
     ///
     /// A Processor that waits for room in the queue gets its request back, so it can be stopped
-    /// also when no handler runs. Responses still pass.
+    /// even if no handler runs. Responses still pass.
     pub fn shutdown(&self) {
         self.requests.close();
     }
@@ -282,7 +268,7 @@ impl RequestQueue {
         let is_full = |state: &mut RequestQueueState| {
             !state.is_closed && state.requests.len() >= self.capacity
         };
-        let mut state = self.not_full.wait_while(self.lock(), is_full).expect(UNPOISONED);
+        let mut state = locked_again(self.not_full.wait_while(locked(&self.state), is_full));
         if state.is_closed {
             return Err(request);
         }
@@ -295,8 +281,9 @@ impl RequestQueue {
     fn take(&self, timeout: Duration) -> Option<RequestOrShutdown> {
         let is_empty =
             |state: &mut RequestQueueState| !state.is_closed && state.requests.is_empty();
-        let waited = self.not_empty.wait_timeout_while(self.lock(), timeout, is_empty);
-        let (mut state, _) = waited.expect(UNPOISONED);
+        let state = locked(&self.state);
+        let waited = self.not_empty.wait_timeout_while(state, timeout, is_empty);
+        let (mut state, _) = locked_again(waited);
         match state.requests.pop_front() {
             Some(request) => {
                 drop(state);
@@ -308,17 +295,11 @@ impl RequestQueue {
     }
 
     fn close(&self) {
-        self.lock().is_closed = true;
+        locked(&self.state).is_closed = true;
         self.not_empty.notify_all();
         self.not_full.notify_all();
     }
-
-    fn lock(&self) -> MutexGuard<'_, RequestQueueState> {
-        self.state.lock().expect(UNPOISONED)
-    }
 }
-
-const UNPOISONED: &str = "no thread panics while it holds the queue";
 
 /// The responses for one Processor, and what wakes it.
 #[derive(Default)]
@@ -332,7 +313,7 @@ impl ResponseQueue {
     /// in one go, so while the queue is not empty, the wake that the first one caused has still to
     /// be answered.
     fn put(&self, response: Response) {
-        let mut responses = self.lock();
+        let mut responses = locked(&self.responses);
         let is_first = responses.is_empty();
         responses.push_back(response);
         drop(responses);
@@ -344,10 +325,6 @@ impl ResponseQueue {
             error!("Cannot wake a Processor for its response: {error}");
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Response>> {
-        self.responses.lock().expect(UNPOISONED)
-    }
 }
 
 #[cfg(test)]
@@ -357,7 +334,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
     use crate::transport::send::ByteBufferSend;
 
     const FOREVER_MS: u64 = 60_000;
@@ -366,7 +343,7 @@ mod tests {
         let client_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         Request {
             processor: 0,
-            connection_id: ConnectionId::new(0, 1),
+            connection_id: ConnectionId::next(0),
             session: Session {
                 principal: KafkaPrincipal::anonymous(),
                 client_address,
@@ -455,7 +432,6 @@ mod tests {
         reply_to.processor = 1;
         let send = Box::new(ByteBufferSend::new(vec![7; 3]));
         channel.send_response(Response::new(reply_to, send));
-        assert_eq!(channel.response_queue_size(), 3);
         let mut actions = Vec::new();
         for processor in [0, 1] {
             while let Some(response) = channel.receive_response(processor) {

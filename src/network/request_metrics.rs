@@ -16,9 +16,9 @@ pub struct RequestTimes {
     pub start_ns: i64,
     /// A handler thread took it from the request queue.
     pub request_dequeue_ns: Option<i64>,
-    /// The handler has done its own part, and the request waits for others: for bytes, or for acks.
+    /// The handler has done its part, and the request waits: for bytes, or for acks.
     pub api_local_complete_ns: Option<i64>,
-    /// What it waited for has come, or its time ran out.
+    /// The wait is over, because the bytes or acks have come or because the time ran out.
     pub api_remote_complete_ns: Option<i64>,
     /// The response was put on the response queue.
     pub response_complete_ns: Option<i64>,
@@ -84,7 +84,6 @@ pub struct RequestMetrics {
 }
 
 impl RequestMetrics {
-    /// All counts at 0.
     pub fn new() -> Self {
         let by_api = ApiKeys::ALL.iter().map(|&api| (api, ApiMetrics::default())).collect();
         Self { by_api }

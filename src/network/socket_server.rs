@@ -6,15 +6,14 @@
 use std::io;
 use std::mem;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::JoinHandle;
 
-use log::debug;
-use log::error;
-use log::info;
+use log::{debug, error, info};
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::config::dynamic_config::BrokerReconfigurable;
@@ -40,8 +39,8 @@ pub struct SocketServer {
 }
 
 impl SocketServer {
-    /// Binds the listeners of `config` and prepares their Processors. No client can connect before
-    /// [`SocketServer::start_accepting`], and no thread runs.
+    /// Binds the listeners of `config` and prepares their Processors. No client can connect, and no
+    /// thread runs, before [`SocketServer::start_accepting`].
     ///
     /// # Errors
     /// A sentence with the listener that cannot be bound, or the host in
@@ -67,7 +66,7 @@ impl SocketServer {
         };
         let mut listeners = Vec::new();
         for end_point in &config.listeners {
-            let receive_buffer_bytes = buffer_bytes(config.socket_receive_buffer_bytes);
+            let receive_buffer_bytes = config.socket_receive_buffer_bytes;
             let socket = ListeningSocket::bind(end_point, receive_buffer_bytes)?;
             let first_id = listeners.len() * config.num_network_threads;
             let processors = (first_id..first_id + config.num_network_threads)
@@ -78,7 +77,7 @@ impl SocketServer {
         Ok(Arc::new(Self {
             bound_endpoints: listeners.iter().map(|it| it.socket.end_point().clone()).collect(),
             broker_id: config.broker_id,
-            send_buffer_bytes: buffer_bytes(config.socket_send_buffer_bytes),
+            send_buffer_bytes: config.socket_send_buffer_bytes,
             context,
             stage: Mutex::new(Stage::Bound(listeners)),
         }))
@@ -90,7 +89,7 @@ impl SocketServer {
     /// A sentence with the listener whose port was taken meanwhile; or the system is out of threads
     /// or file descriptors. The server is then shut down.
     pub fn start_accepting(&self) -> io::Result<()> {
-        let mut stage = self.lock();
+        let mut stage = locked(&self.stage);
         let listeners = match mem::replace(&mut *stage, Stage::Stopped) {
             Stage::Bound(listeners) => listeners,
             other => {
@@ -109,10 +108,10 @@ impl SocketServer {
         Ok(())
     }
 
-    /// The port that the listener of `protocol` is bound to: the system's choice if port 0 was
-    /// asked for.
+    /// The port that the listener of `protocol` is bound to: the system's choice if its setting is
+    /// port 0.
     pub fn bound_port(&self, protocol: SecurityProtocol) -> Option<u16> {
-        let bound = self.bound_endpoints.iter().find(|it| it.protocol == protocol);
+        let bound = self.bound_endpoints.iter().find(|it| it.security_protocol == protocol);
         bound.map(|end_point| end_point.port)
     }
 
@@ -135,9 +134,9 @@ impl SocketServer {
     /// nothing.
     ///
     /// Requests that are queued are still handed to the handlers; their responses find no
-    /// connection. The handlers are told to end when the queue is empty.
+    /// connection. Once the queue is empty, the handlers end.
     pub fn shutdown(&self) {
-        let stage = mem::replace(&mut *self.lock(), Stage::Stopped);
+        let stage = mem::replace(&mut *locked(&self.stage), Stage::Stopped);
         match stage {
             Stage::Bound(_) => self.stop(Threads::default()),
             Stage::Running(threads) => {
@@ -149,7 +148,7 @@ impl SocketServer {
     }
 
     /// Acceptors first, so that no connection reaches a Processor that has stopped; then the
-    /// request queue, so that a Processor that waits for room in it hears of the end.
+    /// request queue, so that a Processor that waits for room in it is released.
     fn stop(&self, threads: Threads) {
         for (handle, _) in &threads.acceptors {
             handle.shutdown();
@@ -166,7 +165,7 @@ impl SocketServer {
     fn start(&self, listener: Listener, threads: &mut Threads) -> io::Result<()> {
         let Listener { socket, processors } = listener;
         let end_point = socket.end_point().clone();
-        let protocol = end_point.protocol.name();
+        let listener_name = &end_point.listener_name;
         let handles: Vec<_> = processors.iter().map(Processor::handle).collect();
         let acceptor = Acceptor::new(
             socket.listen()?,
@@ -177,23 +176,19 @@ impl SocketServer {
         )?;
         for (handle, processor) in handles.into_iter().zip(processors) {
             let name =
-                format!("kafka-network-thread-{}-{protocol}-{}", self.broker_id, handle.id());
+                format!("kafka-network-thread-{}-{listener_name}-{}", self.broker_id, handle.id());
             let thread = spawn(name, || processor.run())?;
             threads.processors.push((handle, thread));
         }
         let handle = acceptor.handle();
-        let name = format!("kafka-socket-acceptor-{protocol}-{}", end_point.port);
+        let name = format!("kafka-socket-acceptor-{listener_name}-{}", end_point.port);
         threads.acceptors.push((handle, spawn(name, || acceptor.run())?));
         debug!("SocketServer.startup: listening on {end_point}");
         Ok(())
     }
-
-    fn lock(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock().expect("no thread panics while it starts or stops the server")
-    }
 }
 
-/// Port of `SocketServer.reconfigure`: how many connections an address may hold.
+/// `max.connections.per.ip` and its overrides may change while the server runs.
 impl BrokerReconfigurable for SocketServer {
     fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig) {
         let limits = |config: &KafkaConfig| {
@@ -205,7 +200,7 @@ impl BrokerReconfigurable for SocketServer {
             return;
         }
         if let Err(error) = self.context.connection_quotas.update(max_per_ip, &overrides) {
-            error!("The connections of an address are limited as before: {error}");
+            error!("Cannot change the connection limits, which stay as they were: {error}");
         }
     }
 }
@@ -223,7 +218,7 @@ enum Stage {
     Stopped,
 }
 
-/// A port, and those who will serve it.
+/// A port, and the Processors that will serve it.
 struct Listener {
     socket: ListeningSocket,
     processors: Vec<Processor>,
@@ -259,15 +254,10 @@ fn new_processor(
 ) -> io::Result<Processor> {
     let selector = Selector::new(
         config.socket_request_max_bytes,
-        config.connections_max_idle_ms,
+        config.connections_max_idle_ms.ms(),
         Arc::clone(&context.time),
         Arc::clone(builder),
         Arc::clone(&context.metrics),
     )?;
     Ok(Processor::new(id, selector, context.clone()))
-}
-
-/// The size of a socket's buffer as the settings give it: -1 leaves it to the system.
-fn buffer_bytes(setting: i32) -> Option<usize> {
-    usize::try_from(setting).ok()
 }

@@ -1,12 +1,12 @@
-//! Port of `org.apache.kafka.common.protocol.ApiKeys`: which requests there are, and which versions
-//! are spoken here.
+//! Port of `org.apache.kafka.common.protocol.ApiKeys`: which requests there are, and in which
+//! versions.
 
 use std::ops::RangeInclusive;
 
 use crate::protocol::wire::types::Version;
 
-/// Writes the enum and what it knows from one table, in which the first line over a row says what
-/// the API is for, and the rest who asks it.
+/// Writes the enum and its tables from one table. The first line over a row is the purpose of the
+/// API, the rest its clients.
 macro_rules! api_keys {
     ($(
         #[doc = $purpose:literal]
@@ -25,7 +25,7 @@ macro_rules! api_keys {
         }
 
         impl ApiKeys {
-            /// All of them, by ascending key.
+            /// By ascending key.
             pub const ALL: &'static [ApiKeys] = &[$(ApiKeys::$api,)+];
 
             /// Kafka's name of the API.
@@ -33,22 +33,22 @@ macro_rules! api_keys {
                 match self { $(ApiKeys::$api => stringify!($api),)+ }
             }
 
-            /// What it is for, in a sentence.
+            /// In a sentence.
             pub const fn purpose(self) -> &'static str {
                 match self { $(ApiKeys::$api => $purpose.trim_ascii(),)+ }
             }
 
-            /// Who asks it, and what they depend on.
+            /// Which clients send it, and what they depend on.
             pub const fn clients(self) -> &'static str {
                 match self { $(ApiKeys::$api => concat!($($clients),+).trim_ascii(),)+ }
             }
 
-            /// The versions that are read and answered.
+            /// Those that are read and answered.
             pub const fn versions(self) -> RangeInclusive<i16> {
                 match self { $(ApiKeys::$api => $versions,)+ }
             }
 
-            /// The versions that ApiVersions names: none of an API that is answered with an error.
+            /// Those in a response to ApiVersions; `None` for an API that is answered with an error.
             pub const fn advertised_versions(self) -> Option<RangeInclusive<i16>> {
                 match self { $(ApiKeys::$api => api_keys!(@advertised $($advertised)?),)+ }
             }
@@ -64,7 +64,7 @@ macro_rules! api_keys {
     (@advertised $versions:expr) => { Some($versions) };
 }
 
-/// In place of the first flexible version: there is none.
+/// In place of the first flexible version of an API that has none.
 pub const NEVER: i16 = i16::MAX;
 
 api_keys! {
@@ -76,45 +76,45 @@ api_keys! {
     /// Every consumer. For versions 0 to 3 messages are converted, unless their topic keeps an old
     /// format.
     Fetch                   = 1,  versions 0..=12, flexible from 12, advertised 0..=12;
-    /// Finds the offset that a time stands for, or the ends of a partition.
-    /// Every consumer that has no offset to go on from.
+    /// Finds the offset for a time, or the ends of a partition.
+    /// Every consumer without an offset to resume from.
     ListOffsets             = 2,  versions 0..=7,  flexible from 6,  advertised 0..=7;
     /// Names the brokers, the topics and who leads their partitions; a first use creates a topic.
     /// Every client, before it does anything else.
     Metadata                = 3,  versions 0..=12, flexible from 9,  advertised 0..=12;
-    /// Keeps how far a group has read.
+    /// Stores how far a group has read.
     /// Consumers with a group; without it they only read.
     OffsetCommit            = 8,  versions 0..=8,  flexible from 8,  advertised 0..=8;
-    /// Tells how far a group has read.
+    /// Returns how far a group has read.
     /// Consumers with a group. Some releases of librdkafka crash if there is JoinGroup without it.
     OffsetFetch             = 9,  versions 0..=8,  flexible from 6,  advertised 0..=8;
-    /// Names the broker that keeps a group, which is this one.
+    /// Finds the broker that coordinates a group, which is this one.
     /// Consumers with a group, and producers with transactions, which get no further.
     FindCoordinator         = 10, versions 0..=4,  flexible from 3,  advertised 0..=4;
     /// Makes a consumer a member of its group, and begins a generation.
     /// Consumers with a group.
     JoinGroup               = 11, versions 0..=9,  flexible from 6,  advertised 0..=9;
-    /// Keeps a member in its group, and tells it of a rebalance.
+    /// Keeps a member in its group, and reports a rebalance to it.
     /// Consumers with a group.
     Heartbeat               = 12, versions 0..=4,  flexible from 4,  advertised 0..=4;
-    /// Lets members go before their sessions end.
+    /// Removes members before their sessions end.
     /// Consumers with a group, when they close; static members when an admin removes them.
     LeaveGroup              = 13, versions 0..=5,  flexible from 4,  advertised 0..=5;
     /// Hands the leader's assignment out to the members.
     /// Consumers with a group.
     SyncGroup               = 14, versions 0..=5,  flexible from 4,  advertised 0..=5;
-    /// Tells the state of groups and their members.
+    /// Returns the state of groups and their members.
     /// Admins.
     DescribeGroups          = 15, versions 0..=5,  flexible from 5,  advertised 0..=5;
     /// Lists the groups, of all states and types or of some.
     /// Admins.
     ListGroups              = 16, versions 0..=5,  flexible from 3,  advertised 0..=5;
     /// Opens an authentication.
-    /// Clients that are told to use SASL, whether it is advertised or not. It is refused, so that
-    /// they fail at once instead of trying again for as long as they are let.
+    /// Clients that are configured to use SASL, whether it is advertised or not. It is refused, so
+    /// that they fail at once instead of retrying until their time runs out.
     SaslHandshake           = 17, versions 0..=1,  flexible from NEVER;
-    /// Tells which APIs there are, in which versions.
-    /// Every client but those of Kafka 0.9 and before, which do not ask.
+    /// Lists the APIs and their versions.
+    /// Every client except those of Kafka 0.9 and before.
     ApiVersions             = 18, versions 0..=4,  flexible from 3,  advertised 0..=4;
     /// Creates topics with their settings.
     /// Admins, and clients that do not leave it to the first use.
@@ -122,15 +122,15 @@ api_keys! {
     /// Deletes topics, by their names or ids.
     /// Admins.
     DeleteTopics            = 20, versions 0..=6,  flexible from 4,  advertised 0..=6;
-    /// Moves the beginning of partitions forward.
+    /// Deletes the records of partitions before an offset.
     /// Admins.
     DeleteRecords           = 21, versions 0..=2,  flexible from 2,  advertised 0..=2;
     /// Gives an idempotent producer its id.
     /// The Java producer since 3.0 and kafka-python since 3.0 fail without it. With the id of a
     /// transaction it is refused.
     InitProducerId          = 22, versions 0..=4,  flexible from 2,  advertised 0..=4;
-    /// Tells where the messages of a leader epoch end.
-    /// The consumers of Java and franz-go, before they go on from a committed offset.
+    /// Returns the end offset of a leader epoch.
+    /// The consumers of Java and franz-go, before they resume from a committed offset.
     OffsetForLeaderEpoch    = 23, versions 0..=4,  flexible from 4,  advertised 0..=4;
     /// Lists access rules.
     /// Admins.
@@ -141,25 +141,25 @@ api_keys! {
     /// Removes access rules.
     /// Admins.
     DeleteAcls              = 31, versions 0..=3,  flexible from 2,  advertised 0..=3;
-    /// Tells the settings of topics and of the broker, and where each value comes from.
+    /// Returns the settings of topics and of the broker, and where each value comes from.
     /// Admins. Sarama needs it to list topics, too.
     DescribeConfigs         = 32, versions 0..=4,  flexible from 4,  advertised 0..=4;
     /// Replaces all that a topic or the broker overrides.
     /// Admins with older tools.
     AlterConfigs            = 33, versions 0..=2,  flexible from 2,  advertised 0..=2;
-    /// Tells the log directories, and how large the logs in them are.
+    /// Lists the log directories, and the sizes of the logs in them.
     /// Admins, and user interfaces that show sizes.
     DescribeLogDirs         = 35, versions 0..=4,  flexible from 2,  advertised 0..=4;
     /// Adds partitions to topics.
     /// Admins.
     CreatePartitions        = 37, versions 0..=3,  flexible from 2,  advertised 0..=3;
-    /// Forgets groups without members.
+    /// Deletes groups without members.
     /// Admins.
     DeleteGroups            = 42, versions 0..=2,  flexible from 2,  advertised 0..=2;
     /// Changes some settings of a topic or the broker, and leaves the others.
     /// Admins.
     IncrementalAlterConfigs = 44, versions 0..=1,  flexible from 1,  advertised 0..=1;
-    /// Forgets how far a group has read some partitions.
+    /// Deletes a group's offsets of some partitions.
     /// Admins.
     OffsetDelete            = 47, versions 0..=0,  flexible from NEVER, advertised 0..=0;
     /// Lists quotas.
@@ -174,7 +174,7 @@ api_keys! {
 }
 
 impl ApiKeys {
-    /// Whether ApiVersions names the API.
+    /// Whether a response to ApiVersions has the API.
     pub const fn is_advertised(self) -> bool {
         self.advertised_versions().is_some()
     }
@@ -189,7 +189,7 @@ impl ApiKeys {
         Self::ALL.iter().copied().find(|api| api.id() == id)
     }
 
-    /// The version with this number, if it is spoken here.
+    /// The version with this number, if it is supported.
     pub fn version(self, number: i16) -> Option<Version> {
         let is_flexible = number >= self.first_flexible_version();
         self.versions().contains(&number).then_some(Version { number, is_flexible })

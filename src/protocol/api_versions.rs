@@ -1,4 +1,4 @@
-//! Port of `org.apache.kafka.common.requests.ApiVersionsRequest`: what this broker speaks.
+//! Port of `org.apache.kafka.common.requests.ApiVersionsRequest`: what this broker supports.
 //!
 //! Kafka 0.9 had no such request; every client since asks it first. How an unknown version of this
 //! one request is answered decides whether newer clients can talk to an older broker at all
@@ -11,37 +11,27 @@ use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::wire::message_table::message;
 
 message! {
-    /// A question for what is spoken here. The names are for logs; no value of them is refused.
+    /// The names are for the log; no value of them is refused.
     pub struct ApiVersionsRequest {
-        /// The name of the client's library.
         3.. => client_software_name: String,
-        /// Its version.
         3.. => client_software_version: String,
     }
 
-    /// What is spoken here.
     pub struct ApiVersionsResponse {
-        /// What went wrong.
         0.. => error_code: i16,
-        /// The APIs.
         0.. => api_keys: Vec<ApiVersion>,
-        /// How long the response was held back by a quota, in milliseconds.
         1.. => throttle_time_ms: i32,
     }
 
-    /// An API and the versions of it that are spoken here.
     pub struct ApiVersion {
-        /// The API's number.
         0.. => api_key: i16,
-        /// The first version.
         0.. => min_version: i16,
-        /// The last version.
         0.. => max_version: i16,
     }
 }
 
 impl ApiVersionsResponse {
-    /// Everything that is spoken here.
+    /// All that is advertised.
     pub fn supported() -> Self {
         let api_keys = ApiKeys::ALL
             .iter()
@@ -50,16 +40,15 @@ impl ApiVersionsResponse {
         Self { api_keys, ..Self::default() }
     }
 
-    /// The answer to a version of ApiVersions that is not spoken here: the versions that are. It is
-    /// written in version 0.
+    /// The response to a version of ApiVersions that is not supported: it names those that are, and
+    /// is written in version 0.
     pub fn unsupported_version() -> Self {
         ApiVersionsRequest::default().error_response(Errors::UnsupportedVersion)
     }
 }
 
 impl ApiVersionsRequest {
-    /// The answer that says `error`; with `UNSUPPORTED_VERSION` it names the versions of this API
-    /// to try instead.
+    /// With `UNSUPPORTED_VERSION` it names the versions of this API to try instead.
     pub fn error_response(&self, error: Errors) -> ApiVersionsResponse {
         let api_keys = match error {
             Errors::UnsupportedVersion => {
@@ -72,7 +61,6 @@ impl ApiVersionsRequest {
 }
 
 impl ApiVersion {
-    /// The row of `api`.
     fn of(api: ApiKeys, versions: RangeInclusive<i16>) -> Self {
         Self { api_key: api.id(), min_version: *versions.start(), max_version: *versions.end() }
     }

@@ -1,52 +1,41 @@
 //! Port of `org.apache.kafka.common.requests.DeleteTopicsRequest` and `DeleteTopicsResponse`:
-//! topics go, with all they hold.
+//! deletes topics with all that they hold.
 
 use crate::common::errors::Errors;
 use crate::protocol::wire::message_table::message;
 use crate::protocol::wire::uuid::Uuid;
 
 message! {
-    /// Topics to delete.
     pub struct DeleteTopicsRequest {
-        /// The topics, in place of `topic_names`.
+        /// In place of `topic_names`.
         6..           => topics: Vec<DeleteTopicState>,
-        /// The topics' names.
         0..=5         => topic_names: Vec<String>,
-        /// How long the client waits for the end of them, in milliseconds.
         0..           => timeout_ms: i32,
     }
 
-    /// A topic to delete, by name or by id.
     pub struct DeleteTopicState {
-        /// The topic's name, null if it is named by its id.
+        /// Null if the topic is given by its id.
         6..           => name: Option<String>,
-        /// The topic's id, zero if it is named by its name.
+        /// Zero if the topic is given by its name.
         6..           => topic_id: Uuid,
     }
 
-    /// What became of the topics.
     pub struct DeleteTopicsResponse {
-        /// How long the response was held back by a quota, in milliseconds.
         1..           => throttle_time_ms: i32,
-        /// The topics of the request.
         0..           => responses: Vec<DeletableTopicResult>,
     }
 
-    /// What became of one topic.
     pub struct DeletableTopicResult {
-        /// The topic's name, null if it was named by an id that is not known.
+        /// Null for an id that is not known.
         0.., null 6.. => name: Option<String>,
-        /// The topic's id.
         6..           => topic_id: Uuid,
-        /// What went wrong.
         0..           => error_code: i16,
-        /// The same for a person, null if nothing did.
         5..           => error_message: Option<String>,
     }
 }
 
 impl DeleteTopicsRequest {
-    /// The answer that says `error` for every topic.
+    /// Every topic fails with `error`.
     pub fn error_response(&self, error: Errors) -> DeleteTopicsResponse {
         let result = |name: Option<&String>, topic_id| DeletableTopicResult {
             name: name.cloned(),

@@ -15,16 +15,15 @@
 //! In the flexible version 12 each of the three also ends with a byte, its empty section of tagged
 //! fields.
 
-use std::io;
+use std::{io, iter};
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
-use log::trace;
-use log::warn;
+use byteorder::{BigEndian, ByteOrder};
+use log::{trace, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::message::byte_buffer_message_set::ByteBufferMessageSet;
 use crate::message::message_set::{Destination, MessageSet};
-use crate::protocol::fetch::{FetchResponseHeader, PartitionHeader, TopicHeader};
+use crate::protocol::fetch::{FetchResponseHeader, PartitionHeader};
 use crate::protocol::header::RequestHeader;
 use crate::protocol::wire::types::{Version, WireType, Writer};
 use crate::transport::multi_send::MultiSend;
@@ -32,24 +31,27 @@ use crate::transport::send;
 use crate::transport::send::{ByteBufferSend, Send as _};
 use crate::transport::transport_layer::TransportLayer;
 
-/// What a fetch is answered with: Kafka's `FetchResponse` before it is sent.
+/// What the size in front of a frame can say.
+const FRAME_SIZE_MAX: u64 = i32::MAX.unsigned_abs() as u64;
+
+/// The answer to a fetch: Kafka's `FetchResponse` before it is sent.
 pub struct FetchResponseData {
     /// How long the response was held back by a quota, in milliseconds.
     pub throttle_time_ms: i32,
-    /// What went wrong with the request as a whole; told from version 7 on.
+    /// For the request as a whole; on the wire from version 7 on.
     pub error: Errors,
-    /// The fetch session, 0 for none.
+    /// 0 for none.
     pub session_id: i32,
-    /// The topics by name, each with its partitions: all that were asked for, even where there is
-    /// nothing to send.
-    pub topics: Vec<(String, Vec<FetchResponsePartitionData>)>,
+    /// Every partition that was asked for, under its topic, even where there is nothing to send.
+    pub topics: Vec<TopicData>,
 }
 
-/// What one partition is answered with.
+/// A topic's name, and its partitions.
+pub type TopicData = (String, Vec<FetchResponsePartitionData>);
+
+/// The answer for one partition.
 pub struct FetchResponsePartitionData {
-    /// The partition's number.
     pub partition: i32,
-    /// What went wrong.
     pub error: Errors,
     /// The offset up to which all replicas in sync have the log, -1 on error.
     pub high_watermark: i64,
@@ -63,167 +65,84 @@ pub struct FetchResponsePartitionData {
 }
 
 /// A whole fetch response, with its size in front.
-pub struct FetchResponseSend {
+pub type FetchResponseSend = Part<Response>;
+/// The part of a fetch response that belongs to one topic.
+type TopicDataSend = Part<Topic>;
+/// The part of a fetch response that belongs to one partition.
+type PartitionDataSend = Part<Partition>;
+
+/// Any of the three: fields, then children.
+pub struct Part<L> {
+    level: L,
     send: MultiSend,
 }
 
-impl FetchResponseSend {
+/// Which of the three it is.
+pub trait Level: std::marker::Send {
+    /// Traces that a part of `size` bytes is written, under Kafka's name of it.
+    fn trace_write(&self, size: u64);
+}
+
+pub struct Response;
+
+struct Topic(String);
+
+struct Partition(i32);
+
+impl Part<Response> {
     /// Answers the request that came with `header`, in its version.
     ///
-    /// A frame holds 2 GiB. Messages that would exceed it are left out, partition by partition, so
-    /// that the client fetches them with its next request.
+    /// A frame holds 2 GiB. Where messages would exceed it, the last partitions go without, and the
+    /// client fetches them with its next request.
     ///
     /// # Errors
     /// `INVALID_REQUEST` if the response exceeds 2 GiB even without messages.
-    pub fn new(header: &RequestHeader, response: FetchResponseData) -> Result<Self, KafkaError> {
+    pub fn new(
+        header: &RequestHeader,
+        mut response: FetchResponseData,
+    ) -> Result<Self, KafkaError> {
         let version = header.version();
-        let mut messages_budget = messages_size_max(&response)?;
-        let mut writer = Writer::new();
-        header.write_response_header(&mut writer);
+        hold_to(FRAME_SIZE_MAX, header, &mut response.topics)?;
         let fields = FetchResponseHeader {
             throttle_time_ms: response.throttle_time_ms,
             error_code: response.error.code(),
             session_id: response.session_id,
         };
-        fields.write(&mut writer, version);
-        writer.write_length(Some(response.topics.len()), version);
-        let mut children: Vec<Box<dyn send::Send>> = Vec::with_capacity(response.topics.len());
-        for (topic, partitions) in response.topics {
-            let topic = TopicDataSend::new(topic, partitions, version, &mut messages_budget);
-            children.push(Box::new(topic));
-        }
-        let frame = surrounded(writer, children, version);
+        let mut writer = Writer::new();
+        write_response_fields(&mut writer, header, &fields, response.topics.len());
+        let topics = response.topics.into_iter().map(|topic| TopicDataSend::new(topic, version));
+        let frame = surrounded(writer, topics, version);
         let size = i32::try_from(frame.size()).expect("the messages were held to what fits");
         let mut size_in_front = vec![0; size_of::<i32>()];
         BigEndian::write_i32(&mut size_in_front, size);
         let size_in_front = Box::new(ByteBufferSend::new(size_in_front));
-        Ok(Self { send: MultiSend::new(vec![size_in_front, Box::new(frame)]) })
+        let send = MultiSend::new(vec![size_in_front, Box::new(frame)]);
+        Ok(Self { level: Response, send })
     }
 }
 
-/// Kafka's `FetchResponse.responseSize`: how long the response to the request with `header` will be
-/// with these topics, in bytes, without its size in front.
-pub fn response_size(
-    header: &RequestHeader,
-    topics: &[(String, Vec<FetchResponsePartitionData>)],
-) -> u64 {
-    let version = header.version();
-    let mut writer = Writer::new();
-    let end_structure = |writer: &mut Writer<'_>| {
-        if version.is_flexible {
-            writer.write_no_tagged_fields();
-        }
-    };
-    let mut messages_size = 0;
-    header.write_response_header(&mut writer);
-    FetchResponseHeader::default().write(&mut writer, version);
-    writer.write_length(Some(topics.len()), version);
-    for (topic, partitions) in topics {
-        TopicHeader { topic: topic.clone() }.write(&mut writer, version);
-        writer.write_length(Some(partitions.len()), version);
-        for data in partitions {
-            let size = data.messages.size_in_bytes();
-            PartitionHeader::default().write(&mut writer, version);
-            writer.write_length(Some(size), version);
-            end_structure(&mut writer);
-            messages_size += size as u64;
-        }
-        end_structure(&mut writer);
-    }
-    end_structure(&mut writer);
-    writer.into_bytes().len() as u64 + messages_size
-}
-
-impl send::Send for FetchResponseSend {
-    fn size(&self) -> u64 {
-        self.send.size()
-    }
-
-    fn completed(&self) -> bool {
-        self.send.completed()
-    }
-
-    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
-        trace!("FetchResponseSend.writeTo: a frame of {} bytes", self.size());
-        self.send.write_to(transport, more)
-    }
-}
-
-/// The part of a fetch response that belongs to one topic.
-struct TopicDataSend {
-    topic: String,
-    send: MultiSend,
-}
-
-impl TopicDataSend {
-    /// Takes from `messages_budget` what its messages take.
-    fn new(
-        topic: String,
-        partitions: Vec<FetchResponsePartitionData>,
-        version: Version,
-        messages_budget: &mut u64,
-    ) -> Self {
+impl Part<Topic> {
+    fn new(data: TopicData, version: Version) -> Self {
         let mut writer = Writer::new();
-        let header = TopicHeader { topic };
-        header.write(&mut writer, version);
-        writer.write_length(Some(partitions.len()), version);
-        let mut children: Vec<Box<dyn send::Send>> = Vec::with_capacity(partitions.len());
-        for data in partitions {
-            let mut size = data.messages.size_in_bytes();
-            if size as u64 > *messages_budget {
-                let TopicHeader { topic } = &header;
-                warn!("{topic}-{}: {size} bytes do not fit this response", data.partition);
-                size = 0;
-            }
-            *messages_budget -= size as u64;
-            children.push(Box::new(PartitionDataSend::new(data, size, version)));
-        }
-        Self { topic: header.topic, send: surrounded(writer, children, version) }
+        write_topic_fields(&mut writer, &data, version);
+        let (topic, partitions) = data;
+        let partitions = partitions.into_iter().map(|data| PartitionDataSend::new(data, version));
+        Self { level: Topic(topic), send: surrounded(writer, partitions, version) }
     }
 }
 
-impl send::Send for TopicDataSend {
-    fn size(&self) -> u64 {
-        self.send.size()
-    }
-
-    fn completed(&self) -> bool {
-        self.send.completed()
-    }
-
-    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
-        trace!("TopicDataSend.writeTo: topic {}, {} bytes", self.topic, self.size());
-        self.send.write_to(transport, more)
-    }
-}
-
-/// The part of a fetch response that belongs to one partition.
-struct PartitionDataSend {
-    partition: i32,
-    send: MultiSend,
-}
-
-impl PartitionDataSend {
-    /// Sends the first `messages_size` bytes of the messages.
-    fn new(data: FetchResponsePartitionData, messages_size: usize, version: Version) -> Self {
+impl Part<Partition> {
+    fn new(data: FetchResponsePartitionData, version: Version) -> Self {
         let mut writer = Writer::new();
-        let header = PartitionHeader {
-            partition: data.partition,
-            error_code: data.error.code(),
-            high_watermark: data.high_watermark,
-            last_stable_offset: data.last_stable_offset,
-            log_start_offset: data.log_start_offset,
-            ..PartitionHeader::default()
-        };
-        header.write(&mut writer, version);
-        writer.write_length(Some(messages_size), version);
-        let messages = MessageSetSend { messages: data.messages, size: messages_size, sent: 0 };
-        let send = surrounded(writer, vec![Box::new(messages)], version);
-        Self { partition: data.partition, send }
+        write_partition_fields(&mut writer, &data, version);
+        let level = Partition(data.partition);
+        let size = data.messages.size_in_bytes();
+        let messages = MessageSetSend { messages: data.messages, size, sent: 0 };
+        Self { level, send: surrounded(writer, iter::once(messages), version) }
     }
 }
 
-impl send::Send for PartitionDataSend {
+impl<L: Level> send::Send for Part<L> {
     fn size(&self) -> u64 {
         self.send.size()
     }
@@ -233,12 +152,30 @@ impl send::Send for PartitionDataSend {
     }
 
     fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
-        trace!("PartitionDataSend.writeTo: partition {}, {} bytes", self.partition, self.size());
+        self.level.trace_write(self.size());
         self.send.write_to(transport, more)
     }
 }
 
-/// The first `size` bytes of a message set.
+impl Level for Response {
+    fn trace_write(&self, size: u64) {
+        trace!("[16] FetchResponseSend.writeTo: a frame of {size} bytes");
+    }
+}
+
+impl Level for Topic {
+    fn trace_write(&self, size: u64) {
+        trace!("[16] TopicDataSend.writeTo: topic {}, {size} bytes", self.0);
+    }
+}
+
+impl Level for Partition {
+    fn trace_write(&self, size: u64) {
+        trace!("[16] PartitionDataSend.writeTo: partition {}, {size} bytes", self.0);
+    }
+}
+
+/// The messages of one partition, of a size that does not change any more.
 struct MessageSetSend {
     messages: Box<dyn MessageSet>,
     size: usize,
@@ -268,41 +205,117 @@ impl send::Send for MessageSetSend {
     }
 }
 
-/// `header`, then the children, then the empty section of tagged fields that ends a structure in
-/// flexible versions.
-fn surrounded(
-    header: Writer<'_>,
-    mut children: Vec<Box<dyn send::Send>>,
-    version: Version,
-) -> MultiSend {
-    children.insert(0, Box::new(ByteBufferSend::new(header.into_bytes())));
-    if version.is_flexible {
-        let mut trailer = Writer::new();
-        trailer.write_no_tagged_fields();
-        children.push(Box::new(ByteBufferSend::new(trailer.into_bytes())));
+/// Kafka's `FetchResponse.responseSize`: how long the response to the request with `header` will be
+/// with these topics, in bytes, without its size in front.
+///
+/// The functions that write the fields of the response count them here. So a client's quota is
+/// charged what will leave, and [`FetchResponseSend::new`] knows whether a frame holds it.
+pub fn response_size(header: &RequestHeader, topics: &[TopicData]) -> u64 {
+    let version = header.version();
+    let mut writer = Writer::counting();
+    let mut messages_size = 0;
+    write_response_fields(&mut writer, header, &FetchResponseHeader::default(), topics.len());
+    for topic in topics {
+        write_topic_fields(&mut writer, topic, version);
+        for data in &topic.1 {
+            write_partition_fields(&mut writer, data, version);
+            messages_size += data.messages.size_in_bytes() as u64;
+            end_structure(&mut writer, version);
+        }
+        end_structure(&mut writer, version);
     }
-    MultiSend::new(children)
+    end_structure(&mut writer, version);
+    writer.size() as u64 + messages_size
 }
 
-/// What a response takes besides its messages, at most: before the topics, per topic beside its
-/// name, per partition.
-const RESPONSE_OVERHEAD_MAX: u64 = 64;
-const TOPIC_OVERHEAD_MAX: u64 = 16;
-const PARTITION_OVERHEAD_MAX: u64 = 64;
+/// Takes the messages from the last partitions until the response has `size_max` bytes at most.
+///
+/// # Errors
+/// `INVALID_REQUEST` if it has more even without messages.
+fn hold_to(
+    size_max: u64,
+    header: &RequestHeader,
+    topics: &mut [TopicData],
+) -> Result<(), KafkaError> {
+    let mut surplus = response_size(header, topics).saturating_sub(size_max);
+    for (topic, partitions) in topics.iter_mut().rev() {
+        for data in partitions.iter_mut().rev() {
+            let size = data.messages.size_in_bytes() as u64;
+            if surplus > 0 && size > 0 {
+                warn!("{topic}-{}: {size} bytes do not fit this response", data.partition);
+                data.messages = Box::new(ByteBufferMessageSet::empty());
+                surplus = surplus.saturating_sub(size);
+            }
+        }
+    }
+    if surplus > 0 {
+        let why = "the fetch names more partitions than fit a response";
+        return Err(KafkaError::api(Errors::InvalidRequest, why));
+    }
+    Ok(())
+}
 
-/// How many bytes of messages fit into the frame of `response`.
-fn messages_size_max(response: &FetchResponseData) -> Result<u64, KafkaError> {
-    let topic_overhead = |(topic, partitions): &(String, Vec<FetchResponsePartitionData>)| {
-        TOPIC_OVERHEAD_MAX + topic.len() as u64 + PARTITION_OVERHEAD_MAX * partitions.len() as u64
+/// The fields of a response that stand before its topics.
+fn write_response_fields(
+    writer: &mut Writer<'_>,
+    header: &RequestHeader,
+    fields: &FetchResponseHeader,
+    topic_count: usize,
+) {
+    let version = header.version();
+    header.write_response_header(writer);
+    fields.write(writer, version);
+    writer.write_length(Some(topic_count), version);
+}
+
+/// The fields of a topic that stand before its partitions: those of `TopicHeader`.
+fn write_topic_fields(writer: &mut Writer<'_>, (topic, partitions): &TopicData, version: Version) {
+    topic.write(writer, version);
+    writer.write_length(Some(partitions.len()), version);
+}
+
+/// The fields of a partition that stand before its messages, and their size.
+fn write_partition_fields(
+    writer: &mut Writer<'_>,
+    data: &FetchResponsePartitionData,
+    version: Version,
+) {
+    let header = PartitionHeader {
+        partition: data.partition,
+        error_code: data.error.code(),
+        high_watermark: data.high_watermark,
+        last_stable_offset: data.last_stable_offset,
+        log_start_offset: data.log_start_offset,
+        ..PartitionHeader::default()
     };
-    let overhead: u64 = response.topics.iter().map(topic_overhead).sum();
-    let frame_size_max = u64::from(i32::MAX.unsigned_abs());
-    frame_size_max.checked_sub(RESPONSE_OVERHEAD_MAX + overhead).ok_or_else(|| {
-        KafkaError::api(
-            Errors::InvalidRequest,
-            "the fetch names more partitions than fit a response",
-        )
-    })
+    header.write(writer, version);
+    writer.write_length(Some(data.messages.size_in_bytes()), version);
+}
+
+/// What ends a response, a topic and a partition: an empty section of tagged fields.
+fn end_structure(writer: &mut Writer<'_>, version: Version) {
+    if version.is_flexible {
+        writer.write_no_tagged_fields();
+    }
+}
+
+/// The fields in `writer`, the children, and what ends them.
+fn surrounded<S: send::Send + 'static>(
+    writer: Writer<'_>,
+    children: impl ExactSizeIterator<Item = S>,
+    version: Version,
+) -> MultiSend {
+    let mut sends: Vec<Box<dyn send::Send>> = Vec::with_capacity(children.len() + 2);
+    sends.push(Box::new(ByteBufferSend::new(writer.into_bytes())));
+    for child in children {
+        sends.push(Box::new(child));
+    }
+    if version.is_flexible {
+        let mut end = Writer::new();
+        end_structure(&mut end, version);
+        sends.push(Box::new(ByteBufferSend::new(end.into_bytes())));
+    }
+    MultiSend::new(sends)
 }
 
 #[cfg(test)]
@@ -364,7 +377,7 @@ mod tests {
         }
     }
 
-    fn response(topics: Vec<(String, Vec<FetchResponsePartitionData>)>) -> FetchResponseData {
+    fn response(topics: Vec<TopicData>) -> FetchResponseData {
         FetchResponseData { throttle_time_ms: 3, error: Errors::None, session_id: 0, topics }
     }
 
@@ -481,6 +494,28 @@ mod tests {
         let send = FetchResponseSend::new(&header(12), response(topics)).unwrap();
         assert!(send.size() > gigabyte as u64);
         assert!(send.size() < gigabyte as u64 + 1000);
+    }
+
+    /// The sizes of the messages that stay when the frame of `topics` may have `size_max` bytes.
+    fn kept(version: i16, sizes: &[usize], size_max: u64) -> Option<Vec<usize>> {
+        let partitions = sizes.iter().map(|&size| data(0, Box::new(Large(size))));
+        let mut topics = vec![("t".into(), partitions.collect::<Vec<_>>())];
+        hold_to(size_max, &header(version), &mut topics).ok()?;
+        Some(topics[0].1.iter().map(|it| it.messages.size_in_bytes()).collect())
+    }
+
+    #[test]
+    fn the_last_partitions_go_without_messages_where_a_frame_is_too_small() {
+        for version in ApiKeys::Fetch.versions() {
+            let sizes = [100, 0, 200, 300];
+            let partitions = sizes.map(|size| data(0, Box::new(Large(size))));
+            let whole = response_size(&header(version), &[("t".into(), partitions.into())]);
+            assert_eq!(kept(version, &sizes, whole).unwrap(), sizes);
+            assert_eq!(kept(version, &sizes, whole - 1).unwrap(), [100, 0, 200, 0]);
+            assert_eq!(kept(version, &sizes, whole - 301).unwrap(), [100, 0, 0, 0]);
+            assert_eq!(kept(version, &sizes, whole - 600).unwrap(), [0; 4]);
+            assert_eq!(kept(version, &sizes, whole - 601), None);
+        }
     }
 
     #[test]

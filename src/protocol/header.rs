@@ -9,17 +9,14 @@ use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 /// header it does not know.
 const OLD_ENCODING: Version = Version { number: 0, is_flexible: false };
 
-/// Who asks what, and in which version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequestHeader {
-    /// The API that is called.
     pub api_key: ApiKeys,
-    /// Its version as the client sent it: one that is spoken here, except that an ApiVersions
-    /// request may bear any.
+    /// As the client sent it: a version that is supported here, or any at all in an ApiVersions
+    /// request.
     pub api_version: i16,
-    /// The client's number of the request, which the response repeats.
+    /// Given by the client, and repeated by the response.
     pub correlation_id: i32,
-    /// What the client calls itself.
     pub client_id: Option<String>,
 }
 
@@ -55,7 +52,7 @@ impl RequestHeader {
         Ok(header)
     }
 
-    /// Writes the header, as a client does.
+    /// As a client does.
     pub fn write(&self, writer: &mut Writer<'_>) {
         self.api_key.id().write(writer, OLD_ENCODING);
         self.api_version.write(writer, OLD_ENCODING);
@@ -95,8 +92,8 @@ impl RequestHeader {
         Ok(correlation_id)
     }
 
-    /// The response to ApiVersions has header version 0 for ever: its reader does not know yet what
-    /// we speak. With one byte more librdkafka ends its whole process.
+    /// The response to ApiVersions keeps header version 0: its reader does not know yet which
+    /// versions there are. One byte more, and librdkafka aborts its whole process.
     fn is_response_header_tagged(&self) -> bool {
         self.version().is_flexible && self.api_key != ApiKeys::ApiVersions
     }

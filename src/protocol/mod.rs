@@ -1,16 +1,19 @@
-//! The wire: one file per API, each a table of fields and versions.
+//! The protocol: one file per API, each a table of fields and versions.
 //!
 //! Knows no log and no queue, and of sockets only the trait of one.
 //!
-//! A further version of an API is a row in its table, and the new number in [`api_keys`]. A further
-//! API is four steps:
+//! The fields stand beside Kafka's page of the protocol under the same names. A comment is on those
+//! that have a unit, a special value or a reason which the name does not show. `throttle_time_ms`
+//! is everywhere how long a quota held the response back, `error_message` the words for
+//! `error_code`, null if it is 0, and a set of authorized operations has one bit for each.
 //!
-//! 1. a row in the table of [`api_keys`], from which the page of the protocol is printed; the
-//!    compiler then misses a body for it;
-//! 2. a file with its two tables and its `error_response`, and the `mod` line below;
-//! 3. a line in `bodies!` in [`request`];
-//! 4. a handler in `server/kafka_apis.rs`, and in the row of [`api_keys`] what is advertised: until
-//!    then the API is answered with `UNSUPPORTED_VERSION`.
+//! A new version of an API takes rows in its table, and the new number in [`api_keys`]. A new API
+//! takes four steps, and after the first the compiler asks for each of the others:
+//!
+//! 1. a row in the table of [`api_keys`], from which the page of the protocol is printed;
+//! 2. a line in `bodies!` in [`request`];
+//! 3. a file with its two tables and its `error_response`, and its `mod` line below;
+//! 4. an arm in the one `match` of `KafkaApis::handle`, in `server/kafka_apis.rs`.
 
 pub mod wire;
 pub mod api_keys;
@@ -35,6 +38,7 @@ pub mod delete_topics;
 pub mod delete_records;
 pub mod init_producer_id;
 pub mod offset_for_leader_epoch;
+pub mod acl_filter;
 pub mod describe_acls;
 pub mod create_acls;
 pub mod delete_acls;

@@ -1,5 +1,5 @@
-//! Port of `org.apache.kafka.common.requests.ProduceRequest` and `ProduceResponse`: messages come
-//! in.
+//! Port of `org.apache.kafka.common.requests.ProduceRequest` and `ProduceResponse`: appends
+//! messages.
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::compression_codec::CompressionCodec;
@@ -8,84 +8,67 @@ use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch};
 use crate::protocol::wire::message_table::message;
 use crate::protocol::wire::types::Records;
 
+/// The first version that brings record batches.
+const RECORD_BATCH_VERSION: i16 = 3;
+/// The first version that may compress them with zstd (KIP-110).
+const ZSTD_VERSION: i16 = 7;
+
 message! {
-    /// Messages to append. Versions 0 to 2 bring message sets, later ones exactly one record batch
-    /// per partition.
+    /// Versions 0 to 2 bring message sets, later ones exactly one record batch per partition.
     pub struct ProduceRequest {
         /// Null unless the producer is transactional.
         3.. => transactional_id: Option<String>,
-        /// What to wait for: 0 nothing, not even a response; 1 the leader's log; -1 all replicas in
-        /// sync.
+        /// 0 wants no response at all, 1 waits for the leader's log, -1 for all replicas in sync.
         0.. => acks: i16 = -1,
-        /// How long to wait for it, in milliseconds.
+        /// How long to wait for `acks`.
         0.. => timeout_ms: i32,
-        /// The topics.
         0.. => topics: Vec<TopicProduceData>,
     }
 
-    /// Messages for one topic.
     pub struct TopicProduceData {
-        /// The topic's name.
         0.. => name: String,
-        /// Its partitions.
         0.. => partitions: Vec<PartitionProduceData>,
     }
 
-    /// Messages for one partition.
     pub struct PartitionProduceData {
-        /// The partition's number.
         0.. => index: i32,
-        /// Where the messages lie in the frame.
         0.. => records: Option<Records>,
     }
 
-    /// Where the messages went.
     pub struct ProduceResponse {
-        /// The topics of the request.
         0.. => responses: Vec<TopicProduceResponse>,
-        /// How long the response was held back by a quota, in milliseconds: at the end, unlike in
-        /// all other responses.
+        /// At the end, unlike in all other responses.
         1.. => throttle_time_ms: i32,
     }
 
-    /// Where the messages for one topic went.
     pub struct TopicProduceResponse {
-        /// The topic's name.
         0.. => name: String,
-        /// Its partitions.
         0.. => partition_responses: Vec<PartitionProduceResponse>,
     }
 
-    /// Where the messages for one partition went.
     pub struct PartitionProduceResponse {
-        /// The partition's number.
         0.. => index: i32,
-        /// What went wrong.
         0.. => error_code: i16,
-        /// The offset of the first message, -1 on error.
+        /// -1 on error.
         0.. => base_offset: i64 = -1,
-        /// The time of the append in milliseconds if the topic uses LogAppendTime, else -1.
+        /// -1 unless the topic uses `LogAppendTime`.
         2.. => log_append_time_ms: i64 = -1,
-        /// The first offset of the log, -1 if unknown.
+        /// -1 if unknown.
         5.. => log_start_offset: i64 = -1,
-        /// The records to blame for the error, if it is known.
+        /// The records that caused the error, if they are known.
         8.. => record_errors: Vec<BatchIndexAndErrorMessage>,
-        /// The error in words.
         8.. => error_message: Option<String>,
     }
 
-    /// A record that made its whole batch be refused.
+    /// A record because of which the whole batch is refused.
     pub struct BatchIndexAndErrorMessage {
-        /// The record's index in the batch.
         8.. => batch_index: i32,
-        /// What is wrong with it, in words.
         8.. => batch_index_error_message: Option<String>,
     }
 }
 
 impl ProduceRequest {
-    /// The answer that says `error` for every partition, or `None` for acks 0, where the client
-    /// expects no answer.
+    /// Every partition fails with `error`. `None` for acks 0, where the client expects no response.
     pub fn error_response(&self, error: Errors) -> Option<ProduceResponse> {
         let partition = |data: &PartitionProduceData| PartitionProduceResponse {
             index: data.index,
@@ -100,11 +83,6 @@ impl ProduceRequest {
         (self.acks != 0).then_some(ProduceResponse { responses, throttle_time_ms: 0 })
     }
 }
-
-/// The first version that brings record batches, and the first that may compress them with zstd
-/// (KIP-110).
-const RECORD_BATCH_VERSION: i16 = 3;
-const ZSTD_VERSION: i16 = 7;
 
 /// Checks that `records` are what version `version` of the request may bring.
 ///

@@ -4,59 +4,21 @@
 //! Kafka does.
 
 use crate::common::errors::Errors;
-use crate::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterClientQuotasResponse};
-use crate::protocol::alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
 use crate::protocol::api_keys::ApiKeys;
-use crate::protocol::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use crate::protocol::create_acls::{CreateAclsRequest, CreateAclsResponse};
-use crate::protocol::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
-use crate::protocol::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
-use crate::protocol::delete_acls::{DeleteAclsRequest, DeleteAclsResponse};
-use crate::protocol::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
-use crate::protocol::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
-use crate::protocol::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
-use crate::protocol::describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
-use crate::protocol::describe_client_quotas::{
-    DescribeClientQuotasRequest, DescribeClientQuotasResponse,
-};
-use crate::protocol::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
-use crate::protocol::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
-use crate::protocol::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
-use crate::protocol::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
-use crate::protocol::fetch::{FetchRequest, FetchResponse};
-use crate::protocol::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::header::RequestHeader;
-use crate::protocol::heartbeat::{HeartbeatRequest, HeartbeatResponse};
-use crate::protocol::incremental_alter_configs::{
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-};
-use crate::protocol::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-use crate::protocol::join_group::{JoinGroupRequest, JoinGroupResponse};
-use crate::protocol::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
-use crate::protocol::list_groups::{ListGroupsRequest, ListGroupsResponse};
-use crate::protocol::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
-use crate::protocol::metadata::{MetadataRequest, MetadataResponse};
-use crate::protocol::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
-use crate::protocol::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
-use crate::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
-use crate::protocol::offset_for_leader_epoch::{
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-};
-use crate::protocol::produce::{ProduceRequest, ProduceResponse};
-use crate::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
-use crate::protocol::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use crate::protocol::wire::decode_error::DecodeError;
 use crate::protocol::wire::types::{Reader, WireType, Writer};
 
 /// Reads a request. The records of a Produce request stay in `frame`: the body holds ranges of it.
 ///
-/// An ApiVersions request of a version that is not spoken here is no error: its body is
+/// An ApiVersions request of an unsupported version is no error: its body is
 /// [`RequestBody::UnsupportedApiVersions`], to be answered by
 /// [`ApiVersionsResponse::unsupported_version`].
 ///
 /// # Errors
-/// An unknown API, a version that is not spoken here, or bytes that are no such request. There is
-/// no answer to these that a client could read: the connection is to be closed.
+/// An unknown API, an unsupported version, or bytes that are no such request. No client could read
+/// a response to these: the connection is to be closed.
 pub fn parse(frame: &[u8]) -> Result<(RequestHeader, RequestBody), DecodeError> {
     let mut reader = Reader::new(frame);
     let header = RequestHeader::read(&mut reader)?;
@@ -100,26 +62,22 @@ pub fn parse_response(
     Ok((correlation_id, body))
 }
 
-/// Writes the two enums, and how each body is read and written, from the list of APIs.
+/// Writes the two enums and their codecs from the list of APIs.
 macro_rules! bodies {
-    ($($api:ident: $request:ident, $response:ident;)+) => {
-        /// What is asked.
+    ($($api:ident: $module:ident::{$request:ident, $response:ident $(,)?};)+) => {
         #[derive(Clone, Debug, PartialEq)]
         pub enum RequestBody {
-            $(#[doc = concat!("A request of the API `", stringify!($api), "`.")] $api($request),)+
-            /// An ApiVersions request of a version that is not spoken here; it was not read further
-            /// than its header.
+            $($api(crate::protocol::$module::$request),)+
+            /// An ApiVersions request of an unsupported version: only its header was read.
             UnsupportedApiVersions,
         }
 
-        /// What is answered.
         #[derive(Clone, Debug, PartialEq)]
         pub enum ResponseBody {
-            $(#[doc = concat!("A response of the API `", stringify!($api), "`.")] $api($response),)+
+            $($api(crate::protocol::$module::$response),)+
         }
 
         impl RequestBody {
-            /// The API that the request belongs to.
             pub fn api_key(&self) -> ApiKeys {
                 match self {
                     $(Self::$api(_) => ApiKeys::$api,)+
@@ -127,14 +85,14 @@ macro_rules! bodies {
                 }
             }
 
-            /// The answer that says `error` for everything that was asked, in the shape of the
-            /// request's own version.
+            /// Everything that was asked for fails with `error`, in the layout of the request's
+            /// version.
             ///
-            /// `None` if the client expects no answer (Produce with acks 0): then closing the
-            /// connection is the only way to tell it.
+            /// `None` if the client expects no response (Produce with acks 0): then it learns of
+            /// the error only by a closed connection.
             pub fn error_response(&self, error: Errors) -> Option<ResponseBody> {
                 match self {
-                    // What may go unanswered gives an `Option` already: `from` leaves it alone.
+                    // `from` wraps a response, and leaves the `Option` of Produce as it is.
                     $(Self::$api(request) => {
                         Option::from(request.error_response(error)).map(ResponseBody::$api)
                     })+
@@ -162,7 +120,6 @@ macro_rules! bodies {
         }
 
         impl ResponseBody {
-            /// The API that the response belongs to.
             pub fn api_key(&self) -> ApiKeys {
                 match self {
                     $(Self::$api(_) => ApiKeys::$api,)+
@@ -186,37 +143,45 @@ macro_rules! bodies {
 }
 
 bodies! {
-    Produce:                 ProduceRequest,                 ProduceResponse;
-    Fetch:                   FetchRequest,                   FetchResponse;
-    ListOffsets:             ListOffsetsRequest,             ListOffsetsResponse;
-    Metadata:                MetadataRequest,                MetadataResponse;
-    OffsetCommit:            OffsetCommitRequest,            OffsetCommitResponse;
-    OffsetFetch:             OffsetFetchRequest,             OffsetFetchResponse;
-    FindCoordinator:         FindCoordinatorRequest,         FindCoordinatorResponse;
-    JoinGroup:               JoinGroupRequest,               JoinGroupResponse;
-    Heartbeat:               HeartbeatRequest,               HeartbeatResponse;
-    LeaveGroup:              LeaveGroupRequest,              LeaveGroupResponse;
-    SyncGroup:               SyncGroupRequest,               SyncGroupResponse;
-    DescribeGroups:          DescribeGroupsRequest,          DescribeGroupsResponse;
-    ListGroups:              ListGroupsRequest,              ListGroupsResponse;
-    SaslHandshake:           SaslHandshakeRequest,           SaslHandshakeResponse;
-    ApiVersions:             ApiVersionsRequest,             ApiVersionsResponse;
-    CreateTopics:            CreateTopicsRequest,            CreateTopicsResponse;
-    DeleteTopics:            DeleteTopicsRequest,            DeleteTopicsResponse;
-    DeleteRecords:           DeleteRecordsRequest,           DeleteRecordsResponse;
-    InitProducerId:          InitProducerIdRequest,          InitProducerIdResponse;
-    OffsetForLeaderEpoch:    OffsetForLeaderEpochRequest,    OffsetForLeaderEpochResponse;
-    DescribeAcls:            DescribeAclsRequest,            DescribeAclsResponse;
-    CreateAcls:              CreateAclsRequest,              CreateAclsResponse;
-    DeleteAcls:              DeleteAclsRequest,              DeleteAclsResponse;
-    DescribeConfigs:         DescribeConfigsRequest,         DescribeConfigsResponse;
-    AlterConfigs:            AlterConfigsRequest,            AlterConfigsResponse;
-    DescribeLogDirs:         DescribeLogDirsRequest,         DescribeLogDirsResponse;
-    CreatePartitions:        CreatePartitionsRequest,        CreatePartitionsResponse;
-    DeleteGroups:            DeleteGroupsRequest,            DeleteGroupsResponse;
-    IncrementalAlterConfigs: IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
-    OffsetDelete:            OffsetDeleteRequest,            OffsetDeleteResponse;
-    DescribeClientQuotas:    DescribeClientQuotasRequest,    DescribeClientQuotasResponse;
-    AlterClientQuotas:       AlterClientQuotasRequest,       AlterClientQuotasResponse;
-    DescribeCluster:         DescribeClusterRequest,         DescribeClusterResponse;
+    Produce:                 produce::{ProduceRequest, ProduceResponse};
+    Fetch:                   fetch::{FetchRequest, FetchResponse};
+    ListOffsets:             list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+    Metadata:                metadata::{MetadataRequest, MetadataResponse};
+    OffsetCommit:            offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+    OffsetFetch:             offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
+    FindCoordinator:         find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+    JoinGroup:               join_group::{JoinGroupRequest, JoinGroupResponse};
+    Heartbeat:               heartbeat::{HeartbeatRequest, HeartbeatResponse};
+    LeaveGroup:              leave_group::{LeaveGroupRequest, LeaveGroupResponse};
+    SyncGroup:               sync_group::{SyncGroupRequest, SyncGroupResponse};
+    DescribeGroups:          describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
+    ListGroups:              list_groups::{ListGroupsRequest, ListGroupsResponse};
+    SaslHandshake:           sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+    ApiVersions:             api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+    CreateTopics:            create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+    DeleteTopics:            delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+    DeleteRecords:           delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
+    InitProducerId:          init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+    OffsetForLeaderEpoch:    offset_for_leader_epoch::{
+        OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    };
+    DescribeAcls:            describe_acls::{DescribeAclsRequest, DescribeAclsResponse};
+    CreateAcls:              create_acls::{CreateAclsRequest, CreateAclsResponse};
+    DeleteAcls:              delete_acls::{DeleteAclsRequest, DeleteAclsResponse};
+    DescribeConfigs:         describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+    AlterConfigs:            alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
+    DescribeLogDirs:         describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+    CreatePartitions:        create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
+    DeleteGroups:            delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
+    IncrementalAlterConfigs: incremental_alter_configs::{
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    };
+    OffsetDelete:            offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
+    DescribeClientQuotas:    describe_client_quotas::{
+        DescribeClientQuotasRequest, DescribeClientQuotasResponse,
+    };
+    AlterClientQuotas:       alter_client_quotas::{
+        AlterClientQuotasRequest, AlterClientQuotasResponse,
+    };
+    DescribeCluster:         describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 }

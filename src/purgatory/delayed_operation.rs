@@ -1,12 +1,12 @@
-//! Port of `kafka.server.DelayedOperation` and `DelayedOperationPurgatory`: what cannot be done yet
-//! waits here until an event makes it possible or its time runs out.
+//! Port of `kafka.server.DelayedOperation` and `DelayedOperationPurgatory`: operations
+//! wait here until an event makes them possible or their time runs out.
 //!
-//! An operation is watched under keys. Whoever causes an event calls
+//! An operation is watched under keys. The thread that causes an event calls
 //! [`check_and_complete`](DelayedOperationPurgatory::check_and_complete) with the key that the
-//! event concerns, and completes on its own thread what can be completed. The reaper thread
-//! completes what has waited too long.
+//! event concerns, and so completes the operations that can be completed now. The reaper thread
+//! completes those that have waited too long.
 //!
-//! What holds, however many threads take part:
+//! Invariants, however many threads take part:
 //! - **Once.** One atomic swap decides who completes an operation, and only the winner runs
 //!   `on_complete`.
 //! - **No lock.** No method of an operation is called under a lock of the purgatory or of the
@@ -14,29 +14,40 @@
 //! - **No wait, nothing lost.** Only one thread at a time tries to complete a given operation.
 //!   Another that comes meanwhile does not wait for it, which could deadlock (KAFKA-5970, 6042),
 //!   but leaves a note, and the first tries again before it leaves (KAFKA-6653).
-//! - **No stranger hurt.** A panic in an operation is caught and logged. Neither the thread that
-//!   caused the event nor any other operation notices.
+//! - **Panics stay inside.** A panic in an operation is caught and logged. It reaches neither the
+//!   thread that caused the event nor any other operation.
 //!
 //! Kafka hands timeouts to a second thread, `executor-<name>`, so that its timing wheel turns on
 //! while they run. Here the reaper runs them itself: adding to our wheel does not need it to turn,
 //! and a single executor would make the next timeout wait for a slow one just the same.
 
-use crate::common::time::Time;
-use crate::purgatory::timer::Timer;
-use crate::purgatory::timing_wheel::TimerTaskId;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::JoinHandle;
 
+use log::{debug, error};
+
+use crate::common::lock::locked;
+use crate::common::time::Time;
+use crate::purgatory::timer::Timer;
+use crate::purgatory::timing_wheel::TimerTaskId;
+
+/// As precise as `max_wait_ms` is.
+const TICK_MS: i64 = 1;
+/// Spans of 20 ms, 400 ms, 8 s, 160 s: two or three levels for the waits of clients.
+const WHEEL_SIZE: usize = 20;
+/// How long the reaper sleeps at most, and so how late a purge may be.
+const REAPER_TIMEOUT_MS: i64 = 200;
+
 /// Something that waits for an event, up to [`delay_ms`](Self::delay_ms).
 ///
-/// A method that panics is logged and counts as done; a `try_complete` that panics as "not yet".
-/// Who must be answered even so gets the answer from a guard: something the operation owns that
-/// answers when it is dropped unused.
+/// A method that panics is logged and counts as done; a `try_complete` that panics as "not yet". A
+/// client that must be answered even so gets its answer from a guard: something that the operation
+/// owns, and that answers when it is dropped unused.
 pub trait DelayedOperation: Send + Sync + 'static {
     /// Whether the operation can be completed now. If so, the purgatory calls
     /// [`on_complete`](Self::on_complete) unless it was completed meanwhile.
@@ -45,14 +56,14 @@ pub trait DelayedOperation: Send + Sync + 'static {
     /// runs out during a try. Must not itself check the keys that it is watched under.
     fn try_complete(&self) -> bool;
 
-    /// Does what was waited for, or as much as is possible if the time ran out. Called exactly
-    /// once, by the thread that caused the event or by the reaper.
+    /// Does what was waited for, or as much of it as is possible if the time ran out. Called
+    /// exactly once, by the thread that caused the event or by the reaper.
     fn on_complete(&self);
 
     /// Called after `on_complete` if the time ran out.
     fn on_expiration(&self);
 
-    /// The longest wait in milliseconds, asked once. If it is not positive, the operation is
+    /// The longest wait in milliseconds; read once. If it is not positive, the operation is
     /// completed at once, as expired if need be.
     fn delay_ms(&self) -> i64;
 }
@@ -64,8 +75,9 @@ pub struct DelayedOperationPurgatory<K, O> {
     /// Which operations an event under a key may complete, the oldest first. No list is empty. A
     /// completed operation is dropped from a list when its key is checked or by a purge.
     watchers: Mutex<HashMap<K, Vec<Arc<WatchedOperation<O>>>>>,
-    /// Operations watched since the last purge and those that were waiting then. What exceeds
-    /// [`delayed`](Self::delayed) is completed, and may still be in lists whose keys nobody checks.
+    /// Operations watched since the last purge, and those that were waiting then. As many as exceed
+    /// [`delayed`](Self::delayed) are completed, and may still be in lists whose keys nobody
+    /// checks.
     estimated_total: AtomicUsize,
     purge_interval: usize,
     is_shut_down: AtomicBool,
@@ -105,7 +117,7 @@ where
             let reaped = Arc::clone(&purgatory);
             let thread = thread::Builder::new().name(format!("ExpirationReaper-{name}"));
             let reaper = thread.spawn(move || reaped.reap()).expect("the system has a thread left");
-            *purgatory.reaper.lock().expect(NOT_POISONED) = Some(reaper);
+            *locked(&purgatory.reaper) = Some(reaper);
         }
         purgatory
     }
@@ -138,10 +150,10 @@ where
         !watched.is_completed() && self.start_timer(watched, delay_ms)
     }
 
-    /// Completes what is watched under `key` and can be completed now, the oldest first. Returns
-    /// how many operations this call has completed. Cheap when nothing is watched there.
+    /// Completes the operations that are watched under `key` and can be completed now, the oldest
+    /// first. Returns how many this call has completed. Cheap when nothing is watched there.
     pub fn check_and_complete(&self, key: &K) -> usize {
-        let snapshot = self.lock_watchers().get(key).cloned();
+        let snapshot = locked(&self.watchers).get(key).cloned();
         let Some(watchers) = snapshot else { return 0 };
         let completed = watchers.iter().filter(|watched| self.maybe_try_complete(watched)).count();
         if watchers.iter().any(|watched| watched.is_completed()) {
@@ -153,7 +165,7 @@ where
     /// How many entries all lists have: an operation counts once for each of its keys, and also
     /// when it is completed but not yet dropped from a list.
     pub fn watched(&self) -> usize {
-        self.lock_watchers().values().map(Vec::len).sum()
+        locked(&self.watchers).values().map(Vec::len).sum()
     }
 
     /// How many operations wait for their time to run out: those watched and not yet completed.
@@ -161,9 +173,9 @@ where
         self.timer.size()
     }
 
-    /// Completes what has waited too long, and purges the lists if it is time to. If nothing is
-    /// due, waits once, up to `timeout_ms` of real time, until something may be. The reaper does
-    /// only this; a test that owns the clock calls it with 0.
+    /// Completes the operations that have waited too long, and purges the lists if it is time to.
+    /// If nothing is due, waits once, up to `timeout_ms` of real time, until something may be. The
+    /// reaper does only this; a test that owns the clock calls it with 0.
     pub fn advance_clock(&self, timeout_ms: i64) {
         for watched in self.timer.advance_clock(timeout_ms) {
             self.expire(&watched);
@@ -171,10 +183,11 @@ where
         let delayed = self.delayed();
         let estimated_total = self.estimated_total.load(Ordering::Relaxed);
         if estimated_total.saturating_sub(delayed) > self.purge_interval {
-            // Adds of this very moment may go uncounted, which only puts the next purge off.
+            // Operations added at this very moment may go uncounted, which only delays the next
+            // purge.
             self.estimated_total.store(delayed, Ordering::Relaxed);
             let purged = self.purge_completed();
-            log::debug!("Purged {purged} completed operations from the lists of {}", self.name);
+            debug!("Purged {purged} completed operations from the lists of {}", self.name);
         }
     }
 
@@ -183,15 +196,14 @@ where
     pub fn shutdown(&self) {
         self.is_shut_down.store(true, Ordering::SeqCst);
         self.timer.shutdown();
-        let reaper = self.reaper.lock().expect(NOT_POISONED).take();
+        let reaper = locked(&self.reaper).take();
         let Some(reaper) = reaper else { return };
         // An operation may shut the purgatory down on the reaper, which cannot wait for itself.
         if reaper.thread().id() != thread::current().id() && reaper.join().is_err() {
-            log::error!("ExpirationReaper-{} ended by a panic", self.name);
+            error!("ExpirationReaper-{} ended by a panic", self.name);
         }
     }
 
-    /// The body of the reaper thread.
     fn reap(&self) {
         while !self.is_shut_down.load(Ordering::SeqCst) {
             self.advance_clock(REAPER_TIMEOUT_MS);
@@ -205,7 +217,7 @@ where
             return false;
         }
         if watched.tries_wanted.fetch_add(1, Ordering::SeqCst) > 0 {
-            return false; // Another thread is at it and will see the note, or it is completed.
+            return false; // Another thread is trying and will see the note, or it is completed.
         }
         loop {
             let wanted = watched.tries_wanted.load(Ordering::SeqCst);
@@ -224,7 +236,7 @@ where
         }
     }
 
-    /// Completes an operation unless it is completed already: of all who come here, one wins.
+    /// Completes an operation unless it is completed already: of all callers, one wins.
     fn force_complete(&self, watched: &WatchedOperation<O>) -> bool {
         if watched.is_completed.swap(true, Ordering::SeqCst) {
             return false;
@@ -246,9 +258,9 @@ where
     fn start_timer(&self, watched: Arc<WatchedOperation<O>>, delay_ms: i64) -> bool {
         match self.timer.add(delay_ms, Arc::clone(&watched)) {
             Ok(id) => {
-                *watched.lock_timer_task() = Some(id);
+                *locked(&watched.timer_task) = Some(id);
                 if watched.is_completed() {
-                    // Completed since the last look: whoever did it may have come before the id.
+                    // Completed since the last look, perhaps before there was an id to cancel.
                     self.cancel_timer(&watched);
                 }
                 false
@@ -258,31 +270,31 @@ where
     }
 
     fn cancel_timer(&self, watched: &WatchedOperation<O>) {
-        let id = watched.lock_timer_task().take();
+        let id = locked(&watched.timer_task).take();
         if let Some(id) = id {
             self.timer.cancel(id);
         }
     }
 
     fn watch(&self, key: &K, watched: &Arc<WatchedOperation<O>>) {
-        self.lock_watchers().entry(key.clone()).or_default().push(Arc::clone(watched));
+        locked(&self.watchers).entry(key.clone()).or_default().push(Arc::clone(watched));
     }
 
     /// Drops the completed operations from the list of one key.
     fn drop_completed(&self, key: &K) {
-        let mut watchers = self.lock_watchers();
+        let mut watchers = locked(&self.watchers);
         let Some(list) = watchers.get_mut(key) else { return };
         let completed = take_completed(list);
         if list.is_empty() {
             watchers.remove(key);
         }
         drop(watchers);
-        drop(completed); // Outside the lock: what an operation owns may do anything when dropped.
+        drop(completed); // Outside the lock: an operation may own things that do anything when dropped.
     }
 
     /// Drops the completed operations from all lists. Returns how many entries that were.
     fn purge_completed(&self) -> usize {
-        let mut watchers = self.lock_watchers();
+        let mut watchers = locked(&self.watchers);
         let completed: Vec<_> = watchers.values_mut().flat_map(take_completed).collect();
         watchers.retain(|_, list| !list.is_empty());
         drop(watchers);
@@ -291,27 +303,23 @@ where
 
     /// Runs a method of an operation. A panic in it is logged, and gives `None`.
     fn catch<R>(&self, method: &str, call: impl FnOnce() -> R) -> Option<R> {
-        // What the operation shares with others is behind locks and atomics, and it is its own
-        // affair that these stay sound; the purgatory looks at nothing that the call has touched.
+        // What an operation shares with others is behind locks and atomics, which it has to keep
+        // sound itself; the purgatory looks at nothing that the call has touched.
         catch_unwind(AssertUnwindSafe(call))
             .inspect_err(|panic| {
                 let text = panic_text(panic.as_ref());
-                log::error!("An operation in purgatory {} panicked in {method}: {text}", self.name);
+                error!("An operation in purgatory {} panicked in {method}: {text}", self.name);
             })
             .ok()
-    }
-
-    fn lock_watchers(&self) -> MutexGuard<'_, HashMap<K, Vec<Arc<WatchedOperation<O>>>>> {
-        self.watchers.lock().expect(NOT_POISONED)
     }
 }
 
 /// An operation and what the purgatory knows of it.
 struct WatchedOperation<O> {
     operation: O,
-    /// Set once, by whoever completes the operation.
+    /// Set once, by the thread that completes the operation.
     is_completed: AtomicBool,
-    /// 0: nobody tries to complete it. Else one thread does, and if the number has grown when its
+    /// 0: no thread tries to complete it. Else one does, and if the number has grown when its
     /// try has failed, it tries again. Never 0 again once a try has succeeded.
     tries_wanted: AtomicUsize,
     /// The timer's entry, from when the operation is added to the timer until it is completed.
@@ -331,10 +339,6 @@ impl<O> WatchedOperation<O> {
     fn is_completed(&self) -> bool {
         self.is_completed.load(Ordering::SeqCst)
     }
-
-    fn lock_timer_task(&self) -> MutexGuard<'_, Option<TimerTaskId>> {
-        self.timer_task.lock().expect(NOT_POISONED)
-    }
 }
 
 fn take_completed<O>(list: &mut Vec<Arc<WatchedOperation<O>>>) -> Vec<Arc<WatchedOperation<O>>> {
@@ -345,13 +349,3 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
 }
-
-/// As precise as `max_wait_ms` is.
-const TICK_MS: i64 = 1;
-/// Spans of 20 ms, 400 ms, 8 s, 160 s: two or three levels for the waits of clients.
-const WHEEL_SIZE: usize = 20;
-/// How long the reaper sleeps at most, so how late it may look whether to purge.
-const REAPER_TIMEOUT_MS: i64 = 200;
-
-/// Operations are called and dropped outside the locks, so that what they do cannot poison one.
-const NOT_POISONED: &str = "no thread panics while it holds a lock of the purgatory";

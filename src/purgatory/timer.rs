@@ -1,13 +1,17 @@
 //! Port of `kafka.utils.timer.Timer` and `SystemTimer`: a timing wheel that threads share, driven
 //! by a clock.
 //!
-//! Kafka's timer runs its tasks on an executor. This one holds values and hands those whose time
-//! has come to the thread that advances it; what they mean is that thread's business.
+//! Kafka's timer runs its tasks on an executor. This one holds values, and hands those whose time
+//! has come to the thread that advances it, which knows what they mean.
 
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::common::lock::{locked, locked_again};
 use crate::common::time::Time;
 use crate::purgatory::timing_wheel::{TimerTaskId, TimingWheel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+
+const NS_PER_MS: i64 = 1_000_000;
 
 /// Values of type `T` that wait for their deadlines, by the monotonic clock (KAFKA-4051).
 ///
@@ -16,7 +20,7 @@ use std::time::Duration;
 pub struct Timer<T> {
     time: Arc<dyn Time>,
     state: Mutex<State<T>>,
-    /// Told when the next deadline has come nearer, or the timer is shut down.
+    /// Notified when the next deadline has come nearer, or the timer is shut down.
     changed: Condvar,
 }
 
@@ -41,8 +45,8 @@ impl<T> Timer<T> {
     /// delay of 5 ms takes 5 ms however long the thread meant to wait.
     ///
     /// # Errors
-    /// Gives `value` back if its time has come already, as for any delay that is not positive: it
-    /// is the caller's to act on.
+    /// Gives `value` back if its time has come already, as for any delay that is not positive: the
+    /// caller has to act on it.
     pub fn add(&self, delay_ms: i64, value: T) -> Result<TimerTaskId, T> {
         if delay_ms <= 0 {
             return Err(value);
@@ -50,7 +54,7 @@ impl<T> Timer<T> {
         // The clock is rounded up here and down when it is read for expiry: no delay is ever cut
         // short.
         let now_ms = self.time.nanoseconds().saturating_add(NS_PER_MS - 1) / NS_PER_MS;
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         let next_ms = state.wheel.next_expiration_ms();
         let added = state.wheel.add(value, now_ms.saturating_add(delay_ms));
         let is_nearer = state.wheel.next_expiration_ms() != next_ms;
@@ -63,14 +67,14 @@ impl<T> Timer<T> {
 
     /// Takes a value back before its time. `None` if it has expired or was cancelled already.
     pub fn cancel(&self, id: TimerTaskId) -> Option<T> {
-        self.lock().wheel.cancel(id)
+        locked(&self.state).wheel.cancel(id)
     }
 
     /// Returns the values whose time has come, in the order of their deadlines. If there are none,
     /// waits once, up to `timeout_ms` of real time, until there may be: an empty answer does not
     /// mean that the timeout has passed.
     pub fn advance_clock(&self, timeout_ms: i64) -> Vec<T> {
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         let expired = state.wheel.advance_clock(self.time.hi_res_clock_ms());
         if !expired.is_empty() || timeout_ms <= 0 || state.is_shut_down {
             return expired;
@@ -81,38 +85,31 @@ impl<T> Timer<T> {
             next_ns.saturating_sub(self.time.nanoseconds()).min(timeout_ns)
         });
         let wait = Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(0));
-        state = self.changed.wait_timeout(state, wait).expect(NOT_POISONED).0;
+        state = locked_again(self.changed.wait_timeout(state, wait)).0;
         state.wheel.advance_clock(self.time.hi_res_clock_ms())
     }
 
     /// How many values wait.
     pub fn size(&self) -> usize {
-        self.lock().wheel.len()
+        locked(&self.state).wheel.size()
     }
 
     /// Ends every wait in [`advance_clock`](Self::advance_clock), now and from now on.
     pub fn shutdown(&self) {
-        self.lock().is_shut_down = true;
+        locked(&self.state).is_shut_down = true;
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().expect(NOT_POISONED)
     }
 }
 
-const NS_PER_MS: i64 = 1_000_000;
-
-/// Values are used and dropped outside the lock, so what they do cannot poison it.
-const NOT_POISONED: &str = "no thread panics while it holds the timer's lock";
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::common::time::{MockTime, SystemTime};
     use std::sync::atomic::{AtomicI64, Ordering};
     use std::sync::mpsc;
     use std::thread;
+
+    use super::*;
+    use crate::common::mock_time::MockTime;
+    use crate::common::time::SystemTime;
 
     fn new_timer() -> (Arc<MockTime>, Timer<i64>) {
         let time = Arc::new(MockTime::new());

@@ -16,13 +16,14 @@
 //! lists are linked and its overflow wheels nested; here the entries live in a slab, a bucket is a
 //! list of their keys, and the levels are a list.
 
-use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use slab::Slab;
+
 /// Values of type `T`, each with a deadline in milliseconds of a clock that the caller keeps.
 ///
-/// What holds between calls:
+/// Invariants between calls:
 /// - a level's clock is the wheel's time rounded down to that level's tick;
 /// - an entry lies in exactly one bucket, at the place it remembers, and its deadline is past that
 ///   level's present tick and within its span; so no two ticks ever share a bucket;
@@ -159,13 +160,8 @@ impl<T> TimingWheel<T> {
     }
 
     /// How many values wait.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether no value waits.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// The level and bucket for a deadline, the level made if need be. `None` if the deadline is
@@ -308,7 +304,7 @@ mod tests {
         let mut ids = Vec::new();
         for value in 0..10 {
             ids.push(wheel.add(value, 40 + value).unwrap());
-            assert_eq!(wheel.len(), ids.len());
+            assert_eq!(wheel.size(), ids.len());
         }
         assert_eq!(wheel.lengths(), [0, 10]);
 
@@ -316,7 +312,7 @@ mod tests {
         assert_eq!(wheel.lengths(), [0, 10]);
         assert_eq!(wheel.advance_clock(40), [0]);
         assert_eq!(wheel.lengths(), [9, 0]);
-        assert_eq!(wheel.len(), 9);
+        assert_eq!(wheel.size(), 9);
         wheel.check_invariants();
 
         for id in &ids[1..] {
@@ -324,7 +320,7 @@ mod tests {
             wheel.check_invariants();
         }
         assert_eq!(wheel.lengths(), [0, 0]);
-        assert!(wheel.is_empty());
+        assert_eq!(wheel.size(), 0);
     }
 
     #[test]
@@ -334,7 +330,7 @@ mod tests {
         assert_eq!(wheel.add("now", 25), Err("now"));
         assert_eq!(wheel.add("this tick", 29), Err("this tick"));
         assert!(wheel.add("next tick", 30).is_ok());
-        assert_eq!(wheel.len(), 1);
+        assert_eq!(wheel.size(), 1);
     }
 
     #[test]
@@ -396,7 +392,7 @@ mod tests {
                     }
                 }
                 wheel.check_invariants();
-                assert_eq!(wheel.len(), model.len(), "seed {seed}");
+                assert_eq!(wheel.size(), model.len(), "seed {seed}");
             }
         }
     }

@@ -8,21 +8,21 @@
 //! broker num.io.threads=16 log.roll.ms=1000    of this broker
 //! ```
 //!
-//! Values are escaped as the settings in the list of topics are.
+//! Names and values are [escaped](crate::registry::escaped_text).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::common::errors::KafkaError;
 use crate::config::dynamic_config::{ConfigMap, DynamicConfigs};
-use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
-use crate::storage::files::escaped_text::{push_settings, unescape};
-use crate::storage::files::log_files::{read_text, replace_atomically};
+use crate::registry::escaped_text::{parse_setting, push_settings};
+use crate::registry::registry_file::{RegistryFile, list_head};
+use crate::storage::files::checkpoint_file::CheckpointFile;
 
 /// The registry's file, in the first log directory.
 pub const BROKER_CONFIG_REGISTRY_FILE: &str = "broker_configs";
 
-/// Said of a file that cannot be read, or whose settings cannot hold.
+/// For a file that cannot be read, or whose settings are not valid.
 const REMEDY: &str = "mend it, or put back a copy; if it is moved away, all settings of the broker \
                       that were set while it ran are lost";
 /// The first word of a line.
@@ -32,41 +32,37 @@ const BROKER: &str = "broker";
 /// The settings, in memory and in a file. Every change is in the file before it is in memory.
 #[derive(Debug)]
 pub struct BrokerConfigRegistry {
-    path: PathBuf,
+    file: RegistryFile,
     configs: DynamicConfigs,
 }
 
 impl BrokerConfigRegistry {
-    /// Reads the registry in the first of a broker's log directories. Where there is none, nobody
-    /// has set anything yet.
+    /// Reads the registry in the first of a broker's log directories. There is no file before the
+    /// first setting is altered.
     ///
     /// # Errors
     /// `Corrupt` if the file is no registry; whatever the operating system reports, with the path.
     pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
-        let first = log_dirs.first().expect("a broker has at least one log directory");
-        let path = first.join(BROKER_CONFIG_REGISTRY_FILE);
-        let read =
-            || read_text(&path)?.map_or(Ok(DynamicConfigs::default()), |text| parse(&text, &path));
-        let configs = read().map_err(|error| error.with_remedy(REMEDY))?;
-        Ok(Self { path, configs })
+        let file = RegistryFile::in_first(log_dirs, BROKER_CONFIG_REGISTRY_FILE, REMEDY);
+        let configs = file.read(parse)?.unwrap_or_default();
+        Ok(Self { file, configs })
     }
 
-    /// What is set.
     pub fn configs(&self) -> &DynamicConfigs {
         &self.configs
     }
 
-    /// What is wrong with the file, whose settings cannot hold because of `why`.
-    pub fn refuse(&self, why: String) -> KafkaError {
-        KafkaError::Corrupt { file: self.path.clone(), position: 0, why }.with_remedy(REMEDY)
+    /// The error for a file whose settings are not valid because of `why`.
+    pub fn corrupt(&self, why: String) -> KafkaError {
+        self.file.corrupt(why)
     }
 
-    /// Puts other settings in the place of all.
+    /// Replaces all settings.
     ///
     /// # Errors
     /// Whatever the operating system reports, and then nothing changed.
     pub fn replace(&mut self, configs: DynamicConfigs) -> Result<(), KafkaError> {
-        replace_atomically(&self.path, &print(&configs), || print(&self.configs))?;
+        self.file.replace(&print(&configs), || print(&self.configs))?;
         self.configs = configs;
         Ok(())
     }
@@ -75,7 +71,7 @@ impl BrokerConfigRegistry {
 fn print(configs: &DynamicConfigs) -> String {
     let lines = [(DEFAULT, &configs.of_all), (BROKER, &configs.of_broker)];
     let lines = lines.into_iter().filter(|(_, configs)| !configs.is_empty());
-    let mut text = format!("{CURRENT_VERSION}\n{}\n", lines.clone().count());
+    let mut text = list_head(lines.clone().count());
     for (scope, configs) in lines {
         text.push_str(scope);
         push_settings(&mut text, configs);
@@ -100,9 +96,10 @@ fn parse_scope(line: &str) -> Option<(&'static str, ConfigMap)> {
     let scope = [DEFAULT, BROKER].into_iter().find(|it| *it == first)?;
     let mut configs = ConfigMap::new();
     for field in fields {
-        let (name, value) = field.split_once('=')?;
-        let is_new = configs.insert(unescape(name)?, unescape(value)?).is_none();
-        is_new.then_some(())?;
+        let (name, value) = parse_setting(field)?;
+        if configs.insert(name, value).is_some() {
+            return None;
+        }
     }
     (!configs.is_empty()).then_some((scope, configs))
 }
@@ -132,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_settings_is_told_apart() {
+    fn a_file_that_is_no_list_of_settings_is_recognized() {
         let path = Path::new(BROKER_CONFIG_REGISTRY_FILE);
         assert!(parse("0\n1\nbroker a=1\n", path).is_ok());
         for text in [

@@ -7,70 +7,68 @@
 //! client my%20reader consumer_byte_rate=2048                 of one client id
 //! ```
 //!
-//! Client ids are escaped as the settings in the list of topics are.
+//! Client ids are [escaped](crate::registry::escaped_text).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::common::errors::KafkaError;
 use crate::config::client_config_override::{ClientConfigOverride, QuotaType};
-use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
-use crate::storage::files::escaped_text::{push_escaped, unescape};
-use crate::storage::files::log_files::{read_text, replace_atomically};
+use crate::registry::escaped_text::{push_escaped, unescape};
+use crate::registry::registry_file::{RegistryFile, list_head};
+use crate::storage::files::checkpoint_file::CheckpointFile;
 
 /// The registry's file, in the first log directory.
 pub const QUOTA_REGISTRY_FILE: &str = "client_quotas";
 
-/// Said of a file that cannot be read.
+/// For a file that cannot be read.
 const REMEDY: &str = "mend it, or put back a copy; if it is moved away, all quotas that were set \
                       while the broker ran are lost";
 /// The first word of a line.
 const DEFAULT: &str = "default";
 const CLIENT: &str = "client";
 
-/// The quotas by client id; `None` is every client that has none of its own. None of them is empty.
+/// The quotas by client id; `None` is every client without its own. No entry is empty.
 pub type ClientQuotas = BTreeMap<Option<String>, ClientConfigOverride>;
 
 /// All quotas, in memory and in a file. Every change is in the file before it is in memory.
 #[derive(Debug)]
 pub struct QuotaRegistry {
-    path: PathBuf,
-    quotas: ClientQuotas,
+    file: RegistryFile,
+    quotas: Arc<ClientQuotas>,
 }
 
 impl QuotaRegistry {
-    /// Reads the registry in the first of a broker's log directories. Where there is none, nobody
-    /// has set a quota yet.
+    /// Reads the registry in the first of a broker's log directories. There is no file before the
+    /// first quota is set.
     ///
     /// # Errors
     /// `Corrupt` if the file is no registry; whatever the operating system reports, with the path.
     pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
-        let first = log_dirs.first().expect("a broker has at least one log directory");
-        let path = first.join(QUOTA_REGISTRY_FILE);
-        let read = || read_text(&path)?.map_or(Ok(ClientQuotas::new()), |text| parse(&text, &path));
-        let quotas = read().map_err(|error| error.with_remedy(REMEDY))?;
-        Ok(Self { path, quotas })
+        let file = RegistryFile::in_first(log_dirs, QUOTA_REGISTRY_FILE, REMEDY);
+        let quotas = Arc::new(file.read(parse)?.unwrap_or_default());
+        Ok(Self { file, quotas })
     }
 
-    /// The quotas that are set.
-    pub fn quotas(&self) -> &ClientQuotas {
+    pub fn quotas(&self) -> &Arc<ClientQuotas> {
         &self.quotas
     }
 
-    /// Puts other quotas in the place of all.
+    /// Replaces all quotas.
     ///
     /// # Errors
     /// Whatever the operating system reports, and then nothing changed.
     pub fn replace(&mut self, mut quotas: ClientQuotas) -> Result<(), KafkaError> {
         quotas.retain(|_, it| !it.is_empty());
-        replace_atomically(&self.path, &print(&quotas), || print(&self.quotas))?;
-        self.quotas = quotas;
+        self.file.replace(&print(&quotas), || print(&self.quotas))?;
+        self.quotas = Arc::new(quotas);
         Ok(())
     }
 }
 
 fn print(quotas: &ClientQuotas) -> String {
-    let mut text = format!("{CURRENT_VERSION}\n{}\n", quotas.len());
+    let mut text = list_head(quotas.len());
     for (client_id, quotas) in quotas {
         match client_id {
             None => text.push_str(DEFAULT),
@@ -129,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_quotas_is_told_apart() {
+    fn a_file_that_is_no_list_of_quotas_is_recognized() {
         let path = Path::new(QUOTA_REGISTRY_FILE);
         assert!(parse("0\n1\nclient a producer_byte_rate=1\n", path).is_ok());
         for text in [

@@ -9,85 +9,87 @@
 //! post 6f0b1c9e2d3a4f5b8c7d6e5f4a3b2c1d 3 retention.ms=1000   name, id, partitions, settings
 //! ```
 //!
-//! In names and values of settings `%`, `=` and everything that is not printable ASCII stands as
-//! `%` and two hexadecimal digits.
+//! Names and values of settings are [escaped](crate::registry::escaped_text).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
 
 use log::{info, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::hex::{from_hex, to_hex};
 use crate::common::topic_partition::{TopicAndPartition, collide, validate_topic_name};
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
+use crate::registry::escaped_text::{parse_setting, push_settings};
+use crate::registry::registry_file::RegistryFile;
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
-use crate::storage::files::escaped_text::{bytes_of_hex, push_settings, unescape};
-use crate::storage::files::log_files::{hex, read_text, replace_atomically, write_atomically};
 
 /// The registry's file, in the first log directory.
 pub const TOPIC_REGISTRY_FILE: &str = "topics";
-
-/// Said of a file that cannot be read.
-const REMEDY: &str = "mend it, or put back a copy; if it is moved away, the topics are adopted from \
-                      their directories under new ids, and their settings are lost, also the \
-                      cleanup.policy of __consumer_offsets";
 /// How many partitions a topic can get by what lies on disk.
 pub const ADOPTED_PARTITIONS_MAX: i32 = 10_000;
 
-/// What is known about a topic.
+/// For a file that cannot be read.
+const REMEDY: &str = "mend it, or put back a copy; if it is moved away, the topics are adopted from \
+                      their directories under new ids, and their settings are lost, also the \
+                      cleanup.policy of __consumer_offsets";
+
+/// A topic as it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicRecord {
-    /// The topic's id: a random UUID that never comes back, though the name may.
+    /// A random UUID that never comes back, though the topic's name may.
     pub id: [u8; 16],
     /// How many partitions it has: they are numbered from 0.
     pub partitions: i32,
-    /// The settings it overrides, by Kafka's names.
+    /// The settings that it overrides, by Kafka's names.
     pub config: BTreeMap<String, String>,
 }
+
+/// The topics by name.
+pub type Topics = BTreeMap<String, TopicRecord>;
 
 /// All topics, in memory and in a file. Every change is in the file before it is in memory.
 #[derive(Debug)]
 pub struct TopicRegistry {
-    path: PathBuf,
+    file: RegistryFile,
     cluster_id: [u8; 16],
-    topics: Mutex<Topics>,
+    topics: Topics,
 }
 
-type Topics = BTreeMap<String, TopicRecord>;
-
 impl TopicRegistry {
-    /// Reads the registry in the file `path`, or makes one, of a new cluster.
-    ///
-    /// # Errors
-    /// `Corrupt` if the file is no registry; whatever the operating system reports, with the path.
-    pub fn open(path: PathBuf) -> Result<Self, KafkaError> {
-        let read = || read_text(&path)?.map(|text| parse(&text, &path)).transpose();
-        let (cluster_id, topics) = match read().map_err(|error| error.with_remedy(REMEDY))? {
-            Some(known) => known,
-            None => {
-                let cluster_id = random_uuid()?;
-                write_atomically(&path, &print(&cluster_id, &Topics::new()))?;
-                (cluster_id, Topics::new())
-            }
-        };
-        Ok(Self { path, cluster_id, topics: Mutex::new(topics) })
-    }
-
-    /// The registry in the first of a broker's log directories.
+    /// Reads the registry in the first of a broker's log directories, or makes one, of a new
+    /// cluster.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
-        let first = log_dirs.first().expect("a broker has at least one log directory");
-        Self::open(first.join(TOPIC_REGISTRY_FILE))
+        Self::open_file(RegistryFile::in_first(log_dirs, TOPIC_REGISTRY_FILE, REMEDY))
     }
 
-    /// The settings of each topic: those of `default_config` that it does not override, and its
-    /// own.
+    /// As [`open_in`](Self::open_in), of the file `path`.
+    ///
+    /// # Errors
+    /// `Corrupt` if the file is no registry; whatever the operating system reports, with the path.
+    pub fn open(path: PathBuf) -> Result<Self, KafkaError> {
+        Self::open_file(RegistryFile::new(path, REMEDY))
+    }
+
+    fn open_file(file: RegistryFile) -> Result<Self, KafkaError> {
+        let (cluster_id, topics) = match file.read(parse)? {
+            Some(known) => known,
+            None => {
+                let cluster_id = random_uuid()?;
+                file.write(&print(&cluster_id, &Topics::new()))?;
+                (cluster_id, Topics::new())
+            }
+        };
+        Ok(Self { file, cluster_id, topics })
+    }
+
+    /// The settings of each topic: its own, and those of `default_config` that it does not
+    /// override.
     ///
     /// # Errors
     /// `INVALID_CONFIG` if a topic overrides what this broker does not know.
@@ -95,104 +97,84 @@ impl TopicRegistry {
         &self,
         default_config: &LogConfig,
     ) -> Result<HashMap<String, LogConfig>, KafkaError> {
-        let topics = self.topics().into_iter();
-        topics.map(|(name, it)| Ok((name, log_config(default_config, &it.config)?))).collect()
+        let config_of = |it: &TopicRecord| log_config(default_config, &it.config);
+        self.topics.iter().map(|(name, it)| Ok((name.clone(), config_of(it)?))).collect()
     }
 
     /// The cluster's id, in hexadecimal digits: drawn at random when the first broker began on this
     /// directory.
     pub fn cluster_id(&self) -> String {
-        hex(&self.cluster_id)
+        to_hex(&self.cluster_id)
     }
 
-    /// The topic's record, if there is such a topic.
-    pub fn get(&self, topic: &str) -> Option<TopicRecord> {
-        self.lock().get(topic).cloned()
+    pub fn get(&self, topic: &str) -> Option<&TopicRecord> {
+        self.topics.get(topic)
     }
 
-    /// The name of the topic with this id.
-    pub fn name_of(&self, id: &[u8; 16]) -> Option<String> {
-        let topics = self.lock();
-        topics.iter().find(|(_, record)| record.id == *id).map(|(name, _)| name.clone())
-    }
-
-    /// All topics, by name.
-    pub fn topics(&self) -> Vec<(String, TopicRecord)> {
-        self.lock().iter().map(|(name, record)| (name.clone(), record.clone())).collect()
-    }
-
-    /// Whether a topic of this name could be added.
-    ///
-    /// # Errors
-    /// `TOPIC_ALREADY_EXISTS`; `INVALID_TOPIC_EXCEPTION` for an illegal name, and for one that
-    /// collides with a topic's.
-    pub fn check_new(&self, topic: &str) -> Result<(), KafkaError> {
-        check_new(&self.lock(), topic)
+    pub fn topics(&self) -> &Topics {
+        &self.topics
     }
 
     /// Adds a topic with a fresh id.
     ///
     /// # Errors
-    /// Those of [`check_new`](Self::check_new); `INVALID_PARTITIONS` below 1; whatever
-    /// the operating system reports, and then the topic was not added.
+    /// Those of [`check_new`]; `INVALID_PARTITIONS` below 1; whatever the operating system reports,
+    /// and then the topic is not added.
     pub fn create(
-        &self,
+        &mut self,
         topic: &str,
         partitions: i32,
         config: BTreeMap<String, String>,
     ) -> Result<TopicRecord, KafkaError> {
-        let mut topics = self.lock();
-        check_new(&topics, topic)?;
+        check_new(topic, self.topics.keys())?;
         if partitions < 1 {
             let why = format!("topic {topic} cannot have {partitions} partitions");
             return Err(KafkaError::api(Errors::InvalidPartitions, why));
         }
         let record = TopicRecord { id: random_uuid()?, partitions, config };
-        let mut changed = topics.clone();
+        let mut changed = self.topics.clone();
         changed.insert(topic.to_string(), record.clone());
-        self.replace(&mut topics, changed)?;
+        self.replace(changed)?;
         Ok(record)
     }
 
-    /// Forgets a topic, and says whether it was known.
+    /// Removes a topic, and returns whether there was one.
     ///
     /// # Errors
-    /// Whatever the operating system reports, and then the topic is still known.
-    pub fn remove(&self, topic: &str) -> Result<bool, KafkaError> {
-        let mut topics = self.lock();
-        let mut changed = topics.clone();
+    /// Whatever the operating system reports, and then the topic is still there.
+    pub fn remove(&mut self, topic: &str) -> Result<bool, KafkaError> {
+        let mut changed = self.topics.clone();
         if changed.remove(topic).is_none() {
             return Ok(false);
         }
-        self.replace(&mut topics, changed)?;
+        self.replace(changed)?;
         Ok(true)
     }
 
-    /// Changes what is known about a topic, and returns it as it is then.
+    /// Changes a topic, and returns it as it is then.
     ///
     /// # Errors
-    /// `UNKNOWN_TOPIC_OR_PARTITION` if there is no such topic; whatever the operating system
-    /// reports, and then nothing changed.
+    /// `UNKNOWN_TOPIC_OR_PARTITION`; whatever the operating system reports, and then nothing
+    /// changed.
     pub fn update(
-        &self,
+        &mut self,
         topic: &str,
         change: impl FnOnce(&mut TopicRecord),
     ) -> Result<TopicRecord, KafkaError> {
-        let mut topics = self.lock();
-        let mut changed = topics.clone();
+        let mut changed = self.topics.clone();
         let Some(record) = changed.get_mut(topic) else {
             let why = format!("there is no topic {topic:?}");
             return Err(KafkaError::api(Errors::UnknownTopicOrPartition, why));
         };
         change(record);
         let record = record.clone();
-        self.replace(&mut topics, changed)?;
+        self.replace(changed)?;
         Ok(record)
     }
 
-    /// Takes in partitions that lie on disk and are not known here, as when a Kafka broker's
-    /// directory was copied: their topics are added, or get the partitions they lack. Returns the
-    /// names of the topics that changed.
+    /// Adopts partitions that lie on disk and are not known here, as when a Kafka broker's directory
+    /// was copied: their topics are added, or get the partitions they lack. Returns the names of the
+    /// topics that changed.
     ///
     /// A number of [`ADOPTED_PARTITIONS_MAX`] or more is passed over: all partitions below it would
     /// be made, and a directory called `backup-20260101` is more likely what its name says. So is
@@ -200,9 +182,8 @@ impl TopicRegistry {
     ///
     /// # Errors
     /// Whatever the operating system reports, and then nothing changed.
-    pub fn adopt(&self, on_disk: &[TopicAndPartition]) -> Result<Vec<String>, KafkaError> {
-        let mut topics = self.lock();
-        let mut changed = topics.clone();
+    pub fn adopt(&mut self, on_disk: &[TopicAndPartition]) -> Result<Vec<String>, KafkaError> {
+        let mut changed = self.topics.clone();
         let mut adopted = Vec::new();
         for TopicAndPartition { topic, partition } in on_disk {
             let partitions = partition.saturating_add(1);
@@ -228,34 +209,38 @@ impl TopicRegistry {
         }
         if !adopted.is_empty() {
             info!(
-                "adopted from disk what {} did not know: {}",
-                self.path.display(),
+                "adopted from disk what {} did not list: {}",
+                self.file.path().display(),
                 adopted.join(", ")
             );
-            self.replace(&mut topics, changed)?;
+            self.replace(changed)?;
         }
         Ok(adopted)
     }
 
-    fn replace(&self, topics: &mut Topics, changed: Topics) -> Result<(), KafkaError> {
-        let old = || print(&self.cluster_id, topics);
-        replace_atomically(&self.path, &print(&self.cluster_id, &changed), old)?;
-        *topics = changed;
+    fn replace(&mut self, changed: Topics) -> Result<(), KafkaError> {
+        let new = print(&self.cluster_id, &changed);
+        self.file.replace(&new, || print(&self.cluster_id, &self.topics))?;
+        self.topics = changed;
         Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Topics> {
-        self.topics.lock().expect("no thread panics while it holds the topics")
     }
 }
 
-fn check_new(topics: &Topics, topic: &str) -> Result<(), KafkaError> {
+/// Checks that a topic of this name could be added to those that are `known`.
+///
+/// # Errors
+/// `INVALID_TOPIC_EXCEPTION` for a name that no topic may have, and for one that collides with a
+/// topic's; `TOPIC_ALREADY_EXISTS`.
+pub fn check_new<'a>(
+    topic: &str,
+    mut known: impl Iterator<Item = &'a String> + Clone,
+) -> Result<(), KafkaError> {
     validate_topic_name(topic)?;
-    if topics.contains_key(topic) {
+    if known.clone().any(|it| it == topic) {
         let why = format!("topic {topic} exists already");
         return Err(KafkaError::api(Errors::TopicAlreadyExists, why));
     }
-    if let Some(other) = topics.keys().find(|other| collide(topic, other)) {
+    if let Some(other) = known.find(|other| collide(topic, other)) {
         let why = format!("topic {topic} collides with {other}: in metrics `.` becomes `_`");
         return Err(KafkaError::api(Errors::InvalidTopicException, why));
     }
@@ -294,9 +279,10 @@ pub fn valid_log_config(
 }
 
 fn print(cluster_id: &[u8; 16], topics: &Topics) -> String {
-    let mut text = format!("{CURRENT_VERSION}\n{}\n{}\n", hex(cluster_id), topics.len());
+    // As `list_head`, with the cluster's id between its two lines.
+    let mut text = format!("{CURRENT_VERSION}\n{}\n{}\n", to_hex(cluster_id), topics.len());
     for (name, TopicRecord { id, partitions, config }) in topics {
-        push(&mut text, format_args!("{name} {} {partitions}", hex(id)));
+        push(&mut text, format_args!("{name} {} {partitions}", to_hex(id)));
         push_settings(&mut text, config);
         text.push('\n');
     }
@@ -323,14 +309,14 @@ fn parse_topic(line: &str) -> Option<(String, TopicRecord)> {
     let partitions = fields.next()?.parse().ok().filter(|&partitions: &i32| partitions > 0)?;
     let mut config = BTreeMap::new();
     for field in fields {
-        let (key, value) = field.split_once('=')?;
-        config.insert(unescape(key)?, unescape(value)?);
+        let (name, value) = parse_setting(field)?;
+        config.insert(name, value);
     }
     Some((name.to_string(), TopicRecord { id, partitions, config }))
 }
 
 fn uuid_of_hex(hex: &str) -> Option<[u8; 16]> {
-    bytes_of_hex(hex)?.try_into().ok()
+    from_hex(hex)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -363,7 +349,7 @@ mod tests {
             let (_, topics) =
                 parse(&format!("0\n{id}\n1\nt {id} 1 {stored}\n"), Path::new("topics")).unwrap();
             let config = log_config(&LogConfig::default(), &topics["t"].config).unwrap();
-            assert_eq!(config.retention_ms, negative.parse::<i64>().unwrap());
+            assert_eq!(config.retention_ms.to_string(), negative);
             assert!(config.cleanup_policy.is_compacted() && config.cleanup_policy.is_deleted());
             assert_eq!(config.timestamp_after_max_ms(), 3);
         }
@@ -371,8 +357,8 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_named_like_no_partition_makes_no_topic() {
-        let path = env::temp_dir().join(format!("topics-{}", hex(&random_uuid().unwrap())));
-        let registry = TopicRegistry::open(path.clone()).unwrap();
+        let path = env::temp_dir().join(format!("topics-{}", to_hex(&random_uuid().unwrap())));
+        let mut registry = TopicRegistry::open(path.clone()).unwrap();
         let on_disk =
             [("backup", 20_260_101), ("t", i32::MAX), ("t", 3), ("t", 10_000), ("a b", 0)];
         let on_disk = on_disk.map(|(topic, partition)| TopicAndPartition::new(topic, partition));
@@ -384,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_topics_is_told_apart() {
+    fn a_file_that_is_no_list_of_topics_is_recognized() {
         let id = "00112233445566778899aabbccddeeff";
         assert!(parse(&format!("0\n{id}\n1\nt {id} 1\n"), Path::new("topics")).is_ok());
         for text in [

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use log::trace;
 
+use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::purgatory::delayed_operation::DelayedOperation;
@@ -16,19 +17,16 @@ pub type FetchCallback =
 
 /// A partition of a waiting fetch.
 pub struct FetchPartitionStatus {
-    /// The partition.
     pub key: TopicAndPartition,
     /// Where the first read began.
     pub start_offset_metadata: LogOffsetMetadata,
-    /// What was asked for.
     pub fetch_info: PartitionFetchInfo,
 }
 
-/// What the fetch waits for (Kafka's `FetchMetadata`).
+/// The fetch apart from its waiting.
 pub struct FetchMetadata {
     /// How many bytes must have come before it is answered.
     pub min_bytes: i64,
-    /// How it reads.
     pub mode: ReadMode,
     /// Its partitions, in the order of the request.
     pub status: Vec<FetchPartitionStatus>,
@@ -40,7 +38,7 @@ pub struct DelayedFetch {
     metadata: FetchMetadata,
     local_logs: Arc<LocalLogs>,
     metrics: Arc<Metrics>,
-    /// Taken by whoever completes the fetch; the purgatory sees to it that there is one.
+    /// Empty once the fetch is completed, which the purgatory lets happen once.
     response_callback: Mutex<Option<FetchCallback>>,
 }
 
@@ -61,9 +59,6 @@ impl DelayedFetch {
     /// need not wait for it.
     fn accumulated_bytes(&self, status: &FetchPartitionStatus) -> Option<i64> {
         let start = status.start_offset_metadata;
-        if start.message_offset < 0 {
-            return Some(0);
-        }
         // Case B: the partition is gone. (Case A, the leader has moved, cannot be: there is no
         // other broker.)
         let partition = self.local_logs.get_partition(&status.key)?;
@@ -102,10 +97,10 @@ impl DelayedOperation for DelayedFetch {
         accumulated >= self.metadata.min_bytes
     }
 
-    /// Reads again, and answers with whatever is there.
+    /// Reads again, and answers with what is there by now.
     fn on_complete(&self) {
-        trace!("DelayedFetch.onComplete: {} partitions", self.metadata.status.len());
-        let callback = self.response_callback.lock().expect("held for a take only").take();
+        trace!("[10] DelayedFetch.onComplete: {} partitions", self.metadata.status.len());
+        let callback = locked(&self.response_callback).take();
         let Some(callback) = callback else { return };
         let fetch_info: Vec<_> =
             self.metadata.status.iter().map(|it| (it.key.clone(), it.fetch_info)).collect();

@@ -3,27 +3,29 @@
 use std::sync::{Arc, Mutex};
 
 use crate::common::errors::Errors;
+use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RecordErrors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::purgatory::delayed_operation::DelayedOperation;
 use crate::replica::local_logs::LocalLogs;
+use crate::replica::partition::Acknowledgement;
 
-/// What a producer is told about one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The outcome of a produce for one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionResponse {
-    /// `None`, or why nothing was appended, or why it may not be safe.
-    pub error: Errors,
+    /// Why nothing was appended, or why what was appended may not be safe.
+    pub error: Option<Errors>,
     /// A sentence for a person, if there is an error.
     pub error_message: Option<String>,
     /// The records for which the batch is refused, if it is for single ones.
     pub record_errors: Option<Box<RecordErrors>>,
-    /// The offset of the first record; -1 on error.
-    pub base_offset: i64,
-    /// The time of the append if the topic uses `LogAppendTime`, else -1.
-    pub log_append_time_ms: i64,
-    /// The first offset of the log; -1 on error.
-    pub log_start_offset: i64,
+    /// The offset of the first record that was appended.
+    pub base_offset: Option<i64>,
+    /// The time of the append, if the topic uses `LogAppendTime`.
+    pub log_append_time_ms: Option<i64>,
+    /// The first offset of the log, unless the fault is the partition's.
+    pub log_start_offset: Option<i64>,
 }
 
 /// Takes the answers of a produce, in the order of the request, exactly once.
@@ -32,10 +34,9 @@ pub type ProduceCallback =
 
 /// A partition of a waiting produce.
 pub struct ProducePartitionStatus {
-    /// The offset that the high watermark must reach; `None` if the append failed and there is
-    /// nothing to wait for.
+    /// The offset that the high watermark must reach; `None` if the append failed, or once it has.
     pub required_offset: Option<i64>,
-    /// The answer if it waits no longer.
+    /// The answer, once there is nothing to wait for.
     pub response: PartitionResponse,
 }
 
@@ -51,7 +52,7 @@ pub struct DelayedProduce {
 impl DelayedProduce {
     /// A produce that waits at most `delay_ms` for the in-sync replicas.
     ///
-    /// What still waits when the time runs out is answered with `REQUEST_TIMED_OUT`.
+    /// A partition that still waits when the time runs out is answered with `REQUEST_TIMED_OUT`.
     pub fn new(
         delay_ms: i64,
         mut status: Vec<(TopicAndPartition, ProducePartitionStatus)>,
@@ -61,11 +62,24 @@ impl DelayedProduce {
     ) -> Self {
         for (_, partition) in &mut status {
             if partition.required_offset.is_some() {
-                partition.response.error = Errors::RequestTimedOut;
+                partition.response.error = Some(Errors::RequestTimedOut);
             }
         }
         let response_callback = Mutex::new(Some(response_callback));
         Self { delay_ms, local_logs, metrics, status: Mutex::new(status), response_callback }
+    }
+
+    /// Whether the replicas have what was appended up to `required_offset`, and how that turned
+    /// out; `None` while it is not known.
+    fn outcome(&self, key: &TopicAndPartition, required_offset: i64) -> Option<Result<(), Errors>> {
+        let Some(leader) = self.local_logs.get_partition(key) else {
+            return Some(Err(Errors::UnknownTopicOrPartition));
+        };
+        match leader.check_enough_replicas_reach_offset(required_offset) {
+            Acknowledgement::Pending => None,
+            Acknowledgement::Complete => Some(Ok(())),
+            Acknowledgement::TooFewReplicas => Some(Err(Errors::NotEnoughReplicasAfterAppend)),
+        }
     }
 }
 
@@ -74,29 +88,23 @@ impl DelayedOperation for DelayedProduce {
         self.delay_ms
     }
 
-    /// Settles every partition that has an answer by now; complete when none waits.
+    /// Settles every partition whose outcome is known by now; complete when none waits.
     fn try_complete(&self) -> bool {
-        let mut status = self.status.lock().expect("no thread panics while it settles partitions");
+        let mut status = locked(&self.status);
         for (key, partition) in status.iter_mut() {
             let Some(required_offset) = partition.required_offset else { continue };
-            let settled = match self.local_logs.get_partition(key) {
-                None => Some(Errors::UnknownTopicOrPartition),
-                Some(leader) => leader.check_enough_replicas_reach_offset(required_offset),
-            };
-            if let Some(error) = settled {
+            if let Some(outcome) = self.outcome(key, required_offset) {
                 partition.required_offset = None;
-                partition.response.error = error;
+                partition.response.error = outcome.err();
             }
         }
         status.iter().all(|(_, partition)| partition.required_offset.is_none())
     }
 
     fn on_complete(&self) {
-        let callback = self.response_callback.lock().expect("held for a take only").take();
+        let callback = locked(&self.response_callback).take();
         let Some(callback) = callback else { return };
-        let status = std::mem::take(
-            &mut *self.status.lock().expect("no thread panics while it settles partitions"),
-        );
+        let status = std::mem::take(&mut *locked(&self.status));
         callback(status.into_iter().map(|(key, partition)| (key, partition.response)).collect());
     }
 

@@ -11,22 +11,25 @@ use std::sync::{Arc, RwLock};
 use log::{error, trace};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::{read_locked, write_locked};
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RECORD_ERRORS_MAX;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::config::log_config::LogConfig;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::replica::partition::{LEADER_EPOCH, Partition, check_leader_epoch};
+use crate::replica::partition::Partition;
+use crate::replica::replica::Replica;
 use crate::storage::log::log_append::LogAppendInfo;
-use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
+use crate::storage::log::log_offset_metadata::FetchDataInfo;
 use crate::storage::log::read_limit::{FirstEntry, ReadLimit};
 
-/// A consumer that says `replica_id` -1.
+/// The `replica_id` of a consumer.
 pub const ORDINARY_CONSUMER_ID: i32 = -1;
-/// A consumer that may read from any replica.
+/// The `replica_id` of a consumer that may read from any replica.
 pub const DEBUGGING_CONSUMER_ID: i32 = -2;
 
-/// What a fetch asks of one partition.
+/// A fetch's request to one partition.
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionFetchInfo {
     /// The offset to read from.
@@ -39,11 +42,10 @@ pub struct PartitionFetchInfo {
     pub last_fetched_epoch: i32,
 }
 
-/// How a fetch may read: the flags that `ReplicaManager::fetch_messages` works out from the
-/// request.
+/// How a fetch may read: the flags that `ReplicaManager::fetch_messages` derives from the request.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadMode {
-    /// Only a leader may answer. Every replica here is a leader, so this never refuses; it is told
+    /// Only a leader may answer. Every replica here is a leader, so this never refuses; it appears
     /// in the trace.
     pub fetch_only_from_leader: bool,
     /// Only below the high watermark.
@@ -54,47 +56,36 @@ pub struct ReadMode {
     /// first batch of the first partition that has one comes whole, whatever its size, and in the
     /// others a first batch that does not fit is left out.
     pub hard_max_bytes_limit: bool,
-    /// The newest magic that the client reads. What is newer is converted for it.
+    /// The newest magic that the client can read. Anything newer is converted for it.
     pub newest_readable_magic: u8,
 }
 
-/// What reading one partition gave.
-#[derive(Clone, Debug)]
-pub struct LogReadResult {
-    /// `None`, or why there is no data.
-    pub error: Errors,
-    /// The slice. Absent after an error.
-    pub info: Option<FetchDataInfo>,
-    /// The high watermark, read after the log: a consumer never sees data beyond it. -1 after an
-    /// error.
+/// The result of reading one partition, with all that a conversion of it needs.
+pub struct LogReadInfo {
+    pub fetched_data: FetchDataInfo,
+    /// Taken after the read: a consumer never sees data beyond it.
     pub high_watermark: i64,
-    /// The first offset of the log. -1 after an error.
     pub log_start_offset: i64,
+    /// The topic's settings at the time of the read: the format of its log, its compression,
+    /// whether it may be converted.
+    pub log_config: Arc<LogConfig>,
+    /// The replica that was read: a conversion may have to read on.
+    pub replica: Arc<Replica>,
 }
 
-impl LogReadResult {
-    fn failed(error: Errors) -> Self {
-        Self { error, info: None, high_watermark: -1, log_start_offset: -1 }
-    }
-
-    /// The bytes of the slice.
+impl LogReadInfo {
     pub fn size_in_bytes(&self) -> usize {
-        self.info.as_ref().map_or(0, |info| info.message_set.size_in_bytes())
+        self.fetched_data.message_set.size_in_bytes()
     }
 
     /// The bytes that count for `min_bytes`.
     pub fn bytes_within_limit(&self) -> i64 {
-        let bytes = self.info.as_ref().map_or(0, |info| info.bytes_within_limit);
-        i64::try_from(bytes).unwrap_or(i64::MAX)
-    }
-
-    /// Where the fetch began; unknown after an error.
-    pub fn fetch_offset_metadata(&self) -> LogOffsetMetadata {
-        self.info.as_ref().map_or(LogOffsetMetadata::UNKNOWN, |info| info.fetch_offset_metadata)
+        i64::try_from(self.fetched_data.bytes_within_limit).unwrap_or(i64::MAX)
     }
 }
 
-/// What appending to one partition gave.
+pub type LogReadResult = Result<LogReadInfo, KafkaError>;
+
 pub type LogAppendResult = Result<LogAppendInfo, KafkaError>;
 
 /// All partitions of this broker.
@@ -104,32 +95,29 @@ pub struct LocalLogs {
 }
 
 impl LocalLogs {
-    /// No partition yet.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { partitions: RwLock::default(), metrics }
     }
 
     /// The partition, if this broker hosts it.
     pub fn get_partition(&self, key: &TopicAndPartition) -> Option<Arc<Partition>> {
-        self.partitions.read().expect("no thread panics while it holds the table").get(key).cloned()
+        read_locked(&self.partitions).get(key).cloned()
     }
 
     /// Every partition, in no order.
     pub fn all_partitions(&self) -> Vec<Arc<Partition>> {
-        let table = self.partitions.read().expect("no thread panics while it holds the table");
-        table.values().cloned().collect()
+        read_locked(&self.partitions).values().cloned().collect()
     }
 
-    /// Adds a partition; one that is there already stays.
+    /// Adds a partition, unless it is there already.
     pub fn add_partition(&self, partition: Partition) {
         let key = partition.topic_and_partition.clone();
-        let mut table = self.partitions.write().expect("no thread panics while it holds the table");
-        table.entry(key).or_insert_with(|| Arc::new(partition));
+        write_locked(&self.partitions).entry(key).or_insert_with(|| Arc::new(partition));
     }
 
     /// Forgets a partition: nothing is read from it or appended to it from now on.
     pub fn remove_partition(&self, key: &TopicAndPartition) {
-        self.partitions.write().expect("no thread panics while it holds the table").remove(key);
+        write_locked(&self.partitions).remove(key);
     }
 
     /// Reads each partition, in the order of the request, until the response is full.
@@ -139,7 +127,7 @@ impl LocalLogs {
         fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
     ) -> Vec<(TopicAndPartition, LogReadResult)> {
         trace!(
-            "ReplicaManager.readFromLocalLog: {} partitions, fetchOnlyFromLeader={} fetchOnlyCommitted={}",
+            "[7] ReplicaManager.readFromLocalLog: {} partitions, fetchOnlyFromLeader={} fetchOnlyCommitted={}",
             fetch_info.len(),
             mode.fetch_only_from_leader,
             mode.fetch_only_committed
@@ -153,7 +141,7 @@ impl LocalLogs {
                 ..*fetch
             };
             let result = self.read_partition(key, limit, mode, min_one_message);
-            let size = result.size_in_bytes();
+            let size = result.as_ref().map_or(0, LogReadInfo::size_in_bytes);
             bytes_left = bytes_left.saturating_sub(size);
             // Once one message is in, the rest of the response keeps to its limits.
             min_one_message = min_one_message && size == 0;
@@ -169,17 +157,15 @@ impl LocalLogs {
         mode: ReadMode,
         min_one_message: bool,
     ) -> LogReadResult {
-        let Some(partition) = self.get_partition(key) else {
-            return LogReadResult::failed(Errors::UnknownTopicOrPartition);
-        };
-        if let Err(error) = check_epochs(&fetch) {
-            return LogReadResult::failed(error.code());
-        }
+        let partition = self.get_partition(key).ok_or_else(not_hosted)?;
+        partition.check_leader_epoch(fetch.current_leader_epoch)?;
+        partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
         let replica = partition.leader_replica();
+        let log_config = replica.log.config();
         let max_offset = mode.fetch_only_committed.then(|| replica.high_watermark().message_offset);
-        // What is converted is read by this process, and a cut end costs nothing there.
+        // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
-            && replica.log.config().message_format_magic > mode.newest_readable_magic;
+            && log_config.message_format_magic > mode.newest_readable_magic;
         let limit = ReadLimit {
             max_bytes: fetch.fetch_size,
             first_entry: match mode.hard_max_bytes_limit {
@@ -189,24 +175,21 @@ impl LocalLogs {
             },
             ends_at_entry: !mode.hard_max_bytes_limit && !is_converted,
         };
-        match replica.log.read(fetch.offset, max_offset, limit) {
-            Ok(info) => LogReadResult {
-                error: Errors::None,
-                info: Some(info),
-                high_watermark: replica.high_watermark().message_offset,
-                log_start_offset: replica.log.log_start_offset(),
-            },
-            Err(error) => {
+        let fetched_data =
+            replica.log.read(fetch.offset, max_offset, limit).inspect_err(|error| match error {
                 // A negative size is the client's fault, though Kafka's code says otherwise.
-                match error {
-                    KafkaError::Api(..) if fetch.fetch_size < 0 => {
-                        trace!("Log.read of {key}: {error}");
-                    }
-                    _ => log_failure("Log.read", key, &error),
+                KafkaError::Api(..) if fetch.fetch_size < 0 => {
+                    trace!("Log.read of {key}: {error}");
                 }
-                LogReadResult::failed(error.code())
-            }
-        }
+                _ => log_failure("Log.read", key, error),
+            })?;
+        Ok(LogReadInfo {
+            fetched_data,
+            high_watermark: replica.high_watermark().message_offset,
+            log_start_offset: replica.log.log_start_offset(),
+            log_config,
+            replica: Arc::clone(replica),
+        })
     }
 
     /// Appends each partition's range of `buffer` to its log; offsets are written into the buffer
@@ -227,10 +210,7 @@ impl LocalLogs {
                 (Some(partition), Some(records)) => {
                     partition.append_messages_to_leader(records, required_acks)
                 }
-                (None, _) => Err(KafkaError::api(
-                    Errors::UnknownTopicOrPartition,
-                    "it is not hosted by this broker",
-                )),
+                (None, _) => Err(not_hosted()),
                 (_, None) => Err(KafkaError::api(
                     Errors::CorruptMessage,
                     "its records lie outside of the request",
@@ -256,42 +236,32 @@ impl LocalLogs {
         (results, high_watermark_moved)
     }
 
-    /// Reads what the slices name into the page cache, if it is not there: here, on a handler
+    /// Reads the slices' pages into the page cache if they are not there: here, on a handler
     /// thread, where waiting for a disk delays one request, and not in a Processor, where it would
     /// delay all of its connections (KAFKA-7504).
     pub fn warm(&self, results: &[(TopicAndPartition, LogReadResult)]) {
         for (key, result) in results {
-            let Some(info) = &result.info else { continue };
-            match info.message_set.warm() {
+            let Ok(read) = result else { continue };
+            let size = read.size_in_bytes();
+            match read.fetched_data.message_set.warm() {
                 Ok(false) => (),
                 Ok(true) => {
-                    let size = info.message_set.size_in_bytes();
                     self.metrics.cold_slices_warmed.increment();
                     self.metrics.cold_bytes_warmed.add(size as u64);
                 }
                 // The send will meet the same error, and close the connection that asked.
-                Err(error) => error!(
-                    "Cannot read {size} bytes of {key}: {error}",
-                    size = result.size_in_bytes()
-                ),
+                Err(error) => error!("Cannot read {size} bytes of {key}: {error}"),
             }
         }
     }
 }
 
-/// Whether the client has the same epochs in mind as the broker. A record of an epoch yet to come is
-/// none of this log's: the client has to find out where the two part (KIP-595).
-fn check_epochs(fetch: &PartitionFetchInfo) -> Result<(), KafkaError> {
-    check_leader_epoch(fetch.current_leader_epoch)?;
-    if fetch.last_fetched_epoch <= LEADER_EPOCH {
-        return Ok(());
-    }
-    let why = format!("there has been no epoch {} of this partition", fetch.last_fetched_epoch);
-    Err(KafkaError::api(Errors::OffsetOutOfRange, why))
+fn not_hosted() -> KafkaError {
+    KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
 }
 
-/// A fault of this broker or its disk is worth a line for each partition. What a client is to blame
-/// for gets one line for the whole request, with the client's address, from whoever answers it.
+/// Logs a fault of this broker or its disk for each partition. A client's mistakes get one line for
+/// the whole request, with the client's address, where the request is answered.
 fn log_failure(what: &str, key: &TopicAndPartition, error: &KafkaError) {
     match error {
         KafkaError::Records(_) | KafkaError::Undecodable(_) => trace!("{what} of {key}: {error}"),

@@ -10,43 +10,34 @@ use crate::storage::log::log_append::LogAppendInfo;
 /// Acknowledge when all in-sync replicas have the messages.
 pub const ACKS_ALL: i16 = -1;
 
-/// The leader epoch of every partition: it has had one leader ever since.
+/// The leader epoch that a cluster of one broker gives every partition: its leader never changes.
 pub const LEADER_EPOCH: i32 = 0;
 
-/// A client that does not say which epoch it has in mind.
+/// In place of an epoch in a request: the client has none in mind.
 pub const NO_EPOCH: i32 = -1;
 
 /// How many replicas are in sync: this one. There is no other broker.
 const IN_SYNC_REPLICAS: usize = 1;
 
-/// What is wrong with the leader epoch that a client has in mind; -1 stands for none.
-///
-/// # Errors
-/// `UNKNOWN_LEADER_EPOCH` for one yet to come, `FENCED_LEADER_EPOCH` for one that is over.
-pub fn check_leader_epoch(epoch: i32) -> Result<(), KafkaError> {
-    let error = match epoch {
-        NO_EPOCH | LEADER_EPOCH => return Ok(()),
-        newer if newer > LEADER_EPOCH => Errors::UnknownLeaderEpoch,
-        _ => Errors::FencedLeaderEpoch,
-    };
-    Err(KafkaError::api(error, format!("the leader epoch is {LEADER_EPOCH}, not {epoch}")))
-}
-
-/// A partition and its local replica, which is always its leader.
+/// A partition and its local replica, which is its leader.
 pub struct Partition {
-    /// The partition's name.
     pub topic_and_partition: TopicAndPartition,
     leader_replica: Arc<Replica>,
+    leader_epoch: i32,
 }
 
 impl Partition {
-    /// A partition that the broker is to lead, with the watermark that its replica has.
-    pub fn new(topic_and_partition: TopicAndPartition, leader_replica: Replica) -> Self {
-        Self { topic_and_partition, leader_replica: Arc::new(leader_replica) }
+    /// A partition that the broker leads in `leader_epoch`, with the watermark that its replica
+    /// has.
+    pub fn new(
+        topic_and_partition: TopicAndPartition,
+        leader_replica: Replica,
+        leader_epoch: i32,
+    ) -> Self {
+        Self { topic_and_partition, leader_replica: Arc::new(leader_replica), leader_epoch }
     }
 
-    /// Makes the broker leader of the partition: the replica alone is in sync, so its watermark
-    /// moves up to its end.
+    /// The replica alone is in sync, so its watermark moves up to its end.
     pub fn make_leader(&self) {
         let replica = &self.leader_replica;
         replica.maybe_increment_high_watermark(replica.log_end_offset());
@@ -55,6 +46,41 @@ impl Partition {
     /// The replica that may be read from and appended to.
     pub fn leader_replica(&self) -> &Arc<Replica> {
         &self.leader_replica
+    }
+
+    /// The epoch in which the broker leads the partition.
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// Compares the leader epoch that a client has in mind with the partition's.
+    /// [`NO_EPOCH`] fits any.
+    ///
+    /// # Errors
+    /// `UNKNOWN_LEADER_EPOCH` for one yet to come, `FENCED_LEADER_EPOCH` for one that is over.
+    pub fn check_leader_epoch(&self, epoch: i32) -> Result<(), KafkaError> {
+        let current = self.leader_epoch;
+        let error = match epoch {
+            NO_EPOCH => return Ok(()),
+            same if same == current => return Ok(()),
+            newer if newer > current => Errors::UnknownLeaderEpoch,
+            _ => Errors::FencedLeaderEpoch,
+        };
+        Err(KafkaError::api(error, format!("the leader epoch is {current}, not {epoch}")))
+    }
+
+    /// Compares the epoch of the last record that a client has with the partition's. A record of an
+    /// epoch yet to come is none of this log's: the client has to find out where the two diverge
+    /// (KIP-595).
+    ///
+    /// # Errors
+    /// `OFFSET_OUT_OF_RANGE`.
+    pub fn check_last_fetched_epoch(&self, epoch: i32) -> Result<(), KafkaError> {
+        if epoch <= self.leader_epoch {
+            return Ok(());
+        }
+        let why = format!("there has been no epoch {epoch} of this partition");
+        Err(KafkaError::api(Errors::OffsetOutOfRange, why))
     }
 
     /// Appends to the leader's log and moves the high watermark. Offsets are written into `records`
@@ -80,25 +106,34 @@ impl Partition {
             );
             return Err(KafkaError::api(Errors::NotEnoughReplicas, why));
         }
-        let info = replica.log.append(records, LEADER_EPOCH)?;
+        let info = replica.log.append(records, self.leader_epoch)?;
         let high_watermark_moved = replica.maybe_increment_high_watermark(replica.log_end_offset());
         Ok((info, high_watermark_moved))
     }
 
-    /// Whether all in-sync replicas hold everything below `required_offset`, and an error if they
-    /// are too few.
-    ///
-    /// `None` while the answer is not known: keep waiting.
-    pub fn check_enough_replicas_reach_offset(&self, required_offset: i64) -> Option<Errors> {
-        let is_reached = self.leader_replica.high_watermark().message_offset >= required_offset;
-        is_reached.then(|| match self.has_enough_replicas() {
-            true => Errors::None,
-            false => Errors::NotEnoughReplicasAfterAppend,
-        })
+    /// How far the in-sync replicas are with everything below `required_offset`.
+    pub fn check_enough_replicas_reach_offset(&self, required_offset: i64) -> Acknowledgement {
+        if self.leader_replica.high_watermark().message_offset < required_offset {
+            Acknowledgement::Pending
+        } else if self.has_enough_replicas() {
+            Acknowledgement::Complete
+        } else {
+            Acknowledgement::TooFewReplicas
+        }
     }
 
     fn has_enough_replicas(&self) -> bool {
-        usize::try_from(self.leader_replica.log.config().min_in_sync_replicas)
-            .is_ok_and(|least| least <= IN_SYNC_REPLICAS)
+        self.leader_replica.log.config().min_in_sync_replicas <= IN_SYNC_REPLICAS
     }
+}
+
+/// How far the in-sync replicas are with what a produce has appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// Not all of them have it yet.
+    Pending,
+    /// All of them have it, and they are as many as `min.insync.replicas` asks for.
+    Complete,
+    /// All of them have it, but they are fewer than that by now.
+    TooFewReplicas,
 }

@@ -2,8 +2,9 @@
 //!
 //! Only the local copy exists here: replication between brokers would add a protocol, not an idea.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
+use crate::common::lock::locked;
 use crate::storage::log::log::Log;
 use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 
@@ -12,9 +13,8 @@ use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 /// Holds: `log_start_offset <= high_watermark <= log_end_offset`, once the partition has become
 /// leader.
 pub struct Replica {
-    /// The id of the broker that keeps this copy.
+    /// The broker that keeps this copy.
     pub broker_id: i32,
-    /// The messages.
     pub log: Arc<Log>,
     /// The offset up to which consumers may read, exclusive.
     high_watermark: Mutex<LogOffsetMetadata>,
@@ -32,14 +32,14 @@ impl Replica {
         Self { broker_id, log, high_watermark }
     }
 
-    /// The end of the log with its place: the offset that the next message will get.
+    /// The offset that the next message will get, with its place.
     pub fn log_end_offset(&self) -> LogOffsetMetadata {
         self.log.log_end_offset_metadata()
     }
 
     /// The offset up to which consumers may read, exclusive, with its place if it is known.
     pub fn high_watermark(&self) -> LogOffsetMetadata {
-        *self.locked_high_watermark()
+        *locked(&self.high_watermark)
     }
 
     /// Moves the high watermark up to `candidate`; returns whether it moved.
@@ -47,7 +47,7 @@ impl Replica {
     /// An equal offset on a newer segment counts as a move: the log has rolled, and a fetch that
     /// waits at the watermark compares places (`Partition.maybeIncrementLeaderHW`).
     pub fn maybe_increment_high_watermark(&self, candidate: LogOffsetMetadata) -> bool {
-        let mut high_watermark = self.locked_high_watermark();
+        let mut high_watermark = locked(&self.high_watermark);
         let is_ahead = candidate.message_offset > high_watermark.message_offset;
         let is_same_offset = candidate.message_offset == high_watermark.message_offset;
         let is_on_older_segment = high_watermark
@@ -60,9 +60,5 @@ impl Replica {
             self.log.update_high_watermark(candidate.message_offset);
         }
         moves
-    }
-
-    fn locked_high_watermark(&self) -> MutexGuard<'_, LogOffsetMetadata> {
-        self.high_watermark.lock().expect("no thread panics while it holds the high watermark")
     }
 }

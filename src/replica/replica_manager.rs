@@ -12,6 +12,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
@@ -20,7 +21,7 @@ use crate::replica::delayed_produce::{
     DelayedProduce, PartitionResponse, ProduceCallback, ProducePartitionStatus,
 };
 use crate::replica::local_logs::{
-    DEBUGGING_CONSUMER_ID, LocalLogs, LogAppendResult, PartitionFetchInfo, ReadMode,
+    DEBUGGING_CONSUMER_ID, LocalLogs, LogAppendResult, LogReadInfo, PartitionFetchInfo, ReadMode,
 };
 use crate::replica::partition::{ACKS_ALL, Partition};
 use crate::replica::replica::Replica;
@@ -30,14 +31,11 @@ use crate::storage::log::log_append::LogAppendInfo;
 
 /// The file in each log directory that holds the high watermarks.
 pub const HIGH_WATERMARK_FILENAME: &str = "replication-offset-checkpoint";
-/// Said of that file if it cannot be read: the only replica is in sync with itself.
+/// The advice when that file cannot be read: the only replica is in sync with itself.
 const HIGH_WATERMARK_REMEDY: &str =
     "move it away: nothing is lost, it is written anew from the ends of the logs";
 
-/// In place of an offset: none.
-const NO_OFFSET: i64 = -1;
-
-/// What a fetch asks for as a whole.
+/// The parameters of a fetch as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchParams {
     /// How long the fetch may wait for `min_bytes`, in milliseconds; 0 or less answers at once.
@@ -50,18 +48,14 @@ pub struct FetchParams {
     pub max_bytes: i32,
     /// Whether every message is cut where a limit says, the first one too (Fetch v0 to v2).
     pub hard_max_bytes_limit: bool,
-    /// The newest magic that the client reads. What is newer is converted for it.
+    /// The newest magic that the client can read. Anything newer is converted for it.
     pub newest_readable_magic: u8,
 }
 
-/// The settings of a replica manager.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplicaManagerConfig {
-    /// `broker.id`.
     pub broker_id: i32,
-    /// `fetch.purgatory.purge.interval.requests`.
     pub fetch_purge_interval: usize,
-    /// `producer.purgatory.purge.interval.requests`.
     pub producer_purge_interval: usize,
 }
 
@@ -109,18 +103,18 @@ impl ReplicaManager {
         }
     }
 
-    /// The partitions, to look one up.
     pub fn local_logs(&self) -> &LocalLogs {
         &self.local_logs
     }
 
-    /// Makes this broker the leader of each partition whose log is given, from its checkpointed
-    /// high watermark on.
+    /// Makes this broker the leader, in `leader_epoch`, of each partition whose log is given, from
+    /// its checkpointed high watermark on.
     ///
     /// # Errors
     /// If a checkpoint file cannot be read.
     pub fn become_leader(
         &self,
+        leader_epoch: i32,
         logs: Vec<(TopicAndPartition, Arc<Log>)>,
     ) -> Result<(), KafkaError> {
         let mut checkpointed = BTreeMap::new();
@@ -131,15 +125,14 @@ impl ReplicaManager {
         for (key, log) in logs {
             let high_watermark = checkpointed.get(&key).copied().unwrap_or(0);
             let replica = Replica::new(self.config.broker_id, log, high_watermark);
-            let partition = Partition::new(key, replica);
+            let partition = Partition::new(key, replica, leader_epoch);
             partition.make_leader();
             self.local_logs.add_partition(partition);
         }
         Ok(())
     }
 
-    /// Port of `ReplicaManager.stopReplicas`: no longer hosts these partitions, and tells so to
-    /// whoever waits for them.
+    /// No longer hosts these partitions, and answers the requests that wait for them.
     pub fn stop_replicas(&self, keys: &[TopicAndPartition]) {
         for key in keys {
             self.local_logs.remove_partition(key);
@@ -158,7 +151,7 @@ impl ReplicaManager {
         fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
         response_callback: FetchCallback,
     ) {
-        trace!("ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
+        trace!("[7] ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
         let is_from_follower = params.replica_id >= 0;
         let mode = ReadMode {
             fetch_only_from_leader: params.replica_id != DEBUGGING_CONSUMER_ID,
@@ -169,9 +162,9 @@ impl ReplicaManager {
         };
         let log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
 
-        let bytes_readable: i64 =
-            log_read_results.iter().map(|(_, result)| result.bytes_within_limit()).sum();
-        let has_error = log_read_results.iter().any(|(_, result)| result.error != Errors::None);
+        let read = || log_read_results.iter().filter_map(|(_, result)| result.as_ref().ok());
+        let bytes_readable: i64 = read().map(LogReadInfo::bytes_within_limit).sum();
+        let has_error = log_read_results.iter().any(|(_, result)| result.is_err());
         let answers_now = params.max_wait_ms <= 0
             || fetch_info.is_empty()
             || bytes_readable >= i64::from(params.min_bytes)
@@ -183,12 +176,11 @@ impl ReplicaManager {
         }
 
         let keys: Vec<_> = fetch_info.iter().map(|(key, _)| key.clone()).collect();
-        let status = log_read_results
-            .into_iter()
+        let status = read()
             .zip(fetch_info)
-            .map(|((key, result), (_, fetch_info))| FetchPartitionStatus {
-                key,
-                start_offset_metadata: result.fetch_offset_metadata(),
+            .map(|(read, (key, fetch_info))| FetchPartitionStatus {
+                key: key.clone(),
+                start_offset_metadata: read.fetched_data.fetch_offset_metadata,
                 fetch_info: *fetch_info,
             })
             .collect();
@@ -200,15 +192,15 @@ impl ReplicaManager {
             Arc::clone(&self.metrics),
             response_callback,
         );
-        trace!("ReplicaManager.fetchMessages: waits for {} bytes", params.min_bytes);
+        trace!("[10] ReplicaManager.fetchMessages: waits for {} bytes", params.min_bytes);
         self.delayed_fetch_purgatory.try_complete_else_watch(delayed_fetch, &keys);
     }
 
     /// Appends each partition's range of `buffer` to its log and calls back: now, or when its acks
     /// are in.
     ///
-    /// With `required_acks` 0 the callback is called as well; it is the caller who then sends
-    /// nothing.
+    /// With `required_acks` 0 the callback is called as well; it is up to the caller to send
+    /// nothing then.
     pub fn append_messages(
         &self,
         timeout_ms: i64,
@@ -223,7 +215,7 @@ impl ReplicaManager {
                     Errors::InvalidRequiredAcks,
                     format!("acks must be -1, 0 or 1, not {required_acks}"),
                 );
-                (key.clone(), refused_response(key, NO_OFFSET, error))
+                (key.clone(), refused_response(key, None, error))
             };
             response_callback(entries.iter().map(refuse).collect());
             return;
@@ -261,7 +253,7 @@ impl ReplicaManager {
         self.complete_delayed_requests(&appended, &high_watermark_moved);
     }
 
-    /// What the producer gets, and what a produce with acks -1 waits for.
+    /// The producer's answer, and the offset that a produce with acks -1 waits for.
     fn status_of(
         &self,
         key: &TopicAndPartition,
@@ -281,19 +273,19 @@ impl ReplicaManager {
         }
     }
 
-    /// Where the log begins that refused a set, for what is wrong with the set. As in Kafka, what is
-    /// wrong with the partition, the CRC or the size says nothing of it.
-    fn log_start_offset_of_refused(&self, key: &TopicAndPartition, error: Errors) -> i64 {
+    /// Where the log begins that refused a set for a fault of the set. As in Kafka, a fault of the
+    /// partition, the CRC or the size comes without it.
+    fn log_start_offset_of_refused(&self, key: &TopicAndPartition, error: Errors) -> Option<i64> {
         match error {
             Errors::UnknownTopicOrPartition
             | Errors::NotLeaderForPartition
             | Errors::CorruptMessage
             | Errors::RecordTooLarge
             | Errors::RecordListTooLarge
-            | Errors::KafkaStorageError => NO_OFFSET,
+            | Errors::KafkaStorageError => None,
             _ => {
                 let partition = self.local_logs.get_partition(key);
-                partition.map_or(NO_OFFSET, |it| it.leader_replica().log.log_start_offset())
+                partition.map(|it| it.leader_replica().log.log_start_offset())
             }
         }
     }
@@ -329,14 +321,14 @@ impl ReplicaManager {
         for (dir, high_watermarks) in &by_dir {
             match self.high_watermark_checkpoints.get(dir) {
                 Some(checkpoint) => checkpoint.write(high_watermarks)?,
-                None => error!("{} is no log directory of this broker", dir.display()),
+                None => error!("{} is not a log directory of this broker", dir.display()),
             }
         }
         Ok(())
     }
 
-    /// Stops the clocks of what still waits, whose clients are gone by now, and writes the high
-    /// watermarks a last time.
+    /// Stops the timers of the requests that still wait, whose clients are gone by now, and writes
+    /// the high watermarks a last time.
     ///
     /// # Errors
     /// If a checkpoint cannot be written.
@@ -349,7 +341,7 @@ impl ReplicaManager {
 
 fn refused_response(
     key: &TopicAndPartition,
-    log_start_offset: i64,
+    log_start_offset: Option<i64>,
     error: KafkaError,
 ) -> PartitionResponse {
     let code = error.code();
@@ -358,22 +350,21 @@ fn refused_response(
         other => (other.to_string(), None),
     };
     PartitionResponse {
-        error: code,
+        error: Some(code),
         error_message: Some(error_message),
         record_errors,
-        base_offset: NO_OFFSET,
-        log_append_time_ms: -1,
         log_start_offset,
+        ..PartitionResponse::default()
     }
 }
 
 fn appended_response(info: &LogAppendInfo) -> PartitionResponse {
+    let has_log_append_time = info.log_append_time_ms != NO_TIMESTAMP;
     PartitionResponse {
-        error: Errors::None,
-        error_message: None,
-        record_errors: None,
-        base_offset: info.first_offset,
-        log_append_time_ms: info.log_append_time_ms,
-        log_start_offset: info.log_start_offset,
+        // An empty set has no first record.
+        base_offset: (info.first_offset >= 0).then_some(info.first_offset),
+        log_append_time_ms: has_log_append_time.then_some(info.log_append_time_ms),
+        log_start_offset: Some(info.log_start_offset),
+        ..PartitionResponse::default()
     }
 }

@@ -13,7 +13,7 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::network::request_channel::{RequestChannel, RequestOrShutdown};
 use crate::server::kafka_apis::KafkaApis;
 
-/// How long a handler waits for a request before it looks round, in milliseconds.
+/// How long a handler waits for a request before it checks whether to leave.
 const RECEIVE_TIMEOUT_MS: u64 = 300;
 
 /// `num.io.threads` threads that handle requests.
@@ -22,7 +22,7 @@ pub struct KafkaRequestHandlerPool {
 }
 
 impl KafkaRequestHandlerPool {
-    /// No handler yet.
+    /// Starts no handler yet.
     pub fn new(request_channel: &Arc<RequestChannel>, apis: &Arc<KafkaApis>) -> Self {
         let (request_channel, apis) = (Arc::clone(request_channel), Arc::clone(apis));
         let threads = WorkerThreads::new("kafka-request-handler-", move |id, leave| {
@@ -32,14 +32,14 @@ impl KafkaRequestHandlerPool {
         Self { threads }
     }
 
-    /// Starts `num_threads` handlers. If the system gives fewer, but any at all, that is logged.
+    /// Starts `num_threads` handlers. If the system gives fewer, but at least one, that is logged.
     ///
     /// # Errors
-    /// A sentence, if it gives none.
+    /// If the system gives no thread, in one sentence.
     pub fn startup(&self, num_threads: usize) -> io::Result<()> {
         let Err(error) = self.threads.resize(num_threads) else { return Ok(()) };
         let count = self.count();
-        let why = format!("`num.io.threads={num_threads}`: there are {count} handlers: {error}");
+        let why = format!("`num.io.threads={num_threads}`: only {count} started: {error}");
         if count == 0 {
             return Err(io::Error::new(error.kind(), why));
         }
@@ -47,7 +47,6 @@ impl KafkaRequestHandlerPool {
         Ok(())
     }
 
-    /// How many handlers take requests.
     pub fn count(&self) -> usize {
         self.threads.count()
     }
@@ -56,30 +55,28 @@ impl KafkaRequestHandlerPool {
     /// queue is empty.
     pub fn join(&self) {
         if self.threads.join() > 0 {
-            error!("A request handler had panicked outside of a request.");
+            error!("A request handler panicked outside of a request.");
         }
     }
 }
 
 impl BrokerReconfigurable for KafkaRequestHandlerPool {
-    /// If the system does not give so many threads, there are as many as before: the last one that
-    /// it had to give may be needed elsewhere.
+    /// If the system does not give that many threads, the number stays as it was: the last thread that
+    /// the system had to give may be needed elsewhere.
     fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig) {
         let (before, asked) = (old.num_io_threads, new.num_io_threads);
         let Err(error) = self.threads.resize(asked) else { return };
         error!(
-            "`num.io.threads={asked}`: there are only {} request handlers, of which at most \
-             {before} stay: {error}",
+            "`num.io.threads={asked}`: only {} started, of which at most {before} stay: {error}",
             self.count()
         );
-        // Fewer threads are always given.
+        // To end threads always succeeds.
         if let Err(error) = self.threads.resize(before.min(self.count())) {
             error!("{error}");
         }
     }
 }
 
-/// One handler.
 struct KafkaRequestHandler {
     id: usize,
     request_channel: Arc<RequestChannel>,
@@ -87,13 +84,13 @@ struct KafkaRequestHandler {
 }
 
 impl KafkaRequestHandler {
-    /// Takes requests until there are none any more, or one handler less is wanted.
+    /// Takes requests until the channel is shut down, or this handler is asked to leave.
     fn run(&self, leave: &Leave) {
         while !leave.is_asked() {
             match self.request_channel.receive_request(RECEIVE_TIMEOUT_MS) {
                 None => (),
                 Some(RequestOrShutdown::Request(request)) => {
-                    // A panic is a fault of ours in one request; the request's `Reply` closes its
+                    // A panic is a bug of ours in one request; the request's `Reply` closes its
                     // connection.
                     let handled = catch_unwind(AssertUnwindSafe(|| self.apis.handle(*request)));
                     if handled.is_err() {

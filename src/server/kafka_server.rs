@@ -1,4 +1,4 @@
-//! Port of `kafka.server.KafkaServer`: what starts after what, and stops before what.
+//! Port of `kafka.server.KafkaServer`: a broker that runs, and what stops before what.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,30 +10,18 @@ use log::{error, info};
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
 use crate::common::metrics::Metrics;
-use crate::common::scheduler::{KafkaScheduler, Scheduler};
-use crate::common::time::{SystemTime, Time};
-use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
-use crate::config::kafka_config::KafkaConfig;
-use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
+use crate::common::scheduler::Scheduler;
+use crate::config::config_def::ConfigError;
 use crate::coordinator::group_coordinator::GroupCoordinator;
-use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
-use crate::registry::topic_registry::TopicRegistry;
-use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
-use crate::server::apis::fetch_conversion::FetchedData;
-use crate::server::kafka_apis::KafkaApis;
+use crate::replica::replica_manager::ReplicaManager;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
-use crate::server::metadata::metadata_cache::MetadataCache;
-use crate::server::metadata::producer_id_manager::ProducerIdManager;
 use crate::server::quota::quota_managers::QuotaManagers;
-use crate::server::security::authorizer::Authorizer;
-use crate::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
-use crate::storage::log_manager::{LogManager, LogManagerConfig};
-use crate::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
+use crate::storage::log_manager::LogManager;
 
-/// Why a broker does not start: one sentence for the one who started it.
+/// Why a broker does not start, in sentences for its operator.
 #[derive(Debug)]
 pub struct StartupError(String);
 
@@ -55,165 +43,74 @@ impl From<KafkaError> for StartupError {
     }
 }
 
+impl From<Vec<ConfigError>> for StartupError {
+    fn from(errors: Vec<ConfigError>) -> Self {
+        let errors: Vec<_> = errors.iter().map(ConfigError::to_string).collect();
+        Self(errors.join("; "))
+    }
+}
+
 impl From<std::io::Error> for StartupError {
     fn from(error: std::io::Error) -> Self {
         Self(error.to_string())
     }
 }
 
-/// A running broker.
+/// A running broker. [`KafkaServerBuilder`](crate::server::kafka_server_builder::KafkaServerBuilder)
+/// starts one.
+///
+/// It runs until [`shutdown`](Self::shutdown). A broker that is dropped without it goes on until the
+/// process ends, and its logs are recovered at the next start, as after a crash.
 pub struct KafkaServer {
-    metrics: Arc<Metrics>,
-    scheduler: Arc<dyn Scheduler>,
-    log_manager: Arc<LogManager>,
-    replica_manager: Arc<ReplicaManager>,
-    group_coordinator: Arc<GroupCoordinator>,
-    socket_server: Arc<SocketServer>,
-    request_handler_pool: Arc<KafkaRequestHandlerPool>,
-    quota_managers: Arc<QuotaManagers>,
-    dynamic_config: Arc<DynamicBrokerConfig>,
+    parts: Subsystems,
     startup_duration: Duration,
 }
 
+/// What a broker consists of, in the order in which it stops.
+pub(super) struct Subsystems {
+    pub socket_server: Arc<SocketServer>,
+    pub request_handler_pool: Arc<KafkaRequestHandlerPool>,
+    pub scheduler: Arc<dyn Scheduler>,
+    pub quota_managers: Arc<QuotaManagers>,
+    pub group_coordinator: Arc<GroupCoordinator>,
+    pub replica_manager: Arc<ReplicaManager>,
+    pub log_manager: Arc<LogManager>,
+    pub dynamic_config: Arc<DynamicBrokerConfig>,
+    pub metrics: Arc<Metrics>,
+}
+
 impl KafkaServer {
-    /// Starts a broker on the machine's clocks and plain sockets.
-    ///
-    /// # Errors
-    /// A sentence: a log directory that is locked, cannot be written or holds what cannot be read;
-    /// a port that is taken.
-    pub fn startup(config: &KafkaConfig) -> Result<Self, StartupError> {
-        let metrics = Arc::new(Metrics::default());
-        let channel_builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
-        Self::startup_with(config, Arc::new(SystemTime::new()), metrics, channel_builder)
-    }
-
-    /// Starts a broker with the clocks and the connections that are given: tests bring connections
-    /// that count or lie.
-    ///
-    /// The order is Kafka's, with one difference: the ports are bound early, so that a taken one is
-    /// found before the logs are loaded, but opened last, when every request can be answered
-    /// (KAFKA-14658).
-    ///
-    /// # Errors
-    /// As [`startup`](KafkaServer::startup).
-    pub fn startup_with(
-        config: &KafkaConfig,
-        time: Arc<dyn Time>,
-        metrics: Arc<Metrics>,
-        channel_builder: Arc<dyn ChannelBuilder>,
-    ) -> Result<Self, StartupError> {
-        Self::startup_under(config, time, metrics, channel_builder, None)
-    }
-
-    /// Starts a broker that asks `authorizer` what clients may do, or the one that the settings name
-    /// if none is given.
-    ///
-    /// # Errors
-    /// As [`startup`](KafkaServer::startup); also ACLs that cannot be read.
-    pub fn startup_under(
-        config: &KafkaConfig,
-        time: Arc<dyn Time>,
-        metrics: Arc<Metrics>,
-        channel_builder: Arc<dyn ChannelBuilder>,
-        authorizer: Option<Arc<dyn Authorizer>>,
-    ) -> Result<Self, StartupError> {
-        let began = Instant::now();
-        let background =
-            Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
-        let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
-        let socket_server = SocketServer::startup(
-            config,
-            Arc::clone(&time),
-            Arc::clone(&metrics),
-            channel_builder,
-        )?;
-        let log_manager = LogManager::new(
-            LogManagerConfig::from_broker(config),
-            Arc::clone(&scheduler),
-            Arc::clone(&time),
-        )?;
-        let dynamic_config =
-            open_dynamic_config(config, &background, &socket_server, &log_manager)?;
-        let sources = Sources {
-            dynamic_config: &dynamic_config,
-            bound_endpoints: socket_server.bound_endpoints(),
-            log_manager: &log_manager,
-            time: &time,
-            metrics: &metrics,
-        };
-        let PersistentState {
-            replica_manager,
-            metadata_cache,
-            producer_ids,
-            quota_managers,
-            group_coordinator,
-            authorizer,
-        } = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
-        dynamic_config.add_reconfigurable(&metadata_cache);
-        log_manager.startup();
-        schedule_high_watermark_checkpoints(config, &scheduler, &replica_manager);
-        let fetched_data = FetchedData::new(Arc::clone(&replica_manager), Arc::clone(&metrics));
-        let apis = Arc::new(KafkaApis {
-            request_channel: Arc::clone(socket_server.request_channel()),
-            replica_manager: Arc::clone(&replica_manager),
-            metadata_cache,
-            dynamic_config: Arc::clone(&dynamic_config),
-            group_coordinator: Arc::clone(&group_coordinator),
-            fetched_data: Arc::new(fetched_data),
-            producer_ids,
-            quota_managers: Arc::clone(&quota_managers),
-            authorizer,
-            refusal_log: Arc::default(),
-            time,
-            connections_max_idle_ms: config.connections_max_idle_ms,
-        });
-        let request_handler_pool =
-            Arc::new(KafkaRequestHandlerPool::new(socket_server.request_channel(), &apis));
-        let server = Self {
-            metrics,
-            scheduler,
-            log_manager,
-            replica_manager,
-            group_coordinator,
-            socket_server,
-            request_handler_pool,
-            quota_managers,
-            dynamic_config,
-            startup_duration: Duration::ZERO,
-        };
-        server.started_at(began)
-    }
-
     /// Begins to serve. If that fails, the broker is shut down, above all its logs: else the next
     /// start would have to recover them.
-    fn started_at(mut self, began: Instant) -> Result<Self, StartupError> {
-        if let Err(error) = self.start_serving() {
-            self.shutdown();
+    pub(super) fn serve(parts: Subsystems, began: Instant) -> Result<Self, StartupError> {
+        let mut server = Self { parts, startup_duration: Duration::ZERO };
+        if let Err(error) = server.start_serving() {
+            server.shutdown();
             return Err(error);
         }
-        self.startup_duration = began.elapsed();
-        Ok(self)
+        server.startup_duration = began.elapsed();
+        Ok(server)
     }
 
     /// Starts as many request handlers as the file says, opens the ports, and only then has the
     /// handlers follow what was altered: a number that the system does not give keeps no broker
     /// from starting.
     fn start_serving(&self) -> Result<(), StartupError> {
-        let current = self.dynamic_config.current();
-        self.request_handler_pool.startup(current.of_file().num_io_threads)?;
-        self.socket_server.start_accepting()?;
-        self.dynamic_config.add_reconfigurable(&self.request_handler_pool);
+        let current = self.parts.dynamic_config.current();
+        self.parts.request_handler_pool.startup(current.of_file().num_io_threads)?;
+        self.parts.socket_server.start_accepting()?;
+        self.parts.dynamic_config.add_reconfigurable(&self.parts.request_handler_pool);
         Ok(())
     }
 
     /// The port that the listener of `protocol` is bound to.
     pub fn bound_port(&self, protocol: SecurityProtocol) -> Option<u16> {
-        self.socket_server.bound_port(protocol)
+        self.parts.socket_server.bound_port(protocol)
     }
 
     /// The listeners, with the ports they are bound to.
     pub fn bound_endpoints(&self) -> &[EndPoint] {
-        self.socket_server.bound_endpoints()
+        self.parts.socket_server.bound_endpoints()
     }
 
     /// How long the start took.
@@ -223,52 +120,52 @@ impl KafkaServer {
 
     /// What the broker has counted.
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.parts.metrics
     }
 
     /// The partitions and what waits for them.
     pub fn replica_manager(&self) -> &Arc<ReplicaManager> {
-        &self.replica_manager
+        &self.parts.replica_manager
     }
 
     /// The consumer groups.
     pub fn group_coordinator(&self) -> &Arc<GroupCoordinator> {
-        &self.group_coordinator
+        &self.parts.group_coordinator
     }
 
     /// The quotas of clients.
     pub fn quota_managers(&self) -> &Arc<QuotaManagers> {
-        &self.quota_managers
+        &self.parts.quota_managers
     }
 
     /// The settings of the broker, and what was set while it ran.
     pub fn dynamic_config(&self) -> &Arc<DynamicBrokerConfig> {
-        &self.dynamic_config
+        &self.parts.dynamic_config
     }
 
     /// How many connections `address` holds now.
     pub fn connection_count(&self, address: IpAddr) -> usize {
-        self.socket_server.connection_count(address)
+        self.parts.socket_server.connection_count(address)
     }
 
     /// How many threads handle requests.
     pub fn request_handler_count(&self) -> usize {
-        self.request_handler_pool.count()
+        self.parts.request_handler_pool.count()
     }
 
     /// The logs.
     pub fn log_manager(&self) -> &Arc<LogManager> {
-        &self.log_manager
+        &self.parts.log_manager
     }
 
     /// Writes every counter that has moved, and the times of the requests, to the log.
     pub fn log_metrics(&self) {
-        for (name, value) in self.metrics.values() {
+        for (name, value) in self.parts.metrics.values() {
             if value > 0 {
                 info!("{name} = {value}");
             }
         }
-        let request_metrics = self.socket_server.request_channel().request_metrics();
+        let request_metrics = self.parts.socket_server.request_channel().request_metrics();
         for (api, requests, stages_ns) in request_metrics.values() {
             let times: Vec<_> = STAGES
                 .iter()
@@ -285,201 +182,16 @@ impl KafkaServer {
     /// from running.
     pub fn shutdown(self) {
         info!("Shutting down.");
-        self.socket_server.shutdown();
-        self.request_handler_pool.join();
-        self.scheduler.shutdown();
-        self.quota_managers.shutdown();
+        self.parts.socket_server.shutdown();
+        self.parts.request_handler_pool.join();
+        self.parts.scheduler.shutdown();
+        self.parts.quota_managers.shutdown();
         // Before the logs, which it writes: 0.9 stopped it after them.
-        self.group_coordinator.shutdown();
-        if let Err(error) = self.replica_manager.shutdown() {
+        self.parts.group_coordinator.shutdown();
+        if let Err(error) = self.parts.replica_manager.shutdown() {
             error!("The high watermarks could not be written: {error}");
         }
-        self.log_manager.shutdown();
+        self.parts.log_manager.shutdown();
         info!("Shut down.");
     }
-}
-
-/// What the broker knows from its log directories.
-struct PersistentState {
-    replica_manager: Arc<ReplicaManager>,
-    metadata_cache: Arc<MetadataCache>,
-    producer_ids: ProducerIdManager,
-    quota_managers: Arc<QuotaManagers>,
-    group_coordinator: Arc<GroupCoordinator>,
-    authorizer: Option<Arc<dyn Authorizer>>,
-}
-
-/// What is there before anything is read.
-struct Sources<'a> {
-    dynamic_config: &'a Arc<DynamicBrokerConfig>,
-    bound_endpoints: &'a [EndPoint],
-    log_manager: &'a Arc<LogManager>,
-    time: &'a Arc<dyn Time>,
-    metrics: &'a Arc<Metrics>,
-}
-
-impl PersistentState {
-    /// As [`read`](Self::read); if that fails, the logs are closed, as Kafka does. Else the next
-    /// start would have to recover all of them: the mark of the last stop is used up, and the
-    /// indexes have grown to take messages.
-    fn read_or_close(
-        sources: &Sources<'_>,
-        authorizer: Option<Arc<dyn Authorizer>>,
-        scheduler: &Arc<dyn Scheduler>,
-    ) -> Result<Self, KafkaError> {
-        Self::read(sources, authorizer, scheduler).inspect_err(|_| {
-            scheduler.shutdown();
-            sources.log_manager.shutdown();
-        })
-    }
-
-    /// Opens the logs and reads everything else that can keep the broker from starting. No thread
-    /// runs yet that appends: the logs are recovered, missing ones and missing files are made, and
-    /// topics that lie on disk are adopted, but no message is written.
-    ///
-    /// `authorizer` is in the place of the one that the settings name.
-    fn read(
-        sources: &Sources<'_>,
-        authorizer: Option<Arc<dyn Authorizer>>,
-        scheduler: &Arc<dyn Scheduler>,
-    ) -> Result<Self, KafkaError> {
-        let Sources { dynamic_config, bound_endpoints, log_manager, time, metrics } = *sources;
-        let current = dynamic_config.current();
-        let config = current.config();
-        let dirs = log_manager.log_dirs();
-        let topics = TopicRegistry::open_in(&dirs)?;
-        log_manager.load(&topics.log_configs(&log_manager.default_config())?)?;
-        let replica_manager = Arc::new(ReplicaManager::new(
-            replica_manager_config(config),
-            &dirs,
-            time,
-            Arc::clone(metrics),
-        ));
-        let metadata_cache = Arc::new(MetadataCache::load(
-            dynamic_config,
-            bound_endpoints,
-            topics,
-            Arc::clone(log_manager),
-            Arc::clone(&replica_manager),
-        )?);
-        let producer_ids = open_producer_ids(log_manager)?;
-        let authorizer = match authorizer {
-            Some(authorizer) => Some(authorizer),
-            None => open_authorizer(config, log_manager)?,
-        };
-        let group_coordinator =
-            start_group_coordinator(config, scheduler, &replica_manager, &metadata_cache, time)?;
-        let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
-        Ok(Self {
-            replica_manager,
-            metadata_cache,
-            producer_ids,
-            quota_managers,
-            group_coordinator,
-            authorizer,
-        })
-    }
-}
-
-/// Before the first log is opened, so that every part starts with what was set last.
-fn open_dynamic_config(
-    config: &KafkaConfig,
-    background: &Arc<KafkaScheduler>,
-    socket_server: &Arc<SocketServer>,
-    log_manager: &Arc<LogManager>,
-) -> Result<Arc<DynamicBrokerConfig>, KafkaError> {
-    let dynamic_config = DynamicBrokerConfig::open_in(&log_manager.log_dirs(), config)?;
-    dynamic_config.add_reconfigurable(background);
-    dynamic_config.add_reconfigurable(socket_server);
-    dynamic_config.add_reconfigurable(log_manager);
-    Ok(Arc::new(dynamic_config))
-}
-
-fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
-    ReplicaManagerConfig {
-        broker_id: config.broker_id,
-        fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
-        producer_purge_interval: config.producer_purgatory_purge_interval_requests,
-    }
-}
-
-/// Loads the groups and starts to look after them.
-fn start_group_coordinator(
-    config: &KafkaConfig,
-    scheduler: &Arc<dyn Scheduler>,
-    replica_manager: &Arc<ReplicaManager>,
-    metadata_cache: &MetadataCache,
-    time: &Arc<dyn Time>,
-) -> Result<Arc<GroupCoordinator>, KafkaError> {
-    let (groups, offsets) = group_config(config);
-    let (replica_manager, time) = (Arc::clone(replica_manager), Arc::clone(time));
-    let manager = GroupMetadataManager::new(offsets, replica_manager, Arc::clone(&time));
-    let coordinator = Arc::new(GroupCoordinator::new(groups, manager, time));
-    let topic = metadata_cache.topic(GROUP_METADATA_TOPIC_NAME);
-    coordinator.startup(topic.map(|record| record.partitions))?;
-
-    let (interval_ms, cleaned) =
-        (config.offsets_retention_check_interval_ms, Arc::clone(&coordinator));
-    let task = Box::new(move || cleaned.manager().cleanup_group_metadata());
-    scheduler.schedule("delete-expired-consumer-offsets", interval_ms, Some(interval_ms), task);
-    Ok(coordinator)
-}
-
-fn group_config(config: &KafkaConfig) -> (GroupConfig, OffsetConfig) {
-    let groups = GroupConfig {
-        group_min_session_timeout_ms: config.group_min_session_timeout_ms,
-        group_max_session_timeout_ms: config.group_max_session_timeout_ms,
-        group_max_size: config.group_max_size,
-        group_initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
-    };
-    let offsets = OffsetConfig {
-        max_metadata_size: config.offset_metadata_max_bytes,
-        offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60 * 1000,
-        load_buffer_size: config.offsets_load_buffer_size,
-        offset_commit_timeout_ms: config.offsets_commit_timeout_ms,
-        offset_commit_required_acks: config.offsets_commit_required_acks,
-    };
-    (groups, offsets)
-}
-
-/// The ids of producers are kept in the first log directory, as the list of topics is.
-fn open_producer_ids(log_manager: &LogManager) -> Result<ProducerIdManager, KafkaError> {
-    let logs = log_manager.all_logs();
-    let highest_in_use = logs.iter().filter_map(|log| log.highest_producer_id()).max();
-    let dirs = log_manager.log_dirs();
-    ProducerIdManager::open(dirs.first().expect("there is a log directory"), highest_in_use)
-}
-
-/// The authorizer that the settings name. Its ACLs are kept in the first log directory, too.
-fn open_authorizer(
-    config: &KafkaConfig,
-    log_manager: &LogManager,
-) -> Result<Option<Arc<dyn Authorizer>>, KafkaError> {
-    if config.authorizer_class_name.is_empty() {
-        return Ok(None);
-    }
-    let dirs = log_manager.log_dirs();
-    let authorizer = SimpleAclAuthorizer::open_in(
-        dirs.first().expect("there is a log directory"),
-        config.super_users.clone(),
-        config.allow_everyone_if_no_acl_found,
-    )?;
-    Ok(Some(Arc::new(authorizer)))
-}
-
-fn schedule_high_watermark_checkpoints(
-    config: &KafkaConfig,
-    scheduler: &Arc<dyn Scheduler>,
-    replica_manager: &Arc<ReplicaManager>,
-) {
-    let interval_ms = config.replica_high_watermark_checkpoint_interval_ms;
-    let replica_manager = Arc::clone(replica_manager);
-    let checkpoint = move || {
-        if let Err(error) = replica_manager.checkpoint_high_watermarks() {
-            // Nothing is lost by it: at the next start the only replica is in sync with itself.
-            error!("The high watermarks could not be written: {error}");
-        }
-    };
-    let task = Box::new(checkpoint);
-    scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
 }

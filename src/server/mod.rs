@@ -8,3 +8,4 @@ pub mod apis;
 pub mod kafka_apis;
 pub mod kafka_request_handler;
 pub mod kafka_server;
+pub mod kafka_server_builder;

@@ -1,19 +1,20 @@
 //! Port of `kafka.log.LogManager`: all logs of the broker, in one or more directories.
 //!
-//! A directory belongs to one process at a time, by a lock on its file `.lock`. When the broker
-//! stops in good order it leaves the file `.kafka_cleanshutdown`, so that the next start need not
-//! look for torn writes.
+//! A directory belongs to one process at a time, by a lock on its file `.lock`. A broker that shuts
+//! down cleanly leaves the file `.kafka_cleanshutdown`, so that the next start need not look for torn
+//! writes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use log::{debug, error, info, warn};
 use nix::fcntl::Flock;
 
 use crate::common::errors::KafkaError;
+use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
@@ -22,34 +23,36 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 use crate::storage::cleaner::cleaner_config::CleanerConfig;
 use crate::storage::cleaner::log_cleaner::LogCleaner;
-use crate::storage::cleaner::log_cleaner_manager::Logs;
+use crate::storage::files::file_io::{failed, remove_if_exists, sync_directory};
 use crate::storage::files::log_directory::{
     check_meta_properties, create_directory, lock_directory, log_directories, refused,
 };
-use crate::storage::files::log_files::{
-    CLEAN_SHUTDOWN_FILE, failed, parse_topic_partition_name, remove_if_exists, sync_directory,
-};
+use crate::storage::files::log_file_names::{CLEAN_SHUTDOWN_FILE, parse_topic_partition_name};
 use crate::storage::files::offset_checkpoint::{
     LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
 };
 use crate::storage::log::log::{Log, LogOpen};
+use crate::storage::log::logs::{Logs, LogsWriter};
 use crate::storage::recovery_threads::for_each;
 
 /// How long after the start the periodic tasks run first.
 pub const INITIAL_TASK_DELAY_MS: i64 = 30_000;
 
+/// For a start with a corrupt checkpoint of the first offsets.
+const LOG_STARTS_REMEDY: &str = "mend it, or put back a copy; if it is moved away, deleted records \
+                                 may reappear";
+
 /// What a [`LogManager`] is made from.
 #[derive(Clone, Debug)]
 pub struct LogManagerConfig {
-    /// The directories. They are created if they are missing.
+    /// Created if they are missing.
     pub log_dirs: Vec<PathBuf>,
-    /// The broker's number, which a directory remembers.
+    /// Each directory remembers it.
     pub broker_id: i32,
     /// The settings of a topic that overrides nothing.
     pub default_config: LogConfig,
     /// How many threads open, and close, the logs of one directory.
     pub recovery_threads_per_data_dir: usize,
-    /// The settings of the cleaner.
     pub cleaner: CleanerConfig,
     /// The period of [`LogManager::cleanup_logs`].
     pub retention_check_ms: i64,
@@ -57,7 +60,7 @@ pub struct LogManagerConfig {
     pub flush_check_ms: i64,
     /// The period of [`LogManager::checkpoint_recovery_point_offsets`].
     pub flush_checkpoint_ms: i64,
-    /// A producer that has not appended to a log for so long is forgotten there.
+    /// A log forgets a producer that has not appended to it for so long.
     pub producer_id_expiration_ms: i64,
 }
 
@@ -80,13 +83,13 @@ impl LogManagerConfig {
 
 /// The broker's logs.
 pub struct LogManager {
-    /// Locked only to be read or replaced.
     config: RwLock<LogManagerConfig>,
     dirs: Vec<LogDirectory>,
     logs: Arc<Logs>,
+    /// Locked as long as a log is created or deleted, its files included: two threads must not
+    /// create the same one.
+    writer: Mutex<LogsWriter>,
     cleaner: LogCleaner,
-    /// Held by whoever adds or removes a log: two threads must not create the same one.
-    changing: Mutex<()>,
     scheduler: Arc<dyn Scheduler>,
     time: Arc<dyn Time>,
     this: Weak<LogManager>,
@@ -94,11 +97,11 @@ pub struct LogManager {
 
 /// A directory that this process owns.
 struct LogDirectory {
-    /// Absolute, without links: logs are told apart by it.
+    /// Absolute, without links: logs are found in the directory by it.
     path: PathBuf,
     recovery_points: OffsetCheckpoint,
     log_start_offsets: OffsetCheckpoint,
-    /// Whether all its logs are open: only then may it be said to be in good order later.
+    /// Whether all its logs are open: only then may a shutdown mark it as clean.
     is_loaded: AtomicBool,
     /// Held as long as this lives.
     _lock: Flock<File>,
@@ -141,7 +144,8 @@ impl LogManager {
         if dirs.is_empty() {
             return Err(refused("there is no log directory: set log.dirs".to_string()));
         }
-        let logs = Arc::new(Logs::default());
+        let writer = LogsWriter::default();
+        let logs = Arc::clone(writer.logs());
         let paths: Vec<PathBuf> = dirs.iter().map(|dir| dir.path.clone()).collect();
         let (cleaner_config, shared_logs) = (config.cleaner.clone(), Arc::clone(&logs));
         let cleaner = LogCleaner::new(cleaner_config, shared_logs, &paths, Arc::clone(&time));
@@ -149,8 +153,8 @@ impl LogManager {
             config: RwLock::new(config),
             dirs,
             logs,
+            writer: Mutex::new(writer),
             cleaner,
-            changing: Mutex::new(()),
             scheduler,
             time,
             this: Weak::clone(this),
@@ -167,7 +171,7 @@ impl LogManager {
         for dir in &self.dirs {
             self.load_directory(dir, topic_configs)?;
         }
-        info!("{} logs are open", self.all_logs().len());
+        info!("opened {} logs", self.all_logs().len());
         Ok(())
     }
 
@@ -181,20 +185,17 @@ impl LogManager {
         let log_directories = log_directories(&dir.path)?;
         if !is_clean_shutdown && !log_directories.is_empty() {
             info!(
-                "recovering the logs in {}: the directory was not closed in good order",
+                "recovering the logs in {}: the last broker did not shut down cleanly",
                 dir.path.display()
             );
         }
         let recovery_points = dir.recovery_points.read().unwrap_or_else(|error| {
-            warn!("taking all recovery points for 0: {error}");
+            warn!("recovering every log from its first segment: {error}");
             BTreeMap::new()
         });
-        let log_start_offsets = dir.log_start_offsets.read().map_err(|error| {
-            error.with_remedy(
-                "mend it, or put back a copy; if it is moved away, deleted records may be back",
-            )
-        })?;
-        let config = self.config().clone();
+        let log_start_offsets =
+            dir.log_start_offsets.read().map_err(|error| error.with_remedy(LOG_STARTS_REMEDY))?;
+        let config = read_locked(&self.config).clone();
         let load = |log_dir: PathBuf| -> Result<(), KafkaError> {
             let topic_and_partition = parse_topic_partition_name(&log_dir)?;
             let recovery_point = recovery_points.get(&topic_and_partition).copied().unwrap_or(0);
@@ -205,33 +206,33 @@ impl LogManager {
             if let Some(&offset) = log_start_offsets.get(&topic_and_partition) {
                 log.restore_start(offset)?;
             }
-            self.add_loaded(topic_and_partition, log)
+            self.add_loaded(log)
         };
         for_each(log_directories, config.recovery_threads_per_data_dir, load)?;
-        // From now on the directory changes: a crash must not find it in good order.
+        // From now on the directory changes: after a crash it must not count as clean.
         remove_if_exists(&marker)?;
         sync_directory(&dir.path)?;
         dir.is_loaded.store(true, Ordering::Release);
         if !log_start_offsets.is_empty() {
-            // The next log of a deleted one's name must not inherit its start.
+            // A new log that has the name of a deleted one must not inherit its start.
             self.checkpoint_log_starts_of(dir)?;
         }
         Ok(())
     }
 
-    fn add_loaded(&self, key: TopicAndPartition, log: Arc<Log>) -> Result<(), KafkaError> {
+    fn add_loaded(&self, log: Arc<Log>) -> Result<(), KafkaError> {
         let dir = log.dir().to_path_buf();
-        match self.write_logs().insert(key, log) {
+        match locked(&self.writer).insert(log) {
             None => Ok(()),
             Some(other) => Err(refused(format!(
-                "{} and {} are the same partition: move one of them away",
+                "{} and {} hold the same partition: move one of them away",
                 other.dir().display(),
                 dir.display()
             ))),
         }
     }
 
-    /// Starts the periodic tasks: retention, flushes, recovery points; and the cleaner.
+    /// Schedules retention, flushes and checkpoints, and starts the cleaner.
     pub fn startup(&self) {
         let every = |name: &str, period_ms: i64, task: fn(&LogManager)| {
             let this = Weak::clone(&self.this);
@@ -242,29 +243,27 @@ impl LogManager {
             };
             self.scheduler.schedule(name, INITIAL_TASK_DELAY_MS, Some(period_ms), Box::new(run));
         };
-        let config = self.config().clone();
+        let config = read_locked(&self.config).clone();
         every("kafka-log-retention", config.retention_check_ms, LogManager::cleanup_logs);
         every("kafka-log-flusher", config.flush_check_ms, LogManager::flush_dirty_logs);
         every("kafka-recovery-point-checkpoint", config.flush_checkpoint_ms, |manager| {
             if let Err(error) = manager.checkpoint_recovery_point_offsets() {
-                error!("cannot keep the recovery points: {error}");
+                error!("cannot write the recovery points: {error}");
             }
         });
         self.cleaner.startup();
     }
 
-    /// What compacts logs.
     pub fn cleaner(&self) -> &LogCleaner {
         &self.cleaner
     }
 
-    /// The log of a partition, if there is one.
     pub fn get_log(&self, topic_and_partition: &TopicAndPartition) -> Option<Arc<Log>> {
-        self.read_logs().get(topic_and_partition).cloned()
+        self.logs.get(topic_and_partition)
     }
 
     /// The log of a partition, which is created if it is missing, in the directory that has the
-    /// fewest.
+    /// fewest logs.
     ///
     /// # Errors
     /// `Io`, with the path.
@@ -273,27 +272,27 @@ impl LogManager {
         topic_and_partition: &TopicAndPartition,
         config: LogConfig,
     ) -> Result<Arc<Log>, KafkaError> {
-        let _changing = self.lock_changing();
+        let mut writer = locked(&self.writer);
         if let Some(log) = self.get_log(topic_and_partition) {
             return Ok(log);
         }
         let dir = self.least_loaded_dir().path.join(topic_and_partition.to_string());
         let log = Log::open(&dir, config, self.log_open(0, false))?;
-        self.write_logs().insert(topic_and_partition.clone(), Arc::clone(&log));
+        writer.insert(Arc::clone(&log));
         debug!("created the log {topic_and_partition} in {}", dir.display());
         Ok(log)
     }
 
-    /// Deletes the log of a partition: see [`Log::delete`]. Says whether there was one.
+    /// Deletes the log of a partition: see [`Log::delete`]. Returns whether there was one.
     ///
     /// # Errors
     /// `Io`, with the path.
     pub fn delete_log(&self, topic_and_partition: &TopicAndPartition) -> Result<bool, KafkaError> {
-        let _changing = self.lock_changing();
+        let mut writer = locked(&self.writer);
         let Some(log) = self.get_log(topic_and_partition) else { return Ok(false) };
         let pause = self.cleaner.pause(&log);
         log.delete()?;
-        self.write_logs().remove(topic_and_partition);
+        writer.remove(topic_and_partition);
         pause.deleted();
         info!("deleted the log {topic_and_partition}");
         Ok(true)
@@ -301,27 +300,29 @@ impl LogManager {
 
     /// All logs, in no particular order.
     pub fn all_logs(&self) -> Vec<Arc<Log>> {
-        self.read_logs().values().cloned().collect()
+        self.logs.all()
     }
 
-    /// The directories.
     pub fn log_dirs(&self) -> Vec<PathBuf> {
         self.dirs.iter().map(|dir| dir.path.clone()).collect()
     }
 
     /// The settings of a topic without overrides.
     pub fn default_config(&self) -> LogConfig {
-        self.config().default_config.clone()
+        read_locked(&self.config).default_config.clone()
     }
 
     /// Deletes the segments that the retention settings no longer keep, and forgets the producers
-    /// that are gone. Compacted logs are left alone, or to the cleaner if there is one.
+    /// that have expired. Segments of compacted logs are left alone, or to the cleaner if it runs.
     pub fn cleanup_logs(&self) {
         let started_ms = self.time.milliseconds();
         let mut deleted = 0;
-        let producer_id_expiration_ms = self.config().producer_id_expiration_ms;
+        let producer_id_expiration_ms = read_locked(&self.config).producer_id_expiration_ms;
         for log in self.all_logs() {
-            log.remove_expired_producers(producer_id_expiration_ms);
+            if let Err(error) = log.remove_expired_producers(producer_id_expiration_ms) {
+                error!("cannot expire producers: {error}");
+                continue;
+            }
             let policy = log.config().cleanup_policy;
             let is_cleaners = policy.is_compacted() && self.cleaner.is_enabled();
             if !policy.is_deleted() || is_cleaners {
@@ -336,7 +337,7 @@ impl LogManager {
         debug!("LogManager.cleanupLogs: {deleted} segments deleted in {elapsed_ms} ms");
     }
 
-    /// Flushes the logs whose `flush.ms` is over.
+    /// Flushes the logs whose last flush was `flush.ms` ago or longer.
     pub fn flush_dirty_logs(&self) {
         for log in self.all_logs() {
             let since_ms = self.time.milliseconds() - log.last_flush_ms();
@@ -349,7 +350,7 @@ impl LogManager {
         }
     }
 
-    /// Writes down up to where each log is on disk.
+    /// Writes the offset up to which each log is on disk.
     ///
     /// # Errors
     /// `Io`, with the path.
@@ -358,12 +359,12 @@ impl LogManager {
     }
 
     fn checkpoint_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
-        let logs = self.logs_in(dir).into_iter();
+        let logs = self.logs.in_directory(&dir.path).into_iter();
         let points = logs.map(|log| (log.topic_and_partition().clone(), log.recovery_point()));
         Ok(dir.recovery_points.write(&points.collect())?)
     }
 
-    /// Writes down where the logs begin whose beginning was deleted within a segment.
+    /// Writes the first offset of each log whose beginning was deleted within a segment.
     ///
     /// # Errors
     /// `Io`, with the path.
@@ -372,13 +373,13 @@ impl LogManager {
     }
 
     fn checkpoint_log_starts_of(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
-        let logs = self.logs_in(dir).into_iter();
+        let logs = self.logs.in_directory(&dir.path).into_iter();
         let moved = logs.filter(|log| log.log_start_offset() > log.segments()[0].base_offset());
         let starts = moved.map(|log| (log.topic_and_partition().clone(), log.log_start_offset()));
         Ok(dir.log_start_offsets.write(&starts.collect())?)
     }
 
-    /// Truncates logs, and writes the recovery points down, which have moved back.
+    /// Truncates logs, and writes their recovery points, which may have moved back.
     ///
     /// # Errors
     /// As [`Log::truncate_to`].
@@ -393,37 +394,32 @@ impl LogManager {
         self.checkpoint_recovery_point_offsets()
     }
 
-    /// Flushes and closes all logs, and leaves behind that this was done. The scheduler has been
-    /// shut down before.
+    /// Flushes and closes all logs, and marks their directories as clean. Owed before: the shutdown
+    /// of the scheduler.
     ///
-    /// A directory in which something fails is recovered at the next start: the failure is logged,
-    /// and the others are closed.
+    /// A failure is logged, its directory is recovered at the next start, and the others are closed.
     pub fn shutdown(&self) {
         self.cleaner.shutdown();
         for dir in self.dirs.iter().filter(|dir| dir.is_loaded.load(Ordering::Acquire)) {
             if let Err(error) = self.close_directory(dir) {
-                error!("{} was not closed in good order: {error}", dir.path.display());
+                error!("{} was not shut down cleanly: {error}", dir.path.display());
             }
         }
     }
 
     fn close_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
         let close = |log: Arc<Log>| log.flush().and_then(|()| log.close());
-        let threads = self.config().recovery_threads_per_data_dir;
-        for_each(self.logs_in(dir), threads, close)?;
+        let threads = read_locked(&self.config).recovery_threads_per_data_dir;
+        for_each(self.logs.in_directory(&dir.path), threads, close)?;
         self.checkpoint_directory(dir)?;
         let marker = dir.path.join(CLEAN_SHUTDOWN_FILE);
         File::create(&marker).map_err(failed("create", &marker))?;
         Ok(sync_directory(&dir.path)?)
     }
 
-    fn logs_in(&self, dir: &LogDirectory) -> Vec<Arc<Log>> {
-        let is_inside = |log: &&Arc<Log>| log.dir().parent() == Some(dir.path.as_path());
-        self.read_logs().values().filter(is_inside).cloned().collect()
-    }
-
     fn least_loaded_dir(&self) -> &LogDirectory {
-        let least_loaded = self.dirs.iter().min_by_key(|dir| self.logs_in(dir).len());
+        let least_loaded =
+            self.dirs.iter().min_by_key(|dir| self.logs.in_directory(&dir.path).len());
         least_loaded.expect("a log manager has at least one directory")
     }
 
@@ -431,30 +427,14 @@ impl LogManager {
         let (scheduler, time) = (Arc::clone(&self.scheduler), Arc::clone(&self.time));
         LogOpen { recovery_point, is_clean_shutdown, scheduler, time }
     }
-
-    fn read_logs(&self) -> impl std::ops::Deref<Target = HashMap<TopicAndPartition, Arc<Log>>> {
-        self.logs.read().expect(LOGS_LOCK)
-    }
-
-    fn write_logs(&self) -> impl std::ops::DerefMut<Target = HashMap<TopicAndPartition, Arc<Log>>> {
-        self.logs.write().expect(LOGS_LOCK)
-    }
-
-    fn config(&self) -> RwLockReadGuard<'_, LogManagerConfig> {
-        self.config.read().expect(CONFIG_LOCK)
-    }
-
-    fn lock_changing(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().expect(LOGS_LOCK)
-    }
 }
 
-/// Port of `kafka.server.DynamicLogConfig`, but for the topics: whoever knows what they override
-/// brings it to their logs.
+/// Port of `kafka.server.DynamicLogConfig`, without the topics: the owner of their overrides
+/// reconfigures their logs.
 impl BrokerReconfigurable for LogManager {
     fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
         {
-            let mut config = self.config.write().expect(CONFIG_LOCK);
+            let mut config = write_locked(&self.config);
             config.default_config = LogConfig::from_broker(new);
             config.recovery_threads_per_data_dir = new.num_recovery_threads_per_data_dir;
             config.producer_id_expiration_ms = new.producer_id_expiration_ms;
@@ -462,6 +442,3 @@ impl BrokerReconfigurable for LogManager {
         self.cleaner.reconfigure(CleanerConfig::from_broker(new));
     }
 }
-
-const CONFIG_LOCK: &str = "no thread panics while it replaces the settings of the logs";
-const LOGS_LOCK: &str = "no thread panics while it changes the map of logs";

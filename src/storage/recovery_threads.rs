@@ -1,19 +1,20 @@
-//! Port of the pools of threads in `LogManager.loadLogs` and `LogManager.shutdown`: one thing done
-//! to many logs at once.
+//! Port of the thread pools of `LogManager.loadLogs` and `LogManager.shutdown`: opens or closes many
+//! logs at once.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use log::{error, warn};
 
 use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
 
-/// Does `work` for each of `items`, on `threads` threads, of which the caller's is one. All are
-/// tried; the first error is returned, and every one is logged.
+/// Does `work` for each of `items`, on `threads` threads, of which the caller's is one. An error does
+/// not stop the others: each is logged, and the first is returned.
 ///
 /// # Errors
-/// The first one that `work` returned.
+/// The first that `work` returned.
 pub fn for_each<T: Send>(
     items: Vec<T>,
     threads: usize,
@@ -24,11 +25,11 @@ pub fn for_each<T: Send>(
     let result = Mutex::new(Ok(()));
     let run = || {
         loop {
-            let item = queue.lock().expect("taking an item does not panic").pop_front();
+            let item = locked(&queue).pop_front();
             let Some(item) = item else { return };
             if let Err(error) = work(item) {
                 error!("{error}");
-                let mut result = result.lock().expect("keeping an error does not panic");
+                let mut result = locked(&result);
                 if result.is_ok() {
                     *result = Err(error);
                 }
@@ -39,10 +40,10 @@ pub fn for_each<T: Send>(
         for number in 1..threads {
             let thread = thread::Builder::new().name(format!("kafka-log-recovery-{number}"));
             if let Err(error) = thread.spawn_scoped(scope, run) {
-                warn!("opening or closing logs with fewer threads than asked for: {error}");
+                warn!("opening or closing logs with fewer than {threads} threads: {error}");
             }
         }
         run();
     });
-    result.into_inner().expect("keeping an error does not panic")
+    result.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

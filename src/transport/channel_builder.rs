@@ -1,5 +1,5 @@
 //! Port of `org.apache.kafka.common.network.ChannelBuilder` and `PlaintextChannelBuilder`: from a
-//! socket to a transport.
+//! socket to a channel.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,30 +8,36 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 
 use crate::common::metrics::Metrics;
+use crate::transport::authenticator::DefaultAuthenticator;
+use crate::transport::connection_id::ConnectionId;
+use crate::transport::kafka_channel::KafkaChannel;
 use crate::transport::plaintext_transport_layer::PlaintextTransportLayer;
-use crate::transport::transport_layer::TransportLayer;
 
-/// Makes the transport of each new connection. Tests bring builders whose transports count, stutter
-/// or fail.
+/// Makes the channel of each new connection: chooses the transport that its bytes leave by, and
+/// the authenticator that says whom it speaks for. Tests bring builders whose transports count,
+/// stutter or fail.
 pub trait ChannelBuilder: Send + Sync {
-    /// The transport for `stream`, whose other end is `peer`.
+    /// The channel for `stream`, whose other end is `peer`. It refuses requests of more than
+    /// `max_receive_bytes` (-1: none).
     ///
     /// # Errors
     /// Whatever keeps the socket from being used. The socket is closed then.
     fn build_channel(
         &self,
+        id: ConnectionId,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> io::Result<Box<dyn TransportLayer>>;
+        max_receive_bytes: i32,
+    ) -> io::Result<KafkaChannel>;
 }
 
-/// Builds transports that send bytes as they are.
+/// Builds channels that send bytes as they are, for clients without a name.
 pub struct PlaintextChannelBuilder {
     metrics: Arc<Metrics>,
 }
 
 impl PlaintextChannelBuilder {
-    /// Counts what its transports do in `metrics`.
+    /// Counts in `metrics` what the transports do.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics }
     }
@@ -40,10 +46,13 @@ impl PlaintextChannelBuilder {
 impl ChannelBuilder for PlaintextChannelBuilder {
     fn build_channel(
         &self,
+        id: ConnectionId,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> io::Result<Box<dyn TransportLayer>> {
+        max_receive_bytes: i32,
+    ) -> io::Result<KafkaChannel> {
         let transport = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.metrics))?;
-        Ok(Box::new(transport))
+        let authenticator = Box::new(DefaultAuthenticator::new());
+        Ok(KafkaChannel::new(id, Box::new(transport), authenticator, max_receive_bytes))
     }
 }

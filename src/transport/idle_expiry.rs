@@ -13,18 +13,17 @@ use crate::transport::connection_id::ConnectionId;
 /// in one go (Kafka closed one per poll).
 #[derive(Debug)]
 pub struct IdleExpiry {
-    max_idle_ms: i64,
+    max_idle_ms: Option<i64>,
     by_last_active: BTreeSet<(i64, ConnectionId)>,
 }
 
 impl IdleExpiry {
-    /// Connections expire after more than `max_idle_ms` without activity; if that is negative,
+    /// Connections expire after more than `max_idle_ms` without activity; without it,
     /// never.
-    pub fn new(max_idle_ms: i64) -> Self {
+    pub fn new(max_idle_ms: Option<i64>) -> Self {
         Self { max_idle_ms, by_last_active: BTreeSet::new() }
     }
 
-    /// A connection begins.
     pub fn enter(&mut self, id: ConnectionId, now_ms: i64) {
         self.by_last_active.insert((now_ms, id));
     }
@@ -43,21 +42,12 @@ impl IdleExpiry {
         debug_assert!(was_there, "every open connection is entered once");
     }
 
-    /// The connection that has been idle longest, if that is too long. It stays until it leaves.
+    /// The connection that has been idle longest, if that is too long. It stays entered until
+    /// [`leave`](Self::leave).
     pub fn expired(&self, now_ms: i64) -> Option<ConnectionId> {
         let (last_active_ms, id) = self.by_last_active.first()?;
-        let is_expired = self.max_idle_ms >= 0 && now_ms - last_active_ms > self.max_idle_ms;
+        let is_expired = self.max_idle_ms.is_some_and(|max_ms| now_ms - last_active_ms > max_ms);
         is_expired.then_some(*id)
-    }
-
-    /// How many connections are entered.
-    pub fn len(&self) -> usize {
-        self.by_last_active.len()
-    }
-
-    /// Whether no connection is entered.
-    pub fn is_empty(&self) -> bool {
-        self.by_last_active.is_empty()
     }
 }
 
@@ -67,8 +57,8 @@ mod tests {
 
     #[test]
     fn the_longest_idle_expires_first_and_activity_puts_it_off() {
-        let mut idle = IdleExpiry::new(100);
-        let (a, b) = (ConnectionId::new(0, 0), ConnectionId::new(1, 1));
+        let mut idle = IdleExpiry::new(Some(100));
+        let (a, b) = (ConnectionId::next(0), ConnectionId::next(1));
         idle.enter(a, 0);
         idle.enter(b, 50);
         assert_eq!(idle.expired(100), None);
@@ -82,8 +72,8 @@ mod tests {
 
     #[test]
     fn a_negative_time_never_expires() {
-        let mut idle = IdleExpiry::new(-1);
-        idle.enter(ConnectionId::new(0, 0), 0);
+        let mut idle = IdleExpiry::new(None);
+        idle.enter(ConnectionId::next(0), 0);
         assert_eq!(idle.expired(i64::MAX), None);
     }
 }

@@ -9,6 +9,7 @@ use log::trace;
 
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::time::Time;
+use crate::transport::authenticator::Authenticator;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::network_receive::NetworkReceive;
 use crate::transport::readiness::{READABLE, Readiness, WRITABLE};
@@ -19,7 +20,7 @@ use crate::transport::write_turn::{TurnEnd, WriteTurn};
 /// Why a send was not taken. Whatever it held (file slices, buffers) is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendError {
-    /// There is no such connection, or no longer.
+    /// There is no such connection (any more).
     NotConnected(ConnectionId),
     /// The connection has not finished sending something else.
     InProgress(ConnectionId),
@@ -39,12 +40,12 @@ impl std::error::Error for SendError {}
 /// One connection.
 ///
 /// It reads at most one request at a time and sends at most one response at a time; mute keeps it
-/// from reading while a request of its own is being handled. It keeps its [`Readiness`] word true
-/// to what it finds; the selector keeps the ready list true to the word.
+/// from reading while a request of its own is being handled. It keeps its [`Readiness`] word in
+/// step with what it finds; the selector keeps the ready list in step with the word.
 pub struct KafkaChannel {
     id: ConnectionId,
     transport: Box<dyn TransportLayer>,
-    principal: KafkaPrincipal,
+    authenticator: Box<dyn Authenticator>,
     receive: NetworkReceive,
     send: Option<Box<dyn send::Send>>,
     is_muted: bool,
@@ -53,29 +54,36 @@ pub struct KafkaChannel {
 }
 
 impl KafkaChannel {
-    /// A channel over an accepted connection, or, if not `is_connected`, over one that `connect(2)`
-    /// has begun.
+    /// A channel over an accepted connection. It refuses requests of more than `max_receive_bytes`
+    /// (-1: none).
     pub fn new(
         id: ConnectionId,
         transport: Box<dyn TransportLayer>,
+        authenticator: Box<dyn Authenticator>,
         max_receive_bytes: i32,
-        is_connected: bool,
     ) -> Self {
         let mut channel = Self {
             id,
             transport,
-            principal: KafkaPrincipal::anonymous(),
+            authenticator,
             receive: NetworkReceive::new(max_receive_bytes),
             send: None,
             is_muted: false,
-            is_connected,
+            is_connected: true,
             readiness: Readiness::default(),
         };
         channel.update_interest();
         channel
     }
 
-    /// Its name.
+    /// The same over a connection that `connect(2)` has only begun.
+    #[must_use]
+    pub fn connecting(mut self) -> Self {
+        self.is_connected = false;
+        self.update_interest();
+        self
+    }
+
     pub fn id(&self) -> ConnectionId {
         self.id
     }
@@ -85,27 +93,30 @@ impl KafkaChannel {
         self.transport.peer_addr()
     }
 
-    /// Our end.
     pub fn local_addr(&self) -> SocketAddr {
         self.transport.local_addr()
     }
 
-    /// Who the peer is: `User:ANONYMOUS`, as long as nothing authenticates.
+    /// Whom the peer speaks for, as the channel's authenticator has found.
     pub fn principal(&self) -> &KafkaPrincipal {
-        &self.principal
+        self.authenticator.principal()
     }
 
-    /// Whether it is kept from reading.
     pub fn is_muted(&self) -> bool {
         self.is_muted
     }
 
-    /// Whether it is there, and not just being made.
+    /// Whether the connection is established.
     pub fn is_connected(&self) -> bool {
         self.is_connected
     }
 
-    /// Whether a send is in progress.
+    /// Whether requests may be read and responses sent: the connection is established, and the peer
+    /// authenticated.
+    pub fn ready(&self) -> bool {
+        self.is_connected && self.authenticator.complete()
+    }
+
     pub fn has_send(&self) -> bool {
         self.send.is_some()
     }
@@ -115,21 +126,21 @@ impl KafkaChannel {
         self.receive.has_begun()
     }
 
-    /// What the request in progress has allocated, in bytes.
+    /// Memory that the request in progress has allocated, in bytes.
     pub fn receive_allocated_bytes(&self) -> usize {
         self.receive.allocated_bytes()
     }
 
     /// No request is read from now on. Bytes that arrive stay in the socket and are not forgotten.
     pub fn mute(&mut self) {
-        trace!("KafkaChannel.mute: {}", self.id);
+        trace!("[5] KafkaChannel.mute: {}", self.id);
         self.is_muted = true;
         self.update_interest();
     }
 
     /// Requests are read again, those that have arrived meanwhile first.
     pub fn unmute(&mut self) {
-        trace!("KafkaChannel.unmute: {}", self.id);
+        trace!("[19] KafkaChannel.unmute: {}", self.id);
         self.is_muted = false;
         self.update_interest();
     }
@@ -142,16 +153,17 @@ impl KafkaChannel {
         if self.send.is_some() {
             return Err(SendError::InProgress(self.id));
         }
-        trace!("KafkaChannel.setSend: {} has {} bytes to send", self.id, send.size());
+        trace!("[14] KafkaChannel.setSend: {} has {} bytes to send", self.id, send.size());
         self.send = Some(send);
         self.update_interest();
         Ok(())
     }
 
-    /// Goes on with the `connect(2)` that was begun, and says whether the connection is there now.
+    /// Continues the `connect(2)` that was begun, and returns whether the connection is established
+    /// now.
     ///
     /// # Errors
-    /// Why it could not be made.
+    /// Why it could not be established.
     pub fn finish_connect(&mut self) -> io::Result<bool> {
         self.is_connected = self.transport.finish_connect()?;
         if !self.is_connected {
@@ -161,8 +173,8 @@ impl KafkaChannel {
         Ok(self.is_connected)
     }
 
-    /// Goes on reading, and returns one request if it is complete now. Then it stops, although more
-    /// may be there.
+    /// Continues reading, and returns one request if it is complete now. Then it stops, although
+    /// more may be there.
     ///
     /// # Errors
     /// As [`NetworkReceive::read_from`], without `WouldBlock`.
@@ -170,7 +182,11 @@ impl KafkaChannel {
         match self.receive.read_from(&mut *self.transport) {
             Ok(None) => Ok(None),
             Ok(Some(payload)) => {
-                trace!("KafkaChannel.read: {} has a request of {} bytes", self.id, payload.len());
+                trace!(
+                    "[4] KafkaChannel.read: {} has a request of {} bytes",
+                    self.id,
+                    payload.len()
+                );
                 Ok(Some(payload))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -181,7 +197,7 @@ impl KafkaChannel {
         }
     }
 
-    /// Goes on with the send in progress for one turn (see [`WriteTurn`]), and says whether it is
+    /// Continues the send in progress for one turn (see [`WriteTurn`]), and returns whether it is
     /// complete now.
     ///
     /// # Errors
@@ -194,7 +210,11 @@ impl KafkaChannel {
         let mut turn = WriteTurn::new(&mut *self.transport, time);
         let result = write_and_flush(&mut **send, &mut turn);
         let end = turn.end();
-        trace!("KafkaChannel.write: {} of {} bytes: {result:?}, {end:?}", self.id, send.size());
+        trace!(
+            "[15] KafkaChannel.write: {} of {} bytes: {result:?}, {end:?}",
+            self.id,
+            send.size()
+        );
         if end == Some(TurnEnd::SocketFull) {
             self.readiness.used_up(WRITABLE);
         }
@@ -210,8 +230,8 @@ impl KafkaChannel {
         }
     }
 
-    /// The word that says what there is to do. Whoever gets it from here calls `ReadyList::note`
-    /// afterwards.
+    /// The word that says what there is to do. A caller that changes it calls
+    /// [`ReadyList::note`](crate::transport::readiness::ReadyList::note) afterwards.
     pub fn readiness_mut(&mut self) -> &mut Readiness {
         &mut self.readiness
     }
@@ -221,21 +241,23 @@ impl KafkaChannel {
         &mut *self.transport
     }
 
-    /// The one place that says what a channel wants, from its state.
+    /// The one place that derives what a channel wants from its state.
     fn update_interest(&mut self) {
-        let bits = if self.is_connected {
+        let bits = if self.ready() {
             let reads = if self.is_muted { 0 } else { READABLE };
             let writes = if self.send.is_some() { WRITABLE } else { 0 };
             reads | writes
+        } else if self.is_connected {
+            0
         } else {
-            // The end of connect(2), good or bad, is told as writable.
+            // The end of connect(2), good or bad, is reported as writable.
             WRITABLE
         };
         self.readiness.set_interest(bits);
     }
 }
 
-/// What the transport holds back belongs to the send: it is complete when that has left, too.
+/// A send is complete only once the bytes that the transport holds back have left, too.
 fn write_and_flush(send: &mut dyn send::Send, turn: &mut WriteTurn<'_>) -> io::Result<()> {
     if !send.completed() {
         send.write_to(turn, false)?;

@@ -6,28 +6,24 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use mio::Registry;
-use mio::Token;
+use mio::{Registry, Token};
 
 use crate::transport::transport_layer::TransportLayer;
 
-/// What one call of `read` does.
+/// The outcome of one call of `read`.
 pub(crate) enum Incoming {
-    /// These bytes have arrived.
     Bytes(Vec<u8>),
-    /// Nothing is there now.
     WouldBlock,
 }
 
 /// No socket, no file: only scripts and what was seen.
 #[derive(Default)]
 pub(crate) struct MemoryTransport {
-    /// What `read` finds, in order; at the end of the list the stream ends.
+    /// The outcomes of `read`, in order; at the end of the list the stream ends.
     pub(crate) incoming: VecDeque<Incoming>,
     /// How many bytes each call takes at most; 0 answers `WouldBlock`. An exhausted script takes
     /// everything.
     limits: VecDeque<usize>,
-    /// All bytes taken.
     pub(crate) written: Vec<u8>,
     /// The `more` of each call of `write` that took bytes.
     pub(crate) more_flags: Vec<bool>,

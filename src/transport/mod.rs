@@ -1,8 +1,9 @@
 //! Sockets and bytes: `org.apache.kafka.common.network`. Knows no topic, no request, no log.
 
+pub mod authenticator;
+pub mod catch_panic;
 pub mod channel_builder;
 pub mod connection_id;
-pub mod containment;
 pub mod idle_expiry;
 pub mod kafka_channel;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::transport::transport_layer::TransportLayer;
 /// A completed child is dropped at once, and with it the buffer or the file it held (Kafka kept all
 /// of them until the last was done).
 pub struct MultiSend {
-    /// What is left; only the first may be half sent, and none is complete.
+    /// The sends that are left; only the first may be half sent, and none is complete.
     sends: VecDeque<Box<dyn send::Send>>,
     size: u64,
 }
@@ -39,7 +39,7 @@ impl send::Send for MultiSend {
     }
 
     fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
-        trace!("MultiSend.writeTo: {} to go", self.sends.len());
+        trace!("[16] MultiSend.writeTo: {} to go", self.sends.len());
         // ANCHOR: front_to_back
         let mut unfinished = self.sends.len();
         while let Some(current) = self.sends.front_mut() {

@@ -3,26 +3,25 @@
 
 use std::io;
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
+use byteorder::{BigEndian, ByteOrder};
 
 use crate::transport::transport_layer::TransportLayer;
 
 /// The bytes of the size field, which the size does not count.
 const SIZE_LENGTH: usize = 4;
-/// What a body gets before its first byte has arrived: a small request fits, and a thousand peers
-/// that declare a large one and send nothing have four megabytes.
+/// The buffer of a body before its first byte has arrived: a small request fits, and a thousand
+/// peers that declare a large one and send nothing have four megabytes.
 const FIRST_BUFFER_BYTES: usize = 4 << 10;
-/// What a body gets when the first buffer is full. Each time this one is, it doubles.
+/// The buffer of a body once the first one is full. Each time this one is full, it doubles.
 const SECOND_BUFFER_BYTES: usize = 64 << 10;
-/// What one call reads at most, so that a client with an endless request gets its turns like all
-/// others.
+/// The most bytes that one call reads, so that a client with an endless request gets its turns like
+/// all others.
 const READ_TURN_BYTES: usize = 1 << 20;
 /// How TLS begins, in place of a size: a handshake record of some version 3. As a size it would be
 /// 369 megabytes.
 const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 
-/// One frame after the other, off one connection.
+/// One frame after another, from one connection.
 ///
 /// Kafka 0.9 allocates the whole body as soon as it has read the size: 4 bytes of an attacker cost
 /// 100 MiB (KAFKA-4602). Here the buffer grows with the bytes that have arrived: from 64 KiB on it
@@ -52,15 +51,15 @@ impl NetworkReceive {
         self.size_filled > 0
     }
 
-    /// What the frame in progress has allocated, in bytes.
+    /// Memory that the frame in progress has allocated, in bytes.
     pub fn allocated_bytes(&self) -> usize {
         self.body.capacity()
     }
 
-    /// Goes on reading, and returns the body when it is complete. Then it stops: the next call
+    /// Continues reading, and returns the body when it is complete. Then it stops: the next call
     /// begins the next frame.
     ///
-    /// `Ok(None)` means that it stopped for the sake of others, so that there may be more to read.
+    /// `Ok(None)` means that it stopped to let others have their turn: there may be more to read.
     ///
     /// # Errors
     /// `WouldBlock` if everything that has arrived is read; `UnexpectedEof` if the peer has closed

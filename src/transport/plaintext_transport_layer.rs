@@ -10,10 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use log::trace;
-use mio::Interest;
-use mio::Registry;
-use mio::Token;
 use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::{MsgFlags, sendmsg};
@@ -21,13 +19,13 @@ use nix::sys::socket::{MsgFlags, sendmsg};
 use crate::common::metrics::Metrics;
 use crate::transport::transport_layer::TransportLayer;
 
-/// Small pieces that more will follow are held back up to this many bytes together: the headers of
+/// Small pieces that more will follow are held back, up to this many bytes together: the headers of
 /// a fetch response with a hundred partitions fit.
 const HELD_BYTES_MAX: usize = 16 << 10;
 /// One `sendfile` moves at most this much, whatever it is asked for.
 const SENDFILE_BYTES_MAX: usize = 0x7fff_f000;
-/// send(2): the kernel waits for more before it sends a segment that is not full. `nix` has no name
-/// for it.
+/// `send(2)`: the kernel waits for more before it sends a segment that is not full. `nix` has no
+/// name for it.
 const MSG_MORE: MsgFlags = MsgFlags::from_bits_retain(nix::libc::MSG_MORE);
 
 /// A connection whose bytes go as they are.
@@ -72,7 +70,10 @@ impl PlaintextTransportLayer {
             self.stream.try_io(|| Ok(sendmsg::<()>(fd, slices, &[], flags, None)?))
         })?;
         self.metrics.write_bytes.add(sent as u64);
-        trace!("PlaintextTransportLayer.write: {sent} bytes taken, {} were held", self.held.len());
+        trace!(
+            "[16] PlaintextTransportLayer.write: {sent} bytes taken, {} were held",
+            self.held.len()
+        );
 
         let sent_of_held = sent.min(self.held.len());
         self.held.drain(..sent_of_held);
@@ -109,8 +110,8 @@ impl PlaintextTransportLayer {
         result
     }
 
-    /// Whether the socket takes bytes now. If it does not, it has taken note that room is waited
-    /// for.
+    /// Whether the socket takes bytes now. If it does not, it is armed to report room when there is
+    /// some.
     fn has_room(&self) -> io::Result<bool> {
         let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLOUT)];
         Ok(uninterrupted(|| Ok(poll(&mut fds, PollTimeout::ZERO)?))? > 0)
@@ -155,11 +156,12 @@ impl TransportLayer for PlaintextTransportLayer {
             return Ok(0);
         }
         let mut sent = 0;
+        // ANCHOR: transfer_loop
         while sent < count {
             let (position, left) = (position + sent as u64, count - sent);
             let result = self.sendfile(file, position, left);
             trace!(
-                "PlaintextTransportLayer.transferFrom: position {position}, count {left}: {result:?}"
+                "[18] PlaintextTransportLayer.transferFrom: position {position}, count {left}: {result:?}"
             );
             match result {
                 Ok(0) => {
@@ -170,13 +172,15 @@ impl TransportLayer for PlaintextTransportLayer {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && sent > 0 => break,
                 Err(error) => return Err(error),
             }
-            // What ends too soon need not have met a full socket: the file may end, the disk may
-            // fail, and a stop of the process (or a debugger) may have come between. No edge would
-            // ever end a wait for room that is there already; the next call tells what it was.
+            // A call that ends too soon need not have met a full socket: the file may end, the disk
+            // may fail, or a stop of the process (or a debugger) may have come between. No edge
+            // would ever end a wait for room that is there already; the next call shows what it
+            // was.
             if sent < count && !self.has_room()? {
                 break;
             }
         }
+        // ANCHOR_END: transfer_loop
         Ok(sent)
     }
 
@@ -197,8 +201,8 @@ impl TransportLayer for PlaintextTransportLayer {
     }
 }
 
-/// Calls again for as long as a signal comes between. The broker's threads block those that end it;
-/// a test's need not.
+/// Repeats a call that a signal has interrupted. The broker's threads block the signals that end
+/// it; a test's need not.
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

@@ -1,10 +1,11 @@
-//! What Java's level-triggered `SelectionKey` does for `org.apache.kafka.common.network.Selector`,
-//! over `mio`'s edges.
+//! Brings to `mio`'s edge-triggered selector what `org.apache.kafka.common.network.Selector` gets
+//! from Java's level-triggered one.
 //!
-//! `mio` reports a change once. A channel that stops before the socket says `WouldBlock` (because
-//! its turn is over, because it has its one request, because it is muted) is told nothing more, and
-//! somebody has to remember that there is more to do. This module is that memory. A socket is
-//! registered once, for both directions; to mute, to unmute and to begin a send changes a bit here
+//! A level-triggered selector reports a state, again at every `select`. An edge-triggered one
+//! reports a change, once. If a channel stops before the socket says `WouldBlock` (because its turn
+//! is over, because it has its one request, because it is muted), no further event comes, and
+//! something has to remember that there is more to do. This module is that memory. A socket is
+//! registered once, for both directions; muting, unmuting and beginning a send changes a bit here
 //! and costs no `epoll_ctl`.
 //!
 //! The invariants:
@@ -17,11 +18,11 @@
 //!    in one place.
 //! 3. Work is `event & interest`. A channel that has work is on the [`ReadyList`], and is there
 //!    once.
-//! 4. Whoever changes a word calls [`ReadyList::note`] afterwards.
+//! 4. The code that changes a word calls [`ReadyList::note`] afterwards.
 //!
 //! From 1: while bytes wait in the socket, either the `event` bit is set or an edge is under way.
-//! With 3: a channel that could go on either is on the list or will be put there by an edge. So
-//! nothing stalls; the simulation below tries thousands of orders of events.
+//! With 3: a channel that could make progress either is on the list or will be put there by an
+//! edge. So nothing stalls; the simulation below tries thousands of orders of events.
 
 use std::collections::VecDeque;
 
@@ -35,9 +36,8 @@ pub const WRITABLE: u8 = 0b10;
 /// The readiness word of one channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
-    /// What epoll has told and no call has yet used up.
+    /// The edges that epoll has reported and no call has used up yet.
     event: u8,
-    /// What the channel wants.
     interest: u8,
     /// Whether the ready list holds the channel.
     is_listed: bool,
@@ -49,8 +49,8 @@ impl Readiness {
         self.event |= bits;
     }
 
-    /// A call has found the socket empty ([`READABLE`]) or full ([`WRITABLE`]): the next edge will
-    /// tell.
+    /// A call has found the socket empty ([`READABLE`]) or full ([`WRITABLE`]): an edge will report
+    /// when that changes.
     pub fn used_up(&mut self, bits: u8) {
         self.event &= !bits;
     }
@@ -60,12 +60,11 @@ impl Readiness {
         self.interest = bits;
     }
 
-    /// What can and should be done now, as bits.
+    /// The bits of the work that is possible now and wanted.
     pub fn work(self) -> u8 {
         self.event & self.interest
     }
 
-    /// Whether anything can and should be done now.
     pub fn has_work(self) -> bool {
         self.work() != 0
     }
@@ -91,7 +90,8 @@ impl ReadyList {
     }
     // ANCHOR_END: ready_list
 
-    /// The next channel, still marked as listed: its word must be told by [`ReadyList::taken`].
+    /// The next channel, still marked as listed: the caller passes its word to
+    /// [`ReadyList::taken`].
     pub fn pop(&mut self) -> Option<ConnectionId> {
         self.ids.pop_front()
     }
@@ -107,7 +107,6 @@ impl ReadyList {
         self.ids.len()
     }
 
-    /// Whether no channel waits for a turn.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -129,7 +128,7 @@ mod tests {
         }
     }
 
-    /// What the kernel knows of one socket, with epoll's edges.
+    /// What the kernel knows of one socket, edge-triggered as epoll is here.
     #[derive(Default)]
     struct Socket {
         unread_bytes: u64,
@@ -159,6 +158,7 @@ mod tests {
         sockets: Vec<Socket>,
         channels: Vec<Channel>,
         ready: ReadyList,
+        ids: Vec<ConnectionId>,
         arrived_bytes: Vec<u64>,
         asked_bytes: Vec<u64>,
     }
@@ -170,6 +170,7 @@ mod tests {
                 sockets: (0..channels).map(|_| Socket::default()).collect(),
                 channels: (0..channels).map(|_| Channel::default()).collect(),
                 ready: ReadyList::default(),
+                ids: (0..channels).map(ConnectionId::next).collect(),
                 arrived_bytes: vec![0; channels],
                 asked_bytes: vec![0; channels],
             };
@@ -185,7 +186,7 @@ mod tests {
             let reads = if channel.is_muted { 0 } else { READABLE };
             let writes = if channel.send_bytes_left > 0 { WRITABLE } else { 0 };
             channel.readiness.set_interest(reads | writes);
-            self.ready.note(ConnectionId::new(key, 0), &mut channel.readiness);
+            self.ready.note(self.ids[key], &mut channel.readiness);
         }
 
         fn step(&mut self) {
@@ -293,9 +294,9 @@ mod tests {
                 let entries = self.ready.ids.iter().filter(|id| id.key() == key).count();
                 assert_eq!(entries, usize::from(channel.readiness.is_listed), "on the list once");
                 assert!(!channel.readiness.has_work() || entries == 1, "work is on the list");
-                let told = channel.readiness.event | socket.pending_edge;
-                assert!(socket.unread_bytes == 0 || told & READABLE != 0, "bytes are forgotten");
-                let waits = told & WRITABLE != 0 || socket.wants_room;
+                let known = channel.readiness.event | socket.pending_edge;
+                assert!(socket.unread_bytes == 0 || known & READABLE != 0, "bytes are forgotten");
+                let waits = known & WRITABLE != 0 || socket.wants_room;
                 assert!(waits, "room in the socket would be forgotten");
             }
         }
@@ -337,7 +338,7 @@ mod tests {
     #[test]
     fn a_channel_with_work_is_listed_once() {
         let (mut ready, mut word) = (ReadyList::default(), Readiness::default());
-        let id = ConnectionId::new(3, 9);
+        let id = ConnectionId::next(3);
         word.set_interest(READABLE);
         ready.note(id, &mut word);
         assert!(ready.is_empty());

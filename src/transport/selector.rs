@@ -1,12 +1,12 @@
 //! Port of `org.apache.kafka.common.network.Selector`: `mio::Poll` and the connections of one
 //! Processor.
 //!
-//! What differs from Kafka 0.9, because `mio` tells edges where Java tells levels: what epoll has
-//! told is kept in each channel's readiness word (`readiness.rs`), channels that can go on are on a
-//! ready list, and each of them gets one turn per poll. While the list is not empty, poll does not
-//! wait.
+//! What differs from Kafka 0.9, because `mio` is edge-triggered and Java's selector is
+//! level-triggered: what epoll has reported is kept in each channel's readiness word
+//! (`readiness.rs`), channels that can make progress are on a ready list, and each of them gets one
+//! turn per poll. While the list is not empty, poll does not wait.
 //!
-//! What differs because Kafka mended it later: there are no staged receives. A channel reads one
+//! What differs because Kafka fixed it later: there are no staged receives. A channel reads one
 //! request and stops; the next one stays in the socket, where it costs the peer's memory
 //! (KAFKA-7639), and is read after unmute even if the peer has closed the connection by then
 //! (KAFKA-3703).
@@ -20,23 +20,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::debug;
-use log::info;
-use log::trace;
-use log::warn;
-use mio::Events;
-use mio::Poll;
-use mio::Token;
-use mio::Waker;
+use log::{debug, info, trace, warn};
 use mio::event::Event;
 use mio::net::TcpStream;
+use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
+use crate::transport::catch_panic::catch_panic;
 use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::connection_id::ConnectionId;
-use crate::transport::containment::contained;
 use crate::transport::idle_expiry::IdleExpiry;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
 use crate::transport::readiness::{READABLE, ReadyList, WRITABLE};
@@ -50,7 +44,6 @@ const EVENTS_MAX: usize = 1024;
 /// A complete request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NetworkReceived {
-    /// Who sent it.
     pub id: ConnectionId,
     /// The frame, without its size field.
     pub payload: Vec<u8>,
@@ -65,25 +58,23 @@ pub enum DisconnectCause {
     Idle,
     /// Reading, writing or connecting failed, or the peer sent an impossible size.
     Failed,
-    /// Its owner closed it.
+    /// The owner of the selector closed it.
     ClosedByUs,
 }
 
 /// A connection that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disconnected {
-    /// Its name, which never comes back.
     pub id: ConnectionId,
-    /// The address at its other end, so that the quota of that address can be given back.
+    /// The address at its other end: a connection is owed back to the quota of that address.
     pub peer: SocketAddr,
-    /// Why it ended.
     pub cause: DisconnectCause,
 }
 
 /// The connections of one thread: registers them, polls them, closes them.
 ///
-/// What a poll finds is kept until it is taken: no request and no disconnect is lost if a caller
-/// skips a step.
+/// The results of a poll are kept until they are taken: no request and no disconnect is lost if a
+/// caller skips a step.
 pub struct Selector {
     poll: Poll,
     events: Events,
@@ -94,7 +85,6 @@ pub struct Selector {
     max_receive_bytes: i32,
     /// A connection is here from its registration to its close; its key is its token.
     slots: Slab<Slot>,
-    next_serial: u64,
     ready: ReadyList,
     idle: IdleExpiry,
     connected: Vec<ConnectionId>,
@@ -103,7 +93,6 @@ pub struct Selector {
     disconnected: Vec<Disconnected>,
 }
 
-/// A place of the slab.
 struct Slot {
     channel: KafkaChannel,
     /// The time under which `IdleExpiry` has it.
@@ -114,13 +103,13 @@ impl Selector {
     /// A selector without connections.
     ///
     /// It refuses requests of more than `max_receive_bytes` (-1: none), and closes connections that
-    /// have been idle for more than `connections_max_idle_ms` (negative: never).
+    /// have been idle for more than `connections_max_idle_ms` (`None`: never).
     ///
     /// # Errors
-    /// If the operating system gives no epoll or no eventfd.
+    /// If the operating system has no epoll or no eventfd left.
     pub fn new(
         max_receive_bytes: i32,
-        connections_max_idle_ms: i64,
+        connections_max_idle_ms: Option<i64>,
         time: Arc<dyn Time>,
         builder: Arc<dyn ChannelBuilder>,
         metrics: Arc<Metrics>,
@@ -136,7 +125,6 @@ impl Selector {
             metrics,
             max_receive_bytes,
             slots: Slab::new(),
-            next_serial: 0,
             ready: ReadyList::default(),
             idle: IdleExpiry::new(connections_max_idle_ms),
             connected: Vec::new(),
@@ -158,7 +146,7 @@ impl Selector {
     /// If the connection is unusable or epoll refuses it. It is closed then, and is not reported as
     /// disconnected.
     pub fn register(&mut self, stream: TcpStream, peer: SocketAddr) -> io::Result<ConnectionId> {
-        let id = self.enter(stream, peer, true)?;
+        let id = self.enter(stream, peer, |channel| channel)?;
         self.metrics.connection_creations.increment();
         Ok(id)
     }
@@ -169,7 +157,7 @@ impl Selector {
     /// # Errors
     /// If the attempt cannot even begin.
     pub fn connect(&mut self, addr: SocketAddr) -> io::Result<ConnectionId> {
-        self.enter(TcpStream::connect(addr)?, addr, false)
+        self.enter(TcpStream::connect(addr)?, addr, KafkaChannel::connecting)
     }
 
     /// Begins to send on a connection.
@@ -177,7 +165,7 @@ impl Selector {
     /// # Errors
     /// If the connection does not exist (any more), or is still sending. The send is dropped.
     pub fn send(&mut self, id: ConnectionId, send: Box<dyn send::Send>) -> Result<(), SendError> {
-        trace!("Selector.send: {} bytes for {id}", send.size());
+        trace!("[14] Selector.send: {} bytes for {id}", send.size());
         self.change(id, |channel| channel.set_send(send)).ok_or(SendError::NotConnected(id))?
     }
 
@@ -213,7 +201,7 @@ impl Selector {
         ids.into_iter().map(|id| self.remove(id, DisconnectCause::ClosedByUs)).collect()
     }
 
-    /// The connections that [`connect`](Self::connect) has brought about.
+    /// The connections that [`connect`](Self::connect) has established.
     pub fn take_connected(&mut self) -> Vec<ConnectionId> {
         std::mem::take(&mut self.connected)
     }
@@ -223,7 +211,7 @@ impl Selector {
         std::mem::take(&mut self.completed_receives)
     }
 
-    /// The connections that have sent all they had to send.
+    /// The connections whose send is complete.
     pub fn take_completed_sends(&mut self) -> Vec<ConnectionId> {
         std::mem::take(&mut self.completed_sends)
     }
@@ -233,11 +221,11 @@ impl Selector {
         std::mem::take(&mut self.disconnected)
     }
 
-    /// Waits for events, at most `timeout_ms` and not at all if a channel can go on, and gives each
-    /// channel that can read or write one turn.
+    /// Waits for events, at most `timeout_ms` and not at all if a channel can make progress, and
+    /// gives each channel that can read or write one turn.
     ///
     /// # Errors
-    /// `InvalidInput` for a negative timeout; what `epoll_wait(2)` reports. What happens to one
+    /// `InvalidInput` for a negative timeout; what `epoll_wait(2)` reports. A failure of one
     /// connection is no error of poll: that connection is closed and reported as disconnected.
     pub fn poll(&mut self, timeout_ms: i64) -> io::Result<()> {
         let timeout_ms = u64::try_from(timeout_ms).map_err(|_| {
@@ -254,7 +242,7 @@ impl Selector {
             Err(error) => return Err(error),
         }
         let now_ms = self.time.hi_res_clock_ms();
-        // Whoever is put (back) on the list during this loop has its turn in the next poll.
+        // A channel that is put (back) on the list during this loop has its turn in the next poll.
         for _ in 0..self.ready.len() {
             if let Some(id) = self.ready.pop() {
                 self.turn(id, now_ms);
@@ -264,7 +252,8 @@ impl Selector {
         Ok(())
     }
 
-    /// Whether a channel can go on without any further event, so that the next poll does not wait.
+    /// Whether a channel can make progress without any further event, so that the next poll does
+    /// not wait.
     pub fn has_work(&mut self) -> bool {
         // A channel that was muted or closed since it was listed must not keep poll from waiting.
         for _ in 0..self.ready.len() {
@@ -282,26 +271,25 @@ impl Selector {
         &mut self,
         stream: TcpStream,
         peer: SocketAddr,
-        is_connected: bool,
+        in_state: impl FnOnce(KafkaChannel) -> KafkaChannel,
     ) -> io::Result<ConnectionId> {
         let entry = self.slots.vacant_entry();
-        let transport = contained(|| {
-            let mut transport = self.builder.build_channel(stream, peer)?;
-            transport.register(self.poll.registry(), Token(entry.key()))?;
-            Ok(transport)
+        let id = ConnectionId::next(entry.key());
+        let channel = catch_panic(|| {
+            let max_receive_bytes = self.max_receive_bytes;
+            let mut channel = self.builder.build_channel(id, stream, peer, max_receive_bytes)?;
+            channel.transport_mut().register(self.poll.registry(), Token(entry.key()))?;
+            Ok(in_state(channel))
         })?;
-        let id = ConnectionId::new(entry.key(), self.next_serial);
-        self.next_serial += 1;
 
         let last_active_ms = self.time.hi_res_clock_ms();
-        let channel = KafkaChannel::new(id, transport, self.max_receive_bytes, is_connected);
-        trace!("Selector.register: {id} is {} to {peer}", channel.local_addr());
+        trace!("[2] Selector.register: {id} is {} to {peer}", channel.local_addr());
         entry.insert(Slot { channel, last_active_ms });
         self.idle.enter(id, last_active_ms);
         Ok(id)
     }
 
-    /// Does something to a channel, and puts it on the ready list if it has work afterwards.
+    /// Changes a channel, and puts it on the ready list if it has work afterwards.
     fn change<T>(&mut self, id: ConnectionId, f: impl FnOnce(&mut KafkaChannel) -> T) -> Option<T> {
         let slot = slot_of(&mut self.slots, id)?;
         let result = f(&mut slot.channel);
@@ -309,22 +297,25 @@ impl Selector {
         Some(result)
     }
 
-    /// Enters what epoll told into the readiness words.
+    /// Enters what epoll has reported into the readiness words.
     ///
     /// No event outlives its channel: close deregisters, and within one poll all events are noted
-    /// before any channel is closed. So a key that was used again is never told what was meant for
-    /// its predecessor (KAFKA-6260).
+    /// before any channel is closed. So the channel at a key that was used again never gets an
+    /// event of its predecessor (KAFKA-6260).
     fn note_events(&mut self) {
-        let mut told = 0;
+        let mut noted = 0;
         for event in &self.events {
             if let Some(slot) = self.slots.get_mut(event.token().0) {
                 slot.channel.readiness_mut().edge(bits(event));
                 self.ready.note(slot.channel.id(), slot.channel.readiness_mut());
-                told += 1;
+                noted += 1;
             }
         }
-        if told > 0 {
-            trace!("Selector.poll: {told} channels had events, {} have work", self.ready.len());
+        if noted > 0 {
+            trace!(
+                "[3] Selector.poll: {noted} channels had events, {} have work",
+                self.ready.len()
+            );
         }
     }
 
@@ -337,7 +328,7 @@ impl Selector {
         ReadyList::taken(slot.channel.readiness_mut());
         self.idle.touch(id, slot.last_active_ms, now_ms);
         slot.last_active_ms = now_ms;
-        match contained(|| self.connect_read_write(id)) {
+        match catch_panic(|| self.connect_read_write(id)) {
             Ok(()) => {
                 self.change(id, |_| ());
             }
@@ -368,14 +359,14 @@ impl Selector {
         Ok(())
     }
 
-    /// Ends a connection whose turn has failed, and tells the log.
+    /// Ends a connection whose turn has failed, and logs why.
     fn fail(&mut self, id: ConnectionId, error: &io::Error) {
         let Some(channel) = self.channel(id) else {
             return;
         };
         let peer = channel.peer_addr();
         let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
-        // A file that ends under a send is an unexpected end, too, and not the peer's doing.
+        // A file that ends during its send is an unexpected end, too, and not the peer's doing.
         let is_midway = channel.has_begun_receive() || channel.has_send();
         let is_clean = is_end && !is_midway;
         if error.kind() == io::ErrorKind::InvalidData || is_end && channel.has_send() {
@@ -388,15 +379,15 @@ impl Selector {
         let cause = if is_clean { DisconnectCause::PeerClosed } else { DisconnectCause::Failed };
         let disconnected = self.remove(id, cause);
         self.disconnected.push(disconnected);
-        // What came and went in one poll was never connected, for its owner (KAFKA-5417).
+        // To the owner, a connection that came and went in one poll was never there (KAFKA-5417).
         self.connected.retain(|connected| *connected != id);
     }
 
     /// Closes all connections that have been idle for too long.
     ///
-    /// Whoever had a turn in this poll was active in it: a connection with a request among the
-    /// completed receives is never closed here (KAFKA-5587). A request that is being handled does
-    /// not protect a connection, as in Kafka.
+    /// A channel that had a turn in this poll was active in it: a connection with a request among
+    /// the completed receives is never closed here (KAFKA-5587). A request that is being handled
+    /// does not protect a connection, as in Kafka.
     fn close_expired(&mut self, now_ms: i64) {
         while let Some(id) = self.idle.expired(now_ms) {
             let disconnected = self.remove(id, DisconnectCause::Idle);
@@ -410,7 +401,8 @@ impl Selector {
         let Slot { mut channel, last_active_ms } = self.slots.remove(id.key());
         assert_eq!(channel.id(), id, "only an existing channel is removed");
         let peer = channel.peer_addr();
-        if let Err(error) = contained(|| channel.transport_mut().deregister(self.poll.registry())) {
+        if let Err(error) = catch_panic(|| channel.transport_mut().deregister(self.poll.registry()))
+        {
             debug!("Connection {id} from {peer} could not be deregistered: {error}");
         }
         self.idle.leave(id, last_active_ms);
@@ -419,12 +411,12 @@ impl Selector {
     }
 }
 
-/// The slot of a channel, if its key has not been given to another one.
+/// The slot of a channel, unless its key is another one's by now.
 fn slot_of(slots: &mut Slab<Slot>, id: ConnectionId) -> Option<&mut Slot> {
     slots.get_mut(id.key()).filter(|slot| slot.channel.id() == id)
 }
 
-/// A hang-up or an error is told by the next read or write, so it counts as readiness.
+/// A hang-up or an error shows in the next read or write, so it counts as readiness.
 fn bits(event: &Event) -> u8 {
     let is_readable = event.is_readable() || event.is_read_closed() || event.is_error();
     let is_writable = event.is_writable() || event.is_write_closed() || event.is_error();

@@ -7,17 +7,17 @@ use byteorder::{BigEndian, ByteOrder};
 
 use crate::transport::transport_layer::TransportLayer;
 
-/// Something that is being sent, and remembers how far it got.
+/// Something that is being sent, and remembers how far it has got.
 ///
 /// Written `send::Send` everywhere, because Rust has a `Send` of its own.
 pub trait Send: std::marker::Send {
-    /// The number of bytes in all, sent or not.
+    /// The total number of bytes, sent or not.
     fn size(&self) -> u64;
 
     /// Whether the last byte has been taken by the transport.
     fn completed(&self) -> bool;
 
-    /// Goes on from where it stopped. `Ok(())` means that it is complete.
+    /// Continues from where it stopped. `Ok(())` means that it is complete.
     ///
     /// With `more` the caller promises that further bytes follow at once (see
     /// [`TransportLayer::write`]).

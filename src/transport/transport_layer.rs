@@ -9,17 +9,17 @@ use mio::{Registry, Token};
 
 /// One connection, as bytes that come and go without blocking.
 ///
-/// This trait is the one thing of the network that the storage wing knows: a file hands itself to a
-/// socket that it knows only as a `TransportLayer`, and that meeting is zero copy.
+/// This trait is all that the storage wing knows of the network: a file hands itself to a socket
+/// that it knows only as a `TransportLayer`, and that meeting is zero copy.
 ///
 /// Every call makes one attempt. `WouldBlock` means that the socket is full (or empty) *now*; the
 /// caller keeps its place and comes back when the selector says so.
 pub trait TransportLayer: std::marker::Send {
-    /// Whether a connection that was asked for by `connect(2)` is there now. An accepted one always
+    /// Whether a connection that `connect(2)` has begun is established now. An accepted one always
     /// is.
     ///
     /// # Errors
-    /// Why the connection could not be made.
+    /// Why the connection could not be established.
     fn finish_connect(&mut self) -> io::Result<bool> {
         Ok(true)
     }
@@ -47,12 +47,12 @@ pub trait TransportLayer: std::marker::Send {
     /// this process.
     ///
     /// Returns how many bytes went, at least 1. Fewer than `count` means that the socket is full
-    /// now, so that the next call would only learn `WouldBlock`.
+    /// now, so that the next call would only get `WouldBlock`.
     ///
     /// # Errors
     /// `WouldBlock` if the socket is full; `UnexpectedEof` if the file ends before
     /// `position + count`, so that a truncated file is never taken for a full socket (some bytes
-    /// may have gone: the connection is of no use any more); whatever `sendfile(2)` reports
+    /// may have gone, so the connection is of no use any more); whatever `sendfile(2)` reports
     /// otherwise.
     fn transfer_from(&mut self, file: &File, position: u64, count: usize) -> io::Result<usize>;
 
@@ -63,13 +63,14 @@ pub trait TransportLayer: std::marker::Send {
     /// The address on our side.
     fn local_addr(&self) -> SocketAddr;
 
-    /// Makes `registry` report readiness of this connection, both ways and by edges, under `token`.
+    /// Makes `registry` report readiness of this connection under `token`, both ways and
+    /// edge-triggered.
     ///
     /// # Errors
     /// Whatever `epoll_ctl(2)` reports.
     fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()>;
 
-    /// Ends the reports.
+    /// Ends the reports of [`register`](Self::register).
     ///
     /// # Errors
     /// Whatever `epoll_ctl(2)` reports.

@@ -1,4 +1,4 @@
-//! Ours, not Kafka's: the turn of one channel, limited in bytes and in time, so that a fast reader
+//! Not in Kafka: the turn of one channel, limited in bytes and in time, so that a fast reader
 //! starves nobody.
 //!
 //! Kafka 0.9 writes once per channel and poll, but one `writeTo` goes on through all partitions of
@@ -9,8 +9,7 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 
-use mio::Registry;
-use mio::Token;
+use mio::{Registry, Token};
 
 use crate::common::time::Time;
 use crate::transport::transport_layer::TransportLayer;
@@ -19,11 +18,11 @@ use crate::transport::transport_layer::TransportLayer;
 /// grow to 4 MiB), so that a slow reader never meets this limit and a fast one meets it some
 /// thousand times a second.
 pub const TURN_BYTES: usize = 1 << 20;
-/// Time of one turn, looked at before each call: a thousand connections that all use it up wait two
+/// Time of one turn, checked before each call: a thousand connections that all use it up wait two
 /// seconds for each other, and not more.
 pub const TURN_NS: i64 = 2_000_000;
-/// A call that is made at all may move this much, and what would be left of a call is at least this
-/// much, even if that goes over the limit: no `sendfile` for crumbs.
+/// A call that is made at all may move this much, and the rest of a call is at least this much,
+/// even if that goes over the limit: no `sendfile` for crumbs.
 const CALL_BYTES_MIN: usize = 64 << 10;
 
 /// Why a turn has ended.
@@ -32,14 +31,14 @@ pub enum TurnEnd {
     /// The bytes or the time are used up: the channel is still ready and goes to the back of the
     /// ready list.
     BudgetSpent,
-    /// The socket takes no more: the next edge will tell.
+    /// The socket takes no more: an edge will report when it does.
     SocketFull,
 }
 
 /// A transport that says `WouldBlock` when the turn of its channel is over.
 ///
 /// It also saves a system call per turn. A call that took less than it was given has met a full
-/// socket, and the next one would only hear `EAGAIN` (epoll(7), question 9). This holds because the
+/// socket, and the next one would only get `EAGAIN` (epoll(7), question 9). This holds because the
 /// transport itself finds out what else may have cut a `sendfile` short (see
 /// [`TransportLayer::transfer_from`]).
 pub struct WriteTurn<'a> {
@@ -51,7 +50,6 @@ pub struct WriteTurn<'a> {
 }
 
 impl<'a> WriteTurn<'a> {
-    /// Begins a turn now.
     pub fn new(transport: &'a mut dyn TransportLayer, time: &'a dyn Time) -> Self {
         let deadline_ns = time.nanoseconds() + TURN_NS;
         Self { transport, time, deadline_ns, bytes_left: TURN_BYTES, end: None }
@@ -148,7 +146,7 @@ impl TransportLayer for WriteTurn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
     use crate::transport::memory_transport::MemoryTransport;
 
     fn is_would_block<T>(result: io::Result<T>) -> bool {

@@ -143,7 +143,7 @@ fn a_transactional_id_is_refused_and_half_an_id_too() {
 }
 
 #[test]
-fn who_has_an_id_gets_a_new_one() {
+fn a_producer_with_an_id_gets_a_new_one() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
     let Producer { id, epoch } = Producer::new(&mut client);
@@ -303,7 +303,7 @@ fn a_batch_that_the_broker_compresses_anew_is_still_its_producers() {
 }
 
 #[test]
-fn who_has_no_id_may_repeat_himself() {
+fn a_producer_without_an_id_may_repeat_itself() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
     let value = Some(&b"v"[..]);

@@ -17,7 +17,7 @@ use transferto::common::end_point::EndPoint;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::{SystemTime, Time};
 use transferto::network::listening_socket::ListeningSocket;
-use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::transport::channel_builder::PlaintextChannelBuilder;
 
 use support::broker::{Client, TempDir, batch, config_for, stored};
@@ -101,7 +101,7 @@ fn after_a_start_that_a_file_refused_nothing_is_recovered() {
         }
         let broker = BrokerProcess::start(dir.path(), &settings);
         let lines = broker.first_lines.concat();
-        assert!(!lines.contains("ecover") && !lines.contains("built anew"), "{name}: {lines}");
+        assert!(!lines.contains("ecover") && !lines.contains("rebuilding"), "{name}: {lines}");
         assert_eq!(fetch_all(broker.port), expected);
         broker.end_with(Signal::SIGTERM);
     }
@@ -162,13 +162,19 @@ fn after_a_start_that_could_not_open_its_port_nothing_is_recovered() {
     let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
     let config = config_for(&dir, &[("listeners", &listeners)]);
     let time = Arc::clone(&thief) as Arc<dyn Time>;
-    let why = KafkaServer::startup_with(&config, time, metrics, builder).err().unwrap();
+    let why = KafkaServerBuilder::new(config)
+        .time(time)
+        .metrics(metrics)
+        .channel_builder(builder)
+        .start()
+        .err()
+        .unwrap();
     assert!(why.to_string().contains(&format!("cannot listen on {listeners}")), "{why}");
     assert!(thief.listening.lock().unwrap().is_some() && mark.exists());
 
     let broker = BrokerProcess::start(dir.path(), &[]);
     let lines = broker.first_lines.concat();
-    assert!(!lines.contains("ecover") && !lines.contains("built anew"), "{lines}");
+    assert!(!lines.contains("ecover") && !lines.contains("rebuilding"), "{lines}");
     assert_eq!(fetch_all(broker.port), expected);
 }
 
@@ -226,7 +232,7 @@ fn lost_or_broken_indexes_and_checkpoints_are_made_anew() {
 }
 
 #[test]
-fn a_second_broker_on_the_same_directory_is_told_so_in_one_sentence() {
+fn a_second_broker_on_the_same_directory_is_refused_in_one_sentence() {
     let dir = TempDir::new("locked");
     let _broker = BrokerProcess::start(dir.path(), &[]);
     let output = run(&[&format!("log.dirs={}", dir.path().display()), LISTEN_ANYWHERE]);
@@ -237,7 +243,7 @@ fn a_second_broker_on_the_same_directory_is_told_so_in_one_sentence() {
 }
 
 #[test]
-fn a_taken_port_is_told_in_one_sentence() {
+fn a_taken_port_is_reported_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let dir = TempDir::new("port");
@@ -251,7 +257,7 @@ fn a_taken_port_is_told_in_one_sentence() {
 
 /// Whether it is text or not: what is wrong, where, and what to do.
 #[test]
-fn a_corrupt_file_in_the_log_directory_is_told_with_a_remedy() {
+fn a_corrupt_file_in_the_log_directory_is_reported_with_a_remedy() {
     for (name, remedy) in [
         ("meta.properties", "`broker.id=`"),
         ("topics", "adopted from their directories"),
@@ -294,7 +300,7 @@ fn stored_settings_that_cannot_hold_stop_the_start_with_a_remedy() {
 }
 
 #[test]
-fn a_log_directory_that_cannot_be_made_is_told_in_one_sentence() {
+fn a_log_directory_that_cannot_be_made_is_reported_in_one_sentence() {
     let dir = TempDir::new("file");
     let file = dir.path().join("a-file");
     fs::write(&file, b"").unwrap();

@@ -91,7 +91,7 @@ fn only_a_client_that_cannot_read_batches_costs_a_copy_and_it_is_counted() {
 /// The post's own clients speak Produce and Fetch 0 and 1. They cost no copy on a topic that holds
 /// the post's format, and newer clients do not either.
 #[test]
-fn a_topic_of_the_posts_format_costs_no_copy_whoever_reads() {
+fn a_topic_of_the_posts_format_costs_no_copy_for_any_reader() {
     let metrics = Arc::new(Metrics::default());
     let builder = wrapping(&metrics, |inner, _| inner);
     let dir = Arc::new(TempDir::new("zero-copy"));

@@ -5,10 +5,8 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use crate::printed::fail_if_printed;
-use crate::printed::print_into;
-use crate::source_tree::files_under;
-use crate::source_tree::read;
+use crate::printed::{fail_if_printed, print_into};
+use crate::source_tree::{files_under, read};
 use transferto::protocol::api_keys::{ApiKeys, NEVER};
 
 /// An API of Kafka 4.4.0; none of its versions are left of one that Kafka 4 has removed.

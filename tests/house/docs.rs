@@ -5,11 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::printed::fail_if_printed;
-use crate::printed::print_into;
-use crate::source_tree::files_under;
-use crate::source_tree::read;
-use crate::source_tree::ticked;
+use crate::printed::{fail_if_printed, print_into};
+use crate::source_tree::{files_under, read, ticked};
 use transferto::config::config_def::to_markdown;
 use transferto::config::dynamic_config::dynamic_settings_to_markdown;
 use transferto::config::kafka_config::KafkaConfig;
@@ -120,6 +117,43 @@ fn both_languages_say_the_same() {
         }
     }
     assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+}
+
+/// A reader of the trace finds each line on the page by the number in front of it.
+#[test]
+fn the_steps_of_a_fetch_bear_one_number_on_every_page_and_in_the_trace() {
+    let page = read("docs/en/fetch.md");
+    let steps: Vec<u32> = page.lines().filter_map(|it| number_after(it, "### ")).collect();
+    assert!(!steps.is_empty() && steps.iter().copied().eq(1..=steps.len() as u32), "{steps:?}");
+
+    let readme = read("README.md");
+    let rows = readme.lines().filter_map(|it| it.strip_prefix("| ")?.split_once(" | `"));
+    let of_row = |cell: &str| {
+        let (first, last) = cell.split_once('-').unwrap_or((cell, cell));
+        first.parse::<u32>().unwrap()..=last.parse().unwrap()
+    };
+    assert_eq!(rows.flat_map(|(cell, _)| of_row(cell)).collect::<Vec<_>>(), steps, "README.md");
+
+    let source = files_under("src", "rs").iter().map(read).collect::<String>();
+    let traced = source.split('"').filter_map(|it| number_after(it, "["));
+    assert_eq!(BTreeSet::from_iter(traced), BTreeSet::from_iter(steps), "the trace! lines of src");
+
+    for page in pages() {
+        for line in read(&page).lines() {
+            // `[kafka-request-handler-0] [8] Log.read: post-0 from offset 1`
+            let Some((_thread, quoted)) = line.split_once("] [") else { continue };
+            let message = quoted.split_once(": ").map_or(quoted, |(message, _)| message);
+            let is_ours = source.contains(&format!("\"[{message}"));
+            assert!(is_ours, "{}: no line of the trace begins with [{message}", page.display());
+        }
+    }
+}
+
+/// 8 for `### 8. Log.read` after `### `, and for `[8] Log.read` after `[`.
+fn number_after(text: &str, before: &str) -> Option<u32> {
+    let rest = text.strip_prefix(before)?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    rest[digits.len()..].starts_with(['.', ']']).then(|| digits.parse().ok())?
 }
 
 #[test]

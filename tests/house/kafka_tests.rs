@@ -6,11 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::printed::fail_if_printed;
-use crate::printed::print_into;
-use crate::source_tree::files_under;
-use crate::source_tree::read;
-use crate::source_tree::ticked;
+use crate::printed::{fail_if_printed, print_into};
+use crate::source_tree::{files_under, read, ticked};
 
 /// The reason of a test that is still to be ported: it gives way to the port without a word.
 const NOT_YET: &str = "not yet";

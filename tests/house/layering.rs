@@ -3,14 +3,10 @@
 //! that are spelt out, and on unit tests that stand last in their file.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
-use crate::source_tree::files_under;
-use crate::source_tree::read;
-use crate::source_tree::ticked;
+use crate::source_tree::{files_under, read, ticked};
 
 /// Ways to import that hide from a reader where a name comes from, and from this test what is
 /// imported.

@@ -8,8 +8,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, mpsc};
 
-use crate::test_server::PATIENCE;
-use crate::test_server::TestServer;
+use crate::test_server::{PATIENCE, TestServer};
 use log::Level;
 use log::LevelFilter;
 use log::Log;

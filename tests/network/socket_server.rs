@@ -3,27 +3,28 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::HashSet;
+use std::io;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use crate::test_server::LOCALHOST;
-use crate::test_server::TestServer;
-use crate::test_server::assert_closed_without_answer;
-use crate::test_server::close;
-use crate::test_server::produce_request;
-use crate::test_server::receive_frame;
-use crate::test_server::send_frame;
-use crate::test_server::test_config;
-use crate::test_server::wait_until;
+use crate::test_server::{
+    LOCALHOST, TestServer, assert_closed_without_answer, close, produce_request, receive_frame,
+    send_frame, test_config, wait_until,
+};
 use transferto::common::end_point::SecurityProtocol;
+use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::metrics::Metrics;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::network::request_channel::Request;
 use transferto::network::socket_server::SocketServer;
 use transferto::protocol::api_keys::ApiKeys;
-use transferto::transport::channel_builder::PlaintextChannelBuilder;
+use transferto::transport::authenticator::Authenticator;
+use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
+use transferto::transport::connection_id::ConnectionId;
+use transferto::transport::kafka_channel::KafkaChannel;
+use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 
 /// More than the buffers of both sockets hold, so that a client that does not read stops the server
 /// in mid-send.
@@ -356,7 +357,7 @@ fn a_request_that_comes_byte_by_byte_is_served() {
 
 #[test]
 fn without_an_idle_limit_connections_stay() {
-    let server = TestServer::start_with(|config| config.connections_max_idle_ms = -1);
+    let server = TestServer::start_with(|config| config.connections_max_idle_ms = (-1).into());
     let mut client = server.connect();
     server.assert_serves(&mut client, 1);
     server.time.sleep(1_000_000_000);
@@ -551,4 +552,56 @@ fn connections_are_dealt_out_to_all_processors() {
             server.echo_one();
         }
     });
+}
+
+/// Each listener has a Processor of its own, and each Processor a selector.
+#[test]
+fn no_two_processors_give_connections_the_same_name() {
+    let server = TestServer::start();
+    let mut names = HashSet::new();
+    for protocol in [SecurityProtocol::Plaintext, SecurityProtocol::Trace] {
+        let mut client = server.connect_to(protocol);
+        send_frame(&mut client, &produce_request(1));
+        names.insert(server.echo_one().connection_id.to_string());
+    }
+    assert_eq!(names.len(), 2, "{names:?}");
+}
+
+/// Says that every peer is `User:alice`.
+struct Alice(KafkaPrincipal);
+
+impl Authenticator for Alice {
+    fn complete(&self) -> bool {
+        true
+    }
+
+    fn principal(&self) -> &KafkaPrincipal {
+        &self.0
+    }
+}
+
+struct AliceChannelBuilder(Arc<Metrics>);
+
+impl ChannelBuilder for AliceChannelBuilder {
+    fn build_channel(
+        &self,
+        id: ConnectionId,
+        stream: mio::net::TcpStream,
+        peer: SocketAddr,
+        max_receive_bytes: i32,
+    ) -> io::Result<KafkaChannel> {
+        let transport = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.0))?;
+        let alice = Alice(KafkaPrincipal::parse("User:alice").unwrap());
+        Ok(KafkaChannel::new(id, Box::new(transport), Box::new(alice), max_receive_bytes))
+    }
+}
+
+#[test]
+fn the_principal_of_a_session_is_the_one_that_its_channel_has_found() {
+    let metrics = Arc::new(Metrics::default());
+    let builder = Arc::new(AliceChannelBuilder(Arc::clone(&metrics)));
+    let server = TestServer::start_on(builder, metrics, |_| ());
+    let mut client = server.connect();
+    send_frame(&mut client, &produce_request(1));
+    assert_eq!(server.echo_one().session.principal.to_string(), "User:alice");
 }

@@ -8,18 +8,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
 
-use crate::scripted::Held;
-use crate::scripted::Script;
-use crate::scripted::Step;
-use crate::scripted::playing;
-use crate::test_server::LOCALHOST;
-use crate::test_server::TestServer;
-use crate::test_server::assert_closed_without_answer;
-use crate::test_server::close;
-use crate::test_server::produce_request;
-use crate::test_server::receive_frame;
-use crate::test_server::send_frame;
-use crate::test_server::wait_until;
+use crate::scripted::{Held, Script, Step, playing};
+use crate::test_server::{
+    LOCALHOST, TestServer, assert_closed_without_answer, close, produce_request, receive_frame,
+    send_frame, wait_until,
+};
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::metrics::Metrics;
 use transferto::network::request_channel::Request;

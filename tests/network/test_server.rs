@@ -14,7 +14,7 @@ use byteorder::ByteOrder;
 use byteorder::WriteBytesExt;
 use transferto::common::end_point::{EndPoint, SecurityProtocol};
 use transferto::common::metrics::Metrics;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::network::request_channel::{Request, RequestOrShutdown, Response};
 use transferto::network::socket_server::SocketServer;
@@ -129,12 +129,12 @@ pub fn test_config() -> KafkaConfig {
             .map(|text| EndPoint::parse(text).unwrap())
             .to_vec(),
         num_network_threads: 1,
-        socket_send_buffer_bytes: 300_000,
-        socket_receive_buffer_bytes: 300_000,
+        socket_send_buffer_bytes: Some(300_000),
+        socket_receive_buffer_bytes: Some(300_000),
         queued_max_requests: 50,
         socket_request_max_bytes: 50,
         max_connections_per_ip: 5,
-        connections_max_idle_ms: 60_000,
+        connections_max_idle_ms: 60_000.into(),
         ..KafkaConfig::default()
     }
 }

@@ -23,8 +23,10 @@ use transferto::protocol::request::{RequestBody, ResponseBody, request_bytes};
 use crate::hostile::{
     Scene, TOPIC, assert_logged_once, assert_works, in_company, lines_of, lines_with,
 };
-use support::broker::{Client, NEWEST_FETCH, NEWEST_PRODUCE, batch, fetch_request, fetch_topic};
-use support::broker::{produce_request, stored};
+use support::broker::{
+    Client, NEWEST_FETCH, NEWEST_PRODUCE, batch, fetch_request, fetch_topic, produce_request,
+    stored,
+};
 
 const VALIDATION: &str = "transferto.compressed.records.validation.enable";
 /// A name that no topic may have, and that would forge a line of the log.
@@ -243,7 +245,7 @@ fn a_name_without_end_makes_a_short_line_and_a_short_answer() {
 }
 
 #[test]
-fn a_hundred_refused_partitions_are_told_why_and_the_others_get_the_code() {
+fn a_hundred_refused_partitions_get_a_reason_and_the_others_the_code() {
     let mut scene = scene();
     let good = batch(&[b"a"]);
     // What is refused at a glance, and what is refused by the log.

@@ -19,6 +19,7 @@ use transferto::common::metrics::Metrics;
 use transferto::common::time::Time;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::transport::channel_builder::PlaintextChannelBuilder;
 
 use support::broker::{Client, NEWEST_PRODUCE, PATIENCE, TempDir, batch, config_for, stored};
@@ -141,7 +142,12 @@ fn start(dir: &TempDir, settings: &[(&str, &str)], time: &Arc<dyn Time>) -> Kafk
     let metrics = Arc::new(Metrics::default());
     let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
     let config = config_for(dir, settings);
-    KafkaServer::startup_with(&config, Arc::clone(time), metrics, builder).unwrap()
+    KafkaServerBuilder::new(config)
+        .time(Arc::clone(time))
+        .metrics(metrics)
+        .channel_builder(builder)
+        .start()
+        .unwrap()
 }
 
 fn port_of(server: &KafkaServer) -> u16 {

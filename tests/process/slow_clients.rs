@@ -16,7 +16,7 @@ use nix::libc::linger;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use transferto::common::errors::Errors;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsRequest;
@@ -128,7 +128,7 @@ fn a_client_that_does_not_read_its_response_costs_nothing_and_is_closed_when_it_
 }
 
 #[test]
-fn a_client_that_resets_in_the_midst_of_its_response_leaves_nothing_behind() {
+fn a_client_that_resets_in_the_middle_of_its_response_leaves_nothing_behind() {
     let _alone = alone();
     let (_, mut scene) = scene(&[]);
     scene.fill(0, 20);

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use transferto::common::scheduler::{MockScheduler, Scheduler};
-use transferto::common::time::{MockTime, Time};
+use transferto::common::mock_scheduler::MockScheduler;
+use transferto::common::mock_time::MockTime;
+use transferto::common::scheduler::Scheduler;
+use transferto::common::time::Time;
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::{MessageSetBuilder, for_each_record};
 use transferto::message::compression_codec::CompressionCodec;
@@ -16,6 +18,8 @@ use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::message::records::LogRecord;
 use transferto::storage::log::log::{Log, LogOpen};
+use transferto::storage::log::log_segment::LogSegment;
+use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
 
 /// A directory of one test, removed on drop.
 pub struct TempDir {
@@ -119,6 +123,16 @@ pub fn message_set(
         builder.append(&record).unwrap();
     }
     builder.build().unwrap()
+}
+
+/// The segment that takes the appends.
+pub fn active(log: &Log) -> Arc<LogSegment> {
+    log.segments().pop().unwrap()
+}
+
+/// `max_bytes`, even if that cuts the first entry: Kafka's `hardMaxBytesLimit`.
+pub fn hard(max_bytes: i32) -> ReadLimit {
+    ReadLimit { max_bytes, first_entry: FirstEntry::MayBeCut, ends_at_entry: false }
 }
 
 /// All bytes of a set, by the branch that copies.

@@ -3,19 +3,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::fixture::{self, Mocks, TempDir, batch, files_in, timed_batch};
+use crate::fixture::{self, Mocks, TempDir, batch, batch_at, files_in, records_of, timed_batch};
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::config::dynamic_config::BrokerReconfigurable;
 use transferto::config::kafka_config::KafkaConfig;
-use transferto::config::kinds::CleanupPolicy;
+use transferto::config::limit::Limit;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::registry::topic_registry::TopicRegistry;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
@@ -76,7 +78,7 @@ fn small_segments() -> LogConfig {
     LogConfig {
         segment_size: 1024,
         max_index_size: 4096,
-        retention_ms: 600_000,
+        retention_ms: 600_000.into(),
         ..LogConfig::default()
     }
 }
@@ -145,7 +147,7 @@ fn segments_older_than_the_retention_are_deleted() {
         let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms)).unwrap();
     }
-    test.mocks.sleep(log.config().retention_ms + 1);
+    test.mocks.sleep(log.config().retention_ms.ms().unwrap() + 1);
     assert_eq!(log.segments().len(), 1, "the task deletes, and rolls the active segment first");
     test.mocks.sleep(log.config().file_delete_delay_ms + 1);
     assert_one_segment_and_usable(&log, last + 1);
@@ -154,11 +156,12 @@ fn segments_older_than_the_retention_are_deleted() {
 /// Port of `LogManagerTest.testCleanupSegmentsToMaintainSize`.
 #[test]
 fn segments_beyond_the_size_of_the_retention_are_deleted() {
-    let set_size = batch(&["test"]).len() as i32;
+    let set_size = batch(&["test"]).len() as u64;
     let segment_size = 10 * set_size;
-    let retention_size = i64::from(5 * segment_size + 10);
-    let test =
-        Test::new(LogConfig { segment_size, retention_size, retention_ms: -1, ..small_segments() });
+    let retention_size = (5 * segment_size as i64 + 10).into();
+    let retention_ms = Limit::NONE;
+    let config = LogConfig { segment_size, retention_size, retention_ms, ..small_segments() };
+    let test = Test::new(config);
     let manager = test.manager();
     let log = create(&manager, "kafka", 0);
     let last = (0..200).map(|_| append(&log)).max().unwrap();
@@ -272,7 +275,7 @@ fn a_directory_may_be_relative() {
     check_recovery_points(&test, &test.manager());
 }
 
-/// A stop in good order leaves a marker, which the next start uses up; logs, ends and recovery
+/// A clean shutdown leaves a marker, which the next start uses up; logs, ends and recovery
 /// points are as before.
 #[test]
 fn a_manager_finds_its_logs_again() {
@@ -289,7 +292,7 @@ fn a_manager_finds_its_logs_again() {
     assert!(marker.exists());
     drop(manager);
     let manager = test.manager();
-    assert!(!marker.exists(), "a crash from here on must not look like a stop in good order");
+    assert!(!marker.exists(), "a crash from here on must not look like a clean shutdown");
     for number in 0..9 {
         let log = manager.get_log(&partition("t", number)).unwrap();
         assert_eq!(log.log_end_offset(), i64::from(number) + 1);
@@ -315,7 +318,7 @@ fn a_failed_load_leaves_no_marker() {
 
 /// Each of these says what is wrong, and with which directory.
 #[test]
-fn a_directory_that_cannot_be_used_is_told() {
+fn a_directory_that_cannot_be_used_is_reported() {
     let mut test = Test::new(small_segments());
     let file = test.dir.join("file");
     fs::write(&file, "").unwrap();
@@ -343,7 +346,7 @@ fn a_directory_of_another_broker_is_refused() {
 
 /// A directory whose owner is not known might be anybody's. What Kafka writes is known.
 #[test]
-fn a_directory_that_does_not_tell_its_broker_is_refused() {
+fn a_directory_without_a_broker_id_is_refused() {
     let test = Test::new(small_segments());
     drop(test.manager());
     let path = test.log_dir().join("meta.properties");
@@ -425,9 +428,9 @@ fn the_retention_task_forgets_the_producers_that_are_gone() {
     let mut records = builder.record(5, Some(b"key"), None).build().unwrap();
     log.append(&mut records, 0).unwrap();
     test.mocks.sleep(INITIAL_TASK_DELAY_MS);
-    assert!(log.producer(7).is_some());
+    assert!(log.producer(7).unwrap().is_some());
     test.mocks.sleep(2 * RETENTION_CHECK_MS);
-    assert_eq!(log.producer(7), None);
+    assert_eq!(log.producer(7).unwrap(), None);
 }
 
 #[test]
@@ -439,14 +442,15 @@ fn the_settings_that_change_hold_for_the_next_log_and_the_next_task() {
     let mut records = builder.record(5, Some(b"key"), None).build().unwrap();
     log.append(&mut records, 0).unwrap();
     test.mocks.sleep(INITIAL_TASK_DELAY_MS + RETENTION_CHECK_MS);
-    assert!(log.producer(7).is_some(), "it is remembered for a day");
+    assert!(log.producer(7).unwrap().is_some(), "it is remembered for a day");
     let old = KafkaConfig::default();
-    let new = "producer.id.expiration.ms=1\nlog.segment.bytes=1234";
-    let new = KafkaConfig::from_properties(new, &[]).unwrap();
+    let mut new = old.clone();
+    new.set("producer.id.expiration.ms", "1").unwrap();
+    new.set("log.segment.bytes", "1234").unwrap();
     manager.reconfigure(&old, &new);
     assert_eq!(manager.default_config().segment_size, 1234);
     test.mocks.sleep(RETENTION_CHECK_MS);
-    assert_eq!(log.producer(7), None);
+    assert_eq!(log.producer(7).unwrap(), None);
 }
 
 /// KAFKA-5634: nothing that is not replicated yet is deleted by retention.
@@ -586,7 +590,7 @@ fn checkpoints_are_written_whole() {
 fn topics_are_remembered() {
     let dir = TempDir::new();
     let open = || TopicRegistry::open(dir.join("topics")).unwrap();
-    let registry = open();
+    let mut registry = open();
     let config = BTreeMap::from([("retention.ms".to_string(), "5".to_string())]);
     let a = registry.create("a", 3, config).unwrap();
     assert_eq!(
@@ -605,12 +609,53 @@ fn topics_are_remembered() {
     assert_eq!(registry.adopt(&on_disk).unwrap(), ["b"]);
     assert!(registry.adopt(&on_disk).unwrap().is_empty());
     assert_eq!(registry.adopt(&[partition("a", 3)]).unwrap(), ["a"]);
-    let reopened = open();
+    let mut reopened = open();
     assert_eq!(reopened.topics(), registry.topics());
     assert_eq!(reopened.get("b").unwrap().partitions, 5);
     assert_eq!(reopened.get("a").unwrap().partitions, 4);
-    assert_eq!(reopened.name_of(&a.id).as_deref(), Some("a"));
+    assert_eq!(reopened.get("a").unwrap().id, a.id);
     assert!(reopened.remove("a").unwrap());
     assert!(!reopened.remove("a").unwrap());
     assert!(open().get("a").is_none());
+}
+
+/// A log of which nobody knows how far a change got takes no further one and lets its directory not
+/// pass for whole; it can still be read, and the others notice nothing. The next start mends it.
+#[test]
+fn a_panic_in_a_change_of_one_log_fails_that_log_only() {
+    let test = Test::new(small_segments());
+    let manager = test.manager();
+    let (broken, other) = (create(&manager, "kafka", 0), create(&manager, "kafka", 1));
+    append(&broken);
+    append(&other);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        broken.delete_segments_while(i64::MAX, |_| panic!("in the midst of a change"))
+    }));
+    assert!(panicked.is_err());
+    let changes: [&dyn Fn() -> Result<(), KafkaError>; 7] = [
+        &|| broken.append(&mut batch(&["test"]), 0).map(drop),
+        &|| broken.append_with_given_offsets(&batch_at(9, &["test"])).map(drop),
+        &|| broken.roll().map(drop),
+        &|| broken.flush(),
+        &|| broken.truncate_to(0),
+        &|| broken.delete_old_segments(1).map(drop),
+        &|| broken.producer(7).map(drop),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let error = change().unwrap_err();
+        assert_eq!(error.code(), Errors::KafkaStorageError, "change {number}: {error}");
+        assert!(error.to_string().contains("kafka-0 is read-only"), "{error}");
+    }
+    let found = broken.read(0, None, ReadLimit::min_one_message(1024)).unwrap();
+    assert_eq!(records_of(&found.message_set), [(0, "test".to_string())]);
+    manager.cleanup_logs();
+    manager.flush_dirty_logs();
+    assert_eq!(append(&other), 1);
+    manager.shutdown();
+    assert_eq!(other.recovery_point(), 2, "the shutdown flushed it");
+    assert!(!test.log_dir().join(".kafka_cleanshutdown").exists());
+    drop((broken, other, manager));
+    let manager = test.manager();
+    assert_eq!(append(&manager.get_log(&partition("kafka", 0)).unwrap()), 1);
+    assert_eq!(append(&manager.get_log(&partition("kafka", 1)).unwrap()), 2);
 }

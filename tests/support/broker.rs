@@ -14,6 +14,7 @@ use transferto::common::end_point::SecurityProtocol;
 use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::{SystemTime, Time};
+use transferto::config::config_reader::read_file;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::protocol::create_topics::{
@@ -32,6 +33,7 @@ use transferto::protocol::produce::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
 use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 
 /// Long enough for the slowest machine; a test that waits so long has failed.
@@ -109,7 +111,12 @@ impl Broker {
         builder: Arc<dyn ChannelBuilder>,
     ) -> Self {
         let config = config_for(&dir, settings);
-        let server = KafkaServer::startup_with(&config, time, metrics, builder).unwrap();
+        let server = KafkaServerBuilder::new(config)
+            .time(time)
+            .metrics(metrics)
+            .channel_builder(builder)
+            .start()
+            .unwrap();
         Self { server: Some(server), dir }
     }
 
@@ -168,7 +175,7 @@ pub fn config_for(dir: &TempDir, settings: &[(&str, &str)]) -> KafkaConfig {
         .chain(settings)
         .map(|(name, value)| ((*name).to_string(), (*value).to_string()))
         .collect();
-    KafkaConfig::from_properties("", &all).unwrap()
+    read_file(None, &all).unwrap()
 }
 
 /// A connection that sends a request and waits for its response, one after another.

@@ -18,7 +18,11 @@ use mio::Registry;
 use mio::Token;
 use mio::net::TcpStream;
 use transferto::common::metrics::{Counter, Metrics};
-use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
+use transferto::transport::authenticator::DefaultAuthenticator;
+use transferto::transport::channel_builder::ChannelBuilder;
+use transferto::transport::connection_id::ConnectionId;
+use transferto::transport::kafka_channel::KafkaChannel;
+use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 use transferto::transport::send;
 use transferto::transport::transport_layer::TransportLayer;
 
@@ -272,8 +276,8 @@ pub fn wrapping<F>(metrics: &Arc<Metrics>, wrap: F) -> Arc<dyn ChannelBuilder>
 where
     F: Fn(Box<dyn TransportLayer>, u64) -> Box<dyn TransportLayer> + Send + Sync + 'static,
 {
-    let plaintext = PlaintextChannelBuilder::new(Arc::clone(metrics));
-    Arc::new(Wrapping { plaintext, wrap, connections: AtomicU64::new(0) })
+    let metrics = Arc::clone(metrics);
+    Arc::new(Wrapping { metrics, wrap, connections: AtomicU64::new(0) })
 }
 
 /// Every transport counts in the same place.
@@ -303,7 +307,7 @@ pub fn ends_after_reading(metrics: &Arc<Metrics>, bytes: usize) -> Arc<dyn Chann
 }
 
 struct Wrapping<F> {
-    plaintext: PlaintextChannelBuilder,
+    metrics: Arc<Metrics>,
     wrap: F,
     connections: AtomicU64,
 }
@@ -314,11 +318,16 @@ where
 {
     fn build_channel(
         &self,
+        id: ConnectionId,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> io::Result<Box<dyn TransportLayer>> {
+        max_receive_bytes: i32,
+    ) -> io::Result<KafkaChannel> {
         let number = self.connections.fetch_add(1, Ordering::SeqCst);
-        Ok((self.wrap)(self.plaintext.build_channel(stream, peer)?, number))
+        let plaintext = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.metrics))?;
+        let transport = (self.wrap)(Box::new(plaintext), number);
+        let authenticator = Box::new(DefaultAuthenticator::new());
+        Ok(KafkaChannel::new(id, transport, authenticator, max_receive_bytes))
     }
 }
 

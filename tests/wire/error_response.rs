@@ -3,14 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use crate::messages::access;
-use crate::messages::admin;
-use crate::messages::groups;
-use crate::messages::header;
-use crate::messages::log;
 use crate::messages::log::produce_request;
-use crate::messages::requests;
-use crate::messages::response_frame;
+use crate::messages::{access, admin, groups, header, log, requests, response_frame};
 use transferto::common::errors::Errors;
 use transferto::protocol::alter_configs::AlterConfigsResourceResponse;
 use transferto::protocol::delete_records::INVALID_LOW_WATERMARK;
@@ -46,7 +40,7 @@ fn every_api_answers_an_error_in_every_version() {
 }
 
 #[test]
-fn every_partition_of_the_log_is_told() {
+fn every_partition_of_the_log_is_written() {
     for (_, response) in answers(log::requests()) {
         match response {
             ResponseBody::Produce(it) => {
@@ -84,7 +78,7 @@ fn every_partition_of_the_log_is_told() {
 }
 
 #[test]
-fn a_group_is_told_once_and_its_partitions_where_they_were_named() {
+fn a_group_is_answered_once_and_its_partitions_where_they_were_named() {
     for (version, response) in answers(groups::requests()) {
         match response {
             ResponseBody::OffsetCommit(it) => {
@@ -160,7 +154,7 @@ fn assert_no_broker_is_named(version: i16, response: &FindCoordinatorResponse) {
 }
 
 #[test]
-fn every_topic_broker_and_setting_is_told() {
+fn every_topic_broker_and_setting_is_written() {
     for (version, response) in answers(admin::requests()) {
         let message = Some(ERROR.message());
         match response {
@@ -201,8 +195,10 @@ fn every_topic_broker_and_setting_is_told() {
                 assert_eq!(found.collect::<Vec<_>>(), [(2, "test", CODE), (4, "1", CODE)]);
                 assert_eq!(it.results[0].error_message.as_deref(), message);
             }
-            ResponseBody::AlterConfigs(it) => assert_resource_is_told(&it.responses[0]),
-            ResponseBody::IncrementalAlterConfigs(it) => assert_resource_is_told(&it.responses[0]),
+            ResponseBody::AlterConfigs(it) => assert_resource_is_answered(&it.responses[0]),
+            ResponseBody::IncrementalAlterConfigs(it) => {
+                assert_resource_is_answered(&it.responses[0])
+            }
             ResponseBody::DescribeCluster(it) => {
                 assert_eq!((it.error_code, it.error_message.as_deref()), (CODE, message));
                 assert_eq!((it.controller_id, it.brokers.len()), (-1, 0));
@@ -216,14 +212,14 @@ fn every_topic_broker_and_setting_is_told() {
     }
 }
 
-fn assert_resource_is_told(found: &AlterConfigsResourceResponse) {
+fn assert_resource_is_answered(found: &AlterConfigsResourceResponse) {
     assert_eq!((found.resource_type, &*found.resource_name), (2, "test"));
     assert_eq!(found.error_code, CODE);
     assert_eq!(found.error_message.as_deref(), Some(ERROR.message()));
 }
 
 #[test]
-fn every_access_rule_and_quota_is_told() {
+fn every_access_rule_and_quota_is_written() {
     for (_, response) in answers(access::requests()) {
         let message = Some(ERROR.message());
         match response {

@@ -8,12 +8,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use crate::messages::empty_requests;
-use crate::messages::header;
 use crate::messages::log::RECORDS;
-use crate::messages::requests;
-use crate::messages::response_frame;
-use crate::messages::responses;
+use crate::messages::{empty_requests, header, requests, response_frame, responses};
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic};

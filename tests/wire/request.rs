@@ -3,15 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use crate::messages::empty_requests;
 use crate::messages::groups::offset_commit_request;
-use crate::messages::header;
 use crate::messages::log::{
     RECORDS, fetch_request, list_offsets_request, metadata_request, produce_request,
 };
-use crate::messages::requests;
-use crate::messages::response_frame;
-use crate::messages::responses;
+use crate::messages::{empty_requests, header, requests, response_frame, responses};
 use transferto::common::errors::Errors;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsResponse;

@@ -4,9 +4,9 @@ use crate::protocol::wire::decode_error::Malformed;
 
 /// How much memory the elements of all arrays of one frame may take together, in bytes.
 ///
-/// An element that takes 1 byte on the wire may take 24 in memory, and arrays lie in arrays: without
-/// a limit a frame of 100 MB would take 3.8 GB. This one has room for 1.6 million partitions of a
-/// fetch.
+/// An element that takes 1 byte on the wire may take 24 in memory, and arrays lie in arrays:
+/// without a limit a frame of 100 MB would take 3.8 GB. This one has room for 1.6 million partitions
+/// of a fetch.
 pub const ALLOWANCE_BYTES: usize = 64 * 1024 * 1024;
 
 /// What is left of [`ALLOWANCE_BYTES`].
@@ -16,12 +16,11 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// All of it.
     pub fn full() -> Self {
         Self { left_bytes: ALLOWANCE_BYTES }
     }
 
-    /// Takes `count` elements of `size_bytes` in memory off the allowance, before they are reserved.
+    /// Charges `count` elements of `size_bytes` in memory, before they are reserved.
     ///
     /// # Errors
     /// `TooMuchMemory` if less is left; then nothing is taken.

@@ -9,11 +9,9 @@ pub struct DecodeError {
     pub field: &'static str,
     /// Where in the frame, in bytes.
     pub position: usize,
-    /// What is wrong there.
     pub what: Malformed,
 }
 
-/// The ways in which bytes can fail to be a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// The frame ends before the value does.
@@ -27,7 +25,7 @@ pub enum Malformed {
     NegativeLength(i32),
     /// An array of more elements than the rest of the frame can hold.
     CountTooLarge {
-        /// The elements announced.
+        /// As announced.
         count: u64,
         /// Bytes that are left.
         remaining: usize,
@@ -43,19 +41,15 @@ pub enum Malformed {
     Null,
     /// A varint longer than 5 bytes or above 32 bits.
     VarintTooLong,
-    /// An API that this broker does not have.
     UnknownApiKey(i16),
-    /// A version that this broker does not advertise.
     UnsupportedVersion {
-        /// Kafka's name of the API.
         api: &'static str,
-        /// The version asked for.
         version: i16,
     },
 }
 
 impl DecodeError {
-    /// The same, in `field` unless it names a field already: the innermost one says most.
+    /// Names `field`, unless the error has a field already: the innermost one says most.
     pub(crate) fn in_field(self, field: &'static str) -> Self {
         if self.field.is_empty() { Self { field, ..self } } else { self }
     }

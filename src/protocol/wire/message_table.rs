@@ -1,17 +1,16 @@
 //! Port of `org.apache.kafka.message.MessageGenerator`: from a table of fields and versions, the
 //! struct and both directions of its codec.
 
-/// Declares messages as tables that can be held against Kafka's protocol page.
+/// Declares messages as tables that stand beside Kafka's protocol page.
 ///
 /// ```text
 /// message! {
-///     /// What it is.
 ///     pub struct FetchTopic {
-///         /// A field that all versions have.
+///         /// A field of all versions.
 ///         0..            => topic: String,
-///         /// One that came with version 3; before, it reads as the default given.
+///         /// One since version 3; before, it reads as the default given.
 ///         3..            => max_bytes: i32 = i32::MAX,
-///         /// One that is gone again, and one that may be null in some versions only.
+///         /// One that is gone again, and one that may be null from version 1 on.
 ///         8..=10         => include_operations: bool,
 ///         0.., null 1..  => topics: Option<Vec<String>>,
 ///     }

@@ -18,6 +18,11 @@ use byteorder::{BigEndian, ByteOrder};
 use crate::protocol::wire::allowance::Allowance;
 use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 
+/// What U+FFFD, which stands for a wrong byte, takes in UTF-8.
+const REPLACEMENT_BYTES: usize = '\u{FFFD}'.len_utf8();
+/// What the length of an old string can say.
+const STRING_BYTES_MAX: usize = i16::MAX.unsigned_abs() as usize;
+
 /// A version of an API: its number, and which of the two encodings it uses.
 ///
 /// [`ApiKeys::version`](crate::protocol::api_keys::ApiKeys::version) makes one from a number.
@@ -25,7 +30,7 @@ use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 pub struct Version {
     /// The number in the request header.
     pub number: i16,
-    /// Whether lengths are compact and structures end with tagged fields.
+    /// Lengths are compact, and structures end with tagged fields.
     pub is_flexible: bool,
 }
 
@@ -35,23 +40,19 @@ pub type Records = Range<usize>;
 
 /// A value that has a place on the wire.
 pub trait WireType: Sized {
-    /// Reads the value.
-    ///
     /// # Errors
     /// What is wrong with the bytes, and where.
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError>;
 
-    /// Writes the value.
     fn write(&self, writer: &mut Writer<'_>, version: Version);
 
-    /// The fewest bytes that a value takes: what an element of an array costs its sender.
+    /// The fewest bytes that any value takes: what an element of an array costs its sender.
     fn size_min(version: Version) -> usize;
 }
 
 /// A place in a frame that is being read.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    /// The whole frame.
     bytes: &'a [u8],
     /// The next byte; never beyond the end.
     position: usize,
@@ -59,22 +60,21 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Begins at the first byte of `frame`.
     pub fn new(frame: &'a [u8]) -> Self {
         Self { bytes: frame, position: 0, allowance: Allowance::full() }
     }
 
-    /// The place of the next byte in the frame.
+    /// That of the next byte in the frame.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// The number of bytes left.
+    /// Bytes.
     pub fn remaining(&self) -> usize {
         self.bytes.len() - self.position
     }
 
-    /// Reads a field; an error that has no field yet gets `field` for one.
+    /// Reads a field; an error without a field names `field`.
     ///
     /// # Errors
     /// What is wrong with the bytes, and where.
@@ -102,16 +102,15 @@ impl<'a> Reader<'a> {
         let start = self.position;
         let value: Option<T> = self.read(version, field)?;
         if value.is_none() && !is_null_allowed {
-            return Err(DecodeError { field, position: start, what: Malformed::Null });
+            return Err(null_at(start).in_field(field));
         }
         Ok(value)
     }
 
-    /// Skips the tagged fields that end a structure in a flexible version; none of them is known
-    /// here.
+    /// Skips the tagged fields that end a structure in a flexible version: this broker knows none.
     ///
     /// # Errors
-    /// If the section does not end within the frame; the error bears the name `section`.
+    /// If the section does not end within the frame; the error names `section`.
     pub fn skip_tagged_fields(&mut self, section: &'static str) -> Result<(), DecodeError> {
         self.skip_tags().map_err(|error| error.in_field(section))
     }
@@ -143,7 +142,6 @@ impl<'a> Reader<'a> {
         Err(varint_too_long(start))
     }
 
-    /// Takes the next `count` bytes.
     fn take(&mut self, count: u64) -> Result<&'a [u8], DecodeError> {
         let remaining = self.remaining();
         match usize::try_from(count) {
@@ -197,32 +195,57 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn null_at(position: usize) -> DecodeError {
+    DecodeError { field: "", position, what: Malformed::Null }
+}
+
 fn varint_too_long(position: usize) -> DecodeError {
     DecodeError { field: "", position, what: Malformed::VarintTooLong }
 }
 
-/// Bytes of a message that is being written.
+/// Bytes of a message that is being written, or only their number.
 #[derive(Debug, Default)]
 pub struct Writer<'a> {
     bytes: Vec<u8>,
+    /// How many bytes have been written, kept or not.
+    size: usize,
+    only_counts: bool,
     /// What the ranges of [`Records`] are ranges of.
     source: &'a [u8],
 }
 
 impl<'a> Writer<'a> {
-    /// Begins an empty message that holds no records.
+    /// For a message without records.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins an empty message whose records are ranges of `source`.
+    /// For a message whose records are ranges of `source`.
     pub fn with_records_from(source: &'a [u8]) -> Self {
-        Self { bytes: Vec::new(), source }
+        Self { source, ..Self::default() }
     }
 
-    /// The bytes written.
+    /// Keeps no byte: what is written to it shows only how long it is. Allocates nothing.
+    pub fn counting() -> Self {
+        Self { only_counts: true, ..Self::default() }
+    }
+
+    /// Bytes written so far.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Empty if the bytes were only counted.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.size += bytes.len();
+        if !self.only_counts {
+            self.bytes.extend_from_slice(bytes);
+        }
     }
 
     /// Writes a field in which only some versions allow null: elsewhere an empty value stands for
@@ -263,10 +286,10 @@ impl<'a> Writer<'a> {
 
     fn write_unsigned_varint(&mut self, mut value: u32) {
         while value >= 0x80 {
-            self.bytes.push(0x80 | (value & 0x7f) as u8);
+            self.put(&[0x80 | (value & 0x7f) as u8]);
             value >>= 7;
         }
-        self.bytes.push(value as u8);
+        self.put(&[value as u8]);
     }
 }
 
@@ -280,7 +303,7 @@ macro_rules! number {
             fn write(&self, writer: &mut Writer<'_>, _: Version) {
                 let mut bytes = [0; size_of::<$type>()];
                 $write(&mut bytes, *self);
-                writer.bytes.extend_from_slice(&bytes);
+                writer.put(&bytes);
             }
 
             fn size_min(_: Version) -> usize {
@@ -303,7 +326,7 @@ impl WireType for i8 {
     }
 
     fn write(&self, writer: &mut Writer<'_>, _: Version) {
-        writer.bytes.push(self.cast_unsigned());
+        writer.put(&[self.cast_unsigned()]);
     }
 
     fn size_min(_: Version) -> usize {
@@ -325,9 +348,6 @@ impl WireType for bool {
         1
     }
 }
-
-/// What U+FFFD, which stands for a wrong byte, takes in UTF-8.
-const REPLACEMENT_BYTES: usize = '\u{FFFD}'.len_utf8();
 
 /// Bytes that are not UTF-8 become U+FFFD, as in Java: such a name is then refused as a name, not
 /// as a frame.
@@ -356,25 +376,18 @@ impl WireType for Option<String> {
     }
 }
 
-/// What the length of an old string can say.
-const STRING_BYTES_MAX: usize = i16::MAX.unsigned_abs() as usize;
-
 /// The old encoding cannot hold a text of more than 32,767 bytes: it is cut, at the end of a
 /// character.
 impl WireType for String {
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
         let start = reader.position;
-        Option::<Self>::read(reader, version)?.ok_or(DecodeError {
-            field: "",
-            position: start,
-            what: Malformed::Null,
-        })
+        Option::<Self>::read(reader, version)?.ok_or_else(|| null_at(start))
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
         if version.is_flexible {
             writer.write_length(Some(self.len()), version);
-            writer.bytes.extend_from_slice(self.as_bytes());
+            writer.put(self.as_bytes());
             return;
         }
         let mut length = self.len().min(STRING_BYTES_MAX);
@@ -382,7 +395,7 @@ impl WireType for String {
             length -= 1;
         }
         (length as i16).write(writer, version);
-        writer.bytes.extend_from_slice(&self.as_bytes()[..length]);
+        writer.put(&self.as_bytes()[..length]);
     }
 
     fn size_min(version: Version) -> usize {
@@ -425,11 +438,7 @@ impl<T: WireType> WireType for Option<Vec<T>> {
 impl<T: WireType> WireType for Vec<T> {
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
         let start = reader.position;
-        Option::<Self>::read(reader, version)?.ok_or(DecodeError {
-            field: "",
-            position: start,
-            what: Malformed::Null,
-        })
+        Option::<Self>::read(reader, version)?.ok_or_else(|| null_at(start))
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
@@ -450,13 +459,13 @@ impl WireType for Vec<u8> {
         let start = reader.position;
         match reader.read_length(version)? {
             Some(length) => Ok(reader.take(length)?.to_vec()),
-            None => Err(DecodeError { field: "", position: start, what: Malformed::Null }),
+            None => Err(null_at(start)),
         }
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
         writer.write_length(Some(self.len()), version);
-        writer.bytes.extend_from_slice(self);
+        writer.put(self);
     }
 
     fn size_min(version: Version) -> usize {
@@ -478,7 +487,7 @@ impl WireType for Option<Records> {
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
         writer.write_length(self.as_ref().map(Range::len), version);
         if let Some(range) = self {
-            writer.bytes.extend_from_slice(&writer.source[range.clone()]);
+            writer.put(&writer.source[range.clone()]);
         }
     }
 
@@ -540,6 +549,24 @@ mod tests {
         assert_eq!(write(Some("ab"), FLEXIBLE), [3, b'a', b'b']);
         let long = write(Some(&"x".repeat(127)), FLEXIBLE);
         assert_eq!(long[..3], [0x80, 0x01, b'x']);
+    }
+
+    #[test]
+    fn a_writer_that_only_counts_comes_to_the_size_of_what_is_written() {
+        let texts = vec![String::from("ab"), "x".repeat(127)];
+        for version in [OLD, FLEXIBLE] {
+            let write = |writer: &mut Writer<'_>| {
+                texts.write(writer, version);
+                None::<String>.write(writer, version);
+                [1_u8, 2, 3].to_vec().write(writer, version);
+                1.5_f64.write(writer, version);
+                true.write(writer, version);
+            };
+            let mut counting = Writer::counting();
+            write(&mut counting);
+            assert_eq!(counting.size(), written(write).len());
+            assert_eq!(counting.into_bytes(), []);
+        }
     }
 
     #[test]

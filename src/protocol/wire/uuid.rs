@@ -5,12 +5,12 @@ use byteorder::{BigEndian, ByteOrder};
 use crate::protocol::wire::decode_error::DecodeError;
 use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
-/// 16 bytes that name a topic for ever, where its name may be given to another.
+/// The name of a topic may be given to another later, its id never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Uuid(pub [u8; 16]);
 
 impl Uuid {
-    /// No id: the request goes by name.
+    /// In a request that names its topic.
     pub const ZERO: Self = Self([0; 16]);
 }
 

@@ -1,41 +1,53 @@
-//! Port of `kafka.server.AclApis` (Kafka 3.2, in 0.11 a part of `KafkaApis`): an admin sees, adds
-//! and takes away ACLs.
+//! Port of `kafka.server.AclApis` (Kafka 3.2, in 0.11 a part of `KafkaApis`): lists, adds and removes
+//! ACLs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::text::for_log;
+use crate::protocol::acl_filter::AclFilter;
 use crate::protocol::create_acls::{
     AclCreation, AclCreationResult, CreateAclsRequest, CreateAclsResponse,
 };
 use crate::protocol::delete_acls::{
-    DeleteAclsFilter, DeleteAclsFilterResult, DeleteAclsMatchingAcl, DeleteAclsRequest,
-    DeleteAclsResponse,
+    DeleteAclsFilterResult, DeleteAclsMatchingAcl, DeleteAclsRequest, DeleteAclsResponse,
 };
 use crate::protocol::describe_acls::{
     AclDescription, DescribeAclsRequest, DescribeAclsResource, DescribeAclsResponse,
 };
 use crate::protocol::request::ResponseBody;
-use crate::server::apis::cluster::told;
-use crate::server::kafka_apis::KafkaApis;
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::apis::parts::Parts;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{
     Acl, AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, PatternType,
     PermissionType, Resource, ResourcePattern, ResourceType,
 };
 
-/// The most ACLs that there may be. Each change writes all of them.
+/// The most ACLs at any time: each change writes all of them.
 const ACLS_MAX: usize = 100_000;
 /// The longest principal or host of an ACL, in bytes.
 const NAME_BYTES_MAX: usize = 1024;
 
-impl KafkaApis {
-    /// An admin asks which ACLs there are.
+/// Handles DescribeAcls, CreateAcls and DeleteAcls.
+pub(crate) struct AclApis {
+    /// `None` if there are no ACLs.
+    authorizer: Option<Arc<dyn Authorizer>>,
+    authorization: Authorization,
+}
+
+impl AclApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self { authorizer: parts.authorizer.clone(), authorization: parts.authorization() }
+    }
+
     pub(crate) fn handle_describe_acls_request(&self, reply: Reply, request: &DescribeAclsRequest) {
         let found = self.authorizer_for(&reply, Operation::Describe).and_then(|authorizer| {
-            let filter = filter_of(request)?;
+            let filter = filter_of(&request.filter)?;
             Ok(authorizer.acls(&filter))
         });
         let response = match found {
@@ -51,7 +63,7 @@ impl KafkaApis {
         reply.send_body(&ResponseBody::DescribeAcls(response));
     }
 
-    /// An admin adds ACLs: those that make sense, all at once.
+    /// Adds the valid ones among the ACLs, all at once.
     pub(crate) fn handle_create_acls_request(&self, reply: Reply, request: &CreateAclsRequest) {
         let authorizer = match self.authorizer_for(&reply, Operation::Alter) {
             Ok(authorizer) => authorizer,
@@ -68,7 +80,7 @@ impl KafkaApis {
         let valid: Vec<_> = bindings.iter().flatten().cloned().collect();
         let added = add_acls(authorizer, &valid);
         if added.is_ok() {
-            log_change(&reply, "given", valid.iter());
+            log_change(&reply, "added", valid.iter());
         }
         let mut refusals = Refusals::default();
         let results = bindings.into_iter().zip(&request.creations).map(|(binding, creation)| {
@@ -78,7 +90,7 @@ impl KafkaApis {
                 (Ok(_), Ok(())) => Ok(()),
             };
             let (error_code, error_message) =
-                told(result, &for_log(&creation.resource_name), &mut refusals);
+                refusals.error_fields(result, &for_log(&creation.resource_name));
             AclCreationResult { error_code, error_message }
         });
         let results = results.collect();
@@ -87,14 +99,13 @@ impl KafkaApis {
         reply.send_body(&ResponseBody::CreateAcls(response));
     }
 
-    /// An admin takes ACLs away.
     pub(crate) fn handle_delete_acls_request(&self, reply: Reply, request: &DeleteAclsRequest) {
-        let filters: Vec<_> = request.filters.iter().map(filter_of_deletion).collect();
+        let filters: Vec<_> = request.filters.iter().map(|it| filter_of(&it.filter)).collect();
         let removed = self.authorizer_for(&reply, Operation::Alter).and_then(|authorizer| {
             let valid: Vec<_> = filters.iter().flatten().cloned().collect();
             authorizer.remove_acls(&valid)
         });
-        log_change(&reply, "taken away", removed.iter().flatten().flatten());
+        log_change(&reply, "removed", removed.iter().flatten().flatten());
         let response = match removed {
             Ok(removed) => {
                 let mut removed = removed.into_iter();
@@ -116,7 +127,7 @@ impl KafkaApis {
         reply.send_body(&ResponseBody::DeleteAcls(response));
     }
 
-    /// The authorizer, for somebody who may do this with its ACLs.
+    /// The authorizer, if the sender may do this with its ACLs.
     fn authorizer_for(
         &self,
         reply: &Reply,
@@ -126,16 +137,17 @@ impl KafkaApis {
             let why = "No Authorizer is configured.";
             return Err(KafkaError::api(Errors::SecurityDisabled, why));
         };
-        self.check_authorized(reply, operation, Resource::CLUSTER)?;
+        self.authorization.check(&reply.context, operation, Resource::CLUSTER)?;
         Ok(authorizer.as_ref())
     }
 }
 
-/// Tells the log who changed which ACLs, in one line.
+/// One line, however many ACLs there are.
 fn log_change<'a>(reply: &Reply, what: &str, mut bindings: impl Iterator<Item = &'a AclBinding>) {
     if let Some(first) = bindings.next() {
         let (client, count, first) = (reply.client(), bindings.count() + 1, first.to_string());
-        info!("{count} ACLs were {what} by {client}, the first: {}", for_log(&first));
+        let acls_were = if count == 1 { "ACL was" } else { "ACLs were" };
+        info!("{count} {acls_were} {what} by {client}, the first: {}", for_log(&first));
     }
 }
 
@@ -144,13 +156,13 @@ fn add_acls(authorizer: &dyn Authorizer, bindings: &[AclBinding]) -> Result<(), 
         return Ok(());
     }
     if authorizer.acls(&AclBindingFilter::ANY).len().saturating_add(bindings.len()) > ACLS_MAX {
-        let why = format!("there may be {ACLS_MAX} ACLs");
+        let why = format!("at most {ACLS_MAX} ACLs are kept");
         return Err(KafkaError::api(Errors::PolicyViolation, why));
     }
     authorizer.add_acls(bindings.to_vec())
 }
 
-/// The ACL that a client wants to add, if it makes sense.
+/// The ACL that a client wants to add, if it is valid.
 fn binding_of(creation: &AclCreation) -> Result<AclBinding, KafkaError> {
     let resource_type = ResourceType::for_code(creation.resource_type)
         .filter(|it| *it != ResourceType::Any)
@@ -169,7 +181,7 @@ fn binding_of(creation: &AclCreation) -> Result<AclBinding, KafkaError> {
         return Err(invalid("the resource has no name"));
     }
     if resource_type == ResourceType::Cluster && name != CLUSTER_NAME {
-        return Err(invalid(&format!("the only name of the cluster is {CLUSTER_NAME}")));
+        return Err(invalid(&format!("the name of the cluster must be {CLUSTER_NAME}")));
     }
     if [name, principal, host].iter().any(|it| it.len() > NAME_BYTES_MAX) {
         return Err(invalid(&format!("a name is longer than {NAME_BYTES_MAX} bytes")));
@@ -180,19 +192,7 @@ fn binding_of(creation: &AclCreation) -> Result<AclBinding, KafkaError> {
     Ok(AclBinding { pattern: ResourcePattern { resource_type, pattern_type, name }, acl })
 }
 
-fn filter_of(asked: &DescribeAclsRequest) -> Result<AclBindingFilter, KafkaError> {
-    filter_of_deletion(&DeleteAclsFilter {
-        resource_type_filter: asked.resource_type_filter,
-        resource_name_filter: asked.resource_name_filter.clone(),
-        pattern_type_filter: asked.pattern_type_filter,
-        principal_filter: asked.principal_filter.clone(),
-        host_filter: asked.host_filter.clone(),
-        operation: asked.operation,
-        permission_type: asked.permission_type,
-    })
-}
-
-fn filter_of_deletion(asked: &DeleteAclsFilter) -> Result<AclBindingFilter, KafkaError> {
+fn filter_of(asked: &AclFilter) -> Result<AclBindingFilter, KafkaError> {
     Ok(AclBindingFilter {
         resource_type: ResourceType::for_code(asked.resource_type_filter)
             .ok_or_else(|| no_such("resource type", asked.resource_type_filter))?,
@@ -209,7 +209,7 @@ fn filter_of_deletion(asked: &DeleteAclsFilter) -> Result<AclBindingFilter, Kafk
 }
 
 fn no_such(what: &str, code: i8) -> KafkaError {
-    invalid(&format!("{code} is no {what} here"))
+    invalid(&format!("unknown {what}: {code}"))
 }
 
 fn invalid(why: &str) -> KafkaError {

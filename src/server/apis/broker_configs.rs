@@ -1,21 +1,36 @@
-//! Port of `kafka.server.ConfigAdminManager`: the settings of the broker, altered by an admin.
+//! Port of `kafka.server.ConfigAdminManager`: the settings of the broker, altered by a request.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::config::dynamic_config::{CurrentConfig, DynamicScope};
 use crate::config::kafka_config::KafkaConfig;
 use crate::protocol::alter_configs::AlterableConfig;
 use crate::protocol::incremental_alter_configs::IncrementalAlterableConfig;
-use crate::server::apis::configs::{altered, check_names, given, not_a_list};
-use crate::server::kafka_apis::KafkaApis;
-use crate::server::metadata::dynamic_broker_config::Alteration;
+use crate::server::apis::config_alterations::{altered, check_names, given, not_a_list};
+use crate::server::apis::parts::Parts;
+use crate::server::metadata::dynamic_broker_config::{Alteration, DynamicBrokerConfig};
 
-impl KafkaApis {
-    /// Whose settings a resource's name stands for: this broker's number, or nothing for all
-    /// brokers.
-    pub(crate) fn broker_scope(&self, name: &str) -> Result<DynamicScope, KafkaError> {
-        let broker_id = self.metadata_cache.broker_id;
+/// The settings of this broker, and those of all brokers.
+pub(crate) struct BrokerConfigs {
+    broker_id: i32,
+    dynamic_config: Arc<DynamicBrokerConfig>,
+}
+
+impl BrokerConfigs {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        let dynamic_config = Arc::clone(&parts.dynamic_config);
+        Self { broker_id: parts.config.broker_id, dynamic_config }
+    }
+
+    /// The scope that a resource's name stands for: the broker's number is this broker, an empty name
+    /// all brokers.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` for any other name.
+    pub(crate) fn scope(&self, name: &str) -> Result<DynamicScope, KafkaError> {
+        let broker_id = self.broker_id;
         match name.parse::<i32>() {
             _ if name.is_empty() => Ok(DynamicScope::Default),
             Ok(id) if id == broker_id => Ok(DynamicScope::Broker),
@@ -26,15 +41,16 @@ impl KafkaApis {
         }
     }
 
-    /// Replaces all that was set for a scope.
-    pub(crate) fn replace_broker_config(
+    /// Replaces all that was set for the scope that `name` stands for. `asker` must still be let in
+    /// afterwards.
+    pub(crate) fn replace(
         &self,
         asker: IpAddr,
         name: &str,
         asked: &[AlterableConfig],
         validate_only: bool,
     ) -> Result<(), KafkaError> {
-        let scope = self.broker_scope(name)?;
+        let scope = self.scope(name)?;
         check_names(asked.iter().map(|it| it.name.as_str()))?;
         let change = |_: &CurrentConfig| {
             let given = asked.iter().map(|it| Ok((it.name.clone(), given(&it.name, &it.value)?)));
@@ -43,15 +59,15 @@ impl KafkaApis {
         self.dynamic_config.alter(&Alteration { scope, asker, validate_only, change })
     }
 
-    /// Alters some of what was set for a scope.
-    pub(crate) fn alter_broker_config(
+    /// Alters some of what was set for the scope that `name` stands for, under the same condition.
+    pub(crate) fn alter(
         &self,
         asker: IpAddr,
         name: &str,
         asked: &[IncrementalAlterableConfig],
         validate_only: bool,
     ) -> Result<(), KafkaError> {
-        let scope = self.broker_scope(name)?;
+        let scope = self.scope(name)?;
         check_names(asked.iter().map(|it| it.name.as_str()))?;
         let change = |current: &CurrentConfig| {
             let configs = current.dynamic().of(scope).clone();
@@ -61,7 +77,7 @@ impl KafkaApis {
     }
 }
 
-/// The value that a scope's list has, or would have.
+/// The value that a list has in a scope, or inherits.
 fn current_list(
     current: &CurrentConfig,
     scope: DynamicScope,

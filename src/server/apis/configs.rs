@@ -1,9 +1,10 @@
 //! Port of `KafkaApis.handleDescribeConfigsRequest`, `handleAlterConfigsRequest` and
 //! `handleIncrementalAlterConfigsRequest`: the settings of topics and of the broker.
 //!
-//! Both can be altered, at once; what becomes of the broker's stands in `broker_config_apis`.
+//! Both can be altered while the broker runs; the broker's are [`BrokerConfigs`]' business.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::text::for_log;
@@ -19,30 +20,44 @@ use crate::protocol::describe_configs::{
 };
 use crate::protocol::incremental_alter_configs::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource,
-    IncrementalAlterConfigsResponse, IncrementalAlterableConfig,
+    IncrementalAlterConfigsResponse,
 };
 use crate::protocol::request::ResponseBody;
-use crate::registry::topic_registry::TopicRecord;
-use crate::server::apis::cluster::{named_twice, refuse_twice, told};
-use crate::server::kafka_apis::KafkaApis;
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::apis::broker_configs::BrokerConfigs;
+use crate::server::apis::config_alterations::{altered, check_names, given, not_a_list};
+use crate::server::apis::duplicates::{duplicate_error, duplicates};
+use crate::server::apis::parts::Parts;
+use crate::server::metadata::config_helper::ConfigHelper;
+use crate::server::metadata::controller::{ConfigChange, Controller, Overrides};
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
+use crate::server::security::request_context::RequestContext;
 
-/// The kinds of things that have settings: Kafka's `ConfigResource.Type`.
+/// What has settings: Kafka's `ConfigResource.Type`.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-/// What is to become of a setting: Kafka's `AlterConfigOp.OpType`.
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
+/// Handles DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
+pub(crate) struct ConfigApis {
+    controller: Arc<dyn Controller>,
+    config_helper: ConfigHelper,
+    broker_configs: BrokerConfigs,
+    authorization: Authorization,
+}
 
-type Overrides = BTreeMap<String, String>;
+impl ConfigApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            controller: Arc::clone(&parts.controller),
+            config_helper: ConfigHelper::new(&parts.metadata_cache, &parts.dynamic_config),
+            broker_configs: BrokerConfigs::new(parts),
+            authorization: parts.authorization(),
+        }
+    }
 
-impl KafkaApis {
-    /// An admin asks for settings. What is named twice is answered once: the answer takes far more
-    /// bytes than the question.
+    /// What is named twice is answered once: the answer takes far more bytes than the question.
     pub(crate) fn handle_describe_configs_request(
         &self,
         reply: Reply,
@@ -60,7 +75,7 @@ impl KafkaApis {
                 ..DescribeConfigsResult::default()
             };
             let may_describe = self.check_config_right(
-                &reply,
+                &reply.context,
                 Operation::DescribeConfigs,
                 (asked.resource_type, &asked.resource_name),
             );
@@ -70,7 +85,7 @@ impl KafkaApis {
                 result.configs = entries.map(|entry| described(entry, request)).collect();
             });
             (result.error_code, result.error_message) =
-                told(described, &for_log(&asked.resource_name), &mut refusals);
+                refusals.error_fields(described, &for_log(&asked.resource_name));
             results.push(result);
         }
         reply.log_refusals(&refusals);
@@ -82,43 +97,37 @@ impl KafkaApis {
         &self,
         asked: &DescribeConfigsResource,
     ) -> Result<Vec<ConfigEntry>, KafkaError> {
-        let cache = &self.metadata_cache;
+        let helper = &self.config_helper;
         match (asked.resource_type, asked.resource_name.as_str()) {
-            (TOPIC, topic) => cache.topic_config_entries(topic),
-            (BROKER, id) => Ok(cache.broker_config_entries(self.broker_scope(id)?)),
+            (TOPIC, topic) => helper.topic_config_entries(topic),
+            (BROKER, id) => Ok(helper.broker_config_entries(self.broker_configs.scope(id)?)),
             (other, _) => Err(no_settings_of(other)),
         }
     }
 
-    /// An admin replaces all that topics override, or that was set for brokers.
+    /// Replaces all that topics override, or that was set for brokers.
     pub(crate) fn handle_alter_configs_request(&self, reply: Reply, request: &AlterConfigsRequest) {
         let resource = |it: &AlterConfigsResource| (it.resource_type, it.resource_name.clone());
         let resources: Vec<_> = request.resources.iter().map(resource).collect();
-        let asker = reply.session.client_address.ip();
+        let asker = reply.context.session.client_address.ip();
         let responses = self.alter_each(&reply, &resources, |index, resource_type, name| {
             let asked = &request.resources[index];
             if resource_type == BROKER {
-                return self.replace_broker_config(
-                    asker,
-                    name,
-                    &asked.configs,
-                    request.validate_only,
-                );
+                let (configs, validate_only) = (&asked.configs, request.validate_only);
+                return self.broker_configs.replace(asker, name, configs, validate_only);
             }
             check_names(asked.configs.iter().map(|it| it.name.as_str()))?;
             let overrides =
                 asked.configs.iter().map(|it| Ok((it.name.clone(), given(&it.name, &it.value)?)));
             let overrides: Overrides = overrides.collect::<Result<_, KafkaError>>()?;
-            let cache = &self.metadata_cache;
-            cache.alter_topic_config(name, request.validate_only, |record, _| {
-                Ok(with_format_of(record, overrides))
-            })
+            let change: ConfigChange<'_> = Box::new(|own, _| Ok(with_format_of(own, overrides)));
+            self.controller.alter_topic_config(name, request.validate_only, change)
         });
         let response = AlterConfigsResponse { throttle_time_ms: 0, responses };
         reply.send_body(&ResponseBody::AlterConfigs(response));
     }
 
-    /// An admin alters some of what topics override, or of what was set for brokers.
+    /// Alters some of what topics override, or of what was set for brokers.
     pub(crate) fn handle_incremental_alter_configs_request(
         &self,
         reply: Reply,
@@ -127,17 +136,17 @@ impl KafkaApis {
         let resource =
             |it: &IncrementalAlterConfigsResource| (it.resource_type, it.resource_name.clone());
         let resources: Vec<_> = request.resources.iter().map(resource).collect();
-        let asker = reply.session.client_address.ip();
+        let asker = reply.context.session.client_address.ip();
         let responses = self.alter_each(&reply, &resources, |index, resource_type, name| {
             let asked = &request.resources[index].configs;
             if resource_type == BROKER {
-                return self.alter_broker_config(asker, name, asked, request.validate_only);
+                return self.broker_configs.alter(asker, name, asked, request.validate_only);
             }
             check_names(asked.iter().map(|it| it.name.as_str()))?;
-            let alter = |record: &TopicRecord, config: &LogConfig| {
-                altered(record.config.clone(), asked, |name| current_list(name, config))
+            let alter = |own: &Overrides, config: &LogConfig| {
+                altered(own.clone(), asked, |name| current_list(name, config))
             };
-            self.metadata_cache.alter_topic_config(name, request.validate_only, alter)
+            self.controller.alter_topic_config(name, request.validate_only, Box::new(alter))
         });
         let response = IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses };
         reply.send_body(&ResponseBody::IncrementalAlterConfigs(response));
@@ -151,7 +160,7 @@ impl KafkaApis {
         resources: &[(i8, String)],
         alter: impl Fn(usize, i8, &str) -> Result<(), KafkaError>,
     ) -> Vec<AlterConfigsResourceResponse> {
-        let twice = named_twice(resources.iter());
+        let twice = duplicates(resources.iter());
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let mut responses = Vec::new();
         for (index, resource) in resources.iter().enumerate() {
@@ -160,11 +169,11 @@ impl KafkaApis {
             }
             let (resource_type, resource_name) = resource.clone();
             let asked = (resource_type, resource_name.as_str());
-            let may_alter = self.check_config_right(reply, Operation::AlterConfigs, asked);
+            let may_alter = self.check_config_right(&reply.context, Operation::AlterConfigs, asked);
             let result = may_alter.and_then(|()| match resource_type {
-                _ if twice.contains(resource) => Err(refuse_twice()),
+                _ if twice.contains(resource) => Err(duplicate_error()),
                 TOPIC if resource_name.is_empty() => {
-                    let why = "there are no settings of all topics: a topic follows the broker";
+                    let why = "topics have no common settings: they inherit the broker's";
                     Err(KafkaError::api(Errors::InvalidRequest, why))
                 }
                 TOPIC | BROKER => alter(index, resource_type, &resource_name),
@@ -174,7 +183,7 @@ impl KafkaApis {
                 (BROKER, "") => "all brokers".to_string(),
                 (_, name) => for_log(name),
             };
-            let (error_code, error_message) = told(result, &name, &mut refusals);
+            let (error_code, error_message) = refusals.error_fields(result, &name);
             responses.push(AlterConfigsResourceResponse {
                 error_code,
                 error_message,
@@ -186,23 +195,23 @@ impl KafkaApis {
         responses
     }
 
-    /// A topic's settings are the topic's business, a broker's that of the cluster. Other things
-    /// have none.
+    /// A topic's settings take a right to the topic, a broker's a right to the cluster. Nothing else
+    /// has settings.
     fn check_config_right(
         &self,
-        reply: &Reply,
+        context: &RequestContext,
         operation: Operation,
         (resource_type, name): (i8, &str),
     ) -> Result<(), KafkaError> {
         match resource_type {
-            TOPIC => self.check_authorized(reply, operation, Resource::topic(name)),
-            BROKER => self.check_authorized(reply, operation, Resource::CLUSTER),
+            TOPIC => self.authorization.check(context, operation, Resource::topic(name)),
+            BROKER => self.authorization.check(context, operation, Resource::CLUSTER),
             _ => Ok(()),
         }
     }
 }
 
-/// All settings are wanted if none is named.
+/// All settings are wanted if the request names none.
 fn is_wanted(asked: &DescribeConfigsResource, entry: &ConfigEntry) -> bool {
     match asked.configuration_keys.as_deref() {
         None | Some([]) => true,
@@ -250,43 +259,11 @@ fn config_type(kind: &str) -> i8 {
 }
 
 /// The format of a topic's messages stays what it is, and need not be said again to stay.
-fn with_format_of(record: &TopicRecord, mut overrides: Overrides) -> Overrides {
-    if let Some(version) = record.config.get(MESSAGE_FORMAT_VERSION) {
+fn with_format_of(own: &Overrides, mut overrides: Overrides) -> Overrides {
+    if let Some(version) = own.get(MESSAGE_FORMAT_VERSION) {
         overrides.entry(MESSAGE_FORMAT_VERSION.to_string()).or_insert_with(|| version.clone());
     }
     overrides
-}
-
-/// Settings after the alterations that are asked for: those that a topic overrides, or those that
-/// were set for brokers. `current_list` gives the value that a list has now, set or inherited.
-pub(crate) fn altered(
-    mut configs: BTreeMap<String, String>,
-    asked: &[IncrementalAlterableConfig],
-    current_list: impl Fn(&str) -> Result<String, KafkaError>,
-) -> Result<BTreeMap<String, String>, KafkaError> {
-    for IncrementalAlterableConfig { name, config_operation, value } in asked {
-        match *config_operation {
-            SET => {
-                configs.insert(name.clone(), given(name, value)?);
-            }
-            // A name that is not set is as good as deleted, also one that nobody knows: MirrorMaker
-            // deletes all that its own broker does not override.
-            DELETE => {
-                configs.remove(name);
-            }
-            APPEND | SUBTRACT => {
-                let entries = given(name, value)?;
-                let is_appended = *config_operation == APPEND;
-                let list = altered_list(&current_list(name)?, &entries, is_appended);
-                configs.insert(name.clone(), list);
-            }
-            other => {
-                let why = format!("there is no operation {other} on a setting");
-                return Err(KafkaError::api(Errors::InvalidRequest, why));
-            }
-        }
-    }
-    Ok(configs)
 }
 
 /// The value of a setting that is a list.
@@ -299,54 +276,7 @@ fn current_list(name: &str, log_config: &LogConfig) -> Result<String, KafkaError
     }
 }
 
-pub(crate) fn not_a_list(name: &str) -> KafkaError {
-    let why = format!("`{name}` is not a list: APPEND and SUBTRACT do not apply");
-    KafkaError::api(Errors::InvalidConfig, why)
-}
-
-/// The entries of `list` with those of `entries` added that it lacks, or without them.
-fn altered_list(list: &str, entries: &str, is_appended: bool) -> String {
-    let split = |text: &str| -> Vec<String> {
-        text.split(',').map(|it| it.trim().to_string()).filter(|it| !it.is_empty()).collect()
-    };
-    let mut list = split(list);
-    for entry in split(entries) {
-        match list.iter().position(|it| *it == entry) {
-            None if is_appended => list.push(entry),
-            Some(place) if !is_appended => drop(list.remove(place)),
-            _ => {}
-        }
-    }
-    list.join(",")
-}
-
-pub(crate) fn given(name: &str, value: &Option<String>) -> Result<String, KafkaError> {
-    value
-        .clone()
-        .ok_or_else(|| KafkaError::api(Errors::InvalidRequest, format!("`{name}` has no value")))
-}
-
-pub(crate) fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), KafkaError> {
-    if named_twice(names).is_empty() { Ok(()) } else { Err(refuse_twice()) }
-}
-
 fn no_settings_of(resource_type: i8) -> KafkaError {
     let why = format!("there are no settings of resources of type {resource_type} here");
     KafkaError::api(Errors::InvalidRequest, why)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_are_added_to_a_list_once_and_taken_from_it() {
-        assert_eq!(altered_list("delete", "compact", true), "delete,compact");
-        assert_eq!(altered_list("compact,delete", " compact ", false), "delete");
-        assert_eq!(altered_list("delete", "delete", true), "delete");
-        assert_eq!(altered_list("delete,compact", "delete", true), "delete,compact");
-        assert_eq!(altered_list("", "0:1,0:1", true), "0:1");
-        assert_eq!(altered_list("0:1,0:1,0:2", "0:1", false), "0:1,0:2");
-        assert_eq!(altered_list("delete", "delete", false), "");
-    }
 }

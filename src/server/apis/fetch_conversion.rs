@@ -1,9 +1,10 @@
-//! From what the logs gave to what a client of this version can read: the second half of
-//! `KafkaApis.sendResponseCallback`, with the conversion that Kafka 0.10 added to it.
+//! Turns log reads into what a client of this Fetch version can decode, down-converting before v4:
+//! the second half of `KafkaApis.sendResponseCallback`, with the conversion that Kafka 0.10 added
+//! to it.
 //!
 //! For every client since 2017 a slice of a file stays a slice of a file. An older one (Fetch
-//! versions 0 to 3) cannot read record batches: its slice is read into memory and converted, here,
-//! on a handler thread. **Zero copy is lost** then, and that is counted and logged.
+//! versions 0 to 3) cannot decode record batches: its slice is read into memory and converted,
+//! here, on a handler thread. **Zero copy is lost** then, and that is counted and logged.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use log::{Level, debug, info, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::config::kinds::CompressionType;
+use crate::config::log_config::LogConfig;
+use crate::config::log_policies::CompressionType;
 use crate::message::byte_buffer_message_set::{ByteBufferMessageSet, shallow_entries};
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::conversion::down_convert;
@@ -20,24 +22,24 @@ use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1};
 use crate::message::message_set::{Destination, MessageSet};
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::protocol::fetch_response_send::FetchResponsePartitionData;
-use crate::replica::local_logs::{LogReadResult, PartitionFetchInfo};
-use crate::replica::replica_manager::ReplicaManager;
+use crate::replica::local_logs::{LogReadInfo, LogReadResult, PartitionFetchInfo};
+use crate::replica::replica::Replica;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
 use crate::storage::log::read_limit::ReadLimit;
 
-/// The most bytes that are converted for one fetch, one batch more or less: an old client's
-/// `max_bytes` may be 2 GiB for each of its partitions, and what is converted lies in memory twice.
+/// The most bytes that are converted for one fetch, give or take a batch: an old client's
+/// `max_bytes` may be 2 GiB for each of its partitions, and what is converted is in memory twice.
 const CONVERTED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The last Fetch version whose clients read magic 0 only, and the last whose clients do not read
-/// magic 2.
+/// The last Fetch version whose clients can decode magic 0 only.
 const LAST_VERSION_WITH_MAGIC_0: i16 = 1;
+/// The last Fetch version whose clients cannot decode magic 2.
 const LAST_VERSION_WITH_MAGIC_1: i16 = 3;
 /// The last Fetch version whose clients may not know zstd (KIP-110).
 const LAST_VERSION_WITHOUT_ZSTD: i16 = 9;
 /// The last Fetch version in which the first message may be cut, as in Kafka 0.9.
 const LAST_VERSION_WITH_CUT_MESSAGES: i16 = 2;
 
-/// The newest magic that the clients of a Fetch version read.
+/// The newest magic that the clients of a Fetch version can decode.
 pub(crate) fn newest_readable_magic(version: i16) -> u8 {
     if version <= LAST_VERSION_WITH_MAGIC_0 {
         MAGIC_VALUE_V0
@@ -54,29 +56,28 @@ pub(crate) fn has_hard_max_bytes_limit(version: i16) -> bool {
     version <= LAST_VERSION_WITH_CUT_MESSAGES
 }
 
-/// A partition that a fetch names, and the reason why it is not read, if there is one.
+/// A partition that a fetch names, and why it is not read, if it is refused.
 pub(crate) struct Asked {
     pub(crate) key: TopicAndPartition,
     pub(crate) fetch_info: PartitionFetchInfo,
-    pub(crate) refusal: Errors,
+    pub(crate) refusal: Option<Errors>,
 }
 
 impl Asked {
     pub(crate) fn readable(&self) -> Option<(TopicAndPartition, PartitionFetchInfo)> {
-        (self.refusal == Errors::None).then(|| (self.key.clone(), self.fetch_info))
+        self.refusal.is_none().then(|| (self.key.clone(), self.fetch_info))
     }
 }
 
 /// Makes the data of a response from the results of reading.
 pub struct FetchedData {
-    replica_manager: Arc<ReplicaManager>,
     metrics: Arc<Metrics>,
 }
 
 impl FetchedData {
-    /// Knows no message yet.
-    pub fn new(replica_manager: Arc<ReplicaManager>, metrics: Arc<Metrics>) -> Self {
-        Self { replica_manager, metrics }
+    /// Counts the conversions in `metrics`.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics }
     }
 
     /// Puts every partition that was asked for into the response, in the order in which they come:
@@ -91,14 +92,16 @@ impl FetchedData {
         let mut topics: Vec<(String, Vec<FetchResponsePartitionData>)> = Vec::new();
         let mut convertible_bytes = CONVERTED_BYTES_MAX;
         for asked in asked {
+            let partition = asked.key.partition;
             let data = match asked.refusal {
-                Errors::None => match results.next() {
-                    Some(result) => {
-                        self.partition_data(version, &asked, result, &mut convertible_bytes)
+                Some(refusal) => failed(partition, refusal),
+                None => match results.next() {
+                    Some(Ok(read)) => {
+                        self.partition_data(version, &asked, read, &mut convertible_bytes)
                     }
-                    None => failed(asked.key.partition, Errors::UnknownServerError),
+                    Some(Err(error)) => failed(partition, error.code()),
+                    None => failed(partition, Errors::UnknownServerError),
                 },
-                refusal => failed(asked.key.partition, refusal),
             };
             match topics.last_mut() {
                 Some((topic, partitions)) if **topic == *asked.key.topic => partitions.push(data),
@@ -112,19 +115,21 @@ impl FetchedData {
         &self,
         version: i16,
         asked: &Asked,
-        result: LogReadResult,
+        read: LogReadInfo,
         convertible_bytes: &mut usize,
     ) -> FetchResponsePartitionData {
         let partition = asked.key.partition;
-        let (high_watermark, log_start_offset) = (result.high_watermark, result.log_start_offset);
-        let Some(info) = result.info else { return failed(partition, result.error) };
-        if version <= LAST_VERSION_WITHOUT_ZSTD && self.compresses_with_zstd(&asked.key) {
+        // As the topic is set. A codec that its producers chose is up to them and their
+        // consumers.
+        let is_kept_in_zstd = read.log_config.compression_type == CompressionType::Zstd;
+        if version <= LAST_VERSION_WITHOUT_ZSTD && is_kept_in_zstd {
             debug!("{} is kept in zstd, which Fetch version {version} does not know", asked.key);
             return failed(partition, Errors::UnsupportedCompressionType);
         }
-        let messages = match self.magic_to_convert_to(version, &asked.key) {
-            None => Ok(Box::new(info.message_set) as Box<dyn MessageSet>),
-            Some(magic) => self.maybe_convert(version, magic, asked, info, convertible_bytes),
+        let (high_watermark, log_start_offset) = (read.high_watermark, read.log_start_offset);
+        let messages = match magic_to_convert_to(version, &read.log_config) {
+            None => Ok(Box::new(read.fetched_data.message_set) as Box<dyn MessageSet>),
+            Some(magic) => self.maybe_convert(version, magic, asked, read, convertible_bytes),
         };
         match messages {
             Ok(messages) => FetchResponsePartitionData {
@@ -146,61 +151,37 @@ impl FetchedData {
         }
     }
 
-    /// Whether the topic is set to zstd. What its producers chose is their consumers' business.
-    fn compresses_with_zstd(&self, key: &TopicAndPartition) -> bool {
-        let partition = self.replica_manager.local_logs().get_partition(key);
-        partition.is_some_and(|it| {
-            it.leader_replica().log.config().compression_type == CompressionType::Zstd
-        })
-    }
-
-    /// What the topic says, or the broker if the topic does not.
-    fn may_convert(&self, key: &TopicAndPartition) -> bool {
-        let partition = self.replica_manager.local_logs().get_partition(key);
-        partition.is_some_and(|it| it.leader_replica().log.config().message_downconversion_enable)
-    }
-
-    /// The magic that a client of this version can read, if it is older than what the log holds.
-    fn magic_to_convert_to(&self, version: i16, key: &TopicAndPartition) -> Option<u8> {
-        let newest_readable = newest_readable_magic(version);
-        if newest_readable == MAGIC_VALUE_V2 {
-            return None;
-        }
-        let partition = self.replica_manager.local_logs().get_partition(key)?;
-        let held = partition.leader_replica().log.config().message_format_magic;
-        (held > newest_readable).then_some(newest_readable)
-    }
-
     /// Reads the slice into memory and converts it: the copying path, outside of every reactor.
     ///
-    /// Takes what that costs off `convertible_bytes`; when they are used up, the rest is left for
-    /// the next fetch.
+    /// Deducts what that costs from `convertible_bytes`; once they are used up, the rest is left
+    /// for the next fetch.
     fn maybe_convert(
         &self,
         version: i16,
         magic: u8,
         asked: &Asked,
-        info: FetchDataInfo,
+        read: LogReadInfo,
         convertible_bytes: &mut usize,
     ) -> Result<Box<dyn MessageSet>, KafkaError> {
-        if info.message_set.size_in_bytes() == 0 {
-            return Ok(Box::new(info.message_set));
+        if read.size_in_bytes() == 0 {
+            return Ok(Box::new(read.fetched_data.message_set));
         }
-        if !self.may_convert(&asked.key) {
+        if !read.log_config.message_downconversion_enable {
             let why = "message.downconversion.enable is false";
             return Err(KafkaError::api(Errors::UnsupportedVersion, why));
         }
         if *convertible_bytes == 0 {
             return Ok(Box::new(ByteBufferMessageSet::empty()));
         }
-        let mut slice = self.slice_to_convert(asked, info, *convertible_bytes)?;
+        let LogReadInfo { fetched_data, replica, .. } = read;
+        let mut slice = slice_to_convert(asked, &replica, fetched_data, *convertible_bytes)?;
         loop {
             let batches = in_memory(&slice)?;
             let mut converted = down_convert(&batches, magic, asked.fetch_info.offset)?;
             let cost = batches.len().max(converted.len());
             *convertible_bytes = convertible_bytes.saturating_sub(cost);
             if converted.is_empty() {
-                match self.slice_behind(asked, &batches, *convertible_bytes)? {
+                match slice_behind(asked, &replica, &batches, *convertible_bytes)? {
                     Some(behind) => slice = behind,
                     None => return Ok(Box::new(ByteBufferMessageSet::empty())),
                 }
@@ -214,64 +195,8 @@ impl FetchedData {
         }
     }
 
-    /// The slice that was read, or another one that begins with a whole batch and is not too large
-    /// for memory: half a batch cannot be converted.
-    fn slice_to_convert(
-        &self,
-        asked: &Asked,
-        info: FetchDataInfo,
-        convertible_bytes: usize,
-    ) -> Result<FetchDataInfo, KafkaError> {
-        let is_small = info.message_set.size_in_bytes() <= convertible_bytes;
-        if is_small && !info.first_entry_incomplete {
-            return Ok(info);
-        }
-        self.read_from(asked, asked.fetch_info.offset, convertible_bytes)
-    }
-
-    /// What follows `batches`, of which an old consumer would see no record: compaction has emptied
-    /// them, or left what lies before the offset that was asked for. A consumer of record batches
-    /// learns from the batch where the next one begins. An old one goes on by what it sees, and
-    /// would ask for the same offset for ever. `None` at the end of the log, and when
-    /// `convertible_bytes` are used up.
-    fn slice_behind(
-        &self,
-        asked: &Asked,
-        batches: &[u8],
-        convertible_bytes: usize,
-    ) -> Result<Option<FetchDataInfo>, KafkaError> {
-        let last = shallow_entries(batches).last().transpose()?;
-        let next_offset = last.and_then(|last| last.last_offset.checked_add(1));
-        let Some(next_offset) = next_offset.filter(|_| convertible_bytes > 0) else {
-            return Ok(None);
-        };
-        let behind = self.read_from(asked, next_offset, convertible_bytes)?;
-        Ok(Some(behind).filter(|behind| behind.message_set.size_in_bytes() > 0))
-    }
-
-    /// A slice that begins with a whole batch, however few bytes were asked for.
-    fn read_from(
-        &self,
-        asked: &Asked,
-        offset: i64,
-        convertible_bytes: usize,
-    ) -> Result<FetchDataInfo, KafkaError> {
-        let partition = self.replica_manager.local_logs().get_partition(&asked.key);
-        let Some(partition) = partition else {
-            return Err(KafkaError::api(
-                Errors::UnknownTopicOrPartition,
-                "it was deleted just now",
-            ));
-        };
-        let replica = partition.leader_replica();
-        let max_offset = Some(replica.high_watermark().message_offset);
-        let max_size = i32::try_from(convertible_bytes).unwrap_or(i32::MAX);
-        let max_size = asked.fetch_info.fetch_size.min(max_size);
-        replica.log.read(offset, max_offset, ReadLimit::min_one_message(max_size))
-    }
-
     /// Every loss is counted and logged: at debug level each one, at info level the first, second,
-    /// fourth, eighth, so that an old consumer is noticed and does not fill the disk.
+    /// fourth, eighth and so on, so that an old consumer is noticed without filling the disk.
     fn count_lost_zero_copy(&self, version: i16, asked: &Asked, size: usize) {
         self.metrics.fetch_message_conversions.increment();
         self.metrics.copied_message_bytes.add(size as u64);
@@ -286,6 +211,60 @@ impl FetchedData {
             );
         }
     }
+}
+
+/// The magic that a client of this version can decode, if it is older than the log's.
+fn magic_to_convert_to(version: i16, log_config: &LogConfig) -> Option<u8> {
+    let newest_readable = newest_readable_magic(version);
+    (log_config.message_format_magic > newest_readable).then_some(newest_readable)
+}
+
+/// The slice that was read, or another one that begins with a whole batch and is not too large for
+/// memory: half a batch cannot be converted.
+fn slice_to_convert(
+    asked: &Asked,
+    replica: &Replica,
+    read: FetchDataInfo,
+    convertible_bytes: usize,
+) -> Result<FetchDataInfo, KafkaError> {
+    let is_small = read.message_set.size_in_bytes() <= convertible_bytes;
+    if is_small && !read.first_entry_incomplete {
+        return Ok(read);
+    }
+    read_from(asked, replica, asked.fetch_info.offset, convertible_bytes)
+}
+
+/// The slice that follows `batches`, of which an old consumer would see no record: compaction has
+/// emptied them, or has left only records below the offset that was asked for. A consumer of record
+/// batches learns from the batch where the next one begins. An old one goes on by what it sees, and
+/// would ask for the same offset for ever. `None` at the end of the log, and once
+/// `convertible_bytes` are used up.
+fn slice_behind(
+    asked: &Asked,
+    replica: &Replica,
+    batches: &[u8],
+    convertible_bytes: usize,
+) -> Result<Option<FetchDataInfo>, KafkaError> {
+    let last = shallow_entries(batches).last().transpose()?;
+    let next_offset = last.and_then(|last| last.last_offset.checked_add(1));
+    let Some(next_offset) = next_offset.filter(|_| convertible_bytes > 0) else {
+        return Ok(None);
+    };
+    let behind = read_from(asked, replica, next_offset, convertible_bytes)?;
+    Ok(Some(behind).filter(|behind| behind.message_set.size_in_bytes() > 0))
+}
+
+/// A slice that begins with a whole batch, however few bytes were asked for.
+fn read_from(
+    asked: &Asked,
+    replica: &Replica,
+    offset: i64,
+    convertible_bytes: usize,
+) -> Result<FetchDataInfo, KafkaError> {
+    let max_offset = Some(replica.high_watermark().message_offset);
+    let max_size = i32::try_from(convertible_bytes).unwrap_or(i32::MAX);
+    let max_size = asked.fetch_info.fetch_size.min(max_size);
+    replica.log.read(offset, max_offset, ReadLimit::min_one_message(max_size))
 }
 
 fn in_memory(slice: &FetchDataInfo) -> Result<Vec<u8>, KafkaError> {

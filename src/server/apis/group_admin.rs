@@ -1,9 +1,11 @@
 //! Port of `KafkaApis.handleDescribeGroupRequest`, `handleListGroupsRequest` and of the later
-//! `handleDeleteGroups`: what the tools ask about groups.
+//! `handleDeleteGroups`: what admins ask about groups.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::common::errors::Errors;
+use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{GroupOverview, GroupSummary};
 use crate::protocol::delete_groups::{
     DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
@@ -13,28 +15,45 @@ use crate::protocol::describe_groups::{
 };
 use crate::protocol::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 use crate::protocol::request::ResponseBody;
-use crate::server::kafka_apis::KafkaApis;
+use crate::server::apis::groups::error_code;
+use crate::server::apis::parts::Parts;
 use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
 
-/// What today's Kafka calls groups of the protocol that is spoken here, for the members work out
-/// their assignment themselves.
+/// Today's Kafka gives this name to groups of the protocol that is spoken here, in which the members
+/// work out their assignment themselves.
 const GROUP_TYPE: &str = "classic";
 
-impl KafkaApis {
-    /// A tool asks for groups in full.
+/// Handles DescribeGroups, ListGroups and DeleteGroups.
+pub(crate) struct GroupAdminApis {
+    group_coordinator: Arc<GroupCoordinator>,
+    authorization: Authorization,
+}
+
+impl GroupAdminApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            group_coordinator: Arc::clone(&parts.group_coordinator),
+            authorization: parts.authorization(),
+        }
+    }
+
     pub(crate) fn handle_describe_groups_request(
         &self,
         reply: Reply,
         request: &DescribeGroupsRequest,
     ) {
-        // One that is named a million times is answered once: the answer is far longer than the
+        // A group that is named a million times is answered once: the answer is far longer than the
         // question.
         let mut named = HashSet::new();
         let groups = request.groups.iter().filter(|group_id| named.insert(*group_id));
         let groups = groups.map(|group_id| {
             let resource = Resource::group(group_id);
-            let summary = match self.authorize(&reply, Operation::Describe, resource) {
+            let authorization = &self.authorization;
+            let may_describe =
+                authorization.authorize(&reply.context, Operation::Describe, resource);
+            let summary = match may_describe {
                 true => self.group_coordinator.describe_group(group_id),
                 false => Err(Errors::GroupAuthorizationFailed),
             };
@@ -46,17 +65,18 @@ impl KafkaApis {
                     ..DescribedGroup::default()
                 },
             };
-            let is_asked =
+            let is_asking =
                 request.include_authorized_operations && group.error_code == Errors::None.code();
-            group.authorized_operations = self.authorized_operations(&reply, is_asked, resource);
+            group.authorized_operations =
+                authorization.authorized_operations(&reply.context, is_asking, resource);
             group
         });
         let response = DescribeGroupsResponse { throttle_time_ms: 0, groups: groups.collect() };
         reply.send_body(&ResponseBody::DescribeGroups(response));
     }
 
-    /// A tool asks which groups there are. Who may not describe the cluster is told of the groups
-    /// that he may describe; Kafka 0.9 told him of none, with an error.
+    /// A client that may not describe the cluster gets the groups that it may describe; Kafka 0.9
+    /// returned none, with an error.
     pub(crate) fn handle_list_groups_request(&self, reply: Reply, request: &ListGroupsRequest) {
         let response = match self.group_coordinator.list_groups() {
             Err(error) => request.error_response(error),
@@ -64,11 +84,13 @@ impl KafkaApis {
                 let is_wanted = |filter: &[String], value: &str| {
                     filter.is_empty() || filter.iter().any(|it| it.eq_ignore_ascii_case(value))
                 };
-                let is_all_shown =
-                    self.authorize_quietly(&reply, Operation::Describe, Resource::CLUSTER);
+                let may_describe = |resource: Resource<'_>| {
+                    let (authorization, describe) = (&self.authorization, Operation::Describe);
+                    authorization.authorize_quietly(&reply.context, describe, resource)
+                };
+                let is_all_shown = may_describe(Resource::CLUSTER);
                 let is_shown = |it: &GroupOverview| {
-                    let group = Resource::group(&it.group_id);
-                    is_all_shown || self.authorize_quietly(&reply, Operation::Describe, group)
+                    is_all_shown || may_describe(Resource::group(&it.group_id))
                 };
                 let groups = groups
                     .into_iter()
@@ -83,12 +105,16 @@ impl KafkaApis {
         reply.send_body(&ResponseBody::ListGroups(response));
     }
 
-    /// An administrator removes groups that nobody uses.
+    /// Only groups without members are deleted.
     pub(crate) fn handle_delete_groups_request(&self, reply: Reply, request: &DeleteGroupsRequest) {
+        let may_delete = |group_id: &str| {
+            let (authorization, group) = (&self.authorization, Resource::group(group_id));
+            authorization.authorize(&reply.context, Operation::Delete, group)
+        };
         let result = |group_id: &String| DeletableGroupResult {
             group_id: group_id.clone(),
-            error_code: match self.authorize(&reply, Operation::Delete, Resource::group(group_id)) {
-                true => self.group_coordinator.delete_group(group_id).code(),
+            error_code: match may_delete(group_id) {
+                true => error_code(self.group_coordinator.delete_group(group_id)),
                 false => Errors::GroupAuthorizationFailed.code(),
             },
         };

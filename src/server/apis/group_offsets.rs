@@ -8,9 +8,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::common::errors::Errors;
+use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::coordinator::group_offsets::FetchedOffsets;
-use crate::coordinator::group_results::CommitOffsets;
+use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::coordinator::group_results::{CommitOffsets, FetchedOffsets};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::protocol::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitResponse,
@@ -25,31 +26,60 @@ use crate::protocol::offset_fetch::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
 };
 use crate::protocol::request::ResponseBody;
-use crate::server::apis::groups::identity;
-use crate::server::kafka_apis::KafkaApis;
+use crate::server::apis::groups::{error_code, identity};
+use crate::server::apis::parts::Parts;
+use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::reply::reply::Reply;
-use crate::server::security::authorization::Authorized;
+use crate::server::security::authorization::{Authorization, Authorized};
 use crate::server::security::authorizer::{Operation, Resource, ResourceType};
 
-/// In place of a time or a retention: the consumer leaves it to the broker.
+/// In place of a time or a retention that the consumer leaves to the broker.
 const NOT_GIVEN: i64 = -1;
+/// In place of a result that the coordinator owes.
+const MISSING: Result<(), Errors> = Err(Errors::UnknownServerError);
 /// The first OffsetFetch version in which null, and not an empty list, stands for all partitions.
 const FETCH_ALL_BY_NULL_VERSION: i16 = 2;
 /// The first OffsetFetch version that asks for several groups.
 const FETCH_OF_SEVERAL_VERSION: i16 = 8;
 
-impl KafkaApis {
-    /// A consumer tells how far it has read.
+/// Handles OffsetCommit, OffsetFetch and OffsetDelete.
+pub(crate) struct GroupOffsetApis {
+    group_coordinator: Arc<GroupCoordinator>,
+    metadata_cache: Arc<dyn MetadataCache>,
+    authorization: Authorization,
+    time: Arc<dyn Time>,
+}
+
+impl GroupOffsetApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            group_coordinator: Arc::clone(&parts.group_coordinator),
+            metadata_cache: Arc::clone(&parts.metadata_cache),
+            authorization: parts.authorization(),
+            time: Arc::clone(&parts.time),
+        }
+    }
+
     pub(crate) fn handle_offset_commit_request(&self, reply: Reply, request: &OffsetCommitRequest) {
+        let group = Resource::group(&request.group_id);
+        if !self.authorization.authorize(&reply.context, Operation::Read, group) {
+            let response = request.error_response(Errors::GroupAuthorizationFailed);
+            reply.send_body(&ResponseBody::OffsetCommit(response));
+            return;
+        }
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Read,
+            ResourceType::Topic,
+            names,
+        );
         let mut offsets = Vec::new();
         // For each partition its place among the offsets, or why it has none.
         let mut places = Vec::new();
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
-            let partitions = self.metadata_cache.topic(&name).map_or(0, |it| it.partitions);
+            let partitions = self.metadata_cache.topic(&name).map_or(0, |it| it.partition_count());
             for partition in &topic.partitions {
                 let place = match (0..partitions).contains(&partition.partition_index) {
                     _ if !authorized.contains(&name) => Err(Errors::TopicAuthorizationFailed),
@@ -64,18 +94,6 @@ impl KafkaApis {
                 }
             }
         }
-        let results = self.group_coordinator.commit_offsets(CommitOffsets {
-            group_id: request.group_id.clone(),
-            member: identity(request.member_id.clone(), request.group_instance_id.clone()),
-            generation_id: request.generation_id,
-            offsets,
-        });
-        let mut places = places.into_iter();
-        let mut error_of_next = || match places.next() {
-            Some(Ok(place)) => results.get(place).copied().unwrap_or(Errors::UnknownServerError),
-            Some(Err(error)) => error,
-            None => Errors::UnknownServerError,
-        };
         let topics = request.topics.iter().map(|topic| OffsetCommitResponseTopic {
             name: topic.name.clone(),
             partitions: topic
@@ -83,16 +101,30 @@ impl KafkaApis {
                 .iter()
                 .map(|it| OffsetCommitResponsePartition {
                     partition_index: it.partition_index,
-                    error_code: error_of_next().code(),
+                    error_code: Errors::UnknownServerError.code(),
                 })
                 .collect(),
         });
-        let response = OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() };
-        reply.send_body(&ResponseBody::OffsetCommit(response));
+        let mut response = OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() };
+        let commit = CommitOffsets {
+            group_id: request.group_id.clone(),
+            member: identity(request.member_id.clone(), request.group_instance_id.clone()),
+            generation_id: request.generation_id,
+            offsets,
+        };
+        let send_response_callback = move |results: Vec<Result<(), Errors>>| {
+            let partitions = response.topics.iter_mut().flat_map(|it| &mut it.partitions);
+            for (partition, place) in partitions.zip(places) {
+                let result = place.and_then(|place| results.get(place).copied().unwrap_or(MISSING));
+                partition.error_code = error_code(result);
+            }
+            reply.send_body(&ResponseBody::OffsetCommit(response));
+        };
+        self.group_coordinator.commit_offsets(commit, Box::new(send_response_callback));
     }
 
-    /// What is to be kept for one partition: in 0.9 the time of the commit, and how long from then
-    /// on, were the consumer's to say.
+    /// What is to be kept for one partition. In 0.9 the consumer set the time of the commit, and how
+    /// long it is kept from then on.
     fn offset_and_metadata(
         &self,
         request: &OffsetCommitRequest,
@@ -112,12 +144,11 @@ impl KafkaApis {
         }
     }
 
-    /// A consumer asks how far its group has read.
     pub(crate) fn handle_offset_fetch_request(&self, reply: Reply, request: &OffsetFetchRequest) {
         let version = reply.header.api_version;
         let response = if version >= FETCH_OF_SEVERAL_VERSION {
-            // One that is named a million times is answered once: the answer may be far longer than
-            // the question.
+            // A group that is named a million times is answered once: the answer may be far longer
+            // than the question.
             let mut named = HashSet::new();
             let groups = request.groups.iter().filter(|group| named.insert(&group.group_id));
             let groups = groups.map(|group| self.fetch_offsets_of_group(&reply, group)).collect();
@@ -147,12 +178,20 @@ impl KafkaApis {
             let request = OffsetFetchRequest { groups, ..OffsetFetchRequest::default() };
             request.error_response(error).groups.remove(0)
         };
-        if !self.authorize(reply, Operation::Describe, Resource::group(&group_id)) {
+        if !self.authorization.authorize(
+            &reply.context,
+            Operation::Describe,
+            Resource::group(&group_id),
+        ) {
             return fail(Errors::GroupAuthorizationFailed);
         }
         let names = asked.topics.iter().flatten().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(reply, Operation::Describe, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Describe,
+            ResourceType::Topic,
+            names,
+        );
         let partitions = asked.topics.as_ref().map(|topics| partitions_of(topics, &authorized));
         match self.group_coordinator.fetch_offsets(&group_id, partitions.as_deref()) {
             Ok(fetched) => {
@@ -162,7 +201,11 @@ impl KafkaApis {
                         let mut topics = all_topics(version, fetched);
                         topics.retain(|it| {
                             let topic = Resource::topic(&it.name);
-                            self.authorize_quietly(reply, Operation::Describe, topic)
+                            self.authorization.authorize_quietly(
+                                &reply.context,
+                                Operation::Describe,
+                                topic,
+                            )
                         });
                         topics
                     }
@@ -173,15 +216,24 @@ impl KafkaApis {
         }
     }
 
-    /// An administrator makes a group forget offsets.
     pub(crate) fn handle_offset_delete_request(&self, reply: Reply, request: &OffsetDeleteRequest) {
+        let group = Resource::group(&request.group_id);
+        if !self.authorization.authorize(&reply.context, Operation::Delete, group) {
+            let response = request.error_response(Errors::GroupAuthorizationFailed);
+            reply.send_body(&ResponseBody::OffsetDelete(response));
+            return;
+        }
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Read, ResourceType::Topic, names);
-        // Asked once: a topic may come or go before the answer is put together.
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Read,
+            ResourceType::Topic,
+            names,
+        );
+        // Looked up once: a topic may come or go before the answer is put together.
         let refusal_of = |topic: &str, partition: i32| {
             let record = self.metadata_cache.topic(topic);
-            let is_there = record.is_some_and(|it| (0..it.partitions).contains(&partition));
+            let is_there = record.is_some_and(|it| (0..it.partition_count()).contains(&partition));
             match authorized.contains(topic) {
                 false => Some(Errors::TopicAuthorizationFailed),
                 true if !is_there => Some(Errors::UnknownTopicOrPartition),
@@ -203,11 +255,12 @@ impl KafkaApis {
             Err(error) => request.error_response(error),
             Ok(results) => {
                 let mut results = results.into_iter();
-                let result_of = |refusal: Option<Errors>| {
-                    refusal.or_else(|| results.next()).unwrap_or(Errors::UnknownServerError)
+                let result_of = |refusal: Option<Errors>| match refusal {
+                    Some(error) => Err(error),
+                    None => results.next().unwrap_or(MISSING),
                 };
-                let mut errors = refusals.into_iter().map(result_of);
-                let mut next_error = || errors.next().unwrap_or(Errors::UnknownServerError);
+                let mut results = refusals.into_iter().map(result_of);
+                let mut next_result = || results.next().unwrap_or(MISSING);
                 let topics = request.topics.iter().map(|topic| OffsetDeleteResponseTopic {
                     name: topic.name.clone(),
                     partitions: topic
@@ -215,7 +268,7 @@ impl KafkaApis {
                         .iter()
                         .map(|it| OffsetDeleteResponsePartition {
                             partition_index: it.partition_index,
-                            error_code: next_error().code(),
+                            error_code: error_code(next_result()),
                         })
                         .collect(),
                 });
@@ -227,7 +280,7 @@ impl KafkaApis {
     }
 }
 
-/// The partitions that are asked for and may be told, in the order of the request.
+/// The partitions whose offsets the client may learn, in the order of the request.
 fn partitions_of(
     topics: &[OffsetFetchRequestTopic],
     authorized: &Authorized<'_>,
@@ -271,7 +324,7 @@ fn unauthorized(partition_index: i32) -> OffsetFetchResponsePartition {
     }
 }
 
-/// The answers by topic. They come in the order of their topics.
+/// The answers by topic: `fetched` has the partitions of each topic side by side.
 fn all_topics(version: i16, fetched: FetchedOffsets) -> Vec<OffsetFetchResponseTopic> {
     let mut topics: Vec<OffsetFetchResponseTopic> = Vec::new();
     for (key, it) in fetched {

@@ -2,11 +2,15 @@
 //! `handleSyncGroupRequest`, `handleHeartbeatRequest` and `handleLeaveGroupRequest`: the life of a
 //! member of a consumer group.
 
+use std::sync::Arc;
+
 use log::{Level, log};
 
-use crate::common::errors::{Errors, KafkaError};
+use crate::common::errors::Errors;
+use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{
-    JoinGroup, JoinGroupResult, MemberIdentity, SyncGroup, SyncGroupResult,
+    JoinError, JoinGroup, JoinResult, JoinedMember, MemberIdentity, NO_GENERATION, SyncGroup,
+    SyncResult,
 };
 use crate::protocol::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
@@ -14,10 +18,13 @@ use crate::protocol::find_coordinator::{
 use crate::protocol::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use crate::protocol::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
 use crate::protocol::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberResponse};
-use crate::protocol::request::{RequestBody, ResponseBody};
+use crate::protocol::request::ResponseBody;
 use crate::protocol::sync_group::{SyncGroupRequest, SyncGroupResponse};
-use crate::server::kafka_apis::KafkaApis;
+use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
+use crate::server::apis::parts::Parts;
+use crate::server::metadata::metadata_cache::{MetadataCache, Node};
 use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
 
 /// What a FindCoordinator request can look for.
@@ -29,48 +36,35 @@ const FIND_OF_SEVERAL_VERSION: i16 = 4;
 /// The first JoinGroup version whose clients join again with an id that they get from the first try
 /// (KIP-394).
 const JOIN_WITH_KNOWN_ID_VERSION: i16 = 4;
-/// The first JoinGroup version whose leaders can be told not to assign (KIP-814).
+/// The first JoinGroup version in which the response can have the leader skip the assignment
+/// (KIP-814).
 const JOIN_SKIPPING_ASSIGNMENT_VERSION: i16 = 9;
 /// The first LeaveGroup version in which several members leave at once.
 const LEAVE_OF_SEVERAL_VERSION: i16 = 3;
 
-impl KafkaApis {
-    /// The entry of every request that concerns a group.
-    pub(crate) fn handle_group_request(&self, reply: Reply, body: RequestBody) {
-        if let Some((operation, group_id)) = right_to_the_group(&body)
-            && !self.authorize(&reply, operation, Resource::group(group_id))
-        {
-            reply.send_error(&body, Errors::GroupAuthorizationFailed);
-            return;
-        }
-        match body {
-            RequestBody::FindCoordinator(request) => {
-                self.handle_group_coordinator_request(reply, &request);
-            }
-            RequestBody::JoinGroup(request) => self.handle_join_group_request(reply, request),
-            RequestBody::SyncGroup(request) => self.handle_sync_group_request(reply, request),
-            RequestBody::Heartbeat(request) => self.handle_heartbeat_request(reply, request),
-            RequestBody::LeaveGroup(request) => self.handle_leave_group_request(reply, &request),
-            RequestBody::OffsetCommit(request) => {
-                self.handle_offset_commit_request(reply, &request);
-            }
-            RequestBody::OffsetFetch(request) => self.handle_offset_fetch_request(reply, &request),
-            RequestBody::OffsetDelete(request) => {
-                self.handle_offset_delete_request(reply, &request);
-            }
-            RequestBody::DescribeGroups(request) => {
-                self.handle_describe_groups_request(reply, &request);
-            }
-            RequestBody::ListGroups(request) => self.handle_list_groups_request(reply, &request),
-            RequestBody::DeleteGroups(request) => {
-                self.handle_delete_groups_request(reply, &request);
-            }
-            other => reply.send_error(&other, Errors::UnsupportedVersion),
+/// Handles FindCoordinator, and the requests of a member of a group.
+pub(crate) struct GroupApis {
+    group_coordinator: Arc<GroupCoordinator>,
+    group_metadata_topic: GroupMetadataTopic,
+    metadata_cache: Arc<dyn MetadataCache>,
+    authorization: Authorization,
+}
+
+impl GroupApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            group_coordinator: Arc::clone(&parts.group_coordinator),
+            group_metadata_topic: GroupMetadataTopic::new(parts),
+            metadata_cache: Arc::clone(&parts.metadata_cache),
+            authorization: parts.authorization(),
         }
     }
 
-    /// A client asks who coordinates groups, or transactions.
-    fn handle_group_coordinator_request(&self, reply: Reply, request: &FindCoordinatorRequest) {
+    pub(crate) fn handle_group_coordinator_request(
+        &self,
+        reply: Reply,
+        request: &FindCoordinatorRequest,
+    ) {
         let coordinator = |key: &String| self.coordinator(&reply, request.key_type, key);
         let response = if reply.header.api_version >= FIND_OF_SEVERAL_VERSION {
             let coordinators = request.coordinator_keys.iter().map(coordinator).collect();
@@ -85,48 +79,69 @@ impl KafkaApis {
     }
 
     /// The coordinator of one group, or of one transactional id: this broker is the only one. The
-    /// first question for a group brings `__consumer_offsets` into being; who asks meanwhile has to
-    /// ask again.
+    /// first question for a group brings `__consumer_offsets` into being; clients that ask meanwhile
+    /// have to ask again.
     fn coordinator(&self, reply: &Reply, key_type: i8, key: &str) -> Coordinator {
         let (group, transactional_id) = (Resource::group(key), Resource::transactional_id(key));
         let found = match key_type {
-            KEY_TYPE_GROUP if !self.authorize(reply, Operation::Describe, group) => {
+            KEY_TYPE_GROUP
+                if !self.authorization.authorize(&reply.context, Operation::Describe, group) =>
+            {
                 Err(Errors::GroupAuthorizationFailed)
             }
-            KEY_TYPE_GROUP => self.create_group_metadata_topic().map_err(|why| {
-                // That it is about to be there is no fault.
-                let is_near = why.code() == Errors::LeaderNotAvailable;
-                let level = if is_near { Level::Debug } else { Level::Error };
-                log!(level, "{} asks for a coordinator, there is none: {why}", reply.client());
+            KEY_TYPE_GROUP => self.group_metadata_topic.create().map_err(|why| {
+                let is_coming = why.code() == Errors::LeaderNotAvailable;
+                let level = if is_coming { Level::Debug } else { Level::Error };
+                log!(level, "no group coordinator for {}: {why}", reply.client());
                 Errors::CoordinatorNotAvailable
             }),
             KEY_TYPE_TRANSACTION => {
-                match self.authorize(reply, Operation::Describe, transactional_id) {
+                match self.authorization.authorize(
+                    &reply.context,
+                    Operation::Describe,
+                    transactional_id,
+                ) {
                     true => Ok(()),
                     false => Err(Errors::TransactionalIdAuthorizationFailed),
                 }
             }
             _ => Err(Errors::InvalidRequest),
         };
+        let node = found.and_then(|()| self.coordinator_node(reply, key_type, key));
         let key = key.to_string();
-        if let Err(error) = found {
-            let (error_code, error_message) = (error.code(), Some(error.message().to_string()));
-            return Coordinator { key, error_code, error_message, ..Coordinator::default() };
-        }
-        let (host, port) = self.metadata_cache.broker_end_point(reply.session.local_address);
-        let node_id = self.metadata_cache.broker_id;
+        let node = match node {
+            Ok(node) => node,
+            Err(error) => {
+                let (error_code, error_message) = (error.code(), Some(error.message().to_string()));
+                return Coordinator { key, error_code, error_message, ..Coordinator::default() };
+            }
+        };
+        let Node { id: node_id, host, port } = node;
         Coordinator { key, node_id, host, port, ..Coordinator::default() }
     }
 
-    /// Brings `__consumer_offsets` into being if it is not there, and lets the coordinator use it.
-    pub(crate) fn create_group_metadata_topic(&self) -> Result<(), KafkaError> {
-        let partition_count = self.metadata_cache.create_group_metadata_topic()?;
-        self.group_coordinator.manager().set_partition_count(partition_count);
-        Ok(())
+    /// The broker that leads the group's partition of `__consumer_offsets`; for a transactional id
+    /// this one, which keeps no transactions.
+    fn coordinator_node(&self, reply: &Reply, key_type: i8, key: &str) -> Result<Node, Errors> {
+        let cache = &self.metadata_cache;
+        let leader = || {
+            let partition = self.group_coordinator.manager().partition_for(key)?;
+            let topic = cache.topic(&partition.topic)?;
+            Some(topic.partitions.get(usize::try_from(partition.partition).ok()?)?.leader)
+        };
+        let id = if key_type == KEY_TYPE_GROUP { leader() } else { Some(cache.broker_id()) };
+        let brokers = cache.alive_brokers(reply.context.session.local_address);
+        brokers.into_iter().find(|it| Some(it.id) == id).ok_or(Errors::CoordinatorNotAvailable)
     }
 
-    /// A client wants to be a member. It is answered when the group is complete.
-    fn handle_join_group_request(&self, reply: Reply, request: JoinGroupRequest) {
+    /// Answered when the group is complete.
+    pub(crate) fn handle_join_group_request(&self, reply: Reply, request: JoinGroupRequest) {
+        let group = Resource::group(&request.group_id);
+        if !self.authorization.authorize(&reply.context, Operation::Read, group) {
+            let response = request.error_response(Errors::GroupAuthorizationFailed);
+            reply.send_body(&ResponseBody::JoinGroup(response));
+            return;
+        }
         let version = reply.header.api_version;
         let is_dynamic = request.group_instance_id.is_none();
         let join = JoinGroup {
@@ -145,14 +160,20 @@ impl KafkaApis {
             protocol_type: request.protocol_type,
             protocols: request.protocols.into_iter().map(|it| (it.name, it.metadata)).collect(),
         };
-        let send_response_callback = move |result: JoinGroupResult| {
+        let send_response_callback = move |result: JoinResult| {
             reply.send_body(&ResponseBody::JoinGroup(join_group_response(result)));
         };
         self.group_coordinator.join_group(&join, Box::new(send_response_callback));
     }
 
-    /// A member asks for its assignment. It is answered when the leader has brought it.
-    fn handle_sync_group_request(&self, reply: Reply, request: SyncGroupRequest) {
+    /// Answered when the leader has brought the assignments.
+    pub(crate) fn handle_sync_group_request(&self, reply: Reply, request: SyncGroupRequest) {
+        let group = Resource::group(&request.group_id);
+        if !self.authorization.authorize(&reply.context, Operation::Read, group) {
+            let response = request.error_response(Errors::GroupAuthorizationFailed);
+            reply.send_body(&ResponseBody::SyncGroup(response));
+            return;
+        }
         let assignments = request.assignments.into_iter();
         let sync = SyncGroup {
             group_id: request.group_id,
@@ -162,29 +183,34 @@ impl KafkaApis {
             protocol_name: request.protocol_name,
             assignments: assignments.map(|it| (it.member_id, it.assignment)).collect(),
         };
-        let send_response_callback = move |result: SyncGroupResult| {
-            reply.send_body(&ResponseBody::SyncGroup(SyncGroupResponse {
-                throttle_time_ms: 0,
-                error_code: result.error.code(),
-                protocol_type: result.protocol_type,
-                protocol_name: result.protocol_name,
-                assignment: result.assignment,
-            }));
+        let send_response_callback = move |result: SyncResult| {
+            reply.send_body(&ResponseBody::SyncGroup(sync_group_response(result)));
         };
         self.group_coordinator.sync_group(&sync, Box::new(send_response_callback));
     }
 
-    /// A member is alive.
-    fn handle_heartbeat_request(&self, reply: Reply, request: HeartbeatRequest) {
+    pub(crate) fn handle_heartbeat_request(&self, reply: Reply, request: HeartbeatRequest) {
+        let group = Resource::group(&request.group_id);
+        if !self.authorization.authorize(&reply.context, Operation::Read, group) {
+            let response = request.error_response(Errors::GroupAuthorizationFailed);
+            reply.send_body(&ResponseBody::Heartbeat(response));
+            return;
+        }
         let member = identity(request.member_id, request.group_instance_id);
-        let error =
+        let beaten =
             self.group_coordinator.heartbeat(&request.group_id, &member, request.generation_id);
-        let response = HeartbeatResponse { throttle_time_ms: 0, error_code: error.code() };
+        let response = HeartbeatResponse { throttle_time_ms: 0, error_code: error_code(beaten) };
         reply.send_body(&ResponseBody::Heartbeat(response));
     }
 
-    /// Members leave: before version 3 the one who asks, later whoever is named.
-    fn handle_leave_group_request(&self, reply: Reply, request: &LeaveGroupRequest) {
+    /// Before version 3 the sender leaves, later the members that are named.
+    pub(crate) fn handle_leave_group_request(&self, reply: Reply, request: &LeaveGroupRequest) {
+        let group = Resource::group(&request.group_id);
+        if !self.authorization.authorize(&reply.context, Operation::Read, group) {
+            let response = request.error_response(Errors::GroupAuthorizationFailed);
+            reply.send_body(&ResponseBody::LeaveGroup(response));
+            return;
+        }
         let is_of_several = reply.header.api_version >= LEAVE_OF_SEVERAL_VERSION;
         let leaving: Vec<MemberIdentity> = match is_of_several {
             true => request
@@ -197,7 +223,8 @@ impl KafkaApis {
         let response = match self.group_coordinator.leave_group(&request.group_id, &leaving) {
             Err(error) => request.error_response(error),
             Ok(results) if !is_of_several => {
-                request.error_response(results.first().copied().unwrap_or(Errors::None))
+                let left = results.first().copied().unwrap_or(Ok(()));
+                request.error_response(left.err().unwrap_or(Errors::None))
             }
             Ok(results) => LeaveGroupResponse {
                 members: leaving.into_iter().zip(results).map(left).collect(),
@@ -208,48 +235,64 @@ impl KafkaApis {
     }
 }
 
-/// The right that a request needs to the one group that it is about; nothing if it may be about
-/// several, and each is looked at alone.
-fn right_to_the_group(body: &RequestBody) -> Option<(Operation, &str)> {
-    match body {
-        RequestBody::JoinGroup(it) => Some((Operation::Read, &it.group_id)),
-        RequestBody::SyncGroup(it) => Some((Operation::Read, &it.group_id)),
-        RequestBody::Heartbeat(it) => Some((Operation::Read, &it.group_id)),
-        RequestBody::LeaveGroup(it) => Some((Operation::Read, &it.group_id)),
-        RequestBody::OffsetCommit(it) => Some((Operation::Read, &it.group_id)),
-        RequestBody::OffsetDelete(it) => Some((Operation::Delete, &it.group_id)),
-        _ => None,
-    }
-}
-
-/// How a member names itself.
 pub(crate) fn identity(member_id: String, group_instance_id: Option<String>) -> MemberIdentity {
     MemberIdentity { member_id, group_instance_id }
 }
 
-fn join_group_response(result: JoinGroupResult) -> JoinGroupResponse {
-    let members = result.members.into_iter().map(|it| JoinGroupResponseMember {
-        member_id: it.member_id,
-        group_instance_id: it.group_instance_id,
-        metadata: it.metadata,
-    });
-    JoinGroupResponse {
-        throttle_time_ms: 0,
-        error_code: result.error.code(),
-        generation_id: result.generation_id,
-        protocol_type: result.protocol_type,
-        protocol_name: result.protocol_name,
-        leader: result.leader_id,
-        skip_assignment: result.skip_assignment,
-        member_id: result.member_id,
-        members: members.collect(),
+/// As a result is written to the wire.
+pub(crate) fn error_code(result: Result<(), Errors>) -> i16 {
+    result.err().unwrap_or(Errors::None).code()
+}
+
+fn join_group_response(result: JoinResult) -> JoinGroupResponse {
+    match result {
+        Ok(joined) => JoinGroupResponse {
+            throttle_time_ms: 0,
+            error_code: Errors::None.code(),
+            generation_id: joined.generation_id,
+            protocol_type: joined.protocol_type,
+            protocol_name: joined.protocol_name,
+            leader: joined.leader_id,
+            skip_assignment: joined.skip_assignment,
+            member_id: joined.member_id,
+            members: joined.members.into_iter().map(joined_member).collect(),
+        },
+        Err(JoinError { error, member_id }) => JoinGroupResponse {
+            error_code: error.code(),
+            generation_id: NO_GENERATION,
+            member_id,
+            ..JoinGroupResponse::default()
+        },
     }
 }
 
-fn left((member, error): (MemberIdentity, Errors)) -> MemberResponse {
+fn joined_member(it: JoinedMember) -> JoinGroupResponseMember {
+    JoinGroupResponseMember {
+        member_id: it.member_id,
+        group_instance_id: it.group_instance_id,
+        metadata: it.metadata,
+    }
+}
+
+fn sync_group_response(result: SyncResult) -> SyncGroupResponse {
+    match result {
+        Ok(synced) => SyncGroupResponse {
+            throttle_time_ms: 0,
+            error_code: Errors::None.code(),
+            protocol_type: synced.protocol_type,
+            protocol_name: synced.protocol_name,
+            assignment: synced.assignment,
+        },
+        Err(error) => {
+            SyncGroupResponse { error_code: error.code(), ..SyncGroupResponse::default() }
+        }
+    }
+}
+
+fn left((member, result): (MemberIdentity, Result<(), Errors>)) -> MemberResponse {
     MemberResponse {
         member_id: member.member_id,
         group_instance_id: member.group_instance_id,
-        error_code: error.code(),
+        error_code: error_code(result),
     }
 }

@@ -11,14 +11,31 @@ use crate::protocol::offset_for_leader_epoch::{
     OffsetForLeaderPartition, OffsetForLeaderTopicResult, UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET,
 };
 use crate::protocol::request::ResponseBody;
-use crate::replica::partition::{LEADER_EPOCH, check_leader_epoch};
-use crate::replica::replica::Replica;
-use crate::server::kafka_apis::{KafkaApis, check_named_once};
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::replica::partition::Partition;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::parts::Parts;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, ResourceType};
 
-impl KafkaApis {
-    /// A consumer asks whether the messages up to its offset are still those that it has read.
+/// Handles OffsetForLeaderEpoch.
+pub(crate) struct LeaderEpochApis {
+    replica_manager: Arc<ReplicaManager>,
+    authorization: Authorization,
+}
+
+impl LeaderEpochApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            replica_manager: Arc::clone(&parts.replica_manager),
+            authorization: parts.authorization(),
+        }
+    }
+
+    /// The answer shows a consumer whether the messages up to its offset are still those that it has
+    /// read.
     pub(crate) fn handle_offset_for_leader_epoch_request(
         &self,
         reply: Reply,
@@ -26,8 +43,12 @@ impl KafkaApis {
     ) {
         let mut topics = Vec::with_capacity(request.topics.len());
         let names = request.topics.iter().map(|it| it.topic.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Describe,
+            ResourceType::Topic,
+            names,
+        );
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.topic.as_str());
@@ -64,9 +85,8 @@ impl KafkaApis {
         let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
         })?;
-        check_leader_epoch(asked.current_leader_epoch)?;
-        let (leader_epoch, end_offset) =
-            end_offset_for(partition.leader_replica(), asked.leader_epoch);
+        partition.check_leader_epoch(asked.current_leader_epoch)?;
+        let (leader_epoch, end_offset) = end_offset_for(&partition, asked.leader_epoch);
         let error_code = Errors::None.code();
         Ok(EpochEndOffset { error_code, partition: asked.partition, leader_epoch, end_offset })
     }
@@ -75,13 +95,14 @@ impl KafkaApis {
 /// The last epoch up to `epoch` that has messages, and the offset after its last one
 /// (`LeaderEpochFileCache.endOffsetFor`); both undefined for no epoch and for one yet to come.
 ///
-/// There has been one epoch ever since, so it ends where the log ends. It is the log's end and not
+/// There has only ever been one epoch, so it ends where the log ends. It is the log's end and not
 /// its high watermark, because a leader is asked which messages it has, not which may be read. An
 /// epoch before the first one ended where the first one begins.
-fn end_offset_for(replica: &Replica, epoch: i32) -> (i32, i64) {
+fn end_offset_for(partition: &Partition, epoch: i32) -> (i32, i64) {
+    let (replica, current) = (partition.leader_replica(), partition.leader_epoch());
     match epoch {
-        LEADER_EPOCH => (epoch, replica.log_end_offset().message_offset),
-        older if older < LEADER_EPOCH && older != UNDEFINED_EPOCH => {
+        same if same == current => (epoch, replica.log_end_offset().message_offset),
+        older if older < current && older != UNDEFINED_EPOCH => {
             (epoch, replica.log.log_start_offset())
         }
         _ => (UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET),

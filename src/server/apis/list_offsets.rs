@@ -10,11 +10,17 @@ use crate::protocol::list_offsets::{
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
 };
 use crate::protocol::request::ResponseBody;
-use crate::replica::partition::{LEADER_EPOCH, check_leader_epoch};
 use crate::replica::replica::Replica;
-use crate::server::kafka_apis::{KafkaApis, check_named_once};
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::parts::Parts;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, ResourceType};
+use crate::storage::log::offset_search::{
+    fetch_offset_of_max_timestamp, fetch_offsets_by_timestamp, legacy_offsets_before,
+};
 
 /// In place of a timestamp or an offset: none.
 const NONE: i64 = -1;
@@ -24,14 +30,30 @@ const TIMESTAMP_VERSION: i16 = 1;
 /// The first version that may ask for the record with the largest timestamp (KIP-734).
 const MAX_TIMESTAMP_VERSION: i16 = 7;
 
-impl KafkaApis {
-    /// A consumer asks where to begin.
+/// Handles ListOffsets.
+pub(crate) struct ListOffsetsApis {
+    replica_manager: Arc<ReplicaManager>,
+    authorization: Authorization,
+}
+
+impl ListOffsetsApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            replica_manager: Arc::clone(&parts.replica_manager),
+            authorization: parts.authorization(),
+        }
+    }
+
     pub(crate) fn handle_offset_request(&self, reply: Reply, request: &ListOffsetsRequest) {
         let version = reply.header.api_version;
         let mut topics = Vec::with_capacity(request.topics.len());
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Describe, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Describe,
+            ResourceType::Topic,
+            names,
+        );
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
@@ -75,13 +97,13 @@ impl KafkaApis {
         let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
         })?;
-        check_leader_epoch(asked.current_leader_epoch)?;
+        partition.check_leader_epoch(asked.current_leader_epoch)?;
         let replica = partition.leader_replica();
         if version < TIMESTAMP_VERSION {
             response.old_style_offsets = offsets_before(replica, replica_id, asked)?;
         } else if let Some(found) = offset_for_timestamp(replica, version, asked.timestamp)? {
             (response.timestamp, response.offset) = found;
-            response.leader_epoch = LEADER_EPOCH;
+            response.leader_epoch = partition.leader_epoch();
         }
         Ok(response)
     }
@@ -98,11 +120,11 @@ fn offset_for_timestamp(
         LATEST_TIMESTAMP => Ok(Some((NONE, high_watermark))),
         EARLIEST_TIMESTAMP => Ok(Some((NONE, replica.log.log_start_offset()))),
         MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => {
-            Ok(replica.log.fetch_offset_of_max_timestamp()?.map(|it| (it.timestamp_ms, it.offset)))
+            Ok(fetch_offset_of_max_timestamp(&replica.log)?.map(|it| (it.timestamp_ms, it.offset)))
         }
         ..0 => Err(no_such_timestamp(version, timestamp)),
         _ => {
-            let found = replica.log.fetch_offsets_by_timestamp(timestamp)?;
+            let found = fetch_offsets_by_timestamp(&replica.log, timestamp)?;
             let found = found.map(|it| (it.timestamp_ms, it.offset));
             Ok(found.filter(|(_, offset)| *offset < high_watermark))
         }
@@ -110,7 +132,7 @@ fn offset_for_timestamp(
 }
 
 fn no_such_timestamp(version: i16, timestamp: i64) -> KafkaError {
-    let why = format!("ListOffsets version {version} has no timestamp {timestamp}");
+    let why = format!("ListOffsets version {version} does not know the timestamp {timestamp}");
     KafkaError::api(Errors::UnsupportedVersion, why)
 }
 
@@ -125,7 +147,7 @@ fn offsets_before(
         return Err(no_such_timestamp(0, asked.timestamp));
     }
     let count = usize::try_from(asked.max_num_offsets).unwrap_or(0);
-    let offsets = replica.log.legacy_offsets_before(asked.timestamp, count)?;
+    let offsets = legacy_offsets_before(&replica.log, asked.timestamp, count)?;
     let high_watermark = replica.high_watermark().message_offset;
     if replica_id >= 0 || !offsets.iter().any(|&offset| offset > high_watermark) {
         return Ok(offsets);

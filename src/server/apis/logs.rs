@@ -1,5 +1,4 @@
-//! Port of `KafkaApis.handleDeleteRecordsRequest` and `handleDescribeLogDirsRequest`: what an admin
-//! wants of the logs.
+//! Port of `KafkaApis.handleDeleteRecordsRequest` and `handleDescribeLogDirsRequest`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -19,22 +18,45 @@ use crate::protocol::describe_log_dirs::{
     DescribeLogDirsResult, DescribeLogDirsTopic, UNKNOWN_VOLUME_BYTES,
 };
 use crate::protocol::request::ResponseBody;
-use crate::server::kafka_apis::{KafkaApis, check_named_once};
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::parts::Parts;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource, ResourceType};
 use crate::storage::log::log::Log;
+use crate::storage::log_manager::LogManager;
 
-impl KafkaApis {
-    /// An admin deletes the oldest records of partitions. The answer goes out when a restart would
-    /// begin there too.
+/// Handles DeleteRecords and DescribeLogDirs.
+pub(crate) struct LogApis {
+    log_manager: Arc<LogManager>,
+    replica_manager: Arc<ReplicaManager>,
+    authorization: Authorization,
+}
+
+impl LogApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            log_manager: Arc::clone(&parts.log_manager),
+            replica_manager: Arc::clone(&parts.replica_manager),
+            authorization: parts.authorization(),
+        }
+    }
+
+    /// Answered when the new beginnings of the logs are on disk: a restart brings nothing back.
     pub(crate) fn handle_delete_records_request(
         &self,
         reply: Reply,
         request: &DeleteRecordsRequest,
     ) {
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Delete, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Delete,
+            ResourceType::Topic,
+            names,
+        );
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
@@ -69,19 +91,21 @@ impl KafkaApis {
         reply.log_refusals(&refusals);
         let is_any_deleted =
             topics.iter().flat_map(|it| &it.partitions).any(|it| it.error_code == 0);
-        let log_manager = &self.metadata_cache.log_manager;
-        let kept = if is_any_deleted { log_manager.checkpoint_log_start_offsets() } else { Ok(()) };
+        let kept = match is_any_deleted {
+            true => self.log_manager.checkpoint_log_start_offsets(),
+            false => Ok(()),
+        };
         let response = match kept {
             Ok(()) => DeleteRecordsResponse { throttle_time_ms: 0, topics },
             Err(error) => {
-                error!("cannot keep where the logs begin: {error}");
+                error!("cannot write the log start offsets: {error}");
                 request.error_response(Errors::KafkaStorageError)
             }
         };
         reply.send_body(&ResponseBody::DeleteRecords(response));
     }
 
-    /// Deletes what lies below `offset`, and returns the first offset that is left.
+    /// Deletes the records below `offset`, and returns the first offset that is left.
     fn delete_records(&self, key: &TopicAndPartition, offset: i64) -> Result<i64, KafkaError> {
         if is_internal(&key.topic) {
             let why = "the topic is the broker's own";
@@ -104,13 +128,12 @@ impl KafkaApis {
         replica.log.delete_records_before(offset)
     }
 
-    /// An admin asks what lies in the log directories.
     pub(crate) fn handle_describe_log_dirs_request(
         &self,
         reply: Reply,
         request: &DescribeLogDirsRequest,
     ) {
-        if !self.authorize(&reply, Operation::Describe, Resource::CLUSTER) {
+        if !self.authorization.authorize(&reply.context, Operation::Describe, Resource::CLUSTER) {
             let response = request.error_response(Errors::ClusterAuthorizationFailed);
             reply.send_body(&ResponseBody::DescribeLogDirs(response));
             return;
@@ -129,10 +152,9 @@ impl KafkaApis {
                     .is_some_and(|partitions| partitions.contains(&log.partition))
             })
         };
-        let log_manager = &self.metadata_cache.log_manager;
-        let mut logs = log_manager.all_logs();
+        let mut logs = self.log_manager.all_logs();
         logs.retain(|log| is_wanted(log.topic_and_partition()));
-        let results = log_manager.log_dirs().iter().map(|dir| described(dir, &logs)).collect();
+        let results = self.log_manager.log_dirs().iter().map(|dir| described(dir, &logs)).collect();
         let response = DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() };
         reply.send_body(&ResponseBody::DescribeLogDirs(response));
     }
@@ -163,7 +185,7 @@ fn described(dir: &Path, logs: &[Arc<Log>]) -> DescribeLogDirsResult {
     }
 }
 
-/// The size of a directory's disk, and what of it this process may still fill, in bytes.
+/// The size of a directory's disk, and how much of it this process may still fill, in bytes.
 fn volume_bytes(dir: &Path) -> (i64, i64) {
     match statvfs(dir) {
         Ok(volume) => {
@@ -173,7 +195,7 @@ fn volume_bytes(dir: &Path) -> (i64, i64) {
             (bytes(volume.blocks()), bytes(volume.blocks_available()))
         }
         Err(errno) => {
-            warn!("the size of the disk of {} is not known: {errno}", dir.display());
+            warn!("cannot read the disk size of {}: {errno}", dir.display());
             (UNKNOWN_VOLUME_BYTES, UNKNOWN_VOLUME_BYTES)
         }
     }

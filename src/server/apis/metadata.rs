@@ -2,6 +2,7 @@
 //! (Metadata).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::is_internal;
@@ -11,14 +12,35 @@ use crate::protocol::metadata::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
-use crate::registry::topic_registry::TopicRecord;
-use crate::replica::partition::LEADER_EPOCH;
-use crate::server::kafka_apis::KafkaApis;
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
+use crate::server::apis::parts::Parts;
+use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
+use crate::server::metadata::metadata_cache::{MetadataCache, Node};
+use crate::server::metadata::topic_image::{PartitionRegistration, TopicImage};
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
+use crate::server::security::request_context::RequestContext;
 
-impl KafkaApis {
-    /// A client asks for the cluster.
+/// Handles Metadata.
+pub(crate) struct MetadataApis {
+    metadata_cache: Arc<dyn MetadataCache>,
+    auto_topics: Arc<AutoTopicCreationManager>,
+    group_metadata_topic: GroupMetadataTopic,
+    authorization: Authorization,
+}
+
+impl MetadataApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            metadata_cache: Arc::clone(&parts.metadata_cache),
+            auto_topics: Arc::clone(&parts.auto_topics),
+            group_metadata_topic: GroupMetadataTopic::new(parts),
+            authorization: parts.authorization(),
+        }
+    }
+
     pub(crate) fn handle_topic_metadata_request(&self, reply: Reply, request: &MetadataRequest) {
         let (cache, version) = (&self.metadata_cache, reply.header.api_version);
         if let Err(error) = request.check_topics(version) {
@@ -29,50 +51,66 @@ impl KafkaApis {
             return;
         }
         let mut topics = if request.asks_for_all_topics(version) {
-            self.all_topics(&reply)
+            self.all_topics(&reply.context)
         } else if request.asks_by_id() {
-            self.topics_by_id(&reply, request)
+            self.topics_by_id(&reply.context, request)
         } else {
             self.topics_by_name(&reply, request)
         };
         for topic in topics.iter_mut().filter(|it| it.error_code == Errors::None.code()) {
-            let is_asked = request.include_topic_authorized_operations;
+            let is_asking = request.include_topic_authorized_operations;
             let resource = Resource::topic(topic.name.as_deref().unwrap_or_default());
             topic.topic_authorized_operations =
-                self.authorized_operations(&reply, is_asked, resource);
+                self.authorization.authorized_operations(&reply.context, is_asking, resource);
         }
-        let (host, port) = cache.broker_end_point(reply.session.local_address);
-        let broker = MetadataResponseBroker { node_id: cache.broker_id, host, port, rack: None };
-        let is_asked = request.include_cluster_authorized_operations;
+        let brokers = cache.alive_brokers(reply.context.session.local_address).into_iter();
+        let broker = |Node { id: node_id, host, port }: Node| MetadataResponseBroker {
+            node_id,
+            host,
+            port,
+            rack: None,
+        };
+        let is_asking = request.include_cluster_authorized_operations;
         let response = MetadataResponse {
-            brokers: vec![broker],
-            cluster_id: Some(cache.cluster_id.clone()),
-            controller_id: cache.broker_id,
+            brokers: brokers.map(broker).collect(),
+            cluster_id: Some(cache.cluster_id().to_string()),
+            controller_id: cache.controller_id(),
             topics,
-            cluster_authorized_operations: self.cluster_authorized_operations(&reply, is_asked),
+            cluster_authorized_operations: self
+                .authorization
+                .authorized_cluster_operations(&reply.context, is_asking),
             ..MetadataResponse::default()
         };
         reply.send_body(&ResponseBody::Metadata(response));
     }
 
-    fn all_topics(&self, reply: &Reply) -> Vec<MetadataResponseTopic> {
-        let may_see =
-            |name: &str| self.authorize_quietly(reply, Operation::Describe, Resource::topic(name));
+    fn all_topics(&self, context: &RequestContext) -> Vec<MetadataResponseTopic> {
+        let may_see = |name: &str| {
+            self.authorization.authorize_quietly(
+                context,
+                Operation::Describe,
+                Resource::topic(name),
+            )
+        };
         let topics = self.metadata_cache.topics().into_iter().filter(|(name, _)| may_see(name));
-        topics.map(|(name, record)| self.existing_topic(&name, &record)).collect()
+        topics.map(|(name, topic)| existing_topic(&name, &topic)).collect()
     }
 
     /// What is known of the topics whose ids are asked for, each once, as of those that are
     /// [named](Self::topics_by_name).
-    fn topics_by_id(&self, reply: &Reply, request: &MetadataRequest) -> Vec<MetadataResponseTopic> {
+    fn topics_by_id(
+        &self,
+        context: &RequestContext,
+        request: &MetadataRequest,
+    ) -> Vec<MetadataResponseTopic> {
         let mut asked = HashSet::from([Uuid::ZERO]);
         let ids = request.topics.iter().flatten().map(|topic| topic.topic_id);
-        ids.filter(|&id| asked.insert(id)).map(|id| self.topic_by_id(reply, id)).collect()
+        ids.filter(|&id| asked.insert(id)).map(|id| self.topic_by_id(context, id)).collect()
     }
 
-    fn topic_by_id(&self, reply: &Reply, topic_id: Uuid) -> MetadataResponseTopic {
+    fn topic_by_id(&self, context: &RequestContext, topic_id: Uuid) -> MetadataResponseTopic {
         let cache = &self.metadata_cache;
-        // Whoever may not see the topic does not learn its name.
+        // A client that may not see the topic does not learn its name.
         let missing = |error: Errors| MetadataResponseTopic {
             error_code: error.code(),
             topic_id,
@@ -85,11 +123,15 @@ impl KafkaApis {
         match found {
             None => missing(Errors::UnknownTopicId),
             Some((name, _))
-                if !self.authorize(reply, Operation::Describe, Resource::topic(&name)) =>
+                if !self.authorization.authorize(
+                    context,
+                    Operation::Describe,
+                    Resource::topic(&name),
+                ) =>
             {
                 missing(Errors::TopicAuthorizationFailed)
             }
-            Some((name, record)) => self.existing_topic(&name, &record),
+            Some((name, record)) => existing_topic(&name, &record),
         }
     }
 
@@ -105,7 +147,7 @@ impl KafkaApis {
         let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_deref());
         let topics = names
             .filter(|&name| named.insert(name))
-            .map(|name| self.topic_by_name(reply, name, may_create, &mut refusals))
+            .map(|name| self.topic_by_name(&reply.context, name, may_create, &mut refusals))
             .collect();
         reply.log_refusals(&refusals);
         topics
@@ -113,7 +155,7 @@ impl KafkaApis {
 
     fn topic_by_name(
         &self,
-        reply: &Reply,
+        context: &RequestContext,
         name: &str,
         may_create: bool,
         refusals: &mut Refusals,
@@ -124,25 +166,23 @@ impl KafkaApis {
             name: Some(name.to_string()),
             ..MetadataResponseTopic::default()
         };
-        // Before anything else: who may not see a topic must not learn whether it exists
+        // Before anything else: a client that may not see a topic must not learn whether it exists
         // (KAFKA-3396).
-        if !self.authorize(reply, Operation::Describe, Resource::topic(name)) {
+        if !self.authorization.authorize(context, Operation::Describe, Resource::topic(name)) {
             return missing(Errors::TopicAuthorizationFailed);
         }
         if let Some(record) = cache.topic(name) {
-            return self.existing_topic(name, &record);
+            return existing_topic(name, &record);
         }
-        // The broker's own topic comes into being whatever the broker is told about the topics of
-        // others.
-        if !(may_create && (cache.is_auto_create_enabled || is_internal(name))) {
+        if !(may_create && self.auto_topics.may_create(name)) {
             return missing(Errors::UnknownTopicOrPartition);
         }
-        if !self.authorized_to_create(reply, std::iter::once(name)).contains(name) {
+        if !self.authorization.authorized_to_create(context, std::iter::once(name)).contains(name) {
             return missing(Errors::TopicAuthorizationFailed);
         }
         let created = match is_internal(name) {
-            true => self.create_group_metadata_topic(),
-            false => cache.auto_create_topic(name),
+            true => self.group_metadata_topic.create(),
+            false => self.auto_topics.auto_create_topic(name),
         };
         match created {
             // As in Kafka, the client asks again and gets the partitions then.
@@ -155,23 +195,23 @@ impl KafkaApis {
             }
         }
     }
+}
 
-    fn existing_topic(&self, name: &str, record: &TopicRecord) -> MetadataResponseTopic {
-        let broker_id = self.metadata_cache.broker_id;
-        let partition = |partition_index| MetadataResponsePartition {
+fn existing_topic(name: &str, topic: &TopicImage) -> MetadataResponseTopic {
+    let partition =
+        |(partition_index, it): (i32, &PartitionRegistration)| MetadataResponsePartition {
             partition_index,
-            leader_id: broker_id,
-            leader_epoch: LEADER_EPOCH,
-            replica_nodes: vec![broker_id],
-            isr_nodes: vec![broker_id],
+            leader_id: it.leader,
+            leader_epoch: it.leader_epoch,
+            replica_nodes: it.replicas.to_vec(),
+            isr_nodes: it.isr.to_vec(),
             ..MetadataResponsePartition::default()
         };
-        MetadataResponseTopic {
-            name: Some(name.to_string()),
-            topic_id: Uuid(record.id),
-            is_internal: is_internal(name),
-            partitions: (0..record.partitions).map(partition).collect(),
-            ..MetadataResponseTopic::default()
-        }
+    MetadataResponseTopic {
+        name: Some(name.to_string()),
+        topic_id: Uuid(topic.id),
+        is_internal: is_internal(name),
+        partitions: (0..).zip(&topic.partitions).map(partition).collect(),
+        ..MetadataResponseTopic::default()
     }
 }

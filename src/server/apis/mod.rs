@@ -1,15 +1,21 @@
 //! What each request does, one file per family of requests.
 
-pub mod fetch_conversion;
+pub mod parts;
+pub mod duplicates;
 pub mod produce;
+pub mod fetch;
+pub mod fetch_conversion;
 pub mod list_offsets;
 pub mod leader_epochs;
 pub mod metadata;
+pub mod group_metadata_topic;
 pub mod groups;
 pub mod group_offsets;
 pub mod group_admin;
+pub mod api_versions;
 pub mod cluster;
 pub mod topics;
+pub mod config_alterations;
 pub mod configs;
 pub mod broker_configs;
 pub mod logs;

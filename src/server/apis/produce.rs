@@ -1,5 +1,5 @@
 //! Port of `KafkaApis.handleProducerRequest`, of `handleInitProducerIdRequest`, and of what
-//! `TransactionCoordinator` does for a producer without transactions: what producers ask.
+//! `TransactionCoordinator` does for a producer without transactions.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -21,21 +21,43 @@ use crate::protocol::produce::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::delayed_produce::PartitionResponse;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::parts::Parts;
+use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::quota::client_quota_manager::ClientQuotaManager;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::{Authorization, Authorized};
+use crate::server::security::authorizer::{Operation, Resource, ResourceType};
+use crate::server::security::request_context::RequestContext;
 
-use crate::server::kafka_apis::{KafkaApis, check_named_once};
-use crate::server::reply::reply::{Refusals, Reply};
-use crate::server::security::authorization::Authorized;
-use crate::server::security::authorizer::{Operation, ResourceType};
-
-/// How many of a produce's refused partitions are told why in words: a text takes more bytes than
+/// How many of a produce's refused partitions have an explanation in words: it takes more bytes than
 /// the partition took in the request, and a request has room for millions.
 const ERROR_TEXTS_MAX: usize = 100;
 /// The epoch of an id that is new.
 const FIRST_PRODUCER_EPOCH: i16 = 0;
 
-impl KafkaApis {
-    /// A producer brings messages: append them where they are good, and answer when as many
-    /// replicas as it asked for have them.
+/// Handles Produce and InitProducerId.
+pub(crate) struct ProduceApis {
+    replica_manager: Arc<ReplicaManager>,
+    producer_ids: Arc<ProducerIdManager>,
+    quota_manager: Arc<ClientQuotaManager>,
+    authorization: Authorization,
+}
+
+impl ProduceApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            replica_manager: Arc::clone(&parts.replica_manager),
+            producer_ids: Arc::clone(&parts.producer_ids),
+            quota_manager: Arc::clone(&parts.quota_managers.produce),
+            authorization: parts.authorization(),
+        }
+    }
+
+    /// Appends the messages that are good, and answers when as many replicas as the producer asked
+    /// for have them.
     pub(crate) fn handle_producer_request(
         &self,
         mut reply: Reply,
@@ -45,15 +67,19 @@ impl KafkaApis {
         let size = buffer.len().saturating_sub(size_of::<i16>()) as u64;
         let (acks, timeout_ms) = (request.acks, i64::from(request.timeout_ms));
         let names = request.topics.iter().map(|it| it.name.as_str());
-        let authorized =
-            self.filter_authorized(&reply, Operation::Write, ResourceType::Topic, names);
+        let authorized = self.authorization.filter_by_authorized(
+            &reply.context,
+            Operation::Write,
+            ResourceType::Topic,
+            names,
+        );
         let checked = check_partitions(&request, &authorized, reply.header.api_version, &buffer);
         let entries: Vec<(TopicAndPartition, Range<usize>)> = checked
             .iter()
             .filter_map(|(key, records)| Some((key.clone(), records.as_ref().ok()?.clone())))
             .collect();
 
-        let quota_manager = Arc::clone(&self.quota_managers.produce);
+        let quota_manager = Arc::clone(&self.quota_manager);
         let send_response_callback =
             move |appended: Vec<(TopicAndPartition, PartitionResponse)>| {
                 let mut appended = appended.into_iter().map(|(_, response)| response);
@@ -91,15 +117,15 @@ impl KafkaApis {
         }
     }
 
-    /// A producer asks for an id. It always gets a new one, also if it has one already: as in
-    /// Kafka, an old id lives on under a new epoch only for the sake of transactions.
+    /// The producer always gets a new id, even if it has one already: as in Kafka, an old id lives on
+    /// under a new epoch only for the sake of transactions.
     pub(crate) fn handle_init_producer_id_request(
         &self,
         reply: Reply,
         request: &InitProducerIdRequest,
     ) {
         let producer_id = check_init(request)
-            .and_then(|()| self.check_idempotent_write(&reply))
+            .and_then(|()| self.check_idempotent_write(&reply.context))
             .and_then(|()| self.producer_ids.generate_producer_id());
         let response = match producer_id {
             Ok(producer_id) => InitProducerIdResponse {
@@ -108,11 +134,22 @@ impl KafkaApis {
                 ..InitProducerIdResponse::default()
             },
             Err(error) => {
-                info!("InitProducerId request of {}: refused: {error}", reply.client());
+                info!("InitProducerId request of {} refused: {error}", reply.client());
                 request.error_response(error.code())
             }
         };
         reply.send_body(&ResponseBody::InitProducerId(response));
+    }
+
+    /// Whether an idempotent producer may have an id: a right of its own, until Kafka 2.8 gave it to
+    /// every client that may write any topic.
+    fn check_idempotent_write(&self, context: &RequestContext) -> Result<(), KafkaError> {
+        let authorization = &self.authorization;
+        let (write, topic) = (Operation::Write, ResourceType::Topic);
+        if authorization.authorize_by_resource_type(context, write, topic) {
+            return Ok(());
+        }
+        authorization.check(context, Operation::IdempotentWrite, Resource::CLUSTER)
     }
 }
 
@@ -128,9 +165,9 @@ fn check_partitions(
     let mut named = HashSet::new();
     let mut texts_left = ERROR_TEXTS_MAX;
     let mut refuse = |error, why: &dyn fmt::Display| {
-        let is_told = texts_left > 0;
+        let is_explained = texts_left > 0;
         texts_left = texts_left.saturating_sub(1);
-        refusal(error, is_told.then(|| why.to_string()))
+        refusal(error, is_explained.then(|| why.to_string()))
     };
     for topic in &request.topics {
         let name: Arc<str> = Arc::from(topic.name.as_str());
@@ -159,17 +196,10 @@ fn check_partitions(
 }
 
 fn refusal(error: Errors, error_message: Option<String>) -> PartitionResponse {
-    PartitionResponse {
-        error,
-        error_message,
-        record_errors: None,
-        base_offset: -1,
-        log_append_time_ms: -1,
-        log_start_offset: -1,
-    }
+    PartitionResponse { error: Some(error), error_message, ..PartitionResponse::default() }
 }
 
-/// Tells the producer. With acks 0 it expects no answer, so an error can only close its connection.
+/// With acks 0 the producer expects no answer, so an error can only close its connection.
 fn answer_producer(
     mut reply: Reply,
     acks: i16,
@@ -178,10 +208,11 @@ fn answer_producer(
     merged: &[(TopicAndPartition, PartitionResponse)],
 ) {
     let mut refusals = Refusals::default();
-    for (key, refused) in merged.iter().filter(|(_, it)| it.error != Errors::None) {
+    for (key, refused) in merged {
+        let Some(error) = &refused.error else { continue };
         match &refused.error_message {
             Some(why) => refusals.note(key, why),
-            None => refusals.note(key, &refused.error),
+            None => refusals.note(key, error),
         }
     }
     reply.log_refusals(&refusals);
@@ -214,10 +245,10 @@ fn produce_response(
             .take(topic.partitions.len())
             .map(|(key, it)| PartitionProduceResponse {
                 index: key.partition,
-                error_code: it.error.code(),
-                base_offset: it.base_offset,
-                log_append_time_ms: it.log_append_time_ms,
-                log_start_offset: it.log_start_offset,
+                error_code: it.error.unwrap_or(Errors::None).code(),
+                base_offset: it.base_offset.unwrap_or(-1),
+                log_append_time_ms: it.log_append_time_ms.unwrap_or(-1),
+                log_start_offset: it.log_start_offset.unwrap_or(-1),
                 record_errors: record_errors(key, it),
                 error_message: text_of(it),
             })
@@ -227,7 +258,7 @@ fn produce_response(
     ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms: delay_time_ms })
 }
 
-/// The records to blame, where it is known.
+/// The records to blame, where they are known.
 fn record_errors(
     key: &TopicAndPartition,
     response: &PartitionResponse,
@@ -248,13 +279,13 @@ fn check_init(request: &InitProducerIdRequest) -> Result<(), KafkaError> {
     }
     if let Some(transactional_id) = &request.transactional_id {
         let why =
-            format!("there are no transactions here, also not of {}", for_log(transactional_id));
+            format!("there are no transactions here; the id is {}", for_log(transactional_id));
         return Err(KafkaError::api(Errors::TransactionalIdAuthorizationFailed, why));
     }
     let (has_id, has_epoch) =
         (request.producer_id != NO_PRODUCER_ID, request.producer_epoch != NO_PRODUCER_EPOCH);
     if has_id != has_epoch {
-        let why = "a producer id comes with an epoch, and an epoch with an id";
+        let why = "a producer id and an epoch come together or not at all";
         return Err(KafkaError::api(Errors::InvalidRequest, why));
     }
     Ok(())

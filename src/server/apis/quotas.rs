@@ -1,10 +1,11 @@
 //! Port of `KafkaApis.handleDescribeClientQuotasRequest` and `handleAlterClientQuotasRequest`
-//! (Kafka 2.6): the quotas of clients, asked for and set.
+//! (Kafka 2.6): the quotas of clients.
 //!
 //! Kafka 0.9 let its tools write them into ZooKeeper. An entity is a client id, or every client id
-//! that has no quota of its own; everybody here is the same user.
+//! that has no quota of its own; all clients here are the same user.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::config::client_config_override::{ClientConfigOverride, QuotaType};
@@ -16,10 +17,12 @@ use crate::protocol::describe_client_quotas::{
     EntryData, ValueData,
 };
 use crate::protocol::request::ResponseBody;
-use crate::server::apis::cluster::{named_twice, refuse_twice, told};
-use crate::server::kafka_apis::KafkaApis;
-use crate::server::quota::quota_managers::shown;
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::apis::duplicates::{duplicate_error, duplicates};
+use crate::server::apis::parts::Parts;
+use crate::server::quota::quota_managers::{QuotaManagers, entity_for_log};
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
 
 /// The components of an entity: Kafka's `ClientQuotaEntity`.
@@ -35,17 +38,29 @@ const MATCH_ANY: i8 = 2;
 /// Kafka's other quotas, by name.
 const OTHER_QUOTAS: [&str; 3] =
     ["request_percentage", "controller_mutation_rate", "connection_creation_rate"];
-/// Kafka takes a fraction below this for what a conversion of a whole number has left.
+/// Kafka takes a smaller fraction for a rounding error.
 const FRACTION_MAX: f64 = 1e-6;
 
 /// The longest client id that can have a quota, in bytes.
 const CLIENT_ID_BYTES_MAX: usize = 1024;
 
-/// What is to become of the quotas of one entity; `None` takes one away.
+/// What is to become of the quotas of one entity; `None` removes one.
 type Alterations = BTreeMap<QuotaType, Option<i64>>;
 
-impl KafkaApis {
-    /// An admin asks for quotas.
+/// Handles DescribeClientQuotas and AlterClientQuotas.
+pub(crate) struct QuotaApis {
+    quota_managers: Arc<QuotaManagers>,
+    authorization: Authorization,
+}
+
+impl QuotaApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            quota_managers: Arc::clone(&parts.quota_managers),
+            authorization: parts.authorization(),
+        }
+    }
+
     pub(crate) fn handle_describe_client_quotas_request(
         &self,
         reply: Reply,
@@ -54,36 +69,37 @@ impl KafkaApis {
         let mut refusals = Refusals::default();
         let mut response = DescribeClientQuotasResponse::default();
         let is_allowed =
-            self.check_authorized(&reply, Operation::DescribeConfigs, Resource::CLUSTER);
+            self.authorization.check(&reply.context, Operation::DescribeConfigs, Resource::CLUSTER);
         let described = is_allowed.and_then(|()| Filter::of(request)).map(|filter| {
             let all = self.quota_managers.client_quotas();
             let matching = all.iter().filter(|(id, _)| filter.matches(id.as_deref()));
             response.entries = Some(matching.map(|(id, quotas)| entry(id, quotas)).collect());
         });
         (response.error_code, response.error_message) =
-            told(described, &"client quotas", &mut refusals);
+            refusals.error_fields(described, &"client quotas");
         reply.log_refusals(&refusals);
         reply.send_body(&ResponseBody::DescribeClientQuotas(response));
     }
 
-    /// An admin sets quotas, or takes them away. They hold from the next request on.
+    /// Sets quotas, or removes them, from the next request on.
     pub(crate) fn handle_alter_client_quotas_request(
         &self,
         reply: Reply,
         request: &AlterClientQuotasRequest,
     ) {
-        if !self.authorize(&reply, Operation::AlterConfigs, Resource::CLUSTER) {
+        if !self.authorization.authorize(&reply.context, Operation::AlterConfigs, Resource::CLUSTER)
+        {
             let refused = request.error_response(Errors::ClusterAuthorizationFailed);
             reply.send_body(&ResponseBody::AlterClientQuotas(refused));
             return;
         }
         let entities: Vec<_> = request.entries.iter().map(|it| client_id_of(&it.entity)).collect();
         let named = entities.iter().filter_map(|it| it.as_ref().ok().copied());
-        let twice = named_twice(named);
+        let twice = duplicates(named);
         let checked = request.entries.iter().zip(entities).map(|(entry, entity)| {
             let client_id = entity?;
             if twice.contains(&client_id) {
-                return Err(refuse_twice());
+                return Err(duplicate_error());
             }
             Ok((client_id, alterations(&entry.ops)?))
         });
@@ -96,12 +112,12 @@ impl KafkaApis {
         };
         let mut refusals = Refusals::default();
         let answers = request.entries.iter().zip(checked).map(|(entry, checked)| {
-            let what = shown(client_id_of(&entry.entity).ok().flatten());
+            let what = entity_for_log(client_id_of(&entry.entity).ok().flatten());
             let altered = checked.and_then(|_| match &written {
                 Ok(()) => Ok(()),
                 Err(error) => Err(KafkaError::api(error.code(), error.why())),
             });
-            let (error_code, error_message) = told(altered, &what, &mut refusals);
+            let (error_code, error_message) = refusals.error_fields(altered, &what);
             AlterEntryResponse { error_code, error_message, entity: entry.entity.clone() }
         });
         let entries = answers.collect();
@@ -128,13 +144,11 @@ impl KafkaApis {
     }
 }
 
-/// What the entities that are asked for have in common.
+/// Which entities a request asks for.
 enum Filter<'a> {
-    /// All of them.
     Everything,
-    /// Only these.
     ClientIds(&'a ComponentData),
-    /// What no entity here has: a user, an address; or nothing at all.
+    /// By what no entity here has: a user, an address; or by nothing at all.
     Nothing,
 }
 
@@ -143,7 +157,7 @@ impl<'a> Filter<'a> {
         let mut named = HashSet::new();
         for component in &request.components {
             if !named.insert(component.entity_type.as_str()) {
-                return Err(refuse_twice());
+                return Err(duplicate_error());
             }
             check_match(component)?;
         }
@@ -175,7 +189,7 @@ fn check_match(component: &ComponentData) -> Result<(), KafkaError> {
         MATCH_EXACT => Ok(()),
         MATCH_DEFAULT | MATCH_ANY if has_name => Err(invalid("only an exact match has a name")),
         MATCH_DEFAULT | MATCH_ANY => Ok(()),
-        other => Err(invalid(format!("there is no match type {other}"))),
+        other => Err(invalid(format!("unknown match type: {other}"))),
     }
 }
 
@@ -183,7 +197,7 @@ fn check_entity_type(entity_type: &str) -> Result<(), KafkaError> {
     match entity_type {
         CLIENT_ID | USER | IP => Ok(()),
         other => {
-            let why = format!("there are no entities of type {other:?}");
+            let why = format!("unknown entity type: {other:?}");
             Err(KafkaError::api(Errors::UnsupportedVersion, why))
         }
     }
@@ -195,7 +209,7 @@ fn client_id_of(entity: &[EntityData]) -> Result<Option<&str>, KafkaError> {
         check_entity_type(&component.entity_type)?;
         if component.entity_type != CLIENT_ID {
             let why = format!(
-                "quotas are per client id here, not per {}: nobody is authenticated",
+                "quotas per {} are not supported, only per {CLIENT_ID}",
                 component.entity_type
             );
             return Err(invalid(why));
@@ -208,8 +222,8 @@ fn client_id_of(entity: &[EntityData]) -> Result<Option<&str>, KafkaError> {
             }
             client_id => Ok(client_id),
         },
-        [] => Err(invalid("an entity has a component")),
-        _ => Err(invalid("an entity has one client id")),
+        [] => Err(invalid("an entity needs a component")),
+        _ => Err(invalid("an entity takes one client id")),
     }
 }
 
@@ -233,10 +247,10 @@ fn no_such_quota(key: &str) -> KafkaError {
             QuotaType::Fetch.key()
         ));
     }
-    invalid(format!("there is no quota {key:?}"))
+    invalid(format!("unknown quota: {key:?}"))
 }
 
-/// The wire has room for a fraction, a quota in bytes has not.
+/// The request may hold a fraction; a quota in bytes is whole.
 fn bytes_per_second(op: &OpData) -> Result<i64, KafkaError> {
     let whole = op.value.round();
     let is_whole = (op.value - whole).abs() <= FRACTION_MAX;

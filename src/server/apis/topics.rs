@@ -2,11 +2,13 @@
 //! `handleCreatePartitionsRequest`.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::text::for_log;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::config::config_source::ConfigEntry;
+use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::protocol::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
     CreatePartitionsTopicResult,
@@ -20,43 +22,68 @@ use crate::protocol::delete_topics::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
-use crate::server::apis::cluster::{named_twice, refuse_twice, told};
-use crate::server::kafka_apis::KafkaApis;
-use crate::server::reply::reply::{Refusals, Reply};
+use crate::server::apis::duplicates::{duplicate_error, duplicates};
+use crate::server::apis::parts::Parts;
+use crate::server::metadata::config_helper::ConfigHelper;
+use crate::server::metadata::controller::Controller;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::reply::refusals::Refusals;
+use crate::server::reply::reply::Reply;
+use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
+use crate::server::security::request_context::RequestContext;
 
-/// In place of a number of partitions or replicas: the broker's own, or what the assignments say.
+/// In place of a number of partitions or replicas that the broker's settings or the assignments
+/// give.
 const UNSAID: i32 = -1;
-/// Partitions that one request may create: Kafka's `MAX_PARTITIONS_PER_BATCH`. Each costs three
-/// open files.
+/// The most partitions that one request may create: Kafka's `MAX_PARTITIONS_PER_BATCH`. Each costs
+/// three open files.
 const PARTITIONS_PER_REQUEST_MAX: i32 = 10_000;
 /// The first DeleteTopics version whose clients know that deletion may be disabled.
 const TOPIC_DELETION_DISABLED_VERSION: i16 = 3;
 
-impl KafkaApis {
-    /// An admin creates topics.
+/// Handles CreateTopics, DeleteTopics and CreatePartitions.
+pub(crate) struct TopicApis {
+    metadata_cache: Arc<dyn MetadataCache>,
+    controller: Arc<dyn Controller>,
+    config_helper: ConfigHelper,
+    group_coordinator: Arc<GroupCoordinator>,
+    authorization: Authorization,
+}
+
+impl TopicApis {
+    pub(crate) fn new(parts: &Parts<'_>) -> Self {
+        Self {
+            metadata_cache: Arc::clone(&parts.metadata_cache),
+            controller: Arc::clone(&parts.controller),
+            config_helper: ConfigHelper::new(&parts.metadata_cache, &parts.dynamic_config),
+            group_coordinator: Arc::clone(&parts.group_coordinator),
+            authorization: parts.authorization(),
+        }
+    }
+
     pub(crate) fn handle_create_topics_request(&self, reply: Reply, request: &CreateTopicsRequest) {
         let names = || request.topics.iter().map(|topic| topic.name.as_str());
-        let twice = named_twice(names());
-        let may_create = self.authorized_to_create(&reply, names());
+        let twice = duplicates(names());
+        let may_create = self.authorization.authorized_to_create(&reply.context, names());
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let mut partitions_left = PARTITIONS_PER_REQUEST_MAX;
         let mut topics = Vec::new();
         for topic in request.topics.iter().filter(|topic| named.insert(topic.name.as_str())) {
             let created = match twice.contains(topic.name.as_str()) {
-                true => Err(refuse_twice()),
+                true => Err(duplicate_error()),
                 false => may_create.check(&topic.name).and_then(|()| {
                     self.create_topic(topic, request.validate_only, &mut partitions_left)
                 }),
             };
             let mut result = created.unwrap_or_else(|error| {
                 let (error_code, error_message) =
-                    told(Err(error), &for_log(&topic.name), &mut refusals);
+                    refusals.error_fields(Err(error), &for_log(&topic.name));
                 let configs = Some(Vec::new());
                 CreatableTopicResult { error_code, error_message, configs, ..Default::default() }
             });
             result.name.clone_from(&topic.name);
-            topics.push(self.without_hidden_configs(&reply, result));
+            topics.push(self.without_hidden_configs(&reply.context, result));
         }
         reply.log_refusals(&refusals);
         let response = CreateTopicsResponse { throttle_time_ms: 0, topics };
@@ -66,11 +93,12 @@ impl KafkaApis {
     /// What the client may learn of a new topic.
     fn without_hidden_configs(
         &self,
-        reply: &Reply,
+        context: &RequestContext,
         result: CreatableTopicResult,
     ) -> CreatableTopicResult {
         let topic = Resource::topic(&result.name);
-        if self.authorize_quietly(reply, Operation::DescribeConfigs, topic) {
+        let describe_configs = Operation::DescribeConfigs;
+        if self.authorization.authorize_quietly(context, describe_configs, topic) {
             return result;
         }
         let CreatableTopicResult { name, topic_id, error_code, error_message, .. } = result;
@@ -84,15 +112,15 @@ impl KafkaApis {
         validate_only: bool,
         partitions_left: &mut i32,
     ) -> Result<CreatableTopicResult, KafkaError> {
-        let cache = &self.metadata_cache;
+        let controller = &self.controller;
         let overrides = overrides_of(asked)?;
-        cache.check_new_topic(&asked.name, &overrides)?;
+        controller.check_new_topic(&asked.name, &overrides)?;
         let num_partitions = self.partitions_of(asked)?;
         take_partitions(partitions_left, num_partitions)?;
-        let configs = cache.config_entries_with(&overrides)?;
+        let configs = self.config_helper.config_entries_with(&overrides)?;
         let topic_id = match validate_only {
             true => Uuid::ZERO,
-            false => Uuid(cache.create_topic(&asked.name, num_partitions, overrides)?.id),
+            false => Uuid(controller.create_topic(&asked.name, num_partitions, overrides)?),
         };
         Ok(CreatableTopicResult {
             topic_id,
@@ -108,7 +136,7 @@ impl KafkaApis {
         let (count, factor) = (asked.num_partitions, i32::from(asked.replication_factor));
         if !asked.assignments.is_empty() {
             if (count, factor) != (UNSAID, UNSAID) {
-                let why = "assignments stand beside a number of partitions or replicas";
+                let why = "assignments exclude a number of partitions and a replication factor";
                 return Err(KafkaError::api(Errors::InvalidRequest, why));
             }
             return self.assigned_partitions(asked);
@@ -122,7 +150,7 @@ impl KafkaApis {
             return Err(KafkaError::api(Errors::InvalidReplicationFactor, why));
         }
         match count {
-            UNSAID => Ok(self.metadata_cache.config.num_partitions),
+            UNSAID => Ok(self.controller.default_partitions()),
             1.. => Ok(count),
             _ => {
                 let why = format!("the number of partitions must be 1 or more, not {count}");
@@ -147,7 +175,7 @@ impl KafkaApis {
 
     /// A partition can be assigned to this broker only: there is no other.
     fn check_assignment(&self, broker_ids: &[i32]) -> Result<(), KafkaError> {
-        let broker_id = self.metadata_cache.broker_id;
+        let broker_id = self.metadata_cache.broker_id();
         if broker_ids == [broker_id] {
             return Ok(());
         }
@@ -155,12 +183,11 @@ impl KafkaApis {
         Err(KafkaError::api(Errors::InvalidReplicaAssignment, why))
     }
 
-    /// An admin deletes topics.
     pub(crate) fn handle_delete_topics_request(&self, reply: Reply, request: &DeleteTopicsRequest) {
         let by_name = request.topic_names.iter().map(|name| (Some(name.as_str()), Uuid::ZERO));
         let by_state = request.topics.iter().map(|it| (it.name.as_deref(), it.topic_id));
         let asked: Vec<_> = by_name.chain(by_state).collect();
-        let twice = named_twice(asked.iter().copied());
+        let twice = duplicates(asked.iter().copied());
         let all: HashSet<_> = asked.iter().copied().collect();
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let mut responses = Vec::new();
@@ -172,11 +199,11 @@ impl KafkaApis {
                 ..DeletableTopicResult::default()
             };
             let deleted = match twice.contains(&(name, topic_id)) {
-                true => Err(refuse_twice()),
+                true => Err(duplicate_error()),
                 false => self.delete_topic(&reply, &asked, &all, &mut result),
             };
             (result.error_code, result.error_message) =
-                told(deleted, &for_log(name.unwrap_or_default()), &mut refusals);
+                refusals.error_fields(deleted, &for_log(name.unwrap_or_default()));
             responses.push(result);
         }
         reply.log_refusals(&refusals);
@@ -194,7 +221,7 @@ impl KafkaApis {
         result: &mut DeletableTopicResult,
     ) -> Result<(), KafkaError> {
         let cache = &self.metadata_cache;
-        if !cache.config.delete_topic_enable {
+        if !self.controller.is_topic_deletion_enabled() {
             let error = match reply.header.api_version {
                 TOPIC_DELETION_DISABLED_VERSION.. => Errors::TopicDeletionDisabled,
                 _ => Errors::InvalidRequest,
@@ -207,48 +234,47 @@ impl KafkaApis {
                 KafkaError::api(Errors::UnknownTopicId, "there is no topic of this id")
             })?,
             _ => {
-                let why = "a topic is named by its name, or by its id";
+                let why = "a topic is given by its name, or by its id";
                 return Err(KafkaError::api(Errors::InvalidRequest, why));
             }
         };
-        self.check_authorized(reply, Operation::Describe, Resource::topic(&name))?;
+        self.authorization.check(&reply.context, Operation::Describe, Resource::topic(&name))?;
         let record = cache.topic(&name);
         if let Some(record) = &record {
             (result.name, result.topic_id) = (Some(name.clone()), Uuid(record.id));
         }
-        self.check_authorized(reply, Operation::Delete, Resource::topic(&name))?;
+        self.authorization.check(&reply.context, Operation::Delete, Resource::topic(&name))?;
         let is_in = |name, id| all.contains(&(name, id));
         if record.is_some() && is_in(Some(&name), Uuid::ZERO) && is_in(None, result.topic_id) {
-            return Err(refuse_twice());
+            return Err(duplicate_error());
         }
-        let deleted = cache.delete_topic(&name)?;
+        let partitions = self.controller.delete_topic(&name)?;
         // A later topic of this name has other messages: no group has read them.
-        let partitions = 0..deleted.partitions;
-        let deleted: Vec<_> = partitions.map(|it| TopicAndPartition::new(&name, it)).collect();
-        self.group_coordinator.manager().handle_deleted_partitions(&deleted);
+        let deleted: Vec<_> = (0..partitions).map(|it| TopicAndPartition::new(&name, it)).collect();
+        self.group_coordinator.handle_deleted_partitions(&deleted);
         Ok(())
     }
 
-    /// An admin gives topics more partitions.
     pub(crate) fn handle_create_partitions_request(
         &self,
         reply: Reply,
         request: &CreatePartitionsRequest,
     ) {
-        let twice = named_twice(request.topics.iter().map(|topic| topic.name.as_str()));
+        let twice = duplicates(request.topics.iter().map(|topic| topic.name.as_str()));
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let mut partitions_left = PARTITIONS_PER_REQUEST_MAX;
         let mut results = Vec::new();
         for topic in request.topics.iter().filter(|topic| named.insert(topic.name.as_str())) {
             let created = match twice.contains(topic.name.as_str()) {
-                true => Err(refuse_twice()),
+                true => Err(duplicate_error()),
                 false => self
-                    .check_authorized(&reply, Operation::Alter, Resource::topic(&topic.name))
+                    .authorization
+                    .check(&reply.context, Operation::Alter, Resource::topic(&topic.name))
                     .and_then(|()| {
                         self.create_partitions(topic, request.validate_only, &mut partitions_left)
                     }),
             };
-            let (error_code, error_message) = told(created, &for_log(&topic.name), &mut refusals);
+            let (error_code, error_message) = refusals.error_fields(created, &for_log(&topic.name));
             let name = topic.name.clone();
             results.push(CreatePartitionsTopicResult { name, error_code, error_message });
         }
@@ -263,7 +289,7 @@ impl KafkaApis {
         validate_only: bool,
         partitions_left: &mut i32,
     ) -> Result<(), KafkaError> {
-        let before = self.metadata_cache.check_more_partitions(&asked.name, asked.count)?;
+        let before = self.controller.check_more_partitions(&asked.name, asked.count)?;
         let more = asked.count - before;
         if let Some(assignments) = &asked.assignments {
             if i32::try_from(assignments.len()) != Ok(more) {
@@ -276,11 +302,11 @@ impl KafkaApis {
         if validate_only {
             return Ok(());
         }
-        self.metadata_cache.create_partitions(&asked.name, asked.count)
+        self.controller.create_partitions(&asked.name, asked.count)
     }
 }
 
-/// The settings that a new topic is to override, the later of two.
+/// The settings that a new topic is to override. Of two for one name the later prevails.
 fn overrides_of(asked: &CreatableTopic) -> Result<BTreeMap<String, String>, KafkaError> {
     let setting = |name: &String, value: &Option<String>| match value {
         Some(value) => Ok((name.clone(), value.clone())),
@@ -294,7 +320,7 @@ fn overrides_of(asked: &CreatableTopic) -> Result<BTreeMap<String, String>, Kafk
 
 fn take_partitions(partitions_left: &mut i32, count: i32) -> Result<(), KafkaError> {
     if count > *partitions_left {
-        let why = format!("one request may create {PARTITIONS_PER_REQUEST_MAX} partitions");
+        let why = format!("one request may create {PARTITIONS_PER_REQUEST_MAX} partitions at most");
         return Err(KafkaError::api(Errors::PolicyViolation, why));
     }
     *partitions_left -= count;

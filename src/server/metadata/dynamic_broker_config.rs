@@ -1,69 +1,67 @@
 //! Port of `kafka.server.DynamicBrokerConfig` (Kafka 1.1, KIP-226): the settings of the broker that
 //! change while it runs.
 //!
-//! A change is in the file before it holds, and holds in every part of the broker before it is
-//! answered. Nobody who handles messages asks here: each part keeps what it needs, and is asked to
-//! follow.
+//! A change is in the file before it applies, and applies in every part of the broker before it is
+//! answered. No fetch or produce request looks here: each part keeps the settings that it needs, and
+//! is asked to follow.
 
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use log::error;
-use log::info;
-use log::warn;
+use log::{error, info, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::scheduler::KafkaScheduler;
 use crate::config::dynamic_config::{BrokerReconfigurable, ConfigMap, CurrentConfig, DynamicScope};
 use crate::config::kafka_config::KafkaConfig;
 use crate::network::connection_quotas::resolve;
 use crate::registry::broker_config_registry::BrokerConfigRegistry;
 
-/// Owns what was set while the broker ran, and lets every part of the broker know.
+/// Owns the settings that were altered while the broker ran, and brings them to every part of it.
 pub struct DynamicBrokerConfig {
-    /// Held while settings are altered, so that the file, the parts and `current` say the same; not
-    /// while the names of hosts are looked up, which may take minutes.
+    /// Held while settings are altered, the file is written and the parts follow, so that all agree;
+    /// not while the names of hosts are looked up, which may take minutes.
     changes: Mutex<Changes>,
-    /// Locked only to be read or replaced: never held while waiting.
+    /// Held to be read or replaced, never while a file is written or a part follows.
     current: RwLock<Arc<CurrentConfig>>,
     look_up: LookUp,
 }
 
-/// The addresses of a host; a sentence that names it if it has none.
+/// Returns the addresses of a host, or an error that names it.
 type LookUp = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
 struct Changes {
     registry: BrokerConfigRegistry,
-    /// In the order in which they follow. A part that is gone need not.
+    /// In the order in which they follow. A part that is gone is skipped.
     parts: Vec<Weak<dyn BrokerReconfigurable>>,
-    /// What the parts follow: `current`, with addresses in the place of host names.
+    /// The settings that the parts have: `current`, with addresses in the place of host names.
     followed: KafkaConfig,
 }
 
 /// How many connections the hosts of `max.connections.per.ip.overrides` may hold.
 type HostLimits = Vec<(String, usize)>;
 
-/// An alteration of the settings.
+/// An alteration of the settings of one scope.
 pub struct Alteration<F> {
-    /// Whose settings.
     pub scope: DynamicScope,
-    /// The address that asks for it. It may not shut itself out.
+    /// The address of the client, which must not lock itself out.
     pub asker: IpAddr,
-    /// Whether it is only to be said if that could be.
+    /// Fail as the alteration would, and alter nothing.
     pub validate_only: bool,
-    /// What it makes of the settings of the scope; called again if others alter them meanwhile.
+    /// Computes the new settings of the scope; called again if another client alters them meanwhile.
     pub change: F,
 }
 
 impl DynamicBrokerConfig {
-    /// The settings of `of_file`, and above them what was set while an earlier broker ran on the
-    /// same log directories.
+    /// The settings `of_file`, overridden by those that were altered while an earlier broker ran on
+    /// the same log directories.
     ///
     /// # Errors
-    /// `Corrupt` if the file in the first log directory holds no settings, or such as cannot be
-    /// altered; whatever the operating system reports.
+    /// `Corrupt` if the file in the first log directory cannot be read, or holds settings that
+    /// cannot be altered; whatever the operating system reports.
     pub fn open_in(log_dirs: &[PathBuf], of_file: &KafkaConfig) -> Result<Self, KafkaError> {
         Self::open_with(log_dirs, of_file, Box::new(resolve))
     }
@@ -75,10 +73,10 @@ impl DynamicBrokerConfig {
     ) -> Result<Self, KafkaError> {
         let registry = BrokerConfigRegistry::open_in(log_dirs)?;
         let current = CurrentConfig::new(of_file.clone(), registry.configs().clone())
-            .map_err(|why| registry.refuse(why))?;
+            .map_err(|why| registry.corrupt(why))?;
         log_changes(of_file, current.config());
         if let Some(why) = current.contradiction() {
-            warn!("{why}: one was altered while the broker ran.");
+            warn!("{why}: one of them was altered while the broker ran");
         }
         let mut followed = current.config().clone();
         followed.max_connections_per_ip_overrides =
@@ -87,25 +85,25 @@ impl DynamicBrokerConfig {
         Ok(Self { changes: Mutex::new(changes), current: RwLock::new(Arc::new(current)), look_up })
     }
 
-    /// The settings that hold now, and where they come from.
+    /// The settings that apply now, and where they come from.
     pub fn current(&self) -> Arc<CurrentConfig> {
-        Arc::clone(&self.current.read().expect(CURRENT_LOCK))
+        Arc::clone(&read_locked(&self.current))
     }
 
-    /// Lets a part of the broker, which was made by the settings of the file, follow from now on:
-    /// Kafka's `addBrokerReconfigurable`.
+    /// Lets a part of the broker, which was made by the settings of the file, follow the altered
+    /// ones from now on: Kafka's `addBrokerReconfigurable`.
     pub fn add_reconfigurable<T: BrokerReconfigurable + 'static>(&self, part: &Arc<T>) {
-        let mut changes = self.lock();
+        let mut changes = locked(&self.changes);
         part.reconfigure(self.current().of_file(), &changes.followed);
         let part: Weak<T> = Arc::downgrade(part);
         changes.parts.push(part);
     }
 
-    /// Replaces the settings of one scope by what the alteration makes of all. When this returns,
-    /// they are on disk and hold.
+    /// Alters the settings of one scope. When this returns, they are on disk, and every part follows
+    /// them.
     ///
     /// # Errors
-    /// What `change` says; `INVALID_REQUEST` for a setting that cannot be altered, or not so;
+    /// What `change` returns; `INVALID_REQUEST` for a setting or a value that is not allowed;
     /// whatever the disk reports. Then nothing changed.
     pub fn alter<F>(&self, alteration: &Alteration<F>) -> Result<(), KafkaError>
     where
@@ -113,7 +111,7 @@ impl DynamicBrokerConfig {
     {
         let mut resolved = None;
         loop {
-            let mut changes = self.lock();
+            let mut changes = locked(&self.changes);
             let before = self.current();
             let after = alteration.apply_to(&before)?;
             let hosts = &after.config().max_connections_per_ip_overrides;
@@ -135,29 +133,28 @@ impl DynamicBrokerConfig {
             if alteration.validate_only || after.dynamic() == before.dynamic() {
                 return Ok(());
             }
-            return self.follow(&mut changes, after, followed);
+            return changes.follow(&self.current, after, followed);
         }
     }
+}
 
-    /// Keeps the settings `after`, and has all parts follow them.
+impl Changes {
+    /// Writes the settings `after`, shows them in `current`, and has all parts follow.
     fn follow(
-        &self,
-        changes: &mut Changes,
+        &mut self,
+        current: &RwLock<Arc<CurrentConfig>>,
         after: CurrentConfig,
         followed: KafkaConfig,
     ) -> Result<(), KafkaError> {
-        changes.registry.replace(after.dynamic().clone())?;
-        log_changes(self.current().config(), after.config());
-        *self.current.write().expect(CURRENT_LOCK) = Arc::new(after);
-        let before = std::mem::replace(&mut changes.followed, followed);
-        for part in changes.parts.iter().filter_map(Weak::upgrade) {
-            part.reconfigure(&before, &changes.followed);
+        self.registry.replace(after.dynamic().clone())?;
+        let before = Arc::clone(&read_locked(current));
+        log_changes(before.config(), after.config());
+        *write_locked(current) = Arc::new(after);
+        let before = std::mem::replace(&mut self.followed, followed);
+        for part in self.parts.iter().filter_map(Weak::upgrade) {
+            part.reconfigure(&before, &self.followed);
         }
         Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Changes> {
-        self.changes.lock().expect("no thread panics while it alters the broker's settings")
     }
 }
 
@@ -179,7 +176,7 @@ fn refused(why: String) -> KafkaError {
     KafkaError::api(Errors::InvalidRequest, why)
 }
 
-/// The limits of the addresses of all hosts.
+/// The limits of all hosts, by address.
 fn addresses_of(look_up: &LookUp, hosts: &[(String, usize)]) -> Result<HostLimits, String> {
     let mut limits = HostLimits::new();
     for (host, limit) in hosts {
@@ -189,19 +186,20 @@ fn addresses_of(look_up: &LookUp, hosts: &[(String, usize)]) -> Result<HostLimit
     Ok(limits)
 }
 
-/// The limits of the addresses of those hosts that have any. A host that has lost its name since it
-/// was altered keeps neither the broker from starting nor the others from their limits.
+/// The limits of those hosts that can be looked up, by address. A host whose name was valid when it
+/// was set, and is no longer, keeps neither the broker from starting nor the others from their
+/// limits.
 fn resolvable(look_up: &LookUp, hosts: &HostLimits) -> HostLimits {
     let addresses = |host: &(String, usize)| {
         addresses_of(look_up, std::slice::from_ref(host)).unwrap_or_else(|why| {
-            error!("{why}: it gets no limit of its own.");
+            error!("{why}: it gets no limit of its own");
             HostLimits::new()
         })
     };
     hosts.iter().flat_map(addresses).collect()
 }
 
-/// The one who asks could not connect to take it back.
+/// A client that locked itself out could not connect to undo it.
 fn check_asker(asker: IpAddr, before: &KafkaConfig, after: &KafkaConfig) -> Result<(), String> {
     let address = asker.to_canonical().to_string();
     // Of several limits for one address the last one holds.
@@ -222,13 +220,11 @@ fn log_changes(before: &KafkaConfig, after: &KafkaConfig) {
     for ((name, before), (_, after)) in before.values().iter().zip(after.values()) {
         if *before != after {
             info!(
-                "`{name}` is {after:?} instead of {before:?}: it was altered while the broker ran."
+                "`{name}` is {after:?} instead of {before:?}: it was altered while the broker ran"
             );
         }
     }
 }
-
-const CURRENT_LOCK: &str = "no thread panics while it replaces the broker's settings";
 
 #[cfg(test)]
 mod tests {
@@ -312,7 +308,7 @@ mod tests {
         set(&config, "log.retention.bytes", "9").unwrap();
         let addresses = [("192.0.2.1".to_string(), 5), ("192.0.2.2".to_string(), 5)];
         let last = part.last();
-        assert_eq!((last.log_roll_ms, last.log_retention_bytes), (Some(7), 9));
+        assert_eq!((last.log_roll_ms, last.log_retention_bytes.bytes()), (Some(7), Some(9)));
         assert_eq!(last.max_connections_per_ip_overrides, addresses);
         let shown = config.current().config().max_connections_per_ip_overrides.clone();
         assert_eq!(shown, [("slow.test".to_string(), 5)]);

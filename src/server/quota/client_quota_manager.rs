@@ -1,94 +1,55 @@
-//! Port of `kafka.server.ClientQuotaManager`: how many bytes per second each client may produce, or
-//! fetch, and the delay that keeps it to that.
+//! Port of `kafka.server.ClientQuotaManager`: keeps each client to its quota, in bytes per second, of
+//! what it produces or fetches, by delaying its responses.
 //!
-//! A client is who names itself by a client id; the empty id is one too. Who has no quota costs
-//! nothing: no memory, and no lock as long as nobody has one (KAFKA-5402).
+//! A client is identified by its client id; the empty id is one too. A client without a quota costs
+//! nothing: no memory, and no lock as long as no client has one (KAFKA-5402).
 //!
-//! The delay is Kafka's, and so is what it cannot do: it brings the rate of the window down to the
-//! quota. One response larger than the quota of a whole window leaves the window before its bytes
-//! are paid for, so who fetches in such pieces gets up to twice its quota.
-//!
-//! Clients choose their ids, so the memory for them is bounded: those that have been silent for an
-//! hour are forgotten, as in Kafka, and when [`SENSORS_BYTES_MAX`] is reached, all whose bytes no
-//! longer count, which changes no delay. If there are none of those, everybody begins anew: a flood
-//! of made-up ids escapes every quota anyway.
+//! The delay is Kafka's, and so is its limit: it brings the rate of the window down to the quota.
+//! One response larger than the quota of a whole window leaves the window before its bytes are paid
+//! for, so a client that fetches in such pieces gets up to twice its quota.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use log::debug;
-use log::error;
-use log::warn;
+use log::{debug, error};
 
 use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
 use crate::common::metrics::{Counter, Metrics};
-use crate::common::rate::{Measured, Rate, RateConfig};
+use crate::common::rate::{Measured, RateConfig};
 use crate::common::time::Time;
 use crate::config::client_config_override::QuotaType;
+use crate::server::quota::client_limits::{ClientLimits, UNLIMITED};
+use crate::server::quota::client_sensors::ClientSensors;
 use crate::server::quota::throttled_response::{Callback, DelayQueue, ThrottledResponse};
 
-/// The most memory for what clients have sent or got, in bytes: some ten thousand clients.
-const SENSORS_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Kafka's `InactiveSensorExpirationTimeSeconds`: a client that has been silent for so long is
-/// forgotten.
-const INACTIVE_SENSOR_EXPIRATION_TIME_MS: i64 = 3600 * 1000;
-/// How often such clients are looked for, in milliseconds.
-const EXPIRE_SENSORS_INTERVAL_MS: i64 = 30 * 1000;
 /// Kafka's `delayQueue.poll(1, TimeUnit.SECONDS)`.
 const REAPER_TIMEOUT: Duration = Duration::from_secs(1);
-/// The quota of who has none, in bytes per second.
-pub const UNLIMITED: i64 = i64::MAX;
 
-/// What a manager is told at the start.
 #[derive(Clone, Debug)]
 pub struct ClientQuotaManagerConfig {
-    /// The quota of a client for which nobody has set one, in bytes per second.
+    /// The quota of a client for which none was set, in bytes per second.
     pub quota_bytes_per_second_default: i64,
     /// `quota.window.num` and `quota.window.size.seconds`.
     pub rate: RateConfig,
-    /// The longest delay, in milliseconds: a connection that is silent for longer is closed, so
-    /// nobody would hear the answer.
-    pub throttle_time_max_ms: i32,
+    /// The longest delay, in milliseconds: a connection that is silent for longer is closed, and
+    /// could not get its response.
+    pub throttle_time_max_ms: i64,
 }
 
-/// The quotas of all clients, for one thing they do.
+/// The quotas of all clients, for one of the things they do.
 pub struct ClientQuotaManager {
     quota_type: QuotaType,
     config: ClientQuotaManagerConfig,
-    quotas: RwLock<Quotas>,
-    /// Whether anybody has a quota, so that nobody else need ask.
-    is_limiting: AtomicBool,
-    sensors: Mutex<Sensors>,
+    limits: ClientLimits,
+    sensors: Mutex<ClientSensors>,
     delay_queue: DelayQueue,
     time: Arc<dyn Time>,
     metrics: Arc<Metrics>,
     throttled_request_reaper: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Who may do how much, in bytes per second.
-#[derive(Debug, Default)]
-struct Quotas {
-    default: Option<i64>,
-    by_client_id: HashMap<String, i64>,
-}
-
-/// What clients have done lately.
-#[derive(Debug, Default)]
-struct Sensors {
-    by_client_id: HashMap<String, ClientSensor>,
-    bytes: usize,
-    expired_at_ms: i64,
-}
-
-#[derive(Debug)]
-struct ClientSensor {
-    rate: Rate,
-    last_record_ms: i64,
 }
 
 impl ClientQuotaManager {
@@ -107,7 +68,7 @@ impl ClientQuotaManager {
         let reaped = Arc::clone(&manager);
         let thread = thread::Builder::new().name(reaper_name(quota_type));
         let reaper = thread.spawn(move || reaped.reap())?;
-        *manager.throttled_request_reaper.lock().expect(NOT_POISONED) = Some(reaper);
+        *locked(&manager.throttled_request_reaper) = Some(reaper);
         Ok(manager)
     }
 
@@ -119,10 +80,9 @@ impl ClientQuotaManager {
     ) -> Self {
         Self {
             quota_type,
-            is_limiting: AtomicBool::new(config.quota_bytes_per_second_default != UNLIMITED),
+            limits: ClientLimits::new(config.quota_bytes_per_second_default),
+            sensors: Mutex::new(ClientSensors::new(config.rate)),
             config,
-            quotas: RwLock::default(),
-            sensors: Mutex::default(),
             delay_queue: DelayQueue::new(Arc::clone(&time)),
             time,
             metrics,
@@ -130,14 +90,14 @@ impl ClientQuotaManager {
         }
     }
 
-    /// Records that a client has done `bytes`, and calls `callback` with the delay that brings it
-    /// back to its quota, in milliseconds: at once with 0 if it is within its quota, else when the
-    /// delay has passed.
+    /// Records the `bytes` of a client, and calls `callback` with the delay that brings the client
+    /// back to its quota, in milliseconds: at once with 0 if it is within its quota, otherwise when
+    /// the delay has passed.
     ///
     /// The bytes are recorded before the check, so those of a throttled request count as well.
     ///
-    /// With `end_of_mute` the client knows how to wait by itself (KIP-219). Then `callback` is
-    /// called at once in any case, and answers; and when the delay has passed, `end_of_mute`.
+    /// With `end_of_mute` the client waits by itself (KIP-219): then `callback`, which responds, is
+    /// called at once in any case, and `end_of_mute` when the delay has passed.
     pub fn record_and_maybe_throttle<E, C>(
         &self,
         client_id: &str,
@@ -159,17 +119,15 @@ impl ClientQuotaManager {
         }
     }
 
-    /// Records that a client has done `bytes`, and returns its delay in milliseconds: 0 within its
-    /// quota.
+    /// Records the `bytes` of a client, and returns its delay in milliseconds: 0 within its quota.
     fn record(&self, client_id: &str, bytes: u64) -> i32 {
         let bound = self.quota(client_id);
         if bound == UNLIMITED {
             return 0;
         }
         let now_ms = self.time.hi_res_clock_ms();
-        let measured = self.lock_sensors().record(client_id, bytes, now_ms, &self.config.rate);
-        let throttle_time_ms =
-            throttle_time_ms(measured, bound).min(self.config.throttle_time_max_ms);
+        let measured = locked(&self.sensors).record(client_id, bytes, now_ms);
+        let throttle_time_ms = throttle_time_ms(measured, bound, self.config.throttle_time_max_ms);
         if throttle_time_ms > 0 {
             let quota_type = self.quota_type.name();
             debug!(
@@ -200,136 +158,52 @@ impl ClientQuotaManager {
         }
     }
 
-    /// Whether the client has a quota, so that its bytes count.
+    /// Whether the client has a quota, so that its bytes must be counted.
     pub fn limits(&self, client_id: &str) -> bool {
         self.quota(client_id) != UNLIMITED
     }
 
-    /// How many bytes per second the client may do: its own quota, else the default one that was
-    /// set at run time, else that of the settings. [`UNLIMITED`] is no quota.
+    /// The client's quota in bytes per second; [`UNLIMITED`] is none.
     pub fn quota(&self, client_id: &str) -> i64 {
-        let default = self.config.quota_bytes_per_second_default;
-        if !self.is_limiting.load(Ordering::Acquire) {
-            return default;
-        }
-        let quotas = self.quotas.read().expect(NOT_POISONED);
-        quotas.by_client_id.get(client_id).copied().or(quotas.default).unwrap_or(default)
+        self.limits.get(client_id)
     }
 
-    /// Gives a client, or with `None` every client that has none of its own, another quota in bytes
-    /// per second, or takes it away. It holds from the next request on, with the bytes of the last
+    /// As [`ClientLimits::set`]. It applies from the next request on, with the bytes of the last
     /// seconds counted in.
-    ///
-    /// Kafka 0.9 forgot an override that is equal to the default. Here the default can change, so
-    /// it is kept.
     pub fn update_quota(&self, client_id: Option<&str>, quota: Option<i64>) {
-        let mut quotas = self.quotas.write().expect(NOT_POISONED);
-        match (client_id, quota) {
-            (None, quota) => quotas.default = quota,
-            (Some(client_id), Some(quota)) => {
-                quotas.by_client_id.insert(client_id.to_string(), quota);
-            }
-            (Some(client_id), None) => {
-                quotas.by_client_id.remove(client_id);
-            }
-        }
-        let default = quotas.default.unwrap_or(self.config.quota_bytes_per_second_default);
-        let is_limiting = default != UNLIMITED || !quotas.by_client_id.is_empty();
-        self.is_limiting.store(is_limiting, Ordering::Release);
+        self.limits.set(client_id, quota);
     }
 
-    /// How many responses are held back, and channels muted.
+    /// How many responses are held back, and how many channels muted.
     pub fn delay_queue_size(&self) -> usize {
         self.delay_queue.size()
     }
 
-    /// Stops the reaper and ends all delays. Kafka forgets what still waits; here it is answered,
-    /// though by then there is nobody left to hear it.
+    /// Stops the reaper and ends all delays. Kafka drops the responses that are still held back; here
+    /// they are sent.
     pub fn shutdown(&self) {
         for response in self.delay_queue.close() {
             execute(response);
         }
-        let reaper = self.throttled_request_reaper.lock().expect(NOT_POISONED).take();
+        let reaper = locked(&self.throttled_request_reaper).take();
         if reaper.is_some_and(|reaper| reaper.join().is_err()) {
-            error!("{} ended by a panic", reaper_name(self.quota_type));
+            error!("{} panicked", reaper_name(self.quota_type));
         }
     }
 
-    /// The body of the thread.
     fn reap(&self) {
         while !self.delay_queue.is_closed() {
             self.do_work(REAPER_TIMEOUT);
         }
     }
 
-    /// Answers the next client whose delay has passed, waiting up to `timeout` for one; and forgets
-    /// silent clients, if it is time to.
+    /// Executes the next response whose delay has passed, waiting up to `timeout` for one, and
+    /// forgets silent clients, if it is time to.
     fn do_work(&self, timeout: Duration) {
         if let Some(response) = self.delay_queue.poll(timeout) {
             execute(response);
         }
-        self.lock_sensors().maybe_expire(self.time.hi_res_clock_ms());
-    }
-
-    fn lock_sensors(&self) -> MutexGuard<'_, Sensors> {
-        self.sensors.lock().expect(NOT_POISONED)
-    }
-}
-
-impl Sensors {
-    fn record(
-        &mut self,
-        client_id: &str,
-        bytes: u64,
-        now_ms: i64,
-        config: &RateConfig,
-    ) -> Measured {
-        if !self.by_client_id.contains_key(client_id) {
-            self.make_room(client_id, now_ms, config);
-            let sensor = ClientSensor { rate: Rate::new(*config), last_record_ms: now_ms };
-            self.by_client_id.insert(client_id.to_string(), sensor);
-            self.bytes += bytes_of(client_id, config);
-        }
-        let sensor = self.by_client_id.get_mut(client_id).expect("it is there or was inserted");
-        sensor.last_record_ms = now_ms;
-        sensor.rate.record(bytes as f64, now_ms);
-        sensor.rate.measure(now_ms)
-    }
-
-    /// Sees to it that one more client fits. It looks at all clients at most once for as many that
-    /// come as half the room takes, so a flood of them costs each a constant time.
-    fn make_room(&mut self, client_id: &str, now_ms: i64, config: &RateConfig) {
-        let needed = bytes_of(client_id, config);
-        if self.bytes + needed <= SENSORS_BYTES_MAX {
-            return;
-        }
-        self.by_client_id.retain(|_, sensor| !sensor.rate.is_obsolete(now_ms));
-        self.bytes = self.by_client_id.keys().map(|it| bytes_of(it, config)).sum();
-        if self.bytes + needed > SENSORS_BYTES_MAX / 2 {
-            let clients = self.by_client_id.len();
-            warn!("Too many client ids: the rates of {clients} clients begin anew");
-            *self = Self { expired_at_ms: self.expired_at_ms, ..Self::default() };
-        }
-    }
-
-    /// Forgets clients that have been silent for long: Kafka's `ExpireSensorTask`.
-    fn maybe_expire(&mut self, now_ms: i64) {
-        if now_ms - self.expired_at_ms < EXPIRE_SENSORS_INTERVAL_MS {
-            return;
-        }
-        self.expired_at_ms = now_ms;
-        let is_active = |sensor: &ClientSensor| {
-            now_ms - sensor.last_record_ms < INACTIVE_SENSOR_EXPIRATION_TIME_MS
-        };
-        let bytes = &mut self.bytes;
-        self.by_client_id.retain(|client_id, sensor| {
-            let is_kept = is_active(sensor);
-            if !is_kept {
-                *bytes -= bytes_of(client_id, sensor.rate.config());
-            }
-            is_kept
-        });
-        self.by_client_id.shrink_to_fit();
+        locked(&self.sensors).maybe_expire(self.time.hi_res_clock_ms());
     }
 }
 
@@ -337,36 +211,31 @@ fn reaper_name(quota_type: QuotaType) -> String {
     format!("ThrottledRequestReaper-{}", quota_type.name())
 }
 
-/// What a client costs in memory, at most.
-fn bytes_of(client_id: &str, config: &RateConfig) -> usize {
-    // A map keeps up to twice as many places as it has entries.
-    let entry = 2 * size_of::<(String, ClientSensor)>();
-    client_id.len().saturating_add(entry).saturating_add(Rate::size_max_bytes(config))
-}
-
 /// For how long a client must be silent so that its rate comes down to `bound`: Kafka's
-/// (rate - bound) / bound * window, without dividing by a window that may be empty. A delay too
-/// long for 32 bits is the longest there is (in Kafka 0.9 it could wrap round to none).
-fn throttle_time_ms(measured: Measured, bound: i64) -> i32 {
+/// (rate - bound) / bound * window, without dividing by a window that may be empty. At most
+/// `max_ms`, and the longest delay that fits in 32 bits (in Kafka 0.9 a longer one could wrap round
+/// to none).
+fn throttle_time_ms(measured: Measured, bound: i64, max_ms: i64) -> i32 {
     let allowed_ms = measured.total * 1000.0 / bound as f64;
-    (allowed_ms - measured.window_ms as f64).round().max(0.0) as i32
+    (allowed_ms - measured.window_ms as f64).round().clamp(0.0, max_ms as f64) as i32
 }
 
-/// Runs a callback, whose panic concerns nobody else.
+/// Executes a response. If it panics, the others go on.
 fn execute(response: ThrottledResponse) {
     if catch_unwind(AssertUnwindSafe(|| response.execute())).is_err() {
-        error!("ThrottledRequestReaper: a response ended in a panic");
+        error!("ThrottledRequestReaper: a response panicked");
     }
 }
-
-const NOT_POISONED: &str = "no thread panics while it holds a lock of the quotas";
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
+    use crate::server::quota::client_sensors::{
+        EXPIRE_SENSORS_INTERVAL_MS, INACTIVE_SENSOR_EXPIRATION_TIME_MS, SENSORS_BYTES_MAX,
+    };
 
     const RATE: RateConfig = RateConfig { samples: 11, sample_ms: 1000 };
     const NOW: Duration = Duration::ZERO;
@@ -375,7 +244,7 @@ mod tests {
         let config = ClientQuotaManagerConfig {
             quota_bytes_per_second_default: default,
             rate: RATE,
-            throttle_time_max_ms: i32::MAX,
+            throttle_time_max_ms: i64::MAX,
         };
         let (time, metrics) = (Arc::new(MockTime::new()), Arc::default());
         let manager =
@@ -392,7 +261,7 @@ mod tests {
     }
 
     fn clients(manager: &ClientQuotaManager) -> usize {
-        manager.lock_sensors().by_client_id.len()
+        locked(&manager.sensors).len()
     }
 
     /// Port of `ClientQuotaManagerTest.testQuotaParsing`.
@@ -420,7 +289,7 @@ mod tests {
 
     /// Port of `ClientQuotaManagerTest.testQuotaViolation`.
     #[test]
-    fn who_exceeds_its_quota_is_answered_when_the_rate_is_right_again() {
+    fn a_client_over_its_quota_is_answered_when_the_rate_is_right_again() {
         let (time, manager) = manager_with(500);
         for _ in 0..10 {
             assert_eq!(record(&manager, "unknown", 400).try_recv(), Ok(0));
@@ -485,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_quota_leaves_no_trace() {
+    fn a_client_without_a_quota_leaves_no_trace() {
         let (_, manager) = manager_with(UNLIMITED);
         assert_eq!(manager.record("a", 1_000_000), 0);
         manager.update_quota(Some("b"), Some(1));
@@ -508,7 +377,7 @@ mod tests {
         manager.update_quota(None, Some(UNLIMITED));
         assert_eq!([manager.quota("a"), manager.quota("b")], [300, UNLIMITED]);
         manager.update_quota(Some("a"), None);
-        assert!(!manager.is_limiting.load(Ordering::Acquire));
+        assert!(!manager.limits.is_limiting());
     }
 
     #[test]
@@ -533,7 +402,7 @@ mod tests {
         time.sleep(INACTIVE_SENSOR_EXPIRATION_TIME_MS);
         manager.do_work(NOW);
         assert_eq!(clients(&manager), 0);
-        assert_eq!(manager.lock_sensors().bytes, 0);
+        assert_eq!(locked(&manager.sensors).bytes(), 0);
         assert_eq!(manager.record("silent", 1), 0);
     }
 
@@ -544,7 +413,7 @@ mod tests {
         let mut most = 0;
         for number in 0..50_000 {
             manager.record(&format!("made-up-{number}"), 1);
-            most = most.max(manager.lock_sensors().bytes);
+            most = most.max(locked(&manager.sensors).bytes());
         }
         assert!(most <= SENSORS_BYTES_MAX, "{most}");
         assert!(most > SENSORS_BYTES_MAX / 2, "{most}");
@@ -556,7 +425,7 @@ mod tests {
             manager.record(&format!("{long}{number}"), 1);
         }
         assert!(manager.record("honest", 0) > 0);
-        assert!(manager.lock_sensors().bytes <= SENSORS_BYTES_MAX);
+        assert!(locked(&manager.sensors).bytes() <= SENSORS_BYTES_MAX);
     }
 
     #[test]
@@ -585,7 +454,7 @@ mod tests {
         let config = ClientQuotaManagerConfig {
             quota_bytes_per_second_default: 1_000_000,
             rate: RATE,
-            throttle_time_max_ms: i32::MAX,
+            throttle_time_max_ms: i64::MAX,
         };
         let time = Arc::new(crate::common::time::SystemTime::new());
         let manager =

@@ -2,13 +2,15 @@
 //! quotas of producers and of consumers, and what is set for them while the broker runs.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, RwLock};
 
 use log::info;
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::metrics::Metrics;
 use crate::common::rate::RateConfig;
+use crate::common::text::for_log;
 use crate::common::time::Time;
 use crate::config::client_config_override::{ClientConfigOverride, QuotaType};
 use crate::config::kafka_config::KafkaConfig;
@@ -17,17 +19,15 @@ use crate::server::quota::client_quota_manager::{ClientQuotaManager, ClientQuota
 
 /// The most clients that may have quotas of their own. Each change writes all of them.
 const QUOTAS_MAX: usize = 100_000;
-/// How much of a client id the log shows, in characters.
-const CLIENT_ID_SHOWN_CHARS_MAX: usize = 250;
 
-/// One manager for what clients produce and one for what they fetch, each with its reaper.
+/// One manager for what clients produce and one for what they fetch.
 pub struct QuotaManagers {
-    /// Slows producers down.
     pub produce: Arc<ClientQuotaManager>,
-    /// Slows consumers down.
     pub fetch: Arc<ClientQuotaManager>,
-    /// Held while quotas are altered, so that the file and the managers say the same.
+    /// Held while quotas are altered, also while the file is written.
     registry: Mutex<QuotaRegistry>,
+    /// The quotas that were set. Held to be read or replaced, never while the file is written.
+    current: RwLock<Arc<ClientQuotas>>,
 }
 
 impl QuotaManagers {
@@ -51,30 +51,31 @@ impl QuotaManagers {
         let managers = Self {
             produce: manager(QuotaType::Produce, config.quota_producer_default)?,
             fetch: manager(QuotaType::Fetch, config.quota_consumer_default)?,
+            current: RwLock::new(Arc::clone(registry.quotas())),
             registry: Mutex::new(registry),
         };
-        for (client_id, quotas) in managers.lock().quotas() {
+        for (client_id, quotas) in managers.client_quotas().iter() {
             managers.process_config_changes(client_id.as_deref(), quotas);
         }
         Ok(Arc::new(managers))
     }
 
-    /// What has been set, for which clients.
-    pub fn client_quotas(&self) -> ClientQuotas {
-        self.lock().quotas().clone()
+    /// The quotas that were set.
+    pub fn client_quotas(&self) -> Arc<ClientQuotas> {
+        Arc::clone(&read_locked(&self.current))
     }
 
-    /// Lets `change` change what has been set. When this returns, it is on disk and holds.
+    /// Lets `change` change the quotas. When this returns, they are on disk and apply.
     ///
-    /// The log tells how many were changed, and the first: nobody floods it by one request.
+    /// The log shows how many were changed, and the first of them: one request cannot flood it.
     ///
     /// # Errors
     /// `POLICY_VIOLATION` if there would be too many; whatever the operating system reports. Then
     /// nothing changed.
     pub fn alter(&self, change: impl FnOnce(&mut ClientQuotas)) -> Result<(), KafkaError> {
-        let mut registry = self.lock();
-        let before = registry.quotas().clone();
-        let mut after = before.clone();
+        let mut registry = locked(&self.registry);
+        let before = Arc::clone(registry.quotas());
+        let mut after = ClientQuotas::clone(&before);
         change(&mut after);
         let count = after.values().filter(|quotas| !quotas.is_empty()).count();
         if count > QUOTAS_MAX.max(before.len()) {
@@ -82,6 +83,7 @@ impl QuotaManagers {
             return Err(KafkaError::api(Errors::PolicyViolation, why));
         }
         registry.replace(after)?;
+        *write_locked(&self.current) = Arc::clone(registry.quotas());
         let (after, none) = (registry.quotas(), ClientConfigOverride::new());
         let new = after.keys().filter(|client_id| !before.contains_key(*client_id));
         let now = before.keys().chain(new).map(|id| (id, after.get(id).unwrap_or(&none)));
@@ -90,47 +92,38 @@ impl QuotaManagers {
             self.process_config_changes(client_id.as_deref(), quotas);
         }
         if let Some((client_id, quotas)) = changed.first() {
-            let (count, client) = (changed.len(), shown(client_id.as_deref()));
-            info!("{count} quotas were altered, the first: those of {client} are {quotas:?}.");
+            let (count, client) = (changed.len(), entity_for_log(client_id.as_deref()));
+            info!("altered the quotas of {count} entities, the first: {client} has {quotas:?}");
         }
         Ok(())
     }
 
-    /// Ends all delays and both reapers.
+    /// Ends all delays, and stops both reapers.
     pub fn shutdown(&self) {
         self.produce.shutdown();
         self.fetch.shutdown();
     }
 
-    /// Kafka's `processConfigChanges`. A quota that is gone is taken away (KAFKA-4158).
+    /// Kafka's `processConfigChanges`. A quota that is gone is removed from the managers, too
+    /// (KAFKA-4158).
     fn process_config_changes(&self, client_id: Option<&str>, quotas: &ClientConfigOverride) {
         self.produce.update_quota(client_id, quotas.get(&QuotaType::Produce).copied());
         self.fetch.update_quota(client_id, quotas.get(&QuotaType::Fetch).copied());
     }
-
-    fn lock(&self) -> MutexGuard<'_, QuotaRegistry> {
-        self.registry.lock().expect("no thread panics while it holds the list of quotas")
-    }
 }
 
-/// A client id for the log; `None` is every client that has no quota of its own.
-pub(crate) fn shown(client_id: Option<&str>) -> String {
-    match client_id {
-        None => "clients without their own".to_string(),
-        Some(id) => {
-            format!("client {:?}", id.chars().take(CLIENT_ID_SHOWN_CHARS_MAX).collect::<String>())
-        }
-    }
+/// Whose quotas they are, for the log; `None` is every client without its own.
+pub(crate) fn entity_for_log(client_id: Option<&str>) -> String {
+    client_id.map_or("the default client".to_string(), |id| format!("client {}", for_log(id)))
 }
 
 fn manager_config(config: &KafkaConfig, default: i64) -> ClientQuotaManagerConfig {
-    let max_idle_ms = i32::try_from(config.connections_max_idle_ms).unwrap_or(i32::MAX);
     ClientQuotaManagerConfig {
         quota_bytes_per_second_default: default,
         rate: RateConfig {
             samples: config.quota_window_num,
-            sample_ms: i64::from(config.quota_window_size_seconds) * 1000,
+            sample_ms: config.quota_window_size_seconds * 1000,
         },
-        throttle_time_max_ms: if max_idle_ms < 0 { i32::MAX } else { max_idle_ms },
+        throttle_time_max_ms: config.connections_max_idle_ms.ms().unwrap_or(i64::MAX),
     }
 }

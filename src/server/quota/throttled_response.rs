@@ -1,19 +1,21 @@
-//! Port of `kafka.server.ThrottledResponse`, and of the `java.util.concurrent.DelayQueue` that it
-//! waits in: a response that a quota holds back.
+//! Port of `kafka.server.ThrottledResponse`, a response that a quota holds back, and of the
+//! `java.util.concurrent.DelayQueue` that it waits in.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::common::lock::locked;
 use crate::common::time::Time;
 
-/// What is done when the time has come; it gets the delay, in milliseconds.
+const NS_PER_MS: i64 = 1_000_000;
+
+/// Called when the delay has passed, with the delay in milliseconds.
 pub type Callback = Box<dyn FnOnce(i32) + Send>;
 
-/// A response that is held back for a while.
+/// A response that is held back.
 pub struct ThrottledResponse {
-    /// For how long, in milliseconds.
     pub throttle_time_ms: i32,
     callback: Callback,
 }
@@ -24,9 +26,8 @@ impl ThrottledResponse {
         Self { throttle_time_ms, callback }
     }
 
-    /// Sends the response.
     pub fn execute(self) {
-        log::trace!("ThrottledResponse.execute: after {} ms", self.throttle_time_ms);
+        log::trace!("[12] ThrottledResponse.execute: after {} ms", self.throttle_time_ms);
         (self.callback)(self.throttle_time_ms);
     }
 }
@@ -42,13 +43,13 @@ impl fmt::Debug for ThrottledResponse {
 pub struct DelayQueue {
     time: Arc<dyn Time>,
     state: Mutex<State>,
-    /// Told when another response has become the first, and at the end.
+    /// Notified when another response has become the first, and when the queue closes.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// By the time at which the delay ends, in nanoseconds; of equal ones, who came first.
+    /// By the time at which the delay ends, in nanoseconds, then in the order of arrival.
     waiting: BTreeMap<(i64, u64), ThrottledResponse>,
     next_serial: u64,
     is_closed: bool,
@@ -92,7 +93,8 @@ impl DelayQueue {
             None => timeout,
         };
         if !wait.is_zero() && !state.is_closed {
-            state = self.changed.wait_timeout(state, wait).expect(NOT_POISONED).0;
+            state =
+                self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
         match state.remaining_ns(self.time.nanoseconds()) {
             Some(..=0) => state.waiting.pop_first().map(|(_, response)| response),
@@ -100,18 +102,16 @@ impl DelayQueue {
         }
     }
 
-    /// Whether it takes no response any more.
     pub fn is_closed(&self) -> bool {
         self.lock().is_closed
     }
 
-    /// How many responses wait.
     pub fn size(&self) -> usize {
         self.lock().waiting.len()
     }
 
-    /// Takes no response any more, ends every wait in [`poll`](Self::poll), and returns what still
-    /// waited, in order.
+    /// Refuses further responses, ends every wait in [`poll`](Self::poll), and returns the responses
+    /// that are left, in order.
     pub fn close(&self) -> Vec<ThrottledResponse> {
         let mut state = self.lock();
         state.is_closed = true;
@@ -120,7 +120,7 @@ impl DelayQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect(NOT_POISONED)
+        locked(&self.state)
     }
 }
 
@@ -131,14 +131,10 @@ impl State {
     }
 }
 
-const NS_PER_MS: i64 = 1_000_000;
-
-const NOT_POISONED: &str = "no thread panics while it holds the queue of throttled responses";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
 
     fn queue() -> (Arc<MockTime>, DelayQueue) {
         let time = Arc::new(MockTime::new());

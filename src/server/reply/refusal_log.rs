@@ -1,14 +1,15 @@
-//! In the place of log4j's `authorizerAppender`, by which Kafka writes denials to a file of their own:
-//! here they, and all other refusals, stand among the other lines, so that a flood of them is told
-//! in part.
+//! Where Kafka's log4j has an `authorizerAppender`, which writes denials to a file of their own,
+//! denials and all other refusals stand among the other log lines here. So that a flood of them
+//! does not drown those, it is logged in part.
 
 use std::sync::Mutex;
 
-/// The most refusals in a second that the log tells of.
-const TOLD_PER_SECOND_MAX: u64 = 100;
+use crate::common::lock::locked;
 
-/// How many refusals the log has been told of lately. A client that is refused may ask again at
-/// once, thousands of times a second.
+const LOGGED_PER_SECOND_MAX: u64 = 100;
+
+/// How many refusals were logged lately. A client that is refused may ask again at once, thousands
+/// of times a second.
 #[derive(Debug, Default)]
 pub struct RefusalLog {
     second: Mutex<Second>,
@@ -17,26 +18,26 @@ pub struct RefusalLog {
 #[derive(Debug, Default)]
 struct Second {
     began_ms: i64,
-    told: u64,
-    untold: u64,
+    logged: u64,
+    suppressed: u64,
 }
 
 impl RefusalLog {
-    /// Whether the log may be told of one more at the moment `now_ms`, and of how many it has not
-    /// been told in the second that ends with it.
-    pub fn may_tell(&self, now_ms: i64) -> (bool, u64) {
-        let mut second = self.second.lock().expect("no thread panics while it counts refusals");
-        let mut untold = 0;
-        if second.told == 0 || now_ms - second.began_ms >= 1000 {
-            untold = second.untold;
+    /// Whether one more refusal may be logged at `now_ms`, and how many were suppressed in the
+    /// second that ends with it.
+    pub fn may_log(&self, now_ms: i64) -> (bool, u64) {
+        let mut second = locked(&self.second);
+        let mut suppressed = 0;
+        if second.logged == 0 || now_ms - second.began_ms >= 1000 {
+            suppressed = second.suppressed;
             *second = Second { began_ms: now_ms, ..Second::default() };
         }
-        let may_tell = second.told < TOLD_PER_SECOND_MAX;
-        match may_tell {
-            true => second.told += 1,
-            false => second.untold += 1,
+        let may_log = second.logged < LOGGED_PER_SECOND_MAX;
+        match may_log {
+            true => second.logged += 1,
+            false => second.suppressed += 1,
         }
-        (may_tell, untold)
+        (may_log, suppressed)
     }
 }
 
@@ -45,12 +46,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_flood_of_refusals_some_are_told_each_second_and_the_others_counted() {
+    fn of_a_flood_of_refusals_some_are_logged_each_second_and_the_others_counted() {
         let log = RefusalLog::default();
         let ask = |times: u64, now_ms| {
-            let answers: Vec<_> = (0..times).map(|_| log.may_tell(now_ms)).collect();
-            let told = answers.iter().filter(|(may_tell, _)| *may_tell).count();
-            (told, answers.iter().map(|(_, untold)| untold).sum::<u64>())
+            let answers: Vec<_> = (0..times).map(|_| log.may_log(now_ms)).collect();
+            let logged = answers.iter().filter(|(may_log, _)| *may_log).count();
+            (logged, answers.iter().map(|(_, suppressed)| suppressed).sum::<u64>())
         };
         assert_eq!(ask(1, 5), (1, 0));
         assert_eq!(ask(5000, 1004), (99, 0));

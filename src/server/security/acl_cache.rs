@@ -1,21 +1,21 @@
 //! Port of `kafka.security.auth.SimpleAclAuthorizer.aclCache`: the ACLs in memory, so that those
-//! about one thing are found at once, however many there are about others.
+//! that cover one resource are found at once, however many cover others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::server::security::authorizer::{
+use crate::common::acl::{
     Acl, AclBinding, PatternType, Resource, ResourcePattern, ResourceType, WILDCARD,
 };
 
-/// The ACLs, sorted, and by what they are about.
+/// The ACLs, sorted, and by the resources that they cover.
 #[derive(Debug)]
 pub struct AclCache {
     bindings: BTreeSet<AclBinding>,
     by_type: BTreeMap<ResourceType, ByName>,
 }
 
-/// The ACLs about one kind of thing.
+/// The ACLs about one type of resource.
 #[derive(Debug, Default)]
 struct ByName {
     literal: BTreeMap<String, Vec<Acl>>,
@@ -23,7 +23,6 @@ struct ByName {
 }
 
 impl AclCache {
-    /// Holds these ACLs.
     pub fn new(bindings: BTreeSet<AclBinding>) -> Self {
         let mut by_type: BTreeMap<ResourceType, ByName> = BTreeMap::new();
         for AclBinding { pattern, acl } in &bindings {
@@ -37,17 +36,15 @@ impl AclCache {
         Self { bindings, by_type }
     }
 
-    /// All of them.
     pub fn bindings(&self) -> &BTreeSet<AclBinding> {
         &self.bindings
     }
 
-    /// Those about things of one kind.
     pub fn bindings_of_type(&self, wanted: ResourceType) -> impl Iterator<Item = &AclBinding> {
         self.bindings.iter().filter(move |it| it.pattern.resource_type == wanted)
     }
 
-    /// Those that are about one thing: by its name, by a beginning of it, or by [`WILDCARD`].
+    /// Those that cover one resource: by its name, by a beginning of it, or by [`WILDCARD`].
     pub fn acls_about(&self, resource: Resource<'_>) -> impl Iterator<Item = &Acl> {
         let Resource { resource_type, name } = resource;
         self.by_type.get(&resource_type).into_iter().flat_map(move |of| {
@@ -57,7 +54,7 @@ impl AclCache {
         })
     }
 
-    /// Those that are about everything that `pattern` is about.
+    /// Those that cover everything that `pattern` covers.
     pub fn acls_covering<'a>(
         &'a self,
         pattern: &'a ResourcePattern,

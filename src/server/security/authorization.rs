@@ -2,79 +2,59 @@
 //! before it does anything for a client.
 //!
 //! Without an authorizer everything is allowed, and nothing is looked up or allocated to find that
-//! out. What is denied is told to the log when the request is answered, in one line however much of
-//! it there is; what is allowed, at debug level.
+//! out. Denials are logged when the request is answered, in one line however many there are;
+//! permissions are logged at debug level.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use log::debug;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::text::for_log;
 use crate::network::request_channel::Session;
-use crate::protocol::fetch::FetchRequest;
 use crate::protocol::metadata::OPERATIONS_NOT_ASKED_FOR;
+use crate::server::security::authorizer::{Authorizer, Operation, Resource, ResourceType};
+use crate::server::security::request_context::{AUTHORIZER_LOG, RequestContext};
 
-use crate::server::kafka_apis::KafkaApis;
-use crate::server::reply::reply::{AUTHORIZER_LOG, Reply};
-use crate::server::security::authorizer::{Operation, Resource, ResourceType};
-
-/// Of the things of one kind that a request names, those that its sender has a right to.
-pub(crate) enum Authorized<'a> {
-    /// All of them.
-    All,
-    /// Those that stand here with `true`.
-    Only(ResourceType, HashMap<&'a str, bool>),
+/// The authorizer's verdicts, in the shapes that handlers need.
+#[derive(Clone)]
+pub struct Authorization {
+    /// `None` if everything is allowed.
+    authorizer: Option<Arc<dyn Authorizer>>,
 }
 
-impl Authorized<'_> {
-    /// Whether the thing of this name is one of them.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(_, rights) => rights.get(name).is_some_and(|it| *it),
-        }
+impl Authorization {
+    pub fn new(authorizer: Option<Arc<dyn Authorizer>>) -> Self {
+        Self { authorizer }
     }
 
-    /// Whether the thing of this name is one of them, as what a client is told.
-    ///
-    /// # Errors
-    /// The kind's [`authorization_failed`](ResourceType::authorization_failed).
-    pub(crate) fn check(&self, name: &str) -> Result<(), KafkaError> {
-        match self {
-            Self::Only(resource_type, _) if !self.contains(name) => Err(refusal(*resource_type)),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl KafkaApis {
     /// Whether the sender of a request may do this. A denial is noted for the log.
-    pub(crate) fn authorize(
+    pub fn authorize(
         &self,
-        reply: &Reply,
+        context: &RequestContext,
         operation: Operation,
         resource: Resource<'_>,
     ) -> bool {
-        let is_allowed = self.authorize_quietly(reply, operation, resource);
+        let is_allowed = self.authorize_quietly(context, operation, resource);
         if !is_allowed {
-            let session = &reply.session;
-            reply.note_denial(&Verdict { is_allowed, session, operation, resource });
+            let session = &context.session;
+            context.denials.note(&Verdict { is_allowed, session, operation, resource });
         }
         is_allowed
     }
 
-    /// The same, where a denial is no news: the sender did not name the thing, or may be allowed by
-    /// another right.
-    pub(crate) fn authorize_quietly(
+    /// As [`authorize`](Self::authorize), where a denial is no news: the sender did not name the
+    /// resource, or another right may allow the same.
+    pub fn authorize_quietly(
         &self,
-        reply: &Reply,
+        context: &RequestContext,
         operation: Operation,
         resource: Resource<'_>,
     ) -> bool {
         let Some(authorizer) = &self.authorizer else { return true };
-        let session = &reply.session;
+        let session = &context.session;
         let host = session.client_address.ip();
         let is_allowed = authorizer.authorize(&session.principal, host, operation, resource);
         let verdict = Verdict { is_allowed, session, operation, resource };
@@ -82,27 +62,27 @@ impl KafkaApis {
         is_allowed
     }
 
-    /// The same, as what a client is told.
+    /// As [`authorize`](Self::authorize), with the error that the client gets.
     ///
     /// # Errors
-    /// The kind's [`authorization_failed`](ResourceType::authorization_failed).
-    pub(crate) fn check_authorized(
+    /// The resource type's [`authorization_failed`](ResourceType::authorization_failed).
+    pub fn check(
         &self,
-        reply: &Reply,
+        context: &RequestContext,
         operation: Operation,
         resource: Resource<'_>,
     ) -> Result<(), KafkaError> {
-        match self.authorize(reply, operation, resource) {
+        match self.authorize(context, operation, resource) {
             true => Ok(()),
             false => Err(refusal(resource.resource_type)),
         }
     }
 
-    /// Of the things that a request names, those with which its sender may do this. Each name is
-    /// looked at once.
-    pub(crate) fn filter_authorized<'a>(
+    /// Of the resources that a request names, those with which its sender may do this. Each name is
+    /// looked up once.
+    pub fn filter_by_authorized<'a>(
         &self,
-        reply: &Reply,
+        context: &RequestContext,
         operation: Operation,
         resource_type: ResourceType,
         names: impl Iterator<Item = &'a str>,
@@ -112,89 +92,96 @@ impl KafkaApis {
         }
         let mut rights = HashMap::new();
         for name in names {
-            let ask = || self.authorize(reply, operation, Resource { resource_type, name });
+            let ask = || self.authorize(context, operation, Resource { resource_type, name });
             rights.entry(name).or_insert_with(ask);
         }
         Authorized::Only(resource_type, rights)
     }
 
-    /// The topics of a fetch that may be read. A follower reads beyond the high watermark, for which
-    /// it needs the right of a broker (as in Kafka 0.10.1; 0.9 asked for that of a consumer).
-    pub(crate) fn authorized_to_fetch<'a>(
+    /// The topics that may be created: all of them for a sender that may create in the cluster.
+    pub fn authorized_to_create<'a>(
         &self,
-        reply: &Reply,
-        request: &'a FetchRequest,
-    ) -> Authorized<'a> {
-        let is_follower = request.replica_id >= 0;
-        if !is_follower {
-            let names = request.topics.iter().map(|it| it.topic.as_str());
-            return self.filter_authorized(reply, Operation::Read, ResourceType::Topic, names);
-        }
-        match self.authorize(reply, Operation::ClusterAction, Resource::CLUSTER) {
-            true => Authorized::All,
-            false => Authorized::Only(ResourceType::Topic, HashMap::new()),
-        }
-    }
-
-    /// The topics that may be created: who may create in the cluster may create any.
-    pub(crate) fn authorized_to_create<'a>(
-        &self,
-        reply: &Reply,
+        context: &RequestContext,
         names: impl Iterator<Item = &'a str>,
     ) -> Authorized<'a> {
-        match self.authorize_quietly(reply, Operation::Create, Resource::CLUSTER) {
-            true => Authorized::All,
-            false => self.filter_authorized(reply, Operation::Create, ResourceType::Topic, names),
+        if self.authorize_quietly(context, Operation::Create, Resource::CLUSTER) {
+            return Authorized::All;
         }
+        self.filter_by_authorized(context, Operation::Create, ResourceType::Topic, names)
     }
 
-    /// Whether an idempotent producer may have an id: a right of its own, until Kafka 2.8 gave it to
-    /// everybody who may write any topic.
-    ///
-    /// # Errors
-    /// `CLUSTER_AUTHORIZATION_FAILED`.
-    pub(crate) fn check_idempotent_write(&self, reply: &Reply) -> Result<(), KafkaError> {
-        if self.may_write_any_topic(reply) {
-            return Ok(());
-        }
-        self.check_authorized(reply, Operation::IdempotentWrite, Resource::CLUSTER)
-    }
-
-    fn may_write_any_topic(&self, reply: &Reply) -> bool {
-        self.authorizer.as_ref().is_none_or(|it| {
-            let host = reply.session.client_address.ip();
-            let principal = &reply.session.principal;
-            it.authorize_by_resource_type(principal, host, Operation::Write, ResourceType::Topic)
-        })
-    }
-
-    /// What the sender may do with a thing, each operation the bit of its number, if that `is_asked`.
-    pub(crate) fn authorized_operations(
+    /// Whether the sender may do this with any resource of a type at all. A denial is not noted.
+    pub fn authorize_by_resource_type(
         &self,
-        reply: &Reply,
-        is_asked: bool,
+        context: &RequestContext,
+        operation: Operation,
+        resource_type: ResourceType,
+    ) -> bool {
+        let Some(authorizer) = &self.authorizer else { return true };
+        let (principal, host) = (&context.session.principal, context.session.client_address.ip());
+        authorizer.authorize_by_resource_type(principal, host, operation, resource_type)
+    }
+
+    /// The operations that the sender may do with a resource, each the bit of its number, if the
+    /// request `is_asking` for them.
+    pub fn authorized_operations(
+        &self,
+        context: &RequestContext,
+        is_asking: bool,
         resource: Resource<'_>,
     ) -> i32 {
-        if !is_asked {
+        if !is_asking {
             return OPERATIONS_NOT_ASKED_FOR;
         }
         let operations = resource.resource_type.supported_operations().iter();
-        let allowed = operations.filter(|it| self.authorize_quietly(reply, **it, resource));
+        let allowed = operations.filter(|it| self.authorize_quietly(context, **it, resource));
         allowed.fold(0, |bits, it| bits | 1 << it.code())
     }
 
-    /// The same of the cluster: nothing is told to those who may not describe it.
-    pub(crate) fn cluster_authorized_operations(&self, reply: &Reply, is_asked: bool) -> i32 {
-        let is_hidden =
-            is_asked && !self.authorize_quietly(reply, Operation::Describe, Resource::CLUSTER);
-        match is_hidden {
-            true => 0,
-            false => self.authorized_operations(reply, is_asked, Resource::CLUSTER),
+    /// As [`authorized_operations`](Self::authorized_operations), of the cluster: a sender that may
+    /// not describe it learns of none.
+    pub fn authorized_cluster_operations(&self, context: &RequestContext, is_asking: bool) -> i32 {
+        let cluster = Resource::CLUSTER;
+        if is_asking && !self.authorize_quietly(context, Operation::Describe, cluster) {
+            return 0;
+        }
+        self.authorized_operations(context, is_asking, cluster)
+    }
+}
+
+/// Of the resources of one type that a request names, those that its sender has a right to.
+#[derive(Debug)]
+pub enum Authorized<'a> {
+    All,
+    /// Those that stand here with `true`.
+    Only(ResourceType, HashMap<&'a str, bool>),
+}
+
+impl Authorized<'_> {
+    pub fn none_of(resource_type: ResourceType) -> Self {
+        Self::Only(resource_type, HashMap::new())
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(_, rights) => rights.get(name).is_some_and(|it| *it),
+        }
+    }
+
+    /// As [`contains`](Self::contains), with the error that the client gets.
+    ///
+    /// # Errors
+    /// The resource type's [`authorization_failed`](ResourceType::authorization_failed).
+    pub fn check(&self, name: &str) -> Result<(), KafkaError> {
+        match self {
+            Self::Only(resource_type, _) if !self.contains(name) => Err(refusal(*resource_type)),
+            _ => Ok(()),
         }
     }
 }
 
-/// Who did or did not get which right, in the words of Kafka's `AclAuthorizer`.
+/// Which right a sender has or lacks, in the words of Kafka's `AclAuthorizer`.
 struct Verdict<'a> {
     is_allowed: bool,
     session: &'a Session,
@@ -203,7 +190,7 @@ struct Verdict<'a> {
 }
 
 impl fmt::Display for Verdict<'_> {
-    /// The name of the thing is the client's: it is escaped and cut, so that it forges no line.
+    /// The resource's name is the client's: it is escaped and cut, so that it forges no line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { session, operation, resource: Resource { resource_type, name }, .. } = self;
         let verdict = if self.is_allowed { "Allowed" } else { "Denied" };

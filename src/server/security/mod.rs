@@ -1,7 +1,7 @@
 //! What a client may do.
 
 pub mod authorizer;
+pub mod request_context;
 pub mod authorization;
 pub mod acl_cache;
-pub mod acl_store;
 pub mod simple_acl_authorizer;

@@ -1,9 +1,9 @@
 //! Port of `kafka.security.auth.SimpleAclAuthorizer`, with the prefixed names and the implied rights
 //! of its heirs (`AclAuthorizer`, `StandardAuthorizer`): rights by access control lists.
 //!
-//! In this order: a super user may do everything. Where no ACL is about a thing,
-//! `allow.everyone.if.no.acl.found` decides. Who is denied may not, whatever he is allowed
-//! elsewhere. Who is allowed may. Everybody else may not.
+//! In this order: a super user may do everything; where no ACL covers a resource,
+//! `allow.everyone.if.no.acl.found` decides; a denial prevails over whatever is allowed elsewhere;
+//! what is allowed may be done; everything else may not.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,28 +12,32 @@ use std::sync::{Mutex, RwLock};
 
 use log::{info, warn};
 
+use crate::common::acl::{
+    Acl, AclBinding, AclBindingFilter, Operation, PatternType, PermissionType, Resource,
+    ResourcePattern, ResourceType, WILDCARD,
+};
 use crate::common::errors::KafkaError;
 use crate::common::kafka_principal::KafkaPrincipal;
+use crate::common::lock::{locked, read_locked, write_locked};
+use crate::registry::acl_registry::AclRegistry;
 use crate::server::security::acl_cache::AclCache;
-use crate::server::security::acl_store::AclStore;
-use crate::server::security::authorizer::{
-    Acl, AclBinding, AclBindingFilter, Authorizer, Operation, PatternType, PermissionType,
-    Resource, ResourcePattern, ResourceType, WILDCARD,
-};
+
+use crate::server::security::authorizer::Authorizer;
 
 /// In an ACL: everybody.
 const WILDCARD_PRINCIPAL: &str = "User:*";
 
-/// Rights by ACLs that are kept in a file. A change holds for the next request.
+/// Rights by ACLs that are kept in a file. A change applies to the next request.
 pub struct SimpleAclAuthorizer {
     super_users: Vec<KafkaPrincipal>,
     is_everyone_allowed_without_acl: bool,
-    /// Held while ACLs change: two changes must not write the file at once.
-    store: Mutex<AclStore>,
+    /// Held while ACLs change, also while the file is written.
+    registry: Mutex<AclRegistry>,
+    /// Held to look something up or to be replaced, never while the file is written.
     cache: RwLock<AclCache>,
 }
 
-/// Somebody who wants to do something.
+/// What a client asks to do.
 struct Wish<'a> {
     principal: &'a KafkaPrincipal,
     host: IpAddr,
@@ -45,24 +49,24 @@ impl SimpleAclAuthorizer {
     /// `is_everyone_allowed_without_acl` are `super.users` and `allow.everyone.if.no.acl.found`.
     ///
     /// # Errors
-    /// As [`AclStore::open_in`].
+    /// As [`AclRegistry::open_in`].
     pub fn open_in(
         dir: &Path,
         super_users: Vec<KafkaPrincipal>,
         is_everyone_allowed_without_acl: bool,
     ) -> Result<Self, KafkaError> {
-        let (store, acls) = AclStore::open_in(dir)?;
-        info!("Read {} ACLs from {}.", acls.len(), store.path().display());
+        let (registry, acls) = AclRegistry::open_in(dir)?;
+        info!("read {} ACLs from {}", acls.len(), registry.path().display());
         if acls.is_empty() && super_users.is_empty() && !is_everyone_allowed_without_acl {
             warn!(
-                "There are no ACLs and no super.users: every client is refused everything, and \
-                 nobody may add one. docs/en/configuration.md says how to set up ACLs."
+                "there are no ACLs and no super.users: every request is denied, and no client may \
+                 add an ACL. docs/en/configuration.md says how to set up ACLs"
             );
         }
         Ok(Self {
             super_users,
             is_everyone_allowed_without_acl,
-            store: Mutex::new(store),
+            registry: Mutex::new(registry),
             cache: RwLock::new(AclCache::new(acls)),
         })
     }
@@ -72,22 +76,23 @@ impl SimpleAclAuthorizer {
     }
 
     fn with_cache<T>(&self, look: impl FnOnce(&AclCache) -> T) -> T {
-        look(&self.cache.read().expect("no thread panics while it holds the ACLs"))
+        look(&read_locked(&self.cache))
     }
 
-    /// Replaces the ACLs by what `change` makes of them: first in the file, then in memory.
+    /// Replaces the ACLs by what `change` makes of them, first in the file, then in memory, and
+    /// returns the result of `change`.
     fn change<T>(
         &self,
         change: impl FnOnce(&mut BTreeSet<AclBinding>) -> T,
     ) -> Result<T, KafkaError> {
-        let store = self.store.lock().expect("no thread panics while it changes the ACLs");
+        let mut registry = locked(&self.registry);
         let before = self.with_cache(|cache| cache.bindings().clone());
         let mut after = before.clone();
         let result = change(&mut after);
         if after != before {
-            store.replace(&before, &after)?;
+            registry.replace(&before, &after)?;
             let cache = AclCache::new(after);
-            *self.cache.write().expect("no thread panics while it holds the ACLs") = cache;
+            *write_locked(&self.cache) = cache;
         }
         Ok(result)
     }
@@ -185,7 +190,7 @@ impl Wish<'_> {
             && self.is_of(acl)
     }
 
-    /// Whether the ACL speaks of him who has the wish.
+    /// Whether the ACL applies to the client.
     fn is_of(&self, acl: &Acl) -> bool {
         (acl.principal == WILDCARD_PRINCIPAL || self.principal.is_written(&acl.principal))
             && (acl.host == WILDCARD
@@ -193,7 +198,7 @@ impl Wish<'_> {
     }
 }
 
-/// Whether who may do `allowed` may therefore do `wished`. A denial implies nothing.
+/// Whether the right to `allowed` includes the right to `wished`. A denial implies nothing.
 fn implies(allowed: Operation, wished: Operation) -> bool {
     use Operation as It;
     allowed == wished

@@ -1,14 +1,13 @@
 //! Port of `kafka.log.Cleaner`: one pass over one log.
 //!
-//! First the dirty part is read, and the last offset of each of its keys goes into a map, as long
-//! as the map has room. Then all segments below that point are copied, a few into one, without the
-//! messages whose key has a later offset in the map; each copy takes the place of its originals as
-//! soon as it is whole. Appends and fetches go on meanwhile.
+//! The pass first reads the dirty part, and enters the last offset of each of its keys in a map, as
+//! long as the map has room. Then it copies all segments below that point, a few into one, without
+//! the messages whose key has a later offset in the map; each copy replaces its originals as soon as
+//! it is complete. Appends and fetches go on meanwhile.
 
 use std::sync::Arc;
 
-use log::debug;
-use log::warn;
+use log::{debug, warn};
 
 use crate::common::errors::KafkaError;
 use crate::config::log_config::LogConfig;
@@ -18,9 +17,11 @@ use crate::message::records::LogRecord;
 use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
 use crate::storage::cleaner::offset_map::OffsetMap;
-use crate::storage::index::offset_index::{INDEX_ENTRY_BYTES, relative_offset};
+use crate::storage::index::abstract_index::relative_offset;
+use crate::storage::index::offset_index::INDEX_ENTRY_BYTES;
 use crate::storage::index::time_index::TIME_INDEX_ENTRY_BYTES;
 use crate::storage::log::log_segment::{LogSegment, SegmentAppend};
+use crate::storage::log::segment_swap::{create_cleaned_segment, replace_segments};
 
 /// Cleans logs, one at a time.
 pub struct Cleaner<'a> {
@@ -32,7 +33,7 @@ pub struct Cleaner<'a> {
     pub load_factor: f64,
     /// The wall clock's time, in milliseconds.
     pub now_ms: i64,
-    /// Is told of every so many bytes that were read or written, and may stop the pass.
+    /// Called with the number of bytes that were read or written; its error stops the pass.
     pub check: &'a dyn Fn(u64) -> Result<(), CleaningError>,
 }
 
@@ -45,19 +46,18 @@ pub struct CleanerStats {
     pub bytes_read: u64,
     /// The size of what they became.
     pub bytes_written: u64,
-    /// How many messages there were that can be read.
+    /// Without the messages of batches that cannot be read.
     pub messages_read: u64,
-    /// How many stayed.
     pub messages_kept: u64,
 }
 
 impl Cleaner<'_> {
-    /// Cleans `cleanable` as far as the map reaches: at least one key, so each pass gets further
+    /// Cleans `cleanable` as far as the map reaches: at least one key, so each pass makes progress
     /// (KAFKA-3587, KAFKA-3894).
     ///
     /// # Errors
-    /// `Aborted`, if the check says so, or the log lost a segment meanwhile; `Failed`, if it cannot
-    /// be read or written. What has been replaced by then remains, and is right.
+    /// `Aborted` if the check returns it, or the log lost a segment meanwhile; `Failed` if the log
+    /// cannot be read or written. Segments that were replaced by then stay replaced: they are correct.
     pub fn clean(&self, cleanable: &LogToClean) -> Result<CleanerStats, CleaningError> {
         let LogToClean { log, first_dirty_offset, .. } = cleanable;
         let segments = log.segments();
@@ -84,8 +84,8 @@ impl Cleaner<'_> {
         Ok(pass.stats)
     }
 
-    /// The last offsets of the keys in the dirty part, and where it ends: where what may be cleaned
-    /// does, or where the map is full. A batch whose records cannot be read has no keys.
+    /// The last offsets of the keys in the dirty part, and its end: the end of what may be cleaned,
+    /// or the offset at which the map was full. A batch whose records cannot be read has no keys.
     fn build_offset_map(
         &self,
         cleanable: &LogToClean,
@@ -96,8 +96,8 @@ impl Cleaner<'_> {
         let offsets = usize::try_from(dirty.end.saturating_sub(dirty.start)).unwrap_or(0);
         let mut map = OffsetMap::new(self.keys_max.min(offsets), self.load_factor);
         let mut full_at = None;
-        // What is clean is not read here: each is logged by the pass that finds it dirty, and once
-        // more only if that pass does not get to its end, or the checkpoint is lost.
+        // The clean part is not read here: an unreadable batch is logged by the pass that finds it
+        // dirty, and again only if that pass fails or the checkpoint is lost.
         let (mut unreadable_count, mut first_unreadable) = (0, None);
         for (i, segment) in segments.iter().enumerate() {
             let end = segments.get(i + 1).map_or(i64::MAX, |next| next.base_offset());
@@ -179,7 +179,7 @@ impl Cleaner<'_> {
             position += consumed;
             chunk_bytes = self.io_buffer_bytes.max(1) as u64;
             if consumed == 0 {
-                // The entry is larger than the buffer, unless it is none.
+                // The entry is larger than the buffer, or cut off.
                 let entry = segment.log().entry_at(position)?;
                 let cut_off = || corrupt(position, "the last entry is cut off".to_string());
                 chunk_bytes = entry.ok_or_else(cut_off)?.size_bytes;
@@ -189,12 +189,12 @@ impl Cleaner<'_> {
     }
 }
 
-/// What holds for all groups of segments of one pass.
+/// The state of a pass while it copies segments.
 struct Pass<'a> {
     cleaner: &'a Cleaner<'a>,
     cleanable: &'a LogToClean,
     map: OffsetMap,
-    /// When the tombstones may be dropped that this pass is the first to see.
+    /// When tombstones that this pass sees first may be dropped.
     new_delete_horizon_ms: i64,
     /// Tombstones of the old formats in segments that were last written before this are dropped.
     old_delete_horizon_ms: i64,
@@ -202,23 +202,23 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Copies a group of segments into one, which takes their place.
+    /// Copies a group of segments into one, which replaces them.
     fn clean_segments(&mut self, group: &[Arc<LogSegment>]) -> Result<(), CleaningError> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
         let log = &self.cleanable.log;
-        let cleaned = Arc::new(log.create_cleaned_segment(first.base_offset())?);
+        let cleaned = Arc::new(create_cleaned_segment(log, first.base_offset())?);
         let copied = self.copy(group, &cleaned).and_then(|()| {
             cleaned.on_become_inactive()?;
             cleaned.flush()?;
             cleaned.log().set_last_modified_ms(last.log().last_modified_ms()?)?;
             (self.cleaner.check)(0)?;
-            Ok(log.replace_segments(&cleaned, group)?)
+            Ok(replace_segments(log, &cleaned, group)?)
         });
         match copied {
             Ok(true) => Ok(()),
             other => {
                 if let Err(error) = cleaned.delete() {
-                    warn!("an unfinished segment stays on disk until the next start: {error}");
+                    warn!("cannot delete an unfinished segment before the next start: {error}");
                 }
                 Err(other.err().unwrap_or(CleaningError::Aborted))
             }
@@ -234,7 +234,7 @@ impl Pass<'_> {
         for segment in group {
             let is_old = segment.log().last_modified_ms()? <= self.old_delete_horizon_ms;
             self.cleaner.for_each_entry(segment, 0, &mut |entry| {
-                let keeps_empty = self.is_last_of_its_producer(entry);
+                let keeps_empty = self.is_last_of_its_producer(entry)?;
                 let drops_tombstones = match &entry.content {
                     EntryContent::Batch(batch) => {
                         batch.delete_horizon_ms().is_some_and(|it| it <= self.cleaner.now_ms)
@@ -275,8 +275,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// A message stays if none with its key comes later, unless it is the mark of a deletion
-    /// (a tombstone) that was there long enough for all to see. One without a key stays.
+    /// A message is kept if none with its key comes later, unless it is a tombstone that all
+    /// consumers had time to see. A message without a key is kept.
     fn should_retain_message(&self, record: &LogRecord<'_>, drops_tombstones: bool) -> bool {
         let Some(key) = record.key else { return true };
         let is_redundant = self.map.get(key).is_some_and(|last| record.offset < last);
@@ -287,16 +287,16 @@ impl Pass<'_> {
     }
 
     /// Whether the entry is the last batch of an idempotent producer that the log knows. After a
-    /// crash that knowledge is read from the log: the last sequence number must be there.
-    fn is_last_of_its_producer(&self, entry: &ShallowEntry<'_>) -> bool {
-        let EntryContent::Batch(batch) = &entry.content else { return false };
-        let known = self.cleanable.log.producer(batch.producer_id());
+    /// crash the producers are recovered from the log, so the last sequence number must stay.
+    fn is_last_of_its_producer(&self, entry: &ShallowEntry<'_>) -> Result<bool, KafkaError> {
+        let EntryContent::Batch(batch) = &entry.content else { return Ok(false) };
+        let known = self.cleanable.log.producer(batch.producer_id())?;
         let last = known.as_ref().and_then(|producer| producer.batches().last());
-        last.is_some_and(|last| last.last_offset == batch.last_offset())
+        Ok(last.is_some_and(|last| last.last_offset == batch.last_offset()))
     }
 }
 
-/// A segment that is being written.
+/// The writer of a clean segment.
 struct CleanedSegment<'a> {
     segment: &'a LogSegment,
     check: &'a dyn Fn(u64) -> Result<(), CleaningError>,
@@ -320,9 +320,9 @@ impl<'a> CleanedSegment<'a> {
             self.max_timestamp_ms = entry.max_timestamp();
             self.offset_of_max_timestamp = entry.last_offset;
         }
-        // The index can point only to where an append begins, so none is larger than the distance
-        // of two of its entries.
-        let is_full = self.buffer.len() as u64 >= self.segment.index_interval_bytes;
+        // The index points to the beginning of an append, so no append exceeds the distance of two of
+        // its entries.
+        let is_full = self.buffer.len() as u64 >= self.segment.index_interval_bytes();
         if is_full { self.flush() } else { Ok(()) }
     }
 
@@ -340,9 +340,9 @@ impl<'a> CleanedSegment<'a> {
     }
 }
 
-/// `delete.retention.ms` before the last clean segment was written: Kafka's rule before KIP-534,
-/// for formats in which a batch cannot tell. With nothing clean, all tombstones stay, and so they
-/// do as long as all that is clean fits into one segment.
+/// `delete.retention.ms` before the last clean segment was written: Kafka's rule before KIP-534, for
+/// formats whose batches hold no delete horizon. With no clean segment all tombstones stay, and so
+/// they do as long as the clean part fits into one segment.
 fn old_delete_horizon_ms(
     cleanable: &LogToClean,
     segments: &[Arc<LogSegment>],
@@ -354,14 +354,12 @@ fn old_delete_horizon_ms(
 }
 
 /// Groups of neighbours that fit into one segment by their size, by the size of their indexes, and
-/// by how far an index can reach (KAFKA-6264). `end` is where the last one ends.
+/// by the offsets that an index entry can hold (KAFKA-6264). `end` is the end of the last segment.
 pub fn group_segments_by_size<'a>(
     segments: &'a [Arc<LogSegment>],
     end: i64,
     config: &LogConfig,
 ) -> Vec<&'a [Arc<LogSegment>]> {
-    let max_size = u64::try_from(config.segment_size).unwrap_or(0);
-    let max_index_size = usize::try_from(config.max_index_size).unwrap_or(0);
     let mut groups = Vec::new();
     let mut rest = segments;
     while let Some(first) = rest.first() {
@@ -372,8 +370,8 @@ pub fn group_segments_by_size<'a>(
             time_index_size += segment.time_index().length() * TIME_INDEX_ENTRY_BYTES;
             let end = rest.get(i + 1).map_or(end, |next| next.base_offset());
             let is_near = relative_offset(end - 1, first.base_offset()).is_some();
-            let is_small = index_size.max(time_index_size) <= max_index_size;
-            *i == 0 || (size <= max_size && is_small && is_near)
+            let is_small = index_size.max(time_index_size) <= config.max_index_size;
+            *i == 0 || (size <= config.segment_size && is_small && is_near)
         };
         let count = rest.iter().enumerate().take_while(fits).count();
         let (group, after) = rest.split_at(count);

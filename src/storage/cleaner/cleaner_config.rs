@@ -1,36 +1,32 @@
-//! Port of `kafka.log.CleanerConfig`: what the settings `log.cleaner.*` say to the cleaner.
+//! Port of `kafka.log.CleanerConfig`: the settings `log.cleaner.*` of the broker.
 
 use crate::config::kafka_config::KafkaConfig;
 
-/// The settings of the cleaner.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CleanerConfig {
     /// Whether there are cleaner threads.
     pub enable_cleaner: bool,
-    /// How many.
     pub num_threads: usize,
-    /// The most memory for keys, in bytes, of all threads.
+    /// The most memory for keys, in bytes, of all threads together.
     pub dedupe_buffer_size: usize,
     /// The share of it that may be full.
     pub dedupe_buffer_load_factor: f64,
-    /// The memory for reading and writing, in bytes, of all threads.
+    /// The memory for reading and writing, in bytes, of all threads together.
     pub io_buffer_size: usize,
-    /// What all threads together may read and write.
+    /// Of all threads together, read and written.
     pub max_io_bytes_per_second: f64,
     /// How long a thread sleeps when there is nothing to clean, in milliseconds.
-    pub back_off_ms: i64,
+    pub back_off_ms: u64,
 }
 
 impl CleanerConfig {
-    /// The broker's settings.
     pub fn from_broker(config: &KafkaConfig) -> Self {
-        let size = |bytes: i64| usize::try_from(bytes).unwrap_or(0);
         Self {
             enable_cleaner: config.log_cleaner_enable,
             num_threads: config.log_cleaner_threads,
-            dedupe_buffer_size: size(config.log_cleaner_dedupe_buffer_size),
+            dedupe_buffer_size: config.log_cleaner_dedupe_buffer_size,
             dedupe_buffer_load_factor: config.log_cleaner_io_buffer_load_factor,
-            io_buffer_size: size(i64::from(config.log_cleaner_io_buffer_size)),
+            io_buffer_size: config.log_cleaner_io_buffer_size,
             max_io_bytes_per_second: config.log_cleaner_io_max_bytes_per_second,
             back_off_ms: config.log_cleaner_backoff_ms,
         }

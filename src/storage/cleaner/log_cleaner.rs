@@ -1,9 +1,10 @@
-//! Port of `kafka.log.LogCleaner`: the threads that clean compacted logs in the background.
+//! Port of `kafka.log.LogCleaner`: the threads that clean compacted logs in the background. Each
+//! gets a log from the [`LogCleanerManager`], and has a [`Cleaner`] make one pass over it.
 //!
-//! A compacted log has two parts. Its head was cleaned: no key stands in it twice. Its tail has
-//! come since, and is dirty. Cleaning takes out of both what the tail has made obsolete; offsets
+//! A compacted log has two parts. Its head was cleaned: each key stands in it once. Its tail was
+//! appended since, and is dirty. Cleaning removes from both what the tail made obsolete; offsets
 //! stay what they were, so that consumers notice nothing but gaps. A log that cannot be cleaned is
-//! left alone, and told once; no thread ends because of it.
+//! logged once and left alone; no thread ends because of it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -13,24 +14,26 @@ use std::time::Duration;
 use log::{debug, error, info};
 
 use crate::common::errors::KafkaError;
+use crate::common::lock::{read_locked, write_locked};
 use crate::common::time::Time;
 use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::storage::cleaner::cleaner::{Cleaner, CleanerStats};
 use crate::storage::cleaner::cleaner_config::CleanerConfig;
-use crate::storage::cleaner::log_cleaner_manager::{
-    CleaningError, LogCleanerManager, LogToClean, Logs,
-};
+use crate::storage::cleaner::log_cleaner_manager::{CleaningError, LogCleanerManager, LogToClean};
 use crate::storage::cleaner::offset_map::OffsetMap;
 use crate::storage::cleaner::throttler::Throttler;
 use crate::storage::log::log::Log;
+use crate::storage::log::logs::Logs;
 
-/// Cleans the compacted logs among those of a broker. Stops when it is dropped.
+/// How long a log is left alone that could not be written: the disk may have room again by then.
+const RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// Cleans the compacted logs of a broker. Shuts down when it is dropped.
 pub struct LogCleaner {
     shared: Arc<Shared>,
     threads: WorkerThreads,
 }
 
-/// What the threads have in common.
 struct Shared {
     /// Read once for each pass over a log.
     config: RwLock<CleanerConfig>,
@@ -39,14 +42,11 @@ struct Shared {
     time: Arc<dyn Time>,
 }
 
-/// As long as it lives its log is not cleaned.
+/// As long as it lives, its log is not cleaned.
 pub struct CleaningPause<'a> {
     manager: &'a LogCleanerManager,
     log: Arc<Log>,
 }
-
-/// How long a log is left alone that could not be written: the disk may have room again by then.
-const RETRY_AFTER: Duration = Duration::from_secs(300);
 
 impl LogCleaner {
     /// A cleaner of `logs`, which lie in the directories `dirs`. No thread runs yet.
@@ -66,7 +66,7 @@ impl LogCleaner {
         Self { shared, threads }
     }
 
-    /// Starts the threads, if `log.cleaner.enable` says so.
+    /// Starts the threads if `log.cleaner.enable` is set.
     pub fn startup(&self) {
         let config = self.shared.config();
         if config.enable_cleaner {
@@ -74,14 +74,14 @@ impl LogCleaner {
         }
     }
 
-    /// Cleans by other settings from now on; a pass over a log that is under way ends by those it
-    /// began with, but for the rate. Where no thread runs, none is started.
+    /// Applies other settings; a pass that is under way keeps those it began with, except the rate.
+    /// If no thread runs, none is started.
     ///
     /// Kafka ends all its cleaner threads and starts new ones.
     pub fn reconfigure(&self, config: CleanerConfig) {
         let (rate, num_threads) = (config.max_io_bytes_per_second, config.num_threads);
         let before = {
-            let mut current = self.shared.config.write().expect(CONFIG_LOCK);
+            let mut current = write_locked(&self.shared.config);
             std::mem::replace(&mut *current, config.clone())
         };
         if before.max_io_bytes_per_second != rate {
@@ -95,7 +95,6 @@ impl LogCleaner {
         }
     }
 
-    /// How many threads clean logs.
     pub fn thread_count(&self) -> usize {
         self.threads.count()
     }
@@ -103,43 +102,43 @@ impl LogCleaner {
     fn resize(&self, num_threads: usize) {
         if let Err(error) = self.threads.resize(num_threads) {
             let count = self.thread_count();
-            error!("`log.cleaner.threads={num_threads}`: {count} threads clean logs: {error}");
+            error!("cannot start {num_threads} cleaner threads, {count} are running: {error}");
         }
     }
 
-    /// Stops the threads, and waits for them. What they were about to clean stays as it is.
+    /// Stops the threads and waits for them. A pass that is under way is abandoned.
     pub fn shutdown(&self) {
         self.shared.manager.shutdown();
         if self.threads.join() > 0 {
-            error!("a cleaner thread ended by a panic");
+            error!("a cleaner thread panicked");
         }
     }
 
-    /// Whether threads clean logs, and delete from those that are compacted too.
+    /// Whether there are threads: they also apply retention to the logs that are both compacted and
+    /// deleted from.
     pub fn is_enabled(&self) -> bool {
-        self.shared.config.read().expect(CONFIG_LOCK).enable_cleaner
+        read_locked(&self.shared.config).enable_cleaner
     }
 
-    /// Cleans the dirtiest log, on the caller's thread. Returns what that did, or nothing, if there
-    /// is no log to clean or it could not be cleaned.
+    /// Cleans the dirtiest log, on the caller's thread. `None` if there is no log to clean, or it
+    /// could not be cleaned.
     pub fn clean_filthiest_log(&self) -> Option<CleanerStats> {
         self.shared.clean_filthiest_log()
     }
 
-    /// Deletes what retention no longer keeps from the logs that are compacted too.
+    /// Applies retention to the logs that are both compacted and deleted from.
     pub fn delete_old_segments(&self) {
         self.shared.delete_old_segments();
     }
 
-    /// Stops the cleaning of a log, waits until it has stopped, and lets it begin again when the
-    /// result is dropped. For who wants to truncate or delete the log.
+    /// Stops the cleaning of a log, waits until it has stopped, and allows it again when the result
+    /// is dropped. Owed by a caller that truncates or deletes the log.
     pub fn pause(&self, log: &Arc<Log>) -> CleaningPause<'_> {
         let manager = &self.shared.manager;
         manager.abort_and_pause_cleaning(log.topic_and_partition());
         CleaningPause { manager, log: Arc::clone(log) }
     }
 
-    /// Which log is cleaned, and how far each one is.
     pub fn manager(&self) -> &LogCleanerManager {
         &self.shared.manager
     }
@@ -173,30 +172,29 @@ impl Drop for CleaningPause<'_> {
 impl Shared {
     fn run(&self, leave: &Leave) {
         loop {
-            // Before anything that another thread may change, then wake this one.
+            // Read before anything that another thread changes before it wakes this one.
             let seen = self.manager.wake_ups();
             if leave.is_asked() {
                 return;
             }
             let did_something = self.clean_filthiest_log().is_some();
             self.delete_old_segments();
-            let back_off_ms = u64::try_from(self.config().back_off_ms).unwrap_or(0);
-            let pause = if did_something { 0 } else { back_off_ms };
-            if !self.manager.sleep(Duration::from_millis(pause), seen) {
+            let pause_ms = if did_something { 0 } else { self.config().back_off_ms };
+            if !self.manager.sleep(Duration::from_millis(pause_ms), seen) {
                 return;
             }
         }
     }
 
     fn config(&self) -> CleanerConfig {
-        self.config.read().expect(CONFIG_LOCK).clone()
+        read_locked(&self.config).clone()
     }
 
     fn clean_filthiest_log(&self) -> Option<CleanerStats> {
         let cleanable = self.manager.grab_filthiest_compacted_log(self.time.milliseconds())?;
         let log = &cleanable.log;
         let started_ms = self.time.hi_res_clock_ms();
-        // Whatever a log holds, the thread goes on to the next one.
+        // Whatever a log holds, the thread must get to the next one.
         let cleaned = catch_unwind(AssertUnwindSafe(|| self.clean(&cleanable)));
         match cleaned {
             Ok(Ok(stats)) => {
@@ -206,26 +204,28 @@ impl Shared {
                 return Some(stats);
             }
             Ok(Err(CleaningError::Aborted)) => {
-                info!("the cleaning of {} was stopped", log.topic_and_partition());
+                info!("cleaning of {} was aborted", log.topic_and_partition());
                 self.manager.done_deleting(log);
             }
             Ok(Err(CleaningError::Failed(KafkaError::Io(error)))) => {
-                error!("{} cannot be cleaned now: {error}", log.topic_and_partition());
+                let retry_s = RETRY_AFTER.as_secs();
+                let log_name = log.topic_and_partition();
+                error!("cannot clean {log_name}, trying again in {retry_s} s: {error}");
                 self.manager.set_aside(log, Some(RETRY_AFTER));
             }
             Ok(Err(CleaningError::Failed(error))) => {
-                error!("{} is cleaned no more: {error}", log.topic_and_partition());
+                error!("cannot clean {}, leaving it alone: {error}", log.topic_and_partition());
                 self.manager.set_aside(log, None);
             }
             Err(_) => {
-                error!("{} is cleaned no more: its cleaning panicked", log.topic_and_partition());
+                error!("cleaning of {} panicked, leaving it alone", log.topic_and_partition());
                 self.manager.set_aside(log, None);
             }
         }
         None
     }
 
-    /// The memory of a pass is given back at its end: a broker without compacted logs needs none.
+    /// A pass frees its memory at its end: a broker without compacted logs needs none.
     fn clean(&self, cleanable: &LogToClean) -> Result<CleanerStats, CleaningError> {
         let name = cleanable.log.topic_and_partition();
         let check = |bytes: u64| {
@@ -233,7 +233,7 @@ impl Shared {
             match u64::try_from(self.throttler.delay_ms(bytes)) {
                 Ok(0) | Err(_) => Ok(()),
                 Ok(delay_ms) => {
-                    debug!("the cleaning of {name} waits for {delay_ms} ms");
+                    debug!("cleaning of {name} is throttled for {delay_ms} ms");
                     self.manager.sleep_while_cleaning(name, Duration::from_millis(delay_ms))
                 }
             }
@@ -260,8 +260,6 @@ impl Shared {
         }
     }
 }
-
-const CONFIG_LOCK: &str = "no thread panics while it replaces the cleaner's settings";
 
 fn report(cleanable: &LogToClean, stats: &CleanerStats, elapsed_ms: i64) {
     let CleanerStats { end_offset, bytes_read, bytes_written, messages_read, messages_kept } =

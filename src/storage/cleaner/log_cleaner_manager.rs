@@ -1,66 +1,62 @@
-//! Port of `kafka.log.LogCleanerManager`: which log is cleaned next, which are being cleaned, and
-//! how far each one has been cleaned.
+//! Port of `kafka.log.LogCleanerManager`: the books of the cleaner. It knows which log is cleaned
+//! next, which are being cleaned, and up to where each one is clean; it reads and writes no message.
 //!
-//! A log is free, being cleaned, or paused. Who wants to truncate or delete a log pauses it, which
-//! waits until its cleaning has stopped.
+//! A log is free, being cleaned, or paused. A caller that truncates or deletes a log pauses it first,
+//! which waits until its cleaning has stopped.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{error, warn};
 
 use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::storage::files::offset_checkpoint::{CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint};
 use crate::storage::log::log::Log;
 use crate::storage::log::log_segment::LogSegment;
-
-/// All logs of the broker, by name.
-pub type Logs = RwLock<HashMap<TopicAndPartition, Arc<Log>>>;
+use crate::storage::log::logs::Logs;
 
 /// A log that a cleaner has to itself, and how much of it is to be cleaned.
 #[derive(Clone)]
 pub struct LogToClean {
-    /// The log.
     pub log: Arc<Log>,
-    /// What is below has been cleaned.
+    /// What is below is clean.
     pub first_dirty_offset: i64,
-    /// What is not below must stay as it is: the active segment, what lies beyond the high
+    /// From here on everything stays as it is: the active segment, what lies beyond the high
     /// watermark, and what is too young (`min.compaction.lag.ms`).
     pub first_uncleanable_offset: i64,
-    /// The size of what has been cleaned, in bytes.
     pub clean_bytes: u64,
-    /// The size of what may be cleaned and has not been.
+    /// The size of what is dirty and may be cleaned.
     pub dirty_bytes: u64,
     /// Whether a message has been dirty for longer than `max.compaction.lag.ms`.
     pub is_overdue: bool,
 }
 
-/// Why a log was not cleaned to the end.
+/// Why a pass did not reach its end.
 #[derive(Debug)]
 pub enum CleaningError {
-    /// Somebody wants to truncate or delete it, or the broker stops.
+    /// The log is about to be truncated or deleted, or the broker shuts down.
     Aborted,
-    /// It cannot be read, or its new segments cannot be written.
+    /// The log cannot be read, or its new segments cannot be written.
     Failed(KafkaError),
 }
 
-/// What is known about the cleaning of all logs.
 pub struct LogCleanerManager {
     logs: Arc<Logs>,
     state: Mutex<State>,
-    /// Told when a log is freed, paused or to be stopped, and at the end.
+    /// Notified when a log is freed, paused or to be aborted, and at shutdown.
     changed: Condvar,
 }
 
 struct State {
-    /// The logs that are not free.
+    /// Every log that is not free.
     in_progress: HashMap<TopicAndPartition, CleaningState>,
-    /// Logs that could not be cleaned, and when to try again; never, if there is no time.
+    /// Logs that could not be cleaned, and when to try again; `None` is never.
     set_aside: HashMap<TopicAndPartition, Option<Instant>>,
     checkpoints: Vec<Checkpoint>,
     /// How many calls of [`LogCleanerManager::wake`] there were.
@@ -71,13 +67,13 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CleaningState {
     InProgress,
-    /// In progress, and told to stop; so many wait for it.
+    /// In progress, and to be aborted; so many callers wait for that.
     Aborted(usize),
-    /// Nobody cleans it, and nobody may: so many have asked for that.
+    /// Must not be cleaned; so many callers have asked for that.
     Paused(usize),
 }
 
-/// How far the logs in one directory are clean: in memory, and in the file that follows it.
+/// Up to where the logs in one directory are clean: in memory, and in the file that follows it.
 struct Checkpoint {
     dir: PathBuf,
     file: OffsetCheckpoint,
@@ -85,13 +81,13 @@ struct Checkpoint {
 }
 
 impl LogCleanerManager {
-    /// A manager of `logs`, which lie in the directories `dirs`. Reads the checkpoint of each; one
-    /// that cannot be read only means that its logs are cleaned from their start again.
+    /// A manager of `logs`, which lie in the directories `dirs`. Reads the checkpoint of each; if one
+    /// cannot be read, its logs are cleaned from their start again.
     pub fn new(logs: Arc<Logs>, dirs: &[PathBuf]) -> Self {
         let checkpoint = |dir: &PathBuf| {
             let file = OffsetCheckpoint::new(dir.join(CLEANER_OFFSET_CHECKPOINT_FILE));
             let offsets = file.read().unwrap_or_else(|error| {
-                warn!("taking all logs in {} for dirty: {error}", dir.display());
+                warn!("cleaning all logs in {} from their start: {error}", dir.display());
                 BTreeMap::new()
             });
             Checkpoint { dir: dir.clone(), file, offsets }
@@ -107,11 +103,12 @@ impl LogCleanerManager {
     }
 
     /// The compacted log with the largest share of dirty bytes, if that share is above its
-    /// `min.cleanable.dirty.ratio` or the log is overdue; of equal shares the larger one. The caller
-    /// owes a call of [`done_cleaning`](Self::done_cleaning).
+    /// `min.cleanable.dirty.ratio` or the log is overdue; of equal shares the larger one. Owed: a
+    /// call of [`done_cleaning`](Self::done_cleaning), [`done_deleting`](Self::done_deleting) or
+    /// [`set_aside`](Self::set_aside).
     pub fn grab_filthiest_compacted_log(&self, now_ms: i64) -> Option<LogToClean> {
-        let logs = self.all_logs();
-        let mut state = self.lock();
+        let logs = self.logs.all();
+        let mut state = locked(&self.state);
         state.set_aside.retain(|_, until| until.is_none_or(|until| until > Instant::now()));
         let compacted = logs.into_iter().filter(|log| {
             let name = log.topic_and_partition();
@@ -134,11 +131,11 @@ impl LogCleanerManager {
         Some(filthiest)
     }
 
-    /// The logs from which compaction and retention both take, and which nobody cleans. They are
-    /// the caller's until it calls [`done_deleting`](Self::done_deleting).
+    /// The logs that are both compacted and deleted from, and are free. Owed for each: a call of
+    /// [`done_deleting`](Self::done_deleting).
     pub fn deletable_logs(&self) -> Vec<Arc<Log>> {
-        let logs = self.all_logs();
-        let mut state = self.lock();
+        let logs = self.logs.all();
+        let mut state = locked(&self.state);
         let is_deletable = |log: &Arc<Log>| {
             let policy = log.config().cleanup_policy;
             let is_both = policy.is_compacted() && policy.is_deleted();
@@ -152,11 +149,11 @@ impl LogCleanerManager {
         deletable
     }
 
-    /// Gives a log back that was cleaned up to `end_offset`.
+    /// Frees a log that was cleaned up to `end_offset`.
     pub fn done_cleaning(&self, log: &Log, end_offset: i64) {
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         let name = log.topic_and_partition();
-        // Not if somebody waits to truncate it: then he says what is clean.
+        // Not if a caller waits to truncate it: the truncation decides what is clean.
         if state.in_progress.get(name) == Some(&CleaningState::InProgress) {
             state.write_checkpoint(log, |offsets| {
                 offsets.insert(name.clone(), end_offset);
@@ -165,15 +162,15 @@ impl LogCleanerManager {
         self.free(state, name);
     }
 
-    /// Gives a log back that was not cleaned to the end, or from which retention took.
+    /// Frees a log whose pass was aborted, or to which retention was applied.
     pub fn done_deleting(&self, log: &Log) {
-        self.free(self.lock(), log.topic_and_partition());
+        self.free(locked(&self.state), log.topic_and_partition());
     }
 
-    /// Gives a log back that could not be cleaned, and leaves it alone: for `retry_after`, or until
-    /// it is truncated or deleted.
+    /// Frees a log that could not be cleaned, and leaves it alone: for `retry_after`, or until it is
+    /// truncated or deleted.
     pub fn set_aside(&self, log: &Log, retry_after: Option<Duration>) {
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         let name = log.topic_and_partition();
         state.set_aside.insert(name.clone(), retry_after.map(|it| Instant::now() + it));
         self.free(state, name);
@@ -189,65 +186,64 @@ impl LogCleanerManager {
         self.changed.notify_all();
     }
 
-    /// Whether the one who cleans the log `name` may go on.
+    /// Asked during a pass over the log `name`.
     ///
     /// # Errors
-    /// `Aborted` if not.
+    /// `Aborted` if the pass must stop.
     pub fn check_cleaning_aborted(&self, name: &TopicAndPartition) -> Result<(), CleaningError> {
-        self.lock().check_aborted(name)
+        locked(&self.state).check_aborted(name)
     }
 
-    /// Lets time pass, but no longer than the one who cleans the log `name` may go on.
+    /// Sleeps during a pass over the log `name`, but no longer than the pass may go on.
     ///
     /// # Errors
-    /// `Aborted` if he may not.
+    /// `Aborted` if the pass must stop.
     pub fn sleep_while_cleaning(
         &self,
         name: &TopicAndPartition,
         duration: Duration,
     ) -> Result<(), CleaningError> {
-        let state = self.lock();
+        let state = locked(&self.state);
         let slept = self
             .changed
             .wait_timeout_while(state, duration, |state| state.check_aborted(name).is_ok());
-        slept.expect(STATE_LOCK).0.check_aborted(name)
+        slept.unwrap_or_else(PoisonError::into_inner).0.check_aborted(name)
     }
 
-    /// Lets time pass, but not after [`shutdown`](Self::shutdown), nor when there were more calls
-    /// of [`wake`](Self::wake) than the `seen` ones. Returns whether to go on.
+    /// Sleeps until [`shutdown`](Self::shutdown), or until there were more than `seen` calls of
+    /// [`wake`](Self::wake), but no longer than `duration`. Returns whether to go on.
     pub fn sleep(&self, duration: Duration, seen: u64) -> bool {
-        let state = self.lock();
+        let state = locked(&self.state);
         let slept = self.changed.wait_timeout_while(state, duration, |state| {
             !state.is_shutting_down && state.wake_ups == seen
         });
-        !slept.expect(STATE_LOCK).0.is_shutting_down
+        !slept.unwrap_or_else(PoisonError::into_inner).0.is_shutting_down
     }
 
-    /// How many calls of [`wake`](Self::wake) there were. Asked before the settings are read, it
-    /// keeps [`sleep`](Self::sleep) from missing a change of what was read.
+    /// How many calls of [`wake`](Self::wake) there were. Read before the settings, it keeps
+    /// [`sleep`](Self::sleep) from missing a change of them.
     pub fn wake_ups(&self) -> u64 {
-        self.lock().wake_ups
+        locked(&self.state).wake_ups
     }
 
-    /// Ends the [`sleep`](Self::sleep) of all who sleep, or are about to: their settings have
-    /// changed.
+    /// Ends every [`sleep`](Self::sleep), also one that is about to begin: the settings have changed.
     pub fn wake(&self) {
-        self.lock().wake_ups += 1;
+        locked(&self.state).wake_ups += 1;
         self.changed.notify_all();
     }
 
-    /// Stops all cleaning, for good. What is being cleaned stops at its next check.
+    /// Stops all cleaning for good. A pass stops at its next check.
     pub fn shutdown(&self) {
-        self.lock().is_shutting_down = true;
+        locked(&self.state).is_shutting_down = true;
         self.changed.notify_all();
     }
 
-    /// Keeps the log `name` from being cleaned, and waits until a cleaning that is under way has
-    /// stopped. It may be cleaned again when as many have called [`resume_cleaning`] as this.
+    /// Keeps the log `name` from being cleaned, and waits until a pass that is under way has stopped.
+    /// Owed: a call of [`resume_cleaning`] for each call of this.
     ///
     /// [`resume_cleaning`]: Self::resume_cleaning
     pub fn abort_and_pause_cleaning(&self, name: &TopicAndPartition) {
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         let next = match state.in_progress.get(name) {
             None => CleaningState::Paused(1),
             Some(CleaningState::InProgress) => CleaningState::Aborted(1),
@@ -259,12 +255,12 @@ impl LogCleanerManager {
         let is_stopping = |state: &mut State| {
             matches!(state.in_progress.get(name), Some(CleaningState::Aborted(_)))
         };
-        drop(self.changed.wait_while(state, is_stopping).expect(STATE_LOCK));
+        drop(self.changed.wait_while(state, is_stopping));
     }
 
-    /// Takes back one [`abort_and_pause_cleaning`](Self::abort_and_pause_cleaning).
+    /// Undoes one [`abort_and_pause_cleaning`](Self::abort_and_pause_cleaning).
     pub fn resume_cleaning(&self, name: &TopicAndPartition) {
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         match state.in_progress.remove(name) {
             Some(CleaningState::Paused(count)) if count > 1 => {
                 state.in_progress.insert(name.clone(), CleaningState::Paused(count - 1));
@@ -274,9 +270,9 @@ impl LogCleanerManager {
         self.changed.notify_all();
     }
 
-    /// Takes back that a log is clean above `offset`, where it was truncated (KAFKA-3330).
+    /// Notes that a log was truncated to `offset`: nothing above is clean (KAFKA-3330).
     pub fn maybe_truncate_checkpoint(&self, log: &Log, offset: i64) {
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         let name = log.topic_and_partition();
         state.set_aside.remove(name);
         if state.checkpoint_of(log).and_then(|it| it.of(log)).is_some_and(|clean| clean > offset) {
@@ -286,9 +282,9 @@ impl LogCleanerManager {
         }
     }
 
-    /// Forgets a log that was deleted: a new one of its name begins dirty.
+    /// Forgets a log that was deleted: a new one of its name starts dirty.
     pub fn forget(&self, log: &Log) {
-        let mut state = self.lock();
+        let mut state = locked(&self.state);
         let name = log.topic_and_partition();
         state.set_aside.remove(name);
         if state.checkpoint_of(log).and_then(|it| it.of(log)).is_some() {
@@ -297,25 +293,7 @@ impl LogCleanerManager {
             });
         }
     }
-
-    /// Up to where each log has been cleaned.
-    pub fn all_cleaner_checkpoints(&self) -> BTreeMap<TopicAndPartition, i64> {
-        let state = self.lock();
-        let offsets = state.checkpoints.iter().flat_map(|it| it.offsets.iter());
-        offsets.map(|(name, offset)| (name.clone(), *offset)).collect()
-    }
-
-    fn all_logs(&self) -> Vec<Arc<Log>> {
-        let logs = self.logs.read().expect("no thread panics while it changes the map of logs");
-        logs.values().cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect(STATE_LOCK)
-    }
 }
-
-const STATE_LOCK: &str = "no thread panics while it holds the state of the cleaner";
 
 impl State {
     fn check_aborted(&self, name: &TopicAndPartition) -> Result<(), CleaningError> {
@@ -323,8 +301,8 @@ impl State {
         if is_aborted || self.is_shutting_down { Err(CleaningError::Aborted) } else { Ok(()) }
     }
 
-    /// Changes the checkpoint of the log's directory. If the file cannot be written, what is clean
-    /// is cleaned again after the next start.
+    /// Changes the checkpoint of the log's directory. If the file cannot be written, logs are cleaned
+    /// from an earlier offset after the next start.
     fn write_checkpoint(
         &mut self,
         log: &Log,
@@ -335,7 +313,7 @@ impl State {
         };
         change(&mut checkpoint.offsets);
         if let Err(error) = checkpoint.file.write(&checkpoint.offsets) {
-            error!("cannot keep up to where the logs are clean: {error}");
+            error!("cannot write the cleaner checkpoint: {error}");
         }
     }
 
@@ -355,7 +333,7 @@ impl Checkpoint {
 }
 
 impl LogToClean {
-    /// Looks at how dirty a log is that was clean up to `checkpointed`.
+    /// How dirty a log is that was clean up to `checkpointed`.
     pub fn new(log: Arc<Log>, checkpointed: Option<i64>, now_ms: i64) -> Self {
         let (start, end) = (log.log_start_offset(), log.log_end_offset());
         // A log that ends before its checkpoint is not the one that was cleaned.
@@ -400,8 +378,8 @@ impl LogToClean {
     }
 }
 
-/// Port of `LogCleanerManager.maxCompactionDelay`, of one dirty segment: whether its first message
-/// is older than `max.compaction.lag.ms`. One whose age cannot be read waits for the ratio.
+/// Port of `LogCleanerManager.maxCompactionDelay`, for one dirty segment: whether its first message
+/// is older than `max.compaction.lag.ms`. A segment whose age cannot be read waits for the ratio.
 fn is_overdue_at(log: &Log, segment: &LogSegment, now_ms: i64) -> bool {
     let lag_ms = log.config().max_compaction_lag_ms;
     if lag_ms == i64::MAX {
@@ -444,7 +422,7 @@ impl From<io::Error> for CleaningError {
 impl fmt::Display for CleaningError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Aborted => f.write_str("it was told to stop"),
+            Self::Aborted => f.write_str("cleaning was aborted"),
             Self::Failed(error) => write!(f, "{error}"),
         }
     }

@@ -1,4 +1,4 @@
-//! Compaction: which log is next, and one pass over it.
+//! Compaction: threads, the books that they share, and one pass over one log.
 
 pub mod cleaner_config;
 pub mod throttler;

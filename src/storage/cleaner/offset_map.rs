@@ -1,15 +1,22 @@
 //! Port of `kafka.log.SkimpyOffsetMap`: from the keys of messages to their last offsets, in 24
 //! bytes per key however long the keys are.
 //!
-//! Keys are known by a hash of 128 bits alone, so two that share it would be one, and the older
-//! message of the two would be lost. That takes a chance of one in 2^64 before it is worth a
-//! thought at 2^32 keys; and nobody can work towards it, for the hash has a secret drawn for each
-//! map (Kafka takes MD5, which can be worked on).
+//! A key is known by its hash of 128 bits alone: two keys that shared it would count as one, and the
+//! older message would be lost. At 2^32 keys the chance of that is about one in 2^65, and it cannot
+//! be provoked, for the hash has a secret drawn for each map (Kafka takes MD5, for which collisions
+//! can be made).
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-/// A map that forgets nothing but the keys themselves, until it is dropped.
+/// Two halves of a hash, and the offset plus 1. All zeros is a free slot: such memory comes from
+/// the system untouched, and costs nothing until it is written.
+type Slot = [u64; 3];
+
+/// The memory that a key takes.
+pub const SLOT_BYTES: usize = size_of::<Slot>();
+
+/// The map of one pass.
 ///
 /// Invariants: `length <= length_max < slots.len()`, so a search always ends at a free slot; an
 /// entry stands between the slot that its hash names and the next free one.
@@ -19,13 +26,6 @@ pub struct OffsetMap {
     length_max: usize,
     secrets: [RandomState; 2],
 }
-
-/// Two halves of a hash, and the offset plus 1. All zeros is a free slot: such memory comes from
-/// the system untouched, and costs nothing until it is written.
-type Slot = [u64; 3];
-
-/// What a key takes.
-pub const SLOT_BYTES: usize = size_of::<Slot>();
 
 impl OffsetMap {
     /// A map for `length_max` keys at least 1, in slots of which the share `load_factor` will be
@@ -48,8 +48,8 @@ impl OffsetMap {
         length_max.clamp(1, slots.saturating_sub(1).max(1))
     }
 
-    /// Notes that the last message with `key` is the one at `offset`. Says whether that was
-    /// possible: a full map takes no new key.
+    /// Notes that the last message with `key` is the one at `offset`. Returns whether there was room:
+    /// a full map takes no new key.
     ///
     /// # Panics
     /// If the offset is negative: no message has one.
@@ -73,21 +73,21 @@ impl OffsetMap {
         i64::try_from(number).expect("it was made of an i64").checked_sub(1).filter(|it| *it >= 0)
     }
 
-    /// How many keys there are.
+    /// In keys.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// How many keys there may be.
+    /// In keys.
     pub fn length_max(&self) -> usize {
         self.length_max
     }
 
     /// The slot of the key with this hash, or the free one that it would get.
     ///
-    /// Slot after slot: with nine of ten full that looks at some fifty of them before it finds no
-    /// key, but they lie side by side. Leaping would look at ten, each a line of memory that has to
-    /// be fetched.
+    /// Linear probing: with nine of ten slots full, a search for a key that is not there looks at
+    /// some fifty of them, but they lie side by side. Double hashing would look at ten, each in a
+    /// cache line of its own.
     fn find(&self, hash: [u64; 2]) -> usize {
         // The high bits of the product name a slot: a division without the division.
         let mut slot = ((u128::from(hash[0]) * self.slots.len() as u128) >> 64) as usize;

@@ -1,11 +1,15 @@
-//! Port of `kafka.utils.Throttler`: how long one who reads and writes must wait, so as not to do
-//! more per second than is allowed.
+//! Port of `kafka.utils.Throttler`: how long a thread that reads and writes must wait, so that all
+//! of them together stay within a rate.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
+use crate::common::lock::locked;
 use crate::common::time::Time;
 
-/// Counts bytes, and tells who counted too many how long to wait. Threads may share it.
+/// The rate is looked at after so long: a shorter look would see a burst where there is none.
+const CHECK_INTERVAL_NS: i64 = 300_000_000;
+
+/// Counts bytes, and returns how long to wait after too many. Threads may share it.
 pub struct Throttler {
     time: Arc<dyn Time>,
     period: Mutex<Period>,
@@ -16,9 +20,6 @@ struct Period {
     start_ns: i64,
     bytes: u64,
 }
-
-/// The rate is looked at after so long: a shorter look would see a burst where there is none.
-const CHECK_INTERVAL_NS: i64 = 300_000_000;
 
 impl Throttler {
     /// Allows `bytes_per_second`, but never less than one.
@@ -31,14 +32,13 @@ impl Throttler {
     /// before is forgotten: it was allowed.
     pub fn update_rate(&self, bytes_per_second: f64) {
         let (bytes_per_second, start_ns) = (bytes_per_second.max(1.0), self.time.nanoseconds());
-        *self.lock() = Period { bytes_per_second, start_ns, bytes: 0 };
+        *locked(&self.period) = Period { bytes_per_second, start_ns, bytes: 0 };
     }
 
-    /// Counts `bytes`, and returns how long to wait before the next ones, in milliseconds: mostly
-    /// 0.
+    /// Counts `bytes`, and returns how long to wait before the next, in milliseconds; mostly 0.
     pub fn delay_ms(&self, bytes: u64) -> i64 {
         let now_ns = self.time.nanoseconds();
-        let mut period = self.lock();
+        let mut period = locked(&self.period);
         period.bytes += bytes;
         let elapsed_ns = now_ns - period.start_ns;
         if elapsed_ns < CHECK_INTERVAL_NS {
@@ -52,16 +52,12 @@ impl Throttler {
         (period.start_ns, period.bytes) = (now_ns.saturating_add(delay_ns), 0);
         delay_ms
     }
-
-    fn lock(&self) -> MutexGuard<'_, Period> {
-        self.period.lock().expect("no thread panics while it counts bytes")
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::time::MockTime;
+    use crate::common::mock_time::MockTime;
 
     #[test]
     fn a_wait_of_centuries_does_not_wrap() {
@@ -73,7 +69,7 @@ mod tests {
 
     /// Port of `ThrottlerTest.testThrottleDesiredRate` (of later Kafka).
     #[test]
-    fn who_is_too_fast_waits_until_the_rate_is_right() {
+    fn a_client_that_is_too_fast_waits_until_the_rate_is_right() {
         let time = Arc::new(MockTime::new());
         let throttler = Throttler::new(1000.0, time.clone());
         assert_eq!(throttler.delay_ms(700), 0);

@@ -1,5 +1,5 @@
-//! Port of `kafka.server.checkpoints.CheckpointFile`, which came after 0.9: the form of the broker's
-//! small text files, however different what they hold.
+//! Port of `kafka.server.checkpoints.CheckpointFile`, which came after 0.9: the format that all small
+//! text files of the broker share. [`OffsetCheckpoint`] is one of them.
 //!
 //! ```text
 //! 0                     the version of the format
@@ -8,7 +8,10 @@
 //! ...
 //! ```
 //!
-//! Lines of a head may stand between the first two. Blank lines between entries do not count.
+//! A file may have further head lines between the first two. Blank lines between entries do not
+//! count.
+//!
+//! [`OffsetCheckpoint`]: crate::storage::files::offset_checkpoint::OffsetCheckpoint
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,50 +19,50 @@ use std::str::Lines;
 
 use crate::common::errors::KafkaError;
 
-/// The version of the format of all of them.
+/// The version of the format, the same in all files.
 pub const CURRENT_VERSION: &str = "0";
 
-/// The text of such a file, as it is read from line to line.
+/// A reader of such a file, line by line.
 pub struct CheckpointFile<'a> {
     path: &'a Path,
     text: &'a str,
     lines: Lines<'a>,
-    /// How many lines have been read.
+    /// Of the line that was read last; the first is 1.
     line_number: usize,
 }
 
 impl<'a> CheckpointFile<'a> {
-    /// Begins to read `text`, which lies in the file `path` and is a `what`.
+    /// Begins to read `text`, the content of the file `path`. `what` names the content in an error.
     ///
     /// # Errors
-    /// `Corrupt` if its version is not the current one.
+    /// `Corrupt` if the version is not the current one.
     pub fn read(text: &'a str, path: &'a Path, what: &str) -> Result<Self, KafkaError> {
         let mut file = Self { path, text, lines: text.lines(), line_number: 0 };
         let version = file.next_line().unwrap_or_default();
         if version.trim() != CURRENT_VERSION {
-            return Err(file.corrupt(format!("version {version:?} of the {what} is not known")));
+            return Err(file.corrupt(format!("unknown version {version:?} of the {what}")));
         }
         Ok(file)
     }
 
-    /// The next line of the head, which tells `what`.
+    /// The next line of the head. `what` names its content in an error.
     ///
     /// # Errors
-    /// `Corrupt` if it tells nothing that `parse` knows.
+    /// `Corrupt` if there is none, or `parse` refuses it.
     pub fn head<T>(
         &mut self,
         what: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, KafkaError> {
-        let told = self.next_line().and_then(parse);
-        told.ok_or_else(|| self.corrupt(format!("{what} is missing")))
+        let parsed = self.next_line().and_then(parse);
+        parsed.ok_or_else(|| self.corrupt(format!("{what} is missing")))
     }
 
-    /// All entries, which are `what`, by their keys.
+    /// All entries by their keys. `what` names them in an error.
     ///
     /// # Errors
-    /// `Corrupt` with what `parse` says of an entry, and if there are not as many, each with a key
-    /// of its own, as the line before them says.
+    /// `Corrupt` with the sentence of `parse` if it refuses an entry, and if the number of different
+    /// keys is not the one that the line before the entries announces.
     pub fn entries<K: Ord, V>(
         mut self,
         what: &str,
@@ -75,8 +78,9 @@ impl<'a> CheckpointFile<'a> {
             }
         }
         if entries.len() != announced {
-            let came = entries.len();
-            return Err(self.corrupt(format!("{announced} {what} were announced and {came} came")));
+            let found = entries.len();
+            let why = format!("expected {announced} {what}, found {found}");
+            return Err(self.corrupt(why));
         }
         Ok(entries)
     }
@@ -86,7 +90,7 @@ impl<'a> CheckpointFile<'a> {
         self.lines.next()
     }
 
-    /// Something is wrong with the line that was read last.
+    /// An error about the line that was read last.
     fn corrupt(&self, why: String) -> KafkaError {
         let before = self.text.split_inclusive('\n').take(self.line_number - 1);
         KafkaError::Corrupt {
@@ -123,15 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_its_place() {
+    fn what_is_wrong_is_reported_with_its_line_and_its_place() {
         for (text, why) in [
-            ("", "position 0: line 1: version \"\" of the list of names is not known"),
-            ("7\n0\n", "position 0: line 1: version \"7\""),
+            ("", "position 0: line 1: unknown version \"\" of the list of names"),
+            ("7\n0\n", "position 0: line 1: unknown version \"7\""),
             ("0\n", "position 2: line 2: the number of names is missing"),
             ("0\nx\n", "position 2: line 2: the number of names is missing"),
             ("0\n2\nann\n?\n", "position 8: line 4: nobody is called ?"),
-            ("0\n3\nann\nbo\n", "3 names were announced and 2 came"),
-            ("0\n2\nann\nann\n", "2 names were announced and 1 came"),
+            ("0\n3\nann\nbo\n", "expected 3 names, found 2"),
+            ("0\n2\nann\nann\n", "expected 2 names, found 1"),
         ] {
             let error = lengths_in(text).unwrap_err();
             assert!(error.contains(why), "{text:?}: {error}");

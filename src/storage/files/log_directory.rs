@@ -1,5 +1,5 @@
 //! Port of `LogManager.createAndValidateLogDirs`, `lockLogDirs` and of `BrokerMetadataCheckpoint`:
-//! a directory becomes this process's, and shows what logs it holds.
+//! locks a log directory for this process, checks which broker it belongs to, and lists its logs.
 
 use std::fs;
 use std::fs::{File, OpenOptions};
@@ -11,20 +11,19 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::storage::files::log_files::{
-    failed, is_deleted_directory, parse_topic_partition_name, read_text, write_atomically,
-};
+use crate::storage::files::file_io::{failed, read_text, write_atomically};
+use crate::storage::files::log_file_names::{is_deleted_directory, parse_topic_partition_name};
 
-/// The file that is locked as long as a process owns a log directory.
+/// Locked as long as a process owns the log directory.
 pub const LOCK_FILE: &str = ".lock";
-/// The file that says which broker a log directory belongs to.
+/// Says which broker the log directory belongs to.
 pub const META_PROPERTIES_FILE: &str = "meta.properties";
-/// Said of that file if it cannot be read.
+/// For a start with a corrupt one.
 const META_PROPERTIES_REMEDY: &str = "write `version=0` and `broker.id=` with its number into it; \
                                       if it is moved away, the directory goes to the next broker \
                                       that starts on it";
 
-/// A log directory that the broker must not start with.
+/// An error about a log directory with which the broker must not start.
 pub(crate) fn refused(why: String) -> KafkaError {
     KafkaError::api(Errors::InvalidConfig, why)
 }
@@ -37,22 +36,22 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<PathBuf> {
     Ok(absolute)
 }
 
-/// Takes the directory for this process. The lock ends with the process, however that ends.
+/// Locks the directory for this process. The lock ends with the process, however that ends.
 pub(crate) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(failed("write in the log directory: cannot open", &path))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
         Errno::EAGAIN => refused(format!(
-            "cannot lock the log directory {}: another broker is using it; stop that one, or give \
-             this one a directory of its own: `--override log.dirs=...`",
+            "cannot lock the log directory {}: another broker is using it; stop that broker, or \
+             give this one a directory of its own: `--override log.dirs=...`",
             dir.display()
         )),
         errno => refused(format!("cannot lock the log directory {}: {errno}", dir.display())),
     })
 }
 
-/// Checks that the directory belongs to this broker, or gives it to it.
+/// Checks that the directory belongs to this broker; one without an owner becomes this broker's.
 pub(crate) fn check_meta_properties(dir: &Path, broker_id: i32) -> Result<(), KafkaError> {
     let path = dir.join(META_PROPERTIES_FILE);
     let mine = format!("version=0\nbroker.id={broker_id}\n");
@@ -67,8 +66,8 @@ pub(crate) fn check_meta_properties(dir: &Path, broker_id: i32) -> Result<(), Ka
     }
 }
 
-/// Which broker the text of a `meta.properties` tells of. Later Kafkas add lines, which are passed
-/// over; version 1, of KRaft, has other ones.
+/// The broker id in the text of a `meta.properties`. Later Kafkas add lines, which are ignored;
+/// version 1, of KRaft, has other lines.
 fn parse_owner(text: &str, path: &Path) -> Result<i32, KafkaError> {
     let value = |name: &str| -> Option<i32> {
         let mut pairs = text.lines().filter_map(|line| line.split_once('='));
@@ -79,13 +78,13 @@ fn parse_owner(text: &str, path: &Path) -> Result<i32, KafkaError> {
         _ => Err(KafkaError::Corrupt {
             file: path.to_path_buf(),
             position: 0,
-            why: "it does not tell in version 0 which broker the directory belongs to".to_string(),
+            why: "it does not say in version 0 which broker the directory belongs to".to_string(),
         }),
     }
 }
 
-/// The directories of logs. Those of deleted logs are removed, which the last run had no time for;
-/// others are not ours, and stay as they are.
+/// The directories of logs in `dir`. Those of deleted logs that the last run did not get to are
+/// removed; directories that are not ours stay as they are.
 pub(crate) fn log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
     let list = || -> io::Result<Vec<PathBuf>> {
         let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
@@ -95,13 +94,13 @@ pub(crate) fn log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
     let (deleted, mut directories): (Vec<_>, Vec<_>) =
         directories.into_iter().partition(|path| is_deleted_directory(path));
     for path in deleted {
-        info!("removing {}, a log that was deleted", path.display());
+        info!("removing the deleted log {}", path.display());
         fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
     }
     directories.retain(|path| match parse_topic_partition_name(path) {
         Ok(_) => true,
         Err(error) => {
-            warn!("leaving alone what is no log: {error}");
+            warn!("ignoring a directory: {error}");
             false
         }
     });

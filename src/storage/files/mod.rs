@@ -1,7 +1,8 @@
-//! Names of files, the small text files of the broker, and directories of logs.
+//! The names of a log's files, file I/O by name, the small text files of the broker, and its log
+//! directories.
 
-pub mod log_files;
+pub mod log_file_names;
+pub mod file_io;
 pub mod log_directory;
-pub mod escaped_text;
 pub mod checkpoint_file;
 pub mod offset_checkpoint;

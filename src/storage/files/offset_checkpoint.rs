@@ -1,5 +1,4 @@
-//! Port of `kafka.server.OffsetCheckpoint`: a small text file that remembers one offset per
-//! partition.
+//! Port of `kafka.server.OffsetCheckpoint`: a [`CheckpointFile`] that holds one offset per partition.
 //!
 //! ```text
 //! 0                     the version of the format
@@ -9,58 +8,53 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
-use crate::storage::files::log_files::{read_text, write_atomically};
+use crate::storage::files::file_io::{AtomicWriter, read_text};
 
-/// The file of recovery points: up to where each log is known to be on disk.
+/// Recovery points: up to where each log is known to be on disk.
 pub const RECOVERY_POINT_CHECKPOINT_FILE: &str = "recovery-point-offset-checkpoint";
-/// The file of the offsets up to which each compacted log has been cleaned.
+/// Up to where each compacted log has been cleaned.
 pub const CLEANER_OFFSET_CHECKPOINT_FILE: &str = "cleaner-offset-checkpoint";
-/// The file of high watermarks.
-pub const HIGH_WATERMARK_CHECKPOINT_FILE: &str = "replication-offset-checkpoint";
-/// The file of the first offsets of logs whose beginning was deleted by an admin.
+/// The first offsets of logs whose beginning was deleted by an admin.
 pub const LOG_START_OFFSET_CHECKPOINT_FILE: &str = "log-start-offset-checkpoint";
 
-/// A checkpoint file. Writers take turns; a reader sees the old content or the new, never a
-/// mixture.
+/// A checkpoint file. A reader sees the old content or the new, never a mixture.
 #[derive(Debug)]
 pub struct OffsetCheckpoint {
     path: PathBuf,
-    /// Held while writing: two writers would share one temporary file (KAFKA-3063).
-    turn: Mutex<()>,
+    writer: Mutex<AtomicWriter>,
 }
 
 impl OffsetCheckpoint {
-    /// The checkpoint in the file `path`, which need not exist. Touches nothing (Kafka's
-    /// constructor deletes a temporary file that somebody may be writing).
+    /// The checkpoint in the file `path`, which need not exist. Touches nothing.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, turn: Mutex::new(()) }
+        let writer = Mutex::new(AtomicWriter::new(&path));
+        Self { path, writer }
     }
 
-    /// Replaces what the file holds.
+    /// Replaces the content of the file. Threads take turns.
     ///
     /// # Errors
     /// Whatever the operating system reports, with the path.
     pub fn write(&self, offsets: &BTreeMap<TopicAndPartition, i64>) -> io::Result<()> {
         let mut text = format!("{CURRENT_VERSION}\n{}\n", offsets.len());
         for (TopicAndPartition { topic, partition }, offset) in offsets {
-            writeln!(text, "{topic} {partition} {offset}").expect("a string takes all text");
+            text.push_str(&format!("{topic} {partition} {offset}\n"));
         }
-        let _turn = self.turn.lock().expect("no thread panics while it writes a checkpoint");
-        write_atomically(&self.path, &text)
+        locked(&self.writer).write(&text)
     }
 
-    /// What the file holds; nothing, if it is missing or empty.
+    /// The offsets in the file; none if it is missing or empty.
     ///
     /// # Errors
-    /// `Corrupt` if it is no checkpoint; whatever the operating system reports, with the path.
+    /// `Corrupt` if it is not a checkpoint; whatever the operating system reports, with the path.
     pub fn read(&self) -> Result<BTreeMap<TopicAndPartition, i64>, KafkaError> {
         read_text(&self.path)?.map_or(Ok(BTreeMap::new()), |text| parse(&text, &self.path))
     }
@@ -87,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_checkpoint_is_told_apart() {
+    fn a_file_that_is_no_checkpoint_is_recognized() {
         let path = Path::new("checkpoint");
         for (text, why) in [
             ("1\n0\n", "version"),
             ("0\n", "number of lines"),
             ("0\n1\nt 0\n", "not a topic"),
             ("0\n1\nt 0 x\n", "not a topic"),
-            ("0\n2\nt 0 5\n", "2 lines were announced and 1 came"),
+            ("0\n2\nt 0 5\n", "expected 2 lines, found 1"),
         ] {
             let error = parse(text, path).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

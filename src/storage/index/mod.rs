@@ -1,5 +1,5 @@
-//! From an offset or a timestamp to a position near it.
+//! The indexes of a segment: from an offset or a timestamp to a place near it.
 
-pub mod mapped_entries;
+pub mod abstract_index;
 pub mod offset_index;
 pub mod time_index;

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use byteorder::{BigEndian, ByteOrder};
@@ -14,6 +14,7 @@ use log::{trace, warn};
 use nix::sys::sendfile::sendfile64;
 
 use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
 use crate::common::sys;
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
 use crate::message::message_set::{
@@ -24,7 +25,17 @@ use crate::message::record_batch::{
     MAX_TIMESTAMP_OFFSET,
 };
 use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::storage::files::log_files::failed;
+use crate::storage::files::file_io::failed;
+
+/// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
+/// value.
+const ENTRY_SIZE_MIN: i32 = 14;
+/// From the magic to the end of the last offset delta: what decides whether an offset lies inside a
+/// batch.
+const LAST_OFFSET_PROBE_LENGTH: usize =
+    LAST_OFFSET_DELTA_OFFSET + LAST_OFFSET_DELTA_LENGTH - MAGIC_OFFSET;
+/// How much is copied at a time when the destination is no socket.
+const COPY_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Messages in a file: all of them, or a slice.
 ///
@@ -37,7 +48,7 @@ pub struct FileMessageSet {
     slice: Option<Slice>,
 }
 
-/// Where an entry lies, as its first 12 bytes tell it.
+/// The first 12 bytes of an entry, and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryHeader {
     /// The offset field: the base offset of a record batch, the last offset of an older entry.
@@ -72,16 +83,6 @@ struct Slice {
     start_position: u64,
     end_position: u64,
 }
-
-/// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
-/// value.
-const ENTRY_SIZE_MIN: i32 = 14;
-/// From the magic to the end of the last offset delta: what decides whether an offset lies inside a
-/// batch.
-const LAST_OFFSET_PROBE_LENGTH: usize =
-    LAST_OFFSET_DELTA_OFFSET + LAST_OFFSET_DELTA_LENGTH - MAGIC_OFFSET;
-/// How much is copied at a time when the destination is no socket.
-const COPY_CHUNK_BYTES: usize = 64 * 1024;
 
 impl FileMessageSet {
     /// Opens the file for reading and appending, and creates it if it is missing. All its bytes
@@ -123,7 +124,7 @@ impl FileMessageSet {
         let Slice { start_position, end_position } = self.bounds();
         let start_position = start_position.saturating_add(position).min(end_position);
         let end_position = start_position.saturating_add(size).min(end_position);
-        trace!("FileMessageSet.read: slice of positions {start_position} to {end_position}");
+        trace!("[9] FileMessageSet.read: slice of positions {start_position} to {end_position}");
         let slice = Some(Slice { start_position, end_position });
         Self { shared: Arc::clone(&self.shared), slice }
         // ANCHOR_END: slice_of_file
@@ -155,7 +156,7 @@ impl FileMessageSet {
             below = Some(entry);
         }
         trace!(
-            "FileMessageSet.searchFor: offset {target_offset} from position {starting_position} on: \
+            "[8] FileMessageSet.searchFor: offset {target_offset} from position {starting_position} on: \
              {at_or_above:?} after {below:?}"
         );
         let is_exact = at_or_above.is_some_and(|entry| entry.offset == target_offset);
@@ -190,8 +191,7 @@ impl FileMessageSet {
         Ok(Some(entry).filter(|_| entry.end() <= set_size))
     }
 
-    /// The last offset in `entry`: a record batch tells it by a delta, an older entry is known by
-    /// its last offset.
+    /// The last offset in `entry`: a record batch has it as a delta, an older entry as its offset.
     ///
     /// # Errors
     /// Whatever `pread(2)` reports.
@@ -240,7 +240,8 @@ impl FileMessageSet {
         read.map_err(|error| failed("read", &self.path())(error))
     }
 
-    /// Appends to the end of the whole set. Callers see to it that one thread at a time does.
+    /// Appends to the end of the whole set. Only one thread at a time may: in a log, the one that
+    /// has the [`LockedLog`](crate::storage::log::locked_log::LockedLog).
     ///
     /// If the write fails, or only a part of it gets to the file, the part is cut off again: the
     /// set stays as it was.
@@ -313,13 +314,12 @@ impl FileMessageSet {
     pub fn rename_to(&self, path: &Path) -> io::Result<()> {
         let old = self.path();
         std::fs::rename(&old, path).map_err(failed("rename", &old))?;
-        *self.lock_path() = path.to_path_buf();
+        *locked(&self.shared.path) = path.to_path_buf();
         Ok(())
     }
 
-    /// The file's name.
     pub fn path(&self) -> PathBuf {
-        self.lock_path().clone()
+        locked(&self.shared.path).clone()
     }
 
     /// When `entry` was written, in milliseconds since 1970: by its timestamp, or by the file's time
@@ -339,7 +339,7 @@ impl FileMessageSet {
     pub fn last_modified_ms(&self) -> io::Result<i64> {
         let modified = self.shared.file.metadata().and_then(|it| it.modified());
         let modified = modified.map_err(|error| failed("look at", &self.path())(error))?;
-        // A file from before 1970 is as old as can be told.
+        // A file from before 1970 counts as written then.
         let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
     }
@@ -370,11 +370,11 @@ impl FileMessageSet {
             return Ok(false);
         }
         trace!(
-            "FileMessageSet.warm: positions {start_position} to {end_position} are not in memory"
+            "[11] FileMessageSet.warm: positions {start_position} to {end_position} are not in memory"
         );
         self.read_into_page_cache(start_position, end_position)
             .map_err(|error| failed("warm", &self.path())(error))?;
-        // A kernel that cannot tell has the slice read all the same; who knows whether it was cold.
+        // A kernel without `cachestat(2)` has the slice read all the same, and counts it as resident.
         Ok(resident.is_some())
         // ANCHOR_END: warm
     }
@@ -409,10 +409,6 @@ impl FileMessageSet {
         let Slice { start_position, end_position } = self.bounds();
         end_position - start_position
     }
-
-    fn lock_path(&self) -> MutexGuard<'_, PathBuf> {
-        self.shared.path.lock().expect("no thread panics while it holds the path")
-    }
 }
 
 impl MessageSet for FileMessageSet {
@@ -435,7 +431,7 @@ impl MessageSet for FileMessageSet {
         if count == 0 {
             return Ok(0);
         }
-        trace!("FileMessageSet.writeTo: {count} bytes from position {position} on");
+        trace!("[17] FileMessageSet.writeTo: {count} bytes from position {position} on");
         let file = &self.shared.file;
         // ANCHOR: file_to_socket
         match destination {

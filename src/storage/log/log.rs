@@ -1,89 +1,70 @@
 //! Port of `kafka.log.Log`: the log of one partition, a row of segments that is appended to at its
 //! end.
 //!
-//! One thread at a time appends, rolls, deletes or truncates: it holds the log's lock. Readers
-//! never take that lock. They see the log as its end offset metadata tell it: what lies before the
-//! end is whole and does not change, what is being appended behind it does not exist yet.
+//! One thread at a time changes a log: it takes the lock, and has a [`LockedLog`]. Readers never
+//! take that lock: they see the [`LogSegments`].
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use log::{debug, info, trace, warn};
+use log::{debug, trace, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::{Poisoned, locked_if_whole, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::config::log_config::LogConfig;
-use crate::message::log_validator::validate_messages_and_assign_offsets;
-use crate::message::timestamp_type::TimestampType;
-use crate::storage::files::log_files::{
-    failed, index_filename, log_filename, parse_topic_partition_name, remove_if_exists,
-    sync_directory, time_index_filename,
-};
-use crate::storage::log::log_append::{LogAppendInfo, analyze_given_offsets, append_format};
+use crate::storage::files::file_io::{failed, sync_directory};
+use crate::storage::files::log_file_names::parse_topic_partition_name;
+use crate::storage::log::locked_log::{LockedLog, LogContext, LogState};
+use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_loader::{LoadedLog, LogLoader};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
-use crate::storage::log::log_segment::{LogSegment, SegmentAppend};
+use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::LogSegments;
 use crate::storage::log::read_limit::ReadLimit;
-use crate::storage::producers::producer_state_manager::ProducerStateManager;
+use crate::storage::producers::producer_state_entry::ProducerStateEntry;
 
 /// The log of a partition.
 ///
-/// Invariants: the active segment ends where the log ends, and `recovery_point <= log_end_offset`.
+/// If a thread panics while it changes a log, the change may be half done. Then every further
+/// change of this log returns `KAFKA_STORAGE_ERROR`, and reads go on below its end. A restart
+/// recovers it, as after a crash: the log does not let its directory be marked as shut down
+/// cleanly. Producers retry on that error, and an idempotent one that gets through after the
+/// restart has its records exactly once.
 pub struct Log {
-    pub(crate) dir: PathBuf,
-    pub(crate) topic_and_partition: TopicAndPartition,
+    context: LogContext,
     config: RwLock<Arc<LogConfig>>,
-    pub(crate) segments: LogSegments,
-    /// The next offset, and where it will lie: the exposed end of the log. Set after the bytes are
-    /// in the file.
-    next_offset_metadata: RwLock<LogOffsetMetadata>,
-    /// Everything below is on disk.
-    pub(crate) recovery_point: AtomicI64,
-    /// What lies below has all the replicas it needs. `i64::MAX` as long as nobody keeps a high
-    /// watermark.
-    pub(crate) high_watermark: AtomicI64,
-    /// Nothing below is served: an admin deleted it, though a segment may hold it still.
-    pub(crate) deleted_before: AtomicI64,
-    /// Whether the directory is gone: then nothing is appended any more.
-    pub(crate) is_deleted: AtomicBool,
-    /// By the wall clock.
-    pub(crate) last_flush_ms: AtomicI64,
-    /// Whether files were created whose names may not be on disk yet.
-    pub(crate) is_directory_sync_owed: AtomicBool,
-    /// Kafka's `lock`: whoever holds it may change the log.
-    lock: Mutex<()>,
-    /// What is known of idempotent producers. Changed by who holds the lock, and so are its files.
-    pub(crate) producer_state: Mutex<ProducerStateManager>,
-    pub(crate) scheduler: Arc<dyn Scheduler>,
-    pub(crate) time: Arc<dyn Time>,
+    segments: Arc<LogSegments>,
+    /// `i64::MAX` until a replica keeps it.
+    high_watermark: AtomicI64,
+    last_flush_ms: AtomicI64,
+    state: Mutex<LogState>,
     /// For the tasks that outlive a call.
-    pub(crate) this: Weak<Log>,
+    this: Weak<Log>,
 }
 
-/// What [`Log::open`] must be told beside the directory and the settings.
+/// What [`Log::open`] needs beside the directory and the settings.
 #[derive(Clone)]
 pub struct LogOpen {
     /// Messages from here on may not have been on disk when the broker stopped.
     pub recovery_point: i64,
-    /// Whether the broker stopped in good order, so that they were.
+    /// Whether the broker was shut down cleanly, so that they were.
     pub is_clean_shutdown: bool,
     /// Runs what need not be done at once.
     pub scheduler: Arc<dyn Scheduler>,
-    /// The clocks.
     pub time: Arc<dyn Time>,
 }
 
 impl Log {
     /// Opens the log in the directory `dir`, which is created if it is missing, and recovers it if
-    /// it was not closed in good order.
+    /// it was not shut down cleanly.
     ///
     /// # Errors
-    /// `INVALID_TOPIC_EXCEPTION` if the directory's name is no `<topic>-<partition>`; `Io`, with
+    /// `INVALID_TOPIC_EXCEPTION` if the directory's name is not `<topic>-<partition>`; `Io`, with
     /// the path.
     pub fn open(dir: &Path, config: LogConfig, open: LogOpen) -> Result<Arc<Self>, KafkaError> {
         let topic_and_partition = parse_topic_partition_name(dir)?;
@@ -94,39 +75,65 @@ impl Log {
         let LogOpen { recovery_point, is_clean_shutdown, scheduler, time } = open;
         let loader =
             LogLoader { dir, config: &config, time: &*time, recovery_point, is_clean_shutdown };
-        let LoadedLog { segments, next_offset, recovery_point, producer_state } = loader.load()?;
-        let active = segments.last();
-        let end = LogOffsetMetadata::at(next_offset, active.base_offset(), active.size());
+        let LoadedLog { segments, producer_state } = loader.load()?;
+        let readable = segments.share();
         debug!(
-            "opened log {topic_and_partition} with end offset {next_offset} in {} segments",
-            segments.length()
+            "opened log {topic_and_partition} with end offset {}",
+            readable.end().message_offset
         );
         Ok(Arc::new_cyclic(|this| Self {
-            dir: dir.to_path_buf(),
-            topic_and_partition,
-            config: RwLock::new(Arc::new(config)),
-            segments,
-            next_offset_metadata: RwLock::new(end),
-            recovery_point: AtomicI64::new(recovery_point),
-            high_watermark: AtomicI64::new(i64::MAX),
-            deleted_before: AtomicI64::new(0),
-            is_deleted: AtomicBool::new(false),
             last_flush_ms: AtomicI64::new(time.milliseconds()),
-            is_directory_sync_owed: AtomicBool::new(true),
-            lock: Mutex::new(()),
-            producer_state: Mutex::new(producer_state),
-            scheduler,
-            time,
+            context: LogContext { dir: dir.to_path_buf(), topic_and_partition, scheduler, time },
+            config: RwLock::new(Arc::new(config)),
+            segments: readable,
+            high_watermark: AtomicI64::new(i64::MAX),
+            state: Mutex::new(LogState::new(segments, producer_state)),
             this: Weak::clone(this),
         }))
     }
 
-    /// Appends what a producer sent: checks it, gives it the next offsets, in place where that is
-    /// possible, and writes it. A set without a whole message is no error, and changes nothing. Nor
-    /// does a batch that an idempotent producer sent before: what is told is where it lies.
+    /// Takes the right to change the log.
     ///
     /// # Errors
-    /// Those of [`validate_messages_and_assign_offsets`] and [`ProducerStateManager::check`];
+    /// `KAFKA_STORAGE_ERROR` if a change did not come to its end.
+    pub(super) fn lock(&self) -> Result<LockedLog<'_>, KafkaError> {
+        let state = locked_if_whole(&self.state).map_err(|Poisoned| {
+            let log = self.topic_and_partition();
+            let why = format!(
+                "{log} is read-only until the broker restarts and recovers it: a change of it \
+                 failed halfway"
+            );
+            KafkaError::api(Errors::KafkaStorageError, why)
+        })?;
+        Ok(LockedLog::new(&self.context, self.config(), state))
+    }
+
+    /// Changes the log under its lock, and then sees to the flushes that this entails.
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut LockedLog<'_>) -> Result<T, KafkaError>,
+    ) -> Result<T, KafkaError> {
+        let mut locked = self.lock()?;
+        let changed = change(&mut locked);
+        let owed = locked.unlock();
+        if let Some(offset) = owed.rolled_at {
+            self.flush_later(offset);
+        }
+        if owed.is_due && changed.is_ok() {
+            self.flush()?;
+        }
+        changed
+    }
+
+    /// Appends what a producer sent: checks it, gives it the next offsets, in place where that is
+    /// possible, and writes it. A set without a whole message is no error, and changes nothing. Nor
+    /// does a batch that an idempotent producer sent before: the answer says where it lies.
+    ///
+    /// # Errors
+    /// Those of
+    /// [`validate_messages_and_assign_offsets`](crate::message::log_validator::validate_messages_and_assign_offsets)
+    /// and
+    /// [`ProducerStateManager::check`](crate::storage::producers::producer_state_manager::ProducerStateManager::check);
     /// `RECORD_LIST_TOO_LARGE` for a set that is larger than a segment; `Io` if the disk fails. A
     /// write that failed leaves the log as it was; a flush that failed (`flush.messages`) leaves
     /// the messages in the log, and they may be lost.
@@ -135,27 +142,7 @@ impl Log {
         records: &mut [u8],
         leader_epoch: i32,
     ) -> Result<LogAppendInfo, KafkaError> {
-        let config = self.config();
-        let format = append_format(&config, leader_epoch);
-        let lock = self.lock();
-        let now_ms = self.time.milliseconds();
-        let next_offset = self.log_end_offset();
-        let validated =
-            validate_messages_and_assign_offsets(records, next_offset, now_ms, &format)?;
-        let mut info = LogAppendInfo::of_validated(&validated, self.log_start_offset());
-        if info.record_count == 0 {
-            return Ok(info);
-        }
-        if format.timestamp_type == TimestampType::LogAppendTime && format.magic > 0 {
-            info.log_append_time_ms = now_ms;
-        }
-        if let Some(duplicate) = self.find_duplicate(&info, &validated.bytes)? {
-            return Ok(duplicate);
-        }
-        self.append_validated(&config, &info, &validated.bytes, now_ms)?;
-        drop(lock);
-        self.flush_if_due(&config)?;
-        Ok(info)
+        self.change(|log| log.append(records, leader_epoch))
     }
 
     /// Appends messages that bring their offsets along, as a follower gets them; the offsets may
@@ -165,58 +152,7 @@ impl Log {
     /// `UNKNOWN_SERVER_ERROR` if the offsets do not ascend, or begin below the log end offset;
     /// otherwise as [`append`](Self::append).
     pub fn append_with_given_offsets(&self, records: &[u8]) -> Result<LogAppendInfo, KafkaError> {
-        let config = self.config();
-        let lock = self.lock();
-        let mut info =
-            analyze_given_offsets(records, self.log_end_offset(), config.max_message_size)?;
-        info.log_start_offset = self.log_start_offset();
-        if info.record_count == 0 {
-            return Ok(info);
-        }
-        let now_ms = self.time.milliseconds();
-        self.append_validated(&config, &info, &records[..info.valid_bytes], now_ms)?;
-        drop(lock);
-        self.flush_if_due(&config)?;
-        Ok(info)
-    }
-
-    /// The caller holds the lock.
-    fn append_validated(
-        &self,
-        config: &LogConfig,
-        info: &LogAppendInfo,
-        bytes: &[u8],
-        now_ms: i64,
-    ) -> Result<(), KafkaError> {
-        self.check_exists()?;
-        let set_size = bytes.len() as u64;
-        if set_size > segment_size(config) {
-            let why = format!(
-                "a set of {set_size} bytes is larger than a segment of {}",
-                config.segment_size
-            );
-            return Err(KafkaError::api(Errors::RecordListTooLarge, why));
-        }
-        let segment = self.maybe_roll(config, info)?;
-        segment.append(&SegmentAppend {
-            last_offset: info.last_offset,
-            max_timestamp_ms: info.max_timestamp_ms,
-            offset_of_max_timestamp: info.offset_of_max_timestamp,
-            bytes,
-        })?;
-        self.update_producers(bytes, info.last_offset + 1, now_ms);
-        self.expose(info.last_offset + 1, &segment);
-        trace!(
-            "Log.append: {} holds offsets {} to {} in {set_size} bytes",
-            self.topic_and_partition, info.first_offset, info.last_offset
-        );
-        Ok(())
-    }
-
-    /// Makes everything before `next_offset` visible, which is at the end of the active segment.
-    pub(crate) fn expose(&self, next_offset: i64, active: &LogSegment) {
-        let end = LogOffsetMetadata::at(next_offset, active.base_offset(), active.size());
-        *self.next_offset_metadata.write().expect(END_LOCK) = end;
+        self.change(|log| log.append_with_given_offsets(records))
     }
 
     /// Reads from `start_offset` on: a slice of a segment's file, which begins with a whole entry.
@@ -233,10 +169,12 @@ impl Log {
         max_offset: Option<i64>,
         limit: ReadLimit,
     ) -> Result<FetchDataInfo, KafkaError> {
-        let end = self.log_end_offset_metadata();
+        let end = self.segments.end();
         trace!(
-            "Log.read: {} from offset {start_offset}, {} bytes at most; it ends at {}",
-            self.topic_and_partition, limit.max_bytes, end.message_offset
+            "[8] Log.read: {} from offset {start_offset}, {} bytes at most; it ends at {}",
+            self.topic_and_partition(),
+            limit.max_bytes,
+            end.message_offset
         );
         if start_offset == end.message_offset {
             return Ok(self.nothing_at(end));
@@ -244,10 +182,8 @@ impl Log {
         let floor = self.segments.floor(start_offset);
         let (first, next) = (self.log_start_offset(), end.message_offset);
         let Some(mut segment) = floor.filter(|_| (first..next).contains(&start_offset)) else {
-            let why = format!(
-                "offset {start_offset} of {} is not in {first} to {next}",
-                self.topic_and_partition
-            );
+            let log = self.topic_and_partition();
+            let why = format!("offset {start_offset} of {log} is not in {first} to {next}");
             return Err(KafkaError::api(Errors::OffsetOutOfRange, why));
         };
         // The end is where a read stops anyway: that spares a second search.
@@ -260,7 +196,7 @@ impl Log {
             // A gap: the offsets from here to the next segment were truncated or compacted away.
             match self.segments.higher(segment.base_offset()) {
                 Some(next) => segment = next,
-                None => return Ok(self.nothing_at(self.log_end_offset_metadata())),
+                None => return Ok(self.nothing_at(self.segments.end())),
             }
         }
     }
@@ -274,125 +210,212 @@ impl Log {
             bytes_within_limit: 0,
         }
     }
-}
 
-/// What rolls segments.
-impl Log {
     /// Begins a new segment at the log end offset, unless the active one is empty and begins there
     /// already.
     ///
     /// # Errors
     /// `Io`, with the path.
     pub fn roll(&self) -> Result<Arc<LogSegment>, KafkaError> {
-        let _lock = self.lock();
-        self.roll_to(&self.config(), self.log_end_offset())
+        self.change(|log| log.roll())
     }
 
-    /// The active segment, after a roll if the messages do not fit into it or its time has come.
-    fn maybe_roll(
-        &self,
-        config: &LogConfig,
-        info: &LogAppendInfo,
-    ) -> Result<Arc<LogSegment>, KafkaError> {
-        let active = self.segments.last();
-        let (size, can_hold) = (active.size(), active.can_hold(info.last_offset));
-        let age_ms = self.time.milliseconds().saturating_sub(active.created_ms());
-        let is_due = size + info.valid_bytes as u64 > segment_size(config)
-            || age_ms > config.max_segment_ms() - active.roll_jitter_ms()
-            || active.is_index_full();
-        if can_hold && (size == 0 || !is_due) {
-            return Ok(active);
-        }
-        let (segment, log) = (active.base_offset(), &self.topic_and_partition);
-        debug!("Log.maybeRoll: {log} rolls segment {segment} of {size} bytes, {age_ms} ms old");
-        // With given offsets the log may leap over more than an index can express (KAFKA-6264).
-        let end_offset = self.log_end_offset();
-        self.roll_to(config, if can_hold { end_offset } else { end_offset.max(info.first_offset) })
+    /// Makes the whole log durable. Only this counts as a flush for `flush.ms`: what a roll flushes
+    /// leaves out the active segment.
+    ///
+    /// # Errors
+    /// `Io`, with the path; then the recovery point stays.
+    pub fn flush(&self) -> Result<(), KafkaError> {
+        let started_ms = self.context.time.milliseconds();
+        self.flush_to(self.log_end_offset())?;
+        self.last_flush_ms.store(started_ms, Ordering::Release);
+        Ok(())
     }
 
-    /// The caller holds the lock. `base_offset` is not below the log end offset.
-    pub(crate) fn roll_to(
-        &self,
-        config: &LogConfig,
-        base_offset: i64,
-    ) -> Result<Arc<LogSegment>, KafkaError> {
-        let old = self.segments.last();
-        if old.base_offset() == base_offset {
-            old.resize_indexes(max_index_size(config))?;
-            return Ok(old);
-        }
-        let new = Arc::new(self.create_segment(config, base_offset)?);
-        self.take_producer_snapshot(base_offset);
-        self.segments.insert(Arc::clone(&new));
-        self.expose(self.log_end_offset(), &new);
-        info!("rolled a new segment of {} at offset {base_offset}", self.topic_and_partition);
-        if old.size() == 0 {
-            // It was begun for an append that failed, or the log leaps over it.
-            self.segments.remove(old.base_offset());
-            self.delete_later(&old)?;
-        } else if let Err(error) = old.on_become_inactive() {
-            let (segment, log) = (old.base_offset(), &self.topic_and_partition);
-            warn!("segment {segment} of {log} keeps its unused space: {error}");
-        }
-        self.flush_later(base_offset);
-        Ok(new)
+    fn flush_to(&self, offset: i64) -> Result<(), KafkaError> {
+        let Some(flush) = self.lock()?.begin_flush(offset) else { return Ok(()) };
+        flush.run(self.dir())?;
+        self.lock()?.end_flush(&flush);
+        Ok(())
     }
 
-    /// Creates the files of a segment. Files that have their names are none of this log's, and make
-    /// way.
-    pub(crate) fn create_segment(
-        &self,
-        config: &LogConfig,
-        base_offset: i64,
-    ) -> Result<LogSegment, KafkaError> {
-        self.check_exists()?;
-        for filename in [log_filename, index_filename, time_index_filename] {
-            let path = filename(&self.dir, base_offset);
-            if path.exists() {
-                warn!("deleting {}, which is in the way of a new segment", path.display());
-                remove_if_exists(&path)?;
+    fn flush_later(&self, offset: i64) {
+        let this = Weak::clone(&self.this);
+        let flush = move || {
+            let Some(log) = this.upgrade() else { return };
+            if let Err(error) = log.flush_to(offset) {
+                warn!("cannot flush {} up to offset {offset}: {error}", log.topic_and_partition());
             }
+        };
+        self.context.scheduler.schedule("flush-log", 0, None, Box::new(flush));
+    }
+
+    /// Port of `Log.maybeIncrementLogStartOffset`: the log begins at `offset` from now on, unless
+    /// it begins above it already. Segments that lie below are deleted; the rest of the one that
+    /// holds `offset` stays on disk until retention takes it. Returns where the log begins.
+    ///
+    /// The caller owes the disk the new start: see
+    /// [`checkpoint_log_start_offsets`](crate::storage::log_manager::LogManager::checkpoint_log_start_offsets).
+    ///
+    /// # Errors
+    /// `OFFSET_OUT_OF_RANGE` above the high watermark; `Io`, with the path.
+    pub fn delete_records_before(&self, offset: i64) -> Result<i64, KafkaError> {
+        let high_watermark = self.high_watermark();
+        if offset > high_watermark {
+            let log = self.topic_and_partition();
+            let why =
+                format!("{log} cannot begin at {offset}, above its watermark {high_watermark}");
+            return Err(KafkaError::api(Errors::OffsetOutOfRange, why));
         }
-        self.is_directory_sync_owed.store(true, Ordering::Release);
-        Ok(LogSegment::open(&self.dir, base_offset, config, &*self.time)?)
+        self.change(|log| log.delete_records_before(offset))
     }
-}
 
-/// What is told.
-impl Log {
-    /// The topic and the partition.
+    /// What a restart owes to [`delete_records_before`](Self::delete_records_before): the log
+    /// begins at `offset` again. If a crash took the messages from there on, the log goes on at
+    /// `offset`: those below stay deleted.
+    ///
+    /// # Errors
+    /// `Io`, with the path.
+    pub(crate) fn restore_start(&self, offset: i64) -> Result<(), KafkaError> {
+        self.change(|log| log.restore_start(offset))
+    }
+
+    /// Deletes the oldest segments, as the settings for retention by time and by size say, but
+    /// nothing that is not below `high_watermark` (KAFKA-5634). Returns how many.
+    ///
+    /// # Errors
+    /// `Io`, with the path.
+    pub fn delete_old_segments(&self, high_watermark: i64) -> Result<usize, KafkaError> {
+        self.change(|log| log.delete_old_segments(high_watermark))
+    }
+
+    /// Deletes segments from the oldest on, as long as `is_deletable` accepts them and they are
+    /// below `high_watermark`. If none would be left, a new one is rolled first; an empty active
+    /// one is never deleted. Returns how many.
+    ///
+    /// # Errors
+    /// `Io`, with the path.
+    pub fn delete_segments_while(
+        &self,
+        high_watermark: i64,
+        is_deletable: impl FnMut(&LogSegment) -> bool,
+    ) -> Result<usize, KafkaError> {
+        self.change(|log| log.delete_segments_while(high_watermark, is_deletable))
+    }
+
+    /// Cuts the log so that `target_offset` is its end. An offset at or above the end changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// `UNKNOWN_SERVER_ERROR` for a negative offset; `Io`, with the path.
+    pub fn truncate_to(&self, target_offset: i64) -> Result<(), KafkaError> {
+        self.change(|log| log.truncate_to(target_offset))
+    }
+
+    /// Deletes everything, and goes on at `new_offset`.
+    ///
+    /// # Errors
+    /// `Io`, with the path.
+    pub fn truncate_fully_and_start_at(&self, new_offset: i64) -> Result<(), KafkaError> {
+        self.change(|log| log.truncate_fully_and_start_at(new_offset))
+    }
+
+    /// Gives back what the files have beyond their content, and writes down what is known of the
+    /// producers, so that nothing has to be read at the next start. To be done after a flush, when
+    /// the broker stops.
+    ///
+    /// # Errors
+    /// `Io`, with the path.
+    pub fn close(&self) -> Result<(), KafkaError> {
+        self.change(|log| log.close())
+    }
+
+    /// Deletes the log. Its directory gets a name that no log has, so that another log may have its
+    /// own at once, and is removed after `file.delete.delay.ms`, or by the next start. Slices can
+    /// still be sent to their end; an append fails.
+    ///
+    /// # Errors
+    /// `Io`, with the path, and then the log is not deleted.
+    pub fn delete(&self) -> Result<(), KafkaError> {
+        self.change(|log| log.delete())
+    }
+
+    /// Forgets the producers that have not appended to this log for `expiration_ms`.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR` if a change of the log failed halfway.
+    pub fn remove_expired_producers(&self, expiration_ms: i64) -> Result<(), KafkaError> {
+        self.lock()?.remove_expired_producers(expiration_ms);
+        Ok(())
+    }
+
+    /// What the log knows of a producer.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR` if a change of the log failed halfway.
+    pub fn producer(&self, producer_id: i64) -> Result<Option<ProducerStateEntry>, KafkaError> {
+        Ok(self.lock()?.producers().producer(producer_id).cloned())
+    }
+
+    /// The highest id of a producer that the log knows.
+    ///
+    /// # Errors
+    /// `KAFKA_STORAGE_ERROR` if a change of the log failed halfway.
+    pub fn highest_producer_id(&self) -> Result<Option<i64>, KafkaError> {
+        Ok(self.lock()?.producers().highest_producer_id())
+    }
+
     pub fn topic_and_partition(&self) -> &TopicAndPartition {
-        &self.topic_and_partition
+        &self.context.topic_and_partition
     }
 
-    /// The log's directory.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        &self.context.dir
+    }
+
+    pub(super) fn time(&self) -> &dyn Time {
+        &*self.context.time
     }
 
     /// The settings, as they are now.
     pub fn config(&self) -> Arc<LogConfig> {
-        Arc::clone(&self.config.read().expect("no thread panics while it sets a config"))
+        Arc::clone(&read_locked(&self.config))
     }
 
     /// Replaces the settings.
     pub fn update_config(&self, config: LogConfig) {
-        *self.config.write().expect("no thread panics while it sets a config") = Arc::new(config);
+        *write_locked(&self.config) = Arc::new(config);
+    }
+
+    /// The first offset that is served, or where it would be.
+    pub fn log_start_offset(&self) -> i64 {
+        self.segments.start_offset()
     }
 
     /// The offset that the next message will get.
     pub fn log_end_offset(&self) -> i64 {
-        self.log_end_offset_metadata().message_offset
+        self.segments.end().message_offset
     }
 
     /// The offset that the next message will get, and where it will lie.
     pub fn log_end_offset_metadata(&self) -> LogOffsetMetadata {
-        *self.next_offset_metadata.read().expect(END_LOCK)
+        self.segments.end()
     }
 
     /// Everything below is on disk.
     pub fn recovery_point(&self) -> i64 {
-        self.recovery_point.load(Ordering::Acquire)
+        self.segments.recovery_point()
+    }
+
+    /// What is below has all the replicas it needs, and retention may delete it: the last update,
+    /// but never beyond the end.
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark.load(Ordering::Acquire).min(self.log_end_offset())
+    }
+
+    /// Owed by the replica, for retention must not go beyond its high watermark (KAFKA-5634).
+    pub fn update_high_watermark(&self, high_watermark: i64) {
+        self.high_watermark.store(high_watermark, Ordering::Release);
     }
 
     /// When the log was last flushed, by the wall clock.
@@ -400,28 +423,14 @@ impl Log {
         self.last_flush_ms.load(Ordering::Acquire)
     }
 
-    /// Whether the next flush has to sync the directory too.
-    pub fn is_directory_sync_owed(&self) -> bool {
-        self.is_directory_sync_owed.load(Ordering::Acquire)
-    }
-
     /// The size of all segments' messages, in bytes.
     pub fn size(&self) -> u64 {
-        self.segments.snapshot().iter().map(|segment| segment.size()).sum()
+        self.segments.size()
     }
 
     /// The segments, from the oldest on.
     pub fn segments(&self) -> Vec<Arc<LogSegment>> {
         self.segments.snapshot()
-    }
-
-    /// The segment that takes the appends.
-    pub fn active_segment(&self) -> Arc<LogSegment> {
-        self.segments.last()
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().expect("no thread panics while it changes a log")
     }
 }
 
@@ -434,13 +443,3 @@ fn exposed_size(segment: &LogSegment, end: &LogOffsetMetadata) -> u64 {
         _ => segment.size(),
     }
 }
-
-fn segment_size(config: &LogConfig) -> u64 {
-    u64::try_from(config.segment_size).unwrap_or(0)
-}
-
-pub(crate) fn max_index_size(config: &LogConfig) -> usize {
-    usize::try_from(config.max_index_size).unwrap_or(0)
-}
-
-const END_LOCK: &str = "no thread panics while it moves the end of a log";

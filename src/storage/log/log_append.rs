@@ -1,13 +1,15 @@
-//! Port of `kafka.log.LogAppendInfo` and `Log.analyzeAndValidateMessageSet`: what an append is told
-//! to do, and what it tells afterwards.
+//! Port of `kafka.log.LogAppendInfo` and `Log.analyzeAndValidateMessageSet`: what a log asks of the
+//! messages that are appended to it, and the result of an append.
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::config::kinds::{CompressionType, MessageTimestampType};
 use crate::config::log_config::LogConfig;
+use crate::config::log_policies::{CompressionType, MessageTimestampType};
+use crate::message::append_format::AppendFormat;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::compression_codec::CompressionCodec;
-use crate::message::log_validator::{AppendFormat, Validated};
+use crate::message::log_validator::Validated;
 use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
+use crate::storage::producers::producer_state_entry::BatchMetadata;
 
 /// What was appended, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +35,7 @@ pub struct LogAppendInfo {
 }
 
 impl LogAppendInfo {
-    /// Nothing was appended.
-    pub(crate) fn empty(log_start_offset: i64) -> Self {
+    fn empty(log_start_offset: i64) -> Self {
         Self {
             first_offset: -1,
             last_offset: -1,
@@ -48,7 +49,8 @@ impl LogAppendInfo {
         }
     }
 
-    pub(crate) fn of_validated(validated: &Validated<'_>, log_start_offset: i64) -> Self {
+    /// Messages that are about to be appended.
+    pub fn of_validated(validated: &Validated<'_>, log_start_offset: i64) -> Self {
         Self {
             first_offset: validated.first_offset,
             last_offset: validated.last_offset,
@@ -60,10 +62,22 @@ impl LogAppendInfo {
             ..Self::empty(log_start_offset)
         }
     }
+
+    /// What the producer of these messages gets, if they are a copy of `original`: nothing was
+    /// appended, and the offsets and the time are those of the first time.
+    pub fn of_duplicate(&self, original: &BatchMetadata) -> Self {
+        let is_stamped = self.log_append_time_ms != NO_TIMESTAMP;
+        Self {
+            first_offset: original.first_offset(),
+            last_offset: original.last_offset,
+            log_append_time_ms: if is_stamped { original.timestamp_ms } else { NO_TIMESTAMP },
+            ..Self::empty(self.log_start_offset)
+        }
+    }
 }
 
 /// What the settings of a log ask of the messages that are appended to it.
-pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
+pub fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
     AppendFormat {
         magic: config.message_format_magic,
         compression: match config.compression_type {
@@ -85,7 +99,7 @@ pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendForm
         },
         timestamp_before_max_ms: config.timestamp_before_max_ms(),
         timestamp_after_max_ms: config.timestamp_after_max_ms(),
-        message_bytes_max: usize::try_from(config.max_message_size).unwrap_or(0),
+        message_bytes_max: config.max_message_size,
         is_compacted: config.cleanup_policy.is_compacted(),
         validates_compressed: config.transferto_compressed_records_validation_enable,
         partition_leader_epoch: leader_epoch,
@@ -98,17 +112,17 @@ pub(crate) fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendForm
 /// # Errors
 /// `CORRUPT_MESSAGE`, `MESSAGE_TOO_LARGE`, or `UNKNOWN_SERVER_ERROR` if an offset does not come
 /// after the one before it, the first one after `next_offset - 1` (KAFKA-3047).
-pub(crate) fn analyze_given_offsets(
+pub fn analyze_given_offsets(
     records: &[u8],
     next_offset: i64,
-    message_bytes_max: i32,
+    message_bytes_max: usize,
 ) -> Result<LogAppendInfo, KafkaError> {
     let mut info = LogAppendInfo::empty(-1);
     let mut due_offset = next_offset;
     for entry in shallow_entries(records) {
         let entry = entry?;
         let size = entry.size_in_bytes();
-        if i32::try_from(size).is_ok_and(|size| size > message_bytes_max) {
+        if size > message_bytes_max {
             let why = format!("a batch of {size} bytes; max.message.bytes is {message_bytes_max}");
             return Err(KafkaError::api(Errors::RecordTooLarge, why));
         }

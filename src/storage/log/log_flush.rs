@@ -1,75 +1,38 @@
-//! Port of the half of `kafka.log.Log` that makes durable: flushes, and the close.
+//! Port of the disk work of `Log.flush`, which is done without the log's lock: appends go on
+//! meanwhile.
 
-use std::sync::Weak;
-use std::sync::atomic::Ordering;
-
-use log::{debug, warn};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::common::errors::KafkaError;
-use crate::config::log_config::LogConfig;
-use crate::storage::files::log_files::sync_directory;
-use crate::storage::log::log::Log;
+use crate::storage::files::file_io::sync_directory;
+use crate::storage::log::log_segment::LogSegment;
 
-impl Log {
-    /// Makes the whole log durable. Only this counts as a flush for `flush.ms`: what a roll flushes
-    /// leaves out the active segment.
+/// What makes a log durable up to an offset.
+#[derive(Debug)]
+pub struct LogFlush {
+    /// The log will be on disk below this.
+    pub offset: i64,
+    /// Those that hold messages which may not be on disk.
+    pub segments: Vec<Arc<LogSegment>>,
+    /// Whether the directory has files whose names may not be on disk (KAFKA-3968).
+    pub syncs_directory: bool,
+    /// How many files had been created in the directory when the flush began.
+    pub files_created: u64,
+}
+
+impl LogFlush {
+    /// Waits for the disk. `dir` is the log's directory.
     ///
     /// # Errors
-    /// `Io`, with the path; then the recovery point stays.
-    pub fn flush(&self) -> Result<(), KafkaError> {
-        let started_ms = self.time.milliseconds();
-        self.flush_to(self.log_end_offset())?;
-        self.last_flush_ms.store(started_ms, Ordering::Release);
-        Ok(())
-    }
-
-    pub(crate) fn flush_if_due(&self, config: &LogConfig) -> Result<(), KafkaError> {
-        let unflushed = self.log_end_offset().saturating_sub(self.recovery_point());
-        if unflushed >= config.flush_interval { self.flush() } else { Ok(()) }
-    }
-
-    pub(crate) fn flush_later(&self, offset: i64) {
-        let this = Weak::clone(&self.this);
-        let flush = move || {
-            let Some(log) = this.upgrade() else { return };
-            if let Err(error) = log.flush_to(offset) {
-                warn!("cannot flush {} up to offset {offset}: {error}", log.topic_and_partition);
-            }
-        };
-        self.scheduler.schedule("flush-log", 0, None, Box::new(flush));
-    }
-
-    /// Makes everything below `offset` durable: the files, and the names of those that are new
-    /// (KAFKA-3968).
-    fn flush_to(&self, offset: i64) -> Result<(), KafkaError> {
-        let recovery_point = self.recovery_point();
-        if offset <= recovery_point || self.is_deleted() {
-            return Ok(());
-        }
-        debug!("Log.flush: {} from offset {recovery_point} to {offset}", self.topic_and_partition);
-        for segment in self.segments.between(recovery_point, offset) {
+    /// `Io`, with the path; then nothing is known to be on disk.
+    pub fn run(&self, dir: &Path) -> Result<(), KafkaError> {
+        for segment in &self.segments {
             segment.flush()?;
         }
-        if self.is_directory_sync_owed.swap(false, Ordering::AcqRel) {
-            sync_directory(&self.dir).inspect_err(|_| {
-                self.is_directory_sync_owed.store(true, Ordering::Release);
-            })?;
+        if self.syncs_directory {
+            sync_directory(dir)?;
         }
-        // The log may have been truncated meanwhile.
-        let _lock = self.lock();
-        self.recovery_point.fetch_max(offset.min(self.log_end_offset()), Ordering::AcqRel);
         Ok(())
-    }
-
-    /// Gives back what the files have beyond their content, and writes down what is known of the
-    /// producers, so that nothing has to be read at the next start. To be done after a flush, when
-    /// the broker stops.
-    ///
-    /// # Errors
-    /// `Io`, with the path.
-    pub fn close(&self) -> Result<(), KafkaError> {
-        let _lock = self.lock();
-        self.take_producer_snapshot(self.log_end_offset());
-        Ok(self.segments.last().on_become_inactive()?)
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! What a crash may leave: a tail of the active segment that was not written to its end, or that is
 //! junk; an index that is missing, torn or full of zeros; files that waited for their deletion.
-//! None of it stops the start. Every byte that is cut off is told in the log.
+//! None of it stops the start. Every byte that is cut off is logged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,27 +16,23 @@ use log::{Level, info, log, warn};
 use crate::common::errors::KafkaError;
 use crate::common::time::Time;
 use crate::config::log_config::LogConfig;
-use crate::storage::files::log_files::{
+use crate::storage::files::file_io::{failed, remove_if_exists};
+use crate::storage::files::log_file_names::{
     CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, SWAP_FILE_SUFFIX,
-    TIME_INDEX_FILE_SUFFIX, failed, index_filename, log_filename, offset_of_filename,
-    remove_if_exists, time_index_filename, with_suffix,
+    TIME_INDEX_FILE_SUFFIX, index_filename, log_filename, offset_of_filename, time_index_filename,
+    with_suffix,
 };
 use crate::storage::log::log_segment::LogSegment;
-use crate::storage::log::log_segments::LogSegments;
+use crate::storage::log::log_segments::SegmentsWriter;
 use crate::storage::log::producer_state_recovery::rebuild_producer_state;
-use crate::storage::log::segment_recovery::Recovery;
+use crate::storage::log::segment_recovery::{Recovery, recover};
 use crate::storage::producers::producer_state_manager::ProducerStateManager;
 
 /// A log that was loaded.
 #[derive(Debug)]
 pub struct LoadedLog {
-    /// At least one segment, the last of them ready for appends.
-    pub segments: LogSegments,
-    /// The log end offset.
-    pub next_offset: i64,
-    /// Up to here the log is known to be on disk.
-    pub recovery_point: i64,
-    /// What the log knows of its idempotent producers.
+    /// The last of them is ready for appends.
+    pub segments: SegmentsWriter,
     pub producer_state: ProducerStateManager,
 }
 
@@ -45,19 +41,15 @@ pub struct LoadedLog {
 pub struct LogLoader<'a> {
     /// The log's directory, which exists.
     pub dir: &'a Path,
-    /// The log's settings.
     pub config: &'a LogConfig,
-    /// The wall clock.
     pub time: &'a dyn Time,
     /// Messages from here on may not have been on disk when the broker stopped.
     pub recovery_point: i64,
-    /// Whether the broker stopped in good order, so that they were.
+    /// Whether the broker was shut down cleanly, so that they were.
     pub is_clean_shutdown: bool,
 }
 
 impl LogLoader<'_> {
-    /// Loads the log.
-    ///
     /// # Errors
     /// `Io` if a file cannot be read or written, with the path.
     pub fn load(&self) -> Result<LoadedLog, KafkaError> {
@@ -78,16 +70,16 @@ impl LogLoader<'_> {
             segments.insert(0, Arc::new(segment));
         }
         let next_offset = self.recover_segments(&mut segments, &damaged)?;
-        let mut segments = segments.into_values();
-        let first = segments.next().expect("there is a segment, and the first is never removed");
-        let segments = LogSegments::new(first, segments);
-        segments.last().resize_indexes(self.max_index_size())?;
         let recovery_point =
             if self.is_clean_shutdown { next_offset } else { self.recovery_point.min(next_offset) };
+        let mut segments = segments.into_values();
+        let first = segments.next().expect("there is a segment, and the first is never removed");
+        let segments = SegmentsWriter::new(first, segments, next_offset, recovery_point);
+        segments.last().indexes().resize(self.max_index_size())?;
         let mut producer_state = ProducerStateManager::open(self.dir)?;
         let now_ms = self.time.milliseconds();
         rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;
-        Ok(LoadedLog { segments, next_offset, recovery_point, producer_state })
+        Ok(LoadedLog { segments, producer_state })
     }
 
     /// Removes what an earlier run left half done. Returns the base offsets of what the cleaner
@@ -96,7 +88,7 @@ impl LogLoader<'_> {
         let mut swapped = Vec::new();
         for (name, path) in self.files()? {
             if name.ends_with(DELETED_FILE_SUFFIX) || name.ends_with(CLEANED_FILE_SUFFIX) {
-                info!("removing {}, which waited for that", path.display());
+                info!("removing {}, left over from before the start", path.display());
                 remove_if_exists(&path)?;
             } else if let Some(name) = name.strip_suffix(SWAP_FILE_SUFFIX) {
                 match offset_of_filename(name, LOG_FILE_SUFFIX) {
@@ -118,7 +110,7 @@ impl LogLoader<'_> {
             self.remove_indexes(base_offset)?;
             fs::rename(&swap_path, &path).map_err(failed("rename", &swap_path))?;
             let segment = LogSegment::open(self.dir, base_offset, self.config, self.time)?;
-            let recovery = segment.recover(self.max_index_size())?;
+            let recovery = recover(&segment, self.max_index_size())?;
             self.report_cut(&segment, &recovery);
             let replaced = self.offsets_of(LOG_FILE_SUFFIX)?;
             for replaced in
@@ -141,7 +133,7 @@ impl LogLoader<'_> {
         for suffix in [INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX] {
             for base_offset in self.offsets_of(suffix)?.difference(&logs) {
                 warn!(
-                    "removing the index {base_offset:020}{suffix} in {}: it has no messages",
+                    "removing the index {base_offset:020}{suffix} in {}: its messages are gone",
                     self.dir.display()
                 );
                 self.remove_indexes(*base_offset)?;
@@ -150,14 +142,14 @@ impl LogLoader<'_> {
         Ok(())
     }
 
-    /// Opens a segment, and says whether an index of it has to be built anew.
+    /// Opens a segment. Returns with it whether an index of it has to be built anew.
     fn open_segment(&self, base_offset: i64) -> Result<(LogSegment, bool), KafkaError> {
         let index_path = index_filename(self.dir, base_offset);
         let has_indexes =
             index_path.exists() && time_index_filename(self.dir, base_offset).exists();
         let segment = LogSegment::open(self.dir, base_offset, self.config, self.time)?;
         if !has_indexes {
-            warn!("{} or its time index is missing and is built anew", index_path.display());
+            warn!("{} or its time index is missing: rebuilding both", index_path.display());
             return Ok((segment, true));
         }
         let offset_index = segment.offset_index().sanity_check(segment.size());
@@ -169,7 +161,7 @@ impl LogLoader<'_> {
                 // After an unclean stop an index has the size it was preallocated with, which is no
                 // damage.
                 let level = if self.is_clean_shutdown { Level::Warn } else { Level::Debug };
-                log!(level, "{corrupt}: the index is built anew");
+                log!(level, "{corrupt}: rebuilding both indexes");
                 Ok((segment, true))
             }
         }
@@ -208,7 +200,7 @@ impl LogLoader<'_> {
     }
 
     fn recover_segment(&self, segment: &LogSegment) -> Result<(i64, u64), KafkaError> {
-        let recovery = segment.recover(self.max_index_size())?;
+        let recovery = recover(segment, self.max_index_size())?;
         self.report_cut(segment, &recovery);
         Ok((recovery.next_offset, recovery.bytes_cut))
     }
@@ -258,6 +250,6 @@ impl LogLoader<'_> {
     }
 
     fn max_index_size(&self) -> usize {
-        usize::try_from(self.config.max_index_size).unwrap_or(0)
+        self.config.max_index_size
     }
 }

@@ -7,18 +7,16 @@ use crate::storage::log::file_message_set::FileMessageSet;
 /// segment's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOffsetMetadata {
-    /// The offset of a message.
     pub message_offset: i64,
-    /// The place, if it is known.
+    /// `None` if it is not known.
     pub place: Option<LogPlace>,
 }
 
 /// A segment and a position in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogPlace {
-    /// The base offset of the segment.
     pub segment_base_offset: i64,
-    /// The position in the segment's file, in bytes.
+    /// In bytes.
     pub relative_position_in_segment: u64,
 }
 
@@ -26,13 +24,11 @@ impl LogOffsetMetadata {
     /// No offset at all: what a failed read has to show (Kafka's `UnknownOffsetMetadata`).
     pub const UNKNOWN: Self = Self { message_offset: -1, place: None };
 
-    /// An offset whose place is known.
     pub fn at(message_offset: i64, segment_base_offset: i64, position: u64) -> Self {
         let place = LogPlace { segment_base_offset, relative_position_in_segment: position };
         Self { message_offset, place: Some(place) }
     }
 
-    /// An offset whose place is not known.
     pub fn message_offset_only(message_offset: i64) -> Self {
         Self { message_offset, place: None }
     }
@@ -62,7 +58,7 @@ pub struct FetchDataInfo {
     /// Whether the slice ends inside its first entry, or is empty because that entry must fit and
     /// does not.
     pub first_entry_incomplete: bool,
-    /// How many bytes the limit had let through: more than the slice has if that ends at an entry.
-    /// A fetch that waits for `min_bytes` counts these, or it would wait for what is there.
+    /// How many bytes the limit let through: more than the slice has if that ends at an entry. A
+    /// fetch that waits for `min_bytes` counts these, or it would wait for what is already there.
     pub bytes_within_limit: u64,
 }

@@ -1,40 +1,39 @@
 //! Port of `kafka.log.LogSegment`: one file of messages with its offset index and its time index.
 //!
-//! One thread at a time changes a segment: the one that holds the lock of its log. Any number of
-//! threads read it meanwhile; they hold the lock of an index for a lookup in memory, never while a
-//! disk works.
+//! One thread at a time changes a segment of a log: the one that has the
+//! [`LockedLog`](crate::storage::log::locked_log::LockedLog). Any number of threads read it
+//! meanwhile; they hold the lock of an index for a lookup in memory, never while a disk works.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, RwLockReadGuard};
 
 use log::{trace, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::config::log_config::LogConfig;
-use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::timestamp_type::NO_TIMESTAMP;
-use crate::storage::files::log_files::{
-    index_filename, log_filename, remove_if_exists, sync_if_exists, time_index_filename,
-    with_suffix,
-};
-use crate::storage::index::offset_index::{OffsetIndex, relative_offset};
+use crate::storage::files::file_io::remove_if_exists;
+use crate::storage::files::log_file_names::{log_filename, with_suffix};
+use crate::storage::index::abstract_index::relative_offset;
+use crate::storage::index::offset_index::OffsetIndex;
 use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
 use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
 use crate::storage::log::read_limit::{ReadLimit, ends_better_at_known_entry};
+use crate::storage::log::segment_indexes::{SegmentIndexes, unless_gone};
 
 /// A segment: the messages from its base offset up to the base offset of the next one.
 #[derive(Debug)]
 pub struct LogSegment {
-    pub(crate) base_offset: i64,
-    pub(crate) log: FileMessageSet,
-    offset_index: RwLock<OffsetIndex>,
-    time_index: RwLock<TimeIndex>,
-    pub(crate) index_interval_bytes: u64,
+    base_offset: i64,
+    log: FileMessageSet,
+    indexes: SegmentIndexes,
+    index_interval_bytes: u64,
     /// Taken from the age at which the segment rolls: drawn once, so that not all logs roll at the
     /// same time.
     roll_jitter_ms: i64,
@@ -43,14 +42,14 @@ pub struct LogSegment {
 
 /// What changes with each append.
 #[derive(Debug)]
-pub(crate) struct State {
+struct State {
     /// By the wall clock.
     created_ms: i64,
     /// Messages since the entry that the offset index has last.
-    pub(crate) bytes_since_last_index_entry: u64,
-    /// The highest timestamp so far. `None` until somebody asks, for a segment that was loaded.
-    pub(crate) largest_timestamp: Option<TimestampOffset>,
-    /// The answer of [`LogSegment::first_written_ms`] as soon as somebody has asked.
+    bytes_since_last_index_entry: u64,
+    /// The highest timestamp so far. For a segment that was loaded it is read when first needed.
+    largest_timestamp: Option<TimestampOffset>,
+    /// The answer of [`LogSegment::first_written_ms`], which is read when first needed.
     first_written_ms: Option<Option<i64>>,
 }
 
@@ -94,29 +93,25 @@ impl LogSegment {
     ) -> io::Result<Self> {
         let path = with_suffix(&log_filename(dir, base_offset), suffix);
         let is_new = !path.exists();
-        let log = match u64::try_from(config.segment_size) {
-            Ok(size_bytes) if is_new && config.preallocate => {
-                FileMessageSet::create_preallocated(&path, size_bytes)?
-            }
-            _ => FileMessageSet::open(&path)?,
+        let log = if is_new && config.preallocate {
+            FileMessageSet::create_preallocated(&path, config.segment_size)?
+        } else {
+            FileMessageSet::open(&path)?
         };
-        let max_index_size = usize::try_from(config.max_index_size).unwrap_or(0);
-        let path = with_suffix(&index_filename(dir, base_offset), suffix);
-        let offset_index = OffsetIndex::open(&path, base_offset, max_index_size)?;
-        let path = with_suffix(&time_index_filename(dir, base_offset), suffix);
-        let time_index = TimeIndex::open(&path, base_offset, max_index_size)?;
-        let since_last_entry = log.size().saturating_sub(offset_index.last_entry().position);
+        let max_index_size = config.max_index_size;
+        let indexes = SegmentIndexes::open(dir, base_offset, suffix, max_index_size)?;
+        let indexed = indexes.offset_index().last_entry().position;
+        let bytes_since_last_index_entry = log.size().saturating_sub(indexed);
         let created_ms = created_ms(&log, time.milliseconds())?;
         Ok(Self {
             base_offset,
             log,
-            offset_index: RwLock::new(offset_index),
-            time_index: RwLock::new(time_index),
-            index_interval_bytes: u64::try_from(config.index_interval).unwrap_or(0),
+            indexes,
+            index_interval_bytes: config.index_interval,
             roll_jitter_ms: random_below(config.segment_jitter_ms.min(config.max_segment_ms())),
             state: Mutex::new(State {
                 created_ms,
-                bytes_since_last_index_entry: since_last_entry,
+                bytes_since_last_index_entry,
                 largest_timestamp: None,
                 first_written_ms: None,
             }),
@@ -128,7 +123,6 @@ impl LogSegment {
         self.base_offset
     }
 
-    /// The messages' file.
     pub fn log(&self) -> &FileMessageSet {
         &self.log
     }
@@ -138,19 +132,26 @@ impl LogSegment {
         self.log.size()
     }
 
-    /// The offset index, to look at.
     pub fn offset_index(&self) -> RwLockReadGuard<'_, OffsetIndex> {
-        self.offset_index.read().expect(INDEX_LOCK)
+        self.indexes.offset_index()
     }
 
-    /// The time index, to look at.
     pub fn time_index(&self) -> RwLockReadGuard<'_, TimeIndex> {
-        self.time_index.read().expect(INDEX_LOCK)
+        self.indexes.time_index()
+    }
+
+    pub fn indexes(&self) -> &SegmentIndexes {
+        &self.indexes
+    }
+
+    /// An index gets an entry after more than so many bytes of messages.
+    pub(crate) fn index_interval_bytes(&self) -> u64 {
+        self.index_interval_bytes
     }
 
     /// When the segment was begun, by the wall clock.
     pub fn created_ms(&self) -> i64 {
-        self.state().created_ms
+        locked(&self.state).created_ms
     }
 
     /// What is taken from the age at which the segment rolls.
@@ -159,7 +160,7 @@ impl LogSegment {
     }
 
     /// Appends messages, and an entry of both indexes if enough messages came since the last one.
-    /// An index entry that cannot be written is only missed by those who search: that is logged,
+    /// Without an index entry that cannot be written, lookups only scan further: that is logged,
     /// and the messages stay.
     ///
     /// # Errors
@@ -179,16 +180,16 @@ impl LogSegment {
             return Err(KafkaError::api(Errors::UnknownServerError, why));
         }
         self.log.append(set.bytes)?;
-        let before = self.state().largest_timestamp;
+        let before = locked(&self.state).largest_timestamp;
         let mut largest = before.unwrap_or_else(|| self.largest_timestamp());
         if set.max_timestamp_ms > largest.timestamp_ms {
             let (timestamp_ms, offset) = (set.max_timestamp_ms, set.offset_of_max_timestamp);
             largest = TimestampOffset { timestamp_ms, offset };
         }
-        let mut state = self.state();
+        let mut state = locked(&self.state);
         state.largest_timestamp = Some(largest);
         if state.bytes_since_last_index_entry > self.index_interval_bytes {
-            self.append_index_entries(set.bytes, position, largest);
+            self.indexes.append(set.bytes, position, largest);
             state.bytes_since_last_index_entry = 0;
         }
         state.bytes_since_last_index_entry += set.bytes.len() as u64;
@@ -198,21 +199,6 @@ impl LogSegment {
     /// Whether the indexes can express `offset`, as a difference to the base offset.
     pub fn can_hold(&self, offset: i64) -> bool {
         relative_offset(offset, self.base_offset).is_some()
-    }
-
-    pub(crate) fn append_index_entries(&self, set: &[u8], position: u64, largest: TimestampOffset) {
-        let Some(Ok(first)) = shallow_entries(set).next() else { return };
-        if let Err(error) = self.write_offset_index().append(first.last_offset, position) {
-            warn!("segment {} goes on with one entry less in its index: {error}", self.base_offset);
-        }
-        if let Err(error) =
-            self.write_time_index().maybe_append(largest.timestamp_ms, largest.offset)
-        {
-            warn!(
-                "segment {} goes on with one entry less in its time index: {error}",
-                self.base_offset
-            );
-        }
     }
 
     /// Reads from the entry that holds `start_offset` or a higher offset on: a slice of the file,
@@ -231,7 +217,7 @@ impl LogSegment {
         limit: ReadLimit,
     ) -> Result<Option<FetchDataInfo>, KafkaError> {
         trace!(
-            "LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
+            "[8] LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
             self.base_offset, limit.max_bytes
         );
         let Some(first) = self.translate_offset(start_offset, 0)? else { return Ok(None) };
@@ -323,13 +309,11 @@ impl LogSegment {
         now_ms: i64,
     ) -> Result<u64, KafkaError> {
         let first_cut = self.translate_offset(offset, 0)?;
-        self.write_offset_index().truncate_to(offset);
-        self.write_time_index().truncate_to(offset);
-        self.resize_indexes(max_index_size)?;
+        self.indexes.truncate_to(offset, max_index_size)?;
         let Some(first_cut) = first_cut else { return Ok(0) };
         let bytes_cut = self.log.truncate_to(first_cut.position)?;
         let indexed = self.offset_index().last_entry().position;
-        let mut state = self.state();
+        let mut state = locked(&self.state);
         state.bytes_since_last_index_entry = first_cut.position.saturating_sub(indexed);
         state.largest_timestamp = None;
         state.first_written_ms = None;
@@ -339,19 +323,19 @@ impl LogSegment {
         Ok(bytes_cut)
     }
 
-    /// The highest timestamp in the segment, and the last offset of the entry that has it;
+    /// The highest timestamp in the segment and the last offset of the entry that has it, or
     /// ([`NO_TIMESTAMP`], base offset) if no message has one.
     ///
     /// Errors while reading are logged: what is found then is a timestamp that is too low.
     pub fn largest_timestamp(&self) -> TimestampOffset {
-        if let Some(known) = self.state().largest_timestamp {
+        if let Some(known) = locked(&self.state).largest_timestamp {
             return known;
         }
         let found = self.read_largest_timestamp().unwrap_or_else(|error| {
             warn!("cannot find the highest timestamp of segment {}: {error}", self.base_offset);
             self.time_index().last_entry()
         });
-        *self.state().largest_timestamp.get_or_insert(found)
+        *locked(&self.state).largest_timestamp.get_or_insert(found)
     }
 
     /// The time index knows about all entries but those after its last one.
@@ -383,10 +367,10 @@ impl LogSegment {
     /// When the segment's first message was written: by the timestamp of its entry, or by the
     /// file's time of modification if it has none. `None` if there is no message.
     ///
-    /// It is read once, for the cleaner asks again and again. So is one that cannot be read: that
-    /// is logged, and then it is not known.
+    /// It is read once, for the cleaner asks again and again. If it cannot be read, that is logged,
+    /// and the answer is `None` ever after.
     pub fn first_written_ms(&self) -> Option<i64> {
-        if let Some(known) = self.state().first_written_ms {
+        if let Some(known) = locked(&self.state).first_written_ms {
             return known;
         }
         if self.size() == 0 {
@@ -396,7 +380,7 @@ impl LogSegment {
             warn!("cannot find how old segment {} is: {error}", self.base_offset);
             None
         });
-        *self.state().first_written_ms.get_or_insert(found)
+        *locked(&self.state).first_written_ms.get_or_insert(found)
     }
 
     fn read_first_written_ms(&self) -> Result<Option<i64>, KafkaError> {
@@ -410,11 +394,7 @@ impl LogSegment {
     /// Whatever `fdatasync(2)` reports, with the path.
     pub fn flush(&self) -> io::Result<()> {
         self.log.flush()?;
-        // Not through the maps: those are held by readers, and a sync of the file writes mapped
-        // pages.
-        let paths =
-            [self.offset_index().path().to_path_buf(), self.time_index().path().to_path_buf()];
-        paths.iter().try_for_each(|path| sync_if_exists(path))
+        self.indexes.flush()
     }
 
     /// Gives back what the files have beyond their content, when no more messages will come: on
@@ -423,43 +403,29 @@ impl LogSegment {
     /// # Errors
     /// Whatever the operating system reports, with the path.
     pub fn on_become_inactive(&self) -> io::Result<()> {
-        self.append_largest_timestamp();
-        self.trim_indexes()?;
+        // The time index of a complete segment ends with its highest timestamp.
+        self.indexes.append_timestamp(self.largest_timestamp());
+        self.indexes.trim()?;
         self.log.trim()
     }
 
-    /// The last entry of a time index tells the highest timestamp of a segment that is complete.
-    pub(crate) fn append_largest_timestamp(&self) {
-        let largest = self.largest_timestamp();
-        let appended = self.write_time_index().maybe_append(largest.timestamp_ms, largest.offset);
-        if let Err(error) = appended {
-            warn!("segment {} has no last entry in its time index: {error}", self.base_offset);
+    /// Keeps the first `valid_bytes`, whose highest timestamp is `largest` and which are indexed but
+    /// for the last `bytes_since_last_index_entry`. Returns how many bytes were cut off.
+    pub(super) fn end_recovery(
+        &self,
+        valid_bytes: u64,
+        bytes_since_last_index_entry: u64,
+        largest: TimestampOffset,
+    ) -> io::Result<u64> {
+        let bytes_cut = self.log.truncate_to(valid_bytes)?;
+        {
+            let mut state = locked(&self.state);
+            state.bytes_since_last_index_entry = bytes_since_last_index_entry;
+            state.largest_timestamp = Some(largest);
         }
-    }
-
-    /// Gives the indexes room to grow: on becoming the active segment.
-    ///
-    /// # Errors
-    /// Whatever the operating system reports, with the path.
-    pub fn resize_indexes(&self, max_index_size: usize) -> io::Result<()> {
-        self.write_offset_index().resize(max_index_size)?;
-        self.write_time_index().resize(max_index_size)
-    }
-
-    pub(crate) fn trim_indexes(&self) -> io::Result<()> {
-        self.write_offset_index().trim()?;
-        self.write_time_index().trim()
-    }
-
-    pub(crate) fn clear_indexes(&self, max_index_size: usize) -> io::Result<()> {
-        self.write_offset_index().truncate();
-        self.write_time_index().truncate();
-        self.resize_indexes(max_index_size)
-    }
-
-    /// Whether either index takes no further entry.
-    pub fn is_index_full(&self) -> bool {
-        self.offset_index().is_full() || self.time_index().is_full()
+        self.indexes.append_timestamp(largest);
+        self.indexes.trim()?;
+        Ok(bytes_cut)
     }
 
     /// Replaces the end of the three files' names. A file that is gone is no error (KAFKA-6324).
@@ -472,49 +438,25 @@ impl LogSegment {
             let stem = name.strip_suffix(old_suffix).unwrap_or(&name);
             with_suffix(Path::new(stem), new_suffix)
         };
-        let unless_gone = |result: io::Result<()>| match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
         unless_gone(self.log.rename_to(&renamed(&self.log.path())))?;
-        let mut offset_index = self.write_offset_index();
-        let path = renamed(offset_index.path());
-        unless_gone(offset_index.rename_to(&path))?;
-        let mut time_index = self.write_time_index();
-        let path = renamed(time_index.path());
-        unless_gone(time_index.rename_to(&path))
+        self.indexes.rename(renamed)
     }
 
-    /// Deletes the three files. Whoever holds a slice can go on to send it.
+    /// Deletes the three files. Slices can still be sent to their end.
     ///
     /// # Errors
     /// Whatever `unlink(2)` reports, with the path.
     pub fn delete(&self) -> io::Result<()> {
         remove_if_exists(&self.log.path())?;
-        remove_if_exists(self.offset_index().path())?;
-        remove_if_exists(self.time_index().path())
-    }
-
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it holds a segment's state")
-    }
-
-    fn write_offset_index(&self) -> RwLockWriteGuard<'_, OffsetIndex> {
-        self.offset_index.write().expect(INDEX_LOCK)
-    }
-
-    fn write_time_index(&self) -> RwLockWriteGuard<'_, TimeIndex> {
-        self.time_index.write().expect(INDEX_LOCK)
+        self.indexes.delete()
     }
 }
-
-const INDEX_LOCK: &str = "no thread panics while it changes an index";
 
 /// A segment that was loaded is as old as its first message, not as the process: a restart does not
 /// postpone the roll (in Kafka 0.9 it does, KAFKA-3163).
 fn created_ms(log: &FileMessageSet, now_ms: i64) -> io::Result<i64> {
     let first = log.entry_at(0).unwrap_or_else(|error| {
-        warn!("a segment whose age is not known counts as new: {error}");
+        warn!("taking {} for new, for its age is unknown: {error}", log.path().display());
         None
     });
     let Some(first) = first else { return Ok(now_ms) };

@@ -1,60 +1,69 @@
-//! Port of the map of segments in `kafka.log.Log` (later `LogSegments`): the segments of a log, by
-//! base offset.
+//! Port of the map of segments in `kafka.log.Log` (later `LogSegments`): what readers see of a log,
+//! its segments by base offset and the offsets that bound them.
 //!
-//! The lock is held for a look into the map, never while a file is touched: what is handed out is a
-//! share of a segment, which stays readable when it leaves the map.
+//! Readers never wait for the log's lock. What lies before the end is whole and does not change;
+//! what is being appended behind it does not exist for them yet. The locks in here are held for a
+//! look into the map, never while a file is touched: readers get a share of a segment, which stays
+//! readable after it has left the map.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::ops::{Bound, Deref};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
 
+use crate::common::lock::{read_locked, write_locked};
+use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 use crate::storage::log::log_segment::LogSegment;
 
+const NEVER_EMPTY: &str = "a log has at least one segment";
+
 /// The segments of a log. There is always one: the last is the active one, which takes the appends.
+///
+/// Invariants: the active segment ends where the log ends, and the recovery point is not above
+/// that. Only the [`SegmentsWriter`] changes anything.
 #[derive(Debug)]
 pub struct LogSegments {
     map: RwLock<Map>,
+    /// The next offset, and where it will lie. Set after the bytes are in the file.
+    end: RwLock<LogOffsetMetadata>,
+    /// Nothing below is served: an admin deleted it, though a segment may still hold it.
+    deleted_before: AtomicI64,
+    recovery_point: AtomicI64,
 }
 
 type Map = BTreeMap<i64, Arc<LogSegment>>;
 
 impl LogSegments {
-    /// A log of `first` and `rest`.
-    pub fn new(first: Arc<LogSegment>, rest: impl IntoIterator<Item = Arc<LogSegment>>) -> Self {
-        let all = std::iter::once(first).chain(rest);
-        Self { map: RwLock::new(all.map(|segment| (segment.base_offset(), segment)).collect()) }
-    }
-
-    /// The segment in which `offset` lies, unless it lies behind the segment's end: the last one
+    /// The segment that holds `offset`, unless the offset lies behind its end: the last segment
     /// that does not begin above it.
     pub fn floor(&self, offset: i64) -> Option<Arc<LogSegment>> {
-        self.read().range(..=offset).next_back().map(|(_, segment)| Arc::clone(segment))
+        read_locked(&self.map).range(..=offset).next_back().map(|(_, segment)| Arc::clone(segment))
     }
 
     /// The next segment after the one at `base_offset`.
     pub fn higher(&self, base_offset: i64) -> Option<Arc<LogSegment>> {
         let above = (Bound::Excluded(base_offset), Bound::Unbounded);
-        self.read().range(above).next().map(|(_, segment)| Arc::clone(segment))
+        read_locked(&self.map).range(above).next().map(|(_, segment)| Arc::clone(segment))
     }
 
     /// The oldest segment.
     pub fn first(&self) -> Arc<LogSegment> {
-        Arc::clone(self.read().first_key_value().expect(NEVER_EMPTY).1)
+        Arc::clone(read_locked(&self.map).first_key_value().expect(NEVER_EMPTY).1)
     }
 
     /// The active segment.
     pub fn last(&self) -> Arc<LogSegment> {
-        Arc::clone(self.read().last_key_value().expect(NEVER_EMPTY).1)
+        Arc::clone(read_locked(&self.map).last_key_value().expect(NEVER_EMPTY).1)
     }
 
     /// All segments, from the oldest on.
     pub fn snapshot(&self) -> Vec<Arc<LogSegment>> {
-        self.read().values().cloned().collect()
+        read_locked(&self.map).values().cloned().collect()
     }
 
     /// The segments that may hold offsets from `from` to `to - 1`.
     pub fn between(&self, from: i64, to: i64) -> Vec<Arc<LogSegment>> {
-        let map = self.read();
+        let map = read_locked(&self.map);
         let first = map.range(..=from).next_back().map_or(from, |(base_offset, _)| *base_offset);
         if first >= to {
             return Vec::new();
@@ -62,26 +71,76 @@ impl LogSegments {
         map.range(first..to).map(|(_, segment)| Arc::clone(segment)).collect()
     }
 
-    /// How many there are.
-    pub fn length(&self) -> usize {
-        self.read().len()
+    /// The size of all segments' messages, in bytes.
+    pub fn size(&self) -> u64 {
+        read_locked(&self.map).values().map(|segment| segment.size()).sum()
     }
 
-    /// Adds a segment, and returns the one that had its base offset.
-    pub fn insert(&self, segment: Arc<LogSegment>) -> Option<Arc<LogSegment>> {
-        self.write().insert(segment.base_offset(), segment)
+    /// The first offset that is served, or where it would be.
+    pub fn start_offset(&self) -> i64 {
+        let first = *read_locked(&self.map).first_key_value().expect(NEVER_EMPTY).0;
+        first.max(self.deleted_before.load(Ordering::Acquire))
+    }
+
+    /// The log end offset, and where the next message will lie.
+    pub fn end(&self) -> LogOffsetMetadata {
+        *read_locked(&self.end)
+    }
+
+    /// Everything below is on disk.
+    pub fn recovery_point(&self) -> i64 {
+        self.recovery_point.load(Ordering::Acquire)
+    }
+}
+
+/// The right to change the segments of a log. There is one, and it lies behind the log's lock.
+#[derive(Debug)]
+pub struct SegmentsWriter {
+    segments: Arc<LogSegments>,
+}
+
+impl SegmentsWriter {
+    /// A log of `first` and `rest` that ends at `end_offset` and is on disk up to `recovery_point`.
+    pub fn new(
+        first: Arc<LogSegment>,
+        rest: impl IntoIterator<Item = Arc<LogSegment>>,
+        end_offset: i64,
+        recovery_point: i64,
+    ) -> Self {
+        let all = std::iter::once(first).chain(rest);
+        let map: Map = all.map(|segment| (segment.base_offset(), segment)).collect();
+        let end = end_in(end_offset, map.last_key_value().expect(NEVER_EMPTY).1);
+        let segments = LogSegments {
+            map: RwLock::new(map),
+            end: RwLock::new(end),
+            deleted_before: AtomicI64::new(0),
+            recovery_point: AtomicI64::new(recovery_point),
+        };
+        Self { segments: Arc::new(segments) }
+    }
+
+    /// A share for those who only read.
+    pub fn share(&self) -> Arc<LogSegments> {
+        Arc::clone(&self.segments)
+    }
+
+    /// Adds a segment behind all others: the active one from now on.
+    pub fn insert(&mut self, segment: Arc<LogSegment>) {
+        write_locked(&self.map).insert(segment.base_offset(), segment);
     }
 
     /// Takes a segment out. The last one stays.
-    pub fn remove(&self, base_offset: i64) -> Option<Arc<LogSegment>> {
-        let mut map = self.write();
-        if map.len() > 1 { map.remove(&base_offset) } else { None }
+    pub fn remove(&mut self, base_offset: i64) {
+        let mut map = write_locked(&self.map);
+        if map.len() > 1 {
+            map.remove(&base_offset);
+        }
     }
 
-    /// Puts `segment` in the place of `replaced`, at once for all readers. Says whether it did: not
-    /// if one of them is no longer there, or is the active one.
-    pub fn replace(&self, segment: &Arc<LogSegment>, replaced: &[Arc<LogSegment>]) -> bool {
-        let mut map = self.write();
+    /// Puts `segment` in the place of `replaced`, at once for all readers. Returns whether it did:
+    /// not if one of them is no longer there, or is the active one.
+    pub fn replace(&mut self, segment: &Arc<LogSegment>, replaced: &[Arc<LogSegment>]) -> bool {
+        let mut map = write_locked(&self.map);
         let is_there = |old: &Arc<LogSegment>| {
             map.get(&old.base_offset()).is_some_and(|it| Arc::ptr_eq(it, old))
         };
@@ -94,19 +153,47 @@ impl LogSegments {
         true
     }
 
-    /// Puts `segment` in the place of all there are.
-    pub fn replace_all(&self, segment: Arc<LogSegment>) {
-        *self.write() = Map::from([(segment.base_offset(), segment)]);
+    /// Puts `segment`, which is empty, in the place of all there are: the log begins anew where the
+    /// segment does.
+    pub fn restart(&mut self, segment: &Arc<LogSegment>) {
+        let offset = segment.base_offset();
+        *write_locked(&self.map) = Map::from([(offset, Arc::clone(segment))]);
+        self.deleted_before.fetch_min(offset, Ordering::AcqRel);
+        self.truncate(offset, segment);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Map> {
-        self.map.read().expect(MAP_LOCK)
+    /// Makes everything before `end_offset` visible, which is at the end of the active segment.
+    pub fn expose(&mut self, end_offset: i64, active: &LogSegment) {
+        *write_locked(&self.end) = end_in(end_offset, active);
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Map> {
-        self.map.write().expect(MAP_LOCK)
+    /// Makes `end_offset`, at the end of the active segment, the end of a log that went further.
+    pub fn truncate(&mut self, end_offset: i64, active: &LogSegment) {
+        self.expose(end_offset, active);
+        self.recovery_point.fetch_min(end_offset, Ordering::AcqRel);
+    }
+
+    /// Serves nothing below `offset` any more.
+    pub fn delete_before(&mut self, offset: i64) {
+        self.deleted_before.fetch_max(offset, Ordering::AcqRel);
+    }
+
+    /// Everything below `offset` is on disk, as far as the log still goes.
+    pub fn advance_recovery_point(&mut self, offset: i64) {
+        let offset = offset.min(self.end().message_offset);
+        self.recovery_point.fetch_max(offset, Ordering::AcqRel);
     }
 }
 
-const MAP_LOCK: &str = "no thread panics while it changes the map of segments";
-const NEVER_EMPTY: &str = "a log has at least one segment";
+impl Deref for SegmentsWriter {
+    type Target = LogSegments;
+
+    fn deref(&self) -> &LogSegments {
+        &self.segments
+    }
+}
+
+/// The place of `end_offset` at the end of the active segment.
+fn end_in(end_offset: i64, active: &LogSegment) -> LogOffsetMetadata {
+    LogOffsetMetadata::at(end_offset, active.base_offset(), active.size())
+}

@@ -10,9 +10,7 @@ use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::index::time_index::TimestampOffset;
 use crate::storage::log::file_message_set::EntryHeader;
 use crate::storage::log::log::Log;
-use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 use crate::storage::log::log_segment::LogSegment;
-use crate::storage::log::read_limit::ReadLimit;
 
 /// The timestamp that stands for the end of the log in an offsets request.
 pub const LATEST_TIMESTAMP: i64 = -1;
@@ -21,96 +19,86 @@ pub const EARLIEST_TIMESTAMP: i64 = -2;
 /// The timestamp that stands for the message with the highest timestamp.
 pub const MAX_TIMESTAMP: i64 = -3;
 
-impl Log {
-    /// The offset with its place in the log; [`LogOffsetMetadata::UNKNOWN`] if it is out of range.
-    pub fn convert_to_offset_metadata(&self, offset: i64) -> LogOffsetMetadata {
-        self.read(offset, None, ReadLimit::hard(1))
-            .map_or(LogOffsetMetadata::UNKNOWN, |found| found.fetch_offset_metadata)
-    }
-
-    /// The first message with this timestamp (milliseconds) or a higher one. `None` if there is
-    /// none.
-    ///
-    /// # Errors
-    /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if the log's messages have no timestamps; `Io` or `Corrupt`
-    /// if the search fails.
-    pub fn fetch_offsets_by_timestamp(
-        &self,
-        timestamp_ms: i64,
-    ) -> Result<Option<TimestampOffset>, KafkaError> {
-        self.check_has_timestamps()?;
-        let start = self.log_start_offset();
-        for segment in self.segments.snapshot() {
-            if segment.largest_timestamp().timestamp_ms < timestamp_ms {
-                continue;
-            }
-            let first = segment.base_offset().max(start);
-            let found = find_offset_by_timestamp(&segment, timestamp_ms, first)?;
-            if found.is_some() {
-                return Ok(found);
-            }
+/// The first message in `log` with this timestamp (milliseconds) or a higher one.
+///
+/// # Errors
+/// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if the log's messages have no timestamps; `Io` or `Corrupt` if
+/// the search fails.
+pub fn fetch_offsets_by_timestamp(
+    log: &Log,
+    timestamp_ms: i64,
+) -> Result<Option<TimestampOffset>, KafkaError> {
+    check_has_timestamps(log)?;
+    let start = log.log_start_offset();
+    for segment in log.segments() {
+        if segment.largest_timestamp().timestamp_ms < timestamp_ms {
+            continue;
         }
-        Ok(None)
-    }
-
-    /// The message with the highest timestamp, the first of them if there are several. `None` if
-    /// there is none.
-    ///
-    /// Segments know it by the headers of their entries. If no message has what a header declares
-    /// (an earlier version of this broker stored such), the answer is the highest in that entry.
-    ///
-    /// # Errors
-    /// As [`fetch_offsets_by_timestamp`](Self::fetch_offsets_by_timestamp).
-    pub fn fetch_offset_of_max_timestamp(&self) -> Result<Option<TimestampOffset>, KafkaError> {
-        self.check_has_timestamps()?;
-        let mut largest: Option<(TimestampOffset, Arc<LogSegment>)> = None;
-        for segment in self.segments.snapshot() {
-            let of_segment = segment.largest_timestamp();
-            let floor_ms = largest.as_ref().map_or(NO_TIMESTAMP, |(it, _)| it.timestamp_ms);
-            if of_segment.timestamp_ms > floor_ms {
-                largest = Some((of_segment, segment));
-            }
-        }
-        let Some((largest, segment)) = largest else { return Ok(None) };
-        let found = self.fetch_offsets_by_timestamp(largest.timestamp_ms)?;
+        let first = segment.base_offset().max(start);
+        let found = find_offset_by_timestamp(&segment, timestamp_ms, first)?;
         if found.is_some() {
             return Ok(found);
         }
-        let Some(entry) = segment.translate_offset(largest.offset, 0)? else { return Ok(None) };
-        let first = segment.base_offset().max(self.log_start_offset());
-        find_highest_in_entry(&segment, &entry, first)
     }
+    Ok(None)
+}
 
-    fn check_has_timestamps(&self) -> Result<(), KafkaError> {
-        if self.config().message_format_magic == 0 {
-            let why = format!("the messages of {} have no timestamps", self.topic_and_partition);
-            return Err(KafkaError::api(Errors::UnsupportedForMessageFormat, why));
+/// The message in `log` with the highest timestamp, the first of them if there are several.
+///
+/// Segments know it by the headers of their entries. If no message has what a header declares (an
+/// earlier version of this broker stored such), the answer is the highest in that entry.
+///
+/// # Errors
+/// As [`fetch_offsets_by_timestamp`].
+pub fn fetch_offset_of_max_timestamp(log: &Log) -> Result<Option<TimestampOffset>, KafkaError> {
+    check_has_timestamps(log)?;
+    let mut largest: Option<(TimestampOffset, Arc<LogSegment>)> = None;
+    for segment in log.segments() {
+        let of_segment = segment.largest_timestamp();
+        let floor_ms = largest.as_ref().map_or(NO_TIMESTAMP, |(it, _)| it.timestamp_ms);
+        if of_segment.timestamp_ms > floor_ms {
+            largest = Some((of_segment, segment));
         }
-        Ok(())
     }
+    let Some((largest, segment)) = largest else { return Ok(None) };
+    let found = fetch_offsets_by_timestamp(log, largest.timestamp_ms)?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    let Some(entry) = segment.translate_offset(largest.offset, 0)? else { return Ok(None) };
+    let first = segment.base_offset().max(log.log_start_offset());
+    find_highest_in_entry(&segment, &entry, first)
+}
 
-    /// The answer to version 0 of an offsets request: base offsets of segments last modified at
-    /// `timestamp_ms` or before, from the newest on, `count_max` at most. See [`offsets_before`].
-    ///
-    /// # Errors
-    /// `Io` if a file cannot be looked at.
-    pub fn legacy_offsets_before(
-        &self,
-        timestamp_ms: i64,
-        count_max: usize,
-    ) -> Result<Vec<i64>, KafkaError> {
-        let (start, end_offset) = (self.log_start_offset(), self.log_end_offset());
-        let segments = self.segments.snapshot();
-        let mut candidates = Vec::with_capacity(segments.len() + 1);
-        for segment in &segments {
-            let base_offset = segment.base_offset().max(start);
-            candidates.push((base_offset, segment.log().last_modified_ms()?));
-        }
-        if segments.last().is_some_and(|active| active.size() > 0) {
-            candidates.push((end_offset, self.time.milliseconds()));
-        }
-        Ok(offsets_before(&candidates, timestamp_ms, count_max))
+fn check_has_timestamps(log: &Log) -> Result<(), KafkaError> {
+    if log.config().message_format_magic == 0 {
+        let why = format!("the messages of {} have no timestamps", log.topic_and_partition());
+        return Err(KafkaError::api(Errors::UnsupportedForMessageFormat, why));
     }
+    Ok(())
+}
+
+/// The answer to version 0 of an offsets request: base offsets of segments last modified at
+/// `timestamp_ms` or before, from the newest on, `count_max` at most. See [`offsets_before`].
+///
+/// # Errors
+/// `Io` if a file cannot be looked at.
+pub fn legacy_offsets_before(
+    log: &Log,
+    timestamp_ms: i64,
+    count_max: usize,
+) -> Result<Vec<i64>, KafkaError> {
+    let (start, end_offset) = (log.log_start_offset(), log.log_end_offset());
+    let segments = log.segments();
+    let mut candidates = Vec::with_capacity(segments.len() + 1);
+    for segment in &segments {
+        let base_offset = segment.base_offset().max(start);
+        candidates.push((base_offset, segment.log().last_modified_ms()?));
+    }
+    if segments.last().is_some_and(|active| active.size() > 0) {
+        candidates.push((end_offset, log.time().milliseconds()));
+    }
+    Ok(offsets_before(&candidates, timestamp_ms, count_max))
 }
 
 /// The first message in `segment` whose timestamp is `timestamp_ms` or higher, and whose offset is

@@ -1,10 +1,9 @@
 //! Port of `UnifiedLog.rebuildProducerState`: from a log to what it knows of its producers.
 //!
-//! A snapshot tells what was before it; of what came after, the headers of the batches are read,
-//! 61 bytes each, and no record.
+//! A snapshot holds what was known at its offset; of what came after, the headers of the batches
+//! are read, 61 bytes each, and no record.
 
-use log::info;
-use log::warn;
+use log::{info, warn};
 
 use crate::common::errors::KafkaError;
 use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
@@ -14,8 +13,8 @@ use crate::storage::producers::producer_state_entry::ProducerBatch;
 use crate::storage::producers::producer_state_manager::ProducerStateManager;
 
 /// Makes `state` that of the log in `segments`, which ends at `end_offset`: from the newest usable
-/// snapshot on, or from the first segment on if there is none. `now_ms` stands for the time of an
-/// append that nobody wrote down.
+/// snapshot on, or from the first segment on if there is none. `now_ms` stands in for the time of an
+/// append that is not in the batch.
 ///
 /// A segment in which no batch can be found any more is passed over from there on, as in a fetch.
 ///
@@ -37,7 +36,7 @@ pub fn rebuild_producer_state(
         match replay(state, &segment, from, now_ms) {
             Ok(count) => batches += count,
             Err(KafkaError::Io(error)) => return Err(error.into()),
-            Err(corrupt) => warn!("the producers after this are not known: {corrupt}"),
+            Err(corrupt) => warn!("cannot read which producers appended after this: {corrupt}"),
         }
     }
     state.advance_to(end_offset);
@@ -49,8 +48,8 @@ pub fn rebuild_producer_state(
     Ok(())
 }
 
-/// Shows the state all batches of a segment from the offset `from` on. Returns how many are a
-/// producer's.
+/// Updates the state with all batches of a segment from the offset `from` on. Returns how many are
+/// a producer's.
 fn replay(
     state: &mut ProducerStateManager,
     segment: &LogSegment,

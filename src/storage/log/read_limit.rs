@@ -3,6 +3,9 @@
 
 use crate::common::errors::{Errors, KafkaError};
 
+/// A slice may give up this part of itself, and end at an entry, without a look at what is lost.
+const GIVEN_UP_SHARE: u64 = 8;
+
 /// How many bytes a read may take, and how it keeps to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimit {
@@ -18,7 +21,8 @@ pub struct ReadLimit {
 /// What becomes of an entry that begins a slice and is larger than the slice may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstEntry {
-    /// It is cut, as in Kafka 0.9: its consumer sees that the message is too large for its limit.
+    /// It is cut, as in Kafka 0.9 (`hardMaxBytesLimit`): its consumer sees that the message is too
+    /// large for its limit.
     MayBeCut,
     /// It is left out, and the slice is empty. A consumer of today would take a part of it for a
     /// batch that it can never get, and stop there for ever.
@@ -27,18 +31,10 @@ pub enum FirstEntry {
     IsWhole,
 }
 
-/// A slice may give up this part of itself, and end at an entry, without a look at what is lost.
-const GIVEN_UP_SHARE: u64 = 8;
-
 impl ReadLimit {
     /// The first entry whatever its size, and no more of what follows than fits into `max_bytes`.
     pub fn min_one_message(max_bytes: i32) -> Self {
         Self { max_bytes, first_entry: FirstEntry::IsWhole, ends_at_entry: false }
-    }
-
-    /// `max_bytes`, even if that cuts the first entry: Kafka's `hardMaxBytesLimit`.
-    pub fn hard(max_bytes: i32) -> Self {
-        Self { max_bytes, first_entry: FirstEntry::MayBeCut, ends_at_entry: false }
     }
 
     /// The most bytes of a slice whose first entry has `first_bytes`.

@@ -16,12 +16,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
-use byteorder::WriteBytesExt;
+use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
 
 use crate::common::errors::KafkaError;
-use crate::storage::files::log_files::failed;
+use crate::storage::files::file_io::failed;
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
 };
@@ -41,7 +39,7 @@ const NO_OFFSET: i64 = -1;
 /// The producers of a log, by id.
 pub type Producers = HashMap<i64, ProducerStateEntry>;
 
-/// Writes a snapshot. It is not forced to disk: of what a crash leaves of it, the CRC tells.
+/// Writes a snapshot. It is not forced to disk: the CRC shows what a crash has left torn.
 ///
 /// # Errors
 /// Whatever the operating system reports, with the path.
@@ -50,10 +48,8 @@ pub fn write_snapshot(path: &Path, producers: &Producers) -> Result<(), KafkaErr
     Ok(fs::write(path, bytes).map_err(failed("write the snapshot of producers", path))?)
 }
 
-/// Reads a snapshot.
-///
 /// # Errors
-/// `Corrupt` if the bytes are none; whatever the operating system reports, with the path.
+/// `Corrupt` if the bytes are not a snapshot; whatever the operating system reports, with the path.
 pub fn read_snapshot(path: &Path) -> Result<Producers, KafkaError> {
     let bytes = fs::read(path).map_err(failed("read the snapshot of producers", path))?;
     decode(&bytes).map_err(|why| KafkaError::Corrupt {
@@ -131,18 +127,18 @@ fn encode(producers: &Producers) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Result<Producers, &'static str> {
     if bytes.len() < ROWS_OFFSET {
-        return Err("a snapshot of producers that is cut off");
+        return Err("the snapshot of producers is cut off");
     }
     if BigEndian::read_i16(bytes) != VERSION {
-        return Err("a snapshot of producers of another version");
+        return Err("the snapshot of producers has an unknown version");
     }
     if BigEndian::read_u32(&bytes[CRC_OFFSET..]) != crc32c::crc32c(&bytes[COUNT_OFFSET..]) {
-        return Err("a snapshot of producers that fails its CRC");
+        return Err("the snapshot of producers fails its CRC");
     }
     let (count, rows) = (BigEndian::read_i32(&bytes[COUNT_OFFSET..]), &bytes[ROWS_OFFSET..]);
     let size = usize::try_from(count).ok().and_then(|count| count.checked_mul(ROW_SIZE));
     if size != Some(rows.len()) {
-        return Err("a snapshot of producers with another number of rows than it says");
+        return Err("the snapshot of producers has another number of rows than it declares");
     }
     let mut producers = Producers::new();
     for Row { producer_id, producer_epoch, batch } in rows.chunks_exact(ROW_SIZE).map(Row::read) {

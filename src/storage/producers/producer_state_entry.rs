@@ -2,10 +2,9 @@
 //! of one idempotent producer, and what it is compared with: the header of a batch.
 //!
 //! A producer counts the records that it sends to a partition, and each batch bears the count of
-//! its first record, the sequence number. So a batch that was sent twice is known, and so is a gap.
+//! its first record, the sequence number. That gives away a batch that was sent twice, and a gap.
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
+use byteorder::{BigEndian, ByteOrder};
 
 use crate::message::message_set::{MAGIC_OFFSET, OFFSET_OFFSET};
 use crate::message::record_batch::{
@@ -22,14 +21,12 @@ pub const NO_SEQUENCE: i32 = -1;
 /// What the header of a batch says about its producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerBatch {
-    /// The producer's id, at least 0.
+    /// At least 0.
     pub producer_id: i64,
-    /// Its epoch.
     pub producer_epoch: i16,
     /// The sequence number of the first record; [`NO_SEQUENCE`] in the marks that end Kafka's
     /// transactions.
     pub first_sequence: i32,
-    /// The offset of the first record.
     pub first_offset: i64,
     /// The offset of the last record less that of the first; never negative.
     pub offset_delta: i32,
@@ -61,7 +58,6 @@ impl ProducerBatch {
         increment_sequence(self.first_sequence, self.offset_delta)
     }
 
-    /// The offset of the last record.
     pub fn last_offset(&self) -> i64 {
         self.first_offset.saturating_add(i64::from(self.offset_delta))
     }
@@ -70,11 +66,9 @@ impl ProducerBatch {
 /// A batch that was appended: `BatchMetadata`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchMetadata {
-    /// The sequence number of the last record.
     pub last_sequence: i32,
-    /// Its offset.
     pub last_offset: i64,
-    /// That offset less the first record's.
+    /// The last record's offset less the first one's.
     pub offset_delta: i32,
     /// When the batch was appended, by the broker's clock, in milliseconds. (Kafka has the batch's
     /// highest timestamp here, and forgets a producer of old records as soon as it has written.)
@@ -82,12 +76,10 @@ pub struct BatchMetadata {
 }
 
 impl BatchMetadata {
-    /// The sequence number of the first record.
     pub fn first_sequence(&self) -> i32 {
         decrement_sequence(self.last_sequence, self.offset_delta)
     }
 
-    /// The offset of the first record.
     pub fn first_offset(&self) -> i64 {
         self.last_offset.saturating_sub(i64::from(self.offset_delta))
     }
@@ -99,21 +91,20 @@ impl BatchMetadata {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerStateEntry {
     producer_epoch: i16,
-    /// When something was last heard of the producer, as the batches' timestamps.
+    /// When the producer last appended anything, as the batches' timestamps.
     last_timestamp_ms: i64,
     batches: [BatchMetadata; NUM_BATCHES_TO_RETAIN],
-    /// How many of them there are.
+    /// How many of them are in use.
     length: usize,
 }
 
 impl ProducerStateEntry {
-    /// A producer of which no batch is known.
+    /// A producer without a known batch.
     pub fn new(producer_epoch: i16, last_timestamp_ms: i64) -> Self {
         let batches = [BatchMetadata::default(); NUM_BATCHES_TO_RETAIN];
         Self { producer_epoch, last_timestamp_ms, batches, length: 0 }
     }
 
-    /// The epoch of its last batch.
     pub fn producer_epoch(&self) -> i16 {
         self.producer_epoch
     }
@@ -159,7 +150,7 @@ impl ProducerStateEntry {
         self.length += 1;
     }
 
-    /// Takes notice of a sign of life that is no batch of records. Batches of another epoch are
+    /// Takes notice of a batch without records of the producer's own. Batches of another epoch are
     /// forgotten.
     pub fn update_epoch(&mut self, producer_epoch: i16, timestamp_ms: i64) {
         if producer_epoch != self.producer_epoch {

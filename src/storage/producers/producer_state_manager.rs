@@ -1,8 +1,8 @@
 //! Port of `org.apache.kafka.storage.internals.log.ProducerStateManager` and `ProducerAppendInfo`:
 //! what a log knows of its idempotent producers, so that a batch that is sent twice is kept once.
 //!
-//! The state is a function of the log: whoever reads the headers of all batches up to an offset has
-//! it. Snapshots in the log's directory only spare reading from the beginning.
+//! The state is a function of the log: it follows from the headers of all batches below an offset.
+//! Snapshots in the log's directory only spare reading from the beginning.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
@@ -10,13 +10,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use log::debug;
-use log::warn;
+use log::{debug, warn};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::storage::files::log_files::{
-    PRODUCER_SNAPSHOT_FILE_SUFFIX, failed, offset_of_filename, producer_snapshot_filename,
-    remove_if_exists,
+use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::storage::files::file_io::{failed, remove_if_exists};
+use crate::storage::files::log_file_names::{
+    PRODUCER_SNAPSHOT_FILE_SUFFIX, offset_of_filename, producer_snapshot_filename,
 };
 use crate::storage::producers::producer_snapshot::{Producers, read_snapshot, write_snapshot};
 use crate::storage::producers::producer_state_entry::{
@@ -56,8 +56,8 @@ impl ProducerStateManager {
     /// Whether a producer may append `batch` now. Costs the same however much was appended before.
     ///
     /// `Some` is the batch that this one is a copy of: it must not be appended again, and the
-    /// producer is told the offset of the first time. A producer of which nothing is known may
-    /// begin with any sequence number, as in Kafka since 2.5: its records may have been deleted.
+    /// producer gets the offset of the first time. An unknown producer may begin with any sequence
+    /// number, as in Kafka since 2.5: its records may have been deleted.
     ///
     /// # Errors
     /// `INVALID_PRODUCER_EPOCH` for an epoch that is over; `OUT_OF_ORDER_SEQUENCE_NUMBER` if a
@@ -83,8 +83,19 @@ impl ProducerStateManager {
         Err(KafkaError::api(error, format!("producer {producer_id}: {why}")))
     }
 
+    /// Takes notice of `entries`, whole ones, which were appended to the log and end before
+    /// `end_offset`. `now_ms` is the broker's clock.
+    pub fn append(&mut self, entries: &[u8], end_offset: i64, now_ms: i64) {
+        for entry in shallow_entries(entries).map_while(Result::ok) {
+            if let Some(batch) = ProducerBatch::of(entry.bytes) {
+                self.update(&batch, now_ms);
+            }
+        }
+        self.advance_to(end_offset);
+    }
+
     /// Takes notice of a batch that is in the log. `now_ms` is when it was appended, by the
-    /// broker's clock, unless the batch itself tells.
+    /// broker's clock, unless the batch bears that time itself.
     pub fn update(&mut self, batch: &ProducerBatch, now_ms: i64) {
         let timestamp_ms = batch.log_append_time_ms.unwrap_or(now_ms);
         let ProducerBatch { producer_id, producer_epoch, offset_delta, .. } = *batch;
@@ -103,7 +114,7 @@ impl ProducerStateManager {
         entry.add_batch(producer_epoch, appended);
     }
 
-    /// Says that there are no other batches of producers below `end_offset` than those told.
+    /// All batches of producers below `end_offset` have been taken notice of.
     pub fn advance_to(&mut self, end_offset: i64) {
         self.end_offset = end_offset;
     }
@@ -113,12 +124,10 @@ impl ProducerStateManager {
         self.end_offset
     }
 
-    /// What is known of a producer.
     pub fn producer(&self, producer_id: i64) -> Option<&ProducerStateEntry> {
         self.producers.get(&producer_id)
     }
 
-    /// The highest producer id known, if there is any.
     pub fn highest_producer_id(&self) -> Option<i64> {
         self.producers.keys().copied().max()
     }
@@ -132,12 +141,9 @@ impl ProducerStateManager {
         self.producers.retain(|_, entry| is_alive(entry));
         before - self.producers.len()
     }
-}
 
-/// Snapshots.
-impl ProducerStateManager {
     /// Writes the state down, if that was not done at this offset already. An empty state counts as
-    /// well: it tells that there is nothing to be found below.
+    /// well: it says that there is nothing to be found below.
     ///
     /// # Errors
     /// `Io`, with the path. Then the snapshots before stay.
@@ -157,7 +163,7 @@ impl ProducerStateManager {
     }
 
     /// Goes back to the newest snapshot between the two offsets, or to nothing; what was known is
-    /// forgotten. [`end_offset`](Self::end_offset) then tells up to where the log is known.
+    /// forgotten. [`end_offset`](Self::end_offset) is then that of the snapshot.
     ///
     /// Snapshots of what the log does not hold are deleted: beyond its end they would be taken for
     /// the truth once it has grown again, and between one before its start and the log there may
@@ -178,7 +184,7 @@ impl ProducerStateManager {
                         return Ok(());
                     }
                     Err(KafkaError::Io(error)) => return Err(error.into()),
-                    Err(corrupt) => warn!("doing without a snapshot: {corrupt}"),
+                    Err(corrupt) => warn!("ignoring a producer snapshot: {corrupt}"),
                 }
             }
             remove_if_exists(&path)?;
@@ -243,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_told_where_the_original_lies() {
+    fn a_duplicate_is_answered_with_the_offset_of_the_original() {
         let original = with_ten_records().check(&batch(EPOCH, 0, 0)).unwrap().unwrap();
         assert_eq!((original.first_offset(), original.last_offset), (100, 109));
         assert_eq!(original.timestamp_ms, NOW_MS);
@@ -306,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_appended_for_long_is_forgotten() {
+    fn a_producer_that_has_not_appended_for_long_is_forgotten() {
         let mut state = with_ten_records();
         assert_eq!(state.remove_expired(NOW_MS + 99, 100), 0);
         state.update(&batch(EPOCH, 10, 110), NOW_MS + 50);

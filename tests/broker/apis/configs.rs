@@ -169,7 +169,7 @@ fn the_brokers_settings_are_described_with_their_sources() {
 }
 
 #[test]
-fn what_cannot_be_described_is_told_and_what_is_named_twice_is_told_once() {
+fn what_cannot_be_described_is_reported_and_what_is_named_twice_is_answered_once() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
     let asked = [
@@ -288,10 +288,10 @@ fn some_settings_are_set_and_others_returned_to_the_default_in_one_request() {
     }
     let key = TopicAndPartition::new("post", 0);
     let log = broker.server().log_manager().get_log(&key).unwrap();
-    assert_eq!(log.config().retention_ms, 6001);
+    assert_eq!(log.config().retention_ms.ms(), Some(6001));
     let broker = Broker::start_in(broker.stop(), &[]);
     let log = broker.server().log_manager().get_log(&key).unwrap();
-    assert_eq!(log.config().retention_ms, 6001);
+    assert_eq!(log.config().retention_ms.ms(), Some(6001));
 }
 
 #[test]

@@ -281,7 +281,7 @@ fn a_topic_of_zstd_is_refused_to_clients_that_are_too_old_for_it() {
 }
 
 #[test]
-fn a_fetch_session_of_another_broker_is_told_to_begin_anew() {
+fn a_fetch_session_of_another_broker_has_to_begin_anew() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
     for (session_id, session_epoch) in [(77, 3), (0, 3), (77, 1), (0, -2)] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use transferto::common::errors::Errors;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::protocol::describe_groups::{DescribeGroupsRequest, DescribedGroup};
 use transferto::protocol::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
 use transferto::protocol::header::RequestHeader;

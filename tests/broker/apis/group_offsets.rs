@@ -2,11 +2,15 @@
 //! and deleted.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, mpsc};
 
 use transferto::common::errors::Errors;
-use transferto::common::time::{MockTime, Time};
+use transferto::common::mock_time::MockTime;
+use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::coordinator::group_results::{CommitOffsets, MemberIdentity};
+use transferto::coordinator::offset_and_metadata::OffsetAndMetadata;
 use transferto::protocol::delete_groups::DeleteGroupsRequest;
 use transferto::protocol::offset_commit::OffsetCommitRequest;
 use transferto::protocol::offset_delete::{
@@ -84,7 +88,7 @@ fn offsets_are_committed_and_fetched_in_every_version() {
 }
 
 #[test]
-fn all_offsets_are_told_for_null_and_in_the_versions_of_0_9_for_an_empty_list() {
+fn all_offsets_are_returned_for_null_and_in_the_versions_of_0_9_for_an_empty_list() {
     let broker = two_partitions();
     let mut consumer = simple_consumer(&broker);
     consumer.client.create_topic("also");
@@ -171,7 +175,7 @@ fn an_offset_expires_when_its_consumer_said_or_after_the_retention() {
         request.retention_time_ms = retention_ms;
         assert_eq!(consumer.commit_with(2, request), [0]);
         time.sleep(kept_ms - 1);
-        broker.server().group_coordinator().manager().cleanup_group_metadata();
+        broker.server().group_coordinator().cleanup_group_metadata();
         assert!(!is_gone(&mut consumer), "{retention_ms}");
         time.sleep(1);
         until(|| is_gone(&mut consumer).then_some(()));
@@ -187,7 +191,7 @@ fn a_group_keeps_its_offsets_as_long_as_it_has_members_and_a_week_beyond() {
     simple_consumer(&broker);
     let mut member = Member::alone_in(&broker, "g");
     assert_eq!(member.commit("post", 0, 5), 0);
-    let clean_up = || broker.server().group_coordinator().manager().cleanup_group_metadata();
+    let clean_up = || broker.server().group_coordinator().cleanup_group_metadata();
     for _ in 0..3 {
         time.sleep(9_000);
         assert_eq!(member.heartbeat(), 0);
@@ -268,7 +272,7 @@ fn offsets_survive_a_restart_and_what_was_deleted_stays_deleted() {
 }
 
 #[test]
-fn the_leader_epoch_of_a_commit_is_kept_and_told() {
+fn the_leader_epoch_of_a_commit_is_kept_and_returned() {
     let broker = two_partitions();
     let mut consumer = simple_consumer(&broker);
     let mut request = consumer.commit_request(&[("post", 0, 1, None), ("post", 1, 1, None)]);
@@ -316,8 +320,8 @@ fn offsets_go_with_their_partitions() {
     let mut consumer = simple_consumer(&broker);
     consumer.commit("post", 0, 1);
     consumer.commit("post", 1, 2);
-    let manager = broker.server().group_coordinator().manager();
-    manager.handle_deleted_partitions(&[TopicAndPartition::new("post", 0)]);
+    let coordinator = broker.server().group_coordinator();
+    coordinator.handle_deleted_partitions(&[TopicAndPartition::new("post", 0)]);
     assert_eq!(consumer.committed("post", 0).committed_offset, -1);
     assert_eq!(consumer.committed("post", 1).committed_offset, 2);
 }
@@ -371,4 +375,81 @@ fn delete_offsets(consumer: &mut Member, group: &str, topics: &[&str]) -> Result
         0 => Ok(response.topics.iter().map(|it| it.partitions[0].error_code).collect()),
         error => Err(error),
     }
+}
+
+#[test]
+fn commits_of_many_leave_the_same_offset_in_memory_and_in_the_log() {
+    let broker = two_partitions();
+    simple_consumer(&broker);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let mut consumer = Member::of(&broker, "g");
+            scope.spawn(move || {
+                for offset in 0..50 {
+                    assert_eq!(consumer.commit("post", 0, 4 * offset + thread), 0);
+                }
+            });
+        }
+    });
+    let in_memory = Member::of(&broker, "g").committed("post", 0).committed_offset;
+    let broker = Broker::start_in(broker.stop(), &[SETTINGS[0]]);
+    assert_eq!(Member::of(&broker, "g").committed("post", 0).committed_offset, in_memory);
+}
+
+#[test]
+fn what_cannot_be_written_to_the_log_is_refused_and_stays_as_it_was() {
+    let broker = two_partitions();
+    let mut consumer = simple_consumer(&broker);
+    assert_eq!(consumer.commit("post", 0, 1), 0);
+    let partitions = [0, 1].map(|it| TopicAndPartition::new("__consumer_offsets", it));
+    broker.server().replica_manager().stop_replicas(&partitions);
+    let unavailable = Errors::CoordinatorNotAvailable.code();
+    for _ in 0..2 {
+        assert_eq!(consumer.commit("post", 0, 2), unavailable);
+        assert_eq!(delete_offsets(&mut consumer, "g", &["post"]), Err(unavailable));
+        assert_eq!(delete_group(&mut consumer, "g"), unavailable);
+        assert_eq!(consumer.committed("post", 0).committed_offset, 1);
+        assert_eq!(consumer.describe().group_state, "Empty");
+    }
+}
+
+#[test]
+fn a_group_with_more_offsets_than_one_batch_of_tombstones_is_deleted_whole() {
+    let broker = Broker::start(SETTINGS);
+    Member::of(&broker, "g");
+    let coordinator = broker.server().group_coordinator();
+    let commit_all = || {
+        let offset = OffsetAndMetadata {
+            offset: 7,
+            leader_epoch: -1,
+            metadata: String::new(),
+            commit_timestamp_ms: 0,
+            expire_timestamp_ms: None,
+        };
+        let commit = CommitOffsets {
+            group_id: "g".to_string(),
+            member: MemberIdentity::default(),
+            generation_id: -1,
+            offsets: partitions(0..1201).into_iter().map(|key| (key, offset.clone())).collect(),
+        };
+        let (sender, answer) = mpsc::channel();
+        let callback = move |results| sender.send(results).unwrap();
+        coordinator.commit_offsets(commit, Box::new(callback));
+        assert_eq!(answer.recv().unwrap(), [Ok(()); 1201]);
+    };
+    let remaining = || coordinator.fetch_offsets("g", None).unwrap().len();
+    commit_all();
+    coordinator.handle_deleted_partitions(&partitions(0..600));
+    assert_eq!(remaining(), 601);
+    assert_eq!(coordinator.delete_offsets("g", &partitions(0..1200)), Ok(vec![Ok(()); 1200]));
+    assert_eq!(remaining(), 1);
+    commit_all();
+    assert_eq!((remaining(), coordinator.delete_group("g")), (1201, Ok(())));
+    let broker = Broker::start_in(broker.stop(), SETTINGS);
+    let coordinator = broker.server().group_coordinator();
+    assert!(coordinator.list_groups().unwrap().is_empty(), "nothing of it is in the log");
+}
+
+fn partitions(range: Range<i32>) -> Vec<TopicAndPartition> {
+    range.map(|it| TopicAndPartition::new("post", it)).collect()
 }

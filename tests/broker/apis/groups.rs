@@ -1,10 +1,15 @@
 //! Consumer groups over real sockets: members join, share, leave and die.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use transferto::common::errors::Errors;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
+use transferto::common::topic_partition::TopicAndPartition;
+use transferto::coordinator::group_coordinator::GroupCoordinator;
+use transferto::coordinator::group_results::{
+    JoinCallback, JoinGroup, MemberIdentity as Identity, SyncGroup,
+};
 use transferto::protocol::leave_group::MemberIdentity;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 
@@ -190,7 +195,7 @@ fn a_member_that_joins_and_never_syncs_is_put_out() {
 }
 
 #[test]
-fn a_rebalance_goes_on_without_those_who_do_not_come() {
+fn a_rebalance_completes_without_members_that_do_not_join() {
     let time = Arc::new(MockTime::new());
     let broker = broker_by(&time);
     let (mut other, mut one) = pair(&broker, "g");
@@ -215,9 +220,9 @@ fn an_id_that_nobody_joins_with_is_taken_back() {
     assert_eq!(undecided.receive_join(&header).error_code, Errors::MemberIdRequired.code());
     // A group that has given an id away is not forgotten, though it has neither members nor
     // offsets.
-    let manager = broker.server().group_coordinator().manager();
+    let coordinator = broker.server().group_coordinator();
     let mut is_forgotten = || {
-        manager.cleanup_group_metadata();
+        coordinator.cleanup_group_metadata();
         describe(&mut watcher, 5, "g").group_state == "Dead"
     };
     assert!(!is_forgotten());
@@ -233,7 +238,7 @@ fn an_id_that_nobody_joins_with_is_taken_back() {
 /// `GroupCoordinatorResponseTest.testJoinGroupInconsistentProtocolType` and
 /// `GroupCoordinatorResponseTest.testJoinGroupInconsistentGroupProtocol`.
 #[test]
-fn who_cannot_be_a_member_is_told_why() {
+fn a_client_that_cannot_be_a_member_gets_the_reason() {
     let broker = Broker::start(SETTINGS);
     let mut member = Member::of(&broker, "g");
     for timeout_ms in [5_999, 1_800_001, -1] {
@@ -354,7 +359,7 @@ fn a_group_takes_no_more_members_than_it_may_have() {
 }
 
 #[test]
-fn an_empty_group_waits_a_moment_for_more_members_if_it_is_told_to() {
+fn an_empty_group_waits_a_moment_for_more_members_if_it_is_set_to() {
     let time = Arc::new(MockTime::new());
     let settings = [SETTINGS[0], ("group.initial.rebalance.delay.ms", "3000")];
     let dir = Arc::new(broker::TempDir::new("groups"));
@@ -463,4 +468,160 @@ fn a_request_of_a_group_before_its_topic_exists_sends_the_client_to_look_for_the
     let ResponseBody::Heartbeat(response) = body else { panic!("{body:?}") };
     assert_eq!(response.error_code, Errors::NotCoordinator.code());
     assert!(list_groups(&mut client, 5, &[]).is_empty());
+}
+
+/// A first join that makes a member at once.
+fn join_of(group: &str) -> JoinGroup {
+    JoinGroup {
+        group_id: group.to_string(),
+        member: Identity::default(),
+        is_known_member_id_required: false,
+        is_skipping_assignment_supported: false,
+        client_id: "test".to_string(),
+        client_host: "/127.0.0.1".to_string(),
+        rebalance_timeout_ms: 60_000,
+        session_timeout_ms: SESSION_TIMEOUT_MS,
+        protocol_type: "consumer".to_string(),
+        protocols: vec![("range".to_string(), Vec::new())],
+    }
+}
+
+#[test]
+fn a_panic_in_one_group_answers_its_members_and_the_group_is_loaded_again() {
+    let broker = Broker::start(SETTINGS);
+    let (mut leader, mut follower) = pair(&broker, "g");
+    leader.client.create_topic("post");
+    assert_eq!(leader.commit("post", 0, 5), 0);
+    let mut other = Member::alone_in(&broker, "other");
+    let before = leader.describe();
+    let mut third = Member::of(&broker, "g");
+    let joining = third.begin_join();
+    until(|| (leader.heartbeat() == REBALANCE).then_some(()));
+
+    let coordinator = broker.server().group_coordinator();
+    let group = coordinator.manager().get_group("g").unwrap();
+    let failed = coordinator.change(&group, |it| -> Result<(), Errors> {
+        it.group.offsets.clear();
+        panic!("between two steps of a change")
+    });
+    assert_eq!(failed, Err(Errors::NotCoordinator));
+    assert_eq!(third.receive_join(&joining).error_code, Errors::NotCoordinator.code());
+    // The group is as it is in the log, and its members are in the generation that is there.
+    assert_eq!(leader.describe(), before);
+    assert_eq!((leader.heartbeat(), follower.heartbeat()), (0, 0));
+    assert_eq!(leader.committed("post", 0).committed_offset, 5);
+    assert_eq!(follower.sync(&[]).assignment, b"b");
+    assert_eq!(leader.commit("post", 0, 6), 0);
+    // Who still holds the failed one is sent to look for the coordinator.
+    assert_eq!(coordinator.change(&group, |_| Ok(())), Err(Errors::NotCoordinator));
+
+    assert_eq!(other.heartbeat(), 0);
+    let listed = list_groups(&mut other.client, 5, &[]);
+    let names: Vec<_> = listed.iter().map(|it| it.group_id.as_str()).collect();
+    assert_eq!(names, ["g", "other"]);
+    let broker = Broker::start_in(broker.stop(), SETTINGS);
+    assert_eq!(Member::of(&broker, "g").committed("post", 0).committed_offset, 6);
+}
+
+#[test]
+fn a_group_that_panics_before_anything_of_it_is_in_the_log_begins_anew() {
+    let broker = Broker::start(SETTINGS);
+    let mut member = Member::of(&broker, "g");
+    member.join();
+    let coordinator = broker.server().group_coordinator();
+    let group = coordinator.manager().get_group("g").unwrap();
+    let failed = coordinator.change(&group, |_| -> Result<(), Errors> { panic!("at once") });
+    assert_eq!(failed, Err(Errors::NotCoordinator));
+    assert_eq!(member.describe().group_state, "Dead");
+    assert_eq!(member.heartbeat(), UNKNOWN_MEMBER);
+    let mut member = Member::alone_in(&broker, "g");
+    assert_eq!(member.heartbeat(), 0);
+}
+
+#[test]
+fn a_callback_that_panics_takes_nobody_with_it() {
+    let broker = Broker::start(SETTINGS);
+    let (mut leader, mut follower) = pair(&broker, "g");
+    let coordinator = broker.server().group_coordinator();
+    let (called, is_called) = mpsc::channel();
+    let callback: JoinCallback = Box::new(move |_| {
+        called.send(()).unwrap();
+        panic!("while the answer is encoded")
+    });
+    coordinator.join_group(&join_of("g"), callback);
+    until(|| (leader.heartbeat() == REBALANCE).then_some(()));
+    let joining = leader.begin_join();
+    assert_eq!(follower.join().members.len(), 0);
+    assert_eq!(leader.receive_join(&joining).members.len(), 3);
+    assert_eq!(is_called.iter().count(), 1, "once");
+    assign(&mut leader, &mut follower);
+    assert_eq!(leader.describe().group_state, "Stable");
+    broker.stop();
+}
+
+/// Each of these takes the group's lock, and two wait for the log.
+#[test]
+fn a_callback_may_ask_for_its_own_group() {
+    let broker = Broker::start(SETTINGS);
+    Member::of(&broker, "g");
+    let coordinator = broker.server().group_coordinator();
+    let (done, is_done) = mpsc::channel();
+    let of_callback = Arc::clone(coordinator);
+    let callback: JoinCallback = Box::new(move |joined| {
+        let joined = joined.unwrap();
+        let member = Identity { member_id: joined.member_id, group_instance_id: None };
+        let generation = joined.generation_id;
+        assert_eq!(of_callback.heartbeat("g", &member, generation), Ok(()));
+        sync_and_leave(&of_callback, member, generation);
+        done.send(()).unwrap();
+    });
+    coordinator.join_group(&join_of("g"), callback);
+    assert_eq!(is_done.iter().count(), 1, "it has come to its end");
+}
+
+fn sync_and_leave(coordinator: &Arc<GroupCoordinator>, member: Identity, generation_id: i32) {
+    let of_callback = Arc::clone(coordinator);
+    let sync = SyncGroup {
+        group_id: "g".to_string(),
+        member: member.clone(),
+        generation_id,
+        protocol_type: None,
+        protocol_name: None,
+        assignments: vec![(member.member_id.clone(), b"all".to_vec())],
+    };
+    let (done, is_done) = mpsc::channel();
+    let callback = move |synced: Result<_, _>| {
+        let synced: transferto::coordinator::group_results::SyncedGroup = synced.unwrap();
+        assert_eq!(synced.assignment, b"all");
+        assert_eq!(of_callback.describe_group("g").unwrap().state, "Stable");
+        let partition = TopicAndPartition::new("post", 0);
+        assert_eq!(of_callback.delete_group("g"), Err(Errors::NonEmptyGroup));
+        assert_eq!(of_callback.leave_group("g", &[member]), Ok(vec![Ok(())]));
+        assert_eq!(of_callback.delete_offsets("g", &[partition]), Ok(vec![Ok(())]));
+        assert_eq!(of_callback.delete_group("g"), Ok(()));
+        assert_eq!(of_callback.describe_group("g").unwrap().state, "Dead");
+        done.send(()).unwrap();
+    };
+    coordinator.sync_group(&sync, Box::new(callback));
+    assert_eq!(is_done.iter().count(), 1);
+}
+
+#[test]
+fn a_leader_whose_assignment_cannot_be_stored_and_its_members_join_again() {
+    let broker = Broker::start(SETTINGS);
+    let (mut leader, mut follower) = pair(&broker, "g");
+    let joining = leader.begin_join();
+    until(|| (follower.heartbeat() == REBALANCE).then_some(()));
+    follower.join();
+    leader.receive_join(&joining);
+    let syncing = follower.send_sync(5, &[]);
+    let partitions = [0, 1].map(|it| TopicAndPartition::new("__consumer_offsets", it));
+    broker.server().replica_manager().stop_replicas(&partitions);
+    let unavailable = Errors::CoordinatorNotAvailable.code();
+    let id = leader.member_id.clone();
+    assert_eq!(leader.sync(&[(&id, b"all")]).error_code, unavailable);
+    let synced = follower.receive_sync(&syncing);
+    // The follower may have asked a moment too late for this generation.
+    assert!([unavailable, REBALANCE].contains(&synced.error_code), "{synced:?}");
+    assert_eq!((leader.heartbeat(), follower.heartbeat()), (REBALANCE, REBALANCE));
 }

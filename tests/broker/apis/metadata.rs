@@ -16,7 +16,7 @@ use transferto::protocol::wire::uuid::Uuid;
 use support::broker::{Broker, Client, TempDir, batch, topic_named};
 
 #[test]
-fn api_versions_tells_what_is_spoken_in_every_version() {
+fn api_versions_lists_what_is_spoken_in_every_version() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
     for version in 0..=4 {
@@ -44,7 +44,7 @@ fn an_unknown_version_of_api_versions_is_answered_in_version_0() {
 /// The Java client opens SASL without a look at what is advertised. A closed connection would make
 /// it try again until its user's patience ends.
 #[test]
-fn who_wants_to_authenticate_is_told_that_this_is_not_the_place() {
+fn a_client_that_wants_to_authenticate_is_refused() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
     for version in 0..=1 {
@@ -119,7 +119,7 @@ fn no_topic_is_created_where_client_or_broker_forbid_it_or_the_name_is_illegal()
 }
 
 #[test]
-fn all_topics_are_told_for_none_in_version_0_and_for_null_later() {
+fn all_topics_are_returned_for_none_in_version_0_and_for_null_later() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("a");
     client.create_topic("b");
@@ -185,7 +185,7 @@ fn a_topic_is_found_by_its_id_whatever_name_stands_beside_it() {
 }
 
 #[test]
-fn who_asks_for_one_topic_by_id_is_told_of_ids_only_and_of_each_once() {
+fn a_request_with_one_topic_by_id_is_answered_for_ids_only_and_each_once() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
     client.create_topic("other");

@@ -247,7 +247,7 @@ fn validating_creates_nothing() {
 }
 
 #[test]
-fn a_topic_is_deleted_by_its_id_and_what_is_unknown_is_told() {
+fn a_topic_is_deleted_by_its_id_and_an_unknown_one_is_reported() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect();
     let id = create(&mut client, topic("post", 1)).topic_id;
@@ -311,7 +311,7 @@ fn no_topic_is_deleted_where_the_broker_forbids_it() {
 }
 
 #[test]
-fn a_fetch_that_waits_for_a_topic_is_told_when_it_is_deleted() {
+fn a_fetch_that_waits_for_a_topic_is_answered_when_it_is_deleted() {
     let broker = Broker::start(&[]);
     let mut waiting = broker.connect_with_topic("post");
     let mut request = fetch_request("post", 0, 0);

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use transferto::config::config_def::ConfigError;
+use transferto::config::config_reader::read_file;
 use transferto::config::kafka_config::KafkaConfig;
 
 /// A `server.properties` of one test, removed with it.
@@ -21,7 +22,7 @@ impl PropertiesFile {
     fn read(&self, overrides: &[(&str, &str)]) -> Result<KafkaConfig, Vec<ConfigError>> {
         let overrides: Vec<(String, String)> =
             overrides.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        KafkaConfig::from_file(Some(&self.0), &overrides)
+        read_file(Some(&self.0), &overrides)
     }
 }
 
@@ -58,6 +59,21 @@ fn a_file_that_is_not_text_is_refused_with_the_line() {
 
 #[test]
 fn a_file_that_is_not_there_is_refused_by_its_name() {
-    let errors = KafkaConfig::from_file(Some(Path::new("no/such.properties")), &[]).unwrap_err();
+    let errors = read_file(Some(Path::new("no/such.properties")), &[]).unwrap_err();
     assert!(errors[0].to_string().starts_with("no/such.properties: cannot be read"));
+}
+
+/// DescribeConfigs returns the type, and admin clients show it. `log.dir` is a string as in Kafka 0.9
+/// to 3.9.
+#[test]
+fn each_setting_has_the_type_of_kafka() {
+    let facts = fs::read_to_string("tests/kafka-4.4.0-broker-types.txt").unwrap();
+    let facts = facts.lines().filter(|line| !line.starts_with('#'));
+    let facts: Vec<_> = facts.map(|line| line.split_once(' ').unwrap()).collect();
+    assert!(facts.len() > 50);
+    let differing = facts.into_iter().filter_map(|(name, of_kafka)| {
+        let ours = KafkaConfig::SETTINGS.iter().find(|it| it.name == name).unwrap().kind;
+        (ours != of_kafka).then_some((name, ours, of_kafka))
+    });
+    assert_eq!(differing.collect::<Vec<_>>(), [("log.dir", "string", "list")]);
 }

@@ -18,9 +18,10 @@ use transferto::protocol::delete_topics::DeleteTopicsRequest;
 use transferto::protocol::find_coordinator::FindCoordinatorRequest;
 use transferto::protocol::metadata::MetadataRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::registry::topic_registry::TOPIC_REGISTRY_FILE;
 use transferto::replica::replica_manager::HIGH_WATERMARK_FILENAME;
 
-use crate::apis::group_client::{Member, find_coordinator};
+use crate::apis::group_client::{Member, find_coordinator, until};
 use support::broker::{self, Broker, Client, PATIENCE, batch, fetch_request};
 
 const SETTINGS: &[(&str, &str)] = &[
@@ -286,4 +287,31 @@ fn partitions_that_cannot_all_be_made_are_none() {
     fs::remove_file(in_the_way).unwrap();
     let broker = Broker::start_in(broker.stop(), SETTINGS);
     assert_eq!(seen(&mut broker.connect(), "post"), (0, 2));
+}
+
+/// The list of topics is written behind the gate, which fails.
+#[test]
+fn nobody_waits_while_a_topic_is_listed_and_one_that_cannot_be_listed_is_none() {
+    let broker = Broker::start(SETTINGS);
+    let (mut creator, mut other) = (broker.connect_with_topic("stays"), broker.connect());
+    let gate = Gate::at(broker.dir.path().join(format!("{TOPIC_REGISTRY_FILE}.tmp")));
+    let header = creator.send(7, &create_topic("post", 3), &[]);
+    let exists = Errors::TopicAlreadyExists.code();
+    until(|| {
+        let RequestBody::CreateTopics(mut request) = create_topic("post", 3) else { panic!() };
+        request.validate_only = true;
+        let code = created(other.call(7, &RequestBody::CreateTopics(request), &[]).0);
+        (code == exists).then_some(())
+    });
+    assert_eq!(created(other.call(7, &create_topic("post", 9), &[]).0), exists);
+    let first_use = other.metadata(12, Some(&["post"])).topics.remove(0);
+    assert_eq!(first_use.error_code, Errors::LeaderNotAvailable.code());
+    assert_eq!(seen(&mut other, "stays"), (0, 2));
+
+    let end = gate.open_to_writer();
+    assert_eq!(created(creator.receive(&header).0), Errors::KafkaStorageError.code());
+    drop((gate, end));
+    assert_eq!(seen(&mut other, "post"), (UNKNOWN, 0));
+    assert_eq!(created(other.call(7, &create_topic("post", 3), &[]).0), 0);
+    assert_eq!(seen(&mut other, "post"), (0, 3));
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
-use transferto::common::time::{MockTime, SystemTime, Time};
+use transferto::common::mock_time::MockTime;
+use transferto::common::time::{SystemTime, Time};
 use transferto::purgatory::delayed_operation::{DelayedOperation, DelayedOperationPurgatory};
 
 /// Only a failing test waits this long.

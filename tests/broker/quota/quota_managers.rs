@@ -5,16 +5,11 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Instant;
 
-use support::broker::Broker;
-use support::broker::Client;
-use support::broker::PATIENCE;
-use support::broker::TempDir;
-use support::broker::batch;
-use support::broker::config_for;
-use support::broker::fetch_request;
-use support::broker::produce_request;
+use support::broker::{
+    Broker, Client, PATIENCE, TempDir, batch, config_for, fetch_request, produce_request,
+};
 use transferto::common::errors::Errors;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
 use transferto::config::client_config_override::QuotaType;
 use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
@@ -27,7 +22,7 @@ use transferto::protocol::describe_client_quotas::{
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
-use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 
 /// One handler and, by default, one Processor: what one connection asks after another is answered
 /// after it.
@@ -183,7 +178,7 @@ fn a_fetch_of_an_old_consumer_over_its_quota_is_answered_when_its_delay_is_over(
 
 /// Port of `SocketServerTest.testSendActionResponseWithThrottledChannelWhereThrottlingInProgress`.
 #[test]
-fn who_waits_by_itself_is_answered_at_once_and_not_read_until_its_delay_is_over() {
+fn a_client_that_waits_by_itself_is_answered_at_once_and_not_read_until_its_delay_is_over() {
     let (time, broker) = start(&[PRODUCER_QUOTA, CONSUMER_QUOTA]);
     let mut client = broker.connect_with_topic("post");
     let (size, header) = send_produce(&mut client, FIRST_MUTED_PRODUCE, 1, &big_batch());
@@ -276,7 +271,7 @@ fn a_follower_is_not_slowed_down() {
 }
 
 #[test]
-fn a_broker_stops_at_once_whoever_is_delayed() {
+fn a_broker_stops_at_once_though_responses_are_delayed() {
     let (_, broker) = start(&[PRODUCER_QUOTA, CONSUMER_QUOTA]);
     let mut held = broker.connect_with_topic("post");
     send_produce(&mut held, LAST_HELD_PRODUCE, 1, &big_batch());
@@ -457,7 +452,7 @@ fn a_quota_holds_at_once_and_outlives_the_broker_and_its_removal_resets() {
 }
 
 #[test]
-fn quotas_are_described_by_who_they_are_for() {
+fn quotas_are_described_by_the_client_that_they_are_for() {
     let (_, broker) = start(&[]);
     let mut client = broker.connect();
     assert_eq!(alter_one(&mut client, TEST, &[set(CONSUMER, 2.0), set(PRODUCER, 1.0)]), 0);
@@ -566,6 +561,6 @@ fn a_broker_does_not_start_on_quotas_it_cannot_read() {
     let dir = TempDir::new("quotas");
     let path = dir.path().join("client_quotas");
     std::fs::write(&path, "0\n1\nclient test producer_byte_rate=fast\n").unwrap();
-    let why = KafkaServer::startup(&config_for(&dir, &[])).err().unwrap().to_string();
+    let why = KafkaServerBuilder::new(config_for(&dir, &[])).start().err().unwrap().to_string();
     assert!(why.contains("client_quotas") && why.contains("fast"), "{why}");
 }

@@ -11,10 +11,7 @@ use transferto::protocol::init_producer_id::InitProducerIdRequest;
 use transferto::protocol::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use transferto::protocol::request::RequestBody;
 
-use support::broker::Client;
-use support::broker::TempDir;
-use support::broker::batch;
-use support::broker::fetch_request;
+use support::broker::{Client, TempDir, batch, fetch_request};
 use support::broker_process::BrokerProcess;
 
 /// So few that the pipe from the broker holds a line for each, since nobody reads it meanwhile.

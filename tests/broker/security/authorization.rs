@@ -29,8 +29,8 @@ use transferto::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestG
 use transferto::protocol::produce::{PartitionProduceData, TopicProduceData};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
-use transferto::server::kafka_server::KafkaServer;
-use transferto::server::security::acl_store::ACL_FILE;
+use transferto::registry::acl_registry::ACL_FILE;
+use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::server::security::authorizer::{
     AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, Resource, ResourceType,
 };
@@ -220,7 +220,7 @@ fn a_fetch_of_nothing_readable_does_not_wait() {
 }
 
 #[test]
-fn a_fetch_waits_for_its_readable_part_and_tells_of_the_other_then() {
+fn a_fetch_waits_for_its_readable_part_and_then_reports_the_other() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     admin.create_topic("open");
@@ -284,7 +284,7 @@ fn metadata(client: &mut Client, version: i16, topics: Option<&[&str]>) -> Metad
 
 /// Port of `AuthorizerIntegrationTest.testAuthorizationWithTopicNotExisting`.
 #[test]
-fn who_may_not_see_a_topic_does_not_learn_whether_it_exists() {
+fn a_client_that_may_not_see_a_topic_does_not_learn_whether_it_exists() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
@@ -325,7 +325,7 @@ fn who_may_not_see_a_topic_does_not_learn_whether_it_exists() {
 }
 
 #[test]
-fn a_topic_comes_into_being_by_its_first_use_only_for_who_may_create_it() {
+fn a_topic_comes_into_being_by_its_first_use_only_for_clients_that_may_create_it() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     let code = |guest: &mut Client| metadata(guest, 12, Some(&["fresh"])).topics[0].error_code;
@@ -374,7 +374,7 @@ fn bits(operations: &[Operation]) -> i32 {
 }
 
 #[test]
-fn who_asks_is_told_which_operations_he_may_do() {
+fn a_client_that_asks_gets_its_authorized_operations() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
@@ -433,7 +433,7 @@ fn listed(client: &mut Client, version: i16) -> Vec<String> {
 }
 
 #[test]
-fn groups_are_listed_for_who_may_describe_them_or_the_cluster() {
+fn groups_are_listed_for_clients_that_may_describe_them_or_the_cluster() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
@@ -447,7 +447,7 @@ fn groups_are_listed_for_who_may_describe_them_or_the_cluster() {
 }
 
 #[test]
-fn offsets_of_all_topics_are_told_of_those_that_may_be_seen() {
+fn offsets_of_all_topics_are_those_of_topics_that_may_be_seen() {
     let broker = start();
     let (mut admin, mut guest) = (broker.connect(), guest(&broker));
     prepare(&mut admin, &batch(&[b"a"]));
@@ -504,7 +504,13 @@ fn a_broker_whose_acls_cannot_be_read_does_not_start() {
     let metrics = Arc::new(Metrics::default());
     let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
     let (config, time) = (config_for(&dir, SETTINGS), Arc::new(SystemTime::new()));
-    let error = KafkaServer::startup_with(&config, time, metrics, builder).err().unwrap();
+    let error = KafkaServerBuilder::new(config)
+        .time(time)
+        .metrics(metrics)
+        .channel_builder(builder)
+        .start()
+        .err()
+        .unwrap();
     let error = error.to_string();
     assert!(error.contains(&*path.to_string_lossy()), "{error}");
     assert!(error.contains("line 4") && error.contains("put back a copy"), "{error}");
@@ -643,8 +649,13 @@ fn a_program_may_bring_an_authorizer_of_its_own() {
     let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
     let (config, time) = (config_for(&dir, &[]), Arc::new(SystemTime::new()));
     let authorizer: Arc<dyn Authorizer> = Arc::new(ReadOnly);
-    let server =
-        KafkaServer::startup_under(&config, time, metrics, builder, Some(authorizer)).unwrap();
+    let server = KafkaServerBuilder::new(config)
+        .time(time)
+        .metrics(metrics)
+        .channel_builder(builder)
+        .authorizer(authorizer)
+        .start()
+        .unwrap();
     let mut client = Client::connect(server.bound_port(SecurityProtocol::Plaintext).unwrap());
     assert_eq!(client.produce("t", 0, &batch(&[b"a"])).error_code, 29);
     assert_eq!(client.fetch("t", 0, 0).error, Errors::UnknownTopicOrPartition.code());
@@ -652,7 +663,7 @@ fn a_program_may_bring_an_authorizer_of_its_own() {
 }
 
 #[test]
-fn a_start_that_locks_everybody_out_is_told_to_the_log() {
+fn a_start_that_locks_everybody_out_is_logged() {
     let authorizer = "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer";
     let warnings = |acls: &str, more: &[&str]| {
         let dir = TempDir::new("authorizer");
@@ -662,7 +673,7 @@ fn a_start_that_locks_everybody_out_is_told_to_the_log() {
         process.first_lines.iter().filter(is_warning).cloned().collect::<Vec<_>>()
     };
     let told = warnings("0\n0\n", &[]);
-    assert!(told.len() == 1 && told[0].contains("nobody may add one"), "{told:?}");
+    assert!(told.len() == 1 && told[0].contains("no client may add an ACL"), "{told:?}");
     assert!(told[0].contains("docs/en/configuration.md"), "{told:?}");
     assert_eq!(warnings(FIRST_ACLS, &[]), [""; 0]);
     assert_eq!(warnings("0\n0\n", &["super.users=User:ANONYMOUS"]), [""; 0]);
@@ -687,7 +698,7 @@ fn a_denied_request_is_one_line_of_the_log_however_much_it_names() {
 }
 
 #[test]
-fn who_changes_acls_is_told_to_the_log_in_one_line() {
+fn a_change_of_acls_is_logged_in_one_line() {
     let dir = TempDir::new("authorizer");
     std::fs::write(dir.path().join(ACL_FILE), FIRST_ACLS).unwrap();
     let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";
@@ -698,9 +709,10 @@ fn who_changes_acls_is_told_to_the_log_in_one_line() {
     assert_eq!((disown(&mut admin), disown(&mut admin)), (2, 0));
     let (_, lines) = process.end_with(Signal::SIGTERM);
     let first = "\"Topic:Literal:x: User:ANONYMOUS has Allow Read from 127.0.0.2\"";
-    for what in ["given", "taken away"] {
+    for what in ["added", "removed"] {
         let begins = format!("2 ACLs were {what} by 127.0.0.1:");
-        let told: Vec<_> = lines.iter().filter(|line| line.contains(what)).collect();
+        let changes = |line: &&String| line.contains(&format!("ACLs were {what}"));
+        let told: Vec<_> = lines.iter().filter(changes).collect();
         assert!(told.len() == 1 && told[0].contains(&begins), "{lines:?}");
         assert!(told[0].ends_with(&format!(", the first: {first}")), "{lines:?}");
     }

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "shared by test binaries, of which none exports anything")]
 
 use transferto::common::errors::Errors;
+use transferto::protocol::acl_filter::AclFilter;
 use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterEntryData, OpData};
 use transferto::protocol::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterableConfig,
@@ -302,12 +303,16 @@ fn incremental_alter_configs(resource_type: i8, name: &str) -> IncrementalAlterC
 }
 
 pub fn describe_acls() -> DescribeAclsRequest {
-    DescribeAclsRequest {
+    DescribeAclsRequest { filter: any_acl() }
+}
+
+fn any_acl() -> AclFilter {
+    AclFilter {
         resource_type_filter: 1,
         pattern_type_filter: 1,
         operation: 1,
         permission_type: 1,
-        ..DescribeAclsRequest::default()
+        ..AclFilter::default()
     }
 }
 
@@ -336,14 +341,7 @@ fn delete_acls() -> DeleteAclsRequest {
 }
 
 pub fn filter_of_host(host: &str) -> DeleteAclsFilter {
-    DeleteAclsFilter {
-        resource_type_filter: 1,
-        pattern_type_filter: 1,
-        host_filter: Some(host.to_string()),
-        operation: 1,
-        permission_type: 1,
-        ..DeleteAclsFilter::default()
-    }
+    DeleteAclsFilter { filter: AclFilter { host_filter: Some(host.to_string()), ..any_acl() } }
 }
 
 fn delete_topics() -> DeleteTopicsRequest {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use transferto::common::kafka_principal::KafkaPrincipal;
-use transferto::server::security::acl_store::ACL_FILE;
+use transferto::registry::acl_registry::ACL_FILE;
 use transferto::server::security::authorizer::{
     Acl, AclBinding, AclBindingFilter, Authorizer, Operation, PatternType, PermissionType,
     Resource, ResourcePattern, ResourceType,
@@ -152,7 +152,7 @@ fn acls_about_every_topic_and_about_one_hold_together() {
 
 /// Port of `SimpleAclAuthorizerTest.testNoAclFound`.
 #[test]
-fn where_no_acl_is_nobody_may_do_anything() {
+fn without_an_acl_nobody_may_do_anything() {
     let dir = TempDir::new("acls");
     assert!(!may(&open(&dir), "User:alice", HOST_1, Read, "t"));
     assert!(!may_any(&open(&dir), "User:alice", HOST_1, Read));
@@ -160,7 +160,7 @@ fn where_no_acl_is_nobody_may_do_anything() {
 
 /// Port of `SimpleAclAuthorizerTest.testNoAclFoundOverride`.
 #[test]
-fn where_no_acl_is_everybody_may_do_everything_if_the_broker_is_told_so() {
+fn without_an_acl_everybody_may_do_everything_if_the_broker_is_set_so() {
     let dir = TempDir::new("acls");
     let it = open_for(dir.path(), "", true);
     assert!(may(&it, "User:alice", HOST_1, Read, "t"));
@@ -222,7 +222,7 @@ fn a_file_that_is_no_list_of_acls_keeps_the_authorizer_from_opening() {
 
 /// Port of `AclAuthorizerTest.testDenyTakesPrecedence`.
 #[test]
-fn who_is_denied_may_not_though_everybody_is_allowed() {
+fn a_denied_client_may_not_though_everybody_is_allowed() {
     let dir = TempDir::new("acls");
     let it = open(&dir);
     let acls = [acl("User:*", "*", All, Allow), acl("User:alice", HOST_1, All, Deny)];

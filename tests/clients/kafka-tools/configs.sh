@@ -60,7 +60,7 @@ alter_topic_configs() {
 
 wrong_configs_are_refused() {
     local configure=(kafka-configs --alter --topic tools-configured)
-    refused 'InvalidConfigurationException: `no.such.config=1`: is no setting of a topic' \
+    refused 'InvalidConfigurationException: `no.such.config=1`: unknown topic setting' \
         "${configure[@]}" --add-config no.such.config=1
     "${configure[@]}" --delete-config no.such.config
     refused 'InvalidConfigurationException: `retention.ms=soon`' \

@@ -65,9 +65,9 @@ wrong_quotas_are_refused() {
         kafka-configs --alter --client tools-slow --add-config request_percentage=10
     refused "producer_byte_rate must be a whole number of at least 1" \
         kafka-configs --alter --client tools-slow --add-config producer_byte_rate=0
-    refused "quotas are per client id here, not per user" \
+    refused "quotas per user are not supported, only per client-id" \
         kafka-configs --alter --user someone --add-config producer_byte_rate=100000
-    refused "quotas are per client id here, not per ip" \
+    refused "quotas per ip are not supported, only per client-id" \
         kafka-configs --alter --ip 127.0.0.1 --add-config connection_creation_rate=10
     expect_quotas --client tools-slow "Quota configs for client-id 'tools-slow' are\
  consumer_byte_rate=100000.0, producer_byte_rate=50000.0"

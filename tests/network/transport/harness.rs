@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use transferto::common::metrics::Metrics;
-use transferto::common::time::MockTime;
+use transferto::common::mock_time::MockTime;
+use transferto::config::limit::Limit;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::selector::{Disconnected, NetworkReceived, Selector};
@@ -46,7 +47,9 @@ impl Harness {
         let builder = builder(Arc::clone(&metrics));
         let clock = Arc::clone(&time);
         let counters = Arc::clone(&metrics);
-        let selector = Selector::new(max_receive_bytes, idle_ms, clock, builder, counters).unwrap();
+        let selector =
+            Selector::new(max_receive_bytes, Limit::from(idle_ms).ms(), clock, builder, counters)
+                .unwrap();
         Self {
             selector,
             time,

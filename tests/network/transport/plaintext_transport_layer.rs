@@ -10,18 +10,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::thread;
 
-use crate::transport::harness::Harness;
-use crate::transport::harness::IDLE_MS;
+use crate::transport::harness::{Harness, IDLE_MS};
 use nix::libc;
-use support::transports::Counts;
-use support::transports::FailsAfterWriting;
-use support::transports::Faulty;
-use support::transports::FileSend;
-use support::transports::SevenBytes;
-use support::transports::Sink;
-use support::transports::TempFile;
-use support::transports::counting;
-use support::transports::pattern;
+use support::transports::{
+    Counts, FailsAfterWriting, Faulty, FileSend, SevenBytes, Sink, TempFile, counting, pattern,
+};
 use transferto::common::metrics::Metrics;
 use transferto::transport::multi_send::MultiSend;
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;

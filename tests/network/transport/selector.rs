@@ -4,14 +4,19 @@
 //! peer.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::io;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 
-use crate::transport::harness::EchoServer;
-use crate::transport::harness::Harness;
-use crate::transport::harness::IDLE_MS;
-use crate::transport::harness::frame;
-use transferto::transport::kafka_channel::SendError;
+use crate::transport::harness::{EchoServer, Harness, IDLE_MS, frame};
+use transferto::common::kafka_principal::KafkaPrincipal;
+use transferto::common::metrics::Metrics;
+use transferto::transport::authenticator::Authenticator;
+use transferto::transport::channel_builder::ChannelBuilder;
+use transferto::transport::connection_id::ConnectionId;
+use transferto::transport::kafka_channel::{KafkaChannel, SendError};
+use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 use transferto::transport::selector::DisconnectCause;
 use transferto::transport::send::NetworkSend;
 
@@ -281,4 +286,46 @@ fn accepted_connections_are_counted() {
     drop(peers);
     harness.poll_until(|it| it.disconnected.len() == 3);
     assert_eq!(harness.metrics.connection_closes.value(), 3);
+}
+
+/// Knows no peer, ever.
+struct Incomplete(KafkaPrincipal);
+
+impl Authenticator for Incomplete {
+    fn complete(&self) -> bool {
+        false
+    }
+
+    fn principal(&self) -> &KafkaPrincipal {
+        &self.0
+    }
+}
+
+struct IncompleteChannelBuilder(Arc<Metrics>);
+
+impl ChannelBuilder for IncompleteChannelBuilder {
+    fn build_channel(
+        &self,
+        id: ConnectionId,
+        stream: mio::net::TcpStream,
+        peer: SocketAddr,
+        max_receive_bytes: i32,
+    ) -> io::Result<KafkaChannel> {
+        let transport = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.0))?;
+        let authenticator = Incomplete(KafkaPrincipal::anonymous());
+        Ok(KafkaChannel::new(id, Box::new(transport), Box::new(authenticator), max_receive_bytes))
+    }
+}
+
+#[test]
+fn a_channel_reads_no_request_before_its_peer_is_authenticated() {
+    let build =
+        |metrics| -> Arc<dyn ChannelBuilder> { Arc::new(IncompleteChannelBuilder(metrics)) };
+    let mut harness = Harness::with(-1, IDLE_MS, build);
+    let (id, mut peer) = harness.accept();
+    peer.write_all(&frame(b"too early")).unwrap();
+    harness.poll(0);
+    assert!(!harness.selector.channel(id).unwrap().ready());
+    assert_eq!((harness.receives.len(), harness.metrics.read_calls.value()), (0, 0));
+    assert!(!harness.selector.has_work(), "a channel that waits for its peer does not spin");
 }

@@ -9,26 +9,12 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
 
-use crate::transport::harness::EchoServer;
-use crate::transport::harness::Harness;
-use crate::transport::harness::IDLE_MS;
-use crate::transport::harness::frame;
-use crate::transport::harness::read_frame;
-use support::transports::BlackHole;
-use support::transports::Counts;
-use support::transports::FailsToClose;
-use support::transports::Faulty;
-use support::transports::FileSend;
-use support::transports::PromisesMore;
-use support::transports::SevenBytes;
-use support::transports::TempFile;
-use support::transports::WouldBlockEveryOther;
-use support::transports::ends_after_reading;
-use support::transports::fails_after_writing;
-use support::transports::pattern;
-use support::transports::seven_bytes;
-use support::transports::would_block_every_other;
-use support::transports::wrapping;
+use crate::transport::harness::{EchoServer, Harness, IDLE_MS, frame, read_frame};
+use support::transports::{
+    BlackHole, Counts, FailsToClose, Faulty, FileSend, PromisesMore, SevenBytes, TempFile,
+    WouldBlockEveryOther, ends_after_reading, fails_after_writing, pattern, seven_bytes,
+    would_block_every_other, wrapping,
+};
 use transferto::transport::channel_builder::PlaintextChannelBuilder;
 use transferto::transport::kafka_channel::SendError;
 use transferto::transport::selector::DisconnectCause;

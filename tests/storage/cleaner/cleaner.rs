@@ -8,12 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cleaner::compaction::{
-    self, Contents, Test, append, append_batch, big_keys, contents, last_values, spoil,
+    self, Contents, Test, append, append_batch, assert_found_from_every_offset, batch_of, big_keys,
+    contents, last_values, spoil, tombstone,
 };
-use crate::cleaner::compaction::{assert_found_from_every_offset, batch_of, tombstone};
 use crate::fixture::{self, bytes_of, files_in};
-use transferto::config::kinds::CleanupPolicy;
+
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::compute_crc;
@@ -21,6 +22,7 @@ use transferto::storage::cleaner::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
 use transferto::storage::log::log::Log;
+use transferto::storage::log::offset_search::fetch_offset_of_max_timestamp;
 use transferto::storage::log::read_limit::ReadLimit;
 
 fn bases(log: &Log) -> Vec<i64> {
@@ -74,7 +76,7 @@ fn a_batch_that_stays_whole_keeps_its_bytes() {
     let log = test.log("t", 0);
     append_batch(&log, CompressionCodec::Gzip, &[("a", Some("1")), ("b", Some("1"))]);
     append_batch(&log, CompressionCodec::Lz4, &[("c", Some("1"))]);
-    let kept = bytes_of(log.active_segment().log());
+    let kept = bytes_of(fixture::active(&log).log());
     append(&log, "d", "1");
     append(&log, "d", "2");
     log.roll().unwrap();
@@ -164,7 +166,7 @@ fn segments_are_grouped_as_far_as_one_can_hold_them() {
     }
     let segments = log.segments();
     let (inactive, end) = (&segments[..10], 10);
-    let size = segments[0].size() as i32;
+    let size = segments[0].size();
     let sizes = |config: LogConfig| {
         let groups = group_segments_by_size(inactive, end, &config);
         assert_eq!(groups.concat().len(), 10);
@@ -470,7 +472,7 @@ fn a_segment_that_ends_within_an_entry_is_not_cleaned() {
         let log = test.log("t", 0);
         append(&log, "key", "1");
         append(&log, "key", "2");
-        let size = log.active_segment().size();
+        let size = fixture::active(&log).size();
         log.roll().unwrap();
         log.segments()[0].log().truncate_to(size - 1).unwrap();
         let cleaner = Cleaner {
@@ -524,7 +526,7 @@ fn a_cleaned_segment_is_indexed() {
     assert!(count >= segment.size() / 400, "{count} entries for {} bytes", segment.size());
     segment.offset_index().sanity_check(segment.size()).unwrap();
     segment.time_index().sanity_check().unwrap();
-    assert_eq!(log.fetch_offset_of_max_timestamp().unwrap().unwrap().offset, 199);
+    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap().unwrap().offset, 199);
     assert_found_from_every_offset(&log);
 }
 

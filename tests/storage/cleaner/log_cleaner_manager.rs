@@ -14,14 +14,19 @@ use crate::cleaner::compaction::{
 use crate::fixture::{Random, files_in};
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::storage::cleaner::log_cleaner_manager::LogToClean;
+use transferto::storage::files::offset_checkpoint::{
+    CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint,
+};
 use transferto::storage::log::log::Log;
+use transferto::storage::log::segment_swap::{create_cleaned_segment, replace_segments};
 
 fn checkpoint(test: &Test, topic: &str) -> Option<i64> {
-    let checkpoints = test.manager().cleaner().manager().all_cleaner_checkpoints();
+    let file = test.manager().log_dirs()[0].join(CLEANER_OFFSET_CHECKPOINT_FILE);
+    let checkpoints = OffsetCheckpoint::new(file).read().unwrap();
     checkpoints.get(&TopicAndPartition::new(topic, 0)).copied()
 }
 
@@ -224,11 +229,14 @@ fn segments_that_left_the_log_meanwhile_are_not_replaced() {
     let log = test.log("t", 0);
     fill(&log, 3, 4);
     let replaced = log.segments()[..2].to_vec();
-    let cleaned = Arc::new(log.create_cleaned_segment(0).unwrap());
+    let cleaned = Arc::new(create_cleaned_segment(&log, 0).unwrap());
     log.truncate_to(6).unwrap();
-    assert!(!log.replace_segments(&cleaned, &replaced).unwrap(), "the second one is active again");
+    assert!(
+        !replace_segments(&log, &cleaned, &replaced).unwrap(),
+        "the second one is active again"
+    );
     log.truncate_fully_and_start_at(20).unwrap();
-    assert!(!log.replace_segments(&cleaned, &replaced).unwrap(), "both are gone");
+    assert!(!replace_segments(&log, &cleaned, &replaced).unwrap(), "both are gone");
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (20, 20));
 }
 
@@ -236,7 +244,7 @@ fn segments_that_left_the_log_meanwhile_are_not_replaced() {
 #[test]
 fn a_log_may_be_compacted_and_deleted_from() {
     let cleanup_policy = CleanupPolicy::CompactAndDelete;
-    let config = LogConfig { cleanup_policy, retention_ms: 10_000, ..compaction::config() };
+    let config = LogConfig { cleanup_policy, retention_ms: 10_000.into(), ..compaction::config() };
     let test = Test::new(LogConfig { min_cleanable_ratio: 0.9, ..config });
     let log = test.log("t", 0);
     for round in 0..3 {
@@ -340,8 +348,8 @@ fn whatever_happens_the_last_values_are_those_of_an_uncompacted_log() {
         let mut random = Random(seed);
         let config = LogConfig {
             message_format_magic: random.below(3) as u8,
-            segment_size: 1000 + random.below(2000) as i32,
-            index_interval: random.below(300) as i32,
+            segment_size: 1000 + random.below(2000),
+            index_interval: random.below(300),
             delete_retention_ms: random.below(2) as i64 * 1000,
             ..compaction::config()
         };

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::fixture::{Random, TempDir};
-use transferto::storage::index::mapped_entries::IndexError;
+use transferto::storage::index::abstract_index::IndexError;
 use transferto::storage::index::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};
 use transferto::storage::index::time_index::{TIME_INDEX_ENTRY_BYTES, TimeIndex, TimestampOffset};
 

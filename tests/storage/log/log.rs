@@ -11,11 +11,11 @@ use crate::fixture::{
     self, Mocks, Random, TempDir, batch, files_in, message_set, messages, records_of,
 };
 use transferto::common::errors::{Errors, KafkaError};
-use transferto::config::kinds::CleanupPolicy;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::RecordBatchBuilder;
-use transferto::storage::files::log_files::{
+use transferto::storage::files::log_file_names::{
     index_filename, log_filename, parse_topic_partition_name, time_index_filename,
 };
 use transferto::storage::log::log::Log;
@@ -78,12 +78,12 @@ fn index_entries(log: &Log) -> usize {
     log.segments().iter().map(|it| it.offset_index().length()).sum()
 }
 
-fn test_batch_size() -> i32 {
-    batch(&["test"]).len() as i32
+fn test_batch_size() -> u64 {
+    batch(&["test"]).len() as u64
 }
 
 /// Settings under which a segment takes `messages` batches of the value "test".
-fn segments_of(messages: i32) -> LogConfig {
+fn segments_of(messages: u64) -> LogConfig {
     LogConfig { segment_size: messages * test_batch_size(), ..LogConfig::default() }
 }
 
@@ -123,7 +123,7 @@ fn the_jitter_is_taken_from_the_time_of_a_roll() {
     test.mocks.time.sleep(segment_ms - segment_jitter_ms);
     append(&log, &["test"]);
     assert_eq!(segment_count(&log), 1);
-    let jitter_ms = log.active_segment().roll_jitter_ms();
+    let jitter_ms = fixture::active(&log).roll_jitter_ms();
     assert!((0..segment_jitter_ms).contains(&jitter_ms));
     test.mocks.time.sleep(segment_jitter_ms - jitter_ms + 1);
     append(&log, &["test"]);
@@ -165,7 +165,7 @@ fn every_message_is_read_at_its_offset() {
         append(&log, &[&i.to_string()]);
     }
     for i in 0..50 {
-        let found = log.read(i, Some(i + 1), ReadLimit::hard(100)).unwrap();
+        let found = log.read(i, Some(i + 1), fixture::hard(100)).unwrap();
         assert_eq!(records_of(&found.message_set), [(i, i.to_string())]);
     }
     assert!(is_empty_at(&log, 50));
@@ -174,7 +174,7 @@ fn every_message_is_read_at_its_offset() {
 /// Port of `LogTest.testAppendAndReadWithNonSequentialOffsets`.
 #[test]
 fn a_read_between_offsets_finds_the_next_message() {
-    let segment_size = 4 * messages(&[(0, "50")]).len() as i32;
+    let segment_size = 4 * messages(&[(0, "50")]).len() as u64;
     let config = LogConfig { segment_size, message_format_magic: 0, ..LogConfig::default() };
     let log = Test::new(config);
     let log = log.log();
@@ -184,7 +184,7 @@ fn a_read_between_offsets_finds_the_next_message() {
     }
     for asked in 50..*offsets.last().unwrap() {
         let expected = *offsets.iter().find(|&&offset| offset >= asked).unwrap();
-        let found = log.read(asked, None, ReadLimit::hard(100)).unwrap();
+        let found = log.read(asked, None, fixture::hard(100)).unwrap();
         let first = records_of(&found.message_set).remove(0);
         assert_eq!(first, (expected, expected.to_string()), "asked for {asked}");
     }
@@ -198,9 +198,9 @@ fn a_read_in_a_gap_begins_in_the_next_segment() {
     while segment_count(&log) == 1 {
         append(&log, &["42"]);
     }
-    let last = log.active_segment().base_offset() - 1;
+    let last = fixture::active(&log).base_offset() - 1;
     log.segments()[0].truncate_to(1, 1000, 0).unwrap();
-    let found = log.read(1, None, ReadLimit::hard(200)).unwrap();
+    let found = log.read(1, None, fixture::hard(200)).unwrap();
     assert_eq!(records_of(&found.message_set)[0].0, last + 1);
 }
 
@@ -232,7 +232,7 @@ fn many_segments_read_as_one_log() {
     }
     assert!(is_empty_at(&log, 100));
     assert!(segment_count(&log) > 1);
-    let active = log.active_segment().base_offset();
+    let active = fixture::active(&log).base_offset();
     assert!(log.recovery_point() >= active, "a roll flushes what is behind it");
 }
 
@@ -247,7 +247,7 @@ fn a_read_inside_a_compressed_set_gets_the_whole_set() {
         log.append(&mut message_set(0, gzip, &[(0, first), (1, second)]), 0).unwrap();
     }
     let read = |offset| {
-        let found = log.read(offset, None, ReadLimit::hard(4096)).unwrap();
+        let found = log.read(offset, None, fixture::hard(4096)).unwrap();
         records_of(&found.message_set)[0].0
     };
     assert_eq!([read(0), read(1), read(2), read(3)], [0, 0, 2, 2]);
@@ -275,7 +275,7 @@ fn deleting_all_segments_keeps_the_end_offset() {
 #[test]
 fn a_set_larger_than_a_segment_is_refused() {
     let mut set = batch(&["You", "bethe"]);
-    let log = Test::new(LogConfig { segment_size: set.len() as i32 - 1, ..LogConfig::default() });
+    let log = Test::new(LogConfig { segment_size: set.len() as u64 - 1, ..LogConfig::default() });
     let error = log.log().append(&mut set, 0).unwrap_err();
     assert_eq!(error.code(), Errors::RecordListTooLarge);
 }
@@ -312,7 +312,7 @@ fn a_compacted_topic_takes_no_message_without_key() {
 #[test]
 fn a_message_above_the_limit_is_refused() {
     let mut small = batch(&["You"]);
-    let max_message_size = small.len() as i32;
+    let max_message_size = small.len();
     let log = Test::new(LogConfig { max_message_size, ..LogConfig::default() });
     let log = log.log();
     log.append(&mut small, 0).unwrap();
@@ -330,7 +330,7 @@ fn a_reopened_log_is_as_it_was() {
     for i in 0..100 {
         append(&log, &[&format!("{i:08}")]);
     }
-    let last_index_offset = log.active_segment().offset_index().last_offset();
+    let last_index_offset = fixture::active(&log).offset_index().last_offset();
     let entries = index_entries(&log);
     assert!(entries > 50);
     log.close().unwrap();
@@ -338,7 +338,7 @@ fn a_reopened_log_is_as_it_was() {
     for recovery_point in [100, 0] {
         let log = test.log_with_recovery_point(recovery_point);
         assert_eq!(log.log_end_offset(), 100);
-        assert_eq!(log.active_segment().offset_index().last_offset(), last_index_offset);
+        assert_eq!(fixture::active(&log).offset_index().last_offset(), last_index_offset);
         assert_eq!(index_entries(&log), entries);
         log.close().unwrap();
     }
@@ -466,7 +466,7 @@ fn indexes_without_messages_are_removed() {
     }
     let log = test.log();
     assert!(!bogus[1].exists() && !bogus[2].exists() && !bogus_time.exists());
-    assert_eq!(log.active_segment().offset_index().length(), 0, "the one at 0 was replaced");
+    assert_eq!(fixture::active(&log).offset_index().length(), 0, "the one at 0 was replaced");
     for _ in 0..10 {
         append(&log, &["test"]);
     }
@@ -540,7 +540,7 @@ fn a_null_value_comes_back_as_null() {
     let log = log.log();
     let mut set = RecordBatchBuilder::new(0).record(-1, None, None).build().unwrap();
     log.append(&mut set, 0).unwrap();
-    let found = log.read(0, None, ReadLimit::hard(4096)).unwrap();
+    let found = log.read(0, None, fixture::hard(4096)).unwrap();
     let mut values = Vec::new();
     let bytes = fixture::bytes_of(&found.message_set);
     transferto::message::byte_buffer_message_set::for_each_record(&bytes, &mut |record| {
@@ -573,7 +573,7 @@ fn junk_after_the_messages_is_cut_off() {
             append(&log, &[&i.to_string()]);
         }
         let expected = read_all(&log);
-        let active = log.active_segment();
+        let active = fixture::active(&log);
         let (index, messages) = (active.offset_index().path().to_path_buf(), active.log().path());
         log.close().unwrap();
         drop((log, active));

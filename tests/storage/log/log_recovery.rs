@@ -7,15 +7,18 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::fixture;
 use crate::fixture::{
     Mocks, TempDir, batch, batch_at, files_in, messages, records_in, records_of, timed_batch,
 };
 use transferto::config::log_config::LogConfig;
-use transferto::storage::files::log_files::{index_filename, log_filename, time_index_filename};
+use transferto::storage::files::log_file_names::{
+    index_filename, log_filename, time_index_filename,
+};
 use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
 
-/// A log of 30 messages in segments of 10, closed in good order.
+/// A log of 30 messages in segments of 10, shut down cleanly.
 struct Test {
     dir: TempDir,
     mocks: Mocks,
@@ -24,7 +27,7 @@ struct Test {
 
 impl Test {
     fn new() -> Self {
-        let segment_size = 10 * batch(&["00"]).len() as i32;
+        let segment_size = 10 * batch(&["00"]).len() as u64;
         let config = LogConfig { segment_size, index_interval: 1, ..LogConfig::default() };
         let test = Self { dir: TempDir::new(), mocks: Mocks::new(), config };
         let log = test.crashed(0);
@@ -46,7 +49,7 @@ impl Test {
         Log::open(&self.path(), self.config.clone(), open).unwrap()
     }
 
-    /// Opens the log after a stop in good order.
+    /// Opens the log after a clean shutdown.
     fn clean(&self) -> Arc<Log> {
         Log::open(&self.path(), self.config.clone(), self.mocks.open(0, true)).unwrap()
     }
@@ -94,7 +97,7 @@ fn a_tail_of_zeros_is_cut_off() {
     test.segment_file(20).set_len(1 << 20).unwrap();
     let log = test.crashed(20);
     assert_holds(&log, 0..30);
-    assert_eq!(log.active_segment().size(), 10 * batch(&["00"]).len() as u64);
+    assert_eq!(fixture::active(&log).size(), 10 * batch(&["00"]).len() as u64);
 }
 
 /// What lies behind a message that is lost would leave a gap: it goes too.
@@ -206,7 +209,7 @@ fn a_directory_of_kafka_0_9_opens() {
     let config = LogConfig { message_format_magic: 0, ..LogConfig::default() };
     let log = Log::open(&path, config, test.mocks.open(0, true)).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (5, 10));
-    let found = log.read(7, None, ReadLimit::hard(1 << 20)).unwrap();
+    let found = log.read(7, None, fixture::hard(1 << 20)).unwrap();
     assert_eq!(records_of(&found.message_set), [(9, "c".to_string())]);
     assert_eq!(log.append(&mut messages(&[(0, "d")]), 0).unwrap().first_offset, 10);
 }

@@ -14,6 +14,7 @@ use transferto::message::message_set::MessageSet;
 use transferto::storage::log::log_segment::{LogSegment, SegmentAppend};
 use transferto::storage::log::offset_search::find_offset_by_timestamp;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
+use transferto::storage::log::segment_recovery::recover;
 
 const MAX_INDEX_SIZE: usize = 1000;
 
@@ -58,14 +59,13 @@ impl TestSegment {
 
     fn read_up_to(&self, offset: i64, max_offset: Option<i64>) -> Option<Vec<(i64, String)>> {
         let size = self.segment.size();
-        let found = self.segment.read(offset, max_offset, size, ReadLimit::hard(i32::MAX)).unwrap();
+        let found = self.segment.read(offset, max_offset, size, fixture::hard(i32::MAX)).unwrap();
         found.map(|found| records_of(&found.message_set))
     }
 }
 
 fn config() -> LogConfig {
-    let max_index_size = MAX_INDEX_SIZE as i32;
-    LogConfig { index_interval: 10, max_index_size, ..LogConfig::default() }
+    LogConfig { index_interval: 10, max_index_size: MAX_INDEX_SIZE, ..LogConfig::default() }
 }
 
 fn open(dir: &Path, base_offset: i64) -> LogSegment {
@@ -179,7 +179,7 @@ fn recovery_rebuilds_an_index_full_of_junk() {
     let index = test.segment.offset_index().path().to_path_buf();
     let file = OpenOptions::new().write(true).open(index).unwrap();
     file.write_all_at(&Random(1).bytes(MAX_INDEX_SIZE as u64 - 5), 5).unwrap();
-    let recovery = test.segment.recover(MAX_INDEX_SIZE).unwrap();
+    let recovery = recover(&test.segment, MAX_INDEX_SIZE).unwrap();
     assert_eq!((recovery.next_offset, recovery.bytes_cut), (100, 0));
     for offset in 0..100 {
         let read = test.read_up_to(offset, Some(offset + 1)).unwrap();
@@ -204,7 +204,7 @@ fn recovery_keeps_exactly_the_messages_before_the_junk() {
         let junk = random.bytes(test.segment.size() - junk_at);
         let file = OpenOptions::new().write(true).open(test.segment.log().path()).unwrap();
         file.write_all_at(&junk, junk_at).unwrap();
-        let recovery = test.segment.recover(MAX_INDEX_SIZE).unwrap();
+        let recovery = recover(&test.segment, MAX_INDEX_SIZE).unwrap();
         assert_eq!(recovery.next_offset, corrupted, "{recovery:?}");
         assert_eq!(recovery.valid_bytes, entry.position);
         let left: Vec<&str> = values[..corrupted as usize].iter().map(String::as_str).collect();
@@ -298,7 +298,7 @@ fn the_first_batch_is_whole_if_that_is_asked_for() {
         assert_eq!(read(batch_size as i32, first_entry), (batch_size, false));
         assert_eq!(read(batch_size as i32 + 1, first_entry), (batch_size + 1, false));
     }
-    let error = test.segment.read(0, None, size, ReadLimit::hard(-1)).unwrap_err();
+    let error = test.segment.read(0, None, size, fixture::hard(-1)).unwrap_err();
     assert_eq!(error.code(), Errors::UnknownServerError);
 }
 
@@ -372,7 +372,7 @@ fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
 #[test]
 fn a_slice_never_gives_up_more_than_it_keeps() {
     let dir = TempDir::new();
-    let sparse = LogConfig { index_interval: i32::MAX, ..LogConfig::default() };
+    let sparse = LogConfig { index_interval: u64::MAX, ..LogConfig::default() };
     let written = LogSegment::open(dir.path(), 0, &sparse, &*Mocks::new().time).unwrap();
     let value = "a".repeat(16_000);
     for last_offset in 0..20 {
@@ -408,9 +408,9 @@ fn a_slice_ends_at_the_max_position() {
     test.append(0, &["a"]);
     let exposed = test.segment.size();
     test.append(1, &["b"]);
-    let found = test.segment.read(0, None, exposed, ReadLimit::hard(i32::MAX)).unwrap().unwrap();
+    let found = test.segment.read(0, None, exposed, fixture::hard(i32::MAX)).unwrap().unwrap();
     assert_eq!(records_of(&found.message_set), records(0, &["a"]));
-    let found = test.segment.read(1, None, exposed, ReadLimit::hard(i32::MAX)).unwrap().unwrap();
+    let found = test.segment.read(1, None, exposed, fixture::hard(i32::MAX)).unwrap().unwrap();
     assert_eq!(found.message_set.size_in_bytes(), 0);
 }
 
@@ -420,15 +420,15 @@ fn truncation_gives_the_indexes_their_room_back() {
     let test = TestSegment::new(0);
     test.append(0, &["a"]);
     test.segment.on_become_inactive().unwrap();
-    assert!(test.segment.is_index_full());
+    assert!(test.segment.indexes().is_full());
     test.segment.truncate_to(0, MAX_INDEX_SIZE, 7).unwrap();
-    assert!(!test.segment.is_index_full());
+    assert!(!test.segment.indexes().is_full());
     assert_eq!(test.segment.created_ms(), 7);
     // Also where nothing is found to be cut off.
     test.segment.on_become_inactive().unwrap();
-    assert!(test.segment.is_index_full());
+    assert!(test.segment.indexes().is_full());
     test.segment.truncate_to(10, MAX_INDEX_SIZE, 0).unwrap();
-    assert!(!test.segment.is_index_full());
+    assert!(!test.segment.indexes().is_full());
 }
 
 /// The cleaner asks every few seconds, about every dirty segment.
@@ -491,7 +491,7 @@ fn a_message_is_found_by_its_timestamp() {
     assert_eq!(find(0, 40), Some(40));
     // The same after a restart, when the highest timestamp has to be looked up.
     let reopened = open(test.dir.path(), 40);
-    reopened.recover(MAX_INDEX_SIZE).unwrap();
+    recover(&reopened, MAX_INDEX_SIZE).unwrap();
     let reopened = open(test.dir.path(), 40);
     assert_eq!(reopened.largest_timestamp().timestamp_ms, 490);
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use transferto::common::errors::{Errors, KafkaError};
-use transferto::config::kinds::MessageTimestampType;
 use transferto::config::log_config::LogConfig;
+use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_append::LogAppendInfo;
@@ -37,7 +37,7 @@ impl Test {
         self.mocks.log(&self.path(), &self.config)
     }
 
-    /// The log, after it was closed in good order.
+    /// The log, after it was shut down cleanly.
     fn log_after_close(&self, log: Arc<Log>) -> Arc<Log> {
         log.flush().unwrap();
         log.close().unwrap();
@@ -124,7 +124,7 @@ fn after_a_close_nothing_is_read_but_the_snapshot() {
 fn after_a_crash_the_headers_of_all_batches_are_read() {
     let test = Test::new();
     append_all(&test.log(), 7, 0..8);
-    assert_eq!(test.snapshots(), []);
+    assert!(test.snapshots().is_empty());
     assert_knows(&test.log(), 7, 8);
 }
 
@@ -159,7 +159,7 @@ fn a_snapshot_is_taken_for_what_it_says_and_not_read_past() {
         .collect();
     fs::write(&path, stranger).unwrap();
     let log = test.log();
-    assert_eq!(log.producer(8), None);
+    assert_eq!(log.producer(8).unwrap(), None);
     assert_knows(&log, 7, 3);
 }
 
@@ -194,7 +194,7 @@ fn a_snapshot_of_what_a_crash_took_away_is_not_believed() {
     file.set_len(file.metadata().unwrap().len() - 1).unwrap();
     let log = test.log();
     assert_eq!(log.log_end_offset(), i64::from(COUNT));
-    assert_eq!(test.snapshots(), []);
+    assert!(test.snapshots().is_empty());
     assert_knows(&log, 7, 1);
 }
 
@@ -209,10 +209,10 @@ fn a_truncated_log_knows_what_it_knew_then() {
     assert_eq!(test.snapshots(), [12]);
     assert_knows(&log, 7, 6);
     log.truncate_to(6).unwrap();
-    assert_eq!(test.snapshots(), []);
+    assert!(test.snapshots().is_empty());
     assert_knows(&log, 7, 2);
     log.truncate_fully_and_start_at(100).unwrap();
-    assert_eq!(log.producer(7), None);
+    assert_eq!(log.producer(7).unwrap(), None);
     assert_eq!(
         append(&log, 7, 60).unwrap().first_offset,
         100,
@@ -223,7 +223,7 @@ fn a_truncated_log_knows_what_it_knew_then() {
 #[test]
 fn a_producer_whose_records_are_deleted_is_still_known() {
     let mut test = Test::new();
-    test.config.retention_ms = 1_000;
+    test.config.retention_ms = 1_000.into();
     let log = test.log();
     append_all(&log, 7, 0..4);
     let everything = log.log_end_offset();
@@ -237,16 +237,16 @@ fn a_producer_whose_records_are_deleted_is_still_known() {
 }
 
 #[test]
-fn who_is_silent_for_long_is_forgotten_and_may_begin_anywhere() {
+fn a_producer_that_is_silent_for_long_is_forgotten_and_may_begin_anywhere() {
     let test = Test::new();
     let log = test.log();
     append_all(&log, 7, 0..1);
     test.mocks.sleep(600);
     append_all(&log, 8, 0..1);
     test.mocks.sleep(400);
-    log.remove_expired_producers(1_000);
-    assert_eq!(log.producer(7), None);
-    assert!(log.producer(8).is_some());
+    log.remove_expired_producers(1_000).unwrap();
+    assert_eq!(log.producer(7).unwrap(), None);
+    assert!(log.producer(8).unwrap().is_some());
     assert_eq!(append(&log, 7, 60).unwrap().first_offset, 6);
 }
 
@@ -255,17 +255,17 @@ fn old_timestamps_do_not_make_a_producer_old() {
     let test = Test::new();
     let log = test.log();
     append_all(&log, 7, 0..1);
-    log.remove_expired_producers(1_000);
+    log.remove_expired_producers(1_000).unwrap();
     let log = test.log_after_close(log);
-    log.remove_expired_producers(1_000);
+    log.remove_expired_producers(1_000).unwrap();
     drop(log);
     let log = test.log();
-    log.remove_expired_producers(1_000);
+    log.remove_expired_producers(1_000).unwrap();
     assert_knows(&log, 7, 1);
 }
 
 #[test]
-fn a_copy_is_told_the_time_of_the_first_append() {
+fn a_duplicate_is_answered_with_the_time_of_the_first_append() {
     let mut test = Test::new();
     test.config.message_timestamp_type = MessageTimestampType::LogAppendTime;
     let log = test.log();
@@ -283,7 +283,7 @@ fn a_refused_append_or_a_set_too_large_changes_nothing_that_is_known() {
     test.config.segment_size = 200;
     let log = test.log();
     append_all(&log, 7, 0..1);
-    let before = log.producer(7);
+    let before = log.producer(7).unwrap();
     let large = [0; 300];
     let builder = RecordBatchBuilder::new(0).producer(7, 0, COUNT);
     let mut large = builder.record(5, None, Some(&large)).build().unwrap();
@@ -291,7 +291,7 @@ fn a_refused_append_or_a_set_too_large_changes_nothing_that_is_known() {
     let mut damaged = produced(7, 0, COUNT);
     damaged[17] ^= 1;
     assert_eq!(log.append(&mut damaged, 0).unwrap_err().code(), Errors::CorruptMessage);
-    assert_eq!(log.producer(7), before);
+    assert_eq!(log.producer(7).unwrap(), before);
     assert_knows(&log, 7, 1);
 }
 
@@ -321,7 +321,7 @@ fn an_empty_log_and_one_without_producers_open_as_they_were_closed() {
     append_all(&log, 7, 0..1);
     let log = test.log_after_close(log);
     assert_eq!(test.snapshots(), [2, 5]);
-    assert_eq!(log.highest_producer_id(), Some(7));
+    assert_eq!(log.highest_producer_id().unwrap(), Some(7));
 }
 
 /// A batch in the log: producer, epoch, sequence number and offset of its first record.
@@ -337,7 +337,7 @@ fn expected_state(log: &[Appended], producer_id: i64) -> Option<(i16, Vec<(i32, 
 }
 
 fn actual_state(log: &Log, producer_id: i64) -> Option<(i16, Vec<(i32, i64)>)> {
-    let entry = log.producer(producer_id)?;
+    let entry = log.producer(producer_id).unwrap()?;
     let batches = entry.batches().iter().map(|it| (it.first_sequence(), it.first_offset()));
     Some((entry.producer_epoch(), batches.collect()))
 }

@@ -1,16 +1,23 @@
 //! How far a fetch may read of a partition whose log is longer than its high watermark.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::config::log_config::LogConfig;
+use transferto::message::message_set::{Destination, MessageSet};
+use transferto::message::record_batch::RecordBatch;
+use transferto::purgatory::delayed_operation::DelayedOperation;
+use transferto::replica::delayed_produce::{
+    DelayedProduce, PartitionResponse, ProducePartitionStatus,
+};
 use transferto::replica::local_logs::{LocalLogs, PartitionFetchInfo, ReadMode};
-use transferto::replica::partition::Partition;
+use transferto::replica::partition::{Acknowledgement, LEADER_EPOCH, Partition};
 use transferto::replica::replica::Replica;
 
+use crate::fixture;
 use crate::fixture::{Mocks, TempDir, batch, records_of};
 
 const HIGH_WATERMARK: i64 = 5;
@@ -28,7 +35,8 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         log.append(&mut batch(&[&offset.to_string()]), 0).unwrap();
     }
     let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
-    local_logs.add_partition(Partition::new(key.clone(), Replica::new(0, log, HIGH_WATERMARK)));
+    let replica = Replica::new(0, log, HIGH_WATERMARK);
+    local_logs.add_partition(Partition::new(key.clone(), replica, LEADER_EPOCH));
 
     let read = |fetch_only_committed, offset| {
         let mode = ReadMode {
@@ -46,8 +54,9 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         };
         let (_, result) =
             local_logs.read_from_local_log(mode, &[(key.clone(), fetch_info)]).remove(0);
-        assert_eq!((result.error, result.high_watermark), (Errors::None, HIGH_WATERMARK));
-        let records = records_of(&result.info.unwrap().message_set);
+        let read = result.unwrap();
+        assert_eq!(read.high_watermark, HIGH_WATERMARK);
+        let records = records_of(&read.fetched_data.message_set);
         records.into_iter().map(|(offset, _)| offset).collect::<Vec<_>>()
     };
     assert_eq!(read(true, 0), (0..HIGH_WATERMARK).collect::<Vec<_>>());
@@ -57,4 +66,78 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         assert!(read(true, offset).is_empty());
     }
     assert_eq!(read(false, LOG_END_OFFSET - 1), [LOG_END_OFFSET - 1]);
+}
+
+/// A partition led in epoch 3, with one message, and all of it committed.
+fn led_partition(dir: &TempDir, mocks: &Mocks) -> Partition {
+    let log = mocks.log(&dir.join("test-topic-0"), &LogConfig::default());
+    let key = TopicAndPartition::new("test-topic", 0);
+    let partition = Partition::new(key, Replica::new(0, log, 0), 3);
+    partition.make_leader();
+    partition.append_messages_to_leader(&mut batch(&["message"]), 1).unwrap();
+    partition
+}
+
+#[test]
+fn an_epoch_is_compared_with_the_one_that_the_partition_is_led_in() {
+    let (dir, mocks) = (TempDir::new(), Mocks::new());
+    let partition = led_partition(&dir, &mocks);
+    let leader_epoch = |epoch| partition.check_leader_epoch(epoch).map_err(|it| it.code());
+    assert_eq!([leader_epoch(-1), leader_epoch(3)], [Ok(()), Ok(())]);
+    assert_eq!(leader_epoch(4), Err(Errors::UnknownLeaderEpoch));
+    assert_eq!(leader_epoch(2), Err(Errors::FencedLeaderEpoch));
+
+    let fetched_epoch = |epoch| partition.check_last_fetched_epoch(epoch).map_err(|it| it.code());
+    assert_eq!([-1, 0, 3].map(fetched_epoch), [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(fetched_epoch(4), Err(Errors::OffsetOutOfRange));
+
+    let read = partition.leader_replica().log.read(0, None, fixture::hard(1_000)).unwrap();
+    let mut bytes = Vec::new();
+    let size = read.message_set.size_in_bytes();
+    read.message_set.write_to(Destination::Channel(&mut bytes), 0, size).unwrap();
+    assert_eq!(RecordBatch::parse(&bytes).unwrap().partition_leader_epoch(), 3);
+}
+
+#[test]
+fn acks_are_in_once_enough_replicas_have_everything() {
+    let (dir, mocks) = (TempDir::new(), Mocks::new());
+    let partition = led_partition(&dir, &mocks);
+    let reach = |offset| partition.check_enough_replicas_reach_offset(offset);
+    assert_eq!((reach(1), reach(2)), (Acknowledgement::Complete, Acknowledgement::Pending));
+
+    let config = LogConfig { min_in_sync_replicas: 2, ..LogConfig::default() };
+    partition.leader_replica().log.update_config(config);
+    assert_eq!((reach(1), reach(2)), (Acknowledgement::TooFewReplicas, Acknowledgement::Pending));
+}
+
+#[test]
+fn a_produce_is_answered_for_each_partition_by_what_its_replicas_have() {
+    let (dir, mocks) = (TempDir::new(), Mocks::new());
+    let (metrics, partition) = (Arc::new(Metrics::default()), led_partition(&dir, &mocks));
+    let local_logs = Arc::new(LocalLogs::new(Arc::clone(&metrics)));
+    local_logs.add_partition(partition);
+
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&answers);
+    let callback = move |all: Vec<(TopicAndPartition, PartitionResponse)>| {
+        taken.lock().unwrap().extend(all.into_iter().map(|(_, it)| (it.error, it.base_offset)));
+    };
+    let waiting = |topic: &str, base_offset| {
+        let response =
+            PartitionResponse { base_offset: Some(base_offset), ..PartitionResponse::default() };
+        let required_offset = Some(base_offset + 1);
+        (TopicAndPartition::new(topic, 0), ProducePartitionStatus { required_offset, response })
+    };
+    let status = vec![waiting("test-topic", 0), waiting("gone", 5), waiting("test-topic", 1)];
+    let produce = DelayedProduce::new(10, status, local_logs, metrics, Box::new(callback));
+    assert!(!produce.try_complete(), "offset 2 is still to be reached");
+    produce.on_complete();
+    assert_eq!(
+        *answers.lock().unwrap(),
+        [
+            (None, Some(0)),
+            (Some(Errors::UnknownTopicOrPartition), Some(5)),
+            (Some(Errors::RequestTimedOut), Some(1)),
+        ]
+    );
 }

@@ -6,8 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use crate::golden::assert_request;
-use crate::golden::assert_response;
+use crate::golden::{assert_request, assert_response};
 use transferto::protocol::api_keys::ApiKeys;
 
 #[test]

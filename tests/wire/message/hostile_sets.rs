@@ -3,12 +3,13 @@
 //! and takes no memory that the bytes do not pay for.
 
 use transferto::common::errors::{Errors, KafkaError};
+use transferto::message::append_format::AppendFormat;
 use transferto::message::byte_buffer_message_set::{
     MessageSetBuilder, for_each_record, shallow_entries,
 };
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::conversion::{down_convert, up_convert};
-use transferto::message::log_validator::{AppendFormat, validate_messages_and_assign_offsets};
+use transferto::message::conversion::{Target, convert, down_convert};
+use transferto::message::log_validator::validate_messages_and_assign_offsets;
 use transferto::message::message::NewMessage;
 use transferto::message::record_batch::{RECORD_BATCH_OVERHEAD, RecordBatchBuilder, compute_crc};
 use transferto::message::records::{Header, Headers, LogRecord};
@@ -152,7 +153,10 @@ fn do_everything(bytes: &[u8]) -> usize {
         ),
     };
     note(for_each_record(bytes, &mut |_| Ok(())));
-    note(up_convert(bytes, 0, CompressionCodec::None, None).map(drop));
+    let (codec, partition_leader_epoch) = (CompressionCodec::None, -1);
+    let batch =
+        Target { magic: 2, codec, level: None, log_append_time: None, partition_leader_epoch };
+    note(convert(bytes, 0, &batch).map(drop));
     note(down_convert(bytes, 1, 0).map(drop));
     note(down_convert(bytes, 0, 5).map(drop));
     for magic in [0, 1, 2] {

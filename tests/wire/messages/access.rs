@@ -1,5 +1,6 @@
 //! One message of each kind that is about access rules and quotas.
 
+use transferto::protocol::acl_filter::AclFilter;
 use transferto::protocol::alter_client_quotas::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, AlterEntryData, AlterEntryResponse, OpData,
 };
@@ -57,11 +58,16 @@ pub(crate) fn responses() -> Vec<ResponseBody> {
 }
 
 pub(crate) fn describe_acls_request() -> DescribeAclsRequest {
-    DescribeAclsRequest {
+    let principal_filter = Some("User:me".into());
+    DescribeAclsRequest { filter: AclFilter { principal_filter, ..acl_filter() } }
+}
+
+fn acl_filter() -> AclFilter {
+    AclFilter {
         resource_type_filter: 2,
         resource_name_filter: Some("test".into()),
         pattern_type_filter: 4,
-        principal_filter: Some("User:me".into()),
+        principal_filter: None,
         host_filter: Some("*".into()),
         operation: 5,
         permission_type: 3,
@@ -111,16 +117,7 @@ pub(crate) fn create_acls_response() -> CreateAclsResponse {
 }
 
 pub(crate) fn delete_acls_request() -> DeleteAclsRequest {
-    let filter = DeleteAclsFilter {
-        resource_type_filter: 2,
-        resource_name_filter: Some("test".into()),
-        pattern_type_filter: 4,
-        principal_filter: None,
-        host_filter: Some("*".into()),
-        operation: 5,
-        permission_type: 3,
-    };
-    DeleteAclsRequest { filters: vec![filter] }
+    DeleteAclsRequest { filters: vec![DeleteAclsFilter { filter: acl_filter() }] }
 }
 
 pub(crate) fn delete_acls_response() -> DeleteAclsResponse {

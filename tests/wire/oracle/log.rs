@@ -6,9 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use crate::messages::log::RECORDS;
-use crate::oracle::of_all_versions;
 use crate::oracle::of_all_versions::{request, response};
-use crate::oracle::of_today;
+use crate::oracle::{of_all_versions, of_today};
 use kafka_protocol::messages as theirs;
 use transferto::protocol::api_keys::ApiKeys;
 

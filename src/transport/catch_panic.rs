@@ -1,4 +1,4 @@
-//! In the place of the `catch (Throwable)` in `Selector.pollSelectionKeys` and in the loops of
+//! In place of the `catch (Throwable)` in `Selector.pollSelectionKeys` and in the loops of
 //! `kafka.network.Processor`: a panic over one connection ends that connection alone.
 
 use std::io;
@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use log::error;
 
-/// Takes one step for one connection. A panic is a fault of ours and becomes an error of that
+/// Takes one step for one connection. A panic is a bug of this broker and becomes an error of that
 /// connection, which the caller closes as for any other error: the reactor and its other
 /// connections go on.
 ///
@@ -14,7 +14,7 @@ use log::error;
 ///
 /// # Errors
 /// Those of `step`, and `Other` if it panicked.
-pub fn contained<T>(step: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+pub fn catch_panic<T>(step: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
         error!("A connection is closed because this broker panicked over it.");
         Err(io::Error::other("this broker panicked over it"))

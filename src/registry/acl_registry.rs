@@ -8,84 +8,81 @@
 //! Group Prefixed shop- User:* * All Allow
 //! ```
 //!
-//! The fields are the kind of thing, how the name is meant, the name, the principal, the host, the
-//! operation, the permission. In the three names `%`, `=` and everything that is not printable ASCII
-//! stands as `%` and two hexadecimal digits.
+//! The fields are the resource type, the pattern type, the name, the principal, the host, the
+//! operation and the permission. The three names in the middle are [escaped](crate::registry::escaped_text).
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::common::errors::KafkaError;
-use crate::server::security::authorizer::{
+use crate::common::acl::{
     Acl, AclBinding, Operation, PatternType, PermissionType, ResourcePattern, ResourceType,
 };
-use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
-use crate::storage::files::escaped_text::{push_escaped, unescape};
-use crate::storage::files::log_files::{read_text, replace_atomically, write_atomically};
+use crate::common::errors::KafkaError;
+use crate::registry::escaped_text::{push_escaped, unescape};
+use crate::registry::registry_file::{RegistryFile, list_head};
+use crate::storage::files::checkpoint_file::CheckpointFile;
 
 /// The file of the ACLs, in the first log directory.
 pub const ACL_FILE: &str = "acls";
 
-/// Said of a file that cannot be read: without its ACLs the broker would either open or close
+/// For a file that cannot be read: without its ACLs the broker would either allow or deny
 /// everything, and must not choose.
 const REMEDY: &str = "mend the line, or put back a copy of the file; \
-                          the broker does not start without its ACLs";
+                      the broker does not start without its ACLs";
 
 /// What a line holds.
 const FIELDS: &str = "7 words with one space between: resource type, pattern type, name, \
                       principal, host, operation, permission";
 
-/// Words that look for ACLs, and stand in none.
+/// Words that only filters use.
 const WORDS_OF_FILTERS: [&str; 2] = ["Any", "Match"];
 
-/// The file of the ACLs.
+/// The writer of the file. It keeps no ACLs in memory: they belong to the authorizer.
 #[derive(Debug)]
-pub struct AclStore {
-    path: PathBuf,
+pub struct AclRegistry {
+    file: RegistryFile,
 }
 
-impl AclStore {
+impl AclRegistry {
     /// Opens the file in the directory `dir`, or makes one without an ACL, and reads it.
     ///
     /// # Errors
     /// `Corrupt` if the file is no list of ACLs; whatever the operating system reports, with the
     /// path.
     pub fn open_in(dir: &Path) -> Result<(Self, BTreeSet<AclBinding>), KafkaError> {
-        let store = Self { path: dir.join(ACL_FILE) };
-        let read = || read_text(&store.path)?.map(|text| parse(&text, &store.path)).transpose();
-        let acls = match read().map_err(|error| error.with_remedy(REMEDY))? {
+        let file = RegistryFile::new(dir.join(ACL_FILE), REMEDY);
+        let acls = match file.read(parse)? {
             Some(acls) => acls,
             None => {
-                write_atomically(&store.path, &print(&BTreeSet::new()))?;
+                file.write(&print(&BTreeSet::new()))?;
                 BTreeSet::new()
             }
         };
-        Ok((store, acls))
+        Ok((Self { file }, acls))
     }
 
-    /// Replaces the ACLs `before`, which the file holds, by those `after`; they are on disk when
-    /// this returns.
+    /// Replaces the ACLs `before`, which the file holds, by `after`, which are on disk when this
+    /// returns.
     ///
     /// # Errors
-    /// Whatever the operating system reports, with the path; the file then holds what it held.
+    /// Whatever the operating system reports, with the path; the file then still holds `before`.
     pub fn replace(
-        &self,
+        &mut self,
         before: &BTreeSet<AclBinding>,
         after: &BTreeSet<AclBinding>,
     ) -> io::Result<()> {
-        replace_atomically(&self.path, &print(after), || print(before))
+        self.file.replace(&print(after), || print(before))
     }
 
-    /// Where the file is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 }
 
 fn print(acls: &BTreeSet<AclBinding>) -> String {
-    let mut text = format!("{CURRENT_VERSION}\n{}\n", acls.len());
+    let mut text = list_head(acls.len());
     for AclBinding { pattern, acl } in acls {
         text.push_str(pattern.resource_type.name());
         text.push(' ');
@@ -109,7 +106,7 @@ fn parse(text: &str, path: &Path) -> Result<BTreeSet<AclBinding>, KafkaError> {
     Ok(acls.into_keys().collect())
 }
 
-/// The ACL on a line, or which word is wrong and what may stand there.
+/// The ACL on a line, or a sentence: which word is wrong, and what is allowed in its place.
 fn parse_binding(line: &str) -> Result<AclBinding, String> {
     let words: Vec<&str> = line.split(' ').collect();
     let [resource_type, pattern_type, name, principal, host, operation, permission_type] =
@@ -147,7 +144,7 @@ fn parse_binding(line: &str) -> Result<AclBinding, String> {
     Ok(AclBinding { pattern, acl })
 }
 
-/// What has the name `word` among `all` that an ACL may hold.
+/// The variant that is called `word`, unless only filters use it.
 fn one_of<T: Copy + fmt::Display>(
     all: &[T],
     for_name: fn(&str) -> Option<T>,
@@ -199,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_acls_is_told_with_place_and_reason() {
+    fn a_file_that_is_no_list_of_acls_is_reported_with_place_and_reason() {
         let line = "Topic Literal t User:a * Read Allow\n";
         assert_eq!(parse(&format!("0\n1\n{line}"), Path::new("acls")).unwrap().len(), 1);
         for (text, why) in [
-            (String::new(), "position 0: line 1: version"),
+            (String::new(), "position 0: line 1: unknown version"),
             (format!("1\n1\n{line}"), "version \"1\""),
             ("0\n".to_string(), "number of ACLs"),
-            (format!("0\n2\n{line}"), "2 ACLs were announced and 1 came"),
+            (format!("0\n2\n{line}"), "expected 2 ACLs, found 1"),
             (format!("0\n1\n{line}{line}x\n"), "line 5: \"x\" is 1 and not 7 words"),
             ("0\n1\nTopic Literal %f User:a * Read Allow\n".to_string(), "position 4: line 3"),
             (format!("0\n1\n{} \n", line.trim_end()), "is 8 and not 7 words"),
@@ -217,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_of_a_line_is_told_with_its_field_and_the_allowed_words() {
+    fn a_wrong_word_of_a_line_is_reported_with_its_field_and_the_allowed_words() {
         for (line, why) in [
             (
                 "topic Literal t User:a * Read Allow",

@@ -1,0 +1,291 @@
+//! Port of `GroupCoordinator.handleCommitOffsets`, of the later `handleDeleteOffsets` and
+//! `handleDeleteGroups`, and of `GroupMetadataManager.cleanupGroupMetadata`: how offsets get into a
+//! group and out of it.
+
+use log::{error, info};
+
+use crate::common::errors::Errors;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::group_results::{
+    DoneCallback, MemberIdentity, NO_GENERATION, NO_MEMBER_ID,
+};
+use crate::coordinator::group_state::GroupState;
+use crate::coordinator::group_store::{GroupRemoval, OffsetCommit, Store, TOMBSTONES_PER_BATCH};
+use crate::coordinator::rebalance::Rebalance;
+
+/// Takes `commit`, to be stored.
+///
+/// # Errors
+/// If the client may not commit for the group. Then `commit` stays where it is.
+pub fn commit(
+    change: &mut Rebalance<'_>,
+    member: &MemberIdentity,
+    generation_id: i32,
+    commit: &mut Option<OffsetCommit>,
+) -> Result<(), Errors> {
+    validate_commit(change.group, member, generation_id)?;
+    // A consumer that commits is alive, even while it may not commit.
+    change.extend_session(&member.member_id);
+    let group = &mut change.group;
+    if group.is(GroupState::CompletingRebalance) && group.get(&member.member_id).is_some() {
+        return Err(Errors::RebalanceInProgress);
+    }
+    if let Some(commit) = commit.take() {
+        group.outbox.store(Store::Commit(commit));
+    }
+    Ok(())
+}
+
+/// Port of `GroupCoordinator.validateOffsetCommit`. The offsets of an empty group can be set by any
+/// client that does not claim to be a member: that is how the tools reset them.
+fn validate_commit(
+    group: &GroupMetadata,
+    member: &MemberIdentity,
+    generation_id: i32,
+) -> Result<(), Errors> {
+    group.check_not_dead()?;
+    let claims_nothing = generation_id <= NO_GENERATION
+        && member.member_id == NO_MEMBER_ID
+        && member.group_instance_id.is_none();
+    if claims_nothing && group.is(GroupState::Empty) {
+        return Ok(());
+    }
+    group.validate_member(member)?;
+    match generation_id == group.generation_id {
+        true => Ok(()),
+        false => Err(Errors::IllegalGeneration),
+    }
+}
+
+/// The offsets of a commit are in the log, or cannot be.
+pub fn on_commit_stored(
+    group: &mut GroupMetadata,
+    mut commit: OffsetCommit,
+    stored: Result<(), Errors>,
+) {
+    let offsets = std::mem::take(&mut commit.offsets);
+    if stored.is_ok() {
+        group.offsets.extend(offsets);
+    }
+    group.outbox.push_answer(commit.answer(stored));
+}
+
+/// Removes offsets that no member reads. Returns one result for each partition, which holds if
+/// `callback` is called with `Ok`.
+///
+/// # Errors
+/// `GROUP_ID_NOT_FOUND`; `NON_EMPTY_GROUP` if the group has members that are no consumers.
+pub fn delete(
+    group: &mut GroupMetadata,
+    partitions: &[TopicAndPartition],
+    callback: DoneCallback,
+) -> Result<Vec<Result<(), Errors>>, Errors> {
+    let verdict = |key: &TopicAndPartition| match group.state() {
+        GroupState::Dead => Err(Errors::GroupIdNotFound),
+        GroupState::Empty => Ok(Ok(())),
+        _ if !group.is_of_consumers() => Err(Errors::NonEmptyGroup),
+        _ if group.is_subscribed_to(&key.topic) => Ok(Err(Errors::GroupSubscribedToTopic)),
+        _ => Ok(Ok(())),
+    };
+    let verdicts = partitions.iter().map(verdict).collect::<Result<Vec<_>, Errors>>()?;
+    let unread = partitions.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_ok());
+    let keys = known_of(group, unread.map(|(key, _)| key));
+    group.outbox.store(Store::RemoveOffsets { keys, callback: Some(callback) });
+    Ok(verdicts)
+}
+
+/// Removes the offsets of partitions that have been deleted.
+pub fn delete_of_partitions(group: &mut GroupMetadata, deleted: &[TopicAndPartition]) {
+    let keys = known_of(group, deleted.iter());
+    if !keys.is_empty() {
+        group.outbox.store(Store::RemoveOffsets { keys, callback: None });
+    }
+}
+
+/// Removes the offsets that have expired, and returns how many. A group that is being stored is in
+/// use, and one of its commits may be of an expired offset: it is left for the next time.
+pub fn expire(group: &mut GroupMetadata, now_ms: i64, retention_ms: i64) -> usize {
+    if group.outbox.is_storing() {
+        return 0;
+    }
+    let keys = group.expired_offsets(now_ms, retention_ms);
+    let count = keys.len();
+    if count > 0 {
+        group.outbox.store(Store::RemoveOffsets { keys, callback: None });
+    }
+    count
+}
+
+/// Of `keys`, those that the group has offsets for, or may soon have.
+fn known_of<'a>(
+    group: &GroupMetadata,
+    keys: impl Iterator<Item = &'a TopicAndPartition>,
+) -> Vec<TopicAndPartition> {
+    let is_known =
+        |key: &&TopicAndPartition| group.outbox.is_storing() || group.offsets.contains_key(*key);
+    keys.filter(is_known).cloned().collect()
+}
+
+/// A batch of tombstones is in the log, or cannot be: then some offsets may be removed and others
+/// not.
+pub fn on_offsets_removed(
+    group: &mut GroupMetadata,
+    mut keys: Vec<TopicAndPartition>,
+    callback: Option<DoneCallback>,
+    stored: Result<(), Errors>,
+) {
+    let rest = keys.split_off(keys.len().min(TOMBSTONES_PER_BATCH));
+    match stored {
+        Ok(()) => keys.iter().for_each(|key| drop(group.offsets.remove(key))),
+        Err(error) => error!("cannot remove offsets of group {}: {error}", group.group_id),
+    }
+    if stored.is_ok() && !rest.is_empty() {
+        group.outbox.store_next(Store::RemoveOffsets { keys: rest, callback });
+    } else if let Some(callback) = callback {
+        group.outbox.answer(callback, stored);
+    }
+}
+
+/// Removes a group that has no members, with its offsets.
+///
+/// # Errors
+/// `GROUP_ID_NOT_FOUND`; `NON_EMPTY_GROUP`.
+pub fn remove_group(group: &mut GroupMetadata, callback: DoneCallback) -> Result<(), Errors> {
+    match group.state() {
+        GroupState::Dead => Err(Errors::GroupIdNotFound),
+        GroupState::Empty => {
+            begin_removal(group, Some(callback));
+            Ok(())
+        }
+        _ => Err(Errors::NonEmptyGroup),
+    }
+}
+
+/// Removes a group that has neither members nor offsets any more.
+pub fn remove_group_if_over(group: &mut GroupMetadata) {
+    let is_over = group.is(GroupState::Empty) && group.has_no_members() && group.offsets.is_empty();
+    if is_over && !group.outbox.is_storing() {
+        begin_removal(group, None);
+    }
+}
+
+fn begin_removal(group: &mut GroupMetadata, callback: Option<DoneCallback>) {
+    group.begin_removal();
+    group.outbox.store(Store::RemoveGroup(GroupRemoval::begin(callback)));
+}
+
+/// A step of the removal of a group is in the log, or cannot be.
+pub fn on_removal_stored(
+    group: &mut GroupMetadata,
+    removal: GroupRemoval,
+    stored: Result<(), Errors>,
+) {
+    let GroupRemoval { offsets, is_last, callback, .. } = removal;
+    if stored.is_ok() {
+        offsets.iter().for_each(|key| drop(group.offsets.remove(key)));
+        if !is_last {
+            group.outbox.store_next(next_removal(group, callback));
+            return;
+        }
+        info!("removed group {}", group.group_id);
+        group.outbox.set_removed();
+    } else if let Err(error) = stored {
+        error!("cannot remove group {}: {error}", group.group_id);
+        group.cancel_removal();
+    }
+    if let Some(callback) = callback {
+        group.outbox.answer(callback, stored);
+    }
+}
+
+fn next_removal(group: &GroupMetadata, callback: Option<DoneCallback>) -> Store {
+    let offsets: Vec<_> = group.offsets.keys().take(TOMBSTONES_PER_BATCH).cloned().collect();
+    let is_last = offsets.len() == group.offsets.len();
+    // A group without a generation has only ever had offsets.
+    let is_with_group_record = is_last && group.generation_id != 0;
+    Store::RemoveGroup(GroupRemoval { offsets, is_last, is_with_group_record, callback })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::group_outbox::Owed;
+    use crate::coordinator::group_results::CommitCallback;
+    use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
+
+    fn key() -> TopicAndPartition {
+        TopicAndPartition::new("post", 0)
+    }
+
+    fn commit_of(offset: i64) -> Store {
+        let offset = OffsetAndMetadata {
+            offset,
+            leader_epoch: NO_PARTITION_LEADER_EPOCH,
+            metadata: String::new(),
+            commit_timestamp_ms: 0,
+            expire_timestamp_ms: None,
+        };
+        let callback: CommitCallback = Box::new(|_| ());
+        Store::Commit(OffsetCommit::new(vec![(key(), offset)], 0, callback))
+    }
+
+    /// Ends the store that `owed` holds, and returns the next one.
+    fn end_store(group: &mut GroupMetadata, owed: Owed) -> Owed {
+        group.outbox.end_store();
+        match owed.store {
+            Some(Store::Commit(commit)) => on_commit_stored(group, commit, Ok(())),
+            Some(Store::RemoveOffsets { keys, callback }) => {
+                on_offsets_removed(group, keys, callback, Ok(()));
+            }
+            Some(Store::RemoveGroup(removal)) => on_removal_stored(group, removal, Ok(())),
+            _ => panic!("none of these is stored here"),
+        }
+        let owed = group.outbox.owed();
+        if owed.has_more { group.outbox.owed() } else { owed }
+    }
+
+    #[test]
+    fn an_offset_that_is_being_committed_does_not_expire() {
+        let mut group = GroupMetadata::new("g", 0);
+        group.outbox.store(commit_of(1));
+        let owed = group.outbox.owed();
+        end_store(&mut group, owed);
+        group.outbox.store(commit_of(2));
+        let owed = group.outbox.owed();
+        assert_eq!(expire(&mut group, 1_000, 10), 0, "the old offset is about to be replaced");
+        end_store(&mut group, owed);
+        assert_eq!(group.offsets[&key()].offset, 2);
+        assert_eq!(expire(&mut group, 1_000, 10), 1);
+    }
+
+    #[test]
+    fn a_deletion_takes_the_commits_before_it_and_not_those_after() {
+        let mut group = GroupMetadata::new("g", 0);
+        group.outbox.store(commit_of(1));
+        let owed = group.outbox.owed();
+        assert_eq!(delete(&mut group, &[key()], Box::new(|_| ())), Ok(vec![Ok(())]));
+        group.outbox.store(commit_of(2));
+        let owed = end_store(&mut group, owed);
+        assert_eq!(group.offsets[&key()].offset, 1);
+        let owed = end_store(&mut group, owed);
+        assert!(group.offsets.is_empty());
+        end_store(&mut group, owed);
+        assert_eq!(group.offsets[&key()].offset, 2);
+    }
+
+    #[test]
+    fn a_group_that_is_removed_takes_the_commits_with_it_that_are_on_their_way() {
+        let mut group = GroupMetadata::new("g", 0);
+        group.outbox.store(commit_of(1));
+        let owed = group.outbox.owed();
+        assert_eq!(remove_group(&mut group, Box::new(|_| ())), Ok(()));
+        assert_eq!(remove_group(&mut group, Box::new(|_| ())), Err(Errors::GroupIdNotFound));
+        assert_eq!(group.check_not_dead(), Err(Errors::CoordinatorNotAvailable));
+        let owed = end_store(&mut group, owed);
+        let owed = end_store(&mut group, owed);
+        let tombstones = owed.store.as_ref().map_or(0, |it| it.records("g").len());
+        assert_eq!(tombstones, 1, "of the offset; the group has no record");
+        assert!(end_store(&mut group, owed).is_removed && group.offsets.is_empty());
+    }
+}

@@ -1,0 +1,181 @@
+//! A group that threads share.
+//!
+//! A change is one call of [`Group::change`]: it runs under the group's lock, and what it leaves to
+//! be done comes back as [`Owed`], without the lock.
+//!
+//! A panic in a change is a fault of this broker, and may leave the group half changed. Every
+//! request for it then fails with `NOT_COORDINATOR`, also those that wait in it: their clients look
+//! for the coordinator and join again. The coordinator replaces the group by what the log has of
+//! it. Other groups do not notice.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use log::error;
+
+use crate::common::errors::Errors;
+use crate::common::lock::{Poisoned, locked, locked_if_whole};
+use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::group_outbox::Owed;
+
+/// The answer to a request for a group that has failed.
+const GROUP_FAILED: Errors = Errors::NotCoordinator;
+
+/// A group behind its lock.
+pub struct Group {
+    group_id: String,
+    metadata: Mutex<GroupMetadata>,
+}
+
+impl Group {
+    pub fn new(metadata: GroupMetadata) -> Arc<Self> {
+        let group_id = metadata.group_id.clone();
+        Arc::new(Self { group_id, metadata: Mutex::new(metadata) })
+    }
+
+    pub fn group_id(&self) -> &str {
+        &self.group_id
+    }
+
+    /// Runs `change` under the group's lock. The change takes no other group's lock, nor that of
+    /// the table of groups, and does no disk work. The caller does what is owed.
+    ///
+    /// # Errors
+    /// Those of `change`; `NOT_COORDINATOR` if this change or an earlier one has panicked.
+    pub fn change<R>(
+        &self,
+        change: impl FnOnce(&mut GroupMetadata) -> Result<R, Errors>,
+    ) -> (Result<R, Errors>, Owed) {
+        let changed = catch_unwind(AssertUnwindSafe(|| {
+            locked_if_whole(&self.metadata).map(|mut group| {
+                let result = change(&mut group);
+                (result, group.outbox.owed())
+            })
+        }));
+        match changed {
+            Ok(Ok(changed)) => changed,
+            Ok(Err(Poisoned)) => (Err(GROUP_FAILED), Owed::default()),
+            Err(_panic) => {
+                error!("a change of group {} panicked: the group has failed", self.group_id);
+                (Err(GROUP_FAILED), self.abandon())
+            }
+        }
+    }
+
+    /// As [`change`](Self::change), by the thread that has appended a store of the group.
+    ///
+    /// # Errors
+    /// `NOT_COORDINATOR` if this change or an earlier one has panicked: then `complete` has not run
+    /// to its end, or not at all.
+    pub fn end_store(
+        &self,
+        complete: impl FnOnce(&mut GroupMetadata),
+    ) -> (Result<(), Errors>, Owed) {
+        let (result, mut owed) = self.change(|group| {
+            group.outbox.end_store();
+            complete(group);
+            Ok(())
+        });
+        owed.has_failed = result.is_err();
+        (result, owed)
+    }
+
+    /// Takes the callbacks out of a group that nobody will change any more. Nothing else of it is
+    /// looked at.
+    fn abandon(&self) -> Owed {
+        let mut group = locked(&self.metadata);
+        group.answer_all(GROUP_FAILED);
+        group.outbox.abandon(GROUP_FAILED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::topic_partition::TopicAndPartition;
+    use crate::coordinator::group_results::{CommitCallback, JoinCallback};
+    use crate::coordinator::group_store::{OffsetCommit, Store};
+    use crate::coordinator::member_metadata::MemberMetadata;
+    use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
+    use std::sync::mpsc;
+
+    fn commit(callback: CommitCallback) -> Store {
+        let offset = OffsetAndMetadata {
+            offset: 1,
+            leader_epoch: NO_PARTITION_LEADER_EPOCH,
+            metadata: String::new(),
+            commit_timestamp_ms: 0,
+            expire_timestamp_ms: None,
+        };
+        let offsets = vec![(TopicAndPartition::new("post", 0), offset)];
+        Store::Commit(OffsetCommit::new(offsets, 0, callback))
+    }
+
+    #[test]
+    fn a_panic_fails_the_group_and_answers_those_that_wait_in_it() {
+        let group = Group::new(GroupMetadata::new("g", 0));
+        let (sender, receiver) = mpsc::channel();
+        let (joins, commits) = (sender.clone(), sender);
+        let join: JoinCallback = Box::new(move |it| joins.send(it.unwrap_err().error).unwrap());
+        let (result, owed) = group.change(|it| {
+            let mut member = MemberMetadata::new("m".to_string(), None);
+            member.awaiting_join = Some(join);
+            it.add(member, "consumer");
+            Ok(1)
+        });
+        assert_eq!(result, Ok(1));
+        assert!(owed.answers.is_empty());
+        let (result, owed) = group.change(|it| {
+            let callback = move |it: Vec<Result<_, _>>| commits.send(it[0].unwrap_err()).unwrap();
+            it.outbox.store(commit(Box::new(callback)));
+            if it.size() == 1 {
+                panic!("in the midst of a change");
+            }
+            Ok(())
+        });
+        assert_eq!(result, Err(Errors::NotCoordinator));
+        assert!(owed.has_failed && owed.store.is_none());
+        owed.answers.into_iter().for_each(|answer| answer());
+        let answered: Vec<_> = receiver.iter().collect();
+        assert_eq!(answered, [Errors::NotCoordinator; 2]);
+        let (result, owed) = group.change(|_| Ok(()));
+        assert_eq!(result, Err(Errors::NotCoordinator));
+        assert!(!owed.has_failed, "it is loaded again once");
+    }
+
+    #[test]
+    fn one_thread_at_a_time_stores_and_the_others_leave_theirs_to_it() {
+        let group = Group::new(GroupMetadata::new("g", 0));
+        let push = |it: &mut GroupMetadata| {
+            it.outbox.store(commit(Box::new(|_| ())));
+            Ok(())
+        };
+        let (_, first) = group.change(push);
+        assert!(first.store.is_some());
+        let (_, second) = group.change(push);
+        assert!(second.store.is_none() && !second.has_more, "the first thread appends it");
+        let (_, third) = group.change(|it| {
+            it.outbox.end_store();
+            it.outbox.answer(Box::new(|()| ()), ());
+            Ok(())
+        });
+        assert_eq!(third.answers.len(), 1);
+        assert!(third.store.is_none() && third.has_more, "first the answer, then the store");
+        assert!(group.change(|_| Ok(())).1.store.is_some());
+    }
+
+    #[test]
+    fn the_thread_that_stores_a_group_loads_it_again_if_another_one_fails_it() {
+        let group = Group::new(GroupMetadata::new("g", 0));
+        let (_, storing) = group.change(|it| {
+            it.outbox.store(commit(Box::new(|_| ())));
+            Ok(())
+        });
+        assert!(storing.store.is_some());
+        let (_, owed) = group.change(|_| -> Result<(), Errors> { panic!("a fault") });
+        assert!(!owed.has_failed, "its record may not be in the log yet");
+        let (result, owed) = group.end_store(|_| ());
+        assert_eq!(result, Err(Errors::NotCoordinator));
+        assert!(owed.has_failed);
+    }
+}

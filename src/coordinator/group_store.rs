@@ -1,0 +1,157 @@
+//! Port of `kafka.coordinator.DelayedStore`: a change of a group that is complete when its records
+//! are in `__consumer_offsets`.
+
+use crate::common::errors::Errors;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_records::{
+    GroupValue, group_metadata_key, group_metadata_value, offset_commit_key, offset_commit_value,
+};
+use crate::coordinator::group_results::{
+    Answer, CommitCallback, DoneCallback, JoinCallback, JoinError, JoinedGroup,
+};
+use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
+
+/// How many tombstones go into one batch: far less than `max.message.bytes`.
+pub const TOMBSTONES_PER_BATCH: usize = 500;
+
+/// A key, and its value or a tombstone.
+pub type Record = (Vec<u8>, Option<Vec<u8>>);
+
+/// The records that a change of a group needs, and what to do with the result.
+pub enum Store {
+    Commit(OffsetCommit),
+    /// Tombstones for offsets, a batch at a time.
+    RemoveOffsets {
+        keys: Vec<TopicAndPartition>,
+        callback: Option<DoneCallback>,
+    },
+    /// The leader's assignment for a generation.
+    Assignment {
+        value: GroupValue,
+        generation_id: i32,
+    },
+    /// A group whose members have all left.
+    Empty {
+        value: GroupValue,
+    },
+    /// A static member's new id. Its join is answered whatever the result: until the next record of
+    /// the group, the log has the old id.
+    StaticMember {
+        value: GroupValue,
+        joined: JoinedGroup,
+        callback: JoinCallback,
+    },
+    RemoveGroup(GroupRemoval),
+}
+
+impl Store {
+    /// The records, which may be none. Encodes, so it is not for callers that hold the group's lock.
+    pub fn records(&self, group_id: &str) -> Vec<Record> {
+        let tombstone = |key: &TopicAndPartition| (offset_commit_key(group_id, key), None);
+        match self {
+            Self::Commit(commit) => {
+                let record = |(key, it): &(TopicAndPartition, OffsetAndMetadata)| {
+                    (offset_commit_key(group_id, key), Some(offset_commit_value(it)))
+                };
+                commit.offsets.iter().map(record).collect()
+            }
+            Self::RemoveOffsets { keys, .. } => {
+                keys.iter().take(TOMBSTONES_PER_BATCH).map(tombstone).collect()
+            }
+            Self::Assignment { value, .. }
+            | Self::Empty { value }
+            | Self::StaticMember { value, .. } => {
+                vec![(group_metadata_key(group_id), Some(group_metadata_value(value)))]
+            }
+            Self::RemoveGroup(removal) => {
+                let of_group = removal.is_with_group_record.then(|| group_metadata_key(group_id));
+                let offsets = removal.offsets.iter().map(tombstone);
+                offsets.chain(of_group.map(|key| (key, None))).collect()
+            }
+        }
+    }
+
+    /// What an error of the append means to the client that caused the change.
+    pub fn client_error(&self, error: Errors) -> Errors {
+        match self {
+            Self::Assignment { .. } | Self::Empty { .. } | Self::StaticMember { .. } => match error
+            {
+                Errors::RequestTimedOut => Errors::RebalanceInProgress,
+                Errors::InvalidCommitOffsetSize => Errors::UnknownServerError,
+                other => other,
+            },
+            Self::Commit(_) | Self::RemoveOffsets { .. } | Self::RemoveGroup(_) => error,
+        }
+    }
+
+    /// Fails a change that nobody will complete. Returns the answer that its client waits for.
+    pub fn abandon(self, error: Errors) -> Option<Answer> {
+        match self {
+            Self::Commit(commit) => Some(commit.answer(Err(error))),
+            Self::RemoveOffsets { callback, .. }
+            | Self::RemoveGroup(GroupRemoval { callback, .. }) => {
+                callback.map(|callback| Box::new(move || callback(Err(error))) as _)
+            }
+            Self::StaticMember { joined, callback, .. } => {
+                let failed = JoinError::new(error, &joined.member_id);
+                Some(Box::new(move || callback(Err(failed))))
+            }
+            Self::Assignment { .. } | Self::Empty { .. } => None,
+        }
+    }
+}
+
+/// The offsets of one OffsetCommit.
+pub struct OffsetCommit {
+    /// Those that are accepted.
+    pub offsets: Vec<(TopicAndPartition, OffsetAndMetadata)>,
+    /// One for each offset of the request.
+    verdicts: Vec<Result<(), Errors>>,
+    callback: CommitCallback,
+}
+
+impl OffsetCommit {
+    /// Accepts the offsets whose metadata has at most `max_metadata_size` characters.
+    pub fn new(
+        offsets: Vec<(TopicAndPartition, OffsetAndMetadata)>,
+        max_metadata_size: usize,
+        callback: CommitCallback,
+    ) -> Self {
+        let verdict = |(_, it): &(TopicAndPartition, OffsetAndMetadata)| match it
+            .metadata
+            .encode_utf16()
+            .count()
+            > max_metadata_size
+        {
+            true => Err(Errors::OffsetMetadataTooLarge),
+            false => Ok(()),
+        };
+        let verdicts: Vec<_> = offsets.iter().map(verdict).collect();
+        let accepted = offsets.into_iter().zip(&verdicts).filter(|(_, it)| it.is_ok());
+        let offsets = accepted.map(|(it, _)| it).collect();
+        Self { offsets, verdicts, callback }
+    }
+
+    /// The answer when `result` is that of the accepted offsets.
+    pub fn answer(self, result: Result<(), Errors>) -> Answer {
+        let Self { verdicts, callback, .. } = self;
+        Box::new(move || callback(verdicts.into_iter().map(|it| it.and(result)).collect()))
+    }
+}
+
+/// The removal of a whole group, which is Dead from the decision on. A step removes one batch of
+/// offsets, the last one the group's own record too.
+pub struct GroupRemoval {
+    pub offsets: Vec<TopicAndPartition>,
+    pub is_last: bool,
+    /// False for a group that has only ever had offsets.
+    pub is_with_group_record: bool,
+    pub callback: Option<DoneCallback>,
+}
+
+impl GroupRemoval {
+    /// A step that removes nothing: when its turn comes, all commits before it are done.
+    pub fn begin(callback: Option<DoneCallback>) -> Self {
+        Self { offsets: Vec::new(), is_last: false, is_with_group_record: false, callback }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the handlers are made of: each takes its own parts, and no more.
+
+use std::sync::Arc;
+
+use crate::common::metrics::Metrics;
+use crate::common::time::Time;
+use crate::config::kafka_config::KafkaConfig;
+use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
+use crate::server::metadata::controller::Controller;
+use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::quota::quota_managers::QuotaManagers;
+use crate::server::security::authorization::Authorization;
+use crate::server::security::authorizer::Authorizer;
+use crate::storage::log_manager::LogManager;
+
+/// The parts of the broker that requests need.
+pub struct Parts<'a> {
+    /// The settings of the file; only those that do not change are read from it.
+    pub config: &'a KafkaConfig,
+    pub dynamic_config: Arc<DynamicBrokerConfig>,
+    pub replica_manager: Arc<ReplicaManager>,
+    pub log_manager: Arc<LogManager>,
+    pub metadata_cache: Arc<dyn MetadataCache>,
+    pub controller: Arc<dyn Controller>,
+    pub auto_topics: Arc<AutoTopicCreationManager>,
+    pub group_coordinator: Arc<GroupCoordinator>,
+    pub producer_ids: Arc<ProducerIdManager>,
+    pub quota_managers: Arc<QuotaManagers>,
+    /// `None` if everything is allowed.
+    pub authorizer: Option<Arc<dyn Authorizer>>,
+    pub metrics: Arc<Metrics>,
+    pub time: Arc<dyn Time>,
+}
+
+impl Parts<'_> {
+    pub(crate) fn authorization(&self) -> Authorization {
+        Authorization::new(self.authorizer.clone())
+    }
+}

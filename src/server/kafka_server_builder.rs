@@ -1,0 +1,371 @@
+//! Port of `kafka.server.KafkaServer.startup` and of `kafka.server.KafkaServerStartable`: what a
+//! broker is given, and what starts after what.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::error;
+
+use crate::common::end_point::EndPoint;
+use crate::common::errors::KafkaError;
+use crate::common::metrics::Metrics;
+use crate::common::scheduler::{KafkaScheduler, Scheduler};
+use crate::common::time::{SystemTime, Time};
+use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
+use crate::config::config_reader::read_settings;
+use crate::config::kafka_config::KafkaConfig;
+use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
+use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::coordinator::group_metadata_manager::GroupMetadataManager;
+use crate::network::socket_server::SocketServer;
+use crate::registry::topic_registry::TopicRegistry;
+use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
+use crate::server::apis::parts::Parts;
+use crate::server::kafka_apis::KafkaApis;
+use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
+use crate::server::kafka_server::{KafkaServer, StartupError, Subsystems};
+use crate::server::metadata::admin_manager::AdminManager;
+use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
+use crate::server::metadata::controller::Controller;
+use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
+use crate::server::quota::quota_managers::QuotaManagers;
+use crate::server::security::authorizer::Authorizer;
+use crate::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
+use crate::storage::log_manager::{LogManager, LogManagerConfig};
+use crate::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
+
+/// Starts a broker. What is not given is what the binary has: the clocks of the machine, plain
+/// sockets, and the authorizer that the settings name.
+pub struct KafkaServerBuilder {
+    config: KafkaConfig,
+    time: Arc<dyn Time>,
+    metrics: Arc<Metrics>,
+    channel_builder: Option<Arc<dyn ChannelBuilder>>,
+    authorizer: Option<Arc<dyn Authorizer>>,
+}
+
+impl KafkaServerBuilder {
+    pub fn new(config: KafkaConfig) -> Self {
+        Self {
+            config,
+            time: Arc::new(SystemTime::new()),
+            metrics: Arc::new(Metrics::default()),
+            channel_builder: None,
+            authorizer: None,
+        }
+    }
+
+    /// A broker with these settings, by Kafka's names, and the defaults of all others.
+    ///
+    /// # Errors
+    /// Every setting that is unknown, not supported or has a wrong value.
+    pub fn from_settings<'a>(
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, StartupError> {
+        Ok(Self::new(read_settings(settings)?))
+    }
+
+    /// Clocks other than the machine's.
+    #[must_use]
+    pub fn time(self, time: Arc<dyn Time>) -> Self {
+        Self { time, ..self }
+    }
+
+    /// Counters that the caller reads.
+    #[must_use]
+    pub fn metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Makes the connections. Tests bring builders whose transports count, stutter or fail.
+    #[must_use]
+    pub fn channel_builder(self, channel_builder: Arc<dyn ChannelBuilder>) -> Self {
+        Self { channel_builder: Some(channel_builder), ..self }
+    }
+
+    /// Decides what clients may do, in place of `authorizer.class.name`.
+    #[must_use]
+    pub fn authorizer(self, authorizer: Arc<dyn Authorizer>) -> Self {
+        Self { authorizer: Some(authorizer), ..self }
+    }
+
+    /// Starts the broker, and returns when its ports are open.
+    ///
+    /// The order is Kafka's, with one difference: the ports are bound early, so that a taken one is
+    /// found before the logs are loaded, but opened last, when every request can be answered
+    /// (KAFKA-14658).
+    ///
+    /// # Errors
+    /// A log directory that is locked, cannot be written or holds what cannot be read; a port that
+    /// is taken; ACLs that cannot be read.
+    pub fn start(self) -> Result<KafkaServer, StartupError> {
+        let began = Instant::now();
+        let Self { config, time, metrics, channel_builder, authorizer } = self;
+        let channel_builder = channel_builder
+            .unwrap_or_else(|| Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics))));
+        let background =
+            Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
+        let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
+        let socket_server = SocketServer::startup(
+            &config,
+            Arc::clone(&time),
+            Arc::clone(&metrics),
+            channel_builder,
+        )?;
+        let log_manager = LogManager::new(
+            LogManagerConfig::from_broker(&config),
+            Arc::clone(&scheduler),
+            Arc::clone(&time),
+        )?;
+        let dynamic_config =
+            open_dynamic_config(&config, &background, &socket_server, &log_manager)?;
+        let sources = Sources {
+            dynamic_config: &dynamic_config,
+            bound_endpoints: socket_server.bound_endpoints(),
+            log_manager: &log_manager,
+            time: &time,
+            metrics: &metrics,
+        };
+        let PersistentState {
+            replica_manager,
+            metadata_cache,
+            controller,
+            producer_ids,
+            quota_managers,
+            group_coordinator,
+            authorizer,
+        } = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
+        log_manager.startup();
+        schedule_high_watermark_checkpoints(&config, &scheduler, &replica_manager);
+        let auto_topics = AutoTopicCreationManager::new(&config, &metadata_cache, &controller);
+        let parts = Parts {
+            config: &config,
+            dynamic_config: Arc::clone(&dynamic_config),
+            replica_manager: Arc::clone(&replica_manager),
+            log_manager: Arc::clone(&log_manager),
+            auto_topics: Arc::new(auto_topics),
+            metadata_cache,
+            controller,
+            group_coordinator: Arc::clone(&group_coordinator),
+            producer_ids: Arc::new(producer_ids),
+            quota_managers: Arc::clone(&quota_managers),
+            authorizer,
+            metrics: Arc::clone(&metrics),
+            time,
+        };
+        let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), &parts));
+        let request_handler_pool =
+            Arc::new(KafkaRequestHandlerPool::new(socket_server.request_channel(), &apis));
+        let parts = Subsystems {
+            socket_server,
+            request_handler_pool,
+            scheduler,
+            quota_managers,
+            group_coordinator,
+            replica_manager,
+            log_manager,
+            dynamic_config,
+            metrics,
+        };
+        KafkaServer::serve(parts, began)
+    }
+}
+
+/// What the broker knows from its log directories.
+struct PersistentState {
+    replica_manager: Arc<ReplicaManager>,
+    metadata_cache: Arc<dyn MetadataCache>,
+    controller: Arc<dyn Controller>,
+    producer_ids: ProducerIdManager,
+    quota_managers: Arc<QuotaManagers>,
+    group_coordinator: Arc<GroupCoordinator>,
+    authorizer: Option<Arc<dyn Authorizer>>,
+}
+
+/// What is there before anything is read.
+struct Sources<'a> {
+    dynamic_config: &'a Arc<DynamicBrokerConfig>,
+    bound_endpoints: &'a [EndPoint],
+    log_manager: &'a Arc<LogManager>,
+    time: &'a Arc<dyn Time>,
+    metrics: &'a Arc<Metrics>,
+}
+
+impl PersistentState {
+    /// As [`read`](Self::read); if that fails, the logs are closed, as Kafka does. Else the next
+    /// start would have to recover all of them: the mark of the last stop is used up, and the
+    /// indexes have grown to take messages.
+    fn read_or_close(
+        sources: &Sources<'_>,
+        authorizer: Option<Arc<dyn Authorizer>>,
+        scheduler: &Arc<dyn Scheduler>,
+    ) -> Result<Self, KafkaError> {
+        Self::read(sources, authorizer, scheduler).inspect_err(|_| {
+            scheduler.shutdown();
+            sources.log_manager.shutdown();
+        })
+    }
+
+    /// Opens the logs and reads everything else that can keep the broker from starting. No thread
+    /// runs yet that appends: the logs are recovered, missing ones and missing files are made, and
+    /// topics that lie on disk are adopted, but no message is written.
+    ///
+    /// `authorizer` is in the place of the one that the settings name.
+    fn read(
+        sources: &Sources<'_>,
+        authorizer: Option<Arc<dyn Authorizer>>,
+        scheduler: &Arc<dyn Scheduler>,
+    ) -> Result<Self, KafkaError> {
+        let Sources { dynamic_config, bound_endpoints, log_manager, time, metrics } = *sources;
+        let current = dynamic_config.current();
+        let config = current.config();
+        let dirs = log_manager.log_dirs();
+        let topics = TopicRegistry::open_in(&dirs)?;
+        log_manager.load(&topics.log_configs(&log_manager.default_config())?)?;
+        let replica_manager = Arc::new(ReplicaManager::new(
+            replica_manager_config(config),
+            &dirs,
+            time,
+            Arc::clone(metrics),
+        ));
+        let cluster_id = topics.cluster_id();
+        let controller = Arc::new(AdminManager::load(
+            current.of_file(),
+            topics,
+            Arc::clone(log_manager),
+            Arc::clone(&replica_manager),
+        )?);
+        let led = Arc::clone(controller.led());
+        let metadata_cache: Arc<dyn MetadataCache> = Arc::new(RegistryMetadataCache::new(
+            current.of_file(),
+            cluster_id,
+            bound_endpoints,
+            led,
+        ));
+        let producer_ids = open_producer_ids(log_manager)?;
+        let authorizer = match authorizer {
+            Some(authorizer) => Some(authorizer),
+            None => open_authorizer(config, log_manager)?,
+        };
+        let group_coordinator =
+            start_group_coordinator(config, scheduler, &replica_manager, &*metadata_cache, time)?;
+        let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
+        dynamic_config.add_reconfigurable(&controller);
+        Ok(Self {
+            replica_manager,
+            metadata_cache,
+            controller,
+            producer_ids,
+            quota_managers,
+            group_coordinator,
+            authorizer,
+        })
+    }
+}
+
+/// Before the first log is opened, so that every part starts with what was set last.
+fn open_dynamic_config(
+    config: &KafkaConfig,
+    background: &Arc<KafkaScheduler>,
+    socket_server: &Arc<SocketServer>,
+    log_manager: &Arc<LogManager>,
+) -> Result<Arc<DynamicBrokerConfig>, KafkaError> {
+    let dynamic_config = DynamicBrokerConfig::open_in(&log_manager.log_dirs(), config)?;
+    dynamic_config.add_reconfigurable(background);
+    dynamic_config.add_reconfigurable(socket_server);
+    dynamic_config.add_reconfigurable(log_manager);
+    Ok(Arc::new(dynamic_config))
+}
+
+fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
+    ReplicaManagerConfig {
+        broker_id: config.broker_id,
+        fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
+        producer_purge_interval: config.producer_purgatory_purge_interval_requests,
+    }
+}
+
+/// Loads the groups and starts to look after them.
+fn start_group_coordinator(
+    config: &KafkaConfig,
+    scheduler: &Arc<dyn Scheduler>,
+    replica_manager: &Arc<ReplicaManager>,
+    metadata_cache: &dyn MetadataCache,
+    time: &Arc<dyn Time>,
+) -> Result<Arc<GroupCoordinator>, KafkaError> {
+    let (groups, offsets) = group_config(config);
+    let (replica_manager, time) = (Arc::clone(replica_manager), Arc::clone(time));
+    let manager = GroupMetadataManager::new(offsets, replica_manager, Arc::clone(&time));
+    let coordinator = Arc::new(GroupCoordinator::new(groups, manager, time));
+    let topic = metadata_cache.topic(GROUP_METADATA_TOPIC_NAME);
+    coordinator.startup(topic.map(|it| it.partition_count()))?;
+
+    let (interval_ms, cleaned) =
+        (config.offsets_retention_check_interval_ms, Arc::clone(&coordinator));
+    let task = Box::new(move || cleaned.cleanup_group_metadata());
+    scheduler.schedule("delete-expired-consumer-offsets", interval_ms, Some(interval_ms), task);
+    Ok(coordinator)
+}
+
+fn group_config(config: &KafkaConfig) -> (GroupConfig, OffsetConfig) {
+    let groups = GroupConfig {
+        group_min_session_timeout_ms: config.group_min_session_timeout_ms,
+        group_max_session_timeout_ms: config.group_max_session_timeout_ms,
+        group_max_size: config.group_max_size,
+        group_initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
+    };
+    let offsets = OffsetConfig {
+        max_metadata_size: config.offset_metadata_max_bytes,
+        offsets_retention_ms: config.offsets_retention_minutes * 60 * 1000,
+        load_buffer_size: config.offsets_load_buffer_size,
+        offset_commit_timeout_ms: config.offsets_commit_timeout_ms,
+        offset_commit_required_acks: config.offsets_commit_required_acks,
+    };
+    (groups, offsets)
+}
+
+/// The ids of producers are kept in the first log directory, as the list of topics is.
+fn open_producer_ids(log_manager: &LogManager) -> Result<ProducerIdManager, KafkaError> {
+    let logs = log_manager.all_logs();
+    let highest = logs.iter().map(|log| log.highest_producer_id());
+    let highest_in_use = highest.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().max();
+    let dirs = log_manager.log_dirs();
+    ProducerIdManager::open_in(dirs.first().expect("there is a log directory"), highest_in_use)
+}
+
+/// The authorizer that the settings name. Its ACLs are kept in the first log directory, too.
+fn open_authorizer(
+    config: &KafkaConfig,
+    log_manager: &LogManager,
+) -> Result<Option<Arc<dyn Authorizer>>, KafkaError> {
+    if config.authorizer_class_name.is_empty() {
+        return Ok(None);
+    }
+    let dirs = log_manager.log_dirs();
+    let authorizer = SimpleAclAuthorizer::open_in(
+        dirs.first().expect("there is a log directory"),
+        config.super_users.clone(),
+        config.allow_everyone_if_no_acl_found,
+    )?;
+    Ok(Some(Arc::new(authorizer)))
+}
+
+fn schedule_high_watermark_checkpoints(
+    config: &KafkaConfig,
+    scheduler: &Arc<dyn Scheduler>,
+    replica_manager: &Arc<ReplicaManager>,
+) {
+    let interval_ms = config.replica_high_watermark_checkpoint_interval_ms;
+    let replica_manager = Arc::clone(replica_manager);
+    let checkpoint = move || {
+        if let Err(error) = replica_manager.checkpoint_high_watermarks() {
+            // Nothing is lost by it: at the next start the only replica is in sync with itself.
+            error!("The high watermarks could not be written: {error}");
+        }
+    };
+    let task = Box::new(checkpoint);
+    scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
+}

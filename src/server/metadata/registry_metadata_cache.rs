@@ -1,0 +1,91 @@
+//! Port of `kafka.server.metadata.ZkMetadataCache`, on the topic registry in the place of ZooKeeper:
+//! a cluster of one broker, which is its own controller and leads every partition.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::common::end_point::EndPoint;
+use crate::config::kafka_config::KafkaConfig;
+use crate::server::metadata::led_topics::LedTopics;
+use crate::server::metadata::metadata_cache::{MetadataCache, Node};
+use crate::server::metadata::topic_image::TopicImage;
+
+/// The cluster of one broker.
+pub struct RegistryMetadataCache {
+    broker_id: i32,
+    cluster_id: String,
+    bound_endpoints: Vec<EndPoint>,
+    advertised_endpoints: Vec<EndPoint>,
+    led: Arc<LedTopics>,
+}
+
+impl RegistryMetadataCache {
+    pub fn new(
+        config: &KafkaConfig,
+        cluster_id: String,
+        bound_endpoints: &[EndPoint],
+        led: Arc<LedTopics>,
+    ) -> Self {
+        Self {
+            broker_id: config.broker_id,
+            cluster_id,
+            bound_endpoints: bound_endpoints.to_vec(),
+            advertised_endpoints: config.effective_advertised_listeners().to_vec(),
+            led,
+        }
+    }
+
+    /// The advertised address of the listener that a client has connected to at `local`.
+    ///
+    /// An empty or unspecified host means that none was configured: the address that the client has
+    /// just reached us under is then the one that works for it. (Kafka returns its own host name,
+    /// which the client may not resolve.)
+    fn broker_end_point(&self, local: SocketAddr) -> (String, i32) {
+        let came_by = self
+            .bound_endpoints
+            .iter()
+            .find(|bound| bound.port == local.port())
+            .or(self.bound_endpoints.first());
+        let advertised = came_by.and_then(|bound| {
+            self.advertised_endpoints.iter().find(|it| it.listener_name == bound.listener_name)
+        });
+        let is_specified = |host: &str| !matches!(host, "" | "0.0.0.0" | "::");
+        let host = advertised.map(|it| it.host.clone()).filter(|host| is_specified(host));
+        let port = advertised.map(|it| it.port).filter(|&port| port != 0);
+        (
+            host.unwrap_or_else(|| local.ip().to_canonical().to_string()),
+            i32::from(port.unwrap_or(local.port())),
+        )
+    }
+}
+
+impl MetadataCache for RegistryMetadataCache {
+    fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    fn broker_id(&self) -> i32 {
+        self.broker_id
+    }
+
+    fn controller_id(&self) -> i32 {
+        self.broker_id
+    }
+
+    fn alive_brokers(&self, local: SocketAddr) -> Vec<Node> {
+        let (host, port) = self.broker_end_point(local);
+        vec![Node { id: self.broker_id, host, port }]
+    }
+
+    fn topic(&self, name: &str) -> Option<Arc<TopicImage>> {
+        self.led.get(name)
+    }
+
+    fn topic_name(&self, id: &[u8; 16]) -> Option<String> {
+        self.led.name_of(id)
+    }
+
+    fn topics(&self) -> Vec<(String, Arc<TopicImage>)> {
+        self.led.all()
+    }
+}

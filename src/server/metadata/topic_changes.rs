@@ -1,0 +1,276 @@
+//! How topics come into being, change and go: what `kafka.admin.AdminUtils` writes into ZooKeeper,
+//! and what the controller and the replica managers then do.
+//!
+//! A change is in the registry, on disk, before it is answered. After a crash in the middle of a
+//! creation the next start makes the logs that are missing; after one in the middle of a deletion
+//! the topic is still there, without what was deleted already, and can be deleted again.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use log::{error, info, warn};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::topic_partition::{TopicAndPartition, is_internal};
+use crate::config::config_source::MESSAGE_FORMAT_VERSION;
+use crate::config::config_type::Kind;
+use crate::config::log_config::LogConfig;
+use crate::config::log_policies::MessageFormatVersion;
+use crate::registry::topic_registry::{TopicRecord, TopicRegistry, log_config, valid_log_config};
+use crate::replica::partition::LEADER_EPOCH;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::metadata::controller::{ConfigChange, Overrides};
+use crate::server::metadata::led_topics::LedTopics;
+use crate::server::metadata::topic_image::TopicImage;
+use crate::storage::log::log::Log;
+use crate::storage::log_manager::LogManager;
+
+/// What only a change of topics may touch. It lies behind a lock, so that there is one at a time.
+pub(super) struct TopicChanges {
+    pub(super) broker_id: i32,
+    /// All topics, on disk.
+    pub(super) registry: TopicRegistry,
+    /// Those that clients may know of.
+    pub(super) led: Arc<LedTopics>,
+    pub(super) log_manager: Arc<LogManager>,
+    pub(super) replica_manager: Arc<ReplicaManager>,
+}
+
+impl TopicChanges {
+    /// Leads all topics, those that are adopted from disk included. Clients see them when every
+    /// partition is led.
+    pub(super) fn lead_all(&mut self) -> Result<(), KafkaError> {
+        let on_disk = self.log_manager.all_logs();
+        let on_disk: Vec<_> = on_disk.iter().map(|log| log.topic_and_partition().clone()).collect();
+        self.registry.adopt(&on_disk)?;
+        let mut logs = Vec::new();
+        for (topic, record) in self.registry.topics() {
+            logs.extend(self.open_logs(topic, record)?);
+        }
+        self.replica_manager.become_leader(LEADER_EPOCH, logs)?;
+        for (topic, record) in self.registry.topics() {
+            self.show(topic, record);
+        }
+        Ok(())
+    }
+
+    /// Creates a topic, and returns its id.
+    ///
+    /// The registry is written first: if the process dies before the logs are made, the next start
+    /// makes them. If they cannot be made, the topic is forgotten again, so that its next use tries
+    /// anew. Clients see it when all of it is led.
+    pub(super) fn create(
+        &mut self,
+        topic: &str,
+        partitions: i32,
+        overrides: Overrides,
+    ) -> Result<[u8; 16], KafkaError> {
+        valid_log_config(&self.log_manager.default_config(), &overrides)?;
+        self.led.reserve_new(topic)?;
+        let created = self.registry.create(topic, partitions, overrides);
+        let record = created.inspect_err(|_| self.led.remove(topic))?;
+        if let Err(error) = self.lead(topic, &record) {
+            if let Err(error) = self.forget(topic, partitions) {
+                warn!("cannot serve the topic {topic} before the next start: {error}");
+            }
+            return Err(error);
+        }
+        info!("created the topic {topic}, partitions: {partitions}");
+        Ok(record.id)
+    }
+
+    /// Takes back a creation.
+    fn forget(&mut self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
+        self.delete_new_logs(topic, 0..partitions)?;
+        self.registry.remove(topic)?;
+        self.led.remove(topic);
+        Ok(())
+    }
+
+    /// Deletes a topic, and returns how many partitions it had.
+    pub(super) fn delete(&mut self, topic: &str) -> Result<i32, KafkaError> {
+        let record = self.registry.get(topic).cloned().ok_or_else(no_such_topic)?;
+        refuse_internal(topic)?;
+        let keys: Vec<_> =
+            (0..record.partitions).map(|it| TopicAndPartition::new(topic, it)).collect();
+        self.led.reserve(topic);
+        self.replica_manager.stop_replicas(&keys);
+        if let Err(error) = self.delete_logs(&keys).and_then(|()| self.registry.remove(topic)) {
+            if let Err(error) = self.lead(topic, &record) {
+                error!("cannot serve the topic {topic} before the next start: {error}");
+            }
+            return Err(error);
+        }
+        self.led.remove(topic);
+        info!("deleted the topic {topic}");
+        Ok(record.partitions)
+    }
+
+    /// Deletes logs and their entries in the checkpoints: a later log of the same name begins anew.
+    fn delete_logs(&self, keys: &[TopicAndPartition]) -> Result<(), KafkaError> {
+        for key in keys {
+            self.log_manager.delete_log(key)?;
+        }
+        self.log_manager.checkpoint_recovery_point_offsets()?;
+        self.log_manager.checkpoint_log_start_offsets()?;
+        self.replica_manager.checkpoint_high_watermarks()
+    }
+
+    /// Gives a topic more partitions, `count` in all. Clients see them when all are led.
+    pub(super) fn create_partitions(&mut self, topic: &str, count: i32) -> Result<(), KafkaError> {
+        let before = check_more_partitions(&self.led, topic, count)?;
+        let record = self.registry.update(topic, |record| record.partitions = count)?;
+        if let Err(error) = self.lead(topic, &record) {
+            if let Err(error) = self.forget_partitions(topic, before..count) {
+                error!("the topic {topic} gets its partitions at the next start: {error}");
+            }
+            return Err(error);
+        }
+        info!("the topic {topic} has {count} partitions instead of {before}");
+        Ok(())
+    }
+
+    /// Takes back the creation of partitions.
+    fn forget_partitions(&mut self, topic: &str, new: Range<i32>) -> Result<(), KafkaError> {
+        let before = new.start;
+        self.delete_new_logs(topic, new)?;
+        self.registry.update(topic, |it| it.partitions = before)?;
+        Ok(())
+    }
+
+    /// Replaces what a topic overrides by the result of `change`.
+    pub(super) fn alter_config(
+        &mut self,
+        topic: &str,
+        validate_only: bool,
+        change: ConfigChange<'_>,
+    ) -> Result<(), KafkaError> {
+        let own = existing(&self.led, topic)?;
+        let defaults = self.log_manager.default_config();
+        let before = log_config(&defaults, &own.config)?;
+        let mut overrides = change(&own.config, &before)?;
+        let mut after = valid_log_config(&defaults, &overrides)?;
+        keep_message_format(topic, &own.config, &before, &mut overrides, &mut after);
+        if validate_only {
+            return Ok(());
+        }
+        let record = self.registry.update(topic, |record| record.config = overrides)?;
+        self.show(topic, &record);
+        self.update_logs(topic, &record, &after);
+        info!("the topic {topic} overrides {:?}", record.config);
+        Ok(())
+    }
+
+    /// Lets all logs follow the broker's settings in what their topics do not override.
+    pub(super) fn follow(&mut self, defaults: &LogConfig) {
+        for (topic, record) in self.registry.topics() {
+            match log_config(defaults, &record.config) {
+                Ok(config) => self.update_logs(topic, record, &config),
+                Err(error) => error!("the topic {topic} keeps its settings: {error}"),
+            }
+        }
+    }
+
+    fn update_logs(&self, topic: &str, record: &TopicRecord, config: &LogConfig) {
+        for partition in 0..record.partitions {
+            if let Some(log) = self.log_manager.get_log(&TopicAndPartition::new(topic, partition)) {
+                log.update_config(config.clone());
+            }
+        }
+    }
+
+    /// Makes this broker the leader of a topic's partitions, whose logs are made where they do not
+    /// exist, and then lets clients see the topic as it is in `record`.
+    fn lead(&self, topic: &str, record: &TopicRecord) -> Result<(), KafkaError> {
+        self.replica_manager.become_leader(LEADER_EPOCH, self.open_logs(topic, record)?)?;
+        self.show(topic, record);
+        Ok(())
+    }
+
+    fn show(&self, topic: &str, record: &TopicRecord) {
+        self.led.insert(topic, TopicImage::led_by(self.broker_id, record));
+    }
+
+    /// The logs of all partitions of a topic, made where they do not exist.
+    fn open_logs(
+        &self,
+        topic: &str,
+        record: &TopicRecord,
+    ) -> Result<Vec<(TopicAndPartition, Arc<Log>)>, KafkaError> {
+        let config = log_config(&self.log_manager.default_config(), &record.config)?;
+        let open = |partition| {
+            let key = TopicAndPartition::new(topic, partition);
+            let log = match self.log_manager.get_log(&key) {
+                Some(log) => log,
+                None => self.log_manager.create_log(&key, config.clone())?,
+            };
+            Ok((key, log))
+        };
+        (0..record.partitions).map(open).collect()
+    }
+
+    /// Takes back those logs of a topic that could be made, where others could not. The next start
+    /// would take one that is left for a partition.
+    fn delete_new_logs(&self, topic: &str, partitions: Range<i32>) -> Result<(), KafkaError> {
+        for partition in partitions {
+            self.log_manager.delete_log(&TopicAndPartition::new(topic, partition))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns how many partitions the topic has, if it may get more, `count` in all.
+pub(super) fn check_more_partitions(
+    led: &LedTopics,
+    topic: &str,
+    count: i32,
+) -> Result<i32, KafkaError> {
+    let before = existing(led, topic)?.partition_count();
+    refuse_internal(topic)?;
+    if count > before {
+        return Ok(before);
+    }
+    let why = format!("topic {topic} has {before} partitions; {count} would not be more");
+    Err(KafkaError::api(Errors::InvalidPartitions, why))
+}
+
+fn existing(led: &LedTopics, topic: &str) -> Result<Arc<TopicImage>, KafkaError> {
+    led.get(topic).ok_or_else(no_such_topic)
+}
+
+fn no_such_topic() -> KafkaError {
+    KafkaError::api(Errors::UnknownTopicOrPartition, "there is no such topic")
+}
+
+/// The broker relies on its own topics as they are.
+fn refuse_internal(topic: &str) -> Result<(), KafkaError> {
+    if is_internal(topic) {
+        let why = format!("the topic {topic} is the broker's own");
+        return Err(KafkaError::api(Errors::InvalidTopicException, why));
+    }
+    Ok(())
+}
+
+/// Takes another format of messages out of what is to become of a topic. Kafka 3 takes it for a hint
+/// without effect, and tools that copy settings send it.
+fn keep_message_format(
+    topic: &str,
+    own: &Overrides,
+    before: &LogConfig,
+    overrides: &mut Overrides,
+    after: &mut LogConfig,
+) {
+    if after.message_format_magic == before.message_format_magic {
+        return;
+    }
+    warn!(
+        "the topic {topic} keeps its message format {}: \
+         `message.format.version` is chosen when a topic is created",
+        MessageFormatVersion::show(&before.message_format_magic)
+    );
+    match own.get(MESSAGE_FORMAT_VERSION) {
+        Some(own) => overrides.insert(MESSAGE_FORMAT_VERSION.to_string(), own.clone()),
+        None => overrides.remove(MESSAGE_FORMAT_VERSION),
+    };
+    after.message_format_magic = before.message_format_magic;
+}

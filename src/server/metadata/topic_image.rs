@@ -1,0 +1,51 @@
+//! Port of `org.apache.kafka.image.TopicImage` and `org.apache.kafka.metadata.PartitionRegistration`:
+//! a topic as clients see it, at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::registry::topic_registry::TopicRecord;
+use crate::replica::partition::LEADER_EPOCH;
+
+/// A topic all of whose partitions are led.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicImage {
+    /// A random UUID that never comes back, though the topic's name may.
+    pub id: [u8; 16],
+    /// By their numbers, from 0.
+    pub partitions: Vec<PartitionRegistration>,
+    /// The settings that it overrides, by Kafka's names.
+    pub config: BTreeMap<String, String>,
+}
+
+/// Who leads a partition, and who replicates it, by broker ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionRegistration {
+    pub leader: i32,
+    pub leader_epoch: i32,
+    pub replicas: Arc<[i32]>,
+    pub isr: Arc<[i32]>,
+}
+
+impl TopicImage {
+    /// A topic whose partitions all lie on one broker.
+    pub fn led_by(broker_id: i32, topic: &TopicRecord) -> Self {
+        let replicas: Arc<[i32]> = Arc::from([broker_id]);
+        let partition = || PartitionRegistration {
+            leader: broker_id,
+            leader_epoch: LEADER_EPOCH,
+            replicas: Arc::clone(&replicas),
+            isr: Arc::clone(&replicas),
+        };
+        Self {
+            id: topic.id,
+            partitions: (0..topic.partitions).map(|_| partition()).collect(),
+            config: topic.config.clone(),
+        }
+    }
+
+    /// How many partitions it has, in the type of the wire.
+    pub fn partition_count(&self) -> i32 {
+        i32::try_from(self.partitions.len()).expect("partitions are numbered by an i32")
+    }
+}

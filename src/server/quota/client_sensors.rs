@@ -1,0 +1,106 @@
+//! Port of the sensors of `kafka.server.ClientQuotaManager`: the rate of each client, in bounded
+//! memory.
+//!
+//! Clients choose their ids, so the memory for them is bounded: those that have been silent for an
+//! hour are forgotten, as in Kafka, and when [`SENSORS_BYTES_MAX`] is reached, all whose bytes no
+//! longer count, which changes no delay. If there are none of those, all rates begin anew: a flood
+//! of made-up ids escapes every quota anyway.
+
+use std::collections::HashMap;
+
+use log::warn;
+
+use crate::common::rate::{Measured, Rate, RateConfig};
+
+/// The most memory for what clients have sent or got, in bytes: some ten thousand clients.
+pub(super) const SENSORS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Kafka's `InactiveSensorExpirationTimeSeconds`: a client that has been silent for so long is
+/// forgotten.
+pub(super) const INACTIVE_SENSOR_EXPIRATION_TIME_MS: i64 = 3600 * 1000;
+/// How often such clients are looked for, in milliseconds.
+pub(super) const EXPIRE_SENSORS_INTERVAL_MS: i64 = 30 * 1000;
+
+/// What clients have done lately.
+#[derive(Debug)]
+pub struct ClientSensors {
+    config: RateConfig,
+    by_client_id: HashMap<String, ClientSensor>,
+    /// What all of them cost in memory, at most.
+    bytes: usize,
+    expired_at_ms: i64,
+}
+
+#[derive(Debug)]
+struct ClientSensor {
+    rate: Rate,
+    last_record_ms: i64,
+}
+
+impl ClientSensors {
+    pub fn new(config: RateConfig) -> Self {
+        Self { config, by_client_id: HashMap::new(), bytes: 0, expired_at_ms: 0 }
+    }
+
+    /// Records the `bytes` of a client, and returns its rate.
+    pub fn record(&mut self, client_id: &str, bytes: u64, now_ms: i64) -> Measured {
+        if !self.by_client_id.contains_key(client_id) {
+            self.make_room(client_id, now_ms);
+            let sensor = ClientSensor { rate: Rate::new(self.config), last_record_ms: now_ms };
+            self.by_client_id.insert(client_id.to_string(), sensor);
+            self.bytes += self.bytes_of(client_id);
+        }
+        let sensor = self.by_client_id.get_mut(client_id).expect("it is there or was inserted");
+        sensor.last_record_ms = now_ms;
+        sensor.rate.record(bytes as f64, now_ms);
+        sensor.rate.measure(now_ms)
+    }
+
+    /// Makes room for one more client. It looks at all clients at most once per as many newcomers
+    /// as fit in half the room, so a flood of them costs each a constant time.
+    fn make_room(&mut self, client_id: &str, now_ms: i64) {
+        let needed = self.bytes_of(client_id);
+        if self.bytes + needed <= SENSORS_BYTES_MAX {
+            return;
+        }
+        self.by_client_id.retain(|_, sensor| !sensor.rate.is_obsolete(now_ms));
+        self.bytes = self.by_client_id.keys().map(|it| self.bytes_of(it)).sum();
+        if self.bytes + needed > SENSORS_BYTES_MAX / 2 {
+            let clients = self.by_client_id.len();
+            warn!("too many client ids: the rates of {clients} clients begin anew");
+            *self = Self { expired_at_ms: self.expired_at_ms, ..Self::new(self.config) };
+        }
+    }
+
+    /// Forgets clients that have been silent for long, if it is time to: Kafka's
+    /// `ExpireSensorTask`.
+    pub fn maybe_expire(&mut self, now_ms: i64) {
+        if now_ms - self.expired_at_ms < EXPIRE_SENSORS_INTERVAL_MS {
+            return;
+        }
+        self.expired_at_ms = now_ms;
+        let is_active = |sensor: &ClientSensor| {
+            now_ms - sensor.last_record_ms < INACTIVE_SENSOR_EXPIRATION_TIME_MS
+        };
+        self.by_client_id.retain(|_, sensor| is_active(sensor));
+        self.by_client_id.shrink_to_fit();
+        self.bytes = self.by_client_id.keys().map(|it| self.bytes_of(it)).sum();
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_client_id.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What a client costs in memory, at most.
+    fn bytes_of(&self, client_id: &str) -> usize {
+        // A map keeps up to twice as many places as it has entries.
+        let entry = 2 * size_of::<(String, ClientSensor)>();
+        let rate = Rate::size_max_bytes(&self.config);
+        client_id.len().saturating_add(entry).saturating_add(rate)
+    }
+}

@@ -1,0 +1,485 @@
+//! Port of the half of `kafka.log.Log` that changes a log: appends, rolls, truncation, deletion.
+//!
+//! Kafka's `lock` holds its data here: [`LogState`] lies behind it, and to hold the lock is to have
+//! a [`LockedLog`], whose methods are all that can change a log.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, MutexGuard};
+
+use log::{debug, info, trace, warn};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::scheduler::Scheduler;
+use crate::common::time::Time;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::common::uuid::random_uuid;
+use crate::config::log_config::LogConfig;
+use crate::message::log_validator::validate_messages_and_assign_offsets;
+use crate::message::timestamp_type::TimestampType;
+use crate::storage::files::file_io::{failed, remove_if_exists, sync_directory};
+use crate::storage::files::log_file_names::{
+    DELETED_FILE_SUFFIX, SWAP_FILE_SUFFIX, deleted_directory_name, index_filename, log_filename,
+    time_index_filename,
+};
+use crate::storage::log::log_append::{LogAppendInfo, analyze_given_offsets, append_format};
+use crate::storage::log::log_flush::LogFlush;
+use crate::storage::log::log_retention::{count_deletable, is_older_than, is_surplus};
+use crate::storage::log::log_segment::{LogSegment, SegmentAppend};
+use crate::storage::log::log_segments::SegmentsWriter;
+use crate::storage::log::producer_state_recovery::rebuild_producer_state;
+use crate::storage::producers::producer_state_entry::{BatchMetadata, ProducerBatch};
+use crate::storage::producers::producer_state_manager::ProducerStateManager;
+
+/// What never changes about a log.
+pub struct LogContext {
+    pub dir: PathBuf,
+    pub topic_and_partition: TopicAndPartition,
+    pub scheduler: Arc<dyn Scheduler>,
+    pub time: Arc<dyn Time>,
+}
+
+/// What only the holder of the log's lock may touch.
+pub struct LogState {
+    segments: SegmentsWriter,
+    producers: ProducerStateManager,
+    /// How many segments were begun, counted from 1: their files' names may not be on disk.
+    files_created: u64,
+    /// How many of them had been when the directory was last synced.
+    files_synced: u64,
+    /// Then the directory is gone, and nothing may be written: it would belong to the next log of
+    /// this name.
+    is_deleted: bool,
+}
+
+impl LogState {
+    /// The state of a log that was loaded. Whether its files' names are on disk is not known.
+    pub fn new(segments: SegmentsWriter, producers: ProducerStateManager) -> Self {
+        Self { segments, producers, files_created: 1, files_synced: 0, is_deleted: false }
+    }
+}
+
+/// What a change leaves to be flushed once the lock is free.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlushOwed {
+    /// In the background, everything below this offset: what a roll has left behind.
+    pub rolled_at: Option<i64>,
+    /// Now, everything: `flush.messages` wait.
+    pub is_due: bool,
+}
+
+/// A log whose lock is held.
+pub struct LockedLog<'a> {
+    context: &'a LogContext,
+    config: Arc<LogConfig>,
+    state: MutexGuard<'a, LogState>,
+    owed: FlushOwed,
+}
+
+impl<'a> LockedLog<'a> {
+    /// A log with the settings that it has now.
+    pub fn new(
+        context: &'a LogContext,
+        config: Arc<LogConfig>,
+        state: MutexGuard<'a, LogState>,
+    ) -> Self {
+        Self { context, config, state, owed: FlushOwed::default() }
+    }
+
+    /// Lets go of the lock.
+    pub fn unlock(self) -> FlushOwed {
+        self.owed
+    }
+
+    /// What the log knows of its idempotent producers.
+    pub fn producers(&self) -> &ProducerStateManager {
+        &self.state.producers
+    }
+
+    /// Forgets the producers that have not appended to this log for `expiration_ms`.
+    pub fn remove_expired_producers(&mut self, expiration_ms: i64) {
+        let now_ms = self.context.time.milliseconds();
+        let removed = self.state.producers.remove_expired(now_ms, expiration_ms);
+        if removed > 0 {
+            debug!("{}: {removed} idle producers expired", self.context.topic_and_partition);
+        }
+    }
+
+    /// See [`Log::append`](crate::storage::log::log::Log::append).
+    pub fn append(
+        &mut self,
+        records: &mut [u8],
+        leader_epoch: i32,
+    ) -> Result<LogAppendInfo, KafkaError> {
+        let format = append_format(&self.config, leader_epoch);
+        let now_ms = self.context.time.milliseconds();
+        let next_offset = self.end_offset();
+        let validated =
+            validate_messages_and_assign_offsets(records, next_offset, now_ms, &format)?;
+        let start_offset = self.state.segments.start_offset();
+        let mut info = LogAppendInfo::of_validated(&validated, start_offset);
+        if info.record_count == 0 {
+            return Ok(info);
+        }
+        if format.timestamp_type == TimestampType::LogAppendTime && format.magic > 0 {
+            info.log_append_time_ms = now_ms;
+        }
+        if let Some(original) = self.find_original(&validated.bytes)? {
+            return Ok(info.of_duplicate(&original));
+        }
+        self.append_validated(&info, &validated.bytes, now_ms)?;
+        Ok(info)
+    }
+
+    /// See [`Log::append_with_given_offsets`](crate::storage::log::log::Log::append_with_given_offsets).
+    pub fn append_with_given_offsets(
+        &mut self,
+        records: &[u8],
+    ) -> Result<LogAppendInfo, KafkaError> {
+        let size_max = self.config.max_message_size;
+        let mut info = analyze_given_offsets(records, self.end_offset(), size_max)?;
+        info.log_start_offset = self.state.segments.start_offset();
+        if info.record_count > 0 {
+            let now_ms = self.context.time.milliseconds();
+            self.append_validated(&info, &records[..info.valid_bytes], now_ms)?;
+        }
+        Ok(info)
+    }
+
+    /// The batch in the log that `bytes` is a copy of. They were validated, and are a single batch
+    /// if they are a producer's.
+    fn find_original(&self, bytes: &[u8]) -> Result<Option<BatchMetadata>, KafkaError> {
+        let Some(batch) = ProducerBatch::of(bytes) else { return Ok(None) };
+        let original = self.state.producers.check(&batch)?;
+        if let Some(original) = &original {
+            debug!(
+                "Log.append: {} already has sequence {} of producer {} at offset {}",
+                self.context.topic_and_partition,
+                batch.first_sequence,
+                batch.producer_id,
+                original.first_offset()
+            );
+        }
+        Ok(original)
+    }
+
+    fn append_validated(
+        &mut self,
+        info: &LogAppendInfo,
+        bytes: &[u8],
+        now_ms: i64,
+    ) -> Result<(), KafkaError> {
+        self.check_exists()?;
+        let segment_size = self.config.segment_size;
+        if bytes.len() as u64 > segment_size {
+            let size = bytes.len();
+            let why = format!("a set of {size} bytes is larger than a segment of {segment_size}");
+            return Err(KafkaError::api(Errors::RecordListTooLarge, why));
+        }
+        let segment = self.maybe_roll(info, now_ms)?;
+        segment.append(&SegmentAppend {
+            last_offset: info.last_offset,
+            max_timestamp_ms: info.max_timestamp_ms,
+            offset_of_max_timestamp: info.offset_of_max_timestamp,
+            bytes,
+        })?;
+        let next_offset = info.last_offset + 1;
+        let state = &mut *self.state;
+        state.producers.append(bytes, next_offset, now_ms);
+        state.segments.expose(next_offset, &segment);
+        let unflushed = next_offset.saturating_sub(state.segments.recovery_point());
+        self.owed.is_due = unflushed >= self.config.flush_interval;
+        trace!(
+            "Log.append: {} holds offsets {} to {} in {} bytes",
+            self.context.topic_and_partition,
+            info.first_offset,
+            info.last_offset,
+            bytes.len()
+        );
+        Ok(())
+    }
+
+    /// The active segment, after a roll if the messages do not fit into it or its time has come.
+    fn maybe_roll(
+        &mut self,
+        info: &LogAppendInfo,
+        now_ms: i64,
+    ) -> Result<Arc<LogSegment>, KafkaError> {
+        let active = self.state.segments.last();
+        let (size, can_hold) = (active.size(), active.can_hold(info.last_offset));
+        let age_ms = now_ms.saturating_sub(active.created_ms());
+        let size_max = self.config.segment_size;
+        let is_due = size + info.valid_bytes as u64 > size_max
+            || age_ms > self.config.max_segment_ms() - active.roll_jitter_ms()
+            || active.indexes().is_full();
+        if can_hold && (size == 0 || !is_due) {
+            return Ok(active);
+        }
+        let (segment, log) = (active.base_offset(), &self.context.topic_and_partition);
+        debug!("Log.maybeRoll: {log} rolls segment {segment} of {size} bytes, {age_ms} ms old");
+        // With given offsets the log may leap over more than an index can express (KAFKA-6264).
+        let end_offset = self.end_offset();
+        self.roll_to(if can_hold { end_offset } else { end_offset.max(info.first_offset) })
+    }
+
+    /// See [`Log::roll`](crate::storage::log::log::Log::roll).
+    pub fn roll(&mut self) -> Result<Arc<LogSegment>, KafkaError> {
+        self.roll_to(self.end_offset())
+    }
+
+    /// `base_offset` is not below the log end offset.
+    fn roll_to(&mut self, base_offset: i64) -> Result<Arc<LogSegment>, KafkaError> {
+        let old = self.state.segments.last();
+        if old.base_offset() == base_offset {
+            old.indexes().resize(self.config.max_index_size)?;
+            return Ok(old);
+        }
+        let new = Arc::new(self.create_segment(base_offset)?);
+        self.take_producer_snapshot(base_offset);
+        let end_offset = self.end_offset();
+        self.state.segments.insert(Arc::clone(&new));
+        self.state.segments.expose(end_offset, &new);
+        let log = &self.context.topic_and_partition;
+        info!("rolled a new segment of {log} at offset {base_offset}");
+        if old.size() == 0 {
+            // It was begun for an append that failed, or the log leaps over it.
+            self.state.segments.remove(old.base_offset());
+            self.delete_later(&old)?;
+        } else if let Err(error) = old.on_become_inactive() {
+            warn!("segment {} of {log} keeps its unused space: {error}", old.base_offset());
+        }
+        self.owed.rolled_at = Some(base_offset);
+        Ok(new)
+    }
+
+    /// Creates the files of a segment. Files that have their names are none of this log's, and make
+    /// way.
+    fn create_segment(&mut self, base_offset: i64) -> Result<LogSegment, KafkaError> {
+        self.check_exists()?;
+        let LogContext { dir, time, .. } = self.context;
+        for filename in [log_filename, index_filename, time_index_filename] {
+            let path = filename(dir, base_offset);
+            if path.exists() {
+                warn!("deleting {}, which is in the way of a new segment", path.display());
+                remove_if_exists(&path)?;
+            }
+        }
+        self.state.files_created += 1;
+        Ok(LogSegment::open(dir, base_offset, &self.config, &**time)?)
+    }
+
+    /// Writes down what is known of the producers below `end_offset`, where a segment ends and the
+    /// log too. Without it a recovery replays more, and loses nothing.
+    fn take_producer_snapshot(&mut self, end_offset: i64) {
+        self.state.producers.advance_to(end_offset);
+        if let Err(error) = self.state.producers.take_snapshot() {
+            let log = &self.context.topic_and_partition;
+            warn!("{log}: cannot write a producer snapshot; recovery will replay more: {error}");
+        }
+    }
+
+    /// See [`Log::delete_records_before`](crate::storage::log::log::Log::delete_records_before).
+    pub fn delete_records_before(&mut self, offset: i64) -> Result<i64, KafkaError> {
+        self.check_exists()?;
+        self.state.segments.delete_before(offset);
+        let start_offset = self.state.segments.start_offset();
+        self.delete_segments_while(start_offset, |_| true)?;
+        Ok(start_offset)
+    }
+
+    /// See [`Log::restore_start`](crate::storage::log::log::Log::restore_start).
+    pub fn restore_start(&mut self, offset: i64) -> Result<(), KafkaError> {
+        if offset > self.end_offset() {
+            self.truncate_fully_and_start_at(offset)?;
+        }
+        self.state.segments.delete_before(offset);
+        Ok(())
+    }
+
+    /// See [`Log::delete_old_segments`](crate::storage::log::log::Log::delete_old_segments).
+    pub fn delete_old_segments(&mut self, high_watermark: i64) -> Result<usize, KafkaError> {
+        let mut deleted = 0;
+        if let Some(retention_ms) = self.config.retention_ms.ms() {
+            let is_old = is_older_than(retention_ms, self.context.time.milliseconds());
+            deleted += self.delete_segments_while(high_watermark, is_old)?;
+        }
+        let size_bytes = self.state.segments.size();
+        if let Some(is_surplus) = is_surplus(size_bytes, self.config.retention_size.bytes()) {
+            deleted += self.delete_segments_while(high_watermark, is_surplus)?;
+        }
+        Ok(deleted)
+    }
+
+    /// See [`Log::delete_segments_while`](crate::storage::log::log::Log::delete_segments_while).
+    pub fn delete_segments_while(
+        &mut self,
+        high_watermark: i64,
+        is_deletable: impl FnMut(&LogSegment) -> bool,
+    ) -> Result<usize, KafkaError> {
+        if self.state.is_deleted {
+            return Ok(0);
+        }
+        let segments = self.state.segments.snapshot();
+        let count = count_deletable(&segments, self.end_offset(), high_watermark, is_deletable);
+        if count == segments.len() {
+            self.roll()?;
+        }
+        for segment in &segments[..count] {
+            let (base_offset, log) = (segment.base_offset(), &self.context.topic_and_partition);
+            info!("deleting segment {base_offset} of {log}: retention, or an admin, asks for it");
+            self.state.segments.remove(base_offset);
+            self.delete_later(segment)?;
+        }
+        Ok(count)
+    }
+
+    /// Renames the files of a segment that is no longer in the log, and deletes them after
+    /// `file.delete.delay.ms`.
+    fn delete_later(&self, segment: &Arc<LogSegment>) -> Result<(), KafkaError> {
+        segment.change_file_suffixes("", DELETED_FILE_SUFFIX)?;
+        let segment = Arc::clone(segment);
+        let delete = move || {
+            if let Err(error) = segment.delete() {
+                warn!("segment {} stays on disk: {error}", segment.base_offset());
+            }
+        };
+        let delay_ms = self.config.file_delete_delay_ms;
+        self.context.scheduler.schedule("delete-file", delay_ms, None, Box::new(delete));
+        Ok(())
+    }
+
+    /// See [`Log::truncate_to`](crate::storage::log::log::Log::truncate_to).
+    pub fn truncate_to(&mut self, target_offset: i64) -> Result<(), KafkaError> {
+        let log = &self.context.topic_and_partition;
+        if target_offset < 0 {
+            let why = format!("cannot truncate {log} to offset {target_offset}");
+            return Err(KafkaError::api(Errors::UnknownServerError, why));
+        }
+        if target_offset >= self.end_offset() {
+            return Ok(());
+        }
+        info!("truncating {log} to offset {target_offset}");
+        if target_offset < self.state.segments.start_offset() {
+            return self.restart_at(target_offset);
+        }
+        for segment in self.state.segments.snapshot() {
+            if segment.base_offset() > target_offset {
+                self.state.segments.remove(segment.base_offset());
+                self.delete_later(&segment)?;
+            }
+        }
+        let (state, now_ms) = (&mut *self.state, self.context.time.milliseconds());
+        let active = state.segments.last();
+        active.truncate_to(target_offset, self.config.max_index_size, now_ms)?;
+        state.segments.truncate(target_offset, &active);
+        rebuild_producer_state(&mut state.producers, &state.segments, target_offset, now_ms)
+    }
+
+    /// See
+    /// [`Log::truncate_fully_and_start_at`](crate::storage::log::log::Log::truncate_fully_and_start_at).
+    pub fn truncate_fully_and_start_at(&mut self, new_offset: i64) -> Result<(), KafkaError> {
+        let log = &self.context.topic_and_partition;
+        info!("deleting all of {log}; it continues at offset {new_offset}");
+        self.restart_at(new_offset)
+    }
+
+    fn restart_at(&mut self, new_offset: i64) -> Result<(), KafkaError> {
+        for segment in self.state.segments.snapshot() {
+            self.delete_later(&segment)?;
+        }
+        let segment = Arc::new(self.create_segment(new_offset)?);
+        self.state.segments.restart(&segment);
+        Ok(self.state.producers.truncate_fully_and_start_at(new_offset)?)
+    }
+
+    /// Puts `cleaned`, whose files are marked as whole, in the place of `replaced`. Returns whether
+    /// it did: not if the log has lost one of them, or appends to it again.
+    ///
+    /// Once the map has changed nothing fails any more: the next start finishes what the disk
+    /// refuses.
+    pub fn swap_in(&mut self, cleaned: &Arc<LogSegment>, replaced: &[Arc<LogSegment>]) -> bool {
+        if !self.state.segments.replace(cleaned, replaced) {
+            return false;
+        }
+        let log = &self.context.topic_and_partition;
+        for old in replaced {
+            if let Err(error) = self.delete_later(old) {
+                let segment = old.base_offset();
+                warn!("the cleaned segment {segment} of {log} stays on disk: {error}");
+            }
+        }
+        if let Err(error) = cleaned.change_file_suffixes(SWAP_FILE_SUFFIX, "") {
+            let segment = cleaned.base_offset();
+            warn!("segment {segment} of {log} gets its name at the next start: {error}");
+        }
+        true
+    }
+
+    /// What has to be done to have everything below `offset` on disk. `None` if it is, or the log
+    /// was deleted.
+    pub fn begin_flush(&self, offset: i64) -> Option<LogFlush> {
+        let LogState { segments, files_created, files_synced, is_deleted, .. } = &*self.state;
+        let recovery_point = segments.recovery_point();
+        if offset <= recovery_point || *is_deleted {
+            return None;
+        }
+        let log = &self.context.topic_and_partition;
+        debug!("Log.flush: {log} from offset {recovery_point} to {offset}");
+        Some(LogFlush {
+            offset,
+            segments: segments.between(recovery_point, offset),
+            syncs_directory: files_synced < files_created,
+            files_created: *files_created,
+        })
+    }
+
+    /// Takes notice of a flush that succeeded. The log may have been truncated meanwhile.
+    pub fn end_flush(&mut self, flush: &LogFlush) {
+        if flush.syncs_directory {
+            self.state.files_synced = self.state.files_synced.max(flush.files_created);
+        }
+        self.state.segments.advance_recovery_point(flush.offset);
+    }
+
+    /// See [`Log::close`](crate::storage::log::log::Log::close).
+    pub fn close(&mut self) -> Result<(), KafkaError> {
+        self.take_producer_snapshot(self.end_offset());
+        Ok(self.state.segments.last().on_become_inactive()?)
+    }
+
+    /// See [`Log::delete`](crate::storage::log::log::Log::delete).
+    pub fn delete(&mut self) -> Result<(), KafkaError> {
+        self.check_exists()?;
+        let LogContext { dir, topic_and_partition, scheduler, .. } = self.context;
+        let doomed =
+            dir.with_file_name(deleted_directory_name(topic_and_partition, &random_uuid()?));
+        fs::rename(dir, &doomed).map_err(failed("rename", dir))?;
+        self.state.is_deleted = true;
+        let remove = {
+            let doomed = doomed.clone();
+            move || match fs::remove_dir_all(&doomed) {
+                Ok(()) => info!("removed {}", doomed.display()),
+                Err(error) => {
+                    warn!("{} stays on disk until the next start: {error}", doomed.display())
+                }
+            }
+        };
+        let delay_ms = self.config.file_delete_delay_ms;
+        scheduler.schedule("kafka-delete-logs", delay_ms, None, Box::new(remove));
+        Ok(doomed.parent().map_or(Ok(()), sync_directory)?)
+    }
+
+    fn check_exists(&self) -> Result<(), KafkaError> {
+        match self.state.is_deleted {
+            false => Ok(()),
+            true => {
+                let why = format!("{} was deleted", self.context.topic_and_partition);
+                Err(KafkaError::api(Errors::UnknownTopicOrPartition, why))
+            }
+        }
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.state.segments.end().message_offset
+    }
+}

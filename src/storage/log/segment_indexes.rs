@@ -1,0 +1,162 @@
+//! The offset index and the time index of a segment, and what is done to both.
+//!
+//! Readers hold a lock in here for a lookup in memory, never while they read the segment.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{RwLock, RwLockReadGuard};
+
+use log::warn;
+
+use crate::common::lock::{read_locked, write_locked};
+use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
+use crate::storage::files::log_file_names::{index_filename, time_index_filename, with_suffix};
+use crate::storage::index::abstract_index::IndexError;
+use crate::storage::index::offset_index::OffsetIndex;
+use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
+
+/// Both indexes of a segment.
+#[derive(Debug)]
+pub struct SegmentIndexes {
+    base_offset: i64,
+    offset_index: RwLock<OffsetIndex>,
+    time_index: RwLock<TimeIndex>,
+}
+
+impl SegmentIndexes {
+    /// Opens the indexes of the segment `base_offset` in `dir`, in files whose names end with
+    /// `suffix`, or creates them with room for `max_index_size` bytes.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn open(
+        dir: &Path,
+        base_offset: i64,
+        suffix: &str,
+        max_index_size: usize,
+    ) -> io::Result<Self> {
+        let path = with_suffix(&index_filename(dir, base_offset), suffix);
+        let offset_index = OffsetIndex::open(&path, base_offset, max_index_size)?;
+        let path = with_suffix(&time_index_filename(dir, base_offset), suffix);
+        let time_index = TimeIndex::open(&path, base_offset, max_index_size)?;
+        let (offset_index, time_index) = (RwLock::new(offset_index), RwLock::new(time_index));
+        Ok(Self { base_offset, offset_index, time_index })
+    }
+
+    pub fn offset_index(&self) -> RwLockReadGuard<'_, OffsetIndex> {
+        read_locked(&self.offset_index)
+    }
+
+    pub fn time_index(&self) -> RwLockReadGuard<'_, TimeIndex> {
+        read_locked(&self.time_index)
+    }
+
+    /// Adds an entry to both for `set`, which begins at `position`; up to its end, `largest` is the
+    /// segment's highest timestamp. Without an entry that cannot be written lookups only scan
+    /// further, so that is logged, and no error.
+    pub fn append(&self, set: &[u8], position: u64, largest: TimestampOffset) {
+        let Some(Ok(first)) = shallow_entries(set).next() else { return };
+        let appended = write_locked(&self.offset_index).append(first.last_offset, position);
+        self.warn_if_failed("index", appended);
+        self.append_timestamp(largest);
+    }
+
+    /// Adds an entry to the time index alone, unless its timestamp is there already.
+    pub fn append_timestamp(&self, largest: TimestampOffset) {
+        let TimestampOffset { timestamp_ms, offset } = largest;
+        let appended = write_locked(&self.time_index).maybe_append(timestamp_ms, offset);
+        self.warn_if_failed("time index", appended);
+    }
+
+    fn warn_if_failed(&self, index: &str, appended: Result<(), IndexError>) {
+        if let Err(error) = appended {
+            let segment = self.base_offset;
+            warn!("segment {segment}: {index} append failed; lookups scan further: {error}");
+        }
+    }
+
+    /// Whether either takes no further entry.
+    pub fn is_full(&self) -> bool {
+        self.offset_index().is_full() || self.time_index().is_full()
+    }
+
+    /// Gives both room to grow: on becoming those of the active segment.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn resize(&self, max_index_size: usize) -> io::Result<()> {
+        write_locked(&self.offset_index).resize(max_index_size)?;
+        write_locked(&self.time_index).resize(max_index_size)
+    }
+
+    /// Gives back the room that is not used.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn trim(&self) -> io::Result<()> {
+        write_locked(&self.offset_index).trim()?;
+        write_locked(&self.time_index).trim()
+    }
+
+    /// Takes out all entries for `offset` and above, and gives both their full room.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn truncate_to(&self, offset: i64, max_index_size: usize) -> io::Result<()> {
+        write_locked(&self.offset_index).truncate_to(offset);
+        write_locked(&self.time_index).truncate_to(offset);
+        self.resize(max_index_size)
+    }
+
+    /// Takes out all entries, and gives both their full room.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn clear(&self, max_index_size: usize) -> io::Result<()> {
+        write_locked(&self.offset_index).truncate();
+        write_locked(&self.time_index).truncate();
+        self.resize(max_index_size)
+    }
+
+    /// Makes both durable.
+    ///
+    /// # Errors
+    /// Whatever `fdatasync(2)` reports, with the path.
+    pub fn flush(&self) -> io::Result<()> {
+        // Not through the maps: those are held by readers, and a sync of the file writes mapped
+        // pages.
+        let paths =
+            [self.offset_index().path().to_path_buf(), self.time_index().path().to_path_buf()];
+        paths.iter().try_for_each(|path| sync_if_exists(path))
+    }
+
+    /// Gives the files the names that `renamed` makes of theirs.
+    ///
+    /// # Errors
+    /// Whatever `rename(2)` reports, with the path; but a file that is gone is no error
+    /// (KAFKA-6324).
+    pub fn rename(&self, renamed: impl Fn(&Path) -> PathBuf) -> io::Result<()> {
+        let mut offset_index = write_locked(&self.offset_index);
+        let path = renamed(offset_index.path());
+        unless_gone(offset_index.rename_to(&path))?;
+        let mut time_index = write_locked(&self.time_index);
+        let path = renamed(time_index.path());
+        unless_gone(time_index.rename_to(&path))
+    }
+
+    /// # Errors
+    /// Whatever `unlink(2)` reports, with the path.
+    pub fn delete(&self) -> io::Result<()> {
+        remove_if_exists(self.offset_index().path())?;
+        remove_if_exists(self.time_index().path())
+    }
+}
+
+/// Takes a file that is not there for one that was dealt with.
+pub fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
