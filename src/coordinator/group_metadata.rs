@@ -297,10 +297,6 @@ impl GroupMetadata {
         self.ids(|it| !it.is_awaiting_join() && it.group_instance_id.is_none())
     }
 
-    pub fn is_pending_member(&self, member_id: &str) -> bool {
-        self.pending_members.contains_key(member_id)
-    }
-
     /// Gives an id away until `timer` fires.
     pub fn add_pending_member(&mut self, member_id: &str, timer: TimerTaskId) {
         self.pending_members.insert(member_id.to_string(), timer);
