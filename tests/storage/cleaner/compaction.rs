@@ -96,10 +96,15 @@ impl Test {
     }
 }
 
-/// A compacted log that may be cleaned as soon as one byte of it is dirty.
+/// A compacted log that may be cleaned as soon as one byte of it is dirty. Its indexes are small:
+/// the kernel reads ahead in what a large one leaves empty, at each start and in each pass.
 pub fn config() -> LogConfig {
-    let cleanup_policy = CleanupPolicy::Compact;
-    LogConfig { cleanup_policy, min_cleanable_ratio: 0.0, ..LogConfig::default() }
+    LogConfig {
+        cleanup_policy: CleanupPolicy::Compact,
+        min_cleanable_ratio: 0.0,
+        max_index_size: 4096,
+        ..LogConfig::default()
+    }
 }
 
 pub fn builder(base_offset: i64) -> RecordBatchBuilder {
