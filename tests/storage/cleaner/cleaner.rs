@@ -13,6 +13,7 @@ use crate::cleaner::compaction::{
 };
 use crate::fixture::{self, bytes_of, files_in};
 
+use transferto::common::units::TimestampMs;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
@@ -242,10 +243,10 @@ fn a_pass_that_is_stopped_leaves_the_log_whole() {
             io_buffer_bytes: 100,
             keys_max: 100,
             load_factor: 0.9,
-            now_ms: 0,
+            now_ms: TimestampMs(0),
             check: &check,
         };
-        let result = cleaner.clean(&LogToClean::new(Arc::clone(&log), None, 0));
+        let result = cleaner.clean(&LogToClean::new(Arc::clone(&log), None, TimestampMs(0)));
         assert_eq!(last_values(&contents(&log)), before);
         let unfinished = |name: &String| name.ends_with(".cleaned") || name.ends_with(".swap");
         assert!(!files_in(log.dir()).iter().any(unfinished));
@@ -479,10 +480,10 @@ fn a_segment_that_ends_within_an_entry_is_not_cleaned() {
             io_buffer_bytes,
             keys_max: 10,
             load_factor: 0.9,
-            now_ms: 0,
+            now_ms: TimestampMs(0),
             check: &|_| Ok(()),
         };
-        let result = cleaner.clean(&LogToClean::new(log, None, 0));
+        let result = cleaner.clean(&LogToClean::new(log, None, TimestampMs(0)));
         let Err(CleaningError::Failed(error)) = result else { panic!("{result:?}") };
         assert!(error.to_string().contains("is corrupt at position"), "{error}");
     }
@@ -502,10 +503,10 @@ fn any_buffer_is_large_enough() {
             io_buffer_bytes,
             keys_max: 10,
             load_factor: 0.9,
-            now_ms: 0,
+            now_ms: TimestampMs(0),
             check: &|_| Ok(()),
         };
-        cleaner.clean(&LogToClean::new(Arc::clone(&log), None, 0)).unwrap();
+        cleaner.clean(&LogToClean::new(Arc::clone(&log), None, TimestampMs(0))).unwrap();
         assert_eq!(offsets(&contents(&log)), [4, 5]);
         assert_found_from_every_offset(&log);
     }
@@ -524,7 +525,7 @@ fn a_cleaned_segment_is_indexed() {
     let segment = &log.segments()[0];
     let count = segment.offset_index().length() as u64;
     assert!(count >= segment.size() / 400, "{count} entries for {} bytes", segment.size());
-    segment.offset_index().sanity_check(segment.size()).unwrap();
+    segment.offset_index().sanity_check(segment.end_position()).unwrap();
     segment.time_index().sanity_check().unwrap();
     assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap().unwrap().offset, 199);
     assert_found_from_every_offset(&log);

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::Position;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::shallow_entries;
@@ -210,7 +211,7 @@ pub fn set_age(log: &Log, age_ms: u64) {
 
 /// Changes the last byte of the entry at `offset`.
 pub fn spoil(segment: &LogSegment, offset: i64) {
-    let entry = segment.log().search_for(offset, 0).unwrap().unwrap();
+    let entry = segment.log().search_for(offset, Position::START).unwrap().unwrap();
     let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
-    file.write_all_at(b"!", entry.end() - 1).unwrap();
+    file.write_all_at(b"!", entry.end().0 - 1).unwrap();
 }

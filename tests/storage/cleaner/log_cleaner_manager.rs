@@ -14,6 +14,7 @@ use crate::cleaner::compaction::{
 use crate::fixture::{Random, files_in};
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::TimestampMs;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
@@ -50,8 +51,9 @@ fn the_dirtiest_log_is_cleaned_first_and_none_below_its_ratio() {
     fill(&half, 1, 8);
     fill(&most, 2, 4);
     fill(&all, 2, 4);
-    let ratio =
-        |log: &Arc<Log>, clean| LogToClean::new(Arc::clone(log), clean, 0).cleanable_ratio();
+    let ratio = |log: &Arc<Log>, clean| {
+        LogToClean::new(Arc::clone(log), clean, TimestampMs(0)).cleanable_ratio()
+    };
     assert_eq!((ratio(&half, Some(8)), ratio(&all, None)), (0.5, 1.0));
     let mut cleaned = Vec::new();
     while let Some(stats) = test.clean() {
@@ -70,7 +72,7 @@ fn nothing_beyond_the_high_watermark_the_active_segment_or_the_lag_is_cleaned() 
         log.append(&mut batch.build().unwrap(), 0).unwrap();
     };
     let limits = || {
-        let cleanable = LogToClean::new(Arc::clone(&log), None, now_ms());
+        let cleanable = LogToClean::new(Arc::clone(&log), None, TimestampMs(now_ms()));
         (cleanable.first_dirty_offset, cleanable.first_uncleanable_offset)
     };
     send(now_ms() - 2000);
@@ -111,7 +113,7 @@ fn a_message_that_is_dirty_for_too_long_is_cleaned_however_few_are() {
         assert!(test.clean().is_none(), "what is active is not cleaned, however old");
         log.roll().unwrap();
         log.update_high_watermark(3);
-        let cleanable = LogToClean::new(Arc::clone(&log), None, now_ms);
+        let cleanable = LogToClean::new(Arc::clone(&log), None, TimestampMs(now_ms));
         assert_eq!(cleanable.is_overdue, is_overdue);
         assert_eq!(test.clean().is_some(), is_overdue);
         assert_eq!(contents(&log).len(), if is_overdue { 2 } else { 3 });
@@ -171,7 +173,7 @@ fn a_pause_waits_for_the_cleaning_to_stop_and_keeps_it_from_beginning() {
     fill(&log, 2, 4);
     let manager = test.manager();
     let cleaner = manager.cleaner();
-    let grabbed = cleaner.manager().grab_filthiest_compacted_log(0).unwrap();
+    let grabbed = cleaner.manager().grab_filthiest_compacted_log(TimestampMs(0)).unwrap();
     assert!(test.clean().is_none(), "one log is cleaned by one thread");
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {

@@ -11,6 +11,7 @@ use crate::fixture::{
     self, Mocks, Random, TempDir, batch, files_in, message_set, messages, records_of,
 };
 use transferto::common::errors::{Errors, KafkaError};
+use transferto::common::units::TimestampMs;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
@@ -199,7 +200,7 @@ fn a_read_in_a_gap_begins_in_the_next_segment() {
         append(&log, &["42"]);
     }
     let last = fixture::active(&log).base_offset() - 1;
-    log.segments()[0].truncate_to(1, 1000, 0).unwrap();
+    log.segments()[0].truncate_to(1, 1000, TimestampMs(0)).unwrap();
     let found = log.read(1, None, fixture::hard(200)).unwrap();
     assert_eq!(records_of(&found.message_set)[0].0, last + 1);
 }

@@ -13,6 +13,7 @@ use crate::fixture::{
 };
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::time::Time;
+use transferto::common::units::{Position, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::byte_buffer_message_set::shallow_entries;
@@ -216,7 +217,7 @@ fn a_failed_append_leaves_the_log_as_it_was() {
     let error = log.append(&mut batch(&["lost"]), 0).unwrap_err();
     assert_eq!(error.code(), Errors::KafkaStorageError);
     assert!(error.to_string().contains(".log"), "{error}");
-    assert_eq!(log.log_end_offset_metadata(), LogOffsetMetadata::at(0, 0, 0));
+    assert_eq!(log.log_end_offset_metadata(), LogOffsetMetadata::at(0, 0, Position::START));
     // The disk has room again.
     fs::remove_file(log_filename(&test.path(), 0)).unwrap();
     drop(log);
@@ -330,8 +331,8 @@ fn a_read_tells_where_it_begins() {
     }
     let size = batch(&["0000"]).len() as u64;
     let place = |offset| log.read(offset, None, fixture::hard(1)).unwrap().fetch_offset_metadata;
-    assert_eq!(place(12), LogOffsetMetadata::at(12, 10, 2 * size));
-    assert_eq!(place(15), LogOffsetMetadata::at(15, 10, 5 * size));
+    assert_eq!(place(12), LogOffsetMetadata::at(12, 10, Position(2 * size)));
+    assert_eq!(place(15), LogOffsetMetadata::at(15, 10, Position(5 * size)));
     assert_eq!(log.log_end_offset_metadata(), place(15));
     let error = log.read(16, None, fixture::hard(1)).unwrap_err();
     assert_eq!(error.code(), Errors::OffsetOutOfRange);
@@ -370,7 +371,7 @@ fn a_restart_does_not_postpone_a_roll() {
     drop(log);
     test.mocks.time.sleep(1001);
     let log = test.log();
-    assert_eq!(fixture::active(&log).created_ms(), now_ms);
+    assert_eq!(fixture::active(&log).created_ms(), TimestampMs(now_ms));
     append(&log, "0000");
     assert_eq!(bases(&log), [0, 1]);
 }
@@ -428,10 +429,16 @@ fn the_time_of_an_append_is_told() {
     let test = Test::new(LogConfig { message_timestamp_type, ..LogConfig::default() });
     let info = test.log().append(&mut timed_batch(5, "a"), 7).unwrap();
     let now_ms = test.mocks.time.milliseconds();
-    assert_eq!((info.log_append_time_ms, info.max_timestamp_ms), (now_ms, now_ms));
+    assert_eq!(
+        (info.log_append_time_ms, info.max_timestamp_ms),
+        (TimestampMs(now_ms), TimestampMs(now_ms))
+    );
     let test = Test::new(LogConfig::default());
     let info = test.log().append(&mut timed_batch(5, "a"), 7).unwrap();
-    assert_eq!((info.log_append_time_ms, info.max_timestamp_ms), (-1, 5));
+    assert_eq!(
+        (info.log_append_time_ms, info.max_timestamp_ms),
+        (TimestampMs::NONE, TimestampMs(5))
+    );
 }
 
 /// Offsets by time, over segments, with time that goes back in between.
@@ -447,14 +454,14 @@ fn a_message_is_found_by_its_timestamp() {
     assert_eq!(log.segments().len(), 3);
     let at = |timestamp_ms, offset| Some(TimestampOffset { timestamp_ms, offset });
     let find = |timestamp_ms| fetch_offsets_by_timestamp(&log, timestamp_ms).unwrap();
-    assert_eq!(find(0), at(100, 0));
-    assert_eq!(find(109), at(109, 9));
-    assert_eq!(find(112), at(112, 12));
-    assert_eq!(find(115), at(1000, 15));
-    assert_eq!(find(1001), None);
-    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), at(1000, 15));
+    assert_eq!(find(TimestampMs(0)), at(TimestampMs(100), 0));
+    assert_eq!(find(TimestampMs(109)), at(TimestampMs(109), 9));
+    assert_eq!(find(TimestampMs(112)), at(TimestampMs(112), 12));
+    assert_eq!(find(TimestampMs(115)), at(TimestampMs(1000), 15));
+    assert_eq!(find(TimestampMs(1001)), None);
+    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), at(TimestampMs(1000), 15));
     let test = Test::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
-    let error = fetch_offsets_by_timestamp(&test.log(), 5).unwrap_err();
+    let error = fetch_offsets_by_timestamp(&test.log(), TimestampMs(5)).unwrap_err();
     assert_eq!(error.code(), Errors::UnsupportedForMessageFormat);
 }
 
@@ -471,8 +478,8 @@ fn segments_are_found_by_the_time_of_their_files() {
         log.append(&mut messages(&[(0, "42")]), 0).unwrap();
     }
     assert_eq!(before(LATEST_TIMESTAMP), [20, 18, 15, 12, 9, 6, 3, 0]);
-    assert_eq!(before(i64::MAX), [20, 18, 15, 12, 9, 6, 3, 0]);
+    assert_eq!(before(TimestampMs(i64::MAX)), [20, 18, 15, 12, 9, 6, 3, 0]);
     assert_eq!(before(EARLIEST_TIMESTAMP), [0]);
-    assert!(before(0).is_empty());
+    assert!(before(TimestampMs(0)).is_empty());
     assert_eq!(legacy_offsets_before(&log, LATEST_TIMESTAMP, 2).unwrap(), [20, 18]);
 }
