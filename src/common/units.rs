@@ -17,6 +17,11 @@ pub struct TimestampMs(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 
+/// How often the leader of a partition has changed. The wire and the records have it beside other
+/// `INT32`s: partitions, brokers, generations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaderEpoch(pub i32);
+
 impl TimestampMs {
     /// The timestamp of a record that has none (Kafka's `NO_TIMESTAMP`).
     pub const NONE: Self = Self(-1);
@@ -53,6 +58,11 @@ impl Position {
     }
 }
 
+impl LeaderEpoch {
+    /// In place of an epoch: the client, or the record, has none.
+    pub const NONE: Self = Self(-1);
+}
+
 impl Add<u64> for Position {
     type Output = Self;
 
@@ -76,6 +86,12 @@ impl Sub for Position {
 }
 
 impl fmt::Display for TimestampMs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for LeaderEpoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

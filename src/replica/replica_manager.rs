@@ -12,7 +12,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::TimestampMs;
+use crate::common::units::{LeaderEpoch, TimestampMs};
 use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
@@ -114,7 +114,7 @@ impl ReplicaManager {
     /// If a checkpoint file cannot be read.
     pub fn become_leader(
         &self,
-        leader_epoch: i32,
+        leader_epoch: LeaderEpoch,
         logs: Vec<(TopicAndPartition, Arc<Log>)>,
     ) -> Result<(), KafkaError> {
         let mut checkpointed = BTreeMap::new();

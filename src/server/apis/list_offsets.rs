@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::TimestampMs;
+use crate::common::units::{LeaderEpoch, TimestampMs};
 use crate::protocol::list_offsets::{
     EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
@@ -96,7 +96,7 @@ impl ListOffsetsApis {
         let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
         })?;
-        partition.check_leader_epoch(asked.current_leader_epoch)?;
+        partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
         let replica = partition.leader_replica();
         if version < TIMESTAMP_VERSION {
             response.old_style_offsets = offsets_before(replica, replica_id, asked)?;
@@ -104,7 +104,7 @@ impl ListOffsetsApis {
             offset_for_timestamp(replica, version, asked.timestamp)?
         {
             (response.timestamp, response.offset) = (timestamp_ms.0, offset);
-            response.leader_epoch = partition.leader_epoch();
+            response.leader_epoch = partition.leader_epoch().0;
         }
         Ok(response)
     }

@@ -13,7 +13,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::TimestampMs;
+use crate::common::units::{LeaderEpoch, TimestampMs};
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
@@ -110,7 +110,7 @@ impl<'a> LockedLog<'a> {
     pub fn append(
         &mut self,
         records: &mut [u8],
-        leader_epoch: i32,
+        leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
         let format = append_format(&self.config, leader_epoch);
         let now_ms = self.context.time.now_ms();

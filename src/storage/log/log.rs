@@ -16,7 +16,7 @@ use crate::common::lock::{Poisoned, locked_if_whole, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::{Position, TimestampMs};
+use crate::common::units::{LeaderEpoch, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::storage::files::file_io::{failed, sync_directory};
 use crate::storage::files::log_file_names::parse_topic_partition_name;
@@ -141,7 +141,7 @@ impl Log {
     pub fn append(
         &self,
         records: &mut [u8],
-        leader_epoch: i32,
+        leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
         self.change(|log| log.append(records, leader_epoch))
     }

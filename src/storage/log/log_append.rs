@@ -2,7 +2,7 @@
 //! messages that are appended to it, and the result of an append.
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::units::TimestampMs;
+use crate::common::units::{LeaderEpoch, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::config::log_policies::{CompressionType, MessageTimestampType};
 use crate::message::append_format::AppendFormat;
@@ -78,7 +78,7 @@ impl LogAppendInfo {
 }
 
 /// What the settings of a log ask of the messages that are appended to it.
-pub fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
+pub fn append_format(config: &LogConfig, leader_epoch: LeaderEpoch) -> AppendFormat {
     AppendFormat {
         magic: config.message_format_magic,
         compression: match config.compression_type {
@@ -103,7 +103,7 @@ pub fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
         message_bytes_max: config.max_message_size,
         is_compacted: config.cleanup_policy.is_compacted(),
         validates_compressed: config.transferto_compressed_records_validation_enable,
-        partition_leader_epoch: leader_epoch,
+        partition_leader_epoch: leader_epoch.0,
     }
 }
 

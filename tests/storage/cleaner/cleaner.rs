@@ -19,6 +19,7 @@ use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::compute_crc;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
@@ -145,13 +146,16 @@ fn a_message_without_key_stays() {
     let cleanup_policy = CleanupPolicy::Delete;
     let test = Test::new(LogConfig { cleanup_policy, ..compaction::config() });
     let log = test.log("t", 0);
-    log.append(&mut fixture::batch(&["x", "y"]), 0).unwrap();
+    log.append(&mut fixture::batch(&["x", "y"]), LEADER_EPOCH).unwrap();
     append(&log, "a", "1");
     append(&log, "a", "2");
     log.roll().unwrap();
     assert!(test.clean().is_none(), "the topic is not compacted yet");
     log.update_config(compaction::config());
-    assert!(log.append(&mut fixture::batch(&["z"]), 0).is_err(), "from now on keys are asked for");
+    assert!(
+        log.append(&mut fixture::batch(&["z"]), LEADER_EPOCH).is_err(),
+        "from now on keys are asked for"
+    );
     test.clean().unwrap();
     assert_eq!(offsets(&contents(&log)), [0, 1, 3]);
 }
@@ -343,7 +347,7 @@ fn the_last_batch_of_a_producer_stays_if_only_as_a_header() {
     let send = |producer_id, sequence, key: &str| {
         let batch = compaction::builder(0).producer(producer_id, 2, sequence);
         let batch = batch.record(5, Some(key.as_bytes()), Some(b"v"));
-        log.append(&mut batch.build().unwrap(), 0).unwrap();
+        log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
     };
     send(7, 0, "a");
     send(7, 1, "a");

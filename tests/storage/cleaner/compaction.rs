@@ -20,6 +20,7 @@ use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner::CleanerStats;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::offset_map::SLOT_BYTES;
@@ -127,7 +128,7 @@ pub fn append_batch(log: &Log, codec: CompressionCodec, records: &[(&str, Option
     let batch = (start..).zip(records).fold(empty, |batch, (offset, (key, value))| {
         batch.record(offset, Some(key.as_bytes()), value.map(str::as_bytes))
     });
-    log.append(&mut batch.build().unwrap(), 0).unwrap();
+    log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
 }
 
 pub fn big_keys(count: usize) -> Vec<String> {

@@ -18,6 +18,7 @@ use transferto::common::units::TimestampMs;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::log_cleaner_manager::LogToClean;
 use transferto::storage::files::offset_checkpoint::{
     CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint,
@@ -69,7 +70,7 @@ fn nothing_beyond_the_high_watermark_the_active_segment_or_the_lag_is_cleaned() 
     let now_ms = || test.mocks.time.milliseconds();
     let send = |timestamp_ms: i64| {
         let batch = compaction::builder(0).record(timestamp_ms, Some(b"key"), Some(b"value"));
-        log.append(&mut batch.build().unwrap(), 0).unwrap();
+        log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
     };
     let limits = || {
         let cleanable = LogToClean::new(Arc::clone(&log), None, TimestampMs(now_ms()));
@@ -108,7 +109,7 @@ fn a_message_that_is_dirty_for_too_long_is_cleaned_however_few_are() {
         let now_ms = test.mocks.time.milliseconds();
         for (timestamp_ms, key) in [(now_ms - 1001, b"a"), (now_ms, b"b"), (now_ms, b"b")] {
             let batch = compaction::builder(0).record(timestamp_ms, Some(key), Some(b"value"));
-            log.append(&mut batch.build().unwrap(), 0).unwrap();
+            log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
         }
         assert!(test.clean().is_none(), "what is active is not cleaned, however old");
         log.roll().unwrap();
@@ -253,7 +254,7 @@ fn a_log_may_be_compacted_and_deleted_from() {
         let now_ms = test.mocks.time.milliseconds();
         for key in ["a", "b", &format!("only {round}")] {
             let batch = compaction::builder(0).record(now_ms, Some(key.as_bytes()), Some(b"value"));
-            log.append(&mut batch.build().unwrap(), 0).unwrap();
+            log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
         }
         log.roll().unwrap();
         test.mocks.sleep(4000);
@@ -418,7 +419,7 @@ impl Model {
             batch = batch.record(offset, Some(key.as_bytes()), bytes);
             self.records.push((offset, Some(key), value));
         }
-        log.append(&mut batch.build().unwrap(), 0).unwrap();
+        log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
         self.starts.push(start);
     }
 
