@@ -17,6 +17,7 @@ pub mod lock;
 pub mod sys;
 pub mod text;
 pub mod time;
+pub mod units;
 pub mod uuid;
 pub mod topic_partition;
 pub mod worker_threads;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime as WallClock, UNIX_EPOCH};
 
+use crate::common::units::TimestampMs;
+
 /// Two clocks: one that people read and one that never jumps.
 ///
 /// Records, retention and file names go by the wall clock; every timer and every duration by the
@@ -9,6 +11,11 @@ use std::time::{Duration, Instant, SystemTime as WallClock, UNIX_EPOCH};
 pub trait Time: Send + Sync {
     /// Milliseconds since 1970-01-01 UTC, by the wall clock.
     fn milliseconds(&self) -> i64;
+
+    /// The present moment, by the wall clock.
+    fn now_ms(&self) -> TimestampMs {
+        TimestampMs(self.milliseconds())
+    }
 
     /// Nanoseconds since some fixed moment, never going back.
     fn nanoseconds(&self) -> i64;

@@ -210,9 +210,10 @@ fn next_removal(group: &GroupMetadata, callback: Option<DoneCallback>) -> Store 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::units::LeaderEpoch;
     use crate::coordinator::group_outbox::Owed;
     use crate::coordinator::group_results::CommitCallback;
-    use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
+    use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 
     fn key() -> TopicAndPartition {
         TopicAndPartition::new("post", 0)
@@ -221,7 +222,7 @@ mod tests {
     fn commit_of(offset: i64) -> Store {
         let offset = OffsetAndMetadata {
             offset,
-            leader_epoch: NO_PARTITION_LEADER_EPOCH,
+            leader_epoch: LeaderEpoch::NONE,
             metadata: String::new(),
             commit_timestamp_ms: 0,
             expire_timestamp_ms: None,

@@ -93,16 +93,17 @@ impl Group {
 mod tests {
     use super::*;
     use crate::common::topic_partition::TopicAndPartition;
+    use crate::common::units::LeaderEpoch;
     use crate::coordinator::group_results::{CommitCallback, JoinCallback};
     use crate::coordinator::group_store::{OffsetCommit, Store};
     use crate::coordinator::member_metadata::MemberMetadata;
-    use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
+    use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
     use std::sync::mpsc;
 
     fn commit(callback: CommitCallback) -> Store {
         let offset = OffsetAndMetadata {
             offset: 1,
-            leader_epoch: NO_PARTITION_LEADER_EPOCH,
+            leader_epoch: LeaderEpoch::NONE,
             metadata: String::new(),
             commit_timestamp_ms: 0,
             expire_timestamp_ms: None,

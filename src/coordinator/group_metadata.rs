@@ -541,8 +541,8 @@ impl GroupMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::units::LeaderEpoch;
     use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE as CONSUMER;
-    use crate::coordinator::offset_and_metadata::NO_PARTITION_LEADER_EPOCH;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -702,7 +702,7 @@ mod tests {
         for (topic, expire_timestamp_ms) in [("read", None), ("left", None), ("brief", Some(150))] {
             let offset = OffsetAndMetadata {
                 offset: 1,
-                leader_epoch: NO_PARTITION_LEADER_EPOCH,
+                leader_epoch: LeaderEpoch::NONE,
                 metadata: String::new(),
                 commit_timestamp_ms: 50,
                 expire_timestamp_ms,

@@ -25,7 +25,8 @@ use std::fmt::Display;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
-use crate::coordinator::offset_and_metadata::{NO_PARTITION_LEADER_EPOCH, OffsetAndMetadata};
+use crate::common::units::LeaderEpoch;
+use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
 const OFFSET_KEY_VERSION: i16 = 1;
@@ -101,7 +102,7 @@ pub fn offset_commit_value(it: &OffsetAndMetadata) -> Vec<u8> {
     let mut writer = RecordWriter::begin(version);
     writer.put(&it.offset);
     if it.expire_timestamp_ms.is_none() {
-        writer.put(&it.leader_epoch);
+        writer.put(&it.leader_epoch.0);
     }
     writer.put(&it.metadata);
     writer.put(&it.commit_timestamp_ms);
@@ -159,8 +160,8 @@ pub fn read_offset_value(bytes: &[u8]) -> Result<OffsetAndMetadata, KafkaError> 
     }
     let offset = take(&mut reader, "offset")?;
     let leader_epoch = match version {
-        3.. => take(&mut reader, "leader epoch")?,
-        _ => NO_PARTITION_LEADER_EPOCH,
+        3.. => LeaderEpoch(take(&mut reader, "leader epoch")?),
+        _ => LeaderEpoch::NONE,
     };
     let metadata = take(&mut reader, "metadata")?;
     let commit_timestamp_ms = take(&mut reader, "commit time")?;
@@ -269,7 +270,11 @@ mod tests {
     fn offset(expire_timestamp_ms: Option<i64>) -> OffsetAndMetadata {
         OffsetAndMetadata {
             offset: 42,
-            leader_epoch: if expire_timestamp_ms.is_some() { -1 } else { 3 },
+            leader_epoch: if expire_timestamp_ms.is_some() {
+                LeaderEpoch::NONE
+            } else {
+                LeaderEpoch(3)
+            },
             metadata: "m".to_string(),
             commit_timestamp_ms: 7,
             expire_timestamp_ms,
@@ -307,7 +312,7 @@ mod tests {
     fn offsets_of_older_brokers_are_read() {
         for version in [b"\0\0", b"\0\x02"] {
             let bytes = [&version[..], b"\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\0\x07"].concat();
-            let expected = OffsetAndMetadata { leader_epoch: -1, ..offset(None) };
+            let expected = OffsetAndMetadata { leader_epoch: LeaderEpoch::NONE, ..offset(None) };
             assert_eq!(read_offset_value(&bytes).unwrap(), expected);
         }
         let never =

@@ -1,15 +1,14 @@
 //! Port of `kafka.common.OffsetAndMetadata`: what a group has committed for one partition.
 
-/// In place of a leader epoch: the consumer named none.
-pub const NO_PARTITION_LEADER_EPOCH: i32 = -1;
+use crate::common::units::LeaderEpoch;
 
 /// A committed offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OffsetAndMetadata {
     /// The offset of the next message to read.
     pub offset: i64,
-    /// The epoch of the leader that the last message was read from, or -1.
-    pub leader_epoch: i32,
+    /// The epoch of the leader that the last message was read from.
+    pub leader_epoch: LeaderEpoch,
     /// What the consumer wrote beside it. Never null: null is kept as the empty text (KAFKA-3394).
     pub metadata: String,
     /// In milliseconds since 1970.

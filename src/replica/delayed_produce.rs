@@ -7,6 +7,7 @@ use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RecordErrors;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::TimestampMs;
 use crate::purgatory::delayed_operation::DelayedOperation;
 use crate::replica::local_logs::LocalLogs;
 use crate::replica::partition::Acknowledgement;
@@ -23,7 +24,7 @@ pub struct PartitionResponse {
     /// The offset of the first record that was appended.
     pub base_offset: Option<i64>,
     /// The time of the append, if the topic uses `LogAppendTime`.
-    pub log_append_time_ms: Option<i64>,
+    pub log_append_time_ms: Option<TimestampMs>,
     /// The first offset of the log, unless the fault is the partition's.
     pub log_start_offset: Option<i64>,
 }

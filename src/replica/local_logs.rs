@@ -15,6 +15,7 @@ use crate::common::lock::{read_locked, write_locked};
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RECORD_ERRORS_MAX;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
 use crate::config::log_config::LogConfig;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
@@ -36,10 +37,10 @@ pub struct PartitionFetchInfo {
     pub offset: i64,
     /// The most bytes to return for this partition.
     pub fetch_size: i32,
-    /// The leader epoch that the client has in mind; -1 stands for none.
-    pub current_leader_epoch: i32,
-    /// The epoch of the last record that the client has; -1 stands for none.
-    pub last_fetched_epoch: i32,
+    /// The leader epoch that the client has in mind.
+    pub current_leader_epoch: LeaderEpoch,
+    /// The epoch of the last record that the client has.
+    pub last_fetched_epoch: LeaderEpoch,
 }
 
 /// How a fetch may read: the flags that `ReplicaManager::fetch_messages` derives from the request.

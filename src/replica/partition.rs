@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
 use crate::replica::replica::Replica;
 use crate::storage::log::log_append::LogAppendInfo;
 
@@ -11,10 +12,7 @@ use crate::storage::log::log_append::LogAppendInfo;
 pub const ACKS_ALL: i16 = -1;
 
 /// The leader epoch that a cluster of one broker gives every partition: its leader never changes.
-pub const LEADER_EPOCH: i32 = 0;
-
-/// In place of an epoch in a request: the client has none in mind.
-pub const NO_EPOCH: i32 = -1;
+pub const LEADER_EPOCH: LeaderEpoch = LeaderEpoch(0);
 
 /// How many replicas are in sync: this one. There is no other broker.
 const IN_SYNC_REPLICAS: usize = 1;
@@ -23,7 +21,7 @@ const IN_SYNC_REPLICAS: usize = 1;
 pub struct Partition {
     pub topic_and_partition: TopicAndPartition,
     leader_replica: Arc<Replica>,
-    leader_epoch: i32,
+    leader_epoch: LeaderEpoch,
 }
 
 impl Partition {
@@ -32,7 +30,7 @@ impl Partition {
     pub fn new(
         topic_and_partition: TopicAndPartition,
         leader_replica: Replica,
-        leader_epoch: i32,
+        leader_epoch: LeaderEpoch,
     ) -> Self {
         Self { topic_and_partition, leader_replica: Arc::new(leader_replica), leader_epoch }
     }
@@ -49,19 +47,19 @@ impl Partition {
     }
 
     /// The epoch in which the broker leads the partition.
-    pub fn leader_epoch(&self) -> i32 {
+    pub fn leader_epoch(&self) -> LeaderEpoch {
         self.leader_epoch
     }
 
     /// Compares the leader epoch that a client has in mind with the partition's.
-    /// [`NO_EPOCH`] fits any.
+    /// [`LeaderEpoch::NONE`] fits any.
     ///
     /// # Errors
     /// `UNKNOWN_LEADER_EPOCH` for one yet to come, `FENCED_LEADER_EPOCH` for one that is over.
-    pub fn check_leader_epoch(&self, epoch: i32) -> Result<(), KafkaError> {
+    pub fn check_leader_epoch(&self, epoch: LeaderEpoch) -> Result<(), KafkaError> {
         let current = self.leader_epoch;
         let error = match epoch {
-            NO_EPOCH => return Ok(()),
+            LeaderEpoch::NONE => return Ok(()),
             same if same == current => return Ok(()),
             newer if newer > current => Errors::UnknownLeaderEpoch,
             _ => Errors::FencedLeaderEpoch,
@@ -75,7 +73,7 @@ impl Partition {
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE`.
-    pub fn check_last_fetched_epoch(&self, epoch: i32) -> Result<(), KafkaError> {
+    pub fn check_last_fetched_epoch(&self, epoch: LeaderEpoch) -> Result<(), KafkaError> {
         if epoch <= self.leader_epoch {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::message::timestamp_type::NO_TIMESTAMP;
+use crate::common::units::{LeaderEpoch, TimestampMs};
 use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
@@ -114,7 +114,7 @@ impl ReplicaManager {
     /// If a checkpoint file cannot be read.
     pub fn become_leader(
         &self,
-        leader_epoch: i32,
+        leader_epoch: LeaderEpoch,
         logs: Vec<(TopicAndPartition, Arc<Log>)>,
     ) -> Result<(), KafkaError> {
         let mut checkpointed = BTreeMap::new();
@@ -359,7 +359,7 @@ fn refused_response(
 }
 
 fn appended_response(info: &LogAppendInfo) -> PartitionResponse {
-    let has_log_append_time = info.log_append_time_ms != NO_TIMESTAMP;
+    let has_log_append_time = info.log_append_time_ms != TimestampMs::NONE;
     PartitionResponse {
         // An empty set has no first record.
         base_offset: (info.first_offset >= 0).then_some(info.first_offset),

@@ -20,6 +20,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::record_batch::RecordBatchBuilder;
 use transferto::registry::topic_registry::TopicRegistry;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::files::offset_checkpoint::{
     LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
@@ -92,7 +93,7 @@ fn create(manager: &LogManager, topic: &str, number: i32) -> Arc<Log> {
 }
 
 fn append(log: &Log) -> i64 {
-    log.append(&mut batch(&["test"]), 0).unwrap().first_offset
+    log.append(&mut batch(&["test"]), LEADER_EPOCH).unwrap().first_offset
 }
 
 fn error_of<T>(result: Result<T, KafkaError>) -> KafkaError {
@@ -409,7 +410,7 @@ fn retention_goes_by_timestamps() {
     let log = create(&manager, "t", 0);
     let now_ms = test.mocks.time.milliseconds();
     for age_ms in [700_000, 650_000, 500_000, 0] {
-        log.append(&mut timed_batch(now_ms - age_ms, &"x".repeat(100)), 0).unwrap();
+        log.append(&mut timed_batch(now_ms - age_ms, &"x".repeat(100)), LEADER_EPOCH).unwrap();
     }
     assert_eq!(log.segments().len(), 4);
     manager.cleanup_logs();
@@ -426,7 +427,7 @@ fn the_retention_task_forgets_the_producers_that_are_gone() {
     let log = create(&manager, "post", 0);
     let builder = RecordBatchBuilder::new(0).producer(7, 0, 0);
     let mut records = builder.record(5, Some(b"key"), None).build().unwrap();
-    log.append(&mut records, 0).unwrap();
+    log.append(&mut records, LEADER_EPOCH).unwrap();
     test.mocks.sleep(INITIAL_TASK_DELAY_MS);
     assert!(log.producer(7).unwrap().is_some());
     test.mocks.sleep(2 * RETENTION_CHECK_MS);
@@ -440,7 +441,7 @@ fn the_settings_that_change_hold_for_the_next_log_and_the_next_task() {
     let log = create(&manager, "post", 0);
     let builder = RecordBatchBuilder::new(0).producer(7, 0, 0);
     let mut records = builder.record(5, Some(b"key"), None).build().unwrap();
-    log.append(&mut records, 0).unwrap();
+    log.append(&mut records, LEADER_EPOCH).unwrap();
     test.mocks.sleep(INITIAL_TASK_DELAY_MS + RETENTION_CHECK_MS);
     assert!(log.producer(7).unwrap().is_some(), "it is remembered for a day");
     let old = KafkaConfig::default();
@@ -460,7 +461,7 @@ fn retention_stops_at_the_high_watermark() {
     let manager = test.manager();
     let log = create(&manager, "t", 0);
     for timestamp_ms in 1..=4 {
-        log.append(&mut timed_batch(timestamp_ms, &"x".repeat(100)), 0).unwrap();
+        log.append(&mut timed_batch(timestamp_ms, &"x".repeat(100)), LEADER_EPOCH).unwrap();
     }
     log.update_high_watermark(2);
     manager.cleanup_logs();
@@ -500,7 +501,7 @@ fn a_deleted_log_takes_no_more_and_leaves_the_disk_when_its_delay_is_over() {
     append(&log);
     manager.delete_log(&partition("t", 0)).unwrap();
     let successor = create(&manager, "t", 0);
-    let error = error_of(log.append(&mut batch(&["late"]), 0));
+    let error = error_of(log.append(&mut batch(&["late"]), LEADER_EPOCH));
     assert_eq!(error.code(), Errors::UnknownTopicOrPartition);
     assert!(log.roll().is_err() && log.truncate_fully_and_start_at(9).is_err());
     assert_eq!(log.delete_old_segments(i64::MAX).unwrap(), 0);
@@ -633,7 +634,7 @@ fn a_panic_in_a_change_of_one_log_fails_that_log_only() {
     }));
     assert!(panicked.is_err());
     let changes: [&dyn Fn() -> Result<(), KafkaError>; 7] = [
-        &|| broken.append(&mut batch(&["test"]), 0).map(drop),
+        &|| broken.append(&mut batch(&["test"]), LEADER_EPOCH).map(drop),
         &|| broken.append_with_given_offsets(&batch_at(9, &["test"])).map(drop),
         &|| broken.roll().map(drop),
         &|| broken.flush(),

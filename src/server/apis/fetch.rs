@@ -7,6 +7,7 @@ use log::trace;
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
 use crate::protocol::fetch::{FetchRequest, FetchResponse, FetchResponseHeader};
 use crate::protocol::fetch_response_send::{
     FetchResponseData, FetchResponsePartitionData, FetchResponseSend, response_size,
@@ -174,8 +175,8 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
                 fetch_info: PartitionFetchInfo {
                     offset: partition.fetch_offset,
                     fetch_size: impossible_size.unwrap_or(partition.partition_max_bytes),
-                    current_leader_epoch: partition.current_leader_epoch,
-                    last_fetched_epoch: partition.last_fetched_epoch,
+                    current_leader_epoch: LeaderEpoch(partition.current_leader_epoch),
+                    last_fetched_epoch: LeaderEpoch(partition.last_fetched_epoch),
                 },
                 refusal: verdict.err().map(|error| error.code()),
             });

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::common::errors::Errors;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{CommitOffsets, FetchedOffsets};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
@@ -134,7 +135,7 @@ impl GroupOffsetApis {
         let retention_ms = Some(request.retention_time_ms).filter(|it| *it != NOT_GIVEN);
         OffsetAndMetadata {
             offset: partition.committed_offset,
-            leader_epoch: partition.committed_leader_epoch,
+            leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
             metadata: partition.committed_metadata.clone().unwrap_or_default(),
             commit_timestamp_ms: match partition.commit_timestamp {
                 NOT_GIVEN => now_ms,
@@ -358,7 +359,7 @@ fn fetched_partition(
     committed.map_or(nothing, |it| OffsetFetchResponsePartition {
         partition_index: key.partition,
         committed_offset: it.offset,
-        committed_leader_epoch: it.leader_epoch,
+        committed_leader_epoch: it.leader_epoch.0,
         metadata: it.metadata,
         error_code: Errors::None.code(),
     })

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
 use crate::protocol::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-    OffsetForLeaderPartition, OffsetForLeaderTopicResult, UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET,
+    OffsetForLeaderPartition, OffsetForLeaderTopicResult, UNDEFINED_EPOCH_OFFSET,
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::partition::Partition;
@@ -85,9 +86,11 @@ impl LeaderEpochApis {
         let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
         })?;
-        partition.check_leader_epoch(asked.current_leader_epoch)?;
-        let (leader_epoch, end_offset) = end_offset_for(&partition, asked.leader_epoch);
+        partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
+        let (leader_epoch, end_offset) =
+            end_offset_for(&partition, LeaderEpoch(asked.leader_epoch));
         let error_code = Errors::None.code();
+        let leader_epoch = leader_epoch.0;
         Ok(EpochEndOffset { error_code, partition: asked.partition, leader_epoch, end_offset })
     }
 }
@@ -98,13 +101,13 @@ impl LeaderEpochApis {
 /// There has only ever been one epoch, so it ends where the log ends. It is the log's end and not
 /// its high watermark, because a leader is asked which messages it has, not which may be read. An
 /// epoch before the first one ended where the first one begins.
-fn end_offset_for(partition: &Partition, epoch: i32) -> (i32, i64) {
+fn end_offset_for(partition: &Partition, epoch: LeaderEpoch) -> (LeaderEpoch, i64) {
     let (replica, current) = (partition.leader_replica(), partition.leader_epoch());
     match epoch {
         same if same == current => (epoch, replica.log_end_offset().message_offset),
-        older if older < current && older != UNDEFINED_EPOCH => {
+        older if older < current && older != LeaderEpoch::NONE => {
             (epoch, replica.log.log_start_offset())
         }
-        _ => (UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET),
+        _ => (LeaderEpoch::NONE, UNDEFINED_EPOCH_OFFSET),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::{LeaderEpoch, TimestampMs};
 use crate::protocol::list_offsets::{
     EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
@@ -22,8 +23,6 @@ use crate::storage::log::offset_search::{
     fetch_offset_of_max_timestamp, fetch_offsets_by_timestamp, legacy_offsets_before,
 };
 
-/// In place of a timestamp or an offset: none.
-const NONE: i64 = -1;
 /// The first version in which a question has one answer: a record's timestamp and its offset
 /// (KIP-79).
 const TIMESTAMP_VERSION: i16 = 1;
@@ -97,13 +96,15 @@ impl ListOffsetsApis {
         let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
         })?;
-        partition.check_leader_epoch(asked.current_leader_epoch)?;
+        partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
         let replica = partition.leader_replica();
         if version < TIMESTAMP_VERSION {
             response.old_style_offsets = offsets_before(replica, replica_id, asked)?;
-        } else if let Some(found) = offset_for_timestamp(replica, version, asked.timestamp)? {
-            (response.timestamp, response.offset) = found;
-            response.leader_epoch = partition.leader_epoch();
+        } else if let Some((timestamp_ms, offset)) =
+            offset_for_timestamp(replica, version, asked.timestamp)?
+        {
+            (response.timestamp, response.offset) = (timestamp_ms.0, offset);
+            response.leader_epoch = partition.leader_epoch().0;
         }
         Ok(response)
     }
@@ -114,17 +115,18 @@ fn offset_for_timestamp(
     replica: &Replica,
     version: i16,
     timestamp: i64,
-) -> Result<Option<(i64, i64)>, KafkaError> {
+) -> Result<Option<(TimestampMs, i64)>, KafkaError> {
     let high_watermark = replica.high_watermark().message_offset;
+    let end = |offset| Ok(Some((TimestampMs::NONE, offset)));
     match timestamp {
-        LATEST_TIMESTAMP => Ok(Some((NONE, high_watermark))),
-        EARLIEST_TIMESTAMP => Ok(Some((NONE, replica.log.log_start_offset()))),
+        LATEST_TIMESTAMP => end(high_watermark),
+        EARLIEST_TIMESTAMP => end(replica.log.log_start_offset()),
         MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => {
             Ok(fetch_offset_of_max_timestamp(&replica.log)?.map(|it| (it.timestamp_ms, it.offset)))
         }
         ..0 => Err(no_such_timestamp(version, timestamp)),
         _ => {
-            let found = fetch_offsets_by_timestamp(&replica.log, timestamp)?;
+            let found = fetch_offsets_by_timestamp(&replica.log, TimestampMs(timestamp))?;
             let found = found.map(|it| (it.timestamp_ms, it.offset));
             Ok(found.filter(|(_, offset)| *offset < high_watermark))
         }
@@ -147,7 +149,7 @@ fn offsets_before(
         return Err(no_such_timestamp(0, asked.timestamp));
     }
     let count = usize::try_from(asked.max_num_offsets).unwrap_or(0);
-    let offsets = legacy_offsets_before(&replica.log, asked.timestamp, count)?;
+    let offsets = legacy_offsets_before(&replica.log, TimestampMs(asked.timestamp), count)?;
     let high_watermark = replica.high_watermark().message_offset;
     if replica_id >= 0 || !offsets.iter().any(|&offset| offset > high_watermark) {
         return Ok(offsets);

@@ -202,7 +202,7 @@ fn existing_topic(name: &str, topic: &TopicImage) -> MetadataResponseTopic {
         |(partition_index, it): (i32, &PartitionRegistration)| MetadataResponsePartition {
             partition_index,
             leader_id: it.leader,
-            leader_epoch: it.leader_epoch,
+            leader_epoch: it.leader_epoch.0,
             replica_nodes: it.replicas.to_vec(),
             isr_nodes: it.isr.to_vec(),
             ..MetadataResponsePartition::default()

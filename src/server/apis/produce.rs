@@ -12,6 +12,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::record_error::RecordErrors;
 use crate::common::text::for_log;
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
+use crate::common::units::TimestampMs;
 use crate::protocol::init_producer_id::{
     InitProducerIdRequest, InitProducerIdResponse, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
 };
@@ -247,7 +248,7 @@ fn produce_response(
                 index: key.partition,
                 error_code: it.error.unwrap_or(Errors::None).code(),
                 base_offset: it.base_offset.unwrap_or(-1),
-                log_append_time_ms: it.log_append_time_ms.unwrap_or(-1),
+                log_append_time_ms: it.log_append_time_ms.unwrap_or(TimestampMs::NONE).0,
                 log_start_offset: it.log_start_offset.unwrap_or(-1),
                 record_errors: record_errors(key, it),
                 error_message: text_of(it),

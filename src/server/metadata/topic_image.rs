@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::common::units::LeaderEpoch;
 use crate::registry::topic_registry::TopicRecord;
 use crate::replica::partition::LEADER_EPOCH;
 
@@ -22,7 +23,7 @@ pub struct TopicImage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionRegistration {
     pub leader: i32,
-    pub leader_epoch: i32,
+    pub leader_epoch: LeaderEpoch,
     pub replicas: Arc<[i32]>,
     pub isr: Arc<[i32]>,
 }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use log::{debug, warn};
 
 use crate::common::errors::KafkaError;
+use crate::common::units::{Position, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry, shallow_entries};
 use crate::message::record_filter::{Filtered, filter_entry};
 use crate::message::records::LogRecord;
-use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
 use crate::storage::cleaner::offset_map::OffsetMap;
 use crate::storage::index::abstract_index::relative_offset;
@@ -32,7 +32,7 @@ pub struct Cleaner<'a> {
     /// How full the map may become, from 0 to 1.
     pub load_factor: f64,
     /// The wall clock's time, in milliseconds.
-    pub now_ms: i64,
+    pub now_ms: TimestampMs,
     /// Called with the number of bytes that were read or written; its error stops the pass.
     pub check: &'a dyn Fn(u64) -> Result<(), CleaningError>,
 }
@@ -74,7 +74,7 @@ impl Cleaner<'_> {
             cleaner: self,
             cleanable,
             map,
-            new_delete_horizon_ms: self.now_ms.saturating_add(log.config().delete_retention_ms),
+            new_delete_horizon_ms: self.now_ms.saturating_add_ms(log.config().delete_retention_ms),
             old_delete_horizon_ms: old_delete_horizon_ms(cleanable, &segments)?,
             stats: CleanerStats { end_offset, ..CleanerStats::default() },
         };
@@ -104,7 +104,7 @@ impl Cleaner<'_> {
             if end <= dirty.start || segment.base_offset() >= dirty.end || full_at.is_some() {
                 continue;
             }
-            let first = segment.translate_offset(dirty.start, 0)?;
+            let first = segment.translate_offset(dirty.start, Position::START)?;
             let Some(first) = first else { continue };
             self.for_each_entry(segment, first.position, &mut |entry| {
                 let is_control = matches!(
@@ -145,17 +145,17 @@ impl Cleaner<'_> {
     fn for_each_entry(
         &self,
         segment: &LogSegment,
-        mut position: u64,
+        mut position: Position,
         visit: &mut dyn FnMut(&ShallowEntry<'_>) -> Result<(), CleaningError>,
     ) -> Result<(), CleaningError> {
-        let size = segment.size();
-        let corrupt = |position: u64, why: String| -> CleaningError {
-            KafkaError::Corrupt { file: segment.log().path(), position, why }.into()
+        let end = segment.end_position();
+        let corrupt = |position: Position, why: String| -> CleaningError {
+            KafkaError::Corrupt { file: segment.log().path(), position: position.0, why }.into()
         };
         let mut buffer = Vec::new();
         let mut chunk_bytes = self.io_buffer_bytes.max(1) as u64;
-        while position < size {
-            let count = chunk_bytes.min(size - position);
+        while position < end {
+            let count = chunk_bytes.min(end - position);
             buffer.resize(usize::try_from(count).unwrap_or(usize::MAX), 0);
             segment.log().read_exact_at(&mut buffer, position)?;
             (self.check)(count)?;
@@ -195,9 +195,9 @@ struct Pass<'a> {
     cleanable: &'a LogToClean,
     map: OffsetMap,
     /// When tombstones that this pass sees first may be dropped.
-    new_delete_horizon_ms: i64,
+    new_delete_horizon_ms: TimestampMs,
     /// Tombstones of the old formats in segments that were last written before this are dropped.
-    old_delete_horizon_ms: i64,
+    old_delete_horizon_ms: TimestampMs,
     stats: CleanerStats,
 }
 
@@ -233,17 +233,17 @@ impl Pass<'_> {
         let mut out = CleanedSegment::new(cleaned, self.cleaner.check);
         for segment in group {
             let is_old = segment.log().last_modified_ms()? <= self.old_delete_horizon_ms;
-            self.cleaner.for_each_entry(segment, 0, &mut |entry| {
+            self.cleaner.for_each_entry(segment, Position::START, &mut |entry| {
                 let keeps_empty = self.is_last_of_its_producer(entry)?;
                 let drops_tombstones = match &entry.content {
-                    EntryContent::Batch(batch) => {
-                        batch.delete_horizon_ms().is_some_and(|it| it <= self.cleaner.now_ms)
-                    }
+                    EntryContent::Batch(batch) => batch
+                        .delete_horizon_ms()
+                        .is_some_and(|it| TimestampMs(it) <= self.cleaner.now_ms),
                     EntryContent::Message(_) => is_old,
                 };
                 let horizon_ms = self.new_delete_horizon_ms;
                 let (mut read, mut kept) = (0, 0);
-                let filtered = filter_entry(entry, keeps_empty, horizon_ms, &mut |record| {
+                let filtered = filter_entry(entry, keeps_empty, horizon_ms.0, &mut |record| {
                     let is_kept = self.should_retain_message(record, drops_tombstones);
                     read += 1;
                     kept += u64::from(is_kept);
@@ -302,13 +302,13 @@ struct CleanedSegment<'a> {
     check: &'a dyn Fn(u64) -> Result<(), CleaningError>,
     buffer: Vec<u8>,
     last_offset: i64,
-    max_timestamp_ms: i64,
+    max_timestamp_ms: TimestampMs,
     offset_of_max_timestamp: i64,
 }
 
 impl<'a> CleanedSegment<'a> {
     fn new(segment: &'a LogSegment, check: &'a dyn Fn(u64) -> Result<(), CleaningError>) -> Self {
-        let (last_offset, max_timestamp_ms, offset_of_max_timestamp) = (-1, NO_TIMESTAMP, -1);
+        let (last_offset, max_timestamp_ms, offset_of_max_timestamp) = (-1, TimestampMs::NONE, -1);
         let buffer = Vec::new();
         Self { segment, check, buffer, last_offset, max_timestamp_ms, offset_of_max_timestamp }
     }
@@ -316,8 +316,9 @@ impl<'a> CleanedSegment<'a> {
     fn append(&mut self, entry: &ShallowEntry<'_>) -> Result<(), CleaningError> {
         self.buffer.extend_from_slice(entry.bytes);
         self.last_offset = entry.last_offset;
-        if entry.max_timestamp() > self.max_timestamp_ms {
-            self.max_timestamp_ms = entry.max_timestamp();
+        let timestamp_ms = TimestampMs(entry.max_timestamp());
+        if timestamp_ms > self.max_timestamp_ms {
+            self.max_timestamp_ms = timestamp_ms;
             self.offset_of_max_timestamp = entry.last_offset;
         }
         // The index points to the beginning of an append, so no append exceeds the distance of two of
@@ -335,7 +336,7 @@ impl<'a> CleanedSegment<'a> {
         })?;
         let written = self.buffer.len() as u64;
         self.buffer.clear();
-        (self.max_timestamp_ms, self.offset_of_max_timestamp) = (NO_TIMESTAMP, -1);
+        (self.max_timestamp_ms, self.offset_of_max_timestamp) = (TimestampMs::NONE, -1);
         (self.check)(written)
     }
 }
@@ -346,11 +347,13 @@ impl<'a> CleanedSegment<'a> {
 fn old_delete_horizon_ms(
     cleanable: &LogToClean,
     segments: &[Arc<LogSegment>],
-) -> Result<i64, CleaningError> {
+) -> Result<TimestampMs, CleaningError> {
     let is_clean = |it: &&Arc<LogSegment>| it.base_offset() < cleanable.first_dirty_offset;
-    let Some(last_clean) = segments.iter().rfind(is_clean) else { return Ok(i64::MIN) };
+    let Some(last_clean) = segments.iter().rfind(is_clean) else {
+        return Ok(TimestampMs(i64::MIN));
+    };
     let written_ms = last_clean.log().last_modified_ms()?;
-    Ok(written_ms.saturating_sub(cleanable.log.config().delete_retention_ms))
+    Ok(written_ms.saturating_sub_ms(cleanable.log.config().delete_retention_ms))
 }
 
 /// Groups of neighbours that fit into one segment by their size, by the size of their indexes, and

@@ -16,6 +16,7 @@ use log::{error, warn};
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::TimestampMs;
 use crate::storage::files::offset_checkpoint::{CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint};
 use crate::storage::log::log::Log;
 use crate::storage::log::log_segment::LogSegment;
@@ -106,7 +107,7 @@ impl LogCleanerManager {
     /// `min.cleanable.dirty.ratio` or the log is overdue; of equal shares the larger one. Owed: a
     /// call of [`done_cleaning`](Self::done_cleaning), [`done_deleting`](Self::done_deleting) or
     /// [`set_aside`](Self::set_aside).
-    pub fn grab_filthiest_compacted_log(&self, now_ms: i64) -> Option<LogToClean> {
+    pub fn grab_filthiest_compacted_log(&self, now_ms: TimestampMs) -> Option<LogToClean> {
         let logs = self.logs.all();
         let mut state = locked(&self.state);
         state.set_aside.retain(|_, until| until.is_none_or(|until| until > Instant::now()));
@@ -334,7 +335,7 @@ impl Checkpoint {
 
 impl LogToClean {
     /// How dirty a log is that was clean up to `checkpointed`.
-    pub fn new(log: Arc<Log>, checkpointed: Option<i64>, now_ms: i64) -> Self {
+    pub fn new(log: Arc<Log>, checkpointed: Option<i64>, now_ms: TimestampMs) -> Self {
         let (start, end) = (log.log_start_offset(), log.log_end_offset());
         // A log that ends before its checkpoint is not the one that was cleaned.
         let first_dirty_offset =
@@ -380,12 +381,12 @@ impl LogToClean {
 
 /// Port of `LogCleanerManager.maxCompactionDelay`, for one dirty segment: whether its first message
 /// is older than `max.compaction.lag.ms`. A segment whose age cannot be read waits for the ratio.
-fn is_overdue_at(log: &Log, segment: &LogSegment, now_ms: i64) -> bool {
+fn is_overdue_at(log: &Log, segment: &LogSegment, now_ms: TimestampMs) -> bool {
     let lag_ms = log.config().max_compaction_lag_ms;
     if lag_ms == i64::MAX {
         return false;
     }
-    segment.first_written_ms().is_some_and(|it| now_ms.saturating_sub(it) > lag_ms)
+    segment.first_written_ms().is_some_and(|it| now_ms.ms_since(it) > lag_ms)
 }
 
 /// The end of what may be cleaned.
@@ -393,12 +394,12 @@ fn first_uncleanable_offset(
     log: &Log,
     segments: &[Arc<LogSegment>],
     first_dirty_offset: i64,
-    now_ms: i64,
+    now_ms: TimestampMs,
 ) -> i64 {
     let active = segments.last().map_or(first_dirty_offset, |segment| segment.base_offset());
     let lag_ms = log.config().min_compaction_lag_ms;
     let is_young = |segment: &&Arc<LogSegment>| {
-        let age_ms = segment.last_written_ms().map(|it| now_ms.saturating_sub(it));
+        let age_ms = segment.last_written_ms().map(|it| now_ms.ms_since(it));
         // A segment whose age is not known is not touched.
         segment.base_offset() >= first_dirty_offset && age_ms.map_or(true, |age_ms| age_ms < lag_ms)
     };

@@ -15,6 +15,7 @@ use byteorder::{BigEndian, ByteOrder};
 use log::trace;
 
 use crate::common::errors::KafkaError;
+use crate::common::units::Position;
 use crate::storage::index::abstract_index::{AbstractIndex, IndexEntry, IndexError};
 
 /// The offset of an entry, relative to the base offset: 4 bytes.
@@ -31,8 +32,7 @@ const _: () = assert!(INDEX_ENTRY_BYTES == 8, "Kafka's files have entries of 8 b
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffsetPosition {
     pub offset: i64,
-    /// In bytes.
-    pub position: u64,
+    pub position: Position,
 }
 
 /// The offset index of a segment.
@@ -60,8 +60,8 @@ impl OffsetIndex {
     }
 
     /// The highest position in the index that is not above `position`: there begins an entry of the
-    /// message file. 0, where the first one begins, if the index has none.
-    pub fn lookup_position(&self, position: u64) -> u64 {
+    /// message file. The first one, if the index has none.
+    pub fn lookup_position(&self, position: Position) -> Position {
         self.floor(|entry| entry.position > position).position
     }
 
@@ -75,14 +75,14 @@ impl OffsetIndex {
     /// # Errors
     /// `Full`; `OutOfOrder` if the offset is not above the last one; `OffsetTooFar` if offset or
     /// position do not fit an entry; `Io`.
-    pub fn append(&mut self, offset: i64, position: u64) -> Result<(), IndexError> {
+    pub fn append(&mut self, offset: i64, position: Position) -> Result<(), IndexError> {
         let path = self.path().display();
         if self.length() > 0 && offset <= self.last_offset() {
             let last_offset = self.last_offset();
             let why = format!("offset {offset} cannot follow offset {last_offset} in {path}");
             return Err(IndexError::OutOfOrder(why));
         }
-        let relative = self.relative_offset(offset).zip(i32::try_from(position).ok());
+        let relative = self.relative_offset(offset).zip(i32::try_from(position.0).ok());
         let Some((relative_offset, position)) = relative else {
             let why = format!("offset {offset} at position {position} does not fit into {path}");
             return Err(IndexError::OffsetTooFar(why));
@@ -99,7 +99,7 @@ impl OffsetIndex {
     /// `Corrupt` if the last entry is not above the base offset, as where a crash left a tail of
     /// zeros, if it points behind the messages, of which there are `log_size_bytes`, or if an entry
     /// is torn.
-    pub fn sanity_check(&self, log_size_bytes: u64) -> Result<(), KafkaError> {
+    pub fn sanity_check(&self, log_end: Position) -> Result<(), KafkaError> {
         let (last, base_offset) = (self.last_entry(), self.base_offset());
         if self.has_torn_entry()? {
             return Err(self.corrupt("the last entry is torn".to_string()));
@@ -108,8 +108,8 @@ impl OffsetIndex {
             let why = format!("its last offset {} is not above {base_offset}", last.offset);
             return Err(self.corrupt(why));
         }
-        if self.length() > 0 && last.position >= log_size_bytes {
-            let why = format!("it points to position {} of {log_size_bytes}", last.position);
+        if self.length() > 0 && last.position >= log_end {
+            let why = format!("it points to position {} of {log_end}", last.position);
             return Err(self.corrupt(why));
         }
         Ok(())
@@ -125,7 +125,7 @@ impl IndexEntry for OffsetPosition {
     const BYTES: usize = INDEX_ENTRY_BYTES;
 
     fn origin(base_offset: i64) -> Self {
-        Self { offset: base_offset, position: 0 }
+        Self { offset: base_offset, position: Position::START }
     }
 
     fn parse(bytes: &[u8], base_offset: i64) -> Self {
@@ -134,7 +134,7 @@ impl IndexEntry for OffsetPosition {
         Self {
             offset: base_offset.saturating_add(i64::from(relative_offset)),
             // A negative position is junk; recovery finds it by its size.
-            position: u64::try_from(position).unwrap_or(u64::MAX),
+            position: Position(u64::try_from(position).unwrap_or(u64::MAX)),
         }
     }
 

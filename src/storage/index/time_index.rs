@@ -14,7 +14,7 @@ use byteorder::{BigEndian, ByteOrder};
 use log::trace;
 
 use crate::common::errors::KafkaError;
-use crate::message::timestamp_type::NO_TIMESTAMP;
+use crate::common::units::TimestampMs;
 use crate::storage::index::abstract_index::{AbstractIndex, IndexEntry, IndexError};
 
 /// The timestamp of an entry: 8 bytes.
@@ -30,8 +30,8 @@ const _: () = assert!(TIME_INDEX_ENTRY_BYTES == 12, "Kafka's files have entries 
 /// A timestamp, and the offset of the message that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimestampOffset {
-    /// Milliseconds since 1970, or [`NO_TIMESTAMP`].
-    pub timestamp_ms: i64,
+    /// [`TimestampMs::NONE`] if no message has one.
+    pub timestamp_ms: TimestampMs,
     pub offset: i64,
 }
 
@@ -48,9 +48,9 @@ impl TimeIndex {
         AbstractIndex::open(path, base_offset, max_index_size).map(Self)
     }
 
-    /// The entry with the highest timestamp not above `target_timestamp_ms`; ([`NO_TIMESTAMP`],
+    /// The entry with the highest timestamp not above `target_timestamp_ms`; ([`TimestampMs::NONE`],
     /// base offset) if there is none.
-    pub fn lookup(&self, target_timestamp_ms: i64) -> TimestampOffset {
+    pub fn lookup(&self, target_timestamp_ms: TimestampMs) -> TimestampOffset {
         let found = self.floor(|entry| entry.timestamp_ms > target_timestamp_ms);
         trace!("TimeIndex.lookup: {target_timestamp_ms} in {}: {found:?}", self.path().display());
         found
@@ -62,7 +62,11 @@ impl TimeIndex {
     /// # Errors
     /// `OutOfOrder` if offset or timestamp are below those of the last entry; `OffsetTooFar`;
     /// `Full`; `Io`.
-    pub fn maybe_append(&mut self, timestamp_ms: i64, offset: i64) -> Result<(), IndexError> {
+    pub fn maybe_append(
+        &mut self,
+        timestamp_ms: TimestampMs,
+        offset: i64,
+    ) -> Result<(), IndexError> {
         let (last, path) = (self.last_entry(), self.path().display());
         if self.length() > 0 && (offset < last.offset || timestamp_ms < last.timestamp_ms) {
             let why = format!(
@@ -78,7 +82,7 @@ impl TimeIndex {
             return Err(IndexError::OffsetTooFar(why));
         };
         let mut entry = [0; TIME_INDEX_ENTRY_BYTES];
-        BigEndian::write_i64(&mut entry[TIMESTAMP_OFFSET..], timestamp_ms);
+        BigEndian::write_i64(&mut entry[TIMESTAMP_OFFSET..], timestamp_ms.0);
         BigEndian::write_i32(&mut entry[RELATIVE_OFFSET_OFFSET..], relative_offset);
         self.push(&entry)
     }
@@ -115,13 +119,13 @@ impl IndexEntry for TimestampOffset {
     const BYTES: usize = TIME_INDEX_ENTRY_BYTES;
 
     fn origin(base_offset: i64) -> Self {
-        Self { timestamp_ms: NO_TIMESTAMP, offset: base_offset }
+        Self { timestamp_ms: TimestampMs::NONE, offset: base_offset }
     }
 
     fn parse(bytes: &[u8], base_offset: i64) -> Self {
         let relative_offset = BigEndian::read_i32(&bytes[RELATIVE_OFFSET_OFFSET..]);
         Self {
-            timestamp_ms: BigEndian::read_i64(&bytes[TIMESTAMP_OFFSET..]),
+            timestamp_ms: TimestampMs(BigEndian::read_i64(&bytes[TIMESTAMP_OFFSET..])),
             offset: base_offset.saturating_add(i64::from(relative_offset)),
         }
     }

@@ -16,6 +16,7 @@ use nix::sys::sendfile::sendfile64;
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::sys;
+use crate::common::units::{Position, TimestampMs};
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
 use crate::message::message_set::{
     Destination, LOG_OVERHEAD, MAGIC_OFFSET, MessageSet, OFFSET_OFFSET, SIZE_OFFSET,
@@ -24,7 +25,6 @@ use crate::message::record_batch::{
     LAST_OFFSET_DELTA_LENGTH, LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2, MAX_TIMESTAMP_LENGTH,
     MAX_TIMESTAMP_OFFSET,
 };
-use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::files::file_io::failed;
 
 /// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
@@ -53,15 +53,15 @@ pub struct FileMessageSet {
 pub struct EntryHeader {
     /// The offset field: the base offset of a record batch, the last offset of an older entry.
     pub offset: i64,
-    /// The position of the entry in the set, in bytes.
-    pub position: u64,
+    /// Counted from the start of the set.
+    pub position: Position,
     /// The size of the entry, with the 12 bytes.
     pub size_bytes: u64,
 }
 
 impl EntryHeader {
     /// The position of the next entry.
-    pub fn end(&self) -> u64 {
+    pub fn end(&self) -> Position {
         self.position + self.size_bytes
     }
 }
@@ -80,8 +80,8 @@ struct SharedFile {
 /// `start_position <= end_position`, both in the file.
 #[derive(Clone, Copy, Debug)]
 struct Slice {
-    start_position: u64,
-    end_position: u64,
+    start_position: Position,
+    end_position: Position,
 }
 
 impl FileMessageSet {
@@ -119,10 +119,10 @@ impl FileMessageSet {
     /// A slice of at most `size` bytes from `position` on, counted from the start of this set.
     /// Never reaches beyond the set's present end, also not when messages are appended meanwhile
     /// (KAFKA-2903, KAFKA-9835).
-    pub fn read(&self, position: u64, size: u64) -> Self {
+    pub fn read(&self, position: Position, size: u64) -> Self {
         // ANCHOR: slice_of_file
         let Slice { start_position, end_position } = self.bounds();
-        let start_position = start_position.saturating_add(position).min(end_position);
+        let start_position = start_position.saturating_add(position.0).min(end_position);
         let end_position = start_position.saturating_add(size).min(end_position);
         trace!("[9] FileMessageSet.read: slice of positions {start_position} to {end_position}");
         let slice = Some(Slice { start_position, end_position });
@@ -142,7 +142,7 @@ impl FileMessageSet {
     pub fn search_for(
         &self,
         target_offset: i64,
-        starting_position: u64,
+        starting_position: Position,
     ) -> Result<Option<EntryHeader>, KafkaError> {
         let mut position = starting_position;
         let mut below = None;
@@ -173,9 +173,9 @@ impl FileMessageSet {
     ///
     /// # Errors
     /// `Corrupt` if the size found there is impossible; whatever `pread(2)` reports.
-    pub fn entry_at(&self, position: u64) -> Result<Option<EntryHeader>, KafkaError> {
-        let set_size = self.size();
-        if position.saturating_add(LOG_OVERHEAD as u64) > set_size {
+    pub fn entry_at(&self, position: Position) -> Result<Option<EntryHeader>, KafkaError> {
+        let set_end = Position(self.size());
+        if position.saturating_add(LOG_OVERHEAD as u64) > set_end {
             return Ok(None);
         }
         let mut header = [0; LOG_OVERHEAD];
@@ -185,10 +185,10 @@ impl FileMessageSet {
         let size_bytes = u64::try_from(size).ok().filter(|_| size >= ENTRY_SIZE_MIN);
         let Some(size_bytes) = size_bytes.map(|it| it + LOG_OVERHEAD as u64) else {
             let why = format!("an entry of offset {offset} claims a size of {size}");
-            return Err(KafkaError::Corrupt { file: self.path(), position, why });
+            return Err(KafkaError::Corrupt { file: self.path(), position: position.0, why });
         };
         let entry = EntryHeader { offset, position, size_bytes };
-        Ok(Some(entry).filter(|_| entry.end() <= set_size))
+        Ok(Some(entry).filter(|_| entry.end() <= set_end))
     }
 
     /// The last offset in `entry`: a record batch has it as a delta, an older entry as its offset.
@@ -209,22 +209,22 @@ impl FileMessageSet {
         Ok(entry.offset.saturating_add(i64::from(delta.max(0))))
     }
 
-    /// The highest timestamp in `entry` by its header, in milliseconds; [`NO_TIMESTAMP`] if it has
-    /// none.
+    /// The highest timestamp in `entry` by its header, [`TimestampMs::NONE`] if it has none.
     ///
     /// # Errors
     /// Whatever `pread(2)` reports.
-    pub fn max_timestamp_ms(&self, entry: &EntryHeader) -> io::Result<i64> {
+    pub fn max_timestamp_ms(&self, entry: &EntryHeader) -> io::Result<TimestampMs> {
         let mut header = [0; MAX_TIMESTAMP_OFFSET + MAX_TIMESTAMP_LENGTH];
         let entry_size = usize::try_from(entry.size_bytes).unwrap_or(usize::MAX);
         let header_size = header.len().min(entry_size);
         self.read_exact_at(&mut header[..header_size], entry.position)?;
         // An entry that is too short for its timestamp shows zeros in its place, and is found out
         // when it is read.
+        let timestamp_at = |at: usize| TimestampMs(BigEndian::read_i64(&header[at..]));
         Ok(match header[MAGIC_OFFSET] {
-            MAGIC_VALUE_V0 => NO_TIMESTAMP,
-            MAGIC_VALUE_V1 => BigEndian::read_i64(&header[LOG_OVERHEAD + TIMESTAMP_OFFSET..]),
-            _ => BigEndian::read_i64(&header[MAX_TIMESTAMP_OFFSET..]),
+            MAGIC_VALUE_V0 => TimestampMs::NONE,
+            MAGIC_VALUE_V1 => timestamp_at(LOG_OVERHEAD + TIMESTAMP_OFFSET),
+            _ => timestamp_at(MAX_TIMESTAMP_OFFSET),
         })
     }
 
@@ -234,9 +234,9 @@ impl FileMessageSet {
     /// # Errors
     /// `UnexpectedEof` if the file ends first; whatever `pread(2)` reports otherwise, with the
     /// path.
-    pub fn read_exact_at(&self, dst: &mut [u8], position: u64) -> io::Result<()> {
+    pub fn read_exact_at(&self, dst: &mut [u8], position: Position) -> io::Result<()> {
         let start = self.bounds().start_position;
-        let read = self.shared.file.read_exact_at(dst, start.saturating_add(position));
+        let read = self.shared.file.read_exact_at(dst, start.saturating_add(position.0).0);
         read.map_err(|error| failed("read", &self.path())(error))
     }
 
@@ -322,34 +322,34 @@ impl FileMessageSet {
         locked(&self.shared.path).clone()
     }
 
-    /// When `entry` was written, in milliseconds since 1970: by its timestamp, or by the file's time
+    /// When `entry` was written: by its timestamp, or by the file's time
     /// of the last write if it has none.
     ///
     /// # Errors
     /// Whatever `pread(2)` or `fstat(2)` reports.
-    pub fn written_ms(&self, entry: &EntryHeader) -> io::Result<i64> {
+    pub fn written_ms(&self, entry: &EntryHeader) -> io::Result<TimestampMs> {
         let timestamp_ms = self.max_timestamp_ms(entry)?;
-        if timestamp_ms > 0 { Ok(timestamp_ms) } else { self.last_modified_ms() }
+        if timestamp_ms > TimestampMs(0) { Ok(timestamp_ms) } else { self.last_modified_ms() }
     }
 
-    /// The wall-clock time of the last write, in milliseconds since 1970.
+    /// The wall-clock time of the last write.
     ///
     /// # Errors
     /// Whatever `fstat(2)` reports, with the path.
-    pub fn last_modified_ms(&self) -> io::Result<i64> {
+    pub fn last_modified_ms(&self) -> io::Result<TimestampMs> {
         let modified = self.shared.file.metadata().and_then(|it| it.modified());
         let modified = modified.map_err(|error| failed("look at", &self.path())(error))?;
         // A file from before 1970 counts as written then.
         let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+        Ok(TimestampMs(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Makes the file look as if it was last written at this time, in milliseconds since 1970.
+    /// Makes the file look as if it was last written at this time.
     ///
     /// # Errors
     /// Whatever `futimens(2)` reports, with the path.
-    pub fn set_last_modified_ms(&self, ms: i64) -> io::Result<()> {
-        let since_epoch = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    pub fn set_last_modified_ms(&self, modified_ms: TimestampMs) -> io::Result<()> {
+        let since_epoch = Duration::from_millis(u64::try_from(modified_ms.0).unwrap_or(0));
         let set = self.shared.file.set_modified(UNIX_EPOCH + since_epoch);
         set.map_err(|error| failed("set the time of", &self.path())(error))
     }
@@ -364,7 +364,7 @@ impl FileMessageSet {
         let Slice { start_position, end_position } = self.bounds();
         let file = &self.shared.file;
         // ANCHOR: warm
-        let resident = sys::resident_pages(file, start_position, end_position - start_position)
+        let resident = sys::resident_pages(file, start_position.0, end_position - start_position)
             .map_err(|error| failed("look at", &self.path())(error))?;
         if resident == Some(true) {
             return Ok(false);
@@ -380,11 +380,15 @@ impl FileMessageSet {
     }
 
     /// `/dev/null` takes pages without looking at them, but the kernel must have them to offer.
-    fn read_into_page_cache(&self, start_position: u64, end_position: u64) -> io::Result<()> {
+    fn read_into_page_cache(
+        &self,
+        start_position: Position,
+        end_position: Position,
+    ) -> io::Result<()> {
         let null = OpenOptions::new().write(true).open("/dev/null")?;
         let beyond = |_| io::Error::from(io::ErrorKind::InvalidInput);
-        let mut position = i64::try_from(start_position).map_err(beyond)?;
-        let end = i64::try_from(end_position).map_err(beyond)?;
+        let mut position = i64::try_from(start_position.0).map_err(beyond)?;
+        let end = i64::try_from(end_position.0).map_err(beyond)?;
         while position < end {
             let count = usize::try_from(end - position).map_err(beyond)?;
             if sendfile64(&null, &self.shared.file, Some(&mut position), count)? == 0 {
@@ -398,8 +402,8 @@ impl FileMessageSet {
     /// meanwhile.
     fn bounds(&self) -> Slice {
         let whole = || {
-            let end_position = self.shared.size_bytes.load(Ordering::Acquire);
-            Slice { start_position: 0, end_position }
+            let end_position = Position(self.shared.size_bytes.load(Ordering::Acquire));
+            Slice { start_position: Position::START, end_position }
         };
         self.slice.unwrap_or_else(whole)
     }
@@ -436,7 +440,7 @@ impl MessageSet for FileMessageSet {
         // ANCHOR: file_to_socket
         match destination {
             Destination::TransportLayer(transport) => {
-                transport.transfer_from(file, position, count)
+                transport.transfer_from(file, position.0, count)
             }
             Destination::Channel(channel) => copy(file, position, count, channel),
         }
@@ -447,12 +451,12 @@ impl MessageSet for FileMessageSet {
 /// The branch without zero copy: one read, one write.
 fn copy(
     file: &File,
-    position: u64,
+    position: Position,
     count: usize,
     channel: &mut dyn io::Write,
 ) -> io::Result<usize> {
     let mut chunk = vec![0; count.min(COPY_CHUNK_BYTES)];
-    let read = file.read_at(&mut chunk, position)?;
+    let read = file.read_at(&mut chunk, position.0)?;
     if read == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

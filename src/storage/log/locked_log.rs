@@ -13,6 +13,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::{LeaderEpoch, TimestampMs};
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
@@ -98,7 +99,7 @@ impl<'a> LockedLog<'a> {
 
     /// Forgets the producers that have not appended to this log for `expiration_ms`.
     pub fn remove_expired_producers(&mut self, expiration_ms: i64) {
-        let now_ms = self.context.time.milliseconds();
+        let now_ms = self.context.time.now_ms();
         let removed = self.state.producers.remove_expired(now_ms, expiration_ms);
         if removed > 0 {
             debug!("{}: {removed} idle producers expired", self.context.topic_and_partition);
@@ -109,13 +110,13 @@ impl<'a> LockedLog<'a> {
     pub fn append(
         &mut self,
         records: &mut [u8],
-        leader_epoch: i32,
+        leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
         let format = append_format(&self.config, leader_epoch);
-        let now_ms = self.context.time.milliseconds();
+        let now_ms = self.context.time.now_ms();
         let next_offset = self.end_offset();
         let validated =
-            validate_messages_and_assign_offsets(records, next_offset, now_ms, &format)?;
+            validate_messages_and_assign_offsets(records, next_offset, now_ms.0, &format)?;
         let start_offset = self.state.segments.start_offset();
         let mut info = LogAppendInfo::of_validated(&validated, start_offset);
         if info.record_count == 0 {
@@ -140,7 +141,7 @@ impl<'a> LockedLog<'a> {
         let mut info = analyze_given_offsets(records, self.end_offset(), size_max)?;
         info.log_start_offset = self.state.segments.start_offset();
         if info.record_count > 0 {
-            let now_ms = self.context.time.milliseconds();
+            let now_ms = self.context.time.now_ms();
             self.append_validated(&info, &records[..info.valid_bytes], now_ms)?;
         }
         Ok(info)
@@ -167,7 +168,7 @@ impl<'a> LockedLog<'a> {
         &mut self,
         info: &LogAppendInfo,
         bytes: &[u8],
-        now_ms: i64,
+        now_ms: TimestampMs,
     ) -> Result<(), KafkaError> {
         self.check_exists()?;
         let segment_size = self.config.segment_size;
@@ -203,11 +204,11 @@ impl<'a> LockedLog<'a> {
     fn maybe_roll(
         &mut self,
         info: &LogAppendInfo,
-        now_ms: i64,
+        now_ms: TimestampMs,
     ) -> Result<Arc<LogSegment>, KafkaError> {
         let active = self.state.segments.last();
         let (size, can_hold) = (active.size(), active.can_hold(info.last_offset));
-        let age_ms = now_ms.saturating_sub(active.created_ms());
+        let age_ms = now_ms.ms_since(active.created_ms());
         let size_max = self.config.segment_size;
         let is_due = size + info.valid_bytes as u64 > size_max
             || age_ms > self.config.max_segment_ms() - active.roll_jitter_ms()
@@ -300,7 +301,7 @@ impl<'a> LockedLog<'a> {
     pub fn delete_old_segments(&mut self, high_watermark: i64) -> Result<usize, KafkaError> {
         let mut deleted = 0;
         if let Some(retention_ms) = self.config.retention_ms.ms() {
-            let is_old = is_older_than(retention_ms, self.context.time.milliseconds());
+            let is_old = is_older_than(retention_ms, self.context.time.now_ms());
             deleted += self.delete_segments_while(high_watermark, is_old)?;
         }
         let size_bytes = self.state.segments.size();
@@ -368,7 +369,7 @@ impl<'a> LockedLog<'a> {
                 self.delete_later(&segment)?;
             }
         }
-        let (state, now_ms) = (&mut *self.state, self.context.time.milliseconds());
+        let (state, now_ms) = (&mut *self.state, self.context.time.now_ms());
         let active = state.segments.last();
         active.truncate_to(target_offset, self.config.max_index_size, now_ms)?;
         state.segments.truncate(target_offset, &active);

@@ -16,6 +16,7 @@ use crate::common::lock::{Poisoned, locked_if_whole, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::{LeaderEpoch, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::storage::files::file_io::{failed, sync_directory};
 use crate::storage::files::log_file_names::parse_topic_partition_name;
@@ -140,7 +141,7 @@ impl Log {
     pub fn append(
         &self,
         records: &mut [u8],
-        leader_epoch: i32,
+        leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
         self.change(|log| log.append(records, leader_epoch))
     }
@@ -189,7 +190,7 @@ impl Log {
         // The end is where a read stops anyway: that spares a second search.
         let max_offset = max_offset.filter(|&max_offset| max_offset < end.message_offset);
         loop {
-            let max_position = exposed_size(&segment, &end);
+            let max_position = exposed_end(&segment, &end);
             if let Some(found) = segment.read(start_offset, max_offset, max_position, limit)? {
                 return Ok(found);
             }
@@ -202,7 +203,7 @@ impl Log {
     }
 
     fn nothing_at(&self, fetch_offset_metadata: LogOffsetMetadata) -> FetchDataInfo {
-        let message_set = self.segments.last().log().read(0, 0);
+        let message_set = self.segments.last().log().read(Position::START, 0);
         FetchDataInfo {
             fetch_offset_metadata,
             message_set,
@@ -226,9 +227,9 @@ impl Log {
     /// # Errors
     /// `Io`, with the path; then the recovery point stays.
     pub fn flush(&self) -> Result<(), KafkaError> {
-        let started_ms = self.context.time.milliseconds();
+        let started_ms = self.context.time.now_ms();
         self.flush_to(self.log_end_offset())?;
-        self.last_flush_ms.store(started_ms, Ordering::Release);
+        self.last_flush_ms.store(started_ms.0, Ordering::Release);
         Ok(())
     }
 
@@ -419,8 +420,8 @@ impl Log {
     }
 
     /// When the log was last flushed, by the wall clock.
-    pub fn last_flush_ms(&self) -> i64 {
-        self.last_flush_ms.load(Ordering::Acquire)
+    pub fn last_flush_ms(&self) -> TimestampMs {
+        TimestampMs(self.last_flush_ms.load(Ordering::Acquire))
     }
 
     /// The size of all segments' messages, in bytes.
@@ -434,12 +435,12 @@ impl Log {
     }
 }
 
-/// How much of a segment existed when the log ended at `end`.
-fn exposed_size(segment: &LogSegment, end: &LogOffsetMetadata) -> u64 {
+/// Where a segment ended when the log ended at `end`.
+fn exposed_end(segment: &LogSegment, end: &LogOffsetMetadata) -> Position {
     match end.place {
         Some(place) if place.segment_base_offset == segment.base_offset() => {
             place.relative_position_in_segment
         }
-        _ => segment.size(),
+        _ => segment.end_position(),
     }
 }

@@ -2,13 +2,14 @@
 //! messages that are appended to it, and the result of an append.
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::units::{LeaderEpoch, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::config::log_policies::{CompressionType, MessageTimestampType};
 use crate::message::append_format::AppendFormat;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::log_validator::Validated;
-use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
+use crate::message::timestamp_type::TimestampType;
 use crate::storage::producers::producer_state_entry::BatchMetadata;
 
 /// What was appended, and where.
@@ -18,12 +19,12 @@ pub struct LogAppendInfo {
     pub first_offset: i64,
     /// The offset of the last message; -1 if there were none.
     pub last_offset: i64,
-    /// The highest timestamp among them, in milliseconds, or [`NO_TIMESTAMP`].
-    pub max_timestamp_ms: i64,
+    /// The highest timestamp among them, or [`TimestampMs::NONE`].
+    pub max_timestamp_ms: TimestampMs,
     /// The last offset of the entry that has it.
     pub offset_of_max_timestamp: i64,
-    /// The time of the append, if the topic stamps its messages with it, or [`NO_TIMESTAMP`].
-    pub log_append_time_ms: i64,
+    /// The time of the append, if the topic stamps its messages with it, or [`TimestampMs::NONE`].
+    pub log_append_time_ms: TimestampMs,
     /// The log's first offset at that time.
     pub log_start_offset: i64,
     /// How many messages there are.
@@ -39,9 +40,9 @@ impl LogAppendInfo {
         Self {
             first_offset: -1,
             last_offset: -1,
-            max_timestamp_ms: NO_TIMESTAMP,
+            max_timestamp_ms: TimestampMs::NONE,
             offset_of_max_timestamp: -1,
-            log_append_time_ms: NO_TIMESTAMP,
+            log_append_time_ms: TimestampMs::NONE,
             log_start_offset,
             record_count: 0,
             valid_bytes: 0,
@@ -54,7 +55,7 @@ impl LogAppendInfo {
         Self {
             first_offset: validated.first_offset,
             last_offset: validated.last_offset,
-            max_timestamp_ms: validated.max_timestamp,
+            max_timestamp_ms: TimestampMs(validated.max_timestamp),
             offset_of_max_timestamp: validated.offset_of_max_timestamp,
             record_count: validated.record_count,
             valid_bytes: validated.bytes.len(),
@@ -66,18 +67,18 @@ impl LogAppendInfo {
     /// What the producer of these messages gets, if they are a copy of `original`: nothing was
     /// appended, and the offsets and the time are those of the first time.
     pub fn of_duplicate(&self, original: &BatchMetadata) -> Self {
-        let is_stamped = self.log_append_time_ms != NO_TIMESTAMP;
+        let is_stamped = self.log_append_time_ms != TimestampMs::NONE;
         Self {
             first_offset: original.first_offset(),
             last_offset: original.last_offset,
-            log_append_time_ms: if is_stamped { original.timestamp_ms } else { NO_TIMESTAMP },
+            log_append_time_ms: if is_stamped { original.timestamp_ms } else { TimestampMs::NONE },
             ..Self::empty(self.log_start_offset)
         }
     }
 }
 
 /// What the settings of a log ask of the messages that are appended to it.
-pub fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
+pub fn append_format(config: &LogConfig, leader_epoch: LeaderEpoch) -> AppendFormat {
     AppendFormat {
         magic: config.message_format_magic,
         compression: match config.compression_type {
@@ -102,7 +103,7 @@ pub fn append_format(config: &LogConfig, leader_epoch: i32) -> AppendFormat {
         message_bytes_max: config.max_message_size,
         is_compacted: config.cleanup_policy.is_compacted(),
         validates_compressed: config.transferto_compressed_records_validation_enable,
-        partition_leader_epoch: leader_epoch,
+        partition_leader_epoch: leader_epoch.0,
     }
 }
 
@@ -137,8 +138,9 @@ pub fn analyze_given_offsets(
         if info.record_count == 0 {
             info.first_offset = entry.offset;
         }
-        if entry.max_timestamp() > info.max_timestamp_ms {
-            info.max_timestamp_ms = entry.max_timestamp();
+        let timestamp_ms = TimestampMs(entry.max_timestamp());
+        if timestamp_ms > info.max_timestamp_ms {
+            info.max_timestamp_ms = timestamp_ms;
             info.offset_of_max_timestamp = entry.last_offset;
         }
         info.last_offset = entry.last_offset;

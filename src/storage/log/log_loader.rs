@@ -77,7 +77,7 @@ impl LogLoader<'_> {
         let segments = SegmentsWriter::new(first, segments, next_offset, recovery_point);
         segments.last().indexes().resize(self.max_index_size())?;
         let mut producer_state = ProducerStateManager::open(self.dir)?;
-        let now_ms = self.time.milliseconds();
+        let now_ms = self.time.now_ms();
         rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;
         Ok(LoadedLog { segments, producer_state })
     }
@@ -152,7 +152,7 @@ impl LogLoader<'_> {
             warn!("{} or its time index is missing: rebuilding both", index_path.display());
             return Ok((segment, true));
         }
-        let offset_index = segment.offset_index().sanity_check(segment.size());
+        let offset_index = segment.offset_index().sanity_check(segment.end_position());
         let checked = offset_index.and_then(|()| segment.time_index().sanity_check());
         match checked {
             Ok(()) => Ok((segment, false)),
@@ -186,9 +186,9 @@ impl LogLoader<'_> {
                 log!(level, "recovering segment {base_offset} of {}", self.dir.display());
                 (next_offset, bytes_cut) = self.recover_segment(&segment)?;
             } else if is_active {
-                let valid_bytes;
-                (next_offset, valid_bytes) = segment.next_offset()?;
-                if valid_bytes != segment.size() {
+                let end;
+                (next_offset, end) = segment.next_offset()?;
+                if end != segment.end_position() {
                     (next_offset, _) = self.recover_segment(&segment)?;
                 }
             }
@@ -206,10 +206,10 @@ impl LogLoader<'_> {
     }
 
     fn report_cut(&self, segment: &LogSegment, recovery: &Recovery) {
-        let Recovery { next_offset, valid_bytes, bytes_cut, why } = recovery;
+        let Recovery { next_offset, end, bytes_cut, why } = recovery;
         if *bytes_cut > 0 {
             warn!(
-                "cut {bytes_cut} bytes off {} from position {valid_bytes} on, offsets {next_offset} \
+                "cut {bytes_cut} bytes off {} from position {end} on, offsets {next_offset} \
                  and above: {why}",
                 segment.log().path().display()
             );

@@ -1,6 +1,7 @@
 //! Port of `kafka.server.LogOffsetMetadata` and `kafka.server.FetchDataInfo`: an offset, and where
 //! its bytes lie.
 
+use crate::common::units::Position;
 use crate::storage::log::file_message_set::FileMessageSet;
 
 /// An offset with its place in the log: the base offset of its segment and the position within the
@@ -16,15 +17,14 @@ pub struct LogOffsetMetadata {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogPlace {
     pub segment_base_offset: i64,
-    /// In bytes.
-    pub relative_position_in_segment: u64,
+    pub relative_position_in_segment: Position,
 }
 
 impl LogOffsetMetadata {
     /// No offset at all: what a failed read has to show (Kafka's `UnknownOffsetMetadata`).
     pub const UNKNOWN: Self = Self { message_offset: -1, place: None };
 
-    pub fn at(message_offset: i64, segment_base_offset: i64, position: u64) -> Self {
+    pub fn at(message_offset: i64, segment_base_offset: i64, position: Position) -> Self {
         let place = LogPlace { segment_base_offset, relative_position_in_segment: position };
         Self { message_offset, place: Some(place) }
     }
@@ -42,7 +42,7 @@ impl LogOffsetMetadata {
     pub fn position_diff(&self, that: &Self) -> Option<i64> {
         let (here, there) = (self.place?, that.place?);
         let is_same_segment = here.segment_base_offset == there.segment_base_offset;
-        let position = |place: LogPlace| i64::try_from(place.relative_position_in_segment).ok();
+        let position = |place: LogPlace| i64::try_from(place.relative_position_in_segment.0).ok();
         is_same_segment.then_some(position(here)? - position(there)?)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use log::warn;
 
+use crate::common::units::TimestampMs;
 use crate::storage::log::log_segment::LogSegment;
 
 /// How many of `segments`, from the oldest on, may go: those that `is_deletable` accepts, up to the
@@ -27,9 +28,9 @@ pub fn count_deletable(
 
 /// `retention.ms`: segments whose last message is older than that. One whose age cannot be found
 /// stays.
-pub fn is_older_than(retention_ms: i64, now_ms: i64) -> impl Fn(&LogSegment) -> bool {
+pub fn is_older_than(retention_ms: i64, now_ms: TimestampMs) -> impl Fn(&LogSegment) -> bool {
     move |segment| match segment.last_written_ms() {
-        Ok(written_ms) => now_ms.saturating_sub(written_ms) > retention_ms,
+        Ok(written_ms) => now_ms.ms_since(written_ms) > retention_ms,
         Err(error) => {
             warn!("keeping segment {}, whose age is unknown: {error}", segment.base_offset());
             false

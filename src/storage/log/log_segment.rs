@@ -15,8 +15,8 @@ use log::{trace, warn};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
 use crate::common::time::Time;
+use crate::common::units::{Position, TimestampMs};
 use crate::config::log_config::LogConfig;
-use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::files::file_io::remove_if_exists;
 use crate::storage::files::log_file_names::{log_filename, with_suffix};
 use crate::storage::index::abstract_index::relative_offset;
@@ -44,13 +44,13 @@ pub struct LogSegment {
 #[derive(Debug)]
 struct State {
     /// By the wall clock.
-    created_ms: i64,
+    created_ms: TimestampMs,
     /// Messages since the entry that the offset index has last.
     bytes_since_last_index_entry: u64,
     /// The highest timestamp so far. For a segment that was loaded it is read when first needed.
     largest_timestamp: Option<TimestampOffset>,
     /// The answer of [`LogSegment::first_written_ms`], which is read when first needed.
-    first_written_ms: Option<Option<i64>>,
+    first_written_ms: Option<Option<TimestampMs>>,
 }
 
 /// Messages that were validated, on their way into a segment.
@@ -58,8 +58,8 @@ struct State {
 pub struct SegmentAppend<'a> {
     /// The offset of the last message.
     pub last_offset: i64,
-    /// The highest timestamp among them, or [`NO_TIMESTAMP`].
-    pub max_timestamp_ms: i64,
+    /// The highest timestamp among them, or [`TimestampMs::NONE`].
+    pub max_timestamp_ms: TimestampMs,
     /// The last offset of the entry that has it.
     pub offset_of_max_timestamp: i64,
     /// The messages.
@@ -101,8 +101,8 @@ impl LogSegment {
         let max_index_size = config.max_index_size;
         let indexes = SegmentIndexes::open(dir, base_offset, suffix, max_index_size)?;
         let indexed = indexes.offset_index().last_entry().position;
-        let bytes_since_last_index_entry = log.size().saturating_sub(indexed);
-        let created_ms = created_ms(&log, time.milliseconds())?;
+        let bytes_since_last_index_entry = Position(log.size()).bytes_since(indexed);
+        let created_ms = created_ms(&log, time.now_ms())?;
         Ok(Self {
             base_offset,
             log,
@@ -132,6 +132,11 @@ impl LogSegment {
         self.log.size()
     }
 
+    /// Where the next entry will lie.
+    pub fn end_position(&self) -> Position {
+        Position(self.size())
+    }
+
     pub fn offset_index(&self) -> RwLockReadGuard<'_, OffsetIndex> {
         self.indexes.offset_index()
     }
@@ -150,7 +155,7 @@ impl LogSegment {
     }
 
     /// When the segment was begun, by the wall clock.
-    pub fn created_ms(&self) -> i64 {
+    pub fn created_ms(&self) -> TimestampMs {
         locked(&self.state).created_ms
     }
 
@@ -170,9 +175,9 @@ impl LogSegment {
         if set.bytes.is_empty() {
             return Ok(());
         }
-        let position = self.size();
+        let position = self.end_position();
         let end = position + set.bytes.len() as u64;
-        if !self.can_hold(set.last_offset) || i32::try_from(end).is_err() {
+        if !self.can_hold(set.last_offset) || i32::try_from(end.0).is_err() {
             let why = format!(
                 "offset {} at position {position} is out of reach of segment {}",
                 set.last_offset, self.base_offset
@@ -213,14 +218,16 @@ impl LogSegment {
         &self,
         start_offset: i64,
         max_offset: Option<i64>,
-        max_position: u64,
+        max_position: Position,
         limit: ReadLimit,
     ) -> Result<Option<FetchDataInfo>, KafkaError> {
         trace!(
             "[8] LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
             self.base_offset, limit.max_bytes
         );
-        let Some(first) = self.translate_offset(start_offset, 0)? else { return Ok(None) };
+        let Some(first) = self.translate_offset(start_offset, Position::START)? else {
+            return Ok(None);
+        };
         let end_position = match max_offset {
             None => max_position,
             // Also below the start, where Kafka 0.9 threw (KAFKA-725).
@@ -230,7 +237,7 @@ impl LogSegment {
                 end.map_or(max_position, |end| end.position.min(max_position))
             }
         };
-        let readable = end_position.saturating_sub(first.position);
+        let readable = end_position.bytes_since(first.position);
         let length = limit.bytes_within(first.size_bytes)?.min(readable);
         let is_cut = length < readable && length > first.size_bytes;
         let end = first.position + length;
@@ -250,7 +257,7 @@ impl LogSegment {
     /// Where a slice that begins with `first`, and may reach to `limit_position`, ends best, as far
     /// as that is known without a look at the file: at the last entry that the offset index knows
     /// of, or behind the first one, whose header was just read.
-    fn known_end(&self, first: &EntryHeader, limit_position: u64) -> u64 {
+    fn known_end(&self, first: &EntryHeader, limit_position: Position) -> Position {
         let known = self.offset_index().lookup_position(limit_position).max(first.end());
         let is_better = ends_better_at_known_entry(
             first.size_bytes,
@@ -268,7 +275,7 @@ impl LogSegment {
     pub fn translate_offset(
         &self,
         offset: i64,
-        starting_position: u64,
+        starting_position: Position,
     ) -> Result<Option<EntryHeader>, KafkaError> {
         let near = self.offset_index().lookup(offset);
         self.log.search_for(offset, near.position.max(starting_position))
@@ -278,7 +285,7 @@ impl LogSegment {
     ///
     /// # Errors
     /// `Io` if the file cannot be read.
-    pub fn next_offset(&self) -> Result<(i64, u64), KafkaError> {
+    pub fn next_offset(&self) -> Result<(i64, Position), KafkaError> {
         let mut position = self.offset_index().last_entry().position;
         let mut last = None;
         while let Some(entry) = self.whole_entry_at(position)? {
@@ -290,7 +297,7 @@ impl LogSegment {
     }
 
     /// As [`FileMessageSet::entry_at`], with junk taken for the end.
-    fn whole_entry_at(&self, position: u64) -> Result<Option<EntryHeader>, KafkaError> {
+    fn whole_entry_at(&self, position: Position) -> Result<Option<EntryHeader>, KafkaError> {
         match self.log.entry_at(position) {
             Err(KafkaError::Corrupt { .. }) => Ok(None),
             other => other,
@@ -306,25 +313,25 @@ impl LogSegment {
         &self,
         offset: i64,
         max_index_size: usize,
-        now_ms: i64,
+        now_ms: TimestampMs,
     ) -> Result<u64, KafkaError> {
-        let first_cut = self.translate_offset(offset, 0)?;
+        let first_cut = self.translate_offset(offset, Position::START)?;
         self.indexes.truncate_to(offset, max_index_size)?;
         let Some(first_cut) = first_cut else { return Ok(0) };
-        let bytes_cut = self.log.truncate_to(first_cut.position)?;
+        let bytes_cut = self.log.truncate_to(first_cut.position.0)?;
         let indexed = self.offset_index().last_entry().position;
         let mut state = locked(&self.state);
-        state.bytes_since_last_index_entry = first_cut.position.saturating_sub(indexed);
+        state.bytes_since_last_index_entry = first_cut.position.bytes_since(indexed);
         state.largest_timestamp = None;
         state.first_written_ms = None;
-        if first_cut.position == 0 {
+        if first_cut.position == Position::START {
             state.created_ms = now_ms;
         }
         Ok(bytes_cut)
     }
 
     /// The highest timestamp in the segment and the last offset of the entry that has it, or
-    /// ([`NO_TIMESTAMP`], base offset) if no message has one.
+    /// ([`TimestampMs::NONE`], base offset) if no message has one.
     ///
     /// Errors while reading are logged: what is found then is a timestamp that is too low.
     pub fn largest_timestamp(&self) -> TimestampOffset {
@@ -357,9 +364,9 @@ impl LogSegment {
     ///
     /// # Errors
     /// Whatever `fstat(2)` reports.
-    pub fn last_written_ms(&self) -> io::Result<i64> {
+    pub fn last_written_ms(&self) -> io::Result<TimestampMs> {
         match self.largest_timestamp().timestamp_ms {
-            NO_TIMESTAMP => self.log.last_modified_ms(),
+            TimestampMs::NONE => self.log.last_modified_ms(),
             timestamp_ms => Ok(timestamp_ms),
         }
     }
@@ -369,7 +376,7 @@ impl LogSegment {
     ///
     /// It is read once, for the cleaner asks again and again. If it cannot be read, that is logged,
     /// and the answer is `None` ever after.
-    pub fn first_written_ms(&self) -> Option<i64> {
+    pub fn first_written_ms(&self) -> Option<TimestampMs> {
         if let Some(known) = locked(&self.state).first_written_ms {
             return known;
         }
@@ -383,8 +390,8 @@ impl LogSegment {
         *locked(&self.state).first_written_ms.get_or_insert(found)
     }
 
-    fn read_first_written_ms(&self) -> Result<Option<i64>, KafkaError> {
-        let first = self.log.entry_at(0)?;
+    fn read_first_written_ms(&self) -> Result<Option<TimestampMs>, KafkaError> {
+        let first = self.log.entry_at(Position::START)?;
         Ok(first.map(|it| self.log.written_ms(&it)).transpose()?)
     }
 
@@ -409,15 +416,15 @@ impl LogSegment {
         self.log.trim()
     }
 
-    /// Keeps the first `valid_bytes`, whose highest timestamp is `largest` and which are indexed but
-    /// for the last `bytes_since_last_index_entry`. Returns how many bytes were cut off.
+    /// Keeps what lies before `end`: its highest timestamp is `largest`, and it is indexed but for
+    /// the last `bytes_since_last_index_entry`. Returns how many bytes were cut off.
     pub(super) fn end_recovery(
         &self,
-        valid_bytes: u64,
+        end: Position,
         bytes_since_last_index_entry: u64,
         largest: TimestampOffset,
     ) -> io::Result<u64> {
-        let bytes_cut = self.log.truncate_to(valid_bytes)?;
+        let bytes_cut = self.log.truncate_to(end.0)?;
         {
             let mut state = locked(&self.state);
             state.bytes_since_last_index_entry = bytes_since_last_index_entry;
@@ -454,8 +461,8 @@ impl LogSegment {
 
 /// A segment that was loaded is as old as its first message, not as the process: a restart does not
 /// postpone the roll (in Kafka 0.9 it does, KAFKA-3163).
-fn created_ms(log: &FileMessageSet, now_ms: i64) -> io::Result<i64> {
-    let first = log.entry_at(0).unwrap_or_else(|error| {
+fn created_ms(log: &FileMessageSet, now_ms: TimestampMs) -> io::Result<TimestampMs> {
+    let first = log.entry_at(Position::START).unwrap_or_else(|error| {
         warn!("taking {} for new, for its age is unknown: {error}", log.path().display());
         None
     });

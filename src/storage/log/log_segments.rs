@@ -195,5 +195,5 @@ impl Deref for SegmentsWriter {
 
 /// The place of `end_offset` at the end of the active segment.
 fn end_in(end_offset: i64, active: &LogSegment) -> LogOffsetMetadata {
-    LogOffsetMetadata::at(end_offset, active.base_offset(), active.size())
+    LogOffsetMetadata::at(end_offset, active.base_offset(), active.end_position())
 }

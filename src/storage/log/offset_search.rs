@@ -5,28 +5,26 @@ use std::io;
 use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::units::{Position, TimestampMs};
 use crate::message::byte_buffer_message_set::for_each_record;
-use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::index::time_index::TimestampOffset;
 use crate::storage::log::file_message_set::EntryHeader;
 use crate::storage::log::log::Log;
 use crate::storage::log::log_segment::LogSegment;
 
 /// The timestamp that stands for the end of the log in an offsets request.
-pub const LATEST_TIMESTAMP: i64 = -1;
+pub const LATEST_TIMESTAMP: TimestampMs = TimestampMs::NONE;
 /// The timestamp that stands for its start.
-pub const EARLIEST_TIMESTAMP: i64 = -2;
-/// The timestamp that stands for the message with the highest timestamp.
-pub const MAX_TIMESTAMP: i64 = -3;
+pub const EARLIEST_TIMESTAMP: TimestampMs = TimestampMs(-2);
 
-/// The first message in `log` with this timestamp (milliseconds) or a higher one.
+/// The first message in `log` with this timestamp or a higher one.
 ///
 /// # Errors
 /// `UNSUPPORTED_FOR_MESSAGE_FORMAT` if the log's messages have no timestamps; `Io` or `Corrupt` if
 /// the search fails.
 pub fn fetch_offsets_by_timestamp(
     log: &Log,
-    timestamp_ms: i64,
+    timestamp_ms: TimestampMs,
 ) -> Result<Option<TimestampOffset>, KafkaError> {
     check_has_timestamps(log)?;
     let start = log.log_start_offset();
@@ -55,7 +53,7 @@ pub fn fetch_offset_of_max_timestamp(log: &Log) -> Result<Option<TimestampOffset
     let mut largest: Option<(TimestampOffset, Arc<LogSegment>)> = None;
     for segment in log.segments() {
         let of_segment = segment.largest_timestamp();
-        let floor_ms = largest.as_ref().map_or(NO_TIMESTAMP, |(it, _)| it.timestamp_ms);
+        let floor_ms = largest.as_ref().map_or(TimestampMs::NONE, |(it, _)| it.timestamp_ms);
         if of_segment.timestamp_ms > floor_ms {
             largest = Some((of_segment, segment));
         }
@@ -65,7 +63,9 @@ pub fn fetch_offset_of_max_timestamp(log: &Log) -> Result<Option<TimestampOffset
     if found.is_some() {
         return Ok(found);
     }
-    let Some(entry) = segment.translate_offset(largest.offset, 0)? else { return Ok(None) };
+    let Some(entry) = segment.translate_offset(largest.offset, Position::START)? else {
+        return Ok(None);
+    };
     let first = segment.base_offset().max(log.log_start_offset());
     find_highest_in_entry(&segment, &entry, first)
 }
@@ -85,7 +85,7 @@ fn check_has_timestamps(log: &Log) -> Result<(), KafkaError> {
 /// `Io` if a file cannot be looked at.
 pub fn legacy_offsets_before(
     log: &Log,
-    timestamp_ms: i64,
+    timestamp_ms: TimestampMs,
     count_max: usize,
 ) -> Result<Vec<i64>, KafkaError> {
     let (start, end_offset) = (log.log_start_offset(), log.log_end_offset());
@@ -96,7 +96,7 @@ pub fn legacy_offsets_before(
         candidates.push((base_offset, segment.log().last_modified_ms()?));
     }
     if segments.last().is_some_and(|active| active.size() > 0) {
-        candidates.push((end_offset, log.time().milliseconds()));
+        candidates.push((end_offset, log.time().now_ms()));
     }
     Ok(offsets_before(&candidates, timestamp_ms, count_max))
 }
@@ -111,7 +111,7 @@ pub fn legacy_offsets_before(
 /// `Io`, or `Corrupt` or `Api` if what is read is no message.
 pub fn find_offset_by_timestamp(
     segment: &LogSegment,
-    timestamp_ms: i64,
+    timestamp_ms: TimestampMs,
     starting_offset: i64,
 ) -> Result<Option<TimestampOffset>, KafkaError> {
     let near = segment.time_index().lookup(timestamp_ms);
@@ -133,7 +133,7 @@ pub fn find_offset_by_timestamp(
 fn find_in_entry(
     segment: &LogSegment,
     entry: &EntryHeader,
-    timestamp_ms: i64,
+    timestamp_ms: TimestampMs,
     starting_offset: i64,
 ) -> Result<Option<TimestampOffset>, KafkaError> {
     let mut found = None;
@@ -154,7 +154,7 @@ fn find_highest_in_entry(
 ) -> Result<Option<TimestampOffset>, KafkaError> {
     let mut highest: Option<TimestampOffset> = None;
     for_each_record_at(segment, entry, &mut |record| {
-        let floor_ms = highest.map_or(NO_TIMESTAMP, |it| it.timestamp_ms);
+        let floor_ms = highest.map_or(TimestampMs::NONE, |it| it.timestamp_ms);
         if record.timestamp_ms > floor_ms && record.offset >= starting_offset {
             highest = Some(record);
         }
@@ -171,7 +171,10 @@ fn for_each_record_at(
     let mut bytes = vec![0; size];
     segment.log().read_exact_at(&mut bytes, entry.position)?;
     for_each_record(&bytes, &mut |record| {
-        visit(TimestampOffset { timestamp_ms: record.timestamp, offset: record.offset });
+        visit(TimestampOffset {
+            timestamp_ms: TimestampMs(record.timestamp),
+            offset: record.offset,
+        });
         Ok(())
     })
 }
@@ -180,7 +183,11 @@ fn for_each_record_at(
 /// at `timestamp_ms` or before, from the newest on, at most `count_max` of them. `candidates` are
 /// base offset and time of modification of each segment from the oldest on, and the end of the log
 /// with the present time if the last segment is not empty.
-pub fn offsets_before(candidates: &[(i64, i64)], timestamp_ms: i64, count_max: usize) -> Vec<i64> {
+pub fn offsets_before(
+    candidates: &[(i64, TimestampMs)],
+    timestamp_ms: TimestampMs,
+    count_max: usize,
+) -> Vec<i64> {
     let length = match timestamp_ms {
         LATEST_TIMESTAMP => candidates.len(),
         EARLIEST_TIMESTAMP => candidates.len().min(1),
@@ -201,10 +208,11 @@ mod tests {
     #[test]
     fn offsets_before_a_time_go_down_from_the_newest_segment_of_that_time() {
         let candidates = [(0, 100), (10, 200), (20, 300), (25, 400)];
+        let candidates = candidates.map(|(offset, ms)| (offset, TimestampMs(ms)));
         assert_eq!(offsets_before(&candidates, LATEST_TIMESTAMP, 10), [25, 20, 10, 0]);
         assert_eq!(offsets_before(&candidates, LATEST_TIMESTAMP, 2), [25, 20]);
         assert_eq!(offsets_before(&candidates, EARLIEST_TIMESTAMP, 10), [0]);
-        assert_eq!(offsets_before(&candidates, 250, 10), [10, 0]);
-        assert!(offsets_before(&candidates, 99, 10).is_empty());
+        assert_eq!(offsets_before(&candidates, TimestampMs(250), 10), [10, 0]);
+        assert!(offsets_before(&candidates, TimestampMs(99), 10).is_empty());
     }
 }

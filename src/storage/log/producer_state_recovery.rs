@@ -6,6 +6,7 @@
 use log::{info, warn};
 
 use crate::common::errors::KafkaError;
+use crate::common::units::{Position, TimestampMs};
 use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::LogSegments;
@@ -24,7 +25,7 @@ pub fn rebuild_producer_state(
     state: &mut ProducerStateManager,
     segments: &LogSegments,
     end_offset: i64,
-    now_ms: i64,
+    now_ms: TimestampMs,
 ) -> Result<(), KafkaError> {
     state.load_snapshot(segments.first().base_offset(), end_offset)?;
     let from = state.end_offset();
@@ -54,10 +55,10 @@ fn replay(
     state: &mut ProducerStateManager,
     segment: &LogSegment,
     from: i64,
-    now_ms: i64,
+    now_ms: TimestampMs,
 ) -> Result<u64, KafkaError> {
     let mut count = 0;
-    let mut next = segment.translate_offset(from, 0)?;
+    let mut next = segment.translate_offset(from, Position::START)?;
     while let Some(entry) = next {
         // Older entries may be shorter than a batch's header, and have no producer.
         if entry.size_bytes >= RECORD_BATCH_OVERHEAD as u64 {

@@ -9,6 +9,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 use log::warn;
 
 use crate::common::lock::{read_locked, write_locked};
+use crate::common::units::Position;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
 use crate::storage::files::log_file_names::{index_filename, time_index_filename, with_suffix};
@@ -55,7 +56,7 @@ impl SegmentIndexes {
     /// Adds an entry to both for `set`, which begins at `position`; up to its end, `largest` is the
     /// segment's highest timestamp. Without an entry that cannot be written lookups only scan
     /// further, so that is logged, and no error.
-    pub fn append(&self, set: &[u8], position: u64, largest: TimestampOffset) {
+    pub fn append(&self, set: &[u8], position: Position, largest: TimestampOffset) {
         let Some(Ok(first)) = shallow_entries(set).next() else { return };
         let appended = write_locked(&self.offset_index).append(first.last_offset, position);
         self.warn_if_failed("index", appended);

@@ -1,8 +1,8 @@
 //! Port of `LogSegment.recover`: from a file after a crash to a segment of whole messages.
 
 use crate::common::errors::KafkaError;
+use crate::common::units::{Position, TimestampMs};
 use crate::message::byte_buffer_message_set::shallow_entries;
-use crate::message::timestamp_type::NO_TIMESTAMP;
 use crate::storage::index::time_index::TimestampOffset;
 use crate::storage::log::file_message_set::EntryHeader;
 use crate::storage::log::log_segment::LogSegment;
@@ -12,8 +12,8 @@ use crate::storage::log::log_segment::LogSegment;
 pub struct Recovery {
     /// The offset after the last message that is left.
     pub next_offset: i64,
-    /// The size of what is left, in bytes.
-    pub valid_bytes: u64,
+    /// Where what is left ends.
+    pub end: Position,
     /// How many bytes were cut off.
     pub bytes_cut: u64,
     /// What was wrong with the first of them.
@@ -33,7 +33,7 @@ pub fn recover(segment: &LogSegment, max_index_size: usize) -> Result<Recovery, 
     segment.indexes().clear(max_index_size)?;
     let mut scan = Scan::new(segment.base_offset());
     let why = loop {
-        let entry = match segment.log().entry_at(scan.valid_bytes) {
+        let entry = match segment.log().entry_at(scan.end) {
             Ok(Some(entry)) => entry,
             Ok(None) => break "an entry that was not written to its end".to_string(),
             Err(KafkaError::Corrupt { why, .. }) => break why,
@@ -43,17 +43,17 @@ pub fn recover(segment: &LogSegment, max_index_size: usize) -> Result<Recovery, 
             break why;
         }
     };
-    let Scan { next_offset, valid_bytes, last_index_position, largest, .. } = scan;
-    let bytes_cut =
-        segment.end_recovery(valid_bytes, valid_bytes - last_index_position, largest)?;
-    Ok(Recovery { next_offset, valid_bytes, bytes_cut, why })
+    let Scan { next_offset, end, last_index_position, largest, .. } = scan;
+    let bytes_cut = segment.end_recovery(end, end - last_index_position, largest)?;
+    Ok(Recovery { next_offset, end, bytes_cut, why })
 }
 
 /// How far a recovery got.
 struct Scan {
     next_offset: i64,
-    valid_bytes: u64,
-    last_index_position: u64,
+    /// Everything before is whole.
+    end: Position,
+    last_index_position: Position,
     largest: TimestampOffset,
     buffer: Vec<u8>,
 }
@@ -62,9 +62,9 @@ impl Scan {
     fn new(base_offset: i64) -> Self {
         Self {
             next_offset: base_offset,
-            valid_bytes: 0,
-            last_index_position: 0,
-            largest: TimestampOffset { timestamp_ms: NO_TIMESTAMP, offset: base_offset },
+            end: Position::START,
+            last_index_position: Position::START,
+            largest: TimestampOffset { timestamp_ms: TimestampMs::NONE, offset: base_offset },
             buffer: Vec::new(),
         }
     }
@@ -92,7 +92,7 @@ impl Scan {
             let due_offset = self.next_offset;
             return Ok(Err(format!("offset {first_offset} where {due_offset} or more is due")));
         }
-        let timestamp_ms = found.max_timestamp();
+        let timestamp_ms = TimestampMs(found.max_timestamp());
         if timestamp_ms > self.largest.timestamp_ms {
             self.largest = TimestampOffset { timestamp_ms, offset: last_offset };
         }
@@ -101,7 +101,7 @@ impl Scan {
             self.last_index_position = entry.position;
         }
         self.next_offset = last_offset.saturating_add(1);
-        self.valid_bytes = entry.end();
+        self.end = entry.end();
         Ok(Ok(()))
     }
 }

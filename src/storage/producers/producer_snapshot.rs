@@ -19,6 +19,7 @@ use std::path::Path;
 use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
 
 use crate::common::errors::KafkaError;
+use crate::common::units::TimestampMs;
 use crate::storage::files::file_io::failed;
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
@@ -76,7 +77,7 @@ impl Row {
             bytes.write_i32::<BigEndian>(last_sequence)?;
             bytes.write_i64::<BigEndian>(last_offset)?;
             bytes.write_i32::<BigEndian>(offset_delta)?;
-            bytes.write_i64::<BigEndian>(timestamp_ms)?;
+            bytes.write_i64::<BigEndian>(timestamp_ms.0)?;
             bytes.write_i32::<BigEndian>(NO_COORDINATOR_EPOCH)?;
             bytes.write_i64::<BigEndian>(NO_TRANSACTION_OFFSET)
         };
@@ -92,7 +93,7 @@ impl Row {
                 last_sequence: BigEndian::read_i32(&bytes[10..]),
                 last_offset: BigEndian::read_i64(&bytes[14..]),
                 offset_delta: BigEndian::read_i32(&bytes[22..]),
-                timestamp_ms: BigEndian::read_i64(&bytes[26..]),
+                timestamp_ms: TimestampMs(BigEndian::read_i64(&bytes[26..])),
             },
         }
     }
@@ -167,19 +168,19 @@ mod tests {
             last_sequence: number * 10 + 9,
             last_offset: i64::from(number) * 100 + 9,
             offset_delta: 9,
-            timestamp_ms: 1_000 + i64::from(number),
+            timestamp_ms: TimestampMs(1_000 + i64::from(number)),
         }
     }
 
     #[test]
     fn what_kafka_writes_is_read_and_written_alike() {
         let producers = decode(GOLDEN).unwrap();
-        let mut expected = ProducerStateEntry::new(3, 0);
+        let mut expected = ProducerStateEntry::new(3, TimestampMs(0));
         let last_batch = BatchMetadata {
             last_sequence: 99,
             last_offset: 1_000,
             offset_delta: 9,
-            timestamp_ms: 1_455_148_800_000,
+            timestamp_ms: TimestampMs(1_455_148_800_000),
         };
         expected.add_batch(3, last_batch);
         assert_eq!(producers, Producers::from([(7, expected)]));
@@ -190,7 +191,7 @@ mod tests {
     fn all_remembered_batches_come_back_in_their_order() {
         let mut producers = Producers::new();
         for (producer_id, batches) in [(0, 0), (1, 1), (2, 5), (i64::MAX, 9)] {
-            let mut entry = ProducerStateEntry::new(4, 77);
+            let mut entry = ProducerStateEntry::new(4, TimestampMs(77));
             (0..batches).for_each(|number| entry.add_batch(4, batch(number)));
             producers.insert(producer_id, entry);
         }

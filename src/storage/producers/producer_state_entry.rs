@@ -6,6 +6,7 @@
 
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::common::units::TimestampMs;
 use crate::message::message_set::{MAGIC_OFFSET, OFFSET_OFFSET};
 use crate::message::record_batch::{
     ATTRIBUTES_OFFSET, BASE_SEQUENCE_OFFSET, LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2,
@@ -31,7 +32,7 @@ pub struct ProducerBatch {
     /// The offset of the last record less that of the first; never negative.
     pub offset_delta: i32,
     /// When the batch was appended, in milliseconds, if it bears that time.
-    pub log_append_time_ms: Option<i64>,
+    pub log_append_time_ms: Option<TimestampMs>,
 }
 
 impl ProducerBatch {
@@ -49,7 +50,7 @@ impl ProducerBatch {
             first_offset: BigEndian::read_i64(&header[OFFSET_OFFSET..]),
             offset_delta: BigEndian::read_i32(&header[LAST_OFFSET_DELTA_OFFSET..]).max(0),
             log_append_time_ms: has_log_append_time
-                .then(|| BigEndian::read_i64(&header[MAX_TIMESTAMP_OFFSET..])),
+                .then(|| TimestampMs(BigEndian::read_i64(&header[MAX_TIMESTAMP_OFFSET..]))),
         })
     }
 
@@ -72,7 +73,7 @@ pub struct BatchMetadata {
     pub offset_delta: i32,
     /// When the batch was appended, by the broker's clock, in milliseconds. (Kafka has the batch's
     /// highest timestamp here, and forgets a producer of old records as soon as it has written.)
-    pub timestamp_ms: i64,
+    pub timestamp_ms: TimestampMs,
 }
 
 impl BatchMetadata {
@@ -92,7 +93,7 @@ impl BatchMetadata {
 pub struct ProducerStateEntry {
     producer_epoch: i16,
     /// When the producer last appended anything, as the batches' timestamps.
-    last_timestamp_ms: i64,
+    last_timestamp_ms: TimestampMs,
     batches: [BatchMetadata; NUM_BATCHES_TO_RETAIN],
     /// How many of them are in use.
     length: usize,
@@ -100,7 +101,7 @@ pub struct ProducerStateEntry {
 
 impl ProducerStateEntry {
     /// A producer without a known batch.
-    pub fn new(producer_epoch: i16, last_timestamp_ms: i64) -> Self {
+    pub fn new(producer_epoch: i16, last_timestamp_ms: TimestampMs) -> Self {
         let batches = [BatchMetadata::default(); NUM_BATCHES_TO_RETAIN];
         Self { producer_epoch, last_timestamp_ms, batches, length: 0 }
     }
@@ -110,7 +111,7 @@ impl ProducerStateEntry {
     }
 
     /// When it last appended, by the broker's clock, in milliseconds.
-    pub fn last_timestamp_ms(&self) -> i64 {
+    pub fn last_timestamp_ms(&self) -> TimestampMs {
         self.last_timestamp_ms
     }
 
@@ -152,7 +153,7 @@ impl ProducerStateEntry {
 
     /// Takes notice of a batch without records of the producer's own. Batches of another epoch are
     /// forgotten.
-    pub fn update_epoch(&mut self, producer_epoch: i16, timestamp_ms: i64) {
+    pub fn update_epoch(&mut self, producer_epoch: i16, timestamp_ms: TimestampMs) {
         if producer_epoch != self.producer_epoch {
             *self = Self::new(producer_epoch, timestamp_ms);
         }
@@ -193,12 +194,12 @@ mod tests {
             last_sequence: batch.last_sequence(),
             last_offset: batch.last_offset(),
             offset_delta: batch.offset_delta,
-            timestamp_ms: 0,
+            timestamp_ms: TimestampMs(0),
         }
     }
 
     fn entry_of(batches: &[ProducerBatch]) -> ProducerStateEntry {
-        let mut entry = ProducerStateEntry::new(0, 0);
+        let mut entry = ProducerStateEntry::new(0, TimestampMs(0));
         batches.iter().for_each(|batch| entry.add_batch(batch.producer_epoch, appended(batch)));
         entry
     }
@@ -250,8 +251,8 @@ mod tests {
     #[test]
     fn another_epoch_begins_with_nothing() {
         let mut entry = entry_of(&[batch(0, 5, 0)]);
-        entry.update_epoch(1, 9);
-        assert_eq!((entry.producer_epoch(), entry.last_timestamp_ms()), (1, 9));
+        entry.update_epoch(1, TimestampMs(9));
+        assert_eq!((entry.producer_epoch(), entry.last_timestamp_ms()), (1, TimestampMs(9)));
         assert_eq!((entry.batches().len(), entry.last_sequence()), (0, NO_SEQUENCE));
         assert!(entry.is_in_sequence(0) && !entry.is_in_sequence(5));
     }
@@ -277,6 +278,6 @@ mod tests {
         let batch = ProducerBatch::of(&header).unwrap();
         assert_eq!((batch.first_sequence, batch.offset_delta), (NO_SEQUENCE, 0));
         assert_eq!((batch.last_sequence(), batch.last_offset()), (NO_SEQUENCE, -1));
-        assert_eq!(batch.log_append_time_ms, Some(-1));
+        assert_eq!(batch.log_append_time_ms, Some(TimestampMs::NONE));
     }
 }

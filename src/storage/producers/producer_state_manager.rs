@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use log::{debug, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::units::TimestampMs;
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::files::file_io::{failed, remove_if_exists};
 use crate::storage::files::log_file_names::{
@@ -85,7 +86,7 @@ impl ProducerStateManager {
 
     /// Takes notice of `entries`, whole ones, which were appended to the log and end before
     /// `end_offset`. `now_ms` is the broker's clock.
-    pub fn append(&mut self, entries: &[u8], end_offset: i64, now_ms: i64) {
+    pub fn append(&mut self, entries: &[u8], end_offset: i64, now_ms: TimestampMs) {
         for entry in shallow_entries(entries).map_while(Result::ok) {
             if let Some(batch) = ProducerBatch::of(entry.bytes) {
                 self.update(&batch, now_ms);
@@ -96,7 +97,7 @@ impl ProducerStateManager {
 
     /// Takes notice of a batch that is in the log. `now_ms` is when it was appended, by the
     /// broker's clock, unless the batch bears that time itself.
-    pub fn update(&mut self, batch: &ProducerBatch, now_ms: i64) {
+    pub fn update(&mut self, batch: &ProducerBatch, now_ms: TimestampMs) {
         let timestamp_ms = batch.log_append_time_ms.unwrap_or(now_ms);
         let ProducerBatch { producer_id, producer_epoch, offset_delta, .. } = *batch;
         let entry = match self.producers.entry(producer_id) {
@@ -133,11 +134,10 @@ impl ProducerStateManager {
     }
 
     /// Forgets the producers that have not appended for `expiration_ms`. Returns how many.
-    pub fn remove_expired(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
+    pub fn remove_expired(&mut self, now_ms: TimestampMs, expiration_ms: i64) -> usize {
         let before = self.producers.len();
-        let is_alive = |entry: &ProducerStateEntry| {
-            now_ms.saturating_sub(entry.last_timestamp_ms()) < expiration_ms
-        };
+        let is_alive =
+            |entry: &ProducerStateEntry| now_ms.ms_since(entry.last_timestamp_ms()) < expiration_ms;
         self.producers.retain(|_, entry| is_alive(entry));
         before - self.producers.len()
     }
@@ -212,7 +212,7 @@ impl ProducerStateManager {
 mod tests {
     use super::*;
 
-    const NOW_MS: i64 = 1_000;
+    const NOW_MS: TimestampMs = TimestampMs(1_000);
     const EPOCH: i16 = 3;
 
     /// A state without a directory, which is what the tests below need.
@@ -314,10 +314,14 @@ mod tests {
     #[test]
     fn a_producer_that_has_not_appended_for_long_is_forgotten() {
         let mut state = with_ten_records();
-        assert_eq!(state.remove_expired(NOW_MS + 99, 100), 0);
-        state.update(&batch(EPOCH, 10, 110), NOW_MS + 50);
-        assert_eq!(state.remove_expired(NOW_MS + 149, 100), 0, "it appended meanwhile");
-        assert_eq!(state.remove_expired(NOW_MS + 150, 100), 1);
+        assert_eq!(state.remove_expired(NOW_MS.saturating_add_ms(99), 100), 0);
+        state.update(&batch(EPOCH, 10, 110), NOW_MS.saturating_add_ms(50));
+        assert_eq!(
+            state.remove_expired(NOW_MS.saturating_add_ms(149), 100),
+            0,
+            "it appended meanwhile"
+        );
+        assert_eq!(state.remove_expired(NOW_MS.saturating_add_ms(150), 100), 1);
         assert_eq!(state.producer(7), None);
     }
 }

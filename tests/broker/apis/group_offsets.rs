@@ -9,6 +9,7 @@ use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::LeaderEpoch;
 use transferto::coordinator::group_results::{CommitOffsets, MemberIdentity};
 use transferto::coordinator::offset_and_metadata::OffsetAndMetadata;
 use transferto::protocol::delete_groups::DeleteGroupsRequest;
@@ -421,7 +422,7 @@ fn a_group_with_more_offsets_than_one_batch_of_tombstones_is_deleted_whole() {
     let commit_all = || {
         let offset = OffsetAndMetadata {
             offset: 7,
-            leader_epoch: -1,
+            leader_epoch: LeaderEpoch::NONE,
             metadata: String::new(),
             commit_timestamp_ms: 0,
             expire_timestamp_ms: None,

@@ -13,11 +13,13 @@ use crate::cleaner::compaction::{
 };
 use crate::fixture::{self, bytes_of, files_in};
 
+use transferto::common::units::TimestampMs;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::compute_crc;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
@@ -144,13 +146,16 @@ fn a_message_without_key_stays() {
     let cleanup_policy = CleanupPolicy::Delete;
     let test = Test::new(LogConfig { cleanup_policy, ..compaction::config() });
     let log = test.log("t", 0);
-    log.append(&mut fixture::batch(&["x", "y"]), 0).unwrap();
+    log.append(&mut fixture::batch(&["x", "y"]), LEADER_EPOCH).unwrap();
     append(&log, "a", "1");
     append(&log, "a", "2");
     log.roll().unwrap();
     assert!(test.clean().is_none(), "the topic is not compacted yet");
     log.update_config(compaction::config());
-    assert!(log.append(&mut fixture::batch(&["z"]), 0).is_err(), "from now on keys are asked for");
+    assert!(
+        log.append(&mut fixture::batch(&["z"]), LEADER_EPOCH).is_err(),
+        "from now on keys are asked for"
+    );
     test.clean().unwrap();
     assert_eq!(offsets(&contents(&log)), [0, 1, 3]);
 }
@@ -242,10 +247,10 @@ fn a_pass_that_is_stopped_leaves_the_log_whole() {
             io_buffer_bytes: 100,
             keys_max: 100,
             load_factor: 0.9,
-            now_ms: 0,
+            now_ms: TimestampMs(0),
             check: &check,
         };
-        let result = cleaner.clean(&LogToClean::new(Arc::clone(&log), None, 0));
+        let result = cleaner.clean(&LogToClean::new(Arc::clone(&log), None, TimestampMs(0)));
         assert_eq!(last_values(&contents(&log)), before);
         let unfinished = |name: &String| name.ends_with(".cleaned") || name.ends_with(".swap");
         assert!(!files_in(log.dir()).iter().any(unfinished));
@@ -342,7 +347,7 @@ fn the_last_batch_of_a_producer_stays_if_only_as_a_header() {
     let send = |producer_id, sequence, key: &str| {
         let batch = compaction::builder(0).producer(producer_id, 2, sequence);
         let batch = batch.record(5, Some(key.as_bytes()), Some(b"v"));
-        log.append(&mut batch.build().unwrap(), 0).unwrap();
+        log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
     };
     send(7, 0, "a");
     send(7, 1, "a");
@@ -479,10 +484,10 @@ fn a_segment_that_ends_within_an_entry_is_not_cleaned() {
             io_buffer_bytes,
             keys_max: 10,
             load_factor: 0.9,
-            now_ms: 0,
+            now_ms: TimestampMs(0),
             check: &|_| Ok(()),
         };
-        let result = cleaner.clean(&LogToClean::new(log, None, 0));
+        let result = cleaner.clean(&LogToClean::new(log, None, TimestampMs(0)));
         let Err(CleaningError::Failed(error)) = result else { panic!("{result:?}") };
         assert!(error.to_string().contains("is corrupt at position"), "{error}");
     }
@@ -502,10 +507,10 @@ fn any_buffer_is_large_enough() {
             io_buffer_bytes,
             keys_max: 10,
             load_factor: 0.9,
-            now_ms: 0,
+            now_ms: TimestampMs(0),
             check: &|_| Ok(()),
         };
-        cleaner.clean(&LogToClean::new(Arc::clone(&log), None, 0)).unwrap();
+        cleaner.clean(&LogToClean::new(Arc::clone(&log), None, TimestampMs(0))).unwrap();
         assert_eq!(offsets(&contents(&log)), [4, 5]);
         assert_found_from_every_offset(&log);
     }
@@ -524,7 +529,7 @@ fn a_cleaned_segment_is_indexed() {
     let segment = &log.segments()[0];
     let count = segment.offset_index().length() as u64;
     assert!(count >= segment.size() / 400, "{count} entries for {} bytes", segment.size());
-    segment.offset_index().sanity_check(segment.size()).unwrap();
+    segment.offset_index().sanity_check(segment.end_position()).unwrap();
     segment.time_index().sanity_check().unwrap();
     assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap().unwrap().offset, 199);
     assert_found_from_every_offset(&log);

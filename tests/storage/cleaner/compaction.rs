@@ -14,11 +14,13 @@ use std::time::{Duration, SystemTime};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::Position;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner::CleanerStats;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::offset_map::SLOT_BYTES;
@@ -131,7 +133,7 @@ pub fn append_batch(log: &Log, codec: CompressionCodec, records: &[(&str, Option
     let batch = (start..).zip(records).fold(empty, |batch, (offset, (key, value))| {
         batch.record(offset, Some(key.as_bytes()), value.map(str::as_bytes))
     });
-    log.append(&mut batch.build().unwrap(), 0).unwrap();
+    log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
 }
 
 pub fn big_keys(count: usize) -> Vec<String> {
@@ -215,7 +217,7 @@ pub fn set_age(log: &Log, age_ms: u64) {
 
 /// Changes the last byte of the entry at `offset`.
 pub fn spoil(segment: &LogSegment, offset: i64) {
-    let entry = segment.log().search_for(offset, 0).unwrap().unwrap();
+    let entry = segment.log().search_for(offset, Position::START).unwrap().unwrap();
     let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
-    file.write_all_at(b"!", entry.end() - 1).unwrap();
+    file.write_all_at(b"!", entry.end().0 - 1).unwrap();
 }

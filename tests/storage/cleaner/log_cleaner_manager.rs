@@ -14,9 +14,11 @@ use crate::cleaner::compaction::{
 use crate::fixture::{Random, files_in};
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::TimestampMs;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::log_cleaner_manager::LogToClean;
 use transferto::storage::files::offset_checkpoint::{
     CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint,
@@ -50,8 +52,9 @@ fn the_dirtiest_log_is_cleaned_first_and_none_below_its_ratio() {
     fill(&half, 1, 8);
     fill(&most, 2, 4);
     fill(&all, 2, 4);
-    let ratio =
-        |log: &Arc<Log>, clean| LogToClean::new(Arc::clone(log), clean, 0).cleanable_ratio();
+    let ratio = |log: &Arc<Log>, clean| {
+        LogToClean::new(Arc::clone(log), clean, TimestampMs(0)).cleanable_ratio()
+    };
     assert_eq!((ratio(&half, Some(8)), ratio(&all, None)), (0.5, 1.0));
     let mut cleaned = Vec::new();
     while let Some(stats) = test.clean() {
@@ -67,10 +70,10 @@ fn nothing_beyond_the_high_watermark_the_active_segment_or_the_lag_is_cleaned() 
     let now_ms = || test.mocks.time.milliseconds();
     let send = |timestamp_ms: i64| {
         let batch = compaction::builder(0).record(timestamp_ms, Some(b"key"), Some(b"value"));
-        log.append(&mut batch.build().unwrap(), 0).unwrap();
+        log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
     };
     let limits = || {
-        let cleanable = LogToClean::new(Arc::clone(&log), None, now_ms());
+        let cleanable = LogToClean::new(Arc::clone(&log), None, TimestampMs(now_ms()));
         (cleanable.first_dirty_offset, cleanable.first_uncleanable_offset)
     };
     send(now_ms() - 2000);
@@ -106,12 +109,12 @@ fn a_message_that_is_dirty_for_too_long_is_cleaned_however_few_are() {
         let now_ms = test.mocks.time.milliseconds();
         for (timestamp_ms, key) in [(now_ms - 1001, b"a"), (now_ms, b"b"), (now_ms, b"b")] {
             let batch = compaction::builder(0).record(timestamp_ms, Some(key), Some(b"value"));
-            log.append(&mut batch.build().unwrap(), 0).unwrap();
+            log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
         }
         assert!(test.clean().is_none(), "what is active is not cleaned, however old");
         log.roll().unwrap();
         log.update_high_watermark(3);
-        let cleanable = LogToClean::new(Arc::clone(&log), None, now_ms);
+        let cleanable = LogToClean::new(Arc::clone(&log), None, TimestampMs(now_ms));
         assert_eq!(cleanable.is_overdue, is_overdue);
         assert_eq!(test.clean().is_some(), is_overdue);
         assert_eq!(contents(&log).len(), if is_overdue { 2 } else { 3 });
@@ -171,7 +174,7 @@ fn a_pause_waits_for_the_cleaning_to_stop_and_keeps_it_from_beginning() {
     fill(&log, 2, 4);
     let manager = test.manager();
     let cleaner = manager.cleaner();
-    let grabbed = cleaner.manager().grab_filthiest_compacted_log(0).unwrap();
+    let grabbed = cleaner.manager().grab_filthiest_compacted_log(TimestampMs(0)).unwrap();
     assert!(test.clean().is_none(), "one log is cleaned by one thread");
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
@@ -251,7 +254,7 @@ fn a_log_may_be_compacted_and_deleted_from() {
         let now_ms = test.mocks.time.milliseconds();
         for key in ["a", "b", &format!("only {round}")] {
             let batch = compaction::builder(0).record(now_ms, Some(key.as_bytes()), Some(b"value"));
-            log.append(&mut batch.build().unwrap(), 0).unwrap();
+            log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
         }
         log.roll().unwrap();
         test.mocks.sleep(4000);
@@ -416,7 +419,7 @@ impl Model {
             batch = batch.record(offset, Some(key.as_bytes()), bytes);
             self.records.push((offset, Some(key), value));
         }
-        log.append(&mut batch.build().unwrap(), 0).unwrap();
+        log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
         self.starts.push(start);
     }
 

@@ -4,6 +4,7 @@
 use std::fs;
 
 use crate::fixture::{Random, TempDir};
+use transferto::common::units::{Position, TimestampMs};
 use transferto::storage::index::abstract_index::IndexError;
 use transferto::storage::index::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};
 use transferto::storage::index::time_index::{TIME_INDEX_ENTRY_BYTES, TimeIndex, TimestampOffset};
@@ -16,7 +17,7 @@ fn open(dir: &TempDir) -> OffsetIndex {
 }
 
 fn at(offset: i64, position: u64) -> OffsetPosition {
-    OffsetPosition { offset, position }
+    OffsetPosition { offset, position: Position(position) }
 }
 
 /// Port of `OffsetIndexTest.randomLookupTest`.
@@ -31,7 +32,7 @@ fn a_lookup_finds_the_greatest_entry_that_is_not_above() {
     for _ in 0..ENTRIES_MAX {
         offset += 2 + random.below(50) as i64;
         position += 1 + random.below(500);
-        index.append(offset, position).unwrap();
+        index.append(offset, Position(position)).unwrap();
         entries.push(at(offset, position));
     }
     for pair in entries.windows(2) {
@@ -48,7 +49,7 @@ fn the_first_and_the_last_offset_are_found() {
     let mut index = open(&dir);
     assert_eq!(index.lookup(BASE_OFFSET), at(BASE_OFFSET, 0));
     for i in 0..ENTRIES_MAX as i64 {
-        index.append(BASE_OFFSET + i + 1, i as u64).unwrap();
+        index.append(BASE_OFFSET + i + 1, Position(i as u64)).unwrap();
     }
     assert_eq!(index.lookup(BASE_OFFSET), at(BASE_OFFSET, 0));
     let last = BASE_OFFSET + ENTRIES_MAX as i64;
@@ -62,10 +63,10 @@ fn a_full_index_takes_no_entry() {
     let mut index = open(&dir);
     for i in 0..ENTRIES_MAX as i64 {
         assert!(!index.is_full());
-        index.append(BASE_OFFSET + i + 1, i as u64).unwrap();
+        index.append(BASE_OFFSET + i + 1, Position(i as u64)).unwrap();
     }
     assert!(index.is_full());
-    let error = index.append(BASE_OFFSET + 1000, 1000).unwrap_err();
+    let error = index.append(BASE_OFFSET + 1000, Position(1000)).unwrap_err();
     assert!(matches!(error, IndexError::Full(_)), "{error}");
 }
 
@@ -74,9 +75,9 @@ fn a_full_index_takes_no_entry() {
 fn offsets_must_ascend() {
     let dir = TempDir::new();
     let mut index = open(&dir);
-    index.append(51, 0).unwrap();
+    index.append(51, Position::START).unwrap();
     for offset in [50, 51] {
-        let error = index.append(offset, 1).unwrap_err();
+        let error = index.append(offset, Position(1)).unwrap_err();
         assert!(matches!(error, IndexError::OutOfOrder(_)), "{error}");
     }
 }
@@ -97,7 +98,7 @@ fn entries_survive_a_close_and_the_file_has_no_more() {
     assert_eq!(index.last_offset(), second.offset);
     assert_eq!(index.length(), 2);
     assert_eq!(fs::metadata(index.path()).unwrap().len(), 2 * INDEX_ENTRY_BYTES as u64);
-    let error = index.append(53, 2).unwrap_err();
+    let error = index.append(53, Position(2)).unwrap_err();
     assert!(matches!(error, IndexError::Full(_)), "{error}");
 }
 
@@ -108,12 +109,12 @@ fn truncation_forgets_the_offset_and_what_is_above() {
     let path = dir.join("0.index");
     let mut index = OffsetIndex::open(&path, 0, 10 * INDEX_ENTRY_BYTES).unwrap();
     for i in 1..10 {
-        index.append(i, i as u64).unwrap();
+        index.append(i, Position(i as u64)).unwrap();
     }
     // An offset beyond the end changes nothing.
     index.truncate_to(12);
     assert_eq!(index.lookup(10), at(9, 9));
-    index.append(10, 10).unwrap();
+    index.append(10, Position(10)).unwrap();
     assert_eq!(index.last_offset(), 10);
     // Nor does one between the last entry and the next.
     index.truncate_to(11);
@@ -121,18 +122,18 @@ fn truncation_forgets_the_offset_and_what_is_above() {
     // An exact match goes too.
     index.truncate_to(10);
     assert_eq!(index.lookup(10), at(9, 9));
-    index.append(10, 10).unwrap();
+    index.append(10, Position(10)).unwrap();
     index.truncate_to(9);
     assert_eq!(index.lookup(10), at(8, 8));
-    index.append(9, 9).unwrap();
+    index.append(9, Position(9)).unwrap();
     index.truncate_to(5);
     assert_eq!(index.lookup(10), at(4, 4));
-    index.append(5, 5).unwrap();
+    index.append(5, Position(5)).unwrap();
     assert_eq!(index.last_offset(), 5);
     index.truncate();
     assert_eq!(index.length(), 0);
     assert_eq!(index.last_offset(), 0);
-    index.append(1, 1).unwrap();
+    index.append(1, Position(1)).unwrap();
     assert_eq!(index.lookup(10), at(1, 1));
 }
 
@@ -143,10 +144,10 @@ fn an_offset_out_of_reach_is_refused() {
     let mut index = open(&dir);
     let reach = BASE_OFFSET + i64::from(i32::MAX);
     for (offset, position) in [(reach + 1, 0), (i64::MAX, 0), (BASE_OFFSET - 1, 0), (46, 1 << 31)] {
-        let error = index.append(offset, position).unwrap_err();
+        let error = index.append(offset, Position(position)).unwrap_err();
         assert!(matches!(error, IndexError::OffsetTooFar(_)), "{error}");
     }
-    index.append(reach, i32::MAX as u64).unwrap();
+    index.append(reach, Position(i32::MAX as u64)).unwrap();
     assert_eq!(index.lookup(i64::MAX), at(reach, i32::MAX as u64));
 }
 
@@ -155,12 +156,12 @@ fn an_offset_out_of_reach_is_refused() {
 fn the_file_is_kafkas() {
     let dir = TempDir::new();
     let mut index = open(&dir);
-    index.append(BASE_OFFSET + 0x0102, 0x0304_0506).unwrap();
+    index.append(BASE_OFFSET + 0x0102, Position(0x0304_0506)).unwrap();
     index.trim().unwrap();
     assert_eq!(fs::read(index.path()).unwrap(), [0, 0, 1, 2, 3, 4, 5, 6]);
     let path = dir.join("45.timeindex");
     let mut index = TimeIndex::open(&path, BASE_OFFSET, 3 * TIME_INDEX_ENTRY_BYTES).unwrap();
-    index.maybe_append(0x0102_0304_0506_0708, BASE_OFFSET + 9).unwrap();
+    index.maybe_append(TimestampMs(0x0102_0304_0506_0708), BASE_OFFSET + 9).unwrap();
     index.trim().unwrap();
     assert_eq!(fs::read(&path).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9]);
 }
@@ -170,15 +171,17 @@ fn the_file_is_kafkas() {
 fn a_sanity_check_finds_what_a_crash_leaves() {
     let dir = TempDir::new();
     let mut index = open(&dir);
-    index.sanity_check(0).unwrap();
-    index.append(50, 100).unwrap();
-    index.sanity_check(101).unwrap();
-    assert!(index.sanity_check(100).unwrap_err().to_string().contains("position 100"));
+    index.sanity_check(Position::START).unwrap();
+    index.append(50, Position(100)).unwrap();
+    index.sanity_check(Position(101)).unwrap();
+    assert!(index.sanity_check(Position(100)).unwrap_err().to_string().contains("position 100"));
     drop(index);
-    assert!(open(&dir).sanity_check(1000).unwrap_err().to_string().contains("last offset 45"));
+    assert!(
+        open(&dir).sanity_check(Position(1000)).unwrap_err().to_string().contains("last offset 45")
+    );
     let file = fs::OpenOptions::new().write(true).open(dir.join("45.index")).unwrap();
     file.set_len(5).unwrap();
-    assert!(open(&dir).sanity_check(1000).unwrap_err().to_string().contains("torn"));
+    assert!(open(&dir).sanity_check(Position(1000)).unwrap_err().to_string().contains("torn"));
 }
 
 /// `TimeIndexTest` of later Kafka: lookups, what is not inserted, order, truncation.
@@ -188,26 +191,26 @@ fn the_time_index_finds_the_greatest_timestamp_that_is_not_above() {
     let room = ENTRIES_MAX * TIME_INDEX_ENTRY_BYTES;
     let mut index = TimeIndex::open(&dir.join("45.timeindex"), BASE_OFFSET, room).unwrap();
     let at = |timestamp_ms, offset| TimestampOffset { timestamp_ms, offset };
-    assert_eq!(index.lookup(100), at(-1, BASE_OFFSET));
+    assert_eq!(index.lookup(TimestampMs(100)), at(TimestampMs::NONE, BASE_OFFSET));
     for i in 1..ENTRIES_MAX as i64 {
-        index.maybe_append(i * 10, BASE_OFFSET + i * 10).unwrap();
+        index.maybe_append(TimestampMs(i * 10), BASE_OFFSET + i * 10).unwrap();
     }
     assert!(index.is_full(), "one slot is held back for the roll");
-    assert_eq!(index.lookup(9), at(-1, BASE_OFFSET));
-    assert_eq!(index.lookup(10), at(10, 55));
-    assert_eq!(index.lookup(25), at(20, 65));
-    assert_eq!(index.lookup(i64::MAX), at(290, 335));
+    assert_eq!(index.lookup(TimestampMs(9)), at(TimestampMs::NONE, BASE_OFFSET));
+    assert_eq!(index.lookup(TimestampMs(10)), at(TimestampMs(10), 55));
+    assert_eq!(index.lookup(TimestampMs(25)), at(TimestampMs(20), 65));
+    assert_eq!(index.lookup(TimestampMs(i64::MAX)), at(TimestampMs(290), 335));
     // The same timestamp again is no news.
-    index.maybe_append(290, 400).unwrap();
-    assert_eq!(index.last_entry(), at(290, 335));
+    index.maybe_append(TimestampMs(290), 400).unwrap();
+    assert_eq!(index.last_entry(), at(TimestampMs(290), 335));
     for (timestamp_ms, offset) in [(289, 400), (300, 334)] {
-        let error = index.maybe_append(timestamp_ms, offset).unwrap_err();
+        let error = index.maybe_append(TimestampMs(timestamp_ms), offset).unwrap_err();
         assert!(matches!(error, IndexError::OutOfOrder(_)), "{error}");
     }
-    index.maybe_append(300, 400).unwrap();
+    index.maybe_append(TimestampMs(300), 400).unwrap();
     index.sanity_check().unwrap();
     index.truncate_to(65);
-    assert_eq!(index.last_entry(), at(10, 55));
+    assert_eq!(index.last_entry(), at(TimestampMs(10), 55));
     index.truncate();
-    assert_eq!(index.last_entry(), at(-1, BASE_OFFSET));
+    assert_eq!(index.last_entry(), at(TimestampMs::NONE, BASE_OFFSET));
 }

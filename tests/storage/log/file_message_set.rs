@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::fixture::{TempDir, batch_at, bytes_of, messages, records_of};
 use transferto::common::errors::KafkaError;
+use transferto::common::units::{Position, TimestampMs};
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::storage::log::file_message_set::FileMessageSet;
 
@@ -67,8 +68,8 @@ fn iteration_stops_before_bytes_that_are_no_whole_entry() {
         let reopened = FileMessageSet::open(&three.set.path()).unwrap();
         assert_eq!(reopened.size(), three.set.size() + size as u64);
         assert_eq!(records_of(&reopened), all_three(), "{size} bytes more");
-        assert_eq!(reopened.entry_at(three.set.size()).unwrap(), None);
-        assert_eq!(reopened.search_for(3, 0).unwrap(), None);
+        assert_eq!(reopened.entry_at(Position(three.set.size())).unwrap(), None);
+        assert_eq!(reopened.search_for(3, Position::START).unwrap(), None);
     }
 }
 
@@ -78,7 +79,7 @@ fn iteration_stops_before_bytes_that_are_no_whole_entry() {
 fn reading_does_not_move_where_the_next_append_goes() {
     let three = ThreeMessages::new();
     assert_eq!(records_of(&three.set), all_three());
-    assert!(three.set.search_for(1, 0).unwrap().is_some());
+    assert!(three.set.search_for(1, Position::START).unwrap().is_some());
     three.set.append(&messages(&[(3, "mnop")])).unwrap();
     assert_eq!(records_of(&three.set)[3], (3, "mnop".to_string()));
     assert_eq!(three.set.size(), three.file_size());
@@ -88,10 +89,10 @@ fn reading_does_not_move_where_the_next_append_goes() {
 #[test]
 fn a_slice_holds_the_bytes_it_was_asked_for() {
     let ThreeMessages { set, entry_size, .. } = ThreeMessages::new();
-    assert_eq!(records_of(&set.read(0, set.size())), all_three());
-    let from_second = set.read(entry_size, set.size());
+    assert_eq!(records_of(&set.read(Position::START, set.size())), all_three());
+    let from_second = set.read(Position(entry_size), set.size());
     assert_eq!(records_of(&from_second), all_three()[1..]);
-    let second = set.read(entry_size, entry_size);
+    let second = set.read(Position(entry_size), entry_size);
     assert_eq!(records_of(&second), all_three()[1..2]);
     assert_eq!(second.size(), entry_size);
 }
@@ -103,13 +104,13 @@ fn a_search_finds_the_offset_or_the_next_higher_one() {
     set.append(&messages(&[(50, "test")])).unwrap();
     let position_of =
         |offset, start| set.search_for(offset, start).unwrap().map(|it| (it.offset, it.position));
-    assert_eq!(position_of(0, 0), Some((0, 0)));
-    assert_eq!(position_of(1, 0), Some((1, entry_size)));
-    assert_eq!(position_of(1, entry_size), Some((1, entry_size)));
-    assert_eq!(position_of(2, entry_size), Some((2, 2 * entry_size)));
-    assert_eq!(position_of(3, 0), Some((50, 3 * entry_size)));
-    assert_eq!(position_of(50, 0), Some((50, 3 * entry_size)));
-    assert_eq!(position_of(51, 0), None);
+    assert_eq!(position_of(0, Position::START), Some((0, Position::START)));
+    assert_eq!(position_of(1, Position::START), Some((1, Position(entry_size))));
+    assert_eq!(position_of(1, Position(entry_size)), Some((1, Position(entry_size))));
+    assert_eq!(position_of(2, Position(entry_size)), Some((2, Position(2 * entry_size))));
+    assert_eq!(position_of(3, Position::START), Some((50, Position(3 * entry_size))));
+    assert_eq!(position_of(50, Position::START), Some((50, Position(3 * entry_size))));
+    assert_eq!(position_of(51, Position::START), None);
 }
 
 /// Port of `FileMessageSetTest.testIteratorWithLimits`, as it was written when it could fail: one
@@ -117,22 +118,22 @@ fn a_search_finds_the_offset_or_the_next_higher_one() {
 #[test]
 fn a_slice_that_ends_inside_a_message_does_not_have_that_message() {
     let ThreeMessages { set, entry_size, .. } = ThreeMessages::new();
-    let found = set.search_for(1, 0).unwrap().unwrap();
+    let found = set.search_for(1, Position::START).unwrap().unwrap();
     assert_eq!(found.size_bytes, entry_size);
     let whole = set.read(found.position, found.size_bytes);
     assert_eq!(records_of(&whole), all_three()[1..2]);
-    assert_eq!(whole.entry_at(0).unwrap().map(|it| it.offset), Some(1));
+    assert_eq!(whole.entry_at(Position::START).unwrap().map(|it| it.offset), Some(1));
     let cut = set.read(found.position, found.size_bytes - 1);
     assert_eq!(records_of(&cut), []);
-    assert_eq!(cut.entry_at(0).unwrap(), None);
+    assert_eq!(cut.entry_at(Position::START).unwrap(), None);
 }
 
 /// Port of `FileMessageSetTest.testTruncate`.
 #[test]
 fn truncation_leaves_what_is_before_it() {
     let three = ThreeMessages::new();
-    let found = three.set.search_for(1, 0).unwrap().unwrap();
-    let cut = three.set.truncate_to(found.position).unwrap();
+    let found = three.set.search_for(1, Position::START).unwrap().unwrap();
+    let cut = three.set.truncate_to(found.position.0).unwrap();
     assert_eq!(cut, 2 * three.entry_size);
     assert_eq!(records_of(&three.set), all_three()[..1]);
     assert_eq!(three.set.size(), three.entry_size);
@@ -146,7 +147,7 @@ fn a_preallocated_set_is_empty_in_a_file_of_full_size() {
     let set = FileMessageSet::create_preallocated(&dir.join("0.log"), PREALLOCATED_BYTES).unwrap();
     assert_eq!(set.size(), 0);
     assert_eq!(fs::metadata(set.path()).unwrap().len(), PREALLOCATED_BYTES);
-    assert_eq!(set.search_for(0, 0).unwrap(), None);
+    assert_eq!(set.search_for(0, Position::START).unwrap(), None);
 }
 
 /// Port of `FileMessageSetTest.testPreallocateFalse`.
@@ -222,27 +223,27 @@ fn a_set_writes_itself_whole_and_twice() {
 #[test]
 fn a_slice_of_a_slice_stays_inside_it() {
     let ThreeMessages { set, entry_size, .. } = ThreeMessages::new();
-    let last_two = set.read(entry_size, 2 * entry_size);
-    assert_eq!(records_of(&last_two.read(0, u64::MAX)), all_three()[1..]);
-    assert_eq!(records_of(&last_two.read(entry_size, u64::MAX)), all_three()[2..]);
-    assert_eq!(last_two.read(3 * entry_size, 1).size(), 0);
+    let last_two = set.read(Position(entry_size), 2 * entry_size);
+    assert_eq!(records_of(&last_two.read(Position::START, u64::MAX)), all_three()[1..]);
+    assert_eq!(records_of(&last_two.read(Position(entry_size), u64::MAX)), all_three()[2..]);
+    assert_eq!(last_two.read(Position(3 * entry_size), 1).size(), 0);
 }
 
 /// KAFKA-9835: what is appended later is not in a slice that was made before.
 #[test]
 fn a_slice_does_not_grow_with_its_file() {
     let ThreeMessages { set, .. } = ThreeMessages::new();
-    let slice = set.read(0, u64::MAX);
+    let slice = set.read(Position::START, u64::MAX);
     set.append(&messages(&[(3, "mnop")])).unwrap();
     assert_eq!(records_of(&slice), all_three());
-    assert_eq!(records_of(&slice.read(0, u64::MAX)), all_three());
+    assert_eq!(records_of(&slice.read(Position::START, u64::MAX)), all_three());
 }
 
 /// KAFKA-12233: a write that begins inside the slice ends where the slice ends.
 #[test]
 fn a_write_never_runs_past_the_slice() {
     let ThreeMessages { set, entry_size, .. } = ThreeMessages::new();
-    let first = set.read(0, entry_size);
+    let first = set.read(Position::START, entry_size);
     let mut bytes = Vec::new();
     let (start, size) = (entry_size as usize - 3, entry_size as usize);
     assert_eq!(first.write_to(Destination::Channel(&mut bytes), start, size).unwrap(), 3);
@@ -262,9 +263,9 @@ fn a_truncation_to_the_same_size_does_not_touch_the_file() {
     file.set_modified(long_ago).unwrap();
     assert_eq!(three.set.truncate_to(three.set.size()).unwrap(), 0);
     three.set.trim().unwrap();
-    assert_eq!(three.set.last_modified_ms().unwrap(), 1_000_000);
+    assert_eq!(three.set.last_modified_ms().unwrap(), TimestampMs(1_000_000));
     three.set.truncate_to(0).unwrap();
-    assert_ne!(three.set.last_modified_ms().unwrap(), 1_000_000);
+    assert_ne!(three.set.last_modified_ms().unwrap(), TimestampMs(1_000_000));
 }
 
 /// `FileRecordsTest.testTruncateNotCalledIfSizeIsBiggerThanTargetSize` of later Kafka.
@@ -280,7 +281,7 @@ fn a_truncation_to_more_than_there_is_is_refused() {
 #[test]
 fn a_slice_outlives_its_file() {
     let ThreeMessages { dir, set, .. } = ThreeMessages::new();
-    let slice = set.read(0, u64::MAX);
+    let slice = set.read(Position::START, u64::MAX);
     set.rename_to(&dir.join("0.log.deleted")).unwrap();
     fs::remove_file(set.path()).unwrap();
     drop(set);
@@ -292,7 +293,7 @@ fn a_slice_outlives_its_file() {
 #[test]
 fn a_file_that_shrank_is_an_error_and_not_an_end() {
     let three = ThreeMessages::new();
-    let slice = three.set.read(0, u64::MAX);
+    let slice = three.set.read(Position::START, u64::MAX);
     three.set.truncate_to(0).unwrap();
     let error = slice.write_to(Destination::Channel(&mut Vec::new()), 0, 100).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
@@ -305,7 +306,7 @@ fn an_impossible_size_is_corruption() {
     let file = OpenOptions::new().write(true).open(three.set.path()).unwrap();
     for size in [13, 0, -1, i32::MIN] {
         file.write_all_at(&i32::to_be_bytes(size), three.entry_size + 8).unwrap();
-        let error = three.set.search_for(2, 0).unwrap_err();
+        let error = three.set.search_for(2, Position::START).unwrap_err();
         let KafkaError::Corrupt { position, why, .. } = error else { panic!("{error}") };
         assert_eq!(position, three.entry_size);
         assert!(why.contains(&size.to_string()), "{why}");
@@ -331,7 +332,8 @@ fn a_search_in_batches_looks_at_the_last_offset_of_one_only() {
     let second = batch_at(20, &["d", "e"]);
     set.append(&first).unwrap();
     set.append(&second).unwrap();
-    let position_of = |offset| set.search_for(offset, 0).unwrap().map(|it| it.position);
+    let position_of =
+        |offset| set.search_for(offset, Position::START).unwrap().map(|it| it.position);
     let second_position = first.len() as u64;
     for (offset, position) in [
         (0, Some(0)),
@@ -343,7 +345,7 @@ fn a_search_in_batches_looks_at_the_last_offset_of_one_only() {
         (21, Some(second_position)),
         (22, None),
     ] {
-        assert_eq!(position_of(offset), position, "offset {offset}");
+        assert_eq!(position_of(offset), position.map(Position), "offset {offset}");
     }
 }
 
@@ -352,8 +354,8 @@ fn a_search_in_batches_looks_at_the_last_offset_of_one_only() {
 fn a_slice_can_be_warmed() {
     let three = ThreeMessages::new();
     three.set.warm().unwrap();
-    three.set.read(0, 0).warm().unwrap();
-    let beyond = three.set.read(0, u64::MAX);
+    three.set.read(Position::START, 0).warm().unwrap();
+    let beyond = three.set.read(Position::START, u64::MAX);
     three.set.truncate_to(0).unwrap();
     // Where the kernel cannot tell what is resident, the missing bytes show when they are read.
     assert!(beyond.warm().is_err());

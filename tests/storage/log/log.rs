@@ -11,10 +11,12 @@ use crate::fixture::{
     self, Mocks, Random, TempDir, batch, files_in, message_set, messages, records_of,
 };
 use transferto::common::errors::{Errors, KafkaError};
+use transferto::common::units::TimestampMs;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
     index_filename, log_filename, parse_topic_partition_name, time_index_filename,
 };
@@ -53,7 +55,7 @@ impl Test {
 }
 
 fn append(log: &Log, values: &[&str]) -> i64 {
-    log.append(&mut batch(values), 0).unwrap().first_offset
+    log.append(&mut batch(values), LEADER_EPOCH).unwrap().first_offset
 }
 
 /// What a fetch of one message finds.
@@ -106,7 +108,7 @@ fn a_segment_is_rolled_by_an_append_after_its_time() {
         assert_eq!(segment_count(&log), expected);
     }
     test.mocks.time.sleep(3_600_001);
-    log.append(&mut [], 0).unwrap();
+    log.append(&mut [], LEADER_EPOCH).unwrap();
     assert_eq!(segment_count(&log), 4, "an empty set rolls nothing");
     append(&log, &["test"]);
     append(&log, &["test"]);
@@ -199,7 +201,7 @@ fn a_read_in_a_gap_begins_in_the_next_segment() {
         append(&log, &["42"]);
     }
     let last = fixture::active(&log).base_offset() - 1;
-    log.segments()[0].truncate_to(1, 1000, 0).unwrap();
+    log.segments()[0].truncate_to(1, 1000, TimestampMs(0)).unwrap();
     let found = log.read(1, None, fixture::hard(200)).unwrap();
     assert_eq!(records_of(&found.message_set)[0].0, last + 1);
 }
@@ -244,7 +246,7 @@ fn a_read_inside_a_compressed_set_gets_the_whole_set() {
     let log = log.log();
     for (first, second) in [("hello", "there"), ("alpha", "beta")] {
         let gzip = CompressionCodec::Gzip;
-        log.append(&mut message_set(0, gzip, &[(0, first), (1, second)]), 0).unwrap();
+        log.append(&mut message_set(0, gzip, &[(0, first), (1, second)]), LEADER_EPOCH).unwrap();
     }
     let read = |offset| {
         let found = log.read(offset, None, fixture::hard(4096)).unwrap();
@@ -276,7 +278,7 @@ fn deleting_all_segments_keeps_the_end_offset() {
 fn a_set_larger_than_a_segment_is_refused() {
     let mut set = batch(&["You", "bethe"]);
     let log = Test::new(LogConfig { segment_size: set.len() as u64 - 1, ..LogConfig::default() });
-    let error = log.log().append(&mut set, 0).unwrap_err();
+    let error = log.log().append(&mut set, LEADER_EPOCH).unwrap_err();
     assert_eq!(error.code(), Errors::RecordListTooLarge);
 }
 
@@ -296,14 +298,14 @@ fn a_compacted_topic_takes_no_message_without_key() {
     let (keyed, unkeyed): (Option<&[u8]>, Option<&[u8]>) = (Some(b"key"), None);
     for codec in [CompressionCodec::None, CompressionCodec::Gzip] {
         for keys in [vec![keyed, unkeyed], vec![unkeyed], vec![unkeyed, keyed]] {
-            let error = log.append(&mut set(codec, &keys), 0).unwrap_err();
+            let error = log.append(&mut set(codec, &keys), LEADER_EPOCH).unwrap_err();
             assert!(
                 matches!(error.code(), Errors::CorruptMessage | Errors::InvalidRecord),
                 "{error}"
             );
         }
-        log.append(&mut set(codec, &[keyed]), 0).unwrap();
-        log.append(&mut set(codec, &[keyed, keyed]), 0).unwrap();
+        log.append(&mut set(codec, &[keyed]), LEADER_EPOCH).unwrap();
+        log.append(&mut set(codec, &[keyed, keyed]), LEADER_EPOCH).unwrap();
     }
     assert_eq!(log.log_end_offset(), 6);
 }
@@ -315,8 +317,8 @@ fn a_message_above_the_limit_is_refused() {
     let max_message_size = small.len();
     let log = Test::new(LogConfig { max_message_size, ..LogConfig::default() });
     let log = log.log();
-    log.append(&mut small, 0).unwrap();
-    let error = log.append(&mut batch(&["change, change"]), 0).unwrap_err();
+    log.append(&mut small, LEADER_EPOCH).unwrap();
+    let error = log.append(&mut batch(&["change, change"]), LEADER_EPOCH).unwrap_err();
     assert_eq!(error.code(), Errors::RecordTooLarge);
     assert_eq!(log.log_end_offset(), 1);
 }
@@ -539,7 +541,7 @@ fn a_null_value_comes_back_as_null() {
     let log = Test::new(LogConfig::default());
     let log = log.log();
     let mut set = RecordBatchBuilder::new(0).record(-1, None, None).build().unwrap();
-    log.append(&mut set, 0).unwrap();
+    log.append(&mut set, LEADER_EPOCH).unwrap();
     let found = log.read(0, None, fixture::hard(4096)).unwrap();
     let mut values = Vec::new();
     let bytes = fixture::bytes_of(&found.message_set);

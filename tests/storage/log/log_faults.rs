@@ -13,10 +13,12 @@ use crate::fixture::{
 };
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::time::Time;
+use transferto::common::units::{LeaderEpoch, Position, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
     index_filename, log_filename, time_index_filename,
 };
@@ -54,7 +56,7 @@ fn small_segments() -> LogConfig {
 }
 
 fn append(log: &Log, value: &str) -> i64 {
-    log.append(&mut batch(&[value]), 0).unwrap().first_offset
+    log.append(&mut batch(&[value]), LEADER_EPOCH).unwrap().first_offset
 }
 
 fn bases(log: &Log) -> Vec<i64> {
@@ -213,10 +215,10 @@ fn a_failed_append_leaves_the_log_as_it_was() {
     fs::create_dir(test.path()).unwrap();
     symlink("/dev/full", log_filename(&test.path(), 0)).unwrap();
     let log = test.log();
-    let error = log.append(&mut batch(&["lost"]), 0).unwrap_err();
+    let error = log.append(&mut batch(&["lost"]), LEADER_EPOCH).unwrap_err();
     assert_eq!(error.code(), Errors::KafkaStorageError);
     assert!(error.to_string().contains(".log"), "{error}");
-    assert_eq!(log.log_end_offset_metadata(), LogOffsetMetadata::at(0, 0, 0));
+    assert_eq!(log.log_end_offset_metadata(), LogOffsetMetadata::at(0, 0, Position::START));
     // The disk has room again.
     fs::remove_file(log_filename(&test.path(), 0)).unwrap();
     drop(log);
@@ -237,7 +239,7 @@ fn a_failed_roll_is_reported_and_the_next_one_succeeds() {
         let in_the_way = filename(&test.path(), 10);
         fs::create_dir_all(in_the_way.join("x")).unwrap();
         for _ in 0..3 {
-            let error = log.append(&mut batch(&["lost"]), 0).unwrap_err();
+            let error = log.append(&mut batch(&["lost"]), LEADER_EPOCH).unwrap_err();
             assert_eq!(error.code(), Errors::KafkaStorageError, "{error}");
             assert_eq!((log.log_end_offset(), bases(&log)), (10, vec![0]));
         }
@@ -273,7 +275,7 @@ fn readers_never_see_an_append_that_is_not_done() {
         scope.spawn(read_all);
         scope.spawn(read_all);
         for _ in 0..MESSAGES / 2 {
-            log.append(&mut batch(&["0000", "1111"]), 0).unwrap();
+            log.append(&mut batch(&["0000", "1111"]), LEADER_EPOCH).unwrap();
         }
     });
 }
@@ -306,7 +308,7 @@ fn a_fetch_reads_headers_only() {
     let test = Test::new(LogConfig { index_interval: 1, ..LogConfig::default() });
     let log = test.log();
     for _ in 0..100 {
-        log.append(&mut batch(&[&"x".repeat(1000), &"y".repeat(1000)]), 0).unwrap();
+        log.append(&mut batch(&[&"x".repeat(1000), &"y".repeat(1000)]), LEADER_EPOCH).unwrap();
     }
     for (offset, headers, probes) in [(100, 2, 0), (101, 2, 1), (0, 1, 0), (199, 1, 1), (200, 0, 0)]
     {
@@ -330,8 +332,8 @@ fn a_read_returns_where_it_begins() {
     }
     let size = batch(&["0000"]).len() as u64;
     let place = |offset| log.read(offset, None, fixture::hard(1)).unwrap().fetch_offset_metadata;
-    assert_eq!(place(12), LogOffsetMetadata::at(12, 10, 2 * size));
-    assert_eq!(place(15), LogOffsetMetadata::at(15, 10, 5 * size));
+    assert_eq!(place(12), LogOffsetMetadata::at(12, 10, Position(2 * size)));
+    assert_eq!(place(15), LogOffsetMetadata::at(15, 10, Position(5 * size)));
     assert_eq!(log.log_end_offset_metadata(), place(15));
     let error = log.read(16, None, fixture::hard(1)).unwrap_err();
     assert_eq!(error.code(), Errors::OffsetOutOfRange);
@@ -366,11 +368,11 @@ fn a_restart_does_not_postpone_a_roll() {
     let test = Test::new(LogConfig { segment_ms: 1000, ..LogConfig::default() });
     let log = test.log();
     let now_ms = test.mocks.time.milliseconds();
-    log.append(&mut timed_batch(now_ms, "0000"), 0).unwrap();
+    log.append(&mut timed_batch(now_ms, "0000"), LEADER_EPOCH).unwrap();
     drop(log);
     test.mocks.time.sleep(1001);
     let log = test.log();
-    assert_eq!(fixture::active(&log).created_ms(), now_ms);
+    assert_eq!(fixture::active(&log).created_ms(), TimestampMs(now_ms));
     append(&log, "0000");
     assert_eq!(bases(&log), [0, 1]);
 }
@@ -411,13 +413,13 @@ fn old_messages_are_converted_to_the_format_of_the_log() {
     };
     let test = Test::new(LogConfig::default());
     let log = test.log();
-    let info = log.append(&mut old, 0).unwrap();
+    let info = log.append(&mut old, LEADER_EPOCH).unwrap();
     assert!(info.was_converted);
     assert_eq!((info.first_offset, info.last_offset, info.record_count), (0, 1, 2));
     assert_eq!(magic_of(&log), (2, 2));
     let test = Test::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
     let log = test.log();
-    assert!(!log.append(&mut messages(&[(0, "a"), (1, "b")]), 0).unwrap().was_converted);
+    assert!(!log.append(&mut messages(&[(0, "a"), (1, "b")]), LEADER_EPOCH).unwrap().was_converted);
     assert_eq!(magic_of(&log), (0, 2));
 }
 
@@ -426,12 +428,18 @@ fn old_messages_are_converted_to_the_format_of_the_log() {
 fn the_time_of_an_append_is_returned() {
     let message_timestamp_type = MessageTimestampType::LogAppendTime;
     let test = Test::new(LogConfig { message_timestamp_type, ..LogConfig::default() });
-    let info = test.log().append(&mut timed_batch(5, "a"), 7).unwrap();
+    let info = test.log().append(&mut timed_batch(5, "a"), LeaderEpoch(7)).unwrap();
     let now_ms = test.mocks.time.milliseconds();
-    assert_eq!((info.log_append_time_ms, info.max_timestamp_ms), (now_ms, now_ms));
+    assert_eq!(
+        (info.log_append_time_ms, info.max_timestamp_ms),
+        (TimestampMs(now_ms), TimestampMs(now_ms))
+    );
     let test = Test::new(LogConfig::default());
-    let info = test.log().append(&mut timed_batch(5, "a"), 7).unwrap();
-    assert_eq!((info.log_append_time_ms, info.max_timestamp_ms), (-1, 5));
+    let info = test.log().append(&mut timed_batch(5, "a"), LeaderEpoch(7)).unwrap();
+    assert_eq!(
+        (info.log_append_time_ms, info.max_timestamp_ms),
+        (TimestampMs::NONE, TimestampMs(5))
+    );
 }
 
 /// Offsets by time, over segments, with time that goes back in between.
@@ -442,19 +450,19 @@ fn a_message_is_found_by_its_timestamp() {
     assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), None);
     for offset in 0..30 {
         let timestamp_ms = if offset == 15 { 1000 } else { 100 + offset };
-        log.append(&mut timed_batch(timestamp_ms, "0000"), 0).unwrap();
+        log.append(&mut timed_batch(timestamp_ms, "0000"), LEADER_EPOCH).unwrap();
     }
     assert_eq!(log.segments().len(), 3);
     let at = |timestamp_ms, offset| Some(TimestampOffset { timestamp_ms, offset });
     let find = |timestamp_ms| fetch_offsets_by_timestamp(&log, timestamp_ms).unwrap();
-    assert_eq!(find(0), at(100, 0));
-    assert_eq!(find(109), at(109, 9));
-    assert_eq!(find(112), at(112, 12));
-    assert_eq!(find(115), at(1000, 15));
-    assert_eq!(find(1001), None);
-    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), at(1000, 15));
+    assert_eq!(find(TimestampMs(0)), at(TimestampMs(100), 0));
+    assert_eq!(find(TimestampMs(109)), at(TimestampMs(109), 9));
+    assert_eq!(find(TimestampMs(112)), at(TimestampMs(112), 12));
+    assert_eq!(find(TimestampMs(115)), at(TimestampMs(1000), 15));
+    assert_eq!(find(TimestampMs(1001)), None);
+    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), at(TimestampMs(1000), 15));
     let test = Test::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
-    let error = fetch_offsets_by_timestamp(&test.log(), 5).unwrap_err();
+    let error = fetch_offsets_by_timestamp(&test.log(), TimestampMs(5)).unwrap_err();
     assert_eq!(error.code(), Errors::UnsupportedForMessageFormat);
 }
 
@@ -468,11 +476,11 @@ fn segments_are_found_by_the_time_of_their_files() {
     assert_eq!(before(EARLIEST_TIMESTAMP), [0]);
     assert_eq!(before(LATEST_TIMESTAMP), [0]);
     for _ in 0..20 {
-        log.append(&mut messages(&[(0, "42")]), 0).unwrap();
+        log.append(&mut messages(&[(0, "42")]), LEADER_EPOCH).unwrap();
     }
     assert_eq!(before(LATEST_TIMESTAMP), [20, 18, 15, 12, 9, 6, 3, 0]);
-    assert_eq!(before(i64::MAX), [20, 18, 15, 12, 9, 6, 3, 0]);
+    assert_eq!(before(TimestampMs(i64::MAX)), [20, 18, 15, 12, 9, 6, 3, 0]);
     assert_eq!(before(EARLIEST_TIMESTAMP), [0]);
-    assert!(before(0).is_empty());
+    assert!(before(TimestampMs(0)).is_empty());
     assert_eq!(legacy_offsets_before(&log, LATEST_TIMESTAMP, 2).unwrap(), [20, 18]);
 }

@@ -12,6 +12,7 @@ use crate::fixture::{
     Mocks, TempDir, batch, batch_at, files_in, messages, records_in, records_of, timed_batch,
 };
 use transferto::config::log_config::LogConfig;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
     index_filename, log_filename, time_index_filename,
 };
@@ -32,7 +33,7 @@ impl Test {
         let test = Self { dir: TempDir::new(), mocks: Mocks::new(), config };
         let log = test.crashed(0);
         for i in 0..30 {
-            log.append(&mut timed_batch(1000 + i, &format!("{i:02}")), 0).unwrap();
+            log.append(&mut timed_batch(1000 + i, &format!("{i:02}")), LEADER_EPOCH).unwrap();
         }
         assert_eq!(bases(&log), [0, 10, 20]);
         log.close().unwrap();
@@ -85,7 +86,7 @@ fn a_torn_tail_is_cut_off() {
         test.segment_file(20).set_len(test.position(29) + torn).unwrap();
         let log = test.crashed(20);
         assert_holds(&log, 0..29);
-        assert_eq!(log.append(&mut batch(&["29"]), 0).unwrap().first_offset, 29);
+        assert_eq!(log.append(&mut batch(&["29"]), LEADER_EPOCH).unwrap().first_offset, 29);
         assert_holds(&log, 0..30);
     }
 }
@@ -128,7 +129,7 @@ fn a_torn_tail_is_cut_off_even_after_a_clean_shutdown() {
     let test = Test::new();
     test.segment_file(20).set_len(test.position(29) + 20).unwrap();
     let log = test.clean();
-    log.append(&mut batch(&["29"]), 0).unwrap();
+    log.append(&mut batch(&["29"]), LEADER_EPOCH).unwrap();
     assert_holds(&log, 0..30);
 }
 
@@ -211,5 +212,5 @@ fn a_directory_of_kafka_0_9_opens() {
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (5, 10));
     let found = log.read(7, None, fixture::hard(1 << 20)).unwrap();
     assert_eq!(records_of(&found.message_set), [(9, "c".to_string())]);
-    assert_eq!(log.append(&mut messages(&[(0, "d")]), 0).unwrap().first_offset, 10);
+    assert_eq!(log.append(&mut messages(&[(0, "d")]), LEADER_EPOCH).unwrap().first_offset, 10);
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::fixture::{self, Mocks, Random, TempDir, batch_at, messages, records_of, timed_batch};
 use transferto::common::errors::Errors;
+use transferto::common::units::{Position, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::message_set::MessageSet;
@@ -45,7 +46,7 @@ impl TestSegment {
         let last = shallow_entries(bytes).last().unwrap().unwrap();
         let set = SegmentAppend {
             last_offset: last.last_offset,
-            max_timestamp_ms: last.max_timestamp(),
+            max_timestamp_ms: TimestampMs(last.max_timestamp()),
             offset_of_max_timestamp: last.last_offset,
             bytes,
         };
@@ -59,7 +60,8 @@ impl TestSegment {
 
     fn read_up_to(&self, offset: i64, max_offset: Option<i64>) -> Option<Vec<(i64, String)>> {
         let size = self.segment.size();
-        let found = self.segment.read(offset, max_offset, size, fixture::hard(i32::MAX)).unwrap();
+        let found =
+            self.segment.read(offset, max_offset, Position(size), fixture::hard(i32::MAX)).unwrap();
         found.map(|found| records_of(&found.message_set))
     }
 }
@@ -125,7 +127,7 @@ fn a_truncated_message_is_gone_and_the_one_before_is_there() {
         test.append(offset, &["hello"]);
         test.append(offset + 1, &["hello"]);
         assert_eq!(test.read(offset).unwrap(), records(offset, &["hello", "hello"]));
-        test.segment.truncate_to(offset + 1, MAX_INDEX_SIZE, 0).unwrap();
+        test.segment.truncate_to(offset + 1, MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
         assert_eq!(test.read(offset).unwrap(), records(offset, &["hello"]));
     }
 }
@@ -135,9 +137,9 @@ fn a_truncated_message_is_gone_and_the_one_before_is_there() {
 fn a_segment_truncated_to_nothing_takes_the_same_offset_again() {
     let test = TestSegment::new(40);
     test.append(40, &["hello", "there"]);
-    test.segment.truncate_to(0, MAX_INDEX_SIZE, 0).unwrap();
+    test.segment.truncate_to(0, MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
     assert_eq!(test.read(40), None);
-    assert_eq!(test.segment.next_offset().unwrap(), (40, 0));
+    assert_eq!(test.segment.next_offset().unwrap(), (40, Position::START));
     test.append(40, &["hello", "there"]);
     assert_eq!(test.read(40).unwrap(), records(40, &["hello", "there"]));
 }
@@ -148,7 +150,7 @@ fn the_next_offset_is_after_the_last_message() {
     let test = TestSegment::new(40);
     assert_eq!(test.segment.next_offset().unwrap().0, 40);
     test.append(50, &["hello", "there", "you"]);
-    assert_eq!(test.segment.next_offset().unwrap(), (53, test.segment.size()));
+    assert_eq!(test.segment.next_offset().unwrap(), (53, test.segment.end_position()));
 }
 
 /// Port of `LogSegmentTest.testChangeFileSuffixes`.
@@ -199,14 +201,14 @@ fn recovery_keeps_exactly_the_messages_before_the_junk() {
             test.append(offset, &[value]);
         }
         let corrupted = random.below(count as u64) as i64;
-        let entry = test.segment.translate_offset(corrupted, 0).unwrap().unwrap();
+        let entry = test.segment.translate_offset(corrupted, Position::START).unwrap().unwrap();
         let junk_at = entry.position + random.below(15);
-        let junk = random.bytes(test.segment.size() - junk_at);
+        let junk = random.bytes(test.segment.size() - junk_at.0);
         let file = OpenOptions::new().write(true).open(test.segment.log().path()).unwrap();
-        file.write_all_at(&junk, junk_at).unwrap();
+        file.write_all_at(&junk, junk_at.0).unwrap();
         let recovery = recover(&test.segment, MAX_INDEX_SIZE).unwrap();
         assert_eq!(recovery.next_offset, corrupted, "{recovery:?}");
-        assert_eq!(recovery.valid_bytes, entry.position);
+        assert_eq!(recovery.end, entry.position);
         let left: Vec<&str> = values[..corrupted as usize].iter().map(String::as_str).collect();
         assert_eq!(test.read(0).unwrap_or_default(), records(0, &left));
     }
@@ -284,7 +286,7 @@ fn the_first_batch_is_whole_if_that_is_asked_for() {
     let batch_size = batch_at(0, &["a large message"]).len();
     let read = |max_bytes, first_entry| {
         let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: false };
-        let found = test.segment.read(0, None, size, limit).unwrap().unwrap();
+        let found = test.segment.read(0, None, Position(size), limit).unwrap().unwrap();
         (found.message_set.size_in_bytes(), found.first_entry_incomplete)
     };
     let all = [FirstEntry::IsWhole, FirstEntry::MustFit, FirstEntry::MayBeCut];
@@ -298,7 +300,7 @@ fn the_first_batch_is_whole_if_that_is_asked_for() {
         assert_eq!(read(batch_size as i32, first_entry), (batch_size, false));
         assert_eq!(read(batch_size as i32 + 1, first_entry), (batch_size + 1, false));
     }
-    let error = test.segment.read(0, None, size, fixture::hard(-1)).unwrap_err();
+    let error = test.segment.read(0, None, Position(size), fixture::hard(-1)).unwrap_err();
     assert_eq!(error.code(), Errors::UnknownServerError);
 }
 
@@ -314,7 +316,7 @@ fn a_slice_ends_at_the_last_batch_that_the_index_knows() {
     let sizes = |max_bytes: usize, max_position: u64| {
         let first_entry = FirstEntry::MustFit;
         let limit = ReadLimit { max_bytes: max_bytes as i32, first_entry, ends_at_entry: true };
-        let found = test.segment.read(3, None, max_position, limit).unwrap().unwrap();
+        let found = test.segment.read(3, None, Position(max_position), limit).unwrap().unwrap();
         (found.message_set.size_in_bytes(), found.bytes_within_limit)
     };
     let end = test.segment.size();
@@ -342,7 +344,12 @@ fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
         let bytes = &batch_at(offset, &[value]);
         let last_offset = offset;
         let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
-        let set = SegmentAppend { last_offset, max_timestamp_ms, offset_of_max_timestamp, bytes };
+        let set = SegmentAppend {
+            last_offset,
+            max_timestamp_ms: TimestampMs(max_timestamp_ms),
+            offset_of_max_timestamp,
+            bytes,
+        };
         segment.append(&set).unwrap();
         bytes.len()
     };
@@ -353,7 +360,12 @@ fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
     let size = |max_bytes: usize| {
         let (max_bytes, first_entry) = (max_bytes as i32, FirstEntry::IsWhole);
         let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: true };
-        segment.read(0, None, segment.size(), limit).unwrap().unwrap().message_set.size_in_bytes()
+        segment
+            .read(0, None, segment.end_position(), limit)
+            .unwrap()
+            .unwrap()
+            .message_set
+            .size_in_bytes()
     };
     for max_bytes in small_size..smalls_end {
         let sent = size(max_bytes);
@@ -378,7 +390,12 @@ fn a_slice_never_gives_up_more_than_it_keeps() {
     for last_offset in 0..20 {
         let bytes = &batch_at(last_offset, &[&value]);
         let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
-        let set = SegmentAppend { last_offset, max_timestamp_ms, offset_of_max_timestamp, bytes };
+        let set = SegmentAppend {
+            last_offset,
+            max_timestamp_ms: TimestampMs(max_timestamp_ms),
+            offset_of_max_timestamp,
+            bytes,
+        };
         written.append(&set).unwrap();
     }
     let reopened =
@@ -394,7 +411,7 @@ fn a_slice_never_gives_up_more_than_it_keeps() {
         for max_bytes in (100..segment.size() as i32).step_by(997) {
             let first_entry = FirstEntry::IsWhole;
             let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: true };
-            let found = segment.read(offset, None, segment.size(), limit).unwrap().unwrap();
+            let found = segment.read(offset, None, segment.end_position(), limit).unwrap().unwrap();
             let sent = found.message_set.size();
             assert!(sent * 2 >= found.bytes_within_limit, "{sent} of {max_bytes} at {offset}");
         }
@@ -408,9 +425,11 @@ fn a_slice_ends_at_the_max_position() {
     test.append(0, &["a"]);
     let exposed = test.segment.size();
     test.append(1, &["b"]);
-    let found = test.segment.read(0, None, exposed, fixture::hard(i32::MAX)).unwrap().unwrap();
+    let found =
+        test.segment.read(0, None, Position(exposed), fixture::hard(i32::MAX)).unwrap().unwrap();
     assert_eq!(records_of(&found.message_set), records(0, &["a"]));
-    let found = test.segment.read(1, None, exposed, fixture::hard(i32::MAX)).unwrap().unwrap();
+    let found =
+        test.segment.read(1, None, Position(exposed), fixture::hard(i32::MAX)).unwrap().unwrap();
     assert_eq!(found.message_set.size_in_bytes(), 0);
 }
 
@@ -421,13 +440,13 @@ fn truncation_gives_the_indexes_their_room_back() {
     test.append(0, &["a"]);
     test.segment.on_become_inactive().unwrap();
     assert!(test.segment.indexes().is_full());
-    test.segment.truncate_to(0, MAX_INDEX_SIZE, 7).unwrap();
+    test.segment.truncate_to(0, MAX_INDEX_SIZE, TimestampMs(7)).unwrap();
     assert!(!test.segment.indexes().is_full());
-    assert_eq!(test.segment.created_ms(), 7);
+    assert_eq!(test.segment.created_ms(), TimestampMs(7));
     // Also where nothing is found to be cut off.
     test.segment.on_become_inactive().unwrap();
     assert!(test.segment.indexes().is_full());
-    test.segment.truncate_to(10, MAX_INDEX_SIZE, 0).unwrap();
+    test.segment.truncate_to(10, MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
     assert!(!test.segment.indexes().is_full());
 }
 
@@ -438,12 +457,12 @@ fn the_file_is_asked_once_when_its_first_message_was_written() {
     assert_eq!(test.segment.first_written_ms(), None);
     test.append_bytes(&timed_batch(5000, "a"));
     test.append(1, &["b"]);
-    assert_eq!(test.segment.first_written_ms(), Some(5000));
+    assert_eq!(test.segment.first_written_ms(), Some(TimestampMs(5000)));
     let path = test.segment.log().path();
     let file = OpenOptions::new().write(true).open(path).unwrap();
     file.write_all_at(&7000_i64.to_be_bytes(), 35).unwrap();
-    assert_eq!(test.segment.first_written_ms(), Some(5000));
-    test.segment.truncate_to(0, MAX_INDEX_SIZE, 0).unwrap();
+    assert_eq!(test.segment.first_written_ms(), Some(TimestampMs(5000)));
+    test.segment.truncate_to(0, MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
     assert_eq!(test.segment.first_written_ms(), None);
     let bytes = timed_batch(6000, "c");
     test.append_bytes(&bytes);
@@ -462,7 +481,12 @@ fn an_offset_out_of_reach_is_not_appended() {
     for last_offset in [reach + 1, -1] {
         let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
         let bytes = &batch_at(last_offset, &["a"]);
-        let set = SegmentAppend { last_offset, max_timestamp_ms, offset_of_max_timestamp, bytes };
+        let set = SegmentAppend {
+            last_offset,
+            max_timestamp_ms: TimestampMs(max_timestamp_ms),
+            offset_of_max_timestamp,
+            bytes,
+        };
         assert_eq!(test.segment.append(&set).unwrap_err().code(), Errors::UnknownServerError);
         assert_eq!(test.segment.size(), 0);
     }
@@ -479,19 +503,19 @@ fn a_message_is_found_by_its_timestamp() {
         transferto::message::record_batch::set_base_offset(&mut batch, offset);
         test.append_bytes(&batch);
     }
-    assert_eq!(test.segment.largest_timestamp().timestamp_ms, 490);
+    assert_eq!(test.segment.largest_timestamp().timestamp_ms, TimestampMs(490));
     let find = |timestamp_ms, from| {
         find_offset_by_timestamp(&test.segment, timestamp_ms, from).unwrap().map(|it| it.offset)
     };
-    assert_eq!(find(490, 40), Some(49));
-    assert_eq!(find(420, 40), Some(42));
-    assert_eq!(find(425, 40), Some(43));
-    assert_eq!(find(420, 45), Some(45));
-    assert_eq!(find(491, 40), None);
-    assert_eq!(find(0, 40), Some(40));
+    assert_eq!(find(TimestampMs(490), 40), Some(49));
+    assert_eq!(find(TimestampMs(420), 40), Some(42));
+    assert_eq!(find(TimestampMs(425), 40), Some(43));
+    assert_eq!(find(TimestampMs(420), 45), Some(45));
+    assert_eq!(find(TimestampMs(491), 40), None);
+    assert_eq!(find(TimestampMs(0), 40), Some(40));
     // The same after a restart, when the highest timestamp has to be looked up.
     let reopened = open(test.dir.path(), 40);
     recover(&reopened, MAX_INDEX_SIZE).unwrap();
     let reopened = open(test.dir.path(), 40);
-    assert_eq!(reopened.largest_timestamp().timestamp_ms, 490);
+    assert_eq!(reopened.largest_timestamp().timestamp_ms, TimestampMs(490));
 }

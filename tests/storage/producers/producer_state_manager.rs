@@ -9,6 +9,7 @@ use transferto::common::errors::{Errors, KafkaError};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_append::LogAppendInfo;
 
@@ -66,7 +67,7 @@ fn produced(producer_id: i64, producer_epoch: i16, sequence: i32) -> Vec<u8> {
 }
 
 fn append(log: &Log, producer_id: i64, sequence: i32) -> Result<LogAppendInfo, KafkaError> {
-    log.append(&mut produced(producer_id, 0, sequence), 0)
+    log.append(&mut produced(producer_id, 0, sequence), LEADER_EPOCH)
 }
 
 /// Appends the batches with these numbers, counted from 0 over all time.
@@ -287,10 +288,13 @@ fn a_refused_append_or_a_set_too_large_changes_nothing_that_is_known() {
     let large = [0; 300];
     let builder = RecordBatchBuilder::new(0).producer(7, 0, COUNT);
     let mut large = builder.record(5, None, Some(&large)).build().unwrap();
-    assert_eq!(log.append(&mut large, 0).unwrap_err().code(), Errors::RecordListTooLarge);
+    assert_eq!(
+        log.append(&mut large, LEADER_EPOCH).unwrap_err().code(),
+        Errors::RecordListTooLarge
+    );
     let mut damaged = produced(7, 0, COUNT);
     damaged[17] ^= 1;
-    assert_eq!(log.append(&mut damaged, 0).unwrap_err().code(), Errors::CorruptMessage);
+    assert_eq!(log.append(&mut damaged, LEADER_EPOCH).unwrap_err().code(), Errors::CorruptMessage);
     assert_eq!(log.producer(7).unwrap(), before);
     assert_knows(&log, 7, 1);
 }
@@ -315,7 +319,7 @@ fn an_empty_log_and_one_without_producers_open_as_they_were_closed() {
     let test = Test::new();
     let log = test.log_after_close(test.log());
     assert_eq!(test.snapshots(), [], "there is nothing to say about an empty log");
-    log.append(&mut fixture::batch(&["a", "b"]), 0).unwrap();
+    log.append(&mut fixture::batch(&["a", "b"]), LEADER_EPOCH).unwrap();
     let log = test.log_after_close(log);
     assert_eq!(test.snapshots(), [2], "it says that there is nothing to be found");
     append_all(&log, 7, 0..1);
@@ -368,7 +372,8 @@ fn the_state_is_that_of_the_batches_in_the_log_whatever_happens_to_it() {
                 5..=8 => {
                     let Some((epoch, known)) = expected_state(&model, id) else { continue };
                     let (sequence, offset) = known[random.below(known.len() as u64) as usize];
-                    let again = log.append(&mut produced(id, epoch, sequence), 0).unwrap();
+                    let again =
+                        log.append(&mut produced(id, epoch, sequence), LEADER_EPOCH).unwrap();
                     assert_eq!(again.first_offset, offset, "seed {seed}");
                 }
                 ends_epoch => {
@@ -377,7 +382,8 @@ fn the_state_is_that_of_the_batches_in_the_log_whatever_happens_to_it() {
                         Some((epoch, known)) => (epoch, known.last().unwrap().0 + COUNT),
                         None => (0, 0),
                     };
-                    let appended = log.append(&mut produced(id, epoch, sequence), 0).unwrap();
+                    let appended =
+                        log.append(&mut produced(id, epoch, sequence), LEADER_EPOCH).unwrap();
                     model.push((id, epoch, sequence, appended.first_offset));
                 }
             }

@@ -8,6 +8,7 @@ use transferto::common::metrics::Metrics;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::config::log_config::LogConfig;
+use transferto::replica::partition::LEADER_EPOCH;
 use transferto::replica::replica::Replica;
 use transferto::replica::replica_manager::{
     HIGH_WATERMARK_FILENAME, ReplicaManager, ReplicaManagerConfig,
@@ -41,7 +42,7 @@ impl Fixture {
     fn log(&self, key: &TopicAndPartition, count: usize) -> Arc<Log> {
         let log = self.mocks.log(&self.dir.join(&key.to_string()), &LogConfig::default());
         for _ in 0..count {
-            log.append(&mut batch(&["message"]), 0).unwrap();
+            log.append(&mut batch(&["message"]), LEADER_EPOCH).unwrap();
         }
         log
     }
@@ -74,7 +75,7 @@ fn the_high_watermark_of_a_partition_is_written_down_and_read_again() {
     fixture.manager.checkpoint_high_watermarks().unwrap();
     assert_eq!(fixture.checkpointed(&key), 0, "without a partition");
 
-    fixture.manager.become_leader(0, vec![(key.clone(), fixture.log(&key, 0))]).unwrap();
+    fixture.manager.become_leader(LEADER_EPOCH, vec![(key.clone(), fixture.log(&key, 0))]).unwrap();
     fixture.manager.checkpoint_high_watermarks().unwrap();
     assert_eq!(fixture.checkpointed(&key), 0, "of an empty partition");
 
@@ -89,11 +90,14 @@ fn the_high_watermark_of_a_partition_is_written_down_and_read_again() {
 fn the_high_watermarks_of_two_topics_are_independent() {
     let fixture = Fixture::new();
     let (one, two) = (TopicAndPartition::new("foo1", 0), TopicAndPartition::new("foo2", 0));
-    fixture.manager.become_leader(0, vec![(one.clone(), fixture.log(&one, 5))]).unwrap();
+    fixture.manager.become_leader(LEADER_EPOCH, vec![(one.clone(), fixture.log(&one, 5))]).unwrap();
     fixture.manager.checkpoint_high_watermarks().unwrap();
     assert_eq!((fixture.checkpointed(&one), fixture.checkpointed(&two)), (5, 0));
 
-    fixture.manager.become_leader(0, vec![(two.clone(), fixture.log(&two, 15))]).unwrap();
+    fixture
+        .manager
+        .become_leader(LEADER_EPOCH, vec![(two.clone(), fixture.log(&two, 15))])
+        .unwrap();
     (0..5).for_each(|_| fixture.append(&one));
     fixture.manager.checkpoint_high_watermarks().unwrap();
     assert_eq!((fixture.checkpointed(&one), fixture.checkpointed(&two)), (10, 15));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::LeaderEpoch;
 use transferto::config::log_config::LogConfig;
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch::RecordBatch;
@@ -32,7 +33,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
     let key = TopicAndPartition::new("test-topic", 0);
     let log = mocks.log(&dir.join("test-topic-0"), &LogConfig::default());
     for offset in 0..LOG_END_OFFSET {
-        log.append(&mut batch(&[&offset.to_string()]), 0).unwrap();
+        log.append(&mut batch(&[&offset.to_string()]), LEADER_EPOCH).unwrap();
     }
     let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
     let replica = Replica::new(0, log, HIGH_WATERMARK);
@@ -49,8 +50,8 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         let fetch_info = PartitionFetchInfo {
             offset,
             fetch_size: i32::MAX,
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
+            current_leader_epoch: LeaderEpoch::NONE,
+            last_fetched_epoch: LeaderEpoch::NONE,
         };
         let (_, result) =
             local_logs.read_from_local_log(mode, &[(key.clone(), fetch_info)]).remove(0);
@@ -72,7 +73,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
 fn led_partition(dir: &TempDir, mocks: &Mocks) -> Partition {
     let log = mocks.log(&dir.join("test-topic-0"), &LogConfig::default());
     let key = TopicAndPartition::new("test-topic", 0);
-    let partition = Partition::new(key, Replica::new(0, log, 0), 3);
+    let partition = Partition::new(key, Replica::new(0, log, 0), LeaderEpoch(3));
     partition.make_leader();
     partition.append_messages_to_leader(&mut batch(&["message"]), 1).unwrap();
     partition
@@ -83,11 +84,12 @@ fn an_epoch_is_compared_with_the_one_that_the_partition_is_led_in() {
     let (dir, mocks) = (TempDir::new(), Mocks::new());
     let partition = led_partition(&dir, &mocks);
     let leader_epoch = |epoch| partition.check_leader_epoch(epoch).map_err(|it| it.code());
-    assert_eq!([leader_epoch(-1), leader_epoch(3)], [Ok(()), Ok(())]);
-    assert_eq!(leader_epoch(4), Err(Errors::UnknownLeaderEpoch));
-    assert_eq!(leader_epoch(2), Err(Errors::FencedLeaderEpoch));
+    assert_eq!([leader_epoch(LeaderEpoch::NONE), leader_epoch(LeaderEpoch(3))], [Ok(()), Ok(())]);
+    assert_eq!(leader_epoch(LeaderEpoch(4)), Err(Errors::UnknownLeaderEpoch));
+    assert_eq!(leader_epoch(LeaderEpoch(2)), Err(Errors::FencedLeaderEpoch));
 
-    let fetched_epoch = |epoch| partition.check_last_fetched_epoch(epoch).map_err(|it| it.code());
+    let fetched_epoch =
+        |epoch| partition.check_last_fetched_epoch(LeaderEpoch(epoch)).map_err(|it| it.code());
     assert_eq!([-1, 0, 3].map(fetched_epoch), [Ok(()), Ok(()), Ok(())]);
     assert_eq!(fetched_epoch(4), Err(Errors::OffsetOutOfRange));
 
