@@ -2,6 +2,9 @@
 //! only the trait `TransportLayer`.
 
 pub mod timestamp_type;
+pub mod decompression_limit;
+pub(crate) mod xerial_snappy;
+pub(crate) mod lz4_frame;
 pub mod compression_codec;
 pub mod message_set;
 pub mod message;

@@ -11,7 +11,8 @@ use std::io::BufRead;
 use byteorder::{ByteOrder, LittleEndian};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::message::compression_codec::{CompressionCodec, decompression_bound, undecodable};
+use crate::message::compression_codec::{CompressionCodec, undecodable};
+use crate::message::decompression_limit::decompression_bound;
 use crate::message::record_batch::{RECORDS_OFFSET, RecordBatch};
 use crate::message::records::{invalid_record, zigzag_decoded};
 
