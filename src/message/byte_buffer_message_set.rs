@@ -400,7 +400,7 @@ impl MessageSetBuilder {
 mod tests {
     use super::*;
     use crate::common::errors::Errors;
-    use crate::message::record_batch::RecordBatchBuilder;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
 
     const VALUES: [&[u8]; 3] = [b"abcd", b"efgh", b"ijkl"];
     const CODECS: [CompressionCodec; 4] = [

@@ -13,9 +13,8 @@ use crate::message::compression_codec::CompressionCodec;
 use crate::message::decompression_limit::decompression_bound;
 use crate::message::message::{MESSAGE_OVERHEAD_V0, check_codec};
 use crate::message::message_set::LOG_OVERHEAD;
-use crate::message::record_batch::{
-    MAGIC_VALUE_V2, RecordBatch, RecordBatchBuilder, TRANSACTIONAL_FLAG,
-};
+use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch, TRANSACTIONAL_FLAG};
+use crate::message::record_batch_builder::RecordBatchBuilder;
 use crate::message::records::LogRecord;
 use crate::message::timestamp_type::TimestampType;
 

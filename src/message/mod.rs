@@ -10,6 +10,9 @@ pub mod message_set;
 pub mod message;
 pub mod records;
 pub mod record_batch;
+pub mod record_batch_builder;
+#[cfg(test)]
+pub(crate) mod golden_batch;
 pub mod byte_buffer_message_set;
 pub mod conversion;
 pub mod append_format;

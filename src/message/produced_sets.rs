@@ -10,7 +10,8 @@ use crate::message::compression_codec::CompressionCodec;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
 use crate::message::message_set::{LOG_OVERHEAD, SIZE_OFFSET};
 use crate::message::record_batch;
-use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatchBuilder};
+use crate::message::record_batch::MAGIC_VALUE_V2;
+use crate::message::record_batch_builder::RecordBatchBuilder;
 use crate::message::records::{Headers, LogRecord};
 use crate::message::timestamp_type::TimestampType;
 

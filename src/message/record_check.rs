@@ -185,7 +185,8 @@ mod tests {
         NOW_MS, OLD_CODECS, batch, blamed, code_of, keep_all, old_set, record_errors_of, seen,
         with_field, with_section,
     };
-    use crate::message::record_batch::{RECORDS_COUNT_OFFSET, RecordBatchBuilder};
+    use crate::message::record_batch::RECORDS_COUNT_OFFSET;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
     use crate::message::records::{Headers, LogRecord, Record};
 
     #[test]

@@ -209,7 +209,8 @@ fn read_kept_messages(
 mod tests {
     use super::*;
     use crate::message::byte_buffer_message_set::{for_each_record, shallow_entries};
-    use crate::message::record_batch::{CONTROL_FLAG, RecordBatchBuilder};
+    use crate::message::record_batch::CONTROL_FLAG;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
     use crate::message::timestamp_type::NO_TIMESTAMP;
 
     const HORIZON: i64 = 5_000;

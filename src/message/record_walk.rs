@@ -348,7 +348,7 @@ impl Source for Stream<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::record_batch::RecordBatchBuilder;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
     use crate::message::records::{Header, Headers, LogRecord};
 
     fn heads(bytes: &[u8]) -> Result<Vec<RecordHead>, KafkaError> {

@@ -5,7 +5,8 @@
 use transferto::common::errors::Errors;
 use transferto::message::byte_buffer_message_set::{MessageSetBuilder, for_each_record};
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::{RecordBatch, RecordBatchBuilder};
+use transferto::message::record_batch::RecordBatch;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::{Header, Headers, LogRecord};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 

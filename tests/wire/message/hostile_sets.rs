@@ -11,7 +11,8 @@ use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::conversion::{Target, convert, down_convert};
 use transferto::message::log_validator::validate_messages_and_assign_offsets;
 use transferto::message::message::NewMessage;
-use transferto::message::record_batch::{RECORD_BATCH_OVERHEAD, RecordBatchBuilder, compute_crc};
+use transferto::message::record_batch::{RECORD_BATCH_OVERHEAD, compute_crc};
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::{Header, Headers, LogRecord};
 use transferto::message::timestamp_type::TimestampType;
 
