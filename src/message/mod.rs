@@ -14,6 +14,7 @@ pub mod record_batch_builder;
 #[cfg(test)]
 pub(crate) mod golden_batch;
 pub mod byte_buffer_message_set;
+pub mod message_set_builder;
 pub mod conversion;
 pub mod append_format;
 pub(crate) mod set_headers;

@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::message::byte_buffer_message_set::{EntryContent, MessageSetBuilder, ShallowEntry};
+use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry};
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::message::check_codec;
 use crate::message::message_set::{LOG_OVERHEAD, SIZE_LENGTH, SIZE_OFFSET};
+use crate::message::message_set_builder::MessageSetBuilder;
 use crate::message::record_batch::{
     ATTRIBUTES_OFFSET, BASE_TIMESTAMP_OFFSET, COMPRESSION_CODEC_MASK, CRC_OFFSET,
     DELETE_HORIZON_FLAG, MAGIC_VALUE_V2, MAX_TIMESTAMP_OFFSET, RECORDS_COUNT_OFFSET,
