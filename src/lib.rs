@@ -157,7 +157,7 @@ pub use server::security::authorizer::Authorizer;
 /// carry record batches.
 pub mod messages {
     pub use crate::message::byte_buffer_message_set::for_each_record;
-    pub use crate::message::record_batch::RecordBatchBuilder;
+    pub use crate::message::record_batch_builder::RecordBatchBuilder;
     pub use crate::message::records::LogRecord;
     pub use crate::protocol::create_topics::{CreatableTopic, CreateTopicsRequest};
     pub use crate::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};

@@ -2,12 +2,19 @@
 //! only the trait `TransportLayer`.
 
 pub mod timestamp_type;
+pub mod decompression_limit;
+pub(crate) mod xerial_snappy;
+pub(crate) mod lz4_frame;
 pub mod compression_codec;
 pub mod message_set;
 pub mod message;
 pub mod records;
 pub mod record_batch;
+pub mod record_batch_builder;
+#[cfg(test)]
+pub(crate) mod golden_batch;
 pub mod byte_buffer_message_set;
+pub mod message_set_builder;
 pub mod conversion;
 pub mod append_format;
 pub(crate) mod set_headers;

@@ -161,8 +161,9 @@ mod tests {
     use crate::message::record_batch;
     use crate::message::record_batch::{
         CONTROL_FLAG, LAST_OFFSET_DELTA_OFFSET, RECORD_BATCH_OVERHEAD, RECORD_BYTES_MIN,
-        RECORDS_COUNT_OFFSET, RecordBatchBuilder,
+        RECORDS_COUNT_OFFSET,
     };
+    use crate::message::record_batch_builder::RecordBatchBuilder;
 
     #[test]
     fn a_batch_of_a_transaction_is_refused() {

@@ -8,9 +8,11 @@ use std::fs;
 use nix::sys::signal::Signal;
 
 use transferto::common::errors::Errors;
-use transferto::message::byte_buffer_message_set::{MessageSetBuilder, shallow_entries};
+use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::{RecordBatch, RecordBatchBuilder, TRANSACTIONAL_FLAG};
+use transferto::message::message_set_builder::MessageSetBuilder;
+use transferto::message::record_batch::{RecordBatch, TRANSACTIONAL_FLAG};
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::{Headers, LogRecord};
 use transferto::protocol::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use transferto::protocol::produce::{PartitionProduceData, PartitionProduceResponse};

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use transferto::common::metrics::Metrics;
-use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::message_set_builder::MessageSetBuilder;
 use transferto::message::records::{Headers, LogRecord};
 use transferto::transport::transport_layer::TransportLayer;
 

@@ -11,8 +11,8 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::message_set_builder::MessageSetBuilder;
 use transferto::message::records::{Headers, LogRecord};
 
 use crate::hostile::in_company;

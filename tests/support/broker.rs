@@ -16,7 +16,7 @@ use transferto::common::metrics::Metrics;
 use transferto::common::time::{SystemTime, Time};
 use transferto::config::config_reader::read_file;
 use transferto::config::kafka_config::KafkaConfig;
-use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::protocol::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };

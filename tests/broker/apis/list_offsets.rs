@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use transferto::common::errors::Errors;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::{RecordBatchBuilder, compute_crc};
+use transferto::message::record_batch::compute_crc;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::protocol::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
 };

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use transferto::common::errors::Errors;
-use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::message_set_builder::MessageSetBuilder;
 use transferto::message::records::{Headers, LogRecord};
 use transferto::protocol::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,

@@ -11,8 +11,8 @@ use support::broker::{
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::config::client_config_override::QuotaType;
-use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::message_set_builder::MessageSetBuilder;
 use transferto::message::records::{Headers, LogRecord};
 use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterEntryData, OpData};
 use transferto::protocol::api_versions::ApiVersionsRequest;
