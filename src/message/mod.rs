@@ -18,10 +18,10 @@ pub mod message_set_builder;
 pub mod conversion;
 pub mod append_format;
 pub(crate) mod set_headers;
-pub(crate) mod record_check;
 pub(crate) mod offset_assignment;
+pub mod record_filter;
+pub mod record_walk;
+pub(crate) mod record_check;
 pub mod log_validator;
 #[cfg(test)]
 pub(crate) mod produced_sets;
-pub mod record_filter;
-pub mod record_walk;

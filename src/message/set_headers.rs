@@ -67,7 +67,7 @@ impl SetHeaders {
         }
         let is_of_batch = tail.get(MAGIC_OFFSET) == Some(&MAGIC_VALUE_V2);
         if is_of_batch || (has_batch && !tail.is_empty()) {
-            return Err(corrupt(format!("{} bytes that are no whole batch", tail.len())));
+            return Err(corrupt(format!("{} bytes that are not a whole batch", tail.len())));
         }
         Ok(())
     }
