@@ -12,6 +12,7 @@ use log::{debug, error, warn};
 
 use crate::common::errors::KafkaError;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::Offset;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_records::{
     GroupRecordKey, read_group_value, read_key, read_offset_value,
@@ -53,7 +54,7 @@ impl LoadedGroups {
             let began_at = offset;
             for entry in shallow_entries(&bytes) {
                 let entry = entry?;
-                offset = offset.max(entry.last_offset.saturating_add(1));
+                offset = offset.max(Offset(entry.last_offset).next());
                 self.take_entry(&entry)?;
             }
             if offset == began_at {

@@ -16,6 +16,7 @@ use log::{debug, error, info};
 use crate::common::errors::KafkaError;
 use crate::common::lock::{read_locked, write_locked};
 use crate::common::time::Time;
+use crate::common::units::Offset;
 use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::storage::cleaner::cleaner::{Cleaner, CleanerStats};
 use crate::storage::cleaner::cleaner_config::CleanerConfig;
@@ -152,7 +153,7 @@ impl Drop for LogCleaner {
 
 impl CleaningPause<'_> {
     /// Notes that the log was truncated to `offset` (KAFKA-3330).
-    pub fn truncated_to(&self, offset: i64) {
+    pub fn truncated_to(&self, offset: Offset) {
         self.manager.maybe_truncate_checkpoint(&self.log, offset);
     }
 
