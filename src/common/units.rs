@@ -96,22 +96,6 @@ impl LeaderEpoch {
     pub const NONE: Self = Self(-1);
 }
 
-impl Add<i64> for Offset {
-    type Output = Self;
-
-    fn add(self, count: i64) -> Self {
-        Self(self.0 + count)
-    }
-}
-
-impl Sub for Offset {
-    type Output = i64;
-
-    fn sub(self, earlier: Self) -> i64 {
-        self.0 - earlier.0
-    }
-}
-
 impl Sub<i64> for Offset {
     type Output = Self;
 
@@ -142,7 +126,7 @@ impl Sub for Position {
     }
 }
 
-/// All of them print the bare number: the name beside it in a log line says what it is.
+/// They print the bare number: the name beside it in a log line says what it is.
 macro_rules! prints_the_number {
     ($($unit:ty)*) => {$(
         impl fmt::Display for $unit {
@@ -160,3 +144,23 @@ macro_rules! prints_the_number {
 }
 
 prints_the_number!(Offset TimestampMs Position LeaderEpoch);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_prints_as_its_number_and_pads_as_one() {
+        let (offset, none) = (Offset(42), TimestampMs::NONE);
+        assert_eq!(format!("{offset:06} {none} {offset:?}"), "000042 -1 42");
+    }
+
+    #[test]
+    fn what_clients_choose_saturates() {
+        let (first, last) = (TimestampMs(i64::MIN), TimestampMs(i64::MAX));
+        assert_eq!((last.ms_since(first), first.ms_since(last)), (i64::MAX, i64::MIN));
+        assert_eq!((last.saturating_add_ms(1), first.saturating_sub_ms(1)), (last, first));
+        assert_eq!((Offset::MAX.next(), Offset::FIRST.next()), (Offset::MAX, Offset(1)));
+        assert_eq!(Position(3).bytes_since(Position(5)), 0);
+    }
+}

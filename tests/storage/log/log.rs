@@ -206,7 +206,7 @@ fn a_read_in_a_gap_begins_in_the_next_segment() {
     let last = fixture::active(&log).base_offset() - 1;
     log.segments()[0].truncate_to(Offset(1), 1000, TimestampMs(0)).unwrap();
     let found = log.read(Offset(1), None, fixture::hard(200)).unwrap();
-    assert_eq!(records_of(&found.message_set)[0].0, (last + 1).0);
+    assert_eq!(records_of(&found.message_set)[0].0, last.next().0);
 }
 
 /// Port of `LogTest.testReadOutOfRange`.

@@ -133,7 +133,7 @@ fn a_produce_is_answered_for_each_partition_by_what_its_replicas_have() {
     let waiting = |topic: &str, base_offset| {
         let response =
             PartitionResponse { base_offset: Some(base_offset), ..PartitionResponse::default() };
-        let required_offset = Some(base_offset + 1);
+        let required_offset = Some(base_offset.next());
         (TopicAndPartition::new(topic, 0), ProducePartitionStatus { required_offset, response })
     };
     let status = vec![
