@@ -12,7 +12,7 @@ use log::{debug, error, warn};
 
 use crate::common::errors::KafkaError;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::Offset;
+use crate::common::units::{Offset, TimestampMs};
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_records::{
     GroupRecordKey, read_group_value, read_key, read_offset_value,
@@ -117,7 +117,7 @@ impl LoadedGroups {
         let Self { mut groups, offsets } = self;
         for (group_id, offsets) in offsets {
             let new = || {
-                let mut group = GroupMetadata::new(&group_id, 0);
+                let mut group = GroupMetadata::new(&group_id, TimestampMs(0));
                 group.current_state_timestamp_ms = None; // Not recorded without members.
                 group
             };

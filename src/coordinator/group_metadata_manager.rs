@@ -67,7 +67,7 @@ impl GroupMetadataManager {
     }
 
     pub fn get_or_create_group(&self, group_id: &str) -> Arc<Group> {
-        let new = || Group::new(GroupMetadata::new(group_id, self.time.milliseconds()));
+        let new = || Group::new(GroupMetadata::new(group_id, self.time.now_ms()));
         Arc::clone(locked(&self.groups).entry(group_id.to_string()).or_insert_with(new))
     }
 

@@ -9,7 +9,7 @@ use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::common::units::LeaderEpoch;
+use transferto::common::units::{LeaderEpoch, Offset, TimestampMs};
 use transferto::coordinator::group_results::{CommitOffsets, MemberIdentity};
 use transferto::coordinator::offset_and_metadata::OffsetAndMetadata;
 use transferto::protocol::delete_groups::DeleteGroupsRequest;
@@ -421,10 +421,10 @@ fn a_group_with_more_offsets_than_one_batch_of_tombstones_is_deleted_whole() {
     let coordinator = broker.server().group_coordinator();
     let commit_all = || {
         let offset = OffsetAndMetadata {
-            offset: 7,
+            offset: Offset(7),
             leader_epoch: LeaderEpoch::NONE,
             metadata: String::new(),
-            commit_timestamp_ms: 0,
+            commit_timestamp_ms: TimestampMs(0),
             expire_timestamp_ms: None,
         };
         let commit = CommitOffsets {
