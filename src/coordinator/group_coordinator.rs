@@ -327,7 +327,7 @@ impl GroupCoordinator {
     /// any more.
     pub fn cleanup_group_metadata(&self) {
         let time = self.timers.time();
-        let (now_ms, started_ms) = (time.now_ms(), time.hi_res_clock_ms());
+        let (now_ms, started_ms) = (time.milliseconds(), time.hi_res_clock_ms());
         let retention_ms = self.manager.config().offsets_retention_ms;
         let mut expired = 0;
         for group in self.manager.groups() {

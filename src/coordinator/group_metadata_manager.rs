@@ -67,7 +67,7 @@ impl GroupMetadataManager {
     }
 
     pub fn get_or_create_group(&self, group_id: &str) -> Arc<Group> {
-        let new = || Group::new(GroupMetadata::new(group_id, self.time.now_ms()));
+        let new = || Group::new(GroupMetadata::new(group_id, self.time.milliseconds()));
         Arc::clone(locked(&self.groups).entry(group_id.to_string()).or_insert_with(new))
     }
 
@@ -148,7 +148,7 @@ impl GroupMetadataManager {
             return Ok(());
         }
         let key = self.partition_for(group_id).ok_or(Errors::NotCoordinator)?;
-        let now_ms = self.time.milliseconds();
+        let now_ms = self.time.milliseconds().0;
         let batch = records.iter().fold(RecordBatchBuilder::new(0), |batch, (key, value)| {
             batch.record(now_ms, Some(key), value.as_deref())
         });

@@ -222,6 +222,6 @@ impl Rebalance<'_> {
 
     /// The time that states are dated with.
     pub fn now_ms(&self) -> TimestampMs {
-        self.timers.time().now_ms()
+        self.timers.time().milliseconds()
     }
 }

@@ -317,7 +317,7 @@ impl LogManager {
     /// Deletes the segments that the retention settings no longer keep, and forgets the producers
     /// that have expired. Segments of compacted logs are left alone, or to the cleaner if it runs.
     pub fn cleanup_logs(&self) {
-        let started_ms = self.time.now_ms();
+        let started_ms = self.time.milliseconds();
         let mut deleted = 0;
         let producer_id_expiration_ms = read_locked(&self.config).producer_id_expiration_ms;
         for log in self.all_logs() {
@@ -335,14 +335,14 @@ impl LogManager {
                 Err(error) => error!("retention of {} failed: {error}", log.topic_and_partition()),
             }
         }
-        let elapsed_ms = self.time.now_ms().ms_since(started_ms);
+        let elapsed_ms = self.time.milliseconds().ms_since(started_ms);
         debug!("LogManager.cleanupLogs: {deleted} segments deleted in {elapsed_ms} ms");
     }
 
     /// Flushes the logs whose last flush was `flush.ms` ago or longer.
     pub fn flush_dirty_logs(&self) {
         for log in self.all_logs() {
-            let since_ms = self.time.now_ms().ms_since(log.last_flush_ms());
+            let since_ms = self.time.milliseconds().ms_since(log.last_flush_ms());
             if since_ms < log.config().flush_ms {
                 continue;
             }

@@ -147,7 +147,7 @@ fn segments_older_than_the_retention_are_deleted() {
     let last = (0..200).map(|_| append(&log)).max().unwrap();
     assert!(log.segments().len() > 1);
     // Messages without timestamps are as old as their file.
-    let now_ms = test.mocks.time.milliseconds() as u64;
+    let now_ms = test.mocks.time.milliseconds().0 as u64;
     for segment in log.segments() {
         let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms)).unwrap();
@@ -415,7 +415,7 @@ fn retention_goes_by_timestamps() {
     let test = Test::new(LogConfig { segment_size: 200, ..small_segments() });
     let manager = test.manager();
     let log = create(&manager, "t", 0);
-    let now_ms = test.mocks.time.milliseconds();
+    let now_ms = test.mocks.time.milliseconds().0;
     for age_ms in [700_000, 650_000, 500_000, 0] {
         log.append(&mut timed_batch(now_ms - age_ms, &"x".repeat(100)), LEADER_EPOCH).unwrap();
     }

@@ -131,7 +131,7 @@ impl GroupOffsetApis {
         request: &OffsetCommitRequest,
         partition: &OffsetCommitRequestPartition,
     ) -> OffsetAndMetadata {
-        let now_ms = self.time.now_ms();
+        let now_ms = self.time.milliseconds();
         let retention_ms = Some(request.retention_time_ms).filter(|it| *it != NOT_GIVEN);
         OffsetAndMetadata {
             offset: Offset(partition.committed_offset),

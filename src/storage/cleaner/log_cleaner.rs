@@ -192,7 +192,7 @@ impl Shared {
     }
 
     fn clean_filthiest_log(&self) -> Option<CleanerStats> {
-        let cleanable = self.manager.grab_filthiest_compacted_log(self.time.now_ms())?;
+        let cleanable = self.manager.grab_filthiest_compacted_log(self.time.milliseconds())?;
         let log = &cleanable.log;
         let started_ms = self.time.hi_res_clock_ms();
         // Whatever a log holds, the thread must get to the next one.
@@ -246,7 +246,7 @@ impl Shared {
             io_buffer_bytes: config.io_buffer_size / threads,
             keys_max: OffsetMap::length_max_in(config.dedupe_buffer_size / threads, load_factor),
             load_factor,
-            now_ms: self.time.now_ms(),
+            now_ms: self.time.milliseconds(),
             check: &check,
         };
         cleaner.clean(cleanable)

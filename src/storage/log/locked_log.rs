@@ -99,7 +99,7 @@ impl<'a> LockedLog<'a> {
 
     /// Forgets the producers that have not appended to this log for `expiration_ms`.
     pub fn remove_expired_producers(&mut self, expiration_ms: i64) {
-        let now_ms = self.context.time.now_ms();
+        let now_ms = self.context.time.milliseconds();
         let removed = self.state.producers.remove_expired(now_ms, expiration_ms);
         if removed > 0 {
             debug!("{}: {removed} idle producers expired", self.context.topic_and_partition);
@@ -113,7 +113,7 @@ impl<'a> LockedLog<'a> {
         leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
         let format = append_format(&self.config, leader_epoch);
-        let now_ms = self.context.time.now_ms();
+        let now_ms = self.context.time.milliseconds();
         let next_offset = self.end_offset();
         let validated =
             validate_messages_and_assign_offsets(records, next_offset.0, now_ms.0, &format)?;
@@ -141,7 +141,7 @@ impl<'a> LockedLog<'a> {
         let mut info = analyze_given_offsets(records, self.end_offset(), size_max)?;
         info.log_start_offset = self.state.segments.start_offset();
         if info.record_count > 0 {
-            let now_ms = self.context.time.now_ms();
+            let now_ms = self.context.time.milliseconds();
             self.append_validated(&info, &records[..info.valid_bytes], now_ms)?;
         }
         Ok(info)
@@ -301,7 +301,7 @@ impl<'a> LockedLog<'a> {
     pub fn delete_old_segments(&mut self, high_watermark: Offset) -> Result<usize, KafkaError> {
         let mut deleted = 0;
         if let Some(retention_ms) = self.config.retention_ms.ms() {
-            let is_old = is_older_than(retention_ms, self.context.time.now_ms());
+            let is_old = is_older_than(retention_ms, self.context.time.milliseconds());
             deleted += self.delete_segments_while(high_watermark, is_old)?;
         }
         let size_bytes = self.state.segments.size();
@@ -369,7 +369,7 @@ impl<'a> LockedLog<'a> {
                 self.delete_later(&segment)?;
             }
         }
-        let (state, now_ms) = (&mut *self.state, self.context.time.now_ms());
+        let (state, now_ms) = (&mut *self.state, self.context.time.milliseconds());
         let active = state.segments.last();
         active.truncate_to(target_offset, self.config.max_index_size, now_ms)?;
         state.segments.truncate(target_offset, &active);

@@ -83,7 +83,7 @@ impl Log {
             readable.end().message_offset
         );
         Ok(Arc::new_cyclic(|this| Self {
-            last_flush_ms: AtomicI64::new(time.milliseconds()),
+            last_flush_ms: AtomicI64::new(time.milliseconds().0),
             context: LogContext { dir: dir.to_path_buf(), topic_and_partition, scheduler, time },
             config: RwLock::new(Arc::new(config)),
             segments: readable,
@@ -227,7 +227,7 @@ impl Log {
     /// # Errors
     /// `Io`, with the path; then the recovery point stays.
     pub fn flush(&self) -> Result<(), KafkaError> {
-        let started_ms = self.context.time.now_ms();
+        let started_ms = self.context.time.milliseconds();
         self.flush_to(self.log_end_offset())?;
         self.last_flush_ms.store(started_ms.0, Ordering::Release);
         Ok(())

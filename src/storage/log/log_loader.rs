@@ -78,7 +78,7 @@ impl LogLoader<'_> {
         let segments = SegmentsWriter::new(first, segments, next_offset, recovery_point);
         segments.last().indexes().resize(self.max_index_size())?;
         let mut producer_state = ProducerStateManager::open(self.dir)?;
-        let now_ms = self.time.now_ms();
+        let now_ms = self.time.milliseconds();
         rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;
         Ok(LoadedLog { segments, producer_state })
     }

@@ -102,7 +102,7 @@ impl LogSegment {
         let indexes = SegmentIndexes::open(dir, base_offset, suffix, max_index_size)?;
         let indexed = indexes.offset_index().last_entry().position;
         let bytes_since_last_index_entry = Position(log.size()).bytes_since(indexed);
-        let created_ms = created_ms(&log, time.now_ms())?;
+        let created_ms = created_ms(&log, time.milliseconds())?;
         Ok(Self {
             base_offset,
             log,

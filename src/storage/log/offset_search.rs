@@ -96,7 +96,7 @@ pub fn legacy_offsets_before(
         candidates.push((base_offset, segment.log().last_modified_ms()?));
     }
     if segments.last().is_some_and(|active| active.size() > 0) {
-        candidates.push((end_offset, log.time().now_ms()));
+        candidates.push((end_offset, log.time().milliseconds()));
     }
     Ok(offsets_before(&candidates, timestamp_ms, count_max))
 }

@@ -152,7 +152,7 @@ fn an_offset_expires_when_its_consumer_said_or_after_the_retention() {
     let dir = Arc::new(TempDir::new("groups"));
     let broker = Broker::start_by(dir, &settings, Arc::clone(&time) as _);
     let mut consumer = simple_consumer(&broker);
-    let now_ms = time.milliseconds();
+    let now_ms = time.milliseconds().0;
     let is_gone = |consumer: &mut Member| consumer.committed("post", 0).committed_offset == -1;
 
     let mut commit = |version: i16, change: &dyn Fn(&mut OffsetCommitRequest)| {

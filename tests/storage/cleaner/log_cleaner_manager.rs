@@ -67,7 +67,7 @@ fn the_dirtiest_log_is_cleaned_first_and_none_below_its_ratio() {
 fn nothing_beyond_the_high_watermark_the_active_segment_or_the_lag_is_cleaned() {
     let test = Test::new(LogConfig { min_compaction_lag_ms: 1000, ..compaction::config() });
     let log = test.log("t", 0);
-    let now_ms = || test.mocks.time.milliseconds();
+    let now_ms = || test.mocks.time.milliseconds().0;
     let send = |timestamp_ms: i64| {
         let batch = compaction::builder(0).record(timestamp_ms, Some(b"key"), Some(b"value"));
         log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
@@ -106,7 +106,7 @@ fn a_message_that_is_dirty_for_too_long_is_cleaned_however_few_are() {
     for (max_compaction_lag_ms, is_overdue) in [(1000, true), (1001, false), (i64::MAX, false)] {
         let test = Test::new(LogConfig { max_compaction_lag_ms, ..config.clone() });
         let log = test.log("t", 0);
-        let now_ms = test.mocks.time.milliseconds();
+        let now_ms = test.mocks.time.milliseconds().0;
         for (timestamp_ms, key) in [(now_ms - 1001, b"a"), (now_ms, b"b"), (now_ms, b"b")] {
             let batch = compaction::builder(0).record(timestamp_ms, Some(key), Some(b"value"));
             log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
@@ -255,7 +255,7 @@ fn a_log_may_be_compacted_and_deleted_from() {
     let test = Test::new(LogConfig { min_cleanable_ratio: 0.9, ..config });
     let log = test.log("t", 0);
     for round in 0..3 {
-        let now_ms = test.mocks.time.milliseconds();
+        let now_ms = test.mocks.time.milliseconds().0;
         for key in ["a", "b", &format!("only {round}")] {
             let batch = compaction::builder(0).record(now_ms, Some(key.as_bytes()), Some(b"value"));
             log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();

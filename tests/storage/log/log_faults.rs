@@ -380,7 +380,7 @@ fn a_read_ends_before_its_max_offset() {
 fn a_restart_does_not_postpone_a_roll() {
     let test = Test::new(LogConfig { segment_ms: 1000, ..LogConfig::default() });
     let log = test.log();
-    let now_ms = test.mocks.time.milliseconds();
+    let now_ms = test.mocks.time.milliseconds().0;
     log.append(&mut timed_batch(now_ms, "0000"), LEADER_EPOCH).unwrap();
     drop(log);
     test.mocks.time.sleep(1001);
@@ -442,7 +442,7 @@ fn the_time_of_an_append_is_told() {
     let message_timestamp_type = MessageTimestampType::LogAppendTime;
     let test = Test::new(LogConfig { message_timestamp_type, ..LogConfig::default() });
     let info = test.log().append(&mut timed_batch(5, "a"), LeaderEpoch(7)).unwrap();
-    let now_ms = test.mocks.time.milliseconds();
+    let now_ms = test.mocks.time.milliseconds().0;
     assert_eq!(
         (info.log_append_time_ms, info.max_timestamp_ms),
         (TimestampMs(now_ms), TimestampMs(now_ms))
