@@ -355,8 +355,8 @@ fn whatever_happens_the_last_values_are_those_of_an_uncompacted_log() {
         let mut random = Random(seed);
         let config = LogConfig {
             message_format_magic: random.below(3) as u8,
-            segment_size: 1000 + random.below(2000) as u64,
-            index_interval: random.below(300) as u64,
+            segment_size: 1000 + random.below(2000),
+            index_interval: random.below(300),
             delete_retention_ms: random.below(2) as i64 * 1000,
             ..compaction::config()
         };
