@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::common::time::Time;
+use crate::common::units::TimestampMs;
 
 /// 2016-02-11, the day of Kafka 0.9.0.1.
 const WALL_START_MS: i64 = 1_455_148_800_000;
@@ -26,8 +27,8 @@ impl MockTime {
 }
 
 impl Time for MockTime {
-    fn milliseconds(&self) -> i64 {
-        WALL_START_MS + self.hi_res_clock_ms()
+    fn milliseconds(&self) -> TimestampMs {
+        TimestampMs(WALL_START_MS + self.hi_res_clock_ms())
     }
 
     fn nanoseconds(&self) -> i64 {

@@ -8,14 +8,10 @@ use crate::common::units::TimestampMs;
 ///
 /// Records, retention and file names go by the wall clock; every timer and every duration by the
 /// monotonic one (Kafka 0.9 timed its purgatories by the wall clock, KAFKA-4051).
+/// What the wall clock says has a type of its own, so the two are not mixed.
 pub trait Time: Send + Sync {
-    /// Milliseconds since 1970-01-01 UTC, by the wall clock.
-    fn milliseconds(&self) -> i64;
-
-    /// The present moment, by the wall clock.
-    fn now_ms(&self) -> TimestampMs {
-        TimestampMs(self.milliseconds())
-    }
+    /// The present moment by the wall clock.
+    fn milliseconds(&self) -> TimestampMs;
 
     /// Nanoseconds since some fixed moment, never going back.
     fn nanoseconds(&self) -> i64;
@@ -47,10 +43,10 @@ impl Default for SystemTime {
 }
 
 impl Time for SystemTime {
-    fn milliseconds(&self) -> i64 {
+    fn milliseconds(&self) -> TimestampMs {
         // A clock set before 1970 reads as 1970: nothing that depends on it could do better.
         let since_epoch = WallClock::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+        TimestampMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn nanoseconds(&self) -> i64 {

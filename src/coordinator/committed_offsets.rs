@@ -6,6 +6,7 @@ use log::{error, info};
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::TimestampMs;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_results::{
     DoneCallback, MemberIdentity, NO_GENERATION, NO_MEMBER_ID,
@@ -105,7 +106,7 @@ pub fn delete_of_partitions(group: &mut GroupMetadata, deleted: &[TopicAndPartit
 
 /// Removes the offsets that have expired, and returns how many. A group that is being stored is in
 /// use, and one of its commits may be of an expired offset: it is left for the next time.
-pub fn expire(group: &mut GroupMetadata, now_ms: i64, retention_ms: i64) -> usize {
+pub fn expire(group: &mut GroupMetadata, now_ms: TimestampMs, retention_ms: i64) -> usize {
     if group.outbox.is_storing() {
         return 0;
     }
@@ -210,7 +211,7 @@ fn next_removal(group: &GroupMetadata, callback: Option<DoneCallback>) -> Store 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::units::LeaderEpoch;
+    use crate::common::units::{LeaderEpoch, Offset};
     use crate::coordinator::group_outbox::Owed;
     use crate::coordinator::group_results::CommitCallback;
     use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
@@ -221,10 +222,10 @@ mod tests {
 
     fn commit_of(offset: i64) -> Store {
         let offset = OffsetAndMetadata {
-            offset,
+            offset: Offset(offset),
             leader_epoch: LeaderEpoch::NONE,
             metadata: String::new(),
-            commit_timestamp_ms: 0,
+            commit_timestamp_ms: TimestampMs(0),
             expire_timestamp_ms: None,
         };
         let callback: CommitCallback = Box::new(|_| ());
@@ -248,36 +249,40 @@ mod tests {
 
     #[test]
     fn an_offset_that_is_being_committed_does_not_expire() {
-        let mut group = GroupMetadata::new("g", 0);
+        let mut group = GroupMetadata::new("g", TimestampMs(0));
         group.outbox.store(commit_of(1));
         let owed = group.outbox.owed();
         end_store(&mut group, owed);
         group.outbox.store(commit_of(2));
         let owed = group.outbox.owed();
-        assert_eq!(expire(&mut group, 1_000, 10), 0, "the old offset is about to be replaced");
+        assert_eq!(
+            expire(&mut group, TimestampMs(1_000), 10),
+            0,
+            "the old offset is about to be replaced"
+        );
         end_store(&mut group, owed);
-        assert_eq!(group.offsets[&key()].offset, 2);
-        assert_eq!(expire(&mut group, 1_000, 10), 1);
+        assert_eq!(group.offsets[&key()].offset, Offset(2));
+        assert_eq!(expire(&mut group, TimestampMs(1_000), 10), 1);
     }
 
     #[test]
     fn a_deletion_takes_the_commits_before_it_and_not_those_after() {
-        let mut group = GroupMetadata::new("g", 0);
+        let mut group = GroupMetadata::new("g", TimestampMs(0));
         group.outbox.store(commit_of(1));
         let owed = group.outbox.owed();
         assert_eq!(delete(&mut group, &[key()], Box::new(|_| ())), Ok(vec![Ok(())]));
         group.outbox.store(commit_of(2));
         let owed = end_store(&mut group, owed);
-        assert_eq!(group.offsets[&key()].offset, 1);
+        assert_eq!(group.offsets[&key()].offset, Offset(1));
         let owed = end_store(&mut group, owed);
         assert!(group.offsets.is_empty());
         end_store(&mut group, owed);
-        assert_eq!(group.offsets[&key()].offset, 2);
+        assert_eq!(group.offsets[&key()].offset, Offset(2));
     }
 
     #[test]
     fn a_group_that_is_removed_takes_the_commits_with_it_that_are_on_their_way() {
-        let mut group = GroupMetadata::new("g", 0);
+        let mut group = GroupMetadata::new("g", TimestampMs(0));
         group.outbox.store(commit_of(1));
         let owed = group.outbox.owed();
         assert_eq!(remove_group(&mut group, Box::new(|_| ())), Ok(()));

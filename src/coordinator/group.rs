@@ -93,7 +93,7 @@ impl Group {
 mod tests {
     use super::*;
     use crate::common::topic_partition::TopicAndPartition;
-    use crate::common::units::LeaderEpoch;
+    use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
     use crate::coordinator::group_results::{CommitCallback, JoinCallback};
     use crate::coordinator::group_store::{OffsetCommit, Store};
     use crate::coordinator::member_metadata::MemberMetadata;
@@ -102,10 +102,10 @@ mod tests {
 
     fn commit(callback: CommitCallback) -> Store {
         let offset = OffsetAndMetadata {
-            offset: 1,
+            offset: Offset(1),
             leader_epoch: LeaderEpoch::NONE,
             metadata: String::new(),
-            commit_timestamp_ms: 0,
+            commit_timestamp_ms: TimestampMs(0),
             expire_timestamp_ms: None,
         };
         let offsets = vec![(TopicAndPartition::new("post", 0), offset)];
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_panic_fails_the_group_and_answers_those_that_wait_in_it() {
-        let group = Group::new(GroupMetadata::new("g", 0));
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
         let (sender, receiver) = mpsc::channel();
         let (joins, commits) = (sender.clone(), sender);
         let join: JoinCallback = Box::new(move |it| joins.send(it.unwrap_err().error).unwrap());
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn one_thread_at_a_time_stores_and_the_others_leave_theirs_to_it() {
-        let group = Group::new(GroupMetadata::new("g", 0));
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
         let push = |it: &mut GroupMetadata| {
             it.outbox.store(commit(Box::new(|_| ())));
             Ok(())
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_thread_that_stores_a_group_loads_it_again_if_another_one_fails_it() {
-        let group = Group::new(GroupMetadata::new("g", 0));
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
         let (_, storing) = group.change(|it| {
             it.outbox.store(commit(Box::new(|_| ())));
             Ok(())

@@ -12,6 +12,7 @@ use log::{debug, error, warn};
 
 use crate::common::errors::KafkaError;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::{Offset, TimestampMs};
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_records::{
     GroupRecordKey, read_group_value, read_key, read_offset_value,
@@ -53,7 +54,7 @@ impl LoadedGroups {
             let began_at = offset;
             for entry in shallow_entries(&bytes) {
                 let entry = entry?;
-                offset = offset.max(entry.last_offset.saturating_add(1));
+                offset = offset.max(Offset(entry.last_offset).next());
                 self.take_entry(&entry)?;
             }
             if offset == began_at {
@@ -116,7 +117,7 @@ impl LoadedGroups {
         let Self { mut groups, offsets } = self;
         for (group_id, offsets) in offsets {
             let new = || {
-                let mut group = GroupMetadata::new(&group_id, 0);
+                let mut group = GroupMetadata::new(&group_id, TimestampMs(0));
                 group.current_state_timestamp_ms = None; // Not recorded without members.
                 group
             };

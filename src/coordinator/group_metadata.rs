@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::TimestampMs;
 use crate::coordinator::consumer_protocol::{CONSUMER_PROTOCOL_TYPE, subscribed_topics};
 use crate::coordinator::group_outbox::Outbox;
 use crate::coordinator::group_records::{GroupValue, MemberValue};
@@ -25,7 +26,7 @@ pub struct GroupMetadata {
     pub group_id: String,
     state: GroupState,
     /// Since when it is in that state, in milliseconds since 1970, if known.
-    pub current_state_timestamp_ms: Option<i64>,
+    pub current_state_timestamp_ms: Option<TimestampMs>,
     /// None as long as it has never had a member.
     pub protocol_type: Option<String>,
     /// The protocol of this generation.
@@ -53,7 +54,7 @@ pub struct GroupMetadata {
 
 impl GroupMetadata {
     /// A group without members and offsets.
-    pub fn new(group_id: &str, now_ms: i64) -> Self {
+    pub fn new(group_id: &str, now_ms: TimestampMs) -> Self {
         Self {
             group_id: group_id.to_string(),
             state: GroupState::Empty,
@@ -77,7 +78,7 @@ impl GroupMetadata {
     /// The group that `value` is the record of: stable if it has members, because no other state is
     /// recorded with members.
     pub fn loaded(group_id: &str, value: GroupValue) -> Self {
-        let mut group = Self::new(group_id, 0);
+        let mut group = Self::new(group_id, TimestampMs(0));
         if !value.members.is_empty() {
             group.state = GroupState::Stable;
         }
@@ -141,7 +142,7 @@ impl GroupMetadata {
         }
     }
 
-    pub fn transition_to(&mut self, next: GroupState, now_ms: i64) {
+    pub fn transition_to(&mut self, next: GroupState, now_ms: TimestampMs) {
         debug_assert!(self.state.may_become(next), "{:?} cannot become {next:?}", self.state);
         self.state = next;
         self.current_state_timestamp_ms = Some(now_ms);
@@ -160,7 +161,7 @@ impl GroupMetadata {
     }
 
     /// Begins the next generation with the members that have joined.
-    pub fn init_next_generation(&mut self, now_ms: i64) {
+    pub fn init_next_generation(&mut self, now_ms: TimestampMs) {
         self.generation_id = self.generation_id.wrapping_add(1).max(1);
         self.pending_sync_members.clear();
         if self.members.is_empty() {
@@ -492,7 +493,11 @@ impl GroupMetadata {
 impl GroupMetadata {
     /// The offsets that have expired at `now_ms`. A group at work keeps the offsets of all
     /// that it reads, and one that is between two generations keeps everything (KAFKA-4682).
-    pub fn expired_offsets(&self, now_ms: i64, retention_ms: i64) -> Vec<TopicAndPartition> {
+    pub fn expired_offsets(
+        &self,
+        now_ms: TimestampMs,
+        retention_ms: i64,
+    ) -> Vec<TopicAndPartition> {
         let since_empty = self.current_state_timestamp_ms;
         let subscribed = self.subscribed_topics();
         let is_expired = |(key, it): &(&TopicAndPartition, &OffsetAndMetadata)| {
@@ -541,13 +546,13 @@ impl GroupMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::units::LeaderEpoch;
+    use crate::common::units::{LeaderEpoch, Offset};
     use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE as CONSUMER;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI32, Ordering};
 
     fn group() -> GroupMetadata {
-        GroupMetadata::new("g", 100)
+        GroupMetadata::new("g", TimestampMs(100))
     }
 
     fn member(id: &str, protocols: &[&str]) -> MemberMetadata {
@@ -658,21 +663,21 @@ mod tests {
     #[test]
     fn a_generation_begins_with_members_or_ends_without() {
         let mut group = group();
-        group.transition_to(GroupState::PreparingRebalance, 1);
+        group.transition_to(GroupState::PreparingRebalance, TimestampMs(1));
         group.add(joined("a"), CONSUMER);
-        group.init_next_generation(2);
+        group.init_next_generation(TimestampMs(2));
         assert_eq!((group.generation_id, group.state()), (1, GroupState::CompletingRebalance));
         assert_eq!(group.protocol_name.as_deref(), Some("range"));
         assert!(group.pending_sync_members.contains("a"));
         group.remove("a", Errors::UnknownMemberId);
-        group.transition_to(GroupState::PreparingRebalance, 3);
-        group.init_next_generation(4);
+        group.transition_to(GroupState::PreparingRebalance, TimestampMs(3));
+        group.init_next_generation(TimestampMs(4));
         assert_eq!((group.generation_id, group.state()), (2, GroupState::Empty));
         assert_eq!(group.protocol_name, None);
-        assert_eq!(group.current_state_timestamp_ms, Some(4));
+        assert_eq!(group.current_state_timestamp_ms, Some(TimestampMs(4)));
         group.generation_id = i32::MAX;
-        group.transition_to(GroupState::PreparingRebalance, 5);
-        group.init_next_generation(6);
+        group.transition_to(GroupState::PreparingRebalance, TimestampMs(5));
+        group.init_next_generation(TimestampMs(6));
         assert_eq!(group.generation_id, 1, "no generation is negative: that is none at all");
     }
 
@@ -701,18 +706,18 @@ mod tests {
     fn with_offsets(mut group: GroupMetadata) -> GroupMetadata {
         for (topic, expire_timestamp_ms) in [("read", None), ("left", None), ("brief", Some(150))] {
             let offset = OffsetAndMetadata {
-                offset: 1,
+                offset: Offset(1),
                 leader_epoch: LeaderEpoch::NONE,
                 metadata: String::new(),
-                commit_timestamp_ms: 50,
-                expire_timestamp_ms,
+                commit_timestamp_ms: TimestampMs(50),
+                expire_timestamp_ms: expire_timestamp_ms.map(TimestampMs),
             };
             group.offsets.insert(TopicAndPartition::new(topic, 0), offset);
         }
         group
     }
 
-    fn expired(group: &GroupMetadata, now_ms: i64) -> Vec<String> {
+    fn expired(group: &GroupMetadata, now_ms: TimestampMs) -> Vec<String> {
         let expired = group.expired_offsets(now_ms, 1_000);
         expired.iter().map(|key| key.topic.to_string()).collect()
     }
@@ -720,17 +725,17 @@ mod tests {
     #[test]
     fn offsets_of_a_consumer_without_a_group_age_from_their_commit_on() {
         let group = with_offsets(group());
-        assert!(expired(&group, 149).is_empty());
-        assert_eq!(expired(&group, 150), ["brief"]);
-        assert_eq!(expired(&group, 1_050), ["brief", "left", "read"]);
+        assert!(expired(&group, TimestampMs(149)).is_empty());
+        assert_eq!(expired(&group, TimestampMs(150)), ["brief"]);
+        assert_eq!(expired(&group, TimestampMs(1_050)), ["brief", "left", "read"]);
     }
 
     #[test]
     fn offsets_of_a_group_age_from_when_it_was_left_on() {
         let mut group = with_offsets(group());
         group.protocol_type = Some(CONSUMER.to_string());
-        assert_eq!(expired(&group, 1_099), ["brief"]);
-        assert_eq!(expired(&group, 1_100), ["brief", "left", "read"]);
+        assert_eq!(expired(&group, TimestampMs(1_099)), ["brief"]);
+        assert_eq!(expired(&group, TimestampMs(1_100)), ["brief", "left", "read"]);
     }
 
     #[test]
@@ -739,15 +744,18 @@ mod tests {
         let mut reader = joined("a");
         reader.supported_protocols =
             vec![("range".to_string(), b"\0\0\0\0\0\x01\0\x04read".to_vec())];
-        group.transition_to(GroupState::PreparingRebalance, 1);
+        group.transition_to(GroupState::PreparingRebalance, TimestampMs(1));
         group.add(reader, CONSUMER);
-        assert!(expired(&group, 9_999).is_empty(), "between two generations nothing is forgotten");
-        group.init_next_generation(2);
-        group.transition_to(GroupState::Stable, 3);
-        assert_eq!(expired(&group, 9_999), ["brief", "left"]);
+        assert!(
+            expired(&group, TimestampMs(9_999)).is_empty(),
+            "between two generations nothing is forgotten"
+        );
+        group.init_next_generation(TimestampMs(2));
+        group.transition_to(GroupState::Stable, TimestampMs(3));
+        assert_eq!(expired(&group, TimestampMs(9_999)), ["brief", "left"]);
         assert!(group.is_subscribed_to("read") && !group.is_subscribed_to("left"));
         // A subscription that cannot be read may be one of everything.
         group.get_mut("a").unwrap().supported_protocols[0].1.clear();
-        assert!(group.is_subscribed_to("left") && expired(&group, 9_999).is_empty());
+        assert!(group.is_subscribed_to("left") && expired(&group, TimestampMs(9_999)).is_empty());
     }
 }

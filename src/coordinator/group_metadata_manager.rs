@@ -148,7 +148,7 @@ impl GroupMetadataManager {
             return Ok(());
         }
         let key = self.partition_for(group_id).ok_or(Errors::NotCoordinator)?;
-        let now_ms = self.time.milliseconds();
+        let now_ms = self.time.milliseconds().0;
         let batch = records.iter().fold(RecordBatchBuilder::new(0), |batch, (key, value)| {
             batch.record(now_ms, Some(key), value.as_deref())
         });

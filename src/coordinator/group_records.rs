@@ -25,7 +25,7 @@ use std::fmt::Display;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::LeaderEpoch;
+use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
@@ -35,9 +35,6 @@ const GROUP_KEY_VERSION: i16 = 2;
 const OFFSET_VALUE_VERSION_WITH_EXPIRY: i16 = 1;
 const OFFSET_VALUE_VERSION: i16 = 3;
 const GROUP_VALUE_VERSION: i16 = 3;
-
-/// In place of a time: unknown.
-const NO_TIMESTAMP_MS: i64 = -1;
 
 /// Strings and arrays are as in the old versions of the protocol.
 const ENCODING: Version = Version { number: 0, is_flexible: false };
@@ -62,7 +59,7 @@ pub struct GroupValue {
     pub protocol_name: Option<String>,
     pub leader_id: Option<String>,
     /// In milliseconds since 1970, if known.
-    pub state_timestamp_ms: Option<i64>,
+    pub state_timestamp_ms: Option<TimestampMs>,
     pub members: Vec<MemberValue>,
 }
 
@@ -100,14 +97,14 @@ pub fn offset_commit_value(it: &OffsetAndMetadata) -> Vec<u8> {
         None => OFFSET_VALUE_VERSION,
     };
     let mut writer = RecordWriter::begin(version);
-    writer.put(&it.offset);
+    writer.put(&it.offset.0);
     if it.expire_timestamp_ms.is_none() {
         writer.put(&it.leader_epoch.0);
     }
     writer.put(&it.metadata);
-    writer.put(&it.commit_timestamp_ms);
+    writer.put(&it.commit_timestamp_ms.0);
     if let Some(expire_timestamp_ms) = it.expire_timestamp_ms {
-        writer.put(&expire_timestamp_ms);
+        writer.put(&expire_timestamp_ms.0);
     }
     writer.0.into_bytes()
 }
@@ -118,7 +115,7 @@ pub fn group_metadata_value(group: &GroupValue) -> Vec<u8> {
     writer.put(&group.generation_id);
     writer.put(&group.protocol_name);
     writer.put(&group.leader_id);
-    writer.put(&group.state_timestamp_ms.unwrap_or(NO_TIMESTAMP_MS));
+    writer.put(&group.state_timestamp_ms.unwrap_or(TimestampMs::NONE).0);
     writer.0.write_length(Some(group.members.len()), ENCODING);
     for member in &group.members {
         writer.put(&member.member_id);
@@ -158,16 +155,16 @@ pub fn read_offset_value(bytes: &[u8]) -> Result<OffsetAndMetadata, KafkaError> 
     if !(0..=OFFSET_VALUE_VERSION).contains(&version) {
         return Err(unknown_version("an offset", version));
     }
-    let offset = take(&mut reader, "offset")?;
+    let offset = Offset(take(&mut reader, "offset")?);
     let leader_epoch = match version {
         3.. => LeaderEpoch(take(&mut reader, "leader epoch")?),
         _ => LeaderEpoch::NONE,
     };
     let metadata = take(&mut reader, "metadata")?;
-    let commit_timestamp_ms = take(&mut reader, "commit time")?;
+    let commit_timestamp_ms = TimestampMs(take(&mut reader, "commit time")?);
     let expire_timestamp_ms = match version {
         OFFSET_VALUE_VERSION_WITH_EXPIRY => {
-            Some(take(&mut reader, "expiry")?).filter(|it| *it != NO_TIMESTAMP_MS)
+            Some(TimestampMs(take(&mut reader, "expiry")?)).filter(|it| *it != TimestampMs::NONE)
         }
         _ => None,
     };
@@ -193,8 +190,8 @@ pub fn read_group_value(bytes: &[u8]) -> Result<GroupValue, KafkaError> {
     let protocol_name = take(&mut reader, "protocol")?;
     let leader_id = take(&mut reader, "leader")?;
     let state_timestamp_ms = match version {
-        2.. => take(&mut reader, "state time")?,
-        _ => NO_TIMESTAMP_MS,
+        2.. => TimestampMs(take(&mut reader, "state time")?),
+        _ => TimestampMs::NONE,
     };
     // Each member is read from bytes that are there, however many are announced.
     let count: i32 = take(&mut reader, "members")?;
@@ -205,7 +202,7 @@ pub fn read_group_value(bytes: &[u8]) -> Result<GroupValue, KafkaError> {
         generation_id,
         protocol_name,
         leader_id,
-        state_timestamp_ms: Some(state_timestamp_ms).filter(|it| *it != NO_TIMESTAMP_MS),
+        state_timestamp_ms: Some(state_timestamp_ms).filter(|it| *it != TimestampMs::NONE),
         members,
     })
 }
@@ -267,16 +264,16 @@ mod tests {
     use super::*;
     use crate::coordinator::group_metadata::GroupMetadata;
 
-    fn offset(expire_timestamp_ms: Option<i64>) -> OffsetAndMetadata {
+    fn offset(expire_timestamp_ms: Option<TimestampMs>) -> OffsetAndMetadata {
         OffsetAndMetadata {
-            offset: 42,
+            offset: Offset(42),
             leader_epoch: if expire_timestamp_ms.is_some() {
                 LeaderEpoch::NONE
             } else {
                 LeaderEpoch(3)
             },
             metadata: "m".to_string(),
-            commit_timestamp_ms: 7,
+            commit_timestamp_ms: TimestampMs(7),
             expire_timestamp_ms,
         }
     }
@@ -300,12 +297,12 @@ mod tests {
         let kept = offset_commit_value(&offset(None));
         assert_eq!(kept, b"\0\x03\0\0\0\0\0\0\0\x2a\0\0\0\x03\0\x01m\0\0\0\0\0\0\0\x07");
         assert_eq!(read_offset_value(&kept).unwrap(), offset(None));
-        let expiring = offset_commit_value(&offset(Some(9)));
+        let expiring = offset_commit_value(&offset(Some(TimestampMs(9))));
         assert_eq!(
             expiring,
             b"\0\x01\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x09"
         );
-        assert_eq!(read_offset_value(&expiring).unwrap(), offset(Some(9)));
+        assert_eq!(read_offset_value(&expiring).unwrap(), offset(Some(TimestampMs(9))));
     }
 
     #[test]
@@ -339,7 +336,7 @@ mod tests {
             generation_id: 4,
             protocol_name: Some("range".to_string()),
             leader_id: Some("c-1".to_string()),
-            state_timestamp_ms: Some(11),
+            state_timestamp_ms: Some(TimestampMs(11)),
             members,
         }
     }
@@ -353,7 +350,7 @@ mod tests {
         assert_eq!(group.value(), value);
         assert_eq!(group.summary().members[0].metadata, b"sub");
         assert_eq!((group.generation_id, group.leader_id.as_deref()), (4, Some("c-1")));
-        assert_eq!(group.current_state_timestamp_ms, Some(11));
+        assert_eq!(group.current_state_timestamp_ms, Some(TimestampMs(11)));
         assert_eq!(group.current_static_member_id("i"), Some("c-1"));
         assert_eq!(group.get("c-1").unwrap().rebalance_timeout_ms, 2);
         assert_eq!(group.get("c-1").unwrap().session_timeout_ms, 1);
@@ -374,7 +371,7 @@ mod tests {
         let time = b"\0\0\0\0\0\0\0\x0b";
         let version_2 = [&b"\0\x02"[..], head, time, name, b"\0\0\0\x02", tail].concat();
         let group = read_group_value(&version_2).unwrap();
-        assert_eq!(group.state_timestamp_ms, Some(11));
+        assert_eq!(group.state_timestamp_ms, Some(TimestampMs(11)));
         assert_eq!(GroupMetadata::loaded("g", group).state().name(), "Stable");
     }
 

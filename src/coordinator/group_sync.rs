@@ -97,6 +97,7 @@ pub fn on_assignment_stored(
 mod tests {
     use super::*;
     use crate::common::mock_time::MockTime;
+    use crate::common::units::TimestampMs;
     use crate::coordinator::group::Group;
     use crate::coordinator::group_config::GroupConfig;
     use crate::coordinator::group_outbox::Owed;
@@ -113,10 +114,10 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            let mut group = GroupMetadata::new("g", 0);
+            let mut group = GroupMetadata::new("g", TimestampMs(0));
             group.add(MemberMetadata::new("m".to_string(), None), "consumer");
-            group.transition_to(GroupState::PreparingRebalance, 1);
-            group.init_next_generation(2);
+            group.transition_to(GroupState::PreparingRebalance, TimestampMs(1));
+            group.init_next_generation(TimestampMs(2));
             let config = GroupConfig {
                 group_min_session_timeout_ms: 1,
                 group_max_session_timeout_ms: 1,

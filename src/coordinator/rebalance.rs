@@ -9,6 +9,7 @@ use std::sync::Arc;
 use log::{debug, info};
 
 use crate::common::errors::Errors;
+use crate::common::units::TimestampMs;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
 use crate::coordinator::group_metadata::GroupMetadata;
@@ -219,8 +220,8 @@ impl Rebalance<'_> {
         self.group.wait.is_some_and(|wait| wait.wait_for == wait_for)
     }
 
-    /// The time that states are dated with, in milliseconds since 1970.
-    pub fn now_ms(&self) -> i64 {
+    /// The time that states are dated with.
+    pub fn now_ms(&self) -> TimestampMs {
         self.timers.time().milliseconds()
     }
 }

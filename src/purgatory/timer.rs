@@ -110,6 +110,7 @@ mod tests {
     use super::*;
     use crate::common::mock_time::MockTime;
     use crate::common::time::SystemTime;
+    use crate::common::units::TimestampMs;
 
     fn new_timer() -> (Arc<MockTime>, Timer<i64>) {
         let time = Arc::new(MockTime::new());
@@ -166,8 +167,8 @@ mod tests {
     struct FineTime(AtomicI64);
 
     impl Time for FineTime {
-        fn milliseconds(&self) -> i64 {
-            self.hi_res_clock_ms()
+        fn milliseconds(&self) -> TimestampMs {
+            TimestampMs(self.hi_res_clock_ms())
         }
 
         fn nanoseconds(&self) -> i64 {

@@ -7,7 +7,7 @@ use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RecordErrors;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::TimestampMs;
+use crate::common::units::{Offset, TimestampMs};
 use crate::purgatory::delayed_operation::DelayedOperation;
 use crate::replica::local_logs::LocalLogs;
 use crate::replica::partition::Acknowledgement;
@@ -22,11 +22,11 @@ pub struct PartitionResponse {
     /// The records for which the batch is refused, if it is for single ones.
     pub record_errors: Option<Box<RecordErrors>>,
     /// The offset of the first record that was appended.
-    pub base_offset: Option<i64>,
+    pub base_offset: Option<Offset>,
     /// The time of the append, if the topic uses `LogAppendTime`.
     pub log_append_time_ms: Option<TimestampMs>,
     /// The first offset of the log, unless the fault is the partition's.
-    pub log_start_offset: Option<i64>,
+    pub log_start_offset: Option<Offset>,
 }
 
 /// Takes the answers of a produce, in the order of the request, exactly once.
@@ -36,7 +36,7 @@ pub type ProduceCallback =
 /// A partition of a waiting produce.
 pub struct ProducePartitionStatus {
     /// The offset that the high watermark must reach; `None` if the append failed, or once it has.
-    pub required_offset: Option<i64>,
+    pub required_offset: Option<Offset>,
     /// The answer, once there is nothing to wait for.
     pub response: PartitionResponse,
 }
@@ -72,7 +72,11 @@ impl DelayedProduce {
 
     /// Whether the replicas have what was appended up to `required_offset`, and how that turned
     /// out; `None` while it is not known.
-    fn outcome(&self, key: &TopicAndPartition, required_offset: i64) -> Option<Result<(), Errors>> {
+    fn outcome(
+        &self,
+        key: &TopicAndPartition,
+        required_offset: Offset,
+    ) -> Option<Result<(), Errors>> {
         let Some(leader) = self.local_logs.get_partition(key) else {
             return Some(Err(Errors::UnknownTopicOrPartition));
         };

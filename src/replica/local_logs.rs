@@ -15,7 +15,7 @@ use crate::common::lock::{read_locked, write_locked};
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RECORD_ERRORS_MAX;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::LeaderEpoch;
+use crate::common::units::{LeaderEpoch, Offset};
 use crate::config::log_config::LogConfig;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
@@ -34,7 +34,7 @@ pub const DEBUGGING_CONSUMER_ID: i32 = -2;
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionFetchInfo {
     /// The offset to read from.
-    pub offset: i64,
+    pub offset: Offset,
     /// The most bytes to return for this partition.
     pub fetch_size: i32,
     /// The leader epoch that the client has in mind.
@@ -65,8 +65,8 @@ pub struct ReadMode {
 pub struct LogReadInfo {
     pub fetched_data: FetchDataInfo,
     /// Taken after the read: a consumer never sees data beyond it.
-    pub high_watermark: i64,
-    pub log_start_offset: i64,
+    pub high_watermark: Offset,
+    pub log_start_offset: Offset,
     /// The topic's settings at the time of the read: the format of its log, its compression,
     /// whether it may be converted.
     pub log_config: Arc<LogConfig>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::LeaderEpoch;
+use crate::common::units::{LeaderEpoch, Offset};
 use crate::replica::replica::Replica;
 use crate::storage::log::log_append::LogAppendInfo;
 
@@ -110,7 +110,7 @@ impl Partition {
     }
 
     /// How far the in-sync replicas are with everything below `required_offset`.
-    pub fn check_enough_replicas_reach_offset(&self, required_offset: i64) -> Acknowledgement {
+    pub fn check_enough_replicas_reach_offset(&self, required_offset: Offset) -> Acknowledgement {
         if self.leader_replica.high_watermark().message_offset < required_offset {
             Acknowledgement::Pending
         } else if self.has_enough_replicas() {

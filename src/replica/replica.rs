@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::common::lock::locked;
+use crate::common::units::Offset;
 use crate::storage::log::log::Log;
 use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 
@@ -25,7 +26,7 @@ impl Replica {
     ///
     /// A checkpoint may be older than a recovery that cut the log, so the watermark never starts
     /// beyond its end.
-    pub fn new(broker_id: i32, log: Arc<Log>, checkpointed: i64) -> Self {
+    pub fn new(broker_id: i32, log: Arc<Log>, checkpointed: Offset) -> Self {
         let start = checkpointed.min(log.log_end_offset()).max(log.log_start_offset());
         log.update_high_watermark(start);
         let high_watermark = Mutex::new(LogOffsetMetadata::message_offset_only(start));

@@ -12,7 +12,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::{LeaderEpoch, TimestampMs};
+use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
@@ -123,7 +123,7 @@ impl ReplicaManager {
             checkpointed.extend(read.map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
         }
         for (key, log) in logs {
-            let high_watermark = checkpointed.get(&key).copied().unwrap_or(0);
+            let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
             let replica = Replica::new(self.config.broker_id, log, high_watermark);
             let partition = Partition::new(key, replica, leader_epoch);
             partition.make_leader();
@@ -262,7 +262,8 @@ impl ReplicaManager {
         match result {
             Ok(info) => ProducePartitionStatus {
                 // An empty set has nothing to wait for.
-                required_offset: (info.last_offset >= 0).then_some(info.last_offset + 1),
+                required_offset: (info.last_offset >= Offset::FIRST)
+                    .then_some(info.last_offset.next()),
                 response: appended_response(&info),
             },
             Err(error) => {
@@ -275,7 +276,11 @@ impl ReplicaManager {
 
     /// Where the log begins that refused a set for a fault of the set. As in Kafka, a fault of the
     /// partition, the CRC or the size comes without it.
-    fn log_start_offset_of_refused(&self, key: &TopicAndPartition, error: Errors) -> Option<i64> {
+    fn log_start_offset_of_refused(
+        &self,
+        key: &TopicAndPartition,
+        error: Errors,
+    ) -> Option<Offset> {
         match error {
             Errors::UnknownTopicOrPartition
             | Errors::NotLeaderForPartition
@@ -308,7 +313,7 @@ impl ReplicaManager {
     /// # Errors
     /// If a file cannot be written. Kafka halts then; here the caller decides.
     pub fn checkpoint_high_watermarks(&self) -> Result<(), KafkaError> {
-        let mut by_dir: BTreeMap<PathBuf, BTreeMap<TopicAndPartition, i64>> = BTreeMap::new();
+        let mut by_dir: BTreeMap<PathBuf, BTreeMap<TopicAndPartition, Offset>> = BTreeMap::new();
         for partition in self.local_logs.all_partitions() {
             let replica = partition.leader_replica();
             let dir = replica.log.dir().parent().map(PathBuf::from).unwrap_or_default();
@@ -341,7 +346,7 @@ impl ReplicaManager {
 
 fn refused_response(
     key: &TopicAndPartition,
-    log_start_offset: Option<i64>,
+    log_start_offset: Option<Offset>,
     error: KafkaError,
 ) -> PartitionResponse {
     let code = error.code();
@@ -362,7 +367,7 @@ fn appended_response(info: &LogAppendInfo) -> PartitionResponse {
     let has_log_append_time = info.log_append_time_ms != TimestampMs::NONE;
     PartitionResponse {
         // An empty set has no first record.
-        base_offset: (info.first_offset >= 0).then_some(info.first_offset),
+        base_offset: (info.first_offset >= Offset::FIRST).then_some(info.first_offset),
         log_append_time_ms: has_log_append_time.then_some(info.log_append_time_ms),
         log_start_offset: Some(info.log_start_offset),
         ..PartitionResponse::default()

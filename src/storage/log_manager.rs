@@ -18,6 +18,7 @@ use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::Offset;
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
@@ -198,7 +199,8 @@ impl LogManager {
         let config = read_locked(&self.config).clone();
         let load = |log_dir: PathBuf| -> Result<(), KafkaError> {
             let topic_and_partition = parse_topic_partition_name(&log_dir)?;
-            let recovery_point = recovery_points.get(&topic_and_partition).copied().unwrap_or(0);
+            let recovery_point =
+                recovery_points.get(&topic_and_partition).copied().unwrap_or(Offset::FIRST);
             let open = self.log_open(recovery_point, is_clean_shutdown);
             let of_topic = topic_configs.get(&*topic_and_partition.topic);
             let of_topic = of_topic.unwrap_or(&config.default_config).clone();
@@ -277,7 +279,7 @@ impl LogManager {
             return Ok(log);
         }
         let dir = self.least_loaded_dir().path.join(topic_and_partition.to_string());
-        let log = Log::open(&dir, config, self.log_open(0, false))?;
+        let log = Log::open(&dir, config, self.log_open(Offset::FIRST, false))?;
         writer.insert(Arc::clone(&log));
         debug!("created the log {topic_and_partition} in {}", dir.display());
         Ok(log)
@@ -315,7 +317,7 @@ impl LogManager {
     /// Deletes the segments that the retention settings no longer keep, and forgets the producers
     /// that have expired. Segments of compacted logs are left alone, or to the cleaner if it runs.
     pub fn cleanup_logs(&self) {
-        let started_ms = self.time.now_ms();
+        let started_ms = self.time.milliseconds();
         let mut deleted = 0;
         let producer_id_expiration_ms = read_locked(&self.config).producer_id_expiration_ms;
         for log in self.all_logs() {
@@ -333,14 +335,14 @@ impl LogManager {
                 Err(error) => error!("retention of {} failed: {error}", log.topic_and_partition()),
             }
         }
-        let elapsed_ms = self.time.now_ms().ms_since(started_ms);
+        let elapsed_ms = self.time.milliseconds().ms_since(started_ms);
         debug!("LogManager.cleanupLogs: {deleted} segments deleted in {elapsed_ms} ms");
     }
 
     /// Flushes the logs whose last flush was `flush.ms` ago or longer.
     pub fn flush_dirty_logs(&self) {
         for log in self.all_logs() {
-            let since_ms = self.time.now_ms().ms_since(log.last_flush_ms());
+            let since_ms = self.time.milliseconds().ms_since(log.last_flush_ms());
             if since_ms < log.config().flush_ms {
                 continue;
             }
@@ -383,7 +385,7 @@ impl LogManager {
     ///
     /// # Errors
     /// As [`Log::truncate_to`].
-    pub fn truncate_to(&self, offsets: &[(TopicAndPartition, i64)]) -> Result<(), KafkaError> {
+    pub fn truncate_to(&self, offsets: &[(TopicAndPartition, Offset)]) -> Result<(), KafkaError> {
         for (topic_and_partition, offset) in offsets {
             if let Some(log) = self.get_log(topic_and_partition) {
                 let pause = self.cleaner.pause(&log);
@@ -423,7 +425,7 @@ impl LogManager {
         least_loaded.expect("a log manager has at least one directory")
     }
 
-    fn log_open(&self, recovery_point: i64, is_clean_shutdown: bool) -> LogOpen {
+    fn log_open(&self, recovery_point: Offset, is_clean_shutdown: bool) -> LogOpen {
         let (scheduler, time) = (Arc::clone(&self.scheduler), Arc::clone(&self.time));
         LogOpen { recovery_point, is_clean_shutdown, scheduler, time }
     }

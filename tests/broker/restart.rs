@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::Signal;
 
+use transferto::common::units::TimestampMs;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 
 use transferto::common::end_point::EndPoint;
@@ -128,7 +129,7 @@ impl PortThief {
 }
 
 impl Time for PortThief {
-    fn milliseconds(&self) -> i64 {
+    fn milliseconds(&self) -> TimestampMs {
         self.look();
         self.clock.milliseconds()
     }

@@ -11,6 +11,7 @@ use transferto::common::mock_scheduler::MockScheduler;
 use transferto::common::mock_time::MockTime;
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
+use transferto::common::units::Offset;
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::for_each_record;
 use transferto::message::compression_codec::CompressionCodec;
@@ -74,7 +75,7 @@ impl Mocks {
     pub fn open(&self, recovery_point: i64, is_clean_shutdown: bool) -> LogOpen {
         let scheduler: Arc<dyn Scheduler> = self.scheduler.clone();
         let time: Arc<dyn Time> = self.time.clone();
-        LogOpen { recovery_point, is_clean_shutdown, scheduler, time }
+        LogOpen { recovery_point: Offset(recovery_point), is_clean_shutdown, scheduler, time }
     }
 
     /// Opens the log after a crash, with nothing known to be on disk.

@@ -13,6 +13,7 @@ use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::Offset;
 use transferto::config::dynamic_config::BrokerReconfigurable;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::limit::Limit;
@@ -93,7 +94,7 @@ fn create(manager: &LogManager, topic: &str, number: i32) -> Arc<Log> {
 }
 
 fn append(log: &Log) -> i64 {
-    log.append(&mut batch(&["test"]), LEADER_EPOCH).unwrap().first_offset
+    log.append(&mut batch(&["test"]), LEADER_EPOCH).unwrap().first_offset.0
 }
 
 fn error_of<T>(result: Result<T, KafkaError>) -> KafkaError {
@@ -105,10 +106,13 @@ fn assert_one_segment_and_usable(log: &Log, next_offset: i64) {
     assert_eq!(log.segments().len(), 1);
     assert_eq!(files_in(log.dir()).len(), 3);
     assert_eq!(
-        log.read(next_offset, None, ReadLimit::min_one_message(1024)).unwrap().message_set.size(),
+        log.read(Offset(next_offset), None, ReadLimit::min_one_message(1024))
+            .unwrap()
+            .message_set
+            .size(),
         0
     );
-    let error = log.read(0, None, ReadLimit::min_one_message(1024)).unwrap_err();
+    let error = log.read(Offset(0), None, ReadLimit::min_one_message(1024)).unwrap_err();
     assert_eq!(error.code(), Errors::OffsetOutOfRange);
     assert_eq!(append(log), next_offset);
 }
@@ -143,7 +147,7 @@ fn segments_older_than_the_retention_are_deleted() {
     let last = (0..200).map(|_| append(&log)).max().unwrap();
     assert!(log.segments().len() > 1);
     // Messages without timestamps are as old as their file.
-    let now_ms = test.mocks.time.milliseconds() as u64;
+    let now_ms = test.mocks.time.milliseconds().0 as u64;
     for segment in log.segments() {
         let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms)).unwrap();
@@ -172,11 +176,14 @@ fn segments_beyond_the_size_of_the_retention_are_deleted() {
     test.mocks.sleep(log.config().file_delete_delay_ms + 1);
     assert_eq!(files_in(log.dir()).len(), 6 * 3);
     assert_eq!(
-        log.read(last + 1, None, ReadLimit::min_one_message(1024)).unwrap().message_set.size(),
+        log.read(Offset(last + 1), None, ReadLimit::min_one_message(1024))
+            .unwrap()
+            .message_set
+            .size(),
         0
     );
     assert_eq!(
-        error_of(log.read(0, None, ReadLimit::min_one_message(1024))).code(),
+        error_of(log.read(Offset(0), None, ReadLimit::min_one_message(1024))).code(),
         Errors::OffsetOutOfRange
     );
     assert_eq!(append(&log), last + 1);
@@ -194,7 +201,7 @@ fn a_log_is_flushed_when_its_time_is_over() {
     });
     test.mocks.sleep(INITIAL_TASK_DELAY_MS);
     assert!(log.last_flush_ms() > before_ms);
-    assert_eq!(log.recovery_point(), 200);
+    assert_eq!(log.recovery_point(), Offset(200));
 }
 
 /// Port of `LogManagerTest.testLeastLoadedAssignment`, on three directories as it was meant (in
@@ -247,7 +254,7 @@ fn check_recovery_points(test: &Test, manager: &LogManager) {
     let points = OffsetCheckpoint::new(path).read().unwrap();
     let expected = topics.into_iter().zip(&logs).map(|(topic, log)| (topic, log.recovery_point()));
     assert_eq!(points, expected.collect());
-    assert!(points.values().all(|&point| point == 50));
+    assert!(points.values().all(|&point| point == Offset(50)));
 }
 
 /// Port of `LogManagerTest.testCheckpointRecoveryPoints`.
@@ -296,13 +303,13 @@ fn a_manager_finds_its_logs_again() {
     assert!(!marker.exists(), "a crash from here on must not look like a clean shutdown");
     for number in 0..9 {
         let log = manager.get_log(&partition("t", number)).unwrap();
-        assert_eq!(log.log_end_offset(), i64::from(number) + 1);
-        assert_eq!(log.recovery_point(), i64::from(number) + 1);
+        assert_eq!(log.log_end_offset(), Offset(i64::from(number) + 1));
+        assert_eq!(log.recovery_point(), Offset(i64::from(number) + 1));
     }
     drop(manager);
     // This time without a stop.
     let manager = test.manager();
-    assert_eq!(manager.get_log(&partition("t", 8)).unwrap().log_end_offset(), 9);
+    assert_eq!(manager.get_log(&partition("t", 8)).unwrap().log_end_offset(), Offset(9));
 }
 
 /// A manager that could not load its logs must not say that all is well.
@@ -399,7 +406,7 @@ fn junk_in_the_checkpoint_means_recovery_from_the_start() {
     fs::remove_file(test.log_dir().join(".kafka_cleanshutdown")).unwrap();
     let manager = test.manager();
     let log = manager.get_log(&partition("t", 0)).unwrap();
-    assert_eq!((log.log_end_offset(), log.recovery_point()), (50, 0));
+    assert_eq!((log.log_end_offset(), log.recovery_point()), (Offset(50), Offset(0)));
 }
 
 /// Retention goes by the messages' own timestamps, where they have them.
@@ -408,13 +415,13 @@ fn retention_goes_by_timestamps() {
     let test = Test::new(LogConfig { segment_size: 200, ..small_segments() });
     let manager = test.manager();
     let log = create(&manager, "t", 0);
-    let now_ms = test.mocks.time.milliseconds();
+    let now_ms = test.mocks.time.milliseconds().0;
     for age_ms in [700_000, 650_000, 500_000, 0] {
         log.append(&mut timed_batch(now_ms - age_ms, &"x".repeat(100)), LEADER_EPOCH).unwrap();
     }
     assert_eq!(log.segments().len(), 4);
     manager.cleanup_logs();
-    assert_eq!(log.log_start_offset(), 2);
+    assert_eq!(log.log_start_offset(), Offset(2));
 }
 
 /// Also in a compacted log, whose segments retention leaves alone.
@@ -463,12 +470,12 @@ fn retention_stops_at_the_high_watermark() {
     for timestamp_ms in 1..=4 {
         log.append(&mut timed_batch(timestamp_ms, &"x".repeat(100)), LEADER_EPOCH).unwrap();
     }
-    log.update_high_watermark(2);
+    log.update_high_watermark(Offset(2));
     manager.cleanup_logs();
-    assert_eq!(log.log_start_offset(), 2);
-    log.update_high_watermark(i64::MAX);
+    assert_eq!(log.log_start_offset(), Offset(2));
+    log.update_high_watermark(Offset::MAX);
     manager.cleanup_logs();
-    assert_eq!(log.log_start_offset(), 4);
+    assert_eq!(log.log_start_offset(), Offset(4));
 }
 
 /// A deleted log is gone from the map and from the disk.
@@ -478,7 +485,7 @@ fn a_log_can_be_deleted() {
     let manager = test.manager();
     let log = create(&manager, "t", 0);
     append(&log);
-    let found = log.read(0, None, ReadLimit::min_one_message(1024)).unwrap();
+    let found = log.read(Offset(0), None, ReadLimit::min_one_message(1024)).unwrap();
     assert!(manager.delete_log(&partition("t", 0)).unwrap());
     assert!(!manager.delete_log(&partition("t", 0)).unwrap());
     assert!(manager.get_log(&partition("t", 0)).is_none());
@@ -503,10 +510,10 @@ fn a_deleted_log_takes_no_more_and_leaves_the_disk_when_its_delay_is_over() {
     let successor = create(&manager, "t", 0);
     let error = error_of(log.append(&mut batch(&["late"]), LEADER_EPOCH));
     assert_eq!(error.code(), Errors::UnknownTopicOrPartition);
-    assert!(log.roll().is_err() && log.truncate_fully_and_start_at(9).is_err());
-    assert_eq!(log.delete_old_segments(i64::MAX).unwrap(), 0);
+    assert!(log.roll().is_err() && log.truncate_fully_and_start_at(Offset(9)).is_err());
+    assert_eq!(log.delete_old_segments(Offset::MAX).unwrap(), 0);
     log.flush().unwrap();
-    assert_eq!(successor.log_end_offset(), 0);
+    assert_eq!(successor.log_end_offset(), Offset(0));
     assert_eq!(
         files_in(successor.dir()).len(),
         3,
@@ -541,24 +548,26 @@ fn a_log_begins_where_it_began_even_if_a_crash_took_what_followed() {
     for _ in 0..4 {
         append(&log);
     }
-    assert_eq!(log.delete_records_before(2).unwrap(), 2);
-    assert_eq!(error_of(log.delete_records_before(5)).code(), Errors::OffsetOutOfRange);
+    assert_eq!(log.delete_records_before(Offset(2)).unwrap(), Offset(2));
+    assert_eq!(error_of(log.delete_records_before(Offset(5))).code(), Errors::OffsetOutOfRange);
     manager.checkpoint_log_start_offsets().unwrap();
     drop((log, manager));
     let manager = test.manager();
     let log = manager.get_log(&partition("t", 0)).unwrap();
-    assert_eq!((log.log_start_offset(), log.log_end_offset()), (2, 4));
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(2), Offset(4)));
     assert_eq!(
-        error_of(log.read(1, None, ReadLimit::min_one_message(1024))).code(),
+        error_of(log.read(Offset(1), None, ReadLimit::min_one_message(1024))).code(),
         Errors::OffsetOutOfRange
     );
 
     let starts = OffsetCheckpoint::new(test.log_dir().join(LOG_START_OFFSET_CHECKPOINT_FILE));
-    starts.write(&BTreeMap::from([(partition("t", 0), 7), (partition("gone", 0), 3)])).unwrap();
+    starts
+        .write(&BTreeMap::from([(partition("t", 0), Offset(7)), (partition("gone", 0), Offset(3))]))
+        .unwrap();
     drop((log, manager));
     let manager = test.manager();
     let log = manager.get_log(&partition("t", 0)).unwrap();
-    assert_eq!((log.log_start_offset(), log.log_end_offset()), (7, 7));
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(7), Offset(7)));
     assert!(starts.read().unwrap().is_empty(), "a log of the name `gone` begins at 0");
 }
 
@@ -572,7 +581,8 @@ fn checkpoints_are_written_whole() {
         for writer in 0..4 {
             let checkpoint = &checkpoint;
             scope.spawn(move || {
-                let offsets = (0..100).map(|number| (partition("t", number), writer)).collect();
+                let offsets =
+                    (0..100).map(|number| (partition("t", number), Offset(writer))).collect();
                 checkpoint.write(&offsets).unwrap();
                 let read = checkpoint.read().unwrap();
                 assert_eq!(read.len(), 100);
@@ -630,7 +640,7 @@ fn a_panic_in_a_change_of_one_log_fails_that_log_only() {
     append(&broken);
     append(&other);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        broken.delete_segments_while(i64::MAX, |_| panic!("in the midst of a change"))
+        broken.delete_segments_while(Offset::MAX, |_| panic!("in the midst of a change"))
     }));
     assert!(panicked.is_err());
     let changes: [&dyn Fn() -> Result<(), KafkaError>; 7] = [
@@ -638,8 +648,8 @@ fn a_panic_in_a_change_of_one_log_fails_that_log_only() {
         &|| broken.append_with_given_offsets(&batch_at(9, &["test"])).map(drop),
         &|| broken.roll().map(drop),
         &|| broken.flush(),
-        &|| broken.truncate_to(0),
-        &|| broken.delete_old_segments(1).map(drop),
+        &|| broken.truncate_to(Offset(0)),
+        &|| broken.delete_old_segments(Offset(1)).map(drop),
         &|| broken.producer(7).map(drop),
     ];
     for (number, change) in changes.iter().enumerate() {
@@ -647,13 +657,13 @@ fn a_panic_in_a_change_of_one_log_fails_that_log_only() {
         assert_eq!(error.code(), Errors::KafkaStorageError, "change {number}: {error}");
         assert!(error.to_string().contains("kafka-0 is read-only"), "{error}");
     }
-    let found = broken.read(0, None, ReadLimit::min_one_message(1024)).unwrap();
+    let found = broken.read(Offset(0), None, ReadLimit::min_one_message(1024)).unwrap();
     assert_eq!(records_of(&found.message_set), [(0, "test".to_string())]);
     manager.cleanup_logs();
     manager.flush_dirty_logs();
     assert_eq!(append(&other), 1);
     manager.shutdown();
-    assert_eq!(other.recovery_point(), 2, "the shutdown flushed it");
+    assert_eq!(other.recovery_point(), Offset(2), "the shutdown flushed it");
     assert!(!test.log_dir().join(".kafka_cleanshutdown").exists());
     drop((broken, other, manager));
     let manager = test.manager();

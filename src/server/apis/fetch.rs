@@ -7,7 +7,7 @@ use log::trace;
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::LeaderEpoch;
+use crate::common::units::{LeaderEpoch, Offset};
 use crate::protocol::fetch::{FetchRequest, FetchResponse, FetchResponseHeader};
 use crate::protocol::fetch_response_send::{
     FetchResponseData, FetchResponsePartitionData, FetchResponseSend, response_size,
@@ -173,7 +173,7 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
             asked.push(Asked {
                 key,
                 fetch_info: PartitionFetchInfo {
-                    offset: partition.fetch_offset,
+                    offset: Offset(partition.fetch_offset),
                     fetch_size: impossible_size.unwrap_or(partition.partition_max_bytes),
                     current_leader_epoch: LeaderEpoch(partition.current_leader_epoch),
                     last_fetched_epoch: LeaderEpoch(partition.last_fetched_epoch),

@@ -13,6 +13,7 @@ use log::{Level, debug, info, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::Offset;
 use crate::config::log_config::LogConfig;
 use crate::config::log_policies::CompressionType;
 use crate::message::byte_buffer_message_set::{ByteBufferMessageSet, shallow_entries};
@@ -135,9 +136,9 @@ impl FetchedData {
             Ok(messages) => FetchResponsePartitionData {
                 partition,
                 error: Errors::None,
-                high_watermark,
-                last_stable_offset: high_watermark,
-                log_start_offset,
+                high_watermark: high_watermark.0,
+                last_stable_offset: high_watermark.0,
+                log_start_offset: log_start_offset.0,
                 messages,
             },
             Err(error) => {
@@ -177,7 +178,7 @@ impl FetchedData {
         let mut slice = slice_to_convert(asked, &replica, fetched_data, *convertible_bytes)?;
         loop {
             let batches = in_memory(&slice)?;
-            let mut converted = down_convert(&batches, magic, asked.fetch_info.offset)?;
+            let mut converted = down_convert(&batches, magic, asked.fetch_info.offset.0)?;
             let cost = batches.len().max(converted.len());
             *convertible_bytes = convertible_bytes.saturating_sub(cost);
             if converted.is_empty() {
@@ -250,7 +251,7 @@ fn slice_behind(
     let Some(next_offset) = next_offset.filter(|_| convertible_bytes > 0) else {
         return Ok(None);
     };
-    let behind = read_from(asked, replica, next_offset, convertible_bytes)?;
+    let behind = read_from(asked, replica, Offset(next_offset), convertible_bytes)?;
     Ok(Some(behind).filter(|behind| behind.message_set.size_in_bytes() > 0))
 }
 
@@ -258,7 +259,7 @@ fn slice_behind(
 fn read_from(
     asked: &Asked,
     replica: &Replica,
-    offset: i64,
+    offset: Offset,
     convertible_bytes: usize,
 ) -> Result<FetchDataInfo, KafkaError> {
     let max_offset = Some(replica.high_watermark().message_offset);

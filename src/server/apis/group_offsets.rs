@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::common::errors::Errors;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::LeaderEpoch;
+use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{CommitOffsets, FetchedOffsets};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
@@ -134,14 +134,14 @@ impl GroupOffsetApis {
         let now_ms = self.time.milliseconds();
         let retention_ms = Some(request.retention_time_ms).filter(|it| *it != NOT_GIVEN);
         OffsetAndMetadata {
-            offset: partition.committed_offset,
+            offset: Offset(partition.committed_offset),
             leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
             metadata: partition.committed_metadata.clone().unwrap_or_default(),
             commit_timestamp_ms: match partition.commit_timestamp {
                 NOT_GIVEN => now_ms,
-                given_ms => given_ms,
+                given_ms => TimestampMs(given_ms),
             },
-            expire_timestamp_ms: retention_ms.map(|it| now_ms.saturating_add(it)),
+            expire_timestamp_ms: retention_ms.map(|it| now_ms.saturating_add_ms(it)),
         }
     }
 
@@ -358,7 +358,7 @@ fn fetched_partition(
     };
     committed.map_or(nothing, |it| OffsetFetchResponsePartition {
         partition_index: key.partition,
-        committed_offset: it.offset,
+        committed_offset: it.offset.0,
         committed_leader_epoch: it.leader_epoch.0,
         metadata: it.metadata,
         error_code: Errors::None.code(),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::LeaderEpoch;
+use crate::common::units::{LeaderEpoch, Offset};
 use crate::protocol::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-    OffsetForLeaderPartition, OffsetForLeaderTopicResult, UNDEFINED_EPOCH_OFFSET,
+    OffsetForLeaderPartition, OffsetForLeaderTopicResult,
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::partition::Partition;
@@ -89,9 +89,12 @@ impl LeaderEpochApis {
         partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
         let (leader_epoch, end_offset) =
             end_offset_for(&partition, LeaderEpoch(asked.leader_epoch));
-        let error_code = Errors::None.code();
-        let leader_epoch = leader_epoch.0;
-        Ok(EpochEndOffset { error_code, partition: asked.partition, leader_epoch, end_offset })
+        Ok(EpochEndOffset {
+            error_code: Errors::None.code(),
+            partition: asked.partition,
+            leader_epoch: leader_epoch.0,
+            end_offset: end_offset.0,
+        })
     }
 }
 
@@ -101,13 +104,13 @@ impl LeaderEpochApis {
 /// There has only ever been one epoch, so it ends where the log ends. It is the log's end and not
 /// its high watermark, because a leader is asked which messages it has, not which may be read. An
 /// epoch before the first one ended where the first one begins.
-fn end_offset_for(partition: &Partition, epoch: LeaderEpoch) -> (LeaderEpoch, i64) {
+fn end_offset_for(partition: &Partition, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
     let (replica, current) = (partition.leader_replica(), partition.leader_epoch());
     match epoch {
         same if same == current => (epoch, replica.log_end_offset().message_offset),
         older if older < current && older != LeaderEpoch::NONE => {
             (epoch, replica.log.log_start_offset())
         }
-        _ => (LeaderEpoch::NONE, UNDEFINED_EPOCH_OFFSET),
+        _ => (LeaderEpoch::NONE, Offset::NONE),
     }
 }

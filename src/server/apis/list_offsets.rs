@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::{LeaderEpoch, TimestampMs};
+use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::protocol::list_offsets::{
     EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
@@ -99,11 +99,12 @@ impl ListOffsetsApis {
         partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
         let replica = partition.leader_replica();
         if version < TIMESTAMP_VERSION {
-            response.old_style_offsets = offsets_before(replica, replica_id, asked)?;
+            let offsets = offsets_before(replica, replica_id, asked)?;
+            response.old_style_offsets = offsets.into_iter().map(|it| it.0).collect();
         } else if let Some((timestamp_ms, offset)) =
             offset_for_timestamp(replica, version, asked.timestamp)?
         {
-            (response.timestamp, response.offset) = (timestamp_ms.0, offset);
+            (response.timestamp, response.offset) = (timestamp_ms.0, offset.0);
             response.leader_epoch = partition.leader_epoch().0;
         }
         Ok(response)
@@ -115,7 +116,7 @@ fn offset_for_timestamp(
     replica: &Replica,
     version: i16,
     timestamp: i64,
-) -> Result<Option<(TimestampMs, i64)>, KafkaError> {
+) -> Result<Option<(TimestampMs, Offset)>, KafkaError> {
     let high_watermark = replica.high_watermark().message_offset;
     let end = |offset| Ok(Some((TimestampMs::NONE, offset)));
     match timestamp {
@@ -144,7 +145,7 @@ fn offsets_before(
     replica: &Replica,
     replica_id: i32,
     asked: &ListOffsetsPartition,
-) -> Result<Vec<i64>, KafkaError> {
+) -> Result<Vec<Offset>, KafkaError> {
     if asked.timestamp < EARLIEST_TIMESTAMP {
         return Err(no_such_timestamp(0, asked.timestamp));
     }

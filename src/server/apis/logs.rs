@@ -9,6 +9,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
+use crate::common::units::Offset;
 use crate::protocol::delete_records::{
     DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest,
     DeleteRecordsResponse, DeleteRecordsTopicResult, HIGH_WATERMARK,
@@ -80,7 +81,7 @@ impl LogApis {
                     },
                     |low_watermark| DeleteRecordsPartitionResult {
                         partition_index,
-                        low_watermark,
+                        low_watermark: low_watermark.0,
                         ..DeleteRecordsPartitionResult::default()
                     },
                 )
@@ -106,7 +107,7 @@ impl LogApis {
     }
 
     /// Deletes the records below `offset`, and returns the first offset that is left.
-    fn delete_records(&self, key: &TopicAndPartition, offset: i64) -> Result<i64, KafkaError> {
+    fn delete_records(&self, key: &TopicAndPartition, offset: i64) -> Result<Offset, KafkaError> {
         if is_internal(&key.topic) {
             let why = "the topic is the broker's own";
             return Err(KafkaError::api(Errors::InvalidTopicException, why));
@@ -120,8 +121,8 @@ impl LogApis {
             return Err(KafkaError::api(Errors::PolicyViolation, why));
         }
         let high_watermark = replica.high_watermark().message_offset;
-        let offset = if offset == HIGH_WATERMARK { high_watermark } else { offset };
-        if !(0..=high_watermark).contains(&offset) {
+        let offset = if offset == HIGH_WATERMARK { high_watermark } else { Offset(offset) };
+        if !(Offset::FIRST..=high_watermark).contains(&offset) {
             let why = format!("offset {offset} is not in 0 to {high_watermark}");
             return Err(KafkaError::api(Errors::OffsetOutOfRange, why));
         }

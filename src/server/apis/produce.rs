@@ -12,7 +12,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::record_error::RecordErrors;
 use crate::common::text::for_log;
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
-use crate::common::units::TimestampMs;
+use crate::common::units::{Offset, TimestampMs};
 use crate::protocol::init_producer_id::{
     InitProducerIdRequest, InitProducerIdResponse, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
 };
@@ -247,9 +247,9 @@ fn produce_response(
             .map(|(key, it)| PartitionProduceResponse {
                 index: key.partition,
                 error_code: it.error.unwrap_or(Errors::None).code(),
-                base_offset: it.base_offset.unwrap_or(-1),
+                base_offset: it.base_offset.unwrap_or(Offset::NONE).0,
                 log_append_time_ms: it.log_append_time_ms.unwrap_or(TimestampMs::NONE).0,
-                log_start_offset: it.log_start_offset.unwrap_or(-1),
+                log_start_offset: it.log_start_offset.unwrap_or(Offset::NONE).0,
                 record_errors: record_errors(key, it),
                 error_message: text_of(it),
             })

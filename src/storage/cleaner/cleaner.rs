@@ -10,7 +10,7 @@ use std::sync::Arc;
 use log::{debug, warn};
 
 use crate::common::errors::KafkaError;
-use crate::common::units::{Position, TimestampMs};
+use crate::common::units::{Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry, shallow_entries};
 use crate::message::record_filter::{Filtered, filter_entry};
@@ -41,7 +41,7 @@ pub struct Cleaner<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CleanerStats {
     /// The log is clean up to here.
-    pub end_offset: i64,
+    pub end_offset: Offset,
     /// The size of the segments that were copied, in bytes.
     pub bytes_read: u64,
     /// The size of what they became.
@@ -90,7 +90,7 @@ impl Cleaner<'_> {
         &self,
         cleanable: &LogToClean,
         segments: &[Arc<LogSegment>],
-    ) -> Result<(OffsetMap, i64), CleaningError> {
+    ) -> Result<(OffsetMap, Offset), CleaningError> {
         let dirty = cleanable.first_dirty_offset..cleanable.first_uncleanable_offset;
         // A small dirty part needs no large map: it has no more keys than offsets.
         let offsets = usize::try_from(dirty.end.saturating_sub(dirty.start)).unwrap_or(0);
@@ -100,7 +100,7 @@ impl Cleaner<'_> {
         // dirty, and again only if that pass fails or the checkpoint is lost.
         let (mut unreadable_count, mut first_unreadable) = (0, None);
         for (i, segment) in segments.iter().enumerate() {
-            let end = segments.get(i + 1).map_or(i64::MAX, |next| next.base_offset());
+            let end = segments.get(i + 1).map_or(Offset::MAX, |next| next.base_offset());
             if end <= dirty.start || segment.base_offset() >= dirty.end || full_at.is_some() {
                 continue;
             }
@@ -114,10 +114,11 @@ impl Cleaner<'_> {
                     return Ok(());
                 }
                 let read = entry.for_each_record_or_none(&mut |record| {
-                    let is_dirty = dirty.contains(&record.offset) && full_at.is_none();
+                    let offset = Offset(record.offset);
+                    let is_dirty = dirty.contains(&offset) && full_at.is_none();
                     let key = record.key.filter(|_| is_dirty);
-                    if key.is_some_and(|key| !map.put(key, record.offset)) {
-                        full_at = Some(record.offset);
+                    if key.is_some_and(|key| !map.put(key, offset)) {
+                        full_at = Some(offset);
                     }
                     Ok(())
                 });
@@ -279,10 +280,10 @@ impl Pass<'_> {
     /// consumers had time to see. A message without a key is kept.
     fn should_retain_message(&self, record: &LogRecord<'_>, drops_tombstones: bool) -> bool {
         let Some(key) = record.key else { return true };
-        let is_redundant = self.map.get(key).is_some_and(|last| record.offset < last);
+        let is_redundant = self.map.get(key).is_some_and(|last| Offset(record.offset) < last);
         let is_obsolete_tombstone = record.value.is_none()
             && drops_tombstones
-            && record.offset < self.cleanable.first_dirty_offset;
+            && Offset(record.offset) < self.cleanable.first_dirty_offset;
         !is_redundant && !is_obsolete_tombstone
     }
 
@@ -292,7 +293,7 @@ impl Pass<'_> {
         let EntryContent::Batch(batch) = &entry.content else { return Ok(false) };
         let known = self.cleanable.log.producer(batch.producer_id())?;
         let last = known.as_ref().and_then(|producer| producer.batches().last());
-        Ok(last.is_some_and(|last| last.last_offset == batch.last_offset()))
+        Ok(last.is_some_and(|last| last.last_offset == Offset(batch.last_offset())))
     }
 }
 
@@ -301,25 +302,30 @@ struct CleanedSegment<'a> {
     segment: &'a LogSegment,
     check: &'a dyn Fn(u64) -> Result<(), CleaningError>,
     buffer: Vec<u8>,
-    last_offset: i64,
+    last_offset: Offset,
     max_timestamp_ms: TimestampMs,
-    offset_of_max_timestamp: i64,
+    offset_of_max_timestamp: Offset,
 }
 
 impl<'a> CleanedSegment<'a> {
     fn new(segment: &'a LogSegment, check: &'a dyn Fn(u64) -> Result<(), CleaningError>) -> Self {
-        let (last_offset, max_timestamp_ms, offset_of_max_timestamp) = (-1, TimestampMs::NONE, -1);
-        let buffer = Vec::new();
-        Self { segment, check, buffer, last_offset, max_timestamp_ms, offset_of_max_timestamp }
+        Self {
+            segment,
+            check,
+            buffer: Vec::new(),
+            last_offset: Offset::NONE,
+            max_timestamp_ms: TimestampMs::NONE,
+            offset_of_max_timestamp: Offset::NONE,
+        }
     }
 
     fn append(&mut self, entry: &ShallowEntry<'_>) -> Result<(), CleaningError> {
         self.buffer.extend_from_slice(entry.bytes);
-        self.last_offset = entry.last_offset;
+        self.last_offset = Offset(entry.last_offset);
         let timestamp_ms = TimestampMs(entry.max_timestamp());
         if timestamp_ms > self.max_timestamp_ms {
             self.max_timestamp_ms = timestamp_ms;
-            self.offset_of_max_timestamp = entry.last_offset;
+            self.offset_of_max_timestamp = Offset(entry.last_offset);
         }
         // The index points to the beginning of an append, so no append exceeds the distance of two of
         // its entries.
@@ -336,7 +342,7 @@ impl<'a> CleanedSegment<'a> {
         })?;
         let written = self.buffer.len() as u64;
         self.buffer.clear();
-        (self.max_timestamp_ms, self.offset_of_max_timestamp) = (TimestampMs::NONE, -1);
+        (self.max_timestamp_ms, self.offset_of_max_timestamp) = (TimestampMs::NONE, Offset::NONE);
         (self.check)(written)
     }
 }
@@ -360,7 +366,7 @@ fn old_delete_horizon_ms(
 /// by the offsets that an index entry can hold (KAFKA-6264). `end` is the end of the last segment.
 pub fn group_segments_by_size<'a>(
     segments: &'a [Arc<LogSegment>],
-    end: i64,
+    end: Offset,
     config: &LogConfig,
 ) -> Vec<&'a [Arc<LogSegment>]> {
     let mut groups = Vec::new();

@@ -16,6 +16,7 @@ use log::{debug, error, info};
 use crate::common::errors::KafkaError;
 use crate::common::lock::{read_locked, write_locked};
 use crate::common::time::Time;
+use crate::common::units::Offset;
 use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::storage::cleaner::cleaner::{Cleaner, CleanerStats};
 use crate::storage::cleaner::cleaner_config::CleanerConfig;
@@ -152,7 +153,7 @@ impl Drop for LogCleaner {
 
 impl CleaningPause<'_> {
     /// Notes that the log was truncated to `offset` (KAFKA-3330).
-    pub fn truncated_to(&self, offset: i64) {
+    pub fn truncated_to(&self, offset: Offset) {
         self.manager.maybe_truncate_checkpoint(&self.log, offset);
     }
 
@@ -191,7 +192,7 @@ impl Shared {
     }
 
     fn clean_filthiest_log(&self) -> Option<CleanerStats> {
-        let cleanable = self.manager.grab_filthiest_compacted_log(self.time.now_ms())?;
+        let cleanable = self.manager.grab_filthiest_compacted_log(self.time.milliseconds())?;
         let log = &cleanable.log;
         let started_ms = self.time.hi_res_clock_ms();
         // Whatever a log holds, the thread must get to the next one.
@@ -245,7 +246,7 @@ impl Shared {
             io_buffer_bytes: config.io_buffer_size / threads,
             keys_max: OffsetMap::length_max_in(config.dedupe_buffer_size / threads, load_factor),
             load_factor,
-            now_ms: self.time.now_ms(),
+            now_ms: self.time.milliseconds(),
             check: &check,
         };
         cleaner.clean(cleanable)

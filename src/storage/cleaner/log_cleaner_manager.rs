@@ -16,7 +16,7 @@ use log::{error, warn};
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::TimestampMs;
+use crate::common::units::{Offset, TimestampMs};
 use crate::storage::files::offset_checkpoint::{CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint};
 use crate::storage::log::log::Log;
 use crate::storage::log::log_segment::LogSegment;
@@ -27,10 +27,10 @@ use crate::storage::log::logs::Logs;
 pub struct LogToClean {
     pub log: Arc<Log>,
     /// What is below is clean.
-    pub first_dirty_offset: i64,
+    pub first_dirty_offset: Offset,
     /// From here on everything stays as it is: the active segment, what lies beyond the high
     /// watermark, and what is too young (`min.compaction.lag.ms`).
-    pub first_uncleanable_offset: i64,
+    pub first_uncleanable_offset: Offset,
     pub clean_bytes: u64,
     /// The size of what is dirty and may be cleaned.
     pub dirty_bytes: u64,
@@ -78,7 +78,7 @@ enum CleaningState {
 struct Checkpoint {
     dir: PathBuf,
     file: OffsetCheckpoint,
-    offsets: BTreeMap<TopicAndPartition, i64>,
+    offsets: BTreeMap<TopicAndPartition, Offset>,
 }
 
 impl LogCleanerManager {
@@ -151,7 +151,7 @@ impl LogCleanerManager {
     }
 
     /// Frees a log that was cleaned up to `end_offset`.
-    pub fn done_cleaning(&self, log: &Log, end_offset: i64) {
+    pub fn done_cleaning(&self, log: &Log, end_offset: Offset) {
         let mut state = locked(&self.state);
         let name = log.topic_and_partition();
         // Not if a caller waits to truncate it: the truncation decides what is clean.
@@ -272,7 +272,7 @@ impl LogCleanerManager {
     }
 
     /// Notes that a log was truncated to `offset`: nothing above is clean (KAFKA-3330).
-    pub fn maybe_truncate_checkpoint(&self, log: &Log, offset: i64) {
+    pub fn maybe_truncate_checkpoint(&self, log: &Log, offset: Offset) {
         let mut state = locked(&self.state);
         let name = log.topic_and_partition();
         state.set_aside.remove(name);
@@ -307,7 +307,7 @@ impl State {
     fn write_checkpoint(
         &mut self,
         log: &Log,
-        change: impl FnOnce(&mut BTreeMap<TopicAndPartition, i64>),
+        change: impl FnOnce(&mut BTreeMap<TopicAndPartition, Offset>),
     ) {
         let Some(checkpoint) = self.checkpoints.iter_mut().find(|it| it.holds(log)) else {
             return;
@@ -328,14 +328,14 @@ impl Checkpoint {
         log.dir().parent() == Some(self.dir.as_path())
     }
 
-    fn of(&self, log: &Log) -> Option<i64> {
+    fn of(&self, log: &Log) -> Option<Offset> {
         self.offsets.get(log.topic_and_partition()).copied()
     }
 }
 
 impl LogToClean {
     /// How dirty a log is that was clean up to `checkpointed`.
-    pub fn new(log: Arc<Log>, checkpointed: Option<i64>, now_ms: TimestampMs) -> Self {
+    pub fn new(log: Arc<Log>, checkpointed: Option<Offset>, now_ms: TimestampMs) -> Self {
         let (start, end) = (log.log_start_offset(), log.log_end_offset());
         // A log that ends before its checkpoint is not the one that was cleaned.
         let first_dirty_offset =
@@ -393,9 +393,9 @@ fn is_overdue_at(log: &Log, segment: &LogSegment, now_ms: TimestampMs) -> bool {
 fn first_uncleanable_offset(
     log: &Log,
     segments: &[Arc<LogSegment>],
-    first_dirty_offset: i64,
+    first_dirty_offset: Offset,
     now_ms: TimestampMs,
-) -> i64 {
+) -> Offset {
     let active = segments.last().map_or(first_dirty_offset, |segment| segment.base_offset());
     let lag_ms = log.config().min_compaction_lag_ms;
     let is_young = |segment: &&Arc<LogSegment>| {
@@ -404,7 +404,7 @@ fn first_uncleanable_offset(
         segment.base_offset() >= first_dirty_offset && age_ms.map_or(true, |age_ms| age_ms < lag_ms)
     };
     let young = if lag_ms > 0 { segments.iter().find(is_young) } else { None };
-    let young = young.map_or(i64::MAX, |segment| segment.base_offset());
+    let young = young.map_or(Offset::MAX, |segment| segment.base_offset());
     active.min(young).min(log.high_watermark())
 }
 

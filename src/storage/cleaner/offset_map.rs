@@ -9,6 +9,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
+use crate::common::units::Offset;
 /// Two halves of a hash, and the offset plus 1. All zeros is a free slot: such memory comes from
 /// the system untouched, and costs nothing until it is written.
 type Slot = [u64; 3];
@@ -53,8 +54,8 @@ impl OffsetMap {
     ///
     /// # Panics
     /// If the offset is negative: no message has one.
-    pub fn put(&mut self, key: &[u8], offset: i64) -> bool {
-        let number = u64::try_from(offset).expect("offsets are not negative") + 1;
+    pub fn put(&mut self, key: &[u8], offset: Offset) -> bool {
+        let number = u64::try_from(offset.0).expect("offsets are not negative") + 1;
         let hash = self.hash(key);
         let slot = self.find(hash);
         if self.slots[slot][2] == 0 {
@@ -68,9 +69,10 @@ impl OffsetMap {
     }
 
     /// The last offset that was put for `key`.
-    pub fn get(&self, key: &[u8]) -> Option<i64> {
+    pub fn get(&self, key: &[u8]) -> Option<Offset> {
         let number = self.slots[self.find(self.hash(key))][2];
-        i64::try_from(number).expect("it was made of an i64").checked_sub(1).filter(|it| *it >= 0)
+        let offset = number.checked_sub(1)?;
+        Some(Offset(i64::try_from(offset).expect("it was made of an i64")))
     }
 
     /// In keys.
@@ -120,14 +122,14 @@ mod tests {
         for count in [10, 100, 1000, 5000] {
             let mut map = OffsetMap::new(count as usize, 0.9);
             for number in 0..count {
-                assert!(map.put(&key(number), number));
+                assert!(map.put(&key(number), Offset(number)));
             }
             for number in 0..count {
-                assert_eq!(map.get(&key(number)), Some(number));
-                assert!(map.put(&key(number), number + count), "a full map knows its keys");
+                assert_eq!(map.get(&key(number)), Some(Offset(number)));
+                assert!(map.put(&key(number), Offset(number + count)), "a full map knows its keys");
             }
             for number in 0..count {
-                assert_eq!(map.get(&key(number)), Some(number + count));
+                assert_eq!(map.get(&key(number)), Some(Offset(number + count)));
                 assert_eq!(map.get(&key(number + count)), None);
             }
         }
@@ -137,10 +139,13 @@ mod tests {
     fn a_full_map_takes_no_new_key_and_keeps_the_old_ones() {
         for load_factor in [0.0, 0.5, 0.9, 1.0] {
             let mut map = OffsetMap::new(3, load_factor);
-            assert!((0..3).all(|number| map.put(&key(number), number)));
-            assert!(!map.put(&key(3), 3));
+            assert!((0..3).all(|number| map.put(&key(number), Offset(number))));
+            assert!(!map.put(&key(3), Offset(3)));
             assert_eq!((map.length(), map.length_max()), (3, 3));
-            assert_eq!([0, 2, 3].map(|number| map.get(&key(number))), [Some(0), Some(2), None]);
+            assert_eq!(
+                [0, 2, 3].map(|number| map.get(&key(number)).map(|it| it.0)),
+                [Some(0), Some(2), None]
+            );
         }
     }
 
@@ -148,10 +153,10 @@ mod tests {
     fn the_empty_key_and_offset_0_are_like_any_other() {
         let mut map = OffsetMap::new(0, 0.9);
         assert_eq!(map.get(b""), None);
-        assert!(map.put(b"", 0));
-        assert_eq!(map.get(b""), Some(0));
-        assert!(map.put(b"", i64::MAX - 1));
-        assert_eq!(map.get(b""), Some(i64::MAX - 1));
+        assert!(map.put(b"", Offset(0)));
+        assert_eq!(map.get(b""), Some(Offset(0)));
+        assert!(map.put(b"", Offset(i64::MAX - 1)));
+        assert_eq!(map.get(b""), Some(Offset(i64::MAX - 1)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::hex::to_hex;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::Offset;
 
 /// Of the messages of a segment.
 pub const LOG_FILE_SUFFIX: &str = ".log";
@@ -27,31 +28,31 @@ pub const SWAP_FILE_SUFFIX: &str = ".swap";
 pub const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
 
 /// The name of the message file whose first offset is `offset`: `<dir>/00000000000000000042.log`.
-pub fn log_filename(dir: &Path, offset: i64) -> PathBuf {
+pub fn log_filename(dir: &Path, offset: Offset) -> PathBuf {
     dir.join(format!("{offset:020}{LOG_FILE_SUFFIX}"))
 }
 
 /// The name of the offset index that belongs to [`log_filename`].
-pub fn index_filename(dir: &Path, offset: i64) -> PathBuf {
+pub fn index_filename(dir: &Path, offset: Offset) -> PathBuf {
     dir.join(format!("{offset:020}{INDEX_FILE_SUFFIX}"))
 }
 
 /// The name of the time index that belongs to [`log_filename`].
-pub fn time_index_filename(dir: &Path, offset: i64) -> PathBuf {
+pub fn time_index_filename(dir: &Path, offset: Offset) -> PathBuf {
     dir.join(format!("{offset:020}{TIME_INDEX_FILE_SUFFIX}"))
 }
 
 /// The name of the snapshot of the producers that appended below `offset`.
-pub fn producer_snapshot_filename(dir: &Path, offset: i64) -> PathBuf {
+pub fn producer_snapshot_filename(dir: &Path, offset: Offset) -> PathBuf {
     dir.join(format!("{offset:020}{PRODUCER_SNAPSHOT_FILE_SUFFIX}"))
 }
 
 /// The offset in a file name such as `00000000000000000042.log`, if the name is one of a file with
 /// `suffix`. It is below `i64::MAX`: a file of that name could hold no message.
-pub fn offset_of_filename(name: &str, suffix: &str) -> Option<i64> {
+pub fn offset_of_filename(name: &str, suffix: &str) -> Option<Offset> {
     let digits = name.strip_suffix(suffix)?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok())?.filter(|&offset| offset < i64::MAX)
+    is_number.then(|| digits.parse().ok())?.map(Offset).filter(|&offset| offset < Offset::MAX)
 }
 
 /// `path` with `suffix` added.
@@ -109,10 +110,10 @@ mod tests {
 
     #[test]
     fn names_have_twenty_digits_and_read_back() {
-        let path = log_filename(Path::new("/data/t-0"), 42);
+        let path = log_filename(Path::new("/data/t-0"), Offset(42));
         assert_eq!(path, Path::new("/data/t-0/00000000000000000042.log"));
         let name = path.file_name().unwrap().to_str().unwrap();
-        assert_eq!(offset_of_filename(name, LOG_FILE_SUFFIX), Some(42));
+        assert_eq!(offset_of_filename(name, LOG_FILE_SUFFIX), Some(Offset(42)));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::sync::Mutex;
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::Offset;
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 use crate::storage::files::file_io::{AtomicWriter, read_text};
 
@@ -43,7 +44,7 @@ impl OffsetCheckpoint {
     ///
     /// # Errors
     /// Whatever the operating system reports, with the path.
-    pub fn write(&self, offsets: &BTreeMap<TopicAndPartition, i64>) -> io::Result<()> {
+    pub fn write(&self, offsets: &BTreeMap<TopicAndPartition, Offset>) -> io::Result<()> {
         let mut text = format!("{CURRENT_VERSION}\n{}\n", offsets.len());
         for (TopicAndPartition { topic, partition }, offset) in offsets {
             text.push_str(&format!("{topic} {partition} {offset}\n"));
@@ -55,12 +56,12 @@ impl OffsetCheckpoint {
     ///
     /// # Errors
     /// `Corrupt` if it is not a checkpoint; whatever the operating system reports, with the path.
-    pub fn read(&self) -> Result<BTreeMap<TopicAndPartition, i64>, KafkaError> {
+    pub fn read(&self) -> Result<BTreeMap<TopicAndPartition, Offset>, KafkaError> {
         read_text(&self.path)?.map_or(Ok(BTreeMap::new()), |text| parse(&text, &self.path))
     }
 }
 
-fn parse(text: &str, path: &Path) -> Result<BTreeMap<TopicAndPartition, i64>, KafkaError> {
+fn parse(text: &str, path: &Path) -> Result<BTreeMap<TopicAndPartition, Offset>, KafkaError> {
     if text.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -70,10 +71,10 @@ fn parse(text: &str, path: &Path) -> Result<BTreeMap<TopicAndPartition, i64>, Ka
     })
 }
 
-fn parse_offset(line: &str) -> Option<(TopicAndPartition, i64)> {
+fn parse_offset(line: &str) -> Option<(TopicAndPartition, Offset)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [topic, partition, offset] = fields[..] else { return None };
-    Some((TopicAndPartition::new(topic, partition.parse().ok()?), offset.parse().ok()?))
+    Some((TopicAndPartition::new(topic, partition.parse().ok()?), Offset(offset.parse().ok()?)))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use nix::fcntl::posix_fallocate;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::sys::MappedFile;
+use crate::common::units::Offset;
 use crate::storage::files::file_io::failed;
 
 /// The blocks of the file are reserved page by page.
@@ -26,12 +27,12 @@ pub trait IndexEntry: Copy {
     const BYTES: usize;
 
     /// What a search finds below the first entry.
-    fn origin(base_offset: i64) -> Self;
+    fn origin(base_offset: Offset) -> Self;
 
     /// The entry in `bytes`, of which there are [`BYTES`](Self::BYTES).
-    fn parse(bytes: &[u8], base_offset: i64) -> Self;
+    fn parse(bytes: &[u8], base_offset: Offset) -> Self;
 
-    fn offset(&self) -> i64;
+    fn offset(&self) -> Offset;
 }
 
 /// Entries in ascending order.
@@ -42,7 +43,7 @@ pub trait IndexEntry: Copy {
 pub struct AbstractIndex<E> {
     path: PathBuf,
     map: MappedFile,
-    base_offset: i64,
+    base_offset: Offset,
     length: usize,
     length_max: usize,
     /// Up to here the file has blocks on the disk. A store into a hole when the disk is full would
@@ -71,7 +72,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
     /// # Errors
     /// `InvalidInput` if a new index would have no room for one entry; whatever the operating system
     /// reports, with the path.
-    pub fn open(path: &Path, base_offset: i64, max_bytes: usize) -> io::Result<Self> {
+    pub fn open(path: &Path, base_offset: Offset, max_bytes: usize) -> io::Result<Self> {
         let existed = path.exists();
         if !existed && max_bytes < E::BYTES {
             let why = format!("{max_bytes} bytes have no room for an entry of {}", E::BYTES);
@@ -113,12 +114,12 @@ impl<E: IndexEntry> AbstractIndex<E> {
     }
 
     /// The first offset of the segment.
-    pub fn base_offset(&self) -> i64 {
+    pub fn base_offset(&self) -> Offset {
         self.base_offset
     }
 
     /// `offset` minus the base offset, if an entry has room for it.
-    pub fn relative_offset(&self, offset: i64) -> Option<i32> {
+    pub fn relative_offset(&self, offset: Offset) -> Option<i32> {
         relative_offset(offset, self.base_offset)
     }
 
@@ -189,7 +190,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
     }
 
     /// Removes the entries of `offset` and above.
-    pub fn truncate_to(&mut self, offset: i64) {
+    pub fn truncate_to(&mut self, offset: Offset) {
         self.length = self.floor_slot(|entry| entry.offset() >= offset).map_or(0, |slot| slot + 1);
     }
 
@@ -265,8 +266,8 @@ impl<E: IndexEntry> AbstractIndex<E> {
 }
 
 /// `offset - base_offset`, if it is not negative and fits an entry of an index.
-pub fn relative_offset(offset: i64, base_offset: i64) -> Option<i32> {
-    let relative_offset = i32::try_from(offset.checked_sub(base_offset)?).ok()?;
+pub fn relative_offset(offset: Offset, base_offset: Offset) -> Option<i32> {
+    let relative_offset = i32::try_from(offset.0.checked_sub(base_offset.0)?).ok()?;
     (relative_offset >= 0).then_some(relative_offset)
 }
 

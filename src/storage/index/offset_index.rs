@@ -15,7 +15,7 @@ use byteorder::{BigEndian, ByteOrder};
 use log::trace;
 
 use crate::common::errors::KafkaError;
-use crate::common::units::Position;
+use crate::common::units::{Offset, Position};
 use crate::storage::index::abstract_index::{AbstractIndex, IndexEntry, IndexError};
 
 /// The offset of an entry, relative to the base offset: 4 bytes.
@@ -31,7 +31,7 @@ const _: () = assert!(INDEX_ENTRY_BYTES == 8, "Kafka's files have entries of 8 b
 /// An offset, and where in the segment's message file a search for it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffsetPosition {
-    pub offset: i64,
+    pub offset: Offset,
     pub position: Position,
 }
 
@@ -44,13 +44,13 @@ impl OffsetIndex {
     ///
     /// # Errors
     /// As there.
-    pub fn open(path: &Path, base_offset: i64, max_index_size: usize) -> io::Result<Self> {
+    pub fn open(path: &Path, base_offset: Offset, max_index_size: usize) -> io::Result<Self> {
         AbstractIndex::open(path, base_offset, max_index_size).map(Self)
     }
 
     /// The entry with the highest offset not above `target_offset`; (base offset, 0) if there is
     /// none.
-    pub fn lookup(&self, target_offset: i64) -> OffsetPosition {
+    pub fn lookup(&self, target_offset: Offset) -> OffsetPosition {
         let found = self.floor(|entry| entry.offset > target_offset);
         trace!(
             "[8] OffsetIndex.lookup: offset {target_offset} in {}: {found:?}",
@@ -66,7 +66,7 @@ impl OffsetIndex {
     }
 
     /// The offset of the last entry, or the base offset.
-    pub fn last_offset(&self) -> i64 {
+    pub fn last_offset(&self) -> Offset {
         self.last_entry().offset
     }
 
@@ -75,7 +75,7 @@ impl OffsetIndex {
     /// # Errors
     /// `Full`; `OutOfOrder` if the offset is not above the last one; `OffsetTooFar` if offset or
     /// position do not fit an entry; `Io`.
-    pub fn append(&mut self, offset: i64, position: Position) -> Result<(), IndexError> {
+    pub fn append(&mut self, offset: Offset, position: Position) -> Result<(), IndexError> {
         let path = self.path().display();
         if self.length() > 0 && offset <= self.last_offset() {
             let last_offset = self.last_offset();
@@ -124,11 +124,11 @@ impl OffsetIndex {
 impl IndexEntry for OffsetPosition {
     const BYTES: usize = INDEX_ENTRY_BYTES;
 
-    fn origin(base_offset: i64) -> Self {
+    fn origin(base_offset: Offset) -> Self {
         Self { offset: base_offset, position: Position::START }
     }
 
-    fn parse(bytes: &[u8], base_offset: i64) -> Self {
+    fn parse(bytes: &[u8], base_offset: Offset) -> Self {
         let relative_offset = BigEndian::read_i32(&bytes[RELATIVE_OFFSET_OFFSET..]);
         let position = BigEndian::read_i32(&bytes[POSITION_OFFSET..]);
         Self {
@@ -138,7 +138,7 @@ impl IndexEntry for OffsetPosition {
         }
     }
 
-    fn offset(&self) -> i64 {
+    fn offset(&self) -> Offset {
         self.offset
     }
 }

@@ -14,7 +14,7 @@ use byteorder::{BigEndian, ByteOrder};
 use log::trace;
 
 use crate::common::errors::KafkaError;
-use crate::common::units::TimestampMs;
+use crate::common::units::{Offset, TimestampMs};
 use crate::storage::index::abstract_index::{AbstractIndex, IndexEntry, IndexError};
 
 /// The timestamp of an entry: 8 bytes.
@@ -32,7 +32,7 @@ const _: () = assert!(TIME_INDEX_ENTRY_BYTES == 12, "Kafka's files have entries 
 pub struct TimestampOffset {
     /// [`TimestampMs::NONE`] if no message has one.
     pub timestamp_ms: TimestampMs,
-    pub offset: i64,
+    pub offset: Offset,
 }
 
 /// The time index of a segment.
@@ -44,7 +44,7 @@ impl TimeIndex {
     ///
     /// # Errors
     /// As there.
-    pub fn open(path: &Path, base_offset: i64, max_index_size: usize) -> io::Result<Self> {
+    pub fn open(path: &Path, base_offset: Offset, max_index_size: usize) -> io::Result<Self> {
         AbstractIndex::open(path, base_offset, max_index_size).map(Self)
     }
 
@@ -65,7 +65,7 @@ impl TimeIndex {
     pub fn maybe_append(
         &mut self,
         timestamp_ms: TimestampMs,
-        offset: i64,
+        offset: Offset,
     ) -> Result<(), IndexError> {
         let (last, path) = (self.last_entry(), self.path().display());
         if self.length() > 0 && (offset < last.offset || timestamp_ms < last.timestamp_ms) {
@@ -118,11 +118,11 @@ impl TimeIndex {
 impl IndexEntry for TimestampOffset {
     const BYTES: usize = TIME_INDEX_ENTRY_BYTES;
 
-    fn origin(base_offset: i64) -> Self {
+    fn origin(base_offset: Offset) -> Self {
         Self { timestamp_ms: TimestampMs::NONE, offset: base_offset }
     }
 
-    fn parse(bytes: &[u8], base_offset: i64) -> Self {
+    fn parse(bytes: &[u8], base_offset: Offset) -> Self {
         let relative_offset = BigEndian::read_i32(&bytes[RELATIVE_OFFSET_OFFSET..]);
         Self {
             timestamp_ms: TimestampMs(BigEndian::read_i64(&bytes[TIMESTAMP_OFFSET..])),
@@ -130,7 +130,7 @@ impl IndexEntry for TimestampOffset {
         }
     }
 
-    fn offset(&self) -> i64 {
+    fn offset(&self) -> Offset {
         self.offset
     }
 }

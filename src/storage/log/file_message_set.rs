@@ -16,7 +16,7 @@ use nix::sys::sendfile::sendfile64;
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::sys;
-use crate::common::units::{Position, TimestampMs};
+use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
 use crate::message::message_set::{
     Destination, LOG_OVERHEAD, MAGIC_OFFSET, MessageSet, OFFSET_OFFSET, SIZE_OFFSET,
@@ -52,7 +52,7 @@ pub struct FileMessageSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryHeader {
     /// The offset field: the base offset of a record batch, the last offset of an older entry.
-    pub offset: i64,
+    pub offset: Offset,
     /// Counted from the start of the set.
     pub position: Position,
     /// The size of the entry, with the 12 bytes.
@@ -141,7 +141,7 @@ impl FileMessageSet {
     /// `Corrupt` if there is no entry where one should be; whatever `pread(2)` reports.
     pub fn search_for(
         &self,
-        target_offset: i64,
+        target_offset: Offset,
         starting_position: Position,
     ) -> Result<Option<EntryHeader>, KafkaError> {
         let mut position = starting_position;
@@ -180,7 +180,7 @@ impl FileMessageSet {
         }
         let mut header = [0; LOG_OVERHEAD];
         self.read_exact_at(&mut header, position)?;
-        let offset = BigEndian::read_i64(&header[OFFSET_OFFSET..]);
+        let offset = Offset(BigEndian::read_i64(&header[OFFSET_OFFSET..]));
         let size = BigEndian::read_i32(&header[SIZE_OFFSET..]);
         let size_bytes = u64::try_from(size).ok().filter(|_| size >= ENTRY_SIZE_MIN);
         let Some(size_bytes) = size_bytes.map(|it| it + LOG_OVERHEAD as u64) else {
@@ -195,7 +195,7 @@ impl FileMessageSet {
     ///
     /// # Errors
     /// Whatever `pread(2)` reports.
-    pub fn last_offset(&self, entry: &EntryHeader) -> io::Result<i64> {
+    pub fn last_offset(&self, entry: &EntryHeader) -> io::Result<Offset> {
         let probe_end = (MAGIC_OFFSET + LAST_OFFSET_PROBE_LENGTH) as u64;
         if entry.size_bytes < probe_end {
             return Ok(entry.offset);

@@ -13,7 +13,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::{LeaderEpoch, TimestampMs};
+use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
@@ -64,7 +64,7 @@ impl LogState {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FlushOwed {
     /// In the background, everything below this offset: what a roll has left behind.
-    pub rolled_at: Option<i64>,
+    pub rolled_at: Option<Offset>,
     /// Now, everything: `flush.messages` wait.
     pub is_due: bool,
 }
@@ -99,7 +99,7 @@ impl<'a> LockedLog<'a> {
 
     /// Forgets the producers that have not appended to this log for `expiration_ms`.
     pub fn remove_expired_producers(&mut self, expiration_ms: i64) {
-        let now_ms = self.context.time.now_ms();
+        let now_ms = self.context.time.milliseconds();
         let removed = self.state.producers.remove_expired(now_ms, expiration_ms);
         if removed > 0 {
             debug!("{}: {removed} idle producers expired", self.context.topic_and_partition);
@@ -113,10 +113,10 @@ impl<'a> LockedLog<'a> {
         leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
         let format = append_format(&self.config, leader_epoch);
-        let now_ms = self.context.time.now_ms();
+        let now_ms = self.context.time.milliseconds();
         let next_offset = self.end_offset();
         let validated =
-            validate_messages_and_assign_offsets(records, next_offset, now_ms.0, &format)?;
+            validate_messages_and_assign_offsets(records, next_offset.0, now_ms.0, &format)?;
         let start_offset = self.state.segments.start_offset();
         let mut info = LogAppendInfo::of_validated(&validated, start_offset);
         if info.record_count == 0 {
@@ -141,7 +141,7 @@ impl<'a> LockedLog<'a> {
         let mut info = analyze_given_offsets(records, self.end_offset(), size_max)?;
         info.log_start_offset = self.state.segments.start_offset();
         if info.record_count > 0 {
-            let now_ms = self.context.time.now_ms();
+            let now_ms = self.context.time.milliseconds();
             self.append_validated(&info, &records[..info.valid_bytes], now_ms)?;
         }
         Ok(info)
@@ -184,7 +184,7 @@ impl<'a> LockedLog<'a> {
             offset_of_max_timestamp: info.offset_of_max_timestamp,
             bytes,
         })?;
-        let next_offset = info.last_offset + 1;
+        let next_offset = info.last_offset.next();
         let state = &mut *self.state;
         state.producers.append(bytes, next_offset, now_ms);
         state.segments.expose(next_offset, &segment);
@@ -229,7 +229,7 @@ impl<'a> LockedLog<'a> {
     }
 
     /// `base_offset` is not below the log end offset.
-    fn roll_to(&mut self, base_offset: i64) -> Result<Arc<LogSegment>, KafkaError> {
+    fn roll_to(&mut self, base_offset: Offset) -> Result<Arc<LogSegment>, KafkaError> {
         let old = self.state.segments.last();
         if old.base_offset() == base_offset {
             old.indexes().resize(self.config.max_index_size)?;
@@ -255,7 +255,7 @@ impl<'a> LockedLog<'a> {
 
     /// Creates the files of a segment. Files that have their names are none of this log's, and make
     /// way.
-    fn create_segment(&mut self, base_offset: i64) -> Result<LogSegment, KafkaError> {
+    fn create_segment(&mut self, base_offset: Offset) -> Result<LogSegment, KafkaError> {
         self.check_exists()?;
         let LogContext { dir, time, .. } = self.context;
         for filename in [log_filename, index_filename, time_index_filename] {
@@ -271,7 +271,7 @@ impl<'a> LockedLog<'a> {
 
     /// Writes down what is known of the producers below `end_offset`, where a segment ends and the
     /// log too. Without it a recovery replays more, and loses nothing.
-    fn take_producer_snapshot(&mut self, end_offset: i64) {
+    fn take_producer_snapshot(&mut self, end_offset: Offset) {
         self.state.producers.advance_to(end_offset);
         if let Err(error) = self.state.producers.take_snapshot() {
             let log = &self.context.topic_and_partition;
@@ -280,7 +280,7 @@ impl<'a> LockedLog<'a> {
     }
 
     /// See [`Log::delete_records_before`](crate::storage::log::log::Log::delete_records_before).
-    pub fn delete_records_before(&mut self, offset: i64) -> Result<i64, KafkaError> {
+    pub fn delete_records_before(&mut self, offset: Offset) -> Result<Offset, KafkaError> {
         self.check_exists()?;
         self.state.segments.delete_before(offset);
         let start_offset = self.state.segments.start_offset();
@@ -289,7 +289,7 @@ impl<'a> LockedLog<'a> {
     }
 
     /// See [`Log::restore_start`](crate::storage::log::log::Log::restore_start).
-    pub fn restore_start(&mut self, offset: i64) -> Result<(), KafkaError> {
+    pub fn restore_start(&mut self, offset: Offset) -> Result<(), KafkaError> {
         if offset > self.end_offset() {
             self.truncate_fully_and_start_at(offset)?;
         }
@@ -298,10 +298,10 @@ impl<'a> LockedLog<'a> {
     }
 
     /// See [`Log::delete_old_segments`](crate::storage::log::log::Log::delete_old_segments).
-    pub fn delete_old_segments(&mut self, high_watermark: i64) -> Result<usize, KafkaError> {
+    pub fn delete_old_segments(&mut self, high_watermark: Offset) -> Result<usize, KafkaError> {
         let mut deleted = 0;
         if let Some(retention_ms) = self.config.retention_ms.ms() {
-            let is_old = is_older_than(retention_ms, self.context.time.now_ms());
+            let is_old = is_older_than(retention_ms, self.context.time.milliseconds());
             deleted += self.delete_segments_while(high_watermark, is_old)?;
         }
         let size_bytes = self.state.segments.size();
@@ -314,7 +314,7 @@ impl<'a> LockedLog<'a> {
     /// See [`Log::delete_segments_while`](crate::storage::log::log::Log::delete_segments_while).
     pub fn delete_segments_while(
         &mut self,
-        high_watermark: i64,
+        high_watermark: Offset,
         is_deletable: impl FnMut(&LogSegment) -> bool,
     ) -> Result<usize, KafkaError> {
         if self.state.is_deleted {
@@ -350,9 +350,9 @@ impl<'a> LockedLog<'a> {
     }
 
     /// See [`Log::truncate_to`](crate::storage::log::log::Log::truncate_to).
-    pub fn truncate_to(&mut self, target_offset: i64) -> Result<(), KafkaError> {
+    pub fn truncate_to(&mut self, target_offset: Offset) -> Result<(), KafkaError> {
         let log = &self.context.topic_and_partition;
-        if target_offset < 0 {
+        if target_offset < Offset::FIRST {
             let why = format!("cannot truncate {log} to offset {target_offset}");
             return Err(KafkaError::api(Errors::UnknownServerError, why));
         }
@@ -369,7 +369,7 @@ impl<'a> LockedLog<'a> {
                 self.delete_later(&segment)?;
             }
         }
-        let (state, now_ms) = (&mut *self.state, self.context.time.now_ms());
+        let (state, now_ms) = (&mut *self.state, self.context.time.milliseconds());
         let active = state.segments.last();
         active.truncate_to(target_offset, self.config.max_index_size, now_ms)?;
         state.segments.truncate(target_offset, &active);
@@ -378,13 +378,13 @@ impl<'a> LockedLog<'a> {
 
     /// See
     /// [`Log::truncate_fully_and_start_at`](crate::storage::log::log::Log::truncate_fully_and_start_at).
-    pub fn truncate_fully_and_start_at(&mut self, new_offset: i64) -> Result<(), KafkaError> {
+    pub fn truncate_fully_and_start_at(&mut self, new_offset: Offset) -> Result<(), KafkaError> {
         let log = &self.context.topic_and_partition;
         info!("deleting all of {log}; it continues at offset {new_offset}");
         self.restart_at(new_offset)
     }
 
-    fn restart_at(&mut self, new_offset: i64) -> Result<(), KafkaError> {
+    fn restart_at(&mut self, new_offset: Offset) -> Result<(), KafkaError> {
         for segment in self.state.segments.snapshot() {
             self.delete_later(&segment)?;
         }
@@ -418,7 +418,7 @@ impl<'a> LockedLog<'a> {
 
     /// What has to be done to have everything below `offset` on disk. `None` if it is, or the log
     /// was deleted.
-    pub fn begin_flush(&self, offset: i64) -> Option<LogFlush> {
+    pub fn begin_flush(&self, offset: Offset) -> Option<LogFlush> {
         let LogState { segments, files_created, files_synced, is_deleted, .. } = &*self.state;
         let recovery_point = segments.recovery_point();
         if offset <= recovery_point || *is_deleted {
@@ -480,7 +480,7 @@ impl<'a> LockedLog<'a> {
         }
     }
 
-    fn end_offset(&self) -> i64 {
+    fn end_offset(&self) -> Offset {
         self.state.segments.end().message_offset
     }
 }

@@ -16,7 +16,7 @@ use crate::common::lock::{Poisoned, locked_if_whole, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::{LeaderEpoch, Position, TimestampMs};
+use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::storage::files::file_io::{failed, sync_directory};
 use crate::storage::files::log_file_names::parse_topic_partition_name;
@@ -52,7 +52,7 @@ pub struct Log {
 #[derive(Clone)]
 pub struct LogOpen {
     /// Messages from here on may not have been on disk when the broker stopped.
-    pub recovery_point: i64,
+    pub recovery_point: Offset,
     /// Whether the broker was shut down cleanly, so that they were.
     pub is_clean_shutdown: bool,
     /// Runs what need not be done at once.
@@ -83,11 +83,11 @@ impl Log {
             readable.end().message_offset
         );
         Ok(Arc::new_cyclic(|this| Self {
-            last_flush_ms: AtomicI64::new(time.milliseconds()),
+            last_flush_ms: AtomicI64::new(time.milliseconds().0),
             context: LogContext { dir: dir.to_path_buf(), topic_and_partition, scheduler, time },
             config: RwLock::new(Arc::new(config)),
             segments: readable,
-            high_watermark: AtomicI64::new(i64::MAX),
+            high_watermark: AtomicI64::new(Offset::MAX.0),
             state: Mutex::new(LogState::new(segments, producer_state)),
             this: Weak::clone(this),
         }))
@@ -166,8 +166,8 @@ impl Log {
     /// [`LogSegment::read`].
     pub fn read(
         &self,
-        start_offset: i64,
-        max_offset: Option<i64>,
+        start_offset: Offset,
+        max_offset: Option<Offset>,
         limit: ReadLimit,
     ) -> Result<FetchDataInfo, KafkaError> {
         let end = self.segments.end();
@@ -227,20 +227,20 @@ impl Log {
     /// # Errors
     /// `Io`, with the path; then the recovery point stays.
     pub fn flush(&self) -> Result<(), KafkaError> {
-        let started_ms = self.context.time.now_ms();
+        let started_ms = self.context.time.milliseconds();
         self.flush_to(self.log_end_offset())?;
         self.last_flush_ms.store(started_ms.0, Ordering::Release);
         Ok(())
     }
 
-    fn flush_to(&self, offset: i64) -> Result<(), KafkaError> {
+    fn flush_to(&self, offset: Offset) -> Result<(), KafkaError> {
         let Some(flush) = self.lock()?.begin_flush(offset) else { return Ok(()) };
         flush.run(self.dir())?;
         self.lock()?.end_flush(&flush);
         Ok(())
     }
 
-    fn flush_later(&self, offset: i64) {
+    fn flush_later(&self, offset: Offset) {
         let this = Weak::clone(&self.this);
         let flush = move || {
             let Some(log) = this.upgrade() else { return };
@@ -260,7 +260,7 @@ impl Log {
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` above the high watermark; `Io`, with the path.
-    pub fn delete_records_before(&self, offset: i64) -> Result<i64, KafkaError> {
+    pub fn delete_records_before(&self, offset: Offset) -> Result<Offset, KafkaError> {
         let high_watermark = self.high_watermark();
         if offset > high_watermark {
             let log = self.topic_and_partition();
@@ -277,7 +277,7 @@ impl Log {
     ///
     /// # Errors
     /// `Io`, with the path.
-    pub(crate) fn restore_start(&self, offset: i64) -> Result<(), KafkaError> {
+    pub(crate) fn restore_start(&self, offset: Offset) -> Result<(), KafkaError> {
         self.change(|log| log.restore_start(offset))
     }
 
@@ -286,7 +286,7 @@ impl Log {
     ///
     /// # Errors
     /// `Io`, with the path.
-    pub fn delete_old_segments(&self, high_watermark: i64) -> Result<usize, KafkaError> {
+    pub fn delete_old_segments(&self, high_watermark: Offset) -> Result<usize, KafkaError> {
         self.change(|log| log.delete_old_segments(high_watermark))
     }
 
@@ -298,7 +298,7 @@ impl Log {
     /// `Io`, with the path.
     pub fn delete_segments_while(
         &self,
-        high_watermark: i64,
+        high_watermark: Offset,
         is_deletable: impl FnMut(&LogSegment) -> bool,
     ) -> Result<usize, KafkaError> {
         self.change(|log| log.delete_segments_while(high_watermark, is_deletable))
@@ -309,7 +309,7 @@ impl Log {
     ///
     /// # Errors
     /// `UNKNOWN_SERVER_ERROR` for a negative offset; `Io`, with the path.
-    pub fn truncate_to(&self, target_offset: i64) -> Result<(), KafkaError> {
+    pub fn truncate_to(&self, target_offset: Offset) -> Result<(), KafkaError> {
         self.change(|log| log.truncate_to(target_offset))
     }
 
@@ -317,7 +317,7 @@ impl Log {
     ///
     /// # Errors
     /// `Io`, with the path.
-    pub fn truncate_fully_and_start_at(&self, new_offset: i64) -> Result<(), KafkaError> {
+    pub fn truncate_fully_and_start_at(&self, new_offset: Offset) -> Result<(), KafkaError> {
         self.change(|log| log.truncate_fully_and_start_at(new_offset))
     }
 
@@ -389,12 +389,12 @@ impl Log {
     }
 
     /// The first offset that is served, or where it would be.
-    pub fn log_start_offset(&self) -> i64 {
+    pub fn log_start_offset(&self) -> Offset {
         self.segments.start_offset()
     }
 
     /// The offset that the next message will get.
-    pub fn log_end_offset(&self) -> i64 {
+    pub fn log_end_offset(&self) -> Offset {
         self.segments.end().message_offset
     }
 
@@ -404,19 +404,19 @@ impl Log {
     }
 
     /// Everything below is on disk.
-    pub fn recovery_point(&self) -> i64 {
+    pub fn recovery_point(&self) -> Offset {
         self.segments.recovery_point()
     }
 
     /// What is below has all the replicas it needs, and retention may delete it: the last update,
     /// but never beyond the end.
-    pub fn high_watermark(&self) -> i64 {
-        self.high_watermark.load(Ordering::Acquire).min(self.log_end_offset())
+    pub fn high_watermark(&self) -> Offset {
+        Offset(self.high_watermark.load(Ordering::Acquire)).min(self.log_end_offset())
     }
 
     /// Owed by the replica, for retention must not go beyond its high watermark (KAFKA-5634).
-    pub fn update_high_watermark(&self, high_watermark: i64) {
-        self.high_watermark.store(high_watermark, Ordering::Release);
+    pub fn update_high_watermark(&self, high_watermark: Offset) {
+        self.high_watermark.store(high_watermark.0, Ordering::Release);
     }
 
     /// When the log was last flushed, by the wall clock.

@@ -2,7 +2,7 @@
 //! messages that are appended to it, and the result of an append.
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::units::{LeaderEpoch, TimestampMs};
+use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::config::log_policies::{CompressionType, MessageTimestampType};
 use crate::message::append_format::AppendFormat;
@@ -16,17 +16,17 @@ use crate::storage::producers::producer_state_entry::BatchMetadata;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogAppendInfo {
     /// The offset of the first message; -1 if there were none.
-    pub first_offset: i64,
+    pub first_offset: Offset,
     /// The offset of the last message; -1 if there were none.
-    pub last_offset: i64,
+    pub last_offset: Offset,
     /// The highest timestamp among them, or [`TimestampMs::NONE`].
     pub max_timestamp_ms: TimestampMs,
     /// The last offset of the entry that has it.
-    pub offset_of_max_timestamp: i64,
+    pub offset_of_max_timestamp: Offset,
     /// The time of the append, if the topic stamps its messages with it, or [`TimestampMs::NONE`].
     pub log_append_time_ms: TimestampMs,
     /// The log's first offset at that time.
-    pub log_start_offset: i64,
+    pub log_start_offset: Offset,
     /// How many messages there are.
     pub record_count: u64,
     /// Their size in the log, in bytes.
@@ -36,12 +36,12 @@ pub struct LogAppendInfo {
 }
 
 impl LogAppendInfo {
-    fn empty(log_start_offset: i64) -> Self {
+    fn empty(log_start_offset: Offset) -> Self {
         Self {
-            first_offset: -1,
-            last_offset: -1,
+            first_offset: Offset::NONE,
+            last_offset: Offset::NONE,
             max_timestamp_ms: TimestampMs::NONE,
-            offset_of_max_timestamp: -1,
+            offset_of_max_timestamp: Offset::NONE,
             log_append_time_ms: TimestampMs::NONE,
             log_start_offset,
             record_count: 0,
@@ -51,12 +51,12 @@ impl LogAppendInfo {
     }
 
     /// Messages that are about to be appended.
-    pub fn of_validated(validated: &Validated<'_>, log_start_offset: i64) -> Self {
+    pub fn of_validated(validated: &Validated<'_>, log_start_offset: Offset) -> Self {
         Self {
-            first_offset: validated.first_offset,
-            last_offset: validated.last_offset,
+            first_offset: Offset(validated.first_offset),
+            last_offset: Offset(validated.last_offset),
             max_timestamp_ms: TimestampMs(validated.max_timestamp),
-            offset_of_max_timestamp: validated.offset_of_max_timestamp,
+            offset_of_max_timestamp: Offset(validated.offset_of_max_timestamp),
             record_count: validated.record_count,
             valid_bytes: validated.bytes.len(),
             was_converted: validated.was_converted,
@@ -115,10 +115,10 @@ pub fn append_format(config: &LogConfig, leader_epoch: LeaderEpoch) -> AppendFor
 /// after the one before it, the first one after `next_offset - 1` (KAFKA-3047).
 pub fn analyze_given_offsets(
     records: &[u8],
-    next_offset: i64,
+    next_offset: Offset,
     message_bytes_max: usize,
 ) -> Result<LogAppendInfo, KafkaError> {
-    let mut info = LogAppendInfo::empty(-1);
+    let mut info = LogAppendInfo::empty(Offset::NONE);
     let mut due_offset = next_offset;
     for entry in shallow_entries(records) {
         let entry = entry?;
@@ -131,22 +131,23 @@ pub fn analyze_given_offsets(
             let why = format!("the entry of offset {} fails its CRC", entry.offset);
             return Err(KafkaError::api(Errors::CorruptMessage, why));
         }
-        if entry.offset < due_offset || entry.last_offset == i64::MAX {
-            let why = format!("offset {} stands where {due_offset} or more is due", entry.offset);
+        let (offset, last_offset) = (Offset(entry.offset), Offset(entry.last_offset));
+        if offset < due_offset || last_offset == Offset::MAX {
+            let why = format!("offset {offset} stands where {due_offset} or more is due");
             return Err(KafkaError::api(Errors::UnknownServerError, why));
         }
         if info.record_count == 0 {
-            info.first_offset = entry.offset;
+            info.first_offset = offset;
         }
         let timestamp_ms = TimestampMs(entry.max_timestamp());
         if timestamp_ms > info.max_timestamp_ms {
             info.max_timestamp_ms = timestamp_ms;
-            info.offset_of_max_timestamp = entry.last_offset;
+            info.offset_of_max_timestamp = last_offset;
         }
-        info.last_offset = entry.last_offset;
+        info.last_offset = last_offset;
         info.valid_bytes += size;
         info.record_count += 1;
-        due_offset = entry.last_offset + 1;
+        due_offset = last_offset.next();
     }
     Ok(info)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::common::errors::KafkaError;
+use crate::common::units::Offset;
 use crate::storage::files::file_io::sync_directory;
 use crate::storage::log::log_segment::LogSegment;
 
@@ -12,7 +13,7 @@ use crate::storage::log::log_segment::LogSegment;
 #[derive(Debug)]
 pub struct LogFlush {
     /// The log will be on disk below this.
-    pub offset: i64,
+    pub offset: Offset,
     /// Those that hold messages which may not be on disk.
     pub segments: Vec<Arc<LogSegment>>,
     /// Whether the directory has files whose names may not be on disk (KAFKA-3968).

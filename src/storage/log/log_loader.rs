@@ -15,6 +15,7 @@ use log::{Level, info, log, warn};
 
 use crate::common::errors::KafkaError;
 use crate::common::time::Time;
+use crate::common::units::Offset;
 use crate::config::log_config::LogConfig;
 use crate::storage::files::file_io::{failed, remove_if_exists};
 use crate::storage::files::log_file_names::{
@@ -44,7 +45,7 @@ pub struct LogLoader<'a> {
     pub config: &'a LogConfig,
     pub time: &'a dyn Time,
     /// Messages from here on may not have been on disk when the broker stopped.
-    pub recovery_point: i64,
+    pub recovery_point: Offset,
     /// Whether the broker was shut down cleanly, so that they were.
     pub is_clean_shutdown: bool,
 }
@@ -66,8 +67,8 @@ impl LogLoader<'_> {
             segments.insert(base_offset, Arc::new(segment));
         }
         if segments.is_empty() {
-            let segment = LogSegment::open(self.dir, 0, self.config, self.time)?;
-            segments.insert(0, Arc::new(segment));
+            let segment = LogSegment::open(self.dir, Offset::FIRST, self.config, self.time)?;
+            segments.insert(Offset::FIRST, Arc::new(segment));
         }
         let next_offset = self.recover_segments(&mut segments, &damaged)?;
         let recovery_point =
@@ -77,14 +78,14 @@ impl LogLoader<'_> {
         let segments = SegmentsWriter::new(first, segments, next_offset, recovery_point);
         segments.last().indexes().resize(self.max_index_size())?;
         let mut producer_state = ProducerStateManager::open(self.dir)?;
-        let now_ms = self.time.now_ms();
+        let now_ms = self.time.milliseconds();
         rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;
         Ok(LoadedLog { segments, producer_state })
     }
 
     /// Removes what an earlier run left half done. Returns the base offsets of what the cleaner
     /// had finished.
-    fn remove_temporary_files(&self) -> io::Result<Vec<i64>> {
+    fn remove_temporary_files(&self) -> io::Result<Vec<Offset>> {
         let mut swapped = Vec::new();
         for (name, path) in self.files()? {
             if name.ends_with(DELETED_FILE_SUFFIX) || name.ends_with(CLEANED_FILE_SUFFIX) {
@@ -102,7 +103,7 @@ impl LogLoader<'_> {
 
     /// Puts a file of the cleaner in the place of the segments it was made from: those that
     /// begin within it.
-    fn finish_swaps(&self, swapped: &[i64]) -> Result<(), KafkaError> {
+    fn finish_swaps(&self, swapped: &[Offset]) -> Result<(), KafkaError> {
         for &base_offset in swapped {
             let path = log_filename(self.dir, base_offset);
             let swap_path = with_suffix(&path, SWAP_FILE_SUFFIX);
@@ -114,7 +115,7 @@ impl LogLoader<'_> {
             self.report_cut(&segment, &recovery);
             let replaced = self.offsets_of(LOG_FILE_SUFFIX)?;
             for replaced in
-                replaced.range(base_offset + 1..recovery.next_offset.max(base_offset + 1))
+                replaced.range(base_offset.next()..recovery.next_offset.max(base_offset.next()))
             {
                 remove_if_exists(&log_filename(self.dir, *replaced))?;
                 self.remove_indexes(*replaced)?;
@@ -123,7 +124,7 @@ impl LogLoader<'_> {
         Ok(())
     }
 
-    fn remove_indexes(&self, base_offset: i64) -> io::Result<()> {
+    fn remove_indexes(&self, base_offset: Offset) -> io::Result<()> {
         remove_if_exists(&index_filename(self.dir, base_offset))?;
         remove_if_exists(&time_index_filename(self.dir, base_offset))
     }
@@ -143,7 +144,7 @@ impl LogLoader<'_> {
     }
 
     /// Opens a segment. Returns with it whether an index of it has to be built anew.
-    fn open_segment(&self, base_offset: i64) -> Result<(LogSegment, bool), KafkaError> {
+    fn open_segment(&self, base_offset: Offset) -> Result<(LogSegment, bool), KafkaError> {
         let index_path = index_filename(self.dir, base_offset);
         let has_indexes =
             index_path.exists() && time_index_filename(self.dir, base_offset).exists();
@@ -170,12 +171,13 @@ impl LogLoader<'_> {
     /// Recovers the segments that need it, and returns the log end offset.
     fn recover_segments(
         &self,
-        segments: &mut BTreeMap<i64, Arc<LogSegment>>,
-        damaged: &BTreeSet<i64>,
-    ) -> Result<i64, KafkaError> {
+        segments: &mut BTreeMap<Offset, Arc<LogSegment>>,
+        damaged: &BTreeSet<Offset>,
+    ) -> Result<Offset, KafkaError> {
         let first_unflushed = segments.range(..=self.recovery_point).next_back();
-        let first_unflushed = first_unflushed.map_or(i64::MIN, |(base_offset, _)| *base_offset);
-        let mut next_offset = 0;
+        let first_unflushed =
+            first_unflushed.map_or(Offset(i64::MIN), |(base_offset, _)| *base_offset);
+        let mut next_offset = Offset::FIRST;
         for base_offset in segments.keys().copied().collect::<Vec<_>>() {
             let Some(segment) = segments.get(&base_offset).map(Arc::clone) else { break };
             let is_unflushed = !self.is_clean_shutdown && base_offset >= first_unflushed;
@@ -199,7 +201,7 @@ impl LogLoader<'_> {
         Ok(next_offset)
     }
 
-    fn recover_segment(&self, segment: &LogSegment) -> Result<(i64, u64), KafkaError> {
+    fn recover_segment(&self, segment: &LogSegment) -> Result<(Offset, u64), KafkaError> {
         let recovery = recover(segment, self.max_index_size())?;
         self.report_cut(segment, &recovery);
         Ok((recovery.next_offset, recovery.bytes_cut))
@@ -219,10 +221,10 @@ impl LogLoader<'_> {
     /// What follows a cut would leave a gap.
     fn remove_segments_after(
         &self,
-        base_offset: i64,
-        segments: &mut BTreeMap<i64, Arc<LogSegment>>,
+        base_offset: Offset,
+        segments: &mut BTreeMap<Offset, Arc<LogSegment>>,
     ) -> io::Result<()> {
-        for (later_offset, later) in segments.split_off(&(base_offset + 1)) {
+        for (later_offset, later) in segments.split_off(&base_offset.next()) {
             warn!(
                 "removing {} of {} bytes, offsets {later_offset} and above: it follows what was \
                  cut off",
@@ -234,7 +236,7 @@ impl LogLoader<'_> {
         Ok(())
     }
 
-    fn offsets_of(&self, suffix: &str) -> io::Result<BTreeSet<i64>> {
+    fn offsets_of(&self, suffix: &str) -> io::Result<BTreeSet<Offset>> {
         let files = self.files()?;
         Ok(files.iter().filter_map(|(name, _)| offset_of_filename(name, suffix)).collect())
     }

@@ -1,14 +1,14 @@
 //! Port of `kafka.server.LogOffsetMetadata` and `kafka.server.FetchDataInfo`: an offset, and where
 //! its bytes lie.
 
-use crate::common::units::Position;
+use crate::common::units::{Offset, Position};
 use crate::storage::log::file_message_set::FileMessageSet;
 
 /// An offset with its place in the log: the base offset of its segment and the position within the
 /// segment's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOffsetMetadata {
-    pub message_offset: i64,
+    pub message_offset: Offset,
     /// `None` if it is not known.
     pub place: Option<LogPlace>,
 }
@@ -16,20 +16,20 @@ pub struct LogOffsetMetadata {
 /// A segment and a position in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogPlace {
-    pub segment_base_offset: i64,
+    pub segment_base_offset: Offset,
     pub relative_position_in_segment: Position,
 }
 
 impl LogOffsetMetadata {
     /// No offset at all: what a failed read has to show (Kafka's `UnknownOffsetMetadata`).
-    pub const UNKNOWN: Self = Self { message_offset: -1, place: None };
+    pub const UNKNOWN: Self = Self { message_offset: Offset::NONE, place: None };
 
-    pub fn at(message_offset: i64, segment_base_offset: i64, position: Position) -> Self {
+    pub fn at(message_offset: Offset, segment_base_offset: Offset, position: Position) -> Self {
         let place = LogPlace { segment_base_offset, relative_position_in_segment: position };
         Self { message_offset, place: Some(place) }
     }
 
-    pub fn message_offset_only(message_offset: i64) -> Self {
+    pub fn message_offset_only(message_offset: Offset) -> Self {
         Self { message_offset, place: None }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use log::warn;
 
-use crate::common::units::TimestampMs;
+use crate::common::units::{Offset, TimestampMs};
 use crate::storage::log::log_segment::LogSegment;
 
 /// How many of `segments`, from the oldest on, may go: those that `is_deletable` accepts, up to the
@@ -13,8 +13,8 @@ use crate::storage::log::log_segment::LogSegment;
 /// ends at `end_offset`; an empty active segment always stays.
 pub fn count_deletable(
     segments: &[Arc<LogSegment>],
-    end_offset: i64,
-    high_watermark: i64,
+    end_offset: Offset,
+    high_watermark: Offset,
     mut is_deletable: impl FnMut(&LogSegment) -> bool,
 ) -> usize {
     let ends = segments.iter().skip(1).map(|next| next.base_offset());

@@ -15,7 +15,7 @@ use log::{trace, warn};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
 use crate::common::time::Time;
-use crate::common::units::{Position, TimestampMs};
+use crate::common::units::{Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::storage::files::file_io::remove_if_exists;
 use crate::storage::files::log_file_names::{log_filename, with_suffix};
@@ -30,7 +30,7 @@ use crate::storage::log::segment_indexes::{SegmentIndexes, unless_gone};
 /// A segment: the messages from its base offset up to the base offset of the next one.
 #[derive(Debug)]
 pub struct LogSegment {
-    base_offset: i64,
+    base_offset: Offset,
     log: FileMessageSet,
     indexes: SegmentIndexes,
     index_interval_bytes: u64,
@@ -57,11 +57,11 @@ struct State {
 #[derive(Clone, Copy, Debug)]
 pub struct SegmentAppend<'a> {
     /// The offset of the last message.
-    pub last_offset: i64,
+    pub last_offset: Offset,
     /// The highest timestamp among them, or [`TimestampMs::NONE`].
     pub max_timestamp_ms: TimestampMs,
     /// The last offset of the entry that has it.
-    pub offset_of_max_timestamp: i64,
+    pub offset_of_max_timestamp: Offset,
     /// The messages.
     pub bytes: &'a [u8],
 }
@@ -73,7 +73,7 @@ impl LogSegment {
     /// Whatever the operating system reports, with the path.
     pub fn open(
         dir: &Path,
-        base_offset: i64,
+        base_offset: Offset,
         config: &LogConfig,
         time: &dyn Time,
     ) -> io::Result<Self> {
@@ -86,7 +86,7 @@ impl LogSegment {
     /// Whatever the operating system reports, with the path.
     pub fn open_with_suffix(
         dir: &Path,
-        base_offset: i64,
+        base_offset: Offset,
         suffix: &str,
         config: &LogConfig,
         time: &dyn Time,
@@ -102,7 +102,7 @@ impl LogSegment {
         let indexes = SegmentIndexes::open(dir, base_offset, suffix, max_index_size)?;
         let indexed = indexes.offset_index().last_entry().position;
         let bytes_since_last_index_entry = Position(log.size()).bytes_since(indexed);
-        let created_ms = created_ms(&log, time.now_ms())?;
+        let created_ms = created_ms(&log, time.milliseconds())?;
         Ok(Self {
             base_offset,
             log,
@@ -119,7 +119,7 @@ impl LogSegment {
     }
 
     /// The offset of the first message, or where it would be.
-    pub fn base_offset(&self) -> i64 {
+    pub fn base_offset(&self) -> Offset {
         self.base_offset
     }
 
@@ -202,7 +202,7 @@ impl LogSegment {
     }
 
     /// Whether the indexes can express `offset`, as a difference to the base offset.
-    pub fn can_hold(&self, offset: i64) -> bool {
+    pub fn can_hold(&self, offset: Offset) -> bool {
         relative_offset(offset, self.base_offset).is_some()
     }
 
@@ -216,8 +216,8 @@ impl LogSegment {
     /// `UNKNOWN_SERVER_ERROR` for a negative limit; `Corrupt` or `Io` if the search fails.
     pub fn read(
         &self,
-        start_offset: i64,
-        max_offset: Option<i64>,
+        start_offset: Offset,
+        max_offset: Option<Offset>,
         max_position: Position,
         limit: ReadLimit,
     ) -> Result<Option<FetchDataInfo>, KafkaError> {
@@ -274,7 +274,7 @@ impl LogSegment {
     /// As [`FileMessageSet::search_for`].
     pub fn translate_offset(
         &self,
-        offset: i64,
+        offset: Offset,
         starting_position: Position,
     ) -> Result<Option<EntryHeader>, KafkaError> {
         let near = self.offset_index().lookup(offset);
@@ -285,7 +285,7 @@ impl LogSegment {
     ///
     /// # Errors
     /// `Io` if the file cannot be read.
-    pub fn next_offset(&self) -> Result<(i64, Position), KafkaError> {
+    pub fn next_offset(&self) -> Result<(Offset, Position), KafkaError> {
         let mut position = self.offset_index().last_entry().position;
         let mut last = None;
         while let Some(entry) = self.whole_entry_at(position)? {
@@ -293,7 +293,7 @@ impl LogSegment {
             last = Some(entry);
         }
         let last_offset = last.map(|entry| self.log.last_offset(&entry)).transpose()?;
-        Ok((last_offset.map_or(self.base_offset, |offset| offset.saturating_add(1)), position))
+        Ok((last_offset.map_or(self.base_offset, |offset| offset.next()), position))
     }
 
     /// As [`FileMessageSet::entry_at`], with junk taken for the end.
@@ -311,7 +311,7 @@ impl LogSegment {
     /// `Io`, or `Corrupt` if the search fails.
     pub fn truncate_to(
         &self,
-        offset: i64,
+        offset: Offset,
         max_index_size: usize,
         now_ms: TimestampMs,
     ) -> Result<u64, KafkaError> {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use crate::common::lock::{read_locked, write_locked};
+use crate::common::units::Offset;
 use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 use crate::storage::log::log_segment::LogSegment;
 
@@ -31,17 +32,17 @@ pub struct LogSegments {
     recovery_point: AtomicI64,
 }
 
-type Map = BTreeMap<i64, Arc<LogSegment>>;
+type Map = BTreeMap<Offset, Arc<LogSegment>>;
 
 impl LogSegments {
     /// The segment that holds `offset`, unless the offset lies behind its end: the last segment
     /// that does not begin above it.
-    pub fn floor(&self, offset: i64) -> Option<Arc<LogSegment>> {
+    pub fn floor(&self, offset: Offset) -> Option<Arc<LogSegment>> {
         read_locked(&self.map).range(..=offset).next_back().map(|(_, segment)| Arc::clone(segment))
     }
 
     /// The next segment after the one at `base_offset`.
-    pub fn higher(&self, base_offset: i64) -> Option<Arc<LogSegment>> {
+    pub fn higher(&self, base_offset: Offset) -> Option<Arc<LogSegment>> {
         let above = (Bound::Excluded(base_offset), Bound::Unbounded);
         read_locked(&self.map).range(above).next().map(|(_, segment)| Arc::clone(segment))
     }
@@ -62,7 +63,7 @@ impl LogSegments {
     }
 
     /// The segments that may hold offsets from `from` to `to - 1`.
-    pub fn between(&self, from: i64, to: i64) -> Vec<Arc<LogSegment>> {
+    pub fn between(&self, from: Offset, to: Offset) -> Vec<Arc<LogSegment>> {
         let map = read_locked(&self.map);
         let first = map.range(..=from).next_back().map_or(from, |(base_offset, _)| *base_offset);
         if first >= to {
@@ -77,9 +78,9 @@ impl LogSegments {
     }
 
     /// The first offset that is served, or where it would be.
-    pub fn start_offset(&self) -> i64 {
+    pub fn start_offset(&self) -> Offset {
         let first = *read_locked(&self.map).first_key_value().expect(NEVER_EMPTY).0;
-        first.max(self.deleted_before.load(Ordering::Acquire))
+        first.max(Offset(self.deleted_before.load(Ordering::Acquire)))
     }
 
     /// The log end offset, and where the next message will lie.
@@ -88,8 +89,8 @@ impl LogSegments {
     }
 
     /// Everything below is on disk.
-    pub fn recovery_point(&self) -> i64 {
-        self.recovery_point.load(Ordering::Acquire)
+    pub fn recovery_point(&self) -> Offset {
+        Offset(self.recovery_point.load(Ordering::Acquire))
     }
 }
 
@@ -104,8 +105,8 @@ impl SegmentsWriter {
     pub fn new(
         first: Arc<LogSegment>,
         rest: impl IntoIterator<Item = Arc<LogSegment>>,
-        end_offset: i64,
-        recovery_point: i64,
+        end_offset: Offset,
+        recovery_point: Offset,
     ) -> Self {
         let all = std::iter::once(first).chain(rest);
         let map: Map = all.map(|segment| (segment.base_offset(), segment)).collect();
@@ -114,7 +115,7 @@ impl SegmentsWriter {
             map: RwLock::new(map),
             end: RwLock::new(end),
             deleted_before: AtomicI64::new(0),
-            recovery_point: AtomicI64::new(recovery_point),
+            recovery_point: AtomicI64::new(recovery_point.0),
         };
         Self { segments: Arc::new(segments) }
     }
@@ -130,7 +131,7 @@ impl SegmentsWriter {
     }
 
     /// Takes a segment out. The last one stays.
-    pub fn remove(&mut self, base_offset: i64) {
+    pub fn remove(&mut self, base_offset: Offset) {
         let mut map = write_locked(&self.map);
         if map.len() > 1 {
             map.remove(&base_offset);
@@ -158,30 +159,30 @@ impl SegmentsWriter {
     pub fn restart(&mut self, segment: &Arc<LogSegment>) {
         let offset = segment.base_offset();
         *write_locked(&self.map) = Map::from([(offset, Arc::clone(segment))]);
-        self.deleted_before.fetch_min(offset, Ordering::AcqRel);
+        self.deleted_before.fetch_min(offset.0, Ordering::AcqRel);
         self.truncate(offset, segment);
     }
 
     /// Makes everything before `end_offset` visible, which is at the end of the active segment.
-    pub fn expose(&mut self, end_offset: i64, active: &LogSegment) {
+    pub fn expose(&mut self, end_offset: Offset, active: &LogSegment) {
         *write_locked(&self.end) = end_in(end_offset, active);
     }
 
     /// Makes `end_offset`, at the end of the active segment, the end of a log that went further.
-    pub fn truncate(&mut self, end_offset: i64, active: &LogSegment) {
+    pub fn truncate(&mut self, end_offset: Offset, active: &LogSegment) {
         self.expose(end_offset, active);
-        self.recovery_point.fetch_min(end_offset, Ordering::AcqRel);
+        self.recovery_point.fetch_min(end_offset.0, Ordering::AcqRel);
     }
 
     /// Serves nothing below `offset` any more.
-    pub fn delete_before(&mut self, offset: i64) {
-        self.deleted_before.fetch_max(offset, Ordering::AcqRel);
+    pub fn delete_before(&mut self, offset: Offset) {
+        self.deleted_before.fetch_max(offset.0, Ordering::AcqRel);
     }
 
     /// Everything below `offset` is on disk, as far as the log still goes.
-    pub fn advance_recovery_point(&mut self, offset: i64) {
+    pub fn advance_recovery_point(&mut self, offset: Offset) {
         let offset = offset.min(self.end().message_offset);
-        self.recovery_point.fetch_max(offset, Ordering::AcqRel);
+        self.recovery_point.fetch_max(offset.0, Ordering::AcqRel);
     }
 }
 
@@ -194,6 +195,6 @@ impl Deref for SegmentsWriter {
 }
 
 /// The place of `end_offset` at the end of the active segment.
-fn end_in(end_offset: i64, active: &LogSegment) -> LogOffsetMetadata {
+fn end_in(end_offset: Offset, active: &LogSegment) -> LogOffsetMetadata {
     LogOffsetMetadata::at(end_offset, active.base_offset(), active.end_position())
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::units::{Position, TimestampMs};
+use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::byte_buffer_message_set::for_each_record;
 use crate::storage::index::time_index::TimestampOffset;
 use crate::storage::log::file_message_set::EntryHeader;
@@ -87,7 +87,7 @@ pub fn legacy_offsets_before(
     log: &Log,
     timestamp_ms: TimestampMs,
     count_max: usize,
-) -> Result<Vec<i64>, KafkaError> {
+) -> Result<Vec<Offset>, KafkaError> {
     let (start, end_offset) = (log.log_start_offset(), log.log_end_offset());
     let segments = log.segments();
     let mut candidates = Vec::with_capacity(segments.len() + 1);
@@ -96,7 +96,7 @@ pub fn legacy_offsets_before(
         candidates.push((base_offset, segment.log().last_modified_ms()?));
     }
     if segments.last().is_some_and(|active| active.size() > 0) {
-        candidates.push((end_offset, log.time().now_ms()));
+        candidates.push((end_offset, log.time().milliseconds()));
     }
     Ok(offsets_before(&candidates, timestamp_ms, count_max))
 }
@@ -112,7 +112,7 @@ pub fn legacy_offsets_before(
 pub fn find_offset_by_timestamp(
     segment: &LogSegment,
     timestamp_ms: TimestampMs,
-    starting_offset: i64,
+    starting_offset: Offset,
 ) -> Result<Option<TimestampOffset>, KafkaError> {
     let near = segment.time_index().lookup(timestamp_ms);
     let first_offset = near.offset.max(starting_offset);
@@ -134,7 +134,7 @@ fn find_in_entry(
     segment: &LogSegment,
     entry: &EntryHeader,
     timestamp_ms: TimestampMs,
-    starting_offset: i64,
+    starting_offset: Offset,
 ) -> Result<Option<TimestampOffset>, KafkaError> {
     let mut found = None;
     for_each_record_at(segment, entry, &mut |record| {
@@ -150,7 +150,7 @@ fn find_in_entry(
 fn find_highest_in_entry(
     segment: &LogSegment,
     entry: &EntryHeader,
-    starting_offset: i64,
+    starting_offset: Offset,
 ) -> Result<Option<TimestampOffset>, KafkaError> {
     let mut highest: Option<TimestampOffset> = None;
     for_each_record_at(segment, entry, &mut |record| {
@@ -173,7 +173,7 @@ fn for_each_record_at(
     for_each_record(&bytes, &mut |record| {
         visit(TimestampOffset {
             timestamp_ms: TimestampMs(record.timestamp),
-            offset: record.offset,
+            offset: Offset(record.offset),
         });
         Ok(())
     })
@@ -184,10 +184,10 @@ fn for_each_record_at(
 /// base offset and time of modification of each segment from the oldest on, and the end of the log
 /// with the present time if the last segment is not empty.
 pub fn offsets_before(
-    candidates: &[(i64, TimestampMs)],
+    candidates: &[(Offset, TimestampMs)],
     timestamp_ms: TimestampMs,
     count_max: usize,
-) -> Vec<i64> {
+) -> Vec<Offset> {
     let length = match timestamp_ms {
         LATEST_TIMESTAMP => candidates.len(),
         EARLIEST_TIMESTAMP => candidates.len().min(1),
@@ -208,11 +208,11 @@ mod tests {
     #[test]
     fn offsets_before_a_time_go_down_from_the_newest_segment_of_that_time() {
         let candidates = [(0, 100), (10, 200), (20, 300), (25, 400)];
-        let candidates = candidates.map(|(offset, ms)| (offset, TimestampMs(ms)));
-        assert_eq!(offsets_before(&candidates, LATEST_TIMESTAMP, 10), [25, 20, 10, 0]);
-        assert_eq!(offsets_before(&candidates, LATEST_TIMESTAMP, 2), [25, 20]);
-        assert_eq!(offsets_before(&candidates, EARLIEST_TIMESTAMP, 10), [0]);
-        assert_eq!(offsets_before(&candidates, TimestampMs(250), 10), [10, 0]);
+        let candidates = candidates.map(|(offset, ms)| (Offset(offset), TimestampMs(ms)));
+        assert_eq!(offsets_before(&candidates, LATEST_TIMESTAMP, 10), [25, 20, 10, 0].map(Offset));
+        assert_eq!(offsets_before(&candidates, LATEST_TIMESTAMP, 2), [25, 20].map(Offset));
+        assert_eq!(offsets_before(&candidates, EARLIEST_TIMESTAMP, 10), [0].map(Offset));
+        assert_eq!(offsets_before(&candidates, TimestampMs(250), 10), [10, 0].map(Offset));
         assert!(offsets_before(&candidates, TimestampMs(99), 10).is_empty());
     }
 }

@@ -6,7 +6,7 @@
 use log::{info, warn};
 
 use crate::common::errors::KafkaError;
-use crate::common::units::{Position, TimestampMs};
+use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::record_batch::RECORD_BATCH_OVERHEAD;
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::LogSegments;
@@ -24,7 +24,7 @@ use crate::storage::producers::producer_state_manager::ProducerStateManager;
 pub fn rebuild_producer_state(
     state: &mut ProducerStateManager,
     segments: &LogSegments,
-    end_offset: i64,
+    end_offset: Offset,
     now_ms: TimestampMs,
 ) -> Result<(), KafkaError> {
     state.load_snapshot(segments.first().base_offset(), end_offset)?;
@@ -54,7 +54,7 @@ pub fn rebuild_producer_state(
 fn replay(
     state: &mut ProducerStateManager,
     segment: &LogSegment,
-    from: i64,
+    from: Offset,
     now_ms: TimestampMs,
 ) -> Result<u64, KafkaError> {
     let mut count = 0;

@@ -9,7 +9,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 use log::warn;
 
 use crate::common::lock::{read_locked, write_locked};
-use crate::common::units::Position;
+use crate::common::units::{Offset, Position};
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
 use crate::storage::files::log_file_names::{index_filename, time_index_filename, with_suffix};
@@ -20,7 +20,7 @@ use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
 /// Both indexes of a segment.
 #[derive(Debug)]
 pub struct SegmentIndexes {
-    base_offset: i64,
+    base_offset: Offset,
     offset_index: RwLock<OffsetIndex>,
     time_index: RwLock<TimeIndex>,
 }
@@ -33,7 +33,7 @@ impl SegmentIndexes {
     /// Whatever the operating system reports, with the path.
     pub fn open(
         dir: &Path,
-        base_offset: i64,
+        base_offset: Offset,
         suffix: &str,
         max_index_size: usize,
     ) -> io::Result<Self> {
@@ -58,7 +58,7 @@ impl SegmentIndexes {
     /// further, so that is logged, and no error.
     pub fn append(&self, set: &[u8], position: Position, largest: TimestampOffset) {
         let Some(Ok(first)) = shallow_entries(set).next() else { return };
-        let appended = write_locked(&self.offset_index).append(first.last_offset, position);
+        let appended = write_locked(&self.offset_index).append(Offset(first.last_offset), position);
         self.warn_if_failed("index", appended);
         self.append_timestamp(largest);
     }
@@ -104,7 +104,7 @@ impl SegmentIndexes {
     ///
     /// # Errors
     /// Whatever the operating system reports, with the path.
-    pub fn truncate_to(&self, offset: i64, max_index_size: usize) -> io::Result<()> {
+    pub fn truncate_to(&self, offset: Offset, max_index_size: usize) -> io::Result<()> {
         write_locked(&self.offset_index).truncate_to(offset);
         write_locked(&self.time_index).truncate_to(offset);
         self.resize(max_index_size)

@@ -1,7 +1,7 @@
 //! Port of `LogSegment.recover`: from a file after a crash to a segment of whole messages.
 
 use crate::common::errors::KafkaError;
-use crate::common::units::{Position, TimestampMs};
+use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::index::time_index::TimestampOffset;
 use crate::storage::log::file_message_set::EntryHeader;
@@ -11,7 +11,7 @@ use crate::storage::log::log_segment::LogSegment;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovery {
     /// The offset after the last message that is left.
-    pub next_offset: i64,
+    pub next_offset: Offset,
     /// Where what is left ends.
     pub end: Position,
     /// How many bytes were cut off.
@@ -50,7 +50,7 @@ pub fn recover(segment: &LogSegment, max_index_size: usize) -> Result<Recovery, 
 
 /// How far a recovery got.
 struct Scan {
-    next_offset: i64,
+    next_offset: Offset,
     /// Everything before is whole.
     end: Position,
     last_index_position: Position,
@@ -59,7 +59,7 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(base_offset: i64) -> Self {
+    fn new(base_offset: Offset) -> Self {
         Self {
             next_offset: base_offset,
             end: Position::START,
@@ -87,7 +87,7 @@ impl Scan {
         if !found.has_valid_crc() {
             return Ok(Err(format!("the entry of offset {} fails its CRC", entry.offset)));
         }
-        let (first_offset, last_offset) = (found.offset, found.last_offset);
+        let (first_offset, last_offset) = (Offset(found.offset), Offset(found.last_offset));
         if first_offset < self.next_offset || !segment.can_hold(last_offset) {
             let due_offset = self.next_offset;
             return Ok(Err(format!("offset {first_offset} where {due_offset} or more is due")));
@@ -100,7 +100,7 @@ impl Scan {
             segment.indexes().append(&self.buffer, entry.position, self.largest);
             self.last_index_position = entry.position;
         }
-        self.next_offset = last_offset.saturating_add(1);
+        self.next_offset = last_offset.next();
         self.end = entry.end();
         Ok(Ok(()))
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use log::{debug, warn};
 
 use crate::common::errors::KafkaError;
+use crate::common::units::Offset;
 use crate::config::log_config::LogConfig;
 use crate::storage::files::file_io::{remove_if_exists, sync_directory};
 use crate::storage::files::log_file_names::{
@@ -31,7 +32,7 @@ use crate::storage::log::log_segment::LogSegment;
 ///
 /// # Errors
 /// Whatever the operating system reports, with the path.
-pub fn create_cleaned_segment(log: &Log, base_offset: i64) -> io::Result<LogSegment> {
+pub fn create_cleaned_segment(log: &Log, base_offset: Offset) -> io::Result<LogSegment> {
     let (dir, suffix) = (log.dir(), CLEANED_FILE_SUFFIX);
     for filename in [log_filename, index_filename, time_index_filename] {
         remove_if_exists(&with_suffix(&filename(dir, base_offset), suffix))?;

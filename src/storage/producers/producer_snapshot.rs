@@ -19,7 +19,7 @@ use std::path::Path;
 use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
 
 use crate::common::errors::KafkaError;
-use crate::common::units::TimestampMs;
+use crate::common::units::{Offset, TimestampMs};
 use crate::storage::files::file_io::failed;
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
@@ -35,7 +35,7 @@ const ROW_SIZE: usize = 46;
 const NO_COORDINATOR_EPOCH: i32 = -1;
 const NO_TRANSACTION_OFFSET: i64 = -1;
 /// The last offset of a producer without a batch.
-const NO_OFFSET: i64 = -1;
+const NO_OFFSET: Offset = Offset::NONE;
 
 /// The producers of a log, by id.
 pub type Producers = HashMap<i64, ProducerStateEntry>;
@@ -75,7 +75,7 @@ impl Row {
             bytes.write_i64::<BigEndian>(self.producer_id)?;
             bytes.write_i16::<BigEndian>(self.producer_epoch)?;
             bytes.write_i32::<BigEndian>(last_sequence)?;
-            bytes.write_i64::<BigEndian>(last_offset)?;
+            bytes.write_i64::<BigEndian>(last_offset.0)?;
             bytes.write_i32::<BigEndian>(offset_delta)?;
             bytes.write_i64::<BigEndian>(timestamp_ms.0)?;
             bytes.write_i32::<BigEndian>(NO_COORDINATOR_EPOCH)?;
@@ -91,7 +91,7 @@ impl Row {
             producer_epoch: BigEndian::read_i16(&bytes[8..]),
             batch: BatchMetadata {
                 last_sequence: BigEndian::read_i32(&bytes[10..]),
-                last_offset: BigEndian::read_i64(&bytes[14..]),
+                last_offset: Offset(BigEndian::read_i64(&bytes[14..])),
                 offset_delta: BigEndian::read_i32(&bytes[22..]),
                 timestamp_ms: TimestampMs(BigEndian::read_i64(&bytes[26..])),
             },
@@ -145,7 +145,8 @@ fn decode(bytes: &[u8]) -> Result<Producers, &'static str> {
     for Row { producer_id, producer_epoch, batch } in rows.chunks_exact(ROW_SIZE).map(Row::read) {
         let new = || ProducerStateEntry::new(producer_epoch, batch.timestamp_ms);
         let entry = producers.entry(producer_id).or_insert_with(new);
-        if batch.last_offset >= 0 && batch.last_sequence >= 0 && batch.offset_delta >= 0 {
+        if batch.last_offset >= Offset::FIRST && batch.last_sequence >= 0 && batch.offset_delta >= 0
+        {
             entry.add_batch(producer_epoch, batch);
         } else {
             entry.update_epoch(producer_epoch, batch.timestamp_ms);
@@ -166,7 +167,7 @@ mod tests {
     fn batch(number: i32) -> BatchMetadata {
         BatchMetadata {
             last_sequence: number * 10 + 9,
-            last_offset: i64::from(number) * 100 + 9,
+            last_offset: Offset(i64::from(number) * 100 + 9),
             offset_delta: 9,
             timestamp_ms: TimestampMs(1_000 + i64::from(number)),
         }
@@ -178,7 +179,7 @@ mod tests {
         let mut expected = ProducerStateEntry::new(3, TimestampMs(0));
         let last_batch = BatchMetadata {
             last_sequence: 99,
-            last_offset: 1_000,
+            last_offset: Offset(1_000),
             offset_delta: 9,
             timestamp_ms: TimestampMs(1_455_148_800_000),
         };

@@ -6,7 +6,7 @@
 
 use byteorder::{BigEndian, ByteOrder};
 
-use crate::common::units::TimestampMs;
+use crate::common::units::{Offset, TimestampMs};
 use crate::message::message_set::{MAGIC_OFFSET, OFFSET_OFFSET};
 use crate::message::record_batch::{
     ATTRIBUTES_OFFSET, BASE_SEQUENCE_OFFSET, LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2,
@@ -28,7 +28,7 @@ pub struct ProducerBatch {
     /// The sequence number of the first record; [`NO_SEQUENCE`] in the marks that end Kafka's
     /// transactions.
     pub first_sequence: i32,
-    pub first_offset: i64,
+    pub first_offset: Offset,
     /// The offset of the last record less that of the first; never negative.
     pub offset_delta: i32,
     /// When the batch was appended, in milliseconds, if it bears that time.
@@ -47,7 +47,7 @@ impl ProducerBatch {
             producer_id,
             producer_epoch: BigEndian::read_i16(&header[PRODUCER_EPOCH_OFFSET..]),
             first_sequence: BigEndian::read_i32(&header[BASE_SEQUENCE_OFFSET..]).max(NO_SEQUENCE),
-            first_offset: BigEndian::read_i64(&header[OFFSET_OFFSET..]),
+            first_offset: Offset(BigEndian::read_i64(&header[OFFSET_OFFSET..])),
             offset_delta: BigEndian::read_i32(&header[LAST_OFFSET_DELTA_OFFSET..]).max(0),
             log_append_time_ms: has_log_append_time
                 .then(|| TimestampMs(BigEndian::read_i64(&header[MAX_TIMESTAMP_OFFSET..]))),
@@ -59,7 +59,7 @@ impl ProducerBatch {
         increment_sequence(self.first_sequence, self.offset_delta)
     }
 
-    pub fn last_offset(&self) -> i64 {
+    pub fn last_offset(&self) -> Offset {
         self.first_offset.saturating_add(i64::from(self.offset_delta))
     }
 }
@@ -68,7 +68,7 @@ impl ProducerBatch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchMetadata {
     pub last_sequence: i32,
-    pub last_offset: i64,
+    pub last_offset: Offset,
     /// The last record's offset less the first one's.
     pub offset_delta: i32,
     /// When the batch was appended, by the broker's clock, in milliseconds. (Kafka has the batch's
@@ -81,8 +81,8 @@ impl BatchMetadata {
         decrement_sequence(self.last_sequence, self.offset_delta)
     }
 
-    pub fn first_offset(&self) -> i64 {
-        self.last_offset.saturating_sub(i64::from(self.offset_delta))
+    pub fn first_offset(&self) -> Offset {
+        self.last_offset.saturating_add(-i64::from(self.offset_delta))
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
             producer_id: 7,
             producer_epoch: 0,
             first_sequence,
-            first_offset,
+            first_offset: Offset(first_offset),
             offset_delta: count - 1,
             log_append_time_ms: None,
         }
@@ -212,7 +212,7 @@ mod tests {
             let batch = batch(first, count, 10);
             assert_eq!(batch.last_sequence(), last);
             assert_eq!(appended(&batch).first_sequence(), first);
-            assert_eq!(appended(&batch).first_offset(), 10);
+            assert_eq!(appended(&batch).first_offset(), Offset(10));
             let entry = entry_of(&[batch]);
             let next = if last == i32::MAX { 0 } else { last + 1 };
             assert!(entry.is_in_sequence(next));
@@ -244,7 +244,7 @@ mod tests {
         ] {
             assert_eq!(entry.find_duplicate_batch(&other), None, "{other:?}");
         }
-        let sent_again = ProducerBatch { first_offset: 0, ..original };
+        let sent_again = ProducerBatch { first_offset: Offset(0), ..original };
         assert!(entry.find_duplicate_batch(&sent_again).is_some());
     }
 
@@ -277,7 +277,7 @@ mod tests {
         header[PRODUCER_ID_OFFSET] = 0x7f;
         let batch = ProducerBatch::of(&header).unwrap();
         assert_eq!((batch.first_sequence, batch.offset_delta), (NO_SEQUENCE, 0));
-        assert_eq!((batch.last_sequence(), batch.last_offset()), (NO_SEQUENCE, -1));
+        assert_eq!((batch.last_sequence(), batch.last_offset()), (NO_SEQUENCE, Offset::NONE));
         assert_eq!(batch.log_append_time_ms, Some(TimestampMs::NONE));
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use log::{debug, warn};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::units::TimestampMs;
+use crate::common::units::{Offset, TimestampMs};
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::files::file_io::{failed, remove_if_exists};
 use crate::storage::files::log_file_names::{
@@ -34,9 +34,9 @@ pub struct ProducerStateManager {
     dir: PathBuf,
     producers: Producers,
     /// Kafka's `mapEndOffset`: the state is that of the log below this offset.
-    end_offset: i64,
+    end_offset: Offset,
     /// The offsets of the snapshots in the directory: the state below each.
-    snapshots: BTreeSet<i64>,
+    snapshots: BTreeSet<Offset>,
 }
 
 impl ProducerStateManager {
@@ -51,7 +51,12 @@ impl ProducerStateManager {
             let offset = |name: &str| offset_of_filename(name, PRODUCER_SNAPSHOT_FILE_SUFFIX);
             snapshots.extend(name.to_str().and_then(offset));
         }
-        Ok(Self { dir: dir.to_path_buf(), producers: Producers::new(), end_offset: 0, snapshots })
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            producers: Producers::new(),
+            end_offset: Offset::FIRST,
+            snapshots,
+        })
     }
 
     /// Whether a producer may append `batch` now. Costs the same however much was appended before.
@@ -86,7 +91,7 @@ impl ProducerStateManager {
 
     /// Takes notice of `entries`, whole ones, which were appended to the log and end before
     /// `end_offset`. `now_ms` is the broker's clock.
-    pub fn append(&mut self, entries: &[u8], end_offset: i64, now_ms: TimestampMs) {
+    pub fn append(&mut self, entries: &[u8], end_offset: Offset, now_ms: TimestampMs) {
         for entry in shallow_entries(entries).map_while(Result::ok) {
             if let Some(batch) = ProducerBatch::of(entry.bytes) {
                 self.update(&batch, now_ms);
@@ -116,12 +121,12 @@ impl ProducerStateManager {
     }
 
     /// All batches of producers below `end_offset` have been taken notice of.
-    pub fn advance_to(&mut self, end_offset: i64) {
+    pub fn advance_to(&mut self, end_offset: Offset) {
         self.end_offset = end_offset;
     }
 
     /// The state is that of the log below this offset.
-    pub fn end_offset(&self) -> i64 {
+    pub fn end_offset(&self) -> Offset {
         self.end_offset
     }
 
@@ -148,7 +153,7 @@ impl ProducerStateManager {
     /// # Errors
     /// `Io`, with the path. Then the snapshots before stay.
     pub fn take_snapshot(&mut self) -> Result<(), KafkaError> {
-        if self.end_offset == 0 || self.snapshots.contains(&self.end_offset) {
+        if self.end_offset == Offset::FIRST || self.snapshots.contains(&self.end_offset) {
             return Ok(());
         }
         let path = producer_snapshot_filename(&self.dir, self.end_offset);
@@ -171,7 +176,11 @@ impl ProducerStateManager {
     ///
     /// # Errors
     /// `Io`, with the path.
-    pub fn load_snapshot(&mut self, start_offset: i64, end_offset: i64) -> Result<(), KafkaError> {
+    pub fn load_snapshot(
+        &mut self,
+        start_offset: Offset,
+        end_offset: Offset,
+    ) -> Result<(), KafkaError> {
         self.producers.clear();
         self.end_offset = start_offset;
         while let Some(newest) = self.snapshots.last().copied() {
@@ -197,7 +206,7 @@ impl ProducerStateManager {
     ///
     /// # Errors
     /// `Io`, with the path.
-    pub fn truncate_fully_and_start_at(&mut self, offset: i64) -> io::Result<()> {
+    pub fn truncate_fully_and_start_at(&mut self, offset: Offset) -> io::Result<()> {
         self.producers.clear();
         self.end_offset = offset;
         while let Some(newest) = self.snapshots.last().copied() {
@@ -218,7 +227,7 @@ mod tests {
     /// A state without a directory, which is what the tests below need.
     fn empty() -> ProducerStateManager {
         let (producers, snapshots) = (Producers::new(), BTreeSet::new());
-        ProducerStateManager { dir: PathBuf::new(), producers, end_offset: 0, snapshots }
+        ProducerStateManager { dir: PathBuf::new(), producers, end_offset: Offset(0), snapshots }
     }
 
     fn batch(producer_epoch: i16, first_sequence: i32, first_offset: i64) -> ProducerBatch {
@@ -226,7 +235,7 @@ mod tests {
             producer_id: 7,
             producer_epoch,
             first_sequence,
-            first_offset,
+            first_offset: Offset(first_offset),
             offset_delta: 9,
             log_append_time_ms: None,
         }
@@ -251,7 +260,7 @@ mod tests {
     #[test]
     fn a_duplicate_is_answered_with_the_offset_of_the_original() {
         let original = with_ten_records().check(&batch(EPOCH, 0, 0)).unwrap().unwrap();
-        assert_eq!((original.first_offset(), original.last_offset), (100, 109));
+        assert_eq!((original.first_offset(), original.last_offset), (Offset(100), Offset(109)));
         assert_eq!(original.timestamp_ms, NOW_MS);
     }
 

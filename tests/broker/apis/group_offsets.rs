@@ -9,7 +9,7 @@ use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::common::units::LeaderEpoch;
+use transferto::common::units::{LeaderEpoch, Offset, TimestampMs};
 use transferto::coordinator::group_results::{CommitOffsets, MemberIdentity};
 use transferto::coordinator::offset_and_metadata::OffsetAndMetadata;
 use transferto::protocol::delete_groups::DeleteGroupsRequest;
@@ -152,7 +152,7 @@ fn an_offset_expires_when_its_consumer_said_or_after_the_retention() {
     let dir = Arc::new(TempDir::new("groups"));
     let broker = Broker::start_by(dir, &settings, Arc::clone(&time) as _);
     let mut consumer = simple_consumer(&broker);
-    let now_ms = time.milliseconds();
+    let now_ms = time.milliseconds().0;
     let is_gone = |consumer: &mut Member| consumer.committed("post", 0).committed_offset == -1;
 
     let mut commit = |version: i16, change: &dyn Fn(&mut OffsetCommitRequest)| {
@@ -421,10 +421,10 @@ fn a_group_with_more_offsets_than_one_batch_of_tombstones_is_deleted_whole() {
     let coordinator = broker.server().group_coordinator();
     let commit_all = || {
         let offset = OffsetAndMetadata {
-            offset: 7,
+            offset: Offset(7),
             leader_epoch: LeaderEpoch::NONE,
             metadata: String::new(),
-            commit_timestamp_ms: 0,
+            commit_timestamp_ms: TimestampMs(0),
             expire_timestamp_ms: None,
         };
         let commit = CommitOffsets {

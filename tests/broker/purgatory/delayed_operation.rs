@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::{SystemTime, Time};
+use transferto::common::units::TimestampMs;
 use transferto::purgatory::delayed_operation::{DelayedOperation, DelayedOperationPurgatory};
 
 /// Only a failing test waits this long.
@@ -282,8 +283,8 @@ struct SettableWallClock {
 }
 
 impl Time for SettableWallClock {
-    fn milliseconds(&self) -> i64 {
-        self.wall_ms.load(Ordering::SeqCst)
+    fn milliseconds(&self) -> TimestampMs {
+        TimestampMs(self.wall_ms.load(Ordering::SeqCst))
     }
 
     fn nanoseconds(&self) -> i64 {
@@ -316,7 +317,7 @@ struct MeddlingClock {
 }
 
 impl Time for MeddlingClock {
-    fn milliseconds(&self) -> i64 {
+    fn milliseconds(&self) -> TimestampMs {
         self.monotonic.milliseconds()
     }
 

@@ -13,7 +13,7 @@ use crate::cleaner::compaction::{
 };
 use crate::fixture::{self, bytes_of, files_in};
 
-use transferto::common::units::TimestampMs;
+use transferto::common::units::{Offset, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::{EntryContent, shallow_entries};
@@ -28,7 +28,7 @@ use transferto::storage::log::offset_search::fetch_offset_of_max_timestamp;
 use transferto::storage::log::read_limit::ReadLimit;
 
 fn bases(log: &Log) -> Vec<i64> {
-    log.segments().iter().map(|segment| segment.base_offset()).collect()
+    log.segments().iter().map(|segment| segment.base_offset().0).collect()
 }
 
 fn offsets(contents: &Contents) -> Vec<i64> {
@@ -173,7 +173,7 @@ fn segments_are_grouped_as_far_as_one_can_hold_them() {
     let (inactive, end) = (&segments[..10], 10);
     let size = segments[0].size();
     let sizes = |config: LogConfig| {
-        let groups = group_segments_by_size(inactive, end, &config);
+        let groups = group_segments_by_size(inactive, Offset(end), &config);
         assert_eq!(groups.concat().len(), 10);
         groups.iter().map(|group| group.len()).collect::<Vec<_>>()
     };
@@ -193,9 +193,11 @@ fn segments_are_grouped_as_far_as_one_can_hold_them() {
         sparse.roll().unwrap();
     }
     let segments = sparse.segments();
-    let groups = group_segments_by_size(&segments[..5], 2 * far + 6, &compaction::config());
-    let groups: Vec<Vec<i64>> =
-        groups.iter().map(|it| it.iter().map(|segment| segment.base_offset()).collect()).collect();
+    let groups = group_segments_by_size(&segments[..5], Offset(2 * far + 6), &compaction::config());
+    let groups: Vec<Vec<i64>> = groups
+        .iter()
+        .map(|it| it.iter().map(|segment| segment.base_offset().0).collect())
+        .collect();
     // A segment reaches up to the next one, as far as its index can tell.
     assert_eq!(groups, [vec![0, 1, 2], vec![far + 1], vec![2 * far + 5]]);
     while test.clean().is_some() {}
@@ -222,7 +224,7 @@ fn a_segment_with_more_keys_than_the_map_is_cleaned_in_several_passes() {
         ends.push(stats.end_offset);
         assert_eq!(last_values(&contents(&log)), before);
     }
-    assert_eq!(ends, [10, 20, 30, 40, 50, 60, 70, 80], "each pass gets further");
+    assert_eq!(ends, [10, 20, 30, 40, 50, 60, 70, 80].map(Offset), "each pass gets further");
     assert_eq!(offsets(&contents(&log)), (40..80).collect::<Vec<_>>());
     assert_found_from_every_offset(&log);
 }
@@ -312,7 +314,7 @@ fn a_crash_between_any_two_steps_of_the_swap_loses_nothing() {
             if suffixes[0] != ".cleaned" {
                 assert_eq!(found, cleaned_contents, "{suffixes:?} {gone}");
             }
-            assert_eq!(reopened.log_end_offset(), 12);
+            assert_eq!(reopened.log_end_offset(), Offset(12));
             assert_found_from_every_offset(&reopened);
             assert_eq!(files_in(&path).len(), 3 * reopened.segments().len());
         }
@@ -329,7 +331,8 @@ fn a_slice_in_flight_keeps_its_file() {
         append(&log, "key", &number.to_string());
     }
     log.roll().unwrap();
-    let in_flight = log.read(3, None, ReadLimit::min_one_message(i32::MAX)).unwrap().message_set;
+    let in_flight =
+        log.read(Offset(3), None, ReadLimit::min_one_message(i32::MAX)).unwrap().message_set;
     let bytes = bytes_of(&in_flight);
     test.clean().unwrap();
     assert_eq!(bytes_of(&in_flight), bytes);
@@ -391,7 +394,7 @@ fn a_batch_that_cannot_be_decompressed_stays_and_the_rest_is_cleaned() {
         junk[17..21].copy_from_slice(&crc.to_be_bytes());
         // A leader decompresses for a compacted topic; this one was not compacted then.
         let offset = log.log_end_offset();
-        junk[..8].copy_from_slice(&offset.to_be_bytes());
+        junk[..8].copy_from_slice(&offset.0.to_be_bytes());
         log.append_with_given_offsets(&junk).unwrap();
         append(&log, "key", "second");
         append(&log, "key", "third");
@@ -462,7 +465,7 @@ fn a_corrupt_batch_stops_the_cleaning_of_its_log_only() {
     assert_eq!(contents(&healthy).len(), 1);
     assert!(test.clean().is_none(), "it is not tried again");
     // A truncation may have cut off what was corrupt.
-    test.manager().truncate_to(&[(sick.topic_and_partition().clone(), 4)]).unwrap();
+    test.manager().truncate_to(&[(sick.topic_and_partition().clone(), Offset(4))]).unwrap();
     append(&sick, "key", "new");
     sick.roll().unwrap();
     test.clean().unwrap();
@@ -531,7 +534,7 @@ fn a_cleaned_segment_is_indexed() {
     assert!(count >= segment.size() / 400, "{count} entries for {} bytes", segment.size());
     segment.offset_index().sanity_check(segment.end_position()).unwrap();
     segment.time_index().sanity_check().unwrap();
-    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap().unwrap().offset, 199);
+    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap().unwrap().offset, Offset(199));
     assert_found_from_every_offset(&log);
 }
 
@@ -546,11 +549,11 @@ fn a_segment_may_become_empty() {
     log.roll().unwrap();
     test.clean().unwrap();
     assert_eq!(offsets(&contents(&log)), [4]);
-    assert_eq!((log.log_start_offset(), log.log_end_offset()), (0, 5));
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(0), Offset(5)));
     assert_found_from_every_offset(&log);
     let reopened = Log::open(log.dir(), compaction::config(), test.mocks.open(0, false)).unwrap();
     assert_eq!(offsets(&contents(&reopened)), [4]);
-    assert_eq!(reopened.log_end_offset(), 5);
+    assert_eq!(reopened.log_end_offset(), Offset(5));
 }
 
 /// Without a wake-up the thread would look again after an hour.

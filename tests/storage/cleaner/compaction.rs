@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::common::units::Position;
+use transferto::common::units::{Offset, Position};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::shallow_entries;
@@ -128,7 +128,7 @@ pub fn tombstone(log: &Log, key: &str) {
 
 /// Appends a batch whose timestamps are the offsets that its records get.
 pub fn append_batch(log: &Log, codec: CompressionCodec, records: &[(&str, Option<&str>)]) {
-    let start = log.log_end_offset();
+    let start = log.log_end_offset().0;
     let empty = builder(0).codec(codec);
     let batch = (start..).zip(records).fold(empty, |batch, (offset, (key, value))| {
         batch.record(offset, Some(key.as_bytes()), value.map(str::as_bytes))
@@ -142,14 +142,14 @@ pub fn big_keys(count: usize) -> Vec<String> {
 
 /// All records, read as a consumer reads them, one fetch after another.
 pub fn contents(log: &Log) -> Contents {
-    contents_from(log, log.log_start_offset())
+    contents_from(log, log.log_start_offset().0)
 }
 
 pub fn contents_from(log: &Log, start_offset: i64) -> Contents {
     let mut all = Vec::new();
     let mut offset = start_offset;
     loop {
-        let found = log.read(offset, None, ReadLimit::min_one_message(1000)).unwrap();
+        let found = log.read(Offset(offset), None, ReadLimit::min_one_message(1000)).unwrap();
         let bytes = bytes_of(&found.message_set);
         let mut entries = 0;
         for entry in shallow_entries(&bytes) {
@@ -192,8 +192,8 @@ pub fn assert_found_from_every_offset(log: &Log) {
     let all = contents(log);
     // A log may leap far: look at the offsets round those that are there.
     let mut starts: Vec<i64> = all.iter().flat_map(|(it, _, _)| [it - 1, *it, it + 1]).collect();
-    starts.extend(log.segments().iter().map(|segment| segment.base_offset()));
-    starts.retain(|it| (log.log_start_offset()..=log.log_end_offset()).contains(it));
+    starts.extend(log.segments().iter().map(|segment| segment.base_offset().0));
+    starts.retain(|it| (log.log_start_offset()..=log.log_end_offset()).contains(&Offset(*it)));
     for start in starts {
         let expected: Contents = all.iter().filter(|(it, _, _)| *it >= start).cloned().collect();
         assert_eq!(contents_from(log, start), expected, "from offset {start}");
@@ -217,7 +217,7 @@ pub fn set_age(log: &Log, age_ms: u64) {
 
 /// Changes the last byte of the entry at `offset`.
 pub fn spoil(segment: &LogSegment, offset: i64) {
-    let entry = segment.log().search_for(offset, Position::START).unwrap().unwrap();
+    let entry = segment.log().search_for(Offset(offset), Position::START).unwrap().unwrap();
     let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
     file.write_all_at(b"!", entry.end().0 - 1).unwrap();
 }

@@ -14,7 +14,7 @@ use crate::cleaner::compaction::{
 use crate::fixture::{Random, files_in};
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::common::units::TimestampMs;
+use transferto::common::units::{Offset, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
@@ -29,7 +29,7 @@ use transferto::storage::log::segment_swap::{create_cleaned_segment, replace_seg
 fn checkpoint(test: &Test, topic: &str) -> Option<i64> {
     let file = test.manager().log_dirs()[0].join(CLEANER_OFFSET_CHECKPOINT_FILE);
     let checkpoints = OffsetCheckpoint::new(file).read().unwrap();
-    checkpoints.get(&TopicAndPartition::new(topic, 0)).copied()
+    checkpoints.get(&TopicAndPartition::new(topic, 0)).copied().map(|it| it.0)
 }
 
 /// `rounds` segments, each with the same `keys` keys.
@@ -55,7 +55,7 @@ fn the_dirtiest_log_is_cleaned_first_and_none_below_its_ratio() {
     let ratio = |log: &Arc<Log>, clean| {
         LogToClean::new(Arc::clone(log), clean, TimestampMs(0)).cleanable_ratio()
     };
-    assert_eq!((ratio(&half, Some(8)), ratio(&all, None)), (0.5, 1.0));
+    assert_eq!((ratio(&half, Some(Offset(8))), ratio(&all, None)), (0.5, 1.0));
     let mut cleaned = Vec::new();
     while let Some(stats) = test.clean() {
         cleaned.push(stats.messages_read);
@@ -67,7 +67,7 @@ fn the_dirtiest_log_is_cleaned_first_and_none_below_its_ratio() {
 fn nothing_beyond_the_high_watermark_the_active_segment_or_the_lag_is_cleaned() {
     let test = Test::new(LogConfig { min_compaction_lag_ms: 1000, ..compaction::config() });
     let log = test.log("t", 0);
-    let now_ms = || test.mocks.time.milliseconds();
+    let now_ms = || test.mocks.time.milliseconds().0;
     let send = |timestamp_ms: i64| {
         let batch = compaction::builder(0).record(timestamp_ms, Some(b"key"), Some(b"value"));
         log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
@@ -78,24 +78,24 @@ fn nothing_beyond_the_high_watermark_the_active_segment_or_the_lag_is_cleaned() 
     };
     send(now_ms() - 2000);
     send(now_ms() - 1500);
-    assert_eq!(limits(), (0, 0), "all is active");
+    assert_eq!(limits(), (Offset(0), Offset(0)), "all is active");
     log.roll().unwrap();
     send(now_ms());
     log.roll().unwrap();
-    assert_eq!(limits(), (0, 2), "the second segment is young");
+    assert_eq!(limits(), (Offset(0), Offset(2)), "the second segment is young");
     test.mocks.sleep(1000);
-    assert_eq!(limits(), (0, 3));
-    log.update_high_watermark(1);
-    assert_eq!(limits(), (0, 1));
+    assert_eq!(limits(), (Offset(0), Offset(3)));
+    log.update_high_watermark(Offset(1));
+    assert_eq!(limits(), (Offset(0), Offset(1)));
     let stats = test.clean().unwrap();
-    assert_eq!(stats.end_offset, 1);
+    assert_eq!(stats.end_offset, Offset(1));
     assert_eq!(
         contents(&log).len(),
         3,
         "the offset below the watermark is the only one of its key"
     );
-    log.update_high_watermark(3);
-    assert_eq!(test.clean().unwrap().end_offset, 3);
+    log.update_high_watermark(Offset(3));
+    assert_eq!(test.clean().unwrap().end_offset, Offset(3));
     assert_eq!(contents(&log).len(), 1);
 }
 
@@ -106,14 +106,14 @@ fn a_message_that_is_dirty_for_too_long_is_cleaned_however_few_are() {
     for (max_compaction_lag_ms, is_overdue) in [(1000, true), (1001, false), (i64::MAX, false)] {
         let test = Test::new(LogConfig { max_compaction_lag_ms, ..config.clone() });
         let log = test.log("t", 0);
-        let now_ms = test.mocks.time.milliseconds();
+        let now_ms = test.mocks.time.milliseconds().0;
         for (timestamp_ms, key) in [(now_ms - 1001, b"a"), (now_ms, b"b"), (now_ms, b"b")] {
             let batch = compaction::builder(0).record(timestamp_ms, Some(key), Some(b"value"));
             log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
         }
         assert!(test.clean().is_none(), "what is active is not cleaned, however old");
         log.roll().unwrap();
-        log.update_high_watermark(3);
+        log.update_high_watermark(Offset(3));
         let cleanable = LogToClean::new(Arc::clone(&log), None, TimestampMs(now_ms));
         assert_eq!(cleanable.is_overdue, is_overdue);
         assert_eq!(test.clean().is_some(), is_overdue);
@@ -136,21 +136,25 @@ fn the_checkpoint_survives_a_restart_and_is_cut_by_a_truncation() {
     assert!(test.clean().is_none(), "what was clean is not cleaned again");
 
     let name = TopicAndPartition::new("t", 0);
-    test.manager().truncate_to(&[(name.clone(), 6)]).unwrap();
+    test.manager().truncate_to(&[(name.clone(), Offset(6))]).unwrap();
     assert_eq!(checkpoint(&test, "t"), Some(6));
     let log = test.log("t", 0);
     append(&log, "key 0", "new");
     append(&log, "key 0", "newer");
     log.roll().unwrap();
-    assert_eq!(test.clean().unwrap().end_offset, 8);
+    assert_eq!(test.clean().unwrap().end_offset, Offset(8));
     assert_eq!(last_values(&contents(&log))["key 0"], "newer");
-    test.manager().truncate_to(&[(name.clone(), 100)]).unwrap();
+    test.manager().truncate_to(&[(name.clone(), Offset(100))]).unwrap();
     assert_eq!(checkpoint(&test, "t"), Some(8), "nothing was cut");
 
     assert!(test.manager().delete_log(&name).unwrap());
     assert_eq!(checkpoint(&test, "t"), None);
     fill(&test.log("t", 0), 2, 4);
-    assert_eq!(test.clean().unwrap().end_offset, 8, "a new log of the same name begins dirty");
+    assert_eq!(
+        test.clean().unwrap().end_offset,
+        Offset(8),
+        "a new log of the same name begins dirty"
+    );
 }
 
 #[test]
@@ -188,7 +192,7 @@ fn a_pause_waits_for_the_cleaning_to_stop_and_keeps_it_from_beginning() {
         }
         assert!(receiver.try_recv().is_err(), "it still waits");
         // The pass was done when it saw the pause: it says so, and yet nothing counts as clean.
-        cleaner.manager().done_cleaning(&grabbed.log, 8);
+        cleaner.manager().done_cleaning(&grabbed.log, Offset(8));
         assert_eq!(receiver.recv().unwrap(), "paused");
     });
     assert_eq!(checkpoint(&test, "t"), None);
@@ -221,7 +225,7 @@ fn cleaning_goes_on_after_a_truncation_that_failed() {
     let log = test.log("t", 0);
     fill(&log, 2, 4);
     let name = log.topic_and_partition().clone();
-    assert!(test.manager().truncate_to(&[(name, -1)]).is_err());
+    assert!(test.manager().truncate_to(&[(name, Offset::NONE)]).is_err());
     assert!(test.clean().is_some());
 }
 
@@ -232,15 +236,15 @@ fn segments_that_left_the_log_meanwhile_are_not_replaced() {
     let log = test.log("t", 0);
     fill(&log, 3, 4);
     let replaced = log.segments()[..2].to_vec();
-    let cleaned = Arc::new(create_cleaned_segment(&log, 0).unwrap());
-    log.truncate_to(6).unwrap();
+    let cleaned = Arc::new(create_cleaned_segment(&log, Offset(0)).unwrap());
+    log.truncate_to(Offset(6)).unwrap();
     assert!(
         !replace_segments(&log, &cleaned, &replaced).unwrap(),
         "the second one is active again"
     );
-    log.truncate_fully_and_start_at(20).unwrap();
+    log.truncate_fully_and_start_at(Offset(20)).unwrap();
     assert!(!replace_segments(&log, &cleaned, &replaced).unwrap(), "both are gone");
-    assert_eq!((log.log_start_offset(), log.log_end_offset()), (20, 20));
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(20), Offset(20)));
 }
 
 /// With `compact,delete` retention takes the oldest segments, and the cleaner is who lets it.
@@ -251,7 +255,7 @@ fn a_log_may_be_compacted_and_deleted_from() {
     let test = Test::new(LogConfig { min_cleanable_ratio: 0.9, ..config });
     let log = test.log("t", 0);
     for round in 0..3 {
-        let now_ms = test.mocks.time.milliseconds();
+        let now_ms = test.mocks.time.milliseconds().0;
         for key in ["a", "b", &format!("only {round}")] {
             let batch = compaction::builder(0).record(now_ms, Some(key.as_bytes()), Some(b"value"));
             log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
@@ -264,11 +268,11 @@ fn a_log_may_be_compacted_and_deleted_from() {
     let offsets = || contents(&log).iter().map(|(offset, _, _)| *offset).collect::<Vec<_>>();
     assert_eq!(offsets(), [2, 5, 6, 7, 8]);
     test.manager().cleaner().delete_old_segments();
-    assert_eq!((offsets(), log.log_start_offset()), (vec![5, 6, 7, 8], 3));
+    assert_eq!((offsets(), log.log_start_offset()), (vec![5, 6, 7, 8], Offset(3)));
     test.mocks.sleep(4000);
     // Without cleaner threads the task of the log manager does it.
     test.manager().cleanup_logs();
-    assert_eq!((offsets(), log.log_start_offset()), (vec![6, 7, 8], 6));
+    assert_eq!((offsets(), log.log_start_offset()), (vec![6, 7, 8], Offset(6)));
     assert!(test.clean().is_none());
 }
 
@@ -323,7 +327,7 @@ fn a_log_is_read_and_appended_to_while_it_is_cleaned() {
                 for window in seen.windows(2) {
                     assert!(window[0].0 < window[1].0, "offsets ascend");
                 }
-                assert!(end == 0 || seen.last().unwrap().0 >= end - 1);
+                assert!(end == Offset(0) || seen.last().unwrap().0 >= (end - 1).0);
                 assert_eq!(
                     last_values(&seen).len(),
                     13.min(seen.last().map_or(0, |it| it.0 as usize + 1))
@@ -410,7 +414,7 @@ impl Model {
             // Always a new producer, so that its first sequence number is right.
             batch = batch.producer(random.below(1 << 40) as i64, 0, 0);
         }
-        let start = log.log_end_offset();
+        let start = log.log_end_offset().0;
         for offset in start..=start + random.below(4) as i64 {
             let key = format!("key {}", random.below(12));
             let value = (random.below(4) > 0).then(|| "x".repeat(random.below(100) as usize));
@@ -429,7 +433,7 @@ impl Model {
         let dirty: Vec<i64> = self.starts.iter().copied().filter(|it| *it >= clean).collect();
         let cut = random.below(5) as usize;
         let Some(&target) = dirty.iter().nth_back(cut) else { return };
-        test.manager().truncate_to(&[(TopicAndPartition::new("t", 0), target)]).unwrap();
+        test.manager().truncate_to(&[(TopicAndPartition::new("t", 0), Offset(target))]).unwrap();
         self.records.retain(|(offset, _, _)| *offset < target);
         self.starts.retain(|start| *start < target);
     }

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::fixture::{Random, TempDir};
-use transferto::common::units::{Position, TimestampMs};
+use transferto::common::units::{Offset, Position, TimestampMs};
 use transferto::storage::index::abstract_index::IndexError;
 use transferto::storage::index::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};
 use transferto::storage::index::time_index::{TIME_INDEX_ENTRY_BYTES, TimeIndex, TimestampOffset};
@@ -13,11 +13,12 @@ const BASE_OFFSET: i64 = 45;
 const ENTRIES_MAX: usize = 30;
 
 fn open(dir: &TempDir) -> OffsetIndex {
-    OffsetIndex::open(&dir.join("45.index"), BASE_OFFSET, ENTRIES_MAX * INDEX_ENTRY_BYTES).unwrap()
+    OffsetIndex::open(&dir.join("45.index"), Offset(BASE_OFFSET), ENTRIES_MAX * INDEX_ENTRY_BYTES)
+        .unwrap()
 }
 
 fn at(offset: i64, position: u64) -> OffsetPosition {
-    OffsetPosition { offset, position: Position(position) }
+    OffsetPosition { offset: Offset(offset), position: Position(position) }
 }
 
 /// Port of `OffsetIndexTest.randomLookupTest`.
@@ -25,21 +26,21 @@ fn at(offset: i64, position: u64) -> OffsetPosition {
 fn a_lookup_finds_the_greatest_entry_that_is_not_above() {
     let dir = TempDir::new();
     let mut index = open(&dir);
-    assert_eq!(index.lookup(92), at(BASE_OFFSET, 0), "an empty index");
+    assert_eq!(index.lookup(Offset(92)), at(BASE_OFFSET, 0), "an empty index");
     let mut random = Random(1);
     let (mut offset, mut position) = (BASE_OFFSET, 0);
     let mut entries = vec![at(BASE_OFFSET, 0)];
     for _ in 0..ENTRIES_MAX {
         offset += 2 + random.below(50) as i64;
         position += 1 + random.below(500);
-        index.append(offset, Position(position)).unwrap();
+        index.append(Offset(offset), Position(position)).unwrap();
         entries.push(at(offset, position));
     }
     for pair in entries.windows(2) {
         assert_eq!(index.lookup(pair[1].offset), pair[1], "a hit");
         assert_eq!(index.lookup(pair[1].offset - 1), pair[0], "a miss");
     }
-    assert_eq!(index.lookup(i64::MAX), entries[ENTRIES_MAX]);
+    assert_eq!(index.lookup(Offset::MAX), entries[ENTRIES_MAX]);
 }
 
 /// Port of `OffsetIndexTest.lookupExtremeCases`.
@@ -47,13 +48,13 @@ fn a_lookup_finds_the_greatest_entry_that_is_not_above() {
 fn the_first_and_the_last_offset_are_found() {
     let dir = TempDir::new();
     let mut index = open(&dir);
-    assert_eq!(index.lookup(BASE_OFFSET), at(BASE_OFFSET, 0));
+    assert_eq!(index.lookup(Offset(BASE_OFFSET)), at(BASE_OFFSET, 0));
     for i in 0..ENTRIES_MAX as i64 {
-        index.append(BASE_OFFSET + i + 1, Position(i as u64)).unwrap();
+        index.append(Offset(BASE_OFFSET + i + 1), Position(i as u64)).unwrap();
     }
-    assert_eq!(index.lookup(BASE_OFFSET), at(BASE_OFFSET, 0));
+    assert_eq!(index.lookup(Offset(BASE_OFFSET)), at(BASE_OFFSET, 0));
     let last = BASE_OFFSET + ENTRIES_MAX as i64;
-    assert_eq!(index.lookup(last), at(last, ENTRIES_MAX as u64 - 1));
+    assert_eq!(index.lookup(Offset(last)), at(last, ENTRIES_MAX as u64 - 1));
 }
 
 /// Port of `OffsetIndexTest.appendTooMany`.
@@ -63,10 +64,10 @@ fn a_full_index_takes_no_entry() {
     let mut index = open(&dir);
     for i in 0..ENTRIES_MAX as i64 {
         assert!(!index.is_full());
-        index.append(BASE_OFFSET + i + 1, Position(i as u64)).unwrap();
+        index.append(Offset(BASE_OFFSET + i + 1), Position(i as u64)).unwrap();
     }
     assert!(index.is_full());
-    let error = index.append(BASE_OFFSET + 1000, Position(1000)).unwrap_err();
+    let error = index.append(Offset(BASE_OFFSET + 1000), Position(1000)).unwrap_err();
     assert!(matches!(error, IndexError::Full(_)), "{error}");
 }
 
@@ -75,9 +76,9 @@ fn a_full_index_takes_no_entry() {
 fn offsets_must_ascend() {
     let dir = TempDir::new();
     let mut index = open(&dir);
-    index.append(51, Position::START).unwrap();
+    index.append(Offset(51), Position::START).unwrap();
     for offset in [50, 51] {
-        let error = index.append(offset, Position(1)).unwrap_err();
+        let error = index.append(Offset(offset), Position(1)).unwrap_err();
         assert!(matches!(error, IndexError::OutOfOrder(_)), "{error}");
     }
 }
@@ -98,7 +99,7 @@ fn entries_survive_a_close_and_the_file_has_no_more() {
     assert_eq!(index.last_offset(), second.offset);
     assert_eq!(index.length(), 2);
     assert_eq!(fs::metadata(index.path()).unwrap().len(), 2 * INDEX_ENTRY_BYTES as u64);
-    let error = index.append(53, Position(2)).unwrap_err();
+    let error = index.append(Offset(53), Position(2)).unwrap_err();
     assert!(matches!(error, IndexError::Full(_)), "{error}");
 }
 
@@ -107,34 +108,34 @@ fn entries_survive_a_close_and_the_file_has_no_more() {
 fn truncation_forgets_the_offset_and_what_is_above() {
     let dir = TempDir::new();
     let path = dir.join("0.index");
-    let mut index = OffsetIndex::open(&path, 0, 10 * INDEX_ENTRY_BYTES).unwrap();
+    let mut index = OffsetIndex::open(&path, Offset(0), 10 * INDEX_ENTRY_BYTES).unwrap();
     for i in 1..10 {
-        index.append(i, Position(i as u64)).unwrap();
+        index.append(Offset(i), Position(i as u64)).unwrap();
     }
     // An offset beyond the end changes nothing.
-    index.truncate_to(12);
-    assert_eq!(index.lookup(10), at(9, 9));
-    index.append(10, Position(10)).unwrap();
-    assert_eq!(index.last_offset(), 10);
+    index.truncate_to(Offset(12));
+    assert_eq!(index.lookup(Offset(10)), at(9, 9));
+    index.append(Offset(10), Position(10)).unwrap();
+    assert_eq!(index.last_offset(), Offset(10));
     // Nor does one between the last entry and the next.
-    index.truncate_to(11);
-    assert_eq!(index.lookup(10), at(10, 10));
+    index.truncate_to(Offset(11));
+    assert_eq!(index.lookup(Offset(10)), at(10, 10));
     // An exact match goes too.
-    index.truncate_to(10);
-    assert_eq!(index.lookup(10), at(9, 9));
-    index.append(10, Position(10)).unwrap();
-    index.truncate_to(9);
-    assert_eq!(index.lookup(10), at(8, 8));
-    index.append(9, Position(9)).unwrap();
-    index.truncate_to(5);
-    assert_eq!(index.lookup(10), at(4, 4));
-    index.append(5, Position(5)).unwrap();
-    assert_eq!(index.last_offset(), 5);
+    index.truncate_to(Offset(10));
+    assert_eq!(index.lookup(Offset(10)), at(9, 9));
+    index.append(Offset(10), Position(10)).unwrap();
+    index.truncate_to(Offset(9));
+    assert_eq!(index.lookup(Offset(10)), at(8, 8));
+    index.append(Offset(9), Position(9)).unwrap();
+    index.truncate_to(Offset(5));
+    assert_eq!(index.lookup(Offset(10)), at(4, 4));
+    index.append(Offset(5), Position(5)).unwrap();
+    assert_eq!(index.last_offset(), Offset(5));
     index.truncate();
     assert_eq!(index.length(), 0);
-    assert_eq!(index.last_offset(), 0);
-    index.append(1, Position(1)).unwrap();
-    assert_eq!(index.lookup(10), at(1, 1));
+    assert_eq!(index.last_offset(), Offset(0));
+    index.append(Offset(1), Position(1)).unwrap();
+    assert_eq!(index.lookup(Offset(10)), at(1, 1));
 }
 
 /// KAFKA-4451: an offset that would overflow its 4 bytes is refused, not folded.
@@ -144,11 +145,11 @@ fn an_offset_out_of_reach_is_refused() {
     let mut index = open(&dir);
     let reach = BASE_OFFSET + i64::from(i32::MAX);
     for (offset, position) in [(reach + 1, 0), (i64::MAX, 0), (BASE_OFFSET - 1, 0), (46, 1 << 31)] {
-        let error = index.append(offset, Position(position)).unwrap_err();
+        let error = index.append(Offset(offset), Position(position)).unwrap_err();
         assert!(matches!(error, IndexError::OffsetTooFar(_)), "{error}");
     }
-    index.append(reach, Position(i32::MAX as u64)).unwrap();
-    assert_eq!(index.lookup(i64::MAX), at(reach, i32::MAX as u64));
+    index.append(Offset(reach), Position(i32::MAX as u64)).unwrap();
+    assert_eq!(index.lookup(Offset::MAX), at(reach, i32::MAX as u64));
 }
 
 /// What is on disk is Kafka's format: relative offset and position, big-endian, four bytes each.
@@ -156,12 +157,13 @@ fn an_offset_out_of_reach_is_refused() {
 fn the_file_is_kafkas() {
     let dir = TempDir::new();
     let mut index = open(&dir);
-    index.append(BASE_OFFSET + 0x0102, Position(0x0304_0506)).unwrap();
+    index.append(Offset(BASE_OFFSET + 0x0102), Position(0x0304_0506)).unwrap();
     index.trim().unwrap();
     assert_eq!(fs::read(index.path()).unwrap(), [0, 0, 1, 2, 3, 4, 5, 6]);
     let path = dir.join("45.timeindex");
-    let mut index = TimeIndex::open(&path, BASE_OFFSET, 3 * TIME_INDEX_ENTRY_BYTES).unwrap();
-    index.maybe_append(TimestampMs(0x0102_0304_0506_0708), BASE_OFFSET + 9).unwrap();
+    let mut index =
+        TimeIndex::open(&path, Offset(BASE_OFFSET), 3 * TIME_INDEX_ENTRY_BYTES).unwrap();
+    index.maybe_append(TimestampMs(0x0102_0304_0506_0708), Offset(BASE_OFFSET + 9)).unwrap();
     index.trim().unwrap();
     assert_eq!(fs::read(&path).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9]);
 }
@@ -172,7 +174,7 @@ fn a_sanity_check_finds_what_a_crash_leaves() {
     let dir = TempDir::new();
     let mut index = open(&dir);
     index.sanity_check(Position::START).unwrap();
-    index.append(50, Position(100)).unwrap();
+    index.append(Offset(50), Position(100)).unwrap();
     index.sanity_check(Position(101)).unwrap();
     assert!(index.sanity_check(Position(100)).unwrap_err().to_string().contains("position 100"));
     drop(index);
@@ -189,28 +191,28 @@ fn a_sanity_check_finds_what_a_crash_leaves() {
 fn the_time_index_finds_the_greatest_timestamp_that_is_not_above() {
     let dir = TempDir::new();
     let room = ENTRIES_MAX * TIME_INDEX_ENTRY_BYTES;
-    let mut index = TimeIndex::open(&dir.join("45.timeindex"), BASE_OFFSET, room).unwrap();
+    let mut index = TimeIndex::open(&dir.join("45.timeindex"), Offset(BASE_OFFSET), room).unwrap();
     let at = |timestamp_ms, offset| TimestampOffset { timestamp_ms, offset };
-    assert_eq!(index.lookup(TimestampMs(100)), at(TimestampMs::NONE, BASE_OFFSET));
+    assert_eq!(index.lookup(TimestampMs(100)), at(TimestampMs::NONE, Offset(BASE_OFFSET)));
     for i in 1..ENTRIES_MAX as i64 {
-        index.maybe_append(TimestampMs(i * 10), BASE_OFFSET + i * 10).unwrap();
+        index.maybe_append(TimestampMs(i * 10), Offset(BASE_OFFSET + i * 10)).unwrap();
     }
     assert!(index.is_full(), "one slot is held back for the roll");
-    assert_eq!(index.lookup(TimestampMs(9)), at(TimestampMs::NONE, BASE_OFFSET));
-    assert_eq!(index.lookup(TimestampMs(10)), at(TimestampMs(10), 55));
-    assert_eq!(index.lookup(TimestampMs(25)), at(TimestampMs(20), 65));
-    assert_eq!(index.lookup(TimestampMs(i64::MAX)), at(TimestampMs(290), 335));
+    assert_eq!(index.lookup(TimestampMs(9)), at(TimestampMs::NONE, Offset(BASE_OFFSET)));
+    assert_eq!(index.lookup(TimestampMs(10)), at(TimestampMs(10), Offset(55)));
+    assert_eq!(index.lookup(TimestampMs(25)), at(TimestampMs(20), Offset(65)));
+    assert_eq!(index.lookup(TimestampMs(i64::MAX)), at(TimestampMs(290), Offset(335)));
     // The same timestamp again is no news.
-    index.maybe_append(TimestampMs(290), 400).unwrap();
-    assert_eq!(index.last_entry(), at(TimestampMs(290), 335));
+    index.maybe_append(TimestampMs(290), Offset(400)).unwrap();
+    assert_eq!(index.last_entry(), at(TimestampMs(290), Offset(335)));
     for (timestamp_ms, offset) in [(289, 400), (300, 334)] {
-        let error = index.maybe_append(TimestampMs(timestamp_ms), offset).unwrap_err();
+        let error = index.maybe_append(TimestampMs(timestamp_ms), Offset(offset)).unwrap_err();
         assert!(matches!(error, IndexError::OutOfOrder(_)), "{error}");
     }
-    index.maybe_append(TimestampMs(300), 400).unwrap();
+    index.maybe_append(TimestampMs(300), Offset(400)).unwrap();
     index.sanity_check().unwrap();
-    index.truncate_to(65);
-    assert_eq!(index.last_entry(), at(TimestampMs(10), 55));
+    index.truncate_to(Offset(65));
+    assert_eq!(index.last_entry(), at(TimestampMs(10), Offset(55)));
     index.truncate();
-    assert_eq!(index.last_entry(), at(TimestampMs::NONE, BASE_OFFSET));
+    assert_eq!(index.last_entry(), at(TimestampMs::NONE, Offset(BASE_OFFSET)));
 }

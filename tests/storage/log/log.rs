@@ -11,7 +11,7 @@ use crate::fixture::{
     self, Mocks, Random, TempDir, batch, files_in, message_set, messages, records_of,
 };
 use transferto::common::errors::{Errors, KafkaError};
-use transferto::common::units::TimestampMs;
+use transferto::common::units::{Offset, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
@@ -55,12 +55,14 @@ impl Test {
 }
 
 fn append(log: &Log, values: &[&str]) -> i64 {
-    log.append(&mut batch(values), LEADER_EPOCH).unwrap().first_offset
+    log.append(&mut batch(values), LEADER_EPOCH).unwrap().first_offset.0
 }
 
 /// What a fetch of one message finds.
 fn read_one(log: &Log, offset: i64) -> (i64, String) {
-    let found = log.read(offset, Some(offset + 1), ReadLimit::min_one_message(1 << 20)).unwrap();
+    let found = log
+        .read(Offset(offset), Some(Offset(offset + 1)), ReadLimit::min_one_message(1 << 20))
+        .unwrap();
     records_of(&found.message_set).into_iter().find(|(found, _)| *found == offset).unwrap()
 }
 
@@ -69,7 +71,8 @@ fn read_all(log: &Log) -> Vec<(i64, String)> {
 }
 
 fn is_empty_at(log: &Log, offset: i64) -> bool {
-    log.read(offset, None, ReadLimit::min_one_message(1000)).unwrap().message_set.size() == 0
+    log.read(Offset(offset), None, ReadLimit::min_one_message(1000)).unwrap().message_set.size()
+        == 0
 }
 
 fn segment_count(log: &Log) -> usize {
@@ -150,8 +153,8 @@ fn a_full_segment_is_rolled() {
 fn a_log_of_empty_files_opens() {
     let test = Test::new(LogConfig::default());
     fs::create_dir(test.path()).unwrap();
-    fs::File::create(log_filename(&test.path(), 0)).unwrap();
-    fs::File::create(index_filename(&test.path(), 0)).unwrap();
+    fs::File::create(log_filename(&test.path(), Offset(0))).unwrap();
+    fs::File::create(index_filename(&test.path(), Offset(0))).unwrap();
     let log = test.log();
     append(&log, &["test"]);
     assert_eq!(read_one(&log, 0), (0, "test".to_string()));
@@ -167,7 +170,7 @@ fn every_message_is_read_at_its_offset() {
         append(&log, &[&i.to_string()]);
     }
     for i in 0..50 {
-        let found = log.read(i, Some(i + 1), fixture::hard(100)).unwrap();
+        let found = log.read(Offset(i), Some(Offset(i + 1)), fixture::hard(100)).unwrap();
         assert_eq!(records_of(&found.message_set), [(i, i.to_string())]);
     }
     assert!(is_empty_at(&log, 50));
@@ -186,7 +189,7 @@ fn a_read_between_offsets_finds_the_next_message() {
     }
     for asked in 50..*offsets.last().unwrap() {
         let expected = *offsets.iter().find(|&&offset| offset >= asked).unwrap();
-        let found = log.read(asked, None, fixture::hard(100)).unwrap();
+        let found = log.read(Offset(asked), None, fixture::hard(100)).unwrap();
         let first = records_of(&found.message_set).remove(0);
         assert_eq!(first, (expected, expected.to_string()), "asked for {asked}");
     }
@@ -201,9 +204,9 @@ fn a_read_in_a_gap_begins_in_the_next_segment() {
         append(&log, &["42"]);
     }
     let last = fixture::active(&log).base_offset() - 1;
-    log.segments()[0].truncate_to(1, 1000, TimestampMs(0)).unwrap();
-    let found = log.read(1, None, fixture::hard(200)).unwrap();
-    assert_eq!(records_of(&found.message_set)[0].0, last + 1);
+    log.segments()[0].truncate_to(Offset(1), 1000, TimestampMs(0)).unwrap();
+    let found = log.read(Offset(1), None, fixture::hard(200)).unwrap();
+    assert_eq!(records_of(&found.message_set)[0].0, last.next().0);
 }
 
 /// Port of `LogTest.testReadOutOfRange`.
@@ -211,11 +214,11 @@ fn a_read_in_a_gap_begins_in_the_next_segment() {
 fn offsets_outside_the_log_are_out_of_range() {
     let test = Test::new(segments_of(10));
     fs::create_dir(test.path()).unwrap();
-    fs::File::create(log_filename(&test.path(), 1024)).unwrap();
+    fs::File::create(log_filename(&test.path(), Offset(1024))).unwrap();
     let log = test.log();
     assert!(is_empty_at(&log, 1024));
     for offset in [0, 1023, 1025, -1, i64::MAX, i64::MIN] {
-        let error = log.read(offset, None, ReadLimit::min_one_message(1000)).unwrap_err();
+        let error = log.read(Offset(offset), None, ReadLimit::min_one_message(1000)).unwrap_err();
         assert_eq!(error.code(), Errors::OffsetOutOfRange, "offset {offset}");
     }
 }
@@ -252,7 +255,7 @@ fn a_read_inside_a_compressed_set_gets_the_whole_set() {
         let found = log.read(offset, None, fixture::hard(4096)).unwrap();
         records_of(&found.message_set)[0].0
     };
-    assert_eq!([read(0), read(1), read(2), read(3)], [0, 0, 2, 2]);
+    assert_eq!([read(Offset(0)), read(Offset(1)), read(Offset(2)), read(Offset(3))], [0, 0, 2, 2]);
 }
 
 /// Port of `LogTest.testThatGarbageCollectingSegmentsDoesntChangeOffset`.
@@ -265,11 +268,11 @@ fn deleting_all_segments_keeps_the_end_offset() {
             append(&log, &[&i.to_string()]);
         }
         let end_offset = log.log_end_offset();
-        log.delete_segments_while(i64::MAX, |_| true).unwrap();
+        log.delete_segments_while(Offset::MAX, |_| true).unwrap();
         assert_eq!(log.log_end_offset(), end_offset);
         assert_eq!(segment_count(&log), 1);
-        assert_eq!(log.delete_segments_while(i64::MAX, |_| true).unwrap(), 0);
-        assert_eq!(append(&log, &["more"]), end_offset);
+        assert_eq!(log.delete_segments_while(Offset::MAX, |_| true).unwrap(), 0);
+        assert_eq!(append(&log, &["more"]), end_offset.0);
     }
 }
 
@@ -307,7 +310,7 @@ fn a_compacted_topic_takes_no_message_without_key() {
         log.append(&mut set(codec, &[keyed]), LEADER_EPOCH).unwrap();
         log.append(&mut set(codec, &[keyed, keyed]), LEADER_EPOCH).unwrap();
     }
-    assert_eq!(log.log_end_offset(), 6);
+    assert_eq!(log.log_end_offset(), Offset(6));
 }
 
 /// Port of `LogTest.testMessageSizeCheck`.
@@ -320,7 +323,7 @@ fn a_message_above_the_limit_is_refused() {
     log.append(&mut small, LEADER_EPOCH).unwrap();
     let error = log.append(&mut batch(&["change, change"]), LEADER_EPOCH).unwrap_err();
     assert_eq!(error.code(), Errors::RecordTooLarge);
-    assert_eq!(log.log_end_offset(), 1);
+    assert_eq!(log.log_end_offset(), Offset(1));
 }
 
 /// Port of `LogTest.testLogRecoversToCorrectOffset`.
@@ -339,7 +342,7 @@ fn a_reopened_log_is_as_it_was() {
     drop(log);
     for recovery_point in [100, 0] {
         let log = test.log_with_recovery_point(recovery_point);
-        assert_eq!(log.log_end_offset(), 100);
+        assert_eq!(log.log_end_offset(), Offset(100));
         assert_eq!(fixture::active(&log).offset_index().last_offset(), last_index_offset);
         assert_eq!(index_entries(&log), entries);
         log.close().unwrap();
@@ -356,7 +359,7 @@ fn log_of_200_messages(test: &Test) -> Arc<Log> {
 }
 
 fn assert_200_messages(log: &Log) {
-    assert_eq!(log.log_end_offset(), 200);
+    assert_eq!(log.log_end_offset(), Offset(200));
     for i in 0..200 {
         assert_eq!(read_one(log, i), (i, i.to_string()));
     }
@@ -412,26 +415,32 @@ fn a_truncated_log_ends_at_its_target() {
     fill();
     let size = log.size();
     for beyond in [10, 11] {
-        log.truncate_to(beyond).unwrap();
-        assert_eq!((log.log_end_offset(), log.size()), (10, size));
+        log.truncate_to(Offset(beyond)).unwrap();
+        assert_eq!((log.log_end_offset(), log.size()), (Offset(10), size));
     }
-    log.truncate_to(5).unwrap();
-    assert_eq!((log.log_end_offset(), log.size()), (5, size / 2));
-    log.truncate_to(0).unwrap();
-    assert_eq!((log.log_end_offset(), log.size()), (0, 0));
+    log.truncate_to(Offset(5)).unwrap();
+    assert_eq!((log.log_end_offset(), log.size()), (Offset(5), size / 2));
+    log.truncate_to(Offset(0)).unwrap();
+    assert_eq!((log.log_end_offset(), log.size()), (Offset(0), 0));
     fill();
-    assert_eq!((log.log_end_offset(), log.size()), (10, size));
-    log.truncate_fully_and_start_at(3).unwrap();
-    assert_eq!((log.log_end_offset(), log.size(), log.log_start_offset()), (3, 0, 3));
+    assert_eq!((log.log_end_offset(), log.size()), (Offset(10), size));
+    log.truncate_fully_and_start_at(Offset(3)).unwrap();
+    assert_eq!(
+        (log.log_end_offset(), log.size(), log.log_start_offset()),
+        (Offset(3), 0, Offset(3))
+    );
     fill();
     log.roll().unwrap();
     fill();
-    assert_eq!(log.log_end_offset(), 23);
-    log.truncate_to(1).unwrap();
-    assert_eq!((log.log_end_offset(), log.size(), log.log_start_offset()), (1, 0, 1));
-    let error = log.truncate_to(-1).unwrap_err();
+    assert_eq!(log.log_end_offset(), Offset(23));
+    log.truncate_to(Offset(1)).unwrap();
+    assert_eq!(
+        (log.log_end_offset(), log.size(), log.log_start_offset()),
+        (Offset(1), 0, Offset(1))
+    );
+    let error = log.truncate_to(Offset::NONE).unwrap_err();
     assert_eq!(error.code(), Errors::UnknownServerError);
-    assert_eq!(log.log_end_offset(), 1);
+    assert_eq!(log.log_end_offset(), Offset(1));
 }
 
 /// Port of `LogTest.testIndexResizingAtTruncation`.
@@ -447,7 +456,7 @@ fn truncation_into_a_rolled_segment_gives_its_index_room_again() {
         log.segments().iter().map(|it| it.offset_index().length_max()).collect()
     };
     assert_eq!(index_rooms(), [0, 1000 / 8]);
-    log.truncate_to(0).unwrap();
+    log.truncate_to(Offset(0)).unwrap();
     assert_eq!(index_rooms(), [1000 / 8]);
     test.mocks.time.sleep(1000);
     for _ in 0..10 {
@@ -461,8 +470,8 @@ fn truncation_into_a_rolled_segment_gives_its_index_room_again() {
 fn indexes_without_messages_are_removed() {
     let test = Test::new(LogConfig { max_index_size: 1000, index_interval: 1, ..segments_of(5) });
     fs::create_dir(test.path()).unwrap();
-    let bogus = [0, 1, 2].map(|offset| index_filename(&test.path(), offset));
-    let bogus_time = time_index_filename(&test.path(), 2);
+    let bogus = [0, 1, 2].map(|offset| index_filename(&test.path(), Offset(offset)));
+    let bogus_time = time_index_filename(&test.path(), Offset(2));
     for path in bogus.iter().chain([&bogus_time]) {
         fs::write(path, [1; 16]).unwrap();
     }
@@ -488,8 +497,8 @@ fn a_reopened_log_can_be_truncated() {
     log.close().unwrap();
     drop(log);
     let log = test.log();
-    log.truncate_to(3).unwrap();
-    assert_eq!((segment_count(&log), log.log_end_offset()), (1, 3));
+    log.truncate_to(Offset(3)).unwrap();
+    assert_eq!((segment_count(&log), log.log_end_offset()), (1, Offset(3)));
 }
 
 /// Port of `LogTest.testAsyncDelete`.
@@ -504,7 +513,7 @@ fn deleted_segments_are_renamed_at_once_and_removed_later() {
     let before = files_in(&test.path());
     let count = segment_count(&log);
     assert!(count > 1);
-    log.delete_segments_while(i64::MAX, |_| true).unwrap();
+    log.delete_segments_while(Offset::MAX, |_| true).unwrap();
     assert_eq!(segment_count(&log), 1);
     let deleted = || -> Vec<String> {
         let files = files_in(&test.path()).into_iter();
@@ -526,13 +535,13 @@ fn files_that_wait_for_deletion_are_removed_on_opening() {
     for _ in 0..100 {
         append(&log, &["test"]);
     }
-    log.delete_segments_while(i64::MAX, |_| true).unwrap();
+    log.delete_segments_while(Offset::MAX, |_| true).unwrap();
     log.close().unwrap();
     drop(log);
     let log = test.log();
     assert_eq!(segment_count(&log), 1);
     assert_eq!(files_in(&test.path()).len(), 3);
-    assert_eq!(log.log_end_offset(), 100);
+    assert_eq!(log.log_end_offset(), Offset(100));
 }
 
 /// Port of `LogTest.testAppendMessageWithNullPayload`.
@@ -542,7 +551,7 @@ fn a_null_value_comes_back_as_null() {
     let log = log.log();
     let mut set = RecordBatchBuilder::new(0).record(-1, None, None).build().unwrap();
     log.append(&mut set, LEADER_EPOCH).unwrap();
-    let found = log.read(0, None, fixture::hard(4096)).unwrap();
+    let found = log.read(Offset(0), None, fixture::hard(4096)).unwrap();
     let mut values = Vec::new();
     let bytes = fixture::bytes_of(&found.message_set);
     transferto::message::byte_buffer_message_set::for_each_record(&bytes, &mut |record| {
@@ -584,7 +593,7 @@ fn junk_after_the_messages_is_cut_off() {
         let junk_size = 1 + random.below(9);
         append_junk(&messages, &random.bytes(junk_size));
         let log = test.log_with_recovery_point(50);
-        assert_eq!(log.log_end_offset(), count as i64);
+        assert_eq!(log.log_end_offset(), Offset(count as i64));
         assert_eq!(read_all(&log), expected);
     }
 }
@@ -605,7 +614,7 @@ fn after_a_clean_shutdown_nothing_is_recovered() {
     log.close().unwrap();
     drop(log);
     let log = test.log_after_clean_shutdown();
-    assert_eq!((log.recovery_point(), log.log_end_offset()), (100, 100));
+    assert_eq!((log.recovery_point(), log.log_end_offset()), (Offset(100), Offset(100)));
 }
 
 fn topic_and_partition_of(name: &str) -> Result<(String, i32), KafkaError> {

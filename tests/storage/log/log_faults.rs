@@ -13,7 +13,7 @@ use crate::fixture::{
 };
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::time::Time;
-use transferto::common::units::{LeaderEpoch, Position, TimestampMs};
+use transferto::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::byte_buffer_message_set::shallow_entries;
@@ -56,19 +56,21 @@ fn small_segments() -> LogConfig {
 }
 
 fn append(log: &Log, value: &str) -> i64 {
-    log.append(&mut batch(&[value]), LEADER_EPOCH).unwrap().first_offset
+    log.append(&mut batch(&[value]), LEADER_EPOCH).unwrap().first_offset.0
 }
 
 fn bases(log: &Log) -> Vec<i64> {
-    log.segments().iter().map(|segment| segment.base_offset()).collect()
+    log.segments().iter().map(|segment| segment.base_offset().0).collect()
 }
 
 fn read_from(log: &Log, offset: i64) -> Vec<(i64, String)> {
-    records_of(&log.read(offset, None, ReadLimit::min_one_message(i32::MAX)).unwrap().message_set)
+    records_of(
+        &log.read(Offset(offset), None, ReadLimit::min_one_message(i32::MAX)).unwrap().message_set,
+    )
 }
 
 fn given(log: &Log, offset: i64) -> Result<i64, KafkaError> {
-    log.append_with_given_offsets(&batch_at(offset, &["x"])).map(|info| info.last_offset)
+    log.append_with_given_offsets(&batch_at(offset, &["x"])).map(|info| info.last_offset.0)
 }
 
 /// KAFKA-3047: in Kafka 0.9 the check of given offsets never fails, and the index gets a wrong
@@ -84,8 +86,8 @@ fn given_offsets_must_come_after_the_end_of_the_log() {
     let backwards = [batch_at(30, &["x"]), batch_at(29, &["x"])].concat();
     assert!(log.append_with_given_offsets(&backwards).is_err());
     assert_eq!(given(&log, 20).unwrap(), 20);
-    assert_eq!(log.log_end_offset(), 21);
-    assert_eq!(fixture::active(&log).offset_index().last_offset(), 20);
+    assert_eq!(log.log_end_offset(), Offset(21));
+    assert_eq!(fixture::active(&log).offset_index().last_offset(), Offset(20));
 }
 
 /// KAFKA-4451, KAFKA-6264: a log that leaps begins a segment whose index can follow.
@@ -101,9 +103,9 @@ fn a_leap_of_the_offsets_rolls_a_segment() {
     assert_eq!(read_from(&log, 1), [(far, "x".to_string()), (far + 1, "x".to_string())]);
     drop(log);
     let log = test.log();
-    assert_eq!((bases(&log), log.log_end_offset()), (vec![0, far], far + 2));
+    assert_eq!((bases(&log), log.log_end_offset()), (vec![0, far], Offset(far + 2)));
     // A segment without messages makes way for one that begins higher.
-    log.truncate_fully_and_start_at(0).unwrap();
+    log.truncate_fully_and_start_at(Offset(0)).unwrap();
     given(&log, far).unwrap();
     assert_eq!(bases(&log), [far]);
 }
@@ -116,7 +118,7 @@ fn an_empty_segment_rolls_into_itself() {
     let log = test.log();
     append(&log, "0000");
     log.roll().unwrap();
-    log.truncate_to(0).unwrap();
+    log.truncate_to(Offset(0)).unwrap();
     assert_eq!(bases(&log), [0]);
     log.roll().unwrap();
     assert_eq!(bases(&log), [0]);
@@ -136,11 +138,11 @@ fn nothing_at_or_above_the_high_watermark_is_deleted() {
         append(&log, "0000");
     });
     assert_eq!(bases(&log), [0, 10, 20]);
-    assert_eq!(log.delete_old_segments(9).unwrap(), 0);
-    assert_eq!(log.delete_old_segments(19).unwrap(), 1);
-    assert_eq!(log.delete_old_segments(29).unwrap(), 1);
+    assert_eq!(log.delete_old_segments(Offset(9)).unwrap(), 0);
+    assert_eq!(log.delete_old_segments(Offset(19)).unwrap(), 1);
+    assert_eq!(log.delete_old_segments(Offset(29)).unwrap(), 1);
     assert_eq!(bases(&log), [20]);
-    assert_eq!(log.delete_old_segments(30).unwrap(), 1);
+    assert_eq!(log.delete_old_segments(Offset(30)).unwrap(), 1);
     assert_eq!(bases(&log), [30]);
 }
 
@@ -189,7 +191,7 @@ fn flush_retention_and_truncation_do_not_disturb_each_other() {
         scope.spawn(|| until_over(&|log| log.flush().unwrap()));
         scope.spawn(|| {
             until_over(&|log| {
-                log.delete_old_segments(i64::MAX).unwrap();
+                log.delete_old_segments(Offset::MAX).unwrap();
                 test.mocks.scheduler.tick();
             });
         });
@@ -203,7 +205,7 @@ fn flush_retention_and_truncation_do_not_disturb_each_other() {
         is_over.store(true, Ordering::Release);
     });
     assert!(log.recovery_point() <= log.log_end_offset());
-    assert_eq!(log.log_end_offset(), 1000 - 20 * 7);
+    assert_eq!(log.log_end_offset(), Offset(1000 - 20 * 7));
     assert_eq!(append(&log, "last"), 860);
     assert_eq!(read_from(&log, 860), [(860, "last".to_string())]);
 }
@@ -213,14 +215,17 @@ fn flush_retention_and_truncation_do_not_disturb_each_other() {
 fn a_failed_append_leaves_the_log_as_it_was() {
     let test = Test::new(LogConfig::default());
     fs::create_dir(test.path()).unwrap();
-    symlink("/dev/full", log_filename(&test.path(), 0)).unwrap();
+    symlink("/dev/full", log_filename(&test.path(), Offset(0))).unwrap();
     let log = test.log();
     let error = log.append(&mut batch(&["lost"]), LEADER_EPOCH).unwrap_err();
     assert_eq!(error.code(), Errors::KafkaStorageError);
     assert!(error.to_string().contains(".log"), "{error}");
-    assert_eq!(log.log_end_offset_metadata(), LogOffsetMetadata::at(0, 0, Position::START));
+    assert_eq!(
+        log.log_end_offset_metadata(),
+        LogOffsetMetadata::at(Offset(0), Offset(0), Position::START)
+    );
     // The disk has room again.
-    fs::remove_file(log_filename(&test.path(), 0)).unwrap();
+    fs::remove_file(log_filename(&test.path(), Offset(0))).unwrap();
     drop(log);
     assert_eq!(append(&test.log(), "kept"), 0);
 }
@@ -236,12 +241,12 @@ fn a_failed_roll_is_reported_and_the_next_one_succeeds() {
         for offset in 0..10 {
             assert_eq!(append(&log, &format!("{offset:04}")), offset);
         }
-        let in_the_way = filename(&test.path(), 10);
+        let in_the_way = filename(&test.path(), Offset(10));
         fs::create_dir_all(in_the_way.join("x")).unwrap();
         for _ in 0..3 {
             let error = log.append(&mut batch(&["lost"]), LEADER_EPOCH).unwrap_err();
             assert_eq!(error.code(), Errors::KafkaStorageError, "{error}");
-            assert_eq!((log.log_end_offset(), bases(&log)), (10, vec![0]));
+            assert_eq!((log.log_end_offset(), bases(&log)), (Offset(10), vec![0]));
         }
         fs::remove_dir_all(&in_the_way).unwrap();
         assert_eq!(append(&log, "kept"), 10);
@@ -260,7 +265,8 @@ fn readers_never_see_an_append_that_is_not_done() {
     let read_all = || {
         let mut next_offset = 0;
         while next_offset < MESSAGES {
-            let found = log.read(next_offset, None, ReadLimit::min_one_message(300)).unwrap();
+            let found =
+                log.read(Offset(next_offset), None, ReadLimit::min_one_message(300)).unwrap();
             let bytes = fixture::bytes_of(&found.message_set);
             for entry in shallow_entries(&bytes) {
                 let entry = entry.unwrap();
@@ -268,7 +274,7 @@ fn readers_never_see_an_append_that_is_not_done() {
                 assert_eq!(entry.offset, next_offset);
                 next_offset = entry.last_offset + 1;
             }
-            assert!(next_offset <= log.log_end_offset());
+            assert!(next_offset <= log.log_end_offset().0);
         }
     };
     std::thread::scope(|scope| {
@@ -286,8 +292,8 @@ fn a_slice_outlives_the_deletion_of_its_segment() {
     let test = Test::new(small_segments());
     let log = test.log();
     append(&log, "kept");
-    let found = log.read(0, None, ReadLimit::min_one_message(1000)).unwrap();
-    log.delete_segments_while(i64::MAX, |_| true).unwrap();
+    let found = log.read(Offset(0), None, ReadLimit::min_one_message(1000)).unwrap();
+    log.delete_segments_while(Offset::MAX, |_| true).unwrap();
     test.mocks.sleep(log.config().file_delete_delay_ms + 1);
     assert_eq!(files_in(&test.path()).len(), 3);
     assert_eq!(records_of(&found.message_set), [(0, "kept".to_string())]);
@@ -315,7 +321,7 @@ fn a_fetch_reads_headers_only() {
         let Some((before, of_counting)) = bytes_read_by_this_thread() else {
             return eprintln!("skipped: this kernel does not count the bytes a thread reads");
         };
-        let found = log.read(offset, None, ReadLimit::min_one_message(1 << 20)).unwrap();
+        let found = log.read(Offset(offset), None, ReadLimit::min_one_message(1 << 20)).unwrap();
         let (after, _) = bytes_read_by_this_thread().unwrap();
         let read = after - before - of_counting;
         assert_eq!(read, headers * 12 + probes * 11, "offset {offset}: {found:?}");
@@ -332,10 +338,16 @@ fn a_read_returns_where_it_begins() {
     }
     let size = batch(&["0000"]).len() as u64;
     let place = |offset| log.read(offset, None, fixture::hard(1)).unwrap().fetch_offset_metadata;
-    assert_eq!(place(12), LogOffsetMetadata::at(12, 10, Position(2 * size)));
-    assert_eq!(place(15), LogOffsetMetadata::at(15, 10, Position(5 * size)));
-    assert_eq!(log.log_end_offset_metadata(), place(15));
-    let error = log.read(16, None, fixture::hard(1)).unwrap_err();
+    assert_eq!(
+        place(Offset(12)),
+        LogOffsetMetadata::at(Offset(12), Offset(10), Position(2 * size))
+    );
+    assert_eq!(
+        place(Offset(15)),
+        LogOffsetMetadata::at(Offset(15), Offset(10), Position(5 * size))
+    );
+    assert_eq!(log.log_end_offset_metadata(), place(Offset(15)));
+    let error = log.read(Offset(16), None, fixture::hard(1)).unwrap_err();
     assert_eq!(error.code(), Errors::OffsetOutOfRange);
 }
 
@@ -348,8 +360,9 @@ fn a_read_ends_before_its_max_offset() {
         append(&log, "0000");
     }
     let count = |start, max_offset| {
+        let max_offset = Some(Offset(max_offset));
         let found =
-            log.read(start, Some(max_offset), ReadLimit::min_one_message(i32::MAX)).unwrap();
+            log.read(Offset(start), max_offset, ReadLimit::min_one_message(i32::MAX)).unwrap();
         records_of(&found.message_set).len()
     };
     assert_eq!(count(0, 5), 5);
@@ -367,7 +380,7 @@ fn a_read_ends_before_its_max_offset() {
 fn a_restart_does_not_postpone_a_roll() {
     let test = Test::new(LogConfig { segment_ms: 1000, ..LogConfig::default() });
     let log = test.log();
-    let now_ms = test.mocks.time.milliseconds();
+    let now_ms = test.mocks.time.milliseconds().0;
     log.append(&mut timed_batch(now_ms, "0000"), LEADER_EPOCH).unwrap();
     drop(log);
     test.mocks.time.sleep(1001);
@@ -383,7 +396,7 @@ fn stray_files_make_way_for_a_roll() {
     let test = Test::new(small_segments());
     let log = test.log();
     append(&log, "0000");
-    fs::write(log_filename(&test.path(), 1), "junk").unwrap();
+    fs::write(log_filename(&test.path(), Offset(1)), "junk").unwrap();
     log.roll().unwrap();
     assert_eq!(append(&log, "1111"), 1);
     assert_eq!(read_from(&log, 1), [(1, "1111".to_string())]);
@@ -396,9 +409,9 @@ fn an_append_flushes_when_enough_messages_wait() {
     let log = test.log();
     append(&log, "0");
     append(&log, "1");
-    assert_eq!(log.recovery_point(), 0);
+    assert_eq!(log.recovery_point(), Offset(0));
     append(&log, "2");
-    assert_eq!(log.recovery_point(), 3);
+    assert_eq!(log.recovery_point(), Offset(3));
 }
 
 /// One log holds one format: what an old producer sends is converted on append, unless the topic is
@@ -407,7 +420,7 @@ fn an_append_flushes_when_enough_messages_wait() {
 fn old_messages_are_converted_to_the_format_of_the_log() {
     let mut old = message_set(0, CompressionCodec::None, &[(0, "a"), (1, "b")]);
     let magic_of = |log: &Log| {
-        let found = log.read(0, None, ReadLimit::min_one_message(1000)).unwrap();
+        let found = log.read(Offset(0), None, ReadLimit::min_one_message(1000)).unwrap();
         let bytes = fixture::bytes_of(&found.message_set);
         (bytes[16], fixture::records_in(&bytes).len())
     };
@@ -415,7 +428,7 @@ fn old_messages_are_converted_to_the_format_of_the_log() {
     let log = test.log();
     let info = log.append(&mut old, LEADER_EPOCH).unwrap();
     assert!(info.was_converted);
-    assert_eq!((info.first_offset, info.last_offset, info.record_count), (0, 1, 2));
+    assert_eq!((info.first_offset, info.last_offset, info.record_count), (Offset(0), Offset(1), 2));
     assert_eq!(magic_of(&log), (2, 2));
     let test = Test::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
     let log = test.log();
@@ -429,7 +442,7 @@ fn the_time_of_an_append_is_returned() {
     let message_timestamp_type = MessageTimestampType::LogAppendTime;
     let test = Test::new(LogConfig { message_timestamp_type, ..LogConfig::default() });
     let info = test.log().append(&mut timed_batch(5, "a"), LeaderEpoch(7)).unwrap();
-    let now_ms = test.mocks.time.milliseconds();
+    let now_ms = test.mocks.time.milliseconds().0;
     assert_eq!(
         (info.log_append_time_ms, info.max_timestamp_ms),
         (TimestampMs(now_ms), TimestampMs(now_ms))
@@ -455,12 +468,12 @@ fn a_message_is_found_by_its_timestamp() {
     assert_eq!(log.segments().len(), 3);
     let at = |timestamp_ms, offset| Some(TimestampOffset { timestamp_ms, offset });
     let find = |timestamp_ms| fetch_offsets_by_timestamp(&log, timestamp_ms).unwrap();
-    assert_eq!(find(TimestampMs(0)), at(TimestampMs(100), 0));
-    assert_eq!(find(TimestampMs(109)), at(TimestampMs(109), 9));
-    assert_eq!(find(TimestampMs(112)), at(TimestampMs(112), 12));
-    assert_eq!(find(TimestampMs(115)), at(TimestampMs(1000), 15));
+    assert_eq!(find(TimestampMs(0)), at(TimestampMs(100), Offset(0)));
+    assert_eq!(find(TimestampMs(109)), at(TimestampMs(109), Offset(9)));
+    assert_eq!(find(TimestampMs(112)), at(TimestampMs(112), Offset(12)));
+    assert_eq!(find(TimestampMs(115)), at(TimestampMs(1000), Offset(15)));
     assert_eq!(find(TimestampMs(1001)), None);
-    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), at(TimestampMs(1000), 15));
+    assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), at(TimestampMs(1000), Offset(15)));
     let test = Test::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
     let error = fetch_offsets_by_timestamp(&test.log(), TimestampMs(5)).unwrap_err();
     assert_eq!(error.code(), Errors::UnsupportedForMessageFormat);
@@ -473,14 +486,14 @@ fn segments_are_found_by_the_time_of_their_files() {
     let test = Test::new(config);
     let log = test.log();
     let before = |timestamp_ms| legacy_offsets_before(&log, timestamp_ms, 10).unwrap();
-    assert_eq!(before(EARLIEST_TIMESTAMP), [0]);
-    assert_eq!(before(LATEST_TIMESTAMP), [0]);
+    assert_eq!(before(EARLIEST_TIMESTAMP), [0].map(Offset));
+    assert_eq!(before(LATEST_TIMESTAMP), [0].map(Offset));
     for _ in 0..20 {
         log.append(&mut messages(&[(0, "42")]), LEADER_EPOCH).unwrap();
     }
-    assert_eq!(before(LATEST_TIMESTAMP), [20, 18, 15, 12, 9, 6, 3, 0]);
-    assert_eq!(before(TimestampMs(i64::MAX)), [20, 18, 15, 12, 9, 6, 3, 0]);
-    assert_eq!(before(EARLIEST_TIMESTAMP), [0]);
+    assert_eq!(before(LATEST_TIMESTAMP), [20, 18, 15, 12, 9, 6, 3, 0].map(Offset));
+    assert_eq!(before(TimestampMs(i64::MAX)), [20, 18, 15, 12, 9, 6, 3, 0].map(Offset));
+    assert_eq!(before(EARLIEST_TIMESTAMP), [0].map(Offset));
     assert!(before(TimestampMs(0)).is_empty());
-    assert_eq!(legacy_offsets_before(&log, LATEST_TIMESTAMP, 2).unwrap(), [20, 18]);
+    assert_eq!(legacy_offsets_before(&log, LATEST_TIMESTAMP, 2).unwrap(), [20, 18].map(Offset));
 }

@@ -11,6 +11,7 @@ use crate::fixture;
 use crate::fixture::{
     Mocks, TempDir, batch, batch_at, files_in, messages, records_in, records_of, timed_batch,
 };
+use transferto::common::units::Offset;
 use transferto::config::log_config::LogConfig;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
@@ -56,7 +57,7 @@ impl Test {
     }
 
     fn segment_file(&self, base_offset: i64) -> fs::File {
-        let path = log_filename(&self.path(), base_offset);
+        let path = log_filename(&self.path(), Offset(base_offset));
         OpenOptions::new().read(true).write(true).open(path).unwrap()
     }
 
@@ -67,11 +68,11 @@ impl Test {
 }
 
 fn bases(log: &Log) -> Vec<i64> {
-    log.segments().iter().map(|segment| segment.base_offset()).collect()
+    log.segments().iter().map(|segment| segment.base_offset().0).collect()
 }
 
 fn assert_holds(log: &Log, offsets: std::ops::Range<i64>) {
-    assert_eq!(log.log_end_offset(), offsets.end);
+    assert_eq!(log.log_end_offset(), Offset(offsets.end));
     let records: Vec<_> = log.segments().iter().flat_map(|it| records_of(it.log())).collect();
     let expected: Vec<_> = offsets.map(|offset| (offset, format!("{offset:02}"))).collect();
     assert_eq!(records, expected);
@@ -86,7 +87,7 @@ fn a_torn_tail_is_cut_off() {
         test.segment_file(20).set_len(test.position(29) + torn).unwrap();
         let log = test.crashed(20);
         assert_holds(&log, 0..29);
-        assert_eq!(log.append(&mut batch(&["29"]), LEADER_EPOCH).unwrap().first_offset, 29);
+        assert_eq!(log.append(&mut batch(&["29"]), LEADER_EPOCH).unwrap().first_offset, Offset(29));
         assert_holds(&log, 0..30);
     }
 }
@@ -110,7 +111,7 @@ fn segments_after_a_cut_are_removed() {
     assert_holds(&log, 0..15);
     assert_eq!(bases(&log), [0, 10]);
     assert_eq!(files_in(&test.path()).len(), 6);
-    assert_eq!(log.recovery_point(), 10);
+    assert_eq!(log.recovery_point(), Offset(10));
 }
 
 /// Segments below the recovery point are on disk: they are not read at the start.
@@ -119,7 +120,7 @@ fn segments_below_the_recovery_point_are_not_recovered() {
     let test = Test::new();
     test.segment_file(0).write_all_at(b"?", test.position(5) + 65).unwrap();
     let log = test.crashed(20);
-    assert_eq!((log.log_end_offset(), bases(&log)), (30, vec![0, 10, 20]));
+    assert_eq!((log.log_end_offset(), bases(&log)), (Offset(30), vec![0, 10, 20]));
     assert_eq!(log.segments()[0].size(), 10 * batch(&["00"]).len() as u64);
 }
 
@@ -140,7 +141,7 @@ fn offsets_that_go_back_do_not_stop_the_start() {
     let again = batch_at(3, &["03"]);
     let file = test.segment_file(20);
     file.write_all_at(&again, test.position(25)).unwrap();
-    fs::remove_file(index_filename(&test.path(), 20)).unwrap();
+    fs::remove_file(index_filename(&test.path(), Offset(20))).unwrap();
     for is_clean in [true, false] {
         let log = if is_clean { test.clean() } else { test.crashed(20) };
         assert_holds(&log, 0..25);
@@ -160,7 +161,8 @@ fn a_lower_message_limit_loses_nothing() {
 #[test]
 fn wrong_indexes_are_rebuilt_as_they_were() {
     let test = Test::new();
-    let paths = [index_filename(&test.path(), 10), time_index_filename(&test.path(), 10)];
+    let paths =
+        [index_filename(&test.path(), Offset(10)), time_index_filename(&test.path(), Offset(10))];
     let before = paths.each_ref().map(|path| fs::read(path).unwrap());
     let spoil: [&dyn Fn(); 5] = [
         &|| fs::remove_file(&paths[0]).unwrap(),
@@ -192,9 +194,9 @@ fn a_finished_swap_is_completed() {
     let log = test.clean();
     assert_eq!(bases(&log), [0, 20]);
     assert_eq!(records_of(log.segments()[0].log()), records_in(&compacted));
-    assert_eq!(log.log_end_offset(), 30);
+    assert_eq!(log.log_end_offset(), Offset(30));
     assert_eq!(files_in(&test.path()).len(), 6);
-    let found = log.read(8, None, ReadLimit::min_one_message(1 << 20)).unwrap();
+    let found = log.read(Offset(8), None, ReadLimit::min_one_message(1 << 20)).unwrap();
     assert_eq!(records_of(&found.message_set), [(19, "cc".to_string())]);
 }
 
@@ -205,12 +207,15 @@ fn a_directory_of_kafka_0_9_opens() {
     let path = test.dir.join("old-3");
     fs::create_dir(&path).unwrap();
     let old = messages(&[(5, "a"), (6, "b"), (9, "c")]);
-    fs::write(log_filename(&path, 5), &old).unwrap();
-    fs::write(index_filename(&path, 5), "").unwrap();
+    fs::write(log_filename(&path, Offset(5)), &old).unwrap();
+    fs::write(index_filename(&path, Offset(5)), "").unwrap();
     let config = LogConfig { message_format_magic: 0, ..LogConfig::default() };
     let log = Log::open(&path, config, test.mocks.open(0, true)).unwrap();
-    assert_eq!((log.log_start_offset(), log.log_end_offset()), (5, 10));
-    let found = log.read(7, None, fixture::hard(1 << 20)).unwrap();
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(5), Offset(10)));
+    let found = log.read(Offset(7), None, fixture::hard(1 << 20)).unwrap();
     assert_eq!(records_of(&found.message_set), [(9, "c".to_string())]);
-    assert_eq!(log.append(&mut messages(&[(0, "d")]), LEADER_EPOCH).unwrap().first_offset, 10);
+    assert_eq!(
+        log.append(&mut messages(&[(0, "d")]), LEADER_EPOCH).unwrap().first_offset,
+        Offset(10)
+    );
 }

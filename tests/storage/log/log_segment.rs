@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::fixture::{self, Mocks, Random, TempDir, batch_at, messages, records_of, timed_batch};
 use transferto::common::errors::Errors;
-use transferto::common::units::{Position, TimestampMs};
+use transferto::common::units::{Offset, Position, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::message_set::MessageSet;
@@ -45,9 +45,9 @@ impl TestSegment {
     fn append_bytes(&self, bytes: &[u8]) {
         let last = shallow_entries(bytes).last().unwrap().unwrap();
         let set = SegmentAppend {
-            last_offset: last.last_offset,
+            last_offset: Offset(last.last_offset),
             max_timestamp_ms: TimestampMs(last.max_timestamp()),
-            offset_of_max_timestamp: last.last_offset,
+            offset_of_max_timestamp: Offset(last.last_offset),
             bytes,
         };
         self.segment.append(&set).unwrap();
@@ -60,8 +60,10 @@ impl TestSegment {
 
     fn read_up_to(&self, offset: i64, max_offset: Option<i64>) -> Option<Vec<(i64, String)>> {
         let size = self.segment.size();
-        let found =
-            self.segment.read(offset, max_offset, Position(size), fixture::hard(i32::MAX)).unwrap();
+        let found = self
+            .segment
+            .read(Offset(offset), max_offset.map(Offset), Position(size), fixture::hard(i32::MAX))
+            .unwrap();
         found.map(|found| records_of(&found.message_set))
     }
 }
@@ -71,7 +73,7 @@ fn config() -> LogConfig {
 }
 
 fn open(dir: &Path, base_offset: i64) -> LogSegment {
-    LogSegment::open(dir, base_offset, &config(), &*Mocks::new().time).unwrap()
+    LogSegment::open(dir, Offset(base_offset), &config(), &*Mocks::new().time).unwrap()
 }
 
 fn records(from: i64, values: &[&str]) -> Vec<(i64, String)> {
@@ -127,7 +129,7 @@ fn a_truncated_message_is_gone_and_the_one_before_is_there() {
         test.append(offset, &["hello"]);
         test.append(offset + 1, &["hello"]);
         assert_eq!(test.read(offset).unwrap(), records(offset, &["hello", "hello"]));
-        test.segment.truncate_to(offset + 1, MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
+        test.segment.truncate_to(Offset(offset + 1), MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
         assert_eq!(test.read(offset).unwrap(), records(offset, &["hello"]));
     }
 }
@@ -137,9 +139,9 @@ fn a_truncated_message_is_gone_and_the_one_before_is_there() {
 fn a_segment_truncated_to_nothing_takes_the_same_offset_again() {
     let test = TestSegment::new(40);
     test.append(40, &["hello", "there"]);
-    test.segment.truncate_to(0, MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
+    test.segment.truncate_to(Offset(0), MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
     assert_eq!(test.read(40), None);
-    assert_eq!(test.segment.next_offset().unwrap(), (40, Position::START));
+    assert_eq!(test.segment.next_offset().unwrap(), (Offset(40), Position::START));
     test.append(40, &["hello", "there"]);
     assert_eq!(test.read(40).unwrap(), records(40, &["hello", "there"]));
 }
@@ -148,9 +150,9 @@ fn a_segment_truncated_to_nothing_takes_the_same_offset_again() {
 #[test]
 fn the_next_offset_is_after_the_last_message() {
     let test = TestSegment::new(40);
-    assert_eq!(test.segment.next_offset().unwrap().0, 40);
+    assert_eq!(test.segment.next_offset().unwrap().0, Offset(40));
     test.append(50, &["hello", "there", "you"]);
-    assert_eq!(test.segment.next_offset().unwrap(), (53, test.segment.end_position()));
+    assert_eq!(test.segment.next_offset().unwrap(), (Offset(53), test.segment.end_position()));
 }
 
 /// Port of `LogSegmentTest.testChangeFileSuffixes`.
@@ -182,7 +184,7 @@ fn recovery_rebuilds_an_index_full_of_junk() {
     let file = OpenOptions::new().write(true).open(index).unwrap();
     file.write_all_at(&Random(1).bytes(MAX_INDEX_SIZE as u64 - 5), 5).unwrap();
     let recovery = recover(&test.segment, MAX_INDEX_SIZE).unwrap();
-    assert_eq!((recovery.next_offset, recovery.bytes_cut), (100, 0));
+    assert_eq!((recovery.next_offset, recovery.bytes_cut), (Offset(100), 0));
     for offset in 0..100 {
         let read = test.read_up_to(offset, Some(offset + 1)).unwrap();
         assert_eq!(read, records(offset, &[&offset.to_string()]));
@@ -201,13 +203,14 @@ fn recovery_keeps_exactly_the_messages_before_the_junk() {
             test.append(offset, &[value]);
         }
         let corrupted = random.below(count as u64) as i64;
-        let entry = test.segment.translate_offset(corrupted, Position::START).unwrap().unwrap();
+        let entry =
+            test.segment.translate_offset(Offset(corrupted), Position::START).unwrap().unwrap();
         let junk_at = entry.position + random.below(15);
         let junk = random.bytes(test.segment.size() - junk_at.0);
         let file = OpenOptions::new().write(true).open(test.segment.log().path()).unwrap();
         file.write_all_at(&junk, junk_at.0).unwrap();
         let recovery = recover(&test.segment, MAX_INDEX_SIZE).unwrap();
-        assert_eq!(recovery.next_offset, corrupted, "{recovery:?}");
+        assert_eq!(recovery.next_offset, Offset(corrupted), "{recovery:?}");
         assert_eq!(recovery.end, entry.position);
         let left: Vec<&str> = values[..corrupted as usize].iter().map(String::as_str).collect();
         assert_eq!(test.read(0).unwrap_or_default(), records(0, &left));
@@ -222,7 +225,8 @@ fn preallocated() -> LogConfig {
 #[test]
 fn a_preallocated_segment_is_read_like_any_other() {
     let dir = TempDir::new();
-    let segment = LogSegment::open(dir.path(), 40, &preallocated(), &*Mocks::new().time).unwrap();
+    let segment =
+        LogSegment::open(dir.path(), Offset(40), &preallocated(), &*Mocks::new().time).unwrap();
     let test = TestSegment { dir, segment };
     test.append_messages(50, &["hello", "there"]);
     test.append_messages(60, &["alpha", "beta"]);
@@ -234,7 +238,7 @@ fn a_preallocated_segment_is_read_like_any_other() {
 fn a_preallocated_segment_that_was_closed_has_the_size_of_its_messages() {
     let dir = TempDir::new();
     let time = Mocks::new().time;
-    let segment = LogSegment::open(dir.path(), 40, &preallocated(), &*time).unwrap();
+    let segment = LogSegment::open(dir.path(), Offset(40), &preallocated(), &*time).unwrap();
     let test = TestSegment { dir, segment };
     test.append_messages(50, &["hello", "there"]);
     test.append_messages(60, &["alpha", "beta"]);
@@ -245,7 +249,7 @@ fn a_preallocated_segment_that_was_closed_has_the_size_of_its_messages() {
     assert_eq!(file_size(), size);
     let TestSegment { dir, segment } = test;
     drop(segment);
-    let segment = LogSegment::open(dir.path(), 40, &preallocated(), &*time).unwrap();
+    let segment = LogSegment::open(dir.path(), Offset(40), &preallocated(), &*time).unwrap();
     assert_eq!(segment.size(), size);
     let test = TestSegment { dir, segment };
     assert_eq!(test.read(55).unwrap(), records(60, &["alpha", "beta"]));
@@ -286,7 +290,7 @@ fn the_first_batch_is_whole_if_that_is_asked_for() {
     let batch_size = batch_at(0, &["a large message"]).len();
     let read = |max_bytes, first_entry| {
         let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: false };
-        let found = test.segment.read(0, None, Position(size), limit).unwrap().unwrap();
+        let found = test.segment.read(Offset(0), None, Position(size), limit).unwrap().unwrap();
         (found.message_set.size_in_bytes(), found.first_entry_incomplete)
     };
     let all = [FirstEntry::IsWhole, FirstEntry::MustFit, FirstEntry::MayBeCut];
@@ -300,7 +304,7 @@ fn the_first_batch_is_whole_if_that_is_asked_for() {
         assert_eq!(read(batch_size as i32, first_entry), (batch_size, false));
         assert_eq!(read(batch_size as i32 + 1, first_entry), (batch_size + 1, false));
     }
-    let error = test.segment.read(0, None, Position(size), fixture::hard(-1)).unwrap_err();
+    let error = test.segment.read(Offset(0), None, Position(size), fixture::hard(-1)).unwrap_err();
     assert_eq!(error.code(), Errors::UnknownServerError);
 }
 
@@ -316,7 +320,8 @@ fn a_slice_ends_at_the_last_batch_that_the_index_knows() {
     let sizes = |max_bytes: usize, max_position: u64| {
         let first_entry = FirstEntry::MustFit;
         let limit = ReadLimit { max_bytes: max_bytes as i32, first_entry, ends_at_entry: true };
-        let found = test.segment.read(3, None, Position(max_position), limit).unwrap().unwrap();
+        let found =
+            test.segment.read(Offset(3), None, Position(max_position), limit).unwrap().unwrap();
         (found.message_set.size_in_bytes(), found.bytes_within_limit)
     };
     let end = test.segment.size();
@@ -338,16 +343,16 @@ fn a_slice_ends_at_the_last_batch_that_the_index_knows() {
 fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
     let dir = TempDir::new();
     let config = LogConfig { index_interval: 4096, ..LogConfig::default() };
-    let segment = LogSegment::open(dir.path(), 0, &config, &*Mocks::new().time).unwrap();
+    let segment = LogSegment::open(dir.path(), Offset(0), &config, &*Mocks::new().time).unwrap();
     let (small, large) = ("a".repeat(50), "b".repeat(20_000));
     let append = |offset, value: &str| {
         let bytes = &batch_at(offset, &[value]);
         let last_offset = offset;
         let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
         let set = SegmentAppend {
-            last_offset,
+            last_offset: Offset(last_offset),
             max_timestamp_ms: TimestampMs(max_timestamp_ms),
-            offset_of_max_timestamp,
+            offset_of_max_timestamp: Offset(offset_of_max_timestamp),
             bytes,
         };
         segment.append(&set).unwrap();
@@ -361,7 +366,7 @@ fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
         let (max_bytes, first_entry) = (max_bytes as i32, FirstEntry::IsWhole);
         let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: true };
         segment
-            .read(0, None, segment.end_position(), limit)
+            .read(Offset(0), None, segment.end_position(), limit)
             .unwrap()
             .unwrap()
             .message_set
@@ -385,21 +390,22 @@ fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
 fn a_slice_never_gives_up_more_than_it_keeps() {
     let dir = TempDir::new();
     let sparse = LogConfig { index_interval: u64::MAX, ..LogConfig::default() };
-    let written = LogSegment::open(dir.path(), 0, &sparse, &*Mocks::new().time).unwrap();
+    let written = LogSegment::open(dir.path(), Offset(0), &sparse, &*Mocks::new().time).unwrap();
     let value = "a".repeat(16_000);
     for last_offset in 0..20 {
         let bytes = &batch_at(last_offset, &[&value]);
         let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
         let set = SegmentAppend {
-            last_offset,
+            last_offset: Offset(last_offset),
             max_timestamp_ms: TimestampMs(max_timestamp_ms),
-            offset_of_max_timestamp,
+            offset_of_max_timestamp: Offset(offset_of_max_timestamp),
             bytes,
         };
         written.append(&set).unwrap();
     }
     let reopened =
-        LogSegment::open(dir.path(), 0, &LogConfig::default(), &*Mocks::new().time).unwrap();
+        LogSegment::open(dir.path(), Offset(0), &LogConfig::default(), &*Mocks::new().time)
+            .unwrap();
 
     let old = TestSegment::new(0);
     let values: Vec<String> = (0..200).map(|it| format!("message {it:04}")).collect();
@@ -411,7 +417,8 @@ fn a_slice_never_gives_up_more_than_it_keeps() {
         for max_bytes in (100..segment.size() as i32).step_by(997) {
             let first_entry = FirstEntry::IsWhole;
             let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: true };
-            let found = segment.read(offset, None, segment.end_position(), limit).unwrap().unwrap();
+            let found =
+                segment.read(Offset(offset), None, segment.end_position(), limit).unwrap().unwrap();
             let sent = found.message_set.size();
             assert!(sent * 2 >= found.bytes_within_limit, "{sent} of {max_bytes} at {offset}");
         }
@@ -425,11 +432,17 @@ fn a_slice_ends_at_the_max_position() {
     test.append(0, &["a"]);
     let exposed = test.segment.size();
     test.append(1, &["b"]);
-    let found =
-        test.segment.read(0, None, Position(exposed), fixture::hard(i32::MAX)).unwrap().unwrap();
+    let found = test
+        .segment
+        .read(Offset(0), None, Position(exposed), fixture::hard(i32::MAX))
+        .unwrap()
+        .unwrap();
     assert_eq!(records_of(&found.message_set), records(0, &["a"]));
-    let found =
-        test.segment.read(1, None, Position(exposed), fixture::hard(i32::MAX)).unwrap().unwrap();
+    let found = test
+        .segment
+        .read(Offset(1), None, Position(exposed), fixture::hard(i32::MAX))
+        .unwrap()
+        .unwrap();
     assert_eq!(found.message_set.size_in_bytes(), 0);
 }
 
@@ -440,13 +453,13 @@ fn truncation_gives_the_indexes_their_room_back() {
     test.append(0, &["a"]);
     test.segment.on_become_inactive().unwrap();
     assert!(test.segment.indexes().is_full());
-    test.segment.truncate_to(0, MAX_INDEX_SIZE, TimestampMs(7)).unwrap();
+    test.segment.truncate_to(Offset(0), MAX_INDEX_SIZE, TimestampMs(7)).unwrap();
     assert!(!test.segment.indexes().is_full());
     assert_eq!(test.segment.created_ms(), TimestampMs(7));
     // Also where nothing is found to be cut off.
     test.segment.on_become_inactive().unwrap();
     assert!(test.segment.indexes().is_full());
-    test.segment.truncate_to(10, MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
+    test.segment.truncate_to(Offset(10), MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
     assert!(!test.segment.indexes().is_full());
 }
 
@@ -462,7 +475,7 @@ fn the_file_is_asked_once_when_its_first_message_was_written() {
     let file = OpenOptions::new().write(true).open(path).unwrap();
     file.write_all_at(&7000_i64.to_be_bytes(), 35).unwrap();
     assert_eq!(test.segment.first_written_ms(), Some(TimestampMs(5000)));
-    test.segment.truncate_to(0, MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
+    test.segment.truncate_to(Offset(0), MAX_INDEX_SIZE, TimestampMs(0)).unwrap();
     assert_eq!(test.segment.first_written_ms(), None);
     let bytes = timed_batch(6000, "c");
     test.append_bytes(&bytes);
@@ -482,9 +495,9 @@ fn an_offset_out_of_reach_is_not_appended() {
         let (max_timestamp_ms, offset_of_max_timestamp) = (-1, -1);
         let bytes = &batch_at(last_offset, &["a"]);
         let set = SegmentAppend {
-            last_offset,
+            last_offset: Offset(last_offset),
             max_timestamp_ms: TimestampMs(max_timestamp_ms),
-            offset_of_max_timestamp,
+            offset_of_max_timestamp: Offset(offset_of_max_timestamp),
             bytes,
         };
         assert_eq!(test.segment.append(&set).unwrap_err().code(), Errors::UnknownServerError);
@@ -507,12 +520,12 @@ fn a_message_is_found_by_its_timestamp() {
     let find = |timestamp_ms, from| {
         find_offset_by_timestamp(&test.segment, timestamp_ms, from).unwrap().map(|it| it.offset)
     };
-    assert_eq!(find(TimestampMs(490), 40), Some(49));
-    assert_eq!(find(TimestampMs(420), 40), Some(42));
-    assert_eq!(find(TimestampMs(425), 40), Some(43));
-    assert_eq!(find(TimestampMs(420), 45), Some(45));
-    assert_eq!(find(TimestampMs(491), 40), None);
-    assert_eq!(find(TimestampMs(0), 40), Some(40));
+    assert_eq!(find(TimestampMs(490), Offset(40)), Some(Offset(49)));
+    assert_eq!(find(TimestampMs(420), Offset(40)), Some(Offset(42)));
+    assert_eq!(find(TimestampMs(425), Offset(40)), Some(Offset(43)));
+    assert_eq!(find(TimestampMs(420), Offset(45)), Some(Offset(45)));
+    assert_eq!(find(TimestampMs(491), Offset(40)), None);
+    assert_eq!(find(TimestampMs(0), Offset(40)), Some(Offset(40)));
     // The same after a restart, when the highest timestamp has to be looked up.
     let reopened = open(test.dir.path(), 40);
     recover(&reopened, MAX_INDEX_SIZE).unwrap();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use transferto::common::errors::{Errors, KafkaError};
+use transferto::common::units::Offset;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::record_batch_builder::RecordBatchBuilder;
@@ -89,7 +90,11 @@ fn assert_knows(log: &Log, producer_id: i64, count: i32) {
             let first = i64::from(number * COUNT);
             let again = again.unwrap();
             let range = (again.first_offset, again.last_offset);
-            assert_eq!(range, (first, first + i64::from(COUNT) - 1), "batch {number}");
+            assert_eq!(
+                range,
+                (Offset(first), Offset(first + i64::from(COUNT) - 1)),
+                "batch {number}"
+            );
             assert_eq!(again.record_count, 0);
         } else {
             assert_eq!(again.unwrap_err().code(), Errors::OutOfOrderSequenceNumber, "{number}");
@@ -194,7 +199,7 @@ fn a_snapshot_of_what_a_crash_took_away_is_not_believed() {
     let file = fs::OpenOptions::new().write(true).open(path).unwrap();
     file.set_len(file.metadata().unwrap().len() - 1).unwrap();
     let log = test.log();
-    assert_eq!(log.log_end_offset(), i64::from(COUNT));
+    assert_eq!(log.log_end_offset(), Offset(i64::from(COUNT)));
     assert!(test.snapshots().is_empty());
     assert_knows(&log, 7, 1);
 }
@@ -206,17 +211,17 @@ fn a_truncated_log_knows_what_it_knew_then() {
     append_all(&log, 7, 0..4);
     log.roll().unwrap();
     append_all(&log, 7, 4..8);
-    log.truncate_to(18).unwrap();
+    log.truncate_to(Offset(18)).unwrap();
     assert_eq!(test.snapshots(), [12]);
     assert_knows(&log, 7, 6);
-    log.truncate_to(6).unwrap();
+    log.truncate_to(Offset(6)).unwrap();
     assert!(test.snapshots().is_empty());
     assert_knows(&log, 7, 2);
-    log.truncate_fully_and_start_at(100).unwrap();
+    log.truncate_fully_and_start_at(Offset(100)).unwrap();
     assert_eq!(log.producer(7).unwrap(), None);
     assert_eq!(
         append(&log, 7, 60).unwrap().first_offset,
-        100,
+        Offset(100),
         "who is not known may begin anywhere"
     );
 }
@@ -248,7 +253,7 @@ fn a_producer_that_is_silent_for_long_is_forgotten_and_may_begin_anywhere() {
     log.remove_expired_producers(1_000).unwrap();
     assert_eq!(log.producer(7).unwrap(), None);
     assert!(log.producer(8).unwrap().is_some());
-    assert_eq!(append(&log, 7, 60).unwrap().first_offset, 6);
+    assert_eq!(append(&log, 7, 60).unwrap().first_offset, Offset(6));
 }
 
 #[test]
@@ -342,7 +347,7 @@ fn expected_state(log: &[Appended], producer_id: i64) -> Option<(i16, Vec<(i32, 
 
 fn actual_state(log: &Log, producer_id: i64) -> Option<(i16, Vec<(i32, i64)>)> {
     let entry = log.producer(producer_id).unwrap()?;
-    let batches = entry.batches().iter().map(|it| (it.first_sequence(), it.first_offset()));
+    let batches = entry.batches().iter().map(|it| (it.first_sequence(), it.first_offset().0));
     Some((entry.producer_epoch(), batches.collect()))
 }
 
@@ -367,14 +372,14 @@ fn the_state_is_that_of_the_batches_in_the_log_whatever_happens_to_it() {
                 }
                 4 => {
                     model.truncate(random.below(model.len() as u64 + 1) as usize);
-                    log.truncate_to(model.len() as i64 * i64::from(COUNT)).unwrap();
+                    log.truncate_to(Offset(model.len() as i64 * i64::from(COUNT))).unwrap();
                 }
                 5..=8 => {
                     let Some((epoch, known)) = expected_state(&model, id) else { continue };
                     let (sequence, offset) = known[random.below(known.len() as u64) as usize];
                     let again =
                         log.append(&mut produced(id, epoch, sequence), LEADER_EPOCH).unwrap();
-                    assert_eq!(again.first_offset, offset, "seed {seed}");
+                    assert_eq!(again.first_offset, Offset(offset), "seed {seed}");
                 }
                 ends_epoch => {
                     let (epoch, sequence) = match expected_state(&model, id) {
@@ -384,7 +389,7 @@ fn the_state_is_that_of_the_batches_in_the_log_whatever_happens_to_it() {
                     };
                     let appended =
                         log.append(&mut produced(id, epoch, sequence), LEADER_EPOCH).unwrap();
-                    model.push((id, epoch, sequence, appended.first_offset));
+                    model.push((id, epoch, sequence, appended.first_offset.0));
                 }
             }
             for id in 0..3 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::Offset;
 use transferto::config::log_config::LogConfig;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::replica::replica::Replica;
@@ -51,7 +52,7 @@ impl Fixture {
     /// it.
     fn checkpointed(&self, key: &TopicAndPartition) -> i64 {
         let checkpoint = OffsetCheckpoint::new(self.dir.join(HIGH_WATERMARK_FILENAME));
-        checkpoint.read().unwrap().get(key).copied().unwrap_or(0)
+        (checkpoint.read().unwrap().get(key).copied().unwrap_or(Offset(0))).0
     }
 
     /// Appends one message and moves the high watermark over it, as a producer's request does.
@@ -109,6 +110,9 @@ fn a_checkpoint_beyond_a_log_that_was_cut_is_not_believed() {
     let fixture = Fixture::new();
     let key = TopicAndPartition::new("foo", 0);
     let log = fixture.log(&key, 3);
-    assert_eq!(Replica::new(0, Arc::clone(&log), 7).high_watermark().message_offset, 3);
-    assert_eq!(Replica::new(0, log, 2).high_watermark().message_offset, 2);
+    assert_eq!(
+        Replica::new(0, Arc::clone(&log), Offset(7)).high_watermark().message_offset,
+        Offset(3)
+    );
+    assert_eq!(Replica::new(0, log, Offset(2)).high_watermark().message_offset, Offset(2));
 }

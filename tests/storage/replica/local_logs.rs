@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::common::units::LeaderEpoch;
+use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::log_config::LogConfig;
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch::RecordBatch;
@@ -36,7 +36,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         log.append(&mut batch(&[&offset.to_string()]), LEADER_EPOCH).unwrap();
     }
     let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
-    let replica = Replica::new(0, log, HIGH_WATERMARK);
+    let replica = Replica::new(0, log, Offset(HIGH_WATERMARK));
     local_logs.add_partition(Partition::new(key.clone(), replica, LEADER_EPOCH));
 
     let read = |fetch_only_committed, offset| {
@@ -56,24 +56,24 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         let (_, result) =
             local_logs.read_from_local_log(mode, &[(key.clone(), fetch_info)]).remove(0);
         let read = result.unwrap();
-        assert_eq!(read.high_watermark, HIGH_WATERMARK);
+        assert_eq!(read.high_watermark, Offset(HIGH_WATERMARK));
         let records = records_of(&read.fetched_data.message_set);
         records.into_iter().map(|(offset, _)| offset).collect::<Vec<_>>()
     };
-    assert_eq!(read(true, 0), (0..HIGH_WATERMARK).collect::<Vec<_>>());
-    assert_eq!(read(false, 0), (0..LOG_END_OFFSET).collect::<Vec<_>>());
+    assert_eq!(read(true, Offset(0)), (0..HIGH_WATERMARK).collect::<Vec<_>>());
+    assert_eq!(read(false, Offset(0)), (0..LOG_END_OFFSET).collect::<Vec<_>>());
     // From the watermark on there is nothing for a consumer, and that is no error (KAFKA-725).
     for offset in [HIGH_WATERMARK, HIGH_WATERMARK + 1, LOG_END_OFFSET] {
-        assert!(read(true, offset).is_empty());
+        assert!(read(true, Offset(offset)).is_empty());
     }
-    assert_eq!(read(false, LOG_END_OFFSET - 1), [LOG_END_OFFSET - 1]);
+    assert_eq!(read(false, Offset(LOG_END_OFFSET - 1)), [LOG_END_OFFSET - 1]);
 }
 
 /// A partition led in epoch 3, with one message, and all of it committed.
 fn led_partition(dir: &TempDir, mocks: &Mocks) -> Partition {
     let log = mocks.log(&dir.join("test-topic-0"), &LogConfig::default());
     let key = TopicAndPartition::new("test-topic", 0);
-    let partition = Partition::new(key, Replica::new(0, log, 0), LeaderEpoch(3));
+    let partition = Partition::new(key, Replica::new(0, log, Offset(0)), LeaderEpoch(3));
     partition.make_leader();
     partition.append_messages_to_leader(&mut batch(&["message"]), 1).unwrap();
     partition
@@ -93,7 +93,7 @@ fn an_epoch_is_compared_with_the_one_that_the_partition_is_led_in() {
     assert_eq!([-1, 0, 3].map(fetched_epoch), [Ok(()), Ok(()), Ok(())]);
     assert_eq!(fetched_epoch(4), Err(Errors::OffsetOutOfRange));
 
-    let read = partition.leader_replica().log.read(0, None, fixture::hard(1_000)).unwrap();
+    let read = partition.leader_replica().log.read(Offset(0), None, fixture::hard(1_000)).unwrap();
     let mut bytes = Vec::new();
     let size = read.message_set.size_in_bytes();
     read.message_set.write_to(Destination::Channel(&mut bytes), 0, size).unwrap();
@@ -105,11 +105,17 @@ fn acks_are_in_once_enough_replicas_have_everything() {
     let (dir, mocks) = (TempDir::new(), Mocks::new());
     let partition = led_partition(&dir, &mocks);
     let reach = |offset| partition.check_enough_replicas_reach_offset(offset);
-    assert_eq!((reach(1), reach(2)), (Acknowledgement::Complete, Acknowledgement::Pending));
+    assert_eq!(
+        (reach(Offset(1)), reach(Offset(2))),
+        (Acknowledgement::Complete, Acknowledgement::Pending)
+    );
 
     let config = LogConfig { min_in_sync_replicas: 2, ..LogConfig::default() };
     partition.leader_replica().log.update_config(config);
-    assert_eq!((reach(1), reach(2)), (Acknowledgement::TooFewReplicas, Acknowledgement::Pending));
+    assert_eq!(
+        (reach(Offset(1)), reach(Offset(2))),
+        (Acknowledgement::TooFewReplicas, Acknowledgement::Pending)
+    );
 }
 
 #[test]
@@ -127,19 +133,23 @@ fn a_produce_is_answered_for_each_partition_by_what_its_replicas_have() {
     let waiting = |topic: &str, base_offset| {
         let response =
             PartitionResponse { base_offset: Some(base_offset), ..PartitionResponse::default() };
-        let required_offset = Some(base_offset + 1);
+        let required_offset = Some(base_offset.next());
         (TopicAndPartition::new(topic, 0), ProducePartitionStatus { required_offset, response })
     };
-    let status = vec![waiting("test-topic", 0), waiting("gone", 5), waiting("test-topic", 1)];
+    let status = vec![
+        waiting("test-topic", Offset(0)),
+        waiting("gone", Offset(5)),
+        waiting("test-topic", Offset(1)),
+    ];
     let produce = DelayedProduce::new(10, status, local_logs, metrics, Box::new(callback));
     assert!(!produce.try_complete(), "offset 2 is still to be reached");
     produce.on_complete();
     assert_eq!(
         *answers.lock().unwrap(),
         [
-            (None, Some(0)),
-            (Some(Errors::UnknownTopicOrPartition), Some(5)),
-            (Some(Errors::RequestTimedOut), Some(1)),
+            (None, Some(Offset(0))),
+            (Some(Errors::UnknownTopicOrPartition), Some(Offset(5))),
+            (Some(Errors::RequestTimedOut), Some(Offset(1))),
         ]
     );
 }
