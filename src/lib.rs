@@ -83,8 +83,8 @@
 //! }
 //! ```
 //!
-//! What a client may do is decided by an [`Authorizer`], which a program can bring; log lines go to
-//! the [`log`] crate.
+//! What a client may do is decided by an [`Authorizer`](authorizer::Authorizer), which a program can
+//! bring. Log lines go to the [`log`] crate.
 //!
 //! # The map of the house
 //!
@@ -117,8 +117,7 @@
 //! | 17-18 | [`write_to`](message::message_set::MessageSet::write_to) and [`TransportLayer::transfer_from`](transport::transport_layer::TransportLayer::transfer_from): `sendfile(2)` |
 //! | 19 | the response has left; the channel is unmuted |
 
-// Each file of these folders says in its first line which class of Kafka it ports. They stand in the
-// order in which they build on each other.
+// They stand in the order in which they build on each other.
 
 #[cfg_attr(not(house), doc(hidden))]
 pub mod common;
@@ -149,7 +148,63 @@ pub use common::end_point::SecurityProtocol;
 pub use config::kafka_config::KafkaConfig;
 pub use server::kafka_server::{KafkaServer, StartupError};
 pub use server::kafka_server_builder::KafkaServerBuilder;
-pub use server::security::authorizer::Authorizer;
+
+/// What it takes to decide what clients may do: the trait, and the types that it names.
+///
+/// ```
+/// use std::net::IpAddr;
+///
+/// use transferto::authorizer::{
+///     AclBinding, AclBindingFilter, Authorizer, KafkaError, KafkaPrincipal, Operation, Resource,
+///     ResourceType,
+/// };
+///
+/// /// Lets clients of this machine do everything, and others read.
+/// struct ReadOnlyFromAfar;
+///
+/// impl Authorizer for ReadOnlyFromAfar {
+///     fn authorize(
+///         &self,
+///         _: &KafkaPrincipal,
+///         host: IpAddr,
+///         operation: Operation,
+///         _: Resource<'_>,
+///     ) -> bool {
+///         host.is_loopback() || matches!(operation, Operation::Read | Operation::Describe)
+///     }
+///
+///     fn authorize_by_resource_type(
+///         &self,
+///         _: &KafkaPrincipal,
+///         host: IpAddr,
+///         operation: Operation,
+///         _: ResourceType,
+///     ) -> bool {
+///         host.is_loopback() || matches!(operation, Operation::Read | Operation::Describe)
+///     }
+///
+///     // It keeps no lists, so it has none to show, and none can be changed.
+///     fn add_acls(&self, _: Vec<AclBinding>) -> Result<(), KafkaError> {
+///         Ok(())
+///     }
+///
+///     fn remove_acls(&self, _: &[AclBindingFilter]) -> Result<Vec<Vec<AclBinding>>, KafkaError> {
+///         Ok(Vec::new())
+///     }
+///
+///     fn acls(&self, _: &AclBindingFilter) -> Vec<AclBinding> {
+///         Vec::new()
+///     }
+/// }
+/// ```
+pub mod authorizer {
+    pub use crate::common::errors::KafkaError;
+    pub use crate::common::kafka_principal::KafkaPrincipal;
+    pub use crate::server::security::authorizer::{
+        Acl, AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, PatternType,
+        PermissionType, Resource, ResourcePattern, ResourceType, WILDCARD,
+    };
+}
 
 /// The messages of the protocol, for a program that speaks to the broker without a client library.
 ///
@@ -157,7 +212,7 @@ pub use server::security::authorizer::Authorizer;
 /// carry record batches.
 pub mod messages {
     pub use crate::message::byte_buffer_message_set::for_each_record;
-    pub use crate::message::record_batch::RecordBatchBuilder;
+    pub use crate::message::record_batch_builder::RecordBatchBuilder;
     pub use crate::message::records::LogRecord;
     pub use crate::protocol::create_topics::{CreatableTopic, CreateTopicsRequest};
     pub use crate::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};

@@ -80,16 +80,16 @@ fn greet(server: &KafkaServer) {
     }
 }
 
-/// SIGINT and SIGTERM end the broker; SIGUSR1 makes it tell its counters.
+/// SIGINT and SIGTERM end the broker; SIGUSR1 logs its counters.
 fn wait_for_end(signals: &SigSet, server: &KafkaServer) {
     loop {
         match signals.wait() {
             Ok(Signal::SIGUSR1) => server.log_metrics(),
             Ok(signal) => {
-                info!("Got {signal}.");
+                info!("got {signal}");
                 return;
             }
-            Err(error) => warn!("Waiting for a signal failed: {error}"),
+            Err(error) => warn!("cannot wait for a signal: {error}"),
         }
     }
 }
@@ -115,7 +115,7 @@ fn start_logging() {
             let style = out.default_level_style(level);
             let thread = thread::current();
             let thread = thread.name().unwrap_or("unnamed");
-            // What clients name, groups and themselves, may hold line breaks: they forge no line.
+            // Client-supplied names may contain line breaks; strip them so that they cannot forge log lines.
             let text = record.args().to_string().replace(char::is_control, " ");
             writeln!(out, "{time} {style}{level:<5}{style:#} [{thread}] {text}")
         })

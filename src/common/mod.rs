@@ -1,23 +1,23 @@
 //! Small things that both wings name: errors, clocks, counters. Imports nothing of ours.
 
-pub mod acl;
 pub mod end_point;
-pub mod errors;
 pub mod kafka_principal;
 pub mod metrics;
-#[doc(hidden)]
-pub mod mock_scheduler;
-#[doc(hidden)]
-pub mod mock_time;
 pub mod rate;
 pub mod record_error;
-pub mod scheduler;
+pub mod errors;
+pub mod acl;
 pub mod hex;
 pub mod lock;
+pub mod scheduler;
 pub mod sys;
-pub mod text;
-pub mod time;
 pub mod units;
+pub mod time;
+#[doc(hidden)]
+pub mod mock_time;
+#[doc(hidden)]
+pub mod mock_scheduler;
 pub mod uuid;
 pub mod topic_partition;
+pub mod text;
 pub mod worker_threads;

@@ -123,7 +123,7 @@ impl Scheduler for KafkaScheduler {
         debug!("Scheduling task {name} with delay {delay_ms} ms and period {period_ms:?} ms");
         let mut state = locked(&self.shared.state);
         if state.is_shut_down {
-            warn!("Task {name} is not scheduled: the scheduler is shut down");
+            warn!("task {name} is not scheduled: the scheduler is shut down");
             return;
         }
         let period = period_ms.map(|ms| milliseconds(ms.max(1)));
@@ -147,7 +147,7 @@ impl Scheduler for KafkaScheduler {
         for handle in threads {
             // A task may shut its own scheduler down; it cannot wait for its own end.
             if handle.thread().id() != thread::current().id() && handle.join().is_err() {
-                error!("A scheduler thread ended by a panic outside its tasks");
+                error!("a scheduler thread ended by a panic outside its tasks");
             }
         }
     }
@@ -166,7 +166,7 @@ impl Shared {
         while let Some((due, mut scheduled)) = self.next_due() {
             trace!("Running task {}", scheduled.name);
             if catch_unwind(AssertUnwindSafe(|| (scheduled.task)())).is_err() {
-                error!("Task {} panicked; its next run, if any, is not affected", scheduled.name);
+                error!("task {} panicked; its next run, if any, is not affected", scheduled.name);
             }
             let Some(period) = scheduled.period else { continue };
             let mut state = locked(&self.state);

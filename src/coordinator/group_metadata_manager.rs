@@ -21,7 +21,7 @@ use crate::coordinator::group_config::OffsetConfig;
 use crate::coordinator::group_loader::load_partition;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_store::{Record, Store};
-use crate::message::record_batch::RecordBatchBuilder;
+use crate::message::record_batch_builder::RecordBatchBuilder;
 use crate::replica::replica_manager::ReplicaManager;
 
 /// All groups.

@@ -26,7 +26,7 @@ pub enum GroupState {
     CompletingRebalance,
     /// Its members are at work.
     Stable,
-    /// Is being removed: its clients look for the coordinator again, and begin anew.
+    /// Is being removed: its clients look for the coordinator again, and join again.
     Dead,
 }
 

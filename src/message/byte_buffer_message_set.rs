@@ -1,5 +1,4 @@
-//! Port of `kafka.message.ByteBufferMessageSet`: messages in memory, shallow and deep iteration,
-//! and new sets.
+//! Port of `kafka.message.ByteBufferMessageSet`: messages in memory, shallow and deep iteration.
 
 use std::io;
 
@@ -7,15 +6,13 @@ use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::KafkaError;
 use crate::message::compression_codec::CompressionCodec;
-use crate::message::message::{
-    MAGIC_VALUE_V0, MESSAGE_OVERHEAD_V0, Message, NewMessage, check_codec, corrupt,
-};
+use crate::message::message::{MAGIC_VALUE_V0, MESSAGE_OVERHEAD_V0, Message, corrupt};
 use crate::message::message_set::{
     Destination, LOG_OVERHEAD, MAGIC_OFFSET, MessageSet, OFFSET_OFFSET, SIZE_OFFSET,
 };
 use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch};
 use crate::message::records::{Headers, LogRecord, invalid_record};
-use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
+use crate::message::timestamp_type::TimestampType;
 
 /// A message set in memory: the result of a down-conversion, or an empty response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -308,99 +305,13 @@ fn log_record<'a>(offset: i64, timestamp: i64, message: &Message<'a>) -> LogReco
     LogRecord { offset, timestamp, key, value, headers: Headers::NONE }
 }
 
-/// Builds a message set of magic 0 or 1: `ByteBufferMessageSet.create`.
-///
-/// With a codec, all messages go into one wrapper whose offset is that of the last of them. Inside,
-/// offsets are absolute in magic 0 and count from the first message in magic 1.
-#[derive(Clone, Debug)]
-pub struct MessageSetBuilder {
-    magic: u8,
-    codec: CompressionCodec,
-    level: Option<i32>,
-    log_append_time: Option<i64>,
-    first_offset: i64,
-    last_offset: Option<i64>,
-    max_timestamp: i64,
-    entries: Vec<u8>,
-}
-
-impl MessageSetBuilder {
-    /// An empty set of `magic` 0 or 1.
-    pub fn new(magic: u8, codec: CompressionCodec) -> Self {
-        Self {
-            magic,
-            codec,
-            level: None,
-            log_append_time: None,
-            first_offset: 0,
-            last_offset: None,
-            max_timestamp: NO_TIMESTAMP,
-            entries: Vec::new(),
-        }
-    }
-
-    /// Sets the codec's level; `None` is its default.
-    pub fn level(mut self, level: Option<i32>) -> Self {
-        self.level = level;
-        self
-    }
-
-    /// Gives all messages the time of the append. In magic 0 it has no effect.
-    pub fn log_append_time(mut self, timestamp_ms: i64) -> Self {
-        self.log_append_time = Some(timestamp_ms);
-        self
-    }
-
-    /// Appends a message at its own offset. Headers are dropped: these formats have none.
-    ///
-    /// # Errors
-    /// `MESSAGE_TOO_LARGE` if the message does not fit its size field.
-    pub fn append(&mut self, record: &LogRecord<'_>) -> Result<(), KafkaError> {
-        let LogRecord { offset, key, value, .. } = *record;
-        if self.last_offset.is_none() {
-            self.first_offset = offset;
-        }
-        self.last_offset = Some(offset);
-        let timestamp = self.log_append_time.unwrap_or(record.timestamp);
-        self.max_timestamp = self.max_timestamp.max(timestamp);
-        let is_relative = self.codec != CompressionCodec::None && self.magic != MAGIC_VALUE_V0;
-        let base = if is_relative { self.first_offset } else { 0 };
-        let message = NewMessage { key, value, ..self.message(CompressionCodec::None, timestamp) };
-        message.write_entry(offset.wrapping_sub(base), &mut self.entries)
-    }
-
-    /// The finished set; empty if nothing was appended.
-    ///
-    /// # Errors
-    /// `UNSUPPORTED_COMPRESSION_TYPE` for zstd; `MESSAGE_TOO_LARGE` if the wrapper does not fit its
-    /// size field.
-    pub fn build(self) -> Result<Vec<u8>, KafkaError> {
-        check_codec(self.codec, self.magic)?;
-        let Some(last_offset) = self.last_offset else { return Ok(Vec::new()) };
-        if self.codec == CompressionCodec::None {
-            return Ok(self.entries);
-        }
-        let compressed = self.codec.compress_at(self.level, &self.entries, self.magic)?;
-        let wrapper = self.message(self.codec, self.max_timestamp);
-        let mut bytes = Vec::with_capacity(compressed.len() + 2 * LOG_OVERHEAD);
-        NewMessage { value: Some(&compressed), ..wrapper }.write_entry(last_offset, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn message(&self, codec: CompressionCodec, timestamp: i64) -> NewMessage<'static> {
-        let timestamp_type = match self.log_append_time {
-            None => TimestampType::CreateTime,
-            Some(_) => TimestampType::LogAppendTime,
-        };
-        NewMessage { magic: self.magic, codec, timestamp_type, timestamp, key: None, value: None }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::common::errors::Errors;
-    use crate::message::record_batch::RecordBatchBuilder;
+    use crate::message::message::NewMessage;
+    use crate::message::message_set_builder::MessageSetBuilder;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
 
     const VALUES: [&[u8]; 3] = [b"abcd", b"efgh", b"ijkl"];
     const CODECS: [CompressionCodec; 4] = [
@@ -435,10 +346,15 @@ mod tests {
 
     fn wrap(magic: u8, inner: &[u8]) -> Vec<u8> {
         let compressed = CompressionCodec::Gzip.compress(inner, magic).unwrap();
-        let builder = MessageSetBuilder::new(magic, CompressionCodec::Gzip);
-        let wrapper = builder.message(CompressionCodec::Gzip, 7);
+        let wrapper = NewMessage {
+            magic,
+            codec: CompressionCodec::Gzip,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp: 7,
+            key: None,
+            value: Some(&compressed),
+        };
         let mut bytes = Vec::new();
-        let wrapper = NewMessage { value: Some(&compressed), ..wrapper };
         wrapper.write_entry(2, &mut bytes).unwrap();
         bytes
     }
@@ -496,25 +412,6 @@ mod tests {
             let make = || ByteBufferMessageSet::new(message_set(0, codec, [0, 1, 2]));
             assert_eq!(make(), make());
             assert_ne!(make(), ByteBufferMessageSet::empty());
-        }
-    }
-
-    #[test]
-    fn a_wrapper_bears_the_last_offset_and_holds_absolute_or_relative_ones() {
-        let inner_offsets = |bytes: &[u8]| -> (i64, Vec<i64>) {
-            let entry = shallow_entries(bytes).next().unwrap().unwrap();
-            let EntryContent::Message(wrapper) = entry.content else { panic!("a batch") };
-            assert_eq!(wrapper.key(), None);
-            let inner = wrapper.codec().unwrap().decompress(wrapper.value().unwrap()).unwrap();
-            (entry.offset, shallow_entries(&inner).map(|entry| entry.unwrap().offset).collect())
-        };
-        let offsets = [100, 101, 105];
-        let [v0, v1] = [0, 1].map(|magic| message_set(magic, CompressionCodec::Snappy, offsets));
-        assert_eq!(inner_offsets(&v0), (105, vec![100, 101, 105]));
-        assert_eq!(inner_offsets(&v1), (105, vec![0, 1, 5]));
-        for bytes in [v0, v1] {
-            let read: Vec<i64> = deep(&bytes).unwrap().into_iter().map(|r| r.0).collect();
-            assert_eq!(read, offsets);
         }
     }
 
@@ -583,17 +480,6 @@ mod tests {
                 assert_eq!(error.code(), Errors::InvalidRecord);
             }
         }
-    }
-
-    #[test]
-    fn a_wrapper_with_the_time_of_the_append_gives_it_to_all() {
-        let mut builder = MessageSetBuilder::new(1, CompressionCodec::Gzip).log_append_time(5);
-        builder.append(&record(0, b"a")).unwrap();
-        builder.append(&record(1, b"b")).unwrap();
-        let bytes = builder.build().unwrap();
-        assert!(deep(&bytes).unwrap().iter().all(|record| record.1 == 5));
-        let entry = shallow_entries(&bytes).next().unwrap().unwrap();
-        assert_eq!(entry.timestamp_type(), TimestampType::LogAppendTime);
     }
 
     /// Takes five bytes, and then would block for ever.

@@ -6,15 +6,14 @@
 //! latter zero copy is lost.
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::message::byte_buffer_message_set::{
-    EntryContent, MessageSetBuilder, for_each_record, shallow_entries,
-};
-use crate::message::compression_codec::{CompressionCodec, decompression_bound};
+use crate::message::byte_buffer_message_set::{EntryContent, for_each_record, shallow_entries};
+use crate::message::compression_codec::CompressionCodec;
+use crate::message::decompression_limit::decompression_bound;
 use crate::message::message::{MESSAGE_OVERHEAD_V0, check_codec};
 use crate::message::message_set::LOG_OVERHEAD;
-use crate::message::record_batch::{
-    MAGIC_VALUE_V2, RecordBatch, RecordBatchBuilder, TRANSACTIONAL_FLAG,
-};
+use crate::message::message_set_builder::MessageSetBuilder;
+use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatch, TRANSACTIONAL_FLAG};
+use crate::message::record_batch_builder::RecordBatchBuilder;
 use crate::message::records::LogRecord;
 use crate::message::timestamp_type::TimestampType;
 

@@ -128,7 +128,8 @@ mod tests {
     use crate::message::produced_sets::{
         NOW_MS, OLD_CODECS, batch, code_of, keep_all, old_set, seen,
     };
-    use crate::message::record_batch::{RecordBatch, RecordBatchBuilder};
+    use crate::message::record_batch::RecordBatch;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
     use crate::message::records::{Header, Headers, LogRecord};
 
     /// Kafka's broker runs into an `IllegalArgumentException` here, which its client sees as

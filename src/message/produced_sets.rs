@@ -5,12 +5,14 @@ use byteorder::{BigEndian, ByteOrder};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::record_error::{RecordErrors, RecordFault};
 use crate::message::append_format::AppendFormat;
-use crate::message::byte_buffer_message_set::{MessageSetBuilder, for_each_record};
+use crate::message::byte_buffer_message_set::for_each_record;
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
 use crate::message::message_set::{LOG_OVERHEAD, SIZE_OFFSET};
+use crate::message::message_set_builder::MessageSetBuilder;
 use crate::message::record_batch;
-use crate::message::record_batch::{MAGIC_VALUE_V2, RecordBatchBuilder};
+use crate::message::record_batch::MAGIC_VALUE_V2;
+use crate::message::record_batch_builder::RecordBatchBuilder;
 use crate::message::records::{Headers, LogRecord};
 use crate::message::timestamp_type::TimestampType;
 

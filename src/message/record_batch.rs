@@ -9,14 +9,14 @@ use std::borrow::Cow;
 
 use byteorder::{BigEndian, ByteOrder};
 
-use crate::common::errors::{Errors, KafkaError};
+use crate::common::errors::KafkaError;
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::message::corrupt;
 use crate::message::message_set::{
-    LOG_OVERHEAD, MAGIC_OFFSET, OFFSET_LENGTH, OFFSET_OFFSET, SIZE_LENGTH, SIZE_OFFSET,
+    LOG_OVERHEAD, MAGIC_OFFSET, OFFSET_LENGTH, OFFSET_OFFSET, SIZE_OFFSET,
 };
-use crate::message::records::{LogRecord, Record, Records, invalid_record};
-use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
+use crate::message::records::{LogRecord, Record, Records};
+use crate::message::timestamp_type::TimestampType;
 
 /// The magic byte of this format.
 pub const MAGIC_VALUE_V2: u8 = 2;
@@ -82,8 +82,8 @@ pub const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 pub const TRANSACTIONAL_FLAG: i16 = 0x10;
 /// The attribute bit of a batch of control records, which only brokers write.
 pub const CONTROL_FLAG: i16 = 0x20;
-/// The attribute bit of a batch whose base timestamp is the time from which its tombstones may be dropped
-/// (KIP-534).
+/// The attribute bit of a batch whose base timestamp is the time from which its tombstones may be
+/// dropped (KIP-534).
 pub const DELETE_HORIZON_FLAG: i16 = 0x40;
 
 /// A batch of magic 2, looked at where it lies.
@@ -324,179 +324,11 @@ pub fn compute_crc(batch: &[u8]) -> u32 {
     crc32c::crc32c(&batch[ATTRIBUTES_OFFSET..])
 }
 
-/// Builds a batch: for messages that come in an older format, and for tests.
-#[derive(Clone, Debug)]
-pub struct RecordBatchBuilder {
-    base_offset: i64,
-    partition_leader_epoch: i32,
-    codec: CompressionCodec,
-    level: Option<i32>,
-    flags: i16,
-    log_append_time: Option<i64>,
-    producer: (i64, i16, i32),
-    base_timestamp: i64,
-    max_timestamp: i64,
-    last_offset_delta: i32,
-    count: i32,
-    records: Vec<u8>,
-}
-
-impl RecordBatchBuilder {
-    /// An empty batch, not compressed, of no idempotent producer, leader epoch -1.
-    pub fn new(base_offset: i64) -> Self {
-        Self {
-            base_offset,
-            partition_leader_epoch: -1,
-            codec: CompressionCodec::None,
-            level: None,
-            flags: 0,
-            log_append_time: None,
-            producer: (-1, -1, -1),
-            base_timestamp: NO_TIMESTAMP,
-            max_timestamp: NO_TIMESTAMP,
-            last_offset_delta: -1,
-            count: 0,
-            records: Vec::new(),
-        }
-    }
-
-    pub fn codec(mut self, codec: CompressionCodec) -> Self {
-        self.codec = codec;
-        self
-    }
-
-    /// Sets the codec's level; `None` is its default.
-    pub fn level(mut self, level: Option<i32>) -> Self {
-        self.level = level;
-        self
-    }
-
-    /// Sets attribute bits: [`TRANSACTIONAL_FLAG`], [`CONTROL_FLAG`].
-    pub fn flags(mut self, flags: i16) -> Self {
-        self.flags |= flags;
-        self
-    }
-
-    /// Gives all records the time of the append.
-    pub fn log_append_time(mut self, timestamp_ms: i64) -> Self {
-        self.log_append_time = Some(timestamp_ms);
-        self
-    }
-
-    /// Sets the idempotent producer's id, its epoch, and the first record's sequence number.
-    pub fn producer(mut self, id: i64, epoch: i16, base_sequence: i32) -> Self {
-        self.producer = (id, epoch, base_sequence);
-        self
-    }
-
-    pub fn partition_leader_epoch(mut self, epoch: i32) -> Self {
-        self.partition_leader_epoch = epoch;
-        self
-    }
-
-    /// Appends a record without headers, one offset after the last one.
-    pub fn record(mut self, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
-        let offset_delta = self.last_offset_delta + 1;
-        let headers = Default::default();
-        self.push(timestamp, Record { timestamp_delta: 0, offset_delta, key, value, headers });
-        self
-    }
-
-    /// Appends a record at its own offset, which must be higher than all before it.
-    ///
-    /// # Errors
-    /// `INVALID_RECORD` if the offset is too far from the base offset for this format, or not
-    /// higher than that of the record before.
-    pub fn append(&mut self, record: &LogRecord<'_>) -> Result<(), KafkaError> {
-        let offset_delta = record
-            .offset
-            .checked_sub(self.base_offset)
-            .and_then(|delta| i32::try_from(delta).ok())
-            .filter(|delta| *delta > self.last_offset_delta)
-            .ok_or_else(|| invalid_record(format!("offset {} out of order", record.offset)))?;
-        let LogRecord { timestamp, key, value, headers, .. } = *record;
-        self.push(timestamp, Record { timestamp_delta: 0, offset_delta, key, value, headers });
-        Ok(())
-    }
-
-    /// The finished batch; no bytes at all if nothing was appended.
-    ///
-    /// # Errors
-    /// `RECORD_LIST_TOO_LARGE` if its size does not fit the size field.
-    pub fn build(self) -> Result<Vec<u8>, KafkaError> {
-        if self.count == 0 {
-            return Ok(Vec::new());
-        }
-        let mut bytes = vec![0; RECORDS_OFFSET];
-        match self.codec {
-            CompressionCodec::None => bytes.extend_from_slice(&self.records),
-            codec => {
-                let compressed = codec.compress_at(self.level, &self.records, MAGIC_VALUE_V2)?;
-                bytes.extend_from_slice(&compressed);
-            }
-        }
-        let size = i32::try_from(bytes.len() - LOG_OVERHEAD).map_err(|_| {
-            let why = format!("a batch of {} bytes", bytes.len());
-            KafkaError::api(Errors::RecordListTooLarge, why)
-        })?;
-        let (producer_id, producer_epoch, base_sequence) = self.producer;
-        set_base_offset(&mut bytes, self.base_offset);
-        BigEndian::write_i32(&mut bytes[SIZE_OFFSET..SIZE_OFFSET + SIZE_LENGTH], size);
-        set_partition_leader_epoch(&mut bytes, self.partition_leader_epoch);
-        bytes[MAGIC_OFFSET] = MAGIC_VALUE_V2;
-        let attributes = self.flags | i16::from(self.codec.id());
-        BigEndian::write_i16(&mut bytes[ATTRIBUTES_OFFSET..], attributes);
-        BigEndian::write_i32(&mut bytes[LAST_OFFSET_DELTA_OFFSET..], self.last_offset_delta);
-        BigEndian::write_i64(&mut bytes[BASE_TIMESTAMP_OFFSET..], self.base_timestamp);
-        BigEndian::write_i64(&mut bytes[MAX_TIMESTAMP_OFFSET..], self.max_timestamp);
-        BigEndian::write_i64(&mut bytes[PRODUCER_ID_OFFSET..], producer_id);
-        BigEndian::write_i16(&mut bytes[PRODUCER_EPOCH_OFFSET..], producer_epoch);
-        BigEndian::write_i32(&mut bytes[BASE_SEQUENCE_OFFSET..], base_sequence);
-        BigEndian::write_i32(&mut bytes[RECORDS_COUNT_OFFSET..], self.count);
-        match self.log_append_time {
-            Some(timestamp_ms) => set_log_append_time(&mut bytes, timestamp_ms),
-            None => {
-                let crc = compute_crc(&bytes);
-                BigEndian::write_u32(&mut bytes[CRC_OFFSET..], crc);
-            }
-        }
-        Ok(bytes)
-    }
-
-    fn push(&mut self, timestamp: i64, record: Record<'_>) {
-        if self.count == 0 {
-            self.base_timestamp = timestamp;
-        }
-        let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp);
-        Record { timestamp_delta, ..record }.write(&mut self.records);
-        self.max_timestamp = self.max_timestamp.max(timestamp);
-        self.last_offset_delta = record.offset_delta;
-        self.count += 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::records::{Header, Headers};
-
-    // Made by another program: base offset 10, leader epoch 3, producer 42/1/9, two records.
-    const GOLDEN: &[u8] = b"\0\0\0\0\0\0\0\x0a\0\0\0\x4e\0\0\0\x03\x02\xdd\xbd\x50\xe4\0\0\
-        \0\0\0\x01\0\0\x01\x52\xcd\xa0\x98\0\0\0\x01\x52\xcd\xa0\x98\0\
-        \0\0\0\0\0\0\0\x2a\0\x01\0\0\0\x09\0\0\0\x02\
-        \x2a\x00\x00\x00\x06key\x0avalue\x04\x02h\x021\x02n\x01\x0c\x00\x05\x02\x01\0\0";
-    const TIMESTAMP: i64 = 1_455_148_800_000;
-
-    fn golden_builder() -> RecordBatchBuilder {
-        let mut buffer = Vec::new();
-        let headers = [Header { key: b"h", value: Some(b"1") }, Header { key: b"n", value: None }];
-        let headers = Headers::encode(&headers, &mut buffer);
-        let (key, value) = (Some(&b"key"[..]), Some(&b"value"[..]));
-        let first = LogRecord { offset: 10, timestamp: TIMESTAMP, key, value, headers };
-        let mut builder = RecordBatchBuilder::new(10).partition_leader_epoch(3).producer(42, 1, 9);
-        builder.append(&first).unwrap();
-        builder.record(TIMESTAMP - 3, None, Some(b""))
-    }
+    use crate::common::errors::Errors;
+    use crate::message::golden_batch::{GOLDEN, TIMESTAMP, golden_builder};
 
     /// Offset, timestamp, key, value, and the number of headers.
     type Seen = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>, usize);
@@ -511,11 +343,6 @@ mod tests {
         });
         visited.unwrap();
         records
-    }
-
-    #[test]
-    fn the_builder_writes_the_golden_bytes() {
-        assert_eq!(golden_builder().build().unwrap(), GOLDEN);
     }
 
     #[test]
@@ -632,16 +459,5 @@ mod tests {
             BigEndian::write_i32(&mut bytes[SIZE_OFFSET..], size);
             assert!(RecordBatch::parse(&bytes).is_err(), "size {size}");
         }
-    }
-
-    #[test]
-    fn offsets_that_do_not_rise_or_fit_are_refused() {
-        let mut builder = golden_builder();
-        for offset in [9, 10, 11, 10 + i64::from(i32::MAX) + 1, i64::MIN] {
-            let (key, value, headers) = (None, None, Headers::NONE);
-            let record = LogRecord { offset, timestamp: 0, key, value, headers };
-            assert!(builder.append(&record).is_err(), "offset {offset}");
-        }
-        assert_eq!(builder.build().unwrap(), GOLDEN);
     }
 }

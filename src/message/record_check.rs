@@ -178,14 +178,15 @@ mod tests {
 
     use super::*;
     use crate::common::errors::Errors;
-    use crate::message::byte_buffer_message_set::MessageSetBuilder;
     use crate::message::log_validator::validate_messages_and_assign_offsets;
     use crate::message::message::NewMessage;
+    use crate::message::message_set_builder::MessageSetBuilder;
     use crate::message::produced_sets::{
         NOW_MS, OLD_CODECS, batch, blamed, code_of, keep_all, old_set, record_errors_of, seen,
         with_field, with_section,
     };
-    use crate::message::record_batch::{RECORDS_COUNT_OFFSET, RecordBatchBuilder};
+    use crate::message::record_batch::RECORDS_COUNT_OFFSET;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
     use crate::message::records::{Headers, LogRecord, Record};
 
     #[test]

@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::message::byte_buffer_message_set::{EntryContent, MessageSetBuilder, ShallowEntry};
+use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry};
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::message::check_codec;
 use crate::message::message_set::{LOG_OVERHEAD, SIZE_LENGTH, SIZE_OFFSET};
+use crate::message::message_set_builder::MessageSetBuilder;
 use crate::message::record_batch::{
     ATTRIBUTES_OFFSET, BASE_TIMESTAMP_OFFSET, COMPRESSION_CODEC_MASK, CRC_OFFSET,
     DELETE_HORIZON_FLAG, MAGIC_VALUE_V2, MAX_TIMESTAMP_OFFSET, RECORDS_COUNT_OFFSET,
@@ -209,7 +210,8 @@ fn read_kept_messages(
 mod tests {
     use super::*;
     use crate::message::byte_buffer_message_set::{for_each_record, shallow_entries};
-    use crate::message::record_batch::{CONTROL_FLAG, RecordBatchBuilder};
+    use crate::message::record_batch::CONTROL_FLAG;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
     use crate::message::timestamp_type::NO_TIMESTAMP;
 
     const HORIZON: i64 = 5_000;

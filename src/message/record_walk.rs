@@ -11,7 +11,8 @@ use std::io::BufRead;
 use byteorder::{ByteOrder, LittleEndian};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::message::compression_codec::{CompressionCodec, decompression_bound, undecodable};
+use crate::message::compression_codec::{CompressionCodec, undecodable};
+use crate::message::decompression_limit::decompression_bound;
 use crate::message::record_batch::{RECORDS_OFFSET, RecordBatch};
 use crate::message::records::{invalid_record, zigzag_decoded};
 
@@ -347,7 +348,7 @@ impl Source for Stream<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::record_batch::RecordBatchBuilder;
+    use crate::message::record_batch_builder::RecordBatchBuilder;
     use crate::message::records::{Header, Headers, LogRecord};
 
     fn heads(bytes: &[u8]) -> Result<Vec<RecordHead>, KafkaError> {

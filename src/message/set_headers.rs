@@ -67,7 +67,7 @@ impl SetHeaders {
         }
         let is_of_batch = tail.get(MAGIC_OFFSET) == Some(&MAGIC_VALUE_V2);
         if is_of_batch || (has_batch && !tail.is_empty()) {
-            return Err(corrupt(format!("{} bytes that are no whole batch", tail.len())));
+            return Err(corrupt(format!("{} bytes that are not a whole batch", tail.len())));
         }
         Ok(())
     }
@@ -161,8 +161,9 @@ mod tests {
     use crate::message::record_batch;
     use crate::message::record_batch::{
         CONTROL_FLAG, LAST_OFFSET_DELTA_OFFSET, RECORD_BATCH_OVERHEAD, RECORD_BYTES_MIN,
-        RECORDS_COUNT_OFFSET, RecordBatchBuilder,
+        RECORDS_COUNT_OFFSET,
     };
+    use crate::message::record_batch_builder::RecordBatchBuilder;
 
     #[test]
     fn a_batch_of_a_transaction_is_refused() {

@@ -174,7 +174,7 @@ impl AcceptorHandle {
         self.is_alive.store(false, Ordering::Release);
         if let Err(error) = self.waker.wake() {
             // It sees the flag when its poll ends by itself.
-            error!("Cannot wake the Acceptor: {error}");
+            error!("cannot wake the Acceptor: {error}");
         }
     }
 

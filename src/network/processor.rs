@@ -357,7 +357,7 @@ impl ProcessorHandle {
     fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             // It looks when its poll ends by itself.
-            error!("Cannot wake Processor {}: {error}", self.id);
+            error!("cannot wake Processor {}: {error}", self.id);
         }
     }
 }

@@ -322,7 +322,7 @@ impl ResponseQueue {
             && let Err(error) = waker.wake()
         {
             // The Processor finds the response when its poll ends by itself.
-            error!("Cannot wake a Processor for its response: {error}");
+            error!("cannot wake a Processor for its response: {error}");
         }
     }
 }

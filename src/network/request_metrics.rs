@@ -6,6 +6,17 @@ use std::fmt;
 use crate::common::metrics::Counter;
 use crate::protocol::api_keys::ApiKeys;
 
+/// Kafka's names of the stages of a request, and of their sum.
+pub const STAGES: [&str; 7] = [
+    "RequestQueueTimeMs",
+    "LocalTimeMs",
+    "RemoteTimeMs",
+    "ThrottleTimeMs",
+    "ResponseQueueTimeMs",
+    "ResponseSendTimeMs",
+    "TotalTimeMs",
+];
+
 /// The moments of one request's life, in nanoseconds of the monotonic clock.
 ///
 /// Only `start_ns` is known from the outset; each station stamps its own. A request that is
@@ -62,17 +73,6 @@ impl RequestTimes {
         .map(|spent| spent.max(0))
     }
 }
-
-/// Kafka's names of the stages of a request, and of their sum.
-pub const STAGES: [&str; 7] = [
-    "RequestQueueTimeMs",
-    "LocalTimeMs",
-    "RemoteTimeMs",
-    "ThrottleTimeMs",
-    "ResponseQueueTimeMs",
-    "ResponseSendTimeMs",
-    "TotalTimeMs",
-];
 
 /// For each API, how many requests there were and what time their stages took.
 ///

@@ -200,7 +200,7 @@ impl BrokerReconfigurable for SocketServer {
             return;
         }
         if let Err(error) = self.context.connection_quotas.update(max_per_ip, &overrides) {
-            error!("Cannot change the connection limits, which stay as they were: {error}");
+            error!("cannot change the connection limits, which stay as they were: {error}");
         }
     }
 }

@@ -308,7 +308,7 @@ where
         catch_unwind(AssertUnwindSafe(call))
             .inspect_err(|panic| {
                 let text = panic_text(panic.as_ref());
-                error!("An operation in purgatory {} panicked in {method}: {text}", self.name);
+                error!("an operation in purgatory {} panicked in {method}: {text}", self.name);
             })
             .ok()
     }

@@ -1,6 +1,6 @@
 //! Operations that wait for something or for their time to run out. Self-contained: knows
 //! neither logs nor requests.
 
-pub mod delayed_operation;
-pub mod timer;
 pub mod timing_wheel;
+pub mod timer;
+pub mod delayed_operation;

@@ -43,7 +43,7 @@ impl ProducerIdRegistry {
     /// Returns the ids that are reserved and not given out yet, too.
     ///
     /// # Errors
-    /// `Corrupt` if the file is not what is written here: to begin anew would give ids twice; `Io`,
+    /// `Corrupt` if the file is not what is written here: to start over would give ids twice; `Io`,
     /// with the path.
     pub fn open_in(
         dir: &Path,

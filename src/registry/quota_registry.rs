@@ -88,7 +88,7 @@ fn print(quotas: &ClientQuotas) -> String {
 
 fn parse(text: &str, path: &Path) -> Result<ClientQuotas, KafkaError> {
     CheckpointFile::read(text, path, "list of quotas")?.entries("clients", |line| {
-        parse_client(line).ok_or_else(|| format!("{line:?} is no client with its quotas"))
+        parse_client(line).ok_or_else(|| format!("{line:?} is not a client and its quotas"))
     })
 }
 

@@ -193,7 +193,7 @@ impl TopicRegistry {
             }
             if partitions > ADOPTED_PARTITIONS_MAX || validate_topic_name(topic).is_err() {
                 let name = TopicAndPartition::new(topic, *partition);
-                warn!("the directory {name} is no partition of a topic, and is left alone");
+                warn!("ignoring the directory {name}: it is not a partition of a topic");
                 continue;
             }
             if known == 0 {

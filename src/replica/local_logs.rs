@@ -251,7 +251,7 @@ impl LocalLogs {
                     self.metrics.cold_bytes_warmed.add(size as u64);
                 }
                 // The send will meet the same error, and close the connection that asked.
-                Err(error) => error!("Cannot read {size} bytes of {key}: {error}"),
+                Err(error) => error!("cannot read {size} bytes of {key}: {error}"),
             }
         }
     }

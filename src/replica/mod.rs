@@ -1,9 +1,9 @@
 //! Partitions and what waits for them: `kafka.cluster` and the replica half of `kafka.server`.
 //! Knows no socket, no queue, no wire format.
 
+pub mod replica;
+pub mod partition;
+pub mod local_logs;
 pub mod delayed_fetch;
 pub mod delayed_produce;
-pub mod local_logs;
-pub mod partition;
-pub mod replica;
 pub mod replica_manager;

@@ -55,7 +55,7 @@ impl KafkaRequestHandlerPool {
     /// queue is empty.
     pub fn join(&self) {
         if self.threads.join() > 0 {
-            error!("A request handler panicked outside of a request.");
+            error!("a request handler panicked outside of a request");
         }
     }
 }
@@ -94,7 +94,7 @@ impl KafkaRequestHandler {
                     // connection.
                     let handled = catch_unwind(AssertUnwindSafe(|| self.apis.handle(*request)));
                     if handled.is_err() {
-                        error!("Request handler {}: a request panicked.", self.id);
+                        error!("request handler {}: a request panicked", self.id);
                     }
                 }
                 Some(RequestOrShutdown::Shutdown) => {

@@ -118,46 +118,6 @@ impl KafkaServer {
         self.startup_duration
     }
 
-    /// What the broker has counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.parts.metrics
-    }
-
-    /// The partitions and what waits for them.
-    pub fn replica_manager(&self) -> &Arc<ReplicaManager> {
-        &self.parts.replica_manager
-    }
-
-    /// The consumer groups.
-    pub fn group_coordinator(&self) -> &Arc<GroupCoordinator> {
-        &self.parts.group_coordinator
-    }
-
-    /// The quotas of clients.
-    pub fn quota_managers(&self) -> &Arc<QuotaManagers> {
-        &self.parts.quota_managers
-    }
-
-    /// The settings of the broker, and what was set while it ran.
-    pub fn dynamic_config(&self) -> &Arc<DynamicBrokerConfig> {
-        &self.parts.dynamic_config
-    }
-
-    /// How many connections `address` holds now.
-    pub fn connection_count(&self, address: IpAddr) -> usize {
-        self.parts.socket_server.connection_count(address)
-    }
-
-    /// How many threads handle requests.
-    pub fn request_handler_count(&self) -> usize {
-        self.parts.request_handler_pool.count()
-    }
-
-    /// The logs.
-    pub fn log_manager(&self) -> &Arc<LogManager> {
-        &self.parts.log_manager
-    }
-
     /// Writes every counter that has moved, and the times of the requests, to the log.
     pub fn log_metrics(&self) {
         for (name, value) in self.parts.metrics.values() {
@@ -181,7 +141,7 @@ impl KafkaServer {
     /// Stops the broker in Kafka's order. A step that fails is logged and does not keep the others
     /// from running.
     pub fn shutdown(self) {
-        info!("Shutting down.");
+        info!("shutting down");
         self.parts.socket_server.shutdown();
         self.parts.request_handler_pool.join();
         self.parts.scheduler.shutdown();
@@ -189,9 +149,47 @@ impl KafkaServer {
         // Before the logs, which it writes: 0.9 stopped it after them.
         self.parts.group_coordinator.shutdown();
         if let Err(error) = self.parts.replica_manager.shutdown() {
-            error!("The high watermarks could not be written: {error}");
+            error!("cannot write the high watermarks: {error}");
         }
         self.parts.log_manager.shutdown();
-        info!("Shut down.");
+        info!("shut down");
+    }
+}
+
+/// The rooms of a running broker: `main.rs` and the tests look into them, a program has no use for
+/// them.
+#[doc(hidden)]
+impl KafkaServer {
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
+    pub fn replica_manager(&self) -> &Arc<ReplicaManager> {
+        &self.parts.replica_manager
+    }
+
+    pub fn group_coordinator(&self) -> &Arc<GroupCoordinator> {
+        &self.parts.group_coordinator
+    }
+
+    pub fn quota_managers(&self) -> &Arc<QuotaManagers> {
+        &self.parts.quota_managers
+    }
+
+    /// How many connections `address` holds now.
+    pub fn connection_count(&self, address: IpAddr) -> usize {
+        self.parts.socket_server.connection_count(address)
+    }
+
+    pub fn request_handler_count(&self) -> usize {
+        self.parts.request_handler_pool.count()
+    }
+
+    pub fn log_manager(&self) -> &Arc<LogManager> {
+        &self.parts.log_manager
+    }
+
+    pub fn dynamic_config(&self) -> &Arc<DynamicBrokerConfig> {
+        &self.parts.dynamic_config
     }
 }

@@ -68,19 +68,22 @@ impl KafkaServerBuilder {
         Ok(Self::new(read_settings(settings)?))
     }
 
-    /// Clocks other than the machine's.
+    /// Clocks other than the machine's, for tests.
+    #[doc(hidden)]
     #[must_use]
     pub fn time(self, time: Arc<dyn Time>) -> Self {
         Self { time, ..self }
     }
 
-    /// Counters that the caller reads.
+    /// Counters that a test reads.
+    #[doc(hidden)]
     #[must_use]
     pub fn metrics(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics, ..self }
     }
 
     /// Makes the connections. Tests bring builders whose transports count, stutter or fail.
+    #[doc(hidden)]
     #[must_use]
     pub fn channel_builder(self, channel_builder: Arc<dyn ChannelBuilder>) -> Self {
         Self { channel_builder: Some(channel_builder), ..self }
@@ -363,7 +366,7 @@ fn schedule_high_watermark_checkpoints(
     let checkpoint = move || {
         if let Err(error) = replica_manager.checkpoint_high_watermarks() {
             // Nothing is lost by it: at the next start the only replica is in sync with itself.
-            error!("The high watermarks could not be written: {error}");
+            error!("cannot write the high watermarks: {error}");
         }
     };
     let task = Box::new(checkpoint);

@@ -16,7 +16,7 @@ use log::error;
 /// Those of `step`, and `Other` if it panicked.
 pub fn catch_panic<T>(step: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
-        error!("A connection is closed because this broker panicked over it.");
+        error!("closing a connection because this broker panicked over it");
         Err(io::Error::other("this broker panicked over it"))
     })
 }

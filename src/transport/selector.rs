@@ -370,9 +370,9 @@ impl Selector {
         let is_midway = channel.has_begun_receive() || channel.has_send();
         let is_clean = is_end && !is_midway;
         if error.kind() == io::ErrorKind::InvalidData || is_end && channel.has_send() {
-            warn!("Closing connection {id} from {peer}: {error}");
+            warn!("closing connection {id} from {peer}: {error}");
         } else if is_midway {
-            info!("Connection {id} from {peer} broke off: {error}");
+            info!("connection {id} from {peer} broke off: {error}");
         } else {
             debug!("Connection {id} from {peer} disconnected: {error}");
         }
@@ -391,7 +391,7 @@ impl Selector {
     fn close_expired(&mut self, now_ms: i64) {
         while let Some(id) = self.idle.expired(now_ms) {
             let disconnected = self.remove(id, DisconnectCause::Idle);
-            info!("Closing connection {id} from {}: it was idle", disconnected.peer);
+            info!("closing connection {id} from {}: it was idle", disconnected.peer);
             self.disconnected.push(disconnected);
         }
     }

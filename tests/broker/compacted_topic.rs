@@ -10,7 +10,7 @@ use support::wait::{wait_for, wait_until};
 use transferto::common::errors::Errors;
 use transferto::message::byte_buffer_message_set::{for_each_record, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::LogRecord;
 
 const SETTINGS: [(&str, &str); 4] = [

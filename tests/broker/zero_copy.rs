@@ -9,8 +9,8 @@ use support::records::batch;
 use support::temp::TempDir;
 use support::transports::{Counting, Counts, Faulty, SevenBytes, WouldBlockEveryOther, wrapping};
 use transferto::common::metrics::Metrics;
-use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::message_set_builder::MessageSetBuilder;
 use transferto::message::records::{Headers, LogRecord};
 use transferto::transport::transport_layer::TransportLayer;
 

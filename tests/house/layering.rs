@@ -276,6 +276,31 @@ fn after_generics(text: &str) -> Option<&str> {
     None
 }
 
+/// A reader who opens the files of a folder from the top of its `mod.rs` meets nothing before it was
+/// explained.
+#[test]
+fn mod_lines_stand_in_reading_order() {
+    let source = source();
+    let modules = modules(&source);
+    let mut errors = Vec::new();
+    for folder in source.iter().filter(|it| Path::new("src").join(it.folder()).is_dir()) {
+        let lines =
+            folder.code.lines().filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'));
+        let order: Vec<String> = lines.map(|name| format!("{}::{name}", folder.module)).collect();
+        for file in &source {
+            let of_file = |module: &str| {
+                order.iter().position(|it| module == it || module.starts_with(&format!("{it}::")))
+            };
+            let Some(at) = of_file(&file.module) else { continue };
+            let imports = file.imports().into_iter().filter_map(|it| file_of(&modules, it));
+            for later in imports.filter(|it| of_file(it).is_some_and(|it| it > at)) {
+                errors.push(format!("{} imports {later}, which stands below it", file.module));
+            }
+        }
+    }
+    assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+}
+
 #[test]
 fn files_say_what_they_are() {
     let mut errors = Vec::new();

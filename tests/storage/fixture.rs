@@ -14,7 +14,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::for_each_record;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::message_set::{Destination, MessageSet};
-use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::storage::log::log::{Log, LogOpen};
 use transferto::storage::log::log_segment::LogSegment;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};

@@ -18,7 +18,7 @@ use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::limit::Limit;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
-use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::registry::topic_registry::TopicRegistry;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;

@@ -1,8 +1,8 @@
 //! Records as producers send them, and as the log keeps them.
 
-use transferto::message::byte_buffer_message_set::MessageSetBuilder;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::message::message_set_builder::MessageSetBuilder;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::{Headers, LogRecord};
 
 /// The timestamp of every record: a time long past.

@@ -204,7 +204,7 @@ impl FetchedData {
         debug!("Zero copy lost: {} for Fetch version {version}, {size} bytes copied", asked.key);
         if count.is_power_of_two() {
             info!(
-                "Zero copy lost, fetch number {count}: a consumer that speaks Fetch version {version} \
+                "zero copy lost, fetch number {count}: a consumer that speaks Fetch version {version} \
                  cannot read the messages as {} keeps them, so they were converted in memory. \
                  Newer consumers get them by sendfile.",
                 asked.key

@@ -3,7 +3,7 @@
 //!
 //! Clients choose their ids, so the memory for them is bounded: those that have been silent for an
 //! hour are forgotten, as in Kafka, and when [`SENSORS_BYTES_MAX`] is reached, all whose bytes no
-//! longer count, which changes no delay. If there are none of those, all rates begin anew: a flood
+//! longer count, which changes no delay. If there are none of those, all rates are reset: a flood
 //! of made-up ids escapes every quota anyway.
 
 use std::collections::HashMap;
@@ -66,7 +66,7 @@ impl ClientSensors {
         self.bytes = self.by_client_id.keys().map(|it| self.bytes_of(it)).sum();
         if self.bytes + needed > SENSORS_BYTES_MAX / 2 {
             let clients = self.by_client_id.len();
-            warn!("too many client ids: the rates of {clients} clients begin anew");
+            warn!("too many client ids: resetting the rates of {clients} clients");
             *self = Self { expired_at_ms: self.expired_at_ms, ..Self::new(self.config) };
         }
     }

@@ -159,7 +159,7 @@ impl Reply {
     pub fn give_up(self, why: &dyn fmt::Display) {
         let api = self.header.api_key.name();
         error!(
-            "Cannot answer the {api} request of {}, so its connection closes: {why}",
+            "cannot answer the {api} request of {}; closing its connection: {why}",
             self.client()
         );
         self.close_connection();
@@ -185,7 +185,7 @@ impl Drop for Reply {
     fn drop(&mut self) {
         if self.reply_to.is_some() {
             let api = self.header.api_key.name();
-            error!("The {api} request of {} got no answer; its connection closes.", self.client());
+            error!("the {api} request of {} got no answer; closing its connection", self.client());
             self.use_up(ResponseAction::CloseConnection);
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::common::errors::KafkaError;
 use crate::common::kafka_principal::KafkaPrincipal;
 
-/// The words that the trait is spoken in: whoever implements it needs no other import.
+// The types of the trait, so that an implementation imports them from here.
 pub use crate::common::acl::{
     Acl, AclBinding, AclBindingFilter, CLUSTER_NAME, Operation, PatternType, PermissionType,
     Resource, ResourcePattern, ResourceType, WILDCARD,

@@ -3,6 +3,6 @@
 pub mod cleaner_config;
 pub mod throttler;
 pub mod offset_map;
-pub mod cleaner;
 pub mod log_cleaner_manager;
+pub mod cleaner;
 pub mod log_cleaner;

@@ -82,7 +82,7 @@ pub fn parse_topic_partition_name(dir: &Path) -> Result<TopicAndPartition, Kafka
     let partition = partition.parse().ok().filter(|_| is_number);
     partition
         .map(|partition| TopicAndPartition::new(topic, partition))
-        .ok_or_else(|| wrong("the partition is no number"))
+        .ok_or_else(|| wrong("the partition is not a number"))
 }
 
 /// Port of `Log.logDeleteDirName`: what the directory of a deleted log is called,

@@ -463,7 +463,7 @@ impl LogSegment {
 /// postpone the roll (in Kafka 0.9 it does, KAFKA-3163).
 fn created_ms(log: &FileMessageSet, now_ms: TimestampMs) -> io::Result<TimestampMs> {
     let first = log.entry_at(Position::START).unwrap_or_else(|error| {
-        warn!("taking {} for new, for its age is unknown: {error}", log.path().display());
+        warn!("treating {} as new, because its age is unknown: {error}", log.path().display());
         None
     });
     let Some(first) = first else { return Ok(now_ms) };

@@ -82,7 +82,7 @@ impl Scan {
         let found = match shallow_entries(&self.buffer).next() {
             Some(Ok(found)) => found,
             Some(Err(error)) => return Ok(Err(error.to_string())),
-            None => return Ok(Err("bytes that are no entry".to_string())),
+            None => return Ok(Err("bytes that are not an entry".to_string())),
         };
         if !found.has_valid_crc() {
             return Ok(Err(format!("the entry of offset {} fails its CRC", entry.offset)));

@@ -63,7 +63,7 @@ pub fn replace_segments(
         warn!("a crash may undo the cleaning of {}: {error}", log.topic_and_partition());
     }
     debug!(
-        "{} segments of {} from offset {} on are one of {} bytes now",
+        "replaced {} segments of {} from offset {} on with one of {} bytes",
         replaced.len(),
         log.topic_and_partition(),
         cleaned.base_offset(),

@@ -8,7 +8,8 @@ use support::client::Client;
 use support::records::{batch, stored};
 use transferto::common::errors::Errors;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::{RecordBatchBuilder, compute_crc};
+use transferto::message::record_batch::compute_crc;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::protocol::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
 };

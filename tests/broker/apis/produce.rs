@@ -5,9 +5,11 @@ use support::broker::Broker;
 use support::client::{Client, NEWEST_PRODUCE, fetch_request, produce_request};
 use support::records::{batch, stored};
 use transferto::common::errors::Errors;
-use transferto::message::byte_buffer_message_set::{MessageSetBuilder, for_each_record};
+use transferto::message::byte_buffer_message_set::for_each_record;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::{RecordBatch, RecordBatchBuilder};
+use transferto::message::message_set_builder::MessageSetBuilder;
+use transferto::message::record_batch::RecordBatch;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::{Header, Headers, LogRecord};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 

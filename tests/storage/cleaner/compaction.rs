@@ -18,7 +18,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner::CleanerStats;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;

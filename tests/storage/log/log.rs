@@ -13,7 +13,7 @@ use transferto::common::units::TimestampMs;
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
     index_filename, log_filename, parse_topic_partition_name, time_index_filename,

@@ -10,7 +10,7 @@ use support::temp::TempDir;
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::MessageTimestampType;
-use transferto::message::record_batch::RecordBatchBuilder;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_append::LogAppendInfo;

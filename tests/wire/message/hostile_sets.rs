@@ -5,14 +5,14 @@ use support::own_process::in_own_process;
 use support::random::Random;
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::message::append_format::AppendFormat;
-use transferto::message::byte_buffer_message_set::{
-    MessageSetBuilder, for_each_record, shallow_entries,
-};
+use transferto::message::byte_buffer_message_set::{for_each_record, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::conversion::{Target, convert, down_convert};
 use transferto::message::log_validator::validate_messages_and_assign_offsets;
 use transferto::message::message::NewMessage;
-use transferto::message::record_batch::{RECORD_BATCH_OVERHEAD, RecordBatchBuilder, compute_crc};
+use transferto::message::message_set_builder::MessageSetBuilder;
+use transferto::message::record_batch::{RECORD_BATCH_OVERHEAD, compute_crc};
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::{Header, Headers, LogRecord};
 use transferto::message::timestamp_type::TimestampType;
 

@@ -1,0 +1,33 @@
+//! How much may come out of compressed bytes, of which a few can stand for gigabytes.
+
+use std::io;
+use std::io::Read;
+
+/// 64 times the default `message.max.bytes`.
+const DECOMPRESSED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A sender of more than 4 MiB has paid for more memory.
+const DECOMPRESSED_RATIO_MAX: usize = 16;
+
+/// What conversions let `compressed_bytes` become: 64 MiB, or sixteen times their number if that is
+/// more. A bomb of 1 MB then costs a handler thread 64 MiB at most, and an honest message that
+/// large is more than any client of these formats makes.
+pub const fn decompression_bound(compressed_bytes: usize) -> usize {
+    let by_ratio = compressed_bytes.saturating_mul(DECOMPRESSED_RATIO_MAX);
+    if by_ratio > DECOMPRESSED_BYTES_MAX { by_ratio } else { DECOMPRESSED_BYTES_MAX }
+}
+
+/// Reads all of `source`, and fails when more than `limit_bytes` come.
+pub(crate) fn read_bounded(source: impl Read, limit_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    source.take(limit_bytes as u64 + 1).read_to_end(&mut out)?;
+    if out.len() > limit_bytes {
+        return Err(too_large(limit_bytes));
+    }
+    Ok(out)
+}
+
+/// The error of a codec that would give more than `limit_bytes`.
+pub(crate) fn too_large(limit_bytes: usize) -> io::Error {
+    let why = format!("it decompresses to more than {limit_bytes} bytes");
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
+}
