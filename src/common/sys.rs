@@ -170,47 +170,20 @@ struct Cachestat {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::path::PathBuf;
-
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+    use support::temp::TempFile;
 
     use super::*;
 
     const FILE_SIZE_BYTES: usize = 64 * 1024;
 
-    /// A file of this test alone, removed on drop.
-    struct TempFile {
-        path: PathBuf,
-        file: File,
-    }
-
-    impl TempFile {
-        fn new(name: &str) -> Self {
-            let name = format!("transferto-sys-{}-{name}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            let mut options = File::options();
-            options.read(true).write(true).create(true).truncate(true);
-            let file = options.open(&path).unwrap();
-            Self { path, file }
-        }
-
-        fn filled(name: &str) -> Self {
-            let mut temp = Self::new(name);
-            temp.file.write_all(&[7; FILE_SIZE_BYTES]).unwrap();
-            temp
-        }
-    }
-
-    impl Drop for TempFile {
-        fn drop(&mut self) {
-            std::fs::remove_file(&self.path).unwrap();
-        }
+    fn filled() -> TempFile {
+        TempFile::with(&[7; FILE_SIZE_BYTES])
     }
 
     #[test]
     fn what_is_written_to_the_map_is_in_the_file() {
-        let temp = TempFile::filled("written");
+        let temp = filled();
         let mut map = MappedFile::map(&temp.file, 4096).unwrap();
         map.as_mut_slice()[10..13].copy_from_slice(b"abc");
         map.flush().unwrap();
@@ -225,7 +198,7 @@ mod tests {
 
     #[test]
     fn an_empty_map_is_an_empty_slice() {
-        let temp = TempFile::new("empty");
+        let temp = TempFile::with(b"");
         let mut map = MappedFile::map(&temp.file, 0).unwrap();
         assert!(map.as_slice().is_empty());
         assert!(map.as_mut_slice().is_empty());
@@ -234,14 +207,14 @@ mod tests {
 
     #[test]
     fn a_map_longer_than_its_file_is_refused() {
-        let temp = TempFile::filled("short");
+        let temp = filled();
         let error = MappedFile::map(&temp.file, FILE_SIZE_BYTES + 1).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]
     fn a_freshly_written_file_is_resident_but_nothing_behind_its_end() {
-        let temp = TempFile::filled("fresh");
+        let temp = filled();
         let size = FILE_SIZE_BYTES as u64;
         let Some(whole) = resident_pages(&temp.file, 0, size).unwrap() else {
             eprintln!("skipped: this kernel has no cachestat(2)");
@@ -255,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_file_dropped_from_the_page_cache_is_not_resident() {
-        let temp = TempFile::filled("dropped");
+        let temp = filled();
         let size = FILE_SIZE_BYTES as u64;
         temp.file.sync_data().unwrap();
         posix_fadvise(&temp.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();

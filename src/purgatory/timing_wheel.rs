@@ -244,6 +244,8 @@ fn round_down(ms: i64, tick_ms: i64) -> i64 {
 mod tests {
     use super::*;
 
+    use support::random::Random;
+
     impl<T> TimingWheel<T> {
         /// How many entries each level holds.
         fn lengths(&self) -> Vec<usize> {
@@ -281,18 +283,6 @@ mod tests {
             let mut queued: Vec<_> = queued.collect();
             queued.sort_unstable();
             assert_eq!(queued, armed);
-        }
-    }
-
-    /// A small generator of numbers, so that a failure can be repeated by its seed (xorshift).
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, bound: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0 % bound
         }
     }
 

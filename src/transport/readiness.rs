@@ -116,17 +116,7 @@ impl ReadyList {
 mod tests {
     use super::*;
 
-    /// A small generator with a seed (xorshift), so that a failure can be run again.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, bound: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0 % bound
-        }
-    }
+    use support::random::Random;
 
     /// What the kernel knows of one socket, edge-triggered as epoll is here.
     #[derive(Default)]

@@ -1,12 +1,12 @@
 //! A compacted topic over a real socket: what producers must send, and what consumers see after the
 //! cleaner's thread was there.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
-use std::thread;
-use std::time::Instant;
 
-use support::broker::{Broker, Client, PATIENCE, batch, fetch_request};
+use support::broker::Broker;
+use support::client::{Client, fetch_request};
+use support::records::batch;
+use support::wait::{wait_for, wait_until};
 use transferto::common::errors::Errors;
 use transferto::message::byte_buffer_message_set::{for_each_record, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
@@ -61,15 +61,12 @@ fn the_last_record_of_each_key_stays_and_so_it_is_after_a_restart() {
         assert_eq!((response.error_code, response.base_offset), (0, offset));
         expected.insert(key, value);
     }
-    let mut offsets = loop {
+    let mut offsets = wait_for("the cleaner", || {
         let (offsets, values) = consume(&mut client);
         assert_eq!(values, expected);
         // A segment holds about a dozen: what is left is a round of the keys, and the active one.
-        if offsets.len() < 30 {
-            break offsets;
-        }
-        thread::yield_now();
-    };
+        (offsets.len() < 30).then_some(offsets)
+    });
     let dir = broker.stop();
     let broker = Broker::start_in(dir, &SETTINGS);
     let (after, values) = consume(&mut broker.connect());
@@ -153,11 +150,7 @@ fn an_old_consumer_gets_past_batches_in_which_nothing_is_left_for_it() {
         for _ in 0..100 {
             assert_eq!(client.produce("post", 0, &batch_of(&["a"], -1, codec)).error_code, 0);
         }
-        let began = Instant::now();
-        while batches(&mut client).len() > 20 {
-            assert!(began.elapsed() < PATIENCE, "the cleaner is not done");
-            thread::yield_now();
-        }
+        wait_until("the cleaner", || batches(&mut client).len() <= 20);
         // From here on nothing more goes.
         let no_cleaner = [("log.cleaner.enable", "false")];
         let broker = Broker::start_in(broker.stop(), &no_cleaner);

@@ -1,12 +1,15 @@
 //! Idempotent producers over a real socket: their ids, and that a batch which is sent twice is kept
 //! once.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use nix::sys::signal::Signal;
-
+use support::broker::Broker;
+use support::broker_process::BrokerProcess;
+use support::client::{Client, NEWEST_PRODUCE, produce_request};
+use support::records::{batch, stored};
+use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
@@ -17,9 +20,6 @@ use transferto::message::records::{Headers, LogRecord};
 use transferto::protocol::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use transferto::protocol::produce::{PartitionProduceData, PartitionProduceResponse};
 use transferto::protocol::request::{RequestBody, ResponseBody};
-
-use support::broker::{Broker, Client, NEWEST_PRODUCE, TempDir, batch, produce_request, stored};
-use support::broker_process::BrokerProcess;
 
 /// Records in each batch of these tests.
 const COUNT: i32 = 10;
@@ -95,7 +95,7 @@ fn every_version_gives_every_producer_an_id_of_its_own() {
 
 #[test]
 fn an_id_outlives_a_stop_and_a_kill() {
-    let dir = TempDir::new("ids");
+    let dir = TempDir::new();
     let mut ids = BTreeSet::new();
     for signal in [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGKILL, Signal::SIGTERM] {
         let broker = BrokerProcess::start(dir.path(), &[]);
@@ -342,7 +342,7 @@ fn what_is_known_of_a_producer_outlives_a_stop_a_kill_and_lost_snapshots() {
         for (signal, keeps_snapshots) in
             [(Signal::SIGTERM, true), (Signal::SIGKILL, true), (Signal::SIGKILL, false)]
         {
-            let dir = TempDir::new("producers");
+            let dir = TempDir::new();
             let settings = [format!("log.segment.bytes={segment_bytes}")];
             let settings = settings.each_ref().map(String::as_str);
             let broker = BrokerProcess::start(dir.path(), &settings);

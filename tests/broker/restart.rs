@@ -1,6 +1,5 @@
 //! What survives: a stop, a kill, a torn tail, lost indexes. The broker runs as a process of its
 //! own.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::io::Write;
@@ -10,19 +9,16 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::Signal;
-
+use support::broker::Broker;
+use support::broker_process::BrokerProcess;
+use support::client::Client;
+use support::records::{batch, stored};
+use support::temp::TempDir;
+use transferto::common::end_point::EndPoint;
+use transferto::common::time::{SystemTime, Time};
 use transferto::common::units::TimestampMs;
 use transferto::message::byte_buffer_message_set::shallow_entries;
-
-use transferto::common::end_point::EndPoint;
-use transferto::common::metrics::Metrics;
-use transferto::common::time::{SystemTime, Time};
 use transferto::network::listening_socket::ListeningSocket;
-use transferto::server::kafka_server_builder::KafkaServerBuilder;
-use transferto::transport::channel_builder::PlaintextChannelBuilder;
-
-use support::broker::{Client, TempDir, batch, config_for, stored};
-use support::broker_process::BrokerProcess;
 
 /// Produces `count` batches from offset `first` on and returns them as the log keeps them.
 fn produce(port: u16, first: i64, count: i64) -> Vec<u8> {
@@ -53,7 +49,7 @@ fn fetch_all(port: u16) -> Vec<u8> {
 
 #[test]
 fn after_a_stop_all_data_is_there_and_nothing_is_recovered() {
-    let dir = TempDir::new("restart");
+    let dir = TempDir::new();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let broker = BrokerProcess::start(dir.path(), &[]);
         let end = Client::connect(broker.port).list_offset(1, "post", -1);
@@ -75,7 +71,7 @@ fn after_a_stop_all_data_is_there_and_nothing_is_recovered() {
 /// not wait for a recovery.
 #[test]
 fn after_a_start_that_a_file_refused_nothing_is_recovered() {
-    let dir = TempDir::new("refused");
+    let dir = TempDir::new();
     let settings = [
         "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer",
         "allow.everyone.if.no.acl.found=true",
@@ -143,7 +139,7 @@ impl Time for PortThief {
 /// The last thing that a start does, when everything else runs.
 #[test]
 fn after_a_start_that_could_not_open_its_port_nothing_is_recovered() {
-    let dir = TempDir::new("port-lost");
+    let dir = TempDir::new();
     let broker = BrokerProcess::start(dir.path(), &[]);
     let expected = produce(broker.port, 0, 10);
     broker.end_with(Signal::SIGTERM);
@@ -159,18 +155,9 @@ fn after_a_start_that_could_not_open_its_port_nothing_is_recovered() {
         bound: Mutex::new(Some(bound)),
         listening: Mutex::default(),
     });
-    let metrics = Arc::new(Metrics::default());
-    let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
-    let config = config_for(&dir, &[("listeners", &listeners)]);
-    let time = Arc::clone(&thief) as Arc<dyn Time>;
-    let why = KafkaServerBuilder::new(config)
-        .time(time)
-        .metrics(metrics)
-        .channel_builder(builder)
-        .start()
-        .err()
-        .unwrap();
-    assert!(why.to_string().contains(&format!("cannot listen on {listeners}")), "{why}");
+    let settings = [("listeners", listeners.as_str())];
+    let why = Broker::start_error(&dir, &settings, |it| it.time(thief.clone()));
+    assert!(why.contains(&format!("cannot listen on {listeners}")), "{why}");
     assert!(thief.listening.lock().unwrap().is_some() && mark.exists());
 
     let broker = BrokerProcess::start(dir.path(), &[]);
@@ -181,7 +168,7 @@ fn after_a_start_that_could_not_open_its_port_nothing_is_recovered() {
 
 #[test]
 fn after_a_kill_every_acknowledged_record_is_there() {
-    let dir = TempDir::new("kill");
+    let dir = TempDir::new();
     let broker = BrokerProcess::start(dir.path(), &[]);
     let mut expected = produce(broker.port, 0, 50);
     broker.end_with(Signal::SIGKILL);
@@ -196,7 +183,7 @@ fn a_torn_or_junk_tail_is_cut_and_a_line_says_what_was_cut() {
     for junk in
         [&[0_u8; 200][..], b"junk that is no batch at all, and longer than a header of one........"]
     {
-        let dir = TempDir::new("torn");
+        let dir = TempDir::new();
         let broker = BrokerProcess::start(dir.path(), &[]);
         let mut expected = produce(broker.port, 0, 20);
         broker.end_with(Signal::SIGKILL);
@@ -215,7 +202,7 @@ fn a_torn_or_junk_tail_is_cut_and_a_line_says_what_was_cut() {
 
 #[test]
 fn lost_or_broken_indexes_and_checkpoints_are_made_anew() {
-    let dir = TempDir::new("indexes");
+    let dir = TempDir::new();
     let broker = BrokerProcess::start(dir.path(), &["log.index.interval.bytes=100"]);
     let expected = produce(broker.port, 0, 50);
     broker.end_with(Signal::SIGTERM);
@@ -234,7 +221,7 @@ fn lost_or_broken_indexes_and_checkpoints_are_made_anew() {
 
 #[test]
 fn a_second_broker_on_the_same_directory_is_refused_in_one_sentence() {
-    let dir = TempDir::new("locked");
+    let dir = TempDir::new();
     let _broker = BrokerProcess::start(dir.path(), &[]);
     let output = run(&[&format!("log.dirs={}", dir.path().display()), LISTEN_ANYWHERE]);
     let said = complaint(&output);
@@ -247,7 +234,7 @@ fn a_second_broker_on_the_same_directory_is_refused_in_one_sentence() {
 fn a_taken_port_is_reported_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let dir = TempDir::new("port");
+    let dir = TempDir::new();
     let log_dirs = format!("log.dirs={}", dir.path().display());
     let said = complaint(&run(&[&log_dirs, &format!("listeners=PLAINTEXT://{address}")]));
     let make = "`make run ARGS=\"--override port=";
@@ -268,7 +255,7 @@ fn a_corrupt_file_in_the_log_directory_is_reported_with_a_remedy() {
         ("client_quotas", "all quotas"),
         ("broker_configs", "all settings of the broker"),
     ] {
-        let dir = TempDir::new("corrupt");
+        let dir = TempDir::new();
         let file = dir.path().join(name);
         for (junk, position) in [(&b"hello world\n"[..], 0), (b"0\n\xff\n", 2)] {
             fs::write(&file, junk).unwrap();
@@ -285,7 +272,7 @@ fn a_corrupt_file_in_the_log_directory_is_reported_with_a_remedy() {
 /// What a newer broker, or a hand, has written.
 #[test]
 fn stored_settings_that_cannot_hold_stop_the_start_with_a_remedy() {
-    let dir = TempDir::new("stored");
+    let dir = TempDir::new();
     let file = dir.path().join("broker_configs");
     let log_dirs = format!("log.dirs={}", dir.path().display());
     for (line, why) in [
@@ -302,7 +289,7 @@ fn stored_settings_that_cannot_hold_stop_the_start_with_a_remedy() {
 
 #[test]
 fn a_log_directory_that_cannot_be_made_is_reported_in_one_sentence() {
-    let dir = TempDir::new("file");
+    let dir = TempDir::new();
     let file = dir.path().join("a-file");
     fs::write(&file, b"").unwrap();
     let below = file.join("data");

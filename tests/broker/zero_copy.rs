@@ -1,17 +1,18 @@
 //! Proves by counting that a fetch copies no message byte: a transport that sees every call on the
 //! socket, and the broker's own counters.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 
+use support::broker::Broker;
+use support::client::{Client, NEWEST_FETCH, fetch_request};
+use support::records::batch;
+use support::temp::TempDir;
+use support::transports::{Counting, Counts, Faulty, SevenBytes, WouldBlockEveryOther, wrapping};
 use transferto::common::metrics::Metrics;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::message_set_builder::MessageSetBuilder;
 use transferto::message::records::{Headers, LogRecord};
 use transferto::transport::transport_layer::TransportLayer;
-
-use support::broker::{Broker, Client, NEWEST_FETCH, TempDir, batch, fetch_request};
-use support::transports::{Counting, Counts, Faulty, SevenBytes, WouldBlockEveryOther, wrapping};
 
 const BATCHES: usize = 8;
 const BATCH_VALUE_BYTES: usize = 100_000;
@@ -23,8 +24,10 @@ fn filled_broker(
 ) -> (Broker, Arc<Metrics>, usize) {
     let metrics = Arc::new(Metrics::default());
     let builder = wrapping(&metrics, move |inner, _| wrap(inner));
-    let dir = Arc::new(TempDir::new("zero-copy"));
-    let broker = Broker::start_with(dir, &[], Arc::clone(&metrics), builder);
+    let dir = Arc::new(TempDir::new());
+    let broker = Broker::start_with(dir, &[], |it| {
+        it.metrics(Arc::clone(&metrics)).channel_builder(builder)
+    });
     let mut client = broker.connect_with_topic("post");
     let records = batch(&[&vec![9; BATCH_VALUE_BYTES]]);
     for _ in 0..BATCHES {
@@ -94,8 +97,10 @@ fn only_a_client_that_cannot_read_batches_costs_a_copy_and_it_is_counted() {
 fn a_topic_of_the_posts_format_costs_no_copy_for_any_reader() {
     let metrics = Arc::new(Metrics::default());
     let builder = wrapping(&metrics, |inner, _| inner);
-    let dir = Arc::new(TempDir::new("zero-copy"));
-    let broker = Broker::start_with(dir, &[], Arc::clone(&metrics), builder);
+    let dir = Arc::new(TempDir::new());
+    let broker = Broker::start_with(dir, &[], |it| {
+        it.metrics(Arc::clone(&metrics)).channel_builder(builder)
+    });
     let mut client = broker.connect();
     client.create_topic_with("post", &[("message.format.version", "0.9.0")]);
     let mut set = MessageSetBuilder::new(0, CompressionCodec::None);

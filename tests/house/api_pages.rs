@@ -1,13 +1,13 @@
 //! Holds the page of the protocol and the page of what is left out to the code: the one is printed
 //! from `ApiKeys`, and what it does not have the other has.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use transferto::protocol::api_keys::{ApiKeys, NEVER};
+
 use crate::printed::{fail_if_printed, print_into};
 use crate::source_tree::{files_under, read};
-use transferto::protocol::api_keys::{ApiKeys, NEVER};
 
 /// An API of Kafka 4.4.0; none of its versions are left of one that Kafka 4 has removed.
 struct KafkaApi {

@@ -1,17 +1,17 @@
 //! Holds the pages to the source: what a page quotes or names exists, both languages say the same,
 //! and a page that is a list is printed from the list.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::printed::{fail_if_printed, print_into};
-use crate::source_tree::{files_under, read, ticked};
 use transferto::config::config_def::to_markdown;
 use transferto::config::dynamic_config::dynamic_settings_to_markdown;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::log_config::LogConfig;
 use transferto::config::unsupported::Unsupported;
+
+use crate::printed::{fail_if_printed, print_into};
+use crate::source_tree::{files_under, read, ticked};
 
 /// The beginnings of paths that are neither ours nor Kafka's.
 const FOREIGN_PATHS: [&str; 9] =

@@ -1,7 +1,6 @@
 //! Holds our tests to Kafka's: each test of `tests/kafka-tests.txt` has an equivalent that names it
 //! in its comment, or a reason why it has none. The page of both is printed from the two; ports
 //! that nobody asked for stand at its end. The page also has the tests of a client that are not run.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! Holds the source to the map in `docs/en/architecture.md`: who may import whom, no circles,
 //! files that say what they are. It reads text, not meaning, and so relies on rustfmt, on imports
 //! that are spelt out, and on unit tests that stand last in their file.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;

@@ -8,3 +8,4 @@ mod layering;
 mod docs;
 mod api_pages;
 mod kafka_tests;
+mod support;

@@ -1,7 +1,5 @@
 //! The files of this repository, as the tests read them that hold source and pages to their rules.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

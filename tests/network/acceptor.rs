@@ -1,38 +1,24 @@
 //! What an Acceptor does when the process has no file descriptor left for the next connection.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::env;
 use std::fs::File;
 use std::iter;
-use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, mpsc};
 
-use crate::test_server::{PATIENCE, TestServer};
-use log::Level;
-use log::LevelFilter;
-use log::Log;
-use log::Metadata;
-use log::Record;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use support::own_process::in_own_process;
+use support::wait::PATIENCE;
+
+use crate::test_server::TestServer;
 
 /// Kafka 0.9 spins here, and logs an error each time round.
 ///
 /// The limit is one of the whole process, so the test begins itself anew in a process of its own.
 #[test]
 fn without_file_descriptors_connections_wait_and_are_accepted_later() {
-    if env::var_os(CHILD).is_some() {
-        return run_out_of_file_descriptors();
-    }
     let name = "acceptor::without_file_descriptors_connections_wait_and_are_accepted_later";
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"ulimit -n 64 && exec "$0" "$@""#]).arg(env::current_exe().unwrap());
-    let output = command.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    let told = String::from_utf8_lossy(&told);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    in_own_process(name, "ulimit -n 64 &&", run_out_of_file_descriptors);
 }
-
-const CHILD: &str = "TRANSFERTO_TEST_HAS_FEW_FILE_DESCRIPTORS";
 
 fn run_out_of_file_descriptors() {
     let complaints = listen_to_the_log();

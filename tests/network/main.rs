@@ -1,6 +1,7 @@
 //! Tests of `src/network` and `src/transport`: connections, without the broker behind them.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod frames;
 mod test_server;
 mod scripted;
 

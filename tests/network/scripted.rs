@@ -5,10 +5,9 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, mpsc};
 
+use support::transports::{Call, Fault, Faulty, wrapping};
 use transferto::common::metrics::Metrics;
 use transferto::transport::channel_builder::ChannelBuilder;
-
-use support::transports::{Call, Fault, Faulty, wrapping};
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

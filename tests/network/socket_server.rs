@@ -1,18 +1,13 @@
 //! Port of `kafka.network.SocketServerTest`, of 0.9 and of later versions, over raw sockets on
 //! ports of the system's choice. What happens when something fails is in `socket_server_faults.rs`.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::HashSet;
-use std::io;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::thread;
+use std::{io, thread};
 
-use crate::test_server::{
-    LOCALHOST, TestServer, assert_closed_without_answer, close, produce_request, receive_frame,
-    send_frame, test_config, wait_until,
-};
+use support::wait::wait_until;
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::metrics::Metrics;
@@ -25,6 +20,11 @@ use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBui
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::kafka_channel::KafkaChannel;
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
+
+use crate::frames::{receive_frame, send_frame};
+use crate::test_server::{
+    LOCALHOST, TestServer, assert_closed_without_answer, close, produce_request, test_config,
+};
 
 /// More than the buffers of both sockets hold, so that a client that does not read stops the server
 /// in mid-send.

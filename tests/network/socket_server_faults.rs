@@ -1,22 +1,23 @@
 //! Port of the cases of `kafka.network.SocketServerTest` that were written for KAFKA-5607 and
 //! KAFKA-5790: two connections in one iteration of a Processor, of which the first one fails. The
 //! second is served all the same, and so is whoever comes next.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
 
-use crate::scripted::{Held, Script, Step, playing};
-use crate::test_server::{
-    LOCALHOST, TestServer, assert_closed_without_answer, close, produce_request, receive_frame,
-    send_frame, wait_until,
-};
+use support::wait::wait_until;
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::metrics::Metrics;
 use transferto::network::request_channel::Request;
 use transferto::protocol::api_keys::ApiKeys;
+
+use crate::frames::{receive_frame, send_frame};
+use crate::scripted::{Held, Script, Step, playing};
+use crate::test_server::{
+    LOCALHOST, TestServer, assert_closed_without_answer, close, produce_request,
+};
 
 /// Port of `SocketServerTest.configureNewConnectionException`.
 #[test]

@@ -1,17 +1,13 @@
 //! A socket server without handlers: the tests take the requests themselves, and talk to it through
 //! raw sockets.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this one")]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use byteorder::BigEndian;
-use byteorder::ByteOrder;
-use byteorder::WriteBytesExt;
+use byteorder::{BigEndian, WriteBytesExt};
+use support::wait::{PATIENCE, wait_until};
 use transferto::common::end_point::{EndPoint, SecurityProtocol};
 use transferto::common::metrics::Metrics;
 use transferto::common::mock_time::MockTime;
@@ -21,14 +17,13 @@ use transferto::network::socket_server::SocketServer;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::send::NetworkSend;
 
-/// Long enough for a machine that does ten other things; no test that passes waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use crate::frames::{receive_frame, send_frame};
 
 /// The address of every client.
-pub const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A server that accepts, with a clock that stands still.
-pub struct TestServer {
+pub(crate) struct TestServer {
     server: Arc<SocketServer>,
     pub metrics: Arc<Metrics>,
     pub time: Arc<MockTime>,
@@ -45,19 +40,19 @@ impl Deref for TestServer {
 impl TestServer {
     /// The server of Kafka's own test: two listeners, one network thread, requests of 50 bytes, 5
     /// connections.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(|_| ())
     }
 
     /// The same with other settings.
-    pub fn start_with(change: impl FnOnce(&mut KafkaConfig)) -> Self {
+    pub(crate) fn start_with(change: impl FnOnce(&mut KafkaConfig)) -> Self {
         let metrics = Arc::new(Metrics::default());
         let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
         Self::start_on(builder, metrics, change)
     }
 
     /// The same with other transports.
-    pub fn start_on(
+    pub(crate) fn start_on(
         builder: Arc<dyn ChannelBuilder>,
         metrics: Arc<Metrics>,
         change: impl FnOnce(&mut KafkaConfig),
@@ -72,12 +67,12 @@ impl TestServer {
     }
 
     /// A new client.
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         self.connect_to(SecurityProtocol::Plaintext)
     }
 
     /// A new client of the listener for `protocol`.
-    pub fn connect_to(&self, protocol: SecurityProtocol) -> TcpStream {
+    pub(crate) fn connect_to(&self, protocol: SecurityProtocol) -> TcpStream {
         let stream = TcpStream::connect((LOCALHOST, self.bound_port(protocol).unwrap())).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -86,7 +81,7 @@ impl TestServer {
     }
 
     /// The next request that arrives.
-    pub fn receive(&self) -> Box<Request> {
+    pub(crate) fn receive(&self) -> Box<Request> {
         let timeout_ms = u64::try_from(PATIENCE.as_millis()).unwrap();
         match self.request_channel().receive_request(timeout_ms) {
             Some(RequestOrShutdown::Request(request)) => request,
@@ -95,20 +90,20 @@ impl TestServer {
     }
 
     /// Answers `request` with `body`.
-    pub fn respond(&self, request: &Request, body: Vec<u8>) {
+    pub(crate) fn respond(&self, request: &Request, body: Vec<u8>) {
         let send = Box::new(NetworkSend::new(body));
         self.request_channel().send_response(Response::new(request.reply_to(), send));
     }
 
     /// Answers the next request that arrives with its own bytes, and returns it.
-    pub fn echo_one(&self) -> Box<Request> {
+    pub(crate) fn echo_one(&self) -> Box<Request> {
         let request = self.receive();
         self.respond(&request, request.buffer.clone());
         request
     }
 
     /// Sends a request through `client` and sees that its echo comes back.
-    pub fn assert_serves(&self, client: &mut TcpStream, correlation_id: i32) {
+    pub(crate) fn assert_serves(&self, client: &mut TcpStream, correlation_id: i32) {
         let frame = produce_request(correlation_id);
         send_frame(client, &frame);
         self.echo_one();
@@ -116,14 +111,14 @@ impl TestServer {
     }
 
     /// Waits until so many connections are counted for localhost.
-    pub fn await_connections(&self, count: usize) {
+    pub(crate) fn await_connections(&self, count: usize) {
         let what = format!("{count} connections");
         wait_until(&what, || self.connection_count(LOCALHOST) == count);
     }
 }
 
 /// The settings of Kafka's `SocketServerTest`.
-pub fn test_config() -> KafkaConfig {
+pub(crate) fn test_config() -> KafkaConfig {
     KafkaConfig {
         listeners: ["PLAINTEXT://127.0.0.1:0", "TRACE://127.0.0.1:0"]
             .map(|text| EndPoint::parse(text).unwrap())
@@ -139,17 +134,8 @@ pub fn test_config() -> KafkaConfig {
     }
 }
 
-/// Waits for something that nobody announces.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::yield_now();
-    }
-}
-
 /// A Produce request, version 0, without any topic and with acks=1: 20 bytes.
-pub fn produce_request(correlation_id: i32) -> Vec<u8> {
+pub(crate) fn produce_request(correlation_id: i32) -> Vec<u8> {
     let mut frame = Vec::new();
     let (api_key, api_version) = (0, 0);
     frame.write_i16::<BigEndian>(api_key).unwrap();
@@ -163,25 +149,8 @@ pub fn produce_request(correlation_id: i32) -> Vec<u8> {
     frame
 }
 
-/// Writes `frame` with its size in front.
-pub fn send_frame(client: &mut TcpStream, frame: &[u8]) {
-    let mut bytes = vec![0; 4];
-    BigEndian::write_i32(&mut bytes, i32::try_from(frame.len()).unwrap());
-    bytes.extend_from_slice(frame);
-    client.write_all(&bytes).unwrap();
-}
-
-/// Reads one frame and returns it without its size.
-pub fn receive_frame(client: &mut TcpStream) -> Vec<u8> {
-    let mut size = [0; 4];
-    client.read_exact(&mut size).unwrap();
-    let mut frame = vec![0; usize::try_from(BigEndian::read_i32(&size)).unwrap()];
-    client.read_exact(&mut frame).unwrap();
-    frame
-}
-
 /// Reads until the server has closed the connection, and fails if a byte comes before.
-pub fn assert_closed_without_answer(client: &mut TcpStream) {
+pub(crate) fn assert_closed_without_answer(client: &mut TcpStream) {
     // A server that closes with unread bytes in its socket answers with a reset, and not with an
     // end.
     match client.read(&mut [0; 16]) {
@@ -192,6 +161,6 @@ pub fn assert_closed_without_answer(client: &mut TcpStream) {
 }
 
 /// Closes a client in order: the server reads all that was sent, and then the end.
-pub fn close(client: TcpStream) {
+pub(crate) fn close(client: TcpStream) {
     client.shutdown(Shutdown::Both).unwrap();
 }

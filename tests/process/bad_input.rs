@@ -1,11 +1,14 @@
 //! Bad input over a real socket: each is answered with Kafka's error code or by closing the
 //! connection, is logged once with the peer's address, and disturbs nobody else.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
+use support::client::{
+    Client, NEWEST_FETCH, NEWEST_PRODUCE, fetch_request, fetch_topic, produce_request,
+};
+use support::records::{batch, stored};
 use transferto::common::errors::Errors;
 use transferto::common::time::SystemTime;
 use transferto::message::compression_codec::CompressionCodec;
@@ -23,10 +26,6 @@ use transferto::protocol::request::{RequestBody, ResponseBody, request_bytes};
 
 use crate::hostile::{
     Scene, TOPIC, assert_logged_once, assert_works, in_company, lines_of, lines_with,
-};
-use support::broker::{
-    Client, NEWEST_FETCH, NEWEST_PRODUCE, batch, fetch_request, fetch_topic, produce_request,
-    stored,
 };
 
 const VALIDATION: &str = "transferto.compressed.records.validation.enable";

@@ -1,36 +1,30 @@
 //! What the tests of hostile clients share: a broker with a well-behaved client beside the hostile
 //! ones, each of those with an address of its own, and the broker's log.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(unreachable_pub, reason = "shared by test binaries, of which none exports anything")]
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::thread;
-use std::time::Instant;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
-
-use transferto::common::end_point::SecurityProtocol;
+use support::broker::Broker;
+use support::client::{Client, NEWEST_PRODUCE};
+use support::records::{batch, stored};
+use support::temp::TempDir;
+use support::wait::wait_until;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::Time;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::server::kafka_server::KafkaServer;
-use transferto::server::kafka_server_builder::KafkaServerBuilder;
-use transferto::transport::channel_builder::PlaintextChannelBuilder;
-
-use support::broker::{Client, NEWEST_PRODUCE, PATIENCE, TempDir, batch, config_for, stored};
 
 /// The topic that every scene has.
-pub const TOPIC: &str = "post";
+pub(crate) const TOPIC: &str = "post";
 
 /// A broker, and a client that behaves: whatever the others do, it must be served.
-pub struct Scene {
-    server: Option<KafkaServer>,
-    pub dir: TempDir,
+pub(crate) struct Scene {
+    broker: Broker,
     witness: Client,
     produced: i64,
     /// Kept until the broker is gone.
@@ -41,58 +35,59 @@ pub struct Scene {
 static PROCESS: RwLock<()> = RwLock::new(());
 
 /// While this is held, no other test of this process runs.
-pub fn alone() -> RwLockWriteGuard<'static, ()> {
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     PROCESS.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// While this is held, no test runs that must be alone.
-pub fn in_company() -> RwLockReadGuard<'static, ()> {
+pub(crate) fn in_company() -> RwLockReadGuard<'static, ()> {
     PROCESS.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Scene {
-    pub fn open(settings: &[(&str, &str)], time: Arc<dyn Time>) -> Self {
+    pub(crate) fn open(settings: &[(&str, &str)], time: Arc<dyn Time>) -> Self {
         capture_the_log();
-        let dir = TempDir::new("hostile");
-        let server = start(&dir, settings, &time);
-        let mut witness = connect_to(&server);
+        let broker = Broker::start_with(Arc::new(TempDir::new()), settings, |it| it.time(time));
+        let mut witness = broker.connect();
         witness.create_topic(TOPIC);
         witness.create_topic("witness");
-        Self { server: Some(server), dir, witness, produced: 0, company: None }
+        Self { broker, witness, produced: 0, company: None }
     }
 
-    pub fn holding(mut self, company: RwLockReadGuard<'static, ()>) -> Self {
+    pub(crate) fn holding(mut self, company: RwLockReadGuard<'static, ()>) -> Self {
         self.company = Some(company);
         self
     }
 
     /// Stops the broker and starts one with other settings on the same directory.
-    pub fn reopen(mut self, settings: &[(&str, &str)], time: Arc<dyn Time>) -> Self {
-        self.server.take().unwrap().shutdown();
-        let server = start(&self.dir, settings, &time);
-        self.witness = connect_to(&server);
-        self.server = Some(server);
+    pub(crate) fn reopen(mut self, settings: &[(&str, &str)], time: Arc<dyn Time>) -> Self {
+        self.broker = Broker::start_with(self.broker.stop(), settings, |it| it.time(time));
+        self.witness = self.broker.connect();
         self
     }
 
-    pub fn server(&self) -> &KafkaServer {
-        self.server.as_ref().unwrap()
+    pub(crate) fn server(&self) -> &KafkaServer {
+        self.broker.server()
     }
 
-    pub fn metrics(&self) -> &Metrics {
+    pub(crate) fn dir(&self) -> &Path {
+        self.broker.dir.path()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
         self.server().metrics()
     }
 
     /// A client whose address no other client of this process has or had: what the log says of it
     /// is of this one.
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         static NEXT: AtomicU16 = AtomicU16::new(1);
         let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let flags = SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
         let own = SocketAddrV4::new(Ipv4Addr::new(127, 1, high, low), 0);
         bind(socket.as_raw_fd(), &SockaddrIn::from(own)).unwrap();
-        let broker = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port_of(self.server()));
+        let broker = SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.broker.port());
         let known = self.metrics().connection_creations.value();
         connect(socket.as_raw_fd(), &SockaddrIn::from(broker)).unwrap();
         let is_known = || self.metrics().connection_creations.value() > known;
@@ -102,7 +97,7 @@ impl Scene {
 
     /// The witness produces, and fetches what it has produced. One network thread serves all: when
     /// this returns, the broker has also taken whatever the hostile client had sent before.
-    pub fn assert_others_are_served(&mut self) {
+    pub(crate) fn assert_others_are_served(&mut self) {
         let records = batch(&[b"well behaved"]);
         let produced = self.witness.produce("witness", 0, &records);
         assert_eq!((produced.error_code, produced.base_offset), (0, self.produced));
@@ -114,13 +109,13 @@ impl Scene {
     }
 
     /// How many connections are open, by what the broker has counted.
-    pub fn open_connections(&self) -> u64 {
+    pub(crate) fn open_connections(&self) -> u64 {
         let metrics = self.metrics();
         metrics.connection_creations.value() - metrics.connection_closes.value()
     }
 
     /// Writes `count` batches of 900,000 bytes to partition 0 of the topic.
-    pub fn fill(&mut self, partition: i32, count: usize) {
+    pub(crate) fn fill(&mut self, partition: i32, count: usize) {
         let records = batch(&[&vec![7; 900_000]]);
         for _ in 0..count {
             let produced =
@@ -130,42 +125,14 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
-    fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.shutdown();
-        }
-    }
-}
-
-fn start(dir: &TempDir, settings: &[(&str, &str)], time: &Arc<dyn Time>) -> KafkaServer {
-    let metrics = Arc::new(Metrics::default());
-    let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
-    let config = config_for(dir, settings);
-    KafkaServerBuilder::new(config)
-        .time(Arc::clone(time))
-        .metrics(metrics)
-        .channel_builder(builder)
-        .start()
-        .unwrap()
-}
-
-fn port_of(server: &KafkaServer) -> u16 {
-    server.bound_port(SecurityProtocol::Plaintext).unwrap()
-}
-
-fn connect_to(server: &KafkaServer) -> Client {
-    Client::connect(port_of(server))
-}
-
 /// What the log says of this client, from info on, and what it is refused also at debug.
-pub fn lines_of(client: &Client) -> Vec<String> {
+pub(crate) fn lines_of(client: &Client) -> Vec<String> {
     let address: SocketAddr = client.stream.local_addr().unwrap();
     lines_with(&address.to_string())
 }
 
 /// Waits for the line that says what became of this client; there must be one, and no other.
-pub fn assert_logged_once(client: &Client, words: &str) {
+pub(crate) fn assert_logged_once(client: &Client, words: &str) {
     wait_until("a line in the log", || !lines_of(client).is_empty());
     let lines = lines_of(client);
     assert_eq!(lines.len(), 1, "{lines:?}");
@@ -173,18 +140,9 @@ pub fn assert_logged_once(client: &Client, words: &str) {
 }
 
 /// An ApiVersions request is answered: the connection works.
-pub fn assert_works(client: &mut Client) {
+pub(crate) fn assert_works(client: &mut Client) {
     let (body, _) = client.call(0, &RequestBody::ApiVersions(Default::default()), &[]);
     assert!(matches!(body, ResponseBody::ApiVersions(_)), "{body:?}");
-}
-
-/// Waits for something that happens soon.
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
-        thread::yield_now();
-    }
 }
 
 /// Keeps the lines of the whole process, from info on, and those of refused requests.
@@ -204,7 +162,7 @@ fn capture_the_log() {
 
 /// The captured lines in which `text` stands, and no digit behind it: no address is taken for
 /// another.
-pub fn lines_with(text: &str) -> Vec<String> {
+pub(crate) fn lines_with(text: &str) -> Vec<String> {
     let stands_in = |line: &&String| {
         line.match_indices(text)
             .any(|(at, _)| !line[at + text.len()..].starts_with(|next: char| next.is_ascii_digit()))

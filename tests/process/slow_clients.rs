@@ -3,7 +3,6 @@
 //! in bytes.
 //!
 //! Memory and file descriptors are those of the process, so each of these tests runs alone.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +13,8 @@ use std::sync::Arc;
 use byteorder::{BigEndian, WriteBytesExt};
 use nix::libc::linger;
 use nix::sys::socket::{setsockopt, sockopt};
-
+use support::client::{Client, NEWEST_FETCH, fetch_request};
+use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::message::compression_codec::CompressionCodec;
@@ -24,8 +24,7 @@ use transferto::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, request_bytes};
 
-use crate::hostile::{self, Scene, TOPIC, alone, assert_logged_once, lines_of, wait_until};
-use support::broker::{Client, NEWEST_FETCH, fetch_request};
+use crate::hostile::{self, Scene, TOPIC, alone, assert_logged_once, lines_of};
 
 const MEGABYTE: usize = 1024 * 1024;
 /// What the clients of one test may cost beside what they paid for: threads, buffers, the
@@ -133,7 +132,7 @@ fn a_client_that_resets_in_the_middle_of_its_response_leaves_nothing_behind() {
     let (_, mut scene) = scene(&[]);
     scene.fill(0, 20);
     scene.assert_others_are_served();
-    let open_files = || open_files_in(&scene.dir.path().display().to_string());
+    let open_files = || open_files_in(&scene.dir().display().to_string());
     let before = (scene.open_connections(), open_files(), all_open_files());
     let mut addresses = Vec::new();
     for _ in 0..20 {
@@ -166,7 +165,7 @@ fn a_response_outlives_its_segment_and_a_reset_then_closes_the_file() {
         ("log.segment.delete.delay.ms", "1"),
     ];
     let (_, mut scene) = scene(&settings);
-    let dir = scene.dir.path().display().to_string();
+    let dir = scene.dir().display().to_string();
     scene.fill(0, 1);
     let mut leaver = scene.connect();
     // One segment is a response that fits the socket's buffers, so the client asks often and reads
@@ -177,7 +176,7 @@ fn a_response_outlives_its_segment_and_a_reset_then_closes_the_file() {
     }
     // A response that has left in part, by no more than the budget of a turn, has found the socket
     // full.
-    let size = scene.dir.path().join(format!("{TOPIC}-0/00000000000000000000.log"));
+    let size = scene.dir().join(format!("{TOPIC}-0/00000000000000000000.log"));
     let size = fs::metadata(size).unwrap().len();
     let sent = || scene.metrics().sendfile_bytes.value();
     wait_until("a response that is stuck", || !sent().is_multiple_of(size));

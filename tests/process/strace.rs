@@ -4,20 +4,18 @@
 //! The broker runs under `strace -ff -yy`, which writes one file per thread, so that no line is
 //! torn, and prints what each file descriptor is: a segment file by its path, a connection by its
 //! two addresses.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-
+use support::broker_process::BrokerProcess;
+use support::client::{Client, NEWEST_FETCH, fetch_request};
+use support::records::{batch, message_set, stored};
+use support::temp::TempDir;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::message_set_builder::MessageSetBuilder;
-use transferto::message::records::{Headers, LogRecord};
 
 use crate::hostile::in_company;
-use support::broker::{Client, NEWEST_FETCH, TempDir, batch, fetch_request, stored};
-use support::broker_process::BrokerProcess;
 
 /// Calls that bring bytes of a file into the process.
 const READS: [&str; 6] = ["read", "readv", "pread64", "preadv", "preadv2", "mmap"];
@@ -62,7 +60,9 @@ fn a_topic_of_the_posts_format_leaves_by_sendfile_for_the_posts_clients() {
     let _company = in_company();
     for version in POSTS_VERSIONS {
         let Some(watched) = Watched::start() else { return };
-        let sets: Vec<_> = (0..10_u8).map(|value| message_set(&vec![value; 100_000])).collect();
+        let sets: Vec<_> = (0..10_u8)
+            .map(|value| message_set(0, CompressionCodec::None, &[(0, vec![value; 100_000])]))
+            .collect();
         let mut producer = watched.connect();
         producer.create_topic_with("post", &[("message.format.version", "0.9.0")]);
         for set in &sets {
@@ -76,20 +76,6 @@ fn a_topic_of_the_posts_format_leaves_by_sendfile_for_the_posts_clients() {
         let what = format!("Fetch version {version} of {} message bytes", expected.len());
         watched.end(consumer).assert_sent_by_sendfile(&what, expected.len());
     }
-}
-
-/// One message of magic 0, as a producer sends it.
-fn message_set(value: &[u8]) -> Vec<u8> {
-    let record = LogRecord {
-        offset: 0,
-        timestamp: 0,
-        key: None,
-        value: Some(value),
-        headers: Headers::NONE,
-    };
-    let mut set = MessageSetBuilder::new(0, CompressionCodec::None);
-    set.append(&record).unwrap();
-    set.build().unwrap()
 }
 
 fn with_offset(message: &[u8], offset: i64) -> Vec<u8> {
@@ -115,7 +101,7 @@ impl Watched {
             eprintln!("skipped: there is no strace here; `apt-get install strace` brings it");
             return None;
         }
-        let dir = TempDir::new("strace");
+        let dir = TempDir::new();
         fs::create_dir(dir.path().join("traces")).unwrap();
         let output = dir.path().join("traces/thread").display().to_string();
         let calls = format!("trace=sendfile,{},{}", READS.join(","), WRITES.join(","));

@@ -1,5 +1,4 @@
 //! Ports of `kafka.log.LogManagerTest`, and what else a broker's directories owe to it.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -8,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::fixture::{self, Mocks, TempDir, batch, batch_at, files_in, records_of, timed_batch};
+use support::records::{batch, batch_at};
+use support::temp::TempDir;
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
@@ -29,6 +29,8 @@ use transferto::storage::files::offset_checkpoint::{
 use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
 use transferto::storage::log_manager::{INITIAL_TASK_DELAY_MS, LogManager, LogManagerConfig};
+
+use crate::fixture::{Mocks, files_in, records_of, timed_batch};
 
 const RETENTION_CHECK_MS: i64 = 60_000;
 const FLUSH_CHECK_MS: i64 = 1000;
@@ -490,7 +492,7 @@ fn a_log_can_be_deleted() {
     assert!(!manager.delete_log(&partition("t", 0)).unwrap());
     assert!(manager.get_log(&partition("t", 0)).is_none());
     assert!(!log.dir().exists());
-    assert_eq!(fixture::records_of(&found.message_set), [(0, "test".to_string())]);
+    assert_eq!(records_of(&found.message_set), [(0, "test".to_string())]);
 }
 
 /// The names of what lies in the log directory and ends with `suffix`.

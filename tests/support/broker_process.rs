@@ -1,7 +1,4 @@
 //! The broker's binary as a process of its own: to be watched by strace, killed, and started again.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(unreachable_pub, reason = "shared by test binaries, of which none exports anything")]
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

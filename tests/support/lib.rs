@@ -2,6 +2,12 @@
 #![allow(missing_docs, reason = "a test says what it needs a helper for")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+pub mod temp;
+pub mod random;
+pub mod wait;
+pub mod own_process;
+pub mod records;
+pub mod client;
 pub mod broker;
 pub mod broker_process;
 pub mod transports;

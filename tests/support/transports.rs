@@ -4,19 +4,16 @@
 //! A double is a [`Fault`] in a [`Faulty`] transport. A fault that says "full" although the socket
 //! is not has the socket registered anew, so that epoll makes the edge that a really full socket
 //! would make later.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this one")]
 
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use mio::Registry;
-use mio::Token;
 use mio::net::TcpStream;
+use mio::{Registry, Token};
 use transferto::common::metrics::{Counter, Metrics};
 use transferto::transport::authenticator::DefaultAuthenticator;
 use transferto::transport::channel_builder::ChannelBuilder;
@@ -427,32 +424,6 @@ impl send::Send for PromisesMore {
 
     fn write_to(&mut self, transport: &mut dyn TransportLayer, _more: bool) -> io::Result<()> {
         self.0.write_to(transport, true)
-    }
-}
-
-/// A file that is gone when the test is over.
-pub struct TempFile {
-    pub path: PathBuf,
-    pub file: Arc<File>,
-}
-
-impl TempFile {
-    /// A new file with these bytes.
-    pub fn with(bytes: &[u8]) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::SeqCst);
-        let name = format!("transferto-{}-{number}.tmp", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        let file = File::options().read(true).write(true).open(&path).unwrap();
-        Self { path, file: Arc::new(file) }
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        // The file may be gone already if a test deleted it: that is not this helper's business.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

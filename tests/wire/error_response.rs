@@ -1,10 +1,6 @@
 //! The answer that only says an error: it says it for each thing that was asked, under the name by
 //! which it was asked, in every version.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-use crate::messages::log::produce_request;
-use crate::messages::{access, admin, groups, header, log, requests, response_frame};
 use transferto::common::errors::Errors;
 use transferto::protocol::alter_configs::AlterConfigsResourceResponse;
 use transferto::protocol::delete_records::INVALID_LOW_WATERMARK;
@@ -14,6 +10,9 @@ use transferto::protocol::join_group::UNKNOWN_GENERATION_ID;
 use transferto::protocol::offset_fetch::{NO_COMMITTED_OFFSET, OffsetFetchResponseTopic};
 use transferto::protocol::produce::ProduceRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response};
+
+use crate::messages::log::produce_request;
+use crate::messages::{access, admin, groups, header, log, requests, response_frame};
 
 const ERROR: Errors = Errors::KafkaStorageError;
 const CODE: i16 = ERROR.code();

@@ -2,20 +2,21 @@
 //! takes more memory than a small multiple of what its sender sent, nor more than an allowance
 //! besides what he sent.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(unsafe_code, reason = "an allocator that counts is an `unsafe impl` by its nature")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use crate::messages::log::RECORDS;
-use crate::messages::{empty_requests, header, requests, response_frame, responses};
+use support::random::Random;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic};
 use transferto::protocol::request::{RequestBody, parse, parse_response, request_bytes};
 use transferto::protocol::wire::allowance::ALLOWANCE_BYTES;
 use transferto::protocol::wire::decode_error::Malformed;
+
+use crate::messages::log::RECORDS;
+use crate::messages::{empty_requests, header, requests, response_frame, responses};
 
 /// The dearest bytes, in a flexible version of DescribeConfigs: a resource of 4 bytes becomes 56 in
 /// memory, and in a resource the empty name of a setting, 1 byte, becomes 24. Each count is
@@ -271,31 +272,15 @@ fn a_count_that_the_frame_cannot_hold_allocates_nothing() {
     }
 }
 
-/// Marsaglia's xorshift: the same mutations in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
-
 fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(4) {
-        let position = random.below(frame.len());
-        match random.below(5) {
-            0 if !frame.is_empty() => frame[position] = random.next() as u8,
-            1 if !frame.is_empty() => frame[position] ^= 1 << random.below(8),
-            2 => frame.insert(position, random.next() as u8),
+    for _ in 0..=random.index(4) {
+        let position = random.index(frame.len());
+        match random.index(5) {
+            0 if !frame.is_empty() => frame[position] = random.next_u64() as u8,
+            1 if !frame.is_empty() => frame[position] ^= 1 << random.index(8),
+            2 => frame.insert(position, random.next_u64() as u8),
             3 if !frame.is_empty() => drop(frame.remove(position)),
-            _ => frame.truncate(random.below(frame.len() + 1)),
+            _ => frame.truncate(random.index(frame.len() + 1)),
         }
     }
 }
@@ -320,9 +305,9 @@ fn random_bytes_behind_a_valid_header_are_values_or_errors() {
             for _ in 0..1000 {
                 let mut frame = request_bytes(&header, &RequestBody::UnsupportedApiVersions, &[]);
                 // Small numbers are counts that hold; random ones are not.
-                let is_small = random.below(2) == 0;
-                for _ in 0..random.below(200) {
-                    let byte = random.next() as u8;
+                let is_small = random.index(2) == 0;
+                for _ in 0..random.index(200) {
+                    let byte = random.next_u64() as u8;
                     frame.push(if is_small { byte % 3 } else { byte });
                 }
                 parses(&frame);

@@ -1,13 +1,6 @@
 //! The codec: every API in every version and both directions, and the places where clients are
 //! known to break.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-use crate::messages::groups::offset_commit_request;
-use crate::messages::log::{
-    RECORDS, fetch_request, list_offsets_request, metadata_request, produce_request,
-};
-use crate::messages::{empty_requests, header, requests, response_frame, responses};
 use transferto::common::errors::Errors;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsResponse;
@@ -24,6 +17,12 @@ use transferto::protocol::request::{
     RequestBody, ResponseBody, parse, parse_response, request_bytes, response_bytes,
 };
 use transferto::protocol::wire::decode_error::Malformed;
+
+use crate::messages::groups::offset_commit_request;
+use crate::messages::log::{
+    RECORDS, fetch_request, list_offsets_request, metadata_request, produce_request,
+};
+use crate::messages::{empty_requests, header, requests, response_frame, responses};
 
 #[test]
 fn every_request_of_every_version_is_read_as_it_was_written() {

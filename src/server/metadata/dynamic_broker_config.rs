@@ -232,28 +232,11 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::mpsc;
     use std::thread;
-    use std::time::Duration;
 
-    /// Only a failing test waits this long.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    use support::temp::TempDir;
+    use support::wait::PATIENCE;
+
     const OVERRIDES: &str = "max.connections.per.ip.overrides";
-
-    struct TempDir(PathBuf);
-
-    impl TempDir {
-        fn new() -> Self {
-            let name = format!("transferto-dynamic-{}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            std::fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for TempDir {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     /// Keeps what it is asked to follow.
     #[derive(Default)]
@@ -291,7 +274,7 @@ mod tests {
             asks.send(host.to_string()).unwrap();
             answer.lock().unwrap().recv_timeout(PATIENCE).map_err(io::Error::other)
         };
-        let dirs = [dir.0.clone()];
+        let dirs = [dir.path().to_path_buf()];
         let config =
             DynamicBrokerConfig::open_with(&dirs, &KafkaConfig::default(), Box::new(look_up))
                 .unwrap();

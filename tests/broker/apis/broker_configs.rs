@@ -1,15 +1,17 @@
 //! The settings of the broker, altered over a real socket while it runs, and what they change at
 //! once.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-
-use transferto::common::end_point::SecurityProtocol;
+use support::broker::Broker;
+use support::broker_process::BrokerProcess;
+use support::client::{Client, fetch_request};
+use support::records::batch;
+use support::temp::TempDir;
+use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::config::config_def::{Allowed, Setting};
@@ -27,9 +29,6 @@ use transferto::protocol::incremental_alter_configs::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::registry::broker_config_registry::BROKER_CONFIG_REGISTRY_FILE;
-
-use support::broker::{Broker, Client, PATIENCE, TempDir, batch, fetch_request};
-use support::broker_process::BrokerProcess;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -146,15 +145,6 @@ fn set_names(client: &mut Client, name: &str) -> Vec<String> {
 fn config_of(broker: &Broker, topic: &str) -> Arc<LogConfig> {
     let log = broker.server().log_manager().get_log(&TopicAndPartition::new(topic, 0));
     log.unwrap().config()
-}
-
-/// Waits for what another thread does in its own time.
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        thread::park_timeout(Duration::from_millis(1));
-    }
 }
 
 #[test]
@@ -280,7 +270,7 @@ fn threads_named(pid: i32, name: &str) -> usize {
 /// for so long.
 #[test]
 fn threads_that_are_one_too_many_leave_by_themselves() {
-    let dir = TempDir::new("threads");
+    let dir = TempDir::new();
     let settings = ["num.io.threads=2", "background.threads=4"];
     let broker = BrokerProcess::start(dir.path(), &settings);
     let mut client = Client::connect(broker.port);
@@ -301,7 +291,7 @@ fn threads_that_are_one_too_many_leave_by_themselves() {
 
 #[test]
 fn what_was_answered_survives_a_kill_and_is_logged_at_the_start() {
-    let dir = TempDir::new("killed");
+    let dir = TempDir::new();
     let settings = ["num.io.threads=2", "log.roll.ms=7000"];
     let broker = BrokerProcess::start(dir.path(), &settings);
     let mut client = Client::connect(broker.port);
@@ -325,7 +315,7 @@ fn what_was_answered_survives_a_kill_and_is_logged_at_the_start() {
 fn an_address_gets_no_more_connections_than_the_limit_that_holds_now() {
     let broker = Broker::start(&[]);
     let mut first = broker.connect();
-    let port = broker.server().bound_port(SecurityProtocol::Plaintext).unwrap();
+    let port = broker.port();
     set(&mut first, ALL, "max.connections.per.ip", "1");
     Client::connect(port).assert_closed();
     set(&mut first, THIS, "max.connections.per.ip.overrides", "127.0.0.1:2");
@@ -346,7 +336,7 @@ fn an_address_gets_no_more_connections_than_the_limit_that_holds_now() {
         broker_of.connection_count(local) == 1
     });
     let broker = Broker::start_in(broker.stop(), &[]);
-    let port = broker.server().bound_port(SecurityProtocol::Plaintext).unwrap();
+    let port = broker.port();
     let (mut third, mut fourth) = (broker.connect(), broker.connect());
     third.create_topic("post");
     fourth.create_topic("post");
@@ -356,7 +346,7 @@ fn an_address_gets_no_more_connections_than_the_limit_that_holds_now() {
 /// As a name that was there when it was set, and has gone since.
 #[test]
 fn a_host_that_has_lost_its_name_hinders_no_other_limit_and_no_other_alteration() {
-    let dir = TempDir::new("lost-name");
+    let dir = TempDir::new();
     let overrides = "gone.invalid:5,127.0.0.1:2,lost.invalid:7";
     let stored = format!(
         "0\n1\nbroker max.connections.per.ip=1 max.connections.per.ip.overrides={overrides}\n"
@@ -530,7 +520,7 @@ fn the_old_request_replaces_all_that_was_set() {
 fn a_topic_that_comes_into_being_meanwhile_misses_no_change() {
     const PARTITIONS: i32 = 20;
     let broker = Broker::start(&[("num.partitions", &PARTITIONS.to_string())]);
-    let port = broker.server().bound_port(SecurityProtocol::Plaintext).unwrap();
+    let port = broker.port();
     let mut client = broker.connect();
     for round in 1..=20 {
         let topic = format!("topic-{round}");

@@ -1,6 +1,8 @@
 //! The settings of topics and of the broker, described and altered over a real socket.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use support::broker::Broker;
+use support::client::Client;
+use support::records::batch;
 use transferto::common::errors::Errors;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::protocol::alter_configs::{
@@ -14,8 +16,6 @@ use transferto::protocol::incremental_alter_configs::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, IncrementalAlterableConfig,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
-
-use support::broker::{Broker, Client, batch};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;

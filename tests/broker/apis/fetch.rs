@@ -1,14 +1,12 @@
 //! Fetches over a real socket, byte for byte: what comes back, how much of it, and when.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::thread;
-use std::time::Instant;
-
+use support::broker::Broker;
+use support::client::{NEWEST_FETCH, fetch_request, fetch_topic};
+use support::records::{batch, stored};
+use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
-
-use support::broker::{Broker, NEWEST_FETCH, PATIENCE, batch, fetch_request, fetch_topic, stored};
 
 #[test]
 fn what_was_produced_comes_back_byte_for_byte_in_every_version_that_reads_batches() {
@@ -237,10 +235,7 @@ fn a_fetch_is_answered_with_what_is_there_when_its_wait_is_over() {
     assert_eq!(fetched.records, stored(&records, 0));
     // The fetch is answered first and counted after: the answer may be here before the count.
     let expires = &broker.server().metrics().delayed_fetch_expires;
-    let answered = Instant::now();
-    while expires.value() == 0 && answered.elapsed() < PATIENCE {
-        thread::yield_now();
-    }
+    wait_until("the count", || expires.value() > 0);
     assert_eq!(expires.value(), 1);
 }
 

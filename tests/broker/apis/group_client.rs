@@ -1,11 +1,11 @@
 //! A member of a consumer group that speaks to a broker in frames, one request after another.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(unreachable_pub, reason = "shared by test binaries, of which none exports anything")]
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use support::broker::Broker;
+use support::client::Client;
+use support::temp::TempDir;
+use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::protocol::describe_groups::{DescribeGroupsRequest, DescribedGroup};
@@ -29,27 +29,25 @@ use transferto::protocol::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
 };
 
-use support::broker::{Broker, Client, PATIENCE, TempDir};
-
 /// The newest versions that are spoken here.
-pub const NEWEST_JOIN: i16 = 9;
-pub const NEWEST_SYNC: i16 = 5;
-pub const NEWEST_HEARTBEAT: i16 = 4;
-pub const NEWEST_LEAVE: i16 = 5;
-pub const NEWEST_OFFSET_COMMIT: i16 = 8;
-pub const NEWEST_OFFSET_FETCH: i16 = 8;
+pub(crate) const NEWEST_JOIN: i16 = 9;
+pub(crate) const NEWEST_SYNC: i16 = 5;
+pub(crate) const NEWEST_HEARTBEAT: i16 = 4;
+pub(crate) const NEWEST_LEAVE: i16 = 5;
+pub(crate) const NEWEST_OFFSET_COMMIT: i16 = 8;
+pub(crate) const NEWEST_OFFSET_FETCH: i16 = 8;
 
 /// The last version in which a first join makes a member at once.
-pub const JOIN_AT_ONCE: i16 = 3;
+pub(crate) const JOIN_AT_ONCE: i16 = 3;
 
-pub const SESSION_TIMEOUT_MS: i32 = 10_000;
+pub(crate) const SESSION_TIMEOUT_MS: i32 = 10_000;
 
 /// Few partitions, so that a broker starts quickly.
-pub const SETTINGS: &[(&str, &str)] = &[("offsets.topic.num.partitions", "2")];
+pub(crate) const SETTINGS: &[(&str, &str)] = &[("offsets.topic.num.partitions", "2")];
 
 /// A broker whose clocks the test moves.
-pub fn broker_by(time: &Arc<MockTime>) -> Broker {
-    Broker::start_by(Arc::new(TempDir::new("groups")), SETTINGS, Arc::clone(time) as _)
+pub(crate) fn broker_by(time: &Arc<MockTime>) -> Broker {
+    Broker::start_with(Arc::new(TempDir::new()), SETTINGS, |it| it.time(time.clone()))
 }
 
 /// Takes the one kind of response that is due.
@@ -62,19 +60,7 @@ macro_rules! expect {
     };
 }
 
-/// Asks again and again until the answer is there; the broker's own threads need a moment.
-pub fn until<T>(mut answer: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        if let Some(answer) = answer() {
-            return answer;
-        }
-        std::thread::yield_now();
-    }
-    panic!("it did not come");
-}
-
-pub struct Member {
+pub(crate) struct Member {
     pub client: Client,
     pub group: String,
     pub member_id: String,
@@ -87,7 +73,7 @@ pub struct Member {
 
 impl Member {
     /// One that has not joined yet, but has found the coordinator.
-    pub fn of(broker: &Broker, group: &str) -> Self {
+    pub(crate) fn of(broker: &Broker, group: &str) -> Self {
         let mut client = broker.connect();
         assert_eq!(find_coordinator(&mut client, 2, group).error_code, 0);
         Self {
@@ -103,20 +89,20 @@ impl Member {
     }
 
     /// A static one.
-    pub fn named(broker: &Broker, group: &str, group_instance_id: &str) -> Self {
+    pub(crate) fn named(broker: &Broker, group: &str, group_instance_id: &str) -> Self {
         let group_instance_id = Some(group_instance_id.to_string());
         Self { group_instance_id, ..Self::of(broker, group) }
     }
 
     /// One that has joined alone and assigned everything to itself.
-    pub fn alone_in(broker: &Broker, group: &str) -> Self {
+    pub(crate) fn alone_in(broker: &Broker, group: &str) -> Self {
         let mut member = Self::of(broker, group);
         member.join();
         assert_eq!(member.sync(&[]).error_code, 0);
         member
     }
 
-    pub fn send_join(&mut self, version: i16) -> RequestHeader {
+    pub(crate) fn send_join(&mut self, version: i16) -> RequestHeader {
         let protocol = |(name, metadata): &(String, Vec<u8>)| JoinGroupRequestProtocol {
             name: name.clone(),
             metadata: metadata.clone(),
@@ -134,7 +120,7 @@ impl Member {
         self.client.send(version, &RequestBody::JoinGroup(request), &[])
     }
 
-    pub fn receive_join(&mut self, header: &RequestHeader) -> JoinGroupResponse {
+    pub(crate) fn receive_join(&mut self, header: &RequestHeader) -> JoinGroupResponse {
         let response = expect!(JoinGroup, self.client.receive(header).0);
         if matches!(response.error_code, 0 | 79) {
             self.member_id.clone_from(&response.member_id);
@@ -144,7 +130,7 @@ impl Member {
     }
 
     /// Joins, in two steps if the broker asks for them.
-    pub fn join_in(&mut self, version: i16) -> JoinGroupResponse {
+    pub(crate) fn join_in(&mut self, version: i16) -> JoinGroupResponse {
         let header = self.send_join(version);
         let response = self.receive_join(&header);
         if response.error_code != Errors::MemberIdRequired.code() {
@@ -155,14 +141,14 @@ impl Member {
     }
 
     /// Joins in the newest version, and does so well.
-    pub fn join(&mut self) -> JoinGroupResponse {
+    pub(crate) fn join(&mut self) -> JoinGroupResponse {
         let response = self.join_in(NEWEST_JOIN);
         assert_eq!(response.error_code, 0);
         response
     }
 
     /// Asks to join and does not wait for the group: only for the id, if that is needed.
-    pub fn begin_join(&mut self) -> RequestHeader {
+    pub(crate) fn begin_join(&mut self) -> RequestHeader {
         if self.member_id.is_empty() && self.group_instance_id.is_none() {
             let header = self.send_join(NEWEST_JOIN);
             assert_eq!(self.receive_join(&header).error_code, Errors::MemberIdRequired.code());
@@ -170,7 +156,11 @@ impl Member {
         self.send_join(NEWEST_JOIN)
     }
 
-    pub fn send_sync(&mut self, version: i16, assignments: &[(&str, &[u8])]) -> RequestHeader {
+    pub(crate) fn send_sync(
+        &mut self,
+        version: i16,
+        assignments: &[(&str, &[u8])],
+    ) -> RequestHeader {
         let assignment = |(member_id, bytes): &(&str, &[u8])| SyncGroupRequestAssignment {
             member_id: (*member_id).to_string(),
             assignment: bytes.to_vec(),
@@ -186,20 +176,26 @@ impl Member {
         self.client.send(version, &RequestBody::SyncGroup(request), &[])
     }
 
-    pub fn receive_sync(&mut self, header: &RequestHeader) -> SyncGroupResponse {
+    pub(crate) fn receive_sync(&mut self, header: &RequestHeader) -> SyncGroupResponse {
         expect!(SyncGroup, self.client.receive(header).0)
     }
 
-    pub fn sync(&mut self, assignments: &[(&str, &[u8])]) -> SyncGroupResponse {
+    pub(crate) fn sync(&mut self, assignments: &[(&str, &[u8])]) -> SyncGroupResponse {
         let header = self.send_sync(NEWEST_SYNC, assignments);
         self.receive_sync(&header)
     }
 
-    pub fn heartbeat(&mut self) -> i16 {
+    /// Sends heartbeats until one is answered with the rebalance.
+    pub(crate) fn await_rebalance(&mut self) {
+        let rebalance = Errors::RebalanceInProgress.code();
+        wait_until("the rebalance", || self.heartbeat() == rebalance);
+    }
+
+    pub(crate) fn heartbeat(&mut self) -> i16 {
         self.heartbeat_in(NEWEST_HEARTBEAT)
     }
 
-    pub fn heartbeat_in(&mut self, version: i16) -> i16 {
+    pub(crate) fn heartbeat_in(&mut self, version: i16) -> i16 {
         let request = HeartbeatRequest {
             group_id: self.group.clone(),
             generation_id: self.generation,
@@ -211,7 +207,7 @@ impl Member {
     }
 
     /// Leaves; the error of the whole or else of the member.
-    pub fn leave(&mut self, version: i16) -> i16 {
+    pub(crate) fn leave(&mut self, version: i16) -> i16 {
         let identity = MemberIdentity {
             member_id: self.member_id.clone(),
             group_instance_id: self.group_instance_id.clone(),
@@ -225,12 +221,12 @@ impl Member {
     }
 
     /// Commits one offset, and returns what became of it.
-    pub fn commit(&mut self, topic: &str, partition: i32, offset: i64) -> i16 {
+    pub(crate) fn commit(&mut self, topic: &str, partition: i32, offset: i64) -> i16 {
         let request = self.commit_request(&[(topic, partition, offset, Some("m"))]);
         self.commit_with(NEWEST_OFFSET_COMMIT, request).remove(0)
     }
 
-    pub fn commit_request(
+    pub(crate) fn commit_request(
         &self,
         offsets: &[(&str, i32, i64, Option<&str>)],
     ) -> OffsetCommitRequest {
@@ -254,18 +250,22 @@ impl Member {
         }
     }
 
-    pub fn commit_with(&mut self, version: i16, request: OffsetCommitRequest) -> Vec<i16> {
+    pub(crate) fn commit_with(&mut self, version: i16, request: OffsetCommitRequest) -> Vec<i16> {
         let body = self.client.call(version, &RequestBody::OffsetCommit(request), &[]).0;
         let topics = expect!(OffsetCommit, body).topics;
         topics.iter().flat_map(|topic| topic.partitions.iter().map(|it| it.error_code)).collect()
     }
 
     /// The committed offset of one partition, in the newest version.
-    pub fn committed(&mut self, topic: &str, partition: i32) -> OffsetFetchResponsePartition {
+    pub(crate) fn committed(
+        &mut self,
+        topic: &str,
+        partition: i32,
+    ) -> OffsetFetchResponsePartition {
         self.committed_in(NEWEST_OFFSET_FETCH, topic, partition)
     }
 
-    pub fn committed_in(
+    pub(crate) fn committed_in(
         &mut self,
         version: i16,
         topic: &str,
@@ -281,7 +281,7 @@ impl Member {
     }
 
     /// Topics, partitions and what is committed there; all if none are named.
-    pub fn fetch_offsets(
+    pub(crate) fn fetch_offsets(
         &mut self,
         version: i16,
         topics: Option<Vec<OffsetFetchRequestTopic>>,
@@ -309,16 +309,16 @@ impl Member {
         found
     }
 
-    pub fn describe(&mut self) -> DescribedGroup {
+    pub(crate) fn describe(&mut self) -> DescribedGroup {
         describe(&mut self.client, 5, &self.group)
     }
 }
 
 /// Two members of a stable group: the leader, to whom `a` was assigned, and the other, who has `b`.
-pub fn pair(broker: &Broker, group: &str) -> (Member, Member) {
+pub(crate) fn pair(broker: &Broker, group: &str) -> (Member, Member) {
     let (mut one, mut other) = (Member::alone_in(broker, group), Member::of(broker, group));
     let joining = other.begin_join();
-    until(|| (one.heartbeat() == Errors::RebalanceInProgress.code()).then_some(()));
+    one.await_rebalance();
     one.join();
     assert_eq!(other.receive_join(&joining).error_code, 0);
     assign(&mut one, &mut other);
@@ -326,7 +326,7 @@ pub fn pair(broker: &Broker, group: &str) -> (Member, Member) {
 }
 
 /// The leader assigns `a` to itself and `b` to the other.
-pub fn assign(leader: &mut Member, other: &mut Member) {
+pub(crate) fn assign(leader: &mut Member, other: &mut Member) {
     let ids = (leader.member_id.clone(), other.member_id.clone());
     let given = leader.sync(&[(&ids.0, b"a"), (&ids.1, b"b")]);
     assert_eq!((given.error_code, given.assignment.as_slice()), (0, &b"a"[..]));
@@ -335,7 +335,7 @@ pub fn assign(leader: &mut Member, other: &mut Member) {
 }
 
 /// What a consumer tells about itself: the topics that it reads.
-pub fn subscription(topics: &[&str]) -> Vec<u8> {
+pub(crate) fn subscription(topics: &[&str]) -> Vec<u8> {
     let mut bytes = vec![0, 1];
     bytes.extend_from_slice(&i32::try_from(topics.len()).unwrap().to_be_bytes());
     for topic in topics {
@@ -346,7 +346,11 @@ pub fn subscription(topics: &[&str]) -> Vec<u8> {
     bytes
 }
 
-pub fn find_coordinator(client: &mut Client, version: i16, key: &str) -> FindCoordinatorResponse {
+pub(crate) fn find_coordinator(
+    client: &mut Client,
+    version: i16,
+    key: &str,
+) -> FindCoordinatorResponse {
     let request = FindCoordinatorRequest {
         key: key.to_string(),
         coordinator_keys: vec![key.to_string()],
@@ -356,7 +360,7 @@ pub fn find_coordinator(client: &mut Client, version: i16, key: &str) -> FindCoo
     expect!(FindCoordinator, body)
 }
 
-pub fn leave(
+pub(crate) fn leave(
     client: &mut Client,
     version: i16,
     group: &str,
@@ -367,7 +371,7 @@ pub fn leave(
     expect!(LeaveGroup, client.call(version, &RequestBody::LeaveGroup(request), &[]).0)
 }
 
-pub fn describe(client: &mut Client, version: i16, group: &str) -> DescribedGroup {
+pub(crate) fn describe(client: &mut Client, version: i16, group: &str) -> DescribedGroup {
     let request = DescribeGroupsRequest {
         groups: vec![group.to_string()],
         include_authorized_operations: version >= 3,
@@ -376,7 +380,7 @@ pub fn describe(client: &mut Client, version: i16, group: &str) -> DescribedGrou
     expect!(DescribeGroups, body).groups.remove(0)
 }
 
-pub fn list_groups(client: &mut Client, version: i16, states: &[&str]) -> Vec<ListedGroup> {
+pub(crate) fn list_groups(client: &mut Client, version: i16, states: &[&str]) -> Vec<ListedGroup> {
     let states_filter = states.iter().map(|it| (*it).to_string()).collect();
     let request = ListGroupsRequest { states_filter, ..ListGroupsRequest::default() };
     let body = client.call(version, &RequestBody::ListGroups(request), &[]).0;

@@ -1,10 +1,12 @@
 //! Offsets of consumer groups over real sockets: committed, fetched, kept over a restart, expired
 //! and deleted.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::ops::Range;
 use std::sync::{Arc, mpsc};
 
+use support::broker::Broker;
+use support::temp::TempDir;
+use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
@@ -21,9 +23,8 @@ use transferto::protocol::offset_fetch::OffsetFetchRequestTopic;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 
 use crate::apis::group_client::{
-    Member, NEWEST_OFFSET_COMMIT, SETTINGS, broker_by, list_groups, pair, until,
+    Member, NEWEST_OFFSET_COMMIT, SETTINGS, broker_by, list_groups, pair,
 };
-use support::broker::{Broker, TempDir};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -149,8 +150,8 @@ fn an_offset_expires_when_its_consumer_said_or_after_the_retention() {
         ("offsets.retention.check.interval.ms", "5"),
     ];
     let time = Arc::new(MockTime::new());
-    let dir = Arc::new(TempDir::new("groups"));
-    let broker = Broker::start_by(dir, &settings, Arc::clone(&time) as _);
+    let dir = Arc::new(TempDir::new());
+    let broker = Broker::start_with(dir, &settings, |it| it.time(time.clone()));
     let mut consumer = simple_consumer(&broker);
     let now_ms = time.milliseconds().0;
     let is_gone = |consumer: &mut Member| consumer.committed("post", 0).committed_offset == -1;
@@ -162,14 +163,14 @@ fn an_offset_expires_when_its_consumer_said_or_after_the_retention() {
     };
     // Two days old, and kept for one.
     commit(1, &|it| it.topics[0].partitions[0].commit_timestamp = now_ms - 2 * DAY_MS);
-    until(|| is_gone(&mut consumer).then_some(()));
+    wait_until("the offset to expire", || is_gone(&mut consumer));
     let mut commit = |retention_ms| {
         let mut request = consumer.commit_request(&[("post", 0, 1, None)]);
         request.retention_time_ms = retention_ms;
         assert_eq!(consumer.commit_with(2, request), [0]);
     };
     commit(0);
-    until(|| is_gone(&mut consumer).then_some(()));
+    wait_until("the offset to expire", || is_gone(&mut consumer));
 
     for (retention_ms, kept_ms) in [(HOUR_MS, HOUR_MS), (-1, DAY_MS), (3 * DAY_MS, 3 * DAY_MS)] {
         let mut request = consumer.commit_request(&[("post", 0, 1, None)]);
@@ -179,10 +180,10 @@ fn an_offset_expires_when_its_consumer_said_or_after_the_retention() {
         broker.server().group_coordinator().cleanup_group_metadata();
         assert!(!is_gone(&mut consumer), "{retention_ms}");
         time.sleep(1);
-        until(|| is_gone(&mut consumer).then_some(()));
+        wait_until("the offset to expire", || is_gone(&mut consumer));
     }
     // Without members and offsets the group is no more.
-    until(|| list_groups(&mut consumer.client, 5, &[]).is_empty().then_some(()));
+    wait_until("the end of the group", || list_groups(&mut consumer.client, 5, &[]).is_empty());
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Consumer groups over real sockets: members join, share, leave and die.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::{Arc, mpsc};
 
+use support::broker::Broker;
+use support::records::batch;
+use support::temp::TempDir;
+use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::common::topic_partition::TopicAndPartition;
@@ -15,9 +18,8 @@ use transferto::protocol::request::{RequestBody, ResponseBody};
 
 use crate::apis::group_client::{
     JOIN_AT_ONCE, Member, NEWEST_JOIN, NEWEST_LEAVE, SESSION_TIMEOUT_MS, SETTINGS, assign,
-    broker_by, describe, find_coordinator, leave, list_groups, pair, until,
+    broker_by, describe, find_coordinator, leave, list_groups, pair,
 };
-use support::broker::{self, Broker, batch};
 
 const UNKNOWN_MEMBER: i16 = Errors::UnknownMemberId.code();
 const REBALANCE: i16 = Errors::RebalanceInProgress.code();
@@ -110,7 +112,7 @@ fn a_follower_waits_for_the_leaders_assignment() {
     let broker = Broker::start(SETTINGS);
     let (mut leader, mut follower) = pair(&broker, "g");
     let joining = leader.begin_join();
-    until(|| (follower.heartbeat() == REBALANCE).then_some(()));
+    follower.await_rebalance();
     assert_eq!(follower.sync(&[]).error_code, REBALANCE);
     follower.join();
     assert_eq!(leader.receive_join(&joining).members.len(), 2);
@@ -147,12 +149,12 @@ fn a_member_that_is_silent_dies_and_one_that_is_not_lives() {
         time.sleep(i64::from(SESSION_TIMEOUT_MS) / 2 + 1);
         alive.heartbeat();
     }
-    until(|| (alive.heartbeat() == REBALANCE).then_some(()));
+    alive.await_rebalance();
     assert_eq!(alive.join().members.len(), 1);
     assert_eq!(silent.heartbeat(), UNKNOWN_MEMBER);
     alive.sync(&[]);
     time.sleep(i64::from(SESSION_TIMEOUT_MS) + 1);
-    until(|| (alive.describe().group_state == "Empty").then_some(()));
+    wait_until("the group to be empty", || alive.describe().group_state == "Empty");
 }
 
 /// Port of `GroupCoordinatorResponseTest.testLeaderFailureInSyncGroup`.
@@ -162,7 +164,7 @@ fn a_leader_that_dies_before_it_assigns_keeps_nobody_waiting() {
     let broker = broker_by(&time);
     let (mut leader, mut follower) = pair(&broker, "g");
     let joining = leader.begin_join();
-    until(|| (follower.heartbeat() == REBALANCE).then_some(()));
+    follower.await_rebalance();
     follower.session_timeout_ms = 10 * SESSION_TIMEOUT_MS;
     follower.join();
     assert_eq!(leader.receive_join(&joining).leader, leader.member_id);
@@ -179,7 +181,7 @@ fn a_member_that_joins_and_never_syncs_is_put_out() {
     let broker = broker_by(&time);
     let (mut leader, mut follower) = pair(&broker, "g");
     let joining = leader.begin_join();
-    until(|| (follower.heartbeat() == REBALANCE).then_some(()));
+    follower.await_rebalance();
     follower.join();
     leader.receive_join(&joining);
     let id = leader.member_id.clone();
@@ -189,7 +191,7 @@ fn a_member_that_joins_and_never_syncs_is_put_out() {
         leader.heartbeat();
         follower.heartbeat();
     }
-    until(|| (leader.heartbeat() == REBALANCE).then_some(()));
+    leader.await_rebalance();
     assert_eq!(follower.heartbeat(), UNKNOWN_MEMBER);
     assert_eq!(leader.join().members.len(), 1);
 }
@@ -200,7 +202,7 @@ fn a_rebalance_completes_without_members_that_do_not_join() {
     let broker = broker_by(&time);
     let (mut other, mut one) = pair(&broker, "g");
     let joining = other.begin_join();
-    until(|| (one.heartbeat() == REBALANCE).then_some(()));
+    one.await_rebalance();
     // It sends heartbeats and does not join, for the 60 s that a rebalance may take.
     for _ in 0..11 {
         time.sleep(6_000);
@@ -227,7 +229,7 @@ fn an_id_that_nobody_joins_with_is_taken_back() {
     };
     assert!(!is_forgotten());
     time.sleep(i64::from(SESSION_TIMEOUT_MS) + 1);
-    until(|| is_forgotten().then_some(()));
+    wait_until("the id to be forgotten", is_forgotten);
     assert_eq!(undecided.join_in(NEWEST_JOIN).error_code, UNKNOWN_MEMBER);
 }
 
@@ -304,7 +306,7 @@ fn an_unchanged_follower_that_joins_again_disturbs_nobody_but_a_leader_rebalance
     assert_eq!(follower.join().generation_id, generation);
     assert_eq!(leader.heartbeat(), 0);
     let joining = leader.begin_join();
-    until(|| (follower.heartbeat() == REBALANCE).then_some(()));
+    follower.await_rebalance();
     assert_eq!(follower.join().generation_id, generation + 1);
     assert_eq!(leader.receive_join(&joining).error_code, 0);
 }
@@ -317,7 +319,7 @@ fn a_static_member_keeps_its_place_and_its_assignment_while_it_is_away() {
     one.sync(&[]);
     let mut other = Member::named(&broker, "g", "other");
     let joining = other.begin_join();
-    until(|| (one.heartbeat() == REBALANCE).then_some(()));
+    one.await_rebalance();
     one.join();
     other.receive_join(&joining);
     assign(&mut one, &mut other);
@@ -362,16 +364,16 @@ fn a_group_takes_no_more_members_than_it_may_have() {
 fn an_empty_group_waits_a_moment_for_more_members_if_it_is_set_to() {
     let time = Arc::new(MockTime::new());
     let settings = [SETTINGS[0], ("group.initial.rebalance.delay.ms", "3000")];
-    let dir = Arc::new(broker::TempDir::new("groups"));
-    let broker = Broker::start_by(dir, &settings, Arc::clone(&time) as _);
+    let dir = Arc::new(TempDir::new());
+    let broker = Broker::start_with(dir, &settings, |it| it.time(time.clone()));
     let (mut one, mut other) = (Member::of(&broker, "g"), Member::of(&broker, "g"));
     let (first, second) = (one.begin_join(), other.begin_join());
     let mut watcher = Member::of(&broker, "g");
-    until(|| (watcher.describe().members.len() == 2).then_some(()));
+    wait_until("both members", || watcher.describe().members.len() == 2);
     // One came after the first: they are waited for once more, up to twice the delay.
-    until(|| {
+    wait_until("the end of the delay", || {
         time.sleep(10);
-        (watcher.describe().group_state == "CompletingRebalance").then_some(())
+        watcher.describe().group_state == "CompletingRebalance"
     });
     assert_eq!(one.receive_join(&first).generation_id, 1);
     assert_eq!(other.receive_join(&second).generation_id, 1, "one generation for both");
@@ -425,7 +427,7 @@ fn members_of_a_stable_group_find_it_stable_after_a_restart() {
     assert_eq!(follower.sync(&[]).assignment, b"b");
     let mut third = Member::of(&broker, "g");
     let joining = third.begin_join();
-    until(|| (leader.heartbeat() == REBALANCE).then_some(()));
+    leader.await_rebalance();
     leader.begin_join();
     follower.join();
     assert_eq!(third.receive_join(&joining).error_code, 0);
@@ -437,11 +439,11 @@ fn a_member_that_does_not_come_back_after_a_restart_dies() {
     let broker = broker_by(&time);
     Member::alone_in(&broker, "g");
     let dir = broker.stop();
-    let broker = Broker::start_by(dir, SETTINGS, Arc::clone(&time) as _);
+    let broker = Broker::start_with(dir, SETTINGS, |it| it.time(time.clone()));
     let mut watcher = Member::of(&broker, "g");
     assert_eq!(watcher.describe().group_state, "Stable");
     time.sleep(i64::from(SESSION_TIMEOUT_MS) + 1);
-    until(|| (watcher.describe().group_state == "Empty").then_some(()));
+    wait_until("the group to be empty", || watcher.describe().group_state == "Empty");
 }
 
 #[test]
@@ -496,7 +498,7 @@ fn a_panic_in_one_group_answers_its_members_and_the_group_is_loaded_again() {
     let before = leader.describe();
     let mut third = Member::of(&broker, "g");
     let joining = third.begin_join();
-    until(|| (leader.heartbeat() == REBALANCE).then_some(()));
+    leader.await_rebalance();
 
     let coordinator = broker.server().group_coordinator();
     let group = coordinator.manager().get_group("g").unwrap();
@@ -549,7 +551,7 @@ fn a_callback_that_panics_takes_nobody_with_it() {
         panic!("while the answer is encoded")
     });
     coordinator.join_group(&join_of("g"), callback);
-    until(|| (leader.heartbeat() == REBALANCE).then_some(()));
+    leader.await_rebalance();
     let joining = leader.begin_join();
     assert_eq!(follower.join().members.len(), 0);
     assert_eq!(leader.receive_join(&joining).members.len(), 3);
@@ -611,7 +613,7 @@ fn a_leader_whose_assignment_cannot_be_stored_and_its_members_join_again() {
     let broker = Broker::start(SETTINGS);
     let (mut leader, mut follower) = pair(&broker, "g");
     let joining = leader.begin_join();
-    until(|| (follower.heartbeat() == REBALANCE).then_some(()));
+    follower.await_rebalance();
     follower.join();
     leader.receive_join(&joining);
     let syncing = follower.send_sync(5, &[]);

@@ -1,9 +1,12 @@
 //! OffsetForLeaderEpoch over a real socket. A consumer that comes back asks with it whether the log
 //! still is the one that it has read; a wrong answer makes it throw its position away.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 
+use support::broker::Broker;
+use support::client::Client;
+use support::records::batch;
+use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::protocol::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
@@ -12,8 +15,6 @@ use transferto::protocol::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
-
-use support::broker::{Broker, Client, TempDir, batch};
 
 /// The first version that names the client's current epoch.
 const CURRENT_EPOCH_VERSION: i16 = 2;
@@ -140,7 +141,7 @@ fn a_partition_is_answered_once() {
 
 #[test]
 fn the_epoch_and_its_end_survive_a_restart() {
-    let dir = Arc::new(TempDir::new("epochs"));
+    let dir = Arc::new(TempDir::new());
     let broker = Broker::start_in(Arc::clone(&dir), &[]);
     broker.connect_with_topic("post").produce("post", 0, &batch(&[b"a", b"b"]));
     broker.stop();

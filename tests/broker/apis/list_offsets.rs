@@ -1,9 +1,11 @@
 //! ListOffsets version 0 over a real socket: offsets of segments, as the consumers of 2016 ask for
 //! them.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use support::broker::Broker;
+use support::client::Client;
+use support::records::{batch, stored};
 use transferto::common::errors::Errors;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch::compute_crc;
@@ -12,8 +14,6 @@ use transferto::protocol::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
-
-use support::broker::{Broker, Client, batch, stored};
 
 /// Asks as a follower does, whom the high watermark does not bind.
 fn offsets(client: &mut Client, topic: &str, timestamp: i64) -> ListOffsetsPartitionResponse {

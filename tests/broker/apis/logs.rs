@@ -1,6 +1,8 @@
 //! What an admin does to logs over a real socket: the oldest records go, directories are described.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use support::broker::Broker;
+use support::client::Client;
+use support::records::{batch, stored};
 use transferto::common::errors::Errors;
 use transferto::protocol::delete_records::{
     DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsTopic,
@@ -9,8 +11,6 @@ use transferto::protocol::describe_log_dirs::{
     DescribableLogDirTopic, DescribeLogDirsRequest, DescribeLogDirsResult,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
-
-use support::broker::{Broker, Client, batch, stored};
 
 /// Each batch holds one record, so batches and offsets have the same numbers.
 const RECORDS: i64 = 10;

@@ -1,8 +1,11 @@
 //! ApiVersions, Metadata and ListOffsets over a real socket.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 
+use support::broker::Broker;
+use support::client::{Client, topic_named};
+use support::records::batch;
+use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsRequest;
@@ -12,8 +15,6 @@ use transferto::protocol::metadata::{
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
 use transferto::protocol::wire::uuid::Uuid;
-
-use support::broker::{Broker, Client, TempDir, batch, topic_named};
 
 #[test]
 fn api_versions_lists_what_is_spoken_in_every_version() {
@@ -156,7 +157,7 @@ fn the_broker_names_itself_as_the_client_reached_it() {
 
 #[test]
 fn topics_their_ids_and_the_cluster_id_survive_a_restart() {
-    let dir = Arc::new(TempDir::new("ids"));
+    let dir = Arc::new(TempDir::new());
     let broker = Broker::start_in(Arc::clone(&dir), &[("num.partitions", "2")]);
     let mut client = broker.connect_with_topic("post");
     let before = client.metadata(12, None);

@@ -1,7 +1,9 @@
 //! Produces over a real socket: what is appended, what is refused and how, and the old formats in
 //! and out.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use support::broker::Broker;
+use support::client::{Client, NEWEST_PRODUCE, fetch_request, produce_request};
+use support::records::{batch, stored};
 use transferto::common::errors::Errors;
 use transferto::message::byte_buffer_message_set::for_each_record;
 use transferto::message::compression_codec::CompressionCodec;
@@ -10,10 +12,6 @@ use transferto::message::record_batch::RecordBatch;
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::{Header, Headers, LogRecord};
 use transferto::protocol::request::{RequestBody, ResponseBody};
-
-use support::broker::{
-    Broker, Client, NEWEST_PRODUCE, batch, fetch_request, produce_request, stored,
-};
 
 const VALIDATION: &str = "transferto.compressed.records.validation.enable";
 const MAGIC_0_CODECS: [CompressionCodec; 4] = [

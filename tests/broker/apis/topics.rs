@@ -1,12 +1,13 @@
 //! What an admin does, over a real socket: topics come, change and go.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 
+use support::broker::Broker;
+use support::client::{Client, fetch_request};
+use support::records::{batch, message_set, stored};
+use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::message_set_builder::MessageSetBuilder;
-use transferto::message::records::{Headers, LogRecord};
 use transferto::protocol::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
 };
@@ -20,8 +21,6 @@ use transferto::protocol::delete_topics::{
 use transferto::protocol::describe_cluster::DescribeClusterRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
-
-use support::broker::{Broker, Client, TempDir, batch, fetch_request, stored};
 
 const NEWEST_CREATE_TOPICS: i16 = 7;
 
@@ -81,10 +80,7 @@ fn delete_all(
 }
 
 fn message_set_v0(value: &[u8]) -> Vec<u8> {
-    let mut set = MessageSetBuilder::new(0, CompressionCodec::None);
-    let (offset, timestamp, key, value, headers) = (0, -1, None, Some(value), Headers::NONE);
-    set.append(&LogRecord { offset, timestamp, key, value, headers }).unwrap();
-    set.build().unwrap()
+    message_set(0, CompressionCodec::None, &[(0, value)])
 }
 
 fn partitions_of(client: &mut Client, name: &str) -> usize {
@@ -325,7 +321,7 @@ fn a_fetch_that_waits_for_a_topic_is_answered_when_it_is_deleted() {
 
 #[test]
 fn a_topic_may_have_the_name_of_a_deleted_one_and_nothing_else_of_it() {
-    let dir = Arc::new(TempDir::new("again"));
+    let dir = Arc::new(TempDir::new());
     let broker = Broker::start_in(Arc::clone(&dir), &[]);
     let mut client = broker.connect();
     let first = create(&mut client, topic("post", 1));

@@ -1,58 +1,49 @@
 //! Settings that are read from a file on disk.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use support::temp::TempFile;
 use transferto::config::config_def::ConfigError;
 use transferto::config::config_reader::read_file;
 use transferto::config::kafka_config::KafkaConfig;
 
-/// A `server.properties` of one test, removed with it.
-struct PropertiesFile(PathBuf);
+/// A `server.properties`.
+struct PropertiesFile(TempFile);
 
 impl PropertiesFile {
-    fn holding(test: &str, content: &[u8]) -> Self {
-        let name = format!("transferto-config-{}-{test}.properties", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, content).unwrap();
-        Self(path)
+    fn holding(content: &[u8]) -> Self {
+        Self(TempFile::with(content))
     }
 
     fn read(&self, overrides: &[(&str, &str)]) -> Result<KafkaConfig, Vec<ConfigError>> {
         let overrides: Vec<(String, String)> =
             overrides.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        read_file(Some(&self.0), &overrides)
-    }
-}
-
-impl Drop for PropertiesFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        read_file(Some(&self.0.path), &overrides)
     }
 }
 
 #[test]
 fn a_file_is_read_and_an_override_wins_over_it() {
-    let file = PropertiesFile::holding("reads", b"# mine\nnum.io.threads=4\nport=9093\n");
+    let file = PropertiesFile::holding(b"# mine\nnum.io.threads=4\nport=9093\n");
     let config = file.read(&[("port", "9094")]).unwrap();
     assert_eq!((config.num_io_threads, config.port), (4, 9094));
 }
 
 #[test]
 fn an_error_names_the_file_and_the_line() {
-    let file = PropertiesFile::holding("line", b"# mine\n\nnum.io.threads=many\n");
+    let file = PropertiesFile::holding(b"# mine\n\nnum.io.threads=many\n");
     let errors = file.read(&[]).unwrap_err();
     let expected = format!(
         "{}, line 3: `num.io.threads=many`: must be a whole number from 1 to 1024",
-        file.0.display()
+        file.0.path.display()
     );
     assert_eq!(errors[0].to_string(), expected);
 }
 
 #[test]
 fn a_file_that_is_not_text_is_refused_with_the_line() {
-    let file = PropertiesFile::holding("text", b"port=1\nhost.name=\xff\xfe\n");
+    let file = PropertiesFile::holding(b"port=1\nhost.name=\xff\xfe\n");
     let errors = file.read(&[]).unwrap_err();
     assert!(errors[0].to_string().ends_with("line 2: must be UTF-8 text"), "{}", errors[0]);
 }

@@ -1,6 +1,5 @@
 //! When a topic is there for others: while its partitions are led. Each test holds the broker in the
 //! midst of a change, at a file of the broker's that is a FIFO, and looks on with another client.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +9,10 @@ use std::thread;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use support::broker::Broker;
+use support::client::{Client, fetch_request, topic_named};
+use support::records::batch;
+use support::wait::{PATIENCE, wait_until};
 use transferto::common::errors::Errors;
 use transferto::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
 use transferto::protocol::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
@@ -21,8 +24,7 @@ use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::registry::topic_registry::TOPIC_REGISTRY_FILE;
 use transferto::replica::replica_manager::HIGH_WATERMARK_FILENAME;
 
-use crate::apis::group_client::{Member, find_coordinator, until};
-use support::broker::{self, Broker, Client, PATIENCE, batch, fetch_request};
+use crate::apis::group_client::{Member, find_coordinator};
 
 const SETTINGS: &[(&str, &str)] = &[
     ("num.partitions", "2"),
@@ -109,7 +111,7 @@ fn created(body: ResponseBody) -> i16 {
 fn seen(client: &mut Client, topic: &str) -> (i16, usize) {
     let mut request = MetadataRequest { topics: Some(vec![]), ..MetadataRequest::default() };
     request.allow_auto_topic_creation = false;
-    request.topics.as_mut().unwrap().push(broker::topic_named(topic));
+    request.topics.as_mut().unwrap().push(topic_named(topic));
     let body = client.call(12, &RequestBody::Metadata(request), &[]).0;
     let ResponseBody::Metadata(response) = body else { panic!("{body:?}") };
     (response.topics[0].error_code, response.topics[0].partitions.len())
@@ -148,10 +150,8 @@ fn a_topic_of_a_first_use_is_seen_when_its_partitions_are_led_not_before() {
     let broker = Broker::start(SETTINGS);
     let (mut creator, mut other) = (broker.connect(), broker.connect());
     let gate = Gate::before_partitions_are_led(&broker);
-    let request = MetadataRequest {
-        topics: Some(vec![broker::topic_named("post")]),
-        ..MetadataRequest::default()
-    };
+    let request =
+        MetadataRequest { topics: Some(vec![topic_named("post")]), ..MetadataRequest::default() };
     let header = creator.send(12, &RequestBody::Metadata(request), &[]);
     let held = gate.reached_by_reader();
     let not_available = Errors::LeaderNotAvailable.code();
@@ -297,11 +297,11 @@ fn nobody_waits_while_a_topic_is_listed_and_one_that_cannot_be_listed_is_none() 
     let gate = Gate::at(broker.dir.path().join(format!("{TOPIC_REGISTRY_FILE}.tmp")));
     let header = creator.send(7, &create_topic("post", 3), &[]);
     let exists = Errors::TopicAlreadyExists.code();
-    until(|| {
+    wait_until("the topic to exist", || {
         let RequestBody::CreateTopics(mut request) = create_topic("post", 3) else { panic!() };
         request.validate_only = true;
         let code = created(other.call(7, &RequestBody::CreateTopics(request), &[]).0);
-        (code == exists).then_some(())
+        code == exists
     });
     assert_eq!(created(other.call(7, &create_topic("post", 9), &[]).0), exists);
     let first_use = other.metadata(12, Some(&["post"])).topics.remove(0);

@@ -1,18 +1,15 @@
 //! Ports of Kafka's `DelayedOperationTest`, and a test for each of its faults that is not ported.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
-use std::time::Duration;
+
+use support::wait::PATIENCE;
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::{SystemTime, Time};
 use transferto::common::units::TimestampMs;
 use transferto::purgatory::delayed_operation::{DelayedOperation, DelayedOperationPurgatory};
 
-/// Only a failing test waits this long.
-const PATIENCE: Duration = Duration::from_secs(30);
 const PURGE_INTERVAL: usize = 1000;
 
 /// What a test sees of its operation while the purgatory owns it.

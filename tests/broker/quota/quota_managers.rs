@@ -1,19 +1,17 @@
 //! Quotas of clients, over real sockets and by a clock that the tests turn.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Instant;
 
-use support::broker::{
-    Broker, Client, PATIENCE, TempDir, batch, config_for, fetch_request, produce_request,
-};
+use support::broker::Broker;
+use support::client::{Client, NEWEST_FETCH, fetch_request, produce_request};
+use support::records::{batch, message_set};
+use support::temp::TempDir;
+use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::config::client_config_override::QuotaType;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::message::message_set_builder::MessageSetBuilder;
-use transferto::message::records::{Headers, LogRecord};
 use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterEntryData, OpData};
 use transferto::protocol::api_versions::ApiVersionsRequest;
 use transferto::protocol::describe_client_quotas::{
@@ -22,7 +20,6 @@ use transferto::protocol::describe_client_quotas::{
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
-use transferto::server::kafka_server_builder::KafkaServerBuilder;
 
 /// One handler and, by default, one Processor: what one connection asks after another is answered
 /// after it.
@@ -36,13 +33,13 @@ const LAST_HELD_PRODUCE: i16 = 5;
 const FIRST_MUTED_PRODUCE: i16 = 6;
 const LAST_HELD_FETCH: i16 = 7;
 const FIRST_MUTED_FETCH: i16 = 8;
-const NEWEST_FETCH: i16 = 12;
 
 /// A broker by a clock that stands still until the test moves it.
 fn start(settings: &[(&str, &str)]) -> (Arc<MockTime>, Broker) {
     let time = Arc::new(MockTime::new());
     let settings = [&[IN_ORDER], settings].concat();
-    let broker = Broker::start_by(Arc::new(TempDir::new("quotas")), &settings, time.clone());
+    let broker =
+        Broker::start_with(Arc::new(TempDir::new()), &settings, |it| it.time(time.clone()));
     (time, broker)
 }
 
@@ -65,13 +62,13 @@ fn assert_waits(broker: &Broker, client: &Client) {
 
 /// Asks the broker again and again, until nothing is delayed any more.
 fn until_nothing_is_delayed(broker: &Broker) {
-    let (began, quotas) = (Instant::now(), broker.server().quota_managers());
+    let quotas = broker.server().quota_managers();
     let mut client = broker.connect();
-    while quotas.produce.delay_queue_size() + quotas.fetch.delay_queue_size() > 0 {
-        assert!(began.elapsed() < PATIENCE);
+    wait_until("the end of all delays", || {
         let header = ask(&mut client);
         client.receive(&header);
-    }
+        quotas.produce.delay_queue_size() + quotas.fetch.delay_queue_size() == 0
+    });
 }
 
 /// What a produce of `records` to partition 0 of `post` counts, and its header.
@@ -138,17 +135,7 @@ fn an_old_producer_over_its_quota_is_answered_when_its_delay_is_over() {
 
 /// Messages of format 0, as a producer of Kafka 0.8 and 0.9 sends them.
 fn old_message_set() -> Vec<u8> {
-    let mut set = MessageSetBuilder::new(0, CompressionCodec::None);
-    let value = [7; 15_000];
-    let record = LogRecord {
-        offset: 0,
-        timestamp: -1,
-        key: None,
-        value: Some(&value),
-        headers: Headers::NONE,
-    };
-    set.append(&record).unwrap();
-    set.build().unwrap()
+    message_set(0, CompressionCodec::None, &[(0, [7; 15_000])])
 }
 
 #[test]
@@ -218,13 +205,12 @@ fn a_delay_that_ends_before_its_response_has_left_leaves_the_channel_to_the_resp
     request.topics[0].partitions[0].partition_max_bytes = i32::MAX;
     let header = client.send(NEWEST_FETCH, &RequestBody::Fetch(request), &[]);
     let next = ask(&mut client);
-    let began = Instant::now();
-    while broker.server().quota_managers().fetch.delay_queue_size() == 0 {
-        assert!(began.elapsed() < PATIENCE);
+    wait_until("the delay of the fetch", || {
         let mut other = broker.connect();
         let header = ask(&mut other);
         other.receive(&header);
-    }
+        broker.server().quota_managers().fetch.delay_queue_size() > 0
+    });
     time.sleep(60_000);
     until_nothing_is_delayed(&broker);
     let (size, throttle_time_ms) = fetch_throttle(&mut client, &header);
@@ -436,7 +422,7 @@ fn a_quota_holds_at_once_and_outlives_the_broker_and_its_removal_resets() {
     let dir = broker.stop();
     let text = std::fs::read_to_string(dir.path().join("client_quotas")).unwrap();
     assert_eq!(text, "0\n1\nclient test producer_byte_rate=1000\n");
-    let broker = Broker::start_by(dir, &[IN_ORDER], Arc::new(MockTime::new()));
+    let broker = Broker::start_with(dir, &[IN_ORDER], |it| it.time(Arc::new(MockTime::new())));
     let mut client = broker.connect();
     assert_eq!(fetch(&mut client), 0);
     assert!(produce(&mut client) > 0);
@@ -558,9 +544,9 @@ fn there_is_a_limit_to_the_clients_with_quotas_and_it_can_be_reached() {
 
 #[test]
 fn a_broker_does_not_start_on_quotas_it_cannot_read() {
-    let dir = TempDir::new("quotas");
+    let dir = TempDir::new();
     let path = dir.path().join("client_quotas");
     std::fs::write(&path, "0\n1\nclient test producer_byte_rate=fast\n").unwrap();
-    let why = KafkaServerBuilder::new(config_for(&dir, &[])).start().err().unwrap().to_string();
+    let why = Broker::start_error(&dir, &[], |it| it);
     assert!(why.contains("client_quotas") && why.contains("fast"), "{why}");
 }

@@ -1,18 +1,17 @@
 //! What the broker writes to its own log while it serves. It runs as a process of its own.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
-
+use support::broker_process::BrokerProcess;
+use support::client::{Client, fetch_request};
+use support::records::batch;
+use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::protocol::find_coordinator::FindCoordinatorRequest;
 use transferto::protocol::init_producer_id::InitProducerIdRequest;
 use transferto::protocol::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use transferto::protocol::request::RequestBody;
-
-use support::broker::{Client, TempDir, batch, fetch_request};
-use support::broker_process::BrokerProcess;
 
 /// So few that the pipe from the broker holds a line for each, since nobody reads it meanwhile.
 const REQUESTS: usize = 100;
@@ -21,7 +20,7 @@ const REQUESTS: usize = 100;
 /// second, for as long as it runs.
 #[test]
 fn a_consumer_that_is_refused_again_and_again_does_not_fill_the_log() {
-    let dir = TempDir::new("broker-log");
+    let dir = TempDir::new();
     let broker = BrokerProcess::start(dir.path(), &["auto.create.topics.enable=false"]);
     let mut client = Client::connect(broker.port);
     let unknown = Errors::UnknownTopicOrPartition.code();
@@ -34,7 +33,7 @@ fn a_consumer_that_is_refused_again_and_again_does_not_fill_the_log() {
 
 #[test]
 fn an_old_consumer_that_nothing_is_converted_for_does_not_fill_the_log() {
-    let dir = TempDir::new("broker-log");
+    let dir = TempDir::new();
     let setting = "log.message.downconversion.enable=false";
     let broker = BrokerProcess::start(dir.path(), &[setting]);
     let mut client = Client::connect(broker.port);
@@ -55,7 +54,7 @@ fn an_old_consumer_that_nothing_is_converted_for_does_not_fill_the_log() {
 
 #[test]
 fn a_client_that_is_denied_again_and_again_does_not_fill_the_log() {
-    let dir = TempDir::new("broker-log");
+    let dir = TempDir::new();
     let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";
     let broker = BrokerProcess::start(dir.path(), &[authorizer]);
     let mut client = Client::connect(broker.port);
@@ -72,7 +71,7 @@ fn a_client_that_is_denied_again_and_again_does_not_fill_the_log() {
 
 #[test]
 fn a_producer_that_is_refused_again_and_again_does_not_fill_the_log() {
-    let dir = TempDir::new("broker-log");
+    let dir = TempDir::new();
     let broker = BrokerProcess::start(dir.path(), &["auto.create.topics.enable=false"]);
     let mut client = Client::connect(broker.port);
     let unknown = Errors::UnknownTopicOrPartition.code();
@@ -89,7 +88,7 @@ fn a_producer_that_is_refused_again_and_again_does_not_fill_the_log() {
 /// A compact text may be as long as a request.
 #[test]
 fn a_name_that_a_client_made_up_is_cut_in_the_log() {
-    let dir = TempDir::new("broker-log");
+    let dir = TempDir::new();
     let broker = BrokerProcess::start(dir.path(), &[]);
     let mut client = Client::connect(broker.port);
     let transactional_id = Some("x".repeat(1 << 20));
@@ -103,7 +102,7 @@ fn a_name_that_a_client_made_up_is_cut_in_the_log() {
 
 #[test]
 fn a_name_with_a_line_break_forges_no_line_of_the_log() {
-    let dir = TempDir::new("broker-log");
+    let dir = TempDir::new();
     let broker = BrokerProcess::start(dir.path(), &["offsets.topic.num.partitions=1"]);
     let mut client = Client::connect(broker.port);
     client.client_id = "me\nforged by a client";

@@ -1,22 +1,24 @@
 //! What a client may do, over real sockets: the admin comes from 127.0.0.1, the one whose rights are
 //! tried from 127.0.0.2. Over PLAINTEXT the address is all that tells them apart.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use Operation as Op;
+use ResourceType::{Cluster, Group, Topic};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect as connect_socket, socket,
 };
-
-use transferto::common::end_point::SecurityProtocol;
+use support::broker::Broker;
+use support::broker_process::BrokerProcess;
+use support::client::{Client, Fetched, fetch_request, fetch_topic, produce_request};
+use support::records::{batch, stored};
+use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::common::kafka_principal::KafkaPrincipal;
-use transferto::common::metrics::Metrics;
-use transferto::common::time::SystemTime;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::create_acls::{AclCreation, CreateAclsRequest};
 use transferto::protocol::delete_acls::DeleteAclsRequest;
@@ -30,25 +32,14 @@ use transferto::protocol::produce::{PartitionProduceData, TopicProduceData};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
 use transferto::registry::acl_registry::ACL_FILE;
-use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::server::security::authorizer::{
     AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, Resource, ResourceType,
 };
-use transferto::transport::channel_builder::PlaintextChannelBuilder;
 
 use crate::security::rights::{
     Case, GROUP, Right, TOPIC, cases, codes, creation, describe_acls, filter_of_host,
     find_coordinator, metadata_topic, offset_commit,
 };
-use support::broker::{
-    self, Broker, Client, TempDir, batch, config_for, fetch_request, fetch_topic, produce_request,
-    stored,
-};
-
-use support::broker_process::BrokerProcess;
-
-use Operation as Op;
-use ResourceType::{Cluster, Group, Topic};
 
 const GUEST: &str = "127.0.0.2";
 const ALLOW: i8 = 3;
@@ -67,14 +58,14 @@ const FIRST_ACLS: &str = "0\n4\n\
     TransactionalId Literal * User:ANONYMOUS 127.0.0.1 All Allow\n";
 
 fn start() -> Broker {
-    let dir = Arc::new(TempDir::new("authorizer"));
+    let dir = Arc::new(TempDir::new());
     std::fs::write(dir.path().join(ACL_FILE), FIRST_ACLS).unwrap();
     Broker::start_in(dir, SETTINGS)
 }
 
 /// A client that comes from another address of this machine.
 fn guest(broker: &Broker) -> Client {
-    let port = broker.server().bound_port(SecurityProtocol::Plaintext).unwrap();
+    let port = broker.port();
     let (family, kind) = (AddressFamily::Inet, SockType::Stream);
     let it = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
     bind(it.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 2, 0)).unwrap();
@@ -179,7 +170,7 @@ fn no_api_is_left_out_of_the_requests_that_need_rights() {
     assert_eq!(missing, []);
 }
 
-fn fetch_both(client: &mut Client) -> Vec<broker::Fetched> {
+fn fetch_both(client: &mut Client) -> Vec<Fetched> {
     let topics =
         [(TOPIC, &[(0, 0), (1, 0)][..]), ("open", &[(0, 0)])].map(|(it, of)| fetch_topic(it, of));
     let mut request = fetch_request(TOPIC, 0, 0);
@@ -498,20 +489,10 @@ fn acls_outlive_the_broker() {
 
 #[test]
 fn a_broker_whose_acls_cannot_be_read_does_not_start() {
-    let dir = TempDir::new("authorizer");
+    let dir = TempDir::new();
     let path = dir.path().join(ACL_FILE);
     std::fs::write(&path, &FIRST_ACLS[..60]).unwrap();
-    let metrics = Arc::new(Metrics::default());
-    let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
-    let (config, time) = (config_for(&dir, SETTINGS), Arc::new(SystemTime::new()));
-    let error = KafkaServerBuilder::new(config)
-        .time(time)
-        .metrics(metrics)
-        .channel_builder(builder)
-        .start()
-        .err()
-        .unwrap();
-    let error = error.to_string();
+    let error = Broker::start_error(&dir, SETTINGS, |it| it);
     assert!(error.contains(&*path.to_string_lossy()), "{error}");
     assert!(error.contains("line 4") && error.contains("put back a copy"), "{error}");
 }
@@ -644,29 +625,18 @@ impl Authorizer for ReadOnly {
 
 #[test]
 fn a_program_may_bring_an_authorizer_of_its_own() {
-    let dir = TempDir::new("authorizer");
-    let metrics = Arc::new(Metrics::default());
-    let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
-    let (config, time) = (config_for(&dir, &[]), Arc::new(SystemTime::new()));
-    let authorizer: Arc<dyn Authorizer> = Arc::new(ReadOnly);
-    let server = KafkaServerBuilder::new(config)
-        .time(time)
-        .metrics(metrics)
-        .channel_builder(builder)
-        .authorizer(authorizer)
-        .start()
-        .unwrap();
-    let mut client = Client::connect(server.bound_port(SecurityProtocol::Plaintext).unwrap());
+    let dir = Arc::new(TempDir::new());
+    let broker = Broker::start_with(dir, &[], |it| it.authorizer(Arc::new(ReadOnly)));
+    let mut client = broker.connect();
     assert_eq!(client.produce("t", 0, &batch(&[b"a"])).error_code, 29);
     assert_eq!(client.fetch("t", 0, 0).error, Errors::UnknownTopicOrPartition.code());
-    server.shutdown();
 }
 
 #[test]
 fn a_start_that_locks_everybody_out_is_logged() {
     let authorizer = "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer";
     let warnings = |acls: &str, more: &[&str]| {
-        let dir = TempDir::new("authorizer");
+        let dir = TempDir::new();
         std::fs::write(dir.path().join(ACL_FILE), acls).unwrap();
         let process = BrokerProcess::start(dir.path(), &[&[authorizer], more].concat());
         let is_warning = |line: &&String| line.contains("WARN") && line.contains("ACL");
@@ -682,7 +652,7 @@ fn a_start_that_locks_everybody_out_is_logged() {
 
 #[test]
 fn a_denied_request_is_one_line_of_the_log_however_much_it_names() {
-    let dir = TempDir::new("authorizer");
+    let dir = TempDir::new();
     let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";
     let process = BrokerProcess::start(dir.path(), &[authorizer]);
     let mut client = Client::connect(process.port);
@@ -699,7 +669,7 @@ fn a_denied_request_is_one_line_of_the_log_however_much_it_names() {
 
 #[test]
 fn a_change_of_acls_is_logged_in_one_line() {
-    let dir = TempDir::new("authorizer");
+    let dir = TempDir::new();
     std::fs::write(dir.path().join(ACL_FILE), FIRST_ACLS).unwrap();
     let authorizer = "authorizer.class.name=kafka.security.authorizer.AclAuthorizer";
     let process = BrokerProcess::start(dir.path(), &[authorizer]);

@@ -1,8 +1,9 @@
 //! For each API a request that needs rights, the rights in the order in which they are missed, and
 //! the errors that an answer says.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(unreachable_pub, reason = "shared by test binaries, of which none exports anything")]
 
+use Operation as Op;
+use ResourceType::{Cluster, Group, Topic, TransactionalId};
+use support::client::{fetch_request, produce_request};
 use transferto::common::errors::Errors;
 use transferto::protocol::acl_filter::AclFilter;
 use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterEntryData, OpData};
@@ -52,19 +53,14 @@ use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sync_group::SyncGroupRequest;
 use transferto::server::security::authorizer::{CLUSTER_NAME, Operation, ResourceType};
 
-use Operation as Op;
-use ResourceType::{Cluster, Group, Topic, TransactionalId};
-
-use support::broker::{fetch_request, produce_request};
-
-pub const TOPIC: &str = "secret";
-pub const GROUP: &str = "circle";
+pub(crate) const TOPIC: &str = "secret";
+pub(crate) const GROUP: &str = "circle";
 
 /// A right: what somebody may do with what.
-pub type Right = (ResourceType, &'static str, Operation);
+pub(crate) type Right = (ResourceType, &'static str, Operation);
 
 /// A request, and for each right that it needs the error without it.
-pub struct Case {
+pub(crate) struct Case {
     pub body: RequestBody,
     pub steps: Vec<(Errors, Right)>,
 }
@@ -88,7 +84,7 @@ const fn cluster(operation: Operation) -> (Errors, Right) {
 
 /// All requests that need a right, of each API at least one. They name the topic and the group
 /// above, where nothing is destroyed by them before the last.
-pub fn cases(records: usize) -> Vec<Case> {
+pub(crate) fn cases(records: usize) -> Vec<Case> {
     let case = |body, steps: &[(Errors, Right)]| Case { body, steps: steps.to_vec() };
     let follower = FetchRequest { replica_id: 1, ..fetch_request(TOPIC, 0, 0) };
     let produce = RequestBody::Produce(produce_request(1, TOPIC, 0, records));
@@ -170,7 +166,7 @@ fn epochs() -> OffsetForLeaderEpochRequest {
     OffsetForLeaderEpochRequest { topics: vec![topic], ..OffsetForLeaderEpochRequest::default() }
 }
 
-pub fn metadata_topic(name: &str) -> MetadataRequestTopic {
+pub(crate) fn metadata_topic(name: &str) -> MetadataRequestTopic {
     MetadataRequestTopic { name: Some(name.to_string()), ..MetadataRequestTopic::default() }
 }
 
@@ -178,7 +174,7 @@ fn metadata() -> MetadataRequest {
     MetadataRequest { topics: Some(vec![metadata_topic(TOPIC)]), ..MetadataRequest::default() }
 }
 
-pub fn find_coordinator(key_type: i8) -> FindCoordinatorRequest {
+pub(crate) fn find_coordinator(key_type: i8) -> FindCoordinatorRequest {
     let (key, coordinator_keys) = (GROUP.to_string(), vec![GROUP.to_string()]);
     FindCoordinatorRequest { key, key_type, coordinator_keys }
 }
@@ -214,7 +210,7 @@ fn leave() -> LeaveGroupRequest {
     }
 }
 
-pub fn offset_commit() -> OffsetCommitRequest {
+pub(crate) fn offset_commit() -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition {
         committed_offset: 1,
         committed_metadata: Some(String::new()),
@@ -302,7 +298,7 @@ fn incremental_alter_configs(resource_type: i8, name: &str) -> IncrementalAlterC
     IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: true }
 }
 
-pub fn describe_acls() -> DescribeAclsRequest {
+pub(crate) fn describe_acls() -> DescribeAclsRequest {
     DescribeAclsRequest { filter: any_acl() }
 }
 
@@ -320,7 +316,7 @@ fn create_acls() -> CreateAclsRequest {
     CreateAclsRequest { creations: vec![creation((Topic, "x", Op::Read), "192.0.2.1", 3)] }
 }
 
-pub fn creation(
+pub(crate) fn creation(
     (resource_type, name, operation): Right,
     host: &str,
     permission_type: i8,
@@ -340,7 +336,7 @@ fn delete_acls() -> DeleteAclsRequest {
     DeleteAclsRequest { filters: vec![filter_of_host("192.0.2.1")] }
 }
 
-pub fn filter_of_host(host: &str) -> DeleteAclsFilter {
+pub(crate) fn filter_of_host(host: &str) -> DeleteAclsFilter {
     DeleteAclsFilter { filter: AclFilter { host_filter: Some(host.to_string()), ..any_acl() } }
 }
 
@@ -351,7 +347,7 @@ fn delete_topics() -> DeleteTopicsRequest {
 }
 
 /// Every error code of an answer, the zeros too.
-pub fn codes(body: &ResponseBody) -> Vec<i16> {
+pub(crate) fn codes(body: &ResponseBody) -> Vec<i16> {
     match body {
         ResponseBody::Produce(it) => {
             let partitions = it.responses.iter().flat_map(|it| &it.partition_responses);

@@ -1,9 +1,13 @@
 //! Who may do what by which ACLs, asked of the authorizer itself.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::net::IpAddr;
 use std::path::Path;
 
+use Operation::{All, Alter, AlterConfigs, Create, Delete, Describe, DescribeConfigs, Read, Write};
+use PatternType::{Literal, Prefixed};
+use PermissionType::{Allow, Deny};
+use ResourceType::{Group, Topic};
+use support::temp::TempDir;
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::registry::acl_registry::ACL_FILE;
 use transferto::server::security::authorizer::{
@@ -11,13 +15,6 @@ use transferto::server::security::authorizer::{
     Resource, ResourcePattern, ResourceType,
 };
 use transferto::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
-
-use support::broker::TempDir;
-
-use Operation::{All, Alter, AlterConfigs, Create, Delete, Describe, DescribeConfigs, Read, Write};
-use PatternType::{Literal, Prefixed};
-use PermissionType::{Allow, Deny};
-use ResourceType::{Group, Topic};
 
 const HOST_1: &str = "192.168.1.1";
 const HOST_2: &str = "192.168.1.2";
@@ -85,7 +82,7 @@ fn may_any(it: &dyn Authorizer, who: &str, host: &str, operation: Operation) -> 
 /// Port of `SimpleAclAuthorizerTest.testTopicAcl`.
 #[test]
 fn deny_beats_allow_and_rights_imply_describe_from_every_allowed_host() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     let (alice, bob, carol) = ("User:alice", "User:rob", "User:batman");
     add(
@@ -115,7 +112,7 @@ fn deny_beats_allow_and_rights_imply_describe_from_every_allowed_host() {
 /// Port of `SimpleAclAuthorizerTest.testAllowAllAccess`.
 #[test]
 fn everybody_may_do_everything_from_everywhere_where_an_acl_says_so() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     add(&it, &topic("t"), &[acl("User:*", "*", All, Allow)]);
     assert!(may(&it, "User:random", "10.0.0.9", Read, "t"));
@@ -125,7 +122,7 @@ fn everybody_may_do_everything_from_everywhere_where_an_acl_says_so() {
 /// Port of `SimpleAclAuthorizerTest.testSuperUserHasAccess`.
 #[test]
 fn a_super_user_may_do_what_everybody_is_denied() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open_for(dir.path(), "User:superuser1;User:superuser2", false);
     add(&it, &topic("t"), &[acl("User:*", "*", All, Deny)]);
     assert!(may(&it, "User:superuser1", HOST_1, Read, "t"));
@@ -137,7 +134,7 @@ fn a_super_user_may_do_what_everybody_is_denied() {
 /// Port of `SimpleAclAuthorizerTest.testWildCardAcls`.
 #[test]
 fn acls_about_every_topic_and_about_one_hold_together() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     assert!(!may(&it, "User:alice", HOST_1, Read, "t"), "no ACL is there");
     add(&it, &topic("*"), &[acl("User:alice", HOST_1, Read, Allow)]);
@@ -153,7 +150,7 @@ fn acls_about_every_topic_and_about_one_hold_together() {
 /// Port of `SimpleAclAuthorizerTest.testNoAclFound`.
 #[test]
 fn without_an_acl_nobody_may_do_anything() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     assert!(!may(&open(&dir), "User:alice", HOST_1, Read, "t"));
     assert!(!may_any(&open(&dir), "User:alice", HOST_1, Read));
 }
@@ -161,7 +158,7 @@ fn without_an_acl_nobody_may_do_anything() {
 /// Port of `SimpleAclAuthorizerTest.testNoAclFoundOverride`.
 #[test]
 fn without_an_acl_everybody_may_do_everything_if_the_broker_is_set_so() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open_for(dir.path(), "", true);
     assert!(may(&it, "User:alice", HOST_1, Read, "t"));
     assert!(may_any(&it, "User:alice", HOST_1, Read));
@@ -175,7 +172,7 @@ fn without_an_acl_everybody_may_do_everything_if_the_broker_is_set_so() {
 /// Port of `SimpleAclAuthorizerTest.testAclManagementAPIs`.
 #[test]
 fn acls_are_added_found_and_taken_away() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     let acls = [
         acl("User:alice", HOST_1, Read, Allow),
@@ -199,7 +196,7 @@ fn acls_are_added_found_and_taken_away() {
 /// Port of `SimpleAclAuthorizerTest.testLoadCache`.
 #[test]
 fn acls_are_there_after_a_restart() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let acls = [acl("User:alice", HOST_1, Read, Allow), acl("User:a b", "*", Write, Deny)];
     add(&open(&dir), &topic("t"), &acls);
     let it = open(&dir);
@@ -210,7 +207,7 @@ fn acls_are_there_after_a_restart() {
 
 #[test]
 fn a_file_that_is_no_list_of_acls_keeps_the_authorizer_from_opening() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let path = dir.path().join(ACL_FILE);
     for text in ["", "0\n1\nTopic Literal t User:a * Raed Allow\n"] {
         std::fs::write(&path, text).unwrap();
@@ -223,7 +220,7 @@ fn a_file_that_is_no_list_of_acls_keeps_the_authorizer_from_opening() {
 /// Port of `AclAuthorizerTest.testDenyTakesPrecedence`.
 #[test]
 fn a_denied_client_may_not_though_everybody_is_allowed() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     let acls = [acl("User:*", "*", All, Allow), acl("User:alice", HOST_1, All, Deny)];
     add(&it, &topic("t"), &acls);
@@ -243,7 +240,7 @@ fn an_allowed_right_implies_others_and_a_denied_one_does_not() {
         }
     };
     for &set in [&[All][..], Topic.supported_operations()].concat().iter() {
-        let dir = TempDir::new("acls");
+        let dir = TempDir::new();
         let it = open(&dir);
         add(&it, &topic("allowed"), &[acl("User:a", "*", set, Allow)]);
         let acls = [acl("User:a", "*", set, Deny), acl("User:a", "*", All, Allow)];
@@ -260,7 +257,7 @@ fn an_allowed_right_implies_others_and_a_denied_one_does_not() {
 /// Port of `AclAuthorizerTest.testAccessAllowedIfAllowAclExistsOnPrefixedResource`.
 #[test]
 fn an_acl_about_a_beginning_holds_for_every_name_that_begins_so() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     add(&it, &about(Topic, Prefixed, "foo-"), &[acl("User:a", "*", Read, Allow)]);
     assert!(may(&it, "User:a", HOST_1, Read, "foo-1") && may(&it, "User:a", HOST_1, Read, "foo-"));
@@ -273,7 +270,7 @@ fn an_acl_about_a_beginning_holds_for_every_name_that_begins_so() {
 /// Port of `AclAuthorizerTest.testAuthorizeWithPrefixedResource`.
 #[test]
 fn an_acl_is_found_among_the_acls_about_many_other_beginnings() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     for name in ["a_other", "b_other", "z_other", "foo-zzz", "foo-b", "fo", "fop"] {
         add(&it, &about(Topic, Prefixed, name), &[acl("User:a", "*", Write, Allow)]);
@@ -286,7 +283,7 @@ fn an_acl_is_found_among_the_acls_about_many_other_beginnings() {
 /// Port of `AclAuthorizerTest.testSingleCharacterResourceAcls`.
 #[test]
 fn an_acl_about_a_name_of_one_letter_holds_for_this_name() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     add(&it, &topic("f"), &[acl("User:a", "*", Read, Allow)]);
     assert!(may(&it, "User:a", HOST_1, Read, "f") && !may(&it, "User:a", HOST_1, Read, "foo"));
@@ -297,7 +294,7 @@ fn an_acl_about_a_name_of_one_letter_holds_for_this_name() {
 /// Port of `AclAuthorizerTest.testDeleteAclOnPrefixedResource`.
 #[test]
 fn of_two_acls_about_a_beginning_one_is_taken_away() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     let pattern = about(Topic, Prefixed, "foo-");
     let (read, write) = (acl("User:a", "*", Read, Allow), acl("User:a", "*", Write, Allow));
@@ -313,7 +310,7 @@ fn of_two_acls_about_a_beginning_one_is_taken_away() {
 /// Port of `AclAuthorizerTest.testDeleteAllAclOnWildcardResource`.
 #[test]
 fn all_acls_about_every_topic_are_taken_away_and_no_others() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     let read = [acl("User:a", "*", Read, Allow)];
     add(&it, &topic("*"), &read);
@@ -325,7 +322,7 @@ fn all_acls_about_every_topic_are_taken_away_and_no_others() {
 /// Port of `AclAuthorizerTest.testAuthorizeByResourceTypeMultipleAddAndRemove`.
 #[test]
 fn any_topic_may_be_written_as_long_as_there_is_one_that_may() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     let write = acl("User:a", HOST_1, Write, Allow);
     for _ in 0..3 {
@@ -341,7 +338,7 @@ fn any_topic_may_be_written_as_long_as_there_is_one_that_may() {
 /// Port of `AclAuthorizerTest.testAuthorizeByResourceTypeDenyTakesPrecedence`.
 #[test]
 fn the_only_topic_that_may_be_written_does_not_count_if_it_is_denied() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     let (write, no_write) = (acl("User:a", "*", Write, Allow), acl("User:a", "*", Write, Deny));
     add(&it, &topic("t"), &[write.clone(), no_write.clone()]);
@@ -355,7 +352,7 @@ fn the_only_topic_that_may_be_written_does_not_count_if_it_is_denied() {
 /// Port of `AclAuthorizerTest.testAuthorizeByResourceTypePrefixedResourceDenyDominate`.
 #[test]
 fn a_denied_beginning_covers_names_and_longer_beginnings_only() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     let (write, no_write) = (acl("User:a", "*", Write, Allow), acl("User:a", "*", Write, Deny));
     add(&it, &about(Topic, Prefixed, "ab"), std::slice::from_ref(&no_write));
@@ -370,7 +367,7 @@ fn a_denied_beginning_covers_names_and_longer_beginnings_only() {
 /// Port of `AclAuthorizerTest.testAuthorizeByResourceTypeWildcardResourceDenyDominate`.
 #[test]
 fn a_denial_for_every_topic_covers_every_topic() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open_for(dir.path(), "", true);
     let (write, no_write) = (acl("User:a", "*", Write, Allow), acl("User:a", "*", Write, Deny));
     add(&it, &topic("*"), &[write.clone(), no_write]);
@@ -382,7 +379,7 @@ fn a_denial_for_every_topic_covers_every_topic() {
 
 #[test]
 fn a_host_is_compared_as_an_address_and_not_as_a_text() {
-    let dir = TempDir::new("acls");
+    let dir = TempDir::new();
     let it = open(&dir);
     add(&it, &topic("t"), &[acl("User:a", "FE80:0::1", Read, Allow)]);
     assert!(may(&it, "User:a", "fe80::1", Read, "t") && !may(&it, "User:a", "fe80::2", Read, "t"));

@@ -1,7 +1,6 @@
 //! A selector with its clock and counters, an echo server, and raw peers.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this one")]
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,13 +13,15 @@ use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::selector::{Disconnected, NetworkReceived, Selector};
 use transferto::transport::send::NetworkSend;
 
+use crate::frames::{frame, read_frame};
+
 /// `connections.max.idle.ms` of the harness, as in Kafka's `SelectorTest`.
-pub const IDLE_MS: i64 = 5_000;
+pub(crate) const IDLE_MS: i64 = 5_000;
 /// A test that polls this often without reaching its goal has failed.
 const POLLS_MAX: usize = 20_000;
 
 /// A selector, and everything it has reported so far.
-pub struct Harness {
+pub(crate) struct Harness {
     pub selector: Selector,
     pub time: Arc<MockTime>,
     pub metrics: Arc<Metrics>,
@@ -33,12 +34,12 @@ pub struct Harness {
 
 impl Harness {
     /// Plaintext, any size of request, idle after [`IDLE_MS`].
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(-1, IDLE_MS, |metrics| Arc::new(PlaintextChannelBuilder::new(metrics)))
     }
 
     /// With a builder of its own.
-    pub fn with(
+    pub(crate) fn with(
         max_receive_bytes: i32,
         idle_ms: i64,
         builder: impl FnOnce(Arc<Metrics>) -> Arc<dyn ChannelBuilder>,
@@ -63,7 +64,7 @@ impl Harness {
     }
 
     /// One poll, and all its results.
-    pub fn poll(&mut self, timeout_ms: i64) {
+    pub(crate) fn poll(&mut self, timeout_ms: i64) {
         self.selector.poll(timeout_ms).unwrap();
         self.connected.extend(self.selector.take_connected());
         self.receives.extend(self.selector.take_completed_receives());
@@ -72,7 +73,7 @@ impl Harness {
     }
 
     /// Polls until the goal is reached.
-    pub fn poll_until(&mut self, goal: impl Fn(&Harness) -> bool) {
+    pub(crate) fn poll_until(&mut self, goal: impl Fn(&Harness) -> bool) {
         for _ in 0..POLLS_MAX {
             if goal(self) {
                 return;
@@ -83,32 +84,32 @@ impl Harness {
     }
 
     /// Connects to a server, all the way.
-    pub fn blocking_connect(&mut self, addr: SocketAddr) -> ConnectionId {
+    pub(crate) fn blocking_connect(&mut self, addr: SocketAddr) -> ConnectionId {
         let id = self.selector.connect(addr).unwrap();
         self.poll_until(|it| it.connected.contains(&id));
         id
     }
 
     /// Sends a frame and waits for one in return.
-    pub fn blocking_request(&mut self, id: ConnectionId, text: &str) -> String {
+    pub(crate) fn blocking_request(&mut self, id: ConnectionId, text: &str) -> String {
         self.send(id, text.as_bytes());
         self.next_receive(id)
     }
 
     /// Begins to send a frame.
-    pub fn send(&mut self, id: ConnectionId, body: &[u8]) {
+    pub(crate) fn send(&mut self, id: ConnectionId, body: &[u8]) {
         self.selector.send(id, Box::new(NetworkSend::new(body.to_vec()))).unwrap();
     }
 
     /// Takes the oldest frame that came from a connection, waiting for it if need be.
-    pub fn next_receive(&mut self, id: ConnectionId) -> String {
+    pub(crate) fn next_receive(&mut self, id: ConnectionId) -> String {
         self.poll_until(|it| it.receives.iter().any(|receive| receive.id == id));
         let at = self.receives.iter().position(|receive| receive.id == id).unwrap();
         String::from_utf8(self.receives.remove(at).payload).unwrap()
     }
 
     /// A connection accepted from a peer that is in the hands of the test.
-    pub fn accept(&mut self) -> (ConnectionId, TcpStream) {
+    pub(crate) fn accept(&mut self) -> (ConnectionId, TcpStream) {
         let peer = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (stream, addr) = self.listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
@@ -117,34 +118,19 @@ impl Harness {
     }
 
     /// Whether a connection has been reported as disconnected.
-    pub fn is_disconnected(&self, id: ConnectionId) -> bool {
+    pub(crate) fn is_disconnected(&self, id: ConnectionId) -> bool {
         self.disconnected.iter().any(|it| it.id == id)
     }
 }
 
-/// A frame: the size, then the body.
-pub fn frame(body: &[u8]) -> Vec<u8> {
-    let size = u32::try_from(body.len()).unwrap().to_be_bytes();
-    [&size, body].concat()
-}
-
-/// Reads one frame, blocking.
-pub fn read_frame(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
-    let mut size = [0; 4];
-    stream.read_exact(&mut size)?;
-    let mut body = vec![0; u32::from_be_bytes(size) as usize];
-    stream.read_exact(&mut body)?;
-    Ok(body)
-}
-
 /// Kafka's `EchoServer`: a thread for each connection, which sends each frame back.
-pub struct EchoServer {
+pub(crate) struct EchoServer {
     pub addr: SocketAddr,
     connections: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl EchoServer {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
         let connections = Arc::new(Mutex::new(Vec::new()));
@@ -161,7 +147,7 @@ impl EchoServer {
     }
 
     /// Closes all connections there are, not the server.
-    pub fn close_connections(&self) {
+    pub(crate) fn close_connections(&self) {
         for stream in self.connections.lock().unwrap().drain(..) {
             stream.shutdown(Shutdown::Both).unwrap();
         }

@@ -1,20 +1,19 @@
 //! `sendfile` on a real socket: what leaves together, what a full socket does, and what a file does
 //! that is too short.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::File;
-use std::io;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::thread;
+use std::{io, thread};
 
-use crate::transport::harness::{Harness, IDLE_MS};
 use nix::libc;
+use support::temp::TempFile;
 use support::transports::{
-    Counts, FailsAfterWriting, Faulty, FileSend, SevenBytes, Sink, TempFile, counting, pattern,
+    Counts, FailsAfterWriting, Faulty, FileSend, SevenBytes, Sink, counting, pattern,
 };
+use support::wait::wait_for;
 use transferto::common::metrics::Metrics;
 use transferto::transport::multi_send::MultiSend;
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
@@ -22,6 +21,8 @@ use transferto::transport::selector::DisconnectCause;
 use transferto::transport::send;
 use transferto::transport::send::ByteBufferSend;
 use transferto::transport::transport_layer::TransportLayer;
+
+use crate::transport::harness::{Harness, IDLE_MS};
 
 /// A transport and the socket at its other end.
 fn connected() -> (PlaintextTransportLayer, TcpStream, Arc<Metrics>) {
@@ -118,13 +119,13 @@ fn held_bytes_leave_first_also_across_would_block() {
         bytes[filled..].to_vec()
     });
     // Whether there is room again is asked here by trying, since this test has no selector.
-    let taken = loop {
-        match transport.transfer_from(&file.file, 0, 4) {
-            Ok(taken) => break taken,
-            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+    let taken = wait_for("room", || match transport.transfer_from(&file.file, 0, 4) {
+        Ok(taken) => Some(taken),
+        Err(error) => {
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            None
         }
-        thread::yield_now();
-    };
+    });
     assert_eq!(taken, 4);
     assert_eq!(reader.join().unwrap(), b"header file");
 }

@@ -2,14 +2,12 @@
 //!
 //! As in Kafka the selector is mostly the client here, and an echo server with blocking threads its
 //! peer.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use crate::transport::harness::{EchoServer, Harness, IDLE_MS, frame};
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::metrics::Metrics;
 use transferto::transport::authenticator::Authenticator;
@@ -19,6 +17,9 @@ use transferto::transport::kafka_channel::{KafkaChannel, SendError};
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 use transferto::transport::selector::DisconnectCause;
 use transferto::transport::send::NetworkSend;
+
+use crate::frames::frame;
+use crate::transport::harness::{EchoServer, Harness, IDLE_MS};
 
 /// The send buffer of Kafka's test.
 const BUFFER_BYTES: usize = 4 * 1024;

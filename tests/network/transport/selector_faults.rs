@@ -2,16 +2,15 @@
 //! Kafka trusts levels.
 //!
 //! Here the selector is the server; the peer is a plain socket in the hands of the test.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
 
-use crate::transport::harness::{EchoServer, Harness, IDLE_MS, frame, read_frame};
+use support::temp::TempFile;
 use support::transports::{
-    BlackHole, Counts, FailsToClose, Faulty, FileSend, PromisesMore, SevenBytes, TempFile,
+    BlackHole, Counts, FailsToClose, Faulty, FileSend, PromisesMore, SevenBytes,
     WouldBlockEveryOther, ends_after_reading, fails_after_writing, pattern, seven_bytes,
     would_block_every_other, wrapping,
 };
@@ -20,6 +19,9 @@ use transferto::transport::kafka_channel::SendError;
 use transferto::transport::selector::DisconnectCause;
 use transferto::transport::send::{ByteBufferSend, NetworkSend};
 use transferto::transport::write_turn::TURN_BYTES;
+
+use crate::frames::{frame, read_frame};
+use crate::transport::harness::{EchoServer, Harness, IDLE_MS};
 
 // Faults of Kafka 0.9.
 

@@ -1,18 +1,11 @@
 //! Ports of `kafka.log.CleanerTest`, `LogCleanerIntegrationTest` and `LogCleanerManagerTest`: what
 //! compaction keeps, what it drops, and what it leaves to readers, appenders and the next start.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use crate::cleaner::compaction::{
-    self, Contents, Test, append, append_batch, assert_found_from_every_offset, batch_of, big_keys,
-    contents, last_values, spoil, tombstone,
-};
-use crate::fixture::{self, bytes_of, files_in};
-
+use support::records::batch;
+use support::wait::wait_until;
 use transferto::common::units::{Offset, TimestampMs};
 use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
@@ -26,6 +19,12 @@ use transferto::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClea
 use transferto::storage::log::log::Log;
 use transferto::storage::log::offset_search::fetch_offset_of_max_timestamp;
 use transferto::storage::log::read_limit::ReadLimit;
+
+use crate::cleaner::compaction::{
+    self, Contents, Test, append, append_batch, assert_found_from_every_offset, batch_of, big_keys,
+    contents, last_values, spoil, tombstone,
+};
+use crate::fixture::{self, bytes_of, files_in};
 
 fn bases(log: &Log) -> Vec<i64> {
     log.segments().iter().map(|segment| segment.base_offset().0).collect()
@@ -146,14 +145,14 @@ fn a_message_without_key_stays() {
     let cleanup_policy = CleanupPolicy::Delete;
     let test = Test::new(LogConfig { cleanup_policy, ..compaction::config() });
     let log = test.log("t", 0);
-    log.append(&mut fixture::batch(&["x", "y"]), LEADER_EPOCH).unwrap();
+    log.append(&mut batch(&["x", "y"]), LEADER_EPOCH).unwrap();
     append(&log, "a", "1");
     append(&log, "a", "2");
     log.roll().unwrap();
     assert!(test.clean().is_none(), "the topic is not compacted yet");
     log.update_config(compaction::config());
     assert!(
-        log.append(&mut fixture::batch(&["z"]), LEADER_EPOCH).is_err(),
+        log.append(&mut batch(&["z"]), LEADER_EPOCH).is_err(),
         "from now on keys are asked for"
     );
     test.clean().unwrap();
@@ -570,13 +569,7 @@ fn a_thread_that_sleeps_is_woken_by_other_settings() {
         }
         log.update_high_watermark(log.log_end_offset());
     };
-    let wait_until_clean = || {
-        let began = Instant::now();
-        while contents(&log).len() > 1 {
-            assert!(began.elapsed() < Duration::from_secs(30), "nothing was cleaned");
-            thread::park_timeout(Duration::from_millis(1));
-        }
-    };
+    let wait_until_clean = || wait_until("the cleaner", || contents(&log).len() <= 1);
     make_dirty();
     manager.cleaner().startup();
     wait_until_clean();

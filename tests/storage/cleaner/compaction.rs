@@ -1,8 +1,6 @@
 //! What the tests of compaction share: compacted logs under a log manager whose cleaner moves only
 //! when it is told to, and ways to see what is in a log.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use support::temp::TempDir;
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
@@ -29,13 +28,13 @@ use transferto::storage::log::log_segment::LogSegment;
 use transferto::storage::log::read_limit::ReadLimit;
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 
-use crate::fixture::{Mocks, TempDir, bytes_of};
+use crate::fixture::{Mocks, bytes_of};
 
 /// Offset, key and value of each record.
-pub type Contents = Vec<(i64, Option<String>, Option<String>)>;
+pub(crate) type Contents = Vec<(i64, Option<String>, Option<String>)>;
 
 /// A log manager on a directory of one test.
-pub struct Test {
+pub(crate) struct Test {
     pub dir: TempDir,
     pub mocks: Mocks,
     pub config: LogManagerConfig,
@@ -43,7 +42,7 @@ pub struct Test {
 }
 
 impl Test {
-    pub fn new(default_config: LogConfig) -> Self {
+    pub(crate) fn new(default_config: LogConfig) -> Self {
         let dir = TempDir::new();
         let config = LogManagerConfig {
             log_dirs: vec![dir.join("logs")],
@@ -60,12 +59,12 @@ impl Test {
     }
 
     /// Gives the cleaner room for so many keys. To be called before anything else.
-    pub fn set_keys_max(&mut self, keys_max: usize) {
+    pub(crate) fn set_keys_max(&mut self, keys_max: usize) {
         self.config.cleaner.dedupe_buffer_size = (keys_max + 1) * SLOT_BYTES;
         self.config.cleaner.dedupe_buffer_load_factor = 1.0;
     }
 
-    pub fn manager(&self) -> Arc<LogManager> {
+    pub(crate) fn manager(&self) -> Arc<LogManager> {
         let start = || {
             let scheduler: Arc<dyn Scheduler> = self.mocks.scheduler.clone();
             let time: Arc<dyn Time> = self.mocks.time.clone();
@@ -76,31 +75,31 @@ impl Test {
         Arc::clone(self.manager.borrow_mut().get_or_insert_with(start))
     }
 
-    pub fn log(&self, topic: &str, partition: i32) -> Arc<Log> {
+    pub(crate) fn log(&self, topic: &str, partition: i32) -> Arc<Log> {
         let name = TopicAndPartition::new(topic, partition);
         self.manager().create_log(&name, self.config.default_config.clone()).unwrap()
     }
 
     /// Closes the broker's logs and opens them again. Who holds a log must get it anew.
-    pub fn restart(&self) {
+    pub(crate) fn restart(&self) {
         self.manager().shutdown();
         *self.manager.borrow_mut() = None;
     }
 
     /// As [`restart`](Self::restart), but as if the process had been killed.
-    pub fn crash(&self) {
+    pub(crate) fn crash(&self) {
         *self.manager.borrow_mut() = None;
     }
 
     /// One pass over the dirtiest log.
-    pub fn clean(&self) -> Option<CleanerStats> {
+    pub(crate) fn clean(&self) -> Option<CleanerStats> {
         self.manager().cleaner().clean_filthiest_log()
     }
 }
 
 /// A compacted log that may be cleaned as soon as one byte of it is dirty. Its indexes are small:
 /// the kernel reads ahead in what a large one leaves empty, at each start and in each pass.
-pub fn config() -> LogConfig {
+pub(crate) fn config() -> LogConfig {
     LogConfig {
         cleanup_policy: CleanupPolicy::Compact,
         min_cleanable_ratio: 0.0,
@@ -109,25 +108,25 @@ pub fn config() -> LogConfig {
     }
 }
 
-pub fn builder(base_offset: i64) -> RecordBatchBuilder {
+pub(crate) fn builder(base_offset: i64) -> RecordBatchBuilder {
     RecordBatchBuilder::new(base_offset)
 }
 
 /// A batch of one record.
-pub fn batch_of(offset: i64, key: &str, value: Option<&str>) -> Vec<u8> {
+pub(crate) fn batch_of(offset: i64, key: &str, value: Option<&str>) -> Vec<u8> {
     builder(offset).record(-1, Some(key.as_bytes()), value.map(str::as_bytes)).build().unwrap()
 }
 
-pub fn append(log: &Log, key: &str, value: &str) {
+pub(crate) fn append(log: &Log, key: &str, value: &str) {
     append_batch(log, CompressionCodec::None, &[(key, Some(value))]);
 }
 
-pub fn tombstone(log: &Log, key: &str) {
+pub(crate) fn tombstone(log: &Log, key: &str) {
     append_batch(log, CompressionCodec::None, &[(key, None)]);
 }
 
 /// Appends a batch whose timestamps are the offsets that its records get.
-pub fn append_batch(log: &Log, codec: CompressionCodec, records: &[(&str, Option<&str>)]) {
+pub(crate) fn append_batch(log: &Log, codec: CompressionCodec, records: &[(&str, Option<&str>)]) {
     let start = log.log_end_offset().0;
     let empty = builder(0).codec(codec);
     let batch = (start..).zip(records).fold(empty, |batch, (offset, (key, value))| {
@@ -136,16 +135,16 @@ pub fn append_batch(log: &Log, codec: CompressionCodec, records: &[(&str, Option
     log.append(&mut batch.build().unwrap(), LEADER_EPOCH).unwrap();
 }
 
-pub fn big_keys(count: usize) -> Vec<String> {
+pub(crate) fn big_keys(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("a key with the number {number}")).collect()
 }
 
 /// All records, read as a consumer reads them, one fetch after another.
-pub fn contents(log: &Log) -> Contents {
+pub(crate) fn contents(log: &Log) -> Contents {
     contents_from(log, log.log_start_offset().0)
 }
 
-pub fn contents_from(log: &Log, start_offset: i64) -> Contents {
+pub(crate) fn contents_from(log: &Log, start_offset: i64) -> Contents {
     let mut all = Vec::new();
     let mut offset = start_offset;
     loop {
@@ -175,7 +174,7 @@ pub fn contents_from(log: &Log, start_offset: i64) -> Contents {
 }
 
 /// What a consumer knows in the end: the last value of each key that has one.
-pub fn last_values(contents: &Contents) -> BTreeMap<String, String> {
+pub(crate) fn last_values(contents: &Contents) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (_, key, value) in contents {
         let Some(key) = key else { continue };
@@ -188,7 +187,7 @@ pub fn last_values(contents: &Contents) -> BTreeMap<String, String> {
 }
 
 /// A fetch from any offset, also one that is gone, finds what follows it.
-pub fn assert_found_from_every_offset(log: &Log) {
+pub(crate) fn assert_found_from_every_offset(log: &Log) {
     let all = contents(log);
     // A log may leap far: look at the offsets round those that are there.
     let mut starts: Vec<i64> = all.iter().flat_map(|(it, _, _)| [it - 1, *it, it + 1]).collect();
@@ -201,13 +200,13 @@ pub fn assert_found_from_every_offset(log: &Log) {
 }
 
 /// Name and bytes of each file in a directory.
-pub fn copy_files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn copy_files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let names = crate::fixture::files_in(dir).into_iter();
     names.map(|name| (name.clone(), fs::read(dir.join(name)).unwrap())).collect()
 }
 
 /// Makes all segments look as if they were last written so long ago.
-pub fn set_age(log: &Log, age_ms: u64) {
+pub(crate) fn set_age(log: &Log, age_ms: u64) {
     let written = SystemTime::now() - Duration::from_millis(age_ms);
     for segment in log.segments() {
         let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
@@ -216,7 +215,7 @@ pub fn set_age(log: &Log, age_ms: u64) {
 }
 
 /// Changes the last byte of the entry at `offset`.
-pub fn spoil(segment: &LogSegment, offset: i64) {
+pub(crate) fn spoil(segment: &LogSegment, offset: i64) {
     let entry = segment.log().search_for(Offset(offset), Position::START).unwrap().unwrap();
     let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
     file.write_all_at(b"!", entry.end().0 - 1).unwrap();

@@ -1,17 +1,13 @@
 //! Ports of `kafka.log.LogCleanerManagerTest` and of the parts of `LogCleanerIntegrationTest` about
 //! which log is cleaned, how far, by whom, and what a truncation, a deletion or a restart does to
 //! that.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::fs;
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
-use crate::cleaner::compaction::{
-    self, Contents, Test, append, assert_found_from_every_offset, contents, last_values,
-};
-use crate::fixture::{Random, files_in};
+use support::random::Random;
+use support::wait::wait_until;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::{Offset, TimestampMs};
@@ -25,6 +21,11 @@ use transferto::storage::files::offset_checkpoint::{
 };
 use transferto::storage::log::log::Log;
 use transferto::storage::log::segment_swap::{create_cleaned_segment, replace_segments};
+
+use crate::cleaner::compaction::{
+    self, Contents, Test, append, assert_found_from_every_offset, contents, last_values,
+};
+use crate::fixture::files_in;
 
 fn checkpoint(test: &Test, topic: &str) -> Option<i64> {
     let file = test.manager().log_dirs()[0].join(CLEANER_OFFSET_CHECKPOINT_FILE);
@@ -187,9 +188,9 @@ fn a_pause_waits_for_the_cleaning_to_stop_and_keeps_it_from_beginning() {
             sender.send("paused").unwrap();
             drop(pause);
         });
-        while cleaner.manager().check_cleaning_aborted(log.topic_and_partition()).is_ok() {
-            thread::yield_now();
-        }
+        wait_until("the pass to be aborted", || {
+            cleaner.manager().check_cleaning_aborted(log.topic_and_partition()).is_err()
+        });
         assert!(receiver.try_recv().is_err(), "it still waits");
         // The pass was done when it saw the pause: it says so, and yet nothing counts as clean.
         cleaner.manager().done_cleaning(&grabbed.log, Offset(8));
@@ -292,9 +293,7 @@ fn the_threads_clean_and_stop() {
         test.mocks.time.sleep(1000);
         test.manager().startup();
         if bytes_per_second == f64::MAX {
-            while checkpoint(&test, "t") != Some(200) {
-                thread::yield_now();
-            }
+            wait_until("the cleaner", || checkpoint(&test, "t") == Some(200));
             assert_eq!(contents(&log).len(), 100);
         }
         test.manager().shutdown();

@@ -1,9 +1,9 @@
 //! Ports of `kafka.log.OffsetIndexTest`, and the time index beside it.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 
-use crate::fixture::{Random, TempDir};
+use support::random::Random;
+use support::temp::TempDir;
 use transferto::common::units::{Offset, Position, TimestampMs};
 use transferto::storage::index::abstract_index::IndexError;
 use transferto::storage::index::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};

@@ -1,19 +1,20 @@
 //! Ports of `kafka.log.FileMessageSetTest` with the cases it inherits from
 //! `BaseMessageSetTestCases`, and the faults of `FileMessageSet` that are not ported.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::fs;
 use std::fs::OpenOptions;
-use std::io;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
-use crate::fixture::{TempDir, batch_at, bytes_of, messages, records_of};
+use support::records::batch_at;
+use support::temp::TempDir;
 use transferto::common::errors::KafkaError;
 use transferto::common::units::{Offset, Position, TimestampMs};
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::storage::log::file_message_set::FileMessageSet;
+
+use crate::fixture::{bytes_of, messages, records_of};
 
 const PREALLOCATED_BYTES: u64 = 512 * 1024 * 1024;
 

@@ -1,5 +1,4 @@
 //! Ports of `kafka.log.LogTest`.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::fs::OpenOptions;
@@ -7,9 +6,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::fixture::{
-    self, Mocks, Random, TempDir, batch, files_in, message_set, messages, records_of,
-};
+use support::random::Random;
+use support::records::{batch, message_set};
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::units::{Offset, TimestampMs};
 use transferto::config::log_config::LogConfig;
@@ -23,36 +21,7 @@ use transferto::storage::files::log_file_names::{
 use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
 
-/// A log in a directory of its own, by a clock of its own.
-struct Test {
-    dir: TempDir,
-    mocks: Mocks,
-    config: LogConfig,
-}
-
-impl Test {
-    fn new(config: LogConfig) -> Self {
-        Self { dir: TempDir::new(), mocks: Mocks::new(), config }
-    }
-
-    fn path(&self) -> std::path::PathBuf {
-        self.dir.join("kafkatest-0")
-    }
-
-    /// Opens the log as after a crash, with nothing known to be on disk.
-    fn log(&self) -> Arc<Log> {
-        self.mocks.log(&self.path(), &self.config)
-    }
-
-    fn log_with_recovery_point(&self, recovery_point: i64) -> Arc<Log> {
-        let open = self.mocks.open(recovery_point, false);
-        Log::open(&self.path(), self.config.clone(), open).unwrap()
-    }
-
-    fn log_after_clean_shutdown(&self) -> Arc<Log> {
-        Log::open(&self.path(), self.config.clone(), self.mocks.open(0, true)).unwrap()
-    }
-}
+use crate::fixture::{self, TestLog, bytes_of, files_in, messages, records_of};
 
 fn append(log: &Log, values: &[&str]) -> i64 {
     log.append(&mut batch(values), LEADER_EPOCH).unwrap().first_offset.0
@@ -95,7 +64,7 @@ fn segments_of(messages: u64) -> LogConfig {
 /// Port of `LogTest.testTimeBasedLogRoll`.
 #[test]
 fn a_segment_is_rolled_by_an_append_after_its_time() {
-    let test = Test::new(LogConfig { segment_ms: 3_600_000, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { segment_ms: 3_600_000, ..LogConfig::default() });
     let log = test.log();
     assert_eq!(segment_count(&log), 1);
     test.mocks.time.sleep(3_600_001);
@@ -122,7 +91,7 @@ fn a_segment_is_rolled_by_an_append_after_its_time() {
 #[test]
 fn the_jitter_is_taken_from_the_time_of_a_roll() {
     let (segment_ms, segment_jitter_ms) = (3_600_000, 1_200_000);
-    let test = Test::new(LogConfig { segment_ms, segment_jitter_ms, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { segment_ms, segment_jitter_ms, ..LogConfig::default() });
     let log = test.log();
     append(&log, &["test"]);
     test.mocks.time.sleep(segment_ms - segment_jitter_ms);
@@ -140,7 +109,7 @@ fn the_jitter_is_taken_from_the_time_of_a_roll() {
 fn a_full_segment_is_rolled() {
     let set_size = test_batch_size();
     let segment_size = 10 * (set_size - 1);
-    let log = Test::new(LogConfig { segment_size, ..LogConfig::default() });
+    let log = TestLog::new(LogConfig { segment_size, ..LogConfig::default() });
     let log = log.log();
     for _ in 0..11 {
         append(&log, &["test"]);
@@ -151,7 +120,7 @@ fn a_full_segment_is_rolled() {
 /// Port of `LogTest.testLoadEmptyLog`.
 #[test]
 fn a_log_of_empty_files_opens() {
-    let test = Test::new(LogConfig::default());
+    let test = TestLog::new(LogConfig::default());
     fs::create_dir(test.path()).unwrap();
     fs::File::create(log_filename(&test.path(), Offset(0))).unwrap();
     fs::File::create(index_filename(&test.path(), Offset(0))).unwrap();
@@ -164,7 +133,7 @@ fn a_log_of_empty_files_opens() {
 #[test]
 fn every_message_is_read_at_its_offset() {
     let log_config = LogConfig { segment_size: test_batch_size(), ..LogConfig::default() };
-    let test = Test::new(log_config);
+    let test = TestLog::new(log_config);
     let log = test.log();
     for i in 0..50 {
         append(&log, &[&i.to_string()]);
@@ -181,7 +150,7 @@ fn every_message_is_read_at_its_offset() {
 fn a_read_between_offsets_finds_the_next_message() {
     let segment_size = 4 * messages(&[(0, "50")]).len() as u64;
     let config = LogConfig { segment_size, message_format_magic: 0, ..LogConfig::default() };
-    let log = Test::new(config);
+    let log = TestLog::new(config);
     let log = log.log();
     let offsets: Vec<i64> = (0..50).chain((50..200).step_by(7)).collect();
     for &offset in &offsets {
@@ -198,7 +167,7 @@ fn a_read_between_offsets_finds_the_next_message() {
 /// Port of `LogTest.testReadAtLogGap`.
 #[test]
 fn a_read_in_a_gap_begins_in_the_next_segment() {
-    let log = Test::new(LogConfig { segment_size: 300, ..LogConfig::default() });
+    let log = TestLog::new(LogConfig { segment_size: 300, ..LogConfig::default() });
     let log = log.log();
     while segment_count(&log) == 1 {
         append(&log, &["42"]);
@@ -212,7 +181,7 @@ fn a_read_in_a_gap_begins_in_the_next_segment() {
 /// Port of `LogTest.testReadOutOfRange`.
 #[test]
 fn offsets_outside_the_log_are_out_of_range() {
-    let test = Test::new(segments_of(10));
+    let test = TestLog::new(segments_of(10));
     fs::create_dir(test.path()).unwrap();
     fs::File::create(log_filename(&test.path(), Offset(1024))).unwrap();
     let log = test.log();
@@ -226,7 +195,7 @@ fn offsets_outside_the_log_are_out_of_range() {
 /// Port of `LogTest.testLogRolls`.
 #[test]
 fn many_segments_read_as_one_log() {
-    let test = Test::new(LogConfig { segment_size: 100, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { segment_size: 100, ..LogConfig::default() });
     let log = test.log();
     for i in 0..100 {
         append(&log, &[&i.to_string()]);
@@ -245,7 +214,7 @@ fn many_segments_read_as_one_log() {
 #[test]
 fn a_read_inside_a_compressed_set_gets_the_whole_set() {
     let config = LogConfig { segment_size: 200, message_format_magic: 0, ..LogConfig::default() };
-    let log = Test::new(config);
+    let log = TestLog::new(config);
     let log = log.log();
     for (first, second) in [("hello", "there"), ("alpha", "beta")] {
         let gzip = CompressionCodec::Gzip;
@@ -262,7 +231,7 @@ fn a_read_inside_a_compressed_set_gets_the_whole_set() {
 #[test]
 fn deleting_all_segments_keeps_the_end_offset() {
     for count in [0, 1, 25] {
-        let test = Test::new(LogConfig { segment_size: 100, ..LogConfig::default() });
+        let test = TestLog::new(LogConfig { segment_size: 100, ..LogConfig::default() });
         let log = test.log();
         for i in 0..count {
             append(&log, &[&i.to_string()]);
@@ -280,7 +249,8 @@ fn deleting_all_segments_keeps_the_end_offset() {
 #[test]
 fn a_set_larger_than_a_segment_is_refused() {
     let mut set = batch(&["You", "bethe"]);
-    let log = Test::new(LogConfig { segment_size: set.len() as u64 - 1, ..LogConfig::default() });
+    let log =
+        TestLog::new(LogConfig { segment_size: set.len() as u64 - 1, ..LogConfig::default() });
     let error = log.log().append(&mut set, LEADER_EPOCH).unwrap_err();
     assert_eq!(error.code(), Errors::RecordListTooLarge);
 }
@@ -289,7 +259,7 @@ fn a_set_larger_than_a_segment_is_refused() {
 #[test]
 fn a_compacted_topic_takes_no_message_without_key() {
     let cleanup_policy = CleanupPolicy::Compact;
-    let test = Test::new(LogConfig { cleanup_policy, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { cleanup_policy, ..LogConfig::default() });
     let log = test.log();
     let set = |codec, keys: &[Option<&[u8]>]| {
         let empty = RecordBatchBuilder::new(0).codec(codec);
@@ -318,7 +288,7 @@ fn a_compacted_topic_takes_no_message_without_key() {
 fn a_message_above_the_limit_is_refused() {
     let mut small = batch(&["You"]);
     let max_message_size = small.len();
-    let log = Test::new(LogConfig { max_message_size, ..LogConfig::default() });
+    let log = TestLog::new(LogConfig { max_message_size, ..LogConfig::default() });
     let log = log.log();
     log.append(&mut small, LEADER_EPOCH).unwrap();
     let error = log.append(&mut batch(&["change, change"]), LEADER_EPOCH).unwrap_err();
@@ -330,7 +300,7 @@ fn a_message_above_the_limit_is_refused() {
 #[test]
 fn a_reopened_log_is_as_it_was() {
     let config = LogConfig { segment_size: 700, index_interval: 1, ..LogConfig::default() };
-    let test = Test::new(config);
+    let test = TestLog::new(config);
     let log = test.log();
     for i in 0..100 {
         append(&log, &[&format!("{i:08}")]);
@@ -349,7 +319,7 @@ fn a_reopened_log_is_as_it_was() {
     }
 }
 
-fn log_of_200_messages(test: &Test) -> Arc<Log> {
+fn log_of_200_messages(test: &TestLog) -> Arc<Log> {
     let log = test.log();
     for i in 0..200 {
         append(&log, &[&i.to_string()]);
@@ -372,7 +342,7 @@ fn small_segments_with_full_index() -> LogConfig {
 /// Port of `LogTest.testIndexRebuild`.
 #[test]
 fn missing_indexes_are_rebuilt() {
-    let test = Test::new(small_segments_with_full_index());
+    let test = TestLog::new(small_segments_with_full_index());
     let log = log_of_200_messages(&test);
     let entries = index_entries(&log);
     for segment in log.segments() {
@@ -388,7 +358,7 @@ fn missing_indexes_are_rebuilt() {
 /// Port of `LogTest.testCorruptIndexRebuild`.
 #[test]
 fn corrupt_indexes_are_rebuilt() {
-    let test = Test::new(small_segments_with_full_index());
+    let test = TestLog::new(small_segments_with_full_index());
     let log = log_of_200_messages(&test);
     let entries = index_entries(&log);
     let segments = log.segments().into_iter();
@@ -405,7 +375,7 @@ fn corrupt_indexes_are_rebuilt() {
 /// Port of `LogTest.testTruncateTo`.
 #[test]
 fn a_truncated_log_ends_at_its_target() {
-    let test = Test::new(segments_of(10));
+    let test = TestLog::new(segments_of(10));
     let log = test.log();
     let fill = || {
         (0..10).for_each(|_| {
@@ -447,7 +417,7 @@ fn a_truncated_log_ends_at_its_target() {
 #[test]
 fn truncation_into_a_rolled_segment_gives_its_index_room_again() {
     let test =
-        Test::new(LogConfig { max_index_size: 1000, index_interval: 10_000, ..segments_of(10) });
+        TestLog::new(LogConfig { max_index_size: 1000, index_interval: 10_000, ..segments_of(10) });
     let log = test.log();
     for _ in 0..20 {
         append(&log, &["test"]);
@@ -468,7 +438,8 @@ fn truncation_into_a_rolled_segment_gives_its_index_room_again() {
 /// Port of `LogTest.testBogusIndexSegmentsAreRemoved`.
 #[test]
 fn indexes_without_messages_are_removed() {
-    let test = Test::new(LogConfig { max_index_size: 1000, index_interval: 1, ..segments_of(5) });
+    let test =
+        TestLog::new(LogConfig { max_index_size: 1000, index_interval: 1, ..segments_of(5) });
     fs::create_dir(test.path()).unwrap();
     let bogus = [0, 1, 2].map(|offset| index_filename(&test.path(), Offset(offset)));
     let bogus_time = time_index_filename(&test.path(), Offset(2));
@@ -489,7 +460,7 @@ fn indexes_without_messages_are_removed() {
 #[test]
 fn a_reopened_log_can_be_truncated() {
     let test =
-        Test::new(LogConfig { max_index_size: 1000, index_interval: 10_000, ..segments_of(5) });
+        TestLog::new(LogConfig { max_index_size: 1000, index_interval: 10_000, ..segments_of(5) });
     let log = test.log();
     for _ in 0..100 {
         append(&log, &["test"]);
@@ -505,7 +476,7 @@ fn a_reopened_log_can_be_truncated() {
 #[test]
 fn deleted_segments_are_renamed_at_once_and_removed_later() {
     let file_delete_delay_ms = 1000;
-    let test = Test::new(LogConfig { file_delete_delay_ms, ..segments_of(5) });
+    let test = TestLog::new(LogConfig { file_delete_delay_ms, ..segments_of(5) });
     let log = test.log();
     for _ in 0..100 {
         append(&log, &["test"]);
@@ -530,7 +501,7 @@ fn deleted_segments_are_renamed_at_once_and_removed_later() {
 /// Port of `LogTest.testOpenDeletesObsoleteFiles`.
 #[test]
 fn files_that_wait_for_deletion_are_removed_on_opening() {
-    let test = Test::new(segments_of(5));
+    let test = TestLog::new(segments_of(5));
     let log = test.log();
     for _ in 0..100 {
         append(&log, &["test"]);
@@ -547,13 +518,13 @@ fn files_that_wait_for_deletion_are_removed_on_opening() {
 /// Port of `LogTest.testAppendMessageWithNullPayload`.
 #[test]
 fn a_null_value_comes_back_as_null() {
-    let log = Test::new(LogConfig::default());
+    let log = TestLog::new(LogConfig::default());
     let log = log.log();
     let mut set = RecordBatchBuilder::new(0).record(-1, None, None).build().unwrap();
     log.append(&mut set, LEADER_EPOCH).unwrap();
     let found = log.read(Offset(0), None, fixture::hard(4096)).unwrap();
     let mut values = Vec::new();
-    let bytes = fixture::bytes_of(&found.message_set);
+    let bytes = bytes_of(&found.message_set);
     transferto::message::byte_buffer_message_set::for_each_record(&bytes, &mut |record| {
         values.push((record.offset, record.value.map(<[u8]>::to_vec)));
         Ok(())
@@ -577,7 +548,7 @@ fn junk_after_the_messages_is_cut_off() {
             segment_size: 1000,
             ..LogConfig::default()
         };
-        let test = Test::new(config);
+        let test = TestLog::new(config);
         let log = test.log();
         let count = 50 + random.below(50);
         for i in 0..count {
@@ -601,7 +572,7 @@ fn junk_after_the_messages_is_cut_off() {
 /// Port of `LogTest.testCleanShutdownFile`.
 #[test]
 fn after_a_clean_shutdown_nothing_is_recovered() {
-    let test = Test::new(LogConfig {
+    let test = TestLog::new(LogConfig {
         max_index_size: 1000,
         index_interval: 1,
         segment_size: 1000,

@@ -1,16 +1,11 @@
 //! Faults of Kafka 0.9's log that are not ported, and what its readers and its disk may do to it
 //! meanwhile.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::fixture::{
-    self, Mocks, TempDir, batch, batch_at, files_in, message_set, messages, records_of, timed_batch,
-};
+use support::records::{batch, batch_at, message_set};
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::time::Time;
 use transferto::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
@@ -31,25 +26,7 @@ use transferto::storage::log::offset_search::{
 };
 use transferto::storage::log::read_limit::ReadLimit;
 
-struct Test {
-    dir: TempDir,
-    mocks: Mocks,
-    config: LogConfig,
-}
-
-impl Test {
-    fn new(config: LogConfig) -> Self {
-        Self { dir: TempDir::new(), mocks: Mocks::new(), config }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.join("t-0")
-    }
-
-    fn log(&self) -> Arc<Log> {
-        self.mocks.log(&self.path(), &self.config)
-    }
-}
+use crate::fixture::{self, TestLog, bytes_of, files_in, messages, records_of, timed_batch};
 
 fn small_segments() -> LogConfig {
     LogConfig { segment_size: 10 * batch(&["0000"]).len() as u64, ..LogConfig::default() }
@@ -77,7 +54,7 @@ fn given(log: &Log, offset: i64) -> Result<i64, KafkaError> {
 /// offset.
 #[test]
 fn given_offsets_must_come_after_the_end_of_the_log() {
-    let test = Test::new(LogConfig { index_interval: 0, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { index_interval: 0, ..LogConfig::default() });
     let log = test.log();
     assert_eq!(given(&log, 10).unwrap(), 10);
     for offset in [10, 9, 0] {
@@ -93,7 +70,7 @@ fn given_offsets_must_come_after_the_end_of_the_log() {
 /// KAFKA-4451, KAFKA-6264: a log that leaps begins a segment whose index can follow.
 #[test]
 fn a_leap_of_the_offsets_rolls_a_segment() {
-    let test = Test::new(LogConfig { index_interval: 0, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { index_interval: 0, ..LogConfig::default() });
     let log = test.log();
     let far = 5_000_000_000;
     given(&log, 0).unwrap();
@@ -114,7 +91,8 @@ fn a_leap_of_the_offsets_rolls_a_segment() {
 /// offset, which fails.
 #[test]
 fn an_empty_segment_rolls_into_itself() {
-    let test = Test::new(LogConfig { max_index_size: 24, index_interval: 0, ..small_segments() });
+    let test =
+        TestLog::new(LogConfig { max_index_size: 24, index_interval: 0, ..small_segments() });
     let log = test.log();
     append(&log, "0000");
     log.roll().unwrap();
@@ -132,7 +110,7 @@ fn an_empty_segment_rolls_into_itself() {
 /// says.
 #[test]
 fn nothing_at_or_above_the_high_watermark_is_deleted() {
-    let test = Test::new(LogConfig { retention_size: 0.into(), ..small_segments() });
+    let test = TestLog::new(LogConfig { retention_size: 0.into(), ..small_segments() });
     let log = test.log();
     (0..30).for_each(|_| {
         append(&log, "0000");
@@ -150,7 +128,7 @@ fn nothing_at_or_above_the_high_watermark_is_deleted() {
 /// fails while the directory is not where it was; one that has only messages to flush does not.
 #[test]
 fn a_flush_syncs_the_directory_after_a_roll() {
-    let test = Test::new(small_segments());
+    let test = TestLog::new(small_segments());
     let log = test.log();
     let flush_without_directory = || {
         let elsewhere = test.dir.join("elsewhere");
@@ -179,7 +157,8 @@ fn a_flush_syncs_the_directory_after_a_roll() {
 #[test]
 fn flush_retention_and_truncation_do_not_disturb_each_other() {
     let retention_size = 500.into();
-    let test = Test::new(LogConfig { retention_size, file_delete_delay_ms: 0, ..small_segments() });
+    let test =
+        TestLog::new(LogConfig { retention_size, file_delete_delay_ms: 0, ..small_segments() });
     let log = test.log();
     let is_over = AtomicBool::new(false);
     let until_over = |work: &dyn Fn(&Log)| {
@@ -213,7 +192,7 @@ fn flush_retention_and_truncation_do_not_disturb_each_other() {
 /// A disk that is full: the producer is told, and the log is as it was.
 #[test]
 fn a_failed_append_leaves_the_log_as_it_was() {
-    let test = Test::new(LogConfig::default());
+    let test = TestLog::new(LogConfig::default());
     fs::create_dir(test.path()).unwrap();
     symlink("/dev/full", log_filename(&test.path(), Offset(0))).unwrap();
     let log = test.log();
@@ -236,7 +215,7 @@ fn a_failed_append_leaves_the_log_as_it_was() {
 #[test]
 fn a_failed_roll_is_reported_and_the_next_one_succeeds() {
     for filename in [log_filename, index_filename, time_index_filename] {
-        let test = Test::new(small_segments());
+        let test = TestLog::new(small_segments());
         let log = test.log();
         for offset in 0..10 {
             assert_eq!(append(&log, &format!("{offset:04}")), offset);
@@ -260,14 +239,14 @@ fn a_failed_roll_is_reported_and_the_next_one_succeeds() {
 #[test]
 fn readers_never_see_an_append_that_is_not_done() {
     const MESSAGES: i64 = 2000;
-    let test = Test::new(LogConfig { index_interval: 200, ..small_segments() });
+    let test = TestLog::new(LogConfig { index_interval: 200, ..small_segments() });
     let log = test.log();
     let read_all = || {
         let mut next_offset = 0;
         while next_offset < MESSAGES {
             let found =
                 log.read(Offset(next_offset), None, ReadLimit::min_one_message(300)).unwrap();
-            let bytes = fixture::bytes_of(&found.message_set);
+            let bytes = bytes_of(&found.message_set);
             for entry in shallow_entries(&bytes) {
                 let entry = entry.unwrap();
                 assert!(entry.has_valid_crc());
@@ -289,7 +268,7 @@ fn readers_never_see_an_append_that_is_not_done() {
 /// Close-on-delete: a slice of a segment that retention deletes is sent to its end.
 #[test]
 fn a_slice_outlives_the_deletion_of_its_segment() {
-    let test = Test::new(small_segments());
+    let test = TestLog::new(small_segments());
     let log = test.log();
     append(&log, "kept");
     let found = log.read(Offset(0), None, ReadLimit::min_one_message(1000)).unwrap();
@@ -311,7 +290,7 @@ fn bytes_read_by_this_thread() -> Option<(u64, u64)> {
 /// one. No message byte.
 #[test]
 fn a_fetch_reads_headers_only() {
-    let test = Test::new(LogConfig { index_interval: 1, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { index_interval: 1, ..LogConfig::default() });
     let log = test.log();
     for _ in 0..100 {
         log.append(&mut batch(&[&"x".repeat(1000), &"y".repeat(1000)]), LEADER_EPOCH).unwrap();
@@ -331,7 +310,7 @@ fn a_fetch_reads_headers_only() {
 /// The answer of a fetch carries the place of what it found.
 #[test]
 fn a_read_returns_where_it_begins() {
-    let test = Test::new(small_segments());
+    let test = TestLog::new(small_segments());
     let log = test.log();
     for _ in 0..15 {
         append(&log, "0000");
@@ -354,7 +333,7 @@ fn a_read_returns_where_it_begins() {
 /// A fetch by a consumer ends before the high watermark, also when a segment ends first.
 #[test]
 fn a_read_ends_before_its_max_offset() {
-    let test = Test::new(small_segments());
+    let test = TestLog::new(small_segments());
     let log = test.log();
     for _ in 0..15 {
         append(&log, "0000");
@@ -378,7 +357,7 @@ fn a_read_ends_before_its_max_offset() {
 /// (KAFKA-3163).
 #[test]
 fn a_restart_does_not_postpone_a_roll() {
-    let test = Test::new(LogConfig { segment_ms: 1000, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { segment_ms: 1000, ..LogConfig::default() });
     let log = test.log();
     let now_ms = test.mocks.time.milliseconds().0;
     log.append(&mut timed_batch(now_ms, "0000"), LEADER_EPOCH).unwrap();
@@ -393,7 +372,7 @@ fn a_restart_does_not_postpone_a_roll() {
 /// Files that have the name of a new segment make way for it.
 #[test]
 fn stray_files_make_way_for_a_roll() {
-    let test = Test::new(small_segments());
+    let test = TestLog::new(small_segments());
     let log = test.log();
     append(&log, "0000");
     fs::write(log_filename(&test.path(), Offset(1)), "junk").unwrap();
@@ -405,7 +384,7 @@ fn stray_files_make_way_for_a_roll() {
 /// `flush.messages`: an append flushes when so many messages wait.
 #[test]
 fn an_append_flushes_when_enough_messages_wait() {
-    let test = Test::new(LogConfig { flush_interval: 3, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { flush_interval: 3, ..LogConfig::default() });
     let log = test.log();
     append(&log, "0");
     append(&log, "1");
@@ -421,16 +400,16 @@ fn old_messages_are_converted_to_the_format_of_the_log() {
     let mut old = message_set(0, CompressionCodec::None, &[(0, "a"), (1, "b")]);
     let magic_of = |log: &Log| {
         let found = log.read(Offset(0), None, ReadLimit::min_one_message(1000)).unwrap();
-        let bytes = fixture::bytes_of(&found.message_set);
+        let bytes = bytes_of(&found.message_set);
         (bytes[16], fixture::records_in(&bytes).len())
     };
-    let test = Test::new(LogConfig::default());
+    let test = TestLog::new(LogConfig::default());
     let log = test.log();
     let info = log.append(&mut old, LEADER_EPOCH).unwrap();
     assert!(info.was_converted);
     assert_eq!((info.first_offset, info.last_offset, info.record_count), (Offset(0), Offset(1), 2));
     assert_eq!(magic_of(&log), (2, 2));
-    let test = Test::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
     let log = test.log();
     assert!(!log.append(&mut messages(&[(0, "a"), (1, "b")]), LEADER_EPOCH).unwrap().was_converted);
     assert_eq!(magic_of(&log), (0, 2));
@@ -440,14 +419,14 @@ fn old_messages_are_converted_to_the_format_of_the_log() {
 #[test]
 fn the_time_of_an_append_is_returned() {
     let message_timestamp_type = MessageTimestampType::LogAppendTime;
-    let test = Test::new(LogConfig { message_timestamp_type, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { message_timestamp_type, ..LogConfig::default() });
     let info = test.log().append(&mut timed_batch(5, "a"), LeaderEpoch(7)).unwrap();
     let now_ms = test.mocks.time.milliseconds().0;
     assert_eq!(
         (info.log_append_time_ms, info.max_timestamp_ms),
         (TimestampMs(now_ms), TimestampMs(now_ms))
     );
-    let test = Test::new(LogConfig::default());
+    let test = TestLog::new(LogConfig::default());
     let info = test.log().append(&mut timed_batch(5, "a"), LeaderEpoch(7)).unwrap();
     assert_eq!(
         (info.log_append_time_ms, info.max_timestamp_ms),
@@ -458,7 +437,7 @@ fn the_time_of_an_append_is_returned() {
 /// Offsets by time, over segments, with time that goes back in between.
 #[test]
 fn a_message_is_found_by_its_timestamp() {
-    let test = Test::new(small_segments());
+    let test = TestLog::new(small_segments());
     let log = test.log();
     assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), None);
     for offset in 0..30 {
@@ -474,7 +453,7 @@ fn a_message_is_found_by_its_timestamp() {
     assert_eq!(find(TimestampMs(115)), at(TimestampMs(1000), Offset(15)));
     assert_eq!(find(TimestampMs(1001)), None);
     assert_eq!(fetch_offset_of_max_timestamp(&log).unwrap(), at(TimestampMs(1000), Offset(15)));
-    let test = Test::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
+    let test = TestLog::new(LogConfig { message_format_magic: 0, ..LogConfig::default() });
     let error = fetch_offsets_by_timestamp(&test.log(), TimestampMs(5)).unwrap_err();
     assert_eq!(error.code(), Errors::UnsupportedForMessageFormat);
 }
@@ -483,7 +462,7 @@ fn a_message_is_found_by_its_timestamp() {
 #[test]
 fn segments_are_found_by_the_time_of_their_files() {
     let config = LogConfig { segment_size: 100, message_format_magic: 0, ..LogConfig::default() };
-    let test = Test::new(config);
+    let test = TestLog::new(config);
     let log = test.log();
     let before = |timestamp_ms| legacy_offsets_before(&log, timestamp_ms, 10).unwrap();
     assert_eq!(before(EARLIEST_TIMESTAMP), [0].map(Offset));

@@ -1,5 +1,4 @@
 //! What a crash may leave, and what is left of it after the start.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::fs::OpenOptions;
@@ -7,10 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::fixture;
-use crate::fixture::{
-    Mocks, TempDir, batch, batch_at, files_in, messages, records_in, records_of, timed_batch,
-};
+use support::records::{batch, batch_at};
+use support::temp::TempDir;
 use transferto::common::units::Offset;
 use transferto::config::log_config::LogConfig;
 use transferto::replica::partition::LEADER_EPOCH;
@@ -19,6 +16,9 @@ use transferto::storage::files::log_file_names::{
 };
 use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
+
+use crate::fixture;
+use crate::fixture::{Mocks, files_in, messages, records_in, records_of, timed_batch};
 
 /// A log of 30 messages in segments of 10, shut down cleanly.
 struct Test {

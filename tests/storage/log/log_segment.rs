@@ -1,12 +1,13 @@
 //! Ports of `kafka.log.LogSegmentTest`, and what a read of a segment owes to newer clients.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::fixture::{self, Mocks, Random, TempDir, batch_at, messages, records_of, timed_batch};
+use support::random::Random;
+use support::records::batch_at;
+use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::common::units::{Offset, Position, TimestampMs};
 use transferto::config::log_config::LogConfig;
@@ -16,6 +17,8 @@ use transferto::storage::log::log_segment::{LogSegment, SegmentAppend};
 use transferto::storage::log::offset_search::find_offset_by_timestamp;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
 use transferto::storage::log::segment_recovery::recover;
+
+use crate::fixture::{self, Mocks, files_in, messages, records_of, timed_batch};
 
 const MAX_INDEX_SIZE: usize = 1000;
 
@@ -163,10 +166,10 @@ fn all_files_of_a_segment_change_their_suffixes() {
     let name = "00000000000000000040";
     let with =
         |suffix: &str| ["index", "log", "timeindex"].map(|it| format!("{name}.{it}{suffix}"));
-    assert_eq!(fixture::files_in(dir.path()), with(".deleted"));
+    assert_eq!(files_in(dir.path()), with(".deleted"));
     assert_eq!(segment.log().path(), dir.join(&with(".deleted")[1]));
     segment.change_file_suffixes(".deleted", "").unwrap();
-    assert_eq!(fixture::files_in(dir.path()), with(""));
+    assert_eq!(files_in(dir.path()), with(""));
     // Files that are gone are no error (KAFKA-6324).
     segment.delete().unwrap();
     segment.change_file_suffixes("", ".deleted").unwrap();

@@ -1,10 +1,12 @@
 //! What a log knows of its idempotent producers, through rolls, crashes, truncations and deletions.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use support::random::Random;
+use support::records::batch;
+use support::temp::TempDir;
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::units::Offset;
 use transferto::config::log_config::LogConfig;
@@ -14,7 +16,7 @@ use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_append::LogAppendInfo;
 
-use crate::fixture::{self, Mocks, Random, TempDir, snapshots_in};
+use crate::fixture::{Mocks, snapshots_in};
 
 /// Records in each batch of these tests.
 const COUNT: i32 = 3;
@@ -323,8 +325,8 @@ fn what_comes_with_its_offsets_is_learnt_from_too() {
 fn an_empty_log_and_one_without_producers_open_as_they_were_closed() {
     let test = Test::new();
     let log = test.log_after_close(test.log());
-    assert_eq!(test.snapshots(), [], "there is nothing to say about an empty log");
-    log.append(&mut fixture::batch(&["a", "b"]), LEADER_EPOCH).unwrap();
+    assert!(test.snapshots().is_empty(), "there is nothing to say about an empty log");
+    log.append(&mut batch(&["a", "b"]), LEADER_EPOCH).unwrap();
     let log = test.log_after_close(log);
     assert_eq!(test.snapshots(), [2], "it says that there is nothing to be found");
     append_all(&log, 7, 0..1);

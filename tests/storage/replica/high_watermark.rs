@@ -1,9 +1,10 @@
 //! High watermarks: what is checkpointed, and what a replica begins with.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 use std::sync::Arc;
 
+use support::records::batch;
+use support::temp::TempDir;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
@@ -17,7 +18,7 @@ use transferto::replica::replica_manager::{
 use transferto::storage::files::offset_checkpoint::OffsetCheckpoint;
 use transferto::storage::log::log::Log;
 
-use crate::fixture::{Mocks, TempDir, batch};
+use crate::fixture::Mocks;
 
 const CONFIG: ReplicaManagerConfig = ReplicaManagerConfig {
     broker_id: 0,

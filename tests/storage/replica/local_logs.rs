@@ -1,8 +1,9 @@
 //! How far a fetch may read of a partition whose log is longer than its high watermark.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::{Arc, Mutex};
 
+use support::records::batch;
+use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::topic_partition::TopicAndPartition;
@@ -19,7 +20,7 @@ use transferto::replica::partition::{Acknowledgement, LEADER_EPOCH, Partition};
 use transferto::replica::replica::Replica;
 
 use crate::fixture;
-use crate::fixture::{Mocks, TempDir, batch, records_of};
+use crate::fixture::{Mocks, records_of};
 
 const HIGH_WATERMARK: i64 = 5;
 const LOG_END_OFFSET: i64 = 20;

@@ -1,9 +1,8 @@
 //! The bytes of each API about settings: see `protocol_golden.rs`.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+use transferto::protocol::api_keys::ApiKeys;
 
 use crate::golden::{assert_request, assert_response};
-use transferto::protocol::api_keys::ApiKeys;
 
 #[test]
 fn describe_configs_requests() {

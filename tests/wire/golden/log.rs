@@ -4,10 +4,9 @@
 //!
 //! Between bars stands the name of what follows; behind it bytes in hexadecimal, or text in quotes.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+use transferto::protocol::api_keys::ApiKeys;
 
 use crate::golden::{assert_request, assert_response};
-use transferto::protocol::api_keys::ApiKeys;
 
 #[test]
 fn produce_requests() {

@@ -1,7 +1,8 @@
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 //! Hostile bytes: whatever a socket or a disk brings, reading and converting it ends in a result,
 //! and takes no memory that the bytes do not pay for.
 
+use support::own_process::in_own_process;
+use support::random::Random;
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::message::append_format::AppendFormat;
 use transferto::message::byte_buffer_message_set::{for_each_record, shallow_entries};
@@ -14,18 +15,6 @@ use transferto::message::record_batch::{RECORD_BATCH_OVERHEAD, compute_crc};
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::message::records::{Header, Headers, LogRecord};
 use transferto::message::timestamp_type::TimestampType;
-
-/// Marsaglia's xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
-}
 
 const FORMATS: [(u8, CompressionCodec); 13] = [
     (0, CompressionCodec::None),
@@ -62,17 +51,17 @@ fn valid_set(magic: u8, codec: CompressionCodec) -> Vec<u8> {
 
 /// Flips bits, overwrites fields with sizes that lie, cuts off, and repeats a part.
 fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(3) {
+    for _ in 0..=random.index(3) {
         if bytes.is_empty() {
             return;
         }
-        let at = random.below(bytes.len());
-        match random.below(5) {
-            0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+        let at = random.index(bytes.len());
+        match random.index(5) {
+            0 => bytes[at] ^= 1 << random.index(8),
+            1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.index(5)],
             2 => {
                 let end = bytes.len().min(at + 4);
-                bytes[at..end].fill([0, 0x7f, 0xff][random.below(3)]);
+                bytes[at..end].fill([0, 0x7f, 0xff][random.index(3)]);
             }
             3 => bytes.truncate(at),
             _ => bytes.extend_from_within(at..),
@@ -182,6 +171,11 @@ fn resident_peak_kib() -> u64 {
 /// again, a third of what is compressed.
 #[test]
 fn no_mutation_of_a_valid_set_panics_or_takes_memory() {
+    let name = "message::hostile_sets::no_mutation_of_a_valid_set_panics_or_takes_memory";
+    in_own_process(name, "", mutate_valid_sets);
+}
+
+fn mutate_valid_sets() {
     let mut random = Random(0x5eed_2016_0211);
     let valid = FORMATS.map(|(magic, codec)| valid_set(magic, codec));
     assert!(valid.iter().all(|bytes| do_everything(bytes) > 0));
@@ -189,7 +183,7 @@ fn no_mutation_of_a_valid_set_panics_or_takes_memory() {
     for round in 0..20_000 {
         let mut bytes = valid[round % valid.len()].clone();
         mutate(&mut bytes, &mut random);
-        match random.below(3) {
+        match random.index(3) {
             0 => repair_crc(&mut bytes),
             1 => {
                 let (magic, codec) = FORMATS[round % FORMATS.len()];

@@ -1,7 +1,5 @@
 //! One message of each kind with a value of its own in every field, for the tests of the codec.
 
-#![allow(dead_code, reason = "each test uses its part")]
-
 pub(crate) mod access;
 pub(crate) mod admin;
 pub(crate) mod groups;

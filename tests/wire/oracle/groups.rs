@@ -1,11 +1,10 @@
 //! A second opinion on the messages about consumer groups: in the newest version, and where a field
 //! is gone by then in the last that has it, each field has arrived in the right place.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-use crate::oracle::of_all_versions::{request, response};
 use kafka_protocol::messages as theirs;
 use transferto::protocol::api_keys::ApiKeys;
+
+use crate::oracle::of_all_versions::{request, response};
 
 #[test]
 fn the_fields_of_offset_commit_requests_are_in_their_places() {

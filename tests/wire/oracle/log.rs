@@ -3,13 +3,12 @@
 //! also have arrived in the right place: here what is about the log, and in files beside this one
 //! what is about groups and administration.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+use kafka_protocol::messages as theirs;
+use transferto::protocol::api_keys::ApiKeys;
 
 use crate::messages::log::RECORDS;
 use crate::oracle::of_all_versions::{request, response};
 use crate::oracle::{of_all_versions, of_today};
-use kafka_protocol::messages as theirs;
-use transferto::protocol::api_keys::ApiKeys;
 
 /// Both directions of each API in all versions that the oracle knows; the compiler asks for the
 /// APIs that are missing. Returns the versions of each API that it does not know.

@@ -1,8 +1,6 @@
 //! Asks the `kafka-protocol` crate, generated from Kafka's own tables, for its opinion of what we
 //! write: the last release that has the versions of Kafka 0.9, and one of today.
 
-#![allow(dead_code, reason = "each test uses its part")]
-
 mod log;
 mod groups;
 mod admin;
