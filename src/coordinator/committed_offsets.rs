@@ -244,7 +244,11 @@ mod tests {
             _ => panic!("none of these is stored here"),
         }
         let owed = group.outbox.owed();
-        if owed.has_more { group.outbox.owed() } else { owed }
+        if !owed.has_more {
+            return owed;
+        }
+        group.outbox.go_on();
+        group.outbox.owed()
     }
 
     #[test]
@@ -252,7 +256,7 @@ mod tests {
         let mut group = GroupMetadata::new("g", TimestampMs(0));
         group.outbox.store(commit_of(1));
         let owed = group.outbox.owed();
-        end_store(&mut group, owed);
+        drop(end_store(&mut group, owed));
         group.outbox.store(commit_of(2));
         let owed = group.outbox.owed();
         assert_eq!(
@@ -260,7 +264,7 @@ mod tests {
             0,
             "the old offset is about to be replaced"
         );
-        end_store(&mut group, owed);
+        drop(end_store(&mut group, owed));
         assert_eq!(group.offsets[&key()].offset, Offset(2));
         assert_eq!(expire(&mut group, TimestampMs(1_000), 10), 1);
     }
@@ -276,7 +280,7 @@ mod tests {
         assert_eq!(group.offsets[&key()].offset, Offset(1));
         let owed = end_store(&mut group, owed);
         assert!(group.offsets.is_empty());
-        end_store(&mut group, owed);
+        drop(end_store(&mut group, owed));
         assert_eq!(group.offsets[&key()].offset, Offset(2));
     }
 

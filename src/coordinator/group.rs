@@ -62,6 +62,29 @@ impl Group {
         }
     }
 
+    /// Reads the group under its lock. Leaves nothing to be done, and never waits for an append.
+    ///
+    /// # Errors
+    /// `NOT_COORDINATOR` if a change has panicked; `UNKNOWN_SERVER_ERROR` if `look` panics, which
+    /// leaves the group as it was.
+    pub fn look<R>(&self, look: impl FnOnce(&GroupMetadata) -> R) -> Result<R, Errors> {
+        let group = locked_if_whole(&self.metadata).map_err(|Poisoned| GROUP_FAILED)?;
+        // Caught under the lock, so that the lock is not poisoned.
+        catch_unwind(AssertUnwindSafe(|| look(&group))).map_err(|_panic| {
+            error!("a reader of group {} panicked", self.group_id);
+            Errors::UnknownServerError
+        })
+    }
+
+    /// Returns what the thread owes that has called the answers it owed, if more was left.
+    pub fn go_on(&self) -> Owed {
+        let (_, owed) = self.change(|group| {
+            group.outbox.go_on();
+            Ok(())
+        });
+        owed
+    }
+
     /// As [`change`](Self::change), by the thread that has appended a store of the group.
     ///
     /// # Errors
@@ -91,14 +114,16 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::common::topic_partition::TopicAndPartition;
     use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
+    use crate::coordinator::group_records::GroupValue;
     use crate::coordinator::group_results::{CommitCallback, JoinCallback};
     use crate::coordinator::group_store::{OffsetCommit, Store};
     use crate::coordinator::member_metadata::MemberMetadata;
     use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
-    use std::sync::mpsc;
 
     fn commit(callback: CommitCallback) -> Store {
         let offset = OffsetAndMetadata {
@@ -162,7 +187,46 @@ mod tests {
         });
         assert_eq!(third.answers.len(), 1);
         assert!(third.store.is_none() && third.has_more, "first the answer, then the store");
-        assert!(group.change(|_| Ok(())).1.store.is_some());
+        assert!(group.change(|_| Ok(())).1.store.is_none(), "it is the third thread's to append");
+        assert!(group.go_on().store.is_some());
+    }
+
+    fn record(generation_id: i32) -> Box<GroupValue> {
+        Box::new(GroupValue { generation_id, ..GroupMetadata::new("g", TimestampMs(0)).value() })
+    }
+
+    #[test]
+    fn of_the_generations_behind_a_slow_append_only_the_newest_is_stored() {
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
+        let store = |store: Store| {
+            let (_, owed) = group.change(|it| {
+                it.outbox.store(store);
+                Ok(())
+            });
+            owed
+        };
+        let storing = store(commit(Box::new(|_| ())));
+        assert!(storing.store.is_some());
+        for generation_id in 1..100 {
+            let value = record(generation_id);
+            assert!(store(Store::Assignment { value, generation_id }).store.is_none());
+            assert!(store(Store::Empty { value: record(generation_id) }).store.is_none());
+        }
+        assert!(store(commit(Box::new(|_| ()))).store.is_none());
+        let (_, owed) = group.end_store(|_| ());
+        let Some(Store::Empty { value }) = owed.store else { panic!("the newest of the records") };
+        assert_eq!(value.generation_id, 99);
+        assert!(matches!(group.end_store(|_| ()).1.store, Some(Store::Commit(_))));
+        assert!(group.end_store(|_| ()).1.store.is_none());
+    }
+
+    #[test]
+    fn a_reader_that_panics_leaves_the_group_whole() {
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
+        let panicked = group.look(|_| -> i32 { panic!("while the group is read") });
+        assert_eq!(panicked, Err(Errors::UnknownServerError));
+        assert_eq!(group.look(|it| it.size()), Ok(0));
+        assert_eq!(group.change(|_| Ok(1)).0, Ok(1));
     }
 
     #[test]

@@ -135,13 +135,14 @@ impl GroupCoordinator {
 
     /// Gives all members of a loaded group a session.
     fn schedule_sessions(&self, group: &Arc<Group>) {
-        // Nothing is owed then. A group that fails here is not loaded once more.
-        let (scheduled, _) = group.change(|it| {
+        let (scheduled, owed) = group.change(|it| {
             let mut it = self.rebalance(group, it);
             it.group.ids(|_| true).iter().for_each(|id| it.schedule_session(id));
             Ok(())
         });
         log_failure(group, scheduled);
+        // A group that fails here is not loaded once more.
+        self.settle(group, Owed { has_failed: false, ..owed });
     }
 }
 
@@ -286,13 +287,13 @@ impl GroupCoordinator {
             let asked = asked.unwrap_or_default().iter();
             return Ok(asked.map(|key| (key.clone(), None)).collect());
         };
-        self.change(&group, |it| {
-            let offsets = &it.group.offsets;
+        group.look(|group| {
+            let offsets = &group.offsets;
             let committed = |key: &TopicAndPartition| (key.clone(), offsets.get(key).cloned());
-            Ok(match asked {
+            match asked {
                 Some(asked) => asked.iter().map(committed).collect(),
                 None => offsets.keys().map(committed).collect(),
-            })
+            }
         })
     }
 
@@ -355,7 +356,7 @@ impl GroupCoordinator {
         // Without the topic there are no groups, and a list of none is the truth.
         self.validate_group_status("").or_else(only_without_topic)?;
         let groups = self.manager.groups();
-        let overviews = groups.iter().map(|group| self.change(group, |it| Ok(it.group.overview())));
+        let overviews = groups.iter().map(|group| group.look(GroupMetadata::overview));
         let mut all: Vec<_> = overviews.filter_map(Result::ok).collect();
         all.sort_by(|one, other| one.group_id.cmp(&other.group_id));
         Ok(all)
@@ -368,7 +369,7 @@ impl GroupCoordinator {
     pub fn describe_group(&self, group_id: &str) -> Result<GroupSummary, Errors> {
         self.validate_group_status(group_id).or_else(only_without_topic)?;
         match self.manager.get_group(group_id) {
-            Some(group) => self.change(&group, |it| Ok(it.group.summary())),
+            Some(group) => group.look(GroupMetadata::summary),
             None => Ok(GroupSummary::dead()),
         }
     }
@@ -462,16 +463,16 @@ impl GroupCoordinator {
             if owed.is_removed {
                 self.manager.drop_group(group);
             }
+            owed.answers.into_iter().for_each(call);
             if owed.has_failed {
                 self.reload(group);
             }
-            owed.answers.into_iter().for_each(call);
             owed = match owed.store {
                 Some(store) => {
                     let stored = self.manager.store(group.group_id(), &store);
                     self.end_store(group, store, stored)
                 }
-                None if owed.has_more => group.change(|_| Ok(())).1,
+                None if owed.has_more => group.go_on(),
                 None => return,
             };
         }

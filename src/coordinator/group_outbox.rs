@@ -8,13 +8,18 @@
 //! The order of a group's records in the log is the order of its changes in memory: stores form a
 //! queue, and one thread at a time appends, each store when the one before it is complete. A thread
 //! that finds another one appending leaves its store in the queue. A store is complete when its
-//! result has been applied to the group, under the lock again; so memory and log agree, and nothing
-//! is answered before it is in the log. Kafka lets several appends of a group run at once and has
-//! the appended offsets decide between commits (`CommitRecordMetadataAndOffset`); tombstones may
-//! then pass a commit.
+//! result has been applied to the group, under the lock again; so memory and log agree. Kafka lets
+//! several appends of a group run at once and has the appended offsets decide between commits
+//! (`CommitRecordMetadataAndOffset`); tombstones may then pass a commit.
 //!
 //! No callback runs while its thread counts as the one that appends: it may change the same group
-//! and wait for the log. The queue is bounded by the connections, each with one request in flight.
+//! and wait for the log. A thread whose change has no store never gets one that others have left:
+//! a heartbeat does not wait for their appends.
+//!
+//! The queue holds at most one assignment or empty group, since a newer record of the group replaces
+//! it. Every other store belongs to a request that is not answered before the store is complete, or
+//! to the expiry of offsets, which leaves a group alone that has a store. So while its client waits,
+//! each connection has at most one store in the queue.
 
 use std::collections::VecDeque;
 
@@ -29,17 +34,22 @@ pub struct Outbox {
     stores: VecDeque<Store>,
     /// Whether a thread appends a store of the group.
     is_storing: bool,
+    /// Whether the thread that holds the lock sees to the queue: it has put a store into it, or has
+    /// come back to it.
+    is_due: bool,
     is_removed: bool,
 }
 
-/// What the thread that has released the group's lock must do.
+/// What the thread that has released the group's lock must do. The group's later stores wait for
+/// ever if it does not.
 #[derive(Default)]
+#[must_use]
 pub struct Owed {
     /// To be called first.
     pub answers: Vec<Answer>,
     /// To be appended, and completed with the result.
     pub store: Option<Store>,
-    /// Whether stores wait until the answers have been called.
+    /// Whether stores wait until the answers have been called, and this thread comes back for them.
     pub has_more: bool,
     /// Whether the group is to be dropped from the table: it has been removed.
     pub is_removed: bool,
@@ -56,13 +66,20 @@ impl Outbox {
         self.answers.push(answer);
     }
 
+    /// Queues a store. An assignment or an empty group that still waits is moot if `store` is one,
+    /// too: its generation is over, and the log needs the newest record only.
     pub fn store(&mut self, store: Store) {
+        if store.is_of_generation() {
+            self.stores.retain(|it| !it.is_of_generation());
+        }
         self.stores.push_back(store);
+        self.is_due = true;
     }
 
     /// Goes on with a store that takes several appends, before any other.
     pub fn store_next(&mut self, store: Store) {
         self.stores.push_front(store);
+        self.is_due = true;
     }
 
     /// Whether a change of the group is not yet in the log.
@@ -73,6 +90,12 @@ impl Outbox {
     /// The store that [`owed`](Self::owed) has handed out is complete.
     pub fn end_store(&mut self) {
         self.is_storing = false;
+        self.is_due = true;
+    }
+
+    /// The answers have been called that [`owed`](Self::owed) has handed out with `has_more`.
+    pub fn go_on(&mut self) {
+        self.is_due = true;
     }
 
     /// The group has been removed from the log.
@@ -83,9 +106,9 @@ impl Outbox {
     /// Takes out what is due when the lock is released.
     pub fn owed(&mut self) -> Owed {
         let answers = std::mem::take(&mut self.answers);
-        let may_store = answers.is_empty() && !self.is_storing;
-        let store = if may_store { self.stores.pop_front() } else { None };
-        let has_more = !may_store && !self.is_storing && !self.stores.is_empty();
+        let is_due = std::mem::take(&mut self.is_due) && !self.is_storing;
+        let store = if is_due && answers.is_empty() { self.stores.pop_front() } else { None };
+        let has_more = is_due && store.is_none() && !self.stores.is_empty();
         self.is_storing |= store.is_some();
         let is_removed = std::mem::take(&mut self.is_removed);
         Owed { answers, store, has_more, is_removed, has_failed: false }

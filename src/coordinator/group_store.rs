@@ -72,6 +72,11 @@ impl Store {
         }
     }
 
+    /// Whether it records the outcome of a rebalance, of which nobody waits for more than the newest.
+    pub fn is_of_generation(&self) -> bool {
+        matches!(self, Self::Assignment { .. } | Self::Empty { .. })
+    }
+
     /// What an error of the append means to the client that caused the change.
     pub fn client_error(&self, error: Errors) -> Errors {
         match self {

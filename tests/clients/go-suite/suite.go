@@ -436,14 +436,30 @@ func seeNew(ctx context.Context, who string, members ...*groupMember) error {
 	for _, member := range members {
 		before = max(before, member.newest.Load())
 	}
-	return waitFor(ctx, who+" reading new records", func() bool {
+	var ended error
+	err := waitFor(ctx, who+" reading new records", func() bool {
 		for _, member := range members {
+			if ended = member.ended(); ended != nil {
+				return true
+			}
 			if member.newest.Load() <= before {
 				return false
 			}
 		}
 		return true
 	})
+	return errors.Join(err, ended)
+}
+
+// ended returns why a member that nobody has asked to leave reads no more.
+func (m *groupMember) ended() error {
+	select {
+	case err := <-m.result:
+		m.result <- err
+		return fmt.Errorf("a member ended: %w", err)
+	default:
+		return nil
+	}
 }
 
 // union is what the members have read together.

@@ -4,6 +4,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -167,6 +170,9 @@ type member struct {
 	newest map[int]kafka.Message // per partition, of what is not committed yet
 }
 
+// A Reader reports an error after three attempts to reach the broker, in about a second and a half,
+// and goes on trying all the same. A broker on a busy machine takes longer than that to start, so
+// only the end of the Reader is an error here; the caller's context bounds all others.
 func (m *member) Poll(ctx context.Context, max int) ([]suite.Record, error) {
 	pollCtx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -176,8 +182,12 @@ func (m *member) Poll(ctx context.Context, max int) ([]suite.Record, error) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			break
 		}
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			return nil, err
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "kafka-go tries again:", err)
+			break
 		}
 		m.newest[message.Partition] = message
 		records = append(records, toSuite(message))
