@@ -1,13 +1,21 @@
 //! How this broker takes a lock, and what a poisoned one means.
 //!
-//! A lock is poisoned when a thread panicked while it held it. Three kinds of data are locked here:
+//! A lock is poisoned when a thread panicked while it held it. Four kinds of data are locked here:
 //!
-//! - Tables, counters, clocks: whoever holds the lock looks something up or changes one entry. No
+//! - Tables, counters, clocks: the lock is held to look something up or to change one entry. No
 //!   disk work, encoding or callback runs under such a lock, so a panic finds the data as it was
 //!   before the change or after it. [`locked`], [`read_locked`] and [`write_locked`] go on with it.
 //! - A registry, which a change of topics, settings, quotas or ACLs owns while it writes the file.
-//!   Only other changes wait for it: what readers see is a table of its own. The file and its copy
-//!   in memory are replaced in one step, so [`locked`] goes on with them, too.
+//!   Only other changes wait for it: what readers see is a table of its own. The copy in memory
+//!   follows the file in one step, so [`locked`] goes on with them, too. A change of topics also
+//!   makes or deletes the logs under that lock, and a change of settings has each part of the broker
+//!   follow; a panic on the way leaves a topic that is not led, or a part with its old settings.
+//! - Files whose owner is changed in one step, once the disk has done its part, so that the same
+//!   functions go on with them. The right to enter and remove logs is held while a log is made or
+//!   deleted, and only such calls wait for it; readers have the pool. The cleaner's checkpoints are
+//!   held while their file is written: the cleaner's threads wait, and truncations and deletions of
+//!   logs. An index file is changed by its log alone, but a lookup waits while it is resized, cut or
+//!   renamed: when a segment is rolled, truncated or deleted, never at an append.
 //! - A log and a consumer group: a change has several steps, and a panic between two of them leaves
 //!   what nobody can trust. [`locked_if_whole`] refuses it. The owner then answers with an error
 //!   for that log or that group, and every other one goes on.

@@ -262,7 +262,8 @@ fn not_hosted() -> KafkaError {
 }
 
 /// Logs a fault of this broker or its disk for each partition. A client's mistakes get one line for
-/// the whole request, with the client's address, where the request is answered.
+/// the whole request, with the client's address, where the request is answered. A log that failed
+/// halfway has logged that itself, once: its producers retry.
 fn log_failure(what: &str, key: &TopicAndPartition, error: &KafkaError) {
     match error {
         KafkaError::Records(_) | KafkaError::Undecodable(_) => trace!("{what} of {key}: {error}"),

@@ -132,11 +132,17 @@ impl ReplicaManager {
         Ok(())
     }
 
-    /// No longer hosts these partitions, and answers the requests that wait for them.
+    /// No longer hosts these partitions. Owed, once no lock is held: a call of
+    /// [`complete_waiting`](Self::complete_waiting).
     pub fn stop_replicas(&self, keys: &[TopicAndPartition]) {
         for key in keys {
             self.local_logs.remove_partition(key);
         }
+    }
+
+    /// Answers those of the requests that wait for these partitions that need not wait any longer.
+    /// Their logs may be read for it, and the answers are encoded and sent on this thread.
+    pub fn complete_waiting(&self, keys: &[TopicAndPartition]) {
         for key in keys {
             self.delayed_fetch_purgatory.check_and_complete(key);
             self.delayed_produce_purgatory.check_and_complete(key);

@@ -23,6 +23,8 @@ pub struct AdminManager {
     /// For checks, which do not wait for a change.
     led: Arc<LedTopics>,
     log_manager: Arc<LogManager>,
+    /// Answers the requests that wait for a topic that is being deleted.
+    replica_manager: Arc<ReplicaManager>,
     /// Held while a change writes to the disk. A change that panics leaves its topic as one that
     /// fails and cannot be undone: it exists, is not led, and can be deleted.
     changes: Mutex<TopicChanges>,
@@ -46,7 +48,7 @@ impl AdminManager {
             registry,
             led: Arc::clone(&led),
             log_manager: Arc::clone(&log_manager),
-            replica_manager,
+            replica_manager: Arc::clone(&replica_manager),
         };
         changes.lead_all()?;
         Ok(Self {
@@ -54,6 +56,7 @@ impl AdminManager {
             is_topic_deletion_enabled: config.delete_topic_enable,
             led,
             log_manager,
+            replica_manager,
             changes: Mutex::new(changes),
         })
     }
@@ -90,7 +93,10 @@ impl Controller for AdminManager {
     }
 
     fn delete_topic(&self, topic: &str) -> Result<i32, KafkaError> {
-        locked(&self.changes).delete(topic)
+        let hidden = locked(&self.changes).hide(topic)?;
+        // Not under the lock: answers are encoded and sent here.
+        self.replica_manager.complete_waiting(&hidden.partitions);
+        locked(&self.changes).delete(topic, &hidden)
     }
 
     fn check_more_partitions(&self, topic: &str, count: i32) -> Result<i32, KafkaError> {

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
@@ -139,7 +140,8 @@ impl DynamicBrokerConfig {
 }
 
 impl Changes {
-    /// Writes the settings `after`, shows them in `current`, and has all parts follow.
+    /// Writes the settings `after`, shows them in `current`, and has all parts follow. A part that
+    /// panics does not keep those after it from following: the settings are on disk already.
     fn follow(
         &mut self,
         current: &RwLock<Arc<CurrentConfig>>,
@@ -152,7 +154,13 @@ impl Changes {
         *write_locked(current) = Arc::new(after);
         let before = std::mem::replace(&mut self.followed, followed);
         for part in self.parts.iter().filter_map(Weak::upgrade) {
-            part.reconfigure(&before, &self.followed);
+            let follow = || part.reconfigure(&before, &self.followed);
+            if catch_unwind(AssertUnwindSafe(follow)).is_err() {
+                error!(
+                    "a part of the broker panicked when settings were altered: it may not follow \
+                     them before the next start"
+                );
+            }
         }
         Ok(())
     }
@@ -262,6 +270,33 @@ mod tests {
         };
         let (scope, asker) = (DynamicScope::Broker, IpAddr::V4(Ipv4Addr::LOCALHOST));
         config.alter(&Alteration { scope, asker, validate_only: false, change })
+    }
+
+    /// A part that cannot follow the settings.
+    struct Panics;
+
+    impl BrokerReconfigurable for Panics {
+        fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
+            assert_eq!(new.log_roll_ms, None, "it follows no such setting");
+        }
+    }
+
+    #[test]
+    fn a_part_that_panics_does_not_keep_the_others_from_following() {
+        let dir = TempDir::new();
+        let config = DynamicBrokerConfig::open_in(
+            std::slice::from_ref(&dir.path().to_path_buf()),
+            &KafkaConfig::default(),
+        )
+        .unwrap();
+        let (first, last) = (Arc::new(Panics), Arc::new(Part::default()));
+        config.add_reconfigurable(&first);
+        config.add_reconfigurable(&last);
+        for log_roll_ms in [7, 8] {
+            set(&config, "log.roll.ms", &log_roll_ms.to_string()).unwrap();
+            assert_eq!(last.last().log_roll_ms, Some(log_roll_ms));
+            assert_eq!(config.current().config().log_roll_ms, Some(log_roll_ms));
+        }
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub(super) struct TopicChanges {
     pub(super) replica_manager: Arc<ReplicaManager>,
 }
 
+/// A topic between the halves of its deletion.
+pub(super) struct HiddenTopic {
+    id: [u8; 16],
+    pub(super) partitions: Vec<TopicAndPartition>,
+}
+
 impl TopicChanges {
     /// Leads all topics, those that are adopted from disk included. Clients see them when every
     /// partition is led.
@@ -87,14 +93,31 @@ impl TopicChanges {
         Ok(())
     }
 
-    /// Deletes a topic, and returns how many partitions it had.
-    pub(super) fn delete(&mut self, topic: &str) -> Result<i32, KafkaError> {
-        let record = self.registry.get(topic).cloned().ok_or_else(no_such_topic)?;
+    /// The first half of a deletion: the topic is there for nobody any more. Owed, without the lock:
+    /// the answers to the requests that wait for its partitions; and then
+    /// [`delete`](Self::delete).
+    pub(super) fn hide(&mut self, topic: &str) -> Result<HiddenTopic, KafkaError> {
+        let record = self.registry.get(topic).ok_or_else(no_such_topic)?;
         refuse_internal(topic)?;
-        let keys: Vec<_> =
+        Ok(self.hidden(topic, record))
+    }
+
+    fn hidden(&self, topic: &str, record: &TopicRecord) -> HiddenTopic {
+        let partitions: Vec<_> =
             (0..record.partitions).map(|it| TopicAndPartition::new(topic, it)).collect();
         self.led.reserve(topic);
-        self.replica_manager.stop_replicas(&keys);
+        self.replica_manager.stop_replicas(&partitions);
+        HiddenTopic { id: record.id, partitions }
+    }
+
+    /// The second half. Returns how many partitions the topic had.
+    ///
+    /// Between the halves another client may have deleted it, and then even created one of its name;
+    /// or have failed to, so that it is there again.
+    pub(super) fn delete(&mut self, topic: &str, hidden: &HiddenTopic) -> Result<i32, KafkaError> {
+        let record = self.registry.get(topic).filter(|it| it.id == hidden.id).cloned();
+        let record = record.ok_or_else(no_such_topic)?;
+        let keys = self.hidden(topic, &record).partitions;
         if let Err(error) = self.delete_logs(&keys).and_then(|()| self.registry.remove(topic)) {
             if let Err(error) = self.lead(topic, &record) {
                 error!("cannot serve the topic {topic} before the next start: {error}");

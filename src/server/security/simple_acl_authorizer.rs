@@ -21,7 +21,6 @@ use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lock::{locked, read_locked, write_locked};
 use crate::registry::acl_registry::AclRegistry;
 use crate::server::security::acl_cache::AclCache;
-
 use crate::server::security::authorizer::Authorizer;
 
 /// In an ACL: everybody.
@@ -90,8 +89,9 @@ impl SimpleAclAuthorizer {
         let mut after = before.clone();
         let result = change(&mut after);
         if after != before {
-            registry.replace(&before, &after)?;
+            // Built before the file is replaced: nothing between the two may fail.
             let cache = AclCache::new(after);
+            registry.replace(&before, cache.bindings())?;
             *write_locked(&self.cache) = cache;
         }
         Ok(result)

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use log::{error, warn};
 
 use crate::common::errors::KafkaError;
-use crate::common::lock::locked;
+use crate::common::lock::{locked, locked_again};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{Offset, TimestampMs};
 use crate::storage::files::offset_checkpoint::{CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint};
@@ -49,6 +49,9 @@ pub enum CleaningError {
 
 pub struct LogCleanerManager {
     logs: Arc<Logs>,
+    /// A lock of its own, held also while a file is written: a check of a pass, or a pause of a log
+    /// that is not being cleaned, does not wait for the disk.
+    checkpoints: Mutex<Checkpoints>,
     state: Mutex<State>,
     /// Notified when a log is freed, paused or to be aborted, and at shutdown.
     changed: Condvar,
@@ -59,7 +62,6 @@ struct State {
     in_progress: HashMap<TopicAndPartition, CleaningState>,
     /// Logs that could not be cleaned, and when to try again; `None` is never.
     set_aside: HashMap<TopicAndPartition, Option<Instant>>,
-    checkpoints: Vec<Checkpoint>,
     /// How many calls of [`LogCleanerManager::wake`] there were.
     wake_ups: u64,
     is_shutting_down: bool,
@@ -73,6 +75,9 @@ enum CleaningState {
     /// Must not be cleaned; so many callers have asked for that.
     Paused(usize),
 }
+
+/// Up to where all logs are clean, by log directory.
+struct Checkpoints(Vec<Checkpoint>);
 
 /// Up to where the logs in one directory are clean: in memory, and in the file that follows it.
 struct Checkpoint {
@@ -96,11 +101,11 @@ impl LogCleanerManager {
         let state = State {
             in_progress: HashMap::new(),
             set_aside: HashMap::new(),
-            checkpoints: dirs.iter().map(checkpoint).collect(),
             wake_ups: 0,
             is_shutting_down: false,
         };
-        Self { logs, state: Mutex::new(state), changed: Condvar::new() }
+        let checkpoints = Mutex::new(Checkpoints(dirs.iter().map(checkpoint).collect()));
+        Self { logs, checkpoints, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// The compacted log with the largest share of dirty bytes, if that share is above its
@@ -108,28 +113,41 @@ impl LogCleanerManager {
     /// call of [`done_cleaning`](Self::done_cleaning), [`done_deleting`](Self::done_deleting) or
     /// [`set_aside`](Self::set_aside).
     pub fn grab_filthiest_compacted_log(&self, now_ms: TimestampMs) -> Option<LogToClean> {
+        loop {
+            let filthiest = self
+                .free_compacted_logs()
+                .into_iter()
+                .map(|log| self.measure(log, now_ms))
+                .filter(LogToClean::is_cleanable)
+                .max_by(|a, b| {
+                    let by_share = a.cleanable_ratio().total_cmp(&b.cleanable_ratio());
+                    by_share.then(a.dirty_bytes.cmp(&b.dirty_bytes))
+                })?;
+            if !locked(&self.state).begin_cleaning(&filthiest.log) {
+                continue;
+            }
+            // Before it was grabbed, another thread may have cleaned or truncated it.
+            let grabbed = self.measure(filthiest.log, now_ms);
+            if grabbed.is_cleanable() {
+                return Some(grabbed);
+            }
+            self.done_deleting(&grabbed.log);
+        }
+    }
+
+    fn free_compacted_logs(&self) -> Vec<Arc<Log>> {
         let logs = self.logs.all();
         let mut state = locked(&self.state);
         state.set_aside.retain(|_, until| until.is_none_or(|until| until > Instant::now()));
-        let compacted = logs.into_iter().filter(|log| {
-            let name = log.topic_and_partition();
-            log.config().cleanup_policy.is_compacted()
-                && !state.in_progress.contains_key(name)
-                && !state.set_aside.contains_key(name)
-        });
-        let filthiest = compacted
-            .map(|log| {
-                let checkpointed = state.checkpoint_of(&log).and_then(|it| it.of(&log));
-                LogToClean::new(log, checkpointed, now_ms)
-            })
-            .filter(LogToClean::is_cleanable)
-            .max_by(|a, b| {
-                let by_share = a.cleanable_ratio().total_cmp(&b.cleanable_ratio());
-                by_share.then(a.dirty_bytes.cmp(&b.dirty_bytes))
-            })?;
-        let name = filthiest.log.topic_and_partition().clone();
-        state.in_progress.insert(name, CleaningState::InProgress);
-        Some(filthiest)
+        let is_free_and_compacted =
+            |log: &Arc<Log>| log.config().cleanup_policy.is_compacted() && state.is_cleanable(log);
+        logs.into_iter().filter(is_free_and_compacted).collect()
+    }
+
+    /// How dirty a log is. Reads timestamps from its segments.
+    fn measure(&self, log: Arc<Log>, now_ms: TimestampMs) -> LogToClean {
+        let checkpointed = locked(&self.checkpoints).of(&log);
+        LogToClean::new(log, checkpointed, now_ms)
     }
 
     /// The logs that are both compacted and deleted from, and are free. Owed for each: a call of
@@ -152,15 +170,16 @@ impl LogCleanerManager {
 
     /// Frees a log that was cleaned up to `end_offset`.
     pub fn done_cleaning(&self, log: &Log, end_offset: Offset) {
-        let mut state = locked(&self.state);
         let name = log.topic_and_partition();
-        // Not if a caller waits to truncate it: the truncation decides what is clean.
-        if state.in_progress.get(name) == Some(&CleaningState::InProgress) {
-            state.write_checkpoint(log, |offsets| {
+        // Not if a caller waits to truncate it: the truncation decides what is clean. One that comes
+        // while the checkpoint is written waits until the log is free, and then corrects it.
+        let state = locked(&self.state).in_progress.get(name).copied();
+        if state == Some(CleaningState::InProgress) {
+            locked(&self.checkpoints).write(log, |offsets| {
                 offsets.insert(name.clone(), end_offset);
             });
         }
-        self.free(state, name);
+        self.free(locked(&self.state), name);
     }
 
     /// Frees a log whose pass was aborted, or to which retention was applied.
@@ -208,7 +227,7 @@ impl LogCleanerManager {
         let slept = self
             .changed
             .wait_timeout_while(state, duration, |state| state.check_aborted(name).is_ok());
-        slept.unwrap_or_else(PoisonError::into_inner).0.check_aborted(name)
+        locked_again(slept).0.check_aborted(name)
     }
 
     /// Sleeps until [`shutdown`](Self::shutdown), or until there were more than `seen` calls of
@@ -218,7 +237,7 @@ impl LogCleanerManager {
         let slept = self.changed.wait_timeout_while(state, duration, |state| {
             !state.is_shutting_down && state.wake_ups == seen
         });
-        !slept.unwrap_or_else(PoisonError::into_inner).0.is_shutting_down
+        !locked_again(slept).0.is_shutting_down
     }
 
     /// How many calls of [`wake`](Self::wake) there were. Read before the settings, it keeps
@@ -256,7 +275,7 @@ impl LogCleanerManager {
         let is_stopping = |state: &mut State| {
             matches!(state.in_progress.get(name), Some(CleaningState::Aborted(_)))
         };
-        drop(self.changed.wait_while(state, is_stopping));
+        drop(locked_again(self.changed.wait_while(state, is_stopping)));
     }
 
     /// Undoes one [`abort_and_pause_cleaning`](Self::abort_and_pause_cleaning).
@@ -273,11 +292,11 @@ impl LogCleanerManager {
 
     /// Notes that a log was truncated to `offset`: nothing above is clean (KAFKA-3330).
     pub fn maybe_truncate_checkpoint(&self, log: &Log, offset: Offset) {
-        let mut state = locked(&self.state);
         let name = log.topic_and_partition();
-        state.set_aside.remove(name);
-        if state.checkpoint_of(log).and_then(|it| it.of(log)).is_some_and(|clean| clean > offset) {
-            state.write_checkpoint(log, |offsets| {
+        locked(&self.state).set_aside.remove(name);
+        let mut checkpoints = locked(&self.checkpoints);
+        if checkpoints.of(log).is_some_and(|clean| clean > offset) {
+            checkpoints.write(log, |offsets| {
                 offsets.insert(name.clone(), offset);
             });
         }
@@ -285,11 +304,11 @@ impl LogCleanerManager {
 
     /// Forgets a log that was deleted: a new one of its name starts dirty.
     pub fn forget(&self, log: &Log) {
-        let mut state = locked(&self.state);
         let name = log.topic_and_partition();
-        state.set_aside.remove(name);
-        if state.checkpoint_of(log).and_then(|it| it.of(log)).is_some() {
-            state.write_checkpoint(log, |offsets| {
+        locked(&self.state).set_aside.remove(name);
+        let mut checkpoints = locked(&self.checkpoints);
+        if checkpoints.of(log).is_some() {
+            checkpoints.write(log, |offsets| {
                 offsets.remove(name);
             });
         }
@@ -302,14 +321,33 @@ impl State {
         if is_aborted || self.is_shutting_down { Err(CleaningError::Aborted) } else { Ok(()) }
     }
 
+    /// Whether the log is free, and not set aside.
+    fn is_cleanable(&self, log: &Log) -> bool {
+        let name = log.topic_and_partition();
+        !self.in_progress.contains_key(name) && !self.set_aside.contains_key(name)
+    }
+
+    /// Grabs a log for a pass. Returns whether it could.
+    fn begin_cleaning(&mut self, log: &Log) -> bool {
+        let is_cleanable = self.is_cleanable(log);
+        if is_cleanable {
+            let name = log.topic_and_partition().clone();
+            self.in_progress.insert(name, CleaningState::InProgress);
+        }
+        is_cleanable
+    }
+}
+
+impl Checkpoints {
+    fn of(&self, log: &Log) -> Option<Offset> {
+        let checkpoint = self.0.iter().find(|it| it.holds(log))?;
+        checkpoint.offsets.get(log.topic_and_partition()).copied()
+    }
+
     /// Changes the checkpoint of the log's directory. If the file cannot be written, logs are cleaned
     /// from an earlier offset after the next start.
-    fn write_checkpoint(
-        &mut self,
-        log: &Log,
-        change: impl FnOnce(&mut BTreeMap<TopicAndPartition, Offset>),
-    ) {
-        let Some(checkpoint) = self.checkpoints.iter_mut().find(|it| it.holds(log)) else {
+    fn write(&mut self, log: &Log, change: impl FnOnce(&mut BTreeMap<TopicAndPartition, Offset>)) {
+        let Some(checkpoint) = self.0.iter_mut().find(|it| it.holds(log)) else {
             return;
         };
         change(&mut checkpoint.offsets);
@@ -317,19 +355,11 @@ impl State {
             error!("cannot write the cleaner checkpoint: {error}");
         }
     }
-
-    fn checkpoint_of(&self, log: &Log) -> Option<&Checkpoint> {
-        self.checkpoints.iter().find(|it| it.holds(log))
-    }
 }
 
 impl Checkpoint {
     fn holds(&self, log: &Log) -> bool {
         log.dir().parent() == Some(self.dir.as_path())
-    }
-
-    fn of(&self, log: &Log) -> Option<Offset> {
-        self.offsets.get(log.topic_and_partition()).copied()
     }
 }
 

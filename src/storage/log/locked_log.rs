@@ -51,12 +51,33 @@ pub struct LogState {
     /// Then the directory is gone, and nothing may be written: it would belong to the next log of
     /// this name.
     is_deleted: bool,
+    /// An error came between two steps of a change: what is known of the segments is not what lies on
+    /// disk, as after a panic.
+    has_failed: bool,
 }
 
 impl LogState {
     /// The state of a log that was loaded. Whether its files' names are on disk is not known.
     pub fn new(segments: SegmentsWriter, producers: ProducerStateManager) -> Self {
-        Self { segments, producers, files_created: 1, files_synced: 0, is_deleted: false }
+        Self {
+            segments,
+            producers,
+            files_created: 1,
+            files_synced: 0,
+            is_deleted: false,
+            has_failed: false,
+        }
+    }
+
+    /// Notes the outcome of a change in several steps. There is nothing to protect in a log that was
+    /// deleted: its files are gone.
+    fn note_failure(&mut self, outcome: &Result<(), KafkaError>) {
+        self.has_failed |= outcome.is_err() && !self.is_deleted;
+    }
+
+    /// Whether an error left a change half done.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
     }
 }
 
@@ -363,6 +384,12 @@ impl<'a> LockedLog<'a> {
         if target_offset < self.state.segments.start_offset() {
             return self.restart_at(target_offset);
         }
+        let truncated = self.cut_at(target_offset);
+        self.state.note_failure(&truncated);
+        truncated
+    }
+
+    fn cut_at(&mut self, target_offset: Offset) -> Result<(), KafkaError> {
         for segment in self.state.segments.snapshot() {
             if segment.base_offset() > target_offset {
                 self.state.segments.remove(segment.base_offset());
@@ -385,6 +412,13 @@ impl<'a> LockedLog<'a> {
     }
 
     fn restart_at(&mut self, new_offset: Offset) -> Result<(), KafkaError> {
+        let restarted = self.replace_all_by_one_at(new_offset);
+        // The segments may hold files that will be deleted: nothing may be appended to them.
+        self.state.note_failure(&restarted);
+        restarted
+    }
+
+    fn replace_all_by_one_at(&mut self, new_offset: Offset) -> Result<(), KafkaError> {
         for segment in self.state.segments.snapshot() {
             self.delete_later(&segment)?;
         }

@@ -6,13 +6,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use log::{debug, trace, warn};
+use log::{debug, error, trace, warn};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::lock::{Poisoned, locked_if_whole, read_locked, write_locked};
+use crate::common::lock::{locked, locked_if_whole, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
@@ -31,8 +31,9 @@ use crate::storage::producers::producer_state_entry::ProducerStateEntry;
 
 /// The log of a partition.
 ///
-/// If a thread panics while it changes a log, the change may be half done. Then every further
-/// change of this log returns `KAFKA_STORAGE_ERROR`, and reads go on below its end. A restart
+/// If a thread panics while it changes a log, or a truncation fails on the way, the change may be half
+/// done. Then every further change of this log but its deletion returns `KAFKA_STORAGE_ERROR`, the
+/// first of them is logged as an error, and reads go on below its end. A restart
 /// recovers it, as after a crash: the log does not let its directory be marked as shut down
 /// cleanly. Producers retry on that error, and an idempotent one that gets through after the
 /// restart has its records exactly once.
@@ -44,6 +45,8 @@ pub struct Log {
     high_watermark: AtomicI64,
     last_flush_ms: AtomicI64,
     state: Mutex<LogState>,
+    /// Whether the log's failure was logged: one line is enough, and every producer retries.
+    is_failure_logged: AtomicBool,
     /// For the tasks that outlive a call.
     this: Weak<Log>,
 }
@@ -89,6 +92,7 @@ impl Log {
             segments: readable,
             high_watermark: AtomicI64::new(Offset::MAX.0),
             state: Mutex::new(LogState::new(segments, producer_state)),
+            is_failure_logged: AtomicBool::new(false),
             this: Weak::clone(this),
         }))
     }
@@ -98,15 +102,21 @@ impl Log {
     /// # Errors
     /// `KAFKA_STORAGE_ERROR` if a change did not come to its end.
     pub(super) fn lock(&self) -> Result<LockedLog<'_>, KafkaError> {
-        let state = locked_if_whole(&self.state).map_err(|Poisoned| {
-            let log = self.topic_and_partition();
-            let why = format!(
-                "{log} is read-only until the broker restarts and recovers it: a change of it \
-                 failed halfway"
-            );
-            KafkaError::api(Errors::KafkaStorageError, why)
-        })?;
+        let state = locked_if_whole(&self.state).ok().filter(|state| !state.has_failed());
+        let state = state.ok_or_else(|| self.failed_halfway())?;
         Ok(LockedLog::new(&self.context, self.config(), state))
+    }
+
+    fn failed_halfway(&self) -> KafkaError {
+        let log = self.topic_and_partition();
+        let why = format!(
+            "{log} is read-only until the broker restarts and recovers it: a change of it failed \
+             halfway"
+        );
+        if !self.is_failure_logged.swap(true, Ordering::Relaxed) {
+            error!("{why}");
+        }
+        KafkaError::api(Errors::KafkaStorageError, why)
     }
 
     /// Changes the log under its lock, and then sees to the flushes that this entails.
@@ -338,7 +348,8 @@ impl Log {
     /// # Errors
     /// `Io`, with the path, and then the log is not deleted.
     pub fn delete(&self) -> Result<(), KafkaError> {
-        self.change(|log| log.delete())
+        // A log that failed, too: whatever its change left half done goes with the directory.
+        LockedLog::new(&self.context, self.config(), locked(&self.state)).delete()
     }
 
     /// Forgets the producers that have not appended to this log for `expiration_ms`.

@@ -14,7 +14,9 @@ use support::client::{Client, fetch_request, topic_named};
 use support::records::batch;
 use support::wait::{PATIENCE, wait_until};
 use transferto::common::errors::Errors;
-use transferto::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
+use transferto::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
+use transferto::common::units::LeaderEpoch;
+use transferto::common::units::Offset;
 use transferto::protocol::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use transferto::protocol::create_topics::{CreatableTopic, CreateTopicsRequest};
 use transferto::protocol::delete_topics::DeleteTopicsRequest;
@@ -22,7 +24,8 @@ use transferto::protocol::find_coordinator::FindCoordinatorRequest;
 use transferto::protocol::metadata::MetadataRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::registry::topic_registry::TOPIC_REGISTRY_FILE;
-use transferto::replica::replica_manager::HIGH_WATERMARK_FILENAME;
+use transferto::replica::local_logs::{LogReadResult, PartitionFetchInfo};
+use transferto::replica::replica_manager::{FetchParams, HIGH_WATERMARK_FILENAME};
 
 use crate::apis::group_client::{Member, find_coordinator};
 
@@ -314,4 +317,41 @@ fn nobody_waits_while_a_topic_is_listed_and_one_that_cannot_be_listed_is_none() 
     assert_eq!(seen(&mut other, "post"), (UNKNOWN, 0));
     assert_eq!(created(other.call(7, &create_topic("post", 3), &[]).0), 0);
     assert_eq!(seen(&mut other, "post"), (0, 3));
+}
+
+/// The answer to a fetch is a change of topics itself here: it would wait for ever under their lock.
+#[test]
+fn a_fetch_of_a_deleted_topic_is_answered_while_topics_can_be_changed() {
+    let broker = Broker::start(SETTINGS);
+    let (mut admin, mut other) = (broker.connect_with_topic("post"), broker.connect());
+    let params = FetchParams {
+        max_wait_ms: 500_000,
+        replica_id: -1,
+        min_bytes: 1,
+        max_bytes: 1000,
+        hard_max_bytes_limit: false,
+        newest_readable_magic: 2,
+    };
+    let fetch_info = PartitionFetchInfo {
+        offset: Offset(0),
+        fetch_size: 1000,
+        current_leader_epoch: LeaderEpoch::NONE,
+        last_fetched_epoch: LeaderEpoch::NONE,
+    };
+    let (answers, answer) = mpsc::channel();
+    let callback = move |mut results: Vec<(TopicAndPartition, LogReadResult)>| {
+        let error = results.remove(0).1.err().map(|error| error.code());
+        let code = created(other.call(7, &create_topic("other", 1), &[]).0);
+        answers.send((error, code)).unwrap();
+    };
+    let fetch_info = [(TopicAndPartition::new("post", 0), fetch_info)];
+    broker.server().replica_manager().fetch_messages(params, &fetch_info, Box::new(callback));
+    let topic_names = vec!["post".to_string()];
+    let request = DeleteTopicsRequest { topic_names, ..DeleteTopicsRequest::default() };
+    let body = admin.call(5, &RequestBody::DeleteTopics(request), &[]).0;
+    let ResponseBody::DeleteTopics(deleted) = body else { panic!("{body:?}") };
+    assert_eq!(deleted.responses[0].error_code, 0);
+    let unknown = Some(Errors::UnknownTopicOrPartition);
+    assert_eq!(answer.recv_timeout(PATIENCE).unwrap(), (unknown, 0));
+    assert_eq!(seen(&mut admin, "other"), (0, 1));
 }

@@ -3,10 +3,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::records::{batch, batch_at, message_set};
 use transferto::common::errors::{Errors, KafkaError};
+use transferto::common::scheduler::{Scheduler, Task};
 use transferto::common::time::Time;
 use transferto::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use transferto::config::log_config::LogConfig;
@@ -18,7 +22,7 @@ use transferto::storage::files::log_file_names::{
     index_filename, log_filename, time_index_filename,
 };
 use transferto::storage::index::time_index::TimestampOffset;
-use transferto::storage::log::log::Log;
+use transferto::storage::log::log::{Log, LogOpen};
 use transferto::storage::log::log_offset_metadata::LogOffsetMetadata;
 use transferto::storage::log::offset_search::{
     EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, fetch_offset_of_max_timestamp,
@@ -475,4 +479,86 @@ fn segments_are_found_by_the_time_of_their_files() {
     assert_eq!(before(EARLIEST_TIMESTAMP), [0].map(Offset));
     assert!(before(TimestampMs(0)).is_empty());
     assert_eq!(legacy_offsets_before(&log, LATEST_TIMESTAMP, 2).unwrap(), [20, 18].map(Offset));
+}
+
+/// A log that failed halfway takes nothing more, is read as before, and can be deleted: then its name
+/// is free for a new log.
+fn is_read_only_until_it_is_deleted(test: &TestLog, log: &Log) {
+    let end_offset = log.log_end_offset();
+    for _ in 0..2 {
+        let error = log.append(&mut batch(&["lost"]), LEADER_EPOCH).unwrap_err();
+        assert_eq!(error.code(), Errors::KafkaStorageError);
+        assert!(error.to_string().contains("t-0 is read-only until"), "{error}");
+    }
+    assert!(log.flush().is_err() && log.close().is_err(), "it is not shut down cleanly");
+    assert_eq!(log.log_end_offset(), end_offset);
+    log.delete().unwrap();
+    assert!(!test.path().exists());
+    assert!(log.delete().is_err(), "it was deleted already");
+    let new = test.log();
+    assert_eq!(append(&new, "new"), 0);
+    assert!(log.append(&mut batch(&["lost"]), LEADER_EPOCH).is_err());
+    assert_eq!(new.log_end_offset(), Offset(1));
+}
+
+/// Panics at the first task, between two steps of a change.
+struct PanickingScheduler {
+    has_panicked: AtomicBool,
+    inner: Arc<dyn Scheduler>,
+}
+
+impl Scheduler for PanickingScheduler {
+    fn schedule(&self, name: &str, delay_ms: i64, period_ms: Option<i64>, task: Task) {
+        assert!(self.has_panicked.swap(true, Ordering::Relaxed), "the first task");
+        self.inner.schedule(name, delay_ms, period_ms, task);
+    }
+
+    fn shutdown(&self) {
+        self.inner.shutdown();
+    }
+}
+
+#[test]
+fn a_log_that_a_panic_left_half_changed_can_be_deleted() {
+    let test = TestLog::new(small_segments());
+    (0..25).fold(test.log(), |log, _| {
+        append(&log, "0000");
+        log
+    });
+    let open = test.mocks.open(0, false);
+    let inner = Arc::clone(&open.scheduler);
+    let scheduler = Arc::new(PanickingScheduler { has_panicked: AtomicBool::new(false), inner });
+    let log = Log::open(&test.path(), test.config.clone(), LogOpen { scheduler, ..open }).unwrap();
+    let deletion = || log.delete_segments_while(Offset(i64::MAX), |_| true);
+    assert!(catch_unwind(AssertUnwindSafe(deletion)).is_err());
+    assert_eq!(read_from(&log, 24), [(24, "0000".to_string())]);
+    is_read_only_until_it_is_deleted(&test, &log);
+}
+
+/// The first segments are gone, as a rename or the next segment fails.
+#[test]
+fn a_log_whose_truncation_fails_on_the_way_takes_nothing_more() {
+    let fill = |test: &TestLog| {
+        let log = test.log();
+        (0..25).for_each(|_| {
+            append(&log, "0000");
+        });
+        assert_eq!(bases(&log), [0, 10, 20]);
+        log
+    };
+    let put_in_the_way = |name: PathBuf| fs::create_dir_all(name.join("x")).unwrap();
+
+    let test = TestLog::new(small_segments());
+    let log = fill(&test);
+    put_in_the_way(log_filename(&test.path(), Offset(100)));
+    assert!(log.truncate_fully_and_start_at(Offset(100)).is_err());
+    assert_eq!(read_from(&log, 24), [(24, "0000".to_string())]);
+    is_read_only_until_it_is_deleted(&test, &log);
+
+    let test = TestLog::new(small_segments());
+    let log = fill(&test);
+    put_in_the_way(log_filename(&test.path(), Offset(20)).with_extension("log.deleted"));
+    assert!(log.truncate_to(Offset(5)).is_err());
+    assert_eq!(read_from(&log, 9), [(9, "0000".to_string())]);
+    is_read_only_until_it_is_deleted(&test, &log);
 }
