@@ -96,11 +96,15 @@ pub fn delete(
     Ok(verdicts)
 }
 
-/// Removes the offsets of partitions that have been deleted.
-pub fn delete_of_partitions(group: &mut GroupMetadata, deleted: &[TopicAndPartition]) {
+/// Removes the offsets of partitions that have been deleted. Drops `callback` if there are none.
+pub fn delete_of_partitions(
+    group: &mut GroupMetadata,
+    deleted: &[TopicAndPartition],
+    callback: DoneCallback,
+) {
     let keys = known_of(group, deleted.iter());
     if !keys.is_empty() {
-        group.outbox.store(Store::RemoveOffsets { keys, callback: None });
+        group.outbox.store(Store::RemoveOffsets { keys, callback: Some(callback) });
     }
 }
 

@@ -19,4 +19,5 @@ pub mod group_leave;
 pub mod committed_offsets;
 pub mod group_loader;
 pub mod group_metadata_manager;
+pub mod group_changes;
 pub mod group_coordinator;

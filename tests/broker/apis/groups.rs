@@ -502,7 +502,7 @@ fn a_panic_in_one_group_answers_its_members_and_the_group_is_loaded_again() {
 
     let coordinator = broker.server().group_coordinator();
     let group = coordinator.manager().get_group("g").unwrap();
-    let failed = coordinator.change(&group, |it| -> Result<(), Errors> {
+    let failed = coordinator.changes().change(&group, |it| -> Result<(), Errors> {
         it.group.offsets.clear();
         panic!("between two steps of a change")
     });
@@ -515,7 +515,7 @@ fn a_panic_in_one_group_answers_its_members_and_the_group_is_loaded_again() {
     assert_eq!(follower.sync(&[]).assignment, b"b");
     assert_eq!(leader.commit("post", 0, 6), 0);
     // Who still holds the failed one is sent to look for the coordinator.
-    assert_eq!(coordinator.change(&group, |_| Ok(())), Err(Errors::NotCoordinator));
+    assert_eq!(coordinator.changes().change(&group, |_| Ok(())), Err(Errors::NotCoordinator));
 
     assert_eq!(other.heartbeat(), 0);
     let listed = list_groups(&mut other.client, 5, &[]);
@@ -532,7 +532,8 @@ fn a_group_that_panics_before_anything_of_it_is_in_the_log_begins_anew() {
     member.join();
     let coordinator = broker.server().group_coordinator();
     let group = coordinator.manager().get_group("g").unwrap();
-    let failed = coordinator.change(&group, |_| -> Result<(), Errors> { panic!("at once") });
+    let failed =
+        coordinator.changes().change(&group, |_| -> Result<(), Errors> { panic!("at once") });
     assert_eq!(failed, Err(Errors::NotCoordinator));
     assert_eq!(member.describe().group_state, "Dead");
     assert_eq!(member.heartbeat(), UNKNOWN_MEMBER);

@@ -1,0 +1,320 @@
+//! How groups are changed: under the group's lock the change is made, and answers and records are
+//! put into the group's outbox; without the lock the answers are called and the records appended,
+//! and their result is applied to the group under its lock again.
+//!
+//! The thread that changes a group does what the change owes, and may find stores that other
+//! threads have queued meanwhile. A request handler appends them all: only request handlers queue
+//! more, so they cannot keep all of each other at it. The reaper, one thread for the deadlines of
+//! all groups, looks at the clock after each append; the task that cleans up has a limit, and leaves
+//! the rest to the reaper.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
+use log::{debug, error, warn};
+
+use crate::common::errors::Errors;
+use crate::common::lock::locked;
+use crate::common::time::Time;
+use crate::coordinator::group::Group;
+use crate::coordinator::group_config::GroupConfig;
+use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::group_metadata_manager::GroupMetadataManager;
+use crate::coordinator::group_outbox::Owed;
+use crate::coordinator::group_results::{Answer, DoneCallback};
+use crate::coordinator::group_store::Store;
+use crate::coordinator::group_timer::{Deadline, GroupTimers};
+use crate::coordinator::rebalance::Rebalance;
+use crate::coordinator::{committed_offsets, group_sync};
+
+/// How long the reaper sleeps when nothing is due, in milliseconds of real time.
+const REAPER_TIMEOUT_MS: i64 = 200;
+
+/// How many stores of one group a background task appends before it leaves the rest to the reaper.
+const STORES_OF_TASK_MAX: usize = 100;
+
+/// The groups, their timeouts, and what it takes to change them.
+pub struct GroupChanges {
+    config: GroupConfig,
+    manager: GroupMetadataManager,
+    timers: GroupTimers,
+    /// Between start and stop.
+    is_active: AtomicBool,
+    /// What changes owe that the reaper does; none if there is no reaper to do it.
+    left_to_reaper: Mutex<Option<VecDeque<(Arc<Group>, Owed)>>>,
+}
+
+/// Start and stop.
+impl GroupChanges {
+    pub fn new(config: GroupConfig, manager: GroupMetadataManager, time: Arc<dyn Time>) -> Self {
+        let timers = GroupTimers::new(time);
+        let (is_active, left_to_reaper) = (AtomicBool::new(false), Mutex::new(None));
+        Self { config, manager, timers, is_active, left_to_reaper }
+    }
+
+    pub fn config(&self) -> &GroupConfig {
+        &self.config
+    }
+
+    pub fn manager(&self) -> &GroupMetadataManager {
+        &self.manager
+    }
+
+    pub fn time(&self) -> &dyn Time {
+        self.timers.time()
+    }
+
+    /// Whether requests are answered.
+    pub fn is_active(&self) -> bool {
+        self.is_active.load(Ordering::SeqCst)
+    }
+
+    /// Gives the members of all loaded groups a session. [`reap`](Self::reap) must run from now on.
+    pub fn startup(&self) {
+        for group in self.manager.groups() {
+            self.schedule_sessions(&group);
+        }
+        *locked(&self.left_to_reaper) = Some(VecDeque::new());
+        self.is_active.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends [`reap`](Self::reap).
+    pub fn begin_shutdown(&self) {
+        self.is_active.store(false, Ordering::SeqCst);
+        self.timers.shutdown();
+    }
+
+    /// Does what the reaper has left, and fails all pending requests with `error`.
+    pub fn shutdown(&self, error: Errors) {
+        let left = locked(&self.left_to_reaper).take();
+        for (group, owed) in left.into_iter().flatten() {
+            self.settle(&group, owed);
+        }
+        for group in self.manager.groups() {
+            let stopped = self.change(&group, |it| {
+                it.group.answer_all(error);
+                Ok(())
+            });
+            log_failure(&group, stopped);
+        }
+    }
+}
+
+/// Changes.
+impl GroupChanges {
+    /// Changes a group, then sends its answers and appends its records, without its lock.
+    ///
+    /// # Errors
+    /// Those of `change`; `NOT_COORDINATOR` if the group has failed, now or before.
+    pub fn change<R>(
+        &self,
+        group: &Arc<Group>,
+        change: impl FnOnce(&mut Rebalance<'_>) -> Result<R, Errors>,
+    ) -> Result<R, Errors> {
+        let (result, owed) = group.change(|it| change(&mut self.rebalance(group, it)));
+        self.settle(group, owed);
+        result
+    }
+
+    /// The same for a change that waits for its store, whichever thread appends it.
+    ///
+    /// # Errors
+    /// Those of `change`, and why its records are not in the log.
+    pub fn change_and_wait<R>(
+        &self,
+        group: &Arc<Group>,
+        change: impl FnOnce(&mut GroupMetadata, DoneCallback) -> Result<R, Errors>,
+    ) -> Result<R, Errors> {
+        let (sender, receiver) = mpsc::channel();
+        let callback: DoneCallback = Box::new(move |stored| {
+            let _ = sender.send(stored); // The receiver waits below.
+        });
+        let result = self.change(group, |it| change(it.group, callback))?;
+        receiver.recv().unwrap_or(Err(Errors::UnknownServerError)).map(|()| result)
+    }
+
+    /// The same for a background task, which has other groups to look after.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub fn change_in_background<R>(
+        &self,
+        group: &Arc<Group>,
+        change: impl FnOnce(&mut Rebalance<'_>) -> Result<R, Errors>,
+    ) -> Result<R, Errors> {
+        let (result, owed) = group.change(|it| change(&mut self.rebalance(group, it)));
+        let mut owed = Some(owed);
+        for _ in 0..STORES_OF_TASK_MAX {
+            owed = owed.and_then(|owed| self.settle_once(group, owed));
+        }
+        if let Some(owed) = owed {
+            self.leave_to_reaper(group, owed);
+        }
+        result
+    }
+
+    fn rebalance<'a>(
+        &'a self,
+        shared: &'a Arc<Group>,
+        group: &'a mut GroupMetadata,
+    ) -> Rebalance<'a> {
+        Rebalance { shared, group, timers: &self.timers, config: &self.config }
+    }
+
+    /// Does what a change has left to be done, and what that leaves in turn.
+    fn settle(&self, group: &Arc<Group>, owed: Owed) {
+        let mut owed = Some(owed);
+        while let Some(next) = owed {
+            owed = self.settle_once(group, next);
+        }
+    }
+
+    /// Does what is owed, with one append at most. Returns what that leaves to be done.
+    fn settle_once(&self, group: &Arc<Group>, owed: Owed) -> Option<Owed> {
+        if owed.is_removed {
+            self.manager.drop_group(group);
+        }
+        owed.answers.into_iter().for_each(call);
+        if owed.has_failed {
+            self.reload(group);
+        }
+        match owed.store {
+            Some(store) => {
+                let stored = self.manager.store(group.group_id(), &store);
+                Some(self.end_store(group, store, stored))
+            }
+            None => owed.has_more.then(|| group.go_on()),
+        }
+    }
+
+    /// Completes a change whose records have been appended.
+    fn end_store(&self, group: &Arc<Group>, store: Store, stored: Result<(), Errors>) -> Owed {
+        let mut store = Some(store);
+        let (completed, mut owed) = group.end_store(|it| {
+            if let Some(store) = store.take() {
+                on_stored(&mut self.rebalance(group, it), store, stored);
+            }
+        });
+        if let (Err(error), Some(store)) = (completed, store) {
+            owed.answers.extend(store.abandon(error));
+        }
+        owed
+    }
+
+    /// Loads a group again that has failed. Its members have a whole session to come back.
+    fn reload(&self, failed: &Arc<Group>) {
+        if !self.is_active() {
+            return;
+        }
+        let reload = || self.manager.reload_group(failed);
+        match catch_unwind(AssertUnwindSafe(reload)) {
+            Ok(Some(group)) => self.schedule_sessions(&group),
+            Ok(None) => (),
+            Err(_) => error!("cannot load group {}: it is refused", failed.group_id()),
+        }
+    }
+
+    /// Gives all members of a loaded group a session.
+    fn schedule_sessions(&self, group: &Arc<Group>) {
+        let (scheduled, owed) = group.change(|it| {
+            let mut it = self.rebalance(group, it);
+            it.group.ids(|_| true).iter().for_each(|id| it.schedule_session(id));
+            Ok(())
+        });
+        log_failure(group, scheduled);
+        // A group that fails here is not loaded once more.
+        self.settle(group, Owed { has_failed: false, ..owed });
+    }
+}
+
+/// The reaper.
+impl GroupChanges {
+    /// The body of the reaper thread: runs until [`begin_shutdown`](Self::begin_shutdown).
+    pub fn reap(&self) {
+        while self.is_active() {
+            let has_work = locked(&self.left_to_reaper).as_ref().is_some_and(|it| !it.is_empty());
+            let timeout_ms = if has_work { 0 } else { REAPER_TIMEOUT_MS };
+            for Deadline { group, of } in self.timers.advance_clock(timeout_ms) {
+                // A deadline of a group that is gone or has failed is moot.
+                let Some(group) = group.upgrade() else { continue };
+                let (passed, mut owed) = group.change(|it| {
+                    self.rebalance(&group, it).on_deadline(&of);
+                    Ok(())
+                });
+                log_failure(&group, passed);
+                owed.answers.drain(..).for_each(call);
+                if owed.store.is_some() || owed.has_more || owed.has_failed || owed.is_removed {
+                    self.leave_to_reaper(&group, owed);
+                }
+            }
+            self.settle_next();
+        }
+    }
+
+    /// Takes one step of the work that is left to the reaper; each group has its turn.
+    fn settle_next(&self) {
+        let next = locked(&self.left_to_reaper).as_mut().and_then(VecDeque::pop_front);
+        if let Some((group, owed)) = next
+            && let Some(owed) = self.settle_once(&group, owed)
+        {
+            self.leave_to_reaper(&group, owed);
+        }
+    }
+
+    fn leave_to_reaper(&self, group: &Arc<Group>, owed: Owed) {
+        let without_reaper = match &mut *locked(&self.left_to_reaper) {
+            Some(left) => {
+                left.push_back((Arc::clone(group), owed));
+                None
+            }
+            None => Some(owed),
+        };
+        if let Some(owed) = without_reaper {
+            self.settle(group, owed);
+        }
+    }
+}
+
+fn on_stored(change: &mut Rebalance<'_>, store: Store, stored: Result<(), Errors>) {
+    let group_id = &change.group.group_id;
+    match store {
+        Store::Commit(commit) => committed_offsets::on_commit_stored(change.group, commit, stored),
+        Store::RemoveOffsets { keys, callback } => {
+            committed_offsets::on_offsets_removed(change.group, keys, callback, stored);
+        }
+        Store::RemoveGroup(removal) => {
+            committed_offsets::on_removal_stored(change.group, removal, stored);
+        }
+        Store::Assignment { generation_id, .. } => {
+            group_sync::on_assignment_stored(change, generation_id, stored);
+        }
+        Store::Empty { .. } => {
+            if let Err(error) = stored {
+                // After a restart the broker waits for the members of the last generation in vain.
+                warn!("cannot store that group {group_id} is empty: {error}");
+            }
+        }
+        Store::StaticMember { joined, callback, .. } => {
+            if let Err(error) = stored {
+                warn!("cannot store a static member's new id of group {group_id}: {error}");
+            }
+            change.group.outbox.answer(callback, Ok(*joined));
+        }
+    }
+}
+
+/// Sends an answer. A panic is a fault of one answer, and the others are still sent.
+fn call(answer: Answer) {
+    if catch_unwind(AssertUnwindSafe(answer)).is_err() {
+        error!("an answer to a member of a group panicked");
+    }
+}
+
+/// Logs why nothing can be done for a group, where no client is to be answered.
+pub fn log_failure(group: &Group, result: Result<(), Errors>) {
+    if let Err(error) = result {
+        debug!("group {} is not changed: {error}", group.group_id());
+    }
+}
