@@ -35,6 +35,9 @@ const REAPER_TIMEOUT_MS: i64 = 200;
 /// How many stores of one group a background task appends before it leaves the rest to the reaper.
 const STORES_OF_TASK_MAX: usize = 100;
 
+/// What a group's change owes, in the order in which the reaper does it.
+type LeftToReaper = VecDeque<(Arc<Group>, Owed)>;
+
 /// The groups, their timeouts, and what it takes to change them.
 pub struct GroupChanges {
     config: GroupConfig,
@@ -43,7 +46,7 @@ pub struct GroupChanges {
     /// Between start and stop.
     is_active: AtomicBool,
     /// What changes owe that the reaper does; none if there is no reaper to do it.
-    left_to_reaper: Mutex<Option<VecDeque<(Arc<Group>, Owed)>>>,
+    left_to_reaper: Mutex<Option<LeftToReaper>>,
 }
 
 /// Start and stop.
