@@ -119,7 +119,7 @@ impl PortThief {
             return;
         }
         if let Some(bound) = self.bound.lock().unwrap().take() {
-            *self.listening.lock().unwrap() = Some(bound.listen().unwrap());
+            *self.listening.lock().unwrap() = Some(bound.listen(1).unwrap());
         }
     }
 }
