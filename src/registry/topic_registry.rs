@@ -233,13 +233,13 @@ impl TopicRegistry {
         let named = adopted.iter().take(ADOPTED_NAMES_MAX).map(String::as_str);
         let others = adopted.len().saturating_sub(ADOPTED_NAMES_MAX);
         format!(
-            "adopted {} topics that lie on disk and that {} does not list: {}{}. They have new ids \
-             and follow the settings of this broker, also in what is deleted and when: what they \
-             had of their own is not known here. If another Kafka wrote them, it must not run on \
-             them again; to leave them to it, stop this broker now and give it directories of its \
-             own by `--override log.dirs=...`",
-            adopted.len(),
+            "adopted topics that lie on disk and that {} does not list, {} in all: {}{}. They have \
+             new ids and follow the settings of this broker, also in what is deleted and when: what \
+             they had of their own is not known here. If another Kafka wrote them, it must not run \
+             on them again; to leave them to it, stop this broker now and give it directories of \
+             its own by `--override log.dirs=...`",
             self.file.path().display(),
+            adopted.len(),
             named.collect::<Vec<_>>().join(", "),
             if others == 0 { String::new() } else { format!(" and {others} more") }
         )
