@@ -10,13 +10,14 @@ use std::thread;
 use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
-use transferto::config::command_line::{CommandLine, HELP, VERSION};
+use transferto::config::command_line::{CommandLine, HELP, VERSION, settings};
 use transferto::config::config_reader::read_file;
 use transferto::{KafkaServer, KafkaServerBuilder};
 
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
         Ok(CommandLine::Help) => print(HELP),
+        Ok(CommandLine::Settings) => print(&settings()),
         Ok(CommandLine::Version) => print(&format!("{VERSION}\n")),
         Ok(CommandLine::Start { properties, overrides }) => {
             start_logging();

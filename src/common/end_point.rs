@@ -23,14 +23,22 @@ impl SecurityProtocol {
 }
 
 /// Distinguishes the listeners of a broker, in the settings, in the names of threads and in the
-/// log. Every listener is named after its protocol: without `listener.security.protocol.map`,
-/// Kafka's default, there are no other names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// log. A listener is named after its protocol, or as `listener.security.protocol.map` names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerName(String);
 
 impl ListenerName {
     pub fn for_security_protocol(protocol: SecurityProtocol) -> Self {
         Self(protocol.name().to_string())
+    }
+
+    /// Port of `ListenerName.normalised`: case does not matter.
+    pub fn normalised(name: &str) -> Self {
+        Self(name.to_ascii_uppercase())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -60,20 +68,27 @@ impl EndPoint {
 
     /// Parses `PLAINTEXT://host:port`; an IPv6 address stands in brackets.
     ///
+    /// A listener of any other name is taken to be plaintext, too, because this broker has no other
+    /// protocol. Whoever reads the settings compares that with `listener.security.protocol.map`.
+    ///
     /// # Errors
     /// A sentence that says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| format!("`{text}` is not a listener: {why}");
-        let (protocol, rest) =
+        let (name, rest) =
             text.split_once("://").ok_or_else(|| wrong("write it as PLAINTEXT://host:port"))?;
-        let protocol = match protocol.to_ascii_uppercase().as_str() {
-            "PLAINTEXT" => SecurityProtocol::Plaintext,
-            "TRACE" => SecurityProtocol::Trace,
+        let listener_name = ListenerName::normalised(name);
+        let security_protocol = match listener_name.as_str() {
             "SSL" | "SASL_PLAINTEXT" | "SASL_SSL" => {
                 return Err(wrong("this broker speaks PLAINTEXT only"));
             }
-            _ => return Err(wrong("the protocol must be PLAINTEXT")),
+            "TRACE" => SecurityProtocol::Trace,
+            _ => SecurityProtocol::Plaintext,
         };
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        {
+            return Err(wrong("its name must be of letters, digits, `.`, `_` and `-`"));
+        }
         let (host, port) =
             rest.rsplit_once(':').ok_or_else(|| wrong("the port is missing after the host"))?;
         let port = port.parse().map_err(|_| wrong("the port must be a number from 0 to 65535"))?;
@@ -82,7 +97,7 @@ impl EndPoint {
         if !host.chars().all(is_host) {
             return Err(wrong("the host has a character that no host name has"));
         }
-        Ok(Self::new(protocol, host.to_string(), port))
+        Ok(Self { listener_name, security_protocol, host: host.to_string(), port })
     }
 }
 
@@ -103,7 +118,12 @@ mod tests {
 
     #[test]
     fn a_listener_reads_back_as_it_was_written() {
-        for text in ["PLAINTEXT://127.0.0.1:9092", "PLAINTEXT://:9092", "TRACE://[::1]:0"] {
+        for text in [
+            "PLAINTEXT://127.0.0.1:9092",
+            "PLAINTEXT://:9092",
+            "TRACE://[::1]:0",
+            "IN-SIDE_1://a:1",
+        ] {
             assert_eq!(EndPoint::parse(text).unwrap().to_string(), text);
         }
     }
@@ -113,6 +133,8 @@ mod tests {
         for (text, why) in [
             ("127.0.0.1:9092", "PLAINTEXT://host:port"),
             ("SSL://:9093", "PLAINTEXT only"),
+            ("://:9093", "name"),
+            ("A B://:9093", "name"),
             ("PLAINTEXT://localhost", "port is missing"),
             ("PLAINTEXT://localhost:65536", "0 to 65535"),
             ("PLAINTEXT://a b:1", "character"),

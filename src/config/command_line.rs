@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::config::config_def::{Allowed, Setting};
+use crate::config::kafka_config::KafkaConfig;
+use crate::config::unsupported::Unsupported;
+
 pub const VERSION: &str = concat!("transferto ", env!("CARGO_PKG_VERSION"));
 
 pub const HELP: &str = "\
@@ -11,6 +15,7 @@ Usage: transferto [server.properties] [--override name=value]...
 
   server.properties      a settings file, with Kafka's names; without it every setting has its default
   --override name=value  sets one setting and prevails over the file; may be repeated
+  --settings             prints every setting with its default and its meaning
   --help                 prints this text
   --version              prints the version
 
@@ -18,12 +23,12 @@ Examples:
   transferto
       listens on 127.0.0.1:9092 and keeps its data in ./data
   transferto /etc/kafka/server.properties
-      starts with Kafka's own file; a setting that has no effect here is named in a warning, and
-      with one that this broker does not support it does not start and says why
+      starts with Kafka's own file, of ZooKeeper mode or with process.roles=broker,controller; the
+      settings that have no effect here are named in one warning, and with one that this broker
+      does not support it does not start and says why
   transferto --override port=19092 --override log.dirs=/var/lib/transferto
       listens on 127.0.0.1:19092 and keeps its data elsewhere
 
-All settings: docs/en/configuration.md
 More or less logging: RUST_LOG=debug, RUST_LOG=warn; RUST_LOG=trace shows every step of a fetch
 ";
 
@@ -38,6 +43,8 @@ pub enum CommandLine {
     },
     /// Print [`HELP`].
     Help,
+    /// Print [`settings`].
+    Settings,
     /// Print [`VERSION`].
     Version,
 }
@@ -54,6 +61,7 @@ impl CommandLine {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--help" | "-h" => return Ok(Self::Help),
+                "--settings" => return Ok(Self::Settings),
                 "--version" | "-V" => return Ok(Self::Version),
                 "--override" => {
                     let pair = arguments.next().unwrap_or_default();
@@ -75,6 +83,23 @@ impl CommandLine {
         }
         Ok(Self::Start { properties, overrides })
     }
+}
+
+/// The settings of the broker, for a reader who has the binary and not the pages.
+pub fn settings() -> String {
+    let row = |it: &Setting| {
+        let allowed = match it.allowed {
+            Allowed::Any => it.takes.to_string(),
+            allowed => allowed.to_string(),
+        };
+        format!("{}={}\n    {}\n    takes: {allowed}\n", it.name, it.default, it.doc.trim())
+    };
+    let rows: String = KafkaConfig::SETTINGS.iter().map(row).collect();
+    let (without_effect, refused) = Unsupported::to_text();
+    format!(
+        "{rows}\nSettings of Kafka that have no effect here:\n{without_effect}\n\
+         Settings of Kafka that stop the start:\n{refused}"
+    )
 }
 
 fn name_and_value(pair: &str) -> Result<(String, String), String> {
@@ -120,7 +145,16 @@ mod tests {
     fn help_and_version_are_answered_before_anything_is_started() {
         assert_eq!(parse(&["a.properties", "--help"]), Ok(CommandLine::Help));
         assert_eq!(parse(&["--version"]), Ok(CommandLine::Version));
+        assert_eq!(parse(&["--settings"]), Ok(CommandLine::Settings));
         assert!(VERSION.starts_with("transferto 0."));
+    }
+
+    #[test]
+    fn the_binary_itself_lists_the_settings_of_every_table() {
+        let text = settings();
+        for known in ["num.io.threads=8\n", "zookeeper.connect", "create.topic.policy.class.name"] {
+            assert!(text.contains(known), "{known}");
+        }
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use crate::common::end_point::EndPoint;
 use crate::config::config_def::{ConfigError, nearest};
-use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::listeners;
+use crate::config::listeners::Contradiction;
+use crate::config::precedence::passed_over;
 use crate::config::properties;
-use crate::config::properties::Property;
+use crate::config::properties::{COMMAND_LINE, Property};
 use crate::config::unsupported::Unsupported;
 
 /// The settings of a file, if there is one, and of the command line, which prevails.
@@ -56,34 +58,44 @@ fn read(
     given.extend(overrides.iter().map(|(name, value)| Property {
         name: name.clone(),
         value: value.clone(),
-        place: "the command line".to_string(),
+        place: COMMAND_LINE.to_string(),
     }));
     let mut config = KafkaConfig::of_the_table();
     let mut errors = Vec::new();
+    let mut ignored = Ignored::default();
     for (i, property) in given.iter().enumerate() {
         let is_last = given[i + 1..].iter().all(|later| later.name != property.name);
-        if is_last && let Err(why) = take(&mut config, property) {
-            let Property { name, value, place } = property.clone();
-            errors.push(ConfigError { name, value, place, why });
+        if is_last && let Err(why) = take(&mut config, &mut ignored, property) {
+            errors.push(config_error(property, why));
         }
     }
+    errors.extend(settle_id(&mut config, &given));
+    errors.extend(without_directory(&config, &given));
     config.fill_in();
     errors.extend(contradictions(&config, &given));
+    ignored.leave_out_controllers(&mut config);
+    for warning in passed_over(&given).into_iter().chain(ignored.sentence()) {
+        log::warn!("{warning}");
+    }
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
-/// Sets one setting, or says why not. What has no effect here is passed over with a warning.
-fn take(config: &mut KafkaConfig, property: &Property) -> Result<(), String> {
-    let Property { name, value, place } = property;
+/// Sets one setting, or says why not. What has no effect here is noted.
+fn take(
+    config: &mut KafkaConfig,
+    ignored: &mut Ignored,
+    property: &Property,
+) -> Result<(), String> {
+    let Property { name, value, .. } = property;
     if KafkaConfig::SETTINGS.iter().any(|it| it.name == name) {
         return config.set(name, value);
     }
     match Unsupported::of(name) {
         Some(Unsupported::HasNoEffect(why)) => {
-            log::warn!("{place}: `{name}` has no effect: {why}");
+            ignored.add(format!("`{name}`"), why);
             Ok(())
         }
-        Some(Unsupported::StopsTheStart(_)) if value.trim().is_empty() => Ok(()),
+        Some(Unsupported::StopsTheStart(_)) if Unsupported::asks_for_nothing(name, value) => Ok(()),
         Some(Unsupported::StopsTheStart(why)) => {
             Err(format!("not supported: {why}; remove the setting"))
         }
@@ -91,44 +103,81 @@ fn take(config: &mut KafkaConfig, property: &Property) -> Result<(), String> {
     }
 }
 
+/// `broker.id` and `node.id` are one number by two names. The command line prevails over the file,
+/// by whichever name.
+fn settle_id(config: &mut KafkaConfig, given: &[Property]) -> Option<ConfigError> {
+    let last = |name: &str| given.iter().rfind(|it| it.name == name);
+    let is_overruled =
+        |this: &Property, by: &Property| this.place != COMMAND_LINE && by.place == COMMAND_LINE;
+    let node_id = config.node_id?;
+    match last("broker.id").zip(last("node.id")) {
+        Some((broker, node)) if is_overruled(node, broker) => {
+            config.node_id = Some(config.broker_id);
+        }
+        Some((broker, node)) if config.broker_id != node_id && !is_overruled(broker, node) => {
+            let why = format!("must be the same as `node.id={node_id}`, or left out");
+            return Some(config_error(broker, why));
+        }
+        _ => config.broker_id = node_id,
+    }
+    None
+}
+
+/// An empty list of directories is a slip, as of a script whose variable is not set: the data must
+/// not go to the default directory without a word.
+fn without_directory(config: &KafkaConfig, given: &[Property]) -> Option<ConfigError> {
+    let property = given.iter().rfind(|it| it.name == "log.dirs")?;
+    let why = "must name a directory; without the setting it is `log.dir`".to_string();
+    config.log_dirs.is_empty().then(|| config_error(property, why))
+}
+
 /// Port of `KafkaConfig.validateValues`: where two rows, or two entries of one, contradict each
 /// other.
 fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigError> {
-    let mut errors = Vec::new();
-    let mut refuse = |name: &str, value: String, why: &str| {
+    let error = |Contradiction { name, value, why }| {
         let place = given.iter().rfind(|it| it.name == name).map(|it| it.place.clone());
-        let (place, why) = (place.unwrap_or_default(), why.to_string());
-        errors.push(ConfigError { name: name.to_string(), value, place, why });
+        ConfigError { name: name.to_string(), value, place: place.unwrap_or_default(), why }
     };
-    let (listeners, advertised) = (&config.listeners, &config.advertised_listeners);
-    for (name, end_points) in [("listeners", listeners), ("advertised.listeners", advertised)] {
-        let text = || Vec::<EndPoint>::show(end_points);
-        let mut ports: Vec<u16> =
-            end_points.iter().map(|it| it.port).filter(|it| *it != 0).collect();
-        let mut protocols: Vec<&str> =
-            end_points.iter().map(|it| it.security_protocol.name()).collect();
-        if has_twice(&mut ports) {
-            refuse(name, text(), "must give each listener a port of its own");
-        }
-        if has_twice(&mut protocols) {
-            refuse(name, text(), "must give each listener a protocol of its own");
-        }
-    }
+    let mut found = listeners::contradictions(config);
     let lags = config.compaction_lags();
     if let Some(why) = lags.contradiction() {
-        refuse(lags.max_name, lags.max_ms.to_string(), &why);
+        found.push(Contradiction { name: lags.max_name, value: lags.max_ms.to_string(), why });
     }
-    for it in advertised {
-        if matches!(it.host.as_str(), "0.0.0.0" | "::") {
-            let why = "must name a host that clients can connect to; 0.0.0.0 and :: are none";
-            refuse("advertised.listeners", it.to_string(), why);
-        }
-        if listeners.iter().all(|listener| listener.security_protocol != it.security_protocol) {
-            let why = "must name a protocol that one of `listeners` has";
-            refuse("advertised.listeners", it.to_string(), why);
+    found.into_iter().map(error).collect()
+}
+
+fn config_error(property: &Property, why: String) -> ConfigError {
+    let Property { name, value, place } = property.clone();
+    ConfigError { name, value, place, why }
+}
+
+/// What was given and is not followed, by the reason: one line of the log, whatever the file.
+#[derive(Default)]
+struct Ignored(Vec<(&'static str, Vec<String>)>);
+
+impl Ignored {
+    fn add(&mut self, what: String, why: &'static str) {
+        match self.0.iter_mut().find(|it| it.0 == why) {
+            Some((_, others)) => others.push(what),
+            None => self.0.push((why, vec![what])),
         }
     }
-    errors
+
+    /// A single node is its own controller, without a socket for it.
+    fn leave_out_controllers(&mut self, config: &mut KafkaConfig) {
+        let names = config.controller_listener_names.clone();
+        let is_controllers = |it: &mut EndPoint| names.contains(&it.listener_name);
+        for end_point in config.listeners.extract_if(.., is_controllers) {
+            self.add(format!("the listener `{end_point}`"), "it is for controllers only");
+        }
+        config.advertised_listeners.retain(|it| !names.contains(&it.listener_name));
+    }
+
+    fn sentence(&self) -> Option<String> {
+        let part = |(why, what): &(&str, Vec<String>)| format!("{} ({why})", what.join(", "));
+        let parts: Vec<String> = self.0.iter().map(part).collect();
+        (!parts.is_empty()).then(|| format!("without effect here: {}", parts.join("; ")))
+    }
 }
 
 /// What is wrong with a name that is in no table.
@@ -136,14 +185,9 @@ pub(super) fn unknown(name: &str) -> String {
     let known = KafkaConfig::SETTINGS.iter().map(|it| it.name).chain(Unsupported::names());
     let advice = match nearest(name, known) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "docs/en/configuration.md lists all of them".to_string(),
+        None => "`transferto --settings` lists all of them".to_string(),
     };
     format!("unknown setting; {advice}")
-}
-
-fn has_twice<T: Ord>(values: &mut [T]) -> bool {
-    values.sort_unstable();
-    values.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 #[cfg(test)]
@@ -241,7 +285,7 @@ mod tests {
             ["line 1: `num.oi.threads=8`: \
              unknown setting; did you mean `num.io.threads`?"]
         );
-        assert!(errors("colour=red")[0].contains("docs/en/configuration.md"));
+        assert!(errors("colour=red")[0].contains("`transferto --settings` lists"));
         assert!(errors("Listeners=x")[0].contains("did you mean `listeners`?"));
     }
 
@@ -282,7 +326,7 @@ mod tests {
     fn listeners_that_contradict_each_other_are_refused() {
         for (text, why) in [
             ("listeners=PLAINTEXT://:1,TRACE://:1", "a port of its own"),
-            ("listeners=PLAINTEXT://:1,PLAINTEXT://:2", "a protocol of its own"),
+            ("listeners=PLAINTEXT://:1,PLAINTEXT://:2", "a name of its own"),
             ("advertised.listeners=PLAINTEXT://0.0.0.0:1", "clients can connect to"),
             ("advertised.listeners=TRACE://a:1", "one of `listeners`"),
         ] {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
-use crate::common::end_point::EndPoint;
+use crate::common::end_point::{EndPoint, ListenerName};
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::config::limit::Limit;
 
@@ -281,6 +281,48 @@ impl Kind for Vec<EndPoint> {
 
     fn show(value: &Self) -> String {
         joined(value.iter().map(EndPoint::to_string))
+    }
+}
+
+/// `NAME:PROTOCOL,NAME:PROTOCOL`. To Kafka the whole is one string.
+#[derive(Debug)]
+pub struct SecurityProtocolMap;
+
+impl Kind for SecurityProtocolMap {
+    type Value = Vec<(ListenerName, String)>;
+    const NAME: &'static str = "string";
+    const TAKES: &'static str = "pairs such as INTERNAL:PLAINTEXT with commas between them; the \
+                                 protocols are PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL";
+
+    fn parse(text: &str) -> Result<Self::Value, String> {
+        let pair = |entry: &str| {
+            let (name, protocol) = entry.rsplit_once(':')?;
+            let (name, protocol) = (name.trim(), protocol.trim().to_ascii_uppercase());
+            let is_protocol =
+                ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&protocol.as_str());
+            (is_protocol && !name.is_empty()).then(|| (ListenerName::normalised(name), protocol))
+        };
+        entries(text).map(|it| pair(it).ok_or_else(Self::must_be)).collect()
+    }
+
+    fn show(value: &Self::Value) -> String {
+        joined(value.iter().map(|(name, protocol)| format!("{name}:{protocol}")))
+    }
+}
+
+/// Names of listeners with commas between them.
+impl Kind for Vec<ListenerName> {
+    type Value = Self;
+    const NAME: &'static str = "list";
+    const TAKES: &'static str = "names of listeners with commas between them";
+    const IS_OPTIONAL: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(entries(text).map(ListenerName::normalised).collect())
+    }
+
+    fn show(value: &Self) -> String {
+        joined(value.iter().map(ListenerName::to_string))
     }
 }
 

@@ -3,15 +3,16 @@
 
 use std::path::PathBuf;
 
-use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
-use crate::config::config_type::{AuthorizerClass, Int, Long, UnlessMinusOne};
+use crate::config::config_type::{AuthorizerClass, Int, Long, SecurityProtocolMap, UnlessMinusOne};
 use crate::config::limit::Limit;
 use crate::config::log_policies::{
     CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
 };
+use crate::config::process_roles::ProcessRoles;
 
 /// Kafka's smallest message, of magic 0, without its 12 bytes of offset and size.
 const MESSAGE_SIZE_MIN_BYTES: i64 = 14;
@@ -26,9 +27,17 @@ settings! {
         /// set; this broker is alone and takes 0.
         broker_id: i32,
             "broker.id" = "0", Allowed::AtLeast(0), High;
+        /// The same number, by its name in KRaft mode. If both are set, they must be equal.
+        node_id: Option<i32>,
+            "node.id" = "", Allowed::AtLeast(0), High;
+        /// What KRaft mode makes of this process. With both roles it is a cluster of its own, as it
+        /// is without this setting; there is no quorum and no log of metadata.
+        process_roles: ProcessRoles,
+            "process.roles" = "", Allowed::Any, High;
         /// Where the broker listens. Port 0 lets the system choose; an empty host means every
-        /// interface. Each listener needs a protocol of its own, and PLAINTEXT is the only one here,
-        /// so there is one listener. Without it: `host.name` and `port`.
+        /// interface. Each listener needs a name and a port of its own; a name other than PLAINTEXT
+        /// stands in `listener.security.protocol.map`. Those of `controller.listener.names` are not
+        /// opened. Without it: `host.name` and `port`.
         listeners: Vec<EndPoint>,
             "listeners" = "", Allowed::Any, High;
         /// The host of the listener if `listeners` is not set. Kafka listens on every interface by
@@ -39,16 +48,25 @@ settings! {
         /// The port of the listener if `listeners` is not set.
         port: u16 as Int<u16>,
             "port" = "9092", Allowed::Between(0, 65535), High;
+        /// The protocol of each name in `listeners`. PLAINTEXT is the only one here, so each name
+        /// that the broker listens by must stand for it.
+        listener_security_protocol_map: Vec<(ListenerName, String)> as SecurityProtocolMap,
+            "listener.security.protocol.map" =
+                "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+            Allowed::Any, Low;
+        /// The names in `listeners` that are the controllers', who are not here.
+        controller_listener_names: Vec<ListenerName>,
+            "controller.listener.names" = "", Allowed::Any, High;
         /// The addresses that the broker gives clients to connect to. Without it:
         /// `advertised.host.name` and `advertised.port`, and without those `listeners`.
         advertised_listeners: Vec<EndPoint>,
             "advertised.listeners" = "", Allowed::Any, High;
         /// The host that the broker gives clients if `advertised.listeners` is not set. Without it:
-        /// `host.name`.
+        /// that of the first listener.
         advertised_host_name: Option<String>,
             "advertised.host.name" = "", Allowed::Any, High;
         /// The port that the broker gives clients if `advertised.listeners` is not set. Without it:
-        /// `port`.
+        /// that of the first listener.
         advertised_port: Option<u16> as Option<Int<u16>>,
             "advertised.port" = "", Allowed::Between(1, 65535), High;
 
@@ -71,6 +89,11 @@ settings! {
         /// The receive buffer of each socket (SO_RCVBUF), in bytes; -1 leaves it to the system.
         socket_receive_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
             "socket.receive.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
+        /// How many connections may wait to be accepted, on each listener; the system has a limit
+        /// of its own, net.core.somaxconn. Kafka's default is 50: all clients of a broker come back at once
+        /// when it restarts, and each that finds the queue full loses a second.
+        socket_listen_backlog_size: i32,
+            "socket.listen.backlog.size" = "1024", Allowed::AtLeast(1), Medium;
         /// The largest request, in bytes. A larger one closes its connection.
         socket_request_max_bytes: i32,
             "socket.request.max.bytes" = "104857600", Allowed::AtLeast(1), High;
@@ -414,20 +437,32 @@ impl KafkaConfig {
 
     /// Fills in the settings that follow from others if they are not set.
     pub(super) fn fill_in(&mut self) {
-        let protocol = SecurityProtocol::Plaintext;
         if self.listeners.is_empty() {
             let (host, port) = (self.host_name.clone(), self.port);
-            self.listeners = vec![EndPoint::new(protocol, host, port)];
+            self.listeners = vec![EndPoint::new(SecurityProtocol::Plaintext, host, port)];
         }
         let is_advertised = self.advertised_host_name.is_some() || self.advertised_port.is_some();
         if self.advertised_listeners.is_empty() && is_advertised {
-            let host = self.advertised_host_name.as_ref().unwrap_or(&self.host_name).clone();
-            let port = self.advertised_port.unwrap_or(self.port);
-            self.advertised_listeners = vec![EndPoint::new(protocol, host, port)];
+            self.advertised_listeners = self.first_listener_advertised().into_iter().collect();
         }
         if self.log_dirs.is_empty() {
             self.log_dirs = vec![self.log_dir.clone()];
         }
+    }
+
+    /// The first listener of the broker, with the host and the port that are advertised for it.
+    fn first_listener_advertised(&self) -> Option<EndPoint> {
+        let mut end_point = self.listeners.iter().find(|it| !self.is_controllers(it))?.clone();
+        if let Some(host) = &self.advertised_host_name {
+            end_point.host.clone_from(host);
+        }
+        end_point.port = self.advertised_port.unwrap_or(end_point.port);
+        Some(end_point)
+    }
+
+    /// Whether the listener is one of the controllers, which this broker does not open.
+    pub(super) fn is_controllers(&self, end_point: &EndPoint) -> bool {
+        self.controller_listener_names.contains(&end_point.listener_name)
     }
 }
 

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::config::config_def::ConfigError;
 
+/// The place of what an `--override` sets.
+pub(super) const COMMAND_LINE: &str = "the command line";
+
 /// One `name=value`, with its escapes resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {

@@ -1,6 +1,8 @@
 //! Kafka's settings that this broker does not support, each with the reason: those that it can ignore,
 //! and those with which it does not start.
 
+/// A setting is here, and not refused, if a broker without it does for clients and operators what
+/// Kafka does with it.
 const WITHOUT_EFFECT: &[Group] = &[
     Group {
         why: "this broker needs no ZooKeeper: it keeps its topics in its own log directory",
@@ -10,21 +12,65 @@ const WITHOUT_EFFECT: &[Group] = &[
             "zookeeper.session.timeout.ms",
             "zookeeper.sync.time.ms",
             "zookeeper.max.in.flight.requests",
+            "zookeeper.set.acl",
+            "zookeeper.clientCnxnSocket",
+            "zookeeper.ssl.client.enable",
+            "zookeeper.ssl.protocol",
+            "zookeeper.ssl.enabled.protocols",
+            "zookeeper.ssl.cipher.suites",
+            "zookeeper.ssl.endpoint.identification.algorithm",
+            "zookeeper.ssl.keystore.location",
+            "zookeeper.ssl.keystore.password",
+            "zookeeper.ssl.keystore.type",
+            "zookeeper.ssl.truststore.location",
+            "zookeeper.ssl.truststore.password",
+            "zookeeper.ssl.truststore.type",
+            "zookeeper.ssl.crl.enable",
+            "zookeeper.ssl.ocsp.enable",
+            "zookeeper.metadata.migration.enable",
+            "zookeeper.metadata.migration.min.batch.size",
         ],
     },
     Group {
-        why: "this broker has no controller quorum to join; its id is `broker.id`",
+        why: "this broker has no controller quorum to join",
         names: &[
-            "process.roles",
-            "node.id",
             "controller.quorum.voters",
             "controller.quorum.bootstrap.servers",
-            "controller.listener.names",
+            "controller.quorum.auto.join.enable",
+            "controller.quorum.append.linger.ms",
+            "controller.quorum.election.backoff.max.ms",
+            "controller.quorum.election.timeout.ms",
+            "controller.quorum.fetch.max.bytes",
+            "controller.quorum.fetch.snapshot.max.bytes",
+            "controller.quorum.fetch.timeout.ms",
+            "controller.quorum.request.timeout.ms",
+            "controller.quorum.retry.backoff.ms",
+            "controller.performance.always.log.threshold.ms",
+            "controller.performance.sample.period.ms",
             "controller.socket.timeout.ms",
+            "control.plane.listener.name",
+            "early.start.listeners",
+            "broker.heartbeat.interval.ms",
+            "broker.session.timeout.ms",
+            "initial.broker.registration.timeout.ms",
+            "log.dir.failure.timeout.ms",
+            "metadata.log.dir",
+            "metadata.log.max.record.bytes.between.snapshots",
+            "metadata.log.max.snapshot.interval.ms",
+            "metadata.log.segment.bytes",
+            "metadata.log.segment.min.bytes",
+            "metadata.log.segment.ms",
+            "metadata.max.idle.interval.ms",
+            "metadata.max.retention.bytes",
+            "metadata.max.retention.ms",
+            "internal.metadata.delete.delay.millis",
+            "internal.metadata.log.segment.bytes",
+            "internal.metadata.max.batch.size.in.bytes",
+            "internal.metadata.max.fetch.size.in.bytes",
         ],
     },
     Group {
-        why: "ids are not assigned here: `broker.id` is what the file says, or 0",
+        why: "ids are not assigned here: `broker.id` or `node.id` is what the file says, or 0",
         names: &["broker.id.generation.enable", "reserved.broker.max.id"],
     },
     Group {
@@ -37,11 +83,17 @@ const WITHOUT_EFFECT: &[Group] = &[
             "replica.fetch.min.bytes",
             "replica.fetch.backoff.ms",
             "replica.fetch.response.max.bytes",
+            "replica.selector.class",
             "replica.socket.timeout.ms",
             "replica.socket.receive.buffer.bytes",
             "num.replica.fetchers",
+            "num.replica.alter.log.dirs.threads",
             "request.timeout.ms",
+            "socket.connection.setup.timeout.ms",
+            "socket.connection.setup.timeout.max.ms",
             "unclean.leader.election.enable",
+            "unclean.leader.election.interval.ms",
+            "eligible.leader.replicas.enable",
             "auto.leader.rebalance.enable",
             "leader.imbalance.per.broker.percentage",
             "leader.imbalance.check.interval.seconds",
@@ -67,58 +119,256 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["offsets.topic.compression.codec"],
     },
     Group {
+        why: "the group coordinator here has no threads and no buffers of its own: it writes each \
+              change of a group at once",
+        names: &[
+            "group.coordinator.append.linger.ms",
+            "group.coordinator.background.threads",
+            "group.coordinator.cached.buffer.max.bytes",
+            "group.coordinator.new.enable",
+            "group.coordinator.threads",
+        ],
+    },
+    Group {
+        why: "groups here speak the classic protocol, which is the default of every client: there \
+              are no consumer groups by KIP-848, no share groups and no streams groups",
+        names: &[
+            "group.coordinator.rebalance.protocols",
+            "group.consumer.assignment.interval.ms",
+            "group.consumer.assignor.offload.enable",
+            "group.consumer.assignors",
+            "group.consumer.heartbeat.interval.ms",
+            "group.consumer.max.assignment.interval.ms",
+            "group.consumer.max.heartbeat.interval.ms",
+            "group.consumer.max.session.timeout.ms",
+            "group.consumer.max.size",
+            "group.consumer.migration.policy",
+            "group.consumer.min.assignment.interval.ms",
+            "group.consumer.min.heartbeat.interval.ms",
+            "group.consumer.min.session.timeout.ms",
+            "group.consumer.regex.refresh.interval.ms",
+            "group.consumer.session.timeout.ms",
+            "group.share.assignment.interval.ms",
+            "group.share.assignor.offload.enable",
+            "group.share.assignors",
+            "group.share.delivery.count.limit",
+            "group.share.dlq.manager.class.name",
+            "group.share.enable",
+            "group.share.heartbeat.interval.ms",
+            "group.share.initialize.retry.interval.ms",
+            "group.share.max.assignment.interval.ms",
+            "group.share.max.delivery.count.limit",
+            "group.share.max.groups",
+            "group.share.max.heartbeat.interval.ms",
+            "group.share.max.partition.max.record.locks",
+            "group.share.max.record.lock.duration.ms",
+            "group.share.max.session.timeout.ms",
+            "group.share.max.share.sessions",
+            "group.share.max.size",
+            "group.share.min.assignment.interval.ms",
+            "group.share.min.delivery.count.limit",
+            "group.share.min.heartbeat.interval.ms",
+            "group.share.min.partition.max.record.locks",
+            "group.share.min.record.lock.duration.ms",
+            "group.share.min.session.timeout.ms",
+            "group.share.partition.max.record.locks",
+            "group.share.persister.class.name",
+            "group.share.record.lock.duration.ms",
+            "group.share.session.timeout.ms",
+            "share.coordinator.append.linger.ms",
+            "share.coordinator.cached.buffer.max.bytes",
+            "share.coordinator.cold.partition.snapshot.interval.ms",
+            "share.coordinator.load.buffer.size",
+            "share.coordinator.snapshot.update.records.per.snapshot",
+            "share.coordinator.state.topic.compression.codec",
+            "share.coordinator.state.topic.min.isr",
+            "share.coordinator.state.topic.num.partitions",
+            "share.coordinator.state.topic.prune.interval.ms",
+            "share.coordinator.state.topic.replication.factor",
+            "share.coordinator.state.topic.segment.bytes",
+            "share.coordinator.threads",
+            "share.coordinator.write.timeout.ms",
+            "share.fetch.max.fetch.records",
+            "share.fetch.purgatory.purge.interval.requests",
+            "errors.deadletterqueue.auto.create.topics.enable",
+            "errors.deadletterqueue.topic.name.prefix",
+            "group.streams.acceptable.recovery.lag",
+            "group.streams.assignment.interval.ms",
+            "group.streams.assignor.offload.enable",
+            "group.streams.assignors",
+            "group.streams.heartbeat.interval.ms",
+            "group.streams.initial.rebalance.delay.ms",
+            "group.streams.max.assignment.interval.ms",
+            "group.streams.max.heartbeat.interval.ms",
+            "group.streams.max.session.timeout.ms",
+            "group.streams.max.size",
+            "group.streams.max.standby.replicas",
+            "group.streams.max.warmup.replicas",
+            "group.streams.min.assignment.interval.ms",
+            "group.streams.min.heartbeat.interval.ms",
+            "group.streams.min.session.timeout.ms",
+            "group.streams.min.task.offset.interval.ms",
+            "group.streams.num.standby.replicas",
+            "group.streams.num.warmup.replicas",
+            "group.streams.rack.aware.assignment.tags",
+            "group.streams.session.timeout.ms",
+            "group.streams.task.offset.interval.ms",
+            "group.streams.topology.description.plugin.class",
+        ],
+    },
+    Group {
         why: "this broker has no transactions",
         names: &[
             "transaction.state.log.replication.factor",
             "transaction.state.log.min.isr",
             "transaction.state.log.num.partitions",
             "transaction.state.log.segment.bytes",
+            "transaction.state.log.load.buffer.size",
             "transaction.max.timeout.ms",
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+            "transaction.remove.expired.transaction.cleanup.interval.ms",
+            "transaction.partition.verification.enable",
+            "transaction.two.phase.commit.enable",
             "transactional.id.expiration.ms",
+            "add.partitions.to.txn.retry.backoff.ms",
+            "add.partitions.to.txn.retry.backoff.max.ms",
         ],
     },
     Group {
-        why: "the counters here are totals: they have no windows and no samples",
-        names: &["metrics.num.samples", "metrics.sample.window.ms", "metrics.recording.level"],
+        why: "the counters here are totals: they have no windows and no samples, and no JMX",
+        names: &[
+            "metrics.num.samples",
+            "metrics.sample.window.ms",
+            "metrics.recording.level",
+            "auto.include.jmx.reporter",
+        ],
     },
     Group {
-        why: "PLAINTEXT is the only protocol here, under its own name",
-        names: &["listener.security.protocol.map"],
+        why: "this broker takes no metrics from its clients, and tells them so",
+        names: &["telemetry.max.bytes"],
+    },
+    Group {
+        why: "this broker keeps no fetch sessions: each fetch names its partitions",
+        names: &["max.incremental.fetch.session.cache.slots"],
+    },
+    Group { why: "a fetch brings as much as its client asks for", names: &["fetch.max.bytes"] },
+    Group {
+        why: "DescribeTopicPartitions is not here; Metadata has no pages",
+        names: &["max.request.partition.size.limit"],
+    },
+    Group {
+        why: "nothing waits for it: the request is answered at once",
+        names: &["delete.records.purgatory.purge.interval.requests"],
+    },
+    Group {
+        why: "the time of this task is fixed",
+        names: &[
+            "log.flush.start.offset.checkpoint.interval.ms",
+            "log.initial.task.delay.ms",
+            "producer.id.expiration.check.interval.ms",
+            "server.max.startup.time.ms",
+        ],
+    },
+    Group {
+        why: "there is nothing unstable here to be enabled",
+        names: &["unstable.api.versions.enable", "unstable.feature.versions.enable"],
+    },
+    Group {
+        why: "this broker does not authenticate clients: nobody waits for it, and there are no tokens \
+              and no passwords to keep",
+        names: &[
+            "connection.failed.authentication.delay.ms",
+            "delegation.token.expiry.check.interval.ms",
+            "delegation.token.expiry.time.ms",
+            "delegation.token.max.lifetime.ms",
+            "password.encoder.cipher.algorithm",
+            "password.encoder.iterations",
+            "password.encoder.key.length",
+            "password.encoder.keyfactory.algorithm",
+            "password.encoder.old.secret",
+            "password.encoder.secret",
+        ],
+    },
+    Group {
+        why: "without `remote.log.storage.system.enable` Kafka does not read it either",
+        names: &[
+            "follower.fetch.last.tiered.offset.enable",
+            "log.local.retention.bytes",
+            "log.local.retention.ms",
+            "log.remote.copy.lag.bytes",
+            "log.remote.copy.lag.ms",
+            "remote.fetch.max.wait.ms",
+            "remote.list.offsets.request.timeout.ms",
+        ],
     },
 ];
 
-const REFUSED: &[Group] = &[
-    Group {
+const REFUSED: &[Refusal] = &[
+    Refusal {
         why: "this broker does not authenticate clients: every client is User:ANONYMOUS",
-        names: &["principal.builder.class"],
+        names: &[
+            "principal.builder.class",
+            "connections.max.reauth.ms",
+            "delegation.token.master.key",
+            "delegation.token.secret.key",
+        ],
+        unless: &["0"],
     },
-    Group {
+    Refusal {
         why: "this broker keeps counters, but has no reporters",
         names: &[
             "metric.reporters",
             "kafka.metrics.reporters",
             "kafka.metrics.polling.interval.secs",
         ],
+        unless: &["org.apache.kafka.common.metrics.JmxReporter"],
     },
-    Group {
+    Refusal {
         why: "this broker limits connections per address only",
         names: &["max.connections", "max.connection.creation.rate"],
+        unless: &["2147483647"],
     },
-    Group {
+    Refusal {
+        why: "this broker limits how many requests wait, by `queued.max.requests`, not their bytes",
+        names: &["queued.max.request.bytes"],
+        unless: &["-1"],
+    },
+    Refusal {
+        why: "this broker limits what arrives by `message.max.bytes`, as it was sent",
+        names: &["max.decompressed.message.bytes"],
+        unless: &["2147483639", "2147483647"],
+    },
+    Refusal {
+        why: "this broker puts new partitions into any of its log directories",
+        names: &["cordoned.log.dirs"],
+        unless: &[],
+    },
+    Refusal {
+        why: "this broker keeps its logs on its own disks only",
+        names: &["remote.log.storage.system.enable"],
+        unless: &["false"],
+    },
+    Refusal {
         why: "this broker loads no classes",
         names: &[
             "create.topic.policy.class.name",
             "alter.config.policy.class.name",
             "client.quota.callback.class",
+            "config.providers",
+            "security.providers",
         ],
+        unless: &[],
     },
 ];
 
-/// Families of settings, by the prefix of their names.
+/// Families of settings that are passed over, by the prefix of their names.
+const PREFIXES_WITHOUT_EFFECT: &[(&str, &str)] =
+    &[("remote.log.", "without `remote.log.storage.system.enable` Kafka does not read it either")];
+
+/// Families of settings that are refused, by the prefix of their names.
 const REFUSED_PREFIXES: &[(&str, &str)] = &[
     ("ssl.", "this broker speaks PLAINTEXT only: nothing would be encrypted"),
     ("sasl.", "this broker speaks PLAINTEXT only: no client would be authenticated"),
-    ("remote.log.", "this broker keeps its logs on its own disks only"),
     ("listener.name.", "a listener has no settings of its own here"),
 ];
 
@@ -137,39 +387,91 @@ struct Group {
     names: &'static [&'static str],
 }
 
+/// Settings that are refused for one reason.
+struct Refusal {
+    why: &'static str,
+    names: &'static [&'static str],
+    /// Kafka's defaults: a file that says them asks for nothing.
+    unless: &'static [&'static str],
+}
+
 impl Unsupported {
     /// What happens to the setting `name`; `None` if we know no setting of Kafka's by that name.
     pub fn of(name: &str) -> Option<Self> {
-        let group_with = |groups: &[Group]| -> Option<&'static str> {
-            groups.iter().find(|it| it.names.contains(&name)).map(|it| it.why)
+        let in_family = |families: &[(&str, &'static str)]| {
+            families.iter().find(|it| name.starts_with(it.0)).map(|it| it.1)
         };
-        let refused = || {
-            let is_prefix = |it: &&(&'static str, &'static str)| name.starts_with(it.0);
-            REFUSED_PREFIXES.iter().find(is_prefix).map(|it| it.1)
-        };
-        group_with(WITHOUT_EFFECT)
-            .map(Self::HasNoEffect)
-            .or_else(|| group_with(REFUSED).or_else(refused).map(Self::StopsTheStart))
+        let ignored = WITHOUT_EFFECT.iter().find(|it| it.names.contains(&name));
+        if let Some(why) = ignored.map(|it| it.why) {
+            return Some(Self::HasNoEffect(why));
+        }
+        if let Some(why) = refusal(name).map(|it| it.why).or_else(|| in_family(REFUSED_PREFIXES)) {
+            return Some(Self::StopsTheStart(why));
+        }
+        in_family(PREFIXES_WITHOUT_EFFECT).map(Self::HasNoEffect)
+    }
+
+    /// Whether a file that sets the refused setting `name` to `value` asks for nothing by it.
+    pub fn asks_for_nothing(name: &str, value: &str) -> bool {
+        let value = value.trim();
+        value.is_empty() || refusal(name).is_some_and(|it| it.unless.contains(&value))
     }
 
     /// All names in the tables, for the search for the nearest name.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        WITHOUT_EFFECT.iter().chain(REFUSED).flat_map(|it| it.names.iter().copied())
+        let ignored = WITHOUT_EFFECT.iter().flat_map(|it| it.names.iter().copied());
+        ignored.chain(REFUSED.iter().flat_map(|it| it.names.iter().copied()))
     }
 
     /// Two Markdown tables: the settings without effect, and those with which the broker does not
     /// start.
     pub fn to_markdown() -> (String, String) {
-        let ticked = |names: &[&str]| {
+        let ticked = |names: Vec<String>| {
             names.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
         };
-        let table = |groups: &[Group]| {
-            let row = |it: &Group| format!("| {} | {} |\n", ticked(it.names), it.why);
-            "| names | why |\n|---|---|\n".to_string() + &groups.iter().map(row).collect::<String>()
-        };
-        let prefixes = REFUSED_PREFIXES.iter().map(|(it, why)| format!("| `{it}*` | {why} |\n"));
-        (table(WITHOUT_EFFECT), table(REFUSED) + &prefixes.collect::<String>())
+        let row = |(names, why): (Vec<String>, String)| format!("| {} | {why} |\n", ticked(names));
+        let head = "| names | why |\n|---|---|\n".to_string();
+        let table = |rows: Vec<_>| head.clone() + &rows.into_iter().map(row).collect::<String>();
+        (table(rows_without_effect()), table(refused_rows()))
     }
+
+    /// The same two for a terminal.
+    pub fn to_text() -> (String, String) {
+        let row =
+            |(names, why): (Vec<String>, String)| format!("{}\n    {why}\n", names.join(", "));
+        let table = |rows: Vec<_>| rows.into_iter().map(row).collect::<String>();
+        (table(rows_without_effect()), table(refused_rows()))
+    }
+}
+
+/// Names and families of names, with their reason.
+fn rows_without_effect() -> Vec<(Vec<String>, String)> {
+    let groups = WITHOUT_EFFECT.iter().map(|it| (owned(it.names), it.why.to_string()));
+    groups.chain(families(PREFIXES_WITHOUT_EFFECT)).collect()
+}
+
+fn refused_rows() -> Vec<(Vec<String>, String)> {
+    let refusals = REFUSED.iter().map(|it| match it.unless {
+        [] => (owned(it.names), it.why.to_string()),
+        unless => {
+            (owned(it.names), format!("{}; {} asks for nothing", it.why, unless.join(" or ")))
+        }
+    });
+    refusals.chain(families(REFUSED_PREFIXES)).collect()
+}
+
+fn families(
+    families: &'static [(&str, &str)],
+) -> impl Iterator<Item = (Vec<String>, String)> + use<> {
+    families.iter().map(|(prefix, why)| (vec![format!("{prefix}*")], why.to_string()))
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn refusal(name: &str) -> Option<&'static Refusal> {
+    REFUSED.iter().find(|it| it.names.contains(&name))
 }
 
 #[cfg(test)]
@@ -178,7 +480,7 @@ mod tests {
 
     #[test]
     fn what_every_stock_file_holds_is_passed_over_with_a_reason() {
-        for name in ["zookeeper.connect", "offsets.topic.compression.codec", "process.roles"] {
+        for name in ["zookeeper.connect", "offsets.topic.compression.codec", "broker.rack"] {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::HasNoEffect(_))), "{name}");
         }
     }
@@ -189,6 +491,21 @@ mod tests {
             ["ssl.keystore.location", "sasl.enabled.mechanisms", "client.quota.callback.class"]
         {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::StopsTheStart(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refused_setting_at_kafkas_default_asks_for_nothing() {
+        for (name, value) in [
+            ("max.connections", "2147483647"),
+            ("remote.log.storage.system.enable", " false"),
+            ("principal.builder.class", ""),
+        ] {
+            assert!(matches!(Unsupported::of(name), Some(Unsupported::StopsTheStart(_))), "{name}");
+            assert!(Unsupported::asks_for_nothing(name, value), "{name}");
+        }
+        for (name, value) in [("max.connections", "7"), ("ssl.client.auth", "required")] {
+            assert!(!Unsupported::asks_for_nothing(name, value), "{name}");
         }
     }
 

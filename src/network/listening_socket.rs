@@ -11,14 +11,6 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrStora
 
 use crate::common::end_point::EndPoint;
 
-/// How many connections may wait for their `accept(2)`; the system limits it to
-/// `net.core.somaxconn`.
-///
-/// Kafka 0.9 has the JDK's default of 50. All clients of a broker come back at once when it
-/// restarts, and each that finds the queue full loses a second until its next SYN; Kafka has made
-/// the number a setting since (KAFKA-9648).
-const BACKLOG: i32 = 1024;
-
 /// A socket that holds its port, and refuses every client until it listens.
 ///
 /// Only binding shows whether a port is free, and that should be known before the logs are loaded;
@@ -53,14 +45,15 @@ impl ListeningSocket {
         &self.end_point
     }
 
-    /// Opens the port to clients.
+    /// Opens the port to clients, of whom `backlog_size` may wait for their `accept(2)`.
     ///
     /// # Errors
     /// A sentence with the address and the reason. Linux lets two sockets bind the same port while
     /// neither listens, so a port that another process took since [`ListeningSocket::bind`] shows
     /// here.
-    pub fn listen(self) -> io::Result<TcpListener> {
-        let backlog = Backlog::new(BACKLOG)?;
+    pub fn listen(self, backlog_size: i32) -> io::Result<TcpListener> {
+        // What is beyond this number the system would cut off, too.
+        let backlog = Backlog::new(backlog_size.min(Backlog::MAXCONN.into()))?;
         socket::listen(&self.fd, backlog)
             .map_err(|errno| explain(&self.end_point, "listen on", &io::Error::from(errno)))?;
         Ok(TcpListener::from(self.fd))
@@ -119,14 +112,7 @@ fn open_at(address: SocketAddr, receive_buffer_bytes: Option<usize>) -> nix::Res
 }
 
 fn explain(end_point: &EndPoint, verb: &str, error: &io::Error) -> io::Error {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "; another program listens there: stop it, or take another port by \
-             `--override port=19092`, with make by `make run ARGS=\"--override port=19092\"`"
-        }
-        _ => "",
-    };
-    io::Error::new(error.kind(), format!("cannot {verb} {end_point}: {error}{advice}"))
+    io::Error::new(error.kind(), format!("cannot {verb} {end_point}: {error}"))
 }
 
 #[cfg(test)]
@@ -146,7 +132,7 @@ mod tests {
         assert_ne!(address.1, 0);
         let refused = TcpStream::connect(address).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-        let _listener = bound.listen().unwrap();
+        let _listener = bound.listen(1).unwrap();
         TcpStream::connect(address).unwrap();
     }
 
@@ -154,7 +140,7 @@ mod tests {
     fn a_taken_port_is_reported_with_its_address() {
         let bound = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
         let taken = bound.end_point().clone();
-        let _listener = bound.listen().unwrap();
+        let _listener = bound.listen(1).unwrap();
         let error = ListeningSocket::bind(&taken, None).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&taken.to_string()), "{error}");
@@ -164,9 +150,9 @@ mod tests {
     fn a_port_that_was_taken_between_bind_and_listen_is_reported_with_its_address() {
         let late = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), None).unwrap();
         let early = ListeningSocket::bind(late.end_point(), None).unwrap();
-        let _listener = early.listen().unwrap();
+        let _listener = early.listen(1).unwrap();
         let address = late.end_point().to_string();
-        let error = late.listen().unwrap_err();
+        let error = late.listen(1).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&address), "{error}");
     }
@@ -175,7 +161,7 @@ mod tests {
     fn an_empty_host_takes_ipv4_clients() {
         let bound = ListeningSocket::bind(&end_point("PLAINTEXT://:0"), None).unwrap();
         let port = bound.end_point().port;
-        let _listener = bound.listen().unwrap();
+        let _listener = bound.listen(1).unwrap();
         TcpStream::connect(("127.0.0.1", port)).unwrap();
     }
 
@@ -185,7 +171,7 @@ mod tests {
         let bound = ListeningSocket::bind(&end_point("PLAINTEXT://127.0.0.1:0"), Some(asked_bytes));
         let bound = bound.unwrap();
         let port = bound.end_point().port;
-        let listener = bound.listen().unwrap();
+        let listener = bound.listen(1).unwrap();
         let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
         listener.set_nonblocking(false).unwrap();
         let (accepted, _) = listener.accept().unwrap();

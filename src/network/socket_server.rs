@@ -18,6 +18,7 @@ use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::listeners;
 use crate::network::acceptor::{Acceptor, AcceptorHandle};
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::listening_socket::ListeningSocket;
@@ -33,6 +34,7 @@ use crate::transport::selector::Selector;
 pub struct SocketServer {
     bound_endpoints: Vec<EndPoint>,
     broker_id: i32,
+    backlog_size: i32,
     send_buffer_bytes: Option<usize>,
     context: NetworkContext,
     stage: Mutex<Stage>,
@@ -67,16 +69,19 @@ impl SocketServer {
         let mut listeners = Vec::new();
         for end_point in &config.listeners {
             let receive_buffer_bytes = config.socket_receive_buffer_bytes;
-            let socket = ListeningSocket::bind(end_point, receive_buffer_bytes)?;
+            let remedy = listeners::remedy(config, end_point);
+            let socket = ListeningSocket::bind(end_point, receive_buffer_bytes)
+                .map_err(|error| with_remedy(error, &remedy))?;
             let first_id = listeners.len() * config.num_network_threads;
             let processors = (first_id..first_id + config.num_network_threads)
                 .map(|id| new_processor(id, config, &context, &builder))
                 .collect::<io::Result<Vec<_>>>()?;
-            listeners.push(Listener { socket, processors });
+            listeners.push(Listener { socket, processors, remedy });
         }
         Ok(Arc::new(Self {
             bound_endpoints: listeners.iter().map(|it| it.socket.end_point().clone()).collect(),
             broker_id: config.broker_id,
+            backlog_size: config.socket_listen_backlog_size,
             send_buffer_bytes: config.socket_send_buffer_bytes,
             context,
             stage: Mutex::new(Stage::Bound(listeners)),
@@ -163,12 +168,12 @@ impl SocketServer {
 
     /// Starts the threads of one listener, the Processors before their Acceptor (KAFKA-6893).
     fn start(&self, listener: Listener, threads: &mut Threads) -> io::Result<()> {
-        let Listener { socket, processors } = listener;
+        let Listener { socket, processors, remedy } = listener;
         let end_point = socket.end_point().clone();
         let listener_name = &end_point.listener_name;
         let handles: Vec<_> = processors.iter().map(Processor::handle).collect();
         let acceptor = Acceptor::new(
-            socket.listen()?,
+            socket.listen(self.backlog_size).map_err(|error| with_remedy(error, &remedy))?,
             handles.clone(),
             Arc::clone(&self.context.connection_quotas),
             self.send_buffer_bytes,
@@ -222,6 +227,8 @@ enum Stage {
 struct Listener {
     socket: ListeningSocket,
     processors: Vec<Processor>,
+    /// For a start that fails on the port.
+    remedy: String,
 }
 
 #[derive(Default)]
@@ -238,6 +245,22 @@ fn join(threads: impl Iterator<Item = JoinHandle<()>>) {
             Err(_) => error!("SocketServer.shutdown: {name} had died of a panic"),
         }
     }
+}
+
+/// The error, with what to do if the address is the reason.
+fn with_remedy(error: io::Error, remedy: &str) -> io::Error {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    let advice = match error.kind() {
+        AddrInUse => format!("another program listens there: stop it, or {remedy}"),
+        PermissionDenied => format!("such a low port is the superuser's: {remedy}"),
+        AddrNotAvailable => {
+            "`listeners` must give an address of this machine; what clients are to \
+                             connect to instead stands in `advertised.listeners`"
+                .to_string()
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{error}; {advice}"))
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

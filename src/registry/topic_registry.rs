@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use log::{info, warn};
+use log::warn;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::hex::{from_hex, to_hex};
@@ -30,6 +30,9 @@ use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 pub const TOPIC_REGISTRY_FILE: &str = "topics";
 /// How many partitions a topic can get by what lies on disk.
 pub const ADOPTED_PARTITIONS_MAX: i32 = 10_000;
+
+/// How many topics a line of the log names.
+const ADOPTED_NAMES_MAX: usize = 20;
 
 /// For a file that cannot be read.
 const REMEDY: &str = "mend it, or put back a copy; if it is moved away, the topics are adopted from \
@@ -63,8 +66,19 @@ impl TopicRegistry {
     /// cluster.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open); `INVALID_CONFIG` if the registry is in another directory than the
+    /// first, as when two of them have changed places: a new one would forget what topics are.
     pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
+        let path_in = |dir: &PathBuf| dir.join(TOPIC_REGISTRY_FILE);
+        let found = log_dirs.iter().map(path_in).position(|path| path.exists());
+        if let Some(place @ 1..) = found {
+            let why = format!(
+                "{} lists the topics, but its directory does not stand first in `log.dirs`, where \
+                 the list is looked for: put it there",
+                path_in(&log_dirs[place]).display()
+            );
+            return Err(KafkaError::api(Errors::InvalidConfig, why));
+        }
         Self::open_file(RegistryFile::in_first(log_dirs, TOPIC_REGISTRY_FILE, REMEDY))
     }
 
@@ -208,14 +222,27 @@ impl TopicRegistry {
             }
         }
         if !adopted.is_empty() {
-            info!(
-                "adopted from disk what {} did not list: {}",
-                self.file.path().display(),
-                adopted.join(", ")
-            );
             self.replace(changed)?;
+            warn!("{}", self.adoption(&adopted));
         }
         Ok(adopted)
+    }
+
+    /// What an adoption means, for the log.
+    fn adoption(&self, adopted: &[String]) -> String {
+        let named = adopted.iter().take(ADOPTED_NAMES_MAX).map(String::as_str);
+        let others = adopted.len().saturating_sub(ADOPTED_NAMES_MAX);
+        format!(
+            "adopted topics that lie on disk and that {} does not list, {} in all: {}{}. They have \
+             new ids and follow the settings of this broker, also in what is deleted and when: what \
+             they had of their own is not known here. If another Kafka wrote them, it must not run \
+             on them again; to leave them to it, stop this broker now and give it directories of \
+             its own by `--override log.dirs=...`",
+            self.file.path().display(),
+            adopted.len(),
+            named.collect::<Vec<_>>().join(", "),
+            if others == 0 { String::new() } else { format!(" and {others} more") }
+        )
     }
 
     fn replace(&mut self, changed: Topics) -> Result<(), KafkaError> {

@@ -47,4 +47,5 @@ mod purgatory {
 
 mod config {
     mod config_reader;
+    mod stock_files;
 }

@@ -119,7 +119,7 @@ impl PortThief {
             return;
         }
         if let Some(bound) = self.bound.lock().unwrap().take() {
-            *self.listening.lock().unwrap() = Some(bound.listen().unwrap());
+            *self.listening.lock().unwrap() = Some(bound.listen(1).unwrap());
         }
     }
 }
@@ -237,8 +237,8 @@ fn a_taken_port_is_reported_in_one_sentence() {
     let dir = TempDir::new();
     let log_dirs = format!("log.dirs={}", dir.path().display());
     let said = complaint(&run(&[&log_dirs, &format!("listeners=PLAINTEXT://{address}")]));
-    let make = "`make run ARGS=\"--override port=";
-    for part in [&*address.to_string(), "`--override port=", make] {
+    let make = "`make run ARGS=\"--override listeners=PLAINTEXT://127.0.0.1:";
+    for part in [&*address.to_string(), "`--override listeners=PLAINTEXT://127.0.0.1:", make] {
         assert!(said.contains(part), "{said}");
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use support::records::{batch, batch_at};
 use support::temp::TempDir;
 use transferto::common::errors::{Errors, KafkaError};
@@ -351,7 +353,9 @@ fn a_directory_of_another_broker_is_refused() {
     assert_eq!(meta, "version=0\nbroker.id=0\n");
     test.config.broker_id = 1;
     let error = error_of(test.try_new_manager()).to_string();
-    assert!(error.contains("belongs to broker 0") && error.contains("broker.id is 1"), "{error}");
+    for part in ["belongs to broker 0", "`--override broker.id=0`", "`--override log.dirs="] {
+        assert!(error.contains(part), "{error}");
+    }
 }
 
 /// A directory whose owner is not known might be anybody's. What Kafka writes is known.
@@ -360,7 +364,7 @@ fn a_directory_without_a_broker_id_is_refused() {
     let test = Test::new(small_segments());
     drop(test.manager());
     let path = test.log_dir().join("meta.properties");
-    for text in ["hello world", "", "version=0\n", "broker.id=0\n", "version=1\nnode.id=0\n"] {
+    for text in ["hello world", "", "version=0\n", "broker.id=0\n", "version=1\n"] {
         fs::write(&path, text).unwrap();
         let error = error_of(test.try_new_manager());
         assert!(matches!(error, KafkaError::Corrupt { .. }), "{text:?}: {error}");
@@ -369,6 +373,54 @@ fn a_directory_without_a_broker_id_is_refused() {
     fs::write(&path, kafkas).unwrap();
     test.try_new_manager().unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), kafkas);
+}
+
+/// Its logs are a real cluster's: nothing in it is corrupt, and nothing may be written into it.
+#[test]
+fn a_directory_of_kafka_in_kraft_mode_is_refused_as_that_and_stays_as_it_was() {
+    let test = Test::new(small_segments());
+    fs::create_dir_all(test.log_dir()).unwrap();
+    let refused = || {
+        let error = error_of(test.try_new_manager()).to_string();
+        assert!(error.contains("KRaft mode") && error.contains("`--override log.dirs="), "{error}");
+        assert!(!error.contains("write"), "{error}");
+    };
+    let meta = test.log_dir().join("meta.properties");
+    let text = "#\n#Mon Nov 30 09:00:00 UTC 2026\ncluster.id=abc\nversion=1\nnode.id=1\n";
+    fs::write(&meta, text).unwrap();
+    refused();
+    assert_eq!(fs::read_to_string(&meta).unwrap(), text);
+    // Without the file, as after somebody has followed another advice.
+    fs::remove_file(&meta).unwrap();
+    fs::create_dir(test.log_dir().join("__cluster_metadata-0")).unwrap();
+    refused();
+    assert!(!meta.exists());
+}
+
+/// Java locks a file by fcntl, which knows nothing of a lock by flock.
+#[test]
+fn a_directory_that_a_running_kafka_has_locked_is_refused() {
+    let test = Test::new(small_segments());
+    fs::create_dir_all(test.log_dir()).unwrap();
+    let file = File::create(test.log_dir().join(".lock")).unwrap();
+    lock_as_java_does(&file).unwrap();
+    let error = error_of(test.try_new_manager()).to_string();
+    assert!(error.contains("another broker is using it"), "{error}");
+    drop(file);
+    let _manager = test.try_new_manager().unwrap();
+    let file = File::create(test.log_dir().join(".lock")).unwrap();
+    assert!(lock_as_java_does(&file).is_err(), "and Kafka finds ours");
+}
+
+fn lock_as_java_does(file: &File) -> nix::Result<i32> {
+    let whole = nix::libc::flock {
+        l_type: i16::try_from(nix::libc::F_WRLCK).unwrap(),
+        l_whence: i16::try_from(nix::libc::SEEK_SET).unwrap(),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_SETLK(&whole))
 }
 
 /// The same partition in two directories would be two logs with one name.
@@ -383,14 +435,34 @@ fn one_partition_in_two_directories_is_refused() {
     assert!(error.contains("a/t-0") && error.contains("b/t-0"), "{error}");
 }
 
-/// Directories that are no logs, such as `lost+found`, are left alone.
+/// Directories that are no logs, such as `lost+found`, are left alone, whatever they are called.
 #[test]
 fn a_strange_directory_does_not_stop_the_start() {
     let test = Test::new(small_segments());
     fs::create_dir_all(test.log_dir().join("lost+found")).unwrap();
     fs::create_dir_all(test.log_dir().join("t-0")).unwrap();
+    fs::create_dir_all(test.log_dir().join("python-3")).unwrap();
+    fs::write(test.log_dir().join("python-3/README"), "not ours").unwrap();
     assert_eq!(test.manager().all_logs().len(), 1);
     assert!(test.log_dir().join("lost+found").is_dir());
+    assert_eq!(files_in(&test.log_dir().join("python-3")), ["README"]);
+}
+
+/// Else all topics would get new ids, and lose their settings, because two directories changed
+/// places.
+#[test]
+fn a_list_of_topics_that_is_not_in_the_first_directory_is_refused() {
+    let dir = TempDir::new();
+    let dirs = ["a", "b"].map(|name| dir.join(name));
+    for dir in &dirs {
+        fs::create_dir(dir).unwrap();
+    }
+    TopicRegistry::open_in(&dirs).unwrap();
+    let [a, b] = dirs;
+    let error = TopicRegistry::open_in(&[b.clone(), a.clone()]).unwrap_err().to_string();
+    assert!(error.contains(&format!("{}/topics", a.display())), "{error}");
+    assert!(error.contains("first in `log.dirs`"), "{error}");
+    assert!(!b.join("topics").exists());
 }
 
 /// An unreadable checkpoint means: recover from the start.

@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "a test says what it needs a helper for")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+pub mod stock_files;
 pub mod temp;
 pub mod random;
 pub mod wait;

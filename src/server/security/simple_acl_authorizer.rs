@@ -59,7 +59,9 @@ impl SimpleAclAuthorizer {
         if acls.is_empty() && super_users.is_empty() && !is_everyone_allowed_without_acl {
             warn!(
                 "there are no ACLs and no super.users: every request is denied, and no client may \
-                 add an ACL. docs/en/configuration.md says how to set up ACLs"
+                 add an ACL. To add the first ones, start once with \
+                 `--override super.users=User:ANONYMOUS`, which is every client, so on an address \
+                 of this machine only"
             );
         }
         Ok(Self {

@@ -1,6 +1,7 @@
 //! Port of `LogManager.createAndValidateLogDirs`, `lockLogDirs` and of `BrokerMetadataCheckpoint`:
 //! locks a log directory for this process, checks which broker it belongs to, and lists its logs.
 
+use std::ffi::OsString;
 use std::fs;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use log::{info, warn};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
+use nix::libc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::storage::files::file_io::{failed, read_text, write_atomically};
@@ -18,6 +20,14 @@ use crate::storage::files::log_file_names::{is_deleted_directory, parse_topic_pa
 pub const LOCK_FILE: &str = ".lock";
 /// Says which broker the log directory belongs to.
 pub const META_PROPERTIES_FILE: &str = "meta.properties";
+/// The log that only a Kafka in KRaft mode has.
+const CLUSTER_METADATA_DIRECTORY: &str = "__cluster_metadata-0";
+/// How many digits the name of each file of a segment begins with.
+const OFFSET_DIGITS: usize = 20;
+/// What to do about a directory that is somebody else's. It prevails over the file, and over
+/// `log.dir` wherever that is set.
+const OWN_DIRECTORIES: &str =
+    "give this broker directories of its own by `--override log.dirs=...`";
 /// For a start with a corrupt one.
 const META_PROPERTIES_REMEDY: &str = "write `version=0` and `broker.id=` with its number into it; \
                                       if it is moved away, the directory goes to the next broker \
@@ -37,44 +47,85 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Locks the directory for this process. The lock ends with the process, however that ends.
+///
+/// It is two locks, because Linux has two kinds that do not see each other: `flock(2)`, which earlier
+/// versions of this broker take alone, and that of `fcntl(2)`, by which Java's `FileChannel.tryLock`
+/// keeps two Kafkas apart.
 pub(crate) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(failed("write in the log directory: cannot open", &path))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EAGAIN => refused(format!(
-            "cannot lock the log directory {}: another broker is using it; stop that broker, or \
-             give this one a directory of its own: `--override log.dirs=...`",
-            dir.display()
+    let cannot = |errno: Errno| match errno {
+        Errno::EAGAIN | Errno::EACCES => refused(format!(
+            "cannot lock the log directory {}: another broker is using it; stop that broker, or {}",
+            dir.display(),
+            OWN_DIRECTORIES
         )),
         errno => refused(format!("cannot lock the log directory {}: {errno}", dir.display())),
-    })
+    };
+    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    let lock = lock.map_err(|(_, errno)| cannot(errno))?;
+    // Of the open file, as the other one is, and not of the process.
+    fcntl(&*lock, FcntlArg::F_OFD_SETLK(&whole_file())).map_err(cannot)?;
+    Ok(lock)
+}
+
+/// A lock for writing that covers all of a file.
+fn whole_file() -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
 }
 
 /// Checks that the directory belongs to this broker; one without an owner becomes this broker's.
 pub(crate) fn check_meta_properties(dir: &Path, broker_id: i32) -> Result<(), KafkaError> {
     let path = dir.join(META_PROPERTIES_FILE);
+    let is_kraft = || {
+        refused(format!(
+            "the log directory {} belongs to a Kafka in KRaft mode, and this broker cannot join its \
+             cluster: leave it as it is, and {OWN_DIRECTORIES}",
+            dir.display()
+        ))
+    };
+    if dir.join(CLUSTER_METADATA_DIRECTORY).exists() {
+        return Err(is_kraft());
+    }
     let mine = format!("version=0\nbroker.id={broker_id}\n");
     let read = || read_text(&path)?.map(|text| parse_owner(&text, &path)).transpose();
     match read().map_err(|error| error.with_remedy(META_PROPERTIES_REMEDY))? {
         None => Ok(write_atomically(&path, &mine)?),
-        Some(owner) if owner == broker_id => Ok(()),
-        Some(owner) => Err(refused(format!(
-            "the log directory {} belongs to broker {owner}, and broker.id is {broker_id}",
+        Some(Owner::KRaftNode) => Err(is_kraft()),
+        Some(Owner::Broker(owner)) if owner == broker_id => Ok(()),
+        Some(Owner::Broker(owner)) => Err(refused(format!(
+            "the log directory {} belongs to broker {owner}, and this is broker {broker_id}: start \
+             it as that one by `--override broker.id={owner}`, or {OWN_DIRECTORIES}",
             dir.display()
         ))),
     }
 }
 
-/// The broker id in the text of a `meta.properties`. Later Kafkas add lines, which are ignored;
-/// version 1, of KRaft, has other lines.
-fn parse_owner(text: &str, path: &Path) -> Result<i32, KafkaError> {
+/// Who a `meta.properties` says a directory belongs to.
+enum Owner {
+    /// This broker, or a Kafka with ZooKeeper.
+    Broker(i32),
+    /// A broker or a controller of a cluster without ZooKeeper.
+    KRaftNode,
+}
+
+/// The owner in the text of a `meta.properties`. Later Kafkas add lines, which are ignored; version 1,
+/// of KRaft mode, has another name for the number.
+fn parse_owner(text: &str, path: &Path) -> Result<Owner, KafkaError> {
     let value = |name: &str| -> Option<i32> {
         let mut pairs = text.lines().filter_map(|line| line.split_once('='));
         pairs.find(|(key, _)| key.trim() == name)?.1.trim().parse().ok()
     };
     match (value("version"), value("broker.id")) {
-        (Some(0), Some(owner)) => Ok(owner),
+        (Some(0), Some(owner)) => Ok(Owner::Broker(owner)),
+        _ if value("node.id").is_some() => Ok(Owner::KRaftNode),
         _ => Err(KafkaError::Corrupt {
             file: path.to_path_buf(),
             position: 0,
@@ -91,18 +142,33 @@ pub(crate) fn log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
         Ok(entries.into_iter().map(|it| it.path()).filter(|path| path.is_dir()).collect())
     };
     let directories = list().map_err(failed("list the log directory", dir))?;
-    let (deleted, mut directories): (Vec<_>, Vec<_>) =
+    let (deleted, directories): (Vec<_>, Vec<_>) =
         directories.into_iter().partition(|path| is_deleted_directory(path));
     for path in deleted {
         info!("removing the deleted log {}", path.display());
         fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
     }
-    directories.retain(|path| match parse_topic_partition_name(path) {
-        Ok(_) => true,
-        Err(error) => {
+    let mut logs = Vec::new();
+    for path in directories {
+        if let Err(error) = parse_topic_partition_name(&path) {
             warn!("ignoring a directory: {error}");
-            false
+        } else if is_foreign(&path).map_err(failed("list", &path))? {
+            warn!("ignoring the directory {}: what it holds is not a log", path.display());
+        } else {
+            logs.push(path);
         }
-    });
-    Ok(directories)
+    }
+    Ok(logs)
+}
+
+/// Whether a directory, though it is named like a log, holds other things, and no file of a segment.
+/// A broker that dies as it makes a log leaves an empty one.
+fn is_foreign(path: &Path) -> io::Result<bool> {
+    let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<io::Result<Vec<_>>>()?;
+    let is_of_segment = |name: &OsString| {
+        let digits = name.as_encoded_bytes().iter().take_while(|it| it.is_ascii_digit());
+        digits.count() == OFFSET_DIGITS
+    };
+    Ok(!names.is_empty() && !names.iter().any(is_of_segment))
 }

@@ -7,6 +7,7 @@ use support::temp::TempFile;
 use transferto::config::config_def::ConfigError;
 use transferto::config::config_reader::read_file;
 use transferto::config::kafka_config::KafkaConfig;
+use transferto::config::unsupported::Unsupported;
 
 /// A `server.properties`.
 struct PropertiesFile(TempFile);
@@ -52,6 +53,18 @@ fn a_file_that_is_not_text_is_refused_with_the_line() {
 fn a_file_that_is_not_there_is_refused_by_its_name() {
     let errors = read_file(Some(Path::new("no/such.properties")), &[]).unwrap_err();
     assert!(errors[0].to_string().starts_with("no/such.properties: cannot be read"));
+}
+
+/// Each of Kafka's names is a setting here, or is passed over or refused for a reason.
+#[test]
+fn every_setting_of_kafka_from_0_9_to_4_4_is_known() {
+    let names = fs::read_to_string("tests/kafka-broker-settings.txt").unwrap();
+    let names = names.lines().filter(|line| !line.starts_with('#'));
+    let names: Vec<_> = names.map(|line| line.split(' ').next().unwrap()).collect();
+    assert!(names.len() > 430, "{}", names.len());
+    let is_ours = |name: &str| KafkaConfig::SETTINGS.iter().any(|it| it.name == name);
+    let unknown = names.into_iter().filter(|it| !is_ours(it) && Unsupported::of(it).is_none());
+    assert_eq!(Vec::from_iter(unknown), [""; 0]);
 }
 
 /// DescribeConfigs returns the type, and admin clients show it. `log.dir` is a string as in Kafka 0.9

@@ -1,0 +1,193 @@
+//! Port of the checks of listeners in `kafka.server.KafkaConfig.validateValues` and in
+//! `CoreUtils.listenerListToEndPoints`: how the settings of listeners fit together.
+
+use crate::common::end_point::{EndPoint, ListenerName};
+use crate::config::config_type::Kind;
+use crate::config::kafka_config::KafkaConfig;
+
+/// What is wrong with a setting: its name, the part of its value, and the reason.
+pub(super) struct Contradiction {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) why: String,
+}
+
+/// All that is wrong with the listeners of a broker whose settings are filled in, those of the
+/// controllers included.
+pub(super) fn contradictions(config: &KafkaConfig) -> Vec<Contradiction> {
+    let mut found = Vec::from_iter(has_twice("listeners", &config.listeners));
+    found.extend(has_twice("advertised.listeners", &config.advertised_listeners));
+    let is_brokers = |it: &&EndPoint| !config.is_controllers(it);
+    let opened: Vec<&EndPoint> = config.listeners.iter().filter(is_brokers).collect();
+    if opened.is_empty() {
+        found.push(Contradiction {
+            name: "listeners",
+            value: Vec::<EndPoint>::show(&config.listeners),
+            why: "must have a listener for clients: `controller.listener.names` names all of them"
+                .to_string(),
+        });
+    }
+    for it in &opened {
+        let why = not_plaintext(config, &it.listener_name);
+        found.extend(why.map(|why| Contradiction {
+            name: "listeners",
+            value: it.to_string(),
+            why,
+        }));
+    }
+    for it in config.advertised_listeners.iter().filter(is_brokers) {
+        let why = if matches!(it.host.as_str(), "0.0.0.0" | "::") {
+            "must name a host that clients can connect to; 0.0.0.0 and :: are none"
+        } else if opened.iter().all(|listener| listener.listener_name != it.listener_name) {
+            "must name a listener that is one of `listeners`"
+        } else {
+            continue;
+        };
+        let (name, value, why) = ("advertised.listeners", it.to_string(), why.to_string());
+        found.push(Contradiction { name, value, why });
+    }
+    found
+}
+
+fn has_twice(name: &'static str, end_points: &[EndPoint]) -> Option<Contradiction> {
+    let ports = end_points.iter().map(|it| it.port).filter(|it| *it != 0);
+    let what = if is_any_twice(ports) {
+        "port"
+    } else if is_any_twice(end_points.iter().map(|it| &it.listener_name)) {
+        "name"
+    } else {
+        return None;
+    };
+    let (value, why) = (
+        Vec::<EndPoint>::show(&end_points.to_vec()),
+        format!("must give each listener a {what} of its own"),
+    );
+    Some(Contradiction { name, value, why })
+}
+
+fn is_any_twice<T: Ord>(values: impl Iterator<Item = T>) -> bool {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    values.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// Why this broker cannot listen by this name.
+fn not_plaintext(config: &KafkaConfig, name: &ListenerName) -> Option<String> {
+    let map = &config.listener_security_protocol_map;
+    match map.iter().find(|(it, _)| it == name).map(|(_, protocol)| protocol.as_str()) {
+        Some("PLAINTEXT") => None,
+        Some(other) => Some(format!(
+            "this broker speaks PLAINTEXT only, and `listener.security.protocol.map` makes it {other}"
+        )),
+        // As without the map: these are the names of protocols.
+        None if matches!(name.as_str(), "PLAINTEXT" | "TRACE") => None,
+        None => Some(format!(
+            "has no protocol: add {name}:PLAINTEXT to `listener.security.protocol.map`"
+        )),
+    }
+}
+
+/// What to do if `refused` cannot be bound: overrides that prevail wherever the settings in force come
+/// from, and that leave the other listeners as they are. What clients are told follows, if it was the
+/// same port.
+pub(crate) fn remedy(config: &KafkaConfig, refused: &EndPoint) -> String {
+    let moved = |end_points: &[EndPoint]| {
+        let end_points = end_points.iter().cloned().map(|mut it| {
+            if it.listener_name == refused.listener_name && it.port == refused.port {
+                it.port = other_port(it.port);
+            }
+            it
+        });
+        Vec::<EndPoint>::show(&end_points.collect())
+    };
+    let mut overrides = format!("--override listeners={}", moved(&config.listeners));
+    if !config.advertised_listeners.is_empty() {
+        let advertised = moved(&config.advertised_listeners);
+        overrides.push_str(&format!(" --override advertised.listeners={advertised}"));
+    }
+    format!("take another port by `{overrides}`, with make by `make run ARGS=\"{overrides}\"`")
+}
+
+/// 9092 becomes 19092.
+fn other_port(port: u16) -> u16 {
+    port.checked_add(10_000).unwrap_or_else(|| port - 10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::config_reader::read_properties;
+
+    /// What the remedy says to type, after the same file.
+    fn followed(text: &str, refused: &str) -> KafkaConfig {
+        let config = read_properties(text, &[]).unwrap();
+        let remedy = remedy(&config, &EndPoint::parse(refused).unwrap());
+        let typed = remedy.split('`').nth(1).unwrap();
+        let overrides = typed.split("--override ").skip(1).map(|it| {
+            let (name, value) = it.trim().split_once('=').unwrap();
+            (name.to_string(), value.to_string())
+        });
+        read_properties(text, &Vec::from_iter(overrides)).unwrap()
+    }
+
+    #[test]
+    fn what_is_said_of_a_taken_port_helps_wherever_the_port_was_set() {
+        for text in [
+            "",
+            "port=9092",
+            "host.name=127.0.0.1",
+            "listeners=PLAINTEXT://127.0.0.1:9092",
+            "listeners=PLAINTEXT://127.0.0.1:9092\nport=1\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092",
+            "advertised.port=9092",
+            "advertised.host.name=127.0.0.1",
+        ] {
+            let after = followed(text, "PLAINTEXT://127.0.0.1:9092");
+            assert_eq!(after.listeners[0].to_string(), "PLAINTEXT://127.0.0.1:19092", "{text}");
+            let told = &after.effective_advertised_listeners()[0];
+            assert_eq!(told.to_string(), "PLAINTEXT://127.0.0.1:19092", "{text}");
+        }
+    }
+
+    #[test]
+    fn other_listeners_and_a_port_that_is_forwarded_stay_as_they_are() {
+        let text = "listeners=A://:60000,B://:2\nadvertised.listeners=A://a:7,B://b:2\n\
+                    listener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT";
+        let after = followed(text, "A://:60000");
+        assert_eq!(Vec::<EndPoint>::show(&after.listeners), "A://:50000,B://:2");
+        assert_eq!(Vec::<EndPoint>::show(&after.advertised_listeners), "A://a:7,B://b:2");
+    }
+
+    #[test]
+    fn a_name_is_a_listener_if_the_map_makes_it_plaintext() {
+        let errors = |text: &str| {
+            let errors = read_properties(text, &[]).unwrap_err();
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let map = "listener.security.protocol.map=In:plaintext,OUT:SSL";
+        let config = read_properties(&format!("listeners=IN://:1\n{map}"), &[]).unwrap();
+        assert_eq!(config.listeners[0].listener_name.as_str(), "IN");
+        for (text, why) in [
+            (&*format!("listeners=IN://:1,OUT://:2\n{map}"), "makes it SSL"),
+            ("listeners=IN://:1", "add IN:PLAINTEXT to `listener.security.protocol.map`"),
+            ("listener.security.protocol.map=PLAINTEXT:SSL", "makes it SSL"),
+            ("listener.security.protocol.map=IN:TLS", "pairs such as"),
+            ("listeners=IN://:1\ncontroller.listener.names=IN", "a listener for clients"),
+        ] {
+            assert!(errors(text).contains(why), "{text}: {}", errors(text));
+        }
+    }
+
+    #[test]
+    fn the_listeners_of_controllers_are_not_opened_and_not_advertised() {
+        let config = read_properties(
+            "process.roles=broker,controller\nlisteners=CONTROLLER://:9093,PLAINTEXT://:9092\n\
+             advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
+             controller.listener.names=CONTROLLER",
+            &[],
+        );
+        let config = config.unwrap();
+        assert_eq!(Vec::<EndPoint>::show(&config.listeners), "PLAINTEXT://:9092");
+        let told = Vec::<EndPoint>::show(&config.advertised_listeners);
+        assert_eq!(told, "PLAINTEXT://localhost:9092");
+    }
+}

@@ -1,0 +1,62 @@
+//! Port of `ProcessRole` in `kafka.server.KafkaConfig`: what KRaft mode makes of a process.
+
+use crate::config::config_type::{Kind, entries};
+
+/// The roles that this process can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessRoles {
+    /// The setting is not there, as in the files of ZooKeeper mode.
+    Unset,
+    /// A broker that is its own controller.
+    BrokerAndController,
+}
+
+impl Kind for ProcessRoles {
+    type Value = Self;
+    const NAME: &'static str = "list";
+    const TAKES: &'static str = "empty, or broker,controller";
+    const IS_OPTIONAL: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut roles: Vec<&str> = entries(text).collect();
+        roles.sort_unstable();
+        match roles[..] {
+            [] => Ok(Self::Unset),
+            ["broker", "controller"] => Ok(Self::BrokerAndController),
+            ["broker"] => {
+                Err("must be broker,controller, which makes it a cluster of its own: it \
+                               cannot yet join the cluster of a controller elsewhere"
+                    .to_string())
+            }
+            ["controller"] => {
+                Err("must have the role of a broker: there is no controller here that \
+                                   other brokers could follow, so take the file of a broker"
+                    .to_string())
+            }
+            _ => Err(Self::must_be()),
+        }
+    }
+
+    fn show(value: &Self) -> String {
+        match value {
+            Self::Unset => String::new(),
+            Self::BrokerAndController => "broker,controller".to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_roles_start_and_one_alone_is_refused_with_what_is_missing() {
+        for text in ["broker,controller", " controller , broker "] {
+            assert_eq!(ProcessRoles::parse(text), Ok(ProcessRoles::BrokerAndController));
+        }
+        assert_eq!(ProcessRoles::parse(""), Ok(ProcessRoles::Unset));
+        assert!(ProcessRoles::parse("broker").unwrap_err().contains("cannot yet join"));
+        assert!(ProcessRoles::parse("controller").unwrap_err().contains("no controller here"));
+        assert_eq!(ProcessRoles::parse("brokers").unwrap_err(), ProcessRoles::must_be());
+    }
+}
