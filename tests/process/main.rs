@@ -6,4 +6,5 @@ mod hostile;
 
 mod strace;
 mod bad_input;
+mod full_disk;
 mod slow_clients;
