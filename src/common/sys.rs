@@ -14,20 +14,21 @@ use std::ptr::NonNull;
 use log::error;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, msync, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::{SysconfVar, sysconf};
 
 /// The number of cachestat(2), the same on every architecture.
 const SYS_CACHESTAT: libc::c_long = 451;
 const NO_FLAGS: libc::c_uint = 0;
 
-/// The first bytes of a file, shared with the kernel's page cache: what is stored here is in the
-/// file.
+/// The first bytes of a file, shared with the kernel's page cache: what `pwrite(2)` puts into the
+/// file shows here. It is never written through the map, for a page that the disk has no room for
+/// ends a process that stores into it.
 ///
-/// The caller owes two things as long as the map lives, and keeps both by owning the locked log
-/// directory: the file is not truncated below `len` (touching a lost page kills the process with
-/// SIGBUS), and nothing else writes the mapped bytes, neither through a second map nor through the
-/// descriptor.
+/// The caller owes three things as long as the map lives, and keeps them by owning the locked log
+/// directory. The file is not truncated below `len`. Every page that is looked at was written:
+/// touching one that was not, or that is lost, may kill the process with SIGBUS. And the bytes of a
+/// slice do not change while it is borrowed.
 #[derive(Debug)]
 pub struct MappedFile {
     /// Start of the map; dangling when `len` is 0, for then nothing is mapped.
@@ -36,18 +37,17 @@ pub struct MappedFile {
     len: usize,
 }
 
-// SAFETY: the map belongs to the process, not to a thread, and its bytes are reached only through
-// `&self` (read) and `&mut self` (write), as those of a `Box<[u8]>` are.
+// SAFETY: the map belongs to the process, not to a thread, and nothing writes through it.
 unsafe impl Send for MappedFile {}
-// SAFETY: as above; `&MappedFile` only reads, and msync(2) may be called by any thread.
+// SAFETY: as above.
 unsafe impl Sync for MappedFile {}
 
 impl MappedFile {
-    /// Maps the first `len` bytes of `file`, to read and to write.
+    /// Maps the first `len` bytes of `file`.
     ///
     /// # Errors
     /// `InvalidInput` if the file is shorter than `len`; whatever `fstat(2)` or `mmap(2)` reports,
-    /// as `PermissionDenied` for a file that was not opened for reading and writing.
+    /// as `PermissionDenied` for a file that was not opened for reading.
     pub fn map(file: &File, len: usize) -> io::Result<Self> {
         let Some(length) = NonZeroUsize::new(len) else {
             return Ok(Self { address: NonNull::dangling(), len: 0 });
@@ -57,10 +57,10 @@ impl MappedFile {
             let why = format!("cannot map {len} bytes of a file that has {file_size}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: no address is asked for, so that the kernel picks one that overlaps nothing of
         // ours.
-        let address = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, file, 0) }?;
+        let address =
+            unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, file, 0) }?;
         Ok(Self { address, len })
     }
 
@@ -69,26 +69,6 @@ impl MappedFile {
         // SAFETY: `address` starts `len` mapped bytes (or `len` is 0) until drop, and the file is
         // not cut short meanwhile nor written by others, which the caller of `map` owes.
         unsafe { std::slice::from_raw_parts(self.address.cast::<u8>().as_ptr(), self.len) }
-    }
-
-    /// The mapped bytes, to write: the file holds them at once, the disk after
-    /// [`flush`](Self::flush).
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: as in `as_slice`; `&mut self` excludes every other slice of this map.
-        unsafe { std::slice::from_raw_parts_mut(self.address.cast::<u8>().as_ptr(), self.len) }
-    }
-
-    /// Waits until the disk has what was written: Kafka's `MappedByteBuffer.force`.
-    ///
-    /// # Errors
-    /// Whatever `msync(2)` reports.
-    pub fn flush(&self) -> io::Result<()> {
-        if self.len == 0 {
-            return Ok(());
-        }
-        // SAFETY: exactly the mapped range, which stays mapped while `self` is borrowed.
-        unsafe { msync(self.address, self.len, MsFlags::MS_SYNC) }?;
-        Ok(())
     }
 }
 
@@ -170,6 +150,8 @@ struct Cachestat {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
     use support::temp::TempFile;
 
@@ -182,27 +164,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_to_the_map_is_in_the_file() {
+    fn what_is_written_to_the_file_shows_in_the_map() {
         let temp = filled();
-        let mut map = MappedFile::map(&temp.file, 4096).unwrap();
-        map.as_mut_slice()[10..13].copy_from_slice(b"abc");
-        map.flush().unwrap();
-        drop(map);
-
-        let bytes = std::fs::read(&temp.path).unwrap();
-        assert_eq!(bytes.len(), FILE_SIZE_BYTES);
-        assert_eq!(&bytes[9..14], b"\x07abc\x07");
-        let reopened = MappedFile::map(&temp.file, FILE_SIZE_BYTES).unwrap();
-        assert_eq!(reopened.as_slice(), bytes);
+        let map = MappedFile::map(&temp.file, 4096).unwrap();
+        temp.file.write_all_at(b"abc", 10).unwrap();
+        assert_eq!((map.as_slice().len(), &map.as_slice()[9..14]), (4096, &b"\x07abc\x07"[..]));
     }
 
     #[test]
     fn an_empty_map_is_an_empty_slice() {
         let temp = TempFile::with(b"");
-        let mut map = MappedFile::map(&temp.file, 0).unwrap();
-        assert!(map.as_slice().is_empty());
-        assert!(map.as_mut_slice().is_empty());
-        map.flush().unwrap();
+        assert!(MappedFile::map(&temp.file, 0).unwrap().as_slice().is_empty());
     }
 
     #[test]

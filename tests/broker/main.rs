@@ -18,7 +18,7 @@ mod apis {
 }
 
 mod security {
-    mod rights;
+    pub(crate) mod rights;
 
     mod authorization;
     mod simple_acl_authorizer;
@@ -40,6 +40,29 @@ mod zero_copy;
 mod idempotence;
 mod compacted_topic;
 mod restart;
+
+mod upgrade {
+    mod contents;
+
+    mod made;
+    mod opened;
+
+    /// The files of a fixture: the data directory, and what clients saw of it.
+    const DATA: &str = "data.tar.gz";
+    const CONTENTS: &str = "contents.txt";
+
+    /// Nothing expires, however old a fixture becomes.
+    const SETTINGS: &[(&str, &str)] = &[
+        ("offsets.topic.num.partitions", "2"),
+        ("offsets.retention.minutes", "2147483647"),
+        ("producer.id.expiration.ms", "2147483647"),
+        ("log.retention.ms", "-1"),
+        ("log.index.interval.bytes", "100"),
+        ("log.cleaner.enable", "false"),
+        ("authorizer.class.name", "kafka.security.auth.SimpleAclAuthorizer"),
+        ("super.users", "User:ANONYMOUS"),
+    ];
+}
 
 mod purgatory {
     mod delayed_operation;

@@ -6,5 +6,6 @@ mod hostile;
 
 mod strace;
 mod bad_input;
+mod full_disk;
 mod slow_clients;
 mod stock_files;

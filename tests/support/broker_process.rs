@@ -7,8 +7,14 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// The binary of another version, to make a data directory with.
+const OTHER_BINARY: &str = "TRANSFERTO_BINARY";
+
 /// The broker's binary, which Cargo builds for the tests: theirs lie in `deps` beside it.
 pub fn broker_binary() -> PathBuf {
+    if let Some(other) = std::env::var_os(OTHER_BINARY) {
+        return PathBuf::from(other);
+    }
     let test = std::env::current_exe().unwrap();
     test.parent().and_then(Path::parent).unwrap().join("transferto")
 }

@@ -1,25 +1,32 @@
 //! Port of `kafka.log.AbstractIndex` (Kafka 0.10.1), which `OffsetIndex` and `TimeIndex` extend: a
-//! mapped file of entries of one size, for one segment.
+//! file of entries of one size, for one segment.
 //!
-//! The file of an index that grows is as long as the index may become, with a hole where no entry
-//! is yet. When its segment is rolled or closed, the file is cut to the entries it has.
+//! Kafka makes the file as long as the index may become, and stores new entries through the map.
+//! But a store into a page for which the disk has no room ends a process, by SIGBUS; on tmpfs
+//! already a look at such a page does. Here the map is only read, and only where entries were
+//! written by `pwrite(2)`, which can fail: the newest entries are kept in memory, one page of them
+//! at most, and the file holds entries and nothing else.
+//!
+//! What is in memory alone is lost in a crash, and with it nothing: the index of a segment that was
+//! growing is built anew by the recovery.
 
 use std::fmt;
 use std::fs;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::marker::PhantomData;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::posix_fallocate;
+use nix::unistd::{Whence, lseek};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::sys::MappedFile;
 use crate::common::units::Offset;
 use crate::storage::files::file_io::failed;
 
-/// The blocks of the file are reserved page by page.
-const RESERVE_BYTES: usize = 4096;
+/// So many bytes of entries are in memory at most.
+const TAIL_BYTES_MAX: usize = 4096;
 
 /// What an index holds of an offset. Its bytes hold the offset minus the base offset of the segment.
 pub trait IndexEntry: Copy {
@@ -37,18 +44,21 @@ pub trait IndexEntry: Copy {
 
 /// Entries in ascending order.
 ///
-/// Invariants: `length * E::BYTES <= reserved_bytes`, and the map has room for `length_max` entries;
-/// the file is never cut below the map.
+/// Invariant: the file holds the first `mapped` entries, and is never cut below the map.
 #[derive(Debug)]
 pub struct AbstractIndex<E> {
     path: PathBuf,
-    map: MappedFile,
     base_offset: Offset,
-    length: usize,
+    map: MappedFile,
+    /// How many entries of the map there still are: a truncation leaves the map as it is.
+    mapped: usize,
+    /// The entries that come after those.
+    tail: Vec<u8>,
     length_max: usize,
-    /// Up to here the file has blocks on the disk. A store into a hole when the disk is full would
-    /// end the process with SIGBUS, so the blocks are asked for first, by a call that can fail.
-    reserved_bytes: usize,
+    /// Whether no more entries will come: only then must the file hold them all.
+    is_complete: bool,
+    /// Why the file that was opened cannot be what was written.
+    damage: Option<String>,
     entries: PhantomData<E>,
 }
 
@@ -69,6 +79,8 @@ impl<E: IndexEntry> AbstractIndex<E> {
     /// Opens the index in the file `path`, whose entries all count, or creates one with room for
     /// `max_bytes` and no entry.
     ///
+    /// What lies behind a hole in the file was never written, and no page of it is touched.
+    ///
     /// # Errors
     /// `InvalidInput` if a new index would have no room for one entry; whatever the operating system
     /// reports, with the path.
@@ -82,30 +94,30 @@ impl<E: IndexEntry> AbstractIndex<E> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(failed("open", path))?;
-        let set_up = || -> io::Result<(MappedFile, usize)> {
-            if !existed {
-                file.set_len((max_bytes / E::BYTES * E::BYTES) as u64)?;
-            }
+        let set_up = || -> io::Result<(MappedFile, Option<String>)> {
             let file_bytes = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-            Ok((MappedFile::map(&file, file_bytes)?, file_bytes))
+            let written_bytes = first_hole(&file, file_bytes);
+            let map = MappedFile::map(&file, written_bytes / E::BYTES * E::BYTES)?;
+            Ok((map, damage::<E>(file_bytes, written_bytes)))
         };
-        let (map, file_bytes) = set_up().map_err(failed("map", path))?;
-        let length_max = file_bytes / E::BYTES;
-        let length = if existed { length_max } else { 0 };
+        let (map, damage) = set_up().map_err(failed("map", path))?;
+        let mapped = map.as_slice().len() / E::BYTES;
         Ok(Self {
             path: path.to_path_buf(),
-            map,
             base_offset,
-            length,
-            length_max,
-            reserved_bytes: length * E::BYTES,
+            map,
+            mapped,
+            tail: Vec::new(),
+            length_max: if existed { mapped } else { max_bytes / E::BYTES },
+            is_complete: existed,
+            damage,
             entries: PhantomData,
         })
     }
 
     /// How many entries there are.
     pub fn length(&self) -> usize {
-        self.length
+        self.mapped + self.tail.len() / E::BYTES
     }
 
     /// How many entries there may be.
@@ -128,13 +140,18 @@ impl<E: IndexEntry> AbstractIndex<E> {
     /// # Panics
     /// If there is no such slot.
     pub fn entry(&self, slot: usize) -> E {
-        assert!(slot < self.length, "an index of {} entries has no entry {slot}", self.length);
-        E::parse(&self.map.as_slice()[slot * E::BYTES..][..E::BYTES], self.base_offset)
+        let length = self.length();
+        assert!(slot < length, "an index of {length} entries has no entry {slot}");
+        let bytes = match slot.checked_sub(self.mapped) {
+            None => &self.map.as_slice()[slot * E::BYTES..],
+            Some(slot) => &self.tail[slot * E::BYTES..],
+        };
+        E::parse(&bytes[..E::BYTES], self.base_offset)
     }
 
     /// The last entry; the origin if there is none.
     pub fn last_entry(&self) -> E {
-        self.entry_or_origin(self.length.checked_sub(1))
+        self.entry_or_origin(self.length().checked_sub(1))
     }
 
     /// The last entry that is not above what is looked for; the origin if there is none.
@@ -147,7 +164,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
     }
 
     fn floor_slot(&self, is_above: impl Fn(E) -> bool) -> Option<usize> {
-        let (mut not_above, mut above) = (0, self.length);
+        let (mut not_above, mut above) = (0, self.length());
         while not_above < above {
             let middle = not_above.midpoint(above);
             if is_above(self.entry(middle)) {
@@ -165,60 +182,50 @@ impl<E: IndexEntry> AbstractIndex<E> {
     /// `Full`; `Io` if the disk is full.
     pub fn push(&mut self, entry: &[u8]) -> Result<(), IndexError> {
         debug_assert_eq!(entry.len(), E::BYTES, "all entries have one size");
-        if self.length >= self.length_max {
-            let why = format!("{} has {} entries and no room", self.path.display(), self.length);
+        let length = self.length();
+        if length >= self.length_max {
+            let why = format!("{} has {length} entries and no room", self.path.display());
             return Err(IndexError::Full(why));
         }
-        let start = self.length * E::BYTES;
-        let end = start + E::BYTES;
-        self.reserve(end).map_err(|error| failed("grow", &self.path)(error))?;
-        self.map.as_mut_slice()[start..end].copy_from_slice(entry);
-        self.length += 1;
+        if self.tail.len() + E::BYTES > TAIL_BYTES_MAX {
+            self.write_tail().map_err(failed("write to", &self.path))?;
+        }
+        self.tail.extend_from_slice(entry);
         Ok(())
     }
 
-    fn reserve(&mut self, needed_bytes: usize) -> io::Result<()> {
-        if needed_bytes <= self.reserved_bytes {
-            return Ok(());
-        }
-        let room_bytes = self.length_max * E::BYTES;
-        let reserved_bytes = needed_bytes.next_multiple_of(RESERVE_BYTES).min(room_bytes);
-        let position = |bytes| i64::try_from(bytes).map_err(io::Error::other);
-        posix_fallocate(&self.open_file()?, 0, position(reserved_bytes)?)?;
-        self.reserved_bytes = reserved_bytes;
-        Ok(())
+    /// Moves the entries that are in memory to the file, which may still be longer than its entries.
+    fn write_tail(&mut self) -> io::Result<File> {
+        let file = self.open_file()?;
+        let mapped_bytes = self.mapped * E::BYTES;
+        file.write_all_at(&self.tail, mapped_bytes as u64)?;
+        self.map = MappedFile::map(&file, mapped_bytes + self.tail.len())?;
+        self.mapped = self.length();
+        self.tail.clear();
+        Ok(file)
     }
 
     /// Removes the entries of `offset` and above.
     pub fn truncate_to(&mut self, offset: Offset) {
-        self.length = self.floor_slot(|entry| entry.offset() >= offset).map_or(0, |slot| slot + 1);
+        let length = self.floor_slot(|entry| entry.offset() >= offset).map_or(0, |slot| slot + 1);
+        self.tail.truncate(length.saturating_sub(self.mapped) * E::BYTES);
+        self.mapped = self.mapped.min(length);
     }
 
-    /// Removes all entries.
-    pub fn truncate(&mut self) {
-        self.length = 0;
+    /// Removes all entries, those in the file at once: a crash must not leave them behind new ones.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn clear(&mut self) -> io::Result<()> {
+        (self.mapped, self.damage) = (0, None);
+        self.tail.clear();
+        self.cut_file().map_err(failed("clear", &self.path))
     }
 
     /// Makes room for `max_bytes`, but never less than the entries there are.
-    ///
-    /// # Errors
-    /// Whatever the operating system reports, with the path; then the room is as it was, or the
-    /// file is longer than the room.
-    pub fn resize(&mut self, max_bytes: usize) -> io::Result<()> {
-        let length_max = (max_bytes / E::BYTES).max(self.length);
-        let bytes = length_max * E::BYTES;
-        let mut resize = || -> io::Result<()> {
-            let file = self.open_file()?;
-            // The map must never reach beyond the file: grow the file first, and cut it last.
-            if file.metadata()?.len() < bytes as u64 {
-                file.set_len(bytes as u64)?;
-            }
-            self.map = MappedFile::map(&file, bytes)?;
-            self.length_max = length_max;
-            self.reserved_bytes = self.reserved_bytes.min(bytes);
-            if file.metadata()?.len() == bytes as u64 { Ok(()) } else { file.set_len(bytes as u64) }
-        };
-        resize().map_err(failed("resize", &self.path))
+    pub fn resize(&mut self, max_bytes: usize) {
+        self.length_max = (max_bytes / E::BYTES).max(self.length());
+        self.is_complete = false;
     }
 
     /// The map keeps the file alive, so a descriptor is open only while it is needed: a broker has
@@ -227,27 +234,50 @@ impl<E: IndexEntry> AbstractIndex<E> {
         OpenOptions::new().read(true).write(true).open(&self.path)
     }
 
-    /// Cuts the file to the entries there are.
+    /// Takes no more entries, and makes the file hold those there are and nothing else.
     ///
     /// # Errors
-    /// As [`resize`](Self::resize).
+    /// Whatever the operating system reports, with the path; then the entries are still there.
     pub fn trim(&mut self) -> io::Result<()> {
-        self.resize(self.length * E::BYTES)
+        self.length_max = self.length();
+        self.is_complete = true;
+        self.cut_file().map_err(failed("write to", &self.path))
+    }
+
+    fn cut_file(&mut self) -> io::Result<()> {
+        let file = self.write_tail()?;
+        // After the map has become shorter: it must never reach beyond the file.
+        let bytes = (self.mapped * E::BYTES) as u64;
+        if file.metadata()?.len() == bytes { Ok(()) } else { file.set_len(bytes) }
+    }
+
+    /// Prepares to make the index durable: the file that has to be synced. `None` as long as
+    /// entries will come, for then a crash has the index built anew.
+    ///
+    /// # Errors
+    /// As [`trim`](Self::trim), which may have failed before.
+    pub fn begin_flush(&mut self) -> io::Result<Option<PathBuf>> {
+        if !self.is_complete {
+            return Ok(None);
+        }
+        if !self.tail.is_empty() {
+            self.trim()?;
+        }
+        Ok(Some(self.path.clone()))
     }
 
     /// The error that says what is wrong with the last entry.
     pub fn corrupt(&self, why: String) -> KafkaError {
-        let position = (self.length * E::BYTES) as u64;
+        let position = (self.length() * E::BYTES) as u64;
         KafkaError::Corrupt { file: self.path.clone(), position, why }
     }
 
-    /// Whether the file ends in the middle of an entry: a sign of a crash.
+    /// Checks that the file that was opened held entries and nothing else.
     ///
     /// # Errors
-    /// Whatever `stat(2)` reports, with the path.
-    pub fn has_torn_entry(&self) -> io::Result<bool> {
-        let file = fs::metadata(&self.path).map_err(failed("look at", &self.path))?;
-        Ok(file.len() % E::BYTES as u64 != 0)
+    /// `Corrupt` if it ended in the middle of one, or had a hole: signs of a crash.
+    pub fn check_file(&self) -> Result<(), KafkaError> {
+        self.damage.clone().map_or(Ok(()), |why| Err(self.corrupt(why)))
     }
 
     pub fn path(&self) -> &Path {
@@ -262,6 +292,23 @@ impl<E: IndexEntry> AbstractIndex<E> {
         fs::rename(&self.path, path).map_err(failed("rename", &self.path))?;
         self.path = path.to_path_buf();
         Ok(())
+    }
+}
+
+/// Where the first hole in a file of `file_bytes` begins, or the file ends.
+fn first_hole(file: &File, file_bytes: usize) -> usize {
+    // A file system that knows no holes has none: there a look at a page never asks for room.
+    let hole = lseek(file, 0, Whence::SeekHole).ok().and_then(|it| usize::try_from(it).ok());
+    hole.unwrap_or(file_bytes).min(file_bytes)
+}
+
+fn damage<E: IndexEntry>(file_bytes: usize, written_bytes: usize) -> Option<String> {
+    if written_bytes < file_bytes {
+        Some(format!("there is a hole from position {written_bytes} on"))
+    } else if !file_bytes.is_multiple_of(E::BYTES) {
+        Some("the last entry is torn".to_string())
+    } else {
+        None
     }
 }
 

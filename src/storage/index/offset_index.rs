@@ -101,9 +101,7 @@ impl OffsetIndex {
     /// is torn.
     pub fn sanity_check(&self, log_end: Position) -> Result<(), KafkaError> {
         let (last, base_offset) = (self.last_entry(), self.base_offset());
-        if self.has_torn_entry()? {
-            return Err(self.corrupt("the last entry is torn".to_string()));
-        }
+        self.check_file()?;
         if self.length() > 0 && last.offset <= base_offset {
             let why = format!("its last offset {} is not above {base_offset}", last.offset);
             return Err(self.corrupt(why));

@@ -94,9 +94,7 @@ impl TimeIndex {
     /// crash left a tail of zeros, or if an entry is torn.
     pub fn sanity_check(&self) -> Result<(), KafkaError> {
         let (last, base_offset) = (self.last_entry(), self.base_offset());
-        if self.has_torn_entry()? {
-            return Err(self.corrupt("the last entry is torn".to_string()));
-        }
+        self.check_file()?;
         if self.length() > 1 && last.timestamp_ms <= self.entry(0).timestamp_ms {
             let why = format!("its last timestamp {} is not above its first", last.timestamp_ms);
             return Err(self.corrupt(why));

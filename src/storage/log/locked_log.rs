@@ -253,7 +253,7 @@ impl<'a> LockedLog<'a> {
     fn roll_to(&mut self, base_offset: Offset) -> Result<Arc<LogSegment>, KafkaError> {
         let old = self.state.segments.last();
         if old.base_offset() == base_offset {
-            old.indexes().resize(self.config.max_index_size)?;
+            old.indexes().resize(self.config.max_index_size);
             return Ok(old);
         }
         let new = Arc::new(self.create_segment(base_offset)?);
@@ -479,7 +479,7 @@ impl<'a> LockedLog<'a> {
     /// See [`Log::close`](crate::storage::log::log::Log::close).
     pub fn close(&mut self) -> Result<(), KafkaError> {
         self.take_producer_snapshot(self.end_offset());
-        Ok(self.state.segments.last().on_become_inactive()?)
+        Ok(self.state.segments.last().close()?)
     }
 
     /// See [`Log::delete`](crate::storage::log::log::Log::delete).

@@ -76,7 +76,7 @@ impl LogLoader<'_> {
         let mut segments = segments.into_values();
         let first = segments.next().expect("there is a segment, and the first is never removed");
         let segments = SegmentsWriter::new(first, segments, next_offset, recovery_point);
-        segments.last().indexes().resize(self.max_index_size())?;
+        segments.last().indexes().resize(self.max_index_size());
         let mut producer_state = ProducerStateManager::open(self.dir)?;
         let now_ms = self.time.milliseconds();
         rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;

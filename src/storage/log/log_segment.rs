@@ -17,7 +17,7 @@ use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
-use crate::storage::files::file_io::remove_if_exists;
+use crate::storage::files::file_io::{is_disk_full, remove_if_exists};
 use crate::storage::files::log_file_names::{log_filename, with_suffix};
 use crate::storage::index::abstract_index::relative_offset;
 use crate::storage::index::offset_index::OffsetIndex;
@@ -316,7 +316,7 @@ impl LogSegment {
         now_ms: TimestampMs,
     ) -> Result<u64, KafkaError> {
         let first_cut = self.translate_offset(offset, Position::START)?;
-        self.indexes.truncate_to(offset, max_index_size)?;
+        self.indexes.truncate_to(offset, max_index_size);
         let Some(first_cut) = first_cut else { return Ok(0) };
         let bytes_cut = self.log.truncate_to(first_cut.position.0)?;
         let indexed = self.offset_index().last_entry().position;
@@ -395,7 +395,8 @@ impl LogSegment {
         Ok(first.map(|it| self.log.written_ms(&it)).transpose()?)
     }
 
-    /// Makes the segment durable. Readers and the appender go on meanwhile.
+    /// Makes the segment durable, but not the indexes of one that grows: a crash has them built
+    /// anew. Readers and the appender go on meanwhile.
     ///
     /// # Errors
     /// Whatever `fdatasync(2)` reports, with the path.
@@ -416,6 +417,16 @@ impl LogSegment {
         self.log.trim()
     }
 
+    /// As [`on_become_inactive`](Self::on_become_inactive), and makes the indexes durable: the next
+    /// start takes them as they are.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn close(&self) -> io::Result<()> {
+        self.on_become_inactive()?;
+        self.indexes.flush()
+    }
+
     /// Keeps what lies before `end`: its highest timestamp is `largest`, and it is indexed but for
     /// the last `bytes_since_last_index_entry`. Returns how many bytes were cut off.
     pub(super) fn end_recovery(
@@ -431,7 +442,13 @@ impl LogSegment {
             state.largest_timestamp = Some(largest);
         }
         self.indexes.append_timestamp(largest);
-        self.indexes.trim()?;
+        match self.indexes.trim() {
+            // What was read can be served, and the segment's next flush tries again.
+            Err(error) if is_disk_full(&error) => {
+                warn!("segment {} has an index in memory alone: {error}", self.base_offset);
+            }
+            trimmed => trimmed?,
+        }
         Ok(bytes_cut)
     }
 

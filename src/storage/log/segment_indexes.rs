@@ -4,9 +4,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{RwLock, RwLockReadGuard};
 
-use log::warn;
+use log::{Level, log};
 
 use crate::common::lock::{read_locked, write_locked};
 use crate::common::units::{Offset, Position};
@@ -23,6 +24,8 @@ pub struct SegmentIndexes {
     base_offset: Offset,
     offset_index: RwLock<OffsetIndex>,
     time_index: RwLock<TimeIndex>,
+    /// Whether an entry was refused: one line is enough, and as long as the disk is full all are.
+    has_warned: AtomicBool,
 }
 
 impl SegmentIndexes {
@@ -42,7 +45,7 @@ impl SegmentIndexes {
         let path = with_suffix(&time_index_filename(dir, base_offset), suffix);
         let time_index = TimeIndex::open(&path, base_offset, max_index_size)?;
         let (offset_index, time_index) = (RwLock::new(offset_index), RwLock::new(time_index));
-        Ok(Self { base_offset, offset_index, time_index })
+        Ok(Self { base_offset, offset_index, time_index, has_warned: AtomicBool::new(false) })
     }
 
     pub fn offset_index(&self) -> RwLockReadGuard<'_, OffsetIndex> {
@@ -73,7 +76,9 @@ impl SegmentIndexes {
     fn warn_if_failed(&self, index: &str, appended: Result<(), IndexError>) {
         if let Err(error) = appended {
             let segment = self.base_offset;
-            warn!("segment {segment}: {index} append failed; lookups scan further: {error}");
+            let has_warned = self.has_warned.swap(true, Ordering::Relaxed);
+            let level = if has_warned { Level::Debug } else { Level::Warn };
+            log!(level, "segment {segment}: {index} append failed; lookups scan further: {error}");
         }
     }
 
@@ -83,31 +88,26 @@ impl SegmentIndexes {
     }
 
     /// Gives both room to grow: on becoming those of the active segment.
-    ///
-    /// # Errors
-    /// Whatever the operating system reports, with the path.
-    pub fn resize(&self, max_index_size: usize) -> io::Result<()> {
-        write_locked(&self.offset_index).resize(max_index_size)?;
-        write_locked(&self.time_index).resize(max_index_size)
+    pub fn resize(&self, max_index_size: usize) {
+        write_locked(&self.offset_index).resize(max_index_size);
+        write_locked(&self.time_index).resize(max_index_size);
     }
 
-    /// Gives back the room that is not used.
+    /// Takes no more entries, and has the files hold those there are.
     ///
     /// # Errors
-    /// Whatever the operating system reports, with the path.
+    /// Whatever the operating system reports, with the path. Then the entries are in memory, and
+    /// [`flush`](Self::flush) tries again.
     pub fn trim(&self) -> io::Result<()> {
-        write_locked(&self.offset_index).trim()?;
-        write_locked(&self.time_index).trim()
+        let offset_index = write_locked(&self.offset_index).trim();
+        write_locked(&self.time_index).trim().and(offset_index)
     }
 
     /// Takes out all entries for `offset` and above, and gives both their full room.
-    ///
-    /// # Errors
-    /// Whatever the operating system reports, with the path.
-    pub fn truncate_to(&self, offset: Offset, max_index_size: usize) -> io::Result<()> {
+    pub fn truncate_to(&self, offset: Offset, max_index_size: usize) {
         write_locked(&self.offset_index).truncate_to(offset);
         write_locked(&self.time_index).truncate_to(offset);
-        self.resize(max_index_size)
+        self.resize(max_index_size);
     }
 
     /// Takes out all entries, and gives both their full room.
@@ -115,21 +115,21 @@ impl SegmentIndexes {
     /// # Errors
     /// Whatever the operating system reports, with the path.
     pub fn clear(&self, max_index_size: usize) -> io::Result<()> {
-        write_locked(&self.offset_index).truncate();
-        write_locked(&self.time_index).truncate();
-        self.resize(max_index_size)
+        write_locked(&self.offset_index).clear()?;
+        write_locked(&self.time_index).clear()?;
+        self.resize(max_index_size);
+        Ok(())
     }
 
-    /// Makes both durable.
+    /// Makes those durable that no longer grow.
     ///
     /// # Errors
-    /// Whatever `fdatasync(2)` reports, with the path.
+    /// Whatever the operating system reports, with the path.
     pub fn flush(&self) -> io::Result<()> {
-        // Not through the maps: those are held by readers, and a sync of the file writes mapped
-        // pages.
-        let paths =
-            [self.offset_index().path().to_path_buf(), self.time_index().path().to_path_buf()];
-        paths.iter().try_for_each(|path| sync_if_exists(path))
+        // Readers do not wait for the disk: the locks are free again when the files are synced.
+        let offset_index = write_locked(&self.offset_index).begin_flush()?;
+        let time_index = write_locked(&self.time_index).begin_flush()?;
+        offset_index.iter().chain(&time_index).try_for_each(|path| sync_if_exists(path))
     }
 
     /// Gives the files the names that `renamed` makes of theirs.

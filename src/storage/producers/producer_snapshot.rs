@@ -17,10 +17,11 @@ use std::fs;
 use std::path::Path;
 
 use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
+use log::debug;
 
 use crate::common::errors::KafkaError;
 use crate::common::units::{Offset, TimestampMs};
-use crate::storage::files::file_io::failed;
+use crate::storage::files::file_io::{failed, remove_if_exists};
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
 };
@@ -40,13 +41,19 @@ const NO_OFFSET: Offset = Offset::NONE;
 /// The producers of a log, by id.
 pub type Producers = HashMap<i64, ProducerStateEntry>;
 
-/// Writes a snapshot. It is not forced to disk: the CRC shows what a crash has left torn.
+/// Writes a snapshot. It is not forced to disk: the CRC shows what a crash has left torn. What a
+/// full disk has left of it is removed.
 ///
 /// # Errors
 /// Whatever the operating system reports, with the path.
 pub fn write_snapshot(path: &Path, producers: &Producers) -> Result<(), KafkaError> {
     let bytes = encode(producers);
-    Ok(fs::write(path, bytes).map_err(failed("write the snapshot of producers", path))?)
+    fs::write(path, bytes).map_err(|error| {
+        if let Err(error) = remove_if_exists(path) {
+            debug!("a torn snapshot stays until the next start: {error}");
+        }
+        failed("write the snapshot of producers", path)(error).into()
+    })
 }
 
 /// # Errors

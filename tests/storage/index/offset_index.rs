@@ -1,10 +1,12 @@
 //! Ports of `kafka.log.OffsetIndexTest`, and the time index beside it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use support::random::Random;
 use support::temp::TempDir;
 use transferto::common::units::{Offset, Position, TimestampMs};
+use transferto::storage::files::file_io::is_disk_full;
 use transferto::storage::index::abstract_index::IndexError;
 use transferto::storage::index::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};
 use transferto::storage::index::time_index::{TIME_INDEX_ENTRY_BYTES, TimeIndex, TimestampOffset};
@@ -131,7 +133,7 @@ fn truncation_forgets_the_offset_and_what_is_above() {
     assert_eq!(index.lookup(Offset(10)), at(4, 4));
     index.append(Offset(5), Position(5)).unwrap();
     assert_eq!(index.last_offset(), Offset(5));
-    index.truncate();
+    index.clear().unwrap();
     assert_eq!(index.length(), 0);
     assert_eq!(index.last_offset(), Offset(0));
     index.append(Offset(1), Position(1)).unwrap();
@@ -168,7 +170,8 @@ fn the_file_is_kafkas() {
     assert_eq!(fs::read(&path).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9]);
 }
 
-/// A crash leaves an index at its full size, with zeros behind the entries, or cut inside one.
+/// A crash of Kafka leaves an index at its full size, with zeros behind the entries; a crash of any
+/// broker may leave one that is cut inside an entry.
 #[test]
 fn a_sanity_check_finds_what_a_crash_leaves() {
     let dir = TempDir::new();
@@ -177,13 +180,92 @@ fn a_sanity_check_finds_what_a_crash_leaves() {
     index.append(Offset(50), Position(100)).unwrap();
     index.sanity_check(Position(101)).unwrap();
     assert!(index.sanity_check(Position(100)).unwrap_err().to_string().contains("position 100"));
+    index.trim().unwrap();
     drop(index);
-    assert!(
-        open(&dir).sanity_check(Position(1000)).unwrap_err().to_string().contains("last offset 45")
-    );
-    let file = fs::OpenOptions::new().write(true).open(dir.join("45.index")).unwrap();
-    file.set_len(5).unwrap();
-    assert!(open(&dir).sanity_check(Position(1000)).unwrap_err().to_string().contains("torn"));
+    let why = |bytes: &[u8]| {
+        fs::write(dir.join("45.index"), bytes).unwrap();
+        open(&dir).sanity_check(Position(1000)).unwrap_err().to_string()
+    };
+    assert!(why(&[0, 0, 0, 5, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0]).contains("last offset 45"));
+    assert!(why(&[0, 0, 0, 5, 0]).contains("torn"));
+}
+
+/// A look at a page without a block is what ends a process on a full tmpfs.
+#[test]
+fn what_lies_behind_a_hole_is_no_entry_and_never_touched() {
+    let dir = TempDir::new();
+    let (path, pages) = (dir.join("45.index"), 3 * 4096);
+    let entries: Vec<u8> = (1..=512u32).flat_map(|it| [it.to_be_bytes(); 2].concat()).collect();
+    fs::write(&path, &entries).unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(pages).unwrap();
+    let index = open(&dir);
+    let blocks = || fs::metadata(&path).unwrap().blocks();
+    let blocks_before = blocks();
+    if blocks_before * 512 >= pages {
+        eprintln!("the file system of {} makes no holes: nothing is shown", path.display());
+        return;
+    }
+    assert_eq!((index.length(), index.lookup(Offset::MAX)), (512, at(BASE_OFFSET + 512, 512)));
+    let error = index.sanity_check(Position(1000)).unwrap_err().to_string();
+    assert!(error.contains("a hole from position 4096 on"), "{error}");
+    assert_eq!(blocks(), blocks_before);
+}
+
+#[test]
+fn an_index_takes_no_more_of_the_disk_than_its_entries_need() {
+    let dir = TempDir::new();
+    let mut index = OffsetIndex::open(&dir.join("45.index"), Offset(BASE_OFFSET), 1 << 20).unwrap();
+    let file = || fs::metadata(dir.join("45.index")).unwrap();
+    for i in 1..=1300 {
+        index.append(Offset(BASE_OFFSET + i), Position(i as u64)).unwrap();
+        assert!(file().len() <= i as u64 * INDEX_ENTRY_BYTES as u64);
+        assert!(
+            i as u64 * INDEX_ENTRY_BYTES as u64 - file().len() <= 4096,
+            "the rest is in memory"
+        );
+    }
+    index.trim().unwrap();
+    assert_eq!(file().len(), 1300 * INDEX_ENTRY_BYTES as u64);
+    for i in 1..=1300 {
+        let entry = at(BASE_OFFSET + i, i as u64);
+        assert_eq!(index.lookup(entry.offset), entry);
+    }
+}
+
+/// No room is an error of the append that needs it, and looking up goes on.
+#[test]
+fn an_entry_for_which_the_disk_has_no_room_is_refused() {
+    let dir = TempDir::new();
+    std::os::unix::fs::symlink("/dev/full", dir.join("45.index")).unwrap();
+    let mut index = OffsetIndex::open(&dir.join("45.index"), Offset(BASE_OFFSET), 1 << 20).unwrap();
+    index.resize(1 << 20);
+    let mut append = |i: i64| index.append(Offset(BASE_OFFSET + i), Position(i as u64));
+    (1..=512).try_for_each(&mut append).unwrap();
+    for _ in 0..2 {
+        let error = append(513).unwrap_err();
+        assert!(matches!(&error, IndexError::Io(it) if is_disk_full(it)), "{error}");
+    }
+    assert!(index.trim().is_err());
+    assert_eq!((index.length(), index.last_offset()), (512, Offset(BASE_OFFSET + 512)));
+}
+
+/// What a truncation leaves in the file must not be taken for entries again.
+#[test]
+fn a_truncation_into_the_file_shows_in_it_with_the_next_trim() {
+    let dir = TempDir::new();
+    let mut index = OffsetIndex::open(&dir.join("45.index"), Offset(BASE_OFFSET), 1 << 20).unwrap();
+    let append = |index: &mut OffsetIndex, i: i64| {
+        index.append(Offset(BASE_OFFSET + i), Position(i as u64)).unwrap();
+    };
+    (1..=1000).for_each(|i| append(&mut index, i));
+    index.truncate_to(Offset(BASE_OFFSET + 100));
+    append(&mut index, 200);
+    assert_eq!(index.length(), 100);
+    index.trim().unwrap();
+    drop(index);
+    let index = open(&dir);
+    assert_eq!(index.lookup(Offset(BASE_OFFSET + 199)), at(BASE_OFFSET + 99, 99));
+    assert_eq!((index.length(), index.last_offset()), (100, Offset(BASE_OFFSET + 200)));
 }
 
 /// `TimeIndexTest` of later Kafka: lookups, what is not inserted, order, truncation.
@@ -213,6 +295,6 @@ fn the_time_index_finds_the_greatest_timestamp_that_is_not_above() {
     index.sanity_check().unwrap();
     index.truncate_to(Offset(65));
     assert_eq!(index.last_entry(), at(TimestampMs(10), Offset(55)));
-    index.truncate();
+    index.clear().unwrap();
     assert_eq!(index.last_entry(), at(TimestampMs::NONE, Offset(BASE_OFFSET)));
 }
