@@ -10,6 +10,7 @@ mod apis {
     mod list_offsets;
     mod leader_epochs;
     mod groups;
+    mod group_failures;
     mod group_offsets;
     mod topics;
     mod configs;
