@@ -17,6 +17,7 @@ use log::{debug, error, warn};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
+use crate::common::swallow::swallow;
 use crate::common::time::Time;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
@@ -96,14 +97,16 @@ impl GroupChanges {
     pub fn shutdown(&self, error: Errors) {
         let left = locked(&self.left_to_reaper).take();
         for (group, owed) in left.into_iter().flatten() {
-            self.settle(&group, owed);
+            stop_group(&group, || self.settle(&group, owed));
         }
         for group in self.manager.groups() {
-            let stopped = self.change(&group, |it| {
-                it.group.answer_all(error);
-                Ok(())
+            stop_group(&group, || {
+                let stopped = self.change(&group, |it| {
+                    it.group.answer_all(error);
+                    Ok(())
+                });
+                log_failure(&group, stopped);
             });
-            log_failure(&group, stopped);
         }
     }
 }
@@ -336,6 +339,14 @@ fn call(answer: Answer) {
     if catch_unwind(AssertUnwindSafe(answer)).is_err() {
         error!("an answer to a member of a group panicked");
     }
+}
+
+/// Takes a step of the stop for one group: the others are stopped, whatever becomes of it.
+fn stop_group(group: &Group, step: impl FnOnce()) {
+    swallow(group.group_id(), || {
+        step();
+        Ok(())
+    });
 }
 
 /// Logs why nothing can be done for a group, where no client is to be answered.

@@ -37,6 +37,7 @@ mod reply {
     mod refusal_log;
 }
 
+mod kafka_server;
 mod zero_copy;
 mod idempotence;
 mod compacted_topic;

@@ -2,57 +2,23 @@
 //! the log by themselves, and everybody else goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::thread;
 
 use support::broker::Broker;
 use support::temp::TempDir;
+use support::treacherous_time::TreacherousTime;
 use support::wait::wait_until;
 use transferto::common::errors::Errors;
-use transferto::common::mock_time::MockTime;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::common::units::{LeaderEpoch, TimestampMs};
+use transferto::common::units::LeaderEpoch;
 use transferto::coordinator::member_metadata::MemberMetadata;
 
 use crate::apis::group_client::{Member, SETTINGS, list_groups, pair};
 
 const NOT_COORDINATOR: i16 = Errors::NotCoordinator.code();
 
-/// Clocks that a test moves. The wall clock panics when a request handler asks for the n-th time.
-#[derive(Default)]
-struct TreacherousTime {
-    clocks: MockTime,
-    asks_until_panic: AtomicI64,
-}
-
-impl TreacherousTime {
-    fn panic_at_ask(&self, number: i64) {
-        self.asks_until_panic.store(number, Ordering::SeqCst);
-    }
-
-    fn has_panicked(&self) -> bool {
-        self.asks_until_panic.load(Ordering::SeqCst) <= 0
-    }
-}
-
-impl Time for TreacherousTime {
-    fn milliseconds(&self) -> TimestampMs {
-        let is_handler =
-            thread::current().name().is_some_and(|it| it.starts_with("kafka-request-handler"));
-        if is_handler && self.asks_until_panic.fetch_sub(1, Ordering::SeqCst) == 1 {
-            panic!("in the middle of a change");
-        }
-        self.clocks.milliseconds()
-    }
-
-    fn nanoseconds(&self) -> i64 {
-        self.clocks.nanoseconds()
-    }
-}
-
 fn treacherous_broker() -> (Arc<TreacherousTime>, Broker) {
-    let time = Arc::new(TreacherousTime::default());
+    let time = TreacherousTime::new("kafka-request-handler");
     let clock: Arc<dyn Time> = time.clone();
     let broker = Broker::start_with(Arc::new(TempDir::new()), SETTINGS, |it| it.time(clock));
     (time, broker)
