@@ -57,7 +57,7 @@
 //!     })?;
 //!     assert_eq!(values, [Some(b"hello".to_vec())]);
 //!
-//!     broker.shutdown();
+//!     broker.shutdown()?;
 //!     std::fs::remove_dir_all(dir)?;
 //!     Ok(())
 //! }
@@ -146,7 +146,7 @@ pub mod server;
 
 pub use common::end_point::SecurityProtocol;
 pub use config::kafka_config::KafkaConfig;
-pub use server::kafka_server::{KafkaServer, StartupError};
+pub use server::kafka_server::{KafkaServer, ShutdownError, StartupError};
 pub use server::kafka_server_builder::KafkaServerBuilder;
 
 /// What it takes to decide what clients may do: the trait, and the types that it names.

@@ -50,8 +50,10 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     greet(&server);
     wait_for_end(&signals, &server);
     server.log_metrics();
-    server.shutdown();
-    ExitCode::SUCCESS
+    match server.shutdown() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&[error]),
+    }
 }
 
 /// The first lines of a broker's life: where it listens, how it is set up, and what to try next.

@@ -20,4 +20,5 @@ pub mod mock_scheduler;
 pub mod uuid;
 pub mod topic_partition;
 pub mod text;
+pub mod swallow;
 pub mod worker_threads;

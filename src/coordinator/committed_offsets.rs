@@ -62,14 +62,14 @@ fn validate_commit(
 /// The offsets of a commit are in the log, or cannot be.
 pub fn on_commit_stored(
     group: &mut GroupMetadata,
-    mut commit: OffsetCommit,
+    commit: &mut OffsetCommit,
     stored: Result<(), Errors>,
 ) {
     let offsets = std::mem::take(&mut commit.offsets);
     if stored.is_ok() {
         group.offsets.extend(offsets);
     }
-    group.outbox.push_answer(commit.answer(stored));
+    group.outbox.push_answers(commit.take_answer(stored));
 }
 
 /// Removes offsets that no member reads. Returns one result for each partition, which holds if
@@ -136,8 +136,8 @@ fn known_of<'a>(
 /// not.
 pub fn on_offsets_removed(
     group: &mut GroupMetadata,
-    mut keys: Vec<TopicAndPartition>,
-    callback: Option<DoneCallback>,
+    keys: &mut Vec<TopicAndPartition>,
+    callback: &mut Option<DoneCallback>,
     stored: Result<(), Errors>,
 ) {
     let rest = keys.split_off(keys.len().min(TOMBSTONES_PER_BATCH));
@@ -146,9 +146,10 @@ pub fn on_offsets_removed(
         Err(error) => error!("cannot remove offsets of group {}: {error}", group.group_id),
     }
     if stored.is_ok() && !rest.is_empty() {
+        let callback = callback.take();
         group.outbox.store_next(Store::RemoveOffsets { keys: rest, callback });
-    } else if let Some(callback) = callback {
-        group.outbox.answer(callback, stored);
+    } else {
+        group.outbox.answer_held(callback, stored);
     }
 }
 
@@ -183,14 +184,15 @@ fn begin_removal(group: &mut GroupMetadata, callback: Option<DoneCallback>) {
 /// A step of the removal of a group is in the log, or cannot be.
 pub fn on_removal_stored(
     group: &mut GroupMetadata,
-    removal: GroupRemoval,
+    removal: &mut GroupRemoval,
     stored: Result<(), Errors>,
 ) {
     let GroupRemoval { offsets, is_last, callback, .. } = removal;
+    let is_last = *is_last;
     if stored.is_ok() {
         offsets.iter().for_each(|key| drop(group.offsets.remove(key)));
         if !is_last {
-            group.outbox.store_next(next_removal(group, callback));
+            group.outbox.store_next(next_removal(group, callback.take()));
             return;
         }
         info!("removed group {}", group.group_id);
@@ -199,9 +201,7 @@ pub fn on_removal_stored(
         error!("cannot remove group {}: {error}", group.group_id);
         group.cancel_removal();
     }
-    if let Some(callback) = callback {
-        group.outbox.answer(callback, stored);
-    }
+    group.outbox.answer_held(callback, stored);
 }
 
 fn next_removal(group: &GroupMetadata, callback: Option<DoneCallback>) -> Store {
@@ -240,11 +240,13 @@ mod tests {
     fn end_store(group: &mut GroupMetadata, owed: Owed) -> Owed {
         group.outbox.end_store();
         match owed.store {
-            Some(Store::Commit(commit)) => on_commit_stored(group, commit, Ok(())),
-            Some(Store::RemoveOffsets { keys, callback }) => {
-                on_offsets_removed(group, keys, callback, Ok(()));
+            Some(Store::Commit(mut commit)) => on_commit_stored(group, &mut commit, Ok(())),
+            Some(Store::RemoveOffsets { mut keys, mut callback }) => {
+                on_offsets_removed(group, &mut keys, &mut callback, Ok(()));
             }
-            Some(Store::RemoveGroup(removal)) => on_removal_stored(group, removal, Ok(())),
+            Some(Store::RemoveGroup(mut removal)) => {
+                on_removal_stored(group, &mut removal, Ok(()));
+            }
             _ => panic!("none of these is stored here"),
         }
         let owed = group.outbox.owed();

@@ -103,12 +103,13 @@ impl Group {
         (result, owed)
     }
 
-    /// Takes the callbacks out of a group that nobody will change any more. Nothing else of it is
-    /// looked at.
+    /// Takes the callbacks and timers out of a group that nobody will change any more. Nothing else
+    /// of it is looked at.
     fn abandon(&self) -> Owed {
         let mut group = locked(&self.metadata);
         group.answer_all(GROUP_FAILED);
-        group.outbox.abandon(GROUP_FAILED)
+        let timers = group.timers();
+        Owed { timers, ..group.outbox.abandon(GROUP_FAILED) }
     }
 }
 
@@ -117,11 +118,14 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::common::mock_time::MockTime;
     use crate::common::topic_partition::TopicAndPartition;
     use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
     use crate::coordinator::group_records::GroupValue;
     use crate::coordinator::group_results::{CommitCallback, JoinCallback};
+    use crate::coordinator::group_state::WaitFor;
     use crate::coordinator::group_store::{OffsetCommit, Store};
+    use crate::coordinator::group_timer::GroupTimers;
     use crate::coordinator::member_metadata::MemberMetadata;
     use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 
@@ -167,6 +171,23 @@ mod tests {
         let (result, owed) = group.change(|_| Ok(()));
         assert_eq!(result, Err(Errors::NotCoordinator));
         assert!(!owed.has_failed, "it is loaded again once");
+    }
+
+    #[test]
+    fn the_timers_of_a_group_that_fails_are_taken_back() {
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
+        let timers = GroupTimers::new(Arc::new(MockTime::new()));
+        let (armed, _) = group.change(|it| {
+            it.add(MemberMetadata::new("m".to_string(), None), "consumer");
+            timers.schedule_session(&group, it, "m");
+            timers.add_pending_member(&group, it, "n", 1);
+            timers.begin_wait(&group, it, WaitFor::Joins, 1);
+            Ok(())
+        });
+        assert_eq!((armed, timers.size()), (Ok(()), 3));
+        let (_, owed) = group.change(|_| -> Result<(), Errors> { panic!("a fault") });
+        owed.timers.into_iter().for_each(|timer| timers.cancel(Some(timer)));
+        assert_eq!(timers.size(), 0);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use log::{debug, error, warn};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
+use crate::common::swallow::swallow;
 use crate::common::time::Time;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
@@ -25,12 +26,15 @@ use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_outbox::Owed;
 use crate::coordinator::group_results::{Answer, DoneCallback};
 use crate::coordinator::group_store::Store;
-use crate::coordinator::group_timer::{Deadline, GroupTimers};
+use crate::coordinator::group_timer::{Deadline, DeadlineOf, GroupTimers};
 use crate::coordinator::rebalance::Rebalance;
 use crate::coordinator::{committed_offsets, group_sync};
 
 /// How long the reaper sleeps when nothing is due, in milliseconds of real time.
 const REAPER_TIMEOUT_MS: i64 = 200;
+
+/// How long a group that could not be loaded again is refused before the next try.
+const RELOAD_BACKOFF_MS: i64 = 1_000;
 
 /// How many stores of one group a background task appends before it leaves the rest to the reaper.
 const STORES_OF_TASK_MAX: usize = 100;
@@ -93,14 +97,16 @@ impl GroupChanges {
     pub fn shutdown(&self, error: Errors) {
         let left = locked(&self.left_to_reaper).take();
         for (group, owed) in left.into_iter().flatten() {
-            self.settle(&group, owed);
+            stop_group(&group, || self.settle(&group, owed));
         }
         for group in self.manager.groups() {
-            let stopped = self.change(&group, |it| {
-                it.group.answer_all(error);
-                Ok(())
+            stop_group(&group, || {
+                let stopped = self.change(&group, |it| {
+                    it.group.answer_all(error);
+                    Ok(())
+                });
+                log_failure(&group, stopped);
             });
-            log_failure(&group, stopped);
         }
     }
 }
@@ -179,6 +185,7 @@ impl GroupChanges {
         if owed.is_removed {
             self.manager.drop_group(group);
         }
+        owed.timers.into_iter().for_each(|timer| self.timers.cancel(Some(timer)));
         owed.answers.into_iter().for_each(call);
         if owed.has_failed {
             self.reload(group);
@@ -194,29 +201,31 @@ impl GroupChanges {
 
     /// Completes a change whose records have been appended.
     fn end_store(&self, group: &Arc<Group>, store: Store, stored: Result<(), Errors>) -> Owed {
-        let mut store = Some(store);
+        let mut store = store;
         let (completed, mut owed) = group.end_store(|it| {
-            if let Some(store) = store.take() {
-                on_stored(&mut self.rebalance(group, it), store, stored);
-            }
+            on_stored(&mut self.rebalance(group, it), &mut store, stored);
         });
-        if let (Err(error), Some(store)) = (completed, store) {
+        if let Err(error) = completed {
             owed.answers.extend(store.abandon(error));
         }
         owed
     }
 
-    /// Loads a group again that has failed. Its members have a whole session to come back.
+    /// Loads a group again that has failed. Its members have a whole session to come back. As long
+    /// as the log cannot be read, the group is refused, and the reaper tries again.
     fn reload(&self, failed: &Arc<Group>) {
         if !self.is_active() {
             return;
         }
+        let group_id = failed.group_id();
         let reload = || self.manager.reload_group(failed);
         match catch_unwind(AssertUnwindSafe(reload)) {
-            Ok(Some(group)) => self.schedule_sessions(&group),
-            Ok(None) => (),
-            Err(_) => error!("cannot load group {}: it is refused", failed.group_id()),
+            Ok(Ok(Some(group))) => return self.schedule_sessions(&group),
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => error!("cannot load group {group_id} again: {error}"),
+            Err(_) => error!("cannot load group {group_id} again: its loading panicked"),
         }
+        self.timers.schedule_reload(failed, RELOAD_BACKOFF_MS);
     }
 
     /// Gives all members of a loaded group a session.
@@ -237,22 +246,37 @@ impl GroupChanges {
     /// The body of the reaper thread: runs until [`begin_shutdown`](Self::begin_shutdown).
     pub fn reap(&self) {
         while self.is_active() {
-            let has_work = locked(&self.left_to_reaper).as_ref().is_some_and(|it| !it.is_empty());
-            let timeout_ms = if has_work { 0 } else { REAPER_TIMEOUT_MS };
-            for Deadline { group, of } in self.timers.advance_clock(timeout_ms) {
-                // A deadline of a group that is gone or has failed is moot.
-                let Some(group) = group.upgrade() else { continue };
-                let (passed, mut owed) = group.change(|it| {
-                    self.rebalance(&group, it).on_deadline(&of);
-                    Ok(())
-                });
-                log_failure(&group, passed);
-                owed.answers.drain(..).for_each(call);
-                if owed.store.is_some() || owed.has_more || owed.has_failed || owed.is_removed {
-                    self.leave_to_reaper(&group, owed);
-                }
+            // Without the reaper no session would end any more, whichever group the fault is in.
+            if catch_unwind(AssertUnwindSafe(|| self.reap_once())).is_err() {
+                error!("the group coordinator's thread panicked, and goes on");
             }
-            self.settle_next();
+        }
+    }
+
+    fn reap_once(&self) {
+        let has_work = locked(&self.left_to_reaper).as_ref().is_some_and(|it| !it.is_empty());
+        let timeout_ms = if has_work { 0 } else { REAPER_TIMEOUT_MS };
+        for Deadline { group, of } in self.timers.advance_clock(timeout_ms) {
+            // A deadline of a group that is gone is moot.
+            if let Some(group) = group.upgrade() {
+                self.pass_deadline(&group, &of);
+            }
+        }
+        self.settle_next();
+    }
+
+    fn pass_deadline(&self, group: &Arc<Group>, of: &DeadlineOf) {
+        if let DeadlineOf::Reload = of {
+            return self.leave_to_reaper(group, Owed::reload());
+        }
+        let (passed, mut owed) = group.change(|it| {
+            self.rebalance(group, it).on_deadline(of);
+            Ok(())
+        });
+        log_failure(group, passed);
+        owed.answers.drain(..).for_each(call);
+        if !owed.is_empty() {
+            self.leave_to_reaper(group, owed);
         }
     }
 
@@ -280,7 +304,9 @@ impl GroupChanges {
     }
 }
 
-fn on_stored(change: &mut Rebalance<'_>, store: Store, stored: Result<(), Errors>) {
+/// What `store` holds stays there until it has its place in the group: after a panic its client is
+/// still to be answered.
+fn on_stored(change: &mut Rebalance<'_>, store: &mut Store, stored: Result<(), Errors>) {
     let group_id = &change.group.group_id;
     match store {
         Store::Commit(commit) => committed_offsets::on_commit_stored(change.group, commit, stored),
@@ -291,7 +317,7 @@ fn on_stored(change: &mut Rebalance<'_>, store: Store, stored: Result<(), Errors
             committed_offsets::on_removal_stored(change.group, removal, stored);
         }
         Store::Assignment { generation_id, .. } => {
-            group_sync::on_assignment_stored(change, generation_id, stored);
+            group_sync::on_assignment_stored(change, *generation_id, stored);
         }
         Store::Empty { .. } => {
             if let Err(error) = stored {
@@ -303,7 +329,7 @@ fn on_stored(change: &mut Rebalance<'_>, store: Store, stored: Result<(), Errors
             if let Err(error) = stored {
                 warn!("cannot store a static member's new id of group {group_id}: {error}");
             }
-            change.group.outbox.answer(callback, Ok(*joined));
+            change.group.outbox.answer_held(callback, Ok(joined.as_ref().clone()));
         }
     }
 }
@@ -313,6 +339,14 @@ fn call(answer: Answer) {
     if catch_unwind(AssertUnwindSafe(answer)).is_err() {
         error!("an answer to a member of a group panicked");
     }
+}
+
+/// Takes a step of the stop for one group: the others are stopped, whatever becomes of it.
+fn stop_group(group: &Group, step: impl FnOnce()) {
+    swallow(group.group_id(), || {
+        step();
+        Ok(())
+    });
 }
 
 /// Logs why nothing can be done for a group, where no client is to be answered.

@@ -206,8 +206,9 @@ impl GroupCoordinator {
                 committed_offsets::commit(it, &member, generation_id, &mut commit)
             })
         });
-        if let (Err(error), Some(commit)) = (begun, commit) {
-            commit.answer(Err(error))();
+        let answer = commit.and_then(|mut commit| commit.take_answer(Err(begun.err()?)));
+        if let Some(answer) = answer {
+            answer();
         }
     }
 

@@ -21,21 +21,20 @@ enum Join {
     Store(JoinedGroup),
 }
 
-/// Takes `callback`, answers it or keeps it in the member's record.
+/// Takes `callback`, answers it or keeps it in the member's record. It stays where it is until then.
 pub fn join(change: &mut Rebalance<'_>, request: &JoinGroup, callback: &mut Option<JoinCallback>) {
     let joined = do_join(change, request);
-    let Some(callback) = callback.take() else { return };
     let outbox = &mut change.group.outbox;
     match joined {
         Err(error) => {
-            outbox.answer(callback, Err(JoinError::new(error, &request.member.member_id)));
+            outbox.answer_held(callback, Err(JoinError::new(error, &request.member.member_id)));
             // The others may have waited for a member that has no room among them.
             change.try_complete_join();
         }
-        Ok(Join::Answer(joined)) => outbox.answer(callback, Ok(joined)),
+        Ok(Join::Answer(joined)) => outbox.answer_held(callback, Ok(joined)),
         Ok(Join::TryAgainAs(member_id)) => {
             let error = JoinError { error: Errors::MemberIdRequired, member_id };
-            outbox.answer(callback, Err(error));
+            outbox.answer_held(callback, Err(error));
         }
         Ok(Join::Await(member_id)) => {
             change.group.await_join(&member_id, callback);
@@ -44,6 +43,7 @@ pub fn join(change: &mut Rebalance<'_>, request: &JoinGroup, callback: &mut Opti
         }
         Ok(Join::Store(joined)) => {
             let (value, joined) = (Box::new(change.group.value()), Box::new(joined));
+            let callback = callback.take();
             change.group.outbox.store(Store::StaticMember { value, joined, callback });
         }
     }

@@ -25,25 +25,20 @@ use crate::message::records::LogRecord;
 use crate::replica::partition::Partition;
 use crate::storage::log::read_limit::ReadLimit;
 
-/// The groups that a partition keeps, read in pieces of about `load_buffer_size` bytes.
-pub fn load_partition(partition: &Partition, load_buffer_size: i32) -> Vec<GroupMetadata> {
-    let mut loaded = LoadedGroups::default();
-    if let Err(error) = loaded.read(partition, load_buffer_size) {
-        let name = &partition.topic_and_partition;
-        error!("cannot read {name} to its end, its groups may be out of date: {error}");
-    }
-    loaded.into_groups()
-}
-
 /// What the records read so far add up to.
 #[derive(Default)]
-struct LoadedGroups {
+pub struct LoadedGroups {
     groups: BTreeMap<String, GroupMetadata>,
     offsets: BTreeMap<String, BTreeMap<TopicAndPartition, OffsetAndMetadata>>,
 }
 
 impl LoadedGroups {
-    fn read(&mut self, partition: &Partition, load_buffer_size: i32) -> Result<(), KafkaError> {
+    /// Reads a partition from its beginning to its high watermark, in pieces of about
+    /// `load_buffer_size` bytes.
+    ///
+    /// # Errors
+    /// Why it cannot be read to its end. What has been read until then is here.
+    pub fn read(&mut self, partition: &Partition, load_buffer_size: i32) -> Result<(), KafkaError> {
         let replica = partition.leader_replica();
         let high_watermark = replica.high_watermark().message_offset;
         let limit = ReadLimit::min_one_message(load_buffer_size);
@@ -113,7 +108,7 @@ impl LoadedGroups {
         Ok(())
     }
 
-    fn into_groups(self) -> Vec<GroupMetadata> {
+    pub fn into_groups(self) -> Vec<GroupMetadata> {
         let Self { mut groups, offsets } = self;
         for (group_id, offsets) in offsets {
             let new = || {

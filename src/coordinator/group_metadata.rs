@@ -336,23 +336,25 @@ impl GroupMetadata {
 impl GroupMetadata {
     /// Lets a join wait for the other members. An earlier one, from another connection, fails with
     /// `REBALANCE_IN_PROGRESS`: if that client is still there, it joins again.
-    pub fn await_join(&mut self, member_id: &str, callback: JoinCallback) {
+    ///
+    /// `callback` stays where it is until it has its place here, also in a panic.
+    pub fn await_join(&mut self, member_id: &str, callback: &mut Option<JoinCallback>) {
         self.answer_join(member_id, |id| Err(JoinError::new(Errors::RebalanceInProgress, id)));
         match self.members.get_mut(member_id) {
-            Some(member) => member.awaiting_join = Some(callback),
+            Some(member) => member.awaiting_join = callback.take(),
             None => {
                 let error = JoinError::new(Errors::UnknownMemberId, member_id);
-                self.outbox.answer(callback, Err(error));
+                self.outbox.answer_held(callback, Err(error));
             }
         }
     }
 
     /// Lets a sync wait for the leader's assignment, in the same way.
-    pub fn await_sync(&mut self, member_id: &str, callback: SyncCallback) {
+    pub fn await_sync(&mut self, member_id: &str, callback: &mut Option<SyncCallback>) {
         self.answer_sync(member_id, Err(Errors::RebalanceInProgress));
         match self.members.get_mut(member_id) {
-            Some(member) => member.awaiting_sync = Some(callback),
-            None => self.outbox.answer(callback, Err(Errors::UnknownMemberId)),
+            Some(member) => member.awaiting_sync = callback.take(),
+            None => self.outbox.answer_held(callback, Err(Errors::UnknownMemberId)),
         }
     }
 
@@ -382,6 +384,14 @@ impl GroupMetadata {
         for member_id in self.ids(|_| true) {
             self.answer_member(&member_id, error);
         }
+    }
+
+    /// The timers of its members, of the ids that were given away, and of its own wait.
+    pub fn timers(&self) -> Vec<TimerTaskId> {
+        let of_members = self.members().filter_map(|it| it.session_timer);
+        let of_pending = self.pending_members.values().copied();
+        let of_wait = self.wait.iter().map(|it| it.timer);
+        of_members.chain(of_pending).chain(of_wait).collect()
     }
 
     /// The answer to a join of the generation that has begun.

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use log::{error, info};
 
-use crate::common::errors::Errors;
+use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::OffsetConfig;
-use crate::coordinator::group_loader::load_partition;
+use crate::coordinator::group_loader::LoadedGroups;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_store::{Record, Store};
 use crate::message::record_batch_builder::RecordBatchBuilder;
@@ -87,9 +87,12 @@ impl GroupMetadataManager {
         let started_ms = self.time.hi_res_clock_ms();
         for partition in 0..self.partition_count.get().copied().unwrap_or(0) {
             let key = TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition);
-            let loaded = self.load(&key);
+            let mut loaded = LoadedGroups::default();
+            if let Err(error) = self.load(&key, &mut loaded) {
+                error!("cannot read {key} to its end, its groups may be out of date: {error}");
+            }
             let mut groups = locked(&self.groups);
-            for group in loaded {
+            for group in loaded.into_groups() {
                 groups.insert(group.group_id.clone(), Group::new(group));
             }
         }
@@ -99,21 +102,32 @@ impl GroupMetadataManager {
 
     /// Puts a group as it is in the log in the place of one that has failed, and returns it; none if
     /// the log does not have it.
-    pub fn reload_group(&self, failed: &Arc<Group>) -> Option<Arc<Group>> {
-        let partition = self.partition_for(failed.group_id())?;
-        let mut loaded = self.load(&partition).into_iter();
-        let group = loaded.find(|it| it.group_id == failed.group_id()).map(Group::new);
-        info!("loaded group {} again from {partition}", failed.group_id());
+    ///
+    /// # Errors
+    /// If the log cannot be read to its end. Then the failed group stays: in its place, a group that
+    /// has lost offsets would have its consumers begin anew.
+    pub fn reload_group(&self, failed: &Arc<Group>) -> Result<Option<Arc<Group>>, KafkaError> {
+        let mut loaded = LoadedGroups::default();
+        if let Some(partition) = self.partition_for(failed.group_id()) {
+            self.load(&partition, &mut loaded)?;
+        }
+        let mut groups = loaded.into_groups().into_iter();
+        let group = groups.find(|it| it.group_id == failed.group_id()).map(Group::new);
+        info!("loaded group {} again from the log", failed.group_id());
         self.replace_group(failed, group.clone());
-        group
+        Ok(group)
     }
 
-    fn load(&self, partition: &TopicAndPartition) -> Vec<GroupMetadata> {
-        let Some(hosted) = self.replica_manager.local_logs().get_partition(partition) else {
-            error!("{partition} is missing: its groups are lost");
-            return Vec::new();
-        };
-        load_partition(&hosted, self.config.load_buffer_size)
+    fn load(
+        &self,
+        partition: &TopicAndPartition,
+        loaded: &mut LoadedGroups,
+    ) -> Result<(), KafkaError> {
+        let hosted = self.replica_manager.local_logs().get_partition(partition);
+        let hosted = hosted.ok_or_else(|| {
+            KafkaError::api(Errors::KafkaStorageError, format!("{partition} is missing"))
+        })?;
+        loaded.read(&hosted, self.config.load_buffer_size)
     }
 
     fn replace_group(&self, old: &Arc<Group>, new: Option<Arc<Group>>) {

@@ -26,6 +26,7 @@ use std::collections::VecDeque;
 use crate::common::errors::Errors;
 use crate::coordinator::group_results::{Answer, Callback};
 use crate::coordinator::group_store::Store;
+use crate::purgatory::timing_wheel::TimerTaskId;
 
 /// The answers and stores of one group.
 #[derive(Default)]
@@ -55,6 +56,21 @@ pub struct Owed {
     pub is_removed: bool,
     /// Whether the group is to be loaded again: a change of it has panicked.
     pub has_failed: bool,
+    /// The timers of a group that has failed, to be cancelled.
+    pub timers: Vec<TimerTaskId>,
+}
+
+impl Owed {
+    /// Of a group that has failed and has nothing else to be done.
+    pub fn reload() -> Self {
+        Self { has_failed: true, ..Self::default() }
+    }
+
+    /// Whether anything is left to be done.
+    pub fn is_empty(&self) -> bool {
+        let is_done = self.answers.is_empty() && self.store.is_none() && self.timers.is_empty();
+        is_done && !self.has_more && !self.is_removed && !self.has_failed
+    }
 }
 
 impl Outbox {
@@ -62,8 +78,16 @@ impl Outbox {
         self.answers.push(Box::new(move || callback(result)));
     }
 
-    pub fn push_answer(&mut self, answer: Answer) {
-        self.answers.push(answer);
+    /// Answers with the callback of `held`, if it is still there. Only here is it taken out: after a
+    /// panic on the way to here the owner of `held` finds it, and answers that the group has failed.
+    pub fn answer_held<T: Send + 'static>(&mut self, held: &mut Option<Callback<T>>, result: T) {
+        if let Some(callback) = held.take() {
+            self.answer(callback, result);
+        }
+    }
+
+    pub fn push_answers(&mut self, answers: impl IntoIterator<Item = Answer>) {
+        self.answers.extend(answers);
     }
 
     /// Queues a store. An assignment or an empty group that still waits is moot if `store` is one,
@@ -111,7 +135,7 @@ impl Outbox {
         let has_more = is_due && store.is_none() && !self.stores.is_empty();
         self.is_storing |= store.is_some();
         let is_removed = std::mem::take(&mut self.is_removed);
-        Owed { answers, store, has_more, is_removed, has_failed: false }
+        Owed { answers, store, has_more, is_removed, ..Owed::default() }
     }
 
     /// Takes out what is due when no change of the group can be completed any more: all that wait
@@ -119,7 +143,7 @@ impl Outbox {
     /// the group has failed.
     pub fn abandon(&mut self, error: Errors) -> Owed {
         let stores = std::mem::take(&mut self.stores).into_iter();
-        self.answers.extend(stores.filter_map(|it| it.abandon(error)));
+        self.answers.extend(stores.filter_map(|mut it| it.abandon(error)));
         let answers = std::mem::take(&mut self.answers);
         Owed { answers, has_failed: !self.is_storing, ..Owed::default() }
     }

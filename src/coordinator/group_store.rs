@@ -40,7 +40,7 @@ pub enum Store {
     StaticMember {
         value: Box<GroupValue>,
         joined: Box<JoinedGroup>,
-        callback: JoinCallback,
+        callback: Option<JoinCallback>,
     },
     RemoveGroup(GroupRemoval),
 }
@@ -90,16 +90,19 @@ impl Store {
         }
     }
 
-    /// Fails a change that nobody will complete. Returns the answer that its client waits for.
-    pub fn abandon(self, error: Errors) -> Option<Answer> {
+    /// Fails a change that nobody will complete. Returns the answer that its client waits for; none
+    /// if the client has it already.
+    pub fn abandon(&mut self, error: Errors) -> Option<Answer> {
         match self {
-            Self::Commit(commit) => Some(commit.answer(Err(error))),
+            Self::Commit(commit) => commit.take_answer(Err(error)),
             Self::RemoveOffsets { callback, .. }
             | Self::RemoveGroup(GroupRemoval { callback, .. }) => {
-                callback.map(|callback| Box::new(move || callback(Err(error))) as _)
+                let callback = callback.take()?;
+                Some(Box::new(move || callback(Err(error))))
             }
             Self::StaticMember { joined, callback, .. } => {
                 let failed = JoinError::new(error, &joined.member_id);
+                let callback = callback.take()?;
                 Some(Box::new(move || callback(Err(failed))))
             }
             Self::Assignment { .. } | Self::Empty { .. } => None,
@@ -113,7 +116,8 @@ pub struct OffsetCommit {
     pub offsets: Vec<(TopicAndPartition, OffsetAndMetadata)>,
     /// One for each offset of the request.
     verdicts: Vec<Result<(), Errors>>,
-    callback: CommitCallback,
+    /// None once its answer has been taken.
+    callback: Option<CommitCallback>,
 }
 
 impl OffsetCommit {
@@ -135,13 +139,14 @@ impl OffsetCommit {
         let verdicts: Vec<_> = offsets.iter().map(verdict).collect();
         let accepted = offsets.into_iter().zip(&verdicts).filter(|(_, it)| it.is_ok());
         let offsets = accepted.map(|(it, _)| it).collect();
-        Self { offsets, verdicts, callback }
+        Self { offsets, verdicts, callback: Some(callback) }
     }
 
-    /// The answer when `result` is that of the accepted offsets.
-    pub fn answer(self, result: Result<(), Errors>) -> Answer {
-        let Self { verdicts, callback, .. } = self;
-        Box::new(move || callback(verdicts.into_iter().map(|it| it.and(result)).collect()))
+    /// Takes the answer when `result` is that of the accepted offsets.
+    pub fn take_answer(&mut self, result: Result<(), Errors>) -> Option<Answer> {
+        let callback = self.callback.take()?;
+        let verdicts = std::mem::take(&mut self.verdicts);
+        Some(Box::new(move || callback(verdicts.into_iter().map(|it| it.and(result)).collect())))
     }
 }
 

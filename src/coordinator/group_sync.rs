@@ -22,7 +22,6 @@ pub fn sync(
     let member_id = &request.member.member_id;
     let group = &mut change.group;
     validate_sync(group, request)?;
-    let Some(callback) = callback.take() else { return Ok(()) };
     group.pending_sync_members.remove(member_id);
     if group.is(GroupState::CompletingRebalance) {
         group.await_sync(member_id, callback);
@@ -36,7 +35,7 @@ pub fn sync(
         }
     } else {
         let synced = group.current_assignment(member_id);
-        group.outbox.answer(callback, Ok(synced));
+        group.outbox.answer_held(callback, Ok(synced));
         change.extend_session(member_id);
     }
     change.maybe_end_wait_for_syncs();

@@ -35,6 +35,8 @@ pub enum DeadlineOf {
     PendingMember { member_id: String },
     /// The wait of the whole group with this serial.
     Wait { serial: u64 },
+    /// The next try to load a group that has failed.
+    Reload,
 }
 
 /// The timeouts of all groups.
@@ -100,6 +102,11 @@ impl GroupTimers {
         group.add_pending_member(member_id, timer);
     }
 
+    /// Has a group that has failed loaded again after `delay_ms`.
+    pub fn schedule_reload(&self, failed: &Arc<Group>, delay_ms: i64) {
+        self.arm(failed, delay_ms, DeadlineOf::Reload);
+    }
+
     /// Makes the group wait, and no longer for what it has waited for.
     pub fn begin_wait(
         &self,
@@ -116,6 +123,11 @@ impl GroupTimers {
 
     pub fn end_wait(&self, group: &mut GroupMetadata) {
         self.cancel(group.wait.take().map(|wait| wait.timer));
+    }
+
+    /// How many deadlines there are.
+    pub fn size(&self) -> usize {
+        self.timer.size()
     }
 
     pub fn cancel(&self, timer: Option<TimerTaskId>) {

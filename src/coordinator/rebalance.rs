@@ -154,6 +154,7 @@ impl Rebalance<'_> {
             DeadlineOf::Session { member_id } => self.on_session_deadline(member_id),
             DeadlineOf::PendingMember { member_id } => self.on_pending_member_deadline(member_id),
             DeadlineOf::Wait { serial } => self.on_wait_deadline(*serial),
+            DeadlineOf::Reload => (), // The group has been loaded since.
         }
     }
 

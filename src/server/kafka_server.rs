@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::{error, info};
+use log::info;
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
-use crate::common::errors::KafkaError;
+use crate::common::errors::{Errors, KafkaError};
 use crate::common::metrics::Metrics;
 use crate::common::scheduler::Scheduler;
+use crate::common::swallow::swallow;
 use crate::config::config_def::ConfigError;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::network::request_metrics::STAGES;
@@ -56,6 +57,18 @@ impl From<std::io::Error> for StartupError {
     }
 }
 
+/// A stop that left something behind, which the log says: the next start recovers it.
+#[derive(Debug)]
+pub struct ShutdownError(());
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the broker did not shut down cleanly; the log says why")
+    }
+}
+
+impl std::error::Error for ShutdownError {}
+
 /// A running broker. [`KafkaServerBuilder`](crate::server::kafka_server_builder::KafkaServerBuilder)
 /// starts one.
 ///
@@ -85,7 +98,8 @@ impl KafkaServer {
     pub(super) fn serve(parts: Subsystems, began: Instant) -> Result<Self, StartupError> {
         let mut server = Self { parts, startup_duration: Duration::ZERO };
         if let Err(error) = server.start_serving() {
-            server.shutdown();
+            // What is wrong with the stop is in the log; the caller learns why there was no start.
+            let _ = server.shutdown();
             return Err(error);
         }
         server.startup_duration = began.elapsed();
@@ -138,21 +152,35 @@ impl KafkaServer {
         }
     }
 
-    /// Stops the broker in Kafka's order. A step that fails is logged and does not keep the others
-    /// from running.
-    pub fn shutdown(self) {
+    /// Stops the broker in Kafka's order. A step that fails or panics is logged and does not keep
+    /// the others from running.
+    ///
+    /// # Errors
+    /// If a step failed: the log says which and why.
+    pub fn shutdown(self) -> Result<(), ShutdownError> {
         info!("shutting down");
-        self.parts.socket_server.shutdown();
-        self.parts.request_handler_pool.join();
-        self.parts.scheduler.shutdown();
-        self.parts.quota_managers.shutdown();
+        let parts = &self.parts;
+        let mut is_clean = stop("the socket server", || parts.socket_server.shutdown());
+        is_clean &= stop("the pool of request handlers", || parts.request_handler_pool.join());
+        is_clean &= stop("the scheduler", || parts.scheduler.shutdown());
+        is_clean &= stop("the quotas", || parts.quota_managers.shutdown());
         // Before the logs, which it writes: 0.9 stopped it after them.
-        self.parts.group_coordinator.shutdown();
-        if let Err(error) = self.parts.replica_manager.shutdown() {
-            error!("cannot write the high watermarks: {error}");
+        is_clean &= stop("the group coordinator", || parts.group_coordinator.shutdown());
+        is_clean &= swallow("the replica manager", || parts.replica_manager.shutdown());
+        is_clean &= swallow("the log manager", || match parts.log_manager.shutdown() {
+            true => Ok(()),
+            false => Err(KafkaError::api(
+                Errors::KafkaStorageError,
+                "a log directory is not marked as clean".to_string(),
+            )),
+        });
+        match is_clean {
+            true => {
+                info!("shut down");
+                Ok(())
+            }
+            false => Err(ShutdownError(())),
         }
-        self.parts.log_manager.shutdown();
-        info!("shut down");
     }
 }
 
@@ -192,4 +220,12 @@ impl KafkaServer {
     pub fn dynamic_config(&self) -> &Arc<DynamicBrokerConfig> {
         &self.parts.dynamic_config
     }
+}
+
+/// Stops a part that returns nothing. Returns whether it did not panic.
+fn stop(what: &str, step: impl FnOnce()) -> bool {
+    swallow(what, || {
+        step();
+        Ok(())
+    })
 }

@@ -16,6 +16,7 @@ use nix::fcntl::Flock;
 use crate::common::errors::KafkaError;
 use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
+use crate::common::swallow::swallow;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::Offset;
@@ -399,21 +400,29 @@ impl LogManager {
     /// Flushes and closes all logs, and marks their directories as clean. Owed before: the shutdown
     /// of the scheduler.
     ///
-    /// A failure is logged, its directory is recovered at the next start, and the others are closed.
-    pub fn shutdown(&self) {
-        self.cleaner.shutdown();
-        for dir in self.dirs.iter().filter(|dir| dir.is_loaded.load(Ordering::Acquire)) {
-            if let Err(error) = self.close_directory(dir) {
-                error!("{} was not shut down cleanly: {error}", dir.path.display());
-            }
+    /// A failure is logged, and so is a panic: its directory is recovered at the next start, and the
+    /// others are closed. Returns whether all directories are marked.
+    pub fn shutdown(&self) -> bool {
+        let mut is_clean = swallow("the log cleaner", || {
+            self.cleaner.shutdown();
+            Ok(())
+        });
+        for dir in &self.dirs {
+            let name = dir.path.display().to_string();
+            is_clean &= dir.is_loaded.load(Ordering::Acquire)
+                && swallow(&name, || self.close_directory(dir));
         }
+        is_clean
     }
 
+    /// The mark says that all logs are flushed. If one is not, the others need not be read at the
+    /// next start beyond their recovery points.
     fn close_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
         let close = |log: Arc<Log>| log.flush().and_then(|()| log.close());
         let threads = read_locked(&self.config).recovery_threads_per_data_dir;
-        for_each(self.logs.in_directory(&dir.path), threads, close)?;
+        let closed = for_each(self.logs.in_directory(&dir.path), threads, close);
         self.checkpoint_directory(dir)?;
+        closed?;
         let marker = dir.path.join(CLEAN_SHUTDOWN_FILE);
         File::create(&marker).map_err(failed("create", &marker))?;
         Ok(sync_directory(&dir.path)?)

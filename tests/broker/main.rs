@@ -10,6 +10,7 @@ mod apis {
     mod list_offsets;
     mod leader_epochs;
     mod groups;
+    mod group_failures;
     mod group_offsets;
     mod topics;
     mod configs;
@@ -36,6 +37,7 @@ mod reply {
     mod refusal_log;
 }
 
+mod kafka_server;
 mod zero_copy;
 mod idempotence;
 mod compacted_topic;

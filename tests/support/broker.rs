@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use transferto::common::end_point::SecurityProtocol;
 use transferto::config::config_reader::read_file;
-use transferto::server::kafka_server::KafkaServer;
+use transferto::server::kafka_server::{KafkaServer, ShutdownError};
 use transferto::server::kafka_server_builder::KafkaServerBuilder;
 
 use crate::client::Client;
@@ -66,10 +66,16 @@ impl Broker {
         client
     }
 
-    /// Stops the broker and returns its directory.
-    pub fn stop(mut self) -> Arc<TempDir> {
-        self.server.take().unwrap().shutdown();
-        Arc::clone(&self.dir)
+    /// Stops the broker, however that ends, and returns its directory.
+    pub fn stop(self) -> Arc<TempDir> {
+        let dir = Arc::clone(&self.dir);
+        drop(self.shutdown());
+        dir
+    }
+
+    /// Stops the broker, and says how that ended.
+    pub fn shutdown(mut self) -> Result<(), ShutdownError> {
+        self.server.take().unwrap().shutdown()
     }
 
     /// The bytes of a partition's segment that begins at offset 0.
@@ -82,7 +88,7 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
-            server.shutdown();
+            drop(server.shutdown());
         }
     }
 }

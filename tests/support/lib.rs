@@ -7,6 +7,7 @@ pub mod temp;
 pub mod random;
 pub mod wait;
 pub mod own_process;
+pub mod treacherous_time;
 pub mod records;
 pub mod client;
 pub mod broker;

@@ -150,10 +150,15 @@ impl Member {
     /// Asks to join and does not wait for the group: only for the id, if that is needed.
     pub(crate) fn begin_join(&mut self) -> RequestHeader {
         if self.member_id.is_empty() && self.group_instance_id.is_none() {
-            let header = self.send_join(NEWEST_JOIN);
-            assert_eq!(self.receive_join(&header).error_code, Errors::MemberIdRequired.code());
+            self.get_id();
         }
         self.send_join(NEWEST_JOIN)
+    }
+
+    /// The first half of a first join.
+    pub(crate) fn get_id(&mut self) {
+        let header = self.send_join(NEWEST_JOIN);
+        assert_eq!(self.receive_join(&header).error_code, Errors::MemberIdRequired.code());
     }
 
     pub(crate) fn send_sync(

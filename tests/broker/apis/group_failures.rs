@@ -1,0 +1,113 @@
+//! Groups whose change panics in the middle: all that wait in them are answered, they come back from
+//! the log by themselves, and everybody else goes on.
+
+use std::sync::Arc;
+
+use support::broker::Broker;
+use support::temp::TempDir;
+use support::treacherous_time::TreacherousTime;
+use support::wait::wait_until;
+use transferto::common::errors::Errors;
+use transferto::common::time::Time;
+use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::LeaderEpoch;
+use transferto::coordinator::member_metadata::MemberMetadata;
+
+use crate::apis::group_client::{Member, SETTINGS, list_groups, pair};
+
+const NOT_COORDINATOR: i16 = Errors::NotCoordinator.code();
+
+fn treacherous_broker() -> (Arc<TreacherousTime>, Broker) {
+    let time = TreacherousTime::new("kafka-request-handler");
+    let clock: Arc<dyn Time> = time.clone();
+    let broker = Broker::start_with(Arc::new(TempDir::new()), SETTINGS, |it| it.time(clock));
+    (time, broker)
+}
+
+#[test]
+fn a_join_that_panics_is_answered_with_all_that_wait_in_the_group() {
+    let (time, broker) = treacherous_broker();
+    let (mut leader, mut follower) = pair(&broker, "g");
+    let mut other = Member::alone_in(&broker, "other");
+    let mut third = Member::of(&broker, "g");
+    third.get_id();
+    time.panic_at_ask(1);
+    let joining = third.begin_join();
+    assert_eq!(third.receive_join(&joining).error_code, NOT_COORDINATOR);
+    assert!(time.has_panicked(), "where the rebalance begins");
+    wait_until("the group to be loaded again", || leader.heartbeat() == 0);
+    assert_eq!(follower.heartbeat(), 0);
+    assert_eq!(follower.sync(&[]).assignment, b"b");
+    assert_eq!(other.heartbeat(), 0);
+}
+
+#[test]
+fn a_panic_between_the_log_and_the_answers_of_a_sync_leaves_nobody_silent() {
+    let (time, broker) = treacherous_broker();
+    let (mut leader, mut follower) = pair(&broker, "g");
+    let joining = leader.begin_join();
+    follower.await_rebalance();
+    follower.join();
+    leader.receive_join(&joining);
+    let syncing = follower.send_sync(5, &[]);
+    let group = broker.server().group_coordinator().manager().get_group("g").unwrap();
+    wait_until("the follower's sync", || {
+        group.look(|it| it.members().any(MemberMetadata::is_awaiting_sync)) == Ok(true)
+    });
+    let ids = (leader.member_id.clone(), follower.member_id.clone());
+    // First the record of the assignment is dated, then the log, then the group that is stable.
+    time.panic_at_ask(3);
+    let synced = leader.sync(&[(&ids.0, b"1"), (&ids.1, b"2")]);
+    assert_eq!(synced.error_code, NOT_COORDINATOR);
+    assert_eq!(follower.receive_sync(&syncing).error_code, NOT_COORDINATOR);
+    assert!(time.has_panicked());
+    wait_until("the group to be loaded again", || leader.heartbeat() == 0);
+    assert_eq!(follower.heartbeat(), 0);
+    assert_eq!(follower.sync(&[]).assignment, b"2", "it was in the log");
+}
+
+#[test]
+fn a_failed_group_is_refused_as_long_as_its_log_cannot_be_read_and_then_is_there_again() {
+    let (time, broker) = treacherous_broker();
+    let (mut leader, mut follower) = pair(&broker, "g");
+    leader.client.create_topic("post");
+    assert_eq!(leader.commit("post", 0, 5), 0);
+    let partitions = [0, 1].map(|it| TopicAndPartition::new("__consumer_offsets", it));
+    let replica_manager = broker.server().replica_manager();
+    replica_manager.stop_replicas(&partitions);
+    let mut third = Member::of(&broker, "g");
+    third.get_id();
+    time.panic_at_ask(1);
+    let joining = third.begin_join();
+    assert_eq!(third.receive_join(&joining).error_code, NOT_COORDINATOR);
+    for _ in 0..3 {
+        assert_eq!((leader.heartbeat(), follower.heartbeat()), (NOT_COORDINATOR, NOT_COORDINATOR));
+        assert_eq!(leader.describe().error_code, NOT_COORDINATOR);
+        assert!(list_groups(&mut leader.client, 5, &[]).is_empty());
+        time.clocks.sleep(1_000);
+    }
+    let log_of = |key| broker.server().log_manager().get_log(key).unwrap();
+    let logs = partitions.iter().map(|key| (key.clone(), log_of(key))).collect();
+    replica_manager.become_leader(LeaderEpoch(0), logs).unwrap();
+    wait_until("the next try", || {
+        time.clocks.sleep(1_000);
+        leader.heartbeat() == 0
+    });
+    assert_eq!(follower.heartbeat(), 0);
+    assert_eq!(leader.committed("post", 0).committed_offset, 5);
+}
+
+#[test]
+fn the_broker_stops_cleanly_while_a_group_has_failed() {
+    let (time, broker) = treacherous_broker();
+    let _members = pair(&broker, "g");
+    let partitions = [0, 1].map(|it| TopicAndPartition::new("__consumer_offsets", it));
+    broker.server().replica_manager().stop_replicas(&partitions);
+    let mut third = Member::of(&broker, "g");
+    third.get_id();
+    time.panic_at_ask(1);
+    let joining = third.begin_join();
+    assert_eq!(third.receive_join(&joining).error_code, NOT_COORDINATOR);
+    let dir = broker.stop();
+    assert!(dir.path().join(".kafka_cleanshutdown").exists());
+}
