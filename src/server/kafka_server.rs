@@ -17,6 +17,7 @@ use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
+use crate::server::log_dir_failure_handler::LogDirFailureHandler;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::storage::log_manager::LogManager;
@@ -73,6 +74,7 @@ pub(super) struct Subsystems {
     pub scheduler: Arc<dyn Scheduler>,
     pub quota_managers: Arc<QuotaManagers>,
     pub group_coordinator: Arc<GroupCoordinator>,
+    pub log_dir_failure_handler: LogDirFailureHandler,
     pub replica_manager: Arc<ReplicaManager>,
     pub log_manager: Arc<LogManager>,
     pub dynamic_config: Arc<DynamicBrokerConfig>,
@@ -148,6 +150,7 @@ impl KafkaServer {
         self.parts.quota_managers.shutdown();
         // Before the logs, which it writes: 0.9 stopped it after them.
         self.parts.group_coordinator.shutdown();
+        self.parts.log_dir_failure_handler.shutdown();
         if let Err(error) = self.parts.replica_manager.shutdown() {
             error!("cannot write the high watermarks: {error}");
         }
