@@ -4,7 +4,7 @@
 use std::env;
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{ExitCode, exit};
 use std::thread;
 
 use log::{LevelFilter, info, warn};
@@ -43,7 +43,10 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     for (name, value) in config.non_default_settings() {
         info!("setting {name} = {value}");
     }
-    let server = match KafkaServerBuilder::new(config).start() {
+    let builder = KafkaServerBuilder::new(config);
+    // At once: nothing that is left to be done could be kept.
+    let builder = builder.halt_procedure(|| exit(1));
+    let server = match builder.start() {
         Ok(server) => server,
         Err(error) => return fail(&[error]),
     };

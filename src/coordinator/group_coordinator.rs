@@ -5,6 +5,7 @@
 //! change means stands with the stage: join, sync, leave, committed offsets. Stages begin and end
 //! rebalances; a rebalance changes the group and its timers.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle};
 
@@ -82,6 +83,23 @@ impl GroupCoordinator {
             error!("the group coordinator's thread ended by a panic");
         }
         self.changes.shutdown(Errors::CoordinatorNotAvailable);
+    }
+
+    /// Port of `GroupCoordinator.onResignation`: unloads the groups whose records lie in
+    /// `partitions`, the logs of which are offline. Pending requests fail with
+    /// `COORDINATOR_NOT_AVAILABLE`, as later ones do; a restart finds the groups in the log.
+    pub fn on_resignation(&self, partitions: &HashSet<TopicAndPartition>) {
+        for group in self.manager().groups() {
+            let partition = self.manager().partition_for(group.group_id());
+            if partition.is_some_and(|it| partitions.contains(&it)) {
+                let unloaded = self.changes.change(&group, |it| {
+                    it.group.answer_all(Errors::CoordinatorNotAvailable);
+                    it.group.outbox.set_removed();
+                    Ok(())
+                });
+                log_failure(&group, unloaded);
+            }
+        }
     }
 
     pub fn manager(&self) -> &GroupMetadataManager {
@@ -315,8 +333,9 @@ impl GroupCoordinator {
     /// # Errors
     /// `COORDINATOR_NOT_AVAILABLE` outside of start and stop.
     pub fn list_groups(&self) -> Result<Vec<GroupOverview>, Errors> {
-        // Without the topic there are no groups, and a list of none is the truth.
-        self.validate_group_status("").or_else(only_without_topic)?;
+        // Without the topic there are no groups, and a list of none is the truth. Groups whose
+        // partition is offline are not known.
+        self.validate_active()?;
         let groups = self.manager().groups();
         let overviews = groups.iter().map(|group| group.look(GroupMetadata::overview));
         let mut all: Vec<_> = overviews.filter_map(Result::ok).collect();
@@ -354,18 +373,27 @@ impl GroupCoordinator {
 /// What requests have in common.
 impl GroupCoordinator {
     /// # Errors
-    /// `COORDINATOR_NOT_AVAILABLE` outside of start and stop; `INVALID_GROUP_ID`; `NOT_COORDINATOR`
-    /// as long as there is no `__consumer_offsets`, upon which the client looks for the
-    /// coordinator, which creates it.
+    /// `COORDINATOR_NOT_AVAILABLE` outside of start and stop, and if the group's partition of
+    /// `__consumer_offsets` is offline; `INVALID_GROUP_ID`; `NOT_COORDINATOR` as long as there is no
+    /// `__consumer_offsets`, upon which the client looks for the coordinator, which creates it.
     fn validate_group_status(&self, group_id: &str) -> Result<(), Errors> {
-        if !self.changes.is_active() {
-            Err(Errors::CoordinatorNotAvailable)
-        } else if group_id.len() > ID_BYTES_MAX {
-            Err(Errors::InvalidGroupId)
-        } else if self.manager().partition_for(group_id).is_none() {
-            Err(Errors::NotCoordinator)
-        } else {
-            Ok(())
+        self.validate_active()?;
+        if group_id.len() > ID_BYTES_MAX {
+            return Err(Errors::InvalidGroupId);
+        }
+        match self.manager().partition_for(group_id) {
+            None => Err(Errors::NotCoordinator),
+            Some(partition) if !self.manager().is_online(&partition) => {
+                Err(Errors::CoordinatorNotAvailable)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn validate_active(&self) -> Result<(), Errors> {
+        match self.changes.is_active() {
+            true => Ok(()),
+            false => Err(Errors::CoordinatorNotAvailable),
         }
     }
 

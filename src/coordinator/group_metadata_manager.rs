@@ -62,6 +62,11 @@ impl GroupMetadataManager {
         Some(TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition))
     }
 
+    /// Whether the log of a partition can be read and appended to.
+    pub fn is_online(&self, partition: &TopicAndPartition) -> bool {
+        self.replica_manager.local_logs().get_partition_or_error(partition).is_ok()
+    }
+
     pub fn get_group(&self, group_id: &str) -> Option<Arc<Group>> {
         locked(&self.groups).get(group_id).cloned()
     }

@@ -59,9 +59,9 @@ impl DelayedFetch {
     /// need not wait for it.
     fn accumulated_bytes(&self, status: &FetchPartitionStatus) -> Option<i64> {
         let start = status.start_offset_metadata;
-        // Case B: the partition is gone. (Case A, the leader has moved, cannot be: there is no
-        // other broker.)
-        let partition = self.local_logs.get_partition(&status.key)?;
+        // Case B: the partition is gone, or its log directory is offline. (Case A, the leader has
+        // moved, cannot be: there is no other broker.)
+        let partition = self.local_logs.get_partition_or_error(&status.key).ok()?;
         let replica = partition.leader_replica();
         let end = match self.metadata.mode.fetch_only_committed {
             true => replica.high_watermark(),

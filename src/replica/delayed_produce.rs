@@ -77,8 +77,9 @@ impl DelayedProduce {
         key: &TopicAndPartition,
         required_offset: Offset,
     ) -> Option<Result<(), Errors>> {
-        let Some(leader) = self.local_logs.get_partition(key) else {
-            return Some(Err(Errors::UnknownTopicOrPartition));
+        let leader = match self.local_logs.get_partition_or_error(key) {
+            Ok(leader) => leader,
+            Err(error) => return Some(Err(error.code())),
         };
         match leader.check_enough_replicas_reach_offset(required_offset) {
             Acknowledgement::Pending => None,

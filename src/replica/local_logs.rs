@@ -105,6 +105,20 @@ impl LocalLogs {
         read_locked(&self.partitions).get(key).cloned()
     }
 
+    /// Port of `getPartitionOrError`: the partition, if it can be read and appended to.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION` if this broker does not host it; `KAFKA_STORAGE_ERROR` if its log
+    /// directory is offline.
+    pub fn get_partition_or_error(
+        &self,
+        key: &TopicAndPartition,
+    ) -> Result<Arc<Partition>, KafkaError> {
+        let partition = self.get_partition(key).ok_or_else(not_hosted)?;
+        partition.leader_replica().log.log_dir().check_online()?;
+        Ok(partition)
+    }
+
     /// Every partition, in no order.
     pub fn all_partitions(&self) -> Vec<Arc<Partition>> {
         read_locked(&self.partitions).values().cloned().collect()
@@ -158,7 +172,7 @@ impl LocalLogs {
         mode: ReadMode,
         min_one_message: bool,
     ) -> LogReadResult {
-        let partition = self.get_partition(key).ok_or_else(not_hosted)?;
+        let partition = self.get_partition_or_error(key)?;
         partition.check_leader_epoch(fetch.current_leader_epoch)?;
         partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
         let replica = partition.leader_replica();
@@ -207,11 +221,12 @@ impl LocalLogs {
         let mut results = Vec::with_capacity(entries.len());
         let mut record_errors_left = RECORD_ERRORS_MAX;
         for (key, range) in entries {
-            let mut appended = match (self.get_partition(key), buffer.get_mut(range.clone())) {
-                (Some(partition), Some(records)) => {
+            let partition = self.get_partition_or_error(key);
+            let mut appended = match (partition, buffer.get_mut(range.clone())) {
+                (Ok(partition), Some(records)) => {
                     partition.append_messages_to_leader(records, required_acks)
                 }
-                (None, _) => Err(not_hosted()),
+                (Err(error), _) => Err(error),
                 (_, None) => Err(KafkaError::api(
                     Errors::CorruptMessage,
                     "its records lie outside of the request",

@@ -25,6 +25,7 @@ use crate::replica::local_logs::{
 };
 use crate::replica::partition::{ACKS_ALL, Partition};
 use crate::replica::replica::Replica;
+use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::offset_checkpoint::OffsetCheckpoint;
 use crate::storage::log::log::Log;
 use crate::storage::log::log_append::LogAppendInfo;
@@ -118,9 +119,13 @@ impl ReplicaManager {
         logs: Vec<(TopicAndPartition, Arc<Log>)>,
     ) -> Result<(), KafkaError> {
         let mut checkpointed = BTreeMap::new();
-        for checkpoint in self.high_watermark_checkpoints.values() {
-            let read = checkpoint.read();
-            checkpointed.extend(read.map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
+        for (dir, checkpoint) in &self.high_watermark_checkpoints {
+            let is_in_use =
+                |(_, log): &(_, Arc<Log>)| log.log_dir().path() == dir && log.log_dir().is_online();
+            if logs.iter().any(is_in_use) {
+                let read = checkpoint.read();
+                checkpointed.extend(read.map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
+            }
         }
         for (key, log) in logs {
             let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
@@ -316,26 +321,37 @@ impl ReplicaManager {
 
     /// Writes the high watermark of each partition to the checkpoint file of its log directory.
     ///
+    /// A directory that is offline is left alone, and one that fails does not stop the others.
+    ///
     /// # Errors
-    /// If a file cannot be written. Kafka halts then; here the caller decides.
+    /// The first of those that the directories met.
     pub fn checkpoint_high_watermarks(&self) -> Result<(), KafkaError> {
-        let mut by_dir: BTreeMap<PathBuf, BTreeMap<TopicAndPartition, Offset>> = BTreeMap::new();
+        let mut by_dir: BTreeMap<PathBuf, (Arc<LogDirStatus>, BTreeMap<_, Offset>)> =
+            BTreeMap::new();
         for partition in self.local_logs.all_partitions() {
             let replica = partition.leader_replica();
-            let dir = replica.log.dir().parent().map(PathBuf::from).unwrap_or_default();
+            let log_dir = replica.log.log_dir();
             let high_watermark = replica.high_watermark().message_offset;
-            by_dir
-                .entry(dir)
-                .or_default()
-                .insert(partition.topic_and_partition.clone(), high_watermark);
+            let of_dir = by_dir.entry(log_dir.path().to_path_buf());
+            let (_, high_watermarks) =
+                of_dir.or_insert_with(|| (Arc::clone(log_dir), BTreeMap::new()));
+            high_watermarks.insert(partition.topic_and_partition.clone(), high_watermark);
         }
-        for (dir, high_watermarks) in &by_dir {
-            match self.high_watermark_checkpoints.get(dir) {
-                Some(checkpoint) => checkpoint.write(high_watermarks)?,
-                None => error!("{} is not a log directory of this broker", dir.display()),
-            }
-        }
-        Ok(())
+        let write =
+            |(log_dir, high_watermarks): &(Arc<LogDirStatus>, BTreeMap<_, Offset>)| match self
+                .high_watermark_checkpoints
+                .get(log_dir.path())
+            {
+                Some(checkpoint) => {
+                    log_dir.note(checkpoint.write(high_watermarks).map_err(KafkaError::from))
+                }
+                None => {
+                    error!("{} is not a log directory of this broker", log_dir.path().display());
+                    Ok(())
+                }
+            };
+        let online = by_dir.values().filter(|(log_dir, _)| log_dir.is_online());
+        online.map(write).fold(Ok(()), Result::and)
     }
 
     /// Stops the timers of the requests that still wait, whose clients are gone by now, and writes

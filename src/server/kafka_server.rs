@@ -18,6 +18,7 @@ use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
+use crate::server::log_dir_failure_handler::LogDirFailureHandler;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::storage::log_manager::LogManager;
@@ -86,6 +87,7 @@ pub(super) struct Subsystems {
     pub scheduler: Arc<dyn Scheduler>,
     pub quota_managers: Arc<QuotaManagers>,
     pub group_coordinator: Arc<GroupCoordinator>,
+    pub log_dir_failure_handler: LogDirFailureHandler,
     pub replica_manager: Arc<ReplicaManager>,
     pub log_manager: Arc<LogManager>,
     pub dynamic_config: Arc<DynamicBrokerConfig>,
@@ -166,6 +168,9 @@ impl KafkaServer {
         is_clean &= stop("the quotas", || parts.quota_managers.shutdown());
         // Before the logs, which it writes: 0.9 stopped it after them.
         is_clean &= stop("the group coordinator", || parts.group_coordinator.shutdown());
+        is_clean &= stop("the handler of failed log directories", || {
+            parts.log_dir_failure_handler.shutdown();
+        });
         is_clean &= swallow("the replica manager", || parts.replica_manager.shutdown());
         is_clean &= swallow("the log manager", || match parts.log_manager.shutdown() {
             true => Ok(()),

@@ -24,6 +24,7 @@ use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::kafka_server::{KafkaServer, StartupError, Subsystems};
+use crate::server::log_dir_failure_handler::{HaltProcedure, LogDirFailureHandler};
 use crate::server::metadata::admin_manager::AdminManager;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 use crate::server::metadata::controller::Controller;
@@ -45,6 +46,7 @@ pub struct KafkaServerBuilder {
     metrics: Arc<Metrics>,
     channel_builder: Option<Arc<dyn ChannelBuilder>>,
     authorizer: Option<Arc<dyn Authorizer>>,
+    halt_procedure: HaltProcedure,
 }
 
 impl KafkaServerBuilder {
@@ -55,6 +57,7 @@ impl KafkaServerBuilder {
             metrics: Arc::new(Metrics::default()),
             channel_builder: None,
             authorizer: None,
+            halt_procedure: Box::new(|| ()),
         }
     }
 
@@ -95,6 +98,13 @@ impl KafkaServerBuilder {
         Self { authorizer: Some(authorizer), ..self }
     }
 
+    /// What to do, on a thread of the broker, when the last log directory has failed. Without it the
+    /// broker goes on, and has an error for every request that needs a log.
+    #[must_use]
+    pub fn halt_procedure(self, halt: impl Fn() + Send + 'static) -> Self {
+        Self { halt_procedure: Box::new(halt), ..self }
+    }
+
     /// Starts the broker, and returns when its ports are open.
     ///
     /// The order is Kafka's, with one difference: the ports are bound early, so that a taken one is
@@ -106,7 +116,7 @@ impl KafkaServerBuilder {
     /// is taken; ACLs that cannot be read.
     pub fn start(self) -> Result<KafkaServer, StartupError> {
         let began = Instant::now();
-        let Self { config, time, metrics, channel_builder, authorizer } = self;
+        let Self { config, time, metrics, channel_builder, authorizer, halt_procedure } = self;
         let channel_builder = channel_builder
             .unwrap_or_else(|| Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics))));
         let background =
@@ -141,6 +151,12 @@ impl KafkaServerBuilder {
             group_coordinator,
             authorizer,
         } = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
+        let log_dir_failure_handler = LogDirFailureHandler::startup(
+            &log_manager,
+            &replica_manager,
+            &group_coordinator,
+            halt_procedure,
+        )?;
         log_manager.startup();
         schedule_high_watermark_checkpoints(&config, &scheduler, &replica_manager);
         let auto_topics = AutoTopicCreationManager::new(&config, &metadata_cache, &controller);
@@ -168,6 +184,7 @@ impl KafkaServerBuilder {
             scheduler,
             quota_managers,
             group_coordinator,
+            log_dir_failure_handler,
             replica_manager,
             log_manager,
             dynamic_config,
@@ -247,6 +264,7 @@ impl PersistentState {
             cluster_id,
             bound_endpoints,
             led,
+            Arc::clone(log_manager),
         ));
         let producer_ids = open_producer_ids(log_manager)?;
         let authorizer = match authorizer {

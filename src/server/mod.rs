@@ -7,5 +7,6 @@ pub mod reply;
 pub mod apis;
 pub mod kafka_apis;
 pub mod kafka_request_handler;
+pub mod log_dir_failure_handler;
 pub mod kafka_server;
 pub mod kafka_server_builder;

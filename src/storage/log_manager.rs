@@ -3,17 +3,21 @@
 //! A directory belongs to one process at a time, by a lock on its file `.lock`. A broker that shuts
 //! down cleanly leaves the file `.kafka_cleanshutdown`, so that the next start need not look for torn
 //! writes.
+//!
+//! A directory whose disk fails goes offline ([`LogDirStatus`]). Its logs stay in the pool, so that
+//! their partitions are known and not made anew elsewhere, but they refuse every call, and no task
+//! looks at them. The others go on.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use log::{debug, error, info, warn};
 use nix::fcntl::Flock;
 
-use crate::common::errors::KafkaError;
+use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::scheduler::Scheduler;
 use crate::common::swallow::swallow;
@@ -25,7 +29,10 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 use crate::storage::cleaner::cleaner_config::CleanerConfig;
 use crate::storage::cleaner::log_cleaner::LogCleaner;
-use crate::storage::files::file_io::{failed, remove_if_exists, sync_directory};
+use crate::storage::files::file_io::{
+    failed, remove_directory_if_exists, remove_if_exists, sync_directory,
+};
+use crate::storage::files::log_dir_failure_channel::{LogDirFailureChannel, LogDirStatus};
 use crate::storage::files::log_directory::{
     check_meta_properties, create_directory, lock_directory, log_directories, refused,
 };
@@ -92,6 +99,7 @@ pub struct LogManager {
     /// create the same one.
     writer: Mutex<LogsWriter>,
     cleaner: LogCleaner,
+    failure_channel: Arc<LogDirFailureChannel>,
     scheduler: Arc<dyn Scheduler>,
     time: Arc<dyn Time>,
     this: Weak<LogManager>,
@@ -101,6 +109,8 @@ pub struct LogManager {
 struct LogDirectory {
     /// Absolute, without links: logs are found in the directory by it.
     path: PathBuf,
+    /// Each log in the directory has a share.
+    status: Arc<LogDirStatus>,
     recovery_points: OffsetCheckpoint,
     log_start_offsets: OffsetCheckpoint,
     /// Whether all its logs are open: only then may a shutdown mark it as clean.
@@ -120,6 +130,7 @@ impl LogManager {
         scheduler: Arc<dyn Scheduler>,
         time: Arc<dyn Time>,
     ) -> Result<Arc<Self>, KafkaError> {
+        let failure_channel = Arc::new(LogDirFailureChannel::default());
         let mut dirs: Vec<LogDirectory> = Vec::new();
         for path in &config.log_dirs {
             let path = create_directory(path)?;
@@ -136,6 +147,7 @@ impl LogManager {
                 OffsetCheckpoint::new(path.join(LOG_START_OFFSET_CHECKPOINT_FILE));
             let is_loaded = AtomicBool::new(false);
             dirs.push(LogDirectory {
+                status: failure_channel.watch(&path),
                 path,
                 recovery_points,
                 log_start_offsets,
@@ -157,6 +169,7 @@ impl LogManager {
             logs,
             writer: Mutex::new(writer),
             cleaner,
+            failure_channel,
             scheduler,
             time,
             this: Weak::clone(this),
@@ -202,7 +215,7 @@ impl LogManager {
             let topic_and_partition = parse_topic_partition_name(&log_dir)?;
             let recovery_point =
                 recovery_points.get(&topic_and_partition).copied().unwrap_or(Offset::FIRST);
-            let open = self.log_open(recovery_point, is_clean_shutdown);
+            let open = self.log_open(dir, recovery_point, is_clean_shutdown);
             let of_topic = topic_configs.get(&*topic_and_partition.topic);
             let of_topic = of_topic.unwrap_or(&config.default_config).clone();
             let log = Log::open(&log_dir, of_topic, open)?;
@@ -266,10 +279,11 @@ impl LogManager {
     }
 
     /// The log of a partition, which is created if it is missing, in the directory that has the
-    /// fewest logs.
+    /// fewest logs, of those that are online.
     ///
     /// # Errors
-    /// `Io`, with the path.
+    /// `KAFKA_STORAGE_ERROR` if no directory is online; `Io`, with the path. What was begun is
+    /// removed then, or the next start would take it for a partition.
     pub fn create_log(
         &self,
         topic_and_partition: &TopicAndPartition,
@@ -279,17 +293,24 @@ impl LogManager {
         if let Some(log) = self.get_log(topic_and_partition) {
             return Ok(log);
         }
-        let dir = self.least_loaded_dir().path.join(topic_and_partition.to_string());
-        let log = Log::open(&dir, config, self.log_open(Offset::FIRST, false))?;
+        let log_dir = self.least_loaded_dir()?;
+        let dir = log_dir.path.join(topic_and_partition.to_string());
+        let is_new = !dir.exists();
+        let opened = Log::open(&dir, config, self.log_open(log_dir, Offset::FIRST, false));
+        let log = log_dir.status.note(opened).inspect_err(|_| {
+            if is_new && let Err(error) = remove_directory_if_exists(&dir) {
+                warn!("a part of a log is left: {error}");
+            }
+        })?;
         writer.insert(Arc::clone(&log));
         debug!("created the log {topic_and_partition} in {}", dir.display());
         Ok(log)
     }
 
-    /// Deletes the log of a partition: see [`Log::delete`]. Returns whether there was one.
+    /// Deletes the log of a partition. Returns whether there was one.
     ///
     /// # Errors
-    /// `Io`, with the path.
+    /// As [`Log::delete`].
     pub fn delete_log(&self, topic_and_partition: &TopicAndPartition) -> Result<bool, KafkaError> {
         let mut writer = locked(&self.writer);
         let Some(log) = self.get_log(topic_and_partition) else { return Ok(false) };
@@ -306,8 +327,46 @@ impl LogManager {
         self.logs.all()
     }
 
+    /// All directories, in the order of the settings.
     pub fn log_dirs(&self) -> Vec<PathBuf> {
         self.dirs.iter().map(|dir| dir.path.clone()).collect()
+    }
+
+    /// Where failures of the directories are announced.
+    pub fn failure_channel(&self) -> &Arc<LogDirFailureChannel> {
+        &self.failure_channel
+    }
+
+    /// Whether the directory can be used.
+    pub fn is_log_dir_online(&self, dir: &Path) -> bool {
+        self.online_dirs().any(|it| it.path == dir)
+    }
+
+    pub fn has_offline_log_dir(&self) -> bool {
+        self.dirs.iter().any(|dir| !dir.status.is_online())
+    }
+
+    pub fn has_online_log_dir(&self) -> bool {
+        self.online_dirs().next().is_some()
+    }
+
+    fn online_dirs(&self) -> impl Iterator<Item = &LogDirectory> {
+        self.dirs.iter().filter(|dir| dir.status.is_online())
+    }
+
+    /// Whether the log of a partition can be used; none is missing, and cannot.
+    pub fn is_online(&self, topic_and_partition: &TopicAndPartition) -> bool {
+        self.get_log(topic_and_partition).is_some_and(|log| log.log_dir().is_online())
+    }
+
+    fn online_logs(&self) -> impl Iterator<Item = Arc<Log>> {
+        self.all_logs().into_iter().filter(|log| log.log_dir().is_online())
+    }
+
+    /// The partitions whose logs lie in a directory.
+    pub fn partitions_in(&self, dir: &Path) -> Vec<TopicAndPartition> {
+        let logs = self.logs.in_directory(dir).into_iter();
+        logs.map(|log| log.topic_and_partition().clone()).collect()
     }
 
     /// The settings of a topic without overrides.
@@ -321,7 +380,7 @@ impl LogManager {
         let started_ms = self.time.milliseconds();
         let mut deleted = 0;
         let producer_id_expiration_ms = read_locked(&self.config).producer_id_expiration_ms;
-        for log in self.all_logs() {
+        for log in self.online_logs() {
             if let Err(error) = log.remove_expired_producers(producer_id_expiration_ms) {
                 error!("cannot expire producers: {error}");
                 continue;
@@ -342,7 +401,7 @@ impl LogManager {
 
     /// Flushes the logs whose last flush was `flush.ms` ago or longer.
     pub fn flush_dirty_logs(&self) {
-        for log in self.all_logs() {
+        for log in self.online_logs() {
             let since_ms = self.time.milliseconds().ms_since(log.last_flush_ms());
             if since_ms < log.config().flush_ms {
                 continue;
@@ -356,9 +415,9 @@ impl LogManager {
     /// Writes the offset up to which each log is on disk.
     ///
     /// # Errors
-    /// `Io`, with the path.
+    /// The first of those that the directories met.
     pub fn checkpoint_recovery_point_offsets(&self) -> Result<(), KafkaError> {
-        self.dirs.iter().try_for_each(|dir| self.checkpoint_directory(dir))
+        self.in_each_directory(|dir| self.checkpoint_directory(dir))
     }
 
     fn checkpoint_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
@@ -370,9 +429,18 @@ impl LogManager {
     /// Writes the first offset of each log whose beginning was deleted within a segment.
     ///
     /// # Errors
-    /// `Io`, with the path.
+    /// The first of those that the directories met.
     pub fn checkpoint_log_start_offsets(&self) -> Result<(), KafkaError> {
-        self.dirs.iter().try_for_each(|dir| self.checkpoint_log_starts_of(dir))
+        self.in_each_directory(|dir| self.checkpoint_log_starts_of(dir))
+    }
+
+    /// Does `work` in each directory that is online: one that fails does not stop the others.
+    fn in_each_directory(
+        &self,
+        work: impl Fn(&LogDirectory) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        let results = self.online_dirs().map(|dir| dir.status.note(work(dir)));
+        results.fold(Ok(()), Result::and)
     }
 
     fn checkpoint_log_starts_of(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
@@ -400,8 +468,8 @@ impl LogManager {
     /// Flushes and closes all logs, and marks their directories as clean. Owed before: the shutdown
     /// of the scheduler.
     ///
-    /// A failure is logged, and so is a panic: its directory is recovered at the next start, and the
-    /// others are closed. Returns whether all directories are marked.
+    /// A failure is logged, and so is a panic: its directory is recovered at the next start, as is
+    /// one that is offline, and the others are closed. Returns whether all directories are marked.
     pub fn shutdown(&self) -> bool {
         let mut is_clean = swallow("the log cleaner", || {
             self.cleaner.shutdown();
@@ -410,7 +478,7 @@ impl LogManager {
         for dir in &self.dirs {
             let name = dir.path.display().to_string();
             is_clean &= dir.is_loaded.load(Ordering::Acquire)
-                && swallow(&name, || self.close_directory(dir));
+                && swallow(&name, || dir.status.note(self.close_directory(dir)));
         }
         is_clean
     }
@@ -418,25 +486,36 @@ impl LogManager {
     /// The mark says that all logs are flushed. If one is not, the others need not be read at the
     /// next start beyond their recovery points.
     fn close_directory(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
+        dir.status.check_online()?;
         let close = |log: Arc<Log>| log.flush().and_then(|()| log.close());
         let threads = read_locked(&self.config).recovery_threads_per_data_dir;
         let closed = for_each(self.logs.in_directory(&dir.path), threads, close);
         self.checkpoint_directory(dir)?;
         closed?;
+        // A task may have failed whose caller did not hear of it.
+        dir.status.check_online()?;
         let marker = dir.path.join(CLEAN_SHUTDOWN_FILE);
         File::create(&marker).map_err(failed("create", &marker))?;
         Ok(sync_directory(&dir.path)?)
     }
 
-    fn least_loaded_dir(&self) -> &LogDirectory {
+    fn least_loaded_dir(&self) -> Result<&LogDirectory, KafkaError> {
         let least_loaded =
-            self.dirs.iter().min_by_key(|dir| self.logs.in_directory(&dir.path).len());
-        least_loaded.expect("a log manager has at least one directory")
+            self.online_dirs().min_by_key(|dir| self.logs.in_directory(&dir.path).len());
+        least_loaded.ok_or_else(|| {
+            KafkaError::api(Errors::KafkaStorageError, "all log directories are offline")
+        })
     }
 
-    fn log_open(&self, recovery_point: Offset, is_clean_shutdown: bool) -> LogOpen {
+    fn log_open(
+        &self,
+        dir: &LogDirectory,
+        recovery_point: Offset,
+        is_clean_shutdown: bool,
+    ) -> LogOpen {
         let (scheduler, time) = (Arc::clone(&self.scheduler), Arc::clone(&self.time));
-        LogOpen { recovery_point, is_clean_shutdown, scheduler, time }
+        let log_dir = Arc::clone(&dir.status);
+        LogOpen { recovery_point, is_clean_shutdown, log_dir, scheduler, time }
     }
 }
 

@@ -16,6 +16,7 @@ use transferto::message::byte_buffer_message_set::for_each_record;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch_builder::RecordBatchBuilder;
+use transferto::storage::files::log_dir_failure_channel::LogDirFailureChannel;
 use transferto::storage::log::log::{Log, LogOpen};
 use transferto::storage::log::log_segment::LogSegment;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
@@ -39,15 +40,19 @@ impl Mocks {
         self.scheduler.tick();
     }
 
+    /// For a log in a log directory of its own.
     pub(crate) fn open(&self, recovery_point: i64, is_clean_shutdown: bool) -> LogOpen {
         let scheduler: Arc<dyn Scheduler> = self.scheduler.clone();
         let time: Arc<dyn Time> = self.time.clone();
-        LogOpen { recovery_point: Offset(recovery_point), is_clean_shutdown, scheduler, time }
+        let log_dir = Arc::new(LogDirFailureChannel::default()).watch(Path::new("logs"));
+        let recovery_point = Offset(recovery_point);
+        LogOpen { recovery_point, is_clean_shutdown, log_dir, scheduler, time }
     }
 
     /// Opens the log after a crash, with nothing known to be on disk.
     pub(crate) fn log(&self, dir: &Path, config: &LogConfig) -> Arc<Log> {
-        Log::open(dir, config.clone(), self.open(0, false)).unwrap()
+        let log_dir = Arc::new(LogDirFailureChannel::default()).watch(dir.parent().unwrap());
+        Log::open(dir, config.clone(), LogOpen { log_dir, ..self.open(0, false) }).unwrap()
     }
 }
 

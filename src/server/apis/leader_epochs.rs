@@ -83,9 +83,7 @@ impl LeaderEpochApis {
         key: &TopicAndPartition,
         asked: &OffsetForLeaderPartition,
     ) -> Result<EpochEndOffset, KafkaError> {
-        let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
-            KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
-        })?;
+        let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
         partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
         let (leader_epoch, end_offset) =
             end_offset_for(&partition, LeaderEpoch(asked.leader_epoch));

@@ -93,9 +93,7 @@ impl ListOffsetsApis {
             partition_index: asked.partition_index,
             ..ListOffsetsPartitionResponse::default()
         };
-        let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
-            KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
-        })?;
+        let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
         partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
         let replica = partition.leader_replica();
         if version < TIMESTAMP_VERSION {

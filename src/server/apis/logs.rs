@@ -1,7 +1,7 @@
 //! Port of `KafkaApis.handleDeleteRecordsRequest` and `handleDescribeLogDirsRequest`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::{error, warn};
@@ -112,9 +112,7 @@ impl LogApis {
             let why = "the topic is the broker's own";
             return Err(KafkaError::api(Errors::InvalidTopicException, why));
         }
-        let partition = self.replica_manager.local_logs().get_partition(key).ok_or_else(|| {
-            KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
-        })?;
+        let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
         let replica = partition.leader_replica();
         if !replica.log.config().cleanup_policy.is_deleted() {
             let why = "a compacted log keeps the last record of each key";
@@ -155,7 +153,11 @@ impl LogApis {
         };
         let mut logs = self.log_manager.all_logs();
         logs.retain(|log| is_wanted(log.topic_and_partition()));
-        let results = self.log_manager.log_dirs().iter().map(|dir| described(dir, &logs)).collect();
+        let describe = |dir: &PathBuf| match self.log_manager.is_log_dir_online(dir) {
+            true => described(dir, &logs),
+            false => offline(dir),
+        };
+        let results = self.log_manager.log_dirs().iter().map(describe).collect();
         let response = DescribeLogDirsResponse { results, ..DescribeLogDirsResponse::default() };
         reply.send_body(&ResponseBody::DescribeLogDirs(response));
     }
@@ -182,6 +184,15 @@ fn described(dir: &Path, logs: &[Arc<Log>]) -> DescribeLogDirsResult {
         topics: topics.into_iter().map(topic).collect(),
         total_bytes,
         usable_bytes,
+        ..DescribeLogDirsResult::default()
+    }
+}
+
+/// A log directory of which nothing can be said.
+fn offline(dir: &Path) -> DescribeLogDirsResult {
+    DescribeLogDirsResult {
+        error_code: Errors::KafkaStorageError.code(),
+        log_dir: dir.display().to_string(),
         ..DescribeLogDirsResult::default()
     }
 }

@@ -198,15 +198,18 @@ impl MetadataApis {
 }
 
 fn existing_topic(name: &str, topic: &TopicImage) -> MetadataResponseTopic {
-    let partition =
-        |(partition_index, it): (i32, &PartitionRegistration)| MetadataResponsePartition {
+    let partition = |(partition_index, it): (i32, &PartitionRegistration)| {
+        let error = if it.has_leader() { Errors::None } else { Errors::LeaderNotAvailable };
+        MetadataResponsePartition {
+            error_code: error.code(),
             partition_index,
             leader_id: it.leader,
             leader_epoch: it.leader_epoch.0,
             replica_nodes: it.replicas.to_vec(),
             isr_nodes: it.isr.to_vec(),
-            ..MetadataResponsePartition::default()
-        };
+            offline_replicas: it.offline_replicas().to_vec(),
+        }
+    };
     MetadataResponseTopic {
         name: Some(name.to_string()),
         topic_id: Uuid(topic.id),

@@ -22,12 +22,12 @@ pub trait MetadataCache: Send + Sync {
     /// `local` of this one.
     fn alive_brokers(&self, local: SocketAddr) -> Vec<Node>;
 
-    /// The topic, if all of its partitions are led.
+    /// The topic, if all of its partitions are led, or would be if no log directory were offline.
     fn topic(&self, name: &str) -> Option<Arc<TopicImage>>;
 
     fn topic_name(&self, id: &[u8; 16]) -> Option<String>;
 
-    /// All topics whose partitions are led, by name.
+    /// All those topics, by name.
     fn topics(&self) -> Vec<(String, Arc<TopicImage>)>;
 }
 

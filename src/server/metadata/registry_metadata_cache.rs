@@ -1,14 +1,17 @@
 //! Port of `kafka.server.metadata.ZkMetadataCache`, on the topic registry in the place of ZooKeeper:
-//! a cluster of one broker, which is its own controller and leads every partition.
+//! a cluster of one broker, which is its own controller and leads every partition but those whose log
+//! directory is offline.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::common::end_point::EndPoint;
+use crate::common::topic_partition::TopicAndPartition;
 use crate::config::kafka_config::KafkaConfig;
 use crate::server::metadata::led_topics::LedTopics;
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
 use crate::server::metadata::topic_image::TopicImage;
+use crate::storage::log_manager::LogManager;
 
 /// The cluster of one broker.
 pub struct RegistryMetadataCache {
@@ -17,6 +20,8 @@ pub struct RegistryMetadataCache {
     bound_endpoints: Vec<EndPoint>,
     advertised_endpoints: Vec<EndPoint>,
     led: Arc<LedTopics>,
+    /// Knows which log directories are offline.
+    log_manager: Arc<LogManager>,
 }
 
 impl RegistryMetadataCache {
@@ -25,6 +30,7 @@ impl RegistryMetadataCache {
         cluster_id: String,
         bound_endpoints: &[EndPoint],
         led: Arc<LedTopics>,
+        log_manager: Arc<LogManager>,
     ) -> Self {
         Self {
             broker_id: config.broker_id,
@@ -32,7 +38,18 @@ impl RegistryMetadataCache {
             bound_endpoints: bound_endpoints.to_vec(),
             advertised_endpoints: config.effective_advertised_listeners().to_vec(),
             led,
+            log_manager,
         }
+    }
+
+    /// The topic as it is led now. Nothing is copied while all log directories are online.
+    fn as_led_now(&self, name: &str, topic: Arc<TopicImage>) -> Arc<TopicImage> {
+        if !self.log_manager.has_offline_log_dir() {
+            return topic;
+        }
+        let is_online =
+            |partition| self.log_manager.is_online(&TopicAndPartition::new(name, partition));
+        Arc::new(TopicImage::clone(&topic).without_leader_unless(is_online))
     }
 
     /// The advertised address of the listener that a client has connected to at `local`.
@@ -78,7 +95,7 @@ impl MetadataCache for RegistryMetadataCache {
     }
 
     fn topic(&self, name: &str) -> Option<Arc<TopicImage>> {
-        self.led.get(name)
+        self.led.get(name).map(|topic| self.as_led_now(name, topic))
     }
 
     fn topic_name(&self, id: &[u8; 16]) -> Option<String> {
@@ -86,6 +103,10 @@ impl MetadataCache for RegistryMetadataCache {
     }
 
     fn topics(&self) -> Vec<(String, Arc<TopicImage>)> {
-        self.led.all()
+        let mut topics = self.led.all();
+        for (name, topic) in &mut topics {
+            *topic = self.as_led_now(name, Arc::clone(topic));
+        }
+        topics
     }
 }

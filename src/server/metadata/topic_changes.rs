@@ -99,7 +99,15 @@ impl TopicChanges {
     pub(super) fn hide(&mut self, topic: &str) -> Result<HiddenTopic, KafkaError> {
         let record = self.registry.get(topic).ok_or_else(no_such_topic)?;
         refuse_internal(topic)?;
+        self.check_online(topic, record)?;
         Ok(self.hidden(topic, record))
+    }
+
+    /// A log that is offline cannot be deleted, and the next start would bring its topic back.
+    fn check_online(&self, topic: &str, record: &TopicRecord) -> Result<(), KafkaError> {
+        let keys = (0..record.partitions).map(|it| TopicAndPartition::new(topic, it));
+        let mut logs = keys.filter_map(|key| self.log_manager.get_log(&key));
+        logs.try_for_each(|log| log.log_dir().check_online())
     }
 
     fn hidden(&self, topic: &str, record: &TopicRecord) -> HiddenTopic {

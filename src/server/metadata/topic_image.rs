@@ -19,9 +19,13 @@ pub struct TopicImage {
     pub config: BTreeMap<String, String>,
 }
 
+/// The leader of a partition that has none.
+pub const NO_LEADER: i32 = -1;
+
 /// Who leads a partition, and who replicates it, by broker ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionRegistration {
+    /// [`NO_LEADER`] while the log directory of its only replica is offline.
     pub leader: i32,
     pub leader_epoch: LeaderEpoch,
     pub replicas: Arc<[i32]>,
@@ -45,8 +49,31 @@ impl TopicImage {
         }
     }
 
+    /// The topic when the partitions that `is_online` refuses have lost their leader. As in Kafka, the
+    /// last replica in sync stays in the list of those.
+    #[must_use]
+    pub fn without_leader_unless(mut self, is_online: impl Fn(i32) -> bool) -> Self {
+        for (number, partition) in (0..).zip(&mut self.partitions) {
+            if !is_online(number) {
+                partition.leader = NO_LEADER;
+            }
+        }
+        self
+    }
+
     /// How many partitions it has, in the type of the wire.
     pub fn partition_count(&self) -> i32 {
         i32::try_from(self.partitions.len()).expect("partitions are numbered by an i32")
+    }
+}
+
+impl PartitionRegistration {
+    pub fn has_leader(&self) -> bool {
+        self.leader != NO_LEADER
+    }
+
+    /// The replicas whose log directories are offline: there is one replica, which leads if it can.
+    pub fn offline_replicas(&self) -> &[i32] {
+        if self.has_leader() { &[] } else { &self.replicas }
     }
 }

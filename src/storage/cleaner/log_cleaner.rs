@@ -212,6 +212,7 @@ impl Shared {
                 let retry_s = RETRY_AFTER.as_secs();
                 let log_name = log.topic_and_partition();
                 error!("cannot clean {log_name}, trying again in {retry_s} s: {error}");
+                log.log_dir().note_error(&error);
                 self.manager.set_aside(log, Some(RETRY_AFTER));
             }
             Ok(Err(CleaningError::Failed(error))) => {
@@ -231,6 +232,7 @@ impl Shared {
         let name = cleanable.log.topic_and_partition();
         let check = |bytes: u64| {
             self.manager.check_cleaning_aborted(name)?;
+            cleanable.log.log_dir().check_online()?;
             match u64::try_from(self.throttler.delay_ms(bytes)) {
                 Ok(0) | Err(_) => Ok(()),
                 Ok(delay_ms) => {

@@ -139,8 +139,10 @@ impl LogCleanerManager {
         let logs = self.logs.all();
         let mut state = locked(&self.state);
         state.set_aside.retain(|_, until| until.is_none_or(|until| until > Instant::now()));
-        let is_free_and_compacted =
-            |log: &Arc<Log>| log.config().cleanup_policy.is_compacted() && state.is_cleanable(log);
+        let is_free_and_compacted = |log: &Arc<Log>| {
+            let is_compacted = log.config().cleanup_policy.is_compacted();
+            is_compacted && log.log_dir().is_online() && state.is_cleanable(log)
+        };
         logs.into_iter().filter(is_free_and_compacted).collect()
     }
 
@@ -158,7 +160,9 @@ impl LogCleanerManager {
         let is_deletable = |log: &Arc<Log>| {
             let policy = log.config().cleanup_policy;
             let is_both = policy.is_compacted() && policy.is_deleted();
-            is_both && !state.in_progress.contains_key(log.topic_and_partition())
+            is_both
+                && log.log_dir().is_online()
+                && !state.in_progress.contains_key(log.topic_and_partition())
         };
         let deletable: Vec<_> = logs.into_iter().filter(is_deletable).collect();
         for log in &deletable {
@@ -351,8 +355,12 @@ impl Checkpoints {
             return;
         };
         change(&mut checkpoint.offsets);
+        if !log.log_dir().is_online() {
+            return;
+        }
         if let Err(error) = checkpoint.file.write(&checkpoint.offsets) {
             error!("cannot write the cleaner checkpoint: {error}");
+            log.log_dir().note_error(&error);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the broker does to files by name: durable names, small files that are replaced whole, and
-//! errors that say which file it was.
+//! errors that say which file it was, and whether the disk can still be trusted.
 
+use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -8,14 +10,85 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use log::error;
+use nix::errno::Errno;
 
 use crate::common::errors::KafkaError;
 use crate::storage::files::log_file_names::with_suffix;
 
 /// Adds what failed, and for which file, to an error of the operating system.
 pub fn failed(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
-    let text = format!("cannot {doing} {}", path.display());
-    move |error| io::Error::new(error.kind(), format!("{text}: {error}"))
+    FileError::with(Access::Change, doing, path)
+}
+
+/// The same for a file that was only looked at.
+pub fn failed_to_read(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    FileError::with(Access::Read, doing, path)
+}
+
+/// The same for a wait for the disk.
+pub fn failed_to_sync(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    FileError::with(Access::Sync, doing, path)
+}
+
+/// Whether what is on the disk can no longer be told from what was written there. Kafka says so of
+/// every `IOException`; here these fail no more than the call that met them:
+///
+/// - a process or a machine that is short of file descriptors or memory: the disk was not asked;
+/// - a full disk, as long as it refuses what is new. A sync that reports one has lost what an
+///   earlier call had accepted;
+/// - a read: what can be read elsewhere is as true as before, and nothing is acknowledged by it.
+pub fn is_fault_of_disk(error: &io::Error) -> bool {
+    let file_error = FileError::of(error);
+    let access = file_error.map_or(Access::Change, |it| it.access);
+    let errno = file_error.map_or(error, |it| &it.source).raw_os_error().map(Errno::from_raw);
+    match (access, errno) {
+        // What the broker refuses itself, such as a size that cannot be, has no number.
+        (Access::Read, _) | (_, None) => false,
+        (_, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => false,
+        (Access::Change, Some(Errno::ENOSPC | Errno::EDQUOT)) => false,
+        (Access::Change | Access::Sync, Some(_)) => true,
+    }
+}
+
+/// What was asked of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Read,
+    Change,
+    Sync,
+}
+
+/// An error of the operating system, and what it was about.
+#[derive(Debug)]
+struct FileError {
+    access: Access,
+    text: String,
+    source: io::Error,
+}
+
+impl FileError {
+    fn with(access: Access, doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+        let text = format!("cannot {doing} {}", path.display());
+        move |source| io::Error::new(source.kind(), Self { access, text, source })
+    }
+
+    /// The innermost one: a caller may have said once more what it was about.
+    fn of(error: &io::Error) -> Option<&Self> {
+        let outer = error.get_ref()?.downcast_ref::<Self>()?;
+        Some(Self::of(&outer.source).unwrap_or(outer))
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.text, self.source)
+    }
+}
+
+impl Error for FileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
 }
 
 /// Whether there was no room: what is there already can still be read.
@@ -29,7 +102,8 @@ pub fn is_disk_full(error: &io::Error) -> bool {
 /// # Errors
 /// Whatever `fsync(2)` reports.
 pub fn sync_directory(dir: &Path) -> io::Result<()> {
-    File::open(dir).and_then(|it| it.sync_all()).map_err(failed("sync the directory", dir))
+    let synced = File::open(dir).and_then(|it| it.sync_all());
+    synced.map_err(failed_to_sync("sync the directory", dir))
 }
 
 /// Makes the content of a file durable, what was written through a map included. A file that is
@@ -39,7 +113,9 @@ pub fn sync_directory(dir: &Path) -> io::Result<()> {
 /// Whatever `fdatasync(2)` reports, but not `NotFound`.
 pub fn sync_if_exists(path: &Path) -> io::Result<()> {
     match File::open(path).and_then(|file| file.sync_data()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("sync", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed_to_sync("sync", path)(error))
+        }
         _ => Ok(()),
     }
 }
@@ -51,6 +127,17 @@ pub fn sync_if_exists(path: &Path) -> io::Result<()> {
 pub fn remove_if_exists(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("delete", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a directory and all that is in it. One that is gone already is no error.
+///
+/// # Errors
+/// Whatever the operating system reports, but not `NotFound`.
+pub fn remove_directory_if_exists(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
         _ => Ok(()),
     }
 }
@@ -67,7 +154,7 @@ pub fn read_text(path: &Path) -> Result<Option<String>, KafkaError> {
             why: "it is not UTF-8 text".to_string(),
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", path)(error).into()),
+        Err(error) => Err(failed_to_read("read", path)(error).into()),
     }
 }
 
@@ -149,6 +236,34 @@ fn parent(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_disk_is_blamed_for_what_it_may_have_lost_and_for_nothing_else() {
+        let path = Path::new("f");
+        let of = |errno: Errno| io::Error::from(errno);
+        let changed = |errno| is_fault_of_disk(&failed("write", path)(of(errno)));
+        let synced = |errno| is_fault_of_disk(&failed_to_sync("sync", path)(of(errno)));
+        for errno in [Errno::EIO, Errno::EROFS, Errno::ENOENT, Errno::ESTALE] {
+            assert!(changed(errno) && synced(errno) && is_fault_of_disk(&of(errno)), "{errno}");
+            assert!(!is_fault_of_disk(&failed_to_read("read", path)(of(errno))), "{errno}");
+        }
+        for errno in [Errno::ENOSPC, Errno::EDQUOT] {
+            assert!(!changed(errno) && synced(errno), "{errno}");
+        }
+        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+            assert!(!changed(errno) && !synced(errno), "{errno}");
+        }
+        assert!(!is_fault_of_disk(&failed("write", path)(io::Error::other("no errno"))));
+    }
+
+    #[test]
+    fn an_error_that_was_said_twice_is_judged_by_what_happened_first() {
+        let path = Path::new("f");
+        let full = || failed("open", path)(io::Error::from(Errno::ENOSPC));
+        let twice = failed_to_sync("sync", path)(full());
+        assert!(!is_fault_of_disk(&twice));
+        assert!(twice.to_string().starts_with("cannot sync f: cannot open f: No space"), "{twice}");
+    }
 
     #[test]
     fn a_file_whose_directory_cannot_be_synced_holds_what_it_held_before() {

@@ -25,7 +25,7 @@ use crate::message::record_batch::{
     LAST_OFFSET_DELTA_LENGTH, LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2, MAX_TIMESTAMP_LENGTH,
     MAX_TIMESTAMP_OFFSET,
 };
-use crate::storage::files::file_io::failed;
+use crate::storage::files::file_io::{failed, failed_to_read, failed_to_sync};
 
 /// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
 /// value.
@@ -237,7 +237,7 @@ impl FileMessageSet {
     pub fn read_exact_at(&self, dst: &mut [u8], position: Position) -> io::Result<()> {
         let start = self.bounds().start_position;
         let read = self.shared.file.read_exact_at(dst, start.saturating_add(position.0).0);
-        read.map_err(|error| failed("read", &self.path())(error))
+        read.map_err(|error| failed_to_read("read", &self.path())(error))
     }
 
     /// Appends to the end of the whole set. Only one thread at a time may: in a log, the one that
@@ -269,7 +269,7 @@ impl FileMessageSet {
     /// # Errors
     /// Whatever `fdatasync(2)` reports, with the path.
     pub fn flush(&self) -> io::Result<()> {
-        self.shared.file.sync_data().map_err(|error| failed("sync", &self.path())(error))
+        self.shared.file.sync_data().map_err(|error| failed_to_sync("sync", &self.path())(error))
     }
 
     /// Cuts the whole set to `target_size` bytes, and returns how many were cut off. The file is
@@ -338,7 +338,7 @@ impl FileMessageSet {
     /// Whatever `fstat(2)` reports, with the path.
     pub fn last_modified_ms(&self) -> io::Result<TimestampMs> {
         let modified = self.shared.file.metadata().and_then(|it| it.modified());
-        let modified = modified.map_err(|error| failed("look at", &self.path())(error))?;
+        let modified = modified.map_err(|error| failed_to_read("look at", &self.path())(error))?;
         // A file from before 1970 counts as written then.
         let age = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(TimestampMs(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))

@@ -4,6 +4,7 @@
 //! a [`LockedLog`], whose methods are all that can change a log.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 
@@ -18,7 +19,10 @@ use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
 use crate::message::timestamp_type::TimestampType;
-use crate::storage::files::file_io::{failed, remove_if_exists, sync_directory};
+use crate::storage::files::file_io::{
+    failed, remove_directory_if_exists, remove_if_exists, sync_directory,
+};
+use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::log_file_names::{
     DELETED_FILE_SUFFIX, SWAP_FILE_SUFFIX, deleted_directory_name, index_filename, log_filename,
     time_index_filename,
@@ -35,6 +39,8 @@ use crate::storage::producers::producer_state_manager::ProducerStateManager;
 /// What never changes about a log.
 pub struct LogContext {
     pub dir: PathBuf,
+    /// That of the log directory in which `dir` lies.
+    pub log_dir: Arc<LogDirStatus>,
     pub topic_and_partition: TopicAndPartition,
     pub scheduler: Arc<dyn Scheduler>,
     pub time: Arc<dyn Time>,
@@ -46,8 +52,6 @@ pub struct LogState {
     producers: ProducerStateManager,
     /// How many segments were begun, counted from 1: their files' names may not be on disk.
     files_created: u64,
-    /// How many of them had been when the directory was last synced.
-    files_synced: u64,
     /// Then the directory is gone, and nothing may be written: it would belong to the next log of
     /// this name.
     is_deleted: bool,
@@ -57,16 +61,9 @@ pub struct LogState {
 }
 
 impl LogState {
-    /// The state of a log that was loaded. Whether its files' names are on disk is not known.
+    /// The state of a log that was loaded.
     pub fn new(segments: SegmentsWriter, producers: ProducerStateManager) -> Self {
-        Self {
-            segments,
-            producers,
-            files_created: 1,
-            files_synced: 0,
-            is_deleted: false,
-            has_failed: false,
-        }
+        Self { segments, producers, files_created: 1, is_deleted: false, has_failed: false }
     }
 
     /// Notes the outcome of a change in several steps. There is nothing to protect in a log that was
@@ -147,6 +144,8 @@ impl<'a> LockedLog<'a> {
             info.log_append_time_ms = now_ms;
         }
         if let Some(original) = self.find_original(&validated.bytes)? {
+            // The flush of the first try may be under way, or have failed.
+            self.owed.is_due = self.is_flush_due();
             return Ok(info.of_duplicate(&original));
         }
         self.append_validated(&info, &validated.bytes, now_ms)?;
@@ -209,8 +208,7 @@ impl<'a> LockedLog<'a> {
         let state = &mut *self.state;
         state.producers.append(bytes, next_offset, now_ms);
         state.segments.expose(next_offset, &segment);
-        let unflushed = next_offset.saturating_sub(state.segments.recovery_point());
-        self.owed.is_due = unflushed >= self.config.flush_interval;
+        self.owed.is_due = self.is_flush_due();
         trace!(
             "Log.append: {} holds offsets {} to {} in {} bytes",
             self.context.topic_and_partition,
@@ -219,6 +217,12 @@ impl<'a> LockedLog<'a> {
             bytes.len()
         );
         Ok(())
+    }
+
+    /// Whether `flush.messages` wait.
+    fn is_flush_due(&self) -> bool {
+        let unflushed = self.end_offset().saturating_sub(self.state.segments.recovery_point());
+        unflushed >= self.config.flush_interval
     }
 
     /// The active segment, after a roll if the messages do not fit into it or its time has come.
@@ -269,6 +273,7 @@ impl<'a> LockedLog<'a> {
             self.delete_later(&old)?;
         } else if let Err(error) = old.on_become_inactive() {
             warn!("segment {} of {log} keeps its unused space: {error}", old.base_offset());
+            self.context.log_dir.note_error(&error);
         }
         self.owed.rolled_at = Some(base_offset);
         Ok(new)
@@ -294,7 +299,7 @@ impl<'a> LockedLog<'a> {
     /// log too. Without it a recovery replays more, and loses nothing.
     fn take_producer_snapshot(&mut self, end_offset: Offset) {
         self.state.producers.advance_to(end_offset);
-        if let Err(error) = self.state.producers.take_snapshot() {
+        if let Err(error) = self.context.log_dir.note(self.state.producers.take_snapshot()) {
             let log = &self.context.topic_and_partition;
             warn!("{log}: cannot write a producer snapshot; recovery will replay more: {error}");
         }
@@ -357,12 +362,13 @@ impl<'a> LockedLog<'a> {
 
     /// Renames the files of a segment that is no longer in the log, and deletes them after
     /// `file.delete.delay.ms`.
-    fn delete_later(&self, segment: &Arc<LogSegment>) -> Result<(), KafkaError> {
+    fn delete_later(&self, segment: &Arc<LogSegment>) -> io::Result<()> {
         segment.change_file_suffixes("", DELETED_FILE_SUFFIX)?;
-        let segment = Arc::clone(segment);
+        let (segment, log_dir) = (Arc::clone(segment), Arc::clone(&self.context.log_dir));
         let delete = move || {
             if let Err(error) = segment.delete() {
                 warn!("segment {} stays on disk: {error}", segment.base_offset());
+                log_dir.note_error(&error);
             }
         };
         let delay_ms = self.config.file_delete_delay_ms;
@@ -441,19 +447,21 @@ impl<'a> LockedLog<'a> {
             if let Err(error) = self.delete_later(old) {
                 let segment = old.base_offset();
                 warn!("the cleaned segment {segment} of {log} stays on disk: {error}");
+                self.context.log_dir.note_error(&error);
             }
         }
         if let Err(error) = cleaned.change_file_suffixes(SWAP_FILE_SUFFIX, "") {
             let segment = cleaned.base_offset();
             warn!("segment {segment} of {log} gets its name at the next start: {error}");
+            self.context.log_dir.note_error(&error);
         }
         true
     }
 
-    /// What has to be done to have everything below `offset` on disk. `None` if it is, or the log
-    /// was deleted.
-    pub fn begin_flush(&self, offset: Offset) -> Option<LogFlush> {
-        let LogState { segments, files_created, files_synced, is_deleted, .. } = &*self.state;
+    /// What has to be done to have everything below `offset` on disk, when the names of the first
+    /// `files_synced` segments are. `None` if it is, or the log was deleted.
+    pub fn begin_flush(&self, offset: Offset, files_synced: u64) -> Option<LogFlush> {
+        let LogState { segments, files_created, is_deleted, .. } = &*self.state;
         let recovery_point = segments.recovery_point();
         if offset <= recovery_point || *is_deleted {
             return None;
@@ -463,17 +471,19 @@ impl<'a> LockedLog<'a> {
         Some(LogFlush {
             offset,
             segments: segments.between(recovery_point, offset),
-            syncs_directory: files_synced < files_created,
+            syncs_directory: files_synced < *files_created,
             files_created: *files_created,
         })
     }
 
     /// Takes notice of a flush that succeeded. The log may have been truncated meanwhile.
     pub fn end_flush(&mut self, flush: &LogFlush) {
-        if flush.syncs_directory {
-            self.state.files_synced = self.state.files_synced.max(flush.files_created);
-        }
         self.state.segments.advance_recovery_point(flush.offset);
+    }
+
+    /// Whether the log was deleted, as it may be while it is flushed.
+    pub fn is_deleted(&self) -> bool {
+        self.state.is_deleted
     }
 
     /// See [`Log::close`](crate::storage::log::log::Log::close).
@@ -491,11 +501,12 @@ impl<'a> LockedLog<'a> {
         fs::rename(dir, &doomed).map_err(failed("rename", dir))?;
         self.state.is_deleted = true;
         let remove = {
-            let doomed = doomed.clone();
-            move || match fs::remove_dir_all(&doomed) {
+            let (doomed, log_dir) = (doomed.clone(), Arc::clone(&self.context.log_dir));
+            move || match remove_directory_if_exists(&doomed) {
                 Ok(()) => info!("removed {}", doomed.display()),
                 Err(error) => {
-                    warn!("{} stays on disk until the next start: {error}", doomed.display())
+                    warn!("{} stays on disk until the next start: {error}", doomed.display());
+                    log_dir.note_error(&error);
                 }
             }
         };

@@ -19,6 +19,7 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
 use crate::storage::files::file_io::{failed, sync_directory};
+use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::log_file_names::parse_topic_partition_name;
 use crate::storage::log::locked_log::{LockedLog, LogContext, LogState};
 use crate::storage::log::log_append::LogAppendInfo;
@@ -31,11 +32,15 @@ use crate::storage::producers::producer_state_entry::ProducerStateEntry;
 
 /// The log of a partition.
 ///
-/// If a thread panics while it changes a log, or a truncation fails on the way, the change may be half
-/// done. Then every further change of this log but its deletion returns `KAFKA_STORAGE_ERROR`, the
-/// first of them is logged as an error, and reads go on below its end. A restart
-/// recovers it, as after a crash: the log does not let its directory be marked as shut down
-/// cleanly. Producers retry on that error, and an idempotent one that gets through after the
+/// An error that leaves unknown what the disk holds takes the whole log directory offline
+/// ([`LogDirStatus`]): every further call for one of its logs, be it a read, a change or the retry of
+/// a batch, returns `KAFKA_STORAGE_ERROR`. If a thread panics while it changes a log, or a truncation
+/// fails on the way for any other reason, only the change of this log may be half done. Then every
+/// further change of it but its deletion returns `KAFKA_STORAGE_ERROR`, the first of them is logged as
+/// an error, and reads go on below its end.
+///
+/// In both cases a restart recovers the log, as after a crash: its directory is not marked as shut
+/// down cleanly. Producers retry on that error, and an idempotent one that gets through after the
 /// restart has its records exactly once.
 pub struct Log {
     context: LogContext,
@@ -45,6 +50,9 @@ pub struct Log {
     high_watermark: AtomicI64,
     last_flush_ms: AtomicI64,
     state: Mutex<LogState>,
+    /// How many segments had been begun when the directory was last synced. Locked as long as a flush
+    /// waits for the disk: see [`Log::flush`].
+    files_synced: Mutex<u64>,
     /// Whether the log's failure was logged: one line is enough, and every producer retries.
     is_failure_logged: AtomicBool,
     /// For the tasks that outlive a call.
@@ -58,6 +66,8 @@ pub struct LogOpen {
     pub recovery_point: Offset,
     /// Whether the broker was shut down cleanly, so that they were.
     pub is_clean_shutdown: bool,
+    /// That of the log directory.
+    pub log_dir: Arc<LogDirStatus>,
     /// Runs what need not be done at once.
     pub scheduler: Arc<dyn Scheduler>,
     pub time: Arc<dyn Time>,
@@ -69,14 +79,14 @@ impl Log {
     ///
     /// # Errors
     /// `INVALID_TOPIC_EXCEPTION` if the directory's name is not `<topic>-<partition>`; `Io`, with
-    /// the path.
+    /// the path, which the caller owes to the status of the log directory.
     pub fn open(dir: &Path, config: LogConfig, open: LogOpen) -> Result<Arc<Self>, KafkaError> {
         let topic_and_partition = parse_topic_partition_name(dir)?;
         if !dir.exists() {
             fs::create_dir_all(dir).map_err(failed("create the directory", dir))?;
             dir.parent().map_or(Ok(()), sync_directory)?;
         }
-        let LogOpen { recovery_point, is_clean_shutdown, scheduler, time } = open;
+        let LogOpen { recovery_point, is_clean_shutdown, log_dir, scheduler, time } = open;
         let loader =
             LogLoader { dir, config: &config, time: &*time, recovery_point, is_clean_shutdown };
         let LoadedLog { segments, producer_state } = loader.load()?;
@@ -87,11 +97,18 @@ impl Log {
         );
         Ok(Arc::new_cyclic(|this| Self {
             last_flush_ms: AtomicI64::new(time.milliseconds().0),
-            context: LogContext { dir: dir.to_path_buf(), topic_and_partition, scheduler, time },
+            context: LogContext {
+                dir: dir.to_path_buf(),
+                log_dir,
+                topic_and_partition,
+                scheduler,
+                time,
+            },
             config: RwLock::new(Arc::new(config)),
             segments: readable,
             high_watermark: AtomicI64::new(Offset::MAX.0),
             state: Mutex::new(LogState::new(segments, producer_state)),
+            files_synced: Mutex::new(0),
             is_failure_logged: AtomicBool::new(false),
             this: Weak::clone(this),
         }))
@@ -100,8 +117,9 @@ impl Log {
     /// Takes the right to change the log.
     ///
     /// # Errors
-    /// `KAFKA_STORAGE_ERROR` if a change did not come to its end.
+    /// `KAFKA_STORAGE_ERROR` if the log directory is offline, or a change did not come to its end.
     pub(super) fn lock(&self) -> Result<LockedLog<'_>, KafkaError> {
+        self.context.log_dir.check_online()?;
         let state = locked_if_whole(&self.state).ok().filter(|state| !state.has_failed());
         let state = state.ok_or_else(|| self.failed_halfway())?;
         Ok(LockedLog::new(&self.context, self.config(), state))
@@ -124,8 +142,9 @@ impl Log {
         &self,
         change: impl FnOnce(&mut LockedLog<'_>) -> Result<T, KafkaError>,
     ) -> Result<T, KafkaError> {
+        let log_dir = &self.context.log_dir;
         let mut locked = self.lock()?;
-        let changed = change(&mut locked);
+        let changed = log_dir.note(change(&mut locked));
         let owed = locked.unlock();
         if let Some(offset) = owed.rolled_at {
             self.flush_later(offset);
@@ -133,6 +152,8 @@ impl Log {
         if owed.is_due && changed.is_ok() {
             self.flush()?;
         }
+        // Nothing is acknowledged once the directory is offline, be it by another thread's flush.
+        log_dir.check_online()?;
         changed
     }
 
@@ -145,9 +166,10 @@ impl Log {
     /// [`validate_messages_and_assign_offsets`](crate::message::log_validator::validate_messages_and_assign_offsets)
     /// and
     /// [`ProducerStateManager::check`](crate::storage::producers::producer_state_manager::ProducerStateManager::check);
-    /// `RECORD_LIST_TOO_LARGE` for a set that is larger than a segment; `Io` if the disk fails. A
-    /// write that failed leaves the log as it was; a flush that failed (`flush.messages`) leaves
-    /// the messages in the log, and they may be lost.
+    /// `RECORD_LIST_TOO_LARGE` for a set that is larger than a segment; `Io` if the disk is full or
+    /// the process has no file descriptor left, and then the log is as it was; `KAFKA_STORAGE_ERROR`
+    /// if the log directory is offline. A flush that failed (`flush.messages`) leaves the messages in
+    /// the log, and they may be lost.
     pub fn append(
         &self,
         records: &mut [u8],
@@ -172,14 +194,15 @@ impl Log {
     /// The slice ends before `max_offset`, and where `limit` says.
     ///
     /// # Errors
-    /// `OFFSET_OUT_OF_RANGE` if the offset is below the log's first or above its end; otherwise as
-    /// [`LogSegment::read`].
+    /// `KAFKA_STORAGE_ERROR` if the log directory is offline; `OFFSET_OUT_OF_RANGE` if the offset is
+    /// below the log's first or above its end; otherwise as [`LogSegment::read`].
     pub fn read(
         &self,
         start_offset: Offset,
         max_offset: Option<Offset>,
         limit: ReadLimit,
     ) -> Result<FetchDataInfo, KafkaError> {
+        self.context.log_dir.check_online()?;
         let end = self.segments.end();
         trace!(
             "[8] Log.read: {} from offset {start_offset}, {} bytes at most; it ends at {}",
@@ -234,8 +257,13 @@ impl Log {
     /// Makes the whole log durable. Only this counts as a flush for `flush.ms`: what a roll flushes
     /// leaves out the active segment.
     ///
+    /// Flushes of a log take turns. If a sync fails, the kernel says so to one caller and lets the
+    /// next succeed, so that one must find the directory offline. And one that has waited often finds
+    /// its messages on disk, with those of the flush before it.
+    ///
     /// # Errors
-    /// `Io`, with the path; then the recovery point stays.
+    /// `KAFKA_STORAGE_ERROR` if the log directory is offline, which it is after a flush that failed;
+    /// `Io` if there was no file descriptor for it. Then the recovery point stays.
     pub fn flush(&self) -> Result<(), KafkaError> {
         let started_ms = self.context.time.milliseconds();
         self.flush_to(self.log_end_offset())?;
@@ -244,9 +272,17 @@ impl Log {
     }
 
     fn flush_to(&self, offset: Offset) -> Result<(), KafkaError> {
-        let Some(flush) = self.lock()?.begin_flush(offset) else { return Ok(()) };
-        flush.run(self.dir())?;
-        self.lock()?.end_flush(&flush);
+        let mut files_synced = locked(&self.files_synced);
+        let Some(flush) = self.lock()?.begin_flush(offset, *files_synced) else { return Ok(()) };
+        let flushed = flush.run(self.dir());
+        let mut log = self.lock()?;
+        if log.is_deleted() {
+            // Its directory has another name now, and what it held is owed to nobody.
+            return Ok(());
+        }
+        self.context.log_dir.note(flushed)?;
+        *files_synced = flush.files_created;
+        log.end_flush(&flush);
         Ok(())
     }
 
@@ -346,10 +382,14 @@ impl Log {
     /// still be sent to their end; an append fails.
     ///
     /// # Errors
-    /// `Io`, with the path, and then the log is not deleted.
+    /// `KAFKA_STORAGE_ERROR` if the log directory is offline; `Io`, with the path. Then the log is
+    /// not deleted.
     pub fn delete(&self) -> Result<(), KafkaError> {
+        let log_dir = &self.context.log_dir;
+        log_dir.check_online()?;
         // A log that failed, too: whatever its change left half done goes with the directory.
-        LockedLog::new(&self.context, self.config(), locked(&self.state)).delete()
+        let mut locked = LockedLog::new(&self.context, self.config(), locked(&self.state));
+        log_dir.note(locked.delete())
     }
 
     /// Forgets the producers that have not appended to this log for `expiration_ms`.
@@ -383,6 +423,11 @@ impl Log {
 
     pub fn dir(&self) -> &Path {
         &self.context.dir
+    }
+
+    /// Whether its log directory can be used, and with it the log.
+    pub fn log_dir(&self) -> &Arc<LogDirStatus> {
+        &self.context.log_dir
     }
 
     pub(super) fn time(&self) -> &dyn Time {

@@ -18,7 +18,7 @@ pub struct LogFlush {
     pub segments: Vec<Arc<LogSegment>>,
     /// Whether the directory has files whose names may not be on disk (KAFKA-3968).
     pub syncs_directory: bool,
-    /// How many files had been created in the directory when the flush began.
+    /// How many segments had been begun when the flush began: their names will be on disk, too.
     pub files_created: u64,
 }
 

@@ -62,6 +62,7 @@ pub fn replace_segments(
     // From here on there is no way back, and none is needed: a start finishes what fails.
     if let Err(error) = sync_directory(log.dir()) {
         warn!("a crash may undo the cleaning of {}: {error}", log.topic_and_partition());
+        log.log_dir().note_error(&error);
     }
     debug!(
         "replaced {} segments of {} from offset {} on with one of {} bytes",

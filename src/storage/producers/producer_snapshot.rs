@@ -21,7 +21,7 @@ use log::debug;
 
 use crate::common::errors::KafkaError;
 use crate::common::units::{Offset, TimestampMs};
-use crate::storage::files::file_io::{failed, remove_if_exists};
+use crate::storage::files::file_io::{failed, failed_to_read, remove_if_exists};
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
 };
@@ -59,7 +59,7 @@ pub fn write_snapshot(path: &Path, producers: &Producers) -> Result<(), KafkaErr
 /// # Errors
 /// `Corrupt` if the bytes are not a snapshot; whatever the operating system reports, with the path.
 pub fn read_snapshot(path: &Path) -> Result<Producers, KafkaError> {
-    let bytes = fs::read(path).map_err(failed("read the snapshot of producers", path))?;
+    let bytes = fs::read(path).map_err(failed_to_read("read the snapshot of producers", path))?;
     decode(&bytes).map_err(|why| KafkaError::Corrupt {
         file: path.to_path_buf(),
         position: 0,

@@ -17,6 +17,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::MessageTimestampType;
 use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
     index_filename, log_filename, time_index_filename,
@@ -128,31 +129,86 @@ fn nothing_at_or_above_the_high_watermark_is_deleted() {
     assert_eq!(bases(&log), [30]);
 }
 
+/// Does `work` while the directory of the log is not where it was: then a sync of it fails.
+fn without_directory<T>(test: &TestLog, work: impl FnOnce() -> T) -> T {
+    let elsewhere = test.dir.join("elsewhere");
+    fs::rename(test.path(), &elsewhere).unwrap();
+    let done = work();
+    fs::rename(&elsewhere, test.path()).unwrap();
+    done
+}
+
 /// KAFKA-3968: a new file's name is on disk after the next flush. A flush that has to see to that
 /// fails while the directory is not where it was; one that has only messages to flush does not.
 #[test]
 fn a_flush_syncs_the_directory_after_a_roll() {
     let test = TestLog::new(small_segments());
-    let log = test.log();
-    let flush_without_directory = || {
-        let elsewhere = test.dir.join("elsewhere");
-        fs::rename(test.path(), &elsewhere).unwrap();
-        let flushed = log.flush();
-        fs::rename(&elsewhere, test.path()).unwrap();
-        flushed
-    };
-    for _ in 0..2 {
-        for _ in 0..2 {
+    for rolls in 0..2 {
+        let log = test.log();
+        log.flush().unwrap();
+        for _ in 0..rolls {
             append(&log, "0000");
-            let end = log.log_end_offset();
-            assert!(flush_without_directory().is_err(), "the names are still owed");
-            assert!(log.recovery_point() < end);
+            log.roll().unwrap();
         }
+        append(&log, "0000");
+        let recovery_point = log.recovery_point();
+        assert!(without_directory(&test, || log.flush()).is_err(), "the names are still owed");
+        assert_eq!(log.recovery_point(), recovery_point);
+
+        let log = test.log();
+        append(&log, "0000");
         log.flush().unwrap();
         append(&log, "0000");
-        flush_without_directory().unwrap();
+        without_directory(&test, || log.flush()).unwrap();
         assert_eq!(log.recovery_point(), log.log_end_offset());
-        log.roll().unwrap();
+    }
+}
+
+/// The next sync may succeed though the bytes of the failed one are lost.
+#[test]
+fn after_a_failed_flush_nothing_of_the_log_is_acknowledged() {
+    let test = TestLog::new(LogConfig { flush_interval: 1, ..small_segments() });
+    let log = test.log();
+    let batch_of = |first_sequence| {
+        let producer = RecordBatchBuilder::new(0).producer(77, 0, first_sequence);
+        producer.record(0, None, Some(b"x")).build().unwrap()
+    };
+    log.append(&mut batch_of(0), LEADER_EPOCH).unwrap();
+    let end = log.log_end_offset();
+    let (mut failed, mut after) = (batch_of(1), batch_of(2));
+    log.roll().unwrap();
+    let lost = || log.append(&mut failed, LEADER_EPOCH);
+    without_directory(&test, lost).unwrap_err();
+    let calls: [&mut dyn FnMut() -> Result<(), KafkaError>; 6] = [
+        &mut || log.append(&mut batch_of(0), LEADER_EPOCH).map(drop),
+        &mut || log.append(&mut batch_of(1), LEADER_EPOCH).map(drop),
+        &mut || log.append(&mut after, LEADER_EPOCH).map(drop),
+        &mut || log.flush(),
+        &mut || log.close(),
+        &mut || log.read(Offset(0), None, ReadLimit::min_one_message(1000)).map(drop),
+    ];
+    for (number, call) in calls.into_iter().enumerate() {
+        let error = call().unwrap_err();
+        assert_eq!(error.code(), Errors::KafkaStorageError, "call {number}");
+        assert!(error.to_string().contains("is offline: cannot sync the directory"), "{error}");
+    }
+    assert_eq!(log.recovery_point(), end, "a restart reads what the failed flush left");
+    let recovered = test.log();
+    assert_eq!(recovered.append(&mut batch_of(1), LEADER_EPOCH).unwrap().first_offset, end);
+}
+
+/// A flush that is under way when its log is deleted owes nothing, and blames no disk.
+#[test]
+fn a_log_that_is_deleted_while_it_is_flushed_leaves_its_directory_online() {
+    for _ in 0..20 {
+        let test = TestLog::new(LogConfig { file_delete_delay_ms: 0, ..small_segments() });
+        let log = test.log();
+        append(&log, "0000");
+        std::thread::scope(|scope| {
+            scope.spawn(|| log.flush().unwrap());
+            scope.spawn(|| log.delete().unwrap());
+        });
+        assert!(log.log_dir().is_online());
     }
 }
 
@@ -213,11 +269,10 @@ fn a_failed_append_leaves_the_log_as_it_was() {
     assert_eq!(append(&test.log(), "kept"), 0);
 }
 
-/// A roll for which the system has no room, here because a directory that is not empty has the name
-/// of the new file: the producer is told that the disk failed, what was there stays readable, and
-/// the next append rolls as if nothing had been.
+/// A roll that the disk refuses, here because a directory that is not empty has the name of the new
+/// file: the producer is told, the log can no longer be used, and after a restart it is as it was.
 #[test]
-fn a_failed_roll_is_reported_and_the_next_one_succeeds() {
+fn a_roll_that_the_disk_refuses_takes_the_log_directory_offline() {
     for filename in [log_filename, index_filename, time_index_filename] {
         let test = TestLog::new(small_segments());
         let log = test.log();
@@ -232,6 +287,8 @@ fn a_failed_roll_is_reported_and_the_next_one_succeeds() {
             assert_eq!((log.log_end_offset(), bases(&log)), (Offset(10), vec![0]));
         }
         fs::remove_dir_all(&in_the_way).unwrap();
+        assert!(log.append(&mut batch(&["lost"]), LEADER_EPOCH).is_err());
+        let log = test.log();
         assert_eq!(append(&log, "kept"), 10);
         assert_eq!(bases(&log), [0, 10]);
         assert_eq!(read_from(&log, 10), [(10, "kept".to_string())]);
@@ -501,6 +558,15 @@ fn is_read_only_until_it_is_deleted(test: &TestLog, log: &Log) {
     assert_eq!(new.log_end_offset(), Offset(1));
 }
 
+fn is_offline(log: &Log) {
+    let append = log.append(&mut batch(&["lost"]), LEADER_EPOCH).map(drop);
+    let read = log.read(Offset(9), None, ReadLimit::min_one_message(1000)).map(drop);
+    for refused in [append, read, log.delete()] {
+        assert_eq!(refused.unwrap_err().code(), Errors::KafkaStorageError);
+    }
+    assert!(!log.log_dir().is_online());
+}
+
 /// Panics at the first task, between two steps of a change.
 struct PanickingScheduler {
     has_panicked: AtomicBool,
@@ -537,7 +603,7 @@ fn a_log_that_a_panic_left_half_changed_can_be_deleted() {
 
 /// The first segments are gone, as a rename or the next segment fails.
 #[test]
-fn a_log_whose_truncation_fails_on_the_way_takes_nothing_more() {
+fn a_truncation_that_fails_on_the_way_takes_the_log_directory_offline() {
     let fill = |test: &TestLog| {
         let log = test.log();
         (0..25).for_each(|_| {
@@ -552,13 +618,11 @@ fn a_log_whose_truncation_fails_on_the_way_takes_nothing_more() {
     let log = fill(&test);
     put_in_the_way(log_filename(&test.path(), Offset(100)));
     assert!(log.truncate_fully_and_start_at(Offset(100)).is_err());
-    assert_eq!(read_from(&log, 24), [(24, "0000".to_string())]);
-    is_read_only_until_it_is_deleted(&test, &log);
+    is_offline(&log);
 
     let test = TestLog::new(small_segments());
     let log = fill(&test);
     put_in_the_way(log_filename(&test.path(), Offset(20)).with_extension("log.deleted"));
     assert!(log.truncate_to(Offset(5)).is_err());
-    assert_eq!(read_from(&log, 9), [(9, "0000".to_string())]);
-    is_read_only_until_it_is_deleted(&test, &log);
+    is_offline(&log);
 }

@@ -1,0 +1,93 @@
+//! Port of `ReplicaManager.LogDirFailureHandler`: the thread that tells the broker that a log directory
+//! is offline.
+//!
+//! No call waits for it: the logs refuse every call from the failure on. It answers the requests that
+//! were waiting for them, unloads the groups that were kept in them, and ends a broker that has no
+//! directory left.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::thread::JoinHandle;
+
+use log::{error, info};
+
+use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
+use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::storage::log_manager::LogManager;
+
+/// Ends the process, as Kafka's `Exit.halt` does. A program that has a broker in it may do something
+/// else.
+pub type HaltProcedure = Box<dyn Fn() + Send>;
+
+/// The thread, from [`startup`](Self::startup) to [`shutdown`](Self::shutdown).
+pub struct LogDirFailureHandler {
+    log_manager: Arc<LogManager>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread works with.
+struct Handler {
+    log_manager: Arc<LogManager>,
+    replica_manager: Arc<ReplicaManager>,
+    group_coordinator: Arc<GroupCoordinator>,
+    halt_procedure: HaltProcedure,
+}
+
+impl LogDirFailureHandler {
+    /// Starts the thread. A directory that is offline already is handled first.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn startup(
+        log_manager: &Arc<LogManager>,
+        replica_manager: &Arc<ReplicaManager>,
+        group_coordinator: &Arc<GroupCoordinator>,
+        halt_procedure: HaltProcedure,
+    ) -> Result<Self, KafkaError> {
+        let handler = Handler {
+            log_manager: Arc::clone(log_manager),
+            replica_manager: Arc::clone(replica_manager),
+            group_coordinator: Arc::clone(group_coordinator),
+            halt_procedure,
+        };
+        let thread = thread::Builder::new().name("LogDirFailureHandler".to_string());
+        let thread = Mutex::new(Some(thread.spawn(move || handler.run())?));
+        Ok(Self { log_manager: Arc::clone(log_manager), thread })
+    }
+
+    /// Ends the thread, and waits for it.
+    pub fn shutdown(&self) {
+        self.log_manager.failure_channel().shutdown();
+        let thread = locked(&self.thread).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            error!("the handler of failed log directories ended by a panic");
+        }
+    }
+}
+
+impl Handler {
+    fn run(&self) {
+        let channel = self.log_manager.failure_channel();
+        while let Some(dir) = channel.take_next_offline_log_dir() {
+            self.handle_log_dir_failure(&dir);
+        }
+    }
+
+    fn handle_log_dir_failure(&self, dir: &Path) {
+        if !self.log_manager.has_online_log_dir() {
+            error!(
+                "all log directories are offline: the broker stops; look at the disk, then start \
+                 it again, and it recovers what is there"
+            );
+            (self.halt_procedure)();
+        }
+        let partitions = self.log_manager.partitions_in(dir);
+        info!("{} partitions in {} are offline", partitions.len(), dir.display());
+        self.replica_manager.complete_waiting(&partitions);
+        self.group_coordinator.on_resignation(&HashSet::from_iter(partitions));
+    }
+}
