@@ -121,6 +121,7 @@ mod tests {
     use crate::common::mock_time::MockTime;
     use crate::common::topic_partition::TopicAndPartition;
     use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
+    use crate::coordinator::group_memory::Held;
     use crate::coordinator::group_records::GroupValue;
     use crate::coordinator::group_results::{CommitCallback, JoinCallback};
     use crate::coordinator::group_state::WaitFor;
@@ -180,7 +181,7 @@ mod tests {
         let (armed, _) = group.change(|it| {
             it.add(MemberMetadata::new("m".to_string(), None), "consumer");
             timers.schedule_session(&group, it, "m");
-            timers.add_pending_member(&group, it, "n", 1);
+            timers.add_pending_member(&group, it, "n", 1, Held::default());
             timers.begin_wait(&group, it, WaitFor::Joins, 1);
             Ok(())
         });

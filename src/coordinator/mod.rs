@@ -2,7 +2,9 @@
 
 pub mod group_config;
 pub mod group_state;
+pub mod group_memory;
 pub mod offset_and_metadata;
+pub mod offset_table;
 pub mod consumer_protocol;
 pub mod group_results;
 pub mod member_metadata;

@@ -12,6 +12,7 @@ use crate::common::errors::Errors;
 use crate::common::units::TimestampMs;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
+use crate::coordinator::group_memory::GroupMemory;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_state::{GroupState, WaitFor};
 use crate::coordinator::group_store::Store;
@@ -24,6 +25,7 @@ pub struct Rebalance<'a> {
     pub group: &'a mut GroupMetadata,
     pub timers: &'a GroupTimers,
     pub config: &'a GroupConfig,
+    pub memory: &'a Arc<GroupMemory>,
 }
 
 impl Rebalance<'_> {

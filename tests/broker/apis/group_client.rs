@@ -157,8 +157,13 @@ impl Member {
 
     /// The first half of a first join.
     pub(crate) fn get_id(&mut self) {
+        assert_eq!(self.join_once().error_code, Errors::MemberIdRequired.code());
+    }
+
+    /// Asks once, in the newest version.
+    pub(crate) fn join_once(&mut self) -> JoinGroupResponse {
         let header = self.send_join(NEWEST_JOIN);
-        assert_eq!(self.receive_join(&header).error_code, Errors::MemberIdRequired.code());
+        self.receive_join(&header)
     }
 
     pub(crate) fn send_sync(
