@@ -210,9 +210,11 @@ impl GroupCoordinator {
     /// comes into being if the consumer belongs to no generation: then it only keeps its offsets
     /// here.
     pub fn commit_offsets(&self, request: CommitOffsets, callback: CommitCallback) {
-        let CommitOffsets { group_id, member, generation_id, offsets } = request;
+        let CommitOffsets { group_id, member, generation_id, offsets, answer_bytes } = request;
         let max_metadata_size = self.manager().config().max_metadata_size;
-        let mut commit = Some(OffsetCommit::new(offsets, max_metadata_size, callback));
+        let mut commit = OffsetCommit::new(offsets, max_metadata_size, callback);
+        commit.answer_bytes = answer_bytes;
+        let mut commit = Some(commit);
         let queued_bytes_max = group_bytes_max(self.manager().record_bytes_max(&group_id));
         let begun = self.group_to_commit(&group_id, generation_id).and_then(|group| {
             self.changes.change(&group, |it| {

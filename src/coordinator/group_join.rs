@@ -175,6 +175,8 @@ fn add_member(
     group_bytes_max: usize,
 ) -> Result<Join, Errors> {
     let held = hold(change, member_bytes(member_id, request), group_bytes_max)?;
+    let of_group = change.memory.hold(change.group.growth_bytes(&request.protocol_type))?;
+    change.group.absorb(of_group);
     let instance_id = request.member.group_instance_id.clone();
     let mut member = MemberMetadata::new(member_id.to_string(), instance_id);
     member.client_id.clone_from(&request.client_id);

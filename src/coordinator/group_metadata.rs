@@ -77,8 +77,8 @@ struct PendingMember {
 }
 
 /// What a group takes in memory without members and offsets, in bytes.
-pub fn group_bytes(group_id: &str) -> usize {
-    GROUP_BYTES + COPIES_OF_ID * group_id.len()
+pub fn group_bytes(group_id: &str, protocol_type: &str) -> usize {
+    GROUP_BYTES + COPIES_OF_ID * group_id.len() + protocol_type.len()
 }
 
 impl GroupMetadata {
@@ -139,7 +139,8 @@ impl GroupMetadata {
 
     /// Holds the memory of a group that was read from the log.
     pub fn hold_stored(&mut self, memory: &Arc<GroupMemory>) {
-        self.held = memory.hold_stored(group_bytes(&self.group_id));
+        let protocol_type = self.protocol_type.as_deref().unwrap_or_default();
+        self.held = memory.hold_stored(group_bytes(&self.group_id, protocol_type));
         self.assignments_held = memory.hold_stored(self.assignment_bytes());
         self.offsets.hold_stored(memory);
         for member in self.members.values_mut() {
@@ -255,6 +256,16 @@ impl GroupMetadata {
     /// The member id of a static member.
     pub fn current_static_member_id(&self, group_instance_id: &str) -> Option<&str> {
         self.static_members.get(group_instance_id).map(String::as_str)
+    }
+
+    /// How much more memory the group itself takes if its members are of this type.
+    pub fn growth_bytes(&self, protocol_type: &str) -> usize {
+        group_bytes(&self.group_id, protocol_type).saturating_sub(self.held.bytes())
+    }
+
+    /// Takes memory for the group itself.
+    pub fn absorb(&mut self, held: Held) {
+        self.held.absorb(held);
     }
 
     /// Adds a member. The first one leads, and decides the type of the group.

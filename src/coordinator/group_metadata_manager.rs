@@ -87,7 +87,7 @@ impl GroupMetadataManager {
         if let Some(group) = self.get_group(group_id) {
             return Ok(group);
         }
-        let held = self.memory.hold(group_bytes(group_id))?;
+        let held = self.memory.hold(group_bytes(group_id, ""))?;
         let new = Group::new(GroupMetadata::held(group_id, self.time.milliseconds(), held));
         // Another thread may have been quicker.
         Ok(Arc::clone(locked(&self.groups).entry(group_id.to_string()).or_insert(new)))

@@ -143,6 +143,8 @@ pub struct CommitOffsets {
     /// The generation of the member, or [`NO_GENERATION`].
     pub generation_id: i32,
     pub offsets: Vec<(TopicAndPartition, OffsetAndMetadata)>,
+    /// What the answer takes in memory that waits with the callback, in bytes.
+    pub answer_bytes: usize,
 }
 
 /// A group in full.

@@ -141,6 +141,8 @@ pub struct OffsetCommit {
     callback: Option<CommitCallback>,
     /// The memory by which the group's offsets will grow.
     pub held: Held,
+    /// What the answer takes in memory that waits with the callback, in bytes.
+    pub answer_bytes: usize,
 }
 
 impl OffsetCommit {
@@ -162,12 +164,12 @@ impl OffsetCommit {
         let verdicts: Vec<_> = offsets.iter().map(verdict).collect();
         let accepted = offsets.into_iter().zip(&verdicts).filter(|(_, it)| it.is_ok());
         let offsets = accepted.map(|(it, _)| it).collect();
-        Self { offsets, verdicts, callback: Some(callback), held: Held::default() }
+        Self { offsets, verdicts, callback: Some(callback), held: Held::default(), answer_bytes: 0 }
     }
 
     fn bytes(&self) -> usize {
         let offsets: usize = self.offsets.iter().map(|(key, it)| offset_bytes(key, it)).sum();
-        offsets + size_of_val(self.verdicts.as_slice())
+        offsets + size_of_val(self.verdicts.as_slice()) + self.answer_bytes
     }
 
     /// Takes the answer when `result` is that of the accepted offsets.

@@ -112,6 +112,7 @@ impl GroupOffsetApis {
             member: identity(request.member_id.clone(), request.group_instance_id.clone()),
             generation_id: request.generation_id,
             offsets,
+            answer_bytes: answer_bytes(&response),
         };
         let send_response_callback = move |results: Vec<Result<(), Errors>>| {
             let partitions = response.topics.iter_mut().flat_map(|it| &mut it.partitions);
@@ -279,6 +280,14 @@ impl GroupOffsetApis {
         };
         reply.send_body(&ResponseBody::OffsetDelete(response));
     }
+}
+
+/// What an answer takes in memory, in bytes.
+fn answer_bytes(response: &OffsetCommitResponse) -> usize {
+    let of_topic = |topic: &OffsetCommitResponseTopic| {
+        size_of_val(topic) + topic.name.len() + size_of_val(topic.partitions.as_slice())
+    };
+    response.topics.iter().map(of_topic).sum()
 }
 
 /// The partitions whose offsets the client may learn, in the order of the request.

@@ -157,7 +157,7 @@ fn what_groups_hold_is_counted_again_after_a_restart_and_loaded_even_above_the_l
     let before_bytes = held_bytes(&broker);
     let settings = [SETTINGS[0], ("transferto.group.memory.max.bytes", "1")];
     let broker = Broker::start_in(broker.stop(), &settings);
-    assert_eq!(held_bytes(&broker), before_bytes);
+    assert_eq!(held_bytes(&broker), before_bytes, "to the last byte");
     leader.client = broker.connect();
     assert_eq!(leader.heartbeat(), 0);
     assert_eq!(leader.commit("post", 0, 6), 0);
