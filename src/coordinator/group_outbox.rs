@@ -19,7 +19,8 @@
 //! The queue holds at most one assignment or empty group, since a newer record of the group replaces
 //! it. Every other store belongs to a request that is not answered before the store is complete, or
 //! to the expiry of offsets, which leaves a group alone that has a store. So while its client waits,
-//! each connection has at most one store in the queue.
+//! each connection has at most one store in the queue. A client that does not wait leaves its store
+//! here and may come again, so the queue is weighed, and refuses commits beyond a limit.
 
 use std::collections::VecDeque;
 
