@@ -83,8 +83,11 @@ fn do_join(
         return join_new_member(change, request, group_bytes_max);
     }
     let is_dynamic = request.member.group_instance_id.is_none();
-    if is_dynamic && change.remove_pending_member(member_id) {
-        return add_member(change, member_id, request, group_bytes_max);
+    if let Some(pending_bytes) = change.group.pending_bytes(member_id).filter(|_| is_dynamic) {
+        let mut held = hold_member(change, member_id, request, pending_bytes, group_bytes_max)?;
+        // Only now: without memory the client keeps its id, and tries again.
+        held.absorb(change.remove_pending_member(member_id).unwrap_or_default());
+        return Ok(add_member(change, member_id, request, held));
     }
     change.group.validate_member(&request.member)?;
     join_current_member(change, request, group_bytes_max)
@@ -124,7 +127,10 @@ fn join_new_member(
             timers.add_pending_member(change.shared, change.group, &new_id, timeout_ms, held);
             Ok(Join::TryAgainAs(new_id))
         }
-        _ => add_member(change, &new_id, request, group_bytes_max),
+        _ => {
+            let held = hold_member(change, &new_id, request, 0, group_bytes_max)?;
+            Ok(add_member(change, &new_id, request, held))
+        }
     }
 }
 
@@ -167,16 +173,29 @@ fn hold(change: &Rebalance<'_>, bytes: usize, group_bytes_max: usize) -> Result<
     change.memory.hold(bytes)
 }
 
+/// The memory for a member that joins with this id, which has `pending_bytes` already, and for what
+/// the group takes if it is the first one.
+fn hold_member(
+    change: &mut Rebalance<'_>,
+    member_id: &str,
+    request: &JoinGroup,
+    pending_bytes: usize,
+    group_bytes_max: usize,
+) -> Result<Held, Errors> {
+    let bytes = member_bytes(member_id, request).saturating_sub(pending_bytes);
+    let of_member = hold(change, bytes, group_bytes_max)?;
+    let of_group = change.memory.hold(change.group.growth_bytes(&request.protocol_type))?;
+    change.group.absorb(of_group);
+    Ok(of_member)
+}
+
 /// Port of `GroupCoordinator.addMemberAndRebalance`.
 fn add_member(
     change: &mut Rebalance<'_>,
     member_id: &str,
     request: &JoinGroup,
-    group_bytes_max: usize,
-) -> Result<Join, Errors> {
-    let held = hold(change, member_bytes(member_id, request), group_bytes_max)?;
-    let of_group = change.memory.hold(change.group.growth_bytes(&request.protocol_type))?;
-    change.group.absorb(of_group);
+    held: Held,
+) -> Join {
     let instance_id = request.member.group_instance_id.clone();
     let mut member = MemberMetadata::new(member_id.to_string(), instance_id);
     member.client_id.clone_from(&request.client_id);
@@ -188,7 +207,7 @@ fn add_member(
     group.has_new_member = true;
     info!("member {member_id} joins group {} in state {:?}", group.group_id, group.state());
     change.schedule_session(member_id);
-    Ok(Join::Await(member_id.to_string()))
+    Join::Await(member_id.to_string())
 }
 
 /// Port of `GroupCoordinator.updateStaticMemberAndRebalance`: a static member is back before its

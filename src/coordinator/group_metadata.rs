@@ -361,9 +361,15 @@ impl GroupMetadata {
         self.pending_members.insert(member_id.to_string(), PendingMember { timer, held });
     }
 
-    /// Forgets an id that was given away. Returns its timer; nothing if it was not pending.
-    pub fn remove_pending_member(&mut self, member_id: &str) -> Option<TimerTaskId> {
-        self.pending_members.remove(member_id).map(|it| it.timer)
+    /// The memory of an id that was given away, in bytes; nothing if it was not.
+    pub fn pending_bytes(&self, member_id: &str) -> Option<usize> {
+        self.pending_members.get(member_id).map(|it| it.held.bytes())
+    }
+
+    /// Forgets an id that was given away. Returns its timer and its memory; nothing if it was not
+    /// pending.
+    pub fn remove_pending_member(&mut self, member_id: &str) -> Option<(TimerTaskId, Held)> {
+        self.pending_members.remove(member_id).map(|it| (it.timer, it.held))
     }
 
     /// The memory of all that its members have brought, of their assignments and of the ids that

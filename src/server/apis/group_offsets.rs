@@ -61,7 +61,11 @@ impl GroupOffsetApis {
         }
     }
 
-    pub(crate) fn handle_offset_commit_request(&self, reply: Reply, request: &OffsetCommitRequest) {
+    pub(crate) fn handle_offset_commit_request(
+        &self,
+        mut reply: Reply,
+        request: &OffsetCommitRequest,
+    ) {
         let group = Resource::group(&request.group_id);
         if !self.authorization.authorize(&reply.context, Operation::Read, group) {
             let response = request.error_response(Errors::GroupAuthorizationFailed);
@@ -114,6 +118,7 @@ impl GroupOffsetApis {
             offsets,
             answer_bytes: answer_bytes(&response),
         };
+        reply.header.client_id = None; // Nobody needs it while the answer waits.
         let send_response_callback = move |results: Vec<Result<(), Errors>>| {
             let partitions = response.topics.iter_mut().flat_map(|it| &mut it.partitions);
             for (partition, place) in partitions.zip(places) {
