@@ -1,13 +1,14 @@
 //! What clients bring into groups is bounded: by what a record of the group can hold, and for all
 //! groups together by a budget.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use support::broker::Broker;
 use support::temp::TempDir;
 use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
+use transferto::coordinator::group_results::{JoinGroup, MemberIdentity as Identity};
 
 use crate::apis::group_client::{
     JOIN_AT_ONCE, Member, NEWEST_JOIN, NEWEST_LEAVE, NEWEST_OFFSET_COMMIT, SESSION_TIMEOUT_MS,
@@ -128,6 +129,42 @@ fn a_group_that_holds_all_that_its_records_justify_takes_no_further_member() {
     assert!(held_bytes(&broker) < 8 * 2_000 + 4_000, "of which a part is the group's own");
     assert_eq!((leader.heartbeat(), follower.heartbeat()), (0, 0));
     assert_eq!(leader.describe().members.len(), 2);
+}
+
+/// Of 37 members of 60 MB each, which once made an answer of more than 2 GiB, in small.
+#[test]
+fn what_a_leader_gets_to_read_is_no_longer_than_its_group_may_hold() {
+    let broker = Broker::start(&[SETTINGS[0], ("message.max.bytes", "2000")]);
+    Member::of(&broker, "g");
+    let coordinator = broker.server().group_coordinator();
+    let (sender, receiver) = mpsc::channel();
+    let join = |member_id: &str| {
+        let request = JoinGroup {
+            group_id: "g".to_string(),
+            member: Identity { member_id: member_id.to_string(), group_instance_id: None },
+            is_known_member_id_required: false,
+            is_skipping_assignment_supported: false,
+            client_id: "test".to_string(),
+            client_host: "/127.0.0.1".to_string(),
+            rebalance_timeout_ms: 60_000,
+            session_timeout_ms: SESSION_TIMEOUT_MS,
+            protocol_type: "consumer".to_string(),
+            protocols: vec![("range".to_string(), vec![b'm'; 1_500])],
+        };
+        let sender = sender.clone();
+        coordinator.join_group(&request, Box::new(move |joined| sender.send(joined).unwrap()));
+    };
+    join("");
+    let leader = receiver.try_recv().unwrap().unwrap();
+    (0..37).for_each(|_| join(""));
+    let refused = receiver.try_iter().map(|it| it.unwrap_err().error);
+    assert!(refused.filter(|it| *it == Errors::GroupMaxSizeReached).count() > 30);
+    join(&leader.member_id);
+    let joined: Vec<_> = receiver.try_iter().map(Result::unwrap).collect();
+    let told_bytes = joined.iter().flat_map(|it| &it.members).map(|it| it.metadata.len());
+    assert!(joined.len() > 2 && told_bytes.sum::<usize>() < 8 * 2_000);
+    assert_eq!(coordinator.list_groups().unwrap().len(), 1);
+    assert!(broker.shutdown().is_ok());
 }
 
 #[test]
