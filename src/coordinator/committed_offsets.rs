@@ -15,14 +15,16 @@ use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::{GroupRemoval, OffsetCommit, Store, TOMBSTONES_PER_BATCH};
 use crate::coordinator::rebalance::Rebalance;
 
-/// Takes `commit`, to be stored.
+/// Takes `commit`, to be stored. The group's stores may wait with up to `queued_bytes_max`.
 ///
 /// # Errors
-/// If the client may not commit for the group. Then `commit` stays where it is.
+/// If the client may not commit for the group; `COORDINATOR_NOT_AVAILABLE` if there is no memory for
+/// it. Then `commit` stays where it is.
 pub fn commit(
     change: &mut Rebalance<'_>,
     member: &MemberIdentity,
     generation_id: i32,
+    queued_bytes_max: usize,
     commit: &mut Option<OffsetCommit>,
 ) -> Result<(), Errors> {
     validate_commit(change.group, member, generation_id)?;
@@ -32,7 +34,13 @@ pub fn commit(
     if group.is(GroupState::CompletingRebalance) && group.get(&member.member_id).is_some() {
         return Err(Errors::RebalanceInProgress);
     }
-    if let Some(commit) = commit.take() {
+    let Some(offsets) = commit.as_ref().map(|it| &it.offsets) else { return Ok(()) };
+    if !group.outbox.has_room(queued_bytes_max) {
+        return Err(Errors::CoordinatorNotAvailable);
+    }
+    let held = change.memory.hold(group.offsets.growth_bytes(offsets))?;
+    if let Some(mut commit) = commit.take() {
+        commit.held = held;
         group.outbox.store(Store::Commit(commit));
     }
     Ok(())
@@ -67,7 +75,7 @@ pub fn on_commit_stored(
 ) {
     let offsets = std::mem::take(&mut commit.offsets);
     if stored.is_ok() {
-        group.offsets.extend(offsets);
+        group.offsets.extend(offsets, std::mem::take(&mut commit.held));
     }
     group.outbox.push_answers(commit.take_answer(stored));
 }
@@ -128,7 +136,7 @@ fn known_of<'a>(
     keys: impl Iterator<Item = &'a TopicAndPartition>,
 ) -> Vec<TopicAndPartition> {
     let is_known =
-        |key: &&TopicAndPartition| group.outbox.is_storing() || group.offsets.contains_key(*key);
+        |key: &&TopicAndPartition| group.outbox.is_storing() || group.offsets.get(key).is_some();
     keys.filter(is_known).cloned().collect()
 }
 
@@ -142,7 +150,7 @@ pub fn on_offsets_removed(
 ) {
     let rest = keys.split_off(keys.len().min(TOMBSTONES_PER_BATCH));
     match stored {
-        Ok(()) => keys.iter().for_each(|key| drop(group.offsets.remove(key))),
+        Ok(()) => keys.iter().for_each(|key| group.offsets.remove(key)),
         Err(error) => error!("cannot remove offsets of group {}: {error}", group.group_id),
     }
     if stored.is_ok() && !rest.is_empty() {
@@ -168,6 +176,14 @@ pub fn remove_group(group: &mut GroupMetadata, callback: DoneCallback) -> Result
     }
 }
 
+/// Removes a group that came into being for a request that was refused: it would stay until the next
+/// cleaning.
+pub fn remove_group_if_unused(group: &mut GroupMetadata) {
+    if group.generation_id == 0 {
+        remove_group_if_over(group);
+    }
+}
+
 /// Removes a group that has neither members nor offsets any more.
 pub fn remove_group_if_over(group: &mut GroupMetadata) {
     let is_over = group.is(GroupState::Empty) && group.has_no_members() && group.offsets.is_empty();
@@ -190,7 +206,7 @@ pub fn on_removal_stored(
     let GroupRemoval { offsets, is_last, callback, .. } = removal;
     let is_last = *is_last;
     if stored.is_ok() {
-        offsets.iter().for_each(|key| drop(group.offsets.remove(key)));
+        offsets.iter().for_each(|key| group.offsets.remove(key));
         if !is_last {
             group.outbox.store_next(next_removal(group, callback.take()));
             return;
@@ -271,7 +287,7 @@ mod tests {
             "the old offset is about to be replaced"
         );
         drop(end_store(&mut group, owed));
-        assert_eq!(group.offsets[&key()].offset, Offset(2));
+        assert_eq!(group.offsets.get(&key()).unwrap().offset, Offset(2));
         assert_eq!(expire(&mut group, TimestampMs(1_000), 10), 1);
     }
 
@@ -283,11 +299,11 @@ mod tests {
         assert_eq!(delete(&mut group, &[key()], Box::new(|_| ())), Ok(vec![Ok(())]));
         group.outbox.store(commit_of(2));
         let owed = end_store(&mut group, owed);
-        assert_eq!(group.offsets[&key()].offset, Offset(1));
+        assert_eq!(group.offsets.get(&key()).unwrap().offset, Offset(1));
         let owed = end_store(&mut group, owed);
         assert!(group.offsets.is_empty());
         drop(end_store(&mut group, owed));
-        assert_eq!(group.offsets[&key()].offset, Offset(2));
+        assert_eq!(group.offsets.get(&key()).unwrap().offset, Offset(2));
     }
 
     #[test]

@@ -121,6 +121,7 @@ mod tests {
     use crate::common::mock_time::MockTime;
     use crate::common::topic_partition::TopicAndPartition;
     use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
+    use crate::coordinator::group_memory::Held;
     use crate::coordinator::group_records::GroupValue;
     use crate::coordinator::group_results::{CommitCallback, JoinCallback};
     use crate::coordinator::group_state::WaitFor;
@@ -180,7 +181,7 @@ mod tests {
         let (armed, _) = group.change(|it| {
             it.add(MemberMetadata::new("m".to_string(), None), "consumer");
             timers.schedule_session(&group, it, "m");
-            timers.add_pending_member(&group, it, "n", 1);
+            timers.add_pending_member(&group, it, "n", 1, Held::default());
             timers.begin_wait(&group, it, WaitFor::Joins, 1);
             Ok(())
         });
@@ -210,6 +211,27 @@ mod tests {
         assert!(third.store.is_none() && third.has_more, "first the answer, then the store");
         assert!(group.change(|_| Ok(())).1.store.is_none(), "it is the third thread's to append");
         assert!(group.go_on().store.is_some());
+    }
+
+    #[test]
+    fn stores_that_wait_for_a_slow_log_are_weighed_until_they_are_handed_out() {
+        const QUEUED_BYTES_MAX: usize = 10_000;
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
+        let push = |it: &mut GroupMetadata| {
+            it.outbox.store(commit(Box::new(|_| ())));
+            Ok(it.outbox.has_room(QUEUED_BYTES_MAX))
+        };
+        let (first, storing) = group.change(push);
+        assert!(first.unwrap() && storing.store.is_some());
+        let has_room = std::iter::repeat_with(|| group.change(push).0);
+        let queued = 1 + has_room.take_while(|it| *it == Ok(true)).count();
+        assert!((5..10).contains(&queued), "{queued} of more than 1024 bytes each");
+        for _ in 0..queued {
+            assert!(group.end_store(|_| ()).1.store.is_some());
+            assert_eq!(group.look(|it| it.outbox.has_room(QUEUED_BYTES_MAX)), Ok(true));
+        }
+        assert!(group.end_store(|_| ()).1.store.is_none());
+        assert_eq!(group.look(|it| it.outbox.has_room(1)), Ok(true), "nothing is left");
     }
 
     fn record(generation_id: i32) -> Box<GroupValue> {

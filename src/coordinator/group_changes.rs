@@ -169,7 +169,8 @@ impl GroupChanges {
         shared: &'a Arc<Group>,
         group: &'a mut GroupMetadata,
     ) -> Rebalance<'a> {
-        Rebalance { shared, group, timers: &self.timers, config: &self.config }
+        let (timers, config) = (&self.timers, &self.config);
+        Rebalance { shared, group, timers, config, memory: self.manager.memory() }
     }
 
     /// Does what a change has left to be done, and what that leaves in turn.

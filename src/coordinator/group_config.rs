@@ -28,4 +28,6 @@ pub struct OffsetConfig {
     pub offset_commit_timeout_ms: u32,
     /// `offsets.commit.required.acks`.
     pub offset_commit_required_acks: i16,
+    /// `transferto.group.memory.max.bytes`: how much all groups may hold.
+    pub memory_max_bytes: usize,
 }

@@ -18,6 +18,7 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_changes::{GroupChanges, log_failure};
 use crate::coordinator::group_config::GroupConfig;
+use crate::coordinator::group_memory::group_bytes_max;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_results::{
@@ -117,9 +118,10 @@ impl GroupCoordinator {
     /// begins, or at once with an error or with what is known already.
     pub fn join_group(&self, request: &JoinGroup, callback: JoinCallback) {
         let mut callback = Some(callback);
-        let joined = self.group_to_join(request).and_then(|group| {
+        let record_bytes_max = self.manager().record_bytes_max(&request.group_id);
+        let joined = self.group_to_join(request, record_bytes_max).and_then(|group| {
             self.changes.change(&group, |it| {
-                group_join::join(it, request, &mut callback);
+                group_join::join(it, request, group_bytes_max(record_bytes_max), &mut callback);
                 Ok(())
             })
         });
@@ -128,7 +130,11 @@ impl GroupCoordinator {
         }
     }
 
-    fn group_to_join(&self, request: &JoinGroup) -> Result<Arc<Group>, Errors> {
+    fn group_to_join(
+        &self,
+        request: &JoinGroup,
+        record_bytes_max: usize,
+    ) -> Result<Arc<Group>, Errors> {
         self.validate_named_group(&request.group_id)?;
         let config = self.changes.config();
         let (least, most) =
@@ -140,10 +146,14 @@ impl GroupCoordinator {
         if instance_id.is_some_and(|it| it.is_empty() || it.len() > INSTANCE_ID_BYTES_MAX) {
             return Err(Errors::InvalidRequest);
         }
+        // Kafka says so when it tries to store the member.
+        if request.record_bytes_min() > record_bytes_max {
+            return Err(Errors::UnknownServerError);
+        }
         match self.manager().get_group(&request.group_id) {
             Some(group) => Ok(group),
             None if request.member.member_id.is_empty() => {
-                Ok(self.manager().get_or_create_group(&request.group_id))
+                self.manager().get_or_create_group(&request.group_id)
             }
             None => Err(Errors::UnknownMemberId),
         }
@@ -155,7 +165,9 @@ impl GroupCoordinator {
         let mut callback = Some(callback);
         let synced = self.group_of_members(&request.group_id, Errors::UnknownMemberId);
         let synced = synced.and_then(|group| {
-            self.changes.change(&group, |it| group_sync::sync(it, request, &mut callback))
+            let record_bytes_max = self.manager().record_bytes_max(&request.group_id);
+            self.changes
+                .change(&group, |it| group_sync::sync(it, request, record_bytes_max, &mut callback))
         });
         if let (Err(error), Some(callback)) = (synced, callback) {
             callback(Err(error));
@@ -216,12 +228,25 @@ impl GroupCoordinator {
     /// comes into being if the consumer belongs to no generation: then it only keeps its offsets
     /// here.
     pub fn commit_offsets(&self, request: CommitOffsets, callback: CommitCallback) {
-        let CommitOffsets { group_id, member, generation_id, offsets } = request;
+        let CommitOffsets { group_id, member, generation_id, offsets, answer_bytes } = request;
         let max_metadata_size = self.manager().config().max_metadata_size;
-        let mut commit = Some(OffsetCommit::new(offsets, max_metadata_size, callback));
+        let mut commit = OffsetCommit::new(offsets, max_metadata_size, callback);
+        commit.answer_bytes = answer_bytes;
+        let mut commit = Some(commit);
+        let queued_bytes_max = group_bytes_max(self.manager().record_bytes_max(&group_id));
         let begun = self.group_to_commit(&group_id, generation_id).and_then(|group| {
             self.changes.change(&group, |it| {
-                committed_offsets::commit(it, &member, generation_id, &mut commit)
+                let begun = committed_offsets::commit(
+                    it,
+                    &member,
+                    generation_id,
+                    queued_bytes_max,
+                    &mut commit,
+                );
+                if begun.is_err() {
+                    committed_offsets::remove_group_if_unused(it.group);
+                }
+                begun
             })
         });
         let answer = commit.and_then(|mut commit| commit.take_answer(Err(begun.err()?)));
@@ -234,7 +259,7 @@ impl GroupCoordinator {
         self.validate_group_status(group_id)?;
         match self.manager().get_group(group_id) {
             Some(group) => Ok(group),
-            None if generation_id < 0 => Ok(self.manager().get_or_create_group(group_id)),
+            None if generation_id < 0 => self.manager().get_or_create_group(group_id),
             None => Err(Errors::IllegalGeneration),
         }
     }
@@ -341,6 +366,12 @@ impl GroupCoordinator {
         let mut all: Vec<_> = overviews.filter_map(Result::ok).collect();
         all.sort_by(|one, other| one.group_id.cmp(&other.group_id));
         Ok(all)
+    }
+
+    /// How long the description of a group is at most, in bytes.
+    pub fn description_bytes_max(&self, group_id: &str) -> usize {
+        let group = self.manager().get_group(group_id);
+        group.and_then(|it| it.look(GroupMetadata::held_bytes).ok()).unwrap_or(0)
     }
 
     /// A group in full. One that does not exist is dead, which is no error.

@@ -3,10 +3,14 @@
 use log::info;
 
 use crate::common::errors::Errors;
+use crate::coordinator::committed_offsets::remove_group_if_unused;
+use crate::coordinator::group_memory::Held;
 use crate::coordinator::group_results::{JoinCallback, JoinError, JoinGroup, JoinedGroup};
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::Store;
-use crate::coordinator::member_metadata::{MemberMetadata, generate_member_id};
+use crate::coordinator::member_metadata::{
+    MemberMetadata, generate_member_id, member_bytes, pending_member_bytes,
+};
 use crate::coordinator::rebalance::Rebalance;
 
 /// What a join comes to.
@@ -22,14 +26,21 @@ enum Join {
 }
 
 /// Takes `callback`, answers it or keeps it in the member's record. It stays where it is until then.
-pub fn join(change: &mut Rebalance<'_>, request: &JoinGroup, callback: &mut Option<JoinCallback>) {
-    let joined = do_join(change, request);
+/// The group may hold up to `group_bytes_max`.
+pub fn join(
+    change: &mut Rebalance<'_>,
+    request: &JoinGroup,
+    group_bytes_max: usize,
+    callback: &mut Option<JoinCallback>,
+) {
+    let joined = do_join(change, request, group_bytes_max);
     let outbox = &mut change.group.outbox;
     match joined {
         Err(error) => {
             outbox.answer_held(callback, Err(JoinError::new(error, &request.member.member_id)));
             // The others may have waited for a member that has no room among them.
             change.try_complete_join();
+            remove_group_if_unused(change.group);
         }
         Ok(Join::Answer(joined)) => outbox.answer_held(callback, Ok(joined)),
         Ok(Join::TryAgainAs(member_id)) => {
@@ -41,6 +52,10 @@ pub fn join(change: &mut Rebalance<'_>, request: &JoinGroup, callback: &mut Opti
             change.maybe_prepare();
             change.try_complete_join();
         }
+        Ok(Join::Store(joined)) if !outbox.has_room(group_bytes_max) => {
+            // As if it could not be stored: until the next record the log has the old id.
+            outbox.answer_held(callback, Ok(joined));
+        }
         Ok(Join::Store(joined)) => {
             let (value, joined) = (Box::new(change.group.value()), Box::new(joined));
             let callback = callback.take();
@@ -50,7 +65,11 @@ pub fn join(change: &mut Rebalance<'_>, request: &JoinGroup, callback: &mut Opti
 }
 
 /// Makes or finds the member.
-fn do_join(change: &mut Rebalance<'_>, request: &JoinGroup) -> Result<Join, Errors> {
+fn do_join(
+    change: &mut Rebalance<'_>,
+    request: &JoinGroup,
+    group_bytes_max: usize,
+) -> Result<Join, Errors> {
     let member_id = request.member.member_id.as_str();
     change.group.check_not_dead()?;
     if !has_room_for(change, member_id) {
@@ -61,14 +80,17 @@ fn do_join(change: &mut Rebalance<'_>, request: &JoinGroup) -> Result<Join, Erro
         return Err(Errors::InconsistentGroupProtocol);
     }
     if member_id.is_empty() {
-        return Ok(join_new_member(change, request));
+        return join_new_member(change, request, group_bytes_max);
     }
     let is_dynamic = request.member.group_instance_id.is_none();
-    if is_dynamic && change.remove_pending_member(member_id) {
-        return Ok(add_member(change, member_id, request));
+    if let Some(pending_bytes) = change.group.pending_bytes(member_id).filter(|_| is_dynamic) {
+        let mut held = hold_member(change, member_id, request, pending_bytes, group_bytes_max)?;
+        // Only now: without memory the client keeps its id, and tries again.
+        held.absorb(change.remove_pending_member(member_id).unwrap_or_default());
+        return Ok(add_member(change, member_id, request, held));
     }
     change.group.validate_member(&request.member)?;
-    join_current_member(change, request)
+    join_current_member(change, request, group_bytes_max)
 }
 
 /// Port of `GroupCoordinator.acceptJoiningMember`: a rebalance may find the group too large, and
@@ -88,30 +110,43 @@ fn has_room_for(change: &Rebalance<'_>, member_id: &str) -> bool {
 }
 
 /// Port of `GroupCoordinator.doNewMemberJoinGroup`.
-fn join_new_member(change: &mut Rebalance<'_>, request: &JoinGroup) -> Join {
+fn join_new_member(
+    change: &mut Rebalance<'_>,
+    request: &JoinGroup,
+    group_bytes_max: usize,
+) -> Result<Join, Errors> {
     let instance_id = request.member.group_instance_id.as_deref();
     let new_id = generate_member_id(instance_id.unwrap_or(&request.client_id));
     match instance_id {
         Some(instance_id) if change.group.current_static_member_id(instance_id).is_some() => {
-            rejoin_static_member(change, instance_id, new_id, request)
+            rejoin_static_member(change, instance_id, new_id, request, group_bytes_max)
         }
         None if request.is_known_member_id_required => {
+            let held = hold(change, pending_member_bytes(&new_id), group_bytes_max)?;
             let (timers, timeout_ms) = (change.timers, request.session_timeout_ms);
-            timers.add_pending_member(change.shared, change.group, &new_id, timeout_ms);
-            Join::TryAgainAs(new_id)
+            timers.add_pending_member(change.shared, change.group, &new_id, timeout_ms, held);
+            Ok(Join::TryAgainAs(new_id))
         }
-        _ => add_member(change, &new_id, request),
+        _ => {
+            let held = hold_member(change, &new_id, request, 0, group_bytes_max)?;
+            Ok(add_member(change, &new_id, request, held))
+        }
     }
 }
 
 /// Port of `GroupCoordinator.doCurrentMemberJoinGroup`: an answer may have been lost, and then it
 /// is given again.
-fn join_current_member(change: &mut Rebalance<'_>, request: &JoinGroup) -> Result<Join, Errors> {
+fn join_current_member(
+    change: &mut Rebalance<'_>,
+    request: &JoinGroup,
+    group_bytes_max: usize,
+) -> Result<Join, Errors> {
     let member_id = request.member.member_id.as_str();
     let is_leader = change.group.is_leader(member_id);
     let state = change.group.state();
-    let Some(member) = change.group.get_mut(member_id) else { return Err(Errors::UnknownMemberId) };
+    let Some(member) = change.group.get(member_id) else { return Err(Errors::UnknownMemberId) };
     let matches = member.matches(&request.protocols);
+    let growth_bytes = member.growth_bytes(member_id, &request.protocols);
     let knows_the_answer = match state {
         GroupState::Empty | GroupState::Dead => return Err(Errors::UnknownMemberId),
         GroupState::PreparingRebalance => false,
@@ -123,18 +158,50 @@ fn join_current_member(change: &mut Rebalance<'_>, request: &JoinGroup) -> Resul
         change.extend_session(member_id);
         return Ok(Join::Answer(change.group.current_generation(member_id)));
     }
-    member.update(request);
+    let held = hold(change, growth_bytes, group_bytes_max)?;
+    if let Some(member) = change.group.get_mut(member_id) {
+        member.update(request, held);
+    }
     Ok(Join::Await(member_id.to_string()))
 }
 
+/// The memory for `bytes` more in this group; always there if it needs no more.
+fn hold(change: &Rebalance<'_>, bytes: usize, group_bytes_max: usize) -> Result<Held, Errors> {
+    if bytes > 0 && change.group.held_bytes().saturating_add(bytes) > group_bytes_max {
+        return Err(Errors::GroupMaxSizeReached);
+    }
+    change.memory.hold(bytes)
+}
+
+/// The memory for a member that joins with this id, which has `pending_bytes` already, and for what
+/// the group takes if it is the first one.
+fn hold_member(
+    change: &mut Rebalance<'_>,
+    member_id: &str,
+    request: &JoinGroup,
+    pending_bytes: usize,
+    group_bytes_max: usize,
+) -> Result<Held, Errors> {
+    let bytes = member_bytes(member_id, request).saturating_sub(pending_bytes);
+    let of_member = hold(change, bytes, group_bytes_max)?;
+    let of_group = change.memory.hold(change.group.growth_bytes(&request.protocol_type))?;
+    change.group.absorb(of_group);
+    Ok(of_member)
+}
+
 /// Port of `GroupCoordinator.addMemberAndRebalance`.
-fn add_member(change: &mut Rebalance<'_>, member_id: &str, request: &JoinGroup) -> Join {
+fn add_member(
+    change: &mut Rebalance<'_>,
+    member_id: &str,
+    request: &JoinGroup,
+    held: Held,
+) -> Join {
     let instance_id = request.member.group_instance_id.clone();
     let mut member = MemberMetadata::new(member_id.to_string(), instance_id);
     member.client_id.clone_from(&request.client_id);
     member.client_host.clone_from(&request.client_host);
     member.is_new = true;
-    member.update(request);
+    member.update(request, held);
     let group = &mut change.group;
     group.add(member, &request.protocol_type);
     group.has_new_member = true;
@@ -150,11 +217,16 @@ fn rejoin_static_member(
     instance_id: &str,
     new_id: String,
     request: &JoinGroup,
-) -> Join {
+    group_bytes_max: usize,
+) -> Result<Join, Errors> {
+    let old_id = change.group.current_static_member_id(instance_id).unwrap_or_default();
+    let growth = |it: &MemberMetadata| it.growth_bytes(&new_id, &request.protocols);
+    let growth_bytes = change.group.get(old_id).map_or(0, growth);
+    let held = hold(change, growth_bytes, group_bytes_max)?;
     let old_leader_id = change.group.leader_id.clone().unwrap_or_default();
     change.group.replace_static_member(instance_id, &new_id);
     if let Some(member) = change.group.get_mut(&new_id) {
-        member.update(request);
+        member.update(request, held);
     }
     change.schedule_session(&new_id);
     let group = &change.group;
@@ -162,7 +234,7 @@ fn rejoin_static_member(
     // Between join and sync the leader may have assigned to the old id already: all must join
     // again.
     if !group.is(GroupState::Stable) || group.select_protocol() != group.protocol_name {
-        return Join::Await(new_id);
+        return Ok(Join::Await(new_id));
     }
     let mut joined = group.current_generation(&new_id);
     if request.is_skipping_assignment_supported && group.is_leader(&new_id) {
@@ -173,5 +245,5 @@ fn rejoin_static_member(
         joined.members = Vec::new();
         joined.leader_id = old_leader_id;
     }
-    Join::Store(joined)
+    Ok(Join::Store(joined))
 }

@@ -17,7 +17,7 @@ pub fn leave(change: &mut Rebalance<'_>, member: &MemberIdentity) -> Result<(), 
             .current_static_member_id(instance_id)
             .ok_or(Errors::UnknownMemberId)?
             .to_string(),
-        (None, member_id) if change.remove_pending_member(member_id) => {
+        (None, member_id) if change.remove_pending_member(member_id).is_some() => {
             change.try_complete_join();
             return Ok(());
         }

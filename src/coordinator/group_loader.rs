@@ -13,6 +13,7 @@ use log::{debug, error, warn};
 use crate::common::errors::KafkaError;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{Offset, TimestampMs};
+use crate::coordinator::group_memory::Held;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_records::{
     GroupRecordKey, read_group_value, read_key, read_offset_value,
@@ -116,7 +117,11 @@ impl LoadedGroups {
                 group.current_state_timestamp_ms = None; // Not recorded without members.
                 group
             };
-            groups.entry(group_id.clone()).or_insert_with(new).offsets = offsets;
+            groups
+                .entry(group_id.clone())
+                .or_insert_with(new)
+                .offsets
+                .extend(offsets, Held::default());
         }
         groups.into_values().collect()
     }

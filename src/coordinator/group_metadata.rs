@@ -1,11 +1,13 @@
 //! Port of `kafka.coordinator.GroupMetadata`: the state of one group, its members and its offsets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::TimestampMs;
 use crate::coordinator::consumer_protocol::{CONSUMER_PROTOCOL_TYPE, subscribed_topics};
+use crate::coordinator::group_memory::{GroupMemory, Held};
 use crate::coordinator::group_outbox::Outbox;
 use crate::coordinator::group_records::{GroupValue, MemberValue};
 use crate::coordinator::group_results::{
@@ -15,7 +17,15 @@ use crate::coordinator::group_results::{
 use crate::coordinator::group_state::{GroupState, Wait};
 use crate::coordinator::member_metadata::{MemberMetadata, Protocol};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
+use crate::coordinator::offset_table::OffsetTable;
 use crate::purgatory::timing_wheel::TimerTaskId;
+
+/// What a group takes beside its id.
+const GROUP_BYTES: usize = 2048;
+
+/// In how many places the id of a group is kept: in the table of groups, in its record, beside its
+/// lock.
+const COPIES_OF_ID: usize = 4;
 
 /// What the lock of a [`Group`](crate::coordinator::group::Group) guards.
 ///
@@ -39,7 +49,7 @@ pub struct GroupMetadata {
     /// The member id of each static member, by its own id.
     static_members: BTreeMap<String, String>,
     /// Ids that were given away in a first join and not joined with yet.
-    pending_members: BTreeMap<String, TimerTaskId>,
+    pending_members: BTreeMap<String, PendingMember>,
     /// Members of this generation that have not asked for their assignment yet.
     pub pending_sync_members: BTreeSet<String>,
     /// The generation whose assignment is being written to the log.
@@ -48,8 +58,27 @@ pub struct GroupMetadata {
     pub has_new_member: bool,
     pub wait: Option<Wait>,
     /// The committed offsets. A commit that is not in the log yet is in the outbox.
-    pub offsets: BTreeMap<TopicAndPartition, OffsetAndMetadata>,
+    pub offsets: OffsetTable,
+    /// The memory of the assignments. From one generation to the next it is kept for the next
+    /// assignments: no other group can take it in between.
+    pub assignments_held: Held,
+    /// The memory of the group itself, without members and offsets.
+    held: Held,
     pub outbox: Outbox,
+}
+
+/// What the leader has given to each member, by its id.
+pub type Assignments<'a> = HashMap<&'a str, &'a [u8]>;
+
+/// An id that was given away.
+struct PendingMember {
+    timer: TimerTaskId,
+    held: Held,
+}
+
+/// What a group takes in memory without members and offsets, in bytes.
+pub fn group_bytes(group_id: &str, protocol_type: &str) -> usize {
+    GROUP_BYTES + COPIES_OF_ID * group_id.len() + protocol_type.len()
 }
 
 impl GroupMetadata {
@@ -70,9 +99,16 @@ impl GroupMetadata {
             storing_assignment_of: None,
             has_new_member: false,
             wait: None,
-            offsets: BTreeMap::new(),
+            offsets: OffsetTable::default(),
+            assignments_held: Held::default(),
+            held: Held::default(),
             outbox: Outbox::default(),
         }
+    }
+
+    /// The same, with its memory.
+    pub fn held(group_id: &str, now_ms: TimestampMs, held: Held) -> Self {
+        Self { held, ..Self::new(group_id, now_ms) }
     }
 
     /// The group that `value` is the record of: stable if it has members, because no other state is
@@ -99,6 +135,17 @@ impl GroupMetadata {
         group.generation_id = value.generation_id;
         group.leader_id = value.leader_id;
         group
+    }
+
+    /// Holds the memory of a group that was read from the log.
+    pub fn hold_stored(&mut self, memory: &Arc<GroupMemory>) {
+        let protocol_type = self.protocol_type.as_deref().unwrap_or_default();
+        self.held = memory.hold_stored(group_bytes(&self.group_id, protocol_type));
+        self.assignments_held = memory.hold_stored(self.assignment_bytes());
+        self.offsets.hold_stored(memory);
+        for member in self.members.values_mut() {
+            member.held = memory.hold_stored(member.bytes());
+        }
     }
 
     /// The group's record, as it is now.
@@ -166,6 +213,7 @@ impl GroupMetadata {
         self.pending_sync_members.clear();
         if self.members.is_empty() {
             self.protocol_name = None;
+            self.assignments_held.shrink_to(0);
             self.transition_to(GroupState::Empty, now_ms);
         } else {
             self.protocol_name = self.select_protocol();
@@ -208,6 +256,16 @@ impl GroupMetadata {
     /// The member id of a static member.
     pub fn current_static_member_id(&self, group_instance_id: &str) -> Option<&str> {
         self.static_members.get(group_instance_id).map(String::as_str)
+    }
+
+    /// How much more memory the group itself takes if its members are of this type.
+    pub fn growth_bytes(&self, protocol_type: &str) -> usize {
+        group_bytes(&self.group_id, protocol_type).saturating_sub(self.held.bytes())
+    }
+
+    /// Takes memory for the group itself.
+    pub fn absorb(&mut self, held: Held) {
+        self.held.absorb(held);
     }
 
     /// Adds a member. The first one leads, and decides the type of the group.
@@ -299,13 +357,27 @@ impl GroupMetadata {
     }
 
     /// Gives an id away until `timer` fires.
-    pub fn add_pending_member(&mut self, member_id: &str, timer: TimerTaskId) {
-        self.pending_members.insert(member_id.to_string(), timer);
+    pub fn add_pending_member(&mut self, member_id: &str, timer: TimerTaskId, held: Held) {
+        self.pending_members.insert(member_id.to_string(), PendingMember { timer, held });
     }
 
-    /// Forgets an id that was given away. Returns its timer; nothing if it was not pending.
-    pub fn remove_pending_member(&mut self, member_id: &str) -> Option<TimerTaskId> {
-        self.pending_members.remove(member_id)
+    /// The memory of an id that was given away, in bytes; nothing if it was not.
+    pub fn pending_bytes(&self, member_id: &str) -> Option<usize> {
+        self.pending_members.get(member_id).map(|it| it.held.bytes())
+    }
+
+    /// Forgets an id that was given away. Returns its timer and its memory; nothing if it was not
+    /// pending.
+    pub fn remove_pending_member(&mut self, member_id: &str) -> Option<(TimerTaskId, Held)> {
+        self.pending_members.remove(member_id).map(|it| (it.timer, it.held))
+    }
+
+    /// The memory of all that its members have brought, of their assignments and of the ids that
+    /// were given away, in bytes. Their descriptions are no longer than that.
+    pub fn held_bytes(&self) -> usize {
+        let of_members: usize = self.members().map(|it| it.held.bytes()).sum();
+        let of_pending: usize = self.pending_members.values().map(|it| it.held.bytes()).sum();
+        of_members + of_pending + self.assignments_held.bytes()
     }
 
     /// Whether there is neither a member nor an id to join with.
@@ -389,7 +461,7 @@ impl GroupMetadata {
     /// The timers of its members, of the ids that were given away, and of its own wait.
     pub fn timers(&self) -> Vec<TimerTaskId> {
         let of_members = self.members().filter_map(|it| it.session_timer);
-        let of_pending = self.pending_members.values().copied();
+        let of_pending = self.pending_members.values().map(|it| it.timer);
         let of_wait = self.wait.iter().map(|it| it.timer);
         of_members.chain(of_pending).chain(of_wait).collect()
     }
@@ -418,16 +490,33 @@ impl GroupMetadata {
     }
 
     /// Gives each member its assignment; those that are not named get none.
-    pub fn set_assignments(&mut self, assignments: &[(String, Vec<u8>)]) {
-        for member in self.members.values_mut() {
-            let given = assignments.iter().find(|(id, _)| *id == member.member_id);
-            member.assignment = given.map(|(_, it)| it.clone()).unwrap_or_default();
+    pub fn set_assignments(&mut self, assignments: &Assignments<'_>) {
+        for (member_id, member) in &mut self.members {
+            let given = assignments.get(member_id.as_str()).copied();
+            member.assignment = given.unwrap_or_default().to_vec();
         }
+    }
+
+    /// The memory of all assignments, in bytes.
+    pub fn assignment_bytes(&self) -> usize {
+        self.members().map(|it| it.assignment.len()).sum()
+    }
+
+    /// The least size of the group's record in the log, without assignments, in bytes.
+    pub fn record_bytes_min(&self) -> usize {
+        let protocol = self.protocol_name.as_deref().unwrap_or_default();
+        let of_member = |it: &MemberMetadata| {
+            it.member_id.len()
+                + it.client_id.len()
+                + it.client_host.len()
+                + it.metadata(protocol).len()
+        };
+        self.members().map(of_member).sum()
     }
 
     /// Clears all assignments; pending syncs fail with `error`.
     pub fn reset_assignments(&mut self, error: Errors) {
-        self.set_assignments(&[]);
+        self.set_assignments(&Assignments::new());
         for member_id in self.ids(MemberMetadata::is_awaiting_sync) {
             self.answer_sync(&member_id, Err(error));
         }
@@ -558,7 +647,6 @@ mod tests {
     use super::*;
     use crate::common::units::{LeaderEpoch, Offset};
     use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE as CONSUMER;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicI32, Ordering};
 
     fn group() -> GroupMetadata {
@@ -722,7 +810,8 @@ mod tests {
                 commit_timestamp_ms: TimestampMs(50),
                 expire_timestamp_ms: expire_timestamp_ms.map(TimestampMs),
             };
-            group.offsets.insert(TopicAndPartition::new(topic, 0), offset);
+            let offsets = [(TopicAndPartition::new(topic, 0), offset)];
+            group.offsets.extend(offsets, Held::default());
         }
         group
     }

@@ -19,7 +19,8 @@ use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartitio
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::OffsetConfig;
 use crate::coordinator::group_loader::LoadedGroups;
-use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::group_memory::GroupMemory;
+use crate::coordinator::group_metadata::{GroupMetadata, group_bytes};
 use crate::coordinator::group_store::{Record, Store};
 use crate::message::record_batch_builder::RecordBatchBuilder;
 use crate::replica::replica_manager::ReplicaManager;
@@ -27,6 +28,7 @@ use crate::replica::replica_manager::ReplicaManager;
 /// All groups.
 pub struct GroupMetadataManager {
     config: OffsetConfig,
+    memory: Arc<GroupMemory>,
     replica_manager: Arc<ReplicaManager>,
     time: Arc<dyn Time>,
     /// Set when `__consumer_offsets` exists.
@@ -42,7 +44,8 @@ impl GroupMetadataManager {
         time: Arc<dyn Time>,
     ) -> Self {
         let (partition_count, groups) = (OnceLock::new(), Mutex::default());
-        Self { config, replica_manager, time, partition_count, groups }
+        let memory = GroupMemory::new(config.memory_max_bytes);
+        Self { config, memory, replica_manager, time, partition_count, groups }
     }
 
     pub fn config(&self) -> &OffsetConfig {
@@ -67,13 +70,32 @@ impl GroupMetadataManager {
         self.replica_manager.local_logs().get_partition_or_error(partition).is_ok()
     }
 
+    pub fn memory(&self) -> &Arc<GroupMemory> {
+        &self.memory
+    }
+
+    /// The size of the largest batch that the partition of a group takes, in bytes.
+    pub fn record_bytes_max(&self, group_id: &str) -> usize {
+        let key = self.partition_for(group_id);
+        let hosted = key.and_then(|key| self.replica_manager.local_logs().get_partition(&key));
+        // Without the partition nothing can be stored, which is found out when it is tried.
+        hosted.map_or(usize::MAX, |it| it.leader_replica().log.config().max_message_size)
+    }
+
     pub fn get_group(&self, group_id: &str) -> Option<Arc<Group>> {
         locked(&self.groups).get(group_id).cloned()
     }
 
-    pub fn get_or_create_group(&self, group_id: &str) -> Arc<Group> {
-        let new = || Group::new(GroupMetadata::new(group_id, self.time.milliseconds()));
-        Arc::clone(locked(&self.groups).entry(group_id.to_string()).or_insert_with(new))
+    /// # Errors
+    /// `COORDINATOR_NOT_AVAILABLE` if there is no memory for another group.
+    pub fn get_or_create_group(&self, group_id: &str) -> Result<Arc<Group>, Errors> {
+        if let Some(group) = self.get_group(group_id) {
+            return Ok(group);
+        }
+        let held = self.memory.hold(group_bytes(group_id, ""))?;
+        let new = Group::new(GroupMetadata::held(group_id, self.time.milliseconds(), held));
+        // Another thread may have been quicker.
+        Ok(Arc::clone(locked(&self.groups).entry(group_id.to_string()).or_insert(new)))
     }
 
     /// All groups, in no order.
@@ -97,7 +119,8 @@ impl GroupMetadataManager {
                 error!("cannot read {key} to its end, its groups may be out of date: {error}");
             }
             let mut groups = locked(&self.groups);
-            for group in loaded.into_groups() {
+            for mut group in loaded.into_groups() {
+                group.hold_stored(&self.memory);
                 groups.insert(group.group_id.clone(), Group::new(group));
             }
         }
@@ -117,7 +140,10 @@ impl GroupMetadataManager {
             self.load(&partition, &mut loaded)?;
         }
         let mut groups = loaded.into_groups().into_iter();
-        let group = groups.find(|it| it.group_id == failed.group_id()).map(Group::new);
+        let group = groups.find(|it| it.group_id == failed.group_id()).map(|mut group| {
+            group.hold_stored(&self.memory);
+            Group::new(group)
+        });
         info!("loaded group {} again from the log", failed.group_id());
         self.replace_group(failed, group.clone());
         Ok(group)

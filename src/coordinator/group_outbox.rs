@@ -19,7 +19,8 @@
 //! The queue holds at most one assignment or empty group, since a newer record of the group replaces
 //! it. Every other store belongs to a request that is not answered before the store is complete, or
 //! to the expiry of offsets, which leaves a group alone that has a store. So while its client waits,
-//! each connection has at most one store in the queue.
+//! each connection has at most one store in the queue. A client that does not wait leaves its store
+//! here and may come again, so the queue is weighed, and refuses commits beyond a limit.
 
 use std::collections::VecDeque;
 
@@ -33,6 +34,8 @@ use crate::purgatory::timing_wheel::TimerTaskId;
 pub struct Outbox {
     answers: Vec<Answer>,
     stores: VecDeque<Store>,
+    /// The sum over `stores`.
+    queued_bytes: usize,
     /// Whether a thread appends a store of the group.
     is_storing: bool,
     /// Whether the thread that holds the lock sees to the queue: it has put a store into it, or has
@@ -95,13 +98,22 @@ impl Outbox {
     pub fn store(&mut self, store: Store) {
         if store.is_of_generation() {
             self.stores.retain(|it| !it.is_of_generation());
+            self.queued_bytes = self.stores.iter().map(Store::bytes).sum();
         }
+        self.queued_bytes += store.bytes();
         self.stores.push_back(store);
         self.is_due = true;
     }
 
+    /// Whether the stores that wait take less than `queued_bytes_max`: a client that leaves without
+    /// its answer, and comes again, leaves its store here.
+    pub fn has_room(&self, queued_bytes_max: usize) -> bool {
+        self.queued_bytes < queued_bytes_max
+    }
+
     /// Goes on with a store that takes several appends, before any other.
     pub fn store_next(&mut self, store: Store) {
+        self.queued_bytes += store.bytes();
         self.stores.push_front(store);
         self.is_due = true;
     }
@@ -132,6 +144,7 @@ impl Outbox {
         let answers = std::mem::take(&mut self.answers);
         let is_due = std::mem::take(&mut self.is_due) && !self.is_storing;
         let store = if is_due && answers.is_empty() { self.stores.pop_front() } else { None };
+        self.queued_bytes -= store.as_ref().map_or(0, Store::bytes);
         let has_more = is_due && store.is_none() && !self.stores.is_empty();
         self.is_storing |= store.is_some();
         let is_removed = std::mem::take(&mut self.is_removed);
@@ -142,6 +155,7 @@ impl Outbox {
     /// are answered with `error`. The thread that appends, if there is one, sees for itself that
     /// the group has failed.
     pub fn abandon(&mut self, error: Errors) -> Owed {
+        self.queued_bytes = 0;
         let stores = std::mem::take(&mut self.stores).into_iter();
         self.answers.extend(stores.filter_map(|mut it| it.abandon(error)));
         let answers = std::mem::take(&mut self.answers);

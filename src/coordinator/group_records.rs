@@ -63,6 +63,13 @@ pub struct GroupValue {
     pub members: Vec<MemberValue>,
 }
 
+impl GroupValue {
+    /// What it takes in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.members.iter().map(MemberValue::bytes).sum()
+    }
+}
+
 /// A member in the value of its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberValue {
@@ -75,6 +82,13 @@ pub struct MemberValue {
     /// Its metadata for the group's protocol.
     pub subscription: Vec<u8>,
     pub assignment: Vec<u8>,
+}
+
+impl MemberValue {
+    fn bytes(&self) -> usize {
+        let texts = self.member_id.len() + self.client_id.len() + self.client_host.len();
+        size_of::<Self>() + texts + self.subscription.len() + self.assignment.len()
+    }
 }
 
 pub fn offset_commit_key(group_id: &str, key: &TopicAndPartition) -> Vec<u8> {

@@ -65,6 +65,15 @@ pub struct JoinGroup {
     pub protocols: Vec<(String, Vec<u8>)>,
 }
 
+impl JoinGroup {
+    /// The least size of its member's part in the record of the group, whichever of its protocols
+    /// the group chooses, in bytes.
+    pub fn record_bytes_min(&self) -> usize {
+        let largest = self.protocols.iter().map(|(_, metadata)| metadata.len()).max();
+        self.client_id.len() + self.client_host.len() + largest.unwrap_or(0)
+    }
+}
+
 /// A member as the leader sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedMember {
@@ -134,6 +143,8 @@ pub struct CommitOffsets {
     /// The generation of the member, or [`NO_GENERATION`].
     pub generation_id: i32,
     pub offsets: Vec<(TopicAndPartition, OffsetAndMetadata)>,
+    /// What the answer takes in memory that waits with the callback, in bytes.
+    pub answer_bytes: usize,
 }
 
 /// A group in full.

@@ -3,6 +3,7 @@
 
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_memory::Held;
 use crate::coordinator::group_records::{
     GroupValue, group_metadata_key, group_metadata_value, offset_commit_key, offset_commit_value,
 };
@@ -10,9 +11,16 @@ use crate::coordinator::group_results::{
     Answer, CommitCallback, DoneCallback, JoinCallback, JoinError, JoinedGroup,
 };
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
+use crate::coordinator::offset_table::offset_bytes;
 
 /// How many tombstones go into one batch: far less than `max.message.bytes`.
 pub const TOMBSTONES_PER_BATCH: usize = 500;
+
+/// What a store takes in memory beside what it stores: its place in the queue, its callback.
+const STORE_BYTES: usize = 1024;
+
+/// What the key of an offset takes in memory: its topic's name is shared, as a rule.
+const KEY_BYTES: usize = 64;
 
 /// A key, and its value or a tombstone.
 pub type Record = (Vec<u8>, Option<Vec<u8>>);
@@ -72,6 +80,19 @@ impl Store {
         }
     }
 
+    /// What it takes in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        STORE_BYTES
+            + match self {
+                Self::Commit(commit) => commit.bytes(),
+                Self::RemoveOffsets { keys, .. } => keys.len() * KEY_BYTES,
+                Self::Assignment { value, .. }
+                | Self::Empty { value }
+                | Self::StaticMember { value, .. } => value.bytes(),
+                Self::RemoveGroup(removal) => removal.offsets.len() * KEY_BYTES,
+            }
+    }
+
     /// Whether it records the outcome of a rebalance, of which nobody waits for more than the newest.
     pub fn is_of_generation(&self) -> bool {
         matches!(self, Self::Assignment { .. } | Self::Empty { .. })
@@ -118,6 +139,10 @@ pub struct OffsetCommit {
     verdicts: Vec<Result<(), Errors>>,
     /// None once its answer has been taken.
     callback: Option<CommitCallback>,
+    /// The memory by which the group's offsets will grow.
+    pub held: Held,
+    /// What the answer takes in memory that waits with the callback, in bytes.
+    pub answer_bytes: usize,
 }
 
 impl OffsetCommit {
@@ -139,7 +164,12 @@ impl OffsetCommit {
         let verdicts: Vec<_> = offsets.iter().map(verdict).collect();
         let accepted = offsets.into_iter().zip(&verdicts).filter(|(_, it)| it.is_ok());
         let offsets = accepted.map(|(it, _)| it).collect();
-        Self { offsets, verdicts, callback: Some(callback) }
+        Self { offsets, verdicts, callback: Some(callback), held: Held::default(), answer_bytes: 0 }
+    }
+
+    fn bytes(&self) -> usize {
+        let offsets: usize = self.offsets.iter().map(|(key, it)| offset_bytes(key, it)).sum();
+        offsets + size_of_val(self.verdicts.as_slice()) + self.answer_bytes
     }
 
     /// Takes the answer when `result` is that of the accepted offsets.

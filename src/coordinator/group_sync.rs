@@ -3,20 +3,22 @@
 use log::{info, warn};
 
 use crate::common::errors::Errors;
-use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::group_metadata::{Assignments, GroupMetadata};
 use crate::coordinator::group_results::{SyncCallback, SyncGroup};
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::Store;
 use crate::coordinator::member_metadata::MemberMetadata;
 use crate::coordinator::rebalance::Rebalance;
 
-/// Takes `callback`, answers it or keeps it in the member's record.
+/// Takes `callback`, answers it or keeps it in the member's record. It stays where it is until then.
+/// The record of the group may have up to `record_bytes_max` bytes.
 ///
 /// # Errors
 /// If the member cannot sync now. Then `callback` stays where it is.
 pub fn sync(
     change: &mut Rebalance<'_>,
     request: &SyncGroup,
+    record_bytes_max: usize,
     callback: &mut Option<SyncCallback>,
 ) -> Result<(), Errors> {
     let member_id = &request.member.member_id;
@@ -28,10 +30,7 @@ pub fn sync(
         // A leader that syncs again meanwhile waits for its first assignment to be stored.
         let generation_id = group.generation_id;
         if group.is_leader(member_id) && group.storing_assignment_of != Some(generation_id) {
-            group.set_assignments(&request.assignments);
-            group.storing_assignment_of = Some(generation_id);
-            let value = Box::new(group.value());
-            group.outbox.store(Store::Assignment { value, generation_id });
+            assign(change, request, record_bytes_max);
         }
     } else {
         let synced = group.current_assignment(member_id);
@@ -39,6 +38,42 @@ pub fn sync(
         change.extend_session(member_id);
     }
     change.maybe_end_wait_for_syncs();
+    Ok(())
+}
+
+/// Takes over what the leader has assigned, to be stored. It is weighed before it is copied: a record
+/// that the log cannot hold fails as if it had been appended.
+fn assign(change: &mut Rebalance<'_>, request: &SyncGroup, record_bytes_max: usize) {
+    let generation_id = change.group.generation_id;
+    let mut assignments = Assignments::new();
+    for (member_id, assignment) in &request.assignments {
+        if change.group.get(member_id).is_some() {
+            assignments.entry(member_id).or_insert(assignment);
+        }
+    }
+    let bytes: usize = assignments.values().map(|it| it.len()).sum();
+    if let Err(error) = hold_assignments(change, bytes, record_bytes_max) {
+        return on_assignment_stored(change, generation_id, Err(error));
+    }
+    let group = &mut change.group;
+    group.set_assignments(&assignments);
+    group.storing_assignment_of = Some(generation_id);
+    let value = Box::new(group.value());
+    group.outbox.store(Store::Assignment { value, generation_id });
+}
+
+/// The memory for assignments of `bytes` in all; always there if the last ones had as many.
+fn hold_assignments(
+    change: &mut Rebalance<'_>,
+    bytes: usize,
+    record_bytes_max: usize,
+) -> Result<(), Errors> {
+    let group = &mut change.group;
+    if group.record_bytes_min().saturating_add(bytes) > record_bytes_max {
+        return Err(Errors::UnknownServerError);
+    }
+    let more = change.memory.hold(bytes.saturating_sub(group.assignments_held.bytes()))?;
+    group.assignments_held.absorb(more);
     Ok(())
 }
 
@@ -85,6 +120,8 @@ pub fn on_assignment_stored(
     info!("assignment received from leader for group {group_id} for generation {generation_id}");
     let now_ms = change.now_ms();
     change.group.transition_to(GroupState::Stable, now_ms);
+    let assigned_bytes = change.group.assignment_bytes();
+    change.group.assignments_held.shrink_to(assigned_bytes);
     for member_id in change.group.ids(MemberMetadata::is_awaiting_sync) {
         change.schedule_session(&member_id);
         let synced = change.group.current_assignment(&member_id);
@@ -99,16 +136,21 @@ mod tests {
     use crate::common::units::TimestampMs;
     use crate::coordinator::group::Group;
     use crate::coordinator::group_config::GroupConfig;
+    use crate::coordinator::group_memory::GroupMemory;
     use crate::coordinator::group_outbox::Owed;
     use crate::coordinator::group_results::{MemberIdentity, SyncResult};
     use crate::coordinator::group_timer::GroupTimers;
     use std::sync::{Arc, mpsc};
+
+    const MEMORY_BYTES: usize = 10;
+    const RECORD_BYTES_MAX: usize = 20;
 
     /// A group of one member, `m`, that leads generation 1 and has not synced.
     struct Fixture {
         group: Arc<Group>,
         timers: GroupTimers,
         config: GroupConfig,
+        memory: Arc<GroupMemory>,
     }
 
     impl Fixture {
@@ -124,13 +166,14 @@ mod tests {
                 group_initial_rebalance_delay_ms: 0,
             };
             let timers = GroupTimers::new(Arc::new(MockTime::new()));
-            Self { group: Group::new(group), timers, config }
+            let memory = GroupMemory::new(MEMORY_BYTES);
+            Self { group: Group::new(group), timers, config, memory }
         }
 
         fn change(&self, change: impl FnOnce(&mut Rebalance<'_>)) -> Owed {
             let (changed, owed) = self.group.change(|group| {
                 let (shared, timers, config) = (&self.group, &self.timers, &self.config);
-                change(&mut Rebalance { shared, group, timers, config });
+                change(&mut Rebalance { shared, group, timers, config, memory: &self.memory });
                 Ok(())
             });
             assert_eq!(changed, Ok(()));
@@ -138,17 +181,23 @@ mod tests {
         }
 
         fn sync(&self, sender: &mpsc::Sender<SyncResult>) -> Owed {
+            self.assign(sender, b"all")
+        }
+
+        fn assign(&self, sender: &mpsc::Sender<SyncResult>, assignment: &[u8]) -> Owed {
             let request = SyncGroup {
                 group_id: "g".to_string(),
                 member: MemberIdentity { member_id: "m".to_string(), group_instance_id: None },
                 generation_id: 1,
                 protocol_type: None,
                 protocol_name: None,
-                assignments: vec![("m".to_string(), b"all".to_vec())],
+                assignments: vec![("m".to_string(), assignment.to_vec())],
             };
             let sender = sender.clone();
             let callback: SyncCallback = Box::new(move |result| sender.send(result).unwrap());
-            self.change(|it| assert_eq!(sync(it, &request, &mut Some(callback)), Ok(())))
+            self.change(|it| {
+                assert_eq!(sync(it, &request, RECORD_BYTES_MAX, &mut Some(callback)), Ok(()))
+            })
         }
 
         /// The store that `owed` holds is in the log, or failed.
@@ -201,5 +250,46 @@ mod tests {
         let state = fixture.end_store(storing, Err(Errors::NotCoordinator));
         assert_eq!(state, GroupState::PreparingRebalance);
         assert_eq!(receiver.try_recv().unwrap(), Err(Errors::NotCoordinator));
+    }
+
+    /// As if the log had refused it: of Kafka, `MESSAGE_TOO_LARGE` is this error to the members.
+    #[test]
+    fn an_assignment_that_no_record_can_hold_is_refused_before_it_is_kept() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let owed = fixture.assign(&sender, &[0; RECORD_BYTES_MAX]);
+        assert!(owed.store.is_none());
+        call(owed);
+        assert_eq!(receiver.try_recv().unwrap(), Err(Errors::UnknownServerError));
+        assert_eq!(fixture.memory.held_bytes(), 0);
+    }
+
+    #[test]
+    fn assignments_keep_their_memory_until_the_next_ones_are_stored() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let storing = fixture.assign(&sender, b"0123456789");
+        assert!(fixture.memory.hold(1).is_err(), "all of it");
+        call(fixture.change(|it| it.maybe_prepare()));
+        assert!(fixture.memory.hold(1).is_err(), "nobody takes it in between");
+        assert!(storing.store.is_some());
+        call(fixture.change(|it| {
+            it.group.outbox.end_store();
+            on_assignment_stored(it, 1, Ok(())); // Moot.
+            it.group.generation_id = 0; // The fixture's requests are of the first one.
+            it.group.init_next_generation(TimestampMs(3));
+        }));
+        let storing = fixture.assign(&sender, b"all");
+        assert_eq!(fixture.end_store(storing, Ok(())), GroupState::Stable);
+        assert_eq!(fixture.memory.held_bytes(), 3);
+        assert_eq!(receiver.iter().take(2).last().unwrap().unwrap().assignment, b"all");
+    }
+
+    #[test]
+    fn assignments_for_which_there_is_no_memory_begin_a_rebalance() {
+        let (fixture, (sender, receiver)) = (Fixture::new(), mpsc::channel());
+        let _others = fixture.memory.hold(8).unwrap();
+        let owed = fixture.sync(&sender);
+        assert!(owed.store.is_none());
+        call(owed);
+        assert_eq!(receiver.try_recv().unwrap(), Err(Errors::CoordinatorNotAvailable));
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 
 use crate::common::time::Time;
 use crate::coordinator::group::Group;
+use crate::coordinator::group_memory::Held;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_state::{Wait, WaitFor};
 use crate::purgatory::timer::Timer;
@@ -96,10 +97,11 @@ impl GroupTimers {
         group: &mut GroupMetadata,
         member_id: &str,
         session_timeout_ms: i32,
+        held: Held,
     ) {
         let of = DeadlineOf::PendingMember { member_id: member_id.to_string() };
         let timer = self.arm(shared, i64::from(session_timeout_ms), of);
-        group.add_pending_member(member_id, timer);
+        group.add_pending_member(member_id, timer, held);
     }
 
     /// Has a group that has failed loaded again after `delay_ms`.

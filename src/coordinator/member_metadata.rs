@@ -4,12 +4,44 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::SystemTime;
 
+use crate::coordinator::group_memory::Held;
 use crate::coordinator::group_results::{JoinCallback, JoinGroup, SyncCallback};
 use crate::purgatory::timing_wheel::TimerTaskId;
 
 /// The name of a protocol that a member supports, and its metadata for the leader, which the broker
 /// does not look into.
 pub type Protocol = (String, Vec<u8>);
+
+/// What a member takes beside what its client brings: its record, its timer, its places in tables.
+const MEMBER_BYTES: usize = 1024;
+
+/// The same of a protocol.
+const PROTOCOL_BYTES: usize = 128;
+
+/// In how many places the id of a member is kept: in its record, its timer and the group's tables.
+const COPIES_OF_ID: usize = 5;
+
+/// In how many places its other names are kept: an instance id also in a table of the group.
+const COPIES_OF_NAME: usize = 2;
+
+/// What a member with this id takes in memory that joins with `request`, in bytes.
+pub fn member_bytes(member_id: &str, request: &JoinGroup) -> usize {
+    let instance_id = request.member.group_instance_id.as_deref();
+    let names = [instance_id.unwrap_or_default(), &request.client_id, &request.client_host];
+    bytes_of(member_id, names, &request.protocols)
+}
+
+fn bytes_of(member_id: &str, names: [&str; 3], protocols: &[Protocol]) -> usize {
+    let names_bytes: usize = names.iter().map(|it| COPIES_OF_NAME * it.len()).sum();
+    let of_protocol = |(name, metadata): &Protocol| PROTOCOL_BYTES + name.len() + metadata.len();
+    let protocols_bytes: usize = protocols.iter().map(of_protocol).sum();
+    pending_member_bytes(member_id) + names_bytes + protocols_bytes
+}
+
+/// What an id takes in memory that is given away, in bytes.
+pub fn pending_member_bytes(member_id: &str) -> usize {
+    MEMBER_BYTES + COPIES_OF_ID * member_id.len()
+}
 
 /// A member, from its first join until it leaves or its session ends.
 ///
@@ -27,6 +59,8 @@ pub struct MemberMetadata {
     pub session_timeout_ms: i32,
     /// The best first.
     pub supported_protocols: Vec<Protocol>,
+    /// The memory of what its client has brought, without its assignment.
+    pub held: Held,
     pub assignment: Vec<u8>,
     /// Whether it is in its first join and does not know its id yet, so that it cannot send
     /// heartbeats.
@@ -51,6 +85,7 @@ impl MemberMetadata {
             rebalance_timeout_ms: 0,
             session_timeout_ms: 0,
             supported_protocols: Vec::new(),
+            held: Held::default(),
             assignment: Vec::new(),
             is_new: false,
             session_deadline_ms: 0,
@@ -58,6 +93,16 @@ impl MemberMetadata {
             awaiting_join: None,
             awaiting_sync: None,
         }
+    }
+
+    /// What it takes in memory without its assignment, in bytes.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.member_id, self.names(), &self.supported_protocols)
+    }
+
+    fn names(&self) -> [&str; 3] {
+        let instance_id = self.group_instance_id.as_deref();
+        [instance_id.unwrap_or_default(), &self.client_id, &self.client_host]
     }
 
     pub fn is_awaiting_join(&self) -> bool {
@@ -68,11 +113,18 @@ impl MemberMetadata {
         self.awaiting_sync.is_some()
     }
 
-    /// Takes over what a join asks for.
-    pub fn update(&mut self, request: &JoinGroup) {
+    /// Takes over what a join asks for, for whose [growth](Self::growth_bytes) `held` was taken.
+    pub fn update(&mut self, request: &JoinGroup, held: Held) {
         self.supported_protocols.clone_from(&request.protocols);
+        self.held.absorb(held);
+        self.held.shrink_to(self.bytes());
         self.rebalance_timeout_ms = request.rebalance_timeout_ms;
         self.session_timeout_ms = request.session_timeout_ms;
+    }
+
+    /// How much more memory it takes if it joins again with `protocols`, under the id `member_id`.
+    pub fn growth_bytes(&self, member_id: &str, protocols: &[Protocol]) -> usize {
+        bytes_of(member_id, self.names(), protocols).saturating_sub(self.held.bytes())
     }
 
     /// Begins a whole session at `now_ms` of the monotonic clock. The session's timer finds the new

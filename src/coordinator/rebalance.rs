@@ -12,6 +12,7 @@ use crate::common::errors::Errors;
 use crate::common::units::TimestampMs;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
+use crate::coordinator::group_memory::{GroupMemory, Held};
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_state::{GroupState, WaitFor};
 use crate::coordinator::group_store::Store;
@@ -24,6 +25,7 @@ pub struct Rebalance<'a> {
     pub group: &'a mut GroupMetadata,
     pub timers: &'a GroupTimers,
     pub config: &'a GroupConfig,
+    pub memory: &'a Arc<GroupMemory>,
 }
 
 impl Rebalance<'_> {
@@ -130,11 +132,11 @@ impl Rebalance<'_> {
         self.timers.cancel(removed.and_then(|member| member.session_timer));
     }
 
-    /// Forgets an id that was given away. Returns whether it was.
-    pub fn remove_pending_member(&mut self, member_id: &str) -> bool {
-        let timer = self.group.remove_pending_member(member_id);
-        self.timers.cancel(timer);
-        timer.is_some()
+    /// Forgets an id that was given away. Returns its memory; nothing if it was not.
+    pub fn remove_pending_member(&mut self, member_id: &str) -> Option<Held> {
+        let (timer, held) = self.group.remove_pending_member(member_id)?;
+        self.timers.cancel(Some(timer));
+        Some(held)
     }
 
     pub fn schedule_session(&mut self, member_id: &str) {

@@ -344,6 +344,7 @@ fn group_config(config: &KafkaConfig) -> (GroupConfig, OffsetConfig) {
         load_buffer_size: config.offsets_load_buffer_size,
         offset_commit_timeout_ms: config.offsets_commit_timeout_ms,
         offset_commit_required_acks: config.offsets_commit_required_acks,
+        memory_max_bytes: config.transferto_group_memory_max_bytes,
     };
     (groups, offsets)
 }

@@ -9,3 +9,4 @@ mod bad_input;
 mod full_disk;
 mod slow_clients;
 mod stock_files;
+mod exit_status;

@@ -25,6 +25,10 @@ use crate::server::security::authorizer::{Operation, Resource};
 /// work out their assignment themselves.
 const GROUP_TYPE: &str = "classic";
 
+/// How long all descriptions of one answer may be, in bytes: those of all groups, unless their memory
+/// was raised above its default. A frame holds twice as much.
+const DESCRIPTIONS_BYTES_MAX: usize = 1 << 30;
+
 /// Handles DescribeGroups, ListGroups and DeleteGroups.
 pub(crate) struct GroupAdminApis {
     group_coordinator: Arc<GroupCoordinator>,
@@ -48,14 +52,20 @@ impl GroupAdminApis {
         // question.
         let mut named = HashSet::new();
         let groups = request.groups.iter().filter(|group_id| named.insert(*group_id));
+        let mut room_bytes = DESCRIPTIONS_BYTES_MAX;
         let groups = groups.map(|group_id| {
             let resource = Resource::group(group_id);
             let authorization = &self.authorization;
             let may_describe =
                 authorization.authorize(&reply.context, Operation::Describe, resource);
-            let summary = match may_describe {
-                true => self.group_coordinator.describe_group(group_id),
-                false => Err(Errors::GroupAuthorizationFailed),
+            let size_bytes = self.group_coordinator.description_bytes_max(group_id);
+            let summary = match room_bytes.checked_sub(size_bytes) {
+                _ if !may_describe => Err(Errors::GroupAuthorizationFailed),
+                None => Err(Errors::UnknownServerError),
+                Some(left_bytes) => {
+                    room_bytes = left_bytes;
+                    self.group_coordinator.describe_group(group_id)
+                }
             };
             let mut group = match summary {
                 Ok(summary) => described(group_id, summary),

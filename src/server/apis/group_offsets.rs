@@ -61,7 +61,11 @@ impl GroupOffsetApis {
         }
     }
 
-    pub(crate) fn handle_offset_commit_request(&self, reply: Reply, request: &OffsetCommitRequest) {
+    pub(crate) fn handle_offset_commit_request(
+        &self,
+        mut reply: Reply,
+        request: &OffsetCommitRequest,
+    ) {
         let group = Resource::group(&request.group_id);
         if !self.authorization.authorize(&reply.context, Operation::Read, group) {
             let response = request.error_response(Errors::GroupAuthorizationFailed);
@@ -112,7 +116,9 @@ impl GroupOffsetApis {
             member: identity(request.member_id.clone(), request.group_instance_id.clone()),
             generation_id: request.generation_id,
             offsets,
+            answer_bytes: answer_bytes(&response),
         };
+        reply.header.client_id = None; // Nobody needs it while the answer waits.
         let send_response_callback = move |results: Vec<Result<(), Errors>>| {
             let partitions = response.topics.iter_mut().flat_map(|it| &mut it.partitions);
             for (partition, place) in partitions.zip(places) {
@@ -279,6 +285,14 @@ impl GroupOffsetApis {
         };
         reply.send_body(&ResponseBody::OffsetDelete(response));
     }
+}
+
+/// What an answer takes in memory, in bytes.
+fn answer_bytes(response: &OffsetCommitResponse) -> usize {
+    let of_topic = |topic: &OffsetCommitResponseTopic| {
+        size_of_val(topic) + topic.name.len() + size_of_val(topic.partitions.as_slice())
+    };
+    response.topics.iter().map(of_topic).sum()
 }
 
 /// The partitions whose offsets the client may learn, in the order of the request.

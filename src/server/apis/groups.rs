@@ -135,7 +135,7 @@ impl GroupApis {
     }
 
     /// Answered when the group is complete.
-    pub(crate) fn handle_join_group_request(&self, reply: Reply, request: JoinGroupRequest) {
+    pub(crate) fn handle_join_group_request(&self, mut reply: Reply, request: JoinGroupRequest) {
         let group = Resource::group(&request.group_id);
         if !self.authorization.authorize(&reply.context, Operation::Read, group) {
             let response = request.error_response(Errors::GroupAuthorizationFailed);
@@ -149,7 +149,8 @@ impl GroupApis {
             member: identity(request.member_id, request.group_instance_id),
             is_known_member_id_required: version >= JOIN_WITH_KNOWN_ID_VERSION && is_dynamic,
             is_skipping_assignment_supported: version >= JOIN_SKIPPING_ASSIGNMENT_VERSION,
-            client_id: reply.header.client_id.clone().unwrap_or_default(),
+            // Not kept twice while the answer waits.
+            client_id: reply.header.client_id.take().unwrap_or_default(),
             // As Java prints an address without a name.
             client_host: format!("/{}", reply.client().ip().to_canonical()),
             rebalance_timeout_ms: match version {
@@ -167,7 +168,7 @@ impl GroupApis {
     }
 
     /// Answered when the leader has brought the assignments.
-    pub(crate) fn handle_sync_group_request(&self, reply: Reply, request: SyncGroupRequest) {
+    pub(crate) fn handle_sync_group_request(&self, mut reply: Reply, request: SyncGroupRequest) {
         let group = Resource::group(&request.group_id);
         if !self.authorization.authorize(&reply.context, Operation::Read, group) {
             let response = request.error_response(Errors::GroupAuthorizationFailed);
@@ -183,6 +184,7 @@ impl GroupApis {
             protocol_name: request.protocol_name,
             assignments: assignments.map(|it| (it.member_id, it.assignment)).collect(),
         };
+        reply.header.client_id = None; // Nobody needs it while the answer waits.
         let send_response_callback = move |result: SyncResult| {
             reply.send_body(&ResponseBody::SyncGroup(sync_group_response(result)));
         };

@@ -157,8 +157,13 @@ impl Member {
 
     /// The first half of a first join.
     pub(crate) fn get_id(&mut self) {
+        assert_eq!(self.join_once().error_code, Errors::MemberIdRequired.code());
+    }
+
+    /// Asks once, in the newest version.
+    pub(crate) fn join_once(&mut self) -> JoinGroupResponse {
         let header = self.send_join(NEWEST_JOIN);
-        assert_eq!(self.receive_join(&header).error_code, Errors::MemberIdRequired.code());
+        self.receive_join(&header)
     }
 
     pub(crate) fn send_sync(
@@ -256,7 +261,22 @@ impl Member {
     }
 
     pub(crate) fn commit_with(&mut self, version: i16, request: OffsetCommitRequest) -> Vec<i16> {
-        let body = self.client.call(version, &RequestBody::OffsetCommit(request), &[]).0;
+        let header = self.client.send(version, &RequestBody::OffsetCommit(request), &[]);
+        self.receive_commit(&header)
+    }
+
+    pub(crate) fn send_commit(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> RequestHeader {
+        let request = self.commit_request(&[(topic, partition, offset, None)]);
+        self.client.send(NEWEST_OFFSET_COMMIT, &RequestBody::OffsetCommit(request), &[])
+    }
+
+    pub(crate) fn receive_commit(&mut self, header: &RequestHeader) -> Vec<i16> {
+        let body = self.client.receive(header).0;
         let topics = expect!(OffsetCommit, body).topics;
         topics.iter().flat_map(|topic| topic.partitions.iter().map(|it| it.error_code)).collect()
     }

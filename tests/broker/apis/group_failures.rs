@@ -1,17 +1,18 @@
 //! Groups whose change panics in the middle: all that wait in them are answered, they come back from
 //! the log by themselves, and everybody else goes on.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use support::broker::Broker;
 use support::temp::TempDir;
 use support::treacherous_time::TreacherousTime;
-use support::wait::wait_until;
+use support::wait::{PATIENCE, wait_until};
 use transferto::common::errors::Errors;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::LeaderEpoch;
 use transferto::coordinator::member_metadata::MemberMetadata;
+use transferto::coordinator::rebalance::Rebalance;
 
 use crate::apis::group_client::{Member, SETTINGS, list_groups, pair};
 
@@ -34,7 +35,7 @@ fn a_join_that_panics_is_answered_with_all_that_wait_in_the_group() {
     time.panic_at_ask(1);
     let joining = third.begin_join();
     assert_eq!(third.receive_join(&joining).error_code, NOT_COORDINATOR);
-    assert!(time.has_panicked(), "where the rebalance begins");
+    assert!(time.has_surprised(), "where the rebalance begins");
     wait_until("the group to be loaded again", || leader.heartbeat() == 0);
     assert_eq!(follower.heartbeat(), 0);
     assert_eq!(follower.sync(&[]).assignment, b"b");
@@ -60,7 +61,7 @@ fn a_panic_between_the_log_and_the_answers_of_a_sync_leaves_nobody_silent() {
     let synced = leader.sync(&[(&ids.0, b"1"), (&ids.1, b"2")]);
     assert_eq!(synced.error_code, NOT_COORDINATOR);
     assert_eq!(follower.receive_sync(&syncing).error_code, NOT_COORDINATOR);
-    assert!(time.has_panicked());
+    assert!(time.has_surprised());
     wait_until("the group to be loaded again", || leader.heartbeat() == 0);
     assert_eq!(follower.heartbeat(), 0);
     assert_eq!(follower.sync(&[]).assignment, b"2", "it was in the log");
@@ -110,4 +111,29 @@ fn the_broker_stops_cleanly_while_a_group_has_failed() {
     assert_eq!(third.receive_join(&joining).error_code, NOT_COORDINATOR);
     let dir = broker.stop();
     assert!(dir.path().join(".kafka_cleanshutdown").exists());
+}
+
+#[test]
+fn a_commit_whose_append_is_under_way_when_its_group_fails_is_answered() {
+    let (time, broker) = treacherous_broker();
+    let (mut leader, mut follower) = pair(&broker, "g");
+    leader.client.create_topic("post");
+    let (appends, is_appending) = mpsc::channel();
+    let (go_on, gate) = mpsc::channel::<()>();
+    // First the offset is dated, then its record.
+    time.surprise_at_ask(2, move || {
+        appends.send(()).unwrap();
+        gate.recv().unwrap();
+    });
+    let committing = leader.send_commit("post", 0, 5);
+    is_appending.recv_timeout(PATIENCE).unwrap();
+    let coordinator = broker.server().group_coordinator();
+    let group = coordinator.manager().get_group("g").unwrap();
+    let fail = |_: &mut Rebalance<'_>| -> Result<(), Errors> { panic!("while it is appended") };
+    assert_eq!(coordinator.changes().change(&group, fail), Err(Errors::NotCoordinator));
+    assert_eq!(follower.heartbeat(), NOT_COORDINATOR, "the record may not be in the log yet");
+    go_on.send(()).unwrap();
+    assert_eq!(leader.receive_commit(&committing), [NOT_COORDINATOR]);
+    wait_until("the group to be loaded again", || leader.heartbeat() == 0);
+    assert_eq!(leader.committed("post", 0).committed_offset, 5, "it was in the log after all");
 }

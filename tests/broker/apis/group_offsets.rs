@@ -429,6 +429,7 @@ fn a_group_with_more_offsets_than_one_batch_of_tombstones_is_deleted_whole() {
             expire_timestamp_ms: None,
         };
         let commit = CommitOffsets {
+            answer_bytes: 0,
             group_id: "g".to_string(),
             member: MemberIdentity::default(),
             generation_id: -1,

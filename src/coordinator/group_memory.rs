@@ -1,0 +1,163 @@
+//! In place of the heap, which alone bounds Kafka's coordinator: how much memory all groups hold, and
+//! how much they may.
+//!
+//! What clients bring into groups stays for a session, or for as long as its offsets do, whether the
+//! client is still connected or not. So it is held here before it is kept: what is refused costs
+//! nothing, and what is kept gives its share back when it goes, wherever that happens, by being
+//! dropped. A member that joins again with no more than it had asks for nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::common::errors::Errors;
+
+/// How many times what its record may be a group may hold. A record has each member's metadata for
+/// one protocol; the group has that for each protocol, of which clients name two or three, and the
+/// ids that it has given away.
+const RECORDS_PER_GROUP: usize = 8;
+
+/// The most that a group may hold, however large its record may be: what its leader gets to read
+/// stays far below the 2 GiB of a frame.
+const GROUP_BYTES_MAX: usize = 1 << 30;
+
+/// How much a group may hold whose record may have `record_bytes_max` bytes.
+pub fn group_bytes_max(record_bytes_max: usize) -> usize {
+    record_bytes_max.saturating_mul(RECORDS_PER_GROUP).min(GROUP_BYTES_MAX)
+}
+
+/// The memory of all groups.
+pub struct GroupMemory {
+    limit_bytes: usize,
+    held_bytes: AtomicUsize,
+}
+
+impl GroupMemory {
+    /// Of which nothing is held.
+    pub fn new(limit_bytes: usize) -> Arc<Self> {
+        Arc::new(Self { limit_bytes, held_bytes: AtomicUsize::new(0) })
+    }
+
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Holds `bytes` more.
+    ///
+    /// # Errors
+    /// `COORDINATOR_NOT_AVAILABLE`, upon which a client tries again, if that is above the limit.
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Errors> {
+        if bytes == 0 {
+            return Ok(Held::default());
+        }
+        let within_limit =
+            |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.limit_bytes);
+        let held = self.held_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within_limit);
+        held.map_err(|_| Errors::CoordinatorNotAvailable)?;
+        Ok(Held { memory: Some(Arc::clone(self)), bytes })
+    }
+
+    /// Holds what the log has already: it is loaded whatever the limit, which was another one, or
+    /// another broker's, when it was written.
+    pub fn hold_stored(self: &Arc<Self>, bytes: usize) -> Held {
+        self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Held { memory: Some(Arc::clone(self)), bytes }
+    }
+}
+
+/// A share of the memory, given back when it is dropped.
+#[derive(Default)]
+pub struct Held {
+    /// None if it holds nothing.
+    memory: Option<Arc<GroupMemory>>,
+    bytes: usize,
+}
+
+impl Held {
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes over what `other` holds.
+    pub fn absorb(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+        if self.memory.is_none() {
+            self.memory = other.memory.take();
+        }
+    }
+
+    /// Holds just `bytes`, be it above the limit: so much is kept already.
+    pub fn settle_at(&mut self, bytes: usize) {
+        self.shrink_to(bytes);
+        if let Some(memory) = &self.memory {
+            memory.held_bytes.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+            self.bytes = bytes;
+        }
+    }
+
+    /// Gives back what is above `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let surplus_bytes = self.bytes.saturating_sub(bytes);
+        self.bytes -= surplus_bytes;
+        if let Some(memory) = &self.memory {
+            memory.held_bytes.fetch_sub(surplus_bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_never_above_the_limit_and_is_given_back_to_the_last_byte() {
+        let memory = GroupMemory::new(100);
+        let mut first = memory.hold(60).unwrap();
+        assert_eq!(memory.hold(41).err(), Some(Errors::CoordinatorNotAvailable));
+        assert_eq!(memory.hold(usize::MAX).err(), Some(Errors::CoordinatorNotAvailable));
+        assert_eq!(memory.held_bytes(), 60, "what is refused costs nothing");
+        first.absorb(memory.hold(40).unwrap());
+        assert_eq!((first.bytes(), memory.held_bytes()), (100, 100));
+        assert!(memory.hold(0).is_ok(), "whoever needs no more is never refused");
+        first.shrink_to(30);
+        first.shrink_to(50);
+        assert_eq!((first.bytes(), memory.held_bytes()), (30, 30));
+        first.settle_at(120);
+        assert_eq!((first.bytes(), memory.held_bytes()), (120, 120));
+        drop(first);
+        assert_eq!(memory.held_bytes(), 0);
+    }
+
+    #[test]
+    fn what_the_log_has_is_held_above_the_limit_and_others_wait_until_it_is_gone() {
+        let memory = GroupMemory::new(100);
+        let stored = memory.hold_stored(200);
+        assert_eq!(memory.hold(1).err(), Some(Errors::CoordinatorNotAvailable));
+        drop(stored);
+        let mut nothing = Held::default();
+        nothing.absorb(memory.hold(100).unwrap());
+        assert_eq!(nothing.bytes(), 100);
+    }
+
+    #[test]
+    fn threads_that_hold_at_once_stay_within_the_limit() {
+        let memory = GroupMemory::new(1_000);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for bytes in 1..500 {
+                        let held = memory.hold(bytes);
+                        assert!(memory.held_bytes() <= 1_000);
+                        drop(held);
+                    }
+                });
+            }
+        });
+        assert_eq!(memory.held_bytes(), 0);
+    }
+}
