@@ -3,6 +3,7 @@
 
 pub mod log_file_names;
 pub mod file_io;
+pub mod log_files;
 pub mod log_directory;
 pub mod checkpoint_file;
 pub mod offset_checkpoint;

@@ -8,6 +8,7 @@ pub mod log_segment;
 pub mod log_segments;
 pub mod segment_recovery;
 pub mod producer_state_recovery;
+pub mod swap_recovery;
 pub mod log_loader;
 pub mod log_append;
 pub mod log_retention;

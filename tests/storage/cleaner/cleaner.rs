@@ -321,6 +321,76 @@ fn a_crash_between_any_two_steps_of_the_swap_loses_nothing() {
     }
 }
 
+/// What a swap does to the files of a directory, one call after another: each copies a name, or
+/// gives one another name, or removes it.
+fn steps_of_a_swap(bases: &[i64]) -> Vec<(String, Option<String>)> {
+    let files = |base: i64, suffix: &str| {
+        [".log", ".index", ".timeindex"].map(|kind| format!("{base:020}{kind}{suffix}"))
+    };
+    let renamed = |base: i64, from: &str, to: &str| {
+        files(base, from).into_iter().zip(files(base, to).map(Some)).collect::<Vec<_>>()
+    };
+    let originals = |steps: &dyn Fn(i64) -> Vec<_>| bases.iter().copied().flat_map(steps).collect();
+    let old: Vec<_> = originals(&|base| renamed(base, "", ".deleted"));
+    let gone: Vec<_> =
+        originals(&|base| files(base, ".deleted").into_iter().map(|it| (it, None)).collect());
+    let first = bases[0];
+    [renamed(first, ".cleaned", ".swap"), old, renamed(first, ".swap", ""), gone].concat()
+}
+
+/// Every prefix of the steps of a swap opens with all last values; also if the copy is empty or torn
+/// then, which no crash of ours leaves.
+#[test]
+fn a_copy_that_is_empty_or_torn_never_takes_the_place_of_a_segment() {
+    let test = Test::new(compaction::config());
+    let log = test.log("t", 0);
+    for segment in 0..3 {
+        for key in ["a", "b", &format!("only {segment}")] {
+            append(&log, key, &segment.to_string());
+        }
+        log.roll().unwrap();
+    }
+    let expected = last_values(&contents(&log));
+    let original = compaction::copy_files(log.dir());
+    test.clean().unwrap();
+    let copy = [".log", ".index", ".timeindex"]
+        .map(|kind| (kind, fs::read(log.dir().join(format!("{:020}{kind}", 0))).unwrap()));
+    let steps = steps_of_a_swap(&[0, 3, 6]);
+    let copy_bytes = copy[0].1.len();
+    for (count, kept) in
+        (0..=steps.len()).flat_map(|it| [copy_bytes, copy_bytes - 1, 70, 0].map(|kept| (it, kept)))
+    {
+        let path = test.dir.join("crashed").join("t-0");
+        fs::create_dir_all(&path).unwrap();
+        for (name, bytes) in &original {
+            fs::write(path.join(name), bytes).unwrap();
+        }
+        for (kind, bytes) in &copy {
+            fs::write(path.join(format!("{:020}{kind}.cleaned", 0)), bytes).unwrap();
+        }
+        for (from, to) in &steps[..count] {
+            match to {
+                Some(to) => fs::rename(path.join(from), path.join(to)).unwrap(),
+                None => fs::remove_file(path.join(from)).unwrap(),
+            }
+        }
+        let swap = path.join(format!("{:020}.log.swap", 0));
+        if !swap.exists() && kept < copy_bytes {
+            fs::remove_dir_all(&path).unwrap();
+            continue;
+        }
+        if swap.exists() {
+            fs::write(swap, &copy[0].1[..kept]).unwrap();
+        }
+        let open = test.mocks.open(0, false);
+        let reopened = Log::open(&path, compaction::config(), open).unwrap();
+        assert_eq!(last_values(&contents(&reopened)), expected, "{count} steps, {kept} bytes");
+        assert_eq!(reopened.log_end_offset(), Offset(9));
+        assert_eq!(files_in(&path).len(), 3 * reopened.segments().len());
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
 /// A fetch that was answered before goes on to be sent, also when the old files are deleted.
 #[test]
 fn a_slice_in_flight_keeps_its_file() {
