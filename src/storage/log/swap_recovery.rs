@@ -21,7 +21,8 @@ use crate::storage::files::log_file_names::{
 };
 use crate::storage::files::log_files::LogFiles;
 use crate::storage::log::log_segment::LogSegment;
-use crate::storage::log::segment_recovery::{Recovery, recover};
+use crate::storage::log::segment_ends::{SegmentEnd, SegmentEnds};
+use crate::storage::log::segment_recovery::recover;
 
 /// Finishes or undoes the swaps in the directory of one log.
 #[derive(Clone, Copy)]
@@ -32,16 +33,22 @@ pub struct SwapRecovery<'a> {
 }
 
 impl SwapRecovery<'_> {
+    /// What the cleaner was at is unknown in `ends` then.
+    ///
     /// # Errors
     /// `Io`, with the path.
-    pub fn run(&self) -> Result<(), KafkaError> {
+    pub fn run(&self, ends: &mut SegmentEnds) -> Result<(), KafkaError> {
         for base_offset in self.files.offsets_of(&format!("{LOG_FILE_SUFFIX}{SWAP_FILE_SUFFIX}"))? {
-            self.finish(base_offset)?;
+            let end_offset = self.finish(base_offset)?;
+            let noted = ends.iter().find(|(it, _)| *it == base_offset).map(|(_, end)| end);
+            let end_offset = noted.map_or(end_offset, |it| it.end_offset.max(end_offset));
+            ends.note(base_offset, SegmentEnd { end_offset, size_bytes: None });
         }
         Ok(())
     }
 
-    fn finish(&self, base_offset: Offset) -> Result<(), KafkaError> {
+    /// Returns up to where the copy reaches.
+    fn finish(&self, base_offset: Offset) -> Result<Offset, KafkaError> {
         self.files.remove_indexes(base_offset, SWAP_FILE_SUFFIX)?;
         let dir = self.files.dir;
         let copy = LogSegment::open_with_suffix(
@@ -54,26 +61,22 @@ impl SwapRecovery<'_> {
         let path = copy.log().path();
         // A file that is not whole is cut here, but it is of use only if nothing else is left.
         let found = recover(&copy, self.config.max_index_size)?;
+        let end_offset = found.next_offset.max(base_offset.next());
         let is_whole = found.bytes_cut == 0 && copy.size() > 0;
         if !is_whole && self.restore_originals(base_offset)? {
             warn!("removing {}, which is empty or torn: the originals stay", path.display());
-            return Ok(self.files.remove_segment(base_offset, SWAP_FILE_SUFFIX)?);
+            self.files.remove_segment(base_offset, SWAP_FILE_SUFFIX)?;
+            return Ok(end_offset);
         }
         info!("finishing the swap of {}", path.display());
         found.report_cut(&path);
         // The copy gets its name last: until then another start does all this again.
-        self.remove_replaced(base_offset, &found)?;
-        Ok(copy.change_file_suffixes(SWAP_FILE_SUFFIX, "")?)
-    }
-
-    /// Removes the segments that begin within the copy, its own original too.
-    fn remove_replaced(&self, base_offset: Offset, found: &Recovery) -> Result<(), KafkaError> {
-        let end = found.next_offset.max(base_offset.next());
         let logs = self.files.offsets_of(LOG_FILE_SUFFIX)?;
-        for replaced in logs.range(base_offset..end) {
+        for replaced in logs.range(base_offset..end_offset) {
             self.files.remove_segment(*replaced, "")?;
         }
-        Ok(())
+        copy.change_file_suffixes(SWAP_FILE_SUFFIX, "")?;
+        Ok(end_offset)
     }
 
     /// Gives the originals of a copy their names back, those that already waited for their deletion:

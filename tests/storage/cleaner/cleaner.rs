@@ -1,7 +1,9 @@
 //! Ports of `kafka.log.CleanerTest`, `LogCleanerIntegrationTest` and `LogCleanerManagerTest`: what
 //! compaction keeps, what it drops, and what it leaves to readers, appenders and the next start.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use support::records::batch;
@@ -16,6 +18,7 @@ use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
+use transferto::storage::files::log_file_names::SEGMENT_ENDS_FILE;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::offset_search::fetch_offset_of_max_timestamp;
 use transferto::storage::log::read_limit::ReadLimit;
@@ -24,7 +27,7 @@ use crate::cleaner::compaction::{
     self, Contents, Test, append, append_batch, assert_found_from_every_offset, batch_of, big_keys,
     contents, last_values, spoil, tombstone,
 };
-use crate::fixture::{self, bytes_of, files_in};
+use crate::fixture::{self, bytes_of, files_in, missing_in};
 
 fn bases(log: &Log) -> Vec<i64> {
     log.segments().iter().map(|segment| segment.base_offset().0).collect()
@@ -338,56 +341,86 @@ fn steps_of_a_swap(bases: &[i64]) -> Vec<(String, Option<String>)> {
     [renamed(first, ".cleaned", ".swap"), old, renamed(first, ".swap", ""), gone].concat()
 }
 
-/// Every prefix of the steps of a swap opens with all last values; also if the copy is empty or torn
-/// then, which no crash of ours leaves.
-#[test]
-fn a_copy_that_is_empty_or_torn_never_takes_the_place_of_a_segment() {
-    let test = Test::new(compaction::config());
-    let log = test.log("t", 0);
-    for segment in 0..3 {
-        for key in ["a", "b", &format!("only {segment}")] {
-            append(&log, key, &segment.to_string());
+/// A log of three segments before and after a pass that has made one of them.
+struct Swapped {
+    config: LogConfig,
+    test: Test,
+    before: Vec<(String, Vec<u8>)>,
+    copy: [(&'static str, Vec<u8>); 3],
+    ends: String,
+    values: BTreeMap<String, String>,
+}
+
+impl Swapped {
+    fn new() -> Self {
+        let config = compaction::config();
+        let test = Test::new(config.clone());
+        let log = test.log("t", 0);
+        for segment in 0..3 {
+            for key in ["a", "b", &format!("only {segment}")] {
+                append(&log, key, &segment.to_string());
+            }
+            log.roll().unwrap();
         }
-        log.roll().unwrap();
+        let (before, values) = (compaction::copy_files(log.dir()), last_values(&contents(&log)));
+        test.clean().unwrap();
+        let copy = [".log", ".index", ".timeindex"]
+            .map(|kind| (kind, fs::read(log.dir().join(format!("{:020}{kind}", 0))).unwrap()));
+        let ends = fs::read_to_string(log.dir().join(SEGMENT_ENDS_FILE)).unwrap();
+        Self { config, test, before, copy, ends, values }
     }
-    let expected = last_values(&contents(&log));
-    let original = compaction::copy_files(log.dir());
-    test.clean().unwrap();
-    let copy = [".log", ".index", ".timeindex"]
-        .map(|kind| (kind, fs::read(log.dir().join(format!("{:020}{kind}", 0))).unwrap()));
-    let steps = steps_of_a_swap(&[0, 3, 6]);
-    let copy_bytes = copy[0].1.len();
-    for (count, kept) in
-        (0..=steps.len()).flat_map(|it| [copy_bytes, copy_bytes - 1, 70, 0].map(|kept| (it, kept)))
-    {
-        let path = test.dir.join("crashed").join("t-0");
-        fs::create_dir_all(&path).unwrap();
-        for (name, bytes) in &original {
+
+    /// The directory after these steps, with so many lines of the ends, and so many bytes of the
+    /// copy if it is called `.swap` then.
+    fn make(&self, path: &Path, steps: &[(String, Option<String>)], lines: usize, bytes: usize) {
+        fs::create_dir_all(path).unwrap();
+        let cleaned = self.copy.iter();
+        let cleaned = cleaned.map(|(kind, bytes)| (format!("{:020}{kind}.cleaned", 0), bytes));
+        let before = self.before.iter().map(|(name, bytes)| (name.clone(), bytes));
+        for (name, bytes) in before.chain(cleaned) {
             fs::write(path.join(name), bytes).unwrap();
         }
-        for (kind, bytes) in &copy {
-            fs::write(path.join(format!("{:020}{kind}.cleaned", 0)), bytes).unwrap();
-        }
-        for (from, to) in &steps[..count] {
+        for (from, to) in steps {
             match to {
                 Some(to) => fs::rename(path.join(from), path.join(to)).unwrap(),
                 None => fs::remove_file(path.join(from)).unwrap(),
             }
         }
+        let ends = self.ends.split_inclusive('\n').take(lines).collect::<String>();
+        fs::write(path.join(SEGMENT_ENDS_FILE), ends).unwrap();
         let swap = path.join(format!("{:020}.log.swap", 0));
-        if !swap.exists() && kept < copy_bytes {
-            fs::remove_dir_all(&path).unwrap();
-            continue;
-        }
         if swap.exists() {
-            fs::write(swap, &copy[0].1[..kept]).unwrap();
+            fs::write(swap, &self.copy[0].1[..bytes]).unwrap();
         }
-        let open = test.mocks.open(0, false);
-        let reopened = Log::open(&path, compaction::config(), open).unwrap();
-        assert_eq!(last_values(&contents(&reopened)), expected, "{count} steps, {kept} bytes");
-        assert_eq!(reopened.log_end_offset(), Offset(9));
-        assert_eq!(files_in(&path).len(), 3 * reopened.segments().len());
-        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// Every prefix of the steps of a swap opens with all last values, and misses nothing; also if the
+/// copy is empty or torn then, which no crash of ours leaves.
+#[test]
+fn a_copy_that_is_empty_or_torn_never_takes_the_place_of_a_segment() {
+    let swapped = Swapped::new();
+    // The version, the count, three segments, what is expected, and what is done.
+    assert_eq!(swapped.ends.lines().count(), 7, "{}", swapped.ends);
+    let (whole, steps) = (swapped.copy[0].1.len(), steps_of_a_swap(&[0, 3, 6]));
+    for count in 0..=steps.len() {
+        let lines = [[5, 6], [6, 6], [6, 7]][usize::from(count > 0) + usize::from(count > 2)];
+        for (lines, bytes) in
+            lines.into_iter().flat_map(|lines| [whole, whole - 1, 70, 0].map(|it| (lines, it)))
+        {
+            let path = swapped.test.dir.join("crashed").join("t-0");
+            swapped.make(&path, &steps[..count], lines, bytes);
+            let open = swapped.test.mocks.open(0, false);
+            let what = format!("{count} steps, {lines} lines, {bytes} bytes");
+            for _ in 0..2 {
+                assert_eq!(missing_in(&path, &swapped.config, &open), [], "{what}");
+            }
+            let reopened = Log::open(&path, swapped.config.clone(), open).unwrap();
+            assert_eq!(last_values(&contents(&reopened)), swapped.values, "{what}");
+            assert_eq!(reopened.log_end_offset(), Offset(9));
+            assert_eq!(files_in(&path).len(), 3 * reopened.segments().len());
+            fs::remove_dir_all(&path).unwrap();
+        }
     }
 }
 
