@@ -18,11 +18,6 @@ pub fn failed(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{text}: {error}"))
 }
 
-/// Whether there was no room: what is there already can still be read.
-pub fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 /// Makes the names of the files in `dir` durable: after a crash a file whose directory was not
 /// synced may be gone, however well its bytes were (KAFKA-3968).
 ///
