@@ -165,17 +165,22 @@ impl SegmentsWriter {
 
     /// Takes a segment out. The last one stays.
     pub fn remove(&mut self, base_offset: Offset) {
-        let was_active = self.last().base_offset() == base_offset;
         {
             let mut map = write_locked(&self.map);
             if map.len() > 1 {
                 map.remove(&base_offset);
             }
         }
-        if was_active {
-            self.ends.forget(self.last().base_offset());
+        let before = base_offset.0.checked_sub(1).and_then(|it| self.floor(Offset(it)));
+        match (before, self.higher(base_offset)) {
+            (None, _) => self.ends.forget_before(self.first().base_offset()),
+            (Some(before), None) => self.ends.forget(before.base_offset()),
+            // One without a message: the log leaps over it.
+            (Some(before), Some(next)) => {
+                let (base_offset, end) = end_of(&before, next.base_offset());
+                self.ends.note(base_offset, end);
+            }
         }
-        self.ends.forget_before(self.first().base_offset());
     }
 
     /// Notes that a copy will take the place of `replaced`, or not. Owed before the copy gets its

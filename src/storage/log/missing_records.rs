@@ -45,19 +45,30 @@ pub fn missing_of_noted(
     let mut missing = Vec::new();
     let start_offset = segments.first_key_value().map_or(Offset::FIRST, |(first, _)| *first);
     for (base_offset, SegmentEnd { end_offset: to, size_bytes }) in ends.iter() {
+        if base_offset < start_offset {
+            continue;
+        }
         let Some(segment) = segments.get(&base_offset) else {
-            if base_offset >= start_offset {
-                missing.push(MissingRecords { from: base_offset, to, why: Why::NoSegment });
-            }
+            missing.push(MissingRecords { from: base_offset, to, why: Why::NoSegment });
             continue;
         };
-        let bytes = size_bytes.unwrap_or(0).saturating_sub(segment.size());
+        let Some(size_bytes) = size_bytes else { continue };
+        let bytes = size_bytes.saturating_sub(segment.size());
         if bytes > 0 {
             let (from, _) = segment.next_offset()?;
             missing.push(MissingRecords { from, to, why: Why::ShorterSegment(bytes) });
         }
+        missing.extend(gap_after(to, ends, segments));
     }
     Ok(missing)
+}
+
+/// What was between a segment that is noted to end at `from` and the next one there is: another
+/// segment, of which nobody knows any more.
+fn gap_after(from: Offset, ends: &SegmentEnds, segments: &Segments) -> Option<MissingRecords> {
+    let to = *segments.range(from..).next()?.0;
+    let to = ends.next_from(from).map_or(to, |noted| noted.min(to));
+    (from < to).then_some(MissingRecords { from, to, why: Why::Gap })
 }
 
 impl fmt::Display for MissingRecords {

@@ -99,6 +99,11 @@ impl SegmentEnds {
         floor.is_some_and(|(_, end)| end.end_offset > base_offset)
     }
 
+    /// The base offset of the first noted segment that begins at `from` or above.
+    pub fn next_from(&self, from: Offset) -> Option<Offset> {
+        self.noted.range(from..).next().map(|(base_offset, _)| *base_offset)
+    }
+
     /// Begins a file that holds these segments, all that are complete.
     pub fn begin(&mut self, segments: impl IntoIterator<Item = (Offset, SegmentEnd)>) {
         self.noted = segments.into_iter().collect();

@@ -101,6 +101,18 @@ fn a_segment_that_is_not_noted_ends_where_the_next_one_begins() {
     assert_eq!(missing(&test, false), [records(17, 20, Why::Gap)]);
 }
 
+/// A power loss may take a segment with all that was noted of it: then the one before is followed by
+/// another than it was.
+#[test]
+fn a_segment_that_is_gone_with_its_note_is_missed() {
+    for is_clean_shutdown in [false, true] {
+        let test = killed();
+        fs::write(ends_file(&test), "0\n1\n0 10 700\n").unwrap();
+        remove_segment(&test, 10);
+        assert_eq!(missing(&test, is_clean_shutdown), [records(10, 20, Why::Gap)]);
+    }
+}
+
 /// Directories of Kafka, and those of our earlier versions.
 #[test]
 fn a_gap_in_a_directory_without_notes_is_one_unless_the_cleaner_may_have_left_it() {
