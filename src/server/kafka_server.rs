@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use log::info;
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
-use crate::common::errors::{Errors, KafkaError};
+use crate::common::errors::{Errors, KafkaError, is_disk_full};
 use crate::common::metrics::Metrics;
 use crate::common::scheduler::Scheduler;
 use crate::common::swallow::swallow;
@@ -27,6 +27,10 @@ use crate::storage::log_manager::LogManager;
 #[derive(Debug)]
 pub struct StartupError(String);
 
+/// For a start that a full disk has kept from its end.
+const DISK_FULL_REMEDY: &str = "; make room on that disk: before it has started, the broker \
+                                deletes no records, however old";
+
 impl fmt::Display for StartupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -40,6 +44,7 @@ impl From<KafkaError> for StartupError {
         // The code is for clients, and there are none yet.
         match error {
             KafkaError::Api(_, why) => Self(why),
+            KafkaError::Io(error) => error.into(),
             other => Self(other.to_string()),
         }
     }
@@ -54,7 +59,8 @@ impl From<Vec<ConfigError>> for StartupError {
 
 impl From<std::io::Error> for StartupError {
     fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
+        let advice = if is_disk_full(&error) { DISK_FULL_REMEDY } else { "" };
+        Self(format!("{error}{advice}"))
     }
 }
 

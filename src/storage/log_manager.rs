@@ -229,7 +229,7 @@ impl LogManager {
         remove_if_exists(&marker)?;
         sync_directory(&dir.path)?;
         dir.is_loaded.store(true, Ordering::Release);
-        if !log_start_offsets.is_empty() {
+        if log_start_offsets != self.log_starts_in(dir) {
             // A new log that has the name of a deleted one must not inherit its start.
             self.checkpoint_log_starts_of(dir)?;
         }
@@ -444,10 +444,13 @@ impl LogManager {
     }
 
     fn checkpoint_log_starts_of(&self, dir: &LogDirectory) -> Result<(), KafkaError> {
+        Ok(dir.log_start_offsets.write(&self.log_starts_in(dir))?)
+    }
+
+    fn log_starts_in(&self, dir: &LogDirectory) -> BTreeMap<TopicAndPartition, Offset> {
         let logs = self.logs.in_directory(&dir.path).into_iter();
         let moved = logs.filter(|log| log.log_start_offset() > log.segments()[0].base_offset());
-        let starts = moved.map(|log| (log.topic_and_partition().clone(), log.log_start_offset()));
-        Ok(dir.log_start_offsets.write(&starts.collect())?)
+        moved.map(|log| (log.topic_and_partition().clone(), log.log_start_offset())).collect()
     }
 
     /// Truncates logs, and writes their recovery points, which may have moved back.

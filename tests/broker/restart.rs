@@ -201,6 +201,36 @@ fn a_torn_or_junk_tail_is_cut_and_a_line_says_what_was_cut() {
 }
 
 #[test]
+fn a_segment_that_is_gone_is_reported_with_its_offsets_and_the_others_are_served() {
+    let dir = TempDir::new();
+    let settings = ["log.segment.bytes=1000"];
+    let broker = BrokerProcess::start(dir.path(), &settings);
+    produce(broker.port, 0, 50);
+    broker.end_with(Signal::SIGKILL);
+    let names = fs::read_dir(dir.path().join("post-0")).unwrap().map(|it| it.unwrap().path());
+    let mut segments: Vec<_> =
+        names.filter(|path| path.extension().is_some_and(|it| it == "log")).collect();
+    segments.sort();
+    let first_offset = |segment: usize| -> i64 {
+        segments[segment].file_stem().unwrap().to_str().unwrap().parse().unwrap()
+    };
+    let (from, to) = (first_offset(1), first_offset(2));
+    fs::remove_file(&segments[1]).unwrap();
+    let expected: Vec<u8> = (0..from)
+        .chain(to..50)
+        .flat_map(|offset| stored(&batch(&[format!("value {offset}").as_bytes()]), offset))
+        .collect();
+    for _ in 0..2 {
+        let broker = BrokerProcess::start(dir.path(), &settings);
+        let said = broker.first_lines.concat();
+        let missing = format!("post-0: the records of offsets {from} to {} are missing", to - 1);
+        assert!(said.contains(&missing), "{said}");
+        assert!(fetch_all(broker.port) == expected);
+        broker.end_with(Signal::SIGTERM);
+    }
+}
+
+#[test]
 fn lost_or_broken_indexes_and_checkpoints_are_made_anew() {
     let dir = TempDir::new();
     let broker = BrokerProcess::start(dir.path(), &["log.index.interval.bytes=100"]);

@@ -7,6 +7,9 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::Signal;
 use support::broker_process::BrokerProcess;
@@ -16,12 +19,18 @@ use support::records::{batch, stored};
 use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::message::byte_buffer_message_set::shallow_entries;
+use transferto::protocol::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
+use transferto::protocol::request::{RequestBody, ResponseBody};
 
 const DISK: &str = "TRANSFERTO_TEST_DISK";
 /// Holds a page of both indexes after a few records.
 const SETTINGS: [&str; 3] =
     ["log.index.interval.bytes=1", "log.segment.bytes=100000", "offsets.topic.num.partitions=1"];
 const RECORDS: i64 = 600;
+/// Where the log begins: what was before was deleted.
+const FIRST_OFFSET: i64 = 10;
 
 /// Runs `test` with a disk of 8 MB of its own, which goes away with the process.
 fn on_a_small_disk(name: &str, test: impl FnOnce(&Path)) {
@@ -43,11 +52,42 @@ fn unshare() -> &'static str {
     found.expect("a test of a full disk has to mount one: as root, or with user namespaces allowed")
 }
 
-/// Leaves no byte free.
-fn fill(path: &Path) {
-    let mut file = File::create(path).unwrap();
-    for size in [1 << 16, 1 << 12, 1] {
-        while file.write_all(&vec![7; size]).is_ok() {}
+/// A disk without a free byte: what a broker gives back is taken at once.
+struct FullDisk {
+    filler: PathBuf,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl FullDisk {
+    fn keep(disk: &Path) -> Self {
+        let (filler, is_over) = (disk.join("filler"), Arc::new(AtomicBool::new(false)));
+        let mut file = File::create(&filler).unwrap();
+        let mut fill = move || {
+            for size in [1 << 16, 1 << 12, 1] {
+                while file.write_all(&vec![7; size]).is_ok() {}
+            }
+        };
+        fill();
+        let thread = thread::spawn({
+            let is_over = Arc::clone(&is_over);
+            move || {
+                while !is_over.load(Ordering::Acquire) {
+                    fill();
+                    thread::yield_now();
+                }
+            }
+        });
+        Self { filler, is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
+        let filled = self.thread.take().map(JoinHandle::join);
+        assert!(filled.is_none_or(|it| it.is_ok()));
+        fs::remove_file(&self.filler).unwrap();
     }
 }
 
@@ -62,8 +102,20 @@ fn produce(client: &mut Client, count: i64) -> Vec<u8> {
     all
 }
 
+/// Deletes the oldest records, of a segment that stays: where the log begins stands in a checkpoint.
+fn delete_records(client: &mut Client, offset: i64) {
+    let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset }];
+    let topics = vec![DeleteRecordsTopic { name: "post".to_string(), partitions }];
+    let request = DeleteRecordsRequest { topics, timeout_ms: 1000 };
+    match client.call(2, &RequestBody::DeleteRecords(request), &[]).0 {
+        ResponseBody::DeleteRecords(it) => assert_eq!(it.topics[0].partitions[0].error_code, 0),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The partition begins at [`FIRST_OFFSET`] and holds these bytes.
 fn assert_holds(client: &mut Client, expected: &[u8]) {
-    let (mut all, mut next_offset) = (Vec::new(), 0);
+    let (mut all, mut next_offset) = (Vec::new(), FIRST_OFFSET);
     // A fetch ends with the segment.
     while all.len() < expected.len() {
         let fetched = client.fetch("post", 0, next_offset);
@@ -74,18 +126,26 @@ fn assert_holds(client: &mut Client, expected: &[u8]) {
     assert!(all == expected, "{} bytes, {} were acknowledged", all.len(), expected.len());
 }
 
+/// A broker with records, from [`FIRST_OFFSET`] on, that was killed. Returns them.
+fn killed_broker(data: &Path) -> Vec<u8> {
+    let broker = BrokerProcess::start(data, &SETTINGS);
+    let mut client = Client::connect(broker.port);
+    client.create_topic("post");
+    produce(&mut client, FIRST_OFFSET);
+    let records = produce(&mut client, RECORDS);
+    delete_records(&mut client, FIRST_OFFSET);
+    broker.end_with(Signal::SIGKILL);
+    records
+}
+
 #[test]
 fn a_broker_that_was_killed_on_a_full_disk_comes_up_and_serves_what_is_there() {
     let name =
         "full_disk::a_broker_that_was_killed_on_a_full_disk_comes_up_and_serves_what_is_there";
     on_a_small_disk(name, |disk| {
-        let (data, filler) = (disk.join("data"), disk.join("filler"));
-        let broker = BrokerProcess::start(&data, &SETTINGS);
-        let mut client = Client::connect(broker.port);
-        client.create_topic("post");
-        let mut expected = produce(&mut client, RECORDS);
-        broker.end_with(Signal::SIGKILL);
-        fill(&filler);
+        let data = disk.join("data");
+        let mut expected = killed_broker(&data);
+        let full = FullDisk::keep(disk);
         // Twice: what the first start has left must do for the second.
         for signal in [Signal::SIGKILL, Signal::SIGTERM] {
             let broker = BrokerProcess::start(&data, &SETTINGS);
@@ -95,7 +155,7 @@ fn a_broker_that_was_killed_on_a_full_disk_comes_up_and_serves_what_is_there() {
             assert_eq!(refused.error_code, Errors::KafkaStorageError.code());
             broker.end_with(signal);
         }
-        fs::remove_file(filler).unwrap();
+        drop(full);
         let broker = BrokerProcess::start(&data, &SETTINGS);
         let mut client = Client::connect(broker.port);
         expected.extend(produce(&mut client, 1));
@@ -104,21 +164,20 @@ fn a_broker_that_was_killed_on_a_full_disk_comes_up_and_serves_what_is_there() {
     });
 }
 
+/// Kafka's indexes are as long as they may become, and so were ours.
 #[test]
 fn a_broker_that_finds_sparse_indexes_on_a_full_disk_comes_up() {
     let name = "full_disk::a_broker_that_finds_sparse_indexes_on_a_full_disk_comes_up";
     on_a_small_disk(name, |disk| {
         let data = disk.join("data");
-        let broker = BrokerProcess::start(&data, &SETTINGS);
-        let mut client = Client::connect(broker.port);
-        client.create_topic("post");
-        let expected = produce(&mut client, 10);
-        broker.end_with(Signal::SIGKILL);
-        for name in ["00000000000000000000.index", "00000000000000000000.timeindex"] {
-            let index = File::options().write(true).open(data.join("post-0").join(name)).unwrap();
-            index.set_len(0).and_then(|()| index.set_len(10 << 20)).unwrap();
+        let expected = killed_broker(&data);
+        for index in fs::read_dir(data.join("post-0")).unwrap().map(|it| it.unwrap().path()) {
+            if index.extension().is_some_and(|it| it == "index" || it == "timeindex") {
+                let file = File::options().write(true).open(index).unwrap();
+                file.set_len(0).and_then(|()| file.set_len(10 << 20)).unwrap();
+            }
         }
-        fill(&disk.join("filler"));
+        let _full = FullDisk::keep(disk);
         let broker = BrokerProcess::start(&data, &SETTINGS);
         assert_holds(&mut Client::connect(broker.port), &expected);
     });
@@ -128,14 +187,17 @@ fn a_broker_that_finds_sparse_indexes_on_a_full_disk_comes_up() {
 fn a_first_start_on_a_full_disk_says_what_could_not_be_written() {
     let name = "full_disk::a_first_start_on_a_full_disk_says_what_could_not_be_written";
     on_a_small_disk(name, |disk| {
-        fill(&disk.join("filler"));
+        let _full = FullDisk::keep(disk);
         let mut command = Command::new(support::broker_process::broker_binary());
         command.args(["--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override"]);
         let output = command.arg(format!("log.dirs={}", disk.join("data").display())).output();
         let output = output.unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code().is_some_and(|code| code != 0), "{said}");
-        assert!(said.contains("meta.properties") && said.contains("No space left"), "{said}");
+        assert!(
+            said.contains("meta.properties") && said.contains("make room on that disk"),
+            "{said}"
+        );
     });
 }
 

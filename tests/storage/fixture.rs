@@ -17,8 +17,11 @@ use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::storage::files::log_dir_failure_channel::LogDirFailureChannel;
+use transferto::storage::files::log_file_names::SEGMENT_ENDS_FILE;
 use transferto::storage::log::log::{Log, LogOpen};
+use transferto::storage::log::log_loader::LogLoader;
 use transferto::storage::log::log_segment::LogSegment;
+use transferto::storage::log::missing_records::MissingRecords;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
 
 /// A clock and a scheduler that the test moves.
@@ -54,6 +57,13 @@ impl Mocks {
         let log_dir = Arc::new(LogDirFailureChannel::default()).watch(dir.parent().unwrap());
         Log::open(dir, config.clone(), LogOpen { log_dir, ..self.open(0, false) }).unwrap()
     }
+}
+
+/// What a start finds missing in the log in `dir`.
+pub(crate) fn missing_in(dir: &Path, config: &LogConfig, open: &LogOpen) -> Vec<MissingRecords> {
+    let LogOpen { recovery_point, is_clean_shutdown, ref time, .. } = *open;
+    let loader = LogLoader { dir, config, time: &**time, recovery_point, is_clean_shutdown };
+    loader.load().unwrap().missing
 }
 
 /// A log in a directory of its own, by a clock of its own.
@@ -135,10 +145,10 @@ pub(crate) fn records_in(bytes: &[u8]) -> Vec<(i64, String)> {
 }
 
 /// The names of the files in a directory, sorted. Snapshots of producers come and go with no
-/// segment, so they are left out.
+/// segment, and the noted ends are of all of them, so they are left out.
 pub(crate) fn files_in(dir: &Path) -> Vec<String> {
     let mut names = all_files_in(dir);
-    names.retain(|name| !name.ends_with(".snapshot"));
+    names.retain(|name| !name.ends_with(".snapshot") && name != SEGMENT_ENDS_FILE);
     names
 }
 

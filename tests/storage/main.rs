@@ -7,6 +7,7 @@ mod log {
     mod log;
     mod log_faults;
     mod log_recovery;
+    mod missing_records;
     mod log_segment;
     mod file_message_set;
 }

@@ -91,11 +91,6 @@ impl Error for FileError {
     }
 }
 
-/// Whether there was no room: what is there already can still be read.
-pub fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 /// Makes the names of the files in `dir` durable: after a crash a file whose directory was not
 /// synced may be gone, however well its bytes were (KAFKA-3968).
 ///

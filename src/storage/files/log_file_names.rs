@@ -14,6 +14,8 @@ pub const INDEX_FILE_SUFFIX: &str = ".index";
 pub const TIME_INDEX_FILE_SUFFIX: &str = ".timeindex";
 /// Of what a log knows about its idempotent producers.
 pub const PRODUCER_SNAPSHOT_FILE_SUFFIX: &str = ".snapshot";
+/// Says where the segments of a log end.
+pub const SEGMENT_ENDS_FILE: &str = "segment-ends";
 /// Added to the name of a file that is due to be deleted.
 pub const DELETED_FILE_SUFFIX: &str = ".deleted";
 /// Ends the name of the directory of a deleted log until the directory is removed.

@@ -4,6 +4,7 @@
 pub mod log_file_names;
 pub mod file_io;
 pub mod log_dir_failure_channel;
+pub mod log_files;
 pub mod log_directory;
 pub mod checkpoint_file;
 pub mod offset_checkpoint;

@@ -433,6 +433,11 @@ impl<'a> LockedLog<'a> {
         Ok(self.state.producers.truncate_fully_and_start_at(new_offset)?)
     }
 
+    /// See [`SegmentsWriter::expect_replacement`].
+    pub fn expect_swap(&mut self, replaced: &[Arc<LogSegment>]) {
+        self.state.segments.expect_replacement(replaced);
+    }
+
     /// Puts `cleaned`, whose files are marked as whole, in the place of `replaced`. Returns whether
     /// it did: not if the log has lost one of them, or appends to it again.
     ///

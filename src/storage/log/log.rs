@@ -89,7 +89,7 @@ impl Log {
         let LogOpen { recovery_point, is_clean_shutdown, log_dir, scheduler, time } = open;
         let loader =
             LogLoader { dir, config: &config, time: &*time, recovery_point, is_clean_shutdown };
-        let LoadedLog { segments, producer_state } = loader.load()?;
+        let LoadedLog { segments, producer_state, .. } = loader.load()?;
         let readable = segments.share();
         debug!(
             "opened log {topic_and_partition} with end offset {}",

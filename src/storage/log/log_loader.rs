@@ -3,30 +3,34 @@
 //!
 //! What a crash may leave: a tail of the active segment that was not written to its end, or that is
 //! junk; an index that is missing, torn or full of zeros; files that waited for their deletion.
-//! None of it stops the start. Every byte that is cut off is logged.
+//! None of it stops the start. Every byte that is cut off is logged, and every record that is known
+//! to be missing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use log::{Level, info, log, warn};
+use log::{Level, error, info, log, warn};
 
 use crate::common::errors::KafkaError;
 use crate::common::time::Time;
 use crate::common::units::Offset;
 use crate::config::log_config::LogConfig;
-use crate::storage::files::file_io::{failed, remove_if_exists};
+use crate::storage::files::file_io::remove_if_exists;
 use crate::storage::files::log_file_names::{
     CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, SWAP_FILE_SUFFIX,
-    TIME_INDEX_FILE_SUFFIX, index_filename, log_filename, offset_of_filename, time_index_filename,
-    with_suffix,
+    TIME_INDEX_FILE_SUFFIX, index_filename, parse_topic_partition_name, time_index_filename,
 };
+use crate::storage::files::log_files::LogFiles;
+use crate::storage::files::offset_checkpoint::{CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint};
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::SegmentsWriter;
+use crate::storage::log::missing_records::{MissingRecords, Segments, Why, missing_of_noted};
 use crate::storage::log::producer_state_recovery::rebuild_producer_state;
-use crate::storage::log::segment_recovery::{Recovery, recover};
+use crate::storage::log::segment_ends::SegmentEnds;
+use crate::storage::log::segment_recovery::recover;
+use crate::storage::log::swap_recovery::SwapRecovery;
 use crate::storage::producers::producer_state_manager::ProducerStateManager;
 
 /// A log that was loaded.
@@ -35,6 +39,16 @@ pub struct LoadedLog {
     /// The last of them is ready for appends.
     pub segments: SegmentsWriter,
     pub producer_state: ProducerStateManager,
+    /// What it lost before; each was logged.
+    pub missing: Vec<MissingRecords>,
+}
+
+/// What a recovery of the segments found.
+#[derive(Debug)]
+struct Recovered {
+    /// The log end offset.
+    next_offset: Offset,
+    missing: Vec<MissingRecords>,
 }
 
 /// Loads the logs of one directory.
@@ -54,12 +68,15 @@ impl LogLoader<'_> {
     /// # Errors
     /// `Io` if a file cannot be read or written, with the path.
     pub fn load(&self) -> Result<LoadedLog, KafkaError> {
-        let swapped = self.remove_temporary_files()?;
-        self.finish_swaps(&swapped)?;
+        let mut ends = SegmentEnds::open(self.dir);
+        let swaps = SwapRecovery { files: self.files(), config: self.config, time: self.time };
+        swaps.run(&mut ends)?;
+        // Only now: a swap may have been undone by files that waited for their deletion.
+        self.remove_temporary_files()?;
         self.remove_orphaned_indexes()?;
         let mut damaged = BTreeSet::new();
         let mut segments = BTreeMap::new();
-        for base_offset in self.offsets_of(LOG_FILE_SUFFIX)? {
+        for base_offset in self.files().offsets_of(LOG_FILE_SUFFIX)? {
             let (segment, is_damaged) = self.open_segment(base_offset)?;
             if is_damaged {
                 damaged.insert(base_offset);
@@ -70,74 +87,44 @@ impl LogLoader<'_> {
             let segment = LogSegment::open(self.dir, Offset::FIRST, self.config, self.time)?;
             segments.insert(Offset::FIRST, Arc::new(segment));
         }
-        let next_offset = self.recover_segments(&mut segments, &damaged)?;
+        let mut missing = missing_of_noted(&ends, &segments)?;
+        let recovered = self.recover_segments(&mut segments, &damaged, &mut ends)?;
+        let next_offset = recovered.next_offset;
+        missing.extend(recovered.missing);
+        missing.iter().for_each(|it| error!("{}: {it}", self.dir.display()));
         let recovery_point =
             if self.is_clean_shutdown { next_offset } else { self.recovery_point.min(next_offset) };
         let mut segments = segments.into_values();
         let first = segments.next().expect("there is a segment, and the first is never removed");
-        let segments = SegmentsWriter::new(first, segments, next_offset, recovery_point);
+        let segments = SegmentsWriter::new(first, segments, next_offset, recovery_point, ends);
         segments.last().indexes().resize(self.max_index_size());
         let mut producer_state = ProducerStateManager::open(self.dir)?;
         let now_ms = self.time.milliseconds();
         rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;
-        Ok(LoadedLog { segments, producer_state })
+        Ok(LoadedLog { segments, producer_state, missing })
     }
 
-    /// Removes what an earlier run left half done. Returns the base offsets of what the cleaner
-    /// had finished.
-    fn remove_temporary_files(&self) -> io::Result<Vec<Offset>> {
-        let mut swapped = Vec::new();
-        for (name, path) in self.files()? {
-            if name.ends_with(DELETED_FILE_SUFFIX) || name.ends_with(CLEANED_FILE_SUFFIX) {
+    /// Removes what an earlier run left half done.
+    fn remove_temporary_files(&self) -> io::Result<()> {
+        let suffixes = [DELETED_FILE_SUFFIX, CLEANED_FILE_SUFFIX, SWAP_FILE_SUFFIX];
+        for (name, path) in self.files().list()? {
+            if suffixes.iter().any(|suffix| name.ends_with(suffix)) {
                 info!("removing {}, left over from before the start", path.display());
                 remove_if_exists(&path)?;
-            } else if let Some(name) = name.strip_suffix(SWAP_FILE_SUFFIX) {
-                match offset_of_filename(name, LOG_FILE_SUFFIX) {
-                    Some(base_offset) => swapped.push(base_offset),
-                    None => remove_if_exists(&path)?,
-                }
-            }
-        }
-        Ok(swapped)
-    }
-
-    /// Puts a file of the cleaner in the place of the segments it was made from: those that
-    /// begin within it.
-    fn finish_swaps(&self, swapped: &[Offset]) -> Result<(), KafkaError> {
-        for &base_offset in swapped {
-            let path = log_filename(self.dir, base_offset);
-            let swap_path = with_suffix(&path, SWAP_FILE_SUFFIX);
-            info!("finishing the swap of {}", swap_path.display());
-            self.remove_indexes(base_offset)?;
-            fs::rename(&swap_path, &path).map_err(failed("rename", &swap_path))?;
-            let segment = LogSegment::open(self.dir, base_offset, self.config, self.time)?;
-            let recovery = recover(&segment, self.max_index_size())?;
-            self.report_cut(&segment, &recovery);
-            let replaced = self.offsets_of(LOG_FILE_SUFFIX)?;
-            for replaced in
-                replaced.range(base_offset.next()..recovery.next_offset.max(base_offset.next()))
-            {
-                remove_if_exists(&log_filename(self.dir, *replaced))?;
-                self.remove_indexes(*replaced)?;
             }
         }
         Ok(())
     }
 
-    fn remove_indexes(&self, base_offset: Offset) -> io::Result<()> {
-        remove_if_exists(&index_filename(self.dir, base_offset))?;
-        remove_if_exists(&time_index_filename(self.dir, base_offset))
-    }
-
     fn remove_orphaned_indexes(&self) -> io::Result<()> {
-        let logs = self.offsets_of(LOG_FILE_SUFFIX)?;
+        let logs = self.files().offsets_of(LOG_FILE_SUFFIX)?;
         for suffix in [INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX] {
-            for base_offset in self.offsets_of(suffix)?.difference(&logs) {
+            for base_offset in self.files().offsets_of(suffix)?.difference(&logs) {
                 warn!(
                     "removing the index {base_offset:020}{suffix} in {}: its messages are gone",
                     self.dir.display()
                 );
-                self.remove_indexes(*base_offset)?;
+                self.files().remove_indexes(*base_offset, "")?;
             }
         }
         Ok(())
@@ -168,16 +155,17 @@ impl LogLoader<'_> {
         }
     }
 
-    /// Recovers the segments that need it, and returns the log end offset.
+    /// Recovers the segments that need it.
     fn recover_segments(
         &self,
-        segments: &mut BTreeMap<Offset, Arc<LogSegment>>,
+        segments: &mut Segments,
         damaged: &BTreeSet<Offset>,
-    ) -> Result<Offset, KafkaError> {
+        ends: &mut SegmentEnds,
+    ) -> Result<Recovered, KafkaError> {
         let first_unflushed = segments.range(..=self.recovery_point).next_back();
         let first_unflushed =
             first_unflushed.map_or(Offset(i64::MIN), |(base_offset, _)| *base_offset);
-        let mut next_offset = Offset::FIRST;
+        let (mut next_offset, mut missing) = (Offset::FIRST, Vec::new());
         for base_offset in segments.keys().copied().collect::<Vec<_>>() {
             let Some(segment) = segments.get(&base_offset).map(Arc::clone) else { break };
             let is_unflushed = !self.is_clean_shutdown && base_offset >= first_unflushed;
@@ -195,34 +183,43 @@ impl LogLoader<'_> {
                 }
             }
             if is_unflushed && bytes_cut > 0 {
+                ends.forget(base_offset);
                 self.remove_segments_after(base_offset, segments)?;
+            } else if is_unflushed && !ends.know(base_offset) {
+                let next = segments.range(base_offset.next()..).next().map(|(next, _)| *next);
+                missing.extend(next.and_then(|next| self.gap(next_offset, next, ends)));
             }
         }
-        Ok(next_offset)
+        Ok(Recovered { next_offset, missing })
+    }
+
+    /// The gap between a segment that is not noted, whose messages end at `from`, and the next one.
+    fn gap(&self, from: Offset, to: Offset, ends: &SegmentEnds) -> Option<MissingRecords> {
+        // What the cleaner replaces is noted. But of an older directory nothing may be.
+        let is_as_appended = || ends.are_kept() || !self.may_be_cleaned();
+        (from < to && is_as_appended()).then_some(MissingRecords { from, to, why: Why::Gap })
+    }
+
+    /// Whether the log is compacted, or was once.
+    fn may_be_cleaned(&self) -> bool {
+        let checkpoint = self.dir.with_file_name(CLEANER_OFFSET_CHECKPOINT_FILE);
+        let cleaned = OffsetCheckpoint::new(checkpoint).read().unwrap_or_default();
+        let log = parse_topic_partition_name(self.dir);
+        self.config.cleanup_policy.is_compacted()
+            || log.map_or(true, |log| cleaned.contains_key(&log))
     }
 
     fn recover_segment(&self, segment: &LogSegment) -> Result<(Offset, u64), KafkaError> {
         let recovery = recover(segment, self.max_index_size())?;
-        self.report_cut(segment, &recovery);
+        recovery.report_cut(&segment.log().path());
         Ok((recovery.next_offset, recovery.bytes_cut))
-    }
-
-    fn report_cut(&self, segment: &LogSegment, recovery: &Recovery) {
-        let Recovery { next_offset, end, bytes_cut, why } = recovery;
-        if *bytes_cut > 0 {
-            warn!(
-                "cut {bytes_cut} bytes off {} from position {end} on, offsets {next_offset} \
-                 and above: {why}",
-                segment.log().path().display()
-            );
-        }
     }
 
     /// What follows a cut would leave a gap.
     fn remove_segments_after(
         &self,
         base_offset: Offset,
-        segments: &mut BTreeMap<Offset, Arc<LogSegment>>,
+        segments: &mut Segments,
     ) -> io::Result<()> {
         for (later_offset, later) in segments.split_off(&base_offset.next()) {
             warn!(
@@ -236,19 +233,8 @@ impl LogLoader<'_> {
         Ok(())
     }
 
-    fn offsets_of(&self, suffix: &str) -> io::Result<BTreeSet<Offset>> {
-        let files = self.files()?;
-        Ok(files.iter().filter_map(|(name, _)| offset_of_filename(name, suffix)).collect())
-    }
-
-    fn files(&self) -> io::Result<Vec<(String, PathBuf)>> {
-        let list = || -> io::Result<Vec<_>> {
-            let entries = fs::read_dir(self.dir)?.collect::<io::Result<Vec<_>>>()?;
-            let named = |it: fs::DirEntry| Some((it.file_name().into_string().ok()?, it.path()));
-            // A name that is no UTF-8 is none of ours.
-            Ok(entries.into_iter().filter_map(named).collect())
-        };
-        list().map_err(failed("list", self.dir))
+    fn files(&self) -> LogFiles<'_> {
+        LogFiles { dir: self.dir }
     }
 
     fn max_index_size(&self) -> usize {

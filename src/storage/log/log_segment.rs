@@ -12,12 +12,12 @@ use std::sync::{Mutex, RwLockReadGuard};
 
 use log::{trace, warn};
 
-use crate::common::errors::{Errors, KafkaError};
+use crate::common::errors::{Errors, KafkaError, is_disk_full};
 use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
-use crate::storage::files::file_io::{is_disk_full, remove_if_exists};
+use crate::storage::files::file_io::remove_if_exists;
 use crate::storage::files::log_file_names::{log_filename, with_suffix};
 use crate::storage::index::abstract_index::relative_offset;
 use crate::storage::index::offset_index::OffsetIndex;

@@ -15,6 +15,7 @@ use crate::common::lock::{read_locked, write_locked};
 use crate::common::units::Offset;
 use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 use crate::storage::log::log_segment::LogSegment;
+use crate::storage::log::segment_ends::{SegmentEnd, SegmentEnds};
 
 const NEVER_EMPTY: &str = "a log has at least one segment";
 
@@ -98,15 +99,18 @@ impl LogSegments {
 #[derive(Debug)]
 pub struct SegmentsWriter {
     segments: Arc<LogSegments>,
+    ends: SegmentEnds,
 }
 
 impl SegmentsWriter {
     /// A log of `first` and `rest` that ends at `end_offset` and is on disk up to `recovery_point`.
+    /// The ends of the segments are noted in `ends`.
     pub fn new(
         first: Arc<LogSegment>,
         rest: impl IntoIterator<Item = Arc<LogSegment>>,
         end_offset: Offset,
         recovery_point: Offset,
+        ends: SegmentEnds,
     ) -> Self {
         let all = std::iter::once(first).chain(rest);
         let map: Map = all.map(|segment| (segment.base_offset(), segment)).collect();
@@ -117,7 +121,28 @@ impl SegmentsWriter {
             deleted_before: AtomicI64::new(0),
             recovery_point: AtomicI64::new(recovery_point.0),
         };
-        Self { segments: Arc::new(segments) }
+        let mut writer = Self { segments: Arc::new(segments), ends };
+        writer.note_what_was_found();
+        writer
+    }
+
+    /// Adds what is not noted about the segments that are there, and takes away what is about the
+    /// active one and those behind it, which are not.
+    fn note_what_was_found(&mut self) {
+        self.ends.forget(self.last().base_offset());
+        let mut complete = self.complete_segments();
+        if !self.ends.are_kept() && !complete.is_empty() {
+            return self.ends.begin(complete);
+        }
+        complete.retain(|(base_offset, _)| !self.ends.know(*base_offset));
+        complete.into_iter().for_each(|(base_offset, end)| self.ends.note(base_offset, end));
+    }
+
+    /// All but the active one, as they are.
+    fn complete_segments(&self) -> Vec<(Offset, SegmentEnd)> {
+        let segments = self.snapshot();
+        let with_next = segments.iter().zip(segments.iter().skip(1));
+        with_next.map(|(segment, next)| end_of(segment, next.base_offset())).collect()
     }
 
     /// A share for those who only read.
@@ -127,20 +152,61 @@ impl SegmentsWriter {
 
     /// Adds a segment behind all others: the active one from now on.
     pub fn insert(&mut self, segment: Arc<LogSegment>) {
-        write_locked(&self.map).insert(segment.base_offset(), segment);
+        let (complete, end_offset) = (self.last(), segment.base_offset());
+        write_locked(&self.map).insert(end_offset, segment);
+        // One without a message is about to be removed.
+        if complete.size() > 0 && self.ends.are_kept() {
+            let (base_offset, end) = end_of(&complete, end_offset);
+            self.ends.note(base_offset, end);
+        } else if complete.size() > 0 {
+            self.ends.begin(self.complete_segments());
+        }
     }
 
     /// Takes a segment out. The last one stays.
     pub fn remove(&mut self, base_offset: Offset) {
-        let mut map = write_locked(&self.map);
-        if map.len() > 1 {
-            map.remove(&base_offset);
+        {
+            let mut map = write_locked(&self.map);
+            if map.len() > 1 {
+                map.remove(&base_offset);
+            }
+        }
+        let before = base_offset.0.checked_sub(1).and_then(|it| self.floor(Offset(it)));
+        match (before, self.higher(base_offset)) {
+            (None, _) => self.ends.forget_before(self.first().base_offset()),
+            (Some(before), None) => self.ends.forget(before.base_offset()),
+            // One without a message: the log leaps over it.
+            (Some(before), Some(next)) => {
+                let (base_offset, end) = end_of(&before, next.base_offset());
+                self.ends.note(base_offset, end);
+            }
+        }
+    }
+
+    /// Notes that a copy will take the place of `replaced`, or not. Owed before the copy gets its
+    /// name `.swap`, as is a sync of the file of the ends: a start must not miss what it replaced.
+    pub fn expect_replacement(&mut self, replaced: &[Arc<LogSegment>]) {
+        let Some((first, last)) = replaced.first().zip(replaced.last()) else { return };
+        if let Some(next) = self.higher(last.base_offset()) {
+            let end_offset = next.base_offset();
+            self.ends.note(first.base_offset(), SegmentEnd { end_offset, size_bytes: None });
         }
     }
 
     /// Puts `segment` in the place of `replaced`, at once for all readers. Returns whether it did:
     /// not if one of them is no longer there, or is the active one.
     pub fn replace(&mut self, segment: &Arc<LogSegment>, replaced: &[Arc<LogSegment>]) -> bool {
+        if !self.replace_in_map(segment, replaced) {
+            return false;
+        }
+        if let Some(next) = self.higher(segment.base_offset()) {
+            let (base_offset, end) = end_of(segment, next.base_offset());
+            self.ends.note(base_offset, end);
+        }
+        true
+    }
+
+    fn replace_in_map(&self, segment: &Arc<LogSegment>, replaced: &[Arc<LogSegment>]) -> bool {
         let mut map = write_locked(&self.map);
         let is_there = |old: &Arc<LogSegment>| {
             map.get(&old.base_offset()).is_some_and(|it| Arc::ptr_eq(it, old))
@@ -160,6 +226,7 @@ impl SegmentsWriter {
         let offset = segment.base_offset();
         *write_locked(&self.map) = Map::from([(offset, Arc::clone(segment))]);
         self.deleted_before.fetch_min(offset.0, Ordering::AcqRel);
+        self.ends.forget(Offset::FIRST);
         self.truncate(offset, segment);
     }
 
@@ -171,6 +238,7 @@ impl SegmentsWriter {
     /// Makes `end_offset`, at the end of the active segment, the end of a log that went further.
     pub fn truncate(&mut self, end_offset: Offset, active: &LogSegment) {
         self.expose(end_offset, active);
+        self.ends.forget(active.base_offset());
         self.recovery_point.fetch_min(end_offset.0, Ordering::AcqRel);
     }
 
@@ -192,6 +260,11 @@ impl Deref for SegmentsWriter {
     fn deref(&self) -> &LogSegments {
         &self.segments
     }
+}
+
+/// The end of a segment that is complete, behind which the next one begins at `end_offset`.
+fn end_of(segment: &LogSegment, end_offset: Offset) -> (Offset, SegmentEnd) {
+    (segment.base_offset(), SegmentEnd { end_offset, size_bytes: Some(segment.size()) })
 }
 
 /// The place of `end_offset` at the end of the active segment.

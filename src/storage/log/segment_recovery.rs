@@ -1,5 +1,9 @@
 //! Port of `LogSegment.recover`: from a file after a crash to a segment of whole messages.
 
+use std::path::Path;
+
+use log::warn;
+
 use crate::common::errors::KafkaError;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::byte_buffer_message_set::shallow_entries;
@@ -18,6 +22,20 @@ pub struct Recovery {
     pub bytes_cut: u64,
     /// What was wrong with the first of them.
     pub why: String,
+}
+
+impl Recovery {
+    /// Logs what was cut off the file `path`, if anything was.
+    pub fn report_cut(&self, path: &Path) {
+        let Self { next_offset, end, bytes_cut, why } = self;
+        if *bytes_cut > 0 {
+            warn!(
+                "cut {bytes_cut} bytes off {} from position {end} on, offsets {next_offset} and \
+                 above: {why}",
+                path.display()
+            );
+        }
+    }
 }
 
 /// Reads all messages, cuts them off from the first one on that cannot be, and builds both indexes

@@ -19,10 +19,10 @@ use log::{debug, warn};
 use crate::common::errors::KafkaError;
 use crate::common::units::Offset;
 use crate::config::log_config::LogConfig;
-use crate::storage::files::file_io::{remove_if_exists, sync_directory};
+use crate::storage::files::file_io::{remove_if_exists, sync_directory, sync_if_exists};
 use crate::storage::files::log_file_names::{
-    CLEANED_FILE_SUFFIX, SWAP_FILE_SUFFIX, index_filename, log_filename, time_index_filename,
-    with_suffix,
+    CLEANED_FILE_SUFFIX, SEGMENT_ENDS_FILE, SWAP_FILE_SUFFIX, index_filename, log_filename,
+    time_index_filename, with_suffix,
 };
 use crate::storage::log::log::Log;
 use crate::storage::log::log_segment::LogSegment;
@@ -53,6 +53,8 @@ pub fn replace_segments(
     cleaned: &Arc<LogSegment>,
     replaced: &[Arc<LogSegment>],
 ) -> Result<bool, KafkaError> {
+    log.lock()?.expect_swap(replaced);
+    sync_if_exists(&log.dir().join(SEGMENT_ENDS_FILE))?;
     cleaned.change_file_suffixes(CLEANED_FILE_SUFFIX, SWAP_FILE_SUFFIX)?;
     // Before an old file goes, and before the lock: appends do not wait for it.
     sync_directory(log.dir())?;

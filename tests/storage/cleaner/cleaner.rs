@@ -1,7 +1,9 @@
 //! Ports of `kafka.log.CleanerTest`, `LogCleanerIntegrationTest` and `LogCleanerManagerTest`: what
 //! compaction keeps, what it drops, and what it leaves to readers, appenders and the next start.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use support::records::batch;
@@ -16,6 +18,7 @@ use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::cleaner::cleaner::{Cleaner, group_segments_by_size};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::log_cleaner_manager::{CleaningError, LogToClean};
+use transferto::storage::files::log_file_names::SEGMENT_ENDS_FILE;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::offset_search::fetch_offset_of_max_timestamp;
 use transferto::storage::log::read_limit::ReadLimit;
@@ -24,7 +27,7 @@ use crate::cleaner::compaction::{
     self, Contents, Test, append, append_batch, assert_found_from_every_offset, batch_of, big_keys,
     contents, last_values, spoil, tombstone,
 };
-use crate::fixture::{self, bytes_of, files_in};
+use crate::fixture::{self, bytes_of, files_in, missing_in};
 
 fn bases(log: &Log) -> Vec<i64> {
     log.segments().iter().map(|segment| segment.base_offset().0).collect()
@@ -318,6 +321,106 @@ fn a_crash_between_any_two_steps_of_the_swap_loses_nothing() {
             assert_eq!(files_in(&path).len(), 3 * reopened.segments().len());
         }
         fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// What a swap does to the files of a directory, one call after another: each copies a name, or
+/// gives one another name, or removes it.
+fn steps_of_a_swap(bases: &[i64]) -> Vec<(String, Option<String>)> {
+    let files = |base: i64, suffix: &str| {
+        [".log", ".index", ".timeindex"].map(|kind| format!("{base:020}{kind}{suffix}"))
+    };
+    let renamed = |base: i64, from: &str, to: &str| {
+        files(base, from).into_iter().zip(files(base, to).map(Some)).collect::<Vec<_>>()
+    };
+    let originals = |steps: &dyn Fn(i64) -> Vec<_>| bases.iter().copied().flat_map(steps).collect();
+    let old: Vec<_> = originals(&|base| renamed(base, "", ".deleted"));
+    let gone: Vec<_> =
+        originals(&|base| files(base, ".deleted").into_iter().map(|it| (it, None)).collect());
+    let first = bases[0];
+    [renamed(first, ".cleaned", ".swap"), old, renamed(first, ".swap", ""), gone].concat()
+}
+
+/// A log of three segments before and after a pass that has made one of them.
+struct Swapped {
+    config: LogConfig,
+    test: Test,
+    before: Vec<(String, Vec<u8>)>,
+    copy: [(&'static str, Vec<u8>); 3],
+    ends: String,
+    values: BTreeMap<String, String>,
+}
+
+impl Swapped {
+    fn new() -> Self {
+        let config = compaction::config();
+        let test = Test::new(config.clone());
+        let log = test.log("t", 0);
+        for segment in 0..3 {
+            for key in ["a", "b", &format!("only {segment}")] {
+                append(&log, key, &segment.to_string());
+            }
+            log.roll().unwrap();
+        }
+        let (before, values) = (compaction::copy_files(log.dir()), last_values(&contents(&log)));
+        test.clean().unwrap();
+        let copy = [".log", ".index", ".timeindex"]
+            .map(|kind| (kind, fs::read(log.dir().join(format!("{:020}{kind}", 0))).unwrap()));
+        let ends = fs::read_to_string(log.dir().join(SEGMENT_ENDS_FILE)).unwrap();
+        Self { config, test, before, copy, ends, values }
+    }
+
+    /// The directory after these steps, with so many lines of the ends, and so many bytes of the
+    /// copy if it is called `.swap` then.
+    fn make(&self, path: &Path, steps: &[(String, Option<String>)], lines: usize, bytes: usize) {
+        fs::create_dir_all(path).unwrap();
+        let cleaned = self.copy.iter();
+        let cleaned = cleaned.map(|(kind, bytes)| (format!("{:020}{kind}.cleaned", 0), bytes));
+        let before = self.before.iter().map(|(name, bytes)| (name.clone(), bytes));
+        for (name, bytes) in before.chain(cleaned) {
+            fs::write(path.join(name), bytes).unwrap();
+        }
+        for (from, to) in steps {
+            match to {
+                Some(to) => fs::rename(path.join(from), path.join(to)).unwrap(),
+                None => fs::remove_file(path.join(from)).unwrap(),
+            }
+        }
+        let ends = self.ends.split_inclusive('\n').take(lines).collect::<String>();
+        fs::write(path.join(SEGMENT_ENDS_FILE), ends).unwrap();
+        let swap = path.join(format!("{:020}.log.swap", 0));
+        if swap.exists() {
+            fs::write(swap, &self.copy[0].1[..bytes]).unwrap();
+        }
+    }
+}
+
+/// Every prefix of the steps of a swap opens with all last values, and misses nothing; also if the
+/// copy is empty or torn then, which no crash of ours leaves.
+#[test]
+fn a_copy_that_is_empty_or_torn_never_takes_the_place_of_a_segment() {
+    let swapped = Swapped::new();
+    // The version, the count, three segments, what is expected, and what is done.
+    assert_eq!(swapped.ends.lines().count(), 7, "{}", swapped.ends);
+    let (whole, steps) = (swapped.copy[0].1.len(), steps_of_a_swap(&[0, 3, 6]));
+    for count in 0..=steps.len() {
+        let lines = [[5, 6], [6, 6], [6, 7]][usize::from(count > 0) + usize::from(count > 2)];
+        for (lines, bytes) in
+            lines.into_iter().flat_map(|lines| [whole, whole - 1, 70, 0].map(|it| (lines, it)))
+        {
+            let path = swapped.test.dir.join("crashed").join("t-0");
+            swapped.make(&path, &steps[..count], lines, bytes);
+            let open = swapped.test.mocks.open(0, false);
+            let what = format!("{count} steps, {lines} lines, {bytes} bytes");
+            for _ in 0..2 {
+                assert_eq!(missing_in(&path, &swapped.config, &open), [], "{what}");
+            }
+            let reopened = Log::open(&path, swapped.config.clone(), open).unwrap();
+            assert_eq!(last_values(&contents(&reopened)), swapped.values, "{what}");
+            assert_eq!(reopened.log_end_offset(), Offset(9));
+            assert_eq!(files_in(&path).len(), 3 * reopened.segments().len());
+            fs::remove_dir_all(&path).unwrap();
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use transferto::storage::log::segment_swap::{create_cleaned_segment, replace_seg
 use crate::cleaner::compaction::{
     self, Contents, Test, append, assert_found_from_every_offset, contents, last_values,
 };
-use crate::fixture::files_in;
+use crate::fixture::{files_in, missing_in};
 
 fn checkpoint(test: &Test, topic: &str) -> Option<i64> {
     let file = test.manager().log_dirs()[0].join(CLEANER_OFFSET_CHECKPOINT_FILE);
@@ -372,11 +372,14 @@ fn whatever_happens_the_last_values_are_those_of_an_uncompacted_log() {
                 17 => test.mocks.sleep(random.below(1500) as i64),
                 18 => model.truncate(&test, &mut random),
                 _ => {
-                    if random.below(2) == 0 {
+                    let is_clean = random.below(2) == 0;
+                    if is_clean {
                         test.restart();
                     } else {
                         test.crash();
                     }
+                    let (dir, open) = (test.dir.join("logs/t-0"), test.mocks.open(0, is_clean));
+                    assert_eq!(missing_in(&dir, &test.config.default_config, &open), []);
                     log = test.log("t", 0);
                 }
             }

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 
 use support::random::Random;
 use support::temp::TempDir;
+use transferto::common::errors::is_disk_full;
 use transferto::common::units::{Offset, Position, TimestampMs};
-use transferto::storage::files::file_io::is_disk_full;
 use transferto::storage::index::abstract_index::IndexError;
 use transferto::storage::index::offset_index::{INDEX_ENTRY_BYTES, OffsetIndex, OffsetPosition};
 use transferto::storage::index::time_index::{TIME_INDEX_ENTRY_BYTES, TimeIndex, TimestampOffset};

@@ -1,0 +1,63 @@
+//! The files in the directory of one log, as a start finds them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::common::units::Offset;
+use crate::storage::files::file_io::{failed, remove_if_exists};
+use crate::storage::files::log_file_names::{
+    index_filename, log_filename, offset_of_filename, time_index_filename, with_suffix,
+};
+
+/// A log's directory, which exists.
+#[derive(Clone, Copy, Debug)]
+pub struct LogFiles<'a> {
+    pub dir: &'a Path,
+}
+
+impl LogFiles<'_> {
+    /// Names and paths, in no particular order.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, with the path.
+    pub fn list(&self) -> io::Result<Vec<(String, PathBuf)>> {
+        let list = || -> io::Result<Vec<_>> {
+            let entries = fs::read_dir(self.dir)?.collect::<io::Result<Vec<_>>>()?;
+            let named = |it: fs::DirEntry| Some((it.file_name().into_string().ok()?, it.path()));
+            // A name that is no UTF-8 is none of ours.
+            Ok(entries.into_iter().filter_map(named).collect())
+        };
+        list().map_err(failed("list", self.dir))
+    }
+
+    /// The offsets in the names that end with `suffix`.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn offsets_of(&self, suffix: &str) -> io::Result<BTreeSet<Offset>> {
+        let files = self.list()?;
+        Ok(files.iter().filter_map(|(name, _)| offset_of_filename(name, suffix)).collect())
+    }
+
+    /// Removes both indexes of a segment, in files whose names end with `suffix`.
+    ///
+    /// # Errors
+    /// Whatever `unlink(2)` reports, with the path.
+    pub fn remove_indexes(&self, base_offset: Offset, suffix: &str) -> io::Result<()> {
+        for filename in [index_filename, time_index_filename] {
+            remove_if_exists(&with_suffix(&filename(self.dir, base_offset), suffix))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the files of a segment whose names end with `suffix`.
+    ///
+    /// # Errors
+    /// Whatever `unlink(2)` reports, with the path.
+    pub fn remove_segment(&self, base_offset: Offset, suffix: &str) -> io::Result<()> {
+        remove_if_exists(&with_suffix(&log_filename(self.dir, base_offset), suffix))?;
+        self.remove_indexes(base_offset, suffix)
+    }
+}
