@@ -9,6 +9,7 @@ pub mod errors;
 pub mod acl;
 pub mod hex;
 pub mod lock;
+pub mod hang_up;
 pub mod scheduler;
 pub mod sys;
 pub mod units;

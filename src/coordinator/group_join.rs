@@ -39,6 +39,9 @@ pub fn join(change: &mut Rebalance<'_>, request: &JoinGroup, callback: &mut Opti
         }
         Ok(Join::Await(member_id)) => {
             change.group.await_join(&member_id, callback);
+            if let Some(member) = change.group.get_mut(&member_id) {
+                member.waits_on(&request.client);
+            }
             change.maybe_prepare();
             change.try_complete_join();
         }

@@ -26,6 +26,9 @@ pub fn sync(
     group.pending_sync_members.remove(member_id);
     if group.is(GroupState::CompletingRebalance) {
         group.await_sync(member_id, callback);
+        if let Some(member) = group.get_mut(member_id) {
+            member.waits_on(&request.client);
+        }
         // A leader that syncs again meanwhile waits for its first assignment to be stored.
         let generation_id = group.generation_id;
         if group.is_leader(member_id) && group.storing_assignment_of != Some(generation_id) {
@@ -146,6 +149,7 @@ mod tests {
                 protocol_type: None,
                 protocol_name: None,
                 assignments: vec![("m".to_string(), b"all".to_vec())],
+                client: Arc::default(),
             };
             let sender = sender.clone();
             let callback: SyncCallback = Box::new(move |result| sender.send(result).unwrap());

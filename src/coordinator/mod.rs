@@ -15,6 +15,7 @@ pub mod group_timer;
 pub mod rebalance;
 pub mod group_join;
 pub mod group_sync;
+pub mod group_hang_up;
 pub mod group_leave;
 pub mod committed_offsets;
 pub mod group_loader;

@@ -90,18 +90,23 @@ impl KafkaRequestHandler {
             match self.request_channel.receive_request(RECEIVE_TIMEOUT_MS) {
                 None => (),
                 Some(RequestOrShutdown::Request(request)) => {
-                    // A panic is a bug of ours in one request; the request's `Reply` closes its
-                    // connection.
-                    let handled = catch_unwind(AssertUnwindSafe(|| self.apis.handle(*request)));
-                    if handled.is_err() {
-                        error!("request handler {}: a request panicked", self.id);
-                    }
+                    self.guard("a request", || self.apis.handle(*request));
+                }
+                Some(RequestOrShutdown::HangUp(hang_up)) => {
+                    self.guard("the end of a wait", || hang_up.tell());
                 }
                 Some(RequestOrShutdown::Shutdown) => {
                     debug!("Request handler {} shuts down.", self.id);
                     return;
                 }
             }
+        }
+    }
+
+    /// A panic is a bug of ours in one request; the request's `Reply` closes its connection.
+    fn guard(&self, what: &str, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            error!("request handler {}: {what} panicked", self.id);
         }
     }
 }

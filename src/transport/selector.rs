@@ -11,9 +11,10 @@
 //! (KAFKA-7639), and is read after unmute even if the peer has closed the connection by then
 //! (KAFKA-3703).
 //!
-//! A peer's hang-up is seen by reading or writing only: not while a channel is muted and has
-//! nothing to send. Its request is still being handled then, and what it has sent before it hung up
-//! is still to be read.
+//! What differs because a connection costs a file descriptor: a muted channel sees its peer hang up.
+//! Its request is still being handled then, and is told through the channel's
+//! [`HangUp`](crate::common::hang_up::HangUp); what the peer had sent before is still read. A reset
+//! ends the connection at once, unless there is something to read.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
+use crate::common::hang_up::{Ending, HangUp};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::transport::catch_panic::catch_panic;
@@ -33,7 +35,7 @@ use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::idle_expiry::IdleExpiry;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
-use crate::transport::readiness::{READABLE, ReadyList, WRITABLE};
+use crate::transport::readiness::{ENDS, READ_CLOSED, READABLE, RESET, ReadyList, WRITABLE};
 use crate::transport::send;
 
 /// The token of the waker; a slab key never gets that far.
@@ -91,6 +93,8 @@ pub struct Selector {
     completed_receives: Vec<NetworkReceived>,
     completed_sends: Vec<ConnectionId>,
     disconnected: Vec<Disconnected>,
+    half_closed: Vec<ConnectionId>,
+    hang_ups: Vec<Arc<HangUp>>,
 }
 
 struct Slot {
@@ -131,6 +135,8 @@ impl Selector {
             completed_receives: Vec::new(),
             completed_sends: Vec::new(),
             disconnected: Vec::new(),
+            half_closed: Vec::new(),
+            hang_ups: Vec::new(),
         })
     }
 
@@ -219,6 +225,17 @@ impl Selector {
     /// The connections that have ended, other than by [`close`](Self::close).
     pub fn take_disconnected(&mut self) -> Vec<Disconnected> {
         std::mem::take(&mut self.disconnected)
+    }
+
+    /// The muted connections whose peers send nothing more, each once.
+    pub fn take_half_closed(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.half_closed)
+    }
+
+    /// The ends of connections that a request waits for: a request handler is to
+    /// [`tell`](HangUp::tell) them.
+    pub fn take_hang_ups(&mut self) -> Vec<Arc<HangUp>> {
+        std::mem::take(&mut self.hang_ups)
     }
 
     /// Waits for events, at most `timeout_ms` and not at all if a channel can make progress, and
@@ -348,6 +365,11 @@ impl Selector {
             self.metrics.connection_creations.increment();
         }
         let work = channel.readiness_mut().work();
+        if work & ENDS != 0 {
+            channel.take_end()?;
+            self.half_closed.push(id);
+            note_end(&mut self.hang_ups, channel, Ending::HalfClosed);
+        }
         if work & READABLE != 0
             && let Some(payload) = channel.read()?
         {
@@ -405,6 +427,7 @@ impl Selector {
         {
             debug!("Connection {id} from {peer} could not be deregistered: {error}");
         }
+        note_end(&mut self.hang_ups, &channel, Ending::Gone);
         self.idle.leave(id, last_active_ms);
         self.metrics.connection_closes.increment();
         Disconnected { id, peer, cause }
@@ -416,11 +439,21 @@ fn slot_of(slots: &mut Slab<Slot>, id: ConnectionId) -> Option<&mut Slot> {
     slots.get_mut(id.key()).filter(|slot| slot.channel.id() == id)
 }
 
-/// A hang-up or an error shows in the next read or write, so it counts as readiness.
+/// Tells the request under way, by way of `hang_ups` if it waits.
+fn note_end(hang_ups: &mut Vec<Arc<HangUp>>, channel: &KafkaChannel, ending: Ending) {
+    if channel.hang_up().note(ending) {
+        hang_ups.push(Arc::clone(channel.hang_up()));
+    }
+}
+
+/// A hang-up or an error shows in the next read or write, so it counts as readiness, too.
 fn bits(event: &Event) -> u8 {
     let is_readable = event.is_readable() || event.is_read_closed() || event.is_error();
     let is_writable = event.is_writable() || event.is_write_closed() || event.is_error();
     let reads = if is_readable { READABLE } else { 0 };
     let writes = if is_writable { WRITABLE } else { 0 };
-    reads | writes
+    let ends = if event.is_read_closed() { READ_CLOSED } else { 0 };
+    let is_reset = event.is_error() || event.is_write_closed();
+    let resets = if is_reset { RESET } else { 0 };
+    reads | writes | ends | resets
 }

@@ -40,6 +40,7 @@ mod zero_copy;
 mod idempotence;
 mod compacted_topic;
 mod restart;
+mod hang_up;
 
 mod purgatory {
     mod delayed_operation;

@@ -95,12 +95,14 @@ impl ProduceApis {
                 let client_id = reply.header.client_id.take().unwrap_or_default();
                 // A client that expects no answer learns of no delay.
                 let end_of_mute = if acks == 0 { None } else { reply.end_of_mute() };
+                let client = Arc::clone(reply.hang_up());
                 let produce_response_callback = move |delay_time_ms: i32| {
                     answer_producer(reply, acks, delay_time_ms, &request, &merged);
                 };
                 quota_manager.record_and_maybe_throttle(
                     &client_id,
                     size,
+                    &client,
                     end_of_mute,
                     produce_response_callback,
                 );

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use log::{Level, error, info, log};
 
+use crate::common::hang_up::HangUp;
 use crate::common::time::Time;
 use crate::network::request_channel::{ReplyTo, Request, RequestChannel, Response, ResponseAction};
 use crate::protocol::api_keys::ApiKeys;
@@ -41,6 +42,7 @@ pub struct Reply {
     remote_complete_ns: Option<i64>,
     is_throttled: bool,
     refusal_log: Arc<RefusalLog>,
+    hang_up: Arc<HangUp>,
 }
 
 /// When the handler was done with a request whose answer has to wait for something: set once, by
@@ -56,7 +58,7 @@ impl Reply {
         time: &Arc<dyn Time>,
     ) -> (Self, RequestBody, Vec<u8>) {
         let reply_to = Some(request.reply_to());
-        let Request { session, header, body, buffer, .. } = request;
+        let Request { session, header, body, buffer, hang_up, .. } = request;
         let reply = Self {
             header,
             context: RequestContext::new(session),
@@ -67,12 +69,19 @@ impl Reply {
             remote_complete_ns: None,
             is_throttled: false,
             refusal_log: Arc::clone(refusal_log),
+            hang_up,
         };
         (reply, body, buffer)
     }
 
     pub fn client(&self) -> SocketAddr {
         self.context.session.client_address
+    }
+
+    /// Tells a request that waits that its client has hung up. It is watched no longer once the reply
+    /// is used.
+    pub fn hang_up(&self) -> &Arc<HangUp> {
+        &self.hang_up
     }
 
     /// Where the handler notes that it is done, if the reply is still to come then.
@@ -171,6 +180,7 @@ impl Reply {
 
     fn use_up(&mut self, action: ResponseAction) {
         let Some(mut reply_to) = self.reply_to.take() else { return };
+        self.hang_up.unwatch();
         self.context.denials.log(self.header.api_key.name(), || self.next_level());
         reply_to.times.api_local_complete_ns = self.local_complete_ns.get().copied();
         let remote_complete_ns = self.remote_complete_ns.unwrap_or_else(|| self.time.nanoseconds());
@@ -179,14 +189,17 @@ impl Reply {
     }
 }
 
-/// A reply that is dropped unused was lost to a panic: its client must not wait on a muted
-/// connection for ever.
+/// A reply that is dropped unused has no client any more, or was lost to a panic: then its client
+/// must not wait on a muted connection for ever.
 impl Drop for Reply {
     fn drop(&mut self) {
-        if self.reply_to.is_some() {
+        if self.reply_to.is_none() {
+            return;
+        }
+        if !self.hang_up.is_gone() {
             let api = self.header.api_key.name();
             error!("the {api} request of {} got no answer; closing its connection", self.client());
-            self.use_up(ResponseAction::CloseConnection);
         }
+        self.use_up(ResponseAction::CloseConnection);
     }
 }
