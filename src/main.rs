@@ -10,6 +10,7 @@ use std::thread;
 use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
+use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
 use transferto::config::command_line::{CommandLine, HELP, VERSION};
 use transferto::config::config_reader::read_file;
 use transferto::{KafkaServer, KafkaServerBuilder};
@@ -39,6 +40,7 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
         return fail(&[format!("cannot block signals: {error}")]);
     }
     info!("{VERSION}, pid {}", std::process::id());
+    raise_descriptor_limit();
     for (name, value) in config.non_default_settings() {
         info!("setting {name} = {value}");
     }
@@ -51,6 +53,17 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     server.log_metrics();
     server.shutdown();
     ExitCode::SUCCESS
+}
+
+/// Takes as many file descriptors as the system gives: each connection and each segment needs one.
+fn raise_descriptor_limit() {
+    match raise_limit() {
+        Ok(RaisedLimit { before, now }) if before < now => {
+            info!("up to {now} file descriptors: the soft limit was {before}");
+        }
+        Ok(RaisedLimit { now, .. }) => info!("up to {now} file descriptors"),
+        Err(error) => warn!("cannot raise the limit on file descriptors: {error}"),
+    }
 }
 
 /// The first lines of a broker's life: where it listens, how it is set up, and what to try next.

@@ -15,6 +15,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use nix::sys::socket;
 use nix::sys::socket::sockopt;
 
+use crate::common::file_descriptors::Reserve;
 use crate::common::metrics::Metrics;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::processor::{NewConnection, ProcessorHandle};
@@ -41,7 +42,10 @@ pub struct Acceptor {
     connection_quotas: Arc<ConnectionQuotas>,
     send_buffer_bytes: Option<usize>,
     metrics: Arc<Metrics>,
-    /// The last `accept(2)` failed, and connections may wait for which no further event comes.
+    reserve: Reserve,
+    /// A connection that was accepted on a descriptor of the reserve. It waits for another one.
+    waiting: Option<(net::TcpStream, SocketAddr)>,
+    /// The last attempt to accept failed, and connections may wait for which no further event comes.
     is_pausing: bool,
 }
 
@@ -75,6 +79,8 @@ impl Acceptor {
             connection_quotas,
             send_buffer_bytes,
             metrics,
+            reserve: Reserve::of_free()?,
+            waiting: None,
             is_pausing: false,
         })
     }
@@ -107,12 +113,19 @@ impl Acceptor {
 
     /// Accepts until no connection waits: the listener's next event comes only after that.
     ///
-    /// When the process is out of file descriptors or memory, connections stay in the backlog.
-    /// The next attempt follows after a pause, not before: an attempt costs nothing but time, and
-    /// there may be none to spare.
+    /// When the process is out of memory, or of file descriptors but for those of the reserve,
+    /// connections stay in the backlog. The next attempt follows after a pause, not before: an
+    /// attempt costs nothing but time, and there may be none to spare.
     fn accept_all(&mut self) {
+        if !self.admit_waiting() {
+            return;
+        }
         while self.handle.is_alive() {
             match self.listener.accept() {
+                Ok((stream, peer)) if self.reserve.holds(&stream) => {
+                    self.waiting = Some((stream.into(), peer));
+                    return self.begin_pause(&self.out_of_descriptors());
+                }
                 Ok((stream, peer)) => {
                     self.end_pause();
                     self.accept(stream, peer);
@@ -125,6 +138,30 @@ impl Acceptor {
                 },
             }
         }
+    }
+
+    /// Moves the connection that waits to a descriptor outside of the reserve and accepts it, if one
+    /// is free by now. Returns whether none waits any more.
+    fn admit_waiting(&mut self) -> bool {
+        let Some((stream, peer)) = self.waiting.take() else { return true };
+        match stream.try_clone() {
+            Ok(moved) if !self.reserve.holds(&moved) => {
+                self.end_pause();
+                self.accept(TcpStream::from_std(moved), peer);
+                true
+            }
+            _ => {
+                self.waiting = Some((stream, peer));
+                false
+            }
+        }
+    }
+
+    fn out_of_descriptors(&self) -> io::Error {
+        let (limit, kept) = (self.reserve.limit(), self.reserve.size());
+        io::Error::other(format!(
+            "of {limit} file descriptors, {kept} are kept for the logs, and all others are in use"
+        ))
     }
 
     /// Counts and prepares a connection, and gives it to the next Processor. If that fails, the

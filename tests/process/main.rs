@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod hostile;
+mod file_descriptors;
 
 mod strace;
 mod bad_input;
