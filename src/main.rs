@@ -11,6 +11,7 @@ use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
 use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
+use transferto::common::text::on_one_line;
 use transferto::config::command_line::{CommandLine, HELP, VERSION};
 use transferto::config::config_reader::read_file;
 use transferto::{KafkaServer, KafkaServerBuilder};
@@ -128,8 +129,7 @@ fn start_logging() {
             let style = out.default_level_style(level);
             let thread = thread::current();
             let thread = thread.name().unwrap_or("unnamed");
-            // Client-supplied names may contain line breaks; strip them so that they cannot forge log lines.
-            let text = record.args().to_string().replace(char::is_control, " ");
+            let text = on_one_line(&record.args().to_string());
             writeln!(out, "{time} {style}{level:<5}{style:#} [{thread}] {text}")
         })
         .init();

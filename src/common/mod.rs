@@ -15,6 +15,7 @@ pub mod scheduler;
 pub mod sys;
 pub mod units;
 pub mod time;
+pub mod log_limit;
 #[doc(hidden)]
 pub mod mock_time;
 #[doc(hidden)]

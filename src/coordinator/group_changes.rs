@@ -13,10 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use log::{debug, error, warn};
+use log::{Level, debug, log};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::common::time::Time;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
@@ -215,7 +217,11 @@ impl GroupChanges {
         match catch_unwind(AssertUnwindSafe(reload)) {
             Ok(Some(group)) => self.schedule_sessions(&group),
             Ok(None) => (),
-            Err(_) => error!("cannot load group {}: it is refused", failed.group_id()),
+            Err(_) => log!(
+                limited(LogKind::Failures, Level::Error),
+                "cannot load group {}: it is refused",
+                for_log(failed.group_id())
+            ),
         }
     }
 
@@ -296,12 +302,18 @@ fn on_stored(change: &mut Rebalance<'_>, store: Store, stored: Result<(), Errors
         Store::Empty { .. } => {
             if let Err(error) = stored {
                 // After a restart the broker waits for the members of the last generation in vain.
-                warn!("cannot store that group {group_id} is empty: {error}");
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(level, "cannot store that group {} is empty: {error}", for_log(group_id));
             }
         }
         Store::StaticMember { joined, callback, .. } => {
             if let Err(error) = stored {
-                warn!("cannot store a static member's new id of group {group_id}: {error}");
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(
+                    level,
+                    "cannot store a static member's new id of group {}: {error}",
+                    for_log(group_id)
+                );
             }
             change.group.outbox.answer(callback, Ok(*joined));
         }
@@ -311,7 +323,8 @@ fn on_stored(change: &mut Rebalance<'_>, store: Store, stored: Result<(), Errors
 /// Sends an answer. A panic is a fault of one answer, and the others are still sent.
 fn call(answer: Answer) {
     if catch_unwind(AssertUnwindSafe(answer)).is_err() {
-        error!("an answer to a member of a group panicked");
+        let level = limited(LogKind::Failures, Level::Error);
+        log!(level, "an answer to a member of a group panicked");
     }
 }
 

@@ -1,8 +1,10 @@
 //! Port of `GroupCoordinator.handleSyncGroup`: the leader assigns, and all members get their share.
 
-use log::{info, warn};
+use log::{Level, log};
 
 use crate::common::errors::Errors;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_results::{SyncCallback, SyncGroup};
 use crate::coordinator::group_state::GroupState;
@@ -81,12 +83,18 @@ pub fn on_assignment_stored(
     }
     let group_id = &change.group.group_id;
     if let Err(error) = stored {
-        warn!("cannot store the assignment of group {group_id}: {error}");
+        let level = limited(LogKind::Failures, Level::Warn);
+        log!(level, "cannot store the assignment of group {}: {error}", for_log(group_id));
         change.group.reset_assignments(error);
         change.maybe_prepare();
         return;
     }
-    info!("assignment received from leader for group {group_id} for generation {generation_id}");
+    let level = limited(LogKind::Groups, Level::Info);
+    log!(
+        level,
+        "assignment received from leader for group {} for generation {generation_id}",
+        for_log(group_id)
+    );
     let now_ms = change.now_ms();
     change.group.transition_to(GroupState::Stable, now_ms);
     for member_id in change.group.ids(MemberMetadata::is_awaiting_sync) {

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use log::{debug, error, info, trace, warn};
+use log::{Level, debug, error, log, trace};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use nix::sys::socket;
 use nix::sys::socket::sockopt;
 
 use crate::common::file_descriptors::Reserve;
+use crate::common::log_limit::{LogKind, limited, report_left_out};
 use crate::common::metrics::Metrics;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::processor::{NewConnection, ProcessorHandle};
@@ -107,6 +108,7 @@ impl Acceptor {
             if self.is_pausing || events.iter().any(|event| event.token() == LISTENER) {
                 self.accept_all();
             }
+            report_left_out();
         }
         debug!("Acceptor.run: the port is closed");
     }
@@ -168,12 +170,14 @@ impl Acceptor {
     /// connection is closed and nothing stays counted, whatever the reason (KAFKA-13457).
     fn accept(&mut self, stream: TcpStream, peer: SocketAddr) {
         if let Err(refusal) = self.connection_quotas.inc(peer.ip()) {
-            info!("Acceptor.accept: closing the connection from {peer}: {refusal}");
+            let level = limited(LogKind::RefusedConnections, Level::Info);
+            log!(level, "Acceptor.accept: closing the connection from {peer}: {refusal}");
             self.metrics.connections_refused.increment();
             return;
         }
         if let Err(error) = configure(&stream, self.send_buffer_bytes) {
-            warn!("Acceptor.accept: closing the connection from {peer}: {error}");
+            let level = limited(LogKind::RefusedConnections, Level::Warn);
+            log!(level, "Acceptor.accept: closing the connection from {peer}: {error}");
             if let Err(miscount) = self.connection_quotas.dec(peer.ip()) {
                 error!("Acceptor.accept: {miscount}");
             }
@@ -186,14 +190,16 @@ impl Acceptor {
 
     fn begin_pause(&mut self, error: &io::Error) {
         if !self.is_pausing {
-            error!("Acceptor.accept: cannot accept, trying again every {PAUSE:?}: {error}");
+            let level = limited(LogKind::RefusedConnections, Level::Error);
+            log!(level, "Acceptor.accept: cannot accept, trying again every {PAUSE:?}: {error}");
         }
         self.is_pausing = true;
     }
 
     fn end_pause(&mut self) {
         if self.is_pausing {
-            info!("Acceptor.accept: accepting again");
+            let level = limited(LogKind::RefusedConnections, Level::Info);
+            log!(level, "Acceptor.accept: accepting again");
         }
         self.is_pausing = false;
     }

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use log::{debug, error, trace, warn};
+use log::{Level, debug, error, log, trace};
 use mio::Waker;
 use mio::net::TcpStream;
 
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
@@ -121,7 +122,8 @@ impl Processor {
             match self.selector.register(stream, peer) {
                 Ok(id) => trace!("[2] Processor.configureNewConnections: {peer} is {id}"),
                 Err(error) => {
-                    warn!("Processor.configureNewConnections: closing {peer}: {error}");
+                    let level = limited(LogKind::RefusedConnections, Level::Warn);
+                    log!(level, "Processor.configureNewConnections: closing {peer}: {error}");
                     self.give_back(peer);
                 }
             }
@@ -220,7 +222,9 @@ impl Processor {
             Ok(parsed) => parsed,
             Err(error) => {
                 let peer = session.client_address;
-                warn!("Processor.processCompletedReceives: closing {peer}, bad request: {error}");
+                let level = limited(LogKind::BadRequests, Level::Warn);
+                let what = "Processor.processCompletedReceives";
+                log!(level, "{what}: closing {peer}, bad request: {error}");
                 self.context.metrics.invalid_requests.increment();
                 return self.close(id);
             }

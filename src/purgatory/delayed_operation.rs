@@ -30,10 +30,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::JoinHandle;
 
-use log::{debug, error};
+use log::{Level, debug, error, log};
 
 use crate::common::hang_up::{Ending, HangUp};
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::time::Time;
 use crate::purgatory::timer::Timer;
 use crate::purgatory::timing_wheel::TimerTaskId;
@@ -355,7 +356,8 @@ where
         catch_unwind(AssertUnwindSafe(call))
             .inspect_err(|panic| {
                 let text = panic_text(panic.as_ref());
-                error!("an operation in purgatory {} panicked in {method}: {text}", self.name);
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "an operation in purgatory {} panicked in {method}: {text}", self.name);
             })
             .ok()
     }

@@ -5,8 +5,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use log::{debug, error};
+use log::{Level, debug, error, log};
 
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
@@ -106,7 +107,8 @@ impl KafkaRequestHandler {
     /// A panic is a bug of ours in one request; the request's `Reply` closes its connection.
     fn guard(&self, what: &str, work: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(work)).is_err() {
-            error!("request handler {}: {what} panicked", self.id);
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "request handler {}: {what} panicked", self.id);
         }
     }
 }

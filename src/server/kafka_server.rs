@@ -9,6 +9,7 @@ use log::{error, info};
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
+use crate::common::log_limit::report_all_left_out;
 use crate::common::metrics::Metrics;
 use crate::common::scheduler::Scheduler;
 use crate::config::config_def::ConfigError;
@@ -152,6 +153,7 @@ impl KafkaServer {
             error!("cannot write the high watermarks: {error}");
         }
         self.parts.log_manager.shutdown();
+        report_all_left_out();
         info!("shut down");
     }
 }

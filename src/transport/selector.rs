@@ -21,13 +21,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, info, trace, warn};
+use log::{Level, debug, log, trace};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
 use crate::common::hang_up::{Ending, HangUp};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::transport::catch_panic::catch_panic;
@@ -391,10 +392,15 @@ impl Selector {
         // A file that ends during its send is an unexpected end, too, and not the peer's doing.
         let is_midway = channel.has_begun_receive() || channel.has_send();
         let is_clean = is_end && !is_midway;
-        if error.kind() == io::ErrorKind::InvalidData || is_end && channel.has_send() {
-            warn!("closing connection {id} from {peer}: {error}");
+        if error.kind() == io::ErrorKind::InvalidData {
+            let level = limited(LogKind::BadRequests, Level::Warn);
+            log!(level, "closing connection {id} from {peer}: {error}");
+        } else if is_end && channel.has_send() {
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "closing connection {id} from {peer}: {error}");
         } else if is_midway {
-            info!("connection {id} from {peer} broke off: {error}");
+            let level = limited(LogKind::Disconnects, Level::Info);
+            log!(level, "connection {id} from {peer} broke off: {error}");
         } else {
             debug!("Connection {id} from {peer} disconnected: {error}");
         }
@@ -413,7 +419,8 @@ impl Selector {
     fn close_expired(&mut self, now_ms: i64) {
         while let Some(id) = self.idle.expired(now_ms) {
             let disconnected = self.remove(id, DisconnectCause::Idle);
-            info!("closing connection {id} from {}: it was idle", disconnected.peer);
+            let level = limited(LogKind::Disconnects, Level::Info);
+            log!(level, "closing connection {id} from {}: it was idle", disconnected.peer);
             self.disconnected.push(disconnected);
         }
     }

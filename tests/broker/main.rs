@@ -32,10 +32,6 @@ mod metadata {
     mod led_topics;
 }
 
-mod reply {
-    mod refusal_log;
-}
-
 mod zero_copy;
 mod idempotence;
 mod compacted_topic;

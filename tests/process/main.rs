@@ -4,6 +4,7 @@
 
 mod hostile;
 mod file_descriptors;
+mod log_limit;
 
 mod strace;
 mod bad_input;

@@ -8,6 +8,7 @@ use log::{Level, log};
 
 use crate::common::errors::Errors;
 use crate::common::hang_up::HangUp;
+use crate::common::log_limit::{LogKind, limited};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{
     JoinError, JoinGroup, JoinResult, JoinedMember, MemberIdentity, NO_GENERATION, SyncGroup,
@@ -92,7 +93,10 @@ impl GroupApis {
             }
             KEY_TYPE_GROUP => self.group_metadata_topic.create().map_err(|why| {
                 let is_coming = why.code() == Errors::LeaderNotAvailable;
-                let level = if is_coming { Level::Debug } else { Level::Error };
+                let level = match is_coming {
+                    true => Level::Debug,
+                    false => limited(LogKind::Failures, Level::Error),
+                };
                 log!(level, "no group coordinator for {}: {why}", reply.client());
                 Errors::CoordinatorNotAvailable
             }),

@@ -6,9 +6,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use log::info;
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::record_error::RecordErrors;
 use crate::common::text::for_log;
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
@@ -137,7 +138,8 @@ impl ProduceApis {
                 ..InitProducerIdResponse::default()
             },
             Err(error) => {
-                info!("InitProducerId request of {} refused: {error}", reply.client());
+                let level = limited(LogKind::Refusals, Level::Info);
+                log!(level, "InitProducerId request of {} refused: {error}", reply.client());
                 request.error_response(error.code())
             }
         };

@@ -14,11 +14,12 @@ use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use log::{debug, error};
+use log::{Level, debug, error, log};
 
 use crate::common::errors::KafkaError;
 use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::{Counter, Metrics};
 use crate::common::rate::{Measured, RateConfig};
 use crate::common::time::Time;
@@ -250,7 +251,8 @@ fn call(held: &Mutex<Option<Callback>>, delay_ms: i32) {
 /// Executes a response. If it panics, the others go on.
 fn execute(response: ThrottledResponse) {
     if catch_unwind(AssertUnwindSafe(|| response.execute())).is_err() {
-        error!("ThrottledRequestReaper: a response panicked");
+        let level = limited(LogKind::Failures, Level::Error);
+        log!(level, "ThrottledRequestReaper: a response panicked");
     }
 }
 

@@ -6,9 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{RwLock, RwLockReadGuard};
 
-use log::warn;
+use log::{Level, log};
 
 use crate::common::lock::{read_locked, write_locked};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::units::{Offset, Position};
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
@@ -73,7 +74,8 @@ impl SegmentIndexes {
     fn warn_if_failed(&self, index: &str, appended: Result<(), IndexError>) {
         if let Err(error) = appended {
             let segment = self.base_offset;
-            warn!("segment {segment}: {index} append failed; lookups scan further: {error}");
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "segment {segment}: {index} append failed; lookups scan further: {error}");
         }
     }
 
