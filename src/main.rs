@@ -10,6 +10,8 @@ use std::thread;
 use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
+use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
+use transferto::common::text::on_one_line;
 use transferto::config::command_line::{CommandLine, HELP, VERSION, settings};
 use transferto::config::config_reader::read_file;
 use transferto::{KafkaServer, KafkaServerBuilder};
@@ -40,6 +42,7 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
         return fail(&[format!("cannot block signals: {error}")]);
     }
     info!("{VERSION}, pid {}", std::process::id());
+    raise_descriptor_limit();
     for (name, value) in config.non_default_settings() {
         info!("setting {name} = {value}");
     }
@@ -56,6 +59,17 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     match server.shutdown() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&[error]),
+    }
+}
+
+/// Takes as many file descriptors as the system gives: each connection and each segment needs one.
+fn raise_descriptor_limit() {
+    match raise_limit() {
+        Ok(RaisedLimit { before, now }) if before < now => {
+            info!("up to {now} file descriptors: the soft limit was {before}");
+        }
+        Ok(RaisedLimit { now, .. }) => info!("up to {now} file descriptors"),
+        Err(error) => warn!("cannot raise the limit on file descriptors: {error}"),
     }
 }
 
@@ -121,8 +135,7 @@ fn start_logging() {
             let style = out.default_level_style(level);
             let thread = thread::current();
             let thread = thread.name().unwrap_or("unnamed");
-            // Client-supplied names may contain line breaks; strip them so that they cannot forge log lines.
-            let text = record.args().to_string().replace(char::is_control, " ");
+            let text = on_one_line(&record.args().to_string());
             writeln!(out, "{time} {style}{level:<5}{style:#} [{thread}] {text}")
         })
         .init();

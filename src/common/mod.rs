@@ -1,6 +1,7 @@
 //! Small things that both wings name: errors, clocks, counters. Imports nothing of ours.
 
 pub mod end_point;
+pub mod file_descriptors;
 pub mod kafka_principal;
 pub mod metrics;
 pub mod rate;
@@ -9,10 +10,12 @@ pub mod errors;
 pub mod acl;
 pub mod hex;
 pub mod lock;
+pub mod hang_up;
 pub mod scheduler;
 pub mod sys;
 pub mod units;
 pub mod time;
+pub mod log_limit;
 #[doc(hidden)]
 pub mod mock_time;
 #[doc(hidden)]

@@ -2,8 +2,42 @@
 
 use crate::common::topic_partition::TOPIC_NAME_BYTES_MAX;
 
+/// A log line is cut after so many characters. What is longer quotes a peer, or is a list.
+const LINE_CHARS_MAX: usize = 4000;
+
+/// A line as the log takes it, whatever it quotes: cut to a bound, and without control characters,
+/// which would forge further lines or command a terminal.
+pub fn on_one_line(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = text.chars().take(LINE_CHARS_MAX).map(printable).collect();
+    let cut = text.chars().skip(LINE_CHARS_MAX).count();
+    if cut > 0 {
+        line.push_str(&format!("... ({cut} more characters)"));
+    }
+    line
+}
+
 /// Quotes a name that a client chose: cut to a bound and escaped, so that it neither fills the log
 /// nor forges a line of it.
 pub fn for_log(name: &str) -> String {
     format!("{:?}", name.chars().take(TOPIC_NAME_BYTES_MAX).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_no_control_characters_and_an_end() {
+        assert_eq!(on_one_line("a\n\x1b[2Jb"), "a  [2Jb");
+        let long = on_one_line(&"x".repeat(LINE_CHARS_MAX + 7));
+        assert!(long.ends_with("x... (7 more characters)"), "{long}");
+        assert_eq!(on_one_line(&"x".repeat(LINE_CHARS_MAX)).len(), LINE_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_name_is_quoted_and_cut() {
+        assert_eq!(for_log("a\nb"), r#""a\nb""#);
+        assert_eq!(for_log(&"x".repeat(1000)).len(), TOPIC_NAME_BYTES_MAX + 2);
+    }
 }

@@ -2,9 +2,11 @@
 //! `handleDeleteGroups`, and of `GroupMetadataManager.cleanupGroupMetadata`: how offsets get into a
 //! group and out of it.
 
-use log::{error, info};
+use log::{Level, log};
 
 use crate::common::errors::Errors;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::TimestampMs;
 use crate::coordinator::group_metadata::GroupMetadata;
@@ -151,7 +153,11 @@ pub fn on_offsets_removed(
     let rest = keys.split_off(keys.len().min(TOMBSTONES_PER_BATCH));
     match stored {
         Ok(()) => keys.iter().for_each(|key| group.offsets.remove(key)),
-        Err(error) => error!("cannot remove offsets of group {}: {error}", group.group_id),
+        Err(error) => log!(
+            limited(LogKind::Failures, Level::Error),
+            "cannot remove offsets of group {}: {error}",
+            for_log(&group.group_id)
+        ),
     }
     if stored.is_ok() && !rest.is_empty() {
         let callback = callback.take();
@@ -211,10 +217,12 @@ pub fn on_removal_stored(
             group.outbox.store_next(next_removal(group, callback.take()));
             return;
         }
-        info!("removed group {}", group.group_id);
+        let level = limited(LogKind::Groups, Level::Info);
+        log!(level, "removed group {}", for_log(&group.group_id));
         group.outbox.set_removed();
     } else if let Err(error) = stored {
-        error!("cannot remove group {}: {error}", group.group_id);
+        let level = limited(LogKind::Failures, Level::Error);
+        log!(level, "cannot remove group {}: {error}", for_log(&group.group_id));
         group.cancel_removal();
     }
     group.outbox.answer_held(callback, stored);

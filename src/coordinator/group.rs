@@ -11,10 +11,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use log::error;
+use log::{Level, log};
 
 use crate::common::errors::Errors;
 use crate::common::lock::{Poisoned, locked, locked_if_whole};
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_outbox::Owed;
 
@@ -56,7 +58,12 @@ impl Group {
             Ok(Ok(changed)) => changed,
             Ok(Err(Poisoned)) => (Err(GROUP_FAILED), Owed::default()),
             Err(_panic) => {
-                error!("a change of group {} panicked: the group has failed", self.group_id);
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(
+                    level,
+                    "a change of group {} panicked: the group has failed",
+                    for_log(&self.group_id)
+                );
                 (Err(GROUP_FAILED), self.abandon())
             }
         }
@@ -71,7 +78,8 @@ impl Group {
         let group = locked_if_whole(&self.metadata).map_err(|Poisoned| GROUP_FAILED)?;
         // Caught under the lock, so that the lock is not poisoned.
         catch_unwind(AssertUnwindSafe(|| look(&group))).map_err(|_panic| {
-            error!("a reader of group {} panicked", self.group_id);
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "a reader of group {} panicked", for_log(&self.group_id));
             Errors::UnknownServerError
         })
     }

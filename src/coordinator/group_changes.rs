@@ -9,15 +9,18 @@
 //! the rest to the reaper.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use log::{debug, error, warn};
+use log::{Level, debug, error, log};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::swallow::swallow;
+use crate::common::text::for_log;
 use crate::common::time::Time;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
@@ -223,8 +226,8 @@ impl GroupChanges {
         match catch_unwind(AssertUnwindSafe(reload)) {
             Ok(Ok(Some(group))) => return self.schedule_sessions(&group),
             Ok(Ok(None)) => return,
-            Ok(Err(error)) => error!("cannot load group {group_id} again: {error}"),
-            Err(_) => error!("cannot load group {group_id} again: its loading panicked"),
+            Ok(Err(error)) => log_failed_reload(group_id, &error),
+            Err(_) => log_failed_reload(group_id, &"its loading panicked"),
         }
         self.timers.schedule_reload(failed, RELOAD_BACKOFF_MS);
     }
@@ -323,12 +326,18 @@ fn on_stored(change: &mut Rebalance<'_>, store: &mut Store, stored: Result<(), E
         Store::Empty { .. } => {
             if let Err(error) = stored {
                 // After a restart the broker waits for the members of the last generation in vain.
-                warn!("cannot store that group {group_id} is empty: {error}");
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(level, "cannot store that group {} is empty: {error}", for_log(group_id));
             }
         }
         Store::StaticMember { joined, callback, .. } => {
             if let Err(error) = stored {
-                warn!("cannot store a static member's new id of group {group_id}: {error}");
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(
+                    level,
+                    "cannot store a static member's new id of group {}: {error}",
+                    for_log(group_id)
+                );
             }
             change.group.outbox.answer_held(callback, Ok(joined.as_ref().clone()));
         }
@@ -338,7 +347,8 @@ fn on_stored(change: &mut Rebalance<'_>, store: &mut Store, stored: Result<(), E
 /// Sends an answer. A panic is a fault of one answer, and the others are still sent.
 fn call(answer: Answer) {
     if catch_unwind(AssertUnwindSafe(answer)).is_err() {
-        error!("an answer to a member of a group panicked");
+        let level = limited(LogKind::Failures, Level::Error);
+        log!(level, "an answer to a member of a group panicked");
     }
 }
 
@@ -348,6 +358,11 @@ fn stop_group(group: &Group, step: impl FnOnce()) {
         step();
         Ok(())
     });
+}
+
+fn log_failed_reload(group_id: &str, why: &dyn fmt::Display) {
+    let level = limited(LogKind::Failures, Level::Error);
+    log!(level, "cannot load group {} again: {why}", for_log(group_id));
 }
 
 /// Logs why nothing can be done for a group, where no client is to be answered.

@@ -12,6 +12,7 @@ use std::thread::{Builder, JoinHandle};
 use log::{debug, error, info};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
@@ -27,7 +28,7 @@ use crate::coordinator::group_results::{
 };
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::OffsetCommit;
-use crate::coordinator::{committed_offsets, group_join, group_leave, group_sync};
+use crate::coordinator::{committed_offsets, group_hang_up, group_join, group_leave, group_sync};
 
 /// The longest id that the records of `__consumer_offsets` can hold, in bytes.
 const ID_BYTES_MAX: usize = i16::MAX.unsigned_abs() as usize;
@@ -171,6 +172,18 @@ impl GroupCoordinator {
         });
         if let (Err(error), Some(callback)) = (synced, callback) {
             callback(Err(error));
+        }
+    }
+
+    /// A client has hung up: its join or sync, if one waits in this group, fails with
+    /// `REBALANCE_IN_PROGRESS`. Its member stays until its session ends.
+    pub fn client_hung_up(&self, group_id: &str, client: &Arc<HangUp>) {
+        if let Some(group) = self.manager().get_group(group_id) {
+            let ended = self.changes.change(&group, |it| {
+                group_hang_up::end_waits(it, client);
+                Ok(())
+            });
+            log_failure(&group, ended);
         }
     }
 

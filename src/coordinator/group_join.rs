@@ -1,8 +1,10 @@
 //! Port of `GroupCoordinator.handleJoinGroup`: clients become members.
 
-use log::info;
+use log::{Level, log};
 
 use crate::common::errors::Errors;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::coordinator::committed_offsets::remove_group_if_unused;
 use crate::coordinator::group_memory::Held;
 use crate::coordinator::group_results::{JoinCallback, JoinError, JoinGroup, JoinedGroup};
@@ -49,6 +51,9 @@ pub fn join(
         }
         Ok(Join::Await(member_id)) => {
             change.group.await_join(&member_id, callback);
+            if let Some(member) = change.group.get_mut(&member_id) {
+                member.waits_on(&request.client);
+            }
             change.maybe_prepare();
             change.try_complete_join();
         }
@@ -205,7 +210,14 @@ fn add_member(
     let group = &mut change.group;
     group.add(member, &request.protocol_type);
     group.has_new_member = true;
-    info!("member {member_id} joins group {} in state {:?}", group.group_id, group.state());
+    let level = limited(LogKind::Groups, Level::Info);
+    log!(
+        level,
+        "member {} joins group {} in state {:?}",
+        for_log(member_id),
+        for_log(&group.group_id),
+        group.state()
+    );
     change.schedule_session(member_id);
     Join::Await(member_id.to_string())
 }
@@ -230,7 +242,14 @@ fn rejoin_static_member(
     }
     change.schedule_session(&new_id);
     let group = &change.group;
-    info!("static member {instance_id} of group {} rejoins as {new_id}", group.group_id);
+    let level = limited(LogKind::Groups, Level::Info);
+    log!(
+        level,
+        "static member {} of group {} rejoins as {}",
+        for_log(instance_id),
+        for_log(&group.group_id),
+        for_log(&new_id)
+    );
     // Between join and sync the leader may have assigned to the old id already: all must join
     // again.
     if !group.is(GroupState::Stable) || group.select_protocol() != group.protocol_name {

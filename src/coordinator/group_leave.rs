@@ -1,8 +1,10 @@
 //! Port of `GroupCoordinator.handleLeaveGroup`: members leave.
 
-use log::info;
+use log::{Level, log};
 
 use crate::common::errors::Errors;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::coordinator::group_results::MemberIdentity;
 use crate::coordinator::rebalance::Rebalance;
 
@@ -26,7 +28,8 @@ pub fn leave(change: &mut Rebalance<'_>, member: &MemberIdentity) -> Result<(), 
             member_id.to_string()
         }
     };
-    info!("member {member_id} leaves group {}", change.group.group_id);
+    let level = limited(LogKind::Groups, Level::Info);
+    log!(level, "member {} leaves group {}", for_log(&member_id), for_log(&change.group.group_id));
     change.remove_member_and_update_group(&member_id);
     Ok(())
 }

@@ -10,10 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
-use log::{error, info};
+use log::{Level, error, info, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::common::time::Time;
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
 use crate::coordinator::group::Group;
@@ -144,7 +146,8 @@ impl GroupMetadataManager {
             group.hold_stored(&self.memory);
             Group::new(group)
         });
-        info!("loaded group {} again from the log", failed.group_id());
+        let level = limited(LogKind::Failures, Level::Info);
+        log!(level, "loaded group {} again from the log", for_log(failed.group_id()));
         self.replace_group(failed, group.clone());
         Ok(group)
     }
@@ -182,7 +185,8 @@ impl GroupMetadataManager {
         let append = || self.append(group_id, &store.records(group_id));
         // A panic would leave the group's later changes waiting for this one.
         let appended = catch_unwind(AssertUnwindSafe(append)).unwrap_or_else(|_| {
-            error!("an append of group {group_id} panicked");
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "an append of group {} panicked", for_log(group_id));
             Err(Errors::UnknownServerError)
         });
         appended.map_err(|error| store.client_error(error))

@@ -1,7 +1,10 @@
 //! What the coordinator is asked and what it answers, apart from any version of the protocol: port
 //! of `kafka.coordinator.JoinGroupResult`, `SyncGroupResult`, `GroupSummary` and `GroupOverview`.
 
+use std::sync::Arc;
+
 use crate::common::errors::Errors;
+use crate::common::hang_up::HangUp;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
@@ -63,6 +66,8 @@ pub struct JoinGroup {
     pub protocol_type: String,
     /// The protocols that it supports, the best first, each with its metadata for the leader.
     pub protocols: Vec<(String, Vec<u8>)>,
+    /// The client's connection: it ends the wait if the client hangs up.
+    pub client: Arc<HangUp>,
 }
 
 impl JoinGroup {
@@ -124,6 +129,8 @@ pub struct SyncGroup {
     pub protocol_name: Option<String>,
     /// From the leader: each member id with its assignment. Empty from all others.
     pub assignments: Vec<(String, Vec<u8>)>,
+    /// The client's connection: it ends the wait if the client hangs up.
+    pub client: Arc<HangUp>,
 }
 
 /// A member's share of the assignment.

@@ -1,8 +1,10 @@
 //! Port of `GroupCoordinator.handleSyncGroup`: the leader assigns, and all members get their share.
 
-use log::{info, warn};
+use log::{Level, log};
 
 use crate::common::errors::Errors;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::coordinator::group_metadata::{Assignments, GroupMetadata};
 use crate::coordinator::group_results::{SyncCallback, SyncGroup};
 use crate::coordinator::group_state::GroupState;
@@ -27,6 +29,9 @@ pub fn sync(
     group.pending_sync_members.remove(member_id);
     if group.is(GroupState::CompletingRebalance) {
         group.await_sync(member_id, callback);
+        if let Some(member) = group.get_mut(member_id) {
+            member.waits_on(&request.client);
+        }
         // A leader that syncs again meanwhile waits for its first assignment to be stored.
         let generation_id = group.generation_id;
         if group.is_leader(member_id) && group.storing_assignment_of != Some(generation_id) {
@@ -112,12 +117,18 @@ pub fn on_assignment_stored(
     }
     let group_id = &change.group.group_id;
     if let Err(error) = stored {
-        warn!("cannot store the assignment of group {group_id}: {error}");
+        let level = limited(LogKind::Failures, Level::Warn);
+        log!(level, "cannot store the assignment of group {}: {error}", for_log(group_id));
         change.group.reset_assignments(error);
         change.maybe_prepare();
         return;
     }
-    info!("assignment received from leader for group {group_id} for generation {generation_id}");
+    let level = limited(LogKind::Groups, Level::Info);
+    log!(
+        level,
+        "assignment received from leader for group {} for generation {generation_id}",
+        for_log(group_id)
+    );
     let now_ms = change.now_ms();
     change.group.transition_to(GroupState::Stable, now_ms);
     let assigned_bytes = change.group.assignment_bytes();
@@ -192,6 +203,7 @@ mod tests {
                 protocol_type: None,
                 protocol_name: None,
                 assignments: vec![("m".to_string(), assignment.to_vec())],
+                client: Arc::default(),
             };
             let sender = sender.clone();
             let callback: SyncCallback = Box::new(move |result| sender.send(result).unwrap());

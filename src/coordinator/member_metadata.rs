@@ -2,8 +2,10 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
+use crate::common::hang_up::HangUp;
 use crate::coordinator::group_memory::Held;
 use crate::coordinator::group_results::{JoinCallback, JoinGroup, SyncCallback};
 use crate::purgatory::timing_wheel::TimerTaskId;
@@ -72,6 +74,10 @@ pub struct MemberMetadata {
     pub awaiting_join: Option<JoinCallback>,
     /// A SyncGroup that waits for the leader's assignment.
     pub awaiting_sync: Option<SyncCallback>,
+    /// The connection of its last request that waited.
+    pub client: Weak<HangUp>,
+    /// That client has hung up: nothing but its session keeps the member.
+    pub has_hung_up: bool,
 }
 
 impl MemberMetadata {
@@ -92,6 +98,8 @@ impl MemberMetadata {
             session_timer: None,
             awaiting_join: None,
             awaiting_sync: None,
+            client: Weak::new(),
+            has_hung_up: false,
         }
     }
 
@@ -107,6 +115,18 @@ impl MemberMetadata {
 
     pub fn is_awaiting_join(&self) -> bool {
         self.awaiting_join.is_some()
+    }
+
+    /// Its request waits on this connection.
+    pub fn waits_on(&mut self, client: &Arc<HangUp>) {
+        self.client = Arc::downgrade(client);
+        self.has_hung_up = false;
+    }
+
+    /// Whether a request of it waits on this connection.
+    pub fn is_waiting_on(&self, client: &Arc<HangUp>) -> bool {
+        let is_waiting = self.is_awaiting_join() || self.is_awaiting_sync();
+        is_waiting && !self.has_hung_up && std::ptr::eq(self.client.as_ptr(), Arc::as_ptr(client))
     }
 
     pub fn is_awaiting_sync(&self) -> bool {
@@ -151,10 +171,10 @@ impl MemberMetadata {
 
     /// Whether its session goes on at `now_ms`: it sent something in time, or the broker keeps it
     /// waiting. A new member is different: if its client gives up and joins again, that makes
-    /// another member, and this one would wait here for ever.
+    /// another member, and this one would wait here for ever. So is one whose client has hung up.
     pub fn has_satisfied_heartbeat(&self, now_ms: i64) -> bool {
         let is_kept_waiting = self.is_awaiting_join() || self.is_awaiting_sync();
-        (is_kept_waiting && !self.is_new) || now_ms < self.session_deadline_ms
+        (is_kept_waiting && !self.is_new && !self.has_hung_up) || now_ms < self.session_deadline_ms
     }
 }
 

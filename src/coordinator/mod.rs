@@ -18,6 +18,7 @@ pub mod rebalance;
 pub mod committed_offsets;
 pub mod group_join;
 pub mod group_sync;
+pub mod group_hang_up;
 pub mod group_leave;
 pub mod group_loader;
 pub mod group_metadata_manager;

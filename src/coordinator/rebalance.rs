@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
-use log::{debug, info};
+use log::{Level, debug, log};
 
 use crate::common::errors::Errors;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::common::units::TimestampMs;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
@@ -45,7 +47,12 @@ impl Rebalance<'_> {
         let initial_delay_ms = i64::from(self.config.group_initial_rebalance_delay_ms);
         self.group.transition_to(GroupState::PreparingRebalance, self.now_ms());
         let (group_id, generation) = (&self.group.group_id, self.group.generation_id);
-        info!("preparing to rebalance group {group_id} with old generation {generation}");
+        let level = limited(LogKind::Groups, Level::Info);
+        log!(
+            level,
+            "preparing to rebalance group {} with old generation {generation}",
+            for_log(group_id)
+        );
         if was_empty && initial_delay_ms > 0 {
             let all_ms = self.group.rebalance_timeout_ms().max(initial_delay_ms);
             self.wait_for_more_first_members(all_ms);
@@ -81,7 +88,13 @@ impl Rebalance<'_> {
             return;
         }
         for member_id in self.group.dynamic_members_not_rejoined() {
-            info!("member {member_id} of group {} did not rejoin in time", self.group.group_id);
+            let level = limited(LogKind::Groups, Level::Info);
+            log!(
+                level,
+                "member {} of group {} did not rejoin in time",
+                for_log(&member_id),
+                for_log(&self.group.group_id)
+            );
             self.remove_member(&member_id, Errors::UnknownMemberId);
         }
         if !self.group.maybe_elect_new_joined_leader() && self.group.size() > 0 {
@@ -92,7 +105,12 @@ impl Rebalance<'_> {
         self.group.init_next_generation(self.now_ms());
         let (group_id, size) = (&self.group.group_id, self.group.size());
         let generation = self.group.generation_id;
-        info!("stabilized group {group_id} generation {generation} with {size} members");
+        let level = limited(LogKind::Groups, Level::Info);
+        log!(
+            level,
+            "stabilized group {} generation {generation} with {size} members",
+            for_log(group_id)
+        );
         if self.group.is(GroupState::Empty) {
             let value = Box::new(self.group.value());
             self.group.outbox.store(Store::Empty { value });
@@ -172,7 +190,13 @@ impl Rebalance<'_> {
             member.session_timer = Some(timer);
             return;
         }
-        info!("member {member_id} of group {} failed: session expired", self.group.group_id);
+        let level = limited(LogKind::Groups, Level::Info);
+        log!(
+            level,
+            "member {} of group {} failed: session expired",
+            for_log(member_id),
+            for_log(&self.group.group_id)
+        );
         self.remove_member_and_update_group(member_id);
     }
 
@@ -208,7 +232,13 @@ impl Rebalance<'_> {
             return;
         }
         for member_id in &late {
-            info!("member {member_id} of group {} did not sync in time", self.group.group_id);
+            let level = limited(LogKind::Groups, Level::Info);
+            log!(
+                level,
+                "member {} of group {} did not sync in time",
+                for_log(member_id),
+                for_log(&self.group.group_id)
+            );
             self.remove_member(member_id, Errors::UnknownMemberId);
         }
         self.prepare();

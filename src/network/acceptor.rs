@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use log::{debug, error, info, trace, warn};
+use log::{Level, debug, error, log, trace};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use nix::sys::socket;
 use nix::sys::socket::sockopt;
 
+use crate::common::file_descriptors::Reserve;
+use crate::common::log_limit::{LogKind, limited, report_left_out};
 use crate::common::metrics::Metrics;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::processor::{NewConnection, ProcessorHandle};
@@ -41,7 +43,10 @@ pub struct Acceptor {
     connection_quotas: Arc<ConnectionQuotas>,
     send_buffer_bytes: Option<usize>,
     metrics: Arc<Metrics>,
-    /// The last `accept(2)` failed, and connections may wait for which no further event comes.
+    reserve: Reserve,
+    /// A connection that was accepted on a descriptor of the reserve. It waits for another one.
+    waiting: Option<(net::TcpStream, SocketAddr)>,
+    /// The last attempt to accept failed, and connections may wait for which no further event comes.
     is_pausing: bool,
 }
 
@@ -75,6 +80,8 @@ impl Acceptor {
             connection_quotas,
             send_buffer_bytes,
             metrics,
+            reserve: Reserve::of_free()?,
+            waiting: None,
             is_pausing: false,
         })
     }
@@ -101,18 +108,26 @@ impl Acceptor {
             if self.is_pausing || events.iter().any(|event| event.token() == LISTENER) {
                 self.accept_all();
             }
+            report_left_out();
         }
         debug!("Acceptor.run: the port is closed");
     }
 
     /// Accepts until no connection waits: the listener's next event comes only after that.
     ///
-    /// When the process is out of file descriptors or memory, connections stay in the backlog.
-    /// The next attempt follows after a pause, not before: an attempt costs nothing but time, and
-    /// there may be none to spare.
+    /// When the process is out of memory, or of file descriptors but for those of the reserve,
+    /// connections stay in the backlog. The next attempt follows after a pause, not before: an
+    /// attempt costs nothing but time, and there may be none to spare.
     fn accept_all(&mut self) {
+        if !self.admit_waiting() {
+            return;
+        }
         while self.handle.is_alive() {
             match self.listener.accept() {
+                Ok((stream, peer)) if self.reserve.holds(&stream) => {
+                    self.waiting = Some((stream.into(), peer));
+                    return self.begin_pause(&self.out_of_descriptors());
+                }
                 Ok((stream, peer)) => {
                     self.end_pause();
                     self.accept(stream, peer);
@@ -127,16 +142,42 @@ impl Acceptor {
         }
     }
 
+    /// Moves the connection that waits to a descriptor outside of the reserve and accepts it, if one
+    /// is free by now. Returns whether none waits any more.
+    fn admit_waiting(&mut self) -> bool {
+        let Some((stream, peer)) = self.waiting.take() else { return true };
+        match stream.try_clone() {
+            Ok(moved) if !self.reserve.holds(&moved) => {
+                self.end_pause();
+                self.accept(TcpStream::from_std(moved), peer);
+                true
+            }
+            _ => {
+                self.waiting = Some((stream, peer));
+                false
+            }
+        }
+    }
+
+    fn out_of_descriptors(&self) -> io::Error {
+        let (limit, kept) = (self.reserve.limit(), self.reserve.size());
+        io::Error::other(format!(
+            "of {limit} file descriptors, {kept} are kept for the logs, and all others are in use"
+        ))
+    }
+
     /// Counts and prepares a connection, and gives it to the next Processor. If that fails, the
     /// connection is closed and nothing stays counted, whatever the reason (KAFKA-13457).
     fn accept(&mut self, stream: TcpStream, peer: SocketAddr) {
         if let Err(refusal) = self.connection_quotas.inc(peer.ip()) {
-            info!("Acceptor.accept: closing the connection from {peer}: {refusal}");
+            let level = limited(LogKind::RefusedConnections, Level::Info);
+            log!(level, "Acceptor.accept: closing the connection from {peer}: {refusal}");
             self.metrics.connections_refused.increment();
             return;
         }
         if let Err(error) = configure(&stream, self.send_buffer_bytes) {
-            warn!("Acceptor.accept: closing the connection from {peer}: {error}");
+            let level = limited(LogKind::RefusedConnections, Level::Warn);
+            log!(level, "Acceptor.accept: closing the connection from {peer}: {error}");
             if let Err(miscount) = self.connection_quotas.dec(peer.ip()) {
                 error!("Acceptor.accept: {miscount}");
             }
@@ -149,14 +190,16 @@ impl Acceptor {
 
     fn begin_pause(&mut self, error: &io::Error) {
         if !self.is_pausing {
-            error!("Acceptor.accept: cannot accept, trying again every {PAUSE:?}: {error}");
+            let level = limited(LogKind::RefusedConnections, Level::Error);
+            log!(level, "Acceptor.accept: cannot accept, trying again every {PAUSE:?}: {error}");
         }
         self.is_pausing = true;
     }
 
     fn end_pause(&mut self) {
         if self.is_pausing {
-            info!("Acceptor.accept: accepting again");
+            let level = limited(LogKind::RefusedConnections, Level::Info);
+            log!(level, "Acceptor.accept: accepting again");
         }
         self.is_pausing = false;
     }

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use log::{debug, error, trace, warn};
+use log::{Level, debug, error, log, trace};
 use mio::Waker;
 use mio::net::TcpStream;
 
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
@@ -24,7 +25,7 @@ use crate::network::request_metrics::RequestTimes;
 use crate::protocol::request;
 use crate::transport::catch_panic::catch_panic;
 use crate::transport::connection_id::ConnectionId;
-use crate::transport::kafka_channel::SendError;
+use crate::transport::kafka_channel::{KafkaChannel, SendError};
 use crate::transport::selector::{Disconnected, NetworkReceived, Selector};
 use crate::transport::send;
 
@@ -43,8 +44,8 @@ const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
 /// - it is muted from the moment its request is taken until the response is sent, or it is known
 ///   that there is none: so it has one request in flight, and its responses leave in the order of
 ///   its requests;
-/// - it is in `throttled` from a throttled response on until the client's delay is over, and stays
-///   muted meanwhile, even once the response has left (KIP-219);
+/// - it is in `throttled` from a throttled response on until the client's delay is over or the client
+///   has hung up, and stays muted meanwhile, even once the response has left (KIP-219);
 /// - it is in `inflight_responses` as long as the selector writes a response to it (KAFKA-3489).
 ///
 /// An error belongs to one connection, and so does a panic ([`catch_panic`]). It is handled where
@@ -104,6 +105,7 @@ impl Processor {
             self.process_completed_receives();
             self.process_completed_sends();
             self.process_disconnected();
+            self.process_hang_ups();
             self.count_time();
         }
         // ANCHOR_END: processor_run
@@ -120,7 +122,8 @@ impl Processor {
             match self.selector.register(stream, peer) {
                 Ok(id) => trace!("[2] Processor.configureNewConnections: {peer} is {id}"),
                 Err(error) => {
-                    warn!("Processor.configureNewConnections: closing {peer}: {error}");
+                    let level = limited(LogKind::RefusedConnections, Level::Warn);
+                    log!(level, "Processor.configureNewConnections: closing {peer}: {error}");
                     self.give_back(peer);
                 }
             }
@@ -142,7 +145,9 @@ impl Processor {
             match action {
                 ResponseAction::Send(send) => self.send_response(reply_to, send),
                 ResponseAction::SendThrottled(send) => {
-                    self.throttled.insert(id);
+                    if !self.is_half_closed(id) {
+                        self.throttled.insert(id);
+                    }
                     self.send_response(reply_to, send);
                 }
                 ResponseAction::EndThrottling => self.end_throttling(id),
@@ -211,12 +216,15 @@ impl Processor {
             client_address: canonical_address(channel.peer_addr()),
             local_address: channel.local_addr(),
         };
+        let hang_up = Arc::clone(channel.hang_up());
         let parsed = catch_panic(|| request::parse(&payload).map_err(io::Error::other));
         let (header, body) = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
                 let peer = session.client_address;
-                warn!("Processor.processCompletedReceives: closing {peer}, bad request: {error}");
+                let level = limited(LogKind::BadRequests, Level::Warn);
+                let what = "Processor.processCompletedReceives";
+                log!(level, "{what}: closing {peer}, bad request: {error}");
                 self.context.metrics.invalid_requests.increment();
                 return self.close(id);
             }
@@ -230,6 +238,7 @@ impl Processor {
             body,
             buffer: payload,
             times: RequestTimes::starting_at(start_ns),
+            hang_up,
         };
         if let Err(request) = self.context.request_channel.send_request(request) {
             let peer = request.session.client_address;
@@ -262,6 +271,21 @@ impl Processor {
             trace!("Processor.processDisconnected: {disconnected:?}");
             self.settle(disconnected);
         }
+    }
+
+    /// Has the handlers end the waits of clients that have hung up. A client that has does not wait
+    /// for the end of its delay either: what it sent before is read now, and then its end.
+    fn process_hang_ups(&mut self) {
+        for id in self.selector.take_half_closed() {
+            self.end_throttling(id);
+        }
+        for hang_up in self.selector.take_hang_ups() {
+            self.context.request_channel.send_hang_up(hang_up);
+        }
+    }
+
+    fn is_half_closed(&self, id: ConnectionId) -> bool {
+        self.selector.channel(id).is_some_and(KafkaChannel::is_half_closed)
     }
 
     /// Counts the time of this iteration; the selector has counted how much of it was idle.

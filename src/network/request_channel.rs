@@ -10,6 +10,7 @@ use std::time::Duration;
 use log::{error, trace};
 use mio::Waker;
 
+use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lock::{locked, locked_again};
 use crate::common::time::Time;
@@ -32,6 +33,8 @@ pub struct Request {
     /// The whole frame without its size; the records of a produce request are ranges of it.
     pub buffer: Vec<u8>,
     pub times: RequestTimes,
+    /// Whether the client is still there.
+    pub hang_up: Arc<HangUp>,
 }
 
 impl Request {
@@ -118,6 +121,8 @@ impl Response {
 #[derive(Debug)]
 pub enum RequestOrShutdown {
     Request(Box<Request>),
+    /// The client of a request that waits has hung up: the handler ends the wait.
+    HangUp(Arc<HangUp>),
     /// Kafka's `AllDone`: the queue is empty and stays so, and the handler thread ends.
     Shutdown,
 }
@@ -166,6 +171,12 @@ impl RequestChannel {
             request.connection_id
         );
         self.requests.put(Box::new(request))
+    }
+
+    /// Has a handler end the wait of a request whose client has hung up. Does not wait: a connection
+    /// is in the queue once at most.
+    pub fn send_hang_up(&self, hang_up: Arc<HangUp>) {
+        self.requests.put_hang_up(hang_up);
     }
 
     /// Takes the next request, waiting up to `timeout_ms` for one. `None`: nothing came.
@@ -251,6 +262,8 @@ struct RequestQueue {
 #[derive(Default)]
 struct RequestQueueState {
     requests: VecDeque<Box<Request>>,
+    /// Handed out before the requests: each frees a connection, and is the last work for it.
+    hang_ups: VecDeque<Arc<HangUp>>,
     is_closed: bool,
 }
 
@@ -278,12 +291,21 @@ impl RequestQueue {
         Ok(())
     }
 
+    fn put_hang_up(&self, hang_up: Arc<HangUp>) {
+        locked(&self.state).hang_ups.push_back(hang_up);
+        self.not_empty.notify_one();
+    }
+
     fn take(&self, timeout: Duration) -> Option<RequestOrShutdown> {
-        let is_empty =
-            |state: &mut RequestQueueState| !state.is_closed && state.requests.is_empty();
+        let is_empty = |state: &mut RequestQueueState| {
+            !state.is_closed && state.requests.is_empty() && state.hang_ups.is_empty()
+        };
         let state = locked(&self.state);
         let waited = self.not_empty.wait_timeout_while(state, timeout, is_empty);
         let (mut state, _) = locked_again(waited);
+        if let Some(hang_up) = state.hang_ups.pop_front() {
+            return Some(RequestOrShutdown::HangUp(hang_up));
+        }
         match state.requests.pop_front() {
             Some(request) => {
                 drop(state);
@@ -358,6 +380,7 @@ mod tests {
             body: RequestBody::UnsupportedApiVersions,
             buffer: Vec::new(),
             times: RequestTimes::starting_at(0),
+            hang_up: Arc::default(),
         }
     }
 
@@ -401,6 +424,17 @@ mod tests {
         channel.shutdown();
         let returned = thread.join().unwrap().unwrap_err();
         assert_eq!(returned.header.correlation_id, 2);
+    }
+
+    #[test]
+    fn a_hang_up_neither_waits_for_room_nor_behind_requests() {
+        let (channel, _) = channel(1, 1);
+        channel.send_request(request(1)).unwrap();
+        channel.send_hang_up(Arc::default());
+        let first = channel.receive_request(0);
+        assert!(matches!(first, Some(RequestOrShutdown::HangUp(_))), "{first:?}");
+        assert_eq!(correlation_id(channel.receive_request(0)), 1);
+        assert!(channel.receive_request(0).is_none());
     }
 
     #[test]

@@ -18,9 +18,10 @@
 use std::{io, iter};
 
 use byteorder::{BigEndian, ByteOrder};
-use log::{trace, warn};
+use log::{log, trace};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::message::byte_buffer_message_set::ByteBufferMessageSet;
 use crate::message::message_set::{Destination, MessageSet};
 use crate::protocol::fetch::{FetchResponseHeader, PartitionHeader};
@@ -242,7 +243,8 @@ fn hold_to(
         for data in partitions.iter_mut().rev() {
             let size = data.messages.size_in_bytes() as u64;
             if surplus > 0 && size > 0 {
-                warn!("{topic}-{}: {size} bytes do not fit this response", data.partition);
+                let level = limited(LogKind::Failures, log::Level::Warn);
+                log!(level, "{topic}-{}: {size} bytes do not fit this response", data.partition);
                 data.messages = Box::new(ByteBufferMessageSet::empty());
                 surplus = surplus.saturating_sub(size);
             }

@@ -4,7 +4,8 @@
 //! An operation is watched under keys. The thread that causes an event calls
 //! [`check_and_complete`](DelayedOperationPurgatory::check_and_complete) with the key that the
 //! event concerns, and so completes the operations that can be completed now. The reaper thread
-//! completes those that have waited too long.
+//! completes those that have waited too long. An operation of a client that hangs up is completed
+//! then, or dropped if the client is gone.
 //!
 //! Invariants, however many threads take part:
 //! - **Once.** One atomic swap decides who completes an operation, and only the winner runs
@@ -29,9 +30,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::JoinHandle;
 
-use log::{debug, error};
+use log::{Level, debug, error, log};
 
+use crate::common::hang_up::{Ending, HangUp};
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::time::Time;
 use crate::purgatory::timer::Timer;
 use crate::purgatory::timing_wheel::TimerTaskId;
@@ -62,6 +65,9 @@ pub trait DelayedOperation: Send + Sync + 'static {
 
     /// Called after `on_complete` if the time ran out.
     fn on_expiration(&self);
+
+    /// Called in place of `on_complete` if the client is gone: lets go of what an answer needs.
+    fn on_abandoned(&self) {}
 
     /// The longest wait in milliseconds; read once. If it is not positive, the operation is
     /// completed at once, as expired if need be.
@@ -131,9 +137,34 @@ where
     /// # Panics
     /// If there is no key: nothing could complete the operation but its timeout.
     pub fn try_complete_else_watch(&self, operation: O, keys: &[K]) -> bool {
-        assert!(!keys.is_empty(), "an operation is watched under at least one key");
-        let delay_ms = operation.delay_ms();
+        self.try_else_watch(Arc::new(WatchedOperation::new(operation)), keys)
+    }
+
+    /// The same for an operation of a client that may hang up: then it is completed at once with
+    /// what there is, or dropped if the client is gone.
+    pub fn try_complete_else_watch_client(
+        self: &Arc<Self>,
+        operation: O,
+        keys: &[K],
+        hang_up: &HangUp,
+    ) -> bool {
         let watched = Arc::new(WatchedOperation::new(operation));
+        let (purgatory, waiting) = (Arc::downgrade(self), Arc::downgrade(&watched));
+        hang_up.watch(move |ending| {
+            if let (Some(purgatory), Some(waiting)) = (purgatory.upgrade(), waiting.upgrade()) {
+                purgatory.end_wait(&waiting, ending);
+            }
+        });
+        let is_completed = self.try_else_watch(watched, keys);
+        if !is_completed {
+            hang_up.look_again();
+        }
+        is_completed
+    }
+
+    fn try_else_watch(&self, watched: Arc<WatchedOperation<O>>, keys: &[K]) -> bool {
+        assert!(!keys.is_empty(), "an operation is watched under at least one key");
+        let delay_ms = watched.operation.delay_ms();
         if self.maybe_try_complete(&watched) {
             return true;
         }
@@ -246,6 +277,23 @@ where
         true
     }
 
+    fn end_wait(&self, watched: &WatchedOperation<O>, ending: Ending) {
+        match ending {
+            Ending::HalfClosed => {
+                self.force_complete(watched);
+            }
+            Ending::Gone => self.abandon(watched),
+        }
+    }
+
+    /// Ends an operation that nobody waits for any more, unless it is completed already.
+    fn abandon(&self, watched: &WatchedOperation<O>) {
+        if !watched.is_completed.swap(true, Ordering::SeqCst) {
+            self.cancel_timer(watched);
+            self.catch("on_abandoned", || watched.operation.on_abandoned());
+        }
+    }
+
     fn expire(&self, watched: &WatchedOperation<O>) -> bool {
         let has_won = self.force_complete(watched);
         if has_won {
@@ -308,7 +356,8 @@ where
         catch_unwind(AssertUnwindSafe(call))
             .inspect_err(|panic| {
                 let text = panic_text(panic.as_ref());
-                error!("an operation in purgatory {} panicked in {method}: {text}", self.name);
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "an operation in purgatory {} panicked in {method}: {text}", self.name);
             })
             .ok()
     }

@@ -12,7 +12,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use log::info;
+use log::debug;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::registry::registry_file::RegistryFile;
@@ -75,7 +75,7 @@ impl ProducerIdRegistry {
         let last = end - 1;
         self.file.write(&format!("version=0\nblock.start={start}\nblock.end={last}\n"))?;
         self.next = end;
-        info!("reserved the producer ids {start} to {last}");
+        debug!("reserved the producer ids {start} to {last}");
         Ok(start..end)
     }
 }

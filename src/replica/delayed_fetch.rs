@@ -109,6 +109,12 @@ impl DelayedOperation for DelayedFetch {
         callback(results);
     }
 
+    /// Nothing is read for nobody.
+    fn on_abandoned(&self) {
+        let callback = locked(&self.response_callback).take();
+        drop(callback); // Outside the lock.
+    }
+
     fn on_expiration(&self) {
         self.metrics.delayed_fetch_expires.increment();
     }

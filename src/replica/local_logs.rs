@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
-use log::{error, trace};
+use log::{Level, log, trace};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{read_locked, write_locked};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RECORD_ERRORS_MAX;
 use crate::common::topic_partition::TopicAndPartition;
@@ -266,7 +267,10 @@ impl LocalLogs {
                     self.metrics.cold_bytes_warmed.add(size as u64);
                 }
                 // The send will meet the same error, and close the connection that asked.
-                Err(error) => error!("cannot read {size} bytes of {key}: {error}"),
+                Err(error) => log!(
+                    limited(LogKind::Failures, Level::Error),
+                    "cannot read {size} bytes of {key}: {error}"
+                ),
             }
         }
     }
@@ -285,6 +289,6 @@ fn log_failure(what: &str, key: &TopicAndPartition, error: &KafkaError) {
         KafkaError::Api(code, _) if *code != Errors::UnknownServerError => {
             trace!("{what} of {key}: {error}");
         }
-        _ => error!("{what} of {key} failed: {error}"),
+        _ => log!(limited(LogKind::Failures, Level::Error), "{what} of {key} failed: {error}"),
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use log::{error, trace};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::hang_up::HangUp;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
@@ -155,11 +156,12 @@ impl ReplicaManager {
     }
 
     /// Fetches from each partition and calls back: now, or as soon as `min_bytes` are there, or
-    /// when the wait is over.
+    /// when the wait is over or the client hangs up. If the client is gone, the callback is dropped.
     pub fn fetch_messages(
         &self,
         params: FetchParams,
         fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
+        hang_up: &HangUp,
         response_callback: FetchCallback,
     ) {
         trace!("[7] ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
@@ -204,7 +206,13 @@ impl ReplicaManager {
             response_callback,
         );
         trace!("[10] ReplicaManager.fetchMessages: waits for {} bytes", params.min_bytes);
-        self.delayed_fetch_purgatory.try_complete_else_watch(delayed_fetch, &keys);
+        let purgatory = &self.delayed_fetch_purgatory;
+        purgatory.try_complete_else_watch_client(delayed_fetch, &keys, hang_up);
+    }
+
+    /// How many fetches wait: Kafka's `NumDelayedOperations`.
+    pub fn delayed_fetches(&self) -> usize {
+        self.delayed_fetch_purgatory.delayed()
     }
 
     /// Appends each partition's range of `buffer` to its log and calls back: now, or when its acks

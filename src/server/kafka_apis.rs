@@ -26,13 +26,11 @@ use crate::server::apis::parts::Parts;
 use crate::server::apis::produce::ProduceApis;
 use crate::server::apis::quotas::QuotaApis;
 use crate::server::apis::topics::TopicApis;
-use crate::server::reply::refusal_log::RefusalLog;
 use crate::server::reply::reply::Reply;
 
 /// The handlers of all requests. Each owns what it needs.
 pub struct KafkaApis {
     request_channel: Arc<RequestChannel>,
-    refusal_log: Arc<RefusalLog>,
     time: Arc<dyn Time>,
     produce: ProduceApis,
     fetch: FetchApis,
@@ -55,7 +53,6 @@ impl KafkaApis {
     pub fn new(request_channel: &Arc<RequestChannel>, parts: &Parts<'_>) -> Self {
         Self {
             request_channel: Arc::clone(request_channel),
-            refusal_log: Arc::default(),
             time: Arc::clone(&parts.time),
             produce: ProduceApis::new(parts),
             fetch: FetchApis::new(parts),
@@ -76,8 +73,7 @@ impl KafkaApis {
 
     /// Handles a request. It may be answered later, by the thread that completes it.
     pub fn handle(&self, request: Request) {
-        let (reply, body, buffer) =
-            Reply::split(request, &self.request_channel, &self.refusal_log, &self.time);
+        let (reply, body, buffer) = Reply::split(request, &self.request_channel, &self.time);
         trace!(
             "[6] KafkaApis.handle: {} version {} from {}",
             reply.header.api_key.name(),

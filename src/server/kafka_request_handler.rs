@@ -5,8 +5,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use log::{debug, error};
+use log::{Level, debug, error, log};
 
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
@@ -90,18 +91,24 @@ impl KafkaRequestHandler {
             match self.request_channel.receive_request(RECEIVE_TIMEOUT_MS) {
                 None => (),
                 Some(RequestOrShutdown::Request(request)) => {
-                    // A panic is a bug of ours in one request; the request's `Reply` closes its
-                    // connection.
-                    let handled = catch_unwind(AssertUnwindSafe(|| self.apis.handle(*request)));
-                    if handled.is_err() {
-                        error!("request handler {}: a request panicked", self.id);
-                    }
+                    self.guard("a request", || self.apis.handle(*request));
+                }
+                Some(RequestOrShutdown::HangUp(hang_up)) => {
+                    self.guard("the end of a wait", || hang_up.tell());
                 }
                 Some(RequestOrShutdown::Shutdown) => {
                     debug!("Request handler {} shuts down.", self.id);
                     return;
                 }
             }
+        }
+    }
+
+    /// A panic is a bug of ours in one request; the request's `Reply` closes its connection.
+    fn guard(&self, what: &str, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "request handler {}: {what} panicked", self.id);
         }
     }
 }

@@ -9,6 +9,7 @@ use log::info;
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::{Errors, KafkaError, is_disk_full};
+use crate::common::log_limit::report_all_left_out;
 use crate::common::metrics::Metrics;
 use crate::common::scheduler::Scheduler;
 use crate::common::swallow::swallow;
@@ -185,6 +186,7 @@ impl KafkaServer {
                 "a log directory is not marked as clean".to_string(),
             )),
         });
+        report_all_left_out();
         match is_clean {
             true => {
                 info!("shut down");

@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use log::{debug, error, info, warn};
+use log::{Level, debug, error, info, log, warn};
 use nix::fcntl::Flock;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{locked, read_locked, write_locked};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
 use crate::common::swallow::swallow;
 use crate::common::time::Time;
@@ -318,7 +319,8 @@ impl LogManager {
         log.delete()?;
         writer.remove(topic_and_partition);
         pause.deleted();
-        info!("deleted the log {topic_and_partition}");
+        let level = limited(LogKind::Topics, Level::Info);
+        log!(level, "deleted the log {topic_and_partition}");
         Ok(true)
     }
 

@@ -4,15 +4,17 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use log::trace;
 
+use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::time::Time;
 use crate::transport::authenticator::Authenticator;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::network_receive::NetworkReceive;
-use crate::transport::readiness::{READABLE, Readiness, WRITABLE};
+use crate::transport::readiness::{ENDS, READABLE, RESET, Readiness, WRITABLE};
 use crate::transport::send;
 use crate::transport::transport_layer::TransportLayer;
 use crate::transport::write_turn::{TurnEnd, WriteTurn};
@@ -41,7 +43,8 @@ impl std::error::Error for SendError {}
 ///
 /// It reads at most one request at a time and sends at most one response at a time; mute keeps it
 /// from reading while a request of its own is being handled. It keeps its [`Readiness`] word in
-/// step with what it finds; the selector keeps the ready list in step with the word.
+/// step with what it finds; the selector keeps the ready list in step with the word. While it is
+/// muted it still sees its peer hang up.
 pub struct KafkaChannel {
     id: ConnectionId,
     transport: Box<dyn TransportLayer>,
@@ -51,6 +54,9 @@ pub struct KafkaChannel {
     is_muted: bool,
     is_connected: bool,
     readiness: Readiness,
+    /// The ends that [`take_end`](Self::take_end) has not returned.
+    untaken_ends: u8,
+    hang_up: Arc<HangUp>,
 }
 
 impl KafkaChannel {
@@ -71,6 +77,8 @@ impl KafkaChannel {
             is_muted: false,
             is_connected: true,
             readiness: Readiness::default(),
+            untaken_ends: ENDS,
+            hang_up: Arc::default(),
         };
         channel.update_interest();
         channel
@@ -117,6 +125,16 @@ impl KafkaChannel {
         self.is_connected && self.authenticator.complete()
     }
 
+    /// Whether the muted channel has seen that its peer sends nothing more.
+    pub fn is_half_closed(&self) -> bool {
+        self.untaken_ends != ENDS
+    }
+
+    /// What the request under way shares with this channel.
+    pub fn hang_up(&self) -> &Arc<HangUp> {
+        &self.hang_up
+    }
+
     pub fn has_send(&self) -> bool {
         self.send.is_some()
     }
@@ -143,6 +161,22 @@ impl KafkaChannel {
         trace!("[19] KafkaChannel.unmute: {}", self.id);
         self.is_muted = false;
         self.update_interest();
+    }
+
+    /// Notices what has ended while the channel is muted, each end once, and returns whether the
+    /// channel goes on: the peer may still read its answer, and what it sent before is still read.
+    ///
+    /// # Errors
+    /// The connection was reset, and holds nothing to be read.
+    pub fn take_end(&mut self) -> io::Result<()> {
+        let ends = self.readiness.work() & ENDS;
+        self.untaken_ends &= !ends;
+        self.update_interest();
+        if ends & RESET != 0 && !self.transport.has_unread()? {
+            return Err(io::Error::from(io::ErrorKind::ConnectionReset));
+        }
+        trace!("[5] KafkaChannel.takeEnd: {} has hung up", self.id);
+        Ok(())
     }
 
     /// Begins to send. The bytes leave in the channel's next writable turn.
@@ -244,7 +278,7 @@ impl KafkaChannel {
     /// The one place that derives what a channel wants from its state.
     fn update_interest(&mut self) {
         let bits = if self.ready() {
-            let reads = if self.is_muted { 0 } else { READABLE };
+            let reads = if self.is_muted { self.untaken_ends } else { READABLE };
             let writes = if self.send.is_some() { WRITABLE } else { 0 };
             reads | writes
         } else if self.is_connected {

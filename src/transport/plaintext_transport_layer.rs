@@ -137,6 +137,13 @@ impl TransportLayer for PlaintextTransportLayer {
         Ok(taken)
     }
 
+    fn has_unread(&mut self) -> io::Result<bool> {
+        match uninterrupted(|| self.stream.peek(&mut [0])) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            peeked => Ok(peeked? > 0),
+        }
+    }
+
     fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize> {
         // ANCHOR: held_back
         if more && self.held.len() + src.len() <= HELD_BYTES_MAX {

@@ -19,10 +19,15 @@
 //! 3. Work is `event & interest`. A channel that has work is on the [`ReadyList`], and is there
 //!    once.
 //! 4. The code that changes a word calls [`ReadyList::note`] afterwards.
+//! 5. An end is final: [`READ_CLOSED`] and [`RESET`] are set by an edge and never cleared. What
+//!    keeps them from being work for ever is the interest, which a channel gives up for an end that
+//!    it has taken. A channel that is read meets the end when it has read all that came before; so
+//!    it wants these bits only while it is muted.
 //!
 //! From 1: while bytes wait in the socket, either the `event` bit is set or an edge is under way.
 //! With 3: a channel that could make progress either is on the list or will be put there by an
-//! edge. So nothing stalls; the simulation below tries thousands of orders of events.
+//! edge. With 5: a muted channel whose peer has hung up says so once, whether the edge came before
+//! the mute or after. So nothing stalls; the simulation below tries thousands of orders of events.
 
 use std::collections::VecDeque;
 
@@ -32,6 +37,13 @@ use crate::transport::connection_id::ConnectionId;
 pub const READABLE: u8 = 0b01;
 /// The socket takes bytes.
 pub const WRITABLE: u8 = 0b10;
+/// The peer has sent its FIN: what is in the socket is the last of what it sends.
+pub const READ_CLOSED: u8 = 0b0100;
+/// The connection is over in both directions: the peer has reset it, or does not answer the
+/// system's probes any more. What it had sent before may still be in the socket.
+pub const RESET: u8 = 0b1000;
+/// The two ways in which a connection ends without our doing.
+pub const ENDS: u8 = READ_CLOSED | RESET;
 
 /// The readiness word of one channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,8 +62,9 @@ impl Readiness {
     }
 
     /// A call has found the socket empty ([`READABLE`]) or full ([`WRITABLE`]): an edge will report
-    /// when that changes.
+    /// when that changes. An end is never used up.
     pub fn used_up(&mut self, bits: u8) {
+        debug_assert!(bits & ENDS == 0, "an end is final");
         self.event &= !bits;
     }
 
@@ -127,6 +140,8 @@ mod tests {
         /// edge.
         wants_room: bool,
         pending_edge: u8,
+        /// The peer has shut down its half.
+        is_closed: bool,
     }
 
     /// A channel as `KafkaChannel` is one, reduced to counts.
@@ -134,6 +149,11 @@ mod tests {
     struct Channel {
         readiness: Readiness,
         is_muted: bool,
+        untaken_ends: u8,
+        /// How often it has said that its peer has hung up.
+        hang_ups: u64,
+        /// It has read the end of the stream.
+        is_at_end: bool,
         request_bytes_read: u64,
         send_bytes_left: u64,
         received_bytes: u64,
@@ -158,7 +178,9 @@ mod tests {
             let mut simulation = Self {
                 random: Random(seed * 2 + 1),
                 sockets: (0..channels).map(|_| Socket::default()).collect(),
-                channels: (0..channels).map(|_| Channel::default()).collect(),
+                channels: (0..channels)
+                    .map(|_| Channel { untaken_ends: ENDS, ..Channel::default() })
+                    .collect(),
                 ready: ReadyList::default(),
                 ids: (0..channels).map(ConnectionId::next).collect(),
                 arrived_bytes: vec![0; channels],
@@ -173,7 +195,8 @@ mod tests {
 
         fn note(&mut self, key: usize) {
             let channel = &mut self.channels[key];
-            let reads = if channel.is_muted { 0 } else { READABLE };
+            let reads = if channel.is_muted { channel.untaken_ends } else { READABLE };
+            let reads = if channel.is_at_end { 0 } else { reads };
             let writes = if channel.send_bytes_left > 0 { WRITABLE } else { 0 };
             channel.readiness.set_interest(reads | writes);
             self.ready.note(self.ids[key], &mut channel.readiness);
@@ -181,7 +204,8 @@ mod tests {
 
         fn step(&mut self) {
             let key = self.random.below(self.channels.len() as u64) as usize;
-            match self.random.below(8) {
+            match self.random.below(33) / 4 {
+                8 => self.peer_hangs_up(key),
                 0 | 1 => self.peer_sends(key),
                 2 | 3 => self.peer_reads(key),
                 4 => self.poll(),
@@ -196,7 +220,18 @@ mod tests {
             self.check();
         }
 
+        fn peer_hangs_up(&mut self, key: usize) {
+            let socket = &mut self.sockets[key];
+            if !socket.is_closed {
+                socket.is_closed = true;
+                socket.pending_edge |= READABLE | READ_CLOSED;
+            }
+        }
+
         fn peer_sends(&mut self, key: usize) {
+            if self.sockets[key].is_closed {
+                return;
+            }
             let bytes = 1 + self.random.below(12);
             self.sockets[key].unread_bytes += bytes;
             self.sockets[key].pending_edge |= READABLE;
@@ -235,6 +270,10 @@ mod tests {
                 let key = self.ready.pop().unwrap().key();
                 ReadyList::taken(&mut self.channels[key].readiness);
                 let work = self.channels[key].readiness.work();
+                if work & ENDS != 0 {
+                    self.channels[key].untaken_ends &= !work;
+                    self.channels[key].hang_ups += 1;
+                }
                 if work & READABLE != 0 {
                     self.read(key);
                 }
@@ -250,6 +289,10 @@ mod tests {
         fn read(&mut self, key: usize) {
             let (socket, channel) = (&mut self.sockets[key], &mut self.channels[key]);
             loop {
+                if socket.unread_bytes == 0 && socket.is_closed {
+                    channel.is_at_end = true;
+                    return;
+                }
                 if socket.unread_bytes == 0 {
                     channel.readiness.used_up(READABLE);
                     return;
@@ -288,6 +331,11 @@ mod tests {
                 assert!(socket.unread_bytes == 0 || known & READABLE != 0, "bytes are forgotten");
                 let waits = known & WRITABLE != 0 || socket.wants_room;
                 assert!(waits, "room in the socket would be forgotten");
+                assert!(!socket.is_closed || known & READ_CLOSED != 0, "an end is forgotten");
+                assert!(channel.hang_ups <= 1, "an end is reported once");
+                let owes = channel.is_muted && channel.hang_ups == 0 && !channel.is_at_end;
+                let knows = channel.readiness.event & READ_CLOSED != 0;
+                assert!(!(owes && knows) || entries == 1, "a muted channel owes a report");
             }
         }
 
@@ -307,6 +355,7 @@ mod tests {
             for (key, channel) in self.channels.iter().enumerate() {
                 assert_eq!(channel.received_bytes, self.arrived_bytes[key], "all bytes are read");
                 assert_eq!(channel.sent_bytes, self.asked_bytes[key], "all bytes are sent");
+                assert_eq!(channel.is_at_end, self.sockets[key].is_closed, "the end is read last");
             }
             assert!(self.ready.is_empty(), "nothing is left to do");
         }
@@ -338,6 +387,20 @@ mod tests {
         assert_eq!(ready.len(), 1);
         assert_eq!(ready.pop(), Some(id));
         assert_eq!(word.work(), READABLE);
+    }
+
+    #[test]
+    fn an_end_that_has_been_taken_is_no_work_and_is_not_forgotten() {
+        let mut word = Readiness::default();
+        word.edge(READABLE | READ_CLOSED);
+        word.set_interest(ENDS);
+        assert_eq!(word.work(), READ_CLOSED);
+        word.set_interest(RESET);
+        assert!(!word.has_work());
+        word.edge(RESET);
+        assert_eq!(word.work(), RESET);
+        word.set_interest(ENDS | READABLE);
+        assert_eq!(word.work(), ENDS | READABLE);
     }
 
     #[test]

@@ -11,21 +11,24 @@
 //! (KAFKA-7639), and is read after unmute even if the peer has closed the connection by then
 //! (KAFKA-3703).
 //!
-//! A peer's hang-up is seen by reading or writing only: not while a channel is muted and has
-//! nothing to send. Its request is still being handled then, and what it has sent before it hung up
-//! is still to be read.
+//! What differs because a connection costs a file descriptor: a muted channel sees its peer hang up.
+//! Its request is still being handled then, and is told through the channel's
+//! [`HangUp`](crate::common::hang_up::HangUp); what the peer had sent before is still read. A reset
+//! ends the connection at once, unless there is something to read.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, info, trace, warn};
+use log::{Level, debug, log, trace};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
+use crate::common::hang_up::{Ending, HangUp};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::transport::catch_panic::catch_panic;
@@ -33,7 +36,7 @@ use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::idle_expiry::IdleExpiry;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
-use crate::transport::readiness::{READABLE, ReadyList, WRITABLE};
+use crate::transport::readiness::{ENDS, READ_CLOSED, READABLE, RESET, ReadyList, WRITABLE};
 use crate::transport::send;
 
 /// The token of the waker; a slab key never gets that far.
@@ -91,6 +94,8 @@ pub struct Selector {
     completed_receives: Vec<NetworkReceived>,
     completed_sends: Vec<ConnectionId>,
     disconnected: Vec<Disconnected>,
+    half_closed: Vec<ConnectionId>,
+    hang_ups: Vec<Arc<HangUp>>,
 }
 
 struct Slot {
@@ -131,6 +136,8 @@ impl Selector {
             completed_receives: Vec::new(),
             completed_sends: Vec::new(),
             disconnected: Vec::new(),
+            half_closed: Vec::new(),
+            hang_ups: Vec::new(),
         })
     }
 
@@ -219,6 +226,17 @@ impl Selector {
     /// The connections that have ended, other than by [`close`](Self::close).
     pub fn take_disconnected(&mut self) -> Vec<Disconnected> {
         std::mem::take(&mut self.disconnected)
+    }
+
+    /// The muted connections whose peers send nothing more, each once.
+    pub fn take_half_closed(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.half_closed)
+    }
+
+    /// The ends of connections that a request waits for: a request handler is to
+    /// [`tell`](HangUp::tell) them.
+    pub fn take_hang_ups(&mut self) -> Vec<Arc<HangUp>> {
+        std::mem::take(&mut self.hang_ups)
     }
 
     /// Waits for events, at most `timeout_ms` and not at all if a channel can make progress, and
@@ -348,6 +366,11 @@ impl Selector {
             self.metrics.connection_creations.increment();
         }
         let work = channel.readiness_mut().work();
+        if work & ENDS != 0 {
+            channel.take_end()?;
+            self.half_closed.push(id);
+            note_end(&mut self.hang_ups, channel, Ending::HalfClosed);
+        }
         if work & READABLE != 0
             && let Some(payload) = channel.read()?
         {
@@ -369,10 +392,15 @@ impl Selector {
         // A file that ends during its send is an unexpected end, too, and not the peer's doing.
         let is_midway = channel.has_begun_receive() || channel.has_send();
         let is_clean = is_end && !is_midway;
-        if error.kind() == io::ErrorKind::InvalidData || is_end && channel.has_send() {
-            warn!("closing connection {id} from {peer}: {error}");
+        if error.kind() == io::ErrorKind::InvalidData {
+            let level = limited(LogKind::BadRequests, Level::Warn);
+            log!(level, "closing connection {id} from {peer}: {error}");
+        } else if is_end && channel.has_send() {
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "closing connection {id} from {peer}: {error}");
         } else if is_midway {
-            info!("connection {id} from {peer} broke off: {error}");
+            let level = limited(LogKind::Disconnects, Level::Info);
+            log!(level, "connection {id} from {peer} broke off: {error}");
         } else {
             debug!("Connection {id} from {peer} disconnected: {error}");
         }
@@ -391,7 +419,8 @@ impl Selector {
     fn close_expired(&mut self, now_ms: i64) {
         while let Some(id) = self.idle.expired(now_ms) {
             let disconnected = self.remove(id, DisconnectCause::Idle);
-            info!("closing connection {id} from {}: it was idle", disconnected.peer);
+            let level = limited(LogKind::Disconnects, Level::Info);
+            log!(level, "closing connection {id} from {}: it was idle", disconnected.peer);
             self.disconnected.push(disconnected);
         }
     }
@@ -405,6 +434,7 @@ impl Selector {
         {
             debug!("Connection {id} from {peer} could not be deregistered: {error}");
         }
+        note_end(&mut self.hang_ups, &channel, Ending::Gone);
         self.idle.leave(id, last_active_ms);
         self.metrics.connection_closes.increment();
         Disconnected { id, peer, cause }
@@ -416,11 +446,21 @@ fn slot_of(slots: &mut Slab<Slot>, id: ConnectionId) -> Option<&mut Slot> {
     slots.get_mut(id.key()).filter(|slot| slot.channel.id() == id)
 }
 
-/// A hang-up or an error shows in the next read or write, so it counts as readiness.
+/// Tells the request under way, by way of `hang_ups` if it waits.
+fn note_end(hang_ups: &mut Vec<Arc<HangUp>>, channel: &KafkaChannel, ending: Ending) {
+    if channel.hang_up().note(ending) {
+        hang_ups.push(Arc::clone(channel.hang_up()));
+    }
+}
+
+/// A hang-up or an error shows in the next read or write, so it counts as readiness, too.
 fn bits(event: &Event) -> u8 {
     let is_readable = event.is_readable() || event.is_read_closed() || event.is_error();
     let is_writable = event.is_writable() || event.is_write_closed() || event.is_error();
     let reads = if is_readable { READABLE } else { 0 };
     let writes = if is_writable { WRITABLE } else { 0 };
-    reads | writes
+    let ends = if event.is_read_closed() { READ_CLOSED } else { 0 };
+    let is_reset = event.is_error() || event.is_write_closed();
+    let resets = if is_reset { RESET } else { 0 };
+    reads | writes | ends | resets
 }

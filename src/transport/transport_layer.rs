@@ -30,6 +30,15 @@ pub trait TransportLayer: std::marker::Send {
     /// `WouldBlock` if nothing has arrived; whatever `read(2)` reports otherwise.
     fn read(&mut self, dst: &mut [u8]) -> io::Result<usize>;
 
+    /// Whether there is something to read before the end of the stream. Asked of a connection that
+    /// has ended, to decide whether it is read to its end. A transport that cannot tell says yes.
+    ///
+    /// # Errors
+    /// Why nothing more can be read.
+    fn has_unread(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// Takes bytes from the front of `src` and returns how many it took, at least 1 unless `src` is
     /// empty.
     ///

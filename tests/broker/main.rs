@@ -34,15 +34,12 @@ mod metadata {
     mod led_topics;
 }
 
-mod reply {
-    mod refusal_log;
-}
-
 mod kafka_server;
 mod zero_copy;
 mod idempotence;
 mod compacted_topic;
 mod restart;
+mod hang_up;
 
 mod upgrade {
     mod contents;

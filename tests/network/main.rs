@@ -14,5 +14,6 @@ mod transport {
 
     mod selector;
     mod selector_faults;
+    mod hang_up;
     mod plaintext_transport_layer;
 }

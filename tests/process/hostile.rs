@@ -14,6 +14,7 @@ use support::client::{Client, NEWEST_PRODUCE};
 use support::records::{batch, stored};
 use support::temp::TempDir;
 use support::wait::wait_until;
+use transferto::common::log_limit::lift;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::Time;
 use transferto::protocol::request::{RequestBody, ResponseBody};
@@ -157,6 +158,7 @@ fn capture_the_log() {
     ONCE.call_once(|| {
         log::set_logger(&CAPTURE).unwrap();
         log::set_max_level(LevelFilter::Debug);
+        lift();
     });
 }
 

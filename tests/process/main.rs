@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod hostile;
+mod file_descriptors;
+mod log_limit;
 
 mod strace;
 mod bad_input;

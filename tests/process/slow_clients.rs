@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
@@ -58,21 +57,19 @@ fn a_client_that_says_nothing_is_closed_when_it_has_been_idle() {
 fn a_fetch_that_would_wait_for_weeks_ends_with_its_connection() {
     let _alone = alone();
     let (time, mut scene) = scene(&[]);
-    let mut gone = scene.connect();
+    let mut silent = scene.connect();
     let request =
         FetchRequest { max_wait_ms: i32::MAX, min_bytes: i32::MAX, ..fetch_request(TOPIC, 0, 0) };
-    gone.send(NEWEST_FETCH, &RequestBody::Fetch(request), &[]);
-    gone.stream.shutdown(Shutdown::Both).unwrap();
-    scene.assert_others_are_served();
+    silent.send(NEWEST_FETCH, &RequestBody::Fetch(request), &[]);
+    let waiting = |scene: &Scene| scene.server().replica_manager().delayed_fetches();
+    wait_until("the fetch", || waiting(&scene) == 1);
     for _ in 0..2 {
-        assert_eq!(scene.metrics().delayed_fetch_expires.value(), 0);
+        assert_eq!(waiting(&scene), 1);
         time.sleep(IDLE_STEP_MS);
         scene.assert_others_are_served();
     }
-    assert_logged_once(&gone, "idle");
-    // The handler may have come to it after the first step only.
-    time.sleep(IDLE_STEP_MS);
-    wait_until("the end of its fetch", || scene.metrics().delayed_fetch_expires.value() == 1);
+    assert_logged_once(&silent, "idle");
+    wait_until("the end of its fetch", || waiting(&scene) == 0);
     scene.assert_others_are_served();
 }
 

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use log::info;
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::for_log;
 use crate::protocol::acl_filter::AclFilter;
 use crate::protocol::create_acls::{
@@ -147,7 +148,8 @@ fn log_change<'a>(reply: &Reply, what: &str, mut bindings: impl Iterator<Item = 
     if let Some(first) = bindings.next() {
         let (client, count, first) = (reply.client(), bindings.count() + 1, first.to_string());
         let acls_were = if count == 1 { "ACL was" } else { "ACLs were" };
-        info!("{count} {acls_were} {what} by {client}, the first: {}", for_log(&first));
+        let level = limited(LogKind::Settings, Level::Info);
+        log!(level, "{count} {acls_were} {what} by {client}, the first: {}", for_log(&first));
     }
 }
 

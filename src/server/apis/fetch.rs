@@ -85,6 +85,7 @@ impl FetchApis {
         let fetched_data = Arc::clone(&self.fetched_data);
         let quota_manager = Arc::clone(&self.quota_manager);
         let is_from_follower = request.replica_id >= 0;
+        let hang_up = Arc::clone(reply.hang_up());
         // Called with the slices: on this thread if there is enough to send, else on the thread that
         // appends it, or that sees the time run out.
         // ANCHOR: send_response_callback
@@ -97,6 +98,7 @@ impl FetchApis {
             reply.remote_complete();
             let client_id = reply.header.client_id.take().unwrap_or_default();
             let end_of_mute = reply.end_of_mute();
+            let client = Arc::clone(reply.hang_up());
             let is_limited = !is_from_follower && quota_manager.limits(&client_id);
             let size = if is_limited { response_size(&reply.header, &topics) } else { 0 };
             // Called when the client's quota allows it: at once, as a rule.
@@ -120,6 +122,7 @@ impl FetchApis {
                 quota_manager.record_and_maybe_throttle(
                     &client_id,
                     size,
+                    &client,
                     end_of_mute,
                     fetch_response_callback,
                 );
@@ -129,7 +132,8 @@ impl FetchApis {
             send_response_callback(Vec::new());
         } else {
             let replica_manager = &self.replica_manager;
-            replica_manager.fetch_messages(params, &readable, Box::new(send_response_callback));
+            let callback = Box::new(send_response_callback);
+            replica_manager.fetch_messages(params, &readable, &hang_up, callback);
         }
         // ANCHOR_END: send_response_callback
     }

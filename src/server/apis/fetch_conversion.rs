@@ -11,6 +11,7 @@ use std::sync::Arc;
 use log::{Level, debug, info, log};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::Offset;
@@ -145,7 +146,10 @@ impl FetchedData {
                 // A consumer that is refused may ask again at once, for as long as it runs.
                 let is_of_records =
                     matches!(error, KafkaError::Api(..) | KafkaError::Undecodable(_));
-                let level = if is_of_records { Level::Debug } else { Level::Warn };
+                let level = match is_of_records {
+                    true => Level::Debug,
+                    false => limited(LogKind::Failures, Level::Warn),
+                };
                 log!(level, "Cannot convert {} for Fetch version {version}: {error}", asked.key);
                 failed(partition, error.code())
             }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use log::{Level, log};
 
 use crate::common::errors::Errors;
+use crate::common::hang_up::HangUp;
+use crate::common::log_limit::{LogKind, limited};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_results::{
     JoinError, JoinGroup, JoinResult, JoinedMember, MemberIdentity, NO_GENERATION, SyncGroup,
@@ -91,7 +93,10 @@ impl GroupApis {
             }
             KEY_TYPE_GROUP => self.group_metadata_topic.create().map_err(|why| {
                 let is_coming = why.code() == Errors::LeaderNotAvailable;
-                let level = if is_coming { Level::Debug } else { Level::Error };
+                let level = match is_coming {
+                    true => Level::Debug,
+                    false => limited(LogKind::Failures, Level::Error),
+                };
                 log!(level, "no group coordinator for {}: {why}", reply.client());
                 Errors::CoordinatorNotAvailable
             }),
@@ -144,8 +149,10 @@ impl GroupApis {
         }
         let version = reply.header.api_version;
         let is_dynamic = request.group_instance_id.is_none();
+        let group_id = request.group_id;
         let join = JoinGroup {
-            group_id: request.group_id,
+            client: self.watch_client(&reply, &group_id),
+            group_id,
             member: identity(request.member_id, request.group_instance_id),
             is_known_member_id_required: version >= JOIN_WITH_KNOWN_ID_VERSION && is_dynamic,
             is_skipping_assignment_supported: version >= JOIN_SKIPPING_ASSIGNMENT_VERSION,
@@ -161,10 +168,12 @@ impl GroupApis {
             protocol_type: request.protocol_type,
             protocols: request.protocols.into_iter().map(|it| (it.name, it.metadata)).collect(),
         };
+        let client = Arc::clone(&join.client);
         let send_response_callback = move |result: JoinResult| {
             reply.send_body(&ResponseBody::JoinGroup(join_group_response(result)));
         };
         self.group_coordinator.join_group(&join, Box::new(send_response_callback));
+        client.look_again();
     }
 
     /// Answered when the leader has brought the assignments.
@@ -176,19 +185,36 @@ impl GroupApis {
             return;
         }
         let assignments = request.assignments.into_iter();
+        let group_id = request.group_id;
         let sync = SyncGroup {
-            group_id: request.group_id,
+            client: self.watch_client(&reply, &group_id),
+            group_id,
             member: identity(request.member_id, request.group_instance_id),
             generation_id: request.generation_id,
             protocol_type: request.protocol_type,
             protocol_name: request.protocol_name,
             assignments: assignments.map(|it| (it.member_id, it.assignment)).collect(),
         };
+        let client = Arc::clone(&sync.client);
         reply.header.client_id = None; // Nobody needs it while the answer waits.
         let send_response_callback = move |result: SyncResult| {
             reply.send_body(&ResponseBody::SyncGroup(sync_group_response(result)));
         };
         self.group_coordinator.sync_group(&sync, Box::new(send_response_callback));
+        client.look_again();
+    }
+
+    /// The connection of a request that may wait in a group, which learns from it that the client
+    /// has hung up.
+    fn watch_client(&self, reply: &Reply, group_id: &str) -> Arc<HangUp> {
+        let (client, of_wait) = (reply.hang_up(), Arc::downgrade(reply.hang_up()));
+        let (coordinator, group_id) = (Arc::clone(&self.group_coordinator), group_id.to_string());
+        client.watch(move |_| {
+            if let Some(client) = of_wait.upgrade() {
+                coordinator.client_hung_up(&group_id, &client);
+            }
+        });
+        Arc::clone(client)
     }
 
     pub(crate) fn handle_heartbeat_request(&self, reply: Reply, request: HeartbeatRequest) {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use log::{error, warn};
+use log::{Level, log};
 use nix::sys::statvfs::statvfs;
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
 use crate::common::units::Offset;
 use crate::protocol::delete_records::{
@@ -99,7 +100,8 @@ impl LogApis {
         let response = match kept {
             Ok(()) => DeleteRecordsResponse { throttle_time_ms: 0, topics },
             Err(error) => {
-                error!("cannot write the log start offsets: {error}");
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "cannot write the log start offsets: {error}");
                 request.error_response(Errors::KafkaStorageError)
             }
         };
@@ -207,7 +209,8 @@ fn volume_bytes(dir: &Path) -> (i64, i64) {
             (bytes(volume.blocks()), bytes(volume.blocks_available()))
         }
         Err(errno) => {
-            warn!("cannot read the disk size of {}: {errno}", dir.display());
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "cannot read the disk size of {}: {errno}", dir.display());
             (UNKNOWN_VOLUME_BYTES, UNKNOWN_VOLUME_BYTES)
         }
     }

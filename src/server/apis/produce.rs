@@ -6,9 +6,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use log::info;
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::record_error::RecordErrors;
 use crate::common::text::for_log;
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
@@ -95,12 +96,14 @@ impl ProduceApis {
                 let client_id = reply.header.client_id.take().unwrap_or_default();
                 // A client that expects no answer learns of no delay.
                 let end_of_mute = if acks == 0 { None } else { reply.end_of_mute() };
+                let client = Arc::clone(reply.hang_up());
                 let produce_response_callback = move |delay_time_ms: i32| {
                     answer_producer(reply, acks, delay_time_ms, &request, &merged);
                 };
                 quota_manager.record_and_maybe_throttle(
                     &client_id,
                     size,
+                    &client,
                     end_of_mute,
                     produce_response_callback,
                 );
@@ -135,7 +138,8 @@ impl ProduceApis {
                 ..InitProducerIdResponse::default()
             },
             Err(error) => {
-                info!("InitProducerId request of {} refused: {error}", reply.client());
+                let level = limited(LogKind::Refusals, Level::Info);
+                log!(level, "InitProducerId request of {} refused: {error}", reply.client());
                 request.error_response(error.code())
             }
         };

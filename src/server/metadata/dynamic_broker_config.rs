@@ -11,10 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use log::{error, info, warn};
+use log::{Level, error, log, warn};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{locked, read_locked, write_locked};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::KafkaScheduler;
 use crate::config::dynamic_config::{BrokerReconfigurable, ConfigMap, CurrentConfig, DynamicScope};
 use crate::config::kafka_config::KafkaConfig;
@@ -227,7 +228,9 @@ fn check_asker(asker: IpAddr, before: &KafkaConfig, after: &KafkaConfig) -> Resu
 fn log_changes(before: &KafkaConfig, after: &KafkaConfig) {
     for ((name, before), (_, after)) in before.values().iter().zip(after.values()) {
         if *before != after {
-            info!(
+            let level = limited(LogKind::Settings, Level::Info);
+            log!(
+                level,
                 "`{name}` is {after:?} instead of {before:?}: it was altered while the broker ran"
             );
         }

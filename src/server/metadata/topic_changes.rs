@@ -8,9 +8,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use log::{error, info, warn};
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
 use crate::config::config_source::MESSAGE_FORMAT_VERSION;
 use crate::config::config_type::Kind;
@@ -77,11 +78,13 @@ impl TopicChanges {
         let record = created.inspect_err(|_| self.led.remove(topic))?;
         if let Err(error) = self.lead(topic, &record) {
             if let Err(error) = self.forget(topic, partitions) {
-                warn!("cannot serve the topic {topic} before the next start: {error}");
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(level, "cannot serve the topic {topic} before the next start: {error}");
             }
             return Err(error);
         }
-        info!("created the topic {topic}, partitions: {partitions}");
+        let level = limited(LogKind::Topics, Level::Info);
+        log!(level, "created the topic {topic}, partitions: {partitions}");
         Ok(record.id)
     }
 
@@ -128,12 +131,14 @@ impl TopicChanges {
         let keys = self.hidden(topic, &record).partitions;
         if let Err(error) = self.delete_logs(&keys).and_then(|()| self.registry.remove(topic)) {
             if let Err(error) = self.lead(topic, &record) {
-                error!("cannot serve the topic {topic} before the next start: {error}");
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "cannot serve the topic {topic} before the next start: {error}");
             }
             return Err(error);
         }
         self.led.remove(topic);
-        info!("deleted the topic {topic}");
+        let level = limited(LogKind::Topics, Level::Info);
+        log!(level, "deleted the topic {topic}");
         Ok(record.partitions)
     }
 
@@ -153,11 +158,13 @@ impl TopicChanges {
         let record = self.registry.update(topic, |record| record.partitions = count)?;
         if let Err(error) = self.lead(topic, &record) {
             if let Err(error) = self.forget_partitions(topic, before..count) {
-                error!("the topic {topic} gets its partitions at the next start: {error}");
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "the topic {topic} gets its partitions at the next start: {error}");
             }
             return Err(error);
         }
-        info!("the topic {topic} has {count} partitions instead of {before}");
+        let level = limited(LogKind::Topics, Level::Info);
+        log!(level, "the topic {topic} has {count} partitions instead of {before}");
         Ok(())
     }
 
@@ -188,7 +195,8 @@ impl TopicChanges {
         let record = self.registry.update(topic, |record| record.config = overrides)?;
         self.show(topic, &record);
         self.update_logs(topic, &record, &after);
-        info!("the topic {topic} overrides {:?}", record.config);
+        let level = limited(LogKind::Settings, Level::Info);
+        log!(level, "the topic {topic} overrides {:?}", record.config);
         Ok(())
     }
 
@@ -197,7 +205,10 @@ impl TopicChanges {
         for (topic, record) in self.registry.topics() {
             match log_config(defaults, &record.config) {
                 Ok(config) => self.update_logs(topic, record, &config),
-                Err(error) => error!("the topic {topic} keeps its settings: {error}"),
+                Err(error) => log!(
+                    limited(LogKind::Failures, Level::Error),
+                    "the topic {topic} keeps its settings: {error}"
+                ),
             }
         }
     }
@@ -294,7 +305,9 @@ fn keep_message_format(
     if after.message_format_magic == before.message_format_magic {
         return;
     }
-    warn!(
+    let level = limited(LogKind::Settings, Level::Warn);
+    log!(
+        level,
         "the topic {topic} keeps its message format {}: \
          `message.format.version` is chosen when a topic is created",
         MessageFormatVersion::show(&before.message_format_magic)

@@ -14,10 +14,12 @@ use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use log::{debug, error};
+use log::{Level, debug, error, log};
 
 use crate::common::errors::KafkaError;
+use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::{Counter, Metrics};
 use crate::common::rate::{Measured, RateConfig};
 use crate::common::time::Time;
@@ -98,10 +100,14 @@ impl ClientQuotaManager {
     ///
     /// With `end_of_mute` the client waits by itself (KIP-219): then `callback`, which responds, is
     /// called at once in any case, and `end_of_mute` when the delay has passed.
+    ///
+    /// A client that hangs up meanwhile gets its response at once. It evades nothing that a second
+    /// connection would not evade, and its connection is not kept for the delay.
     pub fn record_and_maybe_throttle<E, C>(
         &self,
         client_id: &str,
         bytes: u64,
+        hang_up: &HangUp,
         end_of_mute: Option<E>,
         callback: C,
     ) where
@@ -115,7 +121,7 @@ impl ClientQuotaManager {
                 callback(throttle_time_ms);
                 self.throttle(throttle_time_ms, Box::new(end_of_mute));
             }
-            None => self.throttle(throttle_time_ms, Box::new(callback)),
+            None => self.hold_back(throttle_time_ms, hang_up, Box::new(callback)),
         }
     }
 
@@ -148,6 +154,20 @@ impl ClientQuotaManager {
             QuotaType::Produce => (&metrics.produce_throttles, &metrics.produce_throttle_time_ms),
             QuotaType::Fetch => (&metrics.fetch_throttles, &metrics.fetch_throttle_time_ms),
         }
+    }
+
+    /// Calls `callback` when `throttle_time_ms` have passed or the client hangs up, with the delay in
+    /// either case.
+    fn hold_back(&self, throttle_time_ms: i32, hang_up: &HangUp, callback: Callback) {
+        let held = Arc::new(Mutex::new(Some(callback)));
+        let of_client = Arc::downgrade(&held);
+        hang_up.watch(move |_| {
+            if let Some(held) = of_client.upgrade() {
+                call(&held, throttle_time_ms);
+            }
+        });
+        self.throttle(throttle_time_ms, Box::new(move |delay_ms| call(&held, delay_ms)));
+        hang_up.look_again();
     }
 
     /// Calls `callback` when `throttle_time_ms` have passed; at once after a shutdown.
@@ -220,10 +240,19 @@ fn throttle_time_ms(measured: Measured, bound: i64, max_ms: i64) -> i32 {
     (allowed_ms - measured.window_ms as f64).round().clamp(0.0, max_ms as f64) as i32
 }
 
+/// Calls what is held back, unless it was called already.
+fn call(held: &Mutex<Option<Callback>>, delay_ms: i32) {
+    let callback = locked(held).take();
+    if let Some(callback) = callback {
+        callback(delay_ms);
+    }
+}
+
 /// Executes a response. If it panics, the others go on.
 fn execute(response: ThrottledResponse) {
     if catch_unwind(AssertUnwindSafe(|| response.execute())).is_err() {
-        error!("ThrottledRequestReaper: a response panicked");
+        let level = limited(LogKind::Failures, Level::Error);
+        log!(level, "ThrottledRequestReaper: a response panicked");
     }
 }
 
@@ -232,6 +261,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::common::hang_up::Ending;
     use crate::common::mock_time::MockTime;
     use crate::server::quota::client_sensors::{
         EXPIRE_SENSORS_INTERVAL_MS, INACTIVE_SENSOR_EXPIRATION_TIME_MS, SENSORS_BYTES_MAX,
@@ -256,7 +286,13 @@ mod tests {
     fn record(manager: &ClientQuotaManager, client_id: &str, bytes: u64) -> mpsc::Receiver<i32> {
         let (sender, receiver) = mpsc::channel();
         let callback = move |delay_ms| sender.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle(client_id, bytes, None::<fn(i32)>, callback);
+        manager.record_and_maybe_throttle(
+            client_id,
+            bytes,
+            &HangUp::default(),
+            None::<fn(i32)>,
+            callback,
+        );
         receiver
     }
 
@@ -327,6 +363,7 @@ mod tests {
         manager.record_and_maybe_throttle(
             "new",
             11_000,
+            &HangUp::default(),
             Some(move |delay_ms| unmute.send(("unmuted", delay_ms)).unwrap()),
             move |delay_ms| answer.send(("answered", delay_ms)).unwrap(),
         );
@@ -429,23 +466,47 @@ mod tests {
     }
 
     #[test]
+    fn a_response_that_is_held_back_goes_to_a_client_that_hangs_up_at_once_and_once() {
+        let (time, manager) = manager_with(1000);
+        let (sender, answers) = mpsc::channel();
+        let hold = |hang_up: &HangUp| {
+            let answer = sender.clone();
+            let callback = move |delay_ms| answer.send(delay_ms).unwrap();
+            manager.record_and_maybe_throttle("old", 11_000, hang_up, None::<fn(i32)>, callback);
+        };
+        let (early, late) = (HangUp::default(), HangUp::default());
+        assert!(!early.note(Ending::HalfClosed));
+        hold(&early);
+        assert_eq!(answers.try_recv(), Ok(1000), "it had hung up before");
+        hold(&late);
+        assert!(answers.try_recv().is_err());
+        assert!(late.note(Ending::Gone));
+        late.tell();
+        assert_eq!(answers.try_recv(), Ok(12_000));
+        time.sleep(20_000);
+        manager.do_work(NOW);
+        manager.do_work(NOW);
+        assert_eq!((answers.try_recv().ok(), manager.delay_queue_size()), (None, 0));
+    }
+
+    #[test]
     fn the_reaper_survives_a_callback_that_panics_and_shutdown_ends_every_delay() {
         let (time, manager) = manager_with(1);
         let (sender, receiver) = mpsc::channel();
         let bytes = 1_000_000;
         let panics = |_| panic!("as this test wants");
-        manager.record_and_maybe_throttle("a", bytes, None::<fn(i32)>, panics);
+        manager.record_and_maybe_throttle("a", bytes, &HangUp::default(), None::<fn(i32)>, panics);
         time.sleep(i64::from(i32::MAX));
         manager.do_work(NOW);
         assert_eq!(manager.delay_queue_size(), 0);
         let late = sender.clone();
         let answer = move |delay_ms| sender.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle("a", bytes, None::<fn(i32)>, answer);
+        manager.record_and_maybe_throttle("a", bytes, &HangUp::default(), None::<fn(i32)>, answer);
         assert!(receiver.try_recv().is_err());
         manager.shutdown();
         assert!(receiver.try_recv().unwrap() > 0);
         let answer = move |delay_ms| late.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle("a", bytes, None::<fn(i32)>, answer);
+        manager.record_and_maybe_throttle("a", bytes, &HangUp::default(), None::<fn(i32)>, answer);
         assert!(receiver.try_recv().unwrap() > 0);
     }
 
@@ -465,7 +526,13 @@ mod tests {
             sender.send((delay_ms, thread::current().name().map(str::to_string))).unwrap();
         };
         let bytes = 10_001_000;
-        manager.record_and_maybe_throttle("a", bytes, None::<fn(i32)>, callback);
+        manager.record_and_maybe_throttle(
+            "a",
+            bytes,
+            &HangUp::default(),
+            None::<fn(i32)>,
+            callback,
+        );
         let (delay_ms, name) = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
         assert_eq!((delay_ms, name.as_deref()), (1, Some("ThrottledRequestReaper-Fetch")));
         manager.shutdown();

@@ -8,8 +8,9 @@
 
 use std::collections::HashMap;
 
-use log::warn;
+use log::{Level, log};
 
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::rate::{Measured, Rate, RateConfig};
 
 /// The most memory for what clients have sent or got, in bytes: some ten thousand clients.
@@ -66,7 +67,8 @@ impl ClientSensors {
         self.bytes = self.by_client_id.keys().map(|it| self.bytes_of(it)).sum();
         if self.bytes + needed > SENSORS_BYTES_MAX / 2 {
             let clients = self.by_client_id.len();
-            warn!("too many client ids: resetting the rates of {clients} clients");
+            let level = limited(LogKind::Settings, Level::Warn);
+            log!(level, "too many client ids: resetting the rates of {clients} clients");
             *self = Self { expired_at_ms: self.expired_at_ms, ..Self::new(self.config) };
         }
     }

@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
-use log::info;
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{locked, read_locked, write_locked};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::rate::RateConfig;
 use crate::common::text::for_log;
@@ -93,7 +94,11 @@ impl QuotaManagers {
         }
         if let Some((client_id, quotas)) = changed.first() {
             let (count, client) = (changed.len(), entity_for_log(client_id.as_deref()));
-            info!("altered the quotas of {count} entities, the first: {client} has {quotas:?}");
+            let level = limited(LogKind::Settings, Level::Info);
+            log!(
+                level,
+                "altered the quotas of {count} entities, the first: {client} has {quotas:?}"
+            );
         }
         Ok(())
     }

@@ -1,5 +1,4 @@
 //! The one answer that each request is owed.
 
 pub mod refusals;
-pub mod refusal_log;
 pub mod reply;

@@ -5,14 +5,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use log::{Level, error, info, log};
+use log::{Level, log};
 
+use crate::common::hang_up::HangUp;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::time::Time;
 use crate::network::request_channel::{ReplyTo, Request, RequestChannel, Response, ResponseAction};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::{RequestBody, ResponseBody, response_bytes};
-use crate::server::reply::refusal_log::RefusalLog;
 use crate::server::reply::refusals::Refusals;
 use crate::server::security::request_context::RequestContext;
 use crate::transport::send;
@@ -40,7 +41,7 @@ pub struct Reply {
     local_complete_ns: LocalComplete,
     remote_complete_ns: Option<i64>,
     is_throttled: bool,
-    refusal_log: Arc<RefusalLog>,
+    hang_up: Arc<HangUp>,
 }
 
 /// When the handler was done with a request whose answer has to wait for something: set once, by
@@ -52,11 +53,10 @@ impl Reply {
     pub fn split(
         request: Request,
         channel: &Arc<RequestChannel>,
-        refusal_log: &Arc<RefusalLog>,
         time: &Arc<dyn Time>,
     ) -> (Self, RequestBody, Vec<u8>) {
         let reply_to = Some(request.reply_to());
-        let Request { session, header, body, buffer, .. } = request;
+        let Request { session, header, body, buffer, hang_up, .. } = request;
         let reply = Self {
             header,
             context: RequestContext::new(session),
@@ -66,13 +66,19 @@ impl Reply {
             local_complete_ns: LocalComplete::default(),
             remote_complete_ns: None,
             is_throttled: false,
-            refusal_log: Arc::clone(refusal_log),
+            hang_up,
         };
         (reply, body, buffer)
     }
 
     pub fn client(&self) -> SocketAddr {
         self.context.session.client_address
+    }
+
+    /// Tells a request that waits that its client has hung up. It is watched no longer once the reply
+    /// is used.
+    pub fn hang_up(&self) -> &Arc<HangUp> {
+        &self.hang_up
     }
 
     /// Where the handler notes that it is done, if the reply is still to come then.
@@ -118,18 +124,9 @@ impl Reply {
         // A consumer of a deleted topic may ask again at once, and would hide all other refusals.
         let level = match self.header.api_key {
             ApiKeys::Fetch => Level::Debug,
-            _ => self.next_level(),
+            _ => limited(LogKind::Refusals, Level::Info),
         };
         log!(level, "{} request of {}: {refusals}", self.header.api_key.name(), self.client());
-    }
-
-    /// The level at which one more refusal is logged.
-    fn next_level(&self) -> Level {
-        let (may_log, suppressed) = self.refusal_log.may_log(self.time.hi_res_clock_ms());
-        if suppressed > 0 {
-            info!("{suppressed} more refusals were not logged.");
-        }
-        if may_log { Level::Info } else { Level::Debug }
     }
 
     /// Answers with a body that fits into memory.
@@ -157,11 +154,9 @@ impl Reply {
 
     /// Closes the connection because no answer can be made.
     pub fn give_up(self, why: &dyn fmt::Display) {
-        let api = self.header.api_key.name();
-        error!(
-            "cannot answer the {api} request of {}; closing its connection: {why}",
-            self.client()
-        );
+        let (api, client) = (self.header.api_key.name(), self.client());
+        let level = limited(LogKind::Failures, Level::Error);
+        log!(level, "cannot answer the {api} request of {client}; closing its connection: {why}");
         self.close_connection();
     }
 
@@ -171,7 +166,8 @@ impl Reply {
 
     fn use_up(&mut self, action: ResponseAction) {
         let Some(mut reply_to) = self.reply_to.take() else { return };
-        self.context.denials.log(self.header.api_key.name(), || self.next_level());
+        self.hang_up.unwatch();
+        self.context.denials.log(self.header.api_key.name());
         reply_to.times.api_local_complete_ns = self.local_complete_ns.get().copied();
         let remote_complete_ns = self.remote_complete_ns.unwrap_or_else(|| self.time.nanoseconds());
         reply_to.times.api_remote_complete_ns = Some(remote_complete_ns);
@@ -179,14 +175,18 @@ impl Reply {
     }
 }
 
-/// A reply that is dropped unused was lost to a panic: its client must not wait on a muted
-/// connection for ever.
+/// A reply that is dropped unused has no client any more, or was lost to a panic: then its client
+/// must not wait on a muted connection for ever.
 impl Drop for Reply {
     fn drop(&mut self) {
-        if self.reply_to.is_some() {
-            let api = self.header.api_key.name();
-            error!("the {api} request of {} got no answer; closing its connection", self.client());
-            self.use_up(ResponseAction::CloseConnection);
+        if self.reply_to.is_none() {
+            return;
         }
+        if !self.hang_up.is_gone() {
+            let (api, client) = (self.header.api_key.name(), self.client());
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "the {api} request of {client} got no answer; closing its connection");
+        }
+        self.use_up(ResponseAction::CloseConnection);
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 
 use log::{Level, log};
 
+use crate::common::log_limit::{LogKind, limited};
 use crate::network::request_channel::Session;
 
 /// The target under which denials are logged: Kafka's logger of this name.
@@ -39,13 +40,14 @@ impl Denials {
         self.first.get_or_init(|| denial.to_string());
     }
 
-    /// Logs the denials of a request of this API. `level` is asked only if there are any.
-    pub fn log(&self, api: &str, level: impl FnOnce() -> Level) {
+    /// Logs the denials of a request of this API.
+    pub fn log(&self, api: &str) {
         let Some(first) = self.first.get() else { return };
         let more = match self.count.get() {
             1 => String::new(),
             count => format!(", the first of {count}"),
         };
-        log!(target: AUTHORIZER_LOG, level(), "{first} for request = {api}{more}");
+        let level = limited(LogKind::Denials, Level::Info);
+        log!(target: AUTHORIZER_LOG, level, "{first} for request = {api}{more}");
     }
 }

@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use byteorder::{BigEndian, ByteOrder};
-use log::{trace, warn};
+use log::{Level, log, trace};
 use nix::sys::sendfile::sendfile64;
 
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::sys;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
@@ -255,7 +256,8 @@ impl FileMessageSet {
             // The set's size did not move, so the next append overwrites what remains should this
             // fail too.
             if let Err(undo) = self.shared.file.set_len(size) {
-                warn!("cannot cut a failed append off {}: {undo}", self.path().display());
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(level, "cannot cut a failed append off {}: {undo}", self.path().display());
             }
             return Err(failed("append to", &self.path())(error));
         }

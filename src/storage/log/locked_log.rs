@@ -8,9 +8,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 
-use log::{debug, info, trace, warn};
+use log::{Level, debug, log, trace, warn};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
@@ -266,13 +267,15 @@ impl<'a> LockedLog<'a> {
         self.state.segments.insert(Arc::clone(&new));
         self.state.segments.expose(end_offset, &new);
         let log = &self.context.topic_and_partition;
-        info!("rolled a new segment of {log} at offset {base_offset}");
+        let level = limited(LogKind::Segments, Level::Info);
+        log!(level, "rolled a new segment of {log} at offset {base_offset}");
         if old.size() == 0 {
             // It was begun for an append that failed, or the log leaps over it.
             self.state.segments.remove(old.base_offset());
             self.delete_later(&old)?;
         } else if let Err(error) = old.on_become_inactive() {
-            warn!("segment {} of {log} keeps its unused space: {error}", old.base_offset());
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "segment {} of {log} keeps its unused space: {error}", old.base_offset());
             self.context.log_dir.note_error(&error);
         }
         self.owed.rolled_at = Some(base_offset);
@@ -287,7 +290,8 @@ impl<'a> LockedLog<'a> {
         for filename in [log_filename, index_filename, time_index_filename] {
             let path = filename(dir, base_offset);
             if path.exists() {
-                warn!("deleting {}, which is in the way of a new segment", path.display());
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(level, "deleting {}, which is in the way of a new segment", path.display());
                 remove_if_exists(&path)?;
             }
         }
@@ -301,7 +305,11 @@ impl<'a> LockedLog<'a> {
         self.state.producers.advance_to(end_offset);
         if let Err(error) = self.context.log_dir.note(self.state.producers.take_snapshot()) {
             let log = &self.context.topic_and_partition;
-            warn!("{log}: cannot write a producer snapshot; recovery will replay more: {error}");
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(
+                level,
+                "{log}: cannot write a producer snapshot; recovery will replay more: {error}"
+            );
         }
     }
 
@@ -353,7 +361,11 @@ impl<'a> LockedLog<'a> {
         }
         for segment in &segments[..count] {
             let (base_offset, log) = (segment.base_offset(), &self.context.topic_and_partition);
-            info!("deleting segment {base_offset} of {log}: retention, or an admin, asks for it");
+            let level = limited(LogKind::Segments, Level::Info);
+            log!(
+                level,
+                "deleting segment {base_offset} of {log}: retention, or an admin, asks for it"
+            );
             self.state.segments.remove(base_offset);
             self.delete_later(segment)?;
         }
@@ -367,7 +379,8 @@ impl<'a> LockedLog<'a> {
         let (segment, log_dir) = (Arc::clone(segment), Arc::clone(&self.context.log_dir));
         let delete = move || {
             if let Err(error) = segment.delete() {
-                warn!("segment {} stays on disk: {error}", segment.base_offset());
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(level, "segment {} stays on disk: {error}", segment.base_offset());
                 log_dir.note_error(&error);
             }
         };
@@ -386,7 +399,8 @@ impl<'a> LockedLog<'a> {
         if target_offset >= self.end_offset() {
             return Ok(());
         }
-        info!("truncating {log} to offset {target_offset}");
+        let level = limited(LogKind::Segments, Level::Info);
+        log!(level, "truncating {log} to offset {target_offset}");
         if target_offset < self.state.segments.start_offset() {
             return self.restart_at(target_offset);
         }
@@ -413,7 +427,8 @@ impl<'a> LockedLog<'a> {
     /// [`Log::truncate_fully_and_start_at`](crate::storage::log::log::Log::truncate_fully_and_start_at).
     pub fn truncate_fully_and_start_at(&mut self, new_offset: Offset) -> Result<(), KafkaError> {
         let log = &self.context.topic_and_partition;
-        info!("deleting all of {log}; it continues at offset {new_offset}");
+        let level = limited(LogKind::Segments, Level::Info);
+        log!(level, "deleting all of {log}; it continues at offset {new_offset}");
         self.restart_at(new_offset)
     }
 
@@ -508,9 +523,12 @@ impl<'a> LockedLog<'a> {
         let remove = {
             let (doomed, log_dir) = (doomed.clone(), Arc::clone(&self.context.log_dir));
             move || match remove_directory_if_exists(&doomed) {
-                Ok(()) => info!("removed {}", doomed.display()),
+                Ok(()) => {
+                    log!(limited(LogKind::Topics, Level::Info), "removed {}", doomed.display());
+                }
                 Err(error) => {
-                    warn!("{} stays on disk until the next start: {error}", doomed.display());
+                    let level = limited(LogKind::Failures, Level::Warn);
+                    log!(level, "{} stays on disk until the next start: {error}", doomed.display());
                     log_dir.note_error(&error);
                 }
             }

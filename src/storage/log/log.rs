@@ -9,10 +9,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use log::{debug, error, trace, warn};
+use log::{Level, debug, error, log, trace};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{locked, locked_if_whole, read_locked, write_locked};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
@@ -291,7 +292,12 @@ impl Log {
         let flush = move || {
             let Some(log) = this.upgrade() else { return };
             if let Err(error) = log.flush_to(offset) {
-                warn!("cannot flush {} up to offset {offset}: {error}", log.topic_and_partition());
+                let level = limited(LogKind::Failures, Level::Warn);
+                log!(
+                    level,
+                    "cannot flush {} up to offset {offset}: {error}",
+                    log.topic_and_partition()
+                );
             }
         };
         self.context.scheduler.schedule("flush-log", 0, None, Box::new(flush));

@@ -10,10 +10,11 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, RwLockReadGuard};
 
-use log::{trace, warn};
+use log::{Level, log, trace};
 
 use crate::common::errors::{Errors, KafkaError, is_disk_full};
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::time::Time;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
@@ -339,7 +340,12 @@ impl LogSegment {
             return known;
         }
         let found = self.read_largest_timestamp().unwrap_or_else(|error| {
-            warn!("cannot find the highest timestamp of segment {}: {error}", self.base_offset);
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(
+                level,
+                "cannot find the highest timestamp of segment {}: {error}",
+                self.base_offset
+            );
             self.time_index().last_entry()
         });
         *locked(&self.state).largest_timestamp.get_or_insert(found)
@@ -384,7 +390,8 @@ impl LogSegment {
             return None;
         }
         let found = self.read_first_written_ms().unwrap_or_else(|error| {
-            warn!("cannot find how old segment {} is: {error}", self.base_offset);
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "cannot find how old segment {} is: {error}", self.base_offset);
             None
         });
         *locked(&self.state).first_written_ms.get_or_insert(found)
@@ -445,7 +452,11 @@ impl LogSegment {
         match self.indexes.trim() {
             // What was read can be served, and the segment's next flush tries again.
             Err(error) if is_disk_full(&error) => {
-                warn!("segment {} has an index in memory alone: {error}", self.base_offset);
+                log!(
+                    limited(LogKind::Failures, Level::Warn),
+                    "segment {} has an index in memory alone: {error}",
+                    self.base_offset
+                );
             }
             trimmed => trimmed?,
         }
@@ -480,7 +491,12 @@ impl LogSegment {
 /// postpone the roll (in Kafka 0.9 it does, KAFKA-3163).
 fn created_ms(log: &FileMessageSet, now_ms: TimestampMs) -> io::Result<TimestampMs> {
     let first = log.entry_at(Position::START).unwrap_or_else(|error| {
-        warn!("treating {} as new, because its age is unknown: {error}", log.path().display());
+        let level = limited(LogKind::Failures, Level::Warn);
+        log!(
+            level,
+            "treating {} as new, because its age is unknown: {error}",
+            log.path().display()
+        );
         None
     });
     let Some(first) = first else { return Ok(now_ms) };

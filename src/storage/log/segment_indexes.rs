@@ -10,6 +10,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 use log::{Level, log};
 
 use crate::common::lock::{read_locked, write_locked};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::units::{Offset, Position};
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::files::file_io::{remove_if_exists, sync_if_exists};
@@ -77,7 +78,10 @@ impl SegmentIndexes {
         if let Err(error) = appended {
             let segment = self.base_offset;
             let has_warned = self.has_warned.swap(true, Ordering::Relaxed);
-            let level = if has_warned { Level::Debug } else { Level::Warn };
+            let level = match has_warned {
+                true => Level::Debug,
+                false => limited(LogKind::Failures, Level::Warn),
+            };
             log!(level, "segment {segment}: {index} append failed; lookups scan further: {error}");
         }
     }

@@ -485,6 +485,7 @@ fn join_of(group: &str) -> JoinGroup {
         session_timeout_ms: SESSION_TIMEOUT_MS,
         protocol_type: "consumer".to_string(),
         protocols: vec![("range".to_string(), Vec::new())],
+        client: Arc::default(),
     }
 }
 
@@ -591,6 +592,7 @@ fn sync_and_leave(coordinator: &Arc<GroupCoordinator>, member: Identity, generat
         protocol_type: None,
         protocol_name: None,
         assignments: vec![(member.member_id.clone(), b"all".to_vec())],
+        client: Arc::default(),
     };
     let (done, is_done) = mpsc::channel();
     let callback = move |synced: Result<_, _>| {

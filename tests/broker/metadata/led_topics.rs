@@ -14,6 +14,7 @@ use support::client::{Client, fetch_request, topic_named};
 use support::records::batch;
 use support::wait::{PATIENCE, wait_until};
 use transferto::common::errors::Errors;
+use transferto::common::hang_up::HangUp;
 use transferto::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
 use transferto::common::units::LeaderEpoch;
 use transferto::common::units::Offset;
@@ -345,7 +346,12 @@ fn a_fetch_of_a_deleted_topic_is_answered_while_topics_can_be_changed() {
         answers.send((error, code)).unwrap();
     };
     let fetch_info = [(TopicAndPartition::new("post", 0), fetch_info)];
-    broker.server().replica_manager().fetch_messages(params, &fetch_info, Box::new(callback));
+    broker.server().replica_manager().fetch_messages(
+        params,
+        &fetch_info,
+        &HangUp::default(),
+        Box::new(callback),
+    );
     let topic_names = vec!["post".to_string()];
     let request = DeleteTopicsRequest { topic_names, ..DeleteTopicsRequest::default() };
     let body = admin.call(5, &RequestBody::DeleteTopics(request), &[]).0;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 
 use support::wait::PATIENCE;
+use transferto::common::hang_up::{Ending, HangUp};
 use transferto::common::mock_time::MockTime;
 use transferto::common::time::{SystemTime, Time};
 use transferto::common::units::TimestampMs;
@@ -19,6 +20,7 @@ struct Probe {
     tries: AtomicUsize,
     completions: AtomicUsize,
     expirations: AtomicUsize,
+    abandonments: AtomicUsize,
 }
 
 impl Probe {
@@ -32,6 +34,10 @@ impl Probe {
 
     fn completions(&self) -> usize {
         self.completions.load(Ordering::SeqCst)
+    }
+
+    fn abandonments(&self) -> usize {
+        self.abandonments.load(Ordering::SeqCst)
     }
 
     fn expirations(&self) -> usize {
@@ -77,6 +83,11 @@ impl DelayedOperation for MockOperation {
     fn on_expiration(&self) {
         assert_eq!(self.probe.completions(), 1);
         self.probe.expirations.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn on_abandoned(&self) {
+        assert_eq!(self.probe.completions(), 0);
+        self.probe.abandonments.fetch_add(1, Ordering::SeqCst);
     }
 
     fn delay_ms(&self) -> i64 {
@@ -171,6 +182,36 @@ fn completed_operations_beyond_the_purge_interval_leave_all_lists() {
         purgatory.advance_clock(0);
         assert_eq!((purgatory.delayed(), purgatory.watched()), (1, watched));
     }
+}
+
+#[test]
+fn an_operation_of_a_client_that_hangs_up_is_completed_or_abandoned_once() {
+    for (ending, completions, abandonments) in [(Ending::HalfClosed, 1, 0), (Ending::Gone, 0, 1)] {
+        let (time, purgatory) = new_purgatory();
+        let (probe, hang_up) = (Probe::new(), HangUp::default());
+        let operation = MockOperation::new(20, &probe);
+        assert!(!purgatory.try_complete_else_watch_client(operation, &["test"], &hang_up));
+        assert_eq!(probe.completions() + probe.abandonments(), 0);
+        assert!(hang_up.note(ending));
+        hang_up.tell();
+        hang_up.tell();
+        time.sleep(20);
+        purgatory.advance_clock(0);
+        assert_eq!((probe.completions(), probe.abandonments()), (completions, abandonments));
+        assert_eq!(probe.expirations(), 0);
+        assert_eq!(purgatory.check_and_complete(&"test"), 0);
+        assert_eq!((purgatory.delayed(), purgatory.watched()), (0, 0));
+    }
+}
+
+#[test]
+fn an_operation_of_a_client_that_has_hung_up_before_does_not_wait() {
+    let (_, purgatory) = new_purgatory();
+    let (probe, hang_up) = (Probe::new(), HangUp::default());
+    assert!(!hang_up.note(Ending::HalfClosed));
+    let operation = MockOperation::patient(&probe);
+    assert!(!purgatory.try_complete_else_watch_client(operation, &["test"], &hang_up));
+    assert_eq!((probe.completions(), purgatory.delayed()), (1, 0));
 }
 
 #[test]
