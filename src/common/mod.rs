@@ -9,6 +9,8 @@ pub mod errors;
 pub mod acl;
 pub mod hex;
 pub mod lock;
+pub mod memory_pool;
+pub mod memory_limit;
 pub mod scheduler;
 pub mod sys;
 pub mod units;

@@ -14,5 +14,6 @@ mod transport {
 
     mod selector;
     mod selector_faults;
+    mod memory;
     mod plaintext_transport_layer;
 }
