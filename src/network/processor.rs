@@ -228,6 +228,7 @@ impl Processor {
     /// Goes on with the requests for which there is memory now.
     fn process_parked(&mut self) {
         if self.parked.is_empty() {
+            self.memory_wait = None;
             return;
         }
         // Before the first look: what is given back after it ends the poll.
@@ -241,9 +242,6 @@ impl Processor {
             } else {
                 self.parked.push_back(parked);
             }
-        }
-        if self.parked.is_empty() {
-            self.memory_wait = None;
         }
     }
 

@@ -15,6 +15,7 @@ mod apis {
     mod configs;
     mod broker_configs;
     mod logs;
+    mod largest_answers;
 }
 
 mod security {

@@ -8,6 +8,7 @@ mod scripted;
 mod acceptor;
 mod socket_server;
 mod socket_server_faults;
+mod request_memory;
 
 mod transport {
     mod harness;

@@ -12,13 +12,16 @@ pub const ALLOWANCE_BYTES: usize = 16 * 1024 * 1024;
 /// How much each byte of a frame may take, beside a little for every frame. A list of names of two
 /// letters takes 8, other honest requests less.
 pub const ALLOWANCE_PER_BYTE: usize = 16;
+/// What is drawn for each byte of an element: itself, and what its handler makes of it. That is a
+/// place in a table, and an element of the answer before that is encoded.
+const BYTES_TO_HANDLE: usize = 8;
 
 /// The memory that what is read from one frame may still take.
 #[derive(Debug)]
 pub struct Allowance<'a> {
     /// What is left of [`ALLOWANCE_BYTES`].
     left_bytes: usize,
-    /// What has been spent, on elements and on copies of strings.
+    /// What has been spent, on elements, their handling and copies of strings.
     spent_bytes: usize,
     /// How much may be spent before the next draw.
     drawn_bytes: usize,
@@ -52,7 +55,7 @@ impl<'a> Allowance<'a> {
         let left = self.left_bytes;
         self.left_bytes =
             left.checked_sub(needed).ok_or(Malformed::TooMuchMemory { needed, left })?;
-        self.copy(needed)
+        self.copy(needed.saturating_mul(BYTES_TO_HANDLE))
     }
 
     /// Charges bytes that are copied as they are: the frame has paid for each with one of its own,
@@ -101,7 +104,8 @@ mod tests {
         allowance.copy(1).unwrap();
         assert_eq!(pool.drawn_bytes(), 2 * FREE_BYTES);
         allowance.spend(10, 1_000).unwrap();
-        assert_eq!(pool.drawn_bytes(), 4 * FREE_BYTES);
+        let to_handle = FREE_BYTES + 1 + 10 * 1_000 * BYTES_TO_HANDLE;
+        assert_eq!(pool.drawn_bytes(), to_handle.next_multiple_of(FREE_BYTES));
         drop(memory);
         assert_eq!(pool.drawn_bytes(), 0);
     }

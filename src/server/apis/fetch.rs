@@ -6,7 +6,7 @@ use std::sync::Arc;
 use log::trace;
 
 use crate::common::errors::Errors;
-use crate::common::memory_pool::{MemoryDraw, Stage};
+use crate::common::memory_pool::MemoryDraw;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::protocol::fetch::{FetchRequest, FetchResponse, FetchResponseHeader};
@@ -32,9 +32,6 @@ use crate::server::security::request_context::RequestContext;
 /// `FetchMetadata`.
 const INITIAL_EPOCH: i32 = 0;
 const FINAL_EPOCH: i32 = -1;
-
-/// What a partition of a fetch takes in all, give or take the length of its topic's name.
-const PARTITION_BYTES: usize = 512;
 
 /// Handles Fetch.
 pub(crate) struct FetchApis {
@@ -64,16 +61,15 @@ impl FetchApis {
     }
 
     /// Reads what is there, or waits for it, and answers with slices of files.
-    pub(crate) fn handle_fetch_request(&self, reply: Reply, request: &FetchRequest) {
+    pub(crate) fn handle_fetch_request(&self, mut reply: Reply, request: &FetchRequest) {
         // There are no fetch sessions here, so one that goes on was another broker's: the client
         // begins anew.
         if !matches!(request.session_epoch, INITIAL_EPOCH | FINAL_EPOCH) {
             reply.send_body(&no_such_fetch_session());
             return;
         }
-        let drawn = reply.draw(bytes_to_handle(request), Stage::Decode);
-        let Some((mut reply, mut memory)) = drawn else { return };
         reply.release_frame();
+        let mut memory = reply.take_memory();
         let version = reply.header.api_version;
         let may_fetch = self.authorized_to_fetch(&reply.context, request);
         let (authorized_request_info, unauthorized_request_info): (Vec<_>, Vec<_>) =
@@ -169,13 +165,6 @@ impl FetchApis {
         };
         i64::from(request.max_wait_ms).min(longest_ms)
     }
-}
-
-/// The memory that a fetch takes beside its request: to look its partitions up, to wait for them and
-/// to write what stands before their messages.
-fn bytes_to_handle(request: &FetchRequest) -> usize {
-    let partitions: usize = request.topics.iter().map(|it| it.partitions.len() + 1).sum();
-    partitions.saturating_mul(PARTITION_BYTES)
 }
 
 /// The partitions of a fetch, in its order.

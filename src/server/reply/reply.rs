@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use log::{Level, error, info, log};
 
-use crate::common::memory_pool::{MemoryDraw, Shortage, Stage};
+use crate::common::memory_pool::{MemoryDraw, Shortage};
 use crate::common::time::Time;
 use crate::network::request_channel::{ReplyTo, Request, RequestChannel, Response, ResponseAction};
 use crate::protocol::api_keys::ApiKeys;
@@ -168,17 +168,10 @@ impl Reply {
         }
     }
 
-    /// Draws what the handler needs beside the request itself. If it is not there, `None`: the
-    /// request is handled again when it is.
-    pub fn draw(self, bytes: usize, stage: Stage) -> Option<(Self, MemoryDraw)> {
-        let mut memory = MemoryDraw::new(self.memory.pool());
-        match memory.grow_to(bytes, stage) {
-            Ok(()) => Some((self, memory)),
-            Err(shortage) => {
-                self.retry(shortage);
-                None
-            }
-        }
+    /// The memory of a request of which the answer is made without being encoded: it goes with that.
+    pub fn take_memory(&mut self) -> MemoryDraw {
+        let nothing = MemoryDraw::new(self.memory.pool());
+        mem::replace(&mut self.memory, nothing)
     }
 
     /// As [`send`](Self::send), with the memory that was drawn for it.
