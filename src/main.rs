@@ -11,6 +11,8 @@ use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
 use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
+use transferto::common::memory_limit::address_space_bytes;
+use transferto::common::sys::share_one_heap;
 use transferto::common::text::on_one_line;
 use transferto::config::command_line::{CommandLine, HELP, VERSION, settings};
 use transferto::config::config_reader::read_file;
@@ -35,6 +37,9 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
         Ok(config) => config,
         Err(errors) => return fail(&errors),
     };
+    if address_space_bytes().is_some() {
+        share_one_heap();
+    }
     // Before the first thread starts, so that all inherit it: a signal is for this one, which waits
     // for it, and interrupts no other.
     let signals = signals_of_interest();

@@ -90,6 +90,10 @@ counters! {
     connection_closes,
     /// Connections refused by `max.connections.per.ip`.
     connections_refused,
+    /// Requests that found no memory to be received, read or answered in, and waited for it.
+    memory_pool_waits,
+    /// Connections closed because they held memory without progress while others waited for it.
+    memory_stalls,
     /// Nanoseconds that Processors waited for their sockets. Over `network_processor_total_ns`,
     /// this is Kafka's `NetworkProcessorAvgIdlePercent`.
     network_processor_idle_ns,

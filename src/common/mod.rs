@@ -11,6 +11,8 @@ pub mod acl;
 pub mod hex;
 pub mod lock;
 pub mod hang_up;
+pub mod memory_pool;
+pub mod memory_limit;
 pub mod scheduler;
 pub mod sys;
 pub mod units;

@@ -1,8 +1,8 @@
-//! The two services of the operating system that need `unsafe`: a mapped file, as Java's
-//! `MappedByteBuffer`, and the question whether pages are cached. No other file of this crate may
-//! use `unsafe`.
+//! The services of the system that need `unsafe`: a mapped file, as Java's `MappedByteBuffer`, the
+//! question whether pages are cached, and two requests to the allocator. No other file of this crate
+//! may use `unsafe`.
 
-#![allow(unsafe_code, reason = "mmap(2) and cachestat(2) have no safe wrapper")]
+#![allow(unsafe_code, reason = "mmap(2), cachestat(2) and mallopt(3) have no safe wrapper")]
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -114,6 +114,27 @@ pub fn resident_pages(file: &File, position: u64, len: u64) -> io::Result<Option
         Ok(_) => Ok(Some(stat.nr_cache >= pages_touched(position, len, page_size_bytes()?))),
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP) => Ok(None),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Has all threads share one heap of the allocator. By default each has one of its own, for which
+/// 64 MiB of address space are set aside. To be called before the first thread starts.
+pub fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: takes two numbers, and changes nothing but the allocator's own settings.
+        let is_set = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+        debug_assert_eq!(is_set, 1, "glibc knows M_ARENA_MAX");
+    }
+}
+
+/// Gives memory that was freed, and that the allocator keeps for later, back to the system. Takes
+/// the lock of each heap in turn, for milliseconds where there is much to give back.
+pub fn release_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: frees no memory that is in use; may be called by any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

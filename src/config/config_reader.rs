@@ -139,6 +139,14 @@ fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigError> 
         ConfigError { name: name.to_string(), value, place: place.unwrap_or_default(), why }
     };
     let mut found = listeners::contradictions(config);
+    let (queued, largest) = (config.queued_max_request_bytes, config.socket_request_max_bytes);
+    if queued.bytes().is_some_and(|bytes| bytes < u64::from(largest.unsigned_abs())) {
+        found.push(Contradiction {
+            name: "queued.max.request.bytes",
+            value: queued.to_string(),
+            why: format!("must not be less than `socket.request.max.bytes`, {largest}"),
+        });
+    }
     let lags = config.compaction_lags();
     if let Some(why) = lags.contradiction() {
         found.push(Contradiction { name: lags.max_name, value: lags.max_ms.to_string(), why });
@@ -269,6 +277,11 @@ mod tests {
             errors("log.cleaner.min.compaction.lag.ms=6\nlog.cleaner.max.compaction.lag.ms=5"),
             ["line 2: `log.cleaner.max.compaction.lag.ms=5`: \
              must not be less than `log.cleaner.min.compaction.lag.ms`, 6"]
+        );
+        assert_eq!(
+            errors("queued.max.request.bytes=5\nsocket.request.max.bytes=6"),
+            ["line 1: `queued.max.request.bytes=5`: \
+             must not be less than `socket.request.max.bytes`, 6"]
         );
         assert!(errors("listeners=SSL://:9093")[0].contains("speaks PLAINTEXT only"));
     }

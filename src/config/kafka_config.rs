@@ -83,6 +83,17 @@ settings! {
         /// Requests that may wait for a handler before the processors stop reading.
         queued_max_requests: usize as Int<usize>,
             "queued.max.requests" = "500", Allowed::AtLeast(1), High;
+        /// The memory that requests of more than 64 KiB may take together while they arrive, in bytes;
+        /// those for which there is none wait in their sockets. What they are decoded into, the
+        /// answers and smaller requests get five thirds as much besides. -1 takes 3/32 of the memory
+        /// that the process may use. Kafka sets no limit by default.
+        queued_max_request_bytes: Limit,
+            "queued.max.request.bytes" = "-1", Allowed::AtLeast(-1), Medium;
+        /// How long a connection may hold memory of requests without sending or reading anything
+        /// while others wait for it, in milliseconds; six times as long if it sends or reads little
+        /// by little. Then it is closed.
+        transferto_memory_progress_timeout_ms: i64,
+            "transferto.memory.progress.timeout.ms" = "10000", Allowed::AtLeast(1), Medium;
         /// The send buffer of each socket (SO_SNDBUF), in bytes; -1 leaves it to the system.
         socket_send_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
             "socket.send.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;

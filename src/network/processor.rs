@@ -15,6 +15,7 @@ use mio::net::TcpStream;
 
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::memory_pool::{MemoryDraw, MemoryWait, Shortage};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
@@ -23,6 +24,8 @@ use crate::network::request_channel::{
 };
 use crate::network::request_metrics::RequestTimes;
 use crate::protocol::request;
+use crate::protocol::wire::allowance::Allowance;
+use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 use crate::transport::catch_panic::catch_panic;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
@@ -46,7 +49,8 @@ const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
 ///   its requests;
 /// - it is in `throttled` from a throttled response on until the client's delay is over or the client
 ///   has hung up, and stays muted meanwhile, even once the response has left (KIP-219);
-/// - it is in `inflight_responses` as long as the selector writes a response to it (KAFKA-3489).
+/// - it is in `inflight_responses` as long as the selector writes a response to it (KAFKA-3489);
+/// - it is in `parked` as long as its request waits for memory to be read or answered in.
 ///
 /// An error belongs to one connection, and so does a panic ([`catch_panic`]). It is handled where
 /// it shows, by closing that connection, and the loops go on to the next one (KAFKA-5607).
@@ -55,8 +59,18 @@ pub struct Processor {
     selector: Selector,
     inflight_responses: HashMap<ConnectionId, ReplyTo>,
     throttled: HashSet<ConnectionId>,
+    /// The first to wait comes first.
+    parked: VecDeque<Parked>,
+    /// Held while requests are parked.
+    memory_wait: Option<MemoryWait>,
     context: NetworkContext,
     iteration_began_ns: i64,
+}
+
+/// A complete request for which there was no memory.
+struct Parked {
+    receive: NetworkReceived,
+    shortage: Shortage,
 }
 
 /// The parts that all Processors of a server share.
@@ -84,6 +98,8 @@ impl Processor {
             selector,
             inflight_responses: HashMap::new(),
             throttled: HashSet::new(),
+            parked: VecDeque::new(),
+            memory_wait: None,
             context,
             iteration_began_ns: 0,
         }
@@ -101,6 +117,7 @@ impl Processor {
         while self.handle.is_alive() {
             self.configure_new_connections();
             self.process_new_responses();
+            self.process_parked();
             self.poll();
             self.process_completed_receives();
             self.process_completed_sends();
@@ -151,6 +168,9 @@ impl Processor {
                     self.send_response(reply_to, send);
                 }
                 ResponseAction::EndThrottling => self.end_throttling(id),
+                ResponseAction::Retry(frame, shortage) => {
+                    self.park(NetworkReceived { id, frame }, shortage);
+                }
                 ResponseAction::NoOp => {
                     request_channel.update_request_metrics(&reply_to);
                     self.unmute(id);
@@ -202,10 +222,38 @@ impl Processor {
         }
     }
 
+    /// Sets a request aside until there is the memory that it lacks. Nothing else is read from its
+    /// connection meanwhile.
+    fn park(&mut self, receive: NetworkReceived, shortage: Shortage) {
+        self.context.metrics.memory_pool_waits.increment();
+        self.selector.mute(receive.id);
+        self.parked.push_back(Parked { receive, shortage });
+    }
+
+    /// Goes on with the requests for which there is memory now.
+    fn process_parked(&mut self) {
+        if self.parked.is_empty() {
+            self.memory_wait = None;
+            return;
+        }
+        // Before the first look: what is given back after it ends the poll.
+        if self.memory_wait.is_none() {
+            self.memory_wait = Some(self.selector.memory_pool().wait(self.selector.wake_up()));
+        }
+        for _ in 0..self.parked.len() {
+            let Some(parked) = self.parked.pop_front() else { break };
+            if self.selector.memory_pool().has_room(parked.shortage) {
+                self.process_completed_receive(parked.receive);
+            } else {
+                self.parked.push_back(parked);
+            }
+        }
+    }
+
     /// Parses a request and puts it on the request queue. If the queue is full, it waits, and with
     /// it all connections of this Processor: that is how a busy broker slows its clients down.
     fn process_completed_receive(&mut self, receive: NetworkReceived) {
-        let NetworkReceived { id, payload } = receive;
+        let NetworkReceived { id, frame } = receive;
         let start_ns = self.context.time.nanoseconds();
         let Some(channel) = self.selector.channel(id) else {
             debug!("Processor.processCompletedReceives: {id} is closed already");
@@ -217,10 +265,15 @@ impl Processor {
             local_address: channel.local_addr(),
         };
         let hang_up = Arc::clone(channel.hang_up());
-        let parsed = catch_panic(|| request::parse(&payload).map_err(io::Error::other));
-        let (header, body) = match parsed {
+        let mut memory = MemoryDraw::new(self.selector.memory_pool());
+        let allowance = Allowance::drawn_by(&mut memory);
+        let parsed = catch_panic(|| Ok(request::parse(&frame.bytes, allowance)));
+        let (header, body) = match parsed.and_then(|parsed| parsed.map_err(io::Error::other)) {
             Ok(parsed) => parsed,
             Err(error) => {
+                if let Some(shortage) = shortage_of(&error) {
+                    return self.park(NetworkReceived { id, frame }, shortage);
+                }
                 let peer = session.client_address;
                 let level = limited(LogKind::BadRequests, Level::Warn);
                 let what = "Processor.processCompletedReceives";
@@ -236,7 +289,8 @@ impl Processor {
             session,
             header,
             body,
-            buffer: payload,
+            frame,
+            memory,
             times: RequestTimes::starting_at(start_ns),
             hang_up,
         };
@@ -315,6 +369,7 @@ impl Processor {
             self.context.request_channel.update_request_metrics(&reply_to);
         }
         self.throttled.remove(&disconnected.id);
+        self.parked.retain(|parked| parked.receive.id != disconnected.id);
         self.give_back(disconnected.peer);
     }
 
@@ -383,6 +438,14 @@ impl ProcessorHandle {
             // It looks when its poll ends by itself.
             error!("cannot wake Processor {}: {error}", self.id);
         }
+    }
+}
+
+/// What a request lacked that could not be read for want of memory alone.
+fn shortage_of(error: &io::Error) -> Option<Shortage> {
+    match error.get_ref()?.downcast_ref::<DecodeError>()?.what {
+        Malformed::OutOfMemory(shortage) => Some(shortage),
+        _ => None,
     }
 }
 

@@ -13,12 +13,14 @@ use mio::Waker;
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lock::{locked, locked_again};
+use crate::common::memory_pool::{MemoryDraw, Shortage};
 use crate::common::time::Time;
 use crate::network::request_metrics::{RequestMetrics, RequestTimes};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
 use crate::transport::connection_id::ConnectionId;
+use crate::transport::network_receive::Frame;
 use crate::transport::send;
 
 /// A request as a handler gets it: parsed, and with what is known of its sender.
@@ -30,8 +32,10 @@ pub struct Request {
     pub session: Session,
     pub header: RequestHeader,
     pub body: RequestBody,
-    /// The whole frame without its size; the records of a produce request are ranges of it.
-    pub buffer: Vec<u8>,
+    /// The records of a produce request are ranges of it.
+    pub frame: Frame,
+    /// What the body takes.
+    pub memory: MemoryDraw,
     pub times: RequestTimes,
     /// Whether the client is still there.
     pub hang_up: Arc<HangUp>,
@@ -89,6 +93,8 @@ pub enum ResponseAction {
     SendThrottled(Box<dyn send::Send>),
     /// Reads from the connection again.
     EndThrottling,
+    /// Has the request in this frame handled once more when there is memory for its answer.
+    Retry(Frame, Shortage),
 }
 
 impl fmt::Debug for ResponseAction {
@@ -99,6 +105,7 @@ impl fmt::Debug for ResponseAction {
             Self::CloseConnection => write!(f, "CloseConnection"),
             Self::SendThrottled(send) => write!(f, "SendThrottled({} bytes)", send.size()),
             Self::EndThrottling => write!(f, "EndThrottling"),
+            Self::Retry(_, shortage) => write!(f, "Retry({shortage})"),
         }
     }
 }
@@ -356,6 +363,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::common::memory_pool::MemoryPool;
     use crate::common::mock_time::MockTime;
     use crate::transport::send::ByteBufferSend;
 
@@ -363,6 +371,7 @@ mod tests {
 
     fn request(correlation_id: i32) -> Request {
         let client_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let pool = MemoryPool::unlimited();
         Request {
             processor: 0,
             connection_id: ConnectionId::next(0),
@@ -378,7 +387,8 @@ mod tests {
                 client_id: None,
             },
             body: RequestBody::UnsupportedApiVersions,
-            buffer: Vec::new(),
+            frame: Frame::empty(&pool),
+            memory: MemoryDraw::new(&pool),
             times: RequestTimes::starting_at(0),
             hang_up: Arc::default(),
         }

@@ -14,6 +14,7 @@ use log::{debug, error, info};
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::lock::locked;
+use crate::common::memory_pool::MemoryPool;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::config::dynamic_config::BrokerReconfigurable;
@@ -24,8 +25,9 @@ use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::listening_socket::ListeningSocket;
 use crate::network::processor::{NetworkContext, Processor, ProcessorHandle};
 use crate::network::request_channel::RequestChannel;
+use crate::network::request_memory::request_memory;
 use crate::transport::channel_builder::ChannelBuilder;
-use crate::transport::selector::Selector;
+use crate::transport::selector::{Selector, SelectorLimits};
 
 /// The network side of a broker.
 ///
@@ -36,6 +38,7 @@ pub struct SocketServer {
     broker_id: i32,
     backlog_size: i32,
     send_buffer_bytes: Option<usize>,
+    request_memory: Arc<MemoryPool>,
     context: NetworkContext,
     stage: Mutex<Stage>,
 }
@@ -66,6 +69,7 @@ impl SocketServer {
             time,
             metrics,
         };
+        let limits = selector_limits(config);
         let mut listeners = Vec::new();
         for end_point in &config.listeners {
             let receive_buffer_bytes = config.socket_receive_buffer_bytes;
@@ -74,7 +78,7 @@ impl SocketServer {
                 .map_err(|error| with_remedy(error, &remedy))?;
             let first_id = listeners.len() * config.num_network_threads;
             let processors = (first_id..first_id + config.num_network_threads)
-                .map(|id| new_processor(id, config, &context, &builder))
+                .map(|id| new_processor(id, &limits, &context, &builder))
                 .collect::<io::Result<Vec<_>>>()?;
             listeners.push(Listener { socket, processors, remedy });
         }
@@ -83,6 +87,7 @@ impl SocketServer {
             broker_id: config.broker_id,
             backlog_size: config.socket_listen_backlog_size,
             send_buffer_bytes: config.socket_send_buffer_bytes,
+            request_memory: limits.memory_pool,
             context,
             stage: Mutex::new(Stage::Bound(listeners)),
         }))
@@ -128,6 +133,11 @@ impl SocketServer {
     /// Where the handlers take requests and leave responses.
     pub fn request_channel(&self) -> &Arc<RequestChannel> {
         &self.context.request_channel
+    }
+
+    /// The memory that all requests draw from.
+    pub fn request_memory(&self) -> &Arc<MemoryPool> {
+        &self.request_memory
     }
 
     /// How many connections `address` holds now.
@@ -269,15 +279,24 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHa
     })
 }
 
+/// The bounds of all selectors, which share one pool of memory.
+fn selector_limits(config: &KafkaConfig) -> SelectorLimits {
+    SelectorLimits {
+        max_receive_bytes: config.socket_request_max_bytes,
+        connections_max_idle_ms: config.connections_max_idle_ms.ms(),
+        memory_pool: request_memory(config.queued_max_request_bytes),
+        memory_progress_timeout_ms: config.transferto_memory_progress_timeout_ms,
+    }
+}
+
 fn new_processor(
     id: usize,
-    config: &KafkaConfig,
+    limits: &SelectorLimits,
     context: &NetworkContext,
     builder: &Arc<dyn ChannelBuilder>,
 ) -> io::Result<Processor> {
     let selector = Selector::new(
-        config.socket_request_max_bytes,
-        config.connections_max_idle_ms.ms(),
+        limits.clone(),
         Arc::clone(&context.time),
         Arc::clone(builder),
         Arc::clone(&context.metrics),

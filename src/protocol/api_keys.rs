@@ -174,6 +174,28 @@ api_keys! {
 }
 
 impl ApiKeys {
+    /// Whether a request changes nothing, so that it can be handled twice. That the first use of a
+    /// topic creates it makes no difference: the second finds it.
+    pub const fn only_reads(self) -> bool {
+        matches!(
+            self,
+            Self::Fetch
+                | Self::ListOffsets
+                | Self::Metadata
+                | Self::OffsetFetch
+                | Self::FindCoordinator
+                | Self::DescribeGroups
+                | Self::ListGroups
+                | Self::ApiVersions
+                | Self::OffsetForLeaderEpoch
+                | Self::DescribeAcls
+                | Self::DescribeConfigs
+                | Self::DescribeLogDirs
+                | Self::DescribeClientQuotas
+                | Self::DescribeCluster
+        )
+    }
+
     /// Whether a response to ApiVersions has the API.
     pub const fn is_advertised(self) -> bool {
         self.advertised_versions().is_some()

@@ -3,12 +3,21 @@
 //! A frame is what follows the 4-byte size on the wire. Bytes behind the last field are ignored, as
 //! Kafka does.
 
+use std::fmt;
+
 use crate::common::errors::Errors;
+use crate::common::memory_pool::{FREE_BYTES, MemoryDraw, Shortage, Stage};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::header::RequestHeader;
+use crate::protocol::wire::allowance::Allowance;
 use crate::protocol::wire::decode_error::DecodeError;
 use crate::protocol::wire::types::{Reader, WireType, Writer};
+
+/// What the size in front of a frame can say.
+const FRAME_BYTES_MAX: usize = i32::MAX.unsigned_abs() as usize;
+/// Most responses are no longer.
+const ORDINARY_BYTES: usize = 256;
 
 /// Reads a request. The records of a Produce request stay in `frame`: the body holds ranges of it.
 ///
@@ -18,9 +27,13 @@ use crate::protocol::wire::types::{Reader, WireType, Writer};
 ///
 /// # Errors
 /// An unknown API, an unsupported version, or bytes that are no such request. No client could read
-/// a response to these: the connection is to be closed.
-pub fn parse(frame: &[u8]) -> Result<(RequestHeader, RequestBody), DecodeError> {
-    let mut reader = Reader::new(frame);
+/// a response to these: the connection is to be closed. `OutOfMemory` if `allowance` has no memory
+/// for it now.
+pub fn parse<'a>(
+    frame: &'a [u8],
+    allowance: Allowance<'a>,
+) -> Result<(RequestHeader, RequestBody), DecodeError> {
+    let mut reader = Reader::within(frame, allowance);
     let header = RequestHeader::read(&mut reader)?;
     let body = RequestBody::read(&header, &mut reader)?;
     Ok((header, body))
@@ -28,15 +41,65 @@ pub fn parse(frame: &[u8]) -> Result<(RequestHeader, RequestBody), DecodeError> 
 
 /// Writes the response to the request with this header, without the 4-byte size in front.
 ///
+/// A response that is not small is counted first, and written when `memory` has drawn all of it: its
+/// bytes never grow, and nothing is held while the rest is waited for.
+///
+/// # Errors
+/// `TooLarge` for what no frame, or never the pool, can hold; `OutOfMemory` if it is not there now.
+///
 /// # Panics
 /// If a Fetch response has records: those leave by
 /// [`FetchResponseSend`](crate::protocol::fetch_response_send::FetchResponseSend) alone.
-pub fn response_bytes(header: &RequestHeader, body: &ResponseBody) -> Vec<u8> {
-    let mut writer = Writer::new();
-    header.write_response_header(&mut writer);
-    body.write(&mut writer, header);
-    writer.into_bytes()
+pub fn response_bytes(
+    header: &RequestHeader,
+    body: &ResponseBody,
+    memory: &mut MemoryDraw,
+) -> Result<Vec<u8>, EncodeError> {
+    let write = |mut writer: Writer<'static>| {
+        header.write_response_header(&mut writer);
+        body.write(&mut writer, header);
+        writer
+    };
+    let first = write(Writer::keeping(Vec::with_capacity(ORDINARY_BYTES), FREE_BYTES));
+    if first.is_whole() {
+        return Ok(first.into_bytes());
+    }
+    let size = first.size();
+    let room = room_for(size, memory)?;
+    Ok(write(Writer::keeping(room, size)).into_bytes())
 }
+
+/// Room for exactly `size` bytes of an answer.
+fn room_for(size: usize, memory: &mut MemoryDraw) -> Result<Vec<u8>, EncodeError> {
+    if size > FRAME_BYTES_MAX.min(memory.pool().grant_max_bytes(Stage::Answer)) {
+        return Err(EncodeError::TooLarge { size });
+    }
+    memory.grow_to(size, Stage::Answer).map_err(EncodeError::OutOfMemory)?;
+    let mut room = Vec::new();
+    room.try_reserve_exact(size)
+        .map_err(|_| EncodeError::OutOfMemory(Shortage::new(size, Stage::Answer)))?;
+    Ok(room)
+}
+
+/// Why a response cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncodeError {
+    /// It could never be sent.
+    TooLarge { size: usize },
+    /// There is no memory for it now.
+    OutOfMemory(Shortage),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { size } => write!(f, "{size} bytes are too many for a response"),
+            Self::OutOfMemory(shortage) => write!(f, "{shortage}"),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {}
 
 /// Writes a request, as a client does, without the 4-byte size in front. The ranges of its records
 /// are ranges of `records`.

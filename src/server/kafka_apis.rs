@@ -73,7 +73,7 @@ impl KafkaApis {
 
     /// Handles a request. It may be answered later, by the thread that completes it.
     pub fn handle(&self, request: Request) {
-        let (reply, body, buffer) = Reply::split(request, &self.request_channel, &self.time);
+        let (reply, body, frame) = Reply::split(request, &self.request_channel, &self.time);
         trace!(
             "[6] KafkaApis.handle: {} version {} from {}",
             reply.header.api_key.name(),
@@ -82,7 +82,7 @@ impl KafkaApis {
         );
         let local_complete = reply.local_complete();
         match body {
-            Body::Produce(it) => self.produce.handle_producer_request(reply, it, buffer),
+            Body::Produce(it) => self.produce.handle_producer_request(reply, it, frame.bytes),
             Body::Fetch(it) => self.fetch.handle_fetch_request(reply, &it),
             Body::ListOffsets(it) => self.list_offsets.handle_offset_request(reply, &it),
             Body::Metadata(it) => self.metadata.handle_topic_metadata_request(reply, &it),

@@ -17,6 +17,7 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
+use crate::network::request_memory::MemoryRelease;
 use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
@@ -159,6 +160,7 @@ impl KafkaServerBuilder {
         )?;
         log_manager.startup();
         schedule_high_watermark_checkpoints(&config, &scheduler, &replica_manager);
+        schedule_memory_release(&scheduler, &socket_server);
         let auto_topics = AutoTopicCreationManager::new(&config, &metadata_cache, &controller);
         let parts = Parts {
             config: &config,
@@ -390,4 +392,12 @@ fn schedule_high_watermark_checkpoints(
     };
     let task = Box::new(checkpoint);
     scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
+}
+
+/// What a flood of requests took is the system's again when it is over.
+fn schedule_memory_release(scheduler: &Arc<dyn Scheduler>, socket_server: &SocketServer) {
+    let mut release = MemoryRelease::new(Arc::clone(socket_server.request_memory()));
+    let interval_ms = MemoryRelease::INTERVAL_MS;
+    let task = Box::new(move || release.check());
+    scheduler.schedule("release-memory", interval_ms, Some(interval_ms), task);
 }

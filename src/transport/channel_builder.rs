@@ -11,14 +11,14 @@ use crate::common::metrics::Metrics;
 use crate::transport::authenticator::DefaultAuthenticator;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::kafka_channel::KafkaChannel;
+use crate::transport::network_receive::NetworkReceive;
 use crate::transport::plaintext_transport_layer::PlaintextTransportLayer;
 
 /// Makes the channel of each new connection: chooses the transport that its bytes leave by, and
 /// the authenticator that says whom it speaks for. Tests bring builders whose transports count,
 /// stutter or fail.
 pub trait ChannelBuilder: Send + Sync {
-    /// The channel for `stream`, whose other end is `peer`. It refuses requests of more than
-    /// `max_receive_bytes` (-1: none).
+    /// The channel for `stream`, whose other end is `peer`. It reads requests by `receive`.
     ///
     /// # Errors
     /// Whatever keeps the socket from being used. The socket is closed then.
@@ -27,7 +27,7 @@ pub trait ChannelBuilder: Send + Sync {
         id: ConnectionId,
         stream: TcpStream,
         peer: SocketAddr,
-        max_receive_bytes: i32,
+        receive: NetworkReceive,
     ) -> io::Result<KafkaChannel>;
 }
 
@@ -49,10 +49,10 @@ impl ChannelBuilder for PlaintextChannelBuilder {
         id: ConnectionId,
         stream: TcpStream,
         peer: SocketAddr,
-        max_receive_bytes: i32,
+        receive: NetworkReceive,
     ) -> io::Result<KafkaChannel> {
         let transport = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.metrics))?;
         let authenticator = Box::new(DefaultAuthenticator::new());
-        Ok(KafkaChannel::new(id, Box::new(transport), authenticator, max_receive_bytes))
+        Ok(KafkaChannel::new(id, Box::new(transport), authenticator, receive))
     }
 }

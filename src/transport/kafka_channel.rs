@@ -13,7 +13,7 @@ use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::time::Time;
 use crate::transport::authenticator::Authenticator;
 use crate::transport::connection_id::ConnectionId;
-use crate::transport::network_receive::NetworkReceive;
+use crate::transport::network_receive::{Frame, NetworkReceive};
 use crate::transport::readiness::{ENDS, READABLE, RESET, Readiness, WRITABLE};
 use crate::transport::send;
 use crate::transport::transport_layer::TransportLayer;
@@ -42,9 +42,11 @@ impl std::error::Error for SendError {}
 /// One connection.
 ///
 /// It reads at most one request at a time and sends at most one response at a time; mute keeps it
-/// from reading while a request of its own is being handled. It keeps its [`Readiness`] word in
-/// step with what it finds; the selector keeps the ready list in step with the word. While it is
-/// muted it still sees its peer hang up.
+/// from reading while a request of its own is being handled. A second mute, which is its own affair
+/// and the selector's, keeps it from reading while there is no memory for its request (Kafka's
+/// `Selector.outOfMemory`); it reads only where neither forbids it. It keeps its [`Readiness`] word
+/// in step with what it finds; the selector keeps the ready list in step with the word. While it
+/// does not read it still sees its peer hang up.
 pub struct KafkaChannel {
     id: ConnectionId,
     transport: Box<dyn TransportLayer>,
@@ -52,6 +54,8 @@ pub struct KafkaChannel {
     receive: NetworkReceive,
     send: Option<Box<dyn send::Send>>,
     is_muted: bool,
+    /// Set by a read that found no memory.
+    lacks_memory: bool,
     is_connected: bool,
     readiness: Readiness,
     /// The ends that [`take_end`](Self::take_end) has not returned.
@@ -60,21 +64,21 @@ pub struct KafkaChannel {
 }
 
 impl KafkaChannel {
-    /// A channel over an accepted connection. It refuses requests of more than `max_receive_bytes`
-    /// (-1: none).
+    /// A channel over an accepted connection, which reads requests by `receive`.
     pub fn new(
         id: ConnectionId,
         transport: Box<dyn TransportLayer>,
         authenticator: Box<dyn Authenticator>,
-        max_receive_bytes: i32,
+        receive: NetworkReceive,
     ) -> Self {
         let mut channel = Self {
             id,
             transport,
             authenticator,
-            receive: NetworkReceive::new(max_receive_bytes),
+            receive,
             send: None,
             is_muted: false,
+            lacks_memory: false,
             is_connected: true,
             readiness: Readiness::default(),
             untaken_ends: ENDS,
@@ -149,6 +153,30 @@ impl KafkaChannel {
         self.receive.allocated_bytes()
     }
 
+    /// Memory of the pool that the request in progress and the response in progress hold, in bytes:
+    /// how long, is up to the peer.
+    pub fn drawn_bytes(&self) -> usize {
+        let of_send = self.send.as_ref().map_or(0, |send| send.drawn_bytes());
+        self.receive.drawn_bytes() + of_send
+    }
+
+    /// Whether its request waits for memory.
+    pub fn lacks_memory(&self) -> bool {
+        self.lacks_memory
+    }
+
+    /// Whether its request comes out of the part of the pool that is for large ones.
+    pub fn receives_large(&self) -> bool {
+        self.receive.is_large()
+    }
+
+    /// Reads on if there is memory for its request now, and returns whether there is.
+    pub fn draw_memory(&mut self) -> bool {
+        self.lacks_memory = !self.receive.draw();
+        self.update_interest();
+        !self.lacks_memory
+    }
+
     /// No request is read from now on. Bytes that arrive stay in the socket and are not forgotten.
     pub fn mute(&mut self) {
         trace!("[5] KafkaChannel.mute: {}", self.id);
@@ -211,17 +239,20 @@ impl KafkaChannel {
     /// more may be there.
     ///
     /// # Errors
-    /// As [`NetworkReceive::read_from`], without `WouldBlock`.
-    pub fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+    /// As [`NetworkReceive::read_from`], without `WouldBlock` and `OutOfMemory`.
+    pub fn read(&mut self) -> io::Result<Option<Frame>> {
         match self.receive.read_from(&mut *self.transport) {
             Ok(None) => Ok(None),
-            Ok(Some(payload)) => {
-                trace!(
-                    "[4] KafkaChannel.read: {} has a request of {} bytes",
-                    self.id,
-                    payload.len()
-                );
-                Ok(Some(payload))
+            Ok(Some(frame)) => {
+                let (id, size) = (self.id, frame.bytes.len());
+                trace!("[4] KafkaChannel.read: {id} has a request of {size} bytes");
+                Ok(Some(frame))
+            }
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                trace!("[4] KafkaChannel.read: {} waits for memory", self.id);
+                self.lacks_memory = true;
+                self.update_interest();
+                Ok(None)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readiness.used_up(READABLE);
@@ -278,7 +309,8 @@ impl KafkaChannel {
     /// The one place that derives what a channel wants from its state.
     fn update_interest(&mut self) {
         let bits = if self.ready() {
-            let reads = if self.is_muted { self.untaken_ends } else { READABLE };
+            let is_silent = self.is_muted || self.lacks_memory;
+            let reads = if is_silent { self.untaken_ends } else { READABLE };
             let writes = if self.send.is_some() { WRITABLE } else { 0 };
             reads | writes
         } else if self.is_connected {

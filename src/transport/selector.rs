@@ -15,13 +15,18 @@
 //! Its request is still being handled then, and is told through the channel's
 //! [`HangUp`](crate::common::hang_up::HangUp); what the peer had sent before is still read. A reset
 //! ends the connection at once, unless there is something to read.
+//!
+//! Kafka's `Selector.outOfMemory` is a list here: a channel whose request finds no memory is muted,
+//! its bytes stay in the socket, and it reads on when memory is given back, which ends the poll.
+//! While anybody waits for memory, a peer that keeps some of it waiting is closed.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{Level, debug, log, trace};
+use log::{Level, debug, error, log, trace, warn};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token, Waker};
@@ -29,6 +34,7 @@ use slab::Slab;
 
 use crate::common::hang_up::{Ending, HangUp};
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::memory_pool::{MemoryPool, MemoryWait, WakeUp};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::transport::catch_panic::catch_panic;
@@ -36,6 +42,7 @@ use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::idle_expiry::IdleExpiry;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
+use crate::transport::network_receive::{Frame, NetworkReceive};
 use crate::transport::readiness::{ENDS, READ_CLOSED, READABLE, RESET, ReadyList, WRITABLE};
 use crate::transport::send;
 
@@ -43,13 +50,30 @@ use crate::transport::send;
 const WAKER_TOKEN: Token = Token(usize::MAX);
 /// Events taken from epoll at a time. More stay there for the next poll.
 const EVENTS_MAX: usize = 1024;
+/// How many of the times without progress a connection may hold memory in all, however steadily its
+/// bytes drip, while others wait for it.
+const PROGRESS_TIMES_MAX: i64 = 6;
+/// How often connections without progress are looked for, as a share of that time.
+const CHECKS_PER_TIME: i64 = 10;
+
+/// What a selector bounds its connections by.
+#[derive(Clone)]
+pub struct SelectorLimits {
+    /// Larger requests are refused; -1 sets no limit.
+    pub max_receive_bytes: i32,
+    /// How long a connection may be idle; `None` sets no limit.
+    pub connections_max_idle_ms: Option<i64>,
+    /// The memory of the requests of all selectors.
+    pub memory_pool: Arc<MemoryPool>,
+    /// How long a connection may hold memory without progress while somebody waits for memory.
+    pub memory_progress_timeout_ms: i64,
+}
 
 /// A complete request.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct NetworkReceived {
     pub id: ConnectionId,
-    /// The frame, without its size field.
-    pub payload: Vec<u8>,
+    pub frame: Frame,
 }
 
 /// Why a connection has ended.
@@ -59,6 +83,8 @@ pub enum DisconnectCause {
     PeerClosed,
     /// It had been idle for longer than `connections.max.idle.ms`.
     Idle,
+    /// It held memory that others waited for, and neither sent nor read what it had begun.
+    Stalled,
     /// Reading, writing or connecting failed, or the peer sent an impossible size.
     Failed,
     /// The owner of the selector closed it.
@@ -85,11 +111,17 @@ pub struct Selector {
     builder: Arc<dyn ChannelBuilder>,
     time: Arc<dyn Time>,
     metrics: Arc<Metrics>,
-    max_receive_bytes: i32,
+    limits: SelectorLimits,
     /// A connection is here from its registration to its close; its key is its token.
     slots: Slab<Slot>,
     ready: ReadyList,
     idle: IdleExpiry,
+    /// The channels that lack memory, in the order in which they found none. An entry may be out of
+    /// date, as one of the ready list.
+    out_of_memory: VecDeque<ConnectionId>,
+    /// Held while that list has entries.
+    memory_wait: Option<MemoryWait>,
+    stalled_checked_ms: i64,
     connected: Vec<ConnectionId>,
     completed_receives: Vec<NetworkReceived>,
     completed_sends: Vec<ConnectionId>,
@@ -102,19 +134,33 @@ struct Slot {
     channel: KafkaChannel,
     /// The time under which `IdleExpiry` has it.
     last_active_ms: i64,
+    /// Since when the channel has held memory of the pool, without a break.
+    draws_since_ms: Option<i64>,
+}
+
+impl Slot {
+    fn note_memory(&mut self, time: &dyn Time) {
+        let since_ms = self.draws_since_ms;
+        let is_drawing = self.channel.drawn_bytes() > 0;
+        self.draws_since_ms =
+            is_drawing.then(|| since_ms.unwrap_or_else(|| time.hi_res_clock_ms()));
+    }
+
+    fn is_stalled(&self, now_ms: i64, timeout_ms: i64) -> bool {
+        self.draws_since_ms.is_some_and(|since_ms| {
+            now_ms - since_ms.max(self.last_active_ms) > timeout_ms
+                || now_ms - since_ms > timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
+        })
+    }
 }
 
 impl Selector {
     /// A selector without connections.
     ///
-    /// It refuses requests of more than `max_receive_bytes` (-1: none), and closes connections that
-    /// have been idle for more than `connections_max_idle_ms` (`None`: never).
-    ///
     /// # Errors
     /// If the operating system has no epoll or no eventfd left.
     pub fn new(
-        max_receive_bytes: i32,
-        connections_max_idle_ms: Option<i64>,
+        limits: SelectorLimits,
         time: Arc<dyn Time>,
         builder: Arc<dyn ChannelBuilder>,
         metrics: Arc<Metrics>,
@@ -128,10 +174,13 @@ impl Selector {
             builder,
             time,
             metrics,
-            max_receive_bytes,
+            idle: IdleExpiry::new(limits.connections_max_idle_ms),
+            limits,
             slots: Slab::new(),
             ready: ReadyList::default(),
-            idle: IdleExpiry::new(connections_max_idle_ms),
+            out_of_memory: VecDeque::new(),
+            memory_wait: None,
+            stalled_checked_ms: 0,
             connected: Vec::new(),
             completed_receives: Vec::new(),
             completed_sends: Vec::new(),
@@ -145,6 +194,22 @@ impl Selector {
     /// `Selector.wakeup`.
     pub fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
+    }
+
+    /// The memory of the requests.
+    pub fn memory_pool(&self) -> &Arc<MemoryPool> {
+        &self.limits.memory_pool
+    }
+
+    /// As the waker, for those who wait for memory.
+    pub fn wake_up(&self) -> WakeUp {
+        let waker = self.waker();
+        Arc::new(move || {
+            if let Err(error) = waker.wake() {
+                // It looks for memory when its poll ends by itself.
+                error!("cannot wake a selector for its memory: {error}");
+            }
+        })
     }
 
     /// Takes over an accepted connection from `peer`.
@@ -249,6 +314,7 @@ impl Selector {
         let timeout_ms = u64::try_from(timeout_ms).map_err(|_| {
             io::Error::new(io::ErrorKind::InvalidInput, "the timeout of a poll is not negative")
         })?;
+        self.draw_memory();
         let timeout = if self.has_work() { 0 } else { timeout_ms };
         let waiting_since_ns = self.time.nanoseconds();
         let polled = self.poll.poll(&mut self.events, Some(Duration::from_millis(timeout)));
@@ -267,6 +333,7 @@ impl Selector {
             }
         }
         self.close_expired(now_ms);
+        self.close_stalled(now_ms);
         Ok(())
     }
 
@@ -294,15 +361,16 @@ impl Selector {
         let entry = self.slots.vacant_entry();
         let id = ConnectionId::next(entry.key());
         let channel = catch_panic(|| {
-            let max_receive_bytes = self.max_receive_bytes;
-            let mut channel = self.builder.build_channel(id, stream, peer, max_receive_bytes)?;
+            let SelectorLimits { max_receive_bytes, memory_pool, .. } = &self.limits;
+            let receive = NetworkReceive::new(*max_receive_bytes, memory_pool);
+            let mut channel = self.builder.build_channel(id, stream, peer, receive)?;
             channel.transport_mut().register(self.poll.registry(), Token(entry.key()))?;
             Ok(in_state(channel))
         })?;
 
         let last_active_ms = self.time.hi_res_clock_ms();
         trace!("[2] Selector.register: {id} is {} to {peer}", channel.local_addr());
-        entry.insert(Slot { channel, last_active_ms });
+        entry.insert(Slot { channel, last_active_ms, draws_since_ms: None });
         self.idle.enter(id, last_active_ms);
         Ok(id)
     }
@@ -311,8 +379,36 @@ impl Selector {
     fn change<T>(&mut self, id: ConnectionId, f: impl FnOnce(&mut KafkaChannel) -> T) -> Option<T> {
         let slot = slot_of(&mut self.slots, id)?;
         let result = f(&mut slot.channel);
+        slot.note_memory(&*self.time);
         self.ready.note(id, slot.channel.readiness_mut());
         Some(result)
+    }
+
+    /// Lets channels that lack memory read on, the first first. A large request that gets none holds
+    /// up the large ones behind it, so that its turn comes, but not the small ones.
+    fn draw_memory(&mut self) {
+        if self.out_of_memory.is_empty() {
+            self.memory_wait = None;
+            return;
+        }
+        // Before the first look: what is given back after it ends the poll.
+        if self.memory_wait.is_none() {
+            self.memory_wait = Some(self.limits.memory_pool.wait(self.wake_up()));
+        }
+        let mut is_spent_for_large = false;
+        for _ in 0..self.out_of_memory.len() {
+            let Some(id) = self.out_of_memory.pop_front() else { break };
+            let Some(slot) = slot_of(&mut self.slots, id) else { continue };
+            let is_large = slot.channel.receives_large();
+            let may_draw = !(is_large && is_spent_for_large);
+            if may_draw && slot.channel.draw_memory() {
+                slot.note_memory(&*self.time);
+                self.ready.note(id, slot.channel.readiness_mut());
+            } else {
+                is_spent_for_large |= is_large;
+                self.out_of_memory.push_back(id);
+            }
+        }
     }
 
     /// Enters what epoll has reported into the readiness words.
@@ -371,10 +467,13 @@ impl Selector {
             self.half_closed.push(id);
             note_end(&mut self.hang_ups, channel, Ending::HalfClosed);
         }
-        if work & READABLE != 0
-            && let Some(payload) = channel.read()?
-        {
-            self.completed_receives.push(NetworkReceived { id, payload });
+        if work & READABLE != 0 {
+            if let Some(frame) = channel.read()? {
+                self.completed_receives.push(NetworkReceived { id, frame });
+            } else if channel.lacks_memory() {
+                self.out_of_memory.push_back(id);
+                self.metrics.memory_pool_waits.increment();
+            }
         }
         if work & WRITABLE != 0 && channel.write(&*self.time)? {
             self.completed_sends.push(id);
@@ -425,9 +524,35 @@ impl Selector {
         }
     }
 
+    /// While somebody waits for memory, be it at another selector, closes the connections that hold
+    /// some and let it wait: a request that does not come, an answer that is not read.
+    fn close_stalled(&mut self, now_ms: i64) {
+        let timeout_ms = self.limits.memory_progress_timeout_ms;
+        let is_due = now_ms - self.stalled_checked_ms >= timeout_ms / CHECKS_PER_TIME;
+        if !is_due || !self.limits.memory_pool.is_waited_for() {
+            return;
+        }
+        self.stalled_checked_ms = now_ms;
+        let slots = self.slots.iter().map(|(_, slot)| slot);
+        let stalled = slots.filter(|slot| slot.is_stalled(now_ms, timeout_ms));
+        let stalled: Vec<ConnectionId> = stalled.map(|slot| slot.channel.id()).collect();
+        let Some(first) = stalled.first().and_then(|id| self.channel(*id)) else { return };
+        warn!(
+            "closing {} connections that hold memory without progress while others wait for it; \
+             the first is from {}",
+            stalled.len(),
+            first.peer_addr()
+        );
+        for id in stalled {
+            let disconnected = self.remove(id, DisconnectCause::Stalled);
+            self.metrics.memory_stalls.increment();
+            self.disconnected.push(disconnected);
+        }
+    }
+
     /// Takes an existing channel out of every collection and closes its socket, by dropping it.
     fn remove(&mut self, id: ConnectionId, cause: DisconnectCause) -> Disconnected {
-        let Slot { mut channel, last_active_ms } = self.slots.remove(id.key());
+        let Slot { mut channel, last_active_ms, .. } = self.slots.remove(id.key());
         assert_eq!(channel.id(), id, "only an existing channel is removed");
         let peer = channel.peer_addr();
         if let Err(error) = catch_panic(|| channel.transport_mut().deregister(self.poll.registry()))

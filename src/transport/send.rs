@@ -5,6 +5,7 @@ use std::io;
 
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::common::memory_pool::MemoryDraw;
 use crate::transport::transport_layer::TransportLayer;
 
 /// Something that is being sent, and remembers how far it has got.
@@ -16,6 +17,11 @@ pub trait Send: std::marker::Send {
 
     /// Whether the last byte has been taken by the transport.
     fn completed(&self) -> bool;
+
+    /// Memory of the pool that it holds until it is complete, in bytes.
+    fn drawn_bytes(&self) -> usize {
+        0
+    }
 
     /// Continues from where it stopped. `Ok(())` means that it is complete.
     ///
@@ -74,13 +80,14 @@ pub struct NetworkSend {
 impl NetworkSend {
     /// Sends `body` as one frame.
     ///
-    /// # Panics
-    /// If `body` is 2 GiB or larger: no response that is built in memory may come near that.
-    pub fn new(body: Vec<u8>) -> Self {
-        let length = i32::try_from(body.len()).expect("a response in memory is below 2 GiB");
+    /// # Errors
+    /// `InvalidInput` if `body` is 2 GiB or larger, which no size field can say.
+    pub fn new(body: Vec<u8>) -> io::Result<Self> {
+        let length = i32::try_from(body.len())
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a frame is below 2 GiB"))?;
         let mut size = vec![0; 4];
         BigEndian::write_i32(&mut size, length);
-        Self { size: ByteBufferSend::new(size), body: ByteBufferSend::new(body) }
+        Ok(Self { size: ByteBufferSend::new(size), body: ByteBufferSend::new(body) })
     }
 }
 
@@ -97,6 +104,36 @@ impl Send for NetworkSend {
         let more_than_size = more || !self.body.completed();
         self.size.write_to(transport, more_than_size)?;
         self.body.write_to(transport, more)
+    }
+}
+
+/// A send and the memory that was drawn for it, which goes back when it is over.
+pub struct DrawnSend {
+    inner: Box<dyn Send>,
+    memory: MemoryDraw,
+}
+
+impl DrawnSend {
+    pub fn new(inner: Box<dyn Send>, memory: MemoryDraw) -> Self {
+        Self { inner, memory }
+    }
+}
+
+impl Send for DrawnSend {
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    fn completed(&self) -> bool {
+        self.inner.completed()
+    }
+
+    fn drawn_bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
+        self.inner.write_to(transport, more)
     }
 }
 
@@ -122,7 +159,7 @@ mod tests {
     #[test]
     fn a_network_send_puts_the_size_of_its_body_in_front() {
         let mut transport = MemoryTransport::unlimited();
-        let mut send = NetworkSend::new(b"hello".to_vec());
+        let mut send = NetworkSend::new(b"hello".to_vec()).unwrap();
         assert_eq!(send.size(), 9);
         send.write_to(&mut transport, false).unwrap();
         assert_eq!(transport.written, b"\0\0\0\x05hello");
@@ -132,7 +169,7 @@ mod tests {
     #[test]
     fn an_empty_network_send_is_four_zero_bytes_that_nothing_follows() {
         let mut transport = MemoryTransport::unlimited();
-        let mut send = NetworkSend::new(Vec::new());
+        let mut send = NetworkSend::new(Vec::new()).unwrap();
         send.write_to(&mut transport, false).unwrap();
         assert!(send.completed());
         assert_eq!(transport.written, [0; 4]);

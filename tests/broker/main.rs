@@ -17,6 +17,7 @@ mod apis {
     mod configs;
     mod broker_configs;
     mod logs;
+    mod largest_answers;
 }
 
 mod security {

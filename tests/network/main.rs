@@ -8,6 +8,7 @@ mod scripted;
 mod acceptor;
 mod socket_server;
 mod socket_server_faults;
+mod request_memory;
 
 mod transport {
     mod harness;
@@ -15,5 +16,6 @@ mod transport {
     mod selector;
     mod selector_faults;
     mod hang_up;
+    mod memory;
     mod plaintext_transport_layer;
 }

@@ -19,6 +19,7 @@ use transferto::transport::authenticator::Authenticator;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::kafka_channel::KafkaChannel;
+use transferto::transport::network_receive::NetworkReceive;
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 
 use crate::frames::{receive_frame, send_frame};
@@ -350,7 +351,7 @@ fn a_request_that_comes_byte_by_byte_is_served() {
     }
     client.write_all(&[*last]).unwrap();
     let request = server.receive();
-    assert_eq!(request.buffer, frame);
+    assert_eq!(request.frame.bytes, frame);
     server.respond(&request, frame.clone());
     assert_eq!(receive_frame(&mut client), frame);
 }
@@ -463,7 +464,7 @@ fn pipelined_requests_are_handled_one_at_a_time_and_in_order() {
         assert_eq!(next.header.correlation_id, 100 + number);
         receive_frame(&mut witness);
         assert_eq!(server.request_channel().request_queue_size(), 0);
-        server.respond(&request, request.buffer.clone());
+        server.respond(&request, request.frame.bytes.clone());
     }
     for number in numbers {
         assert_eq!(receive_frame(&mut client), produce_request(number));
@@ -490,7 +491,7 @@ fn a_full_request_queue_makes_the_processor_wait() {
         })
         .collect();
     for request in requests.iter().rev() {
-        server.respond(request, request.buffer.clone());
+        server.respond(request, request.frame.bytes.clone());
     }
     for (number, client) in (0..).zip(&mut clients) {
         assert_eq!(receive_frame(client), produce_request(number));
@@ -588,11 +589,11 @@ impl ChannelBuilder for AliceChannelBuilder {
         id: ConnectionId,
         stream: mio::net::TcpStream,
         peer: SocketAddr,
-        max_receive_bytes: i32,
+        receive: NetworkReceive,
     ) -> io::Result<KafkaChannel> {
         let transport = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.0))?;
         let alice = Alice(KafkaPrincipal::parse("User:alice").unwrap());
-        Ok(KafkaChannel::new(id, Box::new(transport), Box::new(alice), max_receive_bytes))
+        Ok(KafkaChannel::new(id, Box::new(transport), Box::new(alice), receive))
     }
 }
 

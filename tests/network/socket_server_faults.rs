@@ -264,7 +264,7 @@ impl Scene {
     }
 
     fn respond(&self, request: &Request) {
-        self.server.respond(request, request.buffer.clone());
+        self.server.respond(request, request.frame.bytes.clone());
     }
 
     /// So many of the two are left, and someone new is served.

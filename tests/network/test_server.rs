@@ -91,14 +91,14 @@ impl TestServer {
 
     /// Answers `request` with `body`.
     pub(crate) fn respond(&self, request: &Request, body: Vec<u8>) {
-        let send = Box::new(NetworkSend::new(body));
+        let send = Box::new(NetworkSend::new(body).unwrap());
         self.request_channel().send_response(Response::new(request.reply_to(), send));
     }
 
     /// Answers the next request that arrives with its own bytes, and returns it.
     pub(crate) fn echo_one(&self) -> Box<Request> {
         let request = self.receive();
-        self.respond(&request, request.buffer.clone());
+        self.respond(&request, request.frame.bytes.clone());
         request
     }
 

@@ -12,3 +12,4 @@ mod full_disk;
 mod slow_clients;
 mod stock_files;
 mod exit_status;
+mod memory_flood;

@@ -19,6 +19,7 @@ use transferto::transport::authenticator::DefaultAuthenticator;
 use transferto::transport::channel_builder::ChannelBuilder;
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::kafka_channel::KafkaChannel;
+use transferto::transport::network_receive::NetworkReceive;
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 use transferto::transport::send;
 use transferto::transport::transport_layer::TransportLayer;
@@ -318,13 +319,13 @@ where
         id: ConnectionId,
         stream: TcpStream,
         peer: SocketAddr,
-        max_receive_bytes: i32,
+        receive: NetworkReceive,
     ) -> io::Result<KafkaChannel> {
         let number = self.connections.fetch_add(1, Ordering::SeqCst);
         let plaintext = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.metrics))?;
         let transport = (self.wrap)(Box::new(plaintext), number);
         let authenticator = Box::new(DefaultAuthenticator::new());
-        Ok(KafkaChannel::new(id, transport, authenticator, max_receive_bytes))
+        Ok(KafkaChannel::new(id, transport, authenticator, receive))
     }
 }
 

@@ -14,8 +14,9 @@ use transferto::protocol::metadata::{
 use transferto::protocol::offset_commit::OffsetCommitRequest;
 use transferto::protocol::produce::{ProduceResponse, check_records};
 use transferto::protocol::request::{
-    RequestBody, ResponseBody, parse, parse_response, request_bytes, response_bytes,
+    RequestBody, ResponseBody, parse, parse_response, request_bytes,
 };
+use transferto::protocol::wire::allowance::Allowance;
 use transferto::protocol::wire::decode_error::Malformed;
 
 use crate::messages::groups::offset_commit_request;
@@ -30,7 +31,7 @@ fn every_request_of_every_version_is_read_as_it_was_written() {
         let api = body.api_key();
         for version in api.versions() {
             let frame = request_bytes(&header(api, version), &body, RECORDS);
-            let (read_header, read_body) = parse(&frame).unwrap();
+            let (read_header, read_body) = parse(&frame, Allowance::full()).unwrap();
             assert_eq!(read_header, header(api, version));
             // Ranges of records now point into the frame, so compare what they stand for by writing
             // them again.
@@ -71,14 +72,20 @@ fn the_newest_version_loses_no_field() {
     let is_kept_whole = |api| is_kept_whole(api) && api != ApiKeys::Produce;
     for body in requests().into_iter().filter(|body| is_kept_whole(body.api_key())) {
         let header = header(body.api_key(), *body.api_key().versions().end());
-        assert_eq!(parse(&request_bytes(&header, &body, &[])).unwrap(), (header, body));
+        assert_eq!(
+            parse(&request_bytes(&header, &body, &[]), Allowance::full()).unwrap(),
+            (header, body)
+        );
     }
     for body in responses()
         .into_iter()
         .filter(|body| is_kept_whole(body.api_key()) && body.api_key() != ApiKeys::Fetch)
     {
         let header = header(body.api_key(), *body.api_key().versions().end());
-        assert_eq!(parse_response(&header, &response_bytes(&header, &body)).unwrap(), (42, body));
+        assert_eq!(
+            parse_response(&header, &response_frame(&header, &body, &[])).unwrap(),
+            (42, body)
+        );
     }
 }
 
@@ -86,7 +93,7 @@ fn the_newest_version_loses_no_field() {
 fn a_field_that_a_version_lacks_reads_as_its_default() {
     let read = |body: RequestBody, version| {
         let frame = request_bytes(&header(body.api_key(), version), &body, RECORDS);
-        parse(&frame).unwrap().1
+        parse(&frame, Allowance::full()).unwrap().1
     };
     let RequestBody::Fetch(fetch) = read(RequestBody::Fetch(fetch_request()), 0) else {
         panic!("a Fetch request is none");
@@ -129,7 +136,7 @@ fn each_version_of_offset_commit_keeps_the_fields_it_has() {
     for version in ApiKeys::OffsetCommit.versions() {
         let header = header(ApiKeys::OffsetCommit, version);
         let body = RequestBody::OffsetCommit(offset_commit_request());
-        let read = parse(&request_bytes(&header, &body, &[])).unwrap();
+        let read = parse(&request_bytes(&header, &body, &[]), Allowance::full()).unwrap();
         assert_eq!(read, (header, expected(version)), "version {version}");
     }
 }
@@ -141,7 +148,7 @@ fn bytes_behind_the_last_field_are_ignored() {
         for version in api.versions() {
             let mut frame = request_bytes(&header(api, version), &body, RECORDS);
             frame.extend_from_slice(b"left over");
-            assert!(parse(&frame).is_ok(), "{api:?} {version}");
+            assert!(parse(&frame, Allowance::full()).is_ok(), "{api:?} {version}");
         }
     }
 }
@@ -151,7 +158,7 @@ fn records_are_ranges_of_the_frame() {
     for version in ApiKeys::Produce.versions() {
         let body = RequestBody::Produce(produce_request());
         let frame = request_bytes(&header(ApiKeys::Produce, version), &body, RECORDS);
-        let Ok((_, RequestBody::Produce(request))) = parse(&frame) else {
+        let Ok((_, RequestBody::Produce(request))) = parse(&frame, Allowance::full()) else {
             panic!("version {version} is no Produce request");
         };
         let partitions = &request.topics[0].partitions;
@@ -167,7 +174,7 @@ fn a_client_need_not_have_a_name() {
         for version in api.versions() {
             let header = RequestHeader { client_id: None, ..header(api, version) };
             let frame = request_bytes(&header, &body, RECORDS);
-            assert_eq!(parse(&frame).unwrap().0, header);
+            assert_eq!(parse(&frame, Allowance::full()).unwrap().0, header);
         }
     }
 }
@@ -176,7 +183,7 @@ fn a_client_need_not_have_a_name() {
 fn the_client_id_is_never_compact() {
     // Version 2 of the header has tagged fields, yet keeps the 2-byte length.
     let frame = [0, 18, 0, 3, 0, 0, 0, 7, 0, 2, b'm', b'e', 0, 2, b'n', 2, b'v', 0];
-    let (header, body) = parse(&frame).unwrap();
+    let (header, body) = parse(&frame, Allowance::full()).unwrap();
     assert_eq!(header.client_id.as_deref(), Some("me"));
     let RequestBody::ApiVersions(request) = body else { panic!("{body:?}") };
     assert_eq!((&*request.client_software_name, &*request.client_software_version), ("n", "v"));
@@ -190,7 +197,7 @@ fn tagged_fields_are_skipped_wherever_they_may_come() {
     frame.extend_from_slice(&[0; 16]);
     frame.extend_from_slice(&[2, b't', 1, 5, 3, 1, 2, 3]); // its name, and tag 5 of 3 bytes
     frame.extend_from_slice(&[1, 0, 1, 9, 0]); // the two choices, and tag 9 of none
-    let (header, body) = parse(&frame).unwrap();
+    let (header, body) = parse(&frame, Allowance::full()).unwrap();
     assert_eq!(header.client_id, None);
     let RequestBody::Metadata(request) = body else { panic!("{body:?}") };
     assert_eq!(request.topics.unwrap()[0].name.as_deref(), Some("t"));
@@ -202,11 +209,14 @@ fn what_is_not_spoken_is_refused() {
     let head = |key: i16, version: i16| [key.to_be_bytes(), version.to_be_bytes()].concat();
     let frame = |key, version| [head(key, version), vec![0; 100]].concat();
     for key in [-1, 4, 7, 24, 36, i16::MAX] {
-        assert_eq!(parse(&frame(key, 0)).unwrap_err().what, Malformed::UnknownApiKey(key));
+        assert_eq!(
+            parse(&frame(key, 0), Allowance::full()).unwrap_err().what,
+            Malformed::UnknownApiKey(key)
+        );
     }
     for api in ApiKeys::ALL.iter().copied().filter(|&api| api != ApiKeys::ApiVersions) {
         for version in [i16::MIN, -1, api.versions().end() + 1, i16::MAX] {
-            let error = parse(&frame(api.id(), version)).unwrap_err();
+            let error = parse(&frame(api.id(), version), Allowance::full()).unwrap_err();
             let refused = Malformed::UnsupportedVersion { api: api.name(), version };
             assert_eq!(error.what, refused);
         }
@@ -219,7 +229,7 @@ fn an_error_says_where_it_is() {
     let mut frame = vec![0, 1, 0, 0, 0, 0, 0, 7, 0xFF, 0xFF];
     frame.extend_from_slice(&[0; 12]);
     frame.extend_from_slice(&[0, 0, 0, 2, 0, 1, b't', 0, 0, 0, 0, 0xFF, 0xFE, 0, 0, 0, 0]);
-    let error = parse(&frame).unwrap_err();
+    let error = parse(&frame, Allowance::full()).unwrap_err();
     assert_eq!(error.to_string(), "FetchTopic.topic at byte 33: the length -2 is negative");
 }
 
@@ -228,7 +238,7 @@ fn null_is_refused_where_the_protocol_has_none() {
     let metadata = |version, name: &[u8]| {
         let mut frame = vec![0, 3, 0, version, 0, 0, 0, 7, 0xFF, 0xFF];
         frame.extend_from_slice(name);
-        parse(&frame)
+        parse(&frame, Allowance::full())
     };
     let null_topics = [0xFF; 4];
     assert_eq!(metadata(0, &null_topics).unwrap_err().what, Malformed::Null);
@@ -258,7 +268,9 @@ fn all_topics_are_none_named_in_version_0_and_null_afterwards() {
     for version in 0..=12 {
         let header = header(ApiKeys::Metadata, version);
         let frame = request_bytes(&header, &RequestBody::Metadata(request(None)), &[]);
-        let Ok((_, RequestBody::Metadata(read))) = parse(&frame) else { panic!("{version}") };
+        let Ok((_, RequestBody::Metadata(read))) = parse(&frame, Allowance::full()) else {
+            panic!("{version}")
+        };
         assert!(read.asks_for_all_topics(version));
     }
 }
@@ -266,7 +278,7 @@ fn all_topics_are_none_named_in_version_0_and_null_afterwards() {
 #[test]
 fn operations_that_were_not_asked_for_are_the_smallest_number() {
     let response = ResponseBody::Metadata(MetadataResponse::default());
-    let frame = response_bytes(&header(ApiKeys::Metadata, 8), &response);
+    let frame = response_frame(&header(ApiKeys::Metadata, 8), &response, &[]);
     assert!(frame.ends_with(&OPERATIONS_NOT_ASKED_FOR.to_be_bytes()));
     assert_eq!(OPERATIONS_NOT_ASKED_FOR, i32::MIN);
 }
@@ -281,7 +293,7 @@ fn the_oldest_list_offsets_answers_an_array() {
     let topics = vec![ListOffsetsTopicResponse { name: "t".into(), partitions: vec![partition] }];
     let body = ListOffsetsResponse { throttle_time_ms: 0, topics };
     let header = header(ApiKeys::ListOffsets, 0);
-    let frame = response_bytes(&header, &ResponseBody::ListOffsets(body.clone()));
+    let frame = response_frame(&header, &ResponseBody::ListOffsets(body.clone()), &[]);
     assert_eq!(parse_response(&header, &frame).unwrap().1, ResponseBody::ListOffsets(body));
     assert!(frame.ends_with(&[0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 4]));
 }
@@ -290,7 +302,7 @@ fn the_oldest_list_offsets_answers_an_array() {
 fn the_response_to_api_versions_has_no_tagged_fields_in_its_header() {
     let response = ResponseBody::ApiVersions(ApiVersionsResponse::supported());
     for version in 0..=4 {
-        let frame = response_bytes(&header(ApiKeys::ApiVersions, version), &response);
+        let frame = response_frame(&header(ApiKeys::ApiVersions, version), &response, &[]);
         // The correlation id, then at once the error code: a byte between them makes librdkafka
         // abort its process.
         assert_eq!(frame[..6], [0, 0, 0, 42, 0, 0], "version {version}");
@@ -308,12 +320,12 @@ fn an_unknown_version_of_api_versions_is_answered_with_the_versions_to_try() {
         let mut frame = header(ApiKeys::ApiVersions, version).api_key.id().to_be_bytes().to_vec();
         frame.extend_from_slice(&version.to_be_bytes());
         frame.extend_from_slice(&[0, 0, 0, 42, 0xFE, 0xFE, 0xFE]);
-        let (header, body) = parse(&frame).unwrap();
+        let (header, body) = parse(&frame, Allowance::full()).unwrap();
         assert_eq!(body, RequestBody::UnsupportedApiVersions);
         let response = ResponseBody::ApiVersions(ApiVersionsResponse::unsupported_version());
         assert_eq!(body.error_response(Errors::UnsupportedVersion), Some(response.clone()));
         let expected = [0, 0, 0, 42, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4];
-        assert_eq!(response_bytes(&header, &response), expected);
+        assert_eq!(response_frame(&header, &response, &[]), expected);
     }
 }
 
@@ -369,7 +381,10 @@ fn what_is_not_advertised_is_read_in_all_its_versions_all_the_same() {
         let api = body.api_key();
         assert!(advertised().iter().all(|&(key, ..)| key != api.id()), "{api:?}");
         for version in api.versions() {
-            assert!(parse(&request_bytes(&header(api, version), &body, &[])).is_ok(), "{api:?}");
+            assert!(
+                parse(&request_bytes(&header(api, version), &body, &[]), Allowance::full()).is_ok(),
+                "{api:?}"
+            );
         }
     }
 }
@@ -377,12 +392,12 @@ fn what_is_not_advertised_is_read_in_all_its_versions_all_the_same() {
 #[test]
 fn the_throttle_time_of_produce_is_at_the_end_and_of_fetch_at_the_beginning() {
     let produce = ProduceResponse { throttle_time_ms: 0x0A0B_0C0D, ..ProduceResponse::default() };
-    let frame = response_bytes(&header(ApiKeys::Produce, 1), &ResponseBody::Produce(produce));
+    let frame = response_frame(&header(ApiKeys::Produce, 1), &ResponseBody::Produce(produce), &[]);
     assert_eq!(frame, [0, 0, 0, 42, 0, 0, 0, 0, 0x0A, 0x0B, 0x0C, 0x0D]);
     let mut fetch = RequestBody::Fetch(fetch_request()).error_response(Errors::None).unwrap();
     let ResponseBody::Fetch(response) = &mut fetch else { panic!("{fetch:?}") };
     response.header.throttle_time_ms = 0x0A0B_0C0D;
-    let frame = response_bytes(&header(ApiKeys::Fetch, 1), &fetch);
+    let frame = response_frame(&header(ApiKeys::Fetch, 1), &fetch, &[]);
     assert!(frame.starts_with(&[0, 0, 0, 42, 0x0A, 0x0B, 0x0C, 0x0D]));
 }
 
@@ -393,7 +408,7 @@ fn a_text_that_the_old_encoding_cannot_hold_is_cut_between_characters() {
     let body = RequestBody::ListOffsets(request.clone());
     let name_in = |version| {
         let frame = request_bytes(&header(ApiKeys::ListOffsets, version), &body, &[]);
-        match parse(&frame).unwrap().1 {
+        match parse(&frame, Allowance::full()).unwrap().1 {
             RequestBody::ListOffsets(mut it) => it.topics.remove(0).name,
             other => panic!("{other:?}"),
         }
@@ -405,7 +420,7 @@ fn a_text_that_the_old_encoding_cannot_hold_is_cut_between_characters() {
 #[test]
 fn a_name_that_is_not_utf_8_is_still_a_name() {
     let frame = [0, 3, 0, 0, 0, 0, 0, 7, 0, 1, 0xFF, 0, 0, 0, 1, 0, 2, b'a', 0xC3];
-    let (header, body) = parse(&frame).unwrap();
+    let (header, body) = parse(&frame, Allowance::full()).unwrap();
     assert_eq!(header.client_id.as_deref(), Some("\u{FFFD}"));
     let RequestBody::Metadata(request) = body else { panic!("{body:?}") };
     assert_eq!(request.topics.unwrap()[0].name.as_deref(), Some("a\u{FFFD}"));

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::common::memory_pool::Shortage;
+
 /// Why bytes are not the message they should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
@@ -37,6 +39,8 @@ pub enum Malformed {
         /// Bytes of memory that the arrays before it have left over.
         left: usize,
     },
+    /// Nothing is wrong with the bytes: they can be read when there is memory for it.
+    OutOfMemory(Shortage),
     /// Null where the protocol allows none.
     Null,
     /// A varint longer than 5 bytes or above 32 bits.
@@ -70,6 +74,7 @@ impl fmt::Display for DecodeError {
             Malformed::TooMuchMemory { needed, left } => {
                 write!(f, "{needed} bytes of memory needed, {left} left of a request's allowance")
             }
+            Malformed::OutOfMemory(shortage) => write!(f, "{shortage}"),
             Malformed::Null => write!(f, "null is not allowed"),
             Malformed::VarintTooLong => write!(f, "the varint is longer than 32 bits"),
             Malformed::UnknownApiKey(key) => write!(f, "the API key {key} is unknown"),

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use byteorder::{BigEndian, ByteOrder};
 
-use crate::protocol::wire::allowance::Allowance;
+use crate::protocol::wire::allowance::{Allowance, refused_by_system};
 use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 
 /// What U+FFFD, which stands for a wrong byte, takes in UTF-8.
@@ -56,12 +56,18 @@ pub struct Reader<'a> {
     bytes: &'a [u8],
     /// The next byte; never beyond the end.
     position: usize,
-    allowance: Allowance,
+    allowance: Allowance<'a>,
 }
 
 impl<'a> Reader<'a> {
+    /// For bytes that are not a client's.
     pub fn new(frame: &'a [u8]) -> Self {
-        Self { bytes: frame, position: 0, allowance: Allowance::full() }
+        Self::within(frame, Allowance::full())
+    }
+
+    /// What is read takes its memory from `allowance`.
+    pub fn within(frame: &'a [u8], allowance: Allowance<'a>) -> Self {
+        Self { bytes: frame, position: 0, allowance: allowance.of_frame(frame.len()) }
     }
 
     /// That of the next byte in the frame.
@@ -190,6 +196,31 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A copy of bytes of the frame.
+    fn copied(&mut self, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        self.allowance.copy(bytes.len()).map_err(|what| self.error(what))?;
+        let mut copy = Vec::new();
+        let reserved = copy.try_reserve_exact(bytes.len());
+        reserved.map_err(|_| self.error(refused_by_system(bytes.len())))?;
+        copy.extend_from_slice(bytes);
+        Ok(copy)
+    }
+
+    /// A copy of text of the frame in which U+FFFD stands for what is not UTF-8.
+    fn mended(&mut self, bytes: &[u8]) -> Result<String, DecodeError> {
+        let spent = self.allowance.spend(bytes.len(), REPLACEMENT_BYTES);
+        spent.map_err(|what| self.error(what))?;
+        let (mut text, size) = (String::new(), bytes.len() * REPLACEMENT_BYTES);
+        text.try_reserve_exact(size).map_err(|_| self.error(refused_by_system(size)))?;
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        Ok(text)
+    }
+
     fn error(&self, what: Malformed) -> DecodeError {
         DecodeError { field: "", position: self.position, what }
     }
@@ -204,30 +235,42 @@ fn varint_too_long(position: usize) -> DecodeError {
 }
 
 /// Bytes of a message that is being written, or only their number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Writer<'a> {
     bytes: Vec<u8>,
     /// How many bytes have been written, kept or not.
     size: usize,
-    only_counts: bool,
+    /// Bytes behind these are counted, not kept.
+    kept_max: usize,
     /// What the ranges of [`Records`] are ranges of.
     source: &'a [u8],
+}
+
+impl Default for Writer<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<'a> Writer<'a> {
     /// For a message without records.
     pub fn new() -> Self {
-        Self::default()
+        Self::keeping(Vec::new(), usize::MAX)
     }
 
     /// For a message whose records are ranges of `source`.
     pub fn with_records_from(source: &'a [u8]) -> Self {
-        Self { source, ..Self::default() }
+        Self { source, ..Self::new() }
     }
 
     /// Keeps no byte: what is written to it shows only how long it is. Allocates nothing.
     pub fn counting() -> Self {
-        Self { only_counts: true, ..Self::default() }
+        Self::keeping(Vec::new(), 0)
+    }
+
+    /// Keeps the first `kept_max` bytes, in `room`.
+    pub fn keeping(room: Vec<u8>, kept_max: usize) -> Self {
+        Self { bytes: room, size: 0, kept_max, source: &[] }
     }
 
     /// Bytes written so far.
@@ -235,7 +278,12 @@ impl<'a> Writer<'a> {
         self.size
     }
 
-    /// Empty if the bytes were only counted.
+    /// Whether every byte that was written was kept.
+    pub fn is_whole(&self) -> bool {
+        self.size <= self.kept_max
+    }
+
+    /// The bytes that were kept.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -243,7 +291,7 @@ impl<'a> Writer<'a> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.size += bytes.len();
-        if !self.only_counts {
+        if self.size <= self.kept_max {
             self.bytes.extend_from_slice(bytes);
         }
     }
@@ -269,10 +317,10 @@ impl<'a> Writer<'a> {
 
     /// Writes the length of a byte string or the count of an array; `None` is null.
     ///
-    /// # Panics
-    /// If the length is 2 GiB or more, which no frame can hold.
+    /// A length of 2 GiB or more has no place on the wire, nor has what follows it in a frame: who
+    /// puts the bytes into one refuses them by their [`size`](Self::size).
     pub fn write_length(&mut self, length: Option<usize>, version: Version) {
-        let length = length.map(|it| i32::try_from(it).expect("a frame is shorter than 2 GiB"));
+        let length = length.map(|it| i32::try_from(it).unwrap_or(i32::MAX));
         match length {
             _ if version.is_flexible => self.write_compact_length(length),
             Some(length) => length.write(self, version),
@@ -356,11 +404,13 @@ impl WireType for Option<String> {
         let Some(bytes) = reader.take_string(version)? else {
             return Ok(None);
         };
-        if str::from_utf8(bytes).is_err() {
-            let spent = reader.allowance.spend(bytes.len(), REPLACEMENT_BYTES);
-            spent.map_err(|what| reader.error(what))?;
+        match str::from_utf8(bytes) {
+            Ok(_) => {
+                let copy = reader.copied(bytes)?;
+                Ok(Some(String::from_utf8(copy).expect("a copy of what is UTF-8 is UTF-8")))
+            }
+            Err(_) => reader.mended(bytes).map(Some),
         }
-        Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
@@ -416,7 +466,9 @@ impl<T: WireType> WireType for Option<Vec<T>> {
         };
         let spent = reader.allowance.spend(count, size_of::<T>());
         spent.map_err(|what| reader.error(what))?;
-        let mut elements = Vec::with_capacity(count);
+        let mut elements = Vec::new();
+        let reserved = elements.try_reserve_exact(count);
+        reserved.map_err(|_| reader.error(refused_by_system(count * size_of::<T>())))?;
         for _ in 0..count {
             elements.push(T::read(reader, version)?);
         }
@@ -458,7 +510,10 @@ impl WireType for Vec<u8> {
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
         let start = reader.position;
         match reader.read_length(version)? {
-            Some(length) => Ok(reader.take(length)?.to_vec()),
+            Some(length) => {
+                let bytes = reader.take(length)?;
+                reader.copied(bytes)
+            }
             None => Err(null_at(start)),
         }
     }

@@ -25,15 +25,16 @@ impl BrokerConfigs {
     }
 
     /// The scope that a resource's name stands for: the broker's number is this broker, an empty name
-    /// all brokers.
+    /// all brokers. A number has one spelling, or a request could ask for one broker in a thousand
+    /// (`0`, `00`, `+0`), each with a long answer.
     ///
     /// # Errors
     /// `INVALID_REQUEST` for any other name.
     pub(crate) fn scope(&self, name: &str) -> Result<DynamicScope, KafkaError> {
         let broker_id = self.broker_id;
-        match name.parse::<i32>() {
-            _ if name.is_empty() => Ok(DynamicScope::Default),
-            Ok(id) if id == broker_id => Ok(DynamicScope::Broker),
+        match name {
+            "" => Ok(DynamicScope::Default),
+            number if number == broker_id.to_string() => Ok(DynamicScope::Broker),
             _ => {
                 let why = format!("the only broker is {broker_id}, not {name:?}");
                 Err(KafkaError::api(Errors::InvalidRequest, why))

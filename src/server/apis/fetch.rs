@@ -6,6 +6,7 @@ use std::sync::Arc;
 use log::trace;
 
 use crate::common::errors::Errors;
+use crate::common::memory_pool::MemoryDraw;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::protocol::fetch::{FetchRequest, FetchResponse, FetchResponseHeader};
@@ -41,6 +42,8 @@ pub(crate) struct FetchApis {
     /// No longer than a connection may be idle: nobody would hear a later answer, and a fetch that
     /// waits costs memory, and a look at every append.
     longest_wait_ms: i64,
+    /// The same for a fetch that holds memory of the pool.
+    longest_wait_with_memory_ms: i64,
 }
 
 impl FetchApis {
@@ -53,6 +56,7 @@ impl FetchApis {
             quota_manager: Arc::clone(&parts.quota_managers.fetch),
             authorization: parts.authorization(),
             longest_wait_ms: parts.config.connections_max_idle_ms.ms().unwrap_or(i64::MAX),
+            longest_wait_with_memory_ms: parts.config.transferto_memory_progress_timeout_ms,
         }
     }
 
@@ -64,6 +68,8 @@ impl FetchApis {
             reply.send_body(&no_such_fetch_session());
             return;
         }
+        reply.release_frame();
+        let mut memory = reply.take_memory();
         let version = reply.header.api_version;
         let may_fetch = self.authorized_to_fetch(&reply.context, request);
         let (authorized_request_info, unauthorized_request_info): (Vec<_>, Vec<_>) =
@@ -73,7 +79,7 @@ impl FetchApis {
         let is_all_readable = readable.len() == authorized_request_info.len();
         let is_none_authorized = authorized_request_info.is_empty();
         let params = FetchParams {
-            max_wait_ms: if is_all_readable { self.max_wait_ms(request) } else { 0 },
+            max_wait_ms: if is_all_readable { self.max_wait_ms(request, &memory) } else { 0 },
             replica_id: request.replica_id,
             min_bytes: request.min_bytes,
             max_bytes: request.max_bytes,
@@ -93,7 +99,7 @@ impl FetchApis {
             trace!("[12] KafkaApis.sendResponseCallback: {} partitions", results.len());
             let merged_response_status =
                 authorized_request_info.into_iter().chain(unauthorized_response_status);
-            let topics = fetched_data.merge(version, merged_response_status, results);
+            let topics = fetched_data.merge(version, merged_response_status, results, &mut memory);
             reply.log_refusals(&refusals_of(&topics));
             reply.remote_complete();
             let client_id = reply.header.client_id.take().unwrap_or_default();
@@ -112,7 +118,7 @@ impl FetchApis {
                     topics,
                 };
                 match FetchResponseSend::new(&reply.header, response) {
-                    Ok(send) => reply.send(Box::new(send)),
+                    Ok(send) => reply.send_drawn(Box::new(send), memory),
                     Err(error) => reply.give_up(&error),
                 }
             };
@@ -156,8 +162,12 @@ impl FetchApis {
         }
     }
 
-    fn max_wait_ms(&self, request: &FetchRequest) -> i64 {
-        i64::from(request.max_wait_ms).min(self.longest_wait_ms)
+    fn max_wait_ms(&self, request: &FetchRequest, memory: &MemoryDraw) -> i64 {
+        let longest_ms = match memory.bytes() {
+            0 => self.longest_wait_ms,
+            _ => self.longest_wait_ms.min(self.longest_wait_with_memory_ms),
+        };
+        i64::from(request.max_wait_ms).min(longest_ms)
     }
 }
 

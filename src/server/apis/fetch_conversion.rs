@@ -6,12 +6,14 @@
 //! versions 0 to 3) cannot decode record batches: its slice is read into memory and converted,
 //! here, on a handler thread. **Zero copy is lost** then, and that is counted and logged.
 
+use std::io;
 use std::sync::Arc;
 
 use log::{Level, debug, info, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::memory_pool::{MemoryDraw, Stage};
 use crate::common::metrics::Metrics;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::Offset;
@@ -84,23 +86,25 @@ impl FetchedData {
 
     /// Puts every partition that was asked for into the response, in the order in which they come:
     /// what was read, or why it was not. A client misses a partition that is left out.
+    ///
+    /// What is converted comes out of `memory`. If that has no more, the rest is left for the next
+    /// fetch.
     pub(crate) fn merge(
         &self,
         version: i16,
         asked: impl Iterator<Item = Asked>,
         results: Vec<(TopicAndPartition, LogReadResult)>,
+        memory: &mut MemoryDraw,
     ) -> Vec<(String, Vec<FetchResponsePartitionData>)> {
         let mut results = results.into_iter().map(|(_, result)| result);
         let mut topics: Vec<(String, Vec<FetchResponsePartitionData>)> = Vec::new();
-        let mut convertible_bytes = CONVERTED_BYTES_MAX;
+        let mut convertible = Convertible { left_bytes: CONVERTED_BYTES_MAX, memory };
         for asked in asked {
             let partition = asked.key.partition;
             let data = match asked.refusal {
                 Some(refusal) => failed(partition, refusal),
                 None => match results.next() {
-                    Some(Ok(read)) => {
-                        self.partition_data(version, &asked, read, &mut convertible_bytes)
-                    }
+                    Some(Ok(read)) => self.partition_data(version, &asked, read, &mut convertible),
                     Some(Err(error)) => failed(partition, error.code()),
                     None => failed(partition, Errors::UnknownServerError),
                 },
@@ -118,7 +122,7 @@ impl FetchedData {
         version: i16,
         asked: &Asked,
         read: LogReadInfo,
-        convertible_bytes: &mut usize,
+        convertible: &mut Convertible<'_>,
     ) -> FetchResponsePartitionData {
         let partition = asked.key.partition;
         // As the topic is set. A codec that its producers chose is up to them and their
@@ -131,7 +135,7 @@ impl FetchedData {
         let (high_watermark, log_start_offset) = (read.high_watermark, read.log_start_offset);
         let messages = match magic_to_convert_to(version, &read.log_config) {
             None => Ok(Box::new(read.fetched_data.message_set) as Box<dyn MessageSet>),
-            Some(magic) => self.maybe_convert(version, magic, asked, read, convertible_bytes),
+            Some(magic) => self.maybe_convert(version, magic, asked, read, convertible),
         };
         match messages {
             Ok(messages) => FetchResponsePartitionData {
@@ -158,15 +162,15 @@ impl FetchedData {
 
     /// Reads the slice into memory and converts it: the copying path, outside of every reactor.
     ///
-    /// Deducts what that costs from `convertible_bytes`; once they are used up, the rest is left
-    /// for the next fetch.
+    /// Deducts what that costs from `convertible`; once that is used up, the rest is left for the
+    /// next fetch.
     fn maybe_convert(
         &self,
         version: i16,
         magic: u8,
         asked: &Asked,
         read: LogReadInfo,
-        convertible_bytes: &mut usize,
+        convertible: &mut Convertible<'_>,
     ) -> Result<Box<dyn MessageSet>, KafkaError> {
         if read.size_in_bytes() == 0 {
             return Ok(Box::new(read.fetched_data.message_set));
@@ -175,18 +179,20 @@ impl FetchedData {
             let why = "message.downconversion.enable is false";
             return Err(KafkaError::api(Errors::UnsupportedVersion, why));
         }
-        if *convertible_bytes == 0 {
+        if convertible.left_bytes == 0 {
             return Ok(Box::new(ByteBufferMessageSet::empty()));
         }
         let LogReadInfo { fetched_data, replica, .. } = read;
-        let mut slice = slice_to_convert(asked, &replica, fetched_data, *convertible_bytes)?;
+        let mut slice = slice_to_convert(asked, &replica, fetched_data, convertible.left_bytes)?;
         loop {
+            if !convertible.draw(slice.message_set.size_in_bytes()) {
+                return Ok(Box::new(ByteBufferMessageSet::empty()));
+            }
             let batches = in_memory(&slice)?;
             let mut converted = down_convert(&batches, magic, asked.fetch_info.offset.0)?;
-            let cost = batches.len().max(converted.len());
-            *convertible_bytes = convertible_bytes.saturating_sub(cost);
+            convertible.deduct(batches.len().max(converted.len()));
             if converted.is_empty() {
-                match slice_behind(asked, &replica, &batches, *convertible_bytes)? {
+                match slice_behind(asked, &replica, &batches, convertible.left_bytes)? {
                     Some(behind) => slice = behind,
                     None => return Ok(Box::new(ByteBufferMessageSet::empty())),
                 }
@@ -215,6 +221,27 @@ impl FetchedData {
                 asked.key
             );
         }
+    }
+}
+
+/// What one fetch may still convert.
+struct Convertible<'a> {
+    left_bytes: usize,
+    memory: &'a mut MemoryDraw,
+}
+
+impl Convertible<'_> {
+    /// Draws the memory for a slice and for what it becomes. Without it nothing more is converted.
+    fn draw(&mut self, slice_bytes: usize) -> bool {
+        let drawn = self.memory.grow_by(slice_bytes.saturating_mul(2), Stage::Answer);
+        if drawn.is_err() {
+            self.left_bytes = 0;
+        }
+        drawn.is_ok()
+    }
+
+    fn deduct(&mut self, bytes: usize) {
+        self.left_bytes = self.left_bytes.saturating_sub(bytes);
     }
 }
 
@@ -274,7 +301,8 @@ fn read_from(
 
 fn in_memory(slice: &FetchDataInfo) -> Result<Vec<u8>, KafkaError> {
     let size = slice.message_set.size_in_bytes();
-    let mut bytes = Vec::with_capacity(size);
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).map_err(io::Error::from)?;
     while bytes.len() < size {
         let (position, rest) = (bytes.len(), size - bytes.len());
         slice.message_set.write_to(Destination::Channel(&mut bytes), position, rest)?;

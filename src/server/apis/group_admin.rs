@@ -128,7 +128,10 @@ impl GroupAdminApis {
                 false => Errors::GroupAuthorizationFailed.code(),
             },
         };
-        let results = request.groups_names.iter().map(result).collect();
+        // One that is named twice is deleted and answered once, as in Kafka.
+        let mut named = HashSet::new();
+        let names = request.groups_names.iter().filter(|group_id| named.insert(*group_id));
+        let results = names.map(result).collect();
         let response = DeleteGroupsResponse { throttle_time_ms: 0, results };
         reply.send_body(&ResponseBody::DeleteGroups(response));
     }

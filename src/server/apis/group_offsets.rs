@@ -192,17 +192,18 @@ impl GroupOffsetApis {
         ) {
             return fail(Errors::GroupAuthorizationFailed);
         }
-        let names = asked.topics.iter().flatten().map(|it| it.name.as_str());
+        let topics = asked.topics.as_deref().map(each_once);
+        let names = topics.iter().flatten().map(|it| it.name.as_str());
         let authorized = self.authorization.filter_by_authorized(
             &reply.context,
             Operation::Describe,
             ResourceType::Topic,
             names,
         );
-        let partitions = asked.topics.as_ref().map(|topics| partitions_of(topics, &authorized));
+        let partitions = topics.as_ref().map(|topics| partitions_of(topics, &authorized));
         match self.group_coordinator.fetch_offsets(&group_id, partitions.as_deref()) {
             Ok(fetched) => {
-                let topics = match &asked.topics {
+                let topics = match &topics {
                     Some(topics) => fetched_topics(version, topics, &authorized, fetched),
                     None => {
                         let mut topics = all_topics(version, fetched);
@@ -293,6 +294,20 @@ fn answer_bytes(response: &OffsetCommitResponse) -> usize {
         size_of_val(topic) + topic.name.len() + size_of_val(topic.partitions.as_slice())
     };
     response.topics.iter().map(of_topic).sum()
+}
+
+/// The topics without the partitions that they name again: the answer has up to
+/// `offset.metadata.max.bytes` for each, and the question 4.
+fn each_once(topics: &[OffsetFetchRequestTopic]) -> Vec<OffsetFetchRequestTopic> {
+    let mut named = HashSet::new();
+    let topics = topics.iter().map(|topic| {
+        let (name, partitions) = (&topic.name, topic.partition_indexes.iter().copied());
+        OffsetFetchRequestTopic {
+            name: name.clone(),
+            partition_indexes: partitions.filter(|it| named.insert((name, *it))).collect(),
+        }
+    });
+    topics.collect()
 }
 
 /// The partitions whose offsets the client may learn, in the order of the request.

@@ -2,6 +2,7 @@
 //! `handleSyncGroupRequest`, `handleHeartbeatRequest` and `handleLeaveGroupRequest`: the life of a
 //! member of a consumer group.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use log::{Level, log};
@@ -69,7 +70,10 @@ impl GroupApis {
     ) {
         let coordinator = |key: &String| self.coordinator(&reply, request.key_type, key);
         let response = if reply.header.api_version >= FIND_OF_SEVERAL_VERSION {
-            let coordinators = request.coordinator_keys.iter().map(coordinator).collect();
+            // Each once: clients look their keys up in the answer, which is longer than the question.
+            let mut named = HashSet::new();
+            let keys = request.coordinator_keys.iter().filter(|key| named.insert(*key));
+            let coordinators = keys.map(coordinator).collect();
             FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() }
         } else {
             let Coordinator { node_id, host, port, error_code, error_message, .. } =

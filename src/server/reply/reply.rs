@@ -2,6 +2,7 @@
 //! `kafka.network.RequestChannel.Request` that a response needs.
 
 use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -9,15 +10,17 @@ use log::{Level, log};
 
 use crate::common::hang_up::HangUp;
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::memory_pool::{MemoryDraw, Shortage};
 use crate::common::time::Time;
 use crate::network::request_channel::{ReplyTo, Request, RequestChannel, Response, ResponseAction};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
-use crate::protocol::request::{RequestBody, ResponseBody, response_bytes};
+use crate::protocol::request::{EncodeError, RequestBody, ResponseBody, response_bytes};
 use crate::server::reply::refusals::Refusals;
 use crate::server::security::request_context::RequestContext;
+use crate::transport::network_receive::Frame;
 use crate::transport::send;
-use crate::transport::send::NetworkSend;
+use crate::transport::send::{DrawnSend, NetworkSend};
 
 /// The first versions whose clients wait by themselves when the response says that they are
 /// throttled (KIP-219).
@@ -34,6 +37,10 @@ pub struct Reply {
     pub header: RequestHeader,
     /// The sender of the request, for the authorizer.
     pub context: RequestContext,
+    /// The frame of the request if it may have to be handled again, else an empty one.
+    frame: Frame,
+    /// What the request takes, decoded, until it is answered.
+    memory: MemoryDraw,
     /// Taken when the reply is used.
     reply_to: Option<ReplyTo>,
     request_channel: Arc<RequestChannel>,
@@ -49,17 +56,25 @@ pub struct Reply {
 pub type LocalComplete = Arc<OnceLock<i64>>;
 
 impl Reply {
-    /// Takes a request apart: the reply to it, what it asks for, and its frame.
+    /// Takes a request apart: the reply to it, what it asks for, and its frame; an empty one if the
+    /// reply keeps it.
     pub fn split(
         request: Request,
         channel: &Arc<RequestChannel>,
         time: &Arc<dyn Time>,
-    ) -> (Self, RequestBody, Vec<u8>) {
+    ) -> (Self, RequestBody, Frame) {
         let reply_to = Some(request.reply_to());
-        let Request { session, header, body, buffer, hang_up, .. } = request;
+        let Request { session, header, body, frame, memory, hang_up, .. } = request;
+        let nothing = Frame::empty(memory.pool());
+        let (kept, frame) = match header.api_key.only_reads() {
+            true => (frame, nothing),
+            false => (nothing, frame),
+        };
         let reply = Self {
             header,
             context: RequestContext::new(session),
+            frame: kept,
+            memory,
             reply_to,
             request_channel: Arc::clone(channel),
             time: Arc::clone(time),
@@ -68,7 +83,7 @@ impl Reply {
             is_throttled: false,
             hang_up,
         };
-        (reply, body, buffer)
+        (reply, body, frame)
     }
 
     pub fn client(&self) -> SocketAddr {
@@ -129,10 +144,50 @@ impl Reply {
         log!(level, "{} request of {}: {refusals}", self.header.api_key.name(), self.client());
     }
 
-    /// Answers with a body that fits into memory.
+    /// Gives up the frame of a request that may wait, if others could use its memory. It is not
+    /// handled again then.
+    pub fn release_frame(&mut self) {
+        if self.frame.memory.bytes() > 0 {
+            self.frame = Frame::empty(self.memory.pool());
+        }
+    }
+
+    /// Answers with a body, which is encoded here.
     pub fn send_body(self, body: &ResponseBody) {
-        let bytes = response_bytes(&self.header, body);
-        self.send(Box::new(NetworkSend::new(bytes)));
+        let mut memory = MemoryDraw::new(self.memory.pool());
+        match response_bytes(&self.header, body, &mut memory) {
+            Ok(bytes) => match NetworkSend::new(bytes) {
+                Ok(send) => self.send_drawn(Box::new(send), memory),
+                Err(error) => self.give_up(&error),
+            },
+            Err(EncodeError::OutOfMemory(shortage)) => self.retry(shortage),
+            Err(error) => self.give_up(&error),
+        }
+    }
+
+    /// The memory of a request of which the answer is made without being encoded: it goes with that.
+    pub fn take_memory(&mut self) -> MemoryDraw {
+        let nothing = MemoryDraw::new(self.memory.pool());
+        mem::replace(&mut self.memory, nothing)
+    }
+
+    /// As [`send`](Self::send), with the memory that was drawn for it.
+    pub fn send_drawn(self, send: Box<dyn send::Send>, memory: MemoryDraw) {
+        match memory.bytes() {
+            0 => self.send(send),
+            _ => self.send(Box::new(DrawnSend::new(send, memory))),
+        }
+    }
+
+    /// Has the request handled again when there is memory for its answer. One that has changed
+    /// something, or has waited, cannot be: its connection is closed.
+    pub fn retry(mut self, shortage: Shortage) {
+        let nothing = Frame::empty(self.memory.pool());
+        let frame = mem::replace(&mut self.frame, nothing);
+        match !frame.bytes.is_empty() && self.memory.pool().could_grant(shortage) {
+            true => self.answer(ResponseAction::Retry(frame, shortage)),
+            false => self.give_up(&shortage),
+        }
     }
 
     pub fn send(self, send: Box<dyn send::Send>) {

@@ -5,18 +5,23 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use transferto::common::memory_pool::MemoryPool;
 use transferto::common::metrics::Metrics;
 use transferto::common::mock_time::MockTime;
 use transferto::config::limit::Limit;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::connection_id::ConnectionId;
-use transferto::transport::selector::{Disconnected, NetworkReceived, Selector};
+use transferto::transport::selector::{Disconnected, NetworkReceived, Selector, SelectorLimits};
 use transferto::transport::send::NetworkSend;
 
 use crate::frames::{frame, read_frame};
 
 /// `connections.max.idle.ms` of the harness, as in Kafka's `SelectorTest`.
 pub(crate) const IDLE_MS: i64 = 5_000;
+/// The large requests that the harness has memory for.
+pub(crate) const MEMORY_BYTES: usize = 128 << 20;
+/// How long a connection may hold memory without progress while others wait for it.
+pub(crate) const PROGRESS_TIMEOUT_MS: i64 = 500;
 /// A test that polls this often without reaching its goal has failed.
 const POLLS_MAX: usize = 20_000;
 
@@ -48,9 +53,13 @@ impl Harness {
         let builder = builder(Arc::clone(&metrics));
         let clock = Arc::clone(&time);
         let counters = Arc::clone(&metrics);
-        let selector =
-            Selector::new(max_receive_bytes, Limit::from(idle_ms).ms(), clock, builder, counters)
-                .unwrap();
+        let limits = SelectorLimits {
+            max_receive_bytes,
+            connections_max_idle_ms: Limit::from(idle_ms).ms(),
+            memory_pool: MemoryPool::for_frames_of(MEMORY_BYTES),
+            memory_progress_timeout_ms: PROGRESS_TIMEOUT_MS,
+        };
+        let selector = Selector::new(limits, clock, builder, counters).unwrap();
         Self {
             selector,
             time,
@@ -98,14 +107,14 @@ impl Harness {
 
     /// Begins to send a frame.
     pub(crate) fn send(&mut self, id: ConnectionId, body: &[u8]) {
-        self.selector.send(id, Box::new(NetworkSend::new(body.to_vec()))).unwrap();
+        self.selector.send(id, Box::new(NetworkSend::new(body.to_vec()).unwrap())).unwrap();
     }
 
     /// Takes the oldest frame that came from a connection, waiting for it if need be.
     pub(crate) fn next_receive(&mut self, id: ConnectionId) -> String {
         self.poll_until(|it| it.receives.iter().any(|receive| receive.id == id));
         let at = self.receives.iter().position(|receive| receive.id == id).unwrap();
-        String::from_utf8(self.receives.remove(at).payload).unwrap()
+        String::from_utf8(self.receives.remove(at).frame.bytes).unwrap()
     }
 
     /// A connection accepted from a peer that is in the hands of the test.

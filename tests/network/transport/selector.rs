@@ -14,6 +14,7 @@ use transferto::transport::authenticator::Authenticator;
 use transferto::transport::channel_builder::ChannelBuilder;
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::kafka_channel::{KafkaChannel, SendError};
+use transferto::transport::network_receive::NetworkReceive;
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 use transferto::transport::selector::DisconnectCause;
 use transferto::transport::send::NetworkSend;
@@ -45,7 +46,7 @@ fn a_second_send_before_the_first_is_complete_is_refused() {
     let (server, mut harness) = (EchoServer::start(), Harness::new());
     let id = harness.blocking_connect(server.addr);
     harness.send(id, b"test1");
-    let second = harness.selector.send(id, Box::new(NetworkSend::new(b"test2".to_vec())));
+    let second = harness.selector.send(id, Box::new(NetworkSend::new(b"test2".to_vec()).unwrap()));
     assert_eq!(second, Err(SendError::InProgress(id)));
     assert_eq!(harness.next_receive(id), "test1");
 }
@@ -56,7 +57,7 @@ fn a_send_without_a_connection_is_refused() {
     let (server, mut harness) = (EchoServer::start(), Harness::new());
     let id = harness.blocking_connect(server.addr);
     harness.selector.close(id).unwrap();
-    let result = harness.selector.send(id, Box::new(NetworkSend::new(b"test".to_vec())));
+    let result = harness.selector.send(id, Box::new(NetworkSend::new(b"test".to_vec()).unwrap()));
     assert_eq!(result, Err(SendError::NotConnected(id)));
 }
 
@@ -98,7 +99,7 @@ fn many_requests_on_several_connections_are_answered_in_order() {
         for receive in std::mem::take(&mut harness.receives) {
             let at = ids.iter().position(|id| *id == receive.id).unwrap();
             let expected = format!("{}-{}", receive.id, answered[at]);
-            assert_eq!(String::from_utf8(receive.payload).unwrap(), expected);
+            assert_eq!(String::from_utf8(receive.frame.bytes).unwrap(), expected);
             answered[at] += 1;
             if answered[at] < 500 {
                 harness.send(receive.id, format!("{}-{}", receive.id, answered[at]).as_bytes());
@@ -310,11 +311,11 @@ impl ChannelBuilder for IncompleteChannelBuilder {
         id: ConnectionId,
         stream: mio::net::TcpStream,
         peer: SocketAddr,
-        max_receive_bytes: i32,
+        receive: NetworkReceive,
     ) -> io::Result<KafkaChannel> {
         let transport = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.0))?;
         let authenticator = Incomplete(KafkaPrincipal::anonymous());
-        Ok(KafkaChannel::new(id, Box::new(transport), Box::new(authenticator), max_receive_bytes))
+        Ok(KafkaChannel::new(id, Box::new(transport), Box::new(authenticator), receive))
     }
 }
 

@@ -88,7 +88,7 @@ fn a_late_response_does_not_reach_a_newcomer_on_a_reused_key() {
 
     let (newcomer, mut peer) = harness.accept();
     assert_eq!(newcomer.key(), gone.key());
-    let late = harness.selector.send(gone, Box::new(NetworkSend::new(b"secret".to_vec())));
+    let late = harness.selector.send(gone, Box::new(NetworkSend::new(b"secret".to_vec()).unwrap()));
     assert_eq!(late, Err(SendError::NotConnected(gone)));
     assert!(!harness.selector.mute(gone));
     assert!(!harness.selector.unmute(gone));
@@ -392,7 +392,7 @@ fn a_send_on_a_socket_that_has_long_been_writable_leaves_in_the_next_poll() {
 fn a_promise_of_more_that_is_not_kept_holds_nothing_back() {
     let mut harness = Harness::new();
     let (id, mut peer) = harness.accept();
-    let send = Box::new(PromisesMore(Box::new(NetworkSend::new(b"hello".to_vec()))));
+    let send = Box::new(PromisesMore(Box::new(NetworkSend::new(b"hello".to_vec()).unwrap())));
     harness.selector.send(id, send).unwrap();
     harness.poll_until(|it| it.sends == [id]);
     assert_eq!(read_frame(&mut peer).unwrap(), b"hello");
@@ -455,7 +455,7 @@ fn echo_and_send_file(mut harness: Harness) {
     let bytes = [frame(&request), frame(b"")].concat();
     peer.write_all(&bytes).unwrap();
     harness.poll_until(|it| it.receives.len() == 2);
-    assert_eq!(harness.receives[0].payload, request);
+    assert_eq!(harness.receives[0].frame.bytes, request);
 
     let file = TempFile::with(&pattern(3_000));
     let slices = vec![

@@ -11,6 +11,7 @@ mod access;
 
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::request::{parse, parse_response, request_bytes};
+use transferto::protocol::wire::allowance::Allowance;
 
 use crate::messages::log::RECORDS;
 use crate::messages::{header, request_of, response_frame, response_of};
@@ -40,7 +41,7 @@ pub(crate) fn assert_request(api: ApiKeys, version: i16, table: &str) {
     let body = request_of(api);
     let written = request_bytes(&header(api, version), &body, RECORDS);
     assert_eq!(written, expected, "{api:?} {version} as it is written");
-    let (read_header, read_body) = parse(&expected).unwrap();
+    let (read_header, read_body) = parse(&expected, Allowance::full()).unwrap();
     let rewritten = request_bytes(&read_header, &read_body, &expected);
     assert_eq!(rewritten, expected, "{api:?} {version} as it is read");
 }

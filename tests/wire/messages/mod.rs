@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod groups;
 pub(crate) mod log;
 
+use transferto::common::memory_pool::{MemoryDraw, MemoryPool};
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, ResponseBody, response_bytes};
@@ -24,7 +25,8 @@ pub(crate) fn response_frame(
     records: &[u8],
 ) -> Vec<u8> {
     let ResponseBody::Fetch(response) = body else {
-        return response_bytes(header, body);
+        let mut memory = MemoryDraw::new(&MemoryPool::unlimited());
+        return response_bytes(header, body, &mut memory).unwrap();
     };
     let mut writer = Writer::with_records_from(records);
     header.write_response_header(&mut writer);
