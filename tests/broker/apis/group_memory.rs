@@ -150,6 +150,7 @@ fn what_a_leader_gets_to_read_is_no_longer_than_its_group_may_hold() {
             session_timeout_ms: SESSION_TIMEOUT_MS,
             protocol_type: "consumer".to_string(),
             protocols: vec![("range".to_string(), vec![b'm'; 1_500])],
+            client: Arc::default(),
         };
         let sender = sender.clone();
         coordinator.join_group(&request, Box::new(move |joined| sender.send(joined).unwrap()));
