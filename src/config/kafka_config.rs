@@ -237,7 +237,7 @@ settings! {
         /// How long the files of a deleted segment stay on disk, in milliseconds.
         log_segment_delete_delay_ms: i64,
             "log.segment.delete.delay.ms" = "60000", Allowed::AtLeast(0), High;
-        /// The size of a segment's offset index, in bytes; the time index gets the same.
+        /// The most that a segment's offset index may take, in bytes, and its time index too.
         log_index_size_max_bytes: usize as Int<usize>,
             "log.index.size.max.bytes" = "10485760", Allowed::AtLeast(4), Medium;
         /// An index entry is written after so many bytes of messages.

@@ -25,7 +25,7 @@ settings! {
         /// The most that is taken at random from the age at which a segment rolls, in milliseconds.
         segment_jitter_ms: i64,
             "segment.jitter.ms" = "0", Allowed::AtLeast(0), Medium;
-        /// The size of a segment's offset index, in bytes; the time index gets the same.
+        /// The most that a segment's offset index may take, in bytes, and its time index too.
         max_index_size: usize as Int<usize>,
             "segment.index.bytes" = "10485760", Allowed::AtLeast(4), Medium;
         /// An index entry is written after so many bytes of messages.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::Signal;
-use support::broker_process::BrokerProcess;
+use support::broker_process::{BrokerProcess, broker_binary};
 use support::client::Client;
 use support::own_process::in_own_process;
 use support::records::{batch, stored};
@@ -32,24 +32,82 @@ const RECORDS: i64 = 600;
 /// Where the log begins: what was before was deleted.
 const FIRST_OFFSET: i64 = 10;
 
-/// Runs `test` with a disk of 8 MB of its own, which goes away with the process.
-fn on_a_small_disk(name: &str, test: impl FnOnce(&Path)) {
-    let (dir, unshare) = (TempDir::new(), unshare());
-    let path = dir.path().display();
-    let mount = format!(r#"mount -t tmpfs -o size=8m none "{path}" && exec "$0" "$@""#);
-    let setup = format!(r#"export {DISK}="{path}"; exec {unshare} sh -c '{mount}' "$0" "$@";"#);
-    in_own_process(name, &setup, || test(&PathBuf::from(env::var_os(DISK).unwrap())));
+/// A disk that a test may fill.
+enum Disk {
+    /// One of 8 MB, mounted for the test.
+    Small(PathBuf),
+    /// A directory: where a process may not mount, strace refuses what a full disk would.
+    Refusing(PathBuf),
+}
+
+/// What holds while a disk has no room. One that is mounted has none from now on.
+enum Fullness {
+    Filled(FullDisk),
+    Injected,
+}
+
+impl Disk {
+    /// Runs `test` in a process of its own, whose mounts go away with it.
+    fn with(name: &str, test: impl FnOnce(&Self)) {
+        let dir = TempDir::new();
+        let Some(unshare) = unshare() else {
+            eprintln!("no process may mount here: strace stands in for a full disk");
+            return test(&Self::Refusing(dir.path().to_path_buf()));
+        };
+        let path = dir.path().display();
+        let mount = format!(r#"mount -t tmpfs -o size=8m none "{path}" && exec "$0" "$@""#);
+        let setup = format!(r#"export {DISK}="{path}"; exec {unshare} sh -c '{mount}' "$0" "$@";"#);
+        in_own_process(name, &setup, || {
+            test(&Self::Small(PathBuf::from(env::var_os(DISK).unwrap())));
+        });
+    }
+
+    fn data(&self) -> PathBuf {
+        let (Self::Small(path) | Self::Refusing(path)) = self;
+        path.join("data")
+    }
+
+    fn fill(&self) -> Fullness {
+        match self {
+            Self::Small(path) => Fullness::Filled(FullDisk::keep(path)),
+            Self::Refusing(_) => Fullness::Injected,
+        }
+    }
+}
+
+impl Fullness {
+    /// The wrapper of a broker that runs meanwhile: this call does not find room.
+    fn wrapper(&self, call: &str, path: Option<&Path>) -> Vec<String> {
+        match self {
+            Self::Filled(full) => {
+                assert!(full.filler.exists());
+                Vec::new()
+            }
+            Self::Injected => {
+                let inject = format!("inject={call}:error=ENOSPC");
+                let words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
+                let words = words.iter().map(ToString::to_string);
+                let paths = path.iter().flat_map(|it| ["-P".to_string(), it.display().to_string()]);
+                words.chain(paths).collect()
+            }
+        }
+    }
+
+    fn start(&self, data: &Path) -> BrokerProcess {
+        let wrapper = self.wrapper("pwrite64", None);
+        let wrapper: Vec<_> = wrapper.iter().map(String::as_str).collect();
+        BrokerProcess::start_under(&wrapper, data, &SETTINGS)
+    }
 }
 
 /// The command that gives a process mounts of its own: as root, or as a user who plays root.
-fn unshare() -> &'static str {
+fn unshare() -> Option<&'static str> {
     let mounts = "mount -t tmpfs none /mnt";
     let works = |it: &&str| {
         let words = it.split(' ').chain(["sh", "-c", mounts]).collect::<Vec<_>>();
         Command::new(words[0]).args(&words[1..]).output().is_ok_and(|it| it.status.success())
     };
-    let found = ["unshare -m", "unshare -rm"].into_iter().find(works);
-    found.expect("a test of a full disk has to mount one: as root, or with user namespaces allowed")
+    ["unshare -m", "unshare -rm"].into_iter().find(works)
 }
 
 /// A disk without a free byte: what a broker gives back is taken at once.
@@ -142,13 +200,13 @@ fn killed_broker(data: &Path) -> Vec<u8> {
 fn a_broker_that_was_killed_on_a_full_disk_comes_up_and_serves_what_is_there() {
     let name =
         "full_disk::a_broker_that_was_killed_on_a_full_disk_comes_up_and_serves_what_is_there";
-    on_a_small_disk(name, |disk| {
-        let data = disk.join("data");
+    Disk::with(name, |disk| {
+        let data = disk.data();
         let mut expected = killed_broker(&data);
-        let full = FullDisk::keep(disk);
+        let full = disk.fill();
         // Twice: what the first start has left must do for the second.
         for signal in [Signal::SIGKILL, Signal::SIGTERM] {
-            let broker = BrokerProcess::start(&data, &SETTINGS);
+            let broker = full.start(&data);
             let mut client = Client::connect(broker.port);
             assert_holds(&mut client, &expected);
             let refused = client.produce("post", 0, &batch(&["x".repeat(8192)]));
@@ -168,8 +226,8 @@ fn a_broker_that_was_killed_on_a_full_disk_comes_up_and_serves_what_is_there() {
 #[test]
 fn a_broker_that_finds_sparse_indexes_on_a_full_disk_comes_up() {
     let name = "full_disk::a_broker_that_finds_sparse_indexes_on_a_full_disk_comes_up";
-    on_a_small_disk(name, |disk| {
-        let data = disk.join("data");
+    Disk::with(name, |disk| {
+        let data = disk.data();
         let expected = killed_broker(&data);
         for index in fs::read_dir(data.join("post-0")).unwrap().map(|it| it.unwrap().path()) {
             if index.extension().is_some_and(|it| it == "index" || it == "timeindex") {
@@ -177,8 +235,8 @@ fn a_broker_that_finds_sparse_indexes_on_a_full_disk_comes_up() {
                 file.set_len(0).and_then(|()| file.set_len(10 << 20)).unwrap();
             }
         }
-        let _full = FullDisk::keep(disk);
-        let broker = BrokerProcess::start(&data, &SETTINGS);
+        let full = disk.fill();
+        let broker = full.start(&data);
         assert_holds(&mut Client::connect(broker.port), &expected);
     });
 }
@@ -186,12 +244,15 @@ fn a_broker_that_finds_sparse_indexes_on_a_full_disk_comes_up() {
 #[test]
 fn a_first_start_on_a_full_disk_says_what_could_not_be_written() {
     let name = "full_disk::a_first_start_on_a_full_disk_says_what_could_not_be_written";
-    on_a_small_disk(name, |disk| {
-        let _full = FullDisk::keep(disk);
-        let mut command = Command::new(support::broker_process::broker_binary());
-        command.args(["--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override"]);
-        let output = command.arg(format!("log.dirs={}", disk.join("data").display())).output();
-        let output = output.unwrap();
+    Disk::with(name, |disk| {
+        let (full, data) = (disk.fill(), disk.data());
+        let mut words = full.wrapper("write", Some(&data.join("meta.properties.tmp")));
+        words.push(broker_binary().display().to_string());
+        let log_dirs = format!("log.dirs={}", data.display());
+        for setting in ["listeners=PLAINTEXT://127.0.0.1:0", &log_dirs] {
+            words.extend(["--override".to_string(), setting.to_string()]);
+        }
+        let output = Command::new(&words[0]).args(&words[1..]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code().is_some_and(|code| code != 0), "{said}");
         assert!(

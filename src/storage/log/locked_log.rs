@@ -410,7 +410,8 @@ impl<'a> LockedLog<'a> {
     }
 
     fn cut_at(&mut self, target_offset: Offset) -> Result<(), KafkaError> {
-        for segment in self.state.segments.snapshot() {
+        // From the end on: wherever a crash stops this, the log has no hole.
+        for segment in self.state.segments.snapshot().into_iter().rev() {
             if segment.base_offset() > target_offset {
                 self.state.segments.remove(segment.base_offset());
                 self.delete_later(&segment)?;

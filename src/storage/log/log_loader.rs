@@ -221,7 +221,8 @@ impl LogLoader<'_> {
         base_offset: Offset,
         segments: &mut Segments,
     ) -> io::Result<()> {
-        for (later_offset, later) in segments.split_off(&base_offset.next()) {
+        // From the end on: wherever a crash stops this, the log has no hole.
+        for (later_offset, later) in segments.split_off(&base_offset.next()).into_iter().rev() {
             warn!(
                 "removing {} of {} bytes, offsets {later_offset} and above: it follows what was \
                  cut off",

@@ -14,6 +14,9 @@
 //! 2048 9223372036854775807 ?   nothing is known from offset 2048 on: the log was cut
 //! ```
 //!
+//! If Kafka has opened the directory meanwhile, what its cleaner took is said to be missing until
+//! the cleaner of this broker has been there.
+//!
 //! A line makes those before it void that speak of the same offsets. A file that cannot be read or
 //! kept is removed: to know nothing is better than to miss what was never there.
 

@@ -12,7 +12,8 @@ use transferto::config::log_config::LogConfig;
 use transferto::config::log_policies::CleanupPolicy;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
-    SEGMENT_ENDS_FILE, index_filename, log_filename, time_index_filename,
+    DELETED_FILE_SUFFIX, SEGMENT_ENDS_FILE, index_filename, log_filename, time_index_filename,
+    with_suffix,
 };
 use transferto::storage::log::log::Log;
 use transferto::storage::log::missing_records::{MissingRecords, Why};
@@ -157,6 +158,19 @@ fn what_was_deleted_or_cut_off_is_not_missed() {
     assert_eq!(missing(&test, false), []);
     shorten_segment(&test, 5, 9);
     assert_eq!(missing(&test, false), [records(14, 15, Why::ShorterSegment(BATCH_BYTES))]);
+}
+
+#[test]
+fn a_truncation_that_stops_halfway_leaves_no_hole() {
+    let test = killed();
+    let log = test.log();
+    let obstacle = with_suffix(&log_filename(&test.path(), Offset(20)), DELETED_FILE_SUFFIX);
+    fs::create_dir(&obstacle).unwrap();
+    log.truncate_to(Offset(5)).unwrap_err();
+    drop(log);
+    fs::remove_dir(obstacle).unwrap();
+    assert_eq!(missing(&test, false), []);
+    assert_eq!(test.log().log_end_offset(), Offset(30));
 }
 
 /// What a torn tail takes with it is logged by the recovery, and is not missed a second time.
