@@ -20,8 +20,8 @@ use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::coordinator::offset_table::OffsetTable;
 use crate::purgatory::timing_wheel::TimerTaskId;
 
-/// What a group takes beside its id.
-const GROUP_BYTES: usize = 2048;
+/// What a group takes beside its id: most of it is the first node of each of its tables.
+const GROUP_BYTES: usize = 3072;
 
 /// In how many places the id of a group is kept: in the table of groups, in its record, beside its
 /// lock.
