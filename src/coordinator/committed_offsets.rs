@@ -183,19 +183,25 @@ pub fn remove_group(group: &mut GroupMetadata, callback: DoneCallback) -> Result
 }
 
 /// Removes a group that came into being for a request that was refused: it would stay until the next
-/// cleaning.
+/// cleaning. The log has nothing of it, so it is gone before the client has its answer, and may try
+/// again.
 pub fn remove_group_if_unused(group: &mut GroupMetadata) {
-    if group.generation_id == 0 {
-        remove_group_if_over(group);
+    if group.generation_id == 0 && is_over(group) {
+        group.begin_removal();
+        group.outbox.set_removed();
     }
 }
 
 /// Removes a group that has neither members nor offsets any more.
 pub fn remove_group_if_over(group: &mut GroupMetadata) {
-    let is_over = group.is(GroupState::Empty) && group.has_no_members() && group.offsets.is_empty();
-    if is_over && !group.outbox.is_storing() {
+    if is_over(group) {
         begin_removal(group, None);
     }
+}
+
+fn is_over(group: &GroupMetadata) -> bool {
+    let is_left = group.is(GroupState::Empty) && group.has_no_members();
+    is_left && group.offsets.is_empty() && !group.outbox.is_storing()
 }
 
 fn begin_removal(group: &mut GroupMetadata, callback: Option<DoneCallback>) {

@@ -13,6 +13,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use log::{Level, debug, error, log};
 
@@ -35,6 +37,9 @@ use crate::coordinator::{committed_offsets, group_sync};
 
 /// How long the reaper sleeps when nothing is due, in milliseconds of real time.
 const REAPER_TIMEOUT_MS: i64 = 200;
+
+/// How long the reaper waits after a panic.
+const PANIC_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a group that could not be loaded again is refused before the next try.
 const RELOAD_BACKOFF_MS: i64 = 1_000;
@@ -253,6 +258,7 @@ impl GroupChanges {
             // Without the reaper no session would end any more, whichever group the fault is in.
             if catch_unwind(AssertUnwindSafe(|| self.reap_once())).is_err() {
                 error!("the group coordinator's thread panicked, and goes on");
+                thread::sleep(PANIC_PAUSE); // Not in a spin.
             }
         }
     }

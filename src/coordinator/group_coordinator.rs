@@ -29,6 +29,7 @@ use crate::coordinator::group_results::{
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::OffsetCommit;
 use crate::coordinator::{committed_offsets, group_hang_up, group_join, group_leave, group_sync};
+use crate::coordinator::member_metadata::member_bytes;
 
 /// The longest id that the records of `__consumer_offsets` can hold, in bytes.
 const ID_BYTES_MAX: usize = i16::MAX.unsigned_abs() as usize;
@@ -150,6 +151,10 @@ impl GroupCoordinator {
         // Kafka says so when it tries to store the member.
         if request.record_bytes_min() > record_bytes_max {
             return Err(Errors::UnknownServerError);
+        }
+        // Before anybody looks through its protocols.
+        if member_bytes("", request) > group_bytes_max(record_bytes_max) {
+            return Err(Errors::GroupMaxSizeReached);
         }
         match self.manager().get_group(&request.group_id) {
             Some(group) => Ok(group),

@@ -7,7 +7,9 @@
 //! dropped. A member that joins again with no more than it had asks for nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use log::warn;
 
 use crate::common::errors::Errors;
 
@@ -29,12 +31,15 @@ pub fn group_bytes_max(record_bytes_max: usize) -> usize {
 pub struct GroupMemory {
     limit_bytes: usize,
     held_bytes: AtomicUsize,
+    /// Whether something was refused, since when half of the memory has not been free.
+    is_spent: AtomicBool,
 }
 
 impl GroupMemory {
     /// Of which nothing is held.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { limit_bytes, held_bytes: AtomicUsize::new(0) })
+        let (held_bytes, is_spent) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(Self { limit_bytes, held_bytes, is_spent })
     }
 
     pub fn held_bytes(&self) -> usize {
@@ -52,8 +57,27 @@ impl GroupMemory {
         let within_limit =
             |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.limit_bytes);
         let held = self.held_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within_limit);
-        held.map_err(|_| Errors::CoordinatorNotAvailable)?;
+        held.map_err(|_| self.refuse())?;
         Ok(Held { memory: Some(Arc::clone(self)), bytes })
+    }
+
+    /// Tells the operator once, not for each client that is refused.
+    fn refuse(&self) -> Errors {
+        if !self.is_spent.swap(true, Ordering::Relaxed) {
+            warn!(
+                "the memory of consumer groups is spent: new members, groups and offsets are refused \
+                 until some is given back (`transferto.group.memory.max.bytes={}`)",
+                self.limit_bytes
+            );
+        }
+        Errors::CoordinatorNotAvailable
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let before_bytes = self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if before_bytes - bytes < self.limit_bytes / 2 {
+            self.is_spent.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Holds what the log has already: it is loaded whatever the limit, which was another one, or
@@ -99,7 +123,7 @@ impl Held {
         let surplus_bytes = self.bytes.saturating_sub(bytes);
         self.bytes -= surplus_bytes;
         if let Some(memory) = &self.memory {
-            memory.held_bytes.fetch_sub(surplus_bytes, Ordering::Relaxed);
+            memory.give_back(surplus_bytes);
         }
     }
 }
@@ -131,6 +155,17 @@ mod tests {
         assert_eq!((first.bytes(), memory.held_bytes()), (120, 120));
         drop(first);
         assert_eq!(memory.held_bytes(), 0);
+    }
+
+    #[test]
+    fn that_the_memory_is_spent_is_said_again_only_after_half_of_it_was_free() {
+        let memory = GroupMemory::new(100);
+        let mut held = memory.hold(100).unwrap();
+        assert!(memory.hold(1).is_err() && memory.is_spent.load(Ordering::Relaxed));
+        held.shrink_to(50);
+        assert!(memory.is_spent.load(Ordering::Relaxed));
+        held.shrink_to(49);
+        assert!(!memory.is_spent.load(Ordering::Relaxed));
     }
 
     #[test]

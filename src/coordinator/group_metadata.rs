@@ -1,6 +1,6 @@
 //! Port of `kafka.coordinator.GroupMetadata`: the state of one group, its members and its offsets.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::common::errors::Errors;
@@ -20,8 +20,8 @@ use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::coordinator::offset_table::OffsetTable;
 use crate::purgatory::timing_wheel::TimerTaskId;
 
-/// What a group takes beside its id.
-const GROUP_BYTES: usize = 2048;
+/// What a group takes beside its id: most of it is the first node of each of its tables.
+const GROUP_BYTES: usize = 3072;
 
 /// In how many places the id of a group is kept: in the table of groups, in its record, beside its
 /// lock.
@@ -531,16 +531,18 @@ impl GroupMetadata {
         if self.members.is_empty() {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
+        let candidates = self.candidate_protocols();
         self.protocol_type.as_deref() == Some(protocol_type)
-            && protocols.iter().any(|(name, _)| self.is_supported_by_all(name))
+            && protocols.iter().any(|(name, _)| candidates.contains(name.as_str()))
     }
 
     /// The protocol for the next generation: of those that all members support, the one that most
     /// prefer. A draw goes to the first by name, so that the choice does not change without a
     /// reason.
     pub fn select_protocol(&self) -> Option<String> {
+        let candidates = self.candidate_protocols();
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
-        let vote = |member| MemberMetadata::vote(member, |name| self.is_supported_by_all(name));
+        let vote = |member| MemberMetadata::vote(member, |name| candidates.contains(name));
         for vote in self.members().filter_map(vote) {
             *votes.entry(vote).or_default() += 1;
         }
@@ -548,8 +550,20 @@ impl GroupMetadata {
         votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.to_string())
     }
 
-    fn is_supported_by_all(&self, protocol: &str) -> bool {
-        self.members().all(|it| it.supported_protocols.iter().any(|(name, _)| name == protocol))
+    /// The protocols that all members support, found in one look at each: members may name
+    /// thousands, and the group is locked meanwhile.
+    fn candidate_protocols(&self) -> HashSet<&str> {
+        // By how many members each is supported, as far as no member before them lacks it.
+        let mut supporters: HashMap<&str, usize> = HashMap::new();
+        for (before, member) in self.members().enumerate() {
+            for (name, _) in &member.supported_protocols {
+                let count = supporters.entry(name).or_default();
+                // Also counts a member once that names a protocol twice.
+                *count += usize::from(*count == before);
+            }
+        }
+        supporters.retain(|_, count| *count == self.members.len());
+        supporters.into_keys().collect()
     }
 
     /// The members as the leader sees them.
@@ -709,6 +723,28 @@ mod tests {
         group.add(member("b", &["roundrobin", "sticky"]), CONSUMER);
         assert!(group.supports_protocols(CONSUMER, &protocols(&["roundrobin"])));
         assert!(!group.supports_protocols(CONSUMER, &protocols(&["range", "sticky"])));
+    }
+
+    #[test]
+    fn a_protocol_that_a_member_names_twice_counts_once() {
+        let mut group = group();
+        group.add(member("a", &["range"]), CONSUMER);
+        group.add(member("b", &["sticky", "sticky", "range"]), CONSUMER);
+        group.add(member("c", &["sticky", "range"]), CONSUMER);
+        assert_eq!(group.select_protocol().as_deref(), Some("range"));
+        assert!(!group.supports_protocols(CONSUMER, &protocols(&["sticky"])));
+    }
+
+    /// Asking each member for each protocol would take some 20 billion looks.
+    #[test]
+    fn thousands_of_protocols_are_chosen_from_at_once() {
+        let names: Vec<_> = (0..2_000).map(|number| format!("p{number}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let mut group = group();
+        (0..100).for_each(|number| group.add(member(&format!("m{number:02}"), &names), CONSUMER));
+        group.add(member("n", &["last"]), CONSUMER);
+        assert_eq!(group.select_protocol(), None);
+        assert!(!group.supports_protocols(CONSUMER, &protocols(&names)));
     }
 
     #[test]

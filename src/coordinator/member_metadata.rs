@@ -40,7 +40,8 @@ fn bytes_of(member_id: &str, names: [&str; 3], protocols: &[Protocol]) -> usize 
     pending_member_bytes(member_id) + names_bytes + protocols_bytes
 }
 
-/// What an id takes in memory that is given away, in bytes.
+/// What is held for an id that is given away, in bytes: room for the member, so that its client finds
+/// some when it joins.
 pub fn pending_member_bytes(member_id: &str) -> usize {
     MEMBER_BYTES + COPIES_OF_ID * member_id.len()
 }

@@ -44,6 +44,8 @@ fn a_member_that_no_record_can_hold_is_refused_and_leaves_nothing_behind() {
             assert_eq!(joined.error_code, Errors::UnknownServerError.code(), "as from Kafka");
         }
     }
+    let mut many = member_with(&broker, "many", &[0; 100_000]);
+    assert_eq!(many.join_in(NEWEST_JOIN).error_code, Errors::GroupMaxSizeReached.code());
     assert_eq!(held_bytes(&broker), 0);
     let mut large = member_with(&broker, "g", &[1_000_000, 1_000_000]);
     large.join();
