@@ -278,7 +278,7 @@ impl LogManager {
         if let Some(log) = self.get_log(topic_and_partition) {
             return Ok(log);
         }
-        let dir = self.least_loaded_dir().path.join(topic_and_partition.to_string());
+        let dir = self.least_loaded_dir(&writer).path.join(topic_and_partition.to_string());
         let log = Log::open(&dir, config, self.log_open(Offset::FIRST, false))?;
         writer.insert(Arc::clone(&log));
         debug!("created the log {topic_and_partition} in {}", dir.display());
@@ -419,9 +419,8 @@ impl LogManager {
         Ok(sync_directory(&dir.path)?)
     }
 
-    fn least_loaded_dir(&self) -> &LogDirectory {
-        let least_loaded =
-            self.dirs.iter().min_by_key(|dir| self.logs.in_directory(&dir.path).len());
+    fn least_loaded_dir(&self, writer: &LogsWriter) -> &LogDirectory {
+        let least_loaded = self.dirs.iter().min_by_key(|dir| writer.count_in(&dir.path));
         least_loaded.expect("a log manager has at least one directory")
     }
 
