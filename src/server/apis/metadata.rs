@@ -64,7 +64,7 @@ impl MetadataApis {
             self.topics_by_id(&reply.context, &request)
         } else {
             let found = self.topics_by_name(&reply, &request);
-            if found.iter().any(|it| matches!(it, Found::MustBeMade(_))) {
+            if found.iter().any(|it| it.name_to_make().is_some()) {
                 let apis = Arc::clone(self);
                 self.controller_requests.put(reply, move |reply| {
                     let topics = apis.made(&reply, found);
@@ -209,12 +209,15 @@ impl MetadataApis {
     /// Makes the topics that must be made. As in Kafka, the client asks again and gets their
     /// partitions then.
     fn made(&self, reply: &Reply, found: Vec<Found>) -> Vec<MetadataResponseTopic> {
+        let names = found.iter().filter_map(Found::name_to_make).filter(|it| !is_internal(it));
+        let names: Vec<String> = names.map(str::to_string).collect();
+        let mut others = self.auto_topics.auto_create_topics(names).into_iter();
         let mut refusals = Refusals::default();
         let make = |found: Found| {
             let Found::MustBeMade(name) = found else { return found.topic() };
             let created = match is_internal(&name) {
                 true => self.group_metadata_topic.create(),
-                false => self.auto_topics.auto_create_topic(&name),
+                false => others.next().expect("each topic has a result"),
             };
             match created {
                 Ok(()) | Err(KafkaError::Api(Errors::LeaderNotAvailable, _)) => {
@@ -237,6 +240,13 @@ enum Found {
 }
 
 impl Found {
+    fn name_to_make(&self) -> Option<&str> {
+        match self {
+            Self::Topic(_) => None,
+            Self::MustBeMade(name) => Some(name),
+        }
+    }
+
     fn topic(self) -> MetadataResponseTopic {
         match self {
             Self::Topic(topic) => topic,

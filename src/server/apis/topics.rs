@@ -22,6 +22,7 @@ use crate::protocol::delete_topics::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
+use crate::registry::topic_registry::NewTopic;
 use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
 use crate::server::apis::parts::Parts;
@@ -116,10 +117,21 @@ impl TopicApis {
         planned: Vec<(String, Result<PlannedTopic, KafkaError>)>,
         validate_only: bool,
     ) {
+        let mut ids = match validate_only {
+            true => Vec::new(),
+            false => self.controller.create_topics(new_topics(&planned)),
+        }
+        .into_iter();
         let mut refusals = Refusals::default();
         let mut topics = Vec::with_capacity(planned.len());
         for (name, plan) in planned {
-            let created = plan.and_then(|plan| self.create_topic(&name, plan, validate_only));
+            let created = plan.and_then(|plan| {
+                let id = match validate_only {
+                    true => Uuid::ZERO,
+                    false => Uuid(ids.next().expect("each topic has a result")?),
+                };
+                self.created(id, &plan)
+            });
             let mut result = created.unwrap_or_else(|error| {
                 let (error_code, error_message) =
                     refusals.error_fields(Err(error), &for_log(&name));
@@ -132,6 +144,17 @@ impl TopicApis {
         reply.log_refusals(&refusals);
         let response = CreateTopicsResponse { throttle_time_ms: 0, topics };
         reply.send_body(&ResponseBody::CreateTopics(response));
+    }
+
+    fn created(&self, id: Uuid, plan: &PlannedTopic) -> Result<CreatableTopicResult, KafkaError> {
+        let configs = self.config_helper.config_entries_with(&plan.overrides)?;
+        Ok(CreatableTopicResult {
+            topic_id: id,
+            num_partitions: plan.num_partitions,
+            replication_factor: 1,
+            configs: Some(configs.iter().map(creatable_topic_config).collect()),
+            ..CreatableTopicResult::default()
+        })
     }
 
     /// What the client may learn of a new topic.
@@ -161,27 +184,6 @@ impl TopicApis {
         let num_partitions = self.partitions_of(asked)?;
         take_partitions(partitions_left, num_partitions)?;
         Ok(PlannedTopic { num_partitions, overrides })
-    }
-
-    fn create_topic(
-        &self,
-        name: &str,
-        plan: PlannedTopic,
-        validate_only: bool,
-    ) -> Result<CreatableTopicResult, KafkaError> {
-        let PlannedTopic { num_partitions, overrides } = plan;
-        let configs = self.config_helper.config_entries_with(&overrides)?;
-        let topic_id = match validate_only {
-            true => Uuid::ZERO,
-            false => Uuid(self.controller.create_topic(name, num_partitions, overrides)?),
-        };
-        Ok(CreatableTopicResult {
-            topic_id,
-            num_partitions,
-            replication_factor: 1,
-            configs: Some(configs.iter().map(creatable_topic_config).collect()),
-            ..CreatableTopicResult::default()
-        })
     }
 
     /// How many partitions a new topic gets, all of them on this broker.
@@ -357,6 +359,16 @@ impl TopicApis {
         }
         self.controller.create_partitions(&asked.name, asked.count)
     }
+}
+
+/// Those that are to be created.
+fn new_topics(planned: &[(String, Result<PlannedTopic, KafkaError>)]) -> Vec<NewTopic> {
+    let new = |(name, plan): &(String, Result<PlannedTopic, _>)| {
+        let PlannedTopic { num_partitions, overrides, .. } = plan.as_ref().ok()?;
+        let (name, config) = (name.clone(), overrides.clone());
+        Some(NewTopic { name, partitions: *num_partitions, config })
+    };
+    planned.iter().filter_map(new).collect()
 }
 
 /// The settings that a new topic is to override. Of two for one name the later prevails.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, is_internal};
 use crate::config::kafka_config::KafkaConfig;
+use crate::registry::topic_registry::NewTopic;
 use crate::server::metadata::controller::{Controller, Overrides};
 use crate::server::metadata::metadata_cache::MetadataCache;
 
@@ -51,16 +52,19 @@ impl AutoTopicCreationManager {
         }
     }
 
-    /// Creates the topic with `num.partitions` partitions, unless it exists.
+    /// Creates each topic with `num.partitions` partitions, unless it exists.
     ///
     /// # Errors
     /// `INVALID_TOPIC_EXCEPTION` for an illegal name; whatever the disk reports.
-    pub fn auto_create_topic(&self, topic: &str) -> Result<(), KafkaError> {
-        let partitions = self.controller.default_partitions();
-        match self.controller.create_topic(topic, partitions, Overrides::new()) {
+    pub fn auto_create_topics(&self, names: Vec<String>) -> Vec<Result<(), KafkaError>> {
+        let (partitions, config) = (self.controller.default_partitions(), Overrides::new());
+        let topic = |name| NewTopic { name, partitions, config: config.clone() };
+        let created = self.controller.create_topics(names.into_iter().map(topic).collect());
+        let exists = |created: Result<_, KafkaError>| match created {
             Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => Ok(()),
             created => created.map(drop),
-        }
+        };
+        created.into_iter().map(exists).collect()
     }
 
     /// How many partitions `__consumer_offsets` has.
