@@ -146,6 +146,11 @@ impl KafkaError {
         Self::Api(code, why.into())
     }
 
+    /// The same for another of those who asked for what failed: with its code and its text.
+    pub fn again(&self) -> Self {
+        Self::Api(self.code(), self.why())
+    }
+
     /// The same, and if a file is corrupt, what the operator can do about it.
     #[must_use]
     pub fn with_remedy(self, remedy: &str) -> Self {

@@ -28,8 +28,8 @@ use crate::coordinator::group_results::{
 };
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::OffsetCommit;
-use crate::coordinator::{committed_offsets, group_hang_up, group_join, group_leave, group_sync};
 use crate::coordinator::member_metadata::member_bytes;
+use crate::coordinator::{committed_offsets, group_hang_up, group_join, group_leave, group_sync};
 
 /// The longest id that the records of `__consumer_offsets` can hold, in bytes.
 const ID_BYTES_MAX: usize = i16::MAX.unsigned_abs() as usize;

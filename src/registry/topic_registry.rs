@@ -50,6 +50,15 @@ pub struct TopicRecord {
     pub config: BTreeMap<String, String>,
 }
 
+/// A topic that is to be added.
+#[derive(Clone, Debug)]
+pub struct NewTopic {
+    pub name: String,
+    pub partitions: i32,
+    /// The settings that it overrides, by Kafka's names.
+    pub config: BTreeMap<String, String>,
+}
+
 /// The topics by name.
 pub type Topics = BTreeMap<String, TopicRecord>;
 
@@ -140,16 +149,40 @@ impl TopicRegistry {
         partitions: i32,
         config: BTreeMap<String, String>,
     ) -> Result<TopicRecord, KafkaError> {
-        check_new(topic, self.topics.keys())?;
-        if partitions < 1 {
-            let why = format!("topic {topic} cannot have {partitions} partitions");
-            return Err(KafkaError::api(Errors::InvalidPartitions, why));
-        }
-        let record = TopicRecord { id: random_uuid()?, partitions, config };
+        let name = topic.to_string();
+        let created = self.create_all([&NewTopic { name, partitions, config }]);
+        created.into_iter().next().expect("one topic has one result")
+    }
+
+    /// As [`create`](Self::create) for each topic, with one write of the file: a write for each would
+    /// take the longer the more topics there are.
+    pub fn create_all<'a>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'a NewTopic>,
+    ) -> Vec<Result<TopicRecord, KafkaError>> {
         let mut changed = self.topics.clone();
-        changed.insert(topic.to_string(), record.clone());
-        self.replace(changed)?;
-        Ok(record)
+        let mut add = |topic: &NewTopic| {
+            let NewTopic { name, partitions, config } = topic.clone();
+            check_new(&name, changed.keys())?;
+            if partitions < 1 {
+                let why = format!("topic {name} cannot have {partitions} partitions");
+                return Err(KafkaError::api(Errors::InvalidPartitions, why));
+            }
+            let record = TopicRecord { id: random_uuid()?, partitions, config };
+            changed.insert(name, record.clone());
+            Ok(record)
+        };
+        let created: Vec<_> = topics.into_iter().map(&mut add).collect();
+        if created.iter().all(Result::is_err) {
+            return created;
+        }
+        match self.replace(changed) {
+            Ok(()) => created,
+            Err(error) => {
+                let failed = |it: Result<_, _>| it.and_then(|_: TopicRecord| Err(error.again()));
+                created.into_iter().map(failed).collect()
+            }
+        }
     }
 
     /// Removes a topic, and returns whether there was one.

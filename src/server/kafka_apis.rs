@@ -14,6 +14,7 @@ use crate::server::apis::api_versions::{
 };
 use crate::server::apis::cluster::ClusterApis;
 use crate::server::apis::configs::ConfigApis;
+use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::fetch::FetchApis;
 use crate::server::apis::group_admin::GroupAdminApis;
 use crate::server::apis::group_offsets::GroupOffsetApis;
@@ -32,16 +33,17 @@ use crate::server::reply::reply::Reply;
 pub struct KafkaApis {
     request_channel: Arc<RequestChannel>,
     time: Arc<dyn Time>,
+    controller_requests: ControllerRequests,
     produce: ProduceApis,
     fetch: FetchApis,
     list_offsets: ListOffsetsApis,
     leader_epochs: LeaderEpochApis,
-    metadata: MetadataApis,
-    groups: GroupApis,
+    metadata: Arc<MetadataApis>,
+    groups: Arc<GroupApis>,
     group_offsets: GroupOffsetApis,
     group_admin: GroupAdminApis,
     cluster: ClusterApis,
-    topics: TopicApis,
+    topics: Arc<TopicApis>,
     configs: ConfigApis,
     logs: LogApis,
     quotas: QuotaApis,
@@ -54,16 +56,17 @@ impl KafkaApis {
         Self {
             request_channel: Arc::clone(request_channel),
             time: Arc::clone(&parts.time),
+            controller_requests: ControllerRequests::new(parts),
             produce: ProduceApis::new(parts),
             fetch: FetchApis::new(parts),
             list_offsets: ListOffsetsApis::new(parts),
             leader_epochs: LeaderEpochApis::new(parts),
-            metadata: MetadataApis::new(parts),
-            groups: GroupApis::new(parts),
+            metadata: Arc::new(MetadataApis::new(parts)),
+            groups: Arc::new(GroupApis::new(parts)),
             group_offsets: GroupOffsetApis::new(parts),
             group_admin: GroupAdminApis::new(parts),
             cluster: ClusterApis::new(parts),
-            topics: TopicApis::new(parts),
+            topics: Arc::new(TopicApis::new(parts)),
             configs: ConfigApis::new(parts),
             logs: LogApis::new(parts),
             quotas: QuotaApis::new(parts),
@@ -72,7 +75,7 @@ impl KafkaApis {
     }
 
     /// Handles a request. It may be answered later, by the thread that completes it.
-    pub fn handle(&self, request: Request) {
+    pub fn handle(self: &Arc<Self>, request: Request) {
         let (reply, body, frame) = Reply::split(request, &self.request_channel, &self.time);
         trace!(
             "[6] KafkaApis.handle: {} version {} from {}",
@@ -85,10 +88,10 @@ impl KafkaApis {
             Body::Produce(it) => self.produce.handle_producer_request(reply, it, frame.bytes),
             Body::Fetch(it) => self.fetch.handle_fetch_request(reply, &it),
             Body::ListOffsets(it) => self.list_offsets.handle_offset_request(reply, &it),
-            Body::Metadata(it) => self.metadata.handle_topic_metadata_request(reply, &it),
+            Body::Metadata(it) => self.metadata.handle_topic_metadata_request(reply, it),
             Body::OffsetCommit(it) => self.group_offsets.handle_offset_commit_request(reply, &it),
             Body::OffsetFetch(it) => self.group_offsets.handle_offset_fetch_request(reply, &it),
-            Body::FindCoordinator(it) => self.groups.handle_group_coordinator_request(reply, &it),
+            Body::FindCoordinator(it) => self.groups.handle_group_coordinator_request(reply, it),
             Body::JoinGroup(it) => self.groups.handle_join_group_request(reply, it),
             Body::Heartbeat(it) => self.groups.handle_heartbeat_request(reply, it),
             Body::LeaveGroup(it) => self.groups.handle_leave_group_request(reply, &it),
@@ -98,34 +101,57 @@ impl KafkaApis {
             Body::SaslHandshake(it) => handle_sasl_handshake_request(reply, &it),
             Body::ApiVersions(_) => handle_api_versions_request(reply),
             Body::UnsupportedApiVersions => handle_unsupported_api_versions_request(reply),
-            Body::CreateTopics(it) => self.topics.handle_create_topics_request(reply, &it),
-            Body::DeleteTopics(it) => self.topics.handle_delete_topics_request(reply, &it),
+            Body::CreateTopics(it) => self.topics.handle_create_topics_request(reply, it),
+            Body::DeleteTopics(it) => self.on_controllers_thread(reply, move |apis, reply| {
+                apis.topics.handle_delete_topics_request(reply, &it);
+            }),
             Body::DeleteRecords(it) => self.logs.handle_delete_records_request(reply, &it),
             Body::InitProducerId(it) => self.produce.handle_init_producer_id_request(reply, &it),
             Body::OffsetForLeaderEpoch(it) => {
                 self.leader_epochs.handle_offset_for_leader_epoch_request(reply, &it)
             }
             Body::DescribeAcls(it) => self.acls.handle_describe_acls_request(reply, &it),
-            Body::CreateAcls(it) => self.acls.handle_create_acls_request(reply, &it),
-            Body::DeleteAcls(it) => self.acls.handle_delete_acls_request(reply, &it),
+            Body::CreateAcls(it) => self.on_controllers_thread(reply, move |apis, reply| {
+                apis.acls.handle_create_acls_request(reply, &it);
+            }),
+            Body::DeleteAcls(it) => self.on_controllers_thread(reply, move |apis, reply| {
+                apis.acls.handle_delete_acls_request(reply, &it);
+            }),
             Body::DescribeConfigs(it) => self.configs.handle_describe_configs_request(reply, &it),
-            Body::AlterConfigs(it) => self.configs.handle_alter_configs_request(reply, &it),
+            Body::AlterConfigs(it) => self.on_controllers_thread(reply, move |apis, reply| {
+                apis.configs.handle_alter_configs_request(reply, &it);
+            }),
             Body::IncrementalAlterConfigs(it) => {
-                self.configs.handle_incremental_alter_configs_request(reply, &it)
+                self.on_controllers_thread(reply, move |apis, reply| {
+                    apis.configs.handle_incremental_alter_configs_request(reply, &it);
+                });
             }
             Body::DescribeLogDirs(it) => self.logs.handle_describe_log_dirs_request(reply, &it),
-            Body::CreatePartitions(it) => self.topics.handle_create_partitions_request(reply, &it),
+            Body::CreatePartitions(it) => self.on_controllers_thread(reply, move |apis, reply| {
+                apis.topics.handle_create_partitions_request(reply, &it);
+            }),
             Body::DeleteGroups(it) => self.group_admin.handle_delete_groups_request(reply, &it),
             Body::OffsetDelete(it) => self.group_offsets.handle_offset_delete_request(reply, &it),
             Body::DescribeClientQuotas(it) => {
                 self.quotas.handle_describe_client_quotas_request(reply, &it)
             }
-            Body::AlterClientQuotas(it) => {
-                self.quotas.handle_alter_client_quotas_request(reply, &it)
-            }
+            Body::AlterClientQuotas(it) => self.on_controllers_thread(reply, move |apis, reply| {
+                apis.quotas.handle_alter_client_quotas_request(reply, &it);
+            }),
             Body::DescribeCluster(it) => self.cluster.handle_describe_cluster_request(reply, &it),
         }
         // Nobody else sets it; a reply that is out already has no use for it.
         let _ = local_complete.set(self.time.nanoseconds());
+    }
+
+    /// Leaves to the controller's thread what changes topics, settings, ACLs or quotas: the disk, or
+    /// the look-up of a host's name, keeps that one waiting, not every handler whose client asks.
+    fn on_controllers_thread(
+        self: &Arc<Self>,
+        reply: Reply,
+        handle: impl FnOnce(&Self, Reply) + Send + 'static,
+    ) {
+        let apis = Arc::clone(self);
+        self.controller_requests.put(reply, move |reply| handle(&apis, reply));
     }
 }

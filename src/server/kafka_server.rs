@@ -20,6 +20,7 @@ use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::log_dir_failure_handler::LogDirFailureHandler;
+use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::storage::log_manager::LogManager;
@@ -91,6 +92,7 @@ pub struct KafkaServer {
 pub(super) struct Subsystems {
     pub socket_server: Arc<SocketServer>,
     pub request_handler_pool: Arc<KafkaRequestHandlerPool>,
+    pub controller_events: Arc<ControllerEventManager>,
     pub scheduler: Arc<dyn Scheduler>,
     pub quota_managers: Arc<QuotaManagers>,
     pub group_coordinator: Arc<GroupCoordinator>,
@@ -120,6 +122,7 @@ impl KafkaServer {
     /// from starting.
     fn start_serving(&self) -> Result<(), StartupError> {
         let current = self.parts.dynamic_config.current();
+        self.parts.controller_events.start()?;
         self.parts.request_handler_pool.startup(current.of_file().num_io_threads)?;
         self.parts.socket_server.start_accepting()?;
         self.parts.dynamic_config.add_reconfigurable(&self.parts.request_handler_pool);
@@ -171,6 +174,7 @@ impl KafkaServer {
         let parts = &self.parts;
         let mut is_clean = stop("the socket server", || parts.socket_server.shutdown());
         is_clean &= stop("the pool of request handlers", || parts.request_handler_pool.join());
+        is_clean &= stop("the controller", || parts.controller_events.close());
         is_clean &= stop("the scheduler", || parts.scheduler.shutdown());
         is_clean &= stop("the quotas", || parts.quota_managers.shutdown());
         // Before the logs, which it writes: 0.9 stopped it after them.

@@ -170,6 +170,7 @@ impl KafkaServerBuilder {
             auto_topics: Arc::new(auto_topics),
             metadata_cache,
             controller,
+            controller_events: Arc::default(),
             group_coordinator: Arc::clone(&group_coordinator),
             producer_ids: Arc::new(producer_ids),
             quota_managers: Arc::clone(&quota_managers),
@@ -177,12 +178,11 @@ impl KafkaServerBuilder {
             metrics: Arc::clone(&metrics),
             time,
         };
-        let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), &parts));
-        let request_handler_pool =
-            Arc::new(KafkaRequestHandlerPool::new(socket_server.request_channel(), &apis));
-        let parts = Subsystems {
+        let request_handler_pool = request_handlers(&socket_server, &parts);
+        let subsystems = Subsystems {
             socket_server,
             request_handler_pool,
+            controller_events: Arc::clone(&parts.controller_events),
             scheduler,
             quota_managers,
             group_coordinator,
@@ -192,7 +192,7 @@ impl KafkaServerBuilder {
             dynamic_config,
             metrics,
         };
-        KafkaServer::serve(parts, began)
+        KafkaServer::serve(subsystems, began)
     }
 }
 
@@ -301,6 +301,15 @@ fn open_dynamic_config(
     dynamic_config.add_reconfigurable(socket_server);
     dynamic_config.add_reconfigurable(log_manager);
     Ok(Arc::new(dynamic_config))
+}
+
+fn request_handlers(
+    socket_server: &SocketServer,
+    parts: &Parts<'_>,
+) -> Arc<KafkaRequestHandlerPool> {
+    let request_channel = socket_server.request_channel();
+    let apis = Arc::new(KafkaApis::new(request_channel, parts));
+    Arc::new(KafkaRequestHandlerPool::new(request_channel, &apis))
 }
 
 fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {

@@ -294,7 +294,7 @@ impl LogManager {
         if let Some(log) = self.get_log(topic_and_partition) {
             return Ok(log);
         }
-        let log_dir = self.least_loaded_dir()?;
+        let log_dir = self.least_loaded_dir(&writer)?;
         let dir = log_dir.path.join(topic_and_partition.to_string());
         let is_new = !dir.exists();
         let opened = Log::open(&dir, config, self.log_open(log_dir, Offset::FIRST, false));
@@ -504,9 +504,8 @@ impl LogManager {
         Ok(sync_directory(&dir.path)?)
     }
 
-    fn least_loaded_dir(&self) -> Result<&LogDirectory, KafkaError> {
-        let least_loaded =
-            self.online_dirs().min_by_key(|dir| self.logs.in_directory(&dir.path).len());
+    fn least_loaded_dir(&self, writer: &LogsWriter) -> Result<&LogDirectory, KafkaError> {
+        let least_loaded = self.online_dirs().min_by_key(|dir| writer.count_in(&dir.path));
         least_loaded.ok_or_else(|| {
             KafkaError::api(Errors::KafkaStorageError, "all log directories are offline")
         })

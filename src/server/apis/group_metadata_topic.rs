@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::common::errors::KafkaError;
+use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
@@ -22,12 +23,30 @@ impl GroupMetadataTopic {
         }
     }
 
-    /// Creates the topic if it is missing, and lets the coordinator use it.
+    /// Whether the topic is neither there nor being made.
+    pub(crate) fn must_be_made(&self) -> bool {
+        // Its name is legal.
+        self.auto_topics.must_be_made(GROUP_METADATA_TOPIC_NAME).unwrap_or_default()
+    }
+
+    /// Lets the coordinator use the topic.
+    ///
+    /// # Errors
+    /// As [`AutoTopicCreationManager::group_metadata_topic_partitions`].
+    pub(crate) fn find(&self) -> Result<(), KafkaError> {
+        self.used(self.auto_topics.group_metadata_topic_partitions()?)
+    }
+
+    /// Creates the topic if it is missing, on the controller's thread, and lets the coordinator use
+    /// it.
     ///
     /// # Errors
     /// As [`AutoTopicCreationManager::create_group_metadata_topic`].
     pub(crate) fn create(&self) -> Result<(), KafkaError> {
-        let partition_count = self.auto_topics.create_group_metadata_topic()?;
+        self.used(self.auto_topics.create_group_metadata_topic()?)
+    }
+
+    fn used(&self, partition_count: i32) -> Result<(), KafkaError> {
         self.group_coordinator.manager().set_partition_count(partition_count);
         Ok(())
     }

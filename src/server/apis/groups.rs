@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use log::{Level, log};
 
-use crate::common::errors::Errors;
+use crate::common::errors::{Errors, KafkaError};
 use crate::common::hang_up::HangUp;
 use crate::common::log_limit::{LogKind, limited};
 use crate::coordinator::group_coordinator::GroupCoordinator;
@@ -23,6 +23,7 @@ use crate::protocol::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroup
 use crate::protocol::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberResponse};
 use crate::protocol::request::ResponseBody;
 use crate::protocol::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
@@ -45,10 +46,14 @@ const JOIN_SKIPPING_ASSIGNMENT_VERSION: i16 = 9;
 /// The first LeaveGroup version in which several members leave at once.
 const LEAVE_OF_SEVERAL_VERSION: i16 = 3;
 
+/// How a question for a group gets at `__consumer_offsets`: whether it may create it.
+type FindTopic = fn(&GroupMetadataTopic) -> Result<(), KafkaError>;
+
 /// Handles FindCoordinator, and the requests of a member of a group.
 pub(crate) struct GroupApis {
     group_coordinator: Arc<GroupCoordinator>,
     group_metadata_topic: GroupMetadataTopic,
+    controller_requests: ControllerRequests,
     metadata_cache: Arc<dyn MetadataCache>,
     authorization: Authorization,
 }
@@ -58,17 +63,31 @@ impl GroupApis {
         Self {
             group_coordinator: Arc::clone(&parts.group_coordinator),
             group_metadata_topic: GroupMetadataTopic::new(parts),
+            controller_requests: ControllerRequests::new(parts),
             metadata_cache: Arc::clone(&parts.metadata_cache),
             authorization: parts.authorization(),
         }
     }
 
+    /// The first question for a group brings `__consumer_offsets` into being, on the controller's
+    /// thread; clients that ask meanwhile have to ask again.
     pub(crate) fn handle_group_coordinator_request(
-        &self,
+        self: &Arc<Self>,
         reply: Reply,
-        request: &FindCoordinatorRequest,
+        request: FindCoordinatorRequest,
     ) {
-        let coordinator = |key: &String| self.coordinator(&reply, request.key_type, key);
+        if request.key_type == KEY_TYPE_GROUP && self.group_metadata_topic.must_be_made() {
+            let apis = Arc::clone(self);
+            self.controller_requests.put(reply, move |reply| {
+                apis.find_coordinators(reply, &request, GroupMetadataTopic::create);
+            });
+        } else {
+            self.find_coordinators(reply, &request, GroupMetadataTopic::find);
+        }
+    }
+
+    fn find_coordinators(&self, reply: Reply, request: &FindCoordinatorRequest, topic: FindTopic) {
+        let coordinator = |key: &String| self.coordinator(&reply, request.key_type, key, topic);
         let response = if reply.header.api_version >= FIND_OF_SEVERAL_VERSION {
             // Each once: clients look their keys up in the answer, which is longer than the question.
             let mut named = HashSet::new();
@@ -84,10 +103,8 @@ impl GroupApis {
         reply.send_body(&ResponseBody::FindCoordinator(response));
     }
 
-    /// The coordinator of one group, or of one transactional id: this broker is the only one. The
-    /// first question for a group brings `__consumer_offsets` into being; clients that ask meanwhile
-    /// have to ask again.
-    fn coordinator(&self, reply: &Reply, key_type: i8, key: &str) -> Coordinator {
+    /// The coordinator of one group, or of one transactional id: this broker is the only one.
+    fn coordinator(&self, reply: &Reply, key_type: i8, key: &str, topic: FindTopic) -> Coordinator {
         let (group, transactional_id) = (Resource::group(key), Resource::transactional_id(key));
         let found = match key_type {
             KEY_TYPE_GROUP
@@ -95,7 +112,7 @@ impl GroupApis {
             {
                 Err(Errors::GroupAuthorizationFailed)
             }
-            KEY_TYPE_GROUP => self.group_metadata_topic.create().map_err(|why| {
+            KEY_TYPE_GROUP => topic(&self.group_metadata_topic).map_err(|why| {
                 let is_coming = why.code() == Errors::LeaderNotAvailable;
                 let level = match is_coming {
                     true => Level::Debug,

@@ -12,6 +12,7 @@ use crate::protocol::metadata::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
+use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
@@ -28,6 +29,7 @@ pub(crate) struct MetadataApis {
     metadata_cache: Arc<dyn MetadataCache>,
     auto_topics: Arc<AutoTopicCreationManager>,
     group_metadata_topic: GroupMetadataTopic,
+    controller_requests: ControllerRequests,
     authorization: Authorization,
 }
 
@@ -37,12 +39,18 @@ impl MetadataApis {
             metadata_cache: Arc::clone(&parts.metadata_cache),
             auto_topics: Arc::clone(&parts.auto_topics),
             group_metadata_topic: GroupMetadataTopic::new(parts),
+            controller_requests: ControllerRequests::new(parts),
             authorization: parts.authorization(),
         }
     }
 
-    pub(crate) fn handle_topic_metadata_request(&self, reply: Reply, request: &MetadataRequest) {
-        let (cache, version) = (&self.metadata_cache, reply.header.api_version);
+    /// Topics that the question creates are created on the controller's thread, which then answers.
+    pub(crate) fn handle_topic_metadata_request(
+        self: &Arc<Self>,
+        reply: Reply,
+        request: MetadataRequest,
+    ) {
+        let version = reply.header.api_version;
         if let Err(error) = request.check_topics(version) {
             let mut refusals = Refusals::default();
             refusals.note(&"its topics", &error);
@@ -50,13 +58,32 @@ impl MetadataApis {
             reply.send_body(&ResponseBody::Metadata(request.error_response(error.code())));
             return;
         }
-        let mut topics = if request.asks_for_all_topics(version) {
+        let topics = if request.asks_for_all_topics(version) {
             self.all_topics(&reply.context)
         } else if request.asks_by_id() {
-            self.topics_by_id(&reply.context, request)
+            self.topics_by_id(&reply.context, &request)
         } else {
-            self.topics_by_name(&reply, request)
+            let found = self.topics_by_name(&reply, &request);
+            if found.iter().any(|it| it.name_to_make().is_some()) {
+                let apis = Arc::clone(self);
+                self.controller_requests.put(reply, move |reply| {
+                    let topics = apis.made(&reply, found);
+                    apis.answer(reply, &request, topics);
+                });
+                return;
+            }
+            found.into_iter().map(Found::topic).collect()
         };
+        self.answer(reply, &request, topics);
+    }
+
+    fn answer(
+        &self,
+        reply: Reply,
+        request: &MetadataRequest,
+        mut topics: Vec<MetadataResponseTopic>,
+    ) {
+        let cache = &self.metadata_cache;
         for topic in topics.iter_mut().filter(|it| it.error_code == Errors::None.code()) {
             let is_asking = request.include_topic_authorized_operations;
             let resource = Resource::topic(topic.name.as_deref().unwrap_or_default());
@@ -137,11 +164,7 @@ impl MetadataApis {
 
     /// What is known of the topics that are named. One that is named a million times is answered
     /// once, as in Kafka: the answer takes far more bytes than the question.
-    fn topics_by_name(
-        &self,
-        reply: &Reply,
-        request: &MetadataRequest,
-    ) -> Vec<MetadataResponseTopic> {
+    fn topics_by_name(&self, reply: &Reply, request: &MetadataRequest) -> Vec<Found> {
         let may_create = request.allow_auto_topic_creation;
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
         let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_deref());
@@ -159,20 +182,16 @@ impl MetadataApis {
         name: &str,
         may_create: bool,
         refusals: &mut Refusals,
-    ) -> MetadataResponseTopic {
+    ) -> Found {
         let cache = &self.metadata_cache;
-        let missing = |error: Errors| MetadataResponseTopic {
-            error_code: error.code(),
-            name: Some(name.to_string()),
-            ..MetadataResponseTopic::default()
-        };
+        let missing = |error: Errors| Found::Topic(missing_topic(name, error));
         // Before anything else: a client that may not see a topic must not learn whether it exists
         // (KAFKA-3396).
         if !self.authorization.authorize(context, Operation::Describe, Resource::topic(name)) {
             return missing(Errors::TopicAuthorizationFailed);
         }
         if let Some(record) = cache.topic(name) {
-            return existing_topic(name, &record);
+            return Found::Topic(existing_topic(name, &record));
         }
         if !(may_create && self.auto_topics.may_create(name)) {
             return missing(Errors::UnknownTopicOrPartition);
@@ -180,20 +199,72 @@ impl MetadataApis {
         if !self.authorization.authorized_to_create(context, std::iter::once(name)).contains(name) {
             return missing(Errors::TopicAuthorizationFailed);
         }
-        let created = match is_internal(name) {
-            true => self.group_metadata_topic.create(),
-            false => self.auto_topics.auto_create_topic(name),
-        };
-        match created {
-            // As in Kafka, the client asks again and gets the partitions then.
-            Ok(()) | Err(KafkaError::Api(Errors::LeaderNotAvailable, _)) => {
-                missing(Errors::LeaderNotAvailable)
-            }
-            Err(error) => {
-                refusals.note(&"a new topic", &error);
-                missing(error.code())
-            }
+        match self.auto_topics.must_be_made(name) {
+            Ok(true) => Found::MustBeMade(name.to_string()),
+            Ok(false) => missing(Errors::LeaderNotAvailable),
+            Err(error) => Found::Topic(not_made(name, &error, refusals)),
         }
+    }
+
+    /// Makes the topics that must be made. As in Kafka, the client asks again and gets their
+    /// partitions then.
+    fn made(&self, reply: &Reply, found: Vec<Found>) -> Vec<MetadataResponseTopic> {
+        let names = found.iter().filter_map(Found::name_to_make).filter(|it| !is_internal(it));
+        let names: Vec<String> = names.map(str::to_string).collect();
+        let mut others = self.auto_topics.auto_create_topics(names).into_iter();
+        let mut refusals = Refusals::default();
+        let make = |found: Found| {
+            let Found::MustBeMade(name) = found else { return found.topic() };
+            let created = match is_internal(&name) {
+                true => self.group_metadata_topic.create(),
+                false => others.next().expect("each topic has a result"),
+            };
+            match created {
+                Ok(()) | Err(KafkaError::Api(Errors::LeaderNotAvailable, _)) => {
+                    missing_topic(&name, Errors::LeaderNotAvailable)
+                }
+                Err(error) => not_made(&name, &error, &mut refusals),
+            }
+        };
+        let topics = found.into_iter().map(make).collect();
+        reply.log_refusals(&refusals);
+        topics
+    }
+}
+
+/// What a question for a topic by its name has found.
+enum Found {
+    Topic(MetadataResponseTopic),
+    /// Nothing, and the question creates the topic.
+    MustBeMade(String),
+}
+
+impl Found {
+    fn name_to_make(&self) -> Option<&str> {
+        match self {
+            Self::Topic(_) => None,
+            Self::MustBeMade(name) => Some(name),
+        }
+    }
+
+    fn topic(self) -> MetadataResponseTopic {
+        match self {
+            Self::Topic(topic) => topic,
+            Self::MustBeMade(name) => missing_topic(&name, Errors::LeaderNotAvailable),
+        }
+    }
+}
+
+fn not_made(name: &str, error: &KafkaError, refusals: &mut Refusals) -> MetadataResponseTopic {
+    refusals.note(&"a new topic", error);
+    missing_topic(name, error.code())
+}
+
+fn missing_topic(name: &str, error: Errors) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: error.code(),
+        name: Some(name.to_string()),
+        ..MetadataResponseTopic::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each request does, one file per family of requests.
 
 pub mod parts;
+pub mod controller_requests;
 pub mod duplicates;
 pub mod produce;
 pub mod fetch_conversion;

@@ -9,6 +9,7 @@ use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 use crate::server::metadata::controller::Controller;
+use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
@@ -26,6 +27,7 @@ pub struct Parts<'a> {
     pub log_manager: Arc<LogManager>,
     pub metadata_cache: Arc<dyn MetadataCache>,
     pub controller: Arc<dyn Controller>,
+    pub controller_events: Arc<ControllerEventManager>,
     pub auto_topics: Arc<AutoTopicCreationManager>,
     pub group_coordinator: Arc<GroupCoordinator>,
     pub producer_ids: Arc<ProducerIdManager>,

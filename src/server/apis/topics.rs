@@ -22,6 +22,8 @@ use crate::protocol::delete_topics::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
+use crate::registry::topic_registry::NewTopic;
+use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::config_helper::ConfigHelper;
@@ -42,10 +44,17 @@ const PARTITIONS_PER_REQUEST_MAX: i32 = 10_000;
 /// The first DeleteTopics version whose clients know that deletion may be disabled.
 const TOPIC_DELETION_DISABLED_VERSION: i16 = 3;
 
+/// A topic that a request asks for, and that could be created when it was looked at.
+struct PlannedTopic {
+    num_partitions: i32,
+    overrides: BTreeMap<String, String>,
+}
+
 /// Handles CreateTopics, DeleteTopics and CreatePartitions.
 pub(crate) struct TopicApis {
     metadata_cache: Arc<dyn MetadataCache>,
     controller: Arc<dyn Controller>,
+    controller_requests: ControllerRequests,
     config_helper: ConfigHelper,
     group_coordinator: Arc<GroupCoordinator>,
     authorization: Authorization,
@@ -56,38 +65,96 @@ impl TopicApis {
         Self {
             metadata_cache: Arc::clone(&parts.metadata_cache),
             controller: Arc::clone(&parts.controller),
+            controller_requests: ControllerRequests::new(parts),
             config_helper: ConfigHelper::new(&parts.metadata_cache, &parts.dynamic_config),
             group_coordinator: Arc::clone(&parts.group_coordinator),
             authorization: parts.authorization(),
         }
     }
 
-    pub(crate) fn handle_create_topics_request(&self, reply: Reply, request: &CreateTopicsRequest) {
+    /// What is refused, is refused at once; topics are created when the changes before are made.
+    pub(crate) fn handle_create_topics_request(
+        self: &Arc<Self>,
+        reply: Reply,
+        request: CreateTopicsRequest,
+    ) {
+        let planned = self.plan_topics(&reply.context, &request);
+        if request.validate_only || planned.iter().all(|(_, plan)| plan.is_err()) {
+            self.create_planned(reply, planned, true);
+            return;
+        }
+        let apis = Arc::clone(self);
+        self.controller_requests
+            .put(reply, move |reply| apis.create_planned(reply, planned, false));
+    }
+
+    /// What is to become of each topic, once for each name.
+    fn plan_topics(
+        &self,
+        context: &RequestContext,
+        request: &CreateTopicsRequest,
+    ) -> Vec<(String, Result<PlannedTopic, KafkaError>)> {
         let names = || request.topics.iter().map(|topic| topic.name.as_str());
         let twice = duplicates(names());
-        let may_create = self.authorization.authorized_to_create(&reply.context, names());
-        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let may_create = self.authorization.authorized_to_create(context, names());
+        let mut named = HashSet::new();
         let mut partitions_left = PARTITIONS_PER_REQUEST_MAX;
-        let mut topics = Vec::new();
-        for topic in request.topics.iter().filter(|topic| named.insert(topic.name.as_str())) {
-            let created = match twice.contains(topic.name.as_str()) {
+        let plan = |topic: &CreatableTopic| {
+            let plan = match twice.contains(topic.name.as_str()) {
                 true => Err(duplicate_error()),
-                false => may_create.check(&topic.name).and_then(|()| {
-                    self.create_topic(topic, request.validate_only, &mut partitions_left)
-                }),
+                false => may_create
+                    .check(&topic.name)
+                    .and_then(|()| self.plan_topic(topic, &mut partitions_left)),
             };
+            (topic.name.clone(), plan)
+        };
+        request.topics.iter().filter(|topic| named.insert(topic.name.as_str())).map(plan).collect()
+    }
+
+    fn create_planned(
+        &self,
+        reply: Reply,
+        planned: Vec<(String, Result<PlannedTopic, KafkaError>)>,
+        validate_only: bool,
+    ) {
+        let mut ids = match validate_only {
+            true => Vec::new(),
+            false => self.controller.create_topics(new_topics(&planned)),
+        }
+        .into_iter();
+        let mut refusals = Refusals::default();
+        let mut topics = Vec::with_capacity(planned.len());
+        for (name, plan) in planned {
+            let created = plan.and_then(|plan| {
+                let id = match validate_only {
+                    true => Uuid::ZERO,
+                    false => Uuid(ids.next().expect("each topic has a result")?),
+                };
+                self.created(id, &plan)
+            });
             let mut result = created.unwrap_or_else(|error| {
                 let (error_code, error_message) =
-                    refusals.error_fields(Err(error), &for_log(&topic.name));
+                    refusals.error_fields(Err(error), &for_log(&name));
                 let configs = Some(Vec::new());
                 CreatableTopicResult { error_code, error_message, configs, ..Default::default() }
             });
-            result.name.clone_from(&topic.name);
+            result.name = name;
             topics.push(self.without_hidden_configs(&reply.context, result));
         }
         reply.log_refusals(&refusals);
         let response = CreateTopicsResponse { throttle_time_ms: 0, topics };
         reply.send_body(&ResponseBody::CreateTopics(response));
+    }
+
+    fn created(&self, id: Uuid, plan: &PlannedTopic) -> Result<CreatableTopicResult, KafkaError> {
+        let configs = self.config_helper.config_entries_with(&plan.overrides)?;
+        Ok(CreatableTopicResult {
+            topic_id: id,
+            num_partitions: plan.num_partitions,
+            replication_factor: 1,
+            configs: Some(configs.iter().map(creatable_topic_config).collect()),
+            ..CreatableTopicResult::default()
+        })
     }
 
     /// What the client may learn of a new topic.
@@ -106,29 +173,17 @@ impl TopicApis {
         CreatableTopicResult { name, topic_id, error_code, error_message, ..nothing }
     }
 
-    fn create_topic(
+    /// Checks a topic as far as that can be done without creating it.
+    fn plan_topic(
         &self,
         asked: &CreatableTopic,
-        validate_only: bool,
         partitions_left: &mut i32,
-    ) -> Result<CreatableTopicResult, KafkaError> {
-        let controller = &self.controller;
+    ) -> Result<PlannedTopic, KafkaError> {
         let overrides = overrides_of(asked)?;
-        controller.check_new_topic(&asked.name, &overrides)?;
+        self.controller.check_new_topic(&asked.name, &overrides)?;
         let num_partitions = self.partitions_of(asked)?;
         take_partitions(partitions_left, num_partitions)?;
-        let configs = self.config_helper.config_entries_with(&overrides)?;
-        let topic_id = match validate_only {
-            true => Uuid::ZERO,
-            false => Uuid(controller.create_topic(&asked.name, num_partitions, overrides)?),
-        };
-        Ok(CreatableTopicResult {
-            topic_id,
-            num_partitions,
-            replication_factor: 1,
-            configs: Some(configs.iter().map(creatable_topic_config).collect()),
-            ..CreatableTopicResult::default()
-        })
+        Ok(PlannedTopic { num_partitions, overrides })
     }
 
     /// How many partitions a new topic gets, all of them on this broker.
@@ -304,6 +359,16 @@ impl TopicApis {
         }
         self.controller.create_partitions(&asked.name, asked.count)
     }
+}
+
+/// Those that are to be created.
+fn new_topics(planned: &[(String, Result<PlannedTopic, KafkaError>)]) -> Vec<NewTopic> {
+    let new = |(name, plan): &(String, Result<PlannedTopic, _>)| {
+        let PlannedTopic { num_partitions, overrides, .. } = plan.as_ref().ok()?;
+        let (name, config) = (name.clone(), overrides.clone());
+        Some(NewTopic { name, partitions: *num_partitions, config })
+    };
+    planned.iter().filter_map(new).collect()
 }
 
 /// The settings that a new topic is to override. Of two for one name the later prevails.

@@ -9,7 +9,7 @@ use crate::common::topic_partition::validate_topic_name;
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
-use crate::registry::topic_registry::{TopicRegistry, valid_log_config};
+use crate::registry::topic_registry::{NewTopic, TopicRegistry, valid_log_config};
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::metadata::controller::{ConfigChange, Controller, Overrides};
 use crate::server::metadata::led_topics::LedTopics;
@@ -81,15 +81,8 @@ impl Controller for AdminManager {
         valid_log_config(&self.log_manager.default_config(), overrides).map(drop)
     }
 
-    fn create_topic(
-        &self,
-        topic: &str,
-        partitions: i32,
-        overrides: Overrides,
-    ) -> Result<[u8; 16], KafkaError> {
-        // Before the lock, which may be held for long by a change of this very topic.
-        self.led.check_new(topic)?;
-        locked(&self.changes).create(topic, partitions, overrides)
+    fn create_topics(&self, topics: Vec<NewTopic>) -> Vec<Result<[u8; 16], KafkaError>> {
+        locked(&self.changes).create_all(topics)
     }
 
     fn delete_topic(&self, topic: &str) -> Result<i32, KafkaError> {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, is_internal};
 use crate::config::kafka_config::KafkaConfig;
+use crate::registry::topic_registry::NewTopic;
 use crate::server::metadata::controller::{Controller, Overrides};
 use crate::server::metadata::metadata_cache::MetadataCache;
 
-/// Creates topics at their first use. A thread that finds the creation under way does not wait for
-/// it.
+/// Creates topics at their first use: on the controller's thread, since the disk is waited for. A
+/// request handler asks here whether a topic [has to be made](Self::must_be_made).
 pub struct AutoTopicCreationManager {
     metadata_cache: Arc<dyn MetadataCache>,
     controller: Arc<dyn Controller>,
@@ -40,37 +41,55 @@ impl AutoTopicCreationManager {
         self.is_auto_create_enabled || is_internal(topic)
     }
 
-    /// Creates the topic with `num.partitions` partitions, unless it exists or another thread is
-    /// about to create it.
+    /// Whether the topic is neither there nor being made.
+    ///
+    /// # Errors
+    /// `INVALID_TOPIC_EXCEPTION` for an illegal name.
+    pub fn must_be_made(&self, topic: &str) -> Result<bool, KafkaError> {
+        match self.controller.check_new_topic(topic, &Overrides::new()) {
+            Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => Ok(false),
+            checked => checked.map(|()| true),
+        }
+    }
+
+    /// Creates each topic with `num.partitions` partitions, unless it exists.
     ///
     /// # Errors
     /// `INVALID_TOPIC_EXCEPTION` for an illegal name; whatever the disk reports.
-    pub fn auto_create_topic(&self, topic: &str) -> Result<(), KafkaError> {
-        let partitions = self.controller.default_partitions();
-        match self.controller.create_topic(topic, partitions, Overrides::new()) {
+    pub fn auto_create_topics(&self, names: Vec<String>) -> Vec<Result<(), KafkaError>> {
+        let (partitions, config) = (self.controller.default_partitions(), Overrides::new());
+        let topic = |name| NewTopic { name, partitions, config: config.clone() };
+        let created = self.controller.create_topics(names.into_iter().map(topic).collect());
+        let exists = |created: Result<_, KafkaError>| match created {
             Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => Ok(()),
             created => created.map(drop),
-        }
+        };
+        created.into_iter().map(exists).collect()
+    }
+
+    /// How many partitions `__consumer_offsets` has.
+    ///
+    /// # Errors
+    /// `LEADER_NOT_AVAILABLE` as long as it is not led.
+    pub fn group_metadata_topic_partitions(&self) -> Result<i32, KafkaError> {
+        let topic = self.metadata_cache.topic(GROUP_METADATA_TOPIC_NAME);
+        topic.map(|it| it.partition_count()).ok_or_else(|| {
+            let why = format!("the topic {GROUP_METADATA_TOPIC_NAME} is not led yet");
+            KafkaError::api(Errors::LeaderNotAvailable, why)
+        })
     }
 
     /// Creates `__consumer_offsets`, unless it is there. Returns how many partitions it has.
     ///
     /// # Errors
-    /// `LEADER_NOT_AVAILABLE` while another thread creates it: the disk keeps that one waiting, not
-    /// every thread whose client asks; whatever the disk reports.
+    /// Whatever the disk reports; `LEADER_NOT_AVAILABLE` if it exists and cannot be led.
     pub fn create_group_metadata_topic(&self) -> Result<i32, KafkaError> {
-        let topic = GROUP_METADATA_TOPIC_NAME;
-        let led = || self.metadata_cache.topic(topic).map(|it| it.partition_count());
-        if let Some(partitions) = led() {
-            return Ok(partitions);
-        }
         let (partitions, overrides) =
             (self.offsets_topic_partitions, self.offsets_topic_overrides.clone());
-        match self.controller.create_topic(topic, partitions, overrides) {
-            Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => led().ok_or_else(|| {
-                let why = format!("the topic {topic} is being created");
-                KafkaError::api(Errors::LeaderNotAvailable, why)
-            }),
+        match self.controller.create_topic(GROUP_METADATA_TOPIC_NAME, partitions, overrides) {
+            Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => {
+                self.group_metadata_topic_partitions()
+            }
             created => created.map(|_| partitions),
         }
     }

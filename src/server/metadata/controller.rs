@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::common::errors::KafkaError;
 use crate::config::log_config::LogConfig;
+use crate::registry::topic_registry::NewTopic;
 
 /// The settings that a topic overrides, by Kafka's names.
 pub type Overrides = BTreeMap<String, String>;
@@ -15,7 +16,8 @@ pub type ConfigChange<'a> =
 
 /// Creates, grows, alters and deletes topics.
 ///
-/// A call returns when its change is on disk, and clients see it in the
+/// Only the controller's thread makes changes, one at a time. A call returns when its change is on
+/// disk, and clients see it in the
 /// [`MetadataCache`](crate::server::metadata::metadata_cache::MetadataCache) by then. The checks
 /// wait for nothing.
 pub trait Controller: Send + Sync {
@@ -32,18 +34,26 @@ pub trait Controller: Send + Sync {
     /// a topic's; `TOPIC_ALREADY_EXISTS`; `INVALID_CONFIG`.
     fn check_new_topic(&self, topic: &str, overrides: &Overrides) -> Result<(), KafkaError>;
 
-    /// Creates a topic, and returns its id. Does not wait for another creation or for the deletion
-    /// of a topic with this name: until either is done the topic exists.
+    /// Creates topics, and returns the id of each. Those of one call cost less than as many calls.
     ///
     /// # Errors
-    /// Those of [`check_new_topic`](Self::check_new_topic); `INVALID_PARTITIONS` below 1; whatever
-    /// the disk reports, and then there is no such topic.
+    /// For each topic those of [`check_new_topic`](Self::check_new_topic); `INVALID_PARTITIONS` below
+    /// 1; whatever the disk reports, and then there is no such topic.
+    fn create_topics(&self, topics: Vec<NewTopic>) -> Vec<Result<[u8; 16], KafkaError>>;
+
+    /// As [`create_topics`](Self::create_topics) for one.
+    ///
+    /// # Errors
+    /// The same.
     fn create_topic(
         &self,
         topic: &str,
         partitions: i32,
         overrides: Overrides,
-    ) -> Result<[u8; 16], KafkaError>;
+    ) -> Result<[u8; 16], KafkaError> {
+        let topic = NewTopic { name: topic.to_string(), partitions, config: overrides };
+        self.create_topics(vec![topic]).into_iter().next().expect("one topic has one result")
+    }
 
     /// Deletes a topic, and returns how many partitions it had. Clients do not see it from then on,
     /// pending fetches are answered, and its logs leave the disk a while later.

@@ -2,6 +2,7 @@
 //! gives out.
 
 pub mod controller;
+pub mod controller_event_manager;
 pub mod topic_image;
 pub mod metadata_cache;
 pub mod led_topics;

@@ -17,7 +17,9 @@ use crate::config::config_source::MESSAGE_FORMAT_VERSION;
 use crate::config::config_type::Kind;
 use crate::config::log_config::LogConfig;
 use crate::config::log_policies::MessageFormatVersion;
-use crate::registry::topic_registry::{TopicRecord, TopicRegistry, log_config, valid_log_config};
+use crate::registry::topic_registry::{
+    NewTopic, TopicRecord, TopicRegistry, log_config, valid_log_config,
+};
 use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::metadata::controller::{ConfigChange, Overrides};
@@ -61,31 +63,70 @@ impl TopicChanges {
         Ok(())
     }
 
-    /// Creates a topic, and returns its id.
+    /// Creates topics, and returns the id of each.
     ///
     /// The registry is written first: if the process dies before the logs are made, the next start
     /// makes them. If they cannot be made, the topic is forgotten again, so that its next use tries
-    /// anew. Clients see it when all of it is led.
-    pub(super) fn create(
+    /// anew. Clients see a topic when all of it is led.
+    pub(super) fn create_all(
         &mut self,
-        topic: &str,
-        partitions: i32,
-        overrides: Overrides,
-    ) -> Result<[u8; 16], KafkaError> {
-        valid_log_config(&self.log_manager.default_config(), &overrides)?;
-        self.led.reserve_new(topic)?;
-        let created = self.registry.create(topic, partitions, overrides);
-        let record = created.inspect_err(|_| self.led.remove(topic))?;
-        if let Err(error) = self.lead(topic, &record) {
-            if let Err(error) = self.forget(topic, partitions) {
-                let level = limited(LogKind::Failures, Level::Warn);
-                log!(level, "cannot serve the topic {topic} before the next start: {error}");
+        topics: Vec<NewTopic>,
+    ) -> Vec<Result<[u8; 16], KafkaError>> {
+        let reserved: Vec<_> = topics.into_iter().map(|it| self.reserve_new(it)).collect();
+        let mut created = self.registry.create_all(reserved.iter().flatten()).into_iter();
+        let listed = reserved.into_iter().map(|reserved| {
+            let NewTopic { name, .. } = reserved?;
+            let record = created.next().expect("each topic has a result");
+            let record = record.inspect_err(|_| self.led.remove(&name))?;
+            Ok((name, record))
+        });
+        let listed: Vec<_> = listed.collect();
+        self.lead_new(listed)
+    }
+
+    /// Takes the topic's name.
+    fn reserve_new(&self, topic: NewTopic) -> Result<NewTopic, KafkaError> {
+        valid_log_config(&self.log_manager.default_config(), &topic.config)?;
+        self.led.reserve_new(&topic.name)?;
+        Ok(topic)
+    }
+
+    /// Leads the topics that could be listed.
+    fn lead_new(
+        &mut self,
+        listed: Vec<Result<(String, TopicRecord), KafkaError>>,
+    ) -> Vec<Result<[u8; 16], KafkaError>> {
+        let mut logs = Vec::new();
+        let mut open = |listed: Result<(String, TopicRecord), KafkaError>| {
+            let (name, record) = listed?;
+            match self.open_logs(&name, &record) {
+                Ok(opened) => logs.extend(opened),
+                Err(error) => return Err(self.forgotten(&name, &record, error)),
             }
-            return Err(error);
+            Ok((name, record))
+        };
+        let opened: Vec<_> = listed.into_iter().map(&mut open).collect();
+        let led = self.replica_manager.become_leader(LEADER_EPOCH, logs);
+        let show = |opened: Result<(String, TopicRecord), KafkaError>| {
+            let (name, record) = opened?;
+            if let Err(error) = &led {
+                return Err(self.forgotten(&name, &record, error.again()));
+            }
+            self.show(&name, &record);
+            let level = limited(LogKind::Topics, Level::Info);
+            log!(level, "created the topic {name}, partitions: {}", record.partitions);
+            Ok(record.id)
+        };
+        opened.into_iter().map(show).collect()
+    }
+
+    /// Takes back the creation of a topic for an error, which is returned.
+    fn forgotten(&mut self, topic: &str, record: &TopicRecord, error: KafkaError) -> KafkaError {
+        if let Err(error) = self.forget(topic, record.partitions) {
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "cannot serve the topic {topic} before the next start: {error}");
         }
-        let level = limited(LogKind::Topics, Level::Info);
-        log!(level, "created the topic {topic}, partitions: {partitions}");
-        Ok(record.id)
+        error
     }
 
     /// Takes back a creation.

@@ -3,7 +3,7 @@
 //! Everyone reads it. It changes only through its [`LogsWriter`], of which there is one.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use crate::common::lock::{read_locked, write_locked};
@@ -20,6 +20,9 @@ pub struct Logs {
 #[derive(Default)]
 pub struct LogsWriter {
     logs: Arc<Logs>,
+    /// How many logs each log directory has. Each new log asks, and must not look at all others for
+    /// it.
+    counts: HashMap<PathBuf, usize>,
 }
 
 impl Logs {
@@ -48,10 +51,30 @@ impl LogsWriter {
     /// Enters a log. Returns the one whose place it took.
     pub fn insert(&mut self, log: Arc<Log>) -> Option<Arc<Log>> {
         let partition = log.topic_and_partition().clone();
-        write_locked(&self.logs.by_partition).insert(partition, log)
+        *self.counts.entry(directory_of(&log).to_path_buf()).or_default() += 1;
+        let replaced = write_locked(&self.logs.by_partition).insert(partition, log);
+        self.uncount(replaced.as_ref());
+        replaced
     }
 
     pub fn remove(&mut self, partition: &TopicAndPartition) {
-        write_locked(&self.logs.by_partition).remove(partition);
+        let removed = write_locked(&self.logs.by_partition).remove(partition);
+        self.uncount(removed.as_ref());
     }
+
+    /// How many logs there are in the log directory `dir`.
+    pub fn count_in(&self, dir: &Path) -> usize {
+        self.counts.get(dir).copied().unwrap_or_default()
+    }
+
+    fn uncount(&mut self, gone: Option<&Arc<Log>>) {
+        if let Some(count) = gone.and_then(|log| self.counts.get_mut(directory_of(log))) {
+            *count -= 1;
+        }
+    }
+}
+
+/// The log directory that the directory of the log lies in.
+fn directory_of(log: &Log) -> &Path {
+    log.dir().parent().unwrap_or(log.dir())
 }

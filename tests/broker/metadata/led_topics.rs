@@ -22,6 +22,9 @@ use transferto::protocol::create_partitions::{CreatePartitionsRequest, CreatePar
 use transferto::protocol::create_topics::{CreatableTopic, CreateTopicsRequest};
 use transferto::protocol::delete_topics::DeleteTopicsRequest;
 use transferto::protocol::find_coordinator::FindCoordinatorRequest;
+use transferto::protocol::incremental_alter_configs::{
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, IncrementalAlterableConfig,
+};
 use transferto::protocol::metadata::MetadataRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::registry::topic_registry::TOPIC_REGISTRY_FILE;
@@ -33,7 +36,8 @@ use crate::apis::group_client::{Member, find_coordinator};
 const SETTINGS: &[(&str, &str)] = &[
     ("num.partitions", "2"),
     ("offsets.topic.num.partitions", "2"),
-    ("num.io.threads", "3"),
+    // If a change kept a handler, nobody else would be answered.
+    ("num.io.threads", "1"),
     // Nobody but the tests comes to the file.
     ("replica.high.watermark.checkpoint.interval.ms", "86400000"),
 ];
@@ -320,11 +324,12 @@ fn nobody_waits_while_a_topic_is_listed_and_one_that_cannot_be_listed_is_none() 
     assert_eq!(seen(&mut other, "post"), (0, 3));
 }
 
-/// The answer to a fetch is a change of topics itself here: it would wait for ever under their lock.
+/// The answer to a fetch takes a request of another client here, which is answered meanwhile.
 #[test]
-fn a_fetch_of_a_deleted_topic_is_answered_while_topics_can_be_changed() {
+fn a_fetch_of_a_deleted_topic_is_answered_while_others_are_served() {
     let broker = Broker::start(SETTINGS);
-    let (mut admin, mut other) = (broker.connect_with_topic("post"), broker.connect());
+    let mut admin = broker.connect_with_topic("post");
+    let mut other = broker.connect_with_topic("stays");
     let params = FetchParams {
         max_wait_ms: 500_000,
         replica_id: -1,
@@ -342,7 +347,7 @@ fn a_fetch_of_a_deleted_topic_is_answered_while_topics_can_be_changed() {
     let (answers, answer) = mpsc::channel();
     let callback = move |mut results: Vec<(TopicAndPartition, LogReadResult)>| {
         let error = results.remove(0).1.err().map(|error| error.code());
-        let code = created(other.call(7, &create_topic("other", 1), &[]).0);
+        let code = other.produce("stays", 0, &batch(&[b"a"])).error_code;
         answers.send((error, code)).unwrap();
     };
     let fetch_info = [(TopicAndPartition::new("post", 0), fetch_info)];
@@ -359,5 +364,106 @@ fn a_fetch_of_a_deleted_topic_is_answered_while_topics_can_be_changed() {
     assert_eq!(deleted.responses[0].error_code, 0);
     let unknown = Some(Errors::UnknownTopicOrPartition);
     assert_eq!(answer.recv_timeout(PATIENCE).unwrap(), (unknown, 0));
-    assert_eq!(seen(&mut admin, "other"), (0, 1));
+}
+
+fn delete_topic(name: &str) -> RequestBody {
+    let topic_names = vec![name.to_string()];
+    RequestBody::DeleteTopics(DeleteTopicsRequest { topic_names, ..Default::default() })
+}
+
+fn alter_topic(name: &str) -> RequestBody {
+    let config = IncrementalAlterableConfig {
+        name: "retention.ms".to_string(),
+        config_operation: 0,
+        value: Some("5000".to_string()),
+    };
+    let resource = IncrementalAlterConfigsResource {
+        resource_type: 2,
+        resource_name: name.to_string(),
+        configs: vec![config],
+    };
+    RequestBody::IncrementalAlterConfigs(IncrementalAlterConfigsRequest {
+        resources: vec![resource],
+        validate_only: false,
+    })
+}
+
+fn first_use(name: &str) -> RequestBody {
+    let topics = Some(vec![topic_named(name)]);
+    RequestBody::Metadata(MetadataRequest { topics, ..MetadataRequest::default() })
+}
+
+/// There is one handler: whoever is answered shows that no change has it.
+#[test]
+fn any_number_of_changes_wait_for_one_another_and_keep_no_handler() {
+    let broker = Broker::start(SETTINGS);
+    let mut other = broker.connect_with_topic("stays");
+    other.create_topic("goes");
+    let gate = Gate::before_partitions_are_led(&broker);
+    let mut first = broker.connect();
+    let header = first.send(7, &create_topic("first", 2), &[]);
+    let held = gate.reached_by_reader();
+
+    let find = FindCoordinatorRequest { key: "a".to_string(), ..Default::default() };
+    let mut changes: Vec<_> =
+        (0..30).map(|number| (7, create_topic(&format!("new{number}"), 1))).collect();
+    changes.extend([
+        (5, delete_topic("goes")),
+        (1, alter_topic("stays")),
+        (12, first_use("used")),
+        (2, RequestBody::FindCoordinator(find)),
+    ]);
+    let waiting: Vec<_> = changes
+        .iter()
+        .map(|(version, body)| {
+            let mut client = broker.connect();
+            let header = client.send(*version, body, &[]);
+            (client, header)
+        })
+        .collect();
+    for _ in 0..3 {
+        assert_eq!(other.produce("stays", 0, &batch(&[b"a"])).error_code, 0);
+        assert_eq!(seen(&mut other, "stays"), (0, 2));
+        assert_eq!(seen(&mut other, "new0"), (UNKNOWN, 0));
+    }
+    assert_eq!(seen(&mut other, "goes"), (0, 2), "it has not begun");
+
+    drop((gate, held));
+    assert_eq!(created(first.receive(&header).0), 0);
+    for (mut client, header) in waiting {
+        match client.receive(&header).0 {
+            ResponseBody::CreateTopics(response) => assert_eq!(response.topics[0].error_code, 0),
+            ResponseBody::DeleteTopics(response) => assert_eq!(response.responses[0].error_code, 0),
+            ResponseBody::IncrementalAlterConfigs(it) => assert_eq!(it.responses[0].error_code, 0),
+            ResponseBody::FindCoordinator(found) => assert_eq!(found.error_code, 0),
+            ResponseBody::Metadata(first) => {
+                let not_available = Errors::LeaderNotAvailable.code();
+                assert_eq!(first.topics[0].error_code, not_available);
+            }
+            body => panic!("{body:?}"),
+        }
+    }
+    assert_eq!(seen(&mut other, "new29"), (0, 1));
+    assert_eq!(seen(&mut other, "goes"), (UNKNOWN, 0));
+}
+
+/// Which of those that wait are begun before the queue is closed, nobody knows.
+#[test]
+fn a_broker_that_stops_in_a_change_leaves_each_change_whole_or_not_begun() {
+    let broker = Broker::start(SETTINGS);
+    let gate = Gate::before_partitions_are_led(&broker);
+    let (mut first, mut second) = (broker.connect(), broker.connect());
+    first.send(7, &create_topic("first", 2), &[]);
+    let held = gate.reached_by_reader();
+    second.send(7, &create_topic("second", 2), &[]);
+    let dir = thread::scope(|scope| {
+        let stopped = scope.spawn(|| broker.stop());
+        second.assert_closed();
+        drop((gate, held));
+        stopped.join().unwrap()
+    });
+    let broker = Broker::start_in(dir, SETTINGS);
+    let mut client = broker.connect();
+    assert_eq!(seen(&mut client, "first"), (0, 2));
+    assert!([(UNKNOWN, 0), (0, 2)].contains(&seen(&mut client, "second")));
 }

@@ -644,7 +644,7 @@ fn a_start_that_locks_everybody_out_is_logged() {
     };
     let told = warnings("0\n0\n", &[]);
     assert!(told.len() == 1 && told[0].contains("no client may add an ACL"), "{told:?}");
-    assert!(told[0].contains("docs/en/configuration.md"), "{told:?}");
+    assert!(told[0].contains("`--override super.users=User:ANONYMOUS`"), "{told:?}");
     assert_eq!(warnings(FIRST_ACLS, &[]), [""; 0]);
     assert_eq!(warnings("0\n0\n", &["super.users=User:ANONYMOUS"]), [""; 0]);
     assert_eq!(warnings("0\n0\n", &["allow.everyone.if.no.acl.found=true"]), [""; 0]);
