@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::common::errors::Errors;
 use crate::common::hang_up::HangUp;
-use crate::coordinator::group_results::JoinError;
 use crate::coordinator::rebalance::Rebalance;
 
 /// Ends what waits in the group on this connection.
@@ -21,14 +20,14 @@ pub fn end_waits(change: &mut Rebalance<'_>, client: &Arc<HangUp>) {
 /// Its session begins: until now the broker kept it waiting. A new member learns its id by this
 /// answer.
 fn end_wait(change: &mut Rebalance<'_>, member_id: &str) {
-    let error = Errors::RebalanceInProgress;
-    change.group.answer_sync(member_id, Err(error));
     let Some(member) = change.group.get_mut(member_id) else { return };
+    let has_joined = member.is_awaiting_join();
     member.has_hung_up = true;
     member.is_new = false;
-    if let Some(callback) = member.awaiting_join.replace(Box::new(|_| ())) {
-        let answer = Err(JoinError::new(error, member_id));
-        change.group.outbox.answer(callback, answer);
+    change.group.answer_sync(member_id, Err(Errors::RebalanceInProgress));
+    if has_joined {
+        // In the place of its join, which fails by that; nobody waits for this one's answer.
+        change.group.await_join(member_id, &mut Some(Box::new(|_| ())));
     }
     change.schedule_session(member_id);
 }

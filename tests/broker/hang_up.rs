@@ -205,6 +205,14 @@ fn a_sync_of_a_client_that_hangs_up_fails_and_its_member_stays() {
     assert_eq!(leader.sync(&[]).error_code, 0);
     assert_eq!(members(&broker), 2);
     assert_eq!(leader.heartbeat(), 0, "there is no rebalance");
+
+    follower.client = broker.connect();
+    assert_eq!(follower.heartbeat(), 0);
+    let rejoining = leader.begin_join();
+    follower.await_rebalance();
+    follower.join();
+    assert_eq!(leader.receive_join(&rejoining).error_code, 0);
+    assert_eq!(leader.generation, follower.generation);
 }
 
 /// Asked without a connection, which would count.

@@ -107,7 +107,7 @@ impl ClientQuotaManager {
         &self,
         client_id: &str,
         bytes: u64,
-        hang_up: &HangUp,
+        client: &Arc<HangUp>,
         end_of_mute: Option<E>,
         callback: C,
     ) where
@@ -119,9 +119,9 @@ impl ClientQuotaManager {
             _ if throttle_time_ms == 0 => callback(0),
             Some(end_of_mute) => {
                 callback(throttle_time_ms);
-                self.throttle(throttle_time_ms, Box::new(end_of_mute));
+                self.throttle(throttle_time_ms, client, Box::new(end_of_mute));
             }
-            None => self.hold_back(throttle_time_ms, hang_up, Box::new(callback)),
+            None => self.hold_back(throttle_time_ms, client, Box::new(callback)),
         }
     }
 
@@ -158,21 +158,21 @@ impl ClientQuotaManager {
 
     /// Calls `callback` when `throttle_time_ms` have passed or the client hangs up, with the delay in
     /// either case.
-    fn hold_back(&self, throttle_time_ms: i32, hang_up: &HangUp, callback: Callback) {
+    fn hold_back(&self, throttle_time_ms: i32, client: &Arc<HangUp>, callback: Callback) {
         let held = Arc::new(Mutex::new(Some(callback)));
         let of_client = Arc::downgrade(&held);
-        hang_up.watch(move |_| {
+        client.watch(move |_| {
             if let Some(held) = of_client.upgrade() {
                 call(&held, throttle_time_ms);
             }
         });
-        self.throttle(throttle_time_ms, Box::new(move |delay_ms| call(&held, delay_ms)));
-        hang_up.look_again();
+        self.throttle(throttle_time_ms, client, Box::new(move |delay_ms| call(&held, delay_ms)));
+        client.look_again();
     }
 
     /// Calls `callback` when `throttle_time_ms` have passed; at once after a shutdown.
-    fn throttle(&self, throttle_time_ms: i32, callback: Callback) {
-        let response = ThrottledResponse::new(throttle_time_ms, callback);
+    fn throttle(&self, throttle_time_ms: i32, client: &Arc<HangUp>, callback: Callback) {
+        let response = ThrottledResponse::new(throttle_time_ms, client, callback);
         if let Err(response) = self.delay_queue.add(response) {
             execute(response);
         }
@@ -289,7 +289,7 @@ mod tests {
         manager.record_and_maybe_throttle(
             client_id,
             bytes,
-            &HangUp::default(),
+            &Arc::default(),
             None::<fn(i32)>,
             callback,
         );
@@ -363,7 +363,7 @@ mod tests {
         manager.record_and_maybe_throttle(
             "new",
             11_000,
-            &HangUp::default(),
+            &Arc::default(),
             Some(move |delay_ms| unmute.send(("unmuted", delay_ms)).unwrap()),
             move |delay_ms| answer.send(("answered", delay_ms)).unwrap(),
         );
@@ -469,12 +469,12 @@ mod tests {
     fn a_response_that_is_held_back_goes_to_a_client_that_hangs_up_at_once_and_once() {
         let (time, manager) = manager_with(1000);
         let (sender, answers) = mpsc::channel();
-        let hold = |hang_up: &HangUp| {
+        let hold = |hang_up: &Arc<HangUp>| {
             let answer = sender.clone();
             let callback = move |delay_ms| answer.send(delay_ms).unwrap();
             manager.record_and_maybe_throttle("old", 11_000, hang_up, None::<fn(i32)>, callback);
         };
-        let (early, late) = (HangUp::default(), HangUp::default());
+        let (early, late): (Arc<HangUp>, Arc<HangUp>) = Default::default();
         assert!(!early.note(Ending::HalfClosed));
         hold(&early);
         assert_eq!(answers.try_recv(), Ok(1000), "it had hung up before");
@@ -495,18 +495,18 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let bytes = 1_000_000;
         let panics = |_| panic!("as this test wants");
-        manager.record_and_maybe_throttle("a", bytes, &HangUp::default(), None::<fn(i32)>, panics);
+        manager.record_and_maybe_throttle("a", bytes, &Arc::default(), None::<fn(i32)>, panics);
         time.sleep(i64::from(i32::MAX));
         manager.do_work(NOW);
         assert_eq!(manager.delay_queue_size(), 0);
         let late = sender.clone();
         let answer = move |delay_ms| sender.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle("a", bytes, &HangUp::default(), None::<fn(i32)>, answer);
+        manager.record_and_maybe_throttle("a", bytes, &Arc::default(), None::<fn(i32)>, answer);
         assert!(receiver.try_recv().is_err());
         manager.shutdown();
         assert!(receiver.try_recv().unwrap() > 0);
         let answer = move |delay_ms| late.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle("a", bytes, &HangUp::default(), None::<fn(i32)>, answer);
+        manager.record_and_maybe_throttle("a", bytes, &Arc::default(), None::<fn(i32)>, answer);
         assert!(receiver.try_recv().unwrap() > 0);
     }
 
@@ -526,13 +526,7 @@ mod tests {
             sender.send((delay_ms, thread::current().name().map(str::to_string))).unwrap();
         };
         let bytes = 10_001_000;
-        manager.record_and_maybe_throttle(
-            "a",
-            bytes,
-            &HangUp::default(),
-            None::<fn(i32)>,
-            callback,
-        );
+        manager.record_and_maybe_throttle("a", bytes, &Arc::default(), None::<fn(i32)>, callback);
         let (delay_ms, name) = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
         assert_eq!((delay_ms, name.as_deref()), (1, Some("ThrottledRequestReaper-Fetch")));
         manager.shutdown();

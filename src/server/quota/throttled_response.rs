@@ -3,13 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
 use crate::common::time::Time;
 
 const NS_PER_MS: i64 = 1_000_000;
+
+/// As many responses may be in the queue before those of closed connections are looked for.
+const PURGE_SIZE: usize = 1000;
 
 /// Called when the delay has passed, with the delay in milliseconds.
 pub type Callback = Box<dyn FnOnce(i32) + Send>;
@@ -18,12 +22,19 @@ pub type Callback = Box<dyn FnOnce(i32) + Send>;
 pub struct ThrottledResponse {
     pub throttle_time_ms: i32,
     callback: Callback,
+    /// Dead when nobody is left whom the callback would concern.
+    client: Weak<HangUp>,
 }
 
 impl ThrottledResponse {
-    /// Holds `callback` back for `throttle_time_ms`, counted from when it is put into the queue.
-    pub fn new(throttle_time_ms: i32, callback: Callback) -> Self {
-        Self { throttle_time_ms, callback }
+    /// Holds `callback` back for `throttle_time_ms`, counted from when it is put into the queue. It is
+    /// not called if the connection of `client` and all its requests are gone by then.
+    pub fn new(throttle_time_ms: i32, client: &Arc<HangUp>, callback: Callback) -> Self {
+        Self { throttle_time_ms, callback, client: Arc::downgrade(client) }
+    }
+
+    fn is_moot(&self) -> bool {
+        self.client.strong_count() == 0
     }
 
     pub fn execute(self) {
@@ -40,6 +51,10 @@ impl fmt::Debug for ThrottledResponse {
 
 /// Responses in the order in which their delays end, by the monotonic clock (Kafka went by the wall
 /// clock). Nothing is executed or dropped under its lock.
+///
+/// A client that hangs up does not wait for its delay, and may come again at once. So the queue is
+/// purged of those that are gone whenever it has doubled: it has at most about twice as many
+/// responses as there are connections.
 pub struct DelayQueue {
     time: Arc<dyn Time>,
     state: Mutex<State>,
@@ -52,6 +67,8 @@ struct State {
     /// By the time at which the delay ends, in nanoseconds, then in the order of arrival.
     waiting: BTreeMap<(i64, u64), ThrottledResponse>,
     next_serial: u64,
+    /// The size at which the queue is purged; [`PURGE_SIZE`] at least.
+    purge_size: usize,
     is_closed: bool,
 }
 
@@ -75,8 +92,10 @@ impl DelayQueue {
         let key = (end_ns, state.next_serial);
         state.next_serial += 1;
         state.waiting.insert(key, response);
+        let moot = state.purge_if_doubled();
         let is_first = state.waiting.first_key_value().is_some_and(|(first, _)| *first == key);
         drop(state);
+        drop(moot);
         if is_first {
             self.changed.notify_one();
         }
@@ -125,6 +144,19 @@ impl DelayQueue {
 }
 
 impl State {
+    /// Takes out the responses of clients that are gone.
+    fn purge_if_doubled(&mut self) -> Vec<ThrottledResponse> {
+        if self.waiting.len() < self.purge_size.max(PURGE_SIZE) {
+            return Vec::new();
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let (moot, waiting): (BTreeMap<_, _>, _) =
+            waiting.into_iter().partition(|(_, response)| response.is_moot());
+        self.waiting = waiting;
+        self.purge_size = 2 * self.waiting.len();
+        moot.into_values().collect()
+    }
+
     /// For how long the first response has to wait.
     fn remaining_ns(&self, now_ns: i64) -> Option<i64> {
         self.waiting.first_key_value().map(|((end_ns, _), _)| end_ns.saturating_sub(now_ns))
@@ -142,7 +174,7 @@ mod tests {
     }
 
     fn response(throttle_time_ms: i32) -> ThrottledResponse {
-        ThrottledResponse::new(throttle_time_ms, Box::new(|_| ()))
+        ThrottledResponse::new(throttle_time_ms, &Arc::default(), Box::new(|_| ()))
     }
 
     fn take(queue: &DelayQueue) -> Vec<i32> {
@@ -176,6 +208,22 @@ mod tests {
         assert_eq!(remaining_ms(&time), Some(10));
         time.sleep(20);
         assert_eq!(remaining_ms(&time), Some(-10));
+    }
+
+    #[test]
+    fn responses_for_clients_that_are_gone_do_not_pile_up() {
+        let (_, queue) = queue();
+        let stays = Arc::default();
+        for delay_ms in 0..100_000 {
+            queue.add(response(1000 + delay_ms)).unwrap();
+            if delay_ms % 100 == 0 {
+                let waits = ThrottledResponse::new(1, &stays, Box::new(|_| ()));
+                queue.add(waits).unwrap();
+            }
+            assert!(queue.size() <= 2 * PURGE_SIZE);
+        }
+        let waiting = queue.close().into_iter().filter(|it| !it.is_moot()).count();
+        assert_eq!(waiting, 1000, "none that somebody waits for is purged");
     }
 
     #[test]
