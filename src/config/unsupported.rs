@@ -329,11 +329,6 @@ const REFUSED: &[Refusal] = &[
         unless: &["2147483647"],
     },
     Refusal {
-        why: "this broker limits how many requests wait, by `queued.max.requests`, not their bytes",
-        names: &["queued.max.request.bytes"],
-        unless: &["-1"],
-    },
-    Refusal {
         why: "this broker limits what arrives by `message.max.bytes`, as it was sent",
         names: &["max.decompressed.message.bytes"],
         unless: &["2147483639", "2147483647"],

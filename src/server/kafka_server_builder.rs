@@ -143,38 +143,31 @@ impl KafkaServerBuilder {
             time: &time,
             metrics: &metrics,
         };
-        let PersistentState {
-            replica_manager,
-            metadata_cache,
-            controller,
-            producer_ids,
-            quota_managers,
-            group_coordinator,
-            authorizer,
-        } = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
+        let state = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
         let log_dir_failure_handler = LogDirFailureHandler::startup(
             &log_manager,
-            &replica_manager,
-            &group_coordinator,
+            &state.replica_manager,
+            &state.group_coordinator,
             halt_procedure,
         )?;
         log_manager.startup();
-        schedule_high_watermark_checkpoints(&config, &scheduler, &replica_manager);
+        schedule_high_watermark_checkpoints(&config, &scheduler, &state.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
-        let auto_topics = AutoTopicCreationManager::new(&config, &metadata_cache, &controller);
+        let auto_topics =
+            AutoTopicCreationManager::new(&config, &state.metadata_cache, &state.controller);
         let parts = Parts {
             config: &config,
             dynamic_config: Arc::clone(&dynamic_config),
-            replica_manager: Arc::clone(&replica_manager),
+            replica_manager: Arc::clone(&state.replica_manager),
             log_manager: Arc::clone(&log_manager),
             auto_topics: Arc::new(auto_topics),
-            metadata_cache,
-            controller,
+            metadata_cache: state.metadata_cache,
+            controller: state.controller,
             controller_events: Arc::default(),
-            group_coordinator: Arc::clone(&group_coordinator),
-            producer_ids: Arc::new(producer_ids),
-            quota_managers: Arc::clone(&quota_managers),
-            authorizer,
+            group_coordinator: Arc::clone(&state.group_coordinator),
+            producer_ids: Arc::new(state.producer_ids),
+            quota_managers: Arc::clone(&state.quota_managers),
+            authorizer: state.authorizer,
             metrics: Arc::clone(&metrics),
             time,
         };
@@ -184,10 +177,10 @@ impl KafkaServerBuilder {
             request_handler_pool,
             controller_events: Arc::clone(&parts.controller_events),
             scheduler,
-            quota_managers,
-            group_coordinator,
+            quota_managers: state.quota_managers,
+            group_coordinator: state.group_coordinator,
             log_dir_failure_handler,
-            replica_manager,
+            replica_manager: state.replica_manager,
             log_manager,
             dynamic_config,
             metrics,

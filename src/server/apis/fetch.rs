@@ -78,14 +78,8 @@ impl FetchApis {
         let readable: Vec<_> = authorized_request_info.iter().filter_map(Asked::readable).collect();
         let is_all_readable = readable.len() == authorized_request_info.len();
         let is_none_authorized = authorized_request_info.is_empty();
-        let params = FetchParams {
-            max_wait_ms: if is_all_readable { self.max_wait_ms(request, &memory) } else { 0 },
-            replica_id: request.replica_id,
-            min_bytes: request.min_bytes,
-            max_bytes: request.max_bytes,
-            hard_max_bytes_limit: has_hard_max_bytes_limit(version),
-            newest_readable_magic: newest_readable_magic(version),
-        };
+        let max_wait_ms = if is_all_readable { self.max_wait_ms(request, &memory) } else { 0 };
+        let params = fetch_params(request, version, max_wait_ms);
         trace!("[6] KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
 
         let fetched_data = Arc::clone(&self.fetched_data);
@@ -168,6 +162,17 @@ impl FetchApis {
             _ => self.longest_wait_ms.min(self.longest_wait_with_memory_ms),
         };
         i64::from(request.max_wait_ms).min(longest_ms)
+    }
+}
+
+fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> FetchParams {
+    FetchParams {
+        max_wait_ms,
+        replica_id: request.replica_id,
+        min_bytes: request.min_bytes,
+        max_bytes: request.max_bytes,
+        hard_max_bytes_limit: has_hard_max_bytes_limit(version),
+        newest_readable_magic: newest_readable_magic(version),
     }
 }
 
