@@ -95,8 +95,7 @@ fn greet(server: &KafkaServer) {
         server.startup_duration().as_secs_f64() * 1000.0
     );
     if let Some(end_point) = server.bound_endpoints().first() {
-        let host = if end_point.host.is_empty() { "127.0.0.1" } else { &end_point.host };
-        let address = format!("{host}:{}", end_point.port);
+        let address = end_point.address_on_this_machine();
         info!("try:  echo hello | kcat -b {address} -t post -P && kcat -b {address} -t post -C -e");
         info!(
             "watch a fetch leave by sendfile:  strace -f -y -e trace=sendfile -p {}",

@@ -66,6 +66,16 @@ impl EndPoint {
         Self { listener_name, security_protocol, host, port }
     }
 
+    /// What a client on this machine connects to, as clients write it.
+    pub fn address_on_this_machine(&self) -> String {
+        let Self { host, port, .. } = self;
+        match host.as_str() {
+            "" | "0.0.0.0" | "::" => format!("127.0.0.1:{port}"),
+            ipv6 if ipv6.contains(':') => format!("[{ipv6}]:{port}"),
+            _ => format!("{host}:{port}"),
+        }
+    }
+
     /// Parses `PLAINTEXT://host:port`; an IPv6 address stands in brackets.
     ///
     /// A listener of any other name is taken to be plaintext, too, because this broker has no other
@@ -125,6 +135,19 @@ mod tests {
             "IN-SIDE_1://a:1",
         ] {
             assert_eq!(EndPoint::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_client_on_this_machine_is_told_an_address_that_it_can_connect_to() {
+        for (text, address) in [
+            ("PLAINTEXT://:9092", "127.0.0.1:9092"),
+            ("PLAINTEXT://0.0.0.0:9092", "127.0.0.1:9092"),
+            ("PLAINTEXT://[::]:9092", "127.0.0.1:9092"),
+            ("PLAINTEXT://[::1]:9092", "[::1]:9092"),
+            ("PLAINTEXT://localhost:9092", "localhost:9092"),
+        ] {
+            assert_eq!(EndPoint::parse(text).unwrap().address_on_this_machine(), address);
         }
     }
 

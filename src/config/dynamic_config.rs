@@ -176,7 +176,8 @@ fn check_name(name: &str) -> Result<(), String> {
     }
     if KafkaConfig::SETTINGS.iter().any(|it| it.name == name) {
         return Err(format!(
-            "`{name}` cannot be altered while the broker runs; change the file and restart"
+            "`{name}` cannot be altered while the broker runs; change it in its file or on its \
+             command line, and restart it"
         ));
     }
     Err(match Unsupported::of(name) {
@@ -307,8 +308,8 @@ mod tests {
     #[test]
     fn what_cannot_be_altered_is_refused_with_the_reason() {
         for (name, value, why) in [
-            ("queued.max.requests", "9", "change the file and restart"),
-            ("num.network.threads", "4", "change the file and restart"),
+            ("queued.max.requests", "9", "on its command line, and restart"),
+            ("num.network.threads", "4", "on its command line, and restart"),
             ("unclean.leader.election.enable", "true", "has no effect: this broker is alone"),
             ("max.connections", "9", "is not supported: this broker limits"),
             ("retention.ms", "9", "did you mean `log.retention.ms`?"),

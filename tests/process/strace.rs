@@ -78,6 +78,30 @@ fn a_topic_of_the_posts_format_leaves_by_sendfile_for_the_posts_clients() {
     }
 }
 
+#[test]
+fn a_listener_gets_the_queue_of_connections_that_its_setting_says() {
+    if !has_strace() {
+        return;
+    }
+    let dir = TempDir::new();
+    let output = dir.join("trace").display().to_string();
+    let strace = ["strace", "-f", "-e", "trace=listen", "-o", &output];
+    let settings = ["socket.listen.backlog.size=7"];
+    let broker = BrokerProcess::start_under(&strace, &dir.join("data"), &settings);
+    broker.end_with(Signal::SIGTERM);
+    let trace = fs::read_to_string(output).unwrap();
+    let calls: Vec<_> = trace.lines().filter(|line| line.contains("listen(")).collect();
+    assert!(calls.len() == 1 && calls[0].contains(", 7)"), "{calls:?}");
+}
+
+fn has_strace() -> bool {
+    let is_there = Command::new("strace").arg("-V").output().is_ok();
+    if !is_there {
+        eprintln!("skipped: there is no strace here; `apt-get install strace` brings it");
+    }
+    is_there
+}
+
 fn with_offset(message: &[u8], offset: i64) -> Vec<u8> {
     [&offset.to_be_bytes(), &message[8..]].concat()
 }
@@ -97,8 +121,7 @@ struct Trace {
 impl Watched {
     /// A broker on an empty directory; none where there is no strace.
     fn start() -> Option<Self> {
-        if Command::new("strace").arg("-V").output().is_err() {
-            eprintln!("skipped: there is no strace here; `apt-get install strace` brings it");
+        if !has_strace() {
             return None;
         }
         let dir = TempDir::new();

@@ -27,7 +27,7 @@ use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::config_helper::ConfigHelper;
-use crate::server::metadata::controller::Controller;
+use crate::server::metadata::controller::{Controller, PARTITIONS_PER_REQUEST_MAX};
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -38,9 +38,6 @@ use crate::server::security::request_context::RequestContext;
 /// In place of a number of partitions or replicas that the broker's settings or the assignments
 /// give.
 const UNSAID: i32 = -1;
-/// The most partitions that one request may create: Kafka's `MAX_PARTITIONS_PER_BATCH`. Each costs
-/// three open files.
-const PARTITIONS_PER_REQUEST_MAX: i32 = 10_000;
 /// The first DeleteTopics version whose clients know that deletion may be disabled.
 const TOPIC_DELETION_DISABLED_VERSION: i16 = 3;
 

@@ -7,7 +7,7 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, is_internal};
 use crate::config::kafka_config::KafkaConfig;
 use crate::registry::topic_registry::NewTopic;
-use crate::server::metadata::controller::{Controller, Overrides};
+use crate::server::metadata::controller::{Controller, Overrides, PARTITIONS_PER_REQUEST_MAX};
 use crate::server::metadata::metadata_cache::MetadataCache;
 
 /// Creates topics at their first use: on the controller's thread, since the disk is waited for. A
@@ -46,20 +46,26 @@ impl AutoTopicCreationManager {
     /// # Errors
     /// `INVALID_TOPIC_EXCEPTION` for an illegal name.
     pub fn must_be_made(&self, topic: &str) -> Result<bool, KafkaError> {
+        // As a rule it is there, and then its name need not be compared with all others.
+        if self.metadata_cache.topic(topic).is_some() {
+            return Ok(false);
+        }
         match self.controller.check_new_topic(topic, &Overrides::new()) {
             Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => Ok(false),
             checked => checked.map(|()| true),
         }
     }
 
-    /// Creates each topic with `num.partitions` partitions, unless it exists.
+    /// Creates each topic with `num.partitions` partitions, unless it exists: the first of them, as
+    /// many as one request may create. The client that asks for more asks again, as it does anyway.
     ///
     /// # Errors
     /// `INVALID_TOPIC_EXCEPTION` for an illegal name; whatever the disk reports.
     pub fn auto_create_topics(&self, names: Vec<String>) -> Vec<Result<(), KafkaError>> {
         let (partitions, config) = (self.controller.default_partitions(), Overrides::new());
         let topic = |name| NewTopic { name, partitions, config: config.clone() };
-        let created = self.controller.create_topics(names.into_iter().map(topic).collect());
+        let names = names.into_iter().take(topics_per_request_max(partitions));
+        let created = self.controller.create_topics(names.map(topic).collect());
         let exists = |created: Result<_, KafkaError>| match created {
             Err(KafkaError::Api(Errors::TopicAlreadyExists, _)) => Ok(()),
             created => created.map(drop),
@@ -95,6 +101,12 @@ impl AutoTopicCreationManager {
     }
 }
 
+/// How many topics of so many partitions one request may create: at least one, however many
+/// partitions `num.partitions` asks for.
+fn topics_per_request_max(partitions: i32) -> usize {
+    usize::try_from(PARTITIONS_PER_REQUEST_MAX / partitions.max(1)).unwrap_or_default().max(1)
+}
+
 /// Port of `GroupCoordinator.offsetsTopicConfigs`: the last record of each key stays, in small
 /// segments, because all of them are read at the start.
 fn offsets_topic_overrides(config: &KafkaConfig) -> Overrides {
@@ -104,4 +116,16 @@ fn offsets_topic_overrides(config: &KafkaConfig) -> Overrides {
         ("compression.type", "producer".to_string()),
     ];
     overrides.map(|(name, value)| (name.to_string(), value)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_request_creates_ten_thousand_partitions_by_their_first_use_or_one_topic() {
+        for (partitions, topics) in [(1, 10_000), (3, 3333), (10_000, 1), (i32::MAX, 1)] {
+            assert_eq!(topics_per_request_max(partitions), topics);
+        }
+    }
 }

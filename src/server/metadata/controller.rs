@@ -7,6 +7,10 @@ use crate::common::errors::KafkaError;
 use crate::config::log_config::LogConfig;
 use crate::registry::topic_registry::NewTopic;
 
+/// The most partitions that one request may create: Kafka's `MAX_PARTITIONS_PER_BATCH`. Each costs
+/// three open files.
+pub const PARTITIONS_PER_REQUEST_MAX: i32 = 10_000;
+
 /// The settings that a topic overrides, by Kafka's names.
 pub type Overrides = BTreeMap<String, String>;
 

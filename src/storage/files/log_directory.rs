@@ -102,7 +102,8 @@ pub(crate) fn check_meta_properties(dir: &Path, broker_id: i32) -> Result<(), Ka
         Some(Owner::Broker(owner)) if owner == broker_id => Ok(()),
         Some(Owner::Broker(owner)) => Err(refused(format!(
             "the log directory {} belongs to broker {owner}, and this is broker {broker_id}: start \
-             it as that one by `--override broker.id={owner}`, or {OWN_DIRECTORIES}",
+             it as that one by `--override broker.id={owner}`, if all its directories are that \
+             one's, or {OWN_DIRECTORIES}",
             dir.display()
         ))),
     }

@@ -420,10 +420,10 @@ fn an_alteration_that_cannot_be_is_refused_as_kafka_refuses_it_and_nothing_of_it
     let (request, config) = (Errors::InvalidRequest, Errors::InvalidConfig);
     let good = ("log.roll.ms", SET, Some("5"));
     let cases: [(&str, Alteration<'_>, _, &str); 22] = [
-        (THIS, ("queued.max.requests", SET, Some("9")), request, "change the file"),
-        (ALL, ("auto.create.topics.enable", SET, Some("false")), request, "change the file"),
-        (THIS, ("log.retention.hours", SET, Some("5")), request, "change the file"),
-        (THIS, ("quota.producer.default", SET, Some("5")), request, "change the file"),
+        (THIS, ("queued.max.requests", SET, Some("9")), request, "change it in its file"),
+        (ALL, ("auto.create.topics.enable", SET, Some("false")), request, "change it in its file"),
+        (THIS, ("log.retention.hours", SET, Some("5")), request, "change it in its file"),
+        (THIS, ("quota.producer.default", SET, Some("5")), request, "change it in its file"),
         (THIS, ("no.such.config", SET, Some("5")), request, "unknown setting"),
         (ALL, ("retention.ms", SET, Some("5")), request, "did you mean `log.retention.ms`?"),
         (THIS, ("num.io.threads", SET, Some("abc")), request, "whole number from 1 to 1024"),
