@@ -262,14 +262,6 @@ impl MemoryDraw {
         Ok(())
     }
 
-    /// Draws `bytes` more.
-    ///
-    /// # Errors
-    /// There is not that much now.
-    pub fn grow_by(&mut self, bytes: usize, stage: Stage) -> Result<(), Shortage> {
-        self.grow_to(self.bytes.saturating_add(bytes), stage)
-    }
-
     /// Gives everything back.
     pub fn release(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);

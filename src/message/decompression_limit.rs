@@ -16,7 +16,8 @@ pub const fn decompression_bound(compressed_bytes: usize) -> usize {
     if by_ratio > DECOMPRESSED_BYTES_MAX { by_ratio } else { DECOMPRESSED_BYTES_MAX }
 }
 
-/// Reads all of `source`, and fails when more than `limit_bytes` come.
+/// Reads all of `source`, and fails when more than `limit_bytes` come, or more than there is memory
+/// for: `read_to_end` reserves fallibly.
 pub(crate) fn read_bounded(source: impl Read, limit_bytes: usize) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     source.take(limit_bytes as u64 + 1).read_to_end(&mut out)?;

@@ -132,6 +132,7 @@ fn decompress_block(block: &[u8], limit_bytes: usize, out: &mut Vec<u8>) -> io::
         return Err(too_large(limit_bytes));
     }
     let start = out.len();
+    out.try_reserve(declared)?;
     out.resize(start + declared, 0);
     snap::raw::Decoder::new().decompress(block, &mut out[start..])?;
     Ok(())

@@ -35,6 +35,7 @@ mod metadata {
 
 mod reply {
     mod refusal_log;
+    mod reply;
 }
 
 mod zero_copy;

@@ -139,7 +139,7 @@ impl GroupApis {
     }
 
     /// Answered when the group is complete.
-    pub(crate) fn handle_join_group_request(&self, reply: Reply, request: JoinGroupRequest) {
+    pub(crate) fn handle_join_group_request(&self, mut reply: Reply, request: JoinGroupRequest) {
         let group = Resource::group(&request.group_id);
         if !self.authorization.authorize(&reply.context, Operation::Read, group) {
             let response = request.error_response(Errors::GroupAuthorizationFailed);
@@ -164,6 +164,8 @@ impl GroupApis {
             protocol_type: request.protocol_type,
             protocols: request.protocols.into_iter().map(|it| (it.name, it.metadata)).collect(),
         };
+        // From here on it is the group's, which has its own bounds, and may wait for minutes.
+        drop(reply.take_memory());
         let send_response_callback = move |result: JoinResult| {
             reply.send_body(&ResponseBody::JoinGroup(join_group_response(result)));
         };
@@ -171,7 +173,7 @@ impl GroupApis {
     }
 
     /// Answered when the leader has brought the assignments.
-    pub(crate) fn handle_sync_group_request(&self, reply: Reply, request: SyncGroupRequest) {
+    pub(crate) fn handle_sync_group_request(&self, mut reply: Reply, request: SyncGroupRequest) {
         let group = Resource::group(&request.group_id);
         if !self.authorization.authorize(&reply.context, Operation::Read, group) {
             let response = request.error_response(Errors::GroupAuthorizationFailed);
@@ -187,6 +189,7 @@ impl GroupApis {
             protocol_name: request.protocol_name,
             assignments: assignments.map(|it| (it.member_id, it.assignment)).collect(),
         };
+        drop(reply.take_memory());
         let send_response_callback = move |result: SyncResult| {
             reply.send_body(&ResponseBody::SyncGroup(sync_group_response(result)));
         };
