@@ -161,9 +161,7 @@ impl KafkaServerBuilder {
             metrics: Arc::clone(&metrics),
             time,
         };
-        let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), &parts));
-        let request_handler_pool =
-            Arc::new(KafkaRequestHandlerPool::new(socket_server.request_channel(), &apis));
+        let request_handler_pool = new_handlers(&socket_server, &parts);
         let parts = Subsystems {
             socket_server,
             request_handler_pool,
@@ -356,6 +354,13 @@ fn open_authorizer(
         config.allow_everyone_if_no_acl_found,
     )?;
     Ok(Some(Arc::new(authorizer)))
+}
+
+/// The handlers of what the socket server receives. None runs yet.
+fn new_handlers(socket_server: &SocketServer, parts: &Parts<'_>) -> Arc<KafkaRequestHandlerPool> {
+    let requests = socket_server.request_channel();
+    let apis = Arc::new(KafkaApis::new(requests, parts));
+    Arc::new(KafkaRequestHandlerPool::new(requests, &apis, socket_server.request_memory()))
 }
 
 fn schedule_high_watermark_checkpoints(

@@ -6,7 +6,6 @@
 //! versions 0 to 3) cannot decode record batches: its slice is read into memory and converted,
 //! here, on a handler thread. **Zero copy is lost** then, and that is counted and logged.
 
-use std::io;
 use std::sync::Arc;
 
 use log::{Level, debug, info, log};
@@ -307,7 +306,7 @@ fn read_from(
 fn in_memory(slice: &FetchDataInfo) -> Result<Vec<u8>, KafkaError> {
     let size = slice.message_set.size_in_bytes();
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).map_err(io::Error::from)?;
+    bytes.try_reserve_exact(size).map_err(|_| KafkaError::out_of_memory())?;
     while bytes.len() < size {
         let (position, rest) = (bytes.len(), size - bytes.len());
         slice.message_set.write_to(Destination::Channel(&mut bytes), position, rest)?;
