@@ -151,7 +151,13 @@ impl KafkaError {
         Self::Api(self.code(), self.why())
     }
 
-    /// The same, and if a file is corrupt, what the operator can do about it.
+    /// There is no memory to convert or to decompress what a client sent or asks for. Every client
+    /// tries again after this code.
+    pub fn out_of_memory() -> Self {
+        Self::api(Errors::RequestTimedOut, "there is no memory for it now")
+    }
+
+    /// As it is, and if a file is corrupt, what the operator can do about it.
     #[must_use]
     pub fn with_remedy(self, remedy: &str) -> Self {
         match self {

@@ -14,6 +14,7 @@
 //! what has been begun ends, and gives back what it holds. Nobody draws twice for one thing: who has
 //! the memory of a frame, say, never waits for more of it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,6 +71,11 @@ impl fmt::Display for Shortage {
 
 impl std::error::Error for Shortage {}
 
+thread_local! {
+    /// The pool for what this thread makes far from the request that it is for.
+    static POOL_OF_THREAD: RefCell<Arc<MemoryPool>> = RefCell::new(MemoryPool::unlimited());
+}
+
 /// Called when memory is given back; must not draw by itself.
 pub type WakeUp = Arc<dyn Fn() + Send + Sync>;
 
@@ -108,6 +114,13 @@ impl MemoryPool {
     /// A pool that grants everything.
     pub fn unlimited() -> Arc<Self> {
         Self::new(usize::MAX)
+    }
+
+    /// From now on, what this thread makes far from the request that it is for comes out of this
+    /// pool: what a codec makes of a batch, deep in the log. A thread of the broker's own, such as a
+    /// cleaner's, is not held up by clients.
+    pub fn serve_this_thread(self: &Arc<Self>) {
+        POOL_OF_THREAD.set(Arc::clone(self));
     }
 
     pub fn size_bytes(&self) -> usize {
@@ -241,6 +254,11 @@ impl MemoryDraw {
         Self { pool: Arc::clone(pool), bytes: 0 }
     }
 
+    /// Nothing is drawn yet from the [pool of this thread](MemoryPool::serve_this_thread).
+    pub fn of_this_thread() -> Self {
+        POOL_OF_THREAD.with_borrow(Self::new)
+    }
+
     pub fn pool(&self) -> &Arc<MemoryPool> {
         &self.pool
     }
@@ -260,14 +278,6 @@ impl MemoryDraw {
             self.bytes = bytes;
         }
         Ok(())
-    }
-
-    /// Draws `bytes` more.
-    ///
-    /// # Errors
-    /// There is not that much now.
-    pub fn grow_by(&mut self, bytes: usize, stage: Stage) -> Result<(), Shortage> {
-        self.grow_to(self.bytes.saturating_add(bytes), stage)
     }
 
     /// Gives everything back.

@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::decompression_limit::{decompression_bound, read_bounded};
+use crate::message::drawn_bytes::DrawnBytes;
 use crate::message::lz4_frame::{compress_lz4, lz4_reader};
 use crate::message::xerial_snappy::{SnappyReader, compress_snappy, decompress_snappy};
 
@@ -96,7 +97,7 @@ impl CompressionCodec {
     ///
     /// # Errors
     /// As [`decompress_bounded`](Self::decompress_bounded).
-    pub fn decompress(self, bytes: &[u8]) -> Result<Vec<u8>, KafkaError> {
+    pub fn decompress(self, bytes: &[u8]) -> Result<DrawnBytes, KafkaError> {
         self.decompress_bounded(bytes, decompression_bound(bytes.len()))
     }
 
@@ -110,7 +111,7 @@ impl CompressionCodec {
         self,
         bytes: &[u8],
         limit_bytes: usize,
-    ) -> Result<Vec<u8>, KafkaError> {
+    ) -> Result<DrawnBytes, KafkaError> {
         let decompressed = match self {
             Self::None => read_bounded(bytes, limit_bytes),
             // Java's reader, too, takes several members one after another.
@@ -147,6 +148,7 @@ pub(crate) fn undecodable(codec: CompressionCodec, error: &io::Error) -> KafkaEr
     let why = format!("the bytes of {} cannot be read: {error}", codec.name());
     match error.kind() {
         io::ErrorKind::FileTooLarge => KafkaError::api(Errors::RecordTooLarge, why),
+        io::ErrorKind::OutOfMemory => KafkaError::out_of_memory(),
         _ => KafkaError::Undecodable(why),
     }
 }
@@ -187,7 +189,7 @@ mod tests {
                 for sample in samples() {
                     let compressed = codec.compress(&sample, magic).unwrap();
                     let back = codec.decompress_bounded(&compressed, sample.len()).unwrap();
-                    assert!(back == sample, "{} of {} bytes", codec.name(), sample.len());
+                    assert!(*back == *sample, "{} of {} bytes", codec.name(), sample.len());
                     let mut streamed = Vec::new();
                     codec.reader(&compressed).unwrap().read_to_end(&mut streamed).unwrap();
                     assert!(streamed == sample, "{} of {} bytes", codec.name(), sample.len());

@@ -2,16 +2,20 @@
 
 use crate::common::errors::KafkaError;
 use crate::message::compression_codec::CompressionCodec;
-use crate::message::message::{MAGIC_VALUE_V0, NewMessage, check_codec};
+use crate::message::drawn_bytes::DrawnBytes;
+use crate::message::message::{MAGIC_VALUE_V0, MESSAGE_OVERHEAD_V1, NewMessage, check_codec};
 use crate::message::message_set::LOG_OVERHEAD;
 use crate::message::records::LogRecord;
 use crate::message::timestamp_type::{NO_TIMESTAMP, TimestampType};
+
+/// What an entry takes beside its key and its value, at most.
+const ENTRY_OVERHEAD_MAX: usize = LOG_OVERHEAD + MESSAGE_OVERHEAD_V1;
 
 /// Builds a message set of magic 0 or 1.
 ///
 /// With a codec, all messages go into one wrapper whose offset is that of the last of them. Inside,
 /// offsets are absolute in magic 0 and count from the first message in magic 1.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct MessageSetBuilder {
     magic: u8,
     codec: CompressionCodec,
@@ -20,7 +24,7 @@ pub struct MessageSetBuilder {
     first_offset: i64,
     last_offset: Option<i64>,
     max_timestamp: i64,
-    entries: Vec<u8>,
+    entries: DrawnBytes,
 }
 
 impl MessageSetBuilder {
@@ -34,7 +38,7 @@ impl MessageSetBuilder {
             first_offset: 0,
             last_offset: None,
             max_timestamp: NO_TIMESTAMP,
-            entries: Vec::new(),
+            entries: DrawnBytes::new(),
         }
     }
 
@@ -53,7 +57,7 @@ impl MessageSetBuilder {
     /// Appends a message at its own offset. Headers are dropped: these formats have none.
     ///
     /// # Errors
-    /// `MESSAGE_TOO_LARGE` if the message does not fit its size field.
+    /// `MESSAGE_TOO_LARGE` if the message does not fit its size field; if there is no memory for it.
     pub fn append(&mut self, record: &LogRecord<'_>) -> Result<(), KafkaError> {
         let LogRecord { offset, key, value, .. } = *record;
         if self.last_offset.is_none() {
@@ -65,7 +69,10 @@ impl MessageSetBuilder {
         let is_relative = self.codec != CompressionCodec::None && self.magic != MAGIC_VALUE_V0;
         let base = if is_relative { self.first_offset } else { 0 };
         let message = NewMessage { key, value, ..self.message(CompressionCodec::None, timestamp) };
-        message.write_entry(offset.wrapping_sub(base), &mut self.entries)
+        let payload_bytes = [key, value].map(|field| field.map_or(0, <[u8]>::len));
+        let size = ENTRY_OVERHEAD_MAX + payload_bytes.iter().sum::<usize>();
+        self.entries.reserve(size).map_err(|_| KafkaError::out_of_memory())?;
+        message.write_entry(offset.wrapping_sub(base), self.entries.bytes_mut())
     }
 
     /// The finished set; empty if nothing was appended.
@@ -77,7 +84,7 @@ impl MessageSetBuilder {
         check_codec(self.codec, self.magic)?;
         let Some(last_offset) = self.last_offset else { return Ok(Vec::new()) };
         if self.codec == CompressionCodec::None {
-            return Ok(self.entries);
+            return Ok(self.entries.into_bytes());
         }
         let compressed = self.codec.compress_at(self.level, &self.entries, self.magic)?;
         let wrapper = self.message(self.codec, self.max_timestamp);

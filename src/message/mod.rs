@@ -2,6 +2,7 @@
 //! only the trait `TransportLayer`.
 
 pub mod timestamp_type;
+pub mod drawn_bytes;
 pub mod decompression_limit;
 pub(crate) mod xerial_snappy;
 pub(crate) mod lz4_frame;

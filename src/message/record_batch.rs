@@ -5,12 +5,13 @@
 //! and the CRC stays true. That is why a batch goes from one socket to the file, and from the file
 //! to the next socket, without being parsed into records.
 
-use std::borrow::Cow;
+use std::ops::Deref;
 
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::KafkaError;
 use crate::message::compression_codec::CompressionCodec;
+use crate::message::drawn_bytes::DrawnBytes;
 use crate::message::message::corrupt;
 use crate::message::message_set::{
     LOG_OVERHEAD, MAGIC_OFFSET, OFFSET_LENGTH, OFFSET_OFFSET, SIZE_OFFSET,
@@ -233,11 +234,11 @@ impl<'a> RecordBatch<'a> {
     ///
     /// # Errors
     /// Those of [`codec`](Self::codec) and [`CompressionCodec::decompress`].
-    pub fn record_section(&self) -> Result<Cow<'a, [u8]>, KafkaError> {
+    pub fn record_section(&self) -> Result<RecordSection<'a>, KafkaError> {
         let section = &self.bytes[RECORDS_OFFSET..];
         match self.codec()? {
-            CompressionCodec::None => Ok(Cow::Borrowed(section)),
-            codec => codec.decompress(section).map(Cow::Owned),
+            CompressionCodec::None => Ok(RecordSection::AsItLies(section)),
+            codec => codec.decompress(section).map(RecordSection::Decompressed),
         }
     }
 
@@ -322,6 +323,23 @@ pub fn set_create_time(batch: &mut [u8], max_timestamp_ms: i64) {
 /// The CRC-32C of `batch`, a whole one that ends where the slice ends.
 pub fn compute_crc(batch: &[u8]) -> u32 {
     crc32c::crc32c(&batch[ATTRIBUTES_OFFSET..])
+}
+
+/// The records of a batch, one after another.
+pub enum RecordSection<'a> {
+    AsItLies(&'a [u8]),
+    Decompressed(DrawnBytes),
+}
+
+impl Deref for RecordSection<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::AsItLies(bytes) => bytes,
+            Self::Decompressed(bytes) => bytes,
+        }
+    }
 }
 
 #[cfg(test)]

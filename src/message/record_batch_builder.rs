@@ -5,6 +5,7 @@ use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::message::compression_codec::CompressionCodec;
+use crate::message::drawn_bytes::DrawnBytes;
 use crate::message::message_set::{LOG_OVERHEAD, MAGIC_OFFSET, SIZE_LENGTH, SIZE_OFFSET};
 use crate::message::record_batch::{
     ATTRIBUTES_OFFSET, BASE_SEQUENCE_OFFSET, BASE_TIMESTAMP_OFFSET, CRC_OFFSET,
@@ -15,8 +16,11 @@ use crate::message::record_batch::{
 use crate::message::records::{LogRecord, Record, invalid_record};
 use crate::message::timestamp_type::NO_TIMESTAMP;
 
+/// What a record takes beside its payload, at most: its attributes, and six lengths and numbers.
+const RECORD_OVERHEAD_MAX: usize = 1 + 6 * 10;
+
 /// Builds a batch: for messages that come in an older format, and for tests.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RecordBatchBuilder {
     base_offset: i64,
     partition_leader_epoch: i32,
@@ -29,7 +33,7 @@ pub struct RecordBatchBuilder {
     max_timestamp: i64,
     last_offset_delta: i32,
     count: i32,
-    records: Vec<u8>,
+    records: DrawnBytes,
 }
 
 impl RecordBatchBuilder {
@@ -47,7 +51,7 @@ impl RecordBatchBuilder {
             max_timestamp: NO_TIMESTAMP,
             last_offset_delta: -1,
             count: 0,
-            records: Vec::new(),
+            records: DrawnBytes::new(),
         }
     }
 
@@ -100,7 +104,7 @@ impl RecordBatchBuilder {
     ///
     /// # Errors
     /// `INVALID_RECORD` if the offset is too far from the base offset for this format, or not
-    /// higher than that of the record before.
+    /// higher than that of the record before; if there is no memory for it.
     pub fn append(&mut self, record: &LogRecord<'_>) -> Result<(), KafkaError> {
         let offset_delta = record
             .offset
@@ -109,6 +113,10 @@ impl RecordBatchBuilder {
             .filter(|delta| *delta > self.last_offset_delta)
             .ok_or_else(|| invalid_record(format!("offset {} out of order", record.offset)))?;
         let LogRecord { timestamp, key, value, headers, .. } = *record;
+        let payload_bytes = [key, value].map(|field| field.map_or(0, <[u8]>::len));
+        let payload_bytes = payload_bytes.iter().sum::<usize>() + headers.size_in_bytes();
+        let reserved = self.records.reserve(RECORD_OVERHEAD_MAX + payload_bytes);
+        reserved.map_err(|_| KafkaError::out_of_memory())?;
         self.push(timestamp, Record { timestamp_delta: 0, offset_delta, key, value, headers });
         Ok(())
     }
@@ -162,7 +170,7 @@ impl RecordBatchBuilder {
             self.base_timestamp = timestamp;
         }
         let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp);
-        Record { timestamp_delta, ..record }.write(&mut self.records);
+        Record { timestamp_delta, ..record }.write(self.records.bytes_mut());
         self.max_timestamp = self.max_timestamp.max(timestamp);
         self.last_offset_delta = record.offset_delta;
         self.count += 1;

@@ -11,6 +11,7 @@ use std::io::{BufRead, Read};
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::message::decompression_limit::{decompression_bound, too_large};
+use crate::message::drawn_bytes::DrawnBytes;
 
 const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const XERIAL_VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
@@ -40,8 +41,8 @@ pub(crate) fn compress_snappy(bytes: &[u8]) -> io::Result<Vec<u8>> {
 /// # Errors
 /// `InvalidData`, `UnexpectedEof` or the codec's own if `bytes` are neither; `FileTooLarge` if more
 /// than `limit_bytes` come out.
-pub(crate) fn decompress_snappy(bytes: &[u8], limit_bytes: usize) -> io::Result<Vec<u8>> {
-    let mut out = Vec::new();
+pub(crate) fn decompress_snappy(bytes: &[u8], limit_bytes: usize) -> io::Result<DrawnBytes> {
+    let mut out = DrawnBytes::new();
     let mut blocks = Blocks::new(bytes)?;
     while let Some(block) = blocks.next_block()? {
         decompress_block(block, limit_bytes, &mut out)?;
@@ -84,7 +85,7 @@ impl<'a> Blocks<'a> {
 /// Decompresses one block after another, in a buffer that is used again.
 pub(crate) struct SnappyReader<'a> {
     blocks: Blocks<'a>,
-    block: Vec<u8>,
+    block: DrawnBytes,
     /// How much of the block was taken.
     taken: usize,
 }
@@ -93,7 +94,7 @@ impl<'a> SnappyReader<'a> {
     /// # Errors
     /// `UnexpectedEof` if `bytes` end within the header.
     pub(crate) fn new(bytes: &'a [u8]) -> io::Result<Self> {
-        Ok(Self { blocks: Blocks::new(bytes)?, block: Vec::new(), taken: 0 })
+        Ok(Self { blocks: Blocks::new(bytes)?, block: DrawnBytes::new(), taken: 0 })
     }
 }
 
@@ -101,7 +102,7 @@ impl BufRead for SnappyReader<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.taken == self.block.len() {
             let Some(block) = self.blocks.next_block()? else { break };
-            self.block.clear();
+            self.block.bytes_mut().clear();
             self.taken = 0;
             let limit_bytes = decompression_bound(block.len());
             decompress_block(block, limit_bytes, &mut self.block)?;
@@ -122,7 +123,7 @@ impl Read for SnappyReader<'_> {
     }
 }
 
-fn decompress_block(block: &[u8], limit_bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
+fn decompress_block(block: &[u8], limit_bytes: usize, out: &mut DrawnBytes) -> io::Result<()> {
     let declared = snap::raw::decompress_len(block)?;
     if declared > block.len().saturating_mul(SNAPPY_RATIO_MAX) {
         let why = "a snappy block declares an impossible size";
@@ -132,6 +133,8 @@ fn decompress_block(block: &[u8], limit_bytes: usize, out: &mut Vec<u8>) -> io::
         return Err(too_large(limit_bytes));
     }
     let start = out.len();
+    out.reserve(declared)?;
+    let out = out.bytes_mut();
     out.resize(start + declared, 0);
     snap::raw::Decoder::new().decompress(block, &mut out[start..])?;
     Ok(())
@@ -159,7 +162,7 @@ mod tests {
     fn a_bare_snappy_block_is_read() {
         let block = snap::raw::Encoder::new().compress_vec(b"librdkafka writes it so").unwrap();
         let text = decompress_snappy(&block, decompression_bound(block.len())).unwrap();
-        assert_eq!(text, b"librdkafka writes it so");
+        assert_eq!(*text, *b"librdkafka writes it so");
     }
 
     #[test]

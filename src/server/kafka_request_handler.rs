@@ -8,6 +8,7 @@ use std::sync::Arc;
 use log::{Level, debug, error, log};
 
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::memory_pool::MemoryPool;
 use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
@@ -23,12 +24,18 @@ pub struct KafkaRequestHandlerPool {
 }
 
 impl KafkaRequestHandlerPool {
-    /// Starts no handler yet.
-    pub fn new(request_channel: &Arc<RequestChannel>, apis: &Arc<KafkaApis>) -> Self {
+    /// Starts no handler yet. What a handler makes of records comes out of `memory_pool`.
+    pub fn new(
+        request_channel: &Arc<RequestChannel>,
+        apis: &Arc<KafkaApis>,
+        memory_pool: &Arc<MemoryPool>,
+    ) -> Self {
         let (request_channel, apis) = (Arc::clone(request_channel), Arc::clone(apis));
+        let memory_pool = Arc::clone(memory_pool);
         let threads = WorkerThreads::new("kafka-request-handler-", move |id, leave| {
             let (request_channel, apis) = (Arc::clone(&request_channel), Arc::clone(&apis));
-            KafkaRequestHandler { id, request_channel, apis }.run(leave);
+            let memory_pool = Arc::clone(&memory_pool);
+            KafkaRequestHandler { id, request_channel, apis, memory_pool }.run(leave);
         });
         Self { threads }
     }
@@ -82,11 +89,13 @@ struct KafkaRequestHandler {
     id: usize,
     request_channel: Arc<RequestChannel>,
     apis: Arc<KafkaApis>,
+    memory_pool: Arc<MemoryPool>,
 }
 
 impl KafkaRequestHandler {
     /// Takes requests until the channel is shut down, or this handler is asked to leave.
     fn run(&self, leave: &Leave) {
+        self.memory_pool.serve_this_thread();
         while !leave.is_asked() {
             match self.request_channel.receive_request(RECEIVE_TIMEOUT_MS) {
                 None => (),

@@ -171,7 +171,7 @@ impl KafkaServerBuilder {
             metrics: Arc::clone(&metrics),
             time,
         };
-        let request_handler_pool = request_handlers(&socket_server, &parts);
+        let request_handler_pool = new_handlers(&socket_server, &parts);
         let subsystems = Subsystems {
             socket_server,
             request_handler_pool,
@@ -296,15 +296,6 @@ fn open_dynamic_config(
     Ok(Arc::new(dynamic_config))
 }
 
-fn request_handlers(
-    socket_server: &SocketServer,
-    parts: &Parts<'_>,
-) -> Arc<KafkaRequestHandlerPool> {
-    let request_channel = socket_server.request_channel();
-    let apis = Arc::new(KafkaApis::new(request_channel, parts));
-    Arc::new(KafkaRequestHandlerPool::new(request_channel, &apis))
-}
-
 fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
     ReplicaManagerConfig {
         broker_id: config.broker_id,
@@ -377,6 +368,13 @@ fn open_authorizer(
         config.allow_everyone_if_no_acl_found,
     )?;
     Ok(Some(Arc::new(authorizer)))
+}
+
+/// The handlers of what the socket server receives. None runs yet.
+fn new_handlers(socket_server: &SocketServer, parts: &Parts<'_>) -> Arc<KafkaRequestHandlerPool> {
+    let requests = socket_server.request_channel();
+    let apis = Arc::new(KafkaApis::new(requests, parts));
+    Arc::new(KafkaRequestHandlerPool::new(requests, &apis, socket_server.request_memory()))
 }
 
 fn schedule_high_watermark_checkpoints(

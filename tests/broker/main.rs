@@ -36,6 +36,11 @@ mod metadata {
 }
 
 mod kafka_server;
+
+mod reply {
+    mod reply;
+}
+
 mod zero_copy;
 mod idempotence;
 mod compacted_topic;

@@ -7,9 +7,11 @@ use std::net::TcpStream;
 use nix::sys::signal::Signal;
 use support::broker_process::BrokerProcess;
 use support::client::Client;
-use support::records::{batch, stored};
+use support::records::{batch, message_set, stored};
 use support::temp::TempDir;
 use support::wait::wait_until;
+use transferto::common::errors::Errors;
+use transferto::message::compression_codec::CompressionCodec;
 
 use crate::hostile::in_company;
 
@@ -52,6 +54,34 @@ fn a_flood_in_256_mb_ends_with_the_process_alive_and_others_served() {
     let (status, lines) = broker.end_with(Signal::SIGTERM);
     assert!(status.success(), "{status}: {lines:?}");
     assert!(!lines.iter().any(|line| line.contains("panicked")), "{lines:?}");
+}
+
+/// What comes out of these is within the bound of one message, but not of all together.
+#[test]
+fn bombs_of_old_producers_in_256_mb_are_refused_for_now_or_taken_and_the_process_lives() {
+    let _company = in_company();
+    let dir = TempDir::new();
+    let limit = format!("ulimit -v {ADDRESS_SPACE_KIB}; exec \"$@\"");
+    let settings = ["log.index.size.max.bytes=4096", "num.partitions=16"];
+    let broker = BrokerProcess::start_under(&["sh", "-c", &limit, "sh"], dir.path(), &settings);
+    Client::connect(broker.port).create_topic("old");
+    let bomb = message_set(1, CompressionCodec::Gzip, &[(0, vec![0; 15 << 20])]);
+    // A log converts one set at a time.
+    let produce = |partition| {
+        Client::connect(broker.port).produce_with(2, 1, ("old", partition), &bomb).error_code
+    };
+    let come_again = Errors::RequestTimedOut.code();
+    std::thread::scope(|scope| {
+        let produce = &produce;
+        let producers: Vec<_> = (0..16).map(|it| scope.spawn(move || produce(it))).collect();
+        for producer in producers {
+            let code = producer.join().unwrap();
+            assert!([Errors::None.code(), come_again].contains(&code), "{code}");
+        }
+    });
+    assert_eq!(produce(0), Errors::None.code());
+    let (status, lines) = broker.end_with(Signal::SIGTERM);
+    assert!(status.success(), "{status}: {lines:?}");
 }
 
 /// Sends one endless request, as fast as it is taken.

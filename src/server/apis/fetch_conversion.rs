@@ -6,7 +6,6 @@
 //! versions 0 to 3) cannot decode record batches: its slice is read into memory and converted,
 //! here, on a handler thread. **Zero copy is lost** then, and that is counted and logged.
 
-use std::io;
 use std::sync::Arc;
 
 use log::{Level, debug, info, log};
@@ -98,7 +97,8 @@ impl FetchedData {
     ) -> Vec<(String, Vec<FetchResponsePartitionData>)> {
         let mut results = results.into_iter().map(|(_, result)| result);
         let mut topics: Vec<(String, Vec<FetchResponsePartitionData>)> = Vec::new();
-        let mut convertible = Convertible { left_bytes: CONVERTED_BYTES_MAX, memory };
+        let taken_bytes = memory.bytes();
+        let mut convertible = Convertible { left_bytes: CONVERTED_BYTES_MAX, taken_bytes, memory };
         for asked in asked {
             let partition = asked.key.partition;
             let data = match asked.refusal {
@@ -185,7 +185,8 @@ impl FetchedData {
         let LogReadInfo { fetched_data, replica, .. } = read;
         let mut slice = slice_to_convert(asked, &replica, fetched_data, convertible.left_bytes)?;
         loop {
-            if !convertible.draw(slice.message_set.size_in_bytes()) {
+            let drawn_bytes = slice.message_set.size_in_bytes().saturating_mul(2);
+            if !convertible.draw(drawn_bytes) {
                 return Ok(Box::new(ByteBufferMessageSet::empty()));
             }
             let batches = in_memory(&slice)?;
@@ -197,6 +198,9 @@ impl FetchedData {
                     None => return Ok(Box::new(ByteBufferMessageSet::empty())),
                 }
                 continue;
+            }
+            if !convertible.draw(converted.len().saturating_sub(drawn_bytes)) {
+                return Ok(Box::new(ByteBufferMessageSet::empty()));
             }
             if has_hard_max_bytes_limit(version) {
                 cut_as_kafka_0_9_did(&mut converted, asked.fetch_info.fetch_size);
@@ -227,13 +231,17 @@ impl FetchedData {
 /// What one fetch may still convert.
 struct Convertible<'a> {
     left_bytes: usize,
+    /// What the fetch itself and its conversions have taken so far.
+    taken_bytes: usize,
     memory: &'a mut MemoryDraw,
 }
 
 impl Convertible<'_> {
-    /// Draws the memory for a slice and for what it becomes. Without it nothing more is converted.
-    fn draw(&mut self, slice_bytes: usize) -> bool {
-        let drawn = self.memory.grow_by(slice_bytes.saturating_mul(2), Stage::Answer);
+    /// Draws memory: for a slice and what it becomes, and once more where that has grown, as a
+    /// compressed one does. Without it nothing more is converted.
+    fn draw(&mut self, bytes: usize) -> bool {
+        self.taken_bytes = self.taken_bytes.saturating_add(bytes);
+        let drawn = self.memory.grow_to(self.taken_bytes, Stage::Answer);
         if drawn.is_err() {
             self.left_bytes = 0;
         }
@@ -302,7 +310,7 @@ fn read_from(
 fn in_memory(slice: &FetchDataInfo) -> Result<Vec<u8>, KafkaError> {
     let size = slice.message_set.size_in_bytes();
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).map_err(io::Error::from)?;
+    bytes.try_reserve_exact(size).map_err(|_| KafkaError::out_of_memory())?;
     while bytes.len() < size {
         let (position, rest) = (bytes.len(), size - bytes.len());
         slice.message_set.write_to(Destination::Channel(&mut bytes), position, rest)?;

@@ -190,6 +190,8 @@ impl GroupApis {
             protocols: request.protocols.into_iter().map(|it| (it.name, it.metadata)).collect(),
         };
         let client = Arc::clone(&join.client);
+        // From here on it is the group's, which has its own bounds, and may wait for minutes.
+        drop(reply.take_memory());
         let send_response_callback = move |result: JoinResult| {
             reply.send_body(&ResponseBody::JoinGroup(join_group_response(result)));
         };
@@ -218,6 +220,7 @@ impl GroupApis {
         };
         let client = Arc::clone(&sync.client);
         reply.header.client_id = None; // Nobody needs it while the answer waits.
+        drop(reply.take_memory());
         let send_response_callback = move |result: SyncResult| {
             reply.send_body(&ResponseBody::SyncGroup(sync_group_response(result)));
         };

@@ -326,11 +326,11 @@ fn a_bad_timestamp_is_named_and_decides_about_the_code() {
 fn a_batch_that_its_producer_marks_as_stamped_is_stored_with_its_own_timestamps() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
-    let own = RecordBatchBuilder::new(0).record(4_000, None, Some(b"v"));
-    let marked = own.clone().log_append_time(9_000).build().unwrap();
+    let own = || RecordBatchBuilder::new(0).record(4_000, None, Some(b"v"));
+    let marked = own().log_append_time(9_000).build().unwrap();
     let response = client.produce("post", 0, &marked);
     assert_eq!((response.error_code, response.log_append_time_ms), (0, -1));
-    assert_eq!(broker.first_segment("post", 0), stored(&own.build().unwrap(), 0));
+    assert_eq!(broker.first_segment("post", 0), stored(&own().build().unwrap(), 0));
 
     client.create_topic_with("stamped", &[("message.timestamp.type", "LogAppendTime")]);
     let response = client.produce("stamped", 0, &marked);
