@@ -80,6 +80,8 @@ counters! {
     cold_slices_warmed,
     /// Bytes of those slices.
     cold_bytes_warmed,
+    /// Log directories that are offline: Kafka's `OfflineLogDirectoryCount`.
+    offline_log_directory_count,
     /// Calls of `read(2)` on a client's socket.
     read_calls,
     /// Bytes received.

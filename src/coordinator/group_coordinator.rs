@@ -432,7 +432,7 @@ impl GroupCoordinator {
         }
         match self.manager().partition_for(group_id) {
             None => Err(Errors::NotCoordinator),
-            Some(partition) if !self.manager().is_online(&partition) => {
+            Some(partition) if self.manager().is_offline(&partition) => {
                 Err(Errors::CoordinatorNotAvailable)
             }
             Some(_) => Ok(()),

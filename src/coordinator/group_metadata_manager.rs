@@ -67,9 +67,10 @@ impl GroupMetadataManager {
         Some(TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition))
     }
 
-    /// Whether the log of a partition can be read and appended to.
-    pub fn is_online(&self, partition: &TopicAndPartition) -> bool {
-        self.replica_manager.local_logs().get_partition_or_error(partition).is_ok()
+    /// Whether the log directory of a partition is offline.
+    pub fn is_offline(&self, partition: &TopicAndPartition) -> bool {
+        let hosted = self.replica_manager.local_logs().get_partition(partition);
+        hosted.is_some_and(|it| !it.leader_replica().log.log_dir().is_online())
     }
 
     pub fn memory(&self) -> &Arc<GroupMemory> {

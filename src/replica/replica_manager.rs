@@ -1,12 +1,12 @@
 //! Port of `kafka.server.ReplicaManager`: fetches and appends over many partitions, now or when
 //! they can be answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use log::{error, trace};
+use log::trace;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::hang_up::HangUp;
@@ -68,7 +68,7 @@ pub struct ReplicaManager {
     delayed_fetch_purgatory: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedFetch>>,
     delayed_produce_purgatory: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedProduce>>,
     /// One checkpoint file per log directory.
-    high_watermark_checkpoints: BTreeMap<PathBuf, OffsetCheckpoint>,
+    high_watermark_checkpoints: Vec<(Arc<LogDirStatus>, OffsetCheckpoint)>,
     metrics: Arc<Metrics>,
 }
 
@@ -76,13 +76,15 @@ impl ReplicaManager {
     /// A manager without partitions, whose high watermarks are kept in each of `log_dirs`.
     pub fn new(
         config: ReplicaManagerConfig,
-        log_dirs: &[PathBuf],
+        log_dirs: &[Arc<LogDirStatus>],
         time: &Arc<dyn Time>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let checkpoint = |dir: &PathBuf| OffsetCheckpoint::new(dir.join(HIGH_WATERMARK_FILENAME));
-        let high_watermark_checkpoints =
-            log_dirs.iter().map(|dir| (dir.clone(), checkpoint(dir))).collect();
+        let checkpoint = |log_dir: &Arc<LogDirStatus>| {
+            let file = OffsetCheckpoint::new(log_dir.path().join(HIGH_WATERMARK_FILENAME));
+            (Arc::clone(log_dir), file)
+        };
+        let high_watermark_checkpoints = log_dirs.iter().map(checkpoint).collect();
         let delayed_fetch_purgatory = DelayedOperationPurgatory::new(
             "Fetch",
             Arc::clone(time),
@@ -120,13 +122,8 @@ impl ReplicaManager {
         logs: Vec<(TopicAndPartition, Arc<Log>)>,
     ) -> Result<(), KafkaError> {
         let mut checkpointed = BTreeMap::new();
-        for (dir, checkpoint) in &self.high_watermark_checkpoints {
-            let is_in_use =
-                |(_, log): &(_, Arc<Log>)| log.log_dir().path() == dir && log.log_dir().is_online();
-            if logs.iter().any(is_in_use) {
-                let read = checkpoint.read();
-                checkpointed.extend(read.map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
-            }
+        for (_, file) in self.online_checkpoints() {
+            checkpointed.extend(file.read().map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
         }
         for (key, log) in logs {
             let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
@@ -334,32 +331,26 @@ impl ReplicaManager {
     /// # Errors
     /// The first of those that the directories met.
     pub fn checkpoint_high_watermarks(&self) -> Result<(), KafkaError> {
-        let mut by_dir: BTreeMap<PathBuf, (Arc<LogDirStatus>, BTreeMap<_, Offset>)> =
-            BTreeMap::new();
+        let mut by_dir: HashMap<PathBuf, BTreeMap<TopicAndPartition, Offset>> = HashMap::new();
         for partition in self.local_logs.all_partitions() {
             let replica = partition.leader_replica();
-            let log_dir = replica.log.log_dir();
             let high_watermark = replica.high_watermark().message_offset;
-            let of_dir = by_dir.entry(log_dir.path().to_path_buf());
-            let (_, high_watermarks) =
-                of_dir.or_insert_with(|| (Arc::clone(log_dir), BTreeMap::new()));
-            high_watermarks.insert(partition.topic_and_partition.clone(), high_watermark);
+            by_dir
+                .entry(replica.log.log_dir().path().to_path_buf())
+                .or_default()
+                .insert(partition.topic_and_partition.clone(), high_watermark);
         }
-        let write =
-            |(log_dir, high_watermarks): &(Arc<LogDirStatus>, BTreeMap<_, Offset>)| match self
-                .high_watermark_checkpoints
-                .get(log_dir.path())
-            {
-                Some(checkpoint) => {
-                    log_dir.note(checkpoint.write(high_watermarks).map_err(KafkaError::from))
-                }
-                None => {
-                    error!("{} is not a log directory of this broker", log_dir.path().display());
-                    Ok(())
-                }
-            };
-        let online = by_dir.values().filter(|(log_dir, _)| log_dir.is_online());
-        online.map(write).fold(Ok(()), Result::and)
+        let write = |(log_dir, file): &(Arc<LogDirStatus>, OffsetCheckpoint)| match by_dir
+            .get(log_dir.path())
+        {
+            Some(high_watermarks) => log_dir.note(file.write(high_watermarks).map_err(Into::into)),
+            None => Ok(()),
+        };
+        self.online_checkpoints().map(write).fold(Ok(()), Result::and)
+    }
+
+    fn online_checkpoints(&self) -> impl Iterator<Item = &(Arc<LogDirStatus>, OffsetCheckpoint)> {
+        self.high_watermark_checkpoints.iter().filter(|(log_dir, _)| log_dir.is_online())
     }
 
     /// Stops the timers of the requests that still wait, whose clients are gone by now, and writes

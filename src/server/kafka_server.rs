@@ -19,7 +19,7 @@ use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
-use crate::server::log_dir_failure_handler::LogDirFailureHandler;
+use crate::server::log_dir_failure_handler::{HaltProcedure, LogDirFailureHandler};
 use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::quota::quota_managers::QuotaManagers;
@@ -85,6 +85,7 @@ impl std::error::Error for ShutdownError {}
 /// process ends, and its logs are recovered at the next start, as after a crash.
 pub struct KafkaServer {
     parts: Subsystems,
+    log_dir_failure_handler: LogDirFailureHandler,
     startup_duration: Duration,
 }
 
@@ -96,7 +97,6 @@ pub(super) struct Subsystems {
     pub scheduler: Arc<dyn Scheduler>,
     pub quota_managers: Arc<QuotaManagers>,
     pub group_coordinator: Arc<GroupCoordinator>,
-    pub log_dir_failure_handler: LogDirFailureHandler,
     pub replica_manager: Arc<ReplicaManager>,
     pub log_manager: Arc<LogManager>,
     pub dynamic_config: Arc<DynamicBrokerConfig>,
@@ -106,8 +106,19 @@ pub(super) struct Subsystems {
 impl KafkaServer {
     /// Begins to serve. If that fails, the broker is shut down, above all its logs: else the next
     /// start would have to recover them.
-    pub(super) fn serve(parts: Subsystems, began: Instant) -> Result<Self, StartupError> {
-        let mut server = Self { parts, startup_duration: Duration::ZERO };
+    pub(super) fn serve(
+        parts: Subsystems,
+        halt_procedure: HaltProcedure,
+        began: Instant,
+    ) -> Result<Self, StartupError> {
+        let log_dir_failure_handler = LogDirFailureHandler::new(
+            &parts.log_manager,
+            &parts.replica_manager,
+            &parts.group_coordinator,
+            &parts.metrics,
+            halt_procedure,
+        );
+        let mut server = Self { parts, log_dir_failure_handler, startup_duration: Duration::ZERO };
         if let Err(error) = server.start_serving() {
             // What is wrong with the stop is in the log; the caller learns why there was no start.
             let _ = server.shutdown();
@@ -121,6 +132,7 @@ impl KafkaServer {
     /// handlers follow what was altered: a number that the system does not give keeps no broker
     /// from starting.
     fn start_serving(&self) -> Result<(), StartupError> {
+        self.log_dir_failure_handler.startup()?;
         let current = self.parts.dynamic_config.current();
         self.parts.controller_events.start()?;
         self.parts.request_handler_pool.startup(current.of_file().num_io_threads)?;
@@ -180,7 +192,7 @@ impl KafkaServer {
         // Before the logs, which it writes: 0.9 stopped it after them.
         is_clean &= stop("the group coordinator", || parts.group_coordinator.shutdown());
         is_clean &= stop("the handler of failed log directories", || {
-            parts.log_dir_failure_handler.shutdown();
+            self.log_dir_failure_handler.shutdown();
         });
         is_clean &= swallow("the replica manager", || parts.replica_manager.shutdown());
         is_clean &= swallow("the log manager", || match parts.log_manager.shutdown() {

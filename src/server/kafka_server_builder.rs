@@ -25,7 +25,7 @@ use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::kafka_server::{KafkaServer, StartupError, Subsystems};
-use crate::server::log_dir_failure_handler::{HaltProcedure, LogDirFailureHandler};
+use crate::server::log_dir_failure_handler::HaltProcedure;
 use crate::server::metadata::admin_manager::AdminManager;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 use crate::server::metadata::controller::Controller;
@@ -99,10 +99,10 @@ impl KafkaServerBuilder {
         Self { authorizer: Some(authorizer), ..self }
     }
 
-    /// What to do, on a thread of the broker, when the last log directory has failed. Without it the
-    /// broker goes on, and has an error for every request that needs a log.
+    /// What to do when the last log directory has failed, on a thread that the shutdown waits for.
+    /// Without it the broker goes on, and has an error for every request that needs a log.
     #[must_use]
-    pub fn halt_procedure(self, halt: impl Fn() + Send + 'static) -> Self {
+    pub fn halt_procedure(self, halt: impl Fn() + Send + Sync + 'static) -> Self {
         Self { halt_procedure: Box::new(halt), ..self }
     }
 
@@ -144,12 +144,6 @@ impl KafkaServerBuilder {
             metrics: &metrics,
         };
         let state = PersistentState::read_or_close(&sources, authorizer, &scheduler)?;
-        let log_dir_failure_handler = LogDirFailureHandler::startup(
-            &log_manager,
-            &state.replica_manager,
-            &state.group_coordinator,
-            halt_procedure,
-        )?;
         log_manager.startup();
         schedule_high_watermark_checkpoints(&config, &scheduler, &state.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
@@ -179,13 +173,12 @@ impl KafkaServerBuilder {
             scheduler,
             quota_managers: state.quota_managers,
             group_coordinator: state.group_coordinator,
-            log_dir_failure_handler,
             replica_manager: state.replica_manager,
             log_manager,
             dynamic_config,
             metrics,
         };
-        KafkaServer::serve(subsystems, began)
+        KafkaServer::serve(subsystems, halt_procedure, began)
     }
 }
 
@@ -242,7 +235,7 @@ impl PersistentState {
         log_manager.load(&topics.log_configs(&log_manager.default_config())?)?;
         let replica_manager = Arc::new(ReplicaManager::new(
             replica_manager_config(config),
-            &dirs,
+            &log_manager.log_dir_statuses(),
             time,
             Arc::clone(metrics),
         ));

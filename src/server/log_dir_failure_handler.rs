@@ -15,17 +15,18 @@ use log::{error, info};
 
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
+use crate::common::metrics::Metrics;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::storage::log_manager::LogManager;
 
 /// Ends the process, as Kafka's `Exit.halt` does. A program that has a broker in it may do something
 /// else.
-pub type HaltProcedure = Box<dyn Fn() + Send>;
+pub type HaltProcedure = Box<dyn Fn() + Send + Sync>;
 
 /// The thread, from [`startup`](Self::startup) to [`shutdown`](Self::shutdown).
 pub struct LogDirFailureHandler {
-    log_manager: Arc<LogManager>,
+    handler: Arc<Handler>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -34,34 +35,42 @@ struct Handler {
     log_manager: Arc<LogManager>,
     replica_manager: Arc<ReplicaManager>,
     group_coordinator: Arc<GroupCoordinator>,
+    metrics: Arc<Metrics>,
     halt_procedure: HaltProcedure,
 }
 
 impl LogDirFailureHandler {
-    /// Starts the thread. A directory that is offline already is handled first.
-    ///
-    /// # Errors
-    /// If the system gives no thread.
-    pub fn startup(
+    pub fn new(
         log_manager: &Arc<LogManager>,
         replica_manager: &Arc<ReplicaManager>,
         group_coordinator: &Arc<GroupCoordinator>,
+        metrics: &Arc<Metrics>,
         halt_procedure: HaltProcedure,
-    ) -> Result<Self, KafkaError> {
+    ) -> Self {
         let handler = Handler {
             log_manager: Arc::clone(log_manager),
             replica_manager: Arc::clone(replica_manager),
             group_coordinator: Arc::clone(group_coordinator),
+            metrics: Arc::clone(metrics),
             halt_procedure,
         };
+        Self { handler: Arc::new(handler), thread: Mutex::new(None) }
+    }
+
+    /// Starts the thread. A directory that is offline already is handled first.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn startup(&self) -> Result<(), KafkaError> {
+        let handler = Arc::clone(&self.handler);
         let thread = thread::Builder::new().name("LogDirFailureHandler".to_string());
-        let thread = Mutex::new(Some(thread.spawn(move || handler.run())?));
-        Ok(Self { log_manager: Arc::clone(log_manager), thread })
+        *locked(&self.thread) = Some(thread.spawn(move || handler.run())?);
+        Ok(())
     }
 
     /// Ends the thread, and waits for it.
     pub fn shutdown(&self) {
-        self.log_manager.failure_channel().shutdown();
+        self.handler.log_manager.failure_channel().shutdown();
         let thread = locked(&self.thread).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             error!("the handler of failed log directories ended by a panic");
@@ -78,6 +87,7 @@ impl Handler {
     }
 
     fn handle_log_dir_failure(&self, dir: &Path) {
+        self.metrics.offline_log_directory_count.increment();
         if !self.log_manager.has_online_log_dir() {
             error!(
                 "all log directories are offline: the broker stops; look at the disk, then start \

@@ -334,6 +334,11 @@ impl LogManager {
         self.dirs.iter().map(|dir| dir.path.clone()).collect()
     }
 
+    /// The statuses of all directories, in the same order.
+    pub fn log_dir_statuses(&self) -> Vec<Arc<LogDirStatus>> {
+        self.dirs.iter().map(|dir| Arc::clone(&dir.status)).collect()
+    }
+
     /// Where failures of the directories are announced.
     pub fn failure_channel(&self) -> &Arc<LogDirFailureChannel> {
         &self.failure_channel

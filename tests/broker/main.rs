@@ -46,6 +46,7 @@ mod idempotence;
 mod compacted_topic;
 mod restart;
 mod hang_up;
+mod log_dir_failure_handler;
 
 mod upgrade {
     mod contents;

@@ -7,6 +7,7 @@ mod file_descriptors;
 mod log_limit;
 
 mod strace;
+mod disk_faults;
 mod bad_input;
 mod full_disk;
 mod slow_clients;

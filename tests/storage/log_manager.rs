@@ -744,3 +744,53 @@ fn a_panic_in_a_change_of_one_log_fails_that_log_only() {
     assert_eq!(append(&manager.get_log(&partition("kafka", 0)).unwrap()), 1);
     assert_eq!(append(&manager.get_log(&partition("kafka", 1)).unwrap()), 2);
 }
+
+/// The next start would take what is left of it for a partition.
+#[test]
+fn nothing_is_left_of_a_log_that_could_not_be_made() {
+    let test = Test::new(small_segments());
+    let manager = test.manager();
+    let without_room_for_an_index = LogConfig { max_index_size: 1, ..small_segments() };
+    manager.create_log(&partition("t", 0), without_room_for_an_index).err().unwrap();
+    assert!(!test.log_dir().join("t-0").exists());
+    assert_eq!(append(&create(&manager, "t", 0)), 0);
+}
+
+/// A directory whose disk fails is left alone by everything that is done for all of them.
+#[test]
+fn an_offline_directory_gets_neither_logs_nor_checkpoints_nor_a_marker() {
+    let mut test = Test::new(small_segments());
+    test.config.log_dirs = ["a", "b"].map(|name| test.dir.join(name)).to_vec();
+    let manager = test.manager();
+    let (failing, other) = (create(&manager, "t", 0), create(&manager, "t", 1));
+    append(&failing);
+    append(&other);
+    let elsewhere = test.dir.join("elsewhere");
+    fs::rename(failing.dir(), &elsewhere).unwrap();
+    manager.flush_dirty_logs();
+    failing.flush().unwrap_err();
+    fs::rename(&elsewhere, failing.dir()).unwrap();
+    let dirs = &test.config.log_dirs;
+    assert_eq!((failing.dir().parent(), other.dir().parent()), (Some(&*dirs[0]), Some(&*dirs[1])));
+    assert_eq!(manager.failure_channel().take_next_offline_log_dir().as_ref(), Some(&dirs[0]));
+    assert!(manager.has_offline_log_dir() && manager.has_online_log_dir());
+
+    for number in 2..5 {
+        assert_eq!(create(&manager, "t", number).dir().parent(), Some(&*dirs[1]));
+    }
+    other.flush().unwrap();
+    manager.checkpoint_recovery_point_offsets().unwrap();
+    manager.checkpoint_log_start_offsets().unwrap();
+    manager.cleanup_logs();
+    assert_eq!(error_of(manager.delete_log(&partition("t", 0))).code(), Errors::KafkaStorageError);
+    manager.shutdown();
+    let has = |dir: &Path, name: &str| dir.join(name).exists();
+    for name in [RECOVERY_POINT_CHECKPOINT_FILE, ".kafka_cleanshutdown"] {
+        assert_eq!((has(&dirs[0], name), has(&dirs[1], name)), (false, true), "{name}");
+    }
+
+    drop((failing, other, manager));
+    let manager = test.manager();
+    let recovered = manager.get_log(&partition("t", 0)).unwrap();
+    assert_eq!((recovered.recovery_point(), append(&recovered)), (Offset(0), 1));
+}

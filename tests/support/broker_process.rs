@@ -68,8 +68,13 @@ impl BrokerProcess {
     }
 
     /// Sends a signal, waits for the end, and returns how it ended and what it said meanwhile.
-    pub fn end_with(mut self, signal: Signal) -> (ExitStatus, Vec<String>) {
+    pub fn end_with(self, signal: Signal) -> (ExitStatus, Vec<String>) {
         kill(self.pid, signal).unwrap();
+        self.wait()
+    }
+
+    /// Waits for the end, and returns how it ended and what it said meanwhile.
+    pub fn wait(mut self) -> (ExitStatus, Vec<String>) {
         let last_lines = self.stderr.by_ref().lines().map(Result::unwrap).collect();
         (self.child.wait().unwrap(), last_lines)
     }

@@ -36,6 +36,7 @@ pub fn failed_to_sync(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io:
 /// - a process or a machine that is short of file descriptors or memory: the disk was not asked;
 /// - a full disk, as long as it refuses what is new. A sync that reports one has lost what an
 ///   earlier call had accepted;
+/// - a name that somebody has given to something else, such as a directory or a FIFO;
 /// - a read: what can be read elsewhere is as true as before, and nothing is acknowledged by it.
 pub fn is_fault_of_disk(error: &io::Error) -> bool {
     let file_error = FileError::of(error);
@@ -45,8 +46,17 @@ pub fn is_fault_of_disk(error: &io::Error) -> bool {
         // What the broker refuses itself, such as a size that cannot be, has no number.
         (Access::Read, _) | (_, None) => false,
         (_, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => false,
-        (Access::Change, Some(Errno::ENOSPC | Errno::EDQUOT)) => false,
-        (Access::Change | Access::Sync, Some(_)) => true,
+        (Access::Sync, Some(_)) => true,
+        (Access::Change, Some(errno)) => !matches!(
+            errno,
+            Errno::ENOSPC
+                | Errno::EDQUOT
+                | Errno::EEXIST
+                | Errno::EISDIR
+                | Errno::ENOTDIR
+                | Errno::ENOTEMPTY
+                | Errno::EINVAL
+        ),
     }
 }
 
@@ -99,6 +109,20 @@ impl Error for FileError {
 pub fn sync_directory(dir: &Path) -> io::Result<()> {
     let synced = File::open(dir).and_then(|it| it.sync_all());
     synced.map_err(failed_to_sync("sync the directory", dir))
+}
+
+/// Creates a directory, and those above it that are missing, and makes their names durable.
+///
+/// # Errors
+/// Whatever the operating system reports, with the path.
+pub fn create_directories(path: &Path) -> io::Result<()> {
+    let is_missing = |it: &&Path| !it.as_os_str().is_empty() && !it.exists();
+    let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).map_err(failed("create the directory", path))?;
+    missing.iter().try_for_each(|created| sync_directory(parent(created)))
 }
 
 /// Makes the content of a file durable, what was written through a map included. A file that is
@@ -225,7 +249,7 @@ fn replace_with(
 }
 
 fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
+    path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -242,7 +266,7 @@ mod tests {
             assert!(changed(errno) && synced(errno) && is_fault_of_disk(&of(errno)), "{errno}");
             assert!(!is_fault_of_disk(&failed_to_read("read", path)(of(errno))), "{errno}");
         }
-        for errno in [Errno::ENOSPC, Errno::EDQUOT] {
+        for errno in [Errno::ENOSPC, Errno::EDQUOT, Errno::EISDIR, Errno::ENOTEMPTY] {
             assert!(!changed(errno) && synced(errno), "{errno}");
         }
         for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {

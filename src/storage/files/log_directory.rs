@@ -13,7 +13,7 @@ use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 use nix::libc;
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::storage::files::file_io::{failed, read_text, write_atomically};
+use crate::storage::files::file_io::{create_directories, failed, read_text, write_atomically};
 use crate::storage::files::log_file_names::{is_deleted_directory, parse_topic_partition_name};
 
 /// Locked as long as a process owns the log directory.
@@ -40,7 +40,7 @@ pub(crate) fn refused(why: String) -> KafkaError {
 
 /// Creates the directory if it is missing, and returns its absolute name.
 pub(crate) fn create_directory(path: &Path) -> io::Result<PathBuf> {
-    fs::create_dir_all(path).map_err(failed("create the log directory", path))?;
+    create_directories(path)?;
     let absolute = path.canonicalize().map_err(failed("find the log directory", path))?;
     fs::read_dir(&absolute).map_err(failed("read the log directory", path))?;
     Ok(absolute)

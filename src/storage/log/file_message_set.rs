@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use byteorder::{BigEndian, ByteOrder};
-use log::{Level, log, trace};
+use log::{Level, log, trace, warn};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::sendfile::sendfile64;
 
 use crate::common::errors::KafkaError;
@@ -271,7 +272,19 @@ impl FileMessageSet {
     /// # Errors
     /// Whatever `fdatasync(2)` reports, with the path.
     pub fn flush(&self) -> io::Result<()> {
-        self.shared.file.sync_data().map_err(|error| failed_to_sync("sync", &self.path())(error))
+        self.shared.file.sync_data().map_err(|error| {
+            self.forget_what_was_not_written();
+            failed_to_sync("sync", &self.path())(error)
+        })
+    }
+
+    /// After a failed sync the kernel takes bytes for written that are not on the disk, and would show
+    /// them to a recovery. It is asked to forget them, so that a recovery reads the disk.
+    fn forget_what_was_not_written(&self) {
+        let advice = PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+        if let Err(errno) = posix_fadvise(&self.shared.file, 0, 0, advice) {
+            warn!("cannot drop {} from the page cache: {errno}", self.path().display());
+        }
     }
 
     /// Cuts the whole set to `target_size` bytes, and returns how many were cut off. The file is

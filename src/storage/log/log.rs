@@ -4,7 +4,6 @@
 //! One thread at a time changes a log: it takes the lock, and has a [`LockedLog`]. Readers never
 //! take that lock: they see the [`LogSegments`].
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -19,11 +18,12 @@ use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
-use crate::storage::files::file_io::{failed, sync_directory};
+use crate::storage::files::file_io::create_directories;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::log_file_names::parse_topic_partition_name;
 use crate::storage::log::locked_log::{LockedLog, LogContext, LogState};
 use crate::storage::log::log_append::LogAppendInfo;
+use crate::storage::log::log_flush::Flushes;
 use crate::storage::log::log_loader::{LoadedLog, LogLoader};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
 use crate::storage::log::log_segment::LogSegment;
@@ -51,9 +51,7 @@ pub struct Log {
     high_watermark: AtomicI64,
     last_flush_ms: AtomicI64,
     state: Mutex<LogState>,
-    /// How many segments had been begun when the directory was last synced. Locked as long as a flush
-    /// waits for the disk: see [`Log::flush`].
-    files_synced: Mutex<u64>,
+    flushes: Flushes,
     /// Whether the log's failure was logged: one line is enough, and every producer retries.
     is_failure_logged: AtomicBool,
     /// For the tasks that outlive a call.
@@ -83,10 +81,7 @@ impl Log {
     /// the path, which the caller owes to the status of the log directory.
     pub fn open(dir: &Path, config: LogConfig, open: LogOpen) -> Result<Arc<Self>, KafkaError> {
         let topic_and_partition = parse_topic_partition_name(dir)?;
-        if !dir.exists() {
-            fs::create_dir_all(dir).map_err(failed("create the directory", dir))?;
-            dir.parent().map_or(Ok(()), sync_directory)?;
-        }
+        create_directories(dir)?;
         let LogOpen { recovery_point, is_clean_shutdown, log_dir, scheduler, time } = open;
         let loader =
             LogLoader { dir, config: &config, time: &*time, recovery_point, is_clean_shutdown };
@@ -109,7 +104,7 @@ impl Log {
             segments: readable,
             high_watermark: AtomicI64::new(Offset::MAX.0),
             state: Mutex::new(LogState::new(segments, producer_state)),
-            files_synced: Mutex::new(0),
+            flushes: Flushes::default(),
             is_failure_logged: AtomicBool::new(false),
             this: Weak::clone(this),
         }))
@@ -258,10 +253,6 @@ impl Log {
     /// Makes the whole log durable. Only this counts as a flush for `flush.ms`: what a roll flushes
     /// leaves out the active segment.
     ///
-    /// Flushes of a log take turns. If a sync fails, the kernel says so to one caller and lets the
-    /// next succeed, so that one must find the directory offline. And one that has waited often finds
-    /// its messages on disk, with those of the flush before it.
-    ///
     /// # Errors
     /// `KAFKA_STORAGE_ERROR` if the log directory is offline, which it is after a flush that failed;
     /// `Io` if there was no file descriptor for it. Then the recovery point stays.
@@ -273,17 +264,18 @@ impl Log {
     }
 
     fn flush_to(&self, offset: Offset) -> Result<(), KafkaError> {
-        let mut files_synced = locked(&self.files_synced);
-        let Some(flush) = self.lock()?.begin_flush(offset, *files_synced) else { return Ok(()) };
+        let under_way = self.flushes.begin();
+        let begun = self.lock()?.begin_flush(offset, self.flushes.files_synced());
+        let Some(flush) = begun else { return Ok(()) };
         let flushed = flush.run(self.dir());
-        let mut log = self.lock()?;
-        if log.is_deleted() {
+        if self.lock()?.is_deleted() {
             // Its directory has another name now, and what it held is owed to nobody.
             return Ok(());
         }
         self.context.log_dir.note(flushed)?;
-        *files_synced = flush.files_created;
-        log.end_flush(&flush);
+        under_way.end();
+        self.lock()?.end_flush(&flush);
+        self.flushes.note_synced(flush.files_created);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use transferto::replica::replica::Replica;
 use transferto::replica::replica_manager::{
     HIGH_WATERMARK_FILENAME, ReplicaManager, ReplicaManagerConfig,
 };
+use transferto::storage::files::log_dir_failure_channel::LogDirFailureChannel;
 use transferto::storage::files::offset_checkpoint::OffsetCheckpoint;
 use transferto::storage::log::log::Log;
 
@@ -65,7 +66,7 @@ impl Fixture {
 
 fn manager_on(dir: &Path, mocks: &Mocks) -> ReplicaManager {
     let time: Arc<dyn Time> = mocks.time.clone();
-    let log_dirs = [dir.to_path_buf()];
+    let log_dirs = [Arc::new(LogDirFailureChannel::default()).watch(dir)];
     ReplicaManager::new(CONFIG, &log_dirs, &time, Arc::new(Metrics::default()))
 }
 
