@@ -1,0 +1,45 @@
+//! `make torture`: breaks the broker's binary in every way that a machine, a disk or a peer can, and
+//! counts what is lost.
+//!
+//! Each torture starts the binary as a process of its own, below a temporary directory, and speaks
+//! to it over 127.0.0.1. `docs/en/torture.md` says what each does and how to read the table.
+#![warn(missing_docs)]
+
+use std::process::ExitCode;
+
+use crate::plan::{Plan, TORTURES};
+use crate::report::{Report, table};
+
+mod outcome;
+mod records;
+mod vitals;
+mod client;
+mod broker;
+mod report;
+mod plan;
+mod loads;
+mod kill;
+
+fn main() -> ExitCode {
+    let plan = match Plan::from_arguments() {
+        Ok(plan) => plan,
+        Err(wrong) => {
+            eprintln!("torture: {wrong}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!(
+        "seed {} ({} form); again with: make torture SEED={}",
+        plan.seed,
+        plan.form(),
+        plan.seed
+    );
+    let reports: Vec<Report> = plan.chosen().map(|torture| plan.run(torture)).collect();
+    println!("\n{}", table(&reports));
+    if reports.iter().all(Report::is_passed) {
+        return ExitCode::SUCCESS;
+    }
+    let names = TORTURES.iter().map(|torture| torture.name).collect::<Vec<_>>().join(", ");
+    println!("A torture alone: make torture PARTS=\"...\", of {names}");
+    ExitCode::FAILURE
+}
