@@ -19,6 +19,7 @@ mod report;
 mod plan;
 mod loads;
 mod kill;
+mod fuzz;
 
 fn main() -> ExitCode {
     let plan = match Plan::from_arguments() {

@@ -4,9 +4,9 @@ use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::kill;
 use crate::outcome::{Outcome, failed};
 use crate::report::Report;
+use crate::{fuzz, kill};
 
 /// One way to break a broker.
 pub(crate) struct Torture {
@@ -16,7 +16,8 @@ pub(crate) struct Torture {
 }
 
 /// All there are, in the order in which they run.
-pub(crate) const TORTURES: &[Torture] = &[Torture { name: "kill", run: kill::run }];
+pub(crate) const TORTURES: &[Torture] =
+    &[Torture { name: "kill", run: kill::run }, Torture { name: "fuzz", run: fuzz::run }];
 
 /// What was asked for.
 pub(crate) struct Plan {

@@ -58,6 +58,14 @@ impl Report {
         }
     }
 
+    /// Counts a check that found something good, and keeps the failure of one that failed.
+    pub(crate) fn take(&mut self, checked: Result<bool, String>) -> u64 {
+        checked.map(u64::from).unwrap_or_else(|why| {
+            self.fail(why);
+            0
+        })
+    }
+
     /// No line of the broker's log may tell of a panic.
     pub(crate) fn demand_no_panic(&mut self, setup: &Setup) {
         let panics = std::mem::take(&mut locked(&setup.log).panics);
