@@ -20,6 +20,8 @@ mod plan;
 mod loads;
 mod kill;
 mod fuzz;
+mod attacks;
+mod hostile;
 
 fn main() -> ExitCode {
     let plan = match Plan::from_arguments() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::outcome::{Outcome, failed};
 use crate::report::Report;
-use crate::{fuzz, kill};
+use crate::{fuzz, hostile, kill};
 
 /// One way to break a broker.
 pub(crate) struct Torture {
@@ -16,8 +16,11 @@ pub(crate) struct Torture {
 }
 
 /// All there are, in the order in which they run.
-pub(crate) const TORTURES: &[Torture] =
-    &[Torture { name: "kill", run: kill::run }, Torture { name: "fuzz", run: fuzz::run }];
+pub(crate) const TORTURES: &[Torture] = &[
+    Torture { name: "kill", run: kill::run },
+    Torture { name: "fuzz", run: fuzz::run },
+    Torture { name: "hostile", run: hostile::run },
+];
 
 /// What was asked for.
 pub(crate) struct Plan {
