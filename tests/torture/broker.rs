@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -55,9 +55,31 @@ impl Setup {
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(&self) -> Outcome<Broker> {
+        match self.try_start()? {
+            Start::Listens(broker) => Ok(broker),
+            Start::Ended(status, words) => failed(format!("no start ({status}):\n    {words}")),
+        }
+    }
+
+    /// Starts it and waits until it listens or has ended.
+    pub(crate) fn try_start(&self) -> Outcome<Start> {
         let mut broker = self.spawn()?;
-        broker.wait_until_it_listens()?;
-        Ok(broker)
+        match broker.ports.recv_timeout(START_PATIENCE) {
+            Ok(port) => {
+                broker.port = port;
+                Ok(Start::Listens(broker))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                broker.join_reader();
+                let status = broker.child.wait()?;
+                Ok(Start::Ended(status, locked(&self.log).tail()))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                broker.kill();
+                let seconds = START_PATIENCE.as_secs();
+                failed(format!("no start in {seconds} s:\n    {}", locked(&self.log).tail()))
+            }
+        }
     }
 
     fn spawn(&self) -> Outcome<Broker> {
@@ -78,7 +100,8 @@ impl Setup {
         let Some(stderr) = child.stderr.take() else { return failed("no standard error") };
         let (sender, ports) = channel();
         let log = Arc::clone(&self.log);
-        locked(&log).pid = None;
+        // The last words of an earlier process are none of this one's.
+        locked(&log).begin();
         let reader = thread::spawn(move || read_log(stderr, &log, &sender));
         Ok(Broker { child, reader: Some(reader), ports, port: 0, log: Arc::clone(&self.log) })
     }
@@ -86,6 +109,14 @@ impl Setup {
     fn log_dirs(&self) -> String {
         format!("log.dirs={}", self.dir.display())
     }
+}
+
+/// How a start went.
+pub(crate) enum Start {
+    /// It serves.
+    Listens(Broker),
+    /// It has ended with this status and these last words.
+    Ended(ExitStatus, String),
 }
 
 /// What the broker said.
@@ -101,6 +132,11 @@ pub(crate) struct LogSeen {
 }
 
 impl LogSeen {
+    fn begin(&mut self) {
+        self.pid = None;
+        self.tail.clear();
+    }
+
     fn add(&mut self, line: String) {
         self.bytes += line.len() as u64 + 1;
         if line.contains("panicked") || line.contains("memory allocation of") {
@@ -152,21 +188,6 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    fn wait_until_it_listens(&mut self) -> Outcome<()> {
-        match self.ports.recv_timeout(START_PATIENCE) {
-            Ok(port) => {
-                self.port = port;
-                Ok(())
-            }
-            Err(_) => {
-                let status = self.child.try_wait()?;
-                self.kill();
-                let how = status.map_or("still starting".to_string(), |it| it.to_string());
-                failed(format!("no start ({how}):\n    {}", locked(&self.log).tail()))
-            }
-        }
-    }
-
     /// The broker's own process.
     pub(crate) fn pid(&self) -> i32 {
         locked(&self.log).pid.unwrap_or(self.child.id().cast_signed())

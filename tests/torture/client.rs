@@ -17,7 +17,7 @@ use transferto::protocol::produce::{
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
 
 use crate::outcome::{Outcome, failed};
-use crate::records::{Found, found};
+use crate::records::{Found, found, found_until_trouble};
 
 /// Longer than any answer takes here.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -160,6 +160,29 @@ impl Client {
             }
             next = end;
             all.extend(records);
+        }
+    }
+
+    /// What can be read of partition 0 from its first record on, and what ended it early.
+    pub(crate) fn read_what_is_whole(
+        &mut self,
+        topic: &str,
+    ) -> Outcome<(Vec<Found>, Option<String>)> {
+        let (mut all, mut next) = (Vec::new(), 0);
+        loop {
+            let (error, _, bytes) = self.fetch(topic, next)?;
+            if error != 0 {
+                return Ok((all, Some(format!("error {error} at {next}"))));
+            }
+            let (records, end, trouble) = found_until_trouble(&bytes, next);
+            all.extend(records);
+            if trouble.is_some() {
+                return Ok((all, trouble));
+            }
+            if end == next {
+                return Ok((all, None));
+            }
+            next = end;
         }
     }
 

@@ -22,6 +22,8 @@ mod kill;
 mod fuzz;
 mod attacks;
 mod hostile;
+mod harm;
+mod damage;
 
 fn main() -> ExitCode {
     let plan = match Plan::from_arguments() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::outcome::{Outcome, failed};
 use crate::report::Report;
-use crate::{fuzz, hostile, kill};
+use crate::{damage, fuzz, hostile, kill};
 
 /// One way to break a broker.
 pub(crate) struct Torture {
@@ -20,6 +20,7 @@ pub(crate) const TORTURES: &[Torture] = &[
     Torture { name: "kill", run: kill::run },
     Torture { name: "fuzz", run: fuzz::run },
     Torture { name: "hostile", run: hostile::run },
+    Torture { name: "damage", run: damage::run },
 ];
 
 /// What was asked for.

@@ -76,24 +76,36 @@ pub(crate) fn old_set(
 /// # Errors
 /// If a CRC is wrong or a record cannot be read: the broker must not have served that.
 pub(crate) fn found(bytes: &[u8], from: i64) -> Outcome<(Vec<Found>, i64)> {
+    match found_until_trouble(bytes, from) {
+        (records, next, None) => Ok((records, next)),
+        (_, _, Some(trouble)) => failed(trouble),
+    }
+}
+
+/// The same, up to an entry that cannot be read or is not what its CRC says.
+pub(crate) fn found_until_trouble(bytes: &[u8], from: i64) -> (Vec<Found>, i64, Option<String>) {
     let (mut found, mut next) = (Vec::new(), from);
     for entry in shallow_entries(bytes) {
-        let entry = entry?;
-        if !entry.has_valid_crc() {
-            return failed(format!(
-                "the entry at offset {} was served with a wrong CRC",
-                entry.offset
-            ));
-        }
-        entry.for_each_record(&mut |record| {
+        let entry = match entry {
+            Ok(entry) if entry.has_valid_crc() => entry,
+            Ok(entry) => {
+                let trouble = format!("the entry at {} was served with a wrong CRC", entry.offset);
+                return (found, next, Some(trouble));
+            }
+            Err(error) => return (found, next, Some(format!("after offset {next}: {error}"))),
+        };
+        let read = entry.for_each_record(&mut |record| {
             if record.offset >= from {
                 let number = record.value.filter(|it| it.len() >= 8).map_or(0, BigEndian::read_u64);
                 let key = record.key.map(<[u8]>::to_vec);
                 found.push(Found { offset: record.offset, key, number });
             }
             Ok(())
-        })?;
+        });
+        if let Err(error) = read {
+            return (found, next, Some(format!("in the entry at {}: {error}", entry.offset)));
+        }
         next = next.max(entry.last_offset + 1);
     }
-    Ok((found, next))
+    (found, next, None)
 }
