@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::loads::admin::Admin;
 use crate::loads::commits::Committer;
 use crate::loads::compacted::CompactedProducer;
+use crate::loads::crowd::Crowd;
 use crate::loads::numbered::{NumberedProducer, Writes};
 use crate::loads::{Extent, Load, Verdict, is_broken_connection};
 use crate::outcome::Outcome;
@@ -99,6 +100,7 @@ fn loads(seed: u64) -> Vec<Box<dyn Load>> {
         Box::new(NumberedProducer::new("magic-0-converted", Writes::Old(0), 1, &[], seed + 5)),
         Box::new(NumberedProducer::new("magic-0", Writes::Old(0), -1, &old("0.9.0"), seed + 6)),
         Box::new(NumberedProducer::new("magic-1", Writes::Old(1), 1, &old("0.10.2"), seed + 7)),
+        Box::new(Crowd::new("crowd", &flushed)),
         Box::new(CompactedProducer::new(seed + 8)),
         Box::new(Committer::new("member", true)),
         Box::new(Committer::new("loner", false)),

@@ -24,6 +24,9 @@ mod attacks;
 mod hostile;
 mod harm;
 mod damage;
+mod injection;
+mod trace;
+mod power_loss;
 
 fn main() -> ExitCode {
     let plan = match Plan::from_arguments() {

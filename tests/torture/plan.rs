@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::outcome::{Outcome, failed};
 use crate::report::Report;
-use crate::{damage, fuzz, hostile, kill};
+use crate::{damage, fuzz, hostile, injection, kill, power_loss};
 
 /// One way to break a broker.
 pub(crate) struct Torture {
@@ -21,6 +21,8 @@ pub(crate) const TORTURES: &[Torture] = &[
     Torture { name: "fuzz", run: fuzz::run },
     Torture { name: "hostile", run: hostile::run },
     Torture { name: "damage", run: damage::run },
+    Torture { name: "injection", run: injection::run },
+    Torture { name: "power-loss", run: power_loss::run },
 ];
 
 /// What was asked for.

@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::outcome::Outcome;
 
 pub(crate) mod numbered;
+pub(crate) mod crowd;
 pub(crate) mod compacted;
 pub(crate) mod commits;
 pub(crate) mod admin;
