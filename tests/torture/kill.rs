@@ -117,6 +117,7 @@ fn verify(
     let mut client = Client::connect(broker.port)?;
     for load in loads {
         load.prepare(&mut client)?;
+        drop(load.take_acknowledgements());
         let verdict = load.verify(&mut client, extent).unwrap_or_else(|error| {
             let failures = vec![format!("{}: {error}", load.name())];
             Verdict { failures, ..Verdict::default() }

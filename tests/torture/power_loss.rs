@@ -1,13 +1,15 @@
 //! Cuts the power: after a kill, everything that no sync had brought to the disk is taken away. What
 //! was acknowledged by topics that sync every message must be there.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use support::random::Random;
 use support::temp::TempDir;
+use transferto::message::byte_buffer_message_set::shallow_entries;
 
 use crate::broker::{Broker, Setup};
 use crate::client::Client;
@@ -34,6 +36,9 @@ const SETTINGS: [&str; 4] = [
 /// Small segments, so that new names come all the time.
 const TOPIC_SETTINGS: [(&str, &str); 2] = [("flush.messages", "1"), ("segment.bytes", "20000")];
 
+/// Every third record of a crowd begins a segment, while others wait for theirs.
+const CROWD_SETTINGS: [(&str, &str); 2] = [("flush.messages", "1"), ("segment.bytes", "1500")];
+
 /// Runs the torture.
 pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
     report.rounds_min = ROUNDS_SHORT;
@@ -57,7 +62,7 @@ fn loads(seed: u64) -> Vec<Box<dyn Load>> {
         Box::new(NumberedProducer::new("leader", Writes::Plain, 1, &TOPIC_SETTINGS, seed + 1)),
         Box::new(NumberedProducer::new("all", Writes::Idempotent, -1, &TOPIC_SETTINGS, seed + 2)),
         Box::new(NumberedProducer::new("old", Writes::Old(1), -1, &TOPIC_SETTINGS, seed + 3)),
-        Box::new(Crowd::new("crowd", &TOPIC_SETTINGS)),
+        Box::new(Crowd::new("crowd", &CROWD_SETTINGS)),
     ]
 }
 
@@ -77,6 +82,7 @@ fn torture_once(
     let life = Duration::from_millis(ROUND_MS_MIN + random.below(ROUND_MS_RANGE));
     load_and_kill(&mut broker, loads, life, report);
     durable.follow(trace, dir)?;
+    check_acknowledgements(dir, &durable, loads, report)?;
     let (bytes, names) = durable.lose_the_rest(dir)?;
     report.note(format!("{} calls seen; {bytes} bytes and {names} names lost", durable.calls));
     if durable.calls == 0 {
@@ -117,6 +123,55 @@ fn load_and_kill(
             other => report.fail(format!("a producer ended with {other:?}")),
         }
     }
+}
+
+/// Each acknowledgement came when its record was durable: the power might have failed at any moment,
+/// not only at that of the kill.
+fn check_acknowledgements(
+    dir: &Path,
+    durable: &Durable,
+    loads: &mut [Box<dyn Load>],
+    report: &mut Report,
+) -> Outcome<()> {
+    let mut ends = BTreeMap::new();
+    let (mut early, mut count, mut example) = (0, 0, None);
+    for acknowledgement in loads.iter_mut().flat_map(|load| load.take_acknowledgements()) {
+        let topic = &acknowledgement.topic;
+        if !ends.contains_key(topic) {
+            ends.insert(topic.clone(), ends_of_entries(&dir.join(format!("{topic}-0")))?);
+        }
+        // A record that is not in the log at all is found missing by its reader.
+        let Some((path, end)) = ends[topic].get(&acknowledgement.last_offset) else { continue };
+        count += 1;
+        let since_us = durable.since_us(path, *end);
+        if since_us.is_none_or(|it| it > acknowledgement.at_us) {
+            early += 1;
+            example.get_or_insert((acknowledgement, path.clone(), since_us));
+        }
+    }
+    report.lost += early;
+    report.demand(early == 0, || {
+        format!("{early} of {count} acknowledged before they were durable, the first: {example:?}")
+    });
+    Ok(())
+}
+
+/// Where the entry ends whose last offset it is.
+fn ends_of_entries(log: &Path) -> Outcome<BTreeMap<i64, (PathBuf, u64)>> {
+    let mut ends = BTreeMap::new();
+    for file in fs::read_dir(log)? {
+        let path = file?.path();
+        if path.extension().is_none_or(|it| it != "log") {
+            continue;
+        }
+        let bytes = fs::read(&path)?;
+        let mut entries = shallow_entries(&bytes);
+        while let Some(Ok(entry)) = entries.next() {
+            let end = entries.position() as u64;
+            ends.insert(entry.last_offset, (path.clone(), end));
+        }
+    }
+    Ok(ends)
 }
 
 fn verify(broker: &Broker, loads: &mut [Box<dyn Load>], report: &mut Report) -> Outcome<()> {

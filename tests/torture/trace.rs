@@ -16,6 +16,7 @@ pub(crate) fn strace(trace: &Path) -> Vec<String> {
         "strace",
         "-f",
         "-y",
+        "-ttt",
         "-qq",
         "-s",
         "0",
@@ -40,6 +41,10 @@ pub(crate) struct Durable {
     synced: HashMap<PathBuf, u64>,
     /// Names that were made and whose directory was not synced since.
     unsure: BTreeSet<PathBuf>,
+    /// What each sync that has returned brought to the disk: when, and up to where.
+    syncs: HashMap<PathBuf, Vec<(u64, u64)>>,
+    /// When the names became durable that were made since the trace began.
+    names: HashMap<PathBuf, u64>,
     /// The calls that are under way in each thread.
     under_way: HashMap<String, Call>,
     /// Calls that were understood.
@@ -62,6 +67,7 @@ impl Durable {
         for path in paths_below(dir)? {
             let size = fs::metadata(&path)?.len();
             durable.written.insert(path.clone(), size);
+            durable.syncs.insert(path.clone(), vec![(0, size)]);
             durable.synced.insert(path, size);
         }
         Ok(durable)
@@ -78,18 +84,19 @@ impl Durable {
 
     fn take(&mut self, line: &str, dir: &Path) {
         let Some((thread, rest)) = line.split_once(' ') else { return };
-        let rest = rest.trim_start();
+        let Some((time, rest)) = rest.trim_start().split_once(' ') else { return };
+        let at_us = time.parse().map_or(0, |seconds: f64| (seconds * 1e6) as u64);
         if let Some(resumed) = rest.strip_prefix("<... ") {
             let Some(mut call) = self.under_way.remove(thread) else { return };
             call.text += resumed.split_once("resumed>").map_or("", |(_, end)| end);
-            self.end(&call, dir);
+            self.end(&call, at_us, dir);
         } else {
             let is_under_way = rest.ends_with("<unfinished ...>");
             let call = self.begin(rest.trim_end_matches("<unfinished ...>").trim_end());
             if is_under_way {
                 self.under_way.insert(thread.to_string(), call);
             } else {
-                self.end(&call, dir);
+                self.end(&call, at_us, dir);
             }
         }
     }
@@ -105,7 +112,7 @@ impl Durable {
         call
     }
 
-    fn end(&mut self, call: &Call, dir: &Path) {
+    fn end(&mut self, call: &Call, at_us: u64, dir: &Path) {
         let Some((text, result)) = call.text.rsplit_once(" = ") else { return };
         let result: i64 = match result.split(['<', ' ']).next().map(str::parse) {
             Some(Ok(result)) if result >= 0 => result,
@@ -116,16 +123,37 @@ impl Durable {
         let name = text.split('(').next().unwrap_or_default();
         match name {
             "pwrite64" => self.end_write(text, result.unsigned_abs()),
-            "fsync" | "fdatasync" => {
-                let path = path_of_descriptor(text).unwrap_or_default();
-                let size = self.synced.entry(path).or_default();
-                *size = (*size).max(call.written.unwrap_or_default());
-                self.unsure.retain(|it| !call.unsure.contains(it));
-            }
+            "fsync" | "fdatasync" => self.end_sync(text, call, at_us),
             "openat" if text.contains("O_CREAT") => self.make(text, dir),
             "mkdir" | "mkdirat" => self.make(text, dir),
             _ => (),
         }
+    }
+
+    fn end_sync(&mut self, text: &str, call: &Call, at_us: u64) {
+        let path = path_of_descriptor(text).unwrap_or_default();
+        let written = call.written.unwrap_or_default();
+        self.syncs.entry(path.clone()).or_default().push((at_us, written));
+        let size = self.synced.entry(path).or_default();
+        *size = (*size).max(written);
+        for name in &call.unsure {
+            if self.unsure.remove(name) {
+                self.names.insert(name.clone(), at_us);
+            }
+        }
+    }
+
+    /// When the first `end` bytes of a file of the log directory became durable, its name and that of
+    /// its directory with them; `None` for never.
+    pub(crate) fn since_us(&self, path: &Path, end: u64) -> Option<u64> {
+        let name_since = |path: &Path| match self.names.get(path) {
+            _ if self.unsure.contains(path) => None,
+            Some(at_us) => Some(*at_us),
+            None => Some(0),
+        };
+        let mut syncs = self.syncs.get(path).into_iter().flatten();
+        let (bytes_since, _) = syncs.find(|(_, written)| *written >= end)?;
+        Some((*bytes_since).max(name_since(path)?).max(name_since(path.parent()?)?))
     }
 
     /// `pwrite64(7</dir/file.log>, ""..., 85, 4096)`

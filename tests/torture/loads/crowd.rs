@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::thread;
 
 use crate::client::{Client, PRODUCE_VERSION};
-use crate::loads::{Extent, Load, Verdict};
+use crate::loads::{Acknowledgement, Extent, Load, Verdict};
 use crate::outcome::{Outcome, failed};
 use crate::records::{batch, numbered};
 
-const PRODUCERS: u64 = 4;
+const PRODUCERS: u64 = 8;
 /// The numbers of one producer begin so far from those of the next.
 const NUMBERS_APART: u64 = 1 << 40;
 
@@ -26,11 +26,13 @@ struct Member {
     next: u64,
     /// Offsets and numbers.
     acknowledged: Vec<(i64, u64)>,
+    recent: Vec<Acknowledgement>,
 }
 
 impl Crowd {
     pub(crate) fn new(topic: &str, settings: &[(&'static str, &'static str)]) -> Self {
-        let member = |at| Member { next: at * NUMBERS_APART, acknowledged: Vec::new() };
+        let member =
+            |at| Member { next: at * NUMBERS_APART, acknowledged: Vec::new(), recent: Vec::new() };
         Self {
             topic: topic.to_string(),
             settings: settings.to_vec(),
@@ -52,6 +54,7 @@ impl Member {
                 return failed(format!("{topic} refuses with error {}", produced.error_code));
             }
             self.acknowledged.push((produced.base_offset, number));
+            self.recent.push(Acknowledgement::now(topic, produced.base_offset));
         }
     }
 }
@@ -79,6 +82,10 @@ impl Load for Crowd {
         });
         let end = refused.into_iter().chain(broken).next();
         end.unwrap_or_else(|| failed("every member panicked"))
+    }
+
+    fn take_acknowledgements(&mut self) -> Vec<Acknowledgement> {
+        self.members.iter_mut().flat_map(|member| std::mem::take(&mut member.recent)).collect()
     }
 
     fn verify(&mut self, client: &mut Client, _: Extent) -> Outcome<Verdict> {

@@ -1,6 +1,7 @@
 //! What keeps a broker busy until it is killed, each part with its ledger of what was acknowledged.
 
 use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::client::Client;
 use crate::outcome::Outcome;
@@ -22,9 +23,32 @@ pub(crate) trait Load: Send {
     /// Works on a connection of its own until that breaks, which is the end of every round.
     fn work(&mut self, port: u16) -> Outcome<()>;
 
+    /// Everything of partition 0 that was acknowledged since the last call.
+    fn take_acknowledgements(&mut self) -> Vec<Acknowledgement> {
+        Vec::new()
+    }
+
     /// Holds what the broker has to the ledger: what was acknowledged since the last call, or all of
     /// it.
     fn verify(&mut self, client: &mut Client, extent: Extent) -> Outcome<Verdict>;
+}
+
+/// That the broker has answered an append.
+#[derive(Clone, Debug)]
+pub(crate) struct Acknowledgement {
+    pub(crate) topic: String,
+    /// Of the last record.
+    pub(crate) last_offset: i64,
+    /// When the client had the answer, by the clock of the system.
+    pub(crate) at_us: u64,
+}
+
+impl Acknowledgement {
+    pub(crate) fn now(topic: &str, last_offset: i64) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+        Self { topic: topic.to_string(), last_offset, at_us }
+    }
 }
 
 /// How much a verification covers.

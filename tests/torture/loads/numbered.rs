@@ -8,7 +8,7 @@ use transferto::protocol::init_producer_id::InitProducerIdRequest;
 
 use crate::answer;
 use crate::client::{Client, PRODUCE_VERSION};
-use crate::loads::{Extent, Load, Verdict};
+use crate::loads::{Acknowledgement, Extent, Load, Verdict};
 use crate::outcome::{Outcome, failed};
 use crate::records::{Found, batch, numbered, old_set};
 
@@ -47,6 +47,7 @@ pub(crate) struct NumberedProducer {
     in_doubt: Option<(u64, u64, Vec<u8>)>,
     /// Offset and first number of each acknowledged batch, and how many records it has.
     acknowledged: Vec<(i64, u64, u64)>,
+    recent: Vec<Acknowledgement>,
     /// How many entries of `acknowledged` have been verified, and up to which offset.
     verified: (usize, i64),
 }
@@ -71,6 +72,7 @@ impl NumberedProducer {
             next: 0,
             in_doubt: None,
             acknowledged: Vec::new(),
+            recent: Vec::new(),
             verified: (0, 0),
         }
     }
@@ -94,7 +96,9 @@ impl NumberedProducer {
         self.in_doubt = Some((first, count, bytes.clone()));
         let response = client.produce(self.version(), self.acks, &self.topic, &bytes)?;
         if response.error_code == 0 {
+            let last_offset = response.base_offset + count.cast_signed() - 1;
             self.acknowledged.push((response.base_offset, first, count));
+            self.recent.push(Acknowledgement::now(&self.topic, last_offset));
             self.in_doubt = None;
         }
         Ok(response.error_code)
@@ -176,6 +180,10 @@ impl Load for NumberedProducer {
                 return failed(format!("a batch of {} is refused with error {code}", self.topic));
             }
         }
+    }
+
+    fn take_acknowledgements(&mut self) -> Vec<Acknowledgement> {
+        std::mem::take(&mut self.recent)
     }
 
     fn verify(&mut self, client: &mut Client, extent: Extent) -> Outcome<Verdict> {
