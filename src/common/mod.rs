@@ -21,3 +21,5 @@ pub mod uuid;
 pub mod topic_partition;
 pub mod text;
 pub mod worker_threads;
+#[cfg(sabotage)]
+pub mod sabotage;

@@ -48,8 +48,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
     report.rounds_min = ATTACKS.len() as u64;
     report.acknowledged_min = ATTACKS.len() as u64 * SERVED_MIN;
     let mut random = Random(plan.seed);
-    let mut rounds = plan.rounds(1);
-    while rounds.next().is_some() {
+    for _ in plan.rounds(1) {
         torture_broker(plan, &mut random, report)?;
     }
     Ok(())
@@ -58,7 +57,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
 /// All attacks on one broker; the next begins anew only if one has ended its process.
 fn torture_broker(plan: &Plan, random: &mut Random, report: &mut Report) -> Outcome<()> {
     let dir = TempDir::new();
-    let mut setup = Setup::new(&plan.binary, dir.path(), &SETTINGS);
+    let mut setup = Setup::new(plan, dir.path(), &SETTINGS);
     setup.wrapper = vec!["prlimit".to_string(), LIMITS.to_string()];
     let mut broker = start(&setup)?;
     let at_first = broker.vitals()?;

@@ -59,7 +59,7 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn start(plan: &Plan) -> Outcome<Self> {
         let dir = TempDir::new();
-        let setup = Setup::new(&plan.binary, dir.path(), &SETTINGS);
+        let setup = Setup::new(plan, dir.path(), &SETTINGS);
         let broker = setup.start()?;
         let mut control = Client::connect(broker.port)?;
         control.ensure_topic(CONTROL_TOPIC, &[])?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::outcome::{Outcome, failed};
 use crate::report::Report;
-use crate::{damage, fuzz, hostile, injection, kill, power_loss};
+use crate::{damage, full_disk, fuzz, hostile, injection, kill, power_loss};
 
 /// One way to break a broker.
 pub(crate) struct Torture {
@@ -23,7 +23,11 @@ pub(crate) const TORTURES: &[Torture] = &[
     Torture { name: "damage", run: damage::run },
     Torture { name: "injection", run: injection::run },
     Torture { name: "power-loss", run: power_loss::run },
+    Torture { name: "full-disk", run: full_disk::run },
 ];
+
+/// Enough for a broker that is broken on purpose to lose something.
+const SABOTAGED_ROUNDS: u64 = 4;
 
 /// What was asked for.
 pub(crate) struct Plan {
@@ -31,9 +35,13 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// The broker's binary.
     pub(crate) binary: PathBuf,
+    /// What the broker's environment has besides.
+    pub(crate) environment: Vec<(String, String)>,
     /// How long each torture goes on; `None` is the short form.
     long: Option<Duration>,
     names: Vec<String>,
+    /// At most so many rounds, if it is only to be shown that a fault is found.
+    rounds_max: Option<u64>,
 }
 
 impl Plan {
@@ -41,6 +49,10 @@ impl Plan {
     /// from the environment.
     pub(crate) fn from_arguments() -> Outcome<Self> {
         let names: Vec<String> = env::args().skip(1).collect();
+        Self::of(names)
+    }
+
+    fn of(names: Vec<String>) -> Outcome<Self> {
         for name in &names {
             if TORTURES.iter().all(|torture| torture.name != name) {
                 return failed(format!("there is no torture {name}"));
@@ -58,14 +70,38 @@ impl Plan {
             return failed(format!("{} is missing", binary.display()));
         }
         let count = if names.is_empty() { TORTURES.len() } else { names.len() };
-        Ok(Self { seed, binary, long: long_form(count)?, names })
+        Ok(Self {
+            seed,
+            binary,
+            environment: Vec::new(),
+            long: long_form(count)?,
+            names,
+            rounds_max: None,
+        })
+    }
+
+    /// The binary that is broken on purpose, if that is to be tortured.
+    pub(crate) fn sabotaged_binary() -> Option<PathBuf> {
+        given("SABOTAGED").map(PathBuf::from)
+    }
+
+    /// Of one torture against a binary that is broken on purpose, for a few rounds.
+    pub(crate) fn sabotaged(&self, binary: PathBuf, sabotage: &str, torture: &str) -> Self {
+        Self {
+            seed: self.seed,
+            binary,
+            environment: vec![("TRANSFERTO_SABOTAGE".to_string(), sabotage.to_string())],
+            long: None,
+            names: vec![torture.to_string()],
+            rounds_max: Some(SABOTAGED_ROUNDS),
+        }
     }
 
     /// In words.
     pub(crate) fn form(&self) -> String {
         match self.long {
-            Some(each) => format!("long, {} s each", each.as_secs()),
-            None => "short".to_string(),
+            Some(each) => format!("long form, {} s each", each.as_secs()),
+            None => "short form".to_string(),
         }
     }
 
@@ -92,6 +128,7 @@ impl Plan {
 
     /// How many rounds to run: `short` of them, or as many as fit into the long form's time.
     pub(crate) fn rounds(&self, short: u64) -> Rounds {
+        let short = self.rounds_max.map_or(short, |max| short.min(max));
         Rounds { short, until: self.long.map(|each| Instant::now() + each), done: 0 }
     }
 }

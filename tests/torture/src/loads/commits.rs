@@ -115,7 +115,7 @@ impl Committer {
         }
     }
 
-    fn commit_on(&mut self, client: &mut Client) -> Outcome<()> {
+    pub(crate) fn commit_on(&mut self, client: &mut Client) -> Outcome<()> {
         self.sent += 1;
         let response = answer!(client, 2, OffsetCommit, self.commit_request(self.sent));
         let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use transferto::common::lock::locked;
 
 use crate::outcome::{Outcome, failed};
+use crate::plan::Plan;
 use crate::vitals::Vitals;
 
 /// A start includes the recovery of every log, on a machine that may be busy.
@@ -21,7 +22,7 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 /// A clean stop flushes every log.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// The lines of the log that are kept for a message of failure.
-const TAIL_LINES: usize = 12;
+const TAIL_LINES: usize = 4;
 
 /// How to start a broker, again and again, on the same directory.
 #[derive(Clone, Debug)]
@@ -42,13 +43,13 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Of a broker that keeps its logs in `dir`, with these settings.
-    pub(crate) fn new(binary: &Path, dir: &Path, settings: &[&str]) -> Self {
+    pub(crate) fn new(plan: &Plan, dir: &Path, settings: &[&str]) -> Self {
         Self {
-            binary: binary.to_path_buf(),
+            binary: plan.binary.clone(),
             dir: dir.to_path_buf(),
             wrapper: Vec::new(),
             settings: settings.iter().map(ToString::to_string).collect(),
-            environment: Vec::new(),
+            environment: plan.environment.clone(),
             log: Arc::default(),
         }
     }

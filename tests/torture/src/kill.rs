@@ -61,7 +61,7 @@ fn torture_directory(
     report: &mut Report,
 ) -> Outcome<()> {
     let dir = TempDir::new();
-    let setup = Setup::new(&plan.binary, dir.path(), &SETTINGS);
+    let setup = Setup::new(plan, dir.path(), &SETTINGS);
     let mut loads = loads(random.next_u64() >> 1);
     for _ in rounds.by_ref().take(DIRECTORY_ROUNDS) {
         let mut broker = setup.start()?;

@@ -126,6 +126,9 @@ const HEAD: [&str; 9] = [
     "",
 ];
 
+/// The others stand in the lines above the table.
+const FAILURES_SHOWN: usize = 8;
+
 /// One row for each torture, and below what failed.
 pub(crate) fn table(reports: &[Report]) -> String {
     let head = HEAD.map(String::from);
@@ -136,8 +139,9 @@ pub(crate) fn table(reports: &[Report]) -> String {
         let cells = row.iter().enumerate().map(|(at, cell)| format!("{cell:<0$}", width(at)));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
     };
-    let failures = reports
-        .iter()
-        .flat_map(|report| report.failures.iter().map(|why| format!("{}: {why}", report.torture)));
+    let failures = reports.iter().flat_map(|report| {
+        let shown = report.failures.iter().take(FAILURES_SHOWN);
+        shown.map(|why| format!("{}: {}", report.torture, why.lines().next().unwrap_or_default()))
+    });
     rows.iter().map(line).chain(failures).collect::<Vec<_>>().join("\n")
 }

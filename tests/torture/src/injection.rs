@@ -63,8 +63,7 @@ struct Failing {
 pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
     report.rounds_min = (UNDER_LOAD.len() + AT_START.len()) as u64;
     report.acknowledged_min = report.rounds_min * BATCHES_BEFORE as u64;
-    let mut rounds = plan.rounds(1);
-    while let Some(round) = rounds.next() {
+    for round in plan.rounds(1) {
         for failing in UNDER_LOAD {
             fail_under_load(plan, failing, round, report)?;
             report.rounds += 1;
@@ -80,7 +79,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
 fn fail_under_load(plan: &Plan, failing: &Failing, round: u64, report: &mut Report) -> Outcome<()> {
     let name = failing.name();
     let dir = TempDir::new();
-    let setup = Setup::new(&plan.binary, dir.path(), &SETTINGS);
+    let setup = Setup::new(plan, dir.path(), &SETTINGS);
     let mut broker = setup.start()?;
     let mut producer = producer(plan.seed + round);
     let mut client = Client::connect(broker.port)?;
@@ -133,7 +132,7 @@ fn check_answers(failing: &Failing, answers: &[i16], report: &mut Report) {
 fn fail_at_start(plan: &Plan, failing: &Failing, round: u64, report: &mut Report) -> Outcome<()> {
     let name = format!("{} at the start", failing.name());
     let dir = TempDir::new();
-    let mut setup = Setup::new(&plan.binary, dir.path(), &SETTINGS);
+    let mut setup = Setup::new(plan, dir.path(), &SETTINGS);
     let mut producer = producer(plan.seed + round);
     let mut broker = setup.start()?;
     let mut client = Client::connect(broker.port)?;

@@ -7,6 +7,7 @@
 
 use std::process::ExitCode;
 
+use crate::outcome::Outcome;
 use crate::plan::{Plan, TORTURES};
 use crate::report::{Report, table};
 
@@ -27,27 +28,33 @@ mod damage;
 mod injection;
 mod trace;
 mod power_loss;
+mod full_disk;
+mod sabotage;
 
 fn main() -> ExitCode {
-    let plan = match Plan::from_arguments() {
-        Ok(plan) => plan,
-        Err(wrong) => {
-            eprintln!("torture: {wrong}");
-            return ExitCode::FAILURE;
+    match torture() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("torture: {error}");
+            ExitCode::FAILURE
         }
-    };
-    println!(
-        "seed {} ({} form); again with: make torture SEED={}",
-        plan.seed,
-        plan.form(),
-        plan.seed
-    );
+    }
+}
+
+/// Runs what was asked for; returns whether all held.
+fn torture() -> Outcome<bool> {
+    let plan = Plan::from_arguments()?;
+    println!("seed {} ({}); again with: make torture SEED={}", plan.seed, plan.form(), plan.seed);
+    if let Some(binary) = Plan::sabotaged_binary() {
+        return sabotage::is_found(&plan, &binary);
+    }
     let reports: Vec<Report> = plan.chosen().map(|torture| plan.run(torture)).collect();
     println!("\n{}", table(&reports));
     if reports.iter().all(Report::is_passed) {
-        return ExitCode::SUCCESS;
+        return Ok(true);
     }
     let names = TORTURES.iter().map(|torture| torture.name).collect::<Vec<_>>().join(", ");
     println!("A torture alone: make torture PARTS=\"...\", of {names}");
-    ExitCode::FAILURE
+    Ok(false)
 }

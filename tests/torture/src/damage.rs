@@ -21,6 +21,7 @@ use crate::outcome::{Outcome, failed};
 use crate::plan::Plan;
 use crate::records::{Found, keyed};
 use crate::report::Report;
+use crate::vitals::Vitals;
 
 /// How often each kind of harm is done.
 const REPEATS_SHORT: u64 = 4;
@@ -49,24 +50,46 @@ type Contents = BTreeMap<&'static str, Vec<Found>>;
 pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
     report.rounds_min = REPEATS_SHORT * HARMS.len() as u64;
     report.acknowledged_min = report.rounds_min * CONTENTS_MIN;
-    let (stopped, killed) = (TempDir::new(), TempDir::new());
     let mut random = Random(plan.seed);
-    make_directory(plan, stopped.path(), End::Stop, &mut random)?;
-    make_directory(plan, killed.path(), End::Kill, &mut random)?;
-    let contents_stopped = contents_of_copy(plan, stopped.path(), report)?;
-    let contents_killed = contents_of_copy(plan, killed.path(), report)?;
+    let originals = [
+        Original::make(plan, End::Kill, &mut random)?,
+        Original::make(plan, End::Stop, &mut random)?,
+    ];
+    for original in &originals {
+        report.measure(original.vitals);
+    }
     for repeat in plan.rounds(REPEATS_SHORT) {
-        let (dir, contents, is_clean) = match repeat % 2 {
-            0 => (stopped.path(), &contents_stopped, true),
-            _ => (killed.path(), &contents_killed, false),
-        };
+        let original = &originals[(repeat % 2) as usize];
         for harm in HARMS {
-            report.acknowledged += contents.values().map(|it| it.len() as u64).sum::<u64>();
-            do_harm(plan, harm, dir, contents, is_clean, &mut random, report)?;
+            report.acknowledged +=
+                original.contents.values().map(|it| it.len() as u64).sum::<u64>();
+            do_harm(plan, harm, original, &mut random, report)?;
             report.rounds += 1;
         }
     }
     Ok(())
+}
+
+/// A directory that nobody has damaged; each harm is done to a copy.
+struct Original {
+    dir: TempDir,
+    end: End,
+    contents: Contents,
+    vitals: Vitals,
+}
+
+impl Original {
+    fn make(plan: &Plan, end: End, random: &mut Random) -> Outcome<Self> {
+        let dir = TempDir::new();
+        make_directory(plan, dir.path(), end, random)?;
+        let copy = TempDir::new();
+        copy_directory(dir.path(), copy.path())?;
+        let broker = setup(plan, copy.path()).start()?;
+        let mut client = Client::connect(broker.port)?;
+        let read = |topic| Ok((topic, client.read_all(topic, 0)?));
+        let contents = TOPICS.into_iter().map(read).collect::<Outcome<Contents>>()?;
+        Ok(Self { dir, end, contents, vitals: broker.vitals()? })
+    }
 }
 
 /// How the broker goes down.
@@ -77,7 +100,7 @@ enum End {
 }
 
 fn make_directory(plan: &Plan, dir: &Path, end: End, random: &mut Random) -> Outcome<()> {
-    let mut broker = Setup::new(&plan.binary, dir, &SETTINGS).start()?;
+    let mut broker = Setup::new(plan, dir, &SETTINGS).start()?;
     let mut client = Client::connect(broker.port)?;
     let old = [("message.format.version", "0.10.2")];
     for (name, writes, settings) in [
@@ -119,40 +142,26 @@ fn fill_compacted(client: &mut Client, random: &mut Random) -> Outcome<()> {
 
 const TOPICS: [&str; 4] = ["plain", "idempotent", "magic-1", COMPACTED_TOPIC];
 
-/// What a broker serves from a directory that nobody damaged.
-fn contents_of_copy(plan: &Plan, dir: &Path, report: &mut Report) -> Outcome<Contents> {
-    let copy = TempDir::new();
-    copy_directory(dir, copy.path())?;
-    let broker = setup(plan, copy.path()).start()?;
-    let mut client = Client::connect(broker.port)?;
-    let contents: Outcome<Contents> =
-        TOPICS.into_iter().map(|topic| Ok((topic, client.read_all(topic, 0)?))).collect();
-    report.measure(broker.vitals()?);
-    contents
-}
-
 fn setup(plan: &Plan, dir: &Path) -> Setup {
-    Setup::new(&plan.binary, dir, &[&SETTINGS[..], &[NO_CLEANER]].concat())
+    Setup::new(plan, dir, &[&SETTINGS[..], &[NO_CLEANER]].concat())
 }
 
 fn do_harm(
     plan: &Plan,
     harm: &Harm,
-    dir: &Path,
-    contents: &Contents,
-    is_clean: bool,
+    original: &Original,
     random: &mut Random,
     report: &mut Report,
 ) -> Outcome<()> {
     let copy = TempDir::new();
-    copy_directory(dir, copy.path())?;
+    copy_directory(original.dir.path(), copy.path())?;
     let harmed = (harm.run)(copy.path(), random)?;
     let setup = setup(plan, copy.path());
     let told = format!(
         "{} ({}, {} stop)",
         harm.name,
         harmed.file.strip_prefix(copy.path()).unwrap_or(&harmed.file).display(),
-        if is_clean { "after a clean" } else { "without a clean" }
+        if original.end == End::Stop { "after a clean" } else { "without a clean" }
     );
     match setup.try_start() {
         Err(error) => report.fail(format!("{told}: {error}")),
@@ -162,7 +171,7 @@ fn do_harm(
             report.demand(says_why && harm.may_refuse, || format!("{told}: {status}: {words}"));
         }
         Ok(Start::Listens(mut broker)) => {
-            let lost = check_contents(&broker, &harmed, dir, contents, is_clean);
+            let lost = check_contents(&broker, &harmed, original);
             match lost {
                 Ok(lost) => {
                     report.lost += lost.len() as u64;
@@ -182,23 +191,18 @@ fn do_harm(
 }
 
 /// Which records outside of the damage are gone.
-fn check_contents(
-    broker: &Broker,
-    harmed: &Harmed,
-    original: &Path,
-    contents: &Contents,
-    is_clean: bool,
-) -> Outcome<Vec<Found>> {
+fn check_contents(broker: &Broker, harmed: &Harmed, original: &Original) -> Outcome<Vec<Found>> {
     let mut client = Client::connect(broker.port)?;
     let mut lost = Vec::new();
-    for (topic, expected) in contents {
+    for (topic, expected) in &original.contents {
         let (found, trouble) = client.read_what_is_whole(topic)?;
         let is_harmed = harmed.is_in_log_of(topic);
         // A log that was closed cleanly is not read at the start, so damage is found by its reader.
-        if let Some(trouble) = trouble.filter(|_| !(is_harmed && is_clean)) {
+        if let Some(trouble) = trouble.filter(|_| !(is_harmed && original.end == End::Stop)) {
             return failed(format!("{topic}: {trouble}"));
         }
-        let safe_end = if is_harmed { first_offset_harmed(original, harmed)? } else { i64::MAX };
+        let safe_end =
+            if is_harmed { first_offset_harmed(original.dir.path(), harmed)? } else { i64::MAX };
         let found: BTreeMap<i64, Found> = found.into_iter().map(|it| (it.offset, it)).collect();
         let safe = expected.iter().filter(|record| record.offset < safe_end);
         lost.extend(safe.filter(|it| found.get(&it.offset) != Some(it)).cloned());

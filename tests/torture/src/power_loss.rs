@@ -74,7 +74,7 @@ fn torture_once(
     random: &mut Random,
     report: &mut Report,
 ) -> Outcome<()> {
-    let mut setup = Setup::new(&plan.binary, dir, &SETTINGS);
+    let mut setup = Setup::new(plan, dir, &SETTINGS);
     setup.wrapper = strace(trace);
     let mut durable = Durable::before(dir)?;
     let mut broker = setup.start()?;
