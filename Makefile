@@ -6,9 +6,16 @@ ARGS ?=
 # The clients that `make clients` drives, of the folders in tests/clients; all of them if none is named.
 CLIENTS ?=
 
+# The tortures that `make torture` runs, all of them if none is named; the seed of their random choices; and
+# for the long form LONG=1, one hour in all, or HOURS= as many as wanted.
+PARTS ?=
+SEED ?=
+LONG ?=
+HOURS ?=
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace clients help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -43,6 +50,20 @@ clients: tools        ## Drive real clients against the release binary, print th
 	@python3 tests/clients/grid_test.py --quiet
 	@cargo build --release
 	@tests/clients/run.sh $(CLIENTS)
+
+torture: tools        ## Kill, damage, starve and flood the release binary, count what is lost (PARTS="kill fuzz" chooses, SEED= repeats a run, LONG=1 or HOURS= goes on)
+	@command -v strace prlimit >/dev/null || { \
+		echo "make torture needs strace and prlimit, for example: apt-get install strace util-linux" >&2; exit 1; }
+	@echo "Building the broker and its tortures; the first time takes a minute or two."
+	@cargo build --quiet --release --package transferto --package torture
+	@SEED="$(SEED)" LONG="$(LONG)" HOURS="$(HOURS)" ./target/release/torture $(PARTS)
+	@$(if $(PARTS),,$(MAKE) --no-print-directory sabotage)
+
+sabotage: tools       ## Show that the tortures notice a broker that acknowledges early or skips an fsync (part of make torture)
+	@echo "Building a broker that is broken on purpose, in target/sabotage."
+	@RUSTFLAGS="--cfg sabotage" cargo build --quiet --package transferto --target-dir target/sabotage
+	@cargo build --quiet --release --package torture
+	@SEED="$(SEED)" SABOTAGED=target/sabotage/debug/transferto ./target/release/torture
 
 clean:                ## Remove what was built; the broker's ./data stays
 	cargo clean

@@ -27,3 +27,5 @@ pub mod topic_partition;
 pub mod text;
 pub mod swallow;
 pub mod worker_threads;
+#[cfg(sabotage)]
+pub mod sabotage;

@@ -17,6 +17,8 @@ use nix::sys::sendfile::sendfile64;
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
+#[cfg(sabotage)]
+use crate::common::sabotage;
 use crate::common::sys;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
@@ -253,6 +255,11 @@ impl FileMessageSet {
     pub fn append(&self, bytes: &[u8]) -> io::Result<()> {
         debug_assert!(self.slice.is_none(), "a slice is for reading");
         let size = self.shared.size_bytes.load(Ordering::Acquire);
+        #[cfg(sabotage)]
+        if sabotage::writes_late(&self.shared.file, bytes, size)? {
+            self.shared.size_bytes.store(size + bytes.len() as u64, Ordering::Release);
+            return Ok(());
+        }
         if let Err(error) = self.shared.file.write_all_at(bytes, size) {
             // The set's size did not move, so the next append overwrites what remains should this
             // fail too.
@@ -272,6 +279,10 @@ impl FileMessageSet {
     /// # Errors
     /// Whatever `fdatasync(2)` reports, with the path.
     pub fn flush(&self) -> io::Result<()> {
+        #[cfg(sabotage)]
+        if sabotage::skips_fsync() {
+            return Ok(());
+        }
         self.shared.file.sync_data().map_err(|error| {
             self.forget_what_was_not_written();
             failed_to_sync("sync", &self.path())(error)

@@ -1,0 +1,248 @@
+//! The broker's binary as a child process: its settings, its log as it is written, its end.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use transferto::common::lock::locked;
+
+use crate::outcome::{Outcome, failed};
+use crate::plan::Plan;
+use crate::vitals::Vitals;
+
+/// A start includes the recovery of every log, on a machine that may be busy.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+/// A clean stop flushes every log.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+/// The lines of the log that are kept for a message of failure.
+const TAIL_LINES: usize = 4;
+
+/// How to start a broker, again and again, on the same directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// The broker's binary.
+    pub(crate) binary: PathBuf,
+    /// Its `log.dirs`.
+    pub(crate) dir: PathBuf,
+    /// Words in front of the binary, such as those of strace.
+    pub(crate) wrapper: Vec<String>,
+    /// `name=value`.
+    pub(crate) settings: Vec<String>,
+    /// What its environment has besides.
+    pub(crate) environment: Vec<(String, String)>,
+    /// What the log said, over all starts.
+    pub(crate) log: Arc<Mutex<LogSeen>>,
+}
+
+impl Setup {
+    /// Of a broker that keeps its logs in `dir`, with these settings.
+    pub(crate) fn new(plan: &Plan, dir: &Path, settings: &[&str]) -> Self {
+        Self {
+            binary: plan.binary.clone(),
+            dir: dir.to_path_buf(),
+            wrapper: Vec::new(),
+            settings: settings.iter().map(ToString::to_string).collect(),
+            environment: plan.environment.clone(),
+            log: Arc::default(),
+        }
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(&self) -> Outcome<Broker> {
+        match self.try_start()? {
+            Start::Listens(broker) => Ok(broker),
+            Start::Ended(status, words) => failed(format!("no start ({status}):\n    {words}")),
+        }
+    }
+
+    /// Starts it and waits until it listens or has ended.
+    pub(crate) fn try_start(&self) -> Outcome<Start> {
+        let mut broker = self.spawn()?;
+        match broker.ports.recv_timeout(START_PATIENCE) {
+            Ok(port) => {
+                broker.port = port;
+                Ok(Start::Listens(broker))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                broker.join_reader();
+                let status = broker.child.wait()?;
+                Ok(Start::Ended(status, locked(&self.log).tail()))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                broker.kill();
+                let seconds = START_PATIENCE.as_secs();
+                failed(format!("no start in {seconds} s:\n    {}", locked(&self.log).tail()))
+            }
+        }
+    }
+
+    fn spawn(&self) -> Outcome<Broker> {
+        let mut words = self.wrapper.clone();
+        words.push(self.binary.display().to_string());
+        let own = ["listeners=PLAINTEXT://127.0.0.1:0".to_string(), self.log_dirs()];
+        for setting in own.into_iter().chain(self.settings.iter().cloned()) {
+            words.extend(["--override".to_string(), setting]);
+        }
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
+            .envs(self.environment.iter().cloned())
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let Some(stderr) = child.stderr.take() else { return failed("no standard error") };
+        let (sender, ports) = channel();
+        let log = Arc::clone(&self.log);
+        // The last words of an earlier process are none of this one's.
+        locked(&log).begin();
+        let reader = thread::spawn(move || read_log(stderr, &log, &sender));
+        Ok(Broker { child, reader: Some(reader), ports, port: 0, log: Arc::clone(&self.log) })
+    }
+
+    fn log_dirs(&self) -> String {
+        format!("log.dirs={}", self.dir.display())
+    }
+}
+
+/// How a start went.
+pub(crate) enum Start {
+    /// It serves.
+    Listens(Broker),
+    /// It has ended with this status and these last words.
+    Ended(ExitStatus, String),
+}
+
+/// What the broker said.
+#[derive(Debug, Default)]
+pub(crate) struct LogSeen {
+    /// Of all lines together.
+    pub(crate) bytes: u64,
+    /// Lines that tell of a panic.
+    pub(crate) panics: Vec<String>,
+    /// The process that said it was starting, under strace not the child itself.
+    pid: Option<i32>,
+    tail: VecDeque<String>,
+}
+
+impl LogSeen {
+    fn begin(&mut self) {
+        self.pid = None;
+        self.tail.clear();
+    }
+
+    fn add(&mut self, line: String) {
+        self.bytes += line.len() as u64 + 1;
+        if line.contains("panicked") || line.contains("memory allocation of") {
+            self.panics.push(line.clone());
+        }
+        self.tail.push_back(line);
+        if self.tail.len() > TAIL_LINES {
+            self.tail.pop_front();
+        }
+    }
+
+    /// The last lines.
+    pub(crate) fn tail(&self) -> String {
+        self.tail.iter().cloned().collect::<Vec<_>>().join("\n    ")
+    }
+}
+
+/// Takes in the log until the process has closed it, and tells the port where it listens.
+fn read_log(stderr: ChildStderr, log: &Mutex<LogSeen>, ports: &Sender<u16>) {
+    let mut reader = BufReader::new(stderr);
+    let mut bytes = Vec::new();
+    while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
+        let line = String::from_utf8_lossy(&bytes).trim_end().to_string();
+        bytes.clear();
+        if let Some(pid) = number_after(&line, ", pid ") {
+            locked(log).pid = i32::try_from(pid).ok();
+        }
+        if let Some(port) = number_after(&line, "listening on PLAINTEXT://127.0.0.1:") {
+            // The receiver is gone only if nobody waits for the start any more.
+            let _ = ports.send(u16::try_from(port).unwrap_or_default());
+        }
+        locked(log).add(line);
+    }
+}
+
+fn number_after(line: &str, words: &str) -> Option<u64> {
+    let rest = line.split(words).nth(1)?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// A process of the broker; dropped, it is killed.
+pub(crate) struct Broker {
+    child: Child,
+    reader: Option<JoinHandle<()>>,
+    ports: Receiver<u16>,
+    /// On 127.0.0.1.
+    pub(crate) port: u16,
+    log: Arc<Mutex<LogSeen>>,
+}
+
+impl Broker {
+    /// The broker's own process.
+    pub(crate) fn pid(&self) -> i32 {
+        locked(&self.log).pid.unwrap_or(self.child.id().cast_signed())
+    }
+
+    /// Its memory and descriptors now.
+    pub(crate) fn vitals(&self) -> Outcome<Vitals> {
+        Vitals::of(self.pid())
+    }
+
+    /// Whether the process has not ended by itself.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// `kill -9`, and waits for the end.
+    pub(crate) fn kill(&mut self) {
+        // A process that has ended already is no concern, and neither is one that was waited for.
+        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGKILL);
+        let _ = self.child.wait();
+        self.join_reader();
+    }
+
+    /// Asks for a clean stop and waits for it.
+    pub(crate) fn stop(&mut self) -> Outcome<ExitStatus> {
+        if self.is_alive() {
+            kill(Pid::from_raw(self.pid()), Signal::SIGTERM)?;
+        }
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                self.join_reader();
+                return Ok(status);
+            }
+            if began.elapsed() > STOP_PATIENCE {
+                self.kill();
+                return failed(format!("no stop within {} s", STOP_PATIENCE.as_secs()));
+            }
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    fn join_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            // It only copies lines; that it panicked would show in the lines that are missing.
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.is_alive() {
+            self.kill();
+        }
+    }
+}
