@@ -41,12 +41,12 @@ const BATCHES: usize = 5;
 /// How often a producer sends a batch before it gives up.
 const TRIES: usize = 3;
 
-/// The file of the first segment, and those of the segment that the third batch begins.
+/// The files of the first segment, and those of the segment that the third batch begins.
 const FIRST_LOG: &str = "00000000000000000000.log";
 const FIRST_INDEX: &str = "00000000000000000000.index";
+const FIRST_TIME_INDEX: &str = "00000000000000000000.timeindex";
 const NEXT_LOG: &str = "00000000000000000002.log";
 const NEXT_INDEX: &str = "00000000000000000002.index";
-const NEXT_TIME_INDEX: &str = "00000000000000000002.timeindex";
 /// The directory of the log itself.
 const DIRECTORY: &str = ".";
 
@@ -81,9 +81,6 @@ fn a_segment_that_cannot_be_begun_takes_no_batch() {
     hold("openat", "EIO", NEXT_LOG, TakesDirectoryOffline);
     hold("openat", "EMFILE", NEXT_LOG, FailsRequest);
     hold("openat", "ENOSPC", NEXT_INDEX, FailsRequest);
-    hold("ftruncate", "EIO", NEXT_INDEX, TakesDirectoryOffline);
-    hold("mmap", "EACCES", NEXT_TIME_INDEX, TakesDirectoryOffline);
-    hold("mmap", "ENOMEM", NEXT_TIME_INDEX, FailsRequest);
 }
 
 #[test]
@@ -92,9 +89,15 @@ fn a_flush_that_has_no_file_descriptor_is_done_again_before_a_retry_is_acknowled
 }
 
 #[test]
-fn an_index_that_cannot_grow_is_no_error() {
-    hold("fallocate", "EIO", FIRST_INDEX, Nothing);
-    hold("fallocate", "ENOSPC", FIRST_INDEX, Nothing);
+fn an_index_for_which_there_is_no_room_stays_in_memory() {
+    hold("pwrite64", "ENOSPC", FIRST_INDEX, Nothing);
+    hold("mmap", "ENOMEM", FIRST_TIME_INDEX, Nothing);
+}
+
+#[test]
+fn an_index_that_cannot_be_written_or_mapped_takes_the_directory_offline() {
+    hold("pwrite64", "EIO", FIRST_INDEX, TakesDirectoryOffline);
+    hold("mmap", "EACCES", FIRST_TIME_INDEX, TakesDirectoryOffline);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use support::random::Random;
 use transferto::common::errors::Errors;
 use transferto::common::lock::locked;
+use transferto::common::memory_pool::{MemoryDraw, MemoryPool};
 use transferto::message::append_format::AppendFormat;
 use transferto::message::byte_buffer_message_set::{for_each_record, shallow_entries};
 use transferto::message::compression_codec::CompressionCodec;
@@ -14,9 +15,12 @@ use transferto::message::conversion::down_convert;
 use transferto::message::log_validator::validate_messages_and_assign_offsets;
 use transferto::message::timestamp_type::TimestampType;
 use transferto::protocol::request::{parse, parse_response, request_bytes, response_bytes};
+use transferto::protocol::wire::allowance::Allowance;
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const NEXT_OFFSET: i64 = 1_000_000;
+/// Kafka's default for `socket.request.max.bytes`.
+const FRAME_BYTES_MAX: usize = 100 << 20;
 /// A frame is shown so far in a failure.
 const SHOWN_BYTES: usize = 400;
 
@@ -48,7 +52,7 @@ pub(crate) fn check_request(
     panics: &CaughtPanics,
 ) -> Result<bool, String> {
     let checked = panics.catch(|| {
-        let (header, body) = match parse(frame) {
+        let (header, body) = match parse(frame, Allowance::full()) {
             Ok(parsed) => parsed,
             Err(error) if is_valid => return Err(format!("a valid request is refused: {error}")),
             Err(_) => return Ok(false),
@@ -57,14 +61,17 @@ pub(crate) fn check_request(
         if is_valid && written != frame {
             return Err("a valid request is not written again as it was".to_string());
         }
-        let (header, body) = parse(&written).map_err(|it| format!("what was written: {it}"))?;
+        let (header, body) =
+            parse(&written, Allowance::full()).map_err(|it| format!("what was written: {it}"))?;
         if request_bytes(&header, &body, &written) != written {
             return Err("what was written is read as something else".to_string());
         }
         let Some(response) = body.error_response(Errors::UnknownServerError) else {
             return Ok(true);
         };
-        let response = response_bytes(&header, &response);
+        let mut memory = MemoryDraw::new(&MemoryPool::for_frames_of(FRAME_BYTES_MAX));
+        let response = response_bytes(&header, &response, &mut memory)
+            .map_err(|it| format!("the refusal cannot be written: {it}"))?;
         let parsed = parse_response(&header, &response);
         parsed.map(|_| true).map_err(|it| format!("the refusal cannot be read: {it}"))
     });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use support::temp::TempDir;
 use transferto::protocol::request::{RequestBody, parse, parse_response};
+use transferto::protocol::wire::allowance::Allowance;
 
 use crate::broker::{Broker, Setup};
 use crate::client::{Client, PRODUCE_VERSION};
@@ -186,7 +187,7 @@ fn send_share(port: u16, frames: &[Vec<u8>]) -> Result<Counts, String> {
 /// and so is what would change the broker for the others.
 fn is_fit_to_send(frame: &[u8]) -> bool {
     const BROKER: i8 = 4;
-    match parse(frame) {
+    match parse(frame, Allowance::full()) {
         Ok((_, RequestBody::CreateTopics(it))) => it.topics.iter().all(|topic| {
             topic.num_partitions <= PARTITIONS_MAX
                 && topic.assignments.iter().all(|it| it.partition_index <= PARTITIONS_MAX)
@@ -236,7 +237,7 @@ fn ask(mut stream: TcpStream, frame: &[u8]) -> std::io::Result<Answer> {
 
 /// An answer can be read in the version of its request, and bears its number.
 fn check_answer(frame: &[u8], answer: &[u8]) -> Result<(), String> {
-    let Ok((header, _)) = parse(frame) else {
+    let Ok((header, _)) = parse(frame, Allowance::full()) else {
         return Err("what is no request was answered".to_string());
     };
     let name = header.api_key.name();
