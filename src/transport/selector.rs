@@ -47,8 +47,8 @@ use crate::transport::send;
 const WAKER_TOKEN: Token = Token(usize::MAX);
 /// Events taken from epoll at a time. More stay there for the next poll.
 const EVENTS_MAX: usize = 1024;
-/// How many of the times without progress a connection may hold memory in all, however steadily its
-/// bytes drip, while others wait for it.
+/// How many of the times without progress a connection may hold the memory of what it receives or
+/// sends, however steadily that drips, while others wait for it.
 const PROGRESS_TIMES_MAX: i64 = 6;
 /// How often connections without progress are looked for, as a share of that time.
 const CHECKS_PER_TIME: i64 = 10;
@@ -144,7 +144,8 @@ impl Slot {
     fn is_stalled(&self, now_ms: i64, timeout_ms: i64) -> bool {
         self.draws_since_ms.is_some_and(|since_ms| {
             now_ms - since_ms.max(self.last_active_ms) > timeout_ms
-                || now_ms - since_ms > timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
+                || self.channel.moves_drawn_bytes()
+                    && now_ms - since_ms > timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
         })
     }
 }

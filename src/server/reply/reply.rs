@@ -147,12 +147,9 @@ impl Reply {
         if may_log { Level::Info } else { Level::Debug }
     }
 
-    /// Gives up the frame of a request that may wait, if others could use its memory. It is not
-    /// handled again then.
+    /// Gives up the frame of a request that may wait: it is not handled again.
     pub fn release_frame(&mut self) {
-        if self.frame.memory.bytes() > 0 {
-            self.frame = Frame::empty(self.memory.pool());
-        }
+        self.frame = Frame::empty(self.memory.pool());
     }
 
     /// Answers with a body, which is encoded here.
