@@ -232,7 +232,12 @@ impl Selector {
     /// If the connection does not exist (any more), or is still sending. The send is dropped.
     pub fn send(&mut self, id: ConnectionId, send: Box<dyn send::Send>) -> Result<(), SendError> {
         trace!("[14] Selector.send: {} bytes for {id}", send.size());
-        self.change(id, |channel| channel.set_send(send)).ok_or(SendError::NotConnected(id))?
+        let is_drawn = send.drawn_bytes() > 0;
+        let sent = self.change(id, |channel| channel.set_send(send));
+        if is_drawn && let Some(slot) = slot_of(&mut self.slots, id) {
+            slot.note_memory(&*self.time);
+        }
+        sent.ok_or(SendError::NotConnected(id))?
     }
 
     /// Stops reading from a connection; `false` if it does not exist (any more).
@@ -362,7 +367,6 @@ impl Selector {
     fn change<T>(&mut self, id: ConnectionId, f: impl FnOnce(&mut KafkaChannel) -> T) -> Option<T> {
         let slot = slot_of(&mut self.slots, id)?;
         let result = f(&mut slot.channel);
-        slot.note_memory(&*self.time);
         self.ready.note(id, slot.channel.readiness_mut());
         Some(result)
     }
@@ -427,7 +431,10 @@ impl Selector {
         slot.last_active_ms = now_ms;
         match catch_panic(|| self.connect_read_write(id)) {
             Ok(()) => {
-                self.change(id, |_| ());
+                if let Some(slot) = slot_of(&mut self.slots, id) {
+                    slot.note_memory(&*self.time);
+                    self.ready.note(id, slot.channel.readiness_mut());
+                }
             }
             Err(error) => self.fail(id, &error),
         }
