@@ -117,7 +117,6 @@ impl Processor {
         while self.handle.is_alive() {
             self.configure_new_connections();
             self.process_new_responses();
-            self.process_parked();
             self.poll();
             self.process_completed_receives();
             self.process_completed_sends();
@@ -206,8 +205,10 @@ impl Processor {
         }
     }
 
-    /// Waits for sockets, for a response or for a new connection, then reads and writes.
+    /// Waits for sockets, for a response or for a new connection, then reads and writes. Before it
+    /// waits, it goes on with the requests that had to wait for memory.
     fn poll(&mut self) {
+        self.process_parked();
         if let Err(error) = self.selector.poll(POLL_TIMEOUT_MS) {
             // The connections are still there, so trying again is better than closing them; but
             // not in a spin.

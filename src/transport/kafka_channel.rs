@@ -160,6 +160,13 @@ impl KafkaChannel {
         self.receive.drawn_bytes() + of_send
     }
 
+    /// Whether what it holds is what it receives or sends, and not the little that stands around
+    /// slices of files.
+    pub fn moves_drawn_bytes(&self) -> bool {
+        let is_mostly_drawn = |send: &dyn send::Send| send.drawn_bytes() as u64 >= send.size() / 2;
+        self.receive.drawn_bytes() > 0 || self.send.as_deref().is_some_and(is_mostly_drawn)
+    }
+
     /// Whether its request waits for memory.
     pub fn lacks_memory(&self) -> bool {
         self.lacks_memory

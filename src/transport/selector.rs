@@ -50,8 +50,8 @@ use crate::transport::send;
 const WAKER_TOKEN: Token = Token(usize::MAX);
 /// Events taken from epoll at a time. More stay there for the next poll.
 const EVENTS_MAX: usize = 1024;
-/// How many of the times without progress a connection may hold memory in all, however steadily its
-/// bytes drip, while others wait for it.
+/// How many of the times without progress a connection may hold the memory of what it receives or
+/// sends, however steadily that drips, while others wait for it.
 const PROGRESS_TIMES_MAX: i64 = 6;
 /// How often connections without progress are looked for, as a share of that time.
 const CHECKS_PER_TIME: i64 = 10;
@@ -149,7 +149,8 @@ impl Slot {
     fn is_stalled(&self, now_ms: i64, timeout_ms: i64) -> bool {
         self.draws_since_ms.is_some_and(|since_ms| {
             now_ms - since_ms.max(self.last_active_ms) > timeout_ms
-                || now_ms - since_ms > timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
+                || self.channel.moves_drawn_bytes()
+                    && now_ms - since_ms > timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
         })
     }
 }
@@ -238,7 +239,12 @@ impl Selector {
     /// If the connection does not exist (any more), or is still sending. The send is dropped.
     pub fn send(&mut self, id: ConnectionId, send: Box<dyn send::Send>) -> Result<(), SendError> {
         trace!("[14] Selector.send: {} bytes for {id}", send.size());
-        self.change(id, |channel| channel.set_send(send)).ok_or(SendError::NotConnected(id))?
+        let is_drawn = send.drawn_bytes() > 0;
+        let sent = self.change(id, |channel| channel.set_send(send));
+        if is_drawn && let Some(slot) = slot_of(&mut self.slots, id) {
+            slot.note_memory(&*self.time);
+        }
+        sent.ok_or(SendError::NotConnected(id))?
     }
 
     /// Stops reading from a connection; `false` if it does not exist (any more).
@@ -379,7 +385,6 @@ impl Selector {
     fn change<T>(&mut self, id: ConnectionId, f: impl FnOnce(&mut KafkaChannel) -> T) -> Option<T> {
         let slot = slot_of(&mut self.slots, id)?;
         let result = f(&mut slot.channel);
-        slot.note_memory(&*self.time);
         self.ready.note(id, slot.channel.readiness_mut());
         Some(result)
     }
@@ -444,7 +449,10 @@ impl Selector {
         slot.last_active_ms = now_ms;
         match catch_panic(|| self.connect_read_write(id)) {
             Ok(()) => {
-                self.change(id, |_| ());
+                if let Some(slot) = slot_of(&mut self.slots, id) {
+                    slot.note_memory(&*self.time);
+                    self.ready.note(id, slot.channel.readiness_mut());
+                }
             }
             Err(error) => self.fail(id, &error),
         }

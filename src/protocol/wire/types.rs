@@ -206,6 +206,15 @@ impl<'a> Reader<'a> {
         Ok(copy)
     }
 
+    fn copied_text(&mut self, text: &str) -> Result<String, DecodeError> {
+        self.allowance.copy(text.len()).map_err(|what| self.error(what))?;
+        let mut copy = String::new();
+        let reserved = copy.try_reserve_exact(text.len());
+        reserved.map_err(|_| self.error(refused_by_system(text.len())))?;
+        copy.push_str(text);
+        Ok(copy)
+    }
+
     /// A copy of text of the frame in which U+FFFD stands for what is not UTF-8.
     fn mended(&mut self, bytes: &[u8]) -> Result<String, DecodeError> {
         let spent = self.allowance.spend(bytes.len(), REPLACEMENT_BYTES);
@@ -405,10 +414,7 @@ impl WireType for Option<String> {
             return Ok(None);
         };
         match str::from_utf8(bytes) {
-            Ok(_) => {
-                let copy = reader.copied(bytes)?;
-                Ok(Some(String::from_utf8(copy).expect("a copy of what is UTF-8 is UTF-8")))
-            }
+            Ok(text) => reader.copied_text(text).map(Some),
             Err(_) => reader.mended(bytes).map(Some),
         }
     }

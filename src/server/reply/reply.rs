@@ -144,12 +144,9 @@ impl Reply {
         log!(level, "{} request of {}: {refusals}", self.header.api_key.name(), self.client());
     }
 
-    /// Gives up the frame of a request that may wait, if others could use its memory. It is not
-    /// handled again then.
+    /// Gives up the frame of a request that may wait: it is not handled again.
     pub fn release_frame(&mut self) {
-        if self.frame.memory.bytes() > 0 {
-            self.frame = Frame::empty(self.memory.pool());
-        }
+        self.frame = Frame::empty(self.memory.pool());
     }
 
     /// Answers with a body, which is encoded here.

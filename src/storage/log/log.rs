@@ -268,7 +268,7 @@ impl Log {
         let begun = self.lock()?.begin_flush(offset, self.flushes.files_synced());
         let Some(flush) = begun else { return Ok(()) };
         let flushed = flush.run(self.dir());
-        if self.lock()?.is_deleted() {
+        if self.lock().is_ok_and(|log| log.is_deleted()) {
             // Its directory has another name now, and what it held is owed to nobody.
             return Ok(());
         }

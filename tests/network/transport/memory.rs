@@ -1,7 +1,7 @@
 //! Requests that find no memory: they wait in their sockets, small ones do not, and a peer that keeps
 //! memory waiting is closed while somebody waits for it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -160,6 +160,33 @@ fn a_request_that_drips_is_closed_in_the_end_while_others_wait() {
         drops += 1;
     }
     assert!((12..=14).contains(&drops), "{drops} times half of the time");
+}
+
+/// As that of a consumer far away, whose messages leave by `sendfile(2)`.
+#[test]
+fn a_long_answer_that_holds_little_may_take_its_time_while_it_is_read() {
+    let mut harness = Harness::new();
+    let mut hog = MemoryDraw::new(&pool(&harness));
+    hog.grow_to(MEMORY_BYTES, Stage::Receive).unwrap();
+    let (_, _waiting) = begins(&mut harness, MEMORY_BYTES);
+    let (id, peer) = harness.accept();
+    peer.set_nonblocking(true).unwrap();
+    let mut memory = MemoryDraw::new(&pool(&harness));
+    memory.grow_to(10_000, Stage::Answer).unwrap();
+    let answer = Box::new(NetworkSend::new(vec![7; 64 << 20]).unwrap());
+    harness.selector.send(id, Box::new(DrawnSend::new(answer, memory))).unwrap();
+    for _ in 0..2 * 7 {
+        // Until the socket has taken more, which is progress.
+        let written = harness.metrics.write_bytes.value();
+        harness.poll_until(|it| {
+            let _ = (&peer).read(&mut [0; 64 << 10]);
+            it.metrics.write_bytes.value() > written
+        });
+        harness.time.sleep(PROGRESS_TIMEOUT_MS / 2);
+        harness.poll(0);
+    }
+    assert!(!harness.is_disconnected(id));
+    assert!(pool(&harness).is_waited_for());
 }
 
 #[test]
