@@ -21,6 +21,8 @@ use crate::vitals::Vitals;
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// A clean stop flushes every log.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
+/// The wrapper of a process that was killed ends so soon.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// The lines of the log that are kept for a message of failure.
 const TAIL_LINES: usize = 4;
 
@@ -208,6 +210,12 @@ impl Broker {
     pub(crate) fn kill(&mut self) {
         // A process that has ended already is no concern, and neither is one that was waited for.
         let _ = kill(Pid::from_raw(self.pid()), Signal::SIGKILL);
+        let began = Instant::now();
+        while self.is_alive() && began.elapsed() < KILL_PATIENCE {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        // strace over it may wait for ever for one of its threads.
+        let _ = self.child.kill();
         let _ = self.child.wait();
         self.join_reader();
     }

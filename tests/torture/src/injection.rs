@@ -43,6 +43,7 @@ const AT_START: &[Failing] = &[
     Failing { call: "pread64", how: "error=EIO:when=5+3", is_sync: false },
 ];
 const BATCHES_BEFORE: usize = 20;
+const DETACH_PATIENCE: Duration = Duration::from_secs(2);
 /// Sends of a batch, repeats included, while calls fail.
 const SENDS: usize = 80;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -220,9 +221,15 @@ impl Failing {
     }
 }
 
+/// strace may wait for ever for a thread of a process that has ended: then it is killed, which lets
+/// go of the others, too.
 fn detach(mut strace: Child) -> Outcome<()> {
     // It may have ended with the broker.
     let _ = kill(Pid::from_raw(strace.id().cast_signed()), Signal::SIGTERM);
-    strace.wait()?;
+    let has_ended = wait_for("strace to let go", DETACH_PATIENCE, || Ok(strace.try_wait()?));
+    if has_ended.is_err() {
+        strace.kill()?;
+        strace.wait()?;
+    }
     Ok(())
 }
