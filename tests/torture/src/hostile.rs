@@ -21,7 +21,9 @@ use crate::vitals::Vitals;
 
 /// The usual soft limit, which the broker may raise by itself; and a hard one.
 const LIMITS: &str = "--nofile=1024:16384";
-const SETTINGS: [&str; 3] = [
+const SETTINGS: [&str; 4] = [
+    // The least that is allowed: by default it depends on the memory of the machine.
+    "queued.max.request.bytes=104857600",
     "offsets.topic.num.partitions=1",
     "group.initial.rebalance.delay.ms=0",
     "log.segment.bytes=50000000",
