@@ -1,6 +1,7 @@
 //! Small things that both wings name: errors, clocks, counters. Imports nothing of ours.
 
 pub mod end_point;
+pub mod http_end_point;
 pub mod kafka_principal;
 pub mod metrics;
 pub mod rate;

@@ -8,6 +8,7 @@ pub mod wait;
 pub mod own_process;
 pub mod records;
 pub mod client;
+pub mod http;
 pub mod broker;
 pub mod broker_process;
 pub mod transports;
