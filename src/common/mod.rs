@@ -4,6 +4,7 @@ pub mod end_point;
 pub mod http_end_point;
 pub mod kafka_principal;
 pub mod metrics;
+pub mod histogram;
 pub mod rate;
 pub mod record_error;
 pub mod errors;

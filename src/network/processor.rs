@@ -14,7 +14,7 @@ use mio::Waker;
 use mio::net::TcpStream;
 
 use crate::common::lock::locked;
-use crate::common::metrics::Metrics;
+use crate::common::metrics::{Counter, Metrics};
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::request_channel::{
@@ -76,6 +76,7 @@ impl Processor {
             id,
             is_alive: AtomicBool::new(true),
             new_connections: Mutex::default(),
+            connection_count: Counter::default(),
             waker,
         });
         Self {
@@ -118,7 +119,10 @@ impl Processor {
     fn configure_new_connections(&mut self) {
         while let Some(NewConnection { stream, peer }) = self.handle.take_new_connection() {
             match self.selector.register(stream, peer) {
-                Ok(id) => trace!("[2] Processor.configureNewConnections: {peer} is {id}"),
+                Ok(id) => {
+                    self.handle.connection_count.increment();
+                    trace!("[2] Processor.configureNewConnections: {peer} is {id}");
+                }
                 Err(error) => {
                     warn!("Processor.configureNewConnections: closing {peer}: {error}");
                     self.give_back(peer);
@@ -291,6 +295,7 @@ impl Processor {
             self.context.request_channel.update_request_metrics(&reply_to);
         }
         self.throttled.remove(&disconnected.id);
+        self.handle.connection_count.decrement();
         self.give_back(disconnected.peer);
     }
 
@@ -324,6 +329,8 @@ pub struct ProcessorHandle {
     id: usize,
     is_alive: AtomicBool,
     new_connections: Mutex<VecDeque<NewConnection>>,
+    /// Those of its selector.
+    connection_count: Counter,
     waker: Arc<Waker>,
 }
 
@@ -331,6 +338,11 @@ impl ProcessorHandle {
     /// The Processor's number, unique in its server.
     pub fn id(&self) -> usize {
         self.id
+    }
+
+    /// Kafka's `connection-count`: how many connections the Processor has.
+    pub fn connection_count(&self) -> u64 {
+        self.connection_count.value()
     }
 
     /// Leaves a connection for the Processor, and wakes it.

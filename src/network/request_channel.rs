@@ -230,6 +230,11 @@ impl RequestChannel {
         locked(&self.requests.state).requests.len()
     }
 
+    /// Kafka's `ResponseQueueSize`: how many responses wait for their Processors.
+    pub fn response_queue_size(&self) -> usize {
+        self.responses.iter().map(|queue| locked(&queue.responses).len()).sum()
+    }
+
     /// Takes no further request. Those that are queued are still handed out; then every handler
     /// gets [`RequestOrShutdown::Shutdown`].
     ///

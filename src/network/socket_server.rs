@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use log::{debug, error, info};
 
-use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
 use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
@@ -32,6 +32,8 @@ use crate::transport::selector::Selector;
 /// back.
 pub struct SocketServer {
     bound_endpoints: Vec<EndPoint>,
+    /// Of each listener in turn.
+    processors: Vec<(ListenerName, Arc<ProcessorHandle>)>,
     broker_id: i32,
     send_buffer_bytes: Option<usize>,
     context: NetworkContext,
@@ -74,7 +76,13 @@ impl SocketServer {
                 .collect::<io::Result<Vec<_>>>()?;
             listeners.push(Listener { socket, processors });
         }
+        let handles_of = |listener: &Listener| {
+            let name = listener.socket.end_point().listener_name.clone();
+            let handles = listener.processors.iter().map(Processor::handle);
+            handles.map(|handle| (name.clone(), handle)).collect::<Vec<_>>()
+        };
         Ok(Arc::new(Self {
+            processors: listeners.iter().flat_map(handles_of).collect(),
             bound_endpoints: listeners.iter().map(|it| it.socket.end_point().clone()).collect(),
             broker_id: config.broker_id,
             send_buffer_bytes: config.socket_send_buffer_bytes,
@@ -128,6 +136,11 @@ impl SocketServer {
     /// How many connections `address` holds now.
     pub fn connection_count(&self, address: IpAddr) -> usize {
         self.context.connection_quotas.get(address)
+    }
+
+    /// How many connections each Processor has: its listener, its number, the count.
+    pub fn connection_counts(&self) -> impl Iterator<Item = (&ListenerName, usize, u64)> {
+        self.processors.iter().map(|(name, it)| (name, it.id(), it.connection_count()))
     }
 
     /// Closes the ports, then every connection, and waits for the threads. Calling it again does

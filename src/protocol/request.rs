@@ -8,7 +8,7 @@ use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::wire::decode_error::DecodeError;
-use crate::protocol::wire::types::{Reader, WireType, Writer};
+use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
 /// Reads a request. The records of a Produce request stay in `frame`: the body holds ranges of it.
 ///
@@ -123,6 +123,14 @@ macro_rules! bodies {
             pub fn api_key(&self) -> ApiKeys {
                 match self {
                     $(Self::$api(_) => ApiKeys::$api,)+
+                }
+            }
+
+            /// Port of `AbstractResponse.errorCounts`: calls `found` with the error code of the
+            /// response as a whole and of each part of it, as far as its version has them.
+            pub fn for_each_error_code(&self, version: Version, found: &mut dyn FnMut(i16)) {
+                match self {
+                    $(Self::$api(body) => body.for_each_error_code(version, false, found),)+
                 }
             }
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use log::{debug, error};
 
+use crate::common::metrics::Metrics;
+use crate::common::time::Time;
 use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
-use crate::network::request_channel::{RequestChannel, RequestOrShutdown};
+use crate::network::request_channel::{Request, RequestChannel, RequestOrShutdown};
 use crate::server::kafka_apis::KafkaApis;
 
 /// How long a handler waits for a request before it checks whether to leave.
@@ -23,11 +25,18 @@ pub struct KafkaRequestHandlerPool {
 
 impl KafkaRequestHandlerPool {
     /// Starts no handler yet.
-    pub fn new(request_channel: &Arc<RequestChannel>, apis: &Arc<KafkaApis>) -> Self {
+    pub fn new(
+        request_channel: &Arc<RequestChannel>,
+        apis: &Arc<KafkaApis>,
+        metrics: &Arc<Metrics>,
+        time: &Arc<dyn Time>,
+    ) -> Self {
         let (request_channel, apis) = (Arc::clone(request_channel), Arc::clone(apis));
+        let (metrics, time) = (Arc::clone(metrics), Arc::clone(time));
         let threads = WorkerThreads::new("kafka-request-handler-", move |id, leave| {
             let (request_channel, apis) = (Arc::clone(&request_channel), Arc::clone(&apis));
-            KafkaRequestHandler { id, request_channel, apis }.run(leave);
+            let (metrics, time) = (Arc::clone(&metrics), Arc::clone(&time));
+            KafkaRequestHandler { id, request_channel, apis, metrics, time }.run(leave);
         });
         Self { threads }
     }
@@ -81,27 +90,47 @@ struct KafkaRequestHandler {
     id: usize,
     request_channel: Arc<RequestChannel>,
     apis: Arc<KafkaApis>,
+    metrics: Arc<Metrics>,
+    time: Arc<dyn Time>,
 }
 
 impl KafkaRequestHandler {
     /// Takes requests until the channel is shut down, or this handler is asked to leave.
     fn run(&self, leave: &Leave) {
+        let mut began_ns = self.time.nanoseconds();
         while !leave.is_asked() {
-            match self.request_channel.receive_request(RECEIVE_TIMEOUT_MS) {
-                None => (),
-                Some(RequestOrShutdown::Request(request)) => {
-                    // A panic is a bug of ours in one request; the request's `Reply` closes its
-                    // connection.
-                    let handled = catch_unwind(AssertUnwindSafe(|| self.apis.handle(*request)));
-                    if handled.is_err() {
-                        error!("request handler {}: a request panicked", self.id);
+            let (waited_until_ns, ended_ns) =
+                match self.request_channel.receive_request(RECEIVE_TIMEOUT_MS) {
+                    None => {
+                        let now_ns = self.time.nanoseconds();
+                        (now_ns, now_ns)
                     }
-                }
-                Some(RequestOrShutdown::Shutdown) => {
-                    debug!("Request handler {} shuts down.", self.id);
-                    return;
-                }
-            }
+                    Some(RequestOrShutdown::Request(request)) => {
+                        let dequeued_ns = request.times.request_dequeue_ns.unwrap_or(began_ns);
+                        (dequeued_ns, self.handle(*request))
+                    }
+                    Some(RequestOrShutdown::Shutdown) => {
+                        debug!("Request handler {} shuts down.", self.id);
+                        return;
+                    }
+                };
+            self.count_time(waited_until_ns - began_ns, ended_ns - began_ns);
+            began_ns = ended_ns;
         }
+    }
+
+    /// Handles a request, and returns the moment when that was done, in nanoseconds: the clock has
+    /// been read for it anyway.
+    fn handle(&self, request: Request) -> i64 {
+        // A panic is a bug of ours in one request; the request's `Reply` closes its connection.
+        catch_unwind(AssertUnwindSafe(|| self.apis.handle(request))).unwrap_or_else(|_| {
+            error!("request handler {}: a request panicked", self.id);
+            self.time.nanoseconds()
+        })
+    }
+
+    fn count_time(&self, idle_ns: i64, total_ns: i64) {
+        self.metrics.request_handler_idle_ns.add(idle_ns.unsigned_abs());
+        self.metrics.request_handler_total_ns.add(total_ns.unsigned_abs());
     }
 }

@@ -159,9 +159,7 @@ impl KafkaServerBuilder {
             metrics: Arc::clone(&metrics),
             time,
         };
-        let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), &parts));
-        let request_handler_pool =
-            Arc::new(KafkaRequestHandlerPool::new(socket_server.request_channel(), &apis));
+        let request_handler_pool = request_handler_pool(&socket_server, &parts);
         let parts = Subsystems {
             socket_server,
             request_handler_pool,
@@ -175,6 +173,15 @@ impl KafkaServerBuilder {
         };
         KafkaServer::serve(parts, began)
     }
+}
+
+fn request_handler_pool(
+    socket_server: &SocketServer,
+    parts: &Parts<'_>,
+) -> Arc<KafkaRequestHandlerPool> {
+    let request_channel = socket_server.request_channel();
+    let apis = Arc::new(KafkaApis::new(request_channel, parts));
+    Arc::new(KafkaRequestHandlerPool::new(request_channel, &apis, &parts.metrics, &parts.time))
 }
 
 /// What the broker knows from its log directories.

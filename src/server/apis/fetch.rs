@@ -109,6 +109,7 @@ impl FetchApis {
                     session_id: 0,
                     topics,
                 };
+                reply.count_errors(|found| response.for_each_error_code(found));
                 match FetchResponseSend::new(&reply.header, response) {
                     Ok(send) => reply.send(Box::new(send)),
                     Err(error) => reply.give_up(&error),

@@ -132,8 +132,14 @@ impl Reply {
         if may_log { Level::Info } else { Level::Debug }
     }
 
+    /// Counts the errors that the answer has, of which `for_each_code` calls what it is given.
+    pub fn count_errors(&self, for_each_code: impl FnOnce(&mut dyn FnMut(i16))) {
+        self.request_channel.request_metrics().count_errors(self.header.api_key, for_each_code);
+    }
+
     /// Answers with a body that fits into memory.
     pub fn send_body(self, body: &ResponseBody) {
+        self.count_errors(|found| body.for_each_error_code(self.header.version(), found));
         let bytes = response_bytes(&self.header, body);
         self.send(Box::new(NetworkSend::new(bytes)));
     }
