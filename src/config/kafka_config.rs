@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::http_end_point::HttpEndPoint;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
@@ -84,6 +85,12 @@ settings! {
         /// sets no limit.
         connections_max_idle_ms: Limit,
             "connections.max.idle.ms" = "600000", Allowed::Any, Medium;
+
+        /// Where the pages of [monitoring](monitoring.md) are served by HTTP. A port alone is one of
+        /// this machine's loopback. There is no password: whoever reaches another address can read
+        /// them. Without it there are none.
+        transferto_http_listener: Option<HttpEndPoint>,
+            "transferto.http.listener" = "", Allowed::Any, Medium;
 
         /// What decides whether a client may do something. Empty: every client may do everything.
         /// One of the names, which all mean the same here: access control lists, kept in the first

@@ -1,7 +1,7 @@
 //! Port of `kafka.server.KafkaServer`: a broker that runs, and what stops before what.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,9 @@ use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::monitoring::monitoring_server::MonitoringServer;
+use crate::server::monitoring::observed::ObservedParts;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::storage::log_manager::LogManager;
 
@@ -66,8 +69,10 @@ pub struct KafkaServer {
     startup_duration: Duration,
 }
 
-/// What a broker consists of, in the order in which it stops.
+/// What a broker consists of, in the order in which it stops. Only the first is asked twice: at
+/// the beginning to say so, and at the end.
 pub(super) struct Subsystems {
+    pub monitoring: MonitoringServer,
     pub socket_server: Arc<SocketServer>,
     pub request_handler_pool: Arc<KafkaRequestHandlerPool>,
     pub scheduler: Arc<dyn Scheduler>,
@@ -75,8 +80,23 @@ pub(super) struct Subsystems {
     pub group_coordinator: Arc<GroupCoordinator>,
     pub replica_manager: Arc<ReplicaManager>,
     pub log_manager: Arc<LogManager>,
+    pub metadata_cache: Arc<dyn MetadataCache>,
     pub dynamic_config: Arc<DynamicBrokerConfig>,
     pub metrics: Arc<Metrics>,
+}
+
+impl Subsystems {
+    /// What can be looked at by HTTP.
+    fn observed(&self) -> ObservedParts {
+        ObservedParts {
+            socket_server: Arc::clone(&self.socket_server),
+            metadata_cache: Arc::clone(&self.metadata_cache),
+            replica_manager: Arc::clone(&self.replica_manager),
+            group_coordinator: Arc::clone(&self.group_coordinator),
+            quota_managers: Arc::clone(&self.quota_managers),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
 }
 
 impl KafkaServer {
@@ -88,6 +108,7 @@ impl KafkaServer {
             server.shutdown();
             return Err(error);
         }
+        server.parts.monitoring.become_running(|| server.parts.observed());
         server.startup_duration = began.elapsed();
         Ok(server)
     }
@@ -111,6 +132,11 @@ impl KafkaServer {
     /// The listeners, with the ports they are bound to.
     pub fn bound_endpoints(&self) -> &[EndPoint] {
         self.parts.socket_server.bound_endpoints()
+    }
+
+    /// Where the pages of `transferto.http.listener` are.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.parts.monitoring.local_addr()
     }
 
     /// How long the start took.
@@ -142,6 +168,7 @@ impl KafkaServer {
     /// from running.
     pub fn shutdown(self) {
         info!("shutting down");
+        self.parts.monitoring.begin_shutdown();
         self.parts.socket_server.shutdown();
         self.parts.request_handler_pool.join();
         self.parts.scheduler.shutdown();
@@ -152,6 +179,7 @@ impl KafkaServer {
             error!("cannot write the high watermarks: {error}");
         }
         self.parts.log_manager.shutdown();
+        self.parts.monitoring.shutdown();
         info!("shut down");
     }
 }

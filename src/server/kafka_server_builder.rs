@@ -31,6 +31,7 @@ use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
 use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
+use crate::server::monitoring::monitoring_server::MonitoringServer;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorizer::Authorizer;
 use crate::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
@@ -118,6 +119,7 @@ impl KafkaServerBuilder {
             Arc::clone(&metrics),
             channel_builder,
         )?;
+        let monitoring = MonitoringServer::start(config.transferto_http_listener.as_ref(), &time)?;
         let log_manager = LogManager::new(
             LogManagerConfig::from_broker(&config),
             Arc::clone(&scheduler),
@@ -150,7 +152,7 @@ impl KafkaServerBuilder {
             replica_manager: Arc::clone(&replica_manager),
             log_manager: Arc::clone(&log_manager),
             auto_topics: Arc::new(auto_topics),
-            metadata_cache,
+            metadata_cache: Arc::clone(&metadata_cache),
             controller,
             group_coordinator: Arc::clone(&group_coordinator),
             producer_ids: Arc::new(producer_ids),
@@ -161,6 +163,7 @@ impl KafkaServerBuilder {
         };
         let request_handler_pool = request_handler_pool(&socket_server, &parts);
         let parts = Subsystems {
+            monitoring,
             socket_server,
             request_handler_pool,
             scheduler,
@@ -168,6 +171,7 @@ impl KafkaServerBuilder {
             group_coordinator,
             replica_manager,
             log_manager,
+            metadata_cache,
             dynamic_config,
             metrics,
         };

@@ -36,6 +36,10 @@ mod reply {
     mod refusal_log;
 }
 
+mod monitoring {
+    mod pages;
+}
+
 mod zero_copy;
 mod idempotence;
 mod compacted_topic;

@@ -7,3 +7,4 @@ mod hostile;
 mod strace;
 mod bad_input;
 mod slow_clients;
+mod bad_scrapers;
