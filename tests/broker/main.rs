@@ -38,6 +38,8 @@ mod reply {
 
 mod monitoring {
     mod pages;
+    mod dashboard;
+    mod prometheus;
 }
 
 mod zero_copy;

@@ -9,6 +9,7 @@ pub mod own_process;
 pub mod records;
 pub mod client;
 pub mod http;
+pub mod json;
 pub mod broker;
 pub mod broker_process;
 pub mod transports;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use support::broker::Broker;
-use support::client::{NEWEST_FETCH, fetch_request};
+use support::client::{Client, NEWEST_FETCH, fetch_request};
 use support::http::{HttpAnswer, get};
 use support::records::batch;
 use support::temp::TempDir;
@@ -20,7 +20,7 @@ use transferto::server::monitoring::metrics_page::all_families;
 
 const LISTENER: (&str, &str) = ("transferto.http.listener", "127.0.0.1:0");
 
-fn http_addr(broker: &Broker) -> SocketAddr {
+pub(crate) fn http_addr(broker: &Broker) -> SocketAddr {
     broker.server().http_addr().unwrap()
 }
 
@@ -35,10 +35,35 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
-fn scrape(broker: &Broker) -> BTreeMap<String, f64> {
+pub(crate) fn scrape(broker: &Broker) -> BTreeMap<String, f64> {
     let page = get(http_addr(broker), "/metrics");
     assert_eq!(page.status, 200, "{page:?}");
     samples(&page.body)
+}
+
+/// A broker that has been produced to and fetched from, with success and without.
+pub(crate) struct BusyBroker {
+    pub(crate) broker: Broker,
+    client: Client,
+}
+
+impl BusyBroker {
+    pub(crate) fn start() -> Self {
+        let broker = Broker::start(&[LISTENER]);
+        let client = broker.connect_with_topic("post");
+        let mut busy = Self { broker, client };
+        busy.produce_and_fetch();
+        let fetches = r#"kafka_network_requestmetrics_requests_total{request="Fetch"}"#;
+        // The last request is over when its answer has left, which may be after it has come.
+        wait_until("the page with all of that", || scrape(&busy.broker).get(fetches) >= Some(&2.0));
+        busy
+    }
+
+    pub(crate) fn produce_and_fetch(&mut self) {
+        let produced = self.client.produce("post", 0, &batch(&[b"at work"]));
+        assert_eq!(self.client.fetch("post", 0, produced.base_offset).error, 0);
+        assert_eq!(self.client.fetch("post", 0, -1).error, Errors::OffsetOutOfRange.code());
+    }
 }
 
 /// Scrapes until the sample has this value: a page may be a second old.
