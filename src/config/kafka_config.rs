@@ -91,6 +91,11 @@ settings! {
         /// them. Without it there are none.
         transferto_http_listener: Option<HttpEndPoint>,
             "transferto.http.listener" = "", Allowed::Any, Medium;
+        /// A request that takes longer than this is logged as a warning, in milliseconds, a hundred
+        /// a second at most; what it waits for by its own wish, or by a quota, does not count. -1
+        /// logs none.
+        transferto_request_slow_ms: Option<i64> as UnlessMinusOne<i64>,
+            "transferto.request.slow.ms" = "-1", Allowed::AtLeast(-1), Medium;
 
         /// What decides whether a client may do something. Empty: every client may do everything.
         /// One of the names, which all mean the same here: access control lists, kept in the first

@@ -20,6 +20,7 @@ use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::request_channel::{
     ReplyTo, Request, RequestChannel, Response, ResponseAction, Session,
 };
+use crate::network::request_log::RequestLog;
 use crate::network::request_metrics::RequestTimes;
 use crate::protocol::request;
 use crate::transport::catch_panic::catch_panic;
@@ -54,6 +55,7 @@ pub struct Processor {
     selector: Selector,
     inflight_responses: HashMap<ConnectionId, ReplyTo>,
     throttled: HashSet<ConnectionId>,
+    request_log: RequestLog,
     context: NetworkContext,
     iteration_began_ns: i64,
 }
@@ -65,6 +67,8 @@ pub struct NetworkContext {
     pub connection_quotas: Arc<ConnectionQuotas>,
     pub time: Arc<dyn Time>,
     pub metrics: Arc<Metrics>,
+    /// `transferto.request.slow.ms`.
+    pub request_slow_ms: Option<i64>,
 }
 
 impl Processor {
@@ -84,6 +88,7 @@ impl Processor {
             selector,
             inflight_responses: HashMap::new(),
             throttled: HashSet::new(),
+            request_log: RequestLog::new(context.request_slow_ms),
             context,
             iteration_began_ns: 0,
         }
@@ -151,11 +156,11 @@ impl Processor {
                 }
                 ResponseAction::EndThrottling => self.end_throttling(id),
                 ResponseAction::NoOp => {
-                    request_channel.update_request_metrics(&reply_to);
+                    self.end_request(&reply_to);
                     self.unmute(id);
                 }
                 ResponseAction::CloseConnection => {
-                    request_channel.update_request_metrics(&reply_to);
+                    self.end_request(&reply_to);
                     self.close(id);
                 }
             }
@@ -166,6 +171,7 @@ impl Processor {
     /// request is over (KAFKA-5790).
     fn send_response(&mut self, reply_to: ReplyTo, send: Box<dyn send::Send>) {
         let id = reply_to.connection_id;
+        self.request_log.answer(id, send.size());
         match self.selector.send(id, send) {
             Ok(()) => {
                 self.inflight_responses.insert(id, reply_to);
@@ -180,9 +186,15 @@ impl Processor {
                         error!("Processor.sendResponse: a request was answered twice: {why}");
                     }
                 }
-                self.context.request_channel.update_request_metrics(&reply_to);
+                self.end_request(&reply_to);
             }
         }
+    }
+
+    /// Counts a request that is over, and logs it if somebody wants to know.
+    fn end_request(&mut self, reply_to: &ReplyTo) {
+        let spent_ns = self.context.request_channel.update_request_metrics(reply_to);
+        self.request_log.end(reply_to, &spent_ns, &*self.context.time);
     }
 
     /// Waits for sockets, for a response or for a new connection, then reads and writes.
@@ -235,6 +247,7 @@ impl Processor {
             buffer: payload,
             times: RequestTimes::starting_at(start_ns),
         };
+        self.request_log.begin(&request);
         if let Err(request) = self.context.request_channel.send_request(request) {
             let peer = request.session.client_address;
             debug!("Processor.processCompletedReceives: stopping, so {peer} gets no answer");
@@ -245,7 +258,7 @@ impl Processor {
         for id in self.selector.take_completed_sends() {
             trace!("[19] Processor.processCompletedSends: {id}");
             match self.inflight_responses.remove(&id) {
-                Some(reply_to) => self.context.request_channel.update_request_metrics(&reply_to),
+                Some(reply_to) => self.end_request(&reply_to),
                 None => error!("Processor.processCompletedSends: {id} had no response in flight"),
             }
             if !self.throttled.contains(&id) {
@@ -292,7 +305,7 @@ impl Processor {
     /// Does what is owed for a connection that is gone: ends its request, and frees its place.
     fn settle(&mut self, disconnected: Disconnected) {
         if let Some(reply_to) = self.inflight_responses.remove(&disconnected.id) {
-            self.context.request_channel.update_request_metrics(&reply_to);
+            self.end_request(&reply_to);
         }
         self.throttled.remove(&disconnected.id);
         self.handle.connection_count.decrement();

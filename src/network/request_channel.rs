@@ -13,7 +13,7 @@ use mio::Waker;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lock::{locked, locked_again};
 use crate::common::time::Time;
-use crate::network::request_metrics::{RequestMetrics, RequestTimes};
+use crate::network::request_metrics::{RequestMetrics, RequestTimes, STAGES};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
@@ -215,9 +215,11 @@ impl RequestChannel {
     }
 
     /// Counts the request behind `reply_to` as over: Kafka's `updateRequestMetrics`. Called once
-    /// for each request.
-    pub fn update_request_metrics(&self, reply_to: &ReplyTo) {
-        self.metrics.record(reply_to.api_key, &reply_to.times, self.time.nanoseconds());
+    /// for each request. Returns what it has spent in each of the stages, in nanoseconds.
+    pub fn update_request_metrics(&self, reply_to: &ReplyTo) -> [u64; STAGES.len()] {
+        let spent_ns = reply_to.times.spent_ns(self.time.nanoseconds());
+        self.metrics.record(reply_to.api_key, &spent_ns);
+        spent_ns
     }
 
     /// The times of the requests that are over.

@@ -96,11 +96,10 @@ impl RequestMetrics {
         Self { by_api }
     }
 
-    /// Counts a request of `api` that is over at `end_ns`.
-    pub fn record(&self, api: ApiKeys, times: &RequestTimes, end_ns: i64) {
-        let stages = &self.of(api).stages;
-        for (stage, spent_ns) in stages.iter().zip(times.spent_ns(end_ns)) {
-            stage.record(spent_ns);
+    /// Counts a request of `api` that is over, with what was spent in each of the [`STAGES`].
+    pub fn record(&self, api: ApiKeys, spent_ns: &[u64; STAGES.len()]) {
+        for (stage, spent_ns) in self.of(api).stages.iter().zip(spent_ns) {
+            stage.record(*spent_ns);
         }
     }
 
@@ -247,7 +246,7 @@ mod tests {
     fn each_api_prints_its_count_and_mean_times() {
         let metrics = RequestMetrics::new();
         for end_ns in [1_000_000, 3_000_000] {
-            metrics.record(ApiKeys::Fetch, &RequestTimes::starting_at(0), end_ns);
+            metrics.record(ApiKeys::Fetch, &RequestTimes::starting_at(0).spent_ns(end_ns));
         }
         assert_eq!(metrics.requests(ApiKeys::Fetch), 2);
         assert_eq!(metrics.requests(ApiKeys::Produce), 0);

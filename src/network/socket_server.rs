@@ -65,6 +65,7 @@ impl SocketServer {
             connection_quotas: Arc::new(connection_quotas),
             time,
             metrics,
+            request_slow_ms: config.transferto_request_slow_ms,
         };
         let mut listeners = Vec::new();
         for end_point in &config.listeners {

@@ -7,4 +7,5 @@ mod hostile;
 mod strace;
 mod bad_input;
 mod slow_clients;
+mod request_log;
 mod bad_scrapers;
