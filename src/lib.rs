@@ -128,6 +128,8 @@ pub mod purgatory;
 #[cfg_attr(not(house), doc(hidden))]
 pub mod transport;
 #[cfg_attr(not(house), doc(hidden))]
+pub mod http;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod message;
 #[cfg_attr(not(house), doc(hidden))]
 pub mod storage;

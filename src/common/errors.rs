@@ -110,6 +110,11 @@ impl Errors {
     pub const fn code(self) -> i16 {
         self as i16
     }
+
+    /// The place in [`ALL`](Self::ALL) of the error with this number.
+    pub fn place_of(code: i16) -> Option<usize> {
+        Self::ALL.binary_search_by_key(&code, |error| error.code()).ok()
+    }
 }
 
 impl fmt::Display for Errors {
@@ -224,5 +229,9 @@ mod tests {
     #[test]
     fn codes_are_ascending_and_unique() {
         assert!(Errors::ALL.windows(2).all(|pair| pair[0].code() < pair[1].code()));
+        for (place, error) in Errors::ALL.iter().enumerate() {
+            assert_eq!(Errors::place_of(error.code()), Some(place));
+        }
+        assert_eq!((Errors::place_of(-2), Errors::place_of(33)), (None, None));
     }
 }

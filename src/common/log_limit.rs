@@ -44,10 +44,12 @@ pub enum LogKind {
     Segments,
     /// Settings, quotas and access control lists that are altered.
     Settings,
+    /// Requests that took longer than `transferto.request.slow.ms`.
+    SlowRequests,
 }
 
 /// All kinds, each at the index that it has as a number.
-const KINDS: [LogKind; 10] = [
+const KINDS: [LogKind; 11] = [
     LogKind::Disconnects,
     LogKind::RefusedConnections,
     LogKind::BadRequests,
@@ -58,6 +60,7 @@ const KINDS: [LogKind; 10] = [
     LogKind::Topics,
     LogKind::Segments,
     LogKind::Settings,
+    LogKind::SlowRequests,
 ];
 
 impl fmt::Display for LogKind {
@@ -73,6 +76,7 @@ impl fmt::Display for LogKind {
             Self::Topics => "topics",
             Self::Segments => "segments",
             Self::Settings => "settings",
+            Self::SlowRequests => "slow requests",
         })
     }
 }

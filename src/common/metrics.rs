@@ -101,6 +101,11 @@ counters! {
     network_processor_idle_ns,
     /// Nanoseconds that Processors ran, waiting or not.
     network_processor_total_ns,
+    /// Nanoseconds that request handlers waited for a request. Over `request_handler_total_ns`, this
+    /// is Kafka's `RequestHandlerAvgIdlePercent`.
+    request_handler_idle_ns,
+    /// Nanoseconds that request handlers ran, waiting or not.
+    request_handler_total_ns,
     /// Requests that could not be parsed, so that the connection was closed.
     invalid_requests,
     /// Delayed fetches that were answered because their time ran out.

@@ -2,8 +2,10 @@
 
 pub mod end_point;
 pub mod file_descriptors;
+pub mod http_end_point;
 pub mod kafka_principal;
 pub mod metrics;
+pub mod histogram;
 pub mod rate;
 pub mod record_error;
 pub mod errors;

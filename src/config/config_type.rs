@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use crate::common::end_point::{EndPoint, ListenerName};
+use crate::common::http_end_point::HttpEndPoint;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::config::limit::Limit;
 
@@ -187,6 +188,20 @@ impl<K: Kind> Kind for Option<K> {
 
     fn show(value: &Self::Value) -> String {
         value.as_ref().map(K::show).unwrap_or_default()
+    }
+}
+
+impl Kind for HttpEndPoint {
+    type Value = Self;
+    const NAME: &'static str = "string";
+    const TAKES: &'static str = "a port or host:port";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+
+    fn show(value: &Self) -> String {
+        value.to_string()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
+use crate::common::http_end_point::HttpEndPoint;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
@@ -118,6 +119,17 @@ settings! {
         /// sets no limit.
         connections_max_idle_ms: Limit,
             "connections.max.idle.ms" = "600000", Allowed::Any, Medium;
+
+        /// Where the pages of [monitoring](monitoring.md) are served by HTTP. A port alone is one of
+        /// this machine's loopback. There is no password: whoever reaches another address can read
+        /// them. Without it there are none.
+        transferto_http_listener: Option<HttpEndPoint>,
+            "transferto.http.listener" = "", Allowed::Any, Medium;
+        /// A request that takes longer than this is logged as a warning, in milliseconds, a hundred
+        /// in ten seconds at most; what it waits for by its own wish, or by a quota, does not count.
+        /// -1 logs none.
+        transferto_request_slow_ms: Option<i64> as UnlessMinusOne<i64>,
+            "transferto.request.slow.ms" = "-1", Allowed::AtLeast(-1), Medium;
 
         /// What decides whether a client may do something. Empty: every client may do everything.
         /// One of the names, which all mean the same here: access control lists, kept in the first

@@ -8,6 +8,7 @@ pub mod connection_quotas;
 pub mod request_metrics;
 pub mod request_channel;
 pub mod request_memory;
+pub mod request_log;
 pub mod processor;
 pub mod listening_socket;
 pub mod acceptor;

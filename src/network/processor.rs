@@ -16,12 +16,13 @@ use mio::net::TcpStream;
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::memory_pool::{MemoryDraw, MemoryWait, Shortage};
-use crate::common::metrics::Metrics;
+use crate::common::metrics::{Counter, Metrics};
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::request_channel::{
     ReplyTo, Request, RequestChannel, Response, ResponseAction, Session,
 };
+use crate::network::request_log::RequestLog;
 use crate::network::request_metrics::RequestTimes;
 use crate::protocol::request;
 use crate::protocol::wire::allowance::Allowance;
@@ -63,6 +64,7 @@ pub struct Processor {
     parked: VecDeque<Parked>,
     /// Held while requests are parked.
     memory_wait: Option<MemoryWait>,
+    request_log: RequestLog,
     context: NetworkContext,
     iteration_began_ns: i64,
 }
@@ -80,6 +82,8 @@ pub struct NetworkContext {
     pub connection_quotas: Arc<ConnectionQuotas>,
     pub time: Arc<dyn Time>,
     pub metrics: Arc<Metrics>,
+    /// `transferto.request.slow.ms`.
+    pub request_slow_ms: Option<i64>,
 }
 
 impl Processor {
@@ -91,6 +95,7 @@ impl Processor {
             id,
             is_alive: AtomicBool::new(true),
             new_connections: Mutex::default(),
+            connection_count: Counter::default(),
             waker,
         });
         Self {
@@ -100,6 +105,7 @@ impl Processor {
             throttled: HashSet::new(),
             parked: VecDeque::new(),
             memory_wait: None,
+            request_log: RequestLog::new(context.request_slow_ms),
             context,
             iteration_began_ns: 0,
         }
@@ -136,7 +142,10 @@ impl Processor {
     fn configure_new_connections(&mut self) {
         while let Some(NewConnection { stream, peer }) = self.handle.take_new_connection() {
             match self.selector.register(stream, peer) {
-                Ok(id) => trace!("[2] Processor.configureNewConnections: {peer} is {id}"),
+                Ok(id) => {
+                    self.handle.connection_count.increment();
+                    trace!("[2] Processor.configureNewConnections: {peer} is {id}");
+                }
                 Err(error) => {
                     let level = limited(LogKind::RefusedConnections, Level::Warn);
                     log!(level, "Processor.configureNewConnections: closing {peer}: {error}");
@@ -171,11 +180,11 @@ impl Processor {
                     self.park(NetworkReceived { id, frame }, shortage);
                 }
                 ResponseAction::NoOp => {
-                    request_channel.update_request_metrics(&reply_to);
+                    self.end_request(&reply_to);
                     self.unmute(id);
                 }
                 ResponseAction::CloseConnection => {
-                    request_channel.update_request_metrics(&reply_to);
+                    self.end_request(&reply_to);
                     self.close(id);
                 }
             }
@@ -186,6 +195,7 @@ impl Processor {
     /// request is over (KAFKA-5790).
     fn send_response(&mut self, reply_to: ReplyTo, send: Box<dyn send::Send>) {
         let id = reply_to.connection_id;
+        self.request_log.answer(id, send.size());
         match self.selector.send(id, send) {
             Ok(()) => {
                 self.inflight_responses.insert(id, reply_to);
@@ -200,9 +210,15 @@ impl Processor {
                         error!("Processor.sendResponse: a request was answered twice: {why}");
                     }
                 }
-                self.context.request_channel.update_request_metrics(&reply_to);
+                self.end_request(&reply_to);
             }
         }
+    }
+
+    /// Counts a request that is over, and logs it if somebody wants to know.
+    fn end_request(&mut self, reply_to: &ReplyTo) {
+        let spent_ns = self.context.request_channel.update_request_metrics(reply_to);
+        self.request_log.end(reply_to, &spent_ns);
     }
 
     /// Waits for sockets, for a response or for a new connection, then reads and writes. Before it
@@ -295,6 +311,7 @@ impl Processor {
             times: RequestTimes::starting_at(start_ns),
             hang_up,
         };
+        self.request_log.begin(&request);
         if let Err(request) = self.context.request_channel.send_request(request) {
             let peer = request.session.client_address;
             debug!("Processor.processCompletedReceives: stopping, so {peer} gets no answer");
@@ -305,7 +322,7 @@ impl Processor {
         for id in self.selector.take_completed_sends() {
             trace!("[19] Processor.processCompletedSends: {id}");
             match self.inflight_responses.remove(&id) {
-                Some(reply_to) => self.context.request_channel.update_request_metrics(&reply_to),
+                Some(reply_to) => self.end_request(&reply_to),
                 None => error!("Processor.processCompletedSends: {id} had no response in flight"),
             }
             if !self.throttled.contains(&id) {
@@ -367,10 +384,11 @@ impl Processor {
     /// Does what is owed for a connection that is gone: ends its request, and frees its place.
     fn settle(&mut self, disconnected: Disconnected) {
         if let Some(reply_to) = self.inflight_responses.remove(&disconnected.id) {
-            self.context.request_channel.update_request_metrics(&reply_to);
+            self.end_request(&reply_to);
         }
         self.throttled.remove(&disconnected.id);
         self.parked.retain(|parked| parked.receive.id != disconnected.id);
+        self.handle.connection_count.decrement();
         self.give_back(disconnected.peer);
     }
 
@@ -404,6 +422,8 @@ pub struct ProcessorHandle {
     id: usize,
     is_alive: AtomicBool,
     new_connections: Mutex<VecDeque<NewConnection>>,
+    /// Those of its selector.
+    connection_count: Counter,
     waker: Arc<Waker>,
 }
 
@@ -411,6 +431,11 @@ impl ProcessorHandle {
     /// The Processor's number, unique in its server.
     pub fn id(&self) -> usize {
         self.id
+    }
+
+    /// Kafka's `connection-count`: how many connections the Processor has.
+    pub fn connection_count(&self) -> u64 {
+        self.connection_count.value()
     }
 
     /// Leaves a connection for the Processor, and wakes it.

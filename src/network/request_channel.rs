@@ -15,7 +15,7 @@ use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lock::{locked, locked_again};
 use crate::common::memory_pool::{MemoryDraw, Shortage};
 use crate::common::time::Time;
-use crate::network::request_metrics::{RequestMetrics, RequestTimes};
+use crate::network::request_metrics::{RequestMetrics, RequestTimes, STAGES};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
@@ -233,9 +233,11 @@ impl RequestChannel {
     }
 
     /// Counts the request behind `reply_to` as over: Kafka's `updateRequestMetrics`. Called once
-    /// for each request.
-    pub fn update_request_metrics(&self, reply_to: &ReplyTo) {
-        self.metrics.record(reply_to.api_key, &reply_to.times, self.time.nanoseconds());
+    /// for each request. Returns what it has spent in each of the stages, in nanoseconds.
+    pub fn update_request_metrics(&self, reply_to: &ReplyTo) -> [u64; STAGES.len()] {
+        let spent_ns = reply_to.times.spent_ns(self.time.nanoseconds());
+        self.metrics.record(reply_to.api_key, &spent_ns);
+        spent_ns
     }
 
     /// The times of the requests that are over.
@@ -246,6 +248,11 @@ impl RequestChannel {
     /// Kafka's `RequestQueueSize`: how many requests wait for a handler.
     pub fn request_queue_size(&self) -> usize {
         locked(&self.requests.state).requests.len()
+    }
+
+    /// Kafka's `ResponseQueueSize`: how many responses wait for their Processors.
+    pub fn response_queue_size(&self) -> usize {
+        self.responses.iter().map(|queue| locked(&queue.responses).len()).sum()
     }
 
     /// Takes no further request. Those that are queued are still handed out; then every handler

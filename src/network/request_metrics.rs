@@ -1,8 +1,11 @@
 //! Port of `kafka.network.RequestMetrics` and of `RequestChannel.Request.updateRequestMetrics`:
-//! where the time of a request went.
+//! where the time of a request went, and which errors its response had.
 
+use std::array;
 use std::fmt;
 
+use crate::common::errors::Errors;
+use crate::common::histogram::{Histogram, HistogramValues};
 use crate::common::metrics::Counter;
 use crate::protocol::api_keys::ApiKeys;
 
@@ -16,6 +19,10 @@ pub const STAGES: [&str; 7] = [
     "ResponseSendTimeMs",
     "TotalTimeMs",
 ];
+
+/// The places of two errors in [`Errors::ALL`].
+const UNKNOWN_SERVER_ERROR: usize = 0;
+const NONE: usize = 1;
 
 /// The moments of one request's life, in nanoseconds of the monotonic clock.
 ///
@@ -51,11 +58,11 @@ impl RequestTimes {
     }
 
     /// The time spent in each stage, in the order of [`STAGES`], for a request that is over at
-    /// `end_ns`.
+    /// `end_ns`. The last is the sum of the others.
     ///
     /// A stage that was skipped takes no time. Kafka's rule for the two stamps of the handler:
     /// without one, the stage ended when the response was complete.
-    fn spent_ns(&self, end_ns: i64) -> [i64; STAGES.len()] {
+    pub fn spent_ns(&self, end_ns: i64) -> [u64; STAGES.len()] {
         let response_dequeue = self.response_dequeue_ns.unwrap_or(end_ns);
         let response_complete = self.response_complete_ns.unwrap_or(response_dequeue);
         let request_dequeue = self.request_dequeue_ns.unwrap_or(self.start_ns);
@@ -70,14 +77,14 @@ impl RequestTimes {
             end_ns - response_dequeue,
             end_ns - self.start_ns,
         ]
-        .map(|spent| spent.max(0))
+        .map(|spent| spent.max(0).unsigned_abs())
     }
 }
 
-/// For each API, how many requests there were and what time their stages took.
+/// For each API, what time the stages of its requests took, and which errors it was answered with.
 ///
 /// A request is counted when it is over: its response is in the socket, or was dropped, or its
-/// connection is gone.
+/// connection is gone. Its errors are counted when its response is made.
 #[derive(Debug)]
 pub struct RequestMetrics {
     by_api: Vec<(ApiKeys, ApiMetrics)>,
@@ -89,30 +96,57 @@ impl RequestMetrics {
         Self { by_api }
     }
 
-    /// Counts a request of `api` that is over at `end_ns`.
-    pub fn record(&self, api: ApiKeys, times: &RequestTimes, end_ns: i64) {
-        let metrics = self.of(api);
-        metrics.requests.increment();
-        for (sum, spent_ns) in metrics.stages_ns.iter().zip(times.spent_ns(end_ns)) {
-            sum.add(spent_ns.unsigned_abs());
+    /// Counts a request of `api` that is over, with what was spent in each of the [`STAGES`].
+    pub fn record(&self, api: ApiKeys, spent_ns: &[u64; STAGES.len()]) {
+        for (stage, spent_ns) in self.of(api).stages.iter().zip(spent_ns) {
+            stage.record(*spent_ns);
         }
+    }
+
+    /// Port of `RequestChannel.updateErrorMetrics`: counts the codes in a response to a request of
+    /// `api`, of which `for_each_code` calls what it is given. A response has one for each partition,
+    /// topic or group that it is about, and often one for itself; `NONE` is counted, too.
+    pub fn count_errors(&self, api: ApiKeys, for_each_code: impl FnOnce(&mut dyn FnMut(i16))) {
+        let errors = &self.of(api).errors;
+        let mut without_error = 0;
+        for_each_code(&mut |code| match code {
+            0 => without_error += 1,
+            // A number that no error has is a fault of ours.
+            code => errors[Errors::place_of(code).unwrap_or(UNKNOWN_SERVER_ERROR)].increment(),
+        });
+        errors[NONE].add(without_error);
     }
 
     /// How many requests of `api` are over.
     pub fn requests(&self, api: ApiKeys) -> u64 {
-        self.of(api).requests.value()
+        self.of(api).requests()
     }
 
     /// For each API that was asked for: its name, the number of requests, and the sums of the
     /// [`STAGES`] in nanoseconds.
     pub fn values(&self) -> Vec<(&'static str, u64, [u64; STAGES.len()])> {
-        let asked_for = self.by_api.iter().filter(|(_, metrics)| metrics.requests.value() > 0);
-        asked_for
-            .map(|(api, metrics)| {
-                let sums = metrics.stages_ns.each_ref().map(Counter::value);
-                (api.name(), metrics.requests.value(), sums)
+        self.stages()
+            .map(|(api, stages)| {
+                let total = &stages[STAGES.len() - 1];
+                (api, total.count(), stages.each_ref().map(|stage| stage.sum_ns))
             })
             .collect()
+    }
+
+    /// For each API that was asked for: its name, and the [`STAGES`].
+    pub fn stages(&self) -> impl Iterator<Item = (&'static str, [HistogramValues; STAGES.len()])> {
+        let asked_for = self.by_api.iter().filter(|(_, metrics)| metrics.requests() > 0);
+        asked_for
+            .map(|(api, metrics)| (api.name(), metrics.stages.each_ref().map(Histogram::values)))
+    }
+
+    /// For each API and each error that it was answered with, `NONE` included: in how many places.
+    pub fn errors(&self) -> impl Iterator<Item = (&'static str, Errors, u64)> {
+        self.by_api.iter().flat_map(|(api, metrics)| {
+            let counts = Errors::ALL.iter().zip(&metrics.errors);
+            let counted = counts.map(|(error, count)| (api.name(), *error, count.value()));
+            counted.filter(|(_, _, count)| *count > 0)
+        })
     }
 
     fn of(&self, api: ApiKeys) -> &ApiMetrics {
@@ -142,10 +176,23 @@ impl fmt::Display for RequestMetrics {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ApiMetrics {
-    requests: Counter,
-    stages_ns: [Counter; STAGES.len()],
+    stages: [Histogram; STAGES.len()],
+    /// In the order of [`Errors::ALL`].
+    errors: [Counter; Errors::ALL.len()],
+}
+
+impl ApiMetrics {
+    fn requests(&self) -> u64 {
+        self.stages[STAGES.len() - 1].values().count()
+    }
+}
+
+impl Default for ApiMetrics {
+    fn default() -> Self {
+        Self { stages: Default::default(), errors: array::from_fn(|_| Counter::default()) }
+    }
 }
 
 #[cfg(test)]
@@ -180,14 +227,26 @@ mod tests {
         times.api_local_complete_ns = Some(50);
         times.response_complete_ns = Some(20);
         times.response_dequeue_ns = Some(30);
-        assert!(times.spent_ns(40).iter().all(|&spent| spent >= 0));
+        assert_eq!(times.spent_ns(40), [0, 50, 0, 0, 10, 10, 40]);
+    }
+
+    #[test]
+    fn the_errors_of_an_api_are_counted_by_their_names() {
+        let metrics = RequestMetrics::new();
+        for codes in [vec![0, 1, 0], vec![0, 1, i16::MAX]] {
+            metrics.count_errors(ApiKeys::Fetch, |found| codes.into_iter().for_each(found));
+        }
+        let errors: Vec<_> = metrics.errors().collect();
+        let expected =
+            [(Errors::UnknownServerError, 1), (Errors::None, 3), (Errors::OffsetOutOfRange, 2)];
+        assert_eq!(errors, expected.map(|(error, count)| ("Fetch", error, count)));
     }
 
     #[test]
     fn each_api_prints_its_count_and_mean_times() {
         let metrics = RequestMetrics::new();
         for end_ns in [1_000_000, 3_000_000] {
-            metrics.record(ApiKeys::Fetch, &RequestTimes::starting_at(0), end_ns);
+            metrics.record(ApiKeys::Fetch, &RequestTimes::starting_at(0).spent_ns(end_ns));
         }
         assert_eq!(metrics.requests(ApiKeys::Fetch), 2);
         assert_eq!(metrics.requests(ApiKeys::Produce), 0);

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use log::{debug, error, info};
 
-use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
 use crate::common::lock::locked;
 use crate::common::memory_pool::MemoryPool;
 use crate::common::metrics::Metrics;
@@ -35,6 +35,8 @@ use crate::transport::selector::{Selector, SelectorLimits};
 /// back.
 pub struct SocketServer {
     bound_endpoints: Vec<EndPoint>,
+    /// Of each listener in turn.
+    processors: Vec<(ListenerName, Arc<ProcessorHandle>)>,
     broker_id: i32,
     backlog_size: i32,
     send_buffer_bytes: Option<usize>,
@@ -68,6 +70,7 @@ impl SocketServer {
             connection_quotas: Arc::new(connection_quotas),
             time,
             metrics,
+            request_slow_ms: config.transferto_request_slow_ms,
         };
         let limits = selector_limits(config);
         let mut listeners = Vec::new();
@@ -82,7 +85,13 @@ impl SocketServer {
                 .collect::<io::Result<Vec<_>>>()?;
             listeners.push(Listener { socket, processors, remedy });
         }
+        let handles_of = |listener: &Listener| {
+            let name = listener.socket.end_point().listener_name.clone();
+            let handles = listener.processors.iter().map(Processor::handle);
+            handles.map(|handle| (name.clone(), handle)).collect::<Vec<_>>()
+        };
         Ok(Arc::new(Self {
+            processors: listeners.iter().flat_map(handles_of).collect(),
             bound_endpoints: listeners.iter().map(|it| it.socket.end_point().clone()).collect(),
             broker_id: config.broker_id,
             backlog_size: config.socket_listen_backlog_size,
@@ -143,6 +152,11 @@ impl SocketServer {
     /// How many connections `address` holds now.
     pub fn connection_count(&self, address: IpAddr) -> usize {
         self.context.connection_quotas.get(address)
+    }
+
+    /// How many connections each Processor has: its listener, its number, the count.
+    pub fn connection_counts(&self) -> impl Iterator<Item = (&ListenerName, usize, u64)> {
+        self.processors.iter().map(|(name, it)| (name, it.id(), it.connection_count()))
     }
 
     /// Closes the ports, then every connection, and waits for the threads. Calling it again does

@@ -47,6 +47,16 @@ pub struct FetchResponseData {
     pub topics: Vec<TopicData>,
 }
 
+impl FetchResponseData {
+    /// As [`ResponseBody::for_each_error_code`](crate::protocol::request::ResponseBody::for_each_error_code).
+    pub fn for_each_error_code(&self, found: &mut dyn FnMut(i16)) {
+        found(self.error.code());
+        for data in self.topics.iter().flat_map(|(_, partitions)| partitions) {
+            found(data.error.code());
+        }
+    }
+}
+
 /// A topic's name, and its partitions.
 pub type TopicData = (String, Vec<FetchResponsePartitionData>);
 

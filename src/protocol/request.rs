@@ -12,7 +12,7 @@ use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::wire::allowance::Allowance;
 use crate::protocol::wire::decode_error::DecodeError;
-use crate::protocol::wire::types::{Reader, WireType, Writer};
+use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
 /// What the size in front of a frame can say.
 const FRAME_BYTES_MAX: usize = i32::MAX.unsigned_abs() as usize;
@@ -186,6 +186,14 @@ macro_rules! bodies {
             pub fn api_key(&self) -> ApiKeys {
                 match self {
                     $(Self::$api(_) => ApiKeys::$api,)+
+                }
+            }
+
+            /// Port of `AbstractResponse.errorCounts`: calls `found` with the error code of the
+            /// response as a whole and of each part of it, as far as its version has them.
+            pub fn for_each_error_code(&self, version: Version, found: &mut dyn FnMut(i16)) {
+                match self {
+                    $(Self::$api(body) => body.for_each_error_code(version, false, found),)+
                 }
             }
 

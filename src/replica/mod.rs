@@ -1,6 +1,7 @@
 //! Partitions and what waits for them: `kafka.cluster` and the replica half of `kafka.server`.
 //! Knows no socket, no queue, no wire format.
 
+pub mod partition_traffic;
 pub mod replica;
 pub mod partition;
 pub mod local_logs;

@@ -105,6 +105,7 @@ impl Partition {
             return Err(KafkaError::api(Errors::NotEnoughReplicas, why));
         }
         let info = replica.log.append(records, self.leader_epoch)?;
+        replica.traffic.appended(&info);
         let high_watermark_moved = replica.maybe_increment_high_watermark(replica.log_end_offset());
         Ok((info, high_watermark_moved))
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::common::lock::locked;
 use crate::common::units::Offset;
+use crate::replica::partition_traffic::PartitionTraffic;
 use crate::storage::log::log::Log;
 use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 
@@ -17,6 +18,7 @@ pub struct Replica {
     /// The broker that keeps this copy.
     pub broker_id: i32,
     pub log: Arc<Log>,
+    pub traffic: PartitionTraffic,
     /// The offset up to which consumers may read, exclusive.
     high_watermark: Mutex<LogOffsetMetadata>,
 }
@@ -30,7 +32,7 @@ impl Replica {
         let start = checkpointed.min(log.log_end_offset()).max(log.log_start_offset());
         log.update_high_watermark(start);
         let high_watermark = Mutex::new(LogOffsetMetadata::message_offset_only(start));
-        Self { broker_id, log, high_watermark }
+        Self { broker_id, log, traffic: PartitionTraffic::default(), high_watermark }
     }
 
     /// The offset that the next message will get, with its place.

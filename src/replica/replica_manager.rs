@@ -324,6 +324,16 @@ impl ReplicaManager {
         }
     }
 
+    /// Of each purgatory its name, how many operations wait in it, and how many entries its lists
+    /// have: Kafka's `NumDelayedOperations` and `PurgatorySize`.
+    pub fn purgatory_sizes(&self) -> [(&'static str, usize, usize); 2] {
+        let (fetch, produce) = (&self.delayed_fetch_purgatory, &self.delayed_produce_purgatory);
+        [
+            ("Fetch", fetch.delayed(), fetch.watched()),
+            ("Produce", produce.delayed(), produce.watched()),
+        ]
+    }
+
     /// Writes the high watermark of each partition to the checkpoint file of its log directory.
     ///
     /// A directory that is offline is left alone, and one that fails does not stop the others.

@@ -74,8 +74,9 @@ impl KafkaApis {
         }
     }
 
-    /// Handles a request. It may be answered later, by the thread that completes it.
-    pub fn handle(self: &Arc<Self>, request: Request) {
+    /// Handles a request. It may be answered later, by the thread that completes it. Returns the
+    /// moment when this thread is done with it, in nanoseconds.
+    pub fn handle(self: &Arc<Self>, request: Request) -> i64 {
         let (reply, body, frame) = Reply::split(request, &self.request_channel, &self.time);
         trace!(
             "[6] KafkaApis.handle: {} version {} from {}",
@@ -140,8 +141,10 @@ impl KafkaApis {
             }),
             Body::DescribeCluster(it) => self.cluster.handle_describe_cluster_request(reply, &it),
         }
+        let now_ns = self.time.nanoseconds();
         // Nobody else sets it; a reply that is out already has no use for it.
-        let _ = local_complete.set(self.time.nanoseconds());
+        let _ = local_complete.set(now_ns);
+        now_ns
     }
 
     /// Leaves to the controller's thread what changes topics, settings, ACLs or quotas: the disk, or

@@ -1,7 +1,7 @@
 //! Port of `kafka.server.KafkaServer`: a broker that runs, and what stops before what.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::log_dir_failure_handler::{HaltProcedure, LogDirFailureHandler};
 use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::monitoring::monitoring_server::MonitoringServer;
+use crate::server::monitoring::observed::ObservedParts;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::storage::log_manager::LogManager;
 
@@ -89,8 +92,10 @@ pub struct KafkaServer {
     startup_duration: Duration,
 }
 
-/// What a broker consists of, in the order in which it stops.
+/// What a broker consists of, in the order in which it stops. Only the first is asked twice: at
+/// the beginning to say so, and at the end.
 pub(super) struct Subsystems {
+    pub monitoring: MonitoringServer,
     pub socket_server: Arc<SocketServer>,
     pub request_handler_pool: Arc<KafkaRequestHandlerPool>,
     pub controller_events: Arc<ControllerEventManager>,
@@ -99,8 +104,23 @@ pub(super) struct Subsystems {
     pub group_coordinator: Arc<GroupCoordinator>,
     pub replica_manager: Arc<ReplicaManager>,
     pub log_manager: Arc<LogManager>,
+    pub metadata_cache: Arc<dyn MetadataCache>,
     pub dynamic_config: Arc<DynamicBrokerConfig>,
     pub metrics: Arc<Metrics>,
+}
+
+impl Subsystems {
+    /// What can be looked at by HTTP.
+    fn observed(&self) -> ObservedParts {
+        ObservedParts {
+            socket_server: Arc::clone(&self.socket_server),
+            metadata_cache: Arc::clone(&self.metadata_cache),
+            replica_manager: Arc::clone(&self.replica_manager),
+            group_coordinator: Arc::clone(&self.group_coordinator),
+            quota_managers: Arc::clone(&self.quota_managers),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
 }
 
 impl KafkaServer {
@@ -124,6 +144,7 @@ impl KafkaServer {
             let _ = server.shutdown();
             return Err(error);
         }
+        server.parts.monitoring.become_running(|| server.parts.observed());
         server.startup_duration = began.elapsed();
         Ok(server)
     }
@@ -149,6 +170,11 @@ impl KafkaServer {
     /// The listeners, with the ports they are bound to.
     pub fn bound_endpoints(&self) -> &[EndPoint] {
         self.parts.socket_server.bound_endpoints()
+    }
+
+    /// Where the pages of `transferto.http.listener` are.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.parts.monitoring.local_addr()
     }
 
     /// How long the start took.
@@ -181,10 +207,11 @@ impl KafkaServer {
     ///
     /// # Errors
     /// If a step failed: the log says which and why.
-    pub fn shutdown(self) -> Result<(), ShutdownError> {
+    pub fn shutdown(mut self) -> Result<(), ShutdownError> {
         info!("shutting down");
         let parts = &self.parts;
-        let mut is_clean = stop("the socket server", || parts.socket_server.shutdown());
+        let mut is_clean = stop("the pages of the broker", || parts.monitoring.begin_shutdown());
+        is_clean &= stop("the socket server", || parts.socket_server.shutdown());
         is_clean &= stop("the pool of request handlers", || parts.request_handler_pool.join());
         is_clean &= stop("the controller", || parts.controller_events.close());
         is_clean &= stop("the scheduler", || parts.scheduler.shutdown());
@@ -202,6 +229,7 @@ impl KafkaServer {
                 "a log directory is not marked as clean".to_string(),
             )),
         });
+        is_clean &= stop("the HTTP server", || self.parts.monitoring.shutdown());
         report_all_left_out();
         match is_clean {
             true => {

@@ -33,6 +33,7 @@ use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
 use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
+use crate::server::monitoring::monitoring_server::MonitoringServer;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorizer::Authorizer;
 use crate::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
@@ -129,6 +130,7 @@ impl KafkaServerBuilder {
             Arc::clone(&metrics),
             channel_builder,
         )?;
+        let monitoring = MonitoringServer::start(config.transferto_http_listener.as_ref(), &time)?;
         let log_manager = LogManager::new(
             LogManagerConfig::from_broker(&config),
             Arc::clone(&scheduler),
@@ -155,7 +157,7 @@ impl KafkaServerBuilder {
             replica_manager: Arc::clone(&state.replica_manager),
             log_manager: Arc::clone(&log_manager),
             auto_topics: Arc::new(auto_topics),
-            metadata_cache: state.metadata_cache,
+            metadata_cache: Arc::clone(&state.metadata_cache),
             controller: state.controller,
             controller_events: Arc::default(),
             group_coordinator: Arc::clone(&state.group_coordinator),
@@ -167,6 +169,7 @@ impl KafkaServerBuilder {
         };
         let request_handler_pool = new_handlers(&socket_server, &parts);
         let subsystems = Subsystems {
+            monitoring,
             socket_server,
             request_handler_pool,
             controller_events: Arc::clone(&parts.controller_events),
@@ -175,6 +178,7 @@ impl KafkaServerBuilder {
             group_coordinator: state.group_coordinator,
             replica_manager: state.replica_manager,
             log_manager,
+            metadata_cache: state.metadata_cache,
             dynamic_config,
             metrics,
         };
@@ -367,7 +371,9 @@ fn open_authorizer(
 fn new_handlers(socket_server: &SocketServer, parts: &Parts<'_>) -> Arc<KafkaRequestHandlerPool> {
     let requests = socket_server.request_channel();
     let apis = Arc::new(KafkaApis::new(requests, parts));
-    Arc::new(KafkaRequestHandlerPool::new(requests, &apis, socket_server.request_memory()))
+    let Parts { metrics, time, .. } = parts;
+    let memory_pool = socket_server.request_memory();
+    Arc::new(KafkaRequestHandlerPool::new(requests, &apis, memory_pool, metrics, time))
 }
 
 fn schedule_high_watermark_checkpoints(

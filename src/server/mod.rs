@@ -3,6 +3,7 @@
 pub mod security;
 pub mod quota;
 pub mod metadata;
+pub mod monitoring;
 pub mod reply;
 pub mod apis;
 pub mod kafka_apis;

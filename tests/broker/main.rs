@@ -41,6 +41,12 @@ mod reply {
     mod reply;
 }
 
+mod monitoring {
+    mod pages;
+    mod dashboard;
+    mod prometheus;
+}
+
 mod zero_copy;
 mod idempotence;
 mod compacted_topic;

@@ -9,6 +9,8 @@ use transferto::config::dynamic_config::dynamic_settings_to_markdown;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::config::log_config::LogConfig;
 use transferto::config::unsupported::Unsupported;
+use transferto::server::monitoring::family::Family;
+use transferto::server::monitoring::metrics_page::all_families;
 
 use crate::printed::{fail_if_printed, print_into};
 use crate::source_tree::{files_under, read, ticked};
@@ -167,6 +169,13 @@ fn the_pages_of_settings_are_printed_from_the_tables() {
         ("refused", refused),
     ];
     let pages = ["docs/en/configuration.md", "docs/zh/configuration.md"];
+    fail_if_printed(pages.into_iter().filter(|page| print_into(page, &parts)).collect());
+}
+
+#[test]
+fn the_pages_of_metrics_are_printed_from_the_table() {
+    let parts = [("metrics", Family::to_markdown(all_families()))];
+    let pages = ["docs/en/monitoring.md", "docs/zh/monitoring.md"];
     fail_if_printed(pages.into_iter().filter(|page| print_into(page, &parts)).collect());
 }
 

@@ -1,4 +1,4 @@
-//! Tests of `src/network` and `src/transport`: connections, without the broker behind them.
+//! Tests of `src/network`, `src/transport` and `src/http`: connections, without the broker behind them.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod frames;
@@ -18,4 +18,8 @@ mod transport {
     mod hang_up;
     mod memory;
     mod plaintext_transport_layer;
+}
+
+mod http {
+    mod http_server;
 }

@@ -14,3 +14,5 @@ mod slow_clients;
 mod stock_files;
 mod exit_status;
 mod memory_flood;
+mod request_log;
+mod bad_scrapers;

@@ -10,6 +10,8 @@ pub mod own_process;
 pub mod treacherous_time;
 pub mod records;
 pub mod client;
+pub mod http;
+pub mod json;
 pub mod broker;
 pub mod broker_process;
 pub mod transports;

@@ -38,6 +38,22 @@ fn every_api_answers_an_error_in_every_version() {
     assert!(answers(requests()).count() > 150);
 }
 
+/// As many as the debugger's form of the response has fields of that name; those that a version does
+/// not have read as 0.
+#[test]
+fn the_errors_of_a_response_are_found_in_all_of_its_parts() {
+    for (version, response) in answers(requests()) {
+        let shown = format!("{response:?}").matches(&format!("error_code: {CODE}")).count();
+        let api = response.api_key();
+        let mut found = Vec::new();
+        let version = api.version(version).unwrap();
+        response.for_each_error_code(version, &mut |code| found.push(code));
+        let failed = found.iter().filter(|code| **code == CODE).count();
+        assert_eq!(failed, shown, "{api:?} version {version:?}");
+        assert!(found.iter().all(|code| [0, CODE].contains(code)), "{api:?} {found:?}");
+    }
+}
+
 #[test]
 fn every_partition_of_the_log_is_written() {
     for (_, response) in answers(log::requests()) {

@@ -99,6 +99,20 @@ macro_rules! table {
                 })*
                 size
             }
+
+            fn for_each_error_code(
+                &self,
+                version: $crate::protocol::wire::types::Version,
+                _is_error_code: bool,
+                found: &mut dyn FnMut(i16),
+            ) {
+                $(if ($from $dots $($to)?).contains(&version.number) {
+                    let is_error_code = stringify!($field) == "error_code";
+                    $crate::protocol::wire::types::WireType::for_each_error_code(
+                        &self.$field, version, is_error_code, found
+                    );
+                })*
+            }
         }
     )+};
 

@@ -48,6 +48,17 @@ pub trait WireType: Sized {
 
     /// The fewest bytes that any value takes: what an element of an array costs its sender.
     fn size_min(version: Version) -> usize;
+
+    /// Calls `found` with each error code that the value has on the wire, in its own place or in
+    /// that of a part. `is_error_code` says that the value itself is one.
+    fn for_each_error_code(
+        &self,
+        _version: Version,
+        _is_error_code: bool,
+        _found: &mut dyn FnMut(i16),
+    ) {
+        // A value without parts has none.
+    }
 }
 
 /// A place in a frame that is being read.
@@ -351,7 +362,7 @@ impl<'a> Writer<'a> {
 }
 
 macro_rules! number {
-    ($($type:ty: $read:path, $write:path;)+) => {$(
+    ($($type:ty: $read:path, $write:path $(, $more:item)?;)+) => {$(
         impl WireType for $type {
             fn read(reader: &mut Reader<'_>, _: Version) -> Result<Self, DecodeError> {
                 Ok($read(reader.take(size_of::<$type>() as u64)?))
@@ -366,12 +377,19 @@ macro_rules! number {
             fn size_min(_: Version) -> usize {
                 size_of::<$type>()
             }
+
+            $($more)?
         }
     )+};
 }
 
 number! {
-    i16: BigEndian::read_i16, BigEndian::write_i16;
+    i16: BigEndian::read_i16, BigEndian::write_i16,
+        fn for_each_error_code(&self, _: Version, is_one: bool, found: &mut dyn FnMut(i16)) {
+            if is_one {
+                found(*self);
+            }
+        };
     i32: BigEndian::read_i32, BigEndian::write_i32;
     i64: BigEndian::read_i64, BigEndian::write_i64;
     f64: BigEndian::read_f64, BigEndian::write_f64;
@@ -491,6 +509,12 @@ impl<T: WireType> WireType for Option<Vec<T>> {
     fn size_min(version: Version) -> usize {
         if version.is_flexible { 1 } else { 4 }
     }
+
+    fn for_each_error_code(&self, version: Version, _: bool, found: &mut dyn FnMut(i16)) {
+        for element in self.iter().flatten() {
+            element.for_each_error_code(version, false, found);
+        }
+    }
 }
 
 impl<T: WireType> WireType for Vec<T> {
@@ -508,6 +532,12 @@ impl<T: WireType> WireType for Vec<T> {
 
     fn size_min(version: Version) -> usize {
         Option::<Self>::size_min(version)
+    }
+
+    fn for_each_error_code(&self, version: Version, _: bool, found: &mut dyn FnMut(i16)) {
+        for element in self {
+            element.for_each_error_code(version, false, found);
+        }
     }
 }
 

@@ -111,6 +111,7 @@ impl FetchApis {
                     session_id: 0,
                     topics,
                 };
+                reply.count_errors(|found| response.for_each_error_code(found));
                 match FetchResponseSend::new(&reply.header, response) {
                     Ok(send) => reply.send_drawn(Box::new(send), memory),
                     Err(error) => reply.give_up(&error),

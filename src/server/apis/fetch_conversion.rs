@@ -133,19 +133,23 @@ impl FetchedData {
             return failed(partition, Errors::UnsupportedCompressionType);
         }
         let (high_watermark, log_start_offset) = (read.high_watermark, read.log_start_offset);
+        let replica = Arc::clone(&read.replica);
         let messages = match magic_to_convert_to(version, &read.log_config) {
             None => Ok(Box::new(read.fetched_data.message_set) as Box<dyn MessageSet>),
             Some(magic) => self.maybe_convert(version, magic, asked, read, convertible),
         };
         match messages {
-            Ok(messages) => FetchResponsePartitionData {
-                partition,
-                error: Errors::None,
-                high_watermark: high_watermark.0,
-                last_stable_offset: high_watermark.0,
-                log_start_offset: log_start_offset.0,
-                messages,
-            },
+            Ok(messages) => {
+                replica.traffic.bytes_out.add(messages.size_in_bytes() as u64);
+                FetchResponsePartitionData {
+                    partition,
+                    error: Errors::None,
+                    high_watermark: high_watermark.0,
+                    last_stable_offset: high_watermark.0,
+                    log_start_offset: log_start_offset.0,
+                    messages,
+                }
+            }
             Err(error) => {
                 // A consumer that is refused may ask again at once, for as long as it runs.
                 let is_of_records =

@@ -223,7 +223,11 @@ fn answer_producer(
     reply.log_refusals(&refusals);
     match acks {
         0 if refusals.is_empty() => reply.no_operation(),
-        0 => reply.close_connection(),
+        0 => {
+            let codes = merged.iter().map(|(_, it)| it.error.unwrap_or(Errors::None).code());
+            reply.count_errors(|found| codes.for_each(found));
+            reply.close_connection();
+        }
         _ => {
             reply.throttled_by(delay_time_ms);
             reply.send_body(&produce_response(request, merged, delay_time_ms));

@@ -149,14 +149,22 @@ impl Reply {
         self.frame = Frame::empty(self.memory.pool());
     }
 
+    /// Counts the errors that the answer has, of which `for_each_code` calls what it is given.
+    pub fn count_errors(&self, for_each_code: impl FnOnce(&mut dyn FnMut(i16))) {
+        self.request_channel.request_metrics().count_errors(self.header.api_key, for_each_code);
+    }
+
     /// Answers with a body, which is encoded here.
     pub fn send_body(self, body: &ResponseBody) {
         let mut memory = MemoryDraw::new(self.memory.pool());
         match response_bytes(&self.header, body, &mut memory) {
-            Ok(bytes) => match NetworkSend::new(bytes) {
-                Ok(send) => self.send_drawn(Box::new(send), memory),
-                Err(error) => self.give_up(&error),
-            },
+            Ok(bytes) => {
+                self.count_errors(|found| body.for_each_error_code(self.header.version(), found));
+                match NetworkSend::new(bytes) {
+                    Ok(send) => self.send_drawn(Box::new(send), memory),
+                    Err(error) => self.give_up(&error),
+                }
+            }
             Err(EncodeError::OutOfMemory(shortage)) => self.retry(shortage),
             Err(error) => self.give_up(&error),
         }

@@ -478,6 +478,11 @@ impl Log {
         TimestampMs(self.last_flush_ms.load(Ordering::Acquire))
     }
 
+    /// How many segments it has.
+    pub fn segment_count(&self) -> usize {
+        self.segments.count()
+    }
+
     /// The size of all segments' messages, in bytes.
     pub fn size(&self) -> u64 {
         self.segments.size()

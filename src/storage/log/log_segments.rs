@@ -73,6 +73,11 @@ impl LogSegments {
         map.range(first..to).map(|(_, segment)| Arc::clone(segment)).collect()
     }
 
+    /// How many segments there are.
+    pub fn count(&self) -> usize {
+        read_locked(&self.map).len()
+    }
+
     /// The size of all segments' messages, in bytes.
     pub fn size(&self) -> u64 {
         read_locked(&self.map).values().map(|segment| segment.size()).sum()

@@ -1,0 +1,213 @@
+//! A broker at one moment, as its metrics show it.
+//!
+//! To look must not disturb: counters are read without a lock; the locks of tables, queues and
+//! groups are held as long as it takes to copy what they hold or to count it, never while text is
+//! made of it, and no file is touched.
+
+use std::sync::{Arc, Mutex};
+
+use crate::common::lock::locked;
+use crate::common::metrics::Metrics;
+use crate::common::time::Time;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::coordinator::group_metadata::GroupMetadata;
+use crate::coordinator::group_state::GroupState;
+use crate::network::socket_server::SocketServer;
+use crate::replica::partition::Partition;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::topic_image::TopicImage;
+use crate::server::monitoring::broker_state::{BrokerState, CurrentState};
+use crate::server::monitoring::idle_window::IdleWindow;
+use crate::server::monitoring::process_stats::ProcessStats;
+use crate::server::quota::quota_managers::QuotaManagers;
+
+/// The parts of a broker that are looked at. They are there once it runs.
+pub struct ObservedParts {
+    pub socket_server: Arc<SocketServer>,
+    pub metadata_cache: Arc<dyn MetadataCache>,
+    pub replica_manager: Arc<ReplicaManager>,
+    pub group_coordinator: Arc<GroupCoordinator>,
+    pub quota_managers: Arc<QuotaManagers>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// Looks at a broker again and again.
+pub struct Observer {
+    parts: ObservedParts,
+    state: Arc<CurrentState>,
+    time: Arc<dyn Time>,
+    windows: Mutex<Windows>,
+}
+
+struct Windows {
+    processors: IdleWindow,
+    handlers: IdleWindow,
+}
+
+/// What one look has shown.
+pub struct Observed<'a> {
+    pub parts: &'a ObservedParts,
+    pub state: BrokerState,
+    /// Those of topics that clients can see, by topic and number.
+    pub partitions: Vec<ObservedPartition>,
+    /// By name.
+    pub topics: Vec<ObservedTopic>,
+    /// Partitions that this broker should lead and cannot.
+    pub offline_partitions: usize,
+    pub under_replicated_partitions: usize,
+    pub groups: GroupCounts,
+    /// From 0 to 1.
+    pub processors_idle: f64,
+    /// From 0 to 1.
+    pub handlers_idle: f64,
+    pub process: ProcessStats,
+}
+
+pub struct ObservedPartition {
+    pub topic: Arc<str>,
+    /// Its number, as a label has it.
+    pub number: String,
+    pub log_size_bytes: u64,
+    pub log_start_offset: i64,
+    pub log_end_offset: i64,
+    pub segments: usize,
+}
+
+/// The sums over the partitions of a topic since they were led first.
+pub struct ObservedTopic {
+    pub name: Arc<str>,
+    pub messages_in: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// How many groups there are in each state, and what all of them hold.
+#[derive(Default)]
+pub struct GroupCounts {
+    by_state: Vec<(GroupState, usize)>,
+    pub members: usize,
+    pub offsets: usize,
+}
+
+impl Observer {
+    pub fn new(parts: ObservedParts, state: Arc<CurrentState>, time: Arc<dyn Time>) -> Self {
+        let now_ms = time.hi_res_clock_ms();
+        let (processors, handlers) = (IdleWindow::new(now_ms), IdleWindow::new(now_ms));
+        Self { parts, state, time, windows: Mutex::new(Windows { processors, handlers }) }
+    }
+
+    /// Looks at the broker.
+    pub fn observe(&self) -> Observed<'_> {
+        let parts = &self.parts;
+        let mut hosted = parts.replica_manager.local_logs().all_partitions();
+        // Read after the partitions: a topic that is being deleted leaves the cache first, so that
+        // it is shown with all of its partitions or not at all, and its sums never fall.
+        let visible = parts.metadata_cache.topics();
+        let is_visible =
+            |topic: &str| visible.binary_search_by(|(name, _)| name.as_str().cmp(topic)).is_ok();
+        hosted.retain(|it| is_visible(&it.topic_and_partition.topic));
+        hosted.sort_by(|one, other| one.topic_and_partition.cmp(&other.topic_and_partition));
+        let registered = || visible.iter().flat_map(|(_, topic)| &topic.partitions);
+        let (processors_idle, handlers_idle) = self.idle_shares();
+        Observed {
+            parts,
+            state: self.state.get(),
+            partitions: hosted.iter().map(|it| ObservedPartition::of(it)).collect(),
+            topics: topics_of(&hosted),
+            offline_partitions: visible.iter().map(|(name, it)| self.offline_of(name, it)).sum(),
+            under_replicated_partitions: registered()
+                .filter(|it| it.isr.len() < it.replicas.len())
+                .count(),
+            groups: GroupCounts::of(&parts.group_coordinator),
+            processors_idle,
+            handlers_idle,
+            process: ProcessStats::read(),
+        }
+    }
+
+    /// How many partitions of a topic that clients can see are not hosted, or are on a disk that has
+    /// failed. One that was deleted since is none: it had left the cache before it was hosted no
+    /// longer.
+    fn offline_of(&self, name: &str, topic: &TopicImage) -> usize {
+        let hosted = self.parts.replica_manager.local_logs();
+        let topic_name: Arc<str> = Arc::from(name);
+        let is_online = |partition| {
+            let key = TopicAndPartition { topic: Arc::clone(&topic_name), partition };
+            hosted.get_partition_or_error(&key).is_ok()
+        };
+        match (0..topic.partition_count()).filter(|it| !is_online(*it)).count() {
+            offline if self.parts.metadata_cache.topic(name).is_some() => offline,
+            _ => 0,
+        }
+    }
+
+    fn idle_shares(&self) -> (f64, f64) {
+        let (now_ms, metrics) = (self.time.hi_res_clock_ms(), &self.parts.metrics);
+        let mut windows = locked(&self.windows);
+        let idle_ns = metrics.network_processor_idle_ns.value();
+        let total_ns = metrics.network_processor_total_ns.value();
+        let processors = windows.processors.share(now_ms, idle_ns, total_ns);
+        let idle_ns = metrics.request_handler_idle_ns.value();
+        let total_ns = metrics.request_handler_total_ns.value();
+        (processors, windows.handlers.share(now_ms, idle_ns, total_ns))
+    }
+}
+
+impl ObservedPartition {
+    fn of(partition: &Partition) -> Self {
+        let log = &partition.leader_replica().log;
+        Self {
+            topic: Arc::clone(&partition.topic_and_partition.topic),
+            number: partition.topic_and_partition.partition.to_string(),
+            log_size_bytes: log.size(),
+            log_start_offset: log.log_start_offset().0,
+            log_end_offset: log.log_end_offset().0,
+            segments: log.segment_count(),
+        }
+    }
+}
+
+/// Adds up what the partitions have counted, which stand in the order of their topics.
+fn topics_of(partitions: &[Arc<Partition>]) -> Vec<ObservedTopic> {
+    let topic_of = |it: &Arc<Partition>| Arc::clone(&it.topic_and_partition.topic);
+    let of_one_topic = partitions.chunk_by(|one, other| topic_of(one) == topic_of(other));
+    of_one_topic
+        .map(|partitions| {
+            let sum = |count: fn(&Partition) -> u64| partitions.iter().map(|it| count(it)).sum();
+            ObservedTopic {
+                name: topic_of(&partitions[0]),
+                messages_in: sum(|it| it.leader_replica().traffic.messages_in.value()),
+                bytes_in: sum(|it| it.leader_replica().traffic.bytes_in.value()),
+                bytes_out: sum(|it| it.leader_replica().traffic.bytes_out.value()),
+            }
+        })
+        .collect()
+}
+
+impl GroupCounts {
+    /// A group that has failed is in no state.
+    fn of(coordinator: &GroupCoordinator) -> Self {
+        let mut counts = Self::default();
+        let look = |it: &GroupMetadata| (it.state(), it.size(), it.offsets.len());
+        for group in coordinator.manager().groups() {
+            let Ok((state, members, offsets)) = group.look(look) else { continue };
+            match counts.by_state.iter_mut().find(|(of_state, _)| *of_state == state) {
+                Some((_, count)) => *count += 1,
+                None => counts.by_state.push((state, 1)),
+            }
+            counts.members += members;
+            counts.offsets += offsets;
+        }
+        counts
+    }
+
+    pub fn all(&self) -> usize {
+        self.by_state.iter().map(|(_, count)| count).sum()
+    }
+
+    pub fn in_state(&self, state: GroupState) -> usize {
+        self.by_state.iter().find(|(of_state, _)| *of_state == state).map_or(0, |(_, it)| *it)
+    }
+}

@@ -1,0 +1,129 @@
+//! The metrics of topics, partitions and groups: those of `kafka.log`, `kafka.cluster` and
+//! `kafka.coordinator`, and of their managers.
+
+use crate::coordinator::group_state::GroupState;
+use crate::server::monitoring::family::{Samples, families};
+use crate::server::monitoring::observed::{Observed, ObservedPartition, ObservedTopic};
+
+families! {
+    /// What the broker keeps, and how much goes in and out.
+    pub const TOPIC_FAMILIES;
+
+    /// Messages that were appended.
+    Counter "kafka_server_brokertopicmetrics_messagesin_total" ["topic"] in "messages",
+        "kafka.server:type=BrokerTopicMetrics,name=MessagesInPerSec,topic=*",
+        |it, out| put_topics(it, out, |topic| topic.messages_in);
+    /// Bytes that were appended, as they are in the log.
+    Counter "kafka_server_brokertopicmetrics_bytesin_total" ["topic"] in "bytes",
+        "kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec,topic=*",
+        |it, out| put_topics(it, out, |topic| topic.bytes_in);
+    /// Bytes of messages in responses to fetches.
+    Counter "kafka_server_brokertopicmetrics_bytesout_total" ["topic"] in "bytes",
+        "kafka.server:type=BrokerTopicMetrics,name=BytesOutPerSec,topic=*",
+        |it, out| put_topics(it, out, |topic| topic.bytes_out);
+    /// The size of the log, without its indexes.
+    Gauge "kafka_log_log_size" ["topic", "partition"] in "bytes",
+        "kafka.log:type=Log,name=Size,topic=*,partition=*",
+        |it, out| put_partitions(it, out, |partition| partition.log_size_bytes.cast_signed());
+    /// The first offset that can be read.
+    Gauge "kafka_log_log_logstartoffset" ["topic", "partition"] in "offset",
+        "kafka.log:type=Log,name=LogStartOffset,topic=*,partition=*",
+        |it, out| put_partitions(it, out, |partition| partition.log_start_offset);
+    /// The offset that the next message gets.
+    Gauge "kafka_log_log_logendoffset" ["topic", "partition"] in "offset",
+        "kafka.log:type=Log,name=LogEndOffset,topic=*,partition=*",
+        |it, out| put_partitions(it, out, |partition| partition.log_end_offset);
+    /// Segments of the log.
+    Gauge "kafka_log_log_numlogsegments" ["topic", "partition"] in "segments",
+        "kafka.log:type=Log,name=NumLogSegments,topic=*,partition=*",
+        |it, out| put_partitions(it, out, |partition| partition.segments as i64);
+    /// Partitions that this broker hosts.
+    Gauge "kafka_server_replicamanager_partitioncount" [] in "partitions",
+        "kafka.server:type=ReplicaManager,name=PartitionCount",
+        |it, out| out.put(&[], it.partitions.len());
+    /// Partitions that it leads: all of them, for it is alone.
+    Gauge "kafka_server_replicamanager_leadercount" [] in "partitions",
+        "kafka.server:type=ReplicaManager,name=LeaderCount",
+        |it, out| out.put(&[], it.partitions.len());
+    /// Partitions with a replica that is not in sync: none, for there is one replica of each.
+    Gauge "kafka_server_replicamanager_underreplicatedpartitions" [] in "partitions",
+        "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
+        |it, out| out.put(&[], it.under_replicated_partitions);
+    /// Partitions that clients know of and nobody leads: that of a disk that has failed, say.
+    Gauge "kafka_controller_kafkacontroller_offlinepartitionscount" [] in "partitions",
+        "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",
+        |it, out| out.put(&[], it.offline_partitions);
+    /// Topics that clients know of.
+    Gauge "kafka_controller_kafkacontroller_globaltopiccount" [] in "topics",
+        "kafka.controller:type=KafkaController,name=GlobalTopicCount",
+        |it, out| out.put(&[], it.topics.len());
+    /// 1: the broker is its own controller.
+    Gauge "kafka_controller_kafkacontroller_activecontrollercount" [] in "controllers",
+        "kafka.controller:type=KafkaController,name=ActiveControllerCount",
+        |_, out| out.put(&[], 1);
+    /// Requests that wait: a fetch for bytes, a produce for its acks.
+    Gauge "kafka_server_delayedoperationpurgatory_numdelayedoperations" ["delayedoperation"]
+        in "requests",
+        "kafka.server:type=DelayedOperationPurgatory,name=NumDelayedOperations,delayedOperation=*",
+        |it, out| for (purgatory, delayed, _) in it.parts.replica_manager.purgatory_sizes() {
+            out.put(&[purgatory], delayed);
+        };
+    /// Entries in the lists of those that wait: one for each partition, and some that are over and
+    /// not cleared yet.
+    Gauge "kafka_server_delayedoperationpurgatory_purgatorysize" ["delayedoperation"] in "entries",
+        "kafka.server:type=DelayedOperationPurgatory,name=PurgatorySize,delayedOperation=*",
+        |it, out| for (purgatory, _, watched) in it.parts.replica_manager.purgatory_sizes() {
+            out.put(&[purgatory], watched);
+        };
+    /// Fetches that were answered because their time ran out.
+    Counter "kafka_server_delayedfetchmetrics_expires_total" [] in "requests",
+        "kafka.server:type=DelayedFetchMetrics,name=ExpiresPerSec,fetcherType=consumer",
+        |it, out| out.put(&[], it.parts.metrics.delayed_fetch_expires.value());
+    /// Produces that were.
+    Counter "kafka_server_delayedproducemetrics_expires_total" [] in "requests",
+        "kafka.server:type=DelayedProduceMetrics,name=ExpiresPerSec",
+        |it, out| out.put(&[], it.parts.metrics.delayed_produce_expires.value());
+    /// Consumer groups.
+    Gauge "kafka_coordinator_group_groupmetadatamanager_numgroups" [] in "groups",
+        "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroups",
+        |it, out| out.put(&[], it.groups.all());
+    /// Those that wait for their members to join.
+    Gauge "kafka_coordinator_group_groupmetadatamanager_numgroupspreparingrebalance" [] in "groups",
+        "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroupsPreparingRebalance",
+        |it, out| out.put(&[], it.groups.in_state(GroupState::PreparingRebalance));
+    /// Those that wait for their leader's assignment.
+    Gauge "kafka_coordinator_group_groupmetadatamanager_numgroupscompletingrebalance" [] in "groups",
+        "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroupsCompletingRebalance",
+        |it, out| out.put(&[], it.groups.in_state(GroupState::CompletingRebalance));
+    /// Those whose members are at work.
+    Gauge "kafka_coordinator_group_groupmetadatamanager_numgroupsstable" [] in "groups",
+        "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroupsStable",
+        |it, out| out.put(&[], it.groups.in_state(GroupState::Stable));
+    /// Those that are being removed.
+    Gauge "kafka_coordinator_group_groupmetadatamanager_numgroupsdead" [] in "groups",
+        "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroupsDead",
+        |it, out| out.put(&[], it.groups.in_state(GroupState::Dead));
+    /// Those without members.
+    Gauge "kafka_coordinator_group_groupmetadatamanager_numgroupsempty" [] in "groups",
+        "kafka.coordinator.group:type=GroupMetadataManager,name=NumGroupsEmpty",
+        |it, out| out.put(&[], it.groups.in_state(GroupState::Empty));
+    /// Offsets that all groups have committed.
+    Gauge "kafka_coordinator_group_groupmetadatamanager_numoffsets" [] in "offsets",
+        "kafka.coordinator.group:type=GroupMetadataManager,name=NumOffsets",
+        |it, out| out.put(&[], it.groups.offsets);
+    /// Members of all groups.
+    Gauge "transferto_group_members" [] in "members", "",
+        |it, out| out.put(&[], it.groups.members);
+}
+
+fn put_topics(it: &Observed<'_>, out: &mut Samples<'_>, value: fn(&ObservedTopic) -> u64) {
+    for topic in &it.topics {
+        out.put(&[&topic.name], value(topic));
+    }
+}
+
+fn put_partitions(it: &Observed<'_>, out: &mut Samples<'_>, value: fn(&ObservedPartition) -> i64) {
+    for partition in &it.partitions {
+        out.put(&[&partition.topic, &partition.number], value(partition));
+    }
+}
