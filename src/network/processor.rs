@@ -73,6 +73,8 @@ pub struct Processor {
 struct Parked {
     receive: NetworkReceived,
     shortage: Shortage,
+    /// When it had arrived.
+    start_ns: i64,
 }
 
 /// The parts that all Processors of a server share.
@@ -177,7 +179,12 @@ impl Processor {
                 }
                 ResponseAction::EndThrottling => self.end_throttling(id),
                 ResponseAction::Retry(frame, shortage) => {
-                    self.park(NetworkReceived { id, frame }, shortage);
+                    let start_ns = reply_to.times.start_ns;
+                    self.park(Parked {
+                        receive: NetworkReceived { id, frame },
+                        shortage,
+                        start_ns,
+                    });
                 }
                 ResponseAction::NoOp => {
                     self.end_request(&reply_to);
@@ -235,16 +242,18 @@ impl Processor {
 
     fn process_completed_receives(&mut self) {
         for receive in self.selector.take_completed_receives() {
-            self.process_completed_receive(receive);
+            let start_ns = self.context.time.nanoseconds();
+            self.process_completed_receive(receive, start_ns);
         }
     }
 
     /// Sets a request aside until there is the memory that it lacks. Nothing else is read from its
-    /// connection meanwhile.
-    fn park(&mut self, receive: NetworkReceived, shortage: Shortage) {
+    /// connection meanwhile. It is not over: it begins again, and its times go on.
+    fn park(&mut self, parked: Parked) {
         self.context.metrics.memory_pool_waits.increment();
-        self.selector.mute(receive.id);
-        self.parked.push_back(Parked { receive, shortage });
+        self.selector.mute(parked.receive.id);
+        self.request_log.withdraw(parked.receive.id);
+        self.parked.push_back(parked);
     }
 
     /// Goes on with the requests for which there is memory now.
@@ -260,7 +269,7 @@ impl Processor {
         for _ in 0..self.parked.len() {
             let Some(parked) = self.parked.pop_front() else { break };
             if self.selector.memory_pool().has_room(parked.shortage) {
-                self.process_completed_receive(parked.receive);
+                self.process_completed_receive(parked.receive, parked.start_ns);
             } else {
                 self.parked.push_back(parked);
             }
@@ -269,9 +278,8 @@ impl Processor {
 
     /// Parses a request and puts it on the request queue. If the queue is full, it waits, and with
     /// it all connections of this Processor: that is how a busy broker slows its clients down.
-    fn process_completed_receive(&mut self, receive: NetworkReceived) {
+    fn process_completed_receive(&mut self, receive: NetworkReceived, start_ns: i64) {
         let NetworkReceived { id, frame } = receive;
-        let start_ns = self.context.time.nanoseconds();
         let Some(channel) = self.selector.channel(id) else {
             debug!("Processor.processCompletedReceives: {id} is closed already");
             return;
@@ -289,7 +297,8 @@ impl Processor {
             Ok(parsed) => parsed,
             Err(error) => {
                 if let Some(shortage) = shortage_of(&error) {
-                    return self.park(NetworkReceived { id, frame }, shortage);
+                    let receive = NetworkReceived { id, frame };
+                    return self.park(Parked { receive, shortage, start_ns });
                 }
                 let peer = session.client_address;
                 let level = limited(LogKind::BadRequests, Level::Warn);

@@ -82,6 +82,11 @@ impl RequestLog {
         self.described.insert(request.connection_id, description);
     }
 
+    /// Forgets a request that will begin again.
+    pub fn withdraw(&mut self, connection_id: ConnectionId) {
+        self.described.remove(&connection_id);
+    }
+
     /// Notes how long the response to the connection's request is.
     pub fn answer(&mut self, connection_id: ConnectionId, response_bytes: u64) {
         if self.described.is_empty() {

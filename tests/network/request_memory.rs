@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use support::wait::wait_until;
 use transferto::common::memory_pool::{FREE_BYTES, MemoryDraw, SMALL_BYTES_MAX, Shortage, Stage};
-use transferto::network::request_channel::{Response, ResponseAction};
+use transferto::network::request_channel::{ReplyTo, Request, Response, ResponseAction};
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::metadata::{MetadataRequest, MetadataRequestTopic};
@@ -62,6 +62,14 @@ fn assert_answers(server: &TestServer, client: &mut TcpStream, correlation_id: i
     assert_eq!(receive_frame(client), b"answer");
 }
 
+/// Sets a request aside whose answer is short of memory.
+fn retry(server: &TestServer, request: Box<Request>, shortage: Shortage) -> ReplyTo {
+    let reply_to = request.reply_to();
+    let action = ResponseAction::Retry(request.frame, shortage);
+    server.request_channel().send_response(Response { reply_to, action });
+    reply_to
+}
+
 #[test]
 fn a_request_that_cannot_be_decoded_now_waits_and_others_go_on() {
     let server = start();
@@ -83,10 +91,7 @@ fn a_request_whose_answer_finds_no_memory_is_handled_again() {
     let (memory, shortage) = hog(&server, REQUEST_MAX_BYTES as usize, Stage::Answer);
     let mut client = server.connect();
     send_frame(&mut client, &metadata_request());
-    let request = server.receive();
-    let reply_to = request.reply_to();
-    let action = ResponseAction::Retry(request.frame, shortage);
-    server.request_channel().send_response(Response { reply_to, action });
+    retry(&server, server.receive(), shortage);
     await_waits(&server, 1);
     // What is too little wakes the Processor, and the request still waits.
     drop(hog(&server, SMALL_BYTES_MAX, Stage::Answer));
@@ -98,15 +103,36 @@ fn a_request_whose_answer_finds_no_memory_is_handled_again() {
 }
 
 #[test]
+fn a_request_that_is_set_aside_counts_once_and_its_wait_as_time_in_the_queue() {
+    let server = start();
+    let (memory, _) = hog(&server, FREE_BYTES + 1, Stage::Decode);
+    let mut client = server.connect();
+    send_frame(&mut client, &metadata_request());
+    await_waits(&server, 1);
+    server.time.sleep(3000);
+    drop(memory);
+    let request = server.receive();
+    let (memory, shortage) = hog(&server, REQUEST_MAX_BYTES as usize, Stage::Answer);
+    retry(&server, request, shortage);
+    await_waits(&server, 2);
+    server.time.sleep(5000);
+    drop(memory);
+    assert_answers(&server, &mut client, 7);
+    // Once this is answered, the request before it is over.
+    server.assert_serves(&mut client, 8);
+    let metrics = server.request_channel().request_metrics().values();
+    let (_, requests, stages_ns) = metrics.iter().find(|(api, ..)| *api == "Metadata").unwrap();
+    let waited_ns = 8_000_000_000;
+    assert_eq!((*requests, stages_ns), (1, &[waited_ns, 0, 0, 0, 0, 0, waited_ns]));
+}
+
+#[test]
 fn a_request_that_is_set_aside_goes_with_its_connection() {
     let server = start();
     let (memory, shortage) = hog(&server, REQUEST_MAX_BYTES as usize, Stage::Answer);
     let mut client = server.connect();
     send_frame(&mut client, &metadata_request());
-    let request = server.receive();
-    let reply_to = request.reply_to();
-    let action = ResponseAction::Retry(request.frame, shortage);
-    server.request_channel().send_response(Response { reply_to, action });
+    let reply_to = retry(&server, server.receive(), shortage);
     await_waits(&server, 1);
     assert!(server.request_memory().is_waited_for());
 

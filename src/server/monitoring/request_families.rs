@@ -21,7 +21,7 @@ families! {
         |it, out| for (api, error, count) in metrics(it).errors() {
             out.put(&[api, error.name()], count);
         };
-    /// How long a request waited for a handler.
+    /// How long a request waited for a handler, or for memory to be read or answered in.
     Histogram "kafka_network_requestmetrics_requestqueuetimems" ["request"] in "ms",
         "kafka.network:type=RequestMetrics,name=RequestQueueTimeMs,request=*",
         |it, out| put_stage(it, out, "RequestQueueTimeMs");
