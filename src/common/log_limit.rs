@@ -9,7 +9,7 @@
 //! [`report_left_out`].
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
 
 use log::{Level, info};
@@ -107,6 +107,11 @@ pub fn report_all_left_out() {
     }
 }
 
+/// How many lines of each kind were left out since the process began.
+pub fn left_out() -> [(LogKind, u64); KINDS.len()] {
+    LIMITS.left_out_ever()
+}
+
 /// Ends all limits of this process, for tests that look for each line of many.
 #[doc(hidden)]
 pub fn lift() {
@@ -125,6 +130,7 @@ static CLOCK: LazyLock<SystemTime> = LazyLock::new(SystemTime::new);
 
 struct Limits {
     windows: [Mutex<Window>; KINDS.len()],
+    left_out_ever: [AtomicU64; KINDS.len()],
     /// Whether a window may have a count that is to be logged.
     has_left_out: AtomicBool,
 }
@@ -139,7 +145,8 @@ struct Window {
 impl Limits {
     const fn new() -> Self {
         let windows = [const { Mutex::new(Window::EMPTY) }; KINDS.len()];
-        Self { windows, has_left_out: AtomicBool::new(false) }
+        let left_out_ever = [const { AtomicU64::new(0) }; KINDS.len()];
+        Self { windows, left_out_ever, has_left_out: AtomicBool::new(false) }
     }
 
     /// The level of one more line, and how many were left out in the window that ends with it.
@@ -151,8 +158,13 @@ impl Limits {
             return (level, left_out);
         }
         window.left_out += 1;
+        self.left_out_ever[kind as usize].fetch_add(1, Ordering::Relaxed);
         self.has_left_out.store(true, Ordering::Relaxed);
         (level.max(Level::Debug), left_out)
+    }
+
+    fn left_out_ever(&self) -> [(LogKind, u64); KINDS.len()] {
+        KINDS.map(|kind| (kind, self.left_out_ever[kind as usize].load(Ordering::Relaxed)))
     }
 
     /// What was left out in the windows that are over.
@@ -240,6 +252,8 @@ mod tests {
         flood(&limits, LogKind::Groups, 101, 11_003);
         assert_eq!(limits.take_all_left_out(), [(LogKind::Groups, 2)], "at the stop");
         assert_eq!(limits.take_all_left_out(), []);
+        let ever = limits.left_out_ever().into_iter().filter(|(_, count)| *count > 0);
+        assert_eq!(ever.collect::<Vec<_>>(), [(LogKind::Groups, 252)], "what was reported counts");
     }
 
     #[test]

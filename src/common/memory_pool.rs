@@ -148,6 +148,11 @@ impl MemoryPool {
         self.small.drawn_bytes().saturating_add(self.large.drawn_bytes())
     }
 
+    /// What may still be drawn.
+    pub fn available_bytes(&self) -> usize {
+        self.size_bytes().saturating_sub(self.drawn_bytes())
+    }
+
     /// The most that was drawn for large things at one time since the last call.
     pub fn take_peak_bytes(&self) -> usize {
         self.large.peak_bytes.swap(self.large.drawn_bytes(), Ordering::Relaxed)

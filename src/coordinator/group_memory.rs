@@ -42,6 +42,10 @@ impl GroupMemory {
         Arc::new(Self { limit_bytes, held_bytes, is_spent })
     }
 
+    pub fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
     pub fn held_bytes(&self) -> usize {
         self.held_bytes.load(Ordering::Relaxed)
     }

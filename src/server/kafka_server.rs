@@ -114,9 +114,11 @@ impl Subsystems {
     fn observed(&self) -> ObservedParts {
         ObservedParts {
             socket_server: Arc::clone(&self.socket_server),
+            controller_events: Arc::clone(&self.controller_events),
             metadata_cache: Arc::clone(&self.metadata_cache),
             replica_manager: Arc::clone(&self.replica_manager),
             group_coordinator: Arc::clone(&self.group_coordinator),
+            log_manager: Arc::clone(&self.log_manager),
             quota_managers: Arc::clone(&self.quota_managers),
             metrics: Arc::clone(&self.metrics),
         }

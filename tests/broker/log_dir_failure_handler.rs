@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use support::broker::Broker;
 use support::client::{Client, NEWEST_FETCH, fetch_request};
+use support::http::HTTP_LISTENER;
 use support::records::batch;
 use support::temp::TempDir;
 use support::wait::wait_until;
@@ -34,12 +35,13 @@ const GROUP_OF_OTHER: &str = "g";
 
 fn start(dir: &Arc<TempDir>) -> Broker {
     let dirs = ["a", "b"].map(|name| dir.join(name).display().to_string()).join(",");
-    let settings = [("log.dirs", dirs.as_str()), ("offsets.topic.num.partitions", "2")];
+    let settings =
+        [("log.dirs", dirs.as_str()), ("offsets.topic.num.partitions", "2"), HTTP_LISTENER];
     Broker::start_in(Arc::clone(dir), &settings)
 }
 
 /// A broker with a topic in each directory, that in `a` about to fail.
-fn start_with_topics(dir: &Arc<TempDir>) -> (Broker, Client) {
+pub(crate) fn start_with_topics(dir: &Arc<TempDir>) -> (Broker, Client) {
     let broker = start(dir);
     let mut client = broker.connect();
     client.create_topic_with("failing", &[]);
@@ -51,7 +53,7 @@ fn start_with_topics(dir: &Arc<TempDir>) -> (Broker, Client) {
     (broker, client)
 }
 
-fn fail(broker: &Broker, dir: &TempDir) {
+pub(crate) fn fail(broker: &Broker, dir: &TempDir) {
     let (log, elsewhere) = (dir.join("a/failing-0"), dir.join("elsewhere"));
     fs::rename(&log, &elsewhere).unwrap();
     let failing = TopicAndPartition::new("failing", 0);

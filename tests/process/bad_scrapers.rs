@@ -7,21 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use support::http::{HttpClient, get};
+use support::http::{HTTP_LISTENER, HttpClient, get};
 use support::wait::wait_until;
 use transferto::common::time::SystemTime;
 use transferto::http::http_server::PAGES_PER_SECOND_MAX;
 
 use crate::hostile::{Scene, in_company, lines_with};
 
-const LISTENER: (&str, &str) = ("transferto.http.listener", "127.0.0.1:0");
 /// How often the witness produces and fetches meanwhile.
 const ROUNDS: usize = 200;
 
 #[test]
 fn scrapers_that_do_their_worst_disturb_nobody() {
     let company = in_company();
-    let mut scene = Scene::open(&[LISTENER], Arc::new(SystemTime::new())).holding(company);
+    let mut scene = Scene::open(&[HTTP_LISTENER], Arc::new(SystemTime::new())).holding(company);
     let addr = scene.server().http_addr().unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicU64::new(0));

@@ -6,6 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 
 use crate::wait::PATIENCE;
 
+/// The setting with which a broker has its pages on a port of its own.
+pub const HTTP_LISTENER: (&str, &str) = ("transferto.http.listener", "127.0.0.1:0");
+
 /// A connection to an HTTP server.
 pub struct HttpClient {
     pub stream: TcpStream,

@@ -58,6 +58,11 @@ impl ControllerEventManager {
         }
     }
 
+    /// Kafka's `EventQueueSize`: how many changes wait for the one under way.
+    pub fn event_queue_size(&self) -> usize {
+        locked(&self.queue.state).events.len()
+    }
+
     /// Ends the thread after the change that it is about. Those that wait are preempted, as in
     /// Kafka: nobody would learn of them any more, and they might take long. Calling it again does
     /// nothing.
@@ -211,6 +216,7 @@ mod tests {
         manager.start().unwrap();
         assert_eq!(told.recv().unwrap(), "first begins");
         let _second = put(&manager, "second", &done);
+        assert_eq!(manager.event_queue_size(), 1);
         thread::scope(|scope| {
             let stop = scope.spawn(|| manager.close());
             assert_eq!(told.recv().unwrap(), "second preempted");

@@ -1,5 +1,6 @@
 //! The metrics of the broker as a whole: zero copy and what it was lost to, quotas, the process.
 
+use crate::common::log_limit::left_out;
 use crate::server::monitoring::family::families;
 use crate::server::monitoring::request_families::seconds;
 
@@ -70,6 +71,11 @@ families! {
     Gauge "kafka_server_fetch_queue_size" [] in "clients",
         "kafka.server:type=Fetch, queue-size",
         |it, out| out.put(&[], it.parts.quota_managers.fetch.delay_queue_size());
+    /// Lines that clients have caused and that were left out of the log, by what they are about.
+    Counter "transferto_log_lines_left_out_total" ["about"] in "lines", "",
+        |_, out| for (kind, count) in left_out() {
+            out.put(&[&kind.to_string()], count);
+        };
     /// 3 while the broker runs, 7 while it stops.
     Gauge "kafka_server_kafkaserver_brokerstate" [] in "state",
         "kafka.server:type=KafkaServer,name=BrokerState",

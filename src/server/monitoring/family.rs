@@ -6,8 +6,8 @@
 //! give it, in small letters, and Kafka's unit, so that dashboards of Kafka find what they look for.
 //! What only this broker has begins with `transferto_`, and has Prometheus' base units.
 //!
-//! **Labels.** What can be a label's value is bounded: the APIs, the error codes, the listeners, and
-//! topics and partitions that exist. No name that a client or a group has chosen is one.
+//! **Labels.** What can be a label's value is bounded: the APIs, the error codes, the listeners, the
+//! log directories, and topics and partitions that exist. No name that a client or a group has chosen is one.
 
 use std::fmt;
 use std::fmt::Write;

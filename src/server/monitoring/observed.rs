@@ -16,19 +16,24 @@ use crate::coordinator::group_state::GroupState;
 use crate::network::socket_server::SocketServer;
 use crate::replica::partition::Partition;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::topic_image::TopicImage;
 use crate::server::monitoring::broker_state::{BrokerState, CurrentState};
 use crate::server::monitoring::idle_window::IdleWindow;
 use crate::server::monitoring::process_stats::ProcessStats;
 use crate::server::quota::quota_managers::QuotaManagers;
+use crate::storage::files::log_dir_failure_channel::LogDirStatus;
+use crate::storage::log_manager::LogManager;
 
 /// The parts of a broker that are looked at. They are there once it runs.
 pub struct ObservedParts {
     pub socket_server: Arc<SocketServer>,
+    pub controller_events: Arc<ControllerEventManager>,
     pub metadata_cache: Arc<dyn MetadataCache>,
     pub replica_manager: Arc<ReplicaManager>,
     pub group_coordinator: Arc<GroupCoordinator>,
+    pub log_manager: Arc<LogManager>,
     pub quota_managers: Arc<QuotaManagers>,
     pub metrics: Arc<Metrics>,
 }
@@ -57,6 +62,8 @@ pub struct Observed<'a> {
     /// Partitions that this broker should lead and cannot.
     pub offline_partitions: usize,
     pub under_replicated_partitions: usize,
+    /// All log directories, in the order of the settings.
+    pub log_dirs: Vec<Arc<LogDirStatus>>,
     pub groups: GroupCounts,
     /// From 0 to 1.
     pub processors_idle: f64,
@@ -73,6 +80,7 @@ pub struct ObservedPartition {
     pub log_start_offset: i64,
     pub log_end_offset: i64,
     pub segments: usize,
+    pub is_online: bool,
 }
 
 /// The sums over the partitions of a topic since they were led first.
@@ -87,6 +95,8 @@ pub struct ObservedTopic {
 #[derive(Default)]
 pub struct GroupCounts {
     by_state: Vec<(GroupState, usize)>,
+    /// In no state.
+    pub failed: usize,
     pub members: usize,
     pub offsets: usize,
 }
@@ -120,6 +130,7 @@ impl Observer {
             under_replicated_partitions: registered()
                 .filter(|it| it.isr.len() < it.replicas.len())
                 .count(),
+            log_dirs: parts.log_manager.log_dir_statuses(),
             groups: GroupCounts::of(&parts.group_coordinator),
             processors_idle,
             handlers_idle,
@@ -165,6 +176,7 @@ impl ObservedPartition {
             log_start_offset: log.log_start_offset().0,
             log_end_offset: log.log_end_offset().0,
             segments: log.segment_count(),
+            is_online: log.log_dir().is_online(),
         }
     }
 }
@@ -187,12 +199,14 @@ fn topics_of(partitions: &[Arc<Partition>]) -> Vec<ObservedTopic> {
 }
 
 impl GroupCounts {
-    /// A group that has failed is in no state.
     fn of(coordinator: &GroupCoordinator) -> Self {
         let mut counts = Self::default();
         let look = |it: &GroupMetadata| (it.state(), it.size(), it.offsets.len());
         for group in coordinator.manager().groups() {
-            let Ok((state, members, offsets)) = group.look(look) else { continue };
+            let Ok((state, members, offsets)) = group.look(look) else {
+                counts.failed += 1;
+                continue;
+            };
             match counts.by_state.iter_mut().find(|(of_state, _)| *of_state == state) {
                 Some((_, count)) => *count += 1,
                 None => counts.by_state.push((state, 1)),

@@ -57,6 +57,21 @@ families! {
     Gauge "kafka_network_requestchannel_responsequeuesize" [] in "responses",
         "kafka.network:type=RequestChannel,name=ResponseQueueSize",
         |it, out| out.put(&[], it.parts.socket_server.request_channel().response_queue_size());
+    /// Memory that requests and responses have drawn from the budget of all; what takes no more than
+    /// 4 KiB is not drawn.
+    Gauge "kafka_network_socketserver_memorypoolused" [] in "bytes",
+        "kafka.network:type=SocketServer,name=MemoryPoolUsed",
+        |it, out| out.put(&[], it.parts.socket_server.request_memory().drawn_bytes());
+    /// What is left of it.
+    Gauge "kafka_network_socketserver_memorypoolavailable" [] in "bytes",
+        "kafka.network:type=SocketServer,name=MemoryPoolAvailable",
+        |it, out| out.put(&[], it.parts.socket_server.request_memory().available_bytes());
+    /// Requests that found too little of it to be received, read or answered in, and waited.
+    Counter "transferto_memory_pool_waits_total" [] in "requests", "",
+        |it, out| out.put(&[], it.parts.metrics.memory_pool_waits.value());
+    /// Connections that were closed because they held memory without progress while others waited.
+    Counter "transferto_memory_stalls_total" [] in "connections", "",
+        |it, out| out.put(&[], it.parts.metrics.memory_stalls.value());
     /// What share of their time the Processors had nothing to do, over the last minute: from 0 to
     /// 1, whatever its name says.
     Gauge "kafka_network_socketserver_networkprocessoravgidle_percent" [] in "share",

@@ -1,6 +1,7 @@
 //! The metrics of topics, partitions and groups: those of `kafka.log`, `kafka.cluster` and
 //! `kafka.coordinator`, and of their managers.
 
+use crate::coordinator::group_memory::GroupMemory;
 use crate::coordinator::group_state::GroupState;
 use crate::server::monitoring::family::{Samples, families};
 use crate::server::monitoring::observed::{Observed, ObservedPartition, ObservedTopic};
@@ -53,6 +54,24 @@ families! {
     Gauge "kafka_controller_kafkacontroller_offlinepartitionscount" [] in "partitions",
         "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",
         |it, out| out.put(&[], it.offline_partitions);
+    /// Partitions that this broker hosts on a disk that has failed.
+    Gauge "kafka_server_replicamanager_offlinereplicacount" [] in "partitions",
+        "kafka.server:type=ReplicaManager,name=OfflineReplicaCount",
+        |it, out| out.put(&[], it.partitions.iter().filter(|it| !it.is_online).count());
+    /// Log directories whose disk has failed.
+    Gauge "kafka_log_logmanager_offlinelogdirectorycount" [] in "directories",
+        "kafka.log:type=LogManager,name=OfflineLogDirectoryCount",
+        |it, out| out.put(&[], it.log_dirs.iter().filter(|it| !it.is_online()).count());
+    /// 1 if the disk of this log directory has failed, else 0.
+    Gauge "kafka_log_logmanager_logdirectoryoffline" ["logdirectory"] in "-",
+        "kafka.log:type=LogManager,name=LogDirectoryOffline,logDirectory=*",
+        |it, out| for dir in &it.log_dirs {
+            out.put(&[&dir.path().to_string_lossy()], u8::from(!dir.is_online()));
+        };
+    /// Changes of topics, settings, ACLs and quotas that wait for the one under way.
+    Gauge "kafka_controller_controllereventmanager_eventqueuesize" [] in "changes",
+        "kafka.controller:type=ControllerEventManager,name=EventQueueSize",
+        |it, out| out.put(&[], it.parts.controller_events.event_queue_size());
     /// Topics that clients know of.
     Gauge "kafka_controller_kafkacontroller_globaltopiccount" [] in "topics",
         "kafka.controller:type=KafkaController,name=GlobalTopicCount",
@@ -114,6 +133,20 @@ families! {
     /// Members of all groups.
     Gauge "transferto_group_members" [] in "members", "",
         |it, out| out.put(&[], it.groups.members);
+    /// Groups that have failed: they are refused until they can be loaded again.
+    Gauge "transferto_failed_groups" [] in "groups", "",
+        |it, out| out.put(&[], it.groups.failed);
+    /// Memory that all groups hold.
+    Gauge "transferto_group_memory_bytes" [] in "bytes", "",
+        |it, out| out.put(&[], group_memory(it).held_bytes());
+    /// How much of it new members, groups and offsets may take:
+    /// `transferto.group.memory.max.bytes`.
+    Gauge "transferto_group_memory_max_bytes" [] in "bytes", "",
+        |it, out| out.put(&[], group_memory(it).limit_bytes());
+}
+
+fn group_memory<'a>(it: &Observed<'a>) -> &'a GroupMemory {
+    it.parts.group_coordinator.manager().memory()
 }
 
 fn put_topics(it: &Observed<'_>, out: &mut Samples<'_>, value: fn(&ObservedTopic) -> u64) {

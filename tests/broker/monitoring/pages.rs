@@ -1,12 +1,13 @@
 //! The pages of a broker over HTTP: what a scraper, a probe and a dashboard read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use support::broker::Broker;
 use support::client::{Client, NEWEST_FETCH, fetch_request};
-use support::http::{HttpAnswer, get};
+use support::http::{HTTP_LISTENER, HttpAnswer, get};
 use support::records::batch;
 use support::temp::TempDir;
 use support::wait::{wait_for, wait_until};
@@ -18,7 +19,7 @@ use transferto::protocol::request::RequestBody;
 use transferto::server::monitoring::family::Kind;
 use transferto::server::monitoring::metrics_page::all_families;
 
-const LISTENER: (&str, &str) = ("transferto.http.listener", "127.0.0.1:0");
+use crate::log_dir_failure_handler::{fail, start_with_topics};
 
 pub(crate) fn http_addr(broker: &Broker) -> SocketAddr {
     broker.server().http_addr().unwrap()
@@ -49,7 +50,7 @@ pub(crate) struct BusyBroker {
 
 impl BusyBroker {
     pub(crate) fn start() -> Self {
-        let broker = Broker::start(&[LISTENER]);
+        let broker = Broker::start(&[HTTP_LISTENER]);
         let client = broker.connect_with_topic("post");
         let mut busy = Self { broker, client };
         busy.produce_and_fetch();
@@ -73,7 +74,7 @@ fn wait_for_sample(broker: &Broker, sample: &str, value: f64) {
 
 #[test]
 fn what_was_produced_and_fetched_shows_under_kafkas_names() {
-    let broker = Broker::start(&[LISTENER]);
+    let broker = Broker::start(&[HTTP_LISTENER]);
     let mut client = broker.connect_with_topic("post");
     let records = batch(&[b"first", b"other"]);
     for _ in 0..3 {
@@ -107,6 +108,7 @@ fn what_was_produced_and_fetched_shows_under_kafkas_names() {
         ("kafka_server_replicamanager_underreplicatedpartitions", 0.0),
         ("kafka_controller_kafkacontroller_offlinepartitionscount", 0.0),
         ("kafka_controller_kafkacontroller_globaltopiccount", 1.0),
+        ("kafka_controller_controllereventmanager_eventqueuesize", 0.0),
         ("kafka_server_kafkaserver_brokerstate", 3.0),
         ("transferto_sendfile_bytes_total", fetched),
     ] {
@@ -122,7 +124,7 @@ fn what_was_produced_and_fetched_shows_under_kafkas_names() {
 
 #[test]
 fn the_page_has_the_metrics_of_the_table_and_no_others() {
-    let broker = Broker::start(&[LISTENER]);
+    let broker = Broker::start(&[HTTP_LISTENER]);
     broker.connect_with_topic("post");
     let page = get(http_addr(&broker), "/metrics").body;
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
@@ -149,7 +151,7 @@ fn the_page_has_the_metrics_of_the_table_and_no_others() {
 
 #[test]
 fn a_fetch_that_waits_shows_in_the_purgatory_and_a_connection_until_it_is_closed() {
-    let broker = Broker::start(&[LISTENER]);
+    let broker = Broker::start(&[HTTP_LISTENER]);
     let mut client = broker.connect_with_topic("post");
     let request = FetchRequest { max_wait_ms: 600_000, ..fetch_request("post", 0, 0) };
     let header = client.send(NEWEST_FETCH, &RequestBody::Fetch(request), &[]);
@@ -165,10 +167,52 @@ fn a_fetch_that_waits_shows_in_the_purgatory_and_a_connection_until_it_is_closed
     wait_for_sample(&broker, connections, 0.0);
 }
 
+#[test]
+fn a_disk_that_fails_shows_in_its_directory_and_its_partitions() {
+    let dir = Arc::new(TempDir::new());
+    let (broker, _client) = start_with_topics(&dir);
+    let sample_of = |name: &str| {
+        let path = dir.join(name).display().to_string();
+        format!("kafka_log_logmanager_logdirectoryoffline{{logdirectory=\"{path}\"}}")
+    };
+    let numbers = [
+        "kafka_log_logmanager_offlinelogdirectorycount",
+        "kafka_server_replicamanager_offlinereplicacount",
+        "kafka_controller_kafkacontroller_offlinepartitionscount",
+    ];
+    let before = scrape(&broker);
+    assert!(numbers.iter().all(|number| before[*number] == 0.0), "{before:?}");
+    fail(&broker, &dir);
+    wait_for_sample(&broker, &sample_of("a"), 1.0);
+    let after = scrape(&broker);
+    assert_eq!(after[&sample_of("b")], 0.0);
+    assert!(numbers.iter().all(|number| after[*number] == 1.0), "{after:?}");
+}
+
+#[test]
+fn the_memory_of_a_frame_that_is_arriving_shows_until_it_is_given_up() {
+    let broker = Broker::start(&[HTTP_LISTENER]);
+    let memory = || {
+        let samples = scrape(&broker);
+        let of_pool = |name| samples[&format!("kafka_network_socketserver_memorypool{name}")];
+        (of_pool("used"), of_pool("available"))
+    };
+    let (used, free) = memory();
+    assert_eq!(used, 0.0);
+    let mut client = TcpStream::connect(("127.0.0.1", broker.port())).unwrap();
+    client.write_all(&100_000_i32.to_be_bytes()).unwrap();
+    client.write_all(&[0; 50_000]).unwrap();
+    let (used, available) =
+        wait_for("its memory", || Some(memory()).filter(|(used, _)| *used >= 50_000.0));
+    assert_eq!(used + available, free);
+    drop(client);
+    wait_until("its end", || memory() == (0.0, free));
+}
+
 /// So what a client can add to the page is bounded by what it can add to the disk.
 #[test]
 fn a_topic_shows_as_long_as_it_exists() {
-    let broker = Broker::start(&[LISTENER]);
+    let broker = Broker::start(&[HTTP_LISTENER]);
     let mut client = broker.connect_with_topic("post");
     client.create_topic("kept");
     client.produce("post", 0, &batch(&[b"x"]));
@@ -191,7 +235,7 @@ fn a_topic_shows_as_long_as_it_exists() {
 /// Neither is a label: they could be made up without end.
 #[test]
 fn names_that_clients_make_up_are_not_on_the_page() {
-    let broker = Broker::start(&[LISTENER]);
+    let broker = Broker::start(&[HTTP_LISTENER]);
     let mut client = broker.connect_with_topic("post");
     client.client_id = "evil\"} 1\nforged_total 2";
     assert_eq!(client.fetch("no such topic\nforged_total 2", 0, 0).error, 3);
@@ -209,7 +253,7 @@ fn names_that_clients_make_up_are_not_on_the_page() {
 fn a_page_is_made_once_a_second_however_often_it_is_asked_for() {
     let time = Arc::new(MockTime::new());
     let broker =
-        Broker::start_with(Arc::new(TempDir::new()), &[LISTENER], |it| it.time(time.clone()));
+        Broker::start_with(Arc::new(TempDir::new()), &[HTTP_LISTENER], |it| it.time(time.clone()));
     let ask = || get(http_addr(&broker), "/metrics").body;
     let first = ask();
     broker.connect_with_topic("post");
@@ -220,13 +264,13 @@ fn a_page_is_made_once_a_second_however_often_it_is_asked_for() {
 
 #[test]
 fn a_broker_is_alive_from_the_beginning_and_ready_when_its_ports_are_open() {
-    let broker = Broker::start(&[LISTENER]);
+    let broker = Broker::start(&[HTTP_LISTENER]);
     let line = |answer: HttpAnswer| (answer.status, answer.body);
     assert_eq!(line(get(http_addr(&broker), "/healthz")), (200, "alive\n".to_string()));
     assert_eq!(line(get(http_addr(&broker), "/readyz")), (200, "ready\n".to_string()));
     let addr = http_addr(&broker);
     broker.stop();
-    assert!(std::net::TcpStream::connect(addr).is_err());
+    assert!(TcpStream::connect(addr).is_err());
 }
 
 #[test]
@@ -236,7 +280,7 @@ fn without_the_setting_there_is_no_port() {
 
 #[test]
 fn a_port_that_is_taken_stops_the_start_with_a_sentence() {
-    let broker = Broker::start(&[LISTENER]);
+    let broker = Broker::start(&[HTTP_LISTENER]);
     let taken = http_addr(&broker).to_string();
     let settings = [("transferto.http.listener", taken.as_str())];
     let error = Broker::start_error(&TempDir::new(), &settings, |it| it);
