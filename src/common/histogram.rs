@@ -31,13 +31,11 @@ pub struct HistogramValues {
 
 impl Histogram {
     pub fn record(&self, duration_ns: u64) {
-        // A stage that was skipped takes no time: of the seven of a request that is half.
-        if duration_ns == 0 {
-            self.buckets[0].increment();
-            return;
-        }
         self.buckets[bucket_of(duration_ns)].increment();
-        self.sum_ns.add(duration_ns);
+        // A stage that was skipped takes no time: of the seven of a request that is half.
+        if duration_ns > 0 {
+            self.sum_ns.add(duration_ns);
+        }
     }
 
     pub fn values(&self) -> HistogramValues {
@@ -66,8 +64,12 @@ impl HistogramValues {
 
 /// How often the first bound must be doubled until it is not below the duration.
 fn bucket_of(duration_ns: u64) -> usize {
-    let bounds = duration_ns.saturating_sub(1) / FIRST_BOUND_NS;
-    let doublings = (u64::BITS - bounds.leading_zeros()) as usize;
+    // Most are as short as that.
+    if duration_ns <= FIRST_BOUND_NS {
+        return 0;
+    }
+    let bounds = (duration_ns - 1) / FIRST_BOUND_NS;
+    let doublings = 1 + bounds.ilog2() as usize;
     doublings.min(BOUNDED)
 }
 

@@ -309,7 +309,7 @@ impl Processor {
             }
         };
         self.selector.mute(id);
-        let request = Request {
+        let request = Box::new(Request {
             processor: self.handle.id,
             connection_id: id,
             session,
@@ -319,7 +319,7 @@ impl Processor {
             memory,
             times: RequestTimes::starting_at(start_ns),
             hang_up,
-        };
+        });
         self.request_log.begin(&request);
         if let Err(request) = self.context.request_channel.send_request(request) {
             let peer = request.session.client_address;

@@ -170,14 +170,14 @@ impl RequestChannel {
     ///
     /// # Errors
     /// The channel has been shut down: the request comes back, and will not be handled.
-    pub fn send_request(&self, request: Request) -> Result<(), Box<Request>> {
+    pub fn send_request(&self, request: Box<Request>) -> Result<(), Box<Request>> {
         trace!(
             "[5] RequestChannel.sendRequest: {} of {} from {}",
             request.header.api_key.name(),
             request.session.client_address,
             request.connection_id
         );
-        self.requests.put(Box::new(request))
+        self.requests.put(request)
     }
 
     /// Has a handler end the wait of a request whose client has hung up. Does not wait: a connection
@@ -376,10 +376,10 @@ mod tests {
 
     const FOREVER_MS: u64 = 60_000;
 
-    fn request(correlation_id: i32) -> Request {
+    fn request(correlation_id: i32) -> Box<Request> {
         let client_address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let pool = MemoryPool::unlimited();
-        Request {
+        Box::new(Request {
             processor: 0,
             connection_id: ConnectionId::next(0),
             session: Session {
@@ -398,7 +398,7 @@ mod tests {
             memory: MemoryDraw::new(&pool),
             times: RequestTimes::starting_at(0),
             hang_up: Arc::default(),
-        }
+        })
     }
 
     fn channel(processors: usize, queue_size: usize) -> (Arc<RequestChannel>, Arc<MockTime>) {

@@ -115,7 +115,7 @@ impl KafkaRequestHandler {
                     }
                     Some(RequestOrShutdown::Request(request)) => {
                         let dequeued_ns = request.times.request_dequeue_ns.unwrap_or(began_ns);
-                        (dequeued_ns, self.handle(*request))
+                        (dequeued_ns, self.handle(request))
                     }
                     Some(RequestOrShutdown::HangUp(hang_up)) => {
                         let dequeued_ns = self.time.nanoseconds();
@@ -134,8 +134,8 @@ impl KafkaRequestHandler {
 
     /// Handles a request, and returns the moment when that was done, in nanoseconds: the clock has
     /// been read for it anyway.
-    fn handle(&self, request: Request) -> i64 {
-        let done_ns = self.guard("a request", || self.apis.handle(request));
+    fn handle(&self, request: Box<Request>) -> i64 {
+        let done_ns = self.guard("a request", || self.apis.handle(*request));
         done_ns.unwrap_or_else(|| self.time.nanoseconds())
     }
 
