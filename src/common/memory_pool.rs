@@ -65,7 +65,7 @@ impl Shortage {
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes of memory are not there", self.bytes)
+        write!(f, "{} bytes of memory are not available now", self.bytes)
     }
 }
 

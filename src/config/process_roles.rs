@@ -24,7 +24,7 @@ impl Kind for ProcessRoles {
             [] => Ok(Self::Unset),
             ["broker", "controller"] => Ok(Self::BrokerAndController),
             ["broker"] => {
-                Err("must be broker,controller, which makes it a cluster of its own: it \
+                Err("must be broker,controller, which makes this a cluster of its own: it \
                                cannot yet join the cluster of a controller elsewhere"
                     .to_string())
             }

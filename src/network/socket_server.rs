@@ -262,7 +262,7 @@ fn with_remedy(error: io::Error, remedy: &str) -> io::Error {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     let advice = match error.kind() {
         AddrInUse => format!("another program listens there: stop it, or {remedy}"),
-        PermissionDenied => format!("such a low port is the superuser's: {remedy}"),
+        PermissionDenied => format!("only the superuser may use such a low port: {remedy}"),
         AddrNotAvailable => {
             "`listeners` must give an address of this machine; what clients are to \
                              connect to instead stands in `advertised.listeners`"

@@ -82,8 +82,8 @@ impl TopicRegistry {
         let found = log_dirs.iter().map(path_in).position(|path| path.exists());
         if let Some(place @ 1..) = found {
             let why = format!(
-                "{} lists the topics, but its directory does not stand first in `log.dirs`, where \
-                 the list is looked for: put it there",
+                "{} lists the topics, but its directory is not the first of `log.dirs`, where the \
+                 list is looked for: put that directory first",
                 path_in(&log_dirs[place]).display()
             );
             return Err(KafkaError::api(Errors::InvalidConfig, why));
@@ -266,9 +266,9 @@ impl TopicRegistry {
         let named = adopted.iter().take(ADOPTED_NAMES_MAX).map(String::as_str);
         let others = adopted.len().saturating_sub(ADOPTED_NAMES_MAX);
         format!(
-            "adopted topics that lie on disk and that {} does not list, {} in all: {}{}. They have \
-             new ids and follow the settings of this broker, also in what is deleted and when: what \
-             they had of their own is not known here. If another Kafka wrote them, it must not run \
+            "adopted topics that lie on disk but are not listed in {}, {} in all: {}{}. They have \
+             new ids. Their own settings are not known here, so they follow the settings of this \
+             broker, also in what is deleted and when. If another Kafka wrote them, it must not run \
              on them again; to leave them to it, stop this broker now and give it directories of \
              its own by `--override log.dirs=...`",
             self.file.path().display(),

@@ -170,8 +170,9 @@ impl NetworkReceive {
         }
         if size > granted {
             return refuse(format!(
-                "a request of {size} bytes is larger than all requests together may be, {granted} \
-                 bytes: `queued.max.request.bytes` sets that, or else the memory of the process"
+                "a request of {size} bytes is larger than the {granted} bytes that all requests \
+                 together may take: `queued.max.request.bytes` sets that limit, or else the memory \
+                 that the process may use"
             ));
         }
         Ok(size)

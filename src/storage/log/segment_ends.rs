@@ -164,7 +164,7 @@ impl SegmentEnds {
 
     fn give_up(&mut self, why: &str) {
         let path = self.path.display();
-        warn!("{path} is removed, and does not tell any more which records are missing: {why}");
+        warn!("removing {path}; which records are missing is not known without it: {why}");
         (self.lines, self.noted) = (None, BTreeMap::new());
         if let Err(error) = remove_if_exists(&self.path) {
             debug!("{error}");
