@@ -54,18 +54,33 @@ pub struct Shortage {
     stage: Stage,
     /// What the draw would have come to.
     bytes: usize,
+    /// What its owner draws first, each time that it tries.
+    before_bytes: usize,
 }
 
 impl Shortage {
     /// A draw that would have come to `bytes`.
     pub fn new(bytes: usize, stage: Stage) -> Self {
-        Self { stage, bytes }
+        Self { stage, bytes, before_bytes: 0 }
+    }
+
+    /// The same for an owner that draws `bytes` by another draw first. They count if they come out
+    /// of the same part: the next try succeeds where there is room for both.
+    #[must_use]
+    pub fn behind(self, bytes: usize) -> Self {
+        let is_same_part = is_small(bytes) == is_small(self.bytes);
+        let more_bytes = if is_same_part { bytes } else { 0 };
+        Self { before_bytes: self.before_bytes.saturating_add(more_bytes), ..self }
+    }
+
+    fn all_bytes(self) -> usize {
+        self.bytes.saturating_add(self.before_bytes)
     }
 }
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes of memory are not there", self.bytes)
+        write!(f, "{} bytes of memory are not there", self.all_bytes())
     }
 }
 
@@ -134,13 +149,15 @@ impl MemoryPool {
 
     /// Whether what was not granted would be granted now.
     pub fn has_room(&self, shortage: Shortage) -> bool {
-        let Shortage { stage, bytes } = shortage;
-        bytes <= FREE_BYTES || self.part_of(bytes).has_room(bytes, stage)
+        let Shortage { stage, bytes, .. } = shortage;
+        bytes <= FREE_BYTES || self.part_of(bytes).has_room(shortage.all_bytes(), stage)
     }
 
     /// Whether what was not granted would be granted if nobody else had anything.
     pub fn could_grant(&self, shortage: Shortage) -> bool {
-        shortage.bytes <= self.grant_max_bytes(shortage.stage)
+        let Shortage { stage, bytes, .. } = shortage;
+        let limit_bytes = stage.limit_bytes(self.part_of(bytes).size_bytes);
+        bytes <= FREE_BYTES || shortage.all_bytes() <= limit_bytes
     }
 
     /// What is drawn at present.
@@ -170,7 +187,7 @@ impl MemoryPool {
     }
 
     fn part_of(&self, bytes: usize) -> &Part {
-        if bytes <= SMALL_BYTES_MAX { &self.small } else { &self.large }
+        if is_small(bytes) { &self.small } else { &self.large }
     }
 
     /// Draws what is missing from `old_bytes` to `new_bytes`. What grows out of the small part gets
@@ -180,7 +197,7 @@ impl MemoryPool {
         let is_same_part = old_bytes > 0 && std::ptr::eq(part, self.part_of(old_bytes));
         let missing_bytes = if is_same_part { new_bytes - old_bytes } else { new_bytes };
         if !part.draw(missing_bytes, stage) {
-            return Err(Shortage { stage, bytes: new_bytes });
+            return Err(Shortage::new(new_bytes, stage));
         }
         if !is_same_part {
             self.give_back(old_bytes, old_bytes);
@@ -200,6 +217,10 @@ impl MemoryPool {
             }
         }
     }
+}
+
+fn is_small(bytes: usize) -> bool {
+    bytes <= SMALL_BYTES_MAX
 }
 
 /// A share of the pool: what is drawn from it never exceeds the limit of the stage that draws.
@@ -388,6 +409,24 @@ mod tests {
         let mut other = drawn(&pool, SMALL_BYTES_MAX, Stage::Receive).unwrap();
         other.grow_to(8 * MIB, Stage::Receive).unwrap_err();
         assert_eq!((other.bytes(), pool.small.drawn_bytes()), (SMALL_BYTES_MAX, SMALL_BYTES_MAX));
+    }
+
+    /// A request that is handled again is decoded again first.
+    #[test]
+    fn what_is_drawn_first_counts_where_it_comes_out_of_the_same_part() {
+        let pool = MemoryPool::new(8 * MIB);
+        let (large, small) = (Shortage::new(6 * MIB, Stage::Answer), SMALL_BYTES_MAX);
+        assert!(pool.could_grant(large) && pool.could_grant(large.behind(small)));
+        assert!(pool.has_room(large) && pool.has_room(large.behind(small)));
+        assert!(!pool.could_grant(large.behind(small + 1)));
+        assert!(!pool.has_room(large.behind(small + 1)));
+        assert!(pool.has_room(Shortage::new(small, Stage::Answer).behind(9 * MIB)));
+
+        let held = drawn(&pool, 2 * MIB, Stage::Answer).unwrap();
+        let shortage = Shortage::new(4 * MIB, Stage::Answer).behind(SMALL_BYTES_MAX + 1);
+        assert!(!pool.has_room(shortage) && pool.could_grant(shortage));
+        drop(held);
+        assert!(pool.has_room(shortage));
     }
 
     #[test]
