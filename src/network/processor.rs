@@ -71,6 +71,14 @@ pub struct Processor {
 struct Parked {
     receive: NetworkReceived,
     shortage: Shortage,
+    since_ms: i64,
+}
+
+impl Parked {
+    /// Whether others may have waited long enough for what its frame takes.
+    fn is_stalled(&self, now_ms: i64, longest_hold_ms: i64) -> bool {
+        self.receive.frame.memory.bytes() > 0 && now_ms - self.since_ms > longest_hold_ms
+    }
 }
 
 /// The parts that all Processors of a server share.
@@ -224,14 +232,17 @@ impl Processor {
     }
 
     /// Sets a request aside until there is the memory that it lacks. Nothing else is read from its
-    /// connection meanwhile.
+    /// connection meanwhile. If that is closed already, the request ends here.
     fn park(&mut self, receive: NetworkReceived, shortage: Shortage) {
-        self.context.metrics.memory_pool_waits.increment();
-        self.selector.mute(receive.id);
-        self.parked.push_back(Parked { receive, shortage });
+        if self.selector.mute(receive.id) {
+            self.context.metrics.memory_pool_waits.increment();
+            let since_ms = self.context.time.hi_res_clock_ms();
+            self.parked.push_back(Parked { receive, shortage, since_ms });
+        }
     }
 
-    /// Goes on with the requests for which there is memory now.
+    /// Goes on with the requests for which there is memory now. Their frames are drawn while they
+    /// wait, so two large ones might wait for each other: the first to have waited too long is closed.
     fn process_parked(&mut self) {
         if self.parked.is_empty() {
             self.memory_wait = None;
@@ -241,14 +252,26 @@ impl Processor {
         if self.memory_wait.is_none() {
             self.memory_wait = Some(self.selector.memory_pool().wait(self.selector.wake_up()));
         }
+        let (now_ms, longest_hold_ms) =
+            (self.context.time.hi_res_clock_ms(), self.selector.longest_hold_ms());
         for _ in 0..self.parked.len() {
             let Some(parked) = self.parked.pop_front() else { break };
             if self.selector.memory_pool().has_room(parked.shortage) {
                 self.process_completed_receive(parked.receive);
+            } else if parked.is_stalled(now_ms, longest_hold_ms) {
+                self.close_stalled(parked);
             } else {
                 self.parked.push_back(parked);
             }
         }
+    }
+
+    fn close_stalled(&mut self, Parked { receive: NetworkReceived { id, frame }, .. }: Parked) {
+        let level = limited(LogKind::Failures, Level::Warn);
+        let bytes = frame.memory.bytes();
+        log!(level, "closing connection {id}: its request of {bytes} bytes found no memory");
+        self.context.metrics.memory_stalls.increment();
+        self.close(id);
     }
 
     /// Parses a request and puts it on the request queue. If the queue is full, it waits, and with

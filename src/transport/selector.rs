@@ -146,11 +146,10 @@ impl Slot {
             is_drawing.then(|| since_ms.unwrap_or_else(|| time.hi_res_clock_ms()));
     }
 
-    fn is_stalled(&self, now_ms: i64, timeout_ms: i64) -> bool {
+    fn is_stalled(&self, now_ms: i64, timeout_ms: i64, longest_hold_ms: i64) -> bool {
         self.draws_since_ms.is_some_and(|since_ms| {
             now_ms - since_ms.max(self.last_active_ms) > timeout_ms
-                || self.channel.moves_drawn_bytes()
-                    && now_ms - since_ms > timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
+                || self.channel.moves_drawn_bytes() && now_ms - since_ms > longest_hold_ms
         })
     }
 }
@@ -200,6 +199,11 @@ impl Selector {
     /// The memory of the requests.
     pub fn memory_pool(&self) -> &Arc<MemoryPool> {
         &self.limits.memory_pool
+    }
+
+    /// How long a connection may hold memory, however it goes on, while others wait for it.
+    pub fn longest_hold_ms(&self) -> i64 {
+        self.limits.memory_progress_timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
     }
 
     /// As the waker, for those who wait for memory.
@@ -542,7 +546,8 @@ impl Selector {
         }
         self.stalled_checked_ms = now_ms;
         let slots = self.slots.iter().map(|(_, slot)| slot);
-        let stalled = slots.filter(|slot| slot.is_stalled(now_ms, timeout_ms));
+        let longest_hold_ms = self.longest_hold_ms();
+        let stalled = slots.filter(|slot| slot.is_stalled(now_ms, timeout_ms, longest_hold_ms));
         let stalled: Vec<ConnectionId> = stalled.map(|slot| slot.channel.id()).collect();
         let Some(first) = stalled.first().and_then(|id| self.channel(*id)) else { return };
         warn!(
