@@ -25,6 +25,9 @@ use crate::common::lock::locked;
 pub const FREE_BYTES: usize = 4 << 10;
 /// The most that is small: more than an ordinary batch of a producer.
 pub const SMALL_BYTES_MAX: usize = 64 << 10;
+/// With this many, what the stages leave to each other of the small part, a quarter, has room for
+/// the largest of what is small: so each stage goes on, however little memory is set.
+const FRAMES_BYTES_MIN: usize = 6 * SMALL_BYTES_MAX;
 
 /// What memory is drawn for, in the order of a request's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +124,10 @@ impl MemoryPool {
         })
     }
 
-    /// A pool that may hold frames of `bytes` in all that are not small.
+    /// A pool that may hold frames of `bytes` in all that are not small, or of a little more where
+    /// small ones would find no room.
     pub fn for_frames_of(bytes: usize) -> Arc<Self> {
-        Self::new(bytes.saturating_mul(8).div_ceil(3))
+        Self::new(bytes.max(FRAMES_BYTES_MIN).saturating_mul(8).div_ceil(3))
     }
 
     /// A pool that grants everything.
@@ -436,6 +440,19 @@ mod tests {
             assert!(pool.grant_max_bytes(Stage::Receive) >= bytes - 2);
         }
         drawn(&MemoryPool::unlimited(), usize::MAX / 4, Stage::Receive).unwrap();
+    }
+
+    /// However little is set, or a request of 60 KB would wait for ever.
+    #[test]
+    fn every_small_request_finds_room_in_each_stage_behind_the_ones_before() {
+        for bytes in [0, 1, 70_000] {
+            let pool = MemoryPool::for_frames_of(bytes);
+            let draw = |stage| drawn(&pool, SMALL_BYTES_MAX, stage);
+            let frames: Vec<_> = std::iter::from_fn(|| draw(Stage::Receive).ok()).collect();
+            assert!(!frames.is_empty());
+            let _decoded = draw(Stage::Decode).unwrap();
+            draw(Stage::Answer).unwrap();
+        }
     }
 
     #[test]
