@@ -59,12 +59,23 @@ pub struct Shortage {
     bytes: usize,
     /// What its owner draws first, each time that it tries.
     before_bytes: usize,
+    /// It was the system that had nothing, not the pool.
+    is_of_system: bool,
 }
 
 impl Shortage {
     /// A draw that would have come to `bytes`.
     pub fn new(bytes: usize, stage: Stage) -> Self {
-        Self { stage, bytes, before_bytes: 0 }
+        Self { stage, bytes, before_bytes: 0, is_of_system: false }
+    }
+
+    /// The pool has granted `bytes`, and the system has not: nobody tells when it would.
+    pub fn of_system(bytes: usize, stage: Stage) -> Self {
+        Self { is_of_system: true, ..Self::new(bytes, stage) }
+    }
+
+    pub fn is_of_system(self) -> bool {
+        self.is_of_system
     }
 
     /// The same for an owner that draws `bytes` by another draw first. They count if they come out

@@ -15,7 +15,7 @@ use mio::net::TcpStream;
 
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
-use crate::common::memory_pool::{MemoryDraw, MemoryWait, Shortage};
+use crate::common::memory_pool::{MemoryDraw, MemoryPool, MemoryWait, Shortage};
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
@@ -34,6 +34,9 @@ use crate::transport::send;
 
 /// Kafka's `poll(300)`: sockets and the waker end it earlier.
 const POLL_TIMEOUT_MS: i64 = 300;
+
+/// How long to wait before the system is asked again for memory that it has refused.
+const SYSTEM_MEMORY_PAUSE_MS: i64 = POLL_TIMEOUT_MS;
 
 /// How long to wait after a failed poll.
 const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
@@ -75,6 +78,12 @@ struct Parked {
 }
 
 impl Parked {
+    fn may_go_on(&self, pool: &MemoryPool, now_ms: i64) -> bool {
+        let is_too_early =
+            self.shortage.is_of_system() && now_ms - self.since_ms < SYSTEM_MEMORY_PAUSE_MS;
+        !is_too_early && pool.has_room(self.shortage)
+    }
+
     /// Whether others may have waited long enough for what its frame takes.
     fn is_stalled(&self, now_ms: i64, longest_hold_ms: i64) -> bool {
         self.receive.frame.memory.bytes() > 0 && now_ms - self.since_ms > longest_hold_ms
@@ -256,7 +265,7 @@ impl Processor {
             (self.context.time.hi_res_clock_ms(), self.selector.longest_hold_ms());
         for _ in 0..self.parked.len() {
             let Some(parked) = self.parked.pop_front() else { break };
-            if self.selector.memory_pool().has_room(parked.shortage) {
+            if parked.may_go_on(self.selector.memory_pool(), now_ms) {
                 self.process_completed_receive(parked.receive);
             } else if parked.is_stalled(now_ms, longest_hold_ms) {
                 self.close_stalled(parked);

@@ -17,6 +17,7 @@ use crate::test_server::{LOCALHOST, TestServer, produce_request};
 /// The largest request of the tests, and the memory that requests may take while they arrive.
 const REQUEST_MAX_BYTES: i32 = 1 << 20;
 
+const SYSTEM_MEMORY_PAUSE_MS: i64 = 300;
 const PROGRESS_TIMEOUT_MS: i64 = 1_000;
 
 fn start() -> TestServer {
@@ -136,6 +137,25 @@ fn a_request_that_is_set_aside_behind_the_end_of_its_connection_holds_nothing() 
     server.request_channel().send_response(Response { reply_to, action });
     server.assert_serves(&mut server.connect(), 8);
     assert!(!server.request_memory().is_waited_for());
+}
+
+/// What it gives back before it is set aside wakes its own Processor, which must not go round.
+#[test]
+fn a_request_that_lacks_memory_of_the_system_is_handled_again_after_a_pause() {
+    let server = start();
+    let mut client = server.connect();
+    send_frame(&mut client, &metadata_request());
+    let request = server.receive();
+    let reply_to = request.reply_to();
+    let shortage = Shortage::of_system(REQUEST_MAX_BYTES as usize, Stage::Answer);
+    let action = ResponseAction::Retry(request.frame, shortage);
+    server.request_channel().send_response(Response { reply_to, action });
+    await_waits(&server, 1);
+    server.assert_serves(&mut server.connect(), 8);
+    server.time.sleep(SYSTEM_MEMORY_PAUSE_MS - 1);
+    server.assert_serves(&mut server.connect(), 9);
+    server.time.sleep(1);
+    assert_answers(&server, &mut client, 7);
 }
 
 /// Two large requests, each of which keeps the other from the memory for its answer.
