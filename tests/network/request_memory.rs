@@ -1,8 +1,11 @@
 //! Complete requests that find no memory, to be decoded in or to be answered in: they are set aside
 //! in their Processor, and handled when memory is given back.
 
-use std::net::TcpStream;
+use std::io::Read;
+use std::net::{Shutdown, TcpStream};
 
+use nix::libc::linger;
+use nix::sys::socket::{setsockopt, sockopt};
 use support::wait::wait_until;
 use transferto::common::memory_pool::{FREE_BYTES, MemoryDraw, SMALL_BYTES_MAX, Shortage, Stage};
 use transferto::network::request_channel::{Response, ResponseAction};
@@ -137,6 +140,39 @@ fn a_request_that_is_set_aside_behind_the_end_of_its_connection_holds_nothing() 
     server.request_channel().send_response(Response { reply_to, action });
     server.assert_serves(&mut server.connect(), 8);
     assert!(!server.request_memory().is_waited_for());
+}
+
+#[test]
+fn what_a_client_sent_before_it_closed_its_half_waits_for_memory_and_is_answered() {
+    let server = start();
+    let (memory, _) = hog(&server, FREE_BYTES + 1, Stage::Decode);
+    let mut client = server.connect();
+    for _ in 0..2 {
+        send_frame(&mut client, &metadata_request());
+    }
+    client.shutdown(Shutdown::Write).unwrap();
+    await_waits(&server, 1);
+    server.assert_serves(&mut server.connect(), 8);
+    assert_eq!(server.request_channel().request_queue_size(), 0);
+
+    drop(memory);
+    assert_answers(&server, &mut client, 7);
+    assert_answers(&server, &mut client, 7);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    server.await_connections(0);
+}
+
+#[test]
+fn a_client_that_resets_its_connection_is_not_kept_while_its_request_waits_for_memory() {
+    let server = start();
+    let (_memory, _) = hog(&server, FREE_BYTES + 1, Stage::Decode);
+    let mut client = server.connect();
+    send_frame(&mut client, &metadata_request());
+    await_waits(&server, 1);
+    setsockopt(&client, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    drop(client);
+    server.await_connections(0);
+    wait_until("nobody to wait", || !server.request_memory().is_waited_for());
 }
 
 /// What it gives back before it is set aside wakes its own Processor, which must not go round.
