@@ -303,17 +303,10 @@ impl Processor {
         let parsed = catch_panic(|| Ok(request::parse(&frame.bytes, allowance)));
         let (header, body) = match parsed.and_then(|parsed| parsed.map_err(io::Error::other)) {
             Ok(parsed) => parsed,
-            Err(error) => {
-                if let Some(shortage) = shortage_of(&error) {
-                    return self.park(NetworkReceived { id, frame }, shortage);
-                }
-                let peer = session.client_address;
-                let level = limited(LogKind::BadRequests, Level::Warn);
-                let what = "Processor.processCompletedReceives";
-                log!(level, "{what}: closing {peer}, bad request: {error}");
-                self.context.metrics.invalid_requests.increment();
-                return self.close(id);
-            }
+            Err(error) => match shortage_of(&error) {
+                Some(shortage) => return self.park(NetworkReceived { id, frame }, shortage),
+                None => return self.refuse(id, session.client_address, &error),
+            },
         };
         self.selector.mute(id);
         let request = Request {
@@ -331,6 +324,15 @@ impl Processor {
             let peer = request.session.client_address;
             debug!("Processor.processCompletedReceives: stopping, so {peer} gets no answer");
         }
+    }
+
+    /// Closes the connection of a request that cannot be read: its client could read no answer.
+    fn refuse(&mut self, id: ConnectionId, peer: SocketAddr, error: &io::Error) {
+        let level = limited(LogKind::BadRequests, Level::Warn);
+        let what = "Processor.processCompletedReceives";
+        log!(level, "{what}: closing {peer}, bad request: {error}");
+        self.context.metrics.invalid_requests.increment();
+        self.close(id);
     }
 
     fn process_completed_sends(&mut self) {
