@@ -11,8 +11,8 @@
 //!
 //! By [`Stage`]: a later one may draw deeper than an earlier one. Requests that have arrived find
 //! memory to be decoded in, and requests that are decoded find memory to be answered in, so that
-//! what has been begun ends, and gives back what it holds. Nobody draws twice for one thing: who has
-//! the memory of a frame, say, never waits for more of it.
+//! what has been begun ends, and gives back what it holds. Nobody draws twice for one thing: a
+//! connection that has the memory of a frame, say, never waits for more of it.
 
 use std::cell::RefCell;
 use std::fmt;
