@@ -39,4 +39,8 @@ impl<F: FnOnce(Reply) + Send> ControllerEvent for ControllerRequest<F> {
     fn preempt(self: Box<Self>) {
         self.reply.close_connection();
     }
+
+    fn is_moot(&self) -> bool {
+        self.reply.hang_up().is_gone()
+    }
 }

@@ -17,13 +17,22 @@ use crate::common::lock::{locked, locked_again};
 /// The name of the thread.
 const CONTROLLER_EVENT_THREAD_NAME: &str = "controller-event-thread";
 
-/// A change that waits for its turn. One of the two is called, once.
+/// As many changes may wait before those of closed connections are looked for.
+const PURGE_SIZE: usize = 1000;
+
+/// A change that waits for its turn: it is processed or preempted, once.
 pub trait ControllerEvent: Send {
     /// Makes the change, and answers whoever asked for it.
     fn process(self: Box<Self>);
 
-    /// In the place of [`process`](Self::process) if the broker stops first. Nothing was changed.
+    /// In the place of [`process`](Self::process) if the broker stops first, or if the change is moot
+    /// and too many wait. Nothing was changed.
     fn preempt(self: Box<Self>);
+
+    /// Whether the client that asked for the change is gone.
+    fn is_moot(&self) -> bool {
+        false
+    }
 }
 
 /// The queue of changes and its thread.
@@ -50,10 +59,11 @@ impl ControllerEventManager {
         Ok(())
     }
 
-    /// Takes a change into the queue, which is as long as there are connections at most: each has one
-    /// request under way.
+    /// Takes a change into the queue. A connection has one request under way, but a client may reset
+    /// one and come again. So the queue is purged of those that are gone whenever it has doubled: it
+    /// is at most about twice as long as there are connections.
     pub fn put(&self, event: Box<dyn ControllerEvent>) {
-        if let Err(event) = self.queue.put(event) {
+        for event in self.queue.put(event) {
             event.preempt();
         }
     }
@@ -92,19 +102,21 @@ struct Queue {
 #[derive(Default)]
 struct QueueState {
     events: VecDeque<Box<dyn ControllerEvent>>,
+    /// The length at which the queue is purged; [`PURGE_SIZE`] at least.
+    purge_size: usize,
     is_closed: bool,
 }
 
 impl Queue {
-    /// Gives the event back if the queue is closed.
-    fn put(&self, event: Box<dyn ControllerEvent>) -> Result<(), Box<dyn ControllerEvent>> {
+    /// Returns the events that are to be preempted: this one if the queue is closed.
+    fn put(&self, event: Box<dyn ControllerEvent>) -> VecDeque<Box<dyn ControllerEvent>> {
         let mut state = locked(&self.state);
         if state.is_closed {
-            return Err(event);
+            return VecDeque::from([event]);
         }
         state.events.push_back(event);
         self.changed.notify_one();
-        Ok(())
+        state.purge_if_doubled()
     }
 
     /// Returns the events that nobody will take any more.
@@ -137,6 +149,20 @@ impl Queue {
                 error!("a change panicked");
             }
         }
+    }
+}
+
+impl QueueState {
+    /// Takes out the changes of clients that are gone.
+    fn purge_if_doubled(&mut self) -> VecDeque<Box<dyn ControllerEvent>> {
+        if self.events.len() < self.purge_size.max(PURGE_SIZE) {
+            return VecDeque::new();
+        }
+        let (moot, waiting): (VecDeque<_>, _) =
+            std::mem::take(&mut self.events).into_iter().partition(|event| event.is_moot());
+        self.events = waiting;
+        self.purge_size = 2 * self.events.len();
+        moot
     }
 }
 
@@ -201,6 +227,33 @@ mod tests {
         let told: Vec<String> = told.iter().take(6).collect();
         let in_order = ["a begins", "a processed", "b begins", "b processed", "c begins"];
         assert_eq!(told[..5], in_order);
+    }
+
+    struct OfClient {
+        is_gone: bool,
+    }
+
+    impl ControllerEvent for OfClient {
+        fn process(self: Box<Self>) {}
+
+        fn preempt(self: Box<Self>) {
+            assert!(self.is_gone, "a client waits for this");
+        }
+
+        fn is_moot(&self) -> bool {
+            self.is_gone
+        }
+    }
+
+    #[test]
+    fn changes_of_clients_that_are_gone_do_not_pile_up() {
+        let manager = ControllerEventManager::default();
+        for number in 0..20 * PURGE_SIZE {
+            manager.put(Box::new(OfClient { is_gone: number % 100 > 0 }));
+            assert!(locked(&manager.queue.state).events.len() <= 2 * PURGE_SIZE);
+        }
+        let waiting = manager.queue.close();
+        assert_eq!(waiting.iter().filter(|it| !it.is_moot()).count(), 20 * PURGE_SIZE / 100);
     }
 
     #[test]
