@@ -17,12 +17,19 @@ use crate::common::lock::{locked, locked_again};
 /// The name of the thread.
 const CONTROLLER_EVENT_THREAD_NAME: &str = "controller-event-thread";
 
+/// So many changes may wait, and as many more as there were when the moot ones were last taken out.
+const EVENTS_MIN: usize = 1_000;
+
 /// A change that waits for its turn. One of the two is called, once.
 pub trait ControllerEvent: Send {
     /// Makes the change, and answers whoever asked for it.
     fn process(self: Box<Self>);
 
-    /// In the place of [`process`](Self::process) if the broker stops first. Nothing was changed.
+    /// Whether nobody waits for the change any more.
+    fn is_moot(&self) -> bool;
+
+    /// In the place of [`process`](Self::process) if the broker stops first, or the change is moot and
+    /// too many wait. Nothing was changed.
     fn preempt(self: Box<Self>);
 }
 
@@ -50,11 +57,13 @@ impl ControllerEventManager {
         Ok(())
     }
 
-    /// Takes a change into the queue, which is as long as there are connections at most: each has one
-    /// request under way.
+    /// Takes a change into the queue. Each connection has one request under way, but a client may
+    /// connect, ask and hang up again and again, faster than the disk works: so the changes of clients
+    /// that are gone are taken out before the queue becomes long, and it stays within the number of
+    /// connections.
     pub fn put(&self, event: Box<dyn ControllerEvent>) {
-        if let Err(event) = self.queue.put(event) {
-            event.preempt();
+        for preempted in self.queue.put(event) {
+            preempted.preempt();
         }
     }
 
@@ -92,19 +101,35 @@ struct Queue {
 #[derive(Default)]
 struct QueueState {
     events: VecDeque<Box<dyn ControllerEvent>>,
+    /// How many events were left when the moot ones were last taken out.
+    kept: usize,
     is_closed: bool,
 }
 
+impl QueueState {
+    fn take_moot(&mut self) -> VecDeque<Box<dyn ControllerEvent>> {
+        let events = std::mem::take(&mut self.events).into_iter();
+        let (moot, kept) = events.partition(|event| event.is_moot());
+        self.events = kept;
+        self.kept = self.events.len();
+        moot
+    }
+}
+
 impl Queue {
-    /// Gives the event back if the queue is closed.
-    fn put(&self, event: Box<dyn ControllerEvent>) -> Result<(), Box<dyn ControllerEvent>> {
+    /// Returns the events that will not be processed: this one if the queue is closed, moot ones if
+    /// it has become long.
+    fn put(&self, event: Box<dyn ControllerEvent>) -> VecDeque<Box<dyn ControllerEvent>> {
         let mut state = locked(&self.state);
         if state.is_closed {
-            return Err(event);
+            return VecDeque::from([event]);
         }
         state.events.push_back(event);
         self.changed.notify_one();
-        Ok(())
+        if state.events.len() > state.kept + EVENTS_MIN {
+            return state.take_moot();
+        }
+        VecDeque::new()
     }
 
     /// Returns the events that nobody will take any more.
@@ -161,6 +186,10 @@ mod tests {
             self.done.send(format!("{} processed", self.name)).unwrap();
         }
 
+        fn is_moot(&self) -> bool {
+            self.name == "moot"
+        }
+
         fn preempt(self: Box<Self>) {
             self.done.send(format!("{} preempted", self.name)).unwrap();
         }
@@ -171,6 +200,10 @@ mod tests {
     impl ControllerEvent for Panics {
         fn process(self: Box<Self>) {
             panic!("in a change");
+        }
+
+        fn is_moot(&self) -> bool {
+            false
         }
 
         fn preempt(self: Box<Self>) {}
@@ -220,5 +253,20 @@ mod tests {
             permit.send(()).unwrap();
         });
         assert_eq!(told.recv().unwrap(), "first processed");
+    }
+
+    #[test]
+    fn changes_of_clients_that_are_gone_do_not_pile_up_and_no_other_is_dropped() {
+        let (done, told) = channel();
+        let manager = ControllerEventManager::default();
+        let _permits: Vec<_> =
+            (0..EVENTS_MIN / 2).map(|_| put(&manager, "awaited", &done)).collect();
+        for _ in 0..10 * EVENTS_MIN {
+            drop(put(&manager, "moot", &done));
+            assert!(locked(&manager.queue.state).events.len() <= 2 * EVENTS_MIN);
+        }
+        assert!(told.try_iter().all(|it| it == "moot preempted"));
+        let queue = locked(&manager.queue.state);
+        assert_eq!(queue.events.iter().filter(|it| !it.is_moot()).count(), EVENTS_MIN / 2);
     }
 }
