@@ -56,8 +56,8 @@ pub struct LogState {
     /// Then the directory is gone, and nothing may be written: it would belong to the next log of
     /// this name.
     is_deleted: bool,
-    /// An error came between two steps of a change: what is known of the segments is not what lies on
-    /// disk, as after a panic.
+    /// An error came between two steps of a change: the disk may hold other segments than the map, as
+    /// after a panic.
     has_failed: bool,
 }
 

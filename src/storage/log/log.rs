@@ -35,9 +35,9 @@ use crate::storage::producers::producer_state_entry::ProducerStateEntry;
 ///
 /// An error that leaves unknown what the disk holds takes the whole log directory offline
 /// ([`LogDirStatus`]): every further call for one of its logs, be it a read, a change or the retry of
-/// a batch, returns `KAFKA_STORAGE_ERROR`. If a thread panics while it changes a log, or a truncation
-/// fails on the way for any other reason, only the change of this log may be half done. Then every
-/// further change of it but its deletion returns `KAFKA_STORAGE_ERROR`, the first of them is logged as
+/// a batch, returns `KAFKA_STORAGE_ERROR`. If a thread panics while it changes a log, or, for any other
+/// reason, a truncation fails on the way or a new segment can neither be made nor removed, only the
+/// change of this log may be half done. Then every further change of it but its deletion returns `KAFKA_STORAGE_ERROR`, the first of them is logged as
 /// an error, and reads go on below its end.
 ///
 /// In both cases a restart recovers the log, as after a crash: its directory is not marked as shut
