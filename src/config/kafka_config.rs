@@ -392,11 +392,11 @@ settings! {
             "offsets.commit.required.acks" = "-1", Allowed::Between(-1, 1), High;
         /// How much memory all consumer groups may hold together, in bytes: members, with all that
         /// they bring and are assigned, and committed offsets. A member counts for about 2000 bytes,
-        /// an offset for about 300, so that the default has room for 5,000 groups of 100 members. When
-        /// it is spent, new members, groups and offsets get an error upon which clients try again, and
-        /// what is there goes on.
-        transferto_group_memory_max_bytes: usize as Long<usize>,
-            "transferto.group.memory.max.bytes" = "1073741824", Allowed::AtLeast(1), Medium;
+        /// an offset for about 300: 1 GiB has room for 5,000 groups of 100 members. When it is spent,
+        /// new members, groups and offsets get an error upon which clients try again, and what is
+        /// there goes on. -1 takes an eighth of the memory that the process may use.
+        transferto_group_memory_max_bytes: Limit,
+            "transferto.group.memory.max.bytes" = "-1", Allowed::AtLeast(-1), Medium;
     }
 }
 

@@ -88,8 +88,8 @@ fn not_plaintext(config: &KafkaConfig, name: &ListenerName) -> Option<String> {
 }
 
 /// What to do if `refused` cannot be bound: overrides that prevail wherever the settings in force come
-/// from, and that leave the other listeners as they are. What clients are told follows, if it was the
-/// same port.
+/// from, and that leave the other listeners as they are. The port that clients get follows, if it was
+/// the same.
 pub(crate) fn remedy(config: &KafkaConfig, refused: &EndPoint) -> String {
     let moved = |end_points: &[EndPoint]| {
         let end_points = end_points.iter().cloned().map(|mut it| {

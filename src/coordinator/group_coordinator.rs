@@ -100,6 +100,10 @@ impl GroupCoordinator {
                     it.group.outbox.set_removed();
                     Ok(())
                 });
+                if unloaded.is_err() {
+                    // It has failed, and would be loaded again in vain each second.
+                    self.manager().drop_group(&group);
+                }
                 log_failure(&group, unloaded);
             }
         }

@@ -190,12 +190,24 @@ impl TopicRegistry {
     /// # Errors
     /// Whatever the operating system reports, and then the topic is still there.
     pub fn remove(&mut self, topic: &str) -> Result<bool, KafkaError> {
+        Ok(self.remove_all([topic])? > 0)
+    }
+
+    /// As [`remove`](Self::remove) for several topics, with one write of the file. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, and then all are still there.
+    pub fn remove_all<'a>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'a str>,
+    ) -> Result<usize, KafkaError> {
         let mut changed = self.topics.clone();
-        if changed.remove(topic).is_none() {
-            return Ok(false);
+        let removed = topics.into_iter().filter(|topic| changed.remove(*topic).is_some()).count();
+        if removed > 0 {
+            self.replace(changed)?;
         }
-        self.replace(changed)?;
-        Ok(true)
+        Ok(removed)
     }
 
     /// Changes a topic, and returns it as it is then.

@@ -56,7 +56,7 @@ pub struct SegmentEnd {
 }
 
 impl SegmentEnds {
-    /// Those of the log in `dir`. A file that is torn or no such file counts as none.
+    /// Those of the log in `dir`. A file that is torn counts as none.
     pub fn open(dir: &Path) -> Self {
         let path = dir.join(SEGMENT_ENDS_FILE);
         let mut ends = Self { path, noted: BTreeMap::new(), lines: None };
