@@ -18,6 +18,7 @@ pub mod sys;
 pub mod units;
 pub mod time;
 pub mod log_limit;
+pub mod purge_size;
 #[doc(hidden)]
 pub mod mock_time;
 #[doc(hidden)]

@@ -13,12 +13,10 @@ use std::thread::{Builder, JoinHandle};
 use log::{error, info};
 
 use crate::common::lock::{locked, locked_again};
+use crate::common::purge_size::PurgeSize;
 
 /// The name of the thread.
 const CONTROLLER_EVENT_THREAD_NAME: &str = "controller-event-thread";
-
-/// As many changes may wait before those of closed connections are looked for.
-const PURGE_SIZE: usize = 1000;
 
 /// A change that waits for its turn: it is processed or preempted, once.
 pub trait ControllerEvent: Send {
@@ -102,8 +100,7 @@ struct Queue {
 #[derive(Default)]
 struct QueueState {
     events: VecDeque<Box<dyn ControllerEvent>>,
-    /// The length at which the queue is purged; [`PURGE_SIZE`] at least.
-    purge_size: usize,
+    purge_size: PurgeSize,
     is_closed: bool,
 }
 
@@ -155,13 +152,13 @@ impl Queue {
 impl QueueState {
     /// Takes out the changes of clients that are gone.
     fn purge_if_doubled(&mut self) -> VecDeque<Box<dyn ControllerEvent>> {
-        if self.events.len() < self.purge_size.max(PURGE_SIZE) {
+        if !self.purge_size.is_reached(self.events.len()) {
             return VecDeque::new();
         }
         let (moot, waiting): (VecDeque<_>, _) =
             std::mem::take(&mut self.events).into_iter().partition(|event| event.is_moot());
         self.events = waiting;
-        self.purge_size = 2 * self.events.len();
+        self.purge_size.set(self.events.len());
         moot
     }
 }
@@ -172,6 +169,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::common::purge_size::PURGE_SIZE_MIN;
 
     /// Says what was done with it, once it may.
     struct Probe {
@@ -248,12 +246,12 @@ mod tests {
     #[test]
     fn changes_of_clients_that_are_gone_do_not_pile_up() {
         let manager = ControllerEventManager::default();
-        for number in 0..20 * PURGE_SIZE {
+        for number in 0..20 * PURGE_SIZE_MIN {
             manager.put(Box::new(OfClient { is_gone: number % 100 > 0 }));
-            assert!(locked(&manager.queue.state).events.len() <= 2 * PURGE_SIZE);
+            assert!(locked(&manager.queue.state).events.len() <= 2 * PURGE_SIZE_MIN);
         }
         let waiting = manager.queue.close();
-        assert_eq!(waiting.iter().filter(|it| !it.is_moot()).count(), 20 * PURGE_SIZE / 100);
+        assert_eq!(waiting.iter().filter(|it| !it.is_moot()).count(), 20 * PURGE_SIZE_MIN / 100);
     }
 
     #[test]
