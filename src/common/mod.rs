@@ -13,6 +13,7 @@ pub mod lock;
 pub mod hang_up;
 pub mod memory_pool;
 pub mod memory_limit;
+pub mod named_thread;
 pub mod scheduler;
 pub mod sys;
 pub mod units;

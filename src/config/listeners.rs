@@ -105,7 +105,7 @@ pub(crate) fn remedy(config: &KafkaConfig, refused: &EndPoint) -> String {
         let advertised = moved(&config.advertised_listeners);
         overrides.push_str(&format!(" --override advertised.listeners={advertised}"));
     }
-    format!("take another port by `{overrides}`, with make by `make run ARGS=\"{overrides}\"`")
+    format!("take another port: add `{overrides}` to the command, with make to `ARGS=\"..\"`")
 }
 
 /// 9092 becomes 19092.

@@ -30,7 +30,8 @@ impl Kind for ProcessRoles {
             }
             ["controller"] => {
                 Err("must have the role of a broker: there is no controller here that \
-                                   other brokers could follow, so take the file of a broker"
+                                   other brokers could follow, so take a file with `process.roles=broker,controller`, as \
+                                   Kafka's config/server.properties has it"
                     .to_string())
             }
             _ => Err(Self::must_be()),

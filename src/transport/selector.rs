@@ -13,7 +13,7 @@
 //!
 //! What differs because a connection costs a file descriptor: a muted channel sees its peer hang up.
 //! The request that is still being handled then learns of it through the channel's
-//! [`HangUp`](crate::common::hang_up::HangUp); what the peer had sent before is still read. A reset
+//! [`HangUp`]; what the peer had sent before is still read. A reset
 //! ends the connection at once, unless there is something to read.
 //!
 //! Kafka's `Selector.outOfMemory` is a list here: a channel whose request finds no memory is muted,

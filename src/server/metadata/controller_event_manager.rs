@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use log::{error, info};
 
 use crate::common::lock::{locked, locked_again};
+use crate::common::named_thread::spawn_named;
 use crate::common::purge_size::PurgeSize;
 
 /// The name of the thread.
@@ -48,12 +49,7 @@ impl ControllerEventManager {
     pub fn start(&self) -> io::Result<()> {
         let queue = Arc::clone(&self.queue);
         let name = CONTROLLER_EVENT_THREAD_NAME.to_string();
-        let thread = Builder::new().name(name).spawn(move || queue.process_all());
-        let thread = thread.map_err(|error| {
-            let name = CONTROLLER_EVENT_THREAD_NAME;
-            io::Error::new(error.kind(), format!("the thread {name} cannot be started: {error}"))
-        })?;
-        *locked(&self.thread) = Some(thread);
+        *locked(&self.thread) = Some(spawn_named(name, move || queue.process_all())?);
         Ok(())
     }
 
