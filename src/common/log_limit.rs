@@ -26,7 +26,7 @@ const WINDOW_MS: i64 = 10_000;
 pub enum LogKind {
     /// Connections that ended in the middle of something, or were idle.
     Disconnects,
-    /// Connections that were not taken.
+    /// Connections that were not accepted.
     RefusedConnections,
     /// Bytes that are no request.
     BadRequests,
@@ -67,7 +67,7 @@ impl fmt::Display for LogKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Disconnects => "connections that ended",
-            Self::RefusedConnections => "connections that were not taken",
+            Self::RefusedConnections => "connections that were not accepted",
             Self::BadRequests => "bad requests",
             Self::Refusals => "refusals",
             Self::Denials => "denials",

@@ -11,8 +11,8 @@
 //!
 //! By [`Stage`]: a later one may draw deeper than an earlier one. Requests that have arrived find
 //! memory to be decoded in, and requests that are decoded find memory to be answered in, so that
-//! what has been begun ends, and gives back what it holds. Nobody draws twice for one thing: who has
-//! the memory of a frame, say, never waits for more of it.
+//! what has been begun ends, and gives back what it holds. Nobody draws twice for one thing: a
+//! connection that has the memory of a frame, say, never waits for more of it.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,6 +25,9 @@ use crate::common::lock::locked;
 pub const FREE_BYTES: usize = 4 << 10;
 /// The most that is small: more than an ordinary batch of a producer.
 pub const SMALL_BYTES_MAX: usize = 64 << 10;
+/// With this many, what the stages leave to each other of the small part, a quarter, has room for
+/// the largest of what is small: so each stage goes on, however little memory is set.
+const FRAMES_BYTES_MIN: usize = 6 * SMALL_BYTES_MAX;
 
 /// What memory is drawn for, in the order of a request's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,18 +57,44 @@ pub struct Shortage {
     stage: Stage,
     /// What the draw would have come to.
     bytes: usize,
+    /// What its owner draws first, each time that it tries.
+    before_bytes: usize,
+    /// It was the system that had nothing, not the pool.
+    is_of_system: bool,
 }
 
 impl Shortage {
     /// A draw that would have come to `bytes`.
     pub fn new(bytes: usize, stage: Stage) -> Self {
-        Self { stage, bytes }
+        Self { stage, bytes, before_bytes: 0, is_of_system: false }
+    }
+
+    /// The pool has granted `bytes`, and the system has not: nobody tells when it would.
+    pub fn of_system(bytes: usize, stage: Stage) -> Self {
+        Self { is_of_system: true, ..Self::new(bytes, stage) }
+    }
+
+    pub fn is_of_system(self) -> bool {
+        self.is_of_system
+    }
+
+    /// The same for an owner that draws `bytes` by another draw first. They count if they come out
+    /// of the same part: the next try succeeds where there is room for both.
+    #[must_use]
+    pub fn behind(self, bytes: usize) -> Self {
+        let is_same_part = is_small(bytes) == is_small(self.bytes);
+        let more_bytes = if is_same_part { bytes } else { 0 };
+        Self { before_bytes: self.before_bytes.saturating_add(more_bytes), ..self }
+    }
+
+    fn all_bytes(self) -> usize {
+        self.bytes.saturating_add(self.before_bytes)
     }
 }
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes of memory are not there", self.bytes)
+        write!(f, "{} bytes of memory are not available now", self.all_bytes())
     }
 }
 
@@ -106,9 +135,10 @@ impl MemoryPool {
         })
     }
 
-    /// A pool that may hold frames of `bytes` in all that are not small.
+    /// A pool that may hold frames of `bytes` in all that are not small, or of a little more where
+    /// small ones would find no room.
     pub fn for_frames_of(bytes: usize) -> Arc<Self> {
-        Self::new(bytes.saturating_mul(8).div_ceil(3))
+        Self::new(bytes.max(FRAMES_BYTES_MIN).saturating_mul(8).div_ceil(3))
     }
 
     /// A pool that grants everything.
@@ -134,13 +164,15 @@ impl MemoryPool {
 
     /// Whether what was not granted would be granted now.
     pub fn has_room(&self, shortage: Shortage) -> bool {
-        let Shortage { stage, bytes } = shortage;
-        bytes <= FREE_BYTES || self.part_of(bytes).has_room(bytes, stage)
+        let Shortage { stage, bytes, .. } = shortage;
+        bytes <= FREE_BYTES || self.part_of(bytes).has_room(shortage.all_bytes(), stage)
     }
 
     /// Whether what was not granted would be granted if nobody else had anything.
     pub fn could_grant(&self, shortage: Shortage) -> bool {
-        shortage.bytes <= self.grant_max_bytes(shortage.stage)
+        let Shortage { stage, bytes, .. } = shortage;
+        let limit_bytes = stage.limit_bytes(self.part_of(bytes).size_bytes);
+        bytes <= FREE_BYTES || shortage.all_bytes() <= limit_bytes
     }
 
     /// What is drawn at present.
@@ -175,7 +207,7 @@ impl MemoryPool {
     }
 
     fn part_of(&self, bytes: usize) -> &Part {
-        if bytes <= SMALL_BYTES_MAX { &self.small } else { &self.large }
+        if is_small(bytes) { &self.small } else { &self.large }
     }
 
     /// Draws what is missing from `old_bytes` to `new_bytes`. What grows out of the small part gets
@@ -185,7 +217,7 @@ impl MemoryPool {
         let is_same_part = old_bytes > 0 && std::ptr::eq(part, self.part_of(old_bytes));
         let missing_bytes = if is_same_part { new_bytes - old_bytes } else { new_bytes };
         if !part.draw(missing_bytes, stage) {
-            return Err(Shortage { stage, bytes: new_bytes });
+            return Err(Shortage::new(new_bytes, stage));
         }
         if !is_same_part {
             self.give_back(old_bytes, old_bytes);
@@ -205,6 +237,10 @@ impl MemoryPool {
             }
         }
     }
+}
+
+fn is_small(bytes: usize) -> bool {
+    bytes <= SMALL_BYTES_MAX
 }
 
 /// A share of the pool: what is drawn from it never exceeds the limit of the stage that draws.
@@ -395,6 +431,24 @@ mod tests {
         assert_eq!((other.bytes(), pool.small.drawn_bytes()), (SMALL_BYTES_MAX, SMALL_BYTES_MAX));
     }
 
+    /// A request that is handled again is decoded again first.
+    #[test]
+    fn what_is_drawn_first_counts_where_it_comes_out_of_the_same_part() {
+        let pool = MemoryPool::new(8 * MIB);
+        let (large, small) = (Shortage::new(6 * MIB, Stage::Answer), SMALL_BYTES_MAX);
+        assert!(pool.could_grant(large) && pool.could_grant(large.behind(small)));
+        assert!(pool.has_room(large) && pool.has_room(large.behind(small)));
+        assert!(!pool.could_grant(large.behind(small + 1)));
+        assert!(!pool.has_room(large.behind(small + 1)));
+        assert!(pool.has_room(Shortage::new(small, Stage::Answer).behind(9 * MIB)));
+
+        let held = drawn(&pool, 2 * MIB, Stage::Answer).unwrap();
+        let shortage = Shortage::new(4 * MIB, Stage::Answer).behind(SMALL_BYTES_MAX + 1);
+        assert!(!pool.has_room(shortage) && pool.could_grant(shortage));
+        drop(held);
+        assert!(pool.has_room(shortage));
+    }
+
     #[test]
     fn frames_of_the_size_that_was_asked_for_find_room() {
         for bytes in [FREE_BYTES + 1, 100 * MIB, 100 * MIB + 1] {
@@ -402,6 +456,19 @@ mod tests {
             assert!(pool.grant_max_bytes(Stage::Receive) >= bytes - 2);
         }
         drawn(&MemoryPool::unlimited(), usize::MAX / 4, Stage::Receive).unwrap();
+    }
+
+    /// However little is set, or a request of 60 KB would wait for ever.
+    #[test]
+    fn every_small_request_finds_room_in_each_stage_behind_the_ones_before() {
+        for bytes in [0, 1, 70_000] {
+            let pool = MemoryPool::for_frames_of(bytes);
+            let draw = |stage| drawn(&pool, SMALL_BYTES_MAX, stage);
+            let frames: Vec<_> = std::iter::from_fn(|| draw(Stage::Receive).ok()).collect();
+            assert!(!frames.is_empty());
+            let _decoded = draw(Stage::Decode).unwrap();
+            draw(Stage::Answer).unwrap();
+        }
     }
 
     #[test]

@@ -15,11 +15,13 @@ pub mod lock;
 pub mod hang_up;
 pub mod memory_pool;
 pub mod memory_limit;
+pub mod named_thread;
 pub mod scheduler;
 pub mod sys;
 pub mod units;
 pub mod time;
 pub mod log_limit;
+pub mod purge_size;
 #[doc(hidden)]
 pub mod mock_time;
 #[doc(hidden)]

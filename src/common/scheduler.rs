@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use log::{debug, error, trace, warn};
 
 use crate::common::lock::{locked, locked_again};
+use crate::common::named_thread::spawn_named;
 
 /// A century, so that adding a delay to a clock cannot overflow.
 const DELAY_MAX_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
@@ -104,14 +105,14 @@ impl KafkaScheduler {
         state.threads.retain(|thread| !thread.is_finished());
         let name = format!("{}{}", self.thread_name_prefix, state.running);
         let shared = Arc::clone(&self.shared);
-        match thread::Builder::new().name(name.clone()).spawn(move || shared.run()) {
+        match spawn_named(name, move || shared.run()) {
             Ok(handle) => {
                 state.threads.push(handle);
                 state.running += 1;
                 true
             }
             Err(error) => {
-                error!("cannot start the thread {name}: {error}");
+                error!("{error}");
                 false
             }
         }

@@ -4,9 +4,10 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use crate::common::lock::locked;
+use crate::common::named_thread::spawn_named;
 
 /// The work of each thread, which gets its number and checks again and again whether it is to
 /// leave.
@@ -70,7 +71,7 @@ impl WorkerThreads {
             let (leave, work) = (Arc::new(Leave::default()), Arc::clone(&self.work));
             let name = format!("{}{number}", self.name_prefix);
             let asked = Arc::clone(&leave);
-            let thread = Builder::new().name(name).spawn(move || work(number, &asked))?;
+            let thread = spawn_named(name, move || work(number, &asked))?;
             threads.working.push((leave, thread));
         }
         Ok(())

@@ -32,7 +32,7 @@ settings! {
         node_id: Option<i32>,
             "node.id" = "", Allowed::AtLeast(0), High;
         /// What KRaft mode makes of this process. With both roles it is a cluster of its own, as it
-        /// is without this setting; there is no quorum and no log of metadata.
+        /// is without this setting; it has neither a quorum nor a log of metadata.
         process_roles: ProcessRoles,
             "process.roles" = "", Allowed::Any, High;
         /// Where the broker listens. Port 0 lets the system choose; an empty host means every
@@ -50,12 +50,12 @@ settings! {
         port: u16 as Int<u16>,
             "port" = "9092", Allowed::Between(0, 65535), High;
         /// The protocol of each name in `listeners`. PLAINTEXT is the only one here, so each name
-        /// that the broker listens by must stand for it.
+        /// under which the broker listens must stand for it.
         listener_security_protocol_map: Vec<(ListenerName, String)> as SecurityProtocolMap,
             "listener.security.protocol.map" =
                 "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
             Allowed::Any, Low;
-        /// The names in `listeners` that are the controllers', who are not here.
+        /// The names in `listeners` that belong to controllers; these listeners are not opened.
         controller_listener_names: Vec<ListenerName>,
             "controller.listener.names" = "", Allowed::Any, High;
         /// The addresses that the broker gives clients to connect to. Without it:
@@ -85,13 +85,14 @@ settings! {
         queued_max_requests: usize as Int<usize>,
             "queued.max.requests" = "500", Allowed::AtLeast(1), High;
         /// The memory that requests of more than 64 KiB may take together while they arrive, in bytes;
-        /// those for which there is none wait in their sockets. What they are decoded into, the
-        /// answers and smaller requests get five thirds as much besides. -1 takes 3/32 of the memory
-        /// that the process may use. Kafka sets no limit by default.
+        /// those for which too little is left wait in their sockets. Everything else, such as decoded
+        /// requests, answers and smaller requests, gets five thirds as much besides. It must not be
+        /// less than `socket.request.max.bytes`. -1 takes 3/32 of the memory that the process may use.
+        /// Kafka sets no limit by default.
         queued_max_request_bytes: Limit,
             "queued.max.request.bytes" = "-1", Allowed::AtLeast(-1), Medium;
         /// How long a connection may hold memory of requests without sending or reading anything
-        /// while others wait for it, in milliseconds; six times as long if it sends or reads little
+        /// while others wait for memory, in milliseconds; six times as long if it sends or reads little
         /// by little. Then it is closed.
         transferto_memory_progress_timeout_ms: i64,
             "transferto.memory.progress.timeout.ms" = "10000", Allowed::AtLeast(1), Medium;
@@ -402,12 +403,12 @@ settings! {
         offsets_commit_required_acks: i16,
             "offsets.commit.required.acks" = "-1", Allowed::Between(-1, 1), High;
         /// How much memory all consumer groups may hold together, in bytes: members, with all that
-        /// they bring and are assigned, and committed offsets. A member is counted with about 2000
-        /// bytes, an offset with about 300, so that the default has room for 5,000 groups of 100
-        /// members. When it is spent, new members, groups and offsets get an error upon which
-        /// clients try again, and what is there goes on.
-        transferto_group_memory_max_bytes: usize as Long<usize>,
-            "transferto.group.memory.max.bytes" = "1073741824", Allowed::AtLeast(1), Medium;
+        /// they bring and are assigned, and committed offsets. A member counts for about 2000 bytes,
+        /// an offset for about 300: 1 GiB has room for 5,000 groups of 100 members. When it is spent,
+        /// new members, groups and offsets get an error upon which clients try again, and what is
+        /// there goes on. -1 takes an eighth of the memory that the process may use.
+        transferto_group_memory_max_bytes: Limit,
+            "transferto.group.memory.max.bytes" = "-1", Allowed::AtLeast(-1), Medium;
     }
 }
 

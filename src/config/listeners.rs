@@ -88,8 +88,8 @@ fn not_plaintext(config: &KafkaConfig, name: &ListenerName) -> Option<String> {
 }
 
 /// What to do if `refused` cannot be bound: overrides that prevail wherever the settings in force come
-/// from, and that leave the other listeners as they are. What clients are told follows, if it was the
-/// same port.
+/// from, and that leave the other listeners as they are. The port that clients get follows, if it was
+/// the same.
 pub(crate) fn remedy(config: &KafkaConfig, refused: &EndPoint) -> String {
     let moved = |end_points: &[EndPoint]| {
         let end_points = end_points.iter().cloned().map(|mut it| {
@@ -105,7 +105,7 @@ pub(crate) fn remedy(config: &KafkaConfig, refused: &EndPoint) -> String {
         let advertised = moved(&config.advertised_listeners);
         overrides.push_str(&format!(" --override advertised.listeners={advertised}"));
     }
-    format!("take another port by `{overrides}`, with make by `make run ARGS=\"{overrides}\"`")
+    format!("take another port: add `{overrides}` to the command, with make to `ARGS=\"..\"`")
 }
 
 /// 9092 becomes 19092.

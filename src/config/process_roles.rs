@@ -24,13 +24,14 @@ impl Kind for ProcessRoles {
             [] => Ok(Self::Unset),
             ["broker", "controller"] => Ok(Self::BrokerAndController),
             ["broker"] => {
-                Err("must be broker,controller, which makes it a cluster of its own: it \
+                Err("must be broker,controller, which makes this a cluster of its own: it \
                                cannot yet join the cluster of a controller elsewhere"
                     .to_string())
             }
             ["controller"] => {
                 Err("must have the role of a broker: there is no controller here that \
-                                   other brokers could follow, so take the file of a broker"
+                                   other brokers could follow, so take a file with `process.roles=broker,controller`, as \
+                                   Kafka's config/server.properties has it"
                     .to_string())
             }
             _ => Err(Self::must_be()),

@@ -253,7 +253,7 @@ const WITHOUT_EFFECT: &[Group] = &[
     },
     Group { why: "a fetch brings as much as its client asks for", names: &["fetch.max.bytes"] },
     Group {
-        why: "DescribeTopicPartitions is not here; Metadata has no pages",
+        why: "DescribeTopicPartitions is left out, and Metadata has no pages",
         names: &["max.request.partition.size.limit"],
     },
     Group {
@@ -261,7 +261,7 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["delete.records.purgatory.purge.interval.requests"],
     },
     Group {
-        why: "the time of this task is fixed",
+        why: "this time is fixed here",
         names: &[
             "log.flush.start.offset.checkpoint.interval.ms",
             "log.initial.task.delay.ms",
@@ -274,8 +274,8 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["unstable.api.versions.enable", "unstable.feature.versions.enable"],
     },
     Group {
-        why: "this broker does not authenticate clients: nobody waits for it, and there are no tokens \
-              and no passwords to keep",
+        why: "this broker does not authenticate clients, so it delays none that fail, and it keeps \
+              neither tokens nor passwords",
         names: &[
             "connection.failed.authentication.delay.ms",
             "delegation.token.expiry.check.interval.ms",
@@ -449,7 +449,7 @@ fn refused_rows() -> Vec<(Vec<String>, String)> {
     let refusals = REFUSED.iter().map(|it| match it.unless {
         [] => (owned(it.names), it.why.to_string()),
         unless => {
-            (owned(it.names), format!("{}; {} asks for nothing", it.why, unless.join(" or ")))
+            (owned(it.names), format!("{}; the value {} is allowed", it.why, unless.join(" or ")))
         }
     });
     refusals.chain(families(REFUSED_PREFIXES)).collect()

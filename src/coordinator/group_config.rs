@@ -1,6 +1,8 @@
 //! Port of `kafka.coordinator.GroupConfig` and `kafka.server.OffsetManagerConfig`: the settings of
 //! the coordinator.
 
+use crate::config::limit::Limit;
+
 /// Limits of groups.
 #[derive(Clone, Debug)]
 pub struct GroupConfig {
@@ -28,6 +30,7 @@ pub struct OffsetConfig {
     pub offset_commit_timeout_ms: u32,
     /// `offsets.commit.required.acks`.
     pub offset_commit_required_acks: i16,
-    /// `transferto.group.memory.max.bytes`: how much all groups may hold.
-    pub memory_max_bytes: usize,
+    /// `transferto.group.memory.max.bytes`: how much all groups may hold; without a limit, a share of
+    /// what the process may use.
+    pub memory_max_bytes: Limit,
 }

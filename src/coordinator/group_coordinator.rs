@@ -7,13 +7,14 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use log::{debug, error, info};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
+use crate::common::named_thread::spawn_named;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group::Group;
@@ -69,8 +70,8 @@ impl GroupCoordinator {
         }
         self.changes.startup();
         let changes = Arc::clone(&self.changes);
-        let thread = Builder::new().name("group-coordinator-reaper".to_string());
-        let reaper = thread.spawn(move || changes.reap())?;
+        let name = "group-coordinator-reaper".to_string();
+        let reaper = spawn_named(name, move || changes.reap())?;
         *locked(&self.reaper) = Some(reaper);
         info!("the group coordinator has started, with {} groups", self.manager().groups().len());
         Ok(())
@@ -100,6 +101,10 @@ impl GroupCoordinator {
                     it.group.outbox.set_removed();
                     Ok(())
                 });
+                if unloaded.is_err() {
+                    // It has failed, and would be loaded again in vain each second.
+                    self.manager().drop_group(&group);
+                }
                 log_failure(&group, unloaded);
             }
         }

@@ -9,9 +9,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use log::warn;
+use log::{info, warn};
 
 use crate::common::errors::Errors;
+use crate::common::memory_limit::memory_limit_bytes;
+use crate::config::limit::Limit;
+
+/// The part of the memory of the process that groups may hold together, as a divisor: half of what
+/// requests may take.
+const MEMORY_SHARE: u64 = 8;
+/// They may hold this much however little there is: some thousands of members.
+const LIMIT_BYTES_MIN: usize = 16 << 20;
+/// And this much if the system does not say what there is.
+const LIMIT_BYTES_UNKNOWN: usize = 128 << 20;
 
 /// How many times what its record may be a group may hold. A record has each member's metadata for
 /// one protocol; the group has that for each protocol, of which clients name two or three, and the
@@ -36,6 +46,17 @@ pub struct GroupMemory {
 }
 
 impl GroupMemory {
+    /// As `transferto.group.memory.max.bytes` sets it, or else a share of what the process may use.
+    /// Logs how much it is.
+    pub fn of_setting(set: Limit) -> Arc<Self> {
+        let limit_bytes = limit_bytes(set.bytes(), memory_limit_bytes());
+        info!(
+            "consumer groups may hold {limit_bytes} bytes together \
+             (transferto.group.memory.max.bytes={set})"
+        );
+        Self::new(limit_bytes)
+    }
+
     /// Of which nothing is held.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
         let (held_bytes, is_spent) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -69,8 +90,9 @@ impl GroupMemory {
     fn refuse(&self) -> Errors {
         if !self.is_spent.swap(true, Ordering::Relaxed) {
             warn!(
-                "the memory of consumer groups is spent: new members, groups and offsets are refused \
-                 until some is given back (`transferto.group.memory.max.bytes={}`)",
+                "consumer groups hold all of the {} bytes that they may: new members, groups and \
+                 offsets are refused until some is given back \
+                 (`transferto.group.memory.max.bytes` sets how much that is)",
                 self.limit_bytes
             );
         }
@@ -89,6 +111,15 @@ impl GroupMemory {
     pub fn hold_stored(self: &Arc<Self>, bytes: usize) -> Held {
         self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
         Held { memory: Some(Arc::clone(self)), bytes }
+    }
+}
+
+fn limit_bytes(set_bytes: Option<u64>, memory_bytes: Option<u64>) -> usize {
+    let saturated = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    match (set_bytes, memory_bytes) {
+        (Some(bytes), _) => saturated(bytes),
+        (None, Some(bytes)) => saturated(bytes / MEMORY_SHARE).max(LIMIT_BYTES_MIN),
+        (None, None) => LIMIT_BYTES_UNKNOWN,
     }
 }
 
@@ -159,6 +190,15 @@ mod tests {
         assert_eq!((first.bytes(), memory.held_bytes()), (120, 120));
         drop(first);
         assert_eq!(memory.held_bytes(), 0);
+    }
+
+    #[test]
+    fn groups_hold_what_is_set_or_else_a_share_of_what_the_process_may_use() {
+        assert_eq!(limit_bytes(Some(5), Some(16 << 30)), 5);
+        assert_eq!(limit_bytes(None, Some(16 << 30)), 2 << 30);
+        assert_eq!(limit_bytes(None, Some(256 << 20)), 32 << 20);
+        assert_eq!(limit_bytes(None, Some(1)), 16 << 20);
+        assert_eq!(limit_bytes(None, None), 128 << 20);
     }
 
     #[test]

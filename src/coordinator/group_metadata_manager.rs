@@ -46,7 +46,7 @@ impl GroupMetadataManager {
         time: Arc<dyn Time>,
     ) -> Self {
         let (partition_count, groups) = (OnceLock::new(), Mutex::default());
-        let memory = GroupMemory::new(config.memory_max_bytes);
+        let memory = GroupMemory::of_setting(config.memory_max_bytes);
         Self { config, memory, replica_manager, time, partition_count, groups }
     }
 

@@ -15,7 +15,7 @@ use mio::net::TcpStream;
 
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
-use crate::common::memory_pool::{MemoryDraw, MemoryWait, Shortage};
+use crate::common::memory_pool::{MemoryDraw, MemoryPool, MemoryWait, Shortage};
 use crate::common::metrics::{Counter, Metrics};
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
@@ -35,6 +35,9 @@ use crate::transport::send;
 
 /// Kafka's `poll(300)`: sockets and the waker end it earlier.
 const POLL_TIMEOUT_MS: i64 = 300;
+
+/// How long to wait before the system is asked again for memory that it has refused.
+const SYSTEM_MEMORY_PAUSE_MS: i64 = POLL_TIMEOUT_MS;
 
 /// How long to wait after a failed poll.
 const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
@@ -75,6 +78,20 @@ struct Parked {
     shortage: Shortage,
     /// When it had arrived.
     start_ns: i64,
+    since_ms: i64,
+}
+
+impl Parked {
+    fn may_go_on(&self, pool: &MemoryPool, now_ms: i64) -> bool {
+        let is_too_early =
+            self.shortage.is_of_system() && now_ms - self.since_ms < SYSTEM_MEMORY_PAUSE_MS;
+        !is_too_early && pool.has_room(self.shortage)
+    }
+
+    /// Whether others may have waited long enough for what its frame takes.
+    fn is_stalled(&self, now_ms: i64, longest_hold_ms: i64) -> bool {
+        self.receive.frame.memory.bytes() > 0 && now_ms - self.since_ms > longest_hold_ms
+    }
 }
 
 /// The parts that all Processors of a server share.
@@ -180,11 +197,7 @@ impl Processor {
                 ResponseAction::EndThrottling => self.end_throttling(id),
                 ResponseAction::Retry(frame, shortage) => {
                     let start_ns = reply_to.times.start_ns;
-                    self.park(Parked {
-                        receive: NetworkReceived { id, frame },
-                        shortage,
-                        start_ns,
-                    });
+                    self.park(NetworkReceived { id, frame }, shortage, start_ns);
                 }
                 ResponseAction::NoOp => {
                     self.end_request(&reply_to);
@@ -248,15 +261,19 @@ impl Processor {
     }
 
     /// Sets a request aside until there is the memory that it lacks. Nothing else is read from its
-    /// connection meanwhile. It is not over: it begins again, and its times go on.
-    fn park(&mut self, parked: Parked) {
-        self.context.metrics.memory_pool_waits.increment();
-        self.selector.mute(parked.receive.id);
-        self.request_log.withdraw(parked.receive.id);
-        self.parked.push_back(parked);
+    /// connection meanwhile. It is not over: it begins again, and its times go on. If the connection
+    /// is closed already, the request ends here.
+    fn park(&mut self, receive: NetworkReceived, shortage: Shortage, start_ns: i64) {
+        self.request_log.withdraw(receive.id);
+        if self.selector.mute(receive.id) {
+            self.context.metrics.memory_pool_waits.increment();
+            let since_ms = self.context.time.hi_res_clock_ms();
+            self.parked.push_back(Parked { receive, shortage, start_ns, since_ms });
+        }
     }
 
-    /// Goes on with the requests for which there is memory now.
+    /// Goes on with the requests for which there is memory now. Their frames are drawn while they
+    /// wait, so two large ones might wait for each other: the first to have waited too long is closed.
     fn process_parked(&mut self) {
         if self.parked.is_empty() {
             self.memory_wait = None;
@@ -266,14 +283,26 @@ impl Processor {
         if self.memory_wait.is_none() {
             self.memory_wait = Some(self.selector.memory_pool().wait(self.selector.wake_up()));
         }
+        let (now_ms, longest_hold_ms) =
+            (self.context.time.hi_res_clock_ms(), self.selector.longest_hold_ms());
         for _ in 0..self.parked.len() {
             let Some(parked) = self.parked.pop_front() else { break };
-            if self.selector.memory_pool().has_room(parked.shortage) {
+            if parked.may_go_on(self.selector.memory_pool(), now_ms) {
                 self.process_completed_receive(parked.receive, parked.start_ns);
+            } else if parked.is_stalled(now_ms, longest_hold_ms) {
+                self.close_stalled(parked);
             } else {
                 self.parked.push_back(parked);
             }
         }
+    }
+
+    fn close_stalled(&mut self, Parked { receive: NetworkReceived { id, frame }, .. }: Parked) {
+        let level = limited(LogKind::Failures, Level::Warn);
+        let bytes = frame.memory.bytes();
+        log!(level, "closing connection {id}: its request of {bytes} bytes found no memory");
+        self.context.metrics.memory_stalls.increment();
+        self.close(id);
     }
 
     /// Parses a request and puts it on the request queue. If the queue is full, it waits, and with
@@ -295,18 +324,12 @@ impl Processor {
         let parsed = catch_panic(|| Ok(request::parse(&frame.bytes, allowance)));
         let (header, body) = match parsed.and_then(|parsed| parsed.map_err(io::Error::other)) {
             Ok(parsed) => parsed,
-            Err(error) => {
-                if let Some(shortage) = shortage_of(&error) {
-                    let receive = NetworkReceived { id, frame };
-                    return self.park(Parked { receive, shortage, start_ns });
+            Err(error) => match shortage_of(&error) {
+                Some(shortage) => {
+                    return self.park(NetworkReceived { id, frame }, shortage, start_ns);
                 }
-                let peer = session.client_address;
-                let level = limited(LogKind::BadRequests, Level::Warn);
-                let what = "Processor.processCompletedReceives";
-                log!(level, "{what}: closing {peer}, bad request: {error}");
-                self.context.metrics.invalid_requests.increment();
-                return self.close(id);
-            }
+                None => return self.refuse(id, session.client_address, &error),
+            },
         };
         self.selector.mute(id);
         let request = Box::new(Request {
@@ -325,6 +348,15 @@ impl Processor {
             let peer = request.session.client_address;
             debug!("Processor.processCompletedReceives: stopping, so {peer} gets no answer");
         }
+    }
+
+    /// Closes the connection of a request that cannot be read: its client could read no answer.
+    fn refuse(&mut self, id: ConnectionId, peer: SocketAddr, error: &io::Error) {
+        let level = limited(LogKind::BadRequests, Level::Warn);
+        let what = "Processor.processCompletedReceives";
+        log!(level, "{what}: closing {peer}, bad request: {error}");
+        self.context.metrics.invalid_requests.increment();
+        self.close(id);
     }
 
     fn process_completed_sends(&mut self) {

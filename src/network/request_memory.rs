@@ -24,8 +24,9 @@ const RELEASED_BYTES_MIN: usize = 16 << 20;
 pub(crate) fn request_memory(queued_max_request_bytes: Limit) -> Arc<MemoryPool> {
     let pool = pool(queued_max_request_bytes.bytes(), memory_limit_bytes());
     info!(
-        "requests of more than 64 KiB may take {} bytes together while they arrive, and all that \
-         is done for requests {} bytes (queued.max.request.bytes={queued_max_request_bytes})",
+        "requests of more than 64 KiB may take {} bytes together while they arrive, and everything \
+         that is done for requests may take {} bytes \
+         (queued.max.request.bytes={queued_max_request_bytes})",
         pool.grant_max_bytes(Stage::Receive),
         pool.size_bytes()
     );

@@ -7,7 +7,6 @@ use std::io;
 use std::mem;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::thread::JoinHandle;
 
 use log::{debug, error, info};
@@ -16,6 +15,7 @@ use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
 use crate::common::lock::locked;
 use crate::common::memory_pool::MemoryPool;
 use crate::common::metrics::Metrics;
+use crate::common::named_thread::spawn_named;
 use crate::common::time::Time;
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
@@ -206,12 +206,12 @@ impl SocketServer {
         for (handle, processor) in handles.into_iter().zip(processors) {
             let name =
                 format!("kafka-network-thread-{}-{listener_name}-{}", self.broker_id, handle.id());
-            let thread = spawn(name, || processor.run())?;
+            let thread = spawn_named(name, || processor.run())?;
             threads.processors.push((handle, thread));
         }
         let handle = acceptor.handle();
         let name = format!("kafka-socket-acceptor-{listener_name}-{}", end_point.port);
-        threads.acceptors.push((handle, spawn(name, || acceptor.run())?));
+        threads.acceptors.push((handle, spawn_named(name, || acceptor.run())?));
         debug!("SocketServer.startup: listening on {end_point}");
         Ok(())
     }
@@ -276,7 +276,7 @@ fn with_remedy(error: io::Error, remedy: &str) -> io::Error {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     let advice = match error.kind() {
         AddrInUse => format!("another program listens there: stop it, or {remedy}"),
-        PermissionDenied => format!("such a low port is the superuser's: {remedy}"),
+        PermissionDenied => format!("only the superuser may use such a low port: {remedy}"),
         AddrNotAvailable => {
             "`listeners` must give an address of this machine; what clients are to \
                              connect to instead stands in `advertised.listeners`"
@@ -285,12 +285,6 @@ fn with_remedy(error: io::Error, remedy: &str) -> io::Error {
         _ => return error,
     };
     io::Error::new(error.kind(), format!("{error}; {advice}"))
-}
-
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.clone()).spawn(run).map_err(|error| {
-        io::Error::new(error.kind(), format!("the thread {name} cannot be started: {error}"))
-    })
 }
 
 /// The bounds of all selectors, which share one pool of memory.

@@ -77,7 +77,7 @@ fn room_for(size: usize, memory: &mut MemoryDraw) -> Result<Vec<u8>, EncodeError
     memory.grow_to(size, Stage::Answer).map_err(EncodeError::OutOfMemory)?;
     let mut room = Vec::new();
     room.try_reserve_exact(size)
-        .map_err(|_| EncodeError::OutOfMemory(Shortage::new(size, Stage::Answer)))?;
+        .map_err(|_| EncodeError::OutOfMemory(Shortage::of_system(size, Stage::Answer)))?;
     Ok(room)
 }
 

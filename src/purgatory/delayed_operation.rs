@@ -24,6 +24,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,7 @@ use log::{Level, debug, error, log};
 use crate::common::hang_up::{Ending, HangUp};
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::named_thread::spawn_named;
 use crate::common::time::Time;
 use crate::purgatory::timer::Timer;
 use crate::purgatory::timing_wheel::TimerTaskId;
@@ -102,14 +104,14 @@ where
     /// [`shutdown`](Self::shutdown); without it, that is for the caller of
     /// [`advance_clock`](Self::advance_clock).
     ///
-    /// # Panics
-    /// If the system cannot start the thread.
+    /// # Errors
+    /// If the system gives no thread.
     pub fn new(
         name: &str,
         time: Arc<dyn Time>,
         purge_interval: usize,
         start_reaper: bool,
-    ) -> Arc<Self> {
+    ) -> io::Result<Arc<Self>> {
         let purgatory = Arc::new(Self {
             name: name.to_owned(),
             timer: Timer::new(time, TICK_MS, WHEEL_SIZE),
@@ -121,11 +123,10 @@ where
         });
         if start_reaper {
             let reaped = Arc::clone(&purgatory);
-            let thread = thread::Builder::new().name(format!("ExpirationReaper-{name}"));
-            let reaper = thread.spawn(move || reaped.reap()).expect("the system has a thread left");
+            let reaper = spawn_named(format!("ExpirationReaper-{name}"), move || reaped.reap())?;
             *locked(&purgatory.reaper) = Some(reaper);
         }
-        purgatory
+        Ok(purgatory)
     }
 
     /// Completes `operation` if that is possible now; else watches it under `keys` until it is, or

@@ -82,8 +82,8 @@ impl TopicRegistry {
         let found = log_dirs.iter().map(path_in).position(|path| path.exists());
         if let Some(place @ 1..) = found {
             let why = format!(
-                "{} lists the topics, but its directory does not stand first in `log.dirs`, where \
-                 the list is looked for: put it there",
+                "{} lists the topics, but its directory is not the first of `log.dirs`, where the \
+                 list is looked for: put that directory first",
                 path_in(&log_dirs[place]).display()
             );
             return Err(KafkaError::api(Errors::InvalidConfig, why));
@@ -190,12 +190,24 @@ impl TopicRegistry {
     /// # Errors
     /// Whatever the operating system reports, and then the topic is still there.
     pub fn remove(&mut self, topic: &str) -> Result<bool, KafkaError> {
+        Ok(self.remove_all([topic])? > 0)
+    }
+
+    /// As [`remove`](Self::remove) for several topics, with one write of the file. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports, and then all are still there.
+    pub fn remove_all<'a>(
+        &mut self,
+        topics: impl IntoIterator<Item = &'a str>,
+    ) -> Result<usize, KafkaError> {
         let mut changed = self.topics.clone();
-        if changed.remove(topic).is_none() {
-            return Ok(false);
+        let removed = topics.into_iter().filter(|topic| changed.remove(*topic).is_some()).count();
+        if removed > 0 {
+            self.replace(changed)?;
         }
-        self.replace(changed)?;
-        Ok(true)
+        Ok(removed)
     }
 
     /// Changes a topic, and returns it as it is then.
@@ -266,9 +278,9 @@ impl TopicRegistry {
         let named = adopted.iter().take(ADOPTED_NAMES_MAX).map(String::as_str);
         let others = adopted.len().saturating_sub(ADOPTED_NAMES_MAX);
         format!(
-            "adopted topics that lie on disk and that {} does not list, {} in all: {}{}. They have \
-             new ids and follow the settings of this broker, also in what is deleted and when: what \
-             they had of their own is not known here. If another Kafka wrote them, it must not run \
+            "adopted topics that lie on disk but are not listed in {}, {} in all: {}{}. They have \
+             new ids. Their own settings are not known here, so they follow the settings of this \
+             broker, also in what is deleted and when. If another Kafka wrote them, it must not run \
              on them again; to leave them to it, stop this broker now and give it directories of \
              its own by `--override log.dirs=...`",
             self.file.path().display(),

@@ -2,6 +2,7 @@
 //! they can be answered.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,12 +75,15 @@ pub struct ReplicaManager {
 
 impl ReplicaManager {
     /// A manager without partitions, whose high watermarks are kept in each of `log_dirs`.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
     pub fn new(
         config: ReplicaManagerConfig,
         log_dirs: &[Arc<LogDirStatus>],
         time: &Arc<dyn Time>,
         metrics: Arc<Metrics>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let checkpoint = |log_dir: &Arc<LogDirStatus>| {
             let file = OffsetCheckpoint::new(log_dir.path().join(HIGH_WATERMARK_FILENAME));
             (Arc::clone(log_dir), file)
@@ -90,21 +94,21 @@ impl ReplicaManager {
             Arc::clone(time),
             config.fetch_purge_interval,
             true,
-        );
+        )?;
         let delayed_produce_purgatory = DelayedOperationPurgatory::new(
             "Produce",
             Arc::clone(time),
             config.producer_purge_interval,
             true,
-        );
-        Self {
+        )?;
+        Ok(Self {
             config,
             local_logs: Arc::new(LocalLogs::new(Arc::clone(&metrics))),
             delayed_fetch_purgatory,
             delayed_produce_purgatory,
             high_watermark_checkpoints,
             metrics,
-        }
+        })
     }
 
     pub fn local_logs(&self) -> &LocalLogs {

@@ -242,7 +242,7 @@ impl PersistentState {
             &log_manager.log_dir_statuses(),
             time,
             Arc::clone(metrics),
-        ));
+        )?);
         let cluster_id = topics.cluster_id();
         let controller = Arc::new(AdminManager::load(
             current.of_file(),

@@ -8,7 +8,6 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::thread::JoinHandle;
 
 use log::{error, info};
@@ -16,6 +15,7 @@ use log::{error, info};
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
+use crate::common::named_thread::spawn_named;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::storage::log_manager::LogManager;
@@ -63,8 +63,8 @@ impl LogDirFailureHandler {
     /// If the system gives no thread.
     pub fn startup(&self) -> Result<(), KafkaError> {
         let handler = Arc::clone(&self.handler);
-        let thread = thread::Builder::new().name("LogDirFailureHandler".to_string());
-        *locked(&self.thread) = Some(thread.spawn(move || handler.run())?);
+        let name = "LogDirFailureHandler".to_string();
+        *locked(&self.thread) = Some(spawn_named(name, move || handler.run())?);
         Ok(())
     }
 

@@ -316,9 +316,13 @@ impl LogManager {
         let mut writer = locked(&self.writer);
         let Some(log) = self.get_log(topic_and_partition) else { return Ok(false) };
         let pause = self.cleaner.pause(&log);
-        log.delete()?;
-        writer.remove(topic_and_partition);
-        pause.deleted();
+        let deleted = log.delete();
+        if log.is_deleted() {
+            // Also after an error that came later: else there would be no other log of this name.
+            writer.remove(topic_and_partition);
+            pause.deleted();
+        }
+        deleted?;
         let level = limited(LogKind::Topics, Level::Info);
         log!(level, "deleted the log {topic_and_partition}");
         Ok(true)

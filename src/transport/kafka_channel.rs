@@ -198,8 +198,8 @@ impl KafkaChannel {
         self.update_interest();
     }
 
-    /// Notices what has ended while the channel is muted, each end once, and returns whether the
-    /// channel goes on: the peer may still read its answer, and what it sent before is still read.
+    /// Notices that an end has come while the channel is muted, each end once. The channel goes on:
+    /// the peer may still read its answer, and what it sent before is still read.
     ///
     /// # Errors
     /// The connection was reset, and holds nothing to be read.

@@ -94,10 +94,9 @@ impl NetworkReceive {
         self.body_size > SMALL_BYTES_MAX
     }
 
-    /// Draws what the frame in progress needs to go on, and returns whether it has it.
+    /// Whether the frame in progress has what it needs to go on, from the pool and from the system.
     pub fn draw(&mut self) -> bool {
-        let needs_more = self.body_filled >= FIRST_BUFFER_BYTES;
-        !needs_more || self.memory.grow_to(self.body_size, Stage::Receive).is_ok()
+        self.make_room().is_ok()
     }
 
     /// Continues reading, and returns the body when it is complete. Then it stops: the next call
@@ -170,8 +169,9 @@ impl NetworkReceive {
         }
         if size > granted {
             return refuse(format!(
-                "a request of {size} bytes is larger than all requests together may be, {granted} \
-                 bytes: `queued.max.request.bytes` sets that, or else the memory of the process"
+                "a request of {size} bytes is larger than the {granted} bytes that all requests \
+                 together may take: `queued.max.request.bytes` sets that limit, or else the memory \
+                 that the process may use"
             ));
         }
         Ok(size)
@@ -187,8 +187,9 @@ impl NetworkReceive {
             length => (2 * length).max(SECOND_BUFFER_BYTES),
         };
         let larger = larger.min(self.body_size);
-        if !self.draw() {
-            return Err(io::ErrorKind::OutOfMemory.into());
+        if larger > FIRST_BUFFER_BYTES {
+            let drawn = self.memory.grow_to(self.body_size, Stage::Receive);
+            drawn.map_err(|_shortage| io::Error::from(io::ErrorKind::OutOfMemory))?;
         }
         self.body.try_reserve_exact(larger - self.body.len())?;
         self.body.resize(larger, 0);

@@ -12,13 +12,13 @@
 //! (KAFKA-3703).
 //!
 //! What differs because a connection costs a file descriptor: a muted channel sees its peer hang up.
-//! Its request is still being handled then, and is told through the channel's
-//! [`HangUp`](crate::common::hang_up::HangUp); what the peer had sent before is still read. A reset
+//! The request that is still being handled then learns of it through the channel's
+//! [`HangUp`]; what the peer had sent before is still read. A reset
 //! ends the connection at once, unless there is something to read.
 //!
 //! Kafka's `Selector.outOfMemory` is a list here: a channel whose request finds no memory is muted,
 //! its bytes stay in the socket, and it reads on when memory is given back, which ends the poll.
-//! While anybody waits for memory, a peer that keeps some of it waiting is closed.
+//! While anybody waits for memory, connections that hold some and make no progress are closed.
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{Level, debug, error, log, trace, warn};
+use log::{Level, debug, error, log, trace};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token, Waker};
@@ -146,11 +146,10 @@ impl Slot {
             is_drawing.then(|| since_ms.unwrap_or_else(|| time.hi_res_clock_ms()));
     }
 
-    fn is_stalled(&self, now_ms: i64, timeout_ms: i64) -> bool {
+    fn is_stalled(&self, now_ms: i64, timeout_ms: i64, longest_hold_ms: i64) -> bool {
         self.draws_since_ms.is_some_and(|since_ms| {
             now_ms - since_ms.max(self.last_active_ms) > timeout_ms
-                || self.channel.moves_drawn_bytes()
-                    && now_ms - since_ms > timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
+                || self.channel.moves_drawn_bytes() && now_ms - since_ms > longest_hold_ms
         })
     }
 }
@@ -200,6 +199,11 @@ impl Selector {
     /// The memory of the requests.
     pub fn memory_pool(&self) -> &Arc<MemoryPool> {
         &self.limits.memory_pool
+    }
+
+    /// How long a connection may hold memory, however it goes on, while others wait for it.
+    pub fn longest_hold_ms(&self) -> i64 {
+        self.limits.memory_progress_timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
     }
 
     /// As the waker, for those who wait for memory.
@@ -533,7 +537,7 @@ impl Selector {
     }
 
     /// While somebody waits for memory, be it at another selector, closes the connections that hold
-    /// some and let it wait: a request that does not come, an answer that is not read.
+    /// some without progress: their request does not come, or their answer is not read.
     fn close_stalled(&mut self, now_ms: i64) {
         let timeout_ms = self.limits.memory_progress_timeout_ms;
         let is_due = now_ms - self.stalled_checked_ms >= timeout_ms / CHECKS_PER_TIME;
@@ -542,14 +546,16 @@ impl Selector {
         }
         self.stalled_checked_ms = now_ms;
         let slots = self.slots.iter().map(|(_, slot)| slot);
-        let stalled = slots.filter(|slot| slot.is_stalled(now_ms, timeout_ms));
+        let longest_hold_ms = self.longest_hold_ms();
+        let stalled = slots.filter(|slot| slot.is_stalled(now_ms, timeout_ms, longest_hold_ms));
         let stalled: Vec<ConnectionId> = stalled.map(|slot| slot.channel.id()).collect();
         let Some(first) = stalled.first().and_then(|id| self.channel(*id)) else { return };
-        warn!(
-            "closing {} connections that hold memory without progress while others wait for it; \
-             the first is from {}",
-            stalled.len(),
-            first.peer_addr()
+        let (count, peer) = (stalled.len(), first.peer_addr());
+        let level = limited(LogKind::Failures, Level::Warn);
+        log!(
+            level,
+            "closing {count} connections that hold memory without progress while others wait for \
+             it; the first is from {peer}"
         );
         for id in stalled {
             let disconnected = self.remove(id, DisconnectCause::Stalled);

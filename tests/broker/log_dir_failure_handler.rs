@@ -15,6 +15,7 @@ use support::temp::TempDir;
 use support::wait::wait_until;
 use transferto::common::errors::Errors;
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::coordinator::rebalance::Rebalance;
 use transferto::protocol::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
@@ -175,6 +176,24 @@ fn the_groups_of_an_offline_directory_have_no_coordinator_and_the_others_go_on()
         let mut member = Member::of(&broker, group);
         assert_eq!(member.committed("other", 0).committed_offset, offset);
     }
+}
+
+/// As long as its records cannot be read it is tried again each second, and here for ever.
+#[test]
+fn a_group_that_has_failed_is_unloaded_with_the_others_of_an_offline_directory() {
+    let dir = Arc::new(TempDir::new());
+    let (broker, _client) = start_with_topics(&dir);
+    let _member = Member::alone_in(&broker, GROUP_OF_FAILING);
+    let coordinator = broker.server().group_coordinator();
+    let partition = TopicAndPartition::new("__consumer_offsets", 0);
+    broker.server().replica_manager().stop_replicas(&[partition]);
+    let group_of_failing = || coordinator.manager().get_group(GROUP_OF_FAILING);
+    let group = group_of_failing().unwrap();
+    let fault = |_: &mut Rebalance<'_>| -> Result<(), Errors> { panic!("a fault") };
+    assert_eq!(coordinator.changes().change(&group, fault), Err(Errors::NotCoordinator));
+    assert!(group_of_failing().is_some(), "it cannot be loaded again");
+    fail(&broker, &dir);
+    wait_until("the end of the group", || group_of_failing().is_none());
 }
 
 #[test]

@@ -267,8 +267,8 @@ fn a_taken_port_is_reported_in_one_sentence() {
     let dir = TempDir::new();
     let log_dirs = format!("log.dirs={}", dir.path().display());
     let said = complaint(&run(&[&log_dirs, &format!("listeners=PLAINTEXT://{address}")]));
-    let make = "`make run ARGS=\"--override listeners=PLAINTEXT://127.0.0.1:";
-    for part in [&*address.to_string(), "`--override listeners=PLAINTEXT://127.0.0.1:", make] {
+    let added = "add `--override listeners=PLAINTEXT://127.0.0.1:";
+    for part in [&*address.to_string(), added, "with make to `ARGS="] {
         assert!(said.contains(part), "{said}");
     }
 }

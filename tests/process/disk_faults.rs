@@ -18,6 +18,7 @@ use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::protocol::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
+use transferto::protocol::delete_topics::DeleteTopicsRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 
 use crate::hostile::in_company;
@@ -155,6 +156,37 @@ fn every_directory_above_an_acknowledged_batch_has_been_synced() {
         }
     }
     broker.end_with(Signal::SIGTERM);
+}
+
+/// The log has its other name by then: it must not stay in the way.
+#[test]
+fn a_topic_whose_deletion_ran_out_of_file_descriptors_can_be_deleted_again() {
+    let _company = in_company();
+    let dir = TempDir::new();
+    let data = dir.join("data");
+    let broker = BrokerProcess::start(&data, &SETTINGS);
+    let mut client = Client::connect(broker.port);
+    for (errno, is_led_again) in [("EMFILE:when=1", true), ("EMFILE:when=1+", false)] {
+        client.create_topic(FAILING);
+        let Some(injection) = Injection::begin(&broker, "openat", errno, &data) else { return };
+        assert_ne!(delete_topic(&mut client), 0);
+        injection.end();
+        if is_led_again {
+            assert!(numbers_in(&mut client).is_empty());
+            assert_eq!(client.produce(FAILING, 0, &numbered(0)).error_code, 0);
+        }
+        assert_eq!(delete_topic(&mut client), 0);
+    }
+    broker.end_with(Signal::SIGTERM);
+}
+
+fn delete_topic(client: &mut Client) -> i16 {
+    let topic_names = vec![FAILING.to_string()];
+    let request = DeleteTopicsRequest { topic_names, ..DeleteTopicsRequest::default() };
+    match client.call(3, &RequestBody::DeleteTopics(request), &[]).0 {
+        ResponseBody::DeleteTopics(it) => it.responses[0].error_code,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Has a call on a file of the failing topic fail under an idempotent producer, looks at the `effect`,

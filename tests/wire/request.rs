@@ -2,20 +2,28 @@
 //! known to break.
 
 use transferto::common::errors::Errors;
+use transferto::common::memory_pool::{MemoryDraw, MemoryPool};
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::api_versions::ApiVersionsResponse;
 use transferto::protocol::header::RequestHeader;
+use transferto::protocol::list_groups::{ListGroupsResponse, ListedGroup};
 use transferto::protocol::list_offsets::{
     ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
 };
 use transferto::protocol::metadata::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, OPERATIONS_NOT_ASKED_FOR,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponsePartition,
+    MetadataResponseTopic, OPERATIONS_NOT_ASKED_FOR,
 };
 use transferto::protocol::offset_commit::OffsetCommitRequest;
+use transferto::protocol::offset_fetch::{
+    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
+    OffsetFetchResponseTopic,
+};
 use transferto::protocol::produce::{ProduceResponse, check_records};
 use transferto::protocol::request::{
-    RequestBody, ResponseBody, parse, parse_response, request_bytes,
+    EncodeError, RequestBody, ResponseBody, parse, parse_response, request_bytes, response_bytes,
 };
+use transferto::protocol::sync_group::SyncGroupResponse;
 use transferto::protocol::wire::allowance::Allowance;
 use transferto::protocol::wire::decode_error::Malformed;
 
@@ -475,4 +483,78 @@ fn before_version_3_the_magic_byte_decides_alone() {
             assert!(check_records(records, version).is_ok());
         }
     }
+}
+
+/// The memory of requests in a process that may use 256 MB: a quarter.
+const SMALL_POOL_BYTES: usize = 64 << 20;
+const MANY: i32 = 10_000;
+
+/// With the longest names, and texts of offsets, that there may be.
+#[test]
+fn ten_thousand_partitions_groups_and_offsets_are_answered_under_little_memory() {
+    let pool = MemoryPool::new(SMALL_POOL_BYTES);
+    for body in [metadata_of_many(), groups_of_many(), offsets_of_many()] {
+        for version in body.api_key().versions() {
+            let mut memory = MemoryDraw::new(&pool);
+            let answer = response_bytes(&header(body.api_key(), version), &body, &mut memory);
+            let bytes = answer.unwrap().len();
+            assert!(bytes > 100_000, "{:?} {version}: {bytes}", body.api_key());
+            assert_eq!(memory.bytes(), bytes, "all of it is drawn");
+        }
+    }
+    assert_eq!(pool.drawn_bytes(), 0);
+}
+
+/// The bytes of the answer are never touched, so they take no memory.
+#[test]
+fn an_answer_of_two_gibibytes_is_an_error_and_draws_nothing() {
+    let assignment = vec![0; 1 << 31];
+    let body = ResponseBody::SyncGroup(SyncGroupResponse { assignment, ..Default::default() });
+    for version in ApiKeys::SyncGroup.versions() {
+        let mut memory = MemoryDraw::new(&MemoryPool::unlimited());
+        let answer = response_bytes(&header(ApiKeys::SyncGroup, version), &body, &mut memory);
+        assert!(matches!(answer, Err(EncodeError::TooLarge { .. })), "{version}");
+        assert_eq!(memory.bytes(), 0);
+    }
+}
+
+fn metadata_of_many() -> ResponseBody {
+    let partition = |partition_index| MetadataResponsePartition {
+        partition_index,
+        replica_nodes: vec![0],
+        isr_nodes: vec![0],
+        ..MetadataResponsePartition::default()
+    };
+    let topic = MetadataResponseTopic {
+        name: Some("t".repeat(249)),
+        partitions: (0..MANY).map(partition).collect(),
+        ..MetadataResponseTopic::default()
+    };
+    ResponseBody::Metadata(MetadataResponse { topics: vec![topic], ..Default::default() })
+}
+
+fn groups_of_many() -> ResponseBody {
+    let group = ListedGroup {
+        group_id: "g".repeat(249),
+        protocol_type: "consumer".to_string(),
+        group_state: "PreparingRebalance".to_string(),
+        group_type: "classic".to_string(),
+    };
+    let groups = vec![group; MANY as usize];
+    ResponseBody::ListGroups(ListGroupsResponse { groups, ..Default::default() })
+}
+
+fn offsets_of_many() -> ResponseBody {
+    let partition = |partition_index| OffsetFetchResponsePartition {
+        partition_index,
+        metadata: "m".repeat(4_096),
+        ..OffsetFetchResponsePartition::default()
+    };
+    let topics = vec![OffsetFetchResponseTopic {
+        name: "t".repeat(249),
+        partitions: (0..MANY).map(partition).collect(),
+    }];
+    let group = OffsetFetchResponseGroup { topics: topics.clone(), ..Default::default() };
+    let groups = vec![group];
+    ResponseBody::OffsetFetch(OffsetFetchResponse { topics, groups, ..Default::default() })
 }

@@ -86,7 +86,7 @@ impl<'a> Allowance<'a> {
 
 /// What the system did not grant, although the pool did.
 pub(crate) fn refused_by_system(bytes: usize) -> Malformed {
-    Malformed::OutOfMemory(Shortage::new(bytes, Stage::Decode))
+    Malformed::OutOfMemory(Shortage::of_system(bytes, Stage::Decode))
 }
 
 #[cfg(test)]

@@ -34,6 +34,10 @@ impl<F: FnOnce(Reply) + Send> ControllerEvent for ControllerRequest<F> {
         (self.handle)(self.reply);
     }
 
+    fn is_moot(&self) -> bool {
+        self.reply.hang_up().is_gone()
+    }
+
     /// Its client has lost the connection already, and does not know what became of the change: it
     /// was not made.
     fn preempt(self: Box<Self>) {

@@ -8,22 +8,30 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use log::{error, info};
 
 use crate::common::lock::{locked, locked_again};
+use crate::common::named_thread::spawn_named;
+use crate::common::purge_size::PurgeSize;
 
 /// The name of the thread.
 const CONTROLLER_EVENT_THREAD_NAME: &str = "controller-event-thread";
 
-/// A change that waits for its turn. One of the two is called, once.
+/// A change that waits for its turn: it is processed or preempted, once.
 pub trait ControllerEvent: Send {
     /// Makes the change, and answers whoever asked for it.
     fn process(self: Box<Self>);
 
-    /// In the place of [`process`](Self::process) if the broker stops first. Nothing was changed.
+    /// In the place of [`process`](Self::process) if the broker stops first, or if the change is moot
+    /// and too many wait. Nothing was changed.
     fn preempt(self: Box<Self>);
+
+    /// Whether the client that asked for the change is gone.
+    fn is_moot(&self) -> bool {
+        false
+    }
 }
 
 /// The queue of changes and its thread.
@@ -41,19 +49,15 @@ impl ControllerEventManager {
     pub fn start(&self) -> io::Result<()> {
         let queue = Arc::clone(&self.queue);
         let name = CONTROLLER_EVENT_THREAD_NAME.to_string();
-        let thread = Builder::new().name(name).spawn(move || queue.process_all());
-        let thread = thread.map_err(|error| {
-            let name = CONTROLLER_EVENT_THREAD_NAME;
-            io::Error::new(error.kind(), format!("the thread {name} cannot be started: {error}"))
-        })?;
-        *locked(&self.thread) = Some(thread);
+        *locked(&self.thread) = Some(spawn_named(name, move || queue.process_all())?);
         Ok(())
     }
 
-    /// Takes a change into the queue, which is as long as there are connections at most: each has one
-    /// request under way.
+    /// Takes a change into the queue. A connection has one request under way, but a client may reset
+    /// one and come again. So the queue is purged of those that are gone whenever it has doubled: it
+    /// is at most about twice as long as there are connections.
     pub fn put(&self, event: Box<dyn ControllerEvent>) {
-        if let Err(event) = self.queue.put(event) {
+        for event in self.queue.put(event) {
             event.preempt();
         }
     }
@@ -97,19 +101,20 @@ struct Queue {
 #[derive(Default)]
 struct QueueState {
     events: VecDeque<Box<dyn ControllerEvent>>,
+    purge_size: PurgeSize,
     is_closed: bool,
 }
 
 impl Queue {
-    /// Gives the event back if the queue is closed.
-    fn put(&self, event: Box<dyn ControllerEvent>) -> Result<(), Box<dyn ControllerEvent>> {
+    /// Returns the events that are to be preempted: this one if the queue is closed.
+    fn put(&self, event: Box<dyn ControllerEvent>) -> VecDeque<Box<dyn ControllerEvent>> {
         let mut state = locked(&self.state);
         if state.is_closed {
-            return Err(event);
+            return VecDeque::from([event]);
         }
         state.events.push_back(event);
         self.changed.notify_one();
-        Ok(())
+        state.purge_if_doubled()
     }
 
     /// Returns the events that nobody will take any more.
@@ -145,12 +150,27 @@ impl Queue {
     }
 }
 
+impl QueueState {
+    /// Takes out the changes of clients that are gone.
+    fn purge_if_doubled(&mut self) -> VecDeque<Box<dyn ControllerEvent>> {
+        if !self.purge_size.is_reached(self.events.len()) {
+            return VecDeque::new();
+        }
+        let (moot, waiting): (VecDeque<_>, _) =
+            std::mem::take(&mut self.events).into_iter().partition(|event| event.is_moot());
+        self.events = waiting;
+        self.purge_size.set(self.events.len());
+        moot
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread;
 
     use super::*;
+    use crate::common::purge_size::PURGE_SIZE_MIN;
 
     /// Says what was done with it, once it may.
     struct Probe {
@@ -206,6 +226,33 @@ mod tests {
         let told: Vec<String> = told.iter().take(6).collect();
         let in_order = ["a begins", "a processed", "b begins", "b processed", "c begins"];
         assert_eq!(told[..5], in_order);
+    }
+
+    struct OfClient {
+        is_gone: bool,
+    }
+
+    impl ControllerEvent for OfClient {
+        fn process(self: Box<Self>) {}
+
+        fn preempt(self: Box<Self>) {
+            assert!(self.is_gone, "a client waits for this");
+        }
+
+        fn is_moot(&self) -> bool {
+            self.is_gone
+        }
+    }
+
+    #[test]
+    fn changes_of_clients_that_are_gone_do_not_pile_up() {
+        let manager = ControllerEventManager::default();
+        for number in 0..20 * PURGE_SIZE_MIN {
+            manager.put(Box::new(OfClient { is_gone: number % 100 > 0 }));
+            assert!(locked(&manager.queue.state).events.len() <= 2 * PURGE_SIZE_MIN);
+        }
+        let waiting = manager.queue.close();
+        assert_eq!(waiting.iter().filter(|it| !it.is_moot()).count(), 20 * PURGE_SIZE_MIN / 100);
     }
 
     #[test]

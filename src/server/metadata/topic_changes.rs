@@ -96,45 +96,52 @@ impl TopicChanges {
         &mut self,
         listed: Vec<Result<(String, TopicRecord), KafkaError>>,
     ) -> Vec<Result<[u8; 16], KafkaError>> {
-        let mut logs = Vec::new();
-        let mut open = |listed: Result<(String, TopicRecord), KafkaError>| {
+        let (mut logs, mut failed) = (Vec::new(), Vec::new());
+        let open = |listed: Result<(String, TopicRecord), KafkaError>| {
             let (name, record) = listed?;
             match self.open_logs(&name, &record) {
                 Ok(opened) => logs.extend(opened),
-                Err(error) => return Err(self.forgotten(&name, &record, error)),
+                Err(error) => {
+                    failed.push((name, record.partitions));
+                    return Err(error);
+                }
             }
             Ok((name, record))
         };
-        let opened: Vec<_> = listed.into_iter().map(&mut open).collect();
+        let opened: Vec<_> = listed.into_iter().map(open).collect();
         let led = self.replica_manager.become_leader(LEADER_EPOCH, logs);
         let show = |opened: Result<(String, TopicRecord), KafkaError>| {
             let (name, record) = opened?;
             if let Err(error) = &led {
-                return Err(self.forgotten(&name, &record, error.again()));
+                failed.push((name, record.partitions));
+                return Err(error.again());
             }
             self.show(&name, &record);
             let level = limited(LogKind::Topics, Level::Info);
             log!(level, "created the topic {name}, partitions: {}", record.partitions);
             Ok(record.id)
         };
-        opened.into_iter().map(show).collect()
+        let created = opened.into_iter().map(show).collect();
+        self.forget(&failed);
+        created
     }
 
-    /// Takes back the creation of a topic for an error, which is returned.
-    fn forgotten(&mut self, topic: &str, record: &TopicRecord, error: KafkaError) -> KafkaError {
-        if let Err(error) = self.forget(topic, record.partitions) {
-            let level = limited(LogKind::Failures, Level::Warn);
-            log!(level, "cannot serve the topic {topic} before the next start: {error}");
+    /// Takes back the creation of topics, each with its number of partitions. They are taken off the
+    /// list with one write: where one could not be made, thousands may not.
+    fn forget(&mut self, topics: &[(String, i32)]) {
+        let is_cleared = |(topic, partitions): &&(String, i32)| {
+            let deleted = self.delete_new_logs(topic, 0..*partitions);
+            deleted.inspect_err(|error| log_not_forgotten(topic, error)).is_ok()
+        };
+        let cleared: Vec<&str> =
+            topics.iter().filter(is_cleared).map(|(topic, _)| topic.as_str()).collect();
+        let removed = self.registry.remove_all(cleared.iter().copied());
+        for topic in cleared {
+            match &removed {
+                Ok(_) => self.led.remove(topic),
+                Err(error) => log_not_forgotten(topic, error),
+            }
         }
-        error
-    }
-
-    /// Takes back a creation.
-    fn forget(&mut self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
-        self.delete_new_logs(topic, 0..partitions)?;
-        self.registry.remove(topic)?;
-        self.led.remove(topic);
-        Ok(())
     }
 
     /// The first half of a deletion: the topic is there for nobody any more. Owed, without the lock:
@@ -315,6 +322,11 @@ pub(super) fn check_more_partitions(
     }
     let why = format!("topic {topic} has {before} partitions; {count} would not be more");
     Err(KafkaError::api(Errors::InvalidPartitions, why))
+}
+
+fn log_not_forgotten(topic: &str, error: &KafkaError) {
+    let level = limited(LogKind::Failures, Level::Warn);
+    log!(level, "cannot serve the topic {topic} before the next start: {error}");
 }
 
 fn existing(led: &LedTopics, topic: &str) -> Result<Arc<TopicImage>, KafkaError> {

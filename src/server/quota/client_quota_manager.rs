@@ -10,7 +10,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::{Counter, Metrics};
+use crate::common::named_thread::spawn_named;
 use crate::common::rate::{Measured, RateConfig};
 use crate::common::time::Time;
 use crate::config::client_config_override::QuotaType;
@@ -68,8 +68,7 @@ impl ClientQuotaManager {
     ) -> Result<Arc<Self>, KafkaError> {
         let manager = Arc::new(Self::without_reaper(quota_type, config, time, metrics));
         let reaped = Arc::clone(&manager);
-        let thread = thread::Builder::new().name(reaper_name(quota_type));
-        let reaper = thread.spawn(move || reaped.reap())?;
+        let reaper = spawn_named(reaper_name(quota_type), move || reaped.reap())?;
         *locked(&manager.throttled_request_reaper) = Some(reaper);
         Ok(manager)
     }
@@ -259,6 +258,7 @@ fn execute(response: ThrottledResponse) {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::thread;
 
     use super::*;
     use crate::common::hang_up::Ending;

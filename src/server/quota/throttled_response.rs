@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
+use crate::common::purge_size::PurgeSize;
 use crate::common::time::Time;
 
 const NS_PER_MS: i64 = 1_000_000;
-
-/// As many responses may be in the queue before those of closed connections are looked for.
-const PURGE_SIZE: usize = 1000;
 
 /// Called when the delay has passed, with the delay in milliseconds.
 pub type Callback = Box<dyn FnOnce(i32) + Send>;
@@ -67,8 +65,7 @@ struct State {
     /// By the time at which the delay ends, in nanoseconds, then in the order of arrival.
     waiting: BTreeMap<(i64, u64), ThrottledResponse>,
     next_serial: u64,
-    /// The size at which the queue is purged; [`PURGE_SIZE`] at least.
-    purge_size: usize,
+    purge_size: PurgeSize,
     is_closed: bool,
 }
 
@@ -146,14 +143,14 @@ impl DelayQueue {
 impl State {
     /// Takes out the responses of clients that are gone.
     fn purge_if_doubled(&mut self) -> Vec<ThrottledResponse> {
-        if self.waiting.len() < self.purge_size.max(PURGE_SIZE) {
+        if !self.purge_size.is_reached(self.waiting.len()) {
             return Vec::new();
         }
         let waiting = std::mem::take(&mut self.waiting);
         let (moot, waiting): (BTreeMap<_, _>, _) =
             waiting.into_iter().partition(|(_, response)| response.is_moot());
         self.waiting = waiting;
-        self.purge_size = 2 * self.waiting.len();
+        self.purge_size.set(self.waiting.len());
         moot.into_values().collect()
     }
 
@@ -167,6 +164,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::common::mock_time::MockTime;
+    use crate::common::purge_size::PURGE_SIZE_MIN;
 
     fn queue() -> (Arc<MockTime>, DelayQueue) {
         let time = Arc::new(MockTime::new());
@@ -220,7 +218,7 @@ mod tests {
                 let waits = ThrottledResponse::new(1, &stays, Box::new(|_| ()));
                 queue.add(waits).unwrap();
             }
-            assert!(queue.size() <= 2 * PURGE_SIZE);
+            assert!(queue.size() <= 2 * PURGE_SIZE_MIN);
         }
         let waiting = queue.close().into_iter().filter(|it| !it.is_moot()).count();
         assert_eq!(waiting, 1000, "none that somebody waits for is purged");

@@ -184,12 +184,15 @@ impl Reply {
         }
     }
 
-    /// Has the request handled again when there is memory for its answer. One that has changed
-    /// something, or has waited, cannot be: its connection is closed.
+    /// Has the request handled again when there is memory for its answer, beside what it takes
+    /// decoded. One that has changed something, or has waited, cannot be: its connection is closed.
     pub fn retry(mut self, shortage: Shortage) {
         let nothing = Frame::empty(self.memory.pool());
         let frame = mem::replace(&mut self.frame, nothing);
-        match !frame.bytes.is_empty() && self.memory.pool().could_grant(shortage) {
+        let shortage = shortage.behind(self.memory.bytes());
+        // Its frame stays drawn meanwhile.
+        let could_fit = self.memory.pool().could_grant(shortage.behind(frame.memory.bytes()));
+        match !frame.bytes.is_empty() && could_fit {
             true => self.answer(ResponseAction::Retry(frame, shortage)),
             false => self.give_up(&shortage),
         }

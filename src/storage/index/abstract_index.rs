@@ -54,6 +54,8 @@ pub struct AbstractIndex<E> {
     mapped: usize,
     /// The entries that come after those.
     tail: Vec<u8>,
+    /// Whether the file may go on behind the entries, as after a truncation.
+    has_surplus: bool,
     length_max: usize,
     /// Whether no more entries will come: only then must the file hold them all.
     is_complete: bool,
@@ -108,6 +110,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
             map,
             mapped,
             tail: Vec::new(),
+            has_surplus: damage.is_some(),
             length_max: if existed { mapped } else { max_bytes / E::BYTES },
             is_complete: existed,
             damage,
@@ -194,7 +197,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
         Ok(())
     }
 
-    /// Moves the entries that are in memory to the file, which may still be longer than its entries.
+    /// Moves the entries that are in memory to the file.
     fn write_tail(&mut self) -> io::Result<File> {
         let file = self.open_file()?;
         let mapped_bytes = self.mapped * E::BYTES;
@@ -209,6 +212,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
     pub fn truncate_to(&mut self, offset: Offset) {
         let length = self.floor_slot(|entry| entry.offset() >= offset).map_or(0, |slot| slot + 1);
         self.tail.truncate(length.saturating_sub(self.mapped) * E::BYTES);
+        self.has_surplus |= length < self.mapped;
         self.mapped = self.mapped.min(length);
     }
 
@@ -217,7 +221,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
     /// # Errors
     /// Whatever the operating system reports, with the path.
     pub fn clear(&mut self) -> io::Result<()> {
-        (self.mapped, self.damage) = (0, None);
+        (self.mapped, self.has_surplus, self.damage) = (0, true, None);
         self.tail.clear();
         self.cut_file().map_err(failed("clear", &self.path))
     }
@@ -248,7 +252,11 @@ impl<E: IndexEntry> AbstractIndex<E> {
         let file = self.write_tail()?;
         // After the map has become shorter: it must never reach beyond the file.
         let bytes = (self.mapped * E::BYTES) as u64;
-        if file.metadata()?.len() == bytes { Ok(()) } else { file.set_len(bytes) }
+        if file.metadata()?.len() != bytes {
+            file.set_len(bytes)?;
+        }
+        self.has_surplus = false;
+        Ok(())
     }
 
     /// Prepares to make the index durable: the file that has to be synced. `None` as long as
@@ -260,7 +268,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
         if !self.is_complete {
             return Ok(None);
         }
-        if !self.tail.is_empty() {
+        if !self.tail.is_empty() || self.has_surplus {
             self.trim()?;
         }
         Ok(Some(self.path.clone()))

@@ -56,8 +56,8 @@ pub struct LogState {
     /// Then the directory is gone, and nothing may be written: it would belong to the next log of
     /// this name.
     is_deleted: bool,
-    /// An error came between two steps of a change: what is known of the segments is not what lies on
-    /// disk, as after a panic.
+    /// An error came between two steps of a change: the disk may hold other segments than the map, as
+    /// after a panic.
     has_failed: bool,
 }
 
@@ -283,10 +283,24 @@ impl<'a> LockedLog<'a> {
     }
 
     /// Creates the files of a segment. Files that have their names are none of this log's, and make
-    /// way.
+    /// way. So do those of a segment that is created in part: the next append may fit into the one
+    /// before, and a start would have the log end where the empty one begins.
     fn create_segment(&mut self, base_offset: Offset) -> Result<LogSegment, KafkaError> {
         self.check_exists()?;
+        self.make_way_for_segment(base_offset)?;
+        self.state.files_created += 1;
         let LogContext { dir, time, .. } = self.context;
+        let created = LogSegment::open(dir, base_offset, &self.config, &**time);
+        created.map_err(|error| {
+            // Without appends the empty segment does no harm.
+            let cleared = self.make_way_for_segment(base_offset);
+            self.state.note_failure(&cleared);
+            error.into()
+        })
+    }
+
+    fn make_way_for_segment(&self, base_offset: Offset) -> Result<(), KafkaError> {
+        let dir = &self.context.dir;
         for filename in [log_filename, index_filename, time_index_filename] {
             let path = filename(dir, base_offset);
             if path.exists() {
@@ -295,8 +309,7 @@ impl<'a> LockedLog<'a> {
                 remove_if_exists(&path)?;
             }
         }
-        self.state.files_created += 1;
-        Ok(LogSegment::open(dir, base_offset, &self.config, &**time)?)
+        Ok(())
     }
 
     /// Writes down what is known of the producers below `end_offset`, where a segment ends and the

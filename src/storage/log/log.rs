@@ -35,9 +35,9 @@ use crate::storage::producers::producer_state_entry::ProducerStateEntry;
 ///
 /// An error that leaves unknown what the disk holds takes the whole log directory offline
 /// ([`LogDirStatus`]): every further call for one of its logs, be it a read, a change or the retry of
-/// a batch, returns `KAFKA_STORAGE_ERROR`. If a thread panics while it changes a log, or a truncation
-/// fails on the way for any other reason, only the change of this log may be half done. Then every
-/// further change of it but its deletion returns `KAFKA_STORAGE_ERROR`, the first of them is logged as
+/// a batch, returns `KAFKA_STORAGE_ERROR`. If a thread panics while it changes a log, or, for any other
+/// reason, a truncation fails on the way or a new segment can neither be made nor removed, only the
+/// change of this log may be half done. Then every further change of it but its deletion returns `KAFKA_STORAGE_ERROR`, the first of them is logged as
 /// an error, and reads go on below its end.
 ///
 /// In both cases a restart recovers the log, as after a crash: its directory is not marked as shut
@@ -268,7 +268,7 @@ impl Log {
         let begun = self.lock()?.begin_flush(offset, self.flushes.files_synced());
         let Some(flush) = begun else { return Ok(()) };
         let flushed = flush.run(self.dir());
-        if self.lock().is_ok_and(|log| log.is_deleted()) {
+        if self.is_deleted() {
             // Its directory has another name now, and what it held is owed to nobody.
             return Ok(());
         }
@@ -381,13 +381,18 @@ impl Log {
     ///
     /// # Errors
     /// `KAFKA_STORAGE_ERROR` if the log directory is offline; `Io`, with the path. Then the log is
-    /// not deleted.
+    /// deleted only if [`is_deleted`](Self::is_deleted) says so: the new name may not be on disk.
     pub fn delete(&self) -> Result<(), KafkaError> {
         let log_dir = &self.context.log_dir;
         log_dir.check_online()?;
         // A log that failed, too: whatever its change left half done goes with the directory.
         let mut locked = LockedLog::new(&self.context, self.config(), locked(&self.state));
         log_dir.note(locked.delete())
+    }
+
+    /// Whether its directory has the name that no log has.
+    pub fn is_deleted(&self) -> bool {
+        LockedLog::new(&self.context, self.config(), locked(&self.state)).is_deleted()
     }
 
     /// Forgets the producers that have not appended to this log for `expiration_ms`.

@@ -146,8 +146,8 @@ impl LogLoader<'_> {
             Ok(()) => Ok((segment, false)),
             Err(KafkaError::Io(error)) => Err(error.into()),
             Err(corrupt) => {
-                // After an unclean stop an index has the size it was preallocated with, which is no
-                // damage.
+                // Kafka, and earlier versions of this broker, leave an index in the size it was
+                // preallocated with if they do not stop cleanly, which is no damage.
                 let level = if self.is_clean_shutdown { Level::Warn } else { Level::Debug };
                 log!(level, "{corrupt}: rebuilding both indexes");
                 Ok((segment, true))

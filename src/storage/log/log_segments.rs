@@ -131,8 +131,8 @@ impl SegmentsWriter {
         writer
     }
 
-    /// Adds what is not noted about the segments that are there, and takes away what is about the
-    /// active one and those behind it, which are not.
+    /// Notes the complete segments of which nothing is noted, and forgets the active one and all behind
+    /// it: none of them is complete.
     fn note_what_was_found(&mut self) {
         self.ends.forget(self.last().base_offset());
         let mut complete = self.complete_segments();

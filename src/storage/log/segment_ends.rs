@@ -56,7 +56,7 @@ pub struct SegmentEnd {
 }
 
 impl SegmentEnds {
-    /// Those of the log in `dir`. A file that is torn or no such file counts as none.
+    /// Those of the log in `dir`. A file that is torn counts as none.
     pub fn open(dir: &Path) -> Self {
         let path = dir.join(SEGMENT_ENDS_FILE);
         let mut ends = Self { path, noted: BTreeMap::new(), lines: None };
@@ -164,7 +164,7 @@ impl SegmentEnds {
 
     fn give_up(&mut self, why: &str) {
         let path = self.path.display();
-        warn!("{path} is removed, and does not tell any more which records are missing: {why}");
+        warn!("removing {path}; which records are missing is not known without it: {why}");
         (self.lines, self.noted) = (None, BTreeMap::new());
         if let Err(error) = remove_if_exists(&self.path) {
             debug!("{error}");

@@ -467,3 +467,34 @@ fn a_broker_that_stops_in_a_change_leaves_each_change_whole_or_not_begun() {
     assert_eq!(seen(&mut client, "first"), (0, 2));
     assert!([(UNKNOWN, 0), (0, 2)].contains(&seen(&mut client, "second")));
 }
+
+/// A file in the place of a log's directory.
+#[test]
+fn topics_that_cannot_be_made_are_taken_back_and_the_others_of_their_request_are_there() {
+    let broker = Broker::start(SETTINGS);
+    let mut client = broker.connect();
+    let obstacles = ["b-1", "d-0"].map(|name| broker.dir.path().join(name));
+    obstacles.iter().for_each(|path| fs::write(path, "").unwrap());
+    let mut create = || {
+        let topic = |name: &str| CreatableTopic {
+            name: name.to_string(),
+            num_partitions: 2,
+            replication_factor: 1,
+            ..CreatableTopic::default()
+        };
+        let topics = ["a", "b", "c", "d"].map(topic).to_vec();
+        let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
+        match client.call(4, &RequestBody::CreateTopics(request), &[]).0 {
+            ResponseBody::CreateTopics(it) => it.topics.iter().map(|it| it.error_code).collect(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let codes: Vec<i16> = create();
+    assert_eq!(codes.iter().map(|code| *code == 0).collect::<Vec<_>>(), [true, false, true, false]);
+    assert!(!broker.dir.path().join("b-0").exists());
+    let listed = fs::read_to_string(broker.dir.path().join(TOPIC_REGISTRY_FILE)).unwrap();
+    assert!(listed.contains("\na ") && !listed.contains("\nb ") && !listed.contains("\nd "));
+    obstacles.iter().for_each(|path| fs::remove_file(path).unwrap());
+    let exists = Errors::TopicAlreadyExists.code();
+    assert_eq!(create(), [exists, 0, exists, 0]);
+}

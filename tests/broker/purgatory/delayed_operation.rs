@@ -100,7 +100,7 @@ type Purgatory<K> = DelayedOperationPurgatory<K, MockOperation>;
 /// A purgatory by a clock of the test's own, without a reaper.
 fn new_purgatory() -> (Arc<MockTime>, Arc<Purgatory<&'static str>>) {
     let time = Arc::new(MockTime::new());
-    let purgatory = Purgatory::new("Mock", time.clone(), PURGE_INTERVAL, false);
+    let purgatory = Purgatory::new("Mock", time.clone(), PURGE_INTERVAL, false).unwrap();
     (time, purgatory)
 }
 
@@ -172,7 +172,7 @@ fn completed_operations_leave_the_lists_when_their_keys_are_checked() {
 #[test]
 fn completed_operations_beyond_the_purge_interval_leave_all_lists() {
     let time = Arc::new(MockTime::new());
-    let purgatory = Purgatory::new("Mock", time, 3, false);
+    let purgatory = Purgatory::new("Mock", time, 3, false).unwrap();
     purgatory.try_complete_else_watch(MockOperation::patient(&Probe::new()), &["quiet"]);
     for watched in [2, 3, 4, 1, 2] {
         let probe = Probe::new();
@@ -334,7 +334,7 @@ impl Time for SettableWallClock {
 #[test]
 fn setting_the_wall_clock_moves_no_deadline() {
     let time = Arc::new(SettableWallClock::default());
-    let purgatory = Purgatory::new("Mock", time.clone(), PURGE_INTERVAL, false);
+    let purgatory = Purgatory::new("Mock", time.clone(), PURGE_INTERVAL, false).unwrap();
     let probe = Probe::new();
     purgatory.try_complete_else_watch(MockOperation::new(500, &probe), &["a"]);
     for wall_ms in [3_600_000, -3_600_000] {
@@ -371,7 +371,7 @@ impl Time for MeddlingClock {
 #[test]
 fn an_operation_completed_on_its_way_to_the_timer_does_not_stay_there() {
     let time = Arc::new(MeddlingClock::default());
-    let purgatory = Purgatory::new("Mock", time.clone(), PURGE_INTERVAL, false);
+    let purgatory = Purgatory::new("Mock", time.clone(), PURGE_INTERVAL, false).unwrap();
     let probe = Probe::new();
     let (event, meddler) = (Arc::clone(&probe), Arc::clone(&purgatory));
     *time.when_read.lock().unwrap() = Some(Box::new(move || {
@@ -426,7 +426,8 @@ fn a_panic_in_a_completion_hurts_no_stranger() {
 /// Kafka's name.
 #[test]
 fn the_reaper_expires_what_has_waited_too_long() {
-    let purgatory = Purgatory::new("Fetch", Arc::new(SystemTime::new()), PURGE_INTERVAL, true);
+    let purgatory =
+        Purgatory::new("Fetch", Arc::new(SystemTime::new()), PURGE_INTERVAL, true).unwrap();
     let (sender, receiver) = mpsc::channel();
     for _ in 0..3 {
         let mut operation = MockOperation::new(5, &Probe::new());
@@ -443,7 +444,8 @@ fn the_reaper_expires_what_has_waited_too_long() {
 
 #[test]
 fn an_operation_may_shut_the_purgatory_down() {
-    let purgatory = Purgatory::new("Mock", Arc::new(SystemTime::new()), PURGE_INTERVAL, true);
+    let purgatory =
+        Purgatory::new("Mock", Arc::new(SystemTime::new()), PURGE_INTERVAL, true).unwrap();
     let (sender, receiver) = mpsc::channel();
     let mut operation = MockOperation::new(1, &Probe::new());
     let own: OnceLock<Arc<Purgatory<&str>>> = OnceLock::new();
@@ -463,7 +465,8 @@ fn an_operation_may_shut_the_purgatory_down() {
 fn no_completion_is_lost_or_doubled_under_contention() {
     const OPERATIONS: usize = 2_000;
     const THREADS: usize = 4;
-    let purgatory = Purgatory::new("Mock", Arc::new(MockTime::new()), PURGE_INTERVAL, false);
+    let purgatory =
+        Purgatory::new("Mock", Arc::new(MockTime::new()), PURGE_INTERVAL, false).unwrap();
     let probes: Vec<Arc<Probe>> = (0..OPERATIONS).map(|_| Probe::new()).collect();
     let events: Vec<AtomicUsize> = (0..OPERATIONS).map(|_| AtomicUsize::new(0)).collect();
     let completed = AtomicUsize::new(0);
@@ -502,7 +505,7 @@ fn no_completion_is_lost_or_doubled_under_contention() {
 fn an_event_and_a_timeout_do_not_both_complete_an_operation() {
     const OPERATIONS: usize = 2_000;
     let time = Arc::new(MockTime::new());
-    let purgatory = Purgatory::new("Mock", time.clone(), 10, false);
+    let purgatory = Purgatory::new("Mock", time.clone(), 10, false).unwrap();
     let probes: Vec<Arc<Probe>> = (0..OPERATIONS).map(|_| Probe::new()).collect();
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -11,7 +11,7 @@ use support::client::Client;
 use transferto::protocol::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use transferto::protocol::offset_fetch::OffsetFetchRequest;
+use transferto::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
 use transferto::protocol::request::{RequestBody, ResponseBody};
 
 const TOPIC: &str = "wide";
@@ -75,6 +75,28 @@ fn an_answer_that_the_memory_could_never_hold_closes_its_connection_alone() {
     client.metadata(1, None);
 }
 
+/// The answer alone would fit, and never does beside the request that it is made for. Nor would it
+/// the second time.
+#[test]
+fn an_answer_that_never_fits_beside_its_own_request_closes_its_connection() {
+    let broker = Broker::start(&[
+        ("socket.request.max.bytes", MEMORY_BYTES),
+        ("queued.max.request.bytes", MEMORY_BYTES),
+        ("num.partitions", &PARTITIONS.to_string()),
+        ("log.index.size.max.bytes", "4096"),
+        ("offsets.topic.num.partitions", "1"),
+    ]);
+    let mut client = broker.connect_with_topic(TOPIC);
+    client.create_topic("__consumer_offsets");
+    commit_all(&mut client);
+    let mut greedy = broker.connect();
+    greedy.send(7, &offsets_named(1), &[]);
+    assert!(greedy.receive_frame().len() > PARTITIONS as usize * METADATA_BYTES);
+    greedy.send(7, &offsets_named(30), &[]);
+    greedy.assert_closed();
+    client.metadata(1, None);
+}
+
 /// A connection that takes few bytes before they are read.
 fn with_small_buffer(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -115,6 +137,14 @@ fn commit(client: &mut Client, partitions: std::ops::Range<i32>) {
 fn all_offsets() -> RequestBody {
     let request = OffsetFetchRequest { group_id: GROUP.to_string(), ..Default::default() };
     RequestBody::OffsetFetch(OffsetFetchRequest { topics: None, ..request })
+}
+
+/// The same, with each partition named so many times.
+fn offsets_named(times: usize) -> RequestBody {
+    let partition_indexes = (0..PARTITIONS).cycle().take(PARTITIONS as usize * times).collect();
+    let topic = OffsetFetchRequestTopic { name: TOPIC.to_string(), partition_indexes };
+    let request = OffsetFetchRequest { group_id: GROUP.to_string(), ..Default::default() };
+    RequestBody::OffsetFetch(OffsetFetchRequest { topics: Some(vec![topic]), ..request })
 }
 
 fn offsets_in(response: ResponseBody) -> usize {

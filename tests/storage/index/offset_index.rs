@@ -298,3 +298,15 @@ fn the_time_index_finds_the_greatest_timestamp_that_is_not_above() {
     index.clear().unwrap();
     assert_eq!(index.last_entry(), at(TimestampMs::NONE, Offset(BASE_OFFSET)));
 }
+
+/// As when the cut that belongs to a roll has failed.
+#[test]
+fn a_flush_leaves_nothing_in_the_file_of_what_was_truncated() {
+    let dir = TempDir::new();
+    let mut index = open(&dir);
+    (1..=3).for_each(|i| index.append(Offset(BASE_OFFSET + i), Position(i as u64)).unwrap());
+    index.trim().unwrap();
+    index.truncate_to(Offset(BASE_OFFSET + 2));
+    let path = index.begin_flush().unwrap().expect("it takes no more entries");
+    assert_eq!(fs::metadata(path).unwrap().len(), INDEX_ENTRY_BYTES as u64);
+}

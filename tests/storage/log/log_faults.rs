@@ -618,3 +618,24 @@ fn a_log_whose_truncation_fails_on_the_way_takes_nothing_more() {
     assert_eq!(read_from(&log, 9), [(9, "0000".to_string())]);
     is_read_only_until_it_is_deleted(&test, &log);
 }
+
+/// The file of the messages is made first, so it is there when the index cannot be made.
+#[test]
+fn a_roll_that_fails_halfway_hides_none_of_the_records_that_are_appended_after_it() {
+    let test = TestLog::new(small_segments());
+    let log = test.log();
+    (0..9).for_each(|offset| assert_eq!(append(&log, "0000"), offset));
+    let index = index_filename(log.dir(), Offset(9));
+    let file = test.dir.join("file");
+    fs::write(&file, "").unwrap();
+    symlink(file.join("no directory"), &index).unwrap();
+    let too_large_to_fit = "0".repeat(100);
+    log.append(&mut batch(&[&too_large_to_fit]), LEADER_EPOCH).unwrap_err();
+    assert!(log.log_dir().is_online());
+    assert_eq!(append(&log, "0000"), 9, "into the segment before");
+    fs::remove_file(&index).unwrap();
+    drop(log);
+    let log = test.log();
+    assert_eq!(log.log_end_offset(), Offset(10));
+    assert_eq!(read_from(&log, 9), [(9, "0000".to_string())]);
+}

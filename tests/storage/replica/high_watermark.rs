@@ -67,7 +67,7 @@ impl Fixture {
 fn manager_on(dir: &Path, mocks: &Mocks) -> ReplicaManager {
     let time: Arc<dyn Time> = mocks.time.clone();
     let log_dirs = [Arc::new(LogDirFailureChannel::default()).watch(dir)];
-    ReplicaManager::new(CONFIG, &log_dirs, &time, Arc::new(Metrics::default()))
+    ReplicaManager::new(CONFIG, &log_dirs, &time, Arc::new(Metrics::default())).unwrap()
 }
 
 /// Port of `HighwatermarkPersistenceTest.testHighWatermarkPersistenceSinglePartition`.

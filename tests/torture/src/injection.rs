@@ -2,12 +2,14 @@
 //! it has acknowledged stays, and it neither panics nor dies of a signal.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::temp::TempDir;
+use transferto::common::errors::Errors;
 
 use crate::broker::{Broker, Setup, Start};
 use crate::client::{Client, wait_for};
@@ -26,30 +28,37 @@ const UNDER_LOAD: &[Failing] = &[
     Failing { call: "fdatasync", how: "error=ENOSPC:when=3+1", is_sync: true },
     Failing { call: "fsync", how: "error=EIO:when=1+2", is_sync: false },
     Failing { call: "openat", how: "error=EMFILE:when=2+3", is_sync: false },
-    Failing { call: "fallocate", how: "error=ENOSPC:when=1+2", is_sync: false },
-    Failing { call: "ftruncate", how: "error=EIO:when=1+2", is_sync: false },
-    Failing { call: "mmap", how: "error=ENOMEM:when=1+2", is_sync: false },
+    Failing { call: "mkdir", how: "error=ENOSPC:when=1+2", is_sync: false },
+    // Not the first of a thread: by that Rust makes the stack for its signals, and without it aborts.
+    Failing { call: "mmap", how: "error=ENOMEM:when=2+2", is_sync: false },
     Failing { call: "rename", how: "error=EIO:when=1+2", is_sync: false },
     Failing { call: "pread64", how: "error=EIO:when=2+3", is_sync: false },
+    Failing { call: "sendfile", how: "error=EIO:when=1+2", is_sync: false },
 ];
 /// Calls that fail while the broker starts and recovers what it finds.
 const AT_START: &[Failing] = &[
     Failing { call: "pwrite64", how: "error=EIO:when=1+3", is_sync: false },
-    Failing { call: "fdatasync", how: "error=EIO:when=1+2", is_sync: false },
+    Failing { call: "pwrite64", how: "error=ENOSPC:when=1+1", is_sync: false },
     Failing { call: "fsync", how: "error=EIO:when=1+2", is_sync: false },
     Failing { call: "openat", how: "error=EMFILE:when=30+2", is_sync: false },
     Failing { call: "ftruncate", how: "error=EIO:when=1+1", is_sync: false },
-    Failing { call: "rename", how: "error=EIO:when=1+1", is_sync: false },
+    Failing { call: "unlink", how: "error=EIO:when=1+1", is_sync: false },
     Failing { call: "pread64", how: "error=EIO:when=5+3", is_sync: false },
 ];
-const BATCHES_BEFORE: usize = 20;
+/// Enough to fill a segment: of one that is complete the indexes are in files.
+const BATCHES_BEFORE: usize = 60;
 const DETACH_PATIENCE: Duration = Duration::from_secs(2);
 /// Sends of a batch, repeats included, while calls fail.
 const SENDS: usize = 80;
+/// After so many sends comes a fetch and a new topic.
+const SENDS_BETWEEN: usize = 8;
+/// What strace adds to the line of a call that it has failed.
+const INJECTED: &str = "(INJECTED)";
 const PATIENCE: Duration = Duration::from_secs(20);
+const TOPIC: &str = "injected";
 const SETTINGS: [&str; 3] =
     ["log.index.interval.bytes=200", "log.index.size.max.bytes=4096", "log.retention.ms=-1"];
-const TOPIC_SETTINGS: [(&str, &str); 2] = [("flush.messages", "1"), ("segment.bytes", "20000")];
+const TOPIC_SETTINGS: [(&str, &str); 2] = [("flush.messages", "1"), ("segment.bytes", "10000")];
 
 /// A system call that fails.
 struct Failing {
@@ -87,32 +96,65 @@ fn fail_under_load(plan: &Plan, failing: &Failing, round: u64, report: &mut Repo
     producer.prepare(&mut client)?;
     producer.produce(&mut client, BATCHES_BEFORE)?;
     report.measure(broker.vitals()?);
-    let strace = failing.attach(&broker)?;
-    let answers = send_while_failing(&mut producer, &mut client);
+    let trace_dir = TempDir::new();
+    let trace = trace_dir.join("trace");
+    let strace = failing.attach(&broker, &trace)?;
+    let seen = send_while_failing(&mut producer, &mut client, broker.port);
     detach(strace)?;
-    check_answers(failing, &answers, report);
+    check_answers(failing, &seen.answers, report);
+    check_hits(&name, &trace, report)?;
     if !broker.is_alive() {
         let status = broker.stop()?;
         let is_own_end = status.code().is_some_and(|it| it != 0);
         report.demand(is_own_end, || format!("{name}: the broker ended with {status}"));
     }
     broker.kill();
-    restart_and_verify(&setup, &mut producer, &name, report)
+    restart_and_verify(&setup, &mut producer, &seen.topics, &name, report)
 }
 
-/// The idempotent producer repeats a batch until it is acknowledged; the answers are in order, and 0
-/// is an acknowledgement.
-fn send_while_failing(producer: &mut NumberedProducer, client: &mut Client) -> Vec<i16> {
-    let mut answers = Vec::new();
-    for _ in 0..SENDS {
+/// What the broker answered while calls failed.
+#[derive(Default)]
+struct Seen {
+    /// To each send, in their order; 0 is an acknowledgement.
+    answers: Vec<i16>,
+    /// The topics that it has created.
+    topics: Vec<String>,
+}
+
+/// The idempotent producer repeats a batch until it is acknowledged.
+fn send_while_failing(producer: &mut NumberedProducer, client: &mut Client, port: u16) -> Seen {
+    let mut seen = Seen::default();
+    for number in 0..SENDS {
         match producer.produce(client, 1) {
-            Ok(None) => answers.push(0),
-            Ok(Some(code)) => answers.push(code),
+            Ok(None) => seen.answers.push(0),
+            Ok(Some(code)) => seen.answers.push(code),
             // The broker has hung up or ended.
             Err(_) => break,
         }
+        if number % SENDS_BETWEEN == 0 {
+            seen.topics.extend(fetch_and_create(port, &format!("beside-{number}")));
+        }
     }
-    answers
+    seen
+}
+
+/// A fetch has the log searched and sent, a new topic has the list of topics replaced and a directory
+/// made. Returns the topic if it was created.
+fn fetch_and_create(port: u16, topic: &str) -> Option<String> {
+    // A fetch that fails may cost its connection. The log is read whole after the restart.
+    let _ = Client::connect(port).and_then(|mut it| it.fetch(TOPIC, 1));
+    let created = Client::connect(port).and_then(|mut it| it.create_topic(topic, &[]));
+    created.is_ok_and(|code| code == 0).then(|| topic.to_string())
+}
+
+/// A round in which no call has failed proves nothing.
+fn check_hits(name: &str, trace: &Path, report: &mut Report) -> Outcome<()> {
+    let trace = fs::read(trace)?;
+    let lines = String::from_utf8_lossy(&trace);
+    let hits = lines.lines().filter(|line| line.contains(INJECTED)).count();
+    report.note(format!("{name}: {hits} calls failed"));
+    report.demand(hits > 0, || format!("{name}: no call has failed"));
+    Ok(())
 }
 
 fn check_answers(failing: &Failing, answers: &[i16], report: &mut Report) {
@@ -140,7 +182,9 @@ fn fail_at_start(plan: &Plan, failing: &Failing, round: u64, report: &mut Report
     producer.prepare(&mut client)?;
     producer.produce(&mut client, BATCHES_BEFORE)?;
     broker.kill();
-    setup.wrapper = failing.strace().into_iter().map(String::from).collect();
+    let trace_dir = TempDir::new();
+    let trace = trace_dir.join("trace");
+    setup.wrapper = failing.strace(&trace);
     match setup.try_start() {
         Ok(Start::Listens(mut broker)) => broker.kill(),
         // strace ends as its child did.
@@ -151,21 +195,28 @@ fn fail_at_start(plan: &Plan, failing: &Failing, round: u64, report: &mut Report
         Err(error) => report.fail(format!("{name}: {error}")),
     }
     setup.wrapper.clear();
-    restart_and_verify(&setup, &mut producer, &name, report)
+    check_hits(&name, &trace, report)?;
+    restart_and_verify(&setup, &mut producer, &[], &name, report)
 }
 
 fn producer(seed: u64) -> NumberedProducer {
-    NumberedProducer::new("injected", Writes::Idempotent, -1, &TOPIC_SETTINGS, seed)
+    NumberedProducer::new(TOPIC, Writes::Idempotent, -1, &TOPIC_SETTINGS, seed)
 }
 
 fn restart_and_verify(
     setup: &Setup,
     producer: &mut NumberedProducer,
+    topics: &[String],
     name: &str,
     report: &mut Report,
 ) -> Outcome<()> {
     let mut broker = setup.start()?;
     let mut client = Client::connect(broker.port)?;
+    for topic in topics {
+        let is_there = client.create_topic(topic, &[])? == Errors::TopicAlreadyExists.code();
+        report.acknowledged += 1;
+        report.lost += u64::from(!is_there);
+    }
     match producer.verify(&mut client, Extent::Whole) {
         Ok(verdict) => {
             report.acknowledged += verdict.acknowledged;
@@ -190,20 +241,20 @@ impl Failing {
         format!("{} {}", self.call, self.how)
     }
 
-    fn strace(&self) -> [&'static str; 9] {
+    /// The words before a program whose calls go to the file `trace`.
+    fn strace(&self, trace: &Path) -> Vec<String> {
+        let calls = format!("trace={}", self.call);
         let inject = format!("inject={}:{}", self.call, self.how);
-        let trace = format!("trace={}", self.call);
-        // A handful of short strings for the life of the program.
-        let (inject, trace) =
-            (Box::leak(inject.into_boxed_str()), Box::leak(trace.into_boxed_str()));
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", trace, "-e", inject]
+        let trace = trace.display().to_string();
+        let words = ["strace", "-f", "-qq", "-o", &trace, "-e", &calls, "-e", &inject];
+        words.map(String::from).to_vec()
     }
 
     /// Attaches strace to every thread of the broker.
-    fn attach(&self, broker: &Broker) -> Outcome<Child> {
-        let words = self.strace();
+    fn attach(&self, broker: &Broker, trace: &Path) -> Outcome<Child> {
+        let words = self.strace(trace);
         let pid = broker.pid();
-        let strace = Command::new(words[0])
+        let strace = Command::new(&words[0])
             .args(&words[1..])
             .args(["-p", &pid.to_string()])
             .stdin(Stdio::null())
