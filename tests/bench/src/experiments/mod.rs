@@ -1,0 +1,17 @@
+//! What is measured.
+
+use crate::figure::Findings;
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+
+/// One table of the report.
+pub(crate) struct Experiment {
+    /// As it is named on the command line.
+    pub(crate) name: &'static str,
+    /// As the report names it.
+    pub(crate) title: &'static str,
+    pub(crate) run: fn(&Plan) -> Outcome<Findings>,
+}
+
+/// All there are, in the order in which they run.
+pub(crate) const EXPERIMENTS: &[Experiment] = &[];

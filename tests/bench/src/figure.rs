@@ -1,0 +1,121 @@
+//! What was measured: figures of several rounds, what they were to reach, and how they are written.
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// 10^9 bytes of records in a second.
+    GbPerSecond,
+    /// 10^6 bytes of records in a second.
+    MbPerSecond,
+    /// Seconds of one CPU, of the server alone, for 10^9 bytes of records.
+    CpuSecondsPerGb,
+    Milliseconds,
+    Mib,
+    Kib,
+    /// Of whatever the row says: system calls, switches, bytes per byte.
+    Count,
+}
+
+impl Unit {
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::GbPerSecond => "GB/s",
+            Self::MbPerSecond => "MB/s",
+            Self::CpuSecondsPerGb => "CPU-s/GB",
+            Self::Milliseconds => "ms",
+            Self::Mib => "MiB",
+            Self::Kib => "KiB",
+            Self::Count => "",
+        }
+    }
+}
+
+/// One quantity of one peer, once for each round.
+#[derive(Clone, Debug)]
+pub(crate) struct Figure {
+    /// What was done, as the row of a table names it: the same for all peers.
+    pub(crate) row: String,
+    /// Who did it: `transferto`, `Apache Kafka 4.4.0`, `bare sendfile loop`.
+    pub(crate) peer: String,
+    pub(crate) unit: Unit,
+    /// Never empty.
+    pub(crate) rounds: Vec<f64>,
+}
+
+impl Figure {
+    /// The middle of the rounds: the mean of the two in the middle if their number is even.
+    pub(crate) fn median(&self) -> f64 {
+        let sorted = self.sorted();
+        let middle = sorted.len() / 2;
+        match sorted.len() % 2 {
+            1 => sorted[middle],
+            _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
+        }
+    }
+
+    /// The least and the greatest of the rounds.
+    pub(crate) fn spread(&self) -> (f64, f64) {
+        let sorted = self.sorted();
+        (sorted[0], sorted[sorted.len() - 1])
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        let mut sorted = self.rounds.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    }
+}
+
+/// What a figure was to reach.
+#[derive(Clone, Debug)]
+pub(crate) struct Goal {
+    /// `catch-up read, 1 consumer: share of the bare loop`.
+    pub(crate) what: String,
+    /// `>= 0.85`.
+    pub(crate) wanted: String,
+    pub(crate) found: f64,
+    pub(crate) is_met: bool,
+}
+
+impl Goal {
+    pub(crate) fn at_least(what: impl Into<String>, least: f64, found: f64) -> Self {
+        let is_met = found >= least;
+        Self { what: what.into(), wanted: format!(">= {least}"), found, is_met }
+    }
+
+    pub(crate) fn at_most(what: impl Into<String>, most: f64, found: f64) -> Self {
+        let is_met = found <= most;
+        Self { what: what.into(), wanted: format!("<= {most}"), found, is_met }
+    }
+}
+
+/// What an experiment has found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) figures: Vec<Figure>,
+    pub(crate) goals: Vec<Goal>,
+    /// What a reader must know beside the figures, a sentence each: a peer that was not there.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Findings {
+    /// Adds the value of one round.
+    pub(crate) fn add(&mut self, row: &str, peer: &str, unit: Unit, value: f64) {
+        let known = |it: &&mut Figure| it.row == row && it.peer == peer && it.unit == unit;
+        match self.figures.iter_mut().find(known) {
+            Some(figure) => figure.rounds.push(value),
+            None => self.figures.push(Figure {
+                row: row.to_string(),
+                peer: peer.to_string(),
+                unit,
+                rounds: vec![value],
+            }),
+        }
+    }
+
+    /// The median of a figure, if it was measured.
+    pub(crate) fn median(&self, row: &str, peer: &str, unit: Unit) -> Option<f64> {
+        let known = |it: &&Figure| it.row == row && it.peer == peer && it.unit == unit;
+        self.figures.iter().find(known).map(Figure::median)
+    }
+}

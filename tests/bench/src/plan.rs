@@ -1,0 +1,71 @@
+//! What a person asked for, and what this machine has for it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::experiments::{EXPERIMENTS, Experiment};
+use crate::namespace::Network;
+use crate::outcome::{Outcome, failed};
+
+/// How often each peer is measured, in turn with the others.
+const ROUNDS: usize = 5;
+const ROUNDS_SHORT: usize = 2;
+
+/// What was asked for.
+pub(crate) struct Plan {
+    /// The broker's binary.
+    pub(crate) binary: PathBuf,
+    /// Where peers, their data and the results lie; stays for the next run.
+    pub(crate) work_dir: PathBuf,
+    /// How often each peer is measured.
+    pub(crate) rounds: usize,
+    /// Whether each measurement is as short as it can be: to see that all works.
+    pub(crate) is_short: bool,
+    /// Where all this runs.
+    pub(crate) network: Network,
+    names: Vec<String>,
+}
+
+impl Plan {
+    /// Reads the names of experiments from the arguments, and `ROUNDS`, `SHORT` and `BROKER` from
+    /// the environment.
+    pub(crate) fn from_arguments() -> Outcome<Self> {
+        let names: Vec<String> = env::args().skip(1).collect();
+        for name in &names {
+            if EXPERIMENTS.iter().all(|experiment| experiment.name != name) {
+                let known: Vec<_> = EXPERIMENTS.iter().map(|it| it.name).collect();
+                return failed(format!("no experiment {name}; there are {}", known.join(", ")));
+            }
+        }
+        let own = env::current_exe()?;
+        let binary =
+            given("BROKER").map_or_else(|| own.with_file_name("transferto"), PathBuf::from);
+        if !binary.is_file() {
+            return failed(format!("{} is missing", binary.display()));
+        }
+        let Some(target) = own.parent().and_then(Path::parent) else {
+            return failed("this binary lies in no target directory");
+        };
+        let is_short = given("SHORT").is_some();
+        let rounds = match given("ROUNDS") {
+            Some(rounds) => rounds.parse()?,
+            None if is_short => ROUNDS_SHORT,
+            None => ROUNDS,
+        };
+        let work_dir = target.join("bench");
+        Ok(Self { binary, work_dir, rounds, is_short, network: Network::default(), names })
+    }
+
+    /// The experiments that were named; all of them if none was.
+    pub(crate) fn chosen(&self) -> impl Iterator<Item = &'static Experiment> {
+        let is_chosen = |experiment: &&Experiment| {
+            self.names.is_empty() || self.names.iter().any(|name| experiment.name == name)
+        };
+        EXPERIMENTS.iter().filter(is_chosen)
+    }
+}
+
+/// A variable of the environment that is set and not empty, as `make` passes those that are not.
+fn given(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,81 @@
+//! A server as a child process, and what the system says of it.
+
+use std::fs;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::time::{ClockId, clock_getcpuclockid};
+use nix::unistd::Pid;
+
+use crate::outcome::{Outcome, failed};
+
+/// A clean stop may flush logs.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A child that is stopped when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+}
+
+impl Server {
+    pub(crate) fn of(child: Child) -> Self {
+        Self { child }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// The time that all its threads have run on a CPU, in nanoseconds.
+    pub(crate) fn cpu_ns(&self) -> Outcome<i64> {
+        let clock: ClockId = clock_getcpuclockid(self.pid())?;
+        let time = clock.now()?;
+        Ok(time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+    }
+
+    /// Its resident memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Outcome<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")) else {
+            return failed("no VmRSS in /proc");
+        };
+        Ok(kib.trim().parse::<u64>()? << 10)
+    }
+
+    /// How often its threads have left their CPU, by themselves or not.
+    pub(crate) fn context_switches(&self) -> Outcome<u64> {
+        let mut switches = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            // A thread may have ended since it was listed.
+            let Ok(status) = fs::read_to_string(thread?.path().join("status")) else { continue };
+            for line in status.lines().filter(|line| line.contains("voluntary_ctxt_switches:")) {
+                let count = line.rsplit(':').next().unwrap_or_default();
+                switches += count.trim().parse::<u64>()?;
+            }
+        }
+        Ok(switches)
+    }
+
+    /// Asks it to stop, waits, and kills it if it does not.
+    fn stop(&mut self) {
+        let _ = kill(self.pid(), Signal::SIGTERM);
+        let began = Instant::now();
+        while began.elapsed() < STOP_PATIENCE {
+            match self.child.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                Ok(Some(_)) | Err(_) => return,
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
