@@ -15,6 +15,8 @@ mod outcome;
 mod figure;
 mod namespace;
 mod process;
+mod client;
+mod peers;
 mod plan;
 mod experiments;
 
