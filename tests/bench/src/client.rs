@@ -10,9 +10,11 @@ use byteorder::{BigEndian, ByteOrder};
 use transferto::common::errors::Errors;
 use transferto::message::message_set::{LOG_OVERHEAD, SIZE_OFFSET};
 use transferto::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
+use transferto::protocol::api_versions::ApiVersionsRequest;
 use transferto::protocol::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
+use transferto::protocol::delete_topics::DeleteTopicsRequest;
 use transferto::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::list_offsets::{
@@ -29,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BUFFER_BYTES: usize = 256 << 10;
 /// The last versions that name topics and are not flexible, which both brokers have.
 const CREATE_TOPICS_VERSION: i16 = 4;
+const DELETE_TOPICS_VERSION: i16 = 3;
+const API_VERSIONS_VERSION: i16 = 2;
 const LIST_OFFSETS_VERSION: i16 = 4;
 pub(crate) const PRODUCE_VERSION: i16 = 7;
 pub(crate) const FETCH_VERSION: i16 = 11;
@@ -177,6 +181,29 @@ impl Client {
             return Ok(());
         }
         failed(format!("cannot create {topic}: {code:?}"))
+    }
+
+    /// Deletes a topic.
+    pub(crate) fn delete_topic(&mut self, topic: &str) -> Outcome<()> {
+        let request = DeleteTopicsRequest {
+            topic_names: vec![topic.to_string()],
+            ..DeleteTopicsRequest::default()
+        };
+        let body = RequestBody::DeleteTopics(request);
+        let ResponseBody::DeleteTopics(response) = self.call(DELETE_TOPICS_VERSION, &body, &[])?.0
+        else {
+            return failed("not a response to DeleteTopics");
+        };
+        match response.responses.first().map(|it| it.error_code) {
+            Some(0) => Ok(()),
+            code => failed(format!("cannot delete {topic}: {code:?}")),
+        }
+    }
+
+    /// What every client asks first.
+    pub(crate) fn ask_api_versions(&mut self) -> Outcome<()> {
+        let body = RequestBody::ApiVersions(ApiVersionsRequest::default());
+        self.call(API_VERSIONS_VERSION, &body, &[]).map(drop)
     }
 
     /// The offset of the record that comes next; an error if the partition is not led yet.

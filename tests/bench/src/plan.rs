@@ -1,7 +1,9 @@
 //! What a person asked for, and what this machine has for it.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::experiments::{EXPERIMENTS, Experiment};
 use crate::namespace::Network;
@@ -10,6 +12,10 @@ use crate::outcome::{Outcome, failed};
 /// How often each peer is measured, in turn with the others.
 const ROUNDS: usize = 5;
 const ROUNDS_SHORT: usize = 2;
+
+/// How long memory is watched under load.
+const LOAD_TIME: Duration = Duration::from_secs(60);
+const LOAD_TIME_SHORT: Duration = Duration::from_secs(6);
 
 /// What was asked for.
 pub(crate) struct Plan {
@@ -23,6 +29,7 @@ pub(crate) struct Plan {
     pub(crate) is_short: bool,
     /// Where all this runs.
     pub(crate) network: Network,
+    load_time: Duration,
     names: Vec<String>,
 }
 
@@ -52,8 +59,36 @@ impl Plan {
             None if is_short => ROUNDS_SHORT,
             None => ROUNDS,
         };
+        let load_time = match given("HOURS") {
+            Some(hours) => Duration::from_secs_f64(hours.parse::<f64>()? * 3600.0),
+            None if is_short => LOAD_TIME_SHORT,
+            None => LOAD_TIME,
+        };
         let work_dir = target.join("bench");
-        Ok(Self { binary, work_dir, rounds, is_short, network: Network::default(), names })
+        Ok(Self {
+            binary,
+            work_dir,
+            rounds,
+            is_short,
+            network: Network::default(),
+            load_time,
+            names,
+        })
+    }
+
+    /// A directory in which nothing is; whatever was there is removed.
+    pub(crate) fn empty_dir(&self, name: &str) -> Outcome<PathBuf> {
+        let dir = self.work_dir.join(name);
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        fs::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+
+    /// How long memory is watched under load: an hour if `HOURS=1` says so.
+    pub(crate) fn load_time(&self) -> Duration {
+        self.load_time
     }
 
     /// The experiments that were named; all of them if none was.

@@ -59,6 +59,13 @@ impl Server {
         Ok(switches)
     }
 
+    /// Ends it at once, as a crash does.
+    pub(crate) fn kill(&mut self) -> Outcome<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Asks it to stop, waits, and kills it if it does not.
     fn stop(&mut self) {
         let _ = kill(self.pid(), Signal::SIGTERM);

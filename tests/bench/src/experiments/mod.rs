@@ -4,6 +4,12 @@ use crate::figure::Findings;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
+mod backlog;
+mod idle_connections;
+mod memory;
+mod small_topic;
+mod start;
+
 /// One table of the report.
 pub(crate) struct Experiment {
     /// As it is named on the command line.
@@ -14,4 +20,17 @@ pub(crate) struct Experiment {
 }
 
 /// All there are, in the order in which they run.
-pub(crate) const EXPERIMENTS: &[Experiment] = &[];
+pub(crate) const EXPERIMENTS: &[Experiment] = &[
+    Experiment {
+        name: "idle-connections",
+        title: "10,000 idle connections",
+        run: idle_connections::run,
+    },
+    Experiment { name: "start", title: "Start", run: start::run },
+    Experiment { name: "memory", title: "Resident memory", run: memory::run },
+    Experiment {
+        name: "backlog",
+        title: "Small readers beside one of a huge backlog",
+        run: backlog::run,
+    },
+];

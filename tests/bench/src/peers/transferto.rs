@@ -48,6 +48,11 @@ impl Transferto {
         command
     }
 
+    /// Ends it as a crash does.
+    pub(crate) fn kill(mut self) -> Outcome<()> {
+        self.server.kill()
+    }
+
     /// Whether the binary has this setting.
     pub(crate) fn knows(plan: &Plan, setting: &str) -> Outcome<bool> {
         let output = Command::new(&plan.binary).arg("--settings").output()?;
