@@ -118,7 +118,7 @@ fn filled(plan: &Plan, dir: &Path, topic: &str, bytes: u64, records: &[u8]) -> O
 
 /// Makes room: the stop after this deletes the files.
 fn delete(plan: &Plan, dir: &Path, topic: &str) -> Outcome<()> {
-    let broker = Transferto::start(plan, NAME, dir, &["file.delete.delay.ms=0"])?;
+    let broker = Transferto::start(plan, NAME, dir, &["log.segment.delete.delay.ms=0"])?;
     Client::connect(broker.port())?.delete_topic(topic)
 }
 
