@@ -9,14 +9,19 @@ use std::time::Instant;
 
 use crate::namespace::Network;
 use crate::outcome::Outcome;
+use crate::peers::file_server;
 use crate::plan::Plan;
 
 mod outcome;
 mod figure;
 mod namespace;
 mod process;
+mod connection;
 mod client;
+mod data_set;
+mod scratch;
 mod peers;
+mod stretch;
 mod plan;
 mod experiments;
 
@@ -31,6 +36,12 @@ fn main() -> ExitCode {
 }
 
 fn bench() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((file_server::COMMAND, rest)) =
+        arguments.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
+        return file_server::serve(rest);
+    }
     let mut plan = Plan::from_arguments()?;
     std::fs::create_dir_all(&plan.work_dir)?;
     plan.network = Network::enter()?;

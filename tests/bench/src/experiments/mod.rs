@@ -1,5 +1,7 @@
 //! What is measured.
 
+mod catch_up;
+
 use crate::figure::Findings;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -14,4 +16,5 @@ pub(crate) struct Experiment {
 }
 
 /// All there are, in the order in which they run.
-pub(crate) const EXPERIMENTS: &[Experiment] = &[];
+pub(crate) const EXPERIMENTS: &[Experiment] =
+    &[Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run }];
