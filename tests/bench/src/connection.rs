@@ -37,6 +37,12 @@ impl Tally {
     pub(crate) fn count_fetch(&self) {
         self.fetches.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// After whole fetches only: in the midst of one, bytes have come of a batch that has not.
+    pub(crate) fn wire_per_kept(&self) -> f64 {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        of(&self.wire_bytes) / of(&self.kept_bytes)
+    }
 }
 
 /// A connection to a server.

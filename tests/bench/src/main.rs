@@ -24,6 +24,8 @@ mod peers;
 mod stretch;
 mod plan;
 mod experiments;
+mod machine;
+mod report;
 
 fn main() -> ExitCode {
     match bench() {
@@ -49,7 +51,7 @@ fn bench() -> Outcome<()> {
         let began = Instant::now();
         println!("{}", experiment.title);
         let findings = (experiment.run)(&plan)?;
-        println!("{findings:#?}");
+        println!("{}", report::text(&findings));
         println!("  {}: {:.1} s", experiment.name, began.elapsed().as_secs_f64());
     }
     Ok(())

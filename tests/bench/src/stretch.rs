@@ -21,7 +21,6 @@ const WARM_UP_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Stretch {
     pub(crate) seconds: f64,
     /// Of all consumers together.
-    pub(crate) wire_bytes: f64,
     pub(crate) kept_bytes: f64,
     pub(crate) fetches: f64,
     /// Of the server.
@@ -36,10 +35,6 @@ impl Stretch {
 
     pub(crate) fn cpu_seconds_per_gb(&self) -> f64 {
         self.cpu_seconds / (self.kept_bytes / 1e9)
-    }
-
-    pub(crate) fn wire_per_kept(&self) -> f64 {
-        self.wire_bytes / self.kept_bytes
     }
 }
 
@@ -145,7 +140,6 @@ impl Member {
 /// All counters at one moment.
 pub(crate) struct Sample {
     at: Instant,
-    wire_bytes: f64,
     kept_bytes: f64,
     fetches: f64,
     cpu_ns: i64,
@@ -158,7 +152,6 @@ impl Sample {
         let cpu_ns = server.cpu_ns()?;
         Ok(Self {
             at: Instant::now(),
-            wire_bytes: crowd.sum(|it| it.wire_bytes.load(Ordering::Relaxed)),
             kept_bytes: crowd.sum(|it| it.kept_bytes.load(Ordering::Relaxed)),
             fetches: crowd.sum(|it| it.fetches.load(Ordering::Relaxed)),
             cpu_ns,
@@ -169,7 +162,6 @@ impl Sample {
     pub(crate) fn until(&self, later: &Self) -> Stretch {
         Stretch {
             seconds: (later.at - self.at).as_secs_f64(),
-            wire_bytes: later.wire_bytes - self.wire_bytes,
             kept_bytes: later.kept_bytes - self.kept_bytes,
             fetches: later.fetches - self.fetches,
             cpu_seconds: (later.cpu_ns - self.cpu_ns) as f64 / 1e9,

@@ -15,6 +15,9 @@ use crate::scratch::Scratch;
 pub(crate) const BARE_LOOP: &str = "bare sendfile loop";
 pub(crate) const TRANSFERTO: &str = "transferto";
 pub(crate) const INLINE: &str = "transferto, inline";
+/// The beginnings of names that end with a version.
+pub(crate) const NGINX: &str = "nginx";
+pub(crate) const KAFKA: &str = "Apache Kafka";
 const INLINE_SETTING: &str = "transferto.fetch.inline";
 /// The kernel sizes the send buffers.
 const SELF_SIZED: &str = "socket.send.buffer.bytes=-1";
@@ -28,6 +31,12 @@ pub(crate) struct Contestant {
     /// Whether it is measured in few rows only.
     pub(crate) is_aside: bool,
     kind: Kind,
+}
+
+impl Contestant {
+    pub(crate) fn is_broker(&self) -> bool {
+        matches!(self.kind, Kind::Transferto { .. })
+    }
 }
 
 enum Kind {
