@@ -9,16 +9,23 @@ use std::time::Instant;
 
 use crate::namespace::Network;
 use crate::outcome::Outcome;
+use crate::peers::file_server;
 use crate::plan::Plan;
 
 mod outcome;
 mod figure;
 mod namespace;
 mod process;
+mod connection;
 mod client;
+mod data_set;
+mod scratch;
 mod peers;
+mod stretch;
 mod plan;
 mod experiments;
+mod machine;
+mod report;
 
 fn main() -> ExitCode {
     match bench() {
@@ -31,6 +38,12 @@ fn main() -> ExitCode {
 }
 
 fn bench() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((file_server::COMMAND, rest)) =
+        arguments.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
+        return file_server::serve(rest);
+    }
     let mut plan = Plan::from_arguments()?;
     std::fs::create_dir_all(&plan.work_dir)?;
     plan.network = Network::enter()?;
@@ -38,7 +51,7 @@ fn bench() -> Outcome<()> {
         let began = Instant::now();
         println!("{}", experiment.title);
         let findings = (experiment.run)(&plan)?;
-        println!("{findings:#?}");
+        println!("{}", report::text(&findings));
         println!("  {}: {:.1} s", experiment.name, began.elapsed().as_secs_f64());
     }
     Ok(())

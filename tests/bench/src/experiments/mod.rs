@@ -4,6 +4,7 @@ use crate::figure::Findings;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
+mod catch_up;
 mod backlog;
 mod idle_connections;
 mod memory;
@@ -21,16 +22,9 @@ pub(crate) struct Experiment {
 
 /// All there are, in the order in which they run.
 pub(crate) const EXPERIMENTS: &[Experiment] = &[
-    Experiment {
-        name: "idle-connections",
-        title: "10,000 idle connections",
-        run: idle_connections::run,
-    },
+    Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
+    Experiment { name: "backlog", title: "Small readers beside one of a huge backlog", run: backlog::run },
+    Experiment { name: "idle-connections", title: "10,000 idle connections", run: idle_connections::run },
     Experiment { name: "start", title: "Start", run: start::run },
     Experiment { name: "memory", title: "Resident memory", run: memory::run },
-    Experiment {
-        name: "backlog",
-        title: "Small readers beside one of a huge backlog",
-        run: backlog::run,
-    },
 ];
