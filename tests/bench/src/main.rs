@@ -16,6 +16,7 @@ mod figure;
 mod namespace;
 mod process;
 mod plan;
+mod peers;
 mod experiments;
 
 fn main() -> ExitCode {
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
 fn bench() -> Outcome<()> {
     let mut plan = Plan::from_arguments()?;
     std::fs::create_dir_all(&plan.work_dir)?;
+    if let Err(why) = peers::kafka::fetch_jars(&plan) {
+        println!("no Apache Kafka: {why}");
+    }
     plan.network = Network::enter()?;
     for experiment in plan.chosen() {
         let began = Instant::now();

@@ -12,6 +12,7 @@ const ROUNDS: usize = 5;
 const ROUNDS_SHORT: usize = 2;
 
 /// What was asked for.
+#[derive(Debug)]
 pub(crate) struct Plan {
     /// The broker's binary.
     pub(crate) binary: PathBuf,
