@@ -15,8 +15,9 @@ mod outcome;
 mod figure;
 mod namespace;
 mod process;
-mod plan;
+mod client;
 mod peers;
+mod plan;
 mod experiments;
 
 fn main() -> ExitCode {

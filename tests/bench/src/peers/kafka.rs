@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::figure::Findings;
 use crate::outcome::{Outcome, failed};
+use crate::peers::Broker;
 use crate::plan::Plan;
 use crate::process::Server;
 
@@ -200,9 +201,22 @@ impl<'a> Kafka<'a> {
 /// A broker that serves; stopped when it is dropped.
 #[derive(Debug)]
 pub(crate) struct RunningKafka {
-    pub(crate) server: Server,
-    /// On 127.0.0.1.
-    pub(crate) port: u16,
+    server: Server,
+    port: u16,
+}
+
+impl Broker for RunningKafka {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 /// Two ports that nobody has now: the controller's must be known before it listens.

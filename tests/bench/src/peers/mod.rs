@@ -1,3 +1,15 @@
-//! Whom the broker is measured beside, and the broker itself as one of them.
+//! The servers that are measured beside each other.
 
+use crate::process::Server;
+
+pub(crate) mod transferto;
 pub(crate) mod kafka;
+
+/// A broker that speaks Kafka's protocol.
+pub(crate) trait Broker {
+    /// As a table names it: `transferto`, `Apache Kafka 4.4.0`.
+    fn name(&self) -> &str;
+    fn server(&self) -> &Server;
+    /// Where it listens, on 127.0.0.1.
+    fn port(&self) -> u16;
+}

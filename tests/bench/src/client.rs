@@ -1,0 +1,426 @@
+//! A client that costs little: it speaks the protocol by the broker's own tables, and takes in what a
+//! fetch brings through one small buffer, without a look at the records.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use byteorder::{BigEndian, ByteOrder};
+use transferto::common::errors::Errors;
+use transferto::message::message_set::{LOG_OVERHEAD, SIZE_OFFSET};
+use transferto::message::record_batch::LAST_OFFSET_DELTA_OFFSET;
+use transferto::protocol::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use transferto::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use transferto::protocol::header::RequestHeader;
+use transferto::protocol::list_offsets::{
+    LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
+use transferto::protocol::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
+
+use crate::outcome::{Outcome, failed};
+
+/// Longer than any response takes here.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Large enough for few calls, small enough to stay in a core's own cache.
+const BUFFER_BYTES: usize = 256 << 10;
+/// The last versions that name topics and are not flexible, which both brokers have.
+const CREATE_TOPICS_VERSION: i16 = 4;
+const LIST_OFFSETS_VERSION: i16 = 4;
+pub(crate) const PRODUCE_VERSION: i16 = 7;
+pub(crate) const FETCH_VERSION: i16 = 11;
+const PRODUCE_TIMEOUT_MS: i32 = 30_000;
+const FETCH_MAX_WAIT_MS: i32 = 500;
+const CLIENT_ID: &str = "bench";
+/// What a client must see of a batch to know what comes after it.
+const HEAD_BYTES: usize = LAST_OFFSET_DELTA_OFFSET + 4;
+
+/// What one connection has brought, counted while it comes: another thread may look at any time.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// All bytes of responses.
+    pub(crate) wire_bytes: AtomicU64,
+    /// The bytes of whole batches, or of a file.
+    pub(crate) kept_bytes: AtomicU64,
+    pub(crate) fetches: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn count_wire(&self, bytes: usize) {
+        self.wire_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_kept(&self, bytes: usize) {
+        self.kept_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_fetch(&self) {
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Where a consumer stands in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+/// A connection to a broker.
+#[derive(Debug)]
+pub(crate) struct Client {
+    stream: TcpStream,
+    correlation_id: i32,
+    /// Bytes that came but were not taken are those of `taken..filled`.
+    buffer: Vec<u8>,
+    taken: usize,
+    filled: usize,
+}
+
+impl Client {
+    /// Connects to the server on this port of 127.0.0.1.
+    pub(crate) fn connect(port: u16) -> Outcome<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let buffer = vec![0; BUFFER_BYTES];
+        Ok(Self { stream, correlation_id: 0, buffer, taken: 0, filled: 0 })
+    }
+
+    /// The connection, for what this client does not do: another thread that reads, an option.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Sends a request and waits for its response. The records are ranges of the frame.
+    pub(crate) fn call(
+        &mut self,
+        version: i16,
+        body: &RequestBody,
+        records: &[u8],
+    ) -> Outcome<(ResponseBody, Vec<u8>)> {
+        let header = self.send(version, body, records)?;
+        self.receive(&header)
+    }
+
+    /// Sends a request and does not wait.
+    pub(crate) fn send(
+        &mut self,
+        version: i16,
+        body: &RequestBody,
+        records: &[u8],
+    ) -> Outcome<RequestHeader> {
+        self.correlation_id += 1;
+        let header = request_header(version, body, self.correlation_id);
+        self.send_bytes(&sized(&request_bytes(&header, body, records))?)?;
+        Ok(header)
+    }
+
+    /// Sends a request that was made before, its size in front.
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> Outcome<()> {
+        Ok(self.stream.write_all(bytes)?)
+    }
+
+    /// Waits for the response to a request.
+    pub(crate) fn receive(&mut self, header: &RequestHeader) -> Outcome<(ResponseBody, Vec<u8>)> {
+        let frame = self.receive_frame()?;
+        let (correlation_id, body) = parse_response(header, &frame)?;
+        if correlation_id != header.correlation_id {
+            let expected = header.correlation_id;
+            return failed(format!("the response to {correlation_id}, not to {expected}"));
+        }
+        Ok((body, frame))
+    }
+
+    /// Waits for a frame and returns it without its size.
+    pub(crate) fn receive_frame(&mut self) -> Outcome<Vec<u8>> {
+        let size = BigEndian::read_u32(self.take(4)?) as usize;
+        let mut frame = Vec::with_capacity(size);
+        while frame.len() < size {
+            let piece = self.take_up_to(size - frame.len())?;
+            frame.extend_from_slice(piece);
+        }
+        Ok(frame)
+    }
+
+    /// Creates a topic; one that is there already is left as it is.
+    pub(crate) fn ensure_topic(
+        &mut self,
+        topic: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> Outcome<()> {
+        let config = |&(name, value): &(&str, &str)| CreatableTopicConfig {
+            name: name.to_string(),
+            value: Some(value.to_string()),
+        };
+        let asked = CreatableTopic {
+            name: topic.to_string(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs: configs.iter().map(config).collect(),
+            ..CreatableTopic::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![asked], ..CreateTopicsRequest::default() };
+        let body = RequestBody::CreateTopics(request);
+        let ResponseBody::CreateTopics(response) = self.call(CREATE_TOPICS_VERSION, &body, &[])?.0
+        else {
+            return failed("not a response to CreateTopics");
+        };
+        let code = response.topics.first().map(|it| it.error_code);
+        if code == Some(0) || code == Some(Errors::TopicAlreadyExists.code()) {
+            return Ok(());
+        }
+        failed(format!("cannot create {topic}: {code:?}"))
+    }
+
+    /// The offset of the record that comes next; an error if the partition is not led yet.
+    pub(crate) fn end_offset(&mut self, topic: &str, partition: i32) -> Outcome<i64> {
+        let asked = ListOffsetsPartition {
+            partition_index: partition,
+            timestamp: LATEST_TIMESTAMP,
+            ..ListOffsetsPartition::default()
+        };
+        let asked = ListOffsetsTopic { name: topic.to_string(), partitions: vec![asked] };
+        let request = ListOffsetsRequest { topics: vec![asked], ..ListOffsetsRequest::default() };
+        let body = RequestBody::ListOffsets(request);
+        let ResponseBody::ListOffsets(response) = self.call(LIST_OFFSETS_VERSION, &body, &[])?.0
+        else {
+            return failed("not a response to ListOffsets");
+        };
+        let mut all = response.topics.into_iter().flat_map(|it| it.partitions);
+        match all.next() {
+            Some(it) if it.error_code == 0 => Ok(it.offset),
+            other => failed(format!("no end offset of {topic}-{partition}: {other:?}")),
+        }
+    }
+
+    /// Produces one batch and returns its first offset.
+    pub(crate) fn produce(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        acks: i16,
+        batch: &[u8],
+    ) -> Outcome<i64> {
+        let body = produce_body(topic, partition, acks, batch.len());
+        let ResponseBody::Produce(response) = self.call(PRODUCE_VERSION, &body, batch)?.0 else {
+            return failed("not a response to Produce");
+        };
+        let mut all = response.responses.into_iter().flat_map(|it| it.partition_responses);
+        match all.next() {
+            Some(it) if it.error_code == 0 => Ok(it.base_offset),
+            other => failed(format!("cannot produce to {topic}-{partition}: {other:?}")),
+        }
+    }
+
+    /// Fetches from these places and sets each to where the next fetch goes on. The batches are
+    /// counted and dropped; one that is cut short is not counted, and comes again.
+    pub(crate) fn fetch(
+        &mut self,
+        topic: &str,
+        places: &mut [Place],
+        limits: Limits,
+        tally: &Tally,
+    ) -> Outcome<()> {
+        self.send(FETCH_VERSION, &fetch_body(topic, places, limits), &[])?;
+        self.receive_fetch(places, tally)
+    }
+
+    /// Takes in the response to a fetch: see [`fetch`](Self::fetch).
+    pub(crate) fn receive_fetch(&mut self, places: &mut [Place], tally: &Tally) -> Outcome<()> {
+        let size = BigEndian::read_u32(self.take(4)?);
+        let correlation_id = self.read_i32()?;
+        if correlation_id != self.correlation_id {
+            let expected = self.correlation_id;
+            return failed(format!("the response to {correlation_id}, not to {expected}"));
+        }
+        let _throttle_time_ms = self.read_i32()?;
+        let error = self.read_i16()?;
+        if error != 0 {
+            return failed(format!("the fetch failed: error {error}"));
+        }
+        let _session_id = self.read_i32()?;
+        let mut records_bytes = 0;
+        for _ in 0..self.read_i32()? {
+            let name_bytes = self.read_i16()?;
+            self.take(usize::try_from(name_bytes)?)?;
+            for _ in 0..self.read_i32()? {
+                records_bytes += self.receive_partition(places, tally)?;
+            }
+        }
+        tally.count_wire(4 + size as usize - records_bytes);
+        tally.count_fetch();
+        Ok(())
+    }
+
+    /// Returns how many bytes of records came.
+    fn receive_partition(&mut self, places: &mut [Place], tally: &Tally) -> Outcome<usize> {
+        let partition = self.read_i32()?;
+        let error = self.read_i16()?;
+        if error != 0 {
+            return failed(format!("the fetch of partition {partition} failed: error {error}"));
+        }
+        let _high_watermark = self.take(8)?;
+        let _last_stable_offset = self.take(8)?;
+        let _log_start_offset = self.take(8)?;
+        // As always when a consumer does not ask for committed records only.
+        if self.read_i32()? > 0 {
+            return failed("aborted transactions, where there was none");
+        }
+        let _preferred_read_replica = self.read_i32()?;
+        let records_bytes = usize::try_from(self.read_i32()?.max(0))?;
+        let Some(place) = places.iter_mut().find(|it| it.partition == partition) else {
+            return failed(format!("partition {partition}, which nobody asked for"));
+        };
+        self.receive_records(place, records_bytes, tally)?;
+        Ok(records_bytes)
+    }
+
+    fn receive_records(
+        &mut self,
+        place: &mut Place,
+        records_bytes: usize,
+        tally: &Tally,
+    ) -> Outcome<()> {
+        let mut left = records_bytes;
+        while left >= HEAD_BYTES {
+            let head = self.take(HEAD_BYTES)?;
+            let base_offset = BigEndian::read_i64(head);
+            let batch_bytes = LOG_OVERHEAD + BigEndian::read_u32(&head[SIZE_OFFSET..]) as usize;
+            let last_offset_delta = BigEndian::read_i32(&head[LAST_OFFSET_DELTA_OFFSET..]);
+            tally.count_wire(HEAD_BYTES);
+            let next = base_offset + i64::from(last_offset_delta) + 1;
+            // A fetch begins with the whole batch that has its offset.
+            if next <= place.offset || batch_bytes < HEAD_BYTES {
+                let offset = place.offset;
+                return failed(format!("a batch {base_offset} of {batch_bytes} bytes at {offset}"));
+            }
+            let come = batch_bytes.min(left);
+            self.discard(come - HEAD_BYTES, tally)?;
+            left -= come;
+            if come == batch_bytes {
+                place.offset = next;
+                tally.count_kept(batch_bytes);
+            }
+        }
+        self.discard(left, tally)
+    }
+
+    /// Takes in as many bytes, counts and drops them.
+    pub(crate) fn discard(&mut self, bytes: usize, tally: &Tally) -> Outcome<()> {
+        let mut left = bytes;
+        while left > 0 {
+            let come = self.take_up_to(left)?.len();
+            tally.count_wire(come);
+            left -= come;
+        }
+        Ok(())
+    }
+
+    fn read_i16(&mut self) -> Outcome<i16> {
+        Ok(BigEndian::read_i16(self.take(2)?))
+    }
+
+    fn read_i32(&mut self) -> Outcome<i32> {
+        Ok(BigEndian::read_i32(self.take(4)?))
+    }
+
+    /// The next `count` bytes, which fit the buffer.
+    pub(crate) fn take(&mut self, count: usize) -> Outcome<&[u8]> {
+        // Room for a large read, too.
+        if self.taken == self.filled || self.buffer.len() - self.taken < count {
+            self.buffer.copy_within(self.taken..self.filled, 0);
+            self.filled -= self.taken;
+            self.taken = 0;
+        }
+        while self.filled - self.taken < count {
+            self.fill()?;
+        }
+        self.taken += count;
+        Ok(&self.buffer[self.taken - count..self.taken])
+    }
+
+    /// One to `count` bytes that come next.
+    fn take_up_to(&mut self, count: usize) -> Outcome<&[u8]> {
+        if self.taken == self.filled {
+            self.taken = 0;
+            self.filled = 0;
+            self.fill()?;
+        }
+        let from = self.taken;
+        self.taken = self.filled.min(from + count);
+        Ok(&self.buffer[from..self.taken])
+    }
+
+    fn fill(&mut self) -> Outcome<()> {
+        match self.stream.read(&mut self.buffer[self.filled..])? {
+            0 => failed("the server has closed the connection"),
+            come => {
+                self.filled += come;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How much a fetch may bring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// In the whole response.
+    pub(crate) bytes: i32,
+    /// Of each partition.
+    pub(crate) partition_bytes: i32,
+}
+
+/// As this client sends it.
+pub(crate) fn request_header(
+    version: i16,
+    body: &RequestBody,
+    correlation_id: i32,
+) -> RequestHeader {
+    let client_id = Some(CLIENT_ID.to_string());
+    RequestHeader { api_key: body.api_key(), api_version: version, correlation_id, client_id }
+}
+
+/// A frame with its size in front.
+pub(crate) fn sized(frame: &[u8]) -> Outcome<Vec<u8>> {
+    let size = u32::try_from(frame.len())?.to_be_bytes();
+    Ok([&size, frame].concat())
+}
+
+/// A request that produces one batch of this size, which is `records` of the frame.
+pub(crate) fn produce_body(
+    topic: &str,
+    partition: i32,
+    acks: i16,
+    batch_bytes: usize,
+) -> RequestBody {
+    let data = PartitionProduceData { index: partition, records: Some(0..batch_bytes) };
+    let topics = vec![TopicProduceData { name: topic.to_string(), partitions: vec![data] }];
+    let timeout_ms = PRODUCE_TIMEOUT_MS;
+    RequestBody::Produce(ProduceRequest { acks, timeout_ms, topics, ..ProduceRequest::default() })
+}
+
+/// A request that fetches from these places, as soon as there is a byte.
+pub(crate) fn fetch_body(topic: &str, places: &[Place], limits: Limits) -> RequestBody {
+    let partition = |place: &Place| FetchPartition {
+        partition: place.partition,
+        fetch_offset: place.offset,
+        partition_max_bytes: limits.partition_bytes,
+        ..FetchPartition::default()
+    };
+    let partitions = places.iter().map(partition).collect();
+    RequestBody::Fetch(FetchRequest {
+        max_wait_ms: FETCH_MAX_WAIT_MS,
+        min_bytes: 1,
+        max_bytes: limits.bytes,
+        topics: vec![FetchTopic { topic: topic.to_string(), partitions }],
+        ..FetchRequest::default()
+    })
+}

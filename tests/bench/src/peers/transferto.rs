@@ -1,0 +1,110 @@
+//! The broker's binary.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::outcome::{Outcome, failed};
+use crate::peers::Broker;
+use crate::plan::Plan;
+use crate::process::Server;
+
+/// A start recovers every log, and may have to wait for a CPU.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
+
+/// A broker that runs; dropped, it is stopped.
+#[derive(Debug)]
+pub(crate) struct Transferto {
+    name: String,
+    server: Server,
+    port: u16,
+}
+
+impl Transferto {
+    /// Starts one that keeps its logs in `dir`, and waits until it listens. Each setting is
+    /// `name=value`.
+    pub(crate) fn start(plan: &Plan, name: &str, dir: &Path, settings: &[&str]) -> Outcome<Self> {
+        let mut child = Self::command(plan, dir, settings).spawn()?;
+        let port = wait_for_port(&mut child);
+        // From here on it is stopped even if it does not listen.
+        let server = Server::of(child);
+        Ok(Self { name: name.to_string(), server, port: port? })
+    }
+
+    /// How it is started; its log goes to a pipe.
+    pub(crate) fn command(plan: &Plan, dir: &Path, settings: &[&str]) -> Command {
+        let mut command = Command::new(&plan.binary);
+        let log_dirs = format!("log.dirs={}", dir.display());
+        let own = ["listeners=PLAINTEXT://127.0.0.1:0", &log_dirs];
+        for setting in own.iter().chain(settings) {
+            command.args(["--override", setting]);
+        }
+        command.env("RUST_LOG", "info").stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::piped());
+        command
+    }
+
+    /// Whether the binary has this setting.
+    pub(crate) fn knows(plan: &Plan, setting: &str) -> Outcome<bool> {
+        let output = Command::new(&plan.binary).arg("--settings").output()?;
+        let words = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(words.split_whitespace().any(|word| word.trim_matches('`') == setting))
+    }
+}
+
+impl Broker for Transferto {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+fn wait_for_port(child: &mut Child) -> Outcome<u16> {
+    let Some(stderr) = child.stderr.take() else { return failed("no standard error") };
+    let (sender, ports) = channel();
+    thread::spawn(move || read_log(stderr, &sender));
+    match ports.recv_timeout(START_PATIENCE) {
+        Ok(Said::Port(port)) => Ok(port),
+        Ok(Said::Ended(last)) => failed(format!("transferto did not start: {last}")),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            failed(format!("transferto did not start in {} s", START_PATIENCE.as_secs()))
+        }
+    }
+}
+
+/// What the log says of the start.
+enum Said {
+    Port(u16),
+    /// Its last line.
+    Ended(String),
+}
+
+/// Reads the log until the process has closed it, so that the process never waits for a reader.
+fn read_log(stderr: ChildStderr, said: &Sender<Said>) {
+    let mut last = String::new();
+    for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if let Some(port) = port_in(&line) {
+            // The receiver is gone only if nobody waits for the start any more.
+            let _ = said.send(Said::Port(port));
+        }
+        last = line;
+    }
+    let _ = said.send(Said::Ended(last));
+}
+
+fn port_in(line: &str) -> Option<u16> {
+    let rest = line.split(LISTENING).nth(1)?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
