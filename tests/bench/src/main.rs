@@ -16,6 +16,8 @@ mod figure;
 mod namespace;
 mod process;
 mod client;
+mod producer;
+mod topic;
 mod peers;
 mod plan;
 mod experiments;
@@ -31,6 +33,12 @@ fn main() -> ExitCode {
 }
 
 fn bench() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((command, rest)) = arguments.split_first()
+        && command == peers::write_loop::COMMAND
+    {
+        return peers::write_loop::serve(rest);
+    }
     let mut plan = Plan::from_arguments()?;
     std::fs::create_dir_all(&plan.work_dir)?;
     if let Err(why) = peers::kafka::fetch_jars(&plan) {

@@ -1,5 +1,7 @@
 //! What is measured.
 
+mod produce;
+
 use crate::figure::Findings;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
@@ -14,4 +16,5 @@ pub(crate) struct Experiment {
 }
 
 /// All there are, in the order in which they run.
-pub(crate) const EXPERIMENTS: &[Experiment] = &[];
+pub(crate) const EXPERIMENTS: &[Experiment] =
+    &[Experiment { name: "produce", title: "Producing, acks 1", run: produce::run }];

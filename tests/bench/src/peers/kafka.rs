@@ -39,6 +39,9 @@ const WARNINGS_ONLY: &str = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 /// Any UUID will do.
 const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
+/// A deleted topic's files go as soon as the broker has started, and not half a minute later.
+pub(crate) const NO_INITIAL_DELAY: &str = "log.initial.task.delay.ms=100";
+
 /// The last line of a start.
 const STARTED: &str = "Kafka Server started";
 /// On a machine that may be busy.
@@ -180,7 +183,7 @@ impl<'a> Kafka<'a> {
             format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://{controller}"),
             "controller.listener.names=CONTROLLER".to_string(),
             "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_string(),
-            format!("log.dirs={}", self.dir.join("logs").display()),
+            format!("log.dirs={}", log_dir(&self.dir).display()),
             "offsets.topic.replication.factor=1".to_string(),
             "transaction.state.log.replication.factor=1".to_string(),
             "transaction.state.log.min.isr=1".to_string(),
@@ -217,6 +220,11 @@ impl Broker for RunningKafka {
     fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// Where a broker in this directory keeps its logs.
+pub(crate) fn log_dir(dir: &Path) -> PathBuf {
+    dir.join("logs")
 }
 
 /// Two ports that nobody has now: the controller's must be known before it listens.

@@ -4,6 +4,7 @@ use crate::process::Server;
 
 pub(crate) mod transferto;
 pub(crate) mod kafka;
+pub(crate) mod write_loop;
 
 /// A broker that speaks Kafka's protocol.
 pub(crate) trait Broker {
