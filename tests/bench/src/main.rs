@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::namespace::Network;
 use crate::outcome::Outcome;
-use crate::peers::file_server;
+use crate::peers::{file_server, write_loop};
 use crate::plan::Plan;
 
 mod outcome;
@@ -20,8 +20,11 @@ mod connection;
 mod client;
 mod data_set;
 mod scratch;
+mod producer;
+mod topic;
 mod peers;
 mod stretch;
+mod slow_file;
 mod plan;
 mod experiments;
 mod machine;
@@ -39,13 +42,18 @@ fn main() -> ExitCode {
 
 fn bench() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((file_server::COMMAND, rest)) =
-        arguments.split_first().map(|(first, rest)| (first.as_str(), rest))
-    {
-        return file_server::serve(rest);
+    match arguments.split_first() {
+        Some((command, rest)) if command == file_server::COMMAND => {
+            return file_server::serve(rest);
+        }
+        Some((command, rest)) if command == write_loop::COMMAND => return write_loop::serve(rest),
+        _ => (),
     }
     let mut plan = Plan::from_arguments()?;
     std::fs::create_dir_all(&plan.work_dir)?;
+    if let Err(why) = peers::kafka::fetch_jars(&plan) {
+        println!("no Apache Kafka: {why}");
+    }
     plan.network = Network::enter()?;
     for experiment in plan.chosen() {
         let began = Instant::now();

@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Uid;
 
@@ -45,7 +46,10 @@ fn own_namespace() -> Outcome<()> {
     if !Uid::effective().is_root() {
         return failed("only root may make one; try: sudo make bench");
     }
-    unshare(CloneFlags::CLONE_NEWNET)?;
+    // What is mounted goes with this process, however it ends.
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
     let status = Command::new("ip").args(["link", "set", "lo", "up"]).status()?;
     if !status.success() {
         return failed("`ip link set lo up` failed");

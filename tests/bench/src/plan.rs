@@ -18,6 +18,7 @@ const LOAD_TIME: Duration = Duration::from_secs(60);
 const LOAD_TIME_SHORT: Duration = Duration::from_secs(6);
 
 /// What was asked for.
+#[derive(Debug)]
 pub(crate) struct Plan {
     /// The broker's binary.
     pub(crate) binary: PathBuf,

@@ -38,6 +38,11 @@ impl Server {
         self.measured
     }
 
+    /// Whether the process has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Outcome<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// The time that all its threads have run on a CPU, in nanoseconds.
     pub(crate) fn cpu_ns(&self) -> Outcome<i64> {
         let clock: ClockId = clock_getcpuclockid(self.pid())?;

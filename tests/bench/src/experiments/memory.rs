@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use support::records::batch;
 
-use crate::client::{Client, Limits, Place, Tally};
+use crate::client::{Client, Limits, Place};
+use crate::connection::Tally;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::Outcome;
 use crate::peers::Broker;

@@ -12,6 +12,8 @@ pub(crate) mod broker_consumer;
 pub(crate) mod file_server;
 pub(crate) mod nginx;
 pub(crate) mod contestants;
+pub(crate) mod kafka;
+pub(crate) mod write_loop;
 
 /// A broker that speaks Kafka's protocol.
 pub(crate) trait Broker {

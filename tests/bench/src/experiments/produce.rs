@@ -1,0 +1,241 @@
+//! How fast records are taken in, and what that costs the server: by the number of producers, the
+//! size of records and of batches, and the codec.
+//!
+//! Each producer has a connection and a partition of its own, and five requests in flight. It builds
+//! one batch and sends it again and again; each response is checked for its error and its offset.
+//! Bytes are those of the values, as an application counts them: before compression, without keys
+//! and framing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use support::random::Random;
+use transferto::message::compression_codec::CompressionCodec;
+use transferto::message::record_batch_builder::RecordBatchBuilder;
+
+use crate::figure::{Findings, Goal, Unit};
+use crate::outcome::{Outcome, failed};
+use crate::peers::Broker;
+use crate::peers::kafka::{self, Kafka};
+use crate::peers::transferto::Transferto;
+use crate::peers::write_loop::WriteLoop;
+use crate::plan::Plan;
+use crate::producer::{Batch, Producer};
+use crate::topic::{SOON_DELETED, Topic};
+
+const TRANSFERTO: &str = "transferto";
+/// Long enough for some thousand requests of the slowest.
+const MEASURED: Duration = Duration::from_millis(600);
+const MEASURED_SHORT: Duration = Duration::from_millis(150);
+/// Before the first round, so that a JVM has compiled what it runs.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// Against Kafka, one of the two is to hold in each row.
+const RATE_GOAL: f64 = 2.0;
+const CPU_GOAL: f64 = 0.5;
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    producers: i32,
+    batch_records: i64,
+    record_bytes: usize,
+    codec: CompressionCodec,
+}
+
+/// One dimension after the other, from the row in the middle.
+const LOADS: &[Load] = &[
+    Load::new(1, 1, 100, CompressionCodec::None),
+    Load::new(8, 1, 100, CompressionCodec::None),
+    Load::new(1, 100, 100, CompressionCodec::None),
+    Load::new(1, 1000, 100, CompressionCodec::None),
+    Load::new(8, 1000, 100, CompressionCodec::None),
+    Load::new(1, 100, 1024, CompressionCodec::None),
+    Load::new(8, 100, 1024, CompressionCodec::None),
+    Load::new(1, 1000, 1024, CompressionCodec::None),
+    Load::new(1, 1000, 100, CompressionCodec::Gzip),
+    Load::new(1, 1000, 100, CompressionCodec::Snappy),
+    Load::new(1, 1000, 100, CompressionCodec::Lz4),
+    Load::new(1, 1000, 100, CompressionCodec::Zstd),
+];
+
+impl Load {
+    const fn new(
+        producers: i32,
+        batch_records: i64,
+        record_bytes: usize,
+        codec: CompressionCodec,
+    ) -> Self {
+        Self { producers, batch_records, record_bytes, codec }
+    }
+
+    fn row(&self) -> String {
+        let Self { producers, batch_records, record_bytes, codec } = self;
+        let producers = match producers {
+            1 => "1 producer".to_string(),
+            count => format!("{count} producers"),
+        };
+        let size = match record_bytes {
+            1024 => "1 KiB".to_string(),
+            bytes => format!("{bytes} B"),
+        };
+        match codec {
+            CompressionCodec::None => format!("{producers}, {batch_records} x {size}"),
+            codec => format!("{producers}, {batch_records} x {size}, {}", codec.name()),
+        }
+    }
+
+    /// Of values that compress as events in JSON do.
+    fn batch(&self) -> Outcome<Batch> {
+        let now_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+        let mut random = Random(self.record_bytes as u64);
+        let mut builder = RecordBatchBuilder::new(0).codec(self.codec);
+        for _ in 0..self.batch_records {
+            let value = event(&mut random, self.record_bytes);
+            builder = builder.record(now_ms, None, Some(&value));
+        }
+        let payload_bytes = self.record_bytes as u64 * u64::try_from(self.batch_records)?;
+        Ok(Batch { bytes: builder.build()?, records: self.batch_records, payload_bytes })
+    }
+}
+
+fn event(random: &mut Random, bytes: usize) -> Vec<u8> {
+    let mut text = String::new();
+    while text.len() < bytes {
+        let (user, item) = (random.below(100_000), random.below(1_000));
+        let (took_ms, id) = (random.below(500), random.next_u64());
+        text += &format!(
+            "{{\"user\":{user},\"item\":\"sku-{item}\",\"took_ms\":{took_ms},\"id\":\"{id:x}\"}}"
+        );
+    }
+    text.truncate(bytes);
+    text.into_bytes()
+}
+
+/// A server, and where a broker among them keeps its logs.
+struct Peer {
+    server: Box<dyn Broker>,
+    log_dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
+    let mut findings = Findings::default();
+    let dir = plan.work_dir.join("produce");
+    if dir.exists() {
+        fs::remove_dir_all(&dir)?;
+    }
+    let peers = start_peers(plan, &dir, &mut findings)?;
+    let batches = LOADS.iter().map(Load::batch).collect::<Outcome<Vec<_>>>()?;
+    let warm_up = if plan.is_short { MEASURED_SHORT } else { WARM_UP };
+    let measured = if plan.is_short { MEASURED_SHORT } else { MEASURED };
+    for round in 0..=plan.rounds {
+        for (load, batch) in LOADS.iter().zip(&batches) {
+            for peer in &peers {
+                let duration = if round == 0 { warm_up } else { measured };
+                let cost = measure(peer, load, batch, round, duration)?;
+                if round > 0 {
+                    let (row, name) = (load.row(), peer.server.name());
+                    findings.add(&row, name, Unit::MbPerSecond, cost.mb_per_second());
+                    findings.add(&row, name, Unit::CpuSecondsPerGb, cost.cpu_seconds_per_gb());
+                }
+            }
+        }
+        println!("  round {round} of {}", plan.rounds);
+    }
+    drop(peers);
+    fs::remove_dir_all(&dir)?;
+    let goals: Vec<Goal> = LOADS.iter().filter_map(|load| goal(load, &findings)).collect();
+    findings.goals.extend(goals);
+    Ok(findings)
+}
+
+fn start_peers(plan: &Plan, dir: &Path, findings: &mut Findings) -> Outcome<Vec<Peer>> {
+    let (own_dir, loop_dir, kafka_dir) =
+        (dir.join("transferto"), dir.join("write_loop"), dir.join("kafka"));
+    fs::create_dir_all(&own_dir)?;
+    fs::create_dir_all(&loop_dir)?;
+    let own = Transferto::start(plan, TRANSFERTO, &own_dir, &[SOON_DELETED])?;
+    let mut peers = vec![
+        Peer { server: Box::new(WriteLoop::start(&loop_dir)?), log_dir: None },
+        Peer { server: Box::new(own), log_dir: Some(own_dir) },
+    ];
+    let settings = [SOON_DELETED, kafka::NO_INITIAL_DELAY];
+    if let Some(kafka) = Kafka::start_or_remark(plan, &kafka_dir, &settings, findings)? {
+        let log_dir = Some(kafka::log_dir(&kafka_dir));
+        peers.push(Peer { server: Box::new(kafka), log_dir });
+    }
+    Ok(peers)
+}
+
+/// What one measurement took.
+struct Cost {
+    bytes: f64,
+    elapsed: Duration,
+    cpu_ns: f64,
+}
+
+impl Cost {
+    fn mb_per_second(&self) -> f64 {
+        self.bytes / 1e6 / self.elapsed.as_secs_f64()
+    }
+
+    /// A nanosecond for a byte is a second for 10^9.
+    fn cpu_seconds_per_gb(&self) -> f64 {
+        self.cpu_ns / self.bytes
+    }
+}
+
+fn measure(
+    peer: &Peer,
+    load: &Load,
+    batch: &Batch,
+    round: usize,
+    duration: Duration,
+) -> Outcome<Cost> {
+    let port = peer.server.port();
+    let name = format!("produce-{}-{round}", load.row().replace([' ', ','], ""));
+    let topic = match &peer.log_dir {
+        Some(log_dir) => Some(Topic::create(&name, load.producers, port, log_dir.clone())?),
+        None => None,
+    };
+    let connect = |partition| Producer::connect(port, &name, partition, batch);
+    let producers = (0..load.producers).map(connect).collect::<Outcome<Vec<_>>>()?;
+    let cpu_before_ns = peer.server.server().cpu_ns()?;
+    let began = Instant::now();
+    let requests = produce_until(producers, began + duration)?;
+    let elapsed = began.elapsed();
+    let cpu_ns = (peer.server.server().cpu_ns()? - cpu_before_ns) as f64;
+    if let Some(topic) = topic {
+        topic.delete()?;
+    }
+    Ok(Cost { bytes: (requests * batch.payload_bytes) as f64, elapsed, cpu_ns })
+}
+
+/// All at once, a thread each; returns how many requests were answered.
+fn produce_until(producers: Vec<Producer>, end: Instant) -> Outcome<u64> {
+    let start = |mut producer: Producer| thread::spawn(move || producer.produce_until(end));
+    let threads: Vec<_> = producers.into_iter().map(start).collect();
+    let mut requests = 0;
+    for thread in threads {
+        let Ok(answered) = thread.join() else { return failed("a producer has panicked") };
+        requests += answered?;
+    }
+    Ok(requests)
+}
+
+/// Which of the two holds, or by how much the CPU misses it.
+fn goal(load: &Load, findings: &Findings) -> Option<Goal> {
+    let row = load.row();
+    let ratio = |unit| {
+        let of_kafka = findings.median(&row, kafka::NAME, unit)?;
+        Some(findings.median(&row, TRANSFERTO, unit)? / of_kafka)
+    };
+    let (rate, cpu) = (ratio(Unit::MbPerSecond)?, ratio(Unit::CpuSecondsPerGb)?);
+    Some(if rate >= RATE_GOAL {
+        Goal::at_least(format!("produce, {row}: rate by Kafka's"), RATE_GOAL, rate)
+    } else {
+        Goal::at_most(format!("produce, {row}: CPU by Kafka's"), CPU_GOAL, cpu)
+    })
+}

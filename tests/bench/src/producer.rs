@@ -1,0 +1,138 @@
+//! A connection that produces the same batch again and again, several requests in flight, and costs
+//! as little as it can: the request is made once, and of a response only the numbers are read.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use byteorder::{BigEndian, ByteOrder};
+use transferto::protocol::request::request_bytes;
+
+use crate::client::{Client, PRODUCE_VERSION, produce_body, request_header, sized};
+use crate::outcome::{Outcome, failed};
+
+/// As many as Kafka's own producer has in flight.
+const IN_FLIGHT: usize = 5;
+const ACKS: i16 = 1;
+
+/// In a request and in a response, behind the size; in a request also behind the API and its
+/// version.
+const CORRELATION_ID_OF_REQUEST: usize = 4 + 2 + 2;
+const CORRELATION_ID: usize = 4;
+/// In a response with one topic and one partition, without the topic's name: behind the size, the
+/// correlation id, two counts, the name's length and the partition.
+const ERROR_CODE: usize = 4 + 4 + 4 + 2 + 4 + 4;
+const BASE_OFFSET: usize = ERROR_CODE + 2;
+/// Behind the base offset: the time of the append, the log's start, the throttle time.
+const RESPONSE_BYTES: usize = BASE_OFFSET + 8 + 8 + 8 + 4;
+
+/// The records that each request brings.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) records: i64,
+    /// Of the values, before they are compressed.
+    pub(crate) payload_bytes: u64,
+}
+
+/// The only producer of a partition.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    stream: TcpStream,
+    request: Vec<u8>,
+    records: i64,
+    topic_bytes: usize,
+    sent: i32,
+    received: i32,
+    next_offset: i64,
+    /// Of responses; those that are whole are taken at once.
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl Producer {
+    /// Connects, and produces the batch once.
+    pub(crate) fn connect(port: u16, topic: &str, partition: i32, batch: &Batch) -> Outcome<Self> {
+        let mut client = Client::connect(port)?;
+        // This response is read whole, by the broker's own tables.
+        let first_offset = client.produce(topic, partition, ACKS, &batch.bytes)?;
+        let body = produce_body(topic, partition, ACKS, batch.bytes.len());
+        let header = request_header(PRODUCE_VERSION, &body, 0);
+        Ok(Self {
+            stream: client.stream().try_clone()?,
+            request: sized(&request_bytes(&header, &body, &batch.bytes))?,
+            records: batch.records,
+            topic_bytes: topic.len(),
+            sent: 0,
+            received: 0,
+            next_offset: first_offset + batch.records,
+            buffer: vec![0; 2 * IN_FLIGHT * (RESPONSE_BYTES + topic.len())],
+            filled: 0,
+        })
+    }
+
+    /// Produces until this time, waits for what is in flight, and returns how many requests were
+    /// answered.
+    pub(crate) fn produce_until(&mut self, end: Instant) -> Outcome<u64> {
+        let before = self.received;
+        while Instant::now() < end {
+            while self.in_flight() < IN_FLIGHT {
+                self.send()?;
+            }
+            self.receive()?;
+        }
+        while self.in_flight() > 0 {
+            self.receive()?;
+        }
+        Ok(u64::try_from(self.received - before)?)
+    }
+
+    fn in_flight(&self) -> usize {
+        (self.sent - self.received) as usize
+    }
+
+    fn send(&mut self) -> Outcome<()> {
+        BigEndian::write_i32(&mut self.request[CORRELATION_ID_OF_REQUEST..], self.sent);
+        self.stream.write_all(&self.request)?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// Waits for bytes, and takes the responses that are whole.
+    fn receive(&mut self) -> Outcome<()> {
+        match self.stream.read(&mut self.buffer[self.filled..])? {
+            0 => return failed("the server has closed the connection"),
+            come => self.filled += come,
+        }
+        let size = RESPONSE_BYTES + self.topic_bytes;
+        let mut taken = 0;
+        while self.filled - taken >= size {
+            self.check(taken)?;
+            taken += size;
+        }
+        self.buffer.copy_within(taken..self.filled, 0);
+        self.filled -= taken;
+        Ok(())
+    }
+
+    /// Checks the response at this position: it is the next, without an error, and its records lie
+    /// behind those of the one before.
+    fn check(&mut self, at: usize) -> Outcome<()> {
+        let size = RESPONSE_BYTES + self.topic_bytes;
+        let response = &self.buffer[at..at + size];
+        let behind_name = &response[self.topic_bytes..];
+        let found = (
+            BigEndian::read_u32(response) as usize,
+            BigEndian::read_i32(&response[CORRELATION_ID..]),
+            BigEndian::read_i16(&behind_name[ERROR_CODE..]),
+            BigEndian::read_i64(&behind_name[BASE_OFFSET..]),
+        );
+        let expected = (size - 4, self.received, 0, self.next_offset);
+        if found != expected {
+            return failed(format!("size, id, error, offset are {found:?}, not {expected:?}"));
+        }
+        self.received += 1;
+        self.next_offset += self.records;
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! A topic that lives for one measurement, so that the disk does not fill, and the page cache does
+//! not begin to write what nobody needs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use transferto::protocol::delete_topics::DeleteTopicsRequest;
+use transferto::protocol::request::{RequestBody, ResponseBody};
+
+use crate::client::Client;
+use crate::outcome::{Outcome, failed};
+
+/// Both brokers have it.
+const DELETE_TOPICS_VERSION: i16 = 3;
+const TIMEOUT_MS: i32 = 10_000;
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOKS_EVERY: Duration = Duration::from_millis(5);
+
+/// What a broker is started with so that the files of a topic go when it does.
+pub(crate) const SOON_DELETED: &str = "log.segment.delete.delay.ms=0";
+
+/// A topic, and where its logs lie.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    port: u16,
+    log_dir: PathBuf,
+}
+
+impl Topic {
+    /// Creates it on the broker on this port, which keeps its logs in `log_dir`, and waits until all
+    /// partitions have their leader.
+    pub(crate) fn create(
+        name: &str,
+        partitions: i32,
+        port: u16,
+        log_dir: PathBuf,
+    ) -> Outcome<Self> {
+        let mut client = Client::connect(port)?;
+        client.ensure_topic(name, partitions, &[])?;
+        for partition in 0..partitions {
+            let is_led = || Ok(client.end_offset(name, partition).is_ok());
+            wait_until("a leader", is_led)?;
+        }
+        Ok(Self { name: name.to_string(), port, log_dir })
+    }
+
+    /// Deletes it and waits until its files are gone.
+    pub(crate) fn delete(self) -> Outcome<()> {
+        let topic_names = vec![self.name.clone()];
+        let request = DeleteTopicsRequest {
+            topic_names,
+            timeout_ms: TIMEOUT_MS,
+            ..DeleteTopicsRequest::default()
+        };
+        let body = RequestBody::DeleteTopics(request);
+        let (body, _) = Client::connect(self.port)?.call(DELETE_TOPICS_VERSION, &body, &[])?;
+        let ResponseBody::DeleteTopics(response) = body else {
+            return failed("not a response to DeleteTopics");
+        };
+        if response.responses.iter().any(|it| it.error_code != 0) {
+            return failed(format!("cannot delete {}: {response:?}", self.name));
+        }
+        wait_until("the end of the files", || self.is_gone())
+    }
+
+    /// A partition that is being deleted has another name, which begins the same way.
+    fn is_gone(&self) -> Outcome<bool> {
+        for entry in fs::read_dir(&self.log_dir)? {
+            if entry?.file_name().to_string_lossy().starts_with(&self.name) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> Outcome<bool>) -> Outcome<()> {
+    let began = Instant::now();
+    while !is_so()? {
+        if began.elapsed() > PATIENCE {
+            return failed(format!("waited {} s in vain for {what}", PATIENCE.as_secs()));
+        }
+        thread::sleep(LOOKS_EVERY);
+    }
+    Ok(())
+}
