@@ -1,10 +1,7 @@
 //! A client that costs little: it speaks the protocol by the broker's own tables, and takes in what a
 //! fetch brings through one small buffer, without a look at the records.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::net::TcpStream;
 
 use byteorder::{BigEndian, ByteOrder};
 use transferto::common::errors::Errors;
@@ -21,12 +18,9 @@ use transferto::protocol::list_offsets::{
 use transferto::protocol::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
 
+use crate::connection::{Connection, Tally};
 use crate::outcome::{Outcome, failed};
 
-/// Longer than any response takes here.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Large enough for few calls, small enough to stay in a core's own cache.
-const BUFFER_BYTES: usize = 256 << 10;
 /// The last versions that name topics and are not flexible, which both brokers have.
 const CREATE_TOPICS_VERSION: i16 = 4;
 const LIST_OFFSETS_VERSION: i16 = 4;
@@ -38,30 +32,6 @@ const CLIENT_ID: &str = "bench";
 /// What a client must see of a batch to know what comes after it.
 const HEAD_BYTES: usize = LAST_OFFSET_DELTA_OFFSET + 4;
 
-/// What one connection has brought, counted while it comes: another thread may look at any time.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    /// All bytes of responses.
-    pub(crate) wire_bytes: AtomicU64,
-    /// The bytes of whole batches, or of a file.
-    pub(crate) kept_bytes: AtomicU64,
-    pub(crate) fetches: AtomicU64,
-}
-
-impl Tally {
-    pub(crate) fn count_wire(&self, bytes: usize) {
-        self.wire_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_kept(&self, bytes: usize) {
-        self.kept_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_fetch(&self) {
-        self.fetches.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// Where a consumer stands in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -72,29 +42,19 @@ pub(crate) struct Place {
 /// A connection to a broker.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: TcpStream,
+    connection: Connection,
     correlation_id: i32,
-    /// Bytes that came but were not taken are those of `taken..filled`.
-    buffer: Vec<u8>,
-    taken: usize,
-    filled: usize,
 }
 
 impl Client {
-    /// Connects to the server on this port of 127.0.0.1.
+    /// Connects to the broker on this port of 127.0.0.1.
     pub(crate) fn connect(port: u16) -> Outcome<Self> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        let buffer = vec![0; BUFFER_BYTES];
-        Ok(Self { stream, correlation_id: 0, buffer, taken: 0, filled: 0 })
+        Ok(Self { connection: Connection::open(port)?, correlation_id: 0 })
     }
 
-    /// The connection, for what this client does not do: another thread that reads, an option.
+    /// For what is not done here: an option, another thread.
     pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.connection.stream()
     }
 
     /// Sends a request and waits for its response. The records are ranges of the frame.
@@ -123,7 +83,7 @@ impl Client {
 
     /// Sends a request that was made before, its size in front.
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> Outcome<()> {
-        Ok(self.stream.write_all(bytes)?)
+        self.connection.send(bytes)
     }
 
     /// Waits for the response to a request.
@@ -139,10 +99,10 @@ impl Client {
 
     /// Waits for a frame and returns it without its size.
     pub(crate) fn receive_frame(&mut self) -> Outcome<Vec<u8>> {
-        let size = BigEndian::read_u32(self.take(4)?) as usize;
+        let size = BigEndian::read_u32(self.connection.take(4)?) as usize;
         let mut frame = Vec::with_capacity(size);
         while frame.len() < size {
-            let piece = self.take_up_to(size - frame.len())?;
+            let piece = self.connection.take_up_to(size - frame.len())?;
             frame.extend_from_slice(piece);
         }
         Ok(frame)
@@ -234,23 +194,23 @@ impl Client {
 
     /// Takes in the response to a fetch: see [`fetch`](Self::fetch).
     pub(crate) fn receive_fetch(&mut self, places: &mut [Place], tally: &Tally) -> Outcome<()> {
-        let size = BigEndian::read_u32(self.take(4)?);
-        let correlation_id = self.read_i32()?;
+        let size = BigEndian::read_u32(self.connection.take(4)?);
+        let correlation_id = self.connection.take_i32()?;
         if correlation_id != self.correlation_id {
             let expected = self.correlation_id;
             return failed(format!("the response to {correlation_id}, not to {expected}"));
         }
-        let _throttle_time_ms = self.read_i32()?;
-        let error = self.read_i16()?;
+        let _throttle_time_ms = self.connection.take_i32()?;
+        let error = self.connection.take_i16()?;
         if error != 0 {
             return failed(format!("the fetch failed: error {error}"));
         }
-        let _session_id = self.read_i32()?;
+        let _session_id = self.connection.take_i32()?;
         let mut records_bytes = 0;
-        for _ in 0..self.read_i32()? {
-            let name_bytes = self.read_i16()?;
-            self.take(usize::try_from(name_bytes)?)?;
-            for _ in 0..self.read_i32()? {
+        for _ in 0..self.connection.take_i32()? {
+            let name_bytes = self.connection.take_i16()?;
+            self.connection.take(usize::try_from(name_bytes)?)?;
+            for _ in 0..self.connection.take_i32()? {
                 records_bytes += self.receive_partition(places, tally)?;
             }
         }
@@ -261,20 +221,20 @@ impl Client {
 
     /// Returns how many bytes of records came.
     fn receive_partition(&mut self, places: &mut [Place], tally: &Tally) -> Outcome<usize> {
-        let partition = self.read_i32()?;
-        let error = self.read_i16()?;
+        let partition = self.connection.take_i32()?;
+        let error = self.connection.take_i16()?;
         if error != 0 {
             return failed(format!("the fetch of partition {partition} failed: error {error}"));
         }
-        let _high_watermark = self.take(8)?;
-        let _last_stable_offset = self.take(8)?;
-        let _log_start_offset = self.take(8)?;
+        let _high_watermark = self.connection.take(8)?;
+        let _last_stable_offset = self.connection.take(8)?;
+        let _log_start_offset = self.connection.take(8)?;
         // As always when a consumer does not ask for committed records only.
-        if self.read_i32()? > 0 {
+        if self.connection.take_i32()? > 0 {
             return failed("aborted transactions, where there was none");
         }
-        let _preferred_read_replica = self.read_i32()?;
-        let records_bytes = usize::try_from(self.read_i32()?.max(0))?;
+        let _preferred_read_replica = self.connection.take_i32()?;
+        let records_bytes = usize::try_from(self.connection.take_i32()?.max(0))?;
         let Some(place) = places.iter_mut().find(|it| it.partition == partition) else {
             return failed(format!("partition {partition}, which nobody asked for"));
         };
@@ -290,7 +250,7 @@ impl Client {
     ) -> Outcome<()> {
         let mut left = records_bytes;
         while left >= HEAD_BYTES {
-            let head = self.take(HEAD_BYTES)?;
+            let head = self.connection.take(HEAD_BYTES)?;
             let base_offset = BigEndian::read_i64(head);
             let batch_bytes = LOG_OVERHEAD + BigEndian::read_u32(&head[SIZE_OFFSET..]) as usize;
             let last_offset_delta = BigEndian::read_i32(&head[LAST_OFFSET_DELTA_OFFSET..]);
@@ -302,70 +262,14 @@ impl Client {
                 return failed(format!("a batch {base_offset} of {batch_bytes} bytes at {offset}"));
             }
             let come = batch_bytes.min(left);
-            self.discard(come - HEAD_BYTES, tally)?;
+            self.connection.discard(come - HEAD_BYTES, tally)?;
             left -= come;
             if come == batch_bytes {
                 place.offset = next;
                 tally.count_kept(batch_bytes);
             }
         }
-        self.discard(left, tally)
-    }
-
-    /// Takes in as many bytes, counts and drops them.
-    pub(crate) fn discard(&mut self, bytes: usize, tally: &Tally) -> Outcome<()> {
-        let mut left = bytes;
-        while left > 0 {
-            let come = self.take_up_to(left)?.len();
-            tally.count_wire(come);
-            left -= come;
-        }
-        Ok(())
-    }
-
-    fn read_i16(&mut self) -> Outcome<i16> {
-        Ok(BigEndian::read_i16(self.take(2)?))
-    }
-
-    fn read_i32(&mut self) -> Outcome<i32> {
-        Ok(BigEndian::read_i32(self.take(4)?))
-    }
-
-    /// The next `count` bytes, which fit the buffer.
-    pub(crate) fn take(&mut self, count: usize) -> Outcome<&[u8]> {
-        // Room for a large read, too.
-        if self.taken == self.filled || self.buffer.len() - self.taken < count {
-            self.buffer.copy_within(self.taken..self.filled, 0);
-            self.filled -= self.taken;
-            self.taken = 0;
-        }
-        while self.filled - self.taken < count {
-            self.fill()?;
-        }
-        self.taken += count;
-        Ok(&self.buffer[self.taken - count..self.taken])
-    }
-
-    /// One to `count` bytes that come next.
-    fn take_up_to(&mut self, count: usize) -> Outcome<&[u8]> {
-        if self.taken == self.filled {
-            self.taken = 0;
-            self.filled = 0;
-            self.fill()?;
-        }
-        let from = self.taken;
-        self.taken = self.filled.min(from + count);
-        Ok(&self.buffer[from..self.taken])
-    }
-
-    fn fill(&mut self) -> Outcome<()> {
-        match self.stream.read(&mut self.buffer[self.filled..])? {
-            0 => failed("the server has closed the connection"),
-            come => {
-                self.filled += come;
-                Ok(())
-            }
-        }
+        self.connection.discard(left, tally)
     }
 }
 

@@ -12,7 +12,12 @@ pub(crate) enum Unit {
     Milliseconds,
     Mib,
     Kib,
-    /// Of whatever the row says: system calls, switches, bytes per byte.
+    /// Bytes of responses for each byte that the client keeps.
+    WireBytesPerByte,
+    CallsPerFetch,
+    SwitchesPerFetch,
+    InstructionsPerFetch,
+    /// Of whatever the row says.
     Count,
 }
 
@@ -25,6 +30,10 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Mib => "MiB",
             Self::Kib => "KiB",
+            Self::WireBytesPerByte => "bytes/byte",
+            Self::CallsPerFetch => "calls/fetch",
+            Self::SwitchesPerFetch => "switches/fetch",
+            Self::InstructionsPerFetch => "instructions/fetch",
             Self::Count => "",
         }
     }
@@ -89,11 +98,21 @@ impl Goal {
     }
 }
 
+/// A picture of some rows: a bar for each contestant.
+#[derive(Clone, Debug)]
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    pub(crate) unit: Unit,
+    pub(crate) rows: Vec<String>,
+}
+
 /// What an experiment has found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) figures: Vec<Figure>,
     pub(crate) goals: Vec<Goal>,
+    /// What is worth a picture.
+    pub(crate) charts: Vec<Chart>,
     /// What a reader must know beside the figures, a sentence each: a peer that was not there.
     pub(crate) remarks: Vec<String>,
 }
@@ -113,9 +132,36 @@ impl Findings {
         }
     }
 
-    /// The median of a figure, if it was measured.
-    pub(crate) fn median(&self, row: &str, peer: &str, unit: Unit) -> Option<f64> {
-        let known = |it: &&Figure| it.row == row && it.peer == peer && it.unit == unit;
-        self.figures.iter().find(known).map(Figure::median)
+    /// What was measured, if it was. The peer may have a version behind its name.
+    pub(crate) fn figure(&self, row: &str, peer: &str, unit: Unit) -> Option<&Figure> {
+        let is_it = |it: &&Figure| it.row == row && is_named(&it.peer, peer) && it.unit == unit;
+        self.figures.iter().find(is_it)
     }
+
+    /// The median of what was measured.
+    pub(crate) fn median(&self, row: &str, peer: &str, unit: Unit) -> Option<f64> {
+        self.figure(row, peer, unit).map(Figure::median)
+    }
+}
+
+/// Whether `name` is `peer`, or `peer` and a version.
+fn is_named(name: &str, peer: &str) -> bool {
+    let starts_with_digit = |version: &str| version.starts_with(|c: char| c.is_ascii_digit());
+    match name.strip_prefix(peer) {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix(' ').is_some_and(starts_with_digit),
+        None => false,
+    }
+}
+
+/// With three digits that count.
+pub(crate) fn number(value: f64) -> String {
+    let decimals = match value.abs() {
+        0.0 => 0,
+        it if it >= 100.0 => 0,
+        it if it >= 10.0 => 1,
+        it if it >= 1.0 => 2,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
 }

@@ -9,18 +9,25 @@ use std::time::Instant;
 
 use crate::namespace::Network;
 use crate::outcome::Outcome;
+use crate::peers::{file_server, kafka, write_loop};
 use crate::plan::Plan;
 
 mod outcome;
 mod figure;
 mod namespace;
 mod process;
+mod connection;
 mod client;
 mod producer;
 mod topic;
+mod data_set;
+mod scratch;
 mod peers;
+mod stretch;
 mod plan;
 mod experiments;
+mod machine;
+mod report;
 
 fn main() -> ExitCode {
     match bench() {
@@ -34,14 +41,16 @@ fn main() -> ExitCode {
 
 fn bench() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((command, rest)) = arguments.split_first()
-        && command == peers::write_loop::COMMAND
-    {
-        return peers::write_loop::serve(rest);
+    if let Some((command, rest)) = arguments.split_first() {
+        match command.as_str() {
+            file_server::COMMAND => return file_server::serve(rest),
+            write_loop::COMMAND => return write_loop::serve(rest),
+            _ => {}
+        }
     }
     let mut plan = Plan::from_arguments()?;
     std::fs::create_dir_all(&plan.work_dir)?;
-    if let Err(why) = peers::kafka::fetch_jars(&plan) {
+    if let Err(why) = kafka::fetch_jars(&plan) {
         println!("no Apache Kafka: {why}");
     }
     plan.network = Network::enter()?;
@@ -49,7 +58,7 @@ fn bench() -> Outcome<()> {
         let began = Instant::now();
         println!("{}", experiment.title);
         let findings = (experiment.run)(&plan)?;
-        println!("{findings:#?}");
+        println!("{}", report::text(&findings));
         println!("  {}: {:.1} s", experiment.name, began.elapsed().as_secs_f64());
     }
     Ok(())

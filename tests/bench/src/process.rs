@@ -17,15 +17,25 @@ const STOP_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    /// The process that does the work: the child, or a child of it.
+    measured: Pid,
 }
 
 impl Server {
     pub(crate) fn of(child: Child) -> Self {
-        Self { child }
+        let measured = Pid::from_raw(child.id().cast_signed());
+        Self { child, measured }
     }
 
+    /// The same server, whose work is done by another process than the child.
+    pub(crate) fn measured_at(mut self, measured: Pid) -> Self {
+        self.measured = measured;
+        self
+    }
+
+    /// The process that does the work.
     pub(crate) fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
+        self.measured
     }
 
     /// Whether the process has ended by itself.
@@ -66,7 +76,7 @@ impl Server {
 
     /// Asks it to stop, waits, and kills it if it does not.
     fn stop(&mut self) {
-        let _ = kill(self.pid(), Signal::SIGTERM);
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
         let began = Instant::now();
         while began.elapsed() < STOP_PATIENCE {
             match self.child.try_wait() {

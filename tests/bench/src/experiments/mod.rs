@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod catch_up;
 mod produce;
 
 use crate::figure::Findings;
@@ -17,4 +18,7 @@ pub(crate) struct Experiment {
 
 /// All there are, in the order in which they run.
 pub(crate) const EXPERIMENTS: &[Experiment] =
-    &[Experiment { name: "produce", title: "Producing, acks 1", run: produce::run }];
+    &[
+        Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
+        Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
+    ];

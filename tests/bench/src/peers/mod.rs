@@ -1,10 +1,19 @@
 //! The servers that are measured beside each other.
 
+use std::net::TcpStream;
+
+use crate::connection::Tally;
+use crate::data_set::DataSet;
+use crate::outcome::Outcome;
 use crate::process::Server;
 
 pub(crate) mod transferto;
 pub(crate) mod kafka;
 pub(crate) mod write_loop;
+pub(crate) mod broker_consumer;
+pub(crate) mod file_server;
+pub(crate) mod nginx;
+pub(crate) mod contestants;
 
 /// A broker that speaks Kafka's protocol.
 pub(crate) trait Broker {
@@ -13,4 +22,36 @@ pub(crate) trait Broker {
     fn server(&self) -> &Server;
     /// Where it listens, on 127.0.0.1.
     fn port(&self) -> u16;
+}
+
+/// A server from which consumers can catch up: a broker, or one that only sends files.
+pub(crate) trait FetchPeer {
+    fn server(&self) -> &Server;
+    fn consumer(&self, errand: &Errand) -> Outcome<Box<dyn Consumer>>;
+}
+
+/// One connection that asks again and again for what comes next, and at the end begins anew.
+pub(crate) trait Consumer: Send {
+    fn stream(&self) -> &TcpStream;
+    /// One request and all of its response.
+    fn fetch(&mut self, tally: &Tally) -> Outcome<()>;
+}
+
+/// What a consumer is to fetch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Errand<'a> {
+    pub(crate) data: &'a DataSet,
+    /// Of records, in each response.
+    pub(crate) fetch_bytes: usize,
+    /// The response has so many parts of the same size.
+    pub(crate) partitions: usize,
+    /// How much of each partition lies behind this consumer at first: two consumers in step would
+    /// share a CPU's cache.
+    pub(crate) behind: f64,
+}
+
+impl Errand<'_> {
+    pub(crate) fn partition_bytes(&self) -> usize {
+        self.fetch_bytes / self.partitions
+    }
 }

@@ -1,0 +1,144 @@
+//! The servers of a catch-up read, each of them started when its turn comes.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::data_set::DataSet;
+use crate::outcome::Outcome;
+use crate::peers::FetchPeer;
+use crate::peers::file_server::{FileServer, Way};
+use crate::peers::nginx::Nginx;
+use crate::peers::transferto::Transferto;
+use crate::plan::Plan;
+use crate::scratch::Scratch;
+
+pub(crate) const BARE_LOOP: &str = "bare sendfile loop";
+pub(crate) const TRANSFERTO: &str = "transferto";
+pub(crate) const INLINE: &str = "transferto, inline";
+/// The beginnings of names that end with a version.
+pub(crate) const NGINX: &str = "nginx";
+pub(crate) const KAFKA: &str = "Apache Kafka";
+const INLINE_SETTING: &str = "transferto.fetch.inline";
+/// The kernel sizes the send buffers.
+const SELF_SIZED: &str = "socket.send.buffer.bytes=-1";
+/// Kafka's default.
+const KAFKAS_SEND_BUFFER_BYTES: usize = 102_400;
+
+/// One row of a chart.
+pub(crate) struct Contestant {
+    /// As a table names it.
+    pub(crate) name: String,
+    /// Whether it is measured in few rows only.
+    pub(crate) is_aside: bool,
+    kind: Kind,
+}
+
+impl Contestant {
+    pub(crate) fn is_broker(&self) -> bool {
+        matches!(self.kind, Kind::Transferto { .. })
+    }
+}
+
+enum Kind {
+    File { way: Way, send_buffer_bytes: Option<usize> },
+    Nginx,
+    Transferto { settings: Vec<String> },
+}
+
+/// The contestants and what they serve.
+pub(crate) struct Contest<'a> {
+    plan: &'a Plan,
+    scratch: Scratch,
+    pub(crate) contestants: Vec<Contestant>,
+    /// Who is missing, and why.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl<'a> Contest<'a> {
+    /// Fills the logs. All but Apache Kafka serve the same files.
+    pub(crate) fn prepare(plan: &'a Plan, name: &str, data: &[DataSet]) -> Outcome<Self> {
+        let scratch = Scratch::new(plan, name)?;
+        let mut contest = Self { plan, scratch, contestants: Vec::new(), remarks: Vec::new() };
+        contest.fill(data)?;
+        contest.gather()?;
+        Ok(contest)
+    }
+
+    fn fill(&self, data: &[DataSet]) -> Outcome<()> {
+        let broker = self.start_transferto(TRANSFERTO, &[])?;
+        for set in data {
+            set.fill(crate::peers::Broker::port(&broker))?;
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self) -> Outcome<()> {
+        let file = |way, send_buffer_bytes| Kind::File { way, send_buffer_bytes };
+        let kafkas = Some(KAFKAS_SEND_BUFFER_BYTES);
+        self.add(BARE_LOOP, file(Way::Sendfile, None));
+        self.add_aside("bare sendfile loop, 100 KiB buffer", file(Way::Sendfile, kafkas));
+        self.add_aside("read and write loop", file(Way::Copy, None));
+        match Nginx::name() {
+            Some(name) => self.add(&name, Kind::Nginx),
+            None => self.remark("nginx is not installed: apt-get install nginx"),
+        }
+        self.add(TRANSFERTO, transferto(&[SELF_SIZED]));
+        let fixed = format!("socket.send.buffer.bytes={KAFKAS_SEND_BUFFER_BYTES}");
+        self.add_aside("transferto, 100 KiB buffer", transferto(&[&fixed]));
+        if Transferto::knows(self.plan, INLINE_SETTING)? {
+            let inline = format!("{INLINE_SETTING}=resident");
+            self.add(INLINE, transferto(&[SELF_SIZED, &inline]));
+        } else {
+            self.remark(&format!("this transferto has no setting {INLINE_SETTING}"));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: &str, kind: Kind) {
+        self.contestants.push(Contestant { name: name.to_string(), is_aside: false, kind });
+    }
+
+    fn add_aside(&mut self, name: &str, kind: Kind) {
+        self.contestants.push(Contestant { name: name.to_string(), is_aside: true, kind });
+    }
+
+    fn remark(&mut self, text: &str) {
+        println!("  {text}");
+        self.remarks.push(text.to_string());
+    }
+
+    /// Starts the contestant, or returns the one that runs, to serve this data.
+    pub(crate) fn start(
+        &self,
+        contestant: &Contestant,
+        data: &DataSet,
+    ) -> Outcome<Box<dyn FetchPeer>> {
+        let file = self.file(data);
+        Ok(match &contestant.kind {
+            Kind::File { way, send_buffer_bytes } => {
+                Box::new(FileServer::start(*way, &file, *send_buffer_bytes)?)
+            }
+            Kind::Nginx => Box::new(Nginx::start(&self.scratch.join("nginx"), &file)?),
+            Kind::Transferto { settings } => {
+                Box::new(self.start_transferto(&contestant.name, settings)?)
+            }
+        })
+    }
+
+    fn start_transferto(&self, name: &str, settings: &[String]) -> Outcome<Transferto> {
+        let dir = self.scratch.join("transferto");
+        fs::create_dir_all(&dir)?;
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        Transferto::start(self.plan, name, &dir, &settings)
+    }
+
+    /// The one segment of the first partition.
+    fn file(&self, data: &DataSet) -> PathBuf {
+        let partition = format!("{}-0", data.topic);
+        self.scratch.join("transferto").join(partition).join(format!("{:020}.log", 0))
+    }
+}
+
+fn transferto(settings: &[&str]) -> Kind {
+    Kind::Transferto { settings: settings.iter().map(ToString::to_string).collect() }
+}

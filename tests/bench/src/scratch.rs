@@ -1,0 +1,39 @@
+//! A directory for the data of one experiment.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+
+/// Empty at first, and removed when it is dropped: data of gigabytes is in nobody's interest.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// On the file system of the working directory, not in memory.
+    pub(crate) fn new(plan: &Plan, name: &str) -> Outcome<Self> {
+        let path = plan.work_dir.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            println!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
