@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod produce;
+mod latency;
 
 use crate::figure::Findings;
 use crate::outcome::Outcome;
@@ -17,8 +18,8 @@ pub(crate) struct Experiment {
 }
 
 /// All there are, in the order in which they run.
-pub(crate) const EXPERIMENTS: &[Experiment] =
-    &[
-        Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
-        Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
-    ];
+pub(crate) const EXPERIMENTS: &[Experiment] = &[
+    Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
+    Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
+    Experiment { name: "latency", title: "From producer to consumer", run: latency::run },
+];
