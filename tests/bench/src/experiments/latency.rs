@@ -2,17 +2,20 @@
 //! each record costs the server.
 //!
 //! One thread is producer and consumer, each with a connection of its own: between the two no CPU has
-//! to wake another. Records have fixed times at which they are due, and each time counts from there:
+//! to wake another. It has a real-time priority, and sleeps most of the time. Records have fixed times at which they are due, and each time counts from there:
 //! what makes one late makes all behind it late, too, and shows in each of them.
 
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl;
 use nix::sys::time::TimeSpec;
+use nix::unistd::gettid;
 use transferto::message::compression_codec::CompressionCodec;
 
 use crate::client::{Client, FETCH_VERSION, Limits, Place, fetch_body};
@@ -58,7 +61,6 @@ const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.99
 const GOAL: f64 = 0.5;
 
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
-    prctl::set_timerslack(TIMER_SLACK_NS)?;
     let mut findings = Findings::default();
     let scratch = Scratch::new(plan, "latency")?;
     let peers = start_peers(plan, &scratch, &mut findings)?;
@@ -122,7 +124,10 @@ impl Run {
         let stream = Stream::open(port, &topic.name, records, interval)?;
         let server = peer.server.server();
         let (switches_before, cpu_before_ns) = (server.context_switches()?, server.cpu_ns()?);
-        let delays = stream.run()?;
+        let Ok(delays) = thread::spawn(move || stream.run_before_others()).join() else {
+            return failed("the client has panicked");
+        };
+        let delays = delays?;
         let switches = server.context_switches()? - switches_before;
         let cpu_ns = server.cpu_ns()? - cpu_before_ns;
         topic.delete()?;
@@ -193,6 +198,18 @@ impl Stream {
             records,
             delays: Delays::default(),
         })
+    }
+
+    /// Runs in this thread, which is to end with it, as soon as there is something to do: another
+    /// process on its CPU would make it late, and that would show as the server's delay.
+    fn run_before_others(self) -> Outcome<Delays> {
+        prctl::set_timerslack(TIMER_SLACK_NS)?;
+        let mut chrt = Command::new("chrt");
+        chrt.args(["--fifo", "--pid", "1", &gettid().to_string()]);
+        if !chrt.status().is_ok_and(|status| status.success()) {
+            println!("  no real-time priority for the client: see its own delay");
+        }
+        self.run()
     }
 
     /// Sends all records, and waits until the consumer has them.
