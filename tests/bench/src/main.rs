@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::namespace::Network;
 use crate::outcome::Outcome;
-use crate::peers::{file_server, write_loop};
+use crate::peers::{file_server, kafka, write_loop};
 use crate::plan::Plan;
 
 mod outcome;
@@ -18,10 +18,10 @@ mod namespace;
 mod process;
 mod connection;
 mod client;
-mod data_set;
-mod scratch;
 mod producer;
 mod topic;
+mod data_set;
+mod scratch;
 mod peers;
 mod stretch;
 mod slow_file;
@@ -42,16 +42,16 @@ fn main() -> ExitCode {
 
 fn bench() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
-        Some((command, rest)) if command == file_server::COMMAND => {
-            return file_server::serve(rest);
+    if let Some((command, rest)) = arguments.split_first() {
+        match command.as_str() {
+            file_server::COMMAND => return file_server::serve(rest),
+            write_loop::COMMAND => return write_loop::serve(rest),
+            _ => {}
         }
-        Some((command, rest)) if command == write_loop::COMMAND => return write_loop::serve(rest),
-        _ => (),
     }
     let mut plan = Plan::from_arguments()?;
     std::fs::create_dir_all(&plan.work_dir)?;
-    if let Err(why) = peers::kafka::fetch_jars(&plan) {
+    if let Err(why) = kafka::fetch_jars(&plan) {
         println!("no Apache Kafka: {why}");
     }
     plan.network = Network::enter()?;

@@ -87,11 +87,22 @@ impl Producer {
         Ok(u64::try_from(self.received - before)?)
     }
 
+    /// To see when a response comes.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// The offset of the first record of the next request that is answered.
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
     fn in_flight(&self) -> usize {
         (self.sent - self.received) as usize
     }
 
-    fn send(&mut self) -> Outcome<()> {
+    /// Sends a request, whatever is in flight.
+    pub(crate) fn send(&mut self) -> Outcome<()> {
         BigEndian::write_i32(&mut self.request[CORRELATION_ID_OF_REQUEST..], self.sent);
         self.stream.write_all(&self.request)?;
         self.sent += 1;
@@ -99,7 +110,7 @@ impl Producer {
     }
 
     /// Waits for bytes, and takes the responses that are whole.
-    fn receive(&mut self) -> Outcome<()> {
+    pub(crate) fn receive(&mut self) -> Outcome<()> {
         match self.stream.read(&mut self.buffer[self.filled..])? {
             0 => return failed("the server has closed the connection"),
             come => self.filled += come,

@@ -6,6 +6,7 @@ use crate::plan::Plan;
 
 mod catch_up;
 mod produce;
+mod latency;
 mod cold_reader;
 mod backlog;
 mod idle_connections;
@@ -26,21 +27,10 @@ pub(crate) struct Experiment {
 pub(crate) const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
     Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
-    Experiment {
-        name: "cold-reader",
-        title: "A hot consumer beside a reader of cold pages",
-        run: cold_reader::run,
-    },
-    Experiment {
-        name: "backlog",
-        title: "Small readers beside one of a huge backlog",
-        run: backlog::run,
-    },
-    Experiment {
-        name: "idle-connections",
-        title: "10,000 idle connections",
-        run: idle_connections::run,
-    },
+    Experiment { name: "latency", title: "Produce to long poll", run: latency::run },
+    Experiment { name: "cold-reader", title: "A hot consumer beside a reader of cold pages", run: cold_reader::run },
+    Experiment { name: "backlog", title: "Small readers beside one of a huge backlog", run: backlog::run },
+    Experiment { name: "idle-connections", title: "10,000 idle connections", run: idle_connections::run },
     Experiment { name: "start", title: "Start", run: start::run },
     Experiment { name: "memory", title: "Resident memory", run: memory::run },
 ];

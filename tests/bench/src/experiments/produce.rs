@@ -7,7 +7,7 @@
 //! and framing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use support::random::Random;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 
-use crate::figure::{Findings, Goal, Unit};
+use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
@@ -23,22 +23,35 @@ use crate::peers::transferto::Transferto;
 use crate::peers::write_loop::WriteLoop;
 use crate::plan::Plan;
 use crate::producer::{Batch, Producer};
+use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
 
 const TRANSFERTO: &str = "transferto";
+/// Decompresses what comes, as Kafka does.
+const CHECKING: &str = "transferto, records checked";
+const CHECKING_SETTINGS: &[&str] =
+    &[SOON_DELETED, "transferto.compressed.records.validation.enable=true"];
+
+const REMARKS: [&str; 2] = [
+    "By default transferto checks the CRC and the header of a compressed batch, and leaves its \
+     records packed; Apache Kafka decompresses it and looks at each record, as transferto does with \
+     transferto.compressed.records.validation.enable=true (\"records checked\").",
+    "The producers share the two CPUs with the server; the CPU time is the server's alone.",
+];
 /// Long enough for some thousand requests of the slowest.
 const MEASURED: Duration = Duration::from_millis(600);
 const MEASURED_SHORT: Duration = Duration::from_millis(150);
-/// Before the first round, so that a JVM has compiled what it runs.
-const WARM_UP: Duration = Duration::from_millis(500);
+/// Of each row before the first round, so that a JVM has compiled what it runs.
+const WARM_UP_OF_JVM: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_millis(150);
 
 /// Against Kafka, one of the two is to hold in each row.
 const RATE_GOAL: f64 = 2.0;
 const CPU_GOAL: f64 = 0.5;
 
-/// One row.
+/// What producers send: one row.
 #[derive(Clone, Copy, Debug)]
-struct Load {
+pub(crate) struct Load {
     producers: i32,
     batch_records: i64,
     record_bytes: usize,
@@ -62,7 +75,7 @@ const LOADS: &[Load] = &[
 ];
 
 impl Load {
-    const fn new(
+    pub(crate) const fn new(
         producers: i32,
         batch_records: i64,
         record_bytes: usize,
@@ -88,7 +101,7 @@ impl Load {
     }
 
     /// Of values that compress as events in JSON do.
-    fn batch(&self) -> Outcome<Batch> {
+    pub(crate) fn batch(&self) -> Outcome<Batch> {
         let now_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
         let mut random = Random(self.record_bytes as u64);
         let mut builder = RecordBatchBuilder::new(0).codec(self.codec);
@@ -114,26 +127,33 @@ fn event(random: &mut Random, bytes: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A server, and where a broker among them keeps its logs.
+/// A server that takes in records.
 struct Peer {
     server: Box<dyn Broker>,
+    /// Of a broker: where it keeps its logs.
     log_dir: Option<PathBuf>,
+    warm_up: Duration,
+    /// Whether it has something to show with compressed batches alone.
+    is_for_codecs: bool,
+}
+
+impl Peer {
+    fn has(&self, load: &Load) -> bool {
+        !self.is_for_codecs || load.codec != CompressionCodec::None
+    }
 }
 
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let mut findings = Findings::default();
-    let dir = plan.work_dir.join("produce");
-    if dir.exists() {
-        fs::remove_dir_all(&dir)?;
-    }
-    let peers = start_peers(plan, &dir, &mut findings)?;
+    let scratch = Scratch::new(plan, "produce")?;
+    let peers = start_peers(plan, &scratch, &mut findings)?;
     let batches = LOADS.iter().map(Load::batch).collect::<Outcome<Vec<_>>>()?;
-    let warm_up = if plan.is_short { MEASURED_SHORT } else { WARM_UP };
     let measured = if plan.is_short { MEASURED_SHORT } else { MEASURED };
     for round in 0..=plan.rounds {
+        println!("  round {round} of {}", plan.rounds);
         for (load, batch) in LOADS.iter().zip(&batches) {
-            for peer in &peers {
-                let duration = if round == 0 { warm_up } else { measured };
+            for peer in peers.iter().filter(|it| it.has(load)) {
+                let duration = if round == 0 { peer.warm_up } else { measured };
                 let cost = measure(peer, load, batch, round, duration)?;
                 if round > 0 {
                     let (row, name) = (load.row(), peer.server.name());
@@ -142,29 +162,35 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
                 }
             }
         }
-        println!("  round {round} of {}", plan.rounds);
     }
-    drop(peers);
-    fs::remove_dir_all(&dir)?;
-    let goals: Vec<Goal> = LOADS.iter().filter_map(|load| goal(load, &findings)).collect();
-    findings.goals.extend(goals);
+    for load in LOADS {
+        let goals = [TRANSFERTO, CHECKING].map(|own| goal(load, own, &findings));
+        findings.goals.extend(goals.into_iter().flatten());
+    }
+    findings.charts = charts();
+    findings.remarks.extend(REMARKS.iter().map(ToString::to_string));
     Ok(findings)
 }
 
-fn start_peers(plan: &Plan, dir: &Path, findings: &mut Findings) -> Outcome<Vec<Peer>> {
-    let (own_dir, loop_dir, kafka_dir) =
-        (dir.join("transferto"), dir.join("write_loop"), dir.join("kafka"));
-    fs::create_dir_all(&own_dir)?;
+fn start_peers(plan: &Plan, scratch: &Scratch, findings: &mut Findings) -> Outcome<Vec<Peer>> {
+    let loop_dir = scratch.join("write_loop");
     fs::create_dir_all(&loop_dir)?;
-    let own = Transferto::start(plan, TRANSFERTO, &own_dir, &[SOON_DELETED])?;
-    let mut peers = vec![
-        Peer { server: Box::new(WriteLoop::start(&loop_dir)?), log_dir: None },
-        Peer { server: Box::new(own), log_dir: Some(own_dir) },
-    ];
+    let server = Box::new(WriteLoop::start(&loop_dir)?);
+    let bare = Peer { server, log_dir: None, warm_up: WARM_UP, is_for_codecs: false };
+    let mut peers = vec![bare];
+    for (name, settings) in [(TRANSFERTO, &[SOON_DELETED][..]), (CHECKING, CHECKING_SETTINGS)] {
+        let log_dir = scratch.join(&name.replace(", ", "_").replace(' ', "_"));
+        fs::create_dir_all(&log_dir)?;
+        let server = Box::new(Transferto::start(plan, name, &log_dir, settings)?);
+        let is_for_codecs = name == CHECKING;
+        peers.push(Peer { server, log_dir: Some(log_dir), warm_up: WARM_UP, is_for_codecs });
+    }
+    let dir = scratch.join("kafka");
     let settings = [SOON_DELETED, kafka::NO_INITIAL_DELAY];
-    if let Some(kafka) = Kafka::start_or_remark(plan, &kafka_dir, &settings, findings)? {
-        let log_dir = Some(kafka::log_dir(&kafka_dir));
-        peers.push(Peer { server: Box::new(kafka), log_dir });
+    if let Some(kafka) = Kafka::start_or_remark(plan, &dir, &settings, findings)? {
+        let log_dir = Some(kafka::log_dir(&dir));
+        let warm_up = if plan.is_short { WARM_UP } else { WARM_UP_OF_JVM };
+        peers.push(Peer { server: Box::new(kafka), log_dir, warm_up, is_for_codecs: false });
     }
     Ok(peers)
 }
@@ -226,16 +252,26 @@ fn produce_until(producers: Vec<Producer>, end: Instant) -> Outcome<u64> {
 }
 
 /// Which of the two holds, or by how much the CPU misses it.
-fn goal(load: &Load, findings: &Findings) -> Option<Goal> {
+fn goal(load: &Load, own: &str, findings: &Findings) -> Option<Goal> {
     let row = load.row();
     let ratio = |unit| {
         let of_kafka = findings.median(&row, kafka::NAME, unit)?;
-        Some(findings.median(&row, TRANSFERTO, unit)? / of_kafka)
+        Some(findings.median(&row, own, unit)? / of_kafka)
     };
     let (rate, cpu) = (ratio(Unit::MbPerSecond)?, ratio(Unit::CpuSecondsPerGb)?);
     Some(if rate >= RATE_GOAL {
-        Goal::at_least(format!("produce, {row}: rate by Kafka's"), RATE_GOAL, rate)
+        Goal::at_least(format!("produce, {row}: rate of {own} by Kafka's"), RATE_GOAL, rate)
     } else {
-        Goal::at_most(format!("produce, {row}: CPU by Kafka's"), CPU_GOAL, cpu)
+        Goal::at_most(format!("produce, {row}: CPU time of {own} by Kafka's"), CPU_GOAL, cpu)
     })
+}
+
+fn charts() -> Vec<Chart> {
+    let is_shown = |load: &&Load| load.batch_records > 1;
+    let rows = || LOADS.iter().filter(is_shown).map(Load::row).collect();
+    let chart = |title: &str, unit| Chart { title: title.to_string(), unit, rows: rows() };
+    vec![
+        chart("Produce: records per second, more is better", Unit::MbPerSecond),
+        chart("Produce: the server's CPU time, less is better", Unit::CpuSecondsPerGb),
+    ]
 }

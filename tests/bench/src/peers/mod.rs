@@ -8,12 +8,12 @@ use crate::outcome::Outcome;
 use crate::process::Server;
 
 pub(crate) mod transferto;
+pub(crate) mod kafka;
+pub(crate) mod write_loop;
 pub(crate) mod broker_consumer;
 pub(crate) mod file_server;
 pub(crate) mod nginx;
 pub(crate) mod contestants;
-pub(crate) mod kafka;
-pub(crate) mod write_loop;
 
 /// A broker that speaks Kafka's protocol.
 pub(crate) trait Broker {
