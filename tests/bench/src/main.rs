@@ -22,6 +22,7 @@ mod data_set;
 mod scratch;
 mod peers;
 mod stretch;
+mod call_counter;
 mod plan;
 mod experiments;
 mod machine;

@@ -6,8 +6,8 @@ use crate::connection::Tally;
 use crate::data_set::DataSet;
 use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::Outcome;
-use crate::peers::contestants::{BARE_LOOP, Contest, Contestant, INLINE, KAFKA, NGINX, TRANSFERTO};
 use crate::peers::Errand;
+use crate::peers::contestants::{BARE_LOOP, Contest, Contestant, INLINE, KAFKA, NGINX, TRANSFERTO};
 use crate::plan::Plan;
 use crate::stretch::measure;
 

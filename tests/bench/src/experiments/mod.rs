@@ -1,6 +1,8 @@
 //! What is measured.
 
 mod catch_up;
+mod fetch_counts;
+mod partitions;
 
 use crate::figure::Findings;
 use crate::outcome::Outcome;
@@ -16,5 +18,8 @@ pub(crate) struct Experiment {
 }
 
 /// All there are, in the order in which they run.
-pub(crate) const EXPERIMENTS: &[Experiment] =
-    &[Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run }];
+pub(crate) const EXPERIMENTS: &[Experiment] = &[
+    Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
+    Experiment { name: "fetch-counts", title: "What one fetch takes", run: fetch_counts::run },
+    Experiment { name: "partitions", title: "Fetches of many partitions", run: partitions::run },
+];
