@@ -25,6 +25,7 @@ mod scratch;
 mod peers;
 mod stretch;
 mod slow_file;
+mod call_counter;
 mod plan;
 mod experiments;
 mod machine;

@@ -5,6 +5,8 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 
 mod catch_up;
+mod fetch_counts;
+mod partitions;
 mod produce;
 mod latency;
 mod cold_reader;
@@ -26,8 +28,10 @@ pub(crate) struct Experiment {
 /// All there are, in the order in which they run.
 pub(crate) const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
+    Experiment { name: "fetch-counts", title: "What one fetch takes", run: fetch_counts::run },
+    Experiment { name: "partitions", title: "Fetches of many partitions", run: partitions::run },
     Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
-    Experiment { name: "latency", title: "Produce to long poll", run: latency::run },
+    Experiment { name: "latency", title: "From producer to consumer", run: latency::run },
     Experiment { name: "cold-reader", title: "A hot consumer beside a reader of cold pages", run: cold_reader::run },
     Experiment { name: "backlog", title: "Small readers beside one of a huge backlog", run: backlog::run },
     Experiment { name: "idle-connections", title: "10,000 idle connections", run: idle_connections::run },
