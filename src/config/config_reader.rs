@@ -228,6 +228,8 @@ mod tests {
             differing,
             [
                 ("listeners", "PLAINTEXT://:9092".to_string()),
+                ("socket.send.buffer.bytes", "102400".to_string()),
+                ("socket.receive.buffer.bytes", "102400".to_string()),
                 ("log.dirs", "/tmp/kafka-logs".to_string()),
                 ("num.recovery.threads.per.data.dir", "1".to_string())
             ]
@@ -243,10 +245,9 @@ mod tests {
     }
 
     #[test]
-    fn buffers_may_be_left_to_the_system_and_an_address_may_get_no_connection() {
+    fn buffers_are_left_to_the_system_and_an_address_may_get_no_connection() {
         let config = config(
-            "socket.send.buffer.bytes=-1\nsocket.receive.buffer.bytes=-1\n\
-             max.connections.per.ip=0\nmax.connections.per.ip.overrides=127.0.0.1:2\n\
+            "max.connections.per.ip=0\nmax.connections.per.ip.overrides=127.0.0.1:2\n\
              connections.max.idle.ms=-1",
         );
         assert_eq!(

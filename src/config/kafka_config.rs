@@ -96,12 +96,19 @@ settings! {
         /// by little. Then it is closed.
         transferto_memory_progress_timeout_ms: i64,
             "transferto.memory.progress.timeout.ms" = "10000", Allowed::AtLeast(1), Medium;
-        /// The send buffer of each socket (SO_SNDBUF), in bytes; -1 leaves it to the system.
+        /// The send buffer of each socket (SO_SNDBUF), in bytes; -1 leaves it to the system, which
+        /// adapts it to the connection.
         socket_send_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
-            "socket.send.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
-        /// The receive buffer of each socket (SO_RCVBUF), in bytes; -1 leaves it to the system.
+            "socket.send.buffer.bytes" = "-1", Allowed::AtLeast(-1), High;
+        /// The receive buffer of each socket (SO_RCVBUF), in bytes; -1 leaves it to the system, which
+        /// adapts it to the connection.
         socket_receive_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
-            "socket.receive.buffer.bytes" = "102400", Allowed::AtLeast(-1), High;
+            "socket.receive.buffer.bytes" = "-1", Allowed::AtLeast(-1), High;
+        /// The algorithm of TCP that decides how fast the connections of all listeners send: a name
+        /// of `net.ipv4.tcp_available_congestion_control`. Empty: the system's. One that paces, as
+        /// bbr does, slows down consumers on the same machine.
+        transferto_socket_congestion_control: Option<String>,
+            "transferto.socket.congestion.control" = "", Allowed::Any, Medium;
         /// How many connections may wait to be accepted, on each listener; the system has a limit
         /// of its own, net.core.somaxconn. Kafka's default is 50: all clients of a broker come back at once
         /// when it restarts, and each that finds the queue full loses a second.

@@ -10,6 +10,7 @@ pub mod request_channel;
 pub mod request_memory;
 pub mod request_log;
 pub mod processor;
+pub mod tcp_settings;
 pub mod listening_socket;
 pub mod acceptor;
 pub mod socket_server;

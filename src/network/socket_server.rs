@@ -22,10 +22,11 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::listeners;
 use crate::network::acceptor::{Acceptor, AcceptorHandle};
 use crate::network::connection_quotas::ConnectionQuotas;
-use crate::network::listening_socket::ListeningSocket;
+use crate::network::listening_socket::{InheritedOptions, ListeningSocket};
 use crate::network::processor::{NetworkContext, Processor, ProcessorHandle};
 use crate::network::request_channel::RequestChannel;
 use crate::network::request_memory::request_memory;
+use crate::network::tcp_settings::TcpSettings;
 use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::selector::{Selector, SelectorLimits};
 
@@ -73,11 +74,14 @@ impl SocketServer {
             request_slow_ms: config.transferto_request_slow_ms,
         };
         let limits = selector_limits(config);
+        let inherited = InheritedOptions {
+            receive_buffer_bytes: config.socket_receive_buffer_bytes,
+            congestion_control: config.transferto_socket_congestion_control.clone(),
+        };
         let mut listeners = Vec::new();
         for end_point in &config.listeners {
-            let receive_buffer_bytes = config.socket_receive_buffer_bytes;
             let remedy = listeners::remedy(config, end_point);
-            let socket = ListeningSocket::bind(end_point, receive_buffer_bytes)
+            let socket = ListeningSocket::bind(end_point, &inherited)
                 .map_err(|error| with_remedy(error, &remedy))?;
             let first_id = listeners.len() * config.num_network_threads;
             let processors = (first_id..first_id + config.num_network_threads)
@@ -85,6 +89,7 @@ impl SocketServer {
                 .collect::<io::Result<Vec<_>>>()?;
             listeners.push(Listener { socket, processors, remedy });
         }
+        log_advice(config, &listeners)?;
         let handles_of = |listener: &Listener| {
             let name = listener.socket.end_point().listener_name.clone();
             let handles = listener.processors.iter().map(Processor::handle);
@@ -285,6 +290,16 @@ fn with_remedy(error: io::Error, remedy: &str) -> io::Error {
         _ => return error,
     };
     io::Error::new(error.kind(), format!("{error}; {advice}"))
+}
+
+/// Logs what would make the fetches of these listeners faster.
+fn log_advice(config: &KafkaConfig, listeners: &[Listener]) -> io::Result<()> {
+    let address = |it: &Listener| Ok(it.socket.local_addr()?.ip());
+    let addresses = listeners.iter().map(address).collect::<io::Result<Vec<_>>>()?;
+    for advice in TcpSettings::of_the_system().advice(config, &addresses) {
+        info!("{advice}");
+    }
+    Ok(())
 }
 
 /// The bounds of all selectors, which share one pool of memory.

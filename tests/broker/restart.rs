@@ -18,7 +18,7 @@ use transferto::common::end_point::EndPoint;
 use transferto::common::time::{SystemTime, Time};
 use transferto::common::units::TimestampMs;
 use transferto::message::byte_buffer_message_set::shallow_entries;
-use transferto::network::listening_socket::ListeningSocket;
+use transferto::network::listening_socket::{InheritedOptions, ListeningSocket};
 
 /// Produces `count` batches from offset `first` on and returns them as the log keeps them.
 fn produce(port: u16, first: i64, count: i64) -> Vec<u8> {
@@ -147,7 +147,7 @@ fn after_a_start_that_could_not_open_its_port_nothing_is_recovered() {
     assert!(mark.exists());
 
     let anywhere = EndPoint::parse("PLAINTEXT://127.0.0.1:0").unwrap();
-    let bound = ListeningSocket::bind(&anywhere, None).unwrap();
+    let bound = ListeningSocket::bind(&anywhere, &InheritedOptions::default()).unwrap();
     let listeners = format!("PLAINTEXT://127.0.0.1:{}", bound.end_point().port);
     let thief = Arc::new(PortThief {
         clock: SystemTime::new(),

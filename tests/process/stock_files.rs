@@ -29,6 +29,17 @@ fn a_stock_file_starts_with_one_line_on_what_has_no_effect() {
     }
 }
 
+/// The algorithm is given because one that paces costs more than the buffers do.
+#[test]
+fn the_send_buffer_of_a_stock_file_is_named_with_what_it_costs() {
+    let dir = TempDir::new();
+    let settings = ["socket.send.buffer.bytes=102400", "transferto.socket.congestion.control=reno"];
+    let broker = BrokerProcess::start(dir.path(), &settings);
+    let said = |line: &String| line.contains("`socket.send.buffer.bytes=102400`");
+    assert!(broker.first_lines.iter().any(said), "{:?}", broker.first_lines);
+    broker.end_with(Signal::SIGTERM);
+}
+
 #[test]
 fn the_logs_of_a_kafka_with_zookeeper_are_adopted_with_a_warning_that_says_what_is_lost() {
     let dir = TempDir::new();

@@ -2,7 +2,8 @@
 //! directory to segments that hold nothing but whole messages.
 //!
 //! What a crash may leave: a tail of the active segment that was not written to its end, or that is
-//! junk; an index that is missing, torn or full of zeros; files that waited for their deletion.
+//! junk; an index that is missing, torn or full of zeros; files that waited for their deletion; a new
+//! segment without a record, while the last records of the one before are lost.
 //! None of it stops the start. Every byte that is cut off is logged, and every record that is known
 //! to be missing.
 
@@ -89,8 +90,9 @@ impl LogLoader<'_> {
         }
         let mut missing = missing_of_noted(&ends, &segments)?;
         let recovered = self.recover_segments(&mut segments, &damaged, &mut ends)?;
-        let next_offset = recovered.next_offset;
         missing.extend(recovered.missing);
+        let next_offset =
+            self.remove_empty_end(&mut segments, &missing)?.unwrap_or(recovered.next_offset);
         missing.iter().for_each(|it| error!("{}: {it}", self.dir.display()));
         let recovery_point =
             if self.is_clean_shutdown { next_offset } else { self.recovery_point.min(next_offset) };
@@ -232,6 +234,39 @@ impl LogLoader<'_> {
             later.delete()?;
         }
         Ok(())
+    }
+
+    /// Removes the last segment if it is empty and the records before it are missing: a power loss
+    /// has taken them, and left the name of the segment that was begun behind them. Else the log
+    /// would go on behind a gap, as Kafka's does. Does so again with the one before; returns where
+    /// the log ends then, if there was any.
+    ///
+    /// What a clean shutdown or the recovery point says was on disk, no power loss has taken.
+    fn remove_empty_end(
+        &self,
+        segments: &mut Segments,
+        missing: &[MissingRecords],
+    ) -> Result<Option<Offset>, KafkaError> {
+        let mut end_offset = None;
+        while let Some((&base_offset, last)) = segments.last_key_value() {
+            let is_flushed = self.is_clean_shutdown || base_offset <= self.recovery_point;
+            let follows_a_gap = missing.iter().any(|it| it.to == base_offset);
+            let before = segments.range(..base_offset).next_back();
+            let Some((_, before)) = before else { break };
+            if is_flushed || last.size() > 0 || !follows_a_gap {
+                break;
+            }
+            let (before_ends_at, _) = before.next_offset()?;
+            warn!(
+                "removing {}, which is empty: the records before it are missing, and the log goes \
+                 on at offset {before_ends_at}, where those that are left end",
+                last.log().path().display()
+            );
+            last.delete()?;
+            segments.remove(&base_offset);
+            end_offset = Some(before_ends_at);
+        }
+        Ok(end_offset)
     }
 
     fn files(&self) -> LogFiles<'_> {

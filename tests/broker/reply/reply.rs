@@ -30,6 +30,8 @@ fn an_answer_without_memory_waits_for_one_that_is_not_read_until_that_is_given_u
         ("socket.request.max.bytes", MEMORY_BYTES),
         ("queued.max.request.bytes", MEMORY_BYTES),
         ("transferto.memory.progress.timeout.ms", "300"),
+        // The system's would grow until it holds the answer.
+        ("socket.send.buffer.bytes", "102400"),
         ("num.partitions", &PARTITIONS.to_string()),
         ("log.index.size.max.bytes", "4096"),
         ("offsets.topic.num.partitions", "1"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,13 +13,15 @@ use transferto::common::units::Offset;
 use transferto::config::log_config::LogConfig;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
-    index_filename, log_filename, time_index_filename,
+    SEGMENT_ENDS_FILE, index_filename, log_filename, time_index_filename,
 };
 use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
 
 use crate::fixture;
-use crate::fixture::{Mocks, files_in, messages, records_in, records_of, timed_batch};
+use crate::fixture::{
+    Mocks, files_in, messages, records_in, records_of, snapshots_in, timed_batch,
+};
 
 /// A log of 30 messages in segments of 10, shut down cleanly.
 struct Test {
@@ -38,6 +41,13 @@ impl Test {
         }
         assert_eq!(bases(&log), [0, 10, 20]);
         log.close().unwrap();
+        test
+    }
+
+    /// The same, killed when it had just begun a segment at offset 30.
+    fn with_empty_last_segment() -> Self {
+        let test = Self::new();
+        test.crashed(0).roll().unwrap();
         test
     }
 
@@ -112,6 +122,68 @@ fn segments_after_a_cut_are_removed() {
     assert_eq!(bases(&log), [0, 10]);
     assert_eq!(files_in(&test.path()).len(), 6);
     assert_eq!(log.recovery_point(), Offset(10));
+}
+
+/// A power loss may take the last records of a segment and leave the name of the next one, which is
+/// empty: the log goes on where its records end, and not behind a gap.
+#[test]
+fn an_empty_last_segment_behind_lost_records_is_removed() {
+    let test = Test::with_empty_last_segment();
+    fs::write(test.path().join("00000000000000000030.snapshot"), b"").unwrap();
+    test.segment_file(20).set_len(test.position(27)).unwrap();
+    let log = test.crashed(15);
+    assert_eq!(bases(&log), [0, 10, 20]);
+    assert_holds(&log, 0..27);
+    assert_eq!(files_in(&test.path()).len(), 9);
+    assert_eq!(snapshots_in(&test.path()), ["00000000000000000020.snapshot"]);
+    assert_eq!(log.append(&mut batch(&["27"]), LEADER_EPOCH).unwrap().first_offset, Offset(27));
+    let log = test.crashed(15);
+    assert_holds(&log, 0..28);
+}
+
+/// The segment before may be gone as a whole, or be empty as well.
+#[test]
+fn an_empty_last_segment_is_removed_with_every_empty_one_before_it() {
+    let test = Test::with_empty_last_segment();
+    test.segment_file(20).set_len(0).unwrap();
+    test.segment_file(10).set_len(test.position(15)).unwrap();
+    assert_holds(&test.crashed(0), 0..15);
+
+    let test = Test::with_empty_last_segment();
+    fs::remove_file(log_filename(&test.path(), Offset(20))).unwrap();
+    assert_holds(&test.crashed(0), 0..20);
+}
+
+#[test]
+fn an_empty_last_segment_stays_where_the_log_has_come_to() {
+    let test = Test::with_empty_last_segment();
+    let log = test.crashed(0);
+    assert_eq!(bases(&log), [0, 10, 20, 30]);
+    assert_holds(&log, 0..30);
+    // All records are deleted, and the log begins where it ends.
+    log.delete_records_before(Offset(30)).unwrap();
+    test.mocks.sleep(log.config().file_delete_delay_ms + 1);
+    let log = test.crashed(0);
+    assert_eq!((bases(&log), log.log_end_offset()), (vec![30], Offset(30)));
+}
+
+/// What was on disk is not lost in a power loss: there is another reason for the gap, and the
+/// offsets that are missing are not given again.
+#[test]
+fn an_empty_last_segment_stays_behind_a_gap_that_no_power_loss_has_left() {
+    let flushed = Test::with_empty_last_segment();
+    flushed.segment_file(20).set_len(flushed.position(27)).unwrap();
+    assert_eq!(flushed.crashed(30).log_end_offset(), Offset(30));
+    let clean = Test::with_empty_last_segment();
+    clean.segment_file(20).set_len(clean.position(27)).unwrap();
+    assert_eq!(clean.clean().log_end_offset(), Offset(30));
+    // The cleaner has removed the last three records, and has noted how long the segment is then.
+    let cleaned = Test::with_empty_last_segment();
+    cleaned.segment_file(20).set_len(cleaned.position(27)).unwrap();
+    let line = format!("20 30 {}\n", cleaned.position(27));
+    let ends = OpenOptions::new().append(true).open(cleaned.path().join(SEGMENT_ENDS_FILE));
+    ends.unwrap().write_all(line.as_bytes()).unwrap();
+    assert_eq!(cleaned.crashed(0).log_end_offset(), Offset(30));
 }
 
 /// Segments below the recovery point are on disk: they are not read at the start.

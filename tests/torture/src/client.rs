@@ -144,21 +144,6 @@ impl Client {
     /// # Errors
     /// Also if a record cannot be read or the partition answers with an error.
     pub(crate) fn read_all(&mut self, topic: &str, offset: i64) -> Outcome<Vec<Found>> {
-        let (all, next, high_watermark) = self.read_to_gap(topic, offset)?;
-        if next < high_watermark {
-            return failed(format!("{topic} shows nothing from {next} to {high_watermark}"));
-        }
-        Ok(all)
-    }
-
-    /// The same up to where nothing more is shown, with that offset and the high watermark. A power
-    /// failure may leave a gap between them: a new segment's name was on the disk before the last
-    /// records of the one before. The caller must miss its acknowledged records itself.
-    pub(crate) fn read_to_gap(
-        &mut self,
-        topic: &str,
-        offset: i64,
-    ) -> Outcome<(Vec<Found>, i64, i64)> {
         let mut all: Vec<Found> = Vec::new();
         let mut next = offset;
         loop {
@@ -168,7 +153,10 @@ impl Client {
             }
             let (records, end) = found(&bytes, next)?;
             if end == next {
-                return Ok((all, next, high_watermark));
+                if next >= high_watermark {
+                    return Ok(all);
+                }
+                return failed(format!("{topic} shows nothing from {next} to {high_watermark}"));
             }
             next = end;
             all.extend(records);

@@ -89,7 +89,7 @@ impl Load for Crowd {
     }
 
     fn verify(&mut self, client: &mut Client, _: Extent) -> Outcome<Verdict> {
-        let (found, ..) = client.read_to_gap(&self.topic, 0)?;
+        let found = client.read_all(&self.topic, 0)?;
         let found: HashMap<i64, u64> = found.into_iter().map(|it| (it.offset, it.number)).collect();
         let mut verdict = Verdict::default();
         let acknowledged = self.members.iter().flat_map(|member| &member.acknowledged);

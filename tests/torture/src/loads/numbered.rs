@@ -191,7 +191,7 @@ impl Load for NumberedProducer {
             Extent::Whole => (0, 0),
             Extent::Latest => self.first_unverified(),
         };
-        let (found, ..) = client.read_to_gap(&self.topic, from)?;
+        let found = client.read_all(&self.topic, from)?;
         let mut verdict = Verdict::default();
         self.check_order(&found, &mut verdict);
         for &(base_offset, first, count) in &self.acknowledged[skipped..] {
