@@ -69,12 +69,18 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
 
 /// Takes as many file descriptors as the system gives: each connection and each segment needs one.
 fn raise_descriptor_limit() {
-    match raise_limit() {
-        Ok(RaisedLimit { before, now }) if before < now => {
+    let raised = match raise_limit() {
+        Ok(raised) => raised,
+        Err(error) => return warn!("cannot raise the limit on file descriptors: {error}"),
+    };
+    match raised {
+        RaisedLimit { before, now } if before < now => {
             info!("up to {now} file descriptors: the soft limit was {before}");
         }
-        Ok(RaisedLimit { now, .. }) => info!("up to {now} file descriptors"),
-        Err(error) => warn!("cannot raise the limit on file descriptors: {error}"),
+        RaisedLimit { now, .. } => info!("up to {now} file descriptors"),
+    }
+    if let Some(warning) = raised.warning() {
+        warn!("{warning}");
     }
 }
 
