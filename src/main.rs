@@ -5,18 +5,21 @@ use std::env;
 use std::io::Write;
 use std::path::Path;
 use std::process::{ExitCode, exit};
+use std::sync::Arc;
 use std::thread;
 
 use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
 use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
+use transferto::common::loading_progress::LoadingProgress;
 use transferto::common::memory_limit::address_space_bytes;
+use transferto::common::service_manager::ServiceManager;
 use transferto::common::sys::share_one_heap;
 use transferto::common::text::on_one_line;
 use transferto::config::command_line::{CommandLine, HELP, VERSION, settings};
 use transferto::config::config_reader::read_file;
-use transferto::{KafkaServer, KafkaServerBuilder};
+use transferto::{KafkaConfig, KafkaServer, KafkaServerBuilder, StartupError};
 
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
@@ -51,15 +54,18 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     for (name, value) in config.non_default_settings() {
         info!("setting {name} = {value}");
     }
-    let builder = KafkaServerBuilder::new(config);
-    // At once: nothing that is left to be done could be kept.
-    let builder = builder.halt_procedure(|| exit(1));
-    let server = match builder.start() {
+    let service_manager = ServiceManager::from_environment();
+    let server = match start(config, &service_manager) {
         Ok(server) => server,
-        Err(error) => return fail(&[error]),
+        Err(error) => {
+            service_manager.status(&format!("cannot start: {error}"));
+            return fail(&[error]);
+        }
     };
     greet(&server);
+    service_manager.ready(&format!("listening on {}", listeners_of(&server)));
     wait_for_end(&signals, &server);
+    service_manager.stopping();
     server.log_metrics();
     match server.shutdown() {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,20 +73,36 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     }
 }
 
+fn start(
+    config: KafkaConfig,
+    service_manager: &ServiceManager,
+) -> Result<KafkaServer, StartupError> {
+    let progress = Arc::new(LoadingProgress::default());
+    let builder = KafkaServerBuilder::new(config).loading_progress(Arc::clone(&progress));
+    // At once: nothing that is left to be done could be kept.
+    let builder = builder.halt_procedure(|| exit(1));
+    service_manager.watch_start(&progress, || builder.start())
+}
+
 /// Takes as many file descriptors as the system gives: each connection and each segment needs one.
 fn raise_descriptor_limit() {
-    match raise_limit() {
-        Ok(RaisedLimit { before, now }) if before < now => {
+    let raised = match raise_limit() {
+        Ok(raised) => raised,
+        Err(error) => return warn!("cannot raise the limit on file descriptors: {error}"),
+    };
+    match raised {
+        RaisedLimit { before, now } if before < now => {
             info!("up to {now} file descriptors: the soft limit was {before}");
         }
-        Ok(RaisedLimit { now, .. }) => info!("up to {now} file descriptors"),
-        Err(error) => warn!("cannot raise the limit on file descriptors: {error}"),
+        RaisedLimit { now, .. } => info!("up to {now} file descriptors"),
+    }
+    if let Some(warning) = raised.warning() {
+        warn!("{warning}");
     }
 }
 
 /// The first lines of a broker's life: where it listens, how it is set up, and what to try next.
 fn greet(server: &KafkaServer) {
-    let listeners: Vec<_> = server.bound_endpoints().iter().map(ToString::to_string).collect();
     let current = server.dynamic_config().current();
     let config = current.config();
     let dirs: Vec<_> = config.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
@@ -91,7 +113,7 @@ fn greet(server: &KafkaServer) {
     info!("logs in {}", dirs.join(", "));
     info!(
         "listening on {}; started in {:.1} ms",
-        listeners.join(", "),
+        listeners_of(server),
         server.startup_duration().as_secs_f64() * 1000.0
     );
     if let Some(end_point) = server.bound_endpoints().first() {
@@ -102,6 +124,11 @@ fn greet(server: &KafkaServer) {
             std::process::id()
         );
     }
+}
+
+fn listeners_of(server: &KafkaServer) -> String {
+    let listeners: Vec<_> = server.bound_endpoints().iter().map(ToString::to_string).collect();
+    listeners.join(", ")
 }
 
 /// SIGINT and SIGTERM end the broker; SIGUSR1 logs its counters.

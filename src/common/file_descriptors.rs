@@ -14,11 +14,29 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 /// Of the descriptors that are free when the ports open, one in so many is kept for the logs.
 const RESERVED_SHARE: u64 = 4;
 
+/// With fewer than this, a broker in service soon has none left: 1,024 are what systems give a program
+/// that asks for nothing.
+const FEW: u64 = 1024;
+
 /// The limit of the process on its descriptors, before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RaisedLimit {
     pub before: u64,
     pub now: u64,
+}
+
+impl RaisedLimit {
+    /// What to do if it is low, as a sentence.
+    pub fn warning(&self) -> Option<String> {
+        (self.now < FEW).then(|| {
+            format!(
+                "the limit of {} file descriptors is low: each connection and each segment needs \
+                 one; raise the hard limit to 100000 (`ulimit -Hn`, LimitNOFILE= of systemd, \
+                 `--ulimit nofile=` of docker)",
+                self.now
+            )
+        })
+    }
 }
 
 /// Raises the soft limit on file descriptors to the hard one, as a program may that does not use
@@ -81,6 +99,13 @@ fn number(descriptor: &impl AsRawFd) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_below_that_of_an_ordinary_program_is_a_warning() {
+        let low = RaisedLimit { before: 64, now: 64 }.warning().unwrap();
+        assert!(low.contains("limit of 64 file descriptors"), "{low}");
+        assert_eq!(RaisedLimit { before: 64, now: 1024 }.warning(), None);
+    }
 
     #[test]
     fn the_reserve_is_a_share_of_what_is_free() {

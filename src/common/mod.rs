@@ -29,6 +29,8 @@ pub mod mock_scheduler;
 pub mod uuid;
 pub mod topic_partition;
 pub mod text;
+pub mod loading_progress;
+pub mod service_manager;
 pub mod swallow;
 pub mod worker_threads;
 #[cfg(sabotage)]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::common::end_point::EndPoint;
 use crate::config::config_def::{ConfigError, nearest};
+use crate::config::config_type::entries;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listeners;
 use crate::config::listeners::Contradiction;
@@ -12,6 +13,25 @@ use crate::config::precedence::passed_over;
 use crate::config::properties;
 use crate::config::properties::{COMMAND_LINE, Property};
 use crate::config::unsupported::Unsupported;
+
+/// What became of the settings that were given.
+#[derive(Debug)]
+pub struct Reading {
+    /// The settings, or everything that is wrong with them, each with the file and the line.
+    pub config: Result<KafkaConfig, Vec<ConfigError>>,
+    /// What is no reason not to start, and what the user should know: a sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Reading {
+    /// The settings, once the warnings are in the log.
+    fn logged(self) -> Result<KafkaConfig, Vec<ConfigError>> {
+        for warning in self.warnings {
+            log::warn!("{warning}");
+        }
+        self.config
+    }
+}
 
 /// The settings of a file, if there is one, and of the command line, which prevails.
 ///
@@ -21,8 +41,15 @@ pub fn read_file(
     file: Option<&Path>,
     overrides: &[(String, String)],
 ) -> Result<KafkaConfig, Vec<ConfigError>> {
-    let given = file.map(properties::read).transpose().map_err(|error| vec![error])?;
-    read(given.unwrap_or_default(), overrides)
+    examine_file(file, overrides).logged()
+}
+
+/// As [`read_file`], and logs nothing.
+pub fn examine_file(file: Option<&Path>, overrides: &[(String, String)]) -> Reading {
+    match file.map(properties::read).transpose() {
+        Ok(given) => read(given.unwrap_or_default(), overrides),
+        Err(error) => Reading { config: Err(vec![error]), warnings: Vec::new() },
+    }
 }
 
 /// The settings that a program gives, by name. The later of two prevails.
@@ -37,7 +64,7 @@ pub fn read_settings<'a>(
         value: value.to_string(),
         place: String::new(),
     };
-    read(settings.into_iter().map(property).collect(), &[])
+    read(settings.into_iter().map(property).collect(), &[]).logged()
 }
 
 /// As [`read_file`], for the text of a file: what the tests of this folder read.
@@ -47,14 +74,11 @@ pub(crate) fn read_properties(
     overrides: &[(String, String)],
 ) -> Result<KafkaConfig, Vec<ConfigError>> {
     let given = properties::parse(text, "").map_err(|error| vec![error])?;
-    read(given, overrides)
+    read(given, overrides).logged()
 }
 
 /// Sets what was given, the later of two prevails, and checks what rows cannot check alone.
-fn read(
-    mut given: Vec<Property>,
-    overrides: &[(String, String)],
-) -> Result<KafkaConfig, Vec<ConfigError>> {
+fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
     given.extend(overrides.iter().map(|(name, value)| Property {
         name: name.clone(),
         value: value.clone(),
@@ -70,14 +94,13 @@ fn read(
         }
     }
     errors.extend(settle_id(&mut config, &given));
-    errors.extend(without_directory(&config, &given));
+    errors.extend(without_directory(&given));
     config.fill_in();
     errors.extend(contradictions(&config, &given));
     ignored.leave_out_controllers(&mut config);
-    for warning in passed_over(&given).into_iter().chain(ignored.sentence()) {
-        log::warn!("{warning}");
-    }
-    if errors.is_empty() { Ok(config) } else { Err(errors) }
+    let warnings = passed_over(&given).into_iter().chain(ignored.sentence());
+    let warnings = warnings.chain(too_few_replicas(&config, &given)).collect();
+    Reading { config: if errors.is_empty() { Ok(config) } else { Err(errors) }, warnings }
 }
 
 /// Sets one setting, or says why not. What has no effect here is noted.
@@ -125,10 +148,10 @@ fn settle_id(config: &mut KafkaConfig, given: &[Property]) -> Option<ConfigError
 
 /// An empty list of directories is a slip, as of a script whose variable is not set: the data must
 /// not go to the default directory without a word.
-fn without_directory(config: &KafkaConfig, given: &[Property]) -> Option<ConfigError> {
+fn without_directory(given: &[Property]) -> Option<ConfigError> {
     let property = given.iter().rfind(|it| it.name == "log.dirs")?;
     let why = "must name a directory; without the setting it is `log.dir`".to_string();
-    config.log_dirs.is_empty().then(|| config_error(property, why))
+    entries(&property.value).next().is_none().then(|| config_error(property, why))
 }
 
 /// Port of `KafkaConfig.validateValues`: where two rows, or two entries of one, contradict each
@@ -152,6 +175,25 @@ fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigError> 
         found.push(Contradiction { name: lags.max_name, value: lags.max_ms.to_string(), why });
     }
     found.into_iter().map(error).collect()
+}
+
+/// More in-sync replicas than there will ever be. Kafka starts so, too, and a topic may have a
+/// `min.insync.replicas` of its own; but a user who copied the setting from a cluster would look for
+/// the reason in the producers.
+fn too_few_replicas(config: &KafkaConfig, given: &[Property]) -> Option<String> {
+    let property = given.iter().rfind(|it| it.name == "min.insync.replicas")?;
+    let groups = match config.offsets_commit_required_acks {
+        -1 => ", and consumer groups cannot join or commit",
+        _ => "",
+    };
+    let (place, value) = (&property.place, config.min_insync_replicas);
+    (value > 1).then(|| {
+        format!(
+            "{place}: `min.insync.replicas={value}`: this broker is alone, so that each partition \
+             has one in-sync replica: what a producer with acks=all sends is refused with \
+             NOT_ENOUGH_REPLICAS{groups}; set it to 1, or leave it out"
+        )
+    })
 }
 
 fn config_error(property: &Property, why: String) -> ConfigError {
@@ -324,6 +366,32 @@ mod tests {
         let error = &errors("authorizer.class.name=com.example.MyAuthorizer")[0];
         assert!(error.contains("SimpleAclAuthorizer"), "{error}");
         assert!(error.contains("loads no classes"), "{error}");
+    }
+
+    #[test]
+    fn a_path_for_a_shell_is_refused_in_each_place_of_a_list() {
+        for text in ["log.dirs=/a,~/x", "log.dir=~", "log.dirs=${HOME}/x", "log.dir=$HOME/x"] {
+            let errors = errors(text);
+            assert!(errors.len() == 1 && errors[0].contains("for a shell"), "{text}: {errors:?}");
+        }
+        for text in ["log.dirs=./~/x,./$a", "log.dirs=/a~1,/b$c"] {
+            assert_eq!(config(text).log_dirs.len(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn more_in_sync_replicas_than_there_are_is_a_warning() {
+        let warnings = |text: &str| {
+            let reading = read(properties::parse(text, "a.properties").unwrap(), &[]);
+            assert!(reading.config.is_ok());
+            reading.warnings.concat()
+        };
+        let refused = warnings("min.insync.replicas=2");
+        assert!(refused.starts_with("a.properties, line 1: `min.insync.replicas=2`"), "{refused}");
+        assert!(refused.contains("acks=all") && refused.contains("groups cannot"), "{refused}");
+        let commits_go_on = warnings("min.insync.replicas=2\noffsets.commit.required.acks=1");
+        assert!(!commits_go_on.contains("groups cannot"), "{commits_go_on}");
+        assert_eq!(warnings("min.insync.replicas=1"), "");
     }
 
     #[test]

@@ -211,7 +211,19 @@ impl Kind for PathBuf {
     const TAKES: &'static str = "a directory";
 
     fn parse(text: &str) -> Result<PathBuf, String> {
-        if text.is_empty() { Err(Self::must_be()) } else { Ok(text.into()) }
+        let is_for_a_shell =
+            ["~", "$"].iter().any(|it| text.starts_with(it)) || text.contains("${");
+        if text.is_empty() {
+            Err(Self::must_be())
+        } else if is_for_a_shell {
+            // Taken as it is, it would be a directory of that name below the working directory.
+            Err(format!(
+                "must be a path as it is: `{text}` is for a shell to expand, and none reads it here; \
+                 a directory that is really called so is `./{text}`"
+            ))
+        } else {
+            Ok(text.into())
+        }
     }
 
     fn show(value: &PathBuf) -> String {
@@ -227,7 +239,7 @@ impl Kind for Vec<PathBuf> {
     const IS_OPTIONAL: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
-        Ok(entries(text).map(PathBuf::from).collect())
+        entries(text).map(PathBuf::parse).collect()
     }
 
     fn show(value: &Self) -> String {

@@ -8,6 +8,7 @@ use log::error;
 
 use crate::common::end_point::EndPoint;
 use crate::common::errors::KafkaError;
+use crate::common::loading_progress::LoadingProgress;
 use crate::common::metrics::Metrics;
 use crate::common::scheduler::{KafkaScheduler, Scheduler};
 use crate::common::time::{SystemTime, Time};
@@ -49,6 +50,7 @@ pub struct KafkaServerBuilder {
     channel_builder: Option<Arc<dyn ChannelBuilder>>,
     authorizer: Option<Arc<dyn Authorizer>>,
     halt_procedure: HaltProcedure,
+    loading_progress: Arc<LoadingProgress>,
 }
 
 impl KafkaServerBuilder {
@@ -60,6 +62,7 @@ impl KafkaServerBuilder {
             channel_builder: None,
             authorizer: None,
             halt_procedure: Box::new(|| ()),
+            loading_progress: Arc::default(),
         }
     }
 
@@ -107,6 +110,13 @@ impl KafkaServerBuilder {
         Self { halt_procedure: Box::new(halt), ..self }
     }
 
+    /// Shows another thread how far [`start`](Self::start) has got.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn loading_progress(self, loading_progress: Arc<LoadingProgress>) -> Self {
+        Self { loading_progress, ..self }
+    }
+
     /// Starts the broker, and returns when its ports are open.
     ///
     /// The order is Kafka's, with one difference: the ports are bound early, so that a taken one is
@@ -118,7 +128,7 @@ impl KafkaServerBuilder {
     /// is taken; ACLs that cannot be read.
     pub fn start(self) -> Result<KafkaServer, StartupError> {
         let began = Instant::now();
-        let Self { config, time, metrics, channel_builder, authorizer, halt_procedure } = self;
+        let Self { config, time, metrics, channel_builder, authorizer, .. } = self;
         let channel_builder = channel_builder
             .unwrap_or_else(|| Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics))));
         let background =
@@ -142,6 +152,7 @@ impl KafkaServerBuilder {
             dynamic_config: &dynamic_config,
             bound_endpoints: socket_server.bound_endpoints(),
             log_manager: &log_manager,
+            loading_progress: &self.loading_progress,
             time: &time,
             metrics: &metrics,
         };
@@ -182,7 +193,7 @@ impl KafkaServerBuilder {
             dynamic_config,
             metrics,
         };
-        KafkaServer::serve(subsystems, halt_procedure, began)
+        KafkaServer::serve(subsystems, self.halt_procedure, began)
     }
 }
 
@@ -202,6 +213,7 @@ struct Sources<'a> {
     dynamic_config: &'a Arc<DynamicBrokerConfig>,
     bound_endpoints: &'a [EndPoint],
     log_manager: &'a Arc<LogManager>,
+    loading_progress: &'a Arc<LoadingProgress>,
     time: &'a Arc<dyn Time>,
     metrics: &'a Arc<Metrics>,
 }
@@ -231,12 +243,13 @@ impl PersistentState {
         authorizer: Option<Arc<dyn Authorizer>>,
         scheduler: &Arc<dyn Scheduler>,
     ) -> Result<Self, KafkaError> {
-        let Sources { dynamic_config, bound_endpoints, log_manager, time, metrics } = *sources;
+        let Sources { dynamic_config, bound_endpoints, log_manager, time, metrics, .. } = *sources;
         let current = dynamic_config.current();
         let config = current.config();
         let dirs = log_manager.log_dirs();
         let topics = TopicRegistry::open_in(&dirs)?;
-        log_manager.load(&topics.log_configs(&log_manager.default_config())?)?;
+        let topic_configs = topics.log_configs(&log_manager.default_config())?;
+        log_manager.load(&topic_configs, sources.loading_progress)?;
         let replica_manager = Arc::new(ReplicaManager::new(
             replica_manager_config(config),
             &log_manager.log_dir_statuses(),

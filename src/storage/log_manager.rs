@@ -18,6 +18,7 @@ use log::{Level, debug, error, info, log, warn};
 use nix::fcntl::Flock;
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::loading_progress::LoadingProgress;
 use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
@@ -178,14 +179,18 @@ impl LogManager {
     }
 
     /// Opens all logs in the directories, and recovers those that need it. `topic_configs` are the
-    /// settings of the topics that override any.
+    /// settings of the topics that override any; `progress` shows how far it is.
     ///
     /// # Errors
     /// `Io`, with the path, if a log cannot be read or written; a sentence, if two directories have
     /// the same partition.
-    pub fn load(&self, topic_configs: &HashMap<String, LogConfig>) -> Result<(), KafkaError> {
+    pub fn load(
+        &self,
+        topic_configs: &HashMap<String, LogConfig>,
+        progress: &Arc<LoadingProgress>,
+    ) -> Result<(), KafkaError> {
         for dir in &self.dirs {
-            self.load_directory(dir, topic_configs)?;
+            self.load_directory(dir, topic_configs, progress)?;
         }
         info!("opened {} logs", self.all_logs().len());
         Ok(())
@@ -195,10 +200,12 @@ impl LogManager {
         &self,
         dir: &LogDirectory,
         topic_configs: &HashMap<String, LogConfig>,
+        progress: &Arc<LoadingProgress>,
     ) -> Result<(), KafkaError> {
         let marker = dir.path.join(CLEAN_SHUTDOWN_FILE);
         let is_clean_shutdown = marker.exists();
         let log_directories = log_directories(&dir.path)?;
+        progress.found(log_directories.len());
         if !is_clean_shutdown && !log_directories.is_empty() {
             info!(
                 "recovering the logs in {}: the last broker did not shut down cleanly",
@@ -217,12 +224,14 @@ impl LogManager {
             let recovery_point =
                 recovery_points.get(&topic_and_partition).copied().unwrap_or(Offset::FIRST);
             let open = self.log_open(dir, recovery_point, is_clean_shutdown);
+            let open = LogOpen { progress: Arc::clone(progress), ..open };
             let of_topic = topic_configs.get(&*topic_and_partition.topic);
             let of_topic = of_topic.unwrap_or(&config.default_config).clone();
             let log = Log::open(&log_dir, of_topic, open)?;
             if let Some(&offset) = log_start_offsets.get(&topic_and_partition) {
                 log.restore_start(offset)?;
             }
+            progress.opened();
             self.add_loaded(log)
         };
         for_each(log_directories, config.recovery_threads_per_data_dir, load)?;
@@ -527,8 +536,8 @@ impl LogManager {
         is_clean_shutdown: bool,
     ) -> LogOpen {
         let (scheduler, time) = (Arc::clone(&self.scheduler), Arc::clone(&self.time));
-        let log_dir = Arc::clone(&dir.status);
-        LogOpen { recovery_point, is_clean_shutdown, log_dir, scheduler, time }
+        let (log_dir, progress) = (Arc::clone(&dir.status), Arc::default());
+        LogOpen { recovery_point, is_clean_shutdown, log_dir, progress, scheduler, time }
     }
 }
 

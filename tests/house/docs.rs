@@ -37,8 +37,19 @@ const CLIENT_SETTINGS: [&str; 10] = [
 ];
 
 /// Ends of file names; a word that ends so is no setting.
-const FILE_ENDINGS: [&str; 10] =
-    [".rs", ".md", ".txt", ".log", ".index", ".timeindex", ".properties", ".toml", ".sh", ".lock"];
+const FILE_ENDINGS: [&str; 11] = [
+    ".rs",
+    ".md",
+    ".txt",
+    ".log",
+    ".index",
+    ".timeindex",
+    ".properties",
+    ".service",
+    ".toml",
+    ".sh",
+    ".lock",
+];
 
 #[test]
 fn quoted_code_exists_and_every_anchor_is_quoted() {

@@ -28,6 +28,8 @@ fn the_soft_limit_is_raised_to_the_hard_one_and_logged() {
     let broker = start_under(64, 500, &dir, &[]);
     let line = "up to 500 file descriptors: the soft limit was 64";
     assert!(broker.first_lines.iter().any(|it| it.contains(line)), "{:?}", broker.first_lines);
+    let warning = "the limit of 500 file descriptors is low";
+    assert!(broker.first_lines.iter().any(|it| it.contains(warning)), "{:?}", broker.first_lines);
     let mut clients: Vec<Client> = (0..100).map(|_| Client::connect(broker.port)).collect();
     for client in &mut clients {
         client.metadata(1, None);

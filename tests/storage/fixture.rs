@@ -48,8 +48,8 @@ impl Mocks {
         let scheduler: Arc<dyn Scheduler> = self.scheduler.clone();
         let time: Arc<dyn Time> = self.time.clone();
         let log_dir = Arc::new(LogDirFailureChannel::default()).watch(Path::new("logs"));
-        let recovery_point = Offset(recovery_point);
-        LogOpen { recovery_point, is_clean_shutdown, log_dir, scheduler, time }
+        let (recovery_point, progress) = (Offset(recovery_point), Arc::default());
+        LogOpen { recovery_point, is_clean_shutdown, log_dir, progress, scheduler, time }
     }
 
     /// Opens the log after a crash, with nothing known to be on disk.
@@ -61,8 +61,9 @@ impl Mocks {
 
 /// What a start finds missing in the log in `dir`.
 pub(crate) fn missing_in(dir: &Path, config: &LogConfig, open: &LogOpen) -> Vec<MissingRecords> {
-    let LogOpen { recovery_point, is_clean_shutdown, ref time, .. } = *open;
-    let loader = LogLoader { dir, config, time: &**time, recovery_point, is_clean_shutdown };
+    let LogOpen { recovery_point, is_clean_shutdown, ref progress, ref time, .. } = *open;
+    let (time, progress) = (&**time, &**progress);
+    let loader = LogLoader { dir, config, time, progress, recovery_point, is_clean_shutdown };
     loader.load().unwrap().missing
 }
 

@@ -70,7 +70,7 @@ impl Test {
     /// A manager that has loaded its logs and started its tasks.
     fn manager(&self) -> Arc<LogManager> {
         let manager = self.try_new_manager().unwrap();
-        manager.load(&HashMap::new()).unwrap();
+        manager.load(&HashMap::new(), &Arc::default()).unwrap();
         manager.startup();
         manager
     }
@@ -322,7 +322,7 @@ fn a_failed_load_leaves_no_marker() {
     let test = Test::new(small_segments());
     fs::create_dir_all(test.log_dir().join("t-0").join("00000000000000000000.log")).unwrap();
     let manager = test.try_new_manager().unwrap();
-    let error = error_of(manager.load(&HashMap::new()));
+    let error = error_of(manager.load(&HashMap::new(), &Arc::default()));
     assert!(error.to_string().contains("t-0/00000000000000000000.log"), "{error}");
     manager.shutdown();
     assert!(!test.log_dir().join(".kafka_cleanshutdown").exists());
@@ -431,7 +431,8 @@ fn one_partition_in_two_directories_is_refused() {
     for dir in &test.config.log_dirs {
         fs::create_dir_all(dir.join("t-0")).unwrap();
     }
-    let error = error_of(test.try_new_manager().unwrap().load(&HashMap::new())).to_string();
+    let error = error_of(test.try_new_manager().unwrap().load(&HashMap::new(), &Arc::default()))
+        .to_string();
     assert!(error.contains("a/t-0") && error.contains("b/t-0"), "{error}");
 }
 

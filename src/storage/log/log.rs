@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, RwLock, Weak};
 use log::{Level, debug, error, log, trace};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::loading_progress::LoadingProgress;
 use crate::common::lock::{locked, locked_if_whole, read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
@@ -67,6 +68,8 @@ pub struct LogOpen {
     pub is_clean_shutdown: bool,
     /// That of the log directory.
     pub log_dir: Arc<LogDirStatus>,
+    /// Counts what is recovered.
+    pub progress: Arc<LoadingProgress>,
     /// Runs what need not be done at once.
     pub scheduler: Arc<dyn Scheduler>,
     pub time: Arc<dyn Time>,
@@ -82,9 +85,16 @@ impl Log {
     pub fn open(dir: &Path, config: LogConfig, open: LogOpen) -> Result<Arc<Self>, KafkaError> {
         let topic_and_partition = parse_topic_partition_name(dir)?;
         create_directories(dir)?;
-        let LogOpen { recovery_point, is_clean_shutdown, log_dir, scheduler, time } = open;
-        let loader =
-            LogLoader { dir, config: &config, time: &*time, recovery_point, is_clean_shutdown };
+        let LogOpen { recovery_point, is_clean_shutdown, log_dir, progress, scheduler, time } =
+            open;
+        let loader = LogLoader {
+            dir,
+            config: &config,
+            time: &*time,
+            progress: &progress,
+            recovery_point,
+            is_clean_shutdown,
+        };
         let LoadedLog { segments, producer_state, .. } = loader.load()?;
         let readable = segments.share();
         debug!(

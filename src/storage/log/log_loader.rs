@@ -15,6 +15,7 @@ use std::sync::Arc;
 use log::{Level, error, info, log, warn};
 
 use crate::common::errors::KafkaError;
+use crate::common::loading_progress::LoadingProgress;
 use crate::common::time::Time;
 use crate::common::units::Offset;
 use crate::config::log_config::LogConfig;
@@ -59,6 +60,7 @@ pub struct LogLoader<'a> {
     pub dir: &'a Path,
     pub config: &'a LogConfig,
     pub time: &'a dyn Time,
+    pub progress: &'a LoadingProgress,
     /// Messages from here on may not have been on disk when the broker stopped.
     pub recovery_point: Offset,
     /// Whether the broker was shut down cleanly, so that they were.
@@ -214,6 +216,7 @@ impl LogLoader<'_> {
     fn recover_segment(&self, segment: &LogSegment) -> Result<(Offset, u64), KafkaError> {
         let recovery = recover(segment, self.max_index_size())?;
         recovery.report_cut(&segment.log().path());
+        self.progress.recovered(segment.size());
         Ok((recovery.next_offset, recovery.bytes_cut))
     }
 

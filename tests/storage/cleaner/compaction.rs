@@ -69,7 +69,7 @@ impl Test {
             let scheduler: Arc<dyn Scheduler> = self.mocks.scheduler.clone();
             let time: Arc<dyn Time> = self.mocks.time.clone();
             let manager = LogManager::new(self.config.clone(), scheduler, time).unwrap();
-            manager.load(&Default::default()).unwrap();
+            manager.load(&Default::default(), &Arc::default()).unwrap();
             manager
         };
         Arc::clone(self.manager.borrow_mut().get_or_insert_with(start))

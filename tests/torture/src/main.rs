@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 
 use crate::outcome::Outcome;
-use crate::plan::{Plan, TORTURES};
+use crate::plan::{Plan, all_names};
 use crate::report::{Report, table};
 
 mod outcome;
@@ -54,7 +54,6 @@ fn torture() -> Outcome<bool> {
     if reports.iter().all(Report::is_passed) {
         return Ok(true);
     }
-    let names = TORTURES.iter().map(|torture| torture.name).collect::<Vec<_>>().join(", ");
-    println!("A torture alone: make torture PARTS=\"...\", of {names}");
+    println!("A torture alone: make torture PARTS=\"...\", of {}", all_names());
     Ok(false)
 }

@@ -55,7 +55,7 @@ impl Plan {
     fn of(names: Vec<String>) -> Outcome<Self> {
         for name in &names {
             if TORTURES.iter().all(|torture| torture.name != name) {
-                return failed(format!("there is no torture {name}"));
+                return failed(format!("there is no torture {name}; there are {}", all_names()));
             }
         }
         let seed = match given("SEED") {
@@ -156,6 +156,11 @@ impl Iterator for Rounds {
             self.done
         })
     }
+}
+
+/// With commas between them, for a person.
+pub(crate) fn all_names() -> String {
+    TORTURES.iter().map(|torture| torture.name).collect::<Vec<_>>().join(", ")
 }
 
 /// `HOURS` for all tortures together, or `LONG=1` for one hour.
