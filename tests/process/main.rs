@@ -13,6 +13,7 @@ mod full_disk;
 mod slow_clients;
 mod stock_files;
 mod exit_status;
+mod dump_log;
 mod memory_flood;
 mod request_log;
 mod bad_scrapers;
