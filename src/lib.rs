@@ -145,6 +145,8 @@ pub mod replica;
 pub mod coordinator;
 #[cfg_attr(not(house), doc(hidden))]
 pub mod server;
+#[cfg_attr(not(house), doc(hidden))]
+pub mod tools;
 
 pub use common::end_point::SecurityProtocol;
 pub use config::kafka_config::KafkaConfig;

@@ -1,8 +1,9 @@
 //! Port of `kafka.Kafka`: the broker's binary. Reads the settings, starts, waits for a signal,
-//! stops.
+//! stops. Or runs one of the tools that need no broker.
 
 use std::env;
-use std::io::Write;
+use std::io;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
@@ -19,6 +20,10 @@ use transferto::common::sys::share_one_heap;
 use transferto::common::text::on_one_line;
 use transferto::config::command_line::{CommandLine, HELP, VERSION, settings};
 use transferto::config::config_reader::read_file;
+use transferto::tools::dump_log_segments::dump_log_segments;
+use transferto::tools::dump_log_segments_options::{
+    DUMP_LOG_HELP, DumpLogRequest, DumpLogSegmentsOptions,
+};
 use transferto::{KafkaConfig, KafkaServer, KafkaServerBuilder, StartupError};
 
 fn main() -> ExitCode {
@@ -26,11 +31,31 @@ fn main() -> ExitCode {
         Ok(CommandLine::Help) => print(HELP),
         Ok(CommandLine::Settings) => print(&settings()),
         Ok(CommandLine::Version) => print(&format!("{VERSION}\n")),
+        Ok(CommandLine::DumpLog(arguments)) => dump_log(&arguments),
         Ok(CommandLine::Start { properties, overrides }) => {
             start_logging();
             run(properties.as_deref(), &overrides)
         }
         Err(wrong) => fail(&[wrong]),
+    }
+}
+
+/// Prints what is in the files of a log.
+fn dump_log(arguments: &[String]) -> ExitCode {
+    let options = match DumpLogSegmentsOptions::parse(arguments) {
+        Ok(DumpLogRequest::Dump(options)) => options,
+        Ok(DumpLogRequest::Help) => return print(DUMP_LOG_HELP),
+        Ok(DumpLogRequest::Version) => return print(&format!("{VERSION}\n")),
+        Err(wrong) => return fail(&[wrong]),
+    };
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let is_terminal = out.is_terminal();
+    let dumped = dump_log_segments(&options, &mut out, &mut err, is_terminal);
+    drop(err);
+    match dumped {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => fail(&[format!("cannot print: {error}")]),
     }
 }
 

@@ -12,12 +12,15 @@ pub const HELP: &str = "\
 transferto: a broker that speaks Kafka's protocol and sends what consumers fetch with sendfile(2)
 
 Usage: transferto [server.properties] [--override name=value]...
+       transferto dump-log [options] FILE...
 
   server.properties      a settings file, with Kafka's names; without it every setting has its default
   --override name=value  sets one setting and prevails over the file; may be repeated
   --settings             prints every setting with its default and its meaning
   --help                 prints this text
   --version              prints the version
+  dump-log FILE...       prints what is in the files of a log, as kafka-dump-log.sh does, and starts
+                         no broker; see dump-log --help
 
 Examples:
   transferto
@@ -47,6 +50,8 @@ pub enum CommandLine {
     Settings,
     /// Print [`VERSION`].
     Version,
+    /// Print what is in the files of a log: the arguments that follow `dump-log`.
+    DumpLog(Vec<String>),
 }
 
 impl CommandLine {
@@ -57,7 +62,10 @@ impl CommandLine {
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut properties = None;
         let mut overrides = Vec::new();
-        let mut arguments = arguments.into_iter();
+        let mut arguments = arguments.into_iter().peekable();
+        if arguments.next_if(|it| it == "dump-log").is_some() {
+            return Ok(Self::DumpLog(arguments.collect()));
+        }
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--help" | "-h" => return Ok(Self::Help),
@@ -147,6 +155,16 @@ mod tests {
         assert_eq!(parse(&["--version"]), Ok(CommandLine::Version));
         assert_eq!(parse(&["--settings"]), Ok(CommandLine::Settings));
         assert!(VERSION.starts_with("transferto 0."));
+    }
+
+    #[test]
+    fn a_first_argument_that_is_a_sub_command_takes_all_others() {
+        let others = ["--print-data-log", "--help", "a"].map(String::from).to_vec();
+        assert_eq!(
+            parse(&["dump-log", "--print-data-log", "--help", "a"]),
+            Ok(CommandLine::DumpLog(others))
+        );
+        assert!(matches!(parse(&["./dump-log"]), Ok(CommandLine::Start { .. })));
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl<'a> Iterator for ShallowEntries<'a> {
         let declared = BigEndian::read_i32(&rest[SIZE_OFFSET..]);
         let entry = match usize::try_from(declared) {
             Ok(size) if size >= MESSAGE_OVERHEAD_V0 => {
-                ShallowEntry::parse(rest.get(..LOG_OVERHEAD + size)?)
+                ShallowEntry::parse(rest.get(..LOG_OVERHEAD + size)?, Message::parse)
             }
             _ => Err(corrupt(format!("an entry declares a size of {declared} bytes"))),
         };
@@ -150,8 +150,26 @@ pub enum EntryContent<'a> {
 }
 
 impl<'a> ShallowEntry<'a> {
+    /// The entry that `bytes` are, one by its size field, without a look at the key and the value
+    /// of a message: both are null. A damaged entry, too, has a header to be seen.
+    ///
+    /// # Errors
+    /// `CORRUPT_MESSAGE` if it is shorter than its header, or its magic is unknown.
+    pub fn parse_header(bytes: &'a [u8]) -> Result<Self, KafkaError> {
+        if bytes.len() < LOG_OVERHEAD + MESSAGE_OVERHEAD_V0 {
+            return Err(corrupt(format!("an entry of {} bytes is cut off", bytes.len())));
+        }
+        if bytes[MAGIC_OFFSET] > MAGIC_VALUE_V2 {
+            return Err(corrupt(format!("the magic {} is unknown", bytes[MAGIC_OFFSET])));
+        }
+        Self::parse(bytes, Message::parse_header)
+    }
+
     /// `bytes` is one entry by its size field, of at least [`MESSAGE_OVERHEAD_V0`] and 12 bytes.
-    fn parse(bytes: &'a [u8]) -> Result<Self, KafkaError> {
+    fn parse(
+        bytes: &'a [u8],
+        parse_message: impl Fn(&'a [u8]) -> Result<Message<'a>, KafkaError>,
+    ) -> Result<Self, KafkaError> {
         let offset = BigEndian::read_i64(&bytes[OFFSET_OFFSET..]);
         let magic = bytes[MAGIC_OFFSET];
         if magic == MAGIC_VALUE_V2 {
@@ -159,7 +177,7 @@ impl<'a> ShallowEntry<'a> {
             let content = EntryContent::Batch(batch);
             return Ok(Self { offset, last_offset: batch.last_offset(), magic, bytes, content });
         }
-        let content = EntryContent::Message(Message::parse(&bytes[LOG_OVERHEAD..])?);
+        let content = EntryContent::Message(parse_message(&bytes[LOG_OVERHEAD..])?);
         Ok(Self { offset, last_offset: offset, magic, bytes, content })
     }
 
@@ -218,7 +236,9 @@ impl<'a> ShallowEntry<'a> {
     ) -> Result<(), KafkaError> {
         match &self.content {
             EntryContent::Batch(batch) => batch.for_each_record(visit),
-            EntryContent::Message(message) => self.for_each_message(message, visit),
+            EntryContent::Message(message) => {
+                self.for_each_message(message, &mut |record, _| visit(record))
+            }
         }
     }
 
@@ -232,18 +252,26 @@ impl<'a> ShallowEntry<'a> {
     ) -> Result<(), KafkaError> {
         match &self.content {
             EntryContent::Batch(batch) => batch.for_each_record_or_none(visit),
-            EntryContent::Message(message) => self.for_each_message(message, visit),
+            EntryContent::Message(message) => {
+                self.for_each_message(message, &mut |record, _| visit(record))
+            }
         }
     }
 
-    /// A wrapper's messages are all checked before the first is shown.
-    fn for_each_message(
+    /// Shows `message`, which is this entry, or the messages in it if it is a wrapper, each with the
+    /// record that it is. A wrapper's messages are all checked before the first is shown.
+    ///
+    /// # Errors
+    /// Those of [`for_each_record`](Self::for_each_record).
+    pub fn for_each_message(
         &self,
         message: &Message<'_>,
-        visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
+        visit: &mut dyn FnMut(&LogRecord<'_>, &Message<'_>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
         match message.codec()? {
-            CompressionCodec::None => visit(&log_record(self.offset, message.timestamp(), message)),
+            CompressionCodec::None => {
+                visit(&log_record(self.offset, message.timestamp(), message), message)
+            }
             codec => self.for_each_inner_record(message, codec, visit),
         }
     }
@@ -252,7 +280,7 @@ impl<'a> ShallowEntry<'a> {
         &self,
         wrapper: &Message<'_>,
         codec: CompressionCodec,
-        visit: &mut dyn FnMut(&LogRecord<'_>) -> Result<(), KafkaError>,
+        visit: &mut dyn FnMut(&LogRecord<'_>, &Message<'_>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
         let compressed =
             wrapper.value().ok_or_else(|| invalid_record("a wrapper without a value"))?;
@@ -270,7 +298,8 @@ impl<'a> ShallowEntry<'a> {
                 TimestampType::CreateTime => message.timestamp(),
                 TimestampType::LogAppendTime => wrapper.timestamp(),
             };
-            visit(&log_record(base_offset.wrapping_add(entry.offset), timestamp, message))?;
+            let offset = base_offset.wrapping_add(entry.offset);
+            visit(&log_record(offset, timestamp, message), message)?;
         }
         Ok(())
     }

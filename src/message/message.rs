@@ -64,18 +64,25 @@ impl<'a> Message<'a> {
     /// `CORRUPT_MESSAGE` if the magic is neither 0 nor 1, or key and value do not fill the message
     /// exactly.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, KafkaError> {
-        let header_size = match bytes.get(MAGIC_OFFSET) {
-            Some(&MAGIC_VALUE_V0) => KEY_SIZE_OFFSET_V0,
-            Some(&MAGIC_VALUE_V1) => KEY_SIZE_OFFSET_V1,
-            magic => return Err(corrupt(format!("magic {magic:?} where 0 or 1 is expected"))),
-        };
-        let mut rest = bytes.get(header_size..).unwrap_or_default();
+        let mut rest = bytes.get(header_size(bytes)?..).unwrap_or_default();
         let key = take_nullable(&mut rest)?;
         let value = take_nullable(&mut rest)?;
         if !rest.is_empty() {
             return Err(corrupt(format!("{} bytes after a message's value", rest.len())));
         }
         Ok(Self { bytes, key, value })
+    }
+
+    /// The same without a look at what follows the timestamp, for a reader who wants to see the
+    /// header of a message that is damaged: key and value are null.
+    ///
+    /// # Errors
+    /// `CORRUPT_MESSAGE` if the magic is neither 0 nor 1, or the header is cut off.
+    pub fn parse_header(bytes: &'a [u8]) -> Result<Self, KafkaError> {
+        if bytes.len() < header_size(bytes)? {
+            return Err(corrupt(format!("a message of {} bytes is cut off", bytes.len())));
+        }
+        Ok(Self { bytes, key: None, value: None })
     }
 
     pub fn bytes(&self) -> &'a [u8] {
@@ -221,6 +228,15 @@ pub fn check_codec(codec: CompressionCodec, magic: u8) -> Result<(), KafkaError>
 /// An error that blames bytes for not being a message.
 pub(crate) fn corrupt(why: impl Into<String>) -> KafkaError {
     KafkaError::api(Errors::CorruptMessage, why)
+}
+
+/// How many bytes stand before the size of the key.
+fn header_size(message: &[u8]) -> Result<usize, KafkaError> {
+    match message.get(MAGIC_OFFSET) {
+        Some(&MAGIC_VALUE_V0) => Ok(KEY_SIZE_OFFSET_V0),
+        Some(&MAGIC_VALUE_V1) => Ok(KEY_SIZE_OFFSET_V1),
+        magic => Err(corrupt(format!("magic {magic:?} where 0 or 1 is expected"))),
+    }
 }
 
 fn compute_crc(message: &[u8]) -> u32 {

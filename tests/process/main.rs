@@ -14,6 +14,7 @@ mod slow_clients;
 mod stock_files;
 mod exit_status;
 mod service_manager;
+mod dump_log;
 mod memory_flood;
 mod request_log;
 mod bad_scrapers;

@@ -30,6 +30,22 @@ pub fn failed_to_sync(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io:
     FileError::with(Access::Sync, doing, path)
 }
 
+/// Opens a file only for reading, and says how many bytes it has.
+///
+/// # Errors
+/// `InvalidInput` if it is a directory or a FIFO, at which `open(2)` would wait; whatever the
+/// operating system reports, with the path.
+pub fn open_regular_file(path: &Path) -> io::Result<(File, u64)> {
+    let metadata = fs::metadata(path).map_err(failed_to_read("open", path))?;
+    if !metadata.is_file() {
+        let why = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+        return Err(failed_to_read("open", path)(why));
+    }
+    let file = File::open(path).map_err(failed_to_read("open", path))?;
+    let size_bytes = file.metadata().map_err(failed_to_read("look at", path))?.len();
+    Ok((file, size_bytes))
+}
+
 /// Whether what is on the disk can no longer be told from what was written there. Kafka says so of
 /// every `IOException`; here these fail no more than the call that met them:
 ///

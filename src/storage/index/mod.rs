@@ -3,3 +3,4 @@
 pub mod abstract_index;
 pub mod offset_index;
 pub mod time_index;
+pub mod index_reader;

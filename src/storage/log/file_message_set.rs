@@ -29,7 +29,7 @@ use crate::message::record_batch::{
     LAST_OFFSET_DELTA_LENGTH, LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2, MAX_TIMESTAMP_LENGTH,
     MAX_TIMESTAMP_OFFSET,
 };
-use crate::storage::files::file_io::{failed, failed_to_read, failed_to_sync};
+use crate::storage::files::file_io::{failed, failed_to_read, failed_to_sync, open_regular_file};
 
 /// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
 /// value.
@@ -99,6 +99,16 @@ impl FileMessageSet {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = opened.map_err(failed("open", path))?;
         let size_bytes = file.metadata().map_err(failed("look at", path))?.len();
+        Ok(Self::over(file, path, size_bytes))
+    }
+
+    /// Opens a file that somebody else may be appending to, only for reading. The bytes that it has
+    /// now belong to the set.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is a directory or a FIFO; whatever `open(2)` reports, with the path.
+    pub fn open_read_only(path: &Path) -> io::Result<Self> {
+        let (file, size_bytes) = open_regular_file(path)?;
         Ok(Self::over(file, path, size_bytes))
     }
 

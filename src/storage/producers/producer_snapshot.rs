@@ -14,6 +14,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use byteorder::{BigEndian, ByteOrder, WriteBytesExt};
@@ -21,7 +22,7 @@ use log::debug;
 
 use crate::common::errors::KafkaError;
 use crate::common::units::{Offset, TimestampMs};
-use crate::storage::files::file_io::{failed, failed_to_read, remove_if_exists};
+use crate::storage::files::file_io::{failed, failed_to_read, open_regular_file, remove_if_exists};
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, NO_SEQUENCE, ProducerStateEntry,
 };
@@ -60,19 +61,38 @@ pub fn write_snapshot(path: &Path, producers: &Producers) -> Result<(), KafkaErr
 /// `Corrupt` if the bytes are not a snapshot; whatever the operating system reports, with the path.
 pub fn read_snapshot(path: &Path) -> Result<Producers, KafkaError> {
     let bytes = fs::read(path).map_err(failed_to_read("read the snapshot of producers", path))?;
-    decode(&bytes).map_err(|why| KafkaError::Corrupt {
-        file: path.to_path_buf(),
-        position: 0,
-        why: why.to_string(),
-    })
+    decode(&bytes).map_err(|why| KafkaError::Corrupt { file: path.to_path_buf(), position: 0, why })
+}
+
+/// The rows of a snapshot as they stand in the file, for a reader who wants to see them. Memory is
+/// taken for a file only if its size is what its header says.
+///
+/// # Errors
+/// Those of [`read_snapshot`].
+pub fn read_rows(path: &Path) -> Result<Vec<Row>, KafkaError> {
+    let doing = "read the snapshot of producers";
+    let corrupt = |why| KafkaError::Corrupt { file: path.to_path_buf(), position: 0, why };
+    let (mut file, file_bytes) = open_regular_file(path)?;
+    let mut bytes = Vec::new();
+    let read = file.by_ref().take(ROWS_OFFSET as u64).read_to_end(&mut bytes);
+    read.map_err(failed_to_read(doing, path))?;
+    check_size(&bytes, file_bytes).map_err(corrupt)?;
+    let read = file.take(file_bytes.saturating_sub(ROWS_OFFSET as u64)).read_to_end(&mut bytes);
+    read.map_err(failed_to_read(doing, path))?;
+    rows_of(&bytes).map(Iterator::collect).map_err(corrupt)
 }
 
 /// A line of the table: a producer, and a batch of it.
-struct Row {
-    producer_id: i64,
-    producer_epoch: i16,
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub producer_id: i64,
+    pub producer_epoch: i16,
     /// Without a batch: [`NO_SEQUENCE`] and [`NO_OFFSET`].
-    batch: BatchMetadata,
+    pub batch: BatchMetadata,
+    /// -1 without transactions, of which only Kafka's own brokers write any.
+    pub coordinator_epoch: i32,
+    /// Where the producer's open transaction began, or -1.
+    pub current_txn_first_offset: i64,
 }
 
 impl Row {
@@ -85,8 +105,8 @@ impl Row {
             bytes.write_i64::<BigEndian>(last_offset.0)?;
             bytes.write_i32::<BigEndian>(offset_delta)?;
             bytes.write_i64::<BigEndian>(timestamp_ms.0)?;
-            bytes.write_i32::<BigEndian>(NO_COORDINATOR_EPOCH)?;
-            bytes.write_i64::<BigEndian>(NO_TRANSACTION_OFFSET)
+            bytes.write_i32::<BigEndian>(self.coordinator_epoch)?;
+            bytes.write_i64::<BigEndian>(self.current_txn_first_offset)
         };
         write().expect("a vector takes all bytes");
     }
@@ -102,6 +122,8 @@ impl Row {
                 offset_delta: BigEndian::read_i32(&bytes[22..]),
                 timestamp_ms: TimestampMs(BigEndian::read_i64(&bytes[26..])),
             },
+            coordinator_epoch: BigEndian::read_i32(&bytes[34..]),
+            current_txn_first_offset: BigEndian::read_i64(&bytes[38..]),
         }
     }
 }
@@ -122,7 +144,14 @@ fn encode(producers: &Producers) -> Vec<u8> {
             batches => batches,
         };
         for &batch in batches {
-            Row { producer_id, producer_epoch, batch }.write(&mut bytes);
+            let row = Row {
+                producer_id,
+                producer_epoch,
+                batch,
+                coordinator_epoch: NO_COORDINATOR_EPOCH,
+                current_txn_first_offset: NO_TRANSACTION_OFFSET,
+            };
+            row.write(&mut bytes);
             count += 1;
         }
     }
@@ -133,23 +162,9 @@ fn encode(producers: &Producers) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Producers, &'static str> {
-    if bytes.len() < ROWS_OFFSET {
-        return Err("the snapshot of producers is cut off");
-    }
-    if BigEndian::read_i16(bytes) != VERSION {
-        return Err("the snapshot of producers has an unknown version");
-    }
-    if BigEndian::read_u32(&bytes[CRC_OFFSET..]) != crc32c::crc32c(&bytes[COUNT_OFFSET..]) {
-        return Err("the snapshot of producers fails its CRC");
-    }
-    let (count, rows) = (BigEndian::read_i32(&bytes[COUNT_OFFSET..]), &bytes[ROWS_OFFSET..]);
-    let size = usize::try_from(count).ok().and_then(|count| count.checked_mul(ROW_SIZE));
-    if size != Some(rows.len()) {
-        return Err("the snapshot of producers has another number of rows than it declares");
-    }
+fn decode(bytes: &[u8]) -> Result<Producers, String> {
     let mut producers = Producers::new();
-    for Row { producer_id, producer_epoch, batch } in rows.chunks_exact(ROW_SIZE).map(Row::read) {
+    for Row { producer_id, producer_epoch, batch, .. } in rows_of(bytes)? {
         let new = || ProducerStateEntry::new(producer_epoch, batch.timestamp_ms);
         let entry = producers.entry(producer_id).or_insert_with(new);
         if batch.last_offset >= Offset::FIRST && batch.last_sequence >= 0 && batch.offset_delta >= 0
@@ -160,6 +175,40 @@ fn decode(bytes: &[u8]) -> Result<Producers, &'static str> {
         }
     }
     Ok(producers)
+}
+
+/// The rows in the order of the file.
+fn rows_of(bytes: &[u8]) -> Result<impl Iterator<Item = Row>, String> {
+    check_size(bytes, bytes.len() as u64)?;
+    let stored_crc = BigEndian::read_u32(&bytes[CRC_OFFSET..]);
+    let computed_crc = crc32c::crc32c(&bytes[COUNT_OFFSET..]);
+    if stored_crc != computed_crc {
+        return Err(format!(
+            "Snapshot is corrupt (CRC is no longer valid). Stored crc: {stored_crc}. \
+             Computed crc: {computed_crc}"
+        ));
+    }
+    Ok(bytes[ROWS_OFFSET..].chunks_exact(ROW_SIZE).map(Row::read))
+}
+
+/// Checks that a file of `file_bytes` that begins with `header` can be a snapshot.
+fn check_size(header: &[u8], file_bytes: u64) -> Result<(), String> {
+    if header.len() < ROWS_OFFSET {
+        return Err("the snapshot of producers is cut off".to_string());
+    }
+    let version = BigEndian::read_i16(header);
+    if version != VERSION {
+        return Err(format!("the snapshot of producers has the unknown version {version}"));
+    }
+    let count = BigEndian::read_i32(&header[COUNT_OFFSET..]);
+    let rows_bytes = u64::try_from(count).ok().map(|count| count * ROW_SIZE as u64);
+    if rows_bytes != file_bytes.checked_sub(ROWS_OFFSET as u64) || rows_bytes.is_none() {
+        return Err(format!(
+            "the snapshot of producers declares {count} rows of {ROW_SIZE} bytes, and has \
+             {file_bytes} bytes"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -162,7 +162,7 @@ impl ProducerStateEntry {
 }
 
 /// The sequence number `increment` records after `sequence`, which is at least -1.
-fn increment_sequence(sequence: i32, increment: i32) -> i32 {
+pub fn increment_sequence(sequence: i32, increment: i32) -> i32 {
     match sequence.checked_add(increment) {
         Some(sum) => sum,
         None => increment - (i32::MAX - sequence) - 1,

@@ -1,4 +1,5 @@
-# Steps of kafka-dump-log, which reads the broker's files; sourced by run.sh.
+# Steps of kafka-dump-log, which reads the broker's files, and of `transferto dump-log`, which must
+# print the same; sourced by run.sh.
 
 DUMPED=tools-dumped
 
@@ -8,8 +9,17 @@ dump_log_steps() {
     step "kafka-dump-log: segments" dump_segments
     step "kafka-dump-log: indexes of finished segments" dump_finished_indexes
     step "kafka-dump-log: --offsets-decoder" dump_offsets
+    step "transferto dump-log prints the same: every codec" codecs_alike
+    if command -v kcat >"$WORK/kcat-is-here"; then
+        step "transferto dump-log prints the same: keys, headers, bytes that are no text" keyed_alike
+    fi
+    step "transferto dump-log prints the same: segments and indexes that grow" segments_alike
+    step "transferto dump-log prints the same: --offsets-decoder" offsets_alike
+    step "transferto dump-log prints the same: what is left of a cut log" cut_alike
     step "kafka-dump-log: indexes after a clean stop" dump_stopped
     step "kafka-dump-log: snapshot of the producers" dump_snapshot
+    step "transferto dump-log prints the same: what a clean stop has left" stopped_alike
+    old_formats_alike
     step "restart after kafka-dump-log" broker_start
 }
 
@@ -169,4 +179,106 @@ dump_snapshot() {
     first_sequence=$(sed -E 's/.* baseSequence: ([0-9]+) .*/\1/' <<<"$last")
     tail -n 1 "$WORK/snapshot" >"$WORK/last"
     has "$WORK/last" "firstSequence: $first_sequence lastSequence: 49999 lastOffset: 49999 "
+}
+
+# dumps_alike FILES ARGUMENT...: Kafka's tool and ours print the same of these files, and complain
+# of the same, which Kafka's does in the order of a hash table.
+dumps_alike() {
+    local files=$1
+    shift
+    # Or Java would print a question mark for each letter that is not ASCII.
+    LC_ALL=C.UTF-8 kafka-dump-log --files "$files" "$@" >"$WORK/theirs" 2>"$WORK/theirs.err"
+    "$TRANSFERTO" dump-log --files "$files" "$@" >"$WORK/ours" 2>"$WORK/ours.err"
+    expect_same_file "$WORK/theirs" "$WORK/ours"
+    diff <(sort "$WORK/theirs.err") <(sort "$WORK/ours.err")
+    [ "$(wc -l <"$WORK/ours")" -gt "$(tr ',' '\n' <<<"$files" | wc -l)" ]
+}
+
+codecs_alike() {
+    local codec files=
+    for codec in $CODECS; do
+        files+=,$(log_files "tools-$codec" .log)
+    done
+    dumps_alike "${files#,}"
+    dumps_alike "${files#,}" --print-data-log
+    dumps_alike "${files#,}" --deep-iteration --skip-record-metadata
+    dumps_alike "${files#,}" --max-bytes 20000 --print-data-log
+}
+
+keyed_alike() {
+    kafka-topics --create --topic tools-bytes --partitions 1
+    printf '%b\n' 'caf\xc3\xa9\t\xe2\x82\xac' '\xff\xfe\t\xed\xa0\x80\xf0\x9f\x98' '\x01\t\x1b[1m"' |
+        kcat -P -b "$BROKER" -t tools-bytes -p 0 -K '\t' -H $'h\xc3\xa9=1' -H two=
+    dumps_alike "$(log_files tools-bytes .log),$(log_files tools-keyed .log)" --print-data-log
+    dumps_alike "$(log_files tools-bytes .log),$(log_files tools-keyed .log)" --print-data-log \
+        --skip-record-metadata
+}
+
+segments_alike() {
+    dumps_alike "$(log_files "$DUMPED" .log),$(log_files "$DUMPED" index)"
+    dumps_alike "$(log_files "$DUMPED" .log),$(log_files "$DUMPED" index)" --verify-index-only
+    dumps_alike "$(finished_indexes)" --index-sanity-check
+}
+
+offsets_alike() {
+    local files
+    files=$(find "$DATA_DIR"/__consumer_offsets-* -name '*.log' -size +0 | sort | paste -sd ,)
+    dumps_alike "$files" --offsets-decoder
+    dumps_alike "$files" --print-data-log
+}
+
+# The beginning of a segment, with an index that points behind its end.
+cut_alike() {
+    local first=00000000000000000000 cut=$WORK/cut
+    mkdir -p "$cut"
+    cp "$DATA_DIR/$DUMPED-0/$first".* "$cut"
+    truncate -s 123456 "$cut/$first.log"
+    dumps_alike "$cut/$first.log" --deep-iteration
+    head -c 100000 /dev/zero | tr '\0' '\177' >"$cut/1.log"
+    dumps_alike "$cut/1.log"
+    if "$TRANSFERTO" dump-log "$cut/$first.index" "$cut/2.log" >"$WORK/ours" 2>"$WORK/ours.err"; then
+        echo "no error for an index that points behind the log"
+        return 1
+    fi
+    has "$WORK/ours.err" "$cut/$first.index is corrupt at position "
+    has "$WORK/ours.err" "cannot open $cut/2.log"
+}
+
+stopped_alike() {
+    local files
+    files=$(find "$DATA_DIR" -name '*.snapshot' -size +0 | sort | paste -sd ,)
+    dumps_alike "$files,$(log_files "$DUMPED" index)"
+    dumps_alike "$(log_files "$DUMPED" index)" --index-sanity-check
+}
+
+# Messages of magic 0 and 1, alone and in wrappers, by brokers that store all topics so.
+old_formats_alike() {
+    old_format_steps 0.9.0 0
+    old_format_steps 0.10.0 1
+}
+
+old_format_steps() (
+    local version=$1 magic=$2
+    beside "format-$version"
+    step "start a broker with log.message.format.version=$version" broker_start \
+        --override "log.message.format.version=$version"
+    step "transferto dump-log prints the same: magic $magic" old_format_alike "$magic"
+    step "stop the broker with log.message.format.version=$version" other_stops_cleanly
+)
+
+old_format_alike() {
+    local magic=$1 codec files=
+    for codec in none gzip snappy lz4; do
+        kafka-topics --create --topic "old-$codec" --partitions 1
+        lines 1 500 | kafka-console-producer --topic "old-$codec" --compression-codec "$codec" \
+            --command-property enable.idempotence=false
+        files+=,$(log_files "old-$codec" .log),$(log_files "old-$codec" .index)
+    done
+    files=${files#,}
+    dumps_alike "$files" --print-data-log
+    for codec in none gzip snappy lz4; do
+        has "$WORK/ours" " magic: $magic compresscodec: $codec "
+    done
+    dumps_alike "$files" --deep-iteration
+    dumps_alike "$files"
 }

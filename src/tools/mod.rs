@@ -1,0 +1,9 @@
+//! Tools that look at the broker's files, and need no broker.
+
+pub mod dump_log_segments_options;
+pub(crate) mod printer;
+pub(crate) mod json;
+pub(crate) mod offsets_message_parser;
+pub(crate) mod log_dump;
+pub(crate) mod index_dump;
+pub mod dump_log_segments;
