@@ -19,14 +19,17 @@
 //! 3. Work is `event & interest`. A channel that has work is on the [`ReadyList`], and is there
 //!    once.
 //! 4. The code that changes a word calls [`ReadyList::note`] afterwards.
-//! 5. An end is final: [`READ_CLOSED`] and [`RESET`] are set by an edge and never cleared. What
+//! 5. Bytes that were read along with an earlier request make no edge. [`BUFFERED`] stands for them:
+//!    the read that leaves some over sets it, and the one that uses the last of them clears it. What
+//!    wants [`READABLE`] wants it, too.
+//! 6. An end is final: [`READ_CLOSED`] and [`RESET`] are set by an edge and never cleared. What
 //!    keeps them from being work for ever is the interest, which a channel gives up for an end that
 //!    it has taken. A channel that is read meets the end when it has read all that came before; so
 //!    it wants these bits only while it is muted.
 //!
 //! From 1: while bytes wait in the socket, either the `event` bit is set or an edge is under way.
-//! With 3: a channel that could make progress either is on the list or will be put there by an
-//! edge. With 5: a muted channel whose peer has hung up says so once, whether the edge came before
+//! With 3 and 5: a channel that could make progress either is on the list or will be put there by an
+//! edge. With 6: a muted channel whose peer has hung up says so once, whether the edge came before
 //! the mute or after. So nothing stalls; the simulation below tries thousands of orders of events.
 
 use std::collections::VecDeque;
@@ -42,13 +45,15 @@ pub const READ_CLOSED: u8 = 0b0100;
 /// The connection is over in both directions: the peer has reset it, or does not answer the
 /// system's probes any more. What it had sent before may still be in the socket.
 pub const RESET: u8 = 0b1000;
+/// Bytes that were read along lie in user space: Kafka's `keysWithBufferedRead`.
+pub const BUFFERED: u8 = 0b1_0000;
 /// The two ways in which a connection ends without our doing.
 pub const ENDS: u8 = READ_CLOSED | RESET;
 
 /// The readiness word of one channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
-    /// The edges that epoll has reported and no call has used up yet.
+    /// The edges that epoll has reported and no call has used up yet, and [`BUFFERED`].
     event: u8,
     interest: u8,
     /// Whether the ready list holds the channel.
@@ -61,10 +66,15 @@ impl Readiness {
         self.event |= bits;
     }
 
+    /// Whether bytes that were read along are left.
+    pub fn note_buffered(&mut self, is_buffered: bool) {
+        self.event = if is_buffered { self.event | BUFFERED } else { self.event & !BUFFERED };
+    }
+
     /// A call has found the socket empty ([`READABLE`]) or full ([`WRITABLE`]): an edge will report
     /// when that changes. An end is never used up.
     pub fn used_up(&mut self, bits: u8) {
-        debug_assert!(bits & ENDS == 0, "an end is final");
+        debug_assert!(bits & (ENDS | BUFFERED) == 0, "an end is final, and no socket has the rest");
         self.event &= !bits;
     }
 
@@ -154,6 +164,7 @@ mod tests {
         untaken_ends: u8,
         /// It has met the end of the stream, or the reset: it is closed.
         is_at_end: bool,
+        buffered_bytes: u64,
         request_bytes_read: u64,
         send_bytes_left: u64,
         received_bytes: u64,
@@ -162,6 +173,8 @@ mod tests {
 
     const REQUEST_BYTES: u64 = 5;
     const TURN_BYTES: u64 = 7;
+    /// What one call reads at most: more than a request.
+    const READ_BYTES: u64 = 13;
 
     struct Simulation {
         random: Random,
@@ -195,7 +208,7 @@ mod tests {
 
         fn note(&mut self, key: usize) {
             let channel = &mut self.channels[key];
-            let reads = if channel.is_muted { channel.untaken_ends } else { READABLE };
+            let reads = if channel.is_muted { channel.untaken_ends } else { READABLE | BUFFERED };
             let writes = if channel.send_bytes_left > 0 { WRITABLE } else { 0 };
             let wanted = if channel.is_at_end { 0 } else { reads | writes };
             channel.readiness.set_interest(wanted);
@@ -280,7 +293,7 @@ mod tests {
                 if work & ENDS != 0 {
                     self.take_end(key, work & ENDS);
                 }
-                if work & READABLE != 0 {
+                if work & (READABLE | BUFFERED) != 0 {
                     self.read(key);
                 }
                 if work & WRITABLE != 0 {
@@ -295,7 +308,8 @@ mod tests {
             let channel = &mut self.channels[key];
             assert_eq!(ends & !channel.untaken_ends, 0, "each end is taken once");
             channel.untaken_ends &= !ends;
-            if ends & RESET != 0 && self.sockets[key].unread_bytes == 0 {
+            let is_all_read = channel.buffered_bytes + self.sockets[key].unread_bytes == 0;
+            if ends & RESET != 0 && is_all_read {
                 channel.is_at_end = true;
             }
         }
@@ -303,24 +317,36 @@ mod tests {
         /// Reads until the request is whole (one request, then stop) or until the socket would
         /// block.
         fn read(&mut self, key: usize) {
-            let (socket, channel) = (&mut self.sockets[key], &mut self.channels[key]);
             loop {
-                if socket.unread_bytes == 0 && socket.is_closed {
-                    channel.is_at_end = true;
-                    return;
-                }
-                if socket.unread_bytes == 0 {
-                    channel.readiness.used_up(READABLE);
-                    return;
-                }
-                let bytes = (REQUEST_BYTES - channel.request_bytes_read).min(socket.unread_bytes);
-                socket.unread_bytes -= bytes;
+                let channel = &mut self.channels[key];
+                let missing = REQUEST_BYTES - channel.request_bytes_read;
+                let bytes = missing.min(channel.buffered_bytes);
+                channel.buffered_bytes -= bytes;
+                channel.readiness.note_buffered(channel.buffered_bytes > 0);
                 channel.received_bytes += bytes;
                 channel.request_bytes_read = (channel.request_bytes_read + bytes) % REQUEST_BYTES;
-                if channel.request_bytes_read == 0 {
+                let is_whole = bytes == missing;
+                if is_whole || !self.read_socket(key) {
                     return;
                 }
             }
+        }
+
+        /// One call, if the socket is known to be readable; whether it brought bytes.
+        fn read_socket(&mut self, key: usize) -> bool {
+            let (socket, channel) = (&mut self.sockets[key], &mut self.channels[key]);
+            if channel.readiness.work() & READABLE == 0 {
+                return false;
+            }
+            let bytes = socket.unread_bytes.min(READ_BYTES);
+            socket.unread_bytes -= bytes;
+            channel.buffered_bytes += bytes;
+            match bytes {
+                0 if socket.is_closed => channel.is_at_end = true,
+                0 => channel.readiness.used_up(READABLE),
+                _ => (),
+            }
+            bytes > 0
         }
 
         /// Writes until the send is complete, the turn is over, or the socket takes less than it
@@ -349,6 +375,8 @@ mod tests {
                 assert!(!channel.readiness.has_work() || entries == 1, "work is on the list");
                 let known = channel.readiness.event | socket.pending_edge;
                 assert!(socket.unread_bytes == 0 || known & READABLE != 0, "bytes are forgotten");
+                let is_buffered = channel.readiness.event & BUFFERED != 0;
+                assert_eq!(channel.buffered_bytes > 0, is_buffered, "what was read is forgotten");
                 let waits = known & WRITABLE != 0 || socket.wants_room;
                 assert!(waits, "room in the socket would be forgotten");
                 assert!(!socket.is_closed || known & READ_CLOSED != 0, "an end is forgotten");

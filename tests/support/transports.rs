@@ -111,10 +111,13 @@ impl TransportLayer for Faulty {
         self.inner.finish_connect()
     }
 
-    fn read(&mut self, dst: &mut [u8]) -> io::Result<usize> {
-        self.call(Call::Read, dst.len(), |inner, allowed| match allowed {
-            0 => Ok(0),
-            _ => inner.read(&mut dst[..allowed]),
+    fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
+        self.call(Call::Read, dst.len() + spare.len(), |inner, allowed| {
+            let in_dst = allowed.min(dst.len());
+            match allowed {
+                0 => Ok(0),
+                _ => inner.read(&mut dst[..in_dst], &mut spare[..allowed - in_dst]),
+            }
         })
     }
 
@@ -343,7 +346,7 @@ impl Sink {
 }
 
 impl TransportLayer for Sink {
-    fn read(&mut self, _dst: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, _dst: &mut [u8], _spare: &mut [u8]) -> io::Result<usize> {
         Ok(0)
     }
 
