@@ -242,8 +242,7 @@ mod tests {
     }
 
     fn pieces(bytes: &[u8], length: usize) -> Vec<Incoming> {
-        let pieces = bytes.chunks(length).map(|piece| Incoming::Bytes(piece.to_vec()));
-        pieces.flat_map(|piece| [piece, Incoming::WouldBlock]).collect()
+        bytes.chunks(length).map(|piece| Incoming::Bytes(piece.to_vec())).collect()
     }
 
     #[test]
@@ -295,6 +294,16 @@ mod tests {
         }
     }
 
+    /// A short count says so already.
+    #[test]
+    fn a_frame_that_is_not_whole_yet_costs_no_call_that_finds_nothing() {
+        let mut connection = Connection::of(pieces(&frame(&[7; 50_000]), 10_000));
+        for calls in [2, 3, 4, 5] {
+            assert_eq!(connection.failure().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(connection.transport.calls, calls);
+        }
+    }
+
     /// What does not fit stays in the socket, where it costs the sender's memory.
     #[test]
     fn no_more_is_read_along_than_a_connection_may_cost() {
@@ -316,6 +325,7 @@ mod tests {
         for cut in 1..frame(b"hello").len() {
             let begun = frame(b"hello")[..cut].to_vec();
             let mut connection = Connection::of(vec![Incoming::Bytes(begun)]);
+            assert_eq!(connection.failure().kind(), io::ErrorKind::WouldBlock);
             assert_eq!(connection.failure().kind(), io::ErrorKind::UnexpectedEof);
             assert!(connection.receive.has_begun());
         }

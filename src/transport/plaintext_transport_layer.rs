@@ -132,6 +132,8 @@ impl TransportLayer for PlaintextTransportLayer {
 
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
         self.metrics.read_calls.increment();
+        // The kernel also stops at urgent data, which no client of Kafka's sends: a peer that does
+        // waits for its own next bytes.
         let taken = uninterrupted(|| match spare {
             [] => self.stream.read(dst),
             _ => self.stream.read_vectored(&mut [IoSliceMut::new(dst), IoSliceMut::new(spare)]),

@@ -74,6 +74,10 @@ impl BytesBuffered {
 }
 
 /// One turn: hands out what was read along first, and then reads the socket.
+///
+/// A call that brought less than it asked for has emptied the socket, and the next one would only
+/// get `EAGAIN` (epoll(7), question 9). That holds for this turn and no longer: an edge may come
+/// before the next one.
 pub struct ReadTurn<'a> {
     transport: &'a mut dyn TransportLayer,
     buffered: &'a mut BytesBuffered,
@@ -134,26 +138,35 @@ impl<'a> ReadTurn<'a> {
         let allowed = dst.len().min(self.bytes_left);
         let is_more = more || allowed < dst.len();
         if allowed <= COPIED_BYTES_MAX && !is_more {
-            let taken = self.call(|it| it.transport.read(it.buffer, &mut []))?;
+            let asked = self.buffer.len();
+            let taken = self.call(asked, |it| it.transport.read(it.buffer, &mut []))?;
             self.unused = 0..taken;
             return Ok(self.take_unused(dst));
         }
         let spare = if is_more { 0 } else { self.buffer.len() };
-        let taken =
-            self.call(|it| it.transport.read(&mut dst[..allowed], &mut it.buffer[..spare]))?;
+        let taken = self.call(allowed + spare, |it| {
+            it.transport.read(&mut dst[..allowed], &mut it.buffer[..spare])
+        })?;
         self.unused = 0..taken.saturating_sub(allowed);
         Ok(taken.min(allowed))
     }
 
-    /// One call that reads, and the conclusions from it.
-    fn call(&mut self, read: impl FnOnce(&mut Self) -> io::Result<usize>) -> io::Result<usize> {
+    /// One call that reads up to `asked` bytes, and the conclusions from it.
+    fn call(
+        &mut self,
+        asked: usize,
+        read: impl FnOnce(&mut Self) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         let result = read(self);
-        match &result {
-            Ok(taken) => self.bytes_left = self.bytes_left.saturating_sub(*taken),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.end = Some(ReadEnd::SocketEmpty);
+        let is_empty = match &result {
+            Ok(taken) => {
+                self.bytes_left = self.bytes_left.saturating_sub(*taken);
+                *taken < asked
             }
-            Err(_) => (),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        if is_empty {
+            self.end = Some(ReadEnd::SocketEmpty);
         }
         result
     }

@@ -26,6 +26,9 @@ pub trait TransportLayer: std::marker::Send {
 
     /// Reads into `dst` and, what is there beyond it, into `spare`. `Ok(0)` is the end of the stream.
     ///
+    /// Fewer bytes than both have room for mean that nothing more is there now, so that the next
+    /// call would only get `WouldBlock` or the end of the stream.
+    ///
     /// # Errors
     /// `WouldBlock` if nothing has arrived; whatever `read(2)` reports otherwise.
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize>;

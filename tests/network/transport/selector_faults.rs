@@ -11,7 +11,7 @@ use std::thread;
 use support::temp::TempFile;
 use support::transports::{
     BlackHole, Counts, FailsToClose, Faulty, FileSend, PromisesMore, SevenBytes,
-    WouldBlockEveryOther, ends_after_reading, fails_after_writing, pattern, seven_bytes,
+    WouldBlockEveryOther, counting, ends_after_reading, fails_after_writing, pattern, seven_bytes,
     would_block_every_other, wrapping,
 };
 use transferto::common::memory_pool::FREE_BYTES;
@@ -354,6 +354,24 @@ fn pipelined_requests_are_read_one_per_poll_without_a_new_edge() {
         assert_eq!(harness.receives.len(), 1);
         assert_eq!(harness.next_receive(id), *request);
     }
+}
+
+/// A read that brought less than it asked for has emptied the socket: nobody looks again before the
+/// next edge.
+#[test]
+fn requests_one_after_another_cost_one_call_each() {
+    let counts = Arc::new(Counts::default());
+    let mut harness = Harness::with(-1, IDLE_MS, |metrics| counting(&metrics, &counts));
+    let (id, mut peer) = harness.accept();
+    for request in 1..=50 {
+        peer.write_all(&frame(b"request")).unwrap();
+        assert_eq!(harness.next_receive(id), "request");
+        harness.selector.mute(id);
+        harness.selector.unmute(id);
+        assert!(!harness.selector.has_work());
+        assert_eq!(counts.read_calls.value(), request);
+    }
+    assert_eq!(counts.would_blocks.value(), 0);
 }
 
 /// The bytes came while the channel was muted, and their edge is long gone when it is unmuted.
