@@ -14,7 +14,8 @@ use crate::common::time::Time;
 use crate::transport::authenticator::Authenticator;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::network_receive::{Frame, NetworkReceive};
-use crate::transport::readiness::{ENDS, READABLE, RESET, Readiness, WRITABLE};
+use crate::transport::read_turn::{BytesBuffered, ReadBuffer, ReadEnd, ReadTurn};
+use crate::transport::readiness::{BUFFERED, ENDS, READABLE, RESET, Readiness, WRITABLE};
 use crate::transport::send;
 use crate::transport::transport_layer::TransportLayer;
 use crate::transport::write_turn::{TurnEnd, WriteTurn};
@@ -52,6 +53,8 @@ pub struct KafkaChannel {
     transport: Box<dyn TransportLayer>,
     authenticator: Box<dyn Authenticator>,
     receive: NetworkReceive,
+    /// What was read along with an earlier request.
+    buffered: BytesBuffered,
     send: Option<Box<dyn send::Send>>,
     is_muted: bool,
     /// Set by a read that found no memory.
@@ -76,6 +79,7 @@ impl KafkaChannel {
             transport,
             authenticator,
             receive,
+            buffered: BytesBuffered::default(),
             send: None,
             is_muted: false,
             lacks_memory: false,
@@ -184,7 +188,8 @@ impl KafkaChannel {
         !self.lacks_memory
     }
 
-    /// No request is read from now on. Bytes that arrive stay in the socket and are not forgotten.
+    /// No request is read from now on. Bytes that arrive stay in the socket, and those that were read
+    /// along stay here; neither are forgotten.
     pub fn mute(&mut self) {
         trace!("[5] KafkaChannel.mute: {}", self.id);
         self.is_muted = true;
@@ -207,7 +212,7 @@ impl KafkaChannel {
         let ends = self.readiness.work() & ENDS;
         self.untaken_ends &= !ends;
         self.update_interest();
-        if ends & RESET != 0 && !self.transport.has_unread()? {
+        if ends & RESET != 0 && self.buffered.is_empty() && !self.transport.has_unread()? {
             return Err(io::Error::from(io::ErrorKind::ConnectionReset));
         }
         trace!("[5] KafkaChannel.takeEnd: {} has hung up", self.id);
@@ -242,15 +247,22 @@ impl KafkaChannel {
         Ok(self.is_connected)
     }
 
-    /// Continues reading, and returns one request if it is complete now. Then it stops, although
-    /// more may be there.
+    /// Continues reading for one turn (see [`ReadTurn`]), and returns one request if it is complete
+    /// now. Then it stops, although more may be there.
     ///
     /// # Errors
     /// As [`NetworkReceive::read_from`], without `WouldBlock` and `OutOfMemory`.
-    pub fn read(&mut self) -> io::Result<Option<Frame>> {
-        match self.receive.read_from(&mut *self.transport) {
-            Ok(None) => Ok(None),
-            Ok(Some(frame)) => {
+    pub fn read(&mut self, buffer: &mut ReadBuffer) -> io::Result<Option<Frame>> {
+        let is_readable = self.readiness.work() & READABLE != 0;
+        let transport = &mut *self.transport;
+        let mut turn = ReadTurn::new(transport, &mut self.buffered, buffer, is_readable);
+        let result = self.receive.read_from(&mut turn);
+        if turn.finish() == Some(ReadEnd::SocketEmpty) {
+            self.readiness.used_up(READABLE);
+        }
+        self.readiness.note_buffered(!self.buffered.is_empty());
+        match result {
+            Ok(frame) => {
                 let (id, size) = (self.id, frame.bytes.len());
                 trace!("[4] KafkaChannel.read: {id} has a request of {size} bytes");
                 Ok(Some(frame))
@@ -261,10 +273,7 @@ impl KafkaChannel {
                 self.update_interest();
                 Ok(None)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readiness.used_up(READABLE);
-                Ok(None)
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -317,7 +326,7 @@ impl KafkaChannel {
     fn update_interest(&mut self) {
         let bits = if self.ready() {
             let is_silent = self.is_muted || self.lacks_memory;
-            let reads = if is_silent { self.untaken_ends } else { READABLE };
+            let reads = if is_silent { self.untaken_ends } else { READABLE | BUFFERED };
             let writes = if self.send.is_some() { WRITABLE } else { 0 };
             reads | writes
         } else if self.is_connected {

@@ -60,15 +60,16 @@ impl MemoryTransport {
 }
 
 impl TransportLayer for MemoryTransport {
-    fn read(&mut self, dst: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
         self.calls += 1;
         match self.incoming.pop_front() {
             None => Ok(0),
             Some(Incoming::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Some(Incoming::Bytes(mut bytes)) => {
-                let count = bytes.len().min(dst.len());
-                dst[..count].copy_from_slice(&bytes[..count]);
-                bytes.drain(..count);
+                let count = bytes.len().min(dst.len() + spare.len());
+                for (place, byte) in dst.iter_mut().chain(spare).zip(bytes.drain(..count)) {
+                    *place = byte;
+                }
                 if !bytes.is_empty() {
                     self.incoming.push_front(Incoming::Bytes(bytes));
                 }

@@ -8,6 +8,7 @@ pub mod readiness;
 pub mod transport_layer;
 #[cfg(test)]
 pub(crate) mod memory_transport;
+pub mod read_turn;
 pub mod network_receive;
 pub mod plaintext_transport_layer;
 pub mod send;

@@ -8,18 +8,16 @@ use std::sync::Arc;
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::memory_pool::{FREE_BYTES, MemoryDraw, MemoryPool, SMALL_BYTES_MAX, Stage};
-use crate::transport::transport_layer::TransportLayer;
+use crate::transport::read_turn::ReadTurn;
 
 /// The bytes of the size field, which the size does not count.
 const SIZE_LENGTH: usize = 4;
 /// The buffer of a body before its first byte has arrived: a small request fits, and a thousand
-/// peers that declare a large one and send nothing have four megabytes.
-const FIRST_BUFFER_BYTES: usize = FREE_BYTES;
+/// peers that declare a large one and send nothing have four megabytes. It takes what a turn reads
+/// along with the size.
+const FIRST_BUFFER_BYTES: usize = FREE_BYTES - SIZE_LENGTH;
 /// The buffer of a body once the first one is full. Each time this one is full, it doubles.
 const SECOND_BUFFER_BYTES: usize = 64 << 10;
-/// The most bytes that one call reads, so that a client with an endless request gets its turns like
-/// all others.
-const READ_TURN_BYTES: usize = 1 << 20;
 /// How TLS begins, in place of a size: a handshake record of some version 3. As a size it would be
 /// 369 megabytes.
 const TLS_HANDSHAKE: [u8; 2] = [22, 3];
@@ -102,46 +100,36 @@ impl NetworkReceive {
     /// Continues reading, and returns the body when it is complete. Then it stops: the next call
     /// begins the next frame.
     ///
-    /// `Ok(None)` means that it stopped to let others have their turn: there may be more to read.
-    ///
     /// # Errors
-    /// `WouldBlock` if everything that has arrived is read; `OutOfMemory` if the pool, or the
-    /// system, has no memory for the rest now, which stays in the socket; `UnexpectedEof` if the
-    /// peer has closed the connection, cleanly if [`has_begun`](Self::has_begun) says no;
-    /// `InvalidData` for a size that is negative or too large; whatever `read(2)` reports otherwise.
-    pub fn read_from(&mut self, transport: &mut dyn TransportLayer) -> io::Result<Option<Frame>> {
+    /// `WouldBlock` if everything that has arrived is read, or the turn is over; `OutOfMemory` if
+    /// the pool, or the system, has no memory for the rest now, which stays in the socket;
+    /// `UnexpectedEof` if the peer has closed the connection, cleanly if
+    /// [`has_begun`](Self::has_begun) says no; `InvalidData` for a size that is negative or too
+    /// large; whatever `read(2)` reports otherwise.
+    pub fn read_from(&mut self, turn: &mut ReadTurn<'_>) -> io::Result<Frame> {
         while self.size_filled < SIZE_LENGTH {
-            self.size_filled +=
-                self.read_some(transport, |this| &mut this.size[this.size_filled..])?;
+            let taken = turn.read(&mut self.size[self.size_filled..], false);
+            self.size_filled += self.some(taken)?;
             if self.size_filled == SIZE_LENGTH {
                 self.body_size = self.checked_size()?;
             }
         }
-        let mut budget_bytes = READ_TURN_BYTES;
         while self.body_filled < self.body_size {
-            if budget_bytes == 0 {
-                return Ok(None);
-            }
             self.make_room()?;
-            let end = self.body.len().min(self.body_filled + budget_bytes);
-            let taken = self.read_some(transport, |this| &mut this.body[this.body_filled..end])?;
-            self.body_filled += taken;
-            budget_bytes -= taken;
+            let more = self.body.len() < self.body_size;
+            let taken = turn.read(&mut self.body[self.body_filled..], more);
+            self.body_filled += self.some(taken)?;
         }
         self.size_filled = 0;
         self.body_filled = 0;
         let nothing = MemoryDraw::new(self.memory.pool());
         let memory = mem::replace(&mut self.memory, nothing);
-        Ok(Some(Frame { bytes: mem::take(&mut self.body), memory }))
+        Ok(Frame { bytes: mem::take(&mut self.body), memory })
     }
 
-    /// One read into a part of `self`: at least one byte, or an error.
-    fn read_some(
-        &mut self,
-        transport: &mut dyn TransportLayer,
-        part: impl FnOnce(&mut Self) -> &mut [u8],
-    ) -> io::Result<usize> {
-        match transport.read(part(self))? {
+    /// What a read has brought: at least one byte, or an error.
+    fn some(&self, taken: io::Result<usize>) -> io::Result<usize> {
+        match taken? {
             0 => {
                 let how = if self.has_begun() { " in the middle of a request" } else { "" };
                 let why = format!("the peer closed the connection{how}");
@@ -201,6 +189,7 @@ impl NetworkReceive {
 mod tests {
     use super::*;
     use crate::transport::memory_transport::{Incoming, MemoryTransport};
+    use crate::transport::read_turn::{BytesBuffered, READ_TURN_BYTES, ReadBuffer};
 
     fn frame(body: &[u8]) -> Vec<u8> {
         let mut frame = vec![0; SIZE_LENGTH];
@@ -209,56 +198,136 @@ mod tests {
         frame
     }
 
-    /// With a pool that never lacks memory.
-    fn receive_of(max_size_bytes: i32) -> NetworkReceive {
-        NetworkReceive::new(max_size_bytes, &MemoryPool::unlimited())
+    /// One connection, which is read in turns.
+    struct Connection {
+        transport: MemoryTransport,
+        receive: NetworkReceive,
+        buffered: BytesBuffered,
     }
 
-    fn one_byte_at_a_time(bytes: &[u8]) -> MemoryTransport {
-        let pieces =
-            bytes.iter().flat_map(|byte| [Incoming::Bytes(vec![*byte]), Incoming::WouldBlock]);
-        MemoryTransport::reading(pieces.collect())
+    impl Connection {
+        /// Whose requests may be of any size, and for which the pool has all memory.
+        fn of(incoming: Vec<Incoming>) -> Self {
+            Self::limited(-1, &MemoryPool::unlimited(), incoming)
+        }
+
+        fn limited(max_size_bytes: i32, pool: &Arc<MemoryPool>, incoming: Vec<Incoming>) -> Self {
+            let receive = NetworkReceive::new(max_size_bytes, pool);
+            let transport = MemoryTransport::reading(incoming);
+            Self { transport, receive, buffered: BytesBuffered::default() }
+        }
+
+        /// What one turn comes to.
+        fn read(&mut self) -> io::Result<Vec<u8>> {
+            self.read_frame().map(|frame| frame.bytes)
+        }
+
+        fn read_frame(&mut self) -> io::Result<Frame> {
+            let mut buffer = ReadBuffer::new();
+            let (transport, buffered) = (&mut self.transport, &mut self.buffered);
+            let mut turn = ReadTurn::new(transport, buffered, &mut buffer, true);
+            let result = self.receive.read_from(&mut turn);
+            turn.finish();
+            result
+        }
+
+        fn failure(&mut self) -> io::Error {
+            self.read().unwrap_err()
+        }
+
+        fn arrives(&mut self, bytes: Vec<u8>) {
+            self.transport.incoming.push_back(Incoming::Bytes(bytes));
+            self.transport.incoming.push_back(Incoming::WouldBlock);
+        }
+    }
+
+    fn pieces(bytes: &[u8], length: usize) -> Vec<Incoming> {
+        bytes.chunks(length).map(|piece| Incoming::Bytes(piece.to_vec())).collect()
     }
 
     #[test]
     fn a_frame_may_come_one_byte_at_a_time() {
-        let mut transport = one_byte_at_a_time(&frame(b"hello"));
-        let mut receive = receive_of(-1);
+        let mut connection = Connection::of(pieces(&frame(b"hello"), 1));
         for _ in 0..8 {
-            let error = receive.read_from(&mut transport).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-            assert!(receive.has_begun());
+            assert_eq!(connection.failure().kind(), io::ErrorKind::WouldBlock);
+            assert!(connection.receive.has_begun());
         }
-        assert_eq!(receive.read_from(&mut transport).unwrap().unwrap().bytes, b"hello");
-        assert!(!receive.has_begun());
+        assert_eq!(connection.read().unwrap(), b"hello");
+        assert!(!connection.receive.has_begun());
+    }
+
+    /// Wherever the pieces end, and whatever was read along with them.
+    #[test]
+    fn frames_of_all_sizes_come_out_as_they_went_in() {
+        let sizes = [0, 1, 90, 4_087, 4_088, 4_092, 4_093, 4_096, 4_097, 10_000, 70_000, 3];
+        let bodies: Vec<_> = sizes.iter().map(|size| vec![*size as u8; *size]).collect();
+        let bytes: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
+        for length in [7, 95, 4_095, 4_096, 4_097, 9_000, bytes.len()] {
+            let mut connection = Connection::of(pieces(&bytes, length));
+            for body in &bodies {
+                let read = loop {
+                    match connection.read() {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                        result => break result.unwrap(),
+                    }
+                };
+                assert!(read == *body, "{} bytes in pieces of {length}", body.len());
+            }
+            assert!(connection.buffered.is_empty());
+        }
     }
 
     #[test]
-    fn it_stops_after_one_frame_and_leaves_the_next_in_the_socket() {
+    fn a_small_frame_costs_one_call() {
+        let mut connection = Connection::of(pieces(&frame(&[7; FIRST_BUFFER_BYTES]), 1 << 20));
+        assert_eq!(connection.read().unwrap(), [7; FIRST_BUFFER_BYTES]);
+        assert_eq!(connection.transport.calls, 1);
+    }
+
+    #[test]
+    fn frames_that_were_read_along_cost_no_call_and_are_handed_out_one_by_one() {
         let bytes = [frame(b"one"), frame(b""), frame(b"three")].concat();
-        let mut transport = MemoryTransport::reading(vec![Incoming::Bytes(bytes)]);
-        let mut receive = receive_of(5);
-        assert_eq!(receive.read_from(&mut transport).unwrap().unwrap().bytes, b"one");
-        assert_eq!(transport.calls, 2);
-        assert_eq!(receive.read_from(&mut transport).unwrap().unwrap().bytes, b"");
-        assert_eq!(receive.read_from(&mut transport).unwrap().unwrap().bytes, b"three");
+        let mut connection = Connection::of(vec![Incoming::Bytes(bytes)]);
+        for body in [&b"one"[..], b"", b"three"] {
+            assert_eq!(connection.read().unwrap(), body);
+            assert_eq!(connection.transport.calls, 1);
+        }
+    }
+
+    /// A short count says so already.
+    #[test]
+    fn a_frame_that_is_not_whole_yet_costs_no_call_that_finds_nothing() {
+        let mut connection = Connection::of(pieces(&frame(&[7; 50_000]), 10_000));
+        for calls in [2, 3, 4, 5] {
+            assert_eq!(connection.failure().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(connection.transport.calls, calls);
+        }
+    }
+
+    /// What does not fit stays in the socket, where it costs the sender's memory.
+    #[test]
+    fn no_more_is_read_along_than_a_connection_may_cost() {
+        let bytes = [frame(&[1; 100_000]), frame(&[2; 100_000])].concat();
+        let mut connection = Connection::of(pieces(&bytes, bytes.len()));
+        assert_eq!(connection.read().unwrap(), [1; 100_000]);
+        let Some(Incoming::Bytes(unread)) = connection.transport.incoming.front() else { panic!() };
+        let read_along = SIZE_LENGTH + 100_000 - unread.len();
+        assert!((1..=FREE_BYTES).contains(&read_along), "{read_along} bytes");
+        assert_eq!(connection.read().unwrap(), [2; 100_000]);
     }
 
     #[test]
     fn the_end_of_the_stream_is_clean_only_between_frames() {
-        let mut transport = MemoryTransport::reading(Vec::new());
-        let mut receive = receive_of(-1);
-        let error = receive.read_from(&mut transport).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        assert!(!receive.has_begun());
+        let mut connection = Connection::of(Vec::new());
+        assert_eq!(connection.failure().kind(), io::ErrorKind::UnexpectedEof);
+        assert!(!connection.receive.has_begun());
 
         for cut in 1..frame(b"hello").len() {
             let begun = frame(b"hello")[..cut].to_vec();
-            let mut transport = MemoryTransport::reading(vec![Incoming::Bytes(begun)]);
-            let error = receive.read_from(&mut transport).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-            assert!(receive.has_begun());
-            receive = receive_of(-1);
+            let mut connection = Connection::of(vec![Incoming::Bytes(begun)]);
+            assert_eq!(connection.failure().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(connection.failure().kind(), io::ErrorKind::UnexpectedEof);
+            assert!(connection.receive.has_begun());
         }
     }
 
@@ -268,26 +337,26 @@ mod tests {
         {
             let mut bytes = vec![0; 4];
             BigEndian::write_i32(&mut bytes, size);
-            let mut transport = MemoryTransport::reading(vec![Incoming::Bytes(bytes)]);
-            let mut receive = receive_of(max);
-            let error = receive.read_from(&mut transport).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-            assert_eq!(receive.allocated_bytes(), 0);
+            let incoming = vec![Incoming::Bytes(bytes)];
+            let mut connection = Connection::limited(max, &MemoryPool::unlimited(), incoming);
+            assert_eq!(connection.failure().kind(), io::ErrorKind::InvalidData);
+            assert_eq!(connection.receive.allocated_bytes(), 0);
         }
     }
 
     #[test]
     fn a_client_that_speaks_tls_is_named_in_the_error() {
-        let hello = vec![22, 3, 1, 2, 0, 1, 0, 1, 252];
-        let mut transport = MemoryTransport::reading(vec![Incoming::Bytes(hello)]);
-        let error = receive_of(104_857_600).read_from(&mut transport).unwrap_err();
+        let incoming = vec![Incoming::Bytes(vec![22, 3, 1, 2, 0, 1, 0, 1, 252])];
+        let mut connection = Connection::limited(104_857_600, &MemoryPool::unlimited(), incoming);
+        let error = connection.failure();
         assert!(error.to_string().contains("TLS handshake"), "{error}");
     }
 
     #[test]
     fn a_size_of_exactly_the_maximum_is_taken() {
-        let mut transport = MemoryTransport::reading(vec![Incoming::Bytes(frame(b"12345"))]);
-        assert_eq!(receive_of(5).read_from(&mut transport).unwrap().unwrap().bytes, b"12345");
+        let incoming = vec![Incoming::Bytes(frame(b"12345"))];
+        let mut connection = Connection::limited(5, &MemoryPool::unlimited(), incoming);
+        assert_eq!(connection.read().unwrap(), b"12345");
     }
 
     /// KAFKA-4602: the buffer is paid for by bytes that arrived, not by a size that was declared.
@@ -296,58 +365,49 @@ mod tests {
         let declared = 100 << 20;
         let mut size = vec![0; 4];
         BigEndian::write_i32(&mut size, declared);
-        let mut transport =
-            MemoryTransport::reading(vec![Incoming::Bytes(size), Incoming::WouldBlock]);
-        let mut receive = receive_of(-1);
-        receive.read_from(&mut transport).unwrap_err();
-        assert!(receive.allocated_bytes() <= FIRST_BUFFER_BYTES);
+        let mut connection = Connection::of(vec![Incoming::Bytes(size), Incoming::WouldBlock]);
+        connection.failure();
+        assert!(connection.receive.allocated_bytes() <= FIRST_BUFFER_BYTES);
 
         let mut arrived = 0;
         for piece in [1, 1_000, 64_000, 100_000, 700_000] {
             arrived += piece;
-            transport.incoming.push_back(Incoming::Bytes(vec![7; piece]));
-            transport.incoming.push_back(Incoming::WouldBlock);
-            receive.read_from(&mut transport).unwrap_err();
+            connection.arrives(vec![7; piece]);
+            connection.failure();
             let paid_for = if arrived < FIRST_BUFFER_BYTES { 0 } else { SECOND_BUFFER_BYTES };
             let bound = (2 * arrived).max(paid_for).max(FIRST_BUFFER_BYTES);
-            assert!(receive.allocated_bytes() <= bound);
+            assert!(connection.receive.allocated_bytes() <= bound);
         }
     }
 
     #[test]
     fn an_endless_request_is_read_in_turns() {
         let body = vec![1; 3 * READ_TURN_BYTES];
-        let mut transport = MemoryTransport::reading(vec![Incoming::Bytes(frame(&body))]);
-        let mut receive = receive_of(-1);
-        assert!(receive.read_from(&mut transport).unwrap().is_none());
-        assert!(receive.read_from(&mut transport).unwrap().is_none());
-        assert_eq!(receive.read_from(&mut transport).unwrap().unwrap().bytes, body);
+        let mut connection = Connection::of(vec![Incoming::Bytes(frame(&body))]);
+        for _ in 0..3 {
+            assert_eq!(connection.failure().kind(), io::ErrorKind::WouldBlock);
+        }
+        assert_eq!(connection.read().unwrap(), body);
     }
 
-    fn begun(declared: u32, arrived: usize) -> MemoryTransport {
+    fn begun(declared: u32, arrived: usize) -> Vec<Incoming> {
         let mut bytes = declared.to_be_bytes().to_vec();
         bytes.resize(SIZE_LENGTH + arrived, 7);
-        MemoryTransport::reading(vec![Incoming::Bytes(bytes), Incoming::WouldBlock])
-    }
-
-    fn kind_of<T: std::fmt::Debug>(result: io::Result<T>) -> io::ErrorKind {
-        result.unwrap_err().kind()
+        vec![Incoming::Bytes(bytes), Incoming::WouldBlock]
     }
 
     #[test]
     fn a_frame_draws_its_whole_size_behind_its_first_buffer_and_hands_it_on() {
         let pool = MemoryPool::for_frames_of(1 << 20);
-        let mut receive = NetworkReceive::new(-1, &pool);
-        let mut transport = begun(500_000, FIRST_BUFFER_BYTES);
-        assert_eq!(kind_of(receive.read_from(&mut transport)), io::ErrorKind::WouldBlock);
+        let mut connection = Connection::limited(-1, &pool, begun(500_000, FIRST_BUFFER_BYTES));
+        assert_eq!(connection.failure().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(pool.drawn_bytes(), 500_000);
-        assert!(receive.allocated_bytes() <= SECOND_BUFFER_BYTES);
+        assert!(connection.receive.allocated_bytes() <= SECOND_BUFFER_BYTES);
 
-        let rest = vec![7; 500_000 - FIRST_BUFFER_BYTES];
-        transport.incoming.push_back(Incoming::Bytes(rest));
-        let frame = receive.read_from(&mut transport).unwrap().unwrap();
+        connection.arrives(vec![7; 500_000 - FIRST_BUFFER_BYTES]);
+        let frame = connection.read_frame().unwrap();
         assert_eq!((frame.bytes.len(), frame.memory.bytes()), (500_000, 500_000));
-        assert_eq!((receive.drawn_bytes(), pool.drawn_bytes()), (0, 500_000));
+        assert_eq!((connection.receive.drawn_bytes(), pool.drawn_bytes()), (0, 500_000));
         drop(frame);
         assert_eq!(pool.drawn_bytes(), 0);
     }
@@ -355,21 +415,19 @@ mod tests {
     #[test]
     fn a_frame_without_memory_holds_nothing_and_leaves_its_bytes_in_the_socket() {
         let pool = MemoryPool::for_frames_of(1 << 20);
-        let (mut first, mut second) =
-            (NetworkReceive::new(-1, &pool), NetworkReceive::new(-1, &pool));
-        let mut transport = begun(1 << 20, 10_000);
-        assert_eq!(kind_of(first.read_from(&mut transport)), io::ErrorKind::WouldBlock);
-        let mut transport = begun(100_000, 100_000);
+        let mut first = Connection::limited(-1, &pool, begun(1 << 20, 10_000));
+        let mut second = Connection::limited(-1, &pool, begun(100_000, 100_000));
+        assert_eq!(first.failure().kind(), io::ErrorKind::WouldBlock);
         for _ in 0..3 {
-            assert_eq!(kind_of(second.read_from(&mut transport)), io::ErrorKind::OutOfMemory);
-            assert_eq!((second.drawn_bytes(), second.draw()), (0, false));
+            assert_eq!(second.failure().kind(), io::ErrorKind::OutOfMemory);
+            assert_eq!((second.receive.drawn_bytes(), second.receive.draw()), (0, false));
         }
-        assert_eq!(second.allocated_bytes(), FIRST_BUFFER_BYTES);
+        assert_eq!(second.receive.allocated_bytes(), FIRST_BUFFER_BYTES);
+        assert!(second.buffered.is_empty());
 
         drop(first);
-        assert!(second.draw());
-        let frame = second.read_from(&mut transport).unwrap().unwrap();
-        assert_eq!(frame.bytes, vec![7; 100_000]);
+        assert!(second.receive.draw());
+        assert_eq!(second.read().unwrap(), vec![7; 100_000]);
     }
 
     #[test]
@@ -377,16 +435,14 @@ mod tests {
         let pool = MemoryPool::for_frames_of(1 << 20);
         let mut hog = MemoryDraw::new(&pool);
         hog.grow_to(pool.grant_max_bytes(Stage::Receive), Stage::Receive).unwrap();
-        let mut transport = begun(FIRST_BUFFER_BYTES as u32, FIRST_BUFFER_BYTES);
-        let mut receive = NetworkReceive::new(-1, &pool);
-        assert!(receive.read_from(&mut transport).unwrap().is_some());
+        let incoming = begun(FREE_BYTES as u32, FREE_BYTES);
+        assert!(Connection::limited(-1, &pool, incoming).read().is_ok());
     }
 
     #[test]
     fn a_frame_larger_than_the_pool_is_refused_at_its_size() {
         let pool = MemoryPool::for_frames_of(1 << 20);
-        let mut transport = begun((1 << 20) + 8, 0);
-        let error = NetworkReceive::new(-1, &pool).read_from(&mut transport).unwrap_err();
+        let error = Connection::limited(-1, &pool, begun((1 << 20) + 8, 0)).failure();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(error.to_string().contains("`queued.max.request.bytes`"), "{error}");
     }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::io::{IoSlice, Read};
+use std::io::{IoSlice, IoSliceMut, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -130,9 +130,14 @@ impl TransportLayer for PlaintextTransportLayer {
         }
     }
 
-    fn read(&mut self, dst: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
         self.metrics.read_calls.increment();
-        let taken = uninterrupted(|| self.stream.read(dst))?;
+        // The kernel also stops at urgent data, which no client of Kafka's sends: a peer that does
+        // waits for its own next bytes.
+        let taken = uninterrupted(|| match spare {
+            [] => self.stream.read(dst),
+            _ => self.stream.read_vectored(&mut [IoSliceMut::new(dst), IoSliceMut::new(spare)]),
+        })?;
         self.metrics.read_bytes.add(taken as u64);
         Ok(taken)
     }

@@ -11,22 +11,28 @@
 //! The invariants:
 //!
 //! 1. An `event` bit is set by an edge and by nothing else. It is cleared only when a call has
-//!    found the socket empty or full: by `WouldBlock`, or by a write that took less than it was
-//!    given (epoll(7), question 9). From then on, and not a moment earlier, the kernel owes us the
-//!    next edge.
+//!    found the socket empty or full: by `WouldBlock`, or by a read or a write that moved less than
+//!    it was asked to (epoll(7), question 9). From then on, and not a moment earlier, the kernel
+//!    owes us the next edge. What that call has found counts at once or not at all: by the next
+//!    turn an edge may have come.
 //! 2. An `interest` bit says what the channel wants now. It is computed from the channel's state,
 //!    in one place.
 //! 3. Work is `event & interest`. A channel that has work is on the [`ReadyList`], and is there
 //!    once.
 //! 4. The code that changes a word calls [`ReadyList::note`] afterwards.
-//! 5. An end is final: [`READ_CLOSED`] and [`RESET`] are set by an edge and never cleared. What
+//! 5. Bytes that were read along with an earlier request make no edge. [`BUFFERED`] stands for them:
+//!    the read that leaves some over sets it, and the one that uses the last of them clears it. What
+//!    wants [`READABLE`] wants it, too.
+//! 6. An end is final: [`READ_CLOSED`] and [`RESET`] are set by an edge and never cleared, and from
+//!    then on neither is [`READABLE`]: behind the last bytes there is the end to be read, and no
+//!    edge will come for it. What
 //!    keeps them from being work for ever is the interest, which a channel gives up for an end that
 //!    it has taken. A channel that is read meets the end when it has read all that came before; so
 //!    it wants these bits only while it is muted.
 //!
 //! From 1: while bytes wait in the socket, either the `event` bit is set or an edge is under way.
-//! With 3: a channel that could make progress either is on the list or will be put there by an
-//! edge. With 5: a muted channel whose peer has hung up says so once, whether the edge came before
+//! With 3 and 5: a channel that could make progress either is on the list or will be put there by an
+//! edge. With 6: a muted channel whose peer has hung up says so once, whether the edge came before
 //! the mute or after. So nothing stalls; the simulation below tries thousands of orders of events.
 
 use std::collections::VecDeque;
@@ -42,13 +48,15 @@ pub const READ_CLOSED: u8 = 0b0100;
 /// The connection is over in both directions: the peer has reset it, or does not answer the
 /// system's probes any more. What it had sent before may still be in the socket.
 pub const RESET: u8 = 0b1000;
+/// Bytes that were read along lie in user space: Kafka's `keysWithBufferedRead`.
+pub const BUFFERED: u8 = 0b1_0000;
 /// The two ways in which a connection ends without our doing.
 pub const ENDS: u8 = READ_CLOSED | RESET;
 
 /// The readiness word of one channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
-    /// The edges that epoll has reported and no call has used up yet.
+    /// The edges that epoll has reported and no call has used up yet, and [`BUFFERED`].
     event: u8,
     interest: u8,
     /// Whether the ready list holds the channel.
@@ -61,11 +69,18 @@ impl Readiness {
         self.event |= bits;
     }
 
+    /// Whether bytes that were read along are left.
+    pub fn note_buffered(&mut self, is_buffered: bool) {
+        self.event = if is_buffered { self.event | BUFFERED } else { self.event & !BUFFERED };
+    }
+
     /// A call has found the socket empty ([`READABLE`]) or full ([`WRITABLE`]): an edge will report
-    /// when that changes. An end is never used up.
+    /// when that changes. An end is never used up, and who knows of it can always read on, up to it:
+    /// its edge has come already.
     pub fn used_up(&mut self, bits: u8) {
-        debug_assert!(bits & ENDS == 0, "an end is final");
-        self.event &= !bits;
+        debug_assert!(bits & (ENDS | BUFFERED) == 0, "an end is final, and no socket has the rest");
+        let kept = if self.event & ENDS == 0 { 0 } else { READABLE };
+        self.event &= !bits | kept;
     }
 
     /// The channel wants exactly `bits` from now on.
@@ -129,6 +144,8 @@ impl ReadyList {
 mod tests {
     use super::*;
 
+    use std::panic::catch_unwind;
+
     use support::random::Random;
 
     /// What the kernel knows of one socket, edge-triggered as epoll is here.
@@ -154,16 +171,50 @@ mod tests {
         untaken_ends: u8,
         /// It has met the end of the stream, or the reset: it is closed.
         is_at_end: bool,
+        buffered_bytes: u64,
+        /// For [`Wrong::BelievesItLater`].
+        is_said_to_be_empty: bool,
         request_bytes_read: u64,
         send_bytes_left: u64,
         received_bytes: u64,
         sent_bytes: u64,
     }
 
+    impl Channel {
+        /// A call has found the socket empty.
+        fn note_empty(&mut self, wrong: Option<Wrong>) {
+            match wrong {
+                Some(Wrong::LosesTheEnd) => self.readiness.event &= !READABLE,
+                Some(Wrong::BelievesItLater) => self.is_said_to_be_empty = true,
+                _ => self.readiness.used_up(READABLE),
+            }
+        }
+
+        fn note_buffered(&mut self, wrong: Option<Wrong>) {
+            if wrong != Some(Wrong::ForgetsWhatWasReadAlong) {
+                self.readiness.note_buffered(self.buffered_bytes > 0);
+            }
+        }
+    }
+
+    /// What would be wrong, and has to be noticed.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Wrong {
+        /// An empty socket clears [`READABLE`] although the end is known.
+        LosesTheEnd,
+        /// That a call has found the socket empty is believed in the next turn.
+        BelievesItLater,
+        /// Bytes in user space have no bit.
+        ForgetsWhatWasReadAlong,
+    }
+
     const REQUEST_BYTES: u64 = 5;
     const TURN_BYTES: u64 = 7;
+    /// What one call reads at most: more than a request.
+    const READ_BYTES: u64 = 13;
 
     struct Simulation {
+        wrong: Option<Wrong>,
         random: Random,
         sockets: Vec<Socket>,
         channels: Vec<Channel>,
@@ -174,8 +225,9 @@ mod tests {
     }
 
     impl Simulation {
-        fn new(seed: u64, channels: usize) -> Self {
+        fn new(seed: u64, channels: usize, wrong: Option<Wrong>) -> Self {
             let mut simulation = Self {
+                wrong,
                 random: Random(seed * 2 + 1),
                 sockets: (0..channels).map(|_| Socket::default()).collect(),
                 channels: (0..channels)
@@ -195,7 +247,7 @@ mod tests {
 
         fn note(&mut self, key: usize) {
             let channel = &mut self.channels[key];
-            let reads = if channel.is_muted { channel.untaken_ends } else { READABLE };
+            let reads = if channel.is_muted { channel.untaken_ends } else { READABLE | BUFFERED };
             let writes = if channel.send_bytes_left > 0 { WRITABLE } else { 0 };
             let wanted = if channel.is_at_end { 0 } else { reads | writes };
             channel.readiness.set_interest(wanted);
@@ -280,7 +332,7 @@ mod tests {
                 if work & ENDS != 0 {
                     self.take_end(key, work & ENDS);
                 }
-                if work & READABLE != 0 {
+                if work & (READABLE | BUFFERED) != 0 {
                     self.read(key);
                 }
                 if work & WRITABLE != 0 {
@@ -295,7 +347,8 @@ mod tests {
             let channel = &mut self.channels[key];
             assert_eq!(ends & !channel.untaken_ends, 0, "each end is taken once");
             channel.untaken_ends &= !ends;
-            if ends & RESET != 0 && self.sockets[key].unread_bytes == 0 {
+            let is_all_read = channel.buffered_bytes + self.sockets[key].unread_bytes == 0;
+            if ends & RESET != 0 && is_all_read {
                 channel.is_at_end = true;
             }
         }
@@ -303,24 +356,39 @@ mod tests {
         /// Reads until the request is whole (one request, then stop) or until the socket would
         /// block.
         fn read(&mut self, key: usize) {
-            let (socket, channel) = (&mut self.sockets[key], &mut self.channels[key]);
             loop {
-                if socket.unread_bytes == 0 && socket.is_closed {
-                    channel.is_at_end = true;
-                    return;
-                }
-                if socket.unread_bytes == 0 {
-                    channel.readiness.used_up(READABLE);
-                    return;
-                }
-                let bytes = (REQUEST_BYTES - channel.request_bytes_read).min(socket.unread_bytes);
-                socket.unread_bytes -= bytes;
+                let channel = &mut self.channels[key];
+                let missing = REQUEST_BYTES - channel.request_bytes_read;
+                let bytes = missing.min(channel.buffered_bytes);
+                channel.buffered_bytes -= bytes;
+                channel.note_buffered(self.wrong);
                 channel.received_bytes += bytes;
                 channel.request_bytes_read = (channel.request_bytes_read + bytes) % REQUEST_BYTES;
-                if channel.request_bytes_read == 0 {
+                let is_whole = bytes == missing;
+                if is_whole || !self.read_socket(key) {
                     return;
                 }
             }
+        }
+
+        /// One call, if the socket is known to be readable; whether it brought bytes.
+        fn read_socket(&mut self, key: usize) -> bool {
+            let (socket, channel) = (&mut self.sockets[key], &mut self.channels[key]);
+            if std::mem::take(&mut channel.is_said_to_be_empty) {
+                channel.readiness.used_up(READABLE);
+            }
+            if channel.readiness.work() & READABLE == 0 {
+                return false;
+            }
+            let bytes = socket.unread_bytes.min(READ_BYTES);
+            socket.unread_bytes -= bytes;
+            channel.buffered_bytes += bytes;
+            if bytes == 0 && socket.is_closed {
+                channel.is_at_end = true;
+            } else if bytes < READ_BYTES {
+                channel.note_empty(self.wrong);
+            }
+            bytes > 0
         }
 
         /// Writes until the send is complete, the turn is over, or the socket takes less than it
@@ -349,9 +417,13 @@ mod tests {
                 assert!(!channel.readiness.has_work() || entries == 1, "work is on the list");
                 let known = channel.readiness.event | socket.pending_edge;
                 assert!(socket.unread_bytes == 0 || known & READABLE != 0, "bytes are forgotten");
+                let is_buffered = channel.readiness.event & BUFFERED != 0;
+                assert_eq!(channel.buffered_bytes > 0, is_buffered, "what was read is forgotten");
                 let waits = known & WRITABLE != 0 || socket.wants_room;
                 assert!(waits, "room in the socket would be forgotten");
                 assert!(!socket.is_closed || known & READ_CLOSED != 0, "an end is forgotten");
+                let meets_end = channel.is_at_end || known & READABLE != 0;
+                assert!(!socket.is_closed || meets_end, "an end will not be read");
                 assert!(!socket.is_reset || known & RESET != 0, "a reset is forgotten");
                 let owed = channel.readiness.event & channel.untaken_ends;
                 let owes = channel.is_muted && !channel.is_at_end && owed != 0;
@@ -386,16 +458,42 @@ mod tests {
         }
     }
 
-    /// Any order of edges, mutes, sends, partial writes and turns that end early: nothing stalls,
-    /// nothing is lost.
+    fn simulate(seed: u64, wrong: Option<Wrong>) {
+        let mut simulation = Simulation::new(seed, 1 + seed as usize % 4, wrong);
+        for _ in 0..300 {
+            simulation.step();
+        }
+        simulation.run_to_the_end();
+    }
+
+    /// Any order of edges, ends, mutes, sends, short reads and writes, and turns that end early:
+    /// nothing stalls, nothing is lost.
     #[test]
     fn no_order_of_events_stalls_a_channel() {
-        for seed in 1..=400 {
-            let mut simulation = Simulation::new(seed, 1 + seed as usize % 4);
-            for _ in 0..300 {
-                simulation.step();
-            }
-            simulation.run_to_the_end();
+        (1..=400).for_each(|seed| simulate(seed, None));
+    }
+
+    #[test]
+    fn the_simulation_notices_what_would_be_wrong() {
+        use Wrong::{BelievesItLater, ForgetsWhatWasReadAlong, LosesTheEnd};
+        for wrong in [LosesTheEnd, BelievesItLater, ForgetsWhatWasReadAlong] {
+            let fails = |seed| catch_unwind(|| simulate(seed, Some(wrong))).is_err();
+            assert!((1..=400).any(fails), "{wrong:?}");
+        }
+    }
+
+    /// Its FIN came with the last bytes, or behind them: no edge will come for it.
+    #[test]
+    fn a_stream_that_has_ended_is_readable_until_its_end_is_read() {
+        for end in [READ_CLOSED, RESET] {
+            let mut word = Readiness::default();
+            word.set_interest(READABLE);
+            word.edge(READABLE);
+            word.used_up(READABLE);
+            assert!(!word.has_work());
+            word.edge(READABLE | end);
+            word.used_up(READABLE);
+            assert_eq!(word.work(), READABLE);
         }
     }
 

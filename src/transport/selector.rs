@@ -7,9 +7,9 @@
 //! turn per poll. While the list is not empty, poll does not wait.
 //!
 //! What differs because Kafka fixed it later: there are no staged receives. A channel reads one
-//! request and stops; the next one stays in the socket, where it costs the peer's memory
-//! (KAFKA-7639), and is read after unmute even if the peer has closed the connection by then
-//! (KAFKA-3703).
+//! request and stops; the next ones stay in the socket, where they cost the peer's memory
+//! (KAFKA-7639), but for the few bytes that the same call has read along (`read_turn.rs`). They are
+//! read after unmute even if the peer has closed the connection by then (KAFKA-3703).
 //!
 //! What differs because a connection costs a file descriptor: a muted channel sees its peer hang up.
 //! The request that is still being handled then learns of it through the channel's
@@ -43,7 +43,10 @@ use crate::transport::connection_id::ConnectionId;
 use crate::transport::idle_expiry::IdleExpiry;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
 use crate::transport::network_receive::{Frame, NetworkReceive};
-use crate::transport::readiness::{ENDS, READ_CLOSED, READABLE, RESET, ReadyList, WRITABLE};
+use crate::transport::read_turn::ReadBuffer;
+use crate::transport::readiness::{
+    BUFFERED, ENDS, READ_CLOSED, READABLE, RESET, ReadyList, WRITABLE,
+};
 use crate::transport::send;
 
 /// The token of the waker; a slab key never gets that far.
@@ -115,6 +118,7 @@ pub struct Selector {
     /// A connection is here from its registration to its close; its key is its token.
     slots: Slab<Slot>,
     ready: ReadyList,
+    read_buffer: ReadBuffer,
     idle: IdleExpiry,
     /// The channels that lack memory, in the order in which they found none. An entry may be out of
     /// date, as one of the ready list.
@@ -178,6 +182,7 @@ impl Selector {
             limits,
             slots: Slab::new(),
             ready: ReadyList::default(),
+            read_buffer: ReadBuffer::new(),
             out_of_memory: VecDeque::new(),
             memory_wait: None,
             stalled_checked_ms: 0,
@@ -479,8 +484,8 @@ impl Selector {
             self.half_closed.push(id);
             note_end(&mut self.hang_ups, channel, Ending::HalfClosed);
         }
-        if work & READABLE != 0 {
-            if let Some(frame) = channel.read()? {
+        if work & (READABLE | BUFFERED) != 0 {
+            if let Some(frame) = channel.read(&mut self.read_buffer)? {
                 self.completed_receives.push(NetworkReceived { id, frame });
             } else if channel.lacks_memory() {
                 self.out_of_memory.push_back(id);

@@ -24,11 +24,14 @@ pub trait TransportLayer: std::marker::Send {
         Ok(true)
     }
 
-    /// Reads into `dst`. `Ok(0)` is the end of the stream.
+    /// Reads into `dst` and, what is there beyond it, into `spare`. `Ok(0)` is the end of the stream.
+    ///
+    /// Fewer bytes than both have room for mean that nothing more is there now, so that the next
+    /// call would only get `WouldBlock` or the end of the stream.
     ///
     /// # Errors
     /// `WouldBlock` if nothing has arrived; whatever `read(2)` reports otherwise.
-    fn read(&mut self, dst: &mut [u8]) -> io::Result<usize>;
+    fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize>;
 
     /// Whether there is something to read before the end of the stream. Asked of a connection that
     /// has ended, to decide whether it is read to its end. A transport that cannot tell says yes.

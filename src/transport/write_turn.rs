@@ -108,8 +108,8 @@ impl TransportLayer for WriteTurn<'_> {
         self.transport.finish_connect()
     }
 
-    fn read(&mut self, dst: &mut [u8]) -> io::Result<usize> {
-        self.transport.read(dst)
+    fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
+        self.transport.read(dst, spare)
     }
 
     fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize> {

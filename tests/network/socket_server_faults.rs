@@ -115,6 +115,7 @@ fn a_connection_that_fails_after_its_response_harms_no_other() {
     drop(held);
     assert_eq!(receive_frame(&mut first), produce_request(1));
     assert_eq!(receive_frame(&mut second), produce_request(2));
+    send_frame(&mut first, &produce_request(4));
     assert_closed_without_answer(&mut first);
     scene.server.assert_serves(&mut second, 3);
     scene.assert_healthy(1);

@@ -1,9 +1,9 @@
 //! Transports that count, stutter and fail: over a real socket (`wrapping`), or alone (over a
 //! `Sink`).
 //!
-//! A double is a [`Fault`] in a [`Faulty`] transport. A fault that says "full" although the socket
-//! is not has the socket registered anew, so that epoll makes the edge that a really full socket
-//! would make later.
+//! A double is a [`Fault`] in a [`Faulty`] transport. A fault that says "full" or "empty" although
+//! the socket is not has the socket registered anew, so that epoll makes the edge that a really full or
+//! empty socket would make later.
 
 use std::fs::File;
 use std::io;
@@ -84,7 +84,7 @@ impl Faulty {
         let allowed = self.fault.allow(call, asked);
         let is_would_block =
             allowed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        let is_short = call != Call::Read && allowed.as_ref().is_ok_and(|it| *it < asked);
+        let is_short = allowed.as_ref().is_ok_and(|it| *it < asked);
         let result = match allowed {
             Ok(allowed) if self.fault.swallows() => Ok(allowed),
             Ok(allowed) => f(&mut *self.inner, allowed),
@@ -111,10 +111,13 @@ impl TransportLayer for Faulty {
         self.inner.finish_connect()
     }
 
-    fn read(&mut self, dst: &mut [u8]) -> io::Result<usize> {
-        self.call(Call::Read, dst.len(), |inner, allowed| match allowed {
-            0 => Ok(0),
-            _ => inner.read(&mut dst[..allowed]),
+    fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
+        self.call(Call::Read, dst.len() + spare.len(), |inner, allowed| {
+            let in_dst = allowed.min(dst.len());
+            match allowed {
+                0 => Ok(0),
+                _ => inner.read(&mut dst[..in_dst], &mut spare[..allowed - in_dst]),
+            }
         })
     }
 
@@ -343,7 +346,7 @@ impl Sink {
 }
 
 impl TransportLayer for Sink {
-    fn read(&mut self, _dst: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, _dst: &mut [u8], _spare: &mut [u8]) -> io::Result<usize> {
         Ok(0)
     }
 

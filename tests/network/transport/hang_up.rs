@@ -97,3 +97,18 @@ fn what_came_before_a_reset_is_read() {
     assert_eq!(harness.next_receive(id), "unread");
     harness.poll_until(|it| it.is_disconnected(id));
 }
+
+/// The socket has nothing to read any more, and the reset takes nothing from what was read along.
+#[test]
+fn what_was_read_along_before_a_reset_is_handed_out() {
+    let mut harness = Harness::new();
+    let (id, mut peer) = harness.accept();
+    peer.write_all(&[frame(b"first"), frame(b"second")].concat()).unwrap();
+    assert_eq!(harness.next_receive(id), "first");
+    harness.selector.mute(id);
+    reset(peer);
+    harness.poll_until(|it| it.selector.channel(id).unwrap().is_half_closed());
+    harness.selector.unmute(id);
+    assert_eq!(harness.next_receive(id), "second");
+    harness.poll_until(|it| it.is_disconnected(id));
+}

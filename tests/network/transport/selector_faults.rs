@@ -11,9 +11,10 @@ use std::thread;
 use support::temp::TempFile;
 use support::transports::{
     BlackHole, Counts, FailsToClose, Faulty, FileSend, PromisesMore, SevenBytes,
-    WouldBlockEveryOther, ends_after_reading, fails_after_writing, pattern, seven_bytes,
+    WouldBlockEveryOther, counting, ends_after_reading, fails_after_writing, pattern, seven_bytes,
     would_block_every_other, wrapping,
 };
+use transferto::common::memory_pool::FREE_BYTES;
 use transferto::transport::channel_builder::PlaintextChannelBuilder;
 use transferto::transport::kafka_channel::SendError;
 use transferto::transport::selector::DisconnectCause;
@@ -152,22 +153,52 @@ fn all_channels_are_closed_though_one_fails_to() {
     }
 }
 
-/// KAFKA-7639: two requests are in the socket; one is read, the other one stays there.
+/// KAFKA-7639: many requests are in the socket. One is handed out; of the others only the little is
+/// read that comes along with it.
 #[test]
-fn one_request_is_read_and_the_next_stays_in_the_socket() {
+fn one_request_is_handed_out_and_the_next_ones_stay_in_the_socket() {
     let mut harness = Harness::new();
     let (id, mut peer) = harness.accept();
-    peer.write_all(&[frame(b"first"), frame(b"second")].concat()).unwrap();
+    peer.write_all(&frame(&pattern(1_000)).repeat(100)).unwrap();
     harness.poll_until(|it| !it.receives.is_empty());
     assert_eq!(harness.receives.len(), 1);
-    assert_eq!(harness.metrics.read_bytes.value(), frame(b"first").len() as u64);
+    assert!(harness.metrics.read_bytes.value() <= FREE_BYTES as u64);
     assert!(harness.selector.has_work());
     harness.selector.mute(id);
     assert!(!harness.selector.has_work(), "a muted channel does not keep poll from waiting");
     for _ in 0..5 {
         harness.poll(0);
     }
-    assert_eq!(harness.metrics.read_bytes.value(), frame(b"first").len() as u64);
+    assert_eq!(harness.metrics.read_calls.value(), 1);
+}
+
+/// They are in user space, and no edge will ever speak of them: the ready list must.
+#[test]
+fn requests_that_were_read_along_are_handed_out_one_per_poll_without_a_call() {
+    let mut harness = Harness::new();
+    let (id, mut peer) = harness.accept();
+    let requests = [frame(b"1"), frame(b""), frame(b"3"), frame(b"4")];
+    peer.write_all(&requests.concat()).unwrap();
+    for request in ["1", "", "3", "4"] {
+        assert_eq!(harness.next_receive(id), request);
+        assert_eq!(harness.metrics.read_calls.value(), 1);
+        harness.selector.mute(id);
+        harness.poll(0);
+        assert!(harness.receives.is_empty());
+        harness.selector.unmute(id);
+    }
+}
+
+#[test]
+fn a_connection_with_a_request_that_was_read_along_is_not_idle() {
+    let mut harness = Harness::new();
+    let (id, mut peer) = harness.accept();
+    peer.write_all(&[frame(b"first"), frame(b"second")].concat()).unwrap();
+    assert_eq!(harness.next_receive(id), "first");
+    harness.time.sleep(IDLE_MS + 1);
+    harness.poll(0);
+    assert_eq!(harness.next_receive(id), "second");
+    assert!(harness.disconnected.is_empty());
 }
 
 /// KAFKA-4602: four bytes that announce 100 MiB allocate nothing like it.
@@ -323,6 +354,24 @@ fn pipelined_requests_are_read_one_per_poll_without_a_new_edge() {
         assert_eq!(harness.receives.len(), 1);
         assert_eq!(harness.next_receive(id), *request);
     }
+}
+
+/// A read that brought less than it asked for has emptied the socket: nobody looks again before the
+/// next edge.
+#[test]
+fn requests_one_after_another_cost_one_call_each() {
+    let counts = Arc::new(Counts::default());
+    let mut harness = Harness::with(-1, IDLE_MS, |metrics| counting(&metrics, &counts));
+    let (id, mut peer) = harness.accept();
+    for request in 1..=50 {
+        peer.write_all(&frame(b"request")).unwrap();
+        assert_eq!(harness.next_receive(id), "request");
+        harness.selector.mute(id);
+        harness.selector.unmute(id);
+        assert!(!harness.selector.has_work());
+        assert_eq!(counts.read_calls.value(), request);
+    }
+    assert_eq!(counts.would_blocks.value(), 0);
 }
 
 /// The bytes came while the channel was muted, and their edge is long gone when it is unmuted.
