@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use log::{error, trace};
@@ -279,6 +279,10 @@ struct RequestQueueState {
     /// Handed out before the requests: each frees a connection, and is the last work for it.
     hang_ups: VecDeque<Arc<HangUp>>,
     is_closed: bool,
+    /// How many handlers wait for an entry, and how many Processors for room: a notification costs a
+    /// system call, whether anybody waits or not.
+    waiting_handlers: usize,
+    waiting_processors: usize,
 }
 
 impl RequestQueue {
@@ -295,35 +299,55 @@ impl RequestQueue {
         let is_full = |state: &mut RequestQueueState| {
             !state.is_closed && state.requests.len() >= self.capacity
         };
-        let mut state = locked_again(self.not_full.wait_while(locked(&self.state), is_full));
+        let mut state = locked(&self.state);
+        if is_full(&mut state) {
+            state.waiting_processors += 1;
+            state = locked_again(self.not_full.wait_while(state, is_full));
+            state.waiting_processors -= 1;
+        }
         if state.is_closed {
             return Err(request);
         }
         state.requests.push_back(request);
-        drop(state);
-        self.not_empty.notify_one();
+        self.wake_handler(state);
         Ok(())
     }
 
     fn put_hang_up(&self, hang_up: Arc<HangUp>) {
-        locked(&self.state).hang_ups.push_back(hang_up);
-        self.not_empty.notify_one();
+        let mut state = locked(&self.state);
+        state.hang_ups.push_back(hang_up);
+        self.wake_handler(state);
+    }
+
+    fn wake_handler(&self, state: MutexGuard<'_, RequestQueueState>) {
+        let is_waited_for = state.waiting_handlers > 0;
+        drop(state);
+        if is_waited_for {
+            self.not_empty.notify_one();
+        }
     }
 
     fn take(&self, timeout: Duration) -> Option<RequestOrShutdown> {
         let is_empty = |state: &mut RequestQueueState| {
             !state.is_closed && state.requests.is_empty() && state.hang_ups.is_empty()
         };
-        let state = locked(&self.state);
-        let waited = self.not_empty.wait_timeout_while(state, timeout, is_empty);
-        let (mut state, _) = locked_again(waited);
+        let mut state = locked(&self.state);
+        if is_empty(&mut state) {
+            state.waiting_handlers += 1;
+            let waited = self.not_empty.wait_timeout_while(state, timeout, is_empty);
+            (state, _) = locked_again(waited);
+            state.waiting_handlers -= 1;
+        }
         if let Some(hang_up) = state.hang_ups.pop_front() {
             return Some(RequestOrShutdown::HangUp(hang_up));
         }
         match state.requests.pop_front() {
             Some(request) => {
+                let is_waited_for = state.waiting_processors > 0;
                 drop(state);
-                self.not_full.notify_one();
+                if is_waited_for {
+                    self.not_full.notify_one();
+                }
                 Some(RequestOrShutdown::Request(request))
             }
             None => state.is_closed.then_some(RequestOrShutdown::Shutdown),
