@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use log::{error, trace};
@@ -12,10 +12,11 @@ use mio::Waker;
 
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
-use crate::common::lock::{locked, locked_again};
+use crate::common::lock::locked;
 use crate::common::memory_pool::{MemoryDraw, Shortage};
 use crate::common::time::Time;
 use crate::network::request_metrics::{RequestMetrics, RequestTimes, STAGES};
+use crate::network::request_queue::{RequestOrShutdown, RequestQueue};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
@@ -124,23 +125,13 @@ impl Response {
     }
 }
 
-/// An entry of the request queue.
-#[derive(Debug)]
-pub enum RequestOrShutdown {
-    Request(Box<Request>),
-    /// The client of a request that waits has hung up: the handler ends the wait.
-    HangUp(Arc<HangUp>),
-    /// Kafka's `AllDone`: the queue is empty and stays so, and the handler thread ends.
-    Shutdown,
-}
-
 /// The two kinds of queues between the Processors and the handler threads.
 ///
 /// The queue of requests is bounded and makes a Processor wait when it is full, so that the sockets
 /// behind it fill up and the clients slow down. The queues of responses need no bound: a connection
 /// has one request in flight.
 pub struct RequestChannel {
-    requests: RequestQueue,
+    requests: RequestQueue<Box<Request>>,
     responses: Vec<ResponseQueue>,
     metrics: RequestMetrics,
     time: Arc<dyn Time>,
@@ -187,7 +178,7 @@ impl RequestChannel {
     }
 
     /// Takes the next request, waiting up to `timeout_ms` for one. `None`: nothing came.
-    pub fn receive_request(&self, timeout_ms: u64) -> Option<RequestOrShutdown> {
+    pub fn receive_request(&self, timeout_ms: u64) -> Option<RequestOrShutdown<Box<Request>>> {
         let mut received = self.requests.take(Duration::from_millis(timeout_ms));
         if let Some(RequestOrShutdown::Request(request)) = &mut received {
             request.times.request_dequeue_ns = Some(self.time.nanoseconds());
@@ -247,7 +238,7 @@ impl RequestChannel {
 
     /// Kafka's `RequestQueueSize`: how many requests wait for a handler.
     pub fn request_queue_size(&self) -> usize {
-        locked(&self.requests.state).requests.len()
+        self.requests.len()
     }
 
     /// Kafka's `ResponseQueueSize`: how many responses wait for their Processors.
@@ -262,102 +253,6 @@ impl RequestChannel {
     /// even if no handler runs. Responses still pass.
     pub fn shutdown(&self) {
         self.requests.close();
-    }
-}
-
-/// A bounded queue on which both sides can wait: Java's `ArrayBlockingQueue`, with an end.
-struct RequestQueue {
-    capacity: usize,
-    state: Mutex<RequestQueueState>,
-    not_empty: Condvar,
-    not_full: Condvar,
-}
-
-#[derive(Default)]
-struct RequestQueueState {
-    requests: VecDeque<Box<Request>>,
-    /// Handed out before the requests: each frees a connection, and is the last work for it.
-    hang_ups: VecDeque<Arc<HangUp>>,
-    is_closed: bool,
-    /// How many handlers wait for an entry, and how many Processors for room: a notification costs a
-    /// system call, whether anybody waits or not.
-    waiting_handlers: usize,
-    waiting_processors: usize,
-}
-
-impl RequestQueue {
-    fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            state: Mutex::default(),
-            not_empty: Condvar::new(),
-            not_full: Condvar::new(),
-        }
-    }
-
-    fn put(&self, request: Box<Request>) -> Result<(), Box<Request>> {
-        let is_full = |state: &mut RequestQueueState| {
-            !state.is_closed && state.requests.len() >= self.capacity
-        };
-        let mut state = locked(&self.state);
-        if is_full(&mut state) {
-            state.waiting_processors += 1;
-            state = locked_again(self.not_full.wait_while(state, is_full));
-            state.waiting_processors -= 1;
-        }
-        if state.is_closed {
-            return Err(request);
-        }
-        state.requests.push_back(request);
-        self.wake_handler(state);
-        Ok(())
-    }
-
-    fn put_hang_up(&self, hang_up: Arc<HangUp>) {
-        let mut state = locked(&self.state);
-        state.hang_ups.push_back(hang_up);
-        self.wake_handler(state);
-    }
-
-    fn wake_handler(&self, state: MutexGuard<'_, RequestQueueState>) {
-        let is_waited_for = state.waiting_handlers > 0;
-        drop(state);
-        if is_waited_for {
-            self.not_empty.notify_one();
-        }
-    }
-
-    fn take(&self, timeout: Duration) -> Option<RequestOrShutdown> {
-        let is_empty = |state: &mut RequestQueueState| {
-            !state.is_closed && state.requests.is_empty() && state.hang_ups.is_empty()
-        };
-        let mut state = locked(&self.state);
-        if is_empty(&mut state) {
-            state.waiting_handlers += 1;
-            let waited = self.not_empty.wait_timeout_while(state, timeout, is_empty);
-            (state, _) = locked_again(waited);
-            state.waiting_handlers -= 1;
-        }
-        if let Some(hang_up) = state.hang_ups.pop_front() {
-            return Some(RequestOrShutdown::HangUp(hang_up));
-        }
-        match state.requests.pop_front() {
-            Some(request) => {
-                let is_waited_for = state.waiting_processors > 0;
-                drop(state);
-                if is_waited_for {
-                    self.not_full.notify_one();
-                }
-                Some(RequestOrShutdown::Request(request))
-            }
-            None => state.is_closed.then_some(RequestOrShutdown::Shutdown),
-        }
-    }
-
-    fn close(&self) {
-        locked(&self.state).is_closed = true;
-        self.not_empty.notify_all();
-        self.not_full.notify_all();
     }
 }
 
@@ -431,7 +326,7 @@ mod tests {
         (Arc::new(channel), time)
     }
 
-    fn correlation_id(received: Option<RequestOrShutdown>) -> i32 {
+    fn correlation_id(received: Option<RequestOrShutdown<Box<Request>>>) -> i32 {
         match received {
             Some(RequestOrShutdown::Request(request)) => request.header.correlation_id,
             other => panic!("a request was expected, not {other:?}"),
