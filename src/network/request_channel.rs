@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use log::{error, trace};
-use mio::Waker;
 
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
@@ -23,6 +22,7 @@ use crate::protocol::request::RequestBody;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::network_receive::Frame;
 use crate::transport::send;
+use crate::transport::wakeup::Wakeup;
 
 /// A request as a handler gets it: parsed, and with what is known of its sender.
 #[derive(Debug)]
@@ -149,12 +149,12 @@ impl RequestChannel {
         }
     }
 
-    /// Makes `waker` interrupt the poll of `processor` when a response comes: Kafka's
+    /// Makes `wakeup` interrupt the poll of `processor` when a response comes: Kafka's
     /// `addResponseListener`.
     ///
-    /// A Processor has the same waker all its life; a second one is ignored.
-    pub fn set_waker(&self, processor: usize, waker: Arc<Waker>) {
-        let _ = self.responses[processor].waker.set(waker);
+    /// A Processor has the same wakeup all its life; a second one is ignored.
+    pub fn set_wakeup(&self, processor: usize, wakeup: Arc<Wakeup>) {
+        let _ = self.responses[processor].wakeup.set(wakeup);
     }
 
     /// Puts a request on the queue, and waits as long as the queue is full.
@@ -260,21 +260,15 @@ impl RequestChannel {
 #[derive(Default)]
 struct ResponseQueue {
     responses: Mutex<VecDeque<Response>>,
-    waker: OnceLock<Arc<Waker>>,
+    wakeup: OnceLock<Arc<Wakeup>>,
 }
 
 impl ResponseQueue {
-    /// Wakes the Processor only with the first response of a batch: a Processor empties its queue
-    /// in one go, so while the queue is not empty, the wake that the first one caused has still to
-    /// be answered.
+    /// Wakes the Processor, which is an atomic instruction unless it sleeps.
     fn put(&self, response: Response) {
-        let mut responses = locked(&self.responses);
-        let is_first = responses.is_empty();
-        responses.push_back(response);
-        drop(responses);
-        if let Some(waker) = self.waker.get()
-            && is_first
-            && let Err(error) = waker.wake()
+        locked(&self.responses).push_back(response);
+        if let Some(wakeup) = self.wakeup.get()
+            && let Err(error) = wakeup.wake()
         {
             // The Processor finds the response when its poll ends by itself.
             error!("cannot wake a Processor for its response: {error}");
