@@ -6,6 +6,7 @@
 
 pub mod connection_quotas;
 pub mod request_metrics;
+pub mod request_queue;
 pub mod request_channel;
 pub mod request_memory;
 pub mod request_log;

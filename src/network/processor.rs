@@ -10,7 +10,6 @@ use std::thread;
 use std::time::Duration;
 
 use log::{Level, debug, error, log, trace};
-use mio::Waker;
 use mio::net::TcpStream;
 
 use crate::common::lock::locked;
@@ -32,8 +31,9 @@ use crate::transport::connection_id::ConnectionId;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
 use crate::transport::selector::{Disconnected, NetworkReceived, Selector};
 use crate::transport::send;
+use crate::transport::wakeup::Wakeup;
 
-/// Kafka's `poll(300)`: sockets and the waker end it earlier.
+/// Kafka's `poll(300)`: sockets and the wakeup end it earlier.
 const POLL_TIMEOUT_MS: i64 = 300;
 
 /// How long to wait before the system is asked again for memory that it has refused.
@@ -108,14 +108,14 @@ pub struct NetworkContext {
 impl Processor {
     /// Processor `id`, without connections.
     pub fn new(id: usize, selector: Selector, context: NetworkContext) -> Self {
-        let waker = selector.waker();
-        context.request_channel.set_waker(id, Arc::clone(&waker));
+        let wakeup = selector.wakeup();
+        context.request_channel.set_wakeup(id, Arc::clone(&wakeup));
         let handle = Arc::new(ProcessorHandle {
             id,
             is_alive: AtomicBool::new(true),
             new_connections: Mutex::default(),
             connection_count: Counter::default(),
-            waker,
+            wakeup,
         });
         Self {
             handle,
@@ -174,8 +174,8 @@ impl Processor {
         }
     }
 
-    /// Hands the queued responses to their connections, until the queue is empty, as its waker
-    /// demands.
+    /// Hands the queued responses to their connections, until the queue is empty, as
+    /// [`Wakeup`] demands.
     ///
     /// That ends: a connection has at most one response and one end of a delay, and gets no new
     /// request before the next poll.
@@ -465,7 +465,7 @@ pub struct ProcessorHandle {
     new_connections: Mutex<VecDeque<NewConnection>>,
     /// Those of its selector.
     connection_count: Counter,
-    waker: Arc<Waker>,
+    wakeup: Arc<Wakeup>,
 }
 
 impl ProcessorHandle {
@@ -501,7 +501,7 @@ impl ProcessorHandle {
     }
 
     fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
+        if let Err(error) = self.wakeup.wake() {
             // It looks when its poll ends by itself.
             error!("cannot wake Processor {}: {error}", self.id);
         }

@@ -4,24 +4,25 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use log::{error, trace};
-use mio::Waker;
 
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
-use crate::common::lock::{locked, locked_again};
+use crate::common::lock::locked;
 use crate::common::memory_pool::{MemoryDraw, Shortage};
 use crate::common::time::Time;
 use crate::network::request_metrics::{RequestMetrics, RequestTimes, STAGES};
+use crate::network::request_queue::{RequestOrShutdown, RequestQueue};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::RequestBody;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::network_receive::Frame;
 use crate::transport::send;
+use crate::transport::wakeup::Wakeup;
 
 /// A request as a handler gets it: parsed, and with what is known of its sender.
 #[derive(Debug)]
@@ -124,23 +125,13 @@ impl Response {
     }
 }
 
-/// An entry of the request queue.
-#[derive(Debug)]
-pub enum RequestOrShutdown {
-    Request(Box<Request>),
-    /// The client of a request that waits has hung up: the handler ends the wait.
-    HangUp(Arc<HangUp>),
-    /// Kafka's `AllDone`: the queue is empty and stays so, and the handler thread ends.
-    Shutdown,
-}
-
 /// The two kinds of queues between the Processors and the handler threads.
 ///
 /// The queue of requests is bounded and makes a Processor wait when it is full, so that the sockets
 /// behind it fill up and the clients slow down. The queues of responses need no bound: a connection
 /// has one request in flight.
 pub struct RequestChannel {
-    requests: RequestQueue,
+    requests: RequestQueue<Box<Request>>,
     responses: Vec<ResponseQueue>,
     metrics: RequestMetrics,
     time: Arc<dyn Time>,
@@ -158,12 +149,12 @@ impl RequestChannel {
         }
     }
 
-    /// Makes `waker` interrupt the poll of `processor` when a response comes: Kafka's
+    /// Makes `wakeup` interrupt the poll of `processor` when a response comes: Kafka's
     /// `addResponseListener`.
     ///
-    /// A Processor has the same waker all its life; a second one is ignored.
-    pub fn set_waker(&self, processor: usize, waker: Arc<Waker>) {
-        let _ = self.responses[processor].waker.set(waker);
+    /// A Processor has the same wakeup all its life; a second one is ignored.
+    pub fn set_wakeup(&self, processor: usize, wakeup: Arc<Wakeup>) {
+        let _ = self.responses[processor].wakeup.set(wakeup);
     }
 
     /// Puts a request on the queue, and waits as long as the queue is full.
@@ -187,7 +178,7 @@ impl RequestChannel {
     }
 
     /// Takes the next request, waiting up to `timeout_ms` for one. `None`: nothing came.
-    pub fn receive_request(&self, timeout_ms: u64) -> Option<RequestOrShutdown> {
+    pub fn receive_request(&self, timeout_ms: u64) -> Option<RequestOrShutdown<Box<Request>>> {
         let mut received = self.requests.take(Duration::from_millis(timeout_ms));
         if let Some(RequestOrShutdown::Request(request)) = &mut received {
             request.times.request_dequeue_ns = Some(self.time.nanoseconds());
@@ -247,7 +238,7 @@ impl RequestChannel {
 
     /// Kafka's `RequestQueueSize`: how many requests wait for a handler.
     pub fn request_queue_size(&self) -> usize {
-        locked(&self.requests.state).requests.len()
+        self.requests.len()
     }
 
     /// Kafka's `ResponseQueueSize`: how many responses wait for their Processors.
@@ -265,97 +256,19 @@ impl RequestChannel {
     }
 }
 
-/// A bounded queue on which both sides can wait: Java's `ArrayBlockingQueue`, with an end.
-struct RequestQueue {
-    capacity: usize,
-    state: Mutex<RequestQueueState>,
-    not_empty: Condvar,
-    not_full: Condvar,
-}
-
-#[derive(Default)]
-struct RequestQueueState {
-    requests: VecDeque<Box<Request>>,
-    /// Handed out before the requests: each frees a connection, and is the last work for it.
-    hang_ups: VecDeque<Arc<HangUp>>,
-    is_closed: bool,
-}
-
-impl RequestQueue {
-    fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            state: Mutex::default(),
-            not_empty: Condvar::new(),
-            not_full: Condvar::new(),
-        }
-    }
-
-    fn put(&self, request: Box<Request>) -> Result<(), Box<Request>> {
-        let is_full = |state: &mut RequestQueueState| {
-            !state.is_closed && state.requests.len() >= self.capacity
-        };
-        let mut state = locked_again(self.not_full.wait_while(locked(&self.state), is_full));
-        if state.is_closed {
-            return Err(request);
-        }
-        state.requests.push_back(request);
-        drop(state);
-        self.not_empty.notify_one();
-        Ok(())
-    }
-
-    fn put_hang_up(&self, hang_up: Arc<HangUp>) {
-        locked(&self.state).hang_ups.push_back(hang_up);
-        self.not_empty.notify_one();
-    }
-
-    fn take(&self, timeout: Duration) -> Option<RequestOrShutdown> {
-        let is_empty = |state: &mut RequestQueueState| {
-            !state.is_closed && state.requests.is_empty() && state.hang_ups.is_empty()
-        };
-        let state = locked(&self.state);
-        let waited = self.not_empty.wait_timeout_while(state, timeout, is_empty);
-        let (mut state, _) = locked_again(waited);
-        if let Some(hang_up) = state.hang_ups.pop_front() {
-            return Some(RequestOrShutdown::HangUp(hang_up));
-        }
-        match state.requests.pop_front() {
-            Some(request) => {
-                drop(state);
-                self.not_full.notify_one();
-                Some(RequestOrShutdown::Request(request))
-            }
-            None => state.is_closed.then_some(RequestOrShutdown::Shutdown),
-        }
-    }
-
-    fn close(&self) {
-        locked(&self.state).is_closed = true;
-        self.not_empty.notify_all();
-        self.not_full.notify_all();
-    }
-}
-
 /// The responses for one Processor, and what wakes it.
 #[derive(Default)]
 struct ResponseQueue {
     responses: Mutex<VecDeque<Response>>,
-    waker: OnceLock<Arc<Waker>>,
+    wakeup: OnceLock<Arc<Wakeup>>,
 }
 
 impl ResponseQueue {
-    /// Wakes the Processor only with the first response of a batch: a Processor empties its queue
-    /// in one go, so while the queue is not empty, the wake that the first one caused has still to
-    /// be answered.
+    /// Wakes the Processor, which is an atomic instruction unless it sleeps.
     fn put(&self, response: Response) {
-        let mut responses = locked(&self.responses);
-        let is_first = responses.is_empty();
-        responses.push_back(response);
-        drop(responses);
-        if let Some(waker) = self.waker.get()
-            && is_first
-            && let Err(error) = waker.wake()
+        locked(&self.responses).push_back(response);
+        if let Some(wakeup) = self.wakeup.get()
+            && let Err(error) = wakeup.wake()
         {
             // The Processor finds the response when its poll ends by itself.
             error!("cannot wake a Processor for its response: {error}");
@@ -407,7 +320,7 @@ mod tests {
         (Arc::new(channel), time)
     }
 
-    fn correlation_id(received: Option<RequestOrShutdown>) -> i32 {
+    fn correlation_id(received: Option<RequestOrShutdown<Box<Request>>>) -> i32 {
         match received {
             Some(RequestOrShutdown::Request(request)) => request.header.correlation_id,
             other => panic!("a request was expected, not {other:?}"),

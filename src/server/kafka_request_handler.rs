@@ -14,7 +14,8 @@ use crate::common::time::Time;
 use crate::common::worker_threads::{Leave, WorkerThreads};
 use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
-use crate::network::request_channel::{Request, RequestChannel, RequestOrShutdown};
+use crate::network::request_channel::{Request, RequestChannel};
+use crate::network::request_queue::RequestOrShutdown;
 use crate::server::kafka_apis::KafkaApis;
 
 /// How long a handler waits for a request before it checks whether to leave.

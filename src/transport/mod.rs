@@ -16,4 +16,5 @@ pub mod multi_send;
 pub mod write_turn;
 pub mod kafka_channel;
 pub mod channel_builder;
+pub mod wakeup;
 pub mod selector;

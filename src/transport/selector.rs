@@ -29,7 +29,7 @@ use std::time::Duration;
 use log::{Level, debug, error, log, trace};
 use mio::event::Event;
 use mio::net::TcpStream;
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use crate::common::hang_up::{Ending, HangUp};
@@ -48,9 +48,10 @@ use crate::transport::readiness::{
     BUFFERED, ENDS, READ_CLOSED, READABLE, RESET, ReadyList, WRITABLE,
 };
 use crate::transport::send;
+use crate::transport::wakeup::Wakeup;
 
-/// The token of the waker; a slab key never gets that far.
-const WAKER_TOKEN: Token = Token(usize::MAX);
+/// The token of the wakeup; a slab key never gets that far.
+const WAKEUP_TOKEN: Token = Token(usize::MAX);
 /// Events taken from epoll at a time. More stay there for the next poll.
 const EVENTS_MAX: usize = 1024;
 /// How many of the times without progress a connection may hold the memory of what it receives or
@@ -110,7 +111,7 @@ pub struct Disconnected {
 pub struct Selector {
     poll: Poll,
     events: Events,
-    waker: Arc<Waker>,
+    wakeup: Arc<Wakeup>,
     builder: Arc<dyn ChannelBuilder>,
     time: Arc<dyn Time>,
     metrics: Arc<Metrics>,
@@ -170,11 +171,11 @@ impl Selector {
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER_TOKEN)?);
+        let wakeup = Arc::new(Wakeup::new(poll.registry(), WAKEUP_TOKEN)?);
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
-            waker,
+            wakeup,
             builder,
             time,
             metrics,
@@ -197,8 +198,8 @@ impl Selector {
 
     /// Ends the present poll of this selector at once, or else the next one: Kafka's
     /// `Selector.wakeup`.
-    pub fn waker(&self) -> Arc<Waker> {
-        Arc::clone(&self.waker)
+    pub fn wakeup(&self) -> Arc<Wakeup> {
+        Arc::clone(&self.wakeup)
     }
 
     /// The memory of the requests.
@@ -211,11 +212,11 @@ impl Selector {
         self.limits.memory_progress_timeout_ms.saturating_mul(PROGRESS_TIMES_MAX)
     }
 
-    /// As the waker, for those who wait for memory.
+    /// As the wakeup, for those who wait for memory.
     pub fn wake_up(&self) -> WakeUp {
-        let waker = self.waker();
+        let wakeup = self.wakeup();
         Arc::new(move || {
-            if let Err(error) = waker.wake() {
+            if let Err(error) = wakeup.wake() {
                 // It looks for memory when its poll ends by itself.
                 error!("cannot wake a selector for its memory: {error}");
             }
@@ -330,9 +331,11 @@ impl Selector {
             io::Error::new(io::ErrorKind::InvalidInput, "the timeout of a poll is not negative")
         })?;
         self.draw_memory();
-        let timeout = if self.has_work() { 0 } else { timeout_ms };
+        let may_wait = !self.has_work() && self.wakeup.fall_asleep();
+        let timeout = if may_wait { timeout_ms } else { 0 };
         let waiting_since_ns = self.time.nanoseconds();
         let polled = self.poll.poll(&mut self.events, Some(Duration::from_millis(timeout)));
+        self.wakeup.rise();
         let waited_ns = self.time.nanoseconds() - waiting_since_ns;
         self.metrics.network_processor_idle_ns.add(waited_ns.unsigned_abs());
         match polled {

@@ -472,7 +472,7 @@ fn a_hang_up_while_muted_waits_for_unmute() {
 #[test]
 fn a_wake_up_before_poll_ends_the_next_poll() {
     let mut harness = Harness::new();
-    harness.selector.waker().wake().unwrap();
+    harness.selector.wakeup().wake().unwrap();
     harness.poll(600_000);
 }
 
