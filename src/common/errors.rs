@@ -173,6 +173,11 @@ impl KafkaError {
         }
     }
 
+    /// Whether it is no failure: the call would have had to wait, and was not allowed to.
+    pub fn is_would_block(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// What went wrong, without the code: a client gets that beside it.
     pub fn why(&self) -> String {
         match self {

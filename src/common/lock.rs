@@ -22,6 +22,7 @@
 
 use std::sync::{
     LockResult, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    TryLockError,
 };
 
 /// A thread panicked while it changed what the lock guards: the data may be half changed.
@@ -44,6 +45,15 @@ pub fn locked_if_whole<T: ?Sized>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>,
 /// As [`locked`], to look only.
 pub fn read_locked<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`read_locked`], without waiting; `None` if somebody changes what it guards.
+pub fn try_read_locked<T: ?Sized>(lock: &RwLock<T>) -> Option<RwLockReadGuard<'_, T>> {
+    match lock.try_read() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// As [`locked`], to change.

@@ -80,6 +80,11 @@ counters! {
     cold_slices_warmed,
     /// Bytes of those slices.
     cold_bytes_warmed,
+    /// Fetches that a Processor answered itself (`transferto.fetch.inline=resident`).
+    fetches_answered_inline,
+    /// Fetches that it handed over to the request handlers, because something was not in memory or
+    /// would have to be waited for.
+    fetches_handed_over,
     /// Log directories that are offline: Kafka's `OfflineLogDirectoryCount`.
     offline_log_directory_count,
     /// Calls of `read(2)` on a client's socket.

@@ -1,14 +1,19 @@
 //! The services of the system that need `unsafe`: a mapped file, as Java's `MappedByteBuffer`, the
-//! question whether pages are cached, and two requests to the allocator. No other file of this crate
+//! question whether pages are cached, a read of nothing but cached pages, and two requests to the
+//! allocator. No other file of this crate
 //! may use `unsafe`.
 
-#![allow(unsafe_code, reason = "mmap(2), cachestat(2) and mallopt(3) have no safe wrapper")]
+#![allow(
+    unsafe_code,
+    reason = "mmap(2), cachestat(2), preadv2(2) and mallopt(3) have no safe wrapper"
+)]
 
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
 use log::error;
@@ -113,6 +118,32 @@ pub fn resident_pages(file: &File, position: u64, len: u64) -> io::Result<Option
     match Errno::result(status) {
         Ok(_) => Ok(Some(stat.nr_cache >= pages_touched(position, len, page_size_bytes()?))),
         Err(Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Fills `dst` with the bytes of `file` from `position` on if that takes no wait for the disk, nor
+/// for a lock that others hold while they write to the file. Returns whether it did.
+///
+/// A file system that cannot say so, such as tmpfs, is asked by cachestat(2) first; without that the
+/// answer is always no.
+///
+/// # Errors
+/// Whatever `preadv2(2)`, `cachestat(2)` or `pread(2)` report otherwise.
+pub fn read_cached_at(file: &File, dst: &mut [u8], position: u64) -> io::Result<bool> {
+    let offset = libc::off64_t::try_from(position).map_err(io::Error::other)?;
+    let buffer = libc::iovec { iov_base: dst.as_mut_ptr().cast(), iov_len: dst.len() };
+    // SAFETY: the kernel writes at most `iov_len` bytes to `iov_base`, which are those of `dst`,
+    // borrowed here alone, before the call returns.
+    let read = unsafe { libc::preadv2(file.as_raw_fd(), &buffer, 1, offset, libc::RWF_NOWAIT) };
+    match Errno::result(read) {
+        // A part of it only if the next page is not cached, or the file ends.
+        Ok(read) => Ok(usize::try_from(read) == Ok(dst.len())),
+        Err(Errno::EAGAIN | Errno::ENOSYS | Errno::EPERM) => Ok(false),
+        Err(Errno::EOPNOTSUPP) => match resident_pages(file, position, dst.len() as u64)? {
+            Some(true) => file.read_exact_at(dst, position).map(|()| true),
+            _ => Ok(false),
+        },
         Err(errno) => Err(errno.into()),
     }
 }
@@ -229,6 +260,30 @@ mod tests {
             None => eprintln!("skipped: this kernel has no cachestat(2)"),
             Some(resident) => assert!(!resident || is_tmpfs(&temp.file)),
         }
+    }
+
+    #[test]
+    fn what_is_cached_is_read_without_a_wait_and_nothing_behind_the_end() {
+        let temp = filled();
+        let mut dst = [0; 12];
+        let is_read = read_cached_at(&temp.file, &mut dst, 4090).unwrap();
+        if !is_read && resident_pages(&temp.file, 0, 1).unwrap().is_none() {
+            eprintln!("skipped: this kernel has neither RWF_NOWAIT for this file nor cachestat(2)");
+            return;
+        }
+        assert!(is_read);
+        assert_eq!(dst, [7; 12]);
+        let last = FILE_SIZE_BYTES as u64 - 4;
+        assert!(!read_cached_at(&temp.file, &mut dst, last).unwrap(), "only 4 bytes are left");
+    }
+
+    #[test]
+    fn what_was_dropped_from_the_page_cache_is_not_read() {
+        let temp = filled();
+        temp.file.sync_data().unwrap();
+        posix_fadvise(&temp.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
+        let is_read = read_cached_at(&temp.file, &mut [0; 12], 4090).unwrap();
+        assert!(!is_read || is_tmpfs(&temp.file));
     }
 
     /// Whether the file lives in memory alone, where nothing can be dropped.

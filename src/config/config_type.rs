@@ -134,6 +134,42 @@ plain_kinds! {
     String, "string", "any text";
 }
 
+/// An enum whose variants are words of a setting.
+macro_rules! words {
+    ($(#[$about:meta])+ pub enum $enum:ident takes $takes:literal {
+        $($(#[$doc:meta])* $variant:ident = $word:literal,)+
+    }) => {
+        $(#[$about])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $enum { $($(#[$doc])* $variant,)+ }
+
+        impl $crate::config::config_type::Kind for $enum {
+            type Value = $enum;
+            const NAME: &'static str = "string";
+            const TAKES: &'static str = $takes;
+
+            fn parse(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(Self::must_be()),
+                }
+            }
+
+            fn show(value: &Self) -> String {
+                value.to_string()
+            }
+        }
+
+        impl std::fmt::Display for $enum {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $(Self::$variant => $word,)+ })
+            }
+        }
+    };
+}
+
+pub(crate) use words;
+
 impl Kind for f64 {
     type Value = f64;
     const NAME: &'static str = "double";

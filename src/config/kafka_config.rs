@@ -9,6 +9,7 @@ use crate::common::kafka_principal::KafkaPrincipal;
 use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
 use crate::config::config_type::{AuthorizerClass, Int, Long, SecurityProtocolMap, UnlessMinusOne};
+use crate::config::fetch_inline::FetchInline;
 use crate::config::limit::Limit;
 use crate::config::log_policies::{
     CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
@@ -96,6 +97,12 @@ settings! {
         /// by little. Then it is closed.
         transferto_memory_progress_timeout_ms: i64,
             "transferto.memory.progress.timeout.ms" = "10000", Allowed::AtLeast(1), Medium;
+        /// Which fetches a processor answers itself, without a request handler: `resident` takes those
+        /// of which everything is in memory, and spares them two hand-overs between threads; the rest
+        /// goes to the handlers as ever. [The way of a fetch](fetch.md) has the figures. It takes
+        /// Linux 6.5; before that, every fetch goes to the handlers.
+        transferto_fetch_inline: FetchInline,
+            "transferto.fetch.inline" = "off", Allowed::Any, Medium;
         /// The send buffer of each socket (SO_SNDBUF), in bytes; -1 leaves it to the system, which
         /// adapts it to the connection.
         socket_send_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,

@@ -1,44 +1,9 @@
 //! What the settings of a log say in words: the values of `cleanup.policy`, `compression.type`,
 //! `message.timestamp.type`, `message.format.version` and of the throttled replicas.
 
-use std::fmt;
 use std::sync::Arc;
 
-use crate::config::config_type::{Kind, entries};
-
-/// An enum whose variants are words of a setting.
-macro_rules! words {
-    ($(#[$about:meta])+ pub enum $enum:ident takes $takes:literal {
-        $($(#[$doc:meta])* $variant:ident = $word:literal,)+
-    }) => {
-        $(#[$about])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $enum { $($(#[$doc])* $variant,)+ }
-
-        impl Kind for $enum {
-            type Value = $enum;
-            const NAME: &'static str = "string";
-            const TAKES: &'static str = $takes;
-
-            fn parse(text: &str) -> Result<Self, String> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(Self::must_be()),
-                }
-            }
-
-            fn show(value: &Self) -> String {
-                value.to_string()
-            }
-        }
-
-        impl fmt::Display for $enum {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $(Self::$variant => $word,)+ })
-            }
-        }
-    };
-}
+use crate::config::config_type::{Kind, entries, words};
 
 words! {
     /// The setting `compression.type`.

@@ -8,6 +8,7 @@ pub mod connection_quotas;
 pub mod request_metrics;
 pub mod request_queue;
 pub mod request_channel;
+pub mod inline_handler;
 pub mod request_memory;
 pub mod request_log;
 pub mod processor;

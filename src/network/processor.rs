@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::common::memory_pool::{MemoryDraw, MemoryPool, MemoryWait, Shortage};
 use crate::common::metrics::{Counter, Metrics};
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
+use crate::network::inline_handler::InlineHandler;
 use crate::network::request_channel::{
     ReplyTo, Request, RequestChannel, Response, ResponseAction, Session,
 };
@@ -103,6 +104,8 @@ pub struct NetworkContext {
     pub metrics: Arc<Metrics>,
     /// `transferto.request.slow.ms`.
     pub request_slow_ms: Option<i64>,
+    /// Set before the first request if some are to be answered by the Processors themselves.
+    pub inline_handler: Arc<OnceLock<Arc<dyn InlineHandler>>>,
 }
 
 impl Processor {
@@ -305,7 +308,7 @@ impl Processor {
         self.close(id);
     }
 
-    /// Parses a request and puts it on the request queue. If the queue is full, it waits, and with
+    /// Parses a request and puts it on the request queue, unless it is answered here. If the queue is full, it waits, and with
     /// it all connections of this Processor: that is how a busy broker slows its clients down.
     fn process_completed_receive(&mut self, receive: NetworkReceived, start_ns: i64) {
         let NetworkReceived { id, frame } = receive;
@@ -344,9 +347,28 @@ impl Processor {
             hang_up,
         });
         self.request_log.begin(&request);
+        let Some(request) = self.unless_answered_inline(request) else { return };
         if let Err(request) = self.context.request_channel.send_request(request) {
             let peer = request.session.client_address;
             debug!("Processor.processCompletedReceives: stopping, so {peer} gets no answer");
+        }
+    }
+
+    /// Has the request answered here, if the broker is set so and it keeps nobody waiting. Returns it
+    /// if it is for the request handlers.
+    ///
+    /// The answer comes by the response queue like any other, so all that follows is the same.
+    fn unless_answered_inline(&mut self, mut request: Box<Request>) -> Option<Box<Request>> {
+        let Some(handler) = self.context.inline_handler.get() else { return Some(request) };
+        let id = request.connection_id;
+        request.times.request_dequeue_ns = Some(self.context.time.nanoseconds());
+        match catch_panic(|| Ok(handler.try_handle(request))) {
+            Ok(tried) => tried.err(),
+            Err(_) => {
+                self.request_log.withdraw(id);
+                self.close(id);
+                None
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::mem;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 
 use log::{debug, error, info};
@@ -22,6 +22,7 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::listeners;
 use crate::network::acceptor::{Acceptor, AcceptorHandle};
 use crate::network::connection_quotas::ConnectionQuotas;
+use crate::network::inline_handler::InlineHandler;
 use crate::network::listening_socket::{InheritedOptions, ListeningSocket};
 use crate::network::processor::{NetworkContext, Processor, ProcessorHandle};
 use crate::network::request_channel::RequestChannel;
@@ -72,6 +73,7 @@ impl SocketServer {
             time,
             metrics,
             request_slow_ms: config.transferto_request_slow_ms,
+            inline_handler: Arc::new(OnceLock::new()),
         };
         let limits = selector_limits(config);
         let inherited = InheritedOptions {
@@ -105,6 +107,12 @@ impl SocketServer {
             context,
             stage: Mutex::new(Stage::Bound(listeners)),
         }))
+    }
+
+    /// Has the Processors offer each request to `handler` first. Owed, if at all, before
+    /// [`start_accepting`](Self::start_accepting); a second handler is ignored.
+    pub fn answer_inline_by(&self, handler: Arc<dyn InlineHandler>) {
+        let _ = self.context.inline_handler.set(handler);
     }
 
     /// Opens the ports: the last thing that a broker does when it starts.

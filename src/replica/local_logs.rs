@@ -24,12 +24,17 @@ use crate::replica::partition::Partition;
 use crate::replica::replica::Replica;
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
+use crate::storage::log::patience::{Patience, Steps};
 use crate::storage::log::read_limit::{FirstEntry, ReadLimit};
 
 /// The `replica_id` of a consumer.
 pub const ORDINARY_CONSUMER_ID: i32 = -1;
 /// The `replica_id` of a consumer that may read from any replica.
 pub const DEBUGGING_CONSUMER_ID: i32 = -2;
+
+/// The most steps of a read that waits for nothing: so many partitions and system calls together
+/// take a tenth of a millisecond.
+const STEPS_MAX: usize = 256;
 
 /// A fetch's request to one partition.
 #[derive(Clone, Copy, Debug)]
@@ -148,22 +153,46 @@ impl LocalLogs {
             mode.fetch_only_from_leader,
             mode.fetch_only_committed
         );
+        self.reads(mode, fetch_info, Patience::ForDisk).collect()
+    }
+
+    /// The same for a thread that must not wait. `None` if the disk would have to be waited for, now
+    /// or when the slices are sent, or if it would take too many steps or a conversion.
+    pub fn read_resident(
+        &self,
+        mode: ReadMode,
+        fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
+    ) -> Option<Vec<(TopicAndPartition, LogReadResult)>> {
+        trace!("[7] LocalLogs.readResident: {} partitions", fetch_info.len());
+        let steps = Steps::new(STEPS_MAX);
+        let would_block =
+            |result: &LogReadResult| result.as_ref().is_err_and(KafkaError::is_would_block);
+        self.reads(mode, fetch_info, Patience::ForNothing(&steps))
+            .map(|(key, result)| (!would_block(&result)).then_some((key, result)))
+            .collect()
+    }
+
+    /// What the partitions hold, each read when its turn comes.
+    fn reads<'a>(
+        &'a self,
+        mode: ReadMode,
+        fetch_info: &'a [(TopicAndPartition, PartitionFetchInfo)],
+        patience: Patience<'a>,
+    ) -> impl Iterator<Item = (TopicAndPartition, LogReadResult)> + 'a {
         let mut bytes_left = usize::try_from(mode.max_bytes).unwrap_or(0);
         let mut min_one_message = !mode.hard_max_bytes_limit;
-        let mut results = Vec::with_capacity(fetch_info.len());
-        for (key, fetch) in fetch_info {
+        fetch_info.iter().map(move |(key, fetch)| {
             let limit = PartitionFetchInfo {
                 fetch_size: fetch.fetch_size.min(i32::try_from(bytes_left).unwrap_or(i32::MAX)),
                 ..*fetch
             };
-            let result = self.read_partition(key, limit, mode, min_one_message);
+            let result = self.read_partition(key, limit, mode, min_one_message, patience);
             let size = result.as_ref().map_or(0, LogReadInfo::size_in_bytes);
             bytes_left = bytes_left.saturating_sub(size);
             // Once one message is in, the rest of the response keeps to its limits.
             min_one_message = min_one_message && size == 0;
-            results.push((key.clone(), result));
-        }
-        results
+            (key.clone(), result)
+        })
     }
 
     fn read_partition(
@@ -172,7 +201,9 @@ impl LocalLogs {
         fetch: PartitionFetchInfo,
         mode: ReadMode,
         min_one_message: bool,
+        patience: Patience<'_>,
     ) -> LogReadResult {
+        patience.step()?;
         let partition = self.get_partition_or_error(key)?;
         partition.check_leader_epoch(fetch.current_leader_epoch)?;
         partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
@@ -182,6 +213,9 @@ impl LocalLogs {
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
             && log_config.message_format_magic > mode.newest_readable_magic;
+        if is_converted {
+            patience.wait()?;
+        }
         let limit = ReadLimit {
             max_bytes: fetch.fetch_size,
             first_entry: match mode.hard_max_bytes_limit {
@@ -190,15 +224,23 @@ impl LocalLogs {
                 false => FirstEntry::MustFit,
             },
             ends_at_entry: !mode.hard_max_bytes_limit && !is_converted,
+            patience,
         };
         let fetched_data =
             replica.log.read(fetch.offset, max_offset, limit).inspect_err(|error| match error {
+                would_block if would_block.is_would_block() => (),
                 // A negative size is the client's fault, though Kafka's code says otherwise.
                 KafkaError::Api(..) if fetch.fetch_size < 0 => {
                     trace!("Log.read of {key}: {error}");
                 }
                 _ => log_failure("Log.read", key, error),
             })?;
+        if patience != Patience::ForDisk {
+            patience.step()?;
+            if !fetched_data.message_set.is_resident()? {
+                patience.wait()?;
+            }
+        }
         Ok(LogReadInfo {
             fetched_data,
             high_watermark: replica.high_watermark().message_offset,

@@ -23,7 +23,8 @@ use crate::replica::delayed_produce::{
     DelayedProduce, PartitionResponse, ProduceCallback, ProducePartitionStatus,
 };
 use crate::replica::local_logs::{
-    DEBUGGING_CONSUMER_ID, LocalLogs, LogAppendResult, LogReadInfo, PartitionFetchInfo, ReadMode,
+    DEBUGGING_CONSUMER_ID, LocalLogs, LogAppendResult, LogReadInfo, LogReadResult,
+    PartitionFetchInfo, ReadMode,
 };
 use crate::replica::partition::{ACKS_ALL, Partition};
 use crate::replica::replica::Replica;
@@ -53,6 +54,30 @@ pub struct FetchParams {
     pub hard_max_bytes_limit: bool,
     /// The newest magic that the client can read. Anything newer is converted for it.
     pub newest_readable_magic: u8,
+}
+
+impl FetchParams {
+    fn read_mode(&self) -> ReadMode {
+        let is_from_follower = self.replica_id >= 0;
+        ReadMode {
+            fetch_only_from_leader: self.replica_id != DEBUGGING_CONSUMER_ID,
+            fetch_only_committed: !is_from_follower,
+            max_bytes: self.max_bytes,
+            hard_max_bytes_limit: self.hard_max_bytes_limit,
+            newest_readable_magic: self.newest_readable_magic,
+        }
+    }
+
+    /// Whether a fetch that has read this much is answered with it.
+    fn answers_now(&self, results: &[(TopicAndPartition, LogReadResult)]) -> bool {
+        let read = results.iter().filter_map(|(_, result)| result.as_ref().ok());
+        let bytes_readable: i64 = read.map(LogReadInfo::bytes_within_limit).sum();
+        let has_error = results.iter().any(|(_, result)| result.is_err());
+        self.max_wait_ms <= 0
+            || results.is_empty()
+            || bytes_readable >= i64::from(self.min_bytes)
+            || has_error
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -166,31 +191,17 @@ impl ReplicaManager {
         response_callback: FetchCallback,
     ) {
         trace!("[7] ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
-        let is_from_follower = params.replica_id >= 0;
-        let mode = ReadMode {
-            fetch_only_from_leader: params.replica_id != DEBUGGING_CONSUMER_ID,
-            fetch_only_committed: !is_from_follower,
-            max_bytes: params.max_bytes,
-            hard_max_bytes_limit: params.hard_max_bytes_limit,
-            newest_readable_magic: params.newest_readable_magic,
-        };
+        let mode = params.read_mode();
         let log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
-
-        let read = || log_read_results.iter().filter_map(|(_, result)| result.as_ref().ok());
-        let bytes_readable: i64 = read().map(LogReadInfo::bytes_within_limit).sum();
-        let has_error = log_read_results.iter().any(|(_, result)| result.is_err());
-        let answers_now = params.max_wait_ms <= 0
-            || fetch_info.is_empty()
-            || bytes_readable >= i64::from(params.min_bytes)
-            || has_error;
-        if answers_now {
+        if params.answers_now(&log_read_results) {
             self.local_logs.warm(&log_read_results);
             response_callback(log_read_results);
             return;
         }
 
         let keys: Vec<_> = fetch_info.iter().map(|(key, _)| key.clone()).collect();
-        let status = read()
+        let read = log_read_results.iter().filter_map(|(_, result)| result.as_ref().ok());
+        let status = read
             .zip(fetch_info)
             .map(|(read, (key, fetch_info))| FetchPartitionStatus {
                 key: key.clone(),
@@ -209,6 +220,20 @@ impl ReplicaManager {
         trace!("[10] ReplicaManager.fetchMessages: waits for {} bytes", params.min_bytes);
         let purgatory = &self.delayed_fetch_purgatory;
         purgatory.try_complete_else_watch_client(delayed_fetch, &keys, hang_up);
+    }
+
+    /// The same for a thread that must not wait: returns what the callback would get now. `None` if
+    /// it would get it later, or if the disk had to be waited for.
+    ///
+    /// A fetch that waits is not put into the purgatory here: what completes it at once, because
+    /// the bytes have come meanwhile, reads and warms on this thread.
+    pub fn fetch_resident(
+        &self,
+        params: FetchParams,
+        fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
+    ) -> Option<Vec<(TopicAndPartition, LogReadResult)>> {
+        let results = self.local_logs.read_resident(params.read_mode(), fetch_info)?;
+        params.answers_now(&results).then_some(results)
     }
 
     /// How many fetches wait: Kafka's `NumDelayedOperations`.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use log::trace;
 
+use crate::common::metrics::Metrics;
 use crate::common::time::Time;
+use crate::network::inline_handler::InlineHandler;
 use crate::network::request_channel::{Request, RequestChannel};
 use crate::protocol::request::RequestBody as Body;
 use crate::server::apis::acls::AclApis;
@@ -28,11 +30,13 @@ use crate::server::apis::produce::ProduceApis;
 use crate::server::apis::quotas::QuotaApis;
 use crate::server::apis::topics::TopicApis;
 use crate::server::reply::reply::Reply;
+use crate::transport::network_receive::Frame;
 
 /// The handlers of all requests. Each owns what it needs.
 pub struct KafkaApis {
     request_channel: Arc<RequestChannel>,
     time: Arc<dyn Time>,
+    metrics: Arc<Metrics>,
     controller_requests: ControllerRequests,
     produce: ProduceApis,
     fetch: FetchApis,
@@ -56,6 +60,7 @@ impl KafkaApis {
         Self {
             request_channel: Arc::clone(request_channel),
             time: Arc::clone(&parts.time),
+            metrics: Arc::clone(&parts.metrics),
             controller_requests: ControllerRequests::new(parts),
             produce: ProduceApis::new(parts),
             fetch: FetchApis::new(parts),
@@ -77,15 +82,7 @@ impl KafkaApis {
     /// Handles a request. It may be answered later, by the thread that completes it. Returns the
     /// moment when this thread is done with it, in nanoseconds.
     pub fn handle(self: &Arc<Self>, request: Request) -> i64 {
-        let (reply, body, frame) = Reply::split(request, &self.request_channel, &self.time);
-        trace!(
-            "[6] KafkaApis.handle: {} version {} from {}",
-            reply.header.api_key.name(),
-            reply.header.api_version,
-            reply.client()
-        );
-        let local_complete = reply.local_complete();
-        match body {
+        self.handle_by(request, |reply, body, frame| match body {
             Body::Produce(it) => self.produce.handle_producer_request(reply, it, frame.bytes),
             Body::Fetch(it) => self.fetch.handle_fetch_request(reply, &it),
             Body::ListOffsets(it) => self.list_offsets.handle_offset_request(reply, &it),
@@ -140,7 +137,19 @@ impl KafkaApis {
                 apis.quotas.handle_alter_client_quotas_request(reply, &it);
             }),
             Body::DescribeCluster(it) => self.cluster.handle_describe_cluster_request(reply, &it),
-        }
+        })
+    }
+
+    fn handle_by(&self, request: Request, handler: impl FnOnce(Reply, Body, Frame)) -> i64 {
+        let (reply, body, frame) = Reply::split(request, &self.request_channel, &self.time);
+        trace!(
+            "[6] KafkaApis.handle: {} version {} from {}",
+            reply.header.api_key.name(),
+            reply.header.api_version,
+            reply.client()
+        );
+        let local_complete = reply.local_complete();
+        handler(reply, body, frame);
         let now_ns = self.time.nanoseconds();
         // Nobody else sets it; a reply that is out already has no use for it.
         let _ = local_complete.set(now_ns);
@@ -156,5 +165,22 @@ impl KafkaApis {
     ) {
         let apis = Arc::clone(self);
         self.controller_requests.put(reply, move |reply| handle(&apis, reply));
+    }
+}
+
+/// A fetch whose slices are in memory is answered by the Processor itself; everything else is for
+/// the request handlers.
+impl InlineHandler for KafkaApis {
+    fn try_handle(&self, request: Box<Request>) -> Result<(), Box<Request>> {
+        let Body::Fetch(fetch) = &request.body else { return Err(request) };
+        let (version, memory_bytes) = (request.header.api_version, request.memory.bytes());
+        let read = self.fetch.read_resident(&request.session, fetch, version, memory_bytes);
+        let Some(read) = read else {
+            self.metrics.fetches_handed_over.increment();
+            return Err(request);
+        };
+        self.metrics.fetches_answered_inline.increment();
+        self.handle_by(*request, |reply, _, _| self.fetch.answer(reply, read));
+        Ok(())
     }
 }

@@ -14,10 +14,12 @@ use crate::common::scheduler::{KafkaScheduler, Scheduler};
 use crate::common::time::{SystemTime, Time};
 use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
 use crate::config::config_reader::read_settings;
+use crate::config::fetch_inline::FetchInline;
 use crate::config::kafka_config::KafkaConfig;
 use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
+use crate::network::inline_handler::InlineHandler;
 use crate::network::request_memory::MemoryRelease;
 use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
@@ -178,7 +180,11 @@ impl KafkaServerBuilder {
             metrics: Arc::clone(&metrics),
             time,
         };
-        let request_handler_pool = new_handlers(&socket_server, &parts);
+        let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), &parts));
+        if config.transferto_fetch_inline == FetchInline::Resident {
+            socket_server.answer_inline_by(Arc::clone(&apis) as Arc<dyn InlineHandler>);
+        }
+        let request_handler_pool = new_handlers(&socket_server, &apis, &parts);
         let subsystems = Subsystems {
             monitoring,
             socket_server,
@@ -381,12 +387,15 @@ fn open_authorizer(
 }
 
 /// The handlers of what the socket server receives. None runs yet.
-fn new_handlers(socket_server: &SocketServer, parts: &Parts<'_>) -> Arc<KafkaRequestHandlerPool> {
+fn new_handlers(
+    socket_server: &SocketServer,
+    apis: &Arc<KafkaApis>,
+    parts: &Parts<'_>,
+) -> Arc<KafkaRequestHandlerPool> {
     let requests = socket_server.request_channel();
-    let apis = Arc::new(KafkaApis::new(requests, parts));
     let Parts { metrics, time, .. } = parts;
     let memory_pool = socket_server.request_memory();
-    Arc::new(KafkaRequestHandlerPool::new(requests, &apis, memory_pool, metrics, time))
+    Arc::new(KafkaRequestHandlerPool::new(requests, apis, memory_pool, metrics, time))
 }
 
 fn schedule_high_watermark_checkpoints(

@@ -48,6 +48,7 @@ mod monitoring {
 }
 
 mod zero_copy;
+mod fetch_inline;
 mod idempotence;
 mod compacted_topic;
 mod restart;

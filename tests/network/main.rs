@@ -9,6 +9,7 @@ mod acceptor;
 mod socket_server;
 mod socket_server_faults;
 mod request_memory;
+mod inline_handler;
 
 mod transport {
     mod harness;

@@ -12,7 +12,8 @@ use transferto::common::end_point::{EndPoint, SecurityProtocol};
 use transferto::common::metrics::Metrics;
 use transferto::common::mock_time::MockTime;
 use transferto::config::kafka_config::KafkaConfig;
-use transferto::network::request_channel::{Request, Response};
+use transferto::network::inline_handler::InlineHandler;
+use transferto::network::request_channel::{Request, RequestChannel, Response};
 use transferto::network::request_queue::RequestOrShutdown;
 use transferto::network::socket_server::SocketServer;
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
@@ -52,17 +53,45 @@ impl TestServer {
         Self::start_on(builder, metrics, change)
     }
 
+    /// The same, with what answers requests on the Processor; it is made from the channel by which
+    /// answers leave.
+    pub(crate) fn start_inline<H: InlineHandler + 'static>(
+        handler: impl FnOnce(&Arc<RequestChannel>) -> H,
+    ) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
+        Self::start_prepared(
+            builder,
+            metrics,
+            |_| (),
+            |server| {
+                server.answer_inline_by(Arc::new(handler(server.request_channel())));
+            },
+        )
+    }
+
     /// The same with other transports.
     pub(crate) fn start_on(
         builder: Arc<dyn ChannelBuilder>,
         metrics: Arc<Metrics>,
         change: impl FnOnce(&mut KafkaConfig),
     ) -> Self {
+        Self::start_prepared(builder, metrics, change, |_| ())
+    }
+
+    /// The same after `prepare`, which is called before the ports are open.
+    fn start_prepared(
+        builder: Arc<dyn ChannelBuilder>,
+        metrics: Arc<Metrics>,
+        change: impl FnOnce(&mut KafkaConfig),
+        prepare: impl FnOnce(&SocketServer),
+    ) -> Self {
         let mut config = test_config();
         change(&mut config);
         let time = Arc::new(MockTime::new());
         let server = SocketServer::startup(&config, time.clone(), metrics.clone(), builder);
         let server = server.unwrap();
+        prepare(&server);
         server.start_accepting().unwrap();
         Self { server, metrics, time }
     }

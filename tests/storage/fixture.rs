@@ -22,6 +22,7 @@ use transferto::storage::log::log::{Log, LogOpen};
 use transferto::storage::log::log_loader::LogLoader;
 use transferto::storage::log::log_segment::LogSegment;
 use transferto::storage::log::missing_records::MissingRecords;
+use transferto::storage::log::patience::Patience;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
 
 /// A clock and a scheduler that the test moves.
@@ -114,8 +115,13 @@ pub(crate) fn active(log: &Log) -> Arc<LogSegment> {
 }
 
 /// `max_bytes`, even if that cuts the first entry: Kafka's `hardMaxBytesLimit`.
-pub(crate) fn hard(max_bytes: i32) -> ReadLimit {
-    ReadLimit { max_bytes, first_entry: FirstEntry::MayBeCut, ends_at_entry: false }
+pub(crate) fn hard(max_bytes: i32) -> ReadLimit<'static> {
+    ReadLimit {
+        max_bytes,
+        first_entry: FirstEntry::MayBeCut,
+        ends_at_entry: false,
+        patience: Patience::ForDisk,
+    }
 }
 
 /// All bytes of a set, by the branch that copies.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use log::trace;
 
 use crate::common::errors::Errors;
-use crate::common::memory_pool::MemoryDraw;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::protocol::fetch::{FetchRequest, FetchResponse, FetchResponseHeader};
@@ -26,7 +25,7 @@ use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::{Authorization, Authorized};
 use crate::server::security::authorizer::{Operation, Resource, ResourceType};
-use crate::server::security::request_context::RequestContext;
+use crate::server::security::request_context::{RequestContext, Session};
 
 /// The epochs of a fetch that asks for everything, in a new session or in none: Kafka's
 /// `FetchMetadata`.
@@ -61,36 +60,89 @@ impl FetchApis {
     }
 
     /// Reads what is there, or waits for it, and answers with slices of files.
-    pub(crate) fn handle_fetch_request(&self, mut reply: Reply, request: &FetchRequest) {
-        // There are no fetch sessions here, so one that goes on was another broker's: the client
-        // begins anew.
-        if !matches!(request.session_epoch, INITIAL_EPOCH | FINAL_EPOCH) {
+    pub(crate) fn handle_fetch_request(&self, reply: Reply, request: &FetchRequest) {
+        if goes_on_in_a_session(request) {
             reply.send_body(&no_such_fetch_session());
             return;
         }
-        reply.release_frame();
-        let mut memory = reply.take_memory();
-        let version = reply.header.api_version;
         let may_fetch = self.authorized_to_fetch(&reply.context, request);
+        let (version, memory_bytes) = (reply.header.api_version, reply.memory_bytes());
+        let fetch = self.authorized_fetch(request, version, memory_bytes, &may_fetch);
+        let (params, readable) = (fetch.params, fetch.readable());
+        trace!("[6] KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
+        let is_none_authorized = fetch.authorized_request_info.is_empty();
+        let hang_up = Arc::clone(reply.hang_up());
+        let send_response_callback = self.send_response_callback(reply, fetch);
+        if is_none_authorized {
+            send_response_callback(Vec::new());
+        } else {
+            let callback = Box::new(send_response_callback);
+            self.replica_manager.fetch_messages(params, &readable, &hang_up, callback);
+        }
+    }
+
+    /// Reads what a fetch is answered with, on the thread of a Processor. `None` if it is for a
+    /// request handler: a slice or what leads to it is not in memory, the fetch waits for more, it
+    /// takes a conversion, or anything is refused.
+    pub(crate) fn read_resident(
+        &self,
+        session: &Session,
+        request: &FetchRequest,
+        version: i16,
+        memory_bytes: usize,
+    ) -> Option<ResidentFetch> {
+        let names = request.topics.iter().map(|it| it.topic.as_str());
+        let (operation, topic) = (Operation::Read, ResourceType::Topic);
+        let is_plain = request.replica_id < 0
+            && !goes_on_in_a_session(request)
+            && self.authorization.allows_all(session, operation, topic, names);
+        if !is_plain {
+            return None;
+        }
+        let fetch = self.authorized_fetch(request, version, memory_bytes, &Authorized::All);
+        let results = self.replica_manager.fetch_resident(fetch.params, &fetch.readable())?;
+        Some(ResidentFetch { fetch, results })
+    }
+
+    /// Answers a fetch with what was read for it.
+    pub(crate) fn answer(&self, reply: Reply, ResidentFetch { fetch, results }: ResidentFetch) {
+        self.send_response_callback(reply, fetch)(results);
+    }
+
+    /// The fetch of `request`, split into what `may_fetch` allows and the rest.
+    fn authorized_fetch(
+        &self,
+        request: &FetchRequest,
+        version: i16,
+        memory_bytes: usize,
+        may_fetch: &Authorized<'_>,
+    ) -> AuthorizedFetch {
         let (authorized_request_info, unauthorized_request_info): (Vec<_>, Vec<_>) =
             partitions_of(request).into_iter().partition(|it| may_fetch.contains(&it.key.topic));
-        let unauthorized_response_status = unauthorized_request_info.into_iter().map(unauthorized);
-        let readable: Vec<_> = authorized_request_info.iter().filter_map(Asked::readable).collect();
-        let is_all_readable = readable.len() == authorized_request_info.len();
-        let is_none_authorized = authorized_request_info.is_empty();
-        let max_wait_ms = if is_all_readable { self.max_wait_ms(request, &memory) } else { 0 };
+        let is_all_readable = authorized_request_info.iter().all(|it| it.refusal.is_none());
+        let max_wait_ms = if is_all_readable { self.max_wait_ms(request, memory_bytes) } else { 0 };
         let params = fetch_params(request, version, max_wait_ms);
-        trace!("[6] KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
+        AuthorizedFetch { params, authorized_request_info, unauthorized_request_info }
+    }
 
+    /// Called with the slices: on this thread if there is enough to send, else on the thread that
+    /// appends it, or that sees the time run out.
+    fn send_response_callback(
+        &self,
+        mut reply: Reply,
+        fetch: AuthorizedFetch,
+    ) -> impl FnOnce(Vec<(TopicAndPartition, LogReadResult)>) + Send + 'static {
+        reply.release_frame();
+        let mut memory = reply.take_memory();
+        let AuthorizedFetch { params, authorized_request_info, unauthorized_request_info } = fetch;
+        let unauthorized_response_status = unauthorized_request_info.into_iter().map(unauthorized);
+        let is_from_follower = params.replica_id >= 0;
         let fetched_data = Arc::clone(&self.fetched_data);
         let quota_manager = Arc::clone(&self.quota_manager);
-        let is_from_follower = request.replica_id >= 0;
-        let hang_up = Arc::clone(reply.hang_up());
-        // Called with the slices: on this thread if there is enough to send, else on the thread that
-        // appends it, or that sees the time run out.
         // ANCHOR: send_response_callback
-        let send_response_callback = move |results: Vec<(TopicAndPartition, LogReadResult)>| {
+        move |results: Vec<(TopicAndPartition, LogReadResult)>| {
             trace!("[12] KafkaApis.sendResponseCallback: {} partitions", results.len());
+            let version = reply.header.api_version;
             let merged_response_status =
                 authorized_request_info.into_iter().chain(unauthorized_response_status);
             let topics = fetched_data.merge(version, merged_response_status, results, &mut memory);
@@ -128,13 +180,6 @@ impl FetchApis {
                     fetch_response_callback,
                 );
             }
-        };
-        if is_none_authorized {
-            send_response_callback(Vec::new());
-        } else {
-            let replica_manager = &self.replica_manager;
-            let callback = Box::new(send_response_callback);
-            replica_manager.fetch_messages(params, &readable, &hang_up, callback);
         }
         // ANCHOR_END: send_response_callback
     }
@@ -157,13 +202,38 @@ impl FetchApis {
         }
     }
 
-    fn max_wait_ms(&self, request: &FetchRequest, memory: &MemoryDraw) -> i64 {
-        let longest_ms = match memory.bytes() {
+    fn max_wait_ms(&self, request: &FetchRequest, memory_bytes: usize) -> i64 {
+        let longest_ms = match memory_bytes {
             0 => self.longest_wait_ms,
             _ => self.longest_wait_ms.min(self.longest_wait_with_memory_ms),
         };
         i64::from(request.max_wait_ms).min(longest_ms)
     }
+}
+
+/// A fetch, by the partitions that its sender may read and the others.
+struct AuthorizedFetch {
+    params: FetchParams,
+    authorized_request_info: Vec<Asked>,
+    unauthorized_request_info: Vec<Asked>,
+}
+
+impl AuthorizedFetch {
+    fn readable(&self) -> Vec<(TopicAndPartition, PartitionFetchInfo)> {
+        self.authorized_request_info.iter().filter_map(Asked::readable).collect()
+    }
+}
+
+/// A fetch, and what it is answered with: all of it is in memory.
+pub(crate) struct ResidentFetch {
+    fetch: AuthorizedFetch,
+    results: Vec<(TopicAndPartition, LogReadResult)>,
+}
+
+/// There are no fetch sessions here, so one that goes on was another broker's: the client begins
+/// anew.
+fn goes_on_in_a_session(request: &FetchRequest) -> bool {
+    !matches!(request.session_epoch, INITIAL_EPOCH | FINAL_EPOCH)
 }
 
 fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> FetchParams {

@@ -38,6 +38,12 @@ families! {
     /// Bytes of those slices.
     Counter "transferto_cold_bytes_warmed_total" [] in "bytes", "",
         |it, out| out.put(&[], it.parts.metrics.cold_bytes_warmed.value());
+    /// Fetches that their network thread answered itself, with `transferto.fetch.inline=resident`.
+    Counter "transferto_fetches_answered_inline_total" [] in "fetches", "",
+        |it, out| out.put(&[], it.parts.metrics.fetches_answered_inline.value());
+    /// Fetches that it handed over to the request handlers, with that setting.
+    Counter "transferto_fetches_handed_over_total" [] in "fetches", "",
+        |it, out| out.put(&[], it.parts.metrics.fetches_handed_over.value());
     /// Calls that sent bytes of the process to clients.
     Counter "transferto_write_calls_total" [] in "calls", "",
         |it, out| out.put(&[], it.parts.metrics.write_calls.value());

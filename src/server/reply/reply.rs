@@ -170,6 +170,11 @@ impl Reply {
         }
     }
 
+    /// What the request takes, decoded.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
     /// The memory of a request of which the answer is made without being encoded: it goes with that.
     pub fn take_memory(&mut self) -> MemoryDraw {
         let nothing = MemoryDraw::new(self.memory.pool());

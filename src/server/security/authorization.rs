@@ -78,6 +78,22 @@ impl Authorization {
         }
     }
 
+    /// Whether the sender of a request may do this with all of these resources. A denial is not
+    /// noted.
+    pub fn allows_all<'a>(
+        &self,
+        session: &Session,
+        operation: Operation,
+        resource_type: ResourceType,
+        mut names: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let Some(authorizer) = &self.authorizer else { return true };
+        let (principal, host) = (&session.principal, session.client_address.ip());
+        names.all(|name| {
+            authorizer.authorize(principal, host, operation, Resource { resource_type, name })
+        })
+    }
+
     /// Of the resources that a request names, those with which its sender may do this. Each name is
     /// looked up once.
     pub fn filter_by_authorized<'a>(

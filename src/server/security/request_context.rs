@@ -7,7 +7,9 @@ use std::fmt;
 use log::{Level, log};
 
 use crate::common::log_limit::{LogKind, limited};
-use crate::network::request_channel::Session;
+
+// The sender, so that a handler imports it from here.
+pub use crate::network::request_channel::Session;
 
 /// The target under which denials are logged: Kafka's logger of this name.
 pub const AUTHORIZER_LOG: &str = "kafka.authorizer.logger";

@@ -30,6 +30,7 @@ use crate::message::record_batch::{
     MAX_TIMESTAMP_OFFSET,
 };
 use crate::storage::files::file_io::{failed, failed_to_read, failed_to_sync, open_regular_file};
+use crate::storage::log::patience::Patience;
 
 /// The size of the smallest entry after its first 12 bytes: a message of magic 0 without key and
 /// value.
@@ -152,16 +153,18 @@ impl FileMessageSet {
     /// bytes of the first tell whether it ends before the target.
     ///
     /// # Errors
-    /// `Corrupt` if there is no entry where one should be; whatever `pread(2)` reports.
+    /// `Corrupt` if there is no entry where one should be; `WouldBlock` if a header is not in memory
+    /// and there is no patience; whatever `pread(2)` reports.
     pub fn search_for(
         &self,
         target_offset: Offset,
         starting_position: Position,
+        patience: Patience<'_>,
     ) -> Result<Option<EntryHeader>, KafkaError> {
         let mut position = starting_position;
         let mut below = None;
         let mut at_or_above = None;
-        while let Some(entry) = self.entry_at(position)? {
+        while let Some(entry) = self.entry_within(position, patience)? {
             if entry.offset >= target_offset {
                 at_or_above = Some(entry);
                 break;
@@ -175,7 +178,7 @@ impl FileMessageSet {
         );
         let is_exact = at_or_above.is_some_and(|entry| entry.offset == target_offset);
         match below {
-            Some(below) if !is_exact && self.last_offset(&below)? >= target_offset => {
+            Some(below) if !is_exact && self.last_offset(&below, patience)? >= target_offset => {
                 Ok(Some(below))
             }
             _ => Ok(at_or_above),
@@ -188,12 +191,20 @@ impl FileMessageSet {
     /// # Errors
     /// `Corrupt` if the size found there is impossible; whatever `pread(2)` reports.
     pub fn entry_at(&self, position: Position) -> Result<Option<EntryHeader>, KafkaError> {
+        self.entry_within(position, Patience::ForDisk)
+    }
+
+    fn entry_within(
+        &self,
+        position: Position,
+        patience: Patience<'_>,
+    ) -> Result<Option<EntryHeader>, KafkaError> {
         let set_end = Position(self.size());
         if position.saturating_add(LOG_OVERHEAD as u64) > set_end {
             return Ok(None);
         }
         let mut header = [0; LOG_OVERHEAD];
-        self.read_exact_at(&mut header, position)?;
+        self.read_header_at(&mut header, position, patience)?;
         let offset = Offset(BigEndian::read_i64(&header[OFFSET_OFFSET..]));
         let size = BigEndian::read_i32(&header[SIZE_OFFSET..]);
         let size_bytes = u64::try_from(size).ok().filter(|_| size >= ENTRY_SIZE_MIN);
@@ -208,14 +219,15 @@ impl FileMessageSet {
     /// The last offset in `entry`: a record batch has it as a delta, an older entry as its offset.
     ///
     /// # Errors
-    /// Whatever `pread(2)` reports.
-    pub fn last_offset(&self, entry: &EntryHeader) -> io::Result<Offset> {
+    /// `WouldBlock` if the header is not in memory and there is no patience; whatever `pread(2)`
+    /// reports.
+    pub fn last_offset(&self, entry: &EntryHeader, patience: Patience<'_>) -> io::Result<Offset> {
         let probe_end = (MAGIC_OFFSET + LAST_OFFSET_PROBE_LENGTH) as u64;
         if entry.size_bytes < probe_end {
             return Ok(entry.offset);
         }
         let mut probe = [0; LAST_OFFSET_PROBE_LENGTH];
-        self.read_exact_at(&mut probe, entry.position + MAGIC_OFFSET as u64)?;
+        self.read_header_at(&mut probe, entry.position + MAGIC_OFFSET as u64, patience)?;
         if probe[0] < MAGIC_VALUE_V2 {
             return Ok(entry.offset);
         }
@@ -252,6 +264,23 @@ impl FileMessageSet {
         let start = self.bounds().start_position;
         let read = self.shared.file.read_exact_at(dst, start.saturating_add(position.0).0);
         read.map_err(|error| failed_to_read("read", &self.path())(error))
+    }
+
+    fn read_header_at(
+        &self,
+        dst: &mut [u8],
+        position: Position,
+        patience: Patience<'_>,
+    ) -> io::Result<()> {
+        if patience == Patience::ForDisk {
+            return self.read_exact_at(dst, position);
+        }
+        patience.step()?;
+        let start = self.bounds().start_position;
+        let is_read =
+            sys::read_cached_at(&self.shared.file, dst, start.saturating_add(position.0).0)
+                .map_err(|error| failed_to_read("read", &self.path())(error))?;
+        if is_read { Ok(()) } else { patience.wait() }
     }
 
     /// Appends to the end of the whole set. Only one thread at a time may: in a log, the one that
@@ -390,6 +419,23 @@ impl FileMessageSet {
         set.map_err(|error| failed("set the time of", &self.path())(error))
     }
 
+    /// Whether the slice's pages are in memory, so that the `sendfile(2)` to come does not wait for
+    /// the disk. A kernel without `cachestat(2)` does not know, and that counts as no.
+    ///
+    /// # Errors
+    /// Whatever `cachestat(2)` reports, with the path.
+    pub fn is_resident(&self) -> io::Result<bool> {
+        self.residency().map(|resident| resident == Some(true))
+    }
+
+    /// `None` if the kernel does not know.
+    fn residency(&self) -> io::Result<Option<bool>> {
+        let Slice { start_position, end_position } = self.bounds();
+        let size_bytes = end_position - start_position;
+        sys::resident_pages(&self.shared.file, start_position.0, size_bytes)
+            .map_err(|error| failed("look at", &self.path())(error))
+    }
+
     /// Sees to it that the slice's pages are in memory, so that the `sendfile(2)` to come does not
     /// wait for the disk. Returns whether it had to read. Blocks while it does: for handler
     /// threads, not for the reactor (KAFKA-7504).
@@ -398,10 +444,8 @@ impl FileMessageSet {
     /// Whatever `sendfile(2)` or `cachestat(2)` report, with the path.
     pub fn warm(&self) -> io::Result<bool> {
         let Slice { start_position, end_position } = self.bounds();
-        let file = &self.shared.file;
         // ANCHOR: warm
-        let resident = sys::resident_pages(file, start_position.0, end_position - start_position)
-            .map_err(|error| failed("look at", &self.path())(error))?;
+        let resident = self.residency()?;
         if resident == Some(true) {
             return Ok(false);
         }

@@ -206,7 +206,7 @@ impl Log {
         &self,
         start_offset: Offset,
         max_offset: Option<Offset>,
-        limit: ReadLimit,
+        limit: ReadLimit<'_>,
     ) -> Result<FetchDataInfo, KafkaError> {
         self.context.log_dir.check_online()?;
         let end = self.segments.end();

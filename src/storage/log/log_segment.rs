@@ -25,6 +25,7 @@ use crate::storage::index::offset_index::OffsetIndex;
 use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
 use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
+use crate::storage::log::patience::Patience;
 use crate::storage::log::read_limit::{ReadLimit, ends_better_at_known_entry};
 use crate::storage::log::segment_indexes::{SegmentIndexes, unless_gone};
 
@@ -214,19 +215,22 @@ impl LogSegment {
     /// higher offset, before `max_position`, and where `limit` says.
     ///
     /// # Errors
-    /// `UNKNOWN_SERVER_ERROR` for a negative limit; `Corrupt` or `Io` if the search fails.
+    /// `UNKNOWN_SERVER_ERROR` for a negative limit; `Corrupt` or `Io` if the search fails, or may
+    /// not wait and would have to.
     pub fn read(
         &self,
         start_offset: Offset,
         max_offset: Option<Offset>,
         max_position: Position,
-        limit: ReadLimit,
+        limit: ReadLimit<'_>,
     ) -> Result<Option<FetchDataInfo>, KafkaError> {
         trace!(
             "[8] LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
             self.base_offset, limit.max_bytes
         );
-        let Some(first) = self.translate_offset(start_offset, Position::START)? else {
+        let patience = limit.patience;
+        let first = self.translate_offset_within(start_offset, Position::START, patience)?;
+        let Some(first) = first else {
             return Ok(None);
         };
         let end_position = match max_offset {
@@ -234,7 +238,7 @@ impl LogSegment {
             // Also below the start, where Kafka 0.9 threw (KAFKA-725).
             Some(max_offset) if max_offset <= start_offset => first.position,
             Some(max_offset) => {
-                let end = self.translate_offset(max_offset, first.position)?;
+                let end = self.translate_offset_within(max_offset, first.position, patience)?;
                 end.map_or(max_position, |end| end.position.min(max_position))
             }
         };
@@ -242,7 +246,10 @@ impl LogSegment {
         let length = limit.bytes_within(first.size_bytes)?.min(readable);
         let is_cut = length < readable && length > first.size_bytes;
         let end = first.position + length;
-        let end = if limit.ends_at_entry && is_cut { self.known_end(&first, end) } else { end };
+        let end = match limit.ends_at_entry && is_cut {
+            true => self.known_end(&first, end, patience)?,
+            false => end,
+        };
         Ok(Some(FetchDataInfo {
             fetch_offset_metadata: LogOffsetMetadata::at(
                 start_offset,
@@ -258,15 +265,21 @@ impl LogSegment {
     /// Where a slice that begins with `first`, and may reach to `limit_position`, ends best, as far
     /// as that is known without a look at the file: at the last entry that the offset index knows
     /// of, or behind the first one, whose header was just read.
-    fn known_end(&self, first: &EntryHeader, limit_position: Position) -> Position {
-        let known = self.offset_index().lookup_position(limit_position).max(first.end());
+    fn known_end(
+        &self,
+        first: &EntryHeader,
+        limit_position: Position,
+        patience: Patience<'_>,
+    ) -> io::Result<Position> {
+        let index = self.indexes.offset_index_within(patience)?;
+        let known = index.lookup_position(limit_position).max(first.end());
         let is_better = ends_better_at_known_entry(
             first.size_bytes,
             known - first.position,
             limit_position - known,
             self.index_interval_bytes,
         );
-        if is_better { known } else { limit_position }
+        Ok(if is_better { known } else { limit_position })
     }
 
     /// Finds the first entry that holds `offset` or a higher one, at `starting_position` or behind.
@@ -278,8 +291,17 @@ impl LogSegment {
         offset: Offset,
         starting_position: Position,
     ) -> Result<Option<EntryHeader>, KafkaError> {
-        let near = self.offset_index().lookup(offset);
-        self.log.search_for(offset, near.position.max(starting_position))
+        self.translate_offset_within(offset, starting_position, Patience::ForDisk)
+    }
+
+    fn translate_offset_within(
+        &self,
+        offset: Offset,
+        starting_position: Position,
+        patience: Patience<'_>,
+    ) -> Result<Option<EntryHeader>, KafkaError> {
+        let near = self.indexes.offset_index_within(patience)?.lookup(offset);
+        self.log.search_for(offset, near.position.max(starting_position), patience)
     }
 
     /// The offset after the last message, and the position after the last whole entry.
@@ -293,7 +315,8 @@ impl LogSegment {
             position = entry.end();
             last = Some(entry);
         }
-        let last_offset = last.map(|entry| self.log.last_offset(&entry)).transpose()?;
+        let last_offset =
+            last.map(|entry| self.log.last_offset(&entry, Patience::ForDisk)).transpose()?;
         Ok((last_offset.map_or(self.base_offset, |offset| offset.next()), position))
     }
 
@@ -358,7 +381,8 @@ impl LogSegment {
         while let Some(entry) = self.whole_entry_at(position)? {
             let timestamp_ms = self.log.max_timestamp_ms(&entry)?;
             if timestamp_ms > largest.timestamp_ms {
-                largest = TimestampOffset { timestamp_ms, offset: self.log.last_offset(&entry)? };
+                let offset = self.log.last_offset(&entry, Patience::ForDisk)?;
+                largest = TimestampOffset { timestamp_ms, offset };
             }
             position = entry.end();
         }

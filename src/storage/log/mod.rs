@@ -1,5 +1,6 @@
 //! The log of one partition: its segments, how it is read and appended to, and how it is loaded.
 
+pub mod patience;
 pub mod file_message_set;
 pub mod log_offset_metadata;
 pub mod read_limit;

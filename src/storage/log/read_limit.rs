@@ -2,13 +2,14 @@
 //! `ReplicaManager.readFromLocalLog` as `hardMaxBytesLimit`.
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::storage::log::patience::Patience;
 
 /// A slice may give up this part of itself, and end at an entry, without a look at what is lost.
 const GIVEN_UP_SHARE: u64 = 8;
 
-/// How many bytes a read may take, and how it keeps to that.
+/// How many bytes a read may take, how it keeps to that, and what it may wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadLimit {
+pub struct ReadLimit<'a> {
     /// The most bytes of the slice.
     pub max_bytes: i32,
     /// What becomes of a first entry that does not fit.
@@ -16,6 +17,7 @@ pub struct ReadLimit {
     /// Whether a slice of several entries ends at the last boundary between two of them that is
     /// known without a system call. What Kafka sends beyond it, every client throws away.
     pub ends_at_entry: bool,
+    pub patience: Patience<'a>,
 }
 
 /// What becomes of an entry that begins a slice and is larger than the slice may be.
@@ -31,10 +33,15 @@ pub enum FirstEntry {
     IsWhole,
 }
 
-impl ReadLimit {
+impl ReadLimit<'_> {
     /// The first entry whatever its size, and no more of what follows than fits into `max_bytes`.
     pub fn min_one_message(max_bytes: i32) -> Self {
-        Self { max_bytes, first_entry: FirstEntry::IsWhole, ends_at_entry: false }
+        Self {
+            max_bytes,
+            first_entry: FirstEntry::IsWhole,
+            ends_at_entry: false,
+            patience: Patience::ForDisk,
+        }
     }
 
     /// The most bytes of a slice whose first entry has `first_bytes`.

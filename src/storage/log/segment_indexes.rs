@@ -9,7 +9,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 
 use log::{Level, log};
 
-use crate::common::lock::{read_locked, write_locked};
+use crate::common::lock::{read_locked, try_read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::units::{Offset, Position};
 use crate::message::byte_buffer_message_set::shallow_entries;
@@ -18,6 +18,7 @@ use crate::storage::files::log_file_names::{index_filename, time_index_filename,
 use crate::storage::index::abstract_index::IndexError;
 use crate::storage::index::offset_index::OffsetIndex;
 use crate::storage::index::time_index::{TimeIndex, TimestampOffset};
+use crate::storage::log::patience::Patience;
 
 /// Both indexes of a segment.
 #[derive(Debug)]
@@ -51,6 +52,21 @@ impl SegmentIndexes {
 
     pub fn offset_index(&self) -> RwLockReadGuard<'_, OffsetIndex> {
         read_locked(&self.offset_index)
+    }
+
+    /// As [`offset_index`](Self::offset_index), with an eye on the time: an index that is resized,
+    /// cut or written to the disk is worth a wait only to those who have patience.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there would be a wait, and no patience.
+    pub fn offset_index_within(
+        &self,
+        patience: Patience<'_>,
+    ) -> io::Result<RwLockReadGuard<'_, OffsetIndex>> {
+        match try_read_locked(&self.offset_index) {
+            Some(index) => Ok(index),
+            None => patience.wait().map(|()| self.offset_index()),
+        }
     }
 
     pub fn time_index(&self) -> RwLockReadGuard<'_, TimeIndex> {
@@ -163,5 +179,27 @@ pub fn unless_gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use support::temp::TempDir;
+
+    use super::*;
+    use crate::storage::log::patience::Steps;
+
+    /// A roll, a truncation or a full page of entries holds the lock while a disk works.
+    #[test]
+    fn a_lookup_without_patience_does_not_wait_for_an_index_that_is_being_changed() {
+        let dir = TempDir::new();
+        let indexes = SegmentIndexes::open(dir.path(), Offset(0), "", 4096).unwrap();
+        let steps = Steps::new(1);
+        let patience = Patience::ForNothing(&steps);
+        let looks_up = || indexes.offset_index_within(patience).map(|it| it.last_offset());
+        let changed = write_locked(&indexes.offset_index);
+        assert_eq!(looks_up().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(changed);
+        assert_eq!(looks_up().unwrap(), Offset(0));
     }
 }

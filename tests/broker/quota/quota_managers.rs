@@ -28,6 +28,9 @@ const IN_ORDER: (&str, &str) = ("num.io.threads", "1");
 const PRODUCER_QUOTA: (&str, &str) = ("quota.producer.default", "1000");
 const CONSUMER_QUOTA: (&str, &str) = ("quota.consumer.default", "1000");
 const FREE_BYTES: i64 = 10_000;
+/// Whoever answers a fetch, its client is delayed the same.
+const INLINE: [(&str, &str); 2] =
+    [("transferto.fetch.inline", "off"), ("transferto.fetch.inline", "resident")];
 /// The last versions whose clients do not wait by themselves, and the first whose clients do.
 const LAST_HELD_PRODUCE: i16 = 5;
 const FIRST_MUTED_PRODUCE: i16 = 6;
@@ -140,8 +143,9 @@ fn old_message_set() -> Vec<u8> {
 
 #[test]
 fn a_fetch_of_an_old_consumer_over_its_quota_is_answered_when_its_delay_is_over() {
-    for version in [0, 1, LAST_HELD_FETCH] {
-        let (time, broker) = start(&[CONSUMER_QUOTA]);
+    let versions = [0, 1, LAST_HELD_FETCH];
+    for (version, inline) in versions.into_iter().flat_map(|it| INLINE.map(|inline| (it, inline))) {
+        let (time, broker) = start(&[CONSUMER_QUOTA, inline]);
         let mut client = broker.connect_with_topic("post");
         client.produce("post", 0, &big_batch());
         let body = RequestBody::Fetch(fetch_request("post", 0, 0));
@@ -166,7 +170,13 @@ fn a_fetch_of_an_old_consumer_over_its_quota_is_answered_when_its_delay_is_over(
 /// Port of `SocketServerTest.testSendActionResponseWithThrottledChannelWhereThrottlingInProgress`.
 #[test]
 fn a_client_that_waits_by_itself_is_answered_at_once_and_not_read_until_its_delay_is_over() {
-    let (time, broker) = start(&[PRODUCER_QUOTA, CONSUMER_QUOTA]);
+    for inline in INLINE {
+        assert_is_answered_at_once_and_muted(inline);
+    }
+}
+
+fn assert_is_answered_at_once_and_muted(inline: (&str, &str)) {
+    let (time, broker) = start(&[PRODUCER_QUOTA, CONSUMER_QUOTA, inline]);
     let mut client = broker.connect_with_topic("post");
     let (size, header) = send_produce(&mut client, FIRST_MUTED_PRODUCE, 1, &big_batch());
     let delay_ms = size - FREE_BYTES;

@@ -25,6 +25,7 @@ use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::cleaner::offset_map::SLOT_BYTES;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_segment::LogSegment;
+use transferto::storage::log::patience::Patience;
 use transferto::storage::log::read_limit::ReadLimit;
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 
@@ -216,7 +217,11 @@ pub(crate) fn set_age(log: &Log, age_ms: u64) {
 
 /// Changes the last byte of the entry at `offset`.
 pub(crate) fn spoil(segment: &LogSegment, offset: i64) {
-    let entry = segment.log().search_for(Offset(offset), Position::START).unwrap().unwrap();
+    let entry = segment
+        .log()
+        .search_for(Offset(offset), Position::START, Patience::ForDisk)
+        .unwrap()
+        .unwrap();
     let file = fs::OpenOptions::new().write(true).open(segment.log().path()).unwrap();
     file.write_all_at(b"!", entry.end().0 - 1).unwrap();
 }

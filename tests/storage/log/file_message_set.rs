@@ -13,6 +13,7 @@ use transferto::common::errors::KafkaError;
 use transferto::common::units::{Offset, Position, TimestampMs};
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::storage::log::file_message_set::FileMessageSet;
+use transferto::storage::log::patience::Patience;
 
 use crate::fixture::{bytes_of, messages, records_of};
 
@@ -70,7 +71,10 @@ fn iteration_stops_before_bytes_that_are_no_whole_entry() {
         assert_eq!(reopened.size(), three.set.size() + size as u64);
         assert_eq!(records_of(&reopened), all_three(), "{size} bytes more");
         assert_eq!(reopened.entry_at(Position(three.set.size())).unwrap(), None);
-        assert_eq!(reopened.search_for(Offset(3), Position::START).unwrap(), None);
+        assert_eq!(
+            reopened.search_for(Offset(3), Position::START, Patience::ForDisk).unwrap(),
+            None
+        );
     }
 }
 
@@ -80,7 +84,7 @@ fn iteration_stops_before_bytes_that_are_no_whole_entry() {
 fn reading_does_not_move_where_the_next_append_goes() {
     let three = ThreeMessages::new();
     assert_eq!(records_of(&three.set), all_three());
-    assert!(three.set.search_for(Offset(1), Position::START).unwrap().is_some());
+    assert!(three.set.search_for(Offset(1), Position::START, Patience::ForDisk).unwrap().is_some());
     three.set.append(&messages(&[(3, "mnop")])).unwrap();
     assert_eq!(records_of(&three.set)[3], (3, "mnop".to_string()));
     assert_eq!(three.set.size(), three.file_size());
@@ -103,8 +107,9 @@ fn a_slice_holds_the_bytes_it_was_asked_for() {
 fn a_search_finds_the_offset_or_the_next_higher_one() {
     let ThreeMessages { set, entry_size, .. } = ThreeMessages::new();
     set.append(&messages(&[(50, "test")])).unwrap();
-    let position_of =
-        |offset, start| set.search_for(offset, start).unwrap().map(|it| (it.offset, it.position));
+    let position_of = |offset, start| {
+        set.search_for(offset, start, Patience::ForDisk).unwrap().map(|it| (it.offset, it.position))
+    };
     assert_eq!(position_of(Offset(0), Position::START), Some((Offset(0), Position::START)));
     assert_eq!(position_of(Offset(1), Position::START), Some((Offset(1), Position(entry_size))));
     assert_eq!(
@@ -131,7 +136,7 @@ fn a_search_finds_the_offset_or_the_next_higher_one() {
 #[test]
 fn a_slice_that_ends_inside_a_message_does_not_have_that_message() {
     let ThreeMessages { set, entry_size, .. } = ThreeMessages::new();
-    let found = set.search_for(Offset(1), Position::START).unwrap().unwrap();
+    let found = set.search_for(Offset(1), Position::START, Patience::ForDisk).unwrap().unwrap();
     assert_eq!(found.size_bytes, entry_size);
     let whole = set.read(found.position, found.size_bytes);
     assert_eq!(records_of(&whole), all_three()[1..2]);
@@ -145,7 +150,8 @@ fn a_slice_that_ends_inside_a_message_does_not_have_that_message() {
 #[test]
 fn truncation_leaves_what_is_before_it() {
     let three = ThreeMessages::new();
-    let found = three.set.search_for(Offset(1), Position::START).unwrap().unwrap();
+    let found =
+        three.set.search_for(Offset(1), Position::START, Patience::ForDisk).unwrap().unwrap();
     let cut = three.set.truncate_to(found.position.0).unwrap();
     assert_eq!(cut, 2 * three.entry_size);
     assert_eq!(records_of(&three.set), all_three()[..1]);
@@ -160,7 +166,7 @@ fn a_preallocated_set_is_empty_in_a_file_of_full_size() {
     let set = FileMessageSet::create_preallocated(&dir.join("0.log"), PREALLOCATED_BYTES).unwrap();
     assert_eq!(set.size(), 0);
     assert_eq!(fs::metadata(set.path()).unwrap().len(), PREALLOCATED_BYTES);
-    assert_eq!(set.search_for(Offset(0), Position::START).unwrap(), None);
+    assert_eq!(set.search_for(Offset(0), Position::START, Patience::ForDisk).unwrap(), None);
 }
 
 /// Port of `FileMessageSetTest.testPreallocateFalse`.
@@ -319,7 +325,8 @@ fn an_impossible_size_is_corruption() {
     let file = OpenOptions::new().write(true).open(three.set.path()).unwrap();
     for size in [13, 0, -1, i32::MIN] {
         file.write_all_at(&i32::to_be_bytes(size), three.entry_size + 8).unwrap();
-        let error = three.set.search_for(Offset(2), Position::START).unwrap_err();
+        let error =
+            three.set.search_for(Offset(2), Position::START, Patience::ForDisk).unwrap_err();
         let KafkaError::Corrupt { position, why, .. } = error else { panic!("{error}") };
         assert_eq!(position, three.entry_size);
         assert!(why.contains(&size.to_string()), "{why}");
@@ -345,8 +352,9 @@ fn a_search_in_batches_looks_at_the_last_offset_of_one_only() {
     let second = batch_at(20, &["d", "e"]);
     set.append(&first).unwrap();
     set.append(&second).unwrap();
-    let position_of =
-        |offset| set.search_for(offset, Position::START).unwrap().map(|it| it.position);
+    let position_of = |offset| {
+        set.search_for(offset, Position::START, Patience::ForDisk).unwrap().map(|it| it.position)
+    };
     let second_position = first.len() as u64;
     for (offset, position) in [
         (0, Some(0)),

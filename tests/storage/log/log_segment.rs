@@ -15,6 +15,7 @@ use transferto::message::byte_buffer_message_set::shallow_entries;
 use transferto::message::message_set::MessageSet;
 use transferto::storage::log::log_segment::{LogSegment, SegmentAppend};
 use transferto::storage::log::offset_search::find_offset_by_timestamp;
+use transferto::storage::log::patience::Patience;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
 use transferto::storage::log::segment_recovery::recover;
 
@@ -292,7 +293,8 @@ fn the_first_batch_is_whole_if_that_is_asked_for() {
     let size = test.segment.size();
     let batch_size = batch_at(0, &["a large message"]).len();
     let read = |max_bytes, first_entry| {
-        let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: false };
+        let limit =
+            ReadLimit { max_bytes, first_entry, ends_at_entry: false, patience: Patience::ForDisk };
         let found = test.segment.read(Offset(0), None, Position(size), limit).unwrap().unwrap();
         (found.message_set.size_in_bytes(), found.first_entry_incomplete)
     };
@@ -322,7 +324,12 @@ fn a_slice_ends_at_the_last_batch_that_the_index_knows() {
     }
     let sizes = |max_bytes: usize, max_position: u64| {
         let first_entry = FirstEntry::MustFit;
-        let limit = ReadLimit { max_bytes: max_bytes as i32, first_entry, ends_at_entry: true };
+        let limit = ReadLimit {
+            max_bytes: max_bytes as i32,
+            first_entry,
+            ends_at_entry: true,
+            patience: Patience::ForDisk,
+        };
         let found =
             test.segment.read(Offset(3), None, Position(max_position), limit).unwrap().unwrap();
         (found.message_set.size_in_bytes(), found.bytes_within_limit)
@@ -367,7 +374,8 @@ fn a_slice_of_small_batches_gives_up_little_of_what_fits() {
     append(1000, &large);
     let size = |max_bytes: usize| {
         let (max_bytes, first_entry) = (max_bytes as i32, FirstEntry::IsWhole);
-        let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: true };
+        let limit =
+            ReadLimit { max_bytes, first_entry, ends_at_entry: true, patience: Patience::ForDisk };
         segment
             .read(Offset(0), None, segment.end_position(), limit)
             .unwrap()
@@ -419,7 +427,12 @@ fn a_slice_never_gives_up_more_than_it_keeps() {
     {
         for max_bytes in (100..segment.size() as i32).step_by(997) {
             let first_entry = FirstEntry::IsWhole;
-            let limit = ReadLimit { max_bytes, first_entry, ends_at_entry: true };
+            let limit = ReadLimit {
+                max_bytes,
+                first_entry,
+                ends_at_entry: true,
+                patience: Patience::ForDisk,
+            };
             let found =
                 segment.read(Offset(offset), None, segment.end_position(), limit).unwrap().unwrap();
             let sent = found.message_set.size();

@@ -7,7 +7,7 @@ use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::common::metrics::Metrics;
 use transferto::common::topic_partition::TopicAndPartition;
-use transferto::common::units::{LeaderEpoch, Offset};
+use transferto::common::units::{LeaderEpoch, Offset, Position};
 use transferto::config::log_config::LogConfig;
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch::RecordBatch;
@@ -68,6 +68,50 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
         assert!(read(true, Offset(offset)).is_empty());
     }
     assert_eq!(read(false, Offset(LOG_END_OFFSET - 1)), [LOG_END_OFFSET - 1]);
+}
+
+/// Messages without an index between them are walked through one by one: that is no work for a
+/// Processor, though all of them are in memory.
+#[test]
+fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
+    const MESSAGES: i64 = 1_000;
+    let (dir, mocks) = (TempDir::new(), Mocks::new());
+    let config = LogConfig { index_interval: u64::MAX, ..LogConfig::default() };
+    let log = mocks.log(&dir.join("test-topic-0"), &config);
+    for _ in 0..MESSAGES {
+        log.append(&mut batch(&["message"]), LEADER_EPOCH).unwrap();
+    }
+    if !log.segments()[0].log().read(Position::START, 1).is_resident().unwrap() {
+        eprintln!("skipped: this kernel has no cachestat(2)");
+        return;
+    }
+    let key = TopicAndPartition::new("test-topic", 0);
+    let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
+    let partition = Partition::new(key.clone(), Replica::new(0, log, Offset(0)), LEADER_EPOCH);
+    partition.make_leader();
+    local_logs.add_partition(partition);
+    let mode = ReadMode {
+        fetch_only_from_leader: true,
+        fetch_only_committed: true,
+        max_bytes: i32::MAX,
+        hard_max_bytes_limit: false,
+        newest_readable_magic: 2,
+    };
+    let read = |offset| {
+        let fetch_info = PartitionFetchInfo {
+            offset,
+            fetch_size: 1000,
+            current_leader_epoch: LeaderEpoch::NONE,
+            last_fetched_epoch: LeaderEpoch::NONE,
+        };
+        local_logs.read_resident(mode, &[(key.clone(), fetch_info)])
+    };
+    let size = |offset| read(offset).map(|it| it[0].1.as_ref().unwrap().size_in_bytes());
+    assert!(size(Offset(0)).unwrap() > 0);
+    assert!(size(Offset(200)).unwrap() > 0);
+    assert_eq!(size(Offset(MESSAGES - 1)), None);
+    // At the end there is nothing to look for.
+    assert_eq!(size(Offset(MESSAGES)), Some(0));
 }
 
 /// A partition led in epoch 3, with one message, and all of it committed.
