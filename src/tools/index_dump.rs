@@ -10,6 +10,7 @@ use crate::storage::index::index_reader::IndexReader;
 use crate::storage::index::offset_index::OffsetPosition;
 use crate::storage::index::time_index::TimestampOffset;
 use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
+use crate::storage::log::patience::Patience;
 use crate::tools::dump_log_segments_options::DumpLogSegmentsOptions;
 use crate::tools::log_dump::{
     absolute, corrupt, entry_before, max_timestamp_of_records, read_entry,
@@ -81,7 +82,7 @@ fn last_offset_at(
 ) -> Result<Option<Offset>, KafkaError> {
     let end = position.saturating_add(size_max).min(Position(log.size()));
     match entry_before(log, position, end)? {
-        Some(header) => Ok(Some(log.last_offset(&header)?)),
+        Some(header) => Ok(Some(log.last_offset(&header, Patience::ForDisk)?)),
         None => Ok(None),
     }
 }
@@ -158,7 +159,7 @@ fn batch_with(
 ) -> Result<Option<(EntryHeader, Offset)>, KafkaError> {
     let end = Position(log.size());
     while let Some(header) = entry_before(log, position, end)? {
-        let last_offset = log.last_offset(&header)?;
+        let last_offset = log.last_offset(&header, Patience::ForDisk)?;
         if last_offset >= offset {
             return Ok(Some((header, last_offset)));
         }

@@ -32,9 +32,21 @@ pub(crate) const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "partitions", title: "Fetches of many partitions", run: partitions::run },
     Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
     Experiment { name: "latency", title: "From producer to consumer", run: latency::run },
-    Experiment { name: "cold-reader", title: "A hot consumer beside a reader of cold pages", run: cold_reader::run },
-    Experiment { name: "backlog", title: "Small readers beside one of a huge backlog", run: backlog::run },
-    Experiment { name: "idle-connections", title: "10,000 idle connections", run: idle_connections::run },
+    Experiment {
+        name: "cold-reader",
+        title: "A hot consumer beside a reader of cold pages",
+        run: cold_reader::run,
+    },
+    Experiment {
+        name: "backlog",
+        title: "Small readers beside one of a huge backlog",
+        run: backlog::run,
+    },
+    Experiment {
+        name: "idle-connections",
+        title: "10,000 idle connections",
+        run: idle_connections::run,
+    },
     Experiment { name: "start", title: "Start", run: start::run },
     Experiment { name: "memory", title: "Resident memory", run: memory::run },
 ];
