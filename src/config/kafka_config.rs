@@ -145,6 +145,11 @@ settings! {
         /// -1 logs none.
         transferto_request_slow_ms: Option<i64> as UnlessMinusOne<i64>,
             "transferto.request.slow.ms" = "-1", Allowed::AtLeast(-1), Medium;
+        /// A lesson, and nothing for a broker that is used: leaves pages that are not in memory to
+        /// `sendfile`. Then all connections of a processor wait while it reads a disk for one of them
+        /// (KAFKA-7504).
+        transferto_lesson_cold_pages: bool,
+            "transferto.lesson.cold.pages" = "false", Allowed::Any, Low;
 
         /// What decides whether a client may do something. Empty: every client may do everything.
         /// One of the names, which all mean the same here: access control lists, kept in the first

@@ -99,11 +99,17 @@ pub type LogAppendResult = Result<LogAppendInfo, KafkaError>;
 pub struct LocalLogs {
     partitions: RwLock<HashMap<TopicAndPartition, Arc<Partition>>>,
     metrics: Arc<Metrics>,
+    leaves_cold_pages: bool,
 }
 
 impl LocalLogs {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { partitions: RwLock::default(), metrics }
+        Self { partitions: RwLock::default(), metrics, leaves_cold_pages: false }
+    }
+
+    /// From now on, pages that are not in memory are left to `sendfile`: for a lesson.
+    pub fn leave_cold_pages(&mut self) {
+        self.leaves_cold_pages = true;
     }
 
     /// The partition, if this broker hosts it.
@@ -299,6 +305,9 @@ impl LocalLogs {
     /// thread, where waiting for a disk delays one request, and not in a Processor, where it would
     /// delay all of its connections (KAFKA-7504).
     pub fn warm(&self, results: &[(TopicAndPartition, LogReadResult)]) {
+        if self.leaves_cold_pages {
+            return;
+        }
         for (key, result) in results {
             let Ok(read) = result else { continue };
             let size = read.size_in_bytes();

@@ -85,6 +85,8 @@ pub struct ReplicaManagerConfig {
     pub broker_id: i32,
     pub fetch_purge_interval: usize,
     pub producer_purge_interval: usize,
+    /// `transferto.lesson.cold.pages`.
+    pub leaves_cold_pages: bool,
 }
 
 /// The partitions of this broker and the requests that wait for them.
@@ -126,9 +128,13 @@ impl ReplicaManager {
             config.producer_purge_interval,
             true,
         )?;
+        let mut local_logs = LocalLogs::new(Arc::clone(&metrics));
+        if config.leaves_cold_pages {
+            local_logs.leave_cold_pages();
+        }
         Ok(Self {
             config,
-            local_logs: Arc::new(LocalLogs::new(Arc::clone(&metrics))),
+            local_logs: Arc::new(local_logs),
             delayed_fetch_purgatory,
             delayed_produce_purgatory,
             high_watermark_checkpoints,

@@ -135,6 +135,16 @@ fn what_is_not_in_memory_is_handed_over_and_warmed_by_a_handler() {
 }
 
 #[test]
+fn a_lesson_leaves_cold_pages_to_sendfile() {
+    let (broker, mut client, expected) = start(&[("transferto.lesson.cold.pages", "true")]);
+    let file = File::open(broker.dir.path().join("post-0/00000000000000000000.log")).unwrap();
+    file.sync_all().unwrap();
+    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
+    assert_eq!(client.fetch("post", 0, 0).records, expected);
+    assert_eq!(broker.server().metrics().cold_slices_warmed.value(), 0);
+}
+
+#[test]
 fn a_conversion_is_a_handlers_work_and_old_clients_of_an_old_format_need_none() {
     let (broker, mut client, expected) = start(&[RESIDENT]);
     for version in 0..=3 {
