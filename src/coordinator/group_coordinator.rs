@@ -382,7 +382,7 @@ impl GroupCoordinator {
     /// `COORDINATOR_NOT_AVAILABLE` outside of start and stop.
     pub fn list_groups(&self) -> Result<Vec<GroupOverview>, Errors> {
         // Without the topic there are no groups, and a list of none is the truth. Groups whose
-        // partition is offline are not known.
+        // partition is offline or could not be read are not known.
         self.validate_active()?;
         let groups = self.manager().groups();
         let overviews = groups.iter().map(|group| group.look(GroupMetadata::overview));
@@ -428,7 +428,7 @@ impl GroupCoordinator {
 impl GroupCoordinator {
     /// # Errors
     /// `COORDINATOR_NOT_AVAILABLE` outside of start and stop, and if the group's partition of
-    /// `__consumer_offsets` is offline; `INVALID_GROUP_ID`; `NOT_COORDINATOR` as long as there is no
+    /// `__consumer_offsets` is offline or could not be read; `INVALID_GROUP_ID`; `NOT_COORDINATOR` as long as there is no
     /// `__consumer_offsets`, upon which the client looks for the coordinator, which creates it.
     fn validate_group_status(&self, group_id: &str) -> Result<(), Errors> {
         self.validate_active()?;
@@ -437,7 +437,7 @@ impl GroupCoordinator {
         }
         match self.manager().partition_for(group_id) {
             None => Err(Errors::NotCoordinator),
-            Some(partition) if self.manager().is_offline(&partition) => {
+            Some(partition) if self.manager().is_unavailable(&partition) => {
                 Err(Errors::CoordinatorNotAvailable)
             }
             Some(_) => Ok(()),

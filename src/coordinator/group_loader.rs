@@ -38,7 +38,7 @@ impl LoadedGroups {
     /// `load_buffer_size` bytes.
     ///
     /// # Errors
-    /// Why it cannot be read to its end. What has been read until then is here.
+    /// Why it cannot be read to its end. What has been read until then is no state that there was.
     pub fn read(&mut self, partition: &Partition, load_buffer_size: i32) -> Result<(), KafkaError> {
         let replica = partition.leader_replica();
         let high_watermark = replica.high_watermark().message_offset;

@@ -4,8 +4,8 @@
 //! The log has one replica here, so the answer of `ReplicaManager` is there when the append
 //! returns, and the thread that appends waits for it. It holds no group's lock meanwhile.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub struct GroupMetadataManager {
     /// Set when `__consumer_offsets` exists.
     partition_count: OnceLock<i32>,
     groups: Mutex<HashMap<String, Arc<Group>>>,
+    /// The partitions of `__consumer_offsets` that could not be read to their ends.
+    unread: Mutex<HashSet<TopicAndPartition>>,
 }
 
 impl GroupMetadataManager {
@@ -45,9 +47,10 @@ impl GroupMetadataManager {
         replica_manager: Arc<ReplicaManager>,
         time: Arc<dyn Time>,
     ) -> Self {
-        let (partition_count, groups) = (OnceLock::new(), Mutex::default());
+        let (partition_count, groups, unread) =
+            (OnceLock::new(), Mutex::default(), Mutex::default());
         let memory = GroupMemory::of_setting(config.memory_max_bytes);
-        Self { config, memory, replica_manager, time, partition_count, groups }
+        Self { config, memory, replica_manager, time, partition_count, groups, unread }
     }
 
     pub fn config(&self) -> &OffsetConfig {
@@ -67,8 +70,12 @@ impl GroupMetadataManager {
         Some(TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition))
     }
 
-    /// Whether the log directory of a partition is offline.
-    pub fn is_offline(&self, partition: &TopicAndPartition) -> bool {
+    /// Whether the groups of a partition cannot be known: its log directory is offline, or it could
+    /// not be read to its end.
+    pub fn is_unavailable(&self, partition: &TopicAndPartition) -> bool {
+        if locked(&self.unread).contains(partition) {
+            return true;
+        }
         let hosted = self.replica_manager.local_logs().get_partition(partition);
         hosted.is_some_and(|it| !it.leader_replica().log.log_dir().is_online())
     }
@@ -113,13 +120,22 @@ impl GroupMetadataManager {
 
     /// Reads all partitions of `__consumer_offsets`, from their beginnings to their high
     /// watermarks.
+    ///
+    /// Of one that cannot be read to its end no group is taken: an older offset, or none where there
+    /// was one, would have consumers read again what they have read, or pass over what they have
+    /// not.
     pub fn load_groups(&self) {
         let started_ms = self.time.hi_res_clock_ms();
         for partition in 0..self.partition_count.get().copied().unwrap_or(0) {
             let key = TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition);
             let mut loaded = LoadedGroups::default();
             if let Err(error) = self.load(&key, &mut loaded) {
-                error!("cannot read {key} to its end, its groups may be out of date: {error}");
+                error!(
+                    "cannot read {key} to its end, so its groups are refused until a restart can: \
+                     {error}; `transferto dump-log` shows where the damage is"
+                );
+                locked(&self.unread).insert(key);
+                continue;
             }
             let mut groups = locked(&self.groups);
             for mut group in loaded.into_groups() {

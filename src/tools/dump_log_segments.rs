@@ -19,6 +19,9 @@ use crate::tools::index_dump::{dump_index, dump_time_index};
 use crate::tools::log_dump::dump_log;
 use crate::tools::printer::Printer;
 
+/// Of the index of aborted transactions, and of a snapshot of the metadata log.
+const SUFFIXES_OF_KAFKA_ALONE: [&str; 2] = [".txnindex", ".checkpoint"];
+
 /// Prints the files to `out`, and what is wrong with them to `err`. Returns whether all could be
 /// read to their ends.
 ///
@@ -56,6 +59,14 @@ fn dump_file(
             dump_time_index(path, offset_in(path, &name)?, options, printer)
         }
         Some(PRODUCER_SNAPSHOT_FILE_SUFFIX) => dump_producer_snapshot(path, printer),
+        Some(suffix) if SUFFIXES_OF_KAFKA_ALONE.contains(&suffix) => {
+            let why = format!(
+                "{}: this broker has no transactions and no metadata log, and this tool does not \
+                 read their files; use Kafka's own kafka-dump-log.sh",
+                path.display()
+            );
+            Err(io::Error::new(io::ErrorKind::Unsupported, why).into())
+        }
         _ => {
             printer.complain(format_args!("Ignoring unknown file {}", path.display()));
             Ok(())

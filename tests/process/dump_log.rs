@@ -105,6 +105,7 @@ fn a_file_that_is_no_log_gets_a_sentence_and_the_next_one_is_printed() {
         ("10.index", "cannot open 10.log: No such file"),
         ("1.snapshot", "Snapshot is corrupt (CRC is no longer valid). Stored crc: "),
         ("2.snapshot", "and has 20 bytes"),
+        ("3.txnindex", "use Kafka's own kafka-dump-log.sh"),
     ] {
         let output = dump_log(dir.path(), &[file, "made/2.log"]);
         let complaint = text(&output.stderr);

@@ -1,6 +1,8 @@
 //! Groups whose change panics in the middle: all that wait in them are answered, they come back from
 //! the log by themselves, and everybody else goes on.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, mpsc};
 
 use support::broker::Broker;
@@ -17,6 +19,7 @@ use transferto::coordinator::rebalance::Rebalance;
 use crate::apis::group_client::{Member, SETTINGS, list_groups, pair};
 
 const NOT_COORDINATOR: i16 = Errors::NotCoordinator.code();
+const COORDINATOR_NOT_AVAILABLE: i16 = Errors::CoordinatorNotAvailable.code();
 
 fn treacherous_broker() -> (Arc<TreacherousTime>, Broker) {
     let time = TreacherousTime::new("kafka-request-handler");
@@ -136,4 +139,55 @@ fn a_commit_whose_append_is_under_way_when_its_group_fails_is_answered() {
     assert_eq!(leader.receive_commit(&committing), [NOT_COORDINATOR]);
     wait_until("the group to be loaded again", || leader.heartbeat() == 0);
     assert_eq!(leader.committed("post", 0).committed_offset, 5, "it was in the log after all");
+}
+
+/// What was committed last lies behind the batch that cannot be read: consumers would go back to
+/// offset 5, and those of a group of which nothing else is left would begin anew.
+#[test]
+fn groups_whose_partition_can_be_read_only_in_part_are_refused_until_it_can_be_read_whole() {
+    let broker = Broker::start_in(Arc::new(TempDir::new()), SETTINGS);
+    let mut member = Member::of(&broker, "g");
+    let mut other = Member::of(&broker, "b");
+    member.client.create_topic("post");
+    assert_eq!((member.commit("post", 0, 5), member.commit("post", 0, 6)), (0, 0));
+    assert_eq!((member.commit("post", 0, 7), other.commit("post", 0, 8)), (0, 0));
+    let of_group = |it: &str| {
+        broker.server().group_coordinator().manager().partition_for(it).unwrap().to_string()
+    };
+    let partition = of_group("g");
+    assert_ne!(of_group("b"), partition);
+    let dir = broker.stop();
+
+    // The attributes of the second batch name a codec that there is not.
+    let path = dir.join(&partition).join("00000000000000000000.log");
+    let log = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut size = [0; 4];
+    log.read_exact_at(&mut size, 8).unwrap();
+    let attributes_at = 12 + u64::from(u32::from_be_bytes(size)) + 22;
+    log.write_all_at(&[7], attributes_at).unwrap();
+
+    let broker = Broker::start_in(dir, SETTINGS);
+    let mut member = Member::of(&broker, "g");
+    let mut other = Member::of(&broker, "b");
+    let committed = member.committed_in(1, "post", 0);
+    assert_eq!((committed.committed_offset, committed.error_code), (-1, COORDINATOR_NOT_AVAILABLE));
+    assert_eq!(member.commit("post", 0, 1), COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(member.join_in(5).error_code, COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(member.heartbeat(), COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(member.describe().error_code, COORDINATOR_NOT_AVAILABLE);
+    let mut new = Member::of(&broker, "g");
+    let manager = broker.server().group_coordinator().manager();
+    let is_beside = |it: &&String| manager.partition_for(it).unwrap().to_string() == partition;
+    new.group = (0..).map(|it| format!("new-{it}")).find(|it| is_beside(&it)).unwrap();
+    assert_eq!(new.committed_in(1, "post", 0).error_code, COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(other.committed("post", 0).committed_offset, 8);
+    assert_eq!(other.commit("post", 0, 9), 0);
+    let listed = list_groups(&mut other.client, 5, &[]);
+    assert_eq!(listed.iter().map(|it| it.group_id.as_str()).collect::<Vec<_>>(), ["b"]);
+    let dir = broker.stop();
+
+    log.write_all_at(&[0], attributes_at).unwrap();
+    let broker = Broker::start_in(dir, SETTINGS);
+    assert_eq!(Member::of(&broker, "g").committed("post", 0).committed_offset, 7);
+    assert_eq!(Member::of(&broker, "b").committed("post", 0).committed_offset, 9);
 }
