@@ -19,18 +19,38 @@ use transferto::common::sys::share_one_heap;
 use transferto::common::text::on_one_line;
 use transferto::config::command_line::{CommandLine, HELP, VERSION, settings};
 use transferto::config::config_reader::read_file;
+use transferto::config::help_text::HelpText;
+use transferto::config::man_page::man_page;
+use transferto::config::settings_check::SettingsCheck;
 use transferto::{KafkaConfig, KafkaServer, KafkaServerBuilder, StartupError};
 
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
         Ok(CommandLine::Help) => print(HELP),
         Ok(CommandLine::Settings) => print(&settings()),
+        Ok(CommandLine::Completion(shell)) => print(&shell.script(HelpText(HELP))),
+        Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), VERSION)),
+        Ok(CommandLine::Check { properties, overrides }) => {
+            check(properties.as_deref(), &overrides)
+        }
         Ok(CommandLine::Version) => print(&format!("{VERSION}\n")),
         Ok(CommandLine::Start { properties, overrides }) => {
             start_logging();
             run(properties.as_deref(), &overrides)
         }
         Err(wrong) => fail(&[wrong]),
+    }
+}
+
+/// Says what a broker would make of the settings, and starts none.
+fn check(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
+    let check = SettingsCheck::of(properties, overrides);
+    for warning in &check.warnings {
+        eprintln!("transferto: warning: {warning}");
+    }
+    match check.errors.as_slice() {
+        [] => print(&check.findings),
+        errors => fail(errors),
     }
 }
 
