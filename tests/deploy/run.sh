@@ -124,7 +124,7 @@ in_empty_root() {
     local broker=$!
     talk "$broker" 127.0.0.1:9092 || { cat "$log"; fail "the broker in the empty root does not serve"; }
     local uid
-    uid=$(stat -c %u "/proc/$broker")
+    uid=$(stat -c %u "$root/proc/$broker")
     [[ $uid == "${user%%:*}" ]] || fail "the broker runs as $uid and not as $user"
     exec 3<>/dev/tcp/127.0.0.1/9404
     printf 'GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
