@@ -22,7 +22,7 @@ WRITE ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage bench help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage installation bench help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -72,6 +72,9 @@ sabotage: tools       ## Show that the tortures notice a broker that acknowledge
 	@cargo build --quiet --release --package torture
 	@SEED="$(SEED)" SABOTAGED=target/sabotage/debug/transferto ./target/release/torture
 
+installation: tools   ## Install the binary from a clean clone by the steps of docs/deploy/Dockerfile, run it alone in an empty root
+	@tests/deploy/run.sh
+
 bench: tools          ## Measure the release binary beside a bare sendfile loop, nginx and Apache Kafka (EXPERIMENTS="catch-up produce" chooses, ROUNDS=, SHORT=1, LONG=1; WRITE=1 prints docs/*/benchmarks.md)
 	@echo "Building the broker and what measures it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package bench
@@ -82,7 +85,7 @@ clean:                ## Remove what was built; the broker's ./data stays
 	cargo clean
 
 help:                 ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 # What a fresh machine may lack, and how to get it.
 tools:

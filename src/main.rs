@@ -20,6 +20,9 @@ use transferto::common::sys::share_one_heap;
 use transferto::common::text::on_one_line;
 use transferto::config::command_line::{CommandLine, HELP, VERSION, settings};
 use transferto::config::config_reader::read_file;
+use transferto::config::help_text::HelpText;
+use transferto::config::man_page::man_page;
+use transferto::config::settings_check::SettingsCheck;
 use transferto::tools::dump_log_segments::dump_log_segments;
 use transferto::tools::dump_log_segments_options::{
     DUMP_LOG_HELP, DumpLogRequest, DumpLogSegmentsOptions,
@@ -30,6 +33,11 @@ fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
         Ok(CommandLine::Help) => print(HELP),
         Ok(CommandLine::Settings) => print(&settings()),
+        Ok(CommandLine::Completion(shell)) => print(&shell.script(HelpText(HELP))),
+        Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), VERSION)),
+        Ok(CommandLine::Check { properties, overrides }) => {
+            check(properties.as_deref(), &overrides)
+        }
         Ok(CommandLine::Version) => print(&format!("{VERSION}\n")),
         Ok(CommandLine::DumpLog(arguments)) => dump_log(&arguments),
         Ok(CommandLine::Start { properties, overrides }) => {
@@ -56,6 +64,18 @@ fn dump_log(arguments: &[String]) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&[format!("cannot print: {error}")]),
+    }
+}
+
+/// Says what a broker would make of the settings, and starts none.
+fn check(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
+    let check = SettingsCheck::of(properties, overrides);
+    for warning in &check.warnings {
+        eprintln!("transferto: warning: {warning}");
+    }
+    match check.errors.as_slice() {
+        [] => print(&check.findings),
+        errors => fail(errors),
     }
 }
 

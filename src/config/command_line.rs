@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::config_def::{Allowed, Setting};
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::shell_completion::Shell;
 use crate::config::unsupported::Unsupported;
 
 pub const VERSION: &str = concat!("transferto ", env!("CARGO_PKG_VERSION"));
@@ -16,7 +17,10 @@ Usage: transferto [server.properties] [--override name=value]...
 
   server.properties      a settings file, with Kafka's names; without it every setting has its default
   --override name=value  sets one setting and prevails over the file; may be repeated
+  --check                says what is wrong with the settings, or what they come to, and starts nothing
   --settings             prints every setting with its default and its meaning
+  --completion SHELL     prints a script by which bash, zsh or fish completes this command line
+  --man                  prints the manual page, for example for: transferto --man | man -l -
   --help                 prints this text
   --version              prints the version
   dump-log FILE...       prints what is in the files of a log, as kafka-dump-log.sh does, and starts
@@ -29,6 +33,8 @@ Examples:
       starts with Kafka's own file, of ZooKeeper mode or with process.roles=broker,controller; the
       settings that have no effect here are named in one warning, and with one that this broker
       does not support it does not start and says why
+  transferto --check server.properties
+      says whether a broker would start with it, and exits with 0 or 1
   transferto --override port=19092 --override log.dirs=/var/lib/transferto
       listens on 127.0.0.1:19092 and keeps its data elsewhere
 
@@ -44,6 +50,12 @@ pub enum CommandLine {
         /// Name and value of each `--override`, in their order. They prevail over the file.
         overrides: Vec<(String, String)>,
     },
+    /// Only check what a start would read.
+    Check { properties: Option<PathBuf>, overrides: Vec<(String, String)> },
+    /// Print a script for this shell.
+    Completion(Shell),
+    /// Print the manual page.
+    Man,
     /// Print [`HELP`].
     Help,
     /// Print [`settings`].
@@ -62,6 +74,7 @@ impl CommandLine {
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut properties = None;
         let mut overrides = Vec::new();
+        let mut is_check = false;
         let mut arguments = arguments.into_iter().peekable();
         if arguments.next_if(|it| it == "dump-log").is_some() {
             return Ok(Self::DumpLog(arguments.collect()));
@@ -70,6 +83,16 @@ impl CommandLine {
             match argument.as_str() {
                 "--help" | "-h" => return Ok(Self::Help),
                 "--settings" => return Ok(Self::Settings),
+                "--man" => return Ok(Self::Man),
+                "--check" => is_check = true,
+                "--completion" => {
+                    let shell = arguments.next().unwrap_or_default();
+                    return Shell::parse(&shell).map(Self::Completion);
+                }
+                option if option.starts_with("--completion=") => {
+                    let shell = &option["--completion=".len()..];
+                    return Shell::parse(shell).map(Self::Completion);
+                }
                 "--version" | "-V" => return Ok(Self::Version),
                 "--override" => {
                     let pair = arguments.next().unwrap_or_default();
@@ -89,7 +112,10 @@ impl CommandLine {
                 }
             }
         }
-        Ok(Self::Start { properties, overrides })
+        Ok(match is_check {
+            true => Self::Check { properties, overrides },
+            false => Self::Start { properties, overrides },
+        })
     }
 }
 
@@ -124,6 +150,7 @@ fn name_and_value(pair: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::help_text::{HelpKind, HelpText};
 
     fn parse(arguments: &[&str]) -> Result<CommandLine, String> {
         CommandLine::parse(arguments.iter().map(|it| it.to_string()))
@@ -168,6 +195,48 @@ mod tests {
     }
 
     #[test]
+    fn a_check_takes_what_a_start_takes() {
+        let expected = CommandLine::Check {
+            properties: Some(PathBuf::from("a.properties")),
+            overrides: vec![("port".to_string(), "1".to_string())],
+        };
+        for arguments in [
+            ["--check", "a.properties", "--override", "port=1"],
+            ["--override", "port=1", "a.properties", "--check"],
+        ] {
+            assert_eq!(parse(&arguments), Ok(expected.clone()));
+        }
+    }
+
+    #[test]
+    fn a_completion_is_for_a_shell_that_is_named() {
+        assert_eq!(parse(&["--completion", "fish"]), Ok(CommandLine::Completion(Shell::Fish)));
+        assert_eq!(parse(&["--completion=bash"]), Ok(CommandLine::Completion(Shell::Bash)));
+        assert_eq!(parse(&["--man"]), Ok(CommandLine::Man));
+    }
+
+    /// The completions and the manual page are made from the help.
+    #[test]
+    fn the_help_lists_every_option_and_each_one_is_taken() {
+        let rows: Vec<_> = HelpText(HELP).rows().collect();
+        for row in rows.iter().filter(|it| it.kind == HelpKind::Option) {
+            let value = match row.takes {
+                "" => None,
+                "SHELL" => Some("bash"),
+                _ => Some("port=1"),
+            };
+            let arguments: Vec<_> = Some(row.name).into_iter().chain(value).collect();
+            assert!(parse(&arguments).is_ok(), "{}", row.name);
+        }
+        let source = include_str!("command_line.rs").split("#[cfg(test)]").next().unwrap();
+        let parsed = source.split("impl CommandLine").nth(1).unwrap();
+        for option in parsed.split('"').filter(|it| it.starts_with("--") && !it.contains(' ')) {
+            let name = option.trim_end_matches('=');
+            assert!(rows.iter().any(|it| it.name == name), "--help does not list {option}");
+        }
+    }
+
+    #[test]
     fn the_binary_itself_lists_the_settings_of_every_table() {
         let text = settings();
         for known in ["num.io.threads=8\n", "zookeeper.connect", "create.topic.policy.class.name"] {
@@ -183,6 +252,8 @@ mod tests {
             (&["--override", "port"], "--override name=value"),
             (&["--override", "=1"], "--override name=value"),
             (&["a", "b"], "give one"),
+            (&["--completion"], "bash zsh fish"),
+            (&["--completion", "tcsh"], "bash zsh fish"),
         ] {
             let error = parse(arguments).unwrap_err();
             assert!(error.contains(advice), "{error}");

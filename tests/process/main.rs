@@ -12,6 +12,7 @@ mod bad_input;
 mod full_disk;
 mod slow_clients;
 mod stock_files;
+mod command_line;
 mod exit_status;
 mod service_manager;
 mod dump_log;

@@ -1,0 +1,97 @@
+//! What the binary prints, and leaves alone, when it is not asked to start a broker.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use support::broker_process::broker_binary;
+use support::temp::TempDir;
+
+fn run(arguments: &[&str], dir: &TempDir) -> Output {
+    Command::new(broker_binary()).args(arguments).current_dir(dir.path()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_check_says_what_a_broker_would_use_and_touches_neither_data_nor_ports() {
+    let dir = TempDir::new();
+    // A broker could not listen there.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    fs::write(dir.join("a.properties"), format!("port={port}\nmin.insync.replicas=2\n")).unwrap();
+    let found = run(&["--check", "a.properties", "--override", "log.dirs=data"], &dir);
+    let (findings, warnings) = (text(&found.stdout), text(&found.stderr));
+    assert_eq!(found.status.code(), Some(0), "{warnings}");
+    assert!(findings.starts_with("a.properties is good"), "{findings}");
+    for used in [&format!("  port={port}\n"), "  log.dirs=data\n", "Not checked"] {
+        assert!(findings.contains(used), "{used}: {findings}");
+    }
+    let warned = "transferto: warning: a.properties, line 2: `min.insync.replicas=2`";
+    assert!(warnings.starts_with(warned), "{warnings}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "only the file of settings");
+}
+
+#[test]
+fn a_check_has_the_errors_of_a_start_and_its_exit_status() {
+    let dir = TempDir::new();
+    fs::write(dir.join("a.properties"), "prot=1\nlog.dirs=~/data\n").unwrap();
+    let checked = run(&["--check", "a.properties", "--override", "num.io.threads=x"], &dir);
+    let started = run(&["a.properties", "--override", "num.io.threads=x"], &dir);
+    for found in [&checked, &started] {
+        assert_eq!(found.status.code(), Some(1));
+        assert_eq!(text(&found.stdout), "");
+    }
+    assert_eq!(text(&checked.stderr), text(&started.stderr));
+    assert_eq!(text(&checked.stderr).lines().count(), 3, "{}", text(&checked.stderr));
+    assert_eq!(run(&["--check", "no.properties"], &dir).status.code(), Some(1));
+}
+
+/// What bash would offer after these words, which it has split at each `=`.
+fn offered_by_bash(words: &str, dir: &TempDir) -> Vec<String> {
+    let script = format!(
+        "source <({} --completion bash); COMP_WORDS=(transferto {words})\n\
+         COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); compopt() {{ :; }}; _transferto\n\
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        broker_binary().display()
+    );
+    let run = Command::new("bash").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
+    assert_eq!(text(&run.stderr), "", "{words}");
+    text(&run.stdout).lines().map(String::from).collect()
+}
+
+#[test]
+fn bash_completes_options_settings_and_files() {
+    let dir = TempDir::new();
+    fs::write(dir.join("a b.properties"), "").unwrap();
+    for (words, offered) in [
+        ("--ove", &["--override"][..]),
+        ("a.properties --che", &["--check"]),
+        ("--override num.io", &["num.io.threads="]),
+        ("--override = num.io", &["num.io.threads="]),
+        ("--completion f", &["fish"]),
+        ("a", &["a b.properties"]),
+        ("--override log.dirs = a", &["a b.properties"]),
+        ("--override = log.dirs = a", &["a b.properties"]),
+    ] {
+        assert_eq!(offered_by_bash(words, &dir), offered, "{words}");
+    }
+    assert!(offered_by_bash("--override =", &dir).len() > 80, "all settings");
+}
+
+#[test]
+fn the_manual_page_shows_every_option_of_the_help() {
+    let dir = TempDir::new();
+    let (page, help) = (run(&["--man"], &dir), run(&["--help"], &dir));
+    assert!(page.status.success() && page.stderr.is_empty());
+    let page = text(&page.stdout).replace("\\-", "-");
+    let help = text(&help.stdout);
+    let options = help.lines().filter_map(|it| it.strip_prefix("  --")?.split(' ').next());
+    let mut count = 0;
+    for option in options {
+        assert!(page.contains(&format!(".TP\n\\fB--{option}\\fR")), "{option}");
+        count += 1;
+    }
+    assert!(count >= 7, "{help}");
+}
