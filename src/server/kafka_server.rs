@@ -215,6 +215,7 @@ impl KafkaServer {
         let mut is_clean = stop("the pages of the broker", || parts.monitoring.begin_shutdown());
         is_clean &= stop("the socket server", || parts.socket_server.shutdown());
         is_clean &= stop("the pool of request handlers", || parts.request_handler_pool.join());
+        parts.log_manager.refuse_new_logs();
         is_clean &= stop("the controller", || parts.controller_events.close());
         is_clean &= stop("the scheduler", || parts.scheduler.shutdown());
         is_clean &= stop("the quotas", || parts.quota_managers.shutdown());

@@ -100,6 +100,8 @@ pub struct LogManager {
     /// Locked as long as a log is created or deleted, its files included: two threads must not
     /// create the same one.
     writer: Mutex<LogsWriter>,
+    /// Then no log is created any more.
+    is_stopping: AtomicBool,
     cleaner: LogCleaner,
     failure_channel: Arc<LogDirFailureChannel>,
     scheduler: Arc<dyn Scheduler>,
@@ -170,6 +172,7 @@ impl LogManager {
             dirs,
             logs,
             writer: Mutex::new(writer),
+            is_stopping: AtomicBool::new(false),
             cleaner,
             failure_channel,
             scheduler,
@@ -292,8 +295,9 @@ impl LogManager {
     /// fewest logs, of those that are online.
     ///
     /// # Errors
-    /// `KAFKA_STORAGE_ERROR` if no directory is online; `Io`, with the path. What was begun is
-    /// removed then, or the next start would take it for a partition.
+    /// `KAFKA_STORAGE_ERROR` if no directory is online; `BROKER_NOT_AVAILABLE` after
+    /// [`refuse_new_logs`](Self::refuse_new_logs); `Io`, with the path. What was begun is removed
+    /// then, or the next start would take it for a partition.
     pub fn create_log(
         &self,
         topic_and_partition: &TopicAndPartition,
@@ -302,6 +306,10 @@ impl LogManager {
         let mut writer = locked(&self.writer);
         if let Some(log) = self.get_log(topic_and_partition) {
             return Ok(log);
+        }
+        if self.is_stopping.load(Ordering::Acquire) {
+            let why = "the broker is shutting down, and creates no logs any more";
+            return Err(KafkaError::api(Errors::BrokerNotAvailable, why));
         }
         let log_dir = self.least_loaded_dir(&writer)?;
         let dir = log_dir.path.join(topic_and_partition.to_string());
@@ -486,6 +494,12 @@ impl LogManager {
             }
         }
         self.checkpoint_recovery_point_offsets()
+    }
+
+    /// Creates no log from now on: a stop must not wait for a topic of a hundred thousand partitions.
+    /// Whoever was at it takes back those that it has created, as after any other error.
+    pub fn refuse_new_logs(&self) {
+        self.is_stopping.store(true, Ordering::Release);
     }
 
     /// Flushes and closes all logs, and marks their directories as clean. Owed before: the shutdown

@@ -757,6 +757,18 @@ fn nothing_is_left_of_a_log_that_could_not_be_made() {
     assert_eq!(append(&create(&manager, "t", 0)), 0);
 }
 
+#[test]
+fn a_manager_that_stops_gives_the_logs_there_are_and_creates_no_others() {
+    let test = Test::new(small_segments());
+    let manager = test.manager();
+    create(&manager, "t", 0);
+    manager.refuse_new_logs();
+    assert_eq!(append(&create(&manager, "t", 0)), 0);
+    let refused = manager.create_log(&partition("t", 1), small_segments()).err().unwrap();
+    assert_eq!(refused.code(), Errors::BrokerNotAvailable);
+    assert!(!test.log_dir().join("t-1").exists());
+}
+
 /// A directory whose disk fails is left alone by everything that is done for all of them.
 #[test]
 fn an_offline_directory_gets_neither_logs_nor_checkpoints_nor_a_marker() {

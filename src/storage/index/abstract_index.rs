@@ -59,6 +59,9 @@ pub struct AbstractIndex<E> {
     length_max: usize,
     /// Whether no more entries will come: only then must the file hold them all.
     is_complete: bool,
+    /// Whether the file was there, and nothing was written to it since. Then it is on disk: what a
+    /// crash may have left otherwise is built anew by the recovery.
+    is_as_found: bool,
     /// Why the file that was opened cannot be what was written.
     damage: Option<String>,
     entries: PhantomData<E>,
@@ -113,6 +116,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
             has_surplus: damage.is_some(),
             length_max: if existed { mapped } else { max_bytes / E::BYTES },
             is_complete: existed,
+            is_as_found: existed,
             damage,
             entries: PhantomData,
         })
@@ -199,6 +203,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
 
     /// Moves the entries that are in memory to the file.
     fn write_tail(&mut self) -> io::Result<File> {
+        self.is_as_found = false;
         let file = self.open_file()?;
         let mapped_bytes = self.mapped * E::BYTES;
         file.write_all_at(&self.tail, mapped_bytes as u64)?;
@@ -249,6 +254,9 @@ impl<E: IndexEntry> AbstractIndex<E> {
     }
 
     fn cut_file(&mut self) -> io::Result<()> {
+        if self.tail.is_empty() && !self.has_surplus {
+            return Ok(());
+        }
         let file = self.write_tail()?;
         // After the map has become shorter: it must never reach beyond the file.
         let bytes = (self.mapped * E::BYTES) as u64;
@@ -260,7 +268,8 @@ impl<E: IndexEntry> AbstractIndex<E> {
     }
 
     /// Prepares to make the index durable: the file that has to be synced. `None` as long as
-    /// entries will come, for then a crash has the index built anew.
+    /// entries will come, for then a crash has the index built anew, and for a file that is as it
+    /// was found.
     ///
     /// # Errors
     /// As [`trim`](Self::trim), which may have failed before.
@@ -271,7 +280,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
         if !self.tail.is_empty() || self.has_surplus {
             self.trim()?;
         }
-        Ok(Some(self.path.clone()))
+        Ok((!self.is_as_found).then(|| self.path.clone()))
     }
 
     /// The error that says what is wrong with the last entry.

@@ -21,10 +21,11 @@ use crate::common::units::Offset;
 use crate::config::log_config::LogConfig;
 use crate::storage::files::file_io::remove_if_exists;
 use crate::storage::files::log_file_names::{
-    CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX, SWAP_FILE_SUFFIX,
-    TIME_INDEX_FILE_SUFFIX, index_filename, parse_topic_partition_name, time_index_filename,
+    CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX,
+    PRODUCER_SNAPSHOT_FILE_SUFFIX, SWAP_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX, index_filename,
+    parse_topic_partition_name,
 };
-use crate::storage::files::log_files::LogFiles;
+use crate::storage::files::log_files::{FileNames, LogFiles};
 use crate::storage::files::offset_checkpoint::{CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint};
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::SegmentsWriter;
@@ -34,6 +35,9 @@ use crate::storage::log::segment_ends::SegmentEnds;
 use crate::storage::log::segment_recovery::recover;
 use crate::storage::log::swap_recovery::SwapRecovery;
 use crate::storage::producers::producer_state_manager::ProducerStateManager;
+
+/// What an earlier run left half done.
+const TEMPORARY_SUFFIXES: [&str; 3] = [DELETED_FILE_SUFFIX, CLEANED_FILE_SUFFIX, SWAP_FILE_SUFFIX];
 
 /// A log that was loaded.
 #[derive(Debug)]
@@ -72,15 +76,20 @@ impl LogLoader<'_> {
     /// `Io` if a file cannot be read or written, with the path.
     pub fn load(&self) -> Result<LoadedLog, KafkaError> {
         let mut ends = SegmentEnds::open(self.dir);
-        let swaps = SwapRecovery { files: self.files(), config: self.config, time: self.time };
-        swaps.run(&mut ends)?;
-        // Only now: a swap may have been undone by files that waited for their deletion.
-        self.remove_temporary_files()?;
-        self.remove_orphaned_indexes()?;
+        let mut names = self.files().list()?;
+        if names.with_suffix(&TEMPORARY_SUFFIXES).next().is_some() {
+            let swaps = SwapRecovery { files: self.files(), config: self.config, time: self.time };
+            swaps.run(&mut ends)?;
+            // Only now: a swap may have been undone by files that waited for their deletion.
+            self.remove_temporary_files()?;
+            names = self.files().list()?;
+        }
+        let indexes = self.indexes_of_segments(&names)?;
         let mut damaged = BTreeSet::new();
         let mut segments = BTreeMap::new();
-        for base_offset in self.files().offsets_of(LOG_FILE_SUFFIX)? {
-            let (segment, is_damaged) = self.open_segment(base_offset)?;
+        for base_offset in names.offsets_of(LOG_FILE_SUFFIX) {
+            let has_indexes = indexes.iter().all(|index| index.contains(&base_offset));
+            let (segment, is_damaged) = self.open_segment(base_offset, has_indexes)?;
             if is_damaged {
                 damaged.insert(base_offset);
             }
@@ -102,7 +111,8 @@ impl LogLoader<'_> {
         let first = segments.next().expect("there is a segment, and the first is never removed");
         let segments = SegmentsWriter::new(first, segments, next_offset, recovery_point, ends);
         segments.last().indexes().resize(self.max_index_size());
-        let mut producer_state = ProducerStateManager::open(self.dir)?;
+        let snapshots = names.offsets_of(PRODUCER_SNAPSHOT_FILE_SUFFIX);
+        let mut producer_state = ProducerStateManager::new(self.dir, snapshots);
         let now_ms = self.time.milliseconds();
         rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;
         Ok(LoadedLog { segments, producer_state, missing })
@@ -110,20 +120,22 @@ impl LogLoader<'_> {
 
     /// Removes what an earlier run left half done.
     fn remove_temporary_files(&self) -> io::Result<()> {
-        let suffixes = [DELETED_FILE_SUFFIX, CLEANED_FILE_SUFFIX, SWAP_FILE_SUFFIX];
-        for (name, path) in self.files().list()? {
-            if suffixes.iter().any(|suffix| name.ends_with(suffix)) {
-                info!("removing {}, left over from before the start", path.display());
-                remove_if_exists(&path)?;
-            }
+        for name in self.files().list()?.with_suffix(&TEMPORARY_SUFFIXES) {
+            let path = self.dir.join(name);
+            info!("removing {}, left over from before the start", path.display());
+            remove_if_exists(&path)?;
         }
         Ok(())
     }
 
-    fn remove_orphaned_indexes(&self) -> io::Result<()> {
-        let logs = self.files().offsets_of(LOG_FILE_SUFFIX)?;
-        for suffix in [INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX] {
-            for base_offset in self.files().offsets_of(suffix)?.difference(&logs) {
+    /// The segments that have an offset index, and those that have a time index. Removes the indexes
+    /// that have no segment.
+    fn indexes_of_segments(&self, names: &FileNames) -> io::Result<[BTreeSet<Offset>; 2]> {
+        let logs = names.offsets_of(LOG_FILE_SUFFIX);
+        let suffixes = [INDEX_FILE_SUFFIX, TIME_INDEX_FILE_SUFFIX];
+        let indexes = suffixes.map(|suffix| names.offsets_of(suffix));
+        for (suffix, indexes) in suffixes.iter().zip(&indexes) {
+            for base_offset in indexes.difference(&logs) {
                 warn!(
                     "removing the index {base_offset:020}{suffix} in {}: its messages are gone",
                     self.dir.display()
@@ -131,16 +143,18 @@ impl LogLoader<'_> {
                 self.files().remove_indexes(*base_offset, "")?;
             }
         }
-        Ok(())
+        Ok(indexes)
     }
 
     /// Opens a segment. Returns with it whether an index of it has to be built anew.
-    fn open_segment(&self, base_offset: Offset) -> Result<(LogSegment, bool), KafkaError> {
-        let index_path = index_filename(self.dir, base_offset);
-        let has_indexes =
-            index_path.exists() && time_index_filename(self.dir, base_offset).exists();
+    fn open_segment(
+        &self,
+        base_offset: Offset,
+        has_indexes: bool,
+    ) -> Result<(LogSegment, bool), KafkaError> {
         let segment = LogSegment::open(self.dir, base_offset, self.config, self.time)?;
         if !has_indexes {
+            let index_path = index_filename(self.dir, base_offset);
             warn!("{} or its time index is missing: rebuilding both", index_path.display());
             return Ok((segment, true));
         }

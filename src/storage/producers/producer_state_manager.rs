@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +14,8 @@ use log::{debug, warn};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::units::{Offset, TimestampMs};
 use crate::message::byte_buffer_message_set::shallow_entries;
-use crate::storage::files::file_io::{failed, remove_if_exists};
-use crate::storage::files::log_file_names::{
-    PRODUCER_SNAPSHOT_FILE_SUFFIX, offset_of_filename, producer_snapshot_filename,
-};
+use crate::storage::files::file_io::remove_if_exists;
+use crate::storage::files::log_file_names::producer_snapshot_filename;
 use crate::storage::producers::producer_snapshot::{Producers, read_snapshot, write_snapshot};
 use crate::storage::producers::producer_state_entry::{
     BatchMetadata, ProducerBatch, ProducerStateEntry,
@@ -40,23 +37,15 @@ pub struct ProducerStateManager {
 }
 
 impl ProducerStateManager {
-    /// The state of an empty log, and the snapshots that lie in `dir`, not yet looked at.
-    ///
-    /// # Errors
-    /// `Io`, with the path.
-    pub fn open(dir: &Path) -> io::Result<Self> {
-        let mut snapshots = BTreeSet::new();
-        for file in fs::read_dir(dir).map_err(failed("list", dir))? {
-            let name = file.map_err(failed("list", dir))?.file_name();
-            let offset = |name: &str| offset_of_filename(name, PRODUCER_SNAPSHOT_FILE_SUFFIX);
-            snapshots.extend(name.to_str().and_then(offset));
-        }
-        Ok(Self {
+    /// The state of an empty log, and the offsets of the snapshots that lie in `dir`, not yet looked
+    /// at.
+    pub fn new(dir: &Path, snapshots: BTreeSet<Offset>) -> Self {
+        Self {
             dir: dir.to_path_buf(),
             producers: Producers::new(),
             end_offset: Offset::FIRST,
             snapshots,
-        })
+        }
     }
 
     /// Whether a producer may append `batch` now. Costs the same however much was appended before.
