@@ -294,7 +294,8 @@ impl Processor {
         }
         // Before the first look: what is given back after it ends the poll.
         if self.memory_wait.is_none() {
-            self.memory_wait = Some(self.selector.memory_pool().wait(self.selector.wake_up()));
+            self.memory_wait =
+                Some(self.selector.memory_pool().wait(self.selector.wake_up(), &self.context.time));
         }
         let (now_ms, longest_hold_ms) =
             (self.context.time.hi_res_clock_ms(), self.selector.longest_hold_ms());
