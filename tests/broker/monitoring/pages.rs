@@ -214,8 +214,9 @@ fn the_memory_of_a_frame_that_is_arriving_shows_until_it_is_given_up() {
 fn a_frame_that_waits_for_memory_shows_as_time_without_it() {
     const SHARE: &str = "kafka_server_socket_server_metrics_memorypoolavgdepletedpercent";
     const SECONDS: &str = "transferto_memory_pool_depleted_seconds_total";
-    let sizes = ["socket.request.max.bytes=1000000", "queued.max.request.bytes=1000000"];
-    let broker = Broker::start(&[HTTP_LISTENER, sizes[0], sizes[1]]);
+    let settings =
+        ["socket.request.max.bytes", "queued.max.request.bytes"].map(|name| (name, "1000000"));
+    let broker = Broker::start(&[&[HTTP_LISTENER], &settings[..]].concat());
     let samples = scrape(&broker);
     assert_eq!((samples[SHARE], samples[SECONDS]), (0.0, 0.0));
     let begin_frame = || {
