@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::common::lock::locked;
+use crate::common::time::Time;
 
 /// What a connection may hold of each stage without drawing it.
 pub const FREE_BYTES: usize = 4 << 10;
@@ -121,6 +122,31 @@ pub struct MemoryPool {
 struct Waiters {
     next_id: u64,
     wake_ups: Vec<(u64, WakeUp)>,
+    depletion: Depletion,
+}
+
+/// For how long somebody has waited, however many did at a time.
+#[derive(Default)]
+struct Depletion {
+    /// When the first of those that wait now began to.
+    since_ns: Option<i64>,
+    before_ns: u64,
+}
+
+impl Depletion {
+    fn begin(&mut self, now_ns: i64) {
+        self.since_ns.get_or_insert(now_ns);
+    }
+
+    fn end(&mut self, now_ns: i64) {
+        self.before_ns = self.total_ns(now_ns);
+        self.since_ns = None;
+    }
+
+    fn total_ns(&self, now_ns: i64) -> u64 {
+        let since_ns = self.since_ns.unwrap_or(now_ns);
+        self.before_ns + (now_ns - since_ns).max(0).unsigned_abs()
+    }
 }
 
 impl MemoryPool {
@@ -197,13 +223,22 @@ impl MemoryPool {
 
     /// From now on, and until what this returns is dropped, `wake_up` is called whenever memory is
     /// given back. Look for room only afterwards: what is given back in between would be missed.
-    pub fn wait(self: &Arc<Self>, wake_up: WakeUp) -> MemoryWait {
+    /// By `time`, the wait counts as [time without memory](Self::depleted_ns).
+    pub fn wait(self: &Arc<Self>, wake_up: WakeUp, time: &Arc<dyn Time>) -> MemoryWait {
         let mut waiters = locked(&self.waiters);
+        waiters.depletion.begin(time.nanoseconds());
         let id = waiters.next_id;
         waiters.next_id += 1;
         waiters.wake_ups.push((id, wake_up));
         self.waiting.store(waiters.wake_ups.len(), Ordering::SeqCst);
-        MemoryWait { pool: Arc::clone(self), id }
+        MemoryWait { pool: Arc::clone(self), id, time: Arc::clone(time) }
+    }
+
+    /// For how long, up to `now_ns`, memory was wanted and was not there: Kafka's
+    /// `MemoryPoolDepletedTimeTotal`, which ends with the next memory that is given back, where this
+    /// ends when nobody waits any more.
+    pub fn depleted_ns(&self, now_ns: i64) -> u64 {
+        locked(&self.waiters).depletion.total_ns(now_ns)
     }
 
     fn part_of(&self, bytes: usize) -> &Part {
@@ -344,12 +379,16 @@ impl fmt::Debug for MemoryDraw {
 pub struct MemoryWait {
     pool: Arc<MemoryPool>,
     id: u64,
+    time: Arc<dyn Time>,
 }
 
 impl Drop for MemoryWait {
     fn drop(&mut self) {
         let mut waiters = locked(&self.pool.waiters);
         waiters.wake_ups.retain(|(id, _)| *id != self.id);
+        if waiters.wake_ups.is_empty() {
+            waiters.depletion.end(self.time.nanoseconds());
+        }
         self.pool.waiting.store(waiters.wake_ups.len(), Ordering::SeqCst);
     }
 }
@@ -357,6 +396,7 @@ impl Drop for MemoryWait {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::mock_time::MockTime;
 
     const MIB: usize = 1 << 20;
 
@@ -480,7 +520,8 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
         });
         drop(drawn(&pool, MIB, Stage::Receive).unwrap());
-        let wait = pool.wait(wake_up);
+        let time: Arc<dyn Time> = Arc::new(MockTime::new());
+        let wait = pool.wait(wake_up, &time);
         assert!(pool.is_waited_for());
         drop(drawn(&pool, MIB, Stage::Receive).unwrap());
         assert_eq!(woken.load(Ordering::SeqCst), 1);
@@ -488,6 +529,30 @@ mod tests {
         assert!(!pool.is_waited_for());
         drop(drawn(&pool, MIB, Stage::Receive).unwrap());
         assert_eq!(woken.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn time_without_memory_counts_once_however_many_wait() {
+        let pool = MemoryPool::new(8 * MIB);
+        let clock = Arc::new(MockTime::new());
+        let time: Arc<dyn Time> = clock.clone();
+        let wait = || pool.wait(Arc::new(|| ()), &time);
+        let depleted_ms = || pool.depleted_ns(time.nanoseconds()) / 1_000_000;
+        clock.sleep(1);
+        let first = wait();
+        clock.sleep(2);
+        let second = wait();
+        clock.sleep(4);
+        drop(first);
+        assert_eq!(depleted_ms(), 6);
+        clock.sleep(8);
+        assert_eq!(depleted_ms(), 14, "the second one waits still");
+        drop(second);
+        clock.sleep(16);
+        assert_eq!(depleted_ms(), 14);
+        let _third = wait();
+        clock.sleep(32);
+        assert_eq!(depleted_ms(), 46);
     }
 
     /// However threads draw and give back, the pool never grants more than it has, and in the end

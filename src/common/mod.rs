@@ -13,13 +13,13 @@ pub mod acl;
 pub mod hex;
 pub mod lock;
 pub mod hang_up;
-pub mod memory_pool;
 pub mod memory_limit;
 pub mod named_thread;
 pub mod scheduler;
 pub mod sys;
 pub mod units;
 pub mod time;
+pub mod memory_pool;
 pub mod log_limit;
 pub mod purge_size;
 #[doc(hidden)]

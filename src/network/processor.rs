@@ -24,9 +24,11 @@ use crate::network::request_channel::{
 };
 use crate::network::request_log::RequestLog;
 use crate::network::request_metrics::RequestTimes;
+use crate::protocol::header::RequestHeader;
 use crate::protocol::request;
 use crate::protocol::wire::allowance::Allowance;
 use crate::protocol::wire::decode_error::{DecodeError, Malformed};
+use crate::protocol::wire::types::Reader;
 use crate::transport::catch_panic::catch_panic;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
@@ -268,11 +270,22 @@ impl Processor {
     /// is closed already, the request ends here.
     fn park(&mut self, receive: NetworkReceived, shortage: Shortage, start_ns: i64) {
         self.request_log.withdraw(receive.id);
-        if self.selector.mute(receive.id) {
-            self.context.metrics.memory_pool_waits.increment();
-            let since_ms = self.context.time.hi_res_clock_ms();
-            self.parked.push_back(Parked { receive, shortage, start_ns, since_ms });
+        if !self.selector.mute(receive.id) {
+            return self.end_parked(&receive, start_ns);
         }
+        self.context.metrics.memory_pool_waits.increment();
+        let since_ms = self.context.time.hi_res_clock_ms();
+        self.parked.push_back(Parked { receive, shortage, start_ns, since_ms });
+    }
+
+    /// Counts a request that waited for memory and has lost its connection: all of its time was a
+    /// wait for its turn.
+    fn end_parked(&mut self, NetworkReceived { id, frame }: &NetworkReceived, start_ns: i64) {
+        let Ok(header) = RequestHeader::read(&mut Reader::new(&frame.bytes)) else { return };
+        let mut times = RequestTimes::starting_at(start_ns);
+        times.request_dequeue_ns = Some(self.context.time.nanoseconds());
+        let (processor, api_key) = (self.handle.id, header.api_key);
+        self.end_request(&ReplyTo { processor, connection_id: *id, api_key, times });
     }
 
     /// Goes on with the requests for which there is memory now. Their frames are drawn while they
@@ -284,7 +297,8 @@ impl Processor {
         }
         // Before the first look: what is given back after it ends the poll.
         if self.memory_wait.is_none() {
-            self.memory_wait = Some(self.selector.memory_pool().wait(self.selector.wake_up()));
+            self.memory_wait =
+                Some(self.selector.memory_pool().wait(self.selector.wake_up(), &self.context.time));
         }
         let (now_ms, longest_hold_ms) =
             (self.context.time.hi_res_clock_ms(), self.selector.longest_hold_ms());
@@ -300,11 +314,12 @@ impl Processor {
         }
     }
 
-    fn close_stalled(&mut self, Parked { receive: NetworkReceived { id, frame }, .. }: Parked) {
+    fn close_stalled(&mut self, Parked { receive, start_ns, .. }: Parked) {
         let level = limited(LogKind::Failures, Level::Warn);
-        let bytes = frame.memory.bytes();
+        let (id, bytes) = (receive.id, receive.frame.memory.bytes());
         log!(level, "closing connection {id}: its request of {bytes} bytes found no memory");
         self.context.metrics.memory_stalls.increment();
+        self.end_parked(&receive, start_ns);
         self.close(id);
     }
 
@@ -450,7 +465,10 @@ impl Processor {
             self.end_request(&reply_to);
         }
         self.throttled.remove(&disconnected.id);
-        self.parked.retain(|parked| parked.receive.id != disconnected.id);
+        let place = self.parked.iter().position(|it| it.receive.id == disconnected.id);
+        if let Some(parked) = place.and_then(|place| self.parked.remove(place)) {
+            self.end_parked(&parked.receive, parked.start_ns);
+        }
         self.handle.connection_count.decrement();
         self.give_back(disconnected.peer);
     }

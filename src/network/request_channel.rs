@@ -238,7 +238,7 @@ impl RequestChannel {
 
     /// Kafka's `RequestQueueSize`: how many requests wait for a handler.
     pub fn request_queue_size(&self) -> usize {
-        self.requests.len()
+        self.requests.request_count()
     }
 
     /// Kafka's `ResponseQueueSize`: how many responses wait for their Processors.

@@ -105,7 +105,7 @@ impl<R> RequestQueue<R> {
     }
 
     /// How many requests wait.
-    pub fn len(&self) -> usize {
+    pub fn request_count(&self) -> usize {
         locked(&self.state).requests.len()
     }
 

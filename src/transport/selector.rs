@@ -410,7 +410,7 @@ impl Selector {
         }
         // Before the first look: what is given back after it ends the poll.
         if self.memory_wait.is_none() {
-            self.memory_wait = Some(self.limits.memory_pool.wait(self.wake_up()));
+            self.memory_wait = Some(self.limits.memory_pool.wait(self.wake_up(), &self.time));
         }
         let mut is_spent_for_large = false;
         for _ in 0..self.out_of_memory.len() {

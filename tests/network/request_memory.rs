@@ -62,6 +62,16 @@ fn await_waits(server: &TestServer, count: u64) {
     wait_until("a request to be set aside", || server.metrics.memory_pool_waits.value() == count);
 }
 
+/// Waits until `count` Metadata requests are over, and returns how long they have waited.
+fn await_metadata_requests(server: &TestServer, count: u64) -> u64 {
+    let metrics = server.request_channel().request_metrics();
+    wait_until("a request to be over", || metrics.requests(ApiKeys::Metadata) == count);
+    let values = metrics.values();
+    let (_, _, stages_ns) = values.iter().find(|(api, ..)| *api == "Metadata").unwrap();
+    assert_eq!(stages_ns[0], stages_ns[6], "all of it was a wait in the queue");
+    stages_ns[0]
+}
+
 fn assert_answers(server: &TestServer, client: &mut TcpStream, correlation_id: i32) {
     let request = server.receive();
     assert_eq!(request.header.correlation_id, correlation_id);
@@ -163,7 +173,9 @@ fn a_request_that_is_set_aside_behind_the_end_of_its_connection_holds_nothing() 
     server.await_connections(0);
 
     let action = ResponseAction::Retry(request.frame, shortage);
+    let before = server.request_channel().request_metrics().requests(ApiKeys::Metadata);
     server.request_channel().send_response(Response { reply_to, action });
+    await_metadata_requests(&server, before + 1);
     server.assert_serves(&mut server.connect(), 8);
     assert!(!server.request_memory().is_waited_for());
 }
@@ -195,9 +207,11 @@ fn a_client_that_resets_its_connection_is_not_kept_while_its_request_waits_for_m
     let mut client = server.connect();
     send_frame(&mut client, &metadata_request());
     await_waits(&server, 1);
+    server.time.sleep(200);
     setsockopt(&client, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
     drop(client);
     server.await_connections(0);
+    assert_eq!(await_metadata_requests(&server, 1), 200_000_000);
     wait_until("nobody to wait", || !server.request_memory().is_waited_for());
 }
 
@@ -250,4 +264,6 @@ fn requests_that_wait_for_each_other_do_not_wait_for_ever() {
     server.respond(&request, b"answer".to_vec());
     server.await_connections(2);
     assert_eq!(server.metrics.memory_stalls.value(), 1);
+    let metrics = server.request_channel().request_metrics();
+    wait_until("all three to be counted", || metrics.requests(ApiKeys::Produce) == 3);
 }

@@ -3,7 +3,7 @@
 
 pub mod broker_state;
 pub mod process_stats;
-pub mod idle_window;
+pub mod share_window;
 pub mod observed;
 pub mod family;
 pub mod request_families;

@@ -20,8 +20,8 @@ use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::topic_image::TopicImage;
 use crate::server::monitoring::broker_state::{BrokerState, CurrentState};
-use crate::server::monitoring::idle_window::IdleWindow;
 use crate::server::monitoring::process_stats::ProcessStats;
+use crate::server::monitoring::share_window::ShareWindow;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::log_manager::LogManager;
@@ -43,12 +43,14 @@ pub struct Observer {
     parts: ObservedParts,
     state: Arc<CurrentState>,
     time: Arc<dyn Time>,
+    began_ns: i64,
     windows: Mutex<Windows>,
 }
 
 struct Windows {
-    processors: IdleWindow,
-    handlers: IdleWindow,
+    processors: ShareWindow,
+    handlers: ShareWindow,
+    memory: ShareWindow,
 }
 
 /// What one look has shown.
@@ -69,6 +71,10 @@ pub struct Observed<'a> {
     pub processors_idle: f64,
     /// From 0 to 1.
     pub handlers_idle: f64,
+    /// From 0 to 1.
+    pub memory_depleted: f64,
+    /// Since the start.
+    pub memory_depleted_ns: u64,
     pub process: ProcessStats,
 }
 
@@ -104,8 +110,9 @@ pub struct GroupCounts {
 impl Observer {
     pub fn new(parts: ObservedParts, state: Arc<CurrentState>, time: Arc<dyn Time>) -> Self {
         let now_ms = time.hi_res_clock_ms();
-        let (processors, handlers) = (IdleWindow::new(now_ms), IdleWindow::new(now_ms));
-        Self { parts, state, time, windows: Mutex::new(Windows { processors, handlers }) }
+        let window = || ShareWindow::new(now_ms);
+        let windows = Windows { processors: window(), handlers: window(), memory: window() };
+        Self { parts, state, began_ns: time.nanoseconds(), time, windows: Mutex::new(windows) }
     }
 
     /// Looks at the broker.
@@ -121,6 +128,7 @@ impl Observer {
         hosted.sort_by(|one, other| one.topic_and_partition.cmp(&other.topic_and_partition));
         let registered = || visible.iter().flat_map(|(_, topic)| &topic.partitions);
         let (processors_idle, handlers_idle) = self.idle_shares();
+        let (memory_depleted, memory_depleted_ns) = self.depletion();
         Observed {
             parts,
             state: self.state.get(),
@@ -134,6 +142,8 @@ impl Observer {
             groups: GroupCounts::of(&parts.group_coordinator),
             processors_idle,
             handlers_idle,
+            memory_depleted,
+            memory_depleted_ns,
             process: ProcessStats::read(),
         }
     }
@@ -159,10 +169,19 @@ impl Observer {
         let mut windows = locked(&self.windows);
         let idle_ns = metrics.network_processor_idle_ns.value();
         let total_ns = metrics.network_processor_total_ns.value();
-        let processors = windows.processors.share(now_ms, idle_ns, total_ns);
+        let processors = windows.processors.share(now_ms, idle_ns, total_ns).unwrap_or(1.0);
         let idle_ns = metrics.request_handler_idle_ns.value();
         let total_ns = metrics.request_handler_total_ns.value();
-        (processors, windows.handlers.share(now_ms, idle_ns, total_ns))
+        (processors, windows.handlers.share(now_ms, idle_ns, total_ns).unwrap_or(1.0))
+    }
+
+    /// What share of the time the memory of requests was depleted lately, and for how long in all.
+    fn depletion(&self) -> (f64, u64) {
+        let (now_ms, now_ns) = (self.time.hi_res_clock_ms(), self.time.nanoseconds());
+        let depleted_ns = self.parts.socket_server.request_memory().depleted_ns(now_ns);
+        let total_ns = (now_ns - self.began_ns).unsigned_abs();
+        let share = locked(&self.windows).memory.share(now_ms, depleted_ns, total_ns);
+        (share.unwrap_or(0.0), depleted_ns)
     }
 }
 

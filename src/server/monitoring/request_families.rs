@@ -69,6 +69,14 @@ families! {
     /// Requests that found too little of it to be received, read or answered in, and waited.
     Counter "transferto_memory_pool_waits_total" [] in "requests", "",
         |it, out| out.put(&[], it.parts.metrics.memory_pool_waits.value());
+    /// What share of the time some of them waited, over the last minute: from 0 to 1, whatever its
+    /// name says.
+    Gauge "kafka_server_socket_server_metrics_memorypoolavgdepletedpercent" [] in "share",
+        "kafka.server:type=socket-server-metrics, MemoryPoolAvgDepletedPercent",
+        |it, out| out.put(&[], it.memory_depleted);
+    /// Time in which some of them waited: Kafka's MemoryPoolDepletedTimeTotal.
+    Counter "transferto_memory_pool_depleted_seconds_total" [] in "seconds", "",
+        |it, out| out.put(&[], seconds(it.memory_depleted_ns));
     /// Connections that were closed because they held memory without progress while others waited.
     Counter "transferto_memory_stalls_total" [] in "connections", "",
         |it, out| out.put(&[], it.parts.metrics.memory_stalls.value());

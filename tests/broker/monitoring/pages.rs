@@ -117,6 +117,7 @@ fn what_was_produced_and_fetched_shows_under_kafkas_names() {
     for share in [
         "kafka_network_socketserver_networkprocessoravgidle_percent",
         "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent",
+        "kafka_server_socket_server_metrics_memorypoolavgdepletedpercent",
     ] {
         assert!((0.0..=1.0).contains(&samples[share]), "{share} {}", samples[share]);
     }
@@ -207,6 +208,27 @@ fn the_memory_of_a_frame_that_is_arriving_shows_until_it_is_given_up() {
     assert_eq!(used + available, free);
     drop(client);
     wait_until("its end", || memory() == (0.0, free));
+}
+
+#[test]
+fn a_frame_that_waits_for_memory_shows_as_time_without_it() {
+    const SHARE: &str = "kafka_server_socket_server_metrics_memorypoolavgdepletedpercent";
+    const SECONDS: &str = "transferto_memory_pool_depleted_seconds_total";
+    let settings =
+        ["socket.request.max.bytes", "queued.max.request.bytes"].map(|name| (name, "1000000"));
+    let broker = Broker::start(&[&[HTTP_LISTENER], &settings[..]].concat());
+    let samples = scrape(&broker);
+    assert_eq!((samples[SHARE], samples[SECONDS]), (0.0, 0.0));
+    let begin_frame = || {
+        let mut client = TcpStream::connect(("127.0.0.1", broker.port())).unwrap();
+        client.write_all(&800_000_i32.to_be_bytes()).unwrap();
+        client.write_all(&[0; 5_000]).unwrap();
+        client
+    };
+    let _clients = [begin_frame(), begin_frame()];
+    let samples =
+        wait_for("the wait", || Some(scrape(&broker)).filter(|samples| samples[SECONDS] > 0.0));
+    assert!(samples[SHARE] > 0.0 && samples[SHARE] <= 1.0, "{}", samples[SHARE]);
 }
 
 /// So what a client can add to the page is bounded by what it can add to the disk.
