@@ -16,6 +16,9 @@ const SIZE_LENGTH: usize = 4;
 /// peers that declare a large one and send nothing have four megabytes. It takes what a turn reads
 /// along with the size.
 const FIRST_BUFFER_BYTES: usize = FREE_BYTES - SIZE_LENGTH;
+/// The most of the previous request's size that the first buffer of a body may have, as far as it is
+/// larger.
+const EXPECTED_BYTES_MAX: usize = 1 << 20;
 /// The buffer of a body once the first one is full. Each time this one is full, it doubles.
 const SECOND_BUFFER_BYTES: usize = 64 << 10;
 /// How TLS begins, in place of a size: a handshake record of some version 3. As a size it would be
@@ -40,10 +43,12 @@ impl Frame {
 ///
 /// Kafka 0.9 allocates the whole body as soon as it has read the size: 4 bytes of an attacker cost
 /// 100 MiB (KAFKA-4602). Here the buffer grows with the bytes that have arrived: from 64 KiB on it
-/// is at most twice as large as they are.
+/// is at most twice as large as they are. A connection that has really sent a large request gets a
+/// buffer of that size for its next one at once: a producer's requests are much alike, and come by
+/// fewer calls and without being moved. Between two requests it has none.
 ///
-/// Behind its first buffer a frame draws its whole declared size from the pool at once. Before, it
-/// holds nothing that others could wait for; afterwards, it waits for nothing.
+/// For more than [`FIRST_BUFFER_BYTES`] a frame draws its whole declared size from the pool at once.
+/// Before, it holds nothing that others could wait for; afterwards, it waits for nothing.
 #[derive(Debug)]
 pub struct NetworkReceive {
     max_size_bytes: i32,
@@ -55,6 +60,8 @@ pub struct NetworkReceive {
     /// Room for the body: `body_filled <= body.len() <= body_size`.
     body: Vec<u8>,
     body_filled: usize,
+    /// The size of the body before this one.
+    previous_size: usize,
 }
 
 impl NetworkReceive {
@@ -69,6 +76,7 @@ impl NetworkReceive {
             body_size: 0,
             body: Vec::new(),
             body_filled: 0,
+            previous_size: 0,
         }
     }
 
@@ -122,6 +130,7 @@ impl NetworkReceive {
         }
         self.size_filled = 0;
         self.body_filled = 0;
+        self.previous_size = self.body_size;
         let nothing = MemoryDraw::new(self.memory.pool());
         let memory = mem::replace(&mut self.memory, nothing);
         Ok(Frame { bytes: mem::take(&mut self.body), memory })
@@ -171,7 +180,7 @@ impl NetworkReceive {
             return Ok(());
         }
         let larger = match self.body.len() {
-            0 => FIRST_BUFFER_BYTES,
+            0 => self.previous_size.clamp(FIRST_BUFFER_BYTES, EXPECTED_BYTES_MAX),
             length => (2 * length).max(SECOND_BUFFER_BYTES),
         };
         let larger = larger.min(self.body_size);
@@ -378,6 +387,54 @@ mod tests {
             let bound = (2 * arrived).max(paid_for).max(FIRST_BUFFER_BYTES);
             assert!(connection.receive.allocated_bytes() <= bound);
         }
+    }
+
+    /// 5 bytes come, of a request that is declared to have `declared`.
+    fn allocated_at_the_beginning(connection: &mut Connection, declared: u32) -> usize {
+        connection.arrives([&declared.to_be_bytes()[..], &[7]].concat());
+        assert_eq!(connection.failure().kind(), io::ErrorKind::WouldBlock);
+        connection.receive.allocated_bytes()
+    }
+
+    #[test]
+    fn only_what_a_connection_has_really_sent_is_expected_of_it() {
+        let pool = MemoryPool::for_frames_of(200 << 20);
+        let after = |sizes: &[usize]| {
+            let mut connection = Connection::limited(-1, &pool, Vec::new());
+            for size in sizes {
+                let request = Incoming::Bytes(frame(&vec![7; *size]));
+                connection.transport.incoming.push_back(request);
+                (0..20).find_map(|_| connection.read().ok()).unwrap();
+            }
+            assert_eq!((connection.receive.allocated_bytes(), pool.drawn_bytes()), (0, 0));
+            connection
+        };
+        for (declared, expected) in [(400_000, 400_000), (500_000, 500_000), (100 << 20, 500_000)] {
+            let mut connection = after(&[500_000]);
+            assert_eq!(allocated_at_the_beginning(&mut connection, declared), expected);
+            assert_eq!(pool.drawn_bytes(), declared as usize);
+        }
+        let mut connection = after(&[10 << 20]);
+        assert_eq!(allocated_at_the_beginning(&mut connection, 10 << 20), EXPECTED_BYTES_MAX);
+        drop(connection);
+        for sizes in [&[500_000, 500][..], &[]] {
+            let mut connection = after(sizes);
+            let allocated = allocated_at_the_beginning(&mut connection, 500_000);
+            assert_eq!((allocated, pool.drawn_bytes()), (FIRST_BUFFER_BYTES, 0));
+        }
+    }
+
+    #[test]
+    fn a_request_as_large_as_the_one_before_costs_two_calls_and_no_move() {
+        let mut connection = Connection::of(Vec::new());
+        let mut calls = Vec::new();
+        for _ in 0..3 {
+            let before = connection.transport.calls;
+            connection.transport.incoming.push_back(Incoming::Bytes(frame(&[7; 500_000])));
+            assert_eq!(connection.read().unwrap(), [7; 500_000]);
+            calls.push(connection.transport.calls - before);
+        }
+        assert_eq!(calls, [5, 2, 2]);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! What differs from Kafka 0.9, because `mio` is edge-triggered and Java's selector is
 //! level-triggered: what epoll has reported is kept in each channel's readiness word
 //! (`readiness.rs`), channels that can make progress are on a ready list, and each of them gets one
-//! turn per poll. While the list is not empty, poll does not wait.
+//! turn per poll. While the list is not empty, poll does not wait, and for some turns it does not even
+//! ask epoll what is new.
 //!
 //! What differs because Kafka fixed it later: there are no staged receives. A channel reads one
 //! request and stops; the next ones stay in the socket, where they cost the peer's memory
@@ -54,6 +55,10 @@ use crate::transport::wakeup::Wakeup;
 const WAKEUP_TOKEN: Token = Token(usize::MAX);
 /// Events taken from epoll at a time. More stay there for the next poll.
 const EVENTS_MAX: usize = 1024;
+/// How many turns the channels that have work may take before epoll is asked what is new. So much
+/// longer may a new event have to wait, and so much rarer are calls that find none. Responses and new
+/// connections do not wait: their queues are looked at before each poll.
+const TURNS_PER_SELECT: usize = 8;
 /// How many of the times without progress a connection may hold the memory of what it receives or
 /// sends, however steadily that drips, while others wait for it.
 const PROGRESS_TIMES_MAX: i64 = 6;
@@ -119,6 +124,8 @@ pub struct Selector {
     /// A connection is here from its registration to its close; its key is its token.
     slots: Slab<Slot>,
     ready: ReadyList,
+    /// How many turns may still be taken before epoll is asked.
+    turns_left: usize,
     read_buffer: ReadBuffer,
     idle: IdleExpiry,
     /// The channels that lack memory, in the order in which they found none. An entry may be out of
@@ -183,6 +190,7 @@ impl Selector {
             limits,
             slots: Slab::new(),
             ready: ReadyList::default(),
+            turns_left: 0,
             read_buffer: ReadBuffer::new(),
             out_of_memory: VecDeque::new(),
             memory_wait: None,
@@ -331,25 +339,9 @@ impl Selector {
             io::Error::new(io::ErrorKind::InvalidInput, "the timeout of a poll is not negative")
         })?;
         self.draw_memory();
-        let may_wait = !self.has_work() && self.wakeup.fall_asleep();
-        let timeout = if may_wait { timeout_ms } else { 0 };
-        let waiting_since_ns = self.time.nanoseconds();
-        let polled = self.poll.poll(&mut self.events, Some(Duration::from_millis(timeout)));
-        self.wakeup.rise();
-        let waited_ns = self.time.nanoseconds() - waiting_since_ns;
-        self.metrics.network_processor_idle_ns.add(waited_ns.unsigned_abs());
-        match polled {
-            Ok(()) => self.note_events(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return Err(error),
-        }
+        self.select(timeout_ms)?;
         let now_ms = self.time.hi_res_clock_ms();
-        // A channel that is put (back) on the list during this loop has its turn in the next poll.
-        for _ in 0..self.ready.len() {
-            if let Some(id) = self.ready.pop() {
-                self.turn(id, now_ms);
-            }
-        }
+        self.give_turns(now_ms);
         self.close_expired(now_ms);
         self.close_stalled(now_ms);
         Ok(())
@@ -428,6 +420,31 @@ impl Selector {
         }
     }
 
+    /// Asks epoll what is new, and waits for it if no channel can make progress. While the channels
+    /// that can have turns left, it does not ask.
+    fn select(&mut self, timeout_ms: u64) -> io::Result<()> {
+        let has_work = self.has_work();
+        if has_work && self.ready.len() <= self.turns_left {
+            // The owner looks at its queues next, as after a poll.
+            self.wakeup.rise();
+            return Ok(());
+        }
+        self.turns_left = TURNS_PER_SELECT;
+        let may_wait = !has_work && self.wakeup.fall_asleep();
+        let timeout = if may_wait { timeout_ms } else { 0 };
+        let waiting_since_ns = self.time.nanoseconds();
+        let polled = self.poll.poll(&mut self.events, Some(Duration::from_millis(timeout)));
+        self.wakeup.rise();
+        let waited_ns = self.time.nanoseconds() - waiting_since_ns;
+        self.metrics.network_processor_idle_ns.add(waited_ns.unsigned_abs());
+        match polled {
+            Ok(()) => self.note_events(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// Enters what epoll has reported into the readiness words.
     ///
     /// No event outlives its channel: close deregisters, and within one poll all events are noted
@@ -447,6 +464,18 @@ impl Selector {
                 "[3] Selector.poll: {noted} channels had events, {} have work",
                 self.ready.len()
             );
+        }
+    }
+
+    /// One turn for each channel on the ready list. One that is put (back) on it meanwhile has its
+    /// turn in the next poll.
+    fn give_turns(&mut self, now_ms: i64) {
+        let turns = self.ready.len();
+        self.turns_left = self.turns_left.saturating_sub(turns);
+        for _ in 0..turns {
+            if let Some(id) = self.ready.pop() {
+                self.turn(id, now_ms);
+            }
         }
     }
 

@@ -25,8 +25,8 @@
 //! wakes have written since. As all of them acquire and release, what was put before the wake is
 //! visible to every look after that rise, be it a queue with a lock, or a flag without one.
 //!
-//! A wake that comes when the look has taken the work already costs a poll that does not wait. That
-//! poll is there anyway if the work was a response: its channel is on the ready list. The eventfd is
+//! A wake that comes when the look has taken the work already costs a poll that does not wait, unless
+//! a channel has work then: a poll that is left out for that rises, too, since a look follows. The eventfd is
 //! registered for edges and is never read; a write that comes late, because its thread was held up
 //! between the word and the call, ends a later poll, once.
 //!

@@ -286,6 +286,43 @@ fn an_end_in_the_middle_of_a_request_is_a_failure() {
     assert!(harness.receives.is_empty());
 }
 
+/// Channels that always have work, and a poll that asks epoll only now and then: what is new waits
+/// for a few of their turns, one or all of them, and not longer.
+#[test]
+fn a_new_event_waits_for_eight_turns_at_most() {
+    for busy in [1, 3, 8, 20] {
+        let mut harness = Harness::with(-1, IDLE_MS, move |metrics| {
+            wrapping(&metrics, move |inner, number| match number {
+                number if number < busy => Faulty::boxed(inner, BlackHole(Arc::default())),
+                _ => inner,
+            })
+        });
+        let file = TempFile::with(b"");
+        let _endless: Vec<_> = (0..busy)
+            .map(|_| {
+                let (id, peer) = harness.accept();
+                harness.selector.send(id, FileSend::boxed(&file.file, 0, usize::MAX)).unwrap();
+                peer
+            })
+            .collect();
+        let (_, mut peer) = harness.accept();
+        let (mut polls, rounds) = (0, 50);
+        for _ in 0..rounds {
+            peer.write_all(&frame(b"request")).unwrap();
+            let begun = polls;
+            while harness.receives.is_empty() {
+                harness.poll(600_000);
+                polls += 1;
+            }
+            // Those that it waits for, and those of the poll that hands it out.
+            let turns = (polls - begun) * busy;
+            assert!(turns <= 8 + busy, "{turns} turns of {busy} channels");
+            harness.receives.clear();
+        }
+        assert_eq!(polls > rounds, 2 * busy <= 8, "polls of {busy} channels that did not ask");
+    }
+}
+
 /// A reader that takes everything at once gets one turn per poll, and the other channel gets its
 /// own.
 #[test]
