@@ -17,7 +17,6 @@
 
 use std::{io, iter};
 
-use byteorder::{BigEndian, ByteOrder};
 use log::{log, trace};
 
 use crate::common::errors::{Errors, KafkaError};
@@ -34,6 +33,9 @@ use crate::transport::transport_layer::TransportLayer;
 
 /// What the size in front of a frame can say.
 const FRAME_SIZE_MAX: u64 = i32::MAX.unsigned_abs() as u64;
+
+/// More than the fields of a response, a topic or a partition take, without a name.
+const FIELDS_BYTES_MAX: usize = 64;
 
 /// The answer to a fetch: Kafka's `FetchResponse` before it is sent.
 pub struct FetchResponseData {
@@ -113,28 +115,27 @@ impl Part<Response> {
         mut response: FetchResponseData,
     ) -> Result<Self, KafkaError> {
         let version = header.version();
-        hold_to(FRAME_SIZE_MAX, header, &mut response.topics)?;
+        let size = hold_to(FRAME_SIZE_MAX, header, &mut response.topics)?;
         let fields = FetchResponseHeader {
             throttle_time_ms: response.throttle_time_ms,
             error_code: response.error.code(),
             session_id: response.session_id,
         };
-        let mut writer = Writer::new();
+        let mut writer = with_room_for("");
+        i32::try_from(size)
+            .expect("the messages were held to what fits")
+            .write(&mut writer, version);
         write_response_fields(&mut writer, header, &fields, response.topics.len());
         let topics = response.topics.into_iter().map(|topic| TopicDataSend::new(topic, version));
-        let frame = surrounded(writer, topics, version);
-        let size = i32::try_from(frame.size()).expect("the messages were held to what fits");
-        let mut size_in_front = vec![0; size_of::<i32>()];
-        BigEndian::write_i32(&mut size_in_front, size);
-        let size_in_front = Box::new(ByteBufferSend::new(size_in_front));
-        let send = MultiSend::new(vec![size_in_front, Box::new(frame)]);
+        let send = surrounded(writer, topics, version);
+        debug_assert_eq!(send.size(), size + size_of::<i32>() as u64, "the size in front is true");
         Ok(Self { level: Response, send })
     }
 }
 
 impl Part<Topic> {
     fn new(data: TopicData, version: Version) -> Self {
-        let mut writer = Writer::new();
+        let mut writer = with_room_for(&data.0);
         write_topic_fields(&mut writer, &data, version);
         let (topic, partitions) = data;
         let partitions = partitions.into_iter().map(|data| PartitionDataSend::new(data, version));
@@ -144,7 +145,7 @@ impl Part<Topic> {
 
 impl Part<Partition> {
     fn new(data: FetchResponsePartitionData, version: Version) -> Self {
-        let mut writer = Writer::new();
+        let mut writer = with_room_for("");
         write_partition_fields(&mut writer, &data, version);
         let level = Partition(data.partition);
         let size = data.messages.size_in_bytes();
@@ -240,6 +241,7 @@ pub fn response_size(header: &RequestHeader, topics: &[TopicData]) -> u64 {
 }
 
 /// Takes the messages from the last partitions until the response has `size_max` bytes at most.
+/// Returns how many it has.
 ///
 /// # Errors
 /// `INVALID_REQUEST` if it has more even without messages.
@@ -247,8 +249,12 @@ fn hold_to(
     size_max: u64,
     header: &RequestHeader,
     topics: &mut [TopicData],
-) -> Result<(), KafkaError> {
-    let mut surplus = response_size(header, topics).saturating_sub(size_max);
+) -> Result<u64, KafkaError> {
+    let size = response_size(header, topics);
+    let mut surplus = size.saturating_sub(size_max);
+    if surplus == 0 {
+        return Ok(size);
+    }
     for (topic, partitions) in topics.iter_mut().rev() {
         for data in partitions.iter_mut().rev() {
             let size = data.messages.size_in_bytes() as u64;
@@ -264,7 +270,8 @@ fn hold_to(
         let why = "the fetch names more partitions than fit a response";
         return Err(KafkaError::api(Errors::InvalidRequest, why));
     }
-    Ok(())
+    // Not the difference: a shorter size of messages may take fewer bytes, too.
+    Ok(response_size(header, topics))
 }
 
 /// The fields of a response that stand before its topics.
@@ -311,6 +318,11 @@ fn end_structure(writer: &mut Writer<'_>, version: Version) {
     }
 }
 
+/// Takes the fields of any of the three without growing, but for those that bear no limit: `text`.
+fn with_room_for(text: &str) -> Writer<'static> {
+    Writer::keeping(Vec::with_capacity(FIELDS_BYTES_MAX + text.len()), usize::MAX)
+}
+
 /// The fields in `writer`, the children, and what ends them.
 fn surrounded<S: send::Send + 'static>(
     writer: Writer<'_>,
@@ -332,6 +344,8 @@ fn surrounded<S: send::Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use byteorder::{BigEndian, ByteOrder};
+
     use super::*;
     use crate::protocol::api_keys::ApiKeys;
     use crate::protocol::fetch::FetchResponse;

@@ -250,6 +250,8 @@ fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> Fetch
 /// The partitions of a fetch, in its order.
 fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
     let mut asked = Vec::new();
+    // One alone is named once: no set is needed to find that out.
+    let is_alone = matches!(&request.topics[..], [topic] if topic.partitions.len() == 1);
     let mut named = HashSet::new();
     // A negative `max_bytes` is refused for every partition, as a negative `partition_max_bytes` is:
     // see `ReadLimit::bytes_within`.
@@ -259,7 +261,7 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
         for partition in &topic.partitions {
             let key =
                 TopicAndPartition { topic: Arc::clone(&name), partition: partition.partition };
-            let verdict = check_named_once(&mut named, &key);
+            let verdict = if is_alone { Ok(()) } else { check_named_once(&mut named, &key) };
             asked.push(Asked {
                 key,
                 fetch_info: PartitionFetchInfo {
