@@ -1,6 +1,7 @@
 //! What is measured.
 
 mod catch_up;
+mod instructions;
 mod fetch_counts;
 mod partitions;
 
