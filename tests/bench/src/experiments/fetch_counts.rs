@@ -5,6 +5,7 @@ use std::thread;
 use crate::call_counter::{CallCounter, Calls};
 use crate::connection::Tally;
 use crate::data_set::DataSet;
+use crate::experiments::instructions;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::contestants::{Contest, Contestant, TRANSFERTO};
@@ -46,6 +47,9 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
         }
     }
     let mut findings = counts.findings;
+    if plan.is_long {
+        instructions::count(plan, &mut findings)?;
+    }
     findings.goals = CONSUMERS.iter().flat_map(|it| goals(&findings, *it)).collect();
     Ok(findings)
 }

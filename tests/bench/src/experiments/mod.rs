@@ -6,6 +6,7 @@ use crate::plan::Plan;
 
 mod catch_up;
 mod fetch_counts;
+mod instructions;
 mod partitions;
 mod produce;
 mod latency;
