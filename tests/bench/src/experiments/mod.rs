@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod produce;
+mod perf_tools;
 mod latency;
 
 use crate::figure::Findings;
@@ -21,5 +22,6 @@ pub(crate) struct Experiment {
 pub(crate) const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
     Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
+    Experiment { name: "perf-tools", title: "Kafka's perf tools", run: perf_tools::run },
     Experiment { name: "latency", title: "From producer to consumer", run: latency::run },
 ];
