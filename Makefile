@@ -13,9 +13,16 @@ SEED ?=
 LONG ?=
 HOURS ?=
 
+# The experiments that `make bench` runs, all of them if none is named; how many rounds; SHORT=1 for two
+# short ones, LONG=1 to count instructions, too; WRITE=1 to print the figures into docs/*/benchmarks.md.
+EXPERIMENTS ?=
+ROUNDS ?=
+SHORT ?=
+WRITE ?=
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage bench help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -64,6 +71,12 @@ sabotage: tools       ## Show that the tortures notice a broker that acknowledge
 	@RUSTFLAGS="--cfg sabotage" cargo build --quiet --package transferto --target-dir target/sabotage
 	@cargo build --quiet --release --package torture
 	@SEED="$(SEED)" SABOTAGED=target/sabotage/debug/transferto ./target/release/torture
+
+bench: tools          ## Measure the release binary beside a bare sendfile loop, nginx and Apache Kafka (EXPERIMENTS="catch-up produce" chooses, ROUNDS=, SHORT=1, LONG=1; WRITE=1 prints docs/*/benchmarks.md)
+	@echo "Building the broker and what measures it; the first time takes a minute or two."
+	@cargo build --quiet --release --package transferto --package bench
+	@echo "All experiments take about $(if $(SHORT),three,twelve) minutes on two cores; leave the machine alone meanwhile."
+	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
 
 clean:                ## Remove what was built; the broker's ./data stays
 	cargo clean

@@ -39,6 +39,10 @@ impl DataSet {
         Ok(Self { topic, partitions, batches, records_per_batch, batch })
     }
 
+    pub(crate) fn batch(&self) -> &[u8] {
+        &self.batch
+    }
+
     pub(crate) fn batch_bytes(&self) -> usize {
         self.batch.len()
     }

@@ -16,7 +16,7 @@ pub(crate) enum Unit {
     WireBytesPerByte,
     CallsPerFetch,
     SwitchesPerFetch,
-    InstructionsPerFetch,
+    Instructions,
     /// Of whatever the row says.
     Count,
 }
@@ -33,7 +33,7 @@ impl Unit {
             Self::WireBytesPerByte => "bytes/byte",
             Self::CallsPerFetch => "calls/fetch",
             Self::SwitchesPerFetch => "switches/fetch",
-            Self::InstructionsPerFetch => "instructions/fetch",
+            Self::Instructions => "instructions",
             Self::Count => "",
         }
     }

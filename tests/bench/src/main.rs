@@ -4,13 +4,19 @@
 //! All peers run in one run, in turn, round after round, so that what disturbs one disturbs all;
 //! the table has the median and the spread. `docs/en/benchmarks.md` has the figures of such a run.
 
+use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::experiments::Experiment;
+use crate::machine::Machine;
 use crate::namespace::Network;
 use crate::outcome::Outcome;
 use crate::peers::{file_server, kafka, write_loop};
 use crate::plan::Plan;
+use crate::report::json::json;
+use crate::report::text::text;
+use crate::report::{Report, page};
 
 mod outcome;
 mod figure;
@@ -24,6 +30,7 @@ mod data_set;
 mod scratch;
 mod peers;
 mod stretch;
+mod call_counter;
 mod plan;
 mod experiments;
 mod machine;
@@ -49,17 +56,32 @@ fn bench() -> Outcome<()> {
         }
     }
     let mut plan = Plan::from_arguments()?;
-    std::fs::create_dir_all(&plan.work_dir)?;
+    fs::create_dir_all(&plan.work_dir)?;
     if let Err(why) = kafka::fetch_jars(&plan) {
         println!("no Apache Kafka: {why}");
     }
     plan.network = Network::enter()?;
-    for experiment in plan.chosen() {
-        let began = Instant::now();
-        println!("{}", experiment.title);
-        let findings = (experiment.run)(&plan)?;
-        println!("{}", report::text(&findings));
-        println!("  {}: {:.1} s", experiment.name, began.elapsed().as_secs_f64());
+    let machine = Machine::look(&plan)?;
+    for (name, fact) in &machine.facts {
+        println!("{name}: {fact}");
     }
+    let began = Instant::now();
+    let reports = plan.chosen().map(|it| run(it, &plan)).collect::<Outcome<Vec<_>>>()?;
+    let results = plan.work_dir.join("results.json");
+    fs::write(&results, json(&machine, &reports))?;
+    println!("\nall rounds are in {}", results.display());
+    if plan.writes_pages {
+        page::write(&plan, &machine, &reports)?;
+    }
+    println!("done in {:.0} s", began.elapsed().as_secs_f64());
     Ok(())
+}
+
+fn run(experiment: &'static Experiment, plan: &Plan) -> Outcome<Report> {
+    let began = Instant::now();
+    println!("\n{}: {}", experiment.name, experiment.title);
+    let findings = (experiment.run)(plan)?;
+    println!("{}", text(&findings));
+    println!("  {} took {:.0} s", experiment.name, began.elapsed().as_secs_f64());
+    Ok(Report { experiment, findings })
 }

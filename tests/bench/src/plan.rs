@@ -22,14 +22,18 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// Whether each measurement is as short as it can be: to see that all works.
     pub(crate) is_short: bool,
+    /// Whether what takes minutes is done, too.
+    pub(crate) is_long: bool,
+    /// Whether the figures go into the pages of `docs`.
+    pub(crate) writes_pages: bool,
     /// Where all this runs.
     pub(crate) network: Network,
     names: Vec<String>,
 }
 
 impl Plan {
-    /// Reads the names of experiments from the arguments, and `ROUNDS`, `SHORT` and `BROKER` from
-    /// the environment.
+    /// Reads the names of experiments from the arguments, and `ROUNDS`, `SHORT`, `LONG`, `WRITE`
+    /// and `BROKER` from the environment.
     pub(crate) fn from_arguments() -> Outcome<Self> {
         let names: Vec<String> = env::args().skip(1).collect();
         for name in &names {
@@ -54,7 +58,16 @@ impl Plan {
             None => ROUNDS,
         };
         let work_dir = target.join("bench");
-        Ok(Self { binary, work_dir, rounds, is_short, network: Network::default(), names })
+        Ok(Self {
+            binary,
+            work_dir,
+            rounds,
+            is_short,
+            is_long: given("LONG").is_some(),
+            writes_pages: given("WRITE").is_some(),
+            network: Network::default(),
+            names,
+        })
     }
 
     /// The experiments that were named; all of them if none was.

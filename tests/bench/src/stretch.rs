@@ -22,10 +22,8 @@ pub(crate) struct Stretch {
     pub(crate) seconds: f64,
     /// Of all consumers together.
     pub(crate) kept_bytes: f64,
-    pub(crate) fetches: f64,
     /// Of the server.
     pub(crate) cpu_seconds: f64,
-    pub(crate) switches: f64,
 }
 
 impl Stretch {
@@ -141,21 +139,16 @@ impl Member {
 pub(crate) struct Sample {
     at: Instant,
     kept_bytes: f64,
-    fetches: f64,
     cpu_ns: i64,
-    switches: u64,
 }
 
 impl Sample {
     pub(crate) fn take(crowd: &Crowd, server: &Server) -> Outcome<Self> {
-        let switches = server.context_switches()?;
         let cpu_ns = server.cpu_ns()?;
         Ok(Self {
             at: Instant::now(),
             kept_bytes: crowd.sum(|it| it.kept_bytes.load(Ordering::Relaxed)),
-            fetches: crowd.sum(|it| it.fetches.load(Ordering::Relaxed)),
             cpu_ns,
-            switches,
         })
     }
 
@@ -163,9 +156,7 @@ impl Sample {
         Stretch {
             seconds: (later.at - self.at).as_secs_f64(),
             kept_bytes: later.kept_bytes - self.kept_bytes,
-            fetches: later.fetches - self.fetches,
             cpu_seconds: (later.cpu_ns - self.cpu_ns) as f64 / 1e9,
-            switches: later.switches.saturating_sub(self.switches) as f64,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The servers of a catch-up read, each of them started when its turn comes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::data_set::DataSet;
 use crate::outcome::Outcome;
@@ -36,6 +36,12 @@ pub(crate) struct Contestant {
 impl Contestant {
     pub(crate) fn is_broker(&self) -> bool {
         matches!(self.kind, Kind::Transferto { .. })
+    }
+
+    /// Whether it can send parts of several files, or of several places of one, in one response
+    /// without words between them that only HTTP has.
+    pub(crate) fn has_parts(&self) -> bool {
+        !self.is_aside && !matches!(self.kind, Kind::Nginx)
     }
 }
 
@@ -105,6 +111,11 @@ impl<'a> Contest<'a> {
     fn remark(&mut self, text: &str) {
         println!("  {text}");
         self.remarks.push(text.to_string());
+    }
+
+    /// For what else an experiment keeps in files.
+    pub(crate) fn dir(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// Starts the contestant, or returns the one that runs, to serve this data.

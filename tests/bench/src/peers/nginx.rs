@@ -96,6 +96,8 @@ http {{
     sendfile_max_chunk 2m;
     tcp_nopush on;
     tcp_nodelay on;
+    open_file_cache max=8 inactive=1h;
+    open_file_cache_valid 1h;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
     client_body_temp_path body;

@@ -1,5 +1,6 @@
 //! The broker's binary.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -28,7 +29,18 @@ impl Transferto {
     /// Starts one that keeps its logs in `dir`, and waits until it listens. Each setting is
     /// `name=value`.
     pub(crate) fn start(plan: &Plan, name: &str, dir: &Path, settings: &[&str]) -> Outcome<Self> {
-        let mut child = Self::command(plan, dir, settings).spawn()?;
+        Self::start_under(plan, &[], name, dir, settings)
+    }
+
+    /// The same, with words in front of the binary, such as those of valgrind.
+    pub(crate) fn start_under(
+        plan: &Plan,
+        wrapper: &[&str],
+        name: &str,
+        dir: &Path,
+        settings: &[&str],
+    ) -> Outcome<Self> {
+        let mut child = Self::command(plan, wrapper, dir, settings).spawn()?;
         let port = wait_for_port(&mut child);
         // From here on it is stopped even if it does not listen.
         let server = Server::of(child);
@@ -36,8 +48,11 @@ impl Transferto {
     }
 
     /// How it is started; its log goes to a pipe.
-    pub(crate) fn command(plan: &Plan, dir: &Path, settings: &[&str]) -> Command {
-        let mut command = Command::new(&plan.binary);
+    fn command(plan: &Plan, wrapper: &[&str], dir: &Path, settings: &[&str]) -> Command {
+        let binary = plan.binary.as_os_str();
+        let mut words = wrapper.iter().map(OsStr::new).chain([binary]);
+        let mut command = Command::new(words.next().unwrap_or(binary));
+        command.args(words);
         let log_dirs = format!("log.dirs={}", dir.display());
         let own = ["listeners=PLAINTEXT://127.0.0.1:0", &log_dirs];
         for setting in own.iter().chain(settings) {

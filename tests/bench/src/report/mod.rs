@@ -1,0 +1,62 @@
+//! What is made of the findings: lines for a terminal, parts of a page with its pictures, a file for
+//! programs.
+
+use crate::experiments::Experiment;
+use crate::figure::{Figure, Findings, Unit, number};
+
+pub(crate) mod text;
+pub(crate) mod chart;
+pub(crate) mod page;
+pub(crate) mod json;
+
+/// An experiment that has run.
+pub(crate) struct Report {
+    pub(crate) experiment: &'static Experiment,
+    pub(crate) findings: Findings,
+}
+
+/// A median, and in brackets the least and the greatest.
+pub(crate) fn with_spread(figure: &Figure) -> String {
+    let (least, greatest) = figure.spread();
+    let (median, least, greatest) = (number(figure.median()), number(least), number(greatest));
+    if least == greatest { median } else { format!("{median} ({least} to {greatest})") }
+}
+
+/// The rows that are measured in the same units: a table.
+pub(crate) struct Group {
+    pub(crate) units: Vec<Unit>,
+    pub(crate) rows: Vec<String>,
+}
+
+impl Group {
+    /// In the order in which they were measured.
+    pub(crate) fn all(findings: &Findings) -> Vec<Self> {
+        let mut groups: Vec<Self> = Vec::new();
+        for row in distinct(findings.figures.iter().map(|it| it.row.clone())) {
+            let of_row = findings.figures.iter().filter(|it| it.row == row);
+            let units = distinct(of_row.map(|it| it.unit));
+            match groups.iter_mut().find(|group| group.units == units) {
+                Some(group) => group.rows.push(row),
+                None => groups.push(Self { units, rows: vec![row] }),
+            }
+        }
+        groups
+    }
+
+    /// Of all its rows.
+    pub(crate) fn peers(&self, findings: &Findings) -> Vec<String> {
+        let own = findings.figures.iter().filter(|it| self.rows.contains(&it.row));
+        distinct(own.map(|it| it.peer.clone()))
+    }
+}
+
+/// Each once, where it first stands.
+pub(crate) fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for one in all {
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
+}
