@@ -9,6 +9,7 @@ mod fetch_counts;
 mod instructions;
 mod partitions;
 mod produce;
+mod perf_tools;
 mod latency;
 mod cold_reader;
 mod backlog;
@@ -32,6 +33,7 @@ pub(crate) const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "fetch-counts", title: "What one fetch takes", run: fetch_counts::run },
     Experiment { name: "partitions", title: "Fetches of many partitions", run: partitions::run },
     Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
+    Experiment { name: "perf-tools", title: "Kafka's perf tools", run: perf_tools::run },
     Experiment { name: "latency", title: "From producer to consumer", run: latency::run },
     Experiment {
         name: "cold-reader",

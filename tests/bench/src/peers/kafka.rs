@@ -35,7 +35,7 @@ const JVM_FLAGS: &[&str] = &[
 ];
 /// Of a process that lives for a second.
 const JVM_FLAGS_OF_A_TOOL: &[&str] = &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
-const WARNINGS_ONLY: &str = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+pub(crate) const WARNINGS_ONLY: &str = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 /// Any UUID will do.
 const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
