@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 
 use crate::client::{Client, PRODUCE_VERSION, Place, produce_body};
+use crate::topic::wait_until_led;
 use crate::outcome::{Outcome, failed};
 use transferto::protocol::request::ResponseBody;
 
@@ -67,8 +68,10 @@ impl DataSet {
     /// Creates the topic and fills it.
     pub(crate) fn fill(&self, port: u16) -> Outcome<()> {
         let mut client = Client::connect(port)?;
-        client.ensure_topic(self.topic, i32::try_from(self.partitions)?, &TOPIC_CONFIGS)?;
-        for partition in 0..i32::try_from(self.partitions)? {
+        let partitions = i32::try_from(self.partitions)?;
+        client.ensure_topic(self.topic, partitions, &TOPIC_CONFIGS)?;
+        wait_until_led(&mut client, self.topic, partitions)?;
+        for partition in 0..partitions {
             let mut left = self.batches;
             while left > 0 {
                 let count = left.min(IN_FLIGHT);

@@ -18,6 +18,14 @@ const TIMEOUT_MS: i32 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
+/// Waits until all partitions have their leader: a broker of a cluster answers before that.
+pub(crate) fn wait_until_led(client: &mut Client, topic: &str, partitions: i32) -> Outcome<()> {
+    for partition in 0..partitions {
+        wait_until("a leader", || Ok(client.end_offset(topic, partition).is_ok()))?;
+    }
+    Ok(())
+}
+
 /// What a broker is started with so that the files of a topic go when it does.
 pub(crate) const SOON_DELETED: &str = "log.segment.delete.delay.ms=0";
 
@@ -40,10 +48,7 @@ impl Topic {
     ) -> Outcome<Self> {
         let mut client = Client::connect(port)?;
         client.ensure_topic(name, partitions, &[])?;
-        for partition in 0..partitions {
-            let is_led = || Ok(client.end_offset(name, partition).is_ok());
-            wait_until("a leader", is_led)?;
-        }
+        wait_until_led(&mut client, name, partitions)?;
         Ok(Self { name: name.to_string(), port, log_dir })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::data_set::DataSet;
 use crate::outcome::{Outcome, failed};
 use crate::peers::file_server::{FileServer, Way};
+use crate::peers::kafka::{self, Kafka};
 use crate::peers::nginx::Nginx;
 use crate::peers::transferto::Transferto;
 use crate::peers::{Broker, Errand, FetchPeer};
@@ -69,9 +70,10 @@ enum Kind {
 /// The contestants and what they serve.
 pub(crate) struct Contest<'a> {
     plan: &'a Plan,
+    /// Stops before its directory goes.
+    guest: Option<Box<dyn Broker>>,
     scratch: Scratch,
     pub(crate) contestants: Vec<Contestant>,
-    guest: Option<Box<dyn Broker>>,
     /// Who is missing, and why.
     pub(crate) remarks: Vec<String>,
 }
@@ -84,6 +86,7 @@ impl<'a> Contest<'a> {
         let mut contest = Self { plan, scratch, contestants, guest, remarks };
         contest.fill(data)?;
         contest.gather()?;
+        contest.invite_kafka(data)?;
         Ok(contest)
     }
 
@@ -95,9 +98,18 @@ impl<'a> Contest<'a> {
         Ok(())
     }
 
+    fn invite_kafka(&mut self, data: &[DataSet]) -> Outcome<()> {
+        if let Err(why) = kafka::java(self.plan, &[]) {
+            self.remark(&format!("{} is left out: {why}", kafka::NAME));
+            return Ok(());
+        }
+        let running = Kafka::format(self.plan, &self.scratch.join("kafka"), &[])?.start()?;
+        self.invite(Box::new(running), data)
+    }
+
     /// Lets a broker take part that starts too slowly to be started for each turn: fills its logs,
     /// and has consumers catch up until a JVM has compiled what it runs.
-    pub(crate) fn invite(&mut self, guest: Box<dyn Broker>, data: &[DataSet]) -> Outcome<()> {
+    fn invite(&mut self, guest: Box<dyn Broker>, data: &[DataSet]) -> Outcome<()> {
         for set in data {
             set.fill(guest.port())?;
         }

@@ -72,7 +72,7 @@ impl Transferto {
     pub(crate) fn knows(plan: &Plan, setting: &str) -> Outcome<bool> {
         let output = Command::new(&plan.binary).arg("--settings").output()?;
         let words = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(words.split_whitespace().any(|word| word.trim_matches('`') == setting))
+        Ok(words.lines().any(|line| line.split('=').next() == Some(setting)))
     }
 }
 
