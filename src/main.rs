@@ -81,9 +81,10 @@ fn check(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode 
 
 /// Runs a broker until a signal ends it.
 fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
+    let service_manager = ServiceManager::from_environment();
     let config = match read_file(properties, overrides) {
         Ok(config) => config,
-        Err(errors) => return fail(&errors),
+        Err(errors) => return fail_to_start(&service_manager, &errors),
     };
     if address_space_bytes().is_some() {
         share_one_heap();
@@ -92,20 +93,16 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     // for it, and interrupts no other.
     let signals = signals_of_interest();
     if let Err(error) = signals.thread_block() {
-        return fail(&[format!("cannot block signals: {error}")]);
+        return fail_to_start(&service_manager, &[format!("cannot block signals: {error}")]);
     }
     info!("{VERSION}, pid {}", std::process::id());
     raise_descriptor_limit();
     for (name, value) in config.non_default_settings() {
         info!("setting {name} = {value}");
     }
-    let service_manager = ServiceManager::from_environment();
     let server = match start(config, &service_manager) {
         Ok(server) => server,
-        Err(error) => {
-            service_manager.status(&format!("cannot start: {error}"));
-            return fail(&[error]);
-        }
+        Err(error) => return fail_to_start(&service_manager, &[error]),
     };
     greet(&server);
     service_manager.ready(&format!("listening on {}", listeners_of(&server)));
@@ -221,6 +218,12 @@ fn print(text: &str) -> ExitCode {
     // A reader who has closed the pipe has read enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
+}
+
+fn fail_to_start(service_manager: &ServiceManager, errors: &[impl std::fmt::Display]) -> ExitCode {
+    let reasons: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    service_manager.status(&format!("cannot start: {}", reasons.join("; ")));
+    fail(errors)
 }
 
 fn fail(errors: &[impl std::fmt::Display]) -> ExitCode {

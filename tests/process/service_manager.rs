@@ -2,10 +2,11 @@
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use support::broker_process::BrokerProcess;
+use support::broker_process::{BrokerProcess, broker_binary};
 use support::client::Client;
 use support::records::batch;
 use support::temp::TempDir;
@@ -79,6 +80,18 @@ fn a_recovery_reports_how_far_it_is_and_asks_for_time() {
     assert!(report.contains(" logs, recovered "), "{report}");
     assert!(received(&socket, "READY=1").contains("STATUS=listening on"));
     broker.end_with(Signal::SIGTERM);
+}
+
+#[test]
+fn a_broker_that_cannot_start_says_why() {
+    let dir = TempDir::new();
+    let path = dir.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let mut broker = Command::new(broker_binary());
+    let run = broker.args(["--override", "prot=1"]).env("NOTIFY_SOCKET", &path).output().unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    let why = "STATUS=cannot start: the command line: `prot=1`: unknown setting";
+    assert!(received(&socket, "STATUS=").starts_with(why));
 }
 
 #[test]
