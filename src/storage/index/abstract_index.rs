@@ -7,6 +7,9 @@
 //! written by `pwrite(2)`, which can fail: the newest entries are kept in memory, one page of them
 //! at most, and the file holds entries and nothing else.
 //!
+//! An index of no more than that is not mapped at all. Most indexes of a broker with many partitions
+//! are, and each map would take a page, and one of the `vm.max_map_count` that a process may have.
+//!
 //! What is in memory alone is lost in a crash, and with it nothing: the index of a segment that was
 //! growing is built anew by the recovery.
 
@@ -54,6 +57,8 @@ pub struct AbstractIndex<E> {
     mapped: usize,
     /// The entries that come after those.
     tail: Vec<u8>,
+    /// How many bytes of the tail the file holds, too.
+    written_tail_bytes: usize,
     /// Whether the file may go on behind the entries, as after a truncation.
     has_surplus: bool,
     length_max: usize,
@@ -99,22 +104,25 @@ impl<E: IndexEntry> AbstractIndex<E> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(failed("open", path))?;
-        let set_up = || -> io::Result<(MappedFile, Option<String>)> {
+        let set_up = || -> io::Result<(MappedFile, Vec<u8>, Option<String>)> {
             let file_bytes = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
             let written_bytes = first_hole(&file, file_bytes);
-            let map = MappedFile::map(&file, written_bytes / E::BYTES * E::BYTES)?;
-            Ok((map, damage::<E>(file_bytes, written_bytes)))
+            let bytes = written_bytes / E::BYTES * E::BYTES;
+            let (map, tail) = map_or_read(&file, bytes, TAIL_BYTES_MAX)?;
+            Ok((map, tail, damage::<E>(file_bytes, written_bytes)))
         };
-        let (map, damage) = set_up().map_err(failed("map", path))?;
+        let (map, tail, damage) = set_up().map_err(failed("map", path))?;
         let mapped = map.as_slice().len() / E::BYTES;
+        let length = mapped + tail.len() / E::BYTES;
         Ok(Self {
             path: path.to_path_buf(),
             base_offset,
             map,
             mapped,
-            tail: Vec::new(),
+            written_tail_bytes: tail.len(),
             has_surplus: damage.is_some(),
-            length_max: if existed { mapped } else { max_bytes / E::BYTES },
+            length_max: if existed { length } else { max_bytes / E::BYTES },
+            tail,
             is_complete: existed,
             is_as_found: existed,
             damage,
@@ -195,21 +203,23 @@ impl<E: IndexEntry> AbstractIndex<E> {
             return Err(IndexError::Full(why));
         }
         if self.tail.len() + E::BYTES > TAIL_BYTES_MAX {
-            self.write_tail().map_err(failed("write to", &self.path))?;
+            self.write_tail(0).map_err(failed("write to", &self.path))?;
         }
         self.tail.extend_from_slice(entry);
         Ok(())
     }
 
-    /// Moves the entries that are in memory to the file.
-    fn write_tail(&mut self) -> io::Result<File> {
+    /// Writes the entries that are in memory to the file. They stay in memory, too, if the index has
+    /// no more than `in_memory_max_bytes`.
+    fn write_tail(&mut self, in_memory_max_bytes: usize) -> io::Result<File> {
         self.is_as_found = false;
         let file = self.open_file()?;
         let mapped_bytes = self.mapped * E::BYTES;
         file.write_all_at(&self.tail, mapped_bytes as u64)?;
-        self.map = MappedFile::map(&file, mapped_bytes + self.tail.len())?;
-        self.mapped = self.length();
-        self.tail.clear();
+        let bytes = mapped_bytes + self.tail.len();
+        (self.map, self.tail) = map_or_read(&file, bytes, in_memory_max_bytes)?;
+        self.mapped = self.map.as_slice().len() / E::BYTES;
+        self.written_tail_bytes = self.tail.len();
         Ok(file)
     }
 
@@ -217,8 +227,9 @@ impl<E: IndexEntry> AbstractIndex<E> {
     pub fn truncate_to(&mut self, offset: Offset) {
         let length = self.floor_slot(|entry| entry.offset() >= offset).map_or(0, |slot| slot + 1);
         self.tail.truncate(length.saturating_sub(self.mapped) * E::BYTES);
-        self.has_surplus |= length < self.mapped;
+        self.has_surplus |= length < self.mapped || self.tail.len() < self.written_tail_bytes;
         self.mapped = self.mapped.min(length);
+        self.written_tail_bytes = self.written_tail_bytes.min(self.tail.len());
     }
 
     /// Removes all entries, those in the file at once: a crash must not leave them behind new ones.
@@ -228,6 +239,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
     pub fn clear(&mut self) -> io::Result<()> {
         (self.mapped, self.has_surplus, self.damage) = (0, true, None);
         self.tail.clear();
+        self.written_tail_bytes = 0;
         self.cut_file().map_err(failed("clear", &self.path))
     }
 
@@ -254,17 +266,22 @@ impl<E: IndexEntry> AbstractIndex<E> {
     }
 
     fn cut_file(&mut self) -> io::Result<()> {
-        if self.tail.is_empty() && !self.has_surplus {
+        if self.holds_exactly_the_entries() {
             return Ok(());
         }
-        let file = self.write_tail()?;
+        let file = self.write_tail(TAIL_BYTES_MAX)?;
         // After the map has become shorter: it must never reach beyond the file.
-        let bytes = (self.mapped * E::BYTES) as u64;
+        let bytes = (self.length() * E::BYTES) as u64;
         if file.metadata()?.len() != bytes {
             file.set_len(bytes)?;
         }
         self.has_surplus = false;
         Ok(())
+    }
+
+    /// Whether the file does.
+    fn holds_exactly_the_entries(&self) -> bool {
+        self.tail.len() == self.written_tail_bytes && !self.has_surplus
     }
 
     /// Prepares to make the index durable: the file that has to be synced. `None` as long as
@@ -277,7 +294,7 @@ impl<E: IndexEntry> AbstractIndex<E> {
         if !self.is_complete {
             return Ok(None);
         }
-        if !self.tail.is_empty() || self.has_surplus {
+        if !self.holds_exactly_the_entries() {
             self.trim()?;
         }
         Ok((!self.is_as_found).then(|| self.path.clone()))
@@ -310,6 +327,21 @@ impl<E: IndexEntry> AbstractIndex<E> {
         self.path = path.to_path_buf();
         Ok(())
     }
+}
+
+/// The first `bytes` of a file, in a map, or in memory if they are no more than
+/// `in_memory_max_bytes`.
+fn map_or_read(
+    file: &File,
+    bytes: usize,
+    in_memory_max_bytes: usize,
+) -> io::Result<(MappedFile, Vec<u8>)> {
+    if bytes > in_memory_max_bytes {
+        return Ok((MappedFile::map(file, bytes)?, Vec::new()));
+    }
+    let mut read = vec![0; bytes];
+    file.read_exact_at(&mut read, 0)?;
+    Ok((MappedFile::map(file, 0)?, read))
 }
 
 /// Where the first hole in a file of `file_bytes` begins, or the file ends.

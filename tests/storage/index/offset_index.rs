@@ -45,6 +45,57 @@ fn a_lookup_finds_the_greatest_entry_that_is_not_above() {
     assert_eq!(index.lookup(Offset::MAX), entries[ENTRIES_MAX]);
 }
 
+/// Of a page of entries at most, which grows, is cut and is opened again.
+#[test]
+fn a_small_index_takes_no_map_and_keeps_its_entries() {
+    let dir = TempDir::new();
+    let path = dir.join("0.index");
+    let page = (4096 / INDEX_ENTRY_BYTES) as i64;
+    let open = || OffsetIndex::open(&path, Offset(0), 1 << 20).unwrap();
+    let is_mapped =
+        || fs::read_to_string("/proc/self/maps").unwrap().contains(&path.display().to_string());
+    let holds = |index: &OffsetIndex, count: i64| {
+        assert_eq!(index.length() as i64, count);
+        for i in 1..=count {
+            assert_eq!(index.lookup(Offset(i)), at(i, i as u64));
+        }
+    };
+    let push = |index: &mut OffsetIndex, offsets: std::ops::RangeInclusive<i64>| {
+        index.resize(1 << 20);
+        offsets.for_each(|i| index.append(Offset(i), Position(i as u64)).unwrap());
+    };
+    let mut index = open();
+    push(&mut index, 1..=10);
+    index.trim().unwrap();
+    holds(&index, 10);
+    assert!(!is_mapped());
+
+    let mut index = open();
+    holds(&index, 10);
+    index.truncate_to(Offset(6));
+    index.trim().unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), 5 * INDEX_ENTRY_BYTES as u64);
+    push(&mut index, 6..=page);
+    index.trim().unwrap();
+    holds(&index, page);
+    holds(&open(), page);
+    assert!(!is_mapped());
+
+    push(&mut index, page + 1..=page + 1);
+    holds(&index, page + 1);
+    index.trim().unwrap();
+    holds(&open(), page + 1);
+    assert!(is_mapped());
+    // What is cut off does not come back, although the map stays as long as it was.
+    index.truncate_to(Offset(3));
+    push(&mut index, 3..=4);
+    index.trim().unwrap();
+    holds(&index, 4);
+    assert_eq!(fs::metadata(&path).unwrap().len(), 4 * INDEX_ENTRY_BYTES as u64);
+    holds(&open(), 4);
+    assert!(!is_mapped());
+}
+
 /// Port of `OffsetIndexTest.lookupExtremeCases`.
 #[test]
 fn the_first_and_the_last_offset_are_found() {
