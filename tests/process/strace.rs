@@ -78,6 +78,33 @@ fn a_topic_of_the_posts_format_leaves_by_sendfile_for_the_posts_clients() {
     }
 }
 
+/// A notification on a `Condvar` is a system call even if nobody waits; so is a write to an eventfd.
+#[test]
+fn a_fetch_wakes_one_handler_and_one_processor_and_nobody_else() {
+    const FETCHES: usize = 200;
+    let _company = in_company();
+    let Some(watched) = Watched::start_tracing(&["futex"]) else { return };
+    let mut producer = watched.connect();
+    producer.create_topic("post");
+    assert_eq!(producer.produce("post", 0, &batch(&[b"hello"])).error_code, 0);
+    let mut consumer = watched.connect();
+    for _ in 0..FETCHES {
+        let fetched = consumer.fetch_with(NEWEST_FETCH, fetch_request("post", 0, 0)).remove(0);
+        assert!(!fetched.records.is_empty());
+    }
+    let trace = watched.end(consumer);
+    let count = |name: &str, what: &str| {
+        let is_it = |it: &&Call| it.name == name && it.arguments.contains(what);
+        trace.calls.iter().filter(is_it).count()
+    };
+    let (handlers, processors) = (count("futex", "FUTEX_WAKE"), count("write", "eventfd"));
+    println!("{FETCHES} fetches: {handlers} wake-ups of handlers, {processors} of Processors");
+    // Some are for other requests and other threads, and two threads may meet at a lock.
+    let expected = FETCHES / 2..=FETCHES * 7 / 4;
+    assert!(expected.contains(&handlers), "{handlers} wake-ups of handlers");
+    assert!(processors <= FETCHES * 3 / 2, "{processors} wake-ups of Processors");
+}
+
 #[test]
 fn a_listener_gets_the_queue_of_connections_that_its_setting_says() {
     if !has_strace() {
@@ -121,13 +148,19 @@ struct Trace {
 impl Watched {
     /// A broker on an empty directory; none where there is no strace.
     fn start() -> Option<Self> {
+        Self::start_tracing(&[])
+    }
+
+    /// The same, under a strace that also shows the calls with these names.
+    fn start_tracing(more_calls: &[&str]) -> Option<Self> {
         if !has_strace() {
             return None;
         }
         let dir = TempDir::new();
         fs::create_dir(dir.path().join("traces")).unwrap();
         let output = dir.path().join("traces/thread").display().to_string();
-        let calls = format!("trace=sendfile,{},{}", READS.join(","), WRITES.join(","));
+        let calls = [&["sendfile"][..], &READS, &WRITES, more_calls].concat().join(",");
+        let calls = format!("trace={calls}");
         let strace = ["strace", "-ff", "-yy", "-s", "0", "-e", &calls, "-o", &output];
         let broker = BrokerProcess::start_under(&strace, &dir.path().join("data"), &[]);
         Some(Self { broker, dir })
