@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 
 use crate::client::{Client, PRODUCE_VERSION, Place, produce_body};
-use crate::topic::wait_until_led;
 use crate::outcome::{Outcome, failed};
+use crate::topic::wait_until_led;
 use transferto::protocol::request::ResponseBody;
 
 /// Requests that are sent before the first response is awaited.
