@@ -1,7 +1,7 @@
 //! Port of `kafka.network.Processor`: a single-threaded reactor that reads requests from its
 //! connections and writes the responses to them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ use crate::protocol::request;
 use crate::protocol::wire::allowance::Allowance;
 use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 use crate::transport::catch_panic::catch_panic;
-use crate::transport::connection_id::ConnectionId;
+use crate::transport::connection_id::{ConnectionId, ConnectionMap};
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
 use crate::transport::selector::{Disconnected, NetworkReceived, Selector};
 use crate::transport::send;
@@ -61,7 +61,7 @@ const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
 pub struct Processor {
     handle: Arc<ProcessorHandle>,
     selector: Selector,
-    inflight_responses: HashMap<ConnectionId, ReplyTo>,
+    inflight_responses: ConnectionMap<ReplyTo>,
     throttled: HashSet<ConnectionId>,
     /// The first to wait comes first.
     parked: VecDeque<Parked>,
@@ -120,7 +120,7 @@ impl Processor {
         Self {
             handle,
             selector,
-            inflight_responses: HashMap::new(),
+            inflight_responses: ConnectionMap::default(),
             throttled: HashSet::new(),
             parked: VecDeque::new(),
             memory_wait: None,
