@@ -254,7 +254,7 @@ impl Processor {
     }
 
     fn process_completed_receives(&mut self) {
-        for receive in self.selector.take_completed_receives() {
+        while let Some(receive) = self.selector.take_completed_receive() {
             let start_ns = self.context.time.nanoseconds();
             self.process_completed_receive(receive, start_ns);
         }
@@ -360,7 +360,7 @@ impl Processor {
     }
 
     fn process_completed_sends(&mut self) {
-        for id in self.selector.take_completed_sends() {
+        while let Some(id) = self.selector.take_completed_send() {
             trace!("[19] Processor.processCompletedSends: {id}");
             match self.inflight_responses.remove(&id) {
                 Some(reply_to) => self.end_request(&reply_to),
