@@ -1,7 +1,7 @@
 //! Port of `kafka.network.Processor`: a single-threaded reactor that reads requests from its
 //! connections and writes the responses to them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ use crate::protocol::wire::allowance::Allowance;
 use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 use crate::protocol::wire::types::Reader;
 use crate::transport::catch_panic::catch_panic;
-use crate::transport::connection_id::ConnectionId;
+use crate::transport::connection_id::{ConnectionId, ConnectionMap};
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
 use crate::transport::selector::{Disconnected, NetworkReceived, Selector};
 use crate::transport::send;
@@ -64,7 +64,7 @@ const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
 pub struct Processor {
     handle: Arc<ProcessorHandle>,
     selector: Selector,
-    inflight_responses: HashMap<ConnectionId, ReplyTo>,
+    inflight_responses: ConnectionMap<ReplyTo>,
     throttled: HashSet<ConnectionId>,
     /// The first to wait comes first.
     parked: VecDeque<Parked>,
@@ -125,7 +125,7 @@ impl Processor {
         Self {
             handle,
             selector,
-            inflight_responses: HashMap::new(),
+            inflight_responses: ConnectionMap::default(),
             throttled: HashSet::new(),
             parked: VecDeque::new(),
             memory_wait: None,
@@ -259,7 +259,7 @@ impl Processor {
     }
 
     fn process_completed_receives(&mut self) {
-        for receive in self.selector.take_completed_receives() {
+        while let Some(receive) = self.selector.take_completed_receive() {
             let start_ns = self.context.time.nanoseconds();
             self.process_completed_receive(receive, start_ns);
         }
@@ -397,7 +397,7 @@ impl Processor {
     }
 
     fn process_completed_sends(&mut self) {
-        for id in self.selector.take_completed_sends() {
+        while let Some(id) = self.selector.take_completed_send() {
             trace!("[19] Processor.processCompletedSends: {id}");
             match self.inflight_responses.remove(&id) {
                 Some(reply_to) => self.end_request(&reply_to),

@@ -135,8 +135,8 @@ pub struct Selector {
     memory_wait: Option<MemoryWait>,
     stalled_checked_ms: i64,
     connected: Vec<ConnectionId>,
-    completed_receives: Vec<NetworkReceived>,
-    completed_sends: Vec<ConnectionId>,
+    completed_receives: VecDeque<NetworkReceived>,
+    completed_sends: VecDeque<ConnectionId>,
     disconnected: Vec<Disconnected>,
     half_closed: Vec<ConnectionId>,
     hang_ups: Vec<Arc<HangUp>>,
@@ -196,8 +196,8 @@ impl Selector {
             memory_wait: None,
             stalled_checked_ms: 0,
             connected: Vec::new(),
-            completed_receives: Vec::new(),
-            completed_sends: Vec::new(),
+            completed_receives: VecDeque::new(),
+            completed_sends: VecDeque::new(),
             disconnected: Vec::new(),
             half_closed: Vec::new(),
             hang_ups: Vec::new(),
@@ -302,14 +302,14 @@ impl Selector {
         std::mem::take(&mut self.connected)
     }
 
-    /// The requests that are complete: of each connection at most one per poll.
-    pub fn take_completed_receives(&mut self) -> Vec<NetworkReceived> {
-        std::mem::take(&mut self.completed_receives)
+    /// The next request that is complete: of each connection at most one per poll.
+    pub fn take_completed_receive(&mut self) -> Option<NetworkReceived> {
+        self.completed_receives.pop_front()
     }
 
-    /// The connections whose send is complete.
-    pub fn take_completed_sends(&mut self) -> Vec<ConnectionId> {
-        std::mem::take(&mut self.completed_sends)
+    /// The next connection whose send is complete.
+    pub fn take_completed_send(&mut self) -> Option<ConnectionId> {
+        self.completed_sends.pop_front()
     }
 
     /// The connections that have ended, other than by [`close`](Self::close).
@@ -518,14 +518,14 @@ impl Selector {
         }
         if work & (READABLE | BUFFERED) != 0 {
             if let Some(frame) = channel.read(&mut self.read_buffer)? {
-                self.completed_receives.push(NetworkReceived { id, frame });
+                self.completed_receives.push_back(NetworkReceived { id, frame });
             } else if channel.lacks_memory() {
                 self.out_of_memory.push_back(id);
                 self.metrics.memory_pool_waits.increment();
             }
         }
         if work & WRITABLE != 0 && channel.write(&*self.time)? {
-            self.completed_sends.push(id);
+            self.completed_sends.push_back(id);
         }
         Ok(())
     }

@@ -18,7 +18,8 @@ use crate::transport::transport_layer::TransportLayer;
 /// grow to 4 MiB), so that a slow reader never meets this limit and a fast one meets it some
 /// thousand times a second.
 pub const TURN_BYTES: usize = 1 << 20;
-/// Time of one turn, checked before each call: a thousand connections that all use it up wait two
+/// Time of one turn, checked before each call, but for bytes that others will follow at once: those
+/// mostly go no further than to the transport. A thousand connections that all use it up wait two
 /// seconds for each other, and not more.
 pub const TURN_NS: i64 = 2_000_000;
 /// A call that is made at all may move this much, and the rest of a call is at least this much,
@@ -70,11 +71,10 @@ impl<'a> WriteTurn<'a> {
         result.map(drop)
     }
 
-    /// How many of `asked` bytes the next call may move.
-    fn allowance(&mut self, asked: usize) -> io::Result<usize> {
-        if self.end.is_none()
-            && (self.bytes_left == 0 || self.time.nanoseconds() >= self.deadline_ns)
-        {
+    /// How many of `asked` bytes the next call may move, after which others follow at once or not.
+    fn allowance(&mut self, asked: usize, more: bool) -> io::Result<usize> {
+        let is_late = |time: &dyn Time| !more && time.nanoseconds() >= self.deadline_ns;
+        if self.end.is_none() && (self.bytes_left == 0 || is_late(self.time)) {
             self.end = Some(TurnEnd::BudgetSpent);
         }
         match self.end {
@@ -113,14 +113,14 @@ impl TransportLayer for WriteTurn<'_> {
     }
 
     fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize> {
-        let allowed = self.allowance(src.len())?;
+        let allowed = self.allowance(src.len(), more)?;
         let result = self.transport.write(&src[..allowed], more);
         self.note(&result, allowed);
         result
     }
 
     fn transfer_from(&mut self, file: &File, position: u64, count: usize) -> io::Result<usize> {
-        let allowed = self.allowance(count)?;
+        let allowed = self.allowance(count, false)?;
         let result = self.transport.transfer_from(file, position, allowed);
         self.note(&result, allowed);
         result
@@ -172,6 +172,16 @@ mod tests {
         time.sleep(2);
         assert!(is_would_block(turn.write(b"y", false)));
         assert_eq!(turn.end(), Some(TurnEnd::BudgetSpent));
+    }
+
+    /// What follows is checked.
+    #[test]
+    fn bytes_that_others_follow_pass_at_the_end_of_the_time() {
+        let (mut transport, time) = (MemoryTransport::unlimited(), MockTime::new());
+        let mut turn = WriteTurn::new(&mut transport, &time);
+        time.sleep(2);
+        assert_eq!(turn.write(b"x", true).unwrap(), 1);
+        assert!(is_would_block(turn.write(b"y", false)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::{iter, thread};
 
 use transferto::common::memory_pool::MemoryPool;
 use transferto::common::metrics::Metrics;
@@ -76,8 +76,8 @@ impl Harness {
     pub(crate) fn poll(&mut self, timeout_ms: i64) {
         self.selector.poll(timeout_ms).unwrap();
         self.connected.extend(self.selector.take_connected());
-        self.receives.extend(self.selector.take_completed_receives());
-        self.sends.extend(self.selector.take_completed_sends());
+        self.receives.extend(iter::from_fn(|| self.selector.take_completed_receive()));
+        self.sends.extend(iter::from_fn(|| self.selector.take_completed_send()));
         self.disconnected.extend(self.selector.take_disconnected());
     }
 
