@@ -45,6 +45,10 @@ fn own_namespace() -> Outcome<()> {
     if !Uid::effective().is_root() {
         return failed("only root may make one; try: sudo make bench");
     }
+    // Before there is a namespace without an interface that is up.
+    if Command::new("ip").arg("-V").output().is_err() {
+        return failed("ip is missing, for example: apt-get install iproute2");
+    }
     unshare(CloneFlags::CLONE_NEWNET)?;
     let status = Command::new("ip").args(["link", "set", "lo", "up"]).status()?;
     if !status.success() {

@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::data_set::DataSet;
-use crate::outcome::Outcome;
-use crate::peers::FetchPeer;
+use crate::outcome::{Outcome, failed};
 use crate::peers::file_server::{FileServer, Way};
 use crate::peers::nginx::Nginx;
 use crate::peers::transferto::Transferto;
+use crate::peers::{Broker, Errand, FetchPeer};
 use crate::plan::Plan;
+use crate::process::Server;
 use crate::scratch::Scratch;
+use crate::stretch::measure;
 
 pub(crate) const BARE_LOOP: &str = "bare sendfile loop";
 pub(crate) const TRANSFERTO: &str = "transferto";
@@ -23,6 +26,11 @@ const INLINE_SETTING: &str = "transferto.fetch.inline";
 const SELF_SIZED: &str = "socket.send.buffer.bytes=-1";
 /// Kafka's default.
 const KAFKAS_SEND_BUFFER_BYTES: usize = 102_400;
+/// For each set of data.
+const GUESTS_WARM_UP: Duration = Duration::from_secs(3);
+const GUESTS_WARM_UP_SHORT: Duration = Duration::from_millis(500);
+const GUESTS_CONSUMERS: usize = 4;
+const GUESTS_FETCH_BYTES: usize = 4 << 20;
 
 /// One row of a chart.
 pub(crate) struct Contestant {
@@ -35,7 +43,7 @@ pub(crate) struct Contestant {
 
 impl Contestant {
     pub(crate) fn is_broker(&self) -> bool {
-        matches!(self.kind, Kind::Transferto { .. })
+        matches!(self.kind, Kind::Transferto { .. } | Kind::Guest)
     }
 
     /// Whether it can send parts of several files, or of several places of one, in one response
@@ -46,9 +54,16 @@ impl Contestant {
 }
 
 enum Kind {
-    File { way: Way, send_buffer_bytes: Option<usize> },
+    File {
+        way: Way,
+        send_buffer_bytes: Option<usize>,
+    },
     Nginx,
-    Transferto { settings: Vec<String> },
+    Transferto {
+        settings: Vec<String>,
+    },
+    /// A broker that runs all the time, with logs of its own.
+    Guest,
 }
 
 /// The contestants and what they serve.
@@ -56,6 +71,7 @@ pub(crate) struct Contest<'a> {
     plan: &'a Plan,
     scratch: Scratch,
     pub(crate) contestants: Vec<Contestant>,
+    guest: Option<Box<dyn Broker>>,
     /// Who is missing, and why.
     pub(crate) remarks: Vec<String>,
 }
@@ -64,7 +80,8 @@ impl<'a> Contest<'a> {
     /// Fills the logs. All but Apache Kafka serve the same files.
     pub(crate) fn prepare(plan: &'a Plan, name: &str, data: &[DataSet]) -> Outcome<Self> {
         let scratch = Scratch::new(plan, name)?;
-        let mut contest = Self { plan, scratch, contestants: Vec::new(), remarks: Vec::new() };
+        let (contestants, guest, remarks) = (Vec::new(), None, Vec::new());
+        let mut contest = Self { plan, scratch, contestants, guest, remarks };
         contest.fill(data)?;
         contest.gather()?;
         Ok(contest)
@@ -73,8 +90,26 @@ impl<'a> Contest<'a> {
     fn fill(&self, data: &[DataSet]) -> Outcome<()> {
         let broker = self.start_transferto(TRANSFERTO, &[])?;
         for set in data {
-            set.fill(crate::peers::Broker::port(&broker))?;
+            set.fill(broker.port())?;
         }
+        Ok(())
+    }
+
+    /// Lets a broker take part that starts too slowly to be started for each turn: fills its logs,
+    /// and has consumers catch up until a JVM has compiled what it runs.
+    pub(crate) fn invite(&mut self, guest: Box<dyn Broker>, data: &[DataSet]) -> Outcome<()> {
+        for set in data {
+            set.fill(guest.port())?;
+        }
+        for set in data {
+            let fetch_bytes = GUESTS_FETCH_BYTES;
+            let errand = Errand { data: set, fetch_bytes, partitions: set.partitions, behind: 0.0 };
+            let time = if self.plan.is_short { GUESTS_WARM_UP_SHORT } else { GUESTS_WARM_UP };
+            measure(&Invited(&*guest), GUESTS_CONSUMERS, &errand, time)?;
+        }
+        let name = guest.name().to_string();
+        self.guest = Some(guest);
+        self.add(&name, Kind::Guest);
         Ok(())
     }
 
@@ -123,9 +158,13 @@ impl<'a> Contest<'a> {
         &self,
         contestant: &Contestant,
         data: &DataSet,
-    ) -> Outcome<Box<dyn FetchPeer>> {
+    ) -> Outcome<Box<dyn FetchPeer + '_>> {
         let file = self.file(data);
         Ok(match &contestant.kind {
+            Kind::Guest => match &self.guest {
+                Some(guest) => Box::new(Invited(&**guest)),
+                None => return failed(format!("{} has not come", contestant.name)),
+            },
             Kind::File { way, send_buffer_bytes } => {
                 Box::new(FileServer::start(*way, &file, *send_buffer_bytes)?)
             }
@@ -147,6 +186,23 @@ impl<'a> Contest<'a> {
     fn file(&self, data: &DataSet) -> PathBuf {
         let partition = format!("{}-0", data.topic);
         self.scratch.join("transferto").join(partition).join(format!("{:020}.log", 0))
+    }
+}
+
+/// A guest for one turn.
+struct Invited<'a>(&'a dyn Broker);
+
+impl Broker for Invited<'_> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn server(&self) -> &Server {
+        self.0.server()
+    }
+
+    fn port(&self) -> u16 {
+        self.0.port()
     }
 }
 
