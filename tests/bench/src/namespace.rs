@@ -46,6 +46,10 @@ fn own_namespace() -> Outcome<()> {
     if !Uid::effective().is_root() {
         return failed("only root may make one; try: sudo make bench");
     }
+    // Before there is a namespace without an interface that is up.
+    if Command::new("ip").arg("-V").output().is_err() {
+        return failed("ip is missing, for example: apt-get install iproute2");
+    }
     // What is mounted goes with this process, however it ends.
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;

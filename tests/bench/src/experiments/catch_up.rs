@@ -29,7 +29,8 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     ];
     let contest = Contest::prepare(plan, "catch-up", &data)?;
     let mut findings = Findings { remarks: contest.remarks.clone(), ..Findings::default() };
-    let rows = rows(&data);
+    let rows: Vec<Row> =
+        rows(&data).into_iter().filter(|it| it.is_full || !plan.is_short).collect();
     for round in 1..=plan.rounds {
         println!("  round {round} of {}", plan.rounds);
         for row in &rows {

@@ -21,7 +21,7 @@ const RECORDS: usize = 2_000_000;
 const RECORDS_SHORT: usize = 300_000;
 const RECORD_BYTES: usize = 100;
 /// Each takes some seconds.
-const ROUNDS_MAX: usize = 3;
+const ROUNDS_MAX: usize = 2;
 /// The heap of Kafka's script, and no log.
 const TOOL_FLAGS: &[&str] = &["-Xmx512M", kafka::WARNINGS_ONLY];
 /// As in the file of settings that Kafka comes with.
