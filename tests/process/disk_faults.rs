@@ -92,13 +92,13 @@ fn a_flush_that_has_no_file_descriptor_is_done_again_before_a_retry_is_acknowled
 #[test]
 fn an_index_for_which_there_is_no_room_stays_in_memory() {
     hold("pwrite64", "ENOSPC", FIRST_INDEX, Nothing);
-    hold("mmap", "ENOMEM", FIRST_TIME_INDEX, Nothing);
+    hold("pread64", "ENOMEM", FIRST_TIME_INDEX, Nothing);
 }
 
 #[test]
-fn an_index_that_cannot_be_written_or_mapped_takes_the_directory_offline() {
+fn an_index_that_cannot_be_written_or_read_back_takes_the_directory_offline() {
     hold("pwrite64", "EIO", FIRST_INDEX, TakesDirectoryOffline);
-    hold("mmap", "EACCES", FIRST_TIME_INDEX, TakesDirectoryOffline);
+    hold("pread64", "EIO", FIRST_TIME_INDEX, TakesDirectoryOffline);
 }
 
 #[test]
