@@ -9,6 +9,8 @@ use nix::sys::utsname::uname;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
+const UNKNOWN: &str = "unknown";
+
 /// What a reader must know to compare figures, each with its name.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -44,7 +46,7 @@ fn said_by(command: &str, arguments: &[&str]) -> String {
     let output = Command::new(command).args(arguments).output().ok();
     let output = output.filter(|it| it.status.success());
     let line = output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_string());
-    line.unwrap_or_else(|| "unknown".to_string())
+    line.unwrap_or_else(|| UNKNOWN.to_string())
 }
 
 fn commit() -> String {
@@ -52,7 +54,7 @@ fn commit() -> String {
     // Prints nothing if all that is tracked is as it was committed.
     let changes =
         said_by("git", &["status", "--porcelain", "--untracked-files=no", "src", "tests"]);
-    if changes.is_empty() { commit } else { format!("{commit}, changed") }
+    if changes.is_empty() || commit == UNKNOWN { commit } else { format!("{commit}, changed") }
 }
 
 fn cpus(cpu_info: &str) -> String {
@@ -82,5 +84,5 @@ fn file_system(path: &Path) -> Outcome<String> {
     let words = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let here = words.filter(|it| it.len() > 2 && path.starts_with(it[1]));
     let longest = here.max_by_key(|it| it[1].len());
-    Ok(longest.map_or("unknown", |it| it[2]).to_string())
+    Ok(longest.map_or(UNKNOWN, |it| it[2]).to_string())
 }
