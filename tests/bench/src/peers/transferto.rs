@@ -72,7 +72,9 @@ impl Transferto {
     pub(crate) fn knows(plan: &Plan, setting: &str) -> Outcome<bool> {
         let output = Command::new(&plan.binary).arg("--settings").output()?;
         let words = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(words.lines().any(|line| line.split('=').next() == Some(setting)))
+        // name=default
+        let mut names = words.lines().filter_map(|line| line.split_once('='));
+        Ok(names.any(|(name, _)| name == setting))
     }
 }
 
