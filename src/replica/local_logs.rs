@@ -35,7 +35,7 @@ pub const DEBUGGING_CONSUMER_ID: i32 = -2;
 /// The most steps of a read that waits for nothing. So many partitions and system calls together
 /// take a tenth of a millisecond; with the pages of as many MiB to look at they take as long as a
 /// turn to write may, at most.
-const STEPS_MAX: usize = 256;
+pub const STEPS_MAX: usize = 256;
 
 /// A fetch's request to one partition.
 #[derive(Clone, Copy, Debug)]

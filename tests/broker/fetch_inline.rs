@@ -189,6 +189,16 @@ fn a_fetch_of_many_partitions_is_handed_over() {
     assert_eq!(counts(&broker), (0, 1));
 }
 
+/// Each costs a look at the rights of the client.
+#[test]
+fn a_fetch_of_many_topics_is_handed_over_though_they_name_no_partition() {
+    let broker = Broker::start(&[RESIDENT]);
+    let topics = (0..300).map(|number| fetch_topic(&format!("t{number}"), &[])).collect();
+    let request = FetchRequest { topics, ..FetchRequest::default() };
+    assert!(broker.connect().fetch_with(NEWEST_FETCH, request).is_empty());
+    assert_eq!(counts(&broker), (0, 1));
+}
+
 #[test]
 fn a_client_may_send_its_fetches_ahead_and_gets_the_answers_in_order() {
     let (broker, mut client, expected) = start(&[RESIDENT]);
