@@ -312,6 +312,9 @@ impl Processor {
                 self.parked.push_back(parked);
             }
         }
+        if self.parked.is_empty() {
+            self.memory_wait = None;
+        }
     }
 
     fn close_stalled(&mut self, Parked { receive, start_ns, .. }: Parked) {
