@@ -7,7 +7,8 @@
 //! By size: what is larger than [`SMALL_BYTES_MAX`] comes out of a part of its own. However many
 //! large requests come, they wait for each other only, and ordinary ones go on. What is not larger
 //! than [`FREE_BYTES`] is not drawn at all: that much each connection may cost, as its socket does,
-//! and as much again for what it has read along with its request; so ordinary requests pass a pool that is spent, and cost it no instruction.
+//! and as much again for what it has read along with its request. So ordinary requests pass a pool
+//! that is spent, and cost it no instruction.
 //!
 //! By [`Stage`]: a later one may draw deeper than an earlier one. Requests that have arrived find
 //! memory to be decoded in, and requests that are decoded find memory to be answered in, so that

@@ -312,6 +312,9 @@ impl Processor {
                 self.parked.push_back(parked);
             }
         }
+        if self.parked.is_empty() {
+            self.memory_wait = None;
+        }
     }
 
     fn close_stalled(&mut self, Parked { receive, start_ns, .. }: Parked) {
@@ -323,8 +326,9 @@ impl Processor {
         self.close(id);
     }
 
-    /// Parses a request and puts it on the request queue, unless it is answered here. If the queue is full, it waits, and with
-    /// it all connections of this Processor: that is how a busy broker slows its clients down.
+    /// Parses a request and puts it on the request queue, unless it is answered here. If the queue is
+    /// full, it waits, and with it all connections of this Processor: that is how a busy broker slows
+    /// its clients down.
     fn process_completed_receive(&mut self, receive: NetworkReceived, start_ns: i64) {
         let NetworkReceived { id, frame } = receive;
         let Some(channel) = self.selector.channel(id) else {

@@ -32,9 +32,10 @@ pub const ORDINARY_CONSUMER_ID: i32 = -1;
 /// The `replica_id` of a consumer that may read from any replica.
 pub const DEBUGGING_CONSUMER_ID: i32 = -2;
 
-/// The most steps of a read that waits for nothing: so many partitions and system calls together
-/// take a tenth of a millisecond.
-const STEPS_MAX: usize = 256;
+/// The most steps of a read that waits for nothing. So many partitions and system calls together
+/// take a tenth of a millisecond; with the pages of as many MiB to look at they take as long as a
+/// turn to write may, at most.
+pub const STEPS_MAX: usize = 256;
 
 /// A fetch's request to one partition.
 #[derive(Clone, Copy, Debug)]
@@ -241,12 +242,7 @@ impl LocalLogs {
                 }
                 _ => log_failure("Log.read", key, error),
             })?;
-        if patience != Patience::ForDisk {
-            patience.step()?;
-            if !fetched_data.message_set.is_resident()? {
-                patience.wait()?;
-            }
-        }
+        fetched_data.message_set.check_resident(patience)?;
         Ok(LogReadInfo {
             fetched_data,
             high_watermark: replica.high_watermark().message_offset,

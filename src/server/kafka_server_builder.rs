@@ -180,10 +180,7 @@ impl KafkaServerBuilder {
             metrics: Arc::clone(&metrics),
             time,
         };
-        let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), &parts));
-        if config.transferto_fetch_inline == FetchInline::Resident {
-            socket_server.answer_inline_by(Arc::clone(&apis) as Arc<dyn InlineHandler>);
-        }
+        let apis = new_apis(&socket_server, &parts);
         let request_handler_pool = new_handlers(&socket_server, &apis, &parts);
         let subsystems = Subsystems {
             monitoring,
@@ -385,6 +382,16 @@ fn open_authorizer(
         config.allow_everyone_if_no_acl_found,
     )?;
     Ok(Some(Arc::new(authorizer)))
+}
+
+/// What handles each request, on the threads of the handlers and, if the broker is set so, on those
+/// of the Processors.
+fn new_apis(socket_server: &SocketServer, parts: &Parts<'_>) -> Arc<KafkaApis> {
+    let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), parts));
+    if parts.config.transferto_fetch_inline == FetchInline::Resident {
+        socket_server.answer_inline_by(Arc::clone(&apis) as Arc<dyn InlineHandler>);
+    }
+    apis
 }
 
 /// The handlers of what the socket server receives. None runs yet.

@@ -25,10 +25,9 @@
 //!    wants [`READABLE`] wants it, too.
 //! 6. An end is final: [`READ_CLOSED`] and [`RESET`] are set by an edge and never cleared, and from
 //!    then on neither is [`READABLE`]: behind the last bytes there is the end to be read, and no
-//!    edge will come for it. What
-//!    keeps them from being work for ever is the interest, which a channel gives up for an end that
-//!    it has taken. A channel that is read meets the end when it has read all that came before; so
-//!    it wants these bits only while it is muted.
+//!    edge will come for it. What keeps them from being work for ever is the interest, which a
+//!    channel gives up for an end that it has taken. A channel that is read meets the end when it
+//!    has read all that came before; so it wants these bits only while it is muted.
 //!
 //! From 1: while bytes wait in the socket, either the `event` bit is set or an edge is under way.
 //! With 3 and 5: a channel that could make progress either is on the list or will be put there by an
@@ -75,8 +74,8 @@ impl Readiness {
     }
 
     /// A call has found the socket empty ([`READABLE`]) or full ([`WRITABLE`]): an edge will report
-    /// when that changes. An end is never used up, and who knows of it can always read on, up to it:
-    /// its edge has come already.
+    /// when that changes. An end is never used up, and a channel that has seen one can always read
+    /// on, up to it: its edge has come already.
     pub fn used_up(&mut self, bits: u8) {
         debug_assert!(bits & (ENDS | BUFFERED) == 0, "an end is final, and no socket has the rest");
         let kept = if self.event & ENDS == 0 { 0 } else { READABLE };

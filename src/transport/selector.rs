@@ -397,7 +397,6 @@ impl Selector {
     /// up the large ones behind it, so that its turn comes, but not the small ones.
     fn draw_memory(&mut self) {
         if self.out_of_memory.is_empty() {
-            self.memory_wait = None;
             return;
         }
         // Before the first look: what is given back after it ends the poll.
@@ -417,6 +416,9 @@ impl Selector {
                 is_spent_for_large |= is_large;
                 self.out_of_memory.push_back(id);
             }
+        }
+        if self.out_of_memory.is_empty() {
+            self.memory_wait = None;
         }
     }
 

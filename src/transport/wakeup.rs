@@ -7,10 +7,12 @@
 //! - `ASLEEP`: it waits in `epoll_wait`, or is about to;
 //! - `NOTIFIED`: it was woken since it returned from its last poll, so the next one does not wait.
 //!
-//! The thread of the selector takes all that its queues have, which is its look, then [falls asleep](Wakeup::fall_asleep), which
-//! is refused in `NOTIFIED`, then polls, then [rises](Wakeup::rise), then looks again. Whoever has
-//! work for it puts that where it looks, and then [wakes](Wakeup::wake) it; only the one that finds
-//! `ASLEEP` writes to the eventfd that ends the poll.
+//! The thread of the selector takes all that its queues have, which is its look, then
+//! [falls asleep](Wakeup::fall_asleep), which is refused in `NOTIFIED`, then polls, then
+//! [rises](Wakeup::rise), then looks again. A thread that has work for it puts that where it looks,
+//! and then [wakes](Wakeup::wake) it; only the one that finds `ASLEEP` writes to the eventfd that
+//! ends the poll. The thread of the selector may be such a thread, too: a Processor that answers a
+//! request itself, after its look, finds `NOTIFIED`, and its next poll does not wait.
 //!
 //! **No wake-up is lost.** Each of the three operations is one read-modify-write of the one word, so
 //! all of them have an order, in which each sees the one before. Let work be put and then a wake
@@ -25,10 +27,10 @@
 //! wakes have written since. As all of them acquire and release, what was put before the wake is
 //! visible to every look after that rise, be it a queue with a lock, or a flag without one.
 //!
-//! A wake that comes when the look has taken the work already costs a poll that does not wait, unless
-//! a channel has work then: a poll that is left out for that rises, too, since a look follows. The eventfd is
-//! registered for edges and is never read; a write that comes late, because its thread was held up
-//! between the word and the call, ends a later poll, once.
+//! A wake that comes when the look has taken the work already costs a poll that does not wait,
+//! unless a channel has work then: a poll that is left out for that rises, too, since a look follows.
+//! The eventfd is registered for edges and is never read; a write that comes late, because its
+//! thread was held up between the word and the call, ends a later poll, once.
 //!
 //! The tests below try all orders of these steps, and of wrong ones.
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown};
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -189,8 +189,18 @@ fn a_fetch_of_many_partitions_is_handed_over() {
     assert_eq!(counts(&broker), (0, 1));
 }
 
+/// Each costs a look at the rights of the client.
 #[test]
-fn a_client_may_send_its_fetches_ahead_and_gets_the_answers_in_order() {
+fn a_fetch_of_many_topics_is_handed_over_though_they_name_no_partition() {
+    let broker = Broker::start(&[RESIDENT]);
+    let topics = (0..300).map(|number| fetch_topic(&format!("t{number}"), &[])).collect();
+    let request = FetchRequest { topics, ..FetchRequest::default() };
+    assert!(broker.connect().fetch_with(NEWEST_FETCH, request).is_empty());
+    assert_eq!(counts(&broker), (0, 1));
+}
+
+#[test]
+fn a_client_that_sends_its_fetches_ahead_and_closes_its_half_gets_the_answers_in_order() {
     let (broker, mut client, expected) = start(&[RESIDENT]);
     let asked: Vec<_> = [0, 1, 2, 3, 1, 0].repeat(20);
     let headers: Vec<_> = asked
@@ -202,6 +212,7 @@ fn a_client_may_send_its_fetches_ahead_and_gets_the_answers_in_order() {
             client.send(version, &body, &[])
         })
         .collect();
+    client.stream.shutdown(Shutdown::Write).unwrap();
     for (offset, header) in asked.iter().zip(&headers) {
         let fetched = client.receive_fetch(header).remove(0);
         if header.api_version == NEWEST_FETCH {
@@ -209,6 +220,7 @@ fn a_client_may_send_its_fetches_ahead_and_gets_the_answers_in_order() {
             assert_eq!(fetched.records, expected[begin..]);
         }
     }
+    client.assert_closed();
     if knows_residency(broker.dir.path()) {
         assert_eq!(counts(&broker), (60, 60));
     }

@@ -13,7 +13,7 @@ use crate::protocol::fetch_response_send::{
     FetchResponseData, FetchResponsePartitionData, FetchResponseSend, response_size,
 };
 use crate::protocol::request::ResponseBody;
-use crate::replica::local_logs::{LogReadResult, PartitionFetchInfo};
+use crate::replica::local_logs::{LogReadResult, PartitionFetchInfo, STEPS_MAX};
 use crate::replica::replica_manager::{FetchParams, ReplicaManager};
 use crate::server::apis::duplicates::check_named_once;
 use crate::server::apis::fetch_conversion::{
@@ -94,6 +94,7 @@ impl FetchApis {
         let names = request.topics.iter().map(|it| it.topic.as_str());
         let (operation, topic) = (Operation::Read, ResourceType::Topic);
         let is_plain = request.replica_id < 0
+            && is_short(request)
             && !goes_on_in_a_session(request)
             && self.authorization.allows_all(session, operation, topic, names);
         if !is_plain {
@@ -234,6 +235,12 @@ pub(crate) struct ResidentFetch {
 /// anew.
 fn goes_on_in_a_session(request: &FetchRequest) -> bool {
     !matches!(request.session_epoch, INITIAL_EPOCH | FINAL_EPOCH)
+}
+
+/// Whether so little is named that a thread that must not wait can look all of it up.
+fn is_short(request: &FetchRequest) -> bool {
+    let partitions: usize = request.topics.iter().map(|it| it.partitions.len()).sum();
+    request.topics.len() + partitions <= STEPS_MAX
 }
 
 fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> FetchParams {

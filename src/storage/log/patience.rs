@@ -14,7 +14,8 @@ pub enum Patience<'a> {
     ForNothing(&'a Steps),
 }
 
-/// How many steps a read may still take: a partition is one, and so is a system call.
+/// How many steps a read may still take: a partition is one, so is a system call, and so is each
+/// further MiB that a call has to look at.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Steps(Cell<usize>);
 
@@ -24,8 +25,16 @@ impl Patience<'_> {
     /// # Errors
     /// `WouldBlock` if none is left.
     pub fn step(self) -> io::Result<()> {
+        self.steps(1)
+    }
+
+    /// As [`step`](Self::step), for work that takes as long as so many.
+    ///
+    /// # Errors
+    /// `WouldBlock` if fewer are left.
+    pub fn steps(self, count: usize) -> io::Result<()> {
         let Self::ForNothing(Steps(left)) = self else { return Ok(()) };
-        left.set(left.get().checked_sub(1).ok_or(io::ErrorKind::WouldBlock)?);
+        left.set(left.get().checked_sub(count).ok_or(io::ErrorKind::WouldBlock)?);
         Ok(())
     }
 

@@ -62,6 +62,19 @@ fn a_request_without_memory_waits_and_goes_on_when_memory_is_given_back() {
     assert!(!pool(&harness).is_waited_for());
 }
 
+/// The poll that finds it gone may be the last for a while, and what others hold is in nobody's way.
+#[test]
+fn nobody_waits_from_the_poll_on_that_finds_the_last_waiting_connection_gone() {
+    let mut harness = Harness::new();
+    let (_, _hog) = begins(&mut harness, MEMORY_BYTES);
+    let (waiting, _peer) = begins(&mut harness, 100_000);
+    harness.poll(0);
+    assert!(pool(&harness).is_waited_for());
+    harness.selector.close(waiting).unwrap();
+    harness.poll(0);
+    assert!(!pool(&harness).is_waited_for());
+}
+
 #[test]
 fn memory_that_another_thread_gives_back_ends_the_poll() {
     let mut harness = Harness::new();

@@ -13,7 +13,7 @@ use transferto::common::errors::KafkaError;
 use transferto::common::units::{Offset, Position, TimestampMs};
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::storage::log::file_message_set::FileMessageSet;
-use transferto::storage::log::patience::Patience;
+use transferto::storage::log::patience::{Patience, Steps};
 
 use crate::fixture::{bytes_of, messages, records_of};
 
@@ -380,4 +380,30 @@ fn a_slice_can_be_warmed() {
     three.set.truncate_to(0).unwrap();
     // Where the kernel cannot tell what is resident, the missing bytes show when they are read.
     assert!(beyond.warm().is_err());
+}
+
+/// The kernel looks at each page of it, which keeps a Processor from its other connections.
+#[test]
+fn a_large_slice_takes_more_than_one_step_to_look_at() {
+    const MIB: usize = 1 << 20;
+    let dir = TempDir::new();
+    fs::write(dir.join("0.log"), vec![7; 3 * MIB]).unwrap();
+    let set = FileMessageSet::open(&dir.join("0.log")).unwrap();
+    if !set.is_resident().unwrap() {
+        eprintln!("skipped: this kernel has no cachestat(2)");
+        return;
+    }
+    let is_checked = |length: usize, steps: usize| {
+        let steps = Steps::new(steps);
+        let checked = set
+            .read(Position::START, length as u64)
+            .check_resident(Patience::ForNothing(&steps))
+            .map_err(|error| error.kind());
+        assert!(matches!(checked, Ok(()) | Err(io::ErrorKind::WouldBlock)), "{checked:?}");
+        checked.is_ok()
+    };
+    assert!(is_checked(MIB - 1, 1));
+    assert!(!is_checked(3 * MIB, 3));
+    assert!(is_checked(3 * MIB, 4));
+    assert!(set.check_resident(Patience::ForDisk).is_ok());
 }
