@@ -87,7 +87,9 @@ type PartitionDataSend = Part<Partition>;
 /// Any of the three: fields, then children.
 pub struct Part<L> {
     level: L,
-    send: MultiSend,
+    fields: ByteBufferSend,
+    /// In a flexible version, its tagged fields follow the last of them.
+    children: MultiSend,
 }
 
 /// Which of the three it is.
@@ -127,9 +129,9 @@ impl Part<Response> {
             .write(&mut writer, version);
         write_response_fields(&mut writer, header, &fields, response.topics.len());
         let topics = response.topics.into_iter().map(|topic| TopicDataSend::new(topic, version));
-        let send = surrounded(writer, topics, version);
-        debug_assert_eq!(send.size(), size + size_of::<i32>() as u64, "the size in front is true");
-        Ok(Self { level: Response, send })
+        let part = Self::surrounding(Response, writer, topics, version);
+        debug_assert_eq!(part.size(), size + size_of::<i32>() as u64, "the size in front is true");
+        Ok(part)
     }
 }
 
@@ -139,7 +141,7 @@ impl Part<Topic> {
         write_topic_fields(&mut writer, &data, version);
         let (topic, partitions) = data;
         let partitions = partitions.into_iter().map(|data| PartitionDataSend::new(data, version));
-        Self { level: Topic(topic), send: surrounded(writer, partitions, version) }
+        Self::surrounding(Topic(topic), writer, partitions, version)
     }
 }
 
@@ -150,22 +152,46 @@ impl Part<Partition> {
         let level = Partition(data.partition);
         let size = data.messages.size_in_bytes();
         let messages = MessageSetSend { messages: data.messages, size, sent: 0 };
-        Self { level, send: surrounded(writer, iter::once(messages), version) }
+        Self::surrounding(level, writer, iter::once(messages), version)
+    }
+}
+
+impl<L> Part<L> {
+    /// The fields in `writer`, the children, and what ends them.
+    fn surrounding<S: send::Send + 'static>(
+        level: L,
+        writer: Writer<'_>,
+        children: impl ExactSizeIterator<Item = S>,
+        version: Version,
+    ) -> Self {
+        let mut sends: Vec<Box<dyn send::Send>> = Vec::with_capacity(children.len() + 1);
+        for child in children {
+            sends.push(Box::new(child));
+        }
+        if version.is_flexible {
+            let mut end = Writer::new();
+            end_structure(&mut end, version);
+            sends.push(Box::new(ByteBufferSend::new(end.into_bytes())));
+        }
+        let fields = ByteBufferSend::new(writer.into_bytes());
+        Self { level, fields, children: MultiSend::new(sends) }
     }
 }
 
 impl<L: Level> send::Send for Part<L> {
     fn size(&self) -> u64 {
-        self.send.size()
+        self.fields.size() + self.children.size()
     }
 
     fn completed(&self) -> bool {
-        self.send.completed()
+        self.fields.completed() && self.children.completed()
     }
 
     fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
         self.level.trace_write(self.size());
-        self.send.write_to(transport, more)
+        let more_than_fields = more || !self.children.completed();
+        self.fields.write_to(transport, more_than_fields)?;
+        self.children.write_to(transport, more)
     }
 }
 
@@ -321,25 +347,6 @@ fn end_structure(writer: &mut Writer<'_>, version: Version) {
 /// Takes the fields of any of the three without growing, but for those that bear no limit: `text`.
 fn with_room_for(text: &str) -> Writer<'static> {
     Writer::keeping(Vec::with_capacity(FIELDS_BYTES_MAX + text.len()), usize::MAX)
-}
-
-/// The fields in `writer`, the children, and what ends them.
-fn surrounded<S: send::Send + 'static>(
-    writer: Writer<'_>,
-    children: impl ExactSizeIterator<Item = S>,
-    version: Version,
-) -> MultiSend {
-    let mut sends: Vec<Box<dyn send::Send>> = Vec::with_capacity(children.len() + 2);
-    sends.push(Box::new(ByteBufferSend::new(writer.into_bytes())));
-    for child in children {
-        sends.push(Box::new(child));
-    }
-    if version.is_flexible {
-        let mut end = Writer::new();
-        end_structure(&mut end, version);
-        sends.push(Box::new(ByteBufferSend::new(end.into_bytes())));
-    }
-    MultiSend::new(sends)
 }
 
 #[cfg(test)]

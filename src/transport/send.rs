@@ -36,31 +36,31 @@ pub trait Send: std::marker::Send {
 
 /// Bytes in memory on their way out.
 #[derive(Debug)]
-pub struct ByteBufferSend {
-    buffer: Vec<u8>,
-    /// How many bytes the transport has taken; `position <= buffer.len()`.
+pub struct ByteBufferSend<B = Vec<u8>> {
+    buffer: B,
+    /// How many bytes the transport has taken, never more than there are.
     position: usize,
 }
 
-impl ByteBufferSend {
+impl<B: AsRef<[u8]>> ByteBufferSend<B> {
     /// Sends `buffer` as it is, without a size in front.
-    pub fn new(buffer: Vec<u8>) -> Self {
+    pub fn new(buffer: B) -> Self {
         Self { buffer, position: 0 }
     }
 }
 
-impl Send for ByteBufferSend {
+impl<B: AsRef<[u8]> + std::marker::Send> Send for ByteBufferSend<B> {
     fn size(&self) -> u64 {
-        self.buffer.len() as u64
+        self.buffer.as_ref().len() as u64
     }
 
     fn completed(&self) -> bool {
-        self.position == self.buffer.len()
+        self.position == self.buffer.as_ref().len()
     }
 
     fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
         while !self.completed() {
-            let taken = transport.write(&self.buffer[self.position..], more)?;
+            let taken = transport.write(&self.buffer.as_ref()[self.position..], more)?;
             if taken == 0 {
                 return Err(io::Error::new(io::ErrorKind::WriteZero, "the transport took no byte"));
             }
@@ -73,7 +73,7 @@ impl Send for ByteBufferSend {
 /// Bytes in memory with their number in front, as 4 bytes: a whole frame of the protocol.
 #[derive(Debug)]
 pub struct NetworkSend {
-    size: ByteBufferSend,
+    size: ByteBufferSend<[u8; 4]>,
     body: ByteBufferSend,
 }
 
@@ -85,7 +85,7 @@ impl NetworkSend {
     pub fn new(body: Vec<u8>) -> io::Result<Self> {
         let length = i32::try_from(body.len())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a frame is below 2 GiB"))?;
-        let mut size = vec![0; 4];
+        let mut size = [0; 4];
         BigEndian::write_i32(&mut size, length);
         Ok(Self { size: ByteBufferSend::new(size), body: ByteBufferSend::new(body) })
     }

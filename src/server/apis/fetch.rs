@@ -1,6 +1,5 @@
 //! Port of `KafkaApis.handleFetchRequest`, with its two callbacks: the fetch path of the post.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use log::trace;
@@ -15,7 +14,7 @@ use crate::protocol::fetch_response_send::{
 use crate::protocol::request::ResponseBody;
 use crate::replica::local_logs::{LogReadResult, PartitionFetchInfo, STEPS_MAX};
 use crate::replica::replica_manager::{FetchParams, ReplicaManager};
-use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::fetch_conversion::{
     Asked, FetchedData, has_hard_max_bytes_limit, newest_readable_magic,
 };
@@ -257,9 +256,7 @@ fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> Fetch
 /// The partitions of a fetch, in its order.
 fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
     let mut asked = Vec::new();
-    // One alone is named once: no set is needed to find that out.
-    let is_alone = matches!(&request.topics[..], [topic] if topic.partitions.len() == 1);
-    let mut named = HashSet::new();
+    let mut named = NamedPartitions::default();
     // A negative `max_bytes` is refused for every partition, as a negative `partition_max_bytes` is:
     // see `ReadLimit::bytes_within`.
     let impossible_size = Some(request.max_bytes).filter(|&max_bytes| max_bytes < 0);
@@ -268,7 +265,7 @@ fn partitions_of(request: &FetchRequest) -> Vec<Asked> {
         for partition in &topic.partitions {
             let key =
                 TopicAndPartition { topic: Arc::clone(&name), partition: partition.partition };
-            let verdict = if is_alone { Ok(()) } else { check_named_once(&mut named, &key) };
+            let verdict = named.check_named_once(&key);
             asked.push(Asked {
                 key,
                 fetch_info: PartitionFetchInfo {

@@ -1,7 +1,6 @@
 //! Port of `KafkaApis.handleOffsetForLeaderEpochRequest`: where the messages of a leader epoch end
 //! (OffsetForLeaderEpoch). Kafka 0.9 has no such request: it came with KIP-101.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
@@ -14,7 +13,7 @@ use crate::protocol::offset_for_leader_epoch::{
 use crate::protocol::request::ResponseBody;
 use crate::replica::partition::Partition;
 use crate::replica::replica_manager::ReplicaManager;
-use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -50,7 +49,7 @@ impl LeaderEpochApis {
             ResourceType::Topic,
             names,
         );
-        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let (mut named, mut refusals) = (NamedPartitions::default(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.topic.as_str());
             let answer = |asked: &OffsetForLeaderPartition| {
@@ -58,7 +57,7 @@ impl LeaderEpochApis {
                 let key = TopicAndPartition { topic: Arc::clone(&name), partition };
                 authorized
                     .check(&name)
-                    .and_then(|()| check_named_once(&mut named, &key))
+                    .and_then(|()| named.check_named_once(&key))
                     .and_then(|()| self.last_offset_for_leader_epoch(&key, asked))
                     .unwrap_or_else(|error| {
                         refusals.note(&key, &error);

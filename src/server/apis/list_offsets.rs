@@ -1,6 +1,5 @@
 //! Port of `KafkaApis.handleOffsetRequest`: which offset a time stands for (ListOffsets).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
@@ -13,7 +12,7 @@ use crate::protocol::list_offsets::{
 use crate::protocol::request::ResponseBody;
 use crate::replica::replica::Replica;
 use crate::replica::replica_manager::ReplicaManager;
-use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -53,7 +52,7 @@ impl ListOffsetsApis {
             ResourceType::Topic,
             names,
         );
-        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let (mut named, mut refusals) = (NamedPartitions::default(), Refusals::default());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
             let answer = |asked: &ListOffsetsPartition| {
@@ -61,7 +60,7 @@ impl ListOffsetsApis {
                 let key = TopicAndPartition { topic: Arc::clone(&name), partition };
                 authorized
                     .check(&name)
-                    .and_then(|()| check_named_once(&mut named, &key))
+                    .and_then(|()| named.check_named_once(&key))
                     .and_then(|()| self.list_offset(version, request.replica_id, &key, asked))
                     .unwrap_or_else(|error| {
                         refusals.note(&key, &error);

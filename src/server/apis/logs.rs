@@ -21,7 +21,7 @@ use crate::protocol::describe_log_dirs::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::replica_manager::ReplicaManager;
-use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -59,7 +59,7 @@ impl LogApis {
             ResourceType::Topic,
             names,
         );
-        let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let (mut named, mut refusals) = (NamedPartitions::default(), Refusals::default());
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
@@ -69,7 +69,7 @@ impl LogApis {
                     TopicAndPartition { topic: Arc::clone(&name), partition: partition_index };
                 let deleted = authorized
                     .check(&name)
-                    .and_then(|()| check_named_once(&mut named, &key))
+                    .and_then(|()| named.check_named_once(&key))
                     .and_then(|()| self.delete_records(&key, asked.offset));
                 deleted.map_or_else(
                     |error| {

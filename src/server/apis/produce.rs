@@ -1,7 +1,6 @@
 //! Port of `KafkaApis.handleProducerRequest`, of `handleInitProducerIdRequest`, and of what
 //! `TransactionCoordinator` does for a producer without transactions.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use crate::protocol::produce::{
 use crate::protocol::request::ResponseBody;
 use crate::replica::delayed_produce::PartitionResponse;
 use crate::replica::replica_manager::ReplicaManager;
-use crate::server::apis::duplicates::check_named_once;
+use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
 use crate::server::quota::client_quota_manager::ClientQuotaManager;
@@ -167,7 +166,7 @@ fn check_partitions(
     buffer: &[u8],
 ) -> Vec<(TopicAndPartition, Result<Range<usize>, PartitionResponse>)> {
     let mut checked = Vec::new();
-    let mut named = HashSet::new();
+    let mut named = NamedPartitions::default();
     let mut texts_left = ERROR_TEXTS_MAX;
     let mut refuse = |error, why: &dyn fmt::Display| {
         let is_explained = texts_left > 0;
@@ -189,7 +188,8 @@ fn check_partitions(
             } else if is_internal(&name) {
                 Err(refuse(Errors::InvalidTopicException, &"only the broker writes this topic"))
             } else {
-                check_named_once(&mut named, &key)
+                named
+                    .check_named_once(&key)
                     .and_then(|()| check_records(buffer.get(range.clone()), version))
                     .map(|()| range)
                     .map_err(|error| refuse(error.code(), &error))
