@@ -181,9 +181,7 @@ impl KafkaServerBuilder {
             time,
         };
         let apis = Arc::new(KafkaApis::new(socket_server.request_channel(), &parts));
-        if config.transferto_fetch_inline == FetchInline::Resident {
-            socket_server.answer_inline_by(Arc::clone(&apis) as Arc<dyn InlineHandler>);
-        }
+        answer_inline(&config, &socket_server, &apis);
         let request_handler_pool = new_handlers(&socket_server, &apis, &parts);
         let subsystems = Subsystems {
             monitoring,
@@ -385,6 +383,13 @@ fn open_authorizer(
         config.allow_everyone_if_no_acl_found,
     )?;
     Ok(Some(Arc::new(authorizer)))
+}
+
+/// Has the network threads answer fetches themselves if the settings ask for it.
+fn answer_inline(config: &KafkaConfig, socket_server: &SocketServer, apis: &Arc<KafkaApis>) {
+    if config.transferto_fetch_inline == FetchInline::Resident {
+        socket_server.answer_inline_by(Arc::clone(apis) as Arc<dyn InlineHandler>);
+    }
 }
 
 /// The handlers of what the socket server receives. None runs yet.
