@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::experiments::Experiment;
 use crate::machine::Machine;
 use crate::namespace::Network;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, failed};
 use crate::peers::{file_server, kafka, write_loop};
 use crate::plan::Plan;
 use crate::report::json::json;
@@ -67,7 +67,7 @@ fn bench() -> Outcome<()> {
         println!("{name}: {fact}");
     }
     let began = Instant::now();
-    let reports = plan.chosen().map(|it| run(it, &plan)).collect::<Outcome<Vec<_>>>()?;
+    let (reports, failures) = run_all(&plan);
     let results = plan.work_dir.join("results.json");
     fs::write(&results, json(&machine, &reports))?;
     println!("\nall rounds are in {}", results.display());
@@ -75,7 +75,22 @@ fn bench() -> Outcome<()> {
         page::write(&plan, &machine, &reports)?;
     }
     println!("done in {:.0} s", began.elapsed().as_secs_f64());
-    Ok(())
+    if failures.is_empty() { Ok(()) } else { failed(failures.join("\nbench: ")) }
+}
+
+/// Those that were chosen. One that fails takes nothing from what the others have found.
+fn run_all(plan: &Plan) -> (Vec<Report>, Vec<String>) {
+    let (mut reports, mut failures) = (Vec::new(), Vec::new());
+    for experiment in plan.chosen() {
+        match run(experiment, plan) {
+            Ok(report) => reports.push(report),
+            Err(why) => {
+                println!("  {} FAILED: {why}", experiment.name);
+                failures.push(format!("{} failed: {why}", experiment.name));
+            }
+        }
+    }
+    (reports, failures)
 }
 
 fn run(experiment: &'static Experiment, plan: &Plan) -> Outcome<Report> {
