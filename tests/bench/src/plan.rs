@@ -1,7 +1,6 @@
 //! What a person asked for, and what this machine has for it.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -81,16 +80,6 @@ impl Plan {
             load_time,
             names,
         })
-    }
-
-    /// A directory in which nothing is; whatever was there is removed.
-    pub(crate) fn empty_dir(&self, name: &str) -> Outcome<PathBuf> {
-        let dir = self.work_dir.join(name);
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        fs::create_dir_all(&dir)?;
-        Ok(dir)
     }
 
     /// How long memory is watched under load: an hour if `HOURS=1` says so.

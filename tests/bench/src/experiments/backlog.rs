@@ -15,6 +15,7 @@ use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::transferto::Transferto;
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 
 const TOPIC: &str = "backlog";
 const BACKLOG_BYTES: u64 = 1 << 30;
@@ -33,8 +34,8 @@ const BESIDE: &str = "p99 of 100 small readers beside one of a huge backlog";
 /// The small readers alone, then beside the huge one, in each round.
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let mut findings = Findings::default();
-    let dir = plan.empty_dir("backlog")?;
-    let broker = Transferto::start(plan, "transferto", &dir, &[ONE_PROCESSOR])?;
+    let scratch = Scratch::new(plan, "backlog")?;
+    let broker = Transferto::start(plan, "transferto", scratch.path(), &[ONE_PROCESSOR])?;
     fill(&broker)?;
     let mut readers =
         (0..SMALL_READERS).map(|_| SmallTopic::of(&broker)).collect::<Outcome<Vec<_>>>()?;

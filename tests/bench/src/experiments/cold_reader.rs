@@ -19,6 +19,7 @@ use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
 use crate::peers::transferto::Transferto;
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 use crate::slow_file::SlowFile;
 
 const TOPIC: &str = "cold";
@@ -92,9 +93,10 @@ fn measure(
 /// One broker, set up in one way, on a directory of its own.
 struct Peer<'a> {
     name: &'static str,
-    /// Where its logs lie.
-    logs: PathBuf,
     setup: Setup<'a>,
+    /// Where its logs lie, in its scratch directory.
+    logs: PathBuf,
+    _scratch: Scratch,
 }
 
 enum Setup<'a> {
@@ -108,15 +110,17 @@ impl<'a> Peer<'a> {
         name: &'static str,
         setting: Option<&'static str>,
     ) -> Outcome<Self> {
-        let logs = plan.empty_dir("cold-reader")?.join(name.replace([' ', ','], "-"));
+        let scratch = Scratch::new(plan, "cold-reader")?;
         let settings = [ONE_PROCESSOR].into_iter().chain(setting).collect();
-        Ok(Self { name, logs, setup: Setup::Transferto { plan, settings } })
+        let setup = Setup::Transferto { plan, settings };
+        Ok(Self { name, setup, logs: scratch.join("logs"), _scratch: scratch })
     }
 
     fn kafka(plan: &'a Plan) -> Outcome<Self> {
-        let dir = plan.empty_dir("cold-reader-kafka")?;
-        let kafka = Kafka::format(plan, &dir, &[ONE_PROCESSOR])?;
-        Ok(Self { name: kafka::NAME, logs: kafka::log_dir(&dir), setup: Setup::Kafka(kafka) })
+        let scratch = Scratch::new(plan, "cold-reader")?;
+        let setup = Setup::Kafka(Kafka::format(plan, scratch.path(), &[ONE_PROCESSOR])?);
+        let logs = kafka::log_dir(scratch.path());
+        Ok(Self { name: kafka::NAME, setup, logs, _scratch: scratch })
     }
 
     fn start(&self) -> Outcome<Box<dyn Broker>> {

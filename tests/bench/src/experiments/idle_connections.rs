@@ -11,6 +11,7 @@ use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::transferto::Transferto;
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 
 const CONNECTIONS: usize = 10_000;
 /// Both ends are descriptors, of two processes with the same limit; the rest is for the logs.
@@ -40,7 +41,8 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
 }
 
 fn measure(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
-    let broker = Transferto::start(plan, "transferto", &plan.empty_dir("idle-connections")?, &[])?;
+    let scratch = Scratch::new(plan, "idle-connections")?;
+    let broker = Transferto::start(plan, "transferto", scratch.path(), &[])?;
     let mut topic = SmallTopic::of(&broker)?;
     let fetches = if plan.is_short { FETCHES_SHORT } else { FETCHES };
     // The first ones grow what the broker keeps for all.

@@ -12,6 +12,7 @@ use crate::outcome::Outcome;
 use crate::peers::Broker;
 use crate::peers::transferto::Transferto;
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 
 const NAME: &str = "transferto";
 const PARTITIONS_PER_TOPIC: i32 = 100;
@@ -43,8 +44,8 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
 fn empty(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
     let row = "start, empty";
     for _ in 0..plan.rounds {
-        let dir = plan.empty_dir("start")?;
-        start_and_stop(plan, &dir, row, findings)?;
+        let scratch = Scratch::new(plan, "start")?;
+        start_and_stop(plan, scratch.path(), row, findings)?;
     }
     demand(findings, row, 20.0);
     Ok(())
@@ -58,8 +59,9 @@ fn with_partitions(
     findings: &mut Findings,
 ) -> Outcome<()> {
     let row = format!("start, {partitions} partitions");
-    let dir = plan.empty_dir("start")?;
-    let broker = Transferto::start(plan, NAME, &dir, &[])?;
+    let scratch = Scratch::new(plan, "start")?;
+    let dir = scratch.path();
+    let broker = Transferto::start(plan, NAME, dir, &[])?;
     let mut client = Client::connect(broker.port())?;
     let records = batch(&[[7_u8; 100]; 10]);
     for number in 0..partitions / PARTITIONS_PER_TOPIC {
@@ -72,7 +74,7 @@ fn with_partitions(
     drop(client);
     drop(broker);
     for _ in 0..plan.rounds {
-        start_and_stop(plan, &dir, &row, findings)?;
+        start_and_stop(plan, dir, &row, findings)?;
     }
     demand(findings, &row, most_ms);
     Ok(())
@@ -81,9 +83,10 @@ fn with_partitions(
 /// One log that was flushed whole, and beside it one of which nothing was.
 fn after_a_kill(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
     let flushed_gb = if plan.is_short { 0 } else { FLUSHED_GB };
-    let dir = plan.empty_dir("start")?;
+    let scratch = Scratch::new(plan, "start")?;
+    let dir = scratch.path();
     let records = batch(&vec![vec![7_u8; RECORD_BYTES]; BATCH_RECORDS]);
-    drop(filled(plan, &dir, "flushed", flushed_gb * GB, &records)?);
+    drop(filled(plan, dir, "flushed", flushed_gb * GB, &records)?);
     let mut measured_ms = Vec::new();
     for tenths_of_gb in UNFLUSHED_TENTHS_OF_GB {
         let unflushed_gb = tenths_of_gb as f64 / 10.0;
@@ -92,9 +95,9 @@ fn after_a_kill(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
         for round in 0..plan.rounds.min(KILLS_MAX) {
             // A log of its own: the one of the round before was flushed by the stop.
             let topic = format!("unflushed-{tenths_of_gb}-{round}");
-            filled(plan, &dir, &topic, tenths_of_gb * GB / 10, &records)?.kill()?;
-            start_and_stop(plan, &dir, &row, findings)?;
-            delete(plan, &dir, &topic)?;
+            filled(plan, dir, &topic, tenths_of_gb * GB / 10, &records)?.kill()?;
+            start_and_stop(plan, dir, &row, findings)?;
+            delete(plan, dir, &topic)?;
         }
         measured_ms.extend(findings.median(&row, NAME, Unit::Milliseconds));
     }
