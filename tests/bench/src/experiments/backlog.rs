@@ -3,12 +3,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use support::records::batch;
 
 use crate::client::{Client, Limits, Place};
 use crate::connection::Tally;
+use crate::delays::{paced, quantile_ms};
 use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
@@ -97,16 +97,8 @@ fn read_backlog(port: u16, is_over: &AtomicBool) -> Outcome<()> {
     Ok(())
 }
 
-/// One fetch at a time, of one reader after another, each at the moment when it is due.
+/// One fetch at a time, of one reader after another.
 fn p99_ms(readers: &mut [SmallTopic], fetches: usize) -> Outcome<f64> {
-    let interval = Duration::from_secs(1) / FETCHES_PER_SECOND;
-    let mut due = Instant::now();
-    let mut times_ns = Vec::with_capacity(fetches);
-    for number in 0..fetches {
-        due += interval;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        times_ns.push(readers[number % SMALL_READERS].fetch_time_ns()?);
-    }
-    times_ns.sort_unstable();
-    Ok(times_ns[fetches * 99 / 100] as f64 / 1e6)
+    let fetch = |number: usize| readers[number % SMALL_READERS].fetch();
+    Ok(quantile_ms(&mut paced(fetches, FETCHES_PER_SECOND, fetch)?, 0.99))
 }

@@ -5,13 +5,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use support::records::batch;
 
 use crate::client::{Client, Limits, Place};
 use crate::connection::Tally;
+use crate::delays::{paced, quantile_ms};
 use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
@@ -82,7 +83,7 @@ fn measure(
 ) -> Outcome<()> {
     let mut hot = SmallTopic::of(broker)?;
     let fetches = if plan.is_short { 500 } else { 1_500 };
-    hot.fetch_times_ns(fetches)?;
+    hot.fetch_times(fetches)?;
     findings.add(ALONE, name, Unit::Milliseconds, p99_ms(&mut hot, fetches)?);
     evict(segment)?;
     let beside_ms = beside_a_cold_reader(broker, || p99_ms(&mut hot, fetches))?;
@@ -197,18 +198,8 @@ fn read_cold(port: u16, is_over: &AtomicBool) -> Outcome<()> {
     Ok(())
 }
 
-/// One fetch at a time, each at the moment when it is due.
 fn p99_ms(hot: &mut SmallTopic, fetches: usize) -> Outcome<f64> {
-    let interval = Duration::from_secs(1) / FETCHES_PER_SECOND;
-    let mut due = Instant::now();
-    let mut times_ns = Vec::with_capacity(fetches);
-    for _ in 0..fetches {
-        due += interval;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        times_ns.push(hot.fetch_time_ns()?);
-    }
-    times_ns.sort_unstable();
-    Ok(times_ns[fetches * 99 / 100] as f64 / 1e6)
+    Ok(quantile_ms(&mut paced(fetches, FETCHES_PER_SECOND, |_| hot.fetch())?, 0.99))
 }
 
 fn goal(findings: &Findings) -> Option<Goal> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use transferto::common::file_descriptors::raise_limit;
 
 use crate::client::Client;
+use crate::delays::quantile_ms;
 use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
@@ -46,15 +47,25 @@ fn measure(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
     let mut topic = SmallTopic::of(&broker)?;
     let fetches = if plan.is_short { FETCHES_SHORT } else { FETCHES };
     // The first ones grow what the broker keeps for all.
-    topic.fetch_times_ns(fetches)?;
-    findings.add(ALONE, broker.name(), Unit::Milliseconds, p99_ms(topic.fetch_times_ns(fetches)?));
+    topic.fetch_times(fetches)?;
+    findings.add(
+        ALONE,
+        broker.name(),
+        Unit::Milliseconds,
+        quantile_ms(&mut topic.fetch_times(fetches)?, 0.99),
+    );
 
     let before_bytes = broker.server().resident_bytes()?;
     let idle = idle_connections(&broker)?;
     let grown_bytes = broker.server().resident_bytes()?.saturating_sub(before_bytes);
     let each_kib = grown_bytes as f64 / CONNECTIONS as f64 / KIB;
     findings.add(MEMORY_EACH, broker.name(), Unit::Kib, each_kib);
-    findings.add(BESIDE, broker.name(), Unit::Milliseconds, p99_ms(topic.fetch_times_ns(fetches)?));
+    findings.add(
+        BESIDE,
+        broker.name(),
+        Unit::Milliseconds,
+        quantile_ms(&mut topic.fetch_times(fetches)?, 0.99),
+    );
     drop(idle);
     Ok(())
 }
@@ -70,11 +81,6 @@ fn idle_connections(broker: &Transferto) -> Outcome<Vec<Client>> {
     }
     println!("    10,000 connections in {:.1} s", began.elapsed().as_secs_f64());
     Ok(connections)
-}
-
-fn p99_ms(mut times_ns: Vec<u64>) -> f64 {
-    times_ns.sort_unstable();
-    times_ns[times_ns.len() * 99 / 100] as f64 / 1e6
 }
 
 fn goals(findings: &Findings) -> Vec<Goal> {

@@ -2,8 +2,9 @@
 //! each record costs the server.
 //!
 //! One thread is producer and consumer, each with a connection of its own: between the two no CPU has
-//! to wake another. It has a real-time priority, and sleeps most of the time. Records have fixed times at which they are due, and each time counts from there:
-//! what makes one late makes all behind it late, too, and shows in each of them.
+//! to wake another. It has a real-time priority, and sleeps most of the time. Records have fixed times at
+//! which they are due, and each time counts from there: what makes one late makes all behind it late,
+//! too, and shows in each of them.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -20,6 +21,7 @@ use transferto::message::compression_codec::CompressionCodec;
 
 use crate::client::{Client, FETCH_VERSION, Limits, Place, fetch_body};
 use crate::connection::Tally;
+use crate::delays::quantile_ms;
 use crate::experiments::produce::Load;
 use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
@@ -142,7 +144,6 @@ impl Run {
             (SENT_LATE, &mut self.delays.sent_late),
         ];
         for (kind, delays) in kinds {
-            delays.sort();
             for (name, share) in QUANTILES {
                 let row = format!("{kind}, {name}");
                 findings.add(&row, peer, Unit::Milliseconds, quantile_ms(delays, share));
@@ -152,12 +153,6 @@ impl Run {
         let cpu_ms = self.cpu_ns as f64 / 1e6;
         findings.add(CPU, peer, Unit::Milliseconds, cpu_ms / records * 1_000.0);
     }
-}
-
-/// Of delays in order, of which there is at least one.
-fn quantile_ms(sorted: &[Duration], share: f64) -> f64 {
-    let at = (sorted.len() as f64 * share) as usize;
-    sorted[at.min(sorted.len() - 1)].as_secs_f64() * 1e3
 }
 
 /// Each from when the record was due.
