@@ -10,8 +10,8 @@ use nix::unistd::Pid;
 
 use crate::outcome::{Outcome, failed};
 
-/// A clean stop may flush logs.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// A clean stop flushes logs, of up to nine gigabytes.
+const STOP_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A child that is stopped when it is dropped.
 #[derive(Debug)]
@@ -91,6 +91,7 @@ impl Server {
                 Ok(Some(_)) | Err(_) => return,
             }
         }
+        println!("  {} was killed: it did not stop in {STOP_PATIENCE:?}", self.measured);
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
