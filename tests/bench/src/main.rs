@@ -30,6 +30,7 @@ mod data_set;
 mod scratch;
 mod peers;
 mod stretch;
+mod turns;
 mod delays;
 mod slow_file;
 mod call_counter;

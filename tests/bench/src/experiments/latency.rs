@@ -32,6 +32,7 @@ use crate::plan::Plan;
 use crate::producer::Producer;
 use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
+use crate::turns::turns;
 
 const TRANSFERTO: &str = "transferto";
 const INLINE: &str = "transferto, inline";
@@ -73,7 +74,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let records = if plan.is_short { RECORDS_SHORT } else { RECORDS };
     for round in 1..=plan.rounds {
         println!("  round {round} of {}", plan.rounds);
-        for peer in &peers {
+        for peer in turns(round, peers.iter()) {
             let run = Run::of(peer, &format!("latency-{round}"), records, INTERVAL)?;
             run.add_to(&mut findings, peer.server.name());
         }

@@ -25,6 +25,7 @@ use crate::plan::Plan;
 use crate::producer::{Batch, Producer};
 use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
+use crate::turns::turns;
 
 const TRANSFERTO: &str = "transferto";
 /// Decompresses what comes, as Kafka does.
@@ -152,7 +153,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     for round in 0..=plan.rounds {
         println!("  round {round} of {}", plan.rounds);
         for (load, batch) in LOADS.iter().zip(&batches) {
-            for peer in peers.iter().filter(|it| it.has(load)) {
+            for peer in turns(round, peers.iter().filter(|it| it.has(load))) {
                 let duration = if round == 0 { peer.warm_up } else { measured };
                 let cost = measure(peer, load, batch, round, duration)?;
                 if round > 0 {
