@@ -28,6 +28,7 @@ mod producer;
 mod topic;
 mod data_set;
 mod scratch;
+mod caretaker;
 mod peers;
 mod stretch;
 mod turns;
@@ -55,6 +56,7 @@ fn bench() -> Outcome<()> {
         match command.as_str() {
             file_server::COMMAND => return file_server::serve(rest),
             write_loop::COMMAND => return write_loop::serve(rest),
+            caretaker::COMMAND => return caretaker::serve(),
             _ => {}
         }
     }
@@ -64,6 +66,7 @@ fn bench() -> Outcome<()> {
         println!("no Apache Kafka: {why}");
     }
     plan.network = Network::enter()?;
+    caretaker::start()?;
     let machine = Machine::look(&plan)?;
     for (name, fact) in &machine.facts {
         println!("{name}: {fact}");

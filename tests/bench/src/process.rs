@@ -8,10 +8,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 
+use crate::caretaker;
 use crate::outcome::{Outcome, failed};
 
 /// A clean stop flushes logs, of up to nine gigabytes.
-const STOP_PATIENCE: Duration = Duration::from_mins(5);
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A child that is stopped when it is dropped.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn of(child: Child) -> Self {
+        caretaker::server_runs(child.id());
         let measured = Pid::from_raw(child.id().cast_signed());
         Self { child, measured }
     }
@@ -100,5 +102,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+        caretaker::server_has_ended(self.child.id());
     }
 }
