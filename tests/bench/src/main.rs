@@ -65,8 +65,9 @@ fn bench() -> Outcome<()> {
     if let Err(why) = kafka::fetch_jars(&plan) {
         println!("no Apache Kafka: {why}");
     }
-    plan.network = Network::enter()?;
+    // Before the mounts are others: what is mounted over a file of its own does not keep it there.
     caretaker::start()?;
+    plan.network = Network::enter()?;
     let machine = Machine::look(&plan)?;
     for (name, fact) in &machine.facts {
         println!("{name}: {fact}");

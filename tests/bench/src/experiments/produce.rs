@@ -37,7 +37,7 @@ const REMARKS: [&str; 2] = [
     "By default transferto checks the CRC and the header of a compressed batch, and leaves its \
      records packed; Apache Kafka decompresses it and looks at each record, as transferto does with \
      transferto.compressed.records.validation.enable=true (\"records checked\").",
-    "The producers share the two CPUs with the server; the CPU time is the server's alone.",
+    "The producers share the CPUs with the server; the CPU time is the server's alone.",
 ];
 /// Long enough for some thousand requests of the slowest.
 const MEASURED: Duration = Duration::from_millis(600);
