@@ -33,8 +33,10 @@ fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
         Ok(CommandLine::Help) => print(HELP),
         Ok(CommandLine::Settings) => print(&settings()),
-        Ok(CommandLine::Completion(shell)) => print(&shell.script(HelpText(HELP))),
-        Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), VERSION)),
+        Ok(CommandLine::Completion(shell)) => {
+            print(&shell.script(HelpText(HELP), HelpText(DUMP_LOG_HELP)))
+        }
+        Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), HelpText(DUMP_LOG_HELP), VERSION)),
         Ok(CommandLine::Check { properties, overrides }) => {
             check(properties.as_deref(), &overrides)
         }
