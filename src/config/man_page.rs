@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::config::config_def::{Allowed, Setting};
+use crate::config::config_def::Setting;
 use crate::config::help_text::{HelpRow, HelpText, plain};
 use crate::config::kafka_config::KafkaConfig;
 
@@ -103,16 +103,12 @@ fn example(text: &str) -> String {
 }
 
 fn setting(setting: &Setting) -> String {
-    let allowed = match setting.allowed {
-        Allowed::Any => setting.takes.to_string(),
-        allowed => allowed.to_string(),
-    };
     let default = match setting.default {
         "" => "no default".to_string(),
         default => format!("default: {default}"),
     };
     let (name, doc) = (roff(setting.name), lines(&plain(setting.doc)));
-    let end = lines(&format!("Takes {}; {default}.", plain(&allowed)));
+    let end = lines(&format!("Takes {}; {default}.", plain(&setting.allowed_values())));
     format!(".TP\n\\fB{name}\\fR\n{doc}\n{end}\n")
 }
 
