@@ -22,6 +22,7 @@ use crate::peers::transferto::Transferto;
 use crate::plan::Plan;
 use crate::scratch::Scratch;
 use crate::slow_file::SlowFile;
+use crate::topic::wait_until_led;
 
 const TOPIC: &str = "cold";
 const SEGMENT_BYTES: &str = "67108864";
@@ -163,6 +164,7 @@ fn names(
 fn fill(broker: &dyn Broker) -> Outcome<()> {
     let mut client = Client::connect(broker.port())?;
     client.ensure_topic(TOPIC, 1, &[("segment.bytes", SEGMENT_BYTES)])?;
+    wait_until_led(&mut client, TOPIC, 1)?;
     let records = batch(&vec![vec![7_u8; RECORD_BYTES]; BATCH_RECORDS]);
     for _ in 0..COLD_BYTES / records.len() {
         client.produce(TOPIC, 0, 1, &records)?;

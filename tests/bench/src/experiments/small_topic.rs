@@ -9,6 +9,7 @@ use crate::client::{Client, Limits, Place};
 use crate::connection::Tally;
 use crate::outcome::Outcome;
 use crate::peers::Broker;
+use crate::topic::wait_until_led;
 
 const TOPIC: &str = "small";
 const RECORDS: usize = 10;
@@ -26,6 +27,7 @@ impl SmallTopic {
     pub(crate) fn of(broker: &dyn Broker) -> Outcome<Self> {
         let mut client = Client::connect(broker.port())?;
         client.ensure_topic(TOPIC, 1, &[])?;
+        wait_until_led(&mut client, TOPIC, 1)?;
         if client.end_offset(TOPIC, 0)? == 0 {
             client.produce(TOPIC, 0, 1, &batch(&vec![[7_u8; RECORD_BYTES]; RECORDS]))?;
         }
