@@ -1,7 +1,10 @@
 //! A server as a child process, and what the system says of it.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
-use std::process::Child;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -27,6 +30,24 @@ impl Server {
         caretaker::server_runs(child.id());
         let measured = Pid::from_raw(child.id().cast_signed());
         Self { child, measured }
+    }
+
+    /// Starts this binary with these arguments. Returns the port as well, which it says first; it
+    /// serves until its input ends.
+    pub(crate) fn of_this_binary(arguments: &[&OsStr]) -> Outcome<(Self, u16)> {
+        let mut child = Command::new(env::current_exe()?)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take();
+        // From here on it is stopped even if it says nothing.
+        let server = Self::of(child);
+        let mut line = String::new();
+        if let Some(stdout) = stdout {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        Ok((server, line.trim().parse()?))
     }
 
     /// The same server, whose work is done by another process than the child.
