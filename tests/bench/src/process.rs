@@ -15,7 +15,7 @@ use crate::caretaker;
 use crate::outcome::{Outcome, failed};
 
 /// A clean stop flushes logs, of up to nine gigabytes.
-pub(crate) const STOP_PATIENCE: Duration = Duration::from_mins(5);
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A child that is stopped when it is dropped.
 #[derive(Debug)]
