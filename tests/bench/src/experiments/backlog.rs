@@ -13,7 +13,7 @@ use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
 use crate::scratch::Scratch;
 
@@ -35,7 +35,7 @@ const BESIDE: &str = "p99 of 100 small readers beside one of a huge backlog";
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let mut findings = Findings::default();
     let scratch = Scratch::new(plan, "backlog")?;
-    let broker = Transferto::start(plan, "transferto", scratch.path(), &[ONE_PROCESSOR])?;
+    let broker = Transferto::start(plan, TRANSFERTO, scratch.path(), &[ONE_PROCESSOR])?;
     fill(&broker)?;
     let mut readers =
         (0..SMALL_READERS).map(|_| SmallTopic::of(&broker)).collect::<Outcome<Vec<_>>>()?;
@@ -47,7 +47,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
         let beside_ms = beside_a_huge_reader(&broker, || p99_ms(&mut readers, fetches))?;
         findings.add(BESIDE, broker.name(), Unit::Milliseconds, beside_ms);
     }
-    let of = |row| findings.median(row, "transferto", Unit::Milliseconds);
+    let of = |row| findings.median(row, TRANSFERTO, Unit::Milliseconds);
     if let (Some(alone), Some(beside)) = (of(ALONE), of(BESIDE)) {
         let what = "p99 of small readers beside a huge backlog, of alone";
         findings.goals.push(Goal::at_most(what, 2.0, beside / alone));

@@ -18,7 +18,7 @@ use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{INLINE, TRANSFERTO, Transferto};
 use crate::plan::Plan;
 use crate::scratch::Scratch;
 use crate::slow_file::SlowFile;
@@ -38,13 +38,12 @@ const COLD_LIMITS: Limits = Limits { bytes: 1 << 20, partition_bytes: 1 << 20 };
 const FETCHES_PER_SECOND: u32 = 500;
 const ONE_PROCESSOR: &str = "num.network.threads=1";
 
-const INLINE: &str = "transferto.fetch.inline=resident";
+const INLINE_RESIDENT: &str = "transferto.fetch.inline=resident";
 /// The cure switched off.
 const LESSON: &str = "transferto.lesson.cold.pages=true";
 
 const ALONE: &str = "p99 of a hot consumer, alone";
 const BESIDE: &str = "p99 of a hot consumer beside a cold reader";
-const NAME: &str = "transferto";
 
 /// Each broker's hot consumer alone, then beside the cold reader, in each round.
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
@@ -146,9 +145,8 @@ fn names(
     plan: &Plan,
     findings: &mut Findings,
 ) -> Outcome<Vec<(&'static str, Option<&'static str>)>> {
-    let mut names = vec![(NAME, None)];
-    let others =
-        [("transferto, inline", INLINE), ("transferto, cold pages left to sendfile", LESSON)];
+    let mut names = vec![(TRANSFERTO, None)];
+    let others = [(INLINE, INLINE_RESIDENT), ("transferto, cold pages left to sendfile", LESSON)];
     for (name, setting) in others {
         if Transferto::knows(plan, setting.split('=').next().unwrap_or_default())? {
             names.push((name, Some(setting)));
@@ -212,8 +210,8 @@ fn p99_ms(hot: &mut SmallTopic, fetches: usize) -> Outcome<f64> {
 }
 
 fn goal(findings: &Findings) -> Option<Goal> {
-    let alone_ms = findings.median(ALONE, NAME, Unit::Milliseconds)?;
-    let beside_ms = findings.median(BESIDE, NAME, Unit::Milliseconds)?;
+    let alone_ms = findings.median(ALONE, TRANSFERTO, Unit::Milliseconds)?;
+    let beside_ms = findings.median(BESIDE, TRANSFERTO, Unit::Milliseconds)?;
     Some(Goal::at_most(
         "p99 of a hot consumer beside a cold reader, of alone",
         1.2,

@@ -10,7 +10,7 @@ use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::Outcome;
 use crate::peers::Broker;
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
 use crate::scratch::Scratch;
 
@@ -47,7 +47,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
 
 fn measure(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
     let scratch = Scratch::new(plan, "idle-connections")?;
-    let broker = Transferto::start(plan, "transferto", scratch.path(), &[])?;
+    let broker = Transferto::start(plan, TRANSFERTO, scratch.path(), &[])?;
     let mut topic = SmallTopic::of(&broker)?;
     let fetches = if plan.is_short { FETCHES_SHORT } else { FETCHES };
     // The first ones grow what the broker keeps for all.
@@ -88,7 +88,7 @@ fn idle_connections(broker: &Transferto) -> Outcome<Vec<Client>> {
 }
 
 fn goals(findings: &Findings) -> Vec<Goal> {
-    let of = |row, unit| findings.median(row, "transferto", unit);
+    let of = |row, unit| findings.median(row, TRANSFERTO, unit);
     let mut goals = Vec::new();
     if let Some(each_kib) = of(MEMORY_EACH, Unit::Kib) {
         goals.push(Goal::at_most("an idle connection, KiB", 1.0, each_kib));

@@ -27,16 +27,12 @@ use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{INLINE, INLINE_SETTING, TRANSFERTO, Transferto};
 use crate::plan::Plan;
 use crate::producer::Producer;
 use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
 use crate::turns::turns;
-
-const TRANSFERTO: &str = "transferto";
-const INLINE: &str = "transferto, inline";
-const INLINE_SETTING: &str = "transferto.fetch.inline";
 
 /// 1,000 records in a second.
 const INTERVAL: Duration = Duration::from_millis(1);

@@ -10,7 +10,7 @@ use crate::connection::Tally;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::Outcome;
 use crate::peers::Broker;
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
 use crate::scratch::Scratch;
 
@@ -34,7 +34,7 @@ const LIMITS: Limits = Limits { bytes: 50 << 20, partition_bytes: 1 << 20 };
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let mut findings = Findings::default();
     let scratch = Scratch::new(plan, "memory")?;
-    let broker = Transferto::start(plan, "transferto", scratch.path(), SETTINGS)?;
+    let broker = Transferto::start(plan, TRANSFERTO, scratch.path(), SETTINGS)?;
     thread::sleep(Duration::from_secs(1));
     let idle_mib = resident_mib(&broker)?;
     findings.add("resident, idle", broker.name(), Unit::Mib, idle_mib);

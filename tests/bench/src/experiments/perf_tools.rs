@@ -10,13 +10,12 @@ use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
 use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
 use crate::turns::turns;
 
-const TRANSFERTO: &str = "transferto";
 /// A JVM takes a second to start and to compile the client.
 const RECORDS: usize = 2_000_000;
 const RECORDS_SHORT: usize = 300_000;

@@ -19,7 +19,7 @@ use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::peers::write_loop::WriteLoop;
 use crate::plan::Plan;
 use crate::producer::{Batch, Producer};
@@ -27,7 +27,6 @@ use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
 use crate::turns::turns;
 
-const TRANSFERTO: &str = "transferto";
 /// Decompresses what comes, as Kafka does.
 const CHECKING: &str = "transferto, records checked";
 const CHECKING_SETTINGS: &[&str] =

@@ -13,6 +13,10 @@ use crate::peers::Broker;
 use crate::plan::Plan;
 use crate::process::Server;
 
+/// As the tables name it, with the defaults and with its inline fetches.
+pub(crate) const TRANSFERTO: &str = "transferto";
+pub(crate) const INLINE: &str = "transferto, inline";
+pub(crate) const INLINE_SETTING: &str = "transferto.fetch.inline";
 /// A start recovers every log, and may have to wait for a CPU.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
