@@ -20,8 +20,6 @@ pub(crate) const BARE_LOOP: &str = "bare sendfile loop";
 /// The beginnings of names that end with a version.
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const KAFKA: &str = "Apache Kafka";
-/// The kernel sizes the send buffers.
-const SELF_SIZED: &str = "socket.send.buffer.bytes=-1";
 /// Kafka's default.
 const KAFKAS_SEND_BUFFER_BYTES: usize = 102_400;
 /// For each set of data.
@@ -132,12 +130,12 @@ impl<'a> Contest<'a> {
             Some(name) => self.add(&name, Kind::Nginx),
             None => self.remark("nginx is not installed: apt-get install nginx"),
         }
-        self.add(TRANSFERTO, transferto(&[SELF_SIZED]));
+        self.add(TRANSFERTO, transferto(&[]));
         let fixed = format!("socket.send.buffer.bytes={KAFKAS_SEND_BUFFER_BYTES}");
         self.add_aside("transferto, 100 KiB buffer", transferto(&[&fixed]));
         if Transferto::knows(self.plan, INLINE_SETTING)? {
             let inline = format!("{INLINE_SETTING}=resident");
-            self.add(INLINE, transferto(&[SELF_SIZED, &inline]));
+            self.add(INLINE, transferto(&[&inline]));
         } else {
             self.remark(&format!("this transferto has no setting {INLINE_SETTING}"));
         }
