@@ -12,11 +12,11 @@ pub(crate) fn quantile_ms(delays: &mut [Duration], share: f64) -> f64 {
     delays[at.min(delays.len() - 1)].as_secs_f64() * 1e3
 }
 
-/// Does one thing after another, each at the moment when it is due, and times them.
+/// Does one thing after another at a steady rate, and times `count` of them.
 ///
-/// What is late because the one before it took long counts from when it was due: a server that
-/// stalls would else delay many and be charged for one. How late this thread itself wakes up does
-/// not count.
+/// What was due while one took long is not done, but counts as what it would have waited for that
+/// one: a server that stalls would else delay many and be charged for one. Unlike a queue that
+/// grows for as long as it is watched, that never shows more than the longest stall.
 pub(crate) fn paced(
     count: usize,
     per_second: u32,
@@ -25,13 +25,18 @@ pub(crate) fn paced(
     let interval = Duration::from_secs(1) / per_second;
     let mut due = Instant::now();
     let mut delays = Vec::with_capacity(count);
-    for number in 0..count {
+    while delays.len() < count {
         due += interval;
-        let wait = due.saturating_duration_since(Instant::now());
-        thread::sleep(wait);
-        let began = if wait.is_zero() { due } else { Instant::now() };
-        act(number)?;
-        delays.push(began.elapsed());
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let began = Instant::now();
+        act(delays.len())?;
+        let mut delay = began.elapsed();
+        delays.push(delay);
+        while delay > interval && delays.len() < count {
+            delay -= interval;
+            due += interval;
+            delays.push(delay);
+        }
     }
     Ok(delays)
 }
