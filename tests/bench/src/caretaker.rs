@@ -94,14 +94,23 @@ pub(crate) fn serve() -> Outcome<()> {
 
 /// Asks them to stop, and kills those that do not.
 fn stop(servers: &[Pid]) {
-    let signal = |signal| servers.iter().filter(|pid| kill(**pid, signal).is_ok()).count();
-    signal(Some(Signal::SIGTERM));
+    let signal = |signal| {
+        for pid in servers {
+            // One that has ended needs none.
+            let _ = kill(*pid, signal);
+        }
+    };
+    signal(Signal::SIGTERM);
     let began = Instant::now();
-    while signal(None) > 0 {
+    while servers.iter().any(|pid| is_running(*pid)) {
         if began.elapsed() > STOP_PATIENCE {
-            signal(Some(Signal::SIGKILL));
-            return;
+            return signal(Signal::SIGKILL);
         }
         thread::sleep(LOOKS_EVERY);
     }
+}
+
+/// One that has ended has no program, even if nobody has asked for its status yet.
+fn is_running(server: Pid) -> bool {
+    fs::read_link(format!("/proc/{server}/exe")).is_ok()
 }
