@@ -14,7 +14,8 @@ LONG ?=
 HOURS ?=
 
 # The experiments that `make bench` runs, all of them if none is named; how many rounds; SHORT=1 for two
-# short ones, LONG=1 to count instructions, too; WRITE=1 to print the figures into docs/*/benchmarks.md.
+# short ones, LONG=1 to count instructions, too, HOURS= to watch memory for that long; WRITE=1 to print the
+# figures into docs/*/benchmarks.md.
 EXPERIMENTS ?=
 ROUNDS ?=
 SHORT ?=
@@ -75,11 +76,11 @@ sabotage: tools       ## Show that the tortures notice a broker that acknowledge
 installation: tools   ## Install the binary from a clean clone by the steps of docs/deploy/Dockerfile, run it alone in an empty root
 	@tests/deploy/run.sh
 
-bench: tools          ## Measure the release binary beside a bare sendfile loop, nginx and Apache Kafka (EXPERIMENTS="catch-up produce" chooses, ROUNDS=, SHORT=1, LONG=1; WRITE=1 prints docs/*/benchmarks.md)
+bench: tools          ## Measure the release binary beside a bare sendfile loop, nginx and Apache Kafka (EXPERIMENTS="catch-up produce" chooses, ROUNDS=, SHORT=1, LONG=1, HOURS=; WRITE=1 prints docs/*/benchmarks.md)
 	@echo "Building the broker and what measures it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package bench
 	@echo "All experiments take about $(if $(SHORT),three,twelve) minutes on two cores; leave the machine alone meanwhile."
-	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
+	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
 
 clean:                ## Remove what was built; the broker's ./data stays
 	cargo clean

@@ -33,8 +33,10 @@ fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
         Ok(CommandLine::Help) => print(HELP),
         Ok(CommandLine::Settings) => print(&settings()),
-        Ok(CommandLine::Completion(shell)) => print(&shell.script(HelpText(HELP))),
-        Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), VERSION)),
+        Ok(CommandLine::Completion(shell)) => {
+            print(&shell.script(HelpText(HELP), HelpText(DUMP_LOG_HELP)))
+        }
+        Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), HelpText(DUMP_LOG_HELP), VERSION)),
         Ok(CommandLine::Check { properties, overrides }) => {
             check(properties.as_deref(), &overrides)
         }
@@ -215,9 +217,14 @@ fn start_logging() {
 }
 
 fn print(text: &str) -> ExitCode {
-    // A reader who has closed the pipe has read enough.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader who has closed the pipe has read enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&[format!("cannot print: {error}")])
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn fail_to_start(service_manager: &ServiceManager, errors: &[impl std::fmt::Display]) -> ExitCode {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::config_def::{Allowed, Setting};
+use crate::config::config_def::Setting;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::shell_completion::Shell;
 use crate::config::unsupported::Unsupported;
@@ -122,10 +122,7 @@ impl CommandLine {
 /// The settings of the broker, for a reader who has the binary and not the pages.
 pub fn settings() -> String {
     let row = |it: &Setting| {
-        let allowed = match it.allowed {
-            Allowed::Any => it.takes.to_string(),
-            allowed => allowed.to_string(),
-        };
+        let allowed = it.allowed_values();
         format!("{}={}\n    {}\n    takes: {allowed}\n", it.name, it.default, it.doc.trim())
     };
     let rows: String = KafkaConfig::SETTINGS.iter().map(row).collect();

@@ -29,6 +29,16 @@ pub struct Setting {
     pub doc: &'static str,
 }
 
+impl Setting {
+    /// The values that it takes, as a page names them.
+    pub fn allowed_values(&self) -> String {
+        match self.allowed {
+            Allowed::Any => self.takes.to_string(),
+            allowed => allowed.to_string(),
+        }
+    }
+}
+
 /// Kafka's three words for how much depends on a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Importance {
@@ -154,10 +164,7 @@ pub fn to_markdown(settings: &[Setting]) -> String {
             "" => "-".to_string(),
             default => format!("`{default}`"),
         };
-        let allowed = match it.allowed {
-            Allowed::Any => it.takes.to_string(),
-            allowed => allowed.to_string(),
-        };
+        let allowed = it.allowed_values();
         let (name, kind, importance, doc) = (it.name, it.kind, it.importance, it.doc.trim());
         format!("| `{name}` | {kind} | {default} | {allowed} | {importance} | {doc} |\n")
     };

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::config_def::{Allowed, VALUE_BYTES_MAX};
+use crate::config::config_def::VALUE_BYTES_MAX;
 use crate::config::config_reader::unknown;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::unsupported::Unsupported;
@@ -253,11 +253,7 @@ pub fn dynamic_settings_to_markdown() -> String {
     let row = |name: &&str| {
         let setting = KafkaConfig::SETTINGS.iter().find(|it| it.name == *name);
         let setting = setting.expect("a dynamic setting is a setting");
-        let allowed = match setting.allowed {
-            Allowed::Any => setting.takes.to_string(),
-            allowed => allowed.to_string(),
-        };
-        format!("| `{name}` | {allowed} |\n")
+        format!("| `{name}` | {} |\n", setting.allowed_values())
     };
     let head = "| name | allowed |\n|---|---|\n".to_string();
     head + &DYNAMIC_SETTINGS.iter().map(row).collect::<String>()

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::config::config_def::{Allowed, Setting};
-use crate::config::help_text::{HelpText, plain};
+use crate::config::config_def::Setting;
+use crate::config::help_text::{HelpRow, HelpText, plain};
 use crate::config::kafka_config::KafkaConfig;
 
 const LINE_BYTES_MAX: usize = 78;
@@ -41,7 +41,8 @@ The broker was shut down cleanly, or what was asked for was printed.
 .TP
 1
 A setting is wrong, the broker could not start, a step of the shutdown failed,
-or the last log directory has failed.
+or the last log directory has failed; or a file that was to be dumped could
+not be read to its end.
 The log, or the standard error, says which.
 .SH FILES
 In each log directory:
@@ -61,18 +62,16 @@ Left by a clean shutdown: nothing has to be recovered.
 ";
 
 /// The page in the macros of man(7). It has no date: the same version gives the same page.
-pub fn man_page(help: HelpText<'_>, version: &str) -> String {
+pub fn man_page(help: HelpText<'_>, help_of_dump_log: HelpText<'_>, version: &str) -> String {
     let mut page = format!(".TH TRANSFERTO 1 \"\" \"{}\"\n", roff(version));
     let _ = writeln!(page, ".SH NAME\n{}", lines(&format!("transferto - {}", help.purpose())));
     page.push_str(".SH SYNOPSIS\n");
     let usages: Vec<_> = help.usages().map(synopsis).collect();
     page.push_str(&usages.join(".br\n"));
     page.push_str(".SH OPTIONS\n");
-    for row in help.rows() {
-        let takes = if row.takes.is_empty() { String::new() } else { format!(" {}", row.takes) };
-        let head = format!("\\fB{}\\fR{}", roff(row.name), roff(&takes));
-        let _ = writeln!(page, ".TP\n{head}\n{}", lines(&row.meaning()));
-    }
+    help.rows().for_each(|it| page.push_str(&option(&it)));
+    page.push_str(".SH OPTIONS OF DUMP\\-LOG\n");
+    help_of_dump_log.rows().for_each(|it| page.push_str(&option(&it)));
     page.push_str(".SH EXAMPLES\n");
     help.examples().for_each(|it| page.push_str(&example(it)));
     page.push_str(
@@ -82,6 +81,12 @@ pub fn man_page(help: HelpText<'_>, version: &str) -> String {
     );
     KafkaConfig::SETTINGS.iter().for_each(|it| page.push_str(&setting(it)));
     page + OTHER_SECTIONS.trim_start_matches("\\\n")
+}
+
+fn option(row: &HelpRow<'_>) -> String {
+    let takes = if row.takes.is_empty() { String::new() } else { format!(" {}", row.takes) };
+    let head = format!("\\fB{}\\fR{}", roff(row.name), roff(&takes));
+    format!(".TP\n{head}\n{}\n", lines(&row.meaning()))
 }
 
 fn synopsis(usage: &str) -> String {
@@ -98,16 +103,12 @@ fn example(text: &str) -> String {
 }
 
 fn setting(setting: &Setting) -> String {
-    let allowed = match setting.allowed {
-        Allowed::Any => setting.takes.to_string(),
-        allowed => allowed.to_string(),
-    };
     let default = match setting.default {
         "" => "no default".to_string(),
         default => format!("default: {default}"),
     };
     let (name, doc) = (roff(setting.name), lines(&plain(setting.doc)));
-    let end = lines(&format!("Takes {}; {default}.", plain(&allowed)));
+    let end = lines(&format!("Takes {}; {default}.", plain(&setting.allowed_values())));
     format!(".TP\n\\fB{name}\\fR\n{doc}\n{end}\n")
 }
 
@@ -136,13 +137,17 @@ mod tests {
         "p: does\n\nUsage: p [a]\n\n  --a-b x=y  .sets\n\nExamples:\n  p a\n      runs\n\nMore\n",
     );
 
+    const HELP_OF_DUMP: HelpText<'_> =
+        HelpText("p dump: dumps\n\nUsage: p dump FILE\n\n  --deep n  dumps deeply\n\nExamples:\n");
+
     #[test]
     fn the_page_has_each_option_and_each_setting() {
-        let page = man_page(HELP, "p 1");
+        let page = man_page(HELP, HELP_OF_DUMP, "p 1");
         for part in [
             ".SH NAME\ntransferto \\- does\n",
             ".B p\n[a]\n",
             ".TP\n\\fB\\-\\-a\\-b\\fR x=y\n\\&.sets\n",
+            ".SH OPTIONS OF DUMP\\-LOG\n.TP\n\\fB\\-\\-deep\\fR n\ndumps deeply\n",
             ".TP\n.B p a\nruns\n",
             ".SH SIGNALS\n",
         ] {
@@ -159,7 +164,7 @@ mod tests {
         assert_eq!(lines("'x"), "\\&'x");
         let folded = lines(&"a .b ".repeat(30));
         assert!(folded.lines().all(|it| it.len() <= 80 && !it.starts_with('.')), "{folded}");
-        for line in man_page(HELP, "p 1").lines() {
+        for line in man_page(HELP, HELP_OF_DUMP, "p 1").lines() {
             let is_macro = |name: &&str| line == *name || line.starts_with(&format!("{name} "));
             let known = [".TH", ".SH", ".TP", ".B", ".I", ".BR", ".br"];
             assert!(!line.starts_with(['.', '\'']) || known.iter().any(is_macro), "{line}");

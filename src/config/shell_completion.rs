@@ -20,6 +20,7 @@ const SHELLS: &str = "bash zsh fish";
 const BASH: &str = r#"# Completes the command line of transferto in bash:  source <(transferto --completion bash)
 _transferto() {
     local options='@OPTIONS@' commands='@COMMANDS@' shells='@SHELLS@'
+    local command_options='@COMMAND_OPTIONS@'
     local settings='@SETTINGS@'
     local word=${COMP_WORDS[COMP_CWORD]} at=$COMP_CWORD
     local part=${word#=}
@@ -34,7 +35,9 @@ _transferto() {
     fi
     local words=
     if ((at > 1)) && [[ " $commands " == *" ${COMP_WORDS[1]} "* ]]; then
-        :
+        if [[ $word == -* ]]; then
+            words=$command_options
+        fi
     elif [[ $before == --completion ]]; then
         words=$shells
     elif [[ $before == --override && $word != *=* ]]; then
@@ -46,7 +49,8 @@ _transferto() {
         words=$commands
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$part")
-    if [[ $before != --completion && $words != "$settings" && $words != "$options" ]]; then
+    if [[ $before != --completion && $words != "$settings" && $words != "$options" &&
+        $words != "$command_options" ]]; then
         compopt -o filenames
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$part")
     fi
@@ -72,6 +76,13 @@ _transferto_words() {
     _files
 }
 _transferto() {
+    if ((CURRENT > 2)) && [[ ' @COMMAND_NAMES@ ' == *" ${words[2]} "* ]]; then
+        shift words
+        ((CURRENT -= 1))
+        _arguments \
+@COMMAND_OPTIONS@            '*:file:_files'
+        return
+    fi
     _arguments \
 @OPTIONS@        '*:file:_transferto_words'
 }
@@ -87,7 +98,7 @@ function __transferto_settings
     printf '%s=\t%s\n' \
 @SETTINGS@
 end
-@COMMANDS@@OPTIONS@"#;
+@COMMANDS@@OPTIONS@@COMMAND_OPTIONS@"#;
 
 impl Shell {
     /// # Errors
@@ -101,17 +112,33 @@ impl Shell {
         }
     }
 
-    /// The script, for what `help` lists.
-    pub fn script(self, help: HelpText<'_>) -> String {
+    /// The script, for what `help` lists, and for what that of the sub-commands lists.
+    pub fn script(self, help: HelpText<'_>, help_of_commands: HelpText<'_>) -> String {
         let of_kind = |kind| help.rows().filter(move |it| it.kind == kind);
         let options: Vec<_> = of_kind(HelpKind::Option).collect();
         let commands: Vec<_> = of_kind(HelpKind::SubCommand).collect();
-        let (template, settings, commands, options) = match self {
-            Self::Bash => (BASH, bash_settings(), names(&commands), names(&options)),
-            Self::Zsh => (ZSH, zsh_settings(), zsh_pairs(&commands), zsh_options(&options)),
-            Self::Fish => (FISH, fish_settings(), fish_commands(&commands), fish_options(&options)),
+        let own = help_of_commands.rows().filter(|it| it.kind == HelpKind::Option);
+        let own: Vec<_> = own.collect();
+        let command_names = names(&commands);
+        let (template, settings, commands, options, own) = match self {
+            Self::Bash => (BASH, bash_settings(), names(&commands), names(&options), names(&own)),
+            Self::Zsh => (
+                ZSH,
+                zsh_settings(),
+                zsh_pairs(&commands),
+                zsh_options(&options),
+                zsh_options(&own),
+            ),
+            Self::Fish => {
+                let is_of_command = format!("__fish_seen_subcommand_from {command_names}");
+                let options = fish_options(&options, &format!("not {is_of_command}"));
+                let own = fish_options(&own, &is_of_command);
+                (FISH, fish_settings(), fish_commands(&commands), options, own)
+            }
         };
         let script = template.replace("@SHELLS@", SHELLS).replace("@SETTINGS@", &settings);
+        let script = script.replace("@COMMAND_NAMES@", &command_names);
+        let script = script.replace("@COMMAND_OPTIONS@", &own);
         script.replace("@COMMANDS@", &commands).replace("@OPTIONS@", &options)
     }
 }
@@ -145,7 +172,9 @@ fn zsh_options(rows: &[HelpRow<'_>]) -> String {
         let (repeats, takes) = match row.name {
             "--override" => ("*", ":setting:_transferto_settings".to_string()),
             "--completion" => ("", format!(":shell:({SHELLS})")),
-            _ => ("", String::new()),
+            "--files" => ("*", ":files:_files".to_string()),
+            _ if row.takes.is_empty() => ("", String::new()),
+            _ => ("", format!(":{}:", row.takes)),
         };
         let option = quoted(&format!("{repeats}{}[{meaning}]{takes}", row.name));
         let _ = writeln!(lines, "        {option} \\");
@@ -167,15 +196,18 @@ fn fish_commands(rows: &[HelpRow<'_>]) -> String {
     rows.iter().map(line).collect()
 }
 
-fn fish_options(rows: &[HelpRow<'_>]) -> String {
+/// `condition` says when they are offered.
+fn fish_options(rows: &[HelpRow<'_>], condition: &str) -> String {
     let line = |it: &HelpRow<'_>| {
         let takes = match it.name {
             "--override" => " -x -a '(__transferto_settings)'".to_string(),
             "--completion" => format!(" -x -a '{SHELLS}'"),
-            _ => String::new(),
+            "--files" => " -r".to_string(),
+            _ if it.takes.is_empty() => String::new(),
+            _ => " -x".to_string(),
         };
         let (name, meaning) = (it.name.trim_start_matches('-'), fish_quoted(&it.meaning()));
-        format!("complete -c transferto -l {name}{takes} -d {meaning}\n")
+        format!("complete -c transferto -n '{condition}' -l {name}{takes} -d {meaning}\n")
     };
     rows.iter().map(line).collect()
 }
@@ -199,6 +231,9 @@ mod tests {
          dump FILE  prints a file\n\nExamples:\n",
     );
 
+    const HELP_OF_DUMP: HelpText<'_> =
+        HelpText("p dump: dumps\n\nUsage: p dump FILE\n\n  --deep n  dumps deeply\n\nExamples:\n");
+
     #[test]
     fn each_script_has_the_options_the_sub_commands_and_all_settings() {
         for (shell, option, command) in [
@@ -206,15 +241,29 @@ mod tests {
             (Shell::Zsh, r"'--check[checks \[all\]]'", "'dump:prints a file'"),
             (Shell::Fish, "-l check -d 'checks [all]'", "-a dump -d 'prints a file'"),
         ] {
-            let script = shell.script(HELP);
+            let script = shell.script(HELP, HELP_OF_DUMP);
             for expected in [option, command, "transferto.http.listener", "num.io.threads"] {
                 assert!(script.contains(expected), "{shell:?}: {expected}\n{script}");
             }
-            let marks = ["@SHELLS@", "@SETTINGS@", "@COMMANDS@", "@OPTIONS@"];
-            assert!(marks.iter().all(|it| !script.contains(it)), "{shell:?}\n{script}");
+            assert!(!script.contains("S@"), "{shell:?}\n{script}");
         }
-        assert!(Shell::Zsh.script(HELP).contains(r"sets one of Kafka'\''s]:setting:"));
-        assert!(Shell::Fish.script(HELP).contains(r"sets one of Kafka\'s'"));
+        assert!(
+            Shell::Zsh.script(HELP, HELP_OF_DUMP).contains(r"sets one of Kafka'\''s]:setting:")
+        );
+        assert!(Shell::Fish.script(HELP, HELP_OF_DUMP).contains(r"sets one of Kafka\'s'"));
+    }
+
+    #[test]
+    fn behind_a_sub_command_its_own_options_are_offered() {
+        for (shell, expected) in [
+            (Shell::Bash, "command_options='--deep'"),
+            (Shell::Zsh, "'--deep[dumps deeply]:n:'"),
+            (Shell::Fish, "-n '__fish_seen_subcommand_from dump' -l deep -x -d 'dumps deeply'"),
+            (Shell::Fish, "-n 'not __fish_seen_subcommand_from dump' -l check -d"),
+        ] {
+            let script = shell.script(HELP, HELP_OF_DUMP);
+            assert!(script.contains(expected), "{shell:?}: {expected}\n{script}");
+        }
     }
 
     #[test]

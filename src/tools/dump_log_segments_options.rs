@@ -20,23 +20,24 @@ transferto dump-log: prints what is in the files of a log, as Kafka's kafka-dump
 
 Usage: transferto dump-log [options] FILE...
 
-  FILE                   a file of a log: <offset>.log, .index, .timeindex or .snapshot
-  --files a,b            more of them, as Kafka's tool takes them
-  --print-data-log       prints the keys and values of the records, too
-  --deep-iteration       prints each record, not only each batch
-  --skip-record-metadata prints of a record its key and value alone
-  --offsets-decoder      prints the records of __consumer_offsets as JSON
-  --max-bytes n          reads only the first n bytes of a .log
-  --verify-index-only    compares an index with its .log, and does not print it
-  --index-sanity-check   only checks an index as the start of Kafka does
-  --max-message-size n   the largest batch that an index may point to; 5242880 without it
-  --help, --version      prints this text, or the version
+  FILE                    a file of a log: <offset>.log, .index, .timeindex or .snapshot
+  --files a,b             more of them, as Kafka's tool takes them
+  --print-data-log        prints the keys and values of the records, too
+  --deep-iteration        prints each record, not only each batch
+  --skip-record-metadata  prints of a record its key and value alone
+  --offsets-decoder       prints the records of __consumer_offsets as JSON
+  --max-bytes n           reads only the first n bytes of a .log
+  --verify-index-only     compares an index with its .log, and does not print it
+  --index-sanity-check    only checks an index as the start of Kafka does
+  --max-message-size n    the largest batch that an index may point to; 5242880 without it
+  --help                  prints this text
+  --version               prints the version
 
 It only reads, also beside a running broker. What is wrong with a file goes to the standard error;
 the exit status is 1 if a file could not be read to its end. On a terminal the control characters in
 keys and values are escaped, elsewhere they are printed as they are.
 
-Example:
+Examples:
   transferto dump-log --print-data-log data/post-0/00000000000000000000.log
 ";
 
@@ -207,6 +208,7 @@ impl<'a> Arguments<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::help_text::{HelpKind, HelpText};
 
     fn parse(arguments: &str) -> Result<DumpLogRequest, String> {
         let arguments: Vec<_> = arguments.split_whitespace().map(String::from).collect();
@@ -226,6 +228,24 @@ mod tests {
         assert_eq!(options("--files a,b c,d").files, expected);
         assert_eq!(options("--files=a,b c,d").files, expected);
         assert_eq!(options("-files a,b c,d").files, expected);
+    }
+
+    /// The completions and the manual page are made from the help.
+    #[test]
+    fn the_help_lists_every_option_and_each_one_is_taken() {
+        let rows: Vec<_> = HelpText(DUMP_LOG_HELP).rows().collect();
+        assert!(rows.len() > 10, "{rows:?}");
+        for row in rows.iter().filter(|it| it.kind == HelpKind::Option) {
+            let value = if row.takes.is_empty() { "" } else { "1" };
+            assert!(parse(&format!("{} {value} a", row.name)).is_ok(), "{}", row.name);
+        }
+        let source = include_str!("dump_log_segments_options.rs");
+        let arms = source.split("fn take<").nth(1).unwrap().split("\nfn ").next().unwrap();
+        let taken = arms.split('"').filter(|it| it.contains('-') && !it.contains(' '));
+        // Those two take a class, which this program cannot load.
+        for name in taken.filter(|it| !it.ends_with("-decoder-class")) {
+            assert!(rows.iter().any(|it| it.name == format!("--{name}")), "{name}");
+        }
     }
 
     #[test]

@@ -95,3 +95,14 @@ fn the_manual_page_shows_every_option_of_the_help() {
     }
     assert!(count >= 7, "{help}");
 }
+
+#[test]
+fn what_cannot_be_printed_is_an_error() {
+    for option in ["--man", "--settings", "--check", "--version"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let printed = Command::new(broker_binary()).arg(option).stdout(full).output().unwrap();
+        let why = text(&printed.stderr);
+        assert_eq!(printed.status.code(), Some(1), "{option}: {why}");
+        assert!(why.starts_with("transferto: cannot print: No space left"), "{option}: {why}");
+    }
+}

@@ -37,6 +37,9 @@ const NAMES: [&str; 18] = [
     "write",
     "writev",
 ];
+/// Where the kernel lists its tracepoints, and where it did before.
+const TRACE_DIRS: [&str; 2] =
+    ["/sys/kernel/tracing/events/syscalls", "/sys/kernel/debug/tracing/events/syscalls"];
 const PATIENCE_MS: u16 = 10_000;
 
 /// A `perf stat` that watches a process, and counts when it is asked to.
@@ -80,7 +83,8 @@ impl CallCounter {
             mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
         }
         let output = dir.join("perf.csv");
-        let names = NAMES.iter().map(|name| format!("{PREFIX}{name}"));
+        let names =
+            NAMES.iter().filter(|name| is_known(name)).map(|name| format!("{PREFIX}{name}"));
         let events: Vec<String> = std::iter::once(ALL.to_string()).chain(names).collect();
         let perf = Command::new("perf")
             .args(["stat", "-x", ",", "-D", "-1", "-e", &events.join(",")])
@@ -136,6 +140,11 @@ impl CallCounter {
         let _ = self.acknowledgement.read(&mut answer)?;
         Ok(())
     }
+}
+
+/// Whether this kernel has the call: `perf` counts nothing if one of the events is unknown to it.
+fn is_known(call: &str) -> bool {
+    TRACE_DIRS.iter().any(|dir| Path::new(dir).join(format!("sys_enter_{call}")).exists())
 }
 
 impl Drop for CallCounter {

@@ -31,6 +31,7 @@ const LIST_OFFSETS_VERSION: i16 = 4;
 pub(crate) const PRODUCE_VERSION: i16 = 7;
 pub(crate) const FETCH_VERSION: i16 = 11;
 const PRODUCE_TIMEOUT_MS: i32 = 30_000;
+const DELETE_TIMEOUT_MS: i32 = 10_000;
 const FETCH_MAX_WAIT_MS: i32 = 500;
 const CLIENT_ID: &str = "bench";
 /// What a client must see of a batch to know what comes after it.
@@ -147,6 +148,7 @@ impl Client {
     pub(crate) fn delete_topic(&mut self, topic: &str) -> Outcome<()> {
         let request = DeleteTopicsRequest {
             topic_names: vec![topic.to_string()],
+            timeout_ms: DELETE_TIMEOUT_MS,
             ..DeleteTopicsRequest::default()
         };
         let body = RequestBody::DeleteTopics(request);

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::experiments::Experiment;
 use crate::machine::Machine;
 use crate::namespace::Network;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, failed};
 use crate::peers::{file_server, kafka, write_loop};
 use crate::plan::Plan;
 use crate::report::json::json;
@@ -28,8 +28,11 @@ mod producer;
 mod topic;
 mod data_set;
 mod scratch;
+mod caretaker;
 mod peers;
 mod stretch;
+mod turns;
+mod delays;
 mod slow_file;
 mod call_counter;
 mod plan;
@@ -53,6 +56,7 @@ fn bench() -> Outcome<()> {
         match command.as_str() {
             file_server::COMMAND => return file_server::serve(rest),
             write_loop::COMMAND => return write_loop::serve(rest),
+            caretaker::COMMAND => return caretaker::serve(),
             _ => {}
         }
     }
@@ -61,13 +65,15 @@ fn bench() -> Outcome<()> {
     if let Err(why) = kafka::fetch_jars(&plan) {
         println!("no Apache Kafka: {why}");
     }
+    // Before the mounts are others: what is mounted over a file of its own does not keep it there.
+    caretaker::start()?;
     plan.network = Network::enter()?;
     let machine = Machine::look(&plan)?;
     for (name, fact) in &machine.facts {
         println!("{name}: {fact}");
     }
     let began = Instant::now();
-    let reports = plan.chosen().map(|it| run(it, &plan)).collect::<Outcome<Vec<_>>>()?;
+    let (reports, failures) = run_all(&plan);
     let results = plan.work_dir.join("results.json");
     fs::write(&results, json(&machine, &reports))?;
     println!("\nall rounds are in {}", results.display());
@@ -75,7 +81,22 @@ fn bench() -> Outcome<()> {
         page::write(&plan, &machine, &reports)?;
     }
     println!("done in {:.0} s", began.elapsed().as_secs_f64());
-    Ok(())
+    if failures.is_empty() { Ok(()) } else { failed(failures.join("\nbench: ")) }
+}
+
+/// Those that were chosen. One that fails takes nothing from what the others have found.
+fn run_all(plan: &Plan) -> (Vec<Report>, Vec<String>) {
+    let (mut reports, mut failures) = (Vec::new(), Vec::new());
+    for experiment in plan.chosen() {
+        match run(experiment, plan) {
+            Ok(report) => reports.push(report),
+            Err(why) => {
+                println!("  {} FAILED: {why}", experiment.name);
+                failures.push(format!("{} failed: {why}", experiment.name));
+            }
+        }
+    }
+    (reports, failures)
 }
 
 fn run(experiment: &'static Experiment, plan: &Plan) -> Outcome<Report> {

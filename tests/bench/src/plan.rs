@@ -1,7 +1,6 @@
 //! What a person asked for, and what this machine has for it.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ const ROUNDS_SHORT: usize = 2;
 /// How long memory is watched under load.
 const LOAD_TIME: Duration = Duration::from_secs(60);
 const LOAD_TIME_SHORT: Duration = Duration::from_secs(6);
+/// A year.
+const HOURS_MAX: f64 = 8_760.0;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// Whether each measurement is as short as it can be: to see that all works.
     pub(crate) is_short: bool,
-    /// Whether what takes minutes is done, too.
+    /// Whether instructions are counted, too, which takes minutes.
     pub(crate) is_long: bool,
     /// Whether the figures go into the pages of `docs`.
     pub(crate) writes_pages: bool,
@@ -39,8 +40,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Reads the names of experiments from the arguments, and `ROUNDS`, `SHORT`, `LONG`, `WRITE`
-    /// and `BROKER` from the environment.
+    /// Reads the names of experiments from the arguments, and `ROUNDS`, `SHORT`, `LONG`, `HOURS`,
+    /// `WRITE` and `BROKER` from the environment.
     pub(crate) fn from_arguments() -> Outcome<Self> {
         let names: Vec<String> = env::args().skip(1).collect();
         for name in &names {
@@ -60,12 +61,20 @@ impl Plan {
         };
         let is_short = given("SHORT").is_some();
         let rounds = match given("ROUNDS") {
-            Some(rounds) => rounds.parse()?,
+            Some(rounds) => match rounds.parse() {
+                Ok(rounds @ 1..) => rounds,
+                _ => return failed(format!("ROUNDS={rounds}: it takes a number from 1")),
+            },
             None if is_short => ROUNDS_SHORT,
             None => ROUNDS,
         };
         let load_time = match given("HOURS") {
-            Some(hours) => Duration::from_secs_f64(hours.parse::<f64>()? * 3600.0),
+            Some(hours) => match hours.parse::<f64>() {
+                Ok(number) if number > 0.0 && number < HOURS_MAX => {
+                    Duration::from_secs_f64(number * 3600.0)
+                }
+                _ => return failed(format!("HOURS={hours}: it takes a number such as 1 or 0.5")),
+            },
             None if is_short => LOAD_TIME_SHORT,
             None => LOAD_TIME,
         };
@@ -81,16 +90,6 @@ impl Plan {
             load_time,
             names,
         })
-    }
-
-    /// A directory in which nothing is; whatever was there is removed.
-    pub(crate) fn empty_dir(&self, name: &str) -> Outcome<PathBuf> {
-        let dir = self.work_dir.join(name);
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        fs::create_dir_all(&dir)?;
-        Ok(dir)
     }
 
     /// How long memory is watched under load: an hour if `HOURS=1` says so.

@@ -1,17 +1,21 @@
 //! A server as a child process, and what the system says of it.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
-use std::process::Child;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 
+use crate::caretaker;
 use crate::outcome::{Outcome, failed};
 
-/// A clean stop may flush logs.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// A clean stop flushes logs, of up to nine gigabytes.
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A child that is stopped when it is dropped.
 #[derive(Debug)]
@@ -23,8 +27,27 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn of(child: Child) -> Self {
+        caretaker::server_runs(child.id());
         let measured = Pid::from_raw(child.id().cast_signed());
         Self { child, measured }
+    }
+
+    /// Starts this binary with these arguments. Returns the port as well, which it says first; it
+    /// serves until its input ends.
+    pub(crate) fn of_this_binary(arguments: &[&OsStr]) -> Outcome<(Self, u16)> {
+        let mut child = Command::new(env::current_exe()?)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take();
+        // From here on it is stopped even if it says nothing.
+        let server = Self::of(child);
+        let mut line = String::new();
+        if let Some(stdout) = stdout {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        Ok((server, line.trim().parse()?))
     }
 
     /// The same server, whose work is done by another process than the child.
@@ -91,6 +114,7 @@ impl Server {
                 Ok(Some(_)) | Err(_) => return,
             }
         }
+        println!("  {} was killed: it did not stop in {STOP_PATIENCE:?}", self.measured);
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -99,5 +123,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+        caretaker::server_has_ended(self.child.id());
     }
 }

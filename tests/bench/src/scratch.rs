@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::caretaker;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
@@ -17,6 +18,7 @@ impl Scratch {
         if path.exists() {
             fs::remove_dir_all(&path)?;
         }
+        caretaker::directory_is_there(&path);
         fs::create_dir_all(&path)?;
         Ok(Self(path))
     }
@@ -35,5 +37,6 @@ impl Drop for Scratch {
         if let Err(error) = fs::remove_dir_all(&self.0) {
             println!("cannot remove {}: {error}", self.0.display());
         }
+        caretaker::directory_is_gone(&self.0);
     }
 }

@@ -6,15 +6,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use transferto::protocol::delete_topics::DeleteTopicsRequest;
-use transferto::protocol::request::{RequestBody, ResponseBody};
-
 use crate::client::Client;
 use crate::outcome::{Outcome, failed};
 
-/// Both brokers have it.
-const DELETE_TOPICS_VERSION: i16 = 3;
-const TIMEOUT_MS: i32 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
@@ -54,20 +48,7 @@ impl Topic {
 
     /// Deletes it and waits until its files are gone.
     pub(crate) fn delete(self) -> Outcome<()> {
-        let topic_names = vec![self.name.clone()];
-        let request = DeleteTopicsRequest {
-            topic_names,
-            timeout_ms: TIMEOUT_MS,
-            ..DeleteTopicsRequest::default()
-        };
-        let body = RequestBody::DeleteTopics(request);
-        let (body, _) = Client::connect(self.port)?.call(DELETE_TOPICS_VERSION, &body, &[])?;
-        let ResponseBody::DeleteTopics(response) = body else {
-            return failed("not a response to DeleteTopics");
-        };
-        if response.responses.iter().any(|it| it.error_code != 0) {
-            return failed(format!("cannot delete {}: {response:?}", self.name));
-        }
+        Client::connect(self.port)?.delete_topic(&self.name)?;
         wait_until("the end of the files", || self.is_gone())
     }
 

@@ -3,18 +3,19 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use support::records::batch;
 
 use crate::client::{Client, Limits, Place};
 use crate::connection::Tally;
+use crate::delays::{paced, quantile_ms};
 use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 
 const TOPIC: &str = "backlog";
 const BACKLOG_BYTES: u64 = 1 << 30;
@@ -33,8 +34,8 @@ const BESIDE: &str = "p99 of 100 small readers beside one of a huge backlog";
 /// The small readers alone, then beside the huge one, in each round.
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let mut findings = Findings::default();
-    let dir = plan.empty_dir("backlog")?;
-    let broker = Transferto::start(plan, "transferto", &dir, &[ONE_PROCESSOR])?;
+    let scratch = Scratch::new(plan, "backlog")?;
+    let broker = Transferto::start(plan, TRANSFERTO, scratch.path(), &[ONE_PROCESSOR])?;
     fill(&broker)?;
     let mut readers =
         (0..SMALL_READERS).map(|_| SmallTopic::of(&broker)).collect::<Outcome<Vec<_>>>()?;
@@ -46,7 +47,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
         let beside_ms = beside_a_huge_reader(&broker, || p99_ms(&mut readers, fetches))?;
         findings.add(BESIDE, broker.name(), Unit::Milliseconds, beside_ms);
     }
-    let of = |row| findings.median(row, "transferto", Unit::Milliseconds);
+    let of = |row| findings.median(row, TRANSFERTO, Unit::Milliseconds);
     if let (Some(alone), Some(beside)) = (of(ALONE), of(BESIDE)) {
         let what = "p99 of small readers beside a huge backlog, of alone";
         findings.goals.push(Goal::at_most(what, 2.0, beside / alone));
@@ -96,16 +97,8 @@ fn read_backlog(port: u16, is_over: &AtomicBool) -> Outcome<()> {
     Ok(())
 }
 
-/// One fetch at a time, of one reader after another, each at the moment when it is due.
+/// One fetch at a time, of one reader after another.
 fn p99_ms(readers: &mut [SmallTopic], fetches: usize) -> Outcome<f64> {
-    let interval = Duration::from_secs(1) / FETCHES_PER_SECOND;
-    let mut due = Instant::now();
-    let mut times_ns = Vec::with_capacity(fetches);
-    for number in 0..fetches {
-        due += interval;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        times_ns.push(readers[number % SMALL_READERS].fetch_time_ns()?);
-    }
-    times_ns.sort_unstable();
-    Ok(times_ns[fetches * 99 / 100] as f64 / 1e6)
+    let fetch = |number: usize| readers[number % SMALL_READERS].fetch();
+    Ok(quantile_ms(&mut paced(fetches, FETCHES_PER_SECOND, fetch)?, 0.99))
 }

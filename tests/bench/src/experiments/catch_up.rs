@@ -7,9 +7,11 @@ use crate::data_set::DataSet;
 use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::Outcome;
 use crate::peers::Errand;
-use crate::peers::contestants::{BARE_LOOP, Contest, Contestant, INLINE, KAFKA, NGINX, TRANSFERTO};
+use crate::peers::contestants::{BARE_LOOP, Contest, Contestant, KAFKA, NGINX};
+use crate::peers::transferto::{INLINE, TRANSFERTO};
 use crate::plan::Plan;
 use crate::stretch::measure;
+use crate::turns::turns;
 
 const CONSUMERS: [usize; 4] = [1, 2, 8, 100];
 const FETCH_MIB: [usize; 2] = [1, 50];
@@ -34,7 +36,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     for round in 1..=plan.rounds {
         println!("  round {round} of {}", plan.rounds);
         for row in &rows {
-            for contestant in contest.contestants.iter().filter(|it| row.has(it)) {
+            for contestant in turns(round, contest.contestants.iter().filter(|it| row.has(it))) {
                 row.measure(&contest, contestant, &mut findings)?;
             }
         }

@@ -5,21 +5,24 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use support::records::batch;
 
 use crate::client::{Client, Limits, Place};
 use crate::connection::Tally;
+use crate::delays::{paced, quantile_ms};
 use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{INLINE, TRANSFERTO, Transferto};
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 use crate::slow_file::SlowFile;
+use crate::topic::wait_until_led;
 
 const TOPIC: &str = "cold";
 const SEGMENT_BYTES: &str = "67108864";
@@ -35,17 +38,23 @@ const COLD_LIMITS: Limits = Limits { bytes: 1 << 20, partition_bytes: 1 << 20 };
 const FETCHES_PER_SECOND: u32 = 500;
 const ONE_PROCESSOR: &str = "num.network.threads=1";
 
-const INLINE: &str = "transferto.fetch.inline=resident";
+const INLINE_RESIDENT: &str = "transferto.fetch.inline=resident";
 /// The cure switched off.
 const LESSON: &str = "transferto.lesson.cold.pages=true";
 
 const ALONE: &str = "p99 of a hot consumer, alone";
 const BESIDE: &str = "p99 of a hot consumer beside a cold reader";
-const NAME: &str = "transferto";
 
 /// Each broker's hot consumer alone, then beside the cold reader, in each round.
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let mut findings = Findings::default();
+    if !plan.network.is_own_namespace {
+        // In the mounts of the host, an interruption would leave the slow disk behind.
+        findings
+            .remarks
+            .push("Left out: it mounts a slow disk, which needs root and ip.".to_string());
+        return Ok(findings);
+    }
     for (name, setting) in names(plan, &mut findings)? {
         println!("  {name}");
         let peer = match name {
@@ -81,7 +90,7 @@ fn measure(
 ) -> Outcome<()> {
     let mut hot = SmallTopic::of(broker)?;
     let fetches = if plan.is_short { 500 } else { 1_500 };
-    hot.fetch_times_ns(fetches)?;
+    hot.fetch_times(fetches)?;
     findings.add(ALONE, name, Unit::Milliseconds, p99_ms(&mut hot, fetches)?);
     evict(segment)?;
     let beside_ms = beside_a_cold_reader(broker, || p99_ms(&mut hot, fetches))?;
@@ -92,9 +101,10 @@ fn measure(
 /// One broker, set up in one way, on a directory of its own.
 struct Peer<'a> {
     name: &'static str,
-    /// Where its logs lie.
-    logs: PathBuf,
     setup: Setup<'a>,
+    /// Where its logs lie, in its scratch directory.
+    logs: PathBuf,
+    _scratch: Scratch,
 }
 
 enum Setup<'a> {
@@ -108,15 +118,17 @@ impl<'a> Peer<'a> {
         name: &'static str,
         setting: Option<&'static str>,
     ) -> Outcome<Self> {
-        let logs = plan.empty_dir("cold-reader")?.join(name.replace([' ', ','], "-"));
+        let scratch = Scratch::new(plan, "cold-reader")?;
         let settings = [ONE_PROCESSOR].into_iter().chain(setting).collect();
-        Ok(Self { name, logs, setup: Setup::Transferto { plan, settings } })
+        let setup = Setup::Transferto { plan, settings };
+        Ok(Self { name, setup, logs: scratch.join("logs"), _scratch: scratch })
     }
 
     fn kafka(plan: &'a Plan) -> Outcome<Self> {
-        let dir = plan.empty_dir("cold-reader-kafka")?;
-        let kafka = Kafka::format(plan, &dir, &[ONE_PROCESSOR])?;
-        Ok(Self { name: kafka::NAME, logs: kafka::log_dir(&dir), setup: Setup::Kafka(kafka) })
+        let scratch = Scratch::new(plan, "cold-reader")?;
+        let setup = Setup::Kafka(Kafka::format(plan, scratch.path(), &[ONE_PROCESSOR])?);
+        let logs = kafka::log_dir(scratch.path());
+        Ok(Self { name: kafka::NAME, setup, logs, _scratch: scratch })
     }
 
     fn start(&self) -> Outcome<Box<dyn Broker>> {
@@ -133,9 +145,8 @@ fn names(
     plan: &Plan,
     findings: &mut Findings,
 ) -> Outcome<Vec<(&'static str, Option<&'static str>)>> {
-    let mut names = vec![(NAME, None)];
-    let others =
-        [("transferto, inline", INLINE), ("transferto, cold pages left to sendfile", LESSON)];
+    let mut names = vec![(TRANSFERTO, None)];
+    let others = [(INLINE, INLINE_RESIDENT), ("transferto, cold pages left to sendfile", LESSON)];
     for (name, setting) in others {
         if Transferto::knows(plan, setting.split('=').next().unwrap_or_default())? {
             names.push((name, Some(setting)));
@@ -151,6 +162,7 @@ fn names(
 fn fill(broker: &dyn Broker) -> Outcome<()> {
     let mut client = Client::connect(broker.port())?;
     client.ensure_topic(TOPIC, 1, &[("segment.bytes", SEGMENT_BYTES)])?;
+    wait_until_led(&mut client, TOPIC, 1)?;
     let records = batch(&vec![vec![7_u8; RECORD_BYTES]; BATCH_RECORDS]);
     for _ in 0..COLD_BYTES / records.len() {
         client.produce(TOPIC, 0, 1, &records)?;
@@ -193,23 +205,13 @@ fn read_cold(port: u16, is_over: &AtomicBool) -> Outcome<()> {
     Ok(())
 }
 
-/// One fetch at a time, each at the moment when it is due.
 fn p99_ms(hot: &mut SmallTopic, fetches: usize) -> Outcome<f64> {
-    let interval = Duration::from_secs(1) / FETCHES_PER_SECOND;
-    let mut due = Instant::now();
-    let mut times_ns = Vec::with_capacity(fetches);
-    for _ in 0..fetches {
-        due += interval;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        times_ns.push(hot.fetch_time_ns()?);
-    }
-    times_ns.sort_unstable();
-    Ok(times_ns[fetches * 99 / 100] as f64 / 1e6)
+    Ok(quantile_ms(&mut paced(fetches, FETCHES_PER_SECOND, |_| hot.fetch())?, 0.99))
 }
 
 fn goal(findings: &Findings) -> Option<Goal> {
-    let alone_ms = findings.median(ALONE, NAME, Unit::Milliseconds)?;
-    let beside_ms = findings.median(BESIDE, NAME, Unit::Milliseconds)?;
+    let alone_ms = findings.median(ALONE, TRANSFERTO, Unit::Milliseconds)?;
+    let beside_ms = findings.median(BESIDE, TRANSFERTO, Unit::Milliseconds)?;
     Some(Goal::at_most(
         "p99 of a hot consumer beside a cold reader, of alone",
         1.2,

@@ -8,9 +8,11 @@ use crate::data_set::DataSet;
 use crate::experiments::instructions;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
-use crate::peers::contestants::{Contest, Contestant, TRANSFERTO};
+use crate::peers::contestants::{Contest, Contestant};
+use crate::peers::transferto::TRANSFERTO;
 use crate::peers::{Consumer, Errand, FetchPeer};
 use crate::plan::Plan;
+use crate::turns::turns;
 
 const CONSUMERS: [usize; 3] = [1, 2, 8];
 const FETCH_BYTES: usize = 1 << 20;
@@ -41,7 +43,8 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     for round in 1..=plan.rounds {
         println!("  round {round} of {}", plan.rounds);
         for consumers in CONSUMERS {
-            for contestant in contest.contestants.iter().filter(|it| !it.is_aside) {
+            let contestants = contest.contestants.iter().filter(|it| !it.is_aside);
+            for contestant in turns(round, contestants) {
                 counts.count(contestant, consumers)?;
             }
         }

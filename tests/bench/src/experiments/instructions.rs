@@ -10,7 +10,7 @@ use crate::connection::Tally;
 use crate::data_set::DataSet;
 use crate::figure::{Findings, Unit};
 use crate::outcome::{Outcome, failed};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::peers::{Broker, Errand, FetchPeer};
 use crate::plan::Plan;
 use crate::scratch::Scratch;
@@ -21,7 +21,6 @@ const BATCH_BYTES: usize = 16_384;
 const DATA_BYTES: usize = 2 << 20;
 /// By which the sessions differ.
 const MORE: usize = 300;
-const PEER: &str = "transferto";
 
 /// What a session does, beside the filling of the topic.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +43,9 @@ pub(crate) fn count(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
     let of_batches = session(plan, Script { batches: 2 * MORE, ..few })? - of_few;
     let each = |instructions: f64| instructions / MORE as f64;
     let row = "a fetch of 1 MiB, batches of 16 KiB";
-    findings.add(row, PEER, Unit::Instructions, each(of_fetches));
+    findings.add(row, TRANSFERTO, Unit::Instructions, each(of_fetches));
     let row = "a batch of 16 KiB that is produced, records of 100 B";
-    findings.add(row, PEER, Unit::Instructions, each(of_batches));
+    findings.add(row, TRANSFERTO, Unit::Instructions, each(of_batches));
     Ok(())
 }
 
@@ -56,7 +55,7 @@ fn session(plan: &Plan, script: Script) -> Outcome<f64> {
     let counts = scratch.join("callgrind.out");
     let file = format!("--callgrind-out-file={}", counts.display());
     let wrapper = ["valgrind", "--quiet", "--tool=callgrind", &file];
-    let broker = Transferto::start_under(plan, &wrapper, PEER, &scratch.join("logs"), &[])?;
+    let broker = Transferto::start_under(plan, &wrapper, TRANSFERTO, &scratch.join("logs"), &[])?;
     act(&broker, script)?;
     // The counts are written at the end.
     drop(broker);

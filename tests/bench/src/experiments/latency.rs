@@ -2,8 +2,9 @@
 //! each record costs the server.
 //!
 //! One thread is producer and consumer, each with a connection of its own: between the two no CPU has
-//! to wake another. It has a real-time priority, and sleeps most of the time. Records have fixed times at which they are due, and each time counts from there:
-//! what makes one late makes all behind it late, too, and shows in each of them.
+//! to wake another. It has a real-time priority, and sleeps most of the time. Records have fixed times at
+//! which they are due, and each time counts from there: what makes one late makes all behind it late,
+//! too, and shows in each of them.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -20,20 +21,18 @@ use transferto::message::compression_codec::CompressionCodec;
 
 use crate::client::{Client, FETCH_VERSION, Limits, Place, fetch_body};
 use crate::connection::Tally;
+use crate::delays::quantile_ms;
 use crate::experiments::produce::Load;
 use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{INLINE, INLINE_SETTING, TRANSFERTO, Transferto};
 use crate::plan::Plan;
 use crate::producer::Producer;
 use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
-
-const TRANSFERTO: &str = "transferto";
-const INLINE: &str = "transferto, inline";
-const INLINE_SETTING: &str = "transferto.fetch.inline";
+use crate::turns::turns;
 
 /// 1,000 records in a second.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -71,7 +70,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let records = if plan.is_short { RECORDS_SHORT } else { RECORDS };
     for round in 1..=plan.rounds {
         println!("  round {round} of {}", plan.rounds);
-        for peer in &peers {
+        for peer in turns(round, peers.iter()) {
             let run = Run::of(peer, &format!("latency-{round}"), records, INTERVAL)?;
             run.add_to(&mut findings, peer.server.name());
         }
@@ -142,7 +141,6 @@ impl Run {
             (SENT_LATE, &mut self.delays.sent_late),
         ];
         for (kind, delays) in kinds {
-            delays.sort();
             for (name, share) in QUANTILES {
                 let row = format!("{kind}, {name}");
                 findings.add(&row, peer, Unit::Milliseconds, quantile_ms(delays, share));
@@ -152,12 +150,6 @@ impl Run {
         let cpu_ms = self.cpu_ns as f64 / 1e6;
         findings.add(CPU, peer, Unit::Milliseconds, cpu_ms / records * 1_000.0);
     }
-}
-
-/// Of delays in order, of which there is at least one.
-fn quantile_ms(sorted: &[Duration], share: f64) -> f64 {
-    let at = (sorted.len() as f64 * share) as usize;
-    sorted[at.min(sorted.len() - 1)].as_secs_f64() * 1e3
 }
 
 /// Each from when the record was due.

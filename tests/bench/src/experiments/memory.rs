@@ -10,8 +10,9 @@ use crate::connection::Tally;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::Outcome;
 use crate::peers::Broker;
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 
 const MIB: f64 = (1 << 20) as f64;
 const TOPIC: &str = "load";
@@ -32,7 +33,8 @@ const LIMITS: Limits = Limits { bytes: 50 << 20, partition_bytes: 1 << 20 };
 /// A broker that is left alone, and then one producer and one consumer.
 pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let mut findings = Findings::default();
-    let broker = Transferto::start(plan, "transferto", &plan.empty_dir("memory")?, SETTINGS)?;
+    let scratch = Scratch::new(plan, "memory")?;
+    let broker = Transferto::start(plan, TRANSFERTO, scratch.path(), SETTINGS)?;
     thread::sleep(Duration::from_secs(1));
     let idle_mib = resident_mib(&broker)?;
     findings.add("resident, idle", broker.name(), Unit::Mib, idle_mib);

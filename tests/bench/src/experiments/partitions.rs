@@ -6,9 +6,11 @@ use crate::data_set::DataSet;
 use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::Outcome;
 use crate::peers::Errand;
-use crate::peers::contestants::{BARE_LOOP, Contest, TRANSFERTO};
+use crate::peers::contestants::{BARE_LOOP, Contest};
+use crate::peers::transferto::TRANSFERTO;
 use crate::plan::Plan;
 use crate::stretch::measure;
+use crate::turns::turns;
 
 const PARTITIONS: [(usize, &str); 3] = [(1, "one"), (10, "ten"), (100, "hundred")];
 const CONSUMERS: [usize; 2] = [1, 8];
@@ -31,7 +33,8 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
         println!("  round {round} of {}", plan.rounds);
         for consumers in CONSUMERS {
             for set in &data {
-                for contestant in contest.contestants.iter().filter(|it| it.has_parts()) {
+                let contestants = contest.contestants.iter().filter(|it| it.has_parts());
+                for contestant in turns(round, contestants) {
                     // A loop without partitions sends parts of one file.
                     let served = if contestant.is_broker() { set } else { &data[0] };
                     let peer = contest.start(contestant, served)?;

@@ -10,18 +10,18 @@ use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
 use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
+use crate::turns::turns;
 
-const TRANSFERTO: &str = "transferto";
 /// A JVM takes a second to start and to compile the client.
 const RECORDS: usize = 2_000_000;
 const RECORDS_SHORT: usize = 300_000;
 const RECORD_BYTES: usize = 100;
 /// Each takes some seconds.
-const ROUNDS_MAX: usize = 2;
+const ROUNDS_MAX: usize = 3;
 /// The heap of Kafka's script, and no log.
 const TOOL_FLAGS: &[&str] = &["-Xmx512M", kafka::WARNINGS_ONLY];
 /// As in the file of settings that Kafka comes with.
@@ -51,7 +51,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     let tools = Tools { plan, records: if plan.is_short { RECORDS_SHORT } else { RECORDS } };
     for round in 0..=plan.rounds.min(ROUNDS_MAX) {
         println!("  round {round} of {}", plan.rounds.min(ROUNDS_MAX));
-        for (broker, log_dir) in &brokers {
+        for (broker, log_dir) in turns(round, brokers.iter()) {
             let topic = format!("perf-{round}");
             let topic = Topic::create(&topic, 1, broker.port(), log_dir.clone())?;
             for row in [PRODUCER, CONSUMER] {

@@ -19,14 +19,14 @@ use crate::figure::{Chart, Findings, Goal, Unit};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::peers::write_loop::WriteLoop;
 use crate::plan::Plan;
 use crate::producer::{Batch, Producer};
 use crate::scratch::Scratch;
 use crate::topic::{SOON_DELETED, Topic};
+use crate::turns::turns;
 
-const TRANSFERTO: &str = "transferto";
 /// Decompresses what comes, as Kafka does.
 const CHECKING: &str = "transferto, records checked";
 const CHECKING_SETTINGS: &[&str] =
@@ -36,7 +36,7 @@ const REMARKS: [&str; 2] = [
     "By default transferto checks the CRC and the header of a compressed batch, and leaves its \
      records packed; Apache Kafka decompresses it and looks at each record, as transferto does with \
      transferto.compressed.records.validation.enable=true (\"records checked\").",
-    "The producers share the two CPUs with the server; the CPU time is the server's alone.",
+    "The producers share the CPUs with the server; the CPU time is the server's alone.",
 ];
 /// Long enough for some thousand requests of the slowest.
 const MEASURED: Duration = Duration::from_millis(600);
@@ -152,7 +152,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     for round in 0..=plan.rounds {
         println!("  round {round} of {}", plan.rounds);
         for (load, batch) in LOADS.iter().zip(&batches) {
-            for peer in peers.iter().filter(|it| it.has(load)) {
+            for peer in turns(round, peers.iter().filter(|it| it.has(load))) {
                 let duration = if round == 0 { peer.warm_up } else { measured };
                 let cost = measure(peer, load, batch, round, duration)?;
                 if round > 0 {

@@ -1,7 +1,7 @@
 //! A topic of one small batch, fetched again and again: what a response costs that is hardly
 //! anything but a response.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use support::records::batch;
 
@@ -9,6 +9,7 @@ use crate::client::{Client, Limits, Place};
 use crate::connection::Tally;
 use crate::outcome::Outcome;
 use crate::peers::Broker;
+use crate::topic::wait_until_led;
 
 const TOPIC: &str = "small";
 const RECORDS: usize = 10;
@@ -26,22 +27,26 @@ impl SmallTopic {
     pub(crate) fn of(broker: &dyn Broker) -> Outcome<Self> {
         let mut client = Client::connect(broker.port())?;
         client.ensure_topic(TOPIC, 1, &[])?;
+        wait_until_led(&mut client, TOPIC, 1)?;
         if client.end_offset(TOPIC, 0)? == 0 {
             client.produce(TOPIC, 0, 1, &batch(&vec![[7_u8; RECORD_BYTES]; RECORDS]))?;
         }
         Ok(Self { client, tally: Tally::default() })
     }
 
-    /// The times of so many fetches, one after another, in nanoseconds.
-    pub(crate) fn fetch_times_ns(&mut self, fetches: usize) -> Outcome<Vec<u64>> {
-        (0..fetches).map(|_| self.fetch_time_ns()).collect()
+    /// The times of so many fetches, one after another.
+    pub(crate) fn fetch_times(&mut self, fetches: usize) -> Outcome<Vec<Duration>> {
+        let fetch_time = |_| {
+            let began = Instant::now();
+            self.fetch()?;
+            Ok(began.elapsed())
+        };
+        (0..fetches).map(fetch_time).collect()
     }
 
     /// Fetches from the beginning.
-    pub(crate) fn fetch_time_ns(&mut self) -> Outcome<u64> {
-        let began = Instant::now();
+    pub(crate) fn fetch(&mut self) -> Outcome<()> {
         let mut places = [Place { partition: 0, offset: 0 }];
-        self.client.fetch(TOPIC, &mut places, LIMITS, &self.tally)?;
-        Ok(u64::try_from(began.elapsed().as_nanos())?)
+        self.client.fetch(TOPIC, &mut places, LIMITS, &self.tally)
     }
 }

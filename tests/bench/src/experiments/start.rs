@@ -10,10 +10,10 @@ use crate::client::Client;
 use crate::figure::{Findings, Goal, Unit};
 use crate::outcome::Outcome;
 use crate::peers::Broker;
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
+use crate::scratch::Scratch;
 
-const NAME: &str = "transferto";
 const PARTITIONS_PER_TOPIC: i32 = 100;
 /// A batch of these is what a producer sends at a time that has much to send.
 const BATCH_RECORDS: usize = 1_000;
@@ -43,8 +43,8 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
 fn empty(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
     let row = "start, empty";
     for _ in 0..plan.rounds {
-        let dir = plan.empty_dir("start")?;
-        start_and_stop(plan, &dir, row, findings)?;
+        let scratch = Scratch::new(plan, "start")?;
+        start_and_stop(plan, scratch.path(), row, findings)?;
     }
     demand(findings, row, 20.0);
     Ok(())
@@ -58,8 +58,9 @@ fn with_partitions(
     findings: &mut Findings,
 ) -> Outcome<()> {
     let row = format!("start, {partitions} partitions");
-    let dir = plan.empty_dir("start")?;
-    let broker = Transferto::start(plan, NAME, &dir, &[])?;
+    let scratch = Scratch::new(plan, "start")?;
+    let dir = scratch.path();
+    let broker = Transferto::start(plan, TRANSFERTO, dir, &[])?;
     let mut client = Client::connect(broker.port())?;
     let records = batch(&[[7_u8; 100]; 10]);
     for number in 0..partitions / PARTITIONS_PER_TOPIC {
@@ -72,7 +73,7 @@ fn with_partitions(
     drop(client);
     drop(broker);
     for _ in 0..plan.rounds {
-        start_and_stop(plan, &dir, &row, findings)?;
+        start_and_stop(plan, dir, &row, findings)?;
     }
     demand(findings, &row, most_ms);
     Ok(())
@@ -81,9 +82,10 @@ fn with_partitions(
 /// One log that was flushed whole, and beside it one of which nothing was.
 fn after_a_kill(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
     let flushed_gb = if plan.is_short { 0 } else { FLUSHED_GB };
-    let dir = plan.empty_dir("start")?;
+    let scratch = Scratch::new(plan, "start")?;
+    let dir = scratch.path();
     let records = batch(&vec![vec![7_u8; RECORD_BYTES]; BATCH_RECORDS]);
-    drop(filled(plan, &dir, "flushed", flushed_gb * GB, &records)?);
+    drop(filled(plan, dir, "flushed", flushed_gb * GB, &records)?);
     let mut measured_ms = Vec::new();
     for tenths_of_gb in UNFLUSHED_TENTHS_OF_GB {
         let unflushed_gb = tenths_of_gb as f64 / 10.0;
@@ -92,11 +94,11 @@ fn after_a_kill(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
         for round in 0..plan.rounds.min(KILLS_MAX) {
             // A log of its own: the one of the round before was flushed by the stop.
             let topic = format!("unflushed-{tenths_of_gb}-{round}");
-            filled(plan, &dir, &topic, tenths_of_gb * GB / 10, &records)?.kill()?;
-            start_and_stop(plan, &dir, &row, findings)?;
-            delete(plan, &dir, &topic)?;
+            filled(plan, dir, &topic, tenths_of_gb * GB / 10, &records)?.kill()?;
+            start_and_stop(plan, dir, &row, findings)?;
+            delete(plan, dir, &topic)?;
         }
-        measured_ms.extend(findings.median(&row, NAME, Unit::Milliseconds));
+        measured_ms.extend(findings.median(&row, TRANSFERTO, Unit::Milliseconds));
     }
     if let [fifth, _, whole] = measured_ms[..] {
         let what = "start after kill -9: 1.0 GB not flushed, of five times 0.2 GB";
@@ -107,7 +109,7 @@ fn after_a_kill(plan: &Plan, findings: &mut Findings) -> Outcome<()> {
 
 /// A broker on `dir` that has taken `bytes` of records into a topic.
 fn filled(plan: &Plan, dir: &Path, topic: &str, bytes: u64, records: &[u8]) -> Outcome<Transferto> {
-    let broker = Transferto::start(plan, NAME, dir, &[])?;
+    let broker = Transferto::start(plan, TRANSFERTO, dir, &[])?;
     let mut client = Client::connect(broker.port())?;
     client.ensure_topic(topic, 1, &[("segment.bytes", SEGMENT_BYTES)])?;
     for _ in 0..bytes / records.len() as u64 {
@@ -118,21 +120,21 @@ fn filled(plan: &Plan, dir: &Path, topic: &str, bytes: u64, records: &[u8]) -> O
 
 /// Makes room: the stop after this deletes the files.
 fn delete(plan: &Plan, dir: &Path, topic: &str) -> Outcome<()> {
-    let broker = Transferto::start(plan, NAME, dir, &["log.segment.delete.delay.ms=0"])?;
+    let broker = Transferto::start(plan, TRANSFERTO, dir, &["log.segment.delete.delay.ms=0"])?;
     Client::connect(broker.port())?.delete_topic(topic)
 }
 
 /// Starts a broker, adds how long it took to listen, and stops it.
 fn start_and_stop(plan: &Plan, dir: &Path, row: &str, findings: &mut Findings) -> Outcome<()> {
     let began = Instant::now();
-    let broker = Transferto::start(plan, NAME, dir, &[])?;
+    let broker = Transferto::start(plan, TRANSFERTO, dir, &[])?;
     let took_ms = began.elapsed().as_secs_f64() * 1e3;
     findings.add(row, broker.name(), Unit::Milliseconds, took_ms);
     Ok(())
 }
 
 fn demand(findings: &mut Findings, row: &str, most_ms: f64) {
-    if let Some(found_ms) = findings.median(row, NAME, Unit::Milliseconds) {
+    if let Some(found_ms) = findings.median(row, TRANSFERTO, Unit::Milliseconds) {
         findings.goals.push(Goal::at_most(format!("{row}, ms"), most_ms, found_ms));
     }
 }

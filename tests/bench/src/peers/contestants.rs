@@ -9,7 +9,7 @@ use crate::outcome::{Outcome, failed};
 use crate::peers::file_server::{FileServer, Way};
 use crate::peers::kafka::{self, Kafka};
 use crate::peers::nginx::Nginx;
-use crate::peers::transferto::Transferto;
+use crate::peers::transferto::{INLINE, INLINE_SETTING, TRANSFERTO, Transferto};
 use crate::peers::{Broker, Errand, FetchPeer};
 use crate::plan::Plan;
 use crate::process::Server;
@@ -17,14 +17,9 @@ use crate::scratch::Scratch;
 use crate::stretch::measure;
 
 pub(crate) const BARE_LOOP: &str = "bare sendfile loop";
-pub(crate) const TRANSFERTO: &str = "transferto";
-pub(crate) const INLINE: &str = "transferto, inline";
 /// The beginnings of names that end with a version.
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const KAFKA: &str = "Apache Kafka";
-const INLINE_SETTING: &str = "transferto.fetch.inline";
-/// The kernel sizes the send buffers.
-const SELF_SIZED: &str = "socket.send.buffer.bytes=-1";
 /// Kafka's default.
 const KAFKAS_SEND_BUFFER_BYTES: usize = 102_400;
 /// For each set of data.
@@ -135,12 +130,12 @@ impl<'a> Contest<'a> {
             Some(name) => self.add(&name, Kind::Nginx),
             None => self.remark("nginx is not installed: apt-get install nginx"),
         }
-        self.add(TRANSFERTO, transferto(&[SELF_SIZED]));
+        self.add(TRANSFERTO, transferto(&[]));
         let fixed = format!("socket.send.buffer.bytes={KAFKAS_SEND_BUFFER_BYTES}");
         self.add_aside("transferto, 100 KiB buffer", transferto(&[&fixed]));
         if Transferto::knows(self.plan, INLINE_SETTING)? {
             let inline = format!("{INLINE_SETTING}=resident");
-            self.add(INLINE, transferto(&[SELF_SIZED, &inline]));
+            self.add(INLINE, transferto(&[&inline]));
         } else {
             self.remark(&format!("this transferto has no setting {INLINE_SETTING}"));
         }

@@ -3,11 +3,10 @@
 //! connection.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 
 use byteorder::{BigEndian, ByteOrder, ReadBytesExt};
@@ -48,22 +47,11 @@ impl FileServer {
     /// Starts one for this file. Without `send_buffer_bytes` the kernel sizes its send buffers.
     pub(crate) fn start(way: Way, file: &Path, send_buffer_bytes: Option<usize>) -> Outcome<Self> {
         let way = if way == Way::Sendfile { "sendfile" } else { "copy" };
-        let mut child = Command::new(std::env::current_exe()?)
-            .args([COMMAND, way])
-            .arg(file)
-            .arg(send_buffer_bytes.unwrap_or(0).to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        let read = match child.stdout.take() {
-            Some(stdout) => BufReader::new(stdout).read_line(&mut line),
-            None => Ok(0),
-        };
-        let server = Server::of(child);
-        read?;
+        let buffer = send_buffer_bytes.unwrap_or(0).to_string();
+        let arguments = [COMMAND.as_ref(), way.as_ref(), file.as_os_str(), buffer.as_ref()];
+        let (server, port) = Server::of_this_binary(&arguments)?;
         let file_bytes = usize::try_from(file.metadata()?.len())?;
-        Ok(Self { server, port: line.trim().parse()?, file_bytes })
+        Ok(Self { server, port, file_bytes })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +13,10 @@ use crate::peers::Broker;
 use crate::plan::Plan;
 use crate::process::Server;
 
+/// As the tables name it, with the defaults and with its inline fetches.
+pub(crate) const TRANSFERTO: &str = "transferto";
+pub(crate) const INLINE: &str = "transferto, inline";
+pub(crate) const INLINE_SETTING: &str = "transferto.fetch.inline";
 /// A start recovers every log, and may have to wait for a CPU.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
@@ -41,10 +45,11 @@ impl Transferto {
         settings: &[&str],
     ) -> Outcome<Self> {
         let mut child = Self::command(plan, wrapper, dir, settings).spawn()?;
-        let port = wait_for_port(&mut child);
+        let log = child.stderr.take();
         // From here on it is stopped even if it does not listen.
         let server = Server::of(child);
-        Ok(Self { name: name.to_string(), server, port: port? })
+        let port = wait_for_port(log)?;
+        Ok(Self { name: name.to_string(), server, port })
     }
 
     /// How it is started; its log goes to a pipe.
@@ -92,8 +97,8 @@ impl Broker for Transferto {
     }
 }
 
-fn wait_for_port(child: &mut Child) -> Outcome<u16> {
-    let Some(stderr) = child.stderr.take() else { return failed("no standard error") };
+fn wait_for_port(log: Option<ChildStderr>) -> Outcome<u16> {
+    let Some(stderr) = log else { return failed("no standard error") };
     let (sender, ports) = channel();
     thread::spawn(move || read_log(stderr, &sender));
     match ports.recv_timeout(START_PATIENCE) {

@@ -3,10 +3,9 @@
 //! for each connection.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 
 use byteorder::{BigEndian, ByteOrder, ReadBytesExt, WriteBytesExt};
@@ -37,20 +36,8 @@ pub(crate) struct WriteLoop {
 impl WriteLoop {
     /// Starts one that makes its files in this directory.
     pub(crate) fn start(dir: &Path) -> Outcome<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(COMMAND)
-            .arg(dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        let read = match child.stdout.take() {
-            Some(stdout) => BufReader::new(stdout).read_line(&mut line),
-            None => Ok(0),
-        };
-        let server = Server::of(child);
-        read?;
-        Ok(Self { server, port: line.trim().parse()? })
+        let (server, port) = Server::of_this_binary(&[COMMAND.as_ref(), dir.as_os_str()])?;
+        Ok(Self { server, port })
     }
 }
 

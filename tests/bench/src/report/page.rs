@@ -74,7 +74,7 @@ fn part(
 ) -> String {
     let form = if plan.is_short { ", the short form" } else { "" };
     let (date, commit) = (machine.fact("date"), machine.fact("commit"));
-    let mut blocks = vec![format!("{date}, commit {commit}, rounds: {}{form}.", plan.rounds)];
+    let mut blocks = vec![format!("{date}, commit {commit}, {}{form}.", rounds(findings))];
     blocks.extend(images.iter().map(|(path, title)| format!("![{title}]({})", path.display())));
     for group in Group::all(findings) {
         blocks.extend(group.units.iter().map(|unit| table(&group, *unit, findings)));
@@ -87,6 +87,15 @@ fn part(
         blocks.push(remarks.collect::<Vec<_>>().join("\n"));
     }
     blocks.join("\n\n")
+}
+
+/// As many as there were: what takes long has fewer.
+fn rounds(findings: &Findings) -> String {
+    let counts = || findings.figures.iter().map(|it| it.rounds.len());
+    match (counts().min(), counts().max()) {
+        (Some(least), Some(most)) if least < most => format!("rounds: {least} to {most}"),
+        (least, _) => format!("rounds: {}", least.unwrap_or_default()),
+    }
 }
 
 /// A line for each row, a column for each contestant.
