@@ -1,6 +1,8 @@
 //! What `--help` lists, taken apart: the one list from which the completions of shells and the manual
 //! page are made, so that an option that is in one of them is in all.
 
+use crate::config::config_def::nearest;
+
 /// One row of the help: an option, a sub-command, or the file of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HelpRow<'a> {
@@ -40,7 +42,7 @@ impl<'a> HelpText<'a> {
 
     /// The rows of the list, in its order.
     pub fn rows(self) -> impl Iterator<Item = HelpRow<'a>> {
-        let list = self.0.split("\nExamples:").next().unwrap_or_default();
+        let list = self.0.split("\nExample").next().unwrap_or_default();
         let starts = list.match_indices("\n  ").map(|(at, sign)| at + sign.len());
         starts.filter_map(move |start| {
             let (head, rest) = list[start..].split_once("  ")?;
@@ -56,6 +58,14 @@ impl<'a> HelpText<'a> {
             };
             Some(HelpRow { name, takes, kind, rest })
         })
+    }
+
+    /// The option or the sub-command that somebody meant who typed `given`, as a question with a blank
+    /// behind it; empty if none is near.
+    pub fn advice_for(self, given: &str) -> String {
+        let typed = self.rows().filter(|it| it.kind != HelpKind::File).map(|it| it.name);
+        let nearest = nearest(given, typed);
+        nearest.map_or_else(String::new, |it| format!("did you mean `{it}`? "))
     }
 
     /// The lines after the list: each example, indented, and what it does, indented deeper.
