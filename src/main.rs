@@ -215,9 +215,14 @@ fn start_logging() {
 }
 
 fn print(text: &str) -> ExitCode {
-    // A reader who has closed the pipe has read enough.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader who has closed the pipe has read enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&[format!("cannot print: {error}")])
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn fail_to_start(service_manager: &ServiceManager, errors: &[impl std::fmt::Display]) -> ExitCode {

@@ -105,6 +105,19 @@ pub fn plain(doc: &str) -> String {
     (plain + rest).replace('`', "")
 }
 
+/// The words of `text` in lines of at most `chars_max` characters; a longer word has a line of its own.
+pub fn wrapped(text: &str, chars_max: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let fits = |it: &&mut String| it.chars().count() + 1 + word.chars().count() <= chars_max;
+        match lines.last_mut().filter(fits) {
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
+
 /// The first sentence of a doc, without its end.
 pub fn first_sentence(doc: &str) -> String {
     let doc = plain(doc);
@@ -160,6 +173,19 @@ More: less
         assert_eq!(usages, ["prog [a.file] [--set x=y]...", "prog show FILE..."]);
         let examples: Vec<_> = HELP.examples().collect();
         assert_eq!(examples, ["  prog", "      runs"]);
+    }
+
+    #[test]
+    fn a_line_takes_the_words_that_fit() {
+        assert_eq!(wrapped("ab cd  efghijk l", 5), ["ab cd", "efghijk", "l"]);
+        assert_eq!(wrapped("é é é", 3), ["é é", "é"]);
+    }
+
+    #[test]
+    fn a_name_that_is_near_is_asked_for() {
+        assert_eq!(HELP.advice_for("--hepl"), "did you mean `--help`? ");
+        assert_eq!(HELP.advice_for("shwo"), "did you mean `show`? ");
+        assert_eq!(HELP.advice_for("b.properties"), "");
     }
 
     #[test]

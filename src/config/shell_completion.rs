@@ -97,7 +97,7 @@ impl Shell {
             "bash" => Ok(Self::Bash),
             "zsh" => Ok(Self::Zsh),
             "fish" => Ok(Self::Fish),
-            _ => Err(format!("there is no completion for `{name}`; there is one for {SHELLS}")),
+            _ => Err(format!("no completion for the shell `{name}`; give bash, zsh or fish")),
         }
     }
 
@@ -220,6 +220,6 @@ mod tests {
     #[test]
     fn a_shell_without_a_script_is_refused_with_those_that_have_one() {
         assert_eq!(Shell::parse("zsh"), Ok(Shell::Zsh));
-        assert!(Shell::parse("tcsh").unwrap_err().contains("bash zsh fish"));
+        assert!(Shell::parse("tcsh").unwrap_err().contains("bash, zsh or fish"));
     }
 }

@@ -430,12 +430,9 @@ impl Unsupported {
         (table(rows_without_effect()), table(refused_rows()))
     }
 
-    /// The same two for a terminal.
-    pub fn to_text() -> (String, String) {
-        let row =
-            |(names, why): (Vec<String>, String)| format!("{}\n    {why}\n", names.join(", "));
-        let table = |rows: Vec<_>| rows.into_iter().map(row).collect::<String>();
-        (table(rows_without_effect()), table(refused_rows()))
+    /// The same two, row by row: names, and why.
+    pub fn rows() -> (Vec<(Vec<String>, String)>, Vec<(Vec<String>, String)>) {
+        (rows_without_effect(), refused_rows())
     }
 }
 
