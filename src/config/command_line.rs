@@ -157,9 +157,13 @@ fn print_request(
     }))
 }
 
-/// The question whether `file` was meant to be a sub-command; empty if it resembles none.
+/// The question whether `file` was meant to be a sub-command; empty if it resembles none, or is a
+/// path.
 fn sub_command_meant(file: &Path) -> String {
-    HelpText(HELP).advice_for(&file.to_string_lossy())
+    match file.to_string_lossy() {
+        path if path.contains('/') => String::new(),
+        word => HelpText(HELP).advice_for(&word),
+    }
 }
 
 /// The settings of the broker, for a reader who has the binary and not the pages.
