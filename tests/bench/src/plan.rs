@@ -1,8 +1,10 @@
 //! What a person asked for, and what this machine has for it.
 
 use std::env;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::experiments::{EXPERIMENTS, Experiment};
@@ -60,12 +62,13 @@ impl Plan {
         };
         let is_short = given("SHORT").is_some();
         let rounds = match given("ROUNDS") {
-            Some(rounds) => rounds.parse()?,
+            Some(rounds) => number("ROUNDS", &rounds)?,
             None if is_short => ROUNDS_SHORT,
             None => ROUNDS,
         };
         let load_time = match given("HOURS") {
-            Some(hours) => Duration::from_secs_f64(hours.parse::<f64>()? * 3600.0),
+            Some(hours) => Duration::try_from_secs_f64(number::<f64>("HOURS", &hours)? * 3600.0)
+                .or_else(|error| failed(format!("HOURS={hours}: {error}")))?,
             None if is_short => LOAD_TIME_SHORT,
             None => LOAD_TIME,
         };
@@ -105,6 +108,11 @@ impl Plan {
         };
         EXPERIMENTS.iter().filter(is_chosen)
     }
+}
+
+/// The number that a variable of the environment is set to.
+fn number<T: FromStr<Err: Display>>(name: &str, value: &str) -> Outcome<T> {
+    value.parse().or_else(|error| failed(format!("{name}={value} is no number: {error}")))
 }
 
 /// A variable of the environment that is set and not empty, as `make` passes those that are not.
