@@ -87,7 +87,7 @@ fn offered_by_bash(words: &str, dir: &TempDir) -> Vec<String> {
     );
     let run = Command::new("bash").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
     assert_eq!(text(&run.stderr), "", "{words}");
-    text(&run.stdout).lines().map(String::from).collect()
+    text(&run.stdout).lines().filter(|it| !it.is_empty()).map(String::from).collect()
 }
 
 #[test]
@@ -103,6 +103,11 @@ fn bash_completes_options_settings_and_files() {
         ("a", &["a b.properties"]),
         ("--override log.dirs = a", &["a b.properties"]),
         ("--override = log.dirs = a", &["a b.properties"]),
+        ("--override num.io.threads = a", &[]),
+        ("--override transferto.fetch.inline = ", &["off", "resident"]),
+        ("--override auto.create.topics.enable = f", &["false"]),
+        ("dump-log --print", &["--print-data-log"]),
+        ("dump-log --print-data-log a", &["a b.properties"]),
     ] {
         assert_eq!(offered_by_bash(words, &dir), offered, "{words}");
     }
