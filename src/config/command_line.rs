@@ -6,7 +6,7 @@ use crate::config::config_def::{Allowed, Setting};
 use crate::config::help_text::{HelpText, plain, wrapped};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::shell_completion::Shell;
-use crate::config::unsupported::Unsupported;
+use crate::config::unsupported::{Unsupported, UnsupportedRow};
 
 pub const VERSION: &str = concat!("transferto ", env!("CARGO_PKG_VERSION"));
 
@@ -178,8 +178,8 @@ pub fn settings() -> String {
     };
     let rows: String = KafkaConfig::SETTINGS.iter().map(row).collect();
     let (without_effect, refused) = Unsupported::rows();
-    let table = |rows: Vec<(Vec<String>, String)>| -> String {
-        let row = |(names, why): &(Vec<String>, String)| {
+    let table = |rows: Vec<UnsupportedRow>| -> String {
+        let row = |(names, why): &UnsupportedRow| {
             format!("{}{}", lines(&names.join(", "), ""), indented(why))
         };
         rows.iter().map(row).collect()
