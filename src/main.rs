@@ -29,13 +29,14 @@ use transferto::tools::dump_log_segments_options::{
 };
 use transferto::{KafkaConfig, KafkaServer, KafkaServerBuilder, StartupError};
 
+/// Each with its help.
+const SUB_COMMANDS: [(&str, HelpText<'static>); 1] = [("dump-log", HelpText(DUMP_LOG_HELP))];
+
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
         Ok(CommandLine::Help) => print(HELP),
         Ok(CommandLine::Settings) => print(&settings()),
-        Ok(CommandLine::Completion(shell)) => {
-            print(&shell.script(HelpText(HELP), HelpText(DUMP_LOG_HELP)))
-        }
+        Ok(CommandLine::Completion(shell)) => print(&shell.script(HelpText(HELP), &SUB_COMMANDS)),
         Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), HelpText(DUMP_LOG_HELP), VERSION)),
         Ok(CommandLine::Check { properties, overrides }) => {
             check(properties.as_deref(), &overrides)

@@ -10,6 +10,7 @@ pub mod rate;
 pub mod record_error;
 pub mod errors;
 pub mod acl;
+pub mod bind_advice;
 pub mod hex;
 pub mod lock;
 pub mod hang_up;

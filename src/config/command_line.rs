@@ -1,13 +1,17 @@
 //! Port of the argument handling of `kafka.Kafka`: the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::config_def::Setting;
+use crate::config::help_text::{HelpText, plain, wrapped};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::shell_completion::Shell;
-use crate::config::unsupported::Unsupported;
+use crate::config::unsupported::{Unsupported, UnsupportedRow};
 
 pub const VERSION: &str = concat!("transferto ", env!("CARGO_PKG_VERSION"));
+
+/// Of a line of [`settings`].
+const LINE_CHARS_MAX: usize = 100;
 
 pub const HELP: &str = "\
 transferto: a broker that speaks Kafka's protocol and sends what consumers fetch with sendfile(2)
@@ -72,28 +76,24 @@ impl CommandLine {
     /// # Errors
     /// What is wrong and what to do, as one line for the terminal.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut properties = None;
-        let mut overrides = Vec::new();
-        let mut is_check = false;
         let mut arguments = arguments.into_iter().peekable();
         if arguments.next_if(|it| it == "dump-log").is_some() {
             return Ok(Self::DumpLog(arguments.collect()));
         }
+        let mut properties: Option<PathBuf> = None;
+        let mut overrides = Vec::new();
+        let mut is_check = false;
+        let mut printed: Option<(String, Self)> = None;
         while let Some(argument) = arguments.next() {
+            if let Some(request) = print_request(&argument, &mut arguments)? {
+                if let Some((other, _)) = printed.filter(|(_, it)| *it != request) {
+                    return Err(format!("`{other}` and `{argument}` ask for two texts; give one"));
+                }
+                printed = Some((argument, request));
+                continue;
+            }
             match argument.as_str() {
-                "--help" | "-h" => return Ok(Self::Help),
-                "--settings" => return Ok(Self::Settings),
-                "--man" => return Ok(Self::Man),
                 "--check" => is_check = true,
-                "--completion" => {
-                    let shell = arguments.next().unwrap_or_default();
-                    return Shell::parse(&shell).map(Self::Completion);
-                }
-                option if option.starts_with("--completion=") => {
-                    let shell = &option["--completion=".len()..];
-                    return Shell::parse(shell).map(Self::Completion);
-                }
-                "--version" | "-V" => return Ok(Self::Version),
                 "--override" => {
                     let pair = arguments.next().unwrap_or_default();
                     overrides.push(name_and_value(&pair)?);
@@ -102,14 +102,32 @@ impl CommandLine {
                     overrides.push(name_and_value(&option["--override=".len()..])?);
                 }
                 option if option.starts_with('-') => {
-                    return Err(format!("unknown option `{option}`; --help lists the options"));
-                }
-                file if properties.is_none() => properties = Some(PathBuf::from(file)),
-                file => {
+                    let first = properties.as_deref().map(sub_command_meant).unwrap_or_default();
+                    let advice = HelpText(HELP).advice_for(option);
                     return Err(format!(
-                        "`{file}` is a second settings file; give one, or use --override"
+                        "unknown option `{option}`; {first}{advice}--help lists the options"
                     ));
                 }
+                file => {
+                    if let Some(first) = properties.replace(PathBuf::from(file)) {
+                        return Err(format!(
+                            "`{file}` is a second settings file after `{}`; {}give one, or use \
+                             --override",
+                            first.display(),
+                            sub_command_meant(&first)
+                        ));
+                    }
+                }
+            }
+        }
+        if let Some((_, request)) = printed {
+            return Ok(request);
+        }
+        if let Some(file) = properties.as_deref().filter(|it| !it.exists()) {
+            let advice = sub_command_meant(file);
+            if !advice.is_empty() {
+                let file = file.display();
+                return Err(format!("there is no file `{file}`; {advice}see --help"));
             }
         }
         Ok(match is_check {
@@ -119,18 +137,65 @@ impl CommandLine {
     }
 }
 
+/// What `argument` asks to be printed; none if it is for something else.
+fn print_request(
+    argument: &str,
+    arguments: &mut impl Iterator<Item = String>,
+) -> Result<Option<CommandLine>, String> {
+    Ok(Some(match argument {
+        "--help" | "-h" => CommandLine::Help,
+        "--settings" => CommandLine::Settings,
+        "--man" => CommandLine::Man,
+        "--version" | "-V" => CommandLine::Version,
+        "--completion" => {
+            CommandLine::Completion(Shell::parse(&arguments.next().unwrap_or_default())?)
+        }
+        option => match option.strip_prefix("--completion=") {
+            Some(shell) => CommandLine::Completion(Shell::parse(shell)?),
+            None => return Ok(None),
+        },
+    }))
+}
+
+/// The question whether `file` was meant to be a sub-command; empty if it resembles none, or is a
+/// path.
+fn sub_command_meant(file: &Path) -> String {
+    match file.to_string_lossy() {
+        path if path.contains('/') => String::new(),
+        word => HelpText(HELP).advice_for(&word),
+    }
+}
+
 /// The settings of the broker, for a reader who has the binary and not the pages.
 pub fn settings() -> String {
     let row = |it: &Setting| {
         let allowed = it.allowed_values();
-        format!("{}={}\n    {}\n    takes: {allowed}\n", it.name, it.default, it.doc.trim())
+        let (doc, takes) = (indented(it.doc), indented(&format!("takes: {allowed}")));
+        format!("{}={}\n{doc}{takes}", it.name, it.default)
     };
     let rows: String = KafkaConfig::SETTINGS.iter().map(row).collect();
-    let (without_effect, refused) = Unsupported::to_text();
+    let (without_effect, refused) = Unsupported::rows();
+    let table = |rows: Vec<UnsupportedRow>| -> String {
+        let row = |(names, why): &UnsupportedRow| {
+            format!("{}{}", lines(&names.join(", "), ""), indented(why))
+        };
+        rows.iter().map(row).collect()
+    };
+    let (without_effect, refused) = (table(without_effect), table(refused));
     format!(
         "{rows}\nSettings of Kafka that have no effect here:\n{without_effect}\n\
          Settings of Kafka that stop the start:\n{refused}"
     )
+}
+
+fn indented(text: &str) -> String {
+    lines(text, "    ")
+}
+
+/// The text without the marks of a page, in lines that begin with `indent`.
+fn lines(text: &str, indent: &str) -> String {
+    let width = LINE_CHARS_MAX - indent.len();
+    wrapped(&plain(text), width).iter().map(|it| format!("{indent}{it}\n")).collect()
 }
 
 fn name_and_value(pair: &str) -> Result<(String, String), String> {
@@ -147,7 +212,7 @@ fn name_and_value(pair: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::help_text::{HelpKind, HelpText};
+    use crate::config::help_text::HelpKind;
 
     fn parse(arguments: &[&str]) -> Result<CommandLine, String> {
         CommandLine::parse(arguments.iter().map(|it| it.to_string()))
@@ -178,6 +243,7 @@ mod tests {
         assert_eq!(parse(&["a.properties", "--help"]), Ok(CommandLine::Help));
         assert_eq!(parse(&["--version"]), Ok(CommandLine::Version));
         assert_eq!(parse(&["--settings"]), Ok(CommandLine::Settings));
+        assert_eq!(parse(&["--help", "-h", "--check"]), Ok(CommandLine::Help));
         assert!(VERSION.starts_with("transferto 0."));
     }
 
@@ -239,18 +305,30 @@ mod tests {
         for known in ["num.io.threads=8\n", "zookeeper.connect", "create.topic.policy.class.name"] {
             assert!(text.contains(known), "{known}");
         }
+        let too_long = |it: &&str| it.chars().count() > LINE_CHARS_MAX && it.contains(", ");
+        assert_eq!(text.lines().find(too_long), None);
+        assert!(!text.contains("](") && !text.contains('`'), "a terminal shows no links");
     }
 
     #[test]
     fn a_wrong_argument_is_reported_with_what_to_do() {
         for (arguments, advice) in [
-            (&["--overide", "a=b"][..], "--help"),
+            (&["--overide", "a=b"][..], "did you mean `--override`? --help"),
+            (&["--chekc"], "did you mean `--check`?"),
+            (&["--zzzzzzzzzzzz"], "`--zzzzzzzzzzzz`; --help"),
+            (&["dumplog"], "there is no file `dumplog`; did you mean `dump-log`?"),
+            (&["help"], "did you mean `--help`?"),
+            (&["dumplog", "x"], "did you mean `dump-log`?"),
+            (&["dumplog", "--print-data-log"], "did you mean `dump-log`?"),
+            (&["--settings", "--man"], "`--settings` and `--man` ask for two texts"),
+            (&["--help", "--nope"], "unknown option `--nope`"),
+            (&["--version", "a", "b"], "give one"),
             (&["--override"], "--override name=value"),
             (&["--override", "port"], "--override name=value"),
             (&["--override", "=1"], "--override name=value"),
             (&["a", "b"], "give one"),
-            (&["--completion"], "bash zsh fish"),
-            (&["--completion", "tcsh"], "bash zsh fish"),
+            (&["--completion"], "bash, zsh or fish"),
+            (&["--completion", "tcsh"], "bash, zsh or fish"),
         ] {
             let error = parse(arguments).unwrap_err();
             assert!(error.contains(advice), "{error}");

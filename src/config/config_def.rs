@@ -22,6 +22,8 @@ pub struct Setting {
     pub default: &'static str,
     /// What the kind takes, as the end of the sentence "must be ...".
     pub takes: &'static str,
+    /// All that the kind takes, if that is a few words.
+    pub words: &'static [&'static str],
     /// Whether it may have no value, which is not the same as an empty one.
     pub is_optional: bool,
     pub allowed: Allowed,
@@ -220,6 +222,8 @@ macro_rules! settings {
                     default: $default,
                     takes: <settings!(@kind $type $(, $kind)?) as
                         $crate::config::config_type::Kind>::TAKES,
+                    words: <settings!(@kind $type $(, $kind)?) as
+                        $crate::config::config_type::Kind>::WORDS,
                     is_optional: <settings!(@kind $type $(, $kind)?) as
                         $crate::config::config_type::Kind>::IS_OPTIONAL,
                     allowed: $allowed,

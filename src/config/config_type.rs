@@ -21,6 +21,8 @@ pub trait Kind {
     const NAME: &'static str;
     /// What may be written, as the end of the sentence "must be ...".
     const TAKES: &'static str;
+    /// All that may be written, if that is a few words.
+    const WORDS: &'static [&'static str] = &[];
     /// Whether an empty value is allowed, and means that the setting is not set.
     const IS_OPTIONAL: bool = false;
 
@@ -147,6 +149,7 @@ macro_rules! words {
             type Value = $enum;
             const NAME: &'static str = "string";
             const TAKES: &'static str = $takes;
+            const WORDS: &'static [&'static str] = &[$($word),+];
 
             fn parse(text: &str) -> Result<Self, String> {
                 match text {
@@ -196,6 +199,7 @@ impl Kind for bool {
     type Value = bool;
     const NAME: &'static str = "boolean";
     const TAKES: &'static str = "true or false";
+    const WORDS: &'static [&'static str] = &["true", "false"];
 
     /// Case does not matter, as in Kafka.
     fn parse(text: &str) -> Result<bool, String> {
@@ -216,6 +220,7 @@ impl<K: Kind> Kind for Option<K> {
     type Value = Option<K::Value>;
     const NAME: &'static str = K::NAME;
     const TAKES: &'static str = K::TAKES;
+    const WORDS: &'static [&'static str] = K::WORDS;
     const IS_OPTIONAL: bool = true;
 
     fn parse(text: &str) -> Result<Self::Value, String> {

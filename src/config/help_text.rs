@@ -1,6 +1,8 @@
 //! What `--help` lists, taken apart: the one list from which the completions of shells and the manual
 //! page are made, so that an option that is in one of them is in all.
 
+use crate::config::config_def::nearest;
+
 /// One row of the help: an option, a sub-command, or the file of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HelpRow<'a> {
@@ -40,7 +42,7 @@ impl<'a> HelpText<'a> {
 
     /// The rows of the list, in its order.
     pub fn rows(self) -> impl Iterator<Item = HelpRow<'a>> {
-        let list = self.0.split("\nExamples:").next().unwrap_or_default();
+        let list = self.0.split("\nExample").next().unwrap_or_default();
         let starts = list.match_indices("\n  ").map(|(at, sign)| at + sign.len());
         starts.filter_map(move |start| {
             let (head, rest) = list[start..].split_once("  ")?;
@@ -56,6 +58,14 @@ impl<'a> HelpText<'a> {
             };
             Some(HelpRow { name, takes, kind, rest })
         })
+    }
+
+    /// The option or the sub-command that somebody meant who typed `given`, as a question with a blank
+    /// behind it; empty if none is near.
+    pub fn advice_for(self, given: &str) -> String {
+        let typed = self.rows().filter(|it| it.kind != HelpKind::File).map(|it| it.name);
+        let nearest = nearest(given, typed);
+        nearest.map_or_else(String::new, |it| format!("did you mean `{it}`? "))
     }
 
     /// The lines after the list: each example, indented, and what it does, indented deeper.
@@ -93,6 +103,19 @@ pub fn plain(doc: &str) -> String {
         };
     }
     (plain + rest).replace('`', "")
+}
+
+/// The words of `text` in lines of at most `chars_max` characters; a longer word has a line of its own.
+pub fn wrapped(text: &str, chars_max: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let fits = |it: &&mut String| it.chars().count() + 1 + word.chars().count() <= chars_max;
+        match lines.last_mut().filter(fits) {
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(word.to_string()),
+        }
+    }
+    lines
 }
 
 /// The first sentence of a doc, without its end.
@@ -150,6 +173,19 @@ More: less
         assert_eq!(usages, ["prog [a.file] [--set x=y]...", "prog show FILE..."]);
         let examples: Vec<_> = HELP.examples().collect();
         assert_eq!(examples, ["  prog", "      runs"]);
+    }
+
+    #[test]
+    fn a_line_takes_the_words_that_fit() {
+        assert_eq!(wrapped("ab cd  efghijk l", 5), ["ab cd", "efghijk", "l"]);
+        assert_eq!(wrapped("é é é", 3), ["é é", "é"]);
+    }
+
+    #[test]
+    fn a_name_that_is_near_is_asked_for() {
+        assert_eq!(HELP.advice_for("--hepl"), "did you mean `--help`? ");
+        assert_eq!(HELP.advice_for("shwo"), "did you mean `show`? ");
+        assert_eq!(HELP.advice_for("b.properties"), "");
     }
 
     #[test]

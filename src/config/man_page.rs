@@ -41,8 +41,7 @@ The broker was shut down cleanly, or what was asked for was printed.
 .TP
 1
 A setting is wrong, the broker could not start, a step of the shutdown failed,
-or the last log directory has failed; or a file that was to be dumped could
-not be read to its end.
+the last log directory has failed, or dump\-log found damage.
 The log, or the standard error, says which.
 .SH FILES
 In each log directory:

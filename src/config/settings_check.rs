@@ -36,17 +36,18 @@ impl SettingsCheck {
             }
         };
         let what = match file {
-            Some(file) => format!("{} is", file.display()),
-            None => "The settings are".to_string(),
+            Some(file) => format!("{} is valid", file.display()),
+            None => "The settings are valid".to_string(),
         };
         let differing = config.non_default_settings();
         let lines = differing.iter().map(|(name, value)| format!("  {name}={value}\n"));
         let used = match differing.is_empty() {
             true => "Every setting has its default.\n".to_string(),
-            false => format!("Other than by default:\n{}", lines.collect::<String>()),
+            false => {
+                format!("Settings that differ from their defaults:\n{}", lines.collect::<String>())
+            }
         };
-        let findings =
-            format!("{what} good: a broker would take every setting.\n{used}{NOT_CHECKED}");
+        let findings = format!("{what}: a broker would accept every setting.\n{used}{NOT_CHECKED}");
         Self { findings, warnings, errors: Vec::new() }
     }
 }
@@ -67,8 +68,8 @@ mod tests {
         let overrides = [("log.dirs".to_string(), "/data".to_string())];
         let SettingsCheck { findings, warnings, errors } =
             SettingsCheck::of(Some(&file), &overrides);
-        assert!(findings.starts_with(&format!("{} is good", file.display())), "{findings}");
-        let used = "default:\n  listeners=PLAINTEXT://127.0.0.1:1\n  port=1\n  log.dirs=/data\n  \
+        assert!(findings.starts_with(&format!("{} is valid: ", file.display())), "{findings}");
+        let used = "defaults:\n  listeners=PLAINTEXT://127.0.0.1:1\n  port=1\n  log.dirs=/data\n  \
                     min.insync.replicas=2\n\nNot checked";
         assert!(findings.contains(used), "{findings}");
         assert!(warnings.len() == 1 && errors.is_empty(), "{warnings:?} {errors:?}");

@@ -1,9 +1,12 @@
-//! Scripts by which a shell completes the command line: options, sub-commands, files, and the names
-//! of settings after `--override`.
+//! Scripts by which a shell completes the command line: options, sub-commands, files, and after
+//! `--override` the names of settings and those values of which there are few.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 
-use crate::config::config_def::Setting;
+use crate::config::config_def::{Allowed, Setting};
+use crate::config::config_type::Kind;
 use crate::config::help_text::{HelpKind, HelpRow, HelpText, first_sentence};
 use crate::config::kafka_config::KafkaConfig;
 
@@ -20,7 +23,6 @@ const SHELLS: &str = "bash zsh fish";
 const BASH: &str = r#"# Completes the command line of transferto in bash:  source <(transferto --completion bash)
 _transferto() {
     local options='@OPTIONS@' commands='@COMMANDS@' shells='@SHELLS@'
-    local command_options='@COMMAND_OPTIONS@'
     local settings='@SETTINGS@'
     local word=${COMP_WORDS[COMP_CWORD]} at=$COMP_CWORD
     local part=${word#=}
@@ -33,24 +35,29 @@ _transferto() {
     if [[ $word == --*=* ]]; then
         before=${word%%=*} word=${word#*=}
     fi
-    local words=
+    local words= files=yes
     if ((at > 1)) && [[ " $commands " == *" ${COMP_WORDS[1]} "* ]]; then
         if [[ $word == -* ]]; then
-            words=$command_options
+            files=
+            case ${COMP_WORDS[1]} in
+@COMMAND_OPTIONS@            esac
         fi
     elif [[ $before == --completion ]]; then
-        words=$shells
+        words=$shells files=
     elif [[ $before == --override && $word != *=* ]]; then
-        words=$settings
+        words=$settings files=
         compopt -o nospace
-    elif [[ $before != --override && $word == -* ]]; then
-        words=$options
+    elif [[ $before == --override ]]; then
+        files=
+        case ${word%%=*} in
+@VALUES@        esac
+    elif [[ $word == -* ]]; then
+        words=$options files=
     elif ((at == 1)); then
         words=$commands
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$part")
-    if [[ $before != --completion && $words != "$settings" && $words != "$options" &&
-        $words != "$command_options" ]]; then
+    if [[ $files ]]; then
         compopt -o filenames
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$part")
     fi
@@ -63,8 +70,10 @@ const ZSH: &str = r#"#compdef transferto
 _transferto_settings() {
     local -a settings=(
 @SETTINGS@    )
+    local name=${PREFIX%%=*}
     if compset -P '*='; then
-        _files
+        case $name in
+@VALUES@        esac
     else
         _describe -t settings setting settings -S =
     fi
@@ -76,12 +85,9 @@ _transferto_words() {
     _files
 }
 _transferto() {
-    if ((CURRENT > 2)) && [[ ' @COMMAND_NAMES@ ' == *" ${words[2]} "* ]]; then
-        shift words
-        ((CURRENT -= 1))
-        _arguments \
-@COMMAND_OPTIONS@            '*:file:_files'
-        return
+    if ((CURRENT > 2)); then
+        case ${words[2]} in
+@COMMAND_OPTIONS@        esac
     fi
     _arguments \
 @OPTIONS@        '*:file:_transferto_words'
@@ -95,8 +101,13 @@ fi
 
 const FISH: &str = r#"# Completes the command line of transferto in fish:  transferto --completion fish | source
 function __transferto_settings
-    printf '%s=\t%s\n' \
+    if commandline -ct | string replace -r -- '^--override=' '' | string match -q '*=*'
+        printf '%s\n' \
+@VALUES@
+    else
+        printf '%s=\t%s\n' \
 @SETTINGS@
+    end
 end
 @COMMANDS@@OPTIONS@@COMMAND_OPTIONS@"#;
 
@@ -108,39 +119,97 @@ impl Shell {
             "bash" => Ok(Self::Bash),
             "zsh" => Ok(Self::Zsh),
             "fish" => Ok(Self::Fish),
-            _ => Err(format!("there is no completion for `{name}`; there is one for {SHELLS}")),
+            _ => Err(format!("no completion for the shell `{name}`; give bash, zsh or fish")),
         }
     }
 
-    /// The script, for what `help` lists, and for what that of the sub-commands lists.
-    pub fn script(self, help: HelpText<'_>, help_of_commands: HelpText<'_>) -> String {
+    /// The script, for what `help` lists and for the sub-commands, each with its own help.
+    pub fn script(self, help: HelpText<'_>, sub_commands: &[(&str, HelpText<'_>)]) -> String {
         let of_kind = |kind| help.rows().filter(move |it| it.kind == kind);
         let options: Vec<_> = of_kind(HelpKind::Option).collect();
         let commands: Vec<_> = of_kind(HelpKind::SubCommand).collect();
-        let own = help_of_commands.rows().filter(|it| it.kind == HelpKind::Option);
-        let own: Vec<_> = own.collect();
-        let command_names = names(&commands);
-        let (template, settings, commands, options, own) = match self {
-            Self::Bash => (BASH, bash_settings(), names(&commands), names(&options), names(&own)),
-            Self::Zsh => (
-                ZSH,
-                zsh_settings(),
-                zsh_pairs(&commands),
-                zsh_options(&options),
-                zsh_options(&own),
-            ),
+        let (template, settings, commands, options) = match self {
+            Self::Bash => (BASH, bash_settings(), names(&commands), names(&options)),
+            Self::Zsh => (ZSH, zsh_settings(), zsh_pairs(&commands), zsh_options(&options)),
             Self::Fish => {
-                let is_of_command = format!("__fish_seen_subcommand_from {command_names}");
-                let options = fish_options(&options, &format!("not {is_of_command}"));
-                let own = fish_options(&own, &is_of_command);
-                (FISH, fish_settings(), fish_commands(&commands), options, own)
+                let elsewhere = format!("'not __fish_seen_subcommand_from {}'", names(&commands));
+                let options = fish_options(&options, &elsewhere);
+                (FISH, fish_settings(), fish_commands(&commands), options)
             }
         };
+        let of_commands = sub_commands.iter().map(|(name, help)| self.command_options(name, *help));
         let script = template.replace("@SHELLS@", SHELLS).replace("@SETTINGS@", &settings);
-        let script = script.replace("@COMMAND_NAMES@", &command_names);
-        let script = script.replace("@COMMAND_OPTIONS@", &own);
-        script.replace("@COMMANDS@", &commands).replace("@OPTIONS@", &options)
+        let script = script.replace("@COMMANDS@", &commands).replace("@OPTIONS@", &options);
+        let script = script.replace("@COMMAND_OPTIONS@", &of_commands.collect::<String>());
+        script.replace("@VALUES@", &self.values())
     }
+
+    /// What completes the options of a sub-command.
+    fn command_options(self, name: &str, help: HelpText<'_>) -> String {
+        let options: Vec<_> = help.rows().filter(|it| it.kind == HelpKind::Option).collect();
+        match self {
+            Self::Bash => format!("                {name}) words='{}' ;;\n", names(&options)),
+            Self::Zsh => format!(
+                "            {name})\n        _arguments \\\n{}        '*:file:_files'\n        \
+                 return\n        ;;\n",
+                zsh_options(&options)
+            ),
+            Self::Fish => fish_options(&options, &format!("'__fish_seen_subcommand_from {name}'")),
+        }
+    }
+
+    /// What completes the value of a setting, where that is a word or a directory.
+    fn values(self) -> String {
+        let (words, directories) = (settings_by_words(), settings_of_directories().join("|"));
+        let words = words.iter();
+        match self {
+            Self::Bash => {
+                let case = |(words, names): (&String, &Vec<&str>)| {
+                    format!("            {}) words='{words}' ;;\n", names.join("|"))
+                };
+                words.map(case).collect::<String>()
+                    + &format!("            {directories}) files=yes ;;\n")
+            }
+            Self::Zsh => {
+                let case = |(words, names): (&String, &Vec<&str>)| {
+                    format!("            {}) compadd -- {words} ;;\n", names.join("|"))
+                };
+                words.map(case).collect::<String>()
+                    + &format!("            {directories}) _files -/ ;;\n")
+            }
+            Self::Fish => {
+                let pairs = words.flat_map(|(words, names)| {
+                    let of = move |name| {
+                        let pairs = words.split(' ').map(move |it| format!("{name}={it}"));
+                        format!("            {}", pairs.collect::<Vec<_>>().join(" "))
+                    };
+                    names.iter().map(of)
+                });
+                pairs.collect::<Vec<_>>().join(" \\\n")
+            }
+        }
+    }
+}
+
+/// The settings of which every value is a word: by all those words, with blanks between them.
+fn settings_by_words() -> BTreeMap<String, Vec<&'static str>> {
+    let mut by_words = BTreeMap::<_, Vec<_>>::new();
+    for setting in KafkaConfig::SETTINGS {
+        let words = match setting.allowed {
+            Allowed::Only(value, _) => value.to_string(),
+            _ => setting.words.join(" "),
+        };
+        if !words.is_empty() {
+            by_words.entry(words).or_default().push(setting.name);
+        }
+    }
+    by_words
+}
+
+fn settings_of_directories() -> Vec<&'static str> {
+    let takes = [PathBuf::TAKES, Vec::<PathBuf>::TAKES];
+    let settings = KafkaConfig::SETTINGS.iter().filter(|it| takes.contains(&it.takes));
+    settings.map(|it| it.name).collect()
 }
 
 fn names(rows: &[HelpRow<'_>]) -> String {
@@ -174,7 +243,7 @@ fn zsh_options(rows: &[HelpRow<'_>]) -> String {
             "--completion" => ("", format!(":shell:({SHELLS})")),
             "--files" => ("*", ":files:_files".to_string()),
             _ if row.takes.is_empty() => ("", String::new()),
-            _ => ("", format!(":{}:", row.takes)),
+            _ => ("", format!(":{}: ", row.takes)),
         };
         let option = quoted(&format!("{repeats}{}[{meaning}]{takes}", row.name));
         let _ = writeln!(lines, "        {option} \\");
@@ -196,7 +265,7 @@ fn fish_commands(rows: &[HelpRow<'_>]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// `condition` says when they are offered.
+/// The options, completed where `condition` holds.
 fn fish_options(rows: &[HelpRow<'_>], condition: &str) -> String {
     let line = |it: &HelpRow<'_>| {
         let takes = match it.name {
@@ -207,7 +276,7 @@ fn fish_options(rows: &[HelpRow<'_>], condition: &str) -> String {
             _ => " -x".to_string(),
         };
         let (name, meaning) = (it.name.trim_start_matches('-'), fish_quoted(&it.meaning()));
-        format!("complete -c transferto -n '{condition}' -l {name}{takes} -d {meaning}\n")
+        format!("complete -c transferto -n {condition} -l {name}{takes} -d {meaning}\n")
     };
     rows.iter().map(line).collect()
 }
@@ -225,14 +294,13 @@ fn fish_quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const DUMP_HELP: HelpText<'_> =
+        HelpText("d: d\n\nUsage: p dump FILE\n\n  --deep  prints more\n  --most n  prints n\n");
     const HELP: HelpText<'_> = HelpText(
         "p: does\n\nUsage: p [--override name=value]\n       p dump FILE\n\n  \
          --override name=value  sets one of Kafka's\n  --check  checks [all]\n  \
          dump FILE  prints a file\n\nExamples:\n",
     );
-
-    const HELP_OF_DUMP: HelpText<'_> =
-        HelpText("p dump: dumps\n\nUsage: p dump FILE\n\n  --deep n  dumps deeply\n\nExamples:\n");
 
     #[test]
     fn each_script_has_the_options_the_sub_commands_and_all_settings() {
@@ -241,34 +309,43 @@ mod tests {
             (Shell::Zsh, r"'--check[checks \[all\]]'", "'dump:prints a file'"),
             (Shell::Fish, "-l check -d 'checks [all]'", "-a dump -d 'prints a file'"),
         ] {
-            let script = shell.script(HELP, HELP_OF_DUMP);
+            let script = shell.script(HELP, &[("dump", DUMP_HELP)]);
             for expected in [option, command, "transferto.http.listener", "num.io.threads"] {
                 assert!(script.contains(expected), "{shell:?}: {expected}\n{script}");
             }
-            assert!(!script.contains("S@"), "{shell:?}\n{script}");
+            let marks = [
+                "@SHELLS@",
+                "@SETTINGS@",
+                "@COMMANDS@",
+                "@OPTIONS@",
+                "@COMMAND_OPTIONS@",
+                "@VALUES@",
+            ];
+            assert!(marks.iter().all(|it| !script.contains(it)), "{shell:?}\n{script}");
         }
-        assert!(
-            Shell::Zsh.script(HELP, HELP_OF_DUMP).contains(r"sets one of Kafka'\''s]:setting:")
-        );
-        assert!(Shell::Fish.script(HELP, HELP_OF_DUMP).contains(r"sets one of Kafka\'s'"));
+        let script = |shell: Shell| shell.script(HELP, &[("dump", DUMP_HELP)]);
+        assert!(script(Shell::Zsh).contains(r"sets one of Kafka'\''s]:setting:"));
+        assert!(script(Shell::Fish).contains(r"sets one of Kafka\'s'"));
+        assert!(script(Shell::Bash).contains("dump) words='--deep --most' ;;"));
+        assert!(script(Shell::Zsh).contains("'--most[prints n]:n: '"));
+        let fish = "-n '__fish_seen_subcommand_from dump' -l most -x -d 'prints n'";
+        assert!(script(Shell::Fish).contains(fish));
     }
 
     #[test]
-    fn behind_a_sub_command_its_own_options_are_offered() {
-        for (shell, expected) in [
-            (Shell::Bash, "command_options='--deep'"),
-            (Shell::Zsh, "'--deep[dumps deeply]:n:'"),
-            (Shell::Fish, "-n '__fish_seen_subcommand_from dump' -l deep -x -d 'dumps deeply'"),
-            (Shell::Fish, "-n 'not __fish_seen_subcommand_from dump' -l check -d"),
-        ] {
-            let script = shell.script(HELP, HELP_OF_DUMP);
-            assert!(script.contains(expected), "{shell:?}: {expected}\n{script}");
-        }
+    fn a_setting_of_few_words_has_them_and_a_number_has_no_files() {
+        let script = |shell: Shell| shell.script(HELP, &[]);
+        assert!(script(Shell::Bash).contains("transferto.fetch.inline) words='off resident' ;;"));
+        assert!(script(Shell::Zsh).contains("log.dirs|log.dir) _files -/ ;;"));
+        assert!(
+            script(Shell::Fish).contains("transferto.fetch.inline=off transferto.fetch.inline=")
+        );
+        assert!(!script(Shell::Fish).contains("num.io.threads=8"));
     }
 
     #[test]
     fn a_shell_without_a_script_is_refused_with_those_that_have_one() {
         assert_eq!(Shell::parse("zsh"), Ok(Shell::Zsh));
-        assert!(Shell::parse("tcsh").unwrap_err().contains("bash zsh fish"));
+        assert!(Shell::parse("tcsh").unwrap_err().contains("bash, zsh or fish"));
     }
 }

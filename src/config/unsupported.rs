@@ -390,6 +390,9 @@ struct Refusal {
     unless: &'static [&'static str],
 }
 
+/// The names, or families of names, that one reason is for.
+pub type UnsupportedRow = (Vec<String>, String);
+
 impl Unsupported {
     /// What happens to the setting `name`; `None` if we know no setting of Kafka's by that name.
     pub fn of(name: &str) -> Option<Self> {
@@ -430,22 +433,19 @@ impl Unsupported {
         (table(rows_without_effect()), table(refused_rows()))
     }
 
-    /// The same two for a terminal.
-    pub fn to_text() -> (String, String) {
-        let row =
-            |(names, why): (Vec<String>, String)| format!("{}\n    {why}\n", names.join(", "));
-        let table = |rows: Vec<_>| rows.into_iter().map(row).collect::<String>();
-        (table(rows_without_effect()), table(refused_rows()))
+    /// The same two, row by row: names, and why.
+    pub fn rows() -> (Vec<UnsupportedRow>, Vec<UnsupportedRow>) {
+        (rows_without_effect(), refused_rows())
     }
 }
 
 /// Names and families of names, with their reason.
-fn rows_without_effect() -> Vec<(Vec<String>, String)> {
+fn rows_without_effect() -> Vec<UnsupportedRow> {
     let groups = WITHOUT_EFFECT.iter().map(|it| (owned(it.names), it.why.to_string()));
     groups.chain(families(PREFIXES_WITHOUT_EFFECT)).collect()
 }
 
-fn refused_rows() -> Vec<(Vec<String>, String)> {
+fn refused_rows() -> Vec<UnsupportedRow> {
     let refusals = REFUSED.iter().map(|it| match it.unless {
         [] => (owned(it.names), it.why.to_string()),
         unless => {

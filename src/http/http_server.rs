@@ -20,6 +20,7 @@ use log::{debug, error, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::common::bind_advice::with_bind_advice;
 use crate::common::http_end_point::HttpEndPoint;
 use crate::common::time::Time;
 use crate::http::http_connection::{HttpConnection, Turn};
@@ -116,6 +117,11 @@ fn bind(end_point: &HttpEndPoint) -> io::Result<TcpListener> {
         Ok(it)
     });
     bound.map_err(|error| {
+        let error = with_bind_advice(
+            error,
+            "set `transferto.http.listener` to another port, or leave it empty to serve no pages",
+            "`transferto.http.listener` must give an address of this machine",
+        );
         let why = format!("cannot bind `transferto.http.listener={end_point}`: {error}");
         io::Error::new(error.kind(), why)
     })

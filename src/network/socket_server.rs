@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use log::{debug, error, info};
 
+use crate::common::bind_advice::with_bind_advice;
 use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
 use crate::common::lock::locked;
 use crate::common::memory_pool::MemoryPool;
@@ -286,18 +287,12 @@ fn join(threads: impl Iterator<Item = JoinHandle<()>>) {
 
 /// The error, with what to do if the address is the reason.
 fn with_remedy(error: io::Error, remedy: &str) -> io::Error {
-    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
-    let advice = match error.kind() {
-        AddrInUse => format!("another program listens there: stop it, or {remedy}"),
-        PermissionDenied => format!("only the superuser may use such a low port: {remedy}"),
-        AddrNotAvailable => {
-            "`listeners` must give an address of this machine; what clients are to \
-                             connect to instead stands in `advertised.listeners`"
-                .to_string()
-        }
-        _ => return error,
-    };
-    io::Error::new(error.kind(), format!("{error}; {advice}"))
+    with_bind_advice(
+        error,
+        remedy,
+        "`listeners` must give an address of this machine; what clients are to connect to instead \
+         stands in `advertised.listeners`",
+    )
 }
 
 /// Logs what would make the fetches of these listeners faster.

@@ -2,8 +2,10 @@
 //! Kafka's words, line for line.
 //!
 //! It differs where Kafka's tool ends with a Java exception: here an error names the file and the
-//! position, the next file follows, and the exit status is 1 as well.
+//! position, the next file follows, and the exit status is 1 as well. It is 1 also where Kafka's
+//! tool only prints that a log is damaged, so that a script which checks logs notices.
 
+use std::fs;
 use std::io;
 use std::io::Write;
 use std::path::Path;
@@ -23,7 +25,7 @@ use crate::tools::printer::Printer;
 const SUFFIXES_OF_KAFKA_ALONE: [&str; 2] = [".txnindex", ".checkpoint"];
 
 /// Prints the files to `out`, and what is wrong with them to `err`. Returns whether all could be
-/// read to their ends.
+/// read to their ends, and none was found to be damaged.
 ///
 /// # Errors
 /// Whatever a write to `out` reports, but for a pipe whose reader has read enough.
@@ -51,6 +53,7 @@ fn dump_file(
     options: &DumpLogSegmentsOptions,
     printer: &mut Printer<'_>,
 ) -> Result<(), KafkaError> {
+    check_is_file(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match name.rfind('.').map(|at| &name[at..]) {
         Some(LOG_FILE_SUFFIX) => dump_log(path, offset_in(path, &name)?, options, printer),
@@ -74,11 +77,22 @@ fn dump_file(
     }
 }
 
+/// # Errors
+/// If nothing is there, or a directory. Other files that are no log are the readers' own matter.
+fn check_is_file(path: &Path) -> io::Result<()> {
+    let error = match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_dir() => return Ok(()),
+        Ok(_) => io::Error::new(io::ErrorKind::IsADirectory, "it is a directory; name its files"),
+        Err(error) => error,
+    };
+    Err(io::Error::new(error.kind(), format!("cannot open {}: {error}", path.display())))
+}
+
 /// The offset that the name of a file begins with.
 fn offset_in(path: &Path, name: &str) -> Result<Offset, KafkaError> {
     let digits = name.split('.').next().unwrap_or_default();
     digits.parse().map(Offset).map_err(|_| {
-        let why = format!("{}: a file of a log is called <offset>.log or so", path.display());
+        let why = format!("{}: the name of a log's file is an offset, as in 0.log", path.display());
         io::Error::new(io::ErrorKind::InvalidInput, why).into()
     })
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::config::help_text::HelpText;
+
 /// Kafka's default: 5 MiB.
 const MAX_MESSAGE_SIZE: u64 = 5 * 1024 * 1024;
 /// The only decoder there is, by its name and the one it had in Kafka before 4.0.
@@ -33,9 +35,12 @@ Usage: transferto dump-log [options] FILE...
   --help                  prints this text
   --version               prints the version
 
-It only reads, also beside a running broker. What is wrong with a file goes to the standard error;
-the exit status is 1 if a file could not be read to its end. On a terminal the control characters in
-keys and values are escaped, elsewhere they are printed as they are.
+It only reads, also beside a running broker. What keeps a file from being read goes to the standard
+error, and the next file follows. The exit status is 1 if that happened, and if damage was found:
+`Found .. invalid bytes at the end`, `isvalid: false`, `Mismatches in` an index. Kafka's tool prints
+the same lines and exits with 0. A batch that a broker is just writing may show as invalid bytes, too.
+On a terminal the control characters in keys and values are escaped, elsewhere they are printed as
+they are.
 
 Examples:
   transferto dump-log --print-data-log data/post-0/00000000000000000000.log
@@ -97,7 +102,14 @@ impl DumpLogSegmentsOptions {
             match name {
                 "help" | "h" => return Ok(DumpLogRequest::Help),
                 "version" | "V" => return Ok(DumpLogRequest::Version),
-                _ => options.take(name, value, &mut arguments)?,
+                _ if options.take(name, value, &mut arguments)? => {}
+                _ => {
+                    let given = argument.split('=').next().unwrap_or_default();
+                    let advice = HelpText(DUMP_LOG_HELP).advice_for(given);
+                    return Err(format!(
+                        "unknown option `{given}`; {advice}dump-log --help lists the options"
+                    ));
+                }
             }
         }
         if options.files.is_empty() {
@@ -108,12 +120,13 @@ impl DumpLogSegmentsOptions {
         Ok(DumpLogRequest::Dump(options))
     }
 
+    /// Takes an option with its value; false if there is no such option.
     fn take<'a>(
         &mut self,
         name: &str,
         value: Option<&'a str>,
         arguments: &mut Arguments<'a>,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         match name {
             "files" => {
                 let list = arguments.value(name, value)?;
@@ -143,13 +156,9 @@ impl DumpLogSegmentsOptions {
                      kafka-dump-log.sh for the files of such a topic"
                 ));
             }
-            _ => {
-                return Err(format!(
-                    "unknown option `--{name}`; dump-log --help lists the options"
-                ));
-            }
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -267,7 +276,9 @@ mod tests {
     fn what_cannot_be_done_is_refused_with_what_to_do() {
         for (arguments, advice) in [
             ("", "--help"),
-            ("a --print", "--help"),
+            ("a --nope", "`--nope`; dump-log --help"),
+            ("-x a", "unknown option `-x`; dump-log --help"),
+            ("a --print-data-lgo", "did you mean `--print-data-log`?"),
             ("a --files", "needs a value"),
             ("a --max-bytes -1", "from 0 to"),
             ("a --max-message-size 3000000000", "from 0 to"),

@@ -60,6 +60,7 @@ pub(crate) fn dump_index(
                 printer.complain(format_args!("Mismatches in :{}", absolute(path)));
             }
             has_mismatch = true;
+            printer.note_damage();
             printer.complain(format_args!("  Index offset: {offset}, log offset: {last_offset}"));
         }
         if !options.verifies_index_only {

@@ -53,6 +53,7 @@ pub(crate) fn dump_log(
     if trailing_bytes > 0 && options.max_bytes.is_none() {
         let name = path.file_name().unwrap_or_default().display();
         printer.print(format_args!("Found {trailing_bytes} invalid bytes at the end of {name}\n"));
+        printer.note_damage();
     }
     Ok(())
 }
@@ -114,13 +115,16 @@ fn print_batch(
             message.crc()
         }
     };
+    let is_valid = entry.has_valid_crc();
+    if !is_valid {
+        printer.note_damage();
+    }
     printer.print(format_args!(
-        " position: {position} {}: {} size: {} magic: {} compresscodec: {codec} crc: {crc} isvalid: {}\n",
+        " position: {position} {}: {} size: {} magic: {} compresscodec: {codec} crc: {crc} isvalid: {is_valid}\n",
         timestamp_type_name(&entry),
         entry.max_timestamp(),
         entry.size_in_bytes(),
         entry.magic,
-        entry.has_valid_crc(),
     ));
     Ok(())
 }
@@ -260,11 +264,13 @@ impl RecordPrinter<'_, '_> {
                     self.print_control(record);
                 }
             }
-            (EntryContent::Message(_), Some(message)) => self.printer.print(format_args!(
-                " isValid: {} crc: {}",
-                message.has_valid_crc(),
-                message.crc()
-            )),
+            (EntryContent::Message(_), Some(message)) => {
+                let (is_valid, crc) = (message.has_valid_crc(), message.crc());
+                if !is_valid {
+                    self.printer.note_damage();
+                }
+                self.printer.print(format_args!(" isValid: {is_valid} crc: {crc}"));
+            }
             (EntryContent::Message(_), None) => (),
         }
     }

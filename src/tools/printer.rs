@@ -17,13 +17,13 @@ pub(crate) struct Printer<'a> {
     is_terminal: bool,
     /// The first error of a write; nothing is written after it.
     failure: Option<io::Error>,
-    has_errors: bool,
+    has_damage: bool,
 }
 
 impl<'a> Printer<'a> {
     pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, is_terminal: bool) -> Self {
         let out = BufWriter::new(out);
-        Self { out, err, is_terminal, failure: None, has_errors: false }
+        Self { out, err, is_terminal, failure: None, has_damage: false }
     }
 
     /// Prints what the tool itself says.
@@ -58,9 +58,14 @@ impl<'a> Printer<'a> {
         let _ = writeln!(self.err, "{line}");
     }
 
+    /// Notes damage that a line in Kafka's words reports: Kafka's tool exits with 0 all the same.
+    pub(crate) fn note_damage(&mut self) {
+        self.has_damage = true;
+    }
+
     /// Says what keeps a file from being read to its end.
     pub(crate) fn error(&mut self, why: &dyn fmt::Display) {
-        self.has_errors = true;
+        self.note_damage();
         self.complain(format_args!("transferto: {why}"));
     }
 
@@ -69,7 +74,7 @@ impl<'a> Printer<'a> {
         self.failure.is_some()
     }
 
-    /// Whether there were no errors.
+    /// Whether all files could be read to their ends and no damage was noted.
     ///
     /// # Errors
     /// The first error of a write. A reader who has closed the pipe has read enough: that is none.
@@ -79,7 +84,7 @@ impl<'a> Printer<'a> {
         let (_, _) = self.out.into_parts();
         match failure {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(!self.has_errors),
+            _ => Ok(!self.has_damage),
         }
     }
 }

@@ -162,7 +162,7 @@ def holes(rows, reasons):
         why = reasons.get(client, {})
         empty = [column for column in COLUMNS if column not in row.cells and column not in why]
         if empty:
-            found.append(f"{client}: no step for {named(empty)}, and its without.txt says not why")
+            found.append(f"{client}: no step for {named(empty)}, and its without.txt does not say why")
         there = [column for column in row.cells if column in why]
         if there:
             found.append(f"{client}: its without.txt denies {named(there)}, but there it is")

@@ -17,6 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/lib.sh"
 
 main() {
+    check_names "$@"
     prepare
     trap cleanup EXIT
     broker_start
@@ -33,6 +34,25 @@ main() {
     check_broker | record broker
     echo "resident memory: $idle_kib KiB at idle, $end_kib KiB at the end, $most_kib KiB at most"
     grid
+}
+
+# check_names CLIENT...: ends the run if one of them has no directory here.
+check_names() {
+    local client
+    for client in "$@"; do
+        if [ ! -x "$here/$client/run.sh" ]; then
+            echo "there is no client $client; there are $(all_clients | sed 's/ /, /g')" >&2
+            exit 1
+        fi
+    done
+}
+
+all_clients() {
+    local script names=()
+    for script in "$here"/*/run.sh; do
+        names+=("$(basename "$(dirname "$script")")")
+    done
+    echo "${names[@]}"
 }
 
 prepare() {
@@ -112,8 +132,7 @@ cleanup() {
 is_full=
 if [ $# -eq 0 ]; then
     is_full=yes
-    for script in "$here"/*/run.sh; do
-        set -- "$@" "$(basename "$(dirname "$script")")"
-    done
+    # shellcheck disable=SC2046 # A name holds no blank.
+    set -- $(all_clients)
 fi
 main "$@"

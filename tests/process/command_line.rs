@@ -1,7 +1,7 @@
 //! What the binary prints, and leaves alone, when it is not asked to start a broker.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use support::broker_process::broker_binary;
 use support::temp::TempDir;
@@ -24,7 +24,7 @@ fn a_check_says_what_a_broker_would_use_and_touches_neither_data_nor_ports() {
     let found = run(&["--check", "a.properties", "--override", "log.dirs=data"], &dir);
     let (findings, warnings) = (text(&found.stdout), text(&found.stderr));
     assert_eq!(found.status.code(), Some(0), "{warnings}");
-    assert!(findings.starts_with("a.properties is good"), "{findings}");
+    assert!(findings.starts_with("a.properties is valid: "), "{findings}");
     for used in [&format!("  port={port}\n"), "  log.dirs=data\n", "Not checked"] {
         assert!(findings.contains(used), "{used}: {findings}");
     }
@@ -48,6 +48,35 @@ fn a_check_has_the_errors_of_a_start_and_its_exit_status() {
     assert_eq!(run(&["--check", "no.properties"], &dir).status.code(), Some(1));
 }
 
+#[test]
+fn what_cannot_be_printed_is_an_error_unless_the_reader_has_read_enough() {
+    let dir = TempDir::new();
+    let asked: [&[&str]; 8] = [
+        &["--man"],
+        &["--completion", "bash"],
+        &["--settings"],
+        &["--help"],
+        &["--version"],
+        &["--check"],
+        &["dump-log", "--help"],
+        &["dump-log", "--version"],
+    ];
+    for arguments in asked {
+        let run = |out: Stdio| {
+            let mut command = Command::new(broker_binary());
+            command.args(arguments).current_dir(dir.path()).stdout(out).output().unwrap()
+        };
+        let full = run(fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into());
+        assert_eq!(full.status.code(), Some(1), "{arguments:?}");
+        let complaint = text(&full.stderr);
+        assert!(complaint.starts_with("transferto: cannot print: No space"), "{complaint}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let unread = run(writer.into());
+        assert_eq!((unread.status.code(), text(&unread.stderr)), (Some(0), String::new()));
+    }
+}
+
 /// What bash would offer after these words, which it has split at each `=`.
 fn offered_by_bash(words: &str, dir: &TempDir) -> Vec<String> {
     let script = format!(
@@ -58,7 +87,7 @@ fn offered_by_bash(words: &str, dir: &TempDir) -> Vec<String> {
     );
     let run = Command::new("bash").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
     assert_eq!(text(&run.stderr), "", "{words}");
-    text(&run.stdout).lines().map(String::from).collect()
+    text(&run.stdout).lines().filter(|it| !it.is_empty()).map(String::from).collect()
 }
 
 #[test]
@@ -74,6 +103,11 @@ fn bash_completes_options_settings_and_files() {
         ("a", &["a b.properties"]),
         ("--override log.dirs = a", &["a b.properties"]),
         ("--override = log.dirs = a", &["a b.properties"]),
+        ("--override num.io.threads = a", &[]),
+        ("--override transferto.fetch.inline = ", &["off", "resident"]),
+        ("--override auto.create.topics.enable = f", &["false"]),
+        ("dump-log --print", &["--print-data-log"]),
+        ("dump-log --print-data-log a", &["a b.properties"]),
     ] {
         assert_eq!(offered_by_bash(words, &dir), offered, "{words}");
     }

@@ -21,6 +21,10 @@ use transferto::tools::dump_log_segments_options::{DumpLogRequest, DumpLogSegmen
 /// complains of, with `DIR` for the directory that it ran in.
 const RECORDED: &str = include_str!("dump_log/kafka-4.3.1.txt");
 
+/// What it prints of a damaged log. Kafka's tool exits with 0 all the same, and this one with 1.
+const DAMAGE: [&str; 3] =
+    [" isvalid: false\n", " isValid: false ", " invalid bytes at the end of "];
+
 fn manifest(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -64,7 +68,7 @@ fn sorted(complaints: &str) -> Vec<&str> {
 #[test]
 fn what_kafkas_own_tool_prints_is_printed_line_for_line() {
     let dir = files();
-    let mut steps = 0;
+    let (mut steps, mut damaged) = (0, 0);
     for step in RECORDED.split("$ ").skip(1) {
         let (arguments, recorded) = step.split_once('\n').unwrap();
         let lines_with = |mark: &str| -> String {
@@ -79,10 +83,12 @@ fn what_kafkas_own_tool_prints_is_printed_line_for_line() {
         }
         assert_eq!(out, lines_with("> "), "{arguments:?}");
         assert_eq!(sorted(&complaints), sorted(&lines_with("! ")), "{arguments:?}");
-        assert!(output.status.success(), "{arguments:?}");
+        let has_damage = DAMAGE.iter().any(|it| out.contains(it));
+        assert_eq!(output.status.code(), Some(i32::from(has_damage)), "{arguments:?}");
+        damaged += i32::from(has_damage);
         steps += 1;
     }
-    assert_eq!(steps, 18);
+    assert_eq!((steps, damaged), (18, 2));
 }
 
 #[test]
@@ -96,12 +102,16 @@ fn a_file_that_is_no_log_gets_a_sentence_and_the_next_one_is_printed() {
     let snapshot = fs::read(dir.join("idempotent-0/00000000000000000030.snapshot")).unwrap();
     fs::write(dir.join("1.snapshot"), [&snapshot[..20], b"x", &snapshot[21..]].concat()).unwrap();
     fs::write(dir.join("2.snapshot"), &snapshot[..20]).unwrap();
+    fs::write(dir.join("3.txnindex"), b"").unwrap();
     for (file, sentence) in [
         ("6.log", "cannot open 6.log: No such file"),
-        ("7.log", "cannot open 7.log: it is not a regular file"),
+        ("nope", "cannot open nope: No such file"),
+        ("nope.log", "cannot open nope.log: No such file"),
+        ("7.log", "cannot open 7.log: it is a directory"),
+        ("made", "cannot open made: it is a directory"),
         ("8.log", "cannot open 8.log: it is not a regular file"),
         ("9.log", "9.log is corrupt at position 0: an entry of offset 0 claims a size of 0"),
-        ("abc.log", "abc.log: a file of a log is called <offset>.log"),
+        ("abc.log", "abc.log: the name of a log's file is an offset"),
         ("10.index", "cannot open 10.log: No such file"),
         ("1.snapshot", "Snapshot is corrupt (CRC is no longer valid). Stored crc: "),
         ("2.snapshot", "and has 20 bytes"),
@@ -116,6 +126,41 @@ fn a_file_that_is_no_log_gets_a_sentence_and_the_next_one_is_printed() {
         assert!(text(&output.stdout).contains("Dumping made/2.log\nLog starting"), "{file}");
     }
     assert!(!dir.join("6.log").exists() && !dir.join("10.log").exists(), "it makes no file");
+}
+
+#[test]
+fn a_log_that_lacks_one_byte_and_a_crc_that_does_not_hold_set_the_exit_status() {
+    let dir = TempDir::new();
+    let mut log = [batch_at(0, &["a"]), batch_at(1, &["b"])].concat();
+    fs::write(dir.join("0.log"), &log).unwrap();
+    fs::write(dir.join("1.log"), &log[..log.len() - 1]).unwrap();
+    *log.last_mut().unwrap() ^= 1;
+    fs::write(dir.join("2.log"), &log).unwrap();
+    for (file, line, status) in [
+        ("0.log", " isvalid: true\n", 0),
+        ("1.log", " invalid bytes at the end of 1.log\n", 1),
+        ("2.log", " isvalid: false\n", 1),
+    ] {
+        let output = dump_log(dir.path(), &[file]);
+        assert!(text(&output.stdout).ends_with(line), "{file}: {}", text(&output.stdout));
+        assert_eq!((output.status.code(), &output.stderr[..]), (Some(status), &[][..]), "{file}");
+    }
+}
+
+/// Kafka's time index may lack entries that the log has; an offset index may not be wrong.
+#[test]
+fn an_index_that_does_not_fit_its_log_sets_the_exit_status() {
+    let dir = TempDir::new();
+    let first = batch_at(0, &["a"]);
+    let entry = |offset: u32| [offset.to_be_bytes(), (first.len() as u32).to_be_bytes()].concat();
+    fs::write(dir.join("0.log"), [&first[..], &batch_at(1, &["b"])].concat()).unwrap();
+    for (offset, status) in [(1, 0), (2, 1)] {
+        fs::write(dir.join("0.index"), entry(offset)).unwrap();
+        let output = dump_log(dir.path(), &["0.index"]);
+        assert_eq!(output.status.code(), Some(status), "{}", text(&output.stderr));
+        let complains = text(&output.stderr).starts_with("Mismatches in :");
+        assert_eq!(complains, status == 1, "{}", text(&output.stderr));
+    }
 }
 
 #[test]

@@ -98,7 +98,10 @@ fn a_fetch_wakes_one_handler_and_one_processor_and_nobody_else() {
         trace.calls.iter().filter(is_it).count()
     };
     let (handlers, processors) = (count("futex", "FUTEX_WAKE"), count("write", "eventfd"));
-    println!("{FETCHES} fetches: {handlers} wake-ups of handlers, {processors} of Processors");
+    println!(
+        "\nWhat {FETCHES} small fetches, one after the other, cost in wake-ups of sleeping threads: \
+         {handlers} of request handlers, {processors} of Processors"
+    );
     // Some are for other requests and other threads, and two threads may meet at a lock.
     let expected = FETCHES / 2..=FETCHES * 7 / 4;
     assert!(expected.contains(&handlers), "{handlers} wake-ups of handlers");
@@ -187,8 +190,9 @@ impl Trace {
     fn assert_sent_by_sendfile(&self, what: &str, size: usize) {
         let shown = self.to_consumer().filter(|it| it.name != "read");
         let lines: Vec<_> = shown.map(|call| format!("\n  {}", call.line)).collect();
-        // At once, since another test may be showing its own.
-        println!("{what}, as the kernel saw it:{}", lines.concat());
+        // At once, since another test may be showing its own, and on a line without the dots of
+        // `cargo test --quiet`.
+        println!("\n{what}, as the kernel saw it:{}", lines.concat());
         let sendfiles: Vec<_> = self.to_consumer().filter(|it| it.name == "sendfile").collect();
         let sent: i64 = sendfiles.iter().map(|call| call.result.max(0)).sum();
         assert_eq!(sent, size as i64, "message bytes that left by sendfile");

@@ -313,4 +313,6 @@ fn a_port_that_is_taken_stops_the_start_with_a_sentence() {
         error.starts_with(&format!("cannot bind `transferto.http.listener={taken}`")),
         "{error}"
     );
+    let advice = "another program listens there: stop it, or set `transferto.http.listener`";
+    assert!(error.contains(advice), "{error}");
 }

@@ -1,7 +1,9 @@
 //! What a person asked for: which tortures, for how long, from which seed.
 
 use std::env;
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::outcome::{Outcome, failed};
@@ -59,7 +61,7 @@ impl Plan {
             }
         }
         let seed = match given("SEED") {
-            Some(seed) => seed.parse()?,
+            Some(seed) => number("SEED", &seed)?,
             None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         };
         let binary = match given("BROKER") {
@@ -166,11 +168,19 @@ pub(crate) fn all_names() -> String {
 /// `HOURS` for all tortures together, or `LONG=1` for one hour.
 fn long_form(tortures: usize) -> Outcome<Option<Duration>> {
     let hours: f64 = match (given("HOURS"), given("LONG")) {
-        (Some(hours), _) => hours.parse()?,
+        (Some(hours), _) => number("HOURS", &hours)?,
         (None, Some(_)) => 1.0,
         (None, None) => return Ok(None),
     };
-    Ok(Some(Duration::from_secs_f64(hours * 3600.0 / tortures as f64)))
+    match Duration::try_from_secs_f64(hours * 3600.0 / tortures as f64) {
+        Ok(each) => Ok(Some(each)),
+        Err(error) => failed(format!("HOURS={hours}: {error}")),
+    }
+}
+
+/// The number that a variable of the environment is set to.
+fn number<T: FromStr<Err: Display>>(name: &str, value: &str) -> Outcome<T> {
+    value.parse().or_else(|error| failed(format!("{name}={value} is no number: {error}")))
 }
 
 /// A variable of the environment that is set and not empty, as `make` passes those that are not.

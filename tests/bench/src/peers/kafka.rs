@@ -69,7 +69,9 @@ pub(crate) fn fetch_jars(plan: &Plan) -> Outcome<()> {
     println!("fetching the jars of {NAME} from Maven Central");
     let partial = jars.with_extension("partial");
     let status = Command::new("mvn")
-        .args(["-q", "-B", "-f", POM, "dependency:copy-dependencies", "-DincludeScope=runtime"])
+        // Without progress and colours: what it prints goes among the lines of the run.
+        .args(["-q", "-B", "-ntp", "-Dstyle.color=never", "-f", POM])
+        .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
         .arg(format!("-Dkafka.version={VERSION}"))
         .arg(format!("-DoutputDirectory={}", partial.display()))
         .stdin(Stdio::null())
