@@ -33,6 +33,8 @@ pub(crate) const FETCH_VERSION: i16 = 11;
 const PRODUCE_TIMEOUT_MS: i32 = 30_000;
 const DELETE_TIMEOUT_MS: i32 = 10_000;
 const FETCH_MAX_WAIT_MS: i32 = 500;
+/// The records may bear a time long past, and are measured, not deleted for it.
+const NO_RETENTION: (&str, &str) = ("retention.ms", "-1");
 const CLIENT_ID: &str = "bench";
 /// What a client must see of a batch to know what comes after it.
 const HEAD_BYTES: usize = LAST_OFFSET_DELTA_OFFSET + 4;
@@ -113,7 +115,7 @@ impl Client {
         Ok(frame)
     }
 
-    /// Creates a topic; one that is there already is left as it is.
+    /// Creates a topic that keeps records of any age; one that is there already is left as it is.
     pub(crate) fn ensure_topic(
         &mut self,
         topic: &str,
@@ -128,7 +130,7 @@ impl Client {
             name: topic.to_string(),
             num_partitions: partitions,
             replication_factor: 1,
-            configs: configs.iter().map(config).collect(),
+            configs: [NO_RETENTION].iter().chain(configs).map(config).collect(),
             ..CreatableTopic::default()
         };
         let request = CreateTopicsRequest { topics: vec![asked], ..CreateTopicsRequest::default() };

@@ -13,7 +13,7 @@ use transferto::protocol::request::ResponseBody;
 /// Requests that are sent before the first response is awaited.
 const IN_FLIGHT: usize = 16;
 /// Nothing is deleted while it is measured, and all of a partition is one file.
-const TOPIC_CONFIGS: [(&str, &str); 2] = [("retention.ms", "-1"), ("segment.bytes", "1073741824")];
+const TOPIC_CONFIGS: [(&str, &str); 1] = [("segment.bytes", "1073741824")];
 
 /// What lies in a topic.
 #[derive(Clone, Debug)]
