@@ -39,6 +39,8 @@ const VALUE_BYTES: usize = 400;
 
 /// As many as the broker remembers of a producer.
 const BATCHES: usize = 5;
+/// More than a page has entries.
+const LONG_INDEX_BATCHES: usize = 600;
 /// How often a producer sends a batch before it gives up.
 const TRIES: usize = 3;
 
@@ -99,6 +101,33 @@ fn an_index_for_which_there_is_no_room_stays_in_memory() {
 fn an_index_that_cannot_be_written_or_read_back_takes_the_directory_offline() {
     hold("pwrite64", "EIO", FIRST_INDEX, TakesDirectoryOffline);
     hold("pread64", "EIO", FIRST_TIME_INDEX, TakesDirectoryOffline);
+}
+
+/// The first entry for which a page is too little has the others written to the file and mapped.
+#[test]
+fn a_long_index_that_cannot_be_mapped_stays_in_memory() {
+    let _company = in_company();
+    let dir = TempDir::new();
+    let log_dir = dir.join("a");
+    let settings = ["log.index.interval.bytes=0", "num.io.threads=1"];
+    let broker = BrokerProcess::start(&log_dir, &settings);
+    let mut client = Client::connect(broker.port);
+    client.create_topic(FAILING);
+    let index = log_dir.join("failing-0").join(FIRST_INDEX);
+    let Some(injection) = Injection::begin(&broker, "mmap", "ENOMEM:when=1+", &index) else {
+        return;
+    };
+    for number in 0..LONG_INDEX_BATCHES {
+        assert_eq!(client.produce(FAILING, 0, &numbered(number)).error_code, 0, "{number}");
+    }
+    injection.end();
+    let (_, said) = broker.end_with(Signal::SIGKILL);
+    let said = said.concat();
+    assert!(!said.contains("panicked") && said.contains(&index.display().to_string()), "{said}");
+
+    let broker = BrokerProcess::start(&log_dir, &settings);
+    let mut client = Client::connect(broker.port);
+    assert_eq!(numbers_in(&mut client), Vec::from_iter(0..LONG_INDEX_BATCHES));
 }
 
 #[test]

@@ -29,8 +29,6 @@ const UNDER_LOAD: &[Failing] = &[
     Failing { call: "fsync", how: "error=EIO:when=1+2", is_sync: false },
     Failing { call: "openat", how: "error=EMFILE:when=2+3", is_sync: false },
     Failing { call: "mkdir", how: "error=ENOSPC:when=1+2", is_sync: false },
-    // Not the first of a thread: by that Rust makes the stack for its signals, and without it aborts.
-    Failing { call: "mmap", how: "error=ENOMEM:when=2+2", is_sync: false },
     Failing { call: "rename", how: "error=EIO:when=1+2", is_sync: false },
     Failing { call: "pread64", how: "error=EIO:when=2+3", is_sync: false },
     Failing { call: "sendfile", how: "error=EIO:when=1+2", is_sync: false },
