@@ -182,13 +182,14 @@ dump_snapshot() {
 }
 
 # dumps_alike FILES ARGUMENT...: Kafka's tool and ours print the same of these files, and complain
-# of the same, which Kafka's does in the order of a hash table.
+# of the same, which Kafka's does in the order of a hash table. Ours exits with DAMAGED, 0 without it.
 dumps_alike() {
-    local files=$1
+    local files=$1 status=0
     shift
     # Or Java would print a question mark for each letter that is not ASCII.
     LC_ALL=C.UTF-8 kafka-dump-log --files "$files" "$@" >"$WORK/theirs" 2>"$WORK/theirs.err"
-    "$TRANSFERTO" dump-log --files "$files" "$@" >"$WORK/ours" 2>"$WORK/ours.err"
+    "$TRANSFERTO" dump-log --files "$files" "$@" >"$WORK/ours" 2>"$WORK/ours.err" || status=$?
+    expect "${DAMAGED:-0}" "$status" "the exit status"
     expect_same_file "$WORK/theirs" "$WORK/ours"
     diff <(sort "$WORK/theirs.err") <(sort "$WORK/ours.err")
     [ "$(wc -l <"$WORK/ours")" -gt "$(tr ',' '\n' <<<"$files" | wc -l)" ]
@@ -233,9 +234,9 @@ cut_alike() {
     mkdir -p "$cut"
     cp "$DATA_DIR/$DUMPED-0/$first".* "$cut"
     truncate -s 123456 "$cut/$first.log"
-    dumps_alike "$cut/$first.log" --deep-iteration
+    DAMAGED=1 dumps_alike "$cut/$first.log" --deep-iteration
     head -c 100000 /dev/zero | tr '\0' '\177' >"$cut/1.log"
-    dumps_alike "$cut/1.log"
+    DAMAGED=1 dumps_alike "$cut/1.log"
     if "$TRANSFERTO" dump-log "$cut/$first.index" "$cut/2.log" >"$WORK/ours" 2>"$WORK/ours.err"; then
         echo "no error for an index that points behind the log"
         return 1
