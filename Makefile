@@ -79,7 +79,7 @@ installation: tools   ## Install the binary from a clean clone by the steps of d
 bench: tools          ## Measure the release binary beside a bare sendfile loop, nginx and Apache Kafka (EXPERIMENTS="catch-up produce" chooses, ROUNDS=, SHORT=1, LONG=1, HOURS=; WRITE=1 prints docs/*/benchmarks.md)
 	@echo "Building the broker and what measures it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package bench
-	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),three,twelve) minutes on two cores. )Leave the machine alone meanwhile."
+	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),four,seventeen) minutes on two cores. )Leave the machine alone meanwhile."
 	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
 
 clean:                ## Remove what was built; the broker's ./data stays
