@@ -38,11 +38,11 @@ pub enum RequestOrShutdown<R> {
 /// A bounded queue of requests `R`, with an end.
 pub struct RequestQueue<R> {
     capacity: usize,
-    state: Mutex<State<R>>,
+    state: Mutex<RequestQueueState<R>>,
     not_full: Condvar,
 }
 
-struct State<R> {
+struct RequestQueueState<R> {
     requests: VecDeque<R>,
     /// Handed out before the requests: each frees a connection, and is the last work for it.
     hang_ups: VecDeque<Arc<HangUp>>,
@@ -56,7 +56,7 @@ struct State<R> {
 impl<R> RequestQueue<R> {
     /// An empty queue with room for `capacity` requests.
     pub fn new(capacity: usize) -> Self {
-        let state = State {
+        let state = RequestQueueState {
             requests: VecDeque::new(),
             hang_ups: VecDeque::new(),
             is_closed: false,
@@ -122,8 +122,13 @@ impl<R> RequestQueue<R> {
         }
     }
 
-    fn wait_for_room<'a>(&self, mut state: MutexGuard<'a, State<R>>) -> MutexGuard<'a, State<R>> {
-        let is_full = |state: &State<R>| !state.is_closed && state.requests.len() >= self.capacity;
+    fn wait_for_room<'a>(
+        &self,
+        mut state: MutexGuard<'a, RequestQueueState<R>>,
+    ) -> MutexGuard<'a, RequestQueueState<R>> {
+        let is_full = |state: &RequestQueueState<R>| {
+            !state.is_closed && state.requests.len() >= self.capacity
+        };
         if is_full(&state) {
             state.waiting_processors += 1;
             state = locked_again(self.not_full.wait_while(state, |state| is_full(state)));
@@ -135,9 +140,9 @@ impl<R> RequestQueue<R> {
     /// Waits while there is nothing to take, up to `timeout`.
     fn wait_for_entry<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State<R>>,
+        mut state: MutexGuard<'a, RequestQueueState<R>>,
         timeout: Duration,
-    ) -> MutexGuard<'a, State<R>> {
+    ) -> MutexGuard<'a, RequestQueueState<R>> {
         if !state.is_idle() {
             return state;
         }
@@ -158,7 +163,7 @@ impl<R> RequestQueue<R> {
     }
 }
 
-impl<R> State<R> {
+impl<R> RequestQueueState<R> {
     /// Whether there is nothing to take, not even the end.
     fn is_idle(&self) -> bool {
         !self.is_closed && self.requests.is_empty() && self.hang_ups.is_empty()
@@ -166,7 +171,7 @@ impl<R> State<R> {
 }
 
 /// Wakes a handler for one entry that has come, outside of the lock that it needs.
-fn wake_one<R>(mut state: MutexGuard<'_, State<R>>) {
+fn wake_one<R>(mut state: MutexGuard<'_, RequestQueueState<R>>) {
     let handler = state.idle_handlers.pop();
     drop(state);
     if let Some(handler) = handler {

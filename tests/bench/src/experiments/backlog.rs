@@ -2,16 +2,16 @@
 //! its turn, so the huge one must not make the small ones wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use support::records::batch;
 
 use crate::client::{Client, Limits, Place};
 use crate::connection::Tally;
 use crate::delays::{paced, quantile_ms};
+use crate::experiments::beside::beside;
 use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
-use crate::outcome::{Outcome, failed};
+use crate::outcome::Outcome;
 use crate::peers::Broker;
 use crate::peers::transferto::{TRANSFERTO, Transferto};
 use crate::plan::Plan;
@@ -24,7 +24,7 @@ const RECORD_BYTES: usize = 1_000;
 /// A reader that takes all it can get at a time.
 const LIMITS: Limits = Limits { bytes: 50 << 20, partition_bytes: 50 << 20 };
 const SMALL_READERS: usize = 100;
-/// All small readers together: a hundredth of what a Processor can do.
+/// All small readers together: so few that they do not wait for each other.
 const FETCHES_PER_SECOND: u32 = 500;
 const ONE_PROCESSOR: &str = "num.network.threads=1";
 
@@ -39,12 +39,14 @@ pub(crate) fn run(plan: &Plan) -> Outcome<Findings> {
     fill(&broker)?;
     let mut readers =
         (0..SMALL_READERS).map(|_| SmallTopic::of(&broker)).collect::<Outcome<Vec<_>>>()?;
+    let port = broker.port();
     let fetches = if plan.is_short { 1_000 } else { 3_000 };
     for round in 0..plan.rounds {
         println!("  round {} of {}", round + 1, plan.rounds);
         let alone_ms = p99_ms(&mut readers, fetches)?;
         findings.add(ALONE, broker.name(), Unit::Milliseconds, alone_ms);
-        let beside_ms = beside_a_huge_reader(&broker, || p99_ms(&mut readers, fetches))?;
+        let beside_ms =
+            beside(|is_over| read_backlog(port, is_over), || p99_ms(&mut readers, fetches))?;
         findings.add(BESIDE, broker.name(), Unit::Milliseconds, beside_ms);
     }
     let of = |row| findings.median(row, TRANSFERTO, Unit::Milliseconds);
@@ -65,24 +67,7 @@ fn fill(broker: &Transferto) -> Outcome<()> {
     Ok(())
 }
 
-/// Takes the backlog from its start, again and again, for as long as `measure` runs.
-fn beside_a_huge_reader(
-    broker: &Transferto,
-    measure: impl FnOnce() -> Outcome<f64>,
-) -> Outcome<f64> {
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let reader = scope.spawn(|| read_backlog(broker.port(), &is_over));
-        let measured = measure();
-        is_over.store(true, Ordering::Relaxed);
-        match reader.join() {
-            Ok(read) => read?,
-            Err(_) => return failed("the reader of the backlog panicked"),
-        }
-        measured
-    })
-}
-
+/// Takes the backlog from its start, again and again.
 fn read_backlog(port: u16, is_over: &AtomicBool) -> Outcome<()> {
     let mut client = Client::connect(port)?;
     let tally = Tally::default();

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
@@ -13,9 +12,10 @@ use support::records::batch;
 use crate::client::{Client, Limits, Place};
 use crate::connection::Tally;
 use crate::delays::{paced, quantile_ms};
+use crate::experiments::beside::beside;
 use crate::experiments::small_topic::SmallTopic;
 use crate::figure::{Findings, Goal, Unit};
-use crate::outcome::{Outcome, failed};
+use crate::outcome::Outcome;
 use crate::peers::Broker;
 use crate::peers::kafka::{self, Kafka};
 use crate::peers::transferto::{INLINE, TRANSFERTO, Transferto};
@@ -89,11 +89,12 @@ fn measure(
     findings: &mut Findings,
 ) -> Outcome<()> {
     let mut hot = SmallTopic::of(broker)?;
+    let port = broker.port();
     let fetches = if plan.is_short { 500 } else { 1_500 };
     hot.fetch_times(fetches)?;
     findings.add(ALONE, name, Unit::Milliseconds, p99_ms(&mut hot, fetches)?);
     evict(segment)?;
-    let beside_ms = beside_a_cold_reader(broker, || p99_ms(&mut hot, fetches))?;
+    let beside_ms = beside(|is_over| read_cold(port, is_over), || p99_ms(&mut hot, fetches))?;
     findings.add(BESIDE, name, Unit::Milliseconds, beside_ms);
     Ok(())
 }
@@ -173,24 +174,6 @@ fn fill(broker: &dyn Broker) -> Outcome<()> {
 /// Has the pages of a file leave memory.
 fn evict(path: &Path) -> Outcome<()> {
     Ok(posix_fadvise(File::open(path)?, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
-}
-
-fn beside_a_cold_reader(
-    broker: &dyn Broker,
-    measure: impl FnOnce() -> Outcome<f64>,
-) -> Outcome<f64> {
-    let is_over = AtomicBool::new(false);
-    let port = broker.port();
-    thread::scope(|scope| {
-        let reader = scope.spawn(|| read_cold(port, &is_over));
-        let measured = measure();
-        is_over.store(true, Ordering::Relaxed);
-        match reader.join() {
-            Ok(read) => read?,
-            Err(_) => return failed("the cold reader panicked"),
-        }
-        measured
-    })
 }
 
 /// Reads from the start, which nobody has read since it was evicted; there is more than the

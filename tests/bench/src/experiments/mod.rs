@@ -12,6 +12,7 @@ mod produce;
 mod perf_tools;
 mod latency;
 mod cold_reader;
+mod beside;
 mod backlog;
 mod idle_connections;
 mod memory;
