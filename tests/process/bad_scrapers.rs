@@ -70,6 +70,9 @@ fn send_rubbish(addr: SocketAddr, is_over: &Arc<AtomicBool>) -> thread::JoinHand
             let mut client = HttpClient::connect(addr);
             // It may be closed at any moment.
             let _ = client.try_send(&"\u{1}rubbish\r\n\r\n".repeat(1000));
+            // Who does not wait for the end floods the backlog: the kernel drops the SYNs of all
+            // the others then, and nothing that the server does can help them.
+            while !client.is_closed() {}
         }
     })
 }
