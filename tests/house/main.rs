@@ -6,6 +6,7 @@ mod printed;
 
 mod layering;
 mod docs;
+mod post;
 mod api_pages;
 mod kafka_tests;
 mod support;
