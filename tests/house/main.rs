@@ -7,6 +7,7 @@ mod printed;
 mod layering;
 mod docs;
 mod post;
+mod path;
 mod api_pages;
 mod kafka_tests;
 mod support;
