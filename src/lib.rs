@@ -90,15 +90,11 @@
 //!
 //! Everything else is the broker's own, public for its tests and liable to change. `make doc` shows
 //! it; `docs/en/architecture.md` says what lies where and which thread runs what, and
-//! `docs/en/fetch.md` shows each step of a fetch with its code. In short:
+//! `docs/en/fetch.md` shows each step of a fetch with its code.
 //!
-//! ```text
-//!             newConnections              request queue (bounded)
-//!  Acceptor ──────────────────> Processor ──────────────────────> KafkaRequestHandler
-//!  accept(2)                    epoll_wait, read, sendfile        KafkaApis, ReplicaManager, Log
-//!                                         <──────────────────────
-//!                                          a response queue each
-//! ```
+//! An Acceptor deals connections out to Processors. One bounded queue takes requests from all
+//! Processors to the threads of [`KafkaRequestHandler`](server::kafka_request_handler), and each
+//! Processor has a queue by which its responses come back. In short:
 //!
 //! | step | |
 //! |---|---|

@@ -8,6 +8,7 @@ mod layering;
 mod docs;
 mod post;
 mod path;
+mod pictures;
 mod api_pages;
 mod kafka_tests;
 mod support;
