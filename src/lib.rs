@@ -113,6 +113,13 @@
 //! | 17-18 | [`write_to`](message::message_set::MessageSet::write_to) and [`TransportLayer::transfer_from`](transport::transport_layer::TransportLayer::transfer_from): `sendfile(2)` |
 //! | 19 | the response has left; the channel is unmuted |
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "transferto runs on Linux only, on any architecture: it stands on sendfile(2) to a socket, \
+     epoll(7), eventfd(2), cachestat(2) and MSG_MORE. On macOS or Windows build and run it in a \
+     container with Linux: docs/en/deploy.md has the commands."
+);
+
 // They stand in the order in which they build on each other.
 
 #[cfg_attr(not(house), doc(hidden))]
