@@ -90,15 +90,11 @@
 //!
 //! Everything else is the broker's own, public for its tests and liable to change. `make doc` shows
 //! it; `docs/en/architecture.md` says what lies where and which thread runs what, and
-//! `docs/en/fetch.md` shows each step of a fetch with its code. In short:
+//! `docs/en/fetch.md` shows each step of a fetch with its code.
 //!
-//! ```text
-//!             newConnections              request queue (bounded)
-//!  Acceptor ──────────────────> Processor ──────────────────────> KafkaRequestHandler
-//!  accept(2)                    epoll_wait, read, sendfile        KafkaApis, ReplicaManager, Log
-//!                                         <──────────────────────
-//!                                          a response queue each
-//! ```
+//! An Acceptor deals connections out to Processors. One bounded queue takes requests from all
+//! Processors to the threads of [`KafkaRequestHandler`](server::kafka_request_handler), and each
+//! Processor has a queue by which its responses come back. In short:
 //!
 //! | step | |
 //! |---|---|
@@ -116,6 +112,13 @@
 //! | 15-16 | [`KafkaChannel::write`](transport::kafka_channel::KafkaChannel::write), [`MultiSend`](transport::multi_send::MultiSend), front to back |
 //! | 17-18 | [`write_to`](message::message_set::MessageSet::write_to) and [`TransportLayer::transfer_from`](transport::transport_layer::TransportLayer::transfer_from): `sendfile(2)` |
 //! | 19 | the response has left; the channel is unmuted |
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "transferto runs on Linux only, on any architecture: it stands on sendfile(2) to a socket, \
+     epoll(7), eventfd(2), cachestat(2) and MSG_MORE. On macOS or Windows build and run it in a \
+     container with Linux: docs/en/deploy.md has the commands."
+);
 
 // They stand in the order in which they build on each other.
 

@@ -34,7 +34,8 @@ pub trait MessageSet: std::marker::Send + Sync {
     /// Writes at most `size` bytes, from `write_position` within the set on, and returns how many
     /// were taken.
     ///
-    /// One attempt, never a loop: a full socket is the caller's business (KAFKA-3996).
+    /// Never waits, and never asks a socket again that has taken nothing: a full one is the caller's
+    /// business (KAFKA-3996). A transport may take several calls to move the bytes.
     ///
     /// # Errors
     /// `WouldBlock` if the destination takes nothing now; `UnexpectedEof` if the file under the set

@@ -186,6 +186,7 @@ impl Processor {
     /// request before the next poll.
     fn process_new_responses(&mut self) {
         let request_channel = Arc::clone(&self.context.request_channel);
+        // ANCHOR: process_new_responses
         while let Some(Response { reply_to, action }) =
             request_channel.receive_response(self.handle.id)
         {
@@ -214,6 +215,7 @@ impl Processor {
                 }
             }
         }
+        // ANCHOR_END: process_new_responses
     }
 
     /// Starts to send a response. If its connection is gone, the response is dropped and its
@@ -221,23 +223,22 @@ impl Processor {
     fn send_response(&mut self, reply_to: ReplyTo, send: Box<dyn send::Send>) {
         let id = reply_to.connection_id;
         self.request_log.answer(id, send.size());
-        match self.selector.send(id, send) {
-            Ok(()) => {
-                self.inflight_responses.insert(id, reply_to);
+        // ANCHOR: selector_send
+        let Err(why) = self.selector.send(id, send) else {
+            self.inflight_responses.insert(id, reply_to);
+            return;
+        };
+        // ANCHOR_END: selector_send
+        self.throttled.remove(&id);
+        match why {
+            SendError::NotConnected(_) => {
+                debug!("Processor.sendResponse: dropping a response: {why}");
             }
-            Err(why) => {
-                self.throttled.remove(&id);
-                match why {
-                    SendError::NotConnected(_) => {
-                        debug!("Processor.sendResponse: dropping a response: {why}");
-                    }
-                    SendError::InProgress(_) => {
-                        error!("Processor.sendResponse: a request was answered twice: {why}");
-                    }
-                }
-                self.end_request(&reply_to);
+            SendError::InProgress(_) => {
+                error!("Processor.sendResponse: a request was answered twice: {why}");
             }
         }
+        self.end_request(&reply_to);
     }
 
     /// Counts a request that is over, and logs it if somebody wants to know.

@@ -128,8 +128,10 @@ impl Part<Response> {
             .expect("the messages were held to what fits")
             .write(&mut writer, version);
         write_response_fields(&mut writer, header, &fields, response.topics.len());
+        // ANCHOR: topics_of_response
         let topics = response.topics.into_iter().map(|topic| TopicDataSend::new(topic, version));
         let part = Self::surrounding(Response, writer, topics, version);
+        // ANCHOR_END: topics_of_response
         debug_assert_eq!(part.size(), size + size_of::<i32>() as u64, "the size in front is true");
         Ok(part)
     }
@@ -164,6 +166,7 @@ impl<L> Part<L> {
         children: impl ExactSizeIterator<Item = S>,
         version: Version,
     ) -> Self {
+        // ANCHOR: multi_send
         let mut sends: Vec<Box<dyn send::Send>> = Vec::with_capacity(children.len() + 1);
         for child in children {
             sends.push(Box::new(child));
@@ -175,6 +178,7 @@ impl<L> Part<L> {
         }
         let fields = ByteBufferSend::new(writer.into_bytes());
         Self { level, fields, children: MultiSend::new(sends) }
+        // ANCHOR_END: multi_send
     }
 }
 
@@ -187,12 +191,14 @@ impl<L: Level> send::Send for Part<L> {
         self.fields.completed() && self.children.completed()
     }
 
+    // ANCHOR: part_write_to
     fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
         self.level.trace_write(self.size());
         let more_than_fields = more || !self.children.completed();
         self.fields.write_to(transport, more_than_fields)?;
         self.children.write_to(transport, more)
     }
+    // ANCHOR_END: part_write_to
 }
 
 impl Level for Response {

@@ -216,13 +216,14 @@ impl LocalLogs {
         partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
         let replica = partition.leader_replica();
         let log_config = replica.log.config();
-        let max_offset = mode.fetch_only_committed.then(|| replica.high_watermark().message_offset);
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
             && log_config.message_format_magic > mode.newest_readable_magic;
         if is_converted {
             patience.wait()?;
         }
+        // ANCHOR: log_read
+        let max_offset = mode.fetch_only_committed.then(|| replica.high_watermark().message_offset);
         let limit = ReadLimit {
             max_bytes: fetch.fetch_size,
             first_entry: match mode.hard_max_bytes_limit {
@@ -233,15 +234,16 @@ impl LocalLogs {
             ends_at_entry: !mode.hard_max_bytes_limit && !is_converted,
             patience,
         };
-        let fetched_data =
-            replica.log.read(fetch.offset, max_offset, limit).inspect_err(|error| match error {
-                would_block if would_block.is_would_block() => (),
-                // A negative size is the client's fault, though Kafka's code says otherwise.
-                KafkaError::Api(..) if fetch.fetch_size < 0 => {
-                    trace!("Log.read of {key}: {error}");
-                }
-                _ => log_failure("Log.read", key, error),
-            })?;
+        let fetched_data = replica.log.read(fetch.offset, max_offset, limit);
+        // ANCHOR_END: log_read
+        let fetched_data = fetched_data.inspect_err(|error| match error {
+            would_block if would_block.is_would_block() => (),
+            // A negative size is the client's fault, though Kafka's code says otherwise.
+            KafkaError::Api(..) if fetch.fetch_size < 0 => {
+                trace!("Log.read of {key}: {error}");
+            }
+            _ => log_failure("Log.read", key, error),
+        })?;
         fetched_data.message_set.check_resident(patience)?;
         Ok(LogReadInfo {
             fetched_data,

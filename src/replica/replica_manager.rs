@@ -197,6 +197,7 @@ impl ReplicaManager {
         response_callback: FetchCallback,
     ) {
         trace!("[7] ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
+        // ANCHOR: read_from_local_log
         let mode = params.read_mode();
         let log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
         if params.answers_now(&log_read_results) {
@@ -204,6 +205,7 @@ impl ReplicaManager {
             response_callback(log_read_results);
             return;
         }
+        // ANCHOR_END: read_from_local_log
 
         let keys: Vec<_> = fetch_info.iter().map(|(key, _)| key.clone()).collect();
         let read = log_read_results.iter().filter_map(|(_, result)| result.as_ref().ok());

@@ -82,9 +82,11 @@ impl KafkaApis {
     /// Handles a request. It may be answered later, by the thread that completes it. Returns the
     /// moment when this thread is done with it, in nanoseconds.
     pub fn handle(self: &Arc<Self>, request: Request) -> i64 {
+        // ANCHOR: handle
         self.handle_by(request, |reply, body, frame| match body {
             Body::Produce(it) => self.produce.handle_producer_request(reply, it, frame.bytes),
             Body::Fetch(it) => self.fetch.handle_fetch_request(reply, &it),
+            // ANCHOR_END: handle
             Body::ListOffsets(it) => self.list_offsets.handle_offset_request(reply, &it),
             Body::Metadata(it) => self.metadata.handle_topic_metadata_request(reply, it),
             Body::OffsetCommit(it) => self.group_offsets.handle_offset_commit_request(reply, &it),

@@ -299,7 +299,6 @@ impl KafkaChannel {
         if end == Some(TurnEnd::SocketFull) {
             self.readiness.used_up(WRITABLE);
         }
-        // ANCHOR_END: channel_write
         match result {
             Ok(()) => {
                 self.send = None;
@@ -309,6 +308,7 @@ impl KafkaChannel {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error),
         }
+        // ANCHOR_END: channel_write
     }
 
     /// The word that says what there is to do. A caller that changes it calls

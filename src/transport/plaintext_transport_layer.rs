@@ -160,6 +160,7 @@ impl TransportLayer for PlaintextTransportLayer {
         // ANCHOR_END: held_back
     }
 
+    // ANCHOR: transfer_from
     fn transfer_from(&mut self, file: &File, position: u64, count: usize) -> io::Result<usize> {
         // With MSG_MORE the header waits in the kernel for the file, and both share a segment.
         self.send_held_and(&[], MSG_MORE)?;
@@ -168,7 +169,6 @@ impl TransportLayer for PlaintextTransportLayer {
             return Ok(0);
         }
         let mut sent = 0;
-        // ANCHOR: transfer_loop
         while sent < count {
             let (position, left) = (position + sent as u64, count - sent);
             let result = self.sendfile(file, position, left);
@@ -192,9 +192,9 @@ impl TransportLayer for PlaintextTransportLayer {
                 break;
             }
         }
-        // ANCHOR_END: transfer_loop
         Ok(sent)
     }
+    // ANCHOR_END: transfer_from
 
     fn peer_addr(&self) -> SocketAddr {
         self.peer

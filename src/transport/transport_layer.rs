@@ -12,7 +12,7 @@ use mio::{Registry, Token};
 /// This trait is all that the storage wing knows of the network: a file hands itself to a socket
 /// that it knows only as a `TransportLayer`, and that meeting is zero copy.
 ///
-/// Every call makes one attempt. `WouldBlock` means that the socket is full (or empty) *now*; the
+/// No call waits. `WouldBlock` means that the socket is full (or empty) *now*; the
 /// caller keeps its place and comes back when the selector says so.
 pub trait TransportLayer: std::marker::Send {
     /// Whether a connection that `connect(2)` has begun is established now. An accepted one always

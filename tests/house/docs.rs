@@ -266,17 +266,17 @@ impl Names {
 }
 
 /// A file of `src` or `tests`, and what it defines.
-struct SourceFile {
+pub(crate) struct SourceFile {
     path: PathBuf,
-    text: String,
+    pub(crate) text: String,
     /// Its items and fields, and the variants that have a line of their own.
-    defined: HashSet<String>,
+    pub(crate) defined: HashSet<String>,
     /// What it implements, and for what.
-    implemented: HashSet<String>,
+    pub(crate) implemented: HashSet<String>,
 }
 
 impl SourceFile {
-    fn read(path: PathBuf) -> Self {
+    pub(crate) fn read(path: PathBuf) -> Self {
         let text = read(&path);
         let after = |signs: &[&str]| -> HashSet<String> {
             signs.iter().flat_map(|sign| names_after(&text, sign)).map(String::from).collect()

@@ -6,6 +6,9 @@ mod printed;
 
 mod layering;
 mod docs;
+mod post;
+mod path;
+mod pictures;
 mod api_pages;
 mod kafka_tests;
 mod support;

@@ -71,6 +71,7 @@ impl FetchApis {
         trace!("[6] KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
         let is_none_authorized = fetch.authorized_request_info.is_empty();
         let hang_up = Arc::clone(reply.hang_up());
+        // ANCHOR: fetch_messages
         let send_response_callback = self.send_response_callback(reply, fetch);
         if is_none_authorized {
             send_response_callback(Vec::new());
@@ -78,6 +79,7 @@ impl FetchApis {
             let callback = Box::new(send_response_callback);
             self.replica_manager.fetch_messages(params, &readable, &hang_up, callback);
         }
+        // ANCHOR_END: fetch_messages
     }
 
     /// Reads what a fetch is answered with, on the thread of a Processor. `None` if it is for a
@@ -243,6 +245,7 @@ fn is_short(request: &FetchRequest) -> bool {
 }
 
 fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> FetchParams {
+    // ANCHOR: fetch_params
     FetchParams {
         max_wait_ms,
         replica_id: request.replica_id,
@@ -251,6 +254,7 @@ fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> Fetch
         hard_max_bytes_limit: has_hard_max_bytes_limit(version),
         newest_readable_magic: newest_readable_magic(version),
     }
+    // ANCHOR_END: fetch_params
 }
 
 /// The partitions of a fetch, in its order.

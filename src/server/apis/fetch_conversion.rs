@@ -134,13 +134,16 @@ impl FetchedData {
         }
         let (high_watermark, log_start_offset) = (read.high_watermark, read.log_start_offset);
         let replica = Arc::clone(&read.replica);
+        // ANCHOR: slice_or_conversion
         let messages = match magic_to_convert_to(version, &read.log_config) {
             None => Ok(Box::new(read.fetched_data.message_set) as Box<dyn MessageSet>),
             Some(magic) => self.maybe_convert(version, magic, asked, read, convertible),
         };
+        // ANCHOR_END: slice_or_conversion
         match messages {
             Ok(messages) => {
                 replica.traffic.bytes_out.add(messages.size_in_bytes() as u64);
+                // ANCHOR: fetch_response_partition_data
                 FetchResponsePartitionData {
                     partition,
                     error: Errors::None,
@@ -149,6 +152,7 @@ impl FetchedData {
                     log_start_offset: log_start_offset.0,
                     messages,
                 }
+                // ANCHOR_END: fetch_response_partition_data
             }
             Err(error) => {
                 // A consumer that is refused may ask again at once, for as long as it runs.

@@ -517,6 +517,7 @@ impl MessageSet for FileMessageSet {
         usize::try_from(self.size()).expect("a segment is smaller than 2 GiB")
     }
 
+    // ANCHOR: write_to
     fn write_to(
         &self,
         destination: Destination<'_>,
@@ -534,15 +535,14 @@ impl MessageSet for FileMessageSet {
         }
         trace!("[17] FileMessageSet.writeTo: {count} bytes from position {position} on");
         let file = &self.shared.file;
-        // ANCHOR: file_to_socket
         match destination {
             Destination::TransportLayer(transport) => {
                 transport.transfer_from(file, position.0, count)
             }
             Destination::Channel(channel) => copy(file, position, count, channel),
         }
-        // ANCHOR_END: file_to_socket
     }
+    // ANCHOR_END: write_to
 }
 
 /// The branch without zero copy: one read, one write.

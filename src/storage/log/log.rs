@@ -226,6 +226,7 @@ impl Log {
             let why = format!("offset {start_offset} of {log} is not in {first} to {next}");
             return Err(KafkaError::api(Errors::OffsetOutOfRange, why));
         };
+        // ANCHOR: segment_read
         // The end is where a read stops anyway: that spares a second search.
         let max_offset = max_offset.filter(|&max_offset| max_offset < end.message_offset);
         loop {
@@ -239,6 +240,7 @@ impl Log {
                 None => return Ok(self.nothing_at(self.segments.end())),
             }
         }
+        // ANCHOR_END: segment_read
     }
 
     fn nothing_at(&self, fetch_offset_metadata: LogOffsetMetadata) -> FetchDataInfo {
