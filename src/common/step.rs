@@ -25,14 +25,14 @@ thread_local! {
 /// Whom a line of the trace is about: a connection, or a request that came by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subject {
-    processor: usize,
+    processor: u32,
     connection: u64,
     correlation_id: Option<i32>,
 }
 
 impl Subject {
     /// The connection of `processor` with this number.
-    pub fn connection(processor: usize, connection: u64) -> Self {
+    pub fn connection(processor: u32, connection: u64) -> Self {
         Self { processor, connection, correlation_id: None }
     }
 

@@ -20,19 +20,20 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionId {
     serial: u64,
-    processor: usize,
-    key: usize,
+    processor: u32,
+    key: u32,
 }
 
 impl ConnectionId {
     /// Names the connection of `processor` with this serial number, which is to be at `key`.
     pub fn new(processor: usize, serial: u64, key: usize) -> Self {
-        Self { serial, processor, key }
+        let number = |it: usize| u32::try_from(it).expect("no machine has so many connections");
+        Self { serial, processor: number(processor), key: number(key) }
     }
 
     /// The place in the slab, which is also the `mio` token.
     pub fn key(self) -> usize {
-        self.key
+        self.key as usize
     }
 
     /// What the trace calls it.
