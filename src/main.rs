@@ -16,6 +16,7 @@ use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
 use transferto::common::loading_progress::LoadingProgress;
 use transferto::common::memory_limit::address_space_bytes;
 use transferto::common::service_manager::ServiceManager;
+use transferto::common::step::line_prefix;
 use transferto::common::sys::share_one_heap;
 use transferto::common::text::on_one_line;
 use transferto::config::command_line::{CommandLine, HELP, VERSION, settings};
@@ -23,6 +24,7 @@ use transferto::config::config_reader::read_file;
 use transferto::config::help_text::HelpText;
 use transferto::config::man_page::man_page;
 use transferto::config::settings_check::SettingsCheck;
+use transferto::network::request_log::REQUEST_LOGGER;
 use transferto::tools::dump_log_segments::dump_log_segments;
 use transferto::tools::dump_log_segments_options::{
     DUMP_LOG_HELP, DumpLogRequest, DumpLogSegmentsOptions,
@@ -198,21 +200,23 @@ fn signals_of_interest() -> SigSet {
     signals
 }
 
-/// Log lines go to the standard error, each with the thread that says it; RUST_LOG says how many,
-/// `info` without it.
+/// Log lines go to the standard error, each with the thread that says it, and in a trace with the
+/// request that it is said of, and indented as calls are. RUST_LOG says how many, `info` without it.
 fn start_logging() {
     env_logger::Builder::new()
         .filter_level(LevelFilter::Info)
         // What the library beneath traces would drown the hops of a fetch.
         .filter_module("mio", LevelFilter::Warn)
+        // Off unless it is asked for by name, as Kafka delivers it; of slow requests it warns.
+        .filter_module(REQUEST_LOGGER, LevelFilter::Warn)
         .parse_default_env()
         .format(|out, record| {
-            let (time, level) = (out.timestamp_millis(), record.level());
+            let (time, level) = (out.timestamp_micros(), record.level());
             let style = out.default_level_style(level);
             let thread = thread::current();
             let thread = thread.name().unwrap_or("unnamed");
-            let text = on_one_line(&record.args().to_string());
-            writeln!(out, "{time} {style}{level:<5}{style:#} [{thread}] {text}")
+            let (prefix, text) = (line_prefix(), on_one_line(&record.args().to_string()));
+            writeln!(out, "{time} {style}{level:<5}{style:#} [{thread}] {prefix}{text}")
         })
         .init();
 }

@@ -13,6 +13,7 @@ pub mod acl;
 pub mod bind_advice;
 pub mod hex;
 pub mod lock;
+pub mod step;
 pub mod hang_up;
 pub mod memory_limit;
 pub mod named_thread;

@@ -8,10 +8,11 @@ use std::thread;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use log::{debug, error, trace, warn};
+use log::{debug, error, warn};
 
 use crate::common::lock::{locked, locked_again};
 use crate::common::named_thread::spawn_named;
+use crate::common::step::{Carried, step};
 
 /// A century, so that adding a delay to a clock cannot overflow.
 const DELAY_MAX_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
@@ -62,6 +63,8 @@ struct ScheduledTask {
     name: String,
     period: Option<Duration>,
     task: Task,
+    /// The request that has left the task behind.
+    on_behalf_of: Carried,
 }
 
 impl KafkaScheduler {
@@ -129,7 +132,8 @@ impl Scheduler for KafkaScheduler {
         }
         let period = period_ms.map(|ms| milliseconds(ms.max(1)));
         let due = Instant::now() + milliseconds(delay_ms);
-        state.insert(due, ScheduledTask { name: name.to_owned(), period, task });
+        let (name, on_behalf_of) = (name.to_owned(), Carried::along());
+        state.insert(due, ScheduledTask { name, period, task, on_behalf_of });
         if state.running < state.threads_max {
             self.start_thread(&mut state);
         }
@@ -165,7 +169,8 @@ impl Shared {
     /// shut down.
     fn run(&self) {
         while let Some((due, mut scheduled)) = self.next_due() {
-            trace!("Running task {}", scheduled.name);
+            let _request = scheduled.on_behalf_of.resume();
+            let _step = step!("KafkaScheduler.run", "task {}", scheduled.name);
             if catch_unwind(AssertUnwindSafe(|| (scheduled.task)())).is_err() {
                 error!("task {} panicked; its next run, if any, is not affected", scheduled.name);
             }

@@ -1,5 +1,8 @@
-//! Text that clients made up, for the log.
+//! Text for the log: what clients made up, and how many there are of something.
 
+use std::fmt;
+
+use crate::common::step::in_words;
 use crate::common::topic_partition::TOPIC_NAME_BYTES_MAX;
 
 /// A log line is cut after so many characters. What is longer quotes a peer, or is a list.
@@ -23,6 +26,14 @@ pub fn for_log(name: &str) -> String {
     format!("{:?}", name.chars().take(TOPIC_NAME_BYTES_MAX).collect::<String>())
 }
 
+/// `1 partition`, `2 partitions`.
+pub fn counted(count: usize, noun: &str) -> impl fmt::Display {
+    in_words(move |f| match count {
+        1 => write!(f, "1 {noun}"),
+        _ => write!(f, "{count} {noun}s"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +44,12 @@ mod tests {
         let long = on_one_line(&"x".repeat(LINE_CHARS_MAX + 7));
         assert!(long.ends_with("x... (7 more characters)"), "{long}");
         assert_eq!(on_one_line(&"x".repeat(LINE_CHARS_MAX)).len(), LINE_CHARS_MAX);
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let texts = [0, 1, 2].map(|count| counted(count, "byte").to_string());
+        assert_eq!(texts, ["0 bytes", "1 byte", "2 bytes"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use log::{Level, debug, error, log, trace};
+use log::{Level, debug, error, log};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use nix::sys::socket;
@@ -18,6 +18,7 @@ use nix::sys::socket::sockopt;
 use crate::common::file_descriptors::Reserve;
 use crate::common::log_limit::{LogKind, limited, report_left_out};
 use crate::common::metrics::Metrics;
+use crate::common::step::step;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::processor::{NewConnection, ProcessorHandle};
 
@@ -183,7 +184,7 @@ impl Acceptor {
             }
             return;
         }
-        trace!("[1] Acceptor.accept: accepted {peer}");
+        let _step = step!([1] "Acceptor.accept", "{peer} has connected");
         self.processors[self.next_processor].accept(NewConnection { stream, peer });
         self.next_processor = (self.next_processor + 1) % self.processors.len();
     }

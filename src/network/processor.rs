@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use log::{Level, debug, error, log, trace};
+use log::{Level, debug, error, log};
 use mio::net::TcpStream;
 
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::memory_pool::{MemoryDraw, MemoryPool, MemoryWait, Shortage};
 use crate::common::metrics::{Counter, Metrics};
+use crate::common::step::{mark, step};
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::inline_handler::InlineHandler;
@@ -113,6 +114,7 @@ pub struct NetworkContext {
 impl Processor {
     /// Processor `id`, without connections.
     pub fn new(id: usize, selector: Selector, context: NetworkContext) -> Self {
+        let selector = selector.of_processor(id);
         let wakeup = selector.wakeup();
         context.request_channel.set_wakeup(id, Arc::clone(&wakeup));
         let handle = Arc::new(ProcessorHandle {
@@ -168,7 +170,8 @@ impl Processor {
             match self.selector.register(stream, peer) {
                 Ok(id) => {
                     self.handle.connection_count.increment();
-                    trace!("[2] Processor.configureNewConnections: {peer} is {id}");
+                    let _connection = id.subject().enter();
+                    mark!([2] "Processor.configureNewConnections", "the connection of {peer}");
                 }
                 Err(error) => {
                     let level = limited(LogKind::RefusedConnections, Level::Warn);
@@ -191,7 +194,8 @@ impl Processor {
             request_channel.receive_response(self.handle.id)
         {
             let id = reply_to.connection_id;
-            trace!("[14] Processor.processNewResponses: {action:?} for {id}");
+            let _request = reply_to.subject().enter();
+            let _step = step!([14] "Processor.processNewResponses", "{action}");
             match action {
                 ResponseAction::Send(send) => self.send_response(reply_to, send),
                 ResponseAction::SendThrottled(send) => {
@@ -285,8 +289,13 @@ impl Processor {
         let Ok(header) = RequestHeader::read(&mut Reader::new(&frame.bytes)) else { return };
         let mut times = RequestTimes::starting_at(start_ns);
         times.request_dequeue_ns = Some(self.context.time.nanoseconds());
-        let (processor, api_key) = (self.handle.id, header.api_key);
-        self.end_request(&ReplyTo { processor, connection_id: *id, api_key, times });
+        self.end_request(&ReplyTo {
+            processor: self.handle.id,
+            connection_id: *id,
+            correlation_id: header.correlation_id,
+            api_key: header.api_key,
+            times,
+        });
     }
 
     /// Goes on with the requests for which there is memory now. Their frames are drawn while they
@@ -332,6 +341,7 @@ impl Processor {
     /// its clients down.
     fn process_completed_receive(&mut self, receive: NetworkReceived, start_ns: i64) {
         let NetworkReceived { id, frame } = receive;
+        let _connection = id.subject().enter();
         let Some(channel) = self.selector.channel(id) else {
             debug!("Processor.processCompletedReceives: {id} is closed already");
             return;
@@ -354,6 +364,7 @@ impl Processor {
                 None => return self.refuse(id, session.client_address, &error),
             },
         };
+        let _request = id.subject().request(header.correlation_id).enter();
         self.selector.mute(id);
         let request = Box::new(Request {
             processor: self.handle.id,
@@ -403,8 +414,11 @@ impl Processor {
 
     fn process_completed_sends(&mut self) {
         while let Some(id) = self.selector.take_completed_send() {
-            trace!("[19] Processor.processCompletedSends: {id}");
-            match self.inflight_responses.remove(&id) {
+            let reply_to = self.inflight_responses.remove(&id);
+            let subject = reply_to.map_or(id.subject(), |reply_to| reply_to.subject());
+            let _request = subject.enter();
+            let _step = step!([19] "Processor.processCompletedSends", "the request is over");
+            match reply_to {
                 Some(reply_to) => self.end_request(&reply_to),
                 None => error!("Processor.processCompletedSends: {id} had no response in flight"),
             }
@@ -423,7 +437,9 @@ impl Processor {
 
     fn process_disconnected(&mut self) {
         for disconnected in self.selector.take_disconnected() {
-            trace!("Processor.processDisconnected: {disconnected:?}");
+            let Disconnected { id, peer, cause } = disconnected;
+            let _connection = id.subject().enter();
+            mark!("Processor.processDisconnected", "{peer}: {cause}");
             self.settle(disconnected);
         }
     }
@@ -526,7 +542,7 @@ impl ProcessorHandle {
 
     /// Leaves a connection for the Processor, and wakes it.
     pub fn accept(&self, connection: NewConnection) {
-        trace!("[1] Processor.accept: Processor {} gets {}", self.id, connection.peer);
+        let _step = step!([1] "Processor.accept", "Processor {} gets {}", self.id, connection.peer);
         locked(&self.new_connections).push_back(connection);
         self.wake();
     }

@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use log::{error, trace};
+use log::error;
 
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lock::locked;
 use crate::common::memory_pool::{MemoryDraw, Shortage};
+use crate::common::step::{Subject, mark, step};
 use crate::common::time::Time;
 use crate::network::request_metrics::{RequestMetrics, RequestTimes, STAGES};
 use crate::network::request_queue::{RequestOrShutdown, RequestQueue};
@@ -43,11 +44,17 @@ pub struct Request {
 }
 
 impl Request {
+    /// What the trace calls it.
+    pub fn subject(&self) -> Subject {
+        self.connection_id.subject().request(self.header.correlation_id)
+    }
+
     /// Where its response goes. Stays valid when the request has been taken apart.
     pub fn reply_to(&self) -> ReplyTo {
         ReplyTo {
             processor: self.processor,
             connection_id: self.connection_id,
+            correlation_id: self.header.correlation_id,
             api_key: self.header.api_key,
             times: self.times,
         }
@@ -75,9 +82,17 @@ pub struct ReplyTo {
     /// The Processor that has the connection.
     pub processor: usize,
     pub connection_id: ConnectionId,
+    pub correlation_id: i32,
     pub api_key: ApiKeys,
     /// The handler stamps its own two.
     pub times: RequestTimes,
+}
+
+impl ReplyTo {
+    /// What the trace calls the request.
+    pub fn subject(&self) -> Subject {
+        self.connection_id.subject().request(self.correlation_id)
+    }
 }
 
 /// The next step for a connection whose request has been handled.
@@ -96,6 +111,22 @@ pub enum ResponseAction {
     EndThrottling,
     /// Has the request in this frame handled once more when there is memory for its answer.
     Retry(Frame, Shortage),
+}
+
+/// In words, for the trace.
+impl fmt::Display for ResponseAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(send) => write!(f, "a response of {} bytes", send.size()),
+            Self::NoOp => write!(f, "no response is due"),
+            Self::CloseConnection => write!(f, "the connection is to be closed"),
+            Self::SendThrottled(send) => {
+                write!(f, "a response of {} bytes, and a delay", send.size())
+            }
+            Self::EndThrottling => write!(f, "the delay is over"),
+            Self::Retry(_, shortage) => write!(f, "to be handled again: {shortage}"),
+        }
+    }
 }
 
 impl fmt::Debug for ResponseAction {
@@ -162,12 +193,7 @@ impl RequestChannel {
     /// # Errors
     /// The channel has been shut down: the request comes back, and will not be handled.
     pub fn send_request(&self, request: Box<Request>) -> Result<(), Box<Request>> {
-        trace!(
-            "[5] RequestChannel.sendRequest: {} of {} from {}",
-            request.header.api_key.name(),
-            request.session.client_address,
-            request.connection_id
-        );
+        mark!([5] "RequestChannel.sendRequest", "{} is put on the queue", request.header.api_key.name());
         self.requests.put(request)
     }
 
@@ -182,7 +208,9 @@ impl RequestChannel {
         let mut received = self.requests.take(Duration::from_millis(timeout_ms));
         if let Some(RequestOrShutdown::Request(request)) = &mut received {
             request.times.request_dequeue_ns = Some(self.time.nanoseconds());
-            trace!("[5] RequestChannel.receiveRequest: from {}", request.connection_id);
+            let _request = request.subject().enter();
+            let api = request.header.api_key.name();
+            mark!([5] "RequestChannel.receiveRequest", "{api} is taken from the queue");
         }
         received
     }
@@ -191,13 +219,11 @@ impl RequestChannel {
     pub fn send_response(&self, mut response: Response) {
         let reply_to = &mut response.reply_to;
         reply_to.times.response_complete_ns = Some(self.time.nanoseconds());
-        trace!(
-            "[13] RequestChannel.sendResponse: {} for {} to Processor {}",
-            reply_to.api_key.name(),
-            reply_to.connection_id,
-            reply_to.processor
-        );
-        self.responses[reply_to.processor].put(response);
+        // Members of a group are answered by whoever completes their round.
+        let _request = reply_to.subject().enter();
+        let (api, processor) = (reply_to.api_key.name(), reply_to.processor);
+        let _step = step!([13] "RequestChannel.sendResponse", "{api}, to Processor {processor}");
+        self.responses[processor].put(response);
     }
 
     /// Ends a request without an answer, so that the next one is read from its connection.
@@ -294,7 +320,7 @@ mod tests {
         let pool = MemoryPool::unlimited();
         Box::new(Request {
             processor: 0,
-            connection_id: ConnectionId::next(0),
+            connection_id: ConnectionId::new(0, 0, 0),
             session: Session {
                 principal: KafkaPrincipal::anonymous(),
                 client_address,

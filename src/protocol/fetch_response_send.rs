@@ -17,10 +17,11 @@
 
 use std::{io, iter};
 
-use log::{log, trace};
+use log::log;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::step::{Step, step};
 use crate::message::byte_buffer_message_set::ByteBufferMessageSet;
 use crate::message::message_set::{Destination, MessageSet};
 use crate::protocol::fetch::{FetchResponseHeader, PartitionHeader};
@@ -94,8 +95,8 @@ pub struct Part<L> {
 
 /// Which of the three it is.
 pub trait Level: std::marker::Send {
-    /// Traces that a part of `size` bytes is written, under Kafka's name of it.
-    fn trace_write(&self, size: u64);
+    /// Traces that a part of `size` bytes is written, under Kafka's name of it, until the step ends.
+    fn step(&self, size: u64) -> Step;
 }
 
 pub struct Response;
@@ -193,7 +194,7 @@ impl<L: Level> send::Send for Part<L> {
 
     // ANCHOR: part_write_to
     fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
-        self.level.trace_write(self.size());
+        let _step = self.level.step(self.size());
         let more_than_fields = more || !self.children.completed();
         self.fields.write_to(transport, more_than_fields)?;
         self.children.write_to(transport, more)
@@ -202,20 +203,20 @@ impl<L: Level> send::Send for Part<L> {
 }
 
 impl Level for Response {
-    fn trace_write(&self, size: u64) {
-        trace!("[16] FetchResponseSend.writeTo: a frame of {size} bytes");
+    fn step(&self, size: u64) -> Step {
+        step!([16] "FetchResponseSend.writeTo", "a frame of {size} bytes")
     }
 }
 
 impl Level for Topic {
-    fn trace_write(&self, size: u64) {
-        trace!("[16] TopicDataSend.writeTo: topic {}, {size} bytes", self.0);
+    fn step(&self, size: u64) -> Step {
+        step!([16] "TopicDataSend.writeTo", "topic {}, {size} bytes", self.0)
     }
 }
 
 impl Level for Partition {
-    fn trace_write(&self, size: u64) {
-        trace!("[16] PartitionDataSend.writeTo: partition {}, {size} bytes", self.0);
+    fn step(&self, size: u64) -> Step {
+        step!([16] "PartitionDataSend.writeTo", "partition {}, {size} bytes", self.0)
     }
 }
 

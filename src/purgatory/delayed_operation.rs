@@ -37,6 +37,7 @@ use crate::common::hang_up::{Ending, HangUp};
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::named_thread::spawn_named;
+use crate::common::step::Carried;
 use crate::common::time::Time;
 use crate::purgatory::timer::Timer;
 use crate::purgatory::timing_wheel::TimerTaskId;
@@ -248,6 +249,7 @@ where
         if watched.is_completed() {
             return false;
         }
+        let _request = watched.on_behalf_of.resume();
         if watched.tries_wanted.fetch_add(1, Ordering::SeqCst) > 0 {
             return false; // Another thread is trying and will see the note, or it is completed.
         }
@@ -274,6 +276,7 @@ where
             return false;
         }
         self.cancel_timer(watched);
+        let _request = watched.on_behalf_of.resume();
         self.catch("on_complete", || watched.operation.on_complete());
         true
     }
@@ -291,6 +294,7 @@ where
     fn abandon(&self, watched: &WatchedOperation<O>) {
         if !watched.is_completed.swap(true, Ordering::SeqCst) {
             self.cancel_timer(watched);
+            let _request = watched.on_behalf_of.resume();
             self.catch("on_abandoned", || watched.operation.on_abandoned());
         }
     }
@@ -298,6 +302,7 @@ where
     fn expire(&self, watched: &WatchedOperation<O>) -> bool {
         let has_won = self.force_complete(watched);
         if has_won {
+            let _request = watched.on_behalf_of.resume();
             self.catch("on_expiration", || watched.operation.on_expiration());
         }
         has_won
@@ -367,6 +372,8 @@ where
 /// An operation and what the purgatory knows of it.
 struct WatchedOperation<O> {
     operation: O,
+    /// The request that it belongs to, whichever thread completes it.
+    on_behalf_of: Carried,
     /// Set once, by the thread that completes the operation.
     is_completed: AtomicBool,
     /// 0: no thread tries to complete it. Else one does, and if the number has grown when its
@@ -380,6 +387,7 @@ impl<O> WatchedOperation<O> {
     fn new(operation: O) -> Self {
         Self {
             operation,
+            on_behalf_of: Carried::along(),
             is_completed: AtomicBool::new(false),
             tries_wanted: AtomicUsize::new(0),
             timer_task: Mutex::new(None),

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use log::trace;
-
 use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
+use crate::common::step::step;
+use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::purgatory::delayed_operation::DelayedOperation;
 use crate::replica::local_logs::{LocalLogs, LogReadResult, PartitionFetchInfo, ReadMode};
@@ -99,7 +99,7 @@ impl DelayedOperation for DelayedFetch {
 
     /// Reads again, and answers with what is there by now.
     fn on_complete(&self) {
-        trace!("[10] DelayedFetch.onComplete: {} partitions", self.metadata.status.len());
+        let _step = step!([10] "DelayedFetch.onComplete", "{}", counted(self.metadata.status.len(), "partition"));
         let callback = locked(&self.response_callback).take();
         let Some(callback) = callback else { return };
         let fetch_info: Vec<_> =

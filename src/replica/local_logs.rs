@@ -5,16 +5,19 @@
 //! over: in Kafka it calls back into the manager that made it, here both stand on this.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
-use log::{Level, log, trace};
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::record_error::RECORD_ERRORS_MAX;
+use crate::common::step::{mark, step};
+use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::config::log_config::LogConfig;
@@ -66,6 +69,16 @@ pub struct ReadMode {
     pub hard_max_bytes_limit: bool,
     /// The newest magic that the client can read. Anything newer is converted for it.
     pub newest_readable_magic: u8,
+}
+
+/// In words, for the trace.
+impl fmt::Display for ReadMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end =
+            if self.fetch_only_committed { "the high watermark" } else { "the end of the log" };
+        let replica = if self.fetch_only_from_leader { "the leader" } else { "any replica" };
+        write!(f, "up to {end}, from {replica}")
+    }
 }
 
 /// The result of reading one partition, with all that a conversion of it needs.
@@ -154,12 +167,7 @@ impl LocalLogs {
         mode: ReadMode,
         fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
     ) -> Vec<(TopicAndPartition, LogReadResult)> {
-        trace!(
-            "[7] ReplicaManager.readFromLocalLog: {} partitions, fetchOnlyFromLeader={} fetchOnlyCommitted={}",
-            fetch_info.len(),
-            mode.fetch_only_from_leader,
-            mode.fetch_only_committed
-        );
+        let _step = step!([7] "ReplicaManager.readFromLocalLog", "{}, {mode}", counted(fetch_info.len(), "partition"));
         self.reads(mode, fetch_info, Patience::ForDisk).collect()
     }
 
@@ -170,7 +178,8 @@ impl LocalLogs {
         mode: ReadMode,
         fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
     ) -> Option<Vec<(TopicAndPartition, LogReadResult)>> {
-        trace!("[7] LocalLogs.readResident: {} partitions", fetch_info.len());
+        let _step =
+            step!([7] "LocalLogs.readResident", "{}", counted(fetch_info.len(), "partition"));
         let steps = Steps::new(STEPS_MAX);
         let would_block =
             |result: &LogReadResult| result.as_ref().is_err_and(KafkaError::is_would_block);
@@ -240,9 +249,12 @@ impl LocalLogs {
             would_block if would_block.is_would_block() => (),
             // A negative size is the client's fault, though Kafka's code says otherwise.
             KafkaError::Api(..) if fetch.fetch_size < 0 => {
-                trace!("Log.read of {key}: {error}");
+                mark!([8] "Log.read", "{key}: {error}");
             }
-            _ => log_failure("Log.read", key, error),
+            _ => {
+                mark!([8] "Log.read", "{key}: {error}");
+                log_failure("Log.read", key, error);
+            }
         })?;
         fetched_data.message_set.check_resident(patience)?;
         Ok(LogReadInfo {
@@ -264,6 +276,11 @@ impl LocalLogs {
         buffer: &mut [u8],
         required_acks: i16,
     ) -> (Vec<(TopicAndPartition, LogAppendResult)>, Vec<TopicAndPartition>) {
+        let _step = step!(
+            "ReplicaManager.appendToLocalLog",
+            "{}, acks {required_acks}",
+            counted(entries.len(), "partition")
+        );
         let mut high_watermark_moved = Vec::new();
         let mut results = Vec::with_capacity(entries.len());
         let mut record_errors_left = RECORD_ERRORS_MAX;
@@ -292,6 +309,7 @@ impl LocalLogs {
                 info
             });
             if let Err(error) = &result {
+                mark!("Log.append", "{key}: {error}");
                 log_failure("Log.append", key, error);
             }
             results.push((key.clone(), result));
@@ -334,10 +352,8 @@ fn not_hosted() -> KafkaError {
 /// halfway has logged that itself, once: its producers retry.
 fn log_failure(what: &str, key: &TopicAndPartition, error: &KafkaError) {
     match error {
-        KafkaError::Records(_) | KafkaError::Undecodable(_) => trace!("{what} of {key}: {error}"),
-        KafkaError::Api(code, _) if *code != Errors::UnknownServerError => {
-            trace!("{what} of {key}: {error}");
-        }
+        KafkaError::Records(_) | KafkaError::Undecodable(_) => (),
+        KafkaError::Api(code, _) if *code != Errors::UnknownServerError => (),
         _ => log!(limited(LogKind::Failures, Level::Error), "{what} of {key} failed: {error}"),
     }
 }

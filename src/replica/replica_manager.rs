@@ -2,16 +2,17 @@
 //! they can be answered.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use log::trace;
-
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::hang_up::HangUp;
 use crate::common::metrics::Metrics;
+use crate::common::step::{mark, step};
+use crate::common::text::counted;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
@@ -54,6 +55,21 @@ pub struct FetchParams {
     pub hard_max_bytes_limit: bool,
     /// The newest magic that the client can read. Anything newer is converted for it.
     pub newest_readable_magic: u8,
+}
+
+/// In words, for the trace.
+impl fmt::Display for FetchParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { min_bytes, max_bytes, max_wait_ms, replica_id, .. } = self;
+        write!(
+            f,
+            "waits {max_wait_ms} ms for min.bytes={min_bytes}, takes {max_bytes} bytes at most"
+        )?;
+        match replica_id {
+            ..0 => Ok(()),
+            _ => write!(f, ", as replica {replica_id}"),
+        }
+    }
 }
 
 impl FetchParams {
@@ -196,7 +212,8 @@ impl ReplicaManager {
         hang_up: &HangUp,
         response_callback: FetchCallback,
     ) {
-        trace!("[7] ReplicaManager.fetchMessages: {} partitions", fetch_info.len());
+        let _step =
+            step!([7] "ReplicaManager.fetchMessages", "{}", counted(fetch_info.len(), "partition"));
         // ANCHOR: read_from_local_log
         let mode = params.read_mode();
         let log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
@@ -225,9 +242,17 @@ impl ReplicaManager {
             Arc::clone(&self.metrics),
             response_callback,
         );
-        trace!("[10] ReplicaManager.fetchMessages: waits for {} bytes", params.min_bytes);
+        let step = step!(
+            [10] "DelayedOperationPurgatory.tryCompleteElseWatch",
+            "waits for min.bytes={}, {} ms at most", params.min_bytes, params.max_wait_ms
+        );
         let purgatory = &self.delayed_fetch_purgatory;
-        purgatory.try_complete_else_watch_client(delayed_fetch, &keys, hang_up);
+        let is_completed = purgatory.try_complete_else_watch_client(delayed_fetch, &keys, hang_up);
+        drop(step);
+        if !is_completed {
+            let words = "it is left there, for others to complete";
+            mark!([10] "DelayedOperationPurgatory.tryCompleteElseWatch", "{words}");
+        }
     }
 
     /// The same for a thread that must not wait: returns what the callback would get now. `None` if
@@ -262,6 +287,8 @@ impl ReplicaManager {
         buffer: &mut [u8],
         response_callback: ProduceCallback,
     ) {
+        let _step =
+            step!("ReplicaManager.appendMessages", "{}", counted(entries.len(), "partition"));
         if !matches!(required_acks, -1..=1) {
             let refuse = |(key, _): &(TopicAndPartition, _)| {
                 let error = KafkaError::api(

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use log::trace;
-
 use crate::common::metrics::Metrics;
+use crate::common::step::step;
 use crate::common::time::Time;
 use crate::network::inline_handler::InlineHandler;
 use crate::network::request_channel::{Request, RequestChannel};
@@ -143,9 +142,11 @@ impl KafkaApis {
     }
 
     fn handle_by(&self, request: Request, handler: impl FnOnce(Reply, Body, Frame)) -> i64 {
+        let _request = request.subject().enter();
         let (reply, body, frame) = Reply::split(request, &self.request_channel, &self.time);
-        trace!(
-            "[6] KafkaApis.handle: {} version {} from {}",
+        let _step = step!(
+            [6] "KafkaApis.handle",
+            "{} version {} from {}",
             reply.header.api_key.name(),
             reply.header.api_version,
             reply.client()

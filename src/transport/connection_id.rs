@@ -1,39 +1,44 @@
-//! The name of a connection. Kafka 0.9 joins both addresses to a string; that name comes back when
-//! a port does (KAFKA-5595).
+//! The name of a connection: its Processor and a number, `2#0`. Kafka 0.9 joins both addresses to a
+//! string; that name comes back when a port does (KAFKA-5595).
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::common::step::Subject;
 
 /// 2^64 divided by the golden ratio, and odd: it spreads numbers that follow each other over all bits
 /// of a product, also over the upper ones, by which a table tells its entries apart.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The serial number of the next connection. One count serves all selectors, so that a number in
-/// the log stands for one connection, whichever Processor has it.
-static NEXT_SERIAL: AtomicU64 = AtomicU64::new(0);
-
-/// A place in the selector's slab, and a serial number that no other connection of this process
-/// ever has.
+/// The Processor that has the connection, a serial number that no other connection of that Processor
+/// ever has, and a place in its selector's slab.
 ///
 /// A slab key is used again as soon as its connection is closed. The serial number is not: a late
 /// response for a closed connection finds no channel, instead of the newcomer in the same place.
+/// Processors are numbered through a whole server, so the first two name a connection in its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionId {
     serial: u64,
-    key: usize,
+    processor: u32,
+    key: u32,
 }
 
 impl ConnectionId {
-    /// Names a new connection, which is to be at `key`.
-    pub fn next(key: usize) -> Self {
-        Self { serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed), key }
+    /// Names the connection of `processor` with this serial number, which is to be at `key`.
+    pub fn new(processor: usize, serial: u64, key: usize) -> Self {
+        let number = |it: usize| u32::try_from(it).expect("no machine has so many connections");
+        Self { serial, processor: number(processor), key: number(key) }
     }
 
     /// The place in the slab, which is also the `mio` token.
     pub fn key(self) -> usize {
-        self.key
+        self.key as usize
+    }
+
+    /// What the trace calls it.
+    pub fn subject(self) -> Subject {
+        Subject::connection(self.processor, self.serial)
     }
 }
 
@@ -67,6 +72,24 @@ impl Hasher for SerialHasher {
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.serial)
+        self.subject().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_called_by_its_processor_and_its_number_there() {
+        assert_eq!(ConnectionId::new(2, 0, 7).to_string(), "2#0");
+        assert_eq!(ConnectionId::new(2, 0, 7).subject().request(5).to_string(), "2#0/5");
+    }
+
+    #[test]
+    fn connections_of_two_processors_or_of_two_times_differ() {
+        let id = ConnectionId::new(2, 0, 7);
+        assert_ne!(id, ConnectionId::new(1, 0, 7));
+        assert_ne!(id, ConnectionId::new(2, 1, 7));
     }
 }

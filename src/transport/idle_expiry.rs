@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn the_longest_idle_expires_first_and_activity_puts_it_off() {
         let mut idle = IdleExpiry::new(Some(100));
-        let (a, b) = (ConnectionId::next(0), ConnectionId::next(1));
+        let (a, b) = (ConnectionId::new(0, 0, 0), ConnectionId::new(0, 1, 1));
         idle.enter(a, 0);
         idle.enter(b, 50);
         assert_eq!(idle.expired(100), None);
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_negative_time_never_expires() {
         let mut idle = IdleExpiry::new(None);
-        idle.enter(ConnectionId::next(0), 0);
+        idle.enter(ConnectionId::new(0, 0, 0), 0);
         assert_eq!(idle.expired(i64::MAX), None);
     }
 }

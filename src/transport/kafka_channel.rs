@@ -4,12 +4,14 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
-use log::trace;
+use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
+use crate::common::step::{Carried, Subject, in_words, mark, step};
 use crate::common::time::Time;
 use crate::transport::authenticator::Authenticator;
 use crate::transport::connection_id::ConnectionId;
@@ -19,6 +21,9 @@ use crate::transport::readiness::{BUFFERED, ENDS, READABLE, RESET, Readiness, WR
 use crate::transport::send;
 use crate::transport::transport_layer::TransportLayer;
 use crate::transport::write_turn::{TurnEnd, WriteTurn};
+
+/// Behind the key and the version of the API.
+const CORRELATION_ID: Range<usize> = 4..8;
 
 /// Why a send was not taken. Whatever it held (file slices, buffers) is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,8 @@ pub struct KafkaChannel {
     /// What was read along with an earlier request.
     buffered: BytesBuffered,
     send: Option<Box<dyn send::Send>>,
+    /// The request that the send answers, for the trace.
+    send_answers: Carried,
     is_muted: bool,
     /// Set by a read that found no memory.
     lacks_memory: bool,
@@ -81,6 +88,7 @@ impl KafkaChannel {
             receive,
             buffered: BytesBuffered::default(),
             send: None,
+            send_answers: Carried::along(),
             is_muted: false,
             lacks_memory: false,
             is_connected: true,
@@ -191,14 +199,14 @@ impl KafkaChannel {
     /// No request is read from now on. Bytes that arrive stay in the socket, and those that were read
     /// along stay here; neither are forgotten.
     pub fn mute(&mut self) {
-        trace!("[5] KafkaChannel.mute: {}", self.id);
+        mark!([5] "KafkaChannel.mute", "no request is read until this one is answered");
         self.is_muted = true;
         self.update_interest();
     }
 
     /// Requests are read again, those that have arrived meanwhile first.
     pub fn unmute(&mut self) {
-        trace!("[19] KafkaChannel.unmute: {}", self.id);
+        mark!([19] "KafkaChannel.unmute", "the next request may be read");
         self.is_muted = false;
         self.update_interest();
     }
@@ -215,7 +223,7 @@ impl KafkaChannel {
         if ends & RESET != 0 && self.buffered.is_empty() && !self.transport.has_unread()? {
             return Err(io::Error::from(io::ErrorKind::ConnectionReset));
         }
-        trace!("[5] KafkaChannel.takeEnd: {} has hung up", self.id);
+        mark!([5] "KafkaChannel.takeEnd", "the client sends nothing more");
         Ok(())
     }
 
@@ -227,8 +235,9 @@ impl KafkaChannel {
         if self.send.is_some() {
             return Err(SendError::InProgress(self.id));
         }
-        trace!("[14] KafkaChannel.setSend: {} has {} bytes to send", self.id, send.size());
+        mark!([14] "KafkaChannel.setSend", "{} bytes, in the next writable turn", send.size());
         self.send = Some(send);
+        self.send_answers = Carried::along();
         self.update_interest();
         Ok(())
     }
@@ -253,6 +262,7 @@ impl KafkaChannel {
     /// # Errors
     /// As [`NetworkReceive::read_from`], without `WouldBlock` and `OutOfMemory`.
     pub fn read(&mut self, buffer: &mut ReadBuffer) -> io::Result<Option<Frame>> {
+        let step = step!([4] "KafkaChannel.read", "from {}", self.peer_addr());
         let is_readable = self.readiness.work() & READABLE != 0;
         let transport = &mut *self.transport;
         let mut turn = ReadTurn::new(transport, &mut self.buffered, buffer, is_readable);
@@ -261,20 +271,33 @@ impl KafkaChannel {
             self.readiness.used_up(READABLE);
         }
         self.readiness.note_buffered(!self.buffered.is_empty());
+        drop(step);
         match result {
             Ok(frame) => {
-                let (id, size) = (self.id, frame.bytes.len());
-                trace!("[4] KafkaChannel.read: {id} has a request of {size} bytes");
+                let _request = self.subject_of(&frame.bytes).enter();
+                mark!([4] "KafkaChannel.read", "a request of {} bytes", frame.bytes.len());
                 Ok(Some(frame))
             }
             Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-                trace!("[4] KafkaChannel.read: {} waits for memory", self.id);
+                mark!([4] "KafkaChannel.read", "the request waits for memory");
                 self.lacks_memory = true;
                 self.update_interest();
                 Ok(None)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                mark!([4] "KafkaChannel.read", "the request is not complete yet");
+                Ok(None)
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    /// What the trace calls a request that has just been read. The correlation id stands at the same
+    /// place in every header; all else in there is for those who parse it.
+    fn subject_of(&self, request: &[u8]) -> Subject {
+        match request.get(CORRELATION_ID) {
+            Some(id) => self.id.subject().request(BigEndian::read_i32(id)),
+            None => self.id.subject(),
         }
     }
 
@@ -287,15 +310,14 @@ impl KafkaChannel {
         let Some(send) = &mut self.send else {
             return Ok(false);
         };
+        let _request = self.send_answers.resume();
         // ANCHOR: channel_write
+        let step = step!([15] "KafkaChannel.write", "{} bytes in all", send.size());
         let mut turn = WriteTurn::new(&mut *self.transport, time);
         let result = write_and_flush(&mut **send, &mut turn);
         let end = turn.end();
-        trace!(
-            "[15] KafkaChannel.write: {} of {} bytes: {result:?}, {end:?}",
-            self.id,
-            send.size()
-        );
+        drop(step);
+        mark!([15] "KafkaChannel.write", "{}", outcome(&result, end));
         if end == Some(TurnEnd::SocketFull) {
             self.readiness.used_up(WRITABLE);
         }
@@ -337,6 +359,16 @@ impl KafkaChannel {
         };
         self.readiness.set_interest(bits);
     }
+}
+
+/// What has come of a turn, in words.
+fn outcome(result: &io::Result<()>, end: Option<TurnEnd>) -> impl fmt::Display {
+    in_words(move |f| match (result, end) {
+        (Ok(()), _) => write!(f, "all has left"),
+        (Err(error), _) if error.kind() != io::ErrorKind::WouldBlock => write!(f, "{error}"),
+        (Err(_), Some(TurnEnd::BudgetSpent)) => write!(f, "the turn is over, others have theirs"),
+        (Err(_), _) => write!(f, "the socket is full"),
+    })
 }
 
 /// A send is complete only once the bytes that the transport holds back have left, too.

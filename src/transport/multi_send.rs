@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use log::trace;
-
+use crate::common::step::step;
 use crate::transport::send;
 use crate::transport::transport_layer::TransportLayer;
 
@@ -39,7 +38,7 @@ impl send::Send for MultiSend {
     }
 
     fn write_to(&mut self, transport: &mut dyn TransportLayer, more: bool) -> io::Result<()> {
-        trace!("[16] MultiSend.writeTo: {} to go", self.sends.len());
+        let _step = step!([16] "MultiSend.writeTo", "{} to go", self.sends.len());
         // ANCHOR: front_to_back
         let mut unfinished = self.sends.len();
         while let Some(current) = self.sends.front_mut() {

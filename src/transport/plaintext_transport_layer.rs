@@ -1,6 +1,7 @@
 //! Port of `org.apache.kafka.common.network.PlaintextTransportLayer`: a `mio` socket, to which a
 //! file goes by `sendfile(2)`.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::io::{IoSlice, IoSliceMut, Read};
@@ -9,7 +10,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use log::trace;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,6 +17,7 @@ use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::{MsgFlags, sendmsg};
 
 use crate::common::metrics::Metrics;
+use crate::common::step::{in_words, mark, step};
 use crate::transport::transport_layer::TransportLayer;
 
 /// Small pieces that more will follow are held back, up to this many bytes together: the headers of
@@ -70,10 +71,9 @@ impl PlaintextTransportLayer {
             self.stream.try_io(|| Ok(sendmsg::<()>(fd, slices, &[], flags, None)?))
         })?;
         self.metrics.write_bytes.add(sent as u64);
-        trace!(
-            "[16] PlaintextTransportLayer.write: {sent} bytes taken, {} were held",
-            self.held.len()
-        );
+        let held = self.held.len();
+        let asked = held + src.len();
+        mark!([16] "PlaintextTransportLayer.write", "{sent} of {asked} bytes, {held} held back before");
 
         let sent_of_held = sent.min(self.held.len());
         self.held.drain(..sent_of_held);
@@ -137,7 +137,10 @@ impl TransportLayer for PlaintextTransportLayer {
         let taken = uninterrupted(|| match spare {
             [] => self.stream.read(dst),
             _ => self.stream.read_vectored(&mut [IoSliceMut::new(dst), IoSliceMut::new(spare)]),
-        })?;
+        });
+        let room = dst.len() + spare.len();
+        mark!([4] "PlaintextTransportLayer.read", "{}", of(&taken, room));
+        let taken = taken?;
         self.metrics.read_bytes.add(taken as u64);
         Ok(taken)
     }
@@ -162,6 +165,10 @@ impl TransportLayer for PlaintextTransportLayer {
 
     // ANCHOR: transfer_from
     fn transfer_from(&mut self, file: &File, position: u64, count: usize) -> io::Result<usize> {
+        let _step = step!(
+            [18] "PlaintextTransportLayer.transferFrom",
+            "position {position}: {count} bytes to go"
+        );
         // With MSG_MORE the header waits in the kernel for the file, and both share a segment.
         self.send_held_and(&[], MSG_MORE)?;
         let count = count.min(SENDFILE_BYTES_MAX);
@@ -172,8 +179,9 @@ impl TransportLayer for PlaintextTransportLayer {
         while sent < count {
             let (position, left) = (position + sent as u64, count - sent);
             let result = self.sendfile(file, position, left);
-            trace!(
-                "[18] PlaintextTransportLayer.transferFrom: position {position}, count {left}: {result:?}"
+            mark!(
+                [18] "PlaintextTransportLayer.sendfile",
+                "position {position}: {}", of(&result, left)
             );
             match result {
                 Ok(0) => {
@@ -211,6 +219,15 @@ impl TransportLayer for PlaintextTransportLayer {
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         registry.deregister(&mut self.stream)
     }
+}
+
+/// How many of the bytes that a call was for it has moved, in words.
+fn of(result: &io::Result<usize>, asked: usize) -> impl fmt::Display {
+    in_words(move |f| match result {
+        Ok(moved) => write!(f, "{moved} of {asked} bytes"),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => write!(f, "would block"),
+        Err(error) => write!(f, "{error}"),
+    })
 }
 
 /// Repeats a call that a signal has interrupted. The broker's threads block the signals that end

@@ -233,7 +233,7 @@ mod tests {
                     .map(|_| Channel { untaken_ends: ENDS, ..Channel::default() })
                     .collect(),
                 ready: ReadyList::default(),
-                ids: (0..channels).map(ConnectionId::next).collect(),
+                ids: (0..channels).map(|key| ConnectionId::new(0, key as u64, key)).collect(),
                 arrived_bytes: vec![0; channels],
                 asked_bytes: vec![0; channels],
             };
@@ -499,7 +499,7 @@ mod tests {
     #[test]
     fn a_channel_with_work_is_listed_once() {
         let (mut ready, mut word) = (ReadyList::default(), Readiness::default());
-        let id = ConnectionId::next(3);
+        let id = ConnectionId::new(0, 3, 3);
         word.set_interest(READABLE);
         ready.note(id, &mut word);
         assert!(ready.is_empty());

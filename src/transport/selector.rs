@@ -22,12 +22,13 @@
 //! While anybody waits for memory, connections that hold some and make no progress are closed.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{Level, debug, error, log, trace};
+use log::{Level, debug, error, log};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
@@ -37,6 +38,8 @@ use crate::common::hang_up::{Ending, HangUp};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::memory_pool::{MemoryPool, MemoryWait, WakeUp};
 use crate::common::metrics::Metrics;
+use crate::common::step::{mark, step};
+use crate::common::text::counted;
 use crate::common::time::Time;
 use crate::transport::catch_panic::catch_panic;
 use crate::transport::channel_builder::ChannelBuilder;
@@ -100,6 +103,18 @@ pub enum DisconnectCause {
     ClosedByUs,
 }
 
+impl fmt::Display for DisconnectCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PeerClosed => "the client has closed it",
+            Self::Idle => "it was idle",
+            Self::Stalled => "it held memory that others waited for",
+            Self::Failed => "it has failed",
+            Self::ClosedByUs => "the broker has closed it",
+        })
+    }
+}
+
 /// A connection that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disconnected {
@@ -123,6 +138,9 @@ pub struct Selector {
     limits: SelectorLimits,
     /// A connection is here from its registration to its close; its key is its token.
     slots: Slab<Slot>,
+    /// Whose connections these are.
+    processor: usize,
+    next_serial: u64,
     ready: ReadyList,
     /// How many turns may still be taken before epoll is asked.
     turns_left: usize,
@@ -189,6 +207,8 @@ impl Selector {
             idle: IdleExpiry::new(limits.connections_max_idle_ms),
             limits,
             slots: Slab::new(),
+            processor: 0,
+            next_serial: 0,
             ready: ReadyList::default(),
             turns_left: 0,
             read_buffer: ReadBuffer::new(),
@@ -202,6 +222,13 @@ impl Selector {
             half_closed: Vec::new(),
             hang_ups: Vec::new(),
         })
+    }
+
+    /// The same for the Processor with this number: its connections bear it in their names.
+    #[must_use]
+    pub fn of_processor(mut self, processor: usize) -> Self {
+        self.processor = processor;
+        self
     }
 
     /// Ends the present poll of this selector at once, or else the next one: Kafka's
@@ -256,7 +283,7 @@ impl Selector {
     /// # Errors
     /// If the connection does not exist (any more), or is still sending. The send is dropped.
     pub fn send(&mut self, id: ConnectionId, send: Box<dyn send::Send>) -> Result<(), SendError> {
-        trace!("[14] Selector.send: {} bytes for {id}", send.size());
+        let _step = step!([14] "Selector.send", "{} bytes", send.size());
         let is_drawn = send.drawn_bytes() > 0;
         let sent = self.change(id, |channel| channel.set_send(send));
         if is_drawn && let Some(slot) = slot_of(&mut self.slots, id) {
@@ -339,7 +366,10 @@ impl Selector {
             io::Error::new(io::ErrorKind::InvalidInput, "the timeout of a poll is not negative")
         })?;
         self.draw_memory();
-        self.select(timeout_ms)?;
+        let noted = self.select(timeout_ms)?;
+        let ready = self.ready.len();
+        let _step = (ready > 0)
+            .then(|| step!([3] "Selector.poll", "{}, {} to give", counted(noted, "event"), counted(ready, "turn")));
         let now_ms = self.time.hi_res_clock_ms();
         self.give_turns(now_ms);
         self.close_expired(now_ms);
@@ -369,7 +399,9 @@ impl Selector {
         in_state: impl FnOnce(KafkaChannel) -> KafkaChannel,
     ) -> io::Result<ConnectionId> {
         let entry = self.slots.vacant_entry();
-        let id = ConnectionId::next(entry.key());
+        let id = ConnectionId::new(self.processor, self.next_serial, entry.key());
+        self.next_serial += 1;
+        let _connection = id.subject().enter();
         let channel = catch_panic(|| {
             let SelectorLimits { max_receive_bytes, memory_pool, .. } = &self.limits;
             let receive = NetworkReceive::new(*max_receive_bytes, memory_pool);
@@ -379,7 +411,7 @@ impl Selector {
         })?;
 
         let last_active_ms = self.time.hi_res_clock_ms();
-        trace!("[2] Selector.register: {id} is {} to {peer}", channel.local_addr());
+        mark!([2] "Selector.register", "{} to {peer}, for epoll", channel.local_addr());
         entry.insert(Slot { channel, last_active_ms, draws_since_ms: None });
         self.idle.enter(id, last_active_ms);
         Ok(id)
@@ -423,13 +455,13 @@ impl Selector {
     }
 
     /// Asks epoll what is new, and waits for it if no channel can make progress. While the channels
-    /// that can have turns left, it does not ask.
-    fn select(&mut self, timeout_ms: u64) -> io::Result<()> {
+    /// that can have turns left, it does not ask. Returns how many events there were.
+    fn select(&mut self, timeout_ms: u64) -> io::Result<usize> {
         let has_work = self.has_work();
         if has_work && self.ready.len() <= self.turns_left {
             // The owner looks at its queues next, as after a poll.
             self.wakeup.rise();
-            return Ok(());
+            return Ok(0);
         }
         self.turns_left = TURNS_PER_SELECT;
         let may_wait = !has_work && self.wakeup.fall_asleep();
@@ -440,11 +472,10 @@ impl Selector {
         let waited_ns = self.time.nanoseconds() - waiting_since_ns;
         self.metrics.network_processor_idle_ns.add(waited_ns.unsigned_abs());
         match polled {
-            Ok(()) => self.note_events(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return Err(error),
+            Ok(()) => Ok(self.note_events()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// Enters what epoll has reported into the readiness words.
@@ -452,7 +483,7 @@ impl Selector {
     /// No event outlives its channel: close deregisters, and within one poll all events are noted
     /// before any channel is closed. So the channel at a key that was used again never gets an
     /// event of its predecessor (KAFKA-6260).
-    fn note_events(&mut self) {
+    fn note_events(&mut self) -> usize {
         let mut noted = 0;
         for event in &self.events {
             if let Some(slot) = self.slots.get_mut(event.token().0) {
@@ -461,12 +492,7 @@ impl Selector {
                 noted += 1;
             }
         }
-        if noted > 0 {
-            trace!(
-                "[3] Selector.poll: {noted} channels had events, {} have work",
-                self.ready.len()
-            );
-        }
+        noted
     }
 
     /// One turn for each channel on the ready list. One that is put (back) on it meanwhile has its
@@ -487,6 +513,7 @@ impl Selector {
         let Some(slot) = slot_of(&mut self.slots, id) else {
             return;
         };
+        let _connection = id.subject().enter();
         ReadyList::taken(slot.channel.readiness_mut());
         self.idle.touch(id, slot.last_active_ms, now_ms);
         slot.last_active_ms = now_ms;

@@ -39,6 +39,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use mio::{Registry, Token, Waker};
 
+use crate::common::step::mark;
+
 const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
 const NOTIFIED: u8 = 2;
@@ -64,7 +66,11 @@ impl Wakeup {
     /// # Errors
     /// The eventfd cannot be written. The selector finds the work when its poll ends by itself.
     pub fn wake(&self) -> io::Result<()> {
-        if self.sleep.wake() { self.waker.wake() } else { Ok(()) }
+        if !self.sleep.wake() {
+            return Ok(());
+        }
+        mark!("Selector.wakeup", "its thread sleeps, so a write to its eventfd ends the poll");
+        self.waker.wake()
     }
 
     /// The selector's thread is about to poll: whether the poll may wait.

@@ -147,22 +147,77 @@ fn the_steps_of_a_fetch_bear_one_number_on_every_page_and_in_the_trace() {
     };
     assert_eq!(rows.flat_map(|(cell, _)| of_row(cell)).collect::<Vec<_>>(), steps, "README.md");
 
-    let source = files_under("src", "rs").iter().map(read).collect::<String>();
-    let traced = source.split('"').filter_map(|it| number_after(it, "["));
-    assert_eq!(BTreeSet::from_iter(traced), BTreeSet::from_iter(steps), "the trace! lines of src");
+    let traced = traced_steps();
+    let numbers: BTreeSet<u32> = traced.iter().filter_map(|it| it.0).collect();
+    assert_eq!(numbers, BTreeSet::from_iter(steps), "the steps that src traces");
 
+    let mut quoted = 0;
     for page in pages() {
         for line in read(&page).lines() {
-            // `[kafka-request-handler-0] [8] Log.read: post-0 from offset 1`
-            let Some((_thread, quoted)) = line.split_once("] [") else { continue };
-            let message = quoted.split_once(": ").map_or(quoted, |(message, _)| message);
-            let is_ours = source.contains(&format!("\"[{message}"));
-            assert!(is_ours, "{}: no line of the trace begins with [{message}", page.display());
+            let Some(step) = quoted_step(line) else { continue };
+            quoted += 1;
+            let is_ours = traced.contains(&step);
+            assert!(is_ours, "{}: nothing is traced as {step:?}: {line}", page.display());
         }
+    }
+    assert!(quoted > 0, "no page quotes the trace");
+}
+
+#[test]
+fn what_is_traced_bears_a_name_of_kafkas_or_of_ours() {
+    let names = Names::of_the_repository();
+    for (_, name) in traced_steps() {
+        let (owner, member) = name.split_once('.').unwrap_or_else(|| panic!("{name}"));
+        let ours = format!("{owner}::{}", in_snake_case(member));
+        assert!(names.know(&name) || names.know(&ours), "{name} is traced, and unknown");
     }
 }
 
-/// 8 for `### 8. Log.read` after `### `, and for `[8] Log.read` after `[`.
+/// The number, if it has one, and the name of each `step!` and `mark!` of the source.
+fn traced_steps() -> BTreeSet<(Option<u32>, String)> {
+    let mut steps = BTreeSet::new();
+    for file in files_under("src", "rs") {
+        let text = read(&file);
+        let calls = ["step!(", "mark!("].into_iter().flat_map(|call| text.split(call).skip(1));
+        for arguments in calls.map(str::trim_start) {
+            let number = number_after(arguments, "[");
+            let rest = arguments.split_once("] ").filter(|_| number.is_some());
+            let name = rest.map_or(arguments, |(_, rest)| rest).strip_prefix('"');
+            // A macro's own definition has none.
+            let Some((name, _)) = name.and_then(|it| it.split_once('"')) else { continue };
+            steps.insert((number, name.to_string()));
+        }
+    }
+    steps
+}
+
+/// What a page quotes of the trace:
+/// `06.314372 [kafka-request-handler-0] 2#0/4     [8] Log.read: post-0 from offset 1`.
+fn quoted_step(line: &str) -> Option<(Option<u32>, String)> {
+    let (_thread, rest) = line.split_once('[')?.1.split_once("] ")?;
+    let number = rest.split_once('[').and_then(|(_, rest)| number_after(rest, ""));
+    let text = match number {
+        Some(_) => rest.split_once("] ")?.1,
+        // `2#0/4       Selector.wakeup: ..`
+        None => rest.split_once("#")?.1.split_once(' ')?.1.trim_start(),
+    };
+    let (name, _) = text.split_once(": ")?;
+    is_kafkas(name).then(|| (number, name.to_string()))
+}
+
+/// `read_from_local_log` for `readFromLocalLog`.
+fn in_snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// 8 for `### 8. Log.read` after `### `, and for `[8] "Log.read"` after `[`.
 fn number_after(text: &str, before: &str) -> Option<u32> {
     let rest = text.strip_prefix(before)?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();

@@ -18,4 +18,5 @@ mod service_manager;
 mod dump_log;
 mod memory_flood;
 mod request_log;
+mod trace;
 mod bad_scrapers;

@@ -67,6 +67,11 @@ impl BrokerProcess {
         self.pid.as_raw()
     }
 
+    /// What it says from now on until a line that contains `sign`, with that line.
+    pub fn lines_until(&mut self, sign: &str) -> Vec<String> {
+        lines_until(&mut self.stderr, sign)
+    }
+
     /// Sends a signal, waits for the end, and returns how it ended and what it said meanwhile.
     pub fn end_with(self, signal: Signal) -> (ExitStatus, Vec<String>) {
         kill(self.pid, signal).unwrap();
@@ -95,7 +100,7 @@ fn lines_until(reader: &mut impl BufRead, sign: &str) -> Vec<String> {
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap() == 0 {
-            panic!("the broker ended before it listened:\n{}", lines.concat());
+            panic!("the broker ended before it said \"{sign}\":\n{}", lines.concat());
         }
         let is_sign = line.contains(sign);
         lines.push(line);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::common::step::Carried;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::controller_event_manager::{ControllerEvent, ControllerEventManager};
 use crate::server::reply::reply::Reply;
@@ -20,17 +21,20 @@ impl ControllerRequests {
 
     /// Has `handle` called with the reply when the changes before it are made.
     pub(crate) fn put(&self, reply: Reply, handle: impl FnOnce(Reply) + Send + 'static) {
-        self.events.put(Box::new(ControllerRequest { reply, handle }));
+        let on_behalf_of = Carried::along();
+        self.events.put(Box::new(ControllerRequest { reply, handle, on_behalf_of }));
     }
 }
 
 struct ControllerRequest<F> {
     reply: Reply,
     handle: F,
+    on_behalf_of: Carried,
 }
 
 impl<F: FnOnce(Reply) + Send> ControllerEvent for ControllerRequest<F> {
     fn process(self: Box<Self>) {
+        let _request = self.on_behalf_of.resume();
         (self.handle)(self.reply);
     }
 

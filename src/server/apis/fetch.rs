@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use log::trace;
-
 use crate::common::errors::Errors;
+use crate::common::step::step;
+use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::protocol::fetch::{FetchRequest, FetchResponse, FetchResponseHeader};
@@ -68,7 +68,8 @@ impl FetchApis {
         let (version, memory_bytes) = (reply.header.api_version, reply.memory_bytes());
         let fetch = self.authorized_fetch(request, version, memory_bytes, &may_fetch);
         let (params, readable) = (fetch.params, fetch.readable());
-        trace!("[6] KafkaApis.handleFetchRequest: {} partitions, {params:?}", readable.len());
+        let count = counted(readable.len(), "partition");
+        let _step = step!([6] "KafkaApis.handleFetchRequest", "{count}, {params}");
         let is_none_authorized = fetch.authorized_request_info.is_empty();
         let hang_up = Arc::clone(reply.hang_up());
         // ANCHOR: fetch_messages
@@ -143,7 +144,7 @@ impl FetchApis {
         let quota_manager = Arc::clone(&self.quota_manager);
         // ANCHOR: send_response_callback
         move |results: Vec<(TopicAndPartition, LogReadResult)>| {
-            trace!("[12] KafkaApis.sendResponseCallback: {} partitions", results.len());
+            let _step = step!([12] "KafkaApis.sendResponseCallback", "{}", counted(results.len(), "partition"));
             let version = reply.header.api_version;
             let merged_response_status =
                 authorized_request_info.into_iter().chain(unauthorized_response_status);
@@ -157,7 +158,8 @@ impl FetchApis {
             let size = if is_limited { response_size(&reply.header, &topics) } else { 0 };
             // Called when the client's quota allows it: at once, as a rule.
             let fetch_response_callback = move |delay_time_ms: i32| {
-                trace!("[12] KafkaApis.fetchResponseCallback: delayed by {delay_time_ms} ms");
+                let _step =
+                    step!([12] "KafkaApis.fetchResponseCallback", "delayed by {delay_time_ms} ms");
                 reply.throttled_by(delay_time_ms);
                 let response = FetchResponseData {
                     throttle_time_ms: delay_time_ms,

@@ -10,7 +10,8 @@ use log::{Level, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::record_error::RecordErrors;
-use crate::common::text::for_log;
+use crate::common::step::step;
+use crate::common::text::{counted, for_log};
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
 use crate::common::units::{Offset, TimestampMs};
 use crate::protocol::init_producer_id::{
@@ -74,6 +75,7 @@ impl ProduceApis {
             ResourceType::Topic,
             names,
         );
+        let _step = step!("KafkaApis.handleProducerRequest", "{size} bytes, acks {acks}");
         let checked = check_partitions(&request, &authorized, reply.header.api_version, &buffer);
         let entries: Vec<(TopicAndPartition, Range<usize>)> = checked
             .iter()
@@ -83,6 +85,11 @@ impl ProduceApis {
         let quota_manager = Arc::clone(&self.quota_manager);
         let send_response_callback =
             move |appended: Vec<(TopicAndPartition, PartitionResponse)>| {
+                let _step = step!(
+                    "KafkaApis.sendResponseCallback",
+                    "{}",
+                    counted(appended.len(), "partition")
+                );
                 let mut appended = appended.into_iter().map(|(_, response)| response);
                 let merged: Vec<_> = checked
                     .into_iter()
@@ -97,6 +104,8 @@ impl ProduceApis {
                 let end_of_mute = if acks == 0 { None } else { reply.end_of_mute() };
                 let client = Arc::clone(reply.hang_up());
                 let produce_response_callback = move |delay_time_ms: i32| {
+                    let _step =
+                        step!("KafkaApis.produceResponseCallback", "delayed by {delay_time_ms} ms");
                     answer_producer(reply, acks, delay_time_ms, &request, &merged);
                 };
                 quota_manager.record_and_maybe_throttle(

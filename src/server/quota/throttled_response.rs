@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
 use crate::common::purge_size::PurgeSize;
+use crate::common::step::{Carried, step};
 use crate::common::time::Time;
 
 const NS_PER_MS: i64 = 1_000_000;
@@ -22,13 +23,15 @@ pub struct ThrottledResponse {
     callback: Callback,
     /// Dead when nobody is left whom the callback would concern.
     client: Weak<HangUp>,
+    on_behalf_of: Carried,
 }
 
 impl ThrottledResponse {
     /// Holds `callback` back for `throttle_time_ms`, counted from when it is put into the queue. It is
     /// not called if the connection of `client` and all its requests are gone by then.
     pub fn new(throttle_time_ms: i32, client: &Arc<HangUp>, callback: Callback) -> Self {
-        Self { throttle_time_ms, callback, client: Arc::downgrade(client) }
+        let (client, on_behalf_of) = (Arc::downgrade(client), Carried::along());
+        Self { throttle_time_ms, callback, client, on_behalf_of }
     }
 
     fn is_moot(&self) -> bool {
@@ -36,7 +39,8 @@ impl ThrottledResponse {
     }
 
     pub fn execute(self) {
-        log::trace!("[12] ThrottledResponse.execute: after {} ms", self.throttle_time_ms);
+        let _request = self.on_behalf_of.resume();
+        let _step = step!([12] "ThrottledResponse.execute", "after {} ms", self.throttle_time_ms);
         (self.callback)(self.throttle_time_ms);
     }
 }

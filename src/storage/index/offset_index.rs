@@ -12,9 +12,9 @@ use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use byteorder::{BigEndian, ByteOrder};
-use log::trace;
 
 use crate::common::errors::KafkaError;
+use crate::common::step::mark;
 use crate::common::units::{Offset, Position};
 use crate::storage::index::abstract_index::{AbstractIndex, IndexEntry, IndexError};
 
@@ -52,8 +52,10 @@ impl OffsetIndex {
     /// none.
     pub fn lookup(&self, target_offset: Offset) -> OffsetPosition {
         let found = self.floor(|entry| entry.offset > target_offset);
-        trace!(
-            "[8] OffsetIndex.lookup: offset {target_offset} in {}: {found:?}",
+        let OffsetPosition { offset, position } = found;
+        mark!(
+            [8] "OffsetIndex.lookup",
+            "offset {target_offset} in {}: offset {offset} is at position {position}",
             self.path().display()
         );
         found

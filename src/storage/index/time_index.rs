@@ -11,9 +11,9 @@ use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use byteorder::{BigEndian, ByteOrder};
-use log::trace;
 
 use crate::common::errors::KafkaError;
+use crate::common::step::mark;
 use crate::common::units::{Offset, TimestampMs};
 use crate::storage::index::abstract_index::{AbstractIndex, IndexEntry, IndexError};
 
@@ -52,7 +52,12 @@ impl TimeIndex {
     /// base offset) if there is none.
     pub fn lookup(&self, target_timestamp_ms: TimestampMs) -> TimestampOffset {
         let found = self.floor(|entry| entry.timestamp_ms > target_timestamp_ms);
-        trace!("TimeIndex.lookup: {target_timestamp_ms} in {}: {found:?}", self.path().display());
+        let TimestampOffset { timestamp_ms, offset } = found;
+        mark!(
+            "TimeIndex.lookup",
+            "timestamp {target_timestamp_ms} in {}: offset {offset} has {timestamp_ms}",
+            self.path().display()
+        );
         found
     }
 

@@ -1,6 +1,7 @@
 //! Port of `kafka.log.FileMessageSet`: messages in a file, and slices of it that send themselves by
 //! `sendfile(2)`.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use byteorder::{BigEndian, ByteOrder};
-use log::{Level, log, trace, warn};
+use log::{Level, log, warn};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::sendfile::sendfile64;
 
@@ -19,6 +20,7 @@ use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 #[cfg(sabotage)]
 use crate::common::sabotage;
+use crate::common::step::{in_words, mark, step};
 use crate::common::sys;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
@@ -65,6 +67,13 @@ pub struct EntryHeader {
     pub position: Position,
     /// The size of the entry, with the 12 bytes.
     pub size_bytes: u64,
+}
+
+impl fmt::Display for EntryHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offset, position, size_bytes } = self;
+        write!(f, "offset {offset} at position {position} with {size_bytes} bytes")
+    }
 }
 
 impl EntryHeader {
@@ -142,7 +151,7 @@ impl FileMessageSet {
         let Slice { start_position, end_position } = self.bounds();
         let start_position = start_position.saturating_add(position.0).min(end_position);
         let end_position = start_position.saturating_add(size).min(end_position);
-        trace!("[9] FileMessageSet.read: slice of positions {start_position} to {end_position}");
+        mark!([9] "FileMessageSet.read", "positions {start_position} to {end_position}, a slice");
         let slice = Some(Slice { start_position, end_position });
         Self { shared: Arc::clone(&self.shared), slice }
         // ANCHOR_END: slice_of_file
@@ -164,6 +173,10 @@ impl FileMessageSet {
         starting_position: Position,
         patience: Patience<'_>,
     ) -> Result<Option<EntryHeader>, KafkaError> {
+        let step = step!(
+            [8] "FileMessageSet.searchFor",
+            "offset {target_offset} from position {starting_position} on"
+        );
         let mut position = starting_position;
         let mut below = None;
         let mut at_or_above = None;
@@ -175,10 +188,8 @@ impl FileMessageSet {
             position = entry.end();
             below = Some(entry);
         }
-        trace!(
-            "[8] FileMessageSet.searchFor: offset {target_offset} from position {starting_position} on: \
-             {at_or_above:?} after {below:?}"
-        );
+        drop(step);
+        mark!([8] "FileMessageSet.searchFor", "{}", found(below.as_ref(), at_or_above.as_ref()));
         let is_exact = at_or_above.is_some_and(|entry| entry.offset == target_offset);
         match below {
             Some(below) if !is_exact && self.last_offset(&below, patience)? >= target_offset => {
@@ -463,12 +474,11 @@ impl FileMessageSet {
         let Slice { start_position, end_position } = self.bounds();
         // ANCHOR: warm
         let resident = self.residency()?;
+        let words = in_memory_or_not(resident);
+        mark!([11] "FileMessageSet.warm", "positions {start_position} to {end_position}: {words}");
         if resident == Some(true) {
             return Ok(false);
         }
-        trace!(
-            "[11] FileMessageSet.warm: positions {start_position} to {end_position} are not in memory"
-        );
         self.read_into_page_cache(start_position, end_position)
             .map_err(|error| failed("warm", &self.path())(error))?;
         // A kernel without `cachestat(2)` has the slice read all the same, and counts it as resident.
@@ -533,7 +543,8 @@ impl MessageSet for FileMessageSet {
         if count == 0 {
             return Ok(0);
         }
-        trace!("[17] FileMessageSet.writeTo: {count} bytes from position {position} on");
+        let _step =
+            step!([17] "FileMessageSet.writeTo", "{count} bytes from position {position} on");
         let file = &self.shared.file;
         match destination {
             Destination::TransportLayer(transport) => {
@@ -543,6 +554,28 @@ impl MessageSet for FileMessageSet {
         }
     }
     // ANCHOR_END: write_to
+}
+
+fn in_memory_or_not(resident: Option<bool>) -> &'static str {
+    match resident {
+        Some(true) => "in memory",
+        Some(false) => "not in memory, so they are read",
+        None => "perhaps not in memory, so they are read",
+    }
+}
+
+/// What a search has come to, in words.
+fn found<'a>(
+    below: Option<&'a EntryHeader>,
+    at_or_above: Option<&'a EntryHeader>,
+) -> impl fmt::Display + 'a {
+    in_words(move |f| {
+        match at_or_above {
+            Some(entry) => write!(f, "{entry}")?,
+            None => write!(f, "no entry is that high")?,
+        }
+        below.map_or(Ok(()), |below| write!(f, ", after {below}"))
+    })
 }
 
 /// The branch without zero copy: one read, one write.

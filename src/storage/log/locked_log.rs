@@ -8,11 +8,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 
-use log::{Level, debug, log, trace, warn};
+use log::{Level, debug, log, warn};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
+use crate::common::step::mark;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
@@ -210,8 +211,9 @@ impl<'a> LockedLog<'a> {
         state.producers.append(bytes, next_offset, now_ms);
         state.segments.expose(next_offset, &segment);
         self.owed.is_due = self.is_flush_due();
-        trace!(
-            "Log.append: {} holds offsets {} to {} in {} bytes",
+        mark!(
+            "Log.append",
+            "{} holds offsets {} to {} in {} bytes",
             self.context.topic_and_partition,
             info.first_offset,
             info.last_offset,

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
-use log::{Level, debug, error, log, trace};
+use log::{Level, debug, error, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::loading_progress::LoadingProgress;
 use crate::common::lock::{locked, locked_if_whole, read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
+use crate::common::step::step;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
@@ -210,8 +211,9 @@ impl Log {
     ) -> Result<FetchDataInfo, KafkaError> {
         self.context.log_dir.check_online()?;
         let end = self.segments.end();
-        trace!(
-            "[8] Log.read: {} from offset {start_offset}, {} bytes at most; it ends at {}",
+        let _step = step!(
+            [8] "Log.read",
+            "{} from offset {start_offset}, {} bytes at most; it ends at {}",
             self.topic_and_partition(),
             limit.max_bytes,
             end.message_offset

@@ -10,11 +10,12 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, RwLockReadGuard};
 
-use log::{Level, log, trace};
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError, is_disk_full};
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::step::step;
 use crate::common::time::Time;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
@@ -224,8 +225,9 @@ impl LogSegment {
         max_position: Position,
         limit: ReadLimit<'_>,
     ) -> Result<Option<FetchDataInfo>, KafkaError> {
-        trace!(
-            "[8] LogSegment.read: segment {} from offset {start_offset}, at most {} bytes",
+        let _step = step!(
+            [8] "LogSegment.read",
+            "segment {} from offset {start_offset}, {} bytes at most",
             self.base_offset, limit.max_bytes
         );
         let patience = limit.patience;
