@@ -559,6 +559,23 @@ mod tests {
     }
 
     #[test]
+    fn the_parts_of_a_response_have_the_sizes_in_the_picture_of_the_sends() {
+        let picture = include_str!("../../docs/img/sends.svg");
+        let has = |bytes: u64| picture.contains(&format!(">{bytes} B</text>"));
+        let messages = || data(0, Box::new(Large(700_504)));
+        let topic = || ("post".to_string(), vec![messages()]);
+        let version = header(12).version();
+        let partition = PartitionDataSend::new(messages(), version);
+        let topic_part = TopicDataSend::new(topic(), version);
+        let whole = FetchResponseSend::new(&header(12), response(vec![topic()])).unwrap();
+        for size in [partition.size(), topic_part.size(), whole.size()] {
+            assert!(has(size), "the picture has no part of {size} bytes");
+        }
+        let fields = [whole.fields.size(), topic_part.fields.size(), partition.fields.size()];
+        assert!(fields.iter().all(|&it| has(it)), "{fields:?}");
+    }
+
+    #[test]
     fn messages_that_take_no_bytes_end_the_send_instead_of_spinning() {
         let topics = vec![("t".into(), vec![data(0, Box::new(Large(1)))])];
         let mut send = FetchResponseSend::new(&header(0), response(topics)).unwrap();

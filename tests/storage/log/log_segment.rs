@@ -548,3 +548,31 @@ fn a_message_is_found_by_its_timestamp() {
     let reopened = open(test.dir.path(), 40);
     assert_eq!(reopened.largest_timestamp().timestamp_ms, TimestampMs(490));
 }
+
+/// The segment of `docs/img/segment.svg`: ten records and 1500 bytes in each batch.
+#[test]
+fn the_picture_of_a_segment_shows_what_its_index_holds_and_where_a_read_begins() {
+    let dir = TempDir::new();
+    let config = LogConfig { index_interval: 4096, ..LogConfig::default() };
+    let time = Mocks::new().time;
+    let segment = LogSegment::open(dir.path(), Offset(0), &config, &*time).unwrap();
+    let test = TestSegment { dir, segment };
+    let mut values = vec!["v".repeat(135); 9];
+    values.push("v".repeat(134));
+    for base_offset in (0..120).step_by(10) {
+        let batch = batch_at(base_offset, &values);
+        assert_eq!(batch.len(), 1500);
+        test.append_bytes(&batch);
+    }
+    let index = test.segment.offset_index();
+    let entries: Vec<_> = (0..index.length()).map(|at| index.entry(at)).collect();
+    let entries: Vec<_> = entries.iter().map(|it| (it.offset.0, it.position.0)).collect();
+    assert_eq!(entries, [(39, 4500), (69, 9000), (99, 13_500)]);
+    assert_eq!(index.lookup(Offset(75)).position, Position(9000));
+    let size = Position(test.segment.size());
+    let found =
+        test.segment.read(Offset(75), None, size, fixture::hard(i32::MAX)).unwrap().unwrap();
+    let place = found.fetch_offset_metadata.place.unwrap();
+    assert_eq!(place.relative_position_in_segment, Position(10_500));
+    assert_eq!(found.message_set.size(), 18_000 - 10_500);
+}
