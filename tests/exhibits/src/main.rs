@@ -1,14 +1,19 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from the release binary.
+//! session of one client, recorded from a broker of its own.
 
 use std::process::ExitCode;
 
 use bench::outcome::{Outcome, failed};
 
 mod session;
+mod call;
+mod recorder;
+mod traced_broker;
+mod recording;
+mod strace;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 0] = [];
+const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 1] = [("strace", strace::run)];
 
 fn main() -> ExitCode {
     match run() {

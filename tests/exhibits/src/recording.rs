@@ -1,0 +1,60 @@
+//! A session, act by act, with every call that the broker's threads made meanwhile.
+
+use bench::outcome::Outcome;
+use support::client::Client;
+
+use crate::recorder::{Recorder, Thread, now_us};
+use crate::session::{Act, TOPIC, Told, Year, play};
+use crate::traced_broker::TracedBroker;
+
+pub(crate) struct Recording {
+    pub(crate) threads: Vec<Thread>,
+    /// When each act began, and when the last was over.
+    pub(crate) acts: Vec<(Act, u64)>,
+    pub(crate) end_us: u64,
+    pub(crate) told: Told,
+    pub(crate) broker_port: u16,
+}
+
+impl Recording {
+    /// Has a broker of its own serve the session.
+    pub(crate) fn of_broker(strace: &[&str], settings: &[&str], year: Year) -> Outcome<Self> {
+        let broker = TracedBroker::start(strace, settings)?;
+        create_topic(broker.port, year);
+        let recording = Self::of_session(broker.recorder(), broker.port, year)?;
+        broker.stop()?;
+        Ok(recording)
+    }
+
+    /// Plays the session against whatever listens on `port` and runs under `recorder`. The topic is
+    /// there.
+    pub(crate) fn of_session(recorder: &Recorder, port: u16, year: Year) -> Outcome<Self> {
+        recorder.wait_until_asleep()?;
+        let mut acts: Vec<(Act, u64)> = Vec::new();
+        let mut seen_bytes = 0;
+        let told = play(port, year, |act| {
+            if let Some((Act::Connect | Act::LongPoll, _)) = acts.last() {
+                // These return to the client before the server has begun.
+                recorder.wait_until_it_goes_on(seen_bytes)?;
+            }
+            recorder.wait_until_asleep()?;
+            seen_bytes = recorder.trace_bytes()?;
+            acts.push((act, now_us()));
+            Ok(())
+        })?;
+        recorder.wait_until_it_goes_on(seen_bytes)?;
+        recorder.wait_until_asleep()?;
+        let end_us = now_us();
+        let threads = recorder.threads()?;
+        Ok(Self { threads, acts, end_us, told, broker_port: port })
+    }
+}
+
+/// On a connection of its own, before the session, so that nothing of it is in an act.
+fn create_topic(port: u16, year: Year) {
+    let mut client = Client::connect(port);
+    match year {
+        Year::Of2016 => client.create_topic_with(TOPIC, &[("message.format.version", "0.9.0")]),
+        Year::Today => client.create_topic_with(TOPIC, &[]),
+    }
+}
