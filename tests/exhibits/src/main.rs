@@ -10,6 +10,11 @@ mod call;
 mod recorder;
 mod traced_broker;
 mod recording;
+mod cast;
+mod explanation;
+mod story;
+mod totals;
+mod page;
 mod strace;
 
 /// What can be asked for, each with its program.
