@@ -7,6 +7,7 @@ use bench::outcome::{Outcome, failed};
 
 mod session;
 mod call;
+#[allow(dead_code, reason = "Kafka is attached to, this broker is started")]
 mod recorder;
 mod traced_broker;
 mod recording;
@@ -22,8 +23,10 @@ mod side_by_side;
 mod exhibit_files;
 mod strace;
 
+type Program = fn(&[String]) -> Outcome<()>;
+
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 1] = [("strace", strace::run)];
+const COMMANDS: [(&str, Program); 1] = [("strace", strace::run)];
 
 fn main() -> ExitCode {
     match run() {

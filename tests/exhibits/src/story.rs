@@ -81,7 +81,8 @@ impl Story {
             *self.sums.entry((sum_role(role), why)).or_default() += 1;
             return;
         }
-        let before = self.rows().filter(|it| it.role == role).last();
+        let mut rows = self.scenes.iter().rev().flat_map(|it| it.rows.iter().rev());
+        let before = rows.find(|it| it.role == role);
         let before = before.map_or("", |it| &it.call.name);
         let by_rule = Explanation::by_rule(role, &call, before);
         let by_stack = Explanation::by_stack(&call);
@@ -93,11 +94,6 @@ impl Story {
         let text = text_of(cast, &call);
         let sum = call.value();
         self.scenes[scene].rows.push(Row { role, call, explanation, text, count: 1, sum });
-    }
-
-    /// All rows, those that stand for many among them.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.scenes.iter().flat_map(|it| it.rows.iter().chain(&it.repeated))
     }
 }
 

@@ -3,6 +3,7 @@
 use bench::outcome::{Outcome, failed};
 
 use crate::ability::Ability;
+use crate::call::Call;
 use crate::exhibit_files;
 use crate::page::{to_text, totals_text};
 use crate::recording::{Mode, Recording};
@@ -12,7 +13,8 @@ use crate::side_by_side;
 use crate::story::Story;
 use crate::totals::Totals;
 
-const USAGE: &str = "exhibits strace [sendfile|copy|both] [--rules], or --record, or --compare";
+const USAGE: &str =
+    "exhibits strace [sendfile|copy|both|2016] [--rules], or --record, or --compare";
 
 /// The two exhibits, and how each is recorded.
 const EXHIBITS: [(&str, Mode); 2] =
@@ -27,8 +29,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         ability.stacks = false;
     }
     match words.as_slice() {
-        [] | ["sendfile"] => show(ability, Mode::Sendfile),
-        ["copy"] => show(ability, Mode::Copy),
+        [] | ["sendfile"] => show(ability, Mode::Sendfile, Year::Today),
+        ["copy"] => show(ability, Mode::Copy, Year::Today),
+        ["2016"] => show(ability, Mode::Sendfile, Year::Of2016),
         ["both"] => show_both(ability),
         ["--record"] => record(ability),
         ["--compare"] => compare(ability),
@@ -45,8 +48,8 @@ struct Exhibit {
 }
 
 impl Exhibit {
-    fn record(ability: Ability, mode: Mode) -> Outcome<Self> {
-        let recording = Recording::of_broker(ability.options(), mode, Year::Today)?;
+    fn record(ability: Ability, mode: Mode, year: Year) -> Outcome<Self> {
+        let recording = Recording::of_broker(ability.options(), mode, year)?;
         let (story, totals) = (Story::of(&recording), Totals::of_session(&recording));
         Ok(Self { recording, story, totals, mode })
     }
@@ -91,15 +94,15 @@ impl Exhibit {
     }
 }
 
-fn show(ability: Ability, mode: Mode) -> Outcome<()> {
-    let exhibit = Exhibit::record(ability, mode)?;
+fn show(ability: Ability, mode: Mode, year: Year) -> Outcome<()> {
+    let exhibit = Exhibit::record(ability, mode, year)?;
     print!("\n{}", exhibit.text());
     exhibit.judge()
 }
 
 fn show_both(ability: Ability) -> Outcome<()> {
-    let sendfile = Exhibit::record(ability, Mode::Sendfile)?;
-    let copy = Exhibit::record(ability, Mode::Copy)?;
+    let sendfile = Exhibit::record(ability, Mode::Sendfile, Year::Today)?;
+    let copy = Exhibit::record(ability, Mode::Copy, Year::Today)?;
     print!("\n{}\n", side_by_side::fetches(&sendfile.story, &copy.story));
     let totals = |it: &Exhibit| totals_text(&it.totals, it.message_bytes());
     print!("{}", side_by_side::beside(&totals(&sendfile), &totals(&copy)));
@@ -112,7 +115,7 @@ fn record(ability: Ability) -> Outcome<()> {
     require_stacks(ability)?;
     let mut figures = Vec::new();
     for (name, mode) in EXHIBITS {
-        let exhibit = Exhibit::record(ability, mode)?;
+        let exhibit = Exhibit::record(ability, mode, Year::Today)?;
         exhibit.judge()?;
         exhibit_files::write(name, &exhibit.text())?;
         figures.extend(figures_of(&exhibit));
@@ -126,7 +129,7 @@ fn compare(ability: Ability) -> Outcome<()> {
     let mut differences = String::new();
     for (name, mode) in EXHIBITS {
         let kept = Shape::of(&exhibit_files::read(name)?);
-        let exhibit = Exhibit::record(ability, mode)?;
+        let exhibit = Exhibit::record(ability, mode, Year::Today)?;
         exhibit.judge()?;
         let difference = Shape::of(&exhibit.text()).difference_to(&kept);
         if difference.is_empty() {
@@ -158,7 +161,16 @@ fn figures_of(exhibit: &Exhibit) -> Vec<(String, String)> {
     let is_fetch = |it: &(Act, u64)| it.0 == Act::Fetch;
     let fetch = exhibit.recording.acts.iter().position(is_fetch).unwrap_or_default();
     let totals = Totals::of_acts(&exhibit.recording, fetch..fetch + 1);
+    let calls = |name: &'static str| {
+        let rows = exhibit.story.scenes[fetch].rows.iter();
+        rows.map(|it| &it.call).filter(move |it| it.name == name)
+    };
+    let position = calls("pread64").next().and_then(|it| it.argument_list().get(3)?.parse().ok());
+    let result = |call: Option<&Call>| call.map_or(0, Call::value);
     let figures = [
+        ("fetch.position", position.unwrap_or_default()),
+        ("fetch.first_write_bytes", result(calls("sendmsg").next())),
+        ("fetch.last_write_bytes", result(calls("sendmsg").next_back())),
         ("fetch.message_bytes", exhibit.recording.told.fetched_bytes as i64),
         ("fetch.sendfile_calls", totals.sendfile.calls as i64),
         ("fetch.sendfile_bytes", totals.sendfile.bytes),
