@@ -1,14 +1,32 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from the release binary.
+//! session of one client, recorded from a broker of its own.
 
 use std::process::ExitCode;
 
 use bench::outcome::{Outcome, failed};
 
 mod session;
+mod call;
+#[allow(dead_code, reason = "Kafka is attached to, this broker is started")]
+mod recorder;
+mod traced_broker;
+mod recording;
+mod cast;
+mod explanation;
+mod story;
+mod totals;
+mod page;
+mod ability;
+mod alignment;
+mod shape;
+mod side_by_side;
+mod exhibit_files;
+mod strace;
+
+type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 0] = [];
+const COMMANDS: [(&str, Program); 1] = [("strace", strace::run)];
 
 fn main() -> ExitCode {
     match run() {
