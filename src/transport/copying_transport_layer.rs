@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use log::trace;
 use mio::{Registry, Token};
 
 use crate::common::metrics::Metrics;
-use crate::transport::plaintext_transport_layer::uninterrupted;
+use crate::common::step::mark;
+use crate::transport::plaintext_transport_layer::{of, uninterrupted};
 use crate::transport::transport_layer::TransportLayer;
 
 thread_local! {
@@ -73,9 +73,9 @@ impl<T: TransportLayer> CopyingTransportLayer<T> {
         if let Ok(read) = &result {
             self.metrics.copy_read_bytes.add(*read as u64);
         }
-        let count = buffer.len();
-        trace!(
-            "[18] pread in place of transferFrom: position {position}, count {count}: {result:?}"
+        mark!(
+            [18] "CopyingTransportLayer.readFile",
+            "position {position}: {}", of(&result, buffer.len())
         );
         result
     }

@@ -222,7 +222,7 @@ impl TransportLayer for PlaintextTransportLayer {
 }
 
 /// How many of the bytes that a call was for it has moved, in words.
-fn of(result: &io::Result<usize>, asked: usize) -> impl fmt::Display {
+pub(super) fn of(result: &io::Result<usize>, asked: usize) -> impl fmt::Display {
     in_words(move |f| match result {
         Ok(moved) => write!(f, "{moved} of {asked} bytes"),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => write!(f, "would block"),
