@@ -44,7 +44,7 @@ const PATIENCE_MS: u16 = 10_000;
 
 /// A `perf stat` that watches a process, and counts when it is asked to.
 #[derive(Debug)]
-pub(crate) struct CallCounter {
+pub struct CallCounter {
     perf: Child,
     control: File,
     acknowledgement: File,
@@ -53,15 +53,15 @@ pub(crate) struct CallCounter {
 
 /// What was counted.
 #[derive(Clone, Debug)]
-pub(crate) struct Calls {
-    pub(crate) all: f64,
+pub struct Calls {
+    pub all: f64,
     /// Only those that were called.
-    pub(crate) by_name: Vec<(String, f64)>,
+    pub by_name: Vec<(String, f64)>,
 }
 
 impl CallCounter {
     /// Why there can be none here; nothing if there can.
-    pub(crate) fn obstacle() -> Option<String> {
+    pub fn obstacle() -> Option<String> {
         let probe = Command::new("perf").args(["stat", "-e", ALL, "true"]).output();
         match probe {
             Err(_) => Some("perf is not installed: apt-get install linux-perf".to_string()),
@@ -73,7 +73,7 @@ impl CallCounter {
     }
 
     /// Watches all threads of the process. Its files lie in `dir`.
-    pub(crate) fn attach(pid: Pid, dir: &Path) -> Outcome<Self> {
+    pub fn attach(pid: Pid, dir: &Path) -> Outcome<Self> {
         let [control, acknowledgement] =
             ["control", "acknowledgement"].map(|name| dir.join(format!("perf.{name}")));
         for path in [&control, &acknowledgement] {
@@ -102,12 +102,12 @@ impl CallCounter {
         Ok(Self { perf, control, acknowledgement, output })
     }
 
-    pub(crate) fn begin(&mut self) -> Outcome<()> {
+    pub fn begin(&mut self) -> Outcome<()> {
         self.command("enable\n")
     }
 
     /// Ends the count, and `perf` with it.
-    pub(crate) fn finish(mut self) -> Outcome<Calls> {
+    pub fn finish(mut self) -> Outcome<Calls> {
         self.command("disable\n")?;
         kill(Pid::from_raw(self.perf.id().cast_signed()), Signal::SIGINT)?;
         self.perf.wait()?;

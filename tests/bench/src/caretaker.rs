@@ -20,7 +20,7 @@ use crate::outcome::{Outcome, failed};
 use crate::process::STOP_PATIENCE;
 
 /// The first argument of the child process.
-pub(crate) const COMMAND: &str = "take-care";
+pub const COMMAND: &str = "take-care";
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
 const SERVER: &str = "server ";
 const DIRECTORY: &str = "directory ";
@@ -29,7 +29,7 @@ const DIRECTORY: &str = "directory ";
 static NOTES: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
 
 /// Starts the caretaker of this process.
-pub(crate) fn start() -> Outcome<()> {
+pub fn start() -> Outcome<()> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg(COMMAND)
         .process_group(0)
@@ -43,22 +43,22 @@ pub(crate) fn start() -> Outcome<()> {
 }
 
 /// A server runs, and is to be stopped if this process ends before it.
-pub(crate) fn server_runs(pid: u32) {
+pub fn server_runs(pid: u32) {
     note(&format!("+{SERVER}{pid}"));
 }
 
 /// A server has ended.
-pub(crate) fn server_has_ended(pid: u32) {
+pub fn server_has_ended(pid: u32) {
     note(&format!("-{SERVER}{pid}"));
 }
 
 /// A directory is to be removed if this process ends before that.
-pub(crate) fn directory_is_there(path: &Path) {
+pub fn directory_is_there(path: &Path) {
     note(&format!("+{DIRECTORY}{}", path.display()));
 }
 
 /// A directory is gone.
-pub(crate) fn directory_is_gone(path: &Path) {
+pub fn directory_is_gone(path: &Path) {
     note(&format!("-{DIRECTORY}{}", path.display()));
 }
 
@@ -73,7 +73,7 @@ fn note(line: &str) {
 }
 
 /// The child process: reads notes until the benchmark has ended, and does what that has left undone.
-pub(crate) fn serve() -> Outcome<()> {
+pub fn serve() -> Outcome<()> {
     let mut left = Vec::new();
     for note in io::stdin().lock().lines() {
         let note = note?;

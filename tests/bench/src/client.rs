@@ -28,8 +28,8 @@ const CREATE_TOPICS_VERSION: i16 = 4;
 const DELETE_TOPICS_VERSION: i16 = 3;
 const API_VERSIONS_VERSION: i16 = 2;
 const LIST_OFFSETS_VERSION: i16 = 4;
-pub(crate) const PRODUCE_VERSION: i16 = 7;
-pub(crate) const FETCH_VERSION: i16 = 11;
+pub const PRODUCE_VERSION: i16 = 7;
+pub const FETCH_VERSION: i16 = 11;
 const PRODUCE_TIMEOUT_MS: i32 = 30_000;
 const DELETE_TIMEOUT_MS: i32 = 10_000;
 const FETCH_MAX_WAIT_MS: i32 = 500;
@@ -41,31 +41,31 @@ const HEAD_BYTES: usize = LAST_OFFSET_DELTA_OFFSET + 4;
 
 /// Where a consumer stands in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
+pub struct Place {
+    pub partition: i32,
+    pub offset: i64,
 }
 
 /// A connection to a broker.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     connection: Connection,
     correlation_id: i32,
 }
 
 impl Client {
     /// Connects to the broker on this port of 127.0.0.1.
-    pub(crate) fn connect(port: u16) -> Outcome<Self> {
+    pub fn connect(port: u16) -> Outcome<Self> {
         Ok(Self { connection: Connection::open(port)?, correlation_id: 0 })
     }
 
     /// For what is not done here: an option, another thread.
-    pub(crate) fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &TcpStream {
         self.connection.stream()
     }
 
     /// Sends a request and waits for its response. The records are ranges of the frame.
-    pub(crate) fn call(
+    pub fn call(
         &mut self,
         version: i16,
         body: &RequestBody,
@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Sends a request and does not wait.
-    pub(crate) fn send(
+    pub fn send(
         &mut self,
         version: i16,
         body: &RequestBody,
@@ -89,12 +89,12 @@ impl Client {
     }
 
     /// Sends a request that was made before, its size in front.
-    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> Outcome<()> {
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Outcome<()> {
         self.connection.send(bytes)
     }
 
     /// Waits for the response to a request.
-    pub(crate) fn receive(&mut self, header: &RequestHeader) -> Outcome<(ResponseBody, Vec<u8>)> {
+    pub fn receive(&mut self, header: &RequestHeader) -> Outcome<(ResponseBody, Vec<u8>)> {
         let frame = self.receive_frame()?;
         let (correlation_id, body) = parse_response(header, &frame)?;
         if correlation_id != header.correlation_id {
@@ -105,7 +105,7 @@ impl Client {
     }
 
     /// Waits for a frame and returns it without its size.
-    pub(crate) fn receive_frame(&mut self) -> Outcome<Vec<u8>> {
+    pub fn receive_frame(&mut self) -> Outcome<Vec<u8>> {
         let size = BigEndian::read_u32(self.connection.take(4)?) as usize;
         let mut frame = Vec::with_capacity(size);
         while frame.len() < size {
@@ -116,7 +116,7 @@ impl Client {
     }
 
     /// Creates a topic that keeps records of any age; one that is there already is left as it is.
-    pub(crate) fn ensure_topic(
+    pub fn ensure_topic(
         &mut self,
         topic: &str,
         partitions: i32,
@@ -147,7 +147,7 @@ impl Client {
     }
 
     /// Deletes a topic.
-    pub(crate) fn delete_topic(&mut self, topic: &str) -> Outcome<()> {
+    pub fn delete_topic(&mut self, topic: &str) -> Outcome<()> {
         let request = DeleteTopicsRequest {
             topic_names: vec![topic.to_string()],
             timeout_ms: DELETE_TIMEOUT_MS,
@@ -165,13 +165,13 @@ impl Client {
     }
 
     /// What every client asks first.
-    pub(crate) fn ask_api_versions(&mut self) -> Outcome<()> {
+    pub fn ask_api_versions(&mut self) -> Outcome<()> {
         let body = RequestBody::ApiVersions(ApiVersionsRequest::default());
         self.call(API_VERSIONS_VERSION, &body, &[]).map(drop)
     }
 
     /// The offset of the record that comes next; an error if the partition is not led yet.
-    pub(crate) fn end_offset(&mut self, topic: &str, partition: i32) -> Outcome<i64> {
+    pub fn end_offset(&mut self, topic: &str, partition: i32) -> Outcome<i64> {
         let asked = ListOffsetsPartition {
             partition_index: partition,
             timestamp: LATEST_TIMESTAMP,
@@ -192,7 +192,7 @@ impl Client {
     }
 
     /// Produces one batch and returns its first offset.
-    pub(crate) fn produce(
+    pub fn produce(
         &mut self,
         topic: &str,
         partition: i32,
@@ -212,7 +212,7 @@ impl Client {
 
     /// Fetches from these places and sets each to where the next fetch goes on. The batches are
     /// counted and dropped; one that is cut short is not counted, and comes again.
-    pub(crate) fn fetch(
+    pub fn fetch(
         &mut self,
         topic: &str,
         places: &mut [Place],
@@ -224,7 +224,7 @@ impl Client {
     }
 
     /// Takes in the response to a fetch: see [`fetch`](Self::fetch).
-    pub(crate) fn receive_fetch(&mut self, places: &mut [Place], tally: &Tally) -> Outcome<()> {
+    pub fn receive_fetch(&mut self, places: &mut [Place], tally: &Tally) -> Outcome<()> {
         let size = BigEndian::read_u32(self.connection.take(4)?);
         let correlation_id = self.connection.take_i32()?;
         if correlation_id != self.correlation_id {
@@ -306,36 +306,27 @@ impl Client {
 
 /// How much a fetch may bring.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// In the whole response.
-    pub(crate) bytes: i32,
+    pub bytes: i32,
     /// Of each partition.
-    pub(crate) partition_bytes: i32,
+    pub partition_bytes: i32,
 }
 
 /// As this client sends it.
-pub(crate) fn request_header(
-    version: i16,
-    body: &RequestBody,
-    correlation_id: i32,
-) -> RequestHeader {
+pub fn request_header(version: i16, body: &RequestBody, correlation_id: i32) -> RequestHeader {
     let client_id = Some(CLIENT_ID.to_string());
     RequestHeader { api_key: body.api_key(), api_version: version, correlation_id, client_id }
 }
 
 /// A frame with its size in front.
-pub(crate) fn sized(frame: &[u8]) -> Outcome<Vec<u8>> {
+pub fn sized(frame: &[u8]) -> Outcome<Vec<u8>> {
     let size = u32::try_from(frame.len())?.to_be_bytes();
     Ok([&size, frame].concat())
 }
 
 /// A request that produces one batch of this size, which is `records` of the frame.
-pub(crate) fn produce_body(
-    topic: &str,
-    partition: i32,
-    acks: i16,
-    batch_bytes: usize,
-) -> RequestBody {
+pub fn produce_body(topic: &str, partition: i32, acks: i16, batch_bytes: usize) -> RequestBody {
     let data = PartitionProduceData { index: partition, records: Some(0..batch_bytes) };
     let topics = vec![TopicProduceData { name: topic.to_string(), partitions: vec![data] }];
     let timeout_ms = PRODUCE_TIMEOUT_MS;
@@ -343,7 +334,7 @@ pub(crate) fn produce_body(
 }
 
 /// A request that fetches from these places, as soon as there is a byte.
-pub(crate) fn fetch_body(topic: &str, places: &[Place], limits: Limits) -> RequestBody {
+pub fn fetch_body(topic: &str, places: &[Place], limits: Limits) -> RequestBody {
     let partition = |place: &Place| FetchPartition {
         partition: place.partition,
         fetch_offset: place.offset,

@@ -17,29 +17,29 @@ const BUFFER_BYTES: usize = 128 << 10;
 
 /// What a connection has brought, counted while it comes: another thread may look at any time.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// All bytes of responses.
-    pub(crate) wire_bytes: AtomicU64,
+    pub wire_bytes: AtomicU64,
     /// The bytes of whole batches, or of a file.
-    pub(crate) kept_bytes: AtomicU64,
-    pub(crate) fetches: AtomicU64,
+    pub kept_bytes: AtomicU64,
+    pub fetches: AtomicU64,
 }
 
 impl Tally {
-    pub(crate) fn count_wire(&self, bytes: usize) {
+    pub fn count_wire(&self, bytes: usize) {
         self.wire_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_kept(&self, bytes: usize) {
+    pub fn count_kept(&self, bytes: usize) {
         self.kept_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_fetch(&self) {
+    pub fn count_fetch(&self) {
         self.fetches.fetch_add(1, Ordering::Relaxed);
     }
 
     /// After whole fetches only: in the midst of one, bytes have come of a batch that has not.
-    pub(crate) fn wire_per_kept(&self) -> f64 {
+    pub fn wire_per_kept(&self) -> f64 {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         of(&self.wire_bytes) / of(&self.kept_bytes)
     }
@@ -47,7 +47,7 @@ impl Tally {
 
 /// A connection to a server.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     /// Bytes that came but were not taken are those of `taken..filled`.
     buffer: Vec<u8>,
@@ -57,7 +57,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects to the server on this port of 127.0.0.1.
-    pub(crate) fn open(port: u16) -> Outcome<Self> {
+    pub fn open(port: u16) -> Outcome<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
@@ -67,16 +67,16 @@ impl Connection {
     }
 
     /// For what is not done here: an option, another thread.
-    pub(crate) fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> Outcome<()> {
+    pub fn send(&mut self, bytes: &[u8]) -> Outcome<()> {
         Ok(self.stream.write_all(bytes)?)
     }
 
     /// The next `count` bytes, which fit the buffer.
-    pub(crate) fn take(&mut self, count: usize) -> Outcome<&[u8]> {
+    pub fn take(&mut self, count: usize) -> Outcome<&[u8]> {
         // Room for a large read, too.
         if self.taken == self.filled || self.buffer.len() - self.taken < count {
             self.buffer.copy_within(self.taken..self.filled, 0);
@@ -91,7 +91,7 @@ impl Connection {
     }
 
     /// One to `count` of the next bytes.
-    pub(crate) fn take_up_to(&mut self, count: usize) -> Outcome<&[u8]> {
+    pub fn take_up_to(&mut self, count: usize) -> Outcome<&[u8]> {
         if self.taken == self.filled {
             self.taken = 0;
             self.filled = 0;
@@ -102,16 +102,16 @@ impl Connection {
         Ok(&self.buffer[from..self.taken])
     }
 
-    pub(crate) fn take_i16(&mut self) -> Outcome<i16> {
+    pub fn take_i16(&mut self) -> Outcome<i16> {
         Ok(BigEndian::read_i16(self.take(2)?))
     }
 
-    pub(crate) fn take_i32(&mut self) -> Outcome<i32> {
+    pub fn take_i32(&mut self) -> Outcome<i32> {
         Ok(BigEndian::read_i32(self.take(4)?))
     }
 
     /// Takes in as many bytes, counts and drops them.
-    pub(crate) fn discard(&mut self, bytes: usize, tally: &Tally) -> Outcome<()> {
+    pub fn discard(&mut self, bytes: usize, tally: &Tally) -> Outcome<()> {
         let mut left = bytes;
         while left > 0 {
             let come = self.take_up_to(left)?.len();
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// The same, of a file: each byte is kept.
-    pub(crate) fn discard_file(&mut self, bytes: usize, tally: &Tally) -> Outcome<()> {
+    pub fn discard_file(&mut self, bytes: usize, tally: &Tally) -> Outcome<()> {
         let mut left = bytes;
         while left > 0 {
             let come = self.take_up_to(left)?.len();

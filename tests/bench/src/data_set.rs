@@ -17,18 +17,18 @@ const TOPIC_CONFIGS: [(&str, &str); 1] = [("segment.bytes", "1073741824")];
 
 /// What lies in a topic.
 #[derive(Clone, Debug)]
-pub(crate) struct DataSet {
-    pub(crate) topic: &'static str,
-    pub(crate) partitions: usize,
+pub struct DataSet {
+    pub topic: &'static str,
+    pub partitions: usize,
     /// In each partition.
-    pub(crate) batches: usize,
-    pub(crate) records_per_batch: usize,
+    pub batches: usize,
+    pub records_per_batch: usize,
     batch: Vec<u8>,
 }
 
 impl DataSet {
     /// Of batches that are as near to `batch_bytes_max` as records with values of this size allow.
-    pub(crate) fn new(
+    pub fn new(
         topic: &'static str,
         partitions: usize,
         bytes: usize,
@@ -40,33 +40,33 @@ impl DataSet {
         Ok(Self { topic, partitions, batches, records_per_batch, batch })
     }
 
-    pub(crate) fn batch(&self) -> &[u8] {
+    pub fn batch(&self) -> &[u8] {
         &self.batch
     }
 
-    pub(crate) fn batch_bytes(&self) -> usize {
+    pub fn batch_bytes(&self) -> usize {
         self.batch.len()
     }
 
     /// The size of each partition's file.
-    pub(crate) fn partition_bytes(&self) -> usize {
+    pub fn partition_bytes(&self) -> usize {
         self.batches * self.batch_bytes()
     }
 
     /// Where a consumer begins that has `share` of a partition behind it.
-    pub(crate) fn start(&self, partition: usize, share: f64) -> Outcome<Place> {
+    pub fn start(&self, partition: usize, share: f64) -> Outcome<Place> {
         let batch = (self.batches as f64 * share) as usize;
         let offset = i64::try_from(batch * self.records_per_batch)?;
         Ok(Place { partition: i32::try_from(partition)?, offset })
     }
 
     /// The byte of the partition's file at which this offset begins.
-    pub(crate) fn position(&self, offset: i64) -> usize {
+    pub fn position(&self, offset: i64) -> usize {
         offset as usize / self.records_per_batch * self.batch_bytes()
     }
 
     /// Creates the topic and fills it.
-    pub(crate) fn fill(&self, port: u16) -> Outcome<()> {
+    pub fn fill(&self, port: u16) -> Outcome<()> {
         let mut client = Client::connect(port)?;
         let partitions = i32::try_from(self.partitions)?;
         client.ensure_topic(self.topic, partitions, &TOPIC_CONFIGS)?;

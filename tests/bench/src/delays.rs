@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::outcome::Outcome;
 
 /// The time below which `share` of the delays lie, in milliseconds; of at least one.
-pub(crate) fn quantile_ms(delays: &mut [Duration], share: f64) -> f64 {
+pub fn quantile_ms(delays: &mut [Duration], share: f64) -> f64 {
     delays.sort_unstable();
     let at = (delays.len() as f64 * share) as usize;
     delays[at.min(delays.len() - 1)].as_secs_f64() * 1e3
@@ -17,7 +17,7 @@ pub(crate) fn quantile_ms(delays: &mut [Duration], share: f64) -> f64 {
 /// What was due while one took long is not done, but counts as what it would have waited for that
 /// one: a server that stalls would else delay many and be charged for one. Unlike a queue that
 /// grows for as long as it is watched, that never shows more than the longest stall.
-pub(crate) fn paced(
+pub fn paced(
     count: usize,
     per_second: u32,
     mut act: impl FnMut(usize) -> Outcome<()>,

@@ -2,7 +2,7 @@
 
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum Unit {
     /// 10^9 bytes of records in a second.
     GbPerSecond,
     /// 10^6 bytes of records in a second.
@@ -22,7 +22,7 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    pub(crate) fn symbol(self) -> &'static str {
+    pub fn symbol(self) -> &'static str {
         match self {
             Self::GbPerSecond => "GB/s",
             Self::MbPerSecond => "MB/s",
@@ -41,19 +41,19 @@ impl Unit {
 
 /// One quantity of one peer, once for each round.
 #[derive(Clone, Debug)]
-pub(crate) struct Figure {
+pub struct Figure {
     /// What was done, as the row of a table names it: the same for all peers.
-    pub(crate) row: String,
+    pub row: String,
     /// Who did it: `transferto`, `Apache Kafka 4.4.0`, `bare sendfile loop`.
-    pub(crate) peer: String,
-    pub(crate) unit: Unit,
+    pub peer: String,
+    pub unit: Unit,
     /// Never empty.
-    pub(crate) rounds: Vec<f64>,
+    pub rounds: Vec<f64>,
 }
 
 impl Figure {
     /// The middle of the rounds: the mean of the two in the middle if their number is even.
-    pub(crate) fn median(&self) -> f64 {
+    pub fn median(&self) -> f64 {
         let sorted = self.sorted();
         let middle = sorted.len() / 2;
         match sorted.len() % 2 {
@@ -63,7 +63,7 @@ impl Figure {
     }
 
     /// The least and the greatest of the rounds.
-    pub(crate) fn spread(&self) -> (f64, f64) {
+    pub fn spread(&self) -> (f64, f64) {
         let sorted = self.sorted();
         (sorted[0], sorted[sorted.len() - 1])
     }
@@ -77,22 +77,22 @@ impl Figure {
 
 /// What a figure was to reach.
 #[derive(Clone, Debug)]
-pub(crate) struct Goal {
+pub struct Goal {
     /// `catch-up read, 1 consumer: share of the bare loop`.
-    pub(crate) what: String,
+    pub what: String,
     /// `>= 0.85`.
-    pub(crate) wanted: String,
-    pub(crate) found: f64,
-    pub(crate) is_met: bool,
+    pub wanted: String,
+    pub found: f64,
+    pub is_met: bool,
 }
 
 impl Goal {
-    pub(crate) fn at_least(what: impl Into<String>, least: f64, found: f64) -> Self {
+    pub fn at_least(what: impl Into<String>, least: f64, found: f64) -> Self {
         let is_met = found >= least;
         Self { what: what.into(), wanted: format!(">= {least}"), found, is_met }
     }
 
-    pub(crate) fn at_most(what: impl Into<String>, most: f64, found: f64) -> Self {
+    pub fn at_most(what: impl Into<String>, most: f64, found: f64) -> Self {
         let is_met = found <= most;
         Self { what: what.into(), wanted: format!("<= {most}"), found, is_met }
     }
@@ -100,26 +100,26 @@ impl Goal {
 
 /// A picture of some rows: a bar for each contestant.
 #[derive(Clone, Debug)]
-pub(crate) struct Chart {
-    pub(crate) title: String,
-    pub(crate) unit: Unit,
-    pub(crate) rows: Vec<String>,
+pub struct Chart {
+    pub title: String,
+    pub unit: Unit,
+    pub rows: Vec<String>,
 }
 
 /// What an experiment has found.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Findings {
-    pub(crate) figures: Vec<Figure>,
-    pub(crate) goals: Vec<Goal>,
+pub struct Findings {
+    pub figures: Vec<Figure>,
+    pub goals: Vec<Goal>,
     /// What is worth a picture.
-    pub(crate) charts: Vec<Chart>,
+    pub charts: Vec<Chart>,
     /// What a reader must know beside the figures, a sentence each: a peer that was not there.
-    pub(crate) remarks: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 impl Findings {
     /// Adds the value of one round.
-    pub(crate) fn add(&mut self, row: &str, peer: &str, unit: Unit, value: f64) {
+    pub fn add(&mut self, row: &str, peer: &str, unit: Unit, value: f64) {
         let known = |it: &&mut Figure| it.row == row && it.peer == peer && it.unit == unit;
         match self.figures.iter_mut().find(known) {
             Some(figure) => figure.rounds.push(value),
@@ -133,13 +133,13 @@ impl Findings {
     }
 
     /// What was measured, if it was. The peer may have a version behind its name.
-    pub(crate) fn figure(&self, row: &str, peer: &str, unit: Unit) -> Option<&Figure> {
+    pub fn figure(&self, row: &str, peer: &str, unit: Unit) -> Option<&Figure> {
         let is_it = |it: &&Figure| it.row == row && is_named(&it.peer, peer) && it.unit == unit;
         self.figures.iter().find(is_it)
     }
 
     /// The median of what was measured.
-    pub(crate) fn median(&self, row: &str, peer: &str, unit: Unit) -> Option<f64> {
+    pub fn median(&self, row: &str, peer: &str, unit: Unit) -> Option<f64> {
         self.figure(row, peer, unit).map(Figure::median)
     }
 }
@@ -155,7 +155,7 @@ fn is_named(name: &str, peer: &str) -> bool {
 }
 
 /// With three digits that count.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         it if it >= 100.0 => 0,

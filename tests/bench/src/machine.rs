@@ -13,12 +13,12 @@ const UNKNOWN: &str = "unknown";
 
 /// What a reader must know to compare figures, each with its name.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine {
-    pub(crate) facts: Vec<(&'static str, String)>,
+pub struct Machine {
+    pub facts: Vec<(&'static str, String)>,
 }
 
 impl Machine {
-    pub(crate) fn look(plan: &Plan) -> Outcome<Self> {
+    pub fn look(plan: &Plan) -> Outcome<Self> {
         let cpu_info = fs::read_to_string("/proc/cpuinfo")?;
         let network = &plan.network;
         let place = if network.is_own_namespace { "a namespace of its own" } else { "the host's" };
@@ -36,7 +36,7 @@ impl Machine {
     }
 
     /// Of one fact.
-    pub(crate) fn fact(&self, name: &str) -> &str {
+    pub fn fact(&self, name: &str) -> &str {
         self.facts.iter().find(|it| it.0 == name).map_or("", |it| &it.1)
     }
 }

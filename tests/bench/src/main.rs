@@ -8,37 +8,15 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::experiments::Experiment;
-use crate::machine::Machine;
-use crate::namespace::Network;
-use crate::outcome::{Outcome, failed};
-use crate::peers::{file_server, kafka, write_loop};
-use crate::plan::Plan;
-use crate::report::json::json;
-use crate::report::text::text;
-use crate::report::{Report, page};
-
-mod outcome;
-mod figure;
-mod namespace;
-mod process;
-mod connection;
-mod client;
-mod producer;
-mod topic;
-mod data_set;
-mod scratch;
-mod caretaker;
-mod peers;
-mod stretch;
-mod turns;
-mod delays;
-mod slow_file;
-mod call_counter;
-mod plan;
-mod experiments;
-mod machine;
-mod report;
+use bench::experiments::Experiment;
+use bench::machine::Machine;
+use bench::namespace::Network;
+use bench::outcome::{Outcome, failed};
+use bench::peers::{file_server, kafka, write_loop};
+use bench::plan::Plan;
+use bench::report::json::json;
+use bench::report::text::text;
+use bench::report::{Report, page};
 
 fn main() -> ExitCode {
     match bench() {

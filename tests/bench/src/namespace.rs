@@ -16,16 +16,16 @@ const WANTED: &str = "reno";
 
 /// Where the measurements run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Network {
-    pub(crate) is_own_namespace: bool,
+pub struct Network {
+    pub is_own_namespace: bool,
     /// What TCP uses: `reno`.
-    pub(crate) congestion_control: String,
+    pub congestion_control: String,
 }
 
 impl Network {
     /// Moves this process, and all that it starts from now on, into a namespace of its own, where
     /// that is allowed. To be called before the first thread starts.
-    pub(crate) fn enter() -> Outcome<Self> {
+    pub fn enter() -> Outcome<Self> {
         let is_own_namespace = match own_namespace() {
             Ok(()) => true,
             Err(why) => {

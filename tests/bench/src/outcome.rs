@@ -4,9 +4,9 @@
 use std::error::Error;
 
 /// What a step brings, or why it could not be taken.
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A failure in these words.
-pub(crate) fn failed<T>(why: impl Into<String>) -> Outcome<T> {
+pub fn failed<T>(why: impl Into<String>) -> Outcome<T> {
     Err(why.into().into())
 }

@@ -20,21 +20,21 @@ const HOURS_MAX: f64 = 8_760.0;
 
 /// What was asked for.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// The broker's binary.
-    pub(crate) binary: PathBuf,
+    pub binary: PathBuf,
     /// Where peers, their data and the results lie; stays for the next run.
-    pub(crate) work_dir: PathBuf,
+    pub work_dir: PathBuf,
     /// How often each peer is measured.
-    pub(crate) rounds: usize,
+    pub rounds: usize,
     /// Whether each measurement is as short as it can be: to see that all works.
-    pub(crate) is_short: bool,
+    pub is_short: bool,
     /// Whether instructions are counted, too, which takes minutes.
-    pub(crate) is_long: bool,
+    pub is_long: bool,
     /// Whether the figures go into the pages of `docs`.
-    pub(crate) writes_pages: bool,
+    pub writes_pages: bool,
     /// Where all this runs.
-    pub(crate) network: Network,
+    pub network: Network,
     load_time: Duration,
     names: Vec<String>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads the names of experiments from the arguments, and `ROUNDS`, `SHORT`, `LONG`, `HOURS`,
     /// `WRITE` and `BROKER` from the environment.
-    pub(crate) fn from_arguments() -> Outcome<Self> {
+    pub fn from_arguments() -> Outcome<Self> {
         let names: Vec<String> = env::args().skip(1).collect();
         for name in &names {
             if EXPERIMENTS.iter().all(|experiment| experiment.name != name) {
@@ -93,12 +93,12 @@ impl Plan {
     }
 
     /// How long memory is watched under load: an hour if `HOURS=1` says so.
-    pub(crate) fn load_time(&self) -> Duration {
+    pub fn load_time(&self) -> Duration {
         self.load_time
     }
 
     /// The experiments that were named; all of them if none was.
-    pub(crate) fn chosen(&self) -> impl Iterator<Item = &'static Experiment> {
+    pub fn chosen(&self) -> impl Iterator<Item = &'static Experiment> {
         let is_chosen = |experiment: &&Experiment| {
             self.names.is_empty() || self.names.iter().any(|name| experiment.name == name)
         };

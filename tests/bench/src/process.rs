@@ -15,18 +15,18 @@ use crate::caretaker;
 use crate::outcome::{Outcome, failed};
 
 /// A clean stop flushes logs, of up to nine gigabytes.
-pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(300);
+pub const STOP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A child that is stopped when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     /// The process that does the work: the child, or a child of it.
     measured: Pid,
 }
 
 impl Server {
-    pub(crate) fn of(child: Child) -> Self {
+    pub fn of(child: Child) -> Self {
         caretaker::server_runs(child.id());
         let measured = Pid::from_raw(child.id().cast_signed());
         Self { child, measured }
@@ -34,7 +34,7 @@ impl Server {
 
     /// Starts this binary with these arguments. Returns the port as well, which it says first; it
     /// serves until its input ends.
-    pub(crate) fn of_this_binary(arguments: &[&OsStr]) -> Outcome<(Self, u16)> {
+    pub fn of_this_binary(arguments: &[&OsStr]) -> Outcome<(Self, u16)> {
         let mut child = Command::new(env::current_exe()?)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -51,30 +51,30 @@ impl Server {
     }
 
     /// The same server, whose work is done by another process than the child.
-    pub(crate) fn measured_at(mut self, measured: Pid) -> Self {
+    pub fn measured_at(mut self, measured: Pid) -> Self {
         self.measured = measured;
         self
     }
 
     /// The process that does the work.
-    pub(crate) fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         self.measured
     }
 
     /// Whether the process has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> Outcome<bool> {
+    pub fn has_ended(&mut self) -> Outcome<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
 
     /// The time that all its threads have run on a CPU, in nanoseconds.
-    pub(crate) fn cpu_ns(&self) -> Outcome<i64> {
+    pub fn cpu_ns(&self) -> Outcome<i64> {
         let clock: ClockId = clock_getcpuclockid(self.pid())?;
         let time = clock.now()?;
         Ok(time.tv_sec() * 1_000_000_000 + time.tv_nsec())
     }
 
     /// Its resident memory, in bytes.
-    pub(crate) fn resident_bytes(&self) -> Outcome<u64> {
+    pub fn resident_bytes(&self) -> Outcome<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")) else {
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// How often its threads have left their CPU, by themselves or not.
-    pub(crate) fn context_switches(&self) -> Outcome<u64> {
+    pub fn context_switches(&self) -> Outcome<u64> {
         let mut switches = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
             // A thread may have ended since it was listed.
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// Ends it at once, as a crash does.
-    pub(crate) fn kill(&mut self) -> Outcome<()> {
+    pub fn kill(&mut self) -> Outcome<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())

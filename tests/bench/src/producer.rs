@@ -28,16 +28,16 @@ const RESPONSE_BYTES: usize = BASE_OFFSET + 8 + 8 + 8 + 4;
 
 /// The records that each request brings.
 #[derive(Clone, Debug)]
-pub(crate) struct Batch {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) records: i64,
+pub struct Batch {
+    pub bytes: Vec<u8>,
+    pub records: i64,
     /// Of the values, before they are compressed.
-    pub(crate) payload_bytes: u64,
+    pub payload_bytes: u64,
 }
 
 /// The only producer of a partition.
 #[derive(Debug)]
-pub(crate) struct Producer {
+pub struct Producer {
     stream: TcpStream,
     request: Vec<u8>,
     records: i64,
@@ -52,7 +52,7 @@ pub(crate) struct Producer {
 
 impl Producer {
     /// Connects, and produces the batch once.
-    pub(crate) fn connect(port: u16, topic: &str, partition: i32, batch: &Batch) -> Outcome<Self> {
+    pub fn connect(port: u16, topic: &str, partition: i32, batch: &Batch) -> Outcome<Self> {
         let mut client = Client::connect(port)?;
         // This response is read whole, by the broker's own tables.
         let first_offset = client.produce(topic, partition, ACKS, &batch.bytes)?;
@@ -73,7 +73,7 @@ impl Producer {
 
     /// Produces until this time, waits for what is in flight, and returns how many requests were
     /// answered.
-    pub(crate) fn produce_until(&mut self, end: Instant) -> Outcome<u64> {
+    pub fn produce_until(&mut self, end: Instant) -> Outcome<u64> {
         let before = self.received;
         while Instant::now() < end {
             while self.in_flight() < IN_FLIGHT {
@@ -88,12 +88,12 @@ impl Producer {
     }
 
     /// To see when a response comes.
-    pub(crate) fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
     /// The offset of the first record of the next request that is answered.
-    pub(crate) fn next_offset(&self) -> i64 {
+    pub fn next_offset(&self) -> i64 {
         self.next_offset
     }
 
@@ -102,7 +102,7 @@ impl Producer {
     }
 
     /// Sends a request, whatever is in flight.
-    pub(crate) fn send(&mut self) -> Outcome<()> {
+    pub fn send(&mut self) -> Outcome<()> {
         BigEndian::write_i32(&mut self.request[CORRELATION_ID_OF_REQUEST..], self.sent);
         self.stream.write_all(&self.request)?;
         self.sent += 1;
@@ -110,7 +110,7 @@ impl Producer {
     }
 
     /// Waits for bytes, and takes the responses that are whole.
-    pub(crate) fn receive(&mut self) -> Outcome<()> {
+    pub fn receive(&mut self) -> Outcome<()> {
         match self.stream.read(&mut self.buffer[self.filled..])? {
             0 => return failed("the server has closed the connection"),
             come => self.filled += come,

@@ -9,11 +9,11 @@ use crate::plan::Plan;
 
 /// Empty at first, and removed when it is dropped: data of gigabytes is in nobody's interest.
 #[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
     /// On the file system of the working directory, not in memory.
-    pub(crate) fn new(plan: &Plan, name: &str) -> Outcome<Self> {
+    pub fn new(plan: &Plan, name: &str) -> Outcome<Self> {
         let path = plan.work_dir.join(name);
         if path.exists() {
             fs::remove_dir_all(&path)?;
@@ -23,11 +23,11 @@ impl Scratch {
         Ok(Self(path))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
-    pub(crate) fn join(&self, name: &str) -> PathBuf {
+    pub fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

@@ -54,7 +54,7 @@ const ATTR_VALID_S: u64 = 3_600;
 
 /// A mounted slow file; dropped, it is what it was before.
 #[derive(Debug)]
-pub(crate) struct SlowFile {
+pub struct SlowFile {
     path: PathBuf,
     server: Option<JoinHandle<()>>,
 }
@@ -65,7 +65,7 @@ impl SlowFile {
     ///
     /// # Errors
     /// If FUSE is missing, or may not be mounted by this user.
-    pub(crate) fn over(path: &Path, delay: Duration) -> Outcome<Self> {
+    pub fn over(path: &Path, delay: Duration) -> Outcome<Self> {
         let file = File::open(path)?;
         let device = OpenOptions::new().read(true).write(true).open(FUSE)?;
         let options = format!(

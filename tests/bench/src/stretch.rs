@@ -18,26 +18,26 @@ const WARM_UP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a stretch of time has brought.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stretch {
-    pub(crate) seconds: f64,
+pub struct Stretch {
+    pub seconds: f64,
     /// Of all consumers together.
-    pub(crate) kept_bytes: f64,
+    pub kept_bytes: f64,
     /// Of the server.
-    pub(crate) cpu_seconds: f64,
+    pub cpu_seconds: f64,
 }
 
 impl Stretch {
-    pub(crate) fn gb_per_second(&self) -> f64 {
+    pub fn gb_per_second(&self) -> f64 {
         self.kept_bytes / 1e9 / self.seconds
     }
 
-    pub(crate) fn cpu_seconds_per_gb(&self) -> f64 {
+    pub fn cpu_seconds_per_gb(&self) -> f64 {
         self.cpu_seconds / (self.kept_bytes / 1e9)
     }
 }
 
 /// Has consumers catch up, and measures for `time` while they do.
-pub(crate) fn measure(
+pub fn measure(
     peer: &dyn FetchPeer,
     consumers: usize,
     errand: &Errand,
@@ -53,7 +53,7 @@ pub(crate) fn measure(
 }
 
 /// Consumers, a thread each.
-pub(crate) struct Crowd {
+pub struct Crowd {
     members: Vec<Member>,
     is_over: Arc<AtomicBool>,
 }
@@ -65,7 +65,7 @@ struct Member {
 }
 
 impl Crowd {
-    pub(crate) fn start(peer: &dyn FetchPeer, consumers: usize, errand: &Errand) -> Outcome<Self> {
+    pub fn start(peer: &dyn FetchPeer, consumers: usize, errand: &Errand) -> Outcome<Self> {
         let is_over = Arc::new(AtomicBool::new(false));
         let mut crowd = Self { members: Vec::new(), is_over };
         for number in 0..consumers {
@@ -95,7 +95,7 @@ impl Crowd {
     }
 
     /// Waits until every consumer has got something, and for some time more.
-    pub(crate) fn warm_up(&self) -> Outcome<()> {
+    pub fn warm_up(&self) -> Outcome<()> {
         let began = Instant::now();
         let has_some = |it: &Member| it.tally.wire_bytes.load(Ordering::Relaxed) > 0;
         while !self.members.iter().all(has_some) {
@@ -109,7 +109,7 @@ impl Crowd {
     }
 
     /// Ends all conversations in the midst of a response.
-    pub(crate) fn stop(self) -> Outcome<()> {
+    pub fn stop(self) -> Outcome<()> {
         self.is_over.store(true, Ordering::Relaxed);
         for member in &self.members {
             // One that has failed may be closed already; its thread says why.
@@ -136,14 +136,14 @@ impl Member {
 }
 
 /// All counters at one moment.
-pub(crate) struct Sample {
+pub struct Sample {
     at: Instant,
     kept_bytes: f64,
     cpu_ns: i64,
 }
 
 impl Sample {
-    pub(crate) fn take(crowd: &Crowd, server: &Server) -> Outcome<Self> {
+    pub fn take(crowd: &Crowd, server: &Server) -> Outcome<Self> {
         let cpu_ns = server.cpu_ns()?;
         Ok(Self {
             at: Instant::now(),
@@ -152,7 +152,7 @@ impl Sample {
         })
     }
 
-    pub(crate) fn until(&self, later: &Self) -> Stretch {
+    pub fn until(&self, later: &Self) -> Stretch {
         Stretch {
             seconds: (later.at - self.at).as_secs_f64(),
             kept_bytes: later.kept_bytes - self.kept_bytes,

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
 /// Waits until all partitions have their leader: a broker of a cluster answers before that.
-pub(crate) fn wait_until_led(client: &mut Client, topic: &str, partitions: i32) -> Outcome<()> {
+pub fn wait_until_led(client: &mut Client, topic: &str, partitions: i32) -> Outcome<()> {
     for partition in 0..partitions {
         wait_until("a leader", || Ok(client.end_offset(topic, partition).is_ok()))?;
     }
@@ -21,12 +21,12 @@ pub(crate) fn wait_until_led(client: &mut Client, topic: &str, partitions: i32) 
 }
 
 /// What a broker is started with so that the files of a topic go when it does.
-pub(crate) const SOON_DELETED: &str = "log.segment.delete.delay.ms=0";
+pub const SOON_DELETED: &str = "log.segment.delete.delay.ms=0";
 
 /// A topic, and where its logs lie.
 #[derive(Debug)]
-pub(crate) struct Topic {
-    pub(crate) name: String,
+pub struct Topic {
+    pub name: String,
     port: u16,
     log_dir: PathBuf,
 }
@@ -34,12 +34,7 @@ pub(crate) struct Topic {
 impl Topic {
     /// Creates it on the broker on this port, which keeps its logs in `log_dir`, and waits until all
     /// partitions have their leader.
-    pub(crate) fn create(
-        name: &str,
-        partitions: i32,
-        port: u16,
-        log_dir: PathBuf,
-    ) -> Outcome<Self> {
+    pub fn create(name: &str, partitions: i32, port: u16, log_dir: PathBuf) -> Outcome<Self> {
         let mut client = Client::connect(port)?;
         client.ensure_topic(name, partitions, &[])?;
         wait_until_led(&mut client, name, partitions)?;
@@ -47,7 +42,7 @@ impl Topic {
     }
 
     /// Deletes it and waits until its files are gone.
-    pub(crate) fn delete(self) -> Outcome<()> {
+    pub fn delete(self) -> Outcome<()> {
         Client::connect(self.port)?.delete_topic(&self.name)?;
         wait_until("the end of the files", || self.is_gone())
     }

@@ -20,16 +20,16 @@ mod small_topic;
 mod start;
 
 /// One table of the report.
-pub(crate) struct Experiment {
+pub struct Experiment {
     /// As it is named on the command line.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// As the report names it.
-    pub(crate) title: &'static str,
-    pub(crate) run: fn(&Plan) -> Outcome<Findings>,
+    pub title: &'static str,
+    pub run: fn(&Plan) -> Outcome<Findings>,
 }
 
 /// All there are, in the order in which they run.
-pub(crate) const EXPERIMENTS: &[Experiment] = &[
+pub const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "catch-up", title: "Consumers catch up", run: catch_up::run },
     Experiment { name: "fetch-counts", title: "What one fetch takes", run: fetch_counts::run },
     Experiment { name: "partitions", title: "Fetches of many partitions", run: partitions::run },

@@ -16,10 +16,10 @@ use crate::process::Server;
 use crate::scratch::Scratch;
 use crate::stretch::measure;
 
-pub(crate) const BARE_LOOP: &str = "bare sendfile loop";
+pub const BARE_LOOP: &str = "bare sendfile loop";
 /// The beginnings of names that end with a version.
-pub(crate) const NGINX: &str = "nginx";
-pub(crate) const KAFKA: &str = "Apache Kafka";
+pub const NGINX: &str = "nginx";
+pub const KAFKA: &str = "Apache Kafka";
 /// Kafka's default.
 const KAFKAS_SEND_BUFFER_BYTES: usize = 102_400;
 /// For each set of data.
@@ -29,22 +29,22 @@ const GUESTS_CONSUMERS: usize = 4;
 const GUESTS_FETCH_BYTES: usize = 4 << 20;
 
 /// One row of a chart.
-pub(crate) struct Contestant {
+pub struct Contestant {
     /// As a table names it.
-    pub(crate) name: String,
+    pub name: String,
     /// Whether it is measured in few rows only.
-    pub(crate) is_aside: bool,
+    pub is_aside: bool,
     kind: Kind,
 }
 
 impl Contestant {
-    pub(crate) fn is_broker(&self) -> bool {
+    pub fn is_broker(&self) -> bool {
         matches!(self.kind, Kind::Transferto { .. } | Kind::Guest)
     }
 
     /// Whether it can send parts of several files, or of several places of one, in one response
     /// without words between them that only HTTP has.
-    pub(crate) fn has_parts(&self) -> bool {
+    pub fn has_parts(&self) -> bool {
         !self.is_aside && !matches!(self.kind, Kind::Nginx)
     }
 }
@@ -63,19 +63,19 @@ enum Kind {
 }
 
 /// The contestants and what they serve.
-pub(crate) struct Contest<'a> {
+pub struct Contest<'a> {
     plan: &'a Plan,
     /// Stops before its directory goes.
     guest: Option<Box<dyn Broker>>,
     scratch: Scratch,
-    pub(crate) contestants: Vec<Contestant>,
+    pub contestants: Vec<Contestant>,
     /// Who is missing, and why.
-    pub(crate) remarks: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 impl<'a> Contest<'a> {
     /// Fills the logs. All but Apache Kafka serve the same files.
-    pub(crate) fn prepare(plan: &'a Plan, name: &str, data: &[DataSet]) -> Outcome<Self> {
+    pub fn prepare(plan: &'a Plan, name: &str, data: &[DataSet]) -> Outcome<Self> {
         let scratch = Scratch::new(plan, name)?;
         let (contestants, guest, remarks) = (Vec::new(), None, Vec::new());
         let mut contest = Self { plan, scratch, contestants, guest, remarks };
@@ -156,12 +156,12 @@ impl<'a> Contest<'a> {
     }
 
     /// For what else an experiment keeps in files.
-    pub(crate) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         self.scratch.path()
     }
 
     /// Starts the contestant, or returns the one that runs, to serve this data.
-    pub(crate) fn start(
+    pub fn start(
         &self,
         contestant: &Contestant,
         data: &DataSet,

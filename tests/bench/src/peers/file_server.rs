@@ -21,7 +21,7 @@ use crate::peers::{Consumer, Errand, FetchPeer};
 use crate::process::Server;
 
 /// The first argument of the child process.
-pub(crate) const COMMAND: &str = "serve-file";
+pub const COMMAND: &str = "serve-file";
 /// As much as `cp` reads at once.
 const COPY_BUFFER_BYTES: usize = 128 << 10;
 /// A position, the bytes of each piece, the pieces, and the distance between their beginnings.
@@ -29,7 +29,7 @@ const REQUEST_BYTES: usize = 4 * 8;
 
 /// How the bytes leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub enum Way {
     Sendfile,
     /// `pread(2)` into a buffer, `write(2)` out of it.
     Copy,
@@ -37,7 +37,7 @@ pub(crate) enum Way {
 
 /// A loop that runs; dropped, it is stopped.
 #[derive(Debug)]
-pub(crate) struct FileServer {
+pub struct FileServer {
     server: Server,
     port: u16,
     file_bytes: usize,
@@ -45,7 +45,7 @@ pub(crate) struct FileServer {
 
 impl FileServer {
     /// Starts one for this file. Without `send_buffer_bytes` the kernel sizes its send buffers.
-    pub(crate) fn start(way: Way, file: &Path, send_buffer_bytes: Option<usize>) -> Outcome<Self> {
+    pub fn start(way: Way, file: &Path, send_buffer_bytes: Option<usize>) -> Outcome<Self> {
         let way = if way == Way::Sendfile { "sendfile" } else { "copy" };
         let buffer = send_buffer_bytes.unwrap_or(0).to_string();
         let arguments = [COMMAND.as_ref(), way.as_ref(), file.as_os_str(), buffer.as_ref()];
@@ -69,23 +69,23 @@ impl FetchPeer for FileServer {
 /// Where a consumer of a file stands: it is treated as if it were as many partitions as are asked
 /// for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FileStretch {
-    pub(crate) position: usize,
-    pub(crate) piece_bytes: usize,
-    pub(crate) pieces: usize,
+pub struct FileStretch {
+    pub position: usize,
+    pub piece_bytes: usize,
+    pub pieces: usize,
     /// The size of a partition.
     distance: usize,
 }
 
 impl FileStretch {
-    pub(crate) fn of(errand: &Errand, file_bytes: usize) -> Self {
+    pub fn of(errand: &Errand, file_bytes: usize) -> Self {
         let (pieces, distance) = (errand.partitions, file_bytes / errand.partitions);
         let position = (distance as f64 * errand.behind) as usize;
         Self { position, piece_bytes: errand.partition_bytes(), pieces, distance }
     }
 
     /// What comes next; from the beginning again where less is left.
-    pub(crate) fn advance(&mut self) -> Self {
+    pub fn advance(&mut self) -> Self {
         if self.position + self.piece_bytes > self.distance {
             self.position = 0;
         }
@@ -94,7 +94,7 @@ impl FileStretch {
         now
     }
 
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.piece_bytes * self.pieces
     }
 }
@@ -124,7 +124,7 @@ impl Consumer for FileConsumer {
 }
 
 /// The child process: says its port, and serves until it is stopped or its parent is gone.
-pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
+pub fn serve(arguments: &[String]) -> Outcome<()> {
     let [way, file, send_buffer_bytes] = arguments else {
         return failed(format!("{COMMAND} takes a way, a file and the size of a buffer"));
     };

@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::process::Server;
 
 /// As the tables name it.
-pub(crate) const NAME: &str = "Apache Kafka 4.4.0";
+pub const NAME: &str = "Apache Kafka 4.4.0";
 const VERSION: &str = "4.4.0";
 /// Names the artifacts.
 const POM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kafka/pom.xml");
@@ -35,12 +35,12 @@ const JVM_FLAGS: &[&str] = &[
 ];
 /// Of a process that lives for a second.
 const JVM_FLAGS_OF_A_TOOL: &[&str] = &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
-pub(crate) const WARNINGS_ONLY: &str = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+pub const WARNINGS_ONLY: &str = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 /// Any UUID will do.
 const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 /// A deleted topic's files go as soon as the broker has started, and not half a minute later.
-pub(crate) const NO_INITIAL_DELAY: &str = "log.initial.task.delay.ms=100";
+pub const NO_INITIAL_DELAY: &str = "log.initial.task.delay.ms=100";
 
 /// The last line of a start.
 const STARTED: &str = "Kafka Server started";
@@ -56,7 +56,7 @@ const TAIL_LINES: usize = 6;
 /// # Errors
 /// If `java` or `mvn` is missing, or Maven Central cannot be reached. The experiments then go on
 /// without this peer.
-pub(crate) fn fetch_jars(plan: &Plan) -> Outcome<()> {
+pub fn fetch_jars(plan: &Plan) -> Outcome<()> {
     let jars = jars_dir(plan);
     if jars.is_dir() {
         return Ok(());
@@ -94,7 +94,7 @@ fn is_installed(tool: &str) -> bool {
 }
 
 /// A JVM with Kafka's jars on its class path; `flags` go in front of them.
-pub(crate) fn java(plan: &Plan, flags: &[&str]) -> Outcome<Command> {
+pub fn java(plan: &Plan, flags: &[&str]) -> Outcome<Command> {
     let jars = jars_dir(plan);
     if !jars.is_dir() || !is_installed("java") {
         return failed("its jars or java are missing");
@@ -106,7 +106,7 @@ pub(crate) fn java(plan: &Plan, flags: &[&str]) -> Outcome<Command> {
 
 /// A directory that is formatted, and the settings of a broker on it.
 #[derive(Debug)]
-pub(crate) struct Kafka<'a> {
+pub struct Kafka<'a> {
     plan: &'a Plan,
     dir: PathBuf,
     port: u16,
@@ -115,7 +115,7 @@ pub(crate) struct Kafka<'a> {
 impl<'a> Kafka<'a> {
     /// Formats `dir`, which must not be there yet, for a broker with these settings (`name=value`)
     /// beside the defaults.
-    pub(crate) fn format(plan: &'a Plan, dir: &Path, settings: &[&str]) -> Outcome<Self> {
+    pub fn format(plan: &'a Plan, dir: &Path, settings: &[&str]) -> Outcome<Self> {
         fs::create_dir_all(dir)?;
         let [port, controller_port] = free_ports()?;
         let kafka = Self { plan, dir: dir.to_path_buf(), port };
@@ -132,7 +132,7 @@ impl<'a> Kafka<'a> {
 
     /// Formats `dir` and starts a broker on it; without the JVM or the jars, `findings` get a
     /// remark instead.
-    pub(crate) fn start_or_remark(
+    pub fn start_or_remark(
         plan: &'a Plan,
         dir: &Path,
         settings: &[&str],
@@ -146,7 +146,7 @@ impl<'a> Kafka<'a> {
     }
 
     /// Starts the broker and waits until it serves.
-    pub(crate) fn start(&self) -> Outcome<RunningKafka> {
+    pub fn start(&self) -> Outcome<RunningKafka> {
         let log = File::create(self.log())?;
         let child = java(self.plan, JVM_FLAGS)?
             .arg("kafka.Kafka")
@@ -205,7 +205,7 @@ impl<'a> Kafka<'a> {
 
 /// A broker that serves; stopped when it is dropped.
 #[derive(Debug)]
-pub(crate) struct RunningKafka {
+pub struct RunningKafka {
     server: Server,
     port: u16,
 }
@@ -225,7 +225,7 @@ impl Broker for RunningKafka {
 }
 
 /// Where a broker in this directory keeps its logs.
-pub(crate) fn log_dir(dir: &Path) -> PathBuf {
+pub fn log_dir(dir: &Path) -> PathBuf {
     dir.join("logs")
 }
 

@@ -7,16 +7,16 @@ use crate::data_set::DataSet;
 use crate::outcome::Outcome;
 use crate::process::Server;
 
-pub(crate) mod transferto;
-pub(crate) mod kafka;
-pub(crate) mod write_loop;
-pub(crate) mod broker_consumer;
-pub(crate) mod file_server;
-pub(crate) mod nginx;
-pub(crate) mod contestants;
+pub mod transferto;
+pub mod kafka;
+pub mod write_loop;
+pub mod broker_consumer;
+pub mod file_server;
+pub mod nginx;
+pub mod contestants;
 
 /// A broker that speaks Kafka's protocol.
-pub(crate) trait Broker {
+pub trait Broker {
     /// As a table names it: `transferto`, `Apache Kafka 4.4.0`.
     fn name(&self) -> &str;
     fn server(&self) -> &Server;
@@ -25,13 +25,13 @@ pub(crate) trait Broker {
 }
 
 /// A server from which consumers can catch up: a broker, or one that only sends files.
-pub(crate) trait FetchPeer {
+pub trait FetchPeer {
     fn server(&self) -> &Server;
     fn consumer(&self, errand: &Errand) -> Outcome<Box<dyn Consumer>>;
 }
 
 /// One connection that asks again and again for what comes next, and at the end begins anew.
-pub(crate) trait Consumer: Send {
+pub trait Consumer: Send {
     fn stream(&self) -> &TcpStream;
     /// One request and all of its response.
     fn fetch(&mut self, tally: &Tally) -> Outcome<()>;
@@ -39,19 +39,19 @@ pub(crate) trait Consumer: Send {
 
 /// What a consumer is to fetch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Errand<'a> {
-    pub(crate) data: &'a DataSet,
+pub struct Errand<'a> {
+    pub data: &'a DataSet,
     /// Of records, in each response.
-    pub(crate) fetch_bytes: usize,
+    pub fetch_bytes: usize,
     /// The response has so many parts of the same size.
-    pub(crate) partitions: usize,
+    pub partitions: usize,
     /// How much of each partition lies behind this consumer at first: two consumers in step would
     /// share a CPU's cache.
-    pub(crate) behind: f64,
+    pub behind: f64,
 }
 
 impl Errand<'_> {
-    pub(crate) fn partition_bytes(&self) -> usize {
+    pub fn partition_bytes(&self) -> usize {
         self.fetch_bytes / self.partitions
     }
 }

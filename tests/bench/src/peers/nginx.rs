@@ -21,7 +21,7 @@ const HEAD_BYTES_MAX: usize = 4 << 10;
 
 /// An nginx that runs; dropped, it is stopped.
 #[derive(Debug)]
-pub(crate) struct Nginx {
+pub struct Nginx {
     server: Server,
     port: u16,
     file_bytes: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Nginx {
 
 impl Nginx {
     /// Its version, such as `nginx 1.22.1`, if it is installed.
-    pub(crate) fn name() -> Option<String> {
+    pub fn name() -> Option<String> {
         let output = Command::new("nginx").arg("-v").output().ok()?;
         // nginx version: nginx/1.22.1
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -38,7 +38,7 @@ impl Nginx {
     }
 
     /// Starts one that serves this file and keeps its own files in `dir`.
-    pub(crate) fn start(dir: &Path, file: &Path) -> Outcome<Self> {
+    pub fn start(dir: &Path, file: &Path) -> Outcome<Self> {
         fs::create_dir_all(dir)?;
         let port = free_port()?;
         let conf = dir.join("nginx.conf");

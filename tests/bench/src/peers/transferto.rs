@@ -14,16 +14,16 @@ use crate::plan::Plan;
 use crate::process::Server;
 
 /// As the tables name it, with the defaults and with its inline fetches.
-pub(crate) const TRANSFERTO: &str = "transferto";
-pub(crate) const INLINE: &str = "transferto, inline";
-pub(crate) const INLINE_SETTING: &str = "transferto.fetch.inline";
+pub const TRANSFERTO: &str = "transferto";
+pub const INLINE: &str = "transferto, inline";
+pub const INLINE_SETTING: &str = "transferto.fetch.inline";
 /// A start recovers every log, and may have to wait for a CPU.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
 
 /// A broker that runs; dropped, it is stopped.
 #[derive(Debug)]
-pub(crate) struct Transferto {
+pub struct Transferto {
     name: String,
     server: Server,
     port: u16,
@@ -32,12 +32,12 @@ pub(crate) struct Transferto {
 impl Transferto {
     /// Starts one that keeps its logs in `dir`, and waits until it listens. Each setting is
     /// `name=value`.
-    pub(crate) fn start(plan: &Plan, name: &str, dir: &Path, settings: &[&str]) -> Outcome<Self> {
+    pub fn start(plan: &Plan, name: &str, dir: &Path, settings: &[&str]) -> Outcome<Self> {
         Self::start_under(plan, &[], name, dir, settings)
     }
 
     /// The same, with words in front of the binary, such as those of valgrind.
-    pub(crate) fn start_under(
+    pub fn start_under(
         plan: &Plan,
         wrapper: &[&str],
         name: &str,
@@ -69,12 +69,12 @@ impl Transferto {
     }
 
     /// Ends it as a crash does.
-    pub(crate) fn kill(mut self) -> Outcome<()> {
+    pub fn kill(mut self) -> Outcome<()> {
         self.server.kill()
     }
 
     /// Whether the binary has this setting.
-    pub(crate) fn knows(plan: &Plan, setting: &str) -> Outcome<bool> {
+    pub fn knows(plan: &Plan, setting: &str) -> Outcome<bool> {
         let output = Command::new(&plan.binary).arg("--settings").output()?;
         let words = String::from_utf8_lossy(&output.stdout).into_owned();
         // name=default

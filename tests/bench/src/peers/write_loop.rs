@@ -15,9 +15,9 @@ use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::process::Server;
 
-pub(crate) const NAME: &str = "bare write loop";
+pub const NAME: &str = "bare write loop";
 /// The first argument of the child process.
-pub(crate) const COMMAND: &str = "write-batches";
+pub const COMMAND: &str = "write-batches";
 /// Small requests that came together are read at once.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -28,14 +28,14 @@ const NO_THROTTLE_MS: i32 = 0;
 
 /// A loop that runs; dropped, it is stopped.
 #[derive(Debug)]
-pub(crate) struct WriteLoop {
+pub struct WriteLoop {
     server: Server,
     port: u16,
 }
 
 impl WriteLoop {
     /// Starts one that makes its files in this directory.
-    pub(crate) fn start(dir: &Path) -> Outcome<Self> {
+    pub fn start(dir: &Path) -> Outcome<Self> {
         let (server, port) = Server::of_this_binary(&[COMMAND.as_ref(), dir.as_os_str()])?;
         Ok(Self { server, port })
     }
@@ -57,7 +57,7 @@ impl Broker for WriteLoop {
 }
 
 /// The child process: says its port, and serves until it is stopped or its parent is gone.
-pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
+pub fn serve(arguments: &[String]) -> Outcome<()> {
     let [dir] = arguments else { return failed(format!("{COMMAND} takes a directory")) };
     let dir = PathBuf::from(dir);
     let listener = TcpListener::bind(("127.0.0.1", 0))?;

@@ -39,7 +39,7 @@ text { fill: #f0f6fc; }
 ";
 
 /// The picture; nothing if none of its rows was measured.
-pub(crate) fn svg(chart: &Chart, findings: &Findings) -> Option<String> {
+pub fn svg(chart: &Chart, findings: &Findings) -> Option<String> {
     let rows: Vec<(&str, Vec<&Figure>)> = chart
         .rows
         .iter()

@@ -5,7 +5,7 @@ use crate::machine::Machine;
 use crate::report::Report;
 
 /// All that was measured, every round of it.
-pub(crate) fn json(machine: &Machine, reports: &[Report]) -> String {
+pub fn json(machine: &Machine, reports: &[Report]) -> String {
     let facts = machine.facts.iter().map(|(name, fact)| format!("{}:{}", text(name), text(fact)));
     let reports = reports.iter().map(|report| {
         let name = text(report.experiment.name);

@@ -4,33 +4,33 @@
 use crate::experiments::Experiment;
 use crate::figure::{Figure, Findings, Unit, number};
 
-pub(crate) mod text;
-pub(crate) mod chart;
-pub(crate) mod page;
-pub(crate) mod json;
+pub mod text;
+pub mod chart;
+pub mod page;
+pub mod json;
 
 /// An experiment that has run.
-pub(crate) struct Report {
-    pub(crate) experiment: &'static Experiment,
-    pub(crate) findings: Findings,
+pub struct Report {
+    pub experiment: &'static Experiment,
+    pub findings: Findings,
 }
 
 /// A median, and in brackets the least and the greatest.
-pub(crate) fn with_spread(figure: &Figure) -> String {
+pub fn with_spread(figure: &Figure) -> String {
     let (least, greatest) = figure.spread();
     let (median, least, greatest) = (number(figure.median()), number(least), number(greatest));
     if least == greatest { median } else { format!("{median} ({least} to {greatest})") }
 }
 
 /// The rows that are measured in the same units: a table.
-pub(crate) struct Group {
-    pub(crate) units: Vec<Unit>,
-    pub(crate) rows: Vec<String>,
+pub struct Group {
+    pub units: Vec<Unit>,
+    pub rows: Vec<String>,
 }
 
 impl Group {
     /// In the order in which they were measured.
-    pub(crate) fn all(findings: &Findings) -> Vec<Self> {
+    pub fn all(findings: &Findings) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
         for row in distinct(findings.figures.iter().map(|it| it.row.clone())) {
             let of_row = findings.figures.iter().filter(|it| it.row == row);
@@ -44,14 +44,14 @@ impl Group {
     }
 
     /// Of all its rows.
-    pub(crate) fn peers(&self, findings: &Findings) -> Vec<String> {
+    pub fn peers(&self, findings: &Findings) -> Vec<String> {
         let own = findings.figures.iter().filter(|it| self.rows.contains(&it.row));
         distinct(own.map(|it| it.peer.clone()))
     }
 }
 
 /// Each once, where it first stands.
-pub(crate) fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+pub fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut found = Vec::new();
     for one in all {
         if !found.contains(&one) {

@@ -16,7 +16,7 @@ const PAGES: [&str; 2] = ["docs/en/benchmarks.md", "docs/zh/benchmarks.md"];
 const IMAGES: &str = "docs/img";
 
 /// Writes what these experiments have found; parts of others stay as they are.
-pub(crate) fn write(plan: &Plan, machine: &Machine, reports: &[Report]) -> Outcome<()> {
+pub fn write(plan: &Plan, machine: &Machine, reports: &[Report]) -> Outcome<()> {
     let root = Path::new(REPOSITORY);
     fs::create_dir_all(root.join(IMAGES))?;
     let mut parts = vec![("machine", facts(machine))];

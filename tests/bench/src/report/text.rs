@@ -4,7 +4,7 @@ use crate::figure::{Findings, Goal, Unit, number};
 use crate::report::{Group, with_spread};
 
 /// A line for each contestant in each row, one for each goal, one for each remark.
-pub(crate) fn text(findings: &Findings) -> String {
+pub fn text(findings: &Findings) -> String {
     let mut lines = Vec::new();
     for group in Group::all(findings) {
         match group.units[..] {

@@ -1,0 +1,123 @@
+//! The session that all exhibits show: a producer and a consumer, a connection each, of one program.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use support::client::{Client, NEWEST_FETCH, NEWEST_PRODUCE, fetch_request};
+use support::records::{batch, message_set};
+use transferto::message::compression_codec::CompressionCodec;
+use transferto::protocol::fetch::FetchRequest;
+use transferto::protocol::request::RequestBody;
+
+/// The topic, of one partition, that must be there before the session begins.
+pub(crate) const TOPIC: &str = "post";
+
+/// How many batches, or message sets, are produced before the fetch.
+pub(crate) const BATCHES: u8 = 10;
+/// The bytes of the one value in each.
+pub(crate) const VALUE_BYTES: usize = 100_000;
+/// The fetch begins here, so that its position has to be searched for.
+pub(crate) const FETCH_OFFSET: i64 = 3;
+/// How long the long poll would wait if nothing were produced.
+pub(crate) const MAX_WAIT_MS: i32 = 10_000;
+
+/// Which of the protocol's versions the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Year {
+    /// Of the post's Kafka, 0.9.0.1: message sets, Produce 1, Fetch 1.
+    Of2016,
+    /// Record batches, Produce 11, Fetch 12.
+    Today,
+}
+
+/// What the client does, in order. A watcher hears of each act before it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Connect,
+    Produce,
+    Fetch,
+    /// A fetch from the end of the log, which waits.
+    LongPoll,
+    /// The record that ends the wait.
+    ProduceOne,
+    Disconnect,
+}
+
+/// What the session has found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// The client's ports, by which a trace knows its connections.
+    pub(crate) producer_port: u16,
+    pub(crate) consumer_port: u16,
+    /// The bytes of records that the fetch and the long poll have brought.
+    pub(crate) fetched_bytes: usize,
+    pub(crate) polled_bytes: usize,
+}
+
+impl Year {
+    fn produce_version(self) -> i16 {
+        match self {
+            Self::Of2016 => 1,
+            Self::Today => NEWEST_PRODUCE,
+        }
+    }
+
+    fn fetch_version(self) -> i16 {
+        match self {
+            Self::Of2016 => 1,
+            Self::Today => NEWEST_FETCH,
+        }
+    }
+
+    fn records(self, value: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Of2016 => message_set(0, CompressionCodec::None, &[(0, value.to_vec())]),
+            Self::Today => batch(&[value]),
+        }
+    }
+}
+
+/// Plays the session against the broker on this port. `waits` returns once the broker has the long
+/// poll in its purgatory, or after a while where that cannot be seen.
+pub(crate) fn play(port: u16, year: Year, mut act: impl FnMut(Act)) -> Told {
+    act(Act::Connect);
+    let mut producer = Client::connect(port);
+    let mut consumer = Client::connect(port);
+    let port_of =
+        |client: &Client| client.stream.local_addr().map_or(0, |it: SocketAddr| it.port());
+    let (producer_port, consumer_port) = (port_of(&producer), port_of(&consumer));
+
+    act(Act::Produce);
+    for value in 0..BATCHES {
+        produce(&mut producer, year, &vec![value; VALUE_BYTES]);
+    }
+
+    act(Act::Fetch);
+    let fetch = fetch_request(TOPIC, 0, FETCH_OFFSET);
+    let fetched = consumer.fetch_with(year.fetch_version(), fetch).remove(0);
+
+    act(Act::LongPoll);
+    let end = i64::from(BATCHES);
+    let poll = FetchRequest { max_wait_ms: MAX_WAIT_MS, ..fetch_request(TOPIC, 0, end) };
+    let header = consumer.send(year.fetch_version(), &RequestBody::Fetch(poll), &[]);
+    // No broker says when a fetch waits; one that were answered later than this would fail nothing.
+    std::thread::sleep(Duration::from_millis(200));
+    act(Act::ProduceOne);
+    produce(&mut producer, year, b"the one that was waited for");
+    let polled = consumer.receive_fetch(&header).remove(0);
+
+    act(Act::Disconnect);
+    drop((producer, consumer));
+    Told {
+        producer_port,
+        consumer_port,
+        fetched_bytes: fetched.records.len(),
+        polled_bytes: polled.records.len(),
+    }
+}
+
+fn produce(producer: &mut Client, year: Year, value: &[u8]) {
+    let records = year.records(value);
+    let partition = producer.produce_with(year.produce_version(), 1, (TOPIC, 0), &records);
+    assert_eq!(partition.error_code, 0, "the broker stores what is produced");
+}
