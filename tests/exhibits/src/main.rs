@@ -6,9 +6,13 @@ use std::process::ExitCode;
 use bench::outcome::{Outcome, failed};
 
 mod session;
+mod picture;
+
+/// Gets the rest of the arguments.
+type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 0] = [];
+const COMMANDS: [(&str, Program); 1] = [("picture", picture::picture)];
 
 fn main() -> ExitCode {
     match run() {
