@@ -31,7 +31,7 @@ STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage installation bench help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace picture clients torture sabotage installation bench help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -59,6 +59,11 @@ strace: tools         ## Tell a session call by call: thread, step, function, Ka
 	@cargo build --package exhibits
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)
 	@./target/debug/exhibits strace $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(MODE)))
+
+picture: tools        ## Draw a produce, a fetch and a long poll from the trace of the release binary into docs/img, their steps without times into docs/exhibits
+	@echo "Building the broker and what draws it; the first time takes a minute or two."
+	@cargo build --quiet --release --package transferto --package exhibits
+	@./target/release/exhibits picture
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

@@ -22,11 +22,13 @@ mod shape;
 mod side_by_side;
 mod exhibit_files;
 mod strace;
+mod picture;
 
+/// Gets the rest of the arguments.
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 1] = [("strace", strace::run)];
+const COMMANDS: [(&str, Program); 2] = [("strace", strace::run), ("picture", picture::picture)];
 
 fn main() -> ExitCode {
     match run() {
