@@ -31,8 +31,11 @@ mod call_counts;
 mod broker_modes;
 mod pacing;
 
-/// What can be asked for, each with what it is.
-const EXPERIMENTS: [(&str, &str, fn(&Plan) -> Outcome<Part>); 4] = [
+/// Its name, what it is, and how it is run.
+type Experiment = (&'static str, &'static str, fn(&Plan) -> Outcome<Part>);
+
+/// What can be asked for.
+const EXPERIMENTS: [Experiment; 4] = [
     ("files", "One file, sent in several ways", file_cases::run),
     ("calls", "The kernel counts their system calls", call_counts::run),
     ("broker", "The broker in its two modes", broker_modes::run),
