@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 
 mod session;
@@ -46,6 +47,9 @@ fn run() -> Outcome<()> {
     let Some((name, rest)) = arguments.split_first() else {
         return failed(format!("one of {} is wanted", known.join(", ")));
     };
+    if name == caretaker::COMMAND {
+        return caretaker::serve();
+    }
     match COMMANDS.iter().find(|it| it.0 == name) {
         Some((_, command)) => command(rest),
         None => failed(format!("no exhibit {name}; there are {}", known.join(", "))),

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 
 use crate::ability::Ability;
@@ -30,6 +31,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         words.remove(place);
         ability.stacks = false;
     }
+    // Ctrl-C leaves no broker and no directory behind.
+    caretaker::start()?;
     match words.as_slice() {
         [] | ["sendfile"] => show(ability, Mode::Sendfile, Year::Today),
         ["copy"] => show(ability, Mode::Copy, Year::Today),
@@ -134,11 +137,6 @@ fn record(ability: Ability) -> Outcome<()> {
 
 /// Records again, and holds it to what docs/exhibits shows: the rules, where there are no stacks.
 fn compare(ability: Ability) -> Outcome<()> {
-    if !ability.stacks {
-        println!(
-            "This strace shows no stacks (-k), so it is the rules that are held to the pages."
-        );
-    }
     let mut differences = String::new();
     for (name, mode) in EXHIBITS {
         let kept = Shape::of(&exhibit_files::read(name)?);
