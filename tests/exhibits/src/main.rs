@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 
 mod session;
@@ -11,9 +12,11 @@ mod recorder;
 mod traced_broker;
 mod recording;
 mod strace;
+mod kafka;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 1] = [("strace", strace::run)];
+const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 2] =
+    [("strace", strace::run), ("strace-kafka", kafka::run)];
 
 fn main() -> ExitCode {
     match run() {
@@ -31,6 +34,9 @@ fn run() -> Outcome<()> {
     let Some((name, rest)) = arguments.split_first() else {
         return failed(format!("one of {} is wanted", known.join(", ")));
     };
+    if name == caretaker::COMMAND {
+        return caretaker::serve();
+    }
     match COMMANDS.iter().find(|it| it.0 == name) {
         Some((_, command)) => command(rest),
         None => failed(format!("no exhibit {name}; there are {}", known.join(", "))),

@@ -32,7 +32,7 @@ impl Recording {
         recorder.wait_until_asleep()?;
         let mut acts: Vec<(Act, u64)> = Vec::new();
         let mut seen_bytes = 0;
-        let told = play(port, year, |act| {
+        let told = play(port, year, TOPIC, |act| {
             if let Some((Act::Connect | Act::LongPoll, _)) = acts.last() {
                 // These return to the client before the server has begun.
                 recorder.wait_until_it_goes_on(seen_bytes)?;

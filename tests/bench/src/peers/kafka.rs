@@ -157,6 +157,13 @@ pub struct RunningKafka {
     port: u16,
 }
 
+impl RunningKafka {
+    /// The process alone.
+    pub fn into_server(self) -> Server {
+        self.server
+    }
+}
+
 impl Broker for RunningKafka {
     fn name(&self) -> &str {
         NAME
