@@ -12,6 +12,7 @@ use crate::config::listeners::Contradiction;
 use crate::config::precedence::passed_over;
 use crate::config::properties;
 use crate::config::properties::{COMMAND_LINE, Property};
+use crate::config::transfer_mode::TransferMode;
 use crate::config::unsupported::Unsupported;
 
 /// What became of the settings that were given.
@@ -106,11 +107,20 @@ fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
 
 /// What is broken on purpose is said at every start: nobody should run it without knowing.
 fn lesson(config: &KafkaConfig, given: &Property) -> Option<String> {
-    let is_on = given.name == "transferto.lesson.cold.pages" && config.transferto_lesson_cold_pages;
-    let why = "LESSON: this broker reads cold pages inside `sendfile`, and all connections of a \
-               processor wait for the disk with the one that asked; remove the setting when you have \
-               seen it";
-    is_on.then(|| config_error(given, why.to_string()).to_string())
+    let why = match given.name.as_str() {
+        "transferto.lesson.cold.pages" if config.transferto_lesson_cold_pages => {
+            "LESSON: this broker reads cold pages inside `sendfile`, and all connections of a \
+             processor wait for the disk with the one that asked; remove the setting when you have \
+             seen it"
+        }
+        "transferto.transfer.mode" if config.transferto_transfer_mode == TransferMode::Copy => {
+            "LESSON: this broker copies each message byte into its own memory and out again, which \
+             takes more time of the processors than `sendfile`; remove the setting, or set it to \
+             sendfile, when you have seen it"
+        }
+        _ => return None,
+    };
+    Some(config_error(given, why.to_string()).to_string())
 }
 
 /// Sets one setting, or says why not. What has no effect here is noted.
@@ -412,6 +422,11 @@ mod tests {
         let on = warnings("transferto.lesson.cold.pages=true");
         assert!(on.starts_with("a.properties, line 1: ") && on.contains("LESSON"), "{on}");
         assert_eq!(warnings("transferto.lesson.cold.pages=false"), "");
+        let on = warnings("transferto.transfer.mode=copy");
+        assert!(on.starts_with("a.properties, line 1: ") && on.contains("LESSON"), "{on}");
+        assert!(on.contains("set it to sendfile"), "{on}");
+        assert_eq!(warnings("transferto.transfer.mode=sendfile"), "");
+        assert_eq!(warnings("transferto.transfer.copy.buffer.bytes=4096"), "");
     }
 
     #[test]

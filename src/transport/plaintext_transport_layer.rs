@@ -215,7 +215,7 @@ impl TransportLayer for PlaintextTransportLayer {
 
 /// Repeats a call that a signal has interrupted. The broker's threads block the signals that end
 /// it; a test's need not.
-fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => (),

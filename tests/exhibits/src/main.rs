@@ -11,6 +11,11 @@ mod call;
 mod recorder;
 mod traced_broker;
 mod recording;
+mod cast;
+mod explanation;
+mod story;
+mod totals;
+mod page;
 mod strace;
 mod kafka;
 

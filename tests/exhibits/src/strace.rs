@@ -1,38 +1,37 @@
 //! `exhibits strace`: the whole session as the kernel saw it.
 
-use bench::outcome::Outcome;
+use bench::outcome::{Outcome, failed};
 
-use crate::call::short_name;
+use crate::page::{Mode, to_text};
 use crate::recording::Recording;
 use crate::session::Year;
+use crate::story::Story;
+use crate::totals::Totals;
 
 pub(crate) fn run(_arguments: &[String]) -> Outcome<()> {
     let recording = Recording::of_broker(&["-k"], &[], Year::Today)?;
-    for (act, at) in &recording.acts {
-        println!("{act:?} {at}");
+    let story = Story::of(&recording);
+    let totals = Totals::of_session(&recording);
+    let message_bytes = recording.told.fetched_bytes + recording.told.polled_bytes;
+    print!("{}", to_text(&story, &totals, message_bytes, Mode::Sendfile));
+    for call in &story.disputed {
+        println!("DISPUTED {call}");
     }
-    println!("{:?} {} {}", recording.told, recording.broker_port, recording.end_us);
-    for thread in &recording.threads {
-        println!("== {} {}", thread.id, thread.name);
-        for call in &thread.calls {
-            if call.ended_us() < recording.acts[0].1 || call.ended_us() > recording.end_us {
-                continue;
-            }
-            let names: Vec<_> = call
-                .stack
-                .iter()
-                .filter(|it| it.contains("transferto::"))
-                .map(|it| short_name(it))
-                .collect();
-            println!(
-                "{} {}({}) = {} | {}",
-                call.began_us,
-                call.name,
-                call.arguments,
-                call.result,
-                names.join(" < ")
-            );
-        }
+    judge(&story, &totals, message_bytes)
+}
+
+fn judge(story: &Story, totals: &Totals, message_bytes: usize) -> Outcome<()> {
+    if story.unexplained > 0 {
+        return failed(format!("{} calls are not explained", story.unexplained));
+    }
+    if totals.read.bytes != 0 {
+        return failed(format!("FAILURE: {} message bytes were read", totals.read.bytes));
+    }
+    if totals.sendfile.bytes != message_bytes as i64 {
+        return failed(format!(
+            "FAILURE: {} of {message_bytes} message bytes left by sendfile",
+            totals.sendfile.bytes
+        ));
     }
     Ok(())
 }
