@@ -14,7 +14,7 @@ pub(crate) struct Explanation {
 }
 
 /// Of a stack, the innermost function that is here explains the call.
-static EXPLANATIONS: [Explanation; 21] = [
+pub(crate) static EXPLANATIONS: [Explanation; 21] = [
     step(1, "Acceptor::run", "Acceptor.run"),
     step(1, "Acceptor::accept_all", "Acceptor.accept"),
     step(1, "Acceptor::accept", "Acceptor.accept"),
@@ -30,13 +30,17 @@ static EXPLANATIONS: [Explanation; 21] = [
     step(13, "RequestChannel::send_response", "RequestChannel.sendResponse"),
     step(16, "PlaintextTransportLayer::send_held_and", "TransportLayer.write"),
     step(18, "PlaintextTransportLayer::transfer_from", "TransportLayer.transferFrom"),
-    step(18, "PlaintextTransportLayer::copy_from", "FileChannel.transferTo"),
+    step(18, COPY, "TransportLayer.transferFrom"),
     beside("FileMessageSet::append", "FileMessageSet.append"),
     beside("OffsetIndex::append", "OffsetIndex.append"),
     beside("TimeIndex::maybe_append", ONLY_HERE),
     beside("Selector::remove", "Selector.close"),
     beside("Timer::advance_clock", "Timer.advanceClock"),
 ];
+
+/// What takes the place of `sendfile` writes by the functions that write headers, too, but is no
+/// header: it explains a call wherever it stands in the stack.
+const COPY: &str = "CopyingTransportLayer::copy";
 
 /// In Kafka's column: this broker has a step of its own here.
 pub(crate) const ONLY_HERE: &str = "only here";
@@ -54,11 +58,15 @@ impl Explanation {
     /// What the stack says. `None` without a stack, or if none of its functions is known here.
     pub(crate) fn by_stack(call: &Call) -> Option<&'static Self> {
         let ours = call.stack.iter().filter(|it| it.contains("transferto::"));
-        ours.map(|it| short_name(it)).find_map(|name| of_function(&name))
+        let names: Vec<String> = ours.map(|it| short_name(it)).collect();
+        if names.iter().any(|it| it == COPY) {
+            return of_function(COPY);
+        }
+        names.iter().find_map(|name| of_function(name))
     }
 
-    /// What thread, call and descriptor say.
-    pub(crate) fn by_rule(role: Role, call: &Call) -> Option<&'static Self> {
+    /// What thread, call and descriptor say, and the name of the thread's call before.
+    pub(crate) fn by_rule(role: Role, call: &Call, before: &str) -> Option<&'static Self> {
         let descriptor = call.descriptor().unwrap_or_default();
         let is_eventfd = descriptor.ends_with("[eventfd]");
         let is_segment = descriptor.ends_with(".log");
@@ -74,9 +82,10 @@ impl Explanation {
             (Role::Processor(_), "epoll_ctl" | "close") => "Selector::remove",
             (Role::Processor(_), "recvfrom" | "readv") => "NetworkReceive::read_from",
             (Role::Processor(_), "futex") if has("FUTEX_WAKE") => "RequestChannel::send_request",
+            (Role::Processor(_), "pread64") => COPY,
+            (Role::Processor(_), "sendmsg") if before == "pread64" => COPY,
             (Role::Processor(_), "sendmsg") => "PlaintextTransportLayer::send_held_and",
             (Role::Processor(_), "sendfile" | "poll") => "PlaintextTransportLayer::transfer_from",
-            (Role::Processor(_), "pread64" | "sendto") => "PlaintextTransportLayer::transfer_from",
             (Role::Handler(_), "futex") if has("FUTEX_WAIT") => "RequestChannel::receive_request",
             (Role::Handler(_), "pread64") if is_segment => "FileMessageSet::search_for",
             (Role::Handler(_), "cachestat") => "FileMessageSet::warm",

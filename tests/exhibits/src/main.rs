@@ -16,6 +16,11 @@ mod explanation;
 mod story;
 mod totals;
 mod page;
+mod ability;
+mod alignment;
+mod shape;
+mod side_by_side;
+mod exhibit_files;
 mod strace;
 mod kafka;
 

@@ -3,53 +3,50 @@
 use std::fmt::Write;
 
 use crate::cast::{BACKGROUND, Role};
+use crate::recording::{FEWER_THREADS, Mode};
 use crate::session::{Act, BATCHES, FETCH_OFFSET, VALUE_BYTES};
 use crate::story::{Row, Scene, Story};
 use crate::totals::{Count, Totals};
 
 /// The columns that stand in front of the call and behind it; the last has no end.
 const THREAD_COLUMNS: usize = 11;
-const CALL_COLUMNS: usize = 68;
+const CALL_COLUMNS: usize = 66;
 const FUNCTION_COLUMNS: usize = 38;
 
-/// How the messages went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Sendfile,
-    Copy,
-}
-
 const LEGEND: &str = "\
-How to read it:
-  step        the number of docs/en/fetch.md; - is what no fetch does: a produce, the end of a connection
-  call        by strace: descriptors by what they are, long arguments as ..; = is what it returned
-  function    the innermost of ours that was running, and what the post's Kafka calls it
-  producer, consumer   the client's two connections
-  post-0/..log         the one segment of the topic post
-  epoll_wait  = n: so many descriptors have something to report; the last argument is how many ms it would wait
-  eventfd     a write to it ends the epoll_wait of its Processor
-  futex       FUTEX_WAIT: a thread sleeps; FUTEX_WAKE: it is woken
-  syscall_0x1c3        cachestat(2): are these pages in memory? strace knows its name from 6.4 on
-  MSG_MORE    more follows: the kernel holds these bytes back until it is there
-A line stands where its call had its effect: a wait where it ended, any other call where it began.
+== legend: how to read it
+
+thread       the Acceptor, three Processors, the request handlers in the order in which they come to work
+step         the number in docs/en/fetch.md; - is on no fetch's way: a produce, the end of a connection
+call         as strace shows it: descriptors by what they are, long arguments as ..; behind = is the result
+function     the innermost of this broker's functions that ran, and what the post's Kafka calls it
+producer     the connection of the client that produces; consumer: of the one that fetches
+post-0/..log the one segment of the topic post
+eventfd      of a Processor: a write to it ends that Processor's epoll_wait
+epoll_wait   = n: n descriptors have something to report; the last argument: how many ms it would wait
+futex        FUTEX_WAIT: the thread sleeps; FUTEX_WAKE = 1: it wakes a thread, = 0: that one was awake
+syscall_0x1c3 is cachestat(2): which of these pages are in memory? strace knows the name from 6.4 on
+MSG_MORE     more follows: the kernel keeps these bytes until it is there
+
+A line stands where its call took effect: a wait where it ended, any other call where it began.
 ";
 
 pub(crate) fn to_text(story: &Story, totals: &Totals, message_bytes: usize, mode: Mode) -> String {
-    let mut text = String::new();
     let way = match mode {
-        Mode::Sendfile => "sendfile(2)",
+        Mode::Sendfile => "sendfile",
         Mode::Copy => "read and write (transferto.transfer.mode=copy)",
     };
-    line(
-        &mut text,
-        &format!("The system calls of a session, in order. Messages leave by {way}.\n"),
+    let mut text = format!(
+        "The system calls of one session. Messages leave by {way}.\n\
+         A broker with the default settings, but for {}.\n\n",
+        FEWER_THREADS.join(" and ")
     );
     if !story.has_stacks {
         line(&mut text, NO_STACKS);
     }
     line(&mut text, LEGEND);
-    for (number, scene) in story.scenes.iter().enumerate() {
-        line(&mut text, &scene_text(number + 1, scene));
+    for scene in &story.scenes {
+        line(&mut text, &scene_text(scene));
     }
     line(&mut text, &sums_text(story));
     text.push_str(&totals_text(totals, message_bytes));
@@ -60,8 +57,8 @@ const NO_STACKS: &str = "\
 This strace shows no stacks (-k), so step and function are by rule: by thread, call and descriptor.
 ";
 
-pub(crate) fn scene_text(number: usize, scene: &Scene) -> String {
-    let mut text = format!("{number}. {}\n\n", heading(scene.act));
+pub(crate) fn scene_text(scene: &Scene) -> String {
+    let mut text = format!("== {}\n\n", heading(scene.act));
     let head = ["thread", "call", "function"];
     line(&mut text, &columns(head[0], "step", head[1], head[2], "in Kafka"));
     for row in &scene.rows {
@@ -78,16 +75,16 @@ pub(crate) fn scene_text(number: usize, scene: &Scene) -> String {
 
 fn heading(act: Act) -> String {
     match act {
-        Act::Connect => "Connect: a producer and a consumer".to_string(),
+        Act::Connect => "connect: a producer and a consumer".to_string(),
         Act::Produce => {
             format!(
-                "Produce: {BATCHES} batches of one record of {VALUE_BYTES} bytes, a request each"
+                "produce: {BATCHES} batches of one record of {VALUE_BYTES} bytes, a request each"
             )
         }
-        Act::Fetch => format!("Fetch: from offset {FETCH_OFFSET} on, all there is"),
-        Act::LongPoll => "Long poll: a fetch from the end of the log, which waits".to_string(),
-        Act::ProduceOne => "Produce that ends it: one small batch".to_string(),
-        Act::Disconnect => "Disconnect: both connections".to_string(),
+        Act::Fetch => format!("fetch: from offset {FETCH_OFFSET} on, all there is"),
+        Act::LongPoll => "long poll: a fetch from the end of the log, which waits".to_string(),
+        Act::ProduceOne => "produce one: the wait ends with it; one small batch".to_string(),
+        Act::Disconnect => "disconnect: both connections".to_string(),
     }
 }
 
@@ -126,13 +123,14 @@ fn kind_of(role: Role) -> &'static str {
 
 fn columns(thread: &str, step: &str, call: &str, function: &str, kafka: &str) -> String {
     let text = format!(
-        "{thread:THREAD_COLUMNS$} {step:>4}  {call:CALL_COLUMNS$} {function:FUNCTION_COLUMNS$} {kafka}"
+        "{thread:THREAD_COLUMNS$} {step:>4} {call:CALL_COLUMNS$} {function:FUNCTION_COLUMNS$} {kafka}"
     );
     text.trim_end().to_string()
 }
 
 fn sums_text(story: &Story) -> String {
-    let mut text = "Beside it, summed:\n\n".to_string();
+    let mut text =
+        "== beside: what no request asked for, and what chance decides, summed\n\n".to_string();
     for ((role, what), count) in &story.sums {
         let (who, what) = match role {
             Role::Background(place) => (BACKGROUND[*place].0.to_string(), BACKGROUND[*place].1),
@@ -144,7 +142,7 @@ fn sums_text(story: &Story) -> String {
     text
 }
 
-fn totals_text(totals: &Totals, message_bytes: usize) -> String {
+pub(crate) fn totals_text(totals: &Totals, message_bytes: usize) -> String {
     let rows = [
         ("message bytes that the consumer got", None, message_bytes as i64),
         ("of them by sendfile", Some(totals.sendfile), totals.sendfile.bytes),
@@ -152,7 +150,7 @@ fn totals_text(totals: &Totals, message_bytes: usize) -> String {
         ("headers of entries, read to find an offset", Some(totals.headers), totals.headers.bytes),
         ("written to the consumer from memory", Some(totals.written), totals.written.bytes),
     ];
-    let mut text = "The fetches came to:\n\n".to_string();
+    let mut text = "== sum: of the fetch and the long poll\n\n".to_string();
     for (what, count, bytes) in rows {
         let calls = match count {
             Some(Count { calls: 1, .. }) => "  in 1 call".to_string(),

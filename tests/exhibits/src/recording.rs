@@ -7,6 +7,27 @@ use crate::recorder::{Recorder, Thread, now_us};
 use crate::session::{Act, TOPIC, Told, Year, play};
 use crate::traced_broker::TracedBroker;
 
+/// How the broker sends messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Sendfile,
+    Copy,
+}
+
+/// Fewer threads that wait: strace walks the stack of each of their time-outs.
+pub(crate) const FEWER_THREADS: [&str; 2] = ["num.io.threads=2", "background.threads=1"];
+
+impl Mode {
+    /// How the broker is started.
+    fn settings(self) -> Vec<&'static str> {
+        let mode = match self {
+            Self::Sendfile => None,
+            Self::Copy => Some("transferto.transfer.mode=copy"),
+        };
+        FEWER_THREADS.into_iter().chain(mode).collect()
+    }
+}
+
 pub(crate) struct Recording {
     pub(crate) threads: Vec<Thread>,
     /// When each act began, and when the last was over.
@@ -18,8 +39,9 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// Has a broker of its own serve the session.
-    pub(crate) fn of_broker(strace: &[&str], settings: &[&str], year: Year) -> Outcome<Self> {
-        let broker = TracedBroker::start(strace, settings)?;
+    pub(crate) fn of_broker(strace: &[&str], mode: Mode, year: Year) -> Outcome<Self> {
+        eprintln!("Starting a broker under strace, which makes it slow.");
+        let broker = TracedBroker::start(strace, &mode.settings())?;
         create_topic(broker.port, year);
         let recording = Self::of_session(broker.recorder(), broker.port, year)?;
         broker.stop()?;
@@ -39,6 +61,7 @@ impl Recording {
             }
             recorder.wait_until_asleep()?;
             seen_bytes = recorder.trace_bytes()?;
+            eprintln!("The client: {act:?}");
             acts.push((act, now_us()));
             Ok(())
         })?;
@@ -53,8 +76,13 @@ impl Recording {
 /// On a connection of its own, before the session, so that nothing of it is in an act.
 fn create_topic(port: u16, year: Year) {
     let mut client = Client::connect(port);
+    // Its records are older than the default retention.
+    let retention = ("retention.ms", "-1");
     match year {
-        Year::Of2016 => client.create_topic_with(TOPIC, &[("message.format.version", "0.9.0")]),
-        Year::Today => client.create_topic_with(TOPIC, &[]),
+        Year::Of2016 => {
+            let format = ("message.format.version", "0.9.0");
+            client.create_topic_with(TOPIC, &[retention, format]);
+        }
+        Year::Today => client.create_topic_with(TOPIC, &[retention]),
     }
 }

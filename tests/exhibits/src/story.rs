@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::call::Call;
 use crate::cast::{Cast, Role};
-use crate::explanation::{
-    Explanation, canonical_name, is_at_a_lock, is_for_memory, is_of_the_standard_library,
-};
+use crate::explanation::{Explanation, is_at_a_lock, is_for_memory, is_of_the_standard_library};
 use crate::recorder::Thread;
 use crate::recording::Recording;
 use crate::session::{Act, BATCHES};
@@ -61,7 +59,7 @@ impl Story {
         let mut story = Self {
             scenes: recording.acts.iter().map(|it| Scene::empty(it.0)).collect(),
             sums: BTreeMap::new(),
-            has_stacks: calls.iter().any(|it| Explanation::by_stack(&it.1).is_some()),
+            has_stacks: calls.iter().any(|it| !it.1.stack.is_empty()),
             unexplained: 0,
             disputed: Vec::new(),
         };
@@ -83,7 +81,9 @@ impl Story {
             *self.sums.entry((sum_role(role), why)).or_default() += 1;
             return;
         }
-        let by_rule = Explanation::by_rule(role, &call);
+        let before = self.rows().filter(|it| it.role == role).last();
+        let before = before.map_or("", |it| &it.call.name);
+        let by_rule = Explanation::by_rule(role, &call, before);
         let by_stack = Explanation::by_stack(&call);
         let explanation = if self.has_stacks { by_stack } else { by_rule };
         if self.has_stacks && by_rule.is_some() && by_rule != by_stack {
@@ -111,8 +111,10 @@ impl Scene {
         if self.act != Act::Produce {
             return;
         }
-        let begins = |it: &(usize, &Row)| it.1.call.name == "recvfrom";
-        let Some((second, _)) = self.rows.iter().enumerate().filter(begins).nth(1) else { return };
+        let is = |name: &'static str| move |it: &Row| it.call.name == name;
+        let Some(answered) = self.rows.iter().position(is("sendmsg")) else { return };
+        let Some(next) = self.rows[answered..].iter().position(is("recvfrom")) else { return };
+        let second = answered + next;
         for row in self.rows.split_off(second) {
             let is_same = |it: &&mut Row| it.is_alike(&row);
             match self.repeated.iter_mut().find(is_same) {
@@ -226,6 +228,9 @@ fn futex_arguments(call: &Call) -> Vec<String> {
 }
 
 fn argument(cast: &Cast, argument: &str) -> String {
+    if argument == "SOCK_CLOEXEC|SOCK_NONBLOCK" {
+        return "..".to_string();
+    }
     if let Some(what) = cast.descriptor(argument) {
         return what;
     }
@@ -239,9 +244,4 @@ fn argument(cast: &Cast, argument: &str) -> String {
         _ if argument.contains("...") => "[..]".to_string(),
         _ => argument.to_string(),
     }
-}
-
-/// The shape of the name in every trace.
-pub(crate) fn name_of(row: &Row) -> &str {
-    canonical_name(&row.call.name)
 }

@@ -1,37 +1,175 @@
-//! `exhibits strace`: the whole session as the kernel saw it.
+//! `exhibits strace`: the whole session as the kernel saw it, to be shown, kept, or compared.
 
 use bench::outcome::{Outcome, failed};
 
-use crate::page::{Mode, to_text};
-use crate::recording::Recording;
-use crate::session::Year;
+use crate::ability::Ability;
+use crate::exhibit_files;
+use crate::page::{to_text, totals_text};
+use crate::recording::{Mode, Recording};
+use crate::session::{Act, Year};
+use crate::shape::Shape;
+use crate::side_by_side;
 use crate::story::Story;
 use crate::totals::Totals;
 
-pub(crate) fn run(_arguments: &[String]) -> Outcome<()> {
-    let recording = Recording::of_broker(&["-k"], &[], Year::Today)?;
-    let story = Story::of(&recording);
-    let totals = Totals::of_session(&recording);
-    let message_bytes = recording.told.fetched_bytes + recording.told.polled_bytes;
-    print!("{}", to_text(&story, &totals, message_bytes, Mode::Sendfile));
-    for call in &story.disputed {
-        println!("DISPUTED {call}");
+const USAGE: &str = "exhibits strace [sendfile|copy|both] [--rules], or --record, or --compare";
+
+/// The two exhibits, and how each is recorded.
+const EXHIBITS: [(&str, Mode); 2] =
+    [("strace-session", Mode::Sendfile), ("strace-session-copy", Mode::Copy)];
+
+pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
+    let mut ability = Ability::of_strace()?;
+    let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // As on a machine whose strace has no stacks.
+    if let Some(place) = words.iter().position(|it| *it == "--rules") {
+        words.remove(place);
+        ability.stacks = false;
     }
-    judge(&story, &totals, message_bytes)
+    match words.as_slice() {
+        [] | ["sendfile"] => show(ability, Mode::Sendfile),
+        ["copy"] => show(ability, Mode::Copy),
+        ["both"] => show_both(ability),
+        ["--record"] => record(ability),
+        ["--compare"] => compare(ability),
+        _ => failed(USAGE),
+    }
 }
 
-fn judge(story: &Story, totals: &Totals, message_bytes: usize) -> Outcome<()> {
-    if story.unexplained > 0 {
-        return failed(format!("{} calls are not explained", story.unexplained));
+/// A recording with all that is made of it.
+struct Exhibit {
+    recording: Recording,
+    story: Story,
+    totals: Totals,
+    mode: Mode,
+}
+
+impl Exhibit {
+    fn record(ability: Ability, mode: Mode) -> Outcome<Self> {
+        let recording = Recording::of_broker(ability.options(), mode, Year::Today)?;
+        let (story, totals) = (Story::of(&recording), Totals::of_session(&recording));
+        Ok(Self { recording, story, totals, mode })
     }
-    if totals.read.bytes != 0 {
-        return failed(format!("FAILURE: {} message bytes were read", totals.read.bytes));
+
+    fn text(&self) -> String {
+        to_text(&self.story, &self.totals, self.message_bytes(), self.mode)
     }
-    if totals.sendfile.bytes != message_bytes as i64 {
-        return failed(format!(
-            "FAILURE: {} of {message_bytes} message bytes left by sendfile",
-            totals.sendfile.bytes
-        ));
+
+    fn message_bytes(&self) -> usize {
+        self.recording.told.fetched_bytes + self.recording.told.polled_bytes
     }
-    Ok(())
+
+    /// Whether it shows what it is there to show.
+    fn judge(&self) -> Outcome<()> {
+        let Self { story, totals, .. } = self;
+        if story.unexplained > 0 {
+            return failed(format!(
+                "FAILURE: {} calls have no explanation in tests/exhibits/src/explanation.rs",
+                story.unexplained
+            ));
+        }
+        if !story.disputed.is_empty() {
+            let calls = story.disputed.join("\n");
+            return failed(format!(
+                "FAILURE: the rules explain otherwise than the stacks:\n{calls}"
+            ));
+        }
+        let message_bytes = self.message_bytes() as i64;
+        let (sent, read) = (totals.sendfile.bytes, totals.read.bytes);
+        match self.mode {
+            Mode::Sendfile if read != 0 => {
+                failed(format!("FAILURE: {read} message bytes were read into the process"))
+            }
+            Mode::Sendfile if sent != message_bytes => {
+                failed(format!("FAILURE: {sent} of {message_bytes} message bytes left by sendfile"))
+            }
+            Mode::Copy if sent != 0 || read < message_bytes => failed(format!(
+                "FAILURE: {sent} bytes left by sendfile, and {read} were read: that is no copy"
+            )),
+            Mode::Sendfile | Mode::Copy => Ok(()),
+        }
+    }
+}
+
+fn show(ability: Ability, mode: Mode) -> Outcome<()> {
+    let exhibit = Exhibit::record(ability, mode)?;
+    print!("\n{}", exhibit.text());
+    exhibit.judge()
+}
+
+fn show_both(ability: Ability) -> Outcome<()> {
+    let sendfile = Exhibit::record(ability, Mode::Sendfile)?;
+    let copy = Exhibit::record(ability, Mode::Copy)?;
+    print!("\n{}\n", side_by_side::fetches(&sendfile.story, &copy.story));
+    let totals = |it: &Exhibit| totals_text(&it.totals, it.message_bytes());
+    print!("{}", side_by_side::beside(&totals(&sendfile), &totals(&copy)));
+    sendfile.judge()?;
+    copy.judge()
+}
+
+/// Keeps both in docs/exhibits, with the figures that prose takes from them.
+fn record(ability: Ability) -> Outcome<()> {
+    require_stacks(ability)?;
+    let mut figures = Vec::new();
+    for (name, mode) in EXHIBITS {
+        let exhibit = Exhibit::record(ability, mode)?;
+        exhibit.judge()?;
+        exhibit_files::write(name, &exhibit.text())?;
+        figures.extend(figures_of(&exhibit));
+    }
+    exhibit_files::write_figures("strace.", &figures)
+}
+
+/// Records again, and holds it to what docs/exhibits shows.
+fn compare(ability: Ability) -> Outcome<()> {
+    require_stacks(ability)?;
+    let mut differences = String::new();
+    for (name, mode) in EXHIBITS {
+        let kept = Shape::of(&exhibit_files::read(name)?);
+        let exhibit = Exhibit::record(ability, mode)?;
+        exhibit.judge()?;
+        let difference = Shape::of(&exhibit.text()).difference_to(&kept);
+        if difference.is_empty() {
+            println!("{name}: a new recording has the same shape");
+        } else {
+            differences += &format!("{name}, kept (-) and new (+):\n{difference}");
+        }
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let advice = "if the new one is right: make strace RECORD=1, and read what the pages say of it";
+    failed(format!("the session has another shape than docs/exhibits shows\n{differences}{advice}"))
+}
+
+fn require_stacks(ability: Ability) -> Outcome<()> {
+    if ability.stacks {
+        return Ok(());
+    }
+    failed("this strace shows no stacks (-k): take one that was built with libunwind or libdw")
+}
+
+/// What prose on the pages says of a recording.
+fn figures_of(exhibit: &Exhibit) -> Vec<(String, String)> {
+    let prefix = match exhibit.mode {
+        Mode::Sendfile => "strace",
+        Mode::Copy => "strace.copy",
+    };
+    let is_fetch = |it: &(Act, u64)| it.0 == Act::Fetch;
+    let fetch = exhibit.recording.acts.iter().position(is_fetch).unwrap_or_default();
+    let totals = Totals::of_acts(&exhibit.recording, fetch..fetch + 1);
+    let figures = [
+        ("fetch.message_bytes", exhibit.recording.told.fetched_bytes as i64),
+        ("fetch.sendfile_calls", totals.sendfile.calls as i64),
+        ("fetch.sendfile_bytes", totals.sendfile.bytes),
+        ("fetch.read_calls", totals.read.calls as i64),
+        ("fetch.read_bytes", totals.read.bytes),
+        ("fetch.header_reads", totals.headers.calls as i64),
+        ("fetch.written_calls", totals.written.calls as i64),
+        ("fetch.written_bytes", totals.written.bytes),
+        ("session.message_bytes", exhibit.message_bytes() as i64),
+        ("session.sendfile_bytes", exhibit.totals.sendfile.bytes),
+        ("session.read_bytes", exhibit.totals.read.bytes),
+    ];
+    figures.iter().map(|(name, value)| (format!("{prefix}.{name}"), value.to_string())).collect()
 }
