@@ -63,17 +63,18 @@ impl Jars {
         }
         println!("fetching the jars of {} from Maven Central", self.program);
         let partial = self.dir.with_extension("partial");
-        let status = Command::new("mvn")
-            // Without progress and colours: what it prints goes among the lines of the run.
+        let output = Command::new("mvn")
             .args(["-q", "-B", "-ntp", "-Dstyle.color=never", "-f"])
             .arg(&self.pom)
             .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
             .args(&self.properties)
             .arg(format!("-DoutputDirectory={}", partial.display()))
             .stdin(Stdio::null())
-            .status()?;
-        if !status.success() {
-            return failed("Maven could not fetch its jars");
+            .output()?;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stdout);
+            let first = words.lines().find(|it| it.starts_with("[ERROR]")).unwrap_or_default();
+            return failed(format!("Maven could not fetch its jars:\n    {first}"));
         }
         Ok(fs::rename(partial, &self.dir)?)
     }

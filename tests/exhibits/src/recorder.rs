@@ -17,7 +17,8 @@ use support::temp::TempDir;
 use crate::call::Call;
 
 /// What makes lines that `Call` can read: descriptors explained, times, no data, no signals.
-const OPTIONS: [&str; 10] = ["--output-separately", "-yy", "-ttt", "-T", "-a", "1", "-s", "0", "-e", "signal=none"];
+const OPTIONS: [&str; 10] =
+    ["--output-separately", "-yy", "-ttt", "-T", "-a", "1", "-s", "0", "-e", "signal=none"];
 /// How often the recorder looks whether all threads sleep, and how often in a row they must.
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
 const QUIET_LOOKS: u32 = 3;
@@ -44,7 +45,7 @@ impl Recorder {
     /// for stacks, `-e trace=..` for fewer calls.
     pub(crate) fn start(options: &[&str], command: Command) -> Outcome<Self> {
         Self::run(options, |strace| {
-            strace.arg("-f").arg(command.get_program()).args(command.get_args());
+            strace.arg("--follow-forks").arg(command.get_program()).args(command.get_args());
             for (name, value) in command.get_envs() {
                 strace.env(name, value.unwrap_or_default());
             }

@@ -1,6 +1,7 @@
 //! A session, act by act, with every call that the broker's threads made meanwhile.
 
 use bench::outcome::Outcome;
+use bench::process::resident_bytes;
 use support::client::Client;
 
 use crate::recorder::{Recorder, Thread, now_us};
@@ -35,15 +36,23 @@ pub(crate) struct Recording {
     pub(crate) end_us: u64,
     pub(crate) told: Told,
     pub(crate) broker_port: u16,
+    /// Of the broker, after the session.
+    pub(crate) resident_bytes: u64,
 }
 
 impl Recording {
     /// Has a broker of its own serve the session.
     pub(crate) fn of_broker(strace: &[&str], mode: Mode, year: Year) -> Outcome<Self> {
+        Self::of_broker_with(strace, &mode.settings(), year)
+    }
+
+    /// The same, with these settings.
+    pub(crate) fn of_broker_with(strace: &[&str], settings: &[&str], year: Year) -> Outcome<Self> {
         eprintln!("Starting a broker under strace, which makes it slow.");
-        let broker = TracedBroker::start(strace, &mode.settings())?;
-        create_topic(broker.port, year);
-        let recording = Self::of_session(broker.recorder(), broker.port, year)?;
+        let broker = TracedBroker::start(strace, settings)?;
+        create_topic(broker.port, year, TOPIC);
+        let mut recording = Self::of_session(broker.recorder(), broker.port, year)?;
+        recording.resident_bytes = resident_bytes(broker.pid())?;
         broker.stop()?;
         Ok(recording)
     }
@@ -69,20 +78,20 @@ impl Recording {
         recorder.wait_until_asleep()?;
         let end_us = now_us();
         let threads = recorder.threads()?;
-        Ok(Self { threads, acts, end_us, told, broker_port: port })
+        Ok(Self { threads, acts, end_us, told, broker_port: port, resident_bytes: 0 })
     }
 }
 
 /// On a connection of its own, before the session, so that nothing of it is in an act.
-fn create_topic(port: u16, year: Year) {
+pub(crate) fn create_topic(port: u16, year: Year, topic: &str) {
     let mut client = Client::connect(port);
     // Its records are older than the default retention.
     let retention = ("retention.ms", "-1");
     match year {
         Year::Of2016 => {
             let format = ("message.format.version", "0.9.0");
-            client.create_topic_with(TOPIC, &[retention, format]);
+            client.create_topic_with(topic, &[retention, format]);
         }
-        Year::Today => client.create_topic_with(TOPIC, &[retention]),
+        Year::Today => client.create_topic_with(topic, &[retention]),
     }
 }

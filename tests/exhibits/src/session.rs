@@ -55,21 +55,21 @@ pub(crate) struct Told {
 }
 
 impl Year {
-    fn produce_version(self) -> i16 {
+    pub(crate) fn produce_version(self) -> i16 {
         match self {
             Self::Of2016 => 1,
             Self::Today => NEWEST_PRODUCE,
         }
     }
 
-    fn fetch_version(self) -> i16 {
+    pub(crate) fn fetch_version(self) -> i16 {
         match self {
             Self::Of2016 => 1,
             Self::Today => NEWEST_FETCH,
         }
     }
 
-    fn records(self, value: &[u8]) -> Vec<u8> {
+    pub(crate) fn records(self, value: &[u8]) -> Vec<u8> {
         match self {
             Self::Of2016 => message_set(0, CompressionCodec::None, &[(0, value.to_vec())]),
             Self::Today => batch(&[value]),

@@ -8,8 +8,9 @@ use crate::recording::Recording;
 const READS: [&str; 6] = ["read", "readv", "pread64", "preadv", "preadv2", "mmap"];
 /// Calls that send bytes of the process.
 const WRITES: [&str; 5] = ["write", "writev", "sendto", "sendmsg", "sendmmsg"];
-/// What the search for an offset reads of a segment at a time: the head of an entry, or less.
-const ENTRY_HEADER_BYTES: i64 = 12;
+/// What the search for an offset reads of a segment at a time: the head of an entry, or less. This
+/// broker and Kafka 0.9 read 12 bytes, the newest Kafka 17.
+const ENTRY_HEADER_BYTES: i64 = 17;
 
 /// Calls and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,10 @@
-//! The calls of a session in a fixed order, act by act and request by request. The order of time is
-//! not fixed: a Processor and a handler run side by side. So each call has a stage of its request,
-//! and within one stage of one thread the order of time holds.
+//! The calls of a session in an order that is the same in every run. The order of time is not: a
+//! Processor and a handler run side by side. So each call has a stage of its request, and within one
+//! stage of one thread the order of time holds.
 
-use crate::call::Call;
+use crate::kafka::jvm_threads::Role;
 use crate::kafka::line::{Line, Thing};
+use crate::kafka::steps;
 use crate::session::Act;
 
 /// A part of a request's way.
@@ -23,58 +24,90 @@ pub(crate) struct Placed {
     pub(crate) line: Line,
     pub(crate) stage: Stage,
     pub(crate) thing: Thing,
-    pub(crate) call: Call,
+    /// Tells one Processor from another.
+    pub(crate) thread: usize,
+    /// The connection that this Processor has in this stage.
+    pub(crate) lane: Thing,
+    pub(crate) ended_us: u64,
 }
+
+/// What was done for one request, or for one act that has none, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Request(pub(crate) Vec<Placed>);
 
 /// What a broker did in one act.
 #[derive(Clone, Debug)]
-pub(crate) struct ActLines {
+pub(crate) struct ActCalls {
     pub(crate) act: Act,
-    /// Of each request, in order; an act without one has its lines in one list.
-    pub(crate) requests: Vec<Vec<Placed>>,
-    /// Calls of the JVM for itself.
+    /// All of it, in the order of time.
+    pub(crate) placed: Vec<Placed>,
+    /// How many calls the JVM made for itself.
     pub(crate) of_jvm: usize,
 }
 
-/// Divides the calls by when each act began, and an act with many requests by when each was read.
+/// Divides the calls by when each act began.
 pub(crate) fn divide(
     placed: &[Placed],
     of_jvm: &[u64],
     acts: &[(Act, u64)],
     end_us: u64,
-) -> Vec<ActLines> {
+) -> Vec<ActCalls> {
     let ends = acts.iter().skip(1).map(|it| it.1).chain([end_us]);
-    let spans = acts.iter().zip(ends);
-    spans
-        .map(|((act, began_us), ended_us)| {
-            let is_in = |at: u64| (*began_us..ended_us).contains(&at);
-            let mut calls: Vec<Placed> =
-                placed.iter().filter(|it| is_in(it.call.ended_us())).cloned().collect();
-            calls.sort_by_key(|it| it.call.ended_us());
-            let of_jvm = of_jvm.iter().filter(|it| is_in(**it)).count();
-            ActLines { act: *act, requests: by_request(calls), of_jvm }
-        })
-        .collect()
+    let of = |((act, began_us), ended_us): (&(Act, u64), u64)| {
+        let is_in = |at: u64| (*began_us..ended_us).contains(&at);
+        let mut placed: Vec<_> = placed.iter().filter(|it| is_in(it.ended_us)).cloned().collect();
+        placed.sort_by_key(|it| it.ended_us);
+        let of_jvm = of_jvm.iter().filter(|it| is_in(**it)).count();
+        ActCalls { act: *act, placed, of_jvm }
+    };
+    acts.iter().zip(ends).map(of).collect()
 }
 
-/// A request begins with the wait that its first bytes have ended.
-fn by_request(calls: Vec<Placed>) -> Vec<Vec<Placed>> {
-    let mut requests: Vec<Vec<Placed>> = vec![Vec::new()];
-    let mut is_answered = false;
-    for call in calls {
-        let begins = call.stage == Stage::In && call.line.step == 3 && is_answered;
-        if begins {
-            requests.push(Vec::new());
-            is_answered = false;
-        }
-        is_answered |= call.line.step == 19;
-        if let Some(request) = requests.last_mut() {
-            request.push(call);
-        }
+impl ActCalls {
+    /// The first request: a later one begins with a wait that ends after a response has left.
+    pub(crate) fn first_request(&self) -> Request {
+        let answered = self.placed.iter().position(|it| it.line.step == steps::UNMUTE);
+        let is_next = |it: &&Placed| it.stage == Stage::In;
+        let next = answered.and_then(|at| {
+            let next = self.placed[at..].iter().find(is_next)?;
+            self.placed.iter().position(|it| std::ptr::eq(it, next))
+        });
+        let end = next.unwrap_or(self.placed.len());
+        Request::of(self.placed[..end].to_vec())
     }
-    for request in &mut requests {
+}
+
+impl Request {
+    pub(crate) fn of(mut placed: Vec<Placed>) -> Self {
+        call_registration_by_its_name(&mut placed);
+        let lane_of = |it: &Placed| {
+            let same = placed.iter().filter(|other| is_of_one_thread(it, other));
+            same.map(|it| it.thing).min().unwrap_or(it.thing)
+        };
+        let lanes: Vec<Thing> = placed.iter().map(lane_of).collect();
+        for (call, lane) in placed.iter_mut().zip(lanes) {
+            call.lane = lane;
+        }
         // The sort is stable: what one thread did stays in its order.
-        request.sort_by_key(|it| (it.stage, it.line.role));
+        placed.sort_by_key(|it| (it.stage, it.line.role, it.lane));
+        Self(placed)
     }
-    requests
+}
+
+/// A wait that a new connection has ended belongs to that connection's registration.
+fn call_registration_by_its_name(placed: &mut [Placed]) {
+    for at in 0..placed.len() {
+        let call = &placed[at];
+        if call.line.step != 3 || call.line.role != Role::Processor {
+            continue;
+        }
+        let next = placed[at + 1..].iter().find(|it| is_of_one_thread(call, it));
+        if next.is_some_and(|it| it.line.step == 2) {
+            placed[at].line.step = 2;
+        }
+    }
+}
+
+fn is_of_one_thread(one: &Placed, other: &Placed) -> bool {
+    one.stage == other.stage && one.line.role == other.line.role && one.thread == other.thread
 }

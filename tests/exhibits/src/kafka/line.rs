@@ -12,12 +12,10 @@ pub(crate) struct Line {
     /// The name of the call.
     pub(crate) call: String,
     pub(crate) text: String,
-    /// How many such calls in a row the line stands for.
-    pub(crate) times: usize,
 }
 
 /// What a descriptor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Thing {
     Producer,
     Consumer,
@@ -35,8 +33,10 @@ pub(crate) enum Thing {
 impl Thing {
     /// By strace's words for it.
     pub(crate) fn of(descriptor: &str, told: &Told) -> Self {
-        let ends_at = |port: u16| descriptor.ends_with(&format!("]:{port}]"))
-            || descriptor.ends_with(&format!("->127.0.0.1:{port}]"));
+        let ends_at = |port: u16| {
+            descriptor.ends_with(&format!("]:{port}]"))
+                || descriptor.ends_with(&format!("->127.0.0.1:{port}]"))
+        };
         match descriptor {
             it if it.starts_with("TCP") && ends_at(told.producer_port) => Self::Producer,
             it if it.starts_with("TCP") && ends_at(told.consumer_port) => Self::Consumer,

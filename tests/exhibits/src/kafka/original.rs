@@ -51,10 +51,8 @@ pub(crate) fn start(jars: &Jars, dir: &Path) -> Outcome<Running> {
 fn start_zookeeper(jars: &Jars, dir: &Path, port: u16, log4j: &str) -> Outcome<Server> {
     let (data, properties) = (dir.join("zookeeper"), dir.join("zookeeper.properties"));
     fs::create_dir_all(&data)?;
-    let lines = format!(
-        "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n",
-        data.display()
-    );
+    let lines =
+        format!("dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n", data.display());
     fs::write(&properties, lines)?;
     let mut zookeeper = jars.java(&[JVM_FLAGS_OF_A_TOOL, &[log4j]].concat())?;
     zookeeper.arg("org.apache.zookeeper.server.ZooKeeperServerMain").arg(&properties);

@@ -11,6 +11,9 @@ use bench::process::Server;
 use crate::kafka::original;
 use crate::session::Year;
 
+/// The session's records are older than the default retention.
+const KEEPS_OLD_RECORDS: &str = "log.retention.ms=-1";
+
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
@@ -58,7 +61,8 @@ impl Release {
         match self {
             Self::Original => original::start(jars, dir),
             Self::Newest => {
-                let kafka = Kafka::format_with(jars.clone(), &dir.join("kafka"), &[])?;
+                let kafka =
+                    Kafka::format_with(jars.clone(), &dir.join("kafka"), &[KEEPS_OLD_RECORDS])?;
                 let log = kafka.log();
                 let running = kafka.start()?;
                 let port = running.port();

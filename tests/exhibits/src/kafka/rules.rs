@@ -36,7 +36,7 @@ pub(crate) struct Placement {
 pub(crate) fn place(threads: &[(Role, Vec<Call>)], told: &Told) -> Placement {
     let sleepers = sleepers(threads);
     let mut placement = Placement { placed: Vec::new(), of_jvm: Vec::new() };
-    for (role, calls) in threads {
+    for (thread, (role, calls)) in threads.iter().enumerate() {
         let mut phase = Phase::Idle;
         for call in calls.iter().filter(|it| !is_idle(it)) {
             let thing = Thing::of_call(call, told);
@@ -52,14 +52,17 @@ pub(crate) fn place(threads: &[(Role, Vec<Call>)], told: &Told) -> Placement {
             };
             match found {
                 Some((step, stage)) => {
-                    let line = Line {
-                        step,
-                        role: *role,
-                        call: call.name.clone(),
-                        text: words(call, told, wakes(call, &sleepers)),
-                        times: 1,
-                    };
-                    placement.placed.push(Placed { line, stage, thing, call: call.clone() });
+                    let text = words(call, told, wakes(call, &sleepers));
+                    let line = Line { step, role: *role, call: call.name.clone(), text };
+                    let ended_us = call.ended_us();
+                    placement.placed.push(Placed {
+                        line,
+                        stage,
+                        thing,
+                        thread,
+                        lane: thing,
+                        ended_us,
+                    });
                 }
                 None => placement.of_jvm.push(call.ended_us()),
             }
@@ -102,8 +105,8 @@ fn of_processor(call: &Call, thing: Thing, told: &Told, phase: &mut Phase) -> Op
             *phase = Phase::Sending;
             (18, Stage::Out)
         }
-        ("getsockname" | "getsockopt" | "setsockopt" | "getpeername" | "fcntl", _) => (2, Stage::In),
-        ("shutdown" | "close" | "dup2", _) => (steps::CLOSE, Stage::Out),
+        ("getsockname" | "setsockopt" | "getpeername" | "fcntl", _) => (2, Stage::In),
+        ("getsockopt" | "shutdown" | "close" | "dup2", _) => (steps::CLOSE, Stage::Out),
         _ => return None,
     };
     Some(found)
@@ -127,7 +130,7 @@ fn of_interest(call: &Call, told: &Told, phase: &mut Phase) -> (u8, Stage) {
         _ if *phase == Phase::Idle => (2, Stage::In),
         _ => {
             *phase = Phase::Idle;
-            (19, Stage::Out)
+            (steps::UNMUTE, Stage::Out)
         }
     }
 }

@@ -1,11 +1,15 @@
 //! The steps of the way of a fetch, by the numbers of `docs/en/fetch.md`, in Kafka's names.
 
+use crate::session::Act;
+
+/// The last.
+pub(crate) const UNMUTE: u8 = 19;
 /// What comes after the last: the connection goes.
 pub(crate) const CLOSE: u8 = 20;
 
 /// The name of a step; that of a produce request differs in the middle.
-pub(crate) fn title(step: u8, is_produce: bool) -> &'static str {
-    match (step, is_produce) {
+pub(crate) fn title(step: u8, act: Act) -> &'static str {
+    match (step, matches!(act, Act::Produce | Act::ProduceOne)) {
         (1, _) => "Acceptor.accept",
         (2, _) => "Processor.configureNewConnections, Selector.register",
         (3, _) => "Selector.poll",
@@ -23,10 +27,10 @@ pub(crate) fn title(step: u8, is_produce: bool) -> &'static str {
         (13, _) => "RequestChannel.sendResponse, Selector.wakeup",
         (14, _) => "Processor.processNewResponses, KafkaChannel.setSend",
         (15, _) => "KafkaChannel.write",
-        (16, true) => "NetworkSend.writeTo",
+        (16, _) if act == Act::Produce => "NetworkSend.writeTo",
         (16, _) => "MultiSend.writeTo",
         (17, _) => "FileMessageSet.writeTo",
-        (18, _) => "TransportLayer.transferFrom, FileChannel.transferTo (again for what the socket did not take)",
+        (18, _) => "TransportLayer.transferFrom, FileChannel.transferTo",
         (19, _) => "Processor.run, completedSends: Selector.unmute",
         _ => "Selector.close",
     }
