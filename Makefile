@@ -21,6 +21,14 @@ ROUNDS ?=
 SHORT ?=
 WRITE ?=
 
+# `make strace`: MODE=sendfile, copy or both; RECORD=1 and COMPARE=1 are for docs/exhibits.
+MODE ?=
+RECORD ?=
+COMPARE ?=
+# libunwind, by which strace finds the functions of a call, takes places in the file for addresses in memory;
+# linkers other than GNU's make the two differ unless this is asked for.
+STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage installation bench help clean tools
@@ -46,11 +54,11 @@ lint: tools           ## Fail on any warning of clippy
 doc: tools            ## Build the documentation of the source, fail on any broken link
 	RUSTDOCFLAGS="--cfg house -D warnings -A missing_docs" cargo doc --no-deps --document-private-items
 
-strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the broker under strace, checks the trace and prints it
-	@command -v strace >/dev/null || { \
-		echo "make strace needs strace, for example: apt-get install strace" >&2; exit 1; }
-	@echo "Building the broker and the test that runs it; the first time takes a minute or two."
-	@cargo test --quiet --test process strace -- --nocapture
+strace: tools         ## Tell a session call by call: thread, step, function, Kafka's method; fails if a message byte is read (MODE=copy without zero copy, MODE=both side by side; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
+	@echo "Building the broker and what records it; the first time takes a minute or two."
+	@cargo build --package exhibits
+	@cargo rustc --package transferto --bin transferto -- $(STACKS)
+	@./target/debug/exhibits strace $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(MODE)))
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

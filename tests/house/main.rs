@@ -8,4 +8,5 @@ mod layering;
 mod docs;
 mod api_pages;
 mod kafka_tests;
+mod exhibits;
 mod support;
