@@ -49,9 +49,10 @@ impl Thing {
         }
     }
 
-    /// What the first argument of a call is; for `accept`, what it returned.
+    /// What a call is about: its first argument, as a rule; of `accept`, what it returned.
     pub(crate) fn of_call(call: &Call, told: &Told) -> Self {
         let descriptor = match call.name.as_str() {
+            "epoll_ctl" => call.argument_list().get(2).copied().and_then(descriptor_in),
             "accept" | "accept4" => descriptor_in(&call.result),
             _ => call.descriptor(),
         };
@@ -84,8 +85,10 @@ pub(crate) fn text(call: &Call, told: &Told) -> String {
     let first = Thing::of_call(call, told).name();
     let inner = match call.name.as_str() {
         "read" | "recvfrom" | "write" => format!("{first}, {}", argument(2)),
-        "writev" => format!("{first}, {} buffers", argument(2)),
-        "sendmsg" => format!("{first}, {}{}", buffers(argument(1)), more(argument(2))),
+        "writev" => format!("{first}, {}", buffers(argument(2))),
+        "sendmsg" => format!("{first}, {}{}", buffers_in(argument(1)), more(argument(2))),
+        "accept" | "accept4" if call.value() < 0 => "listener".to_string(),
+        "accept" | "accept4" => return format!("{}(listener) = {first}", call.name),
         "pread64" | "pwrite64" => format!("{first}, {}, position {}", argument(2), argument(3)),
         "sendfile" => {
             let from = argument(2).split([']', '[']).nth(1).unwrap_or_default();
@@ -107,12 +110,15 @@ pub(crate) fn text(call: &Call, told: &Told) -> String {
 }
 
 /// `{.., msg_iovlen=1, ..}`
-fn buffers(message: &str) -> String {
+fn buffers_in(message: &str) -> String {
     let count = message.split("msg_iovlen=").nth(1).and_then(|it| it.split([',', '}']).next());
+    buffers(count.unwrap_or_default())
+}
+
+fn buffers(count: &str) -> String {
     match count {
-        Some("1") => "1 buffer".to_string(),
-        Some(count) => format!("{count} buffers"),
-        None => "..".to_string(),
+        "1" => "1 buffer".to_string(),
+        count => format!("{count} buffers"),
     }
 }
 

@@ -98,7 +98,8 @@ fn kafka_beside(release: Release, kafka: &Watched, ours: &Recording) -> (Vec<Pai
     let acts =
         acts::divide(&placement.placed, &placement.of_jvm, &recording.acts, recording.end_us);
 
-    let mut column = Column::new(release.name(), recording, kafka.reads_of_small);
+    let mut column =
+        Column::new(release.name(), recording, release.header_bytes_max(), kafka.reads_of_small);
     column.of_jvm = Some(acts.iter().map(|it| it.of_jvm).sum());
     for act in &acts {
         for call in &act.placed {
@@ -106,13 +107,15 @@ fn kafka_beside(release: Release, kafka: &Watched, ours: &Recording) -> (Vec<Pai
         }
     }
     let pair =
-        |(kafka, (act, ours))| Pair { act, kafka: acts::ActCalls::first_request(kafka), ours };
+        |(kafka, (act, ours))| Pair { act, kafka: acts::ActCalls::usual_request(kafka), ours };
     (acts.iter().zip(ours::acts(ours)).map(pair).collect(), column)
 }
 
 fn our_column(release: Release, ours: &Recording) -> Outcome<Column> {
     let year = release.year();
-    let mut column = Column::new(&page::our_name(year), ours, small::reads_of_ours(year)?);
+    let reads_of_small = small::reads_of_ours(year)?;
+    let header_bytes_max = release.header_bytes_max();
+    let mut column = Column::new(&page::our_name(year), ours, header_bytes_max, reads_of_small);
     for (act, counts) in ours::counts(ours) {
         for (name, count) in counts {
             column.add(act, &name, count);

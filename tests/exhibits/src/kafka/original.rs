@@ -45,7 +45,7 @@ pub(crate) fn start(jars: &Jars, dir: &Path) -> Outcome<Running> {
     broker.arg("kafka.Kafka").arg(&properties);
     let log = dir.join("server.log");
     let server = jars::start(broker, NAME, &log, KAFKA_STARTED)?;
-    Ok(Running { server, port, log, zookeeper: Some(zookeeper) })
+    Ok(Running { server, port, log, _zookeeper: Some(zookeeper) })
 }
 
 fn start_zookeeper(jars: &Jars, dir: &Path, port: u16, log4j: &str) -> Outcome<Server> {

@@ -30,7 +30,8 @@ pub(crate) fn counts(recording: &Recording) -> Vec<(Act, Vec<(String, usize)>)> 
 
 fn of_scene(scene: &Scene, told: &Told) -> Request {
     let (mut request, mut is_out) = (Vec::new(), false);
-    for row in scene.rows.iter().filter(|it| !is_wait_of_handler(it)) {
+    let rows: Vec<&Row> = scene.rows.iter().filter(|it| !is_wait_of_handler(it)).collect();
+    for row in without_the_next_wait(scene.act, &rows) {
         let Some(role) = role(row.role) else { continue };
         is_out |= role == Role::Handler;
         let stage = match role {
@@ -51,6 +52,14 @@ fn of_scene(scene: &Scene, told: &Told) -> Request {
         request.push(Placed { line, stage, thing, thread, lane: thing, ended_us });
     }
     Request::of(request)
+}
+
+/// Of many requests the first is in the scene's rows, and the wait for the second behind it.
+fn without_the_next_wait<'a>(act: Act, rows: &'a [&'a Row]) -> &'a [&'a Row] {
+    match rows {
+        [first @ .., last] if act == Act::Produce && last.call.name == "epoll_wait" => first,
+        all => all,
+    }
 }
 
 /// The other half of a wake.

@@ -22,7 +22,7 @@ How to read it:
   eventfd     a write to it ends the epoll_wait of its Processor
   futex(wake a handler)   one thread wakes another; that the other wakes up is left out
   read(consumer, 56) = 56, pread64(log, 12, position 900234)   how many bytes were wanted, from where, and how many came
-Within a step the order of each thread is that of time. Of many requests of one kind, the first is shown.
+Within a step the order of each thread is that of time. Of many requests of one kind, one is shown.
 Of Kafka, only the threads that serve requests are watched: not the garbage collector, nor the compiler.
 What these call for the JVM itself (a lock of its own, memory, a thread of the compiler that is woken) is only
 counted, in the table at the end.
@@ -54,7 +54,7 @@ pub(crate) fn our_name(year: Year) -> String {
 fn heading(act: Act) -> String {
     let what = match act {
         Act::Connect => "a producer and a consumer".to_string(),
-        Act::Produce => format!("the first of {BATCHES} requests, {VALUE_BYTES} bytes each"),
+        Act::Produce => format!("one of {BATCHES} requests, {VALUE_BYTES} bytes each"),
         Act::Fetch => format!("from offset {FETCH_OFFSET} on, all there is"),
         Act::LongPoll => "a fetch from the end of the log, which waits".to_string(),
         Act::ProduceOne => "a small message that ends the wait".to_string(),

@@ -49,6 +49,15 @@ impl Release {
         }
     }
 
+    /// What it reads of an entry of the log at a time when it looks for an offset, at most: the
+    /// offset and the size, or the whole head of a record batch.
+    pub(crate) fn header_bytes_max(self) -> i64 {
+        match self {
+            Self::Original => 12,
+            Self::Newest => 61,
+        }
+    }
+
     pub(crate) fn jars_in(self, work_dir: &Path) -> Jars {
         match self {
             Self::Original => original::jars_in(work_dir),
@@ -66,7 +75,7 @@ impl Release {
                 let log = kafka.log();
                 let running = kafka.start()?;
                 let port = running.port();
-                Ok(Running { server: running.into_server(), port, log, zookeeper: None })
+                Ok(Running { server: running.into_server(), port, log, _zookeeper: None })
             }
         }
     }
@@ -79,5 +88,5 @@ pub(crate) struct Running {
     /// What it says, and where its dumps of threads go.
     pub(crate) log: PathBuf,
     /// Held for its `Drop`.
-    pub(crate) zookeeper: Option<Server>,
+    pub(crate) _zookeeper: Option<Server>,
 }

@@ -45,7 +45,7 @@ pub(crate) fn place(threads: &[(Role, Vec<Call>)], told: &Told) -> Placement {
                 None if call.name == "futex" => None,
                 None => match role {
                     Role::Acceptor => Some((1, Stage::In)),
-                    Role::Processor => of_processor(call, thing, told, &mut phase),
+                    Role::Processor => of_processor(call, thing, &mut phase),
                     Role::Handler => of_handler(call, thing),
                     Role::Reaper => None,
                 },
@@ -81,7 +81,7 @@ fn is_idle(call: &Call) -> bool {
     }
 }
 
-fn of_processor(call: &Call, thing: Thing, told: &Told, phase: &mut Phase) -> Option<(u8, Stage)> {
+fn of_processor(call: &Call, thing: Thing, phase: &mut Phase) -> Option<(u8, Stage)> {
     let found = match (call.name.as_str(), thing) {
         ("epoll_wait", _) => match *phase {
             Phase::Idle | Phase::Reading => (3, Stage::In),
@@ -95,7 +95,7 @@ fn of_processor(call: &Call, thing: Thing, told: &Told, phase: &mut Phase) -> Op
             *phase = if call.value() == 0 { Phase::Idle } else { Phase::Reading };
             (4, Stage::In)
         }
-        ("epoll_ctl", _) => of_interest(call, told, phase),
+        ("epoll_ctl", it) => of_interest(call, it, phase),
         ("write" | "writev", it) if it.is_connection() => (16, Stage::Out),
         ("newfstatat" | "fstat", Thing::Log) => match *phase {
             Phase::Sending => (18, Stage::Out),
@@ -113,16 +113,15 @@ fn of_processor(call: &Call, thing: Thing, told: &Told, phase: &mut Phase) -> Op
 }
 
 /// Kafka's `interestOps` reach the kernel when the selector is asked next.
-fn of_interest(call: &Call, told: &Told, phase: &mut Phase) -> (u8, Stage) {
+fn of_interest(call: &Call, thing: Thing, phase: &mut Phase) -> (u8, Stage) {
     let arguments = call.argument_list();
     let argument = |at: usize| arguments.get(at).copied().unwrap_or_default();
-    let is_ours = descriptor_in_is_connection(argument(2), told);
     match (argument(1), argument(3)) {
         (_, it) if it.contains("EPOLLOUT") => {
             *phase = Phase::Answering;
             (14, Stage::Out)
         }
-        ("EPOLL_CTL_DEL", _) if *phase == Phase::Reading && is_ours => {
+        ("EPOLL_CTL_DEL", _) if *phase == Phase::Reading && thing.is_connection() => {
             *phase = Phase::Muted;
             (5, Stage::In)
         }
@@ -133,11 +132,6 @@ fn of_interest(call: &Call, told: &Told, phase: &mut Phase) -> (u8, Stage) {
             (steps::UNMUTE, Stage::Out)
         }
     }
-}
-
-fn descriptor_in_is_connection(argument: &str, told: &Told) -> bool {
-    let descriptor = crate::call::descriptor_in(argument);
-    descriptor.is_some_and(|it| Thing::of(it, told).is_connection())
 }
 
 fn of_handler(call: &Call, thing: Thing) -> Option<(u8, Stage)> {

@@ -14,10 +14,10 @@ use crate::traced_broker::TracedBroker;
 
 pub(crate) const TOPIC: &str = "small";
 /// So many requests of one message each.
-pub(crate) const MESSAGES: i64 = 1000;
+const MESSAGES: i64 = 1000;
 const VALUE_BYTES: usize = 100;
-/// In the middle.
-pub(crate) const FETCH_OFFSET: i64 = 500;
+/// In the middle, and some way behind an entry of the index in both formats.
+const FETCH_OFFSET: i64 = 510;
 
 /// Puts the messages into the topic, which is there.
 pub(crate) fn fill(port: u16, year: Year) -> Outcome<()> {

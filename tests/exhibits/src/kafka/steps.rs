@@ -18,6 +18,7 @@ pub(crate) fn title(step: u8, act: Act) -> &'static str {
         (6, _) => "KafkaApis.handle",
         (7, true) => "ReplicaManager.appendMessages",
         (7, _) => "ReplicaManager.fetchMessages",
+        (8, _) if act == Act::Produce => "Log.append",
         (8, true) => "Log.append; the fetch that waited: Log.read, LogSegment.translateOffset",
         (8, _) => "Log.read, LogSegment.translateOffset, FileMessageSet.searchFor",
         (9, _) => "FileMessageSet.read",

@@ -26,12 +26,17 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    pub(crate) fn new(name: &str, recording: &Recording, reads_of_small: usize) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        recording: &Recording,
+        header_bytes_max: i64,
+        reads_of_small: usize,
+    ) -> Self {
         Self {
             name: name.to_string(),
             calls: BTreeMap::new(),
             of_jvm: None,
-            totals: Totals::of_session(recording),
+            totals: Totals::with_headers_of(header_bytes_max, recording, 0..recording.acts.len()),
             message_bytes: recording.told.fetched_bytes + recording.told.polled_bytes,
             resident_bytes: recording.resident_bytes,
             reads_of_small,
@@ -79,7 +84,7 @@ pub(crate) fn table(columns: &[Column]) -> String {
     figure("  read into the process", &|it| it.totals.read.bytes.to_string());
     figure("bytes of headers read", &|it| it.totals.headers.bytes.to_string());
     figure("bytes written to the consumer", &|it| it.totals.written.bytes.to_string());
-    figure("reads to find 1 of 1000 offsets", &|it| it.reads_of_small.to_string());
+    figure("reads to find one of 1000 messages", &|it| it.reads_of_small.to_string());
     figure("resident memory, MB", &Column::resident_mb);
     text
 }
