@@ -21,7 +21,7 @@ ROUNDS ?=
 SHORT ?=
 WRITE ?=
 
-# `make strace`: MODE=sendfile, copy or both; RECORD=1 and COMPARE=1 are for docs/exhibits.
+# `make strace`: MODE=sendfile, copy, both or 2016; RECORD=1 and COMPARE=1 are for docs/exhibits.
 # `make strace-kafka`: KAFKA=0.9.0.1 or 4.4.0 for one of the two; RECORD=1 and COMPARE=1 as above.
 MODE ?=
 RECORD ?=
@@ -56,7 +56,7 @@ lint: tools           ## Fail on any warning of clippy
 doc: tools            ## Build the documentation of the source, fail on any broken link
 	RUSTDOCFLAGS="--cfg house -D warnings -A missing_docs" cargo doc --no-deps --document-private-items
 
-strace: tools         ## Tell a session call by call: thread, step, function, Kafka's method; fails if a message byte is read (MODE=copy without zero copy, MODE=both side by side; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
+strace: tools         ## Tell a session call by call: thread, step, function, Kafka's method; fails if a message byte is read (MODE=copy without zero copy, MODE=both side by side, MODE=2016 with the clients of that year; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
 	@echo "Building the broker and what records it; the first time takes a minute or two."
 	@cargo build --package exhibits
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)

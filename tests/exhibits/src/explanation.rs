@@ -28,7 +28,7 @@ pub(crate) static EXPLANATIONS: [Explanation; 21] = [
     step(10, "Timer::add", "Timer.add"),
     step(11, "FileMessageSet::warm", ONLY_HERE),
     step(13, "RequestChannel::send_response", "RequestChannel.sendResponse"),
-    step(16, "PlaintextTransportLayer::send_held_and", "TransportLayer.write"),
+    step(16, "PlaintextTransportLayer::send_held_and", "PlaintextTransportLayer.write"),
     step(18, "PlaintextTransportLayer::transfer_from", "TransportLayer.transferFrom"),
     step(18, COPY, "TransportLayer.transferFrom"),
     beside("FileMessageSet::append", "FileMessageSet.append"),

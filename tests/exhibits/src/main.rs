@@ -8,6 +8,7 @@ use bench::outcome::{Outcome, failed};
 
 mod session;
 mod call;
+#[allow(dead_code, reason = "Kafka is attached to, this broker is started")]
 mod recorder;
 mod traced_broker;
 mod recording;
@@ -24,9 +25,10 @@ mod exhibit_files;
 mod strace;
 mod kafka;
 
+type Program = fn(&[String]) -> Outcome<()>;
+
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 2] =
-    [("strace", strace::run), ("strace-kafka", kafka::run)];
+const COMMANDS: [(&str, Program); 2] = [("strace", strace::run), ("strace-kafka", kafka::run)];
 
 fn main() -> ExitCode {
     match run() {

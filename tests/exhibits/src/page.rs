@@ -13,6 +13,8 @@ const THREAD_COLUMNS: usize = 11;
 const CALL_COLUMNS: usize = 66;
 const FUNCTION_COLUMNS: usize = 38;
 
+const NOT_EXPLAINED: &str = "NOT EXPLAINED";
+
 const LEGEND: &str = "\
 == legend: how to read it
 
@@ -73,6 +75,21 @@ pub(crate) fn scene_text(scene: &Scene) -> String {
     text
 }
 
+/// The same for a terminal: headings bold, what leaves by `sendfile` green, what nobody explains red.
+pub(crate) fn in_colour(text: &str) -> String {
+    let paint = |line: &str| {
+        let colour = match line {
+            _ if line.starts_with("== ") => "1",
+            _ if line.contains(NOT_EXPLAINED) => "31",
+            _ if line.contains(" sendfile(") => "32",
+            _ if line.contains(" CopyingTransportLayer") => "33",
+            _ => return format!("{line}\n"),
+        };
+        format!("\x1b[{colour}m{line}\x1b[0m\n")
+    };
+    text.lines().map(paint).collect()
+}
+
 fn heading(act: Act) -> String {
     match act {
         Act::Connect => "connect: a producer and a consumer".to_string(),
@@ -91,7 +108,7 @@ fn heading(act: Act) -> String {
 fn row_text(row: &Row) -> String {
     let (step, function, kafka) = match row.explanation {
         Some(it) => (it.step.map_or("-".to_string(), |it| it.to_string()), it.function, it.kafka),
-        None => ("?".to_string(), "NOT EXPLAINED", row.call.stack.first().map_or("", |it| it)),
+        None => ("?".to_string(), NOT_EXPLAINED, row.call.stack.first().map_or("", |it| it)),
     };
     let (thread, call) = match row.count {
         1 => (row.role.to_string(), row.text.clone()),
@@ -131,13 +148,14 @@ fn columns(thread: &str, step: &str, call: &str, function: &str, kafka: &str) ->
 fn sums_text(story: &Story) -> String {
     let mut text =
         "== beside: what no request asked for, and what chance decides, summed\n\n".to_string();
-    for ((role, what), count) in &story.sums {
-        let (who, what) = match role {
+    for ((role, why), sum) in &story.sums {
+        let (who, why) = match role {
             Role::Background(place) => (BACKGROUND[*place].0.to_string(), BACKGROUND[*place].1),
-            Role::Handler(_) => ("handlers".to_string(), *what),
-            _ => (role.to_string(), *what),
+            Role::Handler(_) => ("handlers".to_string(), *why),
+            _ => (role.to_string(), *why),
         };
-        line(&mut text, &format!("{who:15} {count:>5}  {what}"));
+        let names = Vec::from_iter(sum.names.iter().map(String::as_str)).join(", ");
+        line(&mut text, &format!("{who:15} {:>5}  {names}: {why}", sum.calls));
     }
     text
 }

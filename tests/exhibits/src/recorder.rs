@@ -95,13 +95,8 @@ impl Recorder {
         })
     }
 
-    /// Waits until strace has written more than this.
-    pub(crate) fn wait_until_it_goes_on(&self, seen_bytes: u64) -> Outcome<()> {
-        wait_until("the server to begin", || Ok(self.trace_bytes()? > seen_bytes))
-    }
-
     /// How much strace has written.
-    pub(crate) fn trace_bytes(&self) -> Outcome<u64> {
+    fn trace_bytes(&self) -> Outcome<u64> {
         let sizes = self.files()?.into_values().map(|path| fs::metadata(path).map(|it| it.len()));
         Ok(sizes.sum::<Result<u64, _>>()?)
     }

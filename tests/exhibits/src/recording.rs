@@ -4,7 +4,8 @@ use bench::outcome::Outcome;
 use bench::process::resident_bytes;
 use support::client::Client;
 
-use crate::recorder::{Recorder, Thread, now_us};
+use crate::call::Call;
+use crate::recorder::{Recorder, Thread, now_us, wait_until};
 use crate::session::{Act, TOPIC, Told, Year, play};
 use crate::traced_broker::TracedBroker;
 
@@ -62,24 +63,60 @@ impl Recording {
     pub(crate) fn of_session(recorder: &Recorder, port: u16, year: Year) -> Outcome<Self> {
         recorder.wait_until_asleep()?;
         let mut acts: Vec<(Act, u64)> = Vec::new();
-        let mut seen_bytes = 0;
         let told = play(port, year, TOPIC, |act| {
-            if let Some((Act::Connect | Act::LongPoll, _)) = acts.last() {
-                // These return to the client before the server has begun.
-                recorder.wait_until_it_goes_on(seen_bytes)?;
-            }
-            recorder.wait_until_asleep()?;
-            seen_bytes = recorder.trace_bytes()?;
+            let before = acts.last().copied();
+            wait_until_done(recorder, before)?;
             eprintln!("The client: {act:?}");
             acts.push((act, now_us()));
             Ok(())
         })?;
-        recorder.wait_until_it_goes_on(seen_bytes)?;
-        recorder.wait_until_asleep()?;
+        wait_until_done(recorder, acts.last().copied())?;
         let end_us = now_us();
         let threads = recorder.threads()?;
         Ok(Self { threads, acts, end_us, told, broker_port: port, resident_bytes: 0 })
     }
+}
+
+/// Waits until the server has done what an act asks of it, and sleeps. Most acts end with an answer;
+/// these go on in the server when the client has done its part.
+fn wait_until_done(recorder: &Recorder, act: Option<(Act, u64)>) -> Outcome<()> {
+    if let Some((act, began_us)) = act {
+        let since = |it: &Call| it.ended_us() >= began_us;
+        wait_until(&format!("the server's part of {act:?}"), || {
+            let threads = recorder.threads()?;
+            let count = |is: &dyn Fn(&Call) -> bool| {
+                threads.iter().flat_map(|it| &it.calls).filter(|it| since(it) && is(it)).count()
+            };
+            Ok(match act {
+                Act::Connect => count(&|it| it.name.starts_with("accept") && it.value() > 0) >= 2,
+                Act::LongPoll => is_handed_over(&threads, began_us),
+                Act::Disconnect => count(&|it| it.name == "close" && is_of_network(it)) >= 2,
+                Act::Produce | Act::Fetch | Act::ProduceOne => true,
+            })
+        })?;
+    }
+    recorder.wait_until_asleep()
+}
+
+/// Whether one thread has received something since then, and another has worked after that.
+fn is_handed_over(threads: &[Thread], since_us: u64) -> bool {
+    let received = threads.iter().find_map(|thread| {
+        let is_receipt = |it: &&Call| {
+            let name = it.name.as_str();
+            ["recvfrom", "read", "readv"].contains(&name) && is_of_network(it) && it.value() > 0
+        };
+        let mut later = thread.calls.iter().filter(|it| it.ended_us() >= since_us);
+        later.find(is_receipt).map(|call| (thread.id, call.ended_us()))
+    });
+    let Some((receiver, received_us)) = received else { return false };
+    let is_work = |it: &Call| {
+        it.ended_us() > received_us && it.name != "epoll_wait" && !it.result.contains("ETIMEDOUT")
+    };
+    threads.iter().any(|it| it.id != receiver && it.calls.iter().any(is_work))
+}
+
+fn is_of_network(call: &Call) -> bool {
+    call.descriptor().is_some_and(|it| it.starts_with("TCP"))
 }
 
 /// On a connection of its own, before the session, so that nothing of it is in an act.

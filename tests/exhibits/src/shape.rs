@@ -84,8 +84,8 @@ fn without_repeats(lines: Vec<String>) -> Vec<String> {
 /// Reads a row; one that stands for many, too: `10 x recvfrom, 98308 bytes`.
 fn entry(line: &str) -> Option<Entry<'_>> {
     let (thread, rest) = (line.get(..11)?.trim_end(), line.get(11..)?);
-    let functions = EXPLANATIONS.iter().map(|it| it.function);
-    let function = functions.filter(|it| rest.contains(&format!(" {it} "))).next_back()?;
+    let mut functions = EXPLANATIONS.iter().map(|it| it.function);
+    let function = functions.find(|it| rest.contains(&format!(" {it} ")))?;
     let mut words = rest.split_whitespace();
     let (step, call) = (words.next()?, words.next()?);
     let is_count = call.bytes().all(|it| it.is_ascii_digit());

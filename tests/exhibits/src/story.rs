@@ -1,7 +1,7 @@
 //! A recording as rows in order: which thread made which call at which step, act by act; and sums of
 //! what is in no row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::call::Call;
 use crate::cast::{Cast, Role};
@@ -32,10 +32,17 @@ pub(crate) struct Scene {
     pub(crate) repetitions: usize,
 }
 
+/// Calls that are counted, not shown.
+#[derive(Debug, Default)]
+pub(crate) struct Sum {
+    pub(crate) calls: usize,
+    pub(crate) names: BTreeSet<String>,
+}
+
 pub(crate) struct Story {
     pub(crate) scenes: Vec<Scene>,
     /// What is in no scene: who, what, how often.
-    pub(crate) sums: BTreeMap<(Role, &'static str), usize>,
+    pub(crate) sums: BTreeMap<(Role, &'static str), Sum>,
     pub(crate) has_stacks: bool,
     /// Calls of which nobody knows why they are made.
     pub(crate) unexplained: usize,
@@ -43,13 +50,13 @@ pub(crate) struct Story {
     pub(crate) disputed: Vec<String>,
 }
 
-const IDLE: &str = "waits that ended with nothing to do";
-const LOCKS: &str = "futex, for a lock that another thread held just then";
-const MEMORY: &str = "mprotect, mmap, brk and the like: the allocator";
-const STANDARD_LIBRARY: &str =
-    "getrandom (the seed of a hash map), fcntl (a check of descriptors that debug builds make)";
-const NO_REQUEST: &str = "futex: woken, and another handler had the request";
-const OTHER: &str = "calls";
+const IDLE: &str = "its time was over, with nothing to do";
+const LOCKS: &str = "a lock that another thread held just then";
+const MEMORY: &str = "the allocator";
+const SEED: &str = "the seed of a thread's hash maps";
+const CHECK: &str = "a check of a descriptor that only debug builds make";
+const NO_REQUEST: &str = "woken, and another handler had the request";
+const OTHER: &str = "";
 
 impl Story {
     pub(crate) fn of(recording: &Recording) -> Self {
@@ -78,10 +85,13 @@ impl Story {
     fn add(&mut self, cast: &Cast, thread: i32, call: Call, scene: usize, has_work: bool) {
         let role = cast.role(thread);
         if let Some(why) = why_it_is_summed(role, &call, has_work) {
-            *self.sums.entry((sum_role(role), why)).or_default() += 1;
+            let sum = self.sums.entry((sum_role(role), why)).or_default();
+            sum.calls += 1;
+            sum.names.insert(call.name);
             return;
         }
-        let before = self.rows().filter(|it| it.role == role).last();
+        let mut rows = self.scenes.iter().rev().flat_map(|it| it.rows.iter().rev());
+        let before = rows.find(|it| it.role == role);
         let before = before.map_or("", |it| &it.call.name);
         let by_rule = Explanation::by_rule(role, &call, before);
         let by_stack = Explanation::by_stack(&call);
@@ -93,11 +103,6 @@ impl Story {
         let text = text_of(cast, &call);
         let sum = call.value();
         self.scenes[scene].rows.push(Row { role, call, explanation, text, count: 1, sum });
-    }
-
-    /// All rows, those that stand for many among them.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.scenes.iter().flat_map(|it| it.rows.iter().chain(&it.repeated))
     }
 }
 
@@ -190,7 +195,9 @@ fn why_it_is_summed(role: Role, call: &Call, has_work: bool) -> Option<&'static 
         _ if is_in_vain => Some(IDLE),
         _ if is_at_a_lock(role, call) => Some(LOCKS),
         _ if is_for_memory(call) => Some(MEMORY),
-        _ if is_of_the_standard_library(call) => Some(STANDARD_LIBRARY),
+        _ if is_of_the_standard_library(call) => {
+            Some(if call.name == "fcntl" { CHECK } else { SEED })
+        }
         Role::Handler(_) if is_wait(call) && !has_work => Some(NO_REQUEST),
         _ => None,
     }

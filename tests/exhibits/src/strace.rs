@@ -1,10 +1,13 @@
 //! `exhibits strace`: the whole session as the kernel saw it, to be shown, kept, or compared.
 
+use std::io::IsTerminal;
+
 use bench::outcome::{Outcome, failed};
 
 use crate::ability::Ability;
+use crate::call::Call;
 use crate::exhibit_files;
-use crate::page::{to_text, totals_text};
+use crate::page::{in_colour, to_text, totals_text};
 use crate::recording::{Mode, Recording};
 use crate::session::{Act, Year};
 use crate::shape::Shape;
@@ -12,7 +15,8 @@ use crate::side_by_side;
 use crate::story::Story;
 use crate::totals::Totals;
 
-const USAGE: &str = "exhibits strace [sendfile|copy|both] [--rules], or --record, or --compare";
+const USAGE: &str =
+    "exhibits strace [sendfile|copy|both|2016] [--rules], or --record, or --compare";
 
 /// The two exhibits, and how each is recorded.
 const EXHIBITS: [(&str, Mode); 2] =
@@ -27,8 +31,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         ability.stacks = false;
     }
     match words.as_slice() {
-        [] | ["sendfile"] => show(ability, Mode::Sendfile),
-        ["copy"] => show(ability, Mode::Copy),
+        [] | ["sendfile"] => show(ability, Mode::Sendfile, Year::Today),
+        ["copy"] => show(ability, Mode::Copy, Year::Today),
+        ["2016"] => show(ability, Mode::Sendfile, Year::Of2016),
         ["both"] => show_both(ability),
         ["--record"] => record(ability),
         ["--compare"] => compare(ability),
@@ -45,8 +50,8 @@ struct Exhibit {
 }
 
 impl Exhibit {
-    fn record(ability: Ability, mode: Mode) -> Outcome<Self> {
-        let recording = Recording::of_broker(ability.options(), mode, Year::Today)?;
+    fn record(ability: Ability, mode: Mode, year: Year) -> Outcome<Self> {
+        let recording = Recording::of_broker(ability.options(), mode, year)?;
         let (story, totals) = (Story::of(&recording), Totals::of_session(&recording));
         Ok(Self { recording, story, totals, mode })
     }
@@ -91,28 +96,35 @@ impl Exhibit {
     }
 }
 
-fn show(ability: Ability, mode: Mode) -> Outcome<()> {
-    let exhibit = Exhibit::record(ability, mode)?;
-    print!("\n{}", exhibit.text());
+fn show(ability: Ability, mode: Mode, year: Year) -> Outcome<()> {
+    let exhibit = Exhibit::record(ability, mode, year)?;
+    print(&exhibit.text());
     exhibit.judge()
 }
 
 fn show_both(ability: Ability) -> Outcome<()> {
-    let sendfile = Exhibit::record(ability, Mode::Sendfile)?;
-    let copy = Exhibit::record(ability, Mode::Copy)?;
-    print!("\n{}\n", side_by_side::fetches(&sendfile.story, &copy.story));
+    let sendfile = Exhibit::record(ability, Mode::Sendfile, Year::Today)?;
+    let copy = Exhibit::record(ability, Mode::Copy, Year::Today)?;
     let totals = |it: &Exhibit| totals_text(&it.totals, it.message_bytes());
-    print!("{}", side_by_side::beside(&totals(&sendfile), &totals(&copy)));
+    let totals = side_by_side::beside(&totals(&sendfile), &totals(&copy));
+    print(&(side_by_side::fetches(&sendfile.story, &copy.story) + "\n" + &totals));
     sendfile.judge()?;
     copy.judge()
 }
 
+fn print(text: &str) {
+    let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    print!("\n{}", if is_coloured { in_colour(text) } else { text.to_string() });
+}
+
 /// Keeps both in docs/exhibits, with the figures that prose takes from them.
 fn record(ability: Ability) -> Outcome<()> {
-    require_stacks(ability)?;
+    if !ability.stacks {
+        return failed("this strace shows no stacks (-k): take one with libunwind or libdw");
+    }
     let mut figures = Vec::new();
     for (name, mode) in EXHIBITS {
-        let exhibit = Exhibit::record(ability, mode)?;
+        let exhibit = Exhibit::record(ability, mode, Year::Today)?;
         exhibit.judge()?;
         exhibit_files::write(name, &exhibit.text())?;
         figures.extend(figures_of(&exhibit));
@@ -120,13 +132,17 @@ fn record(ability: Ability) -> Outcome<()> {
     exhibit_files::write_figures("strace.", &figures)
 }
 
-/// Records again, and holds it to what docs/exhibits shows.
+/// Records again, and holds it to what docs/exhibits shows: the rules, where there are no stacks.
 fn compare(ability: Ability) -> Outcome<()> {
-    require_stacks(ability)?;
+    if !ability.stacks {
+        println!(
+            "This strace shows no stacks (-k), so it is the rules that are held to the pages."
+        );
+    }
     let mut differences = String::new();
     for (name, mode) in EXHIBITS {
         let kept = Shape::of(&exhibit_files::read(name)?);
-        let exhibit = Exhibit::record(ability, mode)?;
+        let exhibit = Exhibit::record(ability, mode, Year::Today)?;
         exhibit.judge()?;
         let difference = Shape::of(&exhibit.text()).difference_to(&kept);
         if difference.is_empty() {
@@ -142,13 +158,6 @@ fn compare(ability: Ability) -> Outcome<()> {
     failed(format!("the session has another shape than docs/exhibits shows\n{differences}{advice}"))
 }
 
-fn require_stacks(ability: Ability) -> Outcome<()> {
-    if ability.stacks {
-        return Ok(());
-    }
-    failed("this strace shows no stacks (-k): take one that was built with libunwind or libdw")
-}
-
 /// What prose on the pages says of a recording.
 fn figures_of(exhibit: &Exhibit) -> Vec<(String, String)> {
     let prefix = match exhibit.mode {
@@ -158,7 +167,16 @@ fn figures_of(exhibit: &Exhibit) -> Vec<(String, String)> {
     let is_fetch = |it: &(Act, u64)| it.0 == Act::Fetch;
     let fetch = exhibit.recording.acts.iter().position(is_fetch).unwrap_or_default();
     let totals = Totals::of_acts(&exhibit.recording, fetch..fetch + 1);
+    let calls = |name: &'static str| {
+        let rows = exhibit.story.scenes[fetch].rows.iter();
+        rows.map(|it| &it.call).filter(move |it| it.name == name)
+    };
+    let position = calls("pread64").next().and_then(|it| it.argument_list().get(3)?.parse().ok());
+    let result = |call: Option<&Call>| call.map_or(0, Call::value);
     let figures = [
+        ("fetch.position", position.unwrap_or_default()),
+        ("fetch.first_write_bytes", result(calls("sendmsg").next())),
+        ("fetch.last_write_bytes", result(calls("sendmsg").next_back())),
         ("fetch.message_bytes", exhibit.recording.told.fetched_bytes as i64),
         ("fetch.sendfile_calls", totals.sendfile.calls as i64),
         ("fetch.sendfile_bytes", totals.sendfile.bytes),

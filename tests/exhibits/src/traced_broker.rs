@@ -19,7 +19,8 @@ pub(crate) struct TracedBroker {
     pid: Pid,
     pub(crate) port: u16,
     stderr: BufReader<ChildStderr>,
-    pub(crate) data: TempDir,
+    /// Goes away with it.
+    _data: TempDir,
 }
 
 impl TracedBroker {
@@ -37,7 +38,7 @@ impl TracedBroker {
         let mut stderr = BufReader::new(stderr);
         let (pid, port) = first_lines(&mut stderr)?;
         recorder.wait_until_asleep()?;
-        Ok(Self { recorder: Some(recorder), pid: Pid::from_raw(pid), port, stderr, data })
+        Ok(Self { recorder: Some(recorder), pid: Pid::from_raw(pid), port, stderr, _data: data })
     }
 
     pub(crate) fn recorder(&self) -> &Recorder {
