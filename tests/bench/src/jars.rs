@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use crate::outcome::{Outcome, failed};
 use crate::process::Server;
 
+const HOW_TO_GET_IT: &str = "try: apt-get install openjdk-17-jre-headless maven";
+const NOT_FETCHED: &str = "Maven could not fetch its jars, for which the first run needs Maven \
+                           Central (a proxy belongs into ~/.m2/settings.xml):";
+
 /// For a start on a machine that may be busy.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const LOOKS_EVERY: Duration = Duration::from_millis(5);
@@ -72,9 +76,10 @@ impl Jars {
             .stdin(Stdio::null())
             .output()?;
         if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stdout);
-            let first = words.lines().find(|it| it.starts_with("[ERROR]")).unwrap_or_default();
-            return failed(format!("Maven could not fetch its jars:\n    {first}"));
+            let words = String::from_utf8_lossy(&output.stdout).into_owned();
+            let mut errors = words.lines().filter_map(|it| it.strip_prefix("[ERROR] "));
+            let first = errors.find(|it| !it.is_empty()).unwrap_or("it does not say why");
+            return failed(format!("{NOT_FETCHED}\n    {first}"));
         }
         Ok(fs::rename(partial, &self.dir)?)
     }
@@ -90,8 +95,11 @@ impl Jars {
 
     /// A JVM with these jars on its class path; `flags` go in front of them.
     pub fn java(&self, flags: &[&str]) -> Outcome<Command> {
-        if !self.are_there() || !is_installed("java") {
-            return failed("its jars or java are missing");
+        if !is_installed("java") {
+            return failed(format!("java is missing; {HOW_TO_GET_IT}"));
+        }
+        if !self.are_there() {
+            return failed("its jars are missing");
         }
         let mut command = Command::new("java");
         command.args(flags).arg("-cp").arg(self.dir.join("*")).stdin(Stdio::null());

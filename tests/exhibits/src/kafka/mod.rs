@@ -33,7 +33,7 @@ mod summary;
 mod page;
 mod shape;
 
-const USAGE: &str = "exhibits strace-kafka [0.9.0.1|4.4.0], or --record, or --compare";
+const USAGE: &str = "usage: exhibits strace-kafka [0.9.0.1|4.4.0], or --record, or --compare";
 /// The table of both releases.
 const SUMMARY: &str = "strace-kafka";
 /// How long threads are given to begin with what they are to do. A JVM's wake up by themselves, so

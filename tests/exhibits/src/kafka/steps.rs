@@ -28,7 +28,7 @@ pub(crate) fn title(step: u8, act: Act) -> &'static str {
         (13, _) => "RequestChannel.sendResponse, Selector.wakeup",
         (14, _) => "Processor.processNewResponses, KafkaChannel.setSend",
         (15, _) => "KafkaChannel.write",
-        (16, _) if act == Act::Produce => "NetworkSend.writeTo",
+        (16, _) if act == Act::Produce => "ByteBufferSend.writeTo",
         (16, _) => "MultiSend.writeTo",
         (17, _) => "FileMessageSet.writeTo",
         (18, _) => "TransportLayer.transferFrom, FileChannel.transferTo",

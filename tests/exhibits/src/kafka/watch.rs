@@ -27,6 +27,13 @@ const AFTER_ATTACHING: Duration = Duration::from_secs(1);
 const ASKS_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Of strace, about a process that it may not watch.
+const NOT_PERMITTED: &str = "Operation not permitted";
+const NO_RIGHT: &str = "
+Here strace may watch what it starts, but not a JVM that runs already. That is Yama, if
+/proc/sys/kernel/yama/ptrace_scope is 1 and you are not root: sudo, or as root, for a while,
+  sysctl kernel.yama.ptrace_scope=0";
+
 /// What was recorded of one Kafka.
 pub(crate) struct Watched {
     pub(crate) recording: Recording,
@@ -62,7 +69,10 @@ impl Watched {
 
         let roles = jvm_threads::of_broker(broker.server.pid(), &broker.log)?;
         let threads: Vec<i32> = roles.keys().copied().collect();
-        let recorder = Recorder::attach(&[], &threads)?;
+        let recorder = Recorder::attach(&[], &threads).or_else(|why| {
+            let hint = if why.to_string().contains(NOT_PERMITTED) { NO_RIGHT } else { "" };
+            failed(format!("{why}{hint}"))
+        })?;
         let recording = record_session(&recorder, &broker, year)?;
         let reads_of_small = small::reads_of_a_fetch(&recorder, port, year)?;
         drop(recorder);
