@@ -59,11 +59,7 @@ impl Jars {
             return Ok(());
         }
         for tool in ["java", "mvn"] {
-            if !is_installed(tool) {
-                return failed(format!(
-                    "{tool} is missing; try: apt-get install default-jdk maven"
-                ));
-            }
+            require(tool)?;
         }
         println!("fetching the jars of {} from Maven Central", self.program);
         let partial = self.dir.with_extension("partial");
@@ -95,9 +91,7 @@ impl Jars {
 
     /// A JVM with these jars on its class path; `flags` go in front of them.
     pub fn java(&self, flags: &[&str]) -> Outcome<Command> {
-        if !is_installed("java") {
-            return failed(format!("java is missing; {HOW_TO_GET_IT}"));
-        }
+        require("java")?;
         if !self.are_there() {
             return failed("its jars are missing");
         }
@@ -108,10 +102,19 @@ impl Jars {
 }
 
 /// Whether a program of the JVM's world can be run.
-pub fn is_installed(tool: &str) -> bool {
-    let mut version = Command::new(tool);
-    version.arg("-version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    version.status().is_ok_and(|status| status.success())
+///
+/// # Errors
+/// If it is missing, or says why it does not run.
+fn require(tool: &str) -> Outcome<()> {
+    match Command::new(tool).arg("-version").stdin(Stdio::null()).output() {
+        Err(_) => failed(format!("{tool} is missing; {HOW_TO_GET_IT}")),
+        Ok(output) if !output.status.success() => {
+            let words = [output.stdout, output.stderr].concat();
+            let words = String::from_utf8_lossy(&words).into_owned();
+            failed(format!("{tool} does not run: {}", words.trim_end()))
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 /// Starts a server that writes what it says to `log`, and waits until that has `started` in it.
@@ -133,7 +136,11 @@ pub fn start(mut command: Command, name: &str, log: &Path, started: &str) -> Out
     failed(format!("{name} did not start in {} s", START_PATIENCE.as_secs()))
 }
 
+/// The first failure that the log tells of, and its end.
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n    ")
+    let end = lines.len().saturating_sub(TAIL_LINES);
+    let is_failure = |it: &&&str| it.contains("Exception") || it.contains("Error");
+    let first = lines[..end].iter().find(is_failure);
+    first.into_iter().chain(&lines[end..]).copied().collect::<Vec<_>>().join("\n    ")
 }

@@ -11,6 +11,8 @@ use crate::kafka::columns::{ROLE_COLUMNS, sides};
 const OF_CHANCE: [&str; 3] = ["epoll_wait", "epoll_ctl", "futex"];
 const EVENTFD: &str = "(eventfd";
 const NOT_CERTAIN: &str = "futex";
+/// Before the second `sendfile` of a response, if there is one.
+const BETWEEN_SENDFILES: (&str, [&str; 2]) = ("[18]", ["newfstatat", "epoll_wait"]);
 
 /// `fetch | Kafka | processor [18] sendfile`.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,8 +54,10 @@ fn entry(act: &str, side: &str, step: &str, call: &str) -> Option<String> {
     let role = role.trim_end();
     let name = call.split('(').next()?;
     let is_of_chance = OF_CHANCE.contains(&name) || call.contains(EVENTFD);
+    let (last_step, between) = BETWEEN_SENDFILES;
     match name {
         "" | NOT_CERTAIN => None,
+        _ if step == last_step && between.contains(&name) => None,
         _ if is_of_chance => Some(format!("session | {side} | {role} {step} {name}")),
         _ => Some(format!("{act} | {side} | {role} {step} {name}")),
     }

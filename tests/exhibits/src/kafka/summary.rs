@@ -51,6 +51,10 @@ impl Column {
         self.calls.iter().filter(|((of, _), _)| *of == act as usize).map(|it| it.1).sum()
     }
 
+    pub(crate) fn calls_of(&self, name: &str, act: Act) -> usize {
+        self.calls.get(&(act as usize, name.to_string())).copied().unwrap_or_default()
+    }
+
     pub(crate) fn resident_mb(&self) -> String {
         format!("{:.1}", self.resident_bytes as f64 / 1e6)
     }
