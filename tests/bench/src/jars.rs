@@ -73,8 +73,9 @@ impl Jars {
             .output()?;
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stdout).into_owned();
-            let mut errors = words.lines().filter_map(|it| it.strip_prefix("[ERROR] "));
-            let first = errors.find(|it| !it.is_empty()).unwrap_or("it does not say why");
+            let mut errors = words.lines().filter_map(|it| it.split_once("[ERROR] "));
+            let first = errors.find(|it| !it.1.is_empty());
+            let first = first.map_or("it does not say why", |it| it.1);
             return failed(format!("{NOT_FETCHED}\n    {first}"));
         }
         Ok(fs::rename(partial, &self.dir)?)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bench::caretaker;
 use bench::jars::Jars;
 use bench::outcome::{Outcome, failed};
-use support::client::Client;
+use support::client::{Client, fetch_request};
 use support::temp::TempDir;
 
 use crate::kafka::GRACE;
@@ -103,7 +103,8 @@ fn record_session(recorder: &Recorder, broker: &Running, year: Year) -> Outcome<
     })
 }
 
-/// By asking for it: a broker creates a topic that somebody asks for.
+/// By asking for it: a broker creates a topic that somebody asks for. The newest Kafka names the
+/// leader before the leader knows of it, so the topic must have let itself be read, too.
 fn create_topic(port: u16, year: Year, topic: &str) -> Outcome<()> {
     let version = match year {
         Year::Of2016 => 0,
@@ -113,10 +114,16 @@ fn create_topic(port: u16, year: Year, topic: &str) -> Outcome<()> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         let found = client.metadata(version, Some(&[topic])).topics.remove(0);
-        if found.error_code == 0 && found.partitions.iter().all(|it| it.error_code == 0) {
+        let is_named =
+            found.error_code == 0 && found.partitions.iter().all(|it| it.error_code == 0);
+        if is_named && is_read(&mut client, year, topic) {
             return Ok(());
         }
         sleep(ASKS_EVERY);
     }
     failed(format!("the topic {topic} has got no leader in {} s", PATIENCE.as_secs()))
+}
+
+fn is_read(client: &mut Client, year: Year, topic: &str) -> bool {
+    client.fetch_with(year.fetch_version(), fetch_request(topic, 0, 0)).remove(0).error == 0
 }
