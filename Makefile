@@ -13,9 +13,9 @@ SEED ?=
 LONG ?=
 HOURS ?=
 
-# The experiments that `make bench` runs, all of them if none is named; how many rounds; SHORT=1 for two
+# The experiments that `make bench` or `make lab` runs, all of them if none is named; how many rounds; SHORT=1 for two
 # short ones, LONG=1 to count instructions, too, HOURS= to watch memory for that long; WRITE=1 to print the
-# figures into docs/*/benchmarks.md.
+# figures into docs/*/benchmarks.md or docs/*/lab.md.
 EXPERIMENTS ?=
 ROUNDS ?=
 SHORT ?=
@@ -33,7 +33,7 @@ STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka clients torture sabotage installation bench help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -98,6 +98,12 @@ bench: tools          ## Measure the release binary beside a bare sendfile loop,
 	@cargo build --quiet --release --package transferto --package bench
 	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),four,seventeen) minutes on two cores. )Leave the machine alone meanwhile."
 	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
+
+lab: tools            ## Send a file in each way that a program has, from read and write to sendfile, and show what each costs (EXPERIMENTS="files broker" chooses, ROUNDS=, SHORT=1; WRITE=1 prints docs/*/lab.md)
+	@echo "Building the broker and the lab; the first time takes a minute or two."
+	@cargo build --quiet --release --package transferto --package lab
+	@echo "$(if $(EXPERIMENTS),,The whole lab takes about $(if $(SHORT),one minute,five minutes) on two cores. )Leave the machine alone meanwhile."
+	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" WRITE="$(WRITE)" ./target/release/lab $(EXPERIMENTS)
 
 clean:                ## Remove what was built; the broker's ./data stays
 	cargo clean

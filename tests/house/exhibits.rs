@@ -2,11 +2,10 @@
 //! prose takes from them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use crate::docs::{Names, is_kafkas, pages};
-use crate::printed::{fail_if_printed, print_into};
+use crate::printed::{fail_if_printed, print_into, rewrite};
 use crate::source_tree::{files_under, read};
 
 const EXHIBITS: &str = "docs/exhibits";
@@ -33,15 +32,12 @@ fn figures_in_prose_are_those_of_the_recordings() {
     let figures = figures_of_the_recordings();
     let pages: Vec<String> = pages().iter().map(|page| page.display().to_string()).collect();
     let is_printed = |page: &&str| {
-        let text = read(page);
-        let printed = with_figures(&text, |name| {
-            let value = figures.get(name);
-            value.unwrap_or_else(|| panic!("{page}: {FIGURES} has no {name}")).clone()
-        });
-        if printed != text {
-            fs::write(page, &printed).unwrap();
-        }
-        printed != text
+        rewrite(page, |text| {
+            with_figures(&text, |name| {
+                let value = figures.get(name);
+                value.unwrap_or_else(|| panic!("{page}: {FIGURES} has no {name}")).clone()
+            })
+        })
     };
     fail_if_printed(pages.iter().map(String::as_str).filter(is_printed).collect());
 }

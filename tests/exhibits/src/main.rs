@@ -8,7 +8,6 @@ use bench::outcome::{Outcome, failed};
 
 mod session;
 mod call;
-#[allow(dead_code, reason = "Kafka is attached to, this broker is started")]
 mod recorder;
 mod traced_broker;
 mod recording;

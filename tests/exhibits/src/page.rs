@@ -56,7 +56,8 @@ pub(crate) fn to_text(story: &Story, totals: &Totals, message_bytes: usize, mode
 }
 
 const NO_STACKS: &str = "\
-This strace shows no stacks (-k), so step and function are by rule: by thread, call and descriptor.
+There are no whole stacks: this strace has no -k, or the broker was not linked for it by make strace.
+So step and function are by rule: by thread, call and descriptor.
 ";
 
 pub(crate) fn scene_text(scene: &Scene) -> String {

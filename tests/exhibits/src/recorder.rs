@@ -9,6 +9,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -71,6 +72,7 @@ impl Recorder {
 
     fn run(options: &[&str], what: impl FnOnce(&mut Command)) -> Outcome<Self> {
         let traces = TempDir::new();
+        caretaker::directory_is_there(traces.path());
         let mut strace = Command::new("strace");
         strace.args(OPTIONS).args(options).arg("-o").arg(traces.join("thread"));
         what(&mut strace);
@@ -154,6 +156,7 @@ impl Recorder {
 /// has started.
 impl Drop for Recorder {
     fn drop(&mut self) {
+        caretaker::directory_is_gone(self.traces.path());
         if let Ok(None) = self.strace.try_wait() {
             let _ = kill(Pid::from_raw(self.strace.id().cast_signed()), Signal::SIGTERM);
             let _ = self.strace.wait();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::call::Call;
+use crate::call::{Call, short_name};
 use crate::cast::{Cast, Role};
 use crate::explanation::{Explanation, is_at_a_lock, is_for_memory, is_of_the_standard_library};
 use crate::recorder::Thread;
@@ -61,12 +61,17 @@ const OTHER: &str = "";
 impl Story {
     pub(crate) fn of(recording: &Recording) -> Self {
         let mut cast = cast_of(recording);
-        let calls = in_order(recording, &cast);
+        let mut calls = in_order(recording, &cast);
+        let has_stacks = calls.iter().any(|it| is_whole(&it.1.stack));
+        if !has_stacks {
+            // A piece of a stack would mislead.
+            calls.iter_mut().for_each(|it| it.1.stack.clear());
+        }
         cast.number_handlers(calls.iter().filter(|it| is_work(&it.1)).map(|it| it.0));
         let mut story = Self {
             scenes: recording.acts.iter().map(|it| Scene::empty(it.0)).collect(),
             sums: BTreeMap::new(),
-            has_stacks: calls.iter().any(|it| !it.1.stack.is_empty()),
+            has_stacks,
             unexplained: 0,
             disputed: Vec::new(),
         };
@@ -161,6 +166,12 @@ fn in_order(recording: &Recording, cast: &Cast) -> Vec<(i32, Call)> {
     let mut calls: Vec<(i32, Call)> = recording.threads.iter().flat_map(of).collect();
     calls.sort_by_key(|(id, call)| (effect_us(call), cast.role(*id)));
     calls
+}
+
+/// Whether the stack reaches down to the loop of a thread: libunwind loses its way in a broker that was
+/// not linked for it, as the Makefile says.
+fn is_whole(stack: &[String]) -> bool {
+    stack.iter().any(|it| short_name(it) == "Processor::run")
 }
 
 fn effect_us(call: &Call) -> u64 {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command};
 
+use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,14 +20,14 @@ pub(crate) struct TracedBroker {
     pid: Pid,
     pub(crate) port: u16,
     stderr: BufReader<ChildStderr>,
-    /// Goes away with it.
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl TracedBroker {
     /// Starts it with these options of strace, waits until it listens and its threads sleep.
     pub(crate) fn start(strace: &[&str], settings: &[&str]) -> Outcome<Self> {
         let data = TempDir::new();
+        caretaker::directory_is_there(data.path());
         let mut broker = Command::new(binary()?);
         let log_dirs = format!("log.dirs={}", data.join("logs").display());
         for setting in ["listeners=PLAINTEXT://127.0.0.1:0", &log_dirs].iter().chain(settings) {
@@ -37,8 +38,9 @@ impl TracedBroker {
         let Some(stderr) = recorder.take_stderr() else { return failed("strace has no stderr") };
         let mut stderr = BufReader::new(stderr);
         let (pid, port) = first_lines(&mut stderr)?;
+        caretaker::server_runs(pid.unsigned_abs());
         recorder.wait_until_asleep()?;
-        Ok(Self { recorder: Some(recorder), pid: Pid::from_raw(pid), port, stderr, _data: data })
+        Ok(Self { recorder: Some(recorder), pid: Pid::from_raw(pid), port, stderr, data })
     }
 
     pub(crate) fn recorder(&self) -> &Recorder {
@@ -66,6 +68,8 @@ impl Drop for TracedBroker {
         if self.recorder.is_some() {
             let _ = kill(self.pid, Signal::SIGKILL);
         }
+        caretaker::server_has_ended(self.pid.as_raw().unsigned_abs());
+        caretaker::directory_is_gone(self.data.path());
     }
 }
 
