@@ -22,16 +22,18 @@ SHORT ?=
 WRITE ?=
 
 # `make strace`: MODE=sendfile, copy, both or 2016; RECORD=1 and COMPARE=1 are for docs/exhibits.
+# `make strace-kafka`: KAFKA=0.9.0.1 or 4.4.0 for one of the two; RECORD=1 and COMPARE=1 as above.
 MODE ?=
 RECORD ?=
 COMPARE ?=
+KAFKA ?=
 # libunwind, by which strace finds the functions of a call, takes places in the file for addresses in memory;
 # linkers other than GNU's make the two differ unless this is asked for.
 STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace picture clients torture sabotage installation bench lab help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -59,6 +61,13 @@ strace: tools         ## Tell a session call by call: thread, step, function, Ka
 	@cargo build --package exhibits
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)
 	@./target/debug/exhibits strace $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(MODE)))
+
+strace-kafka: tools   ## The same session served by Apache Kafka, the post's 0.9.0.1 and the newest, beside this broker: every call at its step, and the sums (KAFKA=0.9.0.1 chooses; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
+	@echo "Building the broker and what records it; the first time takes two or three minutes."
+	@cargo build --quiet --release --package exhibits
+	@cargo rustc --quiet --release --package transferto --bin transferto -- $(STACKS)
+	@echo "Both releases take about a minute. The first run fetches their jars, 70 MB, from Maven Central."
+	@./target/release/exhibits strace-kafka $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
 
 picture: tools        ## Draw a produce, a fetch and a long poll from the trace of the release binary into docs/img, their steps without times into docs/exhibits
 	@echo "Building the broker and what draws it; the first time takes a minute or two."

@@ -8,7 +8,6 @@ use bench::outcome::{Outcome, failed};
 
 mod session;
 mod call;
-#[allow(dead_code, reason = "Kafka is attached to, this broker is started")]
 mod recorder;
 mod traced_broker;
 mod recording;
@@ -23,13 +22,15 @@ mod shape;
 mod side_by_side;
 mod exhibit_files;
 mod strace;
+mod kafka;
 mod picture;
 
 /// Gets the rest of the arguments.
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 2] = [("strace", strace::run), ("picture", picture::picture)];
+const COMMANDS: [(&str, Program); 3] =
+    [("strace", strace::run), ("strace-kafka", kafka::run), ("picture", picture::picture)];
 
 fn main() -> ExitCode {
     match run() {
