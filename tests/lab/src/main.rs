@@ -21,6 +21,7 @@ mod ways;
 mod cost;
 mod sender;
 mod receiver;
+mod stir;
 mod test_file;
 mod measured;
 mod progress;
