@@ -7,15 +7,14 @@ use std::thread;
 use std::time::Duration;
 
 use bench::outcome::{Outcome, failed};
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
+
+use crate::cpus;
 
 const PATIENCE: Duration = Duration::from_secs(1);
-const THIS_THREAD: Pid = Pid::from_raw(0);
 
 /// Has each CPU send itself a packet.
 pub(crate) fn stir() -> Outcome<()> {
-    for cpu in 0..thread::available_parallelism()?.get() {
+    for cpu in 0..cpus::count()? {
         match thread::spawn(move || stir_one(cpu)).join() {
             Ok(outcome) => outcome?,
             Err(_) => return failed("a thread has panicked"),
@@ -25,9 +24,7 @@ pub(crate) fn stir() -> Outcome<()> {
 }
 
 fn stir_one(cpu: usize) -> Outcome<()> {
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu)?;
-    sched_setaffinity(THIS_THREAD, &cpus)?;
+    cpus::run_on(cpu)?;
     let socket = UdpSocket::bind(("127.0.0.1", 0))?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.send_to(b"x", socket.local_addr()?)?;
