@@ -33,7 +33,7 @@ STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture clients torture sabotage installation bench lab help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -69,10 +69,15 @@ strace-kafka: tools   ## The same session served by Apache Kafka, the post's 0.9
 	@echo "Both releases take about a minute. The first run fetches their jars, 70 MB, from Maven Central."
 	@./target/release/exhibits strace-kafka $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
 
-picture: tools        ## Draw a produce, a fetch and a long poll from the trace of the release binary into docs/img, their steps without times into docs/exhibits
+picture: tools        ## Draw a produce, a fetch and a long poll from the trace of the release binary into docs/img, their steps without times into docs/exhibits (COMPARE=1 holds a new recording to those steps)
 	@echo "Building the broker and what draws it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package exhibits
-	@./target/release/exhibits picture
+	@./target/release/exhibits picture $(if $(COMPARE),--compare)
+
+exhibits: tools       ## Record every trace, picture and figure of the pages again, in about twelve minutes, and print the pages with them (COMPARE=1 holds new recordings to those that are there, in shape)
+	@$(MAKE) --no-print-directory strace strace-kafka picture $(if $(COMPARE),COMPARE=1,RECORD=1)
+	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
+	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \
