@@ -3,6 +3,9 @@
 # Arguments for `make run`, for example ARGS="--override log.dirs=/tmp/logs".
 ARGS ?=
 
+# The lessons that `make lesson` plays, such as LESSON=forgotten-edges; without one it lists them.
+LESSON ?=
+
 # The clients that `make clients` drives, of the folders in tests/clients; all of them if none is named.
 CLIENTS ?=
 
@@ -23,7 +26,7 @@ WRITE ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage installation bench help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace lesson clients torture sabotage installation bench help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -51,6 +54,11 @@ strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the br
 		echo "make strace needs strace, for example: apt-get install strace" >&2; exit 1; }
 	@echo "Building the broker and the test that runs it; the first time takes a minute or two."
 	@cargo test --quiet --test process strace -- --nocapture
+
+lesson: tools         ## Switch a fault on, predict, and see it fail beside the broker as it is (LESSON=forgotten-edges; lists them without)
+	@echo "Building the broker and its lessons; the first time takes a minute or two."
+	@cargo build --quiet --release --package transferto --package exhibits
+	@./target/release/exhibits lesson $(LESSON)
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

@@ -112,7 +112,10 @@ mod tests {
             let errors = read_properties(&text, &[]).unwrap_err();
             let [error] = &errors[..] else { panic!("{errors:?}") };
             let error = error.to_string();
-            assert!(error.starts_with(&format!("line 2: `{lesson}=true`: this broker ")), "{error}");
+            assert!(
+                error.starts_with(&format!("line 2: `{lesson}=true`: this broker ")),
+                "{error}"
+            );
             assert!(error.contains("remove the setting") && error.contains(ALLOWED), "{error}");
             assert!(read_properties(&format!("{text}\n{ALLOWED}"), &[]).is_ok());
         }

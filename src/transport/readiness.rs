@@ -488,8 +488,8 @@ mod tests {
 
     #[test]
     fn the_simulation_notices_what_would_be_wrong() {
-        use Wrong::{BelievesItLater, ForgetsWhatWasReadAlong, LosesTheEnd};
-        for wrong in [LosesTheEnd, BelievesItLater, ForgetsWhatWasReadAlong] {
+        use Wrong::{BelievesItLater, ForgetsEdges, ForgetsWhatWasReadAlong, LosesTheEnd};
+        for wrong in [LosesTheEnd, BelievesItLater, ForgetsWhatWasReadAlong, ForgetsEdges] {
             let fails = |seed| catch_unwind(|| simulate(seed, Some(wrong))).is_err();
             assert!((1..=400).any(fails), "{wrong:?}");
         }

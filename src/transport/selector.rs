@@ -489,9 +489,7 @@ impl Selector {
         let waited_ns = self.time.nanoseconds() - waiting_since_ns;
         self.metrics.network_processor_idle_ns.add(waited_ns.unsigned_abs());
         match polled {
-            Ok(()) if self.lessons.forgets_edges => {
-                Ok(self.note_events(Readiness::edge_if_wanted))
-            }
+            Ok(()) if self.lessons.forgets_edges => Ok(self.note_events(Readiness::edge_if_wanted)),
             Ok(()) => Ok(self.note_events(Readiness::edge)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(error) => Err(error),

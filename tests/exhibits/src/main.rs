@@ -1,14 +1,17 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from the release binary.
+//! session of one client, recorded from the release binary. `make lesson`: what would go wrong.
 
 use std::process::ExitCode;
 
+use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 
 mod session;
+mod lessons;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 0] = [];
+const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 2] =
+    [("lesson", lessons::run), (caretaker::COMMAND, |_| caretaker::serve())];
 
 fn main() -> ExitCode {
     match run() {
