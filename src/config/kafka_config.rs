@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
 use crate::common::http_end_point::HttpEndPoint;
 use crate::common::kafka_principal::KafkaPrincipal;
+use crate::common::lessons::Lessons;
 use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
 use crate::config::config_type::{AuthorizerClass, Int, Long, SecurityProtocolMap, UnlessMinusOne};
@@ -488,6 +489,16 @@ impl KafkaConfig {
     /// milliseconds.
     pub fn log_flush_time_ms(&self) -> i64 {
         self.log_flush_interval_ms.unwrap_or(self.log_flush_scheduler_interval_ms)
+    }
+
+    /// The faults that are switched on.
+    pub fn lessons(&self) -> Lessons {
+        Lessons {
+            forgets_edges: self.transferto_lesson_forgotten_edges,
+            reuses_names: self.transferto_lesson_reused_names,
+            loses_responses: self.transferto_lesson_lost_responses,
+            leaves_cold_pages: self.transferto_lesson_cold_pages,
+        }
     }
 
     /// What a topic without overrides follows.

@@ -1,7 +1,6 @@
 //! Not in Kafka: the rules under which a fault may be switched on. A broker with one is refused unless
 //! the same settings say that lessons are allowed, and says at every start what is wrong with it.
 
-use crate::common::lessons::Lessons;
 use crate::config::config_def::ConfigError;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::properties::Property;
@@ -9,47 +8,6 @@ use crate::config::properties::Property;
 /// What every lesson's setting begins with.
 const PREFIX: &str = "transferto.lesson.";
 const PERMISSION: &str = "transferto.lessons.allowed";
-
-impl KafkaConfig {
-    /// The faults that are switched on.
-    pub fn lessons(&self) -> Lessons {
-        Lessons {
-            forgets_edges: self.transferto_lesson_forgotten_edges,
-            reuses_names: self.transferto_lesson_reused_names,
-            loses_responses: self.transferto_lesson_lost_responses,
-            leaves_cold_pages: self.transferto_lesson_cold_pages,
-        }
-    }
-
-    /// What a broker with this lesson does, if it is on.
-    fn fault(&self, setting: &str) -> Option<&'static str> {
-        let Lessons { forgets_edges, reuses_names, loses_responses, leaves_cold_pages } =
-            self.lessons();
-        let (is_on, fault) = match setting.strip_prefix(PREFIX)? {
-            "forgotten.edges" => (
-                forgets_edges,
-                "forgets the requests that arrive while another one of their connection is handled",
-            ),
-            "reused.names" => (
-                reuses_names,
-                "sends late responses, with other clients' records in them, to whoever has the \
-                 place of a closed connection (KAFKA-5595)",
-            ),
-            "lost.responses" => (
-                loses_responses,
-                "loses the next response, of whomever, with each whose connection is gone \
-                 (KAFKA-5790)",
-            ),
-            "cold.pages" => (
-                leaves_cold_pages,
-                "reads cold pages inside `sendfile`, and all connections of a processor wait for \
-                 the disk with the one that asked (KAFKA-7504)",
-            ),
-            _ => return None,
-        };
-        is_on.then_some(fault)
-    }
-}
 
 /// Nobody runs a broker with a fault by a slip, such as a line copied from a page: each lesson that
 /// is on is an error without the permission.
@@ -69,6 +27,9 @@ pub(super) fn forbidden(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigE
 
 /// What is broken on purpose is said at every start.
 pub(super) fn warnings(config: &KafkaConfig, given: &[Property]) -> Vec<String> {
+    if !config.transferto_lessons_allowed {
+        return Vec::new();
+    }
     let warning = |(property, fault): (&Property, &str)| {
         let why = format!("this broker {fault}; remove the setting when you have seen it");
         format!("LESSON: {}", config_error(property, why))
@@ -83,7 +44,34 @@ fn faults<'a>(
 ) -> impl Iterator<Item = (&'a Property, &'static str)> {
     let is_last = |at: usize, it: &Property| !given[at + 1..].iter().any(|on| on.name == it.name);
     let in_force = given.iter().enumerate().filter(move |(at, it)| is_last(*at, it));
-    in_force.filter_map(|(_, it)| Some((it, config.fault(&it.name)?)))
+    in_force.filter_map(|(_, it)| Some((it, fault(config, &it.name)?)))
+}
+
+/// What a broker with this lesson does, if it is on.
+fn fault(config: &KafkaConfig, setting: &str) -> Option<&'static str> {
+    let lessons = config.lessons();
+    let (is_on, fault) = match setting.strip_prefix(PREFIX)? {
+        "forgotten.edges" => (
+            lessons.forgets_edges,
+            "forgets the requests that arrive while another one of their connection is handled",
+        ),
+        "reused.names" => (
+            lessons.reuses_names,
+            "sends late responses, with other clients' records in them, to whoever has the place of \
+             a closed connection (KAFKA-5595)",
+        ),
+        "lost.responses" => (
+            lessons.loses_responses,
+            "loses the next response, of whomever, with each whose connection is gone (KAFKA-5790)",
+        ),
+        "cold.pages" => (
+            lessons.leaves_cold_pages,
+            "reads cold pages inside `sendfile`, and all connections of a processor wait for the \
+             disk with the one that asked (KAFKA-7504)",
+        ),
+        _ => return None,
+    };
+    is_on.then_some(fault)
 }
 
 fn config_error(property: &Property, why: String) -> ConfigError {
@@ -94,6 +82,7 @@ fn config_error(property: &Property, why: String) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::lessons::Lessons;
     use crate::config::config_reader::read_properties;
     use crate::config::properties::parse;
 

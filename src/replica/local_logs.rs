@@ -321,6 +321,7 @@ impl LocalLogs {
     /// thread, where waiting for a disk delays one request, and not in a Processor, where it would
     /// delay all of its connections (KAFKA-7504).
     pub fn warm(&self, results: &[(TopicAndPartition, LogReadResult)]) {
+        // ANCHOR: warm_slices
         // LESSON: they are left to `sendfile`, and so to the Processor.
         if self.leaves_cold_pages {
             return;
@@ -341,6 +342,7 @@ impl LocalLogs {
                 ),
             }
         }
+        // ANCHOR_END: warm_slices
     }
 }
 
