@@ -16,17 +16,25 @@ SEED ?=
 LONG ?=
 HOURS ?=
 
-# The experiments that `make bench` runs, all of them if none is named; how many rounds; SHORT=1 for two
+# The experiments that `make bench` or `make lab` runs, all of them if none is named; how many rounds; SHORT=1 for two
 # short ones, LONG=1 to count instructions, too, HOURS= to watch memory for that long; WRITE=1 to print the
-# figures into docs/*/benchmarks.md.
+# figures into docs/*/benchmarks.md or docs/*/lab.md.
 EXPERIMENTS ?=
 ROUNDS ?=
 SHORT ?=
 WRITE ?=
 
+# `make strace`: MODE=sendfile, copy, both or 2016; RECORD=1 and COMPARE=1 are for docs/exhibits.
+MODE ?=
+RECORD ?=
+COMPARE ?=
+# libunwind, by which strace finds the functions of a call, takes places in the file for addresses in memory;
+# linkers other than GNU's make the two differ unless this is asked for.
+STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace lesson clients torture sabotage installation bench help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace picture lesson clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -49,11 +57,16 @@ lint: tools           ## Fail on any warning of clippy
 doc: tools            ## Build the documentation of the source, fail on any broken link
 	RUSTDOCFLAGS="--cfg house -D warnings -A missing_docs" cargo doc --no-deps --document-private-items
 
-strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the broker under strace, checks the trace and prints it
-	@command -v strace >/dev/null || { \
-		echo "make strace needs strace, for example: apt-get install strace" >&2; exit 1; }
-	@echo "Building the broker and the test that runs it; the first time takes a minute or two."
-	@cargo test --quiet --test process strace -- --nocapture
+strace: tools         ## Tell a session call by call: thread, step, function, Kafka's method; fails if a message byte is read (MODE=copy without zero copy, MODE=both side by side, MODE=2016 with the clients of that year; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
+	@echo "Building the broker and what records it; the first time takes a minute or two."
+	@cargo build --package exhibits
+	@cargo rustc --package transferto --bin transferto -- $(STACKS)
+	@./target/debug/exhibits strace $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(MODE)))
+
+picture: tools        ## Draw a produce, a fetch and a long poll from the trace of the release binary into docs/img, their steps without times into docs/exhibits
+	@echo "Building the broker and what draws it; the first time takes a minute or two."
+	@cargo build --quiet --release --package transferto --package exhibits
+	@./target/release/exhibits picture
 
 lesson: tools         ## Switch a fault on, predict, and see it fail beside the broker as it is (LESSON=forgotten-edges; lists them without)
 	@echo "Building the broker and its lessons; the first time takes a minute or two."
@@ -89,6 +102,12 @@ bench: tools          ## Measure the release binary beside a bare sendfile loop,
 	@cargo build --quiet --release --package transferto --package bench
 	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),four,seventeen) minutes on two cores. )Leave the machine alone meanwhile."
 	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
+
+lab: tools            ## Send a file in each way that a program has, from read and write to sendfile, and show what each costs (EXPERIMENTS="files broker" chooses, ROUNDS=, SHORT=1; WRITE=1 prints docs/*/lab.md)
+	@echo "Building the broker and the lab; the first time takes a minute or two."
+	@cargo build --quiet --release --package transferto --package lab
+	@echo "$(if $(EXPERIMENTS),,The whole lab takes about $(if $(SHORT),one minute,five minutes) on two cores. )Leave the machine alone meanwhile."
+	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" WRITE="$(WRITE)" ./target/release/lab $(EXPERIMENTS)
 
 clean:                ## Remove what was built; the broker's ./data stays
 	cargo clean

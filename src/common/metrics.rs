@@ -67,10 +67,17 @@ counters! {
     /// Calls of `sendmsg(2)` to a client's socket.
     write_calls,
     /// Bytes that left from this process's memory: headers, small responses, and message bytes that
-    /// had to be converted.
+    /// had to be converted, or that `transferto.transfer.mode=copy` sent.
     write_bytes,
-    /// Message bytes of fetches that were copied through this process, because zero copy was lost.
+    /// Message bytes of fetches that were copied through this process, because zero copy was lost or
+    /// switched off (`transferto.transfer.mode=copy`).
     copied_message_bytes,
+    /// Calls of `pread(2)` for message bytes on their way to a socket
+    /// (`transferto.transfer.mode=copy`).
+    copy_read_calls,
+    /// Bytes that those calls read. What exceeds the copied bytes was read again, because a socket
+    /// was full.
+    copy_read_bytes,
     /// Fetches of a partition that were down-converted for an old client, so that zero copy was
     /// lost.
     fetch_message_conversions,

@@ -124,7 +124,12 @@ impl KafkaScheduler {
 
 impl Scheduler for KafkaScheduler {
     fn schedule(&self, name: &str, delay_ms: i64, period_ms: Option<i64>, task: Task) {
-        debug!("Scheduling task {name} with delay {delay_ms} ms and period {period_ms:?} ms");
+        match period_ms {
+            Some(period_ms) => {
+                debug!("Scheduling task {name} in {delay_ms} ms, then every {period_ms} ms");
+            }
+            None => debug!("Scheduling task {name} in {delay_ms} ms, once"),
+        }
         let mut state = locked(&self.shared.state);
         if state.is_shut_down {
             warn!("task {name} is not scheduled: the scheduler is shut down");

@@ -16,6 +16,7 @@ use crate::config::log_policies::{
     CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
 };
 use crate::config::process_roles::ProcessRoles;
+use crate::config::transfer_mode::TransferMode;
 
 /// Kafka's smallest message, of magic 0, without its 12 bytes of offset and size.
 const MESSAGE_SIZE_MIN_BYTES: i64 = 14;
@@ -166,6 +167,15 @@ settings! {
         /// processor wait while it reads a disk for one of them (KAFKA-7504).
         transferto_lesson_cold_pages: bool,
             "transferto.lesson.cold.pages" = "false", Allowed::Any, Low;
+        /// How message bytes go from a segment file to a socket: by `sendfile(2)`, inside the kernel;
+        /// or, as a lesson, by `copy`, the way that the post sets out from, which reads them into a
+        /// buffer of this process and sends them from there. What a client gets is the same.
+        transferto_transfer_mode: TransferMode,
+            "transferto.transfer.mode" = "sendfile", Allowed::Any, Low;
+        /// The buffer that `transferto.transfer.mode=copy` reads into, in bytes: each processor has
+        /// one, for all its connections.
+        transferto_transfer_copy_buffer_bytes: usize as Int<usize>,
+            "transferto.transfer.copy.buffer.bytes" = "65536", Allowed::Between(512, 16777216), Low;
 
         /// What decides whether a client may do something. Empty: every client may do everything.
         /// One of the names, which all mean the same here: access control lists, kept in the first

@@ -4,6 +4,7 @@
 use crate::config::config_def::ConfigError;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::properties::Property;
+use crate::config::transfer_mode::TransferMode;
 
 /// What every lesson's setting begins with.
 const PREFIX: &str = "transferto.lesson.";
@@ -25,16 +26,22 @@ pub(super) fn forbidden(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigE
     faults(config, given).map(error).collect()
 }
 
-/// What is broken on purpose is said at every start.
+/// What is broken, or slow, on purpose is said at every start.
 pub(super) fn warnings(config: &KafkaConfig, given: &[Property]) -> Vec<String> {
-    if !config.transferto_lessons_allowed {
-        return Vec::new();
-    }
-    let warning = |(property, fault): (&Property, &str)| {
-        let why = format!("this broker {fault}; remove the setting when you have seen it");
+    let allowed = faults(config, given).filter(|_| config.transferto_lessons_allowed);
+    let warning = |(property, what): (&Property, &str)| {
+        let why = format!("this broker {what}; remove the setting when you have seen it");
         format!("LESSON: {}", config_error(property, why))
     };
-    faults(config, given).map(warning).collect()
+    allowed.chain(copy(config, given)).map(warning).collect()
+}
+
+/// The long way of the bytes, if it is taken. It is no fault, and needs no permission.
+fn copy<'a>(config: &KafkaConfig, given: &'a [Property]) -> Option<(&'a Property, &'static str)> {
+    let property = given.iter().rfind(|it| it.name == "transferto.transfer.mode")?;
+    let what = "copies each message byte into its own memory and out again, which takes more time \
+                of the processors than `sendfile`";
+    (config.transferto_transfer_mode == TransferMode::Copy).then_some((property, what))
 }
 
 /// Each lesson that is on, where it was given, and what the broker then does.
@@ -132,5 +139,20 @@ mod tests {
             assert!(warning.starts_with(&begin), "{warning}");
             assert_eq!(warnings(&format!("{lesson}=false\n{ALLOWED}")), [""; 0]);
         }
+    }
+
+    #[test]
+    fn a_copy_is_announced_and_needs_no_permission() {
+        let warnings = |text: &str| {
+            let given = parse(text, "a.properties").unwrap();
+            warnings(&read_properties(text, &[]).unwrap(), &given).concat()
+        };
+        let on = warnings("transferto.transfer.mode=copy");
+        assert!(on.starts_with("LESSON: a.properties, line 1: `transferto.transfer.mode=copy`"));
+        assert_eq!(
+            warnings("transferto.transfer.mode=copy\ntransferto.transfer.mode=sendfile"),
+            ""
+        );
+        assert_eq!(warnings("transferto.transfer.copy.buffer.bytes=4096"), "");
     }
 }

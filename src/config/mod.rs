@@ -5,6 +5,7 @@ pub mod limit;
 pub mod config_type;
 pub mod log_policies;
 pub mod fetch_inline;
+pub mod transfer_mode;
 pub mod compaction_lags;
 pub mod config_def;
 pub mod properties;

@@ -16,6 +16,7 @@ use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
 use crate::config::config_reader::read_settings;
 use crate::config::fetch_inline::FetchInline;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::transfer_mode::TransferMode;
 use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
@@ -131,8 +132,8 @@ impl KafkaServerBuilder {
     pub fn start(self) -> Result<KafkaServer, StartupError> {
         let began = Instant::now();
         let Self { config, time, metrics, channel_builder, authorizer, .. } = self;
-        let channel_builder = channel_builder
-            .unwrap_or_else(|| Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics))));
+        let channel_builder =
+            channel_builder.unwrap_or_else(|| new_channel_builder(&config, &metrics));
         let background =
             Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
@@ -198,6 +199,15 @@ impl KafkaServerBuilder {
         };
         KafkaServer::serve(subsystems, self.halt_procedure, began)
     }
+}
+
+/// Plain sockets, which files go to as the settings say.
+fn new_channel_builder(config: &KafkaConfig, metrics: &Arc<Metrics>) -> Arc<dyn ChannelBuilder> {
+    let builder = PlaintextChannelBuilder::new(Arc::clone(metrics));
+    Arc::new(match config.transferto_transfer_mode {
+        TransferMode::Sendfile => builder,
+        TransferMode::Copy => builder.copying_through(config.transferto_transfer_copy_buffer_bytes),
+    })
 }
 
 /// What the broker knows from its log directories.

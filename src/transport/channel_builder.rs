@@ -10,9 +10,11 @@ use mio::net::TcpStream;
 use crate::common::metrics::Metrics;
 use crate::transport::authenticator::DefaultAuthenticator;
 use crate::transport::connection_id::ConnectionId;
+use crate::transport::copying_transport_layer::CopyingTransportLayer;
 use crate::transport::kafka_channel::KafkaChannel;
 use crate::transport::network_receive::NetworkReceive;
 use crate::transport::plaintext_transport_layer::PlaintextTransportLayer;
+use crate::transport::transport_layer::TransportLayer;
 
 /// Makes the channel of each new connection: chooses the transport that its bytes leave by, and
 /// the authenticator that says whom it speaks for. Tests bring builders whose transports count,
@@ -34,12 +36,33 @@ pub trait ChannelBuilder: Send + Sync {
 /// Builds channels that send bytes as they are, for clients without a name.
 pub struct PlaintextChannelBuilder {
     metrics: Arc<Metrics>,
+    /// The memory that files are copied through; none where they go by `sendfile`.
+    copy_buffer_bytes: Option<usize>,
 }
 
 impl PlaintextChannelBuilder {
     /// Counts in `metrics` what the transports do.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics }
+        Self { metrics, copy_buffer_bytes: None }
+    }
+
+    /// Files go through `buffer_bytes` of this process's memory, in place of `sendfile`.
+    #[must_use]
+    pub fn copying_through(self, buffer_bytes: usize) -> Self {
+        Self { copy_buffer_bytes: Some(buffer_bytes), ..self }
+    }
+
+    fn transport(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> io::Result<Box<dyn TransportLayer>> {
+        let metrics = || Arc::clone(&self.metrics);
+        let plaintext = PlaintextTransportLayer::new(stream, peer, metrics())?;
+        Ok(match self.copy_buffer_bytes {
+            None => Box::new(plaintext),
+            Some(bytes) => Box::new(CopyingTransportLayer::new(plaintext, bytes, metrics())),
+        })
     }
 }
 
@@ -51,8 +74,8 @@ impl ChannelBuilder for PlaintextChannelBuilder {
         peer: SocketAddr,
         receive: NetworkReceive,
     ) -> io::Result<KafkaChannel> {
-        let transport = PlaintextTransportLayer::new(stream, peer, Arc::clone(&self.metrics))?;
+        let transport = self.transport(stream, peer)?;
         let authenticator = Box::new(DefaultAuthenticator::new());
-        Ok(KafkaChannel::new(id, Box::new(transport), authenticator, receive))
+        Ok(KafkaChannel::new(id, transport, authenticator, receive))
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod memory_transport;
 pub mod read_turn;
 pub mod network_receive;
 pub mod plaintext_transport_layer;
+pub mod copying_transport_layer;
 pub mod send;
 pub mod multi_send;
 pub mod write_turn;

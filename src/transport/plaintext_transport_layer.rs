@@ -222,7 +222,7 @@ impl TransportLayer for PlaintextTransportLayer {
 }
 
 /// How many of the bytes that a call was for it has moved, in words.
-fn of(result: &io::Result<usize>, asked: usize) -> impl fmt::Display {
+pub(super) fn of(result: &io::Result<usize>, asked: usize) -> impl fmt::Display {
     in_words(move |f| match result {
         Ok(moved) => write!(f, "{moved} of {asked} bytes"),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => write!(f, "would block"),
@@ -232,7 +232,7 @@ fn of(result: &io::Result<usize>, asked: usize) -> impl fmt::Display {
 
 /// Repeats a call that a signal has interrupted. The broker's threads block the signals that end
 /// it; a test's need not.
-fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => (),

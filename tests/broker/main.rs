@@ -48,6 +48,7 @@ mod monitoring {
 }
 
 mod zero_copy;
+mod transfer_mode;
 mod fetch_inline;
 mod idempotence;
 mod compacted_topic;

@@ -12,6 +12,7 @@ use transferto::config::unsupported::Unsupported;
 use transferto::server::monitoring::family::Family;
 use transferto::server::monitoring::metrics_page::all_families;
 
+use crate::exhibits::{exhibits, figures, with_figures};
 use crate::printed::{fail_if_printed, print_into};
 use crate::source_tree::{files_under, read, ticked};
 
@@ -124,6 +125,9 @@ fn both_languages_say_the_same() {
         }
         if includes(text) != includes(theirs) {
             errors.push(format!("{name}: the two languages quote different code"));
+        }
+        if exhibits(text) != exhibits(theirs) || figures(text) != figures(theirs) {
+            errors.push(format!("{name}: the two languages show different parts of recordings"));
         }
         if heading_levels(text) != heading_levels(theirs) {
             errors.push(format!("{name}: the two languages have different headings"));
@@ -246,7 +250,7 @@ fn the_pages_of_metrics_are_printed_from_the_table() {
 }
 
 /// All that a page may name.
-struct Names {
+pub(crate) struct Names {
     files: Vec<SourceFile>,
     /// Kafka's symbols, and the names of its tests and APIs.
     kafka: BTreeSet<String>,
@@ -254,7 +258,7 @@ struct Names {
 }
 
 impl Names {
-    fn of_the_repository() -> Self {
+    pub(crate) fn of_the_repository() -> Self {
         let files = files_under("src", "rs").into_iter().chain(files_under("tests", "rs"));
         let symbols = read("tests/kafka-0.9.0.1-symbols.txt");
         let tests = read("tests/kafka-tests.txt");
@@ -270,7 +274,7 @@ impl Names {
     }
 
     /// Whether `word` is known, or of a form that is not looked up.
-    fn know(&self, word: &str) -> bool {
+    pub(crate) fn know(&self, word: &str) -> bool {
         let is_repository =
             ["src/", "tests/", "docs/", ".ci/"].iter().any(|it| word.starts_with(it));
         if is_repository && !word.contains(char::is_whitespace) {
@@ -382,7 +386,7 @@ fn name_at_start(text: &str) -> &str {
 }
 
 /// `KafkaApis.handleFetchRequest` and `Log.scala`.
-fn is_kafkas(word: &str) -> bool {
+pub(crate) fn is_kafkas(word: &str) -> bool {
     let Some((owner, member)) = word.split_once('.') else { return false };
     owner.starts_with(|c: char| c.is_ascii_uppercase())
         && [owner, member].iter().all(|it| it.chars().all(char::is_alphanumeric))
@@ -406,7 +410,7 @@ fn is_type(word: &str) -> bool {
 }
 
 /// The README and all pages below `docs`.
-fn pages() -> Vec<PathBuf> {
+pub(crate) fn pages() -> Vec<PathBuf> {
     let readme = PathBuf::from("README.md");
     files_under("docs", "md").into_iter().chain(Some(readme).filter(|it| it.exists())).collect()
 }
@@ -445,6 +449,7 @@ fn heading_levels(page: &str) -> Vec<usize> {
 
 /// A page as a person wrote it: without what stands between the marks.
 fn without_printed(page: &str) -> String {
+    let page = with_figures(page, |_| String::new());
     let mut written = String::new();
     for (i, piece) in page.split("<!-- printed: ").enumerate() {
         let end = if i == 0 { Some(0) } else { piece.find("<!-- end of ") };

@@ -11,4 +11,5 @@ mod path;
 mod pictures;
 mod api_pages;
 mod kafka_tests;
+mod exhibits;
 mod support;

@@ -1,20 +1,33 @@
 //! Pages that are lists are printed from the lists, between marks; what a person wrote stays.
 
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 
 use crate::source_tree::read;
 
+/// Held while a page is read and written: tests run side by side, and two may print the same page.
+static PRINTING: Mutex<()> = Mutex::new(());
+
 /// Puts each part between its marks, and says whether that changed the page.
 pub(crate) fn print_into(page: &str, parts: &[(&str, String)]) -> bool {
+    rewrite(page, |mut text| {
+        for (name, part) in parts {
+            let start = format!("<!-- printed: {name} -->\n");
+            let end = format!("<!-- end of {name} -->");
+            let from = text.find(&start).unwrap_or_else(|| panic!("{page} lacks {start}"));
+            let from = from + start.len();
+            let to = text.find(&end).unwrap_or_else(|| panic!("{page} lacks {end}"));
+            text.replace_range(from..to, &format!("\n{part}\n"));
+        }
+        text
+    })
+}
+
+/// Makes the text of a page anew, and says whether that changed it.
+pub(crate) fn rewrite(page: &str, change: impl FnOnce(String) -> String) -> bool {
+    let _printing = PRINTING.lock().unwrap_or_else(PoisonError::into_inner);
     let old = read(page);
-    let mut new = old.clone();
-    for (name, part) in parts {
-        let (start, end) =
-            (format!("<!-- printed: {name} -->\n"), format!("<!-- end of {name} -->"));
-        let from = new.find(&start).unwrap_or_else(|| panic!("{page} lacks {start}")) + start.len();
-        let to = new.find(&end).unwrap_or_else(|| panic!("{page} lacks {end}"));
-        new.replace_range(from..to, &format!("\n{part}\n"));
-    }
+    let new = change(old.clone());
     if new != old {
         fs::write(page, &new).unwrap();
     }

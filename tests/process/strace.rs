@@ -78,6 +78,26 @@ fn a_topic_of_the_posts_format_leaves_by_sendfile_for_the_posts_clients() {
     }
 }
 
+/// The way that the first section of the post counts, by the broker's own setting.
+#[test]
+fn in_copy_mode_every_message_byte_is_read_and_written_and_none_leaves_by_sendfile() {
+    let _company = in_company();
+    let copy = ["transferto.transfer.mode=copy"];
+    let Some(watched) = Watched::start_with(&copy, &[]) else { return };
+    let batches: Vec<_> = (0..10_u8).map(|value| batch(&[&vec![value; 100_000]])).collect();
+    let mut producer = watched.connect();
+    producer.create_topic("post");
+    for batch in &batches {
+        assert_eq!(producer.produce("post", 0, batch).error_code, 0);
+    }
+    let mut consumer = watched.connect();
+    let fetched = consumer.fetch_with(NEWEST_FETCH, fetch_request("post", 0, 3)).remove(0);
+    let expected: Vec<u8> =
+        (3..10).flat_map(|offset| stored(&batches[offset], offset as i64)).collect();
+    assert_eq!(fetched.records, expected);
+    watched.end(consumer).assert_sent_by_read_and_write(expected.len());
+}
+
 /// A notification on a `Condvar` is a system call even if nobody waits; so is a write to an eventfd.
 #[test]
 fn a_fetch_wakes_one_handler_and_one_processor_and_nobody_else() {
@@ -151,11 +171,15 @@ struct Trace {
 impl Watched {
     /// A broker on an empty directory; none where there is no strace.
     fn start() -> Option<Self> {
-        Self::start_tracing(&[])
+        Self::start_with(&[], &[])
     }
 
     /// The same, under a strace that also shows the calls with these names.
     fn start_tracing(more_calls: &[&str]) -> Option<Self> {
+        Self::start_with(&[], more_calls)
+    }
+
+    fn start_with(settings: &[&str], more_calls: &[&str]) -> Option<Self> {
         if !has_strace() {
             return None;
         }
@@ -165,7 +189,7 @@ impl Watched {
         let calls = [&["sendfile"][..], &READS, &WRITES, more_calls].concat().join(",");
         let calls = format!("trace={calls}");
         let strace = ["strace", "-ff", "-yy", "-s", "0", "-e", &calls, "-o", &output];
-        let broker = BrokerProcess::start_under(&strace, &dir.path().join("data"), &[]);
+        let broker = BrokerProcess::start_under(&strace, &dir.path().join("data"), settings);
         Some(Self { broker, dir })
     }
 
@@ -207,6 +231,30 @@ impl Trace {
             let is_header = call.name == "pread64" && call.result <= ENTRY_HEADER_BYTES;
             assert!(is_header, "message bytes were read: {}", call.line);
         }
+    }
+
+    /// Holds the trace of such a fetch in copy mode to what the post says of read and write.
+    fn assert_sent_by_read_and_write(&self, size: usize) {
+        assert!(self.calls.iter().all(|it| it.name != "sendfile"), "there is a sendfile");
+        let of_messages = |it: &&Call| {
+            let is_read = it.name == "pread64" && it.arguments.contains(".log>");
+            is_read && it.result > ENTRY_HEADER_BYTES
+        };
+        let reads: Vec<_> = self.calls.iter().filter(of_messages).collect();
+        let read: i64 = reads.iter().map(|it| it.result).sum();
+        assert!(read >= size as i64, "{read} message bytes were read of {size}");
+        assert!(reads.iter().all(|it| it.result <= 65_536), "through a buffer of 64 KiB");
+
+        let written = self.to_consumer().filter(|it| WRITES.contains(&it.name.as_str()));
+        let written: i64 = written.map(|it| it.result.max(0)).sum();
+        let headers = written - size as i64;
+        assert!((0..200).contains(&headers), "{headers} bytes of headers beside {size}");
+        let address = format!(":{}]>", self.consumer_port);
+        let is_shown =
+            |it: &&Call| of_messages(it) || it.name != "read" && it.arguments.contains(&address);
+        let lines: Vec<_> =
+            self.calls.iter().filter(is_shown).map(|it| format!("\n  {}", it.line)).collect();
+        println!("\nThe fetch of {size} message bytes in copy mode:{}", lines.concat());
     }
 
     fn to_consumer(&self) -> impl Iterator<Item = &Call> {

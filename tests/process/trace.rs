@@ -10,6 +10,7 @@ use support::broker_process::BrokerProcess;
 use support::client::{Client, NEWEST_FETCH, fetch_request};
 use support::records::batch;
 use support::temp::TempDir;
+use support::trace_line::TraceLine;
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::request::RequestBody;
 
@@ -22,53 +23,12 @@ const FETCHES: i32 = 20;
 const STEPS: [u32; 14] = [4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18];
 const LAST_STEP: u32 = 19;
 
-/// `2026-11-29T18:06:20.123456Z TRACE [thread] 2#0/5     [8] Log.read: words`.
-#[derive(Debug)]
-struct Line {
-    time: String,
-    thread: String,
-    /// `2#0/5`, `2#0`, or nothing.
-    subject: String,
-    depth: usize,
-    step: Option<u32>,
-    kafkas_name: String,
-    words: String,
-}
-
-impl Line {
-    /// `None` for a line of another level.
-    fn parse(line: &str) -> Option<Self> {
-        let (time, rest) = line.split_once(" TRACE [")?;
-        let (thread, rest) = rest.split_once("] ").unwrap();
-        let is_named = rest.starts_with(|c: char| c.is_ascii_digit());
-        let (subject, rest) = if is_named { rest.split_once(' ').unwrap() } else { ("", rest) };
-        let text = rest.trim_start_matches(' ');
-        let spaces = rest.len() - text.len();
-        assert_eq!(spaces % 2, 0, "{line}");
-        let numbered = text.strip_prefix('[').map(|it| it.split_once("] ").unwrap());
-        let (step, text) = match numbered {
-            Some((step, text)) => (Some(step.parse().unwrap()), text),
-            None => (None, text),
-        };
-        let (kafkas_name, words) = text.split_once(": ").unwrap_or_else(|| panic!("{line}"));
-        Some(Self {
-            time: time.to_string(),
-            thread: thread.to_string(),
-            subject: subject.to_string(),
-            depth: spaces / 2,
-            step,
-            kafkas_name: kafkas_name.to_string(),
-            words: words.to_string(),
-        })
-    }
-}
-
 /// What a broker traces while `clients` use it, which get its port.
-fn traced(clients: impl FnOnce(u16)) -> Vec<Line> {
+fn traced(clients: impl FnOnce(u16)) -> Vec<TraceLine> {
     traced_with(&[], clients)
 }
 
-fn traced_with(settings: &[&str], clients: impl FnOnce(u16)) -> Vec<Line> {
+fn traced_with(settings: &[&str], clients: impl FnOnce(u16)) -> Vec<TraceLine> {
     let dir = TempDir::new();
     let broker = BrokerProcess::start_under(&TRACED, dir.path(), settings);
     let (port, pid) = (broker.port, Pid::from_raw(broker.pid()));
@@ -77,11 +37,11 @@ fn traced_with(settings: &[&str], clients: impl FnOnce(u16)) -> Vec<Line> {
     clients(port);
     kill(pid, Signal::SIGTERM).unwrap();
     let (_, lines) = reader.join().unwrap();
-    lines.iter().filter_map(|line| Line::parse(line)).collect()
+    lines.iter().filter_map(|line| TraceLine::parse(line)).collect()
 }
 
-fn by_subject(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
-    let mut subjects: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
+fn by_subject(lines: &[TraceLine]) -> BTreeMap<&str, Vec<&TraceLine>> {
+    let mut subjects: BTreeMap<&str, Vec<&TraceLine>> = BTreeMap::new();
     for line in lines {
         subjects.entry(&line.subject).or_default().push(line);
     }
@@ -90,7 +50,7 @@ fn by_subject(lines: &[Line]) -> BTreeMap<&str, Vec<&Line>> {
 }
 
 /// The steps of a request in the order in which each first shows.
-fn steps_of(lines: &[&Line]) -> Vec<u32> {
+fn steps_of(lines: &[&TraceLine]) -> Vec<u32> {
     let mut steps = Vec::new();
     for step in lines.iter().filter_map(|line| line.step) {
         if !steps.contains(&step) {
@@ -100,8 +60,25 @@ fn steps_of(lines: &[&Line]) -> Vec<u32> {
     steps
 }
 
-fn says(lines: &[&Line], kafkas_name: &str, words: &str) -> bool {
+fn says(lines: &[&TraceLine], kafkas_name: &str, words: &str) -> bool {
     lines.iter().any(|line| line.kafkas_name == kafkas_name && line.words.contains(words))
+}
+
+#[test]
+fn a_line_says_when_where_for_whom_and_how_deep() {
+    let text =
+        "2026-11-29T01:00:02.000003Z TRACE [kafka-request-handler-3] 2#0/5     [8] Log.read: a: b";
+    let line = TraceLine::parse(text).unwrap();
+    assert_eq!((line.day_us, line.thread.as_str()), (3_602_000_003, "kafka-request-handler-3"));
+    assert_eq!((line.subject.as_str(), line.depth, line.step), ("2#0/5", 2, Some(8)));
+    assert_eq!((line.kafkas_name.as_str(), line.words.as_str()), ("Log.read", "a: b"));
+    let poll =
+        "2026-11-29T00:00:00.000000Z TRACE [network] [3] Selector.poll: 1 event, 1 turn to give";
+    let line = TraceLine::parse(poll).unwrap();
+    assert_eq!((line.subject.as_str(), line.depth, line.step), ("", 0, Some(3)));
+    let wakeup = "2026-11-29T00:00:00.000000Z TRACE [main] Selector.wakeup: its thread sleeps";
+    assert_eq!(TraceLine::parse(wakeup).unwrap().step, None);
+    assert!(TraceLine::parse("2026-11-29T00:00:00.000000Z INFO  [main] hello").is_none());
 }
 
 #[test]
@@ -145,8 +122,8 @@ fn the_lines_of_each_of_two_clients_fetches_are_its_own_from_the_first_step_to_t
 
 /// On each thread a line is at most one call deeper than the one before it; what calls nothing is as
 /// deep as its like.
-fn assert_is_nested(lines: &[Line]) {
-    let mut before: BTreeMap<&str, &Line> = BTreeMap::new();
+fn assert_is_nested(lines: &[TraceLine]) {
+    let mut before: BTreeMap<&str, &TraceLine> = BTreeMap::new();
     for line in lines {
         let depth = before.insert(&line.thread, line).map_or(0, |before| before.depth + 1);
         assert!(line.depth <= depth, "{line:?} is too deep");
@@ -156,8 +133,6 @@ fn assert_is_nested(lines: &[Line]) {
             _ => None,
         };
         assert!(depth_of_its_own.is_none_or(|depth| depth == line.depth), "{line:?}");
-        let (date, fraction) = line.time.split_once('.').unwrap();
-        assert!(date.contains('T') && fraction.len() == "123456Z".len(), "{line:?}");
     }
     for (outer, inner) in [
         ("TopicDataSend.writeTo", "PartitionDataSend.writeTo"),
@@ -184,7 +159,8 @@ fn a_fetch_that_a_produce_completes_bears_its_own_name_on_the_producers_thread()
     assert_eq!(consumer.receive_fetch(&header).len(), 1);
     consumer.metadata(1, Some(&["post"]));
     lines.extend(broker.end_with(Signal::SIGTERM).1);
-    let lines: Vec<Line> = lines.iter().filter_map(|line| Line::parse(line.trim_end())).collect();
+    let lines: Vec<TraceLine> =
+        lines.iter().filter_map(|line| TraceLine::parse(line.trim_end())).collect();
 
     let subjects = by_subject(&lines);
     let of = |api: &str| {
@@ -199,7 +175,7 @@ fn a_fetch_that_a_produce_completes_bears_its_own_name_on_the_producers_thread()
     let completed = completed.expect("the line bears the name of the fetch");
     assert!(produce.iter().any(|it| it.thread == completed.thread), "{completed:?}");
     assert!(completed.depth > 0, "it is nested in the append: {completed:?}");
-    let is_foreign = |line: &&&Line| line.step == Some(10) || line.kafkas_name == "Log.read";
+    let is_foreign = |line: &&&TraceLine| line.step == Some(10) || line.kafkas_name == "Log.read";
     assert_eq!(produce.iter().find(is_foreign).map(|it| &it.words), None);
     assert_eq!(steps_of(fetch).last(), Some(&LAST_STEP), "{fetch:#?}");
     assert!(steps_of(fetch).contains(&18), "{fetch:#?}");

@@ -10,13 +10,14 @@ use nix::unistd::Pid;
 /// The binary of another version, to make a data directory with.
 const OTHER_BINARY: &str = "TRANSFERTO_BINARY";
 
-/// The broker's binary, which Cargo builds for the tests: theirs lie in `deps` beside it.
+/// The broker's binary: beside the program that asks, or above it, since Cargo puts tests into `deps`.
 pub fn broker_binary() -> PathBuf {
     if let Some(other) = std::env::var_os(OTHER_BINARY) {
         return PathBuf::from(other);
     }
-    let test = std::env::current_exe().unwrap();
-    test.parent().and_then(Path::parent).unwrap().join("transferto")
+    let own = std::env::current_exe().unwrap();
+    let beside = own.ancestors().skip(1).map(|dir| dir.join("transferto"));
+    beside.take(2).find(|it| it.is_file()).expect("the broker is built")
 }
 
 /// A running broker.

@@ -14,4 +14,5 @@ pub mod http;
 pub mod json;
 pub mod broker;
 pub mod broker_process;
+pub mod trace_line;
 pub mod transports;

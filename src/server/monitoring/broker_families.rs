@@ -23,9 +23,16 @@ families! {
     /// The longest call of `sendfile(2)` since the start: a cold page shows here first.
     Gauge "transferto_sendfile_longest_seconds" [] in "seconds", "",
         |it, out| out.put(&[], seconds(it.parts.metrics.sendfile_ns_max.value()));
-    /// Message bytes of fetches that were copied through the process, because zero copy was lost.
+    /// Message bytes of fetches that were copied through the process, because zero copy was lost, or
+    /// switched off by `transferto.transfer.mode=copy`.
     Counter "transferto_copied_message_bytes_total" [] in "bytes", "",
         |it, out| out.put(&[], it.parts.metrics.copied_message_bytes.value());
+    /// Calls of `pread(2)` for messages on their way to a client, with that setting.
+    Counter "transferto_copy_read_calls_total" [] in "calls", "",
+        |it, out| out.put(&[], it.parts.metrics.copy_read_calls.value());
+    /// Bytes that they read: more than were copied, where a socket was full and they were read again.
+    Counter "transferto_copy_read_bytes_total" [] in "bytes", "",
+        |it, out| out.put(&[], it.parts.metrics.copy_read_bytes.value());
     /// Fetches of a partition whose messages were converted for an old client.
     Counter "transferto_fetch_down_conversions_total" [] in "fetches", "",
         |it, out| out.put(&[], it.parts.metrics.fetch_message_conversions.value());
@@ -47,7 +54,7 @@ families! {
     /// Calls that sent bytes of the process to clients.
     Counter "transferto_write_calls_total" [] in "calls", "",
         |it, out| out.put(&[], it.parts.metrics.write_calls.value());
-    /// Bytes that were sent so: headers, small responses, converted messages.
+    /// Bytes that were sent so: headers, small responses, messages that were converted or copied.
     Counter "transferto_write_bytes_total" [] in "bytes", "",
         |it, out| out.put(&[], it.parts.metrics.write_bytes.value());
     /// Calls that read from the sockets of clients.

@@ -22,6 +22,7 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::sabotage;
 use crate::common::step::{in_words, mark, step};
 use crate::common::sys;
+use crate::common::text::counted;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1, TIMESTAMP_OFFSET};
 use crate::message::message_set::{
@@ -180,7 +181,9 @@ impl FileMessageSet {
         let mut position = starting_position;
         let mut below = None;
         let mut at_or_above = None;
+        let mut headers_read: usize = 0;
         while let Some(entry) = self.entry_within(position, patience)? {
+            headers_read += 1;
             if entry.offset >= target_offset {
                 at_or_above = Some(entry);
                 break;
@@ -189,7 +192,9 @@ impl FileMessageSet {
             below = Some(entry);
         }
         drop(step);
-        mark!([8] "FileMessageSet.searchFor", "{}", found(below.as_ref(), at_or_above.as_ref()));
+        let found = found(below.as_ref(), at_or_above.as_ref());
+        let headers = counted(headers_read, "header");
+        mark!([8] "FileMessageSet.searchFor", "{found}; {headers} read");
         let is_exact = at_or_above.is_some_and(|entry| entry.offset == target_offset);
         match below {
             Some(below) if !is_exact && self.last_offset(&below, patience)? >= target_offset => {
@@ -322,6 +327,7 @@ impl FileMessageSet {
             }
             return Err(failed("append to", &self.path())(error));
         }
+        mark!("FileMessageSet.append", "{} bytes at position {size}", bytes.len());
         self.shared.size_bytes.store(size + bytes.len() as u64, Ordering::Release);
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use bench::caretaker;
 use bench::experiments::Experiment;
 use bench::machine::Machine;
 use bench::namespace::Network;

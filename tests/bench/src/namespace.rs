@@ -44,7 +44,7 @@ impl Network {
 
 fn own_namespace() -> Outcome<()> {
     if !Uid::effective().is_root() {
-        return failed("only root may make one; try: sudo make bench");
+        return failed("only root may make one; put sudo in front of make");
     }
     // Before there is a namespace without an interface that is up.
     if Command::new("ip").arg("-V").output().is_err() {

@@ -50,6 +50,12 @@ impl Plan {
                 return failed(format!("no experiment {name}; there are {}", known.join(", ")));
             }
         }
+        Self::from_environment("bench", names)
+    }
+
+    /// The same for another program, whose data lies in `target/dir`, and that knows what `names`
+    /// means.
+    pub fn from_environment(dir: &str, names: Vec<String>) -> Outcome<Self> {
         let own = env::current_exe()?;
         let binary =
             given("BROKER").map_or_else(|| own.with_file_name("transferto"), PathBuf::from);
@@ -78,7 +84,7 @@ impl Plan {
             None if is_short => LOAD_TIME_SHORT,
             None => LOAD_TIME,
         };
-        let work_dir = target.join("bench");
+        let work_dir = target.join(dir);
         Ok(Self {
             binary,
             work_dir,
@@ -95,6 +101,11 @@ impl Plan {
     /// How long memory is watched under load: an hour if `HOURS=1` says so.
     pub fn load_time(&self) -> Duration {
         self.load_time
+    }
+
+    /// The words that were given.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// The experiments that were named; all of them if none was.

@@ -1,5 +1,5 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from the release binary. `make lesson`: what would go wrong.
+//! session of one client, recorded from a broker of its own. `make lesson`: what would go wrong.
 
 use std::process::ExitCode;
 
@@ -7,11 +7,31 @@ use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 
 mod session;
+mod call;
+#[allow(dead_code, reason = "Kafka is attached to, this broker is started")]
+mod recorder;
+mod traced_broker;
+mod recording;
+mod cast;
+mod explanation;
+mod story;
+mod totals;
+mod page;
+mod ability;
+mod alignment;
+mod shape;
+mod side_by_side;
+mod exhibit_files;
+mod strace;
+mod picture;
 mod lessons;
 
+/// Gets the rest of the arguments.
+type Program = fn(&[String]) -> Outcome<()>;
+
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, fn(&[String]) -> Outcome<()>); 2] =
-    [("lesson", lessons::run), (caretaker::COMMAND, |_| caretaker::serve())];
+const COMMANDS: [(&str, Program); 3] =
+    [("strace", strace::run), ("picture", picture::picture), ("lesson", lessons::run)];
 
 fn main() -> ExitCode {
     match run() {
@@ -29,6 +49,9 @@ fn run() -> Outcome<()> {
     let Some((name, rest)) = arguments.split_first() else {
         return failed(format!("one of {} is wanted", known.join(", ")));
     };
+    if name == caretaker::COMMAND {
+        return caretaker::serve();
+    }
     match COMMANDS.iter().find(|it| it.0 == name) {
         Some((_, command)) => command(rest),
         None => failed(format!("no exhibit {name}; there are {}", known.join(", "))),

@@ -1,8 +1,8 @@
 //! The session that all exhibits show: a producer and a consumer, a connection each, of one program.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
+use bench::outcome::Outcome;
 use support::client::{Client, NEWEST_FETCH, NEWEST_PRODUCE, fetch_request};
 use support::records::{batch, message_set};
 use transferto::message::compression_codec::CompressionCodec;
@@ -19,7 +19,7 @@ pub(crate) const VALUE_BYTES: usize = 100_000;
 /// The fetch begins here, so that its position has to be searched for.
 pub(crate) const FETCH_OFFSET: i64 = 3;
 /// How long the long poll would wait if nothing were produced.
-pub(crate) const MAX_WAIT_MS: i32 = 10_000;
+pub(crate) const MAX_WAIT_MS: i32 = 20_000;
 
 /// Which of the protocol's versions the client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Year {
     Today,
 }
 
-/// What the client does, in order. A watcher hears of each act before it begins.
+/// What the client does, in order. A watcher hears of each act before it begins, and may hold it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Connect,
@@ -77,43 +77,46 @@ impl Year {
     }
 }
 
-/// Plays the session against the broker on this port. `waits` returns once the broker has the long
-/// poll in its purgatory, or after a while where that cannot be seen.
-pub(crate) fn play(port: u16, year: Year, mut act: impl FnMut(Act)) -> Told {
-    act(Act::Connect);
+/// Plays the session against the broker on this port. Before each act, `before` is called with it:
+/// that of `Act::ProduceOne` should not return before the broker has put the long poll to wait.
+pub(crate) fn play(
+    port: u16,
+    year: Year,
+    mut before: impl FnMut(Act) -> Outcome<()>,
+) -> Outcome<Told> {
+    before(Act::Connect)?;
     let mut producer = Client::connect(port);
     let mut consumer = Client::connect(port);
     let port_of =
         |client: &Client| client.stream.local_addr().map_or(0, |it: SocketAddr| it.port());
     let (producer_port, consumer_port) = (port_of(&producer), port_of(&consumer));
 
-    act(Act::Produce);
+    before(Act::Produce)?;
     for value in 0..BATCHES {
         produce(&mut producer, year, &vec![value; VALUE_BYTES]);
     }
 
-    act(Act::Fetch);
+    before(Act::Fetch)?;
     let fetch = fetch_request(TOPIC, 0, FETCH_OFFSET);
     let fetched = consumer.fetch_with(year.fetch_version(), fetch).remove(0);
 
-    act(Act::LongPoll);
+    before(Act::LongPoll)?;
     let end = i64::from(BATCHES);
     let poll = FetchRequest { max_wait_ms: MAX_WAIT_MS, ..fetch_request(TOPIC, 0, end) };
     let header = consumer.send(year.fetch_version(), &RequestBody::Fetch(poll), &[]);
-    // No broker says when a fetch waits; one that were answered later than this would fail nothing.
-    std::thread::sleep(Duration::from_millis(200));
-    act(Act::ProduceOne);
+
+    before(Act::ProduceOne)?;
     produce(&mut producer, year, b"the one that was waited for");
     let polled = consumer.receive_fetch(&header).remove(0);
 
-    act(Act::Disconnect);
+    before(Act::Disconnect)?;
     drop((producer, consumer));
-    Told {
+    Ok(Told {
         producer_port,
         consumer_port,
         fetched_bytes: fetched.records.len(),
         polled_bytes: polled.records.len(),
-    }
+    })
 }
 
 fn produce(producer: &mut Client, year: Year, value: &[u8]) {

@@ -17,18 +17,21 @@ const IMAGES: &str = "docs/img";
 
 /// Writes what these experiments have found; parts of others stay as they are.
 pub fn write(plan: &Plan, machine: &Machine, reports: &[Report]) -> Outcome<()> {
-    let root = Path::new(REPOSITORY);
-    fs::create_dir_all(root.join(IMAGES))?;
     let mut parts = vec![("machine", facts(machine))];
     for report in reports {
         let name = report.experiment.name;
-        let images = draw(root, name, &report.findings)?;
+        let images = draw(&format!("bench-{name}"), &report.findings)?;
         parts.push((name, part(plan, machine, &report.findings, &images)));
     }
-    for page in PAGES {
-        let path = root.join(page);
+    print(&PAGES, &parts)
+}
+
+/// Writes these parts, each of a name, into all of these pages.
+pub fn print(pages: &[&str], parts: &[(&str, String)]) -> Outcome<()> {
+    for page in pages {
+        let path = Path::new(REPOSITORY).join(page);
         let mut text = fs::read_to_string(&path)?;
-        for (name, part) in &parts {
+        for (name, part) in parts {
             text =
                 printed_into(&text, name, part).or_else(|why| failed(format!("{page} {why}")))?;
         }
@@ -48,19 +51,21 @@ fn printed_into(text: &str, name: &str, part: &str) -> Outcome<String> {
     Ok(format!("{before}{start}\n{part}\n{end}{after}"))
 }
 
-/// The paths of the pictures, as a page names them, with their titles.
-fn draw(root: &Path, name: &str, findings: &Findings) -> Outcome<Vec<(PathBuf, String)>> {
+/// The paths of the pictures, as a page names them, with their titles. Their files begin with `name`.
+pub fn draw(name: &str, findings: &Findings) -> Outcome<Vec<(PathBuf, String)>> {
+    let root = Path::new(REPOSITORY);
+    fs::create_dir_all(root.join(IMAGES))?;
     let mut images = Vec::new();
     for (at, chart) in findings.charts.iter().enumerate() {
         let Some(picture) = svg(chart, findings) else { continue };
-        let file = format!("bench-{name}-{}.svg", at + 1);
+        let file = format!("{name}-{}.svg", at + 1);
         fs::write(root.join(IMAGES).join(&file), picture)?;
         images.push((Path::new("../img").join(file), chart.title.clone()));
     }
     Ok(images)
 }
 
-fn facts(machine: &Machine) -> String {
+pub fn facts(machine: &Machine) -> String {
     let rows = machine.facts.iter().map(|(name, fact)| format!("| {name} | {fact} |"));
     let head = ["| | |".to_string(), "|---|---|".to_string()];
     head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")

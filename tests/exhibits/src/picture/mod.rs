@@ -1,0 +1,63 @@
+//! `make picture`: one produce, one fetch and one long poll, each as a picture of which thread does
+//! what and when, drawn from the trace of the release binary.
+//!
+//! What a run has measured is in the picture; what must be the same in every run is in the text
+//! beside it: the steps of each lane in their order.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use bench::outcome::{Outcome, failed};
+
+use crate::picture::drawing::svg;
+use crate::picture::recording::record;
+use crate::picture::story::Story;
+
+mod recording;
+mod story;
+mod drawing;
+
+const PICTURES: &str = "docs/img";
+const SHAPES: &str = "docs/exhibits";
+
+/// Draws the pictures into `docs/img`, and writes their shapes into `docs/exhibits`.
+pub(crate) fn picture(arguments: &[String]) -> Outcome<()> {
+    if let Some(argument) = arguments.first() {
+        return failed(format!("picture takes no argument, so no {argument}"));
+    }
+    if !Path::new(PICTURES).is_dir() {
+        return failed(format!("{PICTURES} is missing: run this where the repository begins"));
+    }
+    fs::create_dir_all(SHAPES)?;
+    let began = Instant::now();
+    let recording = record();
+    println!(
+        "recorded {} lines of the trace in {:.1} s",
+        recording.lines.len(),
+        began.elapsed().as_secs_f64()
+    );
+    let stories =
+        [Story::of_produce(&recording)?, Story::of_fetch(&recording)?, Story::of_poll(&recording)?];
+    for story in &stories {
+        let (image, text) = (
+            format!("{PICTURES}/picture-{}.svg", story.name),
+            format!("{SHAPES}/picture-{}.txt", story.name),
+        );
+        fs::write(&image, svg(story))?;
+        let shape = story.shape();
+        let before = fs::read_to_string(&text).unwrap_or_default();
+        fs::write(&text, &shape)?;
+        let change = match before.as_str() {
+            "" => "a new shape",
+            same if same == shape => "the shape as before",
+            _ => "ANOTHER SHAPE than before",
+        };
+        println!(
+            "{image}: {} rows in {} us; {text}: {change}",
+            story.rows.len(),
+            story.duration_us()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! A session, act by act, with every call that the broker's threads made meanwhile.
+
+use bench::outcome::Outcome;
+use support::client::Client;
+
+use crate::call::Call;
+use crate::recorder::{Recorder, Thread, now_us, wait_until};
+use crate::session::{Act, TOPIC, Told, Year, play};
+use crate::traced_broker::TracedBroker;
+
+/// How the broker sends messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Sendfile,
+    Copy,
+}
+
+/// Fewer threads that wait: strace walks the stack of each of their time-outs.
+pub(crate) const FEWER_THREADS: [&str; 2] = ["num.io.threads=2", "background.threads=1"];
+
+impl Mode {
+    /// How the broker is started.
+    fn settings(self) -> Vec<&'static str> {
+        let mode = match self {
+            Self::Sendfile => None,
+            Self::Copy => Some("transferto.transfer.mode=copy"),
+        };
+        FEWER_THREADS.into_iter().chain(mode).collect()
+    }
+}
+
+pub(crate) struct Recording {
+    pub(crate) threads: Vec<Thread>,
+    /// When each act began, and when the last was over.
+    pub(crate) acts: Vec<(Act, u64)>,
+    pub(crate) end_us: u64,
+    pub(crate) told: Told,
+    pub(crate) broker_port: u16,
+}
+
+impl Recording {
+    /// Has a broker of its own serve the session.
+    pub(crate) fn of_broker(strace: &[&str], mode: Mode, year: Year) -> Outcome<Self> {
+        eprintln!("Starting a broker under strace, which makes it slow.");
+        let broker = TracedBroker::start(strace, &mode.settings())?;
+        create_topic(broker.port, year);
+        let recording = Self::of_session(broker.recorder(), broker.port, year)?;
+        broker.stop()?;
+        Ok(recording)
+    }
+
+    /// Plays the session against whatever listens on `port` and runs under `recorder`. The topic is
+    /// there.
+    pub(crate) fn of_session(recorder: &Recorder, port: u16, year: Year) -> Outcome<Self> {
+        recorder.wait_until_asleep()?;
+        let mut acts: Vec<(Act, u64)> = Vec::new();
+        let told = play(port, year, |act| {
+            let before = acts.last().copied();
+            wait_until_done(recorder, before)?;
+            eprintln!("The client: {act:?}");
+            acts.push((act, now_us()));
+            Ok(())
+        })?;
+        wait_until_done(recorder, acts.last().copied())?;
+        let end_us = now_us();
+        let threads = recorder.threads()?;
+        Ok(Self { threads, acts, end_us, told, broker_port: port })
+    }
+}
+
+/// Waits until the server has done what an act asks of it, and sleeps. Most acts end with an answer;
+/// these go on in the server when the client has done its part.
+fn wait_until_done(recorder: &Recorder, act: Option<(Act, u64)>) -> Outcome<()> {
+    if let Some((act, began_us)) = act {
+        let since = |it: &Call| it.ended_us() >= began_us;
+        wait_until(&format!("the server's part of {act:?}"), || {
+            let threads = recorder.threads()?;
+            let count = |is: &dyn Fn(&Call) -> bool| {
+                threads.iter().flat_map(|it| &it.calls).filter(|it| since(it) && is(it)).count()
+            };
+            Ok(match act {
+                Act::Connect => count(&|it| it.name.starts_with("accept") && it.value() > 0) >= 2,
+                Act::LongPoll => is_handed_over(&threads, began_us),
+                Act::Disconnect => count(&|it| it.name == "close" && is_of_network(it)) >= 2,
+                Act::Produce | Act::Fetch | Act::ProduceOne => true,
+            })
+        })?;
+    }
+    recorder.wait_until_asleep()
+}
+
+/// Whether one thread has received something since then, and another has worked after that.
+fn is_handed_over(threads: &[Thread], since_us: u64) -> bool {
+    let received = threads.iter().find_map(|thread| {
+        let is_receipt = |it: &&Call| {
+            let name = it.name.as_str();
+            ["recvfrom", "read", "readv"].contains(&name) && is_of_network(it) && it.value() > 0
+        };
+        let mut later = thread.calls.iter().filter(|it| it.ended_us() >= since_us);
+        later.find(is_receipt).map(|call| (thread.id, call.ended_us()))
+    });
+    let Some((receiver, received_us)) = received else { return false };
+    let is_work = |it: &Call| {
+        it.ended_us() > received_us && it.name != "epoll_wait" && !it.result.contains("ETIMEDOUT")
+    };
+    threads.iter().any(|it| it.id != receiver && it.calls.iter().any(is_work))
+}
+
+fn is_of_network(call: &Call) -> bool {
+    call.descriptor().is_some_and(|it| it.starts_with("TCP"))
+}
+
+/// On a connection of its own, before the session, so that nothing of it is in an act.
+fn create_topic(port: u16, year: Year) {
+    let mut client = Client::connect(port);
+    // Its records are older than the default retention.
+    let retention = ("retention.ms", "-1");
+    match year {
+        Year::Of2016 => {
+            let format = ("message.format.version", "0.9.0");
+            client.create_topic_with(TOPIC, &[retention, format]);
+        }
+        Year::Today => client.create_topic_with(TOPIC, &[retention]),
+    }
+}
