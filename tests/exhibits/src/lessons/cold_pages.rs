@@ -86,7 +86,8 @@ fn fill(broker: &Broker) {
 /// In the mounts of this process alone, so that it goes with it.
 fn slow_disk(segment: &Path) -> Outcome<SlowFile> {
     if !Uid::effective().is_root() {
-        return failed("to mount one takes root: sudo make lesson LESSON=cold-pages");
+        let this = std::env::current_exe()?;
+        return failed(format!("it takes root: sudo {} lesson cold-pages", this.display()));
     }
     if !Path::new("/dev/fuse").exists() {
         return failed("it takes /dev/fuse: modprobe fuse, or docker run --device /dev/fuse ..");
