@@ -3,6 +3,9 @@
 # Arguments for `make run`, for example ARGS="--override log.dirs=/tmp/logs".
 ARGS ?=
 
+# The lessons that `make lesson` plays, such as LESSON=forgotten-edges; without one it lists them.
+LESSON ?=
+
 # The clients that `make clients` drives, of the folders in tests/clients; all of them if none is named.
 CLIENTS ?=
 
@@ -33,7 +36,7 @@ STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits clients torture sabotage installation bench lab help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits lesson clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -78,6 +81,11 @@ exhibits: tools       ## Record every trace, picture and figure of the pages aga
 	@$(MAKE) --no-print-directory strace strace-kafka picture $(if $(COMPARE),COMPARE=1,RECORD=1)
 	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
 	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
+
+lesson: tools         ## Switch a fault on, predict, and see it fail beside the broker as it is (LESSON=forgotten-edges; lists them without)
+	@echo "Building the broker and its lessons; the first time takes a minute or two."
+	@cargo build --quiet --release --package transferto --package exhibits
+	@./target/release/exhibits lesson $(LESSON)
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

@@ -22,6 +22,7 @@ pub mod sys;
 pub mod units;
 pub mod time;
 pub mod memory_pool;
+pub mod lessons;
 pub mod log_limit;
 pub mod purge_size;
 #[doc(hidden)]

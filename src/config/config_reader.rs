@@ -7,12 +7,12 @@ use crate::common::end_point::EndPoint;
 use crate::config::config_def::{ConfigError, nearest};
 use crate::config::config_type::entries;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::lessons;
 use crate::config::listeners;
 use crate::config::listeners::Contradiction;
 use crate::config::precedence::passed_over;
 use crate::config::properties;
 use crate::config::properties::{COMMAND_LINE, Property};
-use crate::config::transfer_mode::TransferMode;
 use crate::config::unsupported::Unsupported;
 
 /// What became of the settings that were given.
@@ -98,29 +98,12 @@ fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
     errors.extend(without_directory(&given));
     config.fill_in();
     errors.extend(contradictions(&config, &given));
+    errors.extend(lessons::forbidden(&config, &given));
     ignored.leave_out_controllers(&mut config);
     let warnings = passed_over(&given).into_iter().chain(ignored.sentence());
     let warnings = warnings.chain(too_few_replicas(&config, &given));
-    let warnings = warnings.chain(given.iter().filter_map(|it| lesson(&config, it))).collect();
+    let warnings = warnings.chain(lessons::warnings(&config, &given)).collect();
     Reading { config: if errors.is_empty() { Ok(config) } else { Err(errors) }, warnings }
-}
-
-/// What is broken on purpose is said at every start: nobody should run it without knowing.
-fn lesson(config: &KafkaConfig, given: &Property) -> Option<String> {
-    let why = match given.name.as_str() {
-        "transferto.lesson.cold.pages" if config.transferto_lesson_cold_pages => {
-            "LESSON: this broker reads cold pages inside `sendfile`, and all connections of a \
-             processor wait for the disk with the one that asked; remove the setting when you have \
-             seen it"
-        }
-        "transferto.transfer.mode" if config.transferto_transfer_mode == TransferMode::Copy => {
-            "LESSON: this broker copies each message byte into its own memory and out again, which \
-             takes more time of the processors than `sendfile`; remove the setting, or set it to \
-             sendfile, when you have seen it"
-        }
-        _ => return None,
-    };
-    Some(config_error(given, why.to_string()).to_string())
 }
 
 /// Sets one setting, or says why not. What has no effect here is noted.
@@ -412,21 +395,6 @@ mod tests {
         let commits_go_on = warnings("min.insync.replicas=2\noffsets.commit.required.acks=1");
         assert!(!commits_go_on.contains("groups cannot"), "{commits_go_on}");
         assert_eq!(warnings("min.insync.replicas=1"), "");
-    }
-
-    #[test]
-    fn a_lesson_is_announced_only_where_it_is_on() {
-        let warnings = |text: &str| {
-            read(properties::parse(text, "a.properties").unwrap(), &[]).warnings.concat()
-        };
-        let on = warnings("transferto.lesson.cold.pages=true");
-        assert!(on.starts_with("a.properties, line 1: ") && on.contains("LESSON"), "{on}");
-        assert_eq!(warnings("transferto.lesson.cold.pages=false"), "");
-        let on = warnings("transferto.transfer.mode=copy");
-        assert!(on.starts_with("a.properties, line 1: ") && on.contains("LESSON"), "{on}");
-        assert!(on.contains("set it to sendfile"), "{on}");
-        assert_eq!(warnings("transferto.transfer.mode=sendfile"), "");
-        assert_eq!(warnings("transferto.transfer.copy.buffer.bytes=4096"), "");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
 use crate::common::http_end_point::HttpEndPoint;
 use crate::common::kafka_principal::KafkaPrincipal;
+use crate::common::lessons::Lessons;
 use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
 use crate::config::config_type::{AuthorizerClass, Int, Long, SecurityProtocolMap, UnlessMinusOne};
@@ -146,9 +147,24 @@ settings! {
         /// -1 logs none.
         transferto_request_slow_ms: Option<i64> as UnlessMinusOne<i64>,
             "transferto.request.slow.ms" = "-1", Allowed::AtLeast(-1), Medium;
-        /// A lesson, and nothing for a broker that is used: leaves pages that are not in memory to
-        /// `sendfile`. Then all connections of a processor wait while it reads a disk for one of them
-        /// (KAFKA-7504).
+        /// Whether faults may be switched on: the settings of [the lessons](lessons.md), each of which
+        /// stops the start without this one. Nothing for a broker that is used.
+        transferto_lessons_allowed: bool,
+            "transferto.lessons.allowed" = "false", Allowed::Any, Low;
+        /// A lesson: what epoll reports of a connection while its request is handled is forgotten,
+        /// so that its next request is never read.
+        transferto_lesson_forgotten_edges: bool,
+            "transferto.lesson.forgotten.edges" = "false", Allowed::Any, Low;
+        /// A lesson: a connection bears the name of its predecessor in the same place, whose late
+        /// response it gets (KAFKA-5595).
+        transferto_lesson_reused_names: bool,
+            "transferto.lesson.reused.names" = "false", Allowed::Any, Low;
+        /// A lesson: a response whose connection is gone takes the next response of its processor
+        /// with it (KAFKA-5790).
+        transferto_lesson_lost_responses: bool,
+            "transferto.lesson.lost.responses" = "false", Allowed::Any, Low;
+        /// A lesson: leaves pages that are not in memory to `sendfile`. Then all connections of a
+        /// processor wait while it reads a disk for one of them (KAFKA-7504).
         transferto_lesson_cold_pages: bool,
             "transferto.lesson.cold.pages" = "false", Allowed::Any, Low;
         /// How message bytes go from a segment file to a socket: by `sendfile(2)`, inside the kernel;
@@ -484,6 +500,16 @@ impl KafkaConfig {
     /// milliseconds.
     pub fn log_flush_time_ms(&self) -> i64 {
         self.log_flush_interval_ms.unwrap_or(self.log_flush_scheduler_interval_ms)
+    }
+
+    /// The faults that are switched on.
+    pub fn lessons(&self) -> Lessons {
+        Lessons {
+            forgets_edges: self.transferto_lesson_forgotten_edges,
+            reuses_names: self.transferto_lesson_reused_names,
+            loses_responses: self.transferto_lesson_lost_responses,
+            leaves_cold_pages: self.transferto_lesson_cold_pages,
+        }
     }
 
     /// What a topic without overrides follows.

@@ -14,6 +14,7 @@ pub mod precedence;
 pub mod process_roles;
 pub mod kafka_config;
 pub mod listeners;
+pub mod lessons;
 pub mod config_reader;
 pub mod dynamic_config;
 pub mod log_config;

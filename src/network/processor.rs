@@ -12,6 +12,7 @@ use std::time::Duration;
 use log::{Level, debug, error, log};
 use mio::net::TcpStream;
 
+use crate::common::lessons::Lessons;
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::memory_pool::{MemoryDraw, MemoryPool, MemoryWait, Shortage};
@@ -105,6 +106,7 @@ pub struct NetworkContext {
     pub connection_quotas: Arc<ConnectionQuotas>,
     pub time: Arc<dyn Time>,
     pub metrics: Arc<Metrics>,
+    pub lessons: Lessons,
     /// `transferto.request.slow.ms`.
     pub request_slow_ms: Option<i64>,
     /// Set before the first request if some are to be answered by the Processors themselves.
@@ -114,7 +116,7 @@ pub struct NetworkContext {
 impl Processor {
     /// Processor `id`, without connections.
     pub fn new(id: usize, selector: Selector, context: NetworkContext) -> Self {
-        let selector = selector.of_processor(id);
+        let selector = selector.of_processor(id).with_lessons(context.lessons);
         let wakeup = selector.wakeup();
         context.request_channel.set_wakeup(id, Arc::clone(&wakeup));
         let handle = Arc::new(ProcessorHandle {
@@ -233,17 +235,33 @@ impl Processor {
             return;
         };
         // ANCHOR_END: selector_send
+        // ANCHOR: not_connected
         self.throttled.remove(&id);
         match why {
             SendError::NotConnected(_) => {
                 debug!("Processor.sendResponse: dropping a response: {why}");
+                if self.context.lessons.loses_responses {
+                    self.lose_next_response();
+                }
             }
             SendError::InProgress(_) => {
                 error!("Processor.sendResponse: a request was answered twice: {why}");
             }
         }
         self.end_request(&reply_to);
+        // ANCHOR_END: not_connected
     }
+
+    /// LESSON: 0.9 takes the next response from the queue in a `finally`, and the exception of the
+    /// one before leaves the loop with it.
+    // ANCHOR: lose_next_response
+    fn lose_next_response(&self) {
+        if let Some(lost) = self.context.request_channel.receive_response(self.handle.id) {
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "LESSON: the response to {} is lost", lost.reply_to.subject());
+        }
+    }
+    // ANCHOR_END: lose_next_response
 
     /// Counts a request that is over, and logs it if somebody wants to know.
     fn end_request(&mut self, reply_to: &ReplyTo) {

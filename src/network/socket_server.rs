@@ -73,6 +73,7 @@ impl SocketServer {
             connection_quotas: Arc::new(connection_quotas),
             time,
             metrics,
+            lessons: config.lessons(),
             request_slow_ms: config.transferto_request_slow_ms,
             inline_handler: Arc::new(OnceLock::new()),
         };

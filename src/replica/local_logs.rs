@@ -121,7 +121,7 @@ impl LocalLogs {
         Self { partitions: RwLock::default(), metrics, leaves_cold_pages: false }
     }
 
-    /// From now on, pages that are not in memory are left to `sendfile`: for a lesson.
+    /// LESSON: pages that are not in memory are left to `sendfile` from now on.
     pub fn leave_cold_pages(&mut self) {
         self.leaves_cold_pages = true;
     }
@@ -321,6 +321,8 @@ impl LocalLogs {
     /// thread, where waiting for a disk delays one request, and not in a Processor, where it would
     /// delay all of its connections (KAFKA-7504).
     pub fn warm(&self, results: &[(TopicAndPartition, LogReadResult)]) {
+        // ANCHOR: warm_slices
+        // LESSON: they are left to `sendfile`, and so to the Processor.
         if self.leaves_cold_pages {
             return;
         }
@@ -340,6 +342,7 @@ impl LocalLogs {
                 ),
             }
         }
+        // ANCHOR_END: warm_slices
     }
 }
 

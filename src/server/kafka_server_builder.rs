@@ -324,7 +324,7 @@ fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConfig {
         broker_id: config.broker_id,
         fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
         producer_purge_interval: config.producer_purgatory_purge_interval_requests,
-        leaves_cold_pages: config.transferto_lesson_cold_pages,
+        leaves_cold_pages: config.lessons().leaves_cold_pages,
     }
 }
 

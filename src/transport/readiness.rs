@@ -63,10 +63,18 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Epoll has reported `bits`.
+    // ANCHOR: edge
+    /// Epoll has reported `bits`. They are remembered, wanted now or not.
     pub fn edge(&mut self, bits: u8) {
         self.event |= bits;
     }
+
+    /// LESSON: the same, without a memory. That bytes have arrived is forgotten if the channel is
+    /// muted, and epoll does not report it again.
+    pub fn edge_if_wanted(&mut self, bits: u8) {
+        self.event |= bits & (self.interest | !READABLE);
+    }
+    // ANCHOR_END: edge
 
     /// Whether bytes that were read along are left.
     pub fn note_buffered(&mut self, is_buffered: bool) {
@@ -205,6 +213,8 @@ mod tests {
         BelievesItLater,
         /// Bytes in user space have no bit.
         ForgetsWhatWasReadAlong,
+        /// The lesson.
+        ForgetsEdges,
     }
 
     const REQUEST_BYTES: u64 = 5;
@@ -309,7 +319,11 @@ mod tests {
         fn poll(&mut self) {
             for key in 0..self.channels.len() {
                 let edge = std::mem::take(&mut self.sockets[key].pending_edge);
-                self.channels[key].readiness.edge(edge);
+                let readiness = &mut self.channels[key].readiness;
+                match self.wrong {
+                    Some(Wrong::ForgetsEdges) => readiness.edge_if_wanted(edge),
+                    _ => readiness.edge(edge),
+                }
                 self.note(key);
             }
         }
@@ -474,8 +488,8 @@ mod tests {
 
     #[test]
     fn the_simulation_notices_what_would_be_wrong() {
-        use Wrong::{BelievesItLater, ForgetsWhatWasReadAlong, LosesTheEnd};
-        for wrong in [LosesTheEnd, BelievesItLater, ForgetsWhatWasReadAlong] {
+        use Wrong::{BelievesItLater, ForgetsEdges, ForgetsWhatWasReadAlong, LosesTheEnd};
+        for wrong in [LosesTheEnd, BelievesItLater, ForgetsWhatWasReadAlong, ForgetsEdges] {
             let fails = |seed| catch_unwind(|| simulate(seed, Some(wrong))).is_err();
             assert!((1..=400).any(fails), "{wrong:?}");
         }

@@ -35,6 +35,7 @@ use mio::{Events, Poll, Token};
 use slab::Slab;
 
 use crate::common::hang_up::{Ending, HangUp};
+use crate::common::lessons::Lessons;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::memory_pool::{MemoryPool, MemoryWait, WakeUp};
 use crate::common::metrics::Metrics;
@@ -49,7 +50,7 @@ use crate::transport::kafka_channel::{KafkaChannel, SendError};
 use crate::transport::network_receive::{Frame, NetworkReceive};
 use crate::transport::read_turn::ReadBuffer;
 use crate::transport::readiness::{
-    BUFFERED, ENDS, READ_CLOSED, READABLE, RESET, ReadyList, WRITABLE,
+    BUFFERED, ENDS, READ_CLOSED, READABLE, RESET, Readiness, ReadyList, WRITABLE,
 };
 use crate::transport::send;
 use crate::transport::wakeup::Wakeup;
@@ -140,6 +141,7 @@ pub struct Selector {
     slots: Slab<Slot>,
     /// Whose connections these are.
     processor: usize,
+    lessons: Lessons,
     next_serial: u64,
     ready: ReadyList,
     /// How many turns may still be taken before epoll is asked.
@@ -208,6 +210,7 @@ impl Selector {
             limits,
             slots: Slab::new(),
             processor: 0,
+            lessons: Lessons::default(),
             next_serial: 0,
             ready: ReadyList::default(),
             turns_left: 0,
@@ -228,6 +231,13 @@ impl Selector {
     #[must_use]
     pub fn of_processor(mut self, processor: usize) -> Self {
         self.processor = processor;
+        self
+    }
+
+    /// The same with these faults.
+    #[must_use]
+    pub fn with_lessons(mut self, lessons: Lessons) -> Self {
+        self.lessons = lessons;
         self
     }
 
@@ -399,8 +409,15 @@ impl Selector {
         in_state: impl FnOnce(KafkaChannel) -> KafkaChannel,
     ) -> io::Result<ConnectionId> {
         let entry = self.slots.vacant_entry();
-        let id = ConnectionId::new(self.processor, self.next_serial, entry.key());
+        // ANCHOR: connection_name
+        let serial = match self.lessons.reuses_names {
+            false => self.next_serial,
+            // LESSON: its place alone, which its predecessor had, too.
+            true => entry.key() as u64,
+        };
+        let id = ConnectionId::new(self.processor, serial, entry.key());
         self.next_serial += 1;
+        // ANCHOR_END: connection_name
         let _connection = id.subject().enter();
         let channel = catch_panic(|| {
             let SelectorLimits { max_receive_bytes, memory_pool, .. } = &self.limits;
@@ -472,7 +489,8 @@ impl Selector {
         let waited_ns = self.time.nanoseconds() - waiting_since_ns;
         self.metrics.network_processor_idle_ns.add(waited_ns.unsigned_abs());
         match polled {
-            Ok(()) => Ok(self.note_events()),
+            Ok(()) if self.lessons.forgets_edges => Ok(self.note_events(Readiness::edge_if_wanted)),
+            Ok(()) => Ok(self.note_events(Readiness::edge)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(error) => Err(error),
         }
@@ -483,11 +501,11 @@ impl Selector {
     /// No event outlives its channel: close deregisters, and within one poll all events are noted
     /// before any channel is closed. So the channel at a key that was used again never gets an
     /// event of its predecessor (KAFKA-6260).
-    fn note_events(&mut self) -> usize {
+    fn note_events(&mut self, edge: impl Fn(&mut Readiness, u8)) -> usize {
         let mut noted = 0;
         for event in &self.events {
             if let Some(slot) = self.slots.get_mut(event.token().0) {
-                slot.channel.readiness_mut().edge(bits(event));
+                edge(slot.channel.readiness_mut(), bits(event));
                 self.ready.note(slot.channel.id(), slot.channel.readiness_mut());
                 noted += 1;
             }

@@ -146,7 +146,8 @@ fn what_is_not_in_memory_is_handed_over_and_warmed_by_a_handler() {
 
 #[test]
 fn a_lesson_leaves_cold_pages_to_sendfile() {
-    let (broker, mut client, expected) = start(&[("transferto.lesson.cold.pages", "true")]);
+    let lesson = ("transferto.lesson.cold.pages", "true");
+    let (broker, mut client, expected) = start(&[("transferto.lessons.allowed", "true"), lesson]);
     let file = File::open(broker.dir.path().join("post-0/00000000000000000000.log")).unwrap();
     file.sync_all().unwrap();
     posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();

@@ -10,6 +10,7 @@ mod socket_server;
 mod socket_server_faults;
 mod request_memory;
 mod inline_handler;
+mod lessons;
 
 mod transport {
     mod harness;

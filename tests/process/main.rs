@@ -19,4 +19,5 @@ mod dump_log;
 mod memory_flood;
 mod request_log;
 mod trace;
+mod lessons;
 mod bad_scrapers;

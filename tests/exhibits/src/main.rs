@@ -1,5 +1,5 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from a broker of its own.
+//! session of one client, recorded from a broker of its own. `make lesson`: what would go wrong.
 
 use std::process::ExitCode;
 
@@ -24,13 +24,18 @@ mod exhibit_files;
 mod strace;
 mod kafka;
 mod picture;
+mod lessons;
 
 /// Gets the rest of the arguments.
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 3] =
-    [("strace", strace::run), ("strace-kafka", kafka::run), ("picture", picture::picture)];
+const COMMANDS: [(&str, Program); 4] = [
+    ("strace", strace::run),
+    ("strace-kafka", kafka::run),
+    ("picture", picture::picture),
+    ("lesson", lessons::run),
+];
 
 fn main() -> ExitCode {
     match run() {

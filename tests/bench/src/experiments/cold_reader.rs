@@ -41,6 +41,7 @@ const ONE_PROCESSOR: &str = "num.network.threads=1";
 const INLINE_RESIDENT: &str = "transferto.fetch.inline=resident";
 /// The cure switched off.
 const LESSON: &str = "transferto.lesson.cold.pages=true";
+const ALLOWED: &str = "transferto.lessons.allowed=true";
 
 const ALONE: &str = "p99 of a hot consumer, alone";
 const BESIDE: &str = "p99 of a hot consumer beside a cold reader";
@@ -120,7 +121,7 @@ impl<'a> Peer<'a> {
         setting: Option<&'static str>,
     ) -> Outcome<Self> {
         let scratch = Scratch::new(plan, "cold-reader")?;
-        let settings = [ONE_PROCESSOR].into_iter().chain(setting).collect();
+        let settings = [ONE_PROCESSOR, ALLOWED].into_iter().chain(setting).collect();
         let setup = Setup::Transferto { plan, settings };
         Ok(Self { name, setup, logs: scratch.join("logs"), _scratch: scratch })
     }

@@ -1,0 +1,175 @@
+//! A consumer of what only the disk has, beside one of what is in memory.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bench::outcome::{Outcome, failed};
+use bench::slow_file::SlowFile;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Uid;
+use support::client::{Client, NEWEST_FETCH, fetch_request};
+use support::records::batch;
+
+use crate::lessons::stage::{Broker, Stage};
+use crate::lessons::{Lesson, Seen};
+
+pub(crate) const LESSON: Lesson = Lesson {
+    name: "cold-pages",
+    about: "a Processor reads the disk inside of sendfile",
+    issue: Some("KAFKA-7504, open since 2018"),
+    question: "One consumer fetches a megabyte that is on a disk and not in memory; another one, of the\n\
+               same Processor, fetches a small record that is in memory, again and again.\n\
+               Which thread waits for the disk? How long does the second consumer wait at most?",
+    play,
+    explanation: "sendfile(2) on a socket that does not block still blocks: for the file. Whoever calls it\n\
+                  for pages that are not in memory sleeps until the disk has brought them, and a Processor\n\
+                  has other connections. So a handler looks with cachestat(2) whether a slice is in memory\n\
+                  before it gives it away, and if not, reads it there, by a sendfile to /dev/null.",
+    source: "src/replica/local_logs.rs, anchor warm_slices: the loop is what is missing",
+};
+
+const SETTINGS: [&str; 1] = ["num.network.threads=1"];
+const COLD: &str = "cold";
+const HOT: &str = "hot";
+/// The first segment is full, and the broker does not write to it any more.
+const CONFIGS: [(&str, &str); 1] = [("segment.bytes", "2000000")];
+const BATCHES: usize = 30;
+const BATCH_BYTES: usize = 100_000;
+const SEGMENT: &str = "logs/cold-0/00000000000000000000.log";
+/// A disk that seeks, for each 128 KiB that the kernel reads ahead.
+const DISK_DELAY: Duration = Duration::from_millis(40);
+/// A consumer that waits so long has waited for the disk: a megabyte takes eight reads of it, and
+/// `sendfile` comes back when the socket is full, or at the end.
+const LONG: Duration = Duration::from_millis(4 * DISK_DELAY.as_millis() as u64);
+
+fn play(stage: &Stage) -> Outcome<Seen> {
+    let broker = stage.start_silently(&SETTINGS)?;
+    fill(&broker);
+    drop(broker);
+    let segment = stage.dir.join(SEGMENT);
+    let slow = slow_disk(&segment);
+    let broker = stage.start(&SETTINGS)?;
+    evict(&segment)?;
+    match slow {
+        Ok(slow) => {
+            let seen = see_the_wait(&broker);
+            // The disk is there until nobody has the file open any more.
+            drop(broker);
+            drop(slow);
+            seen
+        }
+        Err(why) => {
+            println!("  no slow disk: {why}");
+            println!(
+                "  so there is no wait to be measured; which thread reads the disk can be seen"
+            );
+            see_the_reader(&broker)
+        }
+    }
+}
+
+fn fill(broker: &Broker) {
+    let mut client = broker.connect();
+    client.create_topic_with(COLD, &CONFIGS);
+    client.create_topic(HOT);
+    let records = batch(&[vec![7_u8; BATCH_BYTES]]);
+    for _ in 0..BATCHES {
+        client.produce(COLD, 0, &records);
+    }
+    client.produce(HOT, 0, &batch(&["a record"]));
+}
+
+/// In the mounts of this process alone, so that it goes with it.
+fn slow_disk(segment: &Path) -> Outcome<SlowFile> {
+    if !Uid::effective().is_root() {
+        let this = std::env::current_exe()?;
+        return failed(format!("it takes root: sudo {} lesson cold-pages", this.display()));
+    }
+    if !Path::new("/dev/fuse").exists() {
+        return failed("it takes /dev/fuse: modprobe fuse, or docker run --device /dev/fuse ..");
+    }
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+    SlowFile::over(segment, DISK_DELAY)
+}
+
+/// Has the pages of a file leave memory.
+fn evict(path: &Path) -> Outcome<()> {
+    let file = File::open(path)?;
+    file.sync_all()?;
+    Ok(posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
+}
+
+fn see_the_wait(broker: &Broker) -> Outcome<Seen> {
+    let (mut cold, mut hot) = (broker.connect(), broker.connect());
+    read_hot(&mut hot);
+    let reader = thread::spawn(move || read_cold(&mut cold));
+    let (mut answers, mut longest) = (0, Duration::ZERO);
+    while !reader.is_finished() {
+        let began = Instant::now();
+        read_hot(&mut hot);
+        answers += 1;
+        longest = longest.max(began.elapsed());
+    }
+    let Ok((bytes, took)) = reader.join() else { return failed("the cold consumer failed") };
+    let lines = vec![
+        format!("a disk that takes {} ms for each read of 128 KiB", DISK_DELAY.as_millis()),
+        format!("the cold consumer got {bytes} bytes in {} ms", took.as_millis()),
+        format!(
+            "the hot one was answered {answers} times meanwhile; its longest wait: {:.1} ms",
+            longest.as_secs_f64() * 1e3
+        ),
+    ];
+    Ok(Seen { fails: longest > LONG, lines })
+}
+
+fn see_the_reader(broker: &Broker) -> Outcome<Seen> {
+    let before = [disk_bytes(broker, PROCESSOR)?, disk_bytes(broker, HANDLER)?];
+    let (bytes, _) = read_cold(&mut broker.connect());
+    let by_processor = disk_bytes(broker, PROCESSOR)? - before[0];
+    let by_handler = disk_bytes(broker, HANDLER)? - before[1];
+    if by_processor + by_handler == 0 {
+        return failed("nobody has read a disk: does the build lie in memory (tmpfs)?");
+    }
+    let lines = vec![
+        format!("the cold consumer got {bytes} bytes, which were on the disk alone"),
+        format!("read from the disk by the Processor: {by_processor} bytes"),
+        format!("read from the disk by request handlers: {by_handler} bytes"),
+    ];
+    Ok(Seen { fails: by_processor > by_handler, lines })
+}
+
+/// The first fifteen letters of the threads' names, which is what the kernel keeps.
+const PROCESSOR: &str = "kafka-network-t";
+const HANDLER: &str = "kafka-request-h";
+
+/// What the threads of this name have had read from a disk.
+fn disk_bytes(broker: &Broker, name: &str) -> Outcome<u64> {
+    let mut bytes = 0;
+    for thread in fs::read_dir(format!("/proc/{}/task", broker.pid()))? {
+        let thread = thread?.path();
+        if fs::read_to_string(thread.join("comm"))?.trim() != name {
+            continue;
+        }
+        let io = fs::read_to_string(thread.join("io"))?;
+        let line = io.lines().find_map(|line| line.strip_prefix("read_bytes: "));
+        bytes += line.unwrap_or("0").parse::<u64>()?;
+    }
+    Ok(bytes)
+}
+
+fn read_hot(client: &mut Client) {
+    client.fetch_with(NEWEST_FETCH, fetch_request(HOT, 0, 0));
+}
+
+/// A megabyte from the beginning: how many bytes came, and how long it took.
+fn read_cold(client: &mut Client) -> (usize, Duration) {
+    let began = Instant::now();
+    let fetched = client.fetch_with(NEWEST_FETCH, fetch_request(COLD, 0, 0));
+    (fetched.iter().map(|it| it.records.len()).sum(), began.elapsed())
+}

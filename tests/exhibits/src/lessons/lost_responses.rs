@@ -1,0 +1,111 @@
+//! Responses in a row, every second of which has no connection any more.
+
+use std::time::Instant;
+
+use bench::outcome::{Outcome, failed};
+use support::client::{Client, NEWEST_FETCH, fetch_request};
+use support::records::batch;
+use transferto::protocol::request::RequestBody;
+
+use crate::lessons::held_handler::{HeldHandler, SETTINGS};
+use crate::lessons::stage::{Broker, SILENCE, Stage, reset, response_within};
+use crate::lessons::{Lesson, Seen};
+
+pub(crate) const LESSON: Lesson = Lesson {
+    name: "lost-responses",
+    about: "a response whose connection is gone takes the next one with it",
+    issue: Some("KAFKA-5790"),
+    question: "The handlers are busy. Eight clients that will leave and eight that stay ask in turn; the\n\
+               eight reset their connections; eight more come and ask, which is more than the queue of\n\
+               requests holds. Then the handlers answer them all.\n\
+               How many of the sixteen that stayed get their response? Nothing is wrong with them.",
+    play,
+    explanation: "In Kafka 0.9 `processNewResponses` takes the next response from the queue in a `finally`.\n\
+                  If the one before has no connection any more, `Selector.send` throws, and the exception\n\
+                  leaves the loop with the next response in hand: of another client, which has done\n\
+                  nothing. Its request was read and handled; its connection stays muted until it is\n\
+                  closed as idle, after ten minutes. Here a response without a connection is an ordinary\n\
+                  result, and the loop goes on.",
+    source: "src/network/processor.rs, anchors not_connected and lose_next_response",
+};
+
+const TOPIC: &str = "post";
+const PAIRS: usize = 8;
+/// How many requests wait before a Processor has to.
+const QUEUE: &str = "queued.max.requests=16";
+const ROUNDS: usize = 5;
+
+fn play(stage: &Stage) -> Outcome<Seen> {
+    let broker = stage.start(&[SETTINGS[0], SETTINGS[1], QUEUE])?;
+    let mut client = broker.connect();
+    client.create_topic(TOPIC);
+    client.produce(TOPIC, 0, &batch(&["a record"]));
+    for _ in 0..ROUNDS {
+        if let Some(seen) = play_once(&broker)? {
+            return Ok(seen);
+        }
+    }
+    failed("the broker has answered before the clients could reset their connections")
+}
+
+/// `None` if the handler was free too early.
+fn play_once(broker: &Broker) -> Outcome<Option<Seen>> {
+    let held = HeldHandler::begin(broker);
+    let before = broker.sockets()?;
+    let (mut leaving, mut staying) = (Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        leaving.push(asking(broker));
+        staying.push(asking(broker));
+    }
+    let mut crowd: Vec<Client> = (0..PAIRS).map(|_| broker.connect()).collect();
+    broker.await_sockets(before + 3 * PAIRS);
+    for client in leaving {
+        reset(client.stream)?;
+    }
+    broker.await_sockets(before + 2 * PAIRS);
+    // The first finds the queue full, and its Processor waits; it reads the others together. While it
+    // goes on from one to the next, responses gather, as at a broker that has much to do.
+    crowd.iter_mut().for_each(ask);
+    staying.append(&mut crowd);
+    if held.is_over()? {
+        return Ok(None);
+    }
+    seen(broker, staying).map(Some)
+}
+
+fn seen(broker: &Broker, mut staying: Vec<Client>) -> Outcome<Seen> {
+    let (count, mut silent) = (staying.len(), Vec::new());
+    // The first may have to wait for the handler, the others for nothing.
+    let deadline = Instant::now() + 2 * SILENCE;
+    for client in &mut staying {
+        let time = deadline.saturating_duration_since(Instant::now()).max(SILENCE / 20);
+        if response_within(client, time)?.is_none() {
+            silent.push(&*client);
+        }
+    }
+    let mut lines = vec![
+        format!("{PAIRS} clients have reset their connections, {count} stay"),
+        format!("{} of the {count} have got their response", count - silent.len()),
+    ];
+    if let Some(client) = silent.first() {
+        let unread = broker.unread_bytes(client)?;
+        lines.push(format!(
+            "{} wait; the broker has read their requests: {unread} bytes in the socket, still connected",
+            silent.len()
+        ));
+        lines.extend(broker.logged("LESSON: the response").first().map(|it| format!("log: {it}")));
+    }
+    Ok(Seen { fails: !silent.is_empty(), lines })
+}
+
+/// A client whose fetch has been read.
+fn asking(broker: &Broker) -> Client {
+    let mut client = broker.connect();
+    ask(&mut client);
+    broker.await_read(&client);
+    client
+}
+
+fn ask(client: &mut Client) {
+    client.send(NEWEST_FETCH, &RequestBody::Fetch(fetch_request(TOPIC, 0, 0)), &[]);
+}
