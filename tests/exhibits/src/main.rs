@@ -24,12 +24,14 @@ mod side_by_side;
 mod exhibit_files;
 mod strace;
 mod picture;
+mod exercises;
 
 /// Gets the rest of the arguments.
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 2] = [("strace", strace::run), ("picture", picture::picture)];
+const COMMANDS: [(&str, Program); 3] =
+    [("strace", strace::run), ("picture", picture::picture), ("exercise", exercises::run)];
 
 fn main() -> ExitCode {
     match run() {
