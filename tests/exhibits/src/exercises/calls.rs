@@ -10,17 +10,17 @@ use crate::recording::FEWER_THREADS;
 use crate::traced_broker::TracedBroker;
 
 /// What the threads of a broker called while a client used it, or why that cannot be shown here.
-pub(crate) enum Watched<T> {
-    Calls { threads: Vec<Thread>, result: T },
+pub(crate) enum Watched {
+    Calls(Vec<Thread>),
     Nothing { why: String },
 }
 
 /// Has a broker under strace serve `prepare`, which is not looked at, and then `act`, which is.
-pub(crate) fn watch<P, T>(
+pub(crate) fn watch<P>(
     settings: &[&str],
     prepare: impl FnOnce(Client) -> Outcome<P>,
-    act: impl FnOnce(P) -> Outcome<T>,
-) -> Outcome<Watched<T>> {
+    act: impl FnOnce(P) -> Outcome<()>,
+) -> Outcome<Watched> {
     if let Err(error) = Ability::of_strace() {
         let why = error.to_string().lines().next().unwrap_or_default().to_string();
         return Ok(Watched::Nothing { why });
@@ -29,7 +29,7 @@ pub(crate) fn watch<P, T>(
     let prepared = prepare(Client::connect(broker.port))?;
     broker.recorder().wait_until_asleep()?;
     let began_us = now_us();
-    let result = act(prepared)?;
+    act(prepared)?;
     broker.recorder().wait_until_asleep()?;
     let ended_us = now_us();
     let mut threads = broker.recorder().threads()?;
@@ -37,7 +37,7 @@ pub(crate) fn watch<P, T>(
         thread.calls.retain(|it| (began_us..ended_us).contains(&it.ended_us()));
     }
     broker.stop()?;
-    Ok(Watched::Calls { threads, result })
+    Ok(Watched::Calls(threads))
 }
 
 /// The calls with this name whose arguments contain that, with the names of their threads.

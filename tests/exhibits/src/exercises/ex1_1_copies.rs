@@ -83,5 +83,5 @@ fn note(sheet: &mut Sheet, part: &str, cost: &Cost) {
     sheet.saw("of them through the process (copied_message_bytes)", cost.copied_bytes);
     sheet.saw("of them by sendfile (sendfile_bytes)", cost.sendfile_bytes);
     sheet.saw("reads of the segment (copy_read_calls)", cost.reads);
-    sheet.saw("reads, writes and sendfiles in all", cost.calls);
+    sheet.saw("reads, writes and sendfiles, one write of them for the end", cost.calls);
 }

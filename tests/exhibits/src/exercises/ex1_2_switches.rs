@@ -22,7 +22,8 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     read_on: &[
         "docs/en/fetch.md#the-same-fetch-by-read-and-write",
         "docs/en/fetch.md#the-posts-claims",
-        "src/common/step.rs",
+        "src/transport/selector.rs",
+        "src/server/kafka_request_handler.rs",
     ],
 };
 
@@ -43,7 +44,7 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     sheet.saw("voluntary context switches of all threads (/proc)", switches);
 
     match watch(&[], prepared, |mut client| fetch_often(&mut client))? {
-        Watched::Calls { threads, .. } => {
+        Watched::Calls(threads) => {
             let calls: usize = threads.iter().map(|it| it.calls.len()).sum();
             sheet.saw("system calls of all threads (strace, in a second run)", calls);
             sheet.claim("there are more calls than switches", calls as u64 > switches);

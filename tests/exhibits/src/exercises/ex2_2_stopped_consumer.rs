@@ -12,7 +12,7 @@ use super::trace::{Says, number_after, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "2.2",
     title: "A consumer that does not read",
-    question: "A consumer asks for eight million bytes and then reads nothing.\n\
+    question: "A consumer asks for thirty-two million bytes and then reads nothing.\n\
         How far does sendfile(2) get? What does its Processor do meanwhile, and does a second consumer of the\n\
         same Processor notice? From which position on does sendfile(2) go on when the first reads at last?",
     experiment,
@@ -28,9 +28,9 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     ],
 };
 
-const BATCHES: usize = 16;
+const BATCHES: usize = 64;
 const VALUE_BYTES: usize = 500_000;
-const ALL: i32 = 16 * 1024 * 1024;
+const ALL: i32 = 64 * 1024 * 1024;
 /// The first batch, and no more.
 const ONE_BATCH: i32 = 1;
 

@@ -55,7 +55,6 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     let first = trace.connection_of(first_port)?;
     let others = format!("{}/{second_id}", trace.connection_of(second_port)?);
     let of_first = format!("{first}/");
-    // The metadata request that ends it is not of the five.
     let is_of_five = |it: &TraceLine| ids.iter().any(|id| it.subject == format!("{of_first}{id}"));
     let is_event = |it: &&TraceLine| {
         let is_told = it.says("RequestChannel.receiveRequest", "Fetch")
@@ -73,7 +72,8 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     sheet.saw("handlers that had one of the five", handlers.len());
     sheet.saw("responses, by the ids of their requests", format!("{ids:?}"));
 
-    sheet.claim("the responses come in the order of the requests", ids == [1, 2, 3, 4, 5]);
+    sheet
+        .claim("the responses come in the order of the requests", ids == [101, 102, 103, 104, 105]);
     sheet.claim("the second client has its messages meanwhile", !of_second.is_empty());
     let under_way = most_under_way(&events, &of_first);
     sheet.claim("never are two requests of one connection under way", under_way == 1);
@@ -81,8 +81,8 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
         events.iter().position(|it| it.subject == subject && it.says(name, ""))
     };
     let words = "what stands behind the one that waits is taken only after it is answered";
-    let answered = place(&format!("{first}/1"), "DelayedFetch.onComplete");
-    let next = place(&format!("{first}/2"), "RequestChannel.receiveRequest");
+    let answered = place(&format!("{first}/101"), "DelayedFetch.onComplete");
+    let next = place(&format!("{first}/102"), "RequestChannel.receiveRequest");
     sheet.claim(words, answered.is_some() && answered < next);
     Ok(())
 }

@@ -90,10 +90,13 @@ fn show_calls(sheet: &mut Sheet, heads: i64) -> Outcome<()> {
                 fill(&mut client, BATCHES, RECORDS, VALUE_BYTES)?;
                 Ok(client)
             },
-            |mut client| Ok(fetch(&mut client, fetch_of(offset, MAX_BYTES)).0.len()),
+            |mut client| {
+                fetch(&mut client, fetch_of(offset, MAX_BYTES));
+                Ok(())
+            },
         )?;
         let threads = match watched {
-            Watched::Calls { threads, .. } => threads,
+            Watched::Calls(threads) => threads,
             Watched::Nothing { why } => {
                 sheet.lack(format!("the sizes of the reads, {why}"));
                 return Ok(());

@@ -13,6 +13,7 @@ use super::sheet::Sheet;
 use super::stage::Stage;
 use super::topic::{append, fetch_of, fill};
 use super::trace::Says;
+use crate::recorder::wait_until;
 
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "5.2",
@@ -38,9 +39,12 @@ const GREEDY: usize = 10;
 const LONG_WAIT_MS: i32 = 60_000;
 const IS_WAITING: &str = "it is left there, for others to complete";
 const END: i64 = 1;
+/// Entries in the purgatory's lists, of which there is one here: that of the partition.
+const WATCHED: &str =
+    "kafka_server_delayedoperationpurgatory_purgatorysize{delayedoperation=\"Fetch\"}";
 
 fn experiment(sheet: &mut Sheet) -> Outcome<()> {
-    let stage = Stage::start(&[])?;
+    let stage = Stage::start(&["transferto.http.listener=127.0.0.1:0"])?;
     let mut producer = stage.connect();
     fill(&mut producer, 1, 1, 100)?;
     let wait = |min_bytes| {
@@ -53,18 +57,18 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     let mut content: Vec<_> = (0..CONTENT).map(|_| wait(1)).collect();
     let greedy: Vec<_> = (0..GREEDY).map(|_| wait(1_000_000)).collect();
     stage.wait_for(IS_WAITING, CONTENT + GREEDY)?;
+    let before = stage.gauge(WATCHED)?;
     append(&mut producer, &batch(&[b"news"]))?;
     let has_news = |(client, header): &mut (Client, RequestHeader)| {
         client.receive_fetch(header).iter().any(|it| !it.records.is_empty())
     };
     let with_news = content.iter_mut().map(has_news).filter(|it| *it).count();
-    // The ten are looked at in the same turn as the ninety, and that is over once this is answered.
-    append(&mut producer, &batch(&[b"more"]))?;
-    let trace = {
-        let trace = stage.stop()?;
-        drop((content, greedy));
-        trace
-    };
+    // The list is cleared when the append has gone through all of it.
+    let left = GREEDY.to_string();
+    wait_until("the list to be cleared", || Ok(stage.gauge(WATCHED)? == left))?;
+    let after = stage.gauge(WATCHED)?;
+    let trace = stage.stop()?;
+    drop((content, greedy));
 
     let appended = |it: &&TraceLine| it.says("Log.append", "holds offsets 1 to 1");
     let append = trace.lines().iter().find(appended);
@@ -76,12 +80,16 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     let threads: BTreeSet<&str> = completed.iter().map(|it| it.thread.as_str()).collect();
     let names: BTreeSet<&str> = completed.iter().map(|it| it.subject.as_str()).collect();
     sheet.part(&format!("{CONTENT} wait for 1 byte, {GREEDY} for 1000000"));
+    sheet.saw("fetches in the partition's list before (PurgatorySize)", &before);
+    sheet.saw("fetches in it after", &after);
     sheet.saw("fetches that one record completes", completed.len());
     sheet.saw("by how many names", names.len());
     sheet.saw("on how many threads", threads.len());
     sheet.saw("the thread that has appended", thread);
     sheet.saw("responses with the record in them", with_news);
 
+    let words = "all hundred are in the list through which the append goes, ten are left in it";
+    sheet.claim(words, before == (CONTENT + GREEDY).to_string() && after == left);
     let is_content = completed.len() == CONTENT && names.len() == CONTENT;
     sheet.claim("the record completes those that wait for a byte, each once", is_content);
     let words = "all are completed by the thread that appended";

@@ -15,9 +15,10 @@ pub(crate) const EXERCISE: Exercise = Exercise {
         1048576, or -1, which leaves the size to the system (the default here)?\n\
         Does the buffer's size change how many bytes are copied?",
     experiment,
-    answer: "A call takes what the socket has room for, so a small buffer means many calls and many waits, a large one a\n\
-        single call. Nothing is copied into the process either way: what the socket holds are references to\n\
-        pages of the page cache. A call may take more than the buffer's size, because room is made while it runs.",
+    answer: "A call takes what the socket has room for, so a small buffer means more calls, and a wait before each; a buffer\n\
+        that holds the whole response means one. Nothing is copied into the process either way: what the socket holds are references to\n\
+        pages of the page cache. More is taken than the buffer's size even while nobody reads: bytes move on into the\n\
+        buffer of the consumer's socket, and room is made while the call runs.",
     read_on: &[
         "docs/en/fetch.md#18-transferfrom-sendfile2",
         "docs/en/fetch.md#what-the-kernel-saw",
@@ -36,7 +37,6 @@ struct Cost {
     sendfile_bytes: i64,
     copied_bytes: i64,
     calls: i64,
-    full: i64,
 }
 
 fn experiment(sheet: &mut Sheet) -> Outcome<()> {
@@ -46,7 +46,6 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
         sheet.part(&format!("socket.send.buffer.bytes={size}"));
         sheet.saw("bytes taken before the consumer reads", cost.taken_at_first);
         sheet.saw("calls of sendfile for all (sendfile_calls)", cost.calls);
-        sheet.saw("of them without room (sendfile_would_block)", cost.full);
         costs.push(cost);
     }
     let [small, kafkas, large, _] = &costs[..] else { return Ok(()) };
@@ -80,6 +79,5 @@ fn cost_of(size: &str) -> Outcome<Cost> {
         sendfile_bytes: after.since(&before, "sendfile_bytes"),
         copied_bytes: after.since(&before, "copied_message_bytes"),
         calls: after.since(&before, "sendfile_calls"),
-        full: after.since(&before, "sendfile_would_block"),
     })
 }

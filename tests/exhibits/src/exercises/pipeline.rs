@@ -7,10 +7,13 @@ use support::client::{Client, NEWEST_FETCH};
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, request_bytes};
 
-/// Sends the fetches in one write, with the ids 1, 2 and so on.
+/// Above all that the other requests of an exercise have.
+pub(crate) const FIRST_ID: i32 = 101;
+
+/// Sends the fetches in one write, with the ids [`FIRST_ID`] and those that follow.
 pub(crate) fn send_at_once(client: &mut Client, fetches: &[RequestBody]) -> Outcome<()> {
     let mut bytes = Vec::new();
-    for (correlation_id, body) in (1..).zip(fetches) {
+    for (correlation_id, body) in (FIRST_ID..).zip(fetches) {
         let header = RequestHeader {
             api_key: body.api_key(),
             api_version: NEWEST_FETCH,

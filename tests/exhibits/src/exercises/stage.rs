@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -14,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::broker_process::BrokerProcess;
 use support::client::Client;
+use support::http;
 use support::temp::TempDir;
 use support::wait::PATIENCE;
 use transferto::common::lock::locked;
@@ -27,6 +29,8 @@ const UNTRACED: [&str; 2] = ["env", "RUST_LOG=info"];
 /// A counter that every use of the broker moves, so that each list of them has it.
 const ALWAYS_COUNTED: &str = "read_calls = ";
 
+/// What it says of its page of metrics.
+const METRICS_AT: &str = "metrics at http://";
 /// What moves while a response leaves, how often to look at it, and how often in a row it must rest.
 const SETTLING: [&str; 2] = ["sendfile_calls", "write_calls"];
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
@@ -108,6 +112,22 @@ impl Stage {
             self.heard.wait_for(already, ALWAYS_COUNTED, list)?;
         }
         Ok(Counters::of(&locked(&self.heard.lines)[already..]))
+    }
+
+    /// A number on the page of metrics of a broker with `transferto.http.listener`.
+    pub(crate) fn gauge(&self, name: &str) -> Outcome<String> {
+        let page = http::get(self.metrics_address()?, "/metrics").body;
+        match page.lines().find_map(|it| it.strip_prefix(name)) {
+            Some(value) => Ok(value.trim().to_string()),
+            None => failed(format!("{name} is not on the page of metrics")),
+        }
+    }
+
+    fn metrics_address(&self) -> Outcome<SocketAddr> {
+        self.wait_for(METRICS_AT, 1)?;
+        let lines = locked(&self.heard.lines);
+        let address = lines.iter().find_map(|it| it.split_once(METRICS_AT)?.1.split('/').next());
+        Ok(address.unwrap_or_default().parse()?)
     }
 
     /// What it has counted when it has nothing left to do for now.
