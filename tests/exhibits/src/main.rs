@@ -1,5 +1,6 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from a broker of its own.
+//! session of one client, recorded from a broker of its own; `make exercise`: what a reader can find
+//! out with one.
 
 use std::process::ExitCode;
 

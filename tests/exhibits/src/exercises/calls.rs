@@ -22,7 +22,9 @@ pub(crate) fn watch<P>(
     act: impl FnOnce(P) -> Outcome<()>,
 ) -> Outcome<Watched> {
     if let Err(error) = Ability::of_strace() {
-        let why = error.to_string().lines().next().unwrap_or_default().to_string();
+        // What stands behind the empty line is about the session of `make strace`.
+        let words = error.to_string();
+        let why = words.split("\n\n").next().unwrap_or_default().to_string();
         return Ok(Watched::Nothing { why });
     }
     let broker = TracedBroker::start(&[], &[&FEWER_THREADS, settings].concat())?;

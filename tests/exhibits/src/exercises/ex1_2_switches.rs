@@ -51,7 +51,7 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
             let per_fetch = calls / FETCHES;
             sheet.saw("that is, calls for each fetch", per_fetch);
         }
-        Watched::Nothing { why } => sheet.lack(format!("all system calls, {why}")),
+        Watched::Nothing { why } => sheet.lack(format!("all system calls: {why}")),
     }
     let moved = |name| counted.since(&counted_before, name);
     let words = "each fetch is at least one read, one write and one sendfile";

@@ -98,7 +98,7 @@ fn show_calls(sheet: &mut Sheet, heads: i64) -> Outcome<()> {
         let threads = match watched {
             Watched::Calls(threads) => threads,
             Watched::Nothing { why } => {
-                sheet.lack(format!("the sizes of the reads, {why}"));
+                sheet.lack(format!("the sizes of the reads: {why}"));
                 return Ok(());
             }
         };

@@ -52,7 +52,7 @@ impl Sheet {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("Seen\n{}\n", self.seen);
         for lack in &self.lacks {
-            text += &format!("Not shown here: {lack}\n\n");
+            text += &format!("Not shown here: {}\n\n", lack.replace('\n', "\n  "));
         }
         text += "Claims\n";
         for (words, holds) in &self.claims {
