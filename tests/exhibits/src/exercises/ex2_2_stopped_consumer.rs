@@ -12,7 +12,7 @@ use super::trace::{Says, number_after, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "2.2",
     title: "A consumer that does not read",
-    question: "A consumer asks for thirty-two million bytes and then reads nothing.\n\
+    question: "A consumer asks for eight million bytes and then reads nothing; the send buffer is Kafka's, 102400 bytes.\n\
         How far does sendfile(2) get? What does its Processor do meanwhile, and does a second consumer of the\n\
         same Processor notice? From which position on does sendfile(2) go on when the first reads at last?",
     experiment,
@@ -28,14 +28,16 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     ],
 };
 
-const BATCHES: usize = 64;
+const BATCHES: usize = 16;
 const VALUE_BYTES: usize = 500_000;
-const ALL: i32 = 64 * 1024 * 1024;
+const ALL: i32 = 16 * 1024 * 1024;
+/// Kafka's default: left to the system, a buffer can grow to hold any response.
+const KAFKAS_BUFFER: &str = "socket.send.buffer.bytes=102400";
 /// The first batch, and no more.
 const ONE_BATCH: i32 = 1;
 
 fn experiment(sheet: &mut Sheet) -> Outcome<()> {
-    let stage = Stage::start(&["num.network.threads=1"])?;
+    let stage = Stage::start(&["num.network.threads=1", KAFKAS_BUFFER])?;
     let mut second = stage.connect();
     fill(&mut second, BATCHES, 1, VALUE_BYTES)?;
     let mut first = stage.connect();

@@ -17,7 +17,7 @@ pub(crate) const EXERCISE: Exercise = Exercise {
         What does the broker read of the segment to find it, and whose bytes are these?\n\
         With which offset does the slice begin, and what does the consumer do with it?",
     experiment,
-    answer: "The index knows an entry every 4096 bytes; from the last one below 505 on, the broker reads the 12 bytes\n\
+    answer: "The index knows a batch every 4096 bytes or so; from the last one below 505 on, the broker reads the 12 bytes\n\
         at the head of each batch, base offset and size, until one begins above 505. The batch before it is a\n\
         candidate: 11 more bytes of its header, from magic to lastOffsetDelta, say that it reaches to 509.\n\
         No byte of a record is read. So the slice begins with offset 500, and the consumer throws 500 to 504 away.\n\

@@ -18,8 +18,8 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     experiment,
     answer: "Version 2 gets as many bytes as its limit, wherever that is: of the first message half, or two messages and a\n\
         half. From half a message a consumer of 2016 knows that its limit is too small, and reports\n\
-        RecordTooLargeException. Since KIP-74 (Fetch version 3) the first message comes whole whatever the limit,\n\
-        so no consumer is stuck. What follows still keeps to the limit: Kafka cuts there, this broker where the\n\
+        RecordTooLargeException. Since KIP-74 (Fetch version 3) the first message of a response comes whole whatever the\n\
+        limit, so no consumer is stuck. What follows still keeps to the limit: Kafka cuts there, this broker where the\n\
         index or the search already knows a boundary, since every consumer throws the rest away.",
     read_on: &[
         "docs/en/fetch.md#8-logread-and-logsegmentread",

@@ -19,7 +19,8 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     experiment,
     answer: "Whoever ends the wait does the work: the reaper of the purgatory when the time is over, the handler of the\n\
         append when a record comes. The lines bear the name of the fetch on both threads. The response goes back by\n\
-        the fetch's own Processor. With acks=1 the producer has its response first: it should not wait for others.",
+        the fetch's own Processor. With acks=1 the producer has its response first: it should not\n\
+        wait for others. (Kafka 0.9 ends the waits within the append, under the partition's lock.)",
     read_on: &[
         "docs/en/fetch.md#10-too-few-bytes-the-purgatory",
         "docs/img/picture-long-poll.svg",

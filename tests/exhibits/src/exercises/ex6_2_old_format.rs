@@ -18,7 +18,8 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     answer: "In one: a consumer of 2016 cannot read record batches, so its fetch of today's topic is converted in memory,\n\
         and sendfile(2) has no file to send. A consumer of today reads old messages as they lie in the file, so a\n\
         topic in the old format serves both by sendfile(2). That is why Kafka advised to keep\n\
-        log.message.format.version old until all consumers are new, and why KIP-896 dropped the oldest versions.",
+        log.message.format.version old until all consumers were new. Kafka 4 serves such consumers no longer\n\
+        (KIP-896), and has lost the conversion with them (KIP-724).",
     read_on: &[
         "docs/en/fetch.md#when-zero-copy-is-lost",
         "docs/en/fetch.md#a-client-of-the-posts-own-year",

@@ -27,7 +27,7 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     answer: "O_NONBLOCK is about the socket: sendfile(2) sleeps until a page has come from the disk, and with it sleeps its\n\
         Processor, with all its connections. So here the handler of the fetch asks cachestat(2) whether the slice\n\
         is in memory, and if not, has it read by a sendfile(2) to /dev/null, which brings it into the page cache\n\
-        and copies nothing. Kafka leaves it to the network thread (KAFKA-7504).",
+        and copies nothing. In Kafka the network thread waits (KAFKA-7504).",
     read_on: &[
         "docs/en/fetch.md#11-cold-pages-are-warmed-here",
         "src/storage/log/file_message_set.rs",
