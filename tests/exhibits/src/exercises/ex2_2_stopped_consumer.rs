@@ -7,7 +7,7 @@ use super::exercise::Exercise;
 use super::sheet::Sheet;
 use super::stage::Stage;
 use super::topic::{fetch, fetch_of, fill, let_it_end};
-use super::trace::{Says, number_after, port_of};
+use super::trace::{Says, line_of, number_after, port_of};
 
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "2.2",
@@ -16,10 +16,10 @@ pub(crate) const EXERCISE: Exercise = Exercise {
         How far does sendfile(2) get? What does its Processor do meanwhile, and does a second consumer of the\n\
         same Processor notice? From which position on does sendfile(2) go on when the first reads at last?",
     experiment,
-    answer: "sendfile(2) gets as far as the two sockets' buffers reach. The call that finds no room uses up the\n\
-        writable bit, and the Processor goes back to epoll: it waits for nobody in particular, so the second\n\
-        consumer gets all it asks for. When the first reads, there is room, an edge says so, and sendfile(2)\n\
-        goes on behind the last byte that was taken.",
+    answer: "sendfile(2) gets as far as the two sockets' buffers reach. A call that moves less than it was asked\n\
+        to, with no room behind it, uses up the writable bit, and the Processor goes back to epoll: it waits for\n\
+        nobody in particular, so the second consumer gets all it asks for. When the first reads, there is room,\n\
+        an edge says so, and sendfile(2) goes on behind the last byte that was taken.",
     read_on: &[
         "docs/en/fetch.md#15-kafkachannelwrite-one-turn",
         "docs/en/fetch.md#18-transferfrom-sendfile2",
@@ -58,12 +58,13 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     sheet.part("the first consumer does not read");
     sheet.saw("message bytes that it has asked for", whole);
     sheet.saw("of them taken by the sockets' buffers", taken);
+    let connection = trace.connection_of(first_port)?;
+    let lines = trace.of_request(connection, header.correlation_id);
+    sheet.show(line_of(&lines, "KafkaChannel.write", "the socket is full")?);
     sheet.part("a second consumer of the same Processor fetches");
     let others = meanwhile.since(&stopped, "sendfile_bytes");
     sheet.saw("message bytes that it gets", of_second.len());
     sheet.saw("message bytes that leave meanwhile, to both", others);
-    let connection = trace.connection_of(first_port)?;
-    let lines = trace.of_request(connection, header.correlation_id);
     sheet.part("the first consumer reads: all its calls of sendfile");
     let calls: Vec<&&TraceLine> =
         lines.iter().filter(|it| it.says("PlaintextTransportLayer.sendfile", "")).collect();
