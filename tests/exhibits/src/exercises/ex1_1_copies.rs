@@ -8,13 +8,14 @@ use super::topic::{fetch, fetch_of, fill, let_it_end};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "1.1",
     title: "The same fetch by read and write, and by sendfile",
-    question: "A consumer fetches ten batches, a million bytes of messages, from three brokers: one copies\n\
-        through a buffer of 4096 bytes, one through a buffer of 65536, one uses sendfile(2).\n\
-        How many message bytes go through the memory of each, and by how many system calls do they leave?",
+    question: "A consumer fetches ten batches, a million bytes of messages, from three \
+        brokers: one copies through a buffer of 4096 bytes, one through a buffer of 65536, one \
+        uses sendfile(2). How many message bytes go through the memory of each, and by how many \
+        system calls do they leave?",
     experiment,
-    answer: "Copying moves every message byte through the process, whatever the size of the buffer;\n\
-        a larger buffer saves calls, not copies.\n\
-        By sendfile(2) no message byte comes into the process, and a call takes what the socket takes.",
+    answer: "Copying moves every message byte through the process, whatever the size of the \
+        buffer; a larger buffer saves calls, not copies. By sendfile(2) no message byte comes \
+        into the process, and a call takes what the socket takes.",
     read_on: &[
         "docs/en/fetch.md#the-same-fetch-by-read-and-write",
         "src/transport/copying_transport_layer.rs",

@@ -11,14 +11,15 @@ use crate::recording::FEWER_THREADS;
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "1.2",
     title: "System calls are not context switches",
-    question: "The post counts four context switches (上下文切换) for a read and a write, two for a sendfile:\n\
-        one into the kernel and one back for each call.\n\
-        A consumer fetches two hundred times, one fetch after the other. Does the broker make more system\n\
-        calls or more context switches meanwhile?",
+    question: "The post counts four context switches (上下文切换) for a read and a write, two for a \
+        sendfile: one into the kernel and one back for each call. A consumer fetches two hundred \
+        times, one fetch after the other. Does the broker make more system calls or more context \
+        switches meanwhile?",
     experiment,
-    answer: "More calls. Each call is two mode switches: the same thread goes on, in the kernel and back.\n\
-        A context switch gives the core to another thread. It happens when a call has to wait, in\n\
-        epoll_wait(2) or futex(2), and not in a call that finds what it wants.",
+    answer: "More calls. Each call is two mode switches: the same thread goes on, in the \
+        kernel and back. A context switch gives the core to another thread. It happens when a \
+        call has to wait, in epoll_wait(2) or futex(2), and not in a call that finds what it \
+        wants.",
     read_on: &[
         "docs/en/fetch.md#the-same-fetch-by-read-and-write",
         "docs/en/fetch.md#the-posts-claims",

@@ -11,16 +11,17 @@ use super::trace::{Says, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "2.1",
     title: "Three requests in one packet",
-    question: "A client sends three fetches in one write, without waiting for a response.\n\
-        By how many reads does the broker take them from the socket?\n\
-        When is the second request read: at once, or when the first is answered?\n\
-        No further edge comes for bytes that have left the socket: what keeps the second from being forgotten?",
+    question: "A client sends three fetches in one write, without waiting for a response. By \
+        how many reads does the broker take them from the socket? When is the second request \
+        read: at once, or when the first is answered? No further edge comes for bytes that have \
+        left the socket: what keeps the second from being forgotten?",
     experiment,
-    answer: "One read takes all three, since what is there is read along. The channel is muted after the first;\n\
-        the other two lie in user space, and the bit BUFFERED stands for them where no edge will come.\n\
-        Each request is read when the response before it has left, so responses come in request order.\n\
-        Kafka 0.9 read on until the socket was empty, and staged all that it got, however much that was; since\n\
-        KAFKA-7639 it reads one request at a time, and keysWithBufferedRead stands for what TLS has read along.",
+    answer: "One read takes all three, since what is there is read along. The channel is muted \
+        after the first; the other two lie in user space, and the bit BUFFERED stands for them \
+        where no edge will come. Each request is read when the response before it has left, so \
+        responses come in request order. Kafka 0.9 read on until the socket was empty, and \
+        staged all that it got, however much that was; since KAFKA-7639 it reads one request at \
+        a time, and keysWithBufferedRead stands for what TLS has read along.",
     read_on: &[
         "docs/en/fetch.md#3-selectorpoll-what-an-edge-leaves-to-remember",
         "docs/en/fetch.md#4-kafkachannelread-and-networkreceive",

@@ -12,14 +12,16 @@ use super::trace::{Says, line_of, number_after, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "2.2",
     title: "A consumer that does not read",
-    question: "A consumer asks for eight million bytes and then reads nothing; the send buffer is Kafka's, 102400 bytes.\n\
-        How far does sendfile(2) get? What does its Processor do meanwhile, and does a second consumer of the\n\
-        same Processor notice? From which position on does sendfile(2) go on when the first reads at last?",
+    question: "A consumer asks for eight million bytes and then reads nothing; the send buffer \
+        is Kafka's, 102400 bytes. How far does sendfile(2) get? What does its Processor do \
+        meanwhile, and does a second consumer of the same Processor notice? From which position \
+        on does sendfile(2) go on when the first reads at last?",
     experiment,
-    answer: "sendfile(2) gets as far as the two sockets' buffers reach. A call that moves less than it was asked\n\
-        to, with no room behind it, uses up the writable bit, and the Processor goes back to epoll: it waits for\n\
-        nobody in particular, so the second consumer gets all it asks for. When the first reads, there is room,\n\
-        an edge says so, and sendfile(2) goes on behind the last byte that was taken.",
+    answer: "sendfile(2) gets as far as the two sockets' buffers reach. A call that moves less \
+        than it was asked to, with no room behind it, uses up the writable bit, and the \
+        Processor goes back to epoll: it waits for nobody in particular, so the second consumer \
+        gets all it asks for. When the first reads, there is room, an edge says so, and \
+        sendfile(2) goes on behind the last byte that was taken.",
     read_on: &[
         "docs/en/fetch.md#15-kafkachannelwrite-one-turn",
         "docs/en/fetch.md#18-transferfrom-sendfile2",

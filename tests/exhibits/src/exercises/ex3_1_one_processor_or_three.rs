@@ -12,15 +12,15 @@ use super::trace::{line_of, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "3.1",
     title: "Two consumers, one Processor or three, one handler",
-    question: "A producer connects, then two consumers, to a broker with one Processor and to one with three;\n\
-        both have one request handler.\n\
-        Which Processor does each consumer get? Which threads read their requests, handle them, and send\n\
-        their responses?",
+    question: "A producer connects, then two consumers, to a broker with one Processor and to \
+        one with three; both have one request handler. Which Processor does each consumer get? \
+        Which threads read their requests, handle them, and send their responses?",
     experiment,
-    answer: "The Acceptor deals connections out in turn, by their order and by nothing else: of three Processors\n\
-        the consumers get the next two, of one both get the same. A connection's bytes are read and written\n\
-        by the thread of its Processor, always; its requests are handled by whichever handler takes them\n\
-        from the one queue, and here there is one. In 2#0/5 the number before # is the Processor's.",
+    answer: "The Acceptor deals connections out in turn, by their order and by nothing else: \
+        of three Processors the consumers get the next two, of one both get the same. A \
+        connection's bytes are read and written by the thread of its Processor, always; its \
+        requests are handled by whichever handler takes them from the one queue, and here there \
+        is one. In 2#0/5 the number before # is the Processor's.",
     read_on: &[
         "docs/en/fetch.md#the-threads-and-the-two-queues",
         "docs/en/fetch.md#1-acceptor-takes-the-connection",

@@ -14,14 +14,15 @@ use super::trace::{Says, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "3.2",
     title: "Eight handlers, one connection",
-    question: "A broker has eight request handlers, all idle. One client sends a fetch that waits for news (up to a\n\
-        minute) and, behind it in the same write, four fetches of what is there.\n\
-        Are the four answered before the news comes? Does a second client's fetch get through?\n\
-        In which order do the five responses come?",
+    question: "A broker has eight request handlers, all idle. One client sends a fetch that \
+        waits for news (up to a minute) and, behind it in the same write, four fetches of what \
+        is there. Are the four answered before the news comes? Does a second client's fetch get \
+        through? In which order do the five responses come?",
     experiment,
-    answer: "One request of a connection is under way at a time, however many handlers are idle: the channel is muted\n\
-        until the response has left, so the four are not even read. That is what keeps responses in request\n\
-        order, without any bookkeeping. Another connection is another matter: its fetch gets through.",
+    answer: "One request of a connection is under way at a time, however many handlers are \
+        idle: the channel is muted until the response has left, so the four are not even read. \
+        That is what keeps responses in request order, without any bookkeeping. Another \
+        connection is another matter: its fetch gets through.",
     read_on: &[
         "docs/en/fetch.md#5-mute-and-over-to-the-handlers",
         "docs/en/fetch.md#19-the-response-has-left",

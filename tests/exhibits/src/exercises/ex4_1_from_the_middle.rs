@@ -13,15 +13,17 @@ use super::trace::{line_of, number_after, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "4.1",
     title: "A fetch from the middle of a batch",
-    question: "A topic holds a thousand small records, in a hundred batches of ten. A consumer asks for offset 505.\n\
-        What does the broker read of the segment to find it, and whose bytes are these?\n\
-        With which offset does the slice begin, and what does the consumer do with it?",
+    question: "A topic holds a thousand small records, in a hundred batches of ten. A consumer \
+        asks for offset 505. What does the broker read of the segment to find it, and whose \
+        bytes are these? With which offset does the slice begin, and what does the consumer do \
+        with it?",
     experiment,
-    answer: "The index knows a batch every 4096 bytes or so; from the last one below 505 on, the broker reads the 12 bytes\n\
-        at the head of each batch, base offset and size, until one begins above 505. The batch before it is a\n\
-        candidate: 11 more bytes of its header, from magic to lastOffsetDelta, say that it reaches to 509.\n\
-        No byte of a record is read. So the slice begins with offset 500, and the consumer throws 500 to 504 away.\n\
-        A fetch of offset 500 itself needs no such 11 bytes: a head with just that offset settles it.",
+    answer: "The index knows a batch every 4096 bytes or so; from the last one below 505 on, \
+        the broker reads the 12 bytes at the head of each batch, base offset and size, until one \
+        begins above 505. The batch before it is a candidate: 11 more bytes of its header, from \
+        magic to lastOffsetDelta, say that it reaches to 509. No byte of a record is read. So \
+        the slice begins with offset 500, and the consumer throws 500 to 504 away. A fetch of \
+        offset 500 itself needs no such 11 bytes: a head with just that offset settles it.",
     read_on: &[
         "docs/en/fetch.md#8-logread-and-logsegmentread",
         "docs/en/fetch.md#what-the-segment-holds",

@@ -12,15 +12,17 @@ use super::topic::{FOR_EVER, TOPIC, fetch_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "4.2",
     title: "Where a slice ends that may not be long enough",
-    question: "A topic in the format of 2016 holds ten messages of ten thousand bytes. Consumers fetch from offset 0\n\
-        with a limit of 5000 bytes, less than the first message, and of 25000, in the midst of the third.\n\
-        What does a consumer of 2016 get, who speaks Fetch version 2, and what one of today?",
+    question: "A topic in the format of 2016 holds ten messages of ten thousand bytes. \
+        Consumers fetch from offset 0 with a limit of 5000 bytes, less than the first message, \
+        and of 25000, in the midst of the third. What does a consumer of 2016 get, who speaks \
+        Fetch version 2, and what one of today?",
     experiment,
-    answer: "Version 2 gets as many bytes as its limit, wherever that is: of the first message half, or two messages and a\n\
-        half. From half a message a consumer of 2016 knows that its limit is too small, and reports\n\
-        RecordTooLargeException. Since KIP-74 (Fetch version 3) the first message of a response comes whole whatever the\n\
-        limit, so no consumer is stuck. What follows still keeps to the limit: Kafka cuts there, this broker where the\n\
-        index or the search already knows a boundary, since every consumer throws the rest away.",
+    answer: "Version 2 gets as many bytes as its limit, wherever that is: of the first message \
+        half, or two messages and a half. From half a message a consumer of 2016 knows that its \
+        limit is too small, and reports RecordTooLargeException. Since KIP-74 (Fetch version 3) \
+        the first message of a response comes whole whatever the limit, so no consumer is stuck. \
+        What follows still keeps to the limit: Kafka cuts there, this broker where the index or \
+        the search already knows a boundary, since every consumer throws the rest away.",
     read_on: &[
         "docs/en/fetch.md#8-logread-and-logsegmentread",
         "src/storage/log/read_limit.rs",

@@ -11,15 +11,17 @@ use super::trace::{line_of, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "4.3",
     title: "A fetch by a follower",
-    question: "The post says that followers fetch as consumers do. A client sends the same fetch three times: as a\n\
-        consumer (replica_id -1), as the follower with id 1, and as a consumer that may read from any replica\n\
-        (-2, which Kafka has for debugging). This broker has no followers. What does each of the three get?",
+    question: "The post says that followers fetch as consumers do. A client sends the same \
+        fetch three times: as a consumer (replica_id -1), as the follower with id 1, and as a \
+        consumer that may read from any replica (-2, which Kafka has for debugging). This broker \
+        has no followers. What does each of the three get?",
     experiment,
-    answer: "The same bytes by the same code, and no error: one number in the request makes the difference. A consumer reads\n\
-        up to the high watermark, a follower up to the end of the log, since it is the followers who make the\n\
-        watermark move. With one replica the two are the same place. Kafka also notes how far the\n\
-        follower has come, and Kafka 0.9 fails the fetch of one to which the partition is not assigned, on all its\n\
-        partitions (KAFKA-5758); here nobody keeps such a list.",
+    answer: "The same bytes by the same code, and no error: one number in the request makes \
+        the difference. A consumer reads up to the high watermark, a follower up to the end of \
+        the log, since it is the followers who make the watermark move. With one replica the two \
+        are the same place. Kafka also notes how far the follower has come, and Kafka 0.9 fails \
+        the fetch of one to which the partition is not assigned, on all its partitions \
+        (KAFKA-5758); here nobody keeps such a list.",
     read_on: &[
         "docs/en/fetch.md#6-kafkaapishandle-and-handlefetchrequest",
         "docs/en/fetch.md#7-replicamanagerfetchmessages-and-readfromlocallog",

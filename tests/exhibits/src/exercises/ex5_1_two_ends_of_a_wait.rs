@@ -12,15 +12,16 @@ use super::trace::{Says, Trace, line_of, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "5.1",
     title: "Two ends of a wait",
-    question: "A consumer fetches from the end of the log. Its first fetch waits 50 ms for news in vain; its second waits\n\
-        up to a minute, and a producer stores a record meanwhile.\n\
-        Which thread reads the log for the response of each, and under which request's name?\n\
+    question: "A consumer fetches from the end of the log. Its first fetch waits 50 ms for \
+        news in vain; its second waits up to a minute, and a producer stores a record meanwhile. \
+        Which thread reads the log for the response of each, and under which request's name? \
         Does the producer get its own response before or after that work?",
     experiment,
-    answer: "Whoever ends the wait does the work: the reaper of the purgatory when the time is over, the handler of the\n\
-        append when a record comes. The lines bear the name of the fetch on both threads. The response goes back by\n\
-        the fetch's own Processor. With acks=1 the producer has its response first: it should not\n\
-        wait for others. (Kafka 0.9 ends the waits within the append, under the partition's lock.)",
+    answer: "Whoever ends the wait does the work: the reaper of the purgatory when the time is \
+        over, the handler of the append when a record comes. The lines bear the name of the \
+        fetch on both threads. The response goes back by the fetch's own Processor. With acks=1 \
+        the producer has its response first: it should not wait for others. (Kafka 0.9 ends the \
+        waits within the append, under the partition's lock.)",
     read_on: &[
         "docs/en/fetch.md#10-too-few-bytes-the-purgatory",
         "docs/img/picture-long-poll.svg",

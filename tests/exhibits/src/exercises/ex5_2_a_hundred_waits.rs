@@ -18,14 +18,16 @@ use crate::recorder::wait_until;
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "5.2",
     title: "A hundred fetches that wait for one record",
-    question: "Ninety consumers wait for one byte, ten for a million (fetch.min.bytes), all at the end of one partition.\n\
-        One record is stored. How many of the hundred fetches does that thread look at, how many does it\n\
-        complete, and by how many threads are the responses made?",
+    question: "Ninety consumers wait for one byte, ten for a million (fetch.min.bytes), all at \
+        the end of one partition. One record is stored. How many of the hundred fetches does \
+        that thread look at, how many does it complete, and by how many threads are the \
+        responses made?",
     experiment,
-    answer: "The purgatory has a list of watchers under the partition's key, and an append goes through that list: it\n\
-        looks at a hundred, by two numbers each, the log's end and the place at which the fetch began. It completes\n\
-        ninety, one after the other, all on the one handler that appended; the ten go on waiting.\n\
-        So many waits on one partition are paid by its producer's thread, though not by the producer's response.",
+    answer: "The purgatory has a list of watchers under the partition's key, and an append \
+        goes through that list: it looks at a hundred, by two numbers each, the log's end and \
+        the place at which the fetch began. It completes ninety, one after the other, all on the \
+        one handler that appended; the ten go on waiting. So many waits on one partition are \
+        paid by its producer's thread, though not by the producer's response.",
     read_on: &[
         "docs/en/fetch.md#10-too-few-bytes-the-purgatory",
         "docs/en/architecture.md#purgatory",

@@ -11,14 +11,15 @@ use super::trace::{line_of, number_after, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "5.3",
     title: "Three turns of the wheel",
-    question: "Three consumers wait at the end of the log: the first for 1000 ms, the second for 300, the third for 10.\n\
-        The lowest wheel has 20 buckets of 1 ms each. Where are waits of 300 and of 1000 ms kept, and in which\n\
-        order do the three end?",
+    question: "Three consumers wait at the end of the log: the first for 1000 ms, the second \
+        for 300, the third for 10. The lowest wheel has 20 buckets of 1 ms each. Where are waits \
+        of 300 and of 1000 ms kept, and in which order do the three end?",
     experiment,
-    answer: "What does not fit into a turn of one wheel overflows into the next, whose bucket is a whole turn of the one\n\
-        below: 20 ms, 400 ms, 8 s. So 10 ms is in the first wheel, 300 in the second, 1000 in the third, and a wait\n\
-        comes down a wheel when its bucket is due. They end by their deadlines, not by their arrival, all on one\n\
-        thread, and none is sorted: to add one takes the same time however many there are.",
+    answer: "What does not fit into a turn of one wheel overflows into the next, whose bucket \
+        is a whole turn of the one below: 20 ms, 400 ms, 8 s. So 10 ms is in the first wheel, \
+        300 in the second, 1000 in the third, and a wait comes down a wheel when its bucket is \
+        due. They end by their deadlines, not by their arrival, all on one thread, and none is \
+        sorted: to add one takes the same time however many there are.",
     read_on: &[
         "docs/en/fetch.md#10-too-few-bytes-the-purgatory",
         "docs/en/architecture.md#purgatory",

@@ -10,15 +10,17 @@ use super::topic::{fetch_of, fill, let_it_end};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "6.1",
     title: "The socket's buffer and the calls of sendfile",
-    question: "A consumer asks for a million bytes, reads nothing until the broker can send no more, and then reads all.\n\
-        How many calls of sendfile(2) does that take if socket.send.buffer.bytes is 16384, 102400 (Kafka's default),\n\
-        1048576, or -1, which leaves the size to the system (the default here)?\n\
-        Does the buffer's size change how many bytes are copied?",
+    question: "A consumer asks for a million bytes, reads nothing until the broker can send no \
+        more, and then reads all. How many calls of sendfile(2) does that take if \
+        socket.send.buffer.bytes is 16384, 102400 (Kafka's default), 1048576, or -1, which \
+        leaves the size to the system (the default here)? Does the buffer's size change how many \
+        bytes are copied?",
     experiment,
-    answer: "A call takes what the socket has room for, so a small buffer means more calls, and a wait before each; a buffer\n\
-        that holds the whole response means one. Nothing is copied into the process either way: what the socket\n\
-        holds are references to pages of the page cache. More is taken than the buffer's size even while nobody\n\
-        reads: bytes move on into the buffer of the consumer's socket, and room is made while the call runs.",
+    answer: "A call takes what the socket has room for, so a small buffer means more calls, \
+        and a wait before each; a buffer that holds the whole response means one. Nothing is \
+        copied into the process either way: what the socket holds are references to pages of the \
+        page cache. More is taken than the buffer's size even while nobody reads: bytes move on \
+        into the buffer of the consumer's socket, and room is made while the call runs.",
     read_on: &[
         "docs/en/fetch.md#18-transferfrom-sendfile2",
         "docs/en/fetch.md#what-the-kernel-saw",

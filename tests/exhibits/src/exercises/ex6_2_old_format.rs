@@ -11,15 +11,17 @@ use super::topic::{FOR_EVER, TOPIC, fetch_of, let_it_end};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "6.2",
     title: "A client of 2016, and one of today, on both formats",
-    question: "A hundred messages are stored in a topic of today, by a producer of today, and in a topic with\n\
-        message.format.version=0.9.0, by a producer of 2016. A consumer of 2016 (Fetch version 1) and one of today\n\
-        fetch both. In which of the four cases are messages copied through the process?",
+    question: "A hundred messages are stored in a topic of today, by a producer of today, and \
+        in a topic with message.format.version=0.9.0, by a producer of 2016. A consumer of 2016 \
+        (Fetch version 1) and one of today fetch both. In which of the four cases are messages \
+        copied through the process?",
     experiment,
-    answer: "In one: a consumer of 2016 cannot read record batches, so its fetch of today's topic is converted in memory,\n\
-        and sendfile(2) has no file to send. A consumer of today reads old messages as they lie in the file, so a\n\
-        topic in the old format serves both by sendfile(2). That is why Kafka advised to keep\n\
-        log.message.format.version old until all consumers were new. Kafka 4 serves such consumers no longer\n\
-        (KIP-896), and has lost the conversion with them (KIP-724).",
+    answer: "In one: a consumer of 2016 cannot read record batches, so its fetch of today's \
+        topic is converted in memory, and sendfile(2) has no file to send. A consumer of today \
+        reads old messages as they lie in the file, so a topic in the old format serves both by \
+        sendfile(2). That is why Kafka advised to keep log.message.format.version old until all \
+        consumers were new. Kafka 4 serves such consumers no longer (KIP-896), and has lost the \
+        conversion with them (KIP-724).",
     read_on: &[
         "docs/en/fetch.md#when-zero-copy-is-lost",
         "docs/en/fetch.md#a-client-of-the-posts-own-year",

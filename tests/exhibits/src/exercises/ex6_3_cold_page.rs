@@ -19,15 +19,16 @@ use super::trace::{line_of, port_of};
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "6.3",
     title: "A page that is not in memory (KAFKA-7504)",
-    question: "A segment of four million bytes is taken out of the page cache, then fetched.\n\
-        sendfile(2) on a socket that never blocks: does it wait for the disk? Which thread reads the disk,\n\
-        and who else would have waited if it were the Processor's? What if transferto.lesson.cold.pages=true\n\
-        leaves cold pages to sendfile(2), as Kafka does?",
+    question: "A segment of four million bytes is taken out of the page cache, then fetched. \
+        sendfile(2) on a socket that never blocks: does it wait for the disk? Which thread reads \
+        the disk, and who else would have waited if it were the Processor's? What if \
+        transferto.lesson.cold.pages=true leaves cold pages to sendfile(2), as Kafka does?",
     experiment,
-    answer: "O_NONBLOCK is about the socket: sendfile(2) sleeps until a page has come from the disk, and with it sleeps its\n\
-        Processor, with all its connections. So here the handler of the fetch asks cachestat(2) whether the slice\n\
-        is in memory, and if not, has it read by a sendfile(2) to /dev/null, which brings it into the page cache\n\
-        and copies nothing. In Kafka the network thread waits (KAFKA-7504).",
+    answer: "O_NONBLOCK is about the socket: sendfile(2) sleeps until a page has come from the \
+        disk, and with it sleeps its Processor, with all its connections. So here the handler of \
+        the fetch asks cachestat(2) whether the slice is in memory, and if not, has it read by a \
+        sendfile(2) to /dev/null, which brings it into the page cache and copies nothing. In \
+        Kafka the network thread waits (KAFKA-7504).",
     read_on: &[
         "docs/en/fetch.md#11-cold-pages-are-warmed-here",
         "src/storage/log/file_message_set.rs",

@@ -6,6 +6,10 @@ use bench::outcome::Outcome;
 
 use super::sheet::Sheet;
 
+const INDENTATION: &str = "  ";
+/// Of the texts that are printed.
+const LINE_WIDTH: usize = 96;
+
 /// A question about the broker, with its answer.
 pub(crate) struct Exercise {
     /// The chapter, and the place in it.
@@ -38,7 +42,7 @@ impl Exercise {
     /// Does it, and returns how many claims do not hold.
     pub(crate) fn perform(&self, asking: Asking) -> Outcome<usize> {
         println!("Exercise {}: {}\n", self.number, self.title);
-        println!("{}\n", self.question);
+        println!("{}\n", wrapped(self.question, ""));
         let prediction = ask(asking)?;
         let mut sheet = Sheet::default();
         (self.experiment)(&mut sheet).map_err(|error| format!("{}: {error}", self.number))?;
@@ -46,8 +50,8 @@ impl Exercise {
             println!("Predicted\n  {prediction}\n");
         }
         print!("{}", sheet.text());
-        println!("Answer\n{}\n", indented(self.answer));
-        println!("Read on\n{}\n", indented(&self.read_on.join("\n")));
+        println!("Answer\n{}\n", wrapped(self.answer, INDENTATION));
+        println!("Read on\n{}\n", indented(self.read_on));
         Ok(sheet.failures())
     }
 }
@@ -65,7 +69,22 @@ fn ask(asking: Asking) -> Outcome<Option<String>> {
     Ok((!line.is_empty()).then(|| line.to_string()))
 }
 
-fn indented(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(|line| format!("  {line}")).collect();
+fn indented(lines: &[&str]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("{INDENTATION}{line}")).collect();
+    lines.join("\n")
+}
+
+/// Breaks a text between words, into lines that begin with `start`.
+fn wrapped(text: &str, start: &str) -> String {
+    let mut lines = vec![start.to_string()];
+    for word in text.split_whitespace() {
+        let is_first = lines.last().is_some_and(|it| it.len() == start.len());
+        let width = lines.last().map_or(0, |it| it.chars().count() + 1 + word.chars().count());
+        match lines.last_mut() {
+            Some(line) if is_first => *line += word,
+            Some(line) if width <= LINE_WIDTH => *line += &format!(" {word}"),
+            _ => lines.push(format!("{start}{word}")),
+        }
+    }
     lines.join("\n")
 }

@@ -1,5 +1,5 @@
-//! The broker of an exercise: a process of its own on an empty directory, whose trace is heard as it
-//! is said.
+//! The broker of an exercise: a process of its own on an empty directory, whose trace is heard as
+//! it is said.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +31,8 @@ const ALWAYS_COUNTED: &str = "read_calls = ";
 
 /// What it says of its page of metrics.
 const METRICS_AT: &str = "metrics at http://";
-/// What moves while a response leaves, how often to look at it, and how often in a row it must rest.
+/// What moves while a response leaves, how often to look at it, and how often in a row it must
+/// rest.
 const SETTLING: [&str; 2] = ["sendfile_calls", "write_calls"];
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
 const QUIET_LOOKS: u32 = 5;

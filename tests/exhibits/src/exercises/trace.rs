@@ -4,8 +4,8 @@ use bench::outcome::{Outcome, failed};
 use support::client::Client;
 use support::trace_line::TraceLine;
 
-/// The lines of all threads, in the order in which they were written. Those of one thread, and those
-/// of one request, are in the order of what they tell.
+/// The lines of all threads, in the order in which they were written. Those of one thread, and
+/// those of one request, are in the order of what they tell.
 pub(crate) struct Trace(Vec<TraceLine>);
 
 impl Trace {
