@@ -22,9 +22,11 @@ SHORT ?=
 WRITE ?=
 
 # `make strace`: MODE=sendfile, copy, both or 2016; RECORD=1 and COMPARE=1 are for docs/exhibits.
+# `make strace-kafka`: KAFKA=0.9.0.1 or 4.4.0 for one of the two; RECORD=1 and COMPARE=1 as above.
 MODE ?=
 RECORD ?=
 COMPARE ?=
+KAFKA ?=
 # The exercise that `make exercise` does, such as 4.1; without one it lists them.
 N ?=
 # libunwind, by which strace finds the functions of a call, takes places in the file for addresses in memory;
@@ -33,7 +35,7 @@ STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace picture exercise exercises clients torture sabotage installation bench lab help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits exercise exercises clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -62,10 +64,22 @@ strace: tools         ## Tell a session call by call: thread, step, function, Ka
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)
 	@./target/debug/exhibits strace $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(MODE)))
 
-picture: tools        ## Draw a produce, a fetch and a long poll from the trace of the release binary into docs/img, their steps without times into docs/exhibits
+strace-kafka: tools   ## The same session served by Apache Kafka, the post's 0.9.0.1 and the newest, beside this broker: every call at its step, and the sums (KAFKA=0.9.0.1 chooses; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
+	@echo "Building the broker and what records it; the first time takes two or three minutes."
+	@cargo build --quiet --release --package exhibits
+	@cargo rustc --quiet --release --package transferto --bin transferto -- $(STACKS)
+	@echo "Both releases take about a minute. The first run fetches their jars, 70 MB, from Maven Central."
+	@./target/release/exhibits strace-kafka $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
+
+picture: tools        ## Draw a produce, a fetch and a long poll from the trace of the release binary into docs/img, their steps without times into docs/exhibits (COMPARE=1 holds a new recording to those steps)
 	@echo "Building the broker and what draws it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package exhibits
-	@./target/release/exhibits picture
+	@./target/release/exhibits picture $(if $(COMPARE),--compare)
+
+exhibits: tools       ## Record every trace, picture and figure of the pages again, in about twelve minutes, and print the pages with them (COMPARE=1 holds new recordings to those that are there, in shape)
+	@$(MAKE) --no-print-directory strace strace-kafka picture $(if $(COMPARE),COMPARE=1,RECORD=1)
+	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
+	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
 
 exercise: tools       ## Ask a question about the broker, show what a running one does, hold the answer to it (N=4.1; without N= the list)
 	@cargo build --quiet --package transferto --package exhibits

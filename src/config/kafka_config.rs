@@ -154,6 +154,7 @@ settings! {
         /// How message bytes go from a segment file to a socket: by `sendfile(2)`, inside the kernel;
         /// or, as a lesson, by `copy`, the way that the post sets out from, which reads them into a
         /// buffer of this process and sends them from there. What a client gets is the same.
+        /// [The lab](lab.md) measures both.
         transferto_transfer_mode: TransferMode,
             "transferto.transfer.mode" = "sendfile", Allowed::Any, Low;
         /// The buffer that `transferto.transfer.mode=copy` reads into, in bytes: each processor has

@@ -13,6 +13,7 @@ pub mod topic;
 pub mod data_set;
 pub mod scratch;
 pub mod caretaker;
+pub mod jars;
 pub mod peers;
 pub mod stretch;
 pub mod turns;

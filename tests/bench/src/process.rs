@@ -75,12 +75,7 @@ impl Server {
 
     /// Its resident memory, in bytes.
     pub fn resident_bytes(&self) -> Outcome<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")) else {
-            return failed("no VmRSS in /proc");
-        };
-        Ok(kib.trim().parse::<u64>()? << 10)
+        resident_bytes(self.pid())
     }
 
     /// How often its threads have left their CPU, by themselves or not.
@@ -118,6 +113,16 @@ impl Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The resident memory of a process, in bytes.
+pub fn resident_bytes(pid: Pid) -> Outcome<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")) else {
+        return failed("no VmRSS in /proc");
+    };
+    Ok(kib.trim().parse::<u64>()? << 10)
 }
 
 impl Drop for Server {

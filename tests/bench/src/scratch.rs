@@ -1,10 +1,11 @@
 //! A directory for the data of one experiment.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::caretaker;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, failed};
 use crate::plan::Plan;
 
 /// Empty at first, and removed when it is dropped: data of gigabytes is in nobody's interest.
@@ -15,12 +16,11 @@ impl Scratch {
     /// On the file system of the working directory, not in memory.
     pub fn new(plan: &Plan, name: &str) -> Outcome<Self> {
         let path = plan.work_dir.join(name);
-        if path.exists() {
-            fs::remove_dir_all(&path)?;
-        }
         caretaker::directory_is_there(&path);
-        fs::create_dir_all(&path)?;
-        Ok(Self(path))
+        match make_empty(&path) {
+            Ok(()) => Ok(Self(path)),
+            Err(why) => failed(format!("cannot make {}: {why}", path.display())),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -30,6 +30,13 @@ impl Scratch {
     pub fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+}
+
+fn make_empty(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        fs::remove_dir_all(path)?;
+    }
+    fs::create_dir_all(path)
 }
 
 impl Drop for Scratch {

@@ -9,7 +9,6 @@ use bench::outcome::{Outcome, failed};
 
 mod session;
 mod call;
-#[allow(dead_code, reason = "Kafka is attached to, this broker is started")]
 mod recorder;
 mod traced_broker;
 mod recording;
@@ -24,6 +23,7 @@ mod shape;
 mod side_by_side;
 mod exhibit_files;
 mod strace;
+mod kafka;
 mod picture;
 mod exercises;
 
@@ -31,8 +31,12 @@ mod exercises;
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 3] =
-    [("strace", strace::run), ("picture", picture::picture), ("exercise", exercises::run)];
+const COMMANDS: [(&str, Program); 4] = [
+    ("strace", strace::run),
+    ("strace-kafka", kafka::run),
+    ("picture", picture::picture),
+    ("exercise", exercises::run),
+];
 
 fn main() -> ExitCode {
     match run() {

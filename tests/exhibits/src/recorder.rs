@@ -18,7 +18,8 @@ use support::temp::TempDir;
 use crate::call::Call;
 
 /// What makes lines that `Call` can read: descriptors explained, times, no data, no signals.
-const OPTIONS: [&str; 10] = ["-ff", "-yy", "-ttt", "-T", "-a", "1", "-s", "0", "-e", "signal=none"];
+const OPTIONS: [&str; 10] =
+    ["--output-separately", "-yy", "-ttt", "-T", "-a", "1", "-s", "0", "-e", "signal=none"];
 /// How often the recorder looks whether all threads sleep, and how often in a row they must.
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
 const QUIET_LOOKS: u32 = 3;
@@ -45,24 +46,26 @@ impl Recorder {
     /// for stacks, `-e trace=..` for fewer calls.
     pub(crate) fn start(options: &[&str], command: Command) -> Outcome<Self> {
         Self::run(options, |strace| {
-            strace.arg(command.get_program()).args(command.get_args());
+            strace.arg("--follow-forks").arg(command.get_program()).args(command.get_args());
             for (name, value) in command.get_envs() {
                 strace.env(name, value.unwrap_or_default());
             }
         })
     }
 
-    /// Watches a program that runs already, with all its threads; returns when strace has them.
-    pub(crate) fn attach(options: &[&str], pid: Pid) -> Outcome<Self> {
+    /// Watches these threads of a program that runs already, and none of its others; returns when
+    /// strace has them.
+    pub(crate) fn attach(options: &[&str], threads: &[i32]) -> Outcome<Self> {
         let mut recorder = Self::run(options, |strace| {
-            strace.args(["-p", &pid.to_string()]);
+            for thread in threads {
+                strace.args(["-p", &thread.to_string()]);
+            }
         })?;
-        let threads = fs::read_dir(format!("/proc/{pid}/task"))?.count();
         wait_until("strace to attach", || {
             if recorder.strace.try_wait()?.is_some() {
                 return failed(recorder.words_of_strace());
             }
-            Ok(recorder.files()?.len() >= threads)
+            Ok(recorder.files()?.len() >= threads.len())
         })?;
         Ok(recorder)
     }

@@ -1,6 +1,7 @@
 //! A session, act by act, with every call that the broker's threads made meanwhile.
 
 use bench::outcome::Outcome;
+use bench::process::resident_bytes;
 use support::client::Client;
 
 use crate::call::Call;
@@ -36,15 +37,23 @@ pub(crate) struct Recording {
     pub(crate) end_us: u64,
     pub(crate) told: Told,
     pub(crate) broker_port: u16,
+    /// Of the broker, after the session.
+    pub(crate) resident_bytes: u64,
 }
 
 impl Recording {
     /// Has a broker of its own serve the session.
     pub(crate) fn of_broker(strace: &[&str], mode: Mode, year: Year) -> Outcome<Self> {
+        Self::of_broker_with(strace, &mode.settings(), year)
+    }
+
+    /// The same, with these settings.
+    pub(crate) fn of_broker_with(strace: &[&str], settings: &[&str], year: Year) -> Outcome<Self> {
         eprintln!("Starting a broker under strace, which makes it slow.");
-        let broker = TracedBroker::start(strace, &mode.settings())?;
-        create_topic(broker.port, year);
-        let recording = Self::of_session(broker.recorder(), broker.port, year)?;
+        let broker = TracedBroker::start(strace, settings)?;
+        create_topic(broker.port, year, TOPIC);
+        let mut recording = Self::of_session(broker.recorder(), broker.port, year)?;
+        recording.resident_bytes = resident_bytes(broker.pid())?;
         broker.stop()?;
         Ok(recording)
     }
@@ -54,7 +63,7 @@ impl Recording {
     pub(crate) fn of_session(recorder: &Recorder, port: u16, year: Year) -> Outcome<Self> {
         recorder.wait_until_asleep()?;
         let mut acts: Vec<(Act, u64)> = Vec::new();
-        let told = play(port, year, |act| {
+        let told = play(port, year, TOPIC, |act| {
             let before = acts.last().copied();
             wait_until_done(recorder, before)?;
             eprintln!("The client: {act:?}");
@@ -64,7 +73,7 @@ impl Recording {
         wait_until_done(recorder, acts.last().copied())?;
         let end_us = now_us();
         let threads = recorder.threads()?;
-        Ok(Self { threads, acts, end_us, told, broker_port: port })
+        Ok(Self { threads, acts, end_us, told, broker_port: port, resident_bytes: 0 })
     }
 }
 
@@ -111,15 +120,15 @@ fn is_of_network(call: &Call) -> bool {
 }
 
 /// On a connection of its own, before the session, so that nothing of it is in an act.
-fn create_topic(port: u16, year: Year) {
+pub(crate) fn create_topic(port: u16, year: Year, topic: &str) {
     let mut client = Client::connect(port);
     // Its records are older than the default retention.
     let retention = ("retention.ms", "-1");
     match year {
         Year::Of2016 => {
             let format = ("message.format.version", "0.9.0");
-            client.create_topic_with(TOPIC, &[retention, format]);
+            client.create_topic_with(topic, &[retention, format]);
         }
-        Year::Today => client.create_topic_with(TOPIC, &[retention]),
+        Year::Today => client.create_topic_with(topic, &[retention]),
     }
 }

@@ -9,7 +9,7 @@ use transferto::message::compression_codec::CompressionCodec;
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::request::RequestBody;
 
-/// The topic, of one partition, that must be there before the session begins.
+/// The topic of the recorded session, of one partition; a topic must be there before a session begins.
 pub(crate) const TOPIC: &str = "post";
 
 /// How many batches, or message sets, are produced before the fetch.
@@ -55,21 +55,21 @@ pub(crate) struct Told {
 }
 
 impl Year {
-    fn produce_version(self) -> i16 {
+    pub(crate) fn produce_version(self) -> i16 {
         match self {
             Self::Of2016 => 1,
             Self::Today => NEWEST_PRODUCE,
         }
     }
 
-    fn fetch_version(self) -> i16 {
+    pub(crate) fn fetch_version(self) -> i16 {
         match self {
             Self::Of2016 => 1,
             Self::Today => NEWEST_FETCH,
         }
     }
 
-    fn records(self, value: &[u8]) -> Vec<u8> {
+    pub(crate) fn records(self, value: &[u8]) -> Vec<u8> {
         match self {
             Self::Of2016 => message_set(0, CompressionCodec::None, &[(0, value.to_vec())]),
             Self::Today => batch(&[value]),
@@ -77,11 +77,12 @@ impl Year {
     }
 }
 
-/// Plays the session against the broker on this port. Before each act, `before` is called with it:
+/// Plays the session against the broker on this port, on this topic. Before each act, `before` is called with it:
 /// that of `Act::ProduceOne` should not return before the broker has put the long poll to wait.
 pub(crate) fn play(
     port: u16,
     year: Year,
+    topic: &str,
     mut before: impl FnMut(Act) -> Outcome<()>,
 ) -> Outcome<Told> {
     before(Act::Connect)?;
@@ -93,20 +94,20 @@ pub(crate) fn play(
 
     before(Act::Produce)?;
     for value in 0..BATCHES {
-        produce(&mut producer, year, &vec![value; VALUE_BYTES]);
+        produce(&mut producer, year, topic, &vec![value; VALUE_BYTES]);
     }
 
     before(Act::Fetch)?;
-    let fetch = fetch_request(TOPIC, 0, FETCH_OFFSET);
+    let fetch = fetch_request(topic, 0, FETCH_OFFSET);
     let fetched = consumer.fetch_with(year.fetch_version(), fetch).remove(0);
 
     before(Act::LongPoll)?;
     let end = i64::from(BATCHES);
-    let poll = FetchRequest { max_wait_ms: MAX_WAIT_MS, ..fetch_request(TOPIC, 0, end) };
+    let poll = FetchRequest { max_wait_ms: MAX_WAIT_MS, ..fetch_request(topic, 0, end) };
     let header = consumer.send(year.fetch_version(), &RequestBody::Fetch(poll), &[]);
 
     before(Act::ProduceOne)?;
-    produce(&mut producer, year, b"the one that was waited for");
+    produce(&mut producer, year, topic, b"the one that was waited for");
     let polled = consumer.receive_fetch(&header).remove(0);
 
     before(Act::Disconnect)?;
@@ -119,8 +120,8 @@ pub(crate) fn play(
     })
 }
 
-fn produce(producer: &mut Client, year: Year, value: &[u8]) {
+fn produce(producer: &mut Client, year: Year, topic: &str, value: &[u8]) {
     let records = year.records(value);
-    let partition = producer.produce_with(year.produce_version(), 1, (TOPIC, 0), &records);
+    let partition = producer.produce_with(year.produce_version(), 1, (topic, 0), &records);
     assert_eq!(partition.error_code, 0, "the broker stores what is produced");
 }

@@ -33,12 +33,21 @@ pub(crate) struct Totals {
 impl Totals {
     /// Of all threads, from the act with this number on, up to that with the other.
     pub(crate) fn of_acts(recording: &Recording, acts: std::ops::Range<usize>) -> Self {
+        Self::with_headers_of(ENTRY_HEADER_BYTES, recording, acts)
+    }
+
+    /// The same of a broker that reads so many bytes of an entry, or fewer, to find an offset.
+    pub(crate) fn with_headers_of(
+        header_bytes_max: i64,
+        recording: &Recording,
+        acts: std::ops::Range<usize>,
+    ) -> Self {
         let at = |act: usize| recording.acts.get(act).map_or(recording.end_us, |it| it.1);
         let window = at(acts.start)..at(acts.end);
         let mut totals = Self::default();
         for call in recording.threads.iter().flat_map(|it| &it.calls) {
             if window.contains(&call.ended_us()) {
-                totals.add(call, recording.told.consumer_port);
+                totals.add(call, recording.told.consumer_port, header_bytes_max);
             }
         }
         totals
@@ -48,7 +57,7 @@ impl Totals {
         Self::of_acts(recording, 0..recording.acts.len())
     }
 
-    fn add(&mut self, call: &Call, consumer_port: u16) {
+    fn add(&mut self, call: &Call, consumer_port: u16, header_bytes_max: i64) {
         let descriptor = call.descriptor().unwrap_or_default();
         let is_to_consumer = descriptor.ends_with(&format!(":{consumer_port}]"));
         let name = call.name.as_str();
@@ -58,7 +67,7 @@ impl Totals {
             self.written.add(call.value());
         } else if READS.contains(&name) && call.arguments.contains(".log>") {
             let bytes = if name == "mmap" { mapped_bytes(call) } else { call.value() };
-            let is_header = name != "mmap" && bytes <= ENTRY_HEADER_BYTES;
+            let is_header = name != "mmap" && bytes <= header_bytes_max;
             if is_header { self.headers.add(bytes) } else { self.read.add(bytes) }
         }
     }

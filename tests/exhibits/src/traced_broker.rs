@@ -47,6 +47,10 @@ impl TracedBroker {
         self.recorder.as_ref().expect("it is taken only by the end")
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Stops the broker as an operator does, and waits for it.
     pub(crate) fn stop(mut self) -> Outcome<()> {
         kill(self.pid, Signal::SIGTERM)?;

@@ -13,6 +13,7 @@ use bench::scratch::Scratch;
 use bench::turns::turns;
 
 use crate::cost::{Cost, Usage};
+use crate::cpus;
 use crate::kernel_count::KernelCount;
 use crate::measured::{BROKER_COUNTS, Measured, TIMES};
 use crate::progress::Progress;
@@ -93,7 +94,9 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn start(&self, mode: &Mode) -> Outcome<Transferto> {
-        Transferto::start(self.plan, mode.name, self.logs, mode.settings)
+        let broker = Transferto::start(self.plan, mode.name, self.logs, mode.settings)?;
+        cpus::make_sender(Broker::server(&broker))?;
+        Ok(broker)
     }
 
     /// A consumer reads everything, and then again: the second time is measured.

@@ -11,8 +11,8 @@ use nix::unistd::Pid;
 use crate::measured::Table;
 
 const GB: f64 = 1e9;
-/// What is called less often than this for a gigabyte moves none of it.
-const LEAST_PER_GB: f64 = 2.0;
+/// What is called less often for a gigabyte does not count.
+const LEAST_PER_GB: f64 = 0.9;
 
 /// Calls for a gigabyte, of each process that was watched.
 #[derive(Default)]

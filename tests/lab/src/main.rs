@@ -19,8 +19,10 @@ use crate::report::Part;
 
 mod ways;
 mod cost;
+mod cpus;
 mod sender;
 mod receiver;
+mod stir;
 mod test_file;
 mod measured;
 mod progress;
@@ -75,6 +77,7 @@ fn lab() -> Outcome<()> {
     for (name, fact) in &machine.facts {
         println!("{name}: {fact}");
     }
+    cpus::run_with_receivers()?;
     let began = Instant::now();
     let (parts, failures) = run_all(&plan);
     if plan.writes_pages {

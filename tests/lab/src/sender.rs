@@ -13,6 +13,7 @@ use bench::outcome::{Outcome, failed};
 use bench::process::Server;
 
 use crate::cost::{Cost, Usage};
+use crate::cpus;
 use crate::ways::{Sent, Way, way_named};
 
 /// The first argument of the child process.
@@ -78,6 +79,7 @@ pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
     let [way, file, receivers, transfers] = arguments else {
         return failed(format!("{COMMAND} takes a way, a file, receivers and transfers"));
     };
+    cpus::run_as_sender()?;
     let (way, receivers) = (way_named(way)?, receivers.parse()?);
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     println!("{}", listener.local_addr()?.port());

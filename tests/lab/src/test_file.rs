@@ -3,17 +3,17 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use bench::outcome::{Outcome, failed};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use transferto::common::sys::resident_pages;
 
+use crate::stir::stir;
+
 const PIECE_BYTES: usize = 1_000_000;
 /// How long pages may stay that were to be dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
-const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(5);
 /// How far apart the pages lie that are asked for: the kernel reads no less at a time.
 const LOOK_EVERY_BYTES: usize = 64 << 10;
 
@@ -58,7 +58,6 @@ impl TestFile {
         let file = File::open(&self.path)?;
         let began = Instant::now();
         loop {
-            // Pages that a socket or a mapping still refers to stay: they are let go of soon.
             posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
             match self.has_cached_page(&file)? {
                 None => return Ok(false),
@@ -66,7 +65,8 @@ impl TestFile {
                 Some(true) if began.elapsed() > PATIENCE => {
                     return failed("pages stay in memory: is this file system tmpfs?");
                 }
-                Some(true) => thread::sleep(LOOKS_AGAIN_AFTER),
+                // Pages that a packet still refers to.
+                Some(true) => stir()?,
             }
         }
     }

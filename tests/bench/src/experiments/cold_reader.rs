@@ -110,7 +110,7 @@ struct Peer<'a> {
 
 enum Setup<'a> {
     Transferto { plan: &'a Plan, settings: Vec<&'static str> },
-    Kafka(Kafka<'a>),
+    Kafka(Kafka),
 }
 
 impl<'a> Peer<'a> {

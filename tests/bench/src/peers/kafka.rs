@@ -3,14 +3,13 @@
 //! Its settings are its defaults, its JVM flags those of its own start scripts. The jars stay in
 //! the directory of the work, so that only the first run needs a network.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use crate::figure::Findings;
+use crate::jars::{self, Jars};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
 use crate::plan::Plan;
@@ -23,7 +22,7 @@ const VERSION: &str = "4.4.0";
 const POM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kafka/pom.xml");
 
 /// Of `kafka-server-start.sh` and `kafka-run-class.sh`.
-const JVM_FLAGS: &[&str] = &[
+pub const JVM_FLAGS: &[&str] = &[
     "-Xmx1G",
     "-Xms1G",
     "-server",
@@ -34,7 +33,8 @@ const JVM_FLAGS: &[&str] = &[
     "-Djava.awt.headless=true",
 ];
 /// Of a process that lives for a second.
-const JVM_FLAGS_OF_A_TOOL: &[&str] = &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+pub const JVM_FLAGS_OF_A_TOOL: &[&str] =
+    &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 pub const WARNINGS_ONLY: &str = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 /// Any UUID will do.
 const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -44,11 +44,12 @@ pub const NO_INITIAL_DELAY: &str = "log.initial.task.delay.ms=100";
 
 /// The last line of a start.
 const STARTED: &str = "Kafka Server started";
-/// On a machine that may be busy.
-const START_PATIENCE: Duration = Duration::from_secs(60);
-const LOOKS_EVERY: Duration = Duration::from_millis(5);
-/// The lines of its log that a message of failure has.
-const TAIL_LINES: usize = 6;
+
+/// Where the jars lie below this directory; nothing is fetched by it.
+pub fn jars_in(work_dir: &Path) -> Jars {
+    Jars::new(NAME, Path::new(POM), work_dir.join(format!("kafka_jars_{VERSION}")))
+        .with_property("kafka.version", VERSION)
+}
 
 /// Fetches the jars unless they are there. To be called before the network namespace is entered,
 /// which has no way out.
@@ -57,70 +58,36 @@ const TAIL_LINES: usize = 6;
 /// If `java` or `mvn` is missing, or Maven Central cannot be reached. The experiments then go on
 /// without this peer.
 pub fn fetch_jars(plan: &Plan) -> Outcome<()> {
-    let jars = jars_dir(plan);
-    if jars.is_dir() {
-        return Ok(());
-    }
-    for tool in ["java", "mvn"] {
-        if !is_installed(tool) {
-            return failed(format!("{tool} is missing; try: apt-get install default-jdk maven"));
-        }
-    }
-    println!("fetching the jars of {NAME} from Maven Central");
-    let partial = jars.with_extension("partial");
-    let status = Command::new("mvn")
-        // Without progress and colours: what it prints goes among the lines of the run.
-        .args(["-q", "-B", "-ntp", "-Dstyle.color=never", "-f", POM])
-        .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
-        .arg(format!("-Dkafka.version={VERSION}"))
-        .arg(format!("-DoutputDirectory={}", partial.display()))
-        .stdin(Stdio::null())
-        .status()?;
-    if !status.success() {
-        return failed("Maven could not fetch its jars");
-    }
-    Ok(fs::rename(partial, jars)?)
-}
-
-/// With the version in the name, so that another one does not mix with it.
-fn jars_dir(plan: &Plan) -> PathBuf {
-    plan.work_dir.join(format!("kafka_jars_{VERSION}"))
-}
-
-fn is_installed(tool: &str) -> bool {
-    let mut version = Command::new(tool);
-    version.arg("-version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    version.status().is_ok_and(|status| status.success())
+    jars_in(&plan.work_dir).fetch()
 }
 
 /// A JVM with Kafka's jars on its class path; `flags` go in front of them.
 pub fn java(plan: &Plan, flags: &[&str]) -> Outcome<Command> {
-    let jars = jars_dir(plan);
-    if !jars.is_dir() || !is_installed("java") {
-        return failed("its jars or java are missing");
-    }
-    let mut command = Command::new("java");
-    command.args(flags).arg("-cp").arg(jars.join("*")).stdin(Stdio::null());
-    Ok(command)
+    jars_in(&plan.work_dir).java(flags)
 }
 
 /// A directory that is formatted, and the settings of a broker on it.
 #[derive(Debug)]
-pub struct Kafka<'a> {
-    plan: &'a Plan,
+pub struct Kafka {
+    jars: Jars,
     dir: PathBuf,
     port: u16,
 }
 
-impl<'a> Kafka<'a> {
+impl Kafka {
     /// Formats `dir`, which must not be there yet, for a broker with these settings (`name=value`)
     /// beside the defaults.
-    pub fn format(plan: &'a Plan, dir: &Path, settings: &[&str]) -> Outcome<Self> {
+    pub fn format(plan: &Plan, dir: &Path, settings: &[&str]) -> Outcome<Self> {
+        Self::format_with(jars_in(&plan.work_dir), dir, settings)
+    }
+
+    /// The same, with the jars at hand.
+    pub fn format_with(jars: Jars, dir: &Path, settings: &[&str]) -> Outcome<Self> {
         fs::create_dir_all(dir)?;
         let [port, controller_port] = free_ports()?;
-        let kafka = Self { plan, dir: dir.to_path_buf(), port };
+        let kafka = Self { jars, dir: dir.to_path_buf(), port };
         fs::write(kafka.properties(), kafka.lines(controller_port, settings))?;
-        let mut format = java(plan, JVM_FLAGS_OF_A_TOOL)?;
+        let mut format = kafka.jars.java(JVM_FLAGS_OF_A_TOOL)?;
         format.arg(WARNINGS_ONLY).args(["kafka.tools.StorageTool", "format", "--standalone"]);
         format.args(["-t", CLUSTER_ID, "-c"]).arg(kafka.properties());
         let output = format.output()?;
@@ -133,7 +100,7 @@ impl<'a> Kafka<'a> {
     /// Formats `dir` and starts a broker on it; without the JVM or the jars, `findings` get a
     /// remark instead.
     pub fn start_or_remark(
-        plan: &'a Plan,
+        plan: &Plan,
         dir: &Path,
         settings: &[&str],
         findings: &mut Findings,
@@ -147,31 +114,10 @@ impl<'a> Kafka<'a> {
 
     /// Starts the broker and waits until it serves.
     pub fn start(&self) -> Outcome<RunningKafka> {
-        let log = File::create(self.log())?;
-        let child = java(self.plan, JVM_FLAGS)?
-            .arg("kafka.Kafka")
-            .arg(self.properties())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        let mut running = RunningKafka { server: Server::of(child), port: self.port };
-        self.wait_until_started(&mut running)?;
-        Ok(running)
-    }
-
-    fn wait_until_started(&self, running: &mut RunningKafka) -> Outcome<()> {
-        let began = Instant::now();
-        while began.elapsed() < START_PATIENCE {
-            let log = fs::read_to_string(self.log())?;
-            if log.contains(STARTED) {
-                return Ok(());
-            }
-            if running.server.has_ended()? {
-                return failed(format!("{NAME} did not start:\n    {}", tail(&log)));
-            }
-            thread::sleep(LOOKS_EVERY);
-        }
-        failed(format!("{NAME} did not start in {} s", START_PATIENCE.as_secs()))
+        let mut broker = self.jars.java(JVM_FLAGS)?;
+        broker.arg("kafka.Kafka").arg(self.properties());
+        let server = jars::start(broker, NAME, &self.log(), STARTED)?;
+        Ok(RunningKafka { server, port: self.port })
     }
 
     /// What one node alone needs, then what was asked for.
@@ -198,7 +144,8 @@ impl<'a> Kafka<'a> {
         self.dir.join("server.properties")
     }
 
-    fn log(&self) -> PathBuf {
+    /// What it writes on its standard output, and on its standard error.
+    pub fn log(&self) -> PathBuf {
         self.dir.join("server.log")
     }
 }
@@ -208,6 +155,13 @@ impl<'a> Kafka<'a> {
 pub struct RunningKafka {
     server: Server,
     port: u16,
+}
+
+impl RunningKafka {
+    /// The process alone.
+    pub fn into_server(self) -> Server {
+        self.server
+    }
 }
 
 impl Broker for RunningKafka {
@@ -230,12 +184,7 @@ pub fn log_dir(dir: &Path) -> PathBuf {
 }
 
 /// Two ports that nobody has now: the controller's must be known before it listens.
-fn free_ports() -> Outcome<[u16; 2]> {
+pub fn free_ports() -> Outcome<[u16; 2]> {
     let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     Ok([listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()])
-}
-
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n    ")
 }

@@ -115,7 +115,9 @@ impl Canvas {
         let (start, end) = (self.x(0.0), self.x(figure.median()));
         let (least, greatest) = figure.spread();
         let (least, greatest) = (self.x(least), self.x(greatest));
-        let class = if figure.peer.starts_with("transferto") { "ours" } else { "theirs" };
+        // The broker, and in the lab the way that it takes.
+        let is_ours = figure.peer.starts_with("transferto") || figure.peer == "sendfile";
+        let class = if is_ours { "ours" } else { "theirs" };
         self.text(start - 8.0, base, "faint", "end", &escaped(&figure.peer));
         self.add(format!(
             "<rect class=\"{class}\" x=\"{start:.1}\" y=\"{:.1}\" width=\"{:.1}\" \

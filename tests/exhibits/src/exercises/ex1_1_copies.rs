@@ -18,6 +18,7 @@ pub(crate) const EXERCISE: Exercise = Exercise {
         into the process, and a call takes what the socket takes.",
     read_on: &[
         "docs/en/fetch.md#the-same-fetch-by-read-and-write",
+        "docs/en/lab.md",
         "src/transport/copying_transport_layer.rs",
         "src/transport/plaintext_transport_layer.rs",
     ],

@@ -27,6 +27,7 @@ pub(crate) const EXERCISE: Exercise = Exercise {
     read_on: &[
         "docs/en/fetch.md#8-logread-and-logsegmentread",
         "docs/en/fetch.md#what-the-segment-holds",
+        "docs/en/beside-kafka.md",
         "src/storage/log/log_segment.rs",
         "src/storage/log/file_message_set.rs",
         "src/storage/index/offset_index.rs",

@@ -21,15 +21,28 @@ mod drawing;
 const PICTURES: &str = "docs/img";
 const SHAPES: &str = "docs/exhibits";
 
-/// Draws the pictures into `docs/img`, and writes their shapes into `docs/exhibits`.
+/// Draws the pictures into `docs/img`, and writes their shapes into `docs/exhibits`; with `--compare`,
+/// holds a new recording to those shapes, and writes nothing.
 pub(crate) fn picture(arguments: &[String]) -> Outcome<()> {
-    if let Some(argument) = arguments.first() {
-        return failed(format!("picture takes no argument, so no {argument}"));
-    }
+    let compares = match arguments {
+        [] => false,
+        [compare] if compare == "--compare" => true,
+        _ => return failed(format!("picture takes --compare or nothing, so no {arguments:?}")),
+    };
     if !Path::new(PICTURES).is_dir() {
         return failed(format!("{PICTURES} is missing: run this where the repository begins"));
     }
-    fs::create_dir_all(SHAPES)?;
+    for story in &stories()? {
+        if compares {
+            compare(story)?;
+        } else {
+            draw(story)?;
+        }
+    }
+    Ok(())
+}
+
+fn stories() -> Outcome<[Story; 3]> {
     let began = Instant::now();
     let recording = record();
     println!(
@@ -37,27 +50,36 @@ pub(crate) fn picture(arguments: &[String]) -> Outcome<()> {
         recording.lines.len(),
         began.elapsed().as_secs_f64()
     );
-    let stories =
-        [Story::of_produce(&recording)?, Story::of_fetch(&recording)?, Story::of_poll(&recording)?];
-    for story in &stories {
-        let (image, text) = (
-            format!("{PICTURES}/picture-{}.svg", story.name),
-            format!("{SHAPES}/picture-{}.txt", story.name),
-        );
-        fs::write(&image, svg(story))?;
-        let shape = story.shape();
-        let before = fs::read_to_string(&text).unwrap_or_default();
-        fs::write(&text, &shape)?;
-        let change = match before.as_str() {
-            "" => "a new shape",
-            same if same == shape => "the shape as before",
-            _ => "ANOTHER SHAPE than before",
-        };
-        println!(
-            "{image}: {} rows in {} us; {text}: {change}",
-            story.rows.len(),
-            story.duration_us()
-        );
+    Ok([Story::of_produce(&recording)?, Story::of_fetch(&recording)?, Story::of_poll(&recording)?])
+}
+
+fn compare(story: &Story) -> Outcome<()> {
+    let path = shape_of(story);
+    let (recorded, now) = (fs::read_to_string(&path)?, story.shape());
+    if recorded != now {
+        return failed(format!(
+            "{path} has another shape than this recording, which `make picture` would write:\n{now}"
+        ));
     }
+    println!("{path}: the shape as recorded");
     Ok(())
+}
+
+fn draw(story: &Story) -> Outcome<()> {
+    let (image, text) = (format!("{PICTURES}/picture-{}.svg", story.name), shape_of(story));
+    fs::write(&image, svg(story))?;
+    fs::create_dir_all(SHAPES)?;
+    let (before, shape) = (fs::read_to_string(&text).unwrap_or_default(), story.shape());
+    fs::write(&text, &shape)?;
+    let change = match before.as_str() {
+        "" => "a new shape",
+        same if same == shape => "the shape as before",
+        _ => "ANOTHER SHAPE than before",
+    };
+    println!("{image}: {} rows in {} us; {text}: {change}", story.rows.len(), story.duration_us());
+    Ok(())
+}
+
+fn shape_of(story: &Story) -> String {
+    format!("{SHAPES}/picture-{}.txt", story.name)
 }

@@ -1,0 +1,129 @@
+//! One Kafka from its start to its end: warmed up, watched while it serves the session.
+
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use bench::caretaker;
+use bench::jars::Jars;
+use bench::outcome::{Outcome, failed};
+use support::client::{Client, fetch_request};
+use support::temp::TempDir;
+
+use crate::kafka::GRACE;
+use crate::kafka::jvm_threads::{self, Role};
+use crate::kafka::release::{Release, Running};
+use crate::kafka::small;
+use crate::recorder::{Recorder, now_us};
+use crate::recording::Recording;
+use crate::session::{Act, TOPIC, Year, play};
+
+/// The sessions that a JVM serves before the one that is recorded: classes are loaded by then, and
+/// what is called often is compiled.
+const WARM_UP_SESSIONS: usize = 20;
+/// The first wait of each thread is cut short when strace takes it over; by then it has waited anew.
+const AFTER_ATTACHING: Duration = Duration::from_secs(1);
+/// How often a client asks whether a topic has a leader, and how long.
+const ASKS_EVERY: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Of strace, about a process that it may not watch.
+const NOT_PERMITTED: &str = "Operation not permitted";
+const NO_RIGHT: &str = "
+Here strace may watch what it starts, but not a JVM that runs already. That is Yama, if
+/proc/sys/kernel/yama/ptrace_scope is 1 and you are not root: sudo, or as root, for a while,
+  sysctl kernel.yama.ptrace_scope=0";
+
+/// What was recorded of one Kafka.
+pub(crate) struct Watched {
+    pub(crate) recording: Recording,
+    pub(crate) roles: BTreeMap<i32, Role>,
+    /// To find one offset among a thousand small messages.
+    pub(crate) reads_of_small: usize,
+}
+
+impl Watched {
+    /// Starts a Kafka, warms it up, watches it serve the session, and stops it.
+    pub(crate) fn of(release: Release, jars: &Jars) -> Outcome<Self> {
+        let dir = TempDir::new();
+        caretaker::directory_is_there(dir.path());
+        let watched = Self::in_dir(release, jars, &dir);
+        caretaker::directory_is_gone(dir.path());
+        watched
+    }
+
+    fn in_dir(release: Release, jars: &Jars, dir: &TempDir) -> Outcome<Self> {
+        let name = release.name();
+        eprintln!("Starting {name}.");
+        let broker = release.start(jars, dir.path())?;
+        let (port, year) = (broker.port, release.year());
+        eprintln!("Warming it up: {WARM_UP_SESSIONS} sessions that nobody watches.");
+        for session in 0..WARM_UP_SESSIONS {
+            let topic = format!("warm-up-{session}");
+            create_topic(port, year, &topic)?;
+            play(port, year, &topic, |_| Ok(()))?;
+        }
+        create_topic(port, year, TOPIC)?;
+        create_topic(port, year, small::TOPIC)?;
+        small::fill(port, year)?;
+
+        let roles = jvm_threads::of_broker(broker.server.pid(), &broker.log)?;
+        let threads: Vec<i32> = roles.keys().copied().collect();
+        let recorder = Recorder::attach(&[], &threads).or_else(|why| {
+            let hint = if why.to_string().contains(NOT_PERMITTED) { NO_RIGHT } else { "" };
+            failed(format!("{why}{hint}"))
+        })?;
+        let recording = record_session(&recorder, &broker, year)?;
+        let reads_of_small = small::reads_of_a_fetch(&recorder, port, year)?;
+        drop(recorder);
+        eprintln!("Stopping it.");
+        Ok(Self { recording, roles, reads_of_small })
+    }
+}
+
+fn record_session(recorder: &Recorder, broker: &Running, year: Year) -> Outcome<Recording> {
+    sleep(AFTER_ATTACHING);
+    let mut acts: Vec<(Act, u64)> = Vec::new();
+    let told = play(broker.port, year, TOPIC, |act| {
+        sleep(GRACE);
+        recorder.wait_until_asleep()?;
+        eprintln!("The client: {act:?}");
+        acts.push((act, now_us()));
+        Ok(())
+    })?;
+    sleep(GRACE);
+    recorder.wait_until_asleep()?;
+    Ok(Recording {
+        threads: recorder.threads()?,
+        acts,
+        end_us: now_us(),
+        told,
+        broker_port: broker.port,
+        resident_bytes: broker.server.resident_bytes()?,
+    })
+}
+
+/// By asking for it: a broker creates a topic that somebody asks for. The newest Kafka names the
+/// leader before the leader knows of it, so the topic must have let itself be read, too.
+fn create_topic(port: u16, year: Year, topic: &str) -> Outcome<()> {
+    let version = match year {
+        Year::Of2016 => 0,
+        Year::Today => 1,
+    };
+    let mut client = Client::connect(port);
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let found = client.metadata(version, Some(&[topic])).topics.remove(0);
+        let is_named =
+            found.error_code == 0 && found.partitions.iter().all(|it| it.error_code == 0);
+        if is_named && is_read(&mut client, year, topic) {
+            return Ok(());
+        }
+        sleep(ASKS_EVERY);
+    }
+    failed(format!("the topic {topic} has got no leader in {} s", PATIENCE.as_secs()))
+}
+
+fn is_read(client: &mut Client, year: Year, topic: &str) -> bool {
+    client.fetch_with(year.fetch_version(), fetch_request(topic, 0, 0)).remove(0).error == 0
+}
