@@ -30,13 +30,15 @@ MODE ?=
 RECORD ?=
 COMPARE ?=
 KAFKA ?=
+# The exercise that `make exercise` does, such as 4.1; without one it lists them.
+N ?=
 # libunwind, by which strace finds the functions of a call, takes places in the file for addresses in memory;
 # linkers other than GNU's make the two differ unless this is asked for.
 STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits lesson clients torture sabotage installation bench lab help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits lesson exercise exercises clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -86,6 +88,14 @@ lesson: tools         ## Switch a fault on, predict, and see it fail beside the 
 	@echo "Building the broker and its lessons; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package exhibits
 	@./target/release/exhibits lesson $(LESSON)
+
+exercise: tools       ## Ask a question about the broker, show what a running one does, hold the answer to it (N=4.1; without N= the list)
+	@cargo build --quiet --package transferto --package exhibits
+	@./target/debug/exhibits exercise $(N)
+
+exercises: tools      ## Do all exercises without asking; fails if an answer does not hold
+	@cargo build --quiet --package transferto --package exhibits
+	@./target/debug/exhibits exercise all
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

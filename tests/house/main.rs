@@ -12,4 +12,5 @@ mod pictures;
 mod api_pages;
 mod kafka_tests;
 mod exhibits;
+mod exercises;
 mod support;

@@ -73,6 +73,13 @@ impl BrokerProcess {
         lines_until(&mut self.stderr, sign)
     }
 
+    /// The next line that it says; none once it has ended.
+    pub fn next_line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.stderr.read_line(&mut line).unwrap();
+        (read > 0).then(|| line.trim_end().to_string())
+    }
+
     /// Sends a signal, waits for the end, and returns how it ended and what it said meanwhile.
     pub fn end_with(self, signal: Signal) -> (ExitStatus, Vec<String>) {
         kill(self.pid, signal).unwrap();

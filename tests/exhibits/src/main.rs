@@ -1,5 +1,6 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from a broker of its own. `make lesson`: what would go wrong.
+//! session of one client, recorded from a broker of its own; `make exercise`: what a reader can find
+//! out with one; `make lesson`: what would go wrong.
 
 use std::process::ExitCode;
 
@@ -25,16 +26,18 @@ mod strace;
 mod kafka;
 mod picture;
 mod lessons;
+mod exercises;
 
 /// Gets the rest of the arguments.
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 4] = [
+const COMMANDS: [(&str, Program); 5] = [
     ("strace", strace::run),
     ("strace-kafka", kafka::run),
     ("picture", picture::picture),
     ("lesson", lessons::run),
+    ("exercise", exercises::run),
 ];
 
 fn main() -> ExitCode {
