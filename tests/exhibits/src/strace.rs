@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use bench::caretaker;
 use bench::outcome::{Outcome, failed};
+use bench::report::figures_file;
 
 use crate::ability::Ability;
 use crate::call::Call;
@@ -132,7 +133,7 @@ fn record(ability: Ability) -> Outcome<()> {
         exhibit_files::write(name, &exhibit.text())?;
         figures.extend(figures_of(&exhibit));
     }
-    exhibit_files::write_figures("strace.", &figures)
+    figures_file::write("strace.", &figures)
 }
 
 /// Records again, and holds it to what docs/exhibits shows: the rules, where there are no stacks.

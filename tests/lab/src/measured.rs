@@ -143,6 +143,19 @@ impl Table {
         lines.join("\n")
     }
 
+    /// Each cell as `sendfile.mode_switches`, after its line and its column, without its spread.
+    pub(crate) fn figures(&self) -> Vec<(String, String)> {
+        let Some((head, lines)) = self.0.split_first() else { return Vec::new() };
+        let mut figures = Vec::new();
+        for line in lines {
+            for (column, cell) in head.iter().zip(line).skip(1) {
+                let value = cell.split(" (").next().unwrap_or_default();
+                figures.push((format!("{}.{}", slug(&line[0]), slug(column)), value.to_string()));
+            }
+        }
+        figures
+    }
+
     /// For a terminal.
     pub(crate) fn text(&self) -> String {
         let width = |column: usize| {
@@ -155,4 +168,10 @@ impl Table {
         };
         self.0.iter().map(line).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// `read + write, 4 KiB` as `read_write_4_kib`.
+fn slug(text: &str) -> String {
+    let words = text.split(|it: char| !it.is_ascii_alphanumeric()).filter(|it| !it.is_empty());
+    words.collect::<Vec<_>>().join("_").to_lowercase()
 }

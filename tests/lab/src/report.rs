@@ -3,7 +3,7 @@
 use bench::figure::Findings;
 use bench::machine::Machine;
 use bench::outcome::Outcome;
-use bench::report::page;
+use bench::report::{figures_file, page};
 
 use crate::measured::Table;
 
@@ -38,6 +38,12 @@ impl Section {
         }
     }
 
+    /// Of all its tables, for the prose between them.
+    fn figures(&self) -> Vec<(String, String)> {
+        let figures = self.tables.iter().flat_map(Table::figures);
+        figures.map(|(name, value)| (format!("lab.{}.{name}", self.name), value)).collect()
+    }
+
     fn part(&self, about: &str) -> Outcome<String> {
         let images = page::draw(&format!("lab-{}", self.name), &self.charts)?;
         let images = images.iter().map(|(path, title)| format!("![{title}]({})", path.display()));
@@ -58,6 +64,9 @@ pub(crate) fn write(machine: &Machine, rounds: &str, parts: &[Part]) -> Outcome<
     let mut printed = vec![("machine", page::facts(machine))];
     for section in parts.iter().flat_map(|it| &it.sections) {
         printed.push((section.name, section.part(&about)?));
+    }
+    for section in parts.iter().flat_map(|it| &it.sections) {
+        figures_file::write(&format!("lab.{}.", section.name), &section.figures())?;
     }
     page::print(&PAGES, &printed)
 }

@@ -7,6 +7,7 @@ use crate::figure::{Figure, Findings, Unit, number};
 pub mod text;
 pub mod chart;
 pub mod page;
+pub mod figures_file;
 pub mod json;
 
 /// An experiment that has run.

@@ -11,7 +11,8 @@ use crate::plan::Plan;
 use crate::report::chart::svg;
 use crate::report::{Group, Report, with_spread};
 
-const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+/// Where `docs` lies.
+pub const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const PAGES: [&str; 2] = ["docs/en/benchmarks.md", "docs/zh/benchmarks.md"];
 const IMAGES: &str = "docs/img";
 

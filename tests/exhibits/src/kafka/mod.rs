@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bench::caretaker;
 use bench::jars::Jars;
 use bench::outcome::{Outcome, failed};
+use bench::report::figures_file;
 
 use crate::ability::Ability;
 use crate::exhibit_files;
@@ -174,7 +175,7 @@ fn record(ability: Ability) -> Outcome<()> {
         columns.extend(exhibit.columns);
     }
     exhibit_files::write(SUMMARY, &summary::table(&columns))?;
-    exhibit_files::write_figures(&format!("{SUMMARY}."), &figures)
+    figures_file::write(&format!("{SUMMARY}."), &figures)
 }
 
 /// How often `sendfile` must be called is chance. The pages explain what Kafka does between two of
