@@ -167,6 +167,7 @@ where
     fn try_else_watch(&self, watched: Arc<WatchedOperation<O>>, keys: &[K]) -> bool {
         assert!(!keys.is_empty(), "an operation is watched under at least one key");
         let delay_ms = watched.operation.delay_ms();
+        // ANCHOR: try_watch_try
         if self.maybe_try_complete(&watched) {
             return true;
         }
@@ -181,6 +182,7 @@ where
             return true;
         }
         !watched.is_completed() && self.start_timer(watched, delay_ms)
+        // ANCHOR_END: try_watch_try
     }
 
     /// Completes the operations that are watched under `key` and can be completed now, the oldest
@@ -272,6 +274,7 @@ where
 
     /// Completes an operation unless it is completed already: of all callers, one wins.
     fn force_complete(&self, watched: &WatchedOperation<O>) -> bool {
+        // ANCHOR: one_swap
         if watched.is_completed.swap(true, Ordering::SeqCst) {
             return false;
         }
@@ -279,6 +282,7 @@ where
         let _request = watched.on_behalf_of.resume();
         self.catch("on_complete", || watched.operation.on_complete());
         true
+        // ANCHOR_END: one_swap
     }
 
     fn end_wait(&self, watched: &WatchedOperation<O>, ending: Ending) {
