@@ -274,7 +274,6 @@ where
 
     /// Completes an operation unless it is completed already: of all callers, one wins.
     fn force_complete(&self, watched: &WatchedOperation<O>) -> bool {
-        // ANCHOR: one_swap
         if watched.is_completed.swap(true, Ordering::SeqCst) {
             return false;
         }
@@ -282,7 +281,6 @@ where
         let _request = watched.on_behalf_of.resume();
         self.catch("on_complete", || watched.operation.on_complete());
         true
-        // ANCHOR_END: one_swap
     }
 
     fn end_wait(&self, watched: &WatchedOperation<O>, ending: Ending) {

@@ -86,7 +86,6 @@ impl DelayedOperation for DelayedFetch {
 
     /// Whether there is enough by now, or nothing to wait for.
     fn try_complete(&self) -> bool {
-        // ANCHOR: enough_bytes
         let mut accumulated: i64 = 0;
         for status in &self.metadata.status {
             match self.accumulated_bytes(status) {
@@ -96,7 +95,6 @@ impl DelayedOperation for DelayedFetch {
         }
         // Case D.
         accumulated >= self.metadata.min_bytes
-        // ANCHOR_END: enough_bytes
     }
 
     /// Reads again, and answers with what is there by now.
