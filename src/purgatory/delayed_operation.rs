@@ -167,6 +167,7 @@ where
     fn try_else_watch(&self, watched: Arc<WatchedOperation<O>>, keys: &[K]) -> bool {
         assert!(!keys.is_empty(), "an operation is watched under at least one key");
         let delay_ms = watched.operation.delay_ms();
+        // ANCHOR: try_watch_try
         if self.maybe_try_complete(&watched) {
             return true;
         }
@@ -181,6 +182,7 @@ where
             return true;
         }
         !watched.is_completed() && self.start_timer(watched, delay_ms)
+        // ANCHOR_END: try_watch_try
     }
 
     /// Completes the operations that are watched under `key` and can be completed now, the oldest

@@ -171,6 +171,7 @@ impl<T> TimingWheel<T> {
         if expiration_ms < lowest.current_ms.saturating_add(lowest.tick_ms) {
             return None;
         }
+        // ANCHOR: overflow_wheel
         let mut level = 0;
         while !self.levels[level].reaches(expiration_ms) {
             level += 1;
@@ -180,6 +181,7 @@ impl<T> TimingWheel<T> {
                 self.levels.push(overflow);
             }
         }
+        // ANCHOR_END: overflow_wheel
         Some((level, self.levels[level].bucket_of(expiration_ms, self.wheel_size)))
     }
 

@@ -1,5 +1,6 @@
 //! Holds the exercises to the pages and files to which they send their reader.
 
+use crate::docs::pages;
 use crate::source_tree::{files_under, read};
 
 #[test]
@@ -31,6 +32,20 @@ fn the_file_of_an_exercise_bears_its_number_and_is_listed() {
         let line = format!("number: \"{}\",", number.join("."));
         assert!(read(&file).contains(&line), "{file} lacks {line}");
         assert!(list.contains(&format!("&{name}::EXERCISE,")), "{name} is not listed");
+    }
+}
+
+/// `make exercise N=4.1` on a page.
+#[test]
+fn an_exercise_that_a_page_names_is_there() {
+    let all: String = exercises().iter().map(read).collect();
+    for page in pages() {
+        for rest in read(&page).split("make exercise N=").skip(1) {
+            let end = rest.find(|it: char| !it.is_ascii_digit() && it != '.');
+            let number = rest[..end.unwrap_or(rest.len())].trim_end_matches('.');
+            let is_there = number.is_empty() || all.contains(&format!("number: \"{number}\","));
+            assert!(is_there, "{}: there is no exercise {number}", page.display());
+        }
     }
 }
 

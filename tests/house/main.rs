@@ -13,4 +13,5 @@ mod api_pages;
 mod kafka_tests;
 mod exhibits;
 mod exercises;
+mod glossary;
 mod support;

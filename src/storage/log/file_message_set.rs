@@ -182,6 +182,7 @@ impl FileMessageSet {
         let mut below = None;
         let mut at_or_above = None;
         let mut headers_read: usize = 0;
+        // ANCHOR: walk_the_heads
         while let Some(entry) = self.entry_within(position, patience)? {
             headers_read += 1;
             if entry.offset >= target_offset {
@@ -191,10 +192,12 @@ impl FileMessageSet {
             position = entry.end();
             below = Some(entry);
         }
+        // ANCHOR_END: walk_the_heads
         drop(step);
         let found = found(below.as_ref(), at_or_above.as_ref());
         let headers = counted(headers_read, "header");
         mark!([8] "FileMessageSet.searchFor", "{found}; {headers} read");
+        // ANCHOR: probe_the_last
         let is_exact = at_or_above.is_some_and(|entry| entry.offset == target_offset);
         match below {
             Some(below) if !is_exact && self.last_offset(&below, patience)? >= target_offset => {
@@ -202,6 +205,7 @@ impl FileMessageSet {
             }
             _ => Ok(at_or_above),
         }
+        // ANCHOR_END: probe_the_last
     }
 
     /// Reads the 12 bytes before the entry at `position`. `None` if the set ends before the entry
