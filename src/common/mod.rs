@@ -13,6 +13,8 @@ pub mod acl;
 pub mod bind_advice;
 pub mod hex;
 pub mod lock;
+pub mod subject;
+pub mod hop_recorder;
 pub mod step;
 pub mod hang_up;
 pub mod memory_limit;

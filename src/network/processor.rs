@@ -12,6 +12,7 @@ use std::time::Duration;
 use log::{Level, debug, error, log};
 use mio::net::TcpStream;
 
+use crate::common::hop_recorder::RECORDER;
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::memory_pool::{MemoryDraw, MemoryPool, MemoryWait, Shortage};
@@ -25,6 +26,7 @@ use crate::network::request_channel::{
 };
 use crate::network::request_log::RequestLog;
 use crate::network::request_metrics::RequestTimes;
+use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request;
 use crate::protocol::wire::allowance::Allowance;
@@ -364,7 +366,11 @@ impl Processor {
                 None => return self.refuse(id, session.client_address, &error),
             },
         };
-        let _request = id.subject().request(header.correlation_id).enter();
+        let subject = id.subject().request(header.correlation_id);
+        let _request = subject.enter();
+        if header.api_key == ApiKeys::Fetch {
+            RECORDER.begins(subject);
+        }
         self.selector.mute(id);
         let request = Box::new(Request {
             processor: self.handle.id,
@@ -417,7 +423,7 @@ impl Processor {
             let reply_to = self.inflight_responses.remove(&id);
             let subject = reply_to.map_or(id.subject(), |reply_to| reply_to.subject());
             let _request = subject.enter();
-            let _step = step!([19] "Processor.processCompletedSends", "the request is over");
+            let step = step!([19] "Processor.processCompletedSends", "the request is over");
             match reply_to {
                 Some(reply_to) => self.end_request(&reply_to),
                 None => error!("Processor.processCompletedSends: {id} had no response in flight"),
@@ -425,6 +431,8 @@ impl Processor {
             if !self.throttled.contains(&id) {
                 self.unmute(id);
             }
+            drop(step);
+            RECORDER.is_over(subject);
         }
     }
 
@@ -485,6 +493,7 @@ impl Processor {
         if let Some(reply_to) = self.inflight_responses.remove(&disconnected.id) {
             self.end_request(&reply_to);
         }
+        RECORDER.is_gone(disconnected.id.subject());
         self.throttled.remove(&disconnected.id);
         let place = self.parked.iter().position(|it| it.receive.id == disconnected.id);
         if let Some(parked) = place.and_then(|place| self.parked.remove(place)) {

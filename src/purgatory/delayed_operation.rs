@@ -37,7 +37,7 @@ use crate::common::hang_up::{Ending, HangUp};
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::named_thread::spawn_named;
-use crate::common::step::Carried;
+use crate::common::subject::Carried;
 use crate::common::time::Time;
 use crate::purgatory::timer::Timer;
 use crate::purgatory::timing_wheel::TimerTaskId;

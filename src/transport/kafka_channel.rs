@@ -11,7 +11,8 @@ use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
-use crate::common::step::{Carried, Subject, in_words, mark, step};
+use crate::common::step::{in_words, mark, step};
+use crate::common::subject::{Carried, Subject};
 use crate::common::time::Time;
 use crate::transport::authenticator::Authenticator;
 use crate::transport::connection_id::ConnectionId;
