@@ -21,9 +21,12 @@ ROUNDS ?=
 SHORT ?=
 WRITE ?=
 
+# Where `make live` keeps pictures of the page, if anywhere.
+SHOTS ?=
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace clients torture sabotage installation bench help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace live clients torture sabotage installation bench help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -51,6 +54,10 @@ strace: tools         ## Show a fetch leaving as sendfile(2): a test runs the br
 		echo "make strace needs strace, for example: apt-get install strace" >&2; exit 1; }
 	@echo "Building the broker and the test that runs it; the first time takes a minute or two."
 	@cargo test --quiet --test process strace -- --nocapture
+
+live: tools           ## Open the page that shows the path at work in a real Chromium, check what it shows (SHOTS= keeps pictures)
+	@if python3 tests/live/browser.py; then \
+		cargo build --release && SHOTS="$(SHOTS)" python3 tests/live/live_test.py; fi
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

@@ -14,6 +14,7 @@ pub mod plaintext_transport_layer;
 pub mod send;
 pub mod multi_send;
 pub mod write_turn;
+pub mod channel_snapshot;
 pub mod kafka_channel;
 pub mod channel_builder;
 pub mod wakeup;
