@@ -19,4 +19,5 @@ mod dump_log;
 mod memory_flood;
 mod request_log;
 mod trace;
+mod live;
 mod bad_scrapers;
