@@ -12,7 +12,7 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// A request for a page.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct HttpRequest {
     /// Begins with a slash; without the query.
     pub path: String,

@@ -102,7 +102,7 @@ mod tests {
     use crate::http::http_request::HttpRequest;
 
     fn asked(routes: &Routes, path: &str) -> (Status, String) {
-        let request = HttpRequest { path: path.to_string(), host: None, keeps_alive: false };
+        let request = HttpRequest { path: path.to_string(), ..HttpRequest::default() };
         let answer = routes.answer(&request);
         (answer.status, String::from_utf8(answer.body.to_vec()).unwrap())
     }
