@@ -15,6 +15,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
+use log::{Level, Record};
+
 use crate::common::hop_recorder::RECORDER;
 use crate::common::subject::Subject;
 
@@ -43,11 +45,9 @@ impl Step {
         Self { hop: UNTRACED, of_this_thread: PhantomData }
     }
 
-    /// One whose line has been logged, if it `is_logged`, and whose `hop` has been recorded, unless
-    /// that is 0.
+    /// One that was [noted](note) with this result.
     #[cold]
-    pub fn begun(is_logged: bool, hop: u32) -> Self {
-        let hop = hop.max(u32::from(is_logged));
+    pub fn begun(hop: u32) -> Self {
         if hop != UNTRACED {
             DEPTH.set(DEPTH.get() + 1);
         }
@@ -72,10 +72,33 @@ impl Drop for Step {
     }
 }
 
-/// Leaves a step to the recorder. Returns the number of its hop, or 0 if nobody wants it.
+/// Where in the source a step stands, and what it is called.
+pub struct Place {
+    pub module: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+    /// The step on the page of a fetch.
+    pub step: Option<u8>,
+    /// Kafka's.
+    pub name: &'static str,
+}
+
+/// Logs a step, if its module is traced, and leaves it to the recorder. Returns the number of its
+/// hop, or what stands for none. One call, so that the code of a hot path grows as little as
+/// possible round it.
 #[cold]
-pub fn record(step: &[u8], name: &'static str, words: fmt::Arguments<'_>) -> u32 {
-    RECORDER.record(DEPTH.get(), step.first().copied(), name, words)
+#[inline(never)]
+pub fn note(place: &'static Place, words: fmt::Arguments<'_>) -> u32 {
+    let Place { module, file, line, step, name } = *place;
+    let is_logged = log::log_enabled!(target: module, Level::Trace);
+    if is_logged {
+        let mut record = Record::builder();
+        record.level(Level::Trace).target(module).module_path_static(Some(module));
+        record.file_static(Some(file)).line(Some(line));
+        let number = in_words(|f| step.map_or(Ok(()), |step| write!(f, "[{step}] ")));
+        log::logger().log(&record.args(format_args!("{number}{name}: {words}")).build());
+    }
+    RECORDER.record(DEPTH.get(), step, name, words).max(u32::from(is_logged))
 }
 
 /// What stands before the text of a line: the subject of this thread, and its depth in spaces.
@@ -101,34 +124,45 @@ impl<W: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for InWords<W> 
     }
 }
 
-/// Logs one line of the trace: what a step has come to, or a step that calls no other.
+/// Notes one line of the trace: what a step has come to, or a step that calls no other.
 ///
 /// `mark!([9] "FileMessageSet.read", "positions {start} to {end}")`: the step on the page of a fetch,
 /// if it is on that way; Kafka's name; and words.
 macro_rules! mark {
     ($([$number:literal])? $name:literal, $($words:tt)+) => {
         if $crate::common::subject::is_traced() {
-            log::trace!("{}{}", concat!($("[", $number, "] ",)? $name, ": "), format_args!($($words)+));
-            $crate::common::step::record(&[$($number)?], $name, format_args!($($words)+));
+            $crate::common::step::note_here!($([$number])? $name, $($words)+);
         }
     };
 }
 
-/// Logs as [`mark`] does, and returns the [`Step`] in which all that follows is nested:
+/// Notes as [`mark`] does, and returns the [`Step`] in which all that follows is nested:
 /// `let _step = step!(..);`.
 macro_rules! step {
     ($([$number:literal])? $name:literal, $($words:tt)+) => {
         if $crate::common::subject::is_traced() {
-            log::trace!("{}{}", concat!($("[", $number, "] ",)? $name, ": "), format_args!($($words)+));
-            let hop = $crate::common::step::record(&[$($number)?], $name, format_args!($($words)+));
-            $crate::common::step::Step::begun(log::log_enabled!(log::Level::Trace), hop)
+            let hop = $crate::common::step::note_here!($([$number])? $name, $($words)+);
+            $crate::common::step::Step::begun(hop)
         } else {
             $crate::common::step::Step::untraced()
         }
     };
 }
 
-pub(crate) use {mark, step};
+macro_rules! note_here {
+    ($([$number:literal])? $name:literal, $($words:tt)+) => {{
+        static PLACE: $crate::common::step::Place = $crate::common::step::Place {
+            module: module_path!(),
+            file: file!(),
+            line: line!(),
+            step: [$(Some($number),)? None][0],
+            name: $name,
+        };
+        $crate::common::step::note(&PLACE, format_args!($($words)+))
+    }};
+}
+
+pub(crate) use {mark, note_here, step};
 
 #[cfg(test)]
 mod tests {
@@ -199,10 +233,10 @@ mod tests {
 
     #[test]
     fn a_call_is_deeper_than_its_caller_also_after_a_panic() {
-        let outer = Step::begun(true, 0);
+        let outer = Step::begun(LOGGED_ONLY);
         assert_eq!(prefix(), "  ");
         let inner = catch_unwind(|| {
-            let _inner = Step::begun(true, 0);
+            let _inner = Step::begun(LOGGED_ONLY);
             let _hidden = Step::untraced();
             assert_eq!(prefix(), "    ");
             panic!("as this test wants");

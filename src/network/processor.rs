@@ -362,6 +362,7 @@ impl Processor {
             local_address: channel.local_addr(),
         };
         let hang_up = Arc::clone(channel.hang_up());
+        let is_named = channel.is_named();
         let mut memory = MemoryDraw::new(self.selector.memory_pool());
         let allowance = Allowance::drawn_by(&mut memory);
         let parsed = catch_panic(|| Ok(request::parse(&frame.bytes, allowance)));
@@ -380,7 +381,9 @@ impl Processor {
             RECORDER.begins(subject);
         }
         self.selector.mute(id);
-        self.selector.note_client_id(id, header.client_id.as_deref());
+        if !is_named {
+            self.selector.note_client_id(id, header.client_id.as_deref());
+        }
         let request = Box::new(Request {
             processor: self.handle.id,
             connection_id: id,

@@ -134,15 +134,17 @@ impl KafkaChannel {
         self.authenticator.principal()
     }
 
-    /// Notes what the client calls itself. What it has said first stays: it says the same each time.
-    #[inline]
+    /// Whether it is known what the client calls itself. What it has said first stays, for it says
+    /// the same each time.
+    pub fn is_named(&self) -> bool {
+        self.client_id.is_some()
+    }
+
+    /// Notes what the client calls itself.
     pub fn note_client_id(&mut self, client_id: Option<&str>) {
-        if self.client_id.is_none()
-            && let Some(client_id) = client_id
-        {
-            let kept: String = client_id.chars().take(CLIENT_ID_CHARS_MAX).collect();
-            self.client_id = Some(kept.into());
-        }
+        let kept =
+            |client_id: &str| client_id.chars().take(CLIENT_ID_CHARS_MAX).collect::<String>();
+        self.client_id = client_id.map(|client_id| kept(client_id).into());
     }
 
     /// The channel as it is now, for those who look.
