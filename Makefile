@@ -36,9 +36,12 @@ N ?=
 # linkers other than GNU's make the two differ unless this is asked for.
 STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
 
+# Where `make live` keeps pictures of the page, if anywhere.
+SHOTS ?=
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits lesson exercise exercises clients torture sabotage installation bench lab help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits live lesson exercise exercises clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -96,6 +99,10 @@ exercise: tools       ## Ask a question about the broker, show what a running on
 exercises: tools      ## Do all exercises without asking; fails if an answer does not hold
 	@cargo build --quiet --package transferto --package exhibits
 	@./target/debug/exhibits exercise all
+
+live: tools           ## Open the page that shows the path at work in a real Chromium, check what it shows (SHOTS= keeps pictures)
+	@if python3 tests/live/browser.py; then \
+		cargo build --release && SHOTS="$(SHOTS)" python3 tests/live/live_test.py; fi
 
 clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

@@ -4,6 +4,7 @@
 use std::env;
 use std::io;
 use std::io::{IsTerminal, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
@@ -171,6 +172,24 @@ fn greet(server: &KafkaServer) {
             std::process::id()
         );
     }
+    match server.http_addr().map(address_on_this_machine) {
+        Some(address) => info!("watch the path at work:  http://{address}/live"),
+        None => info!(
+            "watch the path at work in a browser:  start with --override \
+             transferto.http.listener=9404, open http://127.0.0.1:9404/live"
+        ),
+    }
+}
+
+/// Where a browser on this machine finds what listens on `address`.
+fn address_on_this_machine(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 fn listeners_of(server: &KafkaServer) -> String {

@@ -13,6 +13,9 @@ pub mod acl;
 pub mod bind_advice;
 pub mod hex;
 pub mod lock;
+pub mod on_demand;
+pub mod subject;
+pub mod hop_recorder;
 pub mod step;
 pub mod hang_up;
 pub mod memory_limit;
@@ -29,6 +32,7 @@ pub mod purge_size;
 pub mod mock_time;
 #[doc(hidden)]
 pub mod mock_scheduler;
+pub(crate) mod json;
 pub mod uuid;
 pub mod topic_partition;
 pub mod text;

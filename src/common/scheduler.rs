@@ -12,7 +12,8 @@ use log::{debug, error, warn};
 
 use crate::common::lock::{locked, locked_again};
 use crate::common::named_thread::spawn_named;
-use crate::common::step::{Carried, step};
+use crate::common::step::step;
+use crate::common::subject::Carried;
 
 /// A century, so that adding a delay to a clock cannot overflow.
 const DELAY_MAX_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1000;

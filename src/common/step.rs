@@ -2,140 +2,109 @@
 //! and lines are nested as calls are.
 //!
 //! `2#0/5     [8] Log.read: ..` is step 8 of the request with correlation id 5 on connection 2#0,
-//! two calls deep. The name before the step is that of the [`Subject`] that the thread works for. A
-//! thread that goes on with what another has put aside takes the name over with it: a fetch that a
-//! producer's append completes bears the name of the fetch.
+//! two calls deep. The name before the step is that of the
+//! [`Subject`] that the thread works for.
 //!
-//! While the trace is off, a step and a change of subject cost a look at the log's level each.
+//! A step is a line of the log if the trace is on, and a hop of the [`HopRecorder`] if somebody
+//! follows the request on the page that shows the path at work. While neither is so, a step costs a
+//! look at the log's level.
+//!
+//! [`HopRecorder`]: crate::common::hop_recorder::HopRecorder
 
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
-use log::LevelFilter;
+use log::{Level, Record};
+
+use crate::common::hop_recorder::RECORDER;
+use crate::common::subject::Subject;
 
 /// By how many spaces a call is moved to the right of its caller.
 const INDENTATION: usize = 2;
 
 thread_local! {
-    static SUBJECT: Cell<Option<Subject>> = const { Cell::new(None) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Whom a line of the trace is about: a connection, or a request that came by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
-    processor: u32,
-    connection: u64,
-    correlation_id: Option<i32>,
-}
-
-impl Subject {
-    /// The connection of `processor` with this number.
-    pub fn connection(processor: u32, connection: u64) -> Self {
-        Self { processor, connection, correlation_id: None }
-    }
-
-    /// The request of the same connection with this id.
-    #[must_use]
-    pub fn request(self, correlation_id: i32) -> Self {
-        Self { correlation_id: Some(correlation_id), ..self }
-    }
-
-    /// Makes it the subject of what this thread traces, until the scope is dropped.
-    #[inline]
-    pub fn enter(self) -> Scope {
-        Scope::of(Some(self))
-    }
-}
-
-/// `2#0`, or `2#0/5`.
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.processor, self.connection)?;
-        self.correlation_id.map_or(Ok(()), |correlation_id| write!(f, "/{correlation_id}"))
-    }
-}
-
-/// The subject of the thread that has put something aside, for the one that goes on with it.
-#[derive(Clone, Copy, Debug)]
-pub struct Carried(Option<Subject>);
-
-impl Carried {
-    /// Whom this thread works for now.
-    #[inline]
-    pub fn along() -> Self {
-        Self(if is_traced() { SUBJECT.get() } else { None })
-    }
-
-    /// Goes on with it, until the scope is dropped.
-    #[inline]
-    pub fn resume(self) -> Scope {
-        Scope::of(self.0)
-    }
-}
-
-/// Restores the subject before, when it is dropped.
-#[must_use = "the subject changes back when this is dropped"]
-pub struct Scope {
-    /// `None` if nothing has changed.
-    before: Option<Option<Subject>>,
-    of_this_thread: PhantomData<*const ()>,
-}
-
-impl Scope {
-    #[inline]
-    fn of(subject: Option<Subject>) -> Self {
-        let before = if is_traced() { Self::change_to(subject) } else { None };
-        Self { before, of_this_thread: PhantomData }
-    }
-
-    #[cold]
-    fn change_to(subject: Option<Subject>) -> Option<Option<Subject>> {
-        subject.map(|subject| SUBJECT.replace(Some(subject)))
-    }
-}
-
-impl Drop for Scope {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(before) = self.before {
-            SUBJECT.set(before);
-        }
-    }
 }
 
 /// A call in the trace. What is logged before it is dropped is part of it.
 #[must_use = "the step lasts as long as this is kept"]
 pub struct Step {
-    is_traced: bool,
+    /// The number of its hop, or one of the two below, which are no numbers of hops.
+    hop: u32,
     of_this_thread: PhantomData<*const ()>,
 }
 
+const UNTRACED: u32 = 0;
+const LOGGED_ONLY: u32 = 1;
+
 impl Step {
-    /// One whose line has been logged, if it `is_traced`.
+    /// One that nobody wants to know of.
     #[inline]
-    pub fn begun(is_traced: bool) -> Self {
-        if is_traced {
+    pub fn untraced() -> Self {
+        Self { hop: UNTRACED, of_this_thread: PhantomData }
+    }
+
+    /// One that was [noted](note) with this result.
+    #[cold]
+    pub fn begun(hop: u32) -> Self {
+        if hop != UNTRACED {
             DEPTH.set(DEPTH.get() + 1);
         }
-        Self { is_traced, of_this_thread: PhantomData }
+        Self { hop, of_this_thread: PhantomData }
+    }
+
+    #[cold]
+    fn end(&self) {
+        DEPTH.set(DEPTH.get() - 1);
+        if self.hop != LOGGED_ONLY {
+            RECORDER.end_hop(self.hop);
+        }
     }
 }
 
 impl Drop for Step {
     #[inline]
     fn drop(&mut self) {
-        if self.is_traced {
-            DEPTH.set(DEPTH.get() - 1);
+        if self.hop != UNTRACED {
+            self.end();
         }
     }
+}
+
+/// Where in the source a step stands, and what it is called.
+pub struct Place {
+    pub module: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+    /// The step on the page of a fetch.
+    pub step: Option<u8>,
+    /// Kafka's.
+    pub name: &'static str,
+}
+
+/// Logs a step, if its module is traced, and leaves it to the recorder. Returns the number of its
+/// hop, or what stands for none. One call, so that the code of a hot path grows as little as
+/// possible round it.
+#[cold]
+#[inline(never)]
+pub fn note(place: &'static Place, words: fmt::Arguments<'_>) -> u32 {
+    let Place { module, file, line, step, name } = *place;
+    let is_logged = log::log_enabled!(target: module, Level::Trace);
+    if is_logged {
+        let mut record = Record::builder();
+        record.level(Level::Trace).target(module).module_path_static(Some(module));
+        record.file_static(Some(file)).line(Some(line));
+        let number = in_words(|f| step.map_or(Ok(()), |step| write!(f, "[{step}] ")));
+        log::logger().log(&record.args(format_args!("{number}{name}: {words}")).build());
+    }
+    RECORDER.record(DEPTH.get(), step, name, words).max(u32::from(is_logged))
 }
 
 /// What stands before the text of a line: the subject of this thread, and its depth in spaces.
 pub fn line_prefix() -> impl fmt::Display {
     in_words(|f| {
-        if let Some(subject) = SUBJECT.get() {
+        if let Some(subject) = Subject::present() {
             write!(f, "{subject} ")?;
         }
         write!(f, "{:1$}", "", DEPTH.get() * INDENTATION)
@@ -155,42 +124,55 @@ impl<W: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for InWords<W> 
     }
 }
 
-/// Whether anything is traced. That of the caller's module need not be.
-#[inline]
-fn is_traced() -> bool {
-    log::max_level() == LevelFilter::Trace
-}
-
-/// Logs one line of the trace: what a step has come to, or a step that calls no other.
+/// Notes one line of the trace: what a step has come to, or a step that calls no other.
 ///
 /// `mark!([9] "FileMessageSet.read", "positions {start} to {end}")`: the step on the page of a fetch,
 /// if it is on that way; Kafka's name; and words.
 macro_rules! mark {
     ($([$number:literal])? $name:literal, $($words:tt)+) => {
-        log::trace!("{}{}", concat!($("[", $number, "] ",)? $name, ": "), format_args!($($words)+))
+        if $crate::common::subject::is_traced() {
+            $crate::common::step::note_here!($([$number])? $name, $($words)+);
+        }
     };
 }
 
-/// Logs as [`mark`] does, and returns the [`Step`] in which all that follows is nested:
+/// Notes as [`mark`] does, and returns the [`Step`] in which all that follows is nested:
 /// `let _step = step!(..);`.
 macro_rules! step {
-    ($([$number:literal])? $name:literal, $($words:tt)+) => {{
-        let is_traced = log::log_enabled!(log::Level::Trace);
-        if is_traced {
-            $crate::common::step::mark!($([$number])? $name, $($words)+);
+    ($([$number:literal])? $name:literal, $($words:tt)+) => {
+        if $crate::common::subject::is_traced() {
+            let hop = $crate::common::step::note_here!($([$number])? $name, $($words)+);
+            $crate::common::step::Step::begun(hop)
+        } else {
+            $crate::common::step::Step::untraced()
         }
-        $crate::common::step::Step::begun(is_traced)
+    };
+}
+
+macro_rules! note_here {
+    ($([$number:literal])? $name:literal, $($words:tt)+) => {{
+        static PLACE: $crate::common::step::Place = $crate::common::step::Place {
+            module: module_path!(),
+            file: file!(),
+            line: line!(),
+            step: [$(Some($number),)? None][0],
+            name: $name,
+        };
+        $crate::common::step::note(&PLACE, format_args!($($words)+))
     }};
 }
 
-pub(crate) use {mark, step};
+pub(crate) use {mark, note_here, step};
 
 #[cfg(test)]
 mod tests {
     use std::panic::catch_unwind;
     use std::thread;
 
+    use log::LevelFilter;
+
     use super::*;
+    use crate::common::subject::Carried;
 
     fn prefix() -> String {
         line_prefix().to_string()
@@ -251,11 +233,11 @@ mod tests {
 
     #[test]
     fn a_call_is_deeper_than_its_caller_also_after_a_panic() {
-        let outer = Step::begun(true);
+        let outer = Step::begun(LOGGED_ONLY);
         assert_eq!(prefix(), "  ");
         let inner = catch_unwind(|| {
-            let _inner = Step::begun(true);
-            let _hidden = Step::begun(false);
+            let _inner = Step::begun(LOGGED_ONLY);
+            let _hidden = Step::untraced();
             assert_eq!(prefix(), "    ");
             panic!("as this test wants");
         });

@@ -12,12 +12,17 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// A request for a page.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct HttpRequest {
     /// Begins with a slash; without the query.
     pub path: String,
+    /// What stands behind the question mark, as it came.
+    pub query: Option<String>,
     /// By what name the client has called this server; only a client of HTTP/1.0 may leave it out.
     pub host: Option<String>,
+    /// Whether there is an `X-Requested-With`. A page of another site cannot send one unasked, so
+    /// whoever does is a page of this server, or no browser.
+    pub has_requested_with: bool,
     /// Whether the client may send another request on this connection.
     pub keeps_alive: bool,
 }
@@ -48,7 +53,7 @@ fn refuse<T>(status: Status, why: &str) -> Result<T, HttpResponse> {
 
 fn read_head(head: &str) -> Result<HttpRequest, HttpResponse> {
     let mut lines = head.split("\r\n");
-    let (path, is_newest) = read_request_line(lines.next().unwrap_or_default())?;
+    let (target, is_newest) = read_request_line(lines.next().unwrap_or_default())?;
     let fields = Fields::read(lines)?;
     if fields.announces_body {
         return refuse(Status::BadRequest, "a GET has no body here");
@@ -58,10 +63,20 @@ fn read_head(head: &str) -> Result<HttpRequest, HttpResponse> {
     }
     let says = |option| fields.connection.split(',').any(|it| it.trim() == option);
     let keeps_alive = !says("close") && (is_newest || says("keep-alive"));
-    Ok(HttpRequest { path: path.to_string(), host: fields.host, keeps_alive })
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query.to_string())),
+        None => (target, None),
+    };
+    Ok(HttpRequest {
+        path: path.to_string(),
+        query,
+        host: fields.host,
+        has_requested_with: fields.has_requested_with,
+        keeps_alive,
+    })
 }
 
-/// The path, and whether the version is HTTP/1.1 and not HTTP/1.0.
+/// The target, and whether the version is HTTP/1.1 and not HTTP/1.0.
 fn read_request_line(line: &str) -> Result<(&str, bool), HttpResponse> {
     let words: Vec<&str> = line.splitn(4, ' ').collect();
     let [method, target, version] = words[..] else {
@@ -81,8 +96,7 @@ fn read_request_line(line: &str) -> Result<(&str, bool), HttpResponse> {
     if !target.starts_with('/') || target.contains(char::is_control) {
         return refuse(Status::BadRequest, "the target is a path");
     }
-    let path = target.split('?').next().unwrap_or_default();
-    Ok((path, is_newest))
+    Ok((target, is_newest))
 }
 
 /// What the header fields say that matters here.
@@ -91,6 +105,7 @@ struct Fields {
     host: Option<String>,
     connection: String,
     announces_body: bool,
+    has_requested_with: bool,
 }
 
 impl Fields {
@@ -115,6 +130,7 @@ impl Fields {
             "host" => self.host = Some(value.to_string()),
             "connection" => self.connection = value.to_ascii_lowercase(),
             "content-length" => self.announces_body |= value != "0",
+            "x-requested-with" => self.has_requested_with = true,
             "transfer-encoding" => self.announces_body = true,
             _ => {}
         }
@@ -152,6 +168,7 @@ mod tests {
             HttpRequest::parse(format!("{head}GET").as_bytes()).unwrap().unwrap();
         assert_eq!((request.path.as_str(), length), ("/metrics", head.len()));
         assert_eq!((request.host.as_deref(), request.keeps_alive), (Some("a:1"), true));
+        assert_eq!((request.query.as_deref(), request.has_requested_with), (Some("x=1"), false));
     }
 
     #[test]

@@ -33,17 +33,34 @@ impl Status {
     }
 }
 
+/// The policy of an answer that is no page of HTML.
+const NOTHING: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// An answer. Its body may be shared, so that one page serves many connections at once.
 #[derive(Clone, Debug)]
 pub struct HttpResponse {
     pub status: Status,
     content_type: &'static str,
+    /// What a page may load and run.
+    content_security_policy: String,
     pub body: Arc<[u8]>,
 }
 
 impl HttpResponse {
     pub fn new(status: Status, content_type: &'static str, body: impl Into<Arc<[u8]>>) -> Self {
-        Self { status, content_type, body: body.into() }
+        let content_security_policy = NOTHING.to_string();
+        Self { status, content_type, content_security_policy, body: body.into() }
+    }
+
+    /// A page of HTML whose own script and style bear `nonce`, and which may ask this server for
+    /// data; nothing else is loaded or run.
+    pub fn html(nonce: &str, page: String) -> Self {
+        let mut response = Self::new(Status::Ok, "text/html; charset=utf-8", page.into_bytes());
+        response.content_security_policy = format!(
+            "{NOTHING}; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'"
+        );
+        response
     }
 
     /// A line of plain text.
@@ -56,7 +73,7 @@ impl HttpResponse {
     /// No page may be cached, for each says what is now; and none may be taken for another type
     /// than it says, for it may hold what a client has called itself.
     pub fn head(&self, keeps_alive: bool) -> String {
-        let Self { status, content_type, body } = self;
+        let Self { status, content_type, content_security_policy, body } = self;
         let connection = if keeps_alive { "keep-alive" } else { "close" };
         let allow = if *status == Status::MethodNotAllowed { "Allow: GET\r\n" } else { "" };
         format!(
@@ -65,6 +82,8 @@ impl HttpResponse {
              Content-Length: {}\r\n\
              Cache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\n\
+             Content-Security-Policy: {content_security_policy}\r\n\
+             Referrer-Policy: no-referrer\r\n\
              {allow}\
              Connection: {connection}\r\n\
              \r\n",

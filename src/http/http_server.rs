@@ -70,7 +70,7 @@ impl HttpServer {
         if !local_addr.ip().is_loopback() {
             warn!(
                 "HTTP is served on {local_addr} without a password: everybody who reaches that \
-                 address can read the names and sizes of all topics"
+                 address can read the names and sizes of all topics, and who the clients are"
             );
         }
         let (stopped, stop) = io::pipe()?;

@@ -45,7 +45,7 @@ mod tests {
         let page = |text: &'static str| move |_: &HttpRequest| HttpResponse::text(Status::Ok, text);
         let routes = Routes::default().at("/a", page("first")).at("/b", page("second"));
         let asked = |path: &str| {
-            let request = HttpRequest { path: path.to_string(), host: None, keeps_alive: false };
+            let request = HttpRequest { path: path.to_string(), ..HttpRequest::default() };
             let answer = routes.answer(&request);
             (answer.status, String::from_utf8(answer.body.to_vec()).unwrap())
         };

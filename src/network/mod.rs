@@ -6,6 +6,7 @@
 
 pub mod connection_quotas;
 pub mod request_metrics;
+pub mod network_snapshot;
 pub mod request_queue;
 pub mod request_channel;
 pub mod inline_handler;

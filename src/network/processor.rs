@@ -7,31 +7,36 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{Level, debug, error, log};
 use mio::net::TcpStream;
 
+use crate::common::hop_recorder::RECORDER;
 use crate::common::lessons::Lessons;
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::memory_pool::{MemoryDraw, MemoryPool, MemoryWait, Shortage};
 use crate::common::metrics::{Counter, Metrics};
+use crate::common::on_demand::OnDemand;
 use crate::common::step::{mark, step};
 use crate::common::time::Time;
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::inline_handler::InlineHandler;
+use crate::network::network_snapshot::{ConnectionSnapshot, ProcessorSnapshot};
 use crate::network::request_channel::{
     ReplyTo, Request, RequestChannel, Response, ResponseAction, Session,
 };
 use crate::network::request_log::RequestLog;
 use crate::network::request_metrics::RequestTimes;
+use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request;
 use crate::protocol::wire::allowance::Allowance;
 use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 use crate::protocol::wire::types::Reader;
 use crate::transport::catch_panic::catch_panic;
+use crate::transport::channel_snapshot::ChannelSnapshot;
 use crate::transport::connection_id::{ConnectionId, ConnectionMap};
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
 use crate::transport::selector::{Disconnected, NetworkReceived, Selector};
@@ -43,6 +48,9 @@ const POLL_TIMEOUT_MS: i64 = 300;
 
 /// How long to wait before the system is asked again for memory that it has refused.
 const SYSTEM_MEMORY_PAUSE_MS: i64 = POLL_TIMEOUT_MS;
+
+/// How many of its connections a Processor shows to those who look.
+pub const SHOWN_CONNECTIONS_MAX: usize = 200;
 
 /// How long to wait after a failed poll.
 const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
@@ -124,6 +132,7 @@ impl Processor {
             is_alive: AtomicBool::new(true),
             new_connections: Mutex::default(),
             connection_count: Counter::default(),
+            snapshot: OnDemand::default(),
             wakeup,
         });
         Self {
@@ -156,6 +165,7 @@ impl Processor {
             self.process_completed_sends();
             self.process_disconnected();
             self.process_hang_ups();
+            self.show_itself();
             self.count_time();
         }
         // ANCHOR_END: processor_run
@@ -370,6 +380,7 @@ impl Processor {
             local_address: channel.local_addr(),
         };
         let hang_up = Arc::clone(channel.hang_up());
+        let is_named = channel.is_named();
         let mut memory = MemoryDraw::new(self.selector.memory_pool());
         let allowance = Allowance::drawn_by(&mut memory);
         let parsed = catch_panic(|| Ok(request::parse(&frame.bytes, allowance)));
@@ -382,8 +393,15 @@ impl Processor {
                 None => return self.refuse(id, session.client_address, &error),
             },
         };
-        let _request = id.subject().request(header.correlation_id).enter();
+        let subject = id.subject().request(header.correlation_id);
+        let _request = subject.enter();
+        if header.api_key == ApiKeys::Fetch {
+            RECORDER.begins(subject);
+        }
         self.selector.mute(id);
+        if !is_named {
+            self.selector.note_client_id(id, header.client_id.as_deref());
+        }
         let request = Box::new(Request {
             processor: self.handle.id,
             connection_id: id,
@@ -435,7 +453,7 @@ impl Processor {
             let reply_to = self.inflight_responses.remove(&id);
             let subject = reply_to.map_or(id.subject(), |reply_to| reply_to.subject());
             let _request = subject.enter();
-            let _step = step!([19] "Processor.processCompletedSends", "the request is over");
+            let step = step!([19] "Processor.processCompletedSends", "the request is over");
             match reply_to {
                 Some(reply_to) => self.end_request(&reply_to),
                 None => error!("Processor.processCompletedSends: {id} had no response in flight"),
@@ -443,6 +461,8 @@ impl Processor {
             if !self.throttled.contains(&id) {
                 self.unmute(id);
             }
+            drop(step);
+            RECORDER.is_over(subject);
         }
     }
 
@@ -470,6 +490,28 @@ impl Processor {
         }
         for hang_up in self.selector.take_hang_ups() {
             self.context.request_channel.send_hang_up(hang_up);
+        }
+    }
+
+    /// Shows its connections to those who have asked for them: nobody else may touch them.
+    fn show_itself(&self) {
+        self.handle.snapshot.show_if_wanted(|| self.snapshot());
+    }
+
+    fn snapshot(&self) -> ProcessorSnapshot {
+        let channels = self.selector.channel_snapshots(SHOWN_CONNECTIONS_MAX);
+        let connection = |channel: ChannelSnapshot| {
+            let reply_to = self.inflight_responses.get(&channel.id);
+            ConnectionSnapshot {
+                answers: reply_to.map(|it| (it.api_key.name(), it.correlation_id)),
+                is_throttled: self.throttled.contains(&channel.id),
+                channel,
+            }
+        };
+        ProcessorSnapshot {
+            ready_count: self.selector.ready_count(),
+            parked_count: self.parked.len(),
+            connections: channels.into_iter().map(connection).collect(),
         }
     }
 
@@ -503,6 +545,7 @@ impl Processor {
         if let Some(reply_to) = self.inflight_responses.remove(&disconnected.id) {
             self.end_request(&reply_to);
         }
+        RECORDER.is_gone(disconnected.id.subject());
         self.throttled.remove(&disconnected.id);
         let place = self.parked.iter().position(|it| it.receive.id == disconnected.id);
         if let Some(parked) = place.and_then(|place| self.parked.remove(place)) {
@@ -544,6 +587,7 @@ pub struct ProcessorHandle {
     new_connections: Mutex<VecDeque<NewConnection>>,
     /// Those of its selector.
     connection_count: Counter,
+    snapshot: OnDemand<ProcessorSnapshot>,
     wakeup: Arc<Wakeup>,
 }
 
@@ -556,6 +600,24 @@ impl ProcessorHandle {
     /// Kafka's `connection-count`: how many connections the Processor has.
     pub fn connection_count(&self) -> u64 {
         self.connection_count.value()
+    }
+
+    /// Asks the Processor to show its connections, and wakes it. Returns what
+    /// [`snapshot`](Self::snapshot) is called with.
+    pub fn ask_for_snapshot(&self) -> u64 {
+        let asked = self.snapshot.ask();
+        self.wake();
+        asked
+    }
+
+    /// The last that the Processor has shown, and whether that is what was asked for; waits for it
+    /// until `deadline`.
+    pub fn snapshot(
+        &self,
+        asked: u64,
+        deadline: Instant,
+    ) -> (Option<Arc<ProcessorSnapshot>>, bool) {
+        self.snapshot.wait(asked, deadline)
     }
 
     /// Leaves a connection for the Processor, and wakes it.

@@ -13,8 +13,10 @@ use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lock::locked;
 use crate::common::memory_pool::{MemoryDraw, Shortage};
-use crate::common::step::{Subject, mark, step};
+use crate::common::step::{mark, step};
+use crate::common::subject::Subject;
 use crate::common::time::Time;
+use crate::network::network_snapshot::{QueuedRequest, RequestQueueSnapshot};
 use crate::network::request_metrics::{RequestMetrics, RequestTimes, STAGES};
 use crate::network::request_queue::{RequestOrShutdown, RequestQueue};
 use crate::protocol::api_keys::ApiKeys;
@@ -265,6 +267,19 @@ impl RequestChannel {
     /// Kafka's `RequestQueueSize`: how many requests wait for a handler.
     pub fn request_queue_size(&self) -> usize {
         self.requests.request_count()
+    }
+
+    /// The queue of requests as it is now, with the first `max` of them.
+    pub fn request_queue_snapshot(&self, max: usize) -> RequestQueueSnapshot<QueuedRequest> {
+        self.requests.snapshot(max, |request| QueuedRequest {
+            subject: request.subject(),
+            api: request.header.api_key.name(),
+        })
+    }
+
+    /// How many responses wait for this Processor.
+    pub fn response_queue_size_of(&self, processor: usize) -> usize {
+        locked(&self.responses[processor].responses).len()
     }
 
     /// Kafka's `ResponseQueueSize`: how many responses wait for their Processors.

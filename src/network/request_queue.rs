@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::hang_up::HangUp;
 use crate::common::lock::{locked, locked_again};
+use crate::network::network_snapshot::RequestQueueSnapshot;
 
 /// What a handler gets.
 #[derive(Debug)]
@@ -107,6 +108,18 @@ impl<R> RequestQueue<R> {
     /// How many requests wait.
     pub fn request_count(&self) -> usize {
         locked(&self.state).requests.len()
+    }
+
+    /// The queue as it is now, with what `look` makes of the first `max` requests.
+    pub fn snapshot<T>(&self, max: usize, look: impl Fn(&R) -> T) -> RequestQueueSnapshot<T> {
+        let state = locked(&self.state);
+        RequestQueueSnapshot {
+            capacity: self.capacity,
+            size: state.requests.len(),
+            first: state.requests.iter().take(max).map(look).collect(),
+            idle_handlers: state.idle_handlers.len(),
+            waiting_processors: state.waiting_processors,
+        }
     }
 
     /// Takes no further request. Those that are here are still handed out; then every handler gets

@@ -8,6 +8,7 @@ use std::mem;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use log::{debug, error, info};
 
@@ -25,6 +26,7 @@ use crate::network::acceptor::{Acceptor, AcceptorHandle};
 use crate::network::connection_quotas::ConnectionQuotas;
 use crate::network::inline_handler::InlineHandler;
 use crate::network::listening_socket::{InheritedOptions, ListeningSocket};
+use crate::network::network_snapshot::ObservedProcessor;
 use crate::network::processor::{NetworkContext, Processor, ProcessorHandle};
 use crate::network::request_channel::RequestChannel;
 use crate::network::request_memory::request_memory;
@@ -172,6 +174,28 @@ impl SocketServer {
     /// How many connections each Processor has: its listener, its number, the count.
     pub fn connection_counts(&self) -> impl Iterator<Item = (&ListenerName, usize, u64)> {
         self.processors.iter().map(|(name, it)| (name, it.id(), it.connection_count()))
+    }
+
+    /// Has all Processors show their connections. Those that do not within `timeout` are seen as they
+    /// were when they last did.
+    pub fn observe_processors(&self, timeout: Duration) -> Vec<ObservedProcessor> {
+        let asked: Vec<u64> = self.processors.iter().map(|(_, it)| it.ask_for_snapshot()).collect();
+        let deadline = Instant::now() + timeout;
+        let observed = self.processors.iter().zip(asked).map(|((listener, handle), asked)| {
+            let (snapshot, is_fresh) = handle.snapshot(asked, deadline);
+            ObservedProcessor {
+                listener: listener.clone(),
+                number: handle.id(),
+                connection_count: handle.connection_count(),
+                response_queue_size: self
+                    .context
+                    .request_channel
+                    .response_queue_size_of(handle.id()),
+                snapshot,
+                is_fresh,
+            }
+        });
+        observed.collect()
     }
 
     /// Closes the ports, then every connection, and waits for the threads. Calling it again does

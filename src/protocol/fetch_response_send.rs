@@ -188,6 +188,10 @@ impl<L: Level> send::Send for Part<L> {
         self.fields.size() + self.children.size()
     }
 
+    fn left(&self) -> u64 {
+        self.fields.left() + self.children.left()
+    }
+
     fn completed(&self) -> bool {
         self.fields.completed() && self.children.completed()
     }
@@ -231,6 +235,10 @@ struct MessageSetSend {
 impl send::Send for MessageSetSend {
     fn size(&self) -> u64 {
         self.size as u64
+    }
+
+    fn left(&self) -> u64 {
+        (self.size - self.sent) as u64
     }
 
     fn completed(&self) -> bool {

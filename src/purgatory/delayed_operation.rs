@@ -37,8 +37,9 @@ use crate::common::hang_up::{Ending, HangUp};
 use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::named_thread::spawn_named;
-use crate::common::step::Carried;
+use crate::common::subject::Carried;
 use crate::common::time::Time;
+use crate::purgatory::purgatory_snapshot::PurgatorySnapshot;
 use crate::purgatory::timer::Timer;
 use crate::purgatory::timing_wheel::TimerTaskId;
 
@@ -206,6 +207,23 @@ where
     /// How many operations wait for their time to run out: those watched and not yet completed.
     pub fn delayed(&self) -> usize {
         self.timer.size()
+    }
+
+    /// What waits now, with `keys_max` of the keys at most.
+    pub fn snapshot(&self, keys_max: usize) -> PurgatorySnapshot<K> {
+        let (delayed, wheel) = (self.delayed(), self.timer.snapshot());
+        let watchers = locked(&self.watchers);
+        let waiting = |list: &Vec<Arc<WatchedOperation<O>>>| {
+            list.iter().filter(|watched| !watched.is_completed()).count()
+        };
+        let keys = watchers.iter().take(keys_max);
+        PurgatorySnapshot {
+            delayed,
+            watched: watchers.values().map(Vec::len).sum(),
+            key_count: watchers.len(),
+            keys: keys.map(|(key, list)| (key.clone(), waiting(list))).collect(),
+            wheel,
+        }
     }
 
     /// Completes the operations that have waited too long, and purges the lists if it is time to.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::common::lock::{locked, locked_again};
 use crate::common::time::Time;
+use crate::purgatory::purgatory_snapshot::WheelSnapshot;
 use crate::purgatory::timing_wheel::{TimerTaskId, TimingWheel};
 
 const NS_PER_MS: i64 = 1_000_000;
@@ -92,6 +93,11 @@ impl<T> Timer<T> {
     /// How many values wait.
     pub fn size(&self) -> usize {
         locked(&self.state).wheel.size()
+    }
+
+    /// How many wait on each level of the wheel.
+    pub fn snapshot(&self) -> WheelSnapshot {
+        locked(&self.state).wheel.snapshot()
     }
 
     /// Ends every wait in [`advance_clock`](Self::advance_clock), now and from now on.

@@ -21,6 +21,8 @@ use std::collections::BinaryHeap;
 
 use slab::Slab;
 
+use crate::purgatory::purgatory_snapshot::{LevelSnapshot, WheelSnapshot};
+
 /// Values of type `T`, each with a deadline in milliseconds of a clock that the caller keeps.
 ///
 /// Invariants between calls:
@@ -120,6 +122,18 @@ impl<T> TimingWheel<T> {
         let key = self.entries.insert(TimerTaskEntry { value, expiration_ms, serial, place });
         self.put(key, level, bucket);
         Ok(TimerTaskId { key, serial })
+    }
+
+    /// How many values wait on each level.
+    pub fn snapshot(&self) -> WheelSnapshot {
+        let level = |level: &Level| LevelSnapshot {
+            tick_ms: level.tick_ms,
+            entries: level.buckets.iter().map(|bucket| bucket.keys.len()).sum(),
+        };
+        WheelSnapshot {
+            buckets_per_level: self.wheel_size,
+            levels: self.levels.iter().map(level).collect(),
+        }
     }
 
     /// Takes the value back before its time. `None` if it has expired or was cancelled already.

@@ -17,6 +17,7 @@ use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
+use crate::purgatory::purgatory_snapshot::PurgatorySnapshot;
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
 };
@@ -396,6 +397,15 @@ impl ReplicaManager {
             ("Fetch", fetch.delayed(), fetch.watched()),
             ("Produce", produce.delayed(), produce.watched()),
         ]
+    }
+
+    /// What waits in each purgatory, with `keys_max` of the keys of each at most.
+    pub fn purgatory_snapshots(
+        &self,
+        keys_max: usize,
+    ) -> [(&'static str, PurgatorySnapshot<TopicAndPartition>); 2] {
+        let (fetch, produce) = (&self.delayed_fetch_purgatory, &self.delayed_produce_purgatory);
+        [("Fetch", fetch.snapshot(keys_max)), ("Produce", produce.snapshot(keys_max))]
     }
 
     /// Writes the high watermark of each partition to the checkpoint file of its log directory.

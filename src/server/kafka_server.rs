@@ -120,6 +120,10 @@ impl Subsystems {
             group_coordinator: Arc::clone(&self.group_coordinator),
             log_manager: Arc::clone(&self.log_manager),
             quota_managers: Arc::clone(&self.quota_managers),
+            handler_count: {
+                let pool = Arc::clone(&self.request_handler_pool);
+                Box::new(move || pool.count())
+            },
             metrics: Arc::clone(&self.metrics),
         }
     }

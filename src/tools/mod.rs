@@ -2,7 +2,6 @@
 
 pub mod dump_log_segments_options;
 pub(crate) mod printer;
-pub(crate) mod json;
 pub(crate) mod offsets_message_parser;
 pub(crate) mod log_dump;
 pub(crate) mod index_dump;

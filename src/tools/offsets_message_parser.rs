@@ -3,6 +3,7 @@
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::KafkaError;
+use crate::common::json::Json;
 use crate::common::units::TimestampMs;
 use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE;
 use crate::coordinator::group_records::{
@@ -11,7 +12,6 @@ use crate::coordinator::group_records::{
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::message::records::LogRecord;
 use crate::protocol::wire::types::{Reader, Version, WireType};
-use crate::tools::json::Json;
 
 /// Kafka has this in the place of a value that is null.
 const DELETED: &str = "<DELETE>";

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use crate::common::step::Subject;
+use crate::common::subject::Subject;
 
 /// 2^64 divided by the golden ratio, and odd: it spreads numbers that follow each other over all bits
 /// of a product, also over the upper ones, by which a table tells its entries apart.

@@ -11,9 +11,11 @@ use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
-use crate::common::step::{Carried, Subject, in_words, mark, step};
+use crate::common::step::{in_words, mark, step};
+use crate::common::subject::{Carried, Subject};
 use crate::common::time::Time;
 use crate::transport::authenticator::Authenticator;
+use crate::transport::channel_snapshot::{ChannelSnapshot, SendSnapshot};
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::network_receive::{Frame, NetworkReceive};
 use crate::transport::read_turn::{BytesBuffered, ReadBuffer, ReadEnd, ReadTurn};
@@ -24,6 +26,9 @@ use crate::transport::write_turn::{TurnEnd, WriteTurn};
 
 /// Behind the key and the version of the API.
 const CORRELATION_ID: Range<usize> = 4..8;
+
+/// How much of a client's name is kept.
+const CLIENT_ID_CHARS_MAX: usize = 100;
 
 /// Why a send was not taken. Whatever it held (file slices, buffers) is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,8 @@ pub struct KafkaChannel {
     id: ConnectionId,
     transport: Box<dyn TransportLayer>,
     authenticator: Box<dyn Authenticator>,
+    /// What the client has called itself first.
+    client_id: Option<Arc<str>>,
     receive: NetworkReceive,
     /// What was read along with an earlier request.
     buffered: BytesBuffered,
@@ -85,6 +92,7 @@ impl KafkaChannel {
             id,
             transport,
             authenticator,
+            client_id: None,
             receive,
             buffered: BytesBuffered::default(),
             send: None,
@@ -124,6 +132,37 @@ impl KafkaChannel {
     /// Whom the peer speaks for, as the channel's authenticator has found.
     pub fn principal(&self) -> &KafkaPrincipal {
         self.authenticator.principal()
+    }
+
+    /// Whether it is known what the client calls itself. What it has said first stays, for it says
+    /// the same each time.
+    pub fn is_named(&self) -> bool {
+        self.client_id.is_some()
+    }
+
+    /// Notes what the client calls itself.
+    pub fn note_client_id(&mut self, client_id: Option<&str>) {
+        let kept =
+            |client_id: &str| client_id.chars().take(CLIENT_ID_CHARS_MAX).collect::<String>();
+        self.client_id = client_id.map(|client_id| kept(client_id).into());
+    }
+
+    /// The channel as it is now, for those who look.
+    pub fn snapshot(&self) -> ChannelSnapshot {
+        let sends = |send: &dyn send::Send| SendSnapshot {
+            size_bytes: send.size(),
+            left_bytes: send.left(),
+        };
+        ChannelSnapshot {
+            id: self.id,
+            peer: self.peer_addr(),
+            client_id: self.client_id.clone(),
+            readiness: self.readiness,
+            is_muted: self.is_muted,
+            lacks_memory: self.lacks_memory,
+            has_begun_receive: self.has_begun_receive(),
+            send: self.send.as_deref().map(sends),
+        }
     }
 
     pub fn is_muted(&self) -> bool {

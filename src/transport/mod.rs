@@ -15,6 +15,7 @@ pub mod copying_transport_layer;
 pub mod send;
 pub mod multi_send;
 pub mod write_turn;
+pub mod channel_snapshot;
 pub mod kafka_channel;
 pub mod channel_builder;
 pub mod wakeup;

@@ -33,6 +33,10 @@ impl send::Send for MultiSend {
         self.size
     }
 
+    fn left(&self) -> u64 {
+        self.sends.iter().map(|send| send.left()).sum()
+    }
+
     fn completed(&self) -> bool {
         self.sends.is_empty()
     }

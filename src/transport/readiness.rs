@@ -52,6 +52,18 @@ pub const BUFFERED: u8 = 0b1_0000;
 /// The two ways in which a connection ends without our doing.
 pub const ENDS: u8 = READ_CLOSED | RESET;
 
+/// The names of `bits`, for those who look at a word.
+pub fn names_of(bits: u8) -> impl Iterator<Item = &'static str> {
+    let names = [
+        (READABLE, "READABLE"),
+        (WRITABLE, "WRITABLE"),
+        (READ_CLOSED, "READ_CLOSED"),
+        (RESET, "RESET"),
+        (BUFFERED, "BUFFERED"),
+    ];
+    names.into_iter().filter(move |(bit, _)| bits & bit != 0).map(|(_, name)| name)
+}
+
 /// The readiness word of one channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
@@ -102,6 +114,21 @@ impl Readiness {
 
     pub fn has_work(self) -> bool {
         self.work() != 0
+    }
+
+    /// What epoll has reported and no call has used up yet, and [`BUFFERED`].
+    pub fn event(self) -> u8 {
+        self.event
+    }
+
+    /// What the channel wants.
+    pub fn interest(self) -> u8 {
+        self.interest
+    }
+
+    /// Whether the ready list holds the channel.
+    pub fn is_listed(self) -> bool {
+        self.is_listed
     }
 }
 

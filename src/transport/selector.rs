@@ -44,6 +44,7 @@ use crate::common::text::counted;
 use crate::common::time::Time;
 use crate::transport::catch_panic::catch_panic;
 use crate::transport::channel_builder::ChannelBuilder;
+use crate::transport::channel_snapshot::ChannelSnapshot;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::idle_expiry::IdleExpiry;
 use crate::transport::kafka_channel::{KafkaChannel, SendError};
@@ -315,6 +316,23 @@ impl Selector {
     /// The connection, if it exists.
     pub fn channel(&self, id: ConnectionId) -> Option<&KafkaChannel> {
         self.slots.get(id.key()).map(|slot| &slot.channel).filter(|channel| channel.id() == id)
+    }
+
+    /// Notes what the client of a connection calls itself.
+    pub fn note_client_id(&mut self, id: ConnectionId, client_id: Option<&str>) {
+        if let Some(slot) = slot_of(&mut self.slots, id) {
+            slot.channel.note_client_id(client_id);
+        }
+    }
+
+    /// The first `max` connections as they are now.
+    pub fn channel_snapshots(&self, max: usize) -> Vec<ChannelSnapshot> {
+        self.slots.iter().take(max).map(|(_, slot)| slot.channel.snapshot()).collect()
+    }
+
+    /// How many channels are on the ready list.
+    pub fn ready_count(&self) -> usize {
+        self.ready.len()
     }
 
     /// How many connections there are.

@@ -15,6 +15,9 @@ pub trait Send: std::marker::Send {
     /// The total number of bytes, sent or not.
     fn size(&self) -> u64;
 
+    /// The bytes that the transport has not taken yet.
+    fn left(&self) -> u64;
+
     /// Whether the last byte has been taken by the transport.
     fn completed(&self) -> bool;
 
@@ -52,6 +55,10 @@ impl<B: AsRef<[u8]>> ByteBufferSend<B> {
 impl<B: AsRef<[u8]> + std::marker::Send> Send for ByteBufferSend<B> {
     fn size(&self) -> u64 {
         self.buffer.as_ref().len() as u64
+    }
+
+    fn left(&self) -> u64 {
+        (self.buffer.as_ref().len() - self.position) as u64
     }
 
     fn completed(&self) -> bool {
@@ -96,6 +103,10 @@ impl Send for NetworkSend {
         self.size.size() + self.body.size()
     }
 
+    fn left(&self) -> u64 {
+        self.size.left() + self.body.left()
+    }
+
     fn completed(&self) -> bool {
         self.size.completed() && self.body.completed()
     }
@@ -122,6 +133,10 @@ impl DrawnSend {
 impl Send for DrawnSend {
     fn size(&self) -> u64 {
         self.inner.size()
+    }
+
+    fn left(&self) -> u64 {
+        self.inner.left()
     }
 
     fn completed(&self) -> bool {

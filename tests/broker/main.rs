@@ -42,7 +42,9 @@ mod reply {
 }
 
 mod monitoring {
-    mod pages;
+    pub(crate) mod pages;
+
+    mod live;
     mod dashboard;
     mod prometheus;
 }

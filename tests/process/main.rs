@@ -20,4 +20,5 @@ mod memory_flood;
 mod request_log;
 mod trace;
 mod lessons;
+mod live;
 mod bad_scrapers;

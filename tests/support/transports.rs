@@ -401,6 +401,10 @@ impl send::Send for FileSend {
         self.count as u64
     }
 
+    fn left(&self) -> u64 {
+        (self.count - self.sent) as u64
+    }
+
     fn completed(&self) -> bool {
         self.sent == self.count
     }
@@ -420,6 +424,10 @@ pub struct PromisesMore(pub Box<dyn send::Send>);
 impl send::Send for PromisesMore {
     fn size(&self) -> u64 {
         self.0.size()
+    }
+
+    fn left(&self) -> u64 {
+        self.0.left()
     }
 
     fn completed(&self) -> bool {

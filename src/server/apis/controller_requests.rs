@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::common::step::Carried;
+use crate::common::subject::Carried;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::controller_event_manager::{ControllerEvent, ControllerEventManager};
 use crate::server::reply::reply::Reply;

@@ -10,4 +10,6 @@ pub mod request_families;
 pub mod topic_families;
 pub mod broker_families;
 pub mod metrics_page;
+pub mod live_json;
+pub mod live_page;
 pub mod monitoring_server;

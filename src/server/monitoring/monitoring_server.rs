@@ -12,6 +12,7 @@ use crate::http::http_response::{HttpResponse, Status};
 use crate::http::http_server::HttpServer;
 use crate::http::routes::Routes;
 use crate::server::monitoring::broker_state::{BrokerState, CurrentState};
+use crate::server::monitoring::live_page::{LiveData, follow, live_page};
 use crate::server::monitoring::metrics_page::MetricsPage;
 use crate::server::monitoring::observed::{ObservedParts, Observer};
 
@@ -76,7 +77,12 @@ fn routes(
 ) -> Routes {
     let state = Arc::clone(state);
     let metrics = MetricsPage::new(Arc::clone(observer), Arc::clone(time));
+    let live = LiveData::new(Arc::clone(observer));
     Routes::default()
+        .at("/", |_| live_page())
+        .at("/live", |_| live_page())
+        .at("/live.json", move |_| live.get())
+        .at("/follow", follow)
         .at("/metrics", move |_| metrics.get())
         // That it is answered is the answer.
         .at("/healthz", |_| HttpResponse::text(Status::Ok, "alive"))
@@ -96,7 +102,7 @@ mod tests {
     use crate::http::http_request::HttpRequest;
 
     fn asked(routes: &Routes, path: &str) -> (Status, String) {
-        let request = HttpRequest { path: path.to_string(), host: None, keeps_alive: false };
+        let request = HttpRequest { path: path.to_string(), ..HttpRequest::default() };
         let answer = routes.answer(&request);
         (answer.status, String::from_utf8(answer.body.to_vec()).unwrap())
     }

@@ -35,6 +35,8 @@ pub struct ObservedParts {
     pub group_coordinator: Arc<GroupCoordinator>,
     pub log_manager: Arc<LogManager>,
     pub quota_managers: Arc<QuotaManagers>,
+    /// How many request handlers there are.
+    pub handler_count: Box<dyn Fn() -> usize + Send + Sync>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -113,6 +115,11 @@ impl Observer {
         let window = || ShareWindow::new(now_ms);
         let windows = Windows { processors: window(), handlers: window(), memory: window() };
         Self { parts, state, began_ns: time.nanoseconds(), time, windows: Mutex::new(windows) }
+    }
+
+    /// The parts that it looks at.
+    pub fn parts(&self) -> &ObservedParts {
+        &self.parts
     }
 
     /// Looks at the broker.

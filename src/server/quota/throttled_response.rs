@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::common::hang_up::HangUp;
 use crate::common::lock::locked;
 use crate::common::purge_size::PurgeSize;
-use crate::common::step::{Carried, step};
+use crate::common::step::step;
+use crate::common::subject::Carried;
 use crate::common::time::Time;
 
 const NS_PER_MS: i64 = 1_000_000;

@@ -30,6 +30,7 @@ use crate::storage::log::log_loader::{LoadedLog, LogLoader};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::LogSegments;
+use crate::storage::log::log_snapshot::{LogSnapshot, SegmentSnapshot};
 use crate::storage::log::read_limit::ReadLimit;
 use crate::storage::producers::producer_state_entry::ProducerStateEntry;
 
@@ -505,6 +506,28 @@ impl Log {
     /// The size of all segments' messages, in bytes.
     pub fn size(&self) -> u64 {
         self.segments.size()
+    }
+
+    /// The log as it is now, with `segments_max` of its segments at most.
+    pub fn snapshot(&self, segments_max: usize) -> LogSnapshot {
+        let segments = self.segments();
+        let hidden = segments.len().saturating_sub(segments_max);
+        let segment = |segment: &Arc<LogSegment>| SegmentSnapshot {
+            base_offset: segment.base_offset(),
+            size_bytes: segment.size(),
+            index_entries: segment.offset_index().length(),
+            time_index_entries: segment.time_index().length(),
+        };
+        LogSnapshot {
+            topic_and_partition: self.topic_and_partition().clone(),
+            log_start_offset: self.log_start_offset(),
+            log_end_offset: self.log_end_offset(),
+            high_watermark: self.high_watermark(),
+            recovery_point: self.recovery_point(),
+            size_bytes: self.size(),
+            segment_count: segments.len(),
+            segments: segments[hidden..].iter().map(segment).collect(),
+        }
     }
 
     /// The segments, from the oldest on.

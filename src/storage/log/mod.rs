@@ -17,6 +17,7 @@ pub mod log_append;
 pub mod log_retention;
 pub mod log_flush;
 pub mod locked_log;
+pub mod log_snapshot;
 pub mod log;
 pub mod logs;
 pub mod offset_search;

@@ -44,6 +44,15 @@ impl Json {
         self.0.push_str(&number.into().to_string());
     }
 
+    /// As [`number`](Self::number), for what is counted.
+    pub(crate) fn count(&mut self, count: impl TryInto<u64>) {
+        self.0.push_str(&count.try_into().unwrap_or(u64::MAX).to_string());
+    }
+
+    pub(crate) fn bool(&mut self, is_so: bool) {
+        self.0.push_str(if is_so { "true" } else { "false" });
+    }
+
     pub(crate) fn null(&mut self) {
         self.0.push_str("null");
     }

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Opens the page that shows the path at work in a real browser, beside a broker at work.
+
+A broker is started, clients of this file's own produce and fetch, and Chromium, without a window,
+is asked what its page shows. `make live` runs it; without Chromium it says so and skips.
+
+    BROKER=path    the binary, target/release/transferto otherwise
+    CHROMIUM=path  the browser
+    SHOTS=folder   keeps pictures of the page there, light and dark, in both languages
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+import unittest
+import urllib.error
+import urllib.request
+
+from browser import CHROMIUM, MISSING, Browser
+from broker import Broker, Client
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BROKER = os.environ.get("BROKER", os.path.join(ROOT, "target/release/transferto"))
+SHOTS = os.environ.get("SHOTS")
+
+HOSTILE = "<script>alert(1)</script>"
+HOSTILE_TOO = "<img src=x onerror=alert(2)>\"'&\\\u2028"
+# 1 and 2 are those of the connection, 10 those of a fetch that waits.
+STEPS_OF_A_FETCH = {3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19}
+
+PURSUIT = "document.getElementById('pursuit').textContent"
+SHOWN_STEPS = """[...document.querySelectorAll('.hop')].map((it) => it.dataset.step)
+    .filter((it) => it !== '').map(Number)"""
+
+
+def first_of_each(steps):
+    return list(dict.fromkeys(steps))
+
+
+@unittest.skipUnless(CHROMIUM, MISSING)
+class LivePage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.broker = Broker(BROKER, os.path.join(cls.folder.name, "logs"))
+        cls.addClassCleanup(cls.broker.stop)
+        cls.browser = Browser(CHROMIUM, os.path.join(cls.folder.name, "profile"))
+        cls.addClassCleanup(cls.browser.stop)
+        cls.hostile = Client(cls.broker.port, HOSTILE)
+        cls.addClassCleanup(cls.hostile.close)
+        cls.hostile_too = Client(cls.broker.port, HOSTILE_TOO)
+        cls.addClassCleanup(cls.hostile_too.close)
+        cls.hostile.create_topic("post")
+        for _ in range(10):
+            cls.hostile.produce("post", b"x" * 50_000)
+        cls.hostile_too.fetch("post", 0)
+
+    def setUp(self):
+        self.page = self.browser.open(self.broker.page + "#en")
+        self.page.wait_for("document.querySelectorAll('.connection').length >= 2")
+
+    def tearDown(self):
+        self.assertEqual(self.page.complaints, [], "the browser complains")
+        self.page.close()
+
+    def test_what_a_client_calls_itself_is_text(self):
+        names = "[...document.querySelectorAll('.client-id')].map((it) => it.textContent)"
+        names = self.page.evaluate(names)
+        self.assertIn(HOSTILE, names)
+        self.assertIn(HOSTILE_TOO, names)
+        self.assertEqual(self.page.evaluate("document.scripts.length"), 1)
+        self.assertEqual(self.page.evaluate("document.images.length"), 0)
+
+    def test_nothing_but_the_pages_own_script_runs(self):
+        ran = """(() => {
+            const script = document.createElement('script');
+            script.textContent = 'window.intruder = true';
+            document.body.append(script);
+            return window.intruder === true;
+        })()"""
+        self.assertFalse(self.page.evaluate(ran))
+        self.assertTrue(any("Content Security Policy" in it for it in self.page.complaints))
+        self.page.complaints.clear()
+
+    def test_a_fetch_is_followed_through_its_steps_in_order(self):
+        self.page.click("#seek")
+        self.page.wait_for(f"{PURSUIT}.startsWith('Waiting')")
+        self.hostile.fetch("post", 0)
+        self.page.wait_for(f"{PURSUIT}.includes('was answered')")
+        steps = self.page.evaluate(SHOWN_STEPS)
+        self.assertEqual(set(steps), STEPS_OF_A_FETCH)
+        self.assertEqual(first_of_each(steps), sorted(set(steps)))
+        lanes = self.page.evaluate("document.querySelectorAll('.lanes > text[class^=lane]').length")
+        self.assertGreaterEqual(lanes, 2, "a Processor and a handler")
+
+    def test_the_fetch_of_one_connection_that_waits_is_followed_to_its_end(self):
+        follow = """[...document.querySelectorAll('.connection')]
+            .find((it) => it.querySelector('.client-id').textContent.startsWith('<img'))
+            .querySelector('button').dataset.of"""
+        of = self.page.evaluate(follow)
+        self.page.click(f"[data-of='{of}']")
+        self.page.wait_for(f"{PURSUIT}.includes('of {of.replace('-', '#')}')")
+        self.hostile.fetch("post", 0)
+        waiting = threading.Thread(
+            target=lambda: self.hostile_too.fetch("post", self.hostile.end, max_wait_ms=30_000)
+        )
+        waiting.start()
+        self.page.wait_for(f"{PURSUIT}.startsWith('Following {of.replace('-', '#')}/')")
+        # It lies in the purgatory, under its partition.
+        self.page.wait_for("document.getElementById('purgatories').textContent.includes('post-0')")
+        self.hostile.produce("post", b"what it waited for")
+        waiting.join()
+        self.page.wait_for(f"{PURSUIT}.includes('was answered')")
+        self.assertIn(10, self.page.evaluate(SHOWN_STEPS))
+
+    def test_a_response_that_its_client_does_not_read_shows_how_far_it_has_got(self):
+        with contextlib.closing(Client(self.broker.port, "slow", 4096)) as slow:
+            slow.fetch_without_reading("post", 0)
+            self.page.wait_for("document.querySelectorAll('.connection .bar').length === 1")
+            shown = "document.querySelector('.connection .bar').parentElement.textContent"
+            self.assertRegex(self.page.evaluate(shown), r"^Fetch /1 .+ of 14\d KiB$")
+
+    def test_both_languages_show_all_that_there_is(self):
+        texts = "[...document.querySelectorAll('[data-t]')].map((it) => it.textContent)"
+        english = self.page.evaluate(texts)
+        self.page.click("#to-zh")
+        self.page.wait_for("document.documentElement.lang === 'zh'")
+        chinese = self.page.evaluate(texts)
+        self.assertEqual(len(english), len(chinese))
+        for one, other in zip(english, chinese):
+            self.assertTrue(one and other)
+            self.assertTrue(one == other or any("\u4e00" <= it <= "\u9fff" for it in other), other)
+        keys = self.page.evaluate("Object.values(TEXTS).map((it) => Object.keys(it).sort())")
+        self.assertEqual(keys[0], keys[1])
+        self.page.click("#to-en")
+        self.page.wait_for("document.documentElement.lang === 'en'")
+
+    def test_another_site_cannot_have_a_fetch_followed(self):
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(self.broker.page.replace("/live", "/follow"))
+        self.assertEqual(refused.exception.code, 403)
+
+    @unittest.skipUnless(SHOTS, "SHOTS names no folder")
+    def test_pictures(self):
+        self.page.click("#seek")
+        self.page.wait_for(f"{PURSUIT}.startsWith('Waiting')")
+        self.hostile.fetch("post", 0)
+        self.page.wait_for(f"{PURSUIT}.includes('was answered')")
+        with contextlib.ExitStack() as stack:
+            for name in ["waiting-1", "waiting-2"]:
+                waiting = stack.enter_context(contextlib.closing(Client(self.broker.port, name)))
+                waiting.fetch_without_reading("post", self.hostile.end, max_wait_ms=30_000)
+            slow = Client(self.broker.port, "slow", 4096)
+            stack.enter_context(contextlib.closing(slow)).fetch_without_reading("post", 0)
+            stack.enter_context(self.broker.load(connections=6, seconds=8))
+            self.page.wait_for("samples.length >= 6")
+            for language in ["en", "zh"]:
+                self.page.click(f"#to-{language}")
+                for scheme in ["light", "dark"]:
+                    self.page.prefer(scheme)
+                    self.page.wait_for(f"document.documentElement.lang === '{language}'")
+                    self.page.screenshot(os.path.join(SHOTS, f"live-{language}-{scheme}.png"))
+
+
+if __name__ == "__main__":
+    if CHROMIUM and not os.path.exists(BROKER):
+        sys.exit(f"{BROKER} is missing: cargo build --release")
+    unittest.main(verbosity=2)
