@@ -50,7 +50,7 @@ run: tools            ## Build the release binary and start the broker (ARGS= pa
 test: tools           ## Run all tests
 	cargo test
 
-check: fmt-check lint test doc  ## All that continuous integration runs
+check: fmt-check lint test doc  ## Format, lints, tests and documentation: what every change has to pass
 
 fmt: tools            ## Format the source
 	cargo fmt --all
