@@ -17,7 +17,8 @@ impl Svg {
     /// Text that begins, ends or has its middle at `x`, as `anchor` says.
     pub fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
         self.add(&format!(
-            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
+            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" \
+             text-anchor=\"{anchor}\">{text}</text>"
         ));
     }
 

@@ -90,7 +90,8 @@ fn seen(broker: &Broker, mut staying: Vec<Client>) -> Outcome<Seen> {
     if let Some(client) = silent.first() {
         let unread = broker.unread_bytes(client)?;
         lines.push(format!(
-            "{} wait; the broker has read their requests: {unread} bytes in the socket, still connected",
+            "{} wait; the broker has read their requests: {unread} bytes in the socket, still \
+             connected",
             silent.len()
         ));
         lines.extend(broker.logged("LESSON: the response").first().map(|it| format!("log: {it}")));
