@@ -16,16 +16,18 @@ SEED ?=
 LONG ?=
 HOURS ?=
 
-# The experiments that `make bench` or `make lab` runs, all of them if none is named; how many rounds; SHORT=1 for two
-# short ones, LONG=1 to count instructions, too, HOURS= to watch memory for that long; WRITE=1 to print the
-# figures into docs/*/benchmarks.md or docs/*/lab.md.
+# The experiments that `make bench` or `make lab` runs, such as EXPERIMENTS="catch-up produce", all of them if none is
+# named; how many rounds; SHORT=1 for two short ones, LONG=1 to count instructions, too, HOURS= to watch memory for
+# that long; WRITE=1 to print the figures into docs/*/benchmarks.md or docs/*/lab.md.
 EXPERIMENTS ?=
 ROUNDS ?=
 SHORT ?=
 WRITE ?=
 
-# `make strace`: MODE=sendfile, copy, both or 2016; RECORD=1 and COMPARE=1 are for docs/exhibits.
-# `make strace-kafka`: KAFKA=0.9.0.1 or 4.4.0 for one of the two; RECORD=1 and COMPARE=1 as above.
+# `make strace`: MODE=copy is without zero copy, both has the two side by side, 2016 the clients of that year.
+# RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them.
+# `make strace-kafka`: KAFKA=0.9.0.1, the post's, or 4.4.0 for one of the two; RECORD=1 and COMPARE=1 as above.
+# `make picture`: COMPARE=1 holds a new recording to the steps in docs/exhibits, and draws nothing.
 MODE ?=
 RECORD ?=
 COMPARE ?=
@@ -41,7 +43,8 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits live lesson exercise exercises clients torture sabotage installation bench lab help clean tools
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits live lesson exercise exercises
+.PHONY: clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -50,7 +53,7 @@ run: tools            ## Build the release binary and start the broker (ARGS= pa
 test: tools           ## Run all tests
 	cargo test
 
-check: fmt-check lint test doc  ## All that continuous integration runs
+check: fmt-check lint test doc  ## Format, lints, tests and documentation: what every change has to pass
 
 fmt: tools            ## Format the source
 	cargo fmt --all
@@ -64,25 +67,25 @@ lint: tools           ## Fail on any warning of clippy
 doc: tools            ## Build the documentation of the source, fail on any broken link
 	RUSTDOCFLAGS="--cfg house -D warnings -A missing_docs" cargo doc --no-deps --document-private-items
 
-strace: tools         ## Tell a session call by call: thread, step, function, Kafka's method; fails if a message byte is read (MODE=copy without zero copy, MODE=both side by side, MODE=2016 with the clients of that year; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
+strace: tools         ## Tell a session call by call; fails if a message byte is read (MODE=copy, both or 2016; RECORD=1, COMPARE=1)
 	@echo "Building the broker and what records it; the first time takes a minute or two."
 	@cargo build --package exhibits
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)
 	@./target/debug/exhibits strace $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(MODE)))
 
-strace-kafka: tools   ## The same session served by Apache Kafka, the post's 0.9.0.1 and the newest, beside this broker: every call at its step, and the sums (KAFKA=0.9.0.1 chooses; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
+strace-kafka: tools   ## The same session served by Apache Kafka beside this broker, call by call (KAFKA=0.9.0.1 or 4.4.0; RECORD=1, COMPARE=1)
 	@echo "Building the broker and what records it; the first time takes two or three minutes."
 	@cargo build --quiet --release --package exhibits
 	@cargo rustc --quiet --release --package transferto --bin transferto -- $(STACKS)
 	@echo "Both releases take about a minute. The first run fetches their jars, 70 MB, from Maven Central."
 	@./target/release/exhibits strace-kafka $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
 
-picture: tools        ## Draw a produce, a fetch and a long poll from the trace of the release binary into docs/img, their steps without times into docs/exhibits (COMPARE=1 holds a new recording to those steps)
+picture: tools        ## Draw a produce, a fetch and a long poll from the broker's trace into docs/img (COMPARE=1)
 	@echo "Building the broker and what draws it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package exhibits
 	@./target/release/exhibits picture $(if $(COMPARE),--compare)
 
-exhibits: tools       ## Record every trace, picture and figure of the pages again, in about twelve minutes, and print the pages with them (COMPARE=1 holds new recordings to those that are there, in shape)
+exhibits: tools       ## Record all that the pages show again, in about twelve minutes, and print them (COMPARE=1 only holds the shapes)
 	@$(MAKE) --no-print-directory strace strace-kafka picture $(if $(COMPARE),COMPARE=1,RECORD=1)
 	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
 	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
@@ -92,7 +95,7 @@ lesson: tools         ## Switch a fault on, predict, and see it fail beside the 
 	@cargo build --quiet --release --package transferto --package exhibits
 	@./target/release/exhibits lesson $(LESSON)
 
-exercise: tools       ## Ask a question about the broker, show what a running one does, hold the answer to it (N=4.1; without N= the list)
+exercise: tools       ## Ask a question about the broker, and hold the answer to a running one (N=4.1; without N= the list)
 	@cargo build --quiet --package transferto --package exhibits
 	@./target/debug/exhibits exercise $(N)
 
@@ -104,14 +107,14 @@ live: tools           ## Open the page that shows the path at work in a real Chr
 	@if python3 tests/live/browser.py; then \
 		cargo build --release && SHOTS="$(SHOTS)" python3 tests/live/live_test.py; fi
 
-clients: tools        ## Drive real clients against the release binary, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= sets how many records)
+clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= per client)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \
 		echo "make clients needs kcat, Java 17, Maven, Go, Node and Python: $$tool is missing" >&2; exit 1; }; done
 	@python3 tests/clients/grid_test.py --quiet
 	@cargo build --release
 	@tests/clients/run.sh $(CLIENTS)
 
-torture: tools        ## Kill, damage, starve and flood the release binary, count what is lost (PARTS="kill fuzz" chooses, SEED= repeats a run, LONG=1 or HOURS= goes on)
+torture: tools        ## Kill, damage, starve and flood the broker, count what is lost (PARTS="kill fuzz" chooses, SEED=, LONG=1, HOURS=)
 	@command -v strace prlimit >/dev/null || { \
 		echo "make torture needs strace and prlimit, for example: apt-get install strace util-linux" >&2; exit 1; }
 	@echo "Building the broker and its tortures; the first time takes a minute or two."
@@ -128,13 +131,13 @@ sabotage: tools       ## Show that the tortures notice a broker that acknowledge
 installation: tools   ## Install the binary from a clean clone by the steps of docs/deploy/Dockerfile, run it alone in an empty root
 	@tests/deploy/run.sh
 
-bench: tools          ## Measure the release binary beside a bare sendfile loop, nginx and Apache Kafka (EXPERIMENTS="catch-up produce" chooses, ROUNDS=, SHORT=1, LONG=1, HOURS=; WRITE=1 prints docs/*/benchmarks.md)
+bench: tools          ## Measure beside a bare sendfile loop, nginx and Kafka (EXPERIMENTS="catch-up produce", ROUNDS=, SHORT=1, LONG=1, WRITE=1)
 	@echo "Building the broker and what measures it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package bench
 	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),four,seventeen) minutes on two cores. )Leave the machine alone meanwhile."
 	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
 
-lab: tools            ## Send a file in each way that a program has, from read and write to sendfile, and show what each costs (EXPERIMENTS="files broker" chooses, ROUNDS=, SHORT=1; WRITE=1 prints docs/*/lab.md)
+lab: tools            ## Send a file in each way, from read and write to sendfile: what each costs (EXPERIMENTS=files, ROUNDS=, SHORT=1, WRITE=1)
 	@echo "Building the broker and the lab; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package lab
 	@echo "$(if $(EXPERIMENTS),,The whole lab takes about $(if $(SHORT),one minute,five minutes) on two cores. )Leave the machine alone meanwhile."

@@ -26,6 +26,20 @@ pub(super) fn forbidden(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigE
     faults(config, given).map(error).collect()
 }
 
+/// The same for a program that fills the settings itself, past the reader of files.
+///
+/// # Errors
+/// Each lesson that is on, unless lessons are allowed.
+pub fn check_permission(config: &KafkaConfig) -> Result<(), Vec<ConfigError>> {
+    let settings = config.non_default_settings().into_iter();
+    let property =
+        |(name, value): (&str, _)| Property { name: name.to_string(), value, place: String::new() };
+    match forbidden(config, &settings.map(property).collect::<Vec<_>>()) {
+        none if none.is_empty() => Ok(()),
+        errors => Err(errors),
+    }
+}
+
 /// What is broken, or slow, on purpose is said at every start.
 pub(super) fn warnings(config: &KafkaConfig, given: &[Property]) -> Vec<String> {
     let allowed = faults(config, given).filter(|_| config.transferto_lessons_allowed);
@@ -64,8 +78,8 @@ fn fault(config: &KafkaConfig, setting: &str) -> Option<&'static str> {
         ),
         "reused.names" => (
             lessons.reuses_names,
-            "sends late responses, with other clients' records in them, to whoever has the place of \
-             a closed connection (KAFKA-5595)",
+            "sends late responses, with other clients' records in them, to whoever has the place \
+             of a closed connection (KAFKA-5595)",
         ),
         "lost.responses" => (
             lessons.loses_responses,
@@ -115,6 +129,19 @@ mod tests {
             assert!(error.contains("remove the setting") && error.contains(ALLOWED), "{error}");
             assert!(read_properties(&format!("{text}\n{ALLOWED}"), &[]).is_ok());
         }
+    }
+
+    #[test]
+    fn a_program_that_fills_the_settings_itself_needs_the_permission_too() {
+        for lesson in lessons() {
+            let mut config = read_properties(&format!("{lesson}=true\n{ALLOWED}"), &[]).unwrap();
+            assert_eq!(check_permission(&config), Ok(()));
+            config.transferto_lessons_allowed = false;
+            let errors = check_permission(&config).unwrap_err();
+            let [error] = &errors[..] else { panic!("{errors:?}") };
+            assert!(error.to_string().contains(&format!("`{lesson}=true`: this broker ")));
+        }
+        assert_eq!(check_permission(&KafkaConfig::default()), Ok(()));
     }
 
     #[test]

@@ -195,7 +195,8 @@ impl RequestChannel {
     /// # Errors
     /// The channel has been shut down: the request comes back, and will not be handled.
     pub fn send_request(&self, request: Box<Request>) -> Result<(), Box<Request>> {
-        mark!([5] "RequestChannel.sendRequest", "{} is put on the queue", request.header.api_key.name());
+        let api = request.header.api_key.name();
+        mark!([5] "RequestChannel.sendRequest", "{api} is put on the queue");
         self.requests.put(request)
     }
 

@@ -99,7 +99,8 @@ impl DelayedOperation for DelayedFetch {
 
     /// Reads again, and answers with what is there by now.
     fn on_complete(&self) {
-        let _step = step!([10] "DelayedFetch.onComplete", "{}", counted(self.metadata.status.len(), "partition"));
+        let partitions = counted(self.metadata.status.len(), "partition");
+        let _step = step!([10] "DelayedFetch.onComplete", "{partitions}");
         let callback = locked(&self.response_callback).take();
         let Some(callback) = callback else { return };
         let fetch_info: Vec<_> =

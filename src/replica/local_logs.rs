@@ -167,7 +167,8 @@ impl LocalLogs {
         mode: ReadMode,
         fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
     ) -> Vec<(TopicAndPartition, LogReadResult)> {
-        let _step = step!([7] "ReplicaManager.readFromLocalLog", "{}, {mode}", counted(fetch_info.len(), "partition"));
+        let partitions = counted(fetch_info.len(), "partition");
+        let _step = step!([7] "ReplicaManager.readFromLocalLog", "{partitions}, {mode}");
         self.reads(mode, fetch_info, Patience::ForDisk).collect()
     }
 

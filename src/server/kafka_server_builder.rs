@@ -16,6 +16,7 @@ use crate::common::topic_partition::GROUP_METADATA_TOPIC_NAME;
 use crate::config::config_reader::read_settings;
 use crate::config::fetch_inline::FetchInline;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::lessons::check_permission;
 use crate::config::transfer_mode::TransferMode;
 use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
 use crate::coordinator::group_coordinator::GroupCoordinator;
@@ -127,11 +128,12 @@ impl KafkaServerBuilder {
     /// (KAFKA-14658).
     ///
     /// # Errors
-    /// A log directory that is locked, cannot be written or holds what cannot be read; a port that
+    /// A [lesson](crate::config::lessons) that is not allowed; a log directory that is locked, cannot be written or holds what cannot be read; a port that
     /// is taken; ACLs that cannot be read.
     pub fn start(self) -> Result<KafkaServer, StartupError> {
         let began = Instant::now();
         let Self { config, time, metrics, channel_builder, authorizer, .. } = self;
+        check_permission(&config)?;
         let channel_builder =
             channel_builder.unwrap_or_else(|| new_channel_builder(&config, &metrics));
         let background =

@@ -73,7 +73,10 @@ impl PlaintextTransportLayer {
         self.metrics.write_bytes.add(sent as u64);
         let held = self.held.len();
         let asked = held + src.len();
-        mark!([16] "PlaintextTransportLayer.write", "{sent} of {asked} bytes, {held} held back before");
+        mark!(
+            [16] "PlaintextTransportLayer.write",
+            "{sent} of {asked} bytes, {held} held back before"
+        );
 
         let sent_of_held = sent.min(self.held.len());
         self.held.drain(..sent_of_held);

@@ -396,8 +396,8 @@ impl Selector {
         self.draw_memory();
         let noted = self.select(timeout_ms)?;
         let ready = self.ready.len();
-        let _step = (ready > 0)
-            .then(|| step!([3] "Selector.poll", "{}, {} to give", counted(noted, "event"), counted(ready, "turn")));
+        let (events, turns) = (counted(noted, "event"), counted(ready, "turn"));
+        let _step = (ready > 0).then(|| step!([3] "Selector.poll", "{events}, {turns} to give"));
         let now_ms = self.time.hi_res_clock_ms();
         self.give_turns(now_ms);
         self.close_expired(now_ms);

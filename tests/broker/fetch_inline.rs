@@ -17,11 +17,13 @@ use support::wait::wait_until;
 use transferto::common::errors::{Errors, KafkaError};
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::sys::resident_pages;
+use transferto::config::config_reader::read_settings;
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::request::RequestBody;
 use transferto::server::security::authorizer::{
     AclBinding, AclBindingFilter, Authorizer, Operation, Resource, ResourceType,
 };
+use transferto::{KafkaConfig, KafkaServerBuilder};
 
 const RESIDENT: (&str, &str) = ("transferto.fetch.inline", "resident");
 const OFF: (&str, &str) = ("transferto.fetch.inline", "off");
@@ -153,6 +155,17 @@ fn a_lesson_leaves_cold_pages_to_sendfile() {
     posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
     assert_eq!(client.fetch("post", 0, 0).records, expected);
     assert_eq!(broker.server().metrics().cold_slices_warmed.value(), 0);
+}
+
+#[test]
+fn a_program_that_fills_the_settings_itself_gets_no_lesson_without_permission() {
+    let dir = TempDir::new();
+    let log_dirs = dir.path().display().to_string();
+    let settings = [("listeners", "PLAINTEXT://127.0.0.1:0"), ("log.dirs", log_dirs.as_str())];
+    let config = read_settings(settings).unwrap();
+    let config = KafkaConfig { transferto_lesson_cold_pages: true, ..config };
+    let Err(refused) = KafkaServerBuilder::new(config).start() else { panic!("it has started") };
+    assert!(refused.to_string().contains("transferto.lessons.allowed=true"), "{refused}");
 }
 
 #[test]

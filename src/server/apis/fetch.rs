@@ -144,7 +144,8 @@ impl FetchApis {
         let quota_manager = Arc::clone(&self.quota_manager);
         // ANCHOR: send_response_callback
         move |results: Vec<(TopicAndPartition, LogReadResult)>| {
-            let _step = step!([12] "KafkaApis.sendResponseCallback", "{}", counted(results.len(), "partition"));
+            let partitions = counted(results.len(), "partition");
+            let _step = step!([12] "KafkaApis.sendResponseCallback", "{partitions}");
             let version = reply.header.api_version;
             let merged_response_status =
                 authorized_request_info.into_iter().chain(unauthorized_response_status);

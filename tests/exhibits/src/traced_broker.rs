@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command};
+use std::str::FromStr;
 
 use bench::caretaker;
 use bench::outcome::{Outcome, failed};
@@ -14,6 +15,8 @@ use crate::recorder::Recorder;
 
 /// Another binary than the one that lies beside this program.
 const OTHER_BINARY: &str = "TRANSFERTO_BINARY";
+/// What a broker says before its port.
+pub(crate) const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
 
 pub(crate) struct TracedBroker {
     recorder: Option<Recorder>,
@@ -73,8 +76,8 @@ impl Drop for TracedBroker {
     }
 }
 
-/// The broker of the same build as this program.
-fn binary() -> Outcome<PathBuf> {
+/// The broker of the same build as this program, or another one that was asked for.
+pub(crate) fn binary() -> Outcome<PathBuf> {
     if let Some(other) = std::env::var_os(OTHER_BINARY) {
         return Ok(PathBuf::from(other));
     }
@@ -83,7 +86,10 @@ fn binary() -> Outcome<PathBuf> {
     if binary.exists() {
         return Ok(binary);
     }
-    failed(format!("there is no broker at {}; `make strace` builds it", binary.display()))
+    failed(format!(
+        "there is no broker at {}: build it as this program was built",
+        binary.display()
+    ))
 }
 
 /// Reads until the broker listens; returns its number and its port.
@@ -96,14 +102,14 @@ fn first_lines(stderr: &mut impl BufRead) -> Outcome<(i32, u16)> {
         }
         let line = &said[start..];
         pid = number_after(line, ", pid ").or(pid);
-        let port = number_after(line, "listening on PLAINTEXT://127.0.0.1:");
-        if let (Some(pid), Some(port)) = (pid, port) {
-            return Ok((pid, u16::try_from(port)?));
+        if let (Some(pid), Some(port)) = (pid, number_after(line, LISTENING)) {
+            return Ok((pid, port));
         }
     }
 }
 
-fn number_after(line: &str, words: &str) -> Option<i32> {
+/// The number that stands behind these words.
+pub(crate) fn number_after<N: FromStr>(line: &str, words: &str) -> Option<N> {
     let rest = line.split_once(words)?.1;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

@@ -1,9 +1,8 @@
 //! A picture of some rows as SVG: a bar for each contestant up to its median, and a whisker from its
 //! least round to its greatest. It has a ground of its own, light or dark as its reader likes it.
 
-use std::fmt::Write;
-
 use crate::figure::{Chart, Figure, Findings, number};
+use crate::report::svg::Svg;
 
 const WIDTH: f64 = 760.0;
 const MARGIN: f64 = 16.0;
@@ -59,7 +58,7 @@ struct Canvas {
     /// What the axis ends with.
     end: f64,
     tick: f64,
-    drawn: String,
+    drawn: Svg,
 }
 
 impl Canvas {
@@ -70,22 +69,22 @@ impl Canvas {
         let height = TITLE_HEIGHT + rows.iter().map(row_height).sum::<f64>() + AXIS_HEIGHT;
         let tick = round_tick(greatest / TICKS_MAX);
         let end = (greatest / tick).ceil().max(1.0) * tick;
-        Self { height, end, tick, drawn: String::new() }
+        Self { height, end, tick, drawn: Svg::default() }
     }
 
     fn draw(mut self, chart: &Chart, rows: &[(&str, Vec<&Figure>)]) -> String {
         let (title, symbol) = (escaped(&chart.title), chart.unit.symbol());
-        self.add(format!(
+        self.drawn.add(&format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {0}\" width=\"{WIDTH}\" \
              height=\"{0}\" role=\"img\"><title>{title}</title><style>{STYLE}</style>\n\
              <rect class=\"ground\" width=\"{WIDTH}\" height=\"{0}\" rx=\"6\"/>",
             self.height
         ));
-        self.text(MARGIN, 25.0, "title", "start", &format!("{title}, {symbol}"));
+        self.drawn.text(MARGIN, 25.0, "title", "start", &format!("{title}, {symbol}"));
         self.axis(symbol);
         let mut top = TITLE_HEIGHT;
         for (row, figures) in rows {
-            self.text(MARGIN, top + 17.0, "row", "start", &escaped(row));
+            self.drawn.text(MARGIN, top + 17.0, "row", "start", &escaped(row));
             top += ROW_TITLE_HEIGHT;
             for figure in figures {
                 self.bar(top, figure);
@@ -93,8 +92,7 @@ impl Canvas {
             }
             top += ROW_GAP;
         }
-        self.add("</svg>".to_string());
-        self.drawn
+        self.drawn.end()
     }
 
     fn axis(&mut self, symbol: &str) {
@@ -103,10 +101,10 @@ impl Canvas {
         for tick in 0..=ticks {
             let value = tick as f64 * self.tick;
             let x = self.x(value);
-            self.line("grid", x, TITLE_HEIGHT, x, bottom);
+            self.drawn.line("grid", (x, TITLE_HEIGHT), (x, bottom));
             let label = axis_number(value, self.tick);
             let label = if tick == ticks { format!("{label} {symbol}") } else { label };
-            self.text(x, bottom + 18.0, "faint", "middle", &label);
+            self.drawn.text(x, bottom + 18.0, "faint", "middle", &label);
         }
     }
 
@@ -118,40 +116,23 @@ impl Canvas {
         // The broker, and in the lab the way that it takes.
         let is_ours = figure.peer.starts_with("transferto") || figure.peer == "sendfile";
         let class = if is_ours { "ours" } else { "theirs" };
-        self.text(start - 8.0, base, "faint", "end", &escaped(&figure.peer));
-        self.add(format!(
+        self.drawn.text(start - 8.0, base, "faint", "end", &escaped(&figure.peer));
+        self.drawn.add(&format!(
             "<rect class=\"{class}\" x=\"{start:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
              height=\"{BAR_HEIGHT}\"/>",
             middle - BAR_HEIGHT / 2.0,
             end - start
         ));
-        self.line("whisker", least, middle, greatest, middle);
+        self.drawn.line("whisker", (least, middle), (greatest, middle));
         for x in [least, greatest] {
-            self.line("whisker", x, middle - 3.5, x, middle + 3.5);
+            self.drawn.line("whisker", (x, middle - 3.5), (x, middle + 3.5));
         }
-        self.text(greatest.max(end) + 7.0, base, "", "start", &number(figure.median()));
+        self.drawn.text(greatest.max(end) + 7.0, base, "", "start", &number(figure.median()));
     }
 
     fn x(&self, value: f64) -> f64 {
         let start = MARGIN + LABELS_WIDTH;
         start + (WIDTH - start - NUMBERS_WIDTH) * value / self.end
-    }
-
-    fn line(&mut self, class: &str, x1: f64, y1: f64, x2: f64, y2: f64) {
-        self.add(format!(
-            "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
-        ));
-    }
-
-    fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
-        self.add(format!(
-            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
-        ));
-    }
-
-    fn add(&mut self, element: String) {
-        // Into a String this cannot fail.
-        let _ = writeln!(self.drawn, "{element}");
     }
 }
 

@@ -5,6 +5,7 @@ use crate::experiments::Experiment;
 use crate::figure::{Figure, Findings, Unit, number};
 
 pub mod text;
+pub mod svg;
 pub mod chart;
 pub mod page;
 pub mod figures_file;

@@ -71,7 +71,8 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     let calls: Vec<&&TraceLine> =
         lines.iter().filter(|it| it.says("PlaintextTransportLayer.sendfile", "")).collect();
     // The first and the last few tell it.
-    for line in calls.iter().take(4).chain(calls.iter().skip(4.max(calls.len() - 2))) {
+    for line in calls.iter().take(4).chain(calls.iter().skip(4.max(calls.len().saturating_sub(2))))
+    {
         sheet.show(line);
     }
     sheet.saw("calls of sendfile in all", calls.len());

@@ -45,6 +45,7 @@ const DISK_DELAY: Duration = Duration::from_millis(40);
 /// A consumer that waits so long has waited for the disk: a megabyte takes eight reads of it, and
 /// `sendfile` comes back when the socket is full, or at the end.
 const LONG: Duration = Duration::from_millis(4 * DISK_DELAY.as_millis() as u64);
+const ROUNDS: usize = 3;
 
 fn play(stage: &Stage) -> Outcome<Seen> {
     let broker = stage.start_silently(&SETTINGS)?;
@@ -56,7 +57,7 @@ fn play(stage: &Stage) -> Outcome<Seen> {
     evict(&segment)?;
     match slow {
         Ok(slow) => {
-            let seen = see_the_wait(&broker);
+            let seen = see_the_wait_each_time(&broker, &segment);
             // The disk is there until nobody has the file open any more.
             drop(broker);
             drop(slow);
@@ -103,6 +104,19 @@ fn evict(path: &Path) -> Outcome<()> {
     let file = File::open(path)?;
     file.sync_all()?;
     Ok(posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
+}
+
+/// Only what happens each time is the broker's: a busy machine makes a consumer wait, too, by chance.
+fn see_the_wait_each_time(broker: &Broker, segment: &Path) -> Outcome<Seen> {
+    let mut seen = see_the_wait(broker)?;
+    for _ in 1..ROUNDS {
+        if !seen.fails {
+            break;
+        }
+        evict(segment)?;
+        seen = see_the_wait(broker)?;
+    }
+    Ok(seen)
 }
 
 fn see_the_wait(broker: &Broker) -> Outcome<Seen> {

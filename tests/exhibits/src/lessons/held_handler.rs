@@ -38,10 +38,18 @@ impl HeldHandler {
 
     /// Whether the handler may have gone on to what waits.
     pub(crate) fn is_over(&self) -> Outcome<bool> {
-        self.client.stream.set_nonblocking(true)?;
-        match self.client.stream.peek(&mut [0]) {
+        let stream = &self.client.stream;
+        stream.set_nonblocking(true)?;
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        match peeked {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
             other => Ok(other.map(|_| true)?),
         }
+    }
+
+    /// Waits until the handler goes on to what waits, however slow the machine is.
+    pub(crate) fn wait(mut self) {
+        self.client.receive_frame();
     }
 }

@@ -70,13 +70,13 @@ fn play_once(broker: &Broker) -> Outcome<Option<Seen>> {
     if held.is_over()? {
         return Ok(None);
     }
+    held.wait();
     seen(broker, staying).map(Some)
 }
 
 fn seen(broker: &Broker, mut staying: Vec<Client>) -> Outcome<Seen> {
     let (count, mut silent) = (staying.len(), Vec::new());
-    // The first may have to wait for the handler, the others for nothing.
-    let deadline = Instant::now() + 2 * SILENCE;
+    let deadline = Instant::now() + SILENCE;
     for client in &mut staying {
         let time = deadline.saturating_duration_since(Instant::now()).max(SILENCE / 20);
         if response_within(client, time)?.is_none() {
@@ -90,7 +90,8 @@ fn seen(broker: &Broker, mut staying: Vec<Client>) -> Outcome<Seen> {
     if let Some(client) = silent.first() {
         let unread = broker.unread_bytes(client)?;
         lines.push(format!(
-            "{} wait; the broker has read their requests: {unread} bytes in the socket, still connected",
+            "{} wait; the broker has read their requests: {unread} bytes in the socket, still \
+             connected",
             silent.len()
         ));
         lines.extend(broker.logged("LESSON: the response").first().map(|it| format!("log: {it}")));

@@ -64,7 +64,8 @@ fn play_once(broker: &Broker) -> Outcome<Option<Seen>> {
     if held.is_over()? {
         return Ok(None);
     }
-    let Some(frame) = response_within(&mut newcomer, 5 * SILENCE)? else {
+    held.wait();
+    let Some(frame) = response_within(&mut newcomer, SILENCE)? else {
         return failed("B gets no response");
     };
     let (topic, value) = content(&header, &frame)?;

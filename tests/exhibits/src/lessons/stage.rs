@@ -20,8 +20,9 @@ use support::client::Client;
 use support::wait::wait_until;
 use transferto::common::lock::locked;
 
+use crate::traced_broker::{LISTENING, binary, number_after};
+
 const ALLOWED: &str = "transferto.lessons.allowed=true";
-const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// A response comes in milliseconds, or it does not come.
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);
@@ -44,16 +45,9 @@ impl Stage {
     }
 
     fn new(name: &str, lesson: Vec<String>) -> Outcome<Self> {
+        let binary = binary()?;
         let this = std::env::current_exe()?;
-        let beside = this.parent().unwrap_or(Path::new("."));
-        let binary = beside.join("transferto");
-        if !binary.is_file() {
-            return failed(format!(
-                "there is no broker at {}; make lesson builds it",
-                binary.display()
-            ));
-        }
-        let dir = beside.join(format!("lesson-{name}-{}", id()));
+        let dir = this.parent().unwrap_or(Path::new(".")).join(format!("lesson-{name}-{}", id()));
         caretaker::directory_is_there(&dir);
         fs::create_dir_all(&dir)?;
         Ok(Self { binary, dir, lesson })
@@ -198,9 +192,4 @@ pub(crate) fn reset(stream: TcpStream) -> Outcome<()> {
     setsockopt(&stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 })?;
     drop(stream);
     Ok(())
-}
-
-fn number_after(line: &str, words: &str) -> Option<u16> {
-    let rest = line.split_once(words)?.1;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! A story as SVG. Time flows down, a row for each event: how uneven the times are, the numbers say.
 //! It has a ground of its own, light or dark as its reader likes it.
 
-use std::fmt::Write;
+use bench::report::svg::Svg;
 
 use crate::picture::story::{LANES, Lane, Row, Story};
 
@@ -51,7 +51,7 @@ text { fill: #f0f6fc; }
 ";
 
 pub(crate) fn svg(story: &Story) -> String {
-    Canvas { story, tops: tops(&story.rows), drawn: String::new() }.draw()
+    Canvas { story, tops: tops(&story.rows), drawn: Svg::default() }.draw()
 }
 
 /// Where the middle of each row is.
@@ -73,14 +73,14 @@ fn tops(rows: &[Row]) -> Vec<f64> {
 struct Canvas<'a> {
     story: &'a Story,
     tops: Vec<f64>,
-    drawn: String,
+    drawn: Svg,
 }
 
 impl Canvas<'_> {
     fn draw(mut self) -> String {
         let bottom = self.tops.last().map_or(0.0, |y| y + ROW_HEIGHT / 2.0);
         let (title, height) = (self.story.title, bottom + BOTTOM);
-        self.add(format!(
+        self.drawn.add(&format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
              width=\"{WIDTH}\" height=\"{height}\" role=\"img\"><title>{title}</title>\
              <style>{STYLE}</style>\n<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" \
@@ -88,7 +88,7 @@ impl Canvas<'_> {
              class=\"head-of-arrow\" d=\"M0 0.5 L8 4 L0 7.5 z\"/></marker></defs>\n\
              <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\" rx=\"6\"/>"
         ));
-        self.text(MARGIN, 23.0, "title", "start", title);
+        self.drawn.text(MARGIN, 23.0, "title", "start", title);
         self.stripes();
         self.lanes(bottom);
         for &(from, to) in &self.story.hand_overs {
@@ -97,14 +97,13 @@ impl Canvas<'_> {
         for place in 0..self.story.rows.len() {
             self.row(place);
         }
-        self.add("</svg>".to_string());
-        self.drawn
+        self.drawn.end()
     }
 
     /// Every other row, so that the eye finds from the time to the name.
     fn stripes(&mut self) {
         for y in self.tops.iter().skip(1).step_by(2).copied().collect::<Vec<_>>() {
-            self.add(format!(
+            self.drawn.add(&format!(
                 "<rect class=\"stripe\" x=\"{MARGIN}\" y=\"{:.1}\" width=\"{:.1}\" \
                  height=\"{ROW_HEIGHT}\"/>",
                 y - ROW_HEIGHT / 2.0,
@@ -115,33 +114,34 @@ impl Canvas<'_> {
 
     fn lanes(&mut self, bottom: f64) {
         let base = TITLE_HEIGHT + HEAD_HEIGHT - 10.0;
-        self.text(TIMES_X, base, "faint", "end", "\u{b5}s");
-        self.text(SUBJECTS_X, base, "faint", "start", "of");
+        self.drawn.text(TIMES_X, base, "faint", "end", "\u{b5}s");
+        self.drawn.text(SUBJECTS_X, base, "faint", "start", "of");
         let heads = LANES.iter().map(|lane| lane.1).chain(["kernel"]);
         for (place, name) in heads.enumerate() {
             let x = FIRST_LANE_X + LANE_PITCH * place as f64;
-            self.text(x, base, "head", "middle", name);
-            self.line("grid", (x, base + 6.0), (x, bottom));
+            self.drawn.text(x, base, "head", "middle", name);
+            self.drawn.line("grid", (x, base + 6.0), (x, bottom));
         }
     }
 
     fn row(&mut self, place: usize) {
         let (row, y) = (&self.story.rows[place], self.tops[place]);
         let (x, base) = (x_of(row.lane), y + 4.0);
-        self.text(TIMES_X, base, "time", "end", &row.at_us.to_string());
-        self.text(SUBJECTS_X, base, "time", "start", &row.subject);
+        self.drawn.text(TIMES_X, base, "time", "end", &row.at_us.to_string());
+        self.drawn.text(SUBJECTS_X, base, "time", "start", &row.subject);
         let label_x = LABELS_X + INDENTATION * row.depth as f64;
         if row.system_call.is_some() {
             let kernel_x = kernel_x();
-            self.line("to-kernel", (x, y), (kernel_x, y));
-            self.add(format!("<circle class=\"kernel\" cx=\"{kernel_x}\" cy=\"{y}\" r=\"3.5\"/>"));
+            self.drawn.line("to-kernel", (x, y), (kernel_x, y));
+            self.drawn
+                .add(&format!("<circle class=\"kernel\" cx=\"{kernel_x}\" cy=\"{y}\" r=\"3.5\"/>"));
         }
-        self.add(format!("<circle class=\"step\" cx=\"{x}\" cy=\"{y}\" r=\"3.5\"/>"));
+        self.drawn.add(&format!("<circle class=\"step\" cx=\"{x}\" cy=\"{y}\" r=\"3.5\"/>"));
         let label = row.label();
         let call = row
             .system_call
             .map_or(String::new(), |call| format!("<tspan class=\"call\" dx=\"8\">{call}</tspan>"));
-        self.text(label_x, base, "", "start", &format!("{label}{call}"));
+        self.drawn.text(label_x, base, "", "start", &format!("{label}{call}"));
     }
 
     /// A line from dot to dot that leaves and arrives at an angle, so that it is none of the lanes.
@@ -150,30 +150,13 @@ impl Canvas<'_> {
         let (x1, x2) = (x_of(rows[from].lane), x_of(rows[to].lane));
         let (y1, y2) = (self.tops[from], self.tops[to]);
         let reach = if x2 > x1 { -5.0 } else { 5.0 };
-        self.add(format!(
+        self.drawn.add(&format!(
             "<path class=\"over\" marker-end=\"url(#arrow)\" d=\"M{x1:.1} {y1:.1} C{:.1} {y1:.1} \
              {:.1} {y2:.1} {:.1} {y2:.1}\"/>",
             (x1 + x2) / 2.0,
             (x1 + x2) / 2.0,
             x2 + reach
         ));
-    }
-
-    fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
-        self.add(format!(
-            "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
-        ));
-    }
-
-    fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
-        self.add(format!(
-            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
-        ));
-    }
-
-    fn add(&mut self, element: String) {
-        // Into a String this cannot fail.
-        let _ = writeln!(self.drawn, "{element}");
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 
 use crate::picture::drawing::svg;
@@ -32,6 +33,7 @@ pub(crate) fn picture(arguments: &[String]) -> Outcome<()> {
     if !Path::new(PICTURES).is_dir() {
         return failed(format!("{PICTURES} is missing: run this where the repository begins"));
     }
+    caretaker::start()?;
     for story in &stories()? {
         if compares {
             compare(story)?;

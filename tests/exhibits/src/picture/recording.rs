@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bench::caretaker;
 use nix::sys::signal::Signal;
 use support::broker_process::BrokerProcess;
 use support::client::{Client, NEWEST_FETCH, NEWEST_PRODUCE, fetch_request, produce_request};
@@ -45,10 +46,7 @@ pub(crate) struct Recording {
 /// Plays the session against a broker of its own.
 pub(crate) fn record() -> Recording {
     let dir = TempDir::new();
-    let mut broker = Traced {
-        process: BrokerProcess::start_under(&["env", "RUST_LOG=trace"], dir.path(), &[]),
-        text: Vec::new(),
-    };
+    let mut broker = Traced::start(&dir);
     let port = broker.process.port;
     Client::connect(port).create_topic(TOPIC);
     broker.read_until("Processor.processDisconnected");
@@ -95,13 +93,22 @@ struct Traced {
 }
 
 impl Traced {
+    fn start(dir: &TempDir) -> Self {
+        caretaker::directory_is_there(dir.path());
+        let process = BrokerProcess::start_under(&["env", "RUST_LOG=trace"], dir.path(), &[]);
+        caretaker::server_runs(process.pid().unsigned_abs());
+        Self { process, text: Vec::new() }
+    }
+
     /// Often enough that the broker never waits for room in the pipe.
     fn read_until(&mut self, sign: &str) {
         self.text.extend(self.process.lines_until(sign));
     }
 
     fn end(self) -> Vec<TraceLine> {
+        let pid = self.process.pid().unsigned_abs();
         let (_, last) = self.process.end_with(Signal::SIGTERM);
+        caretaker::server_has_ended(pid);
         let text = self.text.iter().chain(&last);
         text.filter_map(|line| TraceLine::parse(line.trim_end())).collect()
     }
