@@ -65,6 +65,7 @@ strace: tools         ## Tell a session call by call: thread, step, function, Ka
 	@echo "Building the broker and what records it; the first time takes a minute or two."
 	@cargo build --package exhibits
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)
+	@echo "A session takes about ten seconds, on a busy machine a minute."
 	@./target/debug/exhibits strace $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(MODE)))
 
 strace-kafka: tools   ## The same session served by Apache Kafka, the post's 0.9.0.1 and the newest, beside this broker: every call at its step, and the sums (KAFKA=0.9.0.1 chooses; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
