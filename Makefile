@@ -61,7 +61,7 @@ lint: tools           ## Fail on any warning of clippy
 doc: tools            ## Build the documentation of the source, fail on any broken link
 	RUSTDOCFLAGS="--cfg house -D warnings -A missing_docs" cargo doc --no-deps --document-private-items
 
-strace: tools         ## Tell a session call by call: thread, step, function, Kafka's method; fails if a message byte is read (MODE=copy without zero copy, MODE=both side by side, MODE=2016 with the clients of that year; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
+strace: tools         ## Show a session call by call: thread, step, function, Kafka's method; fails if a message byte is read (MODE=copy without zero copy, MODE=both side by side, MODE=2016 with the clients of that year; RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them)
 	@echo "Building the broker and what records it; the first time takes a minute or two."
 	@cargo build --package exhibits
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)
@@ -138,7 +138,12 @@ clean:                ## Remove what was built; the broker's ./data stays
 	cargo clean
 
 help:                 ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { \
+		line = sprintf("make %-12s", $$1); count = split($$2, words, " "); \
+		for (i = 1; i <= count; i++) { \
+			if (length(line) + length(words[i]) >= 100) { print line; line = sprintf("%17s", "") } \
+			line = line " " words[i] } \
+		print line }' Makefile
 
 # What a fresh machine may lack, and how to get it.
 tools:
