@@ -71,6 +71,7 @@ strace: tools         ## Tell a session call by call; fails if a message byte is
 	@echo "Building the broker and what records it; the first time takes a minute or two."
 	@cargo build --package exhibits
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)
+	@echo "A session takes about ten seconds, on a busy machine a minute."
 	@./target/debug/exhibits strace $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(MODE)))
 
 strace-kafka: tools   ## The same session served by Apache Kafka beside this broker, call by call (KAFKA=0.9.0.1 or 4.4.0; RECORD=1, COMPARE=1)
@@ -147,7 +148,12 @@ clean:                ## Remove what was built; the broker's ./data stays
 	cargo clean
 
 help:                 ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { \
+		line = sprintf("make %-12s", $$1); count = split($$2, words, " "); \
+		for (i = 1; i <= count; i++) { \
+			if (length(line) + length(words[i]) >= 100) { print line; line = sprintf("%17s", "") } \
+			line = line " " words[i] } \
+		print line }' Makefile
 
 # What a fresh machine may lack, and how to get it.
 tools:

@@ -7,9 +7,9 @@ use bench::outcome::{Outcome, failed};
 
 /// What every explanation ends with: there are other ways to see the same.
 const WITHOUT: &str = "
-Without it, docs/exhibits/strace-session.txt shows the session as it was recorded; RUST_LOG=trace make run
-logs the same steps under the same numbers; and kill -USR1 makes the broker write its counters, of which
-sendfile_bytes counts what left without a copy.";
+Without it, docs/exhibits/strace-session.txt shows the session as it was recorded, and strace-kafka-0.9.0.1.txt
+beside Kafka; RUST_LOG=trace make run logs the same steps under the same numbers; and kill -USR1 makes the
+broker write its counters, of which sendfile_bytes counts what left without a copy.";
 
 const MISSING: &str = "there is no strace on the PATH; get it, for example:
   apt-get install strace    or    dnf install strace    or    apk add strace";

@@ -10,7 +10,8 @@ use crate::totals::{Count, Totals};
 
 /// The columns that stand in front of the call and behind it; the last has no end.
 const THREAD_COLUMNS: usize = 11;
-const CALL_COLUMNS: usize = 66;
+/// A `sendfile` of the session fits, which is the longest of its calls.
+const CALL_COLUMNS: usize = 72;
 const FUNCTION_COLUMNS: usize = 38;
 
 const NOT_EXPLAINED: &str = "NOT EXPLAINED";
@@ -20,6 +21,10 @@ const LEGEND: &str = "\
 
 thread       the Acceptor, three Processors, the request handlers in the order in which they come to work
 step         the number in docs/en/fetch.md; - is on no fetch's way: a produce, the end of a connection
+             1 a connection is accepted, 2 registered with a Processor; 3 the poll; 4 a request is read,
+             5 queued for a handler; 8 the offset is looked up; 10 a fetch waits for bytes; 11 its pages are
+             read, if not in memory; 13 the response is queued for the Processor, which writes it: 16 what is
+             in memory, such as the headers, 18 the messages from the file
 call         as strace shows it: descriptors by what they are, long arguments as ..; behind = is the result
 function     the innermost of this broker's functions that ran, and what the post's Kafka calls it
 producer     the connection of the client that produces; consumer: of the one that fetches
@@ -27,6 +32,7 @@ post-0/..log the one segment of the topic post
 eventfd      of a Processor: a write to it ends that Processor's epoll_wait
 epoll_wait   = n: n descriptors have something to report; the last argument: how many ms it would wait
 futex        FUTEX_WAIT: the thread sleeps; FUTEX_WAKE = 1: it wakes a thread, = 0: that one was awake
+-1 EAGAIN    nothing to be had just now; of a FUTEX_WAIT: it was woken before it slept, so it does not sleep
 syscall_0x1c3 is cachestat(2): which of these pages are in memory? strace knows the name from 6.4 on
 MSG_MORE     more follows: the kernel keeps these bytes until it is there
 

@@ -17,8 +17,12 @@ use crate::side_by_side;
 use crate::story::Story;
 use crate::totals::Totals;
 
-const USAGE: &str =
-    "exhibits strace [sendfile|copy|both|2016] [--rules], or --record, or --compare";
+const USAGE: &str = "make strace takes MODE=sendfile, which it is without one, copy, both or 2016; \
+    or RECORD=1, or COMPARE=1";
+
+const NEXT: &str = "
+docs/en/strace.md explains such lines, docs/en/fetch.md the steps, each with its code.
+The fetch without zero copy beside it: make strace MODE=both; Kafka's calls beside these: make strace-kafka.";
 
 /// The two exhibits, and how each is recorded.
 const EXHIBITS: [(&str, Mode); 2] =
@@ -103,7 +107,9 @@ impl Exhibit {
 fn show(ability: Ability, mode: Mode, year: Year) -> Outcome<()> {
     let exhibit = Exhibit::record(ability, mode, year)?;
     print(&exhibit.text());
-    exhibit.judge()
+    exhibit.judge()?;
+    println!("{NEXT}");
+    Ok(())
 }
 
 fn show_both(ability: Ability) -> Outcome<()> {

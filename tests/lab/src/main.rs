@@ -84,6 +84,7 @@ fn lab() -> Outcome<()> {
         report::write(&machine, &rounds(&plan), &parts)?;
     }
     println!("\ndone in {:.0} s", began.elapsed().as_secs_f64());
+    println!("docs/en/lab.md says what these figures mean, and holds the post to them.");
     if failures.is_empty() { Ok(()) } else { failed(failures.join("\nlab: ")) }
 }
 

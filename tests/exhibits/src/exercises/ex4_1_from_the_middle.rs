@@ -113,7 +113,7 @@ fn show_calls(sheet: &mut Sheet, heads: i64) -> Outcome<()> {
         sheet.saw("reads of 11 bytes: magic to lastOffsetDelta of one batch", of(PROBE_BYTES));
         sheet.saw("bytes read of the segment in all", reads.iter().sum::<i64>());
         let is_all = of(HEAD_BYTES) + of(PROBE_BYTES) == reads.len() as i64;
-        let words = format!("for offset {offset}, nothing is read but heads and {probes} probe");
+        let words = format!("for offset {offset}, nothing is read but heads; probes: {probes}");
         sheet.claim(&words, is_all && of(PROBE_BYTES) == probes);
         if offset == WANTED {
             sheet.claim("strace and trace count the same heads", of(HEAD_BYTES) == heads);

@@ -19,7 +19,10 @@ How to read it:
   acceptor, processor, handler   the thread that made the call
   producer, consumer   the client's two connections; log: the one segment of the topic post
   epoll_wait(300 ms) = 1   a wait that something has ended; waits that nothing has ended are left out
-  eventfd     a write to it ends the epoll_wait of its Processor
+  eventfd     a write to it ends the epoll_wait of its Processor; Kafka reads it empty, ours is edge-triggered
+  epoll_ctl   ADD, MOD: which events of a connection are reported; DEL: none, for one that is muted or gone
+  EAGAIN      nothing to be had just now; a read of a connection that returns 0: the client has closed it
+  fcntl(F_GETFL, F_SETFL)   Java makes a connection non-blocking; newfstatat(log)   Java asks how long the file is
   futex(wake a handler)   one thread wakes another; that the other wakes up is left out
   read(consumer, 56) = 56, pread64(log, 12, position 900234)   how many bytes were wanted, from where, and how many came
 Within a step the order of each thread is that of time. Of many requests of one kind, one is shown.

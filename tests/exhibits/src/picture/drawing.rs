@@ -115,7 +115,7 @@ impl Canvas<'_> {
     fn lanes(&mut self, bottom: f64) {
         let base = TITLE_HEIGHT + HEAD_HEIGHT - 10.0;
         self.drawn.text(TIMES_X, base, "faint", "end", "\u{b5}s");
-        self.drawn.text(SUBJECTS_X, base, "faint", "start", "of");
+        self.drawn.text(SUBJECTS_X, base, "faint", "start", "request");
         let heads = LANES.iter().map(|lane| lane.1).chain(["kernel"]);
         for (place, name) in heads.enumerate() {
             let x = FIRST_LANE_X + LANE_PITCH * place as f64;

@@ -22,6 +22,12 @@ mod drawing;
 const PICTURES: &str = "docs/img";
 const SHAPES: &str = "docs/exhibits";
 
+/// What a reader can do with the pictures, which have taken the place of those in the repository.
+const NEXT: &str = "
+Open them in a browser, docs/img/picture-fetch.svg first. A row is a line of the trace, in time: the lane
+of its thread, its request, its step of docs/en/fetch.md in Kafka's words, and in blue its system call.
+The pages show them from now on; git checkout docs/img docs/exhibits brings those of the repository back.";
+
 /// Draws the pictures into `docs/img`, and writes their shapes into `docs/exhibits`; with `--compare`,
 /// holds a new recording to those shapes, and writes nothing.
 pub(crate) fn picture(arguments: &[String]) -> Outcome<()> {
@@ -40,6 +46,9 @@ pub(crate) fn picture(arguments: &[String]) -> Outcome<()> {
         } else {
             draw(story)?;
         }
+    }
+    if !compares {
+        println!("{NEXT}");
     }
     Ok(())
 }
