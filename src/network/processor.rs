@@ -451,7 +451,7 @@ impl Processor {
     fn process_completed_sends(&mut self) {
         while let Some(id) = self.selector.take_completed_send() {
             let reply_to = self.inflight_responses.remove(&id);
-            let subject = reply_to.map_or(id.subject(), |reply_to| reply_to.subject());
+            let subject = reply_to.as_ref().map_or_else(|| id.subject(), ReplyTo::subject);
             let _request = subject.enter();
             let step = step!([19] "Processor.processCompletedSends", "the request is over");
             match reply_to {

@@ -195,8 +195,10 @@ impl RequestChannel {
     /// # Errors
     /// The channel has been shut down: the request comes back, and will not be handled.
     pub fn send_request(&self, request: Box<Request>) -> Result<(), Box<Request>> {
-        let api = request.header.api_key.name();
-        mark!([5] "RequestChannel.sendRequest", "{api} is put on the queue");
+        mark!(
+            [5] "RequestChannel.sendRequest",
+            "{} is put on the queue", request.header.api_key.name()
+        );
         self.requests.put(request)
     }
 
@@ -212,8 +214,10 @@ impl RequestChannel {
         if let Some(RequestOrShutdown::Request(request)) = &mut received {
             request.times.request_dequeue_ns = Some(self.time.nanoseconds());
             let _request = request.subject().enter();
-            let api = request.header.api_key.name();
-            mark!([5] "RequestChannel.receiveRequest", "{api} is taken from the queue");
+            mark!(
+                [5] "RequestChannel.receiveRequest",
+                "{} is taken from the queue", request.header.api_key.name()
+            );
         }
         received
     }
@@ -224,8 +228,11 @@ impl RequestChannel {
         reply_to.times.response_complete_ns = Some(self.time.nanoseconds());
         // Members of a group are answered by whoever completes their round.
         let _request = reply_to.subject().enter();
-        let (api, processor) = (reply_to.api_key.name(), reply_to.processor);
-        let _step = step!([13] "RequestChannel.sendResponse", "{api}, to Processor {processor}");
+        let processor = reply_to.processor;
+        let _step = step!(
+            [13] "RequestChannel.sendResponse",
+            "{}, to Processor {processor}", reply_to.api_key.name()
+        );
         self.responses[processor].put(response);
     }
 
