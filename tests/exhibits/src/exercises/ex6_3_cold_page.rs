@@ -55,7 +55,7 @@ struct Cost {
 
 fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     let warmed = cost_of(sheet, "as it is", &[])?;
-    let lesson = ["transferto.lesson.cold.pages=true"];
+    let lesson = ["transferto.lessons.allowed=true", "transferto.lesson.cold.pages=true"];
     let left = cost_of(sheet, "transferto.lesson.cold.pages=true", &lesson)?;
     let is_zero_copy = |it: &Cost| it.sendfile_bytes == it.message_bytes;
     let words = "cold or not, all messages leave by sendfile";
