@@ -34,6 +34,9 @@ COMPARE ?=
 KAFKA ?=
 # The exercise that `make exercise` does, such as 4.1; without one it lists them.
 N ?=
+# The language of exercises and lessons, L=zh or L=en; without it that of the locale.
+L ?=
+IN_LANGUAGE = $(if $(L),env LC_ALL=$(L))
 # libunwind, by which strace finds the functions of a call, takes places in the file for addresses in memory;
 # linkers other than GNU's make the two differ unless this is asked for.
 STACKS := -C link-arg=-Wl,-z,separate-loadable-segments
@@ -91,18 +94,18 @@ exhibits: tools       ## Record all that the pages show again, in about twelve m
 	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
 	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
 
-lesson: tools         ## Switch a fault on, predict, and see it fail beside the broker as it is (LESSON=forgotten-edges; lists them without)
+lesson: tools         ## Switch a fault on, predict, and see it fail beside the broker as it is (LESSON=forgotten-edges; lists them without; L=zh in Chinese)
 	@echo "Building the broker and its lessons; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package exhibits
-	@./target/release/exhibits lesson $(LESSON)
+	@$(IN_LANGUAGE) ./target/release/exhibits lesson $(LESSON)
 
-exercise: tools       ## Ask a question about the broker, and hold the answer to a running one (N=4.1; without N= the list)
+exercise: tools       ## Ask a question about the broker, and hold the answer to a running one (N=4.1; lists them without; L=zh in Chinese)
 	@cargo build --quiet --package transferto --package exhibits
-	@./target/debug/exhibits exercise $(N)
+	@$(IN_LANGUAGE) ./target/debug/exhibits exercise $(N)
 
 exercises: tools      ## Do all exercises without asking; fails if an answer does not hold
 	@cargo build --quiet --package transferto --package exhibits
-	@./target/debug/exhibits exercise all
+	@$(IN_LANGUAGE) ./target/debug/exhibits exercise all
 
 live: tools           ## Open the page that shows the path at work in a real Chromium, check what it shows (SHOTS= keeps pictures)
 	@if python3 tests/live/browser.py; then \

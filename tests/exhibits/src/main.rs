@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use bench::caretaker;
 use bench::outcome::{Outcome, failed};
 
+mod words;
+mod typesetting;
 mod session;
 mod call;
 mod recorder;

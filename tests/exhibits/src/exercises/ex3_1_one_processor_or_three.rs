@@ -3,31 +3,48 @@ use std::collections::BTreeSet;
 use bench::outcome::Outcome;
 use support::trace_line::TraceLine;
 
-use super::exercise::Exercise;
+use super::exercise::{Exercise, page};
 use super::sheet::Sheet;
 use super::stage::Stage;
 use super::topic::{fetch, fetch_of, fill, let_it_end};
 use super::trace::{line_of, port_of};
+use crate::words::{Text, both};
 
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "3.1",
-    title: "Two consumers, one Processor or three, one handler",
-    question: "A producer connects, then two consumers, to a broker with one Processor and to \
-        one with three; both have one request handler. Which Processor does each consumer get? \
-        Which threads read their requests, handle them, and send their responses?",
+    title: both(
+        "Two consumers, one Processor or three, one handler",
+        "两个消费者，一个或三个 Processor，一个 handler",
+    ),
+    question: both(
+        "A producer connects, then two consumers, to a broker with one Processor and to one \
+         with three; both have one request handler. Which Processor does each consumer get? \
+         Which threads read their requests, handle them, and send their responses?",
+        "一个生产者先连接，随后是两个消费者；一个 broker 有一个 Processor，另一个 broker 有\
+         三个，handler 都只有一个。两个消费者各分到哪个 Processor？它们的请求由哪个线程读\
+         取，哪个线程处理，响应由哪个线程发送？",
+    ),
     experiment,
-    answer: "The Acceptor deals connections out in turn, by their order and by nothing else: \
-        of three Processors the consumers get the next two, of one both get the same. A \
-        connection's bytes are read and written by the thread of its Processor, always; its \
-        requests are handled by whichever handler takes them from the one queue, and here there \
-        is one. In 2#0/5 the number before # is the Processor's.",
-    read_on: &[
-        "docs/en/fetch.md#the-threads-and-the-two-queues",
-        "docs/en/fetch.md#1-acceptor-takes-the-connection",
-        "docs/en/architecture.md#the-threads",
-        "src/network/acceptor.rs",
-        "src/network/request_channel.rs",
+    answer: both(
+        "The Acceptor deals connections out in turn, by their order and by nothing else: of \
+         three Processors the consumers get the next two, of one both get the same. A \
+         connection's bytes are read and written by the thread of its Processor, always; \
+         its requests are handled by whichever handler takes them from the one queue, and \
+         here there is one. In 2#0/5 the number before # is the Processor's.",
+        "Acceptor 只按连接到来的次序轮流分配：有三个 Processor 时，两个消费者分到接下来的两\
+         个；只有一个时，分到同一个。一个连接的数据始终由它的 Processor 线程读写；请求都进\
+         同一个队列，哪个 handler 取到就由哪个处理，这里只有一个 handler。2#0/5 里 # 前面的\
+         数就是 Processor 的编号。",
+    ),
+    pages: &[
+        page("docs/en/fetch.md#the-threads-and-the-two-queues", "docs/zh/fetch.md#线程与两个队列"),
+        page(
+            "docs/en/fetch.md#1-acceptor-takes-the-connection",
+            "docs/zh/fetch.md#1-acceptor-接受连接",
+        ),
+        page("docs/en/architecture.md#the-threads", "docs/zh/architecture.md#线程"),
     ],
+    files: &["src/network/acceptor.rs", "src/network/request_channel.rs"],
 };
 
 /// Where the two fetches were.
@@ -41,13 +58,25 @@ struct Dealt {
 fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     let one = deal(sheet, 1)?;
     let three = deal(sheet, 3)?;
-    let words = "of one Processor both consumers get the same";
+    let words = both(
+        "of one Processor both consumers get the same",
+        "只有一个 Processor 时，两个消费者分到同一个",
+    );
     sheet.claim(words, one.processors == ["0", "0"]);
-    let words = "of three they get the two that follow the producer's";
+    let words = both(
+        "of three they get the two that follow the producer's",
+        "有三个时，它们分到生产者之后的两个",
+    );
     sheet.claim(words, three.processors == ["1", "2"]);
-    let words = "each connection is read and written by the thread of its Processor";
+    let words = both(
+        "each connection is read and written by the thread of its Processor",
+        "每个连接都由自己的 Processor 线程读写",
+    );
     sheet.claim(words, one.stays && three.stays);
-    let words = "one handler has handled both, however many Processors there are";
+    let words = both(
+        "one handler has handled both, however many Processors there are",
+        "不管有几个 Processor，两个请求都由同一个 handler 处理",
+    );
     sheet.claim(words, one.handlers.len() == 1 && three.handlers.len() == 1);
     Ok(())
 }
@@ -70,7 +99,7 @@ fn deal(sheet: &mut Sheet, processors: usize) -> Outcome<Dealt> {
     let trace = stage.stop()?;
 
     let mut dealt = Dealt { processors: Vec::new(), handlers: BTreeSet::new(), stays: true };
-    sheet.part(&format!("num.network.threads={processors}"));
+    sheet.part(Text::same(format!("num.network.threads={processors}")));
     for (port, id) in fetches {
         let connection = trace.connection_of(port)?;
         let (processor, _) = connection.split_once('#').unwrap_or((connection, ""));

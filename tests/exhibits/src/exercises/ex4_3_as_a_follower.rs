@@ -2,32 +2,51 @@ use bench::outcome::Outcome;
 use support::client::NEWEST_FETCH;
 use transferto::protocol::request::RequestBody;
 
-use super::exercise::Exercise;
+use super::exercise::{Exercise, page};
 use super::sheet::Sheet;
 use super::stage::Stage;
 use super::topic::{fetch_of, fill, let_it_end};
 use super::trace::{line_of, port_of};
+use crate::words::{Text, both};
 
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "4.3",
-    title: "A fetch by a follower",
-    question: "The post says that followers fetch as consumers do. A client sends the same \
-        fetch three times: as a consumer (replica_id -1), as the follower with id 1, and as a \
-        consumer that may read from any replica (-2, which Kafka has for debugging). This broker \
-        has no followers. What does each of the three get?",
+    title: both("A fetch by a follower", "follower 的 fetch"),
+    question: both(
+        "The post says that followers fetch as consumers do. A client sends the same fetch \
+         three times: as a consumer (replica_id -1), as the follower with id 1, and as a \
+         consumer that may read from any replica (-2, which Kafka has for debugging). This \
+         broker has no followers. What does each of the three get?",
+        "博文说 follower 和消费者一样 fetch。一个客户端把同一个 fetch 发三次：一次作为消费\
+         者（replica_id 为 -1），一次作为 id 为 1 的 follower，一次作为可以读任意副本的消费\
+         者（-2，Kafka 留作调试用）。本 broker 没有 follower。三次各得到什么？",
+    ),
     experiment,
-    answer: "The same bytes by the same code, and no error: one number in the request makes \
-        the difference. A consumer reads up to the high watermark, a follower up to the end of \
-        the log, since it is the followers who make the watermark move. With one replica the two \
-        are the same place. Kafka also notes how far the follower has come, and Kafka 0.9 fails \
-        the fetch of one to which the partition is not assigned, on all its partitions \
-        (KAFKA-5758); here nobody keeps such a list.",
-    read_on: &[
-        "docs/en/fetch.md#6-kafkaapishandle-and-handlefetchrequest",
-        "docs/en/fetch.md#7-replicamanagerfetchmessages-and-readfromlocallog",
-        "docs/en/left-out.md",
-        "src/replica/local_logs.rs",
+    answer: both(
+        "The same bytes by the same code, and no error: one number in the request makes the \
+         difference. A consumer reads up to the high watermark, a follower up to the end of \
+         the log, since it is the followers who make the watermark move. With one replica \
+         the two are the same place. Kafka also notes how far the follower has come, and \
+         Kafka 0.9 fails the fetch of one to which the partition is not assigned, on all \
+         its partitions (KAFKA-5758); here nobody keeps such a list.",
+        "同样的字节，走同样的代码，没有错误：差别只在请求里的一个数。消费者读到高水位为止，\
+         follower 读到日志末尾为止，因为高水位正是由 follower 推进的。只有一个副本时，这两\
+         处是同一个位置。Kafka 还会记下 follower 读到了哪里；如果分区没有分配给这个 \
+         follower，Kafka 0.9 会让它这次 fetch 的所有分区都失败（KAFKA-5758）。这里不记录这\
+         些。",
+    ),
+    pages: &[
+        page(
+            "docs/en/fetch.md#6-kafkaapishandle-and-handlefetchrequest",
+            "docs/zh/fetch.md#6-kafkaapishandle-与-handlefetchrequest",
+        ),
+        page(
+            "docs/en/fetch.md#7-replicamanagerfetchmessages-and-readfromlocallog",
+            "docs/zh/fetch.md#7-replicamanagerfetchmessages-与-readfromlocallog",
+        ),
+        page("docs/en/left-out.md", "docs/zh/left-out.md"),
     ],
+    files: &["src/replica/local_logs.rs"],
 };
 
 const CONSUMER: i32 = -1;
@@ -61,11 +80,11 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     for (replica_id, id, fetched) in fetches {
         let lines = trace.of_request(trace.connection_of(port)?, id);
         let read = line_of(&lines, "ReplicaManager.readFromLocalLog", "")?;
-        sheet.part(&format!("replica_id {replica_id}"));
+        sheet.part(Text::same(format!("replica_id {replica_id}")));
         sheet.show(read);
-        sheet.saw("error code", fetched.error);
-        sheet.saw("high watermark", fetched.high_watermark);
-        sheet.saw("bytes of messages", fetched.records.len());
+        sheet.saw(both("error code", "错误码"), fetched.error);
+        sheet.saw(both("high watermark", "高水位"), fetched.high_watermark);
+        sheet.saw(both("bytes of messages", "消息的字节数"), fetched.records.len());
         all.push(Got {
             error: fetched.error,
             high_watermark: fetched.high_watermark,
@@ -74,17 +93,26 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
         });
     }
     let [consumer, follower, debugger] = &all[..] else { return Ok(()) };
-    sheet.claim("none of the three gets an error", all.iter().all(|it| it.error == 0));
+    sheet.claim(
+        both("none of the three gets an error", "三次都没有错误"),
+        all.iter().all(|it| it.error == 0),
+    );
     let is_same =
         |it: &Got| it.records == consumer.records && it.high_watermark == consumer.high_watermark;
-    let words = "all get the same bytes, and the same high watermark";
+    let words = both(
+        "all get the same bytes, and the same high watermark",
+        "三次得到同样的字节和同样的高水位",
+    );
     sheet.claim(words, !consumer.records.is_empty() && is_same(follower) && is_same(debugger));
-    let words = "a consumer reads up to the high watermark, a follower up to the end of the log";
+    let words = both(
+        "a consumer reads up to the high watermark, a follower up to the end of the log",
+        "消费者读到高水位为止，follower 读到日志末尾为止",
+    );
     let reads_to = |it: &Got, end: &str| it.mode.contains(end);
     let is_so = reads_to(consumer, "up to the high watermark")
         && reads_to(follower, "up to the end of the log");
     sheet.claim(words, is_so);
-    let words = "only the one with -2 may read from any replica";
+    let words = both("only the one with -2 may read from any replica", "只有 -2 可以读任意副本");
     let may = all.iter().map(|it| it.mode.contains("from any replica"));
     sheet.claim(words, may.eq([false, false, true]));
     Ok(())

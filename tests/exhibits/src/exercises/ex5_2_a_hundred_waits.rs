@@ -8,32 +8,47 @@ use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::RequestBody;
 
-use super::exercise::Exercise;
+use super::exercise::{Exercise, page};
 use super::sheet::Sheet;
 use super::stage::Stage;
 use super::topic::{append, fetch_of, fill};
 use super::trace::Says;
 use crate::recorder::wait_until;
+use crate::words::{both, both_with};
 
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "5.2",
-    title: "A hundred fetches that wait for one record",
-    question: "Ninety consumers wait for one byte, ten for a million (fetch.min.bytes), all at \
-        the end of one partition. One record is stored. How many of the hundred fetches does \
-        that thread look at, how many does it complete, and by how many threads are the \
-        responses made?",
+    title: both("A hundred fetches that wait for one record", "一百个 fetch 等一条记录"),
+    question: both(
+        "Ninety consumers wait for one byte, ten for a million (fetch.min.bytes), all at \
+         the end of one partition. One record is stored. How many of the hundred fetches \
+         does that thread look at, how many does it complete, and by how many threads are \
+         the responses made?",
+        "九十个消费者等一个字节，十个等一百万字节（fetch.min.bytes），都在同一个分区的末\
+         尾。写入一条记录，写入的线程要查看一百个 fetch 里的几个，完成几个？响应由几个线程\
+         生成？",
+    ),
     experiment,
-    answer: "The purgatory has a list of watchers under the partition's key, and an append \
-        goes through that list: it looks at a hundred, by two numbers each, the log's end and \
-        the place at which the fetch began. It completes ninety, one after the other, all on the \
-        one handler that appended; the ten go on waiting. So many waits on one partition are \
-        paid by its producer's thread, though not by the producer's response.",
-    read_on: &[
-        "docs/en/fetch.md#10-too-few-bytes-the-purgatory",
-        "docs/en/architecture.md#purgatory",
-        "src/purgatory/delayed_operation.rs",
-        "src/replica/delayed_fetch.rs",
+    answer: both(
+        "The purgatory has a list of watchers under the partition's key, and an append goes \
+         through that list: it looks at a hundred, by two numbers each, the log's end and \
+         the place at which the fetch began. It completes ninety, one after the other, all \
+         on the one handler that appended; the ten go on waiting. So many waits on one \
+         partition are paid by its producer's thread, though not by the producer's \
+         response.",
+        "purgatory 以分区为键保存一个等待者列表（watchers），写入之后要把它从头到尾走一遍：\
+         一百个都要查看，每个只比较两个数，即日志末尾和这个 fetch 的起点。其中九十个完成，\
+         一个接一个，全在写入的那个 handler 上；另外十个继续等待。一个分区上等待的 fetch 很\
+         多时，代价由生产者请求所在的线程承担，但不会推迟生产者的响应。",
+    ),
+    pages: &[
+        page(
+            "docs/en/fetch.md#10-too-few-bytes-the-purgatory",
+            "docs/zh/fetch.md#10-字节不够purgatory",
+        ),
+        page("docs/en/architecture.md#purgatory", "docs/zh/architecture.md#purgatory"),
     ],
+    files: &["src/purgatory/delayed_operation.rs", "src/replica/delayed_fetch.rs"],
 };
 
 const CONTENT: usize = 90;
@@ -81,21 +96,42 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
     let completed: Vec<&TraceLine> = trace.lines().iter().filter(is_completed).collect();
     let threads: BTreeSet<&str> = completed.iter().map(|it| it.thread.as_str()).collect();
     let names: BTreeSet<&str> = completed.iter().map(|it| it.subject.as_str()).collect();
-    sheet.part(&format!("{CONTENT} wait for 1 byte, {GREEDY} for 1000000"));
-    sheet.saw("fetches in the partition's list before (PurgatorySize)", &before);
-    sheet.saw("fetches in it after", &after);
-    sheet.saw("fetches that one record completes", completed.len());
-    sheet.saw("by how many names", names.len());
-    sheet.saw("on how many threads", threads.len());
-    sheet.saw("the thread that has appended", thread);
-    sheet.saw("responses with the record in them", with_news);
+    sheet.part(both_with!(
+        "{CONTENT} wait for 1 byte, {GREEDY} for 1000000",
+        "{CONTENT} 个等 1 字节，{GREEDY} 个等 1000000 字节"
+    ));
+    sheet.saw(
+        both(
+            "fetches in the partition's list before (PurgatorySize)",
+            "写入之前，分区列表里的 fetch（PurgatorySize）",
+        ),
+        &before,
+    );
+    sheet.saw(both("fetches in it after", "写入之后，列表里的 fetch"), &after);
+    sheet.saw(both("fetches that one record completes", "一条记录完成的 fetch"), completed.len());
+    sheet.saw(both("by how many names", "其中不同的请求（按名字）"), names.len());
+    sheet.saw(both("on how many threads", "所在的线程数"), threads.len());
+    sheet.saw(both("the thread that has appended", "写入的线程"), thread);
+    sheet.saw(both("responses with the record in them", "含有这条记录的响应"), with_news);
 
-    let words = "all hundred are in the list through which the append goes, ten are left in it";
+    let words = both(
+        "all hundred are in the list through which the append goes, ten are left in it",
+        "写入时列表里有全部一百个，之后还剩十个",
+    );
     sheet.claim(words, before == (CONTENT + GREEDY).to_string() && after == left);
     let is_content = completed.len() == CONTENT && names.len() == CONTENT;
-    sheet.claim("the record completes those that wait for a byte, each once", is_content);
-    let words = "all are completed by the thread that appended";
+    sheet.claim(
+        both(
+            "the record completes those that wait for a byte, each once",
+            "这条记录完成了等一个字节的那些 fetch，每个一次",
+        ),
+        is_content,
+    );
+    let words = both("all are completed by the thread that appended", "全都由写入的线程完成");
     sheet.claim(words, threads.len() == 1 && threads.contains(thread));
-    sheet.claim("each of their responses has the record", with_news == CONTENT);
+    sheet.claim(
+        both("each of their responses has the record", "它们的响应里都有这条记录"),
+        with_news == CONTENT,
+    );
     Ok(())
 }

@@ -10,30 +10,42 @@ use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use support::wait::PATIENCE;
 use transferto::common::sys::resident_pages;
 
-use super::exercise::Exercise;
+use super::exercise::{Exercise, page};
 use super::sheet::Sheet;
 use super::stage::Stage;
 use super::topic::{fetch, fetch_of, fill, let_it_end};
 use super::trace::{line_of, port_of};
+use crate::words::{Text, both, both_with};
 
 pub(crate) const EXERCISE: Exercise = Exercise {
     number: "6.3",
-    title: "A page that is not in memory (KAFKA-7504)",
-    question: "A segment of four million bytes is taken out of the page cache, then fetched. \
-        sendfile(2) on a socket that never blocks: does it wait for the disk? Which thread reads \
-        the disk, and who else would have waited if it were the Processor's? What if \
-        transferto.lesson.cold.pages=true leaves cold pages to sendfile(2), as Kafka does?",
+    title: both("A page that is not in memory (KAFKA-7504)", "不在内存里的页（KAFKA-7504）"),
+    question: both(
+        "A segment of four million bytes is taken out of the page cache, then fetched. \
+         sendfile(2) on a socket that never blocks: does it wait for the disk? Which thread \
+         reads the disk, and who else would have waited if it were the Processor's? What if \
+         transferto.lesson.cold.pages=true leaves cold pages to sendfile(2), as Kafka does?",
+        "把一个四百万字节的段文件赶出页缓存，再来 fetch。套接字从不阻塞，sendfile(2) 会等磁\
+         盘吗？由哪个线程读磁盘？假如是 Processor 的线程，还有谁要跟着等？再用 \
+         transferto.lesson.cold.pages=true 像 Kafka 那样把冷页留给 sendfile(2)，又会怎样？",
+    ),
     experiment,
-    answer: "O_NONBLOCK is about the socket: sendfile(2) sleeps until a page has come from the \
-        disk, and with it sleeps its Processor, with all its connections. So here the handler of \
-        the fetch asks cachestat(2) whether the slice is in memory, and if not, has it read by a \
-        sendfile(2) to /dev/null, which brings it into the page cache and copies nothing. In \
-        Kafka the network thread waits (KAFKA-7504).",
-    read_on: &[
+    answer: both(
+        "O_NONBLOCK is about the socket: sendfile(2) sleeps until a page has come from the \
+         disk, and with it sleeps its Processor, with all its connections. So here the \
+         handler of the fetch asks cachestat(2) whether the slice is in memory, and if not, \
+         has it read by a sendfile(2) to /dev/null, which brings it into the page cache and \
+         copies nothing. In Kafka the network thread waits (KAFKA-7504).",
+        "O_NONBLOCK 说的是套接字：页不在内存里，sendfile(2) 就一直睡到磁盘把它读上来，它的 \
+         Processor 连同所有连接跟着一起等。所以在这里，由处理这个 fetch 的 handler 用 \
+         cachestat(2) 查看切片是否在内存里，不在就用一次写往 /dev/null 的 sendfile(2) 把它\
+         读进页缓存，什么也不拷贝。在 Kafka 里，等磁盘的是网络线程（KAFKA-7504）。",
+    ),
+    pages: &[page(
         "docs/en/fetch.md#11-cold-pages-are-warmed-here",
-        "src/storage/log/file_message_set.rs",
-        "src/common/sys.rs",
-    ],
+        "docs/zh/fetch.md#11-冷页在这里预热",
+    )],
+    files: &["src/storage/log/file_message_set.rs", "src/common/sys.rs"],
 };
 
 const BATCHES: usize = 8;
@@ -45,7 +57,7 @@ const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(5);
 /// What a fetch of cold pages has cost.
 struct Cost {
     /// Nothing if the pages were cold.
-    why_not_cold: Option<String>,
+    why_not_cold: Option<Text>,
     warmed: i64,
     sendfile_bytes: i64,
     message_bytes: i64,
@@ -54,32 +66,47 @@ struct Cost {
 }
 
 fn experiment(sheet: &mut Sheet) -> Outcome<()> {
-    let warmed = cost_of(sheet, "as it is", &[])?;
-    let lesson = ["transferto.lesson.cold.pages=true", "transferto.lessons.allowed=true"];
-    let left = cost_of(sheet, "transferto.lesson.cold.pages=true", &lesson)?;
+    let warmed = cost_of(sheet, both("as it is", "正常的 broker"), &[])?;
+    let lesson = ["transferto.lessons.allowed=true", "transferto.lesson.cold.pages=true"];
+    let left = cost_of(sheet, Text::same(lesson[1]), &lesson)?;
     let is_zero_copy = |it: &Cost| it.sendfile_bytes == it.message_bytes;
-    let words = "cold or not, all messages leave by sendfile";
-    sheet.claim(words, is_zero_copy(&warmed) && is_zero_copy(&left));
     let words =
-        "the Processor's thread reads nothing from the disk, since a handler has warmed the slice";
+        both("cold or not, all messages leave by sendfile", "不管冷热，消息都由 sendfile 发出");
+    sheet.claim(words, is_zero_copy(&warmed) && is_zero_copy(&left));
+    let words = both(
+        "the Processor's thread reads nothing from the disk, since a handler has warmed the slice",
+        "Processor 的线程没有读磁盘，因为 handler 已经预热了切片",
+    );
     sheet.claim(words, warmed.network_read == 0);
-    sheet.claim("as a lesson, nothing is warmed", left.warmed == 0);
+    sheet.claim(
+        both("as a lesson, nothing is warmed", "打开故障后，什么也没有预热"),
+        left.warmed == 0,
+    );
     let obstacle = warmed.why_not_cold.or(left.why_not_cold);
     if let Some(why) = obstacle {
-        sheet.lack(format!("a cold page: {why}"));
+        sheet.lack(both_with!("a cold page: {why}", "冷页：{why}"));
         return Ok(());
     }
-    sheet.claim("the slice is found cold, and is warmed once", warmed.warmed == 1);
+    sheet.claim(
+        both("the slice is found cold, and is warmed once", "切片被发现是冷的，预热了一次"),
+        warmed.warmed == 1,
+    );
     if warmed.handlers_read > 0 {
-        let words = "as a lesson, the Processor's thread reads the disk itself";
+        let words = both(
+            "as a lesson, the Processor's thread reads the disk itself",
+            "打开故障后，由 Processor 的线程自己读磁盘",
+        );
         sheet.claim(words, left.network_read > 0);
     } else {
-        sheet.lack("which thread read the disk: /proc does not say it of this file system");
+        sheet.lack(both(
+            "which thread read the disk: /proc does not say it of this file system",
+            "是哪个线程读了磁盘：/proc 对这个文件系统不给出数目",
+        ));
     }
     Ok(())
 }
 
-fn cost_of(sheet: &mut Sheet, name: &str, settings: &[&str]) -> Outcome<Cost> {
+fn cost_of(sheet: &mut Sheet, name: impl Into<Text>, settings: &[&str]) -> Outcome<Cost> {
     let stage = Stage::start(settings)?;
     let mut client = stage.connect();
     fill(&mut client, BATCHES, 1, VALUE_BYTES)?;
@@ -112,9 +139,27 @@ fn cost_of(sheet: &mut Sheet, name: &str, settings: &[&str]) -> Outcome<Cost> {
             sheet.show(line);
         }
     }
-    sheet.saw("slices found cold and read (cold_slices_warmed)", cost.warmed);
-    sheet.saw("bytes from the disk for request handlers (/proc)", cost.handlers_read);
-    sheet.saw("bytes from the disk for network threads (/proc)", cost.network_read);
+    sheet.saw(
+        both(
+            "slices found cold and read (cold_slices_warmed)",
+            "发现是冷的并读上来的切片（cold_slices_warmed）",
+        ),
+        cost.warmed,
+    );
+    sheet.saw(
+        both(
+            "bytes from the disk for request handlers (/proc)",
+            "handler 从磁盘读取的字节（/proc）",
+        ),
+        cost.handlers_read,
+    );
+    sheet.saw(
+        both(
+            "bytes from the disk for network threads (/proc)",
+            "网络线程从磁盘读取的字节（/proc）",
+        ),
+        cost.network_read,
+    );
     Ok(cost)
 }
 
@@ -133,12 +178,15 @@ fn stage_reads(stage: &Stage) -> Outcome<BTreeMap<String, u64>> {
 }
 
 /// Takes a file out of the page cache, or says why that cannot be.
-fn chill(path: &Path) -> Outcome<Option<String>> {
+fn chill(path: &Path) -> Outcome<Option<Text>> {
     let file = File::open(path)?;
     if fstatfs(&file)?.filesystem_type() == TMPFS_MAGIC {
         let dir = std::env::temp_dir();
-        let why = "is a tmpfs, whose files are memory; TMPDIR=. takes the directory of the project";
-        return Ok(Some(format!("{} {why}", dir.display())));
+        return Ok(Some(both_with!(
+            "{} is a tmpfs, whose files are memory; TMPDIR=. takes the directory of the project",
+            "{} 是 tmpfs，其中的文件就在内存里；TMPDIR=. 改用项目所在的目录",
+            dir.display(),
+        )));
     }
     file.sync_all()?;
     let began = Instant::now();
@@ -147,8 +195,11 @@ fn chill(path: &Path) -> Outcome<Option<String>> {
         posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
         match has_resident_page(&file)? {
             None => {
-                let why = "this kernel cannot say what is in memory; Linux 6.5 can (cachestat(2))";
-                return Ok(Some(why.to_string()));
+                let why = both(
+                    "this kernel cannot say what is in memory; Linux 6.5 can (cachestat(2))",
+                    "这个内核查不到哪些页在内存里；Linux 6.5 起可以（cachestat(2)）",
+                );
+                return Ok(Some(why.into()));
             }
             Some(false) => return Ok(None),
             Some(true) if began.elapsed() > PATIENCE => {

@@ -5,22 +5,35 @@ use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
 use bench::outcome::Outcome;
 
 use super::sheet::Sheet;
+use crate::typesetting::wrapped;
+use crate::words::{Language, Words, both, both_with};
 
 const INDENTATION: &str = "  ";
-/// Of the texts that are printed.
-const LINE_WIDTH: usize = 96;
+const PROMPT: Words =
+    both("Your prediction (Enter goes on without): ", "你的预测（直接按回车就跳过）：");
 
 /// A question about the broker, with its answer.
 pub(crate) struct Exercise {
     /// The chapter, and the place in it.
     pub(crate) number: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) question: &'static str,
+    pub(crate) title: Words,
+    pub(crate) question: Words,
     /// Has a client use a broker, and notes what is seen and what must hold.
     pub(crate) experiment: fn(&mut Sheet) -> Outcome<()>,
-    pub(crate) answer: &'static str,
-    /// Pages with their anchors, and files of the source.
-    pub(crate) read_on: &'static [&'static str],
+    pub(crate) answer: Words,
+    /// Where to read on: pages, and files that are the same in both languages.
+    pub(crate) pages: &'static [Page],
+    pub(crate) files: &'static [&'static str],
+}
+
+/// A page with its anchor, in both languages.
+pub(crate) struct Page {
+    en: &'static str,
+    zh: &'static str,
+}
+
+pub(crate) const fn page(en: &'static str, zh: &'static str) -> Page {
+    Page { en, zh }
 }
 
 /// Whether somebody is there to predict.
@@ -41,18 +54,35 @@ impl Asking {
 impl Exercise {
     /// Does it, and returns how many claims do not hold.
     pub(crate) fn perform(&self, asking: Asking) -> Outcome<usize> {
-        println!("Exercise {}: {}\n", self.number, self.title);
-        println!("{}\n", wrapped(self.question, ""));
+        println!("{}\n", both_with!("Exercise {}: {}", "练习 {}：{}", self.number, self.title));
+        println!("{}\n", wrapped(self.question.for_the_reader(), ""));
         let prediction = ask(asking)?;
         let mut sheet = Sheet::default();
         (self.experiment)(&mut sheet).map_err(|error| format!("{}: {error}", self.number))?;
         if let Some(prediction) = prediction {
-            println!("Predicted\n  {prediction}\n");
+            println!("{}\n  {prediction}\n", both("Predicted", "你的预测"));
         }
         print!("{}", sheet.text());
-        println!("Answer\n{}\n", wrapped(self.answer, INDENTATION));
-        println!("Read on\n{}\n", indented(self.read_on));
+        let answer = wrapped(self.answer.for_the_reader(), INDENTATION);
+        println!("{}\n{answer}\n", both("Answer", "答案"));
+        println!("{}\n{}", both("Read on", "延伸阅读"), self.places());
         Ok(sheet.failures())
+    }
+
+    /// Where to read on, a line each.
+    fn places(&self) -> String {
+        let pages = self.pages.iter().map(Page::for_the_reader);
+        let places = pages.chain(self.files.iter().copied());
+        places.map(|place| format!("{INDENTATION}{place}\n")).collect()
+    }
+}
+
+impl Page {
+    fn for_the_reader(&self) -> &'static str {
+        match Language::of_the_reader() {
+            Language::English => self.en,
+            Language::Chinese => self.zh,
+        }
     }
 }
 
@@ -60,31 +90,11 @@ fn ask(asking: Asking) -> Outcome<Option<String>> {
     if asking == Asking::Nobody {
         return Ok(None);
     }
-    print!("Your prediction (Enter goes on without): ");
+    print!("{PROMPT}");
     stdout().flush()?;
     let mut line = String::new();
     stdin().lock().read_line(&mut line)?;
     println!();
     let line = line.trim();
     Ok((!line.is_empty()).then(|| line.to_string()))
-}
-
-fn indented(lines: &[&str]) -> String {
-    let lines: Vec<String> = lines.iter().map(|line| format!("{INDENTATION}{line}")).collect();
-    lines.join("\n")
-}
-
-/// Breaks a text between words, into lines that begin with `start`.
-fn wrapped(text: &str, start: &str) -> String {
-    let mut lines = vec![start.to_string()];
-    for word in text.split_whitespace() {
-        let is_first = lines.last().is_some_and(|it| it.len() == start.len());
-        let width = lines.last().map_or(0, |it| it.chars().count() + 1 + word.chars().count());
-        match lines.last_mut() {
-            Some(line) if is_first => *line += word,
-            Some(line) if width <= LINE_WIDTH => *line += &format!(" {word}"),
-            _ => lines.push(format!("{start}{word}")),
-        }
-    }
-    lines.join("\n")
 }

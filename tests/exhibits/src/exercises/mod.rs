@@ -9,6 +9,8 @@ use bench::outcome::{Outcome, failed};
 
 use exercise::{Asking, Exercise};
 
+use crate::words::{both, both_with};
+
 mod exercise;
 mod sheet;
 mod stage;
@@ -67,12 +69,15 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         [number] => {
             let Some(exercise) = EXERCISES.iter().find(|it| it.number == *number) else {
                 list();
-                return failed(format!("there is no exercise {number}"));
+                return failed(both_with!("there is no exercise {number}", "没有练习 {number}"));
             };
             caretaker::start()?;
             match exercise.perform(Asking::of_this_terminal())? {
                 0 => Ok(()),
-                failures => failed(format!("{failures} of the claims do not hold here")),
+                failures => failed(both_with!(
+                    "{failures} of the claims do not hold here",
+                    "有 {failures} 条结论在这里不成立"
+                )),
             }
         }
         _ => failed("exhibits exercise [NUMBER|all]"),
@@ -80,7 +85,13 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
 }
 
 fn list() {
-    println!("make exercise N=.. asks, has a client use a broker, and holds the answer to it:");
+    println!(
+        "{}",
+        both(
+            "make exercise N=.. asks, has a client use a broker, and holds the answer to it:",
+            "make exercise N=.. 先提问，再让客户端实际使用一个 broker，用结果核对答案：",
+        )
+    );
     for exercise in EXERCISES {
         println!("  N={}  {}", exercise.number, exercise.title);
     }
@@ -95,8 +106,16 @@ fn do_all() -> Outcome<()> {
         }
     }
     if failures.is_empty() {
-        println!("All {} exercises have the answers that they give.", EXERCISES.len());
+        let count = EXERCISES.len();
+        println!(
+            "{}",
+            both_with!(
+                "All {count} exercises have the answers that they give.",
+                "{count} 道练习的答案全部成立。"
+            )
+        );
         return Ok(());
     }
-    failed(format!("claims do not hold in {}", failures.join(", ")))
+    let numbers = failures.join(", ");
+    failed(both_with!("claims do not hold in {numbers}", "这些练习里有结论不成立：{numbers}"))
 }

@@ -4,25 +4,30 @@ use std::fmt::{Display, Write};
 
 use support::trace_line::TraceLine;
 
+use crate::typesetting::width;
+use crate::words::{Text, both};
+
 /// As wide as the longest name of a thing that was seen, and room for dots.
 const NAME_WIDTH: usize = 66;
 
 #[derive(Default)]
 pub(crate) struct Sheet {
     seen: String,
-    claims: Vec<(String, bool)>,
-    lacks: Vec<String>,
+    claims: Vec<(Text, bool)>,
+    lacks: Vec<Text>,
 }
 
 impl Sheet {
     /// A part of the experiment begins.
-    pub(crate) fn part(&mut self, name: &str) {
+    pub(crate) fn part(&mut self, name: impl Into<Text>) {
+        let name = name.into();
         self.seen += &format!("  {name}\n");
     }
 
     /// A number, or a few words.
-    pub(crate) fn saw(&mut self, name: &str, value: impl Display) {
-        let dots = ".".repeat(NAME_WIDTH.saturating_sub(name.chars().count()).max(3));
+    pub(crate) fn saw(&mut self, name: impl Into<Text>, value: impl Display) {
+        let name = name.into().to_string();
+        let dots = ".".repeat(NAME_WIDTH.saturating_sub(width(&name)).max(3));
         self.seen += &format!("    {name} {dots} {value}\n");
     }
 
@@ -36,12 +41,12 @@ impl Sheet {
     }
 
     /// A claim of the answer, which should hold on any machine.
-    pub(crate) fn claim(&mut self, words: &str, holds: bool) {
-        self.claims.push((words.to_string(), holds));
+    pub(crate) fn claim(&mut self, words: impl Into<Text>, holds: bool) {
+        self.claims.push((words.into(), holds));
     }
 
     /// What this machine cannot show, and how to get it.
-    pub(crate) fn lack(&mut self, words: impl Into<String>) {
+    pub(crate) fn lack(&mut self, words: impl Into<Text>) {
         self.lacks.push(words.into());
     }
 
@@ -50,14 +55,16 @@ impl Sheet {
     }
 
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("Seen\n{}\n", self.seen);
+        let mut text = format!("{}\n{}\n", both("Seen", "观察"), self.seen);
         for lack in &self.lacks {
-            text += &format!("Not shown here: {}\n\n", lack.replace('\n', "\n  "));
+            let lack = lack.to_string().replace('\n', "\n  ");
+            text += &format!("{}{lack}\n\n", both("Not shown here: ", "这里看不到："));
         }
-        text += "Claims\n";
+        text += &format!("{}\n", both("Claims", "结论"));
         for (words, holds) in &self.claims {
-            let verdict = if *holds { "holds" } else { "FAILS" };
-            let _ = writeln!(text, "  {verdict}: {words}");
+            let verdict =
+                if *holds { both("holds: ", "成立：") } else { both("FAILS: ", "不成立：") };
+            let _ = writeln!(text, "  {verdict}{words}");
         }
         text + "\n"
     }

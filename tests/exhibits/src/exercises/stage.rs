@@ -22,6 +22,7 @@ use transferto::common::lock::locked;
 
 use super::trace::Trace;
 use crate::recorder::wait_until;
+use crate::words::both_with;
 
 /// The broker with every line of its trace, and with none.
 const TRACED: [&str; 2] = ["env", "RUST_LOG=trace"];
@@ -182,7 +183,14 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            println!("  the broker with pid {} may be left: {error}", self.pid);
+            let pid = self.pid;
+            println!(
+                "  {}",
+                both_with!(
+                    "the broker with pid {pid} may be left: {error}",
+                    "pid 为 {pid} 的 broker 可能还在：{error}"
+                )
+            );
         }
         caretaker::server_has_ended(self.pid.as_raw().unsigned_abs());
         caretaker::directory_is_gone(self.dir.path());

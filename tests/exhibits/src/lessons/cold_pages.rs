@@ -16,20 +16,36 @@ use support::records::batch;
 
 use crate::lessons::stage::{Broker, Stage};
 use crate::lessons::{Lesson, Seen};
+use crate::words::{both, both_with};
 
 pub(crate) const LESSON: Lesson = Lesson {
     name: "cold-pages",
-    about: "a Processor reads the disk inside of sendfile",
-    issue: Some("KAFKA-7504, open since 2018"),
-    question: "One consumer fetches a megabyte that is on a disk and not in memory; another one, of the\n\
-               same Processor, fetches a small record that is in memory, again and again.\n\
-               Which thread waits for the disk? How long does the second consumer wait at most?",
+    about: both("a Processor reads the disk inside of sendfile", "Processor 在 sendfile 里读磁盘"),
+    issue: Some("KAFKA-7504"),
+    question: both(
+        "One consumer fetches a megabyte that is on a disk and not in memory; another one, of the\n\
+         same Processor, fetches a small record that is in memory, again and again.\n\
+         Which thread waits for the disk? How long does the second consumer wait at most?",
+        "一个消费者读取 1 MB 数据，这些数据在磁盘上，不在内存里；同一个 Processor 上的另一个消费者\n\
+         反复读取一条在内存里的小记录。\n\
+         哪个线程在等磁盘？第二个消费者最长要等多久？",
+    ),
     play,
-    explanation: "sendfile(2) on a socket that does not block still blocks: for the file. Whoever calls it\n\
-                  for pages that are not in memory sleeps until the disk has brought them, and a Processor\n\
-                  has other connections. So a handler looks with cachestat(2) whether a slice is in memory\n\
-                  before it gives it away, and if not, reads it there, by a sendfile to /dev/null.",
-    source: "src/replica/local_logs.rs, anchor warm_slices: the loop is what is missing",
+    explanation: both(
+        "sendfile(2) on a socket that does not block still blocks: for the file. Whoever calls it\n\
+         for pages that are not in memory sleeps until the disk has brought them, and a Processor\n\
+         has other connections. So a handler looks with cachestat(2) whether a slice is in memory\n\
+         before it gives it away, and if not, reads it there, by a sendfile to /dev/null. Kafka's\n\
+         issue has been open since 2018.",
+        "向非阻塞套接字调用 sendfile(2) 仍然会阻塞，阻塞在文件上：页不在内存里，调用的线程就一直睡到\n\
+         磁盘把它读上来，而 Processor 还有别的连接。所以 handler 交出切片之前，先用 cachestat(2) 查看\n\
+         它是否在内存里；不在，就由 handler 用一次写往 /dev/null 的 sendfile 读上来。\n\
+         Kafka 的这个问题 2018 年提出，至今未关闭。",
+    ),
+    source: both(
+        "src/replica/local_logs.rs, anchor warm_slices: the loop is what is missing",
+        "src/replica/local_logs.rs，锚点 warm_slices：缺少的就是这个循环",
+    ),
 };
 
 const SETTINGS: [&str; 1] = ["num.network.threads=1"];
@@ -64,9 +80,13 @@ fn play(stage: &Stage) -> Outcome<Seen> {
             seen
         }
         Err(why) => {
-            println!("  no slow disk: {why}");
+            println!("  {}", both_with!("no slow disk: {why}", "没有慢速磁盘：{why}"));
             println!(
-                "  so there is no wait to be measured; which thread reads the disk can be seen"
+                "  {}",
+                both(
+                    "so there is no wait to be measured; which thread reads the disk can be seen",
+                    "所以测不出等待，但看得出是哪个线程读了磁盘",
+                )
             );
             see_the_reader(&broker)
         }
@@ -88,10 +108,20 @@ fn fill(broker: &Broker) {
 fn slow_disk(segment: &Path) -> Outcome<SlowFile> {
     if !Uid::effective().is_root() {
         let this = std::env::current_exe()?;
-        return failed(format!("it takes root: sudo {} lesson cold-pages", this.display()));
+        return failed(both_with!(
+            "it takes root: sudo {} lesson cold-pages",
+            "需要 root：sudo {} lesson cold-pages",
+            this.display(),
+        ));
     }
     if !Path::new("/dev/fuse").exists() {
-        return failed("it takes /dev/fuse: modprobe fuse, or docker run --device /dev/fuse ..");
+        return failed(
+            both(
+                "it takes /dev/fuse: modprobe fuse, or docker run --device /dev/fuse ..",
+                "需要 /dev/fuse：modprobe fuse，或者 docker run --device /dev/fuse ..",
+            )
+            .for_the_reader(),
+        );
     }
     unshare(CloneFlags::CLONE_NEWNS)?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -132,11 +162,20 @@ fn see_the_wait(broker: &Broker) -> Outcome<Seen> {
     }
     let Ok((bytes, took)) = reader.join() else { return failed("the cold consumer failed") };
     let lines = vec![
-        format!("a disk that takes {} ms for each read of 128 KiB", DISK_DELAY.as_millis()),
-        format!("the cold consumer got {bytes} bytes in {} ms", took.as_millis()),
-        format!(
+        both_with!(
+            "a disk that takes {} ms for each read of 128 KiB",
+            "磁盘每读 128 KiB 要 {} ms",
+            DISK_DELAY.as_millis(),
+        ),
+        both_with!(
+            "the cold consumer got {bytes} bytes in {} ms",
+            "读冷数据的消费者收到 {bytes} 字节，用了 {} ms",
+            took.as_millis(),
+        ),
+        both_with!(
             "the hot one was answered {answers} times meanwhile; its longest wait: {:.1} ms",
-            longest.as_secs_f64() * 1e3
+            "其间读热数据的消费者收到 {answers} 个响应，最长等了 {:.1} ms",
+            longest.as_secs_f64() * 1e3,
         ),
     ];
     Ok(Seen { fails: longest > LONG, lines })
@@ -148,12 +187,25 @@ fn see_the_reader(broker: &Broker) -> Outcome<Seen> {
     let by_processor = disk_bytes(broker, PROCESSOR)? - before[0];
     let by_handler = disk_bytes(broker, HANDLER)? - before[1];
     if by_processor + by_handler == 0 {
-        return failed("nobody has read a disk: does the build lie in memory (tmpfs)?");
+        let why = both(
+            "nobody has read a disk: does the build lie in memory (tmpfs)?",
+            "没有线程读过磁盘：编译输出的目录是不是在内存里（tmpfs）？",
+        );
+        return failed(why.for_the_reader());
     }
     let lines = vec![
-        format!("the cold consumer got {bytes} bytes, which were on the disk alone"),
-        format!("read from the disk by the Processor: {by_processor} bytes"),
-        format!("read from the disk by request handlers: {by_handler} bytes"),
+        both_with!(
+            "the cold consumer got {bytes} bytes, which were on the disk alone",
+            "读冷数据的消费者收到 {bytes} 字节，它们原本只在磁盘上"
+        ),
+        both_with!(
+            "read from the disk by the Processor: {by_processor} bytes",
+            "由 Processor 从磁盘读取：{by_processor} 字节"
+        ),
+        both_with!(
+            "read from the disk by request handlers: {by_handler} bytes",
+            "由 handler 从磁盘读取：{by_handler} 字节"
+        ),
     ];
     Ok(Seen { fails: by_processor > by_handler, lines })
 }

@@ -10,23 +10,41 @@ use transferto::protocol::request::RequestBody;
 use crate::lessons::held_handler::{HeldHandler, SETTINGS};
 use crate::lessons::stage::{Broker, SILENCE, Stage, reset, response_within};
 use crate::lessons::{Lesson, Seen};
+use crate::words::{both, both_with};
 
 pub(crate) const LESSON: Lesson = Lesson {
     name: "lost-responses",
-    about: "a response whose connection is gone takes the next one with it",
+    about: both(
+        "a response whose connection is gone takes the next one with it",
+        "一个响应的连接已经不在，下一个响应跟着丢失",
+    ),
     issue: Some("KAFKA-5790"),
-    question: "The handlers are busy. Eight clients that will leave and eight that stay ask in turn; the\n\
-               eight reset their connections; eight more come and ask, which is more than the queue of\n\
-               requests holds. Then the handlers answer them all.\n\
-               How many of the sixteen that stayed get their response? Nothing is wrong with them.",
+    question: both(
+        "The handlers are busy. Eight clients that will leave and eight that stay ask in turn; the\n\
+         eight reset their connections; eight more come and ask, which is more than the queue of\n\
+         requests holds. Then the handlers answer them all.\n\
+         How many of the sixteen that stayed get their response? Nothing is wrong with them.",
+        "handler 都在忙。八个将要离开的客户端和八个留下的客户端交替发出请求；前八个重置（RST）连接；\n\
+         又来了八个并发出请求，超出了请求队列的容量。随后 handler 给出全部响应。\n\
+         留下的十六个客户端中，有几个能收到响应？它们自己没有任何问题。",
+    ),
     play,
-    explanation: "In Kafka 0.9 `processNewResponses` takes the next response from the queue in a `finally`.\n\
-                  If the one before has no connection any more, `Selector.send` throws, and the exception\n\
-                  leaves the loop with the next response in hand: of another client, which has done\n\
-                  nothing. Its request was read and handled; its connection stays muted until it is\n\
-                  closed as idle, after ten minutes. Here a response without a connection is an ordinary\n\
-                  result, and the loop goes on.",
-    source: "src/network/processor.rs, anchors not_connected and lose_next_response",
+    explanation: both(
+        "In Kafka 0.9 `processNewResponses` takes the next response from the queue in a `finally`.\n\
+         If the one before has no connection any more, `Selector.send` throws, and the exception\n\
+         leaves the loop with the next response in hand: of another client, which has done\n\
+         nothing. Its request was read and handled; its connection stays muted until it is\n\
+         closed as idle, after ten minutes. Here a response without a connection is an ordinary\n\
+         result, and the loop goes on.",
+        "Kafka 0.9 的 `processNewResponses` 在 `finally` 里从队列取下一个响应。如果前一个响应的连接已经\n\
+         不在，`Selector.send` 抛出异常，异常带着已经取出的下一个响应离开循环；那个响应属于另一个什么也\n\
+         没做错的客户端：它的请求读过了，也处理过了，连接却一直处于 mute 状态，十分钟后才因空闲而被关闭。\n\
+         在这里，响应的连接已经不在只是一种普通的返回值，循环继续。",
+    ),
+    source: both(
+        "src/network/processor.rs, anchors not_connected and lose_next_response",
+        "src/network/processor.rs，锚点 not_connected 和 lose_next_response",
+    ),
 };
 
 const TOPIC: &str = "post";
@@ -84,17 +102,25 @@ fn seen(broker: &Broker, mut staying: Vec<Client>) -> Outcome<Seen> {
         }
     }
     let mut lines = vec![
-        format!("{PAIRS} clients have reset their connections, {count} stay"),
-        format!("{} of the {count} have got their response", count - silent.len()),
+        both_with!(
+            "{PAIRS} clients have reset their connections, {count} stay",
+            "{PAIRS} 个客户端重置了连接，{count} 个留下"
+        ),
+        both_with!(
+            "{} of the {count} have got their response",
+            "{count} 个中有 {} 个收到了响应",
+            count - silent.len(),
+        ),
     ];
     if let Some(client) = silent.first() {
         let unread = broker.unread_bytes(client)?;
-        lines.push(format!(
-            "{} wait; the broker has read their requests: {unread} bytes in the socket, still \
-             connected",
-            silent.len()
+        lines.push(both_with!(
+            "{} wait; the broker has read their requests: {unread} bytes in the socket, still connected",
+            "{} 个还在等；broker 已经读过它们的请求：套接字里剩 {unread} 字节，连接还在",
+            silent.len(),
         ));
-        lines.extend(broker.logged("LESSON: the response").first().map(|it| format!("log: {it}")));
+        let logged = broker.logged("LESSON: the response");
+        lines.extend(logged.first().map(|it| both_with!("log: {it}", "日志：{it}")));
     }
     Ok(Seen { fails: !silent.is_empty(), lines })
 }

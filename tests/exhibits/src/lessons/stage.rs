@@ -21,6 +21,7 @@ use support::wait::wait_until;
 use transferto::common::lock::locked;
 
 use crate::traced_broker::{LISTENING, binary, number_after};
+use crate::words::both_with;
 
 const ALLOWED: &str = "transferto.lessons.allowed=true";
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -95,7 +96,8 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.dir) {
-            println!("  cannot remove {}: {error}", self.dir.display());
+            let dir = self.dir.display();
+            println!("  {}", both_with!("cannot remove {dir}: {error}", "无法删除 {dir}：{error}"));
         }
         caretaker::directory_is_gone(&self.dir);
     }
