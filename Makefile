@@ -100,10 +100,12 @@ lesson: tools         ## Switch a fault on, predict, and see it fail beside the 
 	@$(IN_LANGUAGE) ./target/release/exhibits lesson $(LESSON)
 
 exercise: tools       ## Ask a question about the broker, and hold the answer to a running one (N=4.1; lists them without; L=zh in Chinese)
+	@echo "Building the broker and its exercises; the first time takes a minute or two."
 	@cargo build --quiet --package transferto --package exhibits
 	@$(IN_LANGUAGE) ./target/debug/exhibits exercise $(N)
 
 exercises: tools      ## Do all exercises without asking; fails if an answer does not hold
+	@echo "Building the broker and its exercises; the first time takes a minute or two."
 	@cargo build --quiet --package transferto --package exhibits
 	@$(IN_LANGUAGE) ./target/debug/exhibits exercise all
 

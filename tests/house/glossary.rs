@@ -4,7 +4,7 @@
 use crate::source_tree::{files_under, read};
 
 /// What no page in Chinese says, and the term that it would stand for.
-const REJECTED: [(&str, &str); 10] = [
+const REJECTED: [(&str, &str); 11] = [
     ("静音", "mute"),
     ("边沿触发", "edge-triggered"),
     ("电平触发", "level-triggered"),
@@ -15,6 +15,7 @@ const REJECTED: [(&str, &str); 10] = [
     ("零复制", "zero copy"),
     ("页高速缓存", "page cache"),
     ("套接口", "socket"),
+    ("记录批次", "record batch"),
 ];
 
 /// `| term | 中文 | what it means | [where](page.md#heading) |`
