@@ -70,7 +70,7 @@ lint: tools           ## Fail on any warning of clippy
 doc: tools            ## Build the documentation of the source, fail on any broken link
 	RUSTDOCFLAGS="--cfg house -D warnings -A missing_docs" cargo doc --no-deps --document-private-items
 
-strace: tools         ## Tell a session call by call; fails if a message byte is read (MODE=copy, both or 2016; RECORD=1, COMPARE=1)
+strace: tools         ## Show a session, call by call; fails if a message byte is read (MODE=copy, both or 2016; RECORD=1, COMPARE=1)
 	@echo "Building the broker and what records it; the first time takes a minute or two."
 	@cargo build --package exhibits
 	@cargo rustc --package transferto --bin transferto -- $(STACKS)
