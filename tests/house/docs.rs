@@ -2,6 +2,7 @@
 //! and a page that is a list is printed from the list.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use transferto::config::config_def::to_markdown;
@@ -84,8 +85,10 @@ fn quoted_code_is_printed_from_the_source() {
     let is_printed = |page: &&str| {
         let text = read(page);
         let quotes = includes(&text).into_iter().map(|(path, anchor)| {
-            let file = Path::new(page).parent().unwrap().join(path);
-            (anchor, format!("```rust\n{}\n```", anchored(&read(file), anchor)))
+            let source = read(Path::new(page).parent().unwrap().join(path));
+            let code = anchored(&source, anchor);
+            let link = link_to_anchor(&text, path, anchor, lines_of(&source, anchor));
+            (anchor, format!("```rust\n{code}\n```\n\n{link}"))
         });
         print_into(page, &quotes.collect::<Vec<_>>())
     };
@@ -443,6 +446,23 @@ fn anchored(text: &str, anchor: &str) -> String {
     let lines: Vec<&str> = after.take_while(|line| line.trim() != end).collect();
     let margin = lines.first().map_or(0, |line| line.len() - line.trim_start().len());
     lines.iter().map(|line| line.get(margin..).unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+/// The numbers of the lines between the marks of an anchor.
+fn lines_of(source: &str, anchor: &str) -> RangeInclusive<usize> {
+    let line_of = |mark: String| source.lines().position(|line| line.trim() == mark).unwrap() + 1;
+    line_of(format!("// ANCHOR: {anchor}")) + 1..=line_of(format!("// ANCHOR_END: {anchor}")) - 1
+}
+
+/// A link from the page to the line on which the code begins. One that is there already, and still
+/// leads to a line of that code, stays: not every change of a source file changes a page.
+fn link_to_anchor(page: &str, path: &str, anchor: &str, lines: RangeInclusive<usize>) -> String {
+    let name = path.trim_start_matches("../");
+    let link = |line: usize| format!("[`{name}`]({path}#L{line})");
+    let printed = page.split(&format!("<!-- printed: {anchor} -->")).nth(1).unwrap_or_default();
+    let printed = printed.split("<!-- end of ").next().unwrap_or_default();
+    let present = lines.clone().find(|line| printed.contains(&link(*line)));
+    link(present.unwrap_or(*lines.start()))
 }
 
 fn heading_levels(page: &str) -> Vec<usize> {
