@@ -42,6 +42,7 @@ fn has_received(harness: &Harness, id: ConnectionId, bytes: usize) -> bool {
     harness.receives.iter().any(|it| it.id == id && it.frame.bytes.len() == bytes)
 }
 
+/// Port of `SelectorTest.testMuteOnOOM`.
 #[test]
 fn a_request_without_memory_waits_and_goes_on_when_memory_is_given_back() {
     let mut harness = Harness::new();
