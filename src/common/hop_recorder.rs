@@ -156,7 +156,7 @@ impl HopRecorder {
     /// place of what is followed now. Returns the number of this pursuit.
     pub fn seek(&self, of_connection: Option<Subject>) -> u64 {
         let mut follow = locked(&self.follow);
-        let level_before = follow.level_before.unwrap_or_else(log::max_level);
+        let level_before = level_to_restore(follow.level_before, log::max_level());
         *follow = Follow {
             number: follow.number + 1,
             pursuit: Pursuit::Seeking,
@@ -382,6 +382,11 @@ impl HopRecorder {
     }
 }
 
+/// The level before the pursuit, or what somebody has set instead during the one before.
+fn level_to_restore(before: Option<LevelFilter>, present: LevelFilter) -> LevelFilter {
+    before.filter(|_| present == LevelFilter::Trace).unwrap_or(present)
+}
+
 /// The first characters of `words`; what comes behind them is not even put together.
 fn in_few_chars(words: fmt::Arguments<'_>) -> String {
     let mut few = FewChars { text: String::new(), room: CHARS_MAX };
@@ -515,6 +520,15 @@ mod tests {
         assert_eq!(recorder.look().pursuit, Pursuit::GivenUp);
         assert_eq!(locked(&recorder.follow).level_before, None, "it was set back");
         assert_eq!(recorder.stage.load(Ordering::Acquire), AT_REST);
+    }
+
+    #[test]
+    fn the_level_to_restore_is_the_last_that_somebody_else_has_set() {
+        use LevelFilter::{Info, Trace, Warn};
+        assert_eq!(level_to_restore(None, Info), Info);
+        assert_eq!(level_to_restore(Some(Info), Trace), Info);
+        assert_eq!(level_to_restore(Some(Info), Warn), Warn);
+        assert_eq!(level_to_restore(None, Trace), Trace);
     }
 
     #[test]
