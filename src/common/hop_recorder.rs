@@ -11,7 +11,9 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::fmt::Write;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,13 +32,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_HOPS_MAX: usize = 300;
 /// and the last.
 const LAST_HOPS_MAX: usize = 100;
-/// How many hops of a thread are kept while a request is sought: those that led to it are among them.
+/// How many hops of a Processor are kept while a request is sought: those that led to it are among
+/// them.
 const LEAD_IN_MAX: usize = 256;
 /// Of the words of a hop.
 const CHARS_MAX: usize = 240;
 /// The step with which a Processor begins to look at its sockets: what it did before belongs to
 /// other requests.
 const POLL_STEP: u8 = 3;
+/// The steps that lead a Processor to a request. Only they are kept while one is sought: what the
+/// handlers do then belongs to other requests.
+const LEAD_IN_STEPS: RangeInclusive<u8> = POLL_STEP..=5;
 
 const AT_REST: u8 = 0;
 const SEEKING: u8 = 1;
@@ -105,6 +111,9 @@ pub struct HopRecorder {
     /// What `follow` is about, for those who have nothing to add to it.
     stage: AtomicU8,
     next_serial: AtomicU32,
+    /// The [fingerprint](Subject::fingerprint) of the request that is followed: the other threads
+    /// see by it, without the lock, that what they do is of no interest.
+    followed: AtomicU64,
     follow: Mutex<Follow>,
 }
 
@@ -138,6 +147,7 @@ impl HopRecorder {
         Self {
             stage: AtomicU8::new(AT_REST),
             next_serial: AtomicU32::new(FIRST_SERIAL),
+            followed: AtomicU64::new(0),
             follow: Mutex::new(follow),
         }
     }
@@ -146,7 +156,7 @@ impl HopRecorder {
     /// place of what is followed now. Returns the number of this pursuit.
     pub fn seek(&self, of_connection: Option<Subject>) -> u64 {
         let mut follow = locked(&self.follow);
-        let level_before = follow.level_before.unwrap_or_else(log::max_level);
+        let level_before = level_to_restore(follow.level_before, log::max_level());
         *follow = Follow {
             number: follow.number + 1,
             pursuit: Pursuit::Seeking,
@@ -202,11 +212,20 @@ impl HopRecorder {
         }
     }
 
-    /// A connection is closed, and with it ends its request.
+    /// A connection is closed: its request ends, and none of it has to be sought any longer.
     #[inline]
     pub fn is_gone(&self, connection: Subject) {
         if is_traced() {
             self.end_if(Pursuit::Lost, |followed| followed.shares_connection(connection));
+        }
+    }
+
+    /// Ends the pursuit with this number, if it is still under way: whoever asked for it has no more
+    /// use for it.
+    pub fn give_up(&self, number: u64) {
+        let mut follow = self.in_time();
+        if follow.number == number && follow.is_under_way() {
+            self.end(&mut follow, Pursuit::GivenUp);
         }
     }
 
@@ -219,34 +238,51 @@ impl HopRecorder {
         name: &'static str,
         words: fmt::Arguments<'_>,
     ) -> u32 {
-        match self.stage.load(Ordering::Acquire) {
-            SEEKING => {
-                if step == Some(POLL_STEP) {
-                    LEAD_IN.with_borrow_mut(VecDeque::clear);
-                    drop(self.in_time());
-                }
-                let hop = self.hop(depth, step, name, words);
-                let serial = hop.serial;
-                LEAD_IN.with_borrow_mut(|hops| {
-                    if hops.len() == LEAD_IN_MAX {
-                        hops.pop_front();
-                    }
-                    hops.push_back((Subject::present(), hop));
-                });
-                serial
+        let stage = self.stage.load(Ordering::Acquire);
+        if stage != AT_REST && step == Some(POLL_STEP) {
+            drop(self.in_time());
+        }
+        match stage {
+            SEEKING if step.is_some_and(|step| LEAD_IN_STEPS.contains(&step)) => {
+                self.keep_for_now(self.hop(depth, step, name, words))
             }
-            FOLLOWING => {
-                let mut follow = self.in_time();
-                if follow.pursuit != Pursuit::Following || follow.request != Subject::present() {
-                    return 0;
-                }
-                let hop = self.hop(depth, step, name, words);
-                let serial = hop.serial;
-                follow.push(hop);
-                serial
+            FOLLOWING if self.may_follow(Subject::present()) => {
+                // Put into words before the lock is taken: they are the caller's code.
+                self.keep(self.hop(depth, step, name, words))
             }
             _ => 0,
         }
+    }
+
+    /// Nobody knows yet whether a request of interest comes of it.
+    fn keep_for_now(&self, hop: Hop) -> u32 {
+        let serial = hop.serial;
+        LEAD_IN.with_borrow_mut(|hops| {
+            if hop.step == Some(POLL_STEP) {
+                hops.clear();
+            }
+            if hops.len() == LEAD_IN_MAX {
+                hops.pop_front();
+            }
+            hops.push_back((Subject::present(), hop));
+        });
+        serial
+    }
+
+    fn keep(&self, hop: Hop) -> u32 {
+        let mut follow = self.in_time();
+        if follow.pursuit != Pursuit::Following || follow.request != Subject::present() {
+            return 0;
+        }
+        let serial = hop.serial;
+        follow.push(hop);
+        serial
+    }
+
+    /// `false` for nearly all requests but the one that is followed.
+    fn may_follow(&self, subject: Option<Subject>) -> bool {
+        let followed = self.followed.load(Ordering::Relaxed);
+        subject.is_some_and(|subject| subject.fingerprint() == followed)
     }
 
     /// The call of the hop with this number has returned.
@@ -278,7 +314,10 @@ impl HopRecorder {
         if follow.pursuit != Pursuit::Seeking || follow.of_connection.is_some_and(is_other) {
             return;
         }
+        let sought_since = follow.since;
+        // What is older was kept for an earlier pursuit, which has ended on another thread.
         let led_to_it = |subject: Option<Subject>, hop: &Hop| match subject {
+            _ if sought_since.is_none_or(|since| hop.at < since) => false,
             Some(it) => it == request || it.correlation_id().is_none() && !is_other(it),
             None => hop.step == Some(POLL_STEP),
         };
@@ -289,16 +328,22 @@ impl HopRecorder {
         }
         (follow.pursuit, follow.request) = (Pursuit::Following, Some(request));
         follow.since = Some(Instant::now());
+        self.followed.store(request.fingerprint(), Ordering::Relaxed);
         self.stage.store(FOLLOWING, Ordering::Release);
     }
 
     #[cold]
     fn end_if(&self, how: Pursuit, is_meant: impl Fn(Subject) -> bool) {
-        if self.stage.load(Ordering::Acquire) != FOLLOWING {
+        if self.stage.load(Ordering::Acquire) == AT_REST {
             return;
         }
         let mut follow = self.in_time();
-        if follow.pursuit == Pursuit::Following && follow.request.is_some_and(is_meant) {
+        let of_interest = match follow.pursuit {
+            Pursuit::Following => follow.request,
+            Pursuit::Seeking => follow.of_connection,
+            _ => None,
+        };
+        if of_interest.is_some_and(is_meant) {
             self.end(&mut follow, how);
         }
     }
@@ -306,8 +351,7 @@ impl HopRecorder {
     /// The lock, with what has taken too long ended.
     fn in_time(&self) -> MutexGuard<'_, Follow> {
         let mut follow = locked(&self.follow);
-        let is_under_way = matches!(follow.pursuit, Pursuit::Seeking | Pursuit::Following);
-        if is_under_way && follow.since.is_some_and(|since| since.elapsed() > PATIENCE) {
+        if follow.is_under_way() && follow.since.is_some_and(|since| since.elapsed() > PATIENCE) {
             self.end(&mut follow, Pursuit::GivenUp);
         }
         follow
@@ -333,12 +377,44 @@ impl HopRecorder {
     ) -> Hop {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed).max(FIRST_SERIAL);
         let thread = thread::current().name().unwrap_or("unnamed").to_string();
-        let words = words.to_string().chars().take(CHARS_MAX).collect();
+        let words = in_few_chars(words);
         Hop { serial, at: Instant::now(), ended: None, thread, depth, step, name, words }
     }
 }
 
+/// The level before the pursuit, or what somebody has set instead during the one before.
+fn level_to_restore(before: Option<LevelFilter>, present: LevelFilter) -> LevelFilter {
+    before.filter(|_| present == LevelFilter::Trace).unwrap_or(present)
+}
+
+/// The first characters of `words`; what comes behind them is not even put together.
+fn in_few_chars(words: fmt::Arguments<'_>) -> String {
+    let mut few = FewChars { text: String::new(), room: CHARS_MAX };
+    // An error says that there was no room for all.
+    let _ = few.write_fmt(words);
+    few.text
+}
+
+struct FewChars {
+    text: String,
+    room: usize,
+}
+
+impl Write for FewChars {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for c in more.chars() {
+            self.room = self.room.checked_sub(1).ok_or(fmt::Error)?;
+            self.text.push(c);
+        }
+        Ok(())
+    }
+}
+
 impl Follow {
+    fn is_under_way(&self) -> bool {
+        matches!(self.pursuit, Pursuit::Seeking | Pursuit::Following)
+    }
+
     fn push(&mut self, hop: Hop) {
         if self.first_hops.len() < FIRST_HOPS_MAX {
             return self.first_hops.push(hop);
@@ -355,6 +431,13 @@ impl Follow {
 mod tests {
     use super::*;
 
+    /// Every test sets the level that a pursuit would set, and none takes it back: it is one for the
+    /// process, and the tests run at once.
+    fn recorder() -> HopRecorder {
+        log::set_max_level(LevelFilter::Trace);
+        HopRecorder::new()
+    }
+
     fn names(recorder: &HopRecorder) -> Vec<&'static str> {
         recorder.look().hops.iter().map(|(.., hop)| hop.name).collect()
     }
@@ -365,7 +448,7 @@ mod tests {
 
     #[test]
     fn the_hops_are_those_that_led_to_the_request_and_its_own() {
-        let recorder = HopRecorder::new();
+        let recorder = recorder();
         let number = recorder.seek(None);
         let (connection, other) = (Subject::connection(7, 1), Subject::connection(7, 2));
         let request = connection.request(5);
@@ -399,7 +482,7 @@ mod tests {
 
     #[test]
     fn only_the_connection_that_was_asked_for_is_followed_and_its_end_ends_that() {
-        let recorder = HopRecorder::new();
+        let recorder = recorder();
         let (connection, other) = (Subject::connection(8, 1), Subject::connection(8, 2));
         recorder.seek(Some(connection));
         recorder.begins(other.request(1));
@@ -413,8 +496,87 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_is_gone_is_not_sought_any_longer() {
+        let recorder = recorder();
+        let (connection, other) = (Subject::connection(8, 3), Subject::connection(8, 4));
+        recorder.seek(Some(connection));
+        recorder.is_gone(other);
+        assert_eq!(recorder.look().pursuit, Pursuit::Seeking);
+        recorder.is_gone(connection);
+        assert_eq!(recorder.look().pursuit, Pursuit::Lost);
+        recorder.seek(None);
+        recorder.is_gone(connection);
+        assert_eq!(recorder.look().pursuit, Pursuit::Seeking);
+    }
+
+    #[test]
+    fn only_the_pursuit_with_its_number_is_given_up_and_the_level_is_as_before() {
+        let recorder = recorder();
+        let (first, second) = (recorder.seek(None), recorder.seek(None));
+        recorder.give_up(first);
+        assert_eq!(recorder.look().pursuit, Pursuit::Seeking);
+        assert_eq!(locked(&recorder.follow).level_before, Some(LevelFilter::Trace));
+        recorder.give_up(second);
+        assert_eq!(recorder.look().pursuit, Pursuit::GivenUp);
+        assert_eq!(locked(&recorder.follow).level_before, None, "it was set back");
+        assert_eq!(recorder.stage.load(Ordering::Acquire), AT_REST);
+    }
+
+    #[test]
+    fn the_level_to_restore_is_the_last_that_somebody_else_has_set() {
+        use LevelFilter::{Info, Trace, Warn};
+        assert_eq!(level_to_restore(None, Info), Info);
+        assert_eq!(level_to_restore(Some(Info), Trace), Info);
+        assert_eq!(level_to_restore(Some(Info), Warn), Warn);
+        assert_eq!(level_to_restore(None, Trace), Trace);
+    }
+
+    #[test]
+    fn what_an_earlier_pursuit_has_left_on_a_thread_does_not_lead_to_a_later_request() {
+        let recorder = recorder();
+        let connection = Subject::connection(8, 5);
+        recorder.seek(None);
+        record(&recorder, 3, "an old poll");
+        {
+            let _connection = connection.enter();
+            record(&recorder, 4, "an old read");
+        }
+        recorder.seek(None);
+        let request = connection.request(1);
+        let _request = request.enter();
+        record(&recorder, 5, "parse");
+        recorder.begins(request);
+        assert_eq!(names(&recorder), ["parse"]);
+    }
+
+    #[test]
+    fn what_a_handler_does_while_a_request_is_sought_is_not_kept() {
+        let recorder = recorder();
+        recorder.seek(None);
+        assert_eq!(record(&recorder, 8, "the read of another request"), 0);
+        assert!(LEAD_IN.with_borrow(VecDeque::is_empty));
+    }
+
+    #[test]
+    fn of_long_words_the_first_are_kept_and_the_rest_is_not_put_together() {
+        struct Endless;
+        impl fmt::Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                for at in 0.. {
+                    write!(f, "这{at}")?;
+                }
+                Ok(())
+            }
+        }
+        let words = in_few_chars(format_args!("{Endless}"));
+        assert_eq!(words.chars().count(), CHARS_MAX);
+        assert!(words.starts_with("这0这1"), "{words}");
+        assert_eq!(in_few_chars(format_args!("few {}", 1)), "few 1");
+    }
+
+    #[test]
     fn of_a_long_answer_the_first_hops_are_kept_and_the_last() {
-        let recorder = HopRecorder::new();
+        let recorder = recorder();
         recorder.seek(None);
         let request = Subject::connection(9, 1).request(1);
         let _request = request.enter();

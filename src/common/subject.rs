@@ -41,6 +41,12 @@ impl Subject {
         (self.processor, self.connection) == (other.processor, other.connection)
     }
 
+    /// A number that others hardly have: to see in one look that two are not the same.
+    pub fn fingerprint(self) -> u64 {
+        let of_request = self.correlation_id.map_or(0, |it| u64::from(it.cast_unsigned()) + 1);
+        of_request ^ self.connection.rotate_left(36) ^ u64::from(self.processor).rotate_left(56)
+    }
+
     /// The id of a request; a connection has none.
     pub fn correlation_id(self) -> Option<i32> {
         self.correlation_id
@@ -130,5 +136,16 @@ mod tests {
         assert_eq!(connection.request(5).to_string(), "2#0/5");
         assert!(connection.request(5).shares_connection(connection.request(6)));
         assert!(!connection.shares_connection(Subject::connection(0, 2)));
+    }
+
+    #[test]
+    fn neighbours_have_other_fingerprints() {
+        let of = |processor, connection, id| Subject::connection(processor, connection).request(id);
+        let request = of(2, 0, 5);
+        for other in [of(2, 0, 6), of(2, 1, 5), of(1, 0, 5), of(0, 2, 5), of(2, 0, -1)] {
+            assert_ne!(request.fingerprint(), other.fingerprint(), "{other}");
+        }
+        assert_ne!(request.fingerprint(), Subject::connection(2, 0).fingerprint());
+        assert_eq!(request.fingerprint(), of(2, 0, 5).fingerprint());
     }
 }

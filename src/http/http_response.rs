@@ -71,7 +71,8 @@ impl HttpResponse {
     /// What stands before the body. `keeps_alive` says whether another request may follow.
     ///
     /// No page may be cached, for each says what is now; and none may be taken for another type
-    /// than it says, for it may hold what a client has called itself.
+    /// than it says, for it may hold what a client has called itself. A page of another site may not
+    /// even load one as if it were an image, which would bring it into that page's process.
     pub fn head(&self, keeps_alive: bool) -> String {
         let Self { status, content_type, content_security_policy, body } = self;
         let connection = if keeps_alive { "keep-alive" } else { "close" };
@@ -83,6 +84,7 @@ impl HttpResponse {
              Cache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\n\
              Content-Security-Policy: {content_security_policy}\r\n\
+             Cross-Origin-Resource-Policy: same-origin\r\n\
              Referrer-Policy: no-referrer\r\n\
              {allow}\
              Connection: {connection}\r\n\

@@ -138,6 +138,50 @@ class LivePage(unittest.TestCase):
         self.page.click("#to-en")
         self.page.wait_for("document.documentElement.lang === 'en'")
 
+    def test_counts_of_one_are_worded_for_one(self):
+        text = "t('following', 'x', {0}) + t('inAll', '0 B', '{0}', '0 B') + t('full', '{0}')"
+        one, two = (self.page.evaluate(text.replace("{0}", count)) for count in ["1", "2"])
+        for words in ["1 hop so", "1 call,"]:
+            self.assertIn(words, one)
+        self.assertTrue(one.endswith("1 time"), one)
+        for words in ["2 hops so", "2 calls,", "2 times"]:
+            self.assertIn(words, two)
+        left = """Object.keys(TEXTS.en).filter((key) =>
+            ["en", "zh"].some((it) => (language = it, /[{}|]/.test(t(key, 1, 1, 1, 1)))))"""
+        self.assertEqual(self.page.evaluate(left), [])
+
+    def test_a_press_that_opens_a_menu_does_not_stop_the_page(self):
+        for button in [2, 0]:
+            press = f"document.dispatchEvent(new PointerEvent('pointerdown', {{ button: {button} }}))"
+            self.page.evaluate(press)
+            self.assertEqual(self.page.evaluate("isHeld"), button == 0)
+        # Control and the main button open one, too.
+        self.page.evaluate("document.body.dispatchEvent(new Event('contextmenu', {bubbles: true}))")
+        self.page.wait_for("!isHeld")
+
+    def test_a_page_that_stands_still_for_a_selection_says_so(self):
+        self.page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))")
+        self.page.wait_for("document.getElementById('held').textContent.includes('selected')")
+        self.page.evaluate("getSelection().removeAllRanges()")
+        self.page.wait_for("document.getElementById('held').textContent === ''")
+
+    def test_in_a_narrow_window_only_the_sections_scroll_sideways(self):
+        self.page.resize(320, 640)
+        self.page.wait_for("innerWidth === 320")
+        self.assertEqual(self.page.evaluate("document.documentElement.scrollWidth"), 320)
+        flows = "document.getElementById('zero')"
+        self.assertTrue(self.page.evaluate(f"{flows}.scrollWidth <= {flows}.clientWidth"))
+
+    def test_a_connection_that_closes_is_not_waited_for(self):
+        with contextlib.closing(Client(self.broker.port, "leaver")) as leaver:
+            leaver.fetch("post", self.hostile.end)
+            row = """[...document.querySelectorAll('.connection')]
+                .find((it) => it.querySelector('.client-id').textContent === 'leaver')"""
+            self.page.wait_for(row)
+            self.page.evaluate(f"{row}.querySelector('button').click()")
+            self.page.wait_for(f"{PURSUIT}.startsWith('Waiting')")
+        self.page.wait_for(f"{PURSUIT}.includes('was closed')")
+
     def test_another_site_cannot_have_a_fetch_followed(self):
         with self.assertRaises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(self.broker.page.replace("/live", "/follow"))

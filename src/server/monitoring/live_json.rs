@@ -4,6 +4,7 @@
 //! However large the broker is, the text is bounded: lists are cut, and each stands beside its whole
 //! count.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,12 +134,15 @@ fn put_queue(json: &mut Json, parts: &ObservedParts) {
 }
 
 fn put_purgatory(json: &mut Json, name: &str, purgatory: &PurgatorySnapshot<TopicAndPartition>) {
+    // In an order that stays, so that a key is found where it was a second ago.
+    let mut keys: Vec<_> = purgatory.keys.iter().collect();
+    keys.sort();
     json.object(|it| {
         it.field("name").string(name);
         it.field("delayed").count(purgatory.delayed);
         it.field("watched").count(purgatory.watched);
         it.field("key_count").count(purgatory.key_count);
-        it.field("keys").array(&purgatory.keys, |it, (key, waiting)| {
+        it.field("keys").array(keys, |it, (key, waiting)| {
             it.object(|it| {
                 it.field("key").string(&key.to_string());
                 it.field("waiting").count(*waiting);
@@ -157,14 +161,26 @@ fn put_purgatory(json: &mut Json, name: &str, purgatory: &PurgatorySnapshot<Topi
 /// The first logs, by their names.
 fn put_logs(json: &mut Json, parts: &ObservedParts) {
     let mut partitions = parts.replica_manager.local_logs().all_partitions();
-    let name = |it: &Arc<Partition>| it.topic_and_partition.clone();
-    partitions.sort_by_cached_key(name);
+    let count = partitions.len();
+    keep_first(&mut partitions, LOGS_MAX, |one, other| {
+        one.topic_and_partition.cmp(&other.topic_and_partition)
+    });
     json.object(|it| {
-        it.field("count").count(partitions.len());
-        it.field("first").array(partitions.iter().take(LOGS_MAX), |it, partition| {
+        it.field("count").count(count);
+        it.field("first").array(&partitions, |it, partition: &Arc<Partition>| {
             put_log(it, &partition.leader_replica().log.snapshot(SEGMENTS_MAX));
         });
     });
+}
+
+/// Keeps the first `max` of `items` in the order of `compare`, and sorts no others: there may be many
+/// thousands.
+fn keep_first<T>(items: &mut Vec<T>, max: usize, compare: impl Fn(&T, &T) -> Ordering) {
+    if items.len() > max {
+        items.select_nth_unstable_by(max, &compare);
+        items.truncate(max);
+    }
+    items.sort_by(compare);
 }
 
 fn put_log(json: &mut Json, log: &LogSnapshot) {
@@ -230,5 +246,20 @@ fn word_for(pursuit: Pursuit) -> &'static str {
         Pursuit::Answered => "answered",
         Pursuit::Lost => "lost",
         Pursuit::GivenUp => "given up",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_the_first_are_kept_in_their_order() {
+        for count in [0, 1, 3, 4, 50] {
+            // Each number below `count` once, in no order.
+            let mut numbers: Vec<usize> = (0..count).map(|it| (it * 7 + 3) % count).collect();
+            keep_first(&mut numbers, 3, Ord::cmp);
+            assert_eq!(numbers, (0..count.min(3)).collect::<Vec<_>>(), "of {count}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The page that shows the path at work: the file `live.html`, and the data that it asks for again
 //! and again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -62,22 +62,50 @@ impl LiveData {
     }
 }
 
-/// Has the next fetch followed: of any connection, or with `of=2-0` of connection 2#0.
-///
-/// It changes what the broker does for a moment, so a page of another site must not be able to ask
-/// for it.
-pub fn follow(request: &HttpRequest) -> HttpResponse {
+/// What the page asks to have followed. The recorder is the process's, and may outlive the server:
+/// when the server stops, the log's level must not wait for somebody who looks.
+#[derive(Default)]
+pub struct Follower {
+    /// The number of the last pursuit.
+    last: Cell<Option<u64>>,
+}
+
+impl Follower {
+    /// Has the next fetch followed: of any connection, or with `of=2-0` of connection 2#0.
+    ///
+    /// It changes what the broker does for a moment, so a page of another site must not be able to
+    /// ask for it.
+    pub fn follow(&self, request: &HttpRequest) -> HttpResponse {
+        match wanted(request) {
+            Ok(of_connection) => {
+                let number = RECORDER.seek(of_connection);
+                self.last.set(Some(number));
+                let mut answer = Json::default();
+                answer.object(|it| it.field("number").count(number));
+                json(&answer.into_text())
+            }
+            Err(refusal) => refusal,
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        if let Some(number) = self.last.get() {
+            RECORDER.give_up(number);
+        }
+    }
+}
+
+/// The connection that the request names, if it names one.
+fn wanted(request: &HttpRequest) -> Result<Option<Subject>, HttpResponse> {
     if !request.has_requested_with {
         let why = "send a header X-Requested-With, with any value: only then is it no other site";
-        return HttpResponse::text(Status::Forbidden, why);
+        return Err(HttpResponse::text(Status::Forbidden, why));
     }
-    let Some(of_connection) = connection_of(request.query.as_deref()) else {
-        return HttpResponse::text(Status::BadRequest, "of=2-0 stands for the connection 2#0");
-    };
-    let number = RECORDER.seek(of_connection);
-    let mut answer = Json::default();
-    answer.object(|it| it.field("number").count(number));
-    json(&answer.into_text())
+    let why = "of=2-0 stands for the connection 2#0";
+    connection_of(request.query.as_deref())
+        .ok_or_else(|| HttpResponse::text(Status::BadRequest, why))
 }
 
 /// `Some(None)` without a query; `None` if it names no connection.
@@ -94,6 +122,7 @@ fn json(text: &str) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::hop_recorder::Pursuit;
 
     #[test]
     fn the_page_has_one_script_and_one_style_and_each_bears_the_nonce() {
@@ -116,6 +145,24 @@ mod tests {
                 |at: &(usize, &str)| LIVE_HTML[at.0..].starts_with("http://www.w3.org/");
             assert!(LIVE_HTML.match_indices(banned).all(|it| is_allowed(&it)), "{banned}");
         }
+    }
+
+    #[test]
+    fn a_server_that_is_gone_has_nothing_followed() {
+        // As the tests of the recorder have it; and of a connection that no other test has.
+        log::set_max_level(log::LevelFilter::Trace);
+        let follower = Follower::default();
+        let query = Some("of=4000000000-0".to_string());
+        let asked = HttpRequest { query, has_requested_with: true, ..HttpRequest::default() };
+        assert_eq!(follower.follow(&asked).status, Status::Ok);
+        let number = RECORDER.look().number;
+        assert_eq!(RECORDER.look().pursuit, Pursuit::Seeking);
+        let another = Follower::default();
+        assert_eq!(another.follow(&HttpRequest::default()).status, Status::Forbidden);
+        drop(another);
+        assert_eq!(RECORDER.look().pursuit, Pursuit::Seeking, "it was another's");
+        drop(follower);
+        assert_eq!((RECORDER.look().number, RECORDER.look().pursuit), (number, Pursuit::GivenUp));
     }
 
     #[test]

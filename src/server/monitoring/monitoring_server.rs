@@ -12,7 +12,7 @@ use crate::http::http_response::{HttpResponse, Status};
 use crate::http::http_server::HttpServer;
 use crate::http::routes::Routes;
 use crate::server::monitoring::broker_state::{BrokerState, CurrentState};
-use crate::server::monitoring::live_page::{LiveData, follow, live_page};
+use crate::server::monitoring::live_page::{Follower, LiveData, live_page};
 use crate::server::monitoring::metrics_page::MetricsPage;
 use crate::server::monitoring::observed::{ObservedParts, Observer};
 
@@ -78,11 +78,12 @@ fn routes(
     let state = Arc::clone(state);
     let metrics = MetricsPage::new(Arc::clone(observer), Arc::clone(time));
     let live = LiveData::new(Arc::clone(observer));
+    let follower = Follower::default();
     Routes::default()
         .at("/", |_| live_page())
         .at("/live", |_| live_page())
         .at("/live.json", move |_| live.get())
-        .at("/follow", follow)
+        .at("/follow", move |request| follower.follow(request))
         .at("/metrics", move |_| metrics.get())
         // That it is answered is the answer.
         .at("/healthz", |_| HttpResponse::text(Status::Ok, "alive"))

@@ -510,6 +510,8 @@ impl Log {
 
     /// The log as it is now, with `segments_max` of its segments at most.
     pub fn snapshot(&self, segments_max: usize) -> LogSnapshot {
+        // Appends go on meanwhile: what may not be beyond the end is read before it.
+        let (recovery_point, high_watermark) = (self.recovery_point(), self.high_watermark());
         let segments = self.segments();
         let hidden = segments.len().saturating_sub(segments_max);
         let segment = |segment: &Arc<LogSegment>| SegmentSnapshot {
@@ -522,8 +524,8 @@ impl Log {
             topic_and_partition: self.topic_and_partition().clone(),
             log_start_offset: self.log_start_offset(),
             log_end_offset: self.log_end_offset(),
-            high_watermark: self.high_watermark(),
-            recovery_point: self.recovery_point(),
+            high_watermark,
+            recovery_point,
             size_bytes: self.size(),
             segment_count: segments.len(),
             segments: segments[hidden..].iter().map(segment).collect(),

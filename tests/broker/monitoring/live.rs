@@ -127,6 +127,7 @@ fn the_page_may_run_its_own_script_and_load_nothing() {
     }
     let data = get(http_addr(&broker), "/live.json");
     assert!(data.head.contains("Content-Security-Policy: default-src 'none'; "), "{}", data.head);
+    assert!(data.head.contains("Cross-Origin-Resource-Policy: same-origin\r\n"), "{}", data.head);
 }
 
 /// A page of another site can make a browser send a GET, but none with this header.
@@ -143,4 +144,20 @@ fn a_fetch_is_followed_for_those_alone_who_send_a_header_that_other_sites_cannot
     for wrong in ["/follow?", "/follow?of=2%230", "/follow?of=99999999999-0", "/follow?of=%00"] {
         assert_eq!(ask(wrong, "X-Requested-With: test\r\n").status, 400, "{wrong}");
     }
+}
+
+/// The level is that of the whole process. No other test of this binary changes it.
+#[test]
+fn a_broker_that_stops_while_a_fetch_is_sought_leaves_the_level_of_the_log_as_it_was() {
+    let before = log::max_level();
+    let broker = Broker::start(&[HTTP_LISTENER]);
+    let mut client = HttpClient::connect(http_addr(&broker));
+    // A connection that there is not, so that the fetches of other tests are left alone.
+    client.send(
+        "GET /follow?of=4000000000-0 HTTP/1.1\r\nHost: localhost\r\nX-Requested-With: test\r\n\r\n",
+    );
+    assert_eq!(client.receive().status, 200);
+    assert_eq!(log::max_level(), log::LevelFilter::Trace);
+    broker.stop();
+    assert_eq!(log::max_level(), before);
 }
