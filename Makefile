@@ -89,7 +89,7 @@ picture: tools        ## Draw a produce, a fetch and a long poll from the broker
 	@cargo build --quiet --release --package transferto --package exhibits
 	@./target/release/exhibits picture $(if $(COMPARE),--compare)
 
-exhibits: tools       ## Record all that the pages show again, in about twelve minutes, and print them (COMPARE=1 only holds the shapes)
+exhibits: tools       ## Record all that the pages show again, and print them (COMPARE=1 only holds the shapes)
 	@$(MAKE) --no-print-directory strace strace-kafka picture $(if $(COMPARE),COMPARE=1,RECORD=1)
 	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
 	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
@@ -146,7 +146,7 @@ bench: tools          ## Measure beside a bare sendfile loop, nginx and Kafka (E
 lab: tools            ## Send a file in each way, from read and write to sendfile: what each costs (EXPERIMENTS=files, ROUNDS=, SHORT=1, WRITE=1)
 	@echo "Building the broker and the lab; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package lab
-	@echo "$(if $(EXPERIMENTS),,The whole lab takes about $(if $(SHORT),one minute,five minutes) on two cores. )Leave the machine alone meanwhile."
+	@echo "$(if $(EXPERIMENTS),,The whole lab takes about $(if $(SHORT),one minute,three minutes) on two cores. )Leave the machine alone meanwhile."
 	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" WRITE="$(WRITE)" ./target/release/lab $(EXPERIMENTS)
 
 clean:                ## Remove what was built; the broker's ./data stays

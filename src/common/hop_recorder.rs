@@ -53,7 +53,8 @@ const FIRST_SERIAL: u32 = 2;
 
 thread_local! {
     /// What this thread has done lately, while a request is sought.
-    static LEAD_IN: RefCell<VecDeque<(Option<Subject>, Hop)>> = const { RefCell::new(VecDeque::new()) };
+    static LEAD_IN: RefCell<VecDeque<(Option<Subject>, Hop)>> =
+        const { RefCell::new(VecDeque::new()) };
 }
 
 /// One step of the trace, written down.
@@ -86,7 +87,7 @@ pub enum Pursuit {
     Answered,
     /// The connection was closed before.
     Lost,
-    /// It took too long.
+    /// It took too long, or the server that was asked for it has stopped.
     GivenUp,
 }
 

@@ -138,8 +138,8 @@ settings! {
             "connections.max.idle.ms" = "600000", Allowed::Any, Medium;
 
         /// Where the pages of [monitoring](monitoring.md) are served by HTTP, and one that shows the
-        /// path of requests at work. A port alone is one of this machine's loopback. There is no password: whoever reaches another address can read
-        /// them. Without it there are none.
+        /// path of requests at work. A port alone is one of this machine's loopback. There is no
+        /// password: whoever reaches another address can read them. Without it there are none.
         transferto_http_listener: Option<HttpEndPoint>,
             "transferto.http.listener" = "", Allowed::Any, Medium;
         /// A request that takes longer than this is logged as a warning, in milliseconds, a hundred

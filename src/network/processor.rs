@@ -399,8 +399,8 @@ impl Processor {
             RECORDER.begins(subject);
         }
         self.selector.mute(id);
-        if !is_named {
-            self.selector.note_client_id(id, header.client_id.as_deref());
+        if !is_named && let Some(client_id) = &header.client_id {
+            self.selector.note_client_id(id, client_id);
         }
         let request = Box::new(Request {
             processor: self.handle.id,

@@ -246,14 +246,13 @@ impl LocalLogs {
         };
         let fetched_data = replica.log.read(fetch.offset, max_offset, limit);
         // ANCHOR_END: log_read
-        let fetched_data = fetched_data.inspect_err(|error| match error {
-            would_block if would_block.is_would_block() => (),
-            // A negative size is the client's fault, though Kafka's code says otherwise.
-            KafkaError::Api(..) if fetch.fetch_size < 0 => {
-                mark!([8] "Log.read", "{key}: {error}");
+        let fetched_data = fetched_data.inspect_err(|error| {
+            if error.is_would_block() {
+                return;
             }
-            _ => {
-                mark!([8] "Log.read", "{key}: {error}");
+            mark!([8] "Log.read", "{key}: {error}");
+            // A negative size is the client's fault, though Kafka's code says otherwise.
+            if fetch.fetch_size >= 0 || !matches!(error, KafkaError::Api(..)) {
                 log_failure("Log.read", key, error);
             }
         })?;

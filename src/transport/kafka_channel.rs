@@ -141,10 +141,9 @@ impl KafkaChannel {
     }
 
     /// Notes what the client calls itself.
-    pub fn note_client_id(&mut self, client_id: Option<&str>) {
-        let kept =
-            |client_id: &str| client_id.chars().take(CLIENT_ID_CHARS_MAX).collect::<String>();
-        self.client_id = client_id.map(|client_id| kept(client_id).into());
+    pub fn note_client_id(&mut self, client_id: &str) {
+        let kept: String = client_id.chars().take(CLIENT_ID_CHARS_MAX).collect();
+        self.client_id = Some(kept.into());
     }
 
     /// The channel as it is now, for those who look.

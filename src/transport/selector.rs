@@ -319,7 +319,7 @@ impl Selector {
     }
 
     /// Notes what the client of a connection calls itself.
-    pub fn note_client_id(&mut self, id: ConnectionId, client_id: Option<&str>) {
+    pub fn note_client_id(&mut self, id: ConnectionId, client_id: &str) {
         if let Some(slot) = slot_of(&mut self.slots, id) {
             slot.channel.note_client_id(client_id);
         }
