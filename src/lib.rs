@@ -141,6 +141,8 @@ pub mod registry;
 #[cfg_attr(not(house), doc(hidden))]
 pub mod protocol;
 #[cfg_attr(not(house), doc(hidden))]
+pub mod security;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod network;
 #[cfg_attr(not(house), doc(hidden))]
 pub mod replica;

@@ -2,12 +2,19 @@
 //! as the settings spell it.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// How the bytes of a listener are secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecurityProtocol {
     /// Not at all.
     Plaintext,
+    /// By TLS, whose old name Kafka keeps. A client may prove who it is by a certificate.
+    Ssl,
+    /// The client proves who it is by SASL; the bytes are not encrypted.
+    SaslPlaintext,
+    /// By TLS, and the client proves who it is by SASL.
+    SaslSsl,
     /// Not at all, under a second name: Kafka's tests listen twice with it.
     Trace,
 }
@@ -17,28 +24,58 @@ impl SecurityProtocol {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plaintext => "PLAINTEXT",
+            Self::Ssl => "SSL",
+            Self::SaslPlaintext => "SASL_PLAINTEXT",
+            Self::SaslSsl => "SASL_SSL",
             Self::Trace => "TRACE",
         }
+    }
+
+    /// The protocol of this name; case does not matter.
+    pub fn for_name(name: &str) -> Option<Self> {
+        const ALL: [SecurityProtocol; 5] = [
+            SecurityProtocol::Plaintext,
+            SecurityProtocol::Ssl,
+            SecurityProtocol::SaslPlaintext,
+            SecurityProtocol::SaslSsl,
+            SecurityProtocol::Trace,
+        ];
+        ALL.into_iter().find(|it| it.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether its connections begin with a TLS handshake.
+    pub const fn uses_ssl(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+
+    /// Whether its clients authenticate by SASL.
+    pub const fn uses_sasl(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
 }
 
 /// Distinguishes the listeners of a broker, in the settings, in the names of threads and in the
 /// log. A listener is named after its protocol, or as `listener.security.protocol.map` names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ListenerName(String);
+pub struct ListenerName(Arc<str>);
 
 impl ListenerName {
     pub fn for_security_protocol(protocol: SecurityProtocol) -> Self {
-        Self(protocol.name().to_string())
+        Self(protocol.name().into())
     }
 
     /// Port of `ListenerName.normalised`: case does not matter.
     pub fn normalised(name: &str) -> Self {
-        Self(name.to_ascii_uppercase())
+        Self(name.to_ascii_uppercase().into())
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What stands before the settings of this listener alone: `listener.name.client.`
+    pub fn config_prefix(&self) -> String {
+        format!("listener.name.{}.", self.0.to_ascii_lowercase())
     }
 }
 
@@ -78,8 +115,8 @@ impl EndPoint {
 
     /// Parses `PLAINTEXT://host:port`; an IPv6 address stands in brackets.
     ///
-    /// A listener of any other name is taken to be plaintext, too, because this broker has no other
-    /// protocol. Whoever reads the settings compares that with `listener.security.protocol.map`.
+    /// A listener of any other name is taken to be plaintext, until whoever reads the settings finds
+    /// its protocol in `listener.security.protocol.map`.
     ///
     /// # Errors
     /// A sentence that says what is wrong.
@@ -88,13 +125,8 @@ impl EndPoint {
         let (name, rest) =
             text.split_once("://").ok_or_else(|| wrong("write it as PLAINTEXT://host:port"))?;
         let listener_name = ListenerName::normalised(name);
-        let security_protocol = match listener_name.as_str() {
-            "SSL" | "SASL_PLAINTEXT" | "SASL_SSL" => {
-                return Err(wrong("this broker speaks PLAINTEXT only"));
-            }
-            "TRACE" => SecurityProtocol::Trace,
-            _ => SecurityProtocol::Plaintext,
-        };
+        let security_protocol = SecurityProtocol::for_name(listener_name.as_str())
+            .unwrap_or(SecurityProtocol::Plaintext);
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
         {
             return Err(wrong("its name must be of letters, digits, `.`, `_` and `-`"));
@@ -133,6 +165,7 @@ mod tests {
             "PLAINTEXT://:9092",
             "TRACE://[::1]:0",
             "IN-SIDE_1://a:1",
+            "SASL_SSL://:9093",
         ] {
             assert_eq!(EndPoint::parse(text).unwrap().to_string(), text);
         }
@@ -155,7 +188,6 @@ mod tests {
     fn a_wrong_listener_is_reported_with_the_reason() {
         for (text, why) in [
             ("127.0.0.1:9092", "PLAINTEXT://host:port"),
-            ("SSL://:9093", "PLAINTEXT only"),
             ("://:9093", "name"),
             ("A B://:9093", "name"),
             ("PLAINTEXT://localhost", "port is missing"),

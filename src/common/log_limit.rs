@@ -44,12 +44,14 @@ pub enum LogKind {
     Segments,
     /// Settings, quotas and access control lists that are altered.
     Settings,
+    /// Clients that did not prove who they are.
+    FailedAuthentications,
     /// Requests that took longer than `transferto.request.slow.ms`.
     SlowRequests,
 }
 
 /// All kinds, each at the index that it has as a number.
-const KINDS: [LogKind; 11] = [
+const KINDS: [LogKind; 12] = [
     LogKind::Disconnects,
     LogKind::RefusedConnections,
     LogKind::BadRequests,
@@ -60,6 +62,7 @@ const KINDS: [LogKind; 11] = [
     LogKind::Topics,
     LogKind::Segments,
     LogKind::Settings,
+    LogKind::FailedAuthentications,
     LogKind::SlowRequests,
 ];
 
@@ -76,6 +79,7 @@ impl fmt::Display for LogKind {
             Self::Topics => "topics",
             Self::Segments => "segments",
             Self::Settings => "settings",
+            Self::FailedAuthentications => "failed authentications",
             Self::SlowRequests => "slow requests",
         })
     }

@@ -104,6 +104,13 @@ counters! {
     connection_closes,
     /// Connections refused by `max.connections.per.ip`.
     connections_refused,
+    /// Connections whose client has proved who it is: Kafka's `successful-authentication-total`.
+    successful_authentications,
+    /// Connections whose client has not, or not in time: Kafka's `failed-authentication-total`.
+    failed_authentications,
+    /// Connections closed because their client had to authenticate anew and did not (KIP-368): Kafka's
+    /// `expired-connections-killed-count`.
+    expired_connections_killed,
     /// Requests that found no memory to be received, read or answered in, and waited for it.
     memory_pool_waits,
     /// Connections closed because they held memory without progress while others waited for it.

@@ -196,6 +196,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Makes a struct of a table: a row is the doc, the field and its type (with `as` and the kind
 /// where the kind is not the type itself), the name, the default, what is allowed, the importance.
+/// What stands `beside` the rows is a field, and no setting.
 macro_rules! settings {
     (
         $(#[doc = $about:literal])+
@@ -205,11 +206,17 @@ macro_rules! settings {
                 $field:ident: $type:ty $(as $kind:ty)?,
                 $name:literal = $default:literal, $allowed:expr, $importance:ident;
             )+
+            $(beside {
+                $($(#[doc = $beside_doc:literal])+ $beside:ident: $beside_type:ty;)+
+            })?
         }
     ) => {
         $(#[doc = $about])+
         #[derive(Clone, Debug, PartialEq)]
-        $vis struct $struct { $($(#[doc = $doc])+ $vis $field: $type,)+ }
+        $vis struct $struct {
+            $($(#[doc = $doc])+ $vis $field: $type,)+
+            $($($(#[doc = $beside_doc])+ $vis $beside: $beside_type,)+)?
+        }
 
         impl $struct {
             /// The rows, in the order of the printed page.
@@ -259,11 +266,12 @@ macro_rules! settings {
 
             /// The defaults of the rows, and nothing that follows from other rows.
             pub(super) fn of_the_table() -> Self {
-                Self { $(
-                    $field: $crate::config::config_def::read::<
+                Self {
+                    $($field: $crate::config::config_def::read::<
                         settings!(@kind $type $(, $kind)?)
-                    >($default, $allowed).expect("the table allows its own defaults"),
-                )+ }
+                    >($default, $allowed).expect("the table allows its own defaults"),)+
+                    $($($beside: Default::default(),)+)?
+                }
             }
         }
     };

@@ -8,6 +8,8 @@ use crate::config::config_def::{ConfigError, nearest};
 use crate::config::config_type::entries;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::lessons;
+use crate::config::listener_setting;
+use crate::config::listener_setting::ListenerSetting;
 use crate::config::listeners;
 use crate::config::listeners::Contradiction;
 use crate::config::precedence::passed_over;
@@ -90,13 +92,18 @@ fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
     let mut ignored = Ignored::default();
     for (i, property) in given.iter().enumerate() {
         let is_last = given[i + 1..].iter().all(|later| later.name != property.name);
-        if is_last && let Err(why) = take(&mut config, &mut ignored, property) {
+        let is_of_listener = property.name.starts_with(listener_setting::PREFIX);
+        if is_last
+            && !is_of_listener
+            && let Err(why) = take(&mut config, &mut ignored, property)
+        {
             errors.push(config_error(property, why));
         }
     }
     errors.extend(settle_id(&mut config, &given));
     errors.extend(without_directory(&given));
     config.fill_in();
+    errors.extend(take_listener_settings(&mut config, &given));
     errors.extend(contradictions(&config, &given));
     errors.extend(lessons::forbidden(&config, &given));
     ignored.leave_out_controllers(&mut config);
@@ -127,6 +134,24 @@ fn take(
         }
         None => Err(unknown(name)),
     }
+}
+
+/// Sets what was given for single listeners; returns what cannot be.
+fn take_listener_settings(config: &mut KafkaConfig, given: &[Property]) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    for property in given.iter().filter(|it| it.name.starts_with(listener_setting::PREFIX)) {
+        let names = config.listeners.iter().map(|it| &it.listener_name);
+        let Some(setting) = ListenerSetting::of(names, &property.name, &property.value) else {
+            let why = "must name one of `listeners`, in lower case".to_string();
+            errors.push(config_error(property, why));
+            continue;
+        };
+        match config.clone().set(&setting.name, &setting.value) {
+            Ok(()) => config.listener_settings.push(setting),
+            Err(why) => errors.push(config_error(property, why)),
+        }
+    }
+    errors
 }
 
 /// `broker.id` and `node.id` are one number by two names. The command line prevails over the file,

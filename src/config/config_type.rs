@@ -288,6 +288,22 @@ impl Kind for Vec<PathBuf> {
     }
 }
 
+/// Words with commas between them.
+impl Kind for Vec<String> {
+    type Value = Self;
+    const NAME: &'static str = "list";
+    const TAKES: &'static str = "words with commas between them";
+    const IS_OPTIONAL: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(entries(text).map(ToString::to_string).collect())
+    }
+
+    fn show(value: &Self) -> String {
+        joined(value.iter().cloned())
+    }
+}
+
 /// Principals with semicolons between them: a name may hold commas.
 impl Kind for Vec<KafkaPrincipal> {
     type Value = Self;

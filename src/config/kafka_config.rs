@@ -1,6 +1,7 @@
 //! Port of `kafka.server.KafkaConfig`: the settings of the broker, in one table, and the struct
 //! filled from it.
 
+use std::mem;
 use std::path::PathBuf;
 
 use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
@@ -11,11 +12,15 @@ use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
 use crate::config::config_type::{AuthorizerClass, Int, Long, SecurityProtocolMap, UnlessMinusOne};
 use crate::config::fetch_inline::FetchInline;
+use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::limit::Limit;
+use crate::config::listener_setting::ListenerSetting;
 use crate::config::log_policies::{
     CleanupPolicy, CompressionType, MessageFormatVersion, MessageTimestampType,
 };
+use crate::config::password::Password;
 use crate::config::process_roles::ProcessRoles;
+use crate::config::ssl_client_auth::SslClientAuth;
 use crate::config::transfer_mode::TransferMode;
 
 /// Kafka's smallest message, of magic 0, without its 12 bytes of offset and size.
@@ -191,6 +196,74 @@ settings! {
         /// Whether every client may do everything with a resource that has no access control list.
         allow_everyone_if_no_acl_found: bool,
             "allow.everyone.if.no.acl.found" = "false", Allowed::Any, Low;
+
+        /// Which of TLS 1.2 and 1.3 a listener speaks, by Kafka's names.
+        ssl_enabled_protocols: Vec<String>,
+            "ssl.enabled.protocols" = "TLSv1.2,TLSv1.3", Allowed::Any, Medium;
+        /// The cipher suites that a listener speaks, by Kafka's names. Empty: all that it can.
+        ssl_cipher_suites: Vec<String>,
+            "ssl.cipher.suites" = "", Allowed::Any, Low;
+        /// Whether a client has to show a certificate.
+        ssl_client_auth: SslClientAuth,
+            "ssl.client.auth" = "none", Allowed::Any, Medium;
+        /// How the name in a client's certificate becomes the name of its principal.
+        ssl_principal_mapping_rules: String,
+            "ssl.principal.mapping.rules" = "DEFAULT", Allowed::Any, Low;
+        /// The format of the keystore: PEM, PKCS12 or JKS.
+        ssl_keystore_type: String,
+            "ssl.keystore.type" = "JKS", Allowed::Any, Medium;
+        /// The file with the key and the certificates of the broker.
+        ssl_keystore_location: Option<PathBuf>,
+            "ssl.keystore.location" = "", Allowed::Any, High;
+        /// The password of that file.
+        ssl_keystore_password: Option<Password>,
+            "ssl.keystore.password" = "", Allowed::Any, High;
+        /// The password of the key itself.
+        ssl_key_password: Option<Password>,
+            "ssl.key.password" = "", Allowed::Any, High;
+        /// The key of the broker as PEM, in place of a file.
+        ssl_keystore_key: Option<Password>,
+            "ssl.keystore.key" = "", Allowed::Any, High;
+        /// The certificates of the broker as PEM, its own first, in place of a file.
+        ssl_keystore_certificate_chain: Option<Password>,
+            "ssl.keystore.certificate.chain" = "", Allowed::Any, High;
+        /// The format of the truststore: PEM, PKCS12 or JKS.
+        ssl_truststore_type: String,
+            "ssl.truststore.type" = "JKS", Allowed::Any, Medium;
+        /// The file with the certificates of those who may issue certificates for clients.
+        ssl_truststore_location: Option<PathBuf>,
+            "ssl.truststore.location" = "", Allowed::Any, High;
+        /// The password of that file.
+        ssl_truststore_password: Option<Password>,
+            "ssl.truststore.password" = "", Allowed::Any, High;
+        /// Those certificates as PEM, in place of a file.
+        ssl_truststore_certificates: Option<Password>,
+            "ssl.truststore.certificates" = "", Allowed::Any, High;
+        /// Whether the kernel encrypts what TLS connections carry after their handshake.
+        transferto_ktls: KernelTlsMode,
+            "transferto.ktls" = "auto", Allowed::Any, Medium;
+
+        /// The SASL mechanisms of a listener: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER.
+        sasl_enabled_mechanisms: Vec<String>,
+            "sasl.enabled.mechanisms" = "", Allowed::Any, Medium;
+        /// The login module of a mechanism and its options, as in a JAAS file.
+        sasl_jaas_config: Option<Password>,
+            "sasl.jaas.config" = "", Allowed::Any, Medium;
+        /// The largest request of a client that is not authenticated yet, in bytes.
+        sasl_server_max_receive_size: i32,
+            "sasl.server.max.receive.size" = "524288", Allowed::AtLeast(1), Medium;
+        /// How long a client may go on before it has to authenticate again, in milliseconds; 0 sets
+        /// no limit.
+        connections_max_reauth_ms: i64,
+            "connections.max.reauth.ms" = "0", Allowed::AtLeast(0), Medium;
+        /// How long the answer to a client that has failed to authenticate is held back, in
+        /// milliseconds.
+        connection_failed_authentication_delay_ms: i64 as Int<i64>,
+            "connection.failed.authentication.delay.ms" = "100", Allowed::AtLeast(0), Low;
+        /// How long a client may take to shake hands and to authenticate, in milliseconds. Kafka
+        /// leaves that to `connections.max.idle.ms`.
+        transferto_authentication_timeout_ms: i64,
+            "transferto.authentication.timeout.ms" = "30000", Allowed::AtLeast(1), Medium;
 
         /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
         /// included. Kafka 0.9 took 1000012, less than the largest batch that today's producers
@@ -455,6 +528,11 @@ settings! {
         /// there goes on. -1 takes an eighth of the memory that the process may use.
         transferto_group_memory_max_bytes: Limit,
             "transferto.group.memory.max.bytes" = "-1", Allowed::AtLeast(-1), Medium;
+
+        beside {
+            /// What holds for single listeners, as it was given.
+            listener_settings: Vec<ListenerSetting>;
+        }
     }
 }
 
@@ -502,6 +580,38 @@ impl KafkaConfig {
         self.log_flush_interval_ms.unwrap_or(self.log_flush_scheduler_interval_ms)
     }
 
+    /// The protocol of the listener of this name: as `listener.security.protocol.map` says, or else as
+    /// the name itself does.
+    pub fn protocol_of(&self, name: &ListenerName) -> Option<SecurityProtocol> {
+        let map = &self.listener_security_protocol_map;
+        let mapped = map.iter().find(|(it, _)| it == name).map(|(_, protocol)| protocol.as_str());
+        SecurityProtocol::for_name(mapped.unwrap_or(name.as_str()))
+    }
+
+    /// The settings as they hold for the listener of this name: its own prevail.
+    #[must_use]
+    pub fn of_listener(&self, listener: &ListenerName) -> Self {
+        self.overridden_by(|it| it.listener == *listener && it.mechanism.is_none())
+    }
+
+    /// The same for one SASL mechanism of the listener.
+    #[must_use]
+    pub fn of_mechanism(&self, listener: &ListenerName, mechanism: &str) -> Self {
+        let is_of = |it: &ListenerSetting| {
+            it.mechanism.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(mechanism))
+        };
+        self.of_listener(listener).overridden_by(|it| it.listener == *listener && is_of(it))
+    }
+
+    fn overridden_by(&self, is_of: impl Fn(&ListenerSetting) -> bool) -> Self {
+        let mut config = self.clone();
+        for it in self.listener_settings.iter().filter(|it| is_of(it)) {
+            let set = config.set(&it.name, &it.value);
+            set.expect("the settings of listeners are checked when they are read");
+        }
+        config
+    }
+
     /// The faults that are switched on.
     pub fn lessons(&self) -> Lessons {
         Lessons {
@@ -535,6 +645,17 @@ impl KafkaConfig {
         if self.log_dirs.is_empty() {
             self.log_dirs = vec![self.log_dir.clone()];
         }
+        self.settle_protocols();
+    }
+
+    /// Gives each listener its protocol; one that has none is found wrong later.
+    fn settle_protocols(&mut self) {
+        let mut listeners = mem::take(&mut self.listeners);
+        for it in &mut listeners {
+            it.security_protocol =
+                self.protocol_of(&it.listener_name).unwrap_or(SecurityProtocol::Plaintext);
+        }
+        self.listeners = listeners;
     }
 
     /// The first listener of the broker, with the host and the port that are advertised for it.

@@ -28,7 +28,7 @@ pub(super) fn contradictions(config: &KafkaConfig) -> Vec<Contradiction> {
         });
     }
     for it in &opened {
-        let why = not_plaintext(config, &it.listener_name);
+        let why = without_protocol(config, &it.listener_name);
         found.extend(why.map(|why| Contradiction {
             name: "listeners",
             value: it.to_string(),
@@ -72,19 +72,12 @@ fn is_any_twice<T: Ord>(values: impl Iterator<Item = T>) -> bool {
 }
 
 /// Why this broker cannot listen by this name.
-fn not_plaintext(config: &KafkaConfig, name: &ListenerName) -> Option<String> {
-    let map = &config.listener_security_protocol_map;
-    match map.iter().find(|(it, _)| it == name).map(|(_, protocol)| protocol.as_str()) {
-        Some("PLAINTEXT") => None,
-        Some(other) => Some(format!(
-            "this broker speaks PLAINTEXT only, and `listener.security.protocol.map` makes it {other}"
-        )),
-        // As without the map: these are the names of protocols.
-        None if matches!(name.as_str(), "PLAINTEXT" | "TRACE") => None,
-        None => Some(format!(
-            "has no protocol: add {name}:PLAINTEXT to `listener.security.protocol.map`"
-        )),
-    }
+fn without_protocol(config: &KafkaConfig, name: &ListenerName) -> Option<String> {
+    let advice = format!(
+        "has no protocol: add {name}:PLAINTEXT, or another protocol, to \
+         `listener.security.protocol.map`"
+    );
+    config.protocol_of(name).is_none().then_some(advice)
 }
 
 /// What to do if `refused` cannot be bound: overrides that prevail wherever the settings in force come
@@ -158,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_listener_if_the_map_makes_it_plaintext() {
+    fn a_name_is_a_listener_if_the_map_gives_it_a_protocol() {
         let errors = |text: &str| {
             let errors = read_properties(text, &[]).unwrap_err();
             errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
@@ -167,9 +160,7 @@ mod tests {
         let config = read_properties(&format!("listeners=IN://:1\n{map}"), &[]).unwrap();
         assert_eq!(config.listeners[0].listener_name.as_str(), "IN");
         for (text, why) in [
-            (&*format!("listeners=IN://:1,OUT://:2\n{map}"), "makes it SSL"),
-            ("listeners=IN://:1", "add IN:PLAINTEXT to `listener.security.protocol.map`"),
-            ("listener.security.protocol.map=PLAINTEXT:SSL", "makes it SSL"),
+            ("listeners=IN://:1", "add IN:PLAINTEXT, or another protocol, to"),
             ("listener.security.protocol.map=IN:TLS", "pairs such as"),
             ("listeners=IN://:1\ncontroller.listener.names=IN", "a listener for clients"),
         ] {

@@ -274,10 +274,8 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["unstable.api.versions.enable", "unstable.feature.versions.enable"],
     },
     Group {
-        why: "this broker does not authenticate clients, so it delays none that fail, and it keeps \
-              neither tokens nor passwords",
+        why: "this broker keeps neither delegation tokens nor encoded passwords",
         names: &[
-            "connection.failed.authentication.delay.ms",
             "delegation.token.expiry.check.interval.ms",
             "delegation.token.expiry.time.ms",
             "delegation.token.max.lifetime.ms",
@@ -305,10 +303,9 @@ const WITHOUT_EFFECT: &[Group] = &[
 
 const REFUSED: &[Refusal] = &[
     Refusal {
-        why: "this broker does not authenticate clients: every client is User:ANONYMOUS",
+        why: "this broker loads no classes and has no delegation tokens",
         names: &[
             "principal.builder.class",
-            "connections.max.reauth.ms",
             "delegation.token.master.key",
             "delegation.token.secret.key",
         ],
@@ -361,11 +358,7 @@ const PREFIXES_WITHOUT_EFFECT: &[(&str, &str)] =
     &[("remote.log.", "without `remote.log.storage.system.enable` Kafka does not read it either")];
 
 /// Families of settings that are refused, by the prefix of their names.
-const REFUSED_PREFIXES: &[(&str, &str)] = &[
-    ("ssl.", "this broker speaks PLAINTEXT only: nothing would be encrypted"),
-    ("sasl.", "this broker speaks PLAINTEXT only: no client would be authenticated"),
-    ("listener.name.", "a listener has no settings of its own here"),
-];
+const REFUSED_PREFIXES: &[(&str, &str)] = &[];
 
 /// What happens to a setting of Kafka's that is not in our tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -483,7 +476,7 @@ mod tests {
     #[test]
     fn what_a_user_would_rely_on_stops_the_start() {
         for name in
-            ["ssl.keystore.location", "sasl.enabled.mechanisms", "client.quota.callback.class"]
+            ["create.topic.policy.class.name", "max.connections", "client.quota.callback.class"]
         {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::StopsTheStart(_))), "{name}");
         }
@@ -499,7 +492,7 @@ mod tests {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::StopsTheStart(_))), "{name}");
             assert!(Unsupported::asks_for_nothing(name, value), "{name}");
         }
-        for (name, value) in [("max.connections", "7"), ("ssl.client.auth", "required")] {
+        for (name, value) in [("max.connections", "7"), ("config.providers", "file")] {
             assert!(!Unsupported::asks_for_nothing(name, value), "{name}");
         }
     }
@@ -524,6 +517,6 @@ mod tests {
     fn both_tables_are_printed_with_their_reasons() {
         let (without_effect, refused) = Unsupported::to_markdown();
         assert!(without_effect.contains("`zookeeper.connect`"));
-        assert!(refused.contains("| `ssl.*` | this broker speaks PLAINTEXT only"));
+        assert!(refused.contains("this broker loads no classes"));
     }
 }

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use byteorder::{BigEndian, ByteOrder};
 use log::{Level, debug, error, log};
 use mio::net::TcpStream;
 
+use crate::common::end_point::EndPoint;
 use crate::common::hop_recorder::RECORDER;
 use crate::common::lessons::Lessons;
 use crate::common::lock::locked;
@@ -73,6 +75,7 @@ const POLL_FAILURE_PAUSE: Duration = Duration::from_millis(100);
 /// it shows, by closing that connection, and the loops go on to the next one (KAFKA-5607).
 pub struct Processor {
     handle: Arc<ProcessorHandle>,
+    listener: Arc<EndPoint>,
     selector: Selector,
     inflight_responses: ConnectionMap<ReplyTo>,
     throttled: HashSet<ConnectionId>,
@@ -122,8 +125,13 @@ pub struct NetworkContext {
 }
 
 impl Processor {
-    /// Processor `id`, without connections.
-    pub fn new(id: usize, selector: Selector, context: NetworkContext) -> Self {
+    /// Processor `id` of this listener, without connections.
+    pub fn new(
+        id: usize,
+        listener: Arc<EndPoint>,
+        selector: Selector,
+        context: NetworkContext,
+    ) -> Self {
         let selector = selector.of_processor(id).with_lessons(context.lessons);
         let wakeup = selector.wakeup();
         context.request_channel.set_wakeup(id, Arc::clone(&wakeup));
@@ -137,6 +145,7 @@ impl Processor {
         });
         Self {
             handle,
+            listener,
             selector,
             inflight_responses: ConnectionMap::default(),
             throttled: HashSet::new(),
@@ -370,11 +379,15 @@ impl Processor {
     fn process_completed_receive(&mut self, receive: NetworkReceived, start_ns: i64) {
         let NetworkReceived { id, frame } = receive;
         let _connection = id.subject().enter();
+        if self.is_of_session(id, &frame.bytes, start_ns) {
+            return;
+        }
         let Some(channel) = self.selector.channel(id) else {
             debug!("Processor.processCompletedReceives: {id} is closed already");
             return;
         };
         let session = Session {
+            listener: Arc::clone(&self.listener),
             principal: channel.principal().clone(),
             client_address: canonical_address(channel.peer_addr()),
             local_address: channel.local_addr(),
@@ -419,6 +432,24 @@ impl Processor {
             let peer = request.session.client_address;
             debug!("Processor.processCompletedReceives: stopping, so {peer} gets no answer");
         }
+    }
+
+    /// Whether the frame is about the client's session itself: it authenticates anew, or its time to do so
+    /// is over and the connection is closed (KIP-368).
+    fn is_of_session(&mut self, id: ConnectionId, frame: &[u8], now_ns: i64) -> bool {
+        let key = frame.get(..2).map(BigEndian::read_i16);
+        if key == Some(ApiKeys::SaslHandshake.id()) && self.selector.reauthenticate(id, frame) {
+            return true;
+        }
+        let is_expired =
+            self.selector.channel(id).is_some_and(|channel| channel.is_session_expired(now_ns));
+        if is_expired {
+            let level = limited(LogKind::Disconnects, Level::Info);
+            log!(level, "closing connection {id}: its client did not authenticate anew in time");
+            self.context.metrics.expired_connections_killed.increment();
+            self.close(id);
+        }
+        is_expired
     }
 
     /// Has the request answered here, if the broker is set so and it keeps nobody waiting. Returns it

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use log::error;
 
+use crate::common::end_point::EndPoint;
 use crate::common::hang_up::HangUp;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lock::locked;
@@ -66,6 +67,8 @@ impl Request {
 /// Both ends of a connection, and whom the client speaks for.
 #[derive(Clone, Debug)]
 pub struct Session {
+    /// The listener that the client came in by, as the settings have it: its port may be 0.
+    pub listener: Arc<EndPoint>,
     /// The client's principal.
     pub principal: KafkaPrincipal,
     /// The client's address.
@@ -332,6 +335,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::common::end_point::SecurityProtocol;
     use crate::common::memory_pool::MemoryPool;
     use crate::common::mock_time::MockTime;
     use crate::transport::send::ByteBufferSend;
@@ -345,6 +349,11 @@ mod tests {
             processor: 0,
             connection_id: ConnectionId::new(0, 0, 0),
             session: Session {
+                listener: Arc::new(EndPoint::new(
+                    SecurityProtocol::Plaintext,
+                    "localhost".to_string(),
+                    1,
+                )),
                 principal: KafkaPrincipal::anonymous(),
                 client_address,
                 local_address: client_address,

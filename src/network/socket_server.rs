@@ -14,6 +14,7 @@ use log::{debug, error, info};
 
 use crate::common::bind_advice::with_bind_advice;
 use crate::common::end_point::{EndPoint, ListenerName, SecurityProtocol};
+use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::memory_pool::MemoryPool;
 use crate::common::metrics::Metrics;
@@ -31,7 +32,7 @@ use crate::network::processor::{NetworkContext, Processor, ProcessorHandle};
 use crate::network::request_channel::RequestChannel;
 use crate::network::request_memory::request_memory;
 use crate::network::tcp_settings::TcpSettings;
-use crate::transport::channel_builder::ChannelBuilder;
+use crate::transport::channel_builder::{ChannelBuilder, ChannelBuilders};
 use crate::transport::selector::{Selector, SelectorLimits};
 
 /// The network side of a broker.
@@ -62,8 +63,8 @@ impl SocketServer {
         config: &KafkaConfig,
         time: Arc<dyn Time>,
         metrics: Arc<Metrics>,
-        builder: Arc<dyn ChannelBuilder>,
-    ) -> io::Result<Arc<Self>> {
+        builders: &dyn ChannelBuilders,
+    ) -> Result<Arc<Self>, KafkaError> {
         let connection_quotas = ConnectionQuotas::new(
             config.max_connections_per_ip,
             &config.max_connections_per_ip_overrides,
@@ -89,9 +90,10 @@ impl SocketServer {
             let remedy = listeners::remedy(config, end_point);
             let socket = ListeningSocket::bind(end_point, &inherited)
                 .map_err(|error| with_remedy(error, &remedy))?;
+            let builder = builders.builder_for(end_point)?;
             let first_id = listeners.len() * config.num_network_threads;
             let processors = (first_id..first_id + config.num_network_threads)
-                .map(|id| new_processor(id, &limits, &context, &builder))
+                .map(|id| new_processor(id, socket.end_point(), &limits, &context, &builder))
                 .collect::<io::Result<Vec<_>>>()?;
             listeners.push(Listener { socket, processors, remedy });
         }
@@ -337,11 +339,14 @@ fn selector_limits(config: &KafkaConfig) -> SelectorLimits {
         connections_max_idle_ms: config.connections_max_idle_ms.ms(),
         memory_pool: request_memory(config.queued_max_request_bytes),
         memory_progress_timeout_ms: config.transferto_memory_progress_timeout_ms,
+        authentication_timeout_ms: config.transferto_authentication_timeout_ms,
+        failed_authentication_delay_ms: config.connection_failed_authentication_delay_ms,
     }
 }
 
 fn new_processor(
     id: usize,
+    end_point: &EndPoint,
     limits: &SelectorLimits,
     context: &NetworkContext,
     builder: &Arc<dyn ChannelBuilder>,
@@ -352,5 +357,5 @@ fn new_processor(
         Arc::clone(builder),
         Arc::clone(&context.metrics),
     )?;
-    Ok(Processor::new(id, selector, context.clone()))
+    Ok(Processor::new(id, Arc::new(end_point.clone()), selector, context.clone()))
 }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use log::error;
 
-use crate::common::end_point::EndPoint;
 use crate::common::errors::KafkaError;
 use crate::common::loading_progress::LoadingProgress;
 use crate::common::metrics::Metrics;
@@ -17,7 +16,6 @@ use crate::config::config_reader::read_settings;
 use crate::config::fetch_inline::FetchInline;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::lessons::check_permission;
-use crate::config::transfer_mode::TransferMode;
 use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
@@ -26,6 +24,7 @@ use crate::network::request_memory::MemoryRelease;
 use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
+use crate::security::channel_builders::ConfiguredChannelBuilders;
 use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -43,7 +42,7 @@ use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorizer::Authorizer;
 use crate::server::security::simple_acl_authorizer::SimpleAclAuthorizer;
 use crate::storage::log_manager::{LogManager, LogManagerConfig};
-use crate::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
+use crate::transport::channel_builder::{ChannelBuilder, ChannelBuilders};
 
 /// Starts a broker. What is not given is what the binary has: the clocks of the machine, plain
 /// sockets, and the authorizer that the settings name.
@@ -134,17 +133,16 @@ impl KafkaServerBuilder {
         let began = Instant::now();
         let Self { config, time, metrics, channel_builder, authorizer, .. } = self;
         check_permission(&config)?;
-        let channel_builder =
-            channel_builder.unwrap_or_else(|| new_channel_builder(&config, &metrics));
         let background =
             Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
-        let socket_server = SocketServer::startup(
-            &config,
-            Arc::clone(&time),
-            Arc::clone(&metrics),
-            channel_builder,
-        )?;
+        let configured = ConfiguredChannelBuilders::new(&config, &metrics);
+        let builders: &dyn ChannelBuilders = match &channel_builder {
+            Some(given) => given,
+            None => &configured,
+        };
+        let socket_server =
+            SocketServer::startup(&config, Arc::clone(&time), Arc::clone(&metrics), builders)?;
         let monitoring = MonitoringServer::start(config.transferto_http_listener.as_ref(), &time)?;
         let log_manager = LogManager::new(
             LogManagerConfig::from_broker(&config),
@@ -155,7 +153,6 @@ impl KafkaServerBuilder {
             open_dynamic_config(&config, &background, &socket_server, &log_manager)?;
         let sources = Sources {
             dynamic_config: &dynamic_config,
-            bound_endpoints: socket_server.bound_endpoints(),
             log_manager: &log_manager,
             loading_progress: &self.loading_progress,
             time: &time,
@@ -203,15 +200,6 @@ impl KafkaServerBuilder {
     }
 }
 
-/// Plain sockets, which files go to as the settings say.
-fn new_channel_builder(config: &KafkaConfig, metrics: &Arc<Metrics>) -> Arc<dyn ChannelBuilder> {
-    let builder = PlaintextChannelBuilder::new(Arc::clone(metrics));
-    Arc::new(match config.transferto_transfer_mode {
-        TransferMode::Sendfile => builder,
-        TransferMode::Copy => builder.copying_through(config.transferto_transfer_copy_buffer_bytes),
-    })
-}
-
 /// What the broker knows from its log directories.
 struct PersistentState {
     replica_manager: Arc<ReplicaManager>,
@@ -226,7 +214,6 @@ struct PersistentState {
 /// What is there before anything is read.
 struct Sources<'a> {
     dynamic_config: &'a Arc<DynamicBrokerConfig>,
-    bound_endpoints: &'a [EndPoint],
     log_manager: &'a Arc<LogManager>,
     loading_progress: &'a Arc<LoadingProgress>,
     time: &'a Arc<dyn Time>,
@@ -258,7 +245,7 @@ impl PersistentState {
         authorizer: Option<Arc<dyn Authorizer>>,
         scheduler: &Arc<dyn Scheduler>,
     ) -> Result<Self, KafkaError> {
-        let Sources { dynamic_config, bound_endpoints, log_manager, time, metrics, .. } = *sources;
+        let Sources { dynamic_config, log_manager, time, metrics, .. } = *sources;
         let current = dynamic_config.current();
         let config = current.config();
         let dirs = log_manager.log_dirs();
@@ -282,7 +269,6 @@ impl PersistentState {
         let metadata_cache: Arc<dyn MetadataCache> = Arc::new(RegistryMetadataCache::new(
             current.of_file(),
             cluster_id,
-            bound_endpoints,
             led,
             Arc::clone(log_manager),
         ));

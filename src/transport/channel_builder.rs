@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 
+use crate::common::end_point::EndPoint;
+use crate::common::errors::KafkaError;
 use crate::common::metrics::Metrics;
 use crate::transport::authenticator::DefaultAuthenticator;
 use crate::transport::connection_id::ConnectionId;
@@ -31,6 +33,22 @@ pub trait ChannelBuilder: Send + Sync {
         peer: SocketAddr,
         receive: NetworkReceive,
     ) -> io::Result<KafkaChannel>;
+}
+
+/// Which builder makes the channels of which listener.
+pub trait ChannelBuilders {
+    /// The builder for the listener at `end_point`.
+    ///
+    /// # Errors
+    /// What keeps the listener from being opened, such as a key that cannot be read, with what to do.
+    fn builder_for(&self, end_point: &EndPoint) -> Result<Arc<dyn ChannelBuilder>, KafkaError>;
+}
+
+/// One builder for all listeners, whatever their protocol: what tests bring.
+impl ChannelBuilders for Arc<dyn ChannelBuilder> {
+    fn builder_for(&self, _: &EndPoint) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
+        Ok(Arc::clone(self))
+    }
 }
 
 /// Builds channels that send bytes as they are, for clients without a name.

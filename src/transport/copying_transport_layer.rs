@@ -12,7 +12,7 @@ use mio::{Registry, Token};
 use crate::common::metrics::Metrics;
 use crate::common::step::mark;
 use crate::transport::plaintext_transport_layer::{of, uninterrupted};
-use crate::transport::transport_layer::TransportLayer;
+use crate::transport::transport_layer::{HandshakeStatus, TransportLayer};
 
 thread_local! {
     /// What the thread copies through, for all its connections: one Processor sends for one of them
@@ -87,6 +87,26 @@ type Copied = io::Result<usize>;
 impl<T: TransportLayer> TransportLayer for CopyingTransportLayer<T> {
     fn finish_connect(&mut self) -> io::Result<bool> {
         self.inner.finish_connect()
+    }
+
+    fn ready(&self) -> bool {
+        self.inner.ready()
+    }
+
+    fn handshake(&mut self) -> io::Result<HandshakeStatus> {
+        self.inner.handshake()
+    }
+
+    fn peer_principal(&self) -> Option<&str> {
+        self.inner.peer_principal()
+    }
+
+    fn has_pending_writes(&self) -> bool {
+        self.inner.has_pending_writes()
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
     }
 
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {

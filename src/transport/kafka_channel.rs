@@ -14,14 +14,15 @@ use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::step::{in_words, mark, step};
 use crate::common::subject::{Carried, Subject};
 use crate::common::time::Time;
-use crate::transport::authenticator::Authenticator;
+use crate::transport::authenticator::{AuthenticationError, Authenticator};
 use crate::transport::channel_snapshot::{ChannelSnapshot, SendSnapshot};
 use crate::transport::connection_id::ConnectionId;
-use crate::transport::network_receive::{Frame, NetworkReceive};
+use crate::transport::network_receive::{Frame, NetworkReceive, SizeLimit};
 use crate::transport::read_turn::{BytesBuffered, ReadBuffer, ReadEnd, ReadTurn};
 use crate::transport::readiness::{BUFFERED, ENDS, READABLE, RESET, Readiness, WRITABLE};
 use crate::transport::send;
-use crate::transport::transport_layer::TransportLayer;
+use crate::transport::send::NetworkSend;
+use crate::transport::transport_layer::{HandshakeStatus, TransportLayer};
 use crate::transport::write_turn::{TurnEnd, WriteTurn};
 
 /// Behind the key and the version of the API.
@@ -50,9 +51,30 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
+/// How far a channel is from being ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preparation {
+    /// It waits for the peer.
+    Underway,
+    /// Requests may be read from now on.
+    Ready,
+    /// The peer has not proved who it is, for this reason. Its answer is due, and then the close, when
+    /// [`answer_refusal`](KafkaChannel::answer_refusal) is called.
+    Refused(String),
+}
+
+/// What is owed to a peer that has not proved who it is.
+enum Refusal {
+    /// This answer, if any, after a delay.
+    Due(Option<Vec<u8>>),
+    /// Nothing but the close: the answer is the send, or has left.
+    Answered,
+}
+
 /// One connection.
 ///
-/// It reads at most one request at a time and sends at most one response at a time; mute keeps it
+/// Before it is ready it is prepared: the transport shakes hands, and the authenticator finds out who
+/// the peer is. It reads at most one request at a time and sends at most one response at a time; mute keeps it
 /// from reading while a request of its own is being handled. A second mute, which is its own affair
 /// and the selector's, keeps it from reading while there is no memory for its request (Kafka's
 /// `Selector.outOfMemory`); it reads only where neither forbids it. It keeps its [`Readiness`] word
@@ -64,7 +86,15 @@ pub struct KafkaChannel {
     authenticator: Box<dyn Authenticator>,
     /// What the client has called itself first.
     client_id: Option<Arc<str>>,
+    /// Whether the send in progress is the authenticator's.
+    answers_authentication: bool,
+    /// What the last step of the handshake has waited for.
+    handshake: HandshakeStatus,
+    has_begun_authentication: bool,
+    refusal: Option<Refusal>,
     receive: NetworkReceive,
+    /// The limit of requests; that of the authenticator is in force until the peer is known.
+    request_limit: SizeLimit,
     /// What was read along with an earlier request.
     buffered: BytesBuffered,
     send: Option<Box<dyn send::Send>>,
@@ -93,6 +123,11 @@ impl KafkaChannel {
             transport,
             authenticator,
             client_id: None,
+            answers_authentication: false,
+            handshake: HandshakeStatus::NeedUnwrap,
+            has_begun_authentication: false,
+            refusal: None,
+            request_limit: receive.limit(),
             receive,
             buffered: BytesBuffered::default(),
             send: None,
@@ -173,10 +208,21 @@ impl KafkaChannel {
         self.is_connected
     }
 
-    /// Whether requests may be read and responses sent: the connection is established, and the peer
-    /// authenticated.
+    /// Whether requests may be read and responses sent: the connection is established and secured, the
+    /// peer authenticated, and the last answer of the authenticator on its way.
     pub fn ready(&self) -> bool {
-        self.is_connected && self.authenticator.complete()
+        let is_prepared = self.transport.ready() && self.authenticator.complete();
+        self.is_connected && is_prepared && self.refusal.is_none() && !self.answers_authentication
+    }
+
+    /// Whether the peer has failed to prove who it is: all that is left is to say so and to close.
+    pub fn is_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// Whether the session of the peer is over: it had to authenticate anew, and has not (KIP-368).
+    pub fn is_session_expired(&self, now_ns: i64) -> bool {
+        self.authenticator.session_expiration_ns().is_some_and(|end_ns| now_ns >= end_ns)
     }
 
     /// Whether the muted channel has seen that its peer sends nothing more.
@@ -294,6 +340,121 @@ impl KafkaChannel {
         Ok(self.is_connected)
     }
 
+    /// Port of `KafkaChannel.prepare`: continues the handshake, then the authentication, as far as they
+    /// get in one turn.
+    ///
+    /// # Errors
+    /// Why the connection cannot be secured, or is to be closed at once; as
+    /// [`read`](Self::read) and [`write`](Self::write).
+    pub fn prepare(&mut self, buffer: &mut ReadBuffer, time: &dyn Time) -> io::Result<Preparation> {
+        if !self.transport.ready() && !self.shake_hands()? {
+            return Ok(Preparation::Underway);
+        }
+        let prepared = self.authenticate(buffer, time);
+        self.conclude(prepared)
+    }
+
+    /// What a step of the authentication has come to.
+    fn conclude(&mut self, prepared: Result<(), PrepareError>) -> io::Result<Preparation> {
+        self.update_interest();
+        match prepared {
+            Err(PrepareError::Io(error)) => Err(error),
+            Err(PrepareError::Authentication(AuthenticationError::InvalidRequest(why))) => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, why))
+            }
+            Err(PrepareError::Authentication(AuthenticationError::Failed { why, answer })) => {
+                self.refusal = Some(Refusal::Due(answer));
+                self.update_interest();
+                Ok(Preparation::Refused(why))
+            }
+            Ok(()) if self.ready() => Ok(Preparation::Ready),
+            Ok(()) => Ok(Preparation::Underway),
+        }
+    }
+
+    /// Whether the handshake is over.
+    fn shake_hands(&mut self) -> io::Result<bool> {
+        let _step = step!("KafkaChannel.prepare", "the handshake with {}", self.peer_addr());
+        self.handshake = self.transport.handshake()?;
+        match self.handshake {
+            HandshakeStatus::Finished => {}
+            HandshakeStatus::NeedUnwrap => self.readiness.used_up(READABLE),
+            HandshakeStatus::NeedWrap => self.readiness.used_up(WRITABLE),
+        }
+        self.update_interest();
+        Ok(self.handshake == HandshakeStatus::Finished)
+    }
+
+    /// One frame of the client and its answer after the other, until the client is known.
+    fn authenticate(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        time: &dyn Time,
+    ) -> Result<(), PrepareError> {
+        if !self.has_begun_authentication {
+            self.has_begun_authentication = true;
+            self.authenticator.begin(&*self.transport)?;
+        }
+        loop {
+            if self.answers_authentication && !self.write(time)? {
+                return Ok(());
+            }
+            self.answers_authentication = false;
+            if self.authenticator.complete() {
+                self.receive.set_limit(self.request_limit);
+                return Ok(());
+            }
+            self.limit_receive();
+            let Some(frame) = self.read(buffer)? else { return Ok(()) };
+            self.answer_authentication(&frame.bytes, time)?;
+        }
+    }
+
+    fn limit_receive(&mut self) {
+        if let Some((max_bytes, setting)) = self.authenticator.max_receive_size() {
+            self.receive.set_limit(SizeLimit { max_bytes, setting });
+        }
+    }
+
+    /// Begins to send a refused peer its answer, now that the delay is over. Returns whether there is
+    /// none, so that only the close is left.
+    pub fn answer_refusal(&mut self) -> bool {
+        let due = self.refusal.replace(Refusal::Answered);
+        let answer = match due {
+            Some(Refusal::Due(answer)) => answer.map(NetworkSend::new).and_then(Result::ok),
+            _ => None,
+        };
+        self.send = answer.map(|it| Box::new(it) as Box<dyn send::Send>);
+        self.update_interest();
+        self.send.is_none()
+    }
+
+    /// Port of `KafkaChannel.maybeBeginServerReauthentication`: takes `frame` as the beginning of a new
+    /// authentication, if it is one; the channel is then prepared again. `None` if it is a request like
+    /// any other.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn reauthenticate(
+        &mut self,
+        frame: &[u8],
+        time: &dyn Time,
+    ) -> io::Result<Option<Preparation>> {
+        if !self.authenticator.begin_reauthentication(frame, time.nanoseconds()) {
+            return Ok(None);
+        }
+        let answered = self.answer_authentication(frame, time);
+        self.conclude(answered).map(Some)
+    }
+
+    /// Has the authenticator answer a frame of the client.
+    fn answer_authentication(&mut self, frame: &[u8], time: &dyn Time) -> Result<(), PrepareError> {
+        let answer = self.authenticator.authenticate(frame, time.nanoseconds())?;
+        self.answers_authentication = true;
+        self.send = Some(Box::new(NetworkSend::new(answer)?));
+        Ok(())
+    }
+
     /// Continues reading for one turn (see [`ReadTurn`]), and returns one request if it is complete
     /// now. Then it stops, although more may be there.
     ///
@@ -309,6 +470,9 @@ impl KafkaChannel {
             self.readiness.used_up(READABLE);
         }
         self.readiness.note_buffered(!self.buffered.is_empty());
+        if self.transport.has_pending_writes() {
+            self.update_interest();
+        }
         drop(step);
         match result {
             Ok(frame) => {
@@ -346,7 +510,7 @@ impl KafkaChannel {
     /// Whatever the send or the socket reports, without `WouldBlock`.
     pub fn write(&mut self, time: &dyn Time) -> io::Result<bool> {
         let Some(send) = &mut self.send else {
-            return Ok(false);
+            return self.push_out(time).map(|()| false);
         };
         let _request = self.send_answers.resume();
         // ANCHOR: channel_write
@@ -371,6 +535,20 @@ impl KafkaChannel {
         // ANCHOR_END: channel_write
     }
 
+    /// Sends what the transport itself owes the peer.
+    fn push_out(&mut self, time: &dyn Time) -> io::Result<()> {
+        let mut turn = WriteTurn::new(&mut *self.transport, time);
+        let result = turn.flush();
+        if turn.end() == Some(TurnEnd::SocketFull) {
+            self.readiness.used_up(WRITABLE);
+        }
+        self.update_interest();
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The word that says what there is to do. A caller that changes it calls
     /// [`ReadyList::note`](crate::transport::readiness::ReadyList::note) afterwards.
     pub fn readiness_mut(&mut self) -> &mut Readiness {
@@ -387,15 +565,48 @@ impl KafkaChannel {
         let bits = if self.ready() {
             let is_silent = self.is_muted || self.lacks_memory;
             let reads = if is_silent { self.untaken_ends } else { READABLE | BUFFERED };
-            let writes = if self.send.is_some() { WRITABLE } else { 0 };
-            reads | writes
-        } else if self.is_connected {
-            0
-        } else {
+            reads | self.wanted_writes()
+        } else if !self.is_connected {
             // The end of connect(2), good or bad, is reported as writable.
             WRITABLE
+        } else if self.is_refused() {
+            self.untaken_ends | self.wanted_writes()
+        } else if !self.transport.ready() {
+            match self.handshake {
+                HandshakeStatus::NeedWrap => WRITABLE,
+                _ => READABLE,
+            }
+        } else if self.answers_authentication {
+            WRITABLE
+        } else if self.lacks_memory {
+            self.untaken_ends
+        } else {
+            READABLE | BUFFERED | self.wanted_writes()
         };
         self.readiness.set_interest(bits);
+    }
+
+    fn wanted_writes(&self) -> u8 {
+        let writes = self.send.is_some() || self.transport.has_pending_writes();
+        if writes { WRITABLE } else { 0 }
+    }
+}
+
+/// Why a channel does not become ready.
+enum PrepareError {
+    Io(io::Error),
+    Authentication(AuthenticationError),
+}
+
+impl From<io::Error> for PrepareError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<AuthenticationError> for PrepareError {
+    fn from(error: AuthenticationError) -> Self {
+        Self::Authentication(error)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Sockets and bytes: `org.apache.kafka.common.network`. Knows no topic, no request, no log.
 
-pub mod authenticator;
 pub mod catch_panic;
 pub mod connection_id;
 pub mod idle_expiry;
 pub mod readiness;
 pub mod transport_layer;
+pub mod authenticator;
 #[cfg(test)]
 pub(crate) mod memory_transport;
 pub mod read_turn;

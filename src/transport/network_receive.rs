@@ -28,6 +28,21 @@ const ZEROED_BYTES_MAX: usize = 256 << 10;
 /// 369 megabytes.
 const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 
+/// The largest frame that is read, the size field not counted; -1 bytes allow all sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeLimit {
+    pub max_bytes: i32,
+    /// The setting that says so.
+    pub setting: &'static str,
+}
+
+impl SizeLimit {
+    /// That of requests.
+    pub const fn of_requests(max_bytes: i32) -> Self {
+        Self { max_bytes, setting: "socket.request.max.bytes" }
+    }
+}
+
 /// A complete frame, without its size field, and the memory that was drawn for it.
 #[derive(Debug)]
 pub struct Frame {
@@ -54,7 +69,7 @@ impl Frame {
 /// Before, it holds nothing that others could wait for; afterwards, it waits for nothing.
 #[derive(Debug)]
 pub struct NetworkReceive {
-    max_size_bytes: i32,
+    limit: SizeLimit,
     memory: MemoryDraw,
     size: [u8; SIZE_LENGTH],
     size_filled: usize,
@@ -72,7 +87,7 @@ impl NetworkReceive {
     /// which `pool` could never have the memory; -1 allows all sizes.
     pub fn new(max_size_bytes: i32, pool: &Arc<MemoryPool>) -> Self {
         Self {
-            max_size_bytes,
+            limit: SizeLimit::of_requests(max_size_bytes),
             memory: MemoryDraw::new(pool),
             size: [0; SIZE_LENGTH],
             size_filled: 0,
@@ -81,6 +96,16 @@ impl NetworkReceive {
             body_filled: 0,
             previous_size: 0,
         }
+    }
+
+    /// The largest frame that it reads.
+    pub fn limit(&self) -> SizeLimit {
+        self.limit
+    }
+
+    /// From the next frame on.
+    pub fn set_limit(&mut self, limit: SizeLimit) {
+        self.limit = limit;
     }
 
     /// Whether a frame has begun to arrive and is not complete.
@@ -158,13 +183,15 @@ impl NetworkReceive {
             return refuse(format!("a request cannot have {declared} bytes"));
         };
         let granted = self.memory.pool().grant_max_bytes(Stage::Receive);
-        if self.max_size_bytes >= 0 && declared > self.max_size_bytes {
+        let SizeLimit { max_bytes, setting } = self.limit;
+        if max_bytes >= 0 && declared > max_bytes {
             if self.size.starts_with(&TLS_HANDSHAKE) {
-                return refuse("the peer begins a TLS handshake, and there is no TLS here".into());
+                return refuse(
+                    "the peer begins a TLS handshake, and this listener has no TLS".into(),
+                );
             }
-            let max = self.max_size_bytes;
             return refuse(format!(
-                "a request of {size} bytes is larger than `socket.request.max.bytes={max}`"
+                "a request of {size} bytes is larger than `{setting}={max_bytes}`"
             ));
         }
         if size > granted {

@@ -47,7 +47,7 @@ use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::channel_snapshot::ChannelSnapshot;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::idle_expiry::IdleExpiry;
-use crate::transport::kafka_channel::{KafkaChannel, SendError};
+use crate::transport::kafka_channel::{KafkaChannel, Preparation, SendError};
 use crate::transport::network_receive::{Frame, NetworkReceive};
 use crate::transport::read_turn::ReadBuffer;
 use crate::transport::readiness::{
@@ -81,6 +81,10 @@ pub struct SelectorLimits {
     pub memory_pool: Arc<MemoryPool>,
     /// How long a connection may hold memory without progress while somebody waits for memory.
     pub memory_progress_timeout_ms: i64,
+    /// How long a connection may take until it is ready: secured, and its peer authenticated.
+    pub authentication_timeout_ms: i64,
+    /// How long the answer to a peer that has failed to authenticate is held back (KIP-306).
+    pub failed_authentication_delay_ms: i64,
 }
 
 /// A complete request.
@@ -99,6 +103,8 @@ pub enum DisconnectCause {
     Idle,
     /// It held memory that others waited for, and neither sent nor read what it had begun.
     Stalled,
+    /// Its peer has not proved who it is, or not in time.
+    Refused,
     /// Reading, writing or connecting failed, or the peer sent an impossible size.
     Failed,
     /// The owner of the selector closed it.
@@ -111,6 +117,7 @@ impl fmt::Display for DisconnectCause {
             Self::PeerClosed => "the client has closed it",
             Self::Idle => "it was idle",
             Self::Stalled => "it held memory that others waited for",
+            Self::Refused => "its client has not proved who it is",
             Self::Failed => "it has failed",
             Self::ClosedByUs => "the broker has closed it",
         })
@@ -155,6 +162,12 @@ pub struct Selector {
     /// Held while that list has entries.
     memory_wait: Option<MemoryWait>,
     stalled_checked_ms: i64,
+    /// The connections that were not ready when they came, with the time by which they have to be.
+    /// Those that are ready or gone by then are dropped when they come up, as from the next list.
+    preparing: VecDeque<(i64, ConnectionId)>,
+    /// The connections whose peers have failed to authenticate, with the time of their answer: Kafka's
+    /// `delayedClosingChannels`.
+    refused: VecDeque<(i64, ConnectionId)>,
     connected: Vec<ConnectionId>,
     completed_receives: VecDeque<NetworkReceived>,
     completed_sends: VecDeque<ConnectionId>,
@@ -219,6 +232,8 @@ impl Selector {
             out_of_memory: VecDeque::new(),
             memory_wait: None,
             stalled_checked_ms: 0,
+            preparing: VecDeque::new(),
+            refused: VecDeque::new(),
             connected: Vec::new(),
             completed_receives: VecDeque::new(),
             completed_sends: VecDeque::new(),
@@ -340,6 +355,19 @@ impl Selector {
         self.slots.len()
     }
 
+    /// Takes a request of a ready connection as the beginning of a new authentication, if it is one
+    /// (KIP-368). Returns whether it is; then the answer comes from here.
+    pub fn reauthenticate(&mut self, id: ConnectionId, frame: &[u8]) -> bool {
+        let time = Arc::clone(&self.time);
+        match self.change(id, |channel| channel.reauthenticate(frame, &*time)) {
+            None | Some(Ok(None)) => return false,
+            Some(Ok(Some(Preparation::Refused(why)))) => self.refuse(id, &why),
+            Some(Ok(Some(_))) => self.await_preparation(id),
+            Some(Err(error)) => self.fail(id, &error),
+        }
+        true
+    }
+
     /// Closes a connection, and returns what would otherwise have been reported as disconnected.
     pub fn close(&mut self, id: ConnectionId) -> Option<Disconnected> {
         self.channel(id)?;
@@ -402,6 +430,8 @@ impl Selector {
         self.give_turns(now_ms);
         self.close_expired(now_ms);
         self.close_stalled(now_ms);
+        self.close_unprepared(now_ms);
+        self.answer_refused(now_ms);
         Ok(())
     }
 
@@ -446,10 +476,21 @@ impl Selector {
         })?;
 
         let last_active_ms = self.time.hi_res_clock_ms();
+        let is_preparing = channel.is_connected() && !channel.ready();
         mark!([2] "Selector.register", "{} to {peer}, for epoll", channel.local_addr());
         entry.insert(Slot { channel, last_active_ms, draws_since_ms: None });
         self.idle.enter(id, last_active_ms);
+        if is_preparing {
+            self.await_preparation(id);
+        }
         Ok(id)
+    }
+
+    /// Gives a connection its time to become ready.
+    fn await_preparation(&mut self, id: ConnectionId) {
+        let timeout_ms = self.limits.authentication_timeout_ms;
+        let until_ms = self.time.hi_res_clock_ms().saturating_add(timeout_ms);
+        self.preparing.push_back((until_ms, id));
     }
 
     /// Changes a channel, and puts it on the ready list if it has work afterwards.
@@ -500,7 +541,7 @@ impl Selector {
         }
         self.turns_left = TURNS_PER_SELECT;
         let may_wait = !has_work && self.wakeup.fall_asleep();
-        let timeout = if may_wait { timeout_ms } else { 0 };
+        let timeout = if may_wait { timeout_ms.min(self.next_deadline_ms()) } else { 0 };
         let waiting_since_ns = self.time.nanoseconds();
         let polled = self.poll.poll(&mut self.events, Some(Duration::from_millis(timeout)));
         self.wakeup.rise();
@@ -512,6 +553,13 @@ impl Selector {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(error) => Err(error),
         }
+    }
+
+    /// In how many milliseconds a connection has to be answered or closed.
+    fn next_deadline_ms(&self) -> u64 {
+        let first = [self.preparing.front(), self.refused.front()].into_iter().flatten();
+        let Some(due_ms) = first.map(|(due_ms, _)| *due_ms).min() else { return u64::MAX };
+        u64::try_from(due_ms - self.time.hi_res_clock_ms()).unwrap_or(0)
     }
 
     /// Enters what epoll has reported into the readiness words.
@@ -575,6 +623,12 @@ impl Selector {
             self.connected.push(id);
             self.metrics.connection_creations.increment();
         }
+        if channel.is_refused() {
+            return self.end_refused(id);
+        }
+        if !channel.ready() {
+            return self.prepare(id);
+        }
         let work = channel.readiness_mut().work();
         if work & ENDS != 0 {
             channel.take_end()?;
@@ -593,6 +647,82 @@ impl Selector {
             self.completed_sends.push_back(id);
         }
         Ok(())
+    }
+
+    /// Continues to make a connection ready.
+    fn prepare(&mut self, id: ConnectionId) -> io::Result<()> {
+        let Some(Slot { channel, .. }) = slot_of(&mut self.slots, id) else {
+            return Ok(());
+        };
+        match channel.prepare(&mut self.read_buffer, &*self.time)? {
+            Preparation::Underway if channel.lacks_memory() => {
+                self.out_of_memory.push_back(id);
+                self.metrics.memory_pool_waits.increment();
+            }
+            Preparation::Underway => {}
+            Preparation::Ready => {
+                self.metrics.successful_authentications.increment();
+                mark!("Selector.poll", "{} is {}", channel.peer_addr(), channel.principal());
+            }
+            Preparation::Refused(why) => self.refuse(id, &why),
+        }
+        Ok(())
+    }
+
+    /// Holds back the answer to a peer that has failed to authenticate, so that it cannot try the next
+    /// password at once.
+    fn refuse(&mut self, id: ConnectionId, why: &str) {
+        let Some(channel) = self.channel(id) else { return };
+        let level = limited(LogKind::FailedAuthentications, Level::Info);
+        log!(level, "connection {id} from {}: failed authentication: {why}", channel.peer_addr());
+        self.metrics.failed_authentications.increment();
+        let delay_ms = self.limits.failed_authentication_delay_ms;
+        self.refused.push_back((self.time.hi_res_clock_ms().saturating_add(delay_ms), id));
+    }
+
+    /// Answers and closes those whose delay is over.
+    fn answer_refused(&mut self, now_ms: i64) {
+        while self.refused.front().is_some_and(|(due_ms, _)| *due_ms <= now_ms) {
+            let Some((_, id)) = self.refused.pop_front() else { break };
+            if self.change(id, KafkaChannel::answer_refusal) == Some(true) {
+                self.close_refused(id);
+            }
+        }
+    }
+
+    /// The turn of a connection that is only to be answered and closed.
+    fn end_refused(&mut self, id: ConnectionId) -> io::Result<()> {
+        let Some(Slot { channel, .. }) = slot_of(&mut self.slots, id) else {
+            return Ok(());
+        };
+        let has_hung_up = channel.readiness_mut().work() & ENDS != 0;
+        if has_hung_up || channel.write(&*self.time)? {
+            self.close_refused(id);
+        }
+        Ok(())
+    }
+
+    fn close_refused(&mut self, id: ConnectionId) {
+        let disconnected = self.remove(id, DisconnectCause::Refused);
+        self.disconnected.push(disconnected);
+    }
+
+    /// Closes the connections that have had their time to become ready.
+    fn close_unprepared(&mut self, now_ms: i64) {
+        while self.preparing.front().is_some_and(|(until_ms, _)| *until_ms <= now_ms) {
+            let Some((_, id)) = self.preparing.pop_front() else { break };
+            let Some(channel) = self.channel(id).filter(|it| !it.ready()) else { continue };
+            let timeout_ms = self.limits.authentication_timeout_ms;
+            let level = limited(LogKind::FailedAuthentications, Level::Info);
+            log!(
+                level,
+                "closing connection {id} from {}: its client has not authenticated within \
+                 {timeout_ms} ms",
+                channel.peer_addr()
+            );
+            self.metrics.failed_authentications.increment();
+            self.close_refused(id);
+        }
     }
 
     /// Ends a connection whose turn has failed, and logs why.
@@ -671,8 +801,11 @@ impl Selector {
         let Slot { mut channel, last_active_ms, .. } = self.slots.remove(id.key());
         assert_eq!(channel.id(), id, "only an existing channel is removed");
         let peer = channel.peer_addr();
-        if let Err(error) = catch_panic(|| channel.transport_mut().deregister(self.poll.registry()))
-        {
+        let deregister = || {
+            channel.transport_mut().close();
+            channel.transport_mut().deregister(self.poll.registry())
+        };
+        if let Err(error) = catch_panic(deregister) {
             debug!("Connection {id} from {peer} could not be deregistered: {error}");
         }
         note_end(&mut self.hang_ups, &channel, Ending::Gone);

@@ -7,6 +7,18 @@ use std::net::SocketAddr;
 
 use mio::{Registry, Token};
 
+/// What a handshake waits for: `javax.net.ssl.SSLEngineResult.HandshakeStatus`, as far as a caller
+/// needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeStatus {
+    /// It is over, or there is none.
+    Finished,
+    /// The socket is empty, and the peer is to speak next.
+    NeedUnwrap,
+    /// The socket is full, and we are to speak next.
+    NeedWrap,
+}
+
 /// One connection, as bytes that come and go without blocking.
 ///
 /// This trait is all that the storage wing knows of the network: a file hands itself to a socket
@@ -23,6 +35,36 @@ pub trait TransportLayer: std::marker::Send {
     fn finish_connect(&mut self) -> io::Result<bool> {
         Ok(true)
     }
+
+    /// Whether the connection is secured, as far as its protocol secures it: requests and responses
+    /// may pass.
+    fn ready(&self) -> bool {
+        true
+    }
+
+    /// Continues the handshake as far as it gets without waiting.
+    ///
+    /// # Errors
+    /// Why the connection cannot be secured. The peer has been sent an alert, if it can be.
+    fn handshake(&mut self) -> io::Result<HandshakeStatus> {
+        Ok(HandshakeStatus::Finished)
+    }
+
+    /// The name in the certificate that the peer has shown, as RFC 2253 writes it, the most specific
+    /// part first: `CN=alice,OU=clients`.
+    fn peer_principal(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether bytes that no caller waits for, such as the answer to a KeyUpdate, have found the
+    /// socket full. An empty [`write`](Self::write) pushes them out.
+    fn has_pending_writes(&self) -> bool {
+        false
+    }
+
+    /// The connection is about to be closed: says so to the peer, if its protocol has a word for it
+    /// and the socket takes it at once.
+    fn close(&mut self) {}
 
     /// Reads into `dst` and, what is there beyond it, into `spare`. `Ok(0)` is the end of the stream.
     ///

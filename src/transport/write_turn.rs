@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use mio::{Registry, Token};
 
 use crate::common::time::Time;
-use crate::transport::transport_layer::TransportLayer;
+use crate::transport::transport_layer::{HandshakeStatus, TransportLayer};
 
 /// Bytes of one turn: about what a socket's send buffer holds at most (`net.ipv4.tcp_wmem` lets it
 /// grow to 4 MiB), so that a slow reader never meets this limit and a fast one meets it some
@@ -106,6 +106,26 @@ impl<'a> WriteTurn<'a> {
 impl TransportLayer for WriteTurn<'_> {
     fn finish_connect(&mut self) -> io::Result<bool> {
         self.transport.finish_connect()
+    }
+
+    fn ready(&self) -> bool {
+        self.transport.ready()
+    }
+
+    fn handshake(&mut self) -> io::Result<HandshakeStatus> {
+        self.transport.handshake()
+    }
+
+    fn peer_principal(&self) -> Option<&str> {
+        self.transport.peer_principal()
+    }
+
+    fn has_pending_writes(&self) -> bool {
+        self.transport.has_pending_writes()
+    }
+
+    fn close(&mut self) {
+        self.transport.close();
     }
 
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {

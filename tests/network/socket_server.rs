@@ -15,7 +15,7 @@ use transferto::common::mock_time::MockTime;
 use transferto::network::request_channel::Request;
 use transferto::network::socket_server::SocketServer;
 use transferto::protocol::api_keys::ApiKeys;
-use transferto::transport::authenticator::Authenticator;
+use transferto::transport::authenticator::{AuthenticationError, Authenticator};
 use transferto::transport::channel_builder::{ChannelBuilder, PlaintextChannelBuilder};
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::kafka_channel::KafkaChannel;
@@ -151,11 +151,11 @@ fn a_port_is_closed_before_accepting_and_free_after_shutdown() {
     let start = || {
         let metrics = Arc::new(Metrics::default());
         let builder = Arc::new(PlaintextChannelBuilder::new(Arc::clone(&metrics)));
-        (Arc::new(MockTime::new()), metrics, builder)
+        (Arc::new(MockTime::new()), metrics, builder as Arc<dyn ChannelBuilder>)
     };
     let (time, metrics, builder) = start();
     let mut config = test_config();
-    let server = SocketServer::startup(&config, time, metrics, builder).unwrap();
+    let server = SocketServer::startup(&config, time, metrics, &builder).unwrap();
     config.listeners = server.bound_endpoints().to_vec();
     let address = (LOCALHOST, server.bound_port(SecurityProtocol::Plaintext).unwrap());
     assert!(TcpStream::connect(address).is_err());
@@ -164,13 +164,13 @@ fn a_port_is_closed_before_accepting_and_free_after_shutdown() {
     assert!(server.start_accepting().is_err());
 
     let (time, metrics, builder) = start();
-    let taken = SocketServer::startup(&config, time, metrics, builder);
+    let taken = SocketServer::startup(&config, time, metrics, &builder);
     let Err(error) = taken else { panic!("{address:?} is taken") };
     assert!(error.to_string().contains(&config.listeners[0].to_string()), "{error}");
 
     server.shutdown();
     let (time, metrics, builder) = start();
-    let next = SocketServer::startup(&config, time, metrics, builder).unwrap();
+    let next = SocketServer::startup(&config, time, metrics, &builder).unwrap();
     next.start_accepting().unwrap();
     assert_eq!(next.bound_port(SecurityProtocol::Plaintext), Some(address.1));
 }
@@ -572,6 +572,10 @@ fn no_two_processors_give_connections_the_same_name() {
 struct Alice(KafkaPrincipal);
 
 impl Authenticator for Alice {
+    fn authenticate(&mut self, _: &[u8], _: i64) -> Result<Vec<u8>, AuthenticationError> {
+        unreachable!("nobody asks it")
+    }
+
     fn complete(&self) -> bool {
         true
     }

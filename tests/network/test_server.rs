@@ -89,7 +89,7 @@ impl TestServer {
         let mut config = test_config();
         change(&mut config);
         let time = Arc::new(MockTime::new());
-        let server = SocketServer::startup(&config, time.clone(), metrics.clone(), builder);
+        let server = SocketServer::startup(&config, time.clone(), metrics.clone(), &builder);
         let server = server.unwrap();
         prepare(&server);
         server.start_accepting().unwrap();

@@ -22,7 +22,7 @@ use transferto::transport::kafka_channel::KafkaChannel;
 use transferto::transport::network_receive::NetworkReceive;
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
 use transferto::transport::send;
-use transferto::transport::transport_layer::TransportLayer;
+use transferto::transport::transport_layer::{HandshakeStatus, TransportLayer};
 
 /// The three calls that move bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,26 @@ impl Faulty {
 impl TransportLayer for Faulty {
     fn finish_connect(&mut self) -> io::Result<bool> {
         self.inner.finish_connect()
+    }
+
+    fn ready(&self) -> bool {
+        self.inner.ready()
+    }
+
+    fn handshake(&mut self) -> io::Result<HandshakeStatus> {
+        self.inner.handshake()
+    }
+
+    fn peer_principal(&self) -> Option<&str> {
+        self.inner.peer_principal()
+    }
+
+    fn has_pending_writes(&self) -> bool {
+        self.inner.has_pending_writes()
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
     }
 
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {

@@ -45,7 +45,9 @@ impl ClusterApis {
 
     fn cluster(&self, reply: &Reply, request: &DescribeClusterRequest) -> DescribeClusterResponse {
         let (cache, context) = (&self.metadata_cache, &reply.context);
-        let brokers = cache.alive_brokers(context.session.local_address).into_iter();
+        let brokers = cache
+            .alive_brokers(&context.session.listener.listener_name, context.session.local_address)
+            .into_iter();
         let is_asking = request.include_cluster_authorized_operations;
         let operations = self.authorization.authorized_cluster_operations(context, is_asking);
         DescribeClusterResponse {

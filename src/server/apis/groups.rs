@@ -156,7 +156,10 @@ impl GroupApis {
             Some(topic.partitions.get(usize::try_from(partition.partition).ok()?)?.leader)
         };
         let id = if key_type == KEY_TYPE_GROUP { leader() } else { Some(cache.broker_id()) };
-        let brokers = cache.alive_brokers(reply.context.session.local_address);
+        let brokers = cache.alive_brokers(
+            &reply.context.session.listener.listener_name,
+            reply.context.session.local_address,
+        );
         brokers.into_iter().find(|it| Some(it.id) == id).ok_or(Errors::CoordinatorNotAvailable)
     }
 

@@ -90,7 +90,12 @@ impl MetadataApis {
             topic.topic_authorized_operations =
                 self.authorization.authorized_operations(&reply.context, is_asking, resource);
         }
-        let brokers = cache.alive_brokers(reply.context.session.local_address).into_iter();
+        let brokers = cache
+            .alive_brokers(
+                &reply.context.session.listener.listener_name,
+                reply.context.session.local_address,
+            )
+            .into_iter();
         let broker = |Node { id: node_id, host, port }: Node| MetadataResponseBroker {
             node_id,
             host,

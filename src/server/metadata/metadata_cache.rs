@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::common::end_point::ListenerName;
 use crate::server::metadata::topic_image::TopicImage;
 
 /// What the cluster looks like now. No call waits for a disk or another broker.
@@ -18,9 +19,9 @@ pub trait MetadataCache: Send + Sync {
 
     fn controller_id(&self) -> i32;
 
-    /// The brokers that can be reached, at the listener by which a client has come to the address
-    /// `local` of this one.
-    fn alive_brokers(&self, local: SocketAddr) -> Vec<Node>;
+    /// The brokers that can be reached, at the listener of this name, by which a client has come to the
+    /// address `local` of this one.
+    fn alive_brokers(&self, listener: &ListenerName, local: SocketAddr) -> Vec<Node>;
 
     /// The topic, if all of its partitions are led, or would be if no log directory were offline.
     fn topic(&self, name: &str) -> Option<Arc<TopicImage>>;

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::common::end_point::EndPoint;
+use crate::common::end_point::{EndPoint, ListenerName};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::config::kafka_config::KafkaConfig;
 use crate::server::metadata::led_topics::LedTopics;
@@ -17,7 +17,6 @@ use crate::storage::log_manager::LogManager;
 pub struct RegistryMetadataCache {
     broker_id: i32,
     cluster_id: String,
-    bound_endpoints: Vec<EndPoint>,
     advertised_endpoints: Vec<EndPoint>,
     led: Arc<LedTopics>,
     /// Knows which log directories are offline.
@@ -28,14 +27,12 @@ impl RegistryMetadataCache {
     pub fn new(
         config: &KafkaConfig,
         cluster_id: String,
-        bound_endpoints: &[EndPoint],
         led: Arc<LedTopics>,
         log_manager: Arc<LogManager>,
     ) -> Self {
         Self {
             broker_id: config.broker_id,
             cluster_id,
-            bound_endpoints: bound_endpoints.to_vec(),
             advertised_endpoints: config.effective_advertised_listeners().to_vec(),
             led,
             log_manager,
@@ -57,15 +54,8 @@ impl RegistryMetadataCache {
     /// An empty or unspecified host means that none was configured: the address that the client has
     /// just reached us under is then the one that works for it. (Kafka returns its own host name,
     /// which the client may not resolve.)
-    fn broker_end_point(&self, local: SocketAddr) -> (String, i32) {
-        let came_by = self
-            .bound_endpoints
-            .iter()
-            .find(|bound| bound.port == local.port())
-            .or(self.bound_endpoints.first());
-        let advertised = came_by.and_then(|bound| {
-            self.advertised_endpoints.iter().find(|it| it.listener_name == bound.listener_name)
-        });
+    fn broker_end_point(&self, listener: &ListenerName, local: SocketAddr) -> (String, i32) {
+        let advertised = self.advertised_endpoints.iter().find(|it| it.listener_name == *listener);
         let is_specified = |host: &str| !matches!(host, "" | "0.0.0.0" | "::");
         let host = advertised.map(|it| it.host.clone()).filter(|host| is_specified(host));
         let port = advertised.map(|it| it.port).filter(|&port| port != 0);
@@ -89,8 +79,8 @@ impl MetadataCache for RegistryMetadataCache {
         self.broker_id
     }
 
-    fn alive_brokers(&self, local: SocketAddr) -> Vec<Node> {
-        let (host, port) = self.broker_end_point(local);
+    fn alive_brokers(&self, listener: &ListenerName, local: SocketAddr) -> Vec<Node> {
+        let (host, port) = self.broker_end_point(listener, local);
         vec![Node { id: self.broker_id, host, port }]
     }
 

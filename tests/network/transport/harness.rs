@@ -22,6 +22,10 @@ pub(crate) const IDLE_MS: i64 = 5_000;
 pub(crate) const MEMORY_BYTES: usize = 128 << 20;
 /// How long a connection may hold memory without progress while others wait for it.
 pub(crate) const PROGRESS_TIMEOUT_MS: i64 = 500;
+/// For a connection to become ready.
+pub(crate) const AUTHENTICATION_TIMEOUT_MS: i64 = 30_000;
+/// Kafka's default.
+pub(crate) const FAILED_AUTHENTICATION_DELAY_MS: i64 = 100;
 /// A test that polls this often without reaching its goal has failed.
 const POLLS_MAX: usize = 20_000;
 
@@ -58,6 +62,8 @@ impl Harness {
             connections_max_idle_ms: Limit::from(idle_ms).ms(),
             memory_pool: MemoryPool::for_frames_of(MEMORY_BYTES),
             memory_progress_timeout_ms: PROGRESS_TIMEOUT_MS,
+            authentication_timeout_ms: AUTHENTICATION_TIMEOUT_MS,
+            failed_authentication_delay_ms: FAILED_AUTHENTICATION_DELAY_MS,
         };
         let selector = Selector::new(limits, clock, builder, counters).unwrap();
         Self {

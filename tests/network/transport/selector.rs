@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::common::metrics::Metrics;
-use transferto::transport::authenticator::Authenticator;
+use transferto::transport::authenticator::{AuthenticationError, Authenticator};
 use transferto::transport::channel_builder::ChannelBuilder;
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::kafka_channel::{KafkaChannel, SendError};
@@ -294,6 +294,10 @@ fn accepted_connections_are_counted() {
 struct Incomplete(KafkaPrincipal);
 
 impl Authenticator for Incomplete {
+    fn authenticate(&mut self, _: &[u8], _: i64) -> Result<Vec<u8>, AuthenticationError> {
+        unreachable!("nobody asks it")
+    }
+
     fn complete(&self) -> bool {
         false
     }

@@ -1,0 +1,47 @@
+//! Port of `org.apache.kafka.common.network.ChannelBuilders`: from the protocol of a listener to what
+//! makes its channels.
+
+use std::sync::Arc;
+
+use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::errors::KafkaError;
+use crate::common::metrics::Metrics;
+use crate::config::kafka_config::KafkaConfig;
+use crate::config::transfer_mode::TransferMode;
+use crate::transport::channel_builder::{ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder};
+
+/// The builders that the settings ask for, each with the settings of its own listener.
+pub struct ConfiguredChannelBuilders<'a> {
+    config: &'a KafkaConfig,
+    metrics: &'a Arc<Metrics>,
+}
+
+impl<'a> ConfiguredChannelBuilders<'a> {
+    pub fn new(config: &'a KafkaConfig, metrics: &'a Arc<Metrics>) -> Self {
+        Self { config, metrics }
+    }
+
+    /// Plain sockets, which files go to as the settings say.
+    fn plaintext(&self) -> PlaintextChannelBuilder {
+        let builder = PlaintextChannelBuilder::new(Arc::clone(self.metrics));
+        match self.config.transferto_transfer_mode {
+            TransferMode::Sendfile => builder,
+            TransferMode::Copy => {
+                builder.copying_through(self.config.transferto_transfer_copy_buffer_bytes)
+            }
+        }
+    }
+}
+
+impl ChannelBuilders for ConfiguredChannelBuilders<'_> {
+    fn builder_for(&self, end_point: &EndPoint) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
+        match end_point.security_protocol {
+            SecurityProtocol::Plaintext | SecurityProtocol::Trace => Ok(Arc::new(self.plaintext())),
+            SecurityProtocol::Ssl | SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl => {
+                Err(KafkaError::from(std::io::Error::other(format!(
+                    "{end_point}: this protocol is not built in yet"
+                ))))
+            }
+        }
+    }
+}

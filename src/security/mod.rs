@@ -1,0 +1,4 @@
+//! Who a client is, and that nobody listens: `org.apache.kafka.common.security`. Knows no topic and no
+//! log.
+
+pub mod channel_builders;
