@@ -8,7 +8,9 @@ use crate::common::errors::KafkaError;
 use crate::common::metrics::Metrics;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::transfer_mode::TransferMode;
-use crate::transport::channel_builder::{ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder};
+use crate::transport::channel_builder::{
+    ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder, PlaintextTransportBuilder,
+};
 
 /// The builders that the settings ask for, each with the settings of its own listener.
 pub struct ConfiguredChannelBuilders<'a> {
@@ -22,8 +24,8 @@ impl<'a> ConfiguredChannelBuilders<'a> {
     }
 
     /// Plain sockets, which files go to as the settings say.
-    fn plaintext(&self) -> PlaintextChannelBuilder {
-        let builder = PlaintextChannelBuilder::new(Arc::clone(self.metrics));
+    fn plaintext(&self) -> PlaintextTransportBuilder {
+        let builder = PlaintextTransportBuilder::new(Arc::clone(self.metrics));
         match self.config.transferto_transfer_mode {
             TransferMode::Sendfile => builder,
             TransferMode::Copy => {
@@ -36,7 +38,9 @@ impl<'a> ConfiguredChannelBuilders<'a> {
 impl ChannelBuilders for ConfiguredChannelBuilders<'_> {
     fn builder_for(&self, end_point: &EndPoint) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
         match end_point.security_protocol {
-            SecurityProtocol::Plaintext | SecurityProtocol::Trace => Ok(Arc::new(self.plaintext())),
+            SecurityProtocol::Plaintext | SecurityProtocol::Trace => {
+                Ok(Arc::new(PlaintextChannelBuilder::on(self.plaintext())))
+            }
             SecurityProtocol::Ssl | SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl => {
                 Err(KafkaError::from(std::io::Error::other(format!(
                     "{end_point}: this protocol is not built in yet"

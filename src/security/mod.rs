@@ -1,4 +1,5 @@
 //! Who a client is, and that nobody listens: `org.apache.kafka.common.security`. Knows no topic and no
 //! log.
 
+pub mod sasl_server;
 pub mod channel_builders;

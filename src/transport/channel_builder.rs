@@ -51,14 +51,28 @@ impl ChannelBuilders for Arc<dyn ChannelBuilder> {
     }
 }
 
-/// Builds channels that send bytes as they are, for clients without a name.
-pub struct PlaintextChannelBuilder {
+/// Makes what the bytes of a new connection go by. Every protocol with SASL has one of a protocol
+/// without.
+pub trait TransportBuilder: Send + Sync {
+    /// The transport for `stream`, whose other end is `peer`.
+    ///
+    /// # Errors
+    /// Whatever keeps the socket from being used. The socket is closed then.
+    fn build_transport(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> io::Result<Box<dyn TransportLayer>>;
+}
+
+/// Sends bytes as they are.
+pub struct PlaintextTransportBuilder {
     metrics: Arc<Metrics>,
     /// The memory that files are copied through; none where they go by `sendfile`.
     copy_buffer_bytes: Option<usize>,
 }
 
-impl PlaintextChannelBuilder {
+impl PlaintextTransportBuilder {
     /// Counts in `metrics` what the transports do.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, copy_buffer_bytes: None }
@@ -69,8 +83,10 @@ impl PlaintextChannelBuilder {
     pub fn copying_through(self, buffer_bytes: usize) -> Self {
         Self { copy_buffer_bytes: Some(buffer_bytes), ..self }
     }
+}
 
-    fn transport(
+impl TransportBuilder for PlaintextTransportBuilder {
+    fn build_transport(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
@@ -84,6 +100,23 @@ impl PlaintextChannelBuilder {
     }
 }
 
+/// Builds the channels of clients without a name.
+pub struct PlaintextChannelBuilder {
+    transports: PlaintextTransportBuilder,
+}
+
+impl PlaintextChannelBuilder {
+    /// Counts in `metrics` what the transports do.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self::on(PlaintextTransportBuilder::new(metrics))
+    }
+
+    /// The same over transports of this kind.
+    pub fn on(transports: PlaintextTransportBuilder) -> Self {
+        Self { transports }
+    }
+}
+
 impl ChannelBuilder for PlaintextChannelBuilder {
     fn build_channel(
         &self,
@@ -92,7 +125,7 @@ impl ChannelBuilder for PlaintextChannelBuilder {
         peer: SocketAddr,
         receive: NetworkReceive,
     ) -> io::Result<KafkaChannel> {
-        let transport = self.transport(stream, peer)?;
+        let transport = self.transports.build_transport(stream, peer)?;
         let authenticator = Box::new(DefaultAuthenticator::new());
         Ok(KafkaChannel::new(id, transport, authenticator, receive))
     }
