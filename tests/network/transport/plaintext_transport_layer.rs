@@ -94,6 +94,31 @@ fn held_bytes_have_a_limit_and_keep_their_order() {
     assert_eq!(read_bytes(&mut peer, 100_000), all);
 }
 
+/// Too much to be held back is sent, but for its last byte: nothing that left with `MSG_MORE` is ever the
+/// last, for where the kernel encrypts it would never leave.
+#[test]
+fn a_byte_is_held_back_behind_what_left_with_more() {
+    let (mut transport, mut peer, metrics) = connected();
+    let all = pattern(40_000);
+    assert_eq!(transport.write(&all[..3], true).unwrap(), 3);
+    assert_eq!(transport.write(&all[3..], true).unwrap(), all.len() - 3);
+    assert_eq!((metrics.write_calls.value(), metrics.write_bytes.value()), (1, 39_999));
+    assert_eq!(transport.write(b"", false).unwrap(), 0);
+    assert_eq!((metrics.write_calls.value(), metrics.write_bytes.value()), (2, 40_000));
+    assert_eq!(read_bytes(&mut peer, all.len()), all);
+}
+
+#[test]
+fn a_transfer_of_nothing_sends_no_header_in_advance() {
+    let (mut transport, mut peer, metrics) = connected();
+    transport.write(b"head", true).unwrap();
+    let file = TempFile::with(b"file");
+    assert_eq!(transport.transfer_from(&file.file, 0, 0).unwrap(), 0);
+    assert_eq!(metrics.write_calls.value(), 0);
+    transport.write(b"", false).unwrap();
+    assert_eq!(read_bytes(&mut peer, 4), b"head");
+}
+
 /// The socket is full when the header is held back: header and file wait, and leave in order later.
 #[test]
 fn held_bytes_leave_first_also_across_would_block() {
