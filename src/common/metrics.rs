@@ -111,6 +111,14 @@ counters! {
     /// Connections closed because their client had to authenticate anew and did not (KIP-368): Kafka's
     /// `expired-connections-killed-count`.
     expired_connections_killed,
+    /// Changes of a client's key that the kernel was given (KeyUpdate of TLS 1.3).
+    tls_key_updates_received,
+    /// Changes of our key on connections that the kernel encrypts, because a client has asked for one
+    /// or because the old one had been used for long enough.
+    tls_key_updates_sent,
+    /// Connections closed because their keys had to be changed, and the kernel (before Linux 6.14) or
+    /// their protocol (TLS 1.2) takes no others.
+    tls_connections_closed_for_keys,
     /// Requests that found no memory to be received, read or answered in, and waited for it.
     memory_pool_waits,
     /// Connections closed because they held memory without progress while others waited for it.
