@@ -300,8 +300,9 @@ pub fn crypto_info_of(
     crypto_info(version, cipher, sequence, key.as_ref(), vector)
 }
 
-/// The structs of `linux/tls.h`. Of `key`, as many bytes count as the cipher has.
-fn crypto_info(
+/// The structs of `linux/tls.h`. Of `key`, as many bytes count as the cipher has. `None` for a version
+/// that the kernel does not know.
+pub fn crypto_info(
     version: ProtocolVersion,
     cipher: Cipher,
     sequence: u64,

@@ -45,7 +45,7 @@ for module in aesni-intel ghash-clmulni-intel gcm ccm seqiv ctr chacha chacha_ge
 done
 
 for file in "$@"; do
-    file=$(command -v "$file")
+    file=$(realpath -s "$(command -v "$file")")
     mkdir -p "$root$(dirname "$file")"
     cp -L "$file" "$root$file"
     [ -x "$file" ] && [ ! -e "$root/bin/$(basename "$file")" ] &&
@@ -63,7 +63,6 @@ cat > "$root/init" <<'INIT'
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /tmp
 export PATH=/bin:/usr/bin HOME=/tmp
 while read -r module; do
     insmod "/modules/$module.ko" 2>/tmp/insmod || echo "vm: $module: $(cat /tmp/insmod)"

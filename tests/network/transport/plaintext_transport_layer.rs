@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::{io, thread};
 
 use nix::libc;
+use support::kernel_tls;
 use support::temp::TempFile;
 use support::transports::{
     Counts, FailsAfterWriting, Faulty, FileSend, SevenBytes, Sink, counting, pattern,
@@ -24,12 +25,17 @@ use transferto::transport::transport_layer::TransportLayer;
 
 use crate::transport::harness::{Harness, IDLE_MS};
 
-/// A transport and the socket at its other end.
+/// A transport and the socket at its other end. By `KTLS=required` the kernel encrypts between them,
+/// and neither need know it.
 fn connected() -> (PlaintextTransportLayer, TcpStream, Arc<Metrics>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, addr) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
+    if kernel_tls::is_required() {
+        kernel_tls::give_to_kernel(&stream);
+        kernel_tls::give_to_kernel(&peer);
+    }
     let (stream, metrics) = (mio::net::TcpStream::from_std(stream), Arc::new(Metrics::default()));
     (PlaintextTransportLayer::new(stream, addr, Arc::clone(&metrics)).unwrap(), peer, metrics)
 }
