@@ -13,6 +13,7 @@ pub mod network_receive;
 pub mod plaintext_transport_layer;
 pub mod copying_transport_layer;
 pub mod kernel_tls;
+pub mod tls_offload;
 pub mod control_records;
 pub mod kernel_tls_transport_layer;
 pub mod send;
