@@ -17,9 +17,9 @@ pub fn probed() -> Option<Arc<KernelTls>> {
     let probed = KernelTls::probe().unwrap();
     match probed.refusal() {
         None => Some(Arc::new(probed)),
-        Some(_) if is_required() => panic!("KTLS=required, and the kernel takes {probed}"),
+        Some(_) if is_required() => panic!("KTLS=required, and the kernel says {probed}"),
         Some(_) => {
-            eprintln!("skipped: the kernel takes {probed}");
+            eprintln!("skipped: the kernel says {probed}");
             None
         }
     }
