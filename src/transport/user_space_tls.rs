@@ -353,8 +353,8 @@ impl UserSpaceTls {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
             }
             self.held.clear();
-            self.wrap(net, &app[..held + read], ciphertext)?;
             net.metrics.copied_message_bytes.add(read as u64);
+            self.wrap(net, &app[..held + read], ciphertext)?;
             Ok(read)
         })
     }
