@@ -5,7 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 read -r -a kernels <<< "${KERNELS:-stock rekey}"
-modules=(transport::kernel_tls transport::plaintext_transport_layer)
+# Of the tests, those to which it makes a difference who encrypts.
+network_tests=(transport::kernel_tls transport::plaintext_transport_layer transport::ssl)
+broker_tests=(apis::fetch apis::produce apis::largest_answers zero_copy::the security::authorization)
+exhibit=docs/exhibits/strace-session-ktls.txt
 
 missing=()
 need() { # program, and the package that has it
@@ -18,14 +21,24 @@ test_binary() {
         sed -nE 's/.*"executable":"([^"]*\/deps\/'"$1"'-[^"]*)".*/\1/p' | tail -n 1
 }
 
-echo "Building the tests; the first time takes a minute or two."
+echo "Building the tests, the broker and what records it; the first time takes a few minutes."
 network=$(test_binary network)
-command="KTLS=required $network --test-threads 2 ${modules[*]}"
+broker=$(test_binary broker)
+cargo build --quiet --package transferto --package exhibits
+exhibits=$PWD/target/debug/exhibits
+tests="KTLS=required $network --test-threads 2 ${network_tests[*]} && \
+    KTLS=required $broker --test-threads 2 ${broker_tests[*]}"
+if [ -n "${RECORD:-}" ]; then
+    recording="cd $PWD && $exhibits strace tls 2>&1 && echo end of the exhibit"
+else
+    recording="cd $PWD && $exhibits strace tls --compare"
+fi
 
 modprobe tls 2>/dev/null || PATH=$PATH:/usr/sbin modprobe tls 2>/dev/null || true
 if grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp; then
     echo "The kernel of this machine ($(uname -r)) has TLS: the tests run here."
-    exec sh -c "$command"
+    sh -c "$tests"
+    exec sh -c "$recording"
 fi
 
 need qemu-system-x86_64 qemu-system-x86
@@ -45,10 +58,18 @@ for kind in "${kernels[@]}"; do
     version=$(tests/ktls/kernel.sh "$kind" "target/ktls/$kind")
     echo "== Linux $version"
     started=$SECONDS
-    tests/ktls/vm.sh "target/ktls/$kind" "$command" "$network" || failed+=("$version")
+    if [ -z "${RECORD:-}" ]; then
+        tests/ktls/vm.sh "target/ktls/$kind" "$tests && $recording" \
+            "$network" "$broker" "$exhibits" target/debug/transferto strace "$exhibit" ||
+            failed+=("$version")
+    else
+        tests/ktls/vm.sh "target/ktls/$kind" "$recording" "$exhibits" target/debug/transferto strace |
+            sed -n '/^The system calls/,/^end of the exhibit$/{/^end of the exhibit$/d; p}' > "$exhibit.new"
+        [ -s "$exhibit.new" ] && mv "$exhibit.new" "$exhibit" || failed+=("$version")
+    fi
     echo "Linux $version took $((SECONDS - started)) s."
 done
 if [ ${#failed[@]} -gt 0 ]; then
-    echo "Tests failed on Linux ${failed[*]}." >&2
+    echo "FAILURE on Linux ${failed[*]}." >&2
     exit 1
 fi

@@ -100,6 +100,7 @@ fn record_session(recorder: &Recorder, broker: &Running, year: Year) -> Outcome<
         told,
         broker_port: broker.port,
         resident_bytes: broker.server.resident_bytes()?,
+        has_tls: false,
     })
 }
 
