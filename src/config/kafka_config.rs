@@ -239,7 +239,9 @@ settings! {
         /// Those certificates as PEM, in place of a file.
         ssl_truststore_certificates: Option<Password>,
             "ssl.truststore.certificates" = "", Allowed::Any, High;
-        /// Whether the kernel encrypts what TLS connections carry after their handshake.
+        /// Whether the kernel encrypts what TLS connections carry after their handshake, so that messages leave by
+        /// `sendfile(2)`: where it can, never, or the broker does not start. The log says at the start what the
+        /// kernel takes; `modprobe tls` loads what it may lack.
         transferto_ktls: KernelTlsMode,
             "transferto.ktls" = "auto", Allowed::Any, Medium;
 

@@ -122,7 +122,7 @@ impl SslTransportLayer {
         };
         let (protocol, cipher) = (protocol_name(version), cipher_name(suite));
         let kind = TlsConnectionKind { protocol, cipher, by };
-        self.counted = Some(TlsConnection::count(&self.metrics, kind));
+        self.counted = Some(self.metrics.tls_connections.enter(kind));
         Ok(())
     }
 
