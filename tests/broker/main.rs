@@ -36,6 +36,7 @@ mod metadata {
 }
 
 mod kafka_server;
+mod listeners;
 
 mod reply {
     mod reply;
