@@ -103,7 +103,7 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     }
     info!("{VERSION}, pid {}", std::process::id());
     raise_descriptor_limit();
-    for (name, value) in config.non_default_settings() {
+    for (name, value) in config.settings_to_show() {
         info!("setting {name} = {value}");
     }
     let server = match start(config, &service_manager) {

@@ -82,9 +82,10 @@ fn print(configs: &DynamicConfigs) -> String {
 
 fn parse(text: &str, path: &Path) -> Result<DynamicConfigs, KafkaError> {
     let what = "list of the broker's settings";
-    let mut scopes: BTreeMap<&str, ConfigMap> = CheckpointFile::read(text, path, what)?
-        .entries("lines of settings", |line| {
-            parse_scope(line).ok_or_else(|| format!("{line:?} is not a line of settings"))
+    let mut scopes: BTreeMap<&str, ConfigMap> =
+        CheckpointFile::read(text, path, what)?.entries("lines of settings", |line| {
+            // What is in the line may be a secret.
+            parse_scope(line).ok_or_else(|| "it is not a line of settings".to_string())
         })?;
     let mut take = |scope| scopes.remove(scope).unwrap_or_default();
     Ok(DynamicConfigs { of_all: take(DEFAULT), of_broker: take(BROKER) })
