@@ -311,8 +311,8 @@ mod tests {
         for flag in ["required", "REQUISITE", "Sufficient", "oPTIONAL"] {
             assert_eq!(options(&format!("{flag} a=b;")), pairs(&[("a", "b")]));
         }
-        assert!(why(&format!("{MODULE} { } a=b;")).contains("control flag"), "no flag");
-        assert!(why(&format!("{MODULE} {{}};")).contains("flag is not specified"));
+        assert!(why(&format!("{MODULE} always a=b;")).contains("none of required, requisite"));
+        assert!(why(&format!("{MODULE};")).contains("flag is not specified"));
     }
 
     /// Port of `JaasContextTest.testSingleOption`.
