@@ -368,13 +368,19 @@ fn another_login_module_stops_the_start() {
     assert!(!why.contains("hunter2"));
 }
 
-/// Port of `SaslAuthenticatorTest.testServerDynamicJaasConfiguration`.
+/// Port of `SaslAuthenticatorTest.testServerDynamicJaasConfiguration`,
+/// `JaasContextTest.testLoadForServerWithListenerNameOverride` and
+/// `JaasContextTest.testLoadForServerWithWrongListenerName`.
 #[test]
 fn the_users_stand_in_the_setting_of_their_listener_and_mechanism() {
     let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
     let good = format!("{module} user_alice=\"x\";");
     assert!(configured(&[(JAAS, &good)]).is_ok());
     assert!(why_not(&[]).contains(JAAS), "what to set is named");
+    let other = "listener.name.other.plain.sasl.jaas.config";
+    let listeners = ("listeners", "SASL_PLAINTEXT://:0,OTHER://:0");
+    let map = ("listener.security.protocol.map", "SASL_PLAINTEXT:SASL_PLAINTEXT,OTHER:PLAINTEXT");
+    assert!(why_not(&[listeners, map, (other, &good)]).contains(JAAS), "of another listener");
     assert!(why_not(&[("sasl.jaas.config", &good)]).contains(JAAS), "it holds for no mechanism");
     let two = format!("{good} {good}");
     assert!(why_not(&[(JAAS, &two)]).contains("2 login modules"));

@@ -19,6 +19,9 @@ use transferto::protocol::describe_client_quotas::{
     EntryData, ValueData,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::sasl_authenticate::{
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslToken,
+};
 use transferto::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 
 /// A request of each API.
@@ -30,6 +33,7 @@ pub(crate) fn requests() -> Vec<RequestBody> {
         RequestBody::DescribeClientQuotas(describe_client_quotas_request()),
         RequestBody::AlterClientQuotas(alter_client_quotas_request()),
         RequestBody::SaslHandshake(sasl_handshake_request()),
+        RequestBody::SaslAuthenticate(sasl_authenticate_request()),
     ]
 }
 
@@ -42,6 +46,7 @@ pub(crate) fn empty_requests() -> Vec<RequestBody> {
         RequestBody::DescribeClientQuotas(DescribeClientQuotasRequest::default()),
         RequestBody::AlterClientQuotas(AlterClientQuotasRequest::default()),
         RequestBody::SaslHandshake(SaslHandshakeRequest::default()),
+        RequestBody::SaslAuthenticate(SaslAuthenticateRequest::default()),
     ]
 }
 
@@ -54,6 +59,7 @@ pub(crate) fn responses() -> Vec<ResponseBody> {
         ResponseBody::DescribeClientQuotas(describe_client_quotas_response()),
         ResponseBody::AlterClientQuotas(alter_client_quotas_response()),
         ResponseBody::SaslHandshake(sasl_handshake_response()),
+        ResponseBody::SaslAuthenticate(sasl_authenticate_response()),
     ]
 }
 
@@ -184,4 +190,17 @@ pub(crate) fn sasl_handshake_request() -> SaslHandshakeRequest {
 
 pub(crate) fn sasl_handshake_response() -> SaslHandshakeResponse {
     SaslHandshakeResponse { error_code: 34, mechanisms: vec!["PLAIN".into()] }
+}
+
+pub(crate) fn sasl_authenticate_request() -> SaslAuthenticateRequest {
+    SaslAuthenticateRequest { auth_bytes: SaslToken(b"\0me\0pw".to_vec()) }
+}
+
+pub(crate) fn sasl_authenticate_response() -> SaslAuthenticateResponse {
+    SaslAuthenticateResponse {
+        error_code: 58,
+        error_message: Some("why".into()),
+        auth_bytes: SaslToken(b"v=0".to_vec()),
+        session_lifetime_ms: 9,
+    }
 }
