@@ -2,4 +2,6 @@
 //! log.
 
 pub mod sasl_server;
+pub mod scram;
+pub mod scram_sasl_server;
 pub mod channel_builders;
