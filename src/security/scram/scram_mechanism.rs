@@ -4,6 +4,11 @@ use std::fmt;
 
 use ring::{digest, hmac, pbkdf2};
 
+use crate::security::scram::scram_credential::ScramCredential;
+
+/// Clients take about 25 or 64 bytes.
+pub const SALT_BYTES_MAX: usize = 1024;
+
 /// A hash function by which a password is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ScramMechanism {
@@ -49,8 +54,30 @@ impl ScramMechanism {
         16_384
     }
 
+    /// Whether `credential` is one of this mechanism.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(self, credential: &ScramCredential) -> Result<(), String> {
+        let ScramCredential { salt, stored_key, server_key, iterations } = credential;
+        let (min, max, bytes) = (self.min_iterations(), self.max_iterations(), self.hash_bytes());
+        if salt.is_empty() || salt.len() > SALT_BYTES_MAX {
+            return Err(format!("a salt has 1 to {SALT_BYTES_MAX} bytes"));
+        }
+        if [stored_key, server_key].iter().any(|it| it.len() != bytes) {
+            return Err(format!("the keys of {self} have {bytes} bytes each"));
+        }
+        if *iterations < min {
+            return Err(format!("there are at least {min} iterations, not {iterations}"));
+        }
+        if *iterations > max {
+            return Err(format!("there are at most {max} iterations, not {iterations}"));
+        }
+        Ok(())
+    }
+
     /// How long keys, proofs and signatures are.
-    pub(super) fn hash_bytes(self) -> usize {
+    pub fn hash_bytes(self) -> usize {
         self.digest().output_len()
     }
 
