@@ -70,6 +70,7 @@ errors! {
     GroupAuthorizationFailed = 30, "GROUP_AUTHORIZATION_FAILED", "not authorized for the group";
     ClusterAuthorizationFailed = 31, "CLUSTER_AUTHORIZATION_FAILED", "not authorized for the cluster";
     InvalidTimestamp = 32, "INVALID_TIMESTAMP", "the message's timestamp is out of the allowed range";
+    UnsupportedSaslMechanism = 33, "UNSUPPORTED_SASL_MECHANISM", "the listener does not have the SASL mechanism";
     IllegalSaslState = 34, "ILLEGAL_SASL_STATE", "the request does not fit the state of the authentication";
     UnsupportedVersion = 35, "UNSUPPORTED_VERSION", "this version of the API is not supported";
     TopicAlreadyExists = 36, "TOPIC_ALREADY_EXISTS", "the topic already exists";
@@ -100,6 +101,9 @@ errors! {
     GroupSubscribedToTopic = 86, "GROUP_SUBSCRIBED_TO_TOPIC", "the group is subscribed to the topic";
     InvalidRecord = 87, "INVALID_RECORD", "a record is invalid";
     UnstableOffsetCommit = 88, "UNSTABLE_OFFSET_COMMIT", "there are offsets of an open transaction";
+    ResourceNotFound = 91, "RESOURCE_NOT_FOUND", "what the request names does not exist";
+    DuplicateResource = 92, "DUPLICATE_RESOURCE", "the request names the same thing twice";
+    UnacceptableCredential = 93, "UNACCEPTABLE_CREDENTIAL", "the credential does not meet the criteria";
     UnknownTopicId = 100, "UNKNOWN_TOPIC_ID", "this server does not host the topic id";
     MismatchedEndpointType = 114, "MISMATCHED_ENDPOINT_TYPE", "this server is not of the kind that the request is for";
     UnsupportedEndpointType = 115, "UNSUPPORTED_ENDPOINT_TYPE", "there is no such kind of server";
@@ -237,6 +241,6 @@ mod tests {
         for (place, error) in Errors::ALL.iter().enumerate() {
             assert_eq!(Errors::place_of(error.code()), Some(place));
         }
-        assert_eq!((Errors::place_of(-2), Errors::place_of(33)), (None, None));
+        assert_eq!((Errors::place_of(-2), Errors::place_of(41)), (None, None));
     }
 }
