@@ -136,7 +136,7 @@ impl KafkaServerBuilder {
         let background =
             Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
-        let configured = ConfiguredChannelBuilders::new(&config, &metrics);
+        let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time);
         let builders: &dyn ChannelBuilders = match &channel_builder {
             Some(given) => given,
             None => &configured,
