@@ -6,6 +6,7 @@ pub mod http_end_point;
 pub mod kafka_principal;
 pub mod sanitizer;
 pub mod metrics;
+pub mod tls_connections;
 pub mod histogram;
 pub mod rate;
 pub mod record_error;

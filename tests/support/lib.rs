@@ -18,3 +18,4 @@ pub mod broker_process;
 pub mod trace_line;
 pub mod transports;
 pub mod users;
+pub mod kernel_tls;
