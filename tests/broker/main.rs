@@ -25,11 +25,15 @@ mod security {
 
     mod authorization;
     mod sasl;
+    mod scram_credentials;
     mod simple_acl_authorizer;
 }
 
 mod quota {
+    pub(crate) mod altered_quotas;
+
     mod quota_managers;
+    mod client_quotas_request;
 }
 
 mod metadata {
@@ -37,6 +41,7 @@ mod metadata {
 }
 
 mod kafka_server;
+mod listeners;
 
 mod reply {
     mod reply;
