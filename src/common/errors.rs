@@ -87,6 +87,7 @@ errors! {
     TransactionalIdAuthorizationFailed = 53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "not authorized for the transactional id";
     SecurityDisabled = 54, "SECURITY_DISABLED", "no authorizer is configured";
     KafkaStorageError = 56, "KAFKA_STORAGE_ERROR", "the disk failed under the log";
+    SaslAuthenticationFailed = 58, "SASL_AUTHENTICATION_FAILED", "the client has not proved who it is";
     UnknownProducerId = 59, "UNKNOWN_PRODUCER_ID", "the broker has no state for this producer";
     NonEmptyGroup = 68, "NON_EMPTY_GROUP", "the group still has members";
     GroupIdNotFound = 69, "GROUP_ID_NOT_FOUND", "there is no such group";

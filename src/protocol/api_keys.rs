@@ -109,10 +109,10 @@ api_keys! {
     /// Lists the groups, of all states and types or of some.
     /// Admins.
     ListGroups              = 16, versions 0..=5,  flexible from 3,  advertised 0..=5;
-    /// Opens an authentication.
-    /// Clients that are configured to use SASL, whether it is advertised or not. It is refused, so
-    /// that they fail at once instead of retrying until their time runs out.
-    SaslHandshake           = 17, versions 0..=1,  flexible from NEVER;
+    /// Opens an authentication, by a mechanism that the client proposes.
+    /// Clients that are configured to use SASL, whether it is advertised or not. On a listener without
+    /// SASL it is refused, so that they fail at once instead of retrying until their time runs out.
+    SaslHandshake           = 17, versions 0..=1,  flexible from NEVER, advertised 0..=1;
     /// Lists the APIs and their versions.
     /// Every client except those of Kafka 0.9 and before.
     ApiVersions             = 18, versions 0..=4,  flexible from 3,  advertised 0..=4;
@@ -150,6 +150,10 @@ api_keys! {
     /// Lists the log directories, and the sizes of the logs in them.
     /// Admins, and user interfaces that show sizes.
     DescribeLogDirs         = 35, versions 0..=4,  flexible from 2,  advertised 0..=4;
+    /// Carries the tokens of an authentication.
+    /// Clients that use SASL, after SaslHandshake in version 1. Without it they send their tokens bare,
+    /// and a failure is a closed connection.
+    SaslAuthenticate        = 36, versions 0..=2,  flexible from 2,  advertised 0..=2;
     /// Adds partitions to topics.
     /// Admins.
     CreatePartitions        = 37, versions 0..=3,  flexible from 2,  advertised 0..=3;

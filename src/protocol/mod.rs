@@ -31,6 +31,7 @@ pub mod leave_group;
 pub mod sync_group;
 pub mod describe_groups;
 pub mod list_groups;
+pub mod sasl_authenticate;
 pub mod sasl_handshake;
 pub mod api_versions;
 pub mod create_topics;

@@ -10,7 +10,7 @@ use crate::network::request_channel::{Request, RequestChannel};
 use crate::protocol::request::RequestBody as Body;
 use crate::server::apis::acls::AclApis;
 use crate::server::apis::api_versions::{
-    handle_api_versions_request, handle_sasl_handshake_request,
+    handle_api_versions_request, handle_sasl_authenticate_request, handle_sasl_handshake_request,
     handle_unsupported_api_versions_request,
 };
 use crate::server::apis::cluster::ClusterApis;
@@ -129,6 +129,7 @@ impl KafkaApis {
                 });
             }
             Body::DescribeLogDirs(it) => self.logs.handle_describe_log_dirs_request(reply, &it),
+            Body::SaslAuthenticate(_) => handle_sasl_authenticate_request(reply),
             Body::CreatePartitions(it) => self.on_controllers_thread(reply, move |apis, reply| {
                 apis.topics.handle_create_partitions_request(reply, &it);
             }),

@@ -37,6 +37,7 @@ mod metadata {
 }
 
 mod kafka_server;
+mod listeners;
 
 mod reply {
     mod reply;
