@@ -139,7 +139,7 @@ impl KafkaServerBuilder {
             Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
         let credentials = Arc::default();
-        let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time);
+        let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time, &credentials);
         let builders: &dyn ChannelBuilders = match &channel_builder {
             Some(given) => given,
             None => &configured,

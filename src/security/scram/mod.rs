@@ -7,3 +7,4 @@ pub mod scram_formatter;
 pub mod scram_credential_utils;
 pub mod scram_messages;
 pub mod credential_cache;
+pub mod scram_sasl_server;

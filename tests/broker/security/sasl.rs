@@ -9,10 +9,9 @@ use support::temp::TempDir;
 use transferto::common::errors::Errors;
 use transferto::protocol::describe_groups::DescribeGroupsRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::sasl_authenticate::{
-    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslToken,
-};
+use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use transferto::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+use transferto::protocol::wire::secret_bytes::SecretBytes;
 
 const LISTENERS: (&str, &str) =
     ("listeners", "PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0,INNER://127.0.0.1:0");
@@ -53,7 +52,7 @@ fn handshake(client: &mut Client) -> SaslHandshakeResponse {
 }
 
 fn authenticate(client: &mut Client, user: &str, password: &str) -> SaslAuthenticateResponse {
-    let auth_bytes = SaslToken(format!("\0{user}\0{password}").into_bytes());
+    let auth_bytes = SecretBytes(format!("\0{user}\0{password}").into_bytes());
     let request = RequestBody::SaslAuthenticate(SaslAuthenticateRequest { auth_bytes });
     match client.call(2, &request, &[]).0 {
         ResponseBody::SaslAuthenticate(response) => response,
