@@ -25,6 +25,7 @@ mod security {
 
     mod authorization;
     mod scram_credentials;
+    mod scram_login;
     mod simple_acl_authorizer;
 }
 
