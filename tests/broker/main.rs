@@ -30,7 +30,10 @@ mod security {
 }
 
 mod quota {
+    pub(crate) mod altered_quotas;
+
     mod quota_managers;
+    mod client_quotas_request;
 }
 
 mod metadata {
