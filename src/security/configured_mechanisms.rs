@@ -7,14 +7,14 @@ use log::info;
 
 use crate::common::end_point::ListenerName;
 use crate::config::kafka_config::KafkaConfig;
+use crate::security::auth::jaas_config::{JaasEntry, LoginModule};
+use crate::security::auth::sasl_server::SaslServerFactory;
 use crate::security::authenticator::sasl_mechanisms::{SaslMechanism, SaslMechanisms};
-use crate::security::jaas_config::{JaasEntry, LoginModule};
 use crate::security::plain::plain_sasl_server::{PLAIN, PlainSaslServerFactory};
 use crate::security::plain::plain_users::PlainUsers;
-use crate::security::sasl_server::SaslServerFactory;
 use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::scram::scram_mechanism::ScramMechanism;
-use crate::security::scram_sasl_server::ScramSaslServerFactory;
+use crate::security::scram::scram_sasl_server::ScramSaslServerFactory;
 
 /// Those that there are, in the order of what is to be preferred.
 const SUPPORTED: [&str; 3] = [

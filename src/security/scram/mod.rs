@@ -8,3 +8,4 @@ pub mod scram_credential_utils;
 pub mod scram_parser;
 pub mod scram_messages;
 pub mod credential_cache;
+pub mod scram_sasl_server;

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::common::text::for_log;
-use crate::security::sasl_server::{SaslError, SaslServer, SaslServerFactory};
+use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_formatter::{RANDOM_CHARS, ScramFormatter};
