@@ -7,31 +7,52 @@ use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
+use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::transfer_mode::TransferMode;
+use crate::security::configured_mechanisms::mechanisms_of;
+use crate::security::sasl_channel_builder::SaslChannelBuilder;
 use crate::security::ssl::ssl_channel_builder::{SslChannelBuilder, SslTransportBuilder};
 use crate::security::ssl::ssl_factory::SslFactory;
 use crate::security::ssl::ssl_principal_mapper::SslPrincipalMapper;
 use crate::transport::channel_builder::{
     ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder, PlaintextTransportBuilder,
+    TransportBuilder,
 };
 
 /// The builders that the settings ask for, each with the settings of its own listener.
 pub struct ConfiguredChannelBuilders<'a> {
     config: &'a KafkaConfig,
     metrics: &'a Arc<Metrics>,
+    time: &'a Arc<dyn Time>,
     /// Of the listeners with TLS that have been asked for.
     ssl_factories: Mutex<Vec<Arc<SslFactory>>>,
 }
 
 impl<'a> ConfiguredChannelBuilders<'a> {
-    pub fn new(config: &'a KafkaConfig, metrics: &'a Arc<Metrics>) -> Self {
-        Self { config, metrics, ssl_factories: Mutex::default() }
+    pub fn new(
+        config: &'a KafkaConfig,
+        metrics: &'a Arc<Metrics>,
+        time: &'a Arc<dyn Time>,
+    ) -> Self {
+        Self { config, metrics, time, ssl_factories: Mutex::default() }
     }
 
     /// The keys of the listeners with TLS that were asked for so far: they may be exchanged.
     pub fn ssl_factories(&self) -> Vec<Arc<SslFactory>> {
         locked(&self.ssl_factories).clone()
+    }
+
+    /// Authenticates its clients by SASL.
+    fn sasl(
+        &self,
+        end_point: &EndPoint,
+        transports: Box<dyn TransportBuilder>,
+    ) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
+        let mechanisms = mechanisms_of(self.config, &end_point.listener_name)
+            .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
+        let time = Arc::clone(self.time);
+        Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))
     }
 
     /// Encrypted sockets, with the keys of this listener.
@@ -69,9 +90,8 @@ impl ChannelBuilders for ConfiguredChannelBuilders<'_> {
                 let mapper = self.principal_mapper(end_point)?;
                 Ok(Arc::new(SslChannelBuilder::new(self.ssl(end_point)?, mapper)))
             }
-            SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl => Err(KafkaError::from(
-                std::io::Error::other(format!("{end_point}: this protocol is not built in yet")),
-            )),
+            SecurityProtocol::SaslPlaintext => self.sasl(end_point, Box::new(self.plaintext())),
+            SecurityProtocol::SaslSsl => self.sasl(end_point, Box::new(self.ssl(end_point)?)),
         }
     }
 }

@@ -3,5 +3,11 @@
 
 pub mod sasl_server;
 pub mod ssl;
+pub mod scram;
+pub mod scram_sasl_server;
+pub mod jaas_config;
+pub mod plain;
 pub mod authenticator;
+pub mod configured_mechanisms;
+pub mod sasl_channel_builder;
 pub mod channel_builders;

@@ -24,11 +24,15 @@ mod security {
     pub(crate) mod rights;
 
     mod authorization;
+    mod scram_credentials;
     mod simple_acl_authorizer;
 }
 
 mod quota {
+    pub(crate) mod altered_quotas;
+
     mod quota_managers;
+    mod client_quotas_request;
 }
 
 mod metadata {
@@ -36,6 +40,7 @@ mod metadata {
 }
 
 mod kafka_server;
+mod listeners;
 
 mod reply {
     mod reply;

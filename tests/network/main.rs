@@ -24,6 +24,7 @@ mod transport {
     mod ssl_transport_layer;
     mod ssl_failure;
     mod ssl_selector;
+    mod kernel_tls;
 }
 
 mod http {

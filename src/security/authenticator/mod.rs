@@ -1,3 +1,5 @@
 //! What finds out who a client is: `org.apache.kafka.common.security.authenticator`.
 
+pub mod sasl_mechanisms;
+pub mod sasl_server_authenticator;
 pub mod ssl_authenticator;

@@ -19,6 +19,9 @@ use transferto::transport::send::ByteBufferSend;
 use crate::frames::{frame, read_frame, receive_frame, send_frame};
 use crate::transport::nio_echo_server::NioEchoServer;
 
+/// Whatever the kernel could do.
+const USER_SPACE: (&str, &str) = ("transferto.ktls", "off");
+
 /// Kafka's `NetworkTestUtils.checkClientConnection`: so many messages of this size go there and back.
 fn assert_echoes(client: &mut TlsStream, bytes: usize, count: usize) {
     for number in 0..count {
@@ -243,7 +246,7 @@ fn with_file(dir: &TempDir, request: &[u8]) -> Box<dyn send::Send> {
 /// counted.
 #[test]
 fn files_arrive_byte_by_byte_and_are_counted_as_copied() {
-    let server = NioEchoServer::start_on(&[], |dir, request| with_file(dir, &request));
+    let server = NioEchoServer::start_on(&[USER_SPACE], |dir, request| with_file(dir, &request));
     let content = pattern(4 << 20);
     for client in both_versions(&server.client()) {
         let mut client = client.connect(server.port).unwrap();
@@ -263,7 +266,7 @@ fn files_arrive_byte_by_byte_and_are_counted_as_copied() {
 /// A small response with a file costs one record, and one call: its header waits for it.
 #[test]
 fn a_header_and_its_file_share_a_record_and_a_call() {
-    let server = NioEchoServer::start_on(&[], |dir, request| with_file(dir, &request));
+    let server = NioEchoServer::start_on(&[USER_SPACE], |dir, request| with_file(dir, &request));
     let mut client = server.client().connect(server.port).unwrap();
     send_frame(&mut client, &100_u32.to_be_bytes());
     receive_frame(&mut client);
