@@ -20,6 +20,10 @@ mod transport {
     mod hang_up;
     mod memory;
     mod plaintext_transport_layer;
+    mod nio_echo_server;
+    mod ssl_transport_layer;
+    mod ssl_failure;
+    mod ssl_selector;
     mod kernel_tls;
 }
 

@@ -27,8 +27,8 @@ pub const NEWEST_PRODUCE: i16 = 11;
 pub const NEWEST_FETCH: i16 = 12;
 
 /// A connection that sends a request and waits for its response, one after another.
-pub struct Client {
-    pub stream: TcpStream,
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     /// How the client names itself; a quota is for a name.
     pub client_id: &'static str,
     correlation_id: i32,
@@ -51,6 +51,13 @@ impl Client {
     pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::on(stream)
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Speaks over what bytes go by, such as TLS.
+    pub fn on(stream: S) -> Self {
         Self { stream, client_id: "test", correlation_id: 0 }
     }
 
