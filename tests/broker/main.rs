@@ -25,6 +25,7 @@ mod security {
 
     mod authorization;
     mod simple_acl_authorizer;
+    mod users;
 }
 
 mod quota {
