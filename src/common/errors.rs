@@ -102,6 +102,9 @@ errors! {
     GroupSubscribedToTopic = 86, "GROUP_SUBSCRIBED_TO_TOPIC", "the group is subscribed to the topic";
     InvalidRecord = 87, "INVALID_RECORD", "a record is invalid";
     UnstableOffsetCommit = 88, "UNSTABLE_OFFSET_COMMIT", "there are offsets of an open transaction";
+    ResourceNotFound = 91, "RESOURCE_NOT_FOUND", "what the request names does not exist";
+    DuplicateResource = 92, "DUPLICATE_RESOURCE", "the request names the same thing twice";
+    UnacceptableCredential = 93, "UNACCEPTABLE_CREDENTIAL", "the credential does not meet the criteria";
     UnknownTopicId = 100, "UNKNOWN_TOPIC_ID", "this server does not host the topic id";
     MismatchedEndpointType = 114, "MISMATCHED_ENDPOINT_TYPE", "this server is not of the kind that the request is for";
     UnsupportedEndpointType = 115, "UNSUPPORTED_ENDPOINT_TYPE", "there is no such kind of server";

@@ -172,6 +172,12 @@ api_keys! {
     /// Sets and removes quotas.
     /// Admins.
     AlterClientQuotas       = 49, versions 0..=1,  flexible from 1,  advertised 0..=1;
+    /// Lists the users of SCRAM, without what is kept of their passwords.
+    /// Admins.
+    DescribeUserScramCredentials = 50, versions 0..=0, flexible from 0, advertised 0..=0;
+    /// Makes users of SCRAM, changes their passwords, and removes them.
+    /// Admins.
+    AlterUserScramCredentials = 51, versions 0..=0, flexible from 0, advertised 0..=0;
     /// Names the cluster and its brokers.
     /// Admins. Sarama and franz-go fail without it, others ask for Metadata in its place.
     DescribeCluster         = 60, versions 0..=1,  flexible from 0,  advertised 0..=1;
@@ -196,6 +202,7 @@ impl ApiKeys {
                 | Self::DescribeConfigs
                 | Self::DescribeLogDirs
                 | Self::DescribeClientQuotas
+                | Self::DescribeUserScramCredentials
                 | Self::DescribeCluster
         )
     }

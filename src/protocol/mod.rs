@@ -52,6 +52,8 @@ pub mod incremental_alter_configs;
 pub mod offset_delete;
 pub mod describe_client_quotas;
 pub mod alter_client_quotas;
+pub mod describe_user_scram_credentials;
+pub mod alter_user_scram_credentials;
 pub mod describe_cluster;
 pub mod request;
 pub mod fetch_response_send;

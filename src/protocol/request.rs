@@ -266,5 +266,11 @@ bodies! {
     AlterClientQuotas:       alter_client_quotas::{
         AlterClientQuotasRequest, AlterClientQuotasResponse,
     };
+    DescribeUserScramCredentials: describe_user_scram_credentials::{
+        DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
+    };
+    AlterUserScramCredentials: alter_user_scram_credentials::{
+        AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse,
+    };
     DescribeCluster:         describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 }

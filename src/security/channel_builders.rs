@@ -1,16 +1,20 @@
 //! Port of `org.apache.kafka.common.network.ChannelBuilders`: from the protocol of a listener to what
 //! makes its channels.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::transfer_mode::TransferMode;
 use crate::security::configured_mechanisms::mechanisms_of;
 use crate::security::sasl_channel_builder::SaslChannelBuilder;
+use crate::security::ssl::ssl_channel_builder::{SslChannelBuilder, SslTransportBuilder};
+use crate::security::ssl::ssl_factory::SslFactory;
+use crate::security::ssl::ssl_principal_mapper::SslPrincipalMapper;
 use crate::transport::channel_builder::{
     ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder, PlaintextTransportBuilder,
     TransportBuilder,
@@ -21,6 +25,8 @@ pub struct ConfiguredChannelBuilders<'a> {
     config: &'a KafkaConfig,
     metrics: &'a Arc<Metrics>,
     time: &'a Arc<dyn Time>,
+    /// Of the listeners with TLS that have been asked for.
+    ssl_factories: Mutex<Vec<Arc<SslFactory>>>,
 }
 
 impl<'a> ConfiguredChannelBuilders<'a> {
@@ -29,7 +35,12 @@ impl<'a> ConfiguredChannelBuilders<'a> {
         metrics: &'a Arc<Metrics>,
         time: &'a Arc<dyn Time>,
     ) -> Self {
-        Self { config, metrics, time }
+        Self { config, metrics, time, ssl_factories: Mutex::default() }
+    }
+
+    /// The keys of the listeners with TLS that were asked for so far: they may be exchanged.
+    pub fn ssl_factories(&self) -> Vec<Arc<SslFactory>> {
+        locked(&self.ssl_factories).clone()
     }
 
     /// Authenticates its clients by SASL.
@@ -42,6 +53,19 @@ impl<'a> ConfiguredChannelBuilders<'a> {
             .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
         let time = Arc::clone(self.time);
         Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))
+    }
+
+    /// Encrypted sockets, with the keys of this listener.
+    fn ssl(&self, end_point: &EndPoint) -> Result<SslTransportBuilder, KafkaError> {
+        let ssl_factory = Arc::new(SslFactory::configure(self.config, end_point)?);
+        locked(&self.ssl_factories).push(Arc::clone(&ssl_factory));
+        Ok(SslTransportBuilder::new(ssl_factory, Arc::clone(self.metrics)))
+    }
+
+    /// How the listener names the clients that show certificates.
+    fn principal_mapper(&self, end_point: &EndPoint) -> Result<SslPrincipalMapper, KafkaError> {
+        let config = self.config.of_listener(&end_point.listener_name);
+        Ok(SslPrincipalMapper::from_rules(&config.ssl_principal_mapping_rules)?)
     }
 
     /// Plain sockets, which files go to as the settings say.
@@ -62,10 +86,12 @@ impl ChannelBuilders for ConfiguredChannelBuilders<'_> {
             SecurityProtocol::Plaintext | SecurityProtocol::Trace => {
                 Ok(Arc::new(PlaintextChannelBuilder::on(self.plaintext())))
             }
+            SecurityProtocol::Ssl => {
+                let mapper = self.principal_mapper(end_point)?;
+                Ok(Arc::new(SslChannelBuilder::new(self.ssl(end_point)?, mapper)))
+            }
             SecurityProtocol::SaslPlaintext => self.sasl(end_point, Box::new(self.plaintext())),
-            SecurityProtocol::Ssl | SecurityProtocol::SaslSsl => Err(KafkaError::from(
-                std::io::Error::other(format!("{end_point}: this protocol is not built in yet")),
-            )),
+            SecurityProtocol::SaslSsl => self.sasl(end_point, Box::new(self.ssl(end_point)?)),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::server::apis::metadata::MetadataApis;
 use crate::server::apis::parts::Parts;
 use crate::server::apis::produce::ProduceApis;
 use crate::server::apis::quotas::QuotaApis;
+use crate::server::apis::scram_credentials::ScramApis;
 use crate::server::apis::topics::TopicApis;
 use crate::server::reply::reply::Reply;
 use crate::transport::network_receive::Frame;
@@ -50,6 +51,7 @@ pub struct KafkaApis {
     configs: ConfigApis,
     logs: LogApis,
     quotas: QuotaApis,
+    scram: ScramApis,
     acls: AclApis,
 }
 
@@ -74,6 +76,7 @@ impl KafkaApis {
             configs: ConfigApis::new(parts),
             logs: LogApis::new(parts),
             quotas: QuotaApis::new(parts),
+            scram: ScramApis::new(parts),
             acls: AclApis::new(parts),
         }
     }
@@ -138,6 +141,14 @@ impl KafkaApis {
             Body::AlterClientQuotas(it) => self.on_controllers_thread(reply, move |apis, reply| {
                 apis.quotas.handle_alter_client_quotas_request(reply, &it);
             }),
+            Body::DescribeUserScramCredentials(it) => {
+                self.scram.handle_describe_user_scram_credentials_request(reply, &it)
+            }
+            Body::AlterUserScramCredentials(it) => {
+                self.on_controllers_thread(reply, move |apis, reply| {
+                    apis.scram.handle_alter_user_scram_credentials_request(reply, &it);
+                });
+            }
             Body::DescribeCluster(it) => self.cluster.handle_describe_cluster_request(reply, &it),
         })
     }
@@ -160,7 +171,7 @@ impl KafkaApis {
         now_ns
     }
 
-    /// Leaves to the controller's thread what changes topics, settings, ACLs or quotas: the disk, or
+    /// Leaves to the controller's thread what changes topics, settings, ACLs, quotas or users: the disk, or
     /// the look-up of a host's name, keeps that one waiting, not every handler whose client asks.
     fn on_controllers_thread(
         self: &Arc<Self>,

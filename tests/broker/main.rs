@@ -24,6 +24,7 @@ mod security {
     pub(crate) mod rights;
 
     mod authorization;
+    mod scram_credentials;
     mod simple_acl_authorizer;
     mod users;
 }
@@ -40,6 +41,7 @@ mod metadata {
 }
 
 mod kafka_server;
+mod listeners;
 
 mod reply {
     mod reply;

@@ -377,6 +377,8 @@ fn what_is_advertised_is_what_the_table_says() {
         (47, 0, 0), // OffsetDelete
         (48, 0, 1), // DescribeClientQuotas
         (49, 0, 1), // AlterClientQuotas
+        (50, 0, 0), // DescribeUserScramCredentials
+        (51, 0, 0), // AlterUserScramCredentials
         (60, 0, 1), // DescribeCluster
     ];
     assert_eq!(advertised(), rows);

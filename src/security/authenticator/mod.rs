@@ -1,4 +1,5 @@
-//! Who a client is, by SASL: `org.apache.kafka.common.security.authenticator` in Kafka.
+//! What finds out who a client is: `org.apache.kafka.common.security.authenticator`.
 
 pub mod sasl_mechanisms;
 pub mod sasl_server_authenticator;
+pub mod ssl_authenticator;

@@ -47,6 +47,8 @@ macro_rules! assert_all_are_read_alike {
             OffsetDelete: OffsetDeleteRequest, OffsetDeleteResponse;
             DescribeClientQuotas: DescribeClientQuotasRequest, DescribeClientQuotasResponse;
             AlterClientQuotas: AlterClientQuotasRequest, AlterClientQuotasResponse;
+            DescribeUserScramCredentials: DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
+            AlterUserScramCredentials: AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
             DescribeCluster: DescribeClusterRequest, DescribeClusterResponse;
         }
     };
