@@ -24,6 +24,7 @@ mod security {
     pub(crate) mod rights;
 
     mod authorization;
+    mod sasl;
     mod scram_credentials;
     mod simple_acl_authorizer;
     mod users;

@@ -18,6 +18,7 @@ mod service_manager;
 mod dump_log;
 mod memory_flood;
 mod request_log;
+mod sasl;
 mod trace;
 mod lessons;
 mod live;
