@@ -10,6 +10,7 @@ use support::client::{Client, NEWEST_FETCH, fetch_request};
 use support::records::{batch, stored};
 use support::temp::TempDir;
 use support::users::{believing, connect_as, connect_by_plain};
+use support::wait::wait_until;
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::errors::Errors;
 use transferto::protocol::acl_filter::AclFilter;
@@ -23,7 +24,7 @@ use transferto::registry::acl_registry::ACL_FILE;
 use transferto::server::security::authorizer::{CLUSTER_NAME, Operation, ResourceType};
 
 use crate::apis::group_client::list_groups;
-use crate::security::rights::{GROUP, find_coordinator, offset_commit};
+use crate::security::rights::{GROUP, TOPIC, codes, find_coordinator, offset_commit};
 
 const LITERAL: i8 = 3;
 const PREFIXED: i8 = 4;
@@ -115,6 +116,9 @@ fn produce_and_fetch(client: &mut Client, topic: &str) -> (i16, i16) {
     (produced, client.fetch(topic, 0, 0).error)
 }
 
+/// Port of `EndToEndAuthorizationTest.testProduceConsumeViaAssign`, of
+/// `EndToEndAuthorizationTest.testNoProduceWithDescribeAcl` and of
+/// `EndToEndAuthorizationTest.testNoConsumeWithDescribeAclViaAssign`.
 #[test]
 fn each_user_may_do_what_its_acls_allow_and_no_more() {
     let (broker, mut admin) = start();
@@ -125,6 +129,9 @@ fn each_user_may_do_what_its_acls_allow_and_no_more() {
     assert_eq!(produce_and_fetch(&mut alice, "orders"), (0, NO_TOPIC));
     assert_eq!(produce_and_fetch(&mut bob, "orders"), (NO_TOPIC, 0));
     assert_eq!(produce_and_fetch(&mut admin, "orders"), (0, 0));
+    let mut bystander = connect_other_alice(&broker);
+    allow(&mut admin, "User:Alice", ORDERS, Op::Describe);
+    assert_eq!(produce_and_fetch(&mut bystander, "orders"), (NO_TOPIC, NO_TOPIC));
     // Names that differ in case are two users, and who has no password is a third.
     for mut other in [connect_other_alice(&broker), broker.connect()] {
         assert_eq!(produce_and_fetch(&mut other, "orders"), (NO_TOPIC, NO_TOPIC));
@@ -154,6 +161,42 @@ fn a_rule_for_anonymous_holds_on_plaintext_and_for_no_user() {
     assert_eq!(produce_and_fetch(&mut alice, "orders"), (NO_TOPIC, NO_TOPIC));
 }
 
+/// Port of `EndToEndAuthorizationTest.testProduceConsumeWithWildcardAcls`.
+#[test]
+fn a_user_has_all_topics_and_groups_where_an_acl_is_about_every_name() {
+    let (broker, mut admin) = start();
+    admin.create_topic(TOPIC);
+    for operation in [Op::Read, Op::Write] {
+        allow(&mut admin, "User:alice", (Topic, LITERAL, "*"), operation);
+    }
+    allow(&mut admin, "User:alice", (Group, LITERAL, "*"), Op::Read);
+    let (mut alice, mut bob) = (connect(&broker, "alice"), connect(&broker, "bob"));
+    assert_eq!(produce_and_fetch(&mut alice, "orders"), (0, 0));
+    alice.call(4, &RequestBody::FindCoordinator(find_coordinator(0)), &[]);
+    wait_until("the group's coordinator", || committed(&mut alice) == 0);
+    assert_eq!(produce_and_fetch(&mut bob, "orders"), (NO_TOPIC, NO_TOPIC));
+}
+
+/// The error of a commit of the group.
+fn committed(client: &mut Client) -> i16 {
+    codes(&client.call(8, &RequestBody::OffsetCommit(offset_commit()), &[]).0)[0]
+}
+
+/// Port of `EndToEndAuthorizationTest.testNoGroupAcl`.
+#[test]
+fn a_user_without_a_right_to_the_group_may_read_the_topic_and_commit_nothing() {
+    let (broker, mut admin) = start();
+    admin.create_topic(TOPIC);
+    allow(&mut admin, "User:alice", (Topic, LITERAL, "*"), Op::Read);
+    let mut alice = connect(&broker, "alice");
+    assert_eq!(alice.fetch("orders", 0, 0).error, 0);
+    assert_eq!(committed(&mut alice), Errors::GroupAuthorizationFailed.code());
+    allow(&mut admin, "User:alice", (Group, LITERAL, GROUP), Op::Read);
+    alice.call(4, &RequestBody::FindCoordinator(find_coordinator(0)), &[]);
+    wait_until("the group's coordinator", || committed(&mut alice) == 0);
+}
+
+/// Port of `EndToEndAuthorizationTest.testProduceConsumeWithPrefixedAcls`.
 #[test]
 fn a_user_has_all_topics_that_begin_as_its_acl_says_and_may_create_them() {
     let (broker, mut admin) = start();
@@ -204,10 +247,9 @@ fn a_user_sees_its_own_groups_and_its_own_operations() {
         allow(&mut admin, "User:alice", (Group, LITERAL, GROUP), operation);
     }
     allow(&mut admin, "User:alice", (Topic, LITERAL, "*"), Op::Read);
-    admin.create_topic(crate::security::rights::TOPIC);
+    admin.create_topic(TOPIC);
     alice.call(4, &RequestBody::FindCoordinator(find_coordinator(0)), &[]);
-    admin.metadata(12, Some(&["__consumer_offsets"]));
-    alice.call(8, &RequestBody::OffsetCommit(offset_commit()), &[]);
+    wait_until("the group's coordinator", || committed(&mut alice) == 0);
     let listed = |client: &mut Client| list_groups(client, 5, &[]).len();
     assert_eq!([listed(&mut alice), listed(&mut bob), listed(&mut admin)], [1, 0, 1]);
 
