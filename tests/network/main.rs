@@ -20,11 +20,11 @@ mod transport {
     mod hang_up;
     mod memory;
     mod plaintext_transport_layer;
+    mod kernel_tls;
     mod nio_echo_server;
     mod ssl_transport_layer;
     mod ssl_failure;
     mod ssl_selector;
-    mod kernel_tls;
 }
 
 mod sasl {
