@@ -507,12 +507,12 @@ settings! {
         producer_id_expiration_ms: i64 as Int<i64>,
             "producer.id.expiration.ms" = "86400000", Allowed::AtLeast(1), Low;
 
-        /// What each client id may produce, in bytes per second, unless it has a quota of its own.
-        /// A client that exceeds it is slowed down. The default sets no limit.
+        /// What each client id may produce, in bytes per second, unless it or its user has a quota
+        /// of its own. A client that exceeds it is slowed down. The default sets no limit.
         quota_producer_default: i64,
             "quota.producer.default" = "9223372036854775807", Allowed::AtLeast(1), High;
-        /// What each client id may fetch, in bytes per second, unless it has a quota of its own. A
-        /// client that exceeds it is slowed down. The default sets no limit.
+        /// What each client id may fetch, in bytes per second, unless it or its user has a quota of
+        /// its own. A client that exceeds it is slowed down. The default sets no limit.
         quota_consumer_default: i64,
             "quota.consumer.default" = "9223372036854775807", Allowed::AtLeast(1), High;
         /// How many samples of a client's bytes are kept.
