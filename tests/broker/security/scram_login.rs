@@ -11,9 +11,7 @@ use transferto::protocol::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::sasl_authenticate::{
-    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslToken,
-};
+use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
 use transferto::protocol::wire::secret_bytes::SecretBytes;
 use transferto::security::scram::scram_formatter::ScramFormatter;
@@ -70,7 +68,7 @@ fn hand_shake(client: &mut Client, version: i16, mechanism: ScramMechanism) {
 }
 
 fn authenticate(client: &mut Client, token: Vec<u8>) -> SaslAuthenticateResponse {
-    let request = SaslAuthenticateRequest { auth_bytes: SaslToken(token) };
+    let request = SaslAuthenticateRequest { auth_bytes: SecretBytes(token) };
     match client.call(2, &RequestBody::SaslAuthenticate(request), &[]).0 {
         ResponseBody::SaslAuthenticate(response) => response,
         other => panic!("{other:?}"),
@@ -109,10 +107,10 @@ fn log_in(
     let bare = format!("n={},r=abc", ScramFormatter::sasl_name(user));
     let challenge = authenticate(client, format!("n,,{bare}").into_bytes());
     assert_eq!(challenge.error_code, 0, "nobody learns yet whether there is {user}");
-    let (last, expected) = prove(mechanism, &bare, &challenge.auth_bytes, password);
+    let (last, expected) = prove(mechanism, &bare, &challenge.auth_bytes.0, password);
     let answer = authenticate(client, last);
     if answer.error_code == 0 {
-        assert_eq!(*answer.auth_bytes, *expected);
+        assert_eq!(answer.auth_bytes.0, expected);
     }
     answer
 }
@@ -154,7 +152,7 @@ fn who_is_not_there_gets_the_answers_of_a_wrong_password() {
              mechanism {mechanism}"
         );
         assert_eq!(answer.error_message.as_deref(), Some(&*why));
-        assert!(answer.auth_bytes.is_empty());
+        assert!(answer.auth_bytes.0.is_empty());
         client.assert_closed();
     }
 }
