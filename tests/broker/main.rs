@@ -28,6 +28,7 @@ mod security {
     mod scram_credentials;
     mod scram_login;
     mod simple_acl_authorizer;
+    mod users;
 }
 
 mod quota {
