@@ -105,6 +105,11 @@ impl DynamicConfigs {
         }
     }
 
+    /// Whether a value is for nobody's eyes.
+    pub fn hold_secrets(&self) -> bool {
+        self.of_broker.keys().chain(self.of_all.keys()).any(|name| secrets::is_secret(name))
+    }
+
     /// These, with the settings of one scope replaced.
     pub fn with(&self, scope: DynamicScope, configs: ConfigMap) -> Self {
         match scope {

@@ -156,6 +156,7 @@ impl KafkaServerBuilder {
         )?;
         let dynamic_config =
             open_dynamic_config(&config, &background, &socket_server, &log_manager)?;
+        configured.ssl_factories().iter().for_each(|it| dynamic_config.add_reconfigurable(it));
         let sources = Sources {
             dynamic_config: &dynamic_config,
             log_manager: &log_manager,

@@ -44,6 +44,7 @@ mod metadata {
 
 mod kafka_server;
 mod listeners;
+mod dynamic_keystore;
 
 mod reply {
     mod reply;
