@@ -12,6 +12,7 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::transfer_mode::TransferMode;
 use crate::security::configured_mechanisms::mechanisms_of;
 use crate::security::sasl_channel_builder::SaslChannelBuilder;
+use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::ssl::ssl_channel_builder::{SslChannelBuilder, SslTransportBuilder};
 use crate::security::ssl::ssl_factory::SslFactory;
 use crate::security::ssl::ssl_principal_mapper::SslPrincipalMapper;
@@ -25,17 +26,20 @@ pub struct ConfiguredChannelBuilders<'a> {
     config: &'a KafkaConfig,
     metrics: &'a Arc<Metrics>,
     time: &'a Arc<dyn Time>,
+    credentials: &'a Arc<CredentialCache>,
     /// Of the listeners with TLS that have been asked for.
     ssl_factories: Mutex<Vec<Arc<SslFactory>>>,
 }
 
 impl<'a> ConfiguredChannelBuilders<'a> {
+    /// Logins by SCRAM look into `credentials`, which may be filled later.
     pub fn new(
         config: &'a KafkaConfig,
         metrics: &'a Arc<Metrics>,
         time: &'a Arc<dyn Time>,
+        credentials: &'a Arc<CredentialCache>,
     ) -> Self {
-        Self { config, metrics, time, ssl_factories: Mutex::default() }
+        Self { config, metrics, time, credentials, ssl_factories: Mutex::default() }
     }
 
     /// The keys of the listeners with TLS that were asked for so far: they may be exchanged.
@@ -49,7 +53,7 @@ impl<'a> ConfiguredChannelBuilders<'a> {
         end_point: &EndPoint,
         transports: Box<dyn TransportBuilder>,
     ) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
-        let mechanisms = mechanisms_of(self.config, &end_point.listener_name)
+        let mechanisms = mechanisms_of(self.config, &end_point.listener_name, self.credentials)
             .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
         let time = Arc::clone(self.time);
         Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))

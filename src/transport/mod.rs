@@ -1,9 +1,9 @@
 //! Sockets and bytes: `org.apache.kafka.common.network`. Knows no topic, no request, no log.
 
-pub mod deadlines;
 pub mod catch_panic;
 pub mod connection_id;
 pub mod idle_expiry;
+pub mod deadlines;
 pub mod readiness;
 pub mod transport_layer;
 pub mod authenticator;

@@ -26,6 +26,7 @@ mod security {
     mod authorization;
     mod sasl;
     mod scram_credentials;
+    pub(crate) mod scram_login;
     mod simple_acl_authorizer;
     mod users;
 }

@@ -7,8 +7,9 @@ use support::broker_process::BrokerProcess;
 use support::client::Client;
 use support::temp::TempDir;
 use transferto::protocol::request::RequestBody;
-use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslToken};
+use transferto::protocol::sasl_authenticate::SaslAuthenticateRequest;
 use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
+use transferto::protocol::wire::secret_bytes::SecretBytes;
 
 const RIGHT: &str = "hunter2-right";
 const WRONG: &str = "hunter2-wrong";
@@ -20,7 +21,7 @@ fn handshake(client: &mut Client, version: i16) {
 
 /// As SaslAuthenticate; what is answered does not matter.
 fn send_token(client: &mut Client, password: &str) {
-    let auth_bytes = SaslToken(token(password));
+    let auth_bytes = SecretBytes(token(password));
     let request = RequestBody::SaslAuthenticate(SaslAuthenticateRequest { auth_bytes });
     client.call(1, &request, &[]);
 }
@@ -36,7 +37,7 @@ fn the_trace_of_everything_holds_no_password() {
          PlainLoginModule required username=\"x\" password=\"{RIGHT}\" user_a=\"{RIGHT}\";"
     );
     let dir = TempDir::new();
-    let mut broker = BrokerProcess::start_under(
+    let broker = BrokerProcess::start_under(
         &["env", "RUST_LOG=trace"],
         dir.path(),
         &[

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use transferto::common::kafka_principal::KafkaPrincipal;
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslToken};
+use transferto::protocol::sasl_authenticate::SaslAuthenticateRequest;
 use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
+use transferto::protocol::wire::secret_bytes::SecretBytes;
 use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::transport::authenticator::{AuthenticationError, Authenticator};
 use transferto::transport::channel_builder::{
@@ -83,7 +84,7 @@ pub fn connect_by_plain(user: &str, password: &str, port: u16) -> Client {
         ResponseBody::SaslHandshake(it) => assert_eq!(it.error_code, 0, "{it:?}"),
         other => panic!("{other:?}"),
     }
-    let token = SaslToken(format!("\0{user}\0{password}").into_bytes());
+    let token = SecretBytes(format!("\0{user}\0{password}").into_bytes());
     let request = SaslAuthenticateRequest { auth_bytes: token };
     match client.call(2, &RequestBody::SaslAuthenticate(request), &[]).0 {
         ResponseBody::SaslAuthenticate(it) => assert_eq!(it.error_code, 0, "{it:?}"),

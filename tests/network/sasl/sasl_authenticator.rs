@@ -20,7 +20,7 @@ fn failure(token: &[u8]) -> String {
     client.handshake(&mut server, 1, "PLAIN");
     let answer = client.token(&mut server, 1, token);
     assert_eq!(answer.error_code, Errors::SaslAuthenticationFailed.code());
-    assert_eq!((answer.auth_bytes.len(), answer.session_lifetime_ms), (0, 0));
+    assert_eq!((answer.auth_bytes.0.len(), answer.session_lifetime_ms), (0, 0));
     client.assert_closed(&mut server);
     assert_eq!(server.counts(), (0, 1));
     answer.error_message.unwrap()
@@ -94,9 +94,9 @@ fn a_listener_may_have_several_mechanisms_of_several_steps() {
     let mut server = Server::start();
     let mut client = server.accept();
     assert_eq!(client.handshake(&mut server, 1, TWO_STEPS).mechanisms, ["PLAIN", TWO_STEPS]);
-    assert_eq!(*client.token(&mut server, 1, b"who:eve").auth_bytes, *b"really?");
+    assert_eq!(*client.token(&mut server, 1, b"who:eve").auth_bytes.0, *b"really?");
     assert_eq!(server.principal_of(&client), None);
-    assert_eq!(*client.token(&mut server, 1, b"yes").auth_bytes, *b"welcome");
+    assert_eq!(*client.token(&mut server, 1, b"yes").auth_bytes.0, *b"welcome");
     assert!(client.is_served(&mut server));
     assert_eq!(server.principal_of(&client).unwrap(), "User:eve");
     assert!(server.accept_authenticated().is_served(&mut server), "by PLAIN");
@@ -389,10 +389,10 @@ fn the_users_stand_in_the_setting_of_their_listener_and_mechanism() {
 #[test]
 fn a_listener_needs_mechanisms_that_are_there() {
     for (mechanisms, expected) in [
-        ("", "needs `sasl.enabled.mechanisms`"),
-        ("GSSAPI", "Kerberos (GSSAPI) is not built in"),
-        ("PLAIN,DIGEST-MD5", "DIGEST-MD5 is none of"),
-        ("plain", "plain is none of"),
+        ("", "set `sasl.enabled.mechanisms` to some of"),
+        ("GSSAPI", "GSSAPI"),
+        ("PLAIN,DIGEST-MD5", "DIGEST-MD5"),
+        ("plain", "plain"),
     ] {
         let module = "org.apache.kafka.common.security.plain.PlainLoginModule required;";
         let why = why_not(&[("sasl.enabled.mechanisms", mechanisms), (JAAS, module)]);

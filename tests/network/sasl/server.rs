@@ -10,14 +10,13 @@ use transferto::config::config_reader::read_file;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
-use transferto::protocol::sasl_authenticate::{
-    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslToken,
-};
+use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use transferto::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+use transferto::protocol::wire::secret_bytes::SecretBytes;
+use transferto::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use transferto::security::authenticator::sasl_mechanisms::{SaslMechanism, SaslMechanisms};
 use transferto::security::configured_mechanisms::mechanisms_of;
 use transferto::security::sasl_channel_builder::SaslChannelBuilder;
-use transferto::security::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use transferto::transport::channel_builder::{PlaintextTransportBuilder, TransportBuilder};
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::kafka_channel::KafkaChannel;
@@ -137,7 +136,7 @@ pub(crate) fn configured(settings: &[(&str, &str)]) -> Result<SaslMechanisms, St
     let all = base.iter().chain(settings);
     let all: Vec<_> = all.map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let config = read_file(None, &all).map_err(|errors| format!("{errors:?}"))?;
-    mechanisms_of(&config, &ListenerName::normalised("SASL_PLAINTEXT"))
+    mechanisms_of(&config, &ListenerName::normalised("SASL_PLAINTEXT"), &Arc::default())
 }
 
 /// What a client hears.
@@ -271,7 +270,7 @@ impl Client {
     pub(crate) fn authenticate(&mut self, server: &mut Server, token: &[u8]) -> i64 {
         assert_eq!(self.handshake(server, 1, "PLAIN").error_code, 0);
         let answer = self.token(server, 2, token);
-        assert_eq!((answer.error_code, &*answer.auth_bytes), (0, &b""[..]), "{answer:?}");
+        assert_eq!((answer.error_code, &*answer.auth_bytes.0), (0, &b""[..]), "{answer:?}");
         answer.session_lifetime_ms
     }
 
@@ -287,7 +286,9 @@ pub(crate) fn handshake(mechanism: &str) -> RequestBody {
 }
 
 pub(crate) fn authenticate(token: &[u8]) -> RequestBody {
-    RequestBody::SaslAuthenticate(SaslAuthenticateRequest { auth_bytes: SaslToken(token.to_vec()) })
+    RequestBody::SaslAuthenticate(SaslAuthenticateRequest {
+        auth_bytes: SecretBytes(token.to_vec()),
+    })
 }
 
 pub(crate) fn api_versions(version: i16) -> Vec<u8> {

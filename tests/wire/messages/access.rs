@@ -27,9 +27,7 @@ use transferto::protocol::describe_user_scram_credentials::{
     DescribeUserScramCredentialsResult, UserName,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::sasl_authenticate::{
-    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslToken,
-};
+use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use transferto::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 use transferto::protocol::wire::secret_bytes::SecretBytes;
 
@@ -208,14 +206,14 @@ pub(crate) fn sasl_handshake_response() -> SaslHandshakeResponse {
 }
 
 pub(crate) fn sasl_authenticate_request() -> SaslAuthenticateRequest {
-    SaslAuthenticateRequest { auth_bytes: SaslToken(b"\0me\0pw".to_vec()) }
+    SaslAuthenticateRequest { auth_bytes: SecretBytes(b"\0me\0pw".to_vec()) }
 }
 
 pub(crate) fn sasl_authenticate_response() -> SaslAuthenticateResponse {
     SaslAuthenticateResponse {
         error_code: 58,
         error_message: Some("why".into()),
-        auth_bytes: SaslToken(b"v=0".to_vec()),
+        auth_bytes: SecretBytes(b"v=0".to_vec()),
         session_lifetime_ms: 9,
     }
 }
