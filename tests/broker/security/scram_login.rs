@@ -11,9 +11,7 @@ use transferto::protocol::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
-use transferto::protocol::sasl_authenticate::{
-    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslToken,
-};
+use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
 use transferto::protocol::wire::secret_bytes::SecretBytes;
 use transferto::security::scram::scram_formatter::ScramFormatter;
@@ -70,7 +68,7 @@ fn hand_shake(client: &mut Client, version: i16, mechanism: ScramMechanism) {
 }
 
 fn authenticate(client: &mut Client, token: Vec<u8>) -> SaslAuthenticateResponse {
-    let request = SaslAuthenticateRequest { auth_bytes: SaslToken(token) };
+    let request = SaslAuthenticateRequest { auth_bytes: SecretBytes(token) };
     match client.call(2, &RequestBody::SaslAuthenticate(request), &[]).0 {
         ResponseBody::SaslAuthenticate(response) => response,
         other => panic!("{other:?}"),
