@@ -25,11 +25,8 @@ use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::channel_builders::ConfiguredChannelBuilders;
-<<<<<<< HEAD
-use crate::security::ssl::ssl_factory::SslFactory;
-=======
 use crate::security::scram::credential_cache::CredentialCache;
->>>>>>> tls
+use crate::security::ssl::ssl_factory::SslFactory;
 use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
