@@ -25,6 +25,7 @@ use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::channel_builders::ConfiguredChannelBuilders;
+use crate::security::configured_mechanisms::report_listeners_without_user;
 use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::ssl::ssl_factory::SslFactory;
 use crate::server::apis::parts::Parts;
@@ -140,7 +141,7 @@ impl KafkaServerBuilder {
             Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
         let credentials = Arc::default();
-        let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time);
+        let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time, &credentials);
         let builders: &dyn ChannelBuilders = match &channel_builder {
             Some(given) => given,
             None => &configured,
@@ -291,6 +292,7 @@ impl PersistentState {
             start_group_coordinator(config, scheduler, &replica_manager, &*metadata_cache, time)?;
         let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
         let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
+        report_listeners_without_user(current.of_file(), sources.credentials);
         dynamic_config.add_reconfigurable(&controller);
         Ok(Self {
             replica_manager,

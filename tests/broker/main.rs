@@ -26,8 +26,11 @@ mod security {
     mod authorization;
     mod default_ssl_engine_factory;
     mod bad_keys;
+    mod sasl;
     mod scram_credentials;
+    mod scram_login;
     mod simple_acl_authorizer;
+    mod users;
 }
 
 mod quota {

@@ -20,6 +20,7 @@ use transferto::protocol::produce::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
 
+use crate::tunnel;
 use crate::wait::PATIENCE;
 
 /// The newest versions that are spoken here.
@@ -47,8 +48,9 @@ impl Client {
         Self::over(TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).unwrap())
     }
 
-    /// Speaks over a connection that is there.
+    /// Speaks over a connection that is there, through a tunnel if it leads to a broker with TLS.
     pub fn over(stream: TcpStream) -> Self {
+        let stream = tunnel::if_it_has_tls(stream);
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self::on(stream)

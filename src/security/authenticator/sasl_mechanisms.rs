@@ -1,6 +1,6 @@
 //! What `SaslServerAuthenticator` is given in Kafka in five tables: the mechanisms of one listener.
 
-use crate::security::sasl_server::SaslServerFactory;
+use crate::security::auth::sasl_server::SaslServerFactory;
 
 /// The mechanisms that a listener's clients may choose from.
 pub struct SaslMechanisms {

@@ -15,11 +15,12 @@ use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use crate::protocol::header::RequestHeader;
 use crate::protocol::request::{RequestBody, ResponseBody, parse, small_response_bytes};
-use crate::protocol::sasl_authenticate::{SaslAuthenticateResponse, SaslToken};
+use crate::protocol::sasl_authenticate::SaslAuthenticateResponse;
 use crate::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 use crate::protocol::wire::allowance::Allowance;
+use crate::protocol::wire::secret_bytes::SecretBytes;
+use crate::security::auth::sasl_server::{SaslError, SaslServer};
 use crate::security::authenticator::sasl_mechanisms::{SaslMechanism, SaslMechanisms};
-use crate::security::sasl_server::{SaslError, SaslServer};
 use crate::transport::authenticator::{AuthenticationError, Authenticator};
 
 /// A client may not authenticate anew more often than this.
@@ -175,10 +176,10 @@ impl SaslServerAuthenticator {
             return Ok(token);
         }
         let (header, request) = sasl_authenticate_request(frame)?;
-        match self.evaluate(&mut exchange, &request, now_ns) {
+        match self.evaluate(&mut exchange, &request.0, now_ns) {
             Ok((token, session_lifetime_ms)) => {
                 self.go_on(exchange);
-                let auth_bytes = SaslToken(token);
+                let auth_bytes = SecretBytes(token);
                 let response = SaslAuthenticateResponse {
                     auth_bytes,
                     session_lifetime_ms,
@@ -318,7 +319,7 @@ fn parsed(frame: &[u8]) -> Result<(RequestHeader, RequestBody), AuthenticationEr
 /// answered before the connection is closed; others are not even read.
 fn sasl_authenticate_request(
     frame: &[u8],
-) -> Result<(RequestHeader, SaslToken), AuthenticationError> {
+) -> Result<(RequestHeader, SecretBytes), AuthenticationError> {
     let api_key = api_of(frame);
     let name = api_key.map_or("of no API", ApiKeys::name);
     let is_known = matches!(

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::plain::plain_users::PlainUsers;
-use crate::security::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 
 pub const PLAIN: &str = "PLAIN";
 
@@ -91,7 +91,7 @@ impl SaslServerFactory for PlainSaslServerFactory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::security::jaas_config::JaasEntry;
+    use crate::security::auth::jaas_config::JaasEntry;
 
     const USER_A: &str = "userA";
     const PASSWORD_A: &str = "passwordA";

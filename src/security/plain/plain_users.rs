@@ -8,7 +8,7 @@ use ring::error::Unspecified;
 use ring::hmac;
 use ring::rand::SystemRandom;
 
-use crate::security::jaas_config::JaasEntry;
+use crate::security::auth::jaas_config::JaasEntry;
 
 /// What stands before the name of a user among the options of the login module. The module's
 /// `username` and `password` are those of the broker as a client, and make no user.

@@ -11,4 +11,5 @@ pub mod security_store;
 pub mod default_ssl_engine_factory;
 pub mod ssl_factory;
 pub mod ssl_principal_mapper;
+pub mod ssl_authenticator;
 pub mod ssl_channel_builder;

@@ -70,12 +70,9 @@ impl ScramControlManager {
         let Some(first) = made.first() else { return Ok(refused) };
         registry.replace(after)?;
         self.cache.replace(Arc::clone(registry.credentials()));
-        let (level, count) = (limited(LogKind::Settings, Level::Info), made.len());
-        log!(
-            level,
-            "altered the SCRAM credentials of {count} users, the first: {}",
-            for_log(first)
-        );
+        let (level, users) = (limited(LogKind::Settings, Level::Info), counted(made.len(), "user"));
+        let first = for_log(first);
+        log!(level, "altered the SCRAM credentials of {users}, the first: {first}");
         Ok(refused)
     }
 }

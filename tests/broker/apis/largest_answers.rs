@@ -239,6 +239,7 @@ fn naming(api: ApiKeys, times: usize) -> RequestBody {
             types_filter: names("classic", times),
         }),
         ApiKeys::SaslHandshake => RequestBody::SaslHandshake(Default::default()),
+        ApiKeys::SaslAuthenticate => RequestBody::SaslAuthenticate(Default::default()),
         ApiKeys::ApiVersions => RequestBody::ApiVersions(Default::default()),
         ApiKeys::CreateTopics => {
             let topic = CreatableTopic {

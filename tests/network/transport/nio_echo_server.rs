@@ -47,7 +47,7 @@ pub(crate) fn ssl_config(files: &TlsFiles, more: &[(&str, &str)]) -> KafkaConfig
 /// What a broker with these settings makes connections with.
 pub(crate) fn ssl_builder(config: &KafkaConfig, metrics: &Arc<Metrics>) -> Arc<dyn ChannelBuilder> {
     let time: Arc<dyn Time> = Arc::new(SystemTime::new());
-    let builders = ConfiguredChannelBuilders::new(config, metrics, &time);
+    let builders = ConfiguredChannelBuilders::new(config, metrics, &time, &Arc::default());
     builders.builder_for(&config.listeners[0]).unwrap()
 }
 

@@ -27,6 +27,7 @@ use transferto::protocol::describe_user_scram_credentials::{
     DescribeUserScramCredentialsResult, UserName,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use transferto::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 use transferto::protocol::wire::secret_bytes::SecretBytes;
 
@@ -41,6 +42,7 @@ pub(crate) fn requests() -> Vec<RequestBody> {
         RequestBody::DescribeUserScramCredentials(describe_user_scram_credentials_request()),
         RequestBody::AlterUserScramCredentials(alter_user_scram_credentials_request()),
         RequestBody::SaslHandshake(sasl_handshake_request()),
+        RequestBody::SaslAuthenticate(sasl_authenticate_request()),
     ]
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn empty_requests() -> Vec<RequestBody> {
         RequestBody::DescribeUserScramCredentials(DescribeUserScramCredentialsRequest::default()),
         RequestBody::AlterUserScramCredentials(AlterUserScramCredentialsRequest::default()),
         RequestBody::SaslHandshake(SaslHandshakeRequest::default()),
+        RequestBody::SaslAuthenticate(SaslAuthenticateRequest::default()),
     ]
 }
 
@@ -69,6 +72,7 @@ pub(crate) fn responses() -> Vec<ResponseBody> {
         ResponseBody::DescribeUserScramCredentials(describe_user_scram_credentials_response()),
         ResponseBody::AlterUserScramCredentials(alter_user_scram_credentials_response()),
         ResponseBody::SaslHandshake(sasl_handshake_response()),
+        ResponseBody::SaslAuthenticate(sasl_authenticate_response()),
     ]
 }
 
@@ -199,6 +203,19 @@ pub(crate) fn sasl_handshake_request() -> SaslHandshakeRequest {
 
 pub(crate) fn sasl_handshake_response() -> SaslHandshakeResponse {
     SaslHandshakeResponse { error_code: 34, mechanisms: vec!["PLAIN".into()] }
+}
+
+pub(crate) fn sasl_authenticate_request() -> SaslAuthenticateRequest {
+    SaslAuthenticateRequest { auth_bytes: SecretBytes(b"\0me\0pw".to_vec()) }
+}
+
+pub(crate) fn sasl_authenticate_response() -> SaslAuthenticateResponse {
+    SaslAuthenticateResponse {
+        error_code: 58,
+        error_message: Some("why".into()),
+        auth_bytes: SecretBytes(b"v=0".to_vec()),
+        session_lifetime_ms: 9,
+    }
 }
 
 pub(crate) fn describe_user_scram_credentials_request() -> DescribeUserScramCredentialsRequest {

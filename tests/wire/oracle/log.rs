@@ -41,6 +41,7 @@ macro_rules! assert_all_are_read_alike {
             DescribeConfigs: DescribeConfigsRequest, DescribeConfigsResponse;
             AlterConfigs: AlterConfigsRequest, AlterConfigsResponse;
             DescribeLogDirs: DescribeLogDirsRequest, DescribeLogDirsResponse;
+            SaslAuthenticate: SaslAuthenticateRequest, SaslAuthenticateResponse;
             CreatePartitions: CreatePartitionsRequest, CreatePartitionsResponse;
             DeleteGroups: DeleteGroupsRequest, DeleteGroupsResponse;
             IncrementalAlterConfigs: IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;

@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(options("required;"), []);
     }
 
-    /// Port of `JaasContextTest.testControlFlag`.
+    /// Port of `JaasContextTest.testControlFlag` and `JaasContextTest.testInvalidControlFlag`.
     #[test]
     fn each_control_flag_is_taken_in_any_case() {
         for flag in ["required", "REQUISITE", "Sufficient", "oPTIONAL"] {
@@ -394,8 +394,7 @@ mod tests {
         assert!(why(&format!("{MODULE} required option1=value1")).contains("semicolon"));
     }
 
-    /// Port of `JaasContextTest.testLoadForServerWithWrongListenerName`, as far as it is about a value
-    /// that is not a module at all.
+    /// Port of `JaasContextTest.testMissingLoginModule`.
     #[test]
     fn nothing_is_no_module() {
         for text in ["", "  // all in a comment", ";", "/* open", "= required;"] {
@@ -403,6 +402,7 @@ mod tests {
         }
     }
 
+    /// Port of `JaasContextTest.testMultipleLoginModules`.
     #[test]
     fn there_is_exactly_one_module() {
         let two = format!("{MODULE} required a=b; {MODULE} required;");
