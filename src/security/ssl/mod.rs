@@ -4,6 +4,7 @@ pub mod ssl_error;
 pub mod ssl_configs;
 pub mod ssl_names;
 pub mod pkcs8;
+pub mod ec_key;
 pub mod pem;
 pub mod pkcs12;
 pub mod jks;
