@@ -17,10 +17,11 @@ use rustls::{
 use crate::common::x509_certificate::X509Certificate;
 use crate::config::ssl_client_auth::SslClientAuth;
 use crate::security::ssl::ec_key::with_public_key;
-use crate::security::ssl::security_store::{KeyEntry, SecurityStore, file_of, named};
+use crate::security::ssl::security_store::KeyEntry;
 use crate::security::ssl::ssl_configs::{SslConfigs, StoreConfigs};
 use crate::security::ssl::ssl_error::SslError;
 use crate::security::ssl::ssl_names::{cipher_suites, protocols};
+use crate::security::ssl::store_loader::{file_of, load, named};
 
 /// Tickets save a client half a handshake next time, and no client of Kafka's asks for that. Without
 /// them nothing follows a handshake but requests.
@@ -66,7 +67,7 @@ fn create_keystore(
     configs: &StoreConfigs,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, SslError> {
-    let store = SecurityStore::load(configs)?.ok_or_else(|| {
+    let store = load(configs)?.ok_or_else(|| {
         SslError::new(
             "a listener with TLS needs a key: set `ssl.keystore.location` to a file that holds it, \
              with its certificate, and `ssl.keystore.type` to its type, PEM, PKCS12 or JKS",
@@ -193,7 +194,7 @@ fn create_verifier(
     configs: &SslConfigs,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, SslError> {
-    let store = SecurityStore::load(&configs.truststore)?;
+    let store = load(&configs.truststore)?;
     if configs.client_auth == SslClientAuth::None {
         return Ok(WebPkiClientVerifier::no_client_auth());
     }
