@@ -24,6 +24,8 @@ mod security {
     pub(crate) mod rights;
 
     mod authorization;
+    mod default_ssl_engine_factory;
+    mod bad_keys;
     mod sasl;
     mod scram_credentials;
     pub(crate) mod scram_login;
