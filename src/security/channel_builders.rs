@@ -9,6 +9,7 @@ use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
 use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::transfer_mode::TransferMode;
 use crate::security::configured_mechanisms::mechanisms_of;
 use crate::security::sasl_channel_builder::SaslChannelBuilder;
@@ -20,6 +21,7 @@ use crate::transport::channel_builder::{
     ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder, PlaintextTransportBuilder,
     TransportBuilder,
 };
+use crate::transport::tls_offload::TlsOffload;
 
 /// The builders that the settings ask for, each with the settings of its own listener.
 pub struct ConfiguredChannelBuilders<'a> {
@@ -29,6 +31,8 @@ pub struct ConfiguredChannelBuilders<'a> {
     credentials: &'a Arc<CredentialCache>,
     /// Of the listeners with TLS that have been asked for.
     ssl_factories: Mutex<Vec<Arc<SslFactory>>>,
+    /// What the kernel has said when it was asked for TLS.
+    offload: Mutex<Option<TlsOffload>>,
 }
 
 impl<'a> ConfiguredChannelBuilders<'a> {
@@ -39,7 +43,14 @@ impl<'a> ConfiguredChannelBuilders<'a> {
         time: &'a Arc<dyn Time>,
         credentials: &'a Arc<CredentialCache>,
     ) -> Self {
-        Self { config, metrics, time, credentials, ssl_factories: Mutex::default() }
+        Self {
+            config,
+            metrics,
+            time,
+            credentials,
+            ssl_factories: Mutex::default(),
+            offload: Mutex::default(),
+        }
     }
 
     /// The keys of the listeners with TLS that were asked for so far: they may be exchanged.
@@ -63,7 +74,25 @@ impl<'a> ConfiguredChannelBuilders<'a> {
     fn ssl(&self, end_point: &EndPoint) -> Result<SslTransportBuilder, KafkaError> {
         let ssl_factory = Arc::new(SslFactory::configure(self.config, end_point)?);
         locked(&self.ssl_factories).push(Arc::clone(&ssl_factory));
-        Ok(SslTransportBuilder::new(ssl_factory, Arc::clone(self.metrics)))
+        let builder = SslTransportBuilder::new(ssl_factory, Arc::clone(self.metrics));
+        Ok(builder.with_offload(self.offload(end_point)?))
+    }
+
+    /// Whether the kernel is given the connections of this listener. It is asked once.
+    fn offload(&self, end_point: &EndPoint) -> Result<TlsOffload, KafkaError> {
+        let mode = self.config.of_listener(&end_point.listener_name).transferto_ktls;
+        if mode == KernelTlsMode::Off {
+            return Ok(TlsOffload::Off);
+        }
+        let mut probed = locked(&self.offload);
+        let offload = match &*probed {
+            Some(offload) => offload.clone(),
+            None => probed.insert(TlsOffload::probe()?).clone(),
+        };
+        if mode == KernelTlsMode::Required {
+            offload.require()?;
+        }
+        Ok(offload)
     }
 
     /// How the listener names the clients that show certificates.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use log::info;
+
 use crate::common::end_point::ListenerName;
 use crate::config::kafka_config::KafkaConfig;
 use crate::security::auth::jaas_config::{JaasEntry, LoginModule};
@@ -53,6 +55,26 @@ pub fn mechanisms_of(
     }
     let max_receive_size = of_listener.sasl_server_max_receive_size;
     Ok(SaslMechanisms { mechanisms, max_receive_size })
+}
+
+/// Says of each listener with SCRAM by which mechanism nobody can log in yet, and what to do.
+pub fn report_listeners_without_user(config: &KafkaConfig, credentials: &CredentialCache) {
+    let sasl = config.listeners.iter().filter(|it| it.security_protocol.uses_sasl());
+    for listener in sasl {
+        let of_listener = config.of_listener(&listener.listener_name);
+        let names = of_listener.sasl_enabled_mechanisms.iter();
+        let scram = names.filter_map(|it| ScramMechanism::for_mechanism_name(it));
+        for mechanism in scram.filter(|it| !credentials.has_user_of(*it)) {
+            let dirs = &config.log_dirs;
+            let dir = dirs.first().map(|it| it.display().to_string()).unwrap_or_default();
+            info!(
+                "listener {}: nobody can log in by {mechanism} yet; make a user by kafka-configs and \
+                 another listener, or, when this broker is stopped, by: transferto add-scram \
+                 --override log.dirs={dir} --password-file - '{mechanism}=[name=admin]'",
+                listener.listener_name
+            );
+        }
+    }
 }
 
 fn factory_of(

@@ -25,7 +25,9 @@ use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::channel_builders::ConfiguredChannelBuilders;
+use crate::security::configured_mechanisms::report_listeners_without_user;
 use crate::security::scram::credential_cache::CredentialCache;
+use crate::security::ssl::ssl_factory::SslFactory;
 use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -166,6 +168,7 @@ impl KafkaServerBuilder {
         log_manager.startup();
         schedule_high_watermark_checkpoints(&config, &scheduler, &state.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
+        schedule_certificate_reload(&scheduler, configured.ssl_factories());
         let auto_topics =
             AutoTopicCreationManager::new(&config, &state.metadata_cache, &state.controller);
         let parts = Parts {
@@ -289,6 +292,7 @@ impl PersistentState {
             start_group_coordinator(config, scheduler, &replica_manager, &*metadata_cache, time)?;
         let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
         let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
+        report_listeners_without_user(current.of_file(), sources.credentials);
         dynamic_config.add_reconfigurable(&controller);
         Ok(Self {
             replica_manager,
@@ -429,6 +433,16 @@ fn schedule_high_watermark_checkpoints(
     };
     let task = Box::new(checkpoint);
     scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
+}
+
+/// A new file of keys is taken without a restart.
+fn schedule_certificate_reload(scheduler: &Arc<dyn Scheduler>, factories: Vec<Arc<SslFactory>>) {
+    if factories.is_empty() {
+        return;
+    }
+    let reload = move || factories.iter().for_each(|it| it.reload_changed_files());
+    let interval_ms = SslFactory::CHECK_INTERVAL_MS;
+    scheduler.schedule("reload-certificates", interval_ms, Some(interval_ms), Box::new(reload));
 }
 
 /// What a flood of requests took is the system's again when it is over.

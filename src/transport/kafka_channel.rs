@@ -196,6 +196,7 @@ impl KafkaChannel {
             id: self.id,
             peer: self.peer_addr(),
             client_id: self.client_id.clone(),
+            principal: self.authenticator.complete().then(|| self.principal().clone()),
             readiness: self.readiness,
             is_muted: self.is_muted,
             lacks_memory: self.lacks_memory,

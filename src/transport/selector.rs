@@ -660,7 +660,11 @@ impl Selector {
         let Some(Slot { channel, .. }) = slot_of(&mut self.slots, id) else {
             return Ok(());
         };
-        match channel.prepare(&mut self.read_buffer, &*self.time)? {
+        let prepared = channel.prepare(&mut self.read_buffer, &*self.time);
+        if prepared.as_ref().is_err_and(|it| it.kind() == io::ErrorKind::InvalidData) {
+            self.metrics.failed_authentications.increment();
+        }
+        match prepared? {
             Preparation::Underway if channel.lacks_memory() => {
                 self.out_of_memory.push_back(id);
                 self.metrics.memory_pool_waits.increment();

@@ -26,7 +26,9 @@ mod security {
     mod authorization;
     mod sasl;
     mod scram_credentials;
+    mod scram_login;
     mod simple_acl_authorizer;
+    mod users;
 }
 
 mod quota {

@@ -13,6 +13,7 @@ mod full_disk;
 mod slow_clients;
 mod stock_files;
 mod command_line;
+mod add_scram;
 mod exit_status;
 mod service_manager;
 mod dump_log;

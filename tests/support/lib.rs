@@ -19,3 +19,4 @@ pub mod trace_line;
 pub mod transports;
 pub mod users;
 pub mod kernel_tls;
+pub mod tunnel;

@@ -1,5 +1,5 @@
-//! Clients that are somebody, without a password: a broker that believes the name in a connection's
-//! first frame.
+//! Clients that are somebody: on a broker that believes the name in a connection's first frame, and on
+//! one that asks for a password.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use transferto::common::kafka_principal::KafkaPrincipal;
+use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::sasl_authenticate::SaslAuthenticateRequest;
+use transferto::protocol::sasl_handshake::SaslHandshakeRequest;
+use transferto::protocol::wire::secret_bytes::SecretBytes;
 use transferto::server::kafka_server_builder::KafkaServerBuilder;
 use transferto::transport::authenticator::{AuthenticationError, Authenticator};
 use transferto::transport::channel_builder::{
@@ -70,4 +74,21 @@ impl Authenticator for Believer {
     fn principal(&self) -> &KafkaPrincipal {
         &self.principal
     }
+}
+
+/// A client that proves by SASL/PLAIN to be `user`.
+pub fn connect_by_plain(user: &str, password: &str, port: u16) -> Client {
+    let mut client = Client::connect(port);
+    let mechanism = SaslHandshakeRequest { mechanism: "PLAIN".to_string() };
+    match client.call(1, &RequestBody::SaslHandshake(mechanism), &[]).0 {
+        ResponseBody::SaslHandshake(it) => assert_eq!(it.error_code, 0, "{it:?}"),
+        other => panic!("{other:?}"),
+    }
+    let token = SecretBytes(format!("\0{user}\0{password}").into_bytes());
+    let request = SaslAuthenticateRequest { auth_bytes: token };
+    match client.call(2, &RequestBody::SaslAuthenticate(request), &[]).0 {
+        ResponseBody::SaslAuthenticate(it) => assert_eq!(it.error_code, 0, "{it:?}"),
+        other => panic!("{other:?}"),
+    }
+    client
 }

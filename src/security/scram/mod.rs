@@ -5,6 +5,7 @@ pub mod scram_credential;
 pub mod scram_mechanism;
 pub mod scram_formatter;
 pub mod scram_credential_utils;
+pub mod scram_parser;
 pub mod scram_messages;
 pub mod credential_cache;
 pub mod scram_sasl_server;

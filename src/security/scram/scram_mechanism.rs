@@ -76,6 +76,16 @@ impl ScramMechanism {
         Ok(())
     }
 
+    /// # Errors
+    /// If it cannot be what a password has become.
+    pub fn check_salted_password(self, salted_password: &[u8]) -> Result<(), String> {
+        let bytes = self.hash_bytes();
+        match salted_password.len() == bytes {
+            true => Ok(()),
+            false => Err(format!("a salted password of {self} has {bytes} bytes")),
+        }
+    }
+
     /// How long keys, proofs and signatures are.
     pub fn hash_bytes(self) -> usize {
         self.digest().output_len()

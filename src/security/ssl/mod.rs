@@ -5,6 +5,8 @@ pub mod ssl_configs;
 pub mod ssl_names;
 pub mod pkcs8;
 pub mod pem;
+pub mod pkcs12;
+pub mod jks;
 pub mod security_store;
 pub mod default_ssl_engine_factory;
 pub mod ssl_factory;

@@ -154,10 +154,7 @@ fn upsertion(asked: &ScramCredentialUpsertion) -> Result<Change, KafkaError> {
         return Err(unacceptable(format!("the name is longer than {USER_BYTES_MAX} bytes")));
     }
     let salted_password = &asked.salted_password.0;
-    if salted_password.len() != mechanism.hash_bytes() {
-        let bytes = mechanism.hash_bytes();
-        return Err(unacceptable(format!("a salted password of {mechanism} has {bytes} bytes")));
-    }
+    mechanism.check_salted_password(salted_password).map_err(unacceptable)?;
     let formatter = ScramFormatter::new(mechanism);
     let credential = formatter.credential_of(salted_password, asked.salt.clone(), asked.iterations);
     mechanism.check(&credential).map_err(unacceptable)?;

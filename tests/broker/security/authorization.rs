@@ -685,7 +685,7 @@ fn a_change_of_acls_is_logged_in_one_line() {
     let (_, lines) = process.end_with(Signal::SIGTERM);
     let first = "\"Topic:Literal:x: User:ANONYMOUS has Allow Read from 127.0.0.2\"";
     for what in ["added", "removed"] {
-        let begins = format!("2 ACLs were {what} by 127.0.0.1:");
+        let begins = format!("2 ACLs were {what} by User:ANONYMOUS from 127.0.0.1:");
         let changes = |line: &&String| line.contains(&format!("ACLs were {what}"));
         let told: Vec<_> = lines.iter().filter(changes).collect();
         assert!(told.len() == 1 && told[0].contains(&begins), "{lines:?}");
