@@ -409,17 +409,20 @@ mod tests {
             for _ in 0..self.ready.len() {
                 let key = self.ready.pop().unwrap().key();
                 ReadyList::taken(&mut self.channels[key].readiness);
+                let work = self.channels[key].readiness.work();
                 match self.channels[key].stage {
-                    Stage::Ready => self.turn(key),
+                    Stage::Ready => self.turn(key, work),
                     Stage::Authenticating { frames_left } => self.authenticate(key, frames_left),
-                    Stage::Answering { frames_left } => self.answer(key, frames_left),
+                    Stage::Answering { frames_left } if work & WRITABLE != 0 => {
+                        self.answer(key, frames_left);
+                    }
+                    Stage::Answering { .. } => {}
                 }
                 self.note(key);
             }
         }
 
-        fn turn(&mut self, key: usize) {
-            let work = self.channels[key].readiness.work();
+        fn turn(&mut self, key: usize, work: u8) {
             if work & ENDS != 0 {
                 self.take_end(key, work & ENDS);
             }
