@@ -185,12 +185,11 @@ impl Parser<'_> {
         let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
         let (number, rest) = text.split_at(end);
         let digits = number.strip_prefix('-').unwrap_or(number);
-        // Rust's own numbers may begin with a point, a plus or a zero.
-        let is_json = digits.starts_with(|c: char| c.is_ascii_digit())
-            && !digits.ends_with('.')
-            && !digits.contains(".e")
-            && !digits.contains(".E")
-            && !(digits.starts_with('0') && digits[1..].starts_with(|c: char| c.is_ascii_digit()));
+        let whole = digits.split(['.', 'e', 'E']).next().unwrap_or_default();
+        // Rust's own numbers may begin with a point, a plus or a zero, and end with a point.
+        let is_whole = !whole.is_empty() && (whole == "0" || !whole.starts_with(['0', '+', '-']));
+        let is_json =
+            is_whole && !digits.ends_with('.') && !digits.replace('E', "e").contains(".e");
         let parsed: Option<f64> = number.parse().ok();
         let value = parsed.filter(|it| is_json && it.is_finite()).ok_or(WRONG)?;
         self.rest = rest.chars();

@@ -110,10 +110,9 @@ impl BrokerJwtValidator {
 
     fn check_parties(&self, claims: &JsonValue) -> Result<(), String> {
         let rules = &self.rules;
-        if let Some(expected) = &rules.expected_issuer {
-            if claims.get("iss").and_then(JsonValue::as_str) != Some(expected) {
-                return Err("it is from another issuer (`iss`)".to_string());
-            }
+        let issuer = claims.get("iss").and_then(JsonValue::as_str);
+        if rules.expected_issuer.as_deref().is_some_and(|it| issuer != Some(it)) {
+            return Err("it is from another issuer (`iss`)".to_string());
         }
         if rules.expected_audience.is_empty() {
             return Ok(());
