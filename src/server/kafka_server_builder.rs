@@ -27,7 +27,6 @@ use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::channel_builders::ConfiguredChannelBuilders;
 use crate::security::configured_mechanisms::report_listeners_without_user;
 use crate::security::scram::credential_cache::CredentialCache;
-use crate::security::ssl::ssl_factory::SslFactory;
 use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -131,8 +130,9 @@ impl KafkaServerBuilder {
     /// (KAFKA-14658).
     ///
     /// # Errors
-    /// A [lesson](crate::config::lessons) that is not allowed; a log directory that is locked, cannot be written or holds what cannot be read; a port that
-    /// is taken; ACLs that cannot be read.
+    /// A [lesson](crate::config::lessons) that is not allowed; a key or a certificate that cannot be
+    /// used; a log directory that is locked, cannot be written or holds what cannot be read; a port that
+    /// is taken; ACLs or credentials that cannot be read.
     pub fn start(self) -> Result<KafkaServer, StartupError> {
         let began = Instant::now();
         let Self { config, time, metrics, channel_builder, authorizer, .. } = self;
@@ -149,11 +149,7 @@ impl KafkaServerBuilder {
         let socket_server =
             SocketServer::startup(&config, Arc::clone(&time), Arc::clone(&metrics), builders)?;
         let monitoring = MonitoringServer::start(config.transferto_http_listener.as_ref(), &time)?;
-        let log_manager = LogManager::new(
-            LogManagerConfig::from_broker(&config),
-            Arc::clone(&scheduler),
-            Arc::clone(&time),
-        )?;
+        let log_manager = lock_logs(&config, &scheduler, &time)?;
         let dynamic_config =
             open_dynamic_config(&config, &background, &socket_server, &log_manager, &configured)?;
         let sources = Sources {
@@ -168,7 +164,7 @@ impl KafkaServerBuilder {
         log_manager.startup();
         schedule_high_watermark_checkpoints(&config, &scheduler, &state.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
-        schedule_certificate_reload(&scheduler, configured.ssl_factories());
+        configured.schedule_reload(&scheduler);
         let auto_topics =
             AutoTopicCreationManager::new(&config, &state.metadata_cache, &state.controller);
         let parts = Parts {
@@ -206,6 +202,16 @@ impl KafkaServerBuilder {
         };
         KafkaServer::serve(subsystems, self.halt_procedure, began)
     }
+}
+
+/// The log directories, which are this broker's alone from now on. Nothing is read yet.
+fn lock_logs(
+    config: &KafkaConfig,
+    scheduler: &Arc<dyn Scheduler>,
+    time: &Arc<dyn Time>,
+) -> Result<Arc<LogManager>, KafkaError> {
+    let config = LogManagerConfig::from_broker(config);
+    LogManager::new(config, Arc::clone(scheduler), Arc::clone(time))
 }
 
 /// What the broker knows from its log directories.
@@ -435,16 +441,6 @@ fn schedule_high_watermark_checkpoints(
     };
     let task = Box::new(checkpoint);
     scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
-}
-
-/// A new file of keys is taken without a restart.
-fn schedule_certificate_reload(scheduler: &Arc<dyn Scheduler>, factories: Vec<Arc<SslFactory>>) {
-    if factories.is_empty() {
-        return;
-    }
-    let reload = move || factories.iter().for_each(|it| it.reload_changed_files());
-    let interval_ms = SslFactory::CHECK_INTERVAL_MS;
-    scheduler.schedule("reload-certificates", interval_ms, Some(interval_ms), Box::new(reload));
 }
 
 /// What a flood of requests took is the system's again when it is over.
