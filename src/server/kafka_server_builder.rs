@@ -137,8 +137,7 @@ impl KafkaServerBuilder {
         let began = Instant::now();
         let Self { config, time, metrics, channel_builder, authorizer, .. } = self;
         check_permission(&config)?;
-        let background =
-            Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
+        let background = new_scheduler(&config);
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
         let credentials = Arc::default();
         let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time, &credentials);
@@ -311,6 +310,10 @@ impl PersistentState {
             authorizer,
         })
     }
+}
+
+fn new_scheduler(config: &KafkaConfig) -> Arc<KafkaScheduler> {
+    Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"))
 }
 
 /// Before the first log is opened, so that every part starts with what was set last.
