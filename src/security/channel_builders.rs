@@ -7,14 +7,20 @@ use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
+use crate::common::scheduler::Scheduler;
+use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::transfer_mode::TransferMode;
+use crate::security::configured_mechanisms::mechanisms_of;
+use crate::security::sasl_channel_builder::SaslChannelBuilder;
+use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::ssl::ssl_channel_builder::{SslChannelBuilder, SslTransportBuilder};
 use crate::security::ssl::ssl_factory::SslFactory;
 use crate::security::ssl::ssl_principal_mapper::SslPrincipalMapper;
 use crate::transport::channel_builder::{
     ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder, PlaintextTransportBuilder,
+    TransportBuilder,
 };
 use crate::transport::tls_offload::TlsOffload;
 
@@ -22,6 +28,8 @@ use crate::transport::tls_offload::TlsOffload;
 pub struct ConfiguredChannelBuilders<'a> {
     config: &'a KafkaConfig,
     metrics: &'a Arc<Metrics>,
+    time: &'a Arc<dyn Time>,
+    credentials: &'a Arc<CredentialCache>,
     /// Of the listeners with TLS that have been asked for.
     ssl_factories: Mutex<Vec<Arc<SslFactory>>>,
     /// What the kernel has said when it was asked for TLS.
@@ -29,13 +37,50 @@ pub struct ConfiguredChannelBuilders<'a> {
 }
 
 impl<'a> ConfiguredChannelBuilders<'a> {
-    pub fn new(config: &'a KafkaConfig, metrics: &'a Arc<Metrics>) -> Self {
-        Self { config, metrics, ssl_factories: Mutex::default(), offload: Mutex::default() }
+    /// Logins by SCRAM look into `credentials`, which may be filled later.
+    pub fn new(
+        config: &'a KafkaConfig,
+        metrics: &'a Arc<Metrics>,
+        time: &'a Arc<dyn Time>,
+        credentials: &'a Arc<CredentialCache>,
+    ) -> Self {
+        Self {
+            config,
+            metrics,
+            time,
+            credentials,
+            ssl_factories: Mutex::default(),
+            offload: Mutex::default(),
+        }
+    }
+
+    /// A new file of keys is taken without a restart.
+    pub fn schedule_reload(&self, scheduler: &Arc<dyn Scheduler>) {
+        let factories = self.ssl_factories();
+        if factories.is_empty() {
+            return;
+        }
+        let reload = move || factories.iter().for_each(|it| it.reload_changed_files());
+        let interval_ms = SslFactory::CHECK_INTERVAL_MS;
+        scheduler.schedule("reload-certificates", interval_ms, Some(interval_ms), Box::new(reload));
     }
 
     /// The keys of the listeners with TLS that were asked for so far: they may be exchanged.
     pub fn ssl_factories(&self) -> Vec<Arc<SslFactory>> {
         locked(&self.ssl_factories).clone()
+    }
+
+    /// Authenticates its clients by SASL.
+    fn sasl(
+        &self,
+        end_point: &EndPoint,
+        transports: Box<dyn TransportBuilder>,
+    ) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
+        let mechanisms =
+            mechanisms_of(self.config, &end_point.listener_name, self.credentials, self.time)
+                .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
+        let time = Arc::clone(self.time);
+        Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))
     }
 
     /// Encrypted sockets, with the keys of this listener.
@@ -91,9 +136,8 @@ impl ChannelBuilders for ConfiguredChannelBuilders<'_> {
                 let mapper = self.principal_mapper(end_point)?;
                 Ok(Arc::new(SslChannelBuilder::new(self.ssl(end_point)?, mapper)))
             }
-            SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl => Err(KafkaError::from(
-                std::io::Error::other(format!("{end_point}: this protocol is not built in yet")),
-            )),
+            SecurityProtocol::SaslPlaintext => self.sasl(end_point, Box::new(self.plaintext())),
+            SecurityProtocol::SaslSsl => self.sasl(end_point, Box::new(self.ssl(end_point)?)),
         }
     }
 }

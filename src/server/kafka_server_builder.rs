@@ -25,7 +25,8 @@ use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::channel_builders::ConfiguredChannelBuilders;
-use crate::security::ssl::ssl_factory::SslFactory;
+use crate::security::configured_mechanisms::report_listeners_without_user;
+use crate::security::scram::credential_cache::CredentialCache;
 use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -38,6 +39,7 @@ use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
 use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
+use crate::server::metadata::scram_control_manager::ScramControlManager;
 use crate::server::monitoring::monitoring_server::MonitoringServer;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorizer::Authorizer;
@@ -128,16 +130,17 @@ impl KafkaServerBuilder {
     /// (KAFKA-14658).
     ///
     /// # Errors
-    /// A [lesson](crate::config::lessons) that is not allowed; a log directory that is locked, cannot be written or holds what cannot be read; a port that
-    /// is taken; ACLs that cannot be read.
+    /// A [lesson](crate::config::lessons) that is not allowed; a key or a certificate that cannot be
+    /// used; a log directory that is locked, cannot be written or holds what cannot be read; a port that
+    /// is taken; ACLs or credentials that cannot be read.
     pub fn start(self) -> Result<KafkaServer, StartupError> {
         let began = Instant::now();
         let Self { config, time, metrics, channel_builder, authorizer, .. } = self;
         check_permission(&config)?;
-        let background =
-            Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
+        let background = new_scheduler(&config);
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
-        let configured = ConfiguredChannelBuilders::new(&config, &metrics);
+        let credentials = Arc::default();
+        let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time, &credentials);
         let builders: &dyn ChannelBuilders = match &channel_builder {
             Some(given) => given,
             None => &configured,
@@ -145,17 +148,14 @@ impl KafkaServerBuilder {
         let socket_server =
             SocketServer::startup(&config, Arc::clone(&time), Arc::clone(&metrics), builders)?;
         let monitoring = MonitoringServer::start(config.transferto_http_listener.as_ref(), &time)?;
-        let log_manager = LogManager::new(
-            LogManagerConfig::from_broker(&config),
-            Arc::clone(&scheduler),
-            Arc::clone(&time),
-        )?;
+        let log_manager = lock_logs(&config, &scheduler, &time)?;
         let dynamic_config =
-            open_dynamic_config(&config, &background, &socket_server, &log_manager)?;
+            open_dynamic_config(&config, &background, &socket_server, &log_manager, &configured)?;
         let sources = Sources {
             dynamic_config: &dynamic_config,
             log_manager: &log_manager,
             loading_progress: &self.loading_progress,
+            credentials: &credentials,
             time: &time,
             metrics: &metrics,
         };
@@ -163,7 +163,7 @@ impl KafkaServerBuilder {
         log_manager.startup();
         schedule_high_watermark_checkpoints(&config, &scheduler, &state.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
-        schedule_certificate_reload(&scheduler, configured.ssl_factories());
+        configured.schedule_reload(&scheduler);
         let auto_topics =
             AutoTopicCreationManager::new(&config, &state.metadata_cache, &state.controller);
         let parts = Parts {
@@ -178,6 +178,7 @@ impl KafkaServerBuilder {
             group_coordinator: Arc::clone(&state.group_coordinator),
             producer_ids: Arc::new(state.producer_ids),
             quota_managers: Arc::clone(&state.quota_managers),
+            scram: Arc::new(state.scram),
             authorizer: state.authorizer,
             metrics: Arc::clone(&metrics),
             time,
@@ -202,6 +203,16 @@ impl KafkaServerBuilder {
     }
 }
 
+/// The log directories, which are this broker's alone from now on. Nothing is read yet.
+fn lock_logs(
+    config: &KafkaConfig,
+    scheduler: &Arc<dyn Scheduler>,
+    time: &Arc<dyn Time>,
+) -> Result<Arc<LogManager>, KafkaError> {
+    let config = LogManagerConfig::from_broker(config);
+    LogManager::new(config, Arc::clone(scheduler), Arc::clone(time))
+}
+
 /// What the broker knows from its log directories.
 struct PersistentState {
     replica_manager: Arc<ReplicaManager>,
@@ -209,6 +220,7 @@ struct PersistentState {
     controller: Arc<dyn Controller>,
     producer_ids: ProducerIdManager,
     quota_managers: Arc<QuotaManagers>,
+    scram: ScramControlManager,
     group_coordinator: Arc<GroupCoordinator>,
     authorizer: Option<Arc<dyn Authorizer>>,
 }
@@ -218,6 +230,8 @@ struct Sources<'a> {
     dynamic_config: &'a Arc<DynamicBrokerConfig>,
     log_manager: &'a Arc<LogManager>,
     loading_progress: &'a Arc<LoadingProgress>,
+    /// What logins look into. It is filled before the ports open.
+    credentials: &'a Arc<CredentialCache>,
     time: &'a Arc<dyn Time>,
     metrics: &'a Arc<Metrics>,
 }
@@ -282,6 +296,8 @@ impl PersistentState {
         let group_coordinator =
             start_group_coordinator(config, scheduler, &replica_manager, &*metadata_cache, time)?;
         let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
+        let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
+        report_listeners_without_user(current.of_file(), sources.credentials);
         dynamic_config.add_reconfigurable(&controller);
         Ok(Self {
             replica_manager,
@@ -289,10 +305,15 @@ impl PersistentState {
             controller,
             producer_ids,
             quota_managers,
+            scram,
             group_coordinator,
             authorizer,
         })
     }
+}
+
+fn new_scheduler(config: &KafkaConfig) -> Arc<KafkaScheduler> {
+    Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"))
 }
 
 /// Before the first log is opened, so that every part starts with what was set last.
@@ -301,11 +322,13 @@ fn open_dynamic_config(
     background: &Arc<KafkaScheduler>,
     socket_server: &Arc<SocketServer>,
     log_manager: &Arc<LogManager>,
+    configured: &ConfiguredChannelBuilders<'_>,
 ) -> Result<Arc<DynamicBrokerConfig>, KafkaError> {
     let dynamic_config = DynamicBrokerConfig::open_in(&log_manager.log_dirs(), config)?;
     dynamic_config.add_reconfigurable(background);
     dynamic_config.add_reconfigurable(socket_server);
     dynamic_config.add_reconfigurable(log_manager);
+    configured.ssl_factories().iter().for_each(|it| dynamic_config.add_reconfigurable(it));
     Ok(Arc::new(dynamic_config))
 }
 
@@ -421,16 +444,6 @@ fn schedule_high_watermark_checkpoints(
     };
     let task = Box::new(checkpoint);
     scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
-}
-
-/// A new file of keys is taken without a restart.
-fn schedule_certificate_reload(scheduler: &Arc<dyn Scheduler>, factories: Vec<Arc<SslFactory>>) {
-    if factories.is_empty() {
-        return;
-    }
-    let reload = move || factories.iter().for_each(|it| it.reload_changed_files());
-    let interval_ms = SslFactory::CHECK_INTERVAL_MS;
-    scheduler.schedule("reload-certificates", interval_ms, Some(interval_ms), Box::new(reload));
 }
 
 /// What a flood of requests took is the system's again when it is over.

@@ -3,6 +3,7 @@
 pub mod catch_panic;
 pub mod connection_id;
 pub mod idle_expiry;
+pub mod deadlines;
 pub mod readiness;
 pub mod transport_layer;
 pub mod authenticator;

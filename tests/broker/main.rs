@@ -24,11 +24,20 @@ mod security {
     pub(crate) mod rights;
 
     mod authorization;
+    mod default_ssl_engine_factory;
+    mod bad_keys;
+    mod sasl;
+    mod scram_credentials;
+    pub(crate) mod scram_login;
     mod simple_acl_authorizer;
+    mod users;
 }
 
 mod quota {
+    pub(crate) mod altered_quotas;
+
     mod quota_managers;
+    mod client_quotas_request;
 }
 
 mod metadata {
@@ -36,6 +45,8 @@ mod metadata {
 }
 
 mod kafka_server;
+mod listeners;
+mod dynamic_keystore;
 
 mod reply {
     mod reply;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 
 use crate::common::metrics::Metrics;
-use crate::security::authenticator::ssl_authenticator::SslAuthenticator;
+use crate::security::ssl::ssl_authenticator::SslAuthenticator;
 use crate::security::ssl::ssl_factory::SslFactory;
 use crate::security::ssl::ssl_principal_mapper::SslPrincipalMapper;
 use crate::transport::channel_builder::{ChannelBuilder, TransportBuilder};

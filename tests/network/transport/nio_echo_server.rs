@@ -11,7 +11,7 @@ use support::temp::TempDir;
 use support::tls::{TlsConnector, TlsFiles};
 use transferto::common::memory_pool::MemoryPool;
 use transferto::common::metrics::Metrics;
-use transferto::common::time::SystemTime;
+use transferto::common::time::{SystemTime, Time};
 use transferto::config::config_reader::read_settings;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::security::channel_builders::ConfiguredChannelBuilders;
@@ -46,7 +46,9 @@ pub(crate) fn ssl_config(files: &TlsFiles, more: &[(&str, &str)]) -> KafkaConfig
 
 /// What a broker with these settings makes connections with.
 pub(crate) fn ssl_builder(config: &KafkaConfig, metrics: &Arc<Metrics>) -> Arc<dyn ChannelBuilder> {
-    let builders = ConfiguredChannelBuilders::new(config, metrics);
+    let time: Arc<dyn Time> = Arc::new(SystemTime::new());
+    let credentials = Arc::default();
+    let builders = ConfiguredChannelBuilders::new(config, metrics, &time, &credentials);
     builders.builder_for(&config.listeners[0]).unwrap()
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::{io, thread};
 
@@ -13,12 +14,24 @@ use support::temp::TempDir;
 use support::tls::{TestCa, TlsConnector, TlsStream};
 use support::transports::{FileSend, pattern};
 use support::wait::wait_until;
+use transferto::common::metrics::Metrics;
+use transferto::security::ssl::ssl_factory::SslFactory;
+use transferto::transport::authenticator::DefaultAuthenticator;
+use transferto::transport::channel_builder::ChannelBuilder;
+use transferto::transport::connection_id::ConnectionId;
+use transferto::transport::kafka_channel::KafkaChannel;
 use transferto::transport::multi_send::MultiSend;
+use transferto::transport::network_receive::NetworkReceive;
 use transferto::transport::send;
 use transferto::transport::send::ByteBufferSend;
+use transferto::transport::ssl_transport_layer::SslTransportLayer;
+use transferto::transport::user_space_tls::KeyLimits;
 
 use crate::frames::{frame, read_frame, receive_frame, send_frame};
 use crate::transport::nio_echo_server::NioEchoServer;
+
+/// Whatever the kernel could do.
+const USER_SPACE: (&str, &str) = ("transferto.ktls", "off");
 
 /// Kafka's `NetworkTestUtils.checkClientConnection`: so many messages of this size go there and back.
 fn assert_echoes(client: &mut TlsStream, bytes: usize, count: usize) {
@@ -163,8 +176,10 @@ fn the_server_prefers_the_suite_that_costs_least_unless_it_has_a_list() {
     };
     let by_default = (TLS13.version, cipher_suite::TLS13_AES_128_GCM_SHA256.suite());
     assert_eq!(negotiated(&[]), by_default);
-    let listed =
-        negotiated(&[("ssl.cipher.suites", "TLS_CHACHA20_POLY1305_SHA256,TLS_AES_128_GCM_SHA256")]);
+    let listed = negotiated(&[
+        ("ssl.enabled.protocols", "TLSv1.3"),
+        ("ssl.cipher.suites", "TLS_CHACHA20_POLY1305_SHA256,TLS_AES_128_GCM_SHA256"),
+    ]);
     assert_eq!(listed.1, cipher_suite::TLS13_CHACHA20_POLY1305_SHA256.suite());
 }
 
@@ -277,7 +292,7 @@ fn bytes_of_files(server: &NioEchoServer) -> u64 {
 /// A small response with a file costs one record, and one call: its header waits for it.
 #[test]
 fn a_header_and_its_file_share_a_record_and_a_call() {
-    let server = NioEchoServer::start_on(&[], |dir, request| with_file(dir, &request));
+    let server = NioEchoServer::start_on(&[USER_SPACE], |dir, request| with_file(dir, &request));
     let mut client = server.client().connect(server.port).unwrap();
     send_frame(&mut client, &100_u32.to_be_bytes());
     receive_frame(&mut client);
@@ -469,4 +484,58 @@ fn a_client_that_was_refused_may_come_back() {
     let server = NioEchoServer::start(&[("ssl.client.auth", "required")]);
     refusal(&server, &server.client());
     works(&server, &server.client().showing(&server.files.ca.client("bob")));
+}
+
+/// Makes transports that change their keys after so many records.
+struct ShortLivedKeys {
+    factory: SslFactory,
+    metrics: Arc<Metrics>,
+    records: u64,
+}
+
+impl ChannelBuilder for ShortLivedKeys {
+    fn build_channel(
+        &self,
+        id: ConnectionId,
+        stream: mio::net::TcpStream,
+        peer: SocketAddr,
+        receive: NetworkReceive,
+    ) -> io::Result<KafkaChannel> {
+        let (engine, metrics) = (self.factory.create_ssl_engine(), Arc::clone(&self.metrics));
+        let limits = KeyLimits { records: self.records, bytes: u64::MAX };
+        let transport = SslTransportLayer::create(stream, peer, engine, metrics)?;
+        let transport = Box::new(transport.with_key_limits(limits));
+        Ok(KafkaChannel::new(id, transport, Box::new(DefaultAuthenticator::new()), receive))
+    }
+}
+
+/// Not in Kafka, whose connections Java's clients flood with demands for new keys after 2^37 bytes.
+#[test]
+fn the_server_changes_its_keys_before_a_client_asks_for_it() {
+    const KEY_UPDATE_RECORD_BYTES: u64 = 5 + 5 + 1 + 16;
+    let content = pattern(4 << 20);
+    let sent = |records: u64, client: fn(TlsConnector) -> TlsConnector| {
+        let server = NioEchoServer::start_built(
+            &[USER_SPACE],
+            |dir, request| with_file(dir, &request),
+            |config, metrics| {
+                let factory = SslFactory::configure(config, &config.listeners[0]).unwrap();
+                Arc::new(ShortLivedKeys { factory, metrics: Arc::clone(metrics), records })
+            },
+        );
+        let mut client = client(server.client()).connect(server.port).unwrap();
+        send_frame(&mut client, &1_000_000_u32.to_be_bytes());
+        assert!(receive_frame(&mut client)[1_000_000..] == content[1..1_000_001]);
+        let before = server.metrics.write_bytes.value();
+        send_frame(&mut client, &10_u32.to_be_bytes());
+        receive_frame(&mut client);
+        assert_eq!(server.disconnects(), 0);
+        before
+    };
+    let tls_1_3 = |client: TlsConnector| client.with_versions(&[&TLS13]);
+    let tls_1_2 = |client: TlsConnector| client.with_versions(&[&TLS12]);
+    let (never, often) = (sent(u64::MAX, tls_1_3), sent(10, tls_1_3));
+    // Of 124 records, each tenth but the first has a change before it.
+    assert_eq!(often - never, 12 * KEY_UPDATE_RECORD_BYTES);
+    assert_eq!(sent(10, tls_1_2), sent(u64::MAX, tls_1_2), "TLS 1.2 cannot");
 }
