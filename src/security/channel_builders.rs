@@ -64,8 +64,9 @@ impl<'a> ConfiguredChannelBuilders<'a> {
         end_point: &EndPoint,
         transports: Box<dyn TransportBuilder>,
     ) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
-        let mechanisms = mechanisms_of(self.config, &end_point.listener_name, self.credentials)
-            .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
+        let mechanisms =
+            mechanisms_of(self.config, &end_point.listener_name, self.credentials, self.time)
+                .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
         let time = Arc::clone(self.time);
         Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))
     }

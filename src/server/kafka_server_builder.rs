@@ -155,7 +155,7 @@ impl KafkaServerBuilder {
             Arc::clone(&time),
         )?;
         let dynamic_config =
-            open_dynamic_config(&config, &background, &socket_server, &log_manager)?;
+            open_dynamic_config(&config, &background, &socket_server, &log_manager, &configured)?;
         let sources = Sources {
             dynamic_config: &dynamic_config,
             log_manager: &log_manager,
@@ -313,11 +313,13 @@ fn open_dynamic_config(
     background: &Arc<KafkaScheduler>,
     socket_server: &Arc<SocketServer>,
     log_manager: &Arc<LogManager>,
+    configured: &ConfiguredChannelBuilders<'_>,
 ) -> Result<Arc<DynamicBrokerConfig>, KafkaError> {
     let dynamic_config = DynamicBrokerConfig::open_in(&log_manager.log_dirs(), config)?;
     dynamic_config.add_reconfigurable(background);
     dynamic_config.add_reconfigurable(socket_server);
     dynamic_config.add_reconfigurable(log_manager);
+    configured.ssl_factories().iter().for_each(|it| dynamic_config.add_reconfigurable(it));
     Ok(Arc::new(dynamic_config))
 }
 

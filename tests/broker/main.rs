@@ -28,7 +28,7 @@ mod security {
     mod bad_keys;
     mod sasl;
     mod scram_credentials;
-    mod scram_login;
+    pub(crate) mod scram_login;
     mod simple_acl_authorizer;
     mod users;
 }
@@ -46,6 +46,7 @@ mod metadata {
 
 mod kafka_server;
 mod listeners;
+mod dynamic_keystore;
 
 mod reply {
     mod reply;

@@ -17,6 +17,7 @@ use crate::recorder::Recorder;
 const OTHER_BINARY: &str = "TRANSFERTO_BINARY";
 /// What a broker says before its port.
 pub(crate) const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
+const LISTENING_WITH_TLS: &str = "listening on SSL://127.0.0.1:";
 
 pub(crate) struct TracedBroker {
     recorder: Option<Recorder>,
@@ -102,7 +103,8 @@ fn first_lines(stderr: &mut impl BufRead) -> Outcome<(i32, u16)> {
         }
         let line = &said[start..];
         pid = number_after(line, ", pid ").or(pid);
-        if let (Some(pid), Some(port)) = (pid, number_after(line, LISTENING)) {
+        let port = number_after(line, LISTENING).or(number_after(line, LISTENING_WITH_TLS));
+        if let (Some(pid), Some(port)) = (pid, port) {
             return Ok((pid, port));
         }
     }

@@ -136,7 +136,8 @@ pub(crate) fn configured(settings: &[(&str, &str)]) -> Result<SaslMechanisms, St
     let all = base.iter().chain(settings);
     let all: Vec<_> = all.map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let config = read_file(None, &all).map_err(|errors| format!("{errors:?}"))?;
-    mechanisms_of(&config, &ListenerName::normalised("SASL_PLAINTEXT"), &Arc::default())
+    let time: Arc<dyn Time> = Arc::new(MockTime::new());
+    mechanisms_of(&config, &ListenerName::normalised("SASL_PLAINTEXT"), &Arc::default(), &time)
 }
 
 /// What a client hears.
