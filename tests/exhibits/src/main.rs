@@ -34,9 +34,10 @@ mod exercises;
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 5] = [
+const COMMANDS: [(&str, Program); 6] = [
     ("strace", strace::run),
     ("strace-kafka", kafka::run),
+    ("strace-tls", kafka::protocols::run),
     ("picture", picture::picture),
     ("lesson", lessons::run),
     ("exercise", exercises::run),
