@@ -104,7 +104,9 @@ impl Exhibit {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("One fetch served over PLAINTEXT, and the same over SSL, by each of these brokers\n\n{LEGEND}");
+        let mut text = format!(
+            "One fetch served over PLAINTEXT, and the same over SSL, by each of these brokers\n\n{LEGEND}"
+        );
         for [plain, ssl] in &self.0 {
             text += &format!(
                 "\n== {}: a fetch from offset {FETCH_OFFSET} on, all there is\n\n{}{}",
