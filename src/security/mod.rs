@@ -2,4 +2,6 @@
 //! log.
 
 pub mod sasl_server;
+pub mod ssl;
+pub mod authenticator;
 pub mod channel_builders;

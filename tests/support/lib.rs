@@ -9,6 +9,7 @@ pub mod wait;
 pub mod own_process;
 pub mod treacherous_time;
 pub mod records;
+pub mod tls;
 pub mod client;
 pub mod http;
 pub mod json;

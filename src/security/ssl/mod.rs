@@ -1,0 +1,12 @@
+//! Keys, certificates and what is made of them: `org.apache.kafka.common.security.ssl`.
+
+pub mod ssl_error;
+pub mod ssl_configs;
+pub mod ssl_names;
+pub mod pkcs8;
+pub mod pem;
+pub mod security_store;
+pub mod default_ssl_engine_factory;
+pub mod ssl_factory;
+pub mod ssl_principal_mapper;
+pub mod ssl_channel_builder;
