@@ -5,6 +5,7 @@ pub mod file_descriptors;
 pub mod http_end_point;
 pub mod kafka_principal;
 pub mod metrics;
+pub mod tls_connections;
 pub mod histogram;
 pub mod rate;
 pub mod record_error;

@@ -20,6 +20,7 @@ mod transport {
     mod hang_up;
     mod memory;
     mod plaintext_transport_layer;
+    mod kernel_tls;
 }
 
 mod http {

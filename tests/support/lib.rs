@@ -17,3 +17,4 @@ pub mod broker;
 pub mod broker_process;
 pub mod trace_line;
 pub mod transports;
+pub mod kernel_tls;
