@@ -87,11 +87,12 @@ strace-kafka: tools   ## The same session served by Apache Kafka beside this bro
 	@echo "Both releases take about a minute. The first run fetches their jars, 70 MB, from Maven Central."
 	@./target/release/exhibits strace-kafka $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
 
-strace-tls: tools     ## The same fetch from Apache Kafka over PLAINTEXT and over SSL, call by call (RECORD=1, COMPARE=1)
-	@echo "Building what records it; the first time takes two or three minutes."
+strace-tls: tools     ## The same fetch over PLAINTEXT and over SSL, from Apache Kafka and from this broker (KAFKA=0.9.0.1, 4.4.0 or transferto; RECORD=1, COMPARE=1)
+	@echo "Building the broker and what records it; the first time takes two or three minutes."
 	@cargo build --quiet --release --package exhibits
-	@echo "That takes about a minute. The first run fetches the jars of two releases, 70 MB, from Maven Central."
-	@./target/release/exhibits strace-tls $(if $(RECORD),--record,$(if $(COMPARE),--compare))
+	@cargo rustc --quiet --release --package transferto --bin transferto -- $(STACKS)
+	@echo "Three brokers take about a minute. The first run fetches the jars of two releases, 70 MB, from Maven Central."
+	@./target/release/exhibits strace-tls $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
 
 picture: tools        ## Draw a produce, a fetch and a long poll from the broker's trace into docs/img (COMPARE=1)
 	@echo "Building the broker and what draws it; the first time takes a minute or two."

@@ -12,6 +12,7 @@ mod typesetting;
 mod session;
 mod call;
 mod recorder;
+mod link;
 mod traced_broker;
 mod recording;
 mod cast;

@@ -11,19 +11,18 @@ use bench::report::figures_file;
 
 use crate::ability::Ability;
 use crate::exhibit_files;
-use crate::kafka::link::Protocol;
 use crate::kafka::page::Pair;
 use crate::kafka::release::Release;
 use crate::kafka::shape::Shape;
 use crate::kafka::summary::Column;
 use crate::kafka::watch::Watched;
+use crate::link::Protocol;
 use crate::recording::Recording;
 use crate::session::Act;
 
 mod original;
 mod release;
 mod ssl_listener;
-mod link;
 mod jvm_threads;
 mod watch;
 mod small;

@@ -7,15 +7,17 @@ use bench::report::figures_file;
 use crate::ability::Ability;
 use crate::exhibit_files;
 use crate::kafka::acts::{ActCalls, Request};
-use crate::kafka::link::Protocol;
 use crate::kafka::release::Release;
 use crate::kafka::shape::Shape;
 use crate::kafka::watch::Watched;
-use crate::kafka::{TRIES, columns, fetched};
-use crate::session::{Act, FETCH_OFFSET};
+use crate::kafka::{TRIES, columns, fetched, ours};
+use crate::link::Protocol;
+use crate::recording::Recording;
+use crate::session::{Act, FETCH_OFFSET, Year};
 use crate::totals::Totals;
 
-const USAGE: &str = "usage: exhibits strace-tls, with --record or --compare, or with neither";
+const USAGE: &str =
+    "usage: exhibits strace-tls [0.9.0.1|4.4.0|transferto], or --record, or --compare";
 const EXHIBIT: &str = "strace-tls";
 
 const LEGEND: &str = "\
@@ -27,30 +29,64 @@ and 21 pread64 more, 667736 bytes   the calls above go on in the same order; so 
 
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    Ability::of_strace()?;
+    let ability = Ability::of_strace()?;
     caretaker::start()?;
     match words.as_slice() {
         [] => {
-            println!("{}", Exhibit::record()?.text());
+            println!("{}", Exhibit::record(ability)?.text());
             Ok(())
         }
         ["--record"] => {
-            let exhibit = Exhibit::record()?;
+            let exhibit = Exhibit::record(ability)?;
             exhibit_files::write(EXHIBIT, &exhibit.text())?;
             figures_file::write(&format!("{EXHIBIT}."), &exhibit.figures())
         }
-        ["--compare"] => compare(),
+        ["--compare"] => compare(ability),
+        [broker] => {
+            let Some(served) = SERVED.iter().find(|it| it.version() == *broker) else {
+                return failed(USAGE);
+            };
+            println!("{}", Exhibit(vec![served.fetches(ability)?]).text());
+            Ok(())
+        }
         _ => failed(USAGE),
     }
 }
 
+/// A broker that serves both fetches.
+#[derive(Clone, Copy)]
+enum Served {
+    By(Release),
+    ByOurs,
+}
+
+const SERVED: [Served; 3] =
+    [Served::By(Release::Original), Served::By(Release::Newest), Served::ByOurs];
+
+impl Served {
+    fn version(self) -> &'static str {
+        match self {
+            Self::By(release) => release.version(),
+            Self::ByOurs => "transferto",
+        }
+    }
+
+    fn fetches(self, ability: Ability) -> Outcome<[Fetch; 2]> {
+        let of = |protocol| match self {
+            Self::By(release) => Fetch::of_kafka(release, protocol),
+            Self::ByOurs => Fetch::of_ours(ability, protocol),
+        };
+        Ok([of(Protocol::Plaintext)?, of(Protocol::Ssl)?])
+    }
+}
+
 /// Records again, and holds it to what docs/exhibits shows.
-fn compare() -> Outcome<()> {
+fn compare(ability: Ability) -> Outcome<()> {
     let shape = |text: &str| Shape::of_columns(text, Protocol::BOTH.map(Protocol::name));
     let kept = shape(&exhibit_files::read(EXHIBIT)?);
     let mut difference = String::new();
     for _ in 0..TRIES {
-        difference = shape(&Exhibit::record()?.text()).difference_to(&kept);
+        difference = shape(&Exhibit::record(ability)?.text()).difference_to(&kept);
         if difference.is_empty() {
             println!("{EXHIBIT}: a new recording has the same shape");
             return Ok(());
@@ -74,13 +110,9 @@ struct Fetch {
 }
 
 impl Exhibit {
-    fn record() -> Outcome<Self> {
-        let mut pairs = Vec::new();
-        for release in Release::BOTH {
-            let of = |protocol| Fetch::of_kafka(release, protocol);
-            pairs.push([of(Protocol::Plaintext)?, of(Protocol::Ssl)?]);
-        }
-        let exhibit = Self(pairs);
+    fn record(ability: Ability) -> Outcome<Self> {
+        let fetches = SERVED.iter().map(|it| it.fetches(ability));
+        let exhibit = Self(fetches.collect::<Outcome<_>>()?);
         exhibit.judge()?;
         Ok(exhibit)
     }
@@ -175,6 +207,27 @@ impl Fetch {
             request: ActCalls::usual_request(&acts[place]),
             calls: acts[place].placed.len(),
             totals: Totals::with_headers_of(release.header_bytes_max(), recording, acts_of_it),
+            message_bytes: recording.told.fetched_bytes,
+        })
+    }
+
+    /// Of this broker, whose own process encrypts.
+    fn of_ours(ability: Ability, protocol: Protocol) -> Outcome<Self> {
+        let year = Year::Today;
+        let recording = match protocol {
+            Protocol::Plaintext => Recording::of_broker_with(ability.options(), &[], year)?,
+            Protocol::Ssl => Recording::of_broker_over_ssl(ability.options(), year)?,
+        };
+        let (acts, counts) = (ours::acts(&recording), ours::counts(&recording));
+        let Some(place) = acts.iter().position(|(act, _)| *act == Act::Fetch) else {
+            return failed("the session has no fetch");
+        };
+        Ok(Self {
+            broker: "transferto".to_string(),
+            protocol,
+            request: acts[place].1.clone(),
+            calls: counts[place].1.iter().map(|(_, count)| count).sum(),
+            totals: Totals::of_acts(&recording, place..place + 1),
             message_bytes: recording.told.fetched_bytes,
         })
     }
