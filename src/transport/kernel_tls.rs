@@ -157,7 +157,7 @@ impl fmt::Display for KernelTls {
     /// What it takes over and what it does not, for the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(refusal) = self.refusal() {
-            return write!(f, "nothing: {refusal}{}", remedy(refusal));
+            return write!(f, "{refusal}{}", remedy(refusal));
         }
         for (index, (answers, version)) in
             self.answers.iter().zip(["TLSv1.3", "TLSv1.2"]).enumerate()

@@ -60,6 +60,11 @@ impl PlaintextTransportLayer {
         &self.stream
     }
 
+    /// The socket, for a transport that sends what it makes of it.
+    pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
     /// Sends what is held back and then `src`, in one call. Returns how many bytes of `src` went.
     ///
     /// `WouldBlock` if not even one byte of `src` went; an empty `src` has nothing that could not

@@ -51,31 +51,37 @@ fn certificate_failure(why: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "its extended key usage does not allow clients: it lacks clientAuth"
         }
-        CertificateError::Other(other) if is_old_version(&other.to_string()) => {
-            "it is of X.509 version 1: make one of version 3, with \
-             `openssl x509 -req .. -extfile FILE`"
-        }
+        CertificateError::Other(other) => return other_certificate_failure(&other.to_string()),
         other => return format!("the certificate of the client is refused: {other}"),
     };
     format!("the certificate of the client is refused: {words}")
 }
 
-/// webpki's error for it has no name of its own in rustls.
-fn is_old_version(text: &str) -> bool {
-    text.contains("UnsupportedCertVersion")
+/// What webpki finds and rustls has no name for.
+fn other_certificate_failure(text: &str) -> String {
+    let words = match text {
+        "UnsupportedCertVersion" => {
+            "it is of X.509 version 1: sign it anew with extensions, by `openssl x509 -req .. \
+             -extfile FILE`"
+        }
+        "CaUsedAsEndEntity" => "it is that of an authority (CA:TRUE), and not that of a client",
+        other => other,
+    };
+    format!("the certificate of the client is refused: {words}")
 }
 
 fn incompatibility(why: &PeerIncompatible) -> String {
     match why {
         PeerIncompatible::NoCipherSuitesInCommon => {
-            "there is no cipher suite that both sides know: see `ssl.cipher.suites`; a suite of \
-             TLS 1.2 must be one of ECDHE with AES-GCM or ChaCha20, and fit the key of the broker, \
-             RSA or ECDSA"
+            "there is no cipher suite that both sides know: see `ssl.cipher.suites`; of TLS 1.2 the \
+             broker knows ECDHE with AES-GCM or ChaCha20 for the kind of its key, RSA or ECDSA"
                 .into()
         }
         PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled
         | PeerIncompatible::SupportedVersionsExtensionRequired
+        // Clients have sent it since TLS 1.2.
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
             "there is no version of TLS that both sides speak: see `ssl.enabled.protocols`; the \
@@ -85,7 +91,7 @@ fn incompatibility(why: &PeerIncompatible) -> String {
         PeerIncompatible::NoSignatureSchemesInCommon => {
             "the client does not accept signatures by the key of the broker".into()
         }
-        PeerIncompatible::NoKxGroupsInCommon => {
+        PeerIncompatible::NoKxGroupsInCommon | PeerIncompatible::NamedGroupsExtensionRequired => {
             "there is no group for the key exchange that both sides know: the broker knows X25519, \
              secp256r1 and secp384r1"
                 .into()

@@ -191,7 +191,7 @@ impl SslHandshake {
     fn handshake_failure(&mut self, error: &rustls::Error, stream: &mut TcpStream) -> io::Error {
         let foreign = if self.has_read { None } else { foreign_protocol(&self.net_read_buffer) };
         let why = foreign.map_or_else(|| failure(error), String::from);
-        push_alert(&mut self.tls, &mut self.net_read_buffer, &mut self.net_write_buffer);
+        push_alert(&mut self.tls, &mut self.net_write_buffer);
         // It is the last word, and a full socket has no room for it.
         let _ = self.handshake_wrap(stream);
         let is_goodbye =
@@ -231,15 +231,12 @@ pub(super) fn encode<D>(data: &mut EncodeTlsData<'_, D>, net_write_buffer: &mut 
     }
 }
 
-/// Appends the alert that follows from an error, if one does.
-pub(super) fn push_alert(
-    tls: &mut UnbufferedServerConnection,
-    net_read_buffer: &mut [u8],
-    net_write_buffer: &mut Vec<u8>,
-) {
-    while let Ok(ConnectionState::EncodeTlsData(mut data)) =
-        tls.process_tls_records(net_read_buffer).state
-    {
+/// Appends what follows from an error: an alert, mostly.
+pub(super) fn push_alert(tls: &mut UnbufferedServerConnection, net_write_buffer: &mut Vec<u8>) {
+    // What was received is not looked at again: it would be found wrong again.
+    while tls.wants_write() {
+        let UnbufferedStatus { state, .. } = tls.process_tls_records(&mut []);
+        let Ok(ConnectionState::EncodeTlsData(mut data)) = state else { return };
         encode(&mut data, net_write_buffer);
     }
 }

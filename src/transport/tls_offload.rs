@@ -26,27 +26,30 @@ impl TlsOffload {
     pub fn probe() -> io::Result<Self> {
         let kernel = KernelTls::probe()?;
         match kernel.refusal() {
-            None => info!("the kernel takes over TLS connections (transferto.ktls): {kernel}"),
+            None => info!("the kernel takes over TLS connections (`transferto.ktls`): {kernel}"),
             Some(_) => info!(
-                "the kernel does not take over TLS connections, so that this process encrypts them and \
-                 copies their messages (transferto.ktls): it takes {kernel}"
+                "the kernel takes over no TLS connections (`transferto.ktls`), so that this process \
+                 encrypts them and copies their messages: {kernel}"
             ),
         }
         Ok(Self::To(Arc::new(kernel)))
     }
 
-    /// The same for a broker that is not to start without.
+    /// For a broker that is not to start without.
     ///
     /// # Errors
-    /// If the kernel takes nothing, with what it says and what can be done; if it cannot be asked.
-    pub fn require() -> io::Result<Self> {
-        let kernel = KernelTls::probe()?;
-        if kernel.refusal().is_some() {
-            let why = format!("`transferto.ktls=required`, and the kernel takes {kernel}");
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    /// If the kernel takes nothing, with what it says and what can be done.
+    pub fn require(&self) -> io::Result<()> {
+        match self {
+            Self::To(kernel) if kernel.refusal().is_some() => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!(
+                    "`transferto.ktls=required`, and the kernel takes over no TLS connections: \
+                     {kernel}; with `transferto.ktls=auto` this process encrypts them"
+                ),
+            )),
+            _ => Ok(()),
         }
-        info!("the kernel takes over TLS connections (transferto.ktls=required): {kernel}");
-        Ok(Self::To(Arc::new(kernel)))
     }
 
     /// The kernel, if it is to have a connection of this version and suite.
@@ -67,5 +70,24 @@ impl TlsOffload {
             Ok(()) => Ok(kernel),
             Err(_) => Err(WhyUserSpace::CipherUnknownToKernel),
         }
+    }
+}
+
+/// As Java names it.
+pub fn protocol_name(version: ProtocolVersion) -> &'static str {
+    match version {
+        ProtocolVersion::TLSv1_2 => "TLSv1.2",
+        ProtocolVersion::TLSv1_3 => "TLSv1.3",
+        _ => "unknown",
+    }
+}
+
+/// As Java names it. rustls marks the suites of TLS 1.3.
+pub fn cipher_name(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or("unknown"),
     }
 }

@@ -243,7 +243,7 @@ impl UserSpaceTls {
                     at = buffer.len();
                     break;
                 }
-                Err(error) => return Err(self.fail(net, &error, &mut buffer[at..])),
+                Err(error) => return Err(self.fail(net, &error)),
             }
             at += discard;
         }
@@ -271,8 +271,8 @@ impl UserSpaceTls {
     }
 
     /// Says to the peer and in the error why the connection cannot go on.
-    fn fail(&mut self, net: &mut Net<'_>, error: &rustls::Error, unread: &mut [u8]) -> io::Error {
-        push_alert(&mut self.tls, unread, &mut self.net_write_buffer);
+    fn fail(&mut self, net: &mut Net<'_>, error: &rustls::Error) -> io::Error {
+        push_alert(&mut self.tls, &mut self.net_write_buffer);
         self.has_failed = true;
         // It is the last word, and a full socket has no room for it.
         let _ = self.flush(net);
@@ -353,8 +353,8 @@ impl UserSpaceTls {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
             }
             self.held.clear();
-            self.wrap(net, &app[..held + read], ciphertext)?;
             net.metrics.copied_message_bytes.add(read as u64);
+            self.wrap(net, &app[..held + read], ciphertext)?;
             Ok(read)
         })
     }
@@ -423,7 +423,10 @@ impl UserSpaceTls {
                     }
                 }
                 Ok(other) => return Err(io::Error::other(format!("{other:?} in a write"))),
-                Err(error) => return Err(broken(&error)),
+                Err(error) => {
+                    self.has_failed = true;
+                    return Err(broken(&error));
+                }
             }
         }
     }

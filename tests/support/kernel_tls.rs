@@ -1,5 +1,6 @@
-//! TLS in the kernel, for the tests that can do with or without it: `KTLS=required` has them fail where
-//! they would be skipped, as `make ktls` does.
+//! TLS in the kernel, for the tests that can do with or without it. `KTLS=required`, as in `make ktls`,
+//! has them run in the kernel's hands, and fail where they would be skipped; `KTLS=off` has brokers speak
+//! TLS in user space.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -7,9 +8,14 @@ use std::sync::Arc;
 use rustls::ProtocolVersion;
 use transferto::transport::kernel_tls::{Cipher, KernelTls, crypto_info, hand_over};
 
+/// What brokers get as `transferto.ktls`, if they are to speak TLS.
+pub fn mode() -> Option<String> {
+    std::env::var("KTLS").ok()
+}
+
 /// Whether the tests are to run in the kernel's hands.
 pub fn is_required() -> bool {
-    std::env::var("KTLS").is_ok_and(|it| it == "required")
+    mode().is_some_and(|it| it == "required")
 }
 
 /// What the kernel takes over; `None`, and a word, if it takes nothing and need not.
@@ -17,9 +23,9 @@ pub fn probed() -> Option<Arc<KernelTls>> {
     let probed = KernelTls::probe().unwrap();
     match probed.refusal() {
         None => Some(Arc::new(probed)),
-        Some(_) if is_required() => panic!("KTLS=required, and the kernel takes {probed}"),
+        Some(_) if is_required() => panic!("KTLS=required, and the kernel says {probed}"),
         Some(_) => {
-            eprintln!("skipped: the kernel takes {probed}");
+            eprintln!("skipped: the kernel says {probed}");
             None
         }
     }

@@ -17,4 +17,6 @@ pub mod broker;
 pub mod broker_process;
 pub mod trace_line;
 pub mod transports;
+pub mod users;
 pub mod kernel_tls;
+pub mod tunnel;

@@ -20,6 +20,7 @@ use rustls::{
     SupportedProtocolVersion,
 };
 
+use crate::kernel_tls;
 use crate::wait::PATIENCE;
 
 /// The host that certificates of servers are for, beside its addresses.
@@ -128,6 +129,7 @@ impl TlsFiles {
             ("ssl.keystore.location", shown(&self.keystore)),
             ("ssl.truststore.type", "PEM".to_string()),
             ("ssl.truststore.location", shown(&self.truststore)),
+            ("transferto.ktls", kernel_tls::mode().unwrap_or("off".to_string())),
         ]
         .map(|(name, value)| (name.to_string(), value))
         .into()

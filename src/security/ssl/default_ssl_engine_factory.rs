@@ -16,7 +16,7 @@ use rustls::{
 
 use crate::common::x509_certificate::X509Certificate;
 use crate::config::ssl_client_auth::SslClientAuth;
-use crate::security::ssl::security_store::{KeyEntry, SecurityStore, named};
+use crate::security::ssl::security_store::{KeyEntry, SecurityStore, file_of, named};
 use crate::security::ssl::ssl_configs::{SslConfigs, StoreConfigs};
 use crate::security::ssl::ssl_error::SslError;
 use crate::security::ssl::ssl_names::{cipher_suites, protocols};
@@ -100,10 +100,6 @@ fn key_failure(name: &str, configs: &StoreConfigs, error: &rustls::Error) -> Str
              ec_paramgen_curve:prime256v1`"
         ),
     }
-}
-
-fn file_of(configs: &StoreConfigs) -> String {
-    configs.location.as_ref().map_or("FILE".into(), |it| it.display().to_string())
 }
 
 /// The TLS library looks at what peers show, and not at what we show them: they would find it out, one

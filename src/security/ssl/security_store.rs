@@ -8,9 +8,13 @@ use std::path::Path;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::password::Password;
+use crate::security::ssl::jks;
+use crate::security::ssl::jks::JksError;
 use crate::security::ssl::pem;
 use crate::security::ssl::pem::PemError;
 use crate::security::ssl::pkcs8::DecryptError;
+use crate::security::ssl::pkcs12;
+use crate::security::ssl::pkcs12::Pkcs12Error;
 use crate::security::ssl::ssl_configs::{StoreConfigs, StoreKind};
 use crate::security::ssl::ssl_error::SslError;
 
@@ -19,8 +23,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 /// Kafka's name of the form that needs no tool of Java's.
 const PEM: &str = "PEM";
 
-/// What a file of keys begins with.
-const JKS_MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
+/// What other files of keys begin with.
 const JCEKS_MAGIC: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
 const DER_SEQUENCE: u8 = 0x30;
 
@@ -174,19 +177,107 @@ fn read_bytes(
         ))
     };
     match bytes {
+        _ if bytes.starts_with(&jks::MAGIC) => read_jks(configs, bytes),
         _ if bytes.starts_with(&JCEKS_MAGIC) => Err(new_type("JCEKS")),
-        [DER_SEQUENCE, ..] | [..]
-            if bytes.starts_with(&JKS_MAGIC) || bytes.first() == Some(&DER_SEQUENCE) =>
-        {
-            Err(SslError::new(format!(
-                "{name} is not PEM: convert it with `openssl pkcs12 -in {file} -nodes -out {file}.pem`"
-            )))
-        }
+        [DER_SEQUENCE, ..] => read_pkcs12(configs, bytes),
         [] => Err(SslError::new(format!("{name} is empty"))),
         _ => Err(SslError::new(format!(
             "{name} is neither PEM nor PKCS12 nor JKS; what it is, `file {file}` may say"
         ))),
     }
+}
+
+fn read_jks(configs: &StoreConfigs, bytes: &[u8]) -> Result<SecurityStore, SslError> {
+    let password = match configs.kind {
+        StoreKind::Keystore => Some(needed_password(configs, "JKS")?),
+        StoreKind::Truststore => configs.password.as_ref().map(Password::value),
+    };
+    let key_password = configs.key_password.as_ref().map(Password::value);
+    jks::read(bytes, password, key_password).map_err(|error| {
+        SslError::new(match error {
+            JksError::WrongPassword => wrong_password(configs),
+            JksError::WrongKeyPassword => wrong_key_password(configs),
+            other => {
+                format!("{}: {other}; {}", named(configs), conversion_by_keytool(configs))
+            }
+        })
+    })
+}
+
+fn read_pkcs12(configs: &StoreConfigs, bytes: &[u8]) -> Result<SecurityStore, SslError> {
+    let password = needed_password(configs, "PKCS12")?;
+    let key_password = configs.key_password.as_ref().map(Password::value);
+    let name = named(configs);
+    pkcs12::read(bytes, password, key_password).map_err(|error| {
+        SslError::new(match error {
+            Pkcs12Error::WrongPassword => wrong_password(configs),
+            Pkcs12Error::WrongKeyPassword => wrong_key_password(configs),
+            Pkcs12Error::UnknownAlgorithm(_) => {
+                format!("{name}: {error}; {}", conversion_by_openssl(configs))
+            }
+            Pkcs12Error::Decrypt(DecryptError::Malformed(_)) => format!(
+                "{name} begins as PKCS12 does, and goes on otherwise: {error}; {}",
+                conversion_by_keytool(configs)
+            ),
+            Pkcs12Error::Decrypt(_) => format!("{name}: {error}"),
+        })
+    })
+}
+
+fn needed_password<'a>(configs: &'a StoreConfigs, form: &str) -> Result<&'a str, SslError> {
+    configs.password.as_ref().map(Password::value).ok_or_else(|| {
+        let setting = configs.kind.setting("password");
+        SslError::new(format!("{} is {form}, and `{setting}` is missing", named(configs)))
+    })
+}
+
+fn wrong_password(configs: &StoreConfigs) -> String {
+    format!(
+        "`{}` does not open {}, or the file is damaged; whether a password fits, `keytool -list \
+         -keystore {}` shows",
+        configs.kind.setting("password"),
+        named(configs),
+        file_of(configs)
+    )
+}
+
+fn wrong_key_password(configs: &StoreConfigs) -> String {
+    let setting = match configs.key_password {
+        Some(_) => "`ssl.key.password`",
+        None => "`ssl.key.password` is missing, and `ssl.keystore.password`",
+    };
+    format!(
+        "{setting} does not decrypt the key in {}; a key gets the password of its store by \
+         `keytool -keypasswd -alias ALIAS -keystore {}`",
+        named(configs),
+        file_of(configs)
+    )
+}
+
+/// What turns a store that is encrypted in an old way into PEM.
+fn conversion_by_openssl(configs: &StoreConfigs) -> String {
+    let file = file_of(configs);
+    let (what, store) = match configs.kind {
+        StoreKind::Keystore => ("-nodes", "ssl.keystore"),
+        StoreKind::Truststore => ("-nokeys", "ssl.truststore"),
+    };
+    format!(
+        "convert it with `openssl pkcs12 -legacy -in {file} {what} -out {file}.pem`, and set \
+         `{store}.location={file}.pem` and `{store}.type=PEM`, without `{store}.password`"
+    )
+}
+
+fn conversion_by_keytool(configs: &StoreConfigs) -> String {
+    let file = file_of(configs);
+    format!(
+        "convert it with `keytool -importkeystore -srckeystore {file} -destkeystore {file}.p12 \
+         -deststoretype PKCS12`"
+    )
+}
+
+/// The file, as it stands in a command.
+pub fn file_of(configs: &StoreConfigs) -> String {
+    configs.location.as_ref().map_or("FILE".into(), |it| it.display().to_string())
 }
 
 fn read_pem(
@@ -212,7 +303,7 @@ fn read_pem(
 
 fn pem_failure(configs: &StoreConfigs, error: &PemError) -> String {
     let name = named(configs);
-    let file = configs.location.as_ref().map_or("FILE".into(), |it| it.display().to_string());
+    let file = file_of(configs);
     let decrypted = format!("`openssl pkey -in {file} -out NEW`");
     match error {
         PemError::Malformed(why) => format!("{name} is no good PEM: {why}"),

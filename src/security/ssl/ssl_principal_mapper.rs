@@ -134,13 +134,13 @@ impl Rule {
 
 impl Replacing {
     fn new(rule: &str, pattern: &str, replacement: &str, case: Case) -> Result<Self, String> {
-        check_pattern(pattern)?;
         let compile = |pattern: &str| {
             Regex::new(pattern).map_err(|why| format!("its pattern cannot be used here: {why}"))
         };
-        let (whole, pattern) = (compile(&format!("^(?:{pattern})$"))?, compile(pattern)?);
-        let replacement = pieces(replacement, pattern.captures_len() - 1)?;
-        Ok(Self { whole, pattern, replacement, case, text: rule.to_string() })
+        let (whole, regex) = (compile(&format!("^(?:{pattern})$"))?, compile(pattern)?);
+        check_pattern(pattern)?;
+        let replacement = pieces(replacement, regex.captures_len() - 1)?;
+        Ok(Self { whole, pattern: regex, replacement, case, text: rule.to_string() })
     }
 
     /// As Java's `replaceAll`, if the pattern is for the whole name.
@@ -246,4 +246,127 @@ fn all_matches<'a>(regex: &'a Regex, text: &'a str) -> impl Iterator<Item = Capt
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the patterns of rules are right")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(rules: &str, distinguished_name: &str) -> Result<String, NoMatchingRule> {
+        SslPrincipalMapper::from_rules(rules).unwrap().get_name(distinguished_name)
+    }
+
+    /// Port of `SslPrincipalMapperTest.testValidRules`.
+    #[test]
+    fn rules_of_every_kind_are_read() {
+        for rules in [
+            "DEFAULT",
+            "RULE:^CN=(.*?),OU=ServiceUsers.*$/$1/",
+            "RULE:^CN=(.*?),OU=ServiceUsers.*$/$1/L, DEFAULT",
+            "RULE:^CN=(.*?),OU=(.*?),O=(.*?),L=(.*?),ST=(.*?),C=(.*?)$/$1@$2/",
+            "RULE:^.*[Cc][Nn]=([a-zA-Z0-9.]*).*$/$1/L",
+            "RULE:^cn=(.?),ou=(.?),dc=(.?),dc=(.?)$/$1@$2/U",
+            "RULE:^CN=([^,ADEFLTU,]+)(,.*|$)/$1/",
+            "RULE:^CN=([^,DEFAULT,]+)(,.*|$)/$1/",
+        ] {
+            assert!(SslPrincipalMapper::from_rules(rules).is_ok(), "{rules}");
+        }
+    }
+
+    /// Port of `SslPrincipalMapperTest.testInvalidRules`.
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for rules in [
+            "default",
+            "DEFAUL",
+            "DEFAULT/L",
+            "DEFAULT/U",
+            "RULE:CN=(.*?),OU=ServiceUsers.*/$1",
+            "rule:^CN=(.*?),OU=ServiceUsers.*$/$1/",
+            "RULE:^CN=(.*?),OU=ServiceUsers.*$/$1/L/U",
+            "RULE:^CN=(.*?),OU=ServiceUsers.*$/L",
+            "RULE:^CN=(.*?),OU=ServiceUsers.*$/U",
+            "RULE:^CN=(.*?),OU=ServiceUsers.*$/LU",
+            "RULE:a/b/ RULE:c/d/",
+            "RULE:[/x/",
+        ] {
+            assert!(SslPrincipalMapper::from_rules(rules).is_err(), "{rules}");
+        }
+    }
+
+    /// Port of `SslPrincipalMapperTest.testSslPrincipalMapper`.
+    #[test]
+    fn the_first_rule_that_is_for_a_name_makes_the_principal() {
+        let rules = "RULE:^CN=(.*?),OU=ServiceUsers.*$/$1/L, \
+                     RULE:^CN=(.*?),OU=(.*?),O=(.*?),L=(.*?),ST=(.*?),C=(.*?)$/$1@$2/L, \
+                     RULE:^cn=(.*?),ou=(.*?),dc=(.*?),dc=(.*?)$/$1@$2/U, \
+                     RULE:^.*[Cc][Nn]=([a-zA-Z0-9.]*).*$/$1/U, DEFAULT";
+        for (distinguished, principal) in [
+            ("CN=Duke,OU=ServiceUsers,O=Org,C=US", "duke"),
+            ("CN=Duke,OU=SME,O=mycp,L=Fulton,ST=MD,C=US", "duke@sme"),
+            ("cn=duke,ou=sme,dc=mycp,dc=com", "DUKE@SME"),
+            ("cN=duke,OU=JavaSoft,O=Sun Microsystems", "DUKE"),
+            ("OU=JavaSoft,O=Sun Microsystems,C=US", "OU=JavaSoft,O=Sun Microsystems,C=US"),
+        ] {
+            assert_eq!(name(rules, distinguished).unwrap(), principal);
+        }
+    }
+
+    /// Port of `SslPrincipalMapperTest.testRulesSplitting`.
+    #[test]
+    fn rules_are_split_at_commas_outside_of_them() {
+        for (rules, split) in [
+            ("", "[]"),
+            ("  DEFAULT  ,", "[DEFAULT]"),
+            ("RULE:a,b/c,d/L , DEFAULT", "[RULE:a,b/c,d/L, DEFAULT]"),
+            ("RULE:a\\/,b/c/,RULE:DEFAULT/e/U", "[RULE:a\\/,b/c/, RULE:DEFAULT/e/U]"),
+        ] {
+            let read = SslPrincipalMapper::from_rules(rules).unwrap();
+            let texts: Vec<&str> = read.rules.iter().map(Rule::text).collect();
+            assert_eq!(format!("[{}]", texts.join(", ")), split);
+        }
+    }
+
+    /// Port of `SslPrincipalMapperTest.testCommaWithWhitespace`.
+    #[test]
+    fn a_comma_within_a_name_has_a_backslash_and_a_blank() {
+        let rules = r"RULE:^CN=((\\, *|\w)+)(,.*|$)/$1/,DEFAULT";
+        assert_eq!(name(rules, r"CN=Doe\, Jane,OU=ITZ").unwrap(), r"Doe\, Jane");
+    }
+
+    /// Beyond Kafka's tests: what Kafka 4.4.0 itself makes of these.
+    #[test]
+    fn replacements_are_java_s() {
+        for (rule, distinguished, principal) in [
+            ("RULE:.*/x/", "CN=alice", "xx"),
+            ("RULE:CN=(.*)/$1$9/", "CN=abc", "abc$9"),
+            ("RULE:CN=(.)(.)(.*)/$3$11/", "CN=abc", "ca1"),
+            ("RULE:CN=(a|ab)(.*)/<$1>/", "CN=abc", "<a>"),
+            (r"RULE:CN=(.*)/\$1a/", "CN=abc", "$1a"),
+            (r"RULE:CN=(.*)\/(.*)/$2\/$1/", "CN=x/y", "y/x"),
+            ("RULE:C(N)?(Q)?=(.*)/$2-$3/", "CN=x", "-x"),
+            ("RULE:^CN=(.*)$/$01/", "CN=x", "x"),
+            ("RULE:(?i)cn=(.*?),.*/$1/U", "CN=x,O=y", "X"),
+        ] {
+            assert_eq!(name(rule, distinguished).unwrap(), principal, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_rule_is_refused_with_the_rules() {
+        let error = name("RULE:^CN=a$/x/", "CN=b").unwrap_err().to_string();
+        assert_eq!(error, "No rules apply to CN=b, rules [RULE:^CN=a$/x/]");
+    }
+
+    /// Such a rule would be for other names here than there.
+    #[test]
+    fn a_pattern_that_java_reads_differently_is_refused() {
+        for pattern in
+            ["(?=x)y", "(?<!x)y", r"(a)\1", "a++", ".*+b", "a{2}+", r"\p{Alpha}", "[a-z&&[^b]]"]
+        {
+            let rule = format!("RULE:{pattern}/x/");
+            assert!(SslPrincipalMapper::from_rules(&rule).is_err(), "{rule}");
+        }
+        assert!(SslPrincipalMapper::from_rules("RULE:a/$/").is_err());
+    }
 }

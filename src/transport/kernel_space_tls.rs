@@ -1,14 +1,12 @@
-//! Not in Kafka: a TLS connection whose records the kernel encrypts and decrypts, so that a file goes to
-//! it by `sendfile(2)` again.
+//! Not in Kafka: the other second half of an `SslTransportLayer`. The kernel encrypts and decrypts what
+//! the connection carries after its handshake, so that a file goes to it by `sendfile(2)` again.
 
 use std::fs::File;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::Arc;
 
 use log::{Level, debug, log};
-use mio::net::TcpStream;
-use mio::{Registry, Token};
 use nix::errno::Errno;
 use nix::sys::socket::MsgFlags;
 use rustls::kernel::KernelConnection;
@@ -26,38 +24,13 @@ use crate::transport::kernel_tls::{
     KernelTls, Refusal, crypto_info_of, hand_over, receive, set_receive, set_transmit,
 };
 use crate::transport::plaintext_transport_layer::{PlaintextTransportLayer, of, uninterrupted};
+use crate::transport::ssl_handshake::PLAINTEXT_BYTES_MAX;
 use crate::transport::transport_layer::TransportLayer;
+use crate::transport::user_space_tls::KeyLimits;
 
-/// The most payload that a record has.
-const RECORD_BYTES: u64 = 16 << 10;
 /// Records without data that a peer may send one after another. A Java client whose own limit is over
 /// sends a KeyUpdate for each record of the answer that it reads: 3,200 for `fetch.max.bytes`.
 const RECORDS_WITHOUT_DATA_MAX: u32 = 8_192;
-
-/// How much may leave by one key.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyBudget {
-    pub records: u64,
-    pub bytes: u64,
-}
-
-impl KeyBudget {
-    /// AES-GCM is good for 2^24 records. A Java client asks for another key with each record that it
-    /// reads once it has had 2^37 bytes by one (`jdk.tls.keyLimits`). So keys are changed before.
-    pub const DEFAULT: Self = Self { records: 1 << 22, bytes: 1 << 36 };
-    const NOTHING: Self = Self { records: 0, bytes: 0 };
-
-    fn is_spent_by(self, used: Self) -> bool {
-        used.records >= self.records || used.bytes >= self.bytes
-    }
-
-    /// Adds what one call has sent: a record that is not full at each end, or more if the call was
-    /// cut. Too many are counted rather than too few.
-    fn add(&mut self, bytes: usize) {
-        self.records += 2 + bytes as u64 / RECORD_BYTES;
-        self.bytes += bytes as u64;
-    }
-}
 
 /// Why nothing more is read.
 enum End {
@@ -69,20 +42,19 @@ enum End {
     Failed(Option<io::Error>),
 }
 
-/// A connection in the kernel's hands.
+/// One connection in the kernel's hands.
 ///
-/// Bytes of data pass as over a plaintext connection. Here is what else TLS has: its ends, its alerts,
-/// and its changes of keys.
-pub struct KernelTlsTransportLayer {
-    /// It does not know that its socket encrypts.
-    inner: PlaintextTransportLayer,
+/// Data pass as over a plaintext connection: by a `PlaintextTransportLayer` that does not know that its
+/// socket encrypts. Here is what else TLS has: its ends, its alerts, and its changes of keys.
+pub(super) struct KernelSpaceTls {
     /// Keeps the secrets that the next keys come from.
     tls: KernelConnection<ServerConnectionData>,
     support: Arc<KernelTls>,
     metrics: Arc<Metrics>,
-    budget: KeyBudget,
-    /// By the key in use.
-    used: KeyBudget,
+    key_limits: KeyLimits,
+    /// By the key in use. Too many are counted rather than too few.
+    records_sent: u64,
+    bytes_sent: u64,
     is_between_answers: bool,
     /// The peer has asked for another key. It gets one before the next answer, however often it asks.
     owes_key_update: bool,
@@ -93,18 +65,18 @@ pub struct KernelTlsTransportLayer {
     last_alert: AlertDescription,
 }
 
-impl KernelTlsTransportLayer {
-    /// Takes over `stream`, whose other end is `peer`, from `connection`, which has shaken hands and
-    /// holds no byte in either direction.
+impl KernelSpaceTls {
+    /// Takes `plaintext` over from `connection`, which has shaken hands and holds no byte in either
+    /// direction.
     ///
     /// # Errors
-    /// What rustls or the kernel refuses. The socket is closed then, for nobody has its keys any more.
-    pub fn new(
-        stream: TcpStream,
-        peer: SocketAddr,
+    /// What rustls or the kernel refuses. The connection is lost then, for nobody has its keys any more.
+    pub(super) fn take_over(
+        plaintext: &PlaintextTransportLayer,
         connection: UnbufferedServerConnection,
-        support: Arc<KernelTls>,
-        metrics: Arc<Metrics>,
+        support: &Arc<KernelTls>,
+        key_limits: KeyLimits,
+        metrics: &Arc<Metrics>,
     ) -> io::Result<Self> {
         let (secrets, tls) =
             connection.dangerous_into_kernel_connection().map_err(io::Error::other)?;
@@ -112,15 +84,15 @@ impl KernelTlsTransportLayer {
         let info = |(sequence, secrets): &(u64, ConnectionTrafficSecrets)| {
             crypto_info_of(version, *sequence, secrets).ok_or_else(|| unknown_cipher(&tls))
         };
-        hand_over(&stream, &info(&secrets.tx)?, &info(&secrets.rx)?)?;
-        mark!("KernelTlsTransportLayer.new", "the kernel encrypts and decrypts from here on");
+        hand_over(plaintext.stream(), &info(&secrets.tx)?, &info(&secrets.rx)?)?;
+        mark!("KernelSpaceTls.takeOver", "the kernel encrypts and decrypts from here on");
         Ok(Self {
-            inner: PlaintextTransportLayer::new(stream, peer, Arc::clone(&metrics))?,
             tls,
-            support,
-            metrics,
-            budget: KeyBudget::DEFAULT,
-            used: KeyBudget::NOTHING,
+            support: Arc::clone(support),
+            metrics: Arc::clone(metrics),
+            key_limits,
+            records_sent: 0,
+            bytes_sent: 0,
             is_between_answers: true,
             owes_key_update: false,
             records_without_data: 0,
@@ -130,20 +102,19 @@ impl KernelTlsTransportLayer {
         })
     }
 
-    /// Changes keys after this much.
-    #[must_use]
-    pub fn with_key_budget(self, budget: KeyBudget) -> Self {
-        Self { budget, ..self }
-    }
-
-    /// One `recvmsg(2)`.
-    fn receive(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
+    /// One `recvmsg(2)`. Returns how many bytes of data it has brought.
+    fn receive(
+        &mut self,
+        plaintext: &PlaintextTransportLayer,
+        dst: &mut [u8],
+        spare: &mut [u8],
+    ) -> io::Result<usize> {
         self.metrics.read_calls.increment();
         let room = dst.len() + spare.len();
-        let stream = self.inner.stream();
+        let stream = plaintext.stream();
         let received = uninterrupted(|| receive(stream, dst, spare, MsgFlags::empty()));
         let bytes = received.as_ref().map(|it| it.bytes).map_err(|error| error.kind().into());
-        mark!([4] "KernelTlsTransportLayer.receive", "{}", of(&bytes, room));
+        mark!([4] "SslTransportLayer.read", "{}, decrypted by the kernel", of(&bytes, room));
         let received = received?;
         match received.content {
             None => self.end = Some(End::Closed),
@@ -154,15 +125,20 @@ impl KernelTlsTransportLayer {
             }
             Some(content) => {
                 let in_dst = received.bytes.min(dst.len());
-                self.take_control(content, &dst[..in_dst])?;
-                self.take_control(content, &spare[..received.bytes - in_dst])?;
+                self.take_control(plaintext, content, &dst[..in_dst])?;
+                self.take_control(plaintext, content, &spare[..received.bytes - in_dst])?;
             }
         }
         Ok(0)
     }
 
     /// Takes a record, or a piece of one, that brings no data.
-    fn take_control(&mut self, content: ContentType, mut bytes: &[u8]) -> io::Result<()> {
+    fn take_control(
+        &mut self,
+        plaintext: &PlaintextTransportLayer,
+        content: ContentType,
+        mut bytes: &[u8],
+    ) -> io::Result<()> {
         self.records_without_data += 1;
         if self.records_without_data > RECORDS_WITHOUT_DATA_MAX {
             return self.refuse(Misbehaviour {
@@ -184,7 +160,7 @@ impl KernelTlsTransportLayer {
                 }
                 Ok(Some(Control::KeyUpdate { is_requested })) => {
                     self.owes_key_update |= is_requested;
-                    self.change_receive_key()?;
+                    self.change_receive_key(plaintext)?;
                 }
             }
         }
@@ -197,18 +173,18 @@ impl KernelTlsTransportLayer {
     }
 
     /// The peer has changed its key.
-    fn change_receive_key(&mut self) -> io::Result<()> {
+    fn change_receive_key(&mut self, plaintext: &PlaintextTransportLayer) -> io::Result<()> {
         let (sequence, secrets) = self.tls.update_rx_secret().map_err(io::Error::other)?;
         let info = crypto_info_of(self.tls.protocol_version(), sequence, &secrets)
             .ok_or_else(|| unknown_cipher(&self.tls))?;
-        match set_receive(self.inner.stream(), &info) {
+        match set_receive(plaintext.stream(), &info) {
             Ok(()) => {
                 self.metrics.tls_key_updates_received.increment();
-                debug!("{} has changed its key", self.inner.peer_addr());
+                debug!("{} has changed its key", plaintext.peer_addr());
                 Ok(())
             }
             Err(Refusal { errno: Errno::EBUSY, .. }) => {
-                self.close_for_keys("its client has changed its key");
+                self.close_for_keys(plaintext, "its client has changed its key");
                 Ok(())
             }
             Err(refusal) => Err(refusal.into()),
@@ -217,20 +193,23 @@ impl KernelTlsTransportLayer {
 
     /// Changes our key, before an answer begins, if the peer has asked for it or if the present one has
     /// been used for long enough.
-    fn change_transmit_key_if_due(&mut self) -> io::Result<()> {
-        let is_due = self.owes_key_update || self.budget.is_spent_by(self.used);
+    fn change_transmit_key_if_due(
+        &mut self,
+        plaintext: &PlaintextTransportLayer,
+    ) -> io::Result<()> {
+        let is_due = self.owes_key_update || self.is_key_used_up();
         if !is_due || !self.changes_keys() {
             return Ok(());
         }
-        send_tls_record(self.inner.stream(), ContentType::Handshake.into(), &KEY_UPDATE)?;
+        send_tls_record(plaintext.stream(), ContentType::Handshake.into(), &KEY_UPDATE)?;
         let (sequence, secrets) = self.tls.update_tx_secret().map_err(io::Error::other)?;
         let info = crypto_info_of(self.tls.protocol_version(), sequence, &secrets)
             .ok_or_else(|| unknown_cipher(&self.tls))?;
-        set_transmit(self.inner.stream(), &info)?;
+        set_transmit(plaintext.stream(), &info)?;
         self.owes_key_update = false;
-        self.used = KeyBudget::NOTHING;
+        (self.records_sent, self.bytes_sent) = (0, 0);
         self.metrics.tls_key_updates_sent.increment();
-        mark!("KernelTlsTransportLayer.changeTransmitKey", "the peer knows, and the kernel has it");
+        mark!("KernelSpaceTls.changeTransmitKey", "the peer knows, and the kernel has it");
         Ok(())
     }
 
@@ -238,43 +217,59 @@ impl KernelTlsTransportLayer {
         self.tls.protocol_version() == ProtocolVersion::TLSv1_3 && self.support.changes_keys()
     }
 
+    fn is_key_used_up(&self) -> bool {
+        let KeyLimits { records, bytes } = self.key_limits;
+        self.records_sent >= records || self.bytes_sent >= bytes
+    }
+
+    /// Counts what one call has sent: a record at each end that is not full, and full ones between.
+    fn note_sent(&mut self, bytes: usize) {
+        self.records_sent += 2 + (bytes / PLAINTEXT_BYTES_MAX) as u64;
+        self.bytes_sent += bytes as u64;
+    }
+
+    /// Before the first byte of an answer.
+    fn begin_answer(&mut self, plaintext: &PlaintextTransportLayer) -> io::Result<()> {
+        if self.is_between_answers {
+            self.change_transmit_key_if_due(plaintext)?;
+            self.is_between_answers = false;
+        }
+        Ok(())
+    }
+
     /// The last byte of an answer is with the kernel.
-    fn end_answer(&mut self) {
+    fn end_answer(&mut self, plaintext: &PlaintextTransportLayer) {
         self.is_between_answers = true;
-        if self.end.is_none() && self.budget.is_spent_by(self.used) && !self.changes_keys() {
-            self.close_for_keys("its key has been used for long enough");
-            self.report_end();
+        if self.end.is_none() && self.is_key_used_up() && !self.changes_keys() {
+            self.close_for_keys(plaintext, "its key has been used for long enough");
+            report_end(plaintext);
         }
     }
 
     /// Ends a connection whose keys would have to be changed and cannot be, where a client of Kafka's
     /// connects anew and loses nothing: between two answers.
-    fn close_for_keys(&mut self, why: &str) {
+    fn close_for_keys(&mut self, plaintext: &PlaintextTransportLayer, why: &str) {
         self.end = Some(End::KeysSpent);
         self.metrics.tls_connections_closed_for_keys.increment();
         let level = limited(LogKind::Disconnects, Level::Info);
-        let peer = self.inner.peer_addr();
+        let peer = plaintext.peer_addr();
         log!(level, "closing a TLS connection from {peer}: {why}, and the kernel takes no other");
     }
 
-    /// Has epoll report the end as it reports that a peer has hung up: nobody else would, for what has
-    /// ended the stream lies in records that are read already.
-    fn report_end(&self) {
-        if let Err(error) = self.inner.stream().shutdown(Shutdown::Read) {
-            debug!("the end of {} will show when it sends more: {error}", self.inner.peer_addr());
-        }
-    }
-}
-
-impl TransportLayer for KernelTlsTransportLayer {
-    /// Reads until the socket is empty or there is no more room. A call that brings less than it has
-    /// room for has met the end of a record's kind, and what stands behind makes no edge.
-    fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
+    /// As `TransportLayer::read`, until the socket is empty or there is no more room. A call that brings
+    /// less than it has room for may only have met a record of another kind, and what stands behind that
+    /// makes no edge.
+    pub(super) fn read(
+        &mut self,
+        plaintext: &PlaintextTransportLayer,
+        dst: &mut [u8],
+        spare: &mut [u8],
+    ) -> io::Result<usize> {
         let room = dst.len() + spare.len();
         let mut taken = 0;
         while taken < room && self.end.is_none() {
             let in_dst = taken.min(dst.len());
-            match self.receive(&mut dst[in_dst..], &mut spare[taken - in_dst..]) {
+            match self.receive(plaintext, &mut dst[in_dst..], &mut spare[taken - in_dst..]) {
                 Ok(more) => taken += more,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => self.end = Some(End::Failed(Some(error))),
@@ -282,7 +277,7 @@ impl TransportLayer for KernelTlsTransportLayer {
         }
         if taken > 0 {
             if self.end.is_some() {
-                self.report_end();
+                report_end(plaintext);
             }
             return Ok(taken);
         }
@@ -295,60 +290,63 @@ impl TransportLayer for KernelTlsTransportLayer {
         }
     }
 
-    fn has_unread(&mut self) -> io::Result<bool> {
-        let stream = self.inner.stream();
-        match uninterrupted(|| receive(stream, &mut [0], &mut [], MsgFlags::MSG_PEEK)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            peeked => Ok(peeked?.content == Some(ContentType::ApplicationData)),
+    /// As `TransportLayer::write`.
+    pub(super) fn write(
+        &mut self,
+        plaintext: &mut PlaintextTransportLayer,
+        src: &[u8],
+        more: bool,
+    ) -> io::Result<usize> {
+        if !src.is_empty() {
+            self.begin_answer(plaintext)?;
         }
-    }
-
-    fn write(&mut self, src: &[u8], more: bool) -> io::Result<usize> {
-        if self.is_between_answers && !src.is_empty() {
-            self.change_transmit_key_if_due()?;
-            self.is_between_answers = false;
-        }
-        let taken = self.inner.write(src, more)?;
-        self.used.add(taken);
+        let taken = plaintext.write(src, more)?;
         if src.is_empty() && !more {
-            self.end_answer();
+            self.end_answer(plaintext);
+        } else {
+            self.note_sent(taken);
         }
         Ok(taken)
     }
 
-    fn transfer_from(&mut self, file: &File, position: u64, count: usize) -> io::Result<usize> {
-        if self.is_between_answers {
-            self.change_transmit_key_if_due()?;
-            self.is_between_answers = false;
-        }
-        let taken = self.inner.transfer_from(file, position, count)?;
-        self.used.add(taken);
+    /// As `TransportLayer::transfer_from`: `sendfile(2)`, as over a connection without TLS.
+    pub(super) fn transfer_from(
+        &mut self,
+        plaintext: &mut PlaintextTransportLayer,
+        file: &File,
+        position: u64,
+        count: usize,
+    ) -> io::Result<usize> {
+        self.begin_answer(plaintext)?;
+        let taken = plaintext.transfer_from(file, position, count)?;
+        self.note_sent(taken);
         Ok(taken)
     }
 
-    fn close(&mut self) {
+    /// Says goodbye, or what the peer has done wrong, if there is room for it.
+    pub(super) fn close(&mut self, plaintext: &PlaintextTransportLayer) {
         let bytes = alert_bytes(self.last_alert);
-        let sent = send_tls_record(self.inner.stream(), ContentType::Alert.into(), &bytes);
+        let sent = send_tls_record(plaintext.stream(), ContentType::Alert.into(), &bytes);
         if let Err(error) = sent {
-            let (alert, peer) = (self.last_alert, self.inner.peer_addr());
-            debug!("{peer} gets no {alert:?}: {error}");
+            debug!("{} gets no {:?}: {error}", plaintext.peer_addr(), self.last_alert);
         }
     }
+}
 
-    fn peer_addr(&self) -> SocketAddr {
-        self.inner.peer_addr()
+/// As `TransportLayer::has_unread`: whether the next record has data.
+pub(super) fn has_unread(plaintext: &PlaintextTransportLayer) -> io::Result<bool> {
+    let stream = plaintext.stream();
+    match uninterrupted(|| receive(stream, &mut [0], &mut [], MsgFlags::MSG_PEEK)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        peeked => Ok(peeked?.content == Some(ContentType::ApplicationData)),
     }
+}
 
-    fn local_addr(&self) -> SocketAddr {
-        self.inner.local_addr()
-    }
-
-    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.inner.register(registry, token)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.inner.deregister(registry)
+/// Has epoll report the end as it reports that a peer has hung up: nobody else would, for what has ended
+/// the stream lies in records that are read already.
+fn report_end(plaintext: &PlaintextTransportLayer) {
+    if let Err(error) = plaintext.stream().shutdown(Shutdown::Read) {
+        debug!("the end of {} will show when it sends more: {error}", plaintext.peer_addr());
     }
 }
 
