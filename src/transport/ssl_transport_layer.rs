@@ -64,7 +64,7 @@ impl SslTransportLayer {
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
-        let state = State::Handshake(SslHandshake::start(tls));
+        let state = State::Handshake(SslHandshake::start_handshake(tls));
         Ok(Self {
             plaintext: PlaintextTransportLayer::new(stream, peer, Arc::clone(&metrics))?,
             metrics,

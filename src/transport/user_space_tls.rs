@@ -344,7 +344,7 @@ impl UserSpaceTls {
             net.metrics.copy_read_calls.increment();
             let read = uninterrupted(|| file.read_at(&mut app[held..end], position));
             mark!(
-                [18] "SslTransportLayer.readFile",
+                [18] "UserSpaceTls.transferPiece",
                 "position {position}: {}", of(&read, end - held)
             );
             let read = read?;

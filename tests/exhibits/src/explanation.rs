@@ -14,7 +14,7 @@ pub(crate) struct Explanation {
 }
 
 /// Of a stack, the innermost function that is here explains the call.
-pub(crate) static EXPLANATIONS: [Explanation; 24] = [
+pub(crate) static EXPLANATIONS: [Explanation; 26] = [
     step(1, "Acceptor::run", "Acceptor.run"),
     step(1, "Acceptor::accept_all", "Acceptor.accept"),
     step(1, "Acceptor::accept", "Acceptor.accept"),
@@ -33,7 +33,9 @@ pub(crate) static EXPLANATIONS: [Explanation; 24] = [
     step(18, COPY, "TransportLayer.transferFrom"),
     step(16, "SslTransportLayer::write", "SslTransportLayer.write"),
     step(18, "SslTransportLayer::transfer_from", "SslTransportLayer.transferFrom"),
-    beside("SslTransportLayer::handshake", "SslTransportLayer.handshake"),
+    beside(HANDSHAKE_READ, "SslTransportLayer.handshakeUnwrap"),
+    beside(HANDSHAKE_WRITE, "SslTransportLayer.handshakeWrap"),
+    beside(HAND_OVER, ONLY_HERE),
     beside("FileMessageSet::append", "FileMessageSet.append"),
     beside("OffsetIndex::append", "OffsetIndex.append"),
     beside("TimeIndex::maybe_append", ONLY_HERE),
@@ -44,6 +46,11 @@ pub(crate) static EXPLANATIONS: [Explanation; 24] = [
 /// What takes the place of `sendfile` writes by the functions that write headers, too, but is no
 /// header: it explains a call wherever it stands in the stack.
 const COPY: &str = "CopyingTransportLayer::copy";
+
+const HANDSHAKE_READ: &str = "SslHandshake::handshake_unwrap";
+const HANDSHAKE_WRITE: &str = "SslHandshake::handshake_wrap";
+/// Gives a connection to the kernel.
+const HAND_OVER: &str = "kernel_tls::hand_over";
 
 /// In Kafka's column: this broker has a step of its own here.
 pub(crate) const ONLY_HERE: &str = "only here";
@@ -66,6 +73,19 @@ impl Explanation {
             return of_function(COPY);
         }
         names.iter().find_map(|name| of_function(name))
+    }
+
+    /// What the rule says of a connection that the kernel encrypts, where it differs from any other.
+    pub(crate) fn by_rule_of_tls(role: Role, call: &Call, before: &str) -> Option<&'static Self> {
+        let is_alert = call.arguments.contains("SOL_TLS");
+        match (role, call.name.as_str()) {
+            (Role::Processor(_), "recvfrom") => of_function(HANDSHAKE_READ),
+            (Role::Processor(_), "sendto") => of_function(HANDSHAKE_WRITE),
+            (Role::Processor(_), "setsockopt") => of_function(HAND_OVER),
+            (Role::Processor(_), "recvmsg") => of_function("NetworkReceive::read_from"),
+            (Role::Processor(_), "sendmsg") if is_alert => of_function("Selector::remove"),
+            _ => Self::by_rule(role, call, before),
+        }
     }
 
     /// What thread, call and descriptor say, and the name of the thread's call before.

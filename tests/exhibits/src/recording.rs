@@ -6,6 +6,7 @@ use bench::process::resident_bytes;
 use support::client::Client;
 use support::temp::TempDir;
 use support::tls::TlsFiles;
+use support::tunnel::TlsListener;
 
 use crate::call::Call;
 use crate::link::Link;
@@ -18,6 +19,8 @@ use crate::traced_broker::TracedBroker;
 pub(crate) enum Mode {
     Sendfile,
     Copy,
+    /// Over TLS, by sendfile, for the kernel encrypts.
+    KernelTls,
 }
 
 /// Fewer threads that wait: strace walks the stack of each of their time-outs.
@@ -31,7 +34,7 @@ impl Mode {
     /// How the broker is started.
     fn settings(self) -> Vec<&'static str> {
         let mode = match self {
-            Self::Sendfile => None,
+            Self::Sendfile | Self::KernelTls => None,
             Self::Copy => Some("transferto.transfer.mode=copy"),
         };
         FEWER_THREADS.into_iter().chain(mode).collect()
@@ -47,18 +50,33 @@ pub(crate) struct Recording {
     pub(crate) broker_port: u16,
     /// Of the broker, after the session.
     pub(crate) resident_bytes: u64,
+    /// Whether the kernel encrypts its connections.
+    pub(crate) has_tls: bool,
 }
 
 impl Recording {
     /// Has a broker of its own serve the session.
     pub(crate) fn of_broker(strace: &[&str], mode: Mode, year: Year) -> Outcome<Self> {
-        Self::of_broker_with(strace, &mode.settings(), year)
+        if mode != Mode::KernelTls {
+            return Self::of_broker_with(strace, &mode.settings(), year);
+        }
+        let tls = TlsListener::of("required");
+        let settings = tls.settings();
+        let settings: Vec<_> =
+            settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let settings = settings.iter().map(String::as_str).chain(mode.settings());
+        let broker = TracedBroker::start(strace, &settings.collect::<Vec<_>>())?;
+        tls.listens_on(broker.port);
+        Ok(Self { has_tls: true, ..Self::of(broker, year)? })
     }
 
     /// The same, with these settings.
     pub(crate) fn of_broker_with(strace: &[&str], settings: &[&str], year: Year) -> Outcome<Self> {
         eprintln!("Starting a broker under strace, which makes it slow.");
-        let broker = TracedBroker::start(strace, settings)?;
+        Self::of(TracedBroker::start(strace, settings)?, year)
+    }
+
+    fn of(broker: TracedBroker, year: Year) -> Outcome<Self> {
         create_topic(broker.port, year, TOPIC);
         let mut recording = Self::of_session(broker.recorder(), broker.port, year)?;
         recording.resident_bytes = resident_bytes(broker.pid())?;
@@ -108,7 +126,15 @@ impl Recording {
         wait_until_done(recorder, acts.last().copied())?;
         let end_us = now_us();
         let threads = recorder.threads()?;
-        Ok(Self { threads, acts, end_us, told, broker_port: port, resident_bytes: 0 })
+        Ok(Self {
+            threads,
+            acts,
+            end_us,
+            told,
+            broker_port: port,
+            resident_bytes: 0,
+            has_tls: false,
+        })
     }
 }
 
@@ -138,7 +164,9 @@ fn is_handed_over(threads: &[Thread], since_us: u64) -> bool {
     let received = threads.iter().find_map(|thread| {
         let is_receipt = |it: &&Call| {
             let name = it.name.as_str();
-            ["recvfrom", "read", "readv"].contains(&name) && is_of_network(it) && it.value() > 0
+            ["recvfrom", "recvmsg", "read", "readv"].contains(&name)
+                && is_of_network(it)
+                && it.value() > 0
         };
         let mut later = thread.calls.iter().filter(|it| it.ended_us() >= since_us);
         later.find(is_receipt).map(|call| (thread.id, call.ended_us()))

@@ -19,6 +19,7 @@ const OTHER_BINARY: &str = "TRANSFERTO_BINARY";
 pub(crate) const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
 /// And before that of a second listener, in the same line.
 const LISTENING_SSL: &str = ", SSL://127.0.0.1:";
+const LISTENING_WITH_TLS: &str = "listening on SSL://127.0.0.1:";
 
 pub(crate) struct TracedBroker {
     recorder: Option<Recorder>,
@@ -114,7 +115,8 @@ impl FirstLines {
             }
             let line = &said[start..];
             pid = number_after(line, ", pid ").or(pid);
-            if let (Some(pid), Some(port)) = (pid, number_after(line, LISTENING)) {
+            let port = number_after(line, LISTENING).or(number_after(line, LISTENING_WITH_TLS));
+            if let (Some(pid), Some(port)) = (pid, port) {
                 return Ok(Self { pid, port, ssl_port: number_after(line, LISTENING_SSL) });
             }
         }

@@ -127,6 +127,7 @@ fn record_session(
         told: link.as_the_broker_knows_it(told),
         broker_port: broker.port,
         resident_bytes: broker.server.resident_bytes()?,
+        has_tls: false,
     })
 }
 
