@@ -98,6 +98,7 @@ tool() {
 # directory of that name. To be called in a subshell; the broker ends with it.
 beside() {
     BROKER=127.0.0.1:$(free_port)
+    BROKER_PROPERTIES=
     RUN_DIR=$WORK/$1
     DATA_DIR=$RUN_DIR/data
     mkdir -p "$DATA_DIR"
