@@ -6,6 +6,9 @@ ARGS ?=
 # The lessons that `make lesson` plays, such as LESSON=forgotten-edges; without one it lists them.
 LESSON ?=
 
+# The kernels that `make ktls` boots: stock (Debian's own) and rekey (one that changes keys); both if none is named.
+KERNELS ?=
+
 # The clients that `make clients` drives, of the folders in tests/clients; all of them if none is named.
 CLIENTS ?=
 
@@ -47,7 +50,7 @@ SHOTS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits live lesson exercise exercises
-.PHONY: clients torture sabotage installation bench lab help clean tools
+.PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
@@ -112,6 +115,9 @@ exercises: tools      ## Do all exercises without asking; fails if an answer doe
 live: tools           ## Open the page that shows the path at work in a real Chromium, check what it shows (SHOTS= keeps pictures)
 	@if python3 tests/live/browser.py; then \
 		cargo build --release && SHOTS="$(SHOTS)" python3 tests/live/live_test.py; fi
+
+ktls: tools           ## Run the tests of TLS with the kernel encrypting, here if it can or else in QEMU (KERNELS=rekey chooses of stock rekey)
+	@KERNELS="$(KERNELS)" tests/ktls/run.sh
 
 clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= per client)
 	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

@@ -26,6 +26,8 @@ use transferto::config::help_text::HelpText;
 use transferto::config::man_page::man_page;
 use transferto::config::settings_check::SettingsCheck;
 use transferto::network::request_log::REQUEST_LOGGER;
+use transferto::tools::add_scram::add_scram;
+use transferto::tools::add_scram_options::{ADD_SCRAM_HELP, AddScramOptions, AddScramRequest};
 use transferto::tools::dump_log_segments::dump_log_segments;
 use transferto::tools::dump_log_segments_options::{
     DUMP_LOG_HELP, DumpLogRequest, DumpLogSegmentsOptions,
@@ -33,19 +35,21 @@ use transferto::tools::dump_log_segments_options::{
 use transferto::{KafkaConfig, KafkaServer, KafkaServerBuilder, StartupError};
 
 /// Each with its help.
-const SUB_COMMANDS: [(&str, HelpText<'static>); 1] = [("dump-log", HelpText(DUMP_LOG_HELP))];
+const SUB_COMMANDS: [(&str, HelpText<'static>); 2] =
+    [("dump-log", HelpText(DUMP_LOG_HELP)), ("add-scram", HelpText(ADD_SCRAM_HELP))];
 
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
         Ok(CommandLine::Help) => print(HELP),
         Ok(CommandLine::Settings) => print(&settings()),
         Ok(CommandLine::Completion(shell)) => print(&shell.script(HelpText(HELP), &SUB_COMMANDS)),
-        Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), HelpText(DUMP_LOG_HELP), VERSION)),
+        Ok(CommandLine::Man) => print(&man_page(HelpText(HELP), &SUB_COMMANDS, VERSION)),
         Ok(CommandLine::Check { properties, overrides }) => {
             check(properties.as_deref(), &overrides)
         }
         Ok(CommandLine::Version) => print(&format!("{VERSION}\n")),
         Ok(CommandLine::DumpLog(arguments)) => dump_log(&arguments),
+        Ok(CommandLine::AddScram(arguments)) => add_users(&arguments),
         Ok(CommandLine::Start { properties, overrides }) => {
             start_logging();
             run(properties.as_deref(), &overrides)
@@ -70,6 +74,20 @@ fn dump_log(arguments: &[String]) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&[format!("cannot print: {error}")]),
+    }
+}
+
+/// Makes users of SCRAM in the log directory of a broker that does not run.
+fn add_users(arguments: &[String]) -> ExitCode {
+    let options = match AddScramOptions::parse(arguments) {
+        Ok(AddScramRequest::Add(options)) => options,
+        Ok(AddScramRequest::Help) => return print(ADD_SCRAM_HELP),
+        Ok(AddScramRequest::Version) => return print(&format!("{VERSION}\n")),
+        Err(wrong) => return fail(&[wrong]),
+    };
+    match add_scram(&options, &mut io::stdin().lock()) {
+        Ok(lines) => print(&(lines.join("\n") + "\n")),
+        Err(errors) => fail(&errors),
     }
 }
 

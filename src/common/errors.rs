@@ -70,6 +70,7 @@ errors! {
     GroupAuthorizationFailed = 30, "GROUP_AUTHORIZATION_FAILED", "not authorized for the group";
     ClusterAuthorizationFailed = 31, "CLUSTER_AUTHORIZATION_FAILED", "not authorized for the cluster";
     InvalidTimestamp = 32, "INVALID_TIMESTAMP", "the message's timestamp is out of the allowed range";
+    UnsupportedSaslMechanism = 33, "UNSUPPORTED_SASL_MECHANISM", "the listener does not have the SASL mechanism";
     IllegalSaslState = 34, "ILLEGAL_SASL_STATE", "the request does not fit the state of the authentication";
     UnsupportedVersion = 35, "UNSUPPORTED_VERSION", "this version of the API is not supported";
     TopicAlreadyExists = 36, "TOPIC_ALREADY_EXISTS", "the topic already exists";
@@ -86,6 +87,7 @@ errors! {
     TransactionalIdAuthorizationFailed = 53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "not authorized for the transactional id";
     SecurityDisabled = 54, "SECURITY_DISABLED", "no authorizer is configured";
     KafkaStorageError = 56, "KAFKA_STORAGE_ERROR", "the disk failed under the log";
+    SaslAuthenticationFailed = 58, "SASL_AUTHENTICATION_FAILED", "the client has not proved who it is";
     UnknownProducerId = 59, "UNKNOWN_PRODUCER_ID", "the broker has no state for this producer";
     NonEmptyGroup = 68, "NON_EMPTY_GROUP", "the group still has members";
     GroupIdNotFound = 69, "GROUP_ID_NOT_FOUND", "there is no such group";
@@ -100,6 +102,9 @@ errors! {
     GroupSubscribedToTopic = 86, "GROUP_SUBSCRIBED_TO_TOPIC", "the group is subscribed to the topic";
     InvalidRecord = 87, "INVALID_RECORD", "a record is invalid";
     UnstableOffsetCommit = 88, "UNSTABLE_OFFSET_COMMIT", "there are offsets of an open transaction";
+    ResourceNotFound = 91, "RESOURCE_NOT_FOUND", "what the request names does not exist";
+    DuplicateResource = 92, "DUPLICATE_RESOURCE", "the request names the same thing twice";
+    UnacceptableCredential = 93, "UNACCEPTABLE_CREDENTIAL", "the credential does not meet the criteria";
     UnknownTopicId = 100, "UNKNOWN_TOPIC_ID", "this server does not host the topic id";
     MismatchedEndpointType = 114, "MISMATCHED_ENDPOINT_TYPE", "this server is not of the kind that the request is for";
     UnsupportedEndpointType = 115, "UNSUPPORTED_ENDPOINT_TYPE", "there is no such kind of server";
@@ -237,6 +242,6 @@ mod tests {
         for (place, error) in Errors::ALL.iter().enumerate() {
             assert_eq!(Errors::place_of(error.code()), Some(place));
         }
-        assert_eq!((Errors::place_of(-2), Errors::place_of(33)), (None, None));
+        assert_eq!((Errors::place_of(-2), Errors::place_of(41)), (None, None));
     }
 }

@@ -14,7 +14,12 @@ pub struct KafkaPrincipal {
 impl KafkaPrincipal {
     /// `User:ANONYMOUS`, for every client that connects without authenticating.
     pub fn anonymous() -> Self {
-        Self { principal_type: "User".into(), name: "ANONYMOUS".into() }
+        Self::user("ANONYMOUS")
+    }
+
+    /// `User:name`, for a client that has proved to be `name`.
+    pub fn user(name: &str) -> Self {
+        Self { principal_type: "User".into(), name: name.into() }
     }
 
     /// Parses `User:alice`. `None` if there is no colon, or nothing before it. Port of

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::common::tls_connections::TlsConnections;
+
 /// A number that threads add to without locking.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -41,6 +43,8 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub struct Metrics {
             $($(#[doc = $doc])+ pub $name: Counter,)+
+            /// The connections that are encrypted now.
+            pub tls_connections: TlsConnections,
         }
 
         impl Metrics {
@@ -111,6 +115,16 @@ counters! {
     /// Connections closed because their client had to authenticate anew and did not (KIP-368): Kafka's
     /// `expired-connections-killed-count`.
     expired_connections_killed,
+    /// Changes of a client's key that the kernel was given (KeyUpdate of TLS 1.3).
+    tls_key_updates_received,
+    /// Changes of our key on connections that the kernel encrypts, because a client has asked for one
+    /// or because the old one had been used for long enough.
+    tls_key_updates_sent,
+    /// Connections closed because the kernel did not take them, when nobody else had their keys any more.
+    tls_hand_over_failures,
+    /// Connections closed because their keys had to be changed, and the kernel (before Linux 6.14) or
+    /// their protocol (TLS 1.2) takes no others.
+    tls_connections_closed_for_keys,
     /// Requests that found no memory to be received, read or answered in, and waited for it.
     memory_pool_waits,
     /// Connections closed because they held memory without progress while others waited for it.

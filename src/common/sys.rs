@@ -1,18 +1,19 @@
 //! The services of the system that need `unsafe`: a mapped file, as Java's `MappedByteBuffer`, the
-//! question whether pages are cached, a read of nothing but cached pages, and two requests to the
-//! allocator. No other file of this crate
-//! may use `unsafe`.
+//! question whether pages are cached, a read of nothing but cached pages, a record of TLS that is not
+//! data, and two requests to the allocator. No other file of this crate may use `unsafe`.
 
 #![allow(
     unsafe_code,
-    reason = "mmap(2), cachestat(2), preadv2(2) and mallopt(3) have no safe wrapper"
+    reason = "mmap(2), cachestat(2), preadv2(2), mallopt(3), and sendmsg(2) with the type of a TLS record \
+              have no safe wrapper"
 )]
 
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::num::NonZeroUsize;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
@@ -148,6 +149,39 @@ pub fn read_cached_at(file: &File, dst: &mut [u8], position: u64) -> io::Result<
     }
 }
 
+/// Sends `bytes` as one TLS record of `record_type`, over a socket whose records the kernel encrypts.
+/// What it held back with `MSG_MORE` leaves as a record of its own before. Returns how many bytes it
+/// took: all, for a record is never cut.
+///
+/// # Errors
+/// `WouldBlock` if the socket is full, and then no byte was taken; whatever `sendmsg(2)` reports
+/// otherwise.
+pub fn send_tls_record(socket: &impl AsFd, record_type: u8, bytes: &[u8]) -> io::Result<usize> {
+    let mut control = RecordType {
+        header: libc::cmsghdr {
+            cmsg_len: mem::offset_of!(RecordType, record_type) + 1,
+            cmsg_level: libc::SOL_TLS,
+            cmsg_type: libc::TLS_SET_RECORD_TYPE,
+        },
+        record_type,
+    };
+    let mut buffer =
+        libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: all of it may be zero: null pointers with lengths of 0, and no flags. (It has fields
+    // that the C library pads with, so that it cannot be written down whole.)
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = &mut buffer;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<RecordType>();
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: `message` refers to one buffer and one control message of the kernel's layout
+    // (`repr(C)`, below), which outlive the call; the kernel reads them, and writes nothing.
+    let sent = unsafe { libc::sendmsg(fd, &message, libc::MSG_NOSIGNAL) };
+    let sent = Errno::result(sent)?;
+    Ok(usize::try_from(sent).expect("a count that is no error is not negative"))
+}
+
 /// Has all threads share one heap of the allocator. By default each has one of its own, for which
 /// 64 MiB of address space are set aside. To be called before the first thread starts.
 pub fn share_one_heap() {
@@ -180,6 +214,14 @@ fn page_size_bytes() -> io::Result<u64> {
     size.and_then(|size| u64::try_from(size).ok())
         .filter(|&size| size > 0)
         .ok_or_else(|| io::Error::other("the kernel does not report its page size"))
+}
+
+/// A control message of one byte, as `CMSG_DATA` finds it: the data follow the header, which ends at a
+/// multiple of its own alignment. `repr(C)` pads the end as `CMSG_SPACE` does.
+#[repr(C)]
+struct RecordType {
+    header: libc::cmsghdr,
+    record_type: u8,
 }
 
 /// `struct cachestat_range` of `linux/mman.h`, in bytes.

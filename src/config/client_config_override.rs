@@ -1,5 +1,5 @@
-//! Port of `kafka.server.ClientConfigOverride`: the quotas that can be set for a client id while the
-//! broker runs.
+//! Port of `kafka.server.ClientConfigOverride`: the quotas that can be set for a user or a client id
+//! while the broker runs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub enum QuotaType {
     Fetch,
 }
 
-/// The quotas of a client id, in bytes per second.
+/// The quotas of one entity, in bytes per second.
 pub type ClientConfigOverride = BTreeMap<QuotaType, i64>;
 
 impl QuotaType {

@@ -18,6 +18,7 @@ transferto: a broker that speaks Kafka's protocol and sends what consumers fetch
 
 Usage: transferto [server.properties] [--override name=value]...
        transferto dump-log [options] FILE...
+       transferto add-scram [server.properties] [options] MECHANISM=[name=USER,...]...
 
   server.properties      a settings file, with Kafka's names; without it every setting has its default
   --override name=value  sets one setting and prevails over the file; may be repeated
@@ -29,6 +30,7 @@ Usage: transferto [server.properties] [--override name=value]...
   --version              prints the version
   dump-log FILE...       prints what is in the files of a log, as kafka-dump-log.sh does, and starts
                          no broker; see dump-log --help
+  add-scram USER...      makes users of SCRAM before the first start; see add-scram --help
 
 Examples:
   transferto
@@ -68,6 +70,8 @@ pub enum CommandLine {
     Version,
     /// Print what is in the files of a log: the arguments that follow `dump-log`.
     DumpLog(Vec<String>),
+    /// Make users of SCRAM: the arguments that follow `add-scram`.
+    AddScram(Vec<String>),
 }
 
 impl CommandLine {
@@ -79,6 +83,9 @@ impl CommandLine {
         let mut arguments = arguments.into_iter().peekable();
         if arguments.next_if(|it| it == "dump-log").is_some() {
             return Ok(Self::DumpLog(arguments.collect()));
+        }
+        if arguments.next_if(|it| it == "add-scram").is_some() {
+            return Ok(Self::AddScram(arguments.collect()));
         }
         let mut properties: Option<PathBuf> = None;
         let mut overrides = Vec::new();
@@ -198,7 +205,8 @@ fn lines(text: &str, indent: &str) -> String {
     wrapped(&plain(text), width).iter().map(|it| format!("{indent}{it}\n")).collect()
 }
 
-fn name_and_value(pair: &str) -> Result<(String, String), String> {
+/// The value of `--override`.
+pub(crate) fn name_and_value(pair: &str) -> Result<(String, String), String> {
     match pair.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok((name.trim().to_string(), value.trim().to_string()))
@@ -254,6 +262,8 @@ mod tests {
             parse(&["dump-log", "--print-data-log", "--help", "a"]),
             Ok(CommandLine::DumpLog(others))
         );
+        let user = "SCRAM-SHA-256=[name=a]".to_string();
+        assert_eq!(parse(&["add-scram", &user]), Ok(CommandLine::AddScram(vec![user])));
         assert!(matches!(parse(&["./dump-log"]), Ok(CommandLine::Start { .. })));
     }
 

@@ -8,8 +8,10 @@ use crate::config::config_def::{ConfigError, nearest};
 use crate::config::config_type::entries;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::lessons;
+use crate::config::listener_security;
 use crate::config::listener_setting;
-use crate::config::listener_setting::ListenerSetting;
+use crate::config::listener_setting_reader;
+use crate::config::listener_setting_reader::{JAAS_WITHOUT_MECHANISM, Taken};
 use crate::config::listeners;
 use crate::config::listeners::Contradiction;
 use crate::config::precedence::passed_over;
@@ -80,6 +82,21 @@ pub(crate) fn read_properties(
     read(given, overrides).logged()
 }
 
+/// The errors of a text, as a person sees them: for the tests of this folder.
+#[cfg(test)]
+pub(crate) fn errors_of(text: &str) -> Vec<String> {
+    let errors = read_properties(text, &[]).err().unwrap_or_default();
+    errors.iter().map(ConfigError::to_string).collect()
+}
+
+/// The warnings about a text that is valid.
+#[cfg(test)]
+pub(crate) fn warnings_of(text: &str) -> Vec<String> {
+    let reading = read(properties::parse(text, "").unwrap(), &[]);
+    assert!(reading.config.is_ok(), "{:?}", reading.config);
+    reading.warnings
+}
+
 /// Sets what was given, the later of two prevails, and checks what rows cannot check alone.
 fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
     given.extend(overrides.iter().map(|(name, value)| Property {
@@ -91,9 +108,8 @@ fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
     let mut errors = Vec::new();
     let mut ignored = Ignored::default();
     for (i, property) in given.iter().enumerate() {
-        let is_last = given[i + 1..].iter().all(|later| later.name != property.name);
         let is_of_listener = property.name.starts_with(listener_setting::PREFIX);
-        if is_last
+        if is_last(&given, i)
             && !is_of_listener
             && let Err(why) = take(&mut config, &mut ignored, property)
         {
@@ -103,12 +119,13 @@ fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
     errors.extend(settle_id(&mut config, &given));
     errors.extend(without_directory(&given));
     config.fill_in();
-    errors.extend(take_listener_settings(&mut config, &given));
+    errors.extend(take_listener_settings(&mut config, &mut ignored, &given));
     errors.extend(contradictions(&config, &given));
     errors.extend(lessons::forbidden(&config, &given));
     ignored.leave_out_controllers(&mut config);
     let warnings = passed_over(&given).into_iter().chain(ignored.sentence());
     let warnings = warnings.chain(too_few_replicas(&config, &given));
+    let warnings = warnings.chain(listener_security::warnings(&config, &given));
     let warnings = warnings.chain(lessons::warnings(&config, &given)).collect();
     Reading { config: if errors.is_empty() { Ok(config) } else { Err(errors) }, warnings }
 }
@@ -121,6 +138,9 @@ fn take(
 ) -> Result<(), String> {
     let Property { name, value, .. } = property;
     if KafkaConfig::SETTINGS.iter().any(|it| it.name == name) {
+        if name == "sasl.jaas.config" && !value.trim().is_empty() {
+            ignored.add(format!("`{name}`"), JAAS_WITHOUT_MECHANISM);
+        }
         return config.set(name, value);
     }
     match Unsupported::of(name) {
@@ -136,18 +156,26 @@ fn take(
     }
 }
 
+/// Whether no later property has the name of this one.
+fn is_last(given: &[Property], place: usize) -> bool {
+    given[place + 1..].iter().all(|later| later.name != given[place].name)
+}
+
 /// Sets what was given for single listeners; returns what cannot be.
-fn take_listener_settings(config: &mut KafkaConfig, given: &[Property]) -> Vec<ConfigError> {
+fn take_listener_settings(
+    config: &mut KafkaConfig,
+    ignored: &mut Ignored,
+    given: &[Property],
+) -> Vec<ConfigError> {
+    let is_of_listener = |it: &Property| it.name.starts_with(listener_setting::PREFIX);
     let mut errors = Vec::new();
-    for property in given.iter().filter(|it| it.name.starts_with(listener_setting::PREFIX)) {
-        let names = config.listeners.iter().map(|it| &it.listener_name);
-        let Some(setting) = ListenerSetting::of(names, &property.name, &property.value) else {
-            let why = "must name one of `listeners`, in lower case".to_string();
-            errors.push(config_error(property, why));
+    for (i, property) in given.iter().enumerate() {
+        if !is_of_listener(property) || !is_last(given, i) {
             continue;
-        };
-        match config.clone().set(&setting.name, &setting.value) {
-            Ok(()) => config.listener_settings.push(setting),
+        }
+        match listener_setting_reader::take(config, &property.name, &property.value) {
+            Ok(Taken::Holds(setting)) => config.listener_settings.push(setting),
+            Ok(Taken::HasNoEffect(why)) => ignored.add(format!("`{}`", property.name), why),
             Err(why) => errors.push(config_error(property, why)),
         }
     }
@@ -190,6 +218,7 @@ fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigError> 
         ConfigError { name: name.to_string(), value, place: place.unwrap_or_default(), why }
     };
     let mut found = listeners::contradictions(config);
+    found.extend(listener_security::contradictions(config));
     let (queued, largest) = (config.queued_max_request_bytes, config.socket_request_max_bytes);
     if queued.bytes().is_some_and(|bytes| bytes < u64::from(largest.unsigned_abs())) {
         found.push(Contradiction {
@@ -277,10 +306,8 @@ mod tests {
         read_properties(text, &[]).unwrap()
     }
 
-    /// The errors of a text, as a person sees them.
     fn errors(text: &str) -> Vec<String> {
-        let errors = read_properties(text, &[]).unwrap_err();
-        errors.iter().map(ConfigError::to_string).collect()
+        errors_of(text)
     }
 
     #[test]
@@ -354,12 +381,12 @@ mod tests {
             ["line 1: `queued.max.request.bytes=5`: \
              must not be less than `socket.request.max.bytes`, 6"]
         );
-        assert!(errors("listeners=SSL://:9093")[0].contains("speaks PLAINTEXT only"));
+        assert!(errors("listeners=SSL://:9093")[0].contains("needs a key and its certificate"));
     }
 
     #[test]
     fn all_that_is_wrong_is_reported_at_once() {
-        assert_eq!(errors("log.retention.ms=0\nlog.dri=x\nssl.protocol=TLS").len(), 3);
+        assert_eq!(errors("log.retention.ms=0\nlog.dri=x\nssl.client.auth=TLS").len(), 3);
     }
 
     #[test]
@@ -376,7 +403,7 @@ mod tests {
     #[test]
     fn a_setting_that_a_user_would_rely_on_stops_the_start_unless_it_is_empty() {
         let error = &errors("principal.builder.class=com.example.Builder")[0];
-        assert!(error.contains("every client is User:ANONYMOUS"), "{error}");
+        assert!(error.contains("`ssl.principal.mapping.rules`"), "{error}");
         assert_eq!(config("principal.builder.class="), KafkaConfig::default());
     }
 

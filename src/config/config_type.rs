@@ -252,23 +252,72 @@ impl Kind for PathBuf {
     const TAKES: &'static str = "a directory";
 
     fn parse(text: &str) -> Result<PathBuf, String> {
-        let is_for_a_shell =
-            ["~", "$"].iter().any(|it| text.starts_with(it)) || text.contains("${");
-        if text.is_empty() {
-            Err(Self::must_be())
-        } else if is_for_a_shell {
-            // Taken as it is, it would be a directory of that name below the working directory.
-            Err(format!(
-                "must be a path as it is: `{text}` is for a shell to expand, and none reads it here; \
-                 a directory that is really called so is `./{text}`"
-            ))
-        } else {
-            Ok(text.into())
-        }
+        path(text, "a directory")
     }
 
     fn show(value: &PathBuf) -> String {
         value.display().to_string()
+    }
+}
+
+/// The path of a file that is there.
+#[derive(Debug)]
+pub struct FilePath;
+
+impl Kind for FilePath {
+    type Value = PathBuf;
+    const NAME: &'static str = "string";
+    const TAKES: &'static str = "a file";
+
+    fn parse(text: &str) -> Result<PathBuf, String> {
+        path(text, "a file")
+    }
+
+    fn show(value: &PathBuf) -> String {
+        value.display().to_string()
+    }
+}
+
+/// The path in `text` of `what` it must be.
+fn path(text: &str, what: &str) -> Result<PathBuf, String> {
+    let is_for_a_shell = ["~", "$"].iter().any(|it| text.starts_with(it)) || text.contains("${");
+    if text.is_empty() {
+        Err(format!("must be {what}"))
+    } else if is_for_a_shell {
+        // Taken as it is, it would be a directory of that name below the working directory.
+        Err(format!(
+            "must be a path as it is: `{text}` is for a shell to expand, and none reads it here; \
+             {what} that is really called so is `./{text}`"
+        ))
+    } else {
+        Ok(text.into())
+    }
+}
+
+/// The path of a file as a URL, as Java's `file:/path` or `file:///path`.
+#[derive(Debug)]
+pub struct FileUrl;
+
+impl Kind for FileUrl {
+    type Value = String;
+    const NAME: &'static str = "string";
+    const TAKES: &'static str = "a file on this machine, as file:///path";
+
+    fn parse(text: &str) -> Result<String, String> {
+        match text.strip_prefix("file:") {
+            Some(path) if path.starts_with('/') && !path.trim_start_matches('/').is_empty() => {
+                Ok(text.to_string())
+            }
+            _ if text.starts_with("http:") || text.starts_with("https:") => Err(format!(
+                "{}: keys are not fetched by HTTP here; have cron fetch them into a file",
+                Self::must_be()
+            )),
+            _ => Err(Self::must_be()),
+        }
+    }
+
+    fn show(value: &String) -> String {
+        value.clone()
     }
 }
 
@@ -439,7 +488,7 @@ pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|it| !it.is_empty())
 }
 
-fn joined(entries: impl Iterator<Item = String>) -> String {
+pub(super) fn joined(entries: impl Iterator<Item = String>) -> String {
     entries.collect::<Vec<_>>().join(",")
 }
 

@@ -10,7 +10,9 @@ use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lessons::Lessons;
 use crate::config::compaction_lags::CompactionLags;
 use crate::config::config_def::{Allowed, settings};
-use crate::config::config_type::{AuthorizerClass, Int, Long, SecurityProtocolMap, UnlessMinusOne};
+use crate::config::config_type::{
+    AuthorizerClass, FilePath, FileUrl, Int, Long, SecurityProtocolMap, UnlessMinusOne,
+};
 use crate::config::fetch_inline::FetchInline;
 use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::limit::Limit;
@@ -20,7 +22,9 @@ use crate::config::log_policies::{
 };
 use crate::config::password::Password;
 use crate::config::process_roles::ProcessRoles;
+use crate::config::sasl_mechanisms::SaslMechanisms;
 use crate::config::ssl_client_auth::SslClientAuth;
+use crate::config::tls_names::{CipherSuites, TlsProtocols};
 use crate::config::transfer_mode::TransferMode;
 
 /// Kafka's smallest message, of magic 0, without its 12 bytes of offset and size.
@@ -44,21 +48,21 @@ settings! {
         process_roles: ProcessRoles,
             "process.roles" = "", Allowed::Any, High;
         /// Where the broker listens. Port 0 lets the system choose; an empty host means every
-        /// interface. Each listener needs a name and a port of its own; a name other than PLAINTEXT
-        /// stands in `listener.security.protocol.map`. Those of `controller.listener.names` are not
+        /// interface. Each listener needs a name and a port of its own; a name that is not one of the
+        /// four protocols stands in `listener.security.protocol.map`. Those of `controller.listener.names` are not
         /// opened. Without it: `host.name` and `port`.
         listeners: Vec<EndPoint>,
             "listeners" = "", Allowed::Any, High;
         /// The host of the listener if `listeners` is not set. Kafka listens on every interface by
-        /// default; this broker, which does not authenticate clients, does so only if the value is
+        /// default; this broker, which then does not authenticate clients, does so only if the value is
         /// left empty.
         host_name: String,
             "host.name" = "127.0.0.1", Allowed::Any, High;
         /// The port of the listener if `listeners` is not set.
         port: u16 as Int<u16>,
             "port" = "9092", Allowed::Between(0, 65535), High;
-        /// The protocol of each name in `listeners`. PLAINTEXT is the only one here, so each name
-        /// under which the broker listens must stand for it.
+        /// The protocol of each name in `listeners`: PLAINTEXT; SSL, which is TLS; SASL_PLAINTEXT, where
+        /// clients authenticate and nothing is encrypted; or SASL_SSL. Several names may have one.
         listener_security_protocol_map: Vec<(ListenerName, String)> as SecurityProtocolMap,
             "listener.security.protocol.map" =
                 "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
@@ -66,7 +70,8 @@ settings! {
         /// The names in `listeners` that belong to controllers; these listeners are not opened.
         controller_listener_names: Vec<ListenerName>,
             "controller.listener.names" = "", Allowed::Any, High;
-        /// The addresses that the broker gives clients to connect to. Without it:
+        /// The addresses that the broker gives clients to connect to, each to those that have come by
+        /// the listener of the same name. A listener that has none here gives its own. Without it:
         /// `advertised.host.name` and `advertised.port`, and without those `listeners`.
         advertised_listeners: Vec<EndPoint>,
             "advertised.listeners" = "", Allowed::Any, High;
@@ -185,85 +190,126 @@ settings! {
 
         /// What decides whether a client may do something. Empty: every client may do everything.
         /// One of the names, which all mean the same here: access control lists, kept in the first
-        /// log directory. Over PLAINTEXT every client is `User:ANONYMOUS`: an ACL can distinguish
-        /// clients by their address only.
+        /// log directory. Clients that have not proved who they are, all those of a PLAINTEXT
+        /// listener among them, are `User:ANONYMOUS`: an ACL can distinguish them by address only.
         authorizer_class_name: String as AuthorizerClass,
             "authorizer.class.name" = "", Allowed::Any, Low;
-        /// Principals that may do everything, with semicolons between them: `User:alice;User:bob`.
-        /// Over PLAINTEXT `User:ANONYMOUS` would be every client.
+        /// Principals that may do everything, with semicolons between them:
+        /// `User:alice;User:CN=bob,O=example`. `User:ANONYMOUS` would be everybody who has not proved
+        /// who they are.
         super_users: Vec<KafkaPrincipal>,
             "super.users" = "", Allowed::Any, Low;
         /// Whether every client may do everything with a resource that has no access control list.
         allow_everyone_if_no_acl_found: bool,
             "allow.everyone.if.no.acl.found" = "false", Allowed::Any, Low;
 
-        /// Which of TLS 1.2 and 1.3 a listener speaks, by Kafka's names.
-        ssl_enabled_protocols: Vec<String>,
+        /// The versions of TLS that a listener speaks. A list that also has older ones is taken
+        /// without them.
+        ssl_enabled_protocols: Vec<String> as TlsProtocols,
             "ssl.enabled.protocols" = "TLSv1.2,TLSv1.3", Allowed::Any, Medium;
-        /// The cipher suites that a listener speaks, by Kafka's names. Empty: all that it can.
-        ssl_cipher_suites: Vec<String>,
-            "ssl.cipher.suites" = "", Allowed::Any, Low;
-        /// Whether a client has to show a certificate.
+        /// The cipher suites that a listener speaks. Empty: all nine.
+        ssl_cipher_suites: Vec<String> as CipherSuites,
+            "ssl.cipher.suites" = "", Allowed::Any, Medium;
+        /// Whether a client has to show a certificate. Where clients authenticate by SASL, it counts
+        /// only with the prefix of the listener.
         ssl_client_auth: SslClientAuth,
             "ssl.client.auth" = "none", Allowed::Any, Medium;
-        /// How the name in a client's certificate becomes the name of its principal.
+        /// How the distinguished name in a client's certificate becomes the name of its principal:
+        /// `DEFAULT` takes it as it is, and `RULE:pattern/replacement/` rewrites it, in lower case
+        /// with `L` at the end, in upper case with `U`. Commas stand between several; the first one
+        /// whose pattern fits the whole name holds.
         ssl_principal_mapping_rules: String,
             "ssl.principal.mapping.rules" = "DEFAULT", Allowed::Any, Low;
         /// The format of the keystore: PEM, PKCS12 or JKS.
         ssl_keystore_type: String,
             "ssl.keystore.type" = "JKS", Allowed::Any, Medium;
         /// The file with the key and the certificates of the broker.
-        ssl_keystore_location: Option<PathBuf>,
-            "ssl.keystore.location" = "", Allowed::Any, High;
-        /// The password of that file.
+        ssl_keystore_location: Option<PathBuf> as Option<FilePath>,
+            "ssl.keystore.location" = "", Allowed::Any, Medium;
+        /// The password of the keystore. A PEM file has none.
         ssl_keystore_password: Option<Password>,
-            "ssl.keystore.password" = "", Allowed::Any, High;
-        /// The password of the key itself.
+            "ssl.keystore.password" = "", Allowed::Any, Medium;
+        /// The password of the key in the keystore, if it has one of its own.
         ssl_key_password: Option<Password>,
-            "ssl.key.password" = "", Allowed::Any, High;
-        /// The key of the broker as PEM, in place of a file.
+            "ssl.key.password" = "", Allowed::Any, Medium;
+        /// The key of the broker as PEM (PKCS#8), in place of a file, if `ssl.keystore.type` is PEM.
         ssl_keystore_key: Option<Password>,
-            "ssl.keystore.key" = "", Allowed::Any, High;
-        /// The certificates of the broker as PEM, its own first, in place of a file.
+            "ssl.keystore.key" = "", Allowed::Any, Medium;
+        /// The certificates of the broker as PEM, its own first, in place of a file, if
+        /// `ssl.keystore.type` is PEM.
         ssl_keystore_certificate_chain: Option<Password>,
-            "ssl.keystore.certificate.chain" = "", Allowed::Any, High;
+            "ssl.keystore.certificate.chain" = "", Allowed::Any, Medium;
         /// The format of the truststore: PEM, PKCS12 or JKS.
         ssl_truststore_type: String,
             "ssl.truststore.type" = "JKS", Allowed::Any, Medium;
         /// The file with the certificates of those who may issue certificates for clients.
-        ssl_truststore_location: Option<PathBuf>,
-            "ssl.truststore.location" = "", Allowed::Any, High;
-        /// The password of that file.
+        ssl_truststore_location: Option<PathBuf> as Option<FilePath>,
+            "ssl.truststore.location" = "", Allowed::Any, Medium;
+        /// The password of the truststore. A PEM file has none.
         ssl_truststore_password: Option<Password>,
-            "ssl.truststore.password" = "", Allowed::Any, High;
-        /// Those certificates as PEM, in place of a file.
+            "ssl.truststore.password" = "", Allowed::Any, Medium;
+        /// Those certificates as PEM, in place of a file, if `ssl.truststore.type` is PEM.
         ssl_truststore_certificates: Option<Password>,
-            "ssl.truststore.certificates" = "", Allowed::Any, High;
-        /// Whether the kernel encrypts what TLS connections carry after their handshake.
+            "ssl.truststore.certificates" = "", Allowed::Any, Medium;
+        /// Whether the kernel encrypts and decrypts what TLS connections carry after their handshake,
+        /// so that `sendfile` serves them, too: `auto` where it can, `off` nowhere, `required`
+        /// everywhere, or the broker does not start.
         transferto_ktls: KernelTlsMode,
             "transferto.ktls" = "auto", Allowed::Any, Medium;
 
-        /// The SASL mechanisms of a listener: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER.
-        sasl_enabled_mechanisms: Vec<String>,
+        /// The SASL mechanisms of the listeners with SASL. Kafka's default is GSSAPI, which is not
+        /// built in: a broker that has such a listener starts only if they are named.
+        sasl_enabled_mechanisms: Vec<String> as SaslMechanisms,
             "sasl.enabled.mechanisms" = "", Allowed::Any, Medium;
-        /// The login module of a mechanism and its options, as in a JAAS file.
+        /// The login module of a mechanism and its options, as in a JAAS file, with a semicolon at the
+        /// end. It counts only with the prefix of a listener and a mechanism, as in
+        /// `listener.name.sasl_ssl.plain.sasl.jaas.config`.
         sasl_jaas_config: Option<Password>,
             "sasl.jaas.config" = "", Allowed::Any, Medium;
-        /// The largest request of a client that is not authenticated yet, in bytes.
+        /// The largest request of a client that has not authenticated yet, in bytes.
         sasl_server_max_receive_size: i32,
             "sasl.server.max.receive.size" = "524288", Allowed::AtLeast(1), Medium;
-        /// How long a client may go on before it has to authenticate again, in milliseconds; 0 sets
-        /// no limit.
+        /// How long a client may go on before it has to authenticate again, in milliseconds: then a
+        /// connection that has not done so is closed at its next request. 0 sets no limit.
         connections_max_reauth_ms: i64,
             "connections.max.reauth.ms" = "0", Allowed::AtLeast(0), Medium;
         /// How long the answer to a client that has failed to authenticate is held back, in
-        /// milliseconds.
+        /// milliseconds, before its connection is closed: who guesses passwords is slowed down.
         connection_failed_authentication_delay_ms: i64 as Int<i64>,
             "connection.failed.authentication.delay.ms" = "100", Allowed::AtLeast(0), Low;
         /// How long a client may take to shake hands and to authenticate, in milliseconds. Kafka
         /// leaves that to `connections.max.idle.ms`.
         transferto_authentication_timeout_ms: i64,
             "transferto.authentication.timeout.ms" = "30000", Allowed::AtLeast(1), Medium;
+        /// The file with the keys (JWKS) of those who sign the tokens of OAUTHBEARER, as
+        /// `file:///path`. Keys are not fetched by HTTP here.
+        sasl_oauthbearer_jwks_endpoint_url: Option<String> as Option<FileUrl>,
+            "sasl.oauthbearer.jwks.endpoint.url" = "", Allowed::Any, Medium;
+        /// How often that file is looked at for new keys, in milliseconds.
+        sasl_oauthbearer_jwks_endpoint_refresh_ms: i64,
+            "sasl.oauthbearer.jwks.endpoint.refresh.ms" = "3600000", Allowed::AtLeast(1), Low;
+        /// Whom a token must be for: one of these must be in its claim `aud`.
+        sasl_oauthbearer_expected_audience: Vec<String>,
+            "sasl.oauthbearer.expected.audience" = "", Allowed::Any, High;
+        /// Who must have issued a token: its claim `iss`.
+        sasl_oauthbearer_expected_issuer: Option<String>,
+            "sasl.oauthbearer.expected.issuer" = "", Allowed::Any, High;
+        /// Whether tokens are taken that are for anybody, if `sasl.oauthbearer.expected.audience` is
+        /// not set.
+        sasl_oauthbearer_allow_unverified_audience: bool,
+            "sasl.oauthbearer.allow.unverified.audience" = "false", Allowed::Any, Medium;
+        /// Whether tokens are taken from any issuer, if `sasl.oauthbearer.expected.issuer` is not set.
+        sasl_oauthbearer_allow_unverified_issuer: bool,
+            "sasl.oauthbearer.allow.unverified.issuer" = "false", Allowed::Any, Medium;
+        /// How far the clock of an issuer may be from this machine's, in seconds.
+        sasl_oauthbearer_clock_skew_seconds: i64 as Int<i64>,
+            "sasl.oauthbearer.clock.skew.seconds" = "30", Allowed::AtLeast(0), Low;
+        /// The claim of a token that holds its scopes.
+        sasl_oauthbearer_scope_claim_name: String,
+            "sasl.oauthbearer.scope.claim.name" = "scope", Allowed::Any, Low;
+        /// The claim of a token that names its principal.
+        sasl_oauthbearer_sub_claim_name: String,
+            "sasl.oauthbearer.sub.claim.name" = "sub", Allowed::Any, Low;
 
         /// The largest batch that a producer may send, in bytes, the 12 bytes of offset and size
         /// included. Kafka 0.9 took 1000012, less than the largest batch that today's producers
@@ -461,12 +507,12 @@ settings! {
         producer_id_expiration_ms: i64 as Int<i64>,
             "producer.id.expiration.ms" = "86400000", Allowed::AtLeast(1), Low;
 
-        /// What each client id may produce, in bytes per second, unless it has a quota of its own.
-        /// A client that exceeds it is slowed down. The default sets no limit.
+        /// What each client id may produce, in bytes per second, unless it or its user has a quota
+        /// of its own. A client that exceeds it is slowed down. The default sets no limit.
         quota_producer_default: i64,
             "quota.producer.default" = "9223372036854775807", Allowed::AtLeast(1), High;
-        /// What each client id may fetch, in bytes per second, unless it has a quota of its own. A
-        /// client that exceeds it is slowed down. The default sets no limit.
+        /// What each client id may fetch, in bytes per second, unless it or its user has a quota of
+        /// its own. A client that exceeds it is slowed down. The default sets no limit.
         quota_consumer_default: i64,
             "quota.consumer.default" = "9223372036854775807", Allowed::AtLeast(1), High;
         /// How many samples of a client's bytes are kept.
@@ -545,13 +591,17 @@ impl KafkaConfig {
         differing.map(|(ours, _)| ours).collect()
     }
 
-    /// The addresses given to clients: `advertised_listeners`, or `listeners` if there are none. The
-    /// owner of the bound socket fills in a port 0 and an empty host.
-    pub fn effective_advertised_listeners(&self) -> &[EndPoint] {
-        match self.advertised_listeners.as_slice() {
-            [] => &self.listeners,
-            advertised => advertised,
-        }
+    /// The address given to the clients of each listener: that of `advertised_listeners`, or else its
+    /// own. The owner of the bound socket fills in a port 0 and an empty host.
+    ///
+    /// Kafka names no broker at all to clients of a listener that is not advertised while others are,
+    /// and they can do nothing. Here the listener's own address is as good as before.
+    pub fn effective_advertised_listeners(&self) -> Vec<EndPoint> {
+        let advertised = |own: &EndPoint| {
+            let theirs = &self.advertised_listeners;
+            theirs.iter().find(|it| it.listener_name == own.listener_name).unwrap_or(own).clone()
+        };
+        self.listeners.iter().map(advertised).collect()
     }
 
     /// Port of `KafkaConfig.logRollTimeMillis`: the age at which a segment rolls, in milliseconds.
@@ -589,27 +639,43 @@ impl KafkaConfig {
     }
 
     /// The settings as they hold for the listener of this name: its own prevail.
+    ///
+    /// Where clients authenticate by SASL, the `ssl.client.auth` of all listeners does not count, or
+    /// a broker that asks for certificates on one listener would ask on this one, too: port of
+    /// `ChannelBuilders.channelBuilderConfigs` (KAFKA-3166, KIP-684).
     #[must_use]
     pub fn of_listener(&self, listener: &ListenerName) -> Self {
-        self.overridden_by(|it| it.listener == *listener && it.mechanism.is_none())
+        let mut config = self.clone();
+        if self.protocol_of(listener) == Some(SecurityProtocol::SaslSsl) {
+            config.ssl_client_auth = SslClientAuth::None;
+        }
+        config.overridden_by(|it| it.listener == *listener && it.mechanism.is_none())
     }
 
-    /// The same for one SASL mechanism of the listener.
+    /// The same for one SASL mechanism of the listener. Its login module is its own or none: port of
+    /// `JaasContext.loadServerContext`.
     #[must_use]
     pub fn of_mechanism(&self, listener: &ListenerName, mechanism: &str) -> Self {
         let is_of = |it: &ListenerSetting| {
             it.mechanism.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(mechanism))
         };
-        self.of_listener(listener).overridden_by(|it| it.listener == *listener && is_of(it))
+        let mut config = self.of_listener(listener);
+        config.sasl_jaas_config = None;
+        config.overridden_by(|it| it.listener == *listener && is_of(it))
     }
 
-    fn overridden_by(&self, is_of: impl Fn(&ListenerSetting) -> bool) -> Self {
-        let mut config = self.clone();
-        for it in self.listener_settings.iter().filter(|it| is_of(it)) {
-            let set = config.set(&it.name, &it.value);
+    /// Whether a client of a listener with this protocol has to show a certificate.
+    pub fn ssl_client_auth_of(&self, protocol: SecurityProtocol) -> SslClientAuth {
+        if protocol.uses_ssl() { self.ssl_client_auth } else { SslClientAuth::None }
+    }
+
+    fn overridden_by(mut self, is_of: impl Fn(&ListenerSetting) -> bool) -> Self {
+        let settings = self.listener_settings.clone();
+        for it in settings.iter().filter(|it| is_of(it)) {
+            let set = self.set(&it.name, &it.value);
             set.expect("the settings of listeners are checked when they are read");
         }
-        config
+        self
     }
 
     /// The faults that are switched on.
@@ -746,7 +812,7 @@ mod tests {
             ("advertised.listeners=PLAINTEXT://c:3\nadvertised.port=7", "PLAINTEXT://c:3"),
         ] {
             assert_eq!(
-                shown(config(text).effective_advertised_listeners()),
+                shown(&config(text).effective_advertised_listeners()),
                 [advertised],
                 "{text}"
             );

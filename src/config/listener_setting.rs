@@ -8,9 +8,6 @@ use crate::common::end_point::ListenerName;
 /// What stands before all of them.
 pub(super) const PREFIX: &str = "listener.name.";
 
-/// The mechanisms that a setting can be for.
-const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
-
 /// One setting of one listener: `listener.name.client.ssl.client.auth=required`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ListenerSetting {
@@ -24,31 +21,19 @@ pub struct ListenerSetting {
 }
 
 impl ListenerSetting {
-    /// What the setting `name` says, if it is for one of `listeners`.
-    pub(super) fn of<'a>(
-        mut listeners: impl Iterator<Item = &'a ListenerName>,
-        name: &str,
-        value: &str,
-    ) -> Option<Self> {
-        let (listener, rest) =
-            listeners.find_map(|it| Some((it, name.strip_prefix(&it.config_prefix())?)))?;
-        let of_mechanism = MECHANISMS.iter().find_map(|it| {
-            let rest = rest.strip_prefix(&it.to_ascii_lowercase())?.strip_prefix('.')?;
-            Some((it.to_string(), rest))
-        });
-        let (mechanism, name) = match of_mechanism {
-            Some((mechanism, name)) => (Some(mechanism), name),
-            None => (None, rest),
-        };
-        let (name, value) = (name.to_string(), value.to_string());
-        Some(Self { listener: listener.clone(), mechanism, name, value })
+    /// As it is given: `listener.name.client.plain.sasl.jaas.config`.
+    pub fn full_name(&self) -> String {
+        let prefix = self.listener.config_prefix();
+        match &self.mechanism {
+            Some(mechanism) => format!("{prefix}{}.{}", mechanism.to_ascii_lowercase(), self.name),
+            None => format!("{prefix}{}", self.name),
+        }
     }
 }
 
 /// Without the value.
 impl fmt::Debug for ListenerSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { listener, mechanism, name, value: _ } = self;
-        write!(f, "{listener} {mechanism:?} {name}")
+        f.write_str(&self.full_name())
     }
 }

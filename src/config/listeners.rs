@@ -1,6 +1,8 @@
 //! Port of the checks of listeners in `kafka.server.KafkaConfig.validateValues` and in
 //! `CoreUtils.listenerListToEndPoints`: how the settings of listeners fit together.
 
+use std::net::IpAddr;
+
 use crate::common::end_point::{EndPoint, ListenerName};
 use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
@@ -49,11 +51,16 @@ pub(super) fn contradictions(config: &KafkaConfig) -> Vec<Contradiction> {
     found
 }
 
+/// A name that two listeners have, or a port that both would bind. Several may be advertised by one
+/// port: what forwards to them may tell them apart otherwise.
 fn has_twice(name: &'static str, end_points: &[EndPoint]) -> Option<Contradiction> {
-    let ports = end_points.iter().map(|it| it.port).filter(|it| *it != 0);
-    let what = if is_any_twice(ports) {
+    let is_any = |is_same: fn(&EndPoint, &EndPoint) -> bool| {
+        let earlier = |i: usize| &end_points[..i];
+        end_points.iter().enumerate().any(|(i, a)| earlier(i).iter().any(|b| is_same(a, b)))
+    };
+    let what = if name == "listeners" && is_any(is_port_of_both) {
         "port"
-    } else if is_any_twice(end_points.iter().map(|it| &it.listener_name)) {
+    } else if is_any(|a, b| a.listener_name == b.listener_name) {
         "name"
     } else {
         return None;
@@ -65,10 +72,15 @@ fn has_twice(name: &'static str, end_points: &[EndPoint]) -> Option<Contradictio
     Some(Contradiction { name, value, why })
 }
 
-fn is_any_twice<T: Ord>(values: impl Iterator<Item = T>) -> bool {
-    let mut values: Vec<T> = values.collect();
-    values.sort_unstable();
-    values.windows(2).any(|pair| pair[0] == pair[1])
+/// One port may be bound by IPv4 and by IPv6: port of
+/// `SocketServerConfigs.validateOneIsIpv4AndOtherIpv6` (KIP-797).
+fn is_port_of_both(a: &EndPoint, b: &EndPoint) -> bool {
+    let address = |it: &EndPoint| it.host.parse::<IpAddr>();
+    let is_by_both = match (address(a), address(b)) {
+        (Ok(a), Ok(b)) => a.is_ipv4() != b.is_ipv4(),
+        _ => false,
+    };
+    a.port != 0 && a.port == b.port && !is_by_both
 }
 
 /// Why this broker cannot listen by this name.

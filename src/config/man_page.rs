@@ -41,7 +41,8 @@ The broker was shut down cleanly, or what was asked for was printed.
 .TP
 1
 A setting is wrong, the broker could not start, a step of the shutdown failed,
-the last log directory has failed, or dump\-log found damage.
+the last log directory has failed, dump\-log found damage, or add\-scram made
+no user.
 The log, or the standard error, says which.
 .SH FILES
 In each log directory:
@@ -52,6 +53,10 @@ The segments of a log and their indexes, in Kafka's own formats.
 .I .lock
 Held by the process that uses the directory.
 .TP
+.I scram_credentials
+In the first one: what is kept of the passwords of SCRAM.
+Only its owner may read it.
+.TP
 .I .kafka_cleanshutdown
 Left by a clean shutdown: nothing has to be recovered.
 .SH SEE ALSO
@@ -61,7 +66,11 @@ Left by a clean shutdown: nothing has to be recovered.
 ";
 
 /// The page in the macros of man(7). It has no date: the same version gives the same page.
-pub fn man_page(help: HelpText<'_>, help_of_dump_log: HelpText<'_>, version: &str) -> String {
+pub fn man_page(
+    help: HelpText<'_>,
+    sub_commands: &[(&str, HelpText<'_>)],
+    version: &str,
+) -> String {
     let mut page = format!(".TH TRANSFERTO 1 \"\" \"{}\"\n", roff(version));
     let _ = writeln!(page, ".SH NAME\n{}", lines(&format!("transferto - {}", help.purpose())));
     page.push_str(".SH SYNOPSIS\n");
@@ -69,8 +78,10 @@ pub fn man_page(help: HelpText<'_>, help_of_dump_log: HelpText<'_>, version: &st
     page.push_str(&usages.join(".br\n"));
     page.push_str(".SH OPTIONS\n");
     help.rows().for_each(|it| page.push_str(&option(&it)));
-    page.push_str(".SH OPTIONS OF DUMP\\-LOG\n");
-    help_of_dump_log.rows().for_each(|it| page.push_str(&option(&it)));
+    for (name, help) in sub_commands {
+        let _ = writeln!(page, ".SH OPTIONS OF {}", roff(&name.to_uppercase()));
+        help.rows().for_each(|it| page.push_str(&option(&it)));
+    }
     page.push_str(".SH EXAMPLES\n");
     help.examples().for_each(|it| page.push_str(&example(it)));
     page.push_str(
@@ -141,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_page_has_each_option_and_each_setting() {
-        let page = man_page(HELP, HELP_OF_DUMP, "p 1");
+        let page = man_page(HELP, &[("dump-log", HELP_OF_DUMP)], "p 1");
         for part in [
             ".SH NAME\ntransferto \\- does\n",
             ".B p\n[a]\n",
@@ -163,7 +174,7 @@ mod tests {
         assert_eq!(lines("'x"), "\\&'x");
         let folded = lines(&"a .b ".repeat(30));
         assert!(folded.lines().all(|it| it.len() <= 80 && !it.starts_with('.')), "{folded}");
-        for line in man_page(HELP, HELP_OF_DUMP, "p 1").lines() {
+        for line in man_page(HELP, &[("dump-log", HELP_OF_DUMP)], "p 1").lines() {
             let is_macro = |name: &&str| line == *name || line.starts_with(&format!("{name} "));
             let known = [".TH", ".SH", ".TP", ".B", ".I", ".BR", ".br"];
             assert!(!line.starts_with(['.', '\'']) || known.iter().any(is_macro), "{line}");

@@ -21,6 +21,7 @@ Not checked, because only a start shows it:
   whether the ports are free, and whether the names of hosts are known here;
   whether the log directories can be made, written and locked, and whose they are;
   whether what lies in them can be read;
+  whether keys and certificates can be read and fit each other, and what login modules say;
   what kafka-configs has set there while a broker ran, which prevails over these settings.
 ";
 
@@ -80,7 +81,7 @@ mod tests {
     fn every_error_is_listed_with_its_place() {
         let dir = TempDir::new();
         let file = dir.join("a.properties");
-        fs::write(&file, "prot=1\nssl.protocol=TLS\nlog.dirs=~/x\n").unwrap();
+        fs::write(&file, "prot=1\nsecurity.providers=a.B\nlog.dirs=~/x\n").unwrap();
         let SettingsCheck { findings, errors, .. } = SettingsCheck::of(Some(&file), &[]);
         assert!(findings.is_empty() && errors.len() == 3, "{errors:?}");
         for (i, (error, advice)) in

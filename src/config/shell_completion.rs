@@ -242,6 +242,7 @@ fn zsh_options(rows: &[HelpRow<'_>]) -> String {
             "--override" => ("*", ":setting:_transferto_settings".to_string()),
             "--completion" => ("", format!(":shell:({SHELLS})")),
             "--files" => ("*", ":files:_files".to_string()),
+            "--password-file" => ("", ":file:_files".to_string()),
             _ if row.takes.is_empty() => ("", String::new()),
             _ => ("", format!(":{}: ", row.takes)),
         };
@@ -271,7 +272,7 @@ fn fish_options(rows: &[HelpRow<'_>], condition: &str) -> String {
         let takes = match it.name {
             "--override" => " -x -a '(__transferto_settings)'".to_string(),
             "--completion" => format!(" -x -a '{SHELLS}'"),
-            "--files" => " -r".to_string(),
+            "--files" | "--password-file" => " -r".to_string(),
             _ if it.takes.is_empty() => String::new(),
             _ => " -x".to_string(),
         };

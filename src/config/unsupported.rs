@@ -1,6 +1,10 @@
 //! Kafka's settings that this broker does not support, each with the reason: those that it can ignore,
 //! and those with which it does not start.
 
+/// Why nothing of Kerberos is taken.
+pub(super) const GSSAPI_IS_MISSING: &str = "GSSAPI, which is Kerberos, is not built in: take \
+    SCRAM-SHA-512 where passwords will do, or OAUTHBEARER where an identity provider signs tokens";
+
 /// A setting is here, and not refused, if a broker without it does for clients and operators what
 /// Kafka does with it.
 const WITHOUT_EFFECT: &[Group] = &[
@@ -274,6 +278,67 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["unstable.api.versions.enable", "unstable.feature.versions.enable"],
     },
     Group {
+        why: "it chooses among Java's implementations of TLS: `ssl.enabled.protocols` and \
+              `ssl.cipher.suites` say what is spoken here",
+        names: &[
+            "ssl.protocol",
+            "ssl.provider",
+            "ssl.keymanager.algorithm",
+            "ssl.trustmanager.algorithm",
+            "ssl.secure.random.implementation",
+        ],
+    },
+    Group {
+        why: "it is for those who connect: each client has its own, and this broker connects to \
+              nobody",
+        names: &["ssl.endpoint.identification.algorithm"],
+    },
+    Group {
+        why: "a changed certificate may bear any names: no other broker relies on them",
+        names: &["ssl.allow.dn.changes", "ssl.allow.san.changes"],
+    },
+    Group {
+        why: "it is for brokers that log in to others, or get tokens for that: this one is alone",
+        names: &[
+            "sasl.mechanism.inter.broker.protocol",
+            "sasl.mechanism.controller.protocol",
+            "sasl.client.callback.handler.class",
+            "sasl.login.class",
+            "sasl.login.callback.handler.class",
+            "sasl.login.connect.timeout.ms",
+            "sasl.login.read.timeout.ms",
+            "sasl.login.refresh.buffer.seconds",
+            "sasl.login.refresh.min.period.seconds",
+            "sasl.login.refresh.window.factor",
+            "sasl.login.refresh.window.jitter",
+            "sasl.login.retry.backoff.max.ms",
+            "sasl.login.retry.backoff.ms",
+            "sasl.oauthbearer.assertion.algorithm",
+            "sasl.oauthbearer.assertion.claim.aud",
+            "sasl.oauthbearer.assertion.claim.exp.seconds",
+            "sasl.oauthbearer.assertion.claim.iss",
+            "sasl.oauthbearer.assertion.claim.jti.include",
+            "sasl.oauthbearer.assertion.claim.nbf.seconds",
+            "sasl.oauthbearer.assertion.claim.sub",
+            "sasl.oauthbearer.assertion.file",
+            "sasl.oauthbearer.assertion.private.key.file",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+            "sasl.oauthbearer.assertion.template.file",
+            "sasl.oauthbearer.client.credentials.client.id",
+            "sasl.oauthbearer.client.credentials.client.secret",
+            "sasl.oauthbearer.jwt.retriever.class",
+            "sasl.oauthbearer.scope",
+            "sasl.oauthbearer.token.endpoint.url",
+        ],
+    },
+    Group {
+        why: "the keys that sign tokens are in a file: there is no server to be asked again",
+        names: &[
+            "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
+            "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
+        ],
+    },
+    Group {
         why: "this broker keeps neither delegation tokens nor encoded passwords",
         names: &[
             "delegation.token.expiry.check.interval.ms",
@@ -303,13 +368,39 @@ const WITHOUT_EFFECT: &[Group] = &[
 
 const REFUSED: &[Refusal] = &[
     Refusal {
-        why: "this broker loads no classes and has no delegation tokens",
+        why: "this broker loads no classes: a principal has the name that its client has \
+              authenticated by, or what `ssl.principal.mapping.rules` makes of its certificate",
+        names: &["principal.builder.class"],
+        unless: &["org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"],
+    },
+    Refusal {
+        why: "this broker has no delegation tokens",
+        names: &["delegation.token.master.key", "delegation.token.secret.key"],
+        unless: &[],
+    },
+    Refusal {
+        why: GSSAPI_IS_MISSING,
         names: &[
-            "principal.builder.class",
-            "delegation.token.master.key",
-            "delegation.token.secret.key",
+            "sasl.kerberos.kinit.cmd",
+            "sasl.kerberos.min.time.before.relogin",
+            "sasl.kerberos.principal.to.local.rules",
+            "sasl.kerberos.service.name",
+            "sasl.kerberos.ticket.renew.jitter",
+            "sasl.kerberos.ticket.renew.window.factor",
         ],
-        unless: &["0"],
+        unless: &["DEFAULT", "/usr/bin/kinit", "60000", "0.05", "0.8"],
+    },
+    Refusal {
+        why: "this broker loads no classes: it has what those of Kafka do for PLAIN, SCRAM and \
+              signed tokens",
+        names: &["sasl.server.callback.handler.class", "sasl.oauthbearer.jwt.validator.class"],
+        unless: &[
+            "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler",
+            "org.apache.kafka.common.security.oauthbearer.secured.\
+             OAuthBearerValidatorCallbackHandler",
+            "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator",
+            "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator",
+        ],
     },
     Refusal {
         why: "this broker keeps counters, but has no reporters",
@@ -348,6 +439,7 @@ const REFUSED: &[Refusal] = &[
             "client.quota.callback.class",
             "config.providers",
             "security.providers",
+            "ssl.engine.factory.class",
         ],
         unless: &[],
     },

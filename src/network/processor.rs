@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use byteorder::{BigEndian, ByteOrder};
 use log::{Level, debug, error, log};
 use mio::net::TcpStream;
 
@@ -379,13 +378,16 @@ impl Processor {
     fn process_completed_receive(&mut self, receive: NetworkReceived, start_ns: i64) {
         let NetworkReceived { id, frame } = receive;
         let _connection = id.subject().enter();
-        if self.is_of_session(id, &frame.bytes, start_ns) {
+        if self.begins_reauthentication(id, &frame.bytes) {
             return;
         }
         let Some(channel) = self.selector.channel(id) else {
             debug!("Processor.processCompletedReceives: {id} is closed already");
             return;
         };
+        if channel.is_session_expired(start_ns) {
+            return self.close_expired_session(id);
+        }
         let session = Session {
             listener: Arc::clone(&self.listener),
             principal: channel.principal().clone(),
@@ -434,22 +436,18 @@ impl Processor {
         }
     }
 
-    /// Whether the frame is about the client's session itself: it authenticates anew, or its time to do so
-    /// is over and the connection is closed (KIP-368).
-    fn is_of_session(&mut self, id: ConnectionId, frame: &[u8], now_ns: i64) -> bool {
-        let key = frame.get(..2).map(BigEndian::read_i16);
-        if key == Some(ApiKeys::SaslHandshake.id()) && self.selector.reauthenticate(id, frame) {
-            return true;
-        }
-        let is_expired =
-            self.selector.channel(id).is_some_and(|channel| channel.is_session_expired(now_ns));
-        if is_expired {
-            let level = limited(LogKind::Disconnects, Level::Info);
-            log!(level, "closing connection {id}: its client did not authenticate anew in time");
-            self.context.metrics.expired_connections_killed.increment();
-            self.close(id);
-        }
-        is_expired
+    /// Whether the frame begins a new authentication, which is then the selector's affair (KIP-368).
+    fn begins_reauthentication(&mut self, id: ConnectionId, frame: &[u8]) -> bool {
+        frame.starts_with(&ApiKeys::SaslHandshake.id().to_be_bytes())
+            && self.selector.reauthenticate(id, frame)
+    }
+
+    /// Closes a connection whose client had to authenticate anew, and has sent another request.
+    fn close_expired_session(&mut self, id: ConnectionId) {
+        let level = limited(LogKind::Disconnects, Level::Info);
+        log!(level, "closing connection {id}: its client did not authenticate anew in time");
+        self.context.metrics.expired_connections_killed.increment();
+        self.close(id);
     }
 
     /// Has the request answered here, if the broker is set so and it keeps nobody waiting. Returns it

@@ -7,14 +7,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write;
-use std::net::SocketAddr;
 
 use log::{Level, debug, log, log_enabled};
 
-use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::for_log;
-use crate::network::request_channel::{ReplyTo, Request};
+use crate::network::request_channel::{ReplyTo, Request, Session};
 use crate::network::request_metrics::STAGES;
 use crate::protocol::header::RequestHeader;
 use crate::transport::connection_id::ConnectionId;
@@ -50,9 +48,7 @@ struct Description {
     request_bytes: usize,
     /// 0 if there is no response.
     response_bytes: u64,
-    local_address: SocketAddr,
-    client_address: SocketAddr,
-    principal: KafkaPrincipal,
+    session: Session,
 }
 
 impl RequestLog {
@@ -75,9 +71,7 @@ impl RequestLog {
             },
             request_bytes: request.frame.bytes.len(),
             response_bytes: 0,
-            local_address: request.session.local_address,
-            client_address: request.session.client_address,
-            principal: request.session.principal.clone(),
+            session: request.session.clone(),
         };
         self.described.insert(request.connection_id, description);
     }
@@ -124,7 +118,8 @@ struct Line<'a> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Description { header, body, request_bytes, response_bytes, .. } = self.description;
-        let Description { local_address, client_address, principal, .. } = self.description;
+        let Session { listener, principal, client_address, local_address } =
+            &self.description.session;
         let api = header.api_key.name();
         let client_id = header.client_id.as_deref().map_or("null".to_string(), for_log);
         write!(
@@ -143,7 +138,9 @@ impl fmt::Display for Line<'_> {
             " from connection {local_address}-{client_address};totalTime:{total:.3},\
              requestQueueTime:{queue:.3},localTime:{local:.3},remoteTime:{remote:.3},\
              throttleTime:{throttle:.3},responseQueueTime:{response_queue:.3},\
-             sendTime:{send:.3},principal:{principal}"
+             sendTime:{send:.3},securityProtocol:{},principal:{principal},listener:{}",
+            listener.security_protocol.name(),
+            listener.listener_name
         )
     }
 }

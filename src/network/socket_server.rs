@@ -146,10 +146,17 @@ impl SocketServer {
         Ok(())
     }
 
-    /// The port that the listener of `protocol` is bound to: the system's choice if its setting is
-    /// port 0.
+    /// The port that the first listener of `protocol` is bound to: the system's choice if its setting
+    /// is port 0.
     pub fn bound_port(&self, protocol: SecurityProtocol) -> Option<u16> {
         let bound = self.bound_endpoints.iter().find(|it| it.security_protocol == protocol);
+        bound.map(|end_point| end_point.port)
+    }
+
+    /// The port that the listener of this name is bound to; case does not matter.
+    pub fn bound_port_of(&self, listener: &str) -> Option<u16> {
+        let listener = ListenerName::normalised(listener);
+        let bound = self.bound_endpoints.iter().find(|it| it.listener_name == listener);
         bound.map(|end_point| end_point.port)
     }
 

@@ -109,10 +109,10 @@ api_keys! {
     /// Lists the groups, of all states and types or of some.
     /// Admins.
     ListGroups              = 16, versions 0..=5,  flexible from 3,  advertised 0..=5;
-    /// Opens an authentication.
-    /// Clients that are configured to use SASL, whether it is advertised or not. It is refused, so
-    /// that they fail at once instead of retrying until their time runs out.
-    SaslHandshake           = 17, versions 0..=1,  flexible from NEVER;
+    /// Opens an authentication, by a mechanism that the client proposes.
+    /// Clients that are configured to use SASL, whether it is advertised or not. On a listener without
+    /// SASL it is refused, so that they fail at once instead of retrying until their time runs out.
+    SaslHandshake           = 17, versions 0..=1,  flexible from NEVER, advertised 0..=1;
     /// Lists the APIs and their versions.
     /// Every client except those of Kafka 0.9 and before.
     ApiVersions             = 18, versions 0..=4,  flexible from 3,  advertised 0..=4;
@@ -150,6 +150,10 @@ api_keys! {
     /// Lists the log directories, and the sizes of the logs in them.
     /// Admins, and user interfaces that show sizes.
     DescribeLogDirs         = 35, versions 0..=4,  flexible from 2,  advertised 0..=4;
+    /// Carries the tokens of an authentication.
+    /// Clients that use SASL, after SaslHandshake in version 1. Without it they send their tokens bare,
+    /// and a failure is a closed connection.
+    SaslAuthenticate        = 36, versions 0..=2,  flexible from 2,  advertised 0..=2;
     /// Adds partitions to topics.
     /// Admins.
     CreatePartitions        = 37, versions 0..=3,  flexible from 2,  advertised 0..=3;
@@ -168,6 +172,12 @@ api_keys! {
     /// Sets and removes quotas.
     /// Admins.
     AlterClientQuotas       = 49, versions 0..=1,  flexible from 1,  advertised 0..=1;
+    /// Lists the users of SCRAM, without what is kept of their passwords.
+    /// Admins.
+    DescribeUserScramCredentials = 50, versions 0..=0, flexible from 0, advertised 0..=0;
+    /// Makes users of SCRAM, changes their passwords, and removes them.
+    /// Admins.
+    AlterUserScramCredentials = 51, versions 0..=0, flexible from 0, advertised 0..=0;
     /// Names the cluster and its brokers.
     /// Admins. Sarama and franz-go fail without it, others ask for Metadata in its place.
     DescribeCluster         = 60, versions 0..=1,  flexible from 0,  advertised 0..=1;
@@ -192,6 +202,7 @@ impl ApiKeys {
                 | Self::DescribeConfigs
                 | Self::DescribeLogDirs
                 | Self::DescribeClientQuotas
+                | Self::DescribeUserScramCredentials
                 | Self::DescribeCluster
         )
     }

@@ -69,6 +69,15 @@ pub fn response_bytes(
     Ok(write(Writer::keeping(room, size)).into_bytes())
 }
 
+/// The same for a response that is small whatever was asked for, as are those before a client is
+/// known: it draws nothing.
+pub fn small_response_bytes(header: &RequestHeader, body: &ResponseBody) -> Vec<u8> {
+    let mut writer = Writer::keeping(Vec::with_capacity(ORDINARY_BYTES), usize::MAX);
+    header.write_response_header(&mut writer);
+    body.write(&mut writer, header);
+    writer.into_bytes()
+}
+
 /// Room for exactly `size` bytes of an answer.
 fn room_for(size: usize, memory: &mut MemoryDraw) -> Result<Vec<u8>, EncodeError> {
     if size > FRAME_BYTES_MAX.min(memory.pool().grant_max_bytes(Stage::Answer)) {
@@ -242,6 +251,9 @@ bodies! {
     DescribeConfigs:         describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
     AlterConfigs:            alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
     DescribeLogDirs:         describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+    SaslAuthenticate:        sasl_authenticate::{
+        SaslAuthenticateRequest, SaslAuthenticateResponse,
+    };
     CreatePartitions:        create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
     DeleteGroups:            delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
     IncrementalAlterConfigs: incremental_alter_configs::{
@@ -253,6 +265,12 @@ bodies! {
     };
     AlterClientQuotas:       alter_client_quotas::{
         AlterClientQuotasRequest, AlterClientQuotasResponse,
+    };
+    DescribeUserScramCredentials: describe_user_scram_credentials::{
+        DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
+    };
+    AlterUserScramCredentials: alter_user_scram_credentials::{
+        AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse,
     };
     DescribeCluster:         describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 }

@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use log::warn;
+
 use crate::common::errors::KafkaError;
 use crate::storage::files::checkpoint_file::CURRENT_VERSION;
-use crate::storage::files::file_io::{read_text, replace_atomically, write_atomically};
+use crate::storage::files::file_io::{AtomicWriter, make_private, read_text};
 
 /// One small text file, in the first log directory.
 #[derive(Debug)]
@@ -13,11 +15,18 @@ pub(super) struct RegistryFile {
     path: PathBuf,
     /// What an admin can do if the file cannot be read, and what is lost if it is moved away.
     remedy: &'static str,
+    /// Whether it is for nobody's eyes but the broker's.
+    is_secret: bool,
 }
 
 impl RegistryFile {
     pub(super) fn new(path: PathBuf, remedy: &'static str) -> Self {
-        Self { path, remedy }
+        Self { path, remedy, is_secret: false }
+    }
+
+    /// The same for a file that holds secrets: only its owner may read it.
+    pub(super) fn secret(self) -> Self {
+        Self { is_secret: true, ..self }
     }
 
     /// The file `name` in the first of a broker's log directories.
@@ -39,7 +48,22 @@ impl RegistryFile {
         parse: impl FnOnce(&str, &Path) -> Result<T, KafkaError>,
     ) -> Result<Option<T>, KafkaError> {
         let read = || read_text(&self.path)?.map(|text| parse(&text, &self.path)).transpose();
-        read().map_err(|error| error.with_remedy(self.remedy))
+        let content = read().map_err(|error| error.with_remedy(self.remedy))?;
+        if self.is_secret && content.is_some() && make_private(&self.path)? {
+            warn!(
+                "others than the broker could read {}, which holds secrets: it is closed to them \
+                 now, but who has read it can try passwords; change those",
+                self.path.display()
+            );
+        }
+        Ok(content)
+    }
+
+    fn writer(&self) -> AtomicWriter {
+        match self.is_secret {
+            true => AtomicWriter::private(&self.path),
+            false => AtomicWriter::new(&self.path),
+        }
     }
 
     /// Writes the file anew; `text` is on disk when this returns.
@@ -47,7 +71,7 @@ impl RegistryFile {
     /// # Errors
     /// Whatever the operating system reports, with the path.
     pub(super) fn write(&self, text: &str) -> io::Result<()> {
-        write_atomically(&self.path, text)
+        self.writer().write(text)
     }
 
     /// Replaces the text `old` by `new`, which is on disk when this returns.
@@ -55,7 +79,7 @@ impl RegistryFile {
     /// # Errors
     /// Whatever the operating system reports, with the path; the file then holds `old`.
     pub(super) fn replace(&self, new: &str, old: impl FnOnce() -> String) -> io::Result<()> {
-        replace_atomically(&self.path, new, old)
+        self.writer().replace(new, old)
     }
 
     /// The error for a file that can be read, and whose content cannot be used because of `why`.

@@ -1,26 +1,104 @@
 //! Port of `org.apache.kafka.common.network.ChannelBuilders`: from the protocol of a listener to what
 //! makes its channels.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
+use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
+use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::transfer_mode::TransferMode;
+use crate::security::configured_mechanisms::mechanisms_of;
+use crate::security::sasl_channel_builder::SaslChannelBuilder;
+use crate::security::scram::credential_cache::CredentialCache;
+use crate::security::ssl::ssl_channel_builder::{SslChannelBuilder, SslTransportBuilder};
+use crate::security::ssl::ssl_factory::SslFactory;
+use crate::security::ssl::ssl_principal_mapper::SslPrincipalMapper;
 use crate::transport::channel_builder::{
     ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder, PlaintextTransportBuilder,
+    TransportBuilder,
 };
+use crate::transport::tls_offload::TlsOffload;
 
 /// The builders that the settings ask for, each with the settings of its own listener.
 pub struct ConfiguredChannelBuilders<'a> {
     config: &'a KafkaConfig,
     metrics: &'a Arc<Metrics>,
+    time: &'a Arc<dyn Time>,
+    credentials: &'a Arc<CredentialCache>,
+    /// Of the listeners with TLS that have been asked for.
+    ssl_factories: Mutex<Vec<Arc<SslFactory>>>,
+    /// What the kernel has said when it was asked for TLS.
+    offload: Mutex<Option<TlsOffload>>,
 }
 
 impl<'a> ConfiguredChannelBuilders<'a> {
-    pub fn new(config: &'a KafkaConfig, metrics: &'a Arc<Metrics>) -> Self {
-        Self { config, metrics }
+    /// Logins by SCRAM look into `credentials`, which may be filled later.
+    pub fn new(
+        config: &'a KafkaConfig,
+        metrics: &'a Arc<Metrics>,
+        time: &'a Arc<dyn Time>,
+        credentials: &'a Arc<CredentialCache>,
+    ) -> Self {
+        Self {
+            config,
+            metrics,
+            time,
+            credentials,
+            ssl_factories: Mutex::default(),
+            offload: Mutex::default(),
+        }
+    }
+
+    /// The keys of the listeners with TLS that were asked for so far: they may be exchanged.
+    pub fn ssl_factories(&self) -> Vec<Arc<SslFactory>> {
+        locked(&self.ssl_factories).clone()
+    }
+
+    /// Authenticates its clients by SASL.
+    fn sasl(
+        &self,
+        end_point: &EndPoint,
+        transports: Box<dyn TransportBuilder>,
+    ) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
+        let mechanisms = mechanisms_of(self.config, &end_point.listener_name, self.credentials)
+            .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
+        let time = Arc::clone(self.time);
+        Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))
+    }
+
+    /// Encrypted sockets, with the keys of this listener.
+    fn ssl(&self, end_point: &EndPoint) -> Result<SslTransportBuilder, KafkaError> {
+        let ssl_factory = Arc::new(SslFactory::configure(self.config, end_point)?);
+        locked(&self.ssl_factories).push(Arc::clone(&ssl_factory));
+        let builder = SslTransportBuilder::new(ssl_factory, Arc::clone(self.metrics));
+        Ok(builder.with_offload(self.offload(end_point)?))
+    }
+
+    /// Whether the kernel is given the connections of this listener. It is asked once.
+    fn offload(&self, end_point: &EndPoint) -> Result<TlsOffload, KafkaError> {
+        let mode = self.config.of_listener(&end_point.listener_name).transferto_ktls;
+        if mode == KernelTlsMode::Off {
+            return Ok(TlsOffload::Off);
+        }
+        let mut probed = locked(&self.offload);
+        let offload = match &*probed {
+            Some(offload) => offload.clone(),
+            None => probed.insert(TlsOffload::probe()?).clone(),
+        };
+        if mode == KernelTlsMode::Required {
+            offload.require()?;
+        }
+        Ok(offload)
+    }
+
+    /// How the listener names the clients that show certificates.
+    fn principal_mapper(&self, end_point: &EndPoint) -> Result<SslPrincipalMapper, KafkaError> {
+        let config = self.config.of_listener(&end_point.listener_name);
+        Ok(SslPrincipalMapper::from_rules(&config.ssl_principal_mapping_rules)?)
     }
 
     /// Plain sockets, which files go to as the settings say.
@@ -41,11 +119,12 @@ impl ChannelBuilders for ConfiguredChannelBuilders<'_> {
             SecurityProtocol::Plaintext | SecurityProtocol::Trace => {
                 Ok(Arc::new(PlaintextChannelBuilder::on(self.plaintext())))
             }
-            SecurityProtocol::Ssl | SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl => {
-                Err(KafkaError::from(std::io::Error::other(format!(
-                    "{end_point}: this protocol is not built in yet"
-                ))))
+            SecurityProtocol::Ssl => {
+                let mapper = self.principal_mapper(end_point)?;
+                Ok(Arc::new(SslChannelBuilder::new(self.ssl(end_point)?, mapper)))
             }
+            SecurityProtocol::SaslPlaintext => self.sasl(end_point, Box::new(self.plaintext())),
+            SecurityProtocol::SaslSsl => self.sasl(end_point, Box::new(self.ssl(end_point)?)),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::network::request_channel::{Request, RequestChannel};
 use crate::protocol::request::RequestBody as Body;
 use crate::server::apis::acls::AclApis;
 use crate::server::apis::api_versions::{
-    handle_api_versions_request, handle_sasl_handshake_request,
+    handle_api_versions_request, handle_sasl_authenticate_request, handle_sasl_handshake_request,
     handle_unsupported_api_versions_request,
 };
 use crate::server::apis::cluster::ClusterApis;
@@ -27,6 +27,7 @@ use crate::server::apis::metadata::MetadataApis;
 use crate::server::apis::parts::Parts;
 use crate::server::apis::produce::ProduceApis;
 use crate::server::apis::quotas::QuotaApis;
+use crate::server::apis::scram_credentials::ScramApis;
 use crate::server::apis::topics::TopicApis;
 use crate::server::reply::reply::Reply;
 use crate::transport::network_receive::Frame;
@@ -50,6 +51,7 @@ pub struct KafkaApis {
     configs: ConfigApis,
     logs: LogApis,
     quotas: QuotaApis,
+    scram: ScramApis,
     acls: AclApis,
 }
 
@@ -74,6 +76,7 @@ impl KafkaApis {
             configs: ConfigApis::new(parts),
             logs: LogApis::new(parts),
             quotas: QuotaApis::new(parts),
+            scram: ScramApis::new(parts),
             acls: AclApis::new(parts),
         }
     }
@@ -126,6 +129,7 @@ impl KafkaApis {
                 });
             }
             Body::DescribeLogDirs(it) => self.logs.handle_describe_log_dirs_request(reply, &it),
+            Body::SaslAuthenticate(_) => handle_sasl_authenticate_request(reply),
             Body::CreatePartitions(it) => self.on_controllers_thread(reply, move |apis, reply| {
                 apis.topics.handle_create_partitions_request(reply, &it);
             }),
@@ -137,6 +141,14 @@ impl KafkaApis {
             Body::AlterClientQuotas(it) => self.on_controllers_thread(reply, move |apis, reply| {
                 apis.quotas.handle_alter_client_quotas_request(reply, &it);
             }),
+            Body::DescribeUserScramCredentials(it) => {
+                self.scram.handle_describe_user_scram_credentials_request(reply, &it)
+            }
+            Body::AlterUserScramCredentials(it) => {
+                self.on_controllers_thread(reply, move |apis, reply| {
+                    apis.scram.handle_alter_user_scram_credentials_request(reply, &it);
+                });
+            }
             Body::DescribeCluster(it) => self.cluster.handle_describe_cluster_request(reply, &it),
         })
     }
@@ -159,7 +171,7 @@ impl KafkaApis {
         now_ns
     }
 
-    /// Leaves to the controller's thread what changes topics, settings, ACLs or quotas: the disk, or
+    /// Leaves to the controller's thread what changes topics, settings, ACLs, quotas or users: the disk, or
     /// the look-up of a host's name, keeps that one waiting, not every handler whose client asks.
     fn on_controllers_thread(
         self: &Arc<Self>,

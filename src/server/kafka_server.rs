@@ -168,9 +168,14 @@ impl KafkaServer {
         Ok(())
     }
 
-    /// The port that the listener of `protocol` is bound to.
+    /// The port that the listener of `protocol` is bound to; of several, the first.
     pub fn bound_port(&self, protocol: SecurityProtocol) -> Option<u16> {
         self.parts.socket_server.bound_port(protocol)
+    }
+
+    /// The port that the listener of this name is bound to; case does not matter.
+    pub fn bound_port_of(&self, listener: &str) -> Option<u16> {
+        self.parts.socket_server.bound_port_of(listener)
     }
 
     /// The listeners, with the ports they are bound to.

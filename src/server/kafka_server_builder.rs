@@ -25,6 +25,9 @@ use crate::network::socket_server::SocketServer;
 use crate::registry::topic_registry::TopicRegistry;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::channel_builders::ConfiguredChannelBuilders;
+use crate::security::configured_mechanisms::report_listeners_without_user;
+use crate::security::scram::credential_cache::CredentialCache;
+use crate::security::ssl::ssl_factory::SslFactory;
 use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -37,6 +40,7 @@ use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
 use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
+use crate::server::metadata::scram_control_manager::ScramControlManager;
 use crate::server::monitoring::monitoring_server::MonitoringServer;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorizer::Authorizer;
@@ -136,7 +140,8 @@ impl KafkaServerBuilder {
         let background =
             Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
-        let configured = ConfiguredChannelBuilders::new(&config, &metrics);
+        let credentials = Arc::default();
+        let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time, &credentials);
         let builders: &dyn ChannelBuilders = match &channel_builder {
             Some(given) => given,
             None => &configured,
@@ -155,6 +160,7 @@ impl KafkaServerBuilder {
             dynamic_config: &dynamic_config,
             log_manager: &log_manager,
             loading_progress: &self.loading_progress,
+            credentials: &credentials,
             time: &time,
             metrics: &metrics,
         };
@@ -162,6 +168,7 @@ impl KafkaServerBuilder {
         log_manager.startup();
         schedule_high_watermark_checkpoints(&config, &scheduler, &state.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
+        schedule_certificate_reload(&scheduler, configured.ssl_factories());
         let auto_topics =
             AutoTopicCreationManager::new(&config, &state.metadata_cache, &state.controller);
         let parts = Parts {
@@ -176,6 +183,7 @@ impl KafkaServerBuilder {
             group_coordinator: Arc::clone(&state.group_coordinator),
             producer_ids: Arc::new(state.producer_ids),
             quota_managers: Arc::clone(&state.quota_managers),
+            scram: Arc::new(state.scram),
             authorizer: state.authorizer,
             metrics: Arc::clone(&metrics),
             time,
@@ -207,6 +215,7 @@ struct PersistentState {
     controller: Arc<dyn Controller>,
     producer_ids: ProducerIdManager,
     quota_managers: Arc<QuotaManagers>,
+    scram: ScramControlManager,
     group_coordinator: Arc<GroupCoordinator>,
     authorizer: Option<Arc<dyn Authorizer>>,
 }
@@ -216,6 +225,8 @@ struct Sources<'a> {
     dynamic_config: &'a Arc<DynamicBrokerConfig>,
     log_manager: &'a Arc<LogManager>,
     loading_progress: &'a Arc<LoadingProgress>,
+    /// What logins look into. It is filled before the ports open.
+    credentials: &'a Arc<CredentialCache>,
     time: &'a Arc<dyn Time>,
     metrics: &'a Arc<Metrics>,
 }
@@ -280,6 +291,8 @@ impl PersistentState {
         let group_coordinator =
             start_group_coordinator(config, scheduler, &replica_manager, &*metadata_cache, time)?;
         let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
+        let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
+        report_listeners_without_user(current.of_file(), sources.credentials);
         dynamic_config.add_reconfigurable(&controller);
         Ok(Self {
             replica_manager,
@@ -287,6 +300,7 @@ impl PersistentState {
             controller,
             producer_ids,
             quota_managers,
+            scram,
             group_coordinator,
             authorizer,
         })
@@ -419,6 +433,16 @@ fn schedule_high_watermark_checkpoints(
     };
     let task = Box::new(checkpoint);
     scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
+}
+
+/// A new file of keys is taken without a restart.
+fn schedule_certificate_reload(scheduler: &Arc<dyn Scheduler>, factories: Vec<Arc<SslFactory>>) {
+    if factories.is_empty() {
+        return;
+    }
+    let reload = move || factories.iter().for_each(|it| it.reload_changed_files());
+    let interval_ms = SslFactory::CHECK_INTERVAL_MS;
+    scheduler.schedule("reload-certificates", interval_ms, Some(interval_ms), Box::new(reload));
 }
 
 /// What a flood of requests took is the system's again when it is over.

@@ -1,4 +1,4 @@
-//! Tools that look at the broker's files, and need no broker.
+//! Tools for the broker's files, which need no broker.
 
 pub mod dump_log_segments_options;
 pub(crate) mod printer;
@@ -6,3 +6,5 @@ pub(crate) mod offsets_message_parser;
 pub(crate) mod log_dump;
 pub(crate) mod index_dump;
 pub mod dump_log_segments;
+pub mod add_scram_options;
+pub mod add_scram;

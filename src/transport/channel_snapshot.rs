@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::common::kafka_principal::KafkaPrincipal;
 use crate::transport::connection_id::ConnectionId;
 use crate::transport::readiness::Readiness;
 
@@ -13,6 +14,8 @@ pub struct ChannelSnapshot {
     pub peer: SocketAddr,
     /// What the client called itself in its first request, cut short if that is long.
     pub client_id: Option<Arc<str>>,
+    /// Whom the client speaks for, as soon as that is known.
+    pub principal: Option<KafkaPrincipal>,
     pub readiness: Readiness,
     pub is_muted: bool,
     pub lacks_memory: bool,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use crate::transport::send;
 use crate::transport::send::NetworkSend;
 use crate::transport::transport_layer::{HandshakeStatus, TransportLayer};
 use crate::transport::write_turn::{TurnEnd, WriteTurn};
+
+/// How a connection begins that is not ready at once.
+const FIRST_STEP: Stage = Stage::ShakingHands(HandshakeStatus::NeedUnwrap);
 
 /// Behind the key and the version of the API.
 const CORRELATION_ID: Range<usize> = 4..8;
@@ -63,12 +67,22 @@ pub enum Preparation {
     Refused(String),
 }
 
-/// What is owed to a peer that has not proved who it is.
-enum Refusal {
-    /// This answer, if any, after a delay.
-    Due(Option<Vec<u8>>),
-    /// Nothing but the close: the answer is the send, or has left.
-    Answered,
+/// How far a connection has come: Kafka's `ChannelState`.
+enum Stage {
+    /// `connect(2)` has begun.
+    Connecting,
+    /// The transport shakes hands, and waits for this.
+    ShakingHands(HandshakeStatus),
+    /// The authenticator waits for the next frame of the peer.
+    Authenticating,
+    /// The send in progress is the authenticator's answer.
+    AnsweringAuthentication,
+    /// Requests are read, and responses sent.
+    Ready,
+    /// The peer has not proved who it is. It gets this answer, if any, after a delay.
+    Refused(Option<Vec<u8>>),
+    /// That answer is the send in progress. Then comes the close.
+    AnsweringRefusal,
 }
 
 /// One connection.
@@ -86,12 +100,7 @@ pub struct KafkaChannel {
     authenticator: Box<dyn Authenticator>,
     /// What the client has called itself first.
     client_id: Option<Arc<str>>,
-    /// Whether the send in progress is the authenticator's.
-    answers_authentication: bool,
-    /// What the last step of the handshake has waited for.
-    handshake: HandshakeStatus,
-    has_begun_authentication: bool,
-    refusal: Option<Refusal>,
+    stage: Stage,
     receive: NetworkReceive,
     /// The limit of requests; that of the authenticator is in force until the peer is known.
     request_limit: SizeLimit,
@@ -103,7 +112,6 @@ pub struct KafkaChannel {
     is_muted: bool,
     /// Set by a read that found no memory.
     lacks_memory: bool,
-    is_connected: bool,
     readiness: Readiness,
     /// The ends that [`take_end`](Self::take_end) has not returned.
     untaken_ends: u8,
@@ -118,15 +126,13 @@ impl KafkaChannel {
         authenticator: Box<dyn Authenticator>,
         receive: NetworkReceive,
     ) -> Self {
+        let is_ready = transport.ready() && authenticator.complete();
         let mut channel = Self {
             id,
             transport,
             authenticator,
             client_id: None,
-            answers_authentication: false,
-            handshake: HandshakeStatus::NeedUnwrap,
-            has_begun_authentication: false,
-            refusal: None,
+            stage: if is_ready { Stage::Ready } else { FIRST_STEP },
             request_limit: receive.limit(),
             receive,
             buffered: BytesBuffered::default(),
@@ -134,7 +140,6 @@ impl KafkaChannel {
             send_answers: Carried::along(),
             is_muted: false,
             lacks_memory: false,
-            is_connected: true,
             readiness: Readiness::default(),
             untaken_ends: ENDS,
             hang_up: Arc::default(),
@@ -146,7 +151,7 @@ impl KafkaChannel {
     /// The same over a connection that `connect(2)` has only begun.
     #[must_use]
     pub fn connecting(mut self) -> Self {
-        self.is_connected = false;
+        self.stage = Stage::Connecting;
         self.update_interest();
         self
     }
@@ -191,6 +196,7 @@ impl KafkaChannel {
             id: self.id,
             peer: self.peer_addr(),
             client_id: self.client_id.clone(),
+            principal: self.authenticator.complete().then(|| self.principal().clone()),
             readiness: self.readiness,
             is_muted: self.is_muted,
             lacks_memory: self.lacks_memory,
@@ -205,19 +211,18 @@ impl KafkaChannel {
 
     /// Whether the connection is established.
     pub fn is_connected(&self) -> bool {
-        self.is_connected
+        !matches!(self.stage, Stage::Connecting)
     }
 
     /// Whether requests may be read and responses sent: the connection is established and secured, the
     /// peer authenticated, and the last answer of the authenticator on its way.
     pub fn ready(&self) -> bool {
-        let is_prepared = self.transport.ready() && self.authenticator.complete();
-        self.is_connected && is_prepared && self.refusal.is_none() && !self.answers_authentication
+        matches!(self.stage, Stage::Ready)
     }
 
     /// Whether the peer has failed to prove who it is: all that is left is to say so and to close.
     pub fn is_refused(&self) -> bool {
-        self.refusal.is_some()
+        matches!(self.stage, Stage::Refused(_) | Stage::AnsweringRefusal)
     }
 
     /// Whether the session of the peer is over: it had to authenticate anew, and has not (KIP-368).
@@ -332,101 +337,127 @@ impl KafkaChannel {
     /// # Errors
     /// Why it could not be established.
     pub fn finish_connect(&mut self) -> io::Result<bool> {
-        self.is_connected = self.transport.finish_connect()?;
-        if !self.is_connected {
+        let is_connected = self.transport.finish_connect()?;
+        if is_connected {
+            let is_ready = self.transport.ready() && self.authenticator.complete();
+            self.stage = if is_ready { Stage::Ready } else { FIRST_STEP };
+        } else {
             self.readiness.used_up(WRITABLE);
         }
         self.update_interest();
-        Ok(self.is_connected)
+        Ok(is_connected)
     }
 
-    /// Port of `KafkaChannel.prepare`: continues the handshake, then the authentication, as far as they
-    /// get in one turn.
+    /// Port of `KafkaChannel.prepare`: continues the handshake, or the authentication by one frame and
+    /// its answer. One turn is no more, so that a peer which never comes to an end has its turns like
+    /// all others.
     ///
     /// # Errors
     /// Why the connection cannot be secured, or is to be closed at once; as
     /// [`read`](Self::read) and [`write`](Self::write).
     pub fn prepare(&mut self, buffer: &mut ReadBuffer, time: &dyn Time) -> io::Result<Preparation> {
-        if !self.transport.ready() && !self.shake_hands()? {
-            return Ok(Preparation::Underway);
-        }
-        let prepared = self.authenticate(buffer, time);
+        let prepared = match self.stage {
+            Stage::ShakingHands(_) => self.shake_hands(),
+            Stage::Authenticating => self.authenticate(buffer, time),
+            Stage::AnsweringAuthentication => self.send_answer(time),
+            _ => Ok(()),
+        };
         self.conclude(prepared)
     }
 
-    /// What a step of the authentication has come to.
-    fn conclude(&mut self, prepared: Result<(), PrepareError>) -> io::Result<Preparation> {
-        self.update_interest();
-        match prepared {
+    /// What a step has come to.
+    fn conclude(&mut self, step: Result<(), PrepareError>) -> io::Result<Preparation> {
+        let prepared = match step {
+            Ok(()) if self.ready() => Ok(Preparation::Ready),
+            Ok(()) => Ok(Preparation::Underway),
             Err(PrepareError::Io(error)) => Err(error),
             Err(PrepareError::Authentication(AuthenticationError::InvalidRequest(why))) => {
                 Err(io::Error::new(io::ErrorKind::InvalidData, why))
             }
             Err(PrepareError::Authentication(AuthenticationError::Failed { why, answer })) => {
-                self.refusal = Some(Refusal::Due(answer));
-                self.update_interest();
+                self.stage = Stage::Refused(answer);
                 Ok(Preparation::Refused(why))
             }
-            Ok(()) if self.ready() => Ok(Preparation::Ready),
-            Ok(()) => Ok(Preparation::Underway),
-        }
+        };
+        self.update_interest();
+        prepared
     }
 
-    /// Whether the handshake is over.
-    fn shake_hands(&mut self) -> io::Result<bool> {
-        let _step = step!("KafkaChannel.prepare", "the handshake with {}", self.peer_addr());
-        self.handshake = self.transport.handshake()?;
-        match self.handshake {
-            HandshakeStatus::Finished => {}
+    /// When the hands are shaken, the authenticator begins, which may be all that it does.
+    fn shake_hands(&mut self) -> Result<(), PrepareError> {
+        let status = if self.transport.ready() {
+            HandshakeStatus::Finished
+        } else {
+            let _step = step!("KafkaChannel.prepare", "the handshake with {}", self.peer_addr());
+            self.transport.handshake()?
+        };
+        self.stage = Stage::ShakingHands(status);
+        match status {
             HandshakeStatus::NeedUnwrap => self.readiness.used_up(READABLE),
             HandshakeStatus::NeedWrap => self.readiness.used_up(WRITABLE),
+            HandshakeStatus::Finished => {
+                self.authenticator.begin(&*self.transport)?;
+                self.await_frame();
+            }
         }
-        self.update_interest();
-        Ok(self.handshake == HandshakeStatus::Finished)
+        Ok(())
     }
 
-    /// One frame of the client and its answer after the other, until the client is known.
+    /// The next frame is the authenticator's, or the next request if the peer is known now.
+    fn await_frame(&mut self) {
+        let limit = match self.authenticator.max_receive_size() {
+            Some((max_bytes, setting)) if !self.authenticator.complete() => {
+                SizeLimit { max_bytes, setting }
+            }
+            _ => self.request_limit,
+        };
+        self.receive.set_limit(limit);
+        self.stage = match self.authenticator.complete() {
+            true => Stage::Ready,
+            false => Stage::Authenticating,
+        };
+    }
+
     fn authenticate(
         &mut self,
         buffer: &mut ReadBuffer,
         time: &dyn Time,
     ) -> Result<(), PrepareError> {
-        if !self.has_begun_authentication {
-            self.has_begun_authentication = true;
-            self.authenticator.begin(&*self.transport)?;
+        if self.lacks_memory && self.readiness.work() & ENDS != 0 {
+            let why = "the peer closed the connection before it was authenticated";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why).into());
         }
-        loop {
-            if self.answers_authentication && !self.write(time)? {
-                return Ok(());
-            }
-            self.answers_authentication = false;
-            if self.authenticator.complete() {
-                self.receive.set_limit(self.request_limit);
-                return Ok(());
-            }
-            self.limit_receive();
-            let Some(frame) = self.read(buffer)? else { return Ok(()) };
-            self.answer_authentication(&frame.bytes, time)?;
+        match self.read(buffer)? {
+            Some(frame) => self.answer_authentication(&frame.bytes, time),
+            None => Ok(()),
         }
     }
 
-    fn limit_receive(&mut self) {
-        if let Some((max_bytes, setting)) = self.authenticator.max_receive_size() {
-            self.receive.set_limit(SizeLimit { max_bytes, setting });
+    /// Has the authenticator answer a frame of the client.
+    fn answer_authentication(&mut self, frame: &[u8], time: &dyn Time) -> Result<(), PrepareError> {
+        let answer = self.authenticator.authenticate(frame, time.nanoseconds())?;
+        self.send = Some(Box::new(NetworkSend::new(answer)?));
+        self.stage = Stage::AnsweringAuthentication;
+        self.send_answer(time)
+    }
+
+    fn send_answer(&mut self, time: &dyn Time) -> Result<(), PrepareError> {
+        if self.write(time)? {
+            self.await_frame();
         }
+        Ok(())
     }
 
     /// Begins to send a refused peer its answer, now that the delay is over. Returns whether there is
-    /// none, so that only the close is left.
+    /// one; without, or the second time, only the close is left.
     pub fn answer_refusal(&mut self) -> bool {
-        let due = self.refusal.replace(Refusal::Answered);
-        let answer = match due {
-            Some(Refusal::Due(answer)) => answer.map(NetworkSend::new).and_then(Result::ok),
+        let answer = match mem::replace(&mut self.stage, Stage::AnsweringRefusal) {
+            Stage::Refused(answer) => answer.map(NetworkSend::new).and_then(Result::ok),
             _ => None,
         };
         self.send = answer.map(|it| Box::new(it) as Box<dyn send::Send>);
         self.update_interest();
-        self.send.is_none()
+        self.send.is_some()
     }
 
     /// Port of `KafkaChannel.maybeBeginServerReauthentication`: takes `frame` as the beginning of a new
@@ -445,14 +476,6 @@ impl KafkaChannel {
         }
         let answered = self.answer_authentication(frame, time);
         self.conclude(answered).map(Some)
-    }
-
-    /// Has the authenticator answer a frame of the client.
-    fn answer_authentication(&mut self, frame: &[u8], time: &dyn Time) -> Result<(), PrepareError> {
-        let answer = self.authenticator.authenticate(frame, time.nanoseconds())?;
-        self.answers_authentication = true;
-        self.send = Some(Box::new(NetworkSend::new(answer)?));
-        Ok(())
     }
 
     /// Continues reading for one turn (see [`ReadTurn`]), and returns one request if it is complete
@@ -495,11 +518,12 @@ impl KafkaChannel {
     }
 
     /// What the trace calls a request that has just been read. The correlation id stands at the same
-    /// place in every header; all else in there is for those who parse it.
+    /// place in every header; all else in there is for those who parse it. A frame for the authenticator
+    /// may be a bare token: a piece of a password stands there.
     fn subject_of(&self, request: &[u8]) -> Subject {
         match request.get(CORRELATION_ID) {
-            Some(id) => self.id.subject().request(BigEndian::read_i32(id)),
-            None => self.id.subject(),
+            Some(id) if self.ready() => self.id.subject().request(BigEndian::read_i32(id)),
+            _ => self.id.subject(),
         }
     }
 
@@ -562,28 +586,21 @@ impl KafkaChannel {
 
     /// The one place that derives what a channel wants from its state.
     fn update_interest(&mut self) {
-        let bits = if self.ready() {
-            let is_silent = self.is_muted || self.lacks_memory;
-            let reads = if is_silent { self.untaken_ends } else { READABLE | BUFFERED };
-            reads | self.wanted_writes()
-        } else if !self.is_connected {
+        let bits = match self.stage {
+            Stage::Ready => self.wanted_reads(self.is_muted) | self.wanted_writes(),
+            Stage::Authenticating => self.wanted_reads(false) | self.wanted_writes(),
             // The end of connect(2), good or bad, is reported as writable.
-            WRITABLE
-        } else if self.is_refused() {
-            self.untaken_ends | self.wanted_writes()
-        } else if !self.transport.ready() {
-            match self.handshake {
-                HandshakeStatus::NeedWrap => WRITABLE,
-                _ => READABLE,
-            }
-        } else if self.answers_authentication {
-            WRITABLE
-        } else if self.lacks_memory {
-            self.untaken_ends
-        } else {
-            READABLE | BUFFERED | self.wanted_writes()
+            Stage::Connecting | Stage::AnsweringAuthentication => WRITABLE,
+            Stage::ShakingHands(HandshakeStatus::NeedWrap) => WRITABLE,
+            Stage::ShakingHands(_) => READABLE,
+            Stage::Refused(_) | Stage::AnsweringRefusal => self.untaken_ends | self.wanted_writes(),
         };
         self.readiness.set_interest(bits);
+    }
+
+    fn wanted_reads(&self, is_muted: bool) -> u8 {
+        let is_silent = is_muted || self.lacks_memory;
+        if is_silent { self.untaken_ends } else { READABLE | BUFFERED }
     }
 
     fn wanted_writes(&self) -> u8 {

@@ -27,6 +27,11 @@ const HELD_BYTES_MAX: usize = 16 << 10;
 const SENDFILE_BYTES_MAX: usize = 0x7fff_f000;
 /// `send(2)`: the kernel waits for more before it sends a segment that is not full. `nix` has no
 /// name for it.
+///
+/// It waits for 200 ms at most, and where it encrypts what it sends, for ever: the record is not
+/// finished before more is there, and a call without a byte does not finish it. Hence the rule of this
+/// file, by which nothing depends on that time: **what leaves with `MSG_MORE` is never the last.** Either
+/// a byte behind it is held back, or the bytes of a file are next.
 const MSG_MORE: MsgFlags = MsgFlags::from_bits_retain(nix::libc::MSG_MORE);
 
 /// A connection whose bytes go as they are.
@@ -48,6 +53,16 @@ impl PlaintextTransportLayer {
     pub fn new(stream: TcpStream, peer: SocketAddr, metrics: Arc<Metrics>) -> io::Result<Self> {
         let local = stream.local_addr()?;
         Ok(Self { stream, peer, local, metrics, held: Vec::new() })
+    }
+
+    /// The socket, for a transport that adds to what passes here.
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// The socket, for a transport that sends what it makes of it.
+    pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
     }
 
     /// Sends what is held back and then `src`, in one call. Returns how many bytes of `src` went.
@@ -86,6 +101,18 @@ impl PlaintextTransportLayer {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(sent_of_src)
+    }
+
+    /// Sends what is held back and `src`, behind which more will come: all but the last byte, which
+    /// becomes what is held back.
+    fn send_all_but_one(&mut self, src: &[u8]) -> io::Result<usize> {
+        let Some((last, front)) = src.split_last() else { return Ok(0) };
+        let sent = self.send_held_and(front, MSG_MORE)?;
+        if sent < front.len() {
+            return Ok(sent);
+        }
+        self.held.push(*last);
+        Ok(src.len())
     }
 
     /// One `sendfile(2)`, counted and timed.
@@ -161,8 +188,7 @@ impl TransportLayer for PlaintextTransportLayer {
             self.held.extend_from_slice(src);
             return Ok(src.len());
         }
-        let flags = if more { MSG_MORE } else { MsgFlags::empty() };
-        self.send_held_and(src, flags)
+        if more { self.send_all_but_one(src) } else { self.send_held_and(src, MsgFlags::empty()) }
         // ANCHOR_END: held_back
     }
 
@@ -172,12 +198,12 @@ impl TransportLayer for PlaintextTransportLayer {
             [18] "PlaintextTransportLayer.transferFrom",
             "position {position}: {count} bytes to go"
         );
-        // With MSG_MORE the header waits in the kernel for the file, and both share a segment.
-        self.send_held_and(&[], MSG_MORE)?;
         let count = count.min(SENDFILE_BYTES_MAX);
         if count == 0 {
             return Ok(0);
         }
+        // With MSG_MORE the header waits in the kernel for the file, and both share a segment.
+        self.send_held_and(&[], MSG_MORE)?;
         let mut sent = 0;
         while sent < count {
             let (position, left) = (position + sent as u64, count - sent);

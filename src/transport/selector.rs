@@ -46,6 +46,7 @@ use crate::transport::catch_panic::catch_panic;
 use crate::transport::channel_builder::ChannelBuilder;
 use crate::transport::channel_snapshot::ChannelSnapshot;
 use crate::transport::connection_id::ConnectionId;
+use crate::transport::deadlines::Deadlines;
 use crate::transport::idle_expiry::IdleExpiry;
 use crate::transport::kafka_channel::{KafkaChannel, Preparation, SendError};
 use crate::transport::network_receive::{Frame, NetworkReceive};
@@ -162,12 +163,9 @@ pub struct Selector {
     /// Held while that list has entries.
     memory_wait: Option<MemoryWait>,
     stalled_checked_ms: i64,
-    /// The connections that were not ready when they came, with the time by which they have to be.
-    /// Those that are ready or gone by then are dropped when they come up, as from the next list.
-    preparing: VecDeque<(i64, ConnectionId)>,
-    /// The connections whose peers have failed to authenticate, with the time of their answer: Kafka's
-    /// `delayedClosingChannels`.
-    refused: VecDeque<(i64, ConnectionId)>,
+    /// By when the connections that are not ready have to be, and when those that have failed to
+    /// authenticate are answered and closed: Kafka's `delayedClosingChannels`.
+    deadlines: Deadlines,
     connected: Vec<ConnectionId>,
     completed_receives: VecDeque<NetworkReceived>,
     completed_sends: VecDeque<ConnectionId>,
@@ -182,6 +180,8 @@ struct Slot {
     last_active_ms: i64,
     /// Since when the channel has held memory of the pool, without a break.
     draws_since_ms: Option<i64>,
+    /// The time under which `Deadlines` has it.
+    deadline_ms: Option<i64>,
 }
 
 impl Slot {
@@ -232,8 +232,7 @@ impl Selector {
             out_of_memory: VecDeque::new(),
             memory_wait: None,
             stalled_checked_ms: 0,
-            preparing: VecDeque::new(),
-            refused: VecDeque::new(),
+            deadlines: Deadlines::default(),
             connected: Vec::new(),
             completed_receives: VecDeque::new(),
             completed_sends: VecDeque::new(),
@@ -430,8 +429,7 @@ impl Selector {
         self.give_turns(now_ms);
         self.close_expired(now_ms);
         self.close_stalled(now_ms);
-        self.close_unprepared(now_ms);
-        self.answer_refused(now_ms);
+        self.meet_deadlines(now_ms);
         Ok(())
     }
 
@@ -478,7 +476,7 @@ impl Selector {
         let last_active_ms = self.time.hi_res_clock_ms();
         let is_preparing = channel.is_connected() && !channel.ready();
         mark!([2] "Selector.register", "{} to {peer}, for epoll", channel.local_addr());
-        entry.insert(Slot { channel, last_active_ms, draws_since_ms: None });
+        entry.insert(Slot { channel, last_active_ms, draws_since_ms: None, deadline_ms: None });
         self.idle.enter(id, last_active_ms);
         if is_preparing {
             self.await_preparation(id);
@@ -486,11 +484,16 @@ impl Selector {
         Ok(id)
     }
 
-    /// Gives a connection its time to become ready.
+    /// Gives a connection its time to become ready, or to take the answer that says why it does not.
     fn await_preparation(&mut self, id: ConnectionId) {
-        let timeout_ms = self.limits.authentication_timeout_ms;
-        let until_ms = self.time.hi_res_clock_ms().saturating_add(timeout_ms);
-        self.preparing.push_back((until_ms, id));
+        self.set_deadline(id, Some(self.limits.authentication_timeout_ms));
+    }
+
+    /// In how many milliseconds the connection has to have come to something; without, it need not.
+    fn set_deadline(&mut self, id: ConnectionId, in_ms: Option<i64>) {
+        let Some(slot) = slot_of(&mut self.slots, id) else { return };
+        let due_ms = in_ms.map(|ms| self.time.hi_res_clock_ms().saturating_add(ms));
+        self.deadlines.set(id, &mut slot.deadline_ms, due_ms);
     }
 
     /// Changes a channel, and puts it on the ready list if it has work afterwards.
@@ -557,8 +560,7 @@ impl Selector {
 
     /// In how many milliseconds a connection has to be answered or closed.
     fn next_deadline_ms(&self) -> u64 {
-        let first = [self.preparing.front(), self.refused.front()].into_iter().flatten();
-        let Some(due_ms) = first.map(|(due_ms, _)| *due_ms).min() else { return u64::MAX };
+        let Some(due_ms) = self.deadlines.first_ms() else { return u64::MAX };
         u64::try_from(due_ms - self.time.hi_res_clock_ms()).unwrap_or(0)
     }
 
@@ -622,6 +624,10 @@ impl Selector {
             }
             self.connected.push(id);
             self.metrics.connection_creations.increment();
+            if !channel.ready() {
+                self.await_preparation(id);
+                return Ok(());
+            }
         }
         if channel.is_refused() {
             return self.end_refused(id);
@@ -654,7 +660,11 @@ impl Selector {
         let Some(Slot { channel, .. }) = slot_of(&mut self.slots, id) else {
             return Ok(());
         };
-        match channel.prepare(&mut self.read_buffer, &*self.time)? {
+        let prepared = channel.prepare(&mut self.read_buffer, &*self.time);
+        if prepared.as_ref().is_err_and(|it| it.kind() == io::ErrorKind::InvalidData) {
+            self.metrics.failed_authentications.increment();
+        }
+        match prepared? {
             Preparation::Underway if channel.lacks_memory() => {
                 self.out_of_memory.push_back(id);
                 self.metrics.memory_pool_waits.increment();
@@ -663,6 +673,7 @@ impl Selector {
             Preparation::Ready => {
                 self.metrics.successful_authentications.increment();
                 mark!("Selector.poll", "{} is {}", channel.peer_addr(), channel.principal());
+                self.set_deadline(id, None);
             }
             Preparation::Refused(why) => self.refuse(id, &why),
         }
@@ -676,15 +687,20 @@ impl Selector {
         let level = limited(LogKind::FailedAuthentications, Level::Info);
         log!(level, "connection {id} from {}: failed authentication: {why}", channel.peer_addr());
         self.metrics.failed_authentications.increment();
-        let delay_ms = self.limits.failed_authentication_delay_ms;
-        self.refused.push_back((self.time.hi_res_clock_ms().saturating_add(delay_ms), id));
+        self.set_deadline(id, Some(self.limits.failed_authentication_delay_ms));
     }
 
-    /// Answers and closes those whose delay is over.
-    fn answer_refused(&mut self, now_ms: i64) {
-        while self.refused.front().is_some_and(|(due_ms, _)| *due_ms <= now_ms) {
-            let Some((_, id)) = self.refused.pop_front() else { break };
-            if self.change(id, KafkaChannel::answer_refusal) == Some(true) {
+    /// Answers the refused ones whose delay is over, and closes those that have had their time to become
+    /// ready, or to take that answer.
+    fn meet_deadlines(&mut self, now_ms: i64) {
+        while let Some(id) = self.deadlines.due(now_ms) {
+            self.set_deadline(id, None);
+            let is_refused = self.channel(id).is_some_and(KafkaChannel::is_refused);
+            if !is_refused {
+                self.close_unprepared(id);
+            } else if self.change(id, KafkaChannel::answer_refusal) == Some(true) {
+                self.await_preparation(id);
+            } else {
                 self.close_refused(id);
             }
         }
@@ -707,22 +723,19 @@ impl Selector {
         self.disconnected.push(disconnected);
     }
 
-    /// Closes the connections that have had their time to become ready.
-    fn close_unprepared(&mut self, now_ms: i64) {
-        while self.preparing.front().is_some_and(|(until_ms, _)| *until_ms <= now_ms) {
-            let Some((_, id)) = self.preparing.pop_front() else { break };
-            let Some(channel) = self.channel(id).filter(|it| !it.ready()) else { continue };
-            let timeout_ms = self.limits.authentication_timeout_ms;
-            let level = limited(LogKind::FailedAuthentications, Level::Info);
-            log!(
-                level,
-                "closing connection {id} from {}: its client has not authenticated within \
-                 {timeout_ms} ms",
-                channel.peer_addr()
-            );
-            self.metrics.failed_authentications.increment();
-            self.close_refused(id);
-        }
+    /// Closes a connection that has had its time to become ready.
+    fn close_unprepared(&mut self, id: ConnectionId) {
+        let Some(channel) = self.channel(id) else { return };
+        let timeout_ms = self.limits.authentication_timeout_ms;
+        let level = limited(LogKind::FailedAuthentications, Level::Info);
+        log!(
+            level,
+            "closing connection {id} from {}: its client has not authenticated within \
+             {timeout_ms} ms",
+            channel.peer_addr()
+        );
+        self.metrics.failed_authentications.increment();
+        self.close_refused(id);
     }
 
     /// Ends a connection whose turn has failed, and logs why.
@@ -798,7 +811,8 @@ impl Selector {
 
     /// Takes an existing channel out of every collection and closes its socket, by dropping it.
     fn remove(&mut self, id: ConnectionId, cause: DisconnectCause) -> Disconnected {
-        let Slot { mut channel, last_active_ms, .. } = self.slots.remove(id.key());
+        let removed = self.slots.remove(id.key());
+        let Slot { mut channel, last_active_ms, mut deadline_ms, .. } = removed;
         assert_eq!(channel.id(), id, "only an existing channel is removed");
         let peer = channel.peer_addr();
         let deregister = || {
@@ -810,6 +824,7 @@ impl Selector {
         }
         note_end(&mut self.hang_ups, &channel, Ending::Gone);
         self.idle.leave(id, last_active_ms);
+        self.deadlines.set(id, &mut deadline_ms, None);
         self.metrics.connection_closes.increment();
         Disconnected { id, peer, cause }
     }

@@ -24,11 +24,18 @@ mod security {
     pub(crate) mod rights;
 
     mod authorization;
+    mod sasl;
+    mod scram_credentials;
+    mod scram_login;
     mod simple_acl_authorizer;
+    mod users;
 }
 
 mod quota {
+    pub(crate) mod altered_quotas;
+
     mod quota_managers;
+    mod client_quotas_request;
 }
 
 mod metadata {
@@ -36,6 +43,7 @@ mod metadata {
 }
 
 mod kafka_server;
+mod listeners;
 
 mod reply {
     mod reply;

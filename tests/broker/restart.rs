@@ -83,6 +83,7 @@ fn after_a_start_that_a_file_refused_nothing_is_recovered() {
     for name in [
         "acls",
         "client_quotas",
+        "scram_credentials",
         "broker_configs",
         "replication-offset-checkpoint",
         "latest_producer_id_block",
@@ -283,6 +284,7 @@ fn a_corrupt_file_in_the_log_directory_is_reported_with_a_remedy() {
         ("replication-offset-checkpoint", "nothing is lost"),
         ("latest_producer_id_block", "restart the idempotent producers"),
         ("client_quotas", "all quotas"),
+        ("scram_credentials", "no user of SCRAM"),
         ("broker_configs", "all settings of the broker"),
     ] {
         let dir = TempDir::new();

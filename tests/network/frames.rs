@@ -1,7 +1,6 @@
 //! Frames over a socket that blocks: a size, then so many bytes.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 
 /// A frame: the size, then the body.
 pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
@@ -10,7 +9,7 @@ pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
 }
 
 /// Reads one frame, blocking.
-pub(crate) fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(crate) fn read_frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut size = [0; 4];
     stream.read_exact(&mut size)?;
     let mut body = vec![0; u32::from_be_bytes(size) as usize];
@@ -18,10 +17,10 @@ pub(crate) fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-pub(crate) fn send_frame(stream: &mut TcpStream, body: &[u8]) {
+pub(crate) fn send_frame(stream: &mut impl Write, body: &[u8]) {
     stream.write_all(&frame(body)).unwrap();
 }
 
-pub(crate) fn receive_frame(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn receive_frame(stream: &mut impl Read) -> Vec<u8> {
     read_frame(stream).unwrap()
 }

@@ -13,13 +13,28 @@ mod inline_handler;
 mod lessons;
 
 mod transport {
-    mod harness;
+    pub(crate) mod harness;
 
     mod selector;
     mod selector_faults;
     mod hang_up;
     mod memory;
     mod plaintext_transport_layer;
+    mod kernel_tls;
+    mod nio_echo_server;
+    mod ssl_transport_layer;
+    mod ssl_failure;
+    mod ssl_selector;
+}
+
+mod sasl {
+    mod server;
+
+    mod sasl_authenticator;
+    mod sasl_server_authenticator;
+    mod reauthentication;
+    mod failure_delay;
+    mod hostile;
 }
 
 mod http {

@@ -51,7 +51,7 @@ fn a_check_has_the_errors_of_a_start_and_its_exit_status() {
 #[test]
 fn what_cannot_be_printed_is_an_error_unless_the_reader_has_read_enough() {
     let dir = TempDir::new();
-    let asked: [&[&str]; 8] = [
+    let asked: [&[&str]; 10] = [
         &["--man"],
         &["--completion", "bash"],
         &["--settings"],
@@ -60,6 +60,8 @@ fn what_cannot_be_printed_is_an_error_unless_the_reader_has_read_enough() {
         &["--check"],
         &["dump-log", "--help"],
         &["dump-log", "--version"],
+        &["add-scram", "--help"],
+        &["add-scram", "--version"],
     ];
     for arguments in asked {
         let run = |out: Stdio| {
@@ -100,13 +102,14 @@ fn bash_completes_options_settings_and_files() {
         ("--override num.io", &["num.io.threads="]),
         ("--override = num.io", &["num.io.threads="]),
         ("--completion f", &["fish"]),
-        ("a", &["a b.properties"]),
+        ("a", &["add-scram", "a b.properties"]),
         ("--override log.dirs = a", &["a b.properties"]),
         ("--override = log.dirs = a", &["a b.properties"]),
         ("--override num.io.threads = a", &[]),
         ("--override transferto.fetch.inline = ", &["off", "resident"]),
         ("--override auto.create.topics.enable = f", &["false"]),
         ("dump-log --print", &["--print-data-log"]),
+        ("add-scram --pass", &["--password-file"]),
         ("dump-log --print-data-log a", &["a b.properties"]),
     ] {
         assert_eq!(offered_by_bash(words, &dir), offered, "{words}");

@@ -55,7 +55,7 @@ fn with_its_target_at_debug_level_every_request_has_a_line_with_its_times() {
             ",throttleTime:",
             ",responseQueueTime:",
             ",sendTime:",
-            ",principal:User:ANONYMOUS",
+            ",securityProtocol:PLAINTEXT,principal:User:ANONYMOUS,listener:PLAINTEXT",
         ];
         for word in words {
             assert!(line.contains(word), "{word} in {line}");

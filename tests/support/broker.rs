@@ -9,6 +9,7 @@ use transferto::server::kafka_server_builder::KafkaServerBuilder;
 
 use crate::client::Client;
 use crate::temp::TempDir;
+use crate::tunnel::TlsListener;
 
 /// A broker in this process.
 pub struct Broker {
@@ -33,7 +34,11 @@ impl Broker {
         settings: &[(&str, &str)],
         change: impl FnOnce(KafkaServerBuilder) -> KafkaServerBuilder,
     ) -> Self {
-        let server = change(builder_for(&dir, settings)).start().unwrap();
+        let tls = TlsListener::if_asked_for();
+        let server = change(builder_for(&dir, &tls.settings(), settings)).start().unwrap();
+        if let Some(port) = server.bound_port(SecurityProtocol::Ssl) {
+            tls.listens_on(port);
+        }
         Self { server: Some(server), dir }
     }
 
@@ -43,7 +48,7 @@ impl Broker {
         settings: &[(&str, &str)],
         change: impl FnOnce(KafkaServerBuilder) -> KafkaServerBuilder,
     ) -> String {
-        let started = change(builder_for(dir, settings)).start();
+        let started = change(builder_for(dir, &[], settings)).start();
         started.err().expect("a broker that does not start").to_string()
     }
 
@@ -52,7 +57,8 @@ impl Broker {
     }
 
     pub fn port(&self) -> u16 {
-        self.server().bound_port(SecurityProtocol::Plaintext).unwrap()
+        let port_for = |protocol| self.server().bound_port(protocol);
+        port_for(SecurityProtocol::Plaintext).or_else(|| port_for(SecurityProtocol::Ssl)).unwrap()
     }
 
     pub fn connect(&self) -> Client {
@@ -94,7 +100,11 @@ impl Drop for Broker {
 }
 
 /// The settings of a test's broker: few threads, port 0, its own directory.
-fn builder_for(dir: &TempDir, settings: &[(&str, &str)]) -> KafkaServerBuilder {
+fn builder_for(
+    dir: &TempDir,
+    listener: &[(String, String)],
+    settings: &[(&str, &str)],
+) -> KafkaServerBuilder {
     let dir = dir.path().display().to_string();
     let defaults = [
         ("listeners", "PLAINTEXT://127.0.0.1:0"),
@@ -103,10 +113,8 @@ fn builder_for(dir: &TempDir, settings: &[(&str, &str)]) -> KafkaServerBuilder {
         ("num.io.threads", "2"),
         ("background.threads", "2"),
     ];
-    let all: Vec<_> = defaults
-        .iter()
-        .chain(settings)
-        .map(|(name, value)| ((*name).to_string(), (*value).to_string()))
-        .collect();
+    let owned = |(name, value): &(&str, &str)| ((*name).to_string(), (*value).to_string());
+    let defaults = defaults.iter().map(owned).chain(listener.iter().cloned());
+    let all: Vec<_> = defaults.chain(settings.iter().map(owned)).collect();
     KafkaServerBuilder::new(read_file(None, &all).unwrap())
 }

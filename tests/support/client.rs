@@ -20,6 +20,7 @@ use transferto::protocol::produce::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
 
+use crate::tunnel;
 use crate::wait::PATIENCE;
 
 /// The newest versions that are spoken here.
@@ -27,8 +28,8 @@ pub const NEWEST_PRODUCE: i16 = 11;
 pub const NEWEST_FETCH: i16 = 12;
 
 /// A connection that sends a request and waits for its response, one after another.
-pub struct Client {
-    pub stream: TcpStream,
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     /// How the client names itself; a quota is for a name.
     pub client_id: &'static str,
     correlation_id: i32,
@@ -47,10 +48,18 @@ impl Client {
         Self::over(TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).unwrap())
     }
 
-    /// Speaks over a connection that is there.
+    /// Speaks over a connection that is there, through a tunnel if it leads to a broker with TLS.
     pub fn over(stream: TcpStream) -> Self {
+        let stream = tunnel::if_it_has_tls(stream);
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::on(stream)
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Speaks over what bytes go by, such as TLS.
+    pub fn on(stream: S) -> Self {
         Self { stream, client_id: "test", correlation_id: 0 }
     }
 

@@ -258,6 +258,19 @@ fn every_access_rule_and_quota_is_written() {
                 assert_eq!((found.error_code, found.error_message.as_deref()), (CODE, message));
                 assert_eq!(found.entity[0].entity_name.as_deref(), Some("me"));
             }
+            ResponseBody::SaslAuthenticate(it) => {
+                assert_eq!((it.error_code, it.error_message.as_deref()), (CODE, message));
+            }
+            ResponseBody::DescribeUserScramCredentials(it) => {
+                assert_eq!((it.error_code, it.error_message.as_deref()), (CODE, message));
+            }
+            ResponseBody::AlterUserScramCredentials(it) => {
+                let users: Vec<_> = it.results.iter().map(|it| it.user.as_str()).collect();
+                assert_eq!(users, ["bob", "alice"]);
+                for it in &it.results {
+                    assert_eq!((it.error_code, it.error_message.as_deref()), (CODE, message));
+                }
+            }
             ResponseBody::SaslHandshake(it) => {
                 assert_eq!((it.error_code, it.mechanisms.len()), (CODE, 0));
             }

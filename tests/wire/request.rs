@@ -216,7 +216,7 @@ fn tagged_fields_are_skipped_wherever_they_may_come() {
 fn what_is_not_spoken_is_refused() {
     let head = |key: i16, version: i16| [key.to_be_bytes(), version.to_be_bytes()].concat();
     let frame = |key, version| [head(key, version), vec![0; 100]].concat();
-    for key in [-1, 4, 7, 24, 36, i16::MAX] {
+    for key in [-1, 4, 7, 24, 38, i16::MAX] {
         assert_eq!(
             parse(&frame(key, 0), Allowance::full()).unwrap_err().what,
             Malformed::UnknownApiKey(key)
@@ -359,6 +359,7 @@ fn what_is_advertised_is_what_the_table_says() {
         (14, 0, 5), // SyncGroup
         (15, 0, 5), // DescribeGroups
         (16, 0, 5), // ListGroups
+        (17, 0, 1), // SaslHandshake
         (18, 0, 4), // ApiVersions
         (19, 0, 7), // CreateTopics
         (20, 0, 6), // DeleteTopics
@@ -371,12 +372,15 @@ fn what_is_advertised_is_what_the_table_says() {
         (32, 0, 4), // DescribeConfigs
         (33, 0, 2), // AlterConfigs
         (35, 0, 4), // DescribeLogDirs
+        (36, 0, 2), // SaslAuthenticate
         (37, 0, 3), // CreatePartitions
         (42, 0, 2), // DeleteGroups
         (44, 0, 1), // IncrementalAlterConfigs
         (47, 0, 0), // OffsetDelete
         (48, 0, 1), // DescribeClientQuotas
         (49, 0, 1), // AlterClientQuotas
+        (50, 0, 0), // DescribeUserScramCredentials
+        (51, 0, 0), // AlterUserScramCredentials
         (60, 0, 1), // DescribeCluster
     ];
     assert_eq!(advertised(), rows);

@@ -3,5 +3,6 @@
 pub mod decode_error;
 pub mod allowance;
 pub mod types;
+pub mod secret_bytes;
 pub mod uuid;
 pub(crate) mod message_table;

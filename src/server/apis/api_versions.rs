@@ -1,9 +1,11 @@
-//! Port of `KafkaApis.handleApiVersionsRequest` and `handleSaslHandshakeRequest`: what a client asks
-//! before anything else. Neither needs a part of the broker.
+//! Port of `KafkaApis.handleApiVersionsRequest`, `handleSaslHandshakeRequest` and
+//! `handleSaslAuthenticateRequest`: what a client asks before anything else. None needs a part of the
+//! broker.
 
 use crate::common::errors::Errors;
 use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::request::ResponseBody;
+use crate::protocol::sasl_authenticate::SaslAuthenticateResponse;
 use crate::protocol::sasl_handshake::SaslHandshakeRequest;
 use crate::server::reply::reply::Reply;
 
@@ -16,8 +18,18 @@ pub(crate) fn handle_unsupported_api_versions_request(reply: Reply) {
     reply.send_body(&ResponseBody::ApiVersions(ApiVersionsResponse::unsupported_version()));
 }
 
-/// There is no SASL here; the answer is Kafka's on a listener without SASL.
+/// What the client's authenticator has not taken: its listener has no SASL, or it has authenticated.
 pub(crate) fn handle_sasl_handshake_request(reply: Reply, request: &SaslHandshakeRequest) {
     let response = request.error_response(Errors::IllegalSaslState);
     reply.send_body(&ResponseBody::SaslHandshake(response));
+}
+
+/// As above, in Kafka's words.
+pub(crate) fn handle_sasl_authenticate_request(reply: Reply) {
+    let why = "SaslAuthenticate request received after successful authentication";
+    reply.send_body(&ResponseBody::SaslAuthenticate(SaslAuthenticateResponse {
+        error_code: Errors::IllegalSaslState.code(),
+        error_message: Some(why.to_string()),
+        ..SaslAuthenticateResponse::default()
+    }));
 }

@@ -19,6 +19,7 @@ use crate::server::apis::fetch_conversion::{
     Asked, FetchedData, has_hard_max_bytes_limit, newest_readable_magic,
 };
 use crate::server::apis::parts::Parts;
+use crate::server::quota::client_limits::UserClient;
 use crate::server::quota::client_quota_manager::ClientQuotaManager;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -154,8 +155,10 @@ impl FetchApis {
             reply.remote_complete();
             let client_id = reply.header.client_id.take().unwrap_or_default();
             let end_of_mute = reply.end_of_mute();
-            let client = Arc::clone(reply.hang_up());
-            let is_limited = !is_from_follower && quota_manager.limits(&client_id);
+            let user = Arc::clone(&reply.context.session.principal.name);
+            let client = UserClient { user: &user, client_id: &client_id };
+            let hang_up = Arc::clone(reply.hang_up());
+            let is_limited = !is_from_follower && quota_manager.limits(client);
             let size = if is_limited { response_size(&reply.header, &topics) } else { 0 };
             // Called when the client's quota allows it: at once, as a rule.
             let fetch_response_callback = move |delay_time_ms: i32| {
@@ -178,9 +181,9 @@ impl FetchApis {
                 fetch_response_callback(0);
             } else {
                 quota_manager.record_and_maybe_throttle(
-                    &client_id,
+                    client,
                     size,
-                    &client,
+                    &hang_up,
                     end_of_mute,
                     fetch_response_callback,
                 );

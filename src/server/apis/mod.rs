@@ -21,4 +21,5 @@ pub mod broker_configs;
 pub mod configs;
 pub mod logs;
 pub mod quotas;
+pub mod scram_credentials;
 pub mod acls;

@@ -13,6 +13,7 @@ use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::metadata::scram_control_manager::ScramControlManager;
 use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::Authorizer;
@@ -32,6 +33,7 @@ pub struct Parts<'a> {
     pub group_coordinator: Arc<GroupCoordinator>,
     pub producer_ids: Arc<ProducerIdManager>,
     pub quota_managers: Arc<QuotaManagers>,
+    pub scram: Arc<ScramControlManager>,
     /// `None` if everything is allowed.
     pub authorizer: Option<Arc<dyn Authorizer>>,
     pub metrics: Arc<Metrics>,

@@ -27,6 +27,7 @@ use crate::replica::replica_manager::ReplicaManager;
 use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::quota::client_limits::UserClient;
 use crate::server::quota::client_quota_manager::ClientQuotaManager;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -102,16 +103,17 @@ impl ProduceApis {
                 let client_id = reply.header.client_id.take().unwrap_or_default();
                 // A client that expects no answer learns of no delay.
                 let end_of_mute = if acks == 0 { None } else { reply.end_of_mute() };
-                let client = Arc::clone(reply.hang_up());
+                let user = Arc::clone(&reply.context.session.principal.name);
+                let hang_up = Arc::clone(reply.hang_up());
                 let produce_response_callback = move |delay_time_ms: i32| {
                     let _step =
                         step!("KafkaApis.produceResponseCallback", "delayed by {delay_time_ms} ms");
                     answer_producer(reply, acks, delay_time_ms, &request, &merged);
                 };
                 quota_manager.record_and_maybe_throttle(
-                    &client_id,
+                    UserClient { user: &user, client_id: &client_id },
                     size,
-                    &client,
+                    &hang_up,
                     end_of_mute,
                     produce_response_callback,
                 );

@@ -1,13 +1,15 @@
 //! Port of `KafkaApis.handleDescribeClientQuotasRequest` and `handleAlterClientQuotasRequest`
 //! (Kafka 2.6): the quotas of clients.
 //!
-//! Kafka 0.9 let its tools write them into ZooKeeper. An entity is a client id, or every client id
-//! that has no quota of its own; all clients here are the same user.
+//! Kafka 0.9 let its tools write them into ZooKeeper. An entity is a user, a client id, or a client id
+//! of a user; quotas per address, which limit how often it may connect, are not here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::common::client_quota_entity::{ClientQuotaEntity, EntityName};
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::text::for_log;
 use crate::config::client_config_override::{ClientConfigOverride, QuotaType};
 use crate::protocol::alter_client_quotas::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, AlterEntryResponse, OpData,
@@ -19,7 +21,7 @@ use crate::protocol::describe_client_quotas::{
 use crate::protocol::request::ResponseBody;
 use crate::server::apis::duplicates::{duplicate_error, duplicates};
 use crate::server::apis::parts::Parts;
-use crate::server::quota::quota_managers::{QuotaManagers, entity_for_log};
+use crate::server::quota::quota_managers::QuotaManagers;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
@@ -41,8 +43,8 @@ const OTHER_QUOTAS: [&str; 3] =
 /// Kafka takes a smaller fraction for a rounding error.
 const FRACTION_MAX: f64 = 1e-6;
 
-/// The longest client id that can have a quota, in bytes.
-const CLIENT_ID_BYTES_MAX: usize = 1024;
+/// The longest user or client id that can have a quota, in bytes.
+const NAME_BYTES_MAX: usize = 1024;
 
 /// What is to become of the quotas of one entity; `None` removes one.
 type Alterations = BTreeMap<QuotaType, Option<i64>>;
@@ -72,8 +74,8 @@ impl QuotaApis {
             self.authorization.check(&reply.context, Operation::DescribeConfigs, Resource::CLUSTER);
         let described = is_allowed.and_then(|()| Filter::of(request)).map(|filter| {
             let all = self.quota_managers.client_quotas();
-            let matching = all.iter().filter(|(id, _)| filter.matches(id.as_deref()));
-            response.entries = Some(matching.map(|(id, quotas)| entry(id, quotas)).collect());
+            let matching = all.iter().filter(|(entity, _)| filter.matches(entity));
+            response.entries = Some(matching.map(|(it, quotas)| entry(it, quotas)).collect());
         });
         (response.error_code, response.error_message) =
             refusals.error_fields(described, &"client quotas");
@@ -93,17 +95,16 @@ impl QuotaApis {
             reply.send_body(&ResponseBody::AlterClientQuotas(refused));
             return;
         }
-        let entities: Vec<_> = request.entries.iter().map(|it| client_id_of(&it.entity)).collect();
-        let named = entities.iter().filter_map(|it| it.as_ref().ok().copied());
-        let twice = duplicates(named);
-        let checked = request.entries.iter().zip(entities).map(|(entry, entity)| {
-            let client_id = entity?;
-            if twice.contains(&client_id) {
+        let entities: Vec<_> = request.entries.iter().map(|it| entity_of(&it.entity)).collect();
+        let twice = duplicates(entities.iter().filter_map(|it| it.as_ref().ok()));
+        let checked = request.entries.iter().zip(&entities).map(|(entry, entity)| {
+            let entity = entity.as_ref().map_err(again)?;
+            if twice.contains(entity) {
                 return Err(duplicate_error());
             }
-            Ok((client_id, alterations(&entry.ops)?))
+            Ok((entity, alterations(&entry.ops)?))
         });
-        let checked: Vec<Result<(Option<&str>, Alterations), KafkaError>> = checked.collect();
+        let checked: Vec<Result<(&ClientQuotaEntity, Alterations), KafkaError>> = checked.collect();
         let good: Vec<_> = checked.iter().filter_map(|it| it.as_ref().ok()).collect();
         let written = if request.validate_only || good.is_empty() {
             Ok(())
@@ -111,13 +112,13 @@ impl QuotaApis {
             self.alter_client_quotas(&good)
         };
         let mut refusals = Refusals::default();
-        let answers = request.entries.iter().zip(checked).map(|(entry, checked)| {
-            let what = entity_for_log(client_id_of(&entry.entity).ok().flatten());
-            let altered = checked.and_then(|_| match &written {
-                Ok(()) => Ok(()),
-                Err(error) => Err(KafkaError::api(error.code(), error.why())),
-            });
-            let (error_code, error_message) = refusals.error_fields(altered, &what);
+        let asked = request.entries.iter().zip(&entities);
+        let answers = asked.zip(checked).map(|((entry, entity), checked)| {
+            let altered = checked.and_then(|_| written.as_ref().map(|_| ()).map_err(again));
+            let (error_code, error_message) = match entity {
+                Ok(entity) => refusals.error_fields(altered, entity),
+                Err(_) => refusals.error_fields(altered, &"a quota"),
+            };
             AlterEntryResponse { error_code, error_message, entity: entry.entity.clone() }
         });
         let entries = answers.collect();
@@ -128,11 +129,11 @@ impl QuotaApis {
 
     fn alter_client_quotas(
         &self,
-        altered: &[&(Option<&str>, Alterations)],
+        altered: &[&(&ClientQuotaEntity, Alterations)],
     ) -> Result<(), KafkaError> {
         self.quota_managers.alter(|all| {
-            for (client_id, alterations) in altered {
-                let quotas = all.entry(client_id.map(str::to_string)).or_default();
+            for (entity, alterations) in altered {
+                let quotas = all.entry((*entity).clone()).or_default();
                 for (quota, value) in alterations {
                     match value {
                         Some(value) => quotas.insert(*quota, *value),
@@ -144,97 +145,141 @@ impl QuotaApis {
     }
 }
 
-/// Which entities a request asks for.
-enum Filter<'a> {
-    Everything,
-    ClientIds(&'a ComponentData),
-    /// By what no entity here has: a user, an address; or by nothing at all.
-    Nothing,
+/// The same error for another entity of the request.
+fn again(error: &KafkaError) -> KafkaError {
+    KafkaError::api(error.code(), error.why())
+}
+
+/// Which entities a request asks for: those with all of the components that it names.
+struct Filter<'a> {
+    user: Option<Match<'a>>,
+    client_id: Option<Match<'a>>,
+    /// No entity here has an address.
+    ip: Option<Match<'a>>,
+    /// Leaves out entities with further components.
+    is_strict: bool,
+}
+
+/// What must stand in one place of an entity.
+#[derive(Clone, Copy)]
+enum Match<'a> {
+    Exactly(&'a str),
+    Default,
+    Any,
 }
 
 impl<'a> Filter<'a> {
     fn of(request: &'a DescribeClientQuotasRequest) -> Result<Self, KafkaError> {
-        let mut named = HashSet::new();
+        let mut named = HashMap::new();
         for component in &request.components {
-            if !named.insert(component.entity_type.as_str()) {
-                return Err(duplicate_error());
+            let entity_type = component.entity_type.as_str();
+            if entity_type.is_empty() {
+                return Err(invalid("an entity type is empty"));
             }
-            check_match(component)?;
-        }
-        Ok(match request.components.as_slice() {
-            [] if !request.strict => Self::Everything,
-            [component] if component.entity_type == CLIENT_ID => Self::ClientIds(component),
-            _ => Self::Nothing,
-        })
-    }
-
-    fn matches(&self, client_id: Option<&str>) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Nothing => false,
-            Self::ClientIds(component) => match component.match_type {
-                MATCH_EXACT => client_id.is_some() && client_id == component.match_name.as_deref(),
-                MATCH_DEFAULT => client_id.is_none(),
-                _ => true,
-            },
-        }
-    }
-}
-
-fn check_match(component: &ComponentData) -> Result<(), KafkaError> {
-    check_entity_type(&component.entity_type)?;
-    let has_name = component.match_name.is_some();
-    match component.match_type {
-        MATCH_EXACT if !has_name => Err(invalid("an exact match needs a name")),
-        MATCH_EXACT => Ok(()),
-        MATCH_DEFAULT | MATCH_ANY if has_name => Err(invalid("only an exact match has a name")),
-        MATCH_DEFAULT | MATCH_ANY => Ok(()),
-        other => Err(invalid(format!("unknown match type: {other}"))),
-    }
-}
-
-fn check_entity_type(entity_type: &str) -> Result<(), KafkaError> {
-    match entity_type {
-        CLIENT_ID | USER | IP => Ok(()),
-        other => {
-            let why = format!("unknown entity type: {other:?}");
-            Err(KafkaError::api(Errors::UnsupportedVersion, why))
-        }
-    }
-}
-
-/// The client id that an entity stands for, `None` for every one without a quota of its own.
-fn client_id_of(entity: &[EntityData]) -> Result<Option<&str>, KafkaError> {
-    for component in entity {
-        check_entity_type(&component.entity_type)?;
-        if component.entity_type != CLIENT_ID {
-            let why = format!(
-                "quotas per {} are not supported, only per {CLIENT_ID}",
-                component.entity_type
-            );
-            return Err(invalid(why));
-        }
-    }
-    match entity {
-        [client] => match client.entity_name.as_deref() {
-            Some(id) if id.len() > CLIENT_ID_BYTES_MAX => {
-                Err(invalid(format!("the client id is longer than {CLIENT_ID_BYTES_MAX} bytes")))
+            if named.contains_key(entity_type) {
+                return Err(invalid(format!("the filter names {} twice", for_log(entity_type))));
             }
-            client_id => Ok(client_id),
-        },
-        [] => Err(invalid("an entity needs a component")),
-        _ => Err(invalid("an entity takes one client id")),
+            if ![USER, CLIENT_ID, IP].contains(&entity_type) {
+                let why = format!("unknown entity type: {}", for_log(entity_type));
+                return Err(KafkaError::api(Errors::UnsupportedVersion, why));
+            }
+            named.insert(entity_type, match_of(component)?);
+        }
+        let matched = |entity_type| named.get(entity_type).copied();
+        let (user, client_id, ip) = (matched(USER), matched(CLIENT_ID), matched(IP));
+        if ip.is_some() && (user.is_some() || client_id.is_some()) {
+            return Err(invalid(format!("the filter names {IP} beside {USER} or {CLIENT_ID}")));
+        }
+        Ok(Self { user, client_id, ip, is_strict: request.strict })
+    }
+
+    fn matches(&self, entity: &ClientQuotaEntity) -> bool {
+        self.ip.is_none()
+            && self.matches_place(self.user, entity.user.as_ref())
+            && self.matches_place(self.client_id, entity.client_id.as_ref())
+    }
+
+    fn matches_place(&self, wanted: Option<Match<'_>>, place: Option<&EntityName>) -> bool {
+        match wanted {
+            None => !self.is_strict || place.is_none(),
+            Some(Match::Any) => place.is_some(),
+            Some(Match::Default) => place.is_some_and(|it| it.name().is_none()),
+            Some(Match::Exactly(name)) => place.is_some_and(|it| it.name() == Some(name)),
+        }
     }
 }
 
+fn match_of(component: &ComponentData) -> Result<Match<'_>, KafkaError> {
+    match (component.match_type, component.match_name.as_deref()) {
+        (MATCH_EXACT, Some(name)) => Ok(Match::Exactly(name)),
+        (MATCH_EXACT, None) => Err(invalid("an exact match needs a name")),
+        (MATCH_DEFAULT | MATCH_ANY, Some(_)) => Err(invalid("only an exact match has a name")),
+        (MATCH_DEFAULT, None) => Ok(Match::Default),
+        (MATCH_ANY, None) => Ok(Match::Any),
+        (other, _) => Err(invalid(format!("unknown match type: {other}"))),
+    }
+}
+
+/// The entity that a request names. Kafka's `validateEntity`.
+fn entity_of(components: &[EntityData]) -> Result<ClientQuotaEntity, KafkaError> {
+    if components.is_empty() {
+        return Err(invalid("an entity needs a component"));
+    }
+    let mut entity = ClientQuotaEntity::default();
+    let mut has_ip = false;
+    for EntityData { entity_type, entity_name } in components {
+        let place = match entity_type.as_str() {
+            USER => &mut entity.user,
+            CLIENT_ID => &mut entity.client_id,
+            IP => {
+                has_ip = true;
+                continue;
+            }
+            other => return Err(invalid(format!("unknown entity type: {}", for_log(other)))),
+        };
+        if place.is_some() {
+            return Err(invalid(format!("an entity takes one {entity_type}")));
+        }
+        *place = Some(EntityName::of(checked_name(entity_type, entity_name.as_deref())?));
+    }
+    if has_ip {
+        let why = match entity == ClientQuotaEntity::default() {
+            true => format!("quotas per {IP} are not supported, only per {USER} and {CLIENT_ID}"),
+            false => format!("an entity takes no {IP} beside {USER} or {CLIENT_ID}"),
+        };
+        return Err(invalid(why));
+    }
+    Ok(entity)
+}
+
+fn checked_name<'a>(
+    entity_type: &str,
+    name: Option<&'a str>,
+) -> Result<Option<&'a str>, KafkaError> {
+    match name {
+        Some("") => Err(invalid(format!("the {entity_type} is empty"))),
+        Some(name) if name.len() > NAME_BYTES_MAX => {
+            Err(invalid(format!("the {entity_type} is longer than {NAME_BYTES_MAX} bytes")))
+        }
+        name => Ok(name),
+    }
+}
+
+/// Removing what no entity can have changes nothing: Kafka looks at the name of a quota only if it is
+/// set.
 fn alterations(ops: &[OpData]) -> Result<Alterations, KafkaError> {
+    let mut named = HashSet::new();
     let mut alterations = Alterations::new();
     for op in ops {
-        let quota = QuotaType::for_key(&op.key).ok_or_else(|| no_such_quota(&op.key))?;
-        let value = if op.remove { None } else { Some(bytes_per_second(op)?) };
-        if alterations.insert(quota, value).is_some() {
-            return Err(invalid(format!("the request names {} twice", op.key)));
+        if !named.insert(op.key.as_str()) {
+            return Err(invalid(format!("the request names {} twice", for_log(&op.key))));
         }
+        match QuotaType::for_key(&op.key) {
+            Some(quota) if op.remove => alterations.insert(quota, None),
+            Some(quota) => alterations.insert(quota, Some(bytes_per_second(op)?)),
+            None if op.remove => None,
+            None => return Err(no_such_quota(&op.key)),
+        };
     }
     Ok(alterations)
 }
@@ -265,15 +310,18 @@ fn invalid(why: impl Into<String>) -> KafkaError {
     KafkaError::api(Errors::InvalidRequest, why.into())
 }
 
-fn entry(client_id: &Option<String>, quotas: &ClientConfigOverride) -> EntryData {
-    let values = quotas.iter();
+fn entry(entity: &ClientQuotaEntity, quotas: &ClientConfigOverride) -> EntryData {
+    let places = [(USER, &entity.user), (CLIENT_ID, &entity.client_id)];
+    let component = |(entity_type, name): (&str, &Option<EntityName>)| {
+        let entity_name = name.as_ref()?.name().map(str::to_string);
+        Some(EntityData { entity_type: entity_type.to_string(), entity_name })
+    };
+    let value = |(quota, &value): (&QuotaType, &i64)| ValueData {
+        key: quota.key().to_string(),
+        value: value as f64,
+    };
     EntryData {
-        entity: vec![EntityData {
-            entity_type: CLIENT_ID.to_string(),
-            entity_name: client_id.clone(),
-        }],
-        values: values
-            .map(|(quota, &value)| ValueData { key: quota.key().to_string(), value: value as f64 })
-            .collect(),
+        entity: places.into_iter().filter_map(component).collect(),
+        values: quotas.iter().map(value).collect(),
     }
 }

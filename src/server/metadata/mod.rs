@@ -13,3 +13,4 @@ pub mod auto_topic_creation_manager;
 pub mod dynamic_broker_config;
 pub mod config_helper;
 pub mod producer_id_manager;
+pub mod scram_control_manager;

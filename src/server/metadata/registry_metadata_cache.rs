@@ -33,7 +33,7 @@ impl RegistryMetadataCache {
         Self {
             broker_id: config.broker_id,
             cluster_id,
-            advertised_endpoints: config.effective_advertised_listeners().to_vec(),
+            advertised_endpoints: config.effective_advertised_listeners(),
             led,
             log_manager,
         }

@@ -1,7 +1,11 @@
 //! The metrics of the broker as a whole: zero copy and what it was lost to, quotas, the process.
 
+use std::collections::BTreeMap;
+
 use crate::common::log_limit::left_out;
+use crate::common::tls_connections::EncryptedBy;
 use crate::server::monitoring::family::families;
+use crate::server::monitoring::observed::Observed;
 use crate::server::monitoring::request_families::seconds;
 
 families! {
@@ -63,6 +67,32 @@ families! {
     /// Bytes that were received.
     Counter "transferto_read_bytes_total" [] in "bytes", "",
         |it, out| out.put(&[], it.parts.metrics.read_bytes.value());
+    /// Connections with TLS that are open.
+    Gauge "kafka_server_socket_server_metrics_connections" ["cipher", "protocol"] in "connections",
+        "kafka.server:type=socket-server-metrics,cipher=*,protocol=*, connections",
+        |it, out| for (cipher, protocol, count) in by_cipher(it) {
+            out.put(&[cipher, protocol], count);
+        };
+    /// The same by who encrypts them: the kernel, so that files leave by `sendfile(2)`, or this process,
+    /// and then why.
+    Gauge "transferto_tls_connections" ["by", "why"] in "connections", "",
+        |it, out| for (by, why, count) in by_encryption(it) {
+            out.put(&[by, &why], count);
+        };
+    /// Connections with TLS that were closed because the kernel had refused them when their keys were
+    /// with it already.
+    Counter "transferto_tls_hand_over_failures_total" [] in "connections", "",
+        |it, out| out.put(&[], it.parts.metrics.tls_hand_over_failures.value());
+    /// Connections with TLS that were closed because their keys had to be changed, and the kernel takes no
+    /// others.
+    Counter "transferto_tls_closed_for_keys_total" [] in "connections", "",
+        |it, out| out.put(&[], it.parts.metrics.tls_connections_closed_for_keys.value());
+    /// Changes of keys in the kernel (KeyUpdate), by whose they were.
+    Counter "transferto_tls_key_updates_total" ["of"] in "keys", "",
+        |it, out| {
+            out.put(&["broker"], it.parts.metrics.tls_key_updates_sent.value());
+            out.put(&["client"], it.parts.metrics.tls_key_updates_received.value());
+        };
     /// Requests that exceeded their client's quota.
     Counter "transferto_quota_throttled_requests_total" ["quota"] in "requests", "",
         |it, out| {
@@ -122,4 +152,26 @@ families! {
     /// Threads of the process.
     Gauge "process_threads" [] in "threads", "java.lang:type=Threading, ThreadCount",
         |it, out| out.put_known(it.process.threads);
+}
+
+/// All that have the same cipher and protocol, together.
+fn by_cipher(it: &Observed<'_>) -> Vec<(&'static str, &'static str, u64)> {
+    let mut sums = BTreeMap::new();
+    for (kind, count) in it.parts.metrics.tls_connections.values() {
+        *sums.entry((kind.cipher, kind.protocol)).or_default() += count;
+    }
+    sums.into_iter().map(|((cipher, protocol), count)| (cipher, protocol, count)).collect()
+}
+
+/// All that are encrypted by the same, for the same reason, together. The kernel is always there.
+fn by_encryption(it: &Observed<'_>) -> Vec<(&'static str, String, u64)> {
+    let mut sums = BTreeMap::from([(EncryptedBy::Kernel, 0)]);
+    for (kind, count) in it.parts.metrics.tls_connections.values() {
+        *sums.entry(kind.by).or_default() += count;
+    }
+    let row = |(by, count)| match by {
+        EncryptedBy::Kernel => ("kernel", String::new(), count),
+        EncryptedBy::UserSpace(why) => ("broker", why.to_string(), count),
+    };
+    sums.into_iter().map(row).collect()
 }

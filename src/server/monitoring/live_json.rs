@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::common::hop_recorder::{Followed, Pursuit, RECORDER};
 use crate::common::json::Json;
+use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::subject::Subject;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::network::network_snapshot::{ConnectionSnapshot, ObservedProcessor, ProcessorSnapshot};
@@ -27,6 +28,7 @@ const PROCESSORS_TIMEOUT: Duration = Duration::from_millis(100);
 const QUEUED_REQUESTS_MAX: usize = 20;
 const PURGATORY_KEYS_MAX: usize = 50;
 const LOGS_MAX: usize = 100;
+const PRINCIPAL_CHARS_MAX: usize = 100;
 const SEGMENTS_MAX: usize = 20;
 
 /// What the counters say that the page makes rates of.
@@ -91,11 +93,13 @@ fn put_own_view(json: &mut Json, snapshot: &ProcessorSnapshot) {
 }
 
 fn put_connection(json: &mut Json, connection: &ConnectionSnapshot) {
-    let ChannelSnapshot { id, peer, client_id, readiness, .. } = &connection.channel;
+    let ChannelSnapshot { id, peer, client_id, principal, readiness, .. } = &connection.channel;
+    let principal = principal.as_ref().map(shown_principal);
     json.object(|it| {
         it.field("id").string(&id.to_string());
         it.field("peer").string(&peer.to_string());
         it.field("client_id").nullable_string(client_id.as_deref());
+        it.field("principal").nullable_string(principal.as_deref());
         it.field("event").array(names_of(readiness.event()), Json::string);
         it.field("interest").array(names_of(readiness.interest()), Json::string);
         it.field("is_listed").bool(readiness.is_listed());
@@ -114,6 +118,11 @@ fn put_connection(json: &mut Json, connection: &ConnectionSnapshot) {
             });
         }
     });
+}
+
+/// The beginning of its name: that of a certificate may be long.
+fn shown_principal(principal: &KafkaPrincipal) -> String {
+    principal.to_string().chars().take(PRINCIPAL_CHARS_MAX).collect()
 }
 
 fn put_queue(json: &mut Json, parts: &ObservedParts) {

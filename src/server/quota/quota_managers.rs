@@ -1,24 +1,25 @@
-//! Port of `KafkaApis.instantiateQuotaManagers` and of `kafka.server.ClientIdConfigHandler`: the
-//! quotas of producers and of consumers, and what is set for them while the broker runs.
+//! Port of `KafkaApis.instantiateQuotaManagers`, of `kafka.server.ClientIdConfigHandler` and of the
+//! later `UserConfigHandler`: the quotas of producers and of consumers, and what is set for them while
+//! the broker runs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
 use log::{Level, log};
 
+use crate::common::client_quota_entity::ClientQuotaEntity;
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::rate::RateConfig;
-use crate::common::text::for_log;
 use crate::common::time::Time;
 use crate::config::client_config_override::{ClientConfigOverride, QuotaType};
 use crate::config::kafka_config::KafkaConfig;
 use crate::registry::quota_registry::{ClientQuotas, QuotaRegistry};
 use crate::server::quota::client_quota_manager::{ClientQuotaManager, ClientQuotaManagerConfig};
 
-/// The most clients that may have quotas of their own. Each change writes all of them.
+/// The most entities that may have quotas of their own. Each change writes all of them.
 const QUOTAS_MAX: usize = 100_000;
 
 /// One manager for what clients produce and one for what they fetch.
@@ -55,8 +56,8 @@ impl QuotaManagers {
             current: RwLock::new(Arc::clone(registry.quotas())),
             registry: Mutex::new(registry),
         };
-        for (client_id, quotas) in managers.client_quotas().iter() {
-            managers.process_config_changes(client_id.as_deref(), quotas);
+        for (entity, quotas) in managers.client_quotas().iter() {
+            managers.process_config_changes(entity, quotas);
         }
         Ok(Arc::new(managers))
     }
@@ -80,24 +81,24 @@ impl QuotaManagers {
         change(&mut after);
         let count = after.values().filter(|quotas| !quotas.is_empty()).count();
         if count > QUOTAS_MAX.max(before.len()) {
-            let why = format!("{QUOTAS_MAX} clients may have quotas of their own");
+            let why = format!("{QUOTAS_MAX} users and clients may have quotas of their own");
             return Err(KafkaError::api(Errors::PolicyViolation, why));
         }
         registry.replace(after)?;
         *write_locked(&self.current) = Arc::clone(registry.quotas());
         let (after, none) = (registry.quotas(), ClientConfigOverride::new());
-        let new = after.keys().filter(|client_id| !before.contains_key(*client_id));
-        let now = before.keys().chain(new).map(|id| (id, after.get(id).unwrap_or(&none)));
-        let changed: Vec<_> = now.filter(|&(id, quotas)| before.get(id) != Some(quotas)).collect();
-        for (client_id, quotas) in &changed {
-            self.process_config_changes(client_id.as_deref(), quotas);
+        let new = after.keys().filter(|entity| !before.contains_key(*entity));
+        let now = before.keys().chain(new).map(|it| (it, after.get(it).unwrap_or(&none)));
+        let changed: Vec<_> = now.filter(|&(it, quotas)| before.get(it) != Some(quotas)).collect();
+        for (entity, quotas) in &changed {
+            self.process_config_changes(entity, quotas);
         }
-        if let Some((client_id, quotas)) = changed.first() {
-            let (count, client) = (changed.len(), entity_for_log(client_id.as_deref()));
+        if let Some((entity, quotas)) = changed.first() {
+            let count = changed.len();
             let level = limited(LogKind::Settings, Level::Info);
             log!(
                 level,
-                "altered the quotas of {count} entities, the first: {client} has {quotas:?}"
+                "altered the quotas of {count} entities, the first: {entity} has {quotas:?}"
             );
         }
         Ok(())
@@ -111,15 +112,10 @@ impl QuotaManagers {
 
     /// Kafka's `processConfigChanges`. A quota that is gone is removed from the managers, too
     /// (KAFKA-4158).
-    fn process_config_changes(&self, client_id: Option<&str>, quotas: &ClientConfigOverride) {
-        self.produce.update_quota(client_id, quotas.get(&QuotaType::Produce).copied());
-        self.fetch.update_quota(client_id, quotas.get(&QuotaType::Fetch).copied());
+    fn process_config_changes(&self, entity: &ClientQuotaEntity, quotas: &ClientConfigOverride) {
+        self.produce.update_quota(entity, quotas.get(&QuotaType::Produce).copied());
+        self.fetch.update_quota(entity, quotas.get(&QuotaType::Fetch).copied());
     }
-}
-
-/// Whose quotas they are, for the log; `None` is every client without its own.
-pub(crate) fn entity_for_log(client_id: Option<&str>) -> String {
-    client_id.map_or("the default client".to_string(), |id| format!("client {}", for_log(id)))
 }
 
 fn manager_config(config: &KafkaConfig, default: i64) -> ClientQuotaManagerConfig {

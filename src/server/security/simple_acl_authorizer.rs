@@ -60,8 +60,8 @@ impl SimpleAclAuthorizer {
             warn!(
                 "there are no ACLs and no super.users: every request is denied, and no client may \
                  add an ACL. To add the first ones, start once with \
-                 `--override super.users=User:ANONYMOUS`, which is every client, so on an address \
-                 of this machine only"
+                 `--override super.users=User:ANONYMOUS`, which is every client that has not \
+                 authenticated, so on an address of this machine only; or name a user there"
             );
         }
         Ok(Self {

@@ -4,9 +4,10 @@
 use std::error::Error;
 use std::fmt;
 use std::fs;
-use std::fs::File;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use log::error;
@@ -193,6 +194,23 @@ pub fn read_text(path: &Path) -> Result<Option<String>, KafkaError> {
     }
 }
 
+/// The rights on a file that only its owner may read: `rw-------`.
+pub const PRIVATE_MODE: u32 = 0o600;
+
+/// Takes the rights on a file from everybody but its owner. Returns whether others had any.
+///
+/// # Errors
+/// Whatever the operating system reports, with the path.
+pub fn make_private(path: &Path) -> io::Result<bool> {
+    let metadata = fs::metadata(path).map_err(failed_to_read("look at", path))?;
+    let is_open = metadata.permissions().mode() & 0o077 != 0;
+    if is_open {
+        let closed = fs::set_permissions(path, Permissions::from_mode(PRIVATE_MODE));
+        closed.map_err(failed("take the rights of others on", path))?;
+    }
+    Ok(is_open)
+}
+
 /// Replaces a small file whole: a crash leaves the old content or the new one, never a piece of it.
 ///
 /// The new content is prepared in `<path>.tmp`, which only one writer may have (KAFKA-3063): threads
@@ -201,13 +219,20 @@ pub fn read_text(path: &Path) -> Result<Option<String>, KafkaError> {
 pub struct AtomicWriter {
     path: PathBuf,
     temporary: PathBuf,
+    is_private: bool,
 }
 
 impl AtomicWriter {
     /// A writer of the file `path`. Touches nothing (Kafka deletes a temporary file here that
     /// another writer may be using).
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), temporary: with_suffix(path, ".tmp") }
+        let temporary = with_suffix(path, ".tmp");
+        Self { path: path.to_path_buf(), temporary, is_private: false }
+    }
+
+    /// A writer of a file that only its owner may read, at no moment anybody else.
+    pub fn private(path: &Path) -> Self {
+        Self { is_private: true, ..Self::new(path) }
     }
 
     /// Replaces the file: writes and syncs the temporary one, renames it, and syncs the directory.
@@ -219,9 +244,46 @@ impl AtomicWriter {
         sync_directory(parent(&self.path))
     }
 
+    /// As [`write`](Self::write), for an owner that also keeps the content in memory: after an error
+    /// the file holds what `old` returns, as it did before, so that the next start does not read what
+    /// was refused. Only if that write fails too, which is logged, do file and memory differ.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn replace(&mut self, new: &str, old: impl FnOnce() -> String) -> io::Result<()> {
+        self.replace_with(new, old, sync_directory)
+    }
+
+    fn replace_with(
+        &mut self,
+        new: &str,
+        old: impl FnOnce() -> String,
+        sync: impl Fn(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.rename_over(new)?;
+        sync(parent(&self.path)).inspect_err(|_| {
+            let restored = self.rename_over(&old()).and_then(|()| sync(parent(&self.path)));
+            if let Err(error) = restored {
+                error!("{} may hold settings that were refused: {error}", self.path.display());
+            }
+        })
+    }
+
+    fn create_temporary(&self) -> io::Result<File> {
+        if !self.is_private {
+            return File::create(&self.temporary);
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(PRIVATE_MODE);
+        let file = options.open(&self.temporary)?;
+        // One that a crash has left may have had other rights.
+        file.set_permissions(Permissions::from_mode(PRIVATE_MODE))?;
+        Ok(file)
+    }
+
     fn rename_over(&mut self, text: &str) -> io::Result<()> {
         let write = || -> io::Result<()> {
-            let mut file = File::create(&self.temporary)?;
+            let mut file = self.create_temporary()?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&self.temporary, &self.path)
@@ -238,30 +300,12 @@ pub fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
     AtomicWriter::new(path).write(text)
 }
 
-/// As [`write_atomically`], for an owner that also keeps the content in memory: after an error the
-/// file holds what `old` returns, as it did before, so that the next start does not read what was
-/// refused. Only if that write fails too, which is logged, do file and memory differ.
+/// Replaces the file `path` once, in the place of `old`: see [`AtomicWriter::replace`].
 ///
 /// # Errors
-/// As [`write_atomically`].
+/// Whatever the operating system reports, with the path.
 pub fn replace_atomically(path: &Path, new: &str, old: impl FnOnce() -> String) -> io::Result<()> {
-    replace_with(path, new, old, sync_directory)
-}
-
-fn replace_with(
-    path: &Path,
-    new: &str,
-    old: impl FnOnce() -> String,
-    sync: impl Fn(&Path) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut writer = AtomicWriter::new(path);
-    writer.rename_over(new)?;
-    sync(parent(path)).inspect_err(|_| {
-        let restored = writer.rename_over(&old()).and_then(|()| sync(parent(path)));
-        if let Err(error) = restored {
-            error!("{} may hold settings that were refused: {error}", path.display());
-        }
-    })
+    AtomicWriter::new(path).replace(new, old)
 }
 
 fn parent(path: &Path) -> &Path {
@@ -306,13 +350,33 @@ mod tests {
         let path = std::env::temp_dir().join(name);
         write_atomically(&path, "old").unwrap();
         let refuse = |_: &Path| Err(io::Error::other("no disk"));
-        let error = replace_with(&path, "new", || "old".to_string(), refuse).unwrap_err();
+        let mut writer = AtomicWriter::new(&path);
+        let error = writer.replace_with("new", || "old".to_string(), refuse).unwrap_err();
         assert_eq!(
             (error.to_string().as_str(), read_text(&path).unwrap().unwrap().as_str()),
             ("no disk", "old")
         );
         replace_atomically(&path, "new", || "old".to_string()).unwrap();
         assert_eq!(read_text(&path).unwrap().unwrap(), "new");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_private_file_is_its_owners_alone_whatever_lay_in_its_place() {
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let name = format!("transferto-private-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let temporary = with_suffix(&path, ".tmp");
+        for place in [&path, &temporary] {
+            fs::write(place, "left behind").unwrap();
+            fs::set_permissions(place, Permissions::from_mode(0o664)).unwrap();
+        }
+        AtomicWriter::private(&path).replace("secret", || "old".to_string()).unwrap();
+        assert_eq!(mode(&path), PRIVATE_MODE);
+        assert!(!make_private(&path).unwrap());
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert!(make_private(&path).unwrap());
+        assert_eq!(mode(&path), PRIVATE_MODE);
         fs::remove_file(path).unwrap();
     }
 }

@@ -52,22 +52,33 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<PathBuf> {
 /// versions of this broker take alone, and that of `fcntl(2)`, by which Java's `FileChannel.tryLock`
 /// keeps two Kafkas apart.
 pub(crate) fn lock_directory(dir: &Path) -> Result<Flock<File>, KafkaError> {
+    try_lock_directory(dir)?.ok_or_else(|| {
+        refused(format!(
+            "cannot lock the log directory {}: another broker is using it; stop that broker, or {}",
+            dir.display(),
+            OWN_DIRECTORIES
+        ))
+    })
+}
+
+/// As [`lock_directory`]; `None` if another process has the directory.
+pub(crate) fn try_lock_directory(dir: &Path) -> Result<Option<Flock<File>>, KafkaError> {
     let path = dir.join(LOCK_FILE);
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(failed("write in the log directory: cannot open", &path))?;
     let cannot = |errno: Errno| match errno {
-        Errno::EAGAIN | Errno::EACCES => refused(format!(
-            "cannot lock the log directory {}: another broker is using it; stop that broker, or {}",
-            dir.display(),
-            OWN_DIRECTORIES
-        )),
-        errno => refused(format!("cannot lock the log directory {}: {errno}", dir.display())),
+        Errno::EAGAIN | Errno::EACCES => Ok(None),
+        errno => Err(refused(format!("cannot lock the log directory {}: {errno}", dir.display()))),
     };
-    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
-    let lock = lock.map_err(|(_, errno)| cannot(errno))?;
+    let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((_, errno)) => return cannot(errno),
+    };
     // Of the open file, as the other one is, and not of the process.
-    fcntl(&*lock, FcntlArg::F_OFD_SETLK(&whole_file())).map_err(cannot)?;
-    Ok(lock)
+    match fcntl(&*lock, FcntlArg::F_OFD_SETLK(&whole_file())) {
+        Ok(_) => Ok(Some(lock)),
+        Err(errno) => cannot(errno),
+    }
 }
 
 /// A lock for writing that covers all of a file.

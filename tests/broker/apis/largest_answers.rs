@@ -10,6 +10,9 @@ use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterE
 use transferto::protocol::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterableConfig,
 };
+use transferto::protocol::alter_user_scram_credentials::{
+    AlterUserScramCredentialsRequest, ScramCredentialDeletion,
+};
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::create_acls::{AclCreation, CreateAclsRequest};
 use transferto::protocol::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
@@ -27,6 +30,9 @@ use transferto::protocol::describe_client_quotas::{
 use transferto::protocol::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use transferto::protocol::describe_groups::DescribeGroupsRequest;
 use transferto::protocol::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsRequest};
+use transferto::protocol::describe_user_scram_credentials::{
+    DescribeUserScramCredentialsRequest, UserName,
+};
 use transferto::protocol::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use transferto::protocol::find_coordinator::FindCoordinatorRequest;
 use transferto::protocol::header::RequestHeader;
@@ -233,6 +239,7 @@ fn naming(api: ApiKeys, times: usize) -> RequestBody {
             types_filter: names("classic", times),
         }),
         ApiKeys::SaslHandshake => RequestBody::SaslHandshake(Default::default()),
+        ApiKeys::SaslAuthenticate => RequestBody::SaslAuthenticate(Default::default()),
         ApiKeys::ApiVersions => RequestBody::ApiVersions(Default::default()),
         ApiKeys::CreateTopics => {
             let topic = CreatableTopic {
@@ -350,6 +357,21 @@ fn naming(api: ApiKeys, times: usize) -> RequestBody {
             let entries = vec![entry; times];
             let request = AlterClientQuotasRequest { entries, validate_only: true };
             RequestBody::AlterClientQuotas(request)
+        }
+        ApiKeys::DescribeUserScramCredentials => {
+            let users = (0..times).map(|it| UserName { name: it.to_string() });
+            let request = DescribeUserScramCredentialsRequest { users: Some(users.collect()) };
+            RequestBody::DescribeUserScramCredentials(request)
+        }
+        ApiKeys::AlterUserScramCredentials => {
+            let deletion =
+                |it: usize| ScramCredentialDeletion { name: it.to_string(), mechanism: 1 };
+            let deletions = (0..times).map(deletion).collect();
+            let upsertions = Vec::new();
+            RequestBody::AlterUserScramCredentials(AlterUserScramCredentialsRequest {
+                deletions,
+                upsertions,
+            })
         }
         ApiKeys::DescribeCluster => RequestBody::DescribeCluster(Default::default()),
     }

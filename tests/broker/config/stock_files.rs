@@ -29,7 +29,7 @@ fn the_files_of_a_broker_that_is_its_own_controller_start_without_the_controller
         let config = read(&text).unwrap();
         assert_eq!((config.broker_id, &*shown(&config.listeners)), (1, "PLAINTEXT://:9092"));
         let advertised = config.effective_advertised_listeners();
-        assert_eq!(shown(advertised), "PLAINTEXT://localhost:9092");
+        assert_eq!(shown(&advertised), "PLAINTEXT://localhost:9092");
     }
 }
 

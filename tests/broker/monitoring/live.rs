@@ -1,10 +1,14 @@
 //! The page that shows the path at work, and its data. How the page looks in a browser is for
 //! `make live`; what it writes down of one fetch, for a process of its own.
 
+use std::sync::Arc;
+
 use support::broker::Broker;
 use support::client::{NEWEST_FETCH, fetch_request};
 use support::http::{HTTP_LISTENER, HttpAnswer, HttpClient, get};
 use support::records::batch;
+use support::temp::TempDir;
+use support::users::{believing, connect_as};
 use support::wait::wait_for;
 use transferto::network::processor::SHOWN_CONNECTIONS_MAX;
 use transferto::protocol::fetch::FetchRequest;
@@ -33,7 +37,7 @@ fn a_connection_and_its_log_show_as_they_are() {
     client.produce("post", 0, &batch(&[b"at work"]));
     let peer = client.stream.local_addr().unwrap();
     let of_connection = format!(
-        r#"{{"id":"0#0","peer":"{peer}","client_id":"test","event":["WRITABLE"],"interest":["READABLE","BUFFERED"],"is_listed":false,"is_muted":false,"lacks_memory":false,"is_receiving":false,"is_throttled":false}}"#
+        r#"{{"id":"0#0","peer":"{peer}","client_id":"test","principal":"User:ANONYMOUS","event":["WRITABLE"],"interest":["READABLE","BUFFERED"],"is_listed":false,"is_muted":false,"lacks_memory":false,"is_receiving":false,"is_throttled":false}}"#
     );
     wait_for_data(
         &broker,
@@ -64,6 +68,23 @@ fn of_a_long_name_the_beginning_is_kept() {
     client.client_id = Box::leak("名".repeat(5_000).into_boxed_str());
     client.create_topic("post");
     wait_for_data(&broker, &[&format!(r#""client_id":"{}""#, "名".repeat(100))]);
+}
+
+#[test]
+fn a_connection_shows_its_principal_and_of_a_long_one_the_beginning() {
+    let broker = Broker::start_with(Arc::new(TempDir::new()), &[HTTP_LISTENER], believing);
+    let mut long = connect_as(&format!("User:CN={}", "n".repeat(5_000)), broker.port());
+    let mut alice = connect_as("User:alice", broker.port());
+    let unknown = broker.connect();
+    alice.create_topic("post");
+    long.create_topic("post");
+    let shown_of_long = format!(r#""principal":"User:CN={}""#, "n".repeat(92));
+    let of_unknown = format!(
+        r#""peer":"{}","client_id":null,"principal":null,"#,
+        unknown.stream.local_addr().unwrap()
+    );
+    let of_alice = r#""client_id":"test","principal":"User:alice","#;
+    wait_for_data(&broker, &[of_alice, &format!("{shown_of_long},"), &of_unknown]);
 }
 
 #[test]

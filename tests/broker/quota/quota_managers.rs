@@ -7,19 +7,21 @@ use support::broker::Broker;
 use support::client::{Client, NEWEST_FETCH, fetch_request, produce_request};
 use support::records::{batch, message_set};
 use support::temp::TempDir;
+use support::users::{believing, connect_as};
 use support::wait::wait_until;
+use transferto::common::client_quota_entity::ClientQuotaEntity;
 use transferto::common::errors::Errors;
 use transferto::common::mock_time::MockTime;
 use transferto::config::client_config_override::QuotaType;
 use transferto::message::compression_codec::CompressionCodec;
-use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterEntryData, OpData};
 use transferto::protocol::api_versions::ApiVersionsRequest;
-use transferto::protocol::describe_client_quotas::{
-    ComponentData, DescribeClientQuotasRequest, DescribeClientQuotasResponse, EntityData, EntryData,
-};
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::header::RequestHeader;
 use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, request_bytes};
+
+use crate::quota::altered_quotas::{
+    CONSUMER, DEFAULT, Entity, PRODUCER, TEST, alter_one, described, remove, set,
+};
 
 /// One handler and, by default, one Processor: what one connection asks after another is answered
 /// after it.
@@ -306,100 +308,6 @@ fn a_client_that_leaves_while_it_is_delayed_harms_nobody() {
     assert_eq!(client.fetch("post", 0, 0).high_watermark, 3);
 }
 
-type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
-
-fn entity(components: Entity<'_>) -> Vec<EntityData> {
-    let component = |&(entity_type, name): &(&str, Option<&str>)| EntityData {
-        entity_type: entity_type.to_string(),
-        entity_name: name.map(str::to_string),
-    };
-    components.iter().map(component).collect()
-}
-
-fn set(key: &str, value: f64) -> OpData {
-    OpData { key: key.to_string(), value, remove: false }
-}
-
-fn remove(key: &str) -> OpData {
-    OpData { key: key.to_string(), value: 0.0, remove: true }
-}
-
-/// Alters quotas and returns each entity's error.
-fn alter(
-    client: &mut Client,
-    version: i16,
-    entries: &[(Entity<'_>, &[OpData])],
-    validate_only: bool,
-) -> Vec<(i16, Option<String>)> {
-    let entry = |&(components, ops): &(Entity<'_>, &[OpData])| AlterEntryData {
-        entity: entity(components),
-        ops: ops.to_vec(),
-    };
-    let entries: Vec<_> = entries.iter().map(entry).collect();
-    let request = AlterClientQuotasRequest { entries: entries.clone(), validate_only };
-    match client.call(version, &RequestBody::AlterClientQuotas(request), &[]).0 {
-        ResponseBody::AlterClientQuotas(it) => {
-            let answered: Vec<_> = it.entries.iter().map(|it| it.entity.clone()).collect();
-            assert_eq!(answered, entries.into_iter().map(|it| it.entity).collect::<Vec<_>>());
-            it.entries.into_iter().map(|it| (it.error_code, it.error_message)).collect()
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-fn alter_one(client: &mut Client, components: Entity<'_>, ops: &[OpData]) -> i16 {
-    let (code, why) = alter(client, 1, &[(components, ops)], false).remove(0);
-    assert_eq!(why.is_some(), code != 0, "{why:?}");
-    code
-}
-
-fn describe(
-    client: &mut Client,
-    version: i16,
-    components: &[(&str, i8, Option<&str>)],
-    strict: bool,
-) -> DescribeClientQuotasResponse {
-    let component = |&(entity_type, match_type, name): &(&str, i8, Option<&str>)| ComponentData {
-        entity_type: entity_type.to_string(),
-        match_type,
-        match_name: name.map(str::to_string),
-    };
-    let components = components.iter().map(component).collect();
-    let request = DescribeClientQuotasRequest { components, strict };
-    match client.call(version, &RequestBody::DescribeClientQuotas(request), &[]).0 {
-        ResponseBody::DescribeClientQuotas(it) => it,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The quotas that match, each as one line.
-fn described(
-    client: &mut Client,
-    components: &[(&str, i8, Option<&str>)],
-    strict: bool,
-) -> Vec<String> {
-    let lines = [0, 1].map(|version| {
-        let response = describe(client, version, components, strict);
-        assert_eq!((response.error_code, response.error_message), (0, None));
-        let entries = response.entries.unwrap().into_iter();
-        let line = |entry: EntryData| {
-            let [client_id] = &entry.entity[..] else { panic!("{entry:?}") };
-            let values = entry.values.iter().map(|it| format!(" {}={}", it.key, it.value));
-            let values = values.collect::<String>();
-            format!("{} {:?}{values}", client_id.entity_type, client_id.entity_name)
-        };
-        entries.map(line).collect::<Vec<_>>()
-    });
-    let [first, second] = lines;
-    assert_eq!(first, second);
-    first
-}
-
-const PRODUCER: &str = "producer_byte_rate";
-const CONSUMER: &str = "consumer_byte_rate";
-const TEST: Entity<'_> = &[("client-id", Some("test"))];
-const DEFAULT: Entity<'_> = &[("client-id", None)];
-
 /// Port of `QuotasTest.testThrottledProducerConsumer` and of
 /// `QuotasTest.testProducerConsumerOverrideUnthrottled`.
 #[test]
@@ -447,85 +355,73 @@ fn a_quota_holds_at_once_and_outlives_the_broker_and_its_removal_resets() {
     assert_eq!(described(&mut admin, &[], false), [] as [&str; 0]);
 }
 
-#[test]
-fn quotas_are_described_by_the_client_that_they_are_for() {
-    let (_, broker) = start(&[]);
-    let mut client = broker.connect();
-    assert_eq!(alter_one(&mut client, TEST, &[set(CONSUMER, 2.0), set(PRODUCER, 1.0)]), 0);
-    assert_eq!(alter_one(&mut client, DEFAULT, &[set(PRODUCER, 9007199254740992.0)]), 0);
-    let test = "client-id Some(\"test\") producer_byte_rate=1 consumer_byte_rate=2";
-    let default = "client-id None producer_byte_rate=9007199254740992";
-    for (components, strict, expected) in [
-        (&[][..], false, &[default, test][..]),
-        (&[], true, &[]),
-        (&[("client-id", 2, None)], true, &[default, test]),
-        (&[("client-id", 1, None)], false, &[default]),
-        (&[("client-id", 0, Some("test"))], true, &[test]),
-        (&[("client-id", 0, Some("tes"))], true, &[]),
-        (&[("user", 2, None)], false, &[]),
-        (&[("client-id", 2, None), ("user", 2, None)], false, &[]),
-        (&[("ip", 1, None)], true, &[]),
-    ] {
-        assert_eq!(described(&mut client, components, strict), expected, "{components:?}");
-    }
-    for (components, error) in [
-        (&[("planet", 2, None)][..], Errors::UnsupportedVersion),
-        (&[("client-id", 3, None)], Errors::InvalidRequest),
-        (&[("client-id", 0, None)], Errors::InvalidRequest),
-        (&[("client-id", 2, Some("test"))], Errors::InvalidRequest),
-        (&[("client-id", 2, None), ("client-id", 1, None)], Errors::InvalidRequest),
-    ] {
-        let response = describe(&mut client, 1, components, false);
-        assert_eq!(response.error_code, error.code(), "{components:?}");
-        assert!(response.error_message.is_some());
-        assert_eq!(response.entries, None);
-    }
+/// A client of this user, with a client id of its own.
+fn client_of(broker: &Broker, user: &str, client_id: &'static str) -> Client {
+    let mut client = connect_as(user, broker.port());
+    client.client_id = client_id;
+    client
 }
 
 #[test]
-fn an_alteration_that_cannot_be_is_refused_and_the_others_hold() {
+fn all_clients_of_a_user_share_its_quota_and_other_users_do_not() {
+    let time = Arc::new(MockTime::new());
+    let dir = Arc::new(TempDir::new());
+    let broker = Broker::start_with(dir, &[IN_ORDER], |it| believing(it).time(time.clone()));
+    let mut admin = connect_as("User:admin", broker.port());
+    admin.create_topic("post");
+    let quota = [set(PRODUCER, 1000.0), set(CONSUMER, 1000.0)];
+    assert_eq!(alter_one(&mut admin, &[("user", Some("alice"))], &quota), 0);
+    let slow: Entity<'_> = &[("user", Some("bob")), ("client-id", Some("slow"))];
+    assert_eq!(alter_one(&mut admin, slow, &quota), 0);
+    let produce = |user: &str, client_id: &'static str, records: &[u8]| {
+        let mut client = client_of(&broker, user, client_id);
+        let (_, header) = send_produce(&mut client, FIRST_MUTED_PRODUCE, 1, records);
+        produce_throttle(&mut client, &header)
+    };
+    let fetch = |user: &str, client_id: &'static str| {
+        let mut client = client_of(&broker, user, client_id);
+        let request = RequestBody::Fetch(fetch_request("post", 0, 0));
+        let header = client.send(NEWEST_FETCH, &request, &[]);
+        fetch_throttle(&mut client, &header).1
+    };
+    let one = batch(&[b"one"]);
+    assert!(produce("User:alice", "a", &big_batch()) > 0);
+    assert!(produce("User:alice", "b", &one) > 0);
+    assert!(fetch("User:alice", "a") > 0 && fetch("User:alice", "b") > 0);
+    assert_eq!((produce("User:bob", "a", &big_batch()), fetch("User:bob", "b")), (0, 0));
+    assert!(produce("User:bob", "slow", &big_batch()) > 0);
+    assert_eq!((produce("User:bob", "a", &one), produce("User:Alice", "a", &one)), (0, 0));
+    // A certificate's name is a user's name, too.
+    let name = "CN=alice,OU=x";
+    assert_eq!(alter_one(&mut admin, &[("user", Some(name))], &quota), 0);
+    assert!(produce(&format!("User:{name}"), "a", &big_batch()) > 0);
+    drop(admin);
+
+    let dir = broker.stop();
+    let text = std::fs::read_to_string(dir.path().join("client_quotas")).unwrap();
+    let rates = "producer_byte_rate=1000 consumer_byte_rate=1000";
+    let expected = format!(
+        "0\n3\nuser CN%3dalice,OU%3dx {rates}\nuser alice {rates}\nuser bob client slow {rates}\n"
+    );
+    assert_eq!(text, expected);
+    let broker = Broker::start_with(dir, &[IN_ORDER], |it| believing(it).time(time));
+    let mut alice = client_of(&broker, "User:alice", "c");
+    let (_, header) = send_produce(&mut alice, FIRST_MUTED_PRODUCE, 1, &big_batch());
+    assert!(produce_throttle(&mut alice, &header) > 0);
+}
+
+#[test]
+fn a_client_that_did_not_authenticate_is_the_user_anonymous() {
     let (_, broker) = start(&[]);
-    let mut client = broker.connect();
-    let (one, two) = ([set(PRODUCER, 1.0)], [set(PRODUCER, 2.0)]);
-    let invalid = Errors::InvalidRequest;
-    let twice: Entity<'_> = &[("client-id", Some("a")), ("client-id", Some("b"))];
-    let long = "x".repeat(1025);
-    for (components, ops, error) in [
-        (&[("user", Some("alice"))][..], &one[..], invalid),
-        (&[("user", None), ("client-id", None)], &one, invalid),
-        (&[("ip", Some("127.0.0.1"))], &one, invalid),
-        (&[("planet", None)], &one, Errors::UnsupportedVersion),
-        (&[], &one, invalid),
-        (twice, &one, invalid),
-        (&[("client-id", Some(&long))], &one, invalid),
-        (TEST, &[set("request_percentage", 50.0)], invalid),
-        (TEST, &[set("controller_mutation_rate", 5.0)], invalid),
-        (TEST, &[remove("wishes")], invalid),
-        (TEST, &[set(PRODUCER, 1.0), remove(PRODUCER)], invalid),
-        (TEST, &[set(PRODUCER, 0.0)], invalid),
-        (TEST, &[set(PRODUCER, -1.0)], invalid),
-        (TEST, &[set(PRODUCER, 1.5)], invalid),
-        (TEST, &[set(PRODUCER, f64::NAN)], invalid),
-        (TEST, &[set(PRODUCER, f64::INFINITY)], invalid),
-        (TEST, &[set(PRODUCER, 1e19)], invalid),
-    ] {
-        for version in [0, 1] {
-            let (code, why) = alter(&mut client, version, &[(components, ops)], false).remove(0);
-            assert_eq!(code, error.code(), "{components:?} {ops:?}: {why:?}");
-            assert!(!why.unwrap().is_empty());
-        }
-    }
-    let both = alter(&mut client, 1, &[(TEST, &one), (TEST, &two)], false);
-    assert!(both.iter().all(|(code, _)| *code == invalid.code()), "{both:?}");
-    assert_eq!(alter(&mut client, 1, &[(TEST, &one)], true), [(0, None)]);
-    assert_eq!(described(&mut client, &[], false), [] as [&str; 0]);
-    let mixed = alter(&mut client, 1, &[(&[("user", None)], &one), (TEST, &two)], false);
-    assert_eq!(mixed.iter().map(|it| it.0).collect::<Vec<_>>(), [invalid.code(), 0]);
-    let held = ["client-id Some(\"test\") producer_byte_rate=2"];
-    assert_eq!(described(&mut client, &[], false), held);
-    // Kafka's own way to say "no limit".
-    assert_eq!(alter_one(&mut client, TEST, &[set(PRODUCER, i64::MAX as f64)]), 0);
-    assert_eq!(broker.server().quota_managers().produce.quota("test"), i64::MAX);
+    let mut client = broker.connect_with_topic("post");
+    let anonymous: Entity<'_> = &[("user", Some("ANONYMOUS"))];
+    assert_eq!(alter_one(&mut client, anonymous, &[set(PRODUCER, 1000.0)]), 0);
+    let (_, header) = send_produce(&mut client, FIRST_MUTED_PRODUCE, 1, &big_batch());
+    assert!(produce_throttle(&mut client, &header) > 0);
+    let mut other = broker.connect();
+    other.client_id = "other";
+    let (_, header) = send_produce(&mut other, FIRST_MUTED_PRODUCE, 1, &batch(&[b"one"]));
+    assert!(produce_throttle(&mut other, &header) > 0, "one user, whatever the client id");
 }
 
 #[test]
@@ -536,8 +432,9 @@ fn there_is_a_limit_to_the_clients_with_quotas_and_it_can_be_reached() {
     let fill = |count: usize| {
         quotas.alter(|all| {
             all.clear();
-            let names = (0..count).map(|number| Some(format!("made-up-{number}")));
-            all.extend(names.map(|name| (name, [(QuotaType::Produce, 1)].into())));
+            let names = (0..count).map(|number| format!("made-up-{number}"));
+            let entities = names.map(|name| ClientQuotaEntity::client_id(Some(&name)));
+            all.extend(entities.map(|entity| (entity, [(QuotaType::Produce, 1)].into())));
         })
     };
     assert_eq!(fill(100_001).unwrap_err().code(), Errors::PolicyViolation);

@@ -10,6 +10,9 @@ use transferto::protocol::alter_client_quotas::{AlterClientQuotasRequest, AlterE
 use transferto::protocol::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterableConfig,
 };
+use transferto::protocol::alter_user_scram_credentials::{
+    AlterUserScramCredentialsRequest, ScramCredentialUpsertion,
+};
 use transferto::protocol::create_acls::{AclCreation, CreateAclsRequest};
 use transferto::protocol::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use transferto::protocol::create_topics::{CreatableTopic, CreateTopicsRequest};
@@ -51,6 +54,7 @@ use transferto::protocol::offset_for_leader_epoch::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::sync_group::SyncGroupRequest;
+use transferto::protocol::wire::secret_bytes::SecretBytes;
 use transferto::server::security::authorizer::{CLUSTER_NAME, Operation, ResourceType};
 
 pub(crate) const TOPIC: &str = "secret";
@@ -150,6 +154,11 @@ pub(crate) fn cases(records: usize) -> Vec<Case> {
             &[cluster(Op::DescribeConfigs)],
         ),
         case(RequestBody::AlterClientQuotas(alter_client_quotas()), &[cluster(Op::AlterConfigs)]),
+        case(
+            RequestBody::DescribeUserScramCredentials(Default::default()),
+            &[cluster(Op::Describe)],
+        ),
+        case(RequestBody::AlterUserScramCredentials(alter_scram()), &[cluster(Op::Alter)]),
         case(RequestBody::DeleteTopics(delete_topics()), &[topic(Op::Describe), topic(Op::Delete)]),
     ]
 }
@@ -405,9 +414,24 @@ pub(crate) fn codes(body: &ResponseBody) -> Vec<i16> {
         ResponseBody::CreateAcls(it) => it.results.iter().map(|it| it.error_code).collect(),
         ResponseBody::DeleteAcls(it) => it.filter_results.iter().map(|it| it.error_code).collect(),
         ResponseBody::DescribeClientQuotas(it) => vec![it.error_code],
+        ResponseBody::DescribeUserScramCredentials(it) => vec![it.error_code],
+        ResponseBody::AlterUserScramCredentials(it) => {
+            it.results.iter().map(|it| it.error_code).collect()
+        }
         ResponseBody::AlterClientQuotas(it) => it.entries.iter().map(|it| it.error_code).collect(),
         other => panic!("{other:?}"),
     }
+}
+
+fn alter_scram() -> AlterUserScramCredentialsRequest {
+    let upsertion = ScramCredentialUpsertion {
+        name: "alice".to_string(),
+        mechanism: 1,
+        iterations: 4096,
+        salt: b"salt".to_vec(),
+        salted_password: SecretBytes(vec![1; 32]),
+    };
+    AlterUserScramCredentialsRequest { deletions: vec![], upsertions: vec![upsertion] }
 }
 
 fn alter_client_quotas() -> AlterClientQuotasRequest {

@@ -3,6 +3,7 @@
 quota_steps() {
     step "kafka-configs: quotas of a client id" client_quotas
     step "kafka-configs: quotas of all other client ids" default_quotas
+    step "kafka-configs: quotas of users, and of client ids of users" user_quotas
     step "kafka-configs: a client beyond its quota is slowed down" throttled
     step "kafka-configs: quotas that are not here are refused" wrong_quotas_are_refused
     step "kafka-configs: delete quotas" delete_quotas
@@ -32,6 +33,28 @@ default_quotas() {
     expect_quotas --entity-type clients "Quota configs for client-id 'tools-slow' are\
  consumer_byte_rate=100000.0, producer_byte_rate=50000.0
 Quota configs for the default client-id are producer_byte_rate=2.0E9"
+}
+
+# All clients here are the user ANONYMOUS, whose quotas are removed before they could slow one down.
+user_quotas() {
+    local quota=producer_byte_rate=2000000000
+    kafka-configs --alter --user alice --add-config "$quota"
+    kafka-configs --alter --user alice --client c --add-config "$quota"
+    kafka-configs --alter --user "CN=alice, OU=x" --client-defaults --add-config "$quota"
+    kafka-configs --alter --user-defaults --client c --add-config "$quota"
+    expect_quotas --user alice --client c \
+        "Quota configs for user-principal 'alice', client-id 'c' are producer_byte_rate=2.0E9"
+    expect_quotas --entity-type users --entity-type clients \
+        "Quota configs for the default user-principal, client-id 'c' are producer_byte_rate=2.0E9
+Quota configs for user-principal 'CN=alice, OU=x', the default client-id are\
+ producer_byte_rate=2.0E9
+Quota configs for user-principal 'alice', client-id 'c' are producer_byte_rate=2.0E9"
+    kafka-configs --alter --user alice --delete-config producer_byte_rate
+    kafka-configs --alter --user alice --client c --delete-config producer_byte_rate
+    kafka-configs --alter --user "CN=alice, OU=x" --client-defaults \
+        --delete-config producer_byte_rate
+    kafka-configs --alter --user-defaults --client c --delete-config producer_byte_rate
+    expect_quotas --entity-type users --entity-type clients ""
 }
 
 # A client may be as fast as it likes until it has sent, or got, as much as its quota allows in ten
@@ -65,9 +88,9 @@ wrong_quotas_are_refused() {
         kafka-configs --alter --client tools-slow --add-config request_percentage=10
     refused "producer_byte_rate must be a whole number of at least 1" \
         kafka-configs --alter --client tools-slow --add-config producer_byte_rate=0
-    refused "quotas per user are not supported, only per client-id" \
-        kafka-configs --alter --user someone --add-config producer_byte_rate=100000
-    refused "quotas per ip are not supported, only per client-id" \
+    refused "this broker has no controller_mutation_rate" \
+        kafka-configs --alter --user someone --add-config controller_mutation_rate=10
+    refused "quotas per ip are not supported, only per user and client-id" \
         kafka-configs --alter --ip 127.0.0.1 --add-config connection_creation_rate=10
     expect_quotas --client tools-slow "Quota configs for client-id 'tools-slow' are\
  consumer_byte_rate=100000.0, producer_byte_rate=50000.0"

@@ -53,18 +53,31 @@ impl Harness {
         idle_ms: i64,
         builder: impl FnOnce(Arc<Metrics>) -> Arc<dyn ChannelBuilder>,
     ) -> Self {
+        let limits = |limits: &mut SelectorLimits| {
+            limits.max_receive_bytes = max_receive_bytes;
+            limits.connections_max_idle_ms = Limit::from(idle_ms).ms();
+        };
+        Self::limited(limits, |metrics, _| builder(metrics))
+    }
+
+    /// With limits that differ from those of [`new`](Self::new), and a builder that knows the clock.
+    pub(crate) fn limited(
+        change: impl FnOnce(&mut SelectorLimits),
+        builder: impl FnOnce(Arc<Metrics>, &Arc<MockTime>) -> Arc<dyn ChannelBuilder>,
+    ) -> Self {
         let (time, metrics) = (Arc::new(MockTime::new()), Arc::new(Metrics::default()));
-        let builder = builder(Arc::clone(&metrics));
+        let builder = builder(Arc::clone(&metrics), &time);
         let clock = Arc::clone(&time);
         let counters = Arc::clone(&metrics);
-        let limits = SelectorLimits {
-            max_receive_bytes,
-            connections_max_idle_ms: Limit::from(idle_ms).ms(),
+        let mut limits = SelectorLimits {
+            max_receive_bytes: -1,
+            connections_max_idle_ms: Some(IDLE_MS),
             memory_pool: MemoryPool::for_frames_of(MEMORY_BYTES),
             memory_progress_timeout_ms: PROGRESS_TIMEOUT_MS,
             authentication_timeout_ms: AUTHENTICATION_TIMEOUT_MS,
             failed_authentication_delay_ms: FAILED_AUTHENTICATION_DELAY_MS,
         };
+        change(&mut limits);
         let selector = Selector::new(limits, clock, builder, counters).unwrap();
         Self {
             selector,

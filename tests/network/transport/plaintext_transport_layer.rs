@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::{io, thread};
 
 use nix::libc;
+use support::kernel_tls;
 use support::temp::TempFile;
 use support::transports::{
     Counts, FailsAfterWriting, Faulty, FileSend, SevenBytes, Sink, counting, pattern,
@@ -24,12 +25,17 @@ use transferto::transport::transport_layer::TransportLayer;
 
 use crate::transport::harness::{Harness, IDLE_MS};
 
-/// A transport and the socket at its other end.
+/// A transport and the socket at its other end. By `KTLS=required` the kernel encrypts between them,
+/// and neither need know it.
 fn connected() -> (PlaintextTransportLayer, TcpStream, Arc<Metrics>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, addr) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
+    if kernel_tls::is_required() {
+        kernel_tls::give_to_kernel(&stream);
+        kernel_tls::give_to_kernel(&peer);
+    }
     let (stream, metrics) = (mio::net::TcpStream::from_std(stream), Arc::new(Metrics::default()));
     (PlaintextTransportLayer::new(stream, addr, Arc::clone(&metrics)).unwrap(), peer, metrics)
 }
@@ -92,6 +98,31 @@ fn held_bytes_have_a_limit_and_keep_their_order() {
     assert!(metrics.write_bytes.value() >= 100_000 - (16 << 10));
     transport.write(b"", false).unwrap();
     assert_eq!(read_bytes(&mut peer, 100_000), all);
+}
+
+/// Too much to be held back is sent, but for its last byte: nothing that left with `MSG_MORE` is ever the
+/// last, for where the kernel encrypts it would never leave.
+#[test]
+fn a_byte_is_held_back_behind_what_left_with_more() {
+    let (mut transport, mut peer, metrics) = connected();
+    let all = pattern(40_000);
+    assert_eq!(transport.write(&all[..3], true).unwrap(), 3);
+    assert_eq!(transport.write(&all[3..], true).unwrap(), all.len() - 3);
+    assert_eq!((metrics.write_calls.value(), metrics.write_bytes.value()), (1, 39_999));
+    assert_eq!(transport.write(b"", false).unwrap(), 0);
+    assert_eq!((metrics.write_calls.value(), metrics.write_bytes.value()), (2, 40_000));
+    assert_eq!(read_bytes(&mut peer, all.len()), all);
+}
+
+#[test]
+fn a_transfer_of_nothing_sends_no_header_in_advance() {
+    let (mut transport, mut peer, metrics) = connected();
+    transport.write(b"head", true).unwrap();
+    let file = TempFile::with(b"file");
+    assert_eq!(transport.transfer_from(&file.file, 0, 0).unwrap(), 0);
+    assert_eq!(metrics.write_calls.value(), 0);
+    transport.write(b"", false).unwrap();
+    assert_eq!(read_bytes(&mut peer, 4), b"head");
 }
 
 /// The socket is full when the header is held back: header and file wait, and leave in order later.

@@ -391,3 +391,100 @@ fn sasl_handshakes() {
         assert_response(ApiKeys::SaslHandshake, version, response);
     }
 }
+
+#[test]
+fn sasl_authenticates() {
+    let old_request = |version: i16| {
+        format!(
+            "
+            key, version, correlation id | 0024 000{version} 0000002A
+            client id                    | 0004 'kcat'
+            token                        | 00000006 00 'me' 00 'pw'
+            "
+        )
+    };
+    let old_response = "
+        correlation id               | 0000002A
+        error                        | 003A
+        error message                | 0003 'why'
+        token                        | 00000003 'v=0'
+    ";
+    let session_lifetime = "
+        session lifetime             | 0000000000000009
+    ";
+    assert_request(ApiKeys::SaslAuthenticate, 0, &old_request(0));
+    assert_response(ApiKeys::SaslAuthenticate, 0, old_response);
+    assert_request(ApiKeys::SaslAuthenticate, 1, &old_request(1));
+    let v1 = format!("{old_response}{session_lifetime}");
+    assert_response(ApiKeys::SaslAuthenticate, 1, &v1);
+    let v2 = "
+        key, version, correlation id | 0024 0002 0000002A
+        client id, tags              | 0004 'kcat' 00
+        token, tags                  | 07 00 'me' 00 'pw' 00
+    ";
+    assert_request(ApiKeys::SaslAuthenticate, 2, v2);
+    let v2 = "
+        correlation id, tags         | 0000002A 00
+        error                        | 003A
+        error message                | 04 'why'
+        token                        | 04 'v=0'
+        session lifetime, tags       | 0000000000000009 00
+    ";
+    assert_response(ApiKeys::SaslAuthenticate, 2, v2);
+}
+
+#[test]
+fn describe_user_scram_credentials() {
+    let request = "
+        key, version, correlation id | 0032 0000 0000002A
+        client id, tags              | 0004 'kcat' 00
+        users                        | 02
+          name, tags                 | 06 'alice' 00
+        tags                         | 00
+    ";
+    assert_request(ApiKeys::DescribeUserScramCredentials, 0, request);
+    let response = "
+        correlation id, tags         | 0000002A 00
+        throttle time                | 00000009
+        error                        | 001F
+        error message                | 04 'why'
+        results                      | 02
+          user                       | 06 'alice'
+          error                      | 005B
+          error message              | 05 'that'
+          credential infos           | 02
+            mechanism                | 02
+            iterations, tags         | 00002000 00
+          tags                       | 00
+        tags                         | 00
+    ";
+    assert_response(ApiKeys::DescribeUserScramCredentials, 0, response);
+}
+
+#[test]
+fn alter_user_scram_credentials() {
+    let request = "
+        key, version, correlation id | 0033 0000 0000002A
+        client id, tags              | 0004 'kcat' 00
+        deletions                    | 02
+          name                       | 04 'bob'
+          mechanism, tags            | 02 00
+        upsertions                   | 02
+          name                       | 06 'alice'
+          mechanism, iterations      | 01 00002000
+          salt                       | 05 'salt'
+          salted password, tags      | 04 'key' 00
+        tags                         | 00
+    ";
+    assert_request(ApiKeys::AlterUserScramCredentials, 0, request);
+    let response = "
+        correlation id, tags         | 0000002A 00
+        throttle time                | 00000009
+        results                      | 02
+          user                       | 06 'alice'
+          error                      | 005D
+          error message, tags        | 04 'why' 00
+        tags                         | 00
+    ";
+    assert_response(ApiKeys::AlterUserScramCredentials, 0, response);
+}

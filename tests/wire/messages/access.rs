@@ -4,6 +4,10 @@ use transferto::protocol::acl_filter::AclFilter;
 use transferto::protocol::alter_client_quotas::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, AlterEntryData, AlterEntryResponse, OpData,
 };
+use transferto::protocol::alter_user_scram_credentials::{
+    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse,
+    AlterUserScramCredentialsResult, ScramCredentialDeletion, ScramCredentialUpsertion,
+};
 use transferto::protocol::create_acls::{
     AclCreation, AclCreationResult, CreateAclsRequest, CreateAclsResponse,
 };
@@ -18,8 +22,14 @@ use transferto::protocol::describe_client_quotas::{
     ComponentData, DescribeClientQuotasRequest, DescribeClientQuotasResponse, EntityData,
     EntryData, ValueData,
 };
+use transferto::protocol::describe_user_scram_credentials::{
+    CredentialInfo, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
+    DescribeUserScramCredentialsResult, UserName,
+};
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use transferto::protocol::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+use transferto::protocol::wire::secret_bytes::SecretBytes;
 
 /// A request of each API.
 pub(crate) fn requests() -> Vec<RequestBody> {
@@ -29,7 +39,10 @@ pub(crate) fn requests() -> Vec<RequestBody> {
         RequestBody::DeleteAcls(delete_acls_request()),
         RequestBody::DescribeClientQuotas(describe_client_quotas_request()),
         RequestBody::AlterClientQuotas(alter_client_quotas_request()),
+        RequestBody::DescribeUserScramCredentials(describe_user_scram_credentials_request()),
+        RequestBody::AlterUserScramCredentials(alter_user_scram_credentials_request()),
         RequestBody::SaslHandshake(sasl_handshake_request()),
+        RequestBody::SaslAuthenticate(sasl_authenticate_request()),
     ]
 }
 
@@ -41,7 +54,10 @@ pub(crate) fn empty_requests() -> Vec<RequestBody> {
         RequestBody::DeleteAcls(DeleteAclsRequest::default()),
         RequestBody::DescribeClientQuotas(DescribeClientQuotasRequest::default()),
         RequestBody::AlterClientQuotas(AlterClientQuotasRequest::default()),
+        RequestBody::DescribeUserScramCredentials(DescribeUserScramCredentialsRequest::default()),
+        RequestBody::AlterUserScramCredentials(AlterUserScramCredentialsRequest::default()),
         RequestBody::SaslHandshake(SaslHandshakeRequest::default()),
+        RequestBody::SaslAuthenticate(SaslAuthenticateRequest::default()),
     ]
 }
 
@@ -53,7 +69,10 @@ pub(crate) fn responses() -> Vec<ResponseBody> {
         ResponseBody::DeleteAcls(delete_acls_response()),
         ResponseBody::DescribeClientQuotas(describe_client_quotas_response()),
         ResponseBody::AlterClientQuotas(alter_client_quotas_response()),
+        ResponseBody::DescribeUserScramCredentials(describe_user_scram_credentials_response()),
+        ResponseBody::AlterUserScramCredentials(alter_user_scram_credentials_response()),
         ResponseBody::SaslHandshake(sasl_handshake_response()),
+        ResponseBody::SaslAuthenticate(sasl_authenticate_response()),
     ]
 }
 
@@ -184,4 +203,59 @@ pub(crate) fn sasl_handshake_request() -> SaslHandshakeRequest {
 
 pub(crate) fn sasl_handshake_response() -> SaslHandshakeResponse {
     SaslHandshakeResponse { error_code: 34, mechanisms: vec!["PLAIN".into()] }
+}
+
+pub(crate) fn sasl_authenticate_request() -> SaslAuthenticateRequest {
+    SaslAuthenticateRequest { auth_bytes: SecretBytes(b"\0me\0pw".to_vec()) }
+}
+
+pub(crate) fn sasl_authenticate_response() -> SaslAuthenticateResponse {
+    SaslAuthenticateResponse {
+        error_code: 58,
+        error_message: Some("why".into()),
+        auth_bytes: SecretBytes(b"v=0".to_vec()),
+        session_lifetime_ms: 9,
+    }
+}
+
+pub(crate) fn describe_user_scram_credentials_request() -> DescribeUserScramCredentialsRequest {
+    DescribeUserScramCredentialsRequest { users: Some(vec![UserName { name: "alice".into() }]) }
+}
+
+pub(crate) fn describe_user_scram_credentials_response() -> DescribeUserScramCredentialsResponse {
+    let result = DescribeUserScramCredentialsResult {
+        user: "alice".into(),
+        error_code: 91,
+        error_message: Some("that".into()),
+        credential_infos: vec![CredentialInfo { mechanism: 2, iterations: 8192 }],
+    };
+    DescribeUserScramCredentialsResponse {
+        throttle_time_ms: 9,
+        error_code: 31,
+        error_message: Some("why".into()),
+        results: vec![result],
+    }
+}
+
+pub(crate) fn alter_user_scram_credentials_request() -> AlterUserScramCredentialsRequest {
+    let upsertion = ScramCredentialUpsertion {
+        name: "alice".into(),
+        mechanism: 1,
+        iterations: 8192,
+        salt: b"salt".to_vec(),
+        salted_password: SecretBytes(b"key".to_vec()),
+    };
+    AlterUserScramCredentialsRequest {
+        deletions: vec![ScramCredentialDeletion { name: "bob".into(), mechanism: 2 }],
+        upsertions: vec![upsertion],
+    }
+}
+
+pub(crate) fn alter_user_scram_credentials_response() -> AlterUserScramCredentialsResponse {
+    let result = AlterUserScramCredentialsResult {
+        user: "alice".into(),
+        error_code: 93,
+        error_message: Some("why".into()),
+    };
+    AlterUserScramCredentialsResponse { throttle_time_ms: 9, results: vec![result] }
 }

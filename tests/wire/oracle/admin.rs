@@ -270,3 +270,36 @@ fn the_fields_of_alter_client_quotas_are_in_their_places() {
     let entity = entry.entity.iter().map(|it| (&*it.entity_type, it.entity_name.as_deref()));
     assert_eq!(entity.collect::<Vec<_>>(), [("user", Some("me")), ("client-id", None)]);
 }
+
+#[test]
+fn the_fields_of_describe_user_scram_credentials_are_in_their_places() {
+    let api = ApiKeys::DescribeUserScramCredentials;
+    let request: theirs::DescribeUserScramCredentialsRequest = request(api, 0);
+    assert_eq!(&*request.users.as_ref().unwrap()[0].name, "alice");
+
+    let response: theirs::DescribeUserScramCredentialsResponse = response(api, 0);
+    assert_eq!((response.throttle_time_ms, response.error_code), (9, 31));
+    assert_eq!(response.error_message.as_deref(), Some("why"));
+    let result = &response.results[0];
+    assert_eq!((&*result.user, result.error_code), ("alice", 91));
+    assert_eq!(result.error_message.as_deref(), Some("that"));
+    let info = &result.credential_infos[0];
+    assert_eq!((info.mechanism, info.iterations), (2, 8192));
+}
+
+#[test]
+fn the_fields_of_alter_user_scram_credentials_are_in_their_places() {
+    let api = ApiKeys::AlterUserScramCredentials;
+    let request: theirs::AlterUserScramCredentialsRequest = request(api, 0);
+    let deletion = &request.deletions[0];
+    assert_eq!((&*deletion.name, deletion.mechanism), ("bob", 2));
+    let upsertion = &request.upsertions[0];
+    let found = (&*upsertion.name, upsertion.mechanism, upsertion.iterations);
+    assert_eq!(found, ("alice", 1, 8192));
+    assert_eq!((&*upsertion.salt, &*upsertion.salted_password), (&b"salt"[..], &b"key"[..]));
+
+    let response: theirs::AlterUserScramCredentialsResponse = response(api, 0);
+    let result = &response.results[0];
+    assert_eq!((response.throttle_time_ms, result.error_code), (9, 93));
+    assert_eq!((&*result.user, result.error_message.as_deref()), ("alice", Some("why")));
+}

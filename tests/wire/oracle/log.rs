@@ -41,12 +41,15 @@ macro_rules! assert_all_are_read_alike {
             DescribeConfigs: DescribeConfigsRequest, DescribeConfigsResponse;
             AlterConfigs: AlterConfigsRequest, AlterConfigsResponse;
             DescribeLogDirs: DescribeLogDirsRequest, DescribeLogDirsResponse;
+            SaslAuthenticate: SaslAuthenticateRequest, SaslAuthenticateResponse;
             CreatePartitions: CreatePartitionsRequest, CreatePartitionsResponse;
             DeleteGroups: DeleteGroupsRequest, DeleteGroupsResponse;
             IncrementalAlterConfigs: IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
             OffsetDelete: OffsetDeleteRequest, OffsetDeleteResponse;
             DescribeClientQuotas: DescribeClientQuotasRequest, DescribeClientQuotasResponse;
             AlterClientQuotas: AlterClientQuotasRequest, AlterClientQuotasResponse;
+            DescribeUserScramCredentials: DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse;
+            AlterUserScramCredentials: AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse;
             DescribeCluster: DescribeClusterRequest, DescribeClusterResponse;
         }
     };

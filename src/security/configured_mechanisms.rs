@@ -1,0 +1,149 @@
+//! From `sasl.enabled.mechanisms` and `sasl.jaas.config` to the mechanisms of a listener: the one place
+//! that knows which there are.
+
+use std::sync::Arc;
+
+use log::info;
+
+use crate::common::end_point::ListenerName;
+use crate::config::kafka_config::KafkaConfig;
+use crate::security::auth::jaas_config::{JaasEntry, LoginModule};
+use crate::security::auth::sasl_server::SaslServerFactory;
+use crate::security::authenticator::sasl_mechanisms::{SaslMechanism, SaslMechanisms};
+use crate::security::plain::plain_sasl_server::{PLAIN, PlainSaslServerFactory};
+use crate::security::plain::plain_users::PlainUsers;
+use crate::security::scram::credential_cache::CredentialCache;
+use crate::security::scram::scram_mechanism::ScramMechanism;
+use crate::security::scram::scram_sasl_server::ScramSaslServerFactory;
+
+/// Those that there are, in the order of what is to be preferred.
+const SUPPORTED: [&str; 3] = [
+    ScramMechanism::ScramSha512.mechanism_name(),
+    ScramMechanism::ScramSha256.mechanism_name(),
+    PLAIN,
+];
+
+/// Kafka's default, which nobody has set who has not set up Kerberos.
+const GSSAPI: &str = "GSSAPI";
+
+/// The mechanisms of the listener of this name.
+///
+/// # Errors
+/// What is wrong with the settings, and what to set. Holds no secret.
+pub fn mechanisms_of(
+    config: &KafkaConfig,
+    listener: &ListenerName,
+    credentials: &Arc<CredentialCache>,
+) -> Result<SaslMechanisms, String> {
+    let of_listener = config.of_listener(listener);
+    let mut mechanisms: Vec<SaslMechanism> = Vec::new();
+    for name in &of_listener.sasl_enabled_mechanisms {
+        if mechanisms.iter().any(|it| it.factory.mechanism() == name) {
+            continue;
+        }
+        let of_mechanism = config.of_mechanism(listener, name);
+        let factory = factory_of(config, listener, name, credentials)?;
+        let max_reauth_ms = of_mechanism.connections_max_reauth_ms;
+        mechanisms.push(SaslMechanism { factory, max_reauth_ms });
+    }
+    if mechanisms.is_empty() {
+        return Err(format!(
+            "listener {listener} needs `sasl.enabled.mechanisms`: one or more of {}, with commas \
+             between them. Kafka's default, GSSAPI, is not built in",
+            SUPPORTED.join(", ")
+        ));
+    }
+    let max_receive_size = of_listener.sasl_server_max_receive_size;
+    Ok(SaslMechanisms { mechanisms, max_receive_size })
+}
+
+/// Says of each listener with SCRAM by which mechanism nobody can log in yet, and what to do.
+pub fn report_listeners_without_user(config: &KafkaConfig, credentials: &CredentialCache) {
+    let sasl = config.listeners.iter().filter(|it| it.security_protocol.uses_sasl());
+    for listener in sasl {
+        let of_listener = config.of_listener(&listener.listener_name);
+        let names = of_listener.sasl_enabled_mechanisms.iter();
+        let scram = names.filter_map(|it| ScramMechanism::for_mechanism_name(it));
+        for mechanism in scram.filter(|it| !credentials.has_user_of(*it)) {
+            let dirs = &config.log_dirs;
+            let dir = dirs.first().map(|it| it.display().to_string()).unwrap_or_default();
+            info!(
+                "listener {}: nobody can log in by {mechanism} yet; make a user by kafka-configs and \
+                 another listener, or, when this broker is stopped, by: transferto add-scram \
+                 --override log.dirs={dir} --password-file - '{mechanism}=[name=admin]'",
+                listener.listener_name
+            );
+        }
+    }
+}
+
+fn factory_of(
+    config: &KafkaConfig,
+    listener: &ListenerName,
+    mechanism: &str,
+    credentials: &Arc<CredentialCache>,
+) -> Result<Box<dyn SaslServerFactory>, String> {
+    if let Some(mechanism) = ScramMechanism::for_mechanism_name(mechanism) {
+        // Kafka asks for the module, which says nothing here: the users are not in it.
+        login_if_set(config, listener, mechanism.mechanism_name(), LoginModule::Scram)?;
+        return Ok(Box::new(ScramSaslServerFactory::new(mechanism, Arc::clone(credentials))));
+    }
+    match mechanism {
+        PLAIN => {
+            let entry = login_of(config, listener, mechanism, LoginModule::Plain)?;
+            let users = PlainUsers::of(&entry)
+                .map_err(|_| "the system has no random numbers for PLAIN".to_string())?;
+            Ok(Box::new(PlainSaslServerFactory::new(users)))
+        }
+        GSSAPI => Err(format!(
+            "`sasl.enabled.mechanisms`: Kerberos (GSSAPI) is not built in; there are {}",
+            SUPPORTED.join(", ")
+        )),
+        other => {
+            Err(format!("`sasl.enabled.mechanisms`: {other} is none of {}", SUPPORTED.join(", ")))
+        }
+    }
+}
+
+/// Port of `JaasContext.loadServerContext`: the login module of a mechanism. Only a setting with the
+/// names of the listener and of the mechanism counts: one without them would hold for mechanisms that
+/// nobody thought of.
+fn login_of(
+    config: &KafkaConfig,
+    listener: &ListenerName,
+    mechanism: &str,
+    module: LoginModule,
+) -> Result<JaasEntry, String> {
+    let entry = login_if_set(config, listener, mechanism, module)?;
+    entry.ok_or_else(|| {
+        let key = login_key(listener, mechanism);
+        format!("`{key}` must be set: {} required ...;", module.class_name())
+    })
+}
+
+fn login_key(listener: &ListenerName, mechanism: &str) -> String {
+    format!("{}{}.sasl.jaas.config", listener.config_prefix(), mechanism.to_ascii_lowercase())
+}
+
+/// As [`login_of`], for a mechanism that needs none.
+fn login_if_set(
+    config: &KafkaConfig,
+    listener: &ListenerName,
+    mechanism: &str,
+    module: LoginModule,
+) -> Result<Option<JaasEntry>, String> {
+    let key = login_key(listener, mechanism);
+    let is_it = |it: &&crate::config::listener_setting::ListenerSetting| {
+        it.listener == *listener
+            && it.mechanism.as_deref() == Some(mechanism)
+            && it.name == "sasl.jaas.config"
+    };
+    let Some(setting) = config.listener_settings.iter().rfind(is_it) else {
+        return Ok(None);
+    };
+    let entry = JaasEntry::parse(&setting.value).map_err(|why| format!("`{key}`: {why}"))?;
+    if entry.module != module {
+        return Err(format!("`{key}`: {mechanism} needs {}", module.class_name()));
+    }
+    Ok(Some(entry))
+}

@@ -1,0 +1,15 @@
+//! Keys, certificates and what is made of them: `org.apache.kafka.common.security.ssl`.
+
+pub mod ssl_error;
+pub mod ssl_configs;
+pub mod ssl_names;
+pub mod pkcs8;
+pub mod pem;
+pub mod pkcs12;
+pub mod jks;
+pub mod security_store;
+pub mod default_ssl_engine_factory;
+pub mod ssl_factory;
+pub mod ssl_principal_mapper;
+pub mod ssl_authenticator;
+pub mod ssl_channel_builder;

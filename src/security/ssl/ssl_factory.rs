@@ -1,0 +1,130 @@
+//! Port of `org.apache.kafka.common.security.ssl.SslFactory`: the keys of one listener, which may be
+//! exchanged while connections come and go.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use log::{error, info};
+use rustls::ServerConfig;
+
+use crate::common::end_point::EndPoint;
+use crate::common::lock::locked;
+use crate::config::kafka_config::KafkaConfig;
+use crate::security::ssl::default_ssl_engine_factory::create_ssl_context;
+use crate::security::ssl::ssl_configs::SslConfigs;
+use crate::security::ssl::ssl_error::SslError;
+
+/// What the connections of one listener shake hands with.
+///
+/// A connection keeps what it has begun with. New ones take what was read last: a file that has changed
+/// is read again within [`CHECK_INTERVAL_MS`](Self::CHECK_INTERVAL_MS) (Kafka does so when
+/// `kafka-configs` names it again, KIP-226). One that cannot be used changes nothing.
+pub struct SslFactory {
+    end_point: EndPoint,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    configs: SslConfigs,
+    context: Arc<ServerConfig>,
+    /// Of the files as they were before they were read.
+    stamps: Vec<Option<FileStamp>>,
+}
+
+/// What changes with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileStamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified_ns: (i64, i64),
+    changed_ns: (i64, i64),
+}
+
+impl SslFactory {
+    /// How often the files are looked at: as long as somebody who has exchanged them may want to wait,
+    /// and two calls of `stat(2)` are nothing in that time.
+    pub const CHECK_INTERVAL_MS: i64 = 10_000;
+
+    /// Reads the keys and certificates of the listener at `end_point`.
+    ///
+    /// # Errors
+    /// The setting or the file that is wrong, and what mends it.
+    pub fn configure(config: &KafkaConfig, end_point: &EndPoint) -> Result<Self, SslError> {
+        let configs = SslConfigs::of_listener(config, end_point);
+        let current = Current::read(configs).map_err(|error| at(end_point, &error))?;
+        Ok(Self { end_point: end_point.clone(), current: Mutex::new(current) })
+    }
+
+    /// What the next connection shakes hands with: port of `SslFactory.createSslEngine`.
+    pub fn create_ssl_engine(&self) -> Arc<ServerConfig> {
+        Arc::clone(&locked(&self.current).context)
+    }
+
+    /// Takes other settings, and reads the files again even if they have the same names: Kafka's
+    /// `SslFactory.reconfigure`.
+    ///
+    /// # Errors
+    /// As [`configure`](Self::configure); then what was there remains.
+    pub fn reconfigure(&self, config: &KafkaConfig) -> Result<(), SslError> {
+        self.replace(SslConfigs::of_listener(config, &self.end_point))
+    }
+
+    /// Reads the files again if they have changed. One that cannot be used is said to be so once, and
+    /// what was there remains.
+    pub fn reload_changed_files(&self) {
+        let (configs, stamps) = {
+            let current = locked(&self.current);
+            (current.configs.clone(), current.stamps.clone())
+        };
+        let now = stamps_of(&configs);
+        if now == stamps {
+            return;
+        }
+        match self.replace(configs) {
+            Ok(()) => info!("{}: new connections get the changed certificates", self.end_point),
+            Err(error) => {
+                locked(&self.current).stamps = now;
+                error!("{error}; the former certificates remain in use");
+            }
+        }
+    }
+
+    fn replace(&self, configs: SslConfigs) -> Result<(), SslError> {
+        let read = Current::read(configs).map_err(|error| at(&self.end_point, &error))?;
+        *locked(&self.current) = read;
+        Ok(())
+    }
+}
+
+impl Current {
+    fn read(configs: SslConfigs) -> Result<Self, SslError> {
+        let stamps = stamps_of(&configs);
+        let context = Arc::new(create_ssl_context(&configs)?);
+        Ok(Self { configs, context, stamps })
+    }
+}
+
+fn at(end_point: &EndPoint, error: &SslError) -> SslError {
+    SslError::new(format!("listener {end_point}: {error}"))
+}
+
+fn stamps_of(configs: &SslConfigs) -> Vec<Option<FileStamp>> {
+    [&configs.keystore.location, &configs.truststore.location]
+        .into_iter()
+        .map(|location| location.as_ref().and_then(stamp))
+        .collect()
+}
+
+fn stamp(location: &PathBuf) -> Option<FileStamp> {
+    let metadata = fs::metadata(location).ok()?;
+    Some(FileStamp {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.len(),
+        modified_ns: (metadata.mtime(), metadata.mtime_nsec()),
+        changed_ns: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
