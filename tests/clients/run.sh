@@ -196,6 +196,11 @@ record() {
 grid() {
     local options=()
     [ -z "$is_full" ] || options+=(--full)
+    case $SECURITY in
+        none) options+=(--plain) ;;
+        some | all) options+=(--secure) ;;
+        "") options+=(--plain --secure) ;;
+    esac
     [ -n "${CI:-}" ] || options+=(--write)
     python3 "$here/grid.py" "${options[@]}" "$TOP_DIR/results" \
         "$here/../../docs/en/clients.md" "$here/../../docs/zh/clients.md"

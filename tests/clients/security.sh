@@ -27,8 +27,8 @@ SOME_WAYS="ssl ssl-certificate sasl-ssl-scram-256 sasl-ssl-scram-512"
 CLIENTS_WITH_ALL_STEPS="java-4 confluent-kafka"
 
 LISTENERS="PLAINTEXT SSL MUTUAL SASL_PLAINTEXT SASL_SSL"
-ALICE=alice
-ALICE_PASSWORD='a \secret of alice'
+export ALICE=alice
+export ALICE_PASSWORD='a \secret of alice'
 STORE_PASSWORD=store-secret
 
 # make_keys DIRECTORY: what the broker and the clients show each other. `ca` vouches for both,
@@ -220,11 +220,8 @@ jaas_config() {
         "$kind" "$(jaas_text "$SASL_USERNAME")" "$(jaas_text "$SASL_PASSWORD")"
 }
 
-# add_users: the users of SCRAM, in the directory of a broker that does not run.
+# add_users: the users of SCRAM, for a broker that does not run yet.
 add_users() {
-    local mechanism
-    for mechanism in SCRAM-SHA-256 SCRAM-SHA-512; do
-        "$TRANSFERTO" scram --log-dir "$DATA_DIR" --mechanism "$mechanism" --user "$ALICE" \
-            <<<"$ALICE_PASSWORD"
-    done
+    "$TRANSFERTO" add-scram "$BROKER_PROPERTIES" --override "log.dirs=$DATA_DIR" --password-file - \
+        "SCRAM-SHA-256=[name=$ALICE]" "SCRAM-SHA-512=[name=$ALICE]" <<<"$ALICE_PASSWORD"
 }

@@ -15,6 +15,7 @@ source cluster.sh
 source dump-log.sh
 source quotas.sh
 source acls.sh
+source security.sh
 
 VERSION=4.3.1
 BUILT=$(realpath ../../..)/target/clients/kafka-tools-$VERSION
@@ -34,6 +35,7 @@ main() {
     cluster_steps
     quota_steps
     acl_steps
+    security_steps
     dump_log_steps
 }
 
