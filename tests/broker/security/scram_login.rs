@@ -107,10 +107,10 @@ fn log_in(
     let bare = format!("n={},r=abc", ScramFormatter::sasl_name(user));
     let challenge = authenticate(client, format!("n,,{bare}").into_bytes());
     assert_eq!(challenge.error_code, 0, "nobody learns yet whether there is {user}");
-    let (last, expected) = prove(mechanism, &bare, &challenge.auth_bytes, password);
+    let (last, expected) = prove(mechanism, &bare, &challenge.auth_bytes.0, password);
     let answer = authenticate(client, last);
     if answer.error_code == 0 {
-        assert_eq!(*answer.auth_bytes, *expected);
+        assert_eq!(answer.auth_bytes.0, expected);
     }
     answer
 }
@@ -152,7 +152,7 @@ fn who_is_not_there_gets_the_answers_of_a_wrong_password() {
              mechanism {mechanism}"
         );
         assert_eq!(answer.error_message.as_deref(), Some(&*why));
-        assert!(answer.auth_bytes.is_empty());
+        assert!(answer.auth_bytes.0.is_empty());
         client.assert_closed();
     }
 }

@@ -47,7 +47,8 @@ pub(crate) fn ssl_config(files: &TlsFiles, more: &[(&str, &str)]) -> KafkaConfig
 /// What a broker with these settings makes connections with.
 pub(crate) fn ssl_builder(config: &KafkaConfig, metrics: &Arc<Metrics>) -> Arc<dyn ChannelBuilder> {
     let time: Arc<dyn Time> = Arc::new(SystemTime::new());
-    let builders = ConfiguredChannelBuilders::new(config, metrics, &time, &Arc::default());
+    let credentials = Arc::default();
+    let builders = ConfiguredChannelBuilders::new(config, metrics, &time, &credentials);
     builders.builder_for(&config.listeners[0]).unwrap()
 }
 
