@@ -13,10 +13,9 @@ use support::tls::TlsFiles;
 use support::wait::wait_until;
 use transferto::common::metrics::Metrics;
 use transferto::common::tls_connections::{EncryptedBy, TlsConnectionKind, WhyUserSpace};
-use transferto::security::channel_builders::ConfiguredChannelBuilders;
 use transferto::security::ssl::ssl_factory::SslFactory;
 use transferto::transport::authenticator::DefaultAuthenticator;
-use transferto::transport::channel_builder::{ChannelBuilder, ChannelBuilders};
+use transferto::transport::channel_builder::ChannelBuilder;
 use transferto::transport::connection_id::ConnectionId;
 use transferto::transport::kafka_channel::KafkaChannel;
 use transferto::transport::kernel_tls::KernelTls;
@@ -27,7 +26,7 @@ use transferto::transport::tls_offload::TlsOffload;
 use transferto::transport::user_space_tls::KeyLimits;
 
 use crate::frames::frame;
-use crate::transport::nio_echo_server::{NioEchoServer, ssl_config};
+use crate::transport::nio_echo_server::{NioEchoServer, ssl_builder_or_error, ssl_config};
 
 /// This runs everywhere: there is an answer, and it says what to do.
 #[test]
@@ -155,7 +154,6 @@ fn without_tls_in_the_kernel_auto_counts_why_and_required_does_not_start() {
     let (dir, metrics) = (TempDir::new(), Arc::new(Metrics::default()));
     let files = TlsFiles::in_dir(dir.path());
     let config = ssl_config(&files, &[("transferto.ktls", "required")]);
-    let builders = ConfiguredChannelBuilders::new(&config, &metrics);
-    let error = builders.builder_for(&config.listeners[0]).err().unwrap().to_string();
+    let error = ssl_builder_or_error(&config, &metrics).err().unwrap().to_string();
     assert!(error.contains("`transferto.ktls=required`") && error.contains("TCP_ULP"), "{error}");
 }
