@@ -52,7 +52,7 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits live lesson exercise exercises
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka strace-tls picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
@@ -89,6 +89,13 @@ strace-kafka: tools   ## The same session served by Apache Kafka beside this bro
 	@cargo rustc --quiet --release --package transferto --bin transferto -- $(STACKS)
 	@echo "Both releases take about a minute. The first run fetches their jars, 70 MB, from Maven Central."
 	@./target/release/exhibits strace-kafka $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
+
+strace-tls: tools     ## The same fetch over PLAINTEXT and over SSL, from Apache Kafka and from this broker (KAFKA=0.9.0.1, 4.4.0 or transferto; RECORD=1, COMPARE=1)
+	@echo "Building the broker and what records it; the first time takes two or three minutes."
+	@cargo build --quiet --release --package exhibits
+	@cargo rustc --quiet --release --package transferto --bin transferto -- $(STACKS)
+	@echo "Three brokers take about a minute. The first run fetches the jars of two releases, 70 MB, from Maven Central."
+	@./target/release/exhibits strace-tls $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
 
 picture: tools        ## Draw a produce, a fetch and a long poll from the broker's trace into docs/img (COMPARE=1)
 	@echo "Building the broker and what draws it; the first time takes a minute or two."

@@ -13,6 +13,7 @@ use std::thread;
 use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
+use transferto::common::end_point::{EndPoint, SecurityProtocol};
 use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
 use transferto::common::loading_progress::LoadingProgress;
 use transferto::common::memory_limit::address_space_bytes;
@@ -121,7 +122,7 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     }
     info!("{VERSION}, pid {}", std::process::id());
     raise_descriptor_limit();
-    for (name, value) in config.non_default_settings() {
+    for (name, value) in config.settings_to_show() {
         info!("setting {name} = {value}");
     }
     let server = match start(config, &service_manager) {
@@ -182,7 +183,9 @@ fn greet(server: &KafkaServer) {
         listeners_of(server),
         server.startup_duration().as_secs_f64() * 1000.0
     );
-    if let Some(end_point) = server.bound_endpoints().first() {
+    let mut end_points = server.bound_endpoints().iter();
+    let is_plaintext = |it: &&EndPoint| it.security_protocol == SecurityProtocol::Plaintext;
+    if let Some(end_point) = end_points.find(is_plaintext) {
         let address = end_point.address_on_this_machine();
         info!("try:  echo hello | kcat -b {address} -t post -P && kcat -b {address} -t post -C -e");
         info!(

@@ -38,6 +38,7 @@ pub mod mock_time;
 #[doc(hidden)]
 pub mod mock_scheduler;
 pub(crate) mod json;
+pub mod json_value;
 pub mod uuid;
 pub mod topic_partition;
 pub mod text;

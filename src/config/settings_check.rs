@@ -40,7 +40,7 @@ impl SettingsCheck {
             Some(file) => format!("{} is valid", file.display()),
             None => "The settings are valid".to_string(),
         };
-        let differing = config.non_default_settings();
+        let differing = config.settings_to_show();
         let lines = differing.iter().map(|(name, value)| format!("  {name}={value}\n"));
         let used = match differing.is_empty() {
             true => "Every setting has its default.\n".to_string(),

@@ -7,6 +7,7 @@ use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
+use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::kernel_tls_mode::KernelTlsMode;
@@ -53,6 +54,17 @@ impl<'a> ConfiguredChannelBuilders<'a> {
         }
     }
 
+    /// A new file of keys is taken without a restart.
+    pub fn schedule_reload(&self, scheduler: &Arc<dyn Scheduler>) {
+        let factories = self.ssl_factories();
+        if factories.is_empty() {
+            return;
+        }
+        let reload = move || factories.iter().for_each(|it| it.reload_changed_files());
+        let interval_ms = SslFactory::CHECK_INTERVAL_MS;
+        scheduler.schedule("reload-certificates", interval_ms, Some(interval_ms), Box::new(reload));
+    }
+
     /// The keys of the listeners with TLS that were asked for so far: they may be exchanged.
     pub fn ssl_factories(&self) -> Vec<Arc<SslFactory>> {
         locked(&self.ssl_factories).clone()
@@ -64,8 +76,9 @@ impl<'a> ConfiguredChannelBuilders<'a> {
         end_point: &EndPoint,
         transports: Box<dyn TransportBuilder>,
     ) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
-        let mechanisms = mechanisms_of(self.config, &end_point.listener_name, self.credentials)
-            .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
+        let mechanisms =
+            mechanisms_of(self.config, &end_point.listener_name, self.credentials, self.time)
+                .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
         let time = Arc::clone(self.time);
         Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))
     }

@@ -89,7 +89,7 @@ fn change(
             dir.display()
         ))));
     };
-    let mut registry = ScramRegistry::open_in(&[dir.clone()])?;
+    let mut registry = ScramRegistry::open_in(std::slice::from_ref(&dir))?;
     let mut credentials = ScramCredentials::clone(registry.credentials());
     let mut lines = change(&mut credentials);
     registry.replace(credentials)?;

@@ -64,7 +64,7 @@ impl SslTransportLayer {
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
-        let state = State::Handshake(SslHandshake::start(tls));
+        let state = State::Handshake(SslHandshake::start_handshake(tls));
         Ok(Self {
             plaintext: PlaintextTransportLayer::new(stream, peer, Arc::clone(&metrics))?,
             metrics,
@@ -222,11 +222,13 @@ impl TransportLayer for SslTransportLayer {
             [18] "SslTransportLayer.transferFrom",
             "position {position}: {count} bytes to go"
         );
+        // ANCHOR: ssl_transfer_from
         if let State::Kernel(tls) = &mut self.state {
             return tls.transfer_from(&mut self.plaintext, file, position, count);
         }
         let (tls, mut net) = self.in_user_space()?;
         tls.transfer_from(&mut net, file, position, count)
+        // ANCHOR_END: ssl_transfer_from
     }
 
     fn peer_addr(&self) -> SocketAddr {

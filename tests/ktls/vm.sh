@@ -70,6 +70,7 @@ done < /modules/order
 ip link set lo up
 dmesg -n 1
 cd /tmp
+ulimit -n 65536
 sh /command
 echo "vm: status $?"
 sync

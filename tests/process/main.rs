@@ -19,6 +19,7 @@ mod service_manager;
 mod dump_log;
 mod memory_flood;
 mod request_log;
+mod secrets;
 mod sasl;
 mod trace;
 mod lessons;

@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 
 use crate::common::end_point::EndPoint;
 use crate::common::lock::locked;
+use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::security::ssl::default_ssl_engine_factory::create_ssl_context;
 use crate::security::ssl::ssl_configs::SslConfigs;
@@ -83,19 +84,57 @@ impl SslFactory {
         if now == stamps {
             return;
         }
-        match self.replace(configs) {
-            Ok(()) => info!("{}: new connections get the changed certificates", self.end_point),
+        let read = Current::read(configs.clone()).map_err(|error| at(&self.end_point, &error));
+        let mut current = locked(&self.current);
+        if current.configs != configs {
+            // Somebody has altered the settings meanwhile, and has read other files.
+            return;
+        }
+        match read {
+            Ok(read) => {
+                *current = read;
+                info!("{}: new connections get the changed certificates", self.end_point);
+            }
             Err(error) => {
-                locked(&self.current).stamps = now;
+                current.stamps = now;
                 error!("{error}; the former certificates remain in use");
             }
         }
+    }
+
+    /// Whether these settings, or the files that they name, are others than those in use.
+    fn is_changed(&self, configs: &SslConfigs) -> bool {
+        let current = locked(&self.current);
+        current.configs != *configs || current.stamps != stamps_of(configs)
     }
 
     fn replace(&self, configs: SslConfigs) -> Result<(), SslError> {
         let read = Current::read(configs).map_err(|error| at(&self.end_point, &error))?;
         *locked(&self.current) = read;
         Ok(())
+    }
+}
+
+/// `kafka-configs` may exchange the keys of the listener (KIP-226).
+impl BrokerReconfigurable for SslFactory {
+    fn validate(&self, new: &KafkaConfig) -> Result<(), String> {
+        let configs = SslConfigs::of_listener(new, &self.end_point);
+        if !self.is_changed(&configs) {
+            return Ok(());
+        }
+        let read = Current::read(configs).map_err(|error| at(&self.end_point, &error).to_string());
+        read.map(drop)
+    }
+
+    fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
+        let configs = SslConfigs::of_listener(new, &self.end_point);
+        if !self.is_changed(&configs) {
+            return;
+        }
+        match self.replace(configs) {
+            Ok(()) => info!("{}: new connections get the altered certificates", self.end_point),
+            Err(error) => error!("{error}; the former certificates remain in use"),
+        }
     }
 }
 

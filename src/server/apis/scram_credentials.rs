@@ -213,7 +213,7 @@ fn describe<'a>(
     let twice = duplicates(users.clone());
     let mut named = HashSet::new();
     let once = users.filter(|user| named.insert(*user));
-    let mut describe = |user: &str| {
+    let describe = |user: &str| {
         let found = match twice.contains(user) {
             true => Err(KafkaError::api(
                 Errors::DuplicateResource,
@@ -236,5 +236,5 @@ fn describe<'a>(
             }
         })
     };
-    once.map(|user| describe(user)).collect()
+    once.map(describe).collect()
 }
