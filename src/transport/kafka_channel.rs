@@ -462,7 +462,7 @@ impl KafkaChannel {
 
     /// Port of `KafkaChannel.maybeBeginServerReauthentication`: takes `frame` as the beginning of a new
     /// authentication, if it is one; the channel is then prepared again. `None` if it is a request like
-    /// any other.
+    /// any other: so is one that was set aside for want of memory, for which the channel is muted.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
@@ -471,7 +471,8 @@ impl KafkaChannel {
         frame: &[u8],
         time: &dyn Time,
     ) -> io::Result<Option<Preparation>> {
-        if !self.authenticator.begin_reauthentication(frame, time.nanoseconds()) {
+        let now_ns = time.nanoseconds();
+        if self.is_muted || !self.authenticator.begin_reauthentication(frame, now_ns) {
             return Ok(None);
         }
         let answered = self.answer_authentication(frame, time);
