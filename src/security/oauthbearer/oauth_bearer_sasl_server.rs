@@ -7,11 +7,10 @@ use log::{Level, log};
 
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::time::Time;
+use crate::config::sasl_mechanisms::OAUTHBEARER;
 use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::oauthbearer::broker_jwt_validator::{BrokerJwtValidator, OAuthBearerToken};
 use crate::security::oauthbearer::oauth_bearer_client_initial_response::OAuthBearerClientInitialResponse;
-
-pub const OAUTHBEARER: &str = "OAUTHBEARER";
 
 /// What a client gets whose token is not believed, in place of a reason: it may not be the token's
 /// owner.
