@@ -85,6 +85,19 @@ enum Stage {
     AnsweringRefusal,
 }
 
+impl Stage {
+    /// As it is shown.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::ShakingHands(_) => "handshake",
+            Self::Authenticating | Self::AnsweringAuthentication => "authenticating",
+            Self::Ready => "ready",
+            Self::Refused(_) | Self::AnsweringRefusal => "refused",
+        }
+    }
+}
+
 /// One connection.
 ///
 /// Before it is ready it is prepared: the transport shakes hands, and the authenticator finds out who
@@ -197,6 +210,7 @@ impl KafkaChannel {
             peer: self.peer_addr(),
             client_id: self.client_id.clone(),
             principal: self.authenticator.complete().then(|| self.principal().clone()),
+            stage: self.stage.name(),
             readiness: self.readiness,
             is_muted: self.is_muted,
             lacks_memory: self.lacks_memory,
