@@ -65,7 +65,14 @@ impl OAuthBearerSaslServer {
                 "the first message of the client is not OAUTHBEARER's".to_string(),
             ));
         };
-        match self.validator.validate(&message.token, self.time.milliseconds().0) {
+        let now_ms = self.time.milliseconds().0;
+        let validated = self.validator.validate(&message.token, now_ms).and_then(|token| {
+            // What clocks may differ by lets it pass; but its session would be over at once, and the
+            // client would not learn why. Kafka lets it in.
+            let is_over = token.lifetime_ms <= now_ms;
+            if is_over { Err("it has expired".to_string()) } else { Ok(token) }
+        });
+        match validated {
             Ok(token) => {
                 let asked = &message.authorization_id;
                 if !asked.is_empty() && *asked != token.principal_name {
