@@ -24,6 +24,7 @@ mod transport {
     pub(crate) mod nio_echo_server;
     mod ssl_transport_layer;
     mod ssl_failure;
+    mod ssl_records;
     mod ssl_selector;
 }
 
