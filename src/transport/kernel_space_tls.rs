@@ -222,8 +222,14 @@ impl KernelSpaceTls {
     }
 
     fn is_key_used_up(&self) -> bool {
+        self.is_key_used(1)
+    }
+
+    /// Whether it has been used for so many times its limits.
+    fn is_key_used(&self, times: u64) -> bool {
         let KeyLimits { records, bytes } = self.key_limits;
-        self.records_sent >= records || self.bytes_sent >= bytes
+        self.records_sent >= records.saturating_mul(times)
+            || self.bytes_sent >= bytes.saturating_mul(times)
     }
 
     /// Has `send` send, and counts what has left by that: a record at each end that is not full, and
@@ -256,10 +262,18 @@ impl KernelSpaceTls {
     /// The last byte of an answer is with the kernel.
     fn end_answer(&mut self, plaintext: &PlaintextTransportLayer) {
         self.is_between_answers = true;
-        if self.end.is_none() && self.is_key_used_up() && !self.changes_keys() {
+        if self.end.is_none() && !self.changes_keys() && self.is_close_due(plaintext) {
             self.close_for_keys(plaintext, "its key has been used for long enough");
             report_end(plaintext);
         }
+    }
+
+    /// Whether the connection is to end, now that an answer has. A client that has sent the next request
+    /// already would lose it, and might lose the answer to the reset that follows: it is waited for one
+    /// that has not, up to twice the limits, which are still half of what the cipher allows.
+    fn is_close_due(&self, plaintext: &PlaintextTransportLayer) -> bool {
+        let is_idle = || !has_unread(plaintext).unwrap_or(false);
+        self.is_key_used_up() && (self.is_key_used(2) || is_idle())
     }
 
     /// Ends a connection whose keys would have to be changed and cannot be, where a client of Kafka's
