@@ -2,10 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use support::broker::Broker;
 use support::client::Client;
+use support::login::prove;
 use transferto::common::errors::Errors;
 use transferto::protocol::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
@@ -73,27 +72,6 @@ fn authenticate(client: &mut Client, token: Vec<u8>) -> SaslAuthenticateResponse
         ResponseBody::SaslAuthenticate(response) => response,
         other => panic!("{other:?}"),
     }
-}
-
-/// The last message of the client, and the one of the broker that must follow.
-fn prove(
-    mechanism: ScramMechanism,
-    bare: &str,
-    challenge: &[u8],
-    password: &str,
-) -> (Vec<u8>, Vec<u8>) {
-    let formatter = ScramFormatter::new(mechanism);
-    let challenge = std::str::from_utf8(challenge).unwrap();
-    let fields: Vec<_> = challenge.split(',').map(|it| it.split_at(2).1).collect();
-    let [nonce, salt, iterations] = fields[..] else { panic!("{challenge}") };
-    let salt = STANDARD.decode(salt).unwrap();
-    let salted = formatter.salted_password(password, &salt, iterations.parse().unwrap());
-    let without_proof = format!("c=biws,r={nonce}");
-    let auth_message = format!("{bare},{challenge},{without_proof}").into_bytes();
-    let proof = STANDARD.encode(formatter.client_proof(&salted, &auth_message));
-    let signature = formatter.server_signature(&formatter.server_key(&salted), &auth_message);
-    let answer = format!("v={}", STANDARD.encode(signature));
-    (format!("{without_proof},p={proof}").into_bytes(), answer.into_bytes())
 }
 
 /// Logs in by SaslAuthenticate; returns the last answer.
