@@ -71,8 +71,12 @@ impl Setup {
     /// Starts it and waits until it listens or has ended.
     pub(crate) fn try_start(&self) -> Outcome<Start> {
         let mut broker = self.spawn()?;
-        match self.wait_for_ports(&mut broker) {
-            Ok(()) => Ok(Start::Listens(broker)),
+        match broker.said.recv_timeout(START_PATIENCE) {
+            Ok(ports) => {
+                broker.ports = ports;
+                broker.port = broker.port_of(PLAINTEXT)?;
+                Ok(Start::Listens(broker))
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 broker.join_reader();
                 let status = broker.child.wait()?;
@@ -84,18 +88,6 @@ impl Setup {
                 failed(format!("no start in {seconds} s:\n    {}", locked(&self.log).tail()))
             }
         }
-    }
-
-    /// Of all listeners.
-    fn wait_for_ports(&self, broker: &mut Broker) -> Result<(), RecvTimeoutError> {
-        while broker.ports_by_name.len() < 1 + self.listeners.len() {
-            let (listener, port) = broker.ports.recv_timeout(START_PATIENCE)?;
-            if listener == PLAINTEXT {
-                broker.port = port;
-            }
-            broker.ports_by_name.insert(listener, port);
-        }
-        Ok(())
     }
 
     fn spawn(&self) -> Outcome<Broker> {
@@ -114,7 +106,7 @@ impl Setup {
             .stderr(Stdio::piped())
             .spawn()?;
         let Some(stderr) = child.stderr.take() else { return failed("no standard error") };
-        let (sender, ports) = channel();
+        let (sender, said) = channel();
         let log = Arc::clone(&self.log);
         // The last words of an earlier process are none of this one's.
         locked(&log).begin();
@@ -122,9 +114,9 @@ impl Setup {
         Ok(Broker {
             child,
             reader: Some(reader),
-            ports,
+            said,
             port: 0,
-            ports_by_name: HashMap::new(),
+            ports: HashMap::new(),
             log: Arc::clone(&self.log),
         })
     }
@@ -194,7 +186,7 @@ impl LogSeen {
 }
 
 /// Takes in the log until the process has closed it, and tells where it listens.
-fn read_log(stderr: ChildStderr, log: &Mutex<LogSeen>, ports: &Sender<(String, u16)>) {
+fn read_log(stderr: ChildStderr, log: &Mutex<LogSeen>, said: &Sender<HashMap<String, u16>>) {
     let mut reader = BufReader::new(stderr);
     let mut bytes = Vec::new();
     while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
@@ -203,15 +195,22 @@ fn read_log(stderr: ChildStderr, log: &Mutex<LogSeen>, ports: &Sender<(String, u
         if let Some(pid) = number_after(&line, ", pid ") {
             locked(log).pid = i32::try_from(pid).ok();
         }
-        let listening = line.split("listening on ").nth(1).and_then(|it| it.split_once("://"));
-        if let Some((listener, address)) = listening
-            && let Some(port) = number_after(address, "127.0.0.1:")
-        {
+        if let Some(ports) = ports_in(&line) {
             // The receiver is gone only if nobody waits for the start any more.
-            let _ = ports.send((listener.to_string(), u16::try_from(port).unwrap_or_default()));
+            let _ = said.send(ports);
         }
         locked(log).add(line);
     }
+}
+
+/// `... listening on PLAINTEXT://127.0.0.1:9092, TLS://127.0.0.1:9093; started in ...`
+fn ports_in(line: &str) -> Option<HashMap<String, u16>> {
+    let listed = line.split("listening on ").nth(1)?.split(';').next()?;
+    let port = |listed: &str| {
+        let (listener, port) = listed.split_once("://127.0.0.1:")?;
+        Some((listener.to_string(), port.parse().ok()?))
+    };
+    listed.split(", ").map(port).collect()
 }
 
 fn number_after(line: &str, words: &str) -> Option<u64> {
@@ -223,10 +222,11 @@ fn number_after(line: &str, words: &str) -> Option<u64> {
 pub(crate) struct Broker {
     child: Child,
     reader: Option<JoinHandle<()>>,
-    ports: Receiver<(String, u16)>,
+    said: Receiver<HashMap<String, u16>>,
     /// Of the plain listener, on 127.0.0.1.
     pub(crate) port: u16,
-    ports_by_name: HashMap<String, u16>,
+    /// Of all listeners, by their names.
+    ports: HashMap<String, u16>,
     log: Arc<Mutex<LogSeen>>,
 }
 
@@ -238,7 +238,7 @@ impl Broker {
 
     /// Where the listener of this name is.
     pub(crate) fn port_of(&self, listener: &str) -> Outcome<u16> {
-        let port = self.ports_by_name.get(listener);
+        let port = self.ports.get(listener);
         port.map_or_else(|| failed(format!("no listener {listener}")), |port| Ok(*port))
     }
 

@@ -51,7 +51,7 @@ impl Transferto {
     ) -> Outcome<Self> {
         let plain = format!("listeners={PLAINTEXT}://127.0.0.1:0");
         let settings: Vec<&str> = [&*plain].into_iter().chain(settings.iter().copied()).collect();
-        Self::wait(Self::command(plan, wrapper, dir, &settings), name, 1)
+        Self::wait(Self::command(plan, wrapper, dir, &settings), name)
     }
 
     /// The same, with these listeners beside the plain one.
@@ -70,16 +70,16 @@ impl Transferto {
             format!("listener.security.protocol.map={protocols}"),
         ];
         let settings: Vec<&str> = own.iter().chain(settings).map(String::as_str).collect();
-        Self::wait(Self::command(plan, &[], dir, &settings), name, all.len())
+        Self::wait(Self::command(plan, &[], dir, &settings), name)
     }
 
-    /// Starts it and waits until it has said where it listens, so many times.
-    fn wait(mut command: Command, name: &str, listeners: usize) -> Outcome<Self> {
+    /// Starts it and waits until it has said where it listens.
+    fn wait(mut command: Command, name: &str) -> Outcome<Self> {
         let mut child = command.spawn()?;
         let log = child.stderr.take();
         // From here on it is stopped even if it does not listen.
         let server = Server::of(child);
-        let ports = wait_for_ports(log, listeners)?;
+        let ports = wait_for_ports(log)?;
         let Some(port) = ports.get(PLAINTEXT).copied() else { return failed("no plain listener") };
         Ok(Self { name: name.to_string(), server, port, ports })
     }
@@ -136,28 +136,23 @@ impl Broker for Transferto {
     }
 }
 
-fn wait_for_ports(log: Option<ChildStderr>, count: usize) -> Outcome<HashMap<String, u16>> {
+fn wait_for_ports(log: Option<ChildStderr>) -> Outcome<HashMap<String, u16>> {
     let Some(stderr) = log else { return failed("no standard error") };
     let (sender, said) = channel();
     thread::spawn(move || read_log(stderr, &sender));
-    let mut ports = HashMap::new();
-    while ports.len() < count {
-        match said.recv_timeout(START_PATIENCE) {
-            Ok(Said::Port(listener, port)) => ports.insert(listener, port),
-            Ok(Said::Ended(last)) => return failed(format!("transferto did not start: {last}")),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let seconds = START_PATIENCE.as_secs();
-                return failed(format!("transferto did not start in {seconds} s"));
-            }
-        };
+    match said.recv_timeout(START_PATIENCE) {
+        Ok(Said::Listening(ports)) => Ok(ports),
+        Ok(Said::Ended(last)) => failed(format!("transferto did not start: {last}")),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            failed(format!("transferto did not start in {} s", START_PATIENCE.as_secs()))
+        }
     }
-    Ok(ports)
 }
 
 /// What the log says of the start.
 enum Said {
-    /// Of the listener of this name.
-    Port(String, u16),
+    /// At these ports, by the names of the listeners.
+    Listening(HashMap<String, u16>),
     /// Its last line.
     Ended(String),
 }
@@ -167,17 +162,21 @@ fn read_log(stderr: ChildStderr, said: &Sender<Said>) {
     let mut last = String::new();
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
-        if let Some((listener, port)) = port_in(&line) {
+        if let Some(ports) = ports_in(&line) {
             // The receiver is gone only if nobody waits for the start any more.
-            let _ = said.send(Said::Port(listener.to_string(), port));
+            let _ = said.send(Said::Listening(ports));
         }
         last = line;
     }
     let _ = said.send(Said::Ended(last));
 }
 
-fn port_in(line: &str) -> Option<(&str, u16)> {
-    let (listener, rest) = line.split(LISTENING).nth(1)?.split_once(HOST)?;
-    let port = rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
-    Some((listener, port))
+/// `... listening on PLAINTEXT://127.0.0.1:9092, TLS://127.0.0.1:9093; started in ...`
+fn ports_in(line: &str) -> Option<HashMap<String, u16>> {
+    let listed = line.split(LISTENING).nth(1)?.split(';').next()?;
+    let port = |listed: &str| {
+        let (listener, port) = listed.split_once(HOST)?;
+        Some((listener.to_string(), port.parse().ok()?))
+    };
+    listed.split(", ").map(port).collect()
 }
