@@ -135,6 +135,39 @@ fn who_is_not_there_gets_the_answers_of_a_wrong_password() {
     }
 }
 
+/// Names that SASLprep, a database or a reader would take for each other.
+#[test]
+fn names_that_look_alike_are_different_users() {
+    let names = [
+        "alice",
+        "Alice",
+        "ALICE",
+        "alice ",
+        " alice",
+        "al ice",
+        "alice\u{a0}",
+        "alice\u{200b}",
+        "\u{e9}ve",
+        "e\u{301}ve",
+        "\u{aa}",
+        "a",
+        "\u{ff41}",
+    ];
+    let (broker, mechanism) = (start(), ScramMechanism::ScramSha256);
+    let log_in = |name: &str, owner: &str| {
+        let password = format!("of {owner}");
+        log_in(&mut connect(&broker), mechanism, name, &password).error_code
+    };
+    for name in names {
+        assert!(log_in(name, name) != 0, "{name:?} is there before it was made");
+        set_password(&broker, name, mechanism, &format!("of {name}"));
+        assert_eq!(log_in(name, name), 0, "{name:?}");
+    }
+    for pair in names.windows(2) {
+        assert!(log_in(pair[0], pair[1]) != 0, "{pair:?}");
+    }
+}
+
 #[test]
 fn a_change_holds_for_the_next_login_and_leaves_connections_alone() {
     let (broker, mechanism) = (start(), ScramMechanism::ScramSha512);
