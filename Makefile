@@ -11,6 +11,9 @@ KERNELS ?=
 
 # The clients that `make clients` drives, of the folders in tests/clients; all of them if none is named.
 CLIENTS ?=
+# How they reach the broker: `none` is PLAINTEXT only, `some` a part of the ways over TLS and with SASL, `all` all
+# of those; without one `none`, then `some`.
+SECURITY ?=
 
 # The tortures that `make torture` runs, all of them if none is named; the seed of their random choices; and
 # for the long form LONG=1, one hour in all, or HOURS= as many as wanted.
@@ -126,12 +129,12 @@ live: tools           ## Open the page that shows the path at work in a real Chr
 ktls: tools           ## Run the tests of TLS with the kernel encrypting, here if it can or else in QEMU (KERNELS=rekey chooses of stock rekey)
 	@KERNELS="$(KERNELS)" tests/ktls/run.sh
 
-clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= per client)
-	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \
-		echo "make clients needs kcat, Java 17, Maven, Go, Node and Python: $$tool is missing" >&2; exit 1; }; done
+clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, SECURITY=all, RECORDS= per client)
+	@for tool in python3 kcat openssl java keytool mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \
+		echo "make clients needs kcat, OpenSSL, Java 17, Maven, Go, Node and Python: $$tool is missing" >&2; exit 1; }; done
 	@python3 tests/clients/grid_test.py --quiet
 	@cargo build --release
-	@tests/clients/run.sh $(CLIENTS)
+	@SECURITY="$(SECURITY)" tests/clients/run.sh $(CLIENTS)
 
 torture: tools        ## Kill, damage, starve and flood the broker, count what is lost (PARTS="kill fuzz" chooses, SEED=, LONG=1, HOURS=)
 	@command -v strace prlimit >/dev/null || { \
