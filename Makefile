@@ -126,8 +126,8 @@ live: tools           ## Open the page that shows the path at work in a real Chr
 	@if python3 tests/live/browser.py; then \
 		cargo build --release && SHOTS="$(SHOTS)" python3 tests/live/live_test.py; fi
 
-ktls: tools           ## Run the tests of TLS with the kernel encrypting, here if it can or else in QEMU (KERNELS=rekey chooses of stock rekey)
-	@KERNELS="$(KERNELS)" tests/ktls/run.sh
+ktls: tools           ## Run the tests of TLS with the kernel encrypting, here if it can or else in QEMU (KERNELS=rekey chooses of stock rekey; RECORD=1)
+	@KERNELS="$(KERNELS)" RECORD="$(RECORD)" tests/ktls/run.sh
 
 clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, SECURITY=all, RECORDS= per client)
 	@for tool in python3 kcat openssl java keytool mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \

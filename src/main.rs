@@ -27,6 +27,7 @@ use transferto::config::help_text::HelpText;
 use transferto::config::man_page::man_page;
 use transferto::config::settings_check::SettingsCheck;
 use transferto::network::request_log::REQUEST_LOGGER;
+use transferto::security::channel_builders::check_listeners;
 use transferto::tools::add_scram::add_scram;
 use transferto::tools::add_scram_options::{ADD_SCRAM_HELP, AddScramOptions, AddScramRequest};
 use transferto::tools::dump_log_segments::dump_log_segments;
@@ -94,7 +95,7 @@ fn add_users(arguments: &[String]) -> ExitCode {
 
 /// Says what a broker would make of the settings, and starts none.
 fn check(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
-    let check = SettingsCheck::of(properties, overrides);
+    let check = SettingsCheck::of(properties, overrides, check_listeners);
     for warning in &check.warnings {
         eprintln!("transferto: warning: {warning}");
     }

@@ -93,7 +93,8 @@ fn change(
     let mut credentials = ScramCredentials::clone(registry.credentials());
     let mut lines = change(&mut credentials);
     registry.replace(credentials)?;
-    for made in [registry.path(), &dir.join(LOCK_FILE)] {
+    let lock = dir.join(LOCK_FILE);
+    for made in registry.paths().into_iter().chain([lock.as_path()]) {
         give_to_owner_of(&dir, made)?;
     }
     lines.push(format!("the users are in {}", registry.path().display()));

@@ -85,6 +85,19 @@ enum Stage {
     AnsweringRefusal,
 }
 
+impl Stage {
+    /// As it is shown.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::ShakingHands(_) => "handshake",
+            Self::Authenticating | Self::AnsweringAuthentication => "authenticating",
+            Self::Ready => "ready",
+            Self::Refused(_) | Self::AnsweringRefusal => "refused",
+        }
+    }
+}
+
 /// One connection.
 ///
 /// Before it is ready it is prepared: the transport shakes hands, and the authenticator finds out who
@@ -197,6 +210,7 @@ impl KafkaChannel {
             peer: self.peer_addr(),
             client_id: self.client_id.clone(),
             principal: self.authenticator.complete().then(|| self.principal().clone()),
+            stage: self.stage.name(),
             readiness: self.readiness,
             is_muted: self.is_muted,
             lacks_memory: self.lacks_memory,
@@ -462,7 +476,7 @@ impl KafkaChannel {
 
     /// Port of `KafkaChannel.maybeBeginServerReauthentication`: takes `frame` as the beginning of a new
     /// authentication, if it is one; the channel is then prepared again. `None` if it is a request like
-    /// any other.
+    /// any other: so is one that was set aside for want of memory, for which the channel is muted.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
@@ -471,7 +485,8 @@ impl KafkaChannel {
         frame: &[u8],
         time: &dyn Time,
     ) -> io::Result<Option<Preparation>> {
-        if !self.authenticator.begin_reauthentication(frame, time.nanoseconds()) {
+        let now_ns = time.nanoseconds();
+        if self.is_muted || !self.authenticator.begin_reauthentication(frame, now_ns) {
             return Ok(None);
         }
         let answered = self.answer_authentication(frame, time);

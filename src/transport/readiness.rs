@@ -200,9 +200,17 @@ mod tests {
     /// How far a channel is, with the frames that its authenticator still asks for.
     #[derive(Clone, Copy)]
     enum Stage {
-        Authenticating { frames_left: u64 },
-        Answering { frames_left: u64 },
+        Authenticating {
+            frames_left: u64,
+        },
+        Answering {
+            frames_left: u64,
+        },
         Ready,
+        /// Its last answer is held back.
+        Refused,
+        /// That answer is under way, and then comes the close.
+        AnsweringRefusal,
     }
 
     /// A channel as `KafkaChannel` is one, reduced to counts.
@@ -247,6 +255,10 @@ mod tests {
             matches!(self.stage, Stage::Ready)
         }
 
+        fn is_refused(&self) -> bool {
+            matches!(self.stage, Stage::Refused | Stage::AnsweringRefusal)
+        }
+
         /// A call has found the socket empty.
         fn note_empty(&mut self, wrong: Option<Wrong>) {
             match wrong {
@@ -276,6 +288,10 @@ mod tests {
         ForgetsEdges,
         /// While an answer of the authenticator is under way, the channel wants to read.
         ForgetsItsAnswer,
+        /// A refused channel waits for its end alone, and not for room for its answer.
+        ForgetsTheRefused,
+        /// A refused channel does not see its peer hang up.
+        KeepsTheRefused,
     }
 
     const REQUEST_BYTES: u64 = 5;
@@ -321,6 +337,11 @@ mod tests {
                 _ if channel.is_at_end => 0,
                 Stage::Answering { .. } if self.wrong != Some(Wrong::ForgetsItsAnswer) => WRITABLE,
                 Stage::Answering { .. } => READABLE | BUFFERED,
+                Stage::Refused | Stage::AnsweringRefusal => match self.wrong {
+                    Some(Wrong::ForgetsTheRefused) => channel.untaken_ends,
+                    Some(Wrong::KeepsTheRefused) => writes,
+                    _ => channel.untaken_ends | writes,
+                },
                 Stage::Authenticating { .. } | Stage::Ready => reads | writes,
             };
             channel.readiness.set_interest(wanted);
@@ -335,6 +356,7 @@ mod tests {
                 0 | 1 => self.peer_sends(key),
                 2 | 3 => self.peer_reads(key),
                 4 => self.poll(),
+                5 if self.channels[key].is_refused() => self.end_delay(key),
                 5 => self.channels[key].is_muted = self.channels[key].is_ready(),
                 6 => self.channels[key].is_muted = false,
                 _ => self.set_send(key),
@@ -392,6 +414,14 @@ mod tests {
             }
         }
 
+        fn end_delay(&mut self, key: usize) {
+            let channel = &mut self.channels[key];
+            if matches!(channel.stage, Stage::Refused) && !channel.is_at_end {
+                channel.stage = Stage::AnsweringRefusal;
+                self.begin_send(key);
+            }
+        }
+
         fn set_send(&mut self, key: usize) {
             if self.channels[key].is_ready() && self.channels[key].send_bytes_left == 0 {
                 self.begin_send(key);
@@ -417,6 +447,7 @@ mod tests {
                         self.answer(key, frames_left);
                     }
                     Stage::Answering { .. } => {}
+                    Stage::Refused | Stage::AnsweringRefusal => self.end_refused(key, work),
                 }
                 self.note(key);
             }
@@ -434,9 +465,25 @@ mod tests {
             }
         }
 
-        /// Reads one frame, and begins to answer it.
+        /// A refused channel is closed when its peer is gone, or has its answer.
+        fn end_refused(&mut self, key: usize, work: u8) {
+            if work & WRITABLE != 0 {
+                self.write(key);
+            }
+            let channel = &mut self.channels[key];
+            let is_answered = channel.send_bytes_left == 0;
+            let is_over = matches!(channel.stage, Stage::AnsweringRefusal) && is_answered;
+            channel.is_at_end |= work & ENDS != 0 || is_over;
+        }
+
+        /// Reads one frame, and begins to answer it, or refuses the peer.
         fn authenticate(&mut self, key: usize, frames_left: u64) {
-            if self.read(key) {
+            if !self.read(key) {
+                return;
+            }
+            if self.random.below(4) == 0 {
+                self.channels[key].stage = Stage::Refused;
+            } else {
                 self.begin_send(key);
                 self.channels[key].stage = Stage::Answering { frames_left };
                 self.answer(key, frames_left);
@@ -537,6 +584,8 @@ mod tests {
                 let owed = channel.readiness.event & channel.untaken_ends;
                 let owes = channel.is_muted && !channel.is_at_end && owed != 0;
                 assert!(!owes || entries == 1, "a muted channel owes a report");
+                let is_left = channel.is_refused() && !channel.is_at_end && owed != 0;
+                assert!(!is_left || entries == 1, "a refused channel outlives its peer");
             }
         }
 
@@ -546,6 +595,7 @@ mod tests {
             for _ in 0..1_000 {
                 for key in 0..self.channels.len() {
                     self.channels[key].is_muted = false;
+                    self.end_delay(key);
                     self.peer_reads(key);
                     self.note(key);
                 }
@@ -555,6 +605,10 @@ mod tests {
             }
             for (key, channel) in self.channels.iter().enumerate() {
                 let socket = &self.sockets[key];
+                if channel.is_refused() {
+                    assert!(channel.is_at_end, "every refused channel is closed");
+                    continue;
+                }
                 assert_eq!(channel.is_at_end, socket.is_closed, "every end is met");
                 if socket.is_reset {
                     continue; // A write may have met it before all was read.
@@ -576,7 +630,8 @@ mod tests {
     }
 
     /// Any order of edges, ends, mutes, sends, short reads and writes, and turns that end early, of
-    /// channels that are ready and of some that are to be: nothing stalls, nothing is lost.
+    /// channels that are ready, of some that are to be, and of some that are refused: nothing stalls,
+    /// nothing is lost.
     #[test]
     fn no_order_of_events_stalls_a_channel() {
         (1..=400).for_each(|seed| simulate(seed, None));
@@ -590,6 +645,8 @@ mod tests {
             Wrong::ForgetsWhatWasReadAlong,
             Wrong::ForgetsEdges,
             Wrong::ForgetsItsAnswer,
+            Wrong::ForgetsTheRefused,
+            Wrong::KeepsTheRefused,
         ] {
             let fails = |seed| catch_unwind(|| simulate(seed, Some(wrong))).is_err();
             assert!((1..=400).any(fails), "{wrong:?}");

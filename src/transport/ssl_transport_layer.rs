@@ -46,7 +46,7 @@ enum State {
     /// This process encrypts and decrypts.
     UserSpace(UserSpaceTls),
     /// The kernel does.
-    Kernel(KernelSpaceTls),
+    Kernel(Box<KernelSpaceTls>),
     /// The handshake has failed.
     Closed,
 }
@@ -112,7 +112,7 @@ impl SslTransportLayer {
         let by = match self.offload.kernel_for(version, suite) {
             Ok(kernel) => {
                 let kernel = Arc::clone(kernel);
-                self.state = State::Kernel(self.hand_over(*tls, &kernel)?);
+                self.state = State::Kernel(Box::new(self.hand_over(*tls, &kernel)?));
                 EncryptedBy::Kernel
             }
             Err(why) => {
@@ -122,7 +122,7 @@ impl SslTransportLayer {
         };
         let (protocol, cipher) = (protocol_name(version), cipher_name(suite));
         let kind = TlsConnectionKind { protocol, cipher, by };
-        self.counted = Some(TlsConnection::count(&self.metrics, kind));
+        self.counted = Some(self.metrics.tls_connections.enter(kind));
         Ok(())
     }
 

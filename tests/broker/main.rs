@@ -27,6 +27,7 @@ mod security {
     mod default_ssl_engine_factory;
     mod bad_keys;
     mod sasl;
+    mod oauthbearer;
     mod scram_credentials;
     pub(crate) mod scram_login;
     mod simple_acl_authorizer;

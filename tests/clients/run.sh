@@ -165,7 +165,8 @@ is_refused() {
     wait_until "$ATTEMPT_SECONDS" "for $client to say why" has_said_or_ended "$words" "$pid" "${said[@]}" ||
         true
     kill -KILL -- "-$pid" 2>/dev/null || true
-    tail -n 4 "${said[@]}" 2>/dev/null | cut -c 1-400
+    wait "$pid" 2>/dev/null || true
+    tail -qn 4 "${said[@]}" 2>/dev/null | cut -c 1-400 || true
     grep -qsF -- "$words" "${said[@]}"
 }
 

@@ -7,11 +7,10 @@ use log::{Level, log};
 
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::time::Time;
+use crate::config::sasl_mechanisms::OAUTHBEARER;
 use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::oauthbearer::broker_jwt_validator::{BrokerJwtValidator, OAuthBearerToken};
 use crate::security::oauthbearer::oauth_bearer_client_initial_response::OAuthBearerClientInitialResponse;
-
-pub const OAUTHBEARER: &str = "OAUTHBEARER";
 
 /// What a client gets whose token is not believed, in place of a reason: it may not be the token's
 /// owner.
@@ -66,7 +65,14 @@ impl OAuthBearerSaslServer {
                 "the first message of the client is not OAUTHBEARER's".to_string(),
             ));
         };
-        match self.validator.validate(&message.token, self.time.milliseconds().0) {
+        let now_ms = self.time.milliseconds().0;
+        let validated = self.validator.validate(&message.token, now_ms).and_then(|token| {
+            // What clocks may differ by lets it pass; but its session would be over at once, and the
+            // client would not learn why. Kafka lets it in.
+            let is_over = token.lifetime_ms <= now_ms;
+            if is_over { Err("it has expired".to_string()) } else { Ok(token) }
+        });
+        match validated {
             Ok(token) => {
                 let asked = &message.authorization_id;
                 if !asked.is_empty() && *asked != token.principal_name {

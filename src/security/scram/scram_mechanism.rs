@@ -4,6 +4,7 @@ use std::fmt;
 
 use ring::{digest, hmac, pbkdf2};
 
+use crate::config::sasl_mechanisms::{SCRAM_SHA_256, SCRAM_SHA_512};
 use crate::security::scram::scram_credential::ScramCredential;
 
 /// Clients take about 25 or 64 bytes.
@@ -22,8 +23,8 @@ impl ScramMechanism {
     /// As clients and settings name it.
     pub const fn mechanism_name(self) -> &'static str {
         match self {
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::ScramSha256 => SCRAM_SHA_256,
+            Self::ScramSha512 => SCRAM_SHA_512,
         }
     }
 

@@ -31,8 +31,13 @@ struct Current {
     configs: SslConfigs,
     context: Arc<ServerConfig>,
     /// Of the files as they were before they were read.
-    stamps: Vec<Option<FileStamp>>,
+    stamps: Stamps,
+    /// Of the files that were found unusable last, so that nobody hears of them every few seconds.
+    unusable: Option<Stamps>,
 }
+
+/// Of the keystore and of the truststore; `None` of a file that is not there.
+type Stamps = [Option<FileStamp>; 2];
 
 /// What changes with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +81,12 @@ impl SslFactory {
     /// Reads the files again if they have changed. One that cannot be used is said to be so once, and
     /// what was there remains.
     pub fn reload_changed_files(&self) {
-        let (configs, stamps) = {
+        let (configs, stamps, unusable) = {
             let current = locked(&self.current);
-            (current.configs.clone(), current.stamps.clone())
+            (current.configs.clone(), current.stamps, current.unusable)
         };
         let now = stamps_of(&configs);
-        if now == stamps {
+        if now == stamps || Some(now) == unusable {
             return;
         }
         let read = Current::read(configs.clone()).map_err(|error| at(&self.end_point, &error));
@@ -96,7 +101,7 @@ impl SslFactory {
                 info!("{}: new connections get the changed certificates", self.end_point);
             }
             Err(error) => {
-                current.stamps = now;
+                current.unusable = Some(now);
                 error!("{error}; the former certificates remain in use");
             }
         }
@@ -142,7 +147,7 @@ impl Current {
     fn read(configs: SslConfigs) -> Result<Self, SslError> {
         let stamps = stamps_of(&configs);
         let context = Arc::new(create_ssl_context(&configs)?);
-        Ok(Self { configs, context, stamps })
+        Ok(Self { configs, context, stamps, unusable: None })
     }
 }
 
@@ -150,11 +155,9 @@ fn at(end_point: &EndPoint, error: &SslError) -> SslError {
     SslError::new(format!("listener {end_point}: {error}"))
 }
 
-fn stamps_of(configs: &SslConfigs) -> Vec<Option<FileStamp>> {
+fn stamps_of(configs: &SslConfigs) -> Stamps {
     [&configs.keystore.location, &configs.truststore.location]
-        .into_iter()
         .map(|location| location.as_ref().and_then(stamp))
-        .collect()
 }
 
 fn stamp(location: &PathBuf) -> Option<FileStamp> {

@@ -37,7 +37,7 @@ impl ScramControlManager {
     /// reports.
     pub fn open_in(log_dirs: &[PathBuf], cache: &Arc<CredentialCache>) -> Result<Self, KafkaError> {
         let registry = ScramRegistry::open_in(log_dirs)?;
-        cache.replace(Arc::clone(registry.credentials()));
+        cache.replace(Arc::clone(registry.credentials()), registry.decoy_key());
         Ok(Self { registry: Mutex::new(registry), cache: Arc::clone(cache) })
     }
 
@@ -69,7 +69,7 @@ impl ScramControlManager {
         }
         let Some(first) = made.first() else { return Ok(refused) };
         registry.replace(after)?;
-        self.cache.replace(Arc::clone(registry.credentials()));
+        self.cache.replace(Arc::clone(registry.credentials()), registry.decoy_key());
         let (level, users) = (limited(LogKind::Settings, Level::Info), counted(made.len(), "user"));
         let first = for_log(first);
         log!(level, "altered the SCRAM credentials of {users}, the first: {first}");

@@ -6,6 +6,7 @@ use std::path::Path;
 use support::temp::TempDir;
 use support::tls::{Identity, TestCa, run_tool};
 use transferto::config::config_reader::read_settings;
+use transferto::config::dynamic_config::BrokerReconfigurable;
 use transferto::config::kafka_config::KafkaConfig;
 use transferto::security::ssl::ssl_factory::SslFactory;
 
@@ -294,6 +295,30 @@ fn a_changed_file_is_taken_and_a_bad_one_is_not() {
     ca.server().write_keystore(&path);
     factory.reload_changed_files();
     assert!(!std::sync::Arc::ptr_eq(&first, &factory.create_ssl_engine()), "a good one is taken");
+}
+
+/// Whoever names the file again by `kafka-configs` is to learn that it is bad, also if the broker has
+/// found that out by itself before.
+#[test]
+fn a_bad_file_stays_bad_however_often_it_is_looked_at() {
+    let (dir, ca) = (TempDir::new(), TestCa::new("ca"));
+    let path = dir.join("broker.pem");
+    ca.server().write_keystore(&path);
+    let settings =
+        [("ssl.keystore.type", "PEM"), ("ssl.keystore.location", path.to_str().unwrap())];
+    let factory = read_keys(&settings).unwrap();
+    let config = config(&settings);
+    assert_eq!(factory.validate(&config), Ok(()));
+
+    fs::write(&path, "no key at all").unwrap();
+    for _ in 0..2 {
+        let why = factory.validate(&config).unwrap_err();
+        assert!(why.contains("broker.pem"), "{why}");
+        factory.reload_changed_files();
+    }
+
+    ca.server().write_keystore(&path);
+    assert_eq!(factory.validate(&config), Ok(()));
 }
 
 /// The way of `kafka-configs`: other settings, or the same ones again (KIP-226).

@@ -6,8 +6,10 @@ BOB_PASSWORD=bobs-secret
 security_steps() (
     beside secured
     source ../security.sh
+    choose_listeners
+    enter_way sasl-ssl-scram-512
+    BROKER_PROPERTIES=$RUN_DIR/broker.properties
     step "start a broker with SASL_SSL and an authorizer" start_secured
-    choose_way
     step "kafka-configs: make a user of SCRAM over SASL_SSL" make_bob
     step "kafka-acls: allow the user one topic and one group" allow_bob
     step "console tools: what the user may do works over SASL_SSL" bob_may
@@ -18,19 +20,10 @@ security_steps() (
 )
 
 start_secured() {
-    choose_way
     write_broker_properties "$BROKER_PROPERTIES"
     printf '%s\n' "$AUTHORIZER" super.users=User:alice >>"$BROKER_PROPERTIES"
     add_users
     broker_start
-}
-
-# The same addresses in every step, which is a subshell of its own.
-choose_way() {
-    BROKER_PROPERTIES=$RUN_DIR/broker.properties
-    [ -n "${ARE_CHOSEN:-}" ] || choose_listeners
-    ARE_CHOSEN=yes
-    enter_way sasl-ssl-scram-512
 }
 
 # as USER TOOL ARGUMENT...
