@@ -191,9 +191,13 @@ impl KernelSpaceTls {
         plaintext: &PlaintextTransportLayer,
     ) -> io::Result<()> {
         let is_due = self.owes_key_update || self.is_key_used_up();
-        if !is_due || !self.changes_keys() {
-            return Ok(());
+        if is_due && self.changes_keys() {
+            self.change_transmit_key(plaintext)?;
         }
+        Ok(())
+    }
+
+    fn change_transmit_key(&mut self, plaintext: &PlaintextTransportLayer) -> io::Result<()> {
         send_tls_record(plaintext.stream(), ContentType::Handshake.into(), &KEY_UPDATE)?;
         let (sequence, secrets) = self.tls.update_tx_secret().map_err(io::Error::other)?;
         let info = crypto_info_of(self.tls.protocol_version(), sequence, &secrets)

@@ -199,6 +199,7 @@ fn remedy(refusal: Refusal) -> &'static str {
 ///
 /// # Errors
 /// What was refused. The socket is of no use then, unless it was the first call that failed.
+// ANCHOR: hand_over
 pub fn hand_over(
     socket: &impl AsFd,
     transmit: &TlsCryptoInfo,
@@ -208,6 +209,7 @@ pub fn hand_over(
     set_transmit(socket, transmit)?;
     set_receive(socket, receive)
 }
+// ANCHOR_END: hand_over
 
 /// Has the kernel encrypt by this key from now on.
 ///

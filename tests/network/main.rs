@@ -25,6 +25,7 @@ mod transport {
     mod ssl_transport_layer;
     mod ssl_failure;
     mod ssl_selector;
+    mod renegotiation;
 }
 
 mod sasl {

@@ -66,7 +66,7 @@ fn a_missing_file_is_named_with_a_command_that_makes_one() {
 fn an_unreadable_file_is_named() {
     let dir = TempDir::new();
     let path = keystore(&dir, &TestCa::new("ca").server());
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&path).is_ok() {
         eprintln!("left out: this user may read everything");
         return;

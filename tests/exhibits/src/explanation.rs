@@ -14,7 +14,7 @@ pub(crate) struct Explanation {
 }
 
 /// Of a stack, the innermost function that is here explains the call.
-pub(crate) static EXPLANATIONS: [Explanation; 24] = [
+pub(crate) static EXPLANATIONS: [Explanation; 26] = [
     step(1, "Acceptor::run", "Acceptor.run"),
     step(1, "Acceptor::accept_all", "Acceptor.accept"),
     step(1, "Acceptor::accept", "Acceptor.accept"),
@@ -31,6 +31,8 @@ pub(crate) static EXPLANATIONS: [Explanation; 24] = [
     step(16, "PlaintextTransportLayer::send_held_and", "PlaintextTransportLayer.write"),
     step(18, "PlaintextTransportLayer::transfer_from", "TransportLayer.transferFrom"),
     step(18, COPY, "TransportLayer.transferFrom"),
+    step(16, "SslTransportLayer::write", "SslTransportLayer.write"),
+    step(18, "SslTransportLayer::transfer_from", "SslTransportLayer.transferFrom"),
     beside(HANDSHAKE_READ, "SslTransportLayer.handshakeUnwrap"),
     beside(HANDSHAKE_WRITE, "SslTransportLayer.handshakeWrap"),
     beside(HAND_OVER, ONLY_HERE),
@@ -106,6 +108,10 @@ impl Explanation {
             (Role::Processor(_), "pread64") => COPY,
             (Role::Processor(_), "sendmsg") if before == "pread64" => COPY,
             (Role::Processor(_), "sendmsg") => "PlaintextTransportLayer::send_held_and",
+            (Role::Processor(_), "sendto") if before == "pread64" => {
+                "SslTransportLayer::transfer_from"
+            }
+            (Role::Processor(_), "sendto") => "SslTransportLayer::write",
             (Role::Processor(_), "sendfile" | "poll") => "PlaintextTransportLayer::transfer_from",
             (Role::Handler(_), "futex") if has("FUTEX_WAIT") => "RequestChannel::receive_request",
             (Role::Handler(_), "pread64") if is_segment => "FileMessageSet::search_for",

@@ -39,13 +39,18 @@ MSG_MORE     more follows: the kernel keeps these bytes until it is there
 A line stands where its call took effect: a wait where it ended, any other call where it began.
 ";
 
+const RULES_OF_TLS: &str = "\
+Recorded by make ktls. Step and function are by rule, by thread, call and descriptor: stacks take too long in a
+machine that is interpreted.
+";
+
 const LEGEND_OF_TLS: &str = "\
 recvfrom, sendto  of a Processor: the handshake, record by record, the header of 5 bytes before each body
 TCP_ULP      the socket gets the \"upper layer protocol\" tls
 TLS_TX, TLS_RX  the kernel gets the key of each direction; strace was asked for no data, so no key shows here
 recvmsg      bytes of a request, decrypted by the kernel; -1 EAGAIN: no further record is whole
-sendmsg, sendfile  as without TLS: the kernel encrypts what they are given
-SOL_TLS      of a sendmsg: a record of another kind, here the alert close_notify
+SOL_TLS      of a message: what kind of record it is; the one that is sent so is the alert close_notify
+sendmsg, sendfile  otherwise as without TLS: the kernel encrypts what they are given
 ";
 
 pub(crate) fn to_text(story: &Story, totals: &Totals, message_bytes: usize, mode: Mode) -> String {
@@ -59,7 +64,9 @@ pub(crate) fn to_text(story: &Story, totals: &Totals, message_bytes: usize, mode
          A broker with the default settings, but for {}.\n\n",
         FEWER_THREADS.join(" and ")
     );
-    if !story.has_stacks {
+    if mode == Mode::KernelTls {
+        line(&mut text, RULES_OF_TLS);
+    } else if !story.has_stacks {
         line(&mut text, NO_STACKS);
     }
     line(&mut text, LEGEND);

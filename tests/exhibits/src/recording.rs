@@ -1,11 +1,15 @@
 //! A session, act by act, with every call that the broker's threads made meanwhile.
 
-use bench::outcome::Outcome;
+use bench::caretaker;
+use bench::outcome::{Outcome, failed};
 use bench::process::resident_bytes;
 use support::client::Client;
+use support::temp::TempDir;
+use support::tls::TlsFiles;
 use support::tunnel::TlsListener;
 
 use crate::call::Call;
+use crate::link::Link;
 use crate::recorder::{Recorder, Thread, now_us, wait_until};
 use crate::session::{Act, TOPIC, Told, Year, play};
 use crate::traced_broker::TracedBroker;
@@ -21,6 +25,10 @@ pub(crate) enum Mode {
 
 /// Fewer threads that wait: strace walks the stack of each of their time-outs.
 pub(crate) const FEWER_THREADS: [&str; 2] = ["num.io.threads=2", "background.threads=1"];
+
+/// A listener for SSL beside the other one, and a process that does not leave the work to the kernel.
+const OVER_SSL: [&str; 2] =
+    ["listeners=PLAINTEXT://127.0.0.1:0,SSL://127.0.0.1:0", "transferto.ktls=off"];
 
 impl Mode {
     /// How the broker is started.
@@ -71,6 +79,33 @@ impl Recording {
     fn of(broker: TracedBroker, year: Year) -> Outcome<Self> {
         create_topic(broker.port, year, TOPIC);
         let mut recording = Self::of_session(broker.recorder(), broker.port, year)?;
+        recording.resident_bytes = resident_bytes(broker.pid())?;
+        broker.stop()?;
+        Ok(recording)
+    }
+
+    /// The same of a client over SSL, with the broker's own process encrypting.
+    pub(crate) fn of_broker_over_ssl(strace: &[&str], year: Year) -> Outcome<Self> {
+        let dir = TempDir::new();
+        caretaker::directory_is_there(dir.path());
+        let recording = Self::with_keys_in(&dir, strace, year);
+        caretaker::directory_is_gone(dir.path());
+        recording
+    }
+
+    fn with_keys_in(dir: &TempDir, strace: &[&str], year: Year) -> Outcome<Self> {
+        let files = TlsFiles::in_dir(dir.path());
+        let of_keys = files.settings().into_iter().map(|(name, value)| format!("{name}={value}"));
+        let settings: Vec<String> = OVER_SSL.map(String::from).into_iter().chain(of_keys).collect();
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        eprintln!("Starting a broker with TLS under strace, which makes it slow.");
+        let broker = TracedBroker::start(strace, &settings)?;
+        create_topic(broker.port, year, TOPIC);
+        let Some(port) = broker.ssl_port else { return failed("there is no listener for SSL") };
+        let link = Link::encrypted(port, &files.ca.certificate_pem())?;
+        let mut recording = Self::of_session(broker.recorder(), link.port(), year)?;
+        recording.told = link.as_the_broker_knows_it(recording.told);
+        recording.broker_port = port;
         recording.resident_bytes = resident_bytes(broker.pid())?;
         broker.stop()?;
         Ok(recording)

@@ -258,7 +258,8 @@ fn argument(cast: &Cast, argument: &str) -> String {
     }
     if let Some(fields) = argument.strip_prefix("{msg_name=") {
         let count = fields.split("msg_iovlen=").nth(1).and_then(|it| it.split(',').next());
-        return format!("{{.., msg_iovlen={}}}", count.unwrap_or("?"));
+        let tls = if argument.contains("SOL_TLS") { ", SOL_TLS" } else { "" };
+        return format!("{{.., msg_iovlen={}{tls}}}", count.unwrap_or("?"));
     }
     match argument.as_bytes() {
         [b'"', ..] | [b'0', b'x', ..] => "..".to_string(),
