@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::config::sasl_mechanisms::PLAIN;
+use crate::common::sasl_mechanism_names::PLAIN;
 use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::plain::plain_users::PlainUsers;
 
