@@ -11,6 +11,9 @@ KERNELS ?=
 
 # The clients that `make clients` drives, of the folders in tests/clients; all of them if none is named.
 CLIENTS ?=
+# How they reach the broker: `none` is PLAINTEXT only, `some` a part of the ways over TLS and with SASL, `all` all
+# of those; without one `none`, then `some`.
+SECURITY ?=
 
 # The tortures that `make torture` runs, all of them if none is named; the seed of their random choices; and
 # for the long form LONG=1, one hour in all, or HOURS= as many as wanted.
@@ -49,7 +52,7 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka picture exhibits live lesson exercise exercises
+.PHONY: run test check fmt fmt-check lint doc strace strace-kafka strace-tls picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
@@ -87,13 +90,20 @@ strace-kafka: tools   ## The same session served by Apache Kafka beside this bro
 	@echo "Both releases take about a minute. The first run fetches their jars, 70 MB, from Maven Central."
 	@./target/release/exhibits strace-kafka $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
 
+strace-tls: tools     ## The same fetch over PLAINTEXT and over SSL, from Apache Kafka and from this broker (KAFKA=0.9.0.1, 4.4.0 or transferto; RECORD=1, COMPARE=1)
+	@echo "Building the broker and what records it; the first time takes two or three minutes."
+	@cargo build --quiet --release --package exhibits
+	@cargo rustc --quiet --release --package transferto --bin transferto -- $(STACKS)
+	@echo "Three brokers take about a minute. The first run fetches the jars of two releases, 70 MB, from Maven Central."
+	@./target/release/exhibits strace-tls $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
+
 picture: tools        ## Draw a produce, a fetch and a long poll from the broker's trace into docs/img (COMPARE=1)
 	@echo "Building the broker and what draws it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package exhibits
 	@./target/release/exhibits picture $(if $(COMPARE),--compare)
 
 exhibits: tools       ## Record all that the pages show again, and print them (COMPARE=1 only holds the shapes)
-	@$(MAKE) --no-print-directory strace strace-kafka picture $(if $(COMPARE),COMPARE=1,RECORD=1)
+	@$(MAKE) --no-print-directory strace strace-kafka strace-tls picture $(if $(COMPARE),COMPARE=1,RECORD=1)
 	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
 	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
 
@@ -116,15 +126,15 @@ live: tools           ## Open the page that shows the path at work in a real Chr
 	@if python3 tests/live/browser.py; then \
 		cargo build --release && SHOTS="$(SHOTS)" python3 tests/live/live_test.py; fi
 
-ktls: tools           ## Run the tests of TLS with the kernel encrypting, here if it can or else in QEMU (KERNELS=rekey chooses of stock rekey)
-	@KERNELS="$(KERNELS)" tests/ktls/run.sh
+ktls: tools           ## Run the tests of TLS with the kernel encrypting, here if it can or else in QEMU (KERNELS=rekey chooses of stock rekey; RECORD=1)
+	@KERNELS="$(KERNELS)" RECORD="$(RECORD)" tests/ktls/run.sh
 
-clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, RECORDS= per client)
-	@for tool in python3 kcat java mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \
-		echo "make clients needs kcat, Java 17, Maven, Go, Node and Python: $$tool is missing" >&2; exit 1; }; done
+clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, SECURITY=all, RECORDS= per client)
+	@for tool in python3 kcat openssl java keytool mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \
+		echo "make clients needs kcat, OpenSSL, Java 17, Maven, Go, Node and Python: $$tool is missing" >&2; exit 1; }; done
 	@python3 tests/clients/grid_test.py --quiet
 	@cargo build --release
-	@tests/clients/run.sh $(CLIENTS)
+	@SECURITY="$(SECURITY)" tests/clients/run.sh $(CLIENTS)
 
 torture: tools        ## Kill, damage, starve and flood the broker, count what is lost (PARTS="kill fuzz" chooses, SEED=, LONG=1, HOURS=)
 	@command -v strace prlimit >/dev/null || { \

@@ -13,6 +13,7 @@ use std::thread;
 use log::{LevelFilter, info, warn};
 use nix::sys::signal::{SigSet, Signal};
 
+use transferto::common::end_point::{EndPoint, SecurityProtocol};
 use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
 use transferto::common::loading_progress::LoadingProgress;
 use transferto::common::memory_limit::address_space_bytes;
@@ -26,6 +27,7 @@ use transferto::config::help_text::HelpText;
 use transferto::config::man_page::man_page;
 use transferto::config::settings_check::SettingsCheck;
 use transferto::network::request_log::REQUEST_LOGGER;
+use transferto::security::channel_builders::check_listeners;
 use transferto::tools::add_scram::add_scram;
 use transferto::tools::add_scram_options::{ADD_SCRAM_HELP, AddScramOptions, AddScramRequest};
 use transferto::tools::dump_log_segments::dump_log_segments;
@@ -93,7 +95,7 @@ fn add_users(arguments: &[String]) -> ExitCode {
 
 /// Says what a broker would make of the settings, and starts none.
 fn check(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
-    let check = SettingsCheck::of(properties, overrides);
+    let check = SettingsCheck::of(properties, overrides, check_listeners);
     for warning in &check.warnings {
         eprintln!("transferto: warning: {warning}");
     }
@@ -121,7 +123,7 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     }
     info!("{VERSION}, pid {}", std::process::id());
     raise_descriptor_limit();
-    for (name, value) in config.non_default_settings() {
+    for (name, value) in config.settings_to_show() {
         info!("setting {name} = {value}");
     }
     let server = match start(config, &service_manager) {
@@ -182,7 +184,9 @@ fn greet(server: &KafkaServer) {
         listeners_of(server),
         server.startup_duration().as_secs_f64() * 1000.0
     );
-    if let Some(end_point) = server.bound_endpoints().first() {
+    let mut end_points = server.bound_endpoints().iter();
+    let is_plaintext = |it: &&EndPoint| it.security_protocol == SecurityProtocol::Plaintext;
+    if let Some(end_point) = end_points.find(is_plaintext) {
         let address = end_point.address_on_this_machine();
         info!("try:  echo hello | kcat -b {address} -t post -P && kcat -b {address} -t post -C -e");
         info!(

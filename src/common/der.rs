@@ -1,9 +1,10 @@
-//! Not in Kafka: a reader of DER, the form that keys and certificates have as bytes. Java brings one.
+//! Not in Kafka: a reader and a writer of DER, the form that keys and certificates have as bytes. Java brings one.
 
 use std::fmt;
 
 /// Tags that are read here by name.
 pub const INTEGER: u8 = 0x02;
+pub const BIT_STRING: u8 = 0x03;
 pub const OCTET_STRING: u8 = 0x04;
 pub const OBJECT_IDENTIFIER: u8 = 0x06;
 pub const SEQUENCE: u8 = 0x30;
@@ -130,6 +131,20 @@ fn long_length(digits: usize, after: &[u8]) -> Result<(usize, &[u8]), DerError> 
     Ok((length, after))
 }
 
+/// A value whose body is these parts.
+pub fn written(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    let digits = body.len().to_be_bytes();
+    let zeros = digits.iter().take_while(|it| **it == 0).count();
+    let digits = &digits[zeros..];
+    let length = match digits {
+        [] => vec![0],
+        [short @ ..0x80] => vec![*short],
+        long => [&[0x80 | u8::try_from(long.len()).unwrap_or(u8::MAX)], long].concat(),
+    };
+    [&[tag], &length[..], &body].concat()
+}
+
 /// An object identifier as people write it: `1.2.840.113549.1.9.1`.
 pub fn dotted(identifier: &[u8]) -> String {
     let mut numbers: Vec<u128> = Vec::new();
@@ -162,6 +177,15 @@ mod tests {
         assert_eq!(reader.value().unwrap().whole, [OCTET_STRING, 2, 7, 8]);
         assert_eq!(reader.expect(OCTET_STRING).unwrap(), [9; 0x80]);
         assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for length in [0, 1, 127, 128, 255, 256, 70_000] {
+            let body = vec![7; length];
+            let bytes = written(OCTET_STRING, &[&body[..length / 2], &body[length / 2..]]);
+            assert_eq!(DerReader::new(&bytes).expect(OCTET_STRING), Ok(&body[..]));
+        }
     }
 
     #[test]

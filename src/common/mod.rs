@@ -1,12 +1,14 @@
 //! Small things that both wings name: errors, clocks, counters. Imports nothing of ours.
 
+pub mod sasl_mechanism_names;
 pub mod end_point;
 pub mod file_descriptors;
 pub mod http_end_point;
 pub mod kafka_principal;
 pub mod sanitizer;
-pub mod metrics;
+pub mod lock;
 pub mod tls_connections;
+pub mod metrics;
 pub mod histogram;
 pub mod rate;
 pub mod record_error;
@@ -17,7 +19,6 @@ pub mod hex;
 pub mod der;
 pub mod x500_principal;
 pub mod x509_certificate;
-pub mod lock;
 pub mod on_demand;
 pub mod subject;
 pub mod hop_recorder;
@@ -38,6 +39,7 @@ pub mod mock_time;
 #[doc(hidden)]
 pub mod mock_scheduler;
 pub(crate) mod json;
+pub mod json_value;
 pub mod uuid;
 pub mod topic_partition;
 pub mod text;

@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::common::lock::locked;
-use crate::common::metrics::Metrics;
 
 /// Who encrypts and decrypts what a connection carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,11 +49,19 @@ pub struct TlsConnectionKind {
     pub by: EncryptedBy,
 }
 
+type Counts = BTreeMap<TlsConnectionKind, u64>;
+
 /// The connections that are open.
 #[derive(Debug, Default)]
-pub struct TlsConnections(Mutex<BTreeMap<TlsConnectionKind, u64>>);
+pub struct TlsConnections(Arc<Mutex<Counts>>);
 
 impl TlsConnections {
+    /// One more, for as long as what is returned lives.
+    pub fn enter(&self, kind: TlsConnectionKind) -> TlsConnection {
+        *locked(&self.0).entry(kind).or_default() += 1;
+        TlsConnection { counts: Arc::clone(&self.0), kind }
+    }
+
     /// How many there are of each kind that there ever was.
     pub fn values(&self) -> Vec<(TlsConnectionKind, u64)> {
         locked(&self.0).iter().map(|(kind, count)| (*kind, *count)).collect()
@@ -66,22 +73,15 @@ impl TlsConnections {
     }
 }
 
-/// One of them. It is counted as long as this lives.
+/// One of them.
 pub struct TlsConnection {
-    metrics: Arc<Metrics>,
+    counts: Arc<Mutex<Counts>>,
     kind: TlsConnectionKind,
-}
-
-impl TlsConnection {
-    pub fn count(metrics: &Arc<Metrics>, kind: TlsConnectionKind) -> Self {
-        *locked(&metrics.tls_connections.0).entry(kind).or_default() += 1;
-        Self { metrics: Arc::clone(metrics), kind }
-    }
 }
 
 impl Drop for TlsConnection {
     fn drop(&mut self) {
-        if let Some(count) = locked(&self.metrics.tls_connections.0).get_mut(&self.kind) {
+        if let Some(count) = locked(&self.counts).get_mut(&self.kind) {
             *count -= 1;
         }
     }
@@ -93,15 +93,14 @@ mod tests {
 
     #[test]
     fn a_connection_counts_as_long_as_it_lives() {
-        let metrics = Arc::new(Metrics::default());
+        let connections = TlsConnections::default();
         let of =
             |by| TlsConnectionKind { protocol: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", by };
         let by_us = of(EncryptedBy::UserSpace(WhyUserSpace::SwitchedOff));
-        let first = TlsConnection::count(&metrics, of(EncryptedBy::Kernel));
-        let second = TlsConnection::count(&metrics, of(EncryptedBy::Kernel));
-        let third = TlsConnection::count(&metrics, by_us);
+        let first = connections.enter(of(EncryptedBy::Kernel));
+        let second = connections.enter(of(EncryptedBy::Kernel));
+        let third = connections.enter(by_us);
         drop(first);
-        let connections = &metrics.tls_connections;
         assert_eq!(connections.values(), [(of(EncryptedBy::Kernel), 1), (by_us, 1)]);
         drop((second, third));
         assert_eq!(connections.count(|_| true), 0);

@@ -1,7 +1,9 @@
 //! In place of `java.security.cert.X509Certificate`: what a certificate says of itself. Whether it is
 //! true, the TLS library checks.
 
-use crate::common::der::{CONTEXT, DerError, DerReader, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
+use crate::common::der::{
+    BIT_STRING, CONTEXT, DerError, DerReader, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
+};
 use crate::common::x500_principal;
 
 /// The tags of the two ways to write a time.
@@ -23,6 +25,8 @@ pub struct X509Certificate {
     /// In seconds since 1970.
     pub not_before_s: i64,
     pub not_after_s: i64,
+    /// The key that it is for, in the form of its algorithm.
+    pub public_key: Vec<u8>,
     /// Whether it names hosts where clients of today look for them.
     pub has_subject_alternative_name: bool,
 }
@@ -45,7 +49,10 @@ impl X509Certificate {
         let mut validity = signed.enter(SEQUENCE)?;
         let (not_before_s, not_after_s) = (time_s(&mut validity)?, time_s(&mut validity)?);
         let subject = x500_principal::name(signed.expect(SEQUENCE)?)?;
-        let _public_key = signed.value()?;
+        let mut key_info = signed.enter(SEQUENCE)?;
+        let _key_algorithm = key_info.value()?;
+        // The first byte says that no bits are left over at the end.
+        let public_key = key_info.expect(BIT_STRING)?.get(1..).unwrap_or_default().to_vec();
         let has_subject_alternative_name = has_subject_alternative_name(signed)?;
         Ok(Self {
             version,
@@ -53,6 +60,7 @@ impl X509Certificate {
             issuer,
             not_before_s,
             not_after_s,
+            public_key,
             has_subject_alternative_name,
         })
     }

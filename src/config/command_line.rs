@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::config_def::Setting;
 use crate::config::help_text::{HelpText, plain, wrapped};
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::secrets::first_word;
 use crate::config::shell_completion::Shell;
 use crate::config::unsupported::{Unsupported, UnsupportedRow};
 
@@ -212,7 +213,8 @@ pub(crate) fn name_and_value(pair: &str) -> Result<(String, String), String> {
             Ok((name.trim().to_string(), value.trim().to_string()))
         }
         _ => Err(format!(
-            "`{pair}` is not name=value; write --override name=value, such as num.io.threads=4"
+            "`{}` is not name=value; write --override name=value, such as num.io.threads=4",
+            first_word(pair)
         )),
     }
 }

@@ -17,6 +17,7 @@ use crate::config::listeners::Contradiction;
 use crate::config::precedence::passed_over;
 use crate::config::properties;
 use crate::config::properties::{COMMAND_LINE, Property};
+use crate::config::secrets::{torn_pem, without_secret};
 use crate::config::unsupported::Unsupported;
 
 /// What became of the settings that were given.
@@ -53,7 +54,7 @@ pub fn read_file(
 pub fn examine_file(file: Option<&Path>, overrides: &[(String, String)]) -> Reading {
     match file.map(properties::read).transpose() {
         Ok(given) => read(given.unwrap_or_default(), overrides),
-        Err(error) => Reading { config: Err(vec![error]), warnings: Vec::new() },
+        Err(error) => Reading { config: Err(vec![without_secret(error)]), warnings: Vec::new() },
     }
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn read_properties(
     text: &str,
     overrides: &[(String, String)],
 ) -> Result<KafkaConfig, Vec<ConfigError>> {
-    let given = properties::parse(text, "").map_err(|error| vec![error])?;
+    let given = properties::parse(text, "").map_err(|error| vec![without_secret(error)])?;
     read(given, overrides).logged()
 }
 
@@ -105,7 +106,7 @@ fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
         place: COMMAND_LINE.to_string(),
     }));
     let mut config = KafkaConfig::of_the_table();
-    let mut errors = Vec::new();
+    let mut errors = torn_pem(&mut given);
     let mut ignored = Ignored::default();
     for (i, property) in given.iter().enumerate() {
         let is_of_listener = property.name.starts_with(listener_setting::PREFIX);
@@ -255,7 +256,7 @@ fn too_few_replicas(config: &KafkaConfig, given: &[Property]) -> Option<String> 
 
 fn config_error(property: &Property, why: String) -> ConfigError {
     let Property { name, value, place } = property.clone();
-    ConfigError { name, value, place, why }
+    without_secret(ConfigError { name, value, place, why })
 }
 
 /// What was given and is not followed, by the reason: one line of the log, whatever the file.
@@ -396,7 +397,9 @@ mod tests {
             ["line 1: `num.oi.threads=8`: \
              unknown setting; did you mean `num.io.threads`?"]
         );
-        assert!(errors("colour=red")[0].contains("`transferto --settings` lists"));
+        let error = &errors("colour=red")[0];
+        assert!(error.starts_with("line 1: `colour=[hidden]`: unknown setting; "), "{error}");
+        assert!(error.contains("`transferto --settings` lists"), "{error}");
         assert!(errors("Listeners=x")[0].contains("did you mean `listeners`?"));
     }
 

@@ -4,12 +4,15 @@
 //! A setting that the broker's file sets to its default is treated as if the file left it out: the
 //! source of both is the default.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::config::config_def::Setting;
+use crate::config::config_type::Kind;
 use crate::config::dynamic_config::{ConfigMap, CurrentConfig, DYNAMIC_SETTINGS};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
+use crate::config::password::Password;
 
 /// The topic setting that decides the format of a log.
 pub const MESSAGE_FORMAT_VERSION: &str = "message.format.version";
@@ -33,8 +36,10 @@ pub enum ConfigSource {
 /// A setting with its value.
 #[derive(Clone, Debug)]
 pub struct ConfigEntry {
+    /// That of the setting, for one listener with its prefix.
+    pub name: Cow<'static, str>,
     pub setting: &'static Setting,
-    /// The value in effect; none if it is not set.
+    /// The value in effect; none if it is not set. Of a secret, what is shown in place of it.
     pub value: Option<String>,
     pub source: ConfigSource,
     /// Whether it cannot be altered while the broker runs.
@@ -43,10 +48,17 @@ pub struct ConfigEntry {
     pub synonyms: Vec<ConfigSynonym>,
 }
 
+impl ConfigEntry {
+    /// Whether no client may see the value.
+    pub fn is_sensitive(&self) -> bool {
+        self.setting.kind == Password::NAME
+    }
+}
+
 /// A place that sets a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigSynonym {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub value: String,
     pub source: ConfigSource,
 }
@@ -68,7 +80,7 @@ pub fn topic_entries(
         }
         // Not the text as given, but the value as Kafka shows it: tools compare it.
         let own = overrides.contains_key(name).then(|| ConfigSynonym {
-            name,
+            name: Cow::Borrowed(name),
             value: value.clone(),
             source: ConfigSource::Topic,
         });
@@ -77,6 +89,7 @@ pub fn topic_entries(
         // The source decides which one prevails, whichever of the names it uses.
         synonyms.sort_by_key(|it| it.source as i8);
         ConfigEntry {
+            name: Cow::Borrowed(name),
             setting,
             value: Some(value),
             source: synonyms.first().map_or(ConfigSource::Default, |it| it.source),
@@ -87,9 +100,15 @@ pub fn topic_entries(
     .collect()
 }
 
-/// All settings of the broker.
+/// All settings of the broker, and those that are set for single listeners.
 pub fn broker_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
     let stated = stated_by(broker);
+    let mut entries = entries_of_all_listeners(broker, &stated);
+    entries.extend(entries_of_single_listeners(broker, &stated));
+    entries
+}
+
+fn entries_of_all_listeners(broker: &CurrentConfig, stated: &Stated) -> Vec<ConfigEntry> {
     let rows = KafkaConfig::SETTINGS.iter().zip(broker.config().values());
     rows.map(|(setting, (name, value))| {
         let names = broker_alternatives(name).unwrap_or(std::slice::from_ref(&setting.name));
@@ -100,6 +119,7 @@ pub fn broker_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
         let before = synonyms.iter().take_while(|it| it.name != name).count();
         synonyms.drain(..before);
         ConfigEntry {
+            name: Cow::Borrowed(name),
             setting,
             value: Some(value).filter(|value| !is_unset(setting, value)),
             source: synonyms.first().map_or(ConfigSource::Default, |it| it.source),
@@ -110,6 +130,32 @@ pub fn broker_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
     .collect()
 }
 
+/// Each is shown as read-only, as Kafka shows it, whether it can be altered or not. What it overrides
+/// follows as a synonym.
+fn entries_of_single_listeners(broker: &CurrentConfig, stated: &Stated) -> Vec<ConfigEntry> {
+    let mut entries = BTreeMap::new();
+    // Of several with one name the last one prevails: what was altered, before what the file says.
+    for it in broker.config().listener_settings.iter().rev() {
+        let is_altered = broker.dynamic().of_broker.contains_key(&it.full_name());
+        let of_file = || ConfigSource::Broker;
+        let entry = entries.entry(it.full_name()).or_insert_with(|| ConfigEntry {
+            name: Cow::Owned(it.full_name()),
+            setting: KafkaConfig::row(&it.name).expect("a listener has settings of the table"),
+            value: Some(it.shown_value()),
+            source: if is_altered { ConfigSource::DynamicBroker } else { of_file() },
+            is_read_only: true,
+            synonyms: Vec::new(),
+        });
+        let source = if entry.synonyms.is_empty() { entry.source } else { of_file() };
+        let (name, value) = (entry.name.clone(), it.shown_value());
+        entry.synonyms.push(ConfigSynonym { name, value, source });
+    }
+    for entry in entries.values_mut() {
+        entry.synonyms.extend(stated.get(entry.setting.name).into_iter().flatten().cloned());
+    }
+    entries.into_values().collect()
+}
+
 /// The settings that were altered for all brokers while they ran.
 pub fn broker_default_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
     let set = KafkaConfig::SETTINGS.iter().filter_map(|setting| {
@@ -117,9 +163,9 @@ pub fn broker_default_entries(broker: &CurrentConfig) -> Vec<ConfigEntry> {
         Some((setting, value))
     });
     set.map(|(setting, value)| {
-        let (name, source) = (setting.name, ConfigSource::DynamicDefault);
-        let synonyms = vec![ConfigSynonym { name, value: value.clone(), source }];
-        ConfigEntry { setting, value: Some(value), source, is_read_only: false, synonyms }
+        let (name, source) = (Cow::Borrowed(setting.name), ConfigSource::DynamicDefault);
+        let synonyms = vec![ConfigSynonym { name: name.clone(), value: value.clone(), source }];
+        ConfigEntry { name, setting, value: Some(value), source, is_read_only: false, synonyms }
     })
     .collect()
 }
@@ -130,15 +176,22 @@ fn is_unset(setting: &Setting, value: &str) -> bool {
 }
 
 /// Each setting of the broker with its values, the one that prevails first.
-fn stated_by(broker: &CurrentConfig) -> BTreeMap<&'static str, Vec<ConfigSynonym>> {
+type Stated = BTreeMap<&'static str, Vec<ConfigSynonym>>;
+
+fn stated_by(broker: &CurrentConfig) -> Stated {
     let rows = broker.of_file().values().into_iter().zip(KafkaConfig::default().values());
     let rows = KafkaConfig::SETTINGS.iter().zip(rows);
-    let dynamic = |configs: &ConfigMap, name, source| {
-        configs.get(name).map(|value| ConfigSynonym { name, value: value.clone(), source })
+    let dynamic = |configs: &ConfigMap, name: &'static str, source| {
+        let synonym = |value: &String| ConfigSynonym {
+            name: Cow::Borrowed(name),
+            value: value.clone(),
+            source,
+        };
+        configs.get(name).map(synonym)
     };
     rows.map(|(setting, ((name, value), (_, default)))| {
         let differs = value != default;
-        let synonym = |value, source| ConfigSynonym { name, value, source };
+        let synonym = |value, source| ConfigSynonym { name: Cow::Borrowed(name), value, source };
         let synonyms = [
             dynamic(&broker.dynamic().of_broker, name, ConfigSource::DynamicBroker),
             dynamic(&broker.dynamic().of_all, name, ConfigSource::DynamicDefault),
@@ -227,7 +280,7 @@ mod tests {
     }
 
     fn places(entry: &ConfigEntry) -> Vec<(&str, &str, ConfigSource)> {
-        entry.synonyms.iter().map(|it| (it.name, it.value.as_str(), it.source)).collect()
+        entry.synonyms.iter().map(|it| (&*it.name, it.value.as_str(), it.source)).collect()
     }
 
     #[test]
@@ -339,6 +392,31 @@ mod tests {
             [("log.retention.ms", "100000", ConfigSource::DynamicDefault)],
         ];
         assert_eq!(of_all, expected);
+    }
+
+    /// As a Kafka 4.4.0 describes the same settings.
+    #[test]
+    fn what_is_set_for_a_listener_is_shown_with_what_it_overrides() {
+        let file = "listeners=IN://127.0.0.1:1,OUT://127.0.0.1:2\n\
+                    listener.security.protocol.map=IN:PLAINTEXT,OUT:SASL_SSL\n\
+                    sasl.enabled.mechanisms=PLAIN\nssl.keystore.type=PKCS12\n\
+                    listener.name.out.ssl.keystore.location=/a.p12\n\
+                    listener.name.out.ssl.keystore.password=hush\n\
+                    listener.name.out.plain.sasl.jaas.config=hush\nsasl.jaas.config=hush\n";
+        let of_broker = [("listener.name.out.ssl.keystore.location", "/b.p12")];
+        let entries = broker_entries(&current(file, &[], &of_broker));
+        let entry = |name: &str| entries.iter().find(|it| it.name == name).unwrap();
+        let (location, source) = ("listener.name.out.ssl.keystore.location", ConfigSource::Broker);
+        let dynamic = (location, "/b.p12", ConfigSource::DynamicBroker);
+        assert_eq!(places(entry(location)), [dynamic, (location, "/a.p12", source)]);
+        assert_eq!(entry(location).value.as_deref(), Some("/b.p12"));
+        assert_eq!(entry(location).source, ConfigSource::DynamicBroker);
+        assert!(entry(location).is_read_only && !entry(location).is_sensitive());
+        let jaas = "listener.name.out.plain.sasl.jaas.config";
+        let hidden = [(jaas, "[hidden]", source), ("sasl.jaas.config", "[hidden]", source)];
+        assert_eq!(places(entry(jaas)), hidden);
+        assert!(entry(jaas).is_sensitive() && entry("ssl.keystore.password").is_sensitive());
+        assert!(!format!("{entries:?}").contains("hush"));
     }
 
     /// As a Kafka 4.4.0 describes the same settings.

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use crate::config::config_def::VALUE_BYTES_MAX;
 use crate::config::config_reader::unknown;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::listener_setting::{ListenerSetting, PREFIX};
+use crate::config::listener_setting_reader;
+use crate::config::listener_setting_reader::Taken;
+use crate::config::secrets;
 use crate::config::unsupported::Unsupported;
 
 /// The settings that may change while the broker runs: of Kafka's `AllDynamicConfigs` those that
@@ -56,6 +60,21 @@ pub const DYNAMIC_SETTINGS: &[&str] = &[
     "transferto.compressed.records.validation.enable",
 ];
 
+/// Port of `SslConfigs.RECONFIGURABLE_CONFIGS`: what may change for one listener, with its prefix, and
+/// for this broker only: its key and certificates, and whom it trusts.
+pub const DYNAMIC_LISTENER_SETTINGS: &[&str] = &[
+    "ssl.key.password",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+];
+
 /// The least memory for keys that a cleaner thread can work with, in bytes.
 const DEDUPE_BUFFER_MIN_BYTES: usize = 1024 * 1024;
 
@@ -86,6 +105,11 @@ impl DynamicConfigs {
         }
     }
 
+    /// Whether a value is for nobody's eyes.
+    pub fn hold_secrets(&self) -> bool {
+        self.of_broker.keys().chain(self.of_all.keys()).any(|name| secrets::is_secret(name))
+    }
+
     /// These, with the settings of one scope replaced.
     pub fn with(&self, scope: DynamicScope, configs: ConfigMap) -> Self {
         match scope {
@@ -101,39 +125,67 @@ pub struct CurrentConfig {
     of_file: KafkaConfig,
     dynamic: DynamicConfigs,
     config: KafkaConfig,
+    without_listener: Vec<String>,
 }
 
 impl CurrentConfig {
     /// The settings of the file, overridden by those that were altered for all brokers, and these by
     /// those that were altered for this one.
     ///
+    /// What was altered for a listener that the file has no longer is kept, without effect:
+    /// [`without_listener`](Self::without_listener).
+    ///
     /// # Errors
     /// A sentence about the first setting that cannot be altered or has a value that is not allowed.
     pub fn new(of_file: KafkaConfig, dynamic: DynamicConfigs) -> Result<Self, String> {
         let mut config = of_file.clone();
+        let mut without_listener = Vec::new();
+        for name in dynamic.of_all.keys() {
+            check_scope_of_all(name)?;
+        }
         for (name, value) in dynamic.of_all.iter().chain(&dynamic.of_broker) {
-            check_name(name)?;
             if value.len() > VALUE_BYTES_MAX {
                 return Err(format!("`{name}` must be at most {VALUE_BYTES_MAX} bytes long"));
             }
-            config.set(name, value).map_err(|why| format!("`{name}={value}`: {why}"))?;
+            if name.starts_with(PREFIX) {
+                match listener_setting_reader::listener_of(&of_file, name) {
+                    Ok(_) => config.listener_settings.push(listener_setting(&config, name, value)?),
+                    Err(_) => without_listener.push(name.clone()),
+                }
+                continue;
+            }
+            check_name(name)?;
+            config.set(name, value).map_err(|why| wrong(name, value, &why))?;
         }
-        Ok(Self { of_file, dynamic, config })
+        Ok(Self { of_file, dynamic, config, without_listener })
     }
 
     /// These settings, with other altered ones.
     ///
     /// # Errors
-    /// As [`new`](Self::new); also for changes that Kafka refuses in view of the settings before: a
-    /// number of threads may be halved or doubled at most, each cleaner thread needs memory, and some
-    /// client must be able to connect.
+    /// As [`new`](Self::new); also for a listener that is not there, and for changes that Kafka refuses
+    /// in view of the settings before: a number of threads may be halved or doubled at most, each
+    /// cleaner thread needs memory, and some client must be able to connect.
     pub fn altered(&self, dynamic: DynamicConfigs) -> Result<Self, String> {
         let after = Self::new(self.of_file.clone(), dynamic)?;
+        let is_new = |name: &&String| {
+            self.dynamic.of_broker.get(*name) != after.dynamic.of_broker.get(*name)
+        };
+        if let Some(name) = after.without_listener.iter().find(is_new) {
+            let value = &after.dynamic.of_broker[name];
+            let why = listener_setting_reader::listener_of(&self.of_file, name).err();
+            return Err(wrong(name, value, &why.unwrap_or_default()));
+        }
         check_threads(&self.config, &after.config)?;
         check_cleaner(&self.config, &after.config)?;
         check_connections(&self.config, &after.config)?;
         check_compaction_lag(&self.config, &after.config)?;
         Ok(after)
+    }
+
+    /// The altered settings of listeners that are no longer there.
+    pub fn without_listener(&self) -> &[String] {
+        &self.without_listener
     }
 
     /// A sentence about settings that contradict each other, but came from two places: the file, and
@@ -159,9 +211,21 @@ impl CurrentConfig {
 
 /// A part of the broker whose settings may be altered: port of `kafka.server.BrokerReconfigurable`.
 pub trait BrokerReconfigurable: Send + Sync {
+    /// Whether this part can apply `new`: asked before an alteration is kept, and if it is only to be
+    /// checked. Port of `BrokerReconfigurable.validateReconfiguration`.
+    ///
+    /// # Errors
+    /// A sentence for the client, without a secret.
+    fn validate(&self, _new: &KafkaConfig) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Applies `new` without waiting for anything, for other alterations wait meanwhile. The host
     /// names in `max.connections.per.ip.overrides` are replaced by their addresses. A failure is
     /// logged, and the settings are in effect all the same.
+    ///
+    /// `old` and `new` are the same if a client has set what was set before. The files that the
+    /// settings name may have changed all the same: Kafka's `reloadUpdatedFilesWithoutConfigChange`.
     fn reconfigure(&self, old: &KafkaConfig, new: &KafkaConfig);
 }
 
@@ -174,6 +238,12 @@ fn check_name(name: &str) -> Result<(), String> {
     if DYNAMIC_SETTINGS.contains(&name) {
         return Ok(());
     }
+    if DYNAMIC_LISTENER_SETTINGS.contains(&name) {
+        return Err(format!(
+            "`{name}` can be altered for one listener only: `{PREFIX}<listener>.{name}`, with the \
+             listener's name in lower case"
+        ));
+    }
     if KafkaConfig::SETTINGS.iter().any(|it| it.name == name) {
         return Err(format!(
             "`{name}` cannot be altered while the broker runs; change it in its file or on its \
@@ -185,6 +255,39 @@ fn check_name(name: &str) -> Result<(), String> {
         Some(Unsupported::StopsTheStart(why)) => format!("`{name}` is not supported: {why}"),
         None => format!("`{name}`: {}", unknown(name)),
     })
+}
+
+/// A listener is this broker's.
+fn check_scope_of_all(name: &str) -> Result<(), String> {
+    if !name.starts_with(PREFIX) {
+        return Ok(());
+    }
+    Err(format!("`{name}` cannot be altered for all brokers: name the broker whose listener it is"))
+}
+
+/// What an alteration sets for a listener that is there.
+fn listener_setting(
+    config: &KafkaConfig,
+    name: &str,
+    value: &str,
+) -> Result<ListenerSetting, String> {
+    let setting = match listener_setting_reader::take(config, name, value) {
+        Ok(Taken::Holds(setting)) => setting,
+        Ok(Taken::HasNoEffect(why)) => return Err(format!("`{name}` has no effect: {why}")),
+        Err(why) => return Err(wrong(name, value, &why)),
+    };
+    if setting.mechanism.is_none() && DYNAMIC_LISTENER_SETTINGS.contains(&setting.name.as_str()) {
+        return Ok(setting);
+    }
+    Err(format!(
+        "`{name}` cannot be altered while the broker runs; change it in its file or on its command \
+         line, and restart it"
+    ))
+}
+
+/// The error for a value that is not allowed, or a name that nobody has; a secret is not shown.
+fn wrong(name: &str, value: &str, why: &str) -> String {
+    format!("`{name}={}`: {why}", secrets::shown(name, value))
 }
 
 /// A contradiction with the file, which may have changed since, does not prevent an alteration of
@@ -256,12 +359,15 @@ pub fn dynamic_settings_to_markdown() -> String {
         format!("| `{name}` | {} |\n", setting.allowed_values())
     };
     let head = "| name | allowed |\n|---|---|\n".to_string();
-    head + &DYNAMIC_SETTINGS.iter().map(row).collect::<String>()
+    let of_listener = |name: &&str| row(name).replacen('`', "`listener.name.<listener>.", 1);
+    let rows = DYNAMIC_SETTINGS.iter().map(row);
+    head + &rows.chain(DYNAMIC_LISTENER_SETTINGS.iter().map(of_listener)).collect::<String>()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::end_point::ListenerName;
     use crate::config::config_reader::read_properties;
     use crate::config::limit::Limit;
 
@@ -285,6 +391,68 @@ mod tests {
         for name in DYNAMIC_SETTINGS {
             assert!(KafkaConfig::SETTINGS.iter().any(|it| it.name == *name), "{name}");
         }
+    }
+
+    const TLS: &str = "listeners=IN://:1,OUT://:2\n\
+                       listener.security.protocol.map=IN:PLAINTEXT,OUT:SSL\n\
+                       ssl.keystore.type=PEM\nlistener.name.out.ssl.keystore.location=/a.pem\n";
+
+    fn keystore_of(config: &KafkaConfig) -> String {
+        let own = config.of_listener(&ListenerName::normalised("out"));
+        own.ssl_keystore_location.unwrap().display().to_string()
+    }
+
+    #[test]
+    fn the_key_of_a_listener_may_change_and_what_is_taken_back_is_that_of_the_file() {
+        let name = "listener.name.out.ssl.keystore.location";
+        let after = altered(TLS, &[(name, "/b.pem")]).unwrap();
+        assert_eq!(keystore_of(after.config()), "/b.pem");
+        assert_eq!(keystore_of(after.of_file()), "/a.pem");
+        let back = after.altered(DynamicConfigs::default()).unwrap();
+        assert_eq!(keystore_of(back.config()), "/a.pem");
+        assert_eq!(DYNAMIC_LISTENER_SETTINGS.len(), 10);
+        for name in DYNAMIC_LISTENER_SETTINGS {
+            altered(TLS, &[(&format!("listener.name.out.{name}"), "x")]).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_altered_for_a_listener_is_refused_and_no_secret_is_said() {
+        for (name, why) in [
+            ("ssl.keystore.password", "for one listener only: `listener.name.<listener>.ssl.key"),
+            ("listener.name.on.ssl.keystore.password", "begins with `listener.name.in.` or"),
+            ("listener.name.OUT.ssl.keystore.password", "in lower case"),
+            (
+                "listener.name.out.ssl.keystore.pasword",
+                "`listener.name.out.ssl.keystore.password`?",
+            ),
+            ("listener.name.out.plain.sasl.jaas.config", "cannot be altered while the broker runs"),
+            ("listener.name.out.ssl.client.auth", "must be none, requested or required"),
+            ("listener.name.out.sasl.jaas.config", "has no effect: a login module belongs to"),
+        ] {
+            let error = altered(TLS, &[(name, "hush")]).unwrap_err();
+            assert!(error.starts_with(&format!("`{name}")) && error.contains(why), "{error}");
+            let is_secret = name != "listener.name.out.ssl.client.auth";
+            assert_eq!(error.contains("hush"), !is_secret, "{error}");
+        }
+        let of_all = map(&[("listener.name.out.ssl.keystore.type", "PEM")]);
+        let dynamic = DynamicConfigs::default().with(DynamicScope::Default, of_all);
+        let error = current(TLS).altered(dynamic).unwrap_err();
+        assert!(error.contains("cannot be altered for all brokers"), "{error}");
+    }
+
+    #[test]
+    fn what_was_altered_for_a_listener_that_is_gone_hinders_nothing() {
+        let gone = ("listener.name.gone.ssl.keystore.location", "/c.pem");
+        let stored = DynamicConfigs::default().with(DynamicScope::Broker, map(&[gone]));
+        let file = read_properties(TLS, &[]).unwrap();
+        let current = CurrentConfig::new(file, stored.clone()).unwrap();
+        assert_eq!(current.without_listener(), [gone.0]);
+        let with =
+            |pairs: &[(&str, &str)]| current.altered(stored.with(DynamicScope::Broker, map(pairs)));
+        with(&[gone, ("log.roll.ms", "5")]).unwrap();
+        with(&[]).unwrap();
+        assert!(with(&[(gone.0, "/d.pem")]).is_err());
     }
 
     #[test]

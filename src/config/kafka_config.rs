@@ -9,7 +9,7 @@ use crate::common::http_end_point::HttpEndPoint;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::lessons::Lessons;
 use crate::config::compaction_lags::CompactionLags;
-use crate::config::config_def::{Allowed, settings};
+use crate::config::config_def::{Allowed, Setting, settings};
 use crate::config::config_type::{
     AuthorizerClass, FilePath, FileUrl, Int, Long, SecurityProtocolMap, UnlessMinusOne,
 };
@@ -583,12 +583,26 @@ settings! {
 }
 
 impl KafkaConfig {
-    /// The settings that differ from the defaults, in the order of the table, for the first lines
-    /// of the log.
+    /// The row of the setting `name`, if there is one.
+    pub fn row(name: &str) -> Option<&'static Setting> {
+        Self::SETTINGS.iter().find(|it| it.name == name)
+    }
+
+    /// The settings that differ from the defaults, in the order of the table.
     pub fn non_default_settings(&self) -> Vec<(&'static str, String)> {
         let ours = self.values().into_iter();
         let differing = ours.zip(Self::default().values()).filter(|(ours, theirs)| ours != theirs);
         differing.map(|(ours, _)| ours).collect()
+    }
+
+    /// The same, and what holds for single listeners, as everybody may see it: for the first lines of
+    /// the log.
+    pub fn settings_to_show(&self) -> Vec<(String, String)> {
+        let of_all =
+            self.non_default_settings().into_iter().map(|(name, value)| (name.into(), value));
+        let of_listeners =
+            self.listener_settings.iter().map(|it| (it.full_name(), it.shown_value()));
+        of_all.chain(of_listeners).collect()
     }
 
     /// The address given to the clients of each listener: that of `advertised_listeners`, or else its

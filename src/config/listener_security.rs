@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::sasl_mechanism_names;
+use crate::common::sasl_mechanism_names::{GSSAPI, PLAIN};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listener_setting::ListenerSetting;
 use crate::config::listeners::Contradiction;
 use crate::config::properties::Property;
-use crate::config::sasl_mechanisms::PLAIN;
 use crate::config::ssl_client_auth::SslClientAuth;
 use crate::config::tls_names::{is_suite_of, outdated_protocols};
 
@@ -71,10 +72,12 @@ fn without_suite(own: &KafkaConfig, end_point: &EndPoint) -> Option<Contradictio
 }
 
 fn without_mechanism(own: &KafkaConfig, end_point: &EndPoint) -> Option<Contradiction> {
-    let why = "needs to be told how clients authenticate: set `sasl.enabled.mechanisms` to some of \
-               SCRAM-SHA-512, SCRAM-SHA-256, PLAIN and OAUTHBEARER. Kafka's default, GSSAPI, is not \
-               built in";
-    own.sasl_enabled_mechanisms.is_empty().then(|| of_end_point(end_point, why.to_string()))
+    let why = format!(
+        "has no mechanism by which clients authenticate: set `sasl.enabled.mechanisms` to some of {}. \
+         Kafka's default, {GSSAPI}, is not built in",
+        sasl_mechanism_names::ALL.join(", ")
+    );
+    own.sasl_enabled_mechanisms.is_empty().then(|| of_end_point(end_point, why))
 }
 
 fn of_end_point(end_point: &EndPoint, why: String) -> Contradiction {
@@ -185,7 +188,7 @@ mod tests {
                 &*format!("listeners=SSL://:1\n{KEY}ssl.cipher.suites=TLS_AES_128_GCM_SHA256"),
                 "speaks TLSv1.2 by `ssl.enabled.protocols`, and `ssl.cipher.suites` has no suite",
             ),
-            ("listeners=SASL_PLAINTEXT://:1", "set `sasl.enabled.mechanisms` to some of SCRAM"),
+            ("listeners=SASL_PLAINTEXT://:1", "set `sasl.enabled.mechanisms` to some of PLAIN"),
         ] {
             let errors = errors_of(text);
             assert!(

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::common::end_point::ListenerName;
+use crate::config::password::HIDDEN;
 
 /// What stands before all of them.
 pub(super) const PREFIX: &str = "listener.name.";
@@ -16,8 +17,9 @@ pub struct ListenerSetting {
     pub mechanism: Option<String>,
     /// As without the prefix: `ssl.client.auth`.
     pub name: String,
-    /// Perhaps a secret.
     pub value: String,
+    /// Whether the value is for nobody's eyes.
+    pub is_secret: bool,
 }
 
 impl ListenerSetting {
@@ -28,6 +30,11 @@ impl ListenerSetting {
             Some(mechanism) => format!("{prefix}{}.{}", mechanism.to_ascii_lowercase(), self.name),
             None => format!("{prefix}{}", self.name),
         }
+    }
+
+    /// The value as everybody may see it.
+    pub fn shown_value(&self) -> String {
+        if self.is_secret { HIDDEN.to_string() } else { self.value.clone() }
     }
 }
 

@@ -2,10 +2,12 @@
 //! mechanism of it, and which of the settings it overrides there.
 
 use crate::common::end_point::ListenerName;
+use crate::common::sasl_mechanism_names;
 use crate::config::config_def::{Setting, nearest};
+use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listener_setting::ListenerSetting;
-use crate::config::sasl_mechanisms;
+use crate::config::password::Password;
 use crate::config::unsupported::{GSSAPI_IS_MISSING, Unsupported};
 
 /// What becomes of a setting with the prefix.
@@ -26,10 +28,10 @@ pub(super) fn take(config: &KafkaConfig, name: &str, value: &str) -> Result<Take
         return Ok(Taken::HasNoEffect("the listeners of controllers are not opened here"));
     }
     let (mechanism, own_name) = mechanism_of(rest);
-    if mechanism.as_deref() == Some(sasl_mechanisms::GSSAPI) {
+    if mechanism.as_deref() == Some(sasl_mechanism_names::GSSAPI) {
         return Err(format!("not supported: {GSSAPI_IS_MISSING}; remove the setting"));
     }
-    let Some(row) = row(own_name) else {
+    let Some(row) = KafkaConfig::row(own_name) else {
         return unsupported(&listener, own_name, value).map(Taken::HasNoEffect);
     };
     let prefix = listener.config_prefix();
@@ -51,8 +53,9 @@ pub(super) fn take(config: &KafkaConfig, name: &str, value: &str) -> Result<Take
         _ => {}
     }
     config.clone().set(own_name, value)?;
-    let (name, value) = (own_name.to_string(), value.to_string());
-    Ok(Taken::Holds(ListenerSetting { listener, mechanism, name, value }))
+    let (name, value, is_secret) =
+        (own_name.to_string(), value.to_string(), row.kind == Password::NAME);
+    Ok(Taken::Holds(ListenerSetting { listener, mechanism, name, value, is_secret }))
 }
 
 /// Kafka ignores such a setting with a warning, too: each mechanism has its own login module.
@@ -61,7 +64,13 @@ pub(super) const JAAS_WITHOUT_MECHANISM: &str = "a login module belongs to one m
 
 /// The listener that the name is for, and what follows. A name may itself have dots: the longest one
 /// that fits is meant.
-fn listener_of<'a>(config: &KafkaConfig, name: &'a str) -> Result<(ListenerName, &'a str), String> {
+///
+/// # Errors
+/// If it is for none: how to name one.
+pub(super) fn listener_of<'a>(
+    config: &KafkaConfig,
+    name: &'a str,
+) -> Result<(ListenerName, &'a str), String> {
     let opened = config.listeners.iter().map(|it| &it.listener_name);
     let names = || opened.clone().chain(&config.controller_listener_names);
     let fitting = names().filter_map(|it| Some((it, name.strip_prefix(&it.config_prefix())?)));
@@ -84,7 +93,7 @@ fn listener_of<'a>(config: &KafkaConfig, name: &'a str) -> Result<(ListenerName,
 /// The mechanism that the rest of a name begins with, if it begins with one, and what follows.
 fn mechanism_of(rest: &str) -> (Option<String>, &str) {
     let first = rest.split_once('.').and_then(|(first, rest)| {
-        let known = sasl_mechanisms::ALL.iter().chain([&sasl_mechanisms::GSSAPI]);
+        let known = sasl_mechanism_names::ALL.iter().chain([&sasl_mechanism_names::GSSAPI]);
         let mechanism = known.into_iter().find(|it| it.to_ascii_lowercase() == first)?;
         Some((mechanism.to_string(), rest))
     });
@@ -92,10 +101,6 @@ fn mechanism_of(rest: &str) -> (Option<String>, &str) {
         Some((mechanism, rest)) => (Some(mechanism), rest),
         None => (None, rest),
     }
-}
-
-fn row(name: &str) -> Option<&'static Setting> {
-    KafkaConfig::SETTINGS.iter().find(|it| it.name == name)
 }
 
 /// What Kafka's `ChannelBuilders` read with the prefix of the listener.
@@ -132,7 +137,8 @@ fn unknown(listener: &ListenerName, name: &str) -> String {
     let meant = of_mechanisms.map(|it| it.name).find(|it| name.ends_with(&format!(".{it}")));
     if let Some(meant) = meant {
         let mechanism = &name[..name.len() - meant.len() - 1];
-        let known: Vec<_> = sasl_mechanisms::ALL.iter().map(|it| it.to_ascii_lowercase()).collect();
+        let known: Vec<_> =
+            sasl_mechanism_names::ALL.iter().map(|it| it.to_ascii_lowercase()).collect();
         return format!(
             "`{mechanism}` is no mechanism of this broker: write `{prefix}` and one of {}, in lower \
              case, before `{meant}`",

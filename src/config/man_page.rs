@@ -57,6 +57,9 @@ Held by the process that uses the directory.
 In the first one: what is kept of the passwords of SCRAM.
 Only its owner may read it.
 .TP
+.I scram_decoys
+Beside it, and as secret: what makes users that there are not look like users that there are.
+.TP
 .I .kafka_cleanshutdown
 Left by a clean shutdown: nothing has to be recovered.
 .SH SEE ALSO

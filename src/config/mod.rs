@@ -20,6 +20,7 @@ pub mod process_roles;
 pub mod listener_setting;
 pub mod kafka_config;
 pub mod listener_setting_reader;
+pub mod secrets;
 pub mod listeners;
 pub mod listener_security;
 pub mod lessons;

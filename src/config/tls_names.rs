@@ -13,16 +13,18 @@ pub const PROTOCOLS: [&str; 2] = [TLS_1_2, TLS_1_3];
 const OUTDATED_PROTOCOLS: [&str; 5] = ["TLSv1.1", "TLSv1", "SSLv3", "SSLv2Hello", "SSLv2"];
 
 /// The cipher suites that this broker speaks: all of TLS 1.3, and those of TLS 1.2 with forward
-/// secrecy and authenticated encryption.
+/// secrecy and authenticated encryption. Those come first that cost the least, and a client that speaks
+/// several gets the first of them: AES-128 needs a seventh less of the processor than AES-256, and a third
+/// of what ChaCha20 needs where the processor knows AES.
 pub const CIPHER_SUITES: [&str; 9] = [
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
 ];
 

@@ -11,6 +11,7 @@ pub mod request_queue;
 pub mod request_channel;
 pub mod inline_handler;
 pub mod request_memory;
+mod loggable_request;
 pub mod request_log;
 pub mod processor;
 pub mod tcp_settings;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::common::end_point::ListenerName;
+use crate::common::end_point::{ListenerName, SecurityProtocol};
 use crate::common::subject::Subject;
 use crate::transport::channel_snapshot::ChannelSnapshot;
 
@@ -10,6 +10,7 @@ use crate::transport::channel_snapshot::ChannelSnapshot;
 #[derive(Clone, Debug)]
 pub struct ObservedProcessor {
     pub listener: ListenerName,
+    pub protocol: SecurityProtocol,
     pub number: usize,
     pub connection_count: u64,
     /// The responses that wait for it.

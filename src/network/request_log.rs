@@ -12,6 +12,7 @@ use log::{Level, debug, log, log_enabled};
 
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::for_log;
+use crate::network::loggable_request::loggable;
 use crate::network::request_channel::{ReplyTo, Request, Session};
 use crate::network::request_metrics::STAGES;
 use crate::protocol::header::RequestHeader;
@@ -22,6 +23,9 @@ pub const REQUEST_LOGGER: &str = "kafka.request.logger";
 
 /// The longest description of what was asked for, in bytes: a request may name millions of things.
 const BODY_BYTES_MAX: usize = 1000;
+
+/// In place of a description that would be a secret.
+const NOT_SHOWN: &str = "(not shown: it holds secrets)";
 
 /// The places in [`STAGES`] of the time that a request waits by its own wish, or by its client's
 /// quota, and of the sum.
@@ -66,7 +70,8 @@ impl RequestLog {
         let description = Description {
             header: request.header.clone(),
             body: match log_enabled!(target: REQUEST_LOGGER, Level::Trace) {
-                true => beginning_of(&request.body),
+                true => loggable(request.header.api_key, &request.body)
+                    .map_or(NOT_SHOWN.to_string(), |it| beginning_of(&it)),
                 false => String::new(),
             },
             request_bytes: request.frame.bytes.len(),

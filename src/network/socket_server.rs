@@ -42,7 +42,7 @@ use crate::transport::selector::{Selector, SelectorLimits};
 pub struct SocketServer {
     bound_endpoints: Vec<EndPoint>,
     /// Of each listener in turn.
-    processors: Vec<(ListenerName, Arc<ProcessorHandle>)>,
+    processors: Vec<(EndPoint, Arc<ProcessorHandle>)>,
     broker_id: i32,
     backlog_size: i32,
     send_buffer_bytes: Option<usize>,
@@ -99,9 +99,9 @@ impl SocketServer {
         }
         log_advice(config, &listeners)?;
         let handles_of = |listener: &Listener| {
-            let name = listener.socket.end_point().listener_name.clone();
+            let end_point = listener.socket.end_point();
             let handles = listener.processors.iter().map(Processor::handle);
-            handles.map(|handle| (name.clone(), handle)).collect::<Vec<_>>()
+            handles.map(|handle| (end_point.clone(), handle)).collect::<Vec<_>>()
         };
         Ok(Arc::new(Self {
             processors: listeners.iter().flat_map(handles_of).collect(),
@@ -182,7 +182,7 @@ impl SocketServer {
 
     /// How many connections each Processor has: its listener, its number, the count.
     pub fn connection_counts(&self) -> impl Iterator<Item = (&ListenerName, usize, u64)> {
-        self.processors.iter().map(|(name, it)| (name, it.id(), it.connection_count()))
+        self.processors.iter().map(|(of, it)| (&of.listener_name, it.id(), it.connection_count()))
     }
 
     /// Has all Processors show their connections. Those that do not within `timeout` are seen as they
@@ -190,10 +190,11 @@ impl SocketServer {
     pub fn observe_processors(&self, timeout: Duration) -> Vec<ObservedProcessor> {
         let asked: Vec<u64> = self.processors.iter().map(|(_, it)| it.ask_for_snapshot()).collect();
         let deadline = Instant::now() + timeout;
-        let observed = self.processors.iter().zip(asked).map(|((listener, handle), asked)| {
+        let observed = self.processors.iter().zip(asked).map(|((of, handle), asked)| {
             let (snapshot, is_fresh) = handle.snapshot(asked, deadline);
             ObservedProcessor {
-                listener: listener.clone(),
+                listener: of.listener_name.clone(),
+                protocol: of.security_protocol,
                 number: handle.id(),
                 connection_count: handle.connection_count(),
                 response_queue_size: self

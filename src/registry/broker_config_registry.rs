@@ -8,7 +8,8 @@
 //! broker num.io.threads=16 log.roll.ms=1000    of this broker
 //! ```
 //!
-//! Names and values are [escaped](crate::registry::escaped_text).
+//! Names and values are [escaped](crate::registry::escaped_text). The passwords of keystores may be
+//! among them: only the broker may read the file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,9 +44,13 @@ impl BrokerConfigRegistry {
     /// # Errors
     /// `Corrupt` if the file is no registry; whatever the operating system reports, with the path.
     pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
-        let file = RegistryFile::in_first(log_dirs, BROKER_CONFIG_REGISTRY_FILE, REMEDY);
-        let configs = file.read(parse)?.unwrap_or_default();
-        Ok(Self { file, configs })
+        let file = || RegistryFile::in_first(log_dirs, BROKER_CONFIG_REGISTRY_FILE, REMEDY);
+        let configs = file().read(parse)?.unwrap_or_default();
+        let private = file().secret();
+        if configs.hold_secrets() {
+            private.read(parse)?;
+        }
+        Ok(Self { file: private, configs })
     }
 
     pub fn configs(&self) -> &DynamicConfigs {
@@ -82,9 +87,10 @@ fn print(configs: &DynamicConfigs) -> String {
 
 fn parse(text: &str, path: &Path) -> Result<DynamicConfigs, KafkaError> {
     let what = "list of the broker's settings";
-    let mut scopes: BTreeMap<&str, ConfigMap> = CheckpointFile::read(text, path, what)?
-        .entries("lines of settings", |line| {
-            parse_scope(line).ok_or_else(|| format!("{line:?} is not a line of settings"))
+    let mut scopes: BTreeMap<&str, ConfigMap> =
+        CheckpointFile::read(text, path, what)?.entries("lines of settings", |line| {
+            // What is in the line may be a secret.
+            parse_scope(line).ok_or_else(|| "it is not a line of settings".to_string())
         })?;
     let mut take = |scope| scopes.remove(scope).unwrap_or_default();
     Ok(DynamicConfigs { of_all: take(DEFAULT), of_broker: take(BROKER) })
@@ -106,6 +112,12 @@ fn parse_scope(line: &str) -> Option<(&'static str, ConfigMap)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use support::temp::TempDir;
+
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> ConfigMap {
@@ -126,6 +138,28 @@ mod tests {
             let path = Path::new(BROKER_CONFIG_REGISTRY_FILE);
             assert_eq!(parse(&text, path).unwrap(), configs, "{text}");
         }
+    }
+
+    #[test]
+    fn the_file_is_for_nobody_else_and_one_with_secrets_is_closed_to_others() {
+        let dir = TempDir::new();
+        let (dirs, path) =
+            ([dir.path().to_path_buf()], dir.path().join(BROKER_CONFIG_REGISTRY_FILE));
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let of_broker = map(&[("listener.name.a.ssl.key.password", "hush")]);
+        let configs = DynamicConfigs { of_broker, ..DynamicConfigs::default() };
+        BrokerConfigRegistry::open_in(&dirs).unwrap().replace(configs.clone()).unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(BrokerConfigRegistry::open_in(&dirs).unwrap().configs(), &configs);
+        assert_eq!(mode(), 0o600);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_without_its_secrets() {
+        let path = Path::new(BROKER_CONFIG_REGISTRY_FILE);
+        let error = parse("0\n1\nbroker ssl.key.password=hush x\n", path).unwrap_err();
+        assert!(!error.to_string().contains("hush"), "{error}");
     }
 
     #[test]

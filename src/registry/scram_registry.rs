@@ -8,21 +8,22 @@
 //! ```
 //!
 //! Users are [escaped](crate::registry::escaped_text); the credential is what Kafka had in ZooKeeper.
-//! Only the broker may read the file.
+//! Beside it stands the key of the decoys, as soon as there is a user. Only the broker may read the two.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::common::errors::KafkaError;
 use crate::registry::escaped_text::{push_escaped, unescape};
 use crate::registry::registry_file::{RegistryFile, list_head};
-use crate::security::scram::credential_cache::ScramCredentials;
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_credential_utils::{
     credential_from_string, credential_to_string,
 };
-use crate::security::scram::scram_mechanism::ScramMechanism;
+use crate::security::scram::scram_decoys::DecoyKey;
+use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 
 /// The registry's file, in the first log directory.
@@ -32,11 +33,22 @@ pub const SCRAM_REGISTRY_FILE: &str = "scram_credentials";
 const REMEDY: &str = "mend it, or put back a copy; if it is moved away, no user of SCRAM can log in \
                       until `transferto add-scram` has made one";
 
+/// What users that there are not are asked to prove, in the first log directory.
+pub const SCRAM_DECOYS_FILE: &str = "scram_decoys";
+
+/// For that file.
+const DECOYS_REMEDY: &str = "move it away: a new one is made, and who has noted what unknown users were \
+                             asked before can tell them from users that there are";
+
 /// All credentials, in memory and in a file. Every change is in the file before it is in memory.
 #[derive(Debug)]
 pub struct ScramRegistry {
     file: RegistryFile,
     credentials: Arc<ScramCredentials>,
+    decoys_file: RegistryFile,
+    decoy_key: DecoyKey,
+    /// Whether the key is in its file.
+    is_key_kept: bool,
 }
 
 impl ScramRegistry {
@@ -48,7 +60,32 @@ impl ScramRegistry {
     pub fn open_in(log_dirs: &[PathBuf]) -> Result<Self, KafkaError> {
         let file = RegistryFile::in_first(log_dirs, SCRAM_REGISTRY_FILE, REMEDY).secret();
         let credentials = Arc::new(file.read(parse)?.unwrap_or_default());
-        Ok(Self { file, credentials })
+        let decoys_file =
+            RegistryFile::in_first(log_dirs, SCRAM_DECOYS_FILE, DECOYS_REMEDY).secret();
+        let kept = decoys_file.read(parse_decoy_key)?;
+        let decoy_key = kept.map_or_else(DecoyKey::random, Ok);
+        let decoy_key =
+            decoy_key.map_err(|_| io::Error::other("the system has no random numbers"))?;
+        let is_key_kept = kept.is_some();
+        let mut registry = Self { file, credentials, decoys_file, decoy_key, is_key_kept };
+        if !registry.credentials.is_empty() {
+            registry.keep_decoy_key()?;
+        }
+        Ok(registry)
+    }
+
+    /// What decoys are to be derived from.
+    pub fn decoy_key(&self) -> DecoyKey {
+        self.decoy_key
+    }
+
+    fn keep_decoy_key(&mut self) -> io::Result<()> {
+        if !self.is_key_kept {
+            let text = format!("{CURRENT_VERSION}\n{}\n", self.decoy_key.to_base64());
+            self.decoys_file.write(&text)?;
+            self.is_key_kept = true;
+        }
+        Ok(())
     }
 
     pub fn credentials(&self) -> &Arc<ScramCredentials> {
@@ -59,12 +96,18 @@ impl ScramRegistry {
         self.file.path()
     }
 
+    /// The files that it keeps once there is a user.
+    pub fn paths(&self) -> [&Path; 2] {
+        [self.file.path(), self.decoys_file.path()]
+    }
+
     /// Replaces all credentials.
     ///
     /// # Errors
     /// Whatever the operating system reports, and then nothing changed.
     pub fn replace(&mut self, mut credentials: ScramCredentials) -> Result<(), KafkaError> {
         credentials.retain(|_, of_user| !of_user.is_empty());
+        self.keep_decoy_key()?;
         self.file.replace(&print(&credentials), || print(&self.credentials))?;
         self.credentials = Arc::new(credentials);
         Ok(())
@@ -96,6 +139,18 @@ fn parse(text: &str, path: &Path) -> Result<ScramCredentials, KafkaError> {
         credentials.entry(user).or_default().insert(mechanism, credential);
     }
     Ok(credentials)
+}
+
+fn parse_decoy_key(text: &str, path: &Path) -> Result<DecoyKey, KafkaError> {
+    let mut lines = text.lines();
+    let key = match (lines.next(), lines.next(), lines.next()) {
+        (Some(CURRENT_VERSION), Some(key), None) => DecoyKey::from_base64(key),
+        _ => None,
+    };
+    key.ok_or_else(|| {
+        let why = "it is not the key of the decoys".to_string();
+        KafkaError::Corrupt { file: path.to_path_buf(), position: 0, why }
+    })
 }
 
 fn parse_credential(line: &str) -> Result<((String, ScramMechanism), ScramCredential), String> {

@@ -7,10 +7,12 @@ use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::metrics::Metrics;
-use crate::common::time::Time;
+use crate::common::scheduler::Scheduler;
+use crate::common::time::{SystemTime, Time};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::transfer_mode::TransferMode;
+use crate::security::authenticator::sasl_mechanisms::SaslMechanisms;
 use crate::security::configured_mechanisms::mechanisms_of;
 use crate::security::sasl_channel_builder::SaslChannelBuilder;
 use crate::security::scram::credential_cache::CredentialCache;
@@ -22,6 +24,15 @@ use crate::transport::channel_builder::{
     TransportBuilder,
 };
 use crate::transport::tls_offload::TlsOffload;
+
+/// What is wrong with the keys, the certificates and the login modules of the listeners, and with the
+/// keys of tokens. Reads the files that the settings name, and opens no port.
+pub fn check_listeners(config: &KafkaConfig) -> Vec<String> {
+    let (metrics, credentials) = (Arc::default(), Arc::default());
+    let time: Arc<dyn Time> = Arc::new(SystemTime::new());
+    let builders = ConfiguredChannelBuilders::new(config, &metrics, &time, &credentials);
+    config.listeners.iter().flat_map(|it| builders.errors_of(it)).collect()
+}
 
 /// The builders that the settings ask for, each with the settings of its own listener.
 pub struct ConfiguredChannelBuilders<'a> {
@@ -53,9 +64,42 @@ impl<'a> ConfiguredChannelBuilders<'a> {
         }
     }
 
+    /// A new file of keys is taken without a restart.
+    pub fn schedule_reload(&self, scheduler: &Arc<dyn Scheduler>) {
+        let factories = self.ssl_factories();
+        if factories.is_empty() {
+            return;
+        }
+        let reload = move || factories.iter().for_each(|it| it.reload_changed_files());
+        let interval_ms = SslFactory::CHECK_INTERVAL_MS;
+        scheduler.schedule("reload-certificates", interval_ms, Some(interval_ms), Box::new(reload));
+    }
+
     /// The keys of the listeners with TLS that were asked for so far: they may be exchanged.
     pub fn ssl_factories(&self) -> Vec<Arc<SslFactory>> {
         locked(&self.ssl_factories).clone()
+    }
+
+    /// All that keeps the builder of this listener from being made, but for what the kernel says.
+    fn errors_of(&self, end_point: &EndPoint) -> Vec<String> {
+        let protocol = end_point.security_protocol;
+        let mut errors = Vec::new();
+        if protocol.uses_ssl() {
+            errors
+                .extend(SslFactory::configure(self.config, end_point).err().map(KafkaError::from));
+        }
+        if protocol == SecurityProtocol::Ssl {
+            errors.extend(self.principal_mapper(end_point).err());
+        }
+        if protocol.uses_sasl() {
+            errors.extend(self.mechanisms(end_point).err());
+        }
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    fn mechanisms(&self, end_point: &EndPoint) -> Result<SaslMechanisms, KafkaError> {
+        mechanisms_of(self.config, &end_point.listener_name, self.credentials, self.time)
+            .map_err(|why| KafkaError::from(std::io::Error::other(why)))
     }
 
     /// Authenticates its clients by SASL.
@@ -64,8 +108,7 @@ impl<'a> ConfiguredChannelBuilders<'a> {
         end_point: &EndPoint,
         transports: Box<dyn TransportBuilder>,
     ) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
-        let mechanisms = mechanisms_of(self.config, &end_point.listener_name, self.credentials)
-            .map_err(|why| KafkaError::from(std::io::Error::other(why)))?;
+        let mechanisms = self.mechanisms(end_point)?;
         let time = Arc::clone(self.time);
         Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))
     }

@@ -1,32 +1,30 @@
 //! From `sasl.enabled.mechanisms` and `sasl.jaas.config` to the mechanisms of a listener: the one place
 //! that knows which there are.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use log::info;
 
 use crate::common::end_point::ListenerName;
+use crate::common::sasl_mechanism_names::{OAUTHBEARER, PLAIN};
+use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::listener_setting::ListenerSetting;
 use crate::security::auth::jaas_config::{JaasEntry, LoginModule};
 use crate::security::auth::sasl_server::SaslServerFactory;
 use crate::security::authenticator::sasl_mechanisms::{SaslMechanism, SaslMechanisms};
-use crate::security::plain::plain_sasl_server::{PLAIN, PlainSaslServerFactory};
+use crate::security::oauthbearer::broker_jwt_validator::{BrokerJwtValidator, JwtRules};
+use crate::security::oauthbearer::jwks_file::JwksFile;
+use crate::security::oauthbearer::oauth_bearer_sasl_server::OAuthBearerSaslServerFactory;
+use crate::security::plain::plain_sasl_server::PlainSaslServerFactory;
 use crate::security::plain::plain_users::PlainUsers;
 use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::scram::scram_mechanism::ScramMechanism;
 use crate::security::scram::scram_sasl_server::ScramSaslServerFactory;
 
-/// Those that there are, in the order of what is to be preferred.
-const SUPPORTED: [&str; 3] = [
-    ScramMechanism::ScramSha512.mechanism_name(),
-    ScramMechanism::ScramSha256.mechanism_name(),
-    PLAIN,
-];
-
-/// Kafka's default, which nobody has set who has not set up Kerberos.
-const GSSAPI: &str = "GSSAPI";
-
-/// The mechanisms of the listener of this name.
+/// The mechanisms of the listener of this name. That there are some, and that they are known, whoever
+/// has read the settings has seen to.
 ///
 /// # Errors
 /// What is wrong with the settings, and what to set. Holds no secret.
@@ -34,24 +32,15 @@ pub fn mechanisms_of(
     config: &KafkaConfig,
     listener: &ListenerName,
     credentials: &Arc<CredentialCache>,
+    time: &Arc<dyn Time>,
 ) -> Result<SaslMechanisms, String> {
     let of_listener = config.of_listener(listener);
     let mut mechanisms: Vec<SaslMechanism> = Vec::new();
     for name in &of_listener.sasl_enabled_mechanisms {
-        if mechanisms.iter().any(|it| it.factory.mechanism() == name) {
-            continue;
-        }
         let of_mechanism = config.of_mechanism(listener, name);
-        let factory = factory_of(config, listener, name, credentials)?;
+        let factory = factory_of(config, listener, name, credentials, time)?;
         let max_reauth_ms = of_mechanism.connections_max_reauth_ms;
         mechanisms.push(SaslMechanism { factory, max_reauth_ms });
-    }
-    if mechanisms.is_empty() {
-        return Err(format!(
-            "listener {listener} needs `sasl.enabled.mechanisms`: one or more of {}, with commas \
-             between them. Kafka's default, GSSAPI, is not built in",
-            SUPPORTED.join(", ")
-        ));
     }
     let max_receive_size = of_listener.sasl_server_max_receive_size;
     Ok(SaslMechanisms { mechanisms, max_receive_size })
@@ -82,6 +71,7 @@ fn factory_of(
     listener: &ListenerName,
     mechanism: &str,
     credentials: &Arc<CredentialCache>,
+    time: &Arc<dyn Time>,
 ) -> Result<Box<dyn SaslServerFactory>, String> {
     if let Some(mechanism) = ScramMechanism::for_mechanism_name(mechanism) {
         // Kafka asks for the module, which says nothing here: the users are not in it.
@@ -93,16 +83,66 @@ fn factory_of(
             let entry = login_of(config, listener, mechanism, LoginModule::Plain)?;
             let users = PlainUsers::of(&entry)
                 .map_err(|_| "the system has no random numbers for PLAIN".to_string())?;
+            if users.is_empty() {
+                return Err(format!(
+                    "`{}` has no user: add user_NAME=\"password\" for each; its `username` and \
+                     `password` are the broker's own where it is a client, and make no user",
+                    login_key(listener, mechanism)
+                ));
+            }
             Ok(Box::new(PlainSaslServerFactory::new(users)))
         }
-        GSSAPI => Err(format!(
-            "`sasl.enabled.mechanisms`: Kerberos (GSSAPI) is not built in; there are {}",
-            SUPPORTED.join(", ")
-        )),
-        other => {
-            Err(format!("`sasl.enabled.mechanisms`: {other} is none of {}", SUPPORTED.join(", ")))
+        OAUTHBEARER => {
+            // Kafka's options of the module make tokens that nobody has signed.
+            login_if_set(config, listener, mechanism, LoginModule::OAuthBearer)?;
+            let of_mechanism = config.of_mechanism(listener, mechanism);
+            let validator = jwt_validator(&of_mechanism, time.milliseconds().0)
+                .map_err(|why| format!("listener {listener}, {OAUTHBEARER}: {why}"))?;
+            Ok(Box::new(OAuthBearerSaslServerFactory::new(validator, Arc::clone(time))))
         }
+        other => Err(format!("`sasl.enabled.mechanisms`: there is no {other}")),
     }
+}
+
+/// What believes tokens as the settings say. Two of them must be set, as in Kafka: without them a token
+/// for anybody, or from anybody, would do.
+fn jwt_validator(config: &KafkaConfig, now_ms: i64) -> Result<BrokerJwtValidator, String> {
+    let Some(url) = &config.sasl_oauthbearer_jwks_endpoint_url else {
+        return Err(
+            "set `sasl.oauthbearer.jwks.endpoint.url` to the file with the keys of those who \
+                    sign tokens, as file:///path; tokens that nobody has signed are always refused"
+                .to_string(),
+        );
+    };
+    let expected_audience = config.sasl_oauthbearer_expected_audience.clone();
+    if expected_audience.is_empty() && !config.sasl_oauthbearer_allow_unverified_audience {
+        return Err(
+            "set `sasl.oauthbearer.expected.audience` to the name by which tokens mean this \
+                    cluster (`aud`), or `sasl.oauthbearer.allow.unverified.audience=true`, so that \
+                    tokens for anybody do"
+                .to_string(),
+        );
+    }
+    let expected_issuer = config.sasl_oauthbearer_expected_issuer.clone();
+    if expected_issuer.is_none() && !config.sasl_oauthbearer_allow_unverified_issuer {
+        return Err("set `sasl.oauthbearer.expected.issuer` to who signs the tokens (`iss`), or \
+                    `sasl.oauthbearer.allow.unverified.issuer=true`, so that any issuer does"
+            .to_string());
+    }
+    let path = url.strip_prefix("file:").unwrap_or(url).trim_start_matches('/');
+    let path = format!("/{path}");
+    let refresh_ms = config.sasl_oauthbearer_jwks_endpoint_refresh_ms;
+    let keys = JwksFile::open(Path::new(&path), refresh_ms, now_ms)?;
+    Ok(BrokerJwtValidator::new(
+        keys,
+        JwtRules {
+            expected_audience,
+            expected_issuer,
+            clock_skew_seconds: config.sasl_oauthbearer_clock_skew_seconds,
+            sub_claim_name: config.sasl_oauthbearer_sub_claim_name.clone(),
+            scope_claim_name: config.sasl_oauthbearer_scope_claim_name.clone(),
+        },
+    ))
 }
 
 /// Port of `JaasContext.loadServerContext`: the login module of a mechanism. Only a setting with the
@@ -133,7 +173,7 @@ fn login_if_set(
     module: LoginModule,
 ) -> Result<Option<JaasEntry>, String> {
     let key = login_key(listener, mechanism);
-    let is_it = |it: &&crate::config::listener_setting::ListenerSetting| {
+    let is_it = |it: &&ListenerSetting| {
         it.listener == *listener
             && it.mechanism.as_deref() == Some(mechanism)
             && it.name == "sasl.jaas.config"

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod plain;
 pub mod scram;
+pub mod oauthbearer;
 pub mod ssl;
 pub mod authenticator;
 pub mod configured_mechanisms;

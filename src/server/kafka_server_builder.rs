@@ -27,7 +27,6 @@ use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::channel_builders::ConfiguredChannelBuilders;
 use crate::security::configured_mechanisms::report_listeners_without_user;
 use crate::security::scram::credential_cache::CredentialCache;
-use crate::security::ssl::ssl_factory::SslFactory;
 use crate::server::apis::parts::Parts;
 use crate::server::kafka_apis::KafkaApis;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
@@ -131,14 +130,14 @@ impl KafkaServerBuilder {
     /// (KAFKA-14658).
     ///
     /// # Errors
-    /// A [lesson](crate::config::lessons) that is not allowed; a log directory that is locked, cannot be written or holds what cannot be read; a port that
-    /// is taken; ACLs that cannot be read.
+    /// A [lesson](crate::config::lessons) that is not allowed; a key or a certificate that cannot be
+    /// used; a log directory that is locked, cannot be written or holds what cannot be read; a port that
+    /// is taken; ACLs or credentials that cannot be read.
     pub fn start(self) -> Result<KafkaServer, StartupError> {
         let began = Instant::now();
         let Self { config, time, metrics, channel_builder, authorizer, .. } = self;
         check_permission(&config)?;
-        let background =
-            Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"));
+        let background = new_scheduler(&config);
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
         let credentials = Arc::default();
         let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time, &credentials);
@@ -149,13 +148,9 @@ impl KafkaServerBuilder {
         let socket_server =
             SocketServer::startup(&config, Arc::clone(&time), Arc::clone(&metrics), builders)?;
         let monitoring = MonitoringServer::start(config.transferto_http_listener.as_ref(), &time)?;
-        let log_manager = LogManager::new(
-            LogManagerConfig::from_broker(&config),
-            Arc::clone(&scheduler),
-            Arc::clone(&time),
-        )?;
+        let log_manager = lock_logs(&config, &scheduler, &time)?;
         let dynamic_config =
-            open_dynamic_config(&config, &background, &socket_server, &log_manager)?;
+            open_dynamic_config(&config, &background, &socket_server, &log_manager, &configured)?;
         let sources = Sources {
             dynamic_config: &dynamic_config,
             log_manager: &log_manager,
@@ -168,7 +163,7 @@ impl KafkaServerBuilder {
         log_manager.startup();
         schedule_high_watermark_checkpoints(&config, &scheduler, &state.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
-        schedule_certificate_reload(&scheduler, configured.ssl_factories());
+        configured.schedule_reload(&scheduler);
         let auto_topics =
             AutoTopicCreationManager::new(&config, &state.metadata_cache, &state.controller);
         let parts = Parts {
@@ -206,6 +201,16 @@ impl KafkaServerBuilder {
         };
         KafkaServer::serve(subsystems, self.halt_procedure, began)
     }
+}
+
+/// The log directories, which are this broker's alone from now on. Nothing is read yet.
+fn lock_logs(
+    config: &KafkaConfig,
+    scheduler: &Arc<dyn Scheduler>,
+    time: &Arc<dyn Time>,
+) -> Result<Arc<LogManager>, KafkaError> {
+    let config = LogManagerConfig::from_broker(config);
+    LogManager::new(config, Arc::clone(scheduler), Arc::clone(time))
 }
 
 /// What the broker knows from its log directories.
@@ -307,17 +312,23 @@ impl PersistentState {
     }
 }
 
+fn new_scheduler(config: &KafkaConfig) -> Arc<KafkaScheduler> {
+    Arc::new(KafkaScheduler::new(config.background_threads, "kafka-scheduler-"))
+}
+
 /// Before the first log is opened, so that every part starts with what was set last.
 fn open_dynamic_config(
     config: &KafkaConfig,
     background: &Arc<KafkaScheduler>,
     socket_server: &Arc<SocketServer>,
     log_manager: &Arc<LogManager>,
+    configured: &ConfiguredChannelBuilders<'_>,
 ) -> Result<Arc<DynamicBrokerConfig>, KafkaError> {
     let dynamic_config = DynamicBrokerConfig::open_in(&log_manager.log_dirs(), config)?;
     dynamic_config.add_reconfigurable(background);
     dynamic_config.add_reconfigurable(socket_server);
     dynamic_config.add_reconfigurable(log_manager);
+    configured.ssl_factories().iter().for_each(|it| dynamic_config.add_reconfigurable(it));
     Ok(Arc::new(dynamic_config))
 }
 
@@ -433,16 +444,6 @@ fn schedule_high_watermark_checkpoints(
     };
     let task = Box::new(checkpoint);
     scheduler.schedule("highwatermark-checkpoint", interval_ms, Some(interval_ms), task);
-}
-
-/// A new file of keys is taken without a restart.
-fn schedule_certificate_reload(scheduler: &Arc<dyn Scheduler>, factories: Vec<Arc<SslFactory>>) {
-    if factories.is_empty() {
-        return;
-    }
-    let reload = move || factories.iter().for_each(|it| it.reload_changed_files());
-    let interval_ms = SslFactory::CHECK_INTERVAL_MS;
-    scheduler.schedule("reload-certificates", interval_ms, Some(interval_ms), Box::new(reload));
 }
 
 /// What a flood of requests took is the system's again when it is over.

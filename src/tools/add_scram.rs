@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::common::errors::KafkaError;
 use crate::config::config_reader::examine_file;
 use crate::registry::scram_registry::ScramRegistry;
-use crate::security::scram::credential_cache::ScramCredentials;
+use crate::security::scram::scram_mechanism::ScramCredentials;
 use crate::storage::files::file_io::failed;
 use crate::storage::files::log_directory::{LOCK_FILE, create_directory, try_lock_directory};
 use crate::tools::add_scram_options::AddScramOptions;
@@ -89,11 +89,12 @@ fn change(
             dir.display()
         ))));
     };
-    let mut registry = ScramRegistry::open_in(&[dir.clone()])?;
+    let mut registry = ScramRegistry::open_in(std::slice::from_ref(&dir))?;
     let mut credentials = ScramCredentials::clone(registry.credentials());
     let mut lines = change(&mut credentials);
     registry.replace(credentials)?;
-    for made in [registry.path(), &dir.join(LOCK_FILE)] {
+    let lock = dir.join(LOCK_FILE);
+    for made in registry.paths().into_iter().chain([lock.as_path()]) {
         give_to_owner_of(&dir, made)?;
     }
     lines.push(format!("the users are in {}", registry.path().display()));

@@ -16,6 +16,8 @@ pub struct ChannelSnapshot {
     pub client_id: Option<Arc<str>>,
     /// Whom the client speaks for, as soon as that is known.
     pub principal: Option<KafkaPrincipal>,
+    /// How far it is from serving requests; `ready` if it does.
+    pub stage: &'static str,
     pub readiness: Readiness,
     pub is_muted: bool,
     pub lacks_memory: bool,

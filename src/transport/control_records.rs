@@ -1,6 +1,7 @@
 //! The records of TLS that are no data, as far as they come to a server after its handshake: alerts and
 //! changes of keys (RFC 8446, sections 4.6.3 and 6).
 
+use std::fmt;
 use std::io;
 
 use rustls::{AlertDescription, ContentType, HandshakeType, ProtocolVersion};
@@ -37,9 +38,24 @@ pub struct Misbehaviour {
     pub why: String,
 }
 
+impl Misbehaviour {
+    /// What lies behind `error`, if it is one.
+    pub fn behind(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for Misbehaviour {}
+
 impl From<Misbehaviour> for io::Error {
     fn from(misbehaviour: Misbehaviour) -> Self {
-        Self::new(io::ErrorKind::InvalidData, misbehaviour.why)
+        Self::new(io::ErrorKind::InvalidData, misbehaviour)
     }
 }
 

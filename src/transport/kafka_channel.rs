@@ -197,11 +197,25 @@ impl KafkaChannel {
             peer: self.peer_addr(),
             client_id: self.client_id.clone(),
             principal: self.authenticator.complete().then(|| self.principal().clone()),
+            stage: self.stage_name(),
             readiness: self.readiness,
             is_muted: self.is_muted,
             lacks_memory: self.lacks_memory,
             has_begun_receive: self.has_begun_receive(),
             send: self.send.as_deref().map(sends),
+        }
+    }
+
+    /// How far it is, in a word.
+    fn stage_name(&self) -> &'static str {
+        match self.stage {
+            Stage::Connecting => "connecting",
+            Stage::ShakingHands(_) if !self.transport.ready() => "handshake",
+            Stage::ShakingHands(_) | Stage::Authenticating | Stage::AnsweringAuthentication => {
+                "authenticating"
+            }
+            Stage::Ready => "ready",
+            Stage::Refused(_) | Stage::AnsweringRefusal => "refused",
         }
     }
 
@@ -462,7 +476,7 @@ impl KafkaChannel {
 
     /// Port of `KafkaChannel.maybeBeginServerReauthentication`: takes `frame` as the beginning of a new
     /// authentication, if it is one; the channel is then prepared again. `None` if it is a request like
-    /// any other.
+    /// any other: so is one that was set aside for want of memory, for which the channel is muted.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
@@ -471,7 +485,8 @@ impl KafkaChannel {
         frame: &[u8],
         time: &dyn Time,
     ) -> io::Result<Option<Preparation>> {
-        if !self.authenticator.begin_reauthentication(frame, time.nanoseconds()) {
+        let now_ns = time.nanoseconds();
+        if self.is_muted || !self.authenticator.begin_reauthentication(frame, now_ns) {
             return Ok(None);
         }
         let answered = self.answer_authentication(frame, time);

@@ -141,35 +141,28 @@ impl KernelSpaceTls {
     ) -> io::Result<()> {
         self.records_without_data += 1;
         if self.records_without_data > RECORDS_WITHOUT_DATA_MAX {
-            return self.refuse(Misbehaviour {
-                alert: AlertDescription::UnexpectedMessage,
-                why: format!("the peer has sent {RECORDS_WITHOUT_DATA_MAX} records without data"),
-            });
+            let why = format!("the peer has sent {RECORDS_WITHOUT_DATA_MAX} records without data");
+            let alert = AlertDescription::UnexpectedMessage;
+            return Err(Misbehaviour { alert, why }.into());
         }
         if content == ContentType::ApplicationData {
             return Ok(()); // An empty record, which the rules allow.
         }
         while !bytes.is_empty() {
-            match self.control.take(content, &mut bytes) {
-                Err(misbehaviour) => return self.refuse(misbehaviour),
-                Ok(None) => (),
-                Ok(Some(Control::CloseNotify)) => self.end = Some(End::Closed),
-                Ok(Some(Control::Alert(alert))) => {
+            match self.control.take(content, &mut bytes)? {
+                None => (),
+                Some(Control::CloseNotify) => self.end = Some(End::Closed),
+                Some(Control::Alert(alert)) => {
                     let why = format!("the peer breaks off with the alert {alert:?}");
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, why));
                 }
-                Ok(Some(Control::KeyUpdate { is_requested })) => {
+                Some(Control::KeyUpdate { is_requested }) => {
                     self.owes_key_update |= is_requested;
                     self.change_receive_key(plaintext)?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn refuse(&mut self, misbehaviour: Misbehaviour) -> io::Result<()> {
-        self.last_alert = misbehaviour.alert;
-        Err(misbehaviour.into())
     }
 
     /// The peer has changed its key.
@@ -198,9 +191,13 @@ impl KernelSpaceTls {
         plaintext: &PlaintextTransportLayer,
     ) -> io::Result<()> {
         let is_due = self.owes_key_update || self.is_key_used_up();
-        if !is_due || !self.changes_keys() {
-            return Ok(());
+        if is_due && self.changes_keys() {
+            self.change_transmit_key(plaintext)?;
         }
+        Ok(())
+    }
+
+    fn change_transmit_key(&mut self, plaintext: &PlaintextTransportLayer) -> io::Result<()> {
         send_tls_record(plaintext.stream(), ContentType::Handshake.into(), &KEY_UPDATE)?;
         let (sequence, secrets) = self.tls.update_tx_secret().map_err(io::Error::other)?;
         let info = crypto_info_of(self.tls.protocol_version(), sequence, &secrets)
@@ -272,7 +269,12 @@ impl KernelSpaceTls {
             match self.receive(plaintext, &mut dst[in_dst..], &mut spare[taken - in_dst..]) {
                 Ok(more) => taken += more,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => self.end = Some(End::Failed(Some(error))),
+                Err(error) => {
+                    if let Some(misbehaviour) = Misbehaviour::behind(&error) {
+                        self.last_alert = misbehaviour.alert;
+                    }
+                    self.end = Some(End::Failed(Some(error)));
+                }
             }
         }
         if taken > 0 {

@@ -15,7 +15,11 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::sockopt::{TcpTlsRx, TcpTlsTx, TcpUlp, TlsCryptoInfo};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TlsGetRecordType, recvmsg, setsockopt};
-use rustls::{CipherSuite, ConnectionTrafficSecrets, ContentType, ProtocolVersion};
+use rustls::{
+    AlertDescription, CipherSuite, ConnectionTrafficSecrets, ContentType, ProtocolVersion,
+};
+
+use crate::transport::control_records::Misbehaviour;
 
 const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2];
 /// Both ciphers of AES-GCM divide the 12 bytes of rustls's vector so.
@@ -195,6 +199,7 @@ fn remedy(refusal: Refusal) -> &'static str {
 ///
 /// # Errors
 /// What was refused. The socket is of no use then, unless it was the first call that failed.
+// ANCHOR: hand_over
 pub fn hand_over(
     socket: &impl AsFd,
     transmit: &TlsCryptoInfo,
@@ -204,6 +209,7 @@ pub fn hand_over(
     set_transmit(socket, transmit)?;
     set_receive(socket, receive)
 }
+// ANCHOR_END: hand_over
 
 /// Has the kernel encrypt by this key from now on.
 ///
@@ -271,14 +277,23 @@ fn content_type(content: TlsGetRecordType) -> ContentType {
 
 /// What the kernel means by its numbers when it reads a record.
 fn in_words(errno: Errno) -> io::Error {
-    let why = match errno {
-        Errno::EBADMSG => "a record that its key does not open: damaged, or not the peer's",
-        Errno::EMSGSIZE => "a record that is longer than TLS allows",
-        Errno::EINVAL => "bytes that are no record of its version of TLS",
-        Errno::EKEYEXPIRED => "a record by a key that is not known",
+    let (what, alert) = match errno {
+        Errno::EBADMSG => (
+            "a record that its key does not open: damaged, or forged",
+            AlertDescription::BadRecordMac,
+        ),
+        Errno::EMSGSIZE => {
+            ("a record that is longer than TLS allows", AlertDescription::RecordOverflow)
+        }
+        Errno::EINVAL => {
+            ("bytes that are no record of its version of TLS", AlertDescription::ProtocolVersion)
+        }
+        Errno::EKEYEXPIRED => {
+            ("a record by a key that is not known", AlertDescription::UnexpectedMessage)
+        }
         _ => return errno.into(),
     };
-    io::Error::new(io::ErrorKind::InvalidData, format!("the peer has sent {why} ({errno:?})"))
+    Misbehaviour { alert, why: format!("the peer has sent {what} ({errno:?})") }.into()
 }
 
 /// A key as rustls gives it, for the record with the number `sequence`, as the kernel takes it. `None`

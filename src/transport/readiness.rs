@@ -197,9 +197,25 @@ mod tests {
         is_reset: bool,
     }
 
+    /// How far a channel is, with the frames that its authenticator still asks for.
+    #[derive(Clone, Copy)]
+    enum Stage {
+        Authenticating {
+            frames_left: u64,
+        },
+        Answering {
+            frames_left: u64,
+        },
+        Ready,
+        /// Its last answer is held back.
+        Refused,
+        /// That answer is under way, and then comes the close.
+        AnsweringRefusal,
+    }
+
     /// A channel as `KafkaChannel` is one, reduced to counts.
-    #[derive(Default)]
     struct Channel {
+        stage: Stage,
         readiness: Readiness,
         is_muted: bool,
         untaken_ends: u8,
@@ -215,6 +231,34 @@ mod tests {
     }
 
     impl Channel {
+        fn new(frames_left: u64) -> Self {
+            let stage = match frames_left {
+                0 => Stage::Ready,
+                _ => Stage::Authenticating { frames_left },
+            };
+            Self {
+                stage,
+                readiness: Readiness::default(),
+                is_muted: false,
+                untaken_ends: ENDS,
+                is_at_end: false,
+                buffered_bytes: 0,
+                is_said_to_be_empty: false,
+                request_bytes_read: 0,
+                send_bytes_left: 0,
+                received_bytes: 0,
+                sent_bytes: 0,
+            }
+        }
+
+        fn is_ready(&self) -> bool {
+            matches!(self.stage, Stage::Ready)
+        }
+
+        fn is_refused(&self) -> bool {
+            matches!(self.stage, Stage::Refused | Stage::AnsweringRefusal)
+        }
+
         /// A call has found the socket empty.
         fn note_empty(&mut self, wrong: Option<Wrong>) {
             match wrong {
@@ -242,6 +286,12 @@ mod tests {
         ForgetsWhatWasReadAlong,
         /// The lesson.
         ForgetsEdges,
+        /// While an answer of the authenticator is under way, the channel wants to read.
+        ForgetsItsAnswer,
+        /// A refused channel waits for its end alone, and not for room for its answer.
+        ForgetsTheRefused,
+        /// A refused channel does not see its peer hang up.
+        KeepsTheRefused,
     }
 
     const REQUEST_BYTES: u64 = 5;
@@ -266,9 +316,7 @@ mod tests {
                 wrong,
                 random: Random(seed * 2 + 1),
                 sockets: (0..channels).map(|_| Socket::default()).collect(),
-                channels: (0..channels)
-                    .map(|_| Channel { untaken_ends: ENDS, ..Channel::default() })
-                    .collect(),
+                channels: (0..channels as u64).map(|key| Channel::new((seed + key) % 4)).collect(),
                 ready: ReadyList::default(),
                 ids: (0..channels).map(|key| ConnectionId::new(0, key as u64, key)).collect(),
                 arrived_bytes: vec![0; channels],
@@ -285,7 +333,17 @@ mod tests {
             let channel = &mut self.channels[key];
             let reads = if channel.is_muted { channel.untaken_ends } else { READABLE | BUFFERED };
             let writes = if channel.send_bytes_left > 0 { WRITABLE } else { 0 };
-            let wanted = if channel.is_at_end { 0 } else { reads | writes };
+            let wanted = match channel.stage {
+                _ if channel.is_at_end => 0,
+                Stage::Answering { .. } if self.wrong != Some(Wrong::ForgetsItsAnswer) => WRITABLE,
+                Stage::Answering { .. } => READABLE | BUFFERED,
+                Stage::Refused | Stage::AnsweringRefusal => match self.wrong {
+                    Some(Wrong::ForgetsTheRefused) => channel.untaken_ends,
+                    Some(Wrong::KeepsTheRefused) => writes,
+                    _ => channel.untaken_ends | writes,
+                },
+                Stage::Authenticating { .. } | Stage::Ready => reads | writes,
+            };
             channel.readiness.set_interest(wanted);
             self.ready.note(self.ids[key], &mut channel.readiness);
         }
@@ -298,7 +356,8 @@ mod tests {
                 0 | 1 => self.peer_sends(key),
                 2 | 3 => self.peer_reads(key),
                 4 => self.poll(),
-                5 => self.channels[key].is_muted = true,
+                5 if self.channels[key].is_refused() => self.end_delay(key),
+                5 => self.channels[key].is_muted = self.channels[key].is_ready(),
                 6 => self.channels[key].is_muted = false,
                 _ => self.set_send(key),
             }
@@ -355,12 +414,24 @@ mod tests {
             }
         }
 
-        fn set_send(&mut self, key: usize) {
-            if self.channels[key].send_bytes_left == 0 {
-                let bytes = 1 + self.random.below(30);
-                self.channels[key].send_bytes_left = bytes;
-                self.asked_bytes[key] += bytes;
+        fn end_delay(&mut self, key: usize) {
+            let channel = &mut self.channels[key];
+            if matches!(channel.stage, Stage::Refused) && !channel.is_at_end {
+                channel.stage = Stage::AnsweringRefusal;
+                self.begin_send(key);
             }
+        }
+
+        fn set_send(&mut self, key: usize) {
+            if self.channels[key].is_ready() && self.channels[key].send_bytes_left == 0 {
+                self.begin_send(key);
+            }
+        }
+
+        fn begin_send(&mut self, key: usize) {
+            let bytes = 1 + self.random.below(30);
+            self.channels[key].send_bytes_left = bytes;
+            self.asked_bytes[key] += bytes;
         }
 
         /// One turn for each channel on the list, as `Selector::poll` gives them.
@@ -369,16 +440,61 @@ mod tests {
                 let key = self.ready.pop().unwrap().key();
                 ReadyList::taken(&mut self.channels[key].readiness);
                 let work = self.channels[key].readiness.work();
-                if work & ENDS != 0 {
-                    self.take_end(key, work & ENDS);
-                }
-                if work & (READABLE | BUFFERED) != 0 {
-                    self.read(key);
-                }
-                if work & WRITABLE != 0 {
-                    self.write(key);
+                match self.channels[key].stage {
+                    Stage::Ready => self.turn(key, work),
+                    Stage::Authenticating { frames_left } => self.authenticate(key, frames_left),
+                    Stage::Answering { frames_left } if work & WRITABLE != 0 => {
+                        self.answer(key, frames_left);
+                    }
+                    Stage::Answering { .. } => {}
+                    Stage::Refused | Stage::AnsweringRefusal => self.end_refused(key, work),
                 }
                 self.note(key);
+            }
+        }
+
+        fn turn(&mut self, key: usize, work: u8) {
+            if work & ENDS != 0 {
+                self.take_end(key, work & ENDS);
+            }
+            if work & (READABLE | BUFFERED) != 0 {
+                self.read(key);
+            }
+            if work & WRITABLE != 0 {
+                self.write(key);
+            }
+        }
+
+        /// A refused channel is closed when its peer is gone, or has its answer.
+        fn end_refused(&mut self, key: usize, work: u8) {
+            if work & WRITABLE != 0 {
+                self.write(key);
+            }
+            let channel = &mut self.channels[key];
+            let is_answered = channel.send_bytes_left == 0;
+            let is_over = matches!(channel.stage, Stage::AnsweringRefusal) && is_answered;
+            channel.is_at_end |= work & ENDS != 0 || is_over;
+        }
+
+        /// Reads one frame, and begins to answer it, or refuses the peer.
+        fn authenticate(&mut self, key: usize, frames_left: u64) {
+            if !self.read(key) {
+                return;
+            }
+            if self.random.below(4) == 0 {
+                self.channels[key].stage = Stage::Refused;
+            } else {
+                self.begin_send(key);
+                self.channels[key].stage = Stage::Answering { frames_left };
+                self.answer(key, frames_left);
+            }
+        }
+
+        /// Writes, known to be writable or not.
+        fn answer(&mut self, key: usize, frames_left: u64) {
+            self.write(key);
+            if self.channels[key].send_bytes_left == 0 {
+                self.channels[key].stage = Channel::new(frames_left - 1).stage;
             }
         }
 
@@ -394,8 +510,8 @@ mod tests {
         }
 
         /// Reads until the request is whole (one request, then stop) or until the socket would
-        /// block.
-        fn read(&mut self, key: usize) {
+        /// block. Returns whether it is whole.
+        fn read(&mut self, key: usize) -> bool {
             loop {
                 let channel = &mut self.channels[key];
                 let missing = REQUEST_BYTES - channel.request_bytes_read;
@@ -406,7 +522,7 @@ mod tests {
                 channel.request_bytes_read = (channel.request_bytes_read + bytes) % REQUEST_BYTES;
                 let is_whole = bytes == missing;
                 if is_whole || !self.read_socket(key) {
-                    return;
+                    return is_whole;
                 }
             }
         }
@@ -468,6 +584,8 @@ mod tests {
                 let owed = channel.readiness.event & channel.untaken_ends;
                 let owes = channel.is_muted && !channel.is_at_end && owed != 0;
                 assert!(!owes || entries == 1, "a muted channel owes a report");
+                let is_left = channel.is_refused() && !channel.is_at_end && owed != 0;
+                assert!(!is_left || entries == 1, "a refused channel outlives its peer");
             }
         }
 
@@ -477,6 +595,7 @@ mod tests {
             for _ in 0..1_000 {
                 for key in 0..self.channels.len() {
                     self.channels[key].is_muted = false;
+                    self.end_delay(key);
                     self.peer_reads(key);
                     self.note(key);
                 }
@@ -486,6 +605,10 @@ mod tests {
             }
             for (key, channel) in self.channels.iter().enumerate() {
                 let socket = &self.sockets[key];
+                if channel.is_refused() {
+                    assert!(channel.is_at_end, "every refused channel is closed");
+                    continue;
+                }
                 assert_eq!(channel.is_at_end, socket.is_closed, "every end is met");
                 if socket.is_reset {
                     continue; // A write may have met it before all was read.
@@ -506,8 +629,9 @@ mod tests {
         simulation.run_to_the_end();
     }
 
-    /// Any order of edges, ends, mutes, sends, short reads and writes, and turns that end early:
-    /// nothing stalls, nothing is lost.
+    /// Any order of edges, ends, mutes, sends, short reads and writes, and turns that end early, of
+    /// channels that are ready, of some that are to be, and of some that are refused: nothing stalls,
+    /// nothing is lost.
     #[test]
     fn no_order_of_events_stalls_a_channel() {
         (1..=400).for_each(|seed| simulate(seed, None));
@@ -515,8 +639,15 @@ mod tests {
 
     #[test]
     fn the_simulation_notices_what_would_be_wrong() {
-        use Wrong::{BelievesItLater, ForgetsEdges, ForgetsWhatWasReadAlong, LosesTheEnd};
-        for wrong in [LosesTheEnd, BelievesItLater, ForgetsWhatWasReadAlong, ForgetsEdges] {
+        for wrong in [
+            Wrong::LosesTheEnd,
+            Wrong::BelievesItLater,
+            Wrong::ForgetsWhatWasReadAlong,
+            Wrong::ForgetsEdges,
+            Wrong::ForgetsItsAnswer,
+            Wrong::ForgetsTheRefused,
+            Wrong::KeepsTheRefused,
+        ] {
             let fails = |seed| catch_unwind(|| simulate(seed, Some(wrong))).is_err();
             assert!((1..=400).any(fails), "{wrong:?}");
         }

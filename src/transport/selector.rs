@@ -358,11 +358,16 @@ impl Selector {
     /// (KIP-368). Returns whether it is; then the answer comes from here.
     pub fn reauthenticate(&mut self, id: ConnectionId, frame: &[u8]) -> bool {
         let time = Arc::clone(&self.time);
-        match self.change(id, |channel| channel.reauthenticate(frame, &*time)) {
+        let reauthenticate =
+            |channel: &mut KafkaChannel| catch_panic(|| channel.reauthenticate(frame, &*time));
+        let begun = match self.change(id, reauthenticate) {
             None | Some(Ok(None)) => return false,
-            Some(Ok(Some(Preparation::Refused(why)))) => self.refuse(id, &why),
-            Some(Ok(Some(_))) => self.await_preparation(id),
-            Some(Err(error)) => self.fail(id, &error),
+            Some(Ok(Some(preparation))) => Ok(preparation),
+            Some(Err(error)) => Err(error),
+        };
+        self.await_preparation(id);
+        if let Err(error) = self.take_preparation(id, begun) {
+            self.fail(id, &error);
         }
         true
     }
@@ -661,10 +666,23 @@ impl Selector {
             return Ok(());
         };
         let prepared = channel.prepare(&mut self.read_buffer, &*self.time);
+        self.take_preparation(id, prepared)
+    }
+
+    /// Follows what a step of a connection that is not ready has come to.
+    fn take_preparation(
+        &mut self,
+        id: ConnectionId,
+        prepared: io::Result<Preparation>,
+    ) -> io::Result<()> {
         if prepared.as_ref().is_err_and(|it| it.kind() == io::ErrorKind::InvalidData) {
             self.metrics.failed_authentications.increment();
         }
-        match prepared? {
+        let prepared = prepared?;
+        let Some(Slot { channel, .. }) = slot_of(&mut self.slots, id) else {
+            return Ok(());
+        };
+        match prepared {
             Preparation::Underway if channel.lacks_memory() => {
                 self.out_of_memory.push_back(id);
                 self.metrics.memory_pool_waits.increment();

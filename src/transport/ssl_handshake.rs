@@ -46,7 +46,7 @@ enum Need {
 
 impl SslHandshake {
     /// Port of `SslTransportLayer.startHandshake`.
-    pub(super) fn start(tls: UnbufferedServerConnection) -> Self {
+    pub(super) fn start_handshake(tls: UnbufferedServerConnection) -> Self {
         Self {
             tls: Box::new(tls),
             net_read_buffer: Vec::new(),

@@ -46,7 +46,7 @@ enum State {
     /// This process encrypts and decrypts.
     UserSpace(UserSpaceTls),
     /// The kernel does.
-    Kernel(KernelSpaceTls),
+    Kernel(Box<KernelSpaceTls>),
     /// The handshake has failed.
     Closed,
 }
@@ -64,7 +64,7 @@ impl SslTransportLayer {
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
-        let state = State::Handshake(SslHandshake::start(tls));
+        let state = State::Handshake(SslHandshake::start_handshake(tls));
         Ok(Self {
             plaintext: PlaintextTransportLayer::new(stream, peer, Arc::clone(&metrics))?,
             metrics,
@@ -112,7 +112,7 @@ impl SslTransportLayer {
         let by = match self.offload.kernel_for(version, suite) {
             Ok(kernel) => {
                 let kernel = Arc::clone(kernel);
-                self.state = State::Kernel(self.hand_over(*tls, &kernel)?);
+                self.state = State::Kernel(Box::new(self.hand_over(*tls, &kernel)?));
                 EncryptedBy::Kernel
             }
             Err(why) => {
@@ -122,7 +122,7 @@ impl SslTransportLayer {
         };
         let (protocol, cipher) = (protocol_name(version), cipher_name(suite));
         let kind = TlsConnectionKind { protocol, cipher, by };
-        self.counted = Some(TlsConnection::count(&self.metrics, kind));
+        self.counted = Some(self.metrics.tls_connections.enter(kind));
         Ok(())
     }
 
@@ -222,11 +222,13 @@ impl TransportLayer for SslTransportLayer {
             [18] "SslTransportLayer.transferFrom",
             "position {position}: {count} bytes to go"
         );
+        // ANCHOR: ssl_transfer_from
         if let State::Kernel(tls) = &mut self.state {
             return tls.transfer_from(&mut self.plaintext, file, position, count);
         }
         let (tls, mut net) = self.in_user_space()?;
         tls.transfer_from(&mut net, file, position, count)
+        // ANCHOR_END: ssl_transfer_from
     }
 
     fn peer_addr(&self) -> SocketAddr {

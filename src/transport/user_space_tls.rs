@@ -337,13 +337,14 @@ impl UserSpaceTls {
     ) -> io::Result<usize> {
         WORKSPACE.with_borrow_mut(|Workspace { net: ciphertext, app }| {
             app.resize(PLAINTEXT_BYTES_MAX, 0);
+            // ANCHOR: transfer_piece
             let held = self.held.len();
             app[..held].copy_from_slice(&self.held);
             let end = PLAINTEXT_BYTES_MAX.min(held + left);
             net.metrics.copy_read_calls.increment();
             let read = uninterrupted(|| file.read_at(&mut app[held..end], position));
             mark!(
-                [18] "SslTransportLayer.readFile",
+                [18] "UserSpaceTls.transferPiece",
                 "position {position}: {}", of(&read, end - held)
             );
             let read = read?;
@@ -355,6 +356,7 @@ impl UserSpaceTls {
             self.held.clear();
             net.metrics.copied_message_bytes.add(read as u64);
             self.wrap(net, &app[..held + read], ciphertext)?;
+            // ANCHOR_END: transfer_piece
             Ok(read)
         })
     }

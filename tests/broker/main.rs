@@ -24,9 +24,12 @@ mod security {
     pub(crate) mod rights;
 
     mod authorization;
+    mod default_ssl_engine_factory;
+    mod bad_keys;
     mod sasl;
+    mod oauthbearer;
     mod scram_credentials;
-    mod scram_login;
+    pub(crate) mod scram_login;
     mod simple_acl_authorizer;
     mod users;
 }
@@ -44,6 +47,7 @@ mod metadata {
 
 mod kafka_server;
 mod listeners;
+mod dynamic_keystore;
 
 mod reply {
     mod reply;

@@ -84,6 +84,7 @@ fn after_a_start_that_a_file_refused_nothing_is_recovered() {
         "acls",
         "client_quotas",
         "scram_credentials",
+        "scram_decoys",
         "broker_configs",
         "replication-offset-checkpoint",
         "latest_producer_id_block",
@@ -285,6 +286,7 @@ fn a_corrupt_file_in_the_log_directory_is_reported_with_a_remedy() {
         ("latest_producer_id_block", "restart the idempotent producers"),
         ("client_quotas", "all quotas"),
         ("scram_credentials", "no user of SCRAM"),
+        ("scram_decoys", "a new one is made"),
         ("broker_configs", "all settings of the broker"),
     ] {
         let dir = TempDir::new();

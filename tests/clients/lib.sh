@@ -3,6 +3,9 @@
 # A client's run.sh finds in its environment:
 #   BROKER   host:port of the broker        DATA_DIR  the broker's log directory
 #   RUN_DIR  a directory for this run       RECORDS   how many records the large steps move
+#   STEPS    `all`, `few` (a topic, records in and out, a group), or `attempt`: to send one record, and
+#            to print what the client says if it cannot
+# and the way to the broker, which security.sh describes,
 # and prints one line per step, `PASS step [seconds]` or `FAIL step: why`, and one `VERSION version`.
 # A step whose name begins with that of a column of the grid and a colon, as in `gzip: small fetches`,
 # belongs to that column; grid.py has their names.
@@ -39,6 +42,15 @@ step_or_end() {
     step "$@"
     if [ "$STEP_STATUS" -ne 0 ]; then
         exit 0
+    fi
+}
+
+# build_or_end NAME COMMAND...: a step_or_end that is needed only once in a run.
+build_or_end() {
+    local built=$TOP_DIR/built.$(basename "$PWD")
+    if [ ! -e "$built" ]; then
+        step_or_end "$@"
+        touch "$built"
     fi
 }
 
@@ -97,11 +109,14 @@ free_port() {
     return 1
 }
 
-# broker_start ARGUMENT...: starts the broker, with these arguments too, on the port and the data of
-# this run, and waits until it accepts connections.
+# broker_start ARGUMENT...: starts the broker, with these arguments too, on the ports and the data of
+# this run, and waits until it accepts connections. Where the variable is empty, it has no file of
+# properties, and only the listener at BROKER.
 broker_start() {
-    "$TRANSFERTO" --override "listeners=PLAINTEXT://$BROKER" --override "log.dirs=$DATA_DIR" \
-        --override num.partitions=3 "$@" </dev/null >>"$RUN_DIR/broker.log" 2>&1 &
+    local listeners=("$BROKER_PROPERTIES")
+    [ -n "$BROKER_PROPERTIES" ] || listeners=(--override "listeners=PLAINTEXT://$BROKER")
+    "$TRANSFERTO" "${listeners[@]}" --override "log.dirs=$DATA_DIR" --override num.partitions=3 "$@" \
+        </dev/null >>"$RUN_DIR/broker.log" 2>&1 &
     echo "$!" >"$RUN_DIR/broker.pid"
     # Or the shell would tell of its death.
     disown "$!"
@@ -150,7 +165,7 @@ broker_accepts_or_is_gone() {
 
 # create_topic NAME PARTITIONS: for a client that has no admin.
 create_topic() {
-    python3 "$(dirname "${BASH_SOURCE[0]}")/create_topic.py" "$BROKER" "$1" "$2"
+    python3 "$(dirname "${BASH_SOURCE[0]}")/create_topic.py" "$PLAIN_BROKER" "$1" "$2"
 }
 
 # broker_memory FIELD: VmRSS (now) or VmHWM (the most since its start) of the broker, in KiB. The

@@ -7,6 +7,9 @@
 #                                         default: all of them
 #
 # Environment: TRANSFERTO  the broker's binary (default: target/release/transferto)
+#              SECURITY    `none`: only over PLAINTEXT; `some`: only what continuous integration runs
+#                          over TLS and with SASL; `all`: all of that; or names of security.sh, such as
+#                          "ssl sasl-plain"; by default `none`, then `some`
 #              RECORDS     how many records the large steps move (default: 100000)
 #              KEEP=1      keep the broker's data and log also if all is well
 #              CI=true     leave the pages as they are
@@ -15,25 +18,57 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=lib.sh
 source "$here/lib.sh"
+# shellcheck source=security.sh
+source "$here/security.sh"
+
+SECURITY=${SECURITY:-}
+# How long a client that is refused may take to say so, its start included.
+ATTEMPT_SECONDS=30
 
 main() {
     check_names "$@"
     prepare
     trap cleanup EXIT
+    local way
+    for way in $(ways_to_run); do
+        run_way "$way" "$@"
+    done
+    grid
+}
+
+ways_to_run() {
+    case $SECURITY in
+        none) echo plaintext ;;
+        some) echo "$SOME_WAYS" ;;
+        all) echo "$WAYS" ;;
+        "") echo "plaintext $SOME_WAYS" ;;
+        *) echo "$SECURITY" ;;
+    esac
+}
+
+# run_way WAY CLIENT...: each way has a broker and a directory of its own, so that the clients find
+# nothing that they have written before.
+run_way() {
+    local way=$1 started=$SECONDS client idle_kib
+    shift
+    RUN_DIR=$TOP_DIR/$way DATA_DIR=$TOP_DIR/$way/data
+    mkdir -p "$DATA_DIR"
+    enter_way "$way"
+    add_users >"$RUN_DIR/users.out"
     broker_start
-    local idle_kib
     idle_kib=$(broker_memory VmRSS)
-    local client
     for client in "$@"; do
-        run_client "$client"
+        if [ "$way" = plaintext ]; then
+            run_client "$client"
+        else
+            run_client_in_way "$way" "$client"
+        fi
     done
     broker_memory VmHWM >>"$RUN_DIR/memory"
-    local end_kib most_kib
-    end_kib=$(broker_memory VmRSS)
-    most_kib=$(sort -n "$RUN_DIR/memory" | tail -n 1)
+    echo "resident memory: $idle_kib KiB at idle, $(broker_memory VmRSS) KiB at the end," \
+        "$(sort -n "$RUN_DIR/memory" | tail -n 1) KiB at most"
     check_broker | record broker
-    echo "resident memory: $idle_kib KiB at idle, $end_kib KiB at the end, $most_kib KiB at most"
-    grid
+    echo "== $way took $((SECONDS - started)) s"
 }
 
 # check_names CLIENT...: ends the run if one of them has no directory here.
@@ -62,33 +97,98 @@ prepare() {
         echo "no broker at $TRANSFERTO: build it, or set TRANSFERTO" >&2
         exit 1
     fi
-    RUN_DIR=$(mktemp -d "${TMPDIR:-/tmp}/transferto-clients.XXXXXX")
-    export RUN_DIR DATA_DIR=$RUN_DIR/data
-    mkdir "$DATA_DIR"
-    BROKER=127.0.0.1:$(free_port)
-    export BROKER
-    : >"$RUN_DIR/results"
+    TOP_DIR=$(mktemp -d "${TMPDIR:-/tmp}/transferto-clients.XXXXXX")
+    export TOP_DIR RUN_DIR DATA_DIR STEPS=all KEYS=$TOP_DIR/keys
+    export BROKER_PROPERTIES=$TOP_DIR/broker.properties
+    make_keys "$KEYS" >"$TOP_DIR/keys.out" 2>&1 || {
+        tail -n 3 "$TOP_DIR/keys.out" >&2
+        exit 1
+    }
+    choose_listeners
+    write_broker_properties "$BROKER_PROPERTIES"
+    : >"$TOP_DIR/results"
 }
 
-# A script that ends without a word about why has failed too.
+# run_client CLIENT [PREFIX]: a script that ends without a word about why has failed too.
 run_client() {
-    local client=$1 status=0 started=$SECONDS
-    echo "== $client"
-    (cd "$here/$client" && ./run.sh </dev/null) | record "$client" || status=$?
+    local client=$1 prefix=${2:-} status=0 started=$SECONDS
+    echo "== ${prefix}$client"
+    (cd "$here/$client" && ./run.sh </dev/null) | record "$client" "$prefix" || status=$?
     if [ "$status" -ne 0 ]; then
-        echo "FAIL the whole script: it ended with status $status" | record "$client"
+        echo "FAIL the whole script: it ended with status $status" | record "$client" "$prefix"
     fi
     echo "SECONDS $((SECONDS - started))" | record "$client"
 }
 
-# Shows what a client prints while it runs, and keeps its lines for the grid.
+# run_client_in_way WAY CLIENT: all of its steps or a few, and then in what ways it is refused.
+run_client_in_way() {
+    local way=$1 client=$2 refusal
+    export STEPS=few
+    if [[ " $WAYS_WITH_ALL_STEPS " == *" $way "* ]]; then
+        STEPS=all
+    fi
+    if ! takes_way "$client" "$way" || is_left_to_another_run "$client"; then
+        return
+    fi
+    run_client "$client" "$way: "
+    for refusal in $(refusals "$way"); do
+        (cd "$here/$client" && enter_refusal "$refusal" && step "$refusal" is_refused "$refusal") |
+            record "$client" "$way: "
+    done
+    enter_way "$way"
+}
+
+# A client takes the ways of which its refusals.txt has what it says when it is refused there.
+takes_way() {
+    local file=$here/$1/refusals.txt
+    case $2 in
+        sasl-*) grep -qs ^wrong-password: "$file" ;;
+        *) grep -qs ^unknown-authority: "$file" ;;
+    esac
+}
+
+# Continuous integration runs all steps only of some clients.
+is_left_to_another_run() {
+    [[ $SECURITY =~ ^(some)?$ ]] && [ "$STEPS" = all ] && [[ " $CLIENTS_WITH_ALL_STEPS " != *" $1 "* ]]
+}
+
+# is_refused REFUSAL: the client says, or logs, what its refusals.txt has, and within a time that a person
+# would wait. Then it is ended: many a client goes on trying.
+is_refused() {
+    local client words pid
+    client=$(basename "$PWD")
+    words=$(sed -n "s/^$1: //p" refusals.txt)
+    local said=("$RUN_DIR/$client.attempt" "$RUN_DIR/$client.stderr" "$RUN_DIR/$client.log")
+    rm -f "${said[@]}"
+    STEPS=attempt setsid ./run.sh </dev/null >"${said[0]}" 2>&1 &
+    pid=$!
+    wait_until "$ATTEMPT_SECONDS" "for $client to say why" has_said_or_ended "$words" "$pid" "${said[@]}" ||
+        true
+    kill -KILL -- "-$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    tail -qn 4 "${said[@]}" 2>/dev/null | cut -c 1-400 || true
+    grep -qsF -- "$words" "${said[@]}"
+}
+
+# has_said_or_ended WORDS PID FILE...
+has_said_or_ended() {
+    local words=$1 pid=$2
+    shift 2
+    grep -qsF -- "$words" "$@" || ! kill -0 "$pid" 2>/dev/null
+}
+
+# record CLIENT [PREFIX]: shows what a client prints while it runs, and keeps its lines for the grid,
+# where the prefix comes before the names of its steps.
 record() {
     local line
     while IFS= read -r line; do
+        case $line in
+            PASS\ * | FAIL\ *) line="${line%% *} ${2:-}${line#* }" ;;
+        esac
         printf '%s\n' "$line"
         case $line in
             PASS\ * | FAIL\ * | VERSION\ * | SECONDS\ *)
-                printf '%s\t%s\t%s\n' "$1" "${line%% *}" "${line#* }" >>"$RUN_DIR/results"
+                printf '%s\t%s\t%s\n' "$1" "${line%% *}" "${line#* }" >>"$TOP_DIR/results"
                 ;;
         esac
     done
@@ -97,8 +197,13 @@ record() {
 grid() {
     local options=()
     [ -z "$is_full" ] || options+=(--full)
+    case $SECURITY in
+        none) options+=(--plain) ;;
+        some | all) options+=(--secure) ;;
+        "") options+=(--plain --secure) ;;
+    esac
     [ -n "${CI:-}" ] || options+=(--write)
-    python3 "$here/grid.py" "${options[@]}" "$RUN_DIR/results" \
+    python3 "$here/grid.py" "${options[@]}" "$TOP_DIR/results" \
         "$here/../../docs/en/clients.md" "$here/../../docs/zh/clients.md"
 }
 
@@ -123,9 +228,9 @@ cleanup() {
         kill -KILL "$(broker_pid)"
     fi
     if [ "$status" -eq 0 ] && [ -z "${KEEP:-}" ]; then
-        rm -rf "$RUN_DIR"
+        rm -rf "$TOP_DIR"
     else
-        echo "kept: $RUN_DIR (broker.log, data, one file for each step)"
+        echo "kept: $TOP_DIR (in a directory for each way: broker.log, data, one file for each step)"
     fi
 }
 

@@ -7,7 +7,7 @@ use crate::docs::SourceFile;
 use crate::source_tree::{files_under, read, ticked};
 
 /// The classes that a fetch goes through, and those that a produce does on the way to its log.
-const CLASSES: [&str; 38] = [
+const CLASSES: [&str; 39] = [
     "Acceptor",
     "Processor",
     "SocketServer",
@@ -16,6 +16,7 @@ const CLASSES: [&str; 38] = [
     "KafkaChannel",
     "TransportLayer",
     "PlaintextTransportLayer",
+    "SslTransportLayer",
     "NetworkReceive",
     "NetworkSend",
     "Send",
@@ -49,7 +50,7 @@ const CLASSES: [&str; 38] = [
 ];
 
 /// Types that these stand on, or that serve them.
-const TYPES_BESIDE: [&str; 14] = [
+const TYPES_BESIDE: [&str; 16] = [
     "AbstractServerThread",
     "Authenticator",
     "ByteBufferReceive",
@@ -62,6 +63,8 @@ const TYPES_BESIDE: [&str; 14] = [
     "OffsetPosition",
     "Receive",
     "Selectable",
+    "SslChannelBuilder",
+    "SslFactory",
     "ThrottledRequestReaper",
     "TopicPartitionOperationKey",
 ];

@@ -5,7 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 read -r -a kernels <<< "${KERNELS:-stock rekey}"
-modules=(transport::kernel_tls transport::plaintext_transport_layer)
+# Of the tests, those to which it makes a difference who encrypts.
+network_tests=(transport::kernel_tls transport::plaintext_transport_layer transport::ssl)
+broker_tests=(apis::fetch apis::produce apis::largest_answers security::authorization)
+exhibit=docs/exhibits/strace-session-ktls.txt
 
 missing=()
 need() { # program, and the package that has it
@@ -18,14 +21,24 @@ test_binary() {
         sed -nE 's/.*"executable":"([^"]*\/deps\/'"$1"'-[^"]*)".*/\1/p' | tail -n 1
 }
 
-echo "Building the tests; the first time takes a minute or two."
+echo "Building the tests, the broker and what records it; the first time takes a few minutes."
 network=$(test_binary network)
-command="KTLS=required $network --test-threads 2 ${modules[*]}"
+broker=$(test_binary broker)
+cargo build --quiet --package transferto --package exhibits
+exhibits=$PWD/target/debug/exhibits
+of_transports="KTLS=required $network --test-threads 2 ${network_tests[*]}"
+of_broker="KTLS=required $broker --test-threads 2 ${broker_tests[*]}"
+if [ -n "${RECORD:-}" ]; then
+    recording="cd $PWD && $exhibits strace tls 2>&1 && echo end of the exhibit"
+else
+    recording="cd $PWD && $exhibits strace tls --compare"
+fi
 
 modprobe tls 2>/dev/null || PATH=$PATH:/usr/sbin modprobe tls 2>/dev/null || true
 if grep -qw tls /proc/sys/net/ipv4/tcp_available_ulp; then
     echo "The kernel of this machine ($(uname -r)) has TLS: the tests run here."
-    exec sh -c "$command"
+    sh -c "$of_transports && $of_broker"
+    exec sh -c "$recording"
 fi
 
 need qemu-system-x86_64 qemu-system-x86
@@ -39,16 +52,27 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
 fi
 echo "The kernel of this machine ($(uname -r)) has no TLS that is loaded: the tests run in another, under"
-echo "QEMU, which takes a minute for each. The first time fetches the kernels, 70 MB."
+echo "QEMU, which takes a minute or two for each. The first time fetches the kernels, 70 MB."
 failed=()
 for kind in "${kernels[@]}"; do
     version=$(tests/ktls/kernel.sh "$kind" "target/ktls/$kind")
     echo "== Linux $version"
     started=$SECONDS
-    tests/ktls/vm.sh "target/ktls/$kind" "$command" "$network" || failed+=("$version")
+    # What kernels differ in are the keys; one of them shows the rest.
+    all=$of_transports
+    [ "$kind" = "${kernels[-1]}" ] && all="$of_transports && $of_broker && $recording"
+    if [ -z "${RECORD:-}" ]; then
+        tests/ktls/vm.sh "target/ktls/$kind" "$all" \
+            "$network" "$broker" "$exhibits" target/debug/transferto strace "$exhibit" ||
+            failed+=("$version")
+    else
+        tests/ktls/vm.sh "target/ktls/$kind" "$recording" "$exhibits" target/debug/transferto strace |
+            sed -n '/^The system calls/,/^end of the exhibit$/{/^end of the exhibit$/d; p}' > "$exhibit.new"
+        [ -s "$exhibit.new" ] && mv "$exhibit.new" "$exhibit" || failed+=("$version")
+    fi
     echo "Linux $version took $((SECONDS - started)) s."
 done
 if [ ${#failed[@]} -gt 0 ]; then
-    echo "Tests failed on Linux ${failed[*]}." >&2
+    echo "FAILURE on Linux ${failed[*]}." >&2
     exit 1
 fi

@@ -3,7 +3,7 @@
 #     vm.sh KERNEL COMMAND [FILE]...
 # The guest has busybox, loopback, a /tmp in memory, tls.ko with the ciphers, and each FILE, with the
 # libraries that it asks for, at the path that it has here; a program is on the PATH, too.
-# It is interpreted (TCG), so it needs no right and works inside containers and other guests; no time
+# Its clock is read without a system call. It is interpreted (TCG), so it needs no right and works inside containers and other guests; no time
 # that is measured in it says anything.
 # LIMIT is the seconds after which it is given up (300), MEMORY_MIB what it gets (1536).
 set -eu
@@ -24,7 +24,8 @@ echo "127.0.0.1 localhost" > "$root/etc/hosts"
 echo "root:x:0:0:root:/tmp:/bin/sh" > "$root/etc/passwd"
 [ -e /etc/ssl/openssl.cnf ] && mkdir -p "$root/etc/ssl" && cp -L /etc/ssl/openssl.cnf "$root/etc/ssl/"
 
-# A module behind those that it depends on; what this kernel has built in is no module.
+# A module behind those that it depends on; what this kernel has built in is no module. strace needs the
+# last two to name connections.
 : > "$root/modules/order"
 add_module() {
     line=$(grep -E "/$1\.ko(\.xz|\.zst)?:" "$modules/modules.dep") || return 0
@@ -40,7 +41,7 @@ add_module() {
     done
 }
 for module in aesni-intel ghash-clmulni-intel gcm ccm seqiv ctr chacha chacha_generic chacha-x86_64 \
-    poly1305-x86_64 poly1305_generic chacha20poly1305 tls; do
+    poly1305-x86_64 poly1305_generic chacha20poly1305 tls inet_diag tcp_diag; do
     add_module "$module"
 done
 
@@ -70,6 +71,7 @@ done < /modules/order
 ip link set lo up
 dmesg -n 1
 cd /tmp
+ulimit -n 65536
 sh /command
 echo "vm: status $?"
 sync
@@ -82,7 +84,7 @@ chmod +x "$root/init"
 timeout "$limit" qemu-system-x86_64 -accel tcg -cpu max -m "$memory" -smp 2 \
     -nodefaults -no-user-config -display none -no-reboot -serial stdio \
     -kernel "$kernel/vmlinuz" -initrd "$work/initrd" \
-    -append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on" </dev/null |
+    -append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on clocksource=tsc tsc=reliable" </dev/null |
     tr -d '\r' | tee "$work/console" | sed '/^vm: status /d; /reboot: Power down/d'
 status=$(sed -nE 's/^vm: status ([0-9]+)$/\1/p' "$work/console")
 [ -n "$status" ] || { echo "vm.sh: the guest ended without a status, or was given up after $limit s" >&2; exit 125; }

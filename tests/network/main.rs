@@ -21,7 +21,7 @@ mod transport {
     mod memory;
     mod plaintext_transport_layer;
     mod kernel_tls;
-    mod nio_echo_server;
+    pub(crate) mod nio_echo_server;
     mod ssl_transport_layer;
     mod ssl_failure;
     mod ssl_selector;

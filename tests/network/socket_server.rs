@@ -7,6 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::{io, thread};
 
+use support::temp::TempDir;
+use support::tls::TlsFiles;
 use support::wait::wait_until;
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::kafka_principal::KafkaPrincipal;
@@ -26,6 +28,7 @@ use crate::frames::{receive_frame, send_frame};
 use crate::test_server::{
     LOCALHOST, TestServer, assert_closed_without_answer, close, produce_request, test_config,
 };
+use crate::transport::nio_echo_server::{ssl_builder, ssl_config};
 
 /// More than the buffers of both sockets hold, so that a client that does not read stops the server
 /// in mid-send.
@@ -43,6 +46,23 @@ fn a_request_is_answered_on_every_listener() {
         assert_eq!(request.header.correlation_id, 7);
         assert_eq!(receive_frame(&mut client), produce_request(7));
     }
+}
+
+/// Port of `SocketServerTest.testSslSocketServer`.
+#[test]
+fn a_request_is_answered_over_tls() {
+    let (dir, metrics) = (TempDir::new(), Arc::new(Metrics::default()));
+    let files = TlsFiles::in_dir(dir.path());
+    let config = ssl_config(&files, &[]);
+    let listeners = config.listeners.clone();
+    let server = TestServer::start_on(ssl_builder(&config, &metrics), metrics, |it| {
+        it.listeners = listeners;
+    });
+    let port = server.bound_port(SecurityProtocol::Ssl).unwrap();
+    let mut client = files.client().connect(port).unwrap();
+    send_frame(&mut client, &produce_request(7));
+    assert_eq!(server.echo_one().session.principal.to_string(), "User:ANONYMOUS");
+    assert_eq!(receive_frame(&mut client), produce_request(7));
 }
 
 /// Port of `SocketServerTest.tooBigRequestIsRejected`, which must see the end here (KAFKA-3662).

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use support::broker_process::broker_binary;
 use support::temp::TempDir;
+use support::tls::TlsFiles;
 
 fn run(arguments: &[&str], dir: &TempDir) -> Output {
     Command::new(broker_binary()).args(arguments).current_dir(dir.path()).output().unwrap()
@@ -46,6 +47,38 @@ fn a_check_has_the_errors_of_a_start_and_its_exit_status() {
     assert_eq!(text(&checked.stderr), text(&started.stderr));
     assert_eq!(text(&checked.stderr).lines().count(), 3, "{}", text(&checked.stderr));
     assert_eq!(run(&["--check", "no.properties"], &dir).status.code(), Some(1));
+}
+
+/// The first question of somebody who has new keys, and a broker that runs with the old ones.
+#[test]
+fn a_check_reads_keys_login_modules_and_the_keys_of_tokens() {
+    let dir = TempDir::new();
+    let files = TlsFiles::in_dir(dir.path());
+    let keystore = files.keystore.display().to_string();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = format!("SASL_SSL://127.0.0.1:{}", taken.local_addr().unwrap().port());
+    let plain = "listener.name.sasl_ssl.plain.sasl.jaas.config";
+    let module = "org.apache.kafka.common.security.plain.PlainLoginModule required user_a=\"b\";";
+    let tokens = "sasl.oauthbearer.jwks.endpoint.url=file:///nowhere/keys.json\n\
+                  sasl.oauthbearer.expected.audience=a\nsasl.oauthbearer.expected.issuer=b\n";
+    let check = |mechanisms: &str, keystore: &str, more: &str| {
+        let settings = format!(
+            "listeners={listener}\nssl.keystore.type=PEM\nssl.keystore.location={keystore}\n\
+             sasl.enabled.mechanisms={mechanisms}\n{more}"
+        );
+        fs::write(dir.join("a.properties"), settings).unwrap();
+        let found = run(&["--check", "a.properties"], &dir);
+        (found.status.code(), text(&found.stderr))
+    };
+    let good = format!("{plain}={module}\n");
+    assert_eq!(check("PLAIN", &keystore, &good), (Some(0), String::new()));
+    let (status, said) =
+        check("PLAIN,OAUTHBEARER", "/nowhere/broker.pem", &format!("{good}{tokens}"));
+    assert_eq!((status, said.lines().count()), (Some(1), 2), "{said}");
+    assert!(said.contains("/nowhere/broker.pem") && said.contains("/nowhere/keys.json"), "{said}");
+    let (status, said) = check("PLAIN", &keystore, &format!("{plain}=hush\n"));
+    assert!(status == Some(1) && said.contains(plain) && !said.contains("hush"), "{said}");
+    assert!(check("PLAIN", &keystore, "").1.contains("must be set"));
 }
 
 #[test]

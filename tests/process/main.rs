@@ -20,6 +20,7 @@ mod dump_log;
 mod memory_flood;
 mod half_handshakes;
 mod request_log;
+mod secrets;
 mod sasl;
 mod trace;
 mod lessons;

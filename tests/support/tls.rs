@@ -5,6 +5,7 @@ use std::io;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,24 @@ use crate::wait::PATIENCE;
 
 /// The host that certificates of servers are for, beside its addresses.
 pub const HOST: &str = "localhost";
+
+/// Runs a tool that makes keys, such as keytool. `false` if this machine does not have it, which is said;
+/// in CI it must have it.
+pub fn run_tool(program: &str, arguments: &[&str]) -> bool {
+    match Command::new(program).args(arguments).output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            assert!(std::env::var_os("CI").is_none(), "CI has {program}");
+            eprintln!("left out: there is no {program} on this machine");
+            false
+        }
+        output => {
+            let output = output.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{program} {arguments:?}: {said}");
+            true
+        }
+    }
+}
 
 /// One who signs certificates.
 pub struct TestCa {

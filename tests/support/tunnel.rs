@@ -17,6 +17,8 @@ use crate::tls::{TestCa, TlsConnector, TlsStream};
 
 /// The brokers of this process that have TLS, by their ports.
 static CONNECTORS: LazyLock<Mutex<HashMap<u16, TlsConnector>>> = LazyLock::new(Mutex::default);
+/// The ports that clients of tunnels have, and those that the broker sees instead.
+static PORTS: LazyLock<Mutex<HashMap<u16, u16>>> = LazyLock::new(Mutex::default);
 
 /// What makes a broker's only listener one with TLS, with a key of its own, where `KTLS` asks for it.
 /// Nothing otherwise.
@@ -24,7 +26,12 @@ pub struct TlsListener(Option<(TestCa, String)>);
 
 impl TlsListener {
     pub fn if_asked_for() -> Self {
-        Self(kernel_tls::mode().map(|mode| (TestCa::new("the CA of a test"), mode)))
+        kernel_tls::mode().map_or(Self(None), |mode| Self::of(&mode))
+    }
+
+    /// With this value of `transferto.ktls`.
+    pub fn of(mode: &str) -> Self {
+        Self(Some((TestCa::new("the CA of a test"), mode.to_string())))
     }
 
     pub fn settings(&self) -> Vec<(String, String)> {
@@ -59,11 +66,18 @@ pub fn if_it_has_tls(stream: TcpStream) -> TcpStream {
     }
 }
 
+/// The port by which the broker knows this client.
+pub fn port_of(stream: &TcpStream) -> u16 {
+    let port = stream.local_addr().map_or(0, |it| it.port());
+    PORTS.lock().unwrap().get(&port).copied().unwrap_or(port)
+}
+
 /// Shakes hands on `remote`, and returns the end of a tunnel to it.
 pub fn through_tunnel(remote: TcpStream, connector: &TlsConnector) -> io::Result<TcpStream> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let near = TcpStream::connect(listener.local_addr()?)?;
     let (local, _) = listener.accept()?;
+    PORTS.lock().unwrap().insert(near.local_addr()?.port(), remote.local_addr()?.port());
     join(local, connector.over(remote)?)?;
     Ok(near)
 }

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::common::sasl_mechanism_names::PLAIN;
 use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::plain::plain_users::PlainUsers;
-
-pub const PLAIN: &str = "PLAIN";
 
 /// In front of what a client learns of its failure.
 const FAILED: &str = "Authentication failed";

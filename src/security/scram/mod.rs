@@ -7,5 +7,6 @@ pub mod scram_formatter;
 pub mod scram_credential_utils;
 pub mod scram_parser;
 pub mod scram_messages;
+pub mod scram_decoys;
 pub mod credential_cache;
 pub mod scram_sasl_server;

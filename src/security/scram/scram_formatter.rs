@@ -13,9 +13,11 @@ use ring::{hmac, pbkdf2};
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_mechanism::ScramMechanism;
 
-/// Of a nonce and of a salt. None of the 36 characters is likelier than 1 in 32, so that they are
-/// worth the 130 bits that Kafka takes.
-pub const RANDOM_CHARS: usize = 26;
+/// Of a nonce and of a salt: as many as Kafka takes, and a few that are cleared.
+pub(super) const RANDOM_BYTES: usize = 17;
+const RANDOM_BITS: usize = 130;
+/// The longest text that becomes of them.
+pub(super) const RANDOM_CHARS_MAX: usize = 26;
 
 /// The system has no random numbers to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,9 +136,9 @@ impl ScramFormatter {
     /// # Errors
     /// If the system has no random numbers.
     pub fn secure_random_string(&self) -> Result<String, NoRandomness> {
-        let mut bytes = [0; RANDOM_CHARS];
+        let mut bytes = [0; RANDOM_BYTES];
         SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
-        Ok(in_base_36(&bytes))
+        Ok(in_base_36(bytes))
     }
 
     /// A name as messages have it: without a comma.
@@ -150,10 +152,21 @@ impl ScramFormatter {
     }
 }
 
-/// A character for each byte.
-pub(super) fn in_base_36(bytes: &[u8]) -> String {
-    let digit = |byte: &u8| char::from_digit(u32::from(*byte) % 36, 36).expect("less than 36");
-    bytes.iter().map(digit).collect()
+/// The last 130 bits as Kafka writes them, `new BigInteger(130, random).toString(36)`: a salt does not
+/// show who has made it.
+pub(super) fn in_base_36(mut bytes: [u8; RANDOM_BYTES]) -> String {
+    bytes[0] &= u8::MAX >> (8 * RANDOM_BYTES - RANDOM_BITS);
+    let mut digits = Vec::with_capacity(RANDOM_CHARS_MAX);
+    while bytes.iter().any(|it| *it != 0) {
+        let mut rest = 0;
+        for byte in &mut bytes {
+            let dividend = rest << 8 | u32::from(*byte);
+            *byte = (dividend / 36) as u8;
+            rest = dividend % 36;
+        }
+        digits.push(char::from_digit(rest, 36).expect("less than 36"));
+    }
+    digits.iter().rev().collect()
 }
 
 fn xor(one: &[u8], other: &[u8]) -> Vec<u8> {
@@ -251,13 +264,17 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_has_as_many_characters_as_it_is_worth_and_never_comes_twice() {
+    fn a_nonce_is_130_bits_in_base_36_and_never_comes_twice() {
         let formatter = ScramFormatter::new(ScramMechanism::ScramSha512);
         let nonces = [(); 2].map(|()| formatter.secure_random_string().unwrap());
         assert!(nonces[0] != nonces[1]);
         for nonce in nonces {
-            assert_eq!(nonce.len(), RANDOM_CHARS);
+            // Shorter ones are rarer than 1 in 10^7.
+            assert!((22..=RANDOM_CHARS_MAX).contains(&nonce.len()), "{nonce}");
             assert!(nonce.chars().all(|it| it.is_ascii_digit() || it.is_ascii_lowercase()));
         }
+        // As Java has it: BigInteger.ONE.shiftLeft(130).subtract(BigInteger.ONE).toString(36).
+        assert_eq!(in_base_36([u8::MAX; RANDOM_BYTES]), "1omfro7zwmumr3umxudzyj6scf");
+        assert_eq!(in_base_36(*b"\xfc\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x24"), "84");
     }
 }

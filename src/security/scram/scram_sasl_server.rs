@@ -8,7 +8,7 @@ use crate::common::text::for_log;
 use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::scram::scram_credential::ScramCredential;
-use crate::security::scram::scram_formatter::{RANDOM_CHARS, ScramFormatter};
+use crate::security::scram::scram_formatter::ScramFormatter;
 use crate::security::scram::scram_mechanism::ScramMechanism;
 use crate::security::scram::scram_messages::{
     ClientFinalMessage, ClientFirstMessage, ServerFinalMessage, ServerFirstMessage,
@@ -57,6 +57,8 @@ struct Challenge {
     gs2_header: String,
     client_first_bare: String,
     nonce: String,
+    /// How much of it is the client's.
+    client_nonce_bytes: usize,
     server_first: String,
     credential: ScramCredential,
     /// Otherwise the credential is a decoy.
@@ -98,6 +100,7 @@ impl ScramSaslServer {
         let server_nonce = self.formatter.secure_random_string();
         let server_nonce =
             server_nonce.map_err(|_| failed("the system has no random numbers to give"))?;
+        let client_nonce_bytes = message.nonce.len();
         let nonce = message.nonce + &server_nonce;
         let (salt, iterations) = (&credential.salt, credential.iterations);
         let server_first = ServerFirstMessage { nonce: &nonce, salt, iterations }.to_message();
@@ -106,6 +109,7 @@ impl ScramSaslServer {
             gs2_header: message.gs2_header,
             client_first_bare: message.bare,
             nonce,
+            client_nonce_bytes,
             server_first,
             credential,
             // A delegation token is no user, whatever its name: there are none here.
@@ -146,7 +150,7 @@ impl Challenge {
     /// kcat of today's distributions, puts its own part before it once more. Kafka 3.8.1 to 3.9 take
     /// that, Kafka 4 does not; it is as safe, for the proof covers it, and the first messages as well.
     fn is_nonce(&self, returned: &str) -> bool {
-        let of_client = &self.nonce[..self.nonce.len() - RANDOM_CHARS];
+        let of_client = &self.nonce[..self.client_nonce_bytes];
         returned == self.nonce || returned.strip_prefix(of_client) == Some(&self.nonce)
     }
 }
@@ -197,6 +201,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
+    use crate::security::scram::scram_decoys::DecoyKey;
     use crate::security::scram::scram_formatter::WORK;
 
     /// The users userA and userB, with the passwords passwordA and passwordB.
@@ -207,10 +212,8 @@ mod tests {
             (user.to_string(), BTreeMap::from([(mechanism, credential)]))
         };
         let cache = CredentialCache::default();
-        cache.replace(Arc::new(BTreeMap::from([
-            of("userA", "passwordA"),
-            of("userB", "passwordB"),
-        ])));
+        let credentials = BTreeMap::from([of("userA", "passwordA"), of("userB", "passwordB")]);
+        cache.replace(Arc::new(credentials), DecoyKey::random().unwrap());
         Arc::new(cache)
     }
 
@@ -330,7 +333,7 @@ mod tests {
         };
         assert_eq!(challenge("nobody"), challenge("nobody"));
         assert!(challenge("nobody") != challenge("somebody"));
-        assert_eq!(challenge("nobody").len(), challenge("userA").len());
+        assert!(challenge("nobody").ends_with(",i=4096"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{info, warn};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -16,10 +16,12 @@ use rustls::{
 
 use crate::common::x509_certificate::X509Certificate;
 use crate::config::ssl_client_auth::SslClientAuth;
-use crate::security::ssl::security_store::{KeyEntry, SecurityStore, file_of, named};
+use crate::security::ssl::ec_key::with_public_key;
+use crate::security::ssl::security_store::KeyEntry;
 use crate::security::ssl::ssl_configs::{SslConfigs, StoreConfigs};
 use crate::security::ssl::ssl_error::SslError;
 use crate::security::ssl::ssl_names::{cipher_suites, protocols};
+use crate::security::ssl::store_loader::{file_of, load, named};
 
 /// Tickets save a client half a handshake next time, and no client of Kafka's asks for that. Without
 /// them nothing follows a handshake but requests.
@@ -65,7 +67,7 @@ fn create_keystore(
     configs: &StoreConfigs,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, SslError> {
-    let store = SecurityStore::load(configs)?.ok_or_else(|| {
+    let store = load(configs)?.ok_or_else(|| {
         SslError::new(
             "a listener with TLS needs a key: set `ssl.keystore.location` to a file that holds it, \
              with its certificate, and `ssl.keystore.type` to its type, PEM, PKCS12 or JKS",
@@ -82,7 +84,11 @@ fn create_keystore(
     if count > 1 {
         info!("{name} holds {count} keys: the first one is used");
     }
-    check_own_certificate(&name, configs, chain.first())?;
+    let certificate = check_own_certificate(&name, configs, chain.first())?;
+    let key = match with_public_key(key.secret_der(), &certificate.public_key) {
+        Some(completed) => PrivatePkcs8KeyDer::from(completed).into(),
+        None => key,
+    };
     CertifiedKey::from_der(chain, key, provider)
         .map_err(|error| SslError::new(key_failure(&name, configs, &error)))
 }
@@ -96,7 +102,7 @@ fn key_failure(name: &str, configs: &StoreConfigs, error: &rustls::Error) -> Str
         ),
         other => format!(
             "{name}: the key is of no use, it must be RSA of 2048 bits or more, ECDSA on P-256 or \
-             P-384, or Ed25519: {other}; make one with `openssl genpkey -algorithm EC -pkeyopt \
+             P-384, or Ed25519, and belong to the certificate: {other}; make one with `openssl genpkey -algorithm EC -pkeyopt \
              ec_paramgen_curve:prime256v1`"
         ),
     }
@@ -108,7 +114,7 @@ fn check_own_certificate(
     name: &str,
     configs: &StoreConfigs,
     certificate: Option<&CertificateDer<'_>>,
-) -> Result<(), SslError> {
+) -> Result<X509Certificate, SslError> {
     let file = file_of(configs);
     let Some(der) = certificate else {
         return Err(SslError::new(format!(
@@ -156,7 +162,7 @@ fn check_own_certificate(
              name of the host will refuse it"
         );
     }
-    Ok(())
+    Ok(certificate)
 }
 
 fn now_s() -> i64 {
@@ -188,7 +194,7 @@ fn create_verifier(
     configs: &SslConfigs,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, SslError> {
-    let store = SecurityStore::load(&configs.truststore)?;
+    let store = load(&configs.truststore)?;
     if configs.client_auth == SslClientAuth::None {
         return Ok(WebPkiClientVerifier::no_client_auth());
     }

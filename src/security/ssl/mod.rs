@@ -3,11 +3,13 @@
 pub mod ssl_error;
 pub mod ssl_configs;
 pub mod ssl_names;
+pub mod security_store;
 pub mod pkcs8;
+pub mod ec_key;
 pub mod pem;
 pub mod pkcs12;
 pub mod jks;
-pub mod security_store;
+pub mod store_loader;
 pub mod default_ssl_engine_factory;
 pub mod ssl_factory;
 pub mod ssl_principal_mapper;

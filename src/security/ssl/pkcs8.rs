@@ -156,3 +156,26 @@ fn decrypt_cbc<C: KeyIvInit + BlockModeDecrypt>(
     bytes.truncate(plain_bytes);
     Some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_not_ask_for_endless_work() {
+        assert_eq!(checked_iterations(ITERATIONS_MAX).unwrap().get(), ITERATIONS_MAX);
+        for (count, error) in [
+            (u32::MAX, DecryptError::TooManyIterations(u32::MAX)),
+            (0, DecryptError::Malformed(DerError("it asks for no iteration"))),
+        ] {
+            assert_eq!(checked_iterations(count), Err(error));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_key_are_an_error() {
+        for bytes in [&[][..], &[0x30, 0], &[0x30, 4, 0x30, 0, 4, 0], &[4, 1, 1]] {
+            assert!(matches!(decrypt(bytes, "x"), Err(DecryptError::Malformed(_))), "{bytes:?}");
+        }
+    }
+}

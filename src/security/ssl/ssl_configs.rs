@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use log::warn;
-
 use crate::common::end_point::EndPoint;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::kernel_tls_mode::KernelTlsMode;
@@ -85,7 +83,8 @@ impl SslConfigs {
 }
 
 /// On a listener with SASL a certificate is asked for only if the setting is for this listener alone:
-/// it would else be asked for because of the other listeners (KAFKA-3166, KIP-684).
+/// it would else be asked for because of the other listeners (KAFKA-3166, KIP-684). Whoever reads the
+/// settings warns of it.
 fn client_auth(config: &KafkaConfig, own: &KafkaConfig, end_point: &EndPoint) -> SslClientAuth {
     let listener = &end_point.listener_name;
     let is_of_listener = config.listener_settings.iter().any(|it| {
@@ -93,13 +92,6 @@ fn client_auth(config: &KafkaConfig, own: &KafkaConfig, end_point: &EndPoint) ->
     });
     if !end_point.security_protocol.uses_sasl() || is_of_listener {
         return own.ssl_client_auth;
-    }
-    if own.ssl_client_auth != SslClientAuth::None {
-        warn!(
-            "`ssl.client.auth` does not hold for the listener {listener}, whose clients authenticate \
-             by SASL: set `{}ssl.client.auth` if it is to",
-            listener.config_prefix()
-        );
     }
     SslClientAuth::None
 }

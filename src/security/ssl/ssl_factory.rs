@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 
 use crate::common::end_point::EndPoint;
 use crate::common::lock::locked;
+use crate::config::dynamic_config::BrokerReconfigurable;
 use crate::config::kafka_config::KafkaConfig;
 use crate::security::ssl::default_ssl_engine_factory::create_ssl_context;
 use crate::security::ssl::ssl_configs::SslConfigs;
@@ -30,8 +31,13 @@ struct Current {
     configs: SslConfigs,
     context: Arc<ServerConfig>,
     /// Of the files as they were before they were read.
-    stamps: Vec<Option<FileStamp>>,
+    stamps: Stamps,
+    /// Of the files that were found unusable last, so that nobody hears of them every few seconds.
+    unusable: Option<Stamps>,
 }
+
+/// Of the keystore and of the truststore; `None` of a file that is not there.
+type Stamps = [Option<FileStamp>; 2];
 
 /// What changes with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,21 +81,36 @@ impl SslFactory {
     /// Reads the files again if they have changed. One that cannot be used is said to be so once, and
     /// what was there remains.
     pub fn reload_changed_files(&self) {
-        let (configs, stamps) = {
+        let (configs, stamps, unusable) = {
             let current = locked(&self.current);
-            (current.configs.clone(), current.stamps.clone())
+            (current.configs.clone(), current.stamps, current.unusable)
         };
         let now = stamps_of(&configs);
-        if now == stamps {
+        if now == stamps || Some(now) == unusable {
             return;
         }
-        match self.replace(configs) {
-            Ok(()) => info!("{}: new connections get the changed certificates", self.end_point),
+        let read = Current::read(configs.clone()).map_err(|error| at(&self.end_point, &error));
+        let mut current = locked(&self.current);
+        if current.configs != configs {
+            // Somebody has altered the settings meanwhile, and has read other files.
+            return;
+        }
+        match read {
+            Ok(read) => {
+                *current = read;
+                info!("{}: new connections get the changed certificates", self.end_point);
+            }
             Err(error) => {
-                locked(&self.current).stamps = now;
+                current.unusable = Some(now);
                 error!("{error}; the former certificates remain in use");
             }
         }
+    }
+
+    /// Whether these settings, or the files that they name, are others than those in use.
+    fn is_changed(&self, configs: &SslConfigs) -> bool {
+        let current = locked(&self.current);
+        current.configs != *configs || current.stamps != stamps_of(configs)
     }
 
     fn replace(&self, configs: SslConfigs) -> Result<(), SslError> {
@@ -99,11 +120,34 @@ impl SslFactory {
     }
 }
 
+/// `kafka-configs` may exchange the keys of the listener (KIP-226).
+impl BrokerReconfigurable for SslFactory {
+    fn validate(&self, new: &KafkaConfig) -> Result<(), String> {
+        let configs = SslConfigs::of_listener(new, &self.end_point);
+        if !self.is_changed(&configs) {
+            return Ok(());
+        }
+        let read = Current::read(configs).map_err(|error| at(&self.end_point, &error).to_string());
+        read.map(drop)
+    }
+
+    fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
+        let configs = SslConfigs::of_listener(new, &self.end_point);
+        if !self.is_changed(&configs) {
+            return;
+        }
+        match self.replace(configs) {
+            Ok(()) => info!("{}: new connections get the altered certificates", self.end_point),
+            Err(error) => error!("{error}; the former certificates remain in use"),
+        }
+    }
+}
+
 impl Current {
     fn read(configs: SslConfigs) -> Result<Self, SslError> {
         let stamps = stamps_of(&configs);
         let context = Arc::new(create_ssl_context(&configs)?);
-        Ok(Self { configs, context, stamps })
+        Ok(Self { configs, context, stamps, unusable: None })
     }
 }
 
@@ -111,11 +155,9 @@ fn at(end_point: &EndPoint, error: &SslError) -> SslError {
     SslError::new(format!("listener {end_point}: {error}"))
 }
 
-fn stamps_of(configs: &SslConfigs) -> Vec<Option<FileStamp>> {
+fn stamps_of(configs: &SslConfigs) -> Stamps {
     [&configs.keystore.location, &configs.truststore.location]
-        .into_iter()
         .map(|location| location.as_ref().and_then(stamp))
-        .collect()
 }
 
 fn stamp(location: &PathBuf) -> Option<FileStamp> {

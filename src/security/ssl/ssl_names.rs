@@ -1,118 +1,72 @@
-//! The versions of TLS and the cipher suites by Kafka's names, which are Java's.
+//! What the versions of TLS and the cipher suites of `config/tls_names.rs` are to the TLS library.
 
-use rustls::crypto::ring::cipher_suite;
+use rustls::crypto::ring;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion, version};
 
+use crate::config::tls_names::{CIPHER_SUITES, TLS_1_2, TLS_1_3};
 use crate::security::ssl::ssl_error::SslError;
 
-/// The versions that there are.
-const PROTOCOLS: [(&str, &SupportedProtocolVersion); 2] =
-    [("TLSv1.3", &version::TLS13), ("TLSv1.2", &version::TLS12)];
-/// Those that Java has, too. Nobody should speak them any more, and nothing here does.
-const OLD_PROTOCOLS: [&str; 5] = ["TLSv1.1", "TLSv1", "SSLv3", "SSLv2", "SSLv2Hello"];
-
-/// The suites that there are, those first that cost the least: AES-128 needs a seventh less of the
-/// processor than AES-256, and a third of what ChaCha20 needs where the processor knows AES.
-const CIPHER_SUITES: [(&str, SupportedCipherSuite); 9] = [
-    ("TLS_AES_128_GCM_SHA256", cipher_suite::TLS13_AES_128_GCM_SHA256),
-    ("TLS_AES_256_GCM_SHA384", cipher_suite::TLS13_AES_256_GCM_SHA384),
-    ("TLS_CHACHA20_POLY1305_SHA256", cipher_suite::TLS13_CHACHA20_POLY1305_SHA256),
-    (
-        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    ),
-    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
-    (
-        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    ),
-    ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
-    (
-        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
-    (
-        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-        cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
-];
-
-/// The versions of `ssl.enabled.protocols` that can be spoken. The old ones are left out.
+/// The versions of `ssl.enabled.protocols`.
 ///
 /// # Errors
-/// If one is unknown, or none is left.
+/// If one is unknown.
 pub fn protocols(names: &[String]) -> Result<Vec<&'static SupportedProtocolVersion>, SslError> {
-    let mut found = Vec::new();
-    for name in names {
-        match PROTOCOLS.iter().find(|(known, _)| known == name) {
-            Some((_, protocol)) => found.push(*protocol),
-            None if OLD_PROTOCOLS.contains(&name.as_str()) => {}
-            None => {
-                return Err(SslError::new(format!(
-                    "`ssl.enabled.protocols` has {name}, which is not known: TLSv1.2 and TLSv1.3 are"
-                )));
-            }
-        }
-    }
-    if found.is_empty() {
-        return Err(SslError::new(format!(
-            "`ssl.enabled.protocols={}` has none that this broker speaks: set \
-             `ssl.enabled.protocols=TLSv1.2,TLSv1.3`",
-            names.join(",")
-        )));
-    }
-    Ok(found)
+    let protocol = |name: &String| match name.as_str() {
+        TLS_1_2 => Ok(&version::TLS12),
+        TLS_1_3 => Ok(&version::TLS13),
+        unknown => Err(is_unknown("ssl.enabled.protocols", unknown)),
+    };
+    names.iter().map(protocol).collect()
 }
 
 /// The suites of `ssl.cipher.suites`, the preferred first; all that there are if it is empty.
 ///
 /// # Errors
-/// If one is not known here.
+/// If one is unknown.
 pub fn cipher_suites(names: &[String]) -> Result<Vec<SupportedCipherSuite>, SslError> {
-    if names.is_empty() {
-        return Ok(CIPHER_SUITES.iter().map(|(_, suite)| *suite).collect());
+    match names {
+        [] => CIPHER_SUITES.into_iter().map(cipher_suite).collect(),
+        names => names.iter().map(|name| cipher_suite(name)).collect(),
     }
-    let find = |name: &String| {
-        let found = CIPHER_SUITES.iter().find(|(known, _)| known == name);
-        found.map(|(_, suite)| *suite).ok_or_else(|| {
-            let known = CIPHER_SUITES.map(|(known, _)| known).join(", ");
-            SslError::new(format!(
-                "`ssl.cipher.suites` has {name}, which this broker does not know; it knows {known}"
-            ))
-        })
-    };
-    names.iter().map(find).collect()
+}
+
+fn cipher_suite(name: &str) -> Result<SupportedCipherSuite, SslError> {
+    let found = ring::ALL_CIPHER_SUITES.iter().find(|it| java_name(it) == name);
+    found.copied().ok_or_else(|| is_unknown("ssl.cipher.suites", name))
+}
+
+/// The library's name of a suite of TLS 1.3 says so; Java's, which is IANA's, does not.
+fn java_name(suite: &SupportedCipherSuite) -> String {
+    format!("{:?}", suite.suite()).replace("TLS13_", "TLS_")
+}
+
+fn is_unknown(setting: &str, name: &str) -> SslError {
+    SslError::new(format!("`{setting}` has {name}, which is not known"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tls_names::PROTOCOLS;
 
-    fn names(text: &str) -> Vec<String> {
-        text.split(',').map(String::from).collect()
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn old_versions_of_tls_are_left_out_if_there_are_others() {
-        let found = protocols(&names("TLSv1.2,TLSv1.1,TLSv1")).unwrap();
-        assert_eq!(found.len(), 1);
-        for wrong in ["TLSv1.1,TLSv1", "TLSv1.4", ""] {
-            assert!(protocols(&names(wrong)).unwrap_err().to_string().contains("TLSv1.3"));
-        }
+    fn all_names_of_the_settings_are_known_and_no_others() {
+        assert_eq!(protocols(&owned(&PROTOCOLS)).unwrap().len(), PROTOCOLS.len());
+        let named = cipher_suites(&owned(&CIPHER_SUITES)).unwrap();
+        assert_eq!(named, cipher_suites(&[]).unwrap());
+        assert_eq!(named.len(), ring::ALL_CIPHER_SUITES.len());
+        assert!(protocols(&owned(&["TLSv1.1"])).is_err());
+        assert!(cipher_suites(&owned(&["TLS_RSA_WITH_AES_128_CBC_SHA"])).is_err());
     }
 
     #[test]
-    fn an_unknown_suite_is_refused_with_the_names_of_the_nine() {
-        assert_eq!(cipher_suites(&[]).unwrap().len(), 9);
-        let error = cipher_suites(&names("TLS_RSA_WITH_AES_128_CBC_SHA")).unwrap_err().to_string();
-        assert!(CIPHER_SUITES.iter().all(|(name, _)| error.contains(name)), "{error}");
-    }
-
-    #[test]
-    fn the_names_are_those_of_the_suites() {
-        for (name, suite) in CIPHER_SUITES {
-            let known = format!("{:?}", suite.suite()).replace("TLS13_", "TLS_");
-            assert_eq!(known, name);
-        }
+    fn suites_keep_their_order_for_the_first_one_is_preferred() {
+        let reversed: Vec<_> = CIPHER_SUITES.into_iter().rev().collect();
+        let suites = cipher_suites(&owned(&reversed)).unwrap();
+        assert_eq!(suites.iter().map(java_name).collect::<Vec<_>>(), reversed);
     }
 }

@@ -215,7 +215,7 @@ impl ConfigApis {
 fn is_wanted(asked: &DescribeConfigsResource, entry: &ConfigEntry) -> bool {
     match asked.configuration_keys.as_deref() {
         None | Some([]) => true,
-        Some(names) => names.iter().any(|name| name == entry.setting.name),
+        Some(names) => names.iter().any(|name| *name == entry.name),
     }
 }
 
@@ -224,18 +224,19 @@ fn described(
     request: &DescribeConfigsRequest,
 ) -> DescribeConfigsResourceResult {
     let synonyms = entry.synonyms.iter().filter(|_| request.include_synonyms);
+    let is_sensitive = entry.is_sensitive();
     let documentation = request.include_documentation.then(|| entry.setting.doc.trim().to_string());
     DescribeConfigsResourceResult {
-        name: entry.setting.name.to_string(),
-        value: entry.value.clone(),
+        name: entry.name.to_string(),
+        value: entry.value.clone().filter(|_| !is_sensitive),
         read_only: entry.is_read_only,
         is_default: entry.source == ConfigSource::Default,
         config_source: entry.source as i8,
-        is_sensitive: false,
+        is_sensitive,
         synonyms: synonyms
             .map(|it| DescribeConfigsSynonym {
                 name: it.name.to_string(),
-                value: Some(it.value.clone()),
+                value: Some(it.value.clone()).filter(|_| !is_sensitive),
                 source: it.source as i8,
             })
             .collect(),
@@ -254,6 +255,7 @@ fn config_type(kind: &str) -> i8 {
         "long" => 5,
         "double" => 6,
         "list" => 7,
+        "password" => 9,
         _ => 0,
     }
 }

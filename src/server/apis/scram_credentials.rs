@@ -18,10 +18,9 @@ use crate::protocol::describe_user_scram_credentials::{
     DescribeUserScramCredentialsResult,
 };
 use crate::protocol::request::ResponseBody;
-use crate::security::scram::credential_cache::ScramCredentials;
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_formatter::ScramFormatter;
-use crate::security::scram::scram_mechanism::ScramMechanism;
+use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 use crate::server::apis::duplicates::duplicates;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::scram_control_manager::{ScramChanges, ScramControlManager};
@@ -213,7 +212,7 @@ fn describe<'a>(
     let twice = duplicates(users.clone());
     let mut named = HashSet::new();
     let once = users.filter(|user| named.insert(*user));
-    let mut describe = |user: &str| {
+    let describe = |user: &str| {
         let found = match twice.contains(user) {
             true => Err(KafkaError::api(
                 Errors::DuplicateResource,
@@ -236,5 +235,5 @@ fn describe<'a>(
             }
         })
     };
-    once.map(|user| describe(user)).collect()
+    once.map(describe).collect()
 }

@@ -5,6 +5,7 @@
 //! answered. No fetch or produce request looks here: each part keeps the settings that it needs, and
 //! is asked to follow.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +20,7 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::KafkaScheduler;
 use crate::config::dynamic_config::{BrokerReconfigurable, ConfigMap, CurrentConfig, DynamicScope};
 use crate::config::kafka_config::KafkaConfig;
+use crate::config::listener_setting::ListenerSetting;
 use crate::network::connection_quotas::resolve;
 use crate::registry::broker_config_registry::BrokerConfigRegistry;
 
@@ -80,6 +82,9 @@ impl DynamicBrokerConfig {
         if let Some(why) = current.contradiction() {
             warn!("{why}: one of them was altered while the broker ran");
         }
+        for name in current.without_listener() {
+            warn!("`{name}` has no effect: it was altered for a listener that is not there now");
+        }
         let mut followed = current.config().clone();
         followed.max_connections_per_ip_overrides =
             resolvable(&look_up, &current.config().max_connections_per_ip_overrides);
@@ -132,24 +137,33 @@ impl DynamicBrokerConfig {
             let mut followed = after.config().clone();
             followed.max_connections_per_ip_overrides = addresses;
             check_asker(alteration.asker, &changes.followed, &followed).map_err(refused)?;
-            if alteration.validate_only || after.dynamic() == before.dynamic() {
+            changes.validate(&followed).map_err(refused)?;
+            if alteration.validate_only {
                 return Ok(());
             }
-            return changes.follow(&self.current, after, followed);
+            if after.dynamic() != before.dynamic() {
+                changes.registry.replace(after.dynamic().clone())?;
+            }
+            changes.follow(&self.current, after, followed);
+            return Ok(());
         }
     }
 }
 
 impl Changes {
-    /// Writes the settings `after`, shows them in `current`, and has all parts follow. A part that
-    /// panics does not keep those after it from following: the settings are on disk already.
+    /// Asks each part whether it can follow.
+    fn validate(&self, followed: &KafkaConfig) -> Result<(), String> {
+        self.parts.iter().filter_map(Weak::upgrade).try_for_each(|part| part.validate(followed))
+    }
+
+    /// Shows the settings `after` in `current`, and has all parts follow. A part that panics does not
+    /// keep those after it from following: the settings are on disk already.
     fn follow(
         &mut self,
         current: &RwLock<Arc<CurrentConfig>>,
         after: CurrentConfig,
         followed: KafkaConfig,
-    ) -> Result<(), KafkaError> {
-        self.registry.replace(after.dynamic().clone())?;
+    ) {
         let before = Arc::clone(&read_locked(current));
         log_changes(before.config(), after.config());
         *write_locked(current) = Arc::new(after);
@@ -163,7 +177,6 @@ impl Changes {
                 );
             }
         }
-        Ok(())
     }
 }
 
@@ -226,15 +239,29 @@ fn check_asker(asker: IpAddr, before: &KafkaConfig, after: &KafkaConfig) -> Resu
 }
 
 fn log_changes(before: &KafkaConfig, after: &KafkaConfig) {
+    let say = |what: String| {
+        let level = limited(LogKind::Settings, Level::Info);
+        log!(level, "{what}: it was altered while the broker ran");
+    };
     for ((name, before), (_, after)) in before.values().iter().zip(after.values()) {
         if *before != after {
-            let level = limited(LogKind::Settings, Level::Info);
-            log!(
-                level,
-                "`{name}` is {after:?} instead of {before:?}: it was altered while the broker ran"
-            );
+            say(format!("`{name}` is {after:?} instead of {before:?}"));
         }
     }
+    let (before, after) = (of_listeners(before), of_listeners(after));
+    for (name, setting) in &after {
+        if before.get(name).is_none_or(|it| it.value != setting.value) {
+            say(format!("`{name}` is {:?}", setting.shown_value()));
+        }
+    }
+    for name in before.keys().filter(|it| !after.contains_key(*it)) {
+        say(format!("`{name}` is not set any more"));
+    }
+}
+
+/// What holds for single listeners, by name.
+fn of_listeners(config: &KafkaConfig) -> BTreeMap<String, &ListenerSetting> {
+    config.listener_settings.iter().map(|it| (it.full_name(), it)).collect()
 }
 
 #[cfg(test)]
@@ -273,6 +300,50 @@ mod tests {
         };
         let (scope, asker) = (DynamicScope::Broker, IpAddr::V4(Ipv4Addr::LOCALHOST));
         config.alter(&Alteration { scope, asker, validate_only: false, change })
+    }
+
+    /// A part that cannot apply certain settings, and says so.
+    struct Refuses;
+
+    impl BrokerReconfigurable for Refuses {
+        fn validate(&self, new: &KafkaConfig) -> Result<(), String> {
+            match new.log_roll_ms {
+                Some(7) => Err("seven is not possible here".to_string()),
+                _ => Ok(()),
+            }
+        }
+
+        fn reconfigure(&self, _old: &KafkaConfig, _new: &KafkaConfig) {}
+    }
+
+    #[test]
+    fn what_a_part_cannot_apply_is_refused_and_not_kept() {
+        let dir = TempDir::new();
+        let dirs = [dir.path().to_path_buf()];
+        let config = DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        let (first, refuses) = (Arc::new(Part::default()), Arc::new(Refuses));
+        config.add_reconfigurable(&first);
+        config.add_reconfigurable(&refuses);
+        let error = set(&config, "log.roll.ms", "7").unwrap_err();
+        assert!(error.to_string().contains("seven is not possible here"), "{error}");
+        assert_eq!(first.last().log_roll_ms, None);
+        let again = DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        assert_eq!(again.current().config().log_roll_ms, None);
+    }
+
+    /// So that `kafka-configs` has a changed file of certificates read again.
+    #[test]
+    fn what_is_set_to_what_it_is_reaches_the_parts_all_the_same() {
+        let dir = TempDir::new();
+        let dirs = [dir.path().to_path_buf()];
+        let config = DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        let part = Arc::new(Part::default());
+        config.add_reconfigurable(&part);
+        set(&config, "log.roll.ms", "5").unwrap();
+        let count = part.0.lock().unwrap().len();
+        set(&config, "log.roll.ms", "5").unwrap();
+        assert_eq!(part.0.lock().unwrap().len(), count + 1);
+        assert_eq!(part.last().log_roll_ms, Some(5));
     }
 
     /// A part that cannot follow the settings.

@@ -12,9 +12,9 @@ use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::{counted, for_log};
 use crate::registry::scram_registry::ScramRegistry;
-use crate::security::scram::credential_cache::{CredentialCache, ScramCredentials};
+use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::scram::scram_credential::ScramCredential;
-use crate::security::scram::scram_mechanism::ScramMechanism;
+use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 
 /// The most users. Each change writes all of them.
 const USERS_MAX: usize = 100_000;
@@ -37,7 +37,7 @@ impl ScramControlManager {
     /// reports.
     pub fn open_in(log_dirs: &[PathBuf], cache: &Arc<CredentialCache>) -> Result<Self, KafkaError> {
         let registry = ScramRegistry::open_in(log_dirs)?;
-        cache.replace(Arc::clone(registry.credentials()));
+        cache.replace(Arc::clone(registry.credentials()), registry.decoy_key());
         Ok(Self { registry: Mutex::new(registry), cache: Arc::clone(cache) })
     }
 
@@ -69,7 +69,7 @@ impl ScramControlManager {
         }
         let Some(first) = made.first() else { return Ok(refused) };
         registry.replace(after)?;
-        self.cache.replace(Arc::clone(registry.credentials()));
+        self.cache.replace(Arc::clone(registry.credentials()), registry.decoy_key());
         let (level, users) = (limited(LogKind::Settings, Level::Info), counted(made.len(), "user"));
         let first = for_log(first);
         log!(level, "altered the SCRAM credentials of {users}, the first: {first}");

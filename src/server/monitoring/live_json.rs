@@ -77,6 +77,7 @@ fn put_processor(json: &mut Json, processor: &ObservedProcessor) {
     json.object(|it| {
         it.field("number").count(processor.number);
         it.field("listener").string(&processor.listener.to_string());
+        it.field("protocol").string(processor.protocol.name());
         it.field("connection_count").count(processor.connection_count);
         it.field("response_queue_size").count(processor.response_queue_size);
         it.field("is_fresh").bool(processor.is_fresh);
@@ -93,13 +94,15 @@ fn put_own_view(json: &mut Json, snapshot: &ProcessorSnapshot) {
 }
 
 fn put_connection(json: &mut Json, connection: &ConnectionSnapshot) {
-    let ChannelSnapshot { id, peer, client_id, principal, readiness, .. } = &connection.channel;
+    let ChannelSnapshot { id, peer, client_id, principal, stage, readiness, .. } =
+        &connection.channel;
     let principal = principal.as_ref().map(shown_principal);
     json.object(|it| {
         it.field("id").string(&id.to_string());
         it.field("peer").string(&peer.to_string());
         it.field("client_id").nullable_string(client_id.as_deref());
         it.field("principal").nullable_string(principal.as_deref());
+        it.field("stage").string(stage);
         it.field("event").array(names_of(readiness.event()), Json::string);
         it.field("interest").array(names_of(readiness.interest()), Json::string);
         it.field("is_listed").bool(readiness.is_listed());

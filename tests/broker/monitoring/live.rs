@@ -1,6 +1,7 @@
 //! The page that shows the path at work, and its data. How the page looks in a browser is for
 //! `make live`; what it writes down of one fetch, for a process of its own.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use support::broker::Broker;
@@ -37,7 +38,7 @@ fn a_connection_and_its_log_show_as_they_are() {
     client.produce("post", 0, &batch(&[b"at work"]));
     let peer = client.stream.local_addr().unwrap();
     let of_connection = format!(
-        r#"{{"id":"0#0","peer":"{peer}","client_id":"test","principal":"User:ANONYMOUS","event":["WRITABLE"],"interest":["READABLE","BUFFERED"],"is_listed":false,"is_muted":false,"lacks_memory":false,"is_receiving":false,"is_throttled":false}}"#
+        r#"{{"id":"0#0","peer":"{peer}","client_id":"test","principal":"User:ANONYMOUS","stage":"ready","event":["WRITABLE"],"interest":["READABLE","BUFFERED"],"is_listed":false,"is_muted":false,"lacks_memory":false,"is_receiving":false,"is_throttled":false}}"#
     );
     wait_for_data(
         &broker,
@@ -85,6 +86,20 @@ fn a_connection_shows_its_principal_and_of_a_long_one_the_beginning() {
     );
     let of_alice = r#""client_id":"test","principal":"User:alice","#;
     wait_for_data(&broker, &[of_alice, &format!("{shown_of_long},"), &of_unknown]);
+}
+
+#[test]
+fn a_connection_that_does_not_serve_yet_shows_how_far_it_is() {
+    let broker = Broker::start(&[
+        HTTP_LISTENER,
+        ("listeners", "INSIDE://127.0.0.1:0"),
+        ("listener.security.protocol.map", "INSIDE:SASL_PLAINTEXT"),
+        ("sasl.enabled.mechanisms", "SCRAM-SHA-256"),
+    ]);
+    let port = broker.server().bound_port_of("INSIDE").unwrap();
+    let _silent = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let of_connection = r#""client_id":null,"principal":null,"stage":"authenticating","event":"#;
+    wait_for_data(&broker, &[r#""listener":"INSIDE","protocol":"SASL_PLAINTEXT""#, of_connection]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn connect(broker: &Broker) -> Client {
     Client::connect(broker.server().bound_port_of(LISTENER).unwrap())
 }
 
-fn set_password(broker: &Broker, user: &str, mechanism: ScramMechanism, password: &str) {
+pub(super) fn set_password(broker: &Broker, user: &str, mechanism: ScramMechanism, password: &str) {
     let (salt, iterations) = (b"salt".to_vec(), 4096);
     let formatter = ScramFormatter::new(mechanism);
     let salted = formatter.salted_password(password, &salt, NonZeroU32::new(iterations).unwrap());
@@ -49,7 +49,7 @@ fn set_password(broker: &Broker, user: &str, mechanism: ScramMechanism, password
     );
 }
 
-fn alter(broker: &Broker, request: AlterUserScramCredentialsRequest) {
+pub(super) fn alter(broker: &Broker, request: AlterUserScramCredentialsRequest) {
     let request = RequestBody::AlterUserScramCredentials(request);
     match broker.connect().call(0, &request, &[]).0 {
         ResponseBody::AlterUserScramCredentials(it) => assert_eq!(it.results[0].error_code, 0),
@@ -75,7 +75,7 @@ fn authenticate(client: &mut Client, token: Vec<u8>) -> SaslAuthenticateResponse
 }
 
 /// Logs in by SaslAuthenticate; returns the last answer.
-fn log_in(
+pub(super) fn log_in(
     client: &mut Client,
     mechanism: ScramMechanism,
     user: &str,

@@ -13,7 +13,11 @@ use support::users::{believing, connect_as, connect_by_plain};
 use support::wait::wait_until;
 use transferto::common::end_point::SecurityProtocol;
 use transferto::common::errors::Errors;
+use transferto::common::mock_time::MockTime;
 use transferto::protocol::acl_filter::AclFilter;
+use transferto::protocol::alter_user_scram_credentials::{
+    AlterUserScramCredentialsRequest, ScramCredentialDeletion,
+};
 use transferto::protocol::create_acls::{AclCreation, CreateAclsRequest};
 use transferto::protocol::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
 use transferto::protocol::describe_groups::DescribeGroupsRequest;
@@ -21,10 +25,12 @@ use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::metadata::MetadataRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::registry::acl_registry::ACL_FILE;
+use transferto::security::scram::scram_mechanism::ScramMechanism;
 use transferto::server::security::authorizer::{CLUSTER_NAME, Operation, ResourceType};
 
 use crate::apis::group_client::list_groups;
 use crate::security::rights::{GROUP, TOPIC, codes, find_coordinator, offset_commit};
+use crate::security::scram_login::{alter, log_in, set_password};
 
 const LITERAL: i8 = 3;
 const PREFIXED: i8 = 4;
@@ -237,6 +243,47 @@ fn an_acl_that_is_taken_away_ends_the_right_of_a_connection_that_is_there() {
     assert_eq!(produce_and_fetch(&mut bob, "orders"), (0, 0));
     allow(&mut admin, "User:alice", ORDERS, Op::Read);
     assert_eq!(produce_and_fetch(&mut alice, "orders"), (NO_TOPIC, 0));
+}
+
+/// As in Kafka: a connection that has authenticated stays until it has to authenticate anew.
+#[test]
+fn a_user_that_is_removed_keeps_its_connection_until_its_session_ends_and_loses_its_acls_at_once() {
+    let settings = [
+        ("listeners", "PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0"),
+        ("sasl.enabled.mechanisms", "SCRAM-SHA-256"),
+        ("connection.failed.authentication.delay.ms", "0"),
+        ("listener.name.sasl_plaintext.scram-sha-256.connections.max.reauth.ms", "60000"),
+        ("connections.max.idle.ms", "-1"),
+        ("authorizer.class.name", "kafka.security.auth.SimpleAclAuthorizer"),
+        ("super.users", "User:ANONYMOUS"),
+    ];
+    let time = Arc::new(MockTime::new());
+    let dir = Arc::new(TempDir::new());
+    let broker = Broker::start_with(dir, &settings, |it| it.time(time.clone()));
+    let mut admin = broker.connect_with_topic("orders");
+    let mechanism = ScramMechanism::ScramSha256;
+    set_password(&broker, "alice", mechanism, "secret");
+    allow(&mut admin, "User:alice", ORDERS, Op::All);
+    let port = broker.server().bound_port(SecurityProtocol::SaslPlaintext).unwrap();
+    let log_in = || {
+        let mut client = Client::connect(port);
+        let error_code = log_in(&mut client, mechanism, "alice", "secret").error_code;
+        (client, error_code)
+    };
+    let (mut alice, error_code) = log_in();
+    assert_eq!((error_code, produce_and_fetch(&mut alice, "orders")), (0, (0, 0)));
+
+    let deletion = ScramCredentialDeletion { name: "alice".into(), mechanism: mechanism.id() };
+    let deletion =
+        AlterUserScramCredentialsRequest { deletions: vec![deletion], upsertions: vec![] };
+    alter(&broker, deletion);
+    assert_eq!(log_in().1, Errors::SaslAuthenticationFailed.code());
+    assert_eq!(produce_and_fetch(&mut alice, "orders"), (0, 0));
+    assert_eq!(disown(&mut admin, "User:alice"), 1);
+    assert_eq!(produce_and_fetch(&mut alice, "orders"), (NO_TOPIC, NO_TOPIC));
+    time.sleep(60_001);
+    alice.send(NEWEST_FETCH, &RequestBody::Fetch(fetch_request("orders", 0, 0)), &[]);
+    alice.assert_closed();
 }
 
 #[test]

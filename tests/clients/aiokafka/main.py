@@ -10,8 +10,9 @@ from importlib import metadata
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.helpers import create_ssl_context
 
-from suite import BROKER, Message, run
+from suite import BROKER, SECURITY, Message, run
 
 loop = asyncio.new_event_loop()
 threading.Thread(target=loop.run_forever, daemon=True).start()
@@ -46,7 +47,7 @@ class Client:
                 raise AssertionError(f"{topic}: the broker answers with the error {code}")
 
     async def admin(self, method, *arguments):
-        admin = AIOKafkaAdminClient(bootstrap_servers=BROKER)
+        admin = AIOKafkaAdminClient(**settings())
         await admin.start()
         try:
             return await getattr(admin, method)(*arguments)
@@ -60,7 +61,7 @@ class Client:
         return wait_for(self.read_assigned(topic, start, count))
 
     async def read_assigned(self, topic, start, count):
-        consumer = AIOKafkaConsumer(bootstrap_servers=BROKER)
+        consumer = AIOKafkaConsumer(**settings())
         await consumer.start()
         try:
             await self.assign(consumer, topic, start)
@@ -89,16 +90,29 @@ class Client:
         return Member(group, topic)
 
 
+def settings():
+    result = {"bootstrap_servers": BROKER, "security_protocol": SECURITY.protocol}
+    if SECURITY.authority:
+        result["ssl_context"] = create_ssl_context(
+            cafile=SECURITY.authority, certfile=SECURITY.certificate, keyfile=SECURITY.key
+        )
+    if SECURITY.mechanism:
+        result["sasl_mechanism"] = SECURITY.mechanism
+        result["sasl_plain_username"] = SECURITY.username
+        result["sasl_plain_password"] = SECURITY.password
+    return result
+
+
 class OneProducer:
     def __init__(self, codec, idempotent):
         self.sent = []
         wait_for(self.start(codec, idempotent))
 
     async def start(self, codec, idempotent):
-        settings = {"compression_type": codec} if codec != "none" else {}
+        more = {"compression_type": codec} if codec != "none" else {}
         if idempotent:
-            settings["enable_idempotence"] = True
-        self.producer = AIOKafkaProducer(bootstrap_servers=BROKER, **settings)
+            more["enable_idempotence"] = True
+        self.producer = AIOKafkaProducer(**settings(), **more)
         await self.producer.start()
 
     def send(self, topic, message):
@@ -128,7 +142,7 @@ class Member:
 
     async def start(self, group, topic):
         self.consumer = AIOKafkaConsumer(
-            topic, bootstrap_servers=BROKER, group_id=group, auto_offset_reset="earliest"
+            topic, **settings(), group_id=group, auto_offset_reset="earliest"
         )
         await self.consumer.start()
 
@@ -160,4 +174,4 @@ async def read(consumer, timeout_ms=500):
     ]
 
 
-run(Client())
+run(Client)

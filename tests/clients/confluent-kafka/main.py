@@ -14,9 +14,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from suite import BROKER, Message, run
+from suite import BROKER, LIBRDKAFKA_SETTINGS, Message, run
 
-SETTINGS = {"bootstrap.servers": BROKER}
+SETTINGS = {"bootstrap.servers": BROKER} | LIBRDKAFKA_SETTINGS
 
 
 class Client:
@@ -140,4 +140,4 @@ def read(consumer, seconds=0.5):
     return got
 
 
-run(Client())
+run(Client)

@@ -3,10 +3,13 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"transferto/clients/suite"
 )
@@ -158,7 +161,30 @@ func newAdmin() (*kadm.Client, error) {
 }
 
 func newClient(options ...kgo.Opt) (*kgo.Client, error) {
-	return kgo.NewClient(append(options, kgo.SeedBrokers(suite.Broker()))...)
+	options = append(options, kgo.SeedBrokers(suite.Broker()))
+	if suite.IsAttempt() { // a client that is refused goes on trying, and without a logger it says nothing
+		options = append(options, kgo.WithLogger(kgo.BasicLogger(os.Stderr, kgo.LogLevelDebug, nil)))
+	}
+	return kgo.NewClient(append(options, securityOptions()...)...)
+}
+
+func securityOptions() []kgo.Opt {
+	var options []kgo.Opt
+	security := suite.SecurityOfEnvironment()
+	if security.TLS != nil {
+		options = append(options, kgo.DialTLSConfig(security.TLS))
+	}
+	user := scram.Auth{User: security.Username, Pass: security.Password}
+	switch security.Mechanism {
+	case "PLAIN":
+		plain := plain.Auth{User: security.Username, Pass: security.Password}
+		options = append(options, kgo.SASL(plain.AsMechanism()))
+	case "SCRAM-SHA-256":
+		options = append(options, kgo.SASL(user.AsSha256Mechanism()))
+	case "SCRAM-SHA-512":
+		options = append(options, kgo.SASL(user.AsSha512Mechanism()))
+	}
+	return options
 }
 
 func toSuite(record *kgo.Record) suite.Record {

@@ -10,7 +10,7 @@ source ../lib.sh
 CLIENT=$(basename "$PWD")
 PROGRAM=$(realpath ../../..)/target/clients/$CLIENT/$CLIENT
 
-step_or_end "build" timeout --foreground "$STEP_SECONDS" go -C "${1:-.}" build \
+build_or_end "build" timeout --foreground "$STEP_SECONDS" go -C "${1:-.}" build \
     -modfile "$PWD/go.mod" -o "$PROGRAM" .
 timeout --foreground --kill-after=5 1800 "$PROGRAM" 2>"$RUN_DIR/$CLIENT.stderr" ||
     echo "FAIL $CLIENT: status $?: $(tail -n 4 "$RUN_DIR/$CLIENT.stderr" | tr '\n' '|')"

@@ -73,8 +73,8 @@ type suite struct {
 	records int
 }
 
-// Run prints the version of `module`, which is the library of the client, and then runs all steps,
-// and prints a line for each. With the arguments `write TOPIC` the program only writes there what
+// Run prints the version of `module`, which is the library of the client, and then runs the steps that
+// the environment asks for, and prints a line for each. With the arguments `write TOPIC` the program only writes there what
 // the steps write, for a reader of another kind.
 func Run(module string, client Client) {
 	s := &suite{name: filepath.Base(os.Args[0]), client: client, records: recordsFromEnvironment()}
@@ -82,9 +82,44 @@ func Run(module string, client Client) {
 		s.onlyWrite(os.Args[2])
 		return
 	}
-	fmt.Println("VERSION", version(module))
 	limit := 40*time.Second + time.Duration(s.records/10_000)*time.Second
 	steps := &steps{limit: limit}
+	switch os.Getenv("STEPS") {
+	case "attempt":
+		s.attempt()
+	case "few":
+		fmt.Println("VERSION", version(module))
+		s.runFew(steps)
+	default:
+		fmt.Println("VERSION", version(module))
+		s.runAll(steps)
+	}
+}
+
+// IsAttempt says that the client is to be refused.
+func IsAttempt() bool { return os.Getenv("STEPS") == "attempt" }
+
+// attempt sends one record, and shows what the client says if it cannot.
+func (s *suite) attempt() {
+	if err := s.send(context.Background(), s.topic("none"), "none", 0, 1); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("it worked")
+}
+
+func (s *suite) runFew(steps *steps) {
+	from := s.starts("none")[0]
+	steps.step("create: topics, which are listed then", s.createTopics)
+	steps.step("none: records with keys, headers and timestamps written",
+		func(ctx context.Context) error { return s.write(ctx, "none") })
+	steps.step(from.name, func(ctx context.Context) error { return s.read(ctx, "none", from) })
+	steps.step("resume: after a commit", s.commitAndResume)
+	steps.step("delete: topics, which are not listed then", s.deleteTopics)
+}
+
+func (s *suite) runAll(steps *steps) {
+	client := s.client
 	steps.step("create: topics, which are listed then", s.createTopics)
 	for _, codec := range client.Codecs() {
 		written := codec + ": records with keys, headers and timestamps written"

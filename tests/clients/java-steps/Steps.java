@@ -16,6 +16,23 @@ final class Steps {
         this.limitSeconds = limitSeconds;
     }
 
+    /** Which steps are to run: `all`, `few`, or an `attempt` alone. */
+    static String wanted() {
+        return System.getenv("STEPS");
+    }
+
+    /** Shows what the client says, and what it says about the cause of that. */
+    static void attempt(Step step) {
+        try {
+            step.run();
+            System.out.println("it worked");
+        } catch (Exception refused) {
+            for (Throwable why = refused; why != null; why = why.getCause()) {
+                System.out.println(why);
+            }
+        }
+    }
+
     /** What a step does; it fails by throwing. */
     interface Step {
         void run() throws Exception;

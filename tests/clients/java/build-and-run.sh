@@ -16,7 +16,7 @@ LOG=$RUN_DIR/$CLIENT
 # Main has a watchdog of its own for every step; the limit is for the case that the machine itself
 # stands still.
 main() {
-    step_or_end "build" maven -f ../java/pom.xml "-Dkafka.version=$VERSION" compile
+    build_or_end "build" maven -f ../java/pom.xml "-Dkafka.version=$VERSION" compile
     timeout --foreground --kill-after=5 1800 java -Xmx512m \
         -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
         -Dorg.slf4j.simpleLogger.logFile="$LOG.log" \

@@ -11,13 +11,39 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
 
 	"transferto/clients/suite"
 )
 
 func main() {
-	address := kafka.TCP(suite.Broker())
-	suite.Run("github.com/segmentio/kafka-go", client{&kafka.Client{Addr: address}})
+	admin := &kafka.Client{Addr: kafka.TCP(suite.Broker()), Transport: newTransport()}
+	suite.Run("github.com/segmentio/kafka-go", client{admin})
+}
+
+func newTransport() *kafka.Transport {
+	return &kafka.Transport{TLS: suite.SecurityOfEnvironment().TLS, SASL: mechanism()}
+}
+
+// mechanism is nil without SASL.
+func mechanism() sasl.Mechanism {
+	security := suite.SecurityOfEnvironment()
+	algorithm := scram.SHA256
+	switch security.Mechanism {
+	case "":
+		return nil
+	case "PLAIN":
+		return plain.Mechanism{Username: security.Username, Password: security.Password}
+	case "SCRAM-SHA-512":
+		algorithm = scram.SHA512
+	}
+	mechanism, err := scram.Mechanism(algorithm, security.Username, security.Password)
+	if err != nil {
+		panic(err)
+	}
+	return mechanism
 }
 
 type client struct{ *kafka.Client }
@@ -45,7 +71,7 @@ func (c client) DeleteTopic(ctx context.Context, topic string) error {
 
 // A Transport answers from what it asked up to six seconds ago: a new one has to ask.
 func (client) Topics(ctx context.Context) ([]string, error) {
-	transport := &kafka.Transport{}
+	transport := newTransport()
 	defer transport.CloseIdleConnections()
 	fresh := kafka.Client{Addr: kafka.TCP(suite.Broker()), Transport: transport}
 	response, err := fresh.Metadata(ctx, &kafka.MetadataRequest{})
@@ -72,6 +98,7 @@ func (client) NewProducer(topic, codec string) (suite.Producer, error) {
 		Compression:  codecs[codec],
 		RequiredAcks: kafka.RequireAll,
 		BatchTimeout: 10 * time.Millisecond,
+		Transport:    newTransport(),
 	}}, nil
 }
 
@@ -211,6 +238,9 @@ func (m *member) Close() error { return m.reader.Close() }
 func newReader(config kafka.ReaderConfig) *kafka.Reader {
 	config.MaxWait = 500 * time.Millisecond
 	config.Brokers = []string{suite.Broker()}
+	dialer := *kafka.DefaultDialer
+	dialer.TLS, dialer.SASLMechanism = suite.SecurityOfEnvironment().TLS, mechanism()
+	config.Dialer = &dialer
 	return kafka.NewReader(config)
 }
 

@@ -5,10 +5,11 @@
 
 const { KafkaJS, RdKafka } = require('@confluentinc/kafka-javascript')
 const { version } = require('@confluentinc/kafka-javascript/package.json')
-const { BROKER, record, run, sleep, until } = require('./suite')
+const { BROKER, librdkafkaSettings, record, run, sleep, until } = require('./suite')
 
 const kafka = new KafkaJS.Kafka({
   kafkaJS: { brokers: [BROKER], logLevel: KafkaJS.logLevel.ERROR },
+  ...librdkafkaSettings,
 })
 
 const client = {
@@ -43,7 +44,12 @@ const client = {
   // Reads by assignment, with librdkafka's own calls.
   async read(topic, start, count) {
     const consumer = new RdKafka.KafkaConsumer(
-      { 'metadata.broker.list': BROKER, 'group.id': 'not-used', 'enable.auto.commit': false }, {})
+      {
+        'metadata.broker.list': BROKER,
+        'group.id': 'not-used',
+        'enable.auto.commit': false,
+        ...librdkafkaSettings,
+      }, {})
     await call(consumer, 'connect', {})
     try {
       consumer.setDefaultConsumeTimeout(500)

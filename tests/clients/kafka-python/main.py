@@ -6,7 +6,18 @@ from importlib import metadata
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from suite import BROKER, Message, run
+from suite import BROKER, SECURITY, Message, run
+
+SETTINGS = {
+    "bootstrap_servers": BROKER,
+    "security_protocol": SECURITY.protocol,
+    "ssl_cafile": SECURITY.authority,
+    "ssl_certfile": SECURITY.certificate,
+    "ssl_keyfile": SECURITY.key,
+    "sasl_mechanism": SECURITY.mechanism,
+    "sasl_plain_username": SECURITY.username,
+    "sasl_plain_password": SECURITY.password,
+}
 
 
 class Client:
@@ -30,7 +41,7 @@ class Client:
         return OneProducer(codec)
 
     def assigned(self, topic, start, count):
-        consumer = KafkaConsumer(bootstrap_servers=BROKER)
+        consumer = KafkaConsumer(**SETTINGS)
         try:
             self.assign(consumer, topic, start)
             got, deadline = [], time.monotonic() + 30
@@ -56,7 +67,7 @@ class Client:
 
 
 def with_admin(function):
-    admin = KafkaAdminClient(bootstrap_servers=BROKER)
+    admin = KafkaAdminClient(**SETTINGS)
     try:
         return function(admin)
     finally:
@@ -68,7 +79,7 @@ class OneProducer:
 
     def __init__(self, codec):
         settings = {"compression_type": codec} if codec != "none" else {}
-        self.producer = KafkaProducer(bootstrap_servers=BROKER, **settings)
+        self.producer = KafkaProducer(**SETTINGS, **settings)
         self.sent = []
 
     def send(self, topic, message):
@@ -93,7 +104,7 @@ class OneProducer:
 class Member:
     def __init__(self, group, topic):
         self.consumer = KafkaConsumer(
-            topic, bootstrap_servers=BROKER, group_id=group, auto_offset_reset="earliest"
+            topic, **SETTINGS, group_id=group, auto_offset_reset="earliest"
         )
 
     def poll(self):
@@ -124,4 +135,4 @@ def read(consumer, timeout_ms=500):
     ]
 
 
-run(Client())
+run(Client)

@@ -78,8 +78,9 @@ describe_broker_configs() {
     kafka-configs --describe --broker 0 >"$WORK/configs"
     same "Dynamic configs for broker 0 are:" "$WORK/configs"
     kafka-configs --describe --broker 0 --all >"$WORK/configs"
-    expect_config "listeners=PLAINTEXT://$BROKER" \
-        "STATIC_BROKER_CONFIG:listeners=PLAINTEXT://$BROKER" \
+    local listeners
+    listeners=$(grep ^listeners= "$BROKER_PROPERTIES")
+    expect_config "$listeners" "STATIC_BROKER_CONFIG:$listeners" \
         DEFAULT_CONFIG:listeners=PLAINTEXT://127.0.0.1:9092
     expect_config num.partitions=3 STATIC_BROKER_CONFIG:num.partitions=3 \
         DEFAULT_CONFIG:num.partitions=1
@@ -135,6 +136,4 @@ alter_is_refused() {
     same "Default configs for brokers in the cluster are:" "$WORK/configs"
     refused "there are no settings of resources of type 8 here" \
         kafka-configs --alter --broker-logger 0 --add-config kafka=DEBUG
-    refused "does not support ALTER_USER_SCRAM_CREDENTIALS" kafka-configs --alter --user someone \
-        --add-config 'SCRAM-SHA-256=[iterations=8192,password=secret]'
 }

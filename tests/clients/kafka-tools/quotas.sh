@@ -19,10 +19,11 @@ client_quotas() {
  consumer_byte_rate=100000.0, producer_byte_rate=50000.0"
 }
 
-# expect_quotas OPTION... TEXT: what is described, of what the options name.
+# expect_quotas OPTION... TEXT: what is described, of what the options name. The tool has its lines in
+# the order of a hash.
 expect_quotas() {
     kafka-configs --describe "${@:1:$#-1}" >"$WORK/quotas"
-    expect "${!#}" "$(cat "$WORK/quotas")" "the quotas"
+    expect "$(sort <<<"${!#}")" "$(sort "$WORK/quotas")" "the quotas"
 }
 
 # So large that it is none for the clients that run beside.

@@ -15,6 +15,7 @@ source cluster.sh
 source dump-log.sh
 source quotas.sh
 source acls.sh
+source security.sh
 
 VERSION=4.3.1
 BUILT=$(realpath ../../..)/target/clients/kafka-tools-$VERSION
@@ -34,6 +35,7 @@ main() {
     cluster_steps
     quota_steps
     acl_steps
+    security_steps
     dump_log_steps
 }
 
@@ -98,6 +100,7 @@ tool() {
 # directory of that name. To be called in a subshell; the broker ends with it.
 beside() {
     BROKER=127.0.0.1:$(free_port)
+    BROKER_PROPERTIES=
     RUN_DIR=$WORK/$1
     DATA_DIR=$RUN_DIR/data
     mkdir -p "$DATA_DIR"

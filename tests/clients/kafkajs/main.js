@@ -7,9 +7,15 @@ process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = require('kafkajs')
 const Lz4 = require('kafkajs-lz4')
 const snappy = require('kafkajs-snappy')
-const { BROKER, record, run, sleep, until } = require('./suite')
+const { BROKER, record, run, security, sleep, until } = require('./suite')
 
-const kafka = new Kafka({ brokers: [BROKER], logLevel: logLevel.WARN })
+const { authority, certificate, key, mechanism, username, password } = security
+const kafka = new Kafka({
+  brokers: [BROKER],
+  logLevel: logLevel.WARN,
+  ssl: authority && { ca: authority, cert: certificate, key },
+  sasl: mechanism && { mechanism, username, password },
+})
 const CODECS = {
   none: CompressionTypes.None,
   gzip: CompressionTypes.GZIP,

@@ -26,6 +26,8 @@ RECORDS = 5 * int(os.environ["RECORDS"])
 ENVIRONMENT = {
     "KGO_SEEDS": os.environ["BROKER"],
     "KGO_TEST_RF": "1",
+    "KGO_TEST_SCRAM_SEEDS": os.environ["ADDRESS_SASL_PLAINTEXT"],
+    "KGO_TEST_SCRAM": f"{os.environ['ALICE']}:{os.environ['ALICE_PASSWORD']}",
     "KGO_TEST_RECORDS": str(RECORDS),
 }
 
@@ -35,7 +37,9 @@ GROUP_TEST = "TestGroupETL"
 CHAOS = {"KGO_TEST_CHAOS": "1"}
 
 # The helpers of kgo's tests that know the broker's address: who calls one of them asks the broker.
-ASKS = re.compile(r"\b(newTestClient|adm|tmpTopic|tmpTopicPartitions|tmpNamedTopicPartitions)\(")
+ASKS = re.compile(
+    r"\b((newTestClient|adm|tmpTopic|tmpTopicPartitions|tmpNamedTopicPartitions)\(|scramSeeds\b)"
+)
 
 # With one of these begins a line that go prints about a test; the others are the test's own.
 MARKS = ("===", "---")

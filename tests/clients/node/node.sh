@@ -6,7 +6,7 @@ run_node_client() {
     local client place status=0
     client=$(basename "$PWD")
     place=$(realpath -m ../../../target/clients)/$client
-    step_or_end "install from npm" install_node_client "$place"
+    build_or_end "install from npm" install_node_client "$place"
     cp ../node/suite.js main.js "$place"
     timeout --foreground --kill-after=5 900 node "$place/main.js" 2>"$RUN_DIR/$client.stderr" ||
         status=$?

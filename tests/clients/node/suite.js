@@ -10,7 +10,8 @@
 //   member(group, topic)        a member that hands over records: {got, assignment(), commit(),
 //                               close()}
 //
-// Everything waits for a bounded time.
+// Everything waits for a bounded time. It takes the way to the broker from `security`, or from
+// `librdkafkaSettings`.
 'use strict'
 
 const { execFile } = require('node:child_process')
@@ -18,6 +19,22 @@ const fs = require('node:fs')
 const { promisify } = require('node:util')
 
 const BROKER = process.env.BROKER
+
+// The way to the broker, as security.sh describes it; undefined where it has no such thing.
+const { env } = process
+const contents = file => (file ? fs.readFileSync(file) : undefined)
+const security = {
+  mechanism: env.SASL_MECHANISM || undefined,
+  username: env.SASL_USERNAME || undefined,
+  password: env.SASL_PASSWORD || undefined,
+  authority: contents(env.TLS_CA),
+  certificate: contents(env.TLS_CERTIFICATE),
+  key: contents(env.TLS_KEY),
+}
+const librdkafkaSettings = Object.fromEntries(
+  fs.readFileSync(env.LIBRDKAFKA_CONF, 'utf8').split('\n').filter(Boolean)
+    .map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
+
 const COUNT = Math.max(1000, Math.floor(process.env.RECORDS / 10))
 const STEP_MS = 90_000
 const WIDE_PARTITIONS = 60
@@ -26,10 +43,18 @@ const WIDE_BYTES = 900_000
 const sleep = promisify(setTimeout)
 
 async function run(client) {
-  console.log(`VERSION ${client.version}`)
-  const suite = new Suite(client)
+  if (env.STEPS === 'attempt') await attempt(client)
+  else {
+    console.log(`VERSION ${client.version}`)
+    await (env.STEPS === 'few' ? runFew : runAll)(new Suite(client))
+  }
+  // A connection of a client that hangs must not keep the program.
+  process.exit(0)
+}
+
+async function runAll(suite) {
   await step('create: a topic of 4 partitions', () => suite.createTopic())
-  for (const codec of client.codecs) {
+  for (const codec of suite.client.codecs) {
     await step(`${codec}: ${COUNT} records in and out`, () => suite.inAndOut(codec))
   }
   await step('offset: from the 37th', () => suite.fromAnOffset())
@@ -39,8 +64,23 @@ async function run(client) {
   await step('resume: after a commit', () => suite.commitAndResume())
   await step('wide: 60 partitions, a record of 900 kB in each', () => suite.manyPartitions())
   await step('delete: the topic, which is not listed then', () => suite.deleteTopic())
-  // A connection of a client that hangs must not keep the program.
-  process.exit(0)
+}
+
+async function runFew(suite) {
+  await step('create: a topic of 4 partitions', () => suite.createTopic())
+  await step(`none: ${COUNT} records in and out`, () => suite.inAndOut('none'))
+  await step('resume: after a commit', () => suite.readCommitAndResume())
+  await step('delete: the topic, which is not listed then', () => suite.deleteTopic())
+}
+
+// Sends one record, and shows what the client says if it cannot.
+async function attempt(client) {
+  try {
+    await client.send(`${client.name}-none`, messages(0, 1), {})
+    console.log('it worked')
+  } catch (error) {
+    for (let why = error; why; why = why.cause) console.log(`${why}`)
+  }
 }
 
 // Prints `PASS name [seconds]` or `FAIL name: why`; a step out of time fails.
@@ -159,6 +199,23 @@ class Suite {
     } finally {
       await member.close()
     }
+  }
+
+  // The same without the steps before it.
+  async readCommitAndResume() {
+    const sent = messages(0, 200)
+    const got = []
+    await this.client.send(this.grouped, sent, {})
+    for (const more of [200, 0]) {
+      const member = await this.client.member(this.group, this.grouped, got)
+      try {
+        await readAll([member], sent, got, 'a member')
+      } finally {
+        await member.close()
+      }
+      if (more > 0) await this.sendMore(sent, more)
+    }
+    exactlyOnce(sent, got)
   }
 
   // There is more than the clients take with one fetch: the turn of each partition must come.
@@ -305,4 +362,4 @@ function brokerKillAndRestart() {
   return promisify(execFile)('bash', ['-c', script], { timeout: 60_000 })
 }
 
-module.exports = { BROKER, record, run, sleep, until }
+module.exports = { BROKER, librdkafkaSettings, record, run, security, sleep, until }

@@ -7,7 +7,7 @@ run_python_client() {
     client=$(basename "$PWD")
     local environment
     environment=$(realpath -m ../../../target/clients)/$client
-    step_or_end "install from PyPI" install_python_client "$environment"
+    build_or_end "install from PyPI" install_python_client "$environment"
     PYTHONPATH=../python PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 timeout --foreground \
         --kill-after=5 900 "$environment/bin/python" main.py 2>"$RUN_DIR/$client.stderr" ||
         status=$?

@@ -3,15 +3,21 @@ package main
 
 import (
 	"context"
+	"log"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/xdg-go/scram"
 
 	"transferto/clients/suite"
 )
 
 func main() {
+	if suite.IsAttempt() { // a client that is refused goes on trying, and without a logger it says nothing
+		sarama.Logger = log.New(os.Stderr, "", 0)
+	}
 	suite.Run("github.com/IBM/sarama", client{})
 }
 
@@ -254,7 +260,42 @@ func newConfig() *sarama.Config {
 	if !config.Version.IsAtLeast(sarama.V2_1_0_0) {
 		config.Version = sarama.V2_1_0_0
 	}
+	secure(config)
 	return config
+}
+
+// For SCRAM sarama leaves the exchange itself to a library of the program's choice.
+func secure(config *sarama.Config) {
+	security := suite.SecurityOfEnvironment()
+	config.Net.TLS.Enable = security.TLS != nil
+	config.Net.TLS.Config = security.TLS
+	if security.Mechanism == "" {
+		return
+	}
+	config.Net.SASL.Enable = true
+	config.Net.SASL.Mechanism = sarama.SASLMechanism(security.Mechanism)
+	config.Net.SASL.User = security.Username
+	config.Net.SASL.Password = security.Password
+	config.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient {
+		hash := scram.SHA256
+		if security.Mechanism == "SCRAM-SHA-512" {
+			hash = scram.SHA512
+		}
+		return &conversation{hash: hash}
+	}
+}
+
+type conversation struct {
+	hash scram.HashGeneratorFcn
+	*scram.ClientConversation
+}
+
+func (c *conversation) Begin(user, password, authorizationID string) error {
+	client, err := c.hash.NewClient(user, password, authorizationID)
+	if err == nil {
+		c.ClientConversation = client.NewConversation()
+	}
+	return err
 }
 
 func brokers() []string {

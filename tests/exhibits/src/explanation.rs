@@ -14,7 +14,7 @@ pub(crate) struct Explanation {
 }
 
 /// Of a stack, the innermost function that is here explains the call.
-pub(crate) static EXPLANATIONS: [Explanation; 21] = [
+pub(crate) static EXPLANATIONS: [Explanation; 26] = [
     step(1, "Acceptor::run", "Acceptor.run"),
     step(1, "Acceptor::accept_all", "Acceptor.accept"),
     step(1, "Acceptor::accept", "Acceptor.accept"),
@@ -31,6 +31,11 @@ pub(crate) static EXPLANATIONS: [Explanation; 21] = [
     step(16, "PlaintextTransportLayer::send_held_and", "PlaintextTransportLayer.write"),
     step(18, "PlaintextTransportLayer::transfer_from", "TransportLayer.transferFrom"),
     step(18, COPY, "TransportLayer.transferFrom"),
+    step(16, "SslTransportLayer::write", "SslTransportLayer.write"),
+    step(18, "SslTransportLayer::transfer_from", "SslTransportLayer.transferFrom"),
+    beside(HANDSHAKE_READ, "SslTransportLayer.handshakeUnwrap"),
+    beside(HANDSHAKE_WRITE, "SslTransportLayer.handshakeWrap"),
+    beside(HAND_OVER, ONLY_HERE),
     beside("FileMessageSet::append", "FileMessageSet.append"),
     beside("OffsetIndex::append", "OffsetIndex.append"),
     beside("TimeIndex::maybe_append", ONLY_HERE),
@@ -41,6 +46,11 @@ pub(crate) static EXPLANATIONS: [Explanation; 21] = [
 /// What takes the place of `sendfile` writes by the functions that write headers, too, but is no
 /// header: it explains a call wherever it stands in the stack.
 const COPY: &str = "CopyingTransportLayer::copy";
+
+const HANDSHAKE_READ: &str = "SslHandshake::handshake_unwrap";
+const HANDSHAKE_WRITE: &str = "SslHandshake::handshake_wrap";
+/// Gives a connection to the kernel.
+const HAND_OVER: &str = "kernel_tls::hand_over";
 
 /// In Kafka's column: this broker has a step of its own here.
 pub(crate) const ONLY_HERE: &str = "only here";
@@ -65,6 +75,19 @@ impl Explanation {
         names.iter().find_map(|name| of_function(name))
     }
 
+    /// What the rule says of a connection that the kernel encrypts, where it differs from any other.
+    pub(crate) fn by_rule_of_tls(role: Role, call: &Call, before: &str) -> Option<&'static Self> {
+        let is_alert = call.arguments.contains("SOL_TLS");
+        match (role, call.name.as_str()) {
+            (Role::Processor(_), "recvfrom") => of_function(HANDSHAKE_READ),
+            (Role::Processor(_), "sendto") => of_function(HANDSHAKE_WRITE),
+            (Role::Processor(_), "setsockopt") => of_function(HAND_OVER),
+            (Role::Processor(_), "recvmsg") => of_function("NetworkReceive::read_from"),
+            (Role::Processor(_), "sendmsg") if is_alert => of_function("Selector::remove"),
+            _ => Self::by_rule(role, call, before),
+        }
+    }
+
     /// What thread, call and descriptor say, and the name of the thread's call before.
     pub(crate) fn by_rule(role: Role, call: &Call, before: &str) -> Option<&'static Self> {
         let descriptor = call.descriptor().unwrap_or_default();
@@ -85,6 +108,10 @@ impl Explanation {
             (Role::Processor(_), "pread64") => COPY,
             (Role::Processor(_), "sendmsg") if before == "pread64" => COPY,
             (Role::Processor(_), "sendmsg") => "PlaintextTransportLayer::send_held_and",
+            (Role::Processor(_), "sendto") if before == "pread64" => {
+                "SslTransportLayer::transfer_from"
+            }
+            (Role::Processor(_), "sendto") => "SslTransportLayer::write",
             (Role::Processor(_), "sendfile" | "poll") => "PlaintextTransportLayer::transfer_from",
             (Role::Handler(_), "futex") if has("FUTEX_WAIT") => "RequestChannel::receive_request",
             (Role::Handler(_), "pread64") if is_segment => "FileMessageSet::search_for",

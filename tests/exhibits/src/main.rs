@@ -12,6 +12,7 @@ mod typesetting;
 mod session;
 mod call;
 mod recorder;
+mod link;
 mod traced_broker;
 mod recording;
 mod cast;
@@ -34,9 +35,10 @@ mod exercises;
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 5] = [
+const COMMANDS: [(&str, Program); 6] = [
     ("strace", strace::run),
     ("strace-kafka", kafka::run),
+    ("strace-tls", kafka::protocols::run),
     ("picture", picture::picture),
     ("lesson", lessons::run),
     ("exercise", exercises::run),

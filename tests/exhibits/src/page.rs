@@ -39,20 +39,40 @@ MSG_MORE     more follows: the kernel keeps these bytes until it is there
 A line stands where its call took effect: a wait where it ended, any other call where it began.
 ";
 
+const RULES_OF_TLS: &str = "\
+Recorded by make ktls. Step and function are by rule, by thread, call and descriptor: stacks take too long in a
+machine that is interpreted.
+";
+
+const LEGEND_OF_TLS: &str = "\
+recvfrom, sendto  of a Processor: the handshake, record by record, the header of 5 bytes before each body
+TCP_ULP      the socket gets the \"upper layer protocol\" tls
+TLS_TX, TLS_RX  the kernel gets the key of each direction; strace was asked for no data, so no key shows here
+recvmsg      bytes of a request, decrypted by the kernel; -1 EAGAIN: no further record is whole
+SOL_TLS      of a message: what kind of record it is; the one that is sent so is the alert close_notify
+sendmsg, sendfile  otherwise as without TLS: the kernel encrypts what they are given
+";
+
 pub(crate) fn to_text(story: &Story, totals: &Totals, message_bytes: usize, mode: Mode) -> String {
     let way = match mode {
         Mode::Sendfile => "sendfile",
         Mode::Copy => "read and write (transferto.transfer.mode=copy)",
+        Mode::KernelTls => "sendfile, over TLS: the kernel encrypts (transferto.ktls)",
     };
     let mut text = format!(
         "The system calls of one session. Messages leave by {way}.\n\
          A broker with the default settings, but for {}.\n\n",
         FEWER_THREADS.join(" and ")
     );
-    if !story.has_stacks {
+    if mode == Mode::KernelTls {
+        line(&mut text, RULES_OF_TLS);
+    } else if !story.has_stacks {
         line(&mut text, NO_STACKS);
     }
     line(&mut text, LEGEND);
+    if mode == Mode::KernelTls {
+        line(&mut text, LEGEND_OF_TLS);
+    }
     for scene in &story.scenes {
         line(&mut text, &scene_text(scene));
     }
@@ -126,7 +146,8 @@ fn row_text(row: &Row) -> String {
 
 /// Of results that are bytes, the sum.
 fn summed(row: &Row, count: usize) -> String {
-    let moves_bytes = ["recvfrom", "readv", "pread64", "pwrite64", "sendmsg", "sendfile"];
+    let moves_bytes =
+        ["recvfrom", "recvmsg", "readv", "pread64", "pwrite64", "sendmsg", "sendfile"];
     let name = &row.call.name;
     if moves_bytes.contains(&name.as_str()) {
         format!("{count} x {name}, {} bytes", row.sum)

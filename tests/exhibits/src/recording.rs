@@ -1,10 +1,15 @@
 //! A session, act by act, with every call that the broker's threads made meanwhile.
 
-use bench::outcome::Outcome;
+use bench::caretaker;
+use bench::outcome::{Outcome, failed};
 use bench::process::resident_bytes;
 use support::client::Client;
+use support::temp::TempDir;
+use support::tls::TlsFiles;
+use support::tunnel::TlsListener;
 
 use crate::call::Call;
+use crate::link::Link;
 use crate::recorder::{Recorder, Thread, now_us, wait_until};
 use crate::session::{Act, TOPIC, Told, Year, play};
 use crate::traced_broker::TracedBroker;
@@ -14,16 +19,22 @@ use crate::traced_broker::TracedBroker;
 pub(crate) enum Mode {
     Sendfile,
     Copy,
+    /// Over TLS, by sendfile, for the kernel encrypts.
+    KernelTls,
 }
 
 /// Fewer threads that wait: strace walks the stack of each of their time-outs.
 pub(crate) const FEWER_THREADS: [&str; 2] = ["num.io.threads=2", "background.threads=1"];
 
+/// A listener for SSL beside the other one, and a process that does not leave the work to the kernel.
+const OVER_SSL: [&str; 2] =
+    ["listeners=PLAINTEXT://127.0.0.1:0,SSL://127.0.0.1:0", "transferto.ktls=off"];
+
 impl Mode {
     /// How the broker is started.
     fn settings(self) -> Vec<&'static str> {
         let mode = match self {
-            Self::Sendfile => None,
+            Self::Sendfile | Self::KernelTls => None,
             Self::Copy => Some("transferto.transfer.mode=copy"),
         };
         FEWER_THREADS.into_iter().chain(mode).collect()
@@ -39,20 +50,62 @@ pub(crate) struct Recording {
     pub(crate) broker_port: u16,
     /// Of the broker, after the session.
     pub(crate) resident_bytes: u64,
+    /// Whether the kernel encrypts its connections.
+    pub(crate) has_tls: bool,
 }
 
 impl Recording {
     /// Has a broker of its own serve the session.
     pub(crate) fn of_broker(strace: &[&str], mode: Mode, year: Year) -> Outcome<Self> {
-        Self::of_broker_with(strace, &mode.settings(), year)
+        if mode != Mode::KernelTls {
+            return Self::of_broker_with(strace, &mode.settings(), year);
+        }
+        let tls = TlsListener::of("required");
+        let settings = tls.settings();
+        let settings: Vec<_> =
+            settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let settings = settings.iter().map(String::as_str).chain(mode.settings());
+        let broker = TracedBroker::start(strace, &settings.collect::<Vec<_>>())?;
+        tls.listens_on(broker.port);
+        Ok(Self { has_tls: true, ..Self::of(broker, year)? })
     }
 
     /// The same, with these settings.
     pub(crate) fn of_broker_with(strace: &[&str], settings: &[&str], year: Year) -> Outcome<Self> {
         eprintln!("Starting a broker under strace, which makes it slow.");
-        let broker = TracedBroker::start(strace, settings)?;
+        Self::of(TracedBroker::start(strace, settings)?, year)
+    }
+
+    fn of(broker: TracedBroker, year: Year) -> Outcome<Self> {
         create_topic(broker.port, year, TOPIC);
         let mut recording = Self::of_session(broker.recorder(), broker.port, year)?;
+        recording.resident_bytes = resident_bytes(broker.pid())?;
+        broker.stop()?;
+        Ok(recording)
+    }
+
+    /// The same of a client over SSL, with the broker's own process encrypting.
+    pub(crate) fn of_broker_over_ssl(strace: &[&str], year: Year) -> Outcome<Self> {
+        let dir = TempDir::new();
+        caretaker::directory_is_there(dir.path());
+        let recording = Self::with_keys_in(&dir, strace, year);
+        caretaker::directory_is_gone(dir.path());
+        recording
+    }
+
+    fn with_keys_in(dir: &TempDir, strace: &[&str], year: Year) -> Outcome<Self> {
+        let files = TlsFiles::in_dir(dir.path());
+        let of_keys = files.settings().into_iter().map(|(name, value)| format!("{name}={value}"));
+        let settings: Vec<String> = OVER_SSL.map(String::from).into_iter().chain(of_keys).collect();
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        eprintln!("Starting a broker with TLS under strace, which makes it slow.");
+        let broker = TracedBroker::start(strace, &settings)?;
+        create_topic(broker.port, year, TOPIC);
+        let Some(port) = broker.ssl_port else { return failed("there is no listener for SSL") };
+        let link = Link::encrypted(port, &files.ca.certificate_pem())?;
+        let mut recording = Self::of_session(broker.recorder(), link.port(), year)?;
+        recording.told = link.as_the_broker_knows_it(recording.told);
+        recording.broker_port = port;
         recording.resident_bytes = resident_bytes(broker.pid())?;
         broker.stop()?;
         Ok(recording)
@@ -73,7 +126,15 @@ impl Recording {
         wait_until_done(recorder, acts.last().copied())?;
         let end_us = now_us();
         let threads = recorder.threads()?;
-        Ok(Self { threads, acts, end_us, told, broker_port: port, resident_bytes: 0 })
+        Ok(Self {
+            threads,
+            acts,
+            end_us,
+            told,
+            broker_port: port,
+            resident_bytes: 0,
+            has_tls: false,
+        })
     }
 }
 
@@ -103,7 +164,9 @@ fn is_handed_over(threads: &[Thread], since_us: u64) -> bool {
     let received = threads.iter().find_map(|thread| {
         let is_receipt = |it: &&Call| {
             let name = it.name.as_str();
-            ["recvfrom", "read", "readv"].contains(&name) && is_of_network(it) && it.value() > 0
+            ["recvfrom", "recvmsg", "read", "readv"].contains(&name)
+                && is_of_network(it)
+                && it.value() > 0
         };
         let mut later = thread.calls.iter().filter(|it| it.ended_us() >= since_us);
         later.find(is_receipt).map(|call| (thread.id, call.ended_us()))

@@ -1,10 +1,9 @@
 //! The session that all exhibits show: a producer and a consumer, a connection each, of one program.
 
-use std::net::SocketAddr;
-
 use bench::outcome::Outcome;
 use support::client::{Client, NEWEST_FETCH, NEWEST_PRODUCE, fetch_request};
 use support::records::{batch, message_set};
+use support::tunnel::port_of;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::protocol::fetch::FetchRequest;
 use transferto::protocol::request::RequestBody;
@@ -88,9 +87,7 @@ pub(crate) fn play(
     before(Act::Connect)?;
     let mut producer = Client::connect(port);
     let mut consumer = Client::connect(port);
-    let port_of =
-        |client: &Client| client.stream.local_addr().map_or(0, |it: SocketAddr| it.port());
-    let (producer_port, consumer_port) = (port_of(&producer), port_of(&consumer));
+    let (producer_port, consumer_port) = (port_of(&producer.stream), port_of(&consumer.stream));
 
     before(Act::Produce)?;
     for value in 0..BATCHES {

@@ -48,6 +48,7 @@ pub(crate) struct Story {
     pub(crate) unexplained: usize,
     /// Calls that the rules explain otherwise than the stacks.
     pub(crate) disputed: Vec<String>,
+    has_tls: bool,
 }
 
 const IDLE: &str = "its time was over, with nothing to do";
@@ -74,6 +75,7 @@ impl Story {
             has_stacks,
             unexplained: 0,
             disputed: Vec::new(),
+            has_tls: recording.has_tls,
         };
         let handlers_at_work = handlers_at_work(recording, &calls);
         for (thread, call) in calls {
@@ -98,7 +100,8 @@ impl Story {
         let mut rows = self.scenes.iter().rev().flat_map(|it| it.rows.iter().rev());
         let before = rows.find(|it| it.role == role);
         let before = before.map_or("", |it| &it.call.name);
-        let by_rule = Explanation::by_rule(role, &call, before);
+        let rule = if self.has_tls { Explanation::by_rule_of_tls } else { Explanation::by_rule };
+        let by_rule = rule(role, &call, before);
         let by_stack = Explanation::by_stack(&call);
         let explanation = if self.has_stacks { by_stack } else { by_rule };
         if self.has_stacks && by_rule.is_some() && by_rule != by_stack {
@@ -123,7 +126,8 @@ impl Scene {
         }
         let is = |name: &'static str| move |it: &Row| it.call.name == name;
         let Some(answered) = self.rows.iter().position(is("sendmsg")) else { return };
-        let Some(next) = self.rows[answered..].iter().position(is("recvfrom")) else { return };
+        let is_receipt = |it: &Row| is("recvfrom")(it) || is("recvmsg")(it) && it.call.value() > 0;
+        let Some(next) = self.rows[answered..].iter().position(is_receipt) else { return };
         let second = answered + next;
         for row in self.rows.split_off(second) {
             let is_same = |it: &&mut Row| it.is_alike(&row);
@@ -254,7 +258,8 @@ fn argument(cast: &Cast, argument: &str) -> String {
     }
     if let Some(fields) = argument.strip_prefix("{msg_name=") {
         let count = fields.split("msg_iovlen=").nth(1).and_then(|it| it.split(',').next());
-        return format!("{{.., msg_iovlen={}}}", count.unwrap_or("?"));
+        let tls = if argument.contains("SOL_TLS") { ", SOL_TLS" } else { "" };
+        return format!("{{.., msg_iovlen={}{tls}}}", count.unwrap_or("?"));
     }
     match argument.as_bytes() {
         [b'"', ..] | [b'0', b'x', ..] => "..".to_string(),

@@ -36,15 +36,21 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         words.remove(place);
         ability.stacks = false;
     }
+    // Where the kernel of `make ktls` runs, it would take many minutes to walk them.
+    if words.first() == Some(&"tls") {
+        ability.stacks = false;
+    }
     // Ctrl-C leaves no broker and no directory behind.
     caretaker::start()?;
     match words.as_slice() {
         [] | ["sendfile"] => show(ability, Mode::Sendfile, Year::Today),
         ["copy"] => show(ability, Mode::Copy, Year::Today),
         ["2016"] => show(ability, Mode::Sendfile, Year::Of2016),
+        ["tls"] => show_tls(ability),
         ["both"] => show_both(ability),
         ["--record"] => record(ability),
-        ["--compare"] => compare(ability),
+        ["--compare"] => compare(ability, &EXHIBITS),
+        ["tls", "--compare"] => compare(ability, &[("strace-session-ktls", Mode::KernelTls)]),
         _ => failed(USAGE),
     }
 }
@@ -60,7 +66,18 @@ struct Exhibit {
 impl Exhibit {
     fn record(ability: Ability, mode: Mode, year: Year) -> Outcome<Self> {
         let recording = Recording::of_broker(ability.options(), mode, year)?;
-        let (story, totals) = (Story::of(&recording), Totals::of_session(&recording));
+        let totals = match mode {
+            Mode::Sendfile | Mode::Copy => Totals::of_session(&recording),
+            // Without the handshake, and the alert at the end.
+            Mode::KernelTls => {
+                let place = |act: Act| recording.acts.iter().position(|it| it.0 == act);
+                let acts = place(Act::Fetch).zip(place(Act::Disconnect));
+                acts.map_or_else(Totals::default, |(from, to)| {
+                    Totals::of_acts(&recording, from..to)
+                })
+            }
+        };
+        let story = Story::of(&recording);
         Ok(Self { recording, story, totals, mode })
     }
 
@@ -90,16 +107,16 @@ impl Exhibit {
         let message_bytes = self.message_bytes() as i64;
         let (sent, read) = (totals.sendfile.bytes, totals.read.bytes);
         match self.mode {
-            Mode::Sendfile if read != 0 => {
+            Mode::Sendfile | Mode::KernelTls if read != 0 => {
                 failed(format!("FAILURE: {read} message bytes were read into the process"))
             }
-            Mode::Sendfile if sent != message_bytes => {
+            Mode::Sendfile | Mode::KernelTls if sent != message_bytes => {
                 failed(format!("FAILURE: {sent} of {message_bytes} message bytes left by sendfile"))
             }
             Mode::Copy if sent != 0 || read < message_bytes => failed(format!(
                 "FAILURE: {sent} bytes left by sendfile, and {read} were read: that is no copy"
             )),
-            Mode::Sendfile | Mode::Copy => Ok(()),
+            Mode::Sendfile | Mode::Copy | Mode::KernelTls => Ok(()),
         }
     }
 }
@@ -110,6 +127,13 @@ fn show(ability: Ability, mode: Mode, year: Year) -> Outcome<()> {
     exhibit.judge()?;
     println!("{NEXT}");
     Ok(())
+}
+
+/// Nothing but the exhibit, which `make ktls` keeps.
+fn show_tls(ability: Ability) -> Outcome<()> {
+    let exhibit = Exhibit::record(ability, Mode::KernelTls, Year::Today)?;
+    print!("{}", exhibit.text());
+    exhibit.judge()
 }
 
 fn show_both(ability: Ability) -> Outcome<()> {
@@ -143,9 +167,9 @@ fn record(ability: Ability) -> Outcome<()> {
 }
 
 /// Records again, and holds it to what docs/exhibits shows: the rules, where there are no stacks.
-fn compare(ability: Ability) -> Outcome<()> {
+fn compare(ability: Ability, exhibits: &[(&str, Mode)]) -> Outcome<()> {
     let mut differences = String::new();
-    for (name, mode) in EXHIBITS {
+    for &(name, mode) in exhibits {
         let kept = Shape::of(&exhibit_files::read(name)?);
         let exhibit = Exhibit::record(ability, mode, Year::Today)?;
         exhibit.judge()?;
@@ -170,6 +194,7 @@ fn compare(ability: Ability) -> Outcome<()> {
 fn figures_of(exhibit: &Exhibit) -> Vec<(String, String)> {
     let prefix = match exhibit.mode {
         Mode::Sendfile => "strace",
+        Mode::KernelTls => "strace.ktls",
         Mode::Copy => "strace.copy",
     };
     let is_fetch = |it: &(Act, u64)| it.0 == Act::Fetch;

@@ -17,11 +17,16 @@ use crate::recorder::Recorder;
 const OTHER_BINARY: &str = "TRANSFERTO_BINARY";
 /// What a broker says before its port.
 pub(crate) const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
+/// And before that of a second listener, in the same line.
+const LISTENING_SSL: &str = ", SSL://127.0.0.1:";
+const LISTENING_WITH_TLS: &str = "listening on SSL://127.0.0.1:";
 
 pub(crate) struct TracedBroker {
     recorder: Option<Recorder>,
     pid: Pid,
     pub(crate) port: u16,
+    /// Of the listener for SSL, if the settings have one.
+    pub(crate) ssl_port: Option<u16>,
     stderr: BufReader<ChildStderr>,
     data: TempDir,
 }
@@ -40,10 +45,10 @@ impl TracedBroker {
         let mut recorder = Recorder::start(strace, broker)?;
         let Some(stderr) = recorder.take_stderr() else { return failed("strace has no stderr") };
         let mut stderr = BufReader::new(stderr);
-        let (pid, port) = first_lines(&mut stderr)?;
+        let FirstLines { pid, port, ssl_port } = FirstLines::read(&mut stderr)?;
         caretaker::server_runs(pid.unsigned_abs());
         recorder.wait_until_asleep()?;
-        Ok(Self { recorder: Some(recorder), pid: Pid::from_raw(pid), port, stderr, data })
+        Ok(Self { recorder: Some(recorder), pid: Pid::from_raw(pid), port, ssl_port, stderr, data })
     }
 
     pub(crate) fn recorder(&self) -> &Recorder {
@@ -92,18 +97,28 @@ pub(crate) fn binary() -> Outcome<PathBuf> {
     ))
 }
 
-/// Reads until the broker listens; returns its number and its port.
-fn first_lines(stderr: &mut impl BufRead) -> Outcome<(i32, u16)> {
-    let (mut said, mut pid) = (String::new(), None);
-    loop {
-        let start = said.len();
-        if stderr.read_line(&mut said)? == 0 {
-            return failed(format!("the broker does not listen:\n{}", said.trim_end()));
-        }
-        let line = &said[start..];
-        pid = number_after(line, ", pid ").or(pid);
-        if let (Some(pid), Some(port)) = (pid, number_after(line, LISTENING)) {
-            return Ok((pid, port));
+/// What a broker says of itself.
+struct FirstLines {
+    pid: i32,
+    port: u16,
+    ssl_port: Option<u16>,
+}
+
+impl FirstLines {
+    /// Reads until the broker listens.
+    fn read(stderr: &mut impl BufRead) -> Outcome<Self> {
+        let (mut said, mut pid) = (String::new(), None);
+        loop {
+            let start = said.len();
+            if stderr.read_line(&mut said)? == 0 {
+                return failed(format!("the broker does not listen:\n{}", said.trim_end()));
+            }
+            let line = &said[start..];
+            pid = number_after(line, ", pid ").or(pid);
+            let port = number_after(line, LISTENING).or(number_after(line, LISTENING_WITH_TLS));
+            if let (Some(pid), Some(port)) = (pid, port) {
+                return Ok(Self { pid, port, ssl_port: number_after(line, LISTENING_SSL) });
+            }
         }
     }
 }

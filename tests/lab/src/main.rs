@@ -30,6 +30,7 @@ mod report;
 mod kernel_count;
 mod file_cases;
 mod call_counts;
+mod tls_cost;
 mod broker_modes;
 mod pacing;
 
@@ -37,9 +38,10 @@ mod pacing;
 type Experiment = (&'static str, &'static str, fn(&Plan) -> Outcome<Part>);
 
 /// What can be asked for.
-const EXPERIMENTS: [Experiment; 4] = [
+const EXPERIMENTS: [Experiment; 5] = [
     ("files", "One file, sent in several ways", file_cases::run),
     ("calls", "The kernel counts their system calls", call_counts::run),
+    ("tls", "The same file, encrypted by the sender", tls_cost::run),
     ("broker", "The broker in its two modes", broker_modes::run),
     ("pacing", "The same under bbr", pacing::run),
 ];

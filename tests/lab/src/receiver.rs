@@ -45,6 +45,16 @@ pub(crate) fn receive_and_check(port: u16, expected: &[u8]) -> Outcome<()> {
     })
 }
 
+/// Receives once and keeps it.
+pub(crate) fn receive_all(port: u16, bytes: usize) -> Outcome<Vec<u8>> {
+    let mut all = Vec::with_capacity(bytes);
+    drain(&connect(port)?, bytes, |come| {
+        all.extend_from_slice(come);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
 fn connect(port: u16) -> Outcome<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;

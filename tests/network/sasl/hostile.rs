@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use support::transports::{Call, Fault, Faulty};
+use transferto::common::memory_pool::{MemoryDraw, Stage};
 use transferto::common::metrics::Metrics;
 use transferto::transport::channel_builder::TransportBuilder;
 use transferto::transport::plaintext_transport_layer::PlaintextTransportLayer;
@@ -15,7 +16,7 @@ use crate::frames::frame;
 use crate::sasl::server::{
     Client, Heard, RIGHT, Server, Settings, TWO_STEPS, WRONG, api_versions, authenticate, handshake,
 };
-use crate::transport::harness::AUTHENTICATION_TIMEOUT_MS;
+use crate::transport::harness::{AUTHENTICATION_TIMEOUT_MS, MEMORY_BYTES};
 
 /// Moves this many bytes at a time.
 struct Dribble(usize);
@@ -168,6 +169,23 @@ fn a_long_frame_takes_memory_as_it_arrives() {
     client.send_bytes(&[0; 100]);
     server.poll_a_little();
     assert!(server.channel(&client).receive_allocated_bytes() <= 4096);
+}
+
+/// Its token waits for memory that others hold, and it does not.
+#[test]
+fn a_hang_up_while_a_token_waits_for_memory_is_noticed() {
+    let mut server = Server::start();
+    let mut hog = MemoryDraw::new(server.harness.selector.memory_pool());
+    hog.grow_to(MEMORY_BYTES, Stage::Receive).unwrap();
+    let mut client = server.accept();
+    client.send_bytes(&200_000_i32.to_be_bytes());
+    client.send_bytes(&[0; 8_000]);
+    let id = client.id;
+    server.harness.poll_until(|it| it.selector.channel(id).unwrap().lacks_memory());
+    server.poll_a_little();
+    assert!(!server.harness.selector.has_work(), "it waits, and does not spin");
+    drop(client);
+    server.harness.poll_until(|it| it.is_disconnected(id));
 }
 
 /// One that asks without end has its turns like all others, and its time.

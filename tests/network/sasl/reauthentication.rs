@@ -157,6 +157,31 @@ fn an_answer_under_way_leaves_before_a_new_authentication_begins() {
     assert!(client.is_served(&mut server));
 }
 
+/// It was no beginning when it came, too early, and its connection is muted: nobody would unmute it.
+#[test]
+fn a_handshake_that_was_set_aside_begins_nothing() {
+    let mut server = server();
+    let mut client = server.accept_authenticated();
+    let (_, request) = client.request(1, &handshake("PLAIN"));
+    client.send_frame(&request);
+    let frame = server.harness.next_receive(client.id).into_bytes();
+    server.harness.selector.mute(client.id);
+    assert!(!server.harness.selector.reauthenticate(client.id, &frame));
+    server.harness.selector.unmute(client.id);
+    assert!(server.harness.selector.reauthenticate(client.id, &frame));
+}
+
+#[test]
+fn a_request_amid_a_new_authentication_ends_the_connection_and_counts() {
+    let mut server = server();
+    let mut client = server.accept_authenticated();
+    assert!(begin_again(&mut server, &mut client, 1, "PLAIN"));
+    client.hear_frame(&mut server);
+    client.send_frame(&[0, 3, 0, 1, 0, 0, 0, 1, 0, 0]);
+    client.assert_closed(&mut server);
+    assert_eq!(server.counts(), (1, 1));
+}
+
 #[test]
 fn a_failure_anew_is_a_failure() {
     let mut server =

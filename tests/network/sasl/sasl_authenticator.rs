@@ -240,10 +240,11 @@ fn a_frame_may_be_as_long_as_the_setting_says() {
     client.assert_closed(&mut server);
 
     let mut client = server.accept();
-    client.handshake(&mut server, 0, "PLAIN");
-    client.send_frame(&[1; 1024]);
-    client.assert_closed(&mut server);
-    assert_eq!(server.counts().1, 1, "this one was read, and was no token");
+    client.handshake(&mut server, 1, "PLAIN");
+    let (_, request) = client.request(1, &authenticate(&[1; 1006]));
+    assert_eq!(request.len(), 1024);
+    client.send_frame(&request);
+    assert_eq!(client.hear_frame(&mut server)[4..6], [0, 58], "it is read, and is no token");
 
     // Who is known may send more.
     let mut client = server.accept_authenticated();

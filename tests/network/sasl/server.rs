@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use transferto::common::end_point::ListenerName;
-use transferto::common::time::Time;
+use transferto::common::time::{SystemTime, Time};
 use transferto::config::config_reader::read_file;
 use transferto::protocol::api_keys::ApiKeys;
 use transferto::protocol::header::RequestHeader;
@@ -136,7 +136,8 @@ pub(crate) fn configured(settings: &[(&str, &str)]) -> Result<SaslMechanisms, St
     let all = base.iter().chain(settings);
     let all: Vec<_> = all.map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let config = read_file(None, &all).map_err(|errors| format!("{errors:?}"))?;
-    mechanisms_of(&config, &ListenerName::normalised("SASL_PLAINTEXT"), &Arc::default())
+    let time: Arc<dyn Time> = Arc::new(SystemTime::new());
+    mechanisms_of(&config, &ListenerName::normalised("SASL_PLAINTEXT"), &Arc::default(), &time)
 }
 
 /// What a client hears.

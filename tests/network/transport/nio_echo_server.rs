@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use support::temp::TempDir;
 use support::tls::{TlsConnector, TlsFiles};
+use transferto::common::errors::KafkaError;
 use transferto::common::memory_pool::MemoryPool;
 use transferto::common::metrics::Metrics;
 use transferto::common::time::{SystemTime, Time};
@@ -46,10 +47,18 @@ pub(crate) fn ssl_config(files: &TlsFiles, more: &[(&str, &str)]) -> KafkaConfig
 
 /// What a broker with these settings makes connections with.
 pub(crate) fn ssl_builder(config: &KafkaConfig, metrics: &Arc<Metrics>) -> Arc<dyn ChannelBuilder> {
+    ssl_builder_or_error(config, metrics).unwrap()
+}
+
+/// The same, or why it does not start.
+pub(crate) fn ssl_builder_or_error(
+    config: &KafkaConfig,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
     let time: Arc<dyn Time> = Arc::new(SystemTime::new());
     let credentials = Arc::default();
     let builders = ConfiguredChannelBuilders::new(config, metrics, &time, &credentials);
-    builders.builder_for(&config.listeners[0]).unwrap()
+    builders.builder_for(&config.listeners[0])
 }
 
 impl NioEchoServer {

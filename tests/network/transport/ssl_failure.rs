@@ -105,7 +105,8 @@ fn what_is_wrong_with_the_client_is_said_in_words() {
     let only_1_2 = [("ssl.enabled.protocols", "TLSv1.2")];
     let said = failure(&files, &only_1_2, &files.client().with_versions(&[&TLS13]));
     assert!(said.contains("ssl.enabled.protocols"), "{said}");
-    let suite = [("ssl.cipher.suites", "TLS_AES_256_GCM_SHA384")];
+    let suite =
+        [("ssl.enabled.protocols", "TLSv1.3"), ("ssl.cipher.suites", "TLS_AES_256_GCM_SHA384")];
     let said = failure(
         &files,
         &suite,

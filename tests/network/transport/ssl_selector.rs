@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::thread;
 
+use support::kernel_tls;
 use support::temp::TempDir;
 use support::tls::{TlsConnector, TlsFiles, TlsStream};
 use support::transports::pattern;
@@ -88,7 +89,10 @@ fn an_incomplete_record_keeps_no_poll_busy() {
     client.0.conn.write_tls(&mut record).unwrap();
     let (begin, end) = record.split_at(11);
     client.0.sock.write_all(begin).unwrap();
-    harness.poll_until(|it| it.metrics.read_bytes.value() > 0);
+    // The kernel keeps it to itself.
+    if !kernel_tls::is_required() {
+        harness.poll_until(|it| it.metrics.read_bytes.value() > 0);
+    }
     harness.poll(0);
     assert!(!harness.selector.has_work());
     client.0.sock.write_all(end).unwrap();

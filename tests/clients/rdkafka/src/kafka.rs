@@ -1,6 +1,7 @@
 //! The few things that the steps ask of rdkafka.
 
 use std::env;
+use std::fs;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -170,9 +171,14 @@ pub fn consumer(group: &str, settings: &[(&str, &str)]) -> StepResult<StreamCons
     Ok(config(settings)?.set("group.id", group).create()?)
 }
 
+/// The way to the broker is in the file that security.sh has written for librdkafka.
 fn config(settings: &[(&str, &str)]) -> StepResult<ClientConfig> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", env::var("BROKER")?);
+    let way = fs::read_to_string(env::var("LIBRDKAFKA_CONF")?)?;
+    config.extend(way.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| {
+        (name.to_owned(), value.to_owned())
+    }));
     config.extend(settings.iter().map(|(name, value)| (name.to_string(), value.to_string())));
     Ok(config)
 }

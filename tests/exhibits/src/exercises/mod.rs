@@ -34,9 +34,11 @@ mod ex5_3_wheel;
 mod ex6_1_socket_buffers;
 mod ex6_2_old_format;
 mod ex6_3_cold_page;
+mod ex7_1_over_ssl;
+mod ex7_2_before_the_login;
 
 /// In the order of the chapters.
-const EXERCISES: [&Exercise; 15] = [
+const EXERCISES: [&Exercise; 17] = [
     &ex1_1_copies::EXERCISE,
     &ex1_2_switches::EXERCISE,
     &ex2_1_pipelined::EXERCISE,
@@ -52,6 +54,8 @@ const EXERCISES: [&Exercise; 15] = [
     &ex6_1_socket_buffers::EXERCISE,
     &ex6_2_old_format::EXERCISE,
     &ex6_3_cold_page::EXERCISE,
+    &ex7_1_over_ssl::EXERCISE,
+    &ex7_2_before_the_login::EXERCISE,
 ];
 
 /// Lists the exercises, does the one that is named, or all.

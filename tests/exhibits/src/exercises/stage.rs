@@ -22,6 +22,7 @@ use transferto::common::lock::locked;
 
 use super::trace::Trace;
 use crate::recorder::wait_until;
+use crate::traced_broker::number_after;
 use crate::words::both_with;
 
 /// The broker with every line of its trace, and with none.
@@ -42,6 +43,8 @@ const QUIET_LOOKS: u32 = 5;
 pub(crate) struct Stage {
     pid: Pid,
     pub(crate) port: u16,
+    /// The line with the addresses of all its listeners.
+    listening: String,
     heard: Arc<Heard>,
     listener: Option<JoinHandle<()>>,
     dir: TempDir,
@@ -75,6 +78,7 @@ impl Stage {
         let mut broker = BrokerProcess::start_under(wrapper, &dir.join("logs"), settings);
         let (pid, port) = (Pid::from_raw(broker.pid()), broker.port);
         caretaker::server_runs(pid.as_raw().unsigned_abs());
+        let listening = broker.first_lines.last().cloned().unwrap_or_default();
         let heard = Arc::new(Heard::default());
         let ears = Arc::clone(&heard);
         // Heard meanwhile, or the broker would wait for room in the pipe.
@@ -84,11 +88,19 @@ impl Stage {
             }
             broker.wait();
         });
-        Ok(Self { pid, port, heard, listener: Some(listener), dir })
+        Ok(Self { pid, port, listening, heard, listener: Some(listener), dir })
     }
 
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.port)
+    }
+
+    /// The port of the listener for this protocol, one of several.
+    pub(crate) fn port_of(&self, protocol: &str) -> Outcome<u16> {
+        match number_after(&self.listening, &format!(" {protocol}://127.0.0.1:")) {
+            Some(port) => Ok(port),
+            None => failed(format!("there is no {protocol} in {}", self.listening)),
+        }
     }
 
     pub(crate) fn pid(&self) -> Pid {

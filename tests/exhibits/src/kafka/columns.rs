@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::kafka::acts::{Placed, Request, Stage};
+use crate::kafka::jvm_threads::Role;
 use crate::kafka::line::Thing;
 use crate::kafka::steps::{CLOSE, title};
 use crate::session::Act;
@@ -65,24 +66,75 @@ fn lane(call: &Placed) -> Thing {
     if call.stage == Stage::Down { Thing::Other } else { call.lane }
 }
 
-/// A line for each call, one for many of a kind in a row.
+/// A line for each call, one for many of a kind in a row, and one for many rounds of the same kinds.
 fn lines(calls: &[&Placed]) -> Vec<String> {
-    let is_alike = |a: &&Placed, b: &&Placed| {
-        (a.line.role, &a.line.call, a.thing) == (b.line.role, &b.line.call, b.thing)
-    };
-    let mut lines = Vec::new();
-    for run in calls.chunk_by(is_alike) {
-        if run.len() > ALL_SHOWN_UP_TO {
-            lines.push(format!("{}, and {} more", line(run[0]), run.len() - 1));
-            continue;
+    let is_alike = |a: &&Placed, b: &&Placed| kind(a) == kind(b);
+    let runs: Vec<&[&Placed]> = calls.chunk_by(is_alike).collect();
+    let (mut lines, mut at) = (Vec::new(), 0);
+    while at < runs.len() {
+        let rounds = Rounds::at_the_start_of(&runs[at..]);
+        lines.extend(runs[at..at + rounds.period].iter().flat_map(|it| lines_of_run(it)));
+        if rounds.count > 1 {
+            let more = &runs[at + rounds.period..at + rounds.period * rounds.count];
+            lines.push(and_more(&more.concat()));
         }
-        for same in run.chunk_by(|a, b| a.line.text == b.line.text) {
-            let times =
-                if same.len() > 1 { format!(", {} times", same.len()) } else { String::new() };
-            lines.push(line(same[0]) + &times);
-        }
+        at += rounds.period * rounds.count;
     }
     lines
+}
+
+/// Calls of as many kinds as `period`, again and again, such as a read and the writes of what it read.
+struct Rounds {
+    period: usize,
+    count: usize,
+}
+
+impl Rounds {
+    const PERIOD_MAX: usize = 3;
+
+    /// One run by itself, unless there are more rounds than are all shown.
+    fn at_the_start_of(runs: &[&[&Placed]]) -> Self {
+        let count_of = |period: usize| {
+            let is_as_first = |round: &&[&[&Placed]]| {
+                round.iter().zip(runs).all(|(a, b)| kind(a[0]) == kind(b[0]))
+            };
+            runs.chunks_exact(period).take_while(is_as_first).count()
+        };
+        let rounds = (2..=Self::PERIOD_MAX).map(|period| Self { period, count: count_of(period) });
+        let mut repeated = rounds.filter(|it| it.count > ALL_SHOWN_UP_TO);
+        repeated.next().unwrap_or(Self { period: 1, count: 1 })
+    }
+}
+
+fn kind(call: &Placed) -> (Role, &str, Thing) {
+    (call.line.role, &call.line.call, call.thing)
+}
+
+fn lines_of_run(run: &[&Placed]) -> Vec<String> {
+    if run.len() > ALL_SHOWN_UP_TO {
+        return vec![format!("{}, and {} more", line(run[0]), run.len() - 1)];
+    }
+    let of_same = |same: &[&Placed]| {
+        let times = if same.len() > 1 { format!(", {} times", same.len()) } else { String::new() };
+        line(same[0]) + &times
+    };
+    run.chunk_by(|a, b| a.line.text == b.line.text).map(of_same).collect()
+}
+
+/// `processor and 21 pread64 more, 667736 bytes, 61 write more, 670055 bytes`
+fn and_more(calls: &[&Placed]) -> String {
+    let mut sums: Vec<(&str, usize, i64)> = Vec::new();
+    for call in calls {
+        let (name, result) = (call.line.call.as_str(), call.line.text.rsplit("= ").next());
+        let bytes: i64 = result.and_then(|it| it.parse().ok()).unwrap_or_default();
+        match sums.iter_mut().find(|it| it.0 == name) {
+            Some((_, count, sum)) => (*count, *sum) = (*count + 1, *sum + bytes),
+            None => sums.push((name, 1, bytes)),
+        }
+    }
+    let words = sums.iter().map(|(name, count, sum)| format!("{count} {name} more, {sum} bytes"));
+    let role = calls.first().map_or("", |it| it.line.role.name());
+    format!("{role:ROLE_COLUMNS$}and {}", words.collect::<Vec<_>>().join(", "))
 }
 
 fn line(call: &Placed) -> String {

@@ -84,7 +84,7 @@ pub(crate) fn text(call: &Call, told: &Told) -> String {
     let thing = |at: usize| descriptor_in(argument(at)).map(|it| Thing::of(it, told).name());
     let first = Thing::of_call(call, told).name();
     let inner = match call.name.as_str() {
-        "read" | "recvfrom" | "write" => format!("{first}, {}", argument(2)),
+        "read" | "recvfrom" | "write" | "sendto" => format!("{first}, {}", argument(2)),
         "writev" => format!("{first}, {}", buffers(argument(2))),
         "sendmsg" => format!("{first}, {}{}", buffers_in(argument(1)), more(argument(2))),
         "accept" | "accept4" if call.value() < 0 => "listener".to_string(),

@@ -16,11 +16,13 @@ use crate::kafka::release::Release;
 use crate::kafka::shape::Shape;
 use crate::kafka::summary::Column;
 use crate::kafka::watch::Watched;
+use crate::link::Protocol;
 use crate::recording::Recording;
 use crate::session::Act;
 
 mod original;
 mod release;
+mod ssl_listener;
 mod jvm_threads;
 mod watch;
 mod small;
@@ -33,6 +35,7 @@ mod columns;
 mod summary;
 mod page;
 mod shape;
+pub(crate) mod protocols;
 
 const USAGE: &str = "usage: exhibits strace-kafka [0.9.0.1|4.4.0], or --record, or --compare";
 /// The table of both releases.
@@ -68,7 +71,7 @@ struct Exhibit {
 
 impl Exhibit {
     fn of(ability: Ability, release: Release) -> Outcome<Self> {
-        let kafka = Watched::of(release, &fetched(release)?)?;
+        let kafka = Watched::of(release, &fetched(release)?, Protocol::Plaintext)?;
         let ours = Recording::of_broker_with(ability.options(), &[], release.year())?;
         let (pairs, of_kafka) = kafka_beside(release, &kafka, &ours);
         let columns = vec![of_kafka, our_column(release, &ours)?];
@@ -93,13 +96,7 @@ impl Exhibit {
 /// The acts of both, and Kafka's column of the table.
 fn kafka_beside(release: Release, kafka: &Watched, ours: &Recording) -> (Vec<Pair>, Column) {
     let recording = &kafka.recording;
-    let threads = recording.threads.iter();
-    let threads: Vec<_> =
-        threads.filter_map(|it| Some((*kafka.roles.get(&it.id)?, it.calls.clone()))).collect();
-    let placement = rules::place(&threads, &recording.told);
-    let acts =
-        acts::divide(&placement.placed, &placement.of_jvm, &recording.acts, recording.end_us);
-
+    let acts = kafka.acts();
     let mut column =
         Column::new(release.name(), recording, release.header_bytes_max(), kafka.reads_of_small);
     column.of_jvm = Some(acts.iter().map(|it| it.of_jvm).sum());

@@ -9,6 +9,7 @@ use bench::peers::kafka::{JVM_FLAGS, JVM_FLAGS_OF_A_TOOL, free_ports};
 use bench::process::Server;
 
 use crate::kafka::release::Running;
+use crate::kafka::ssl_listener::SslListener;
 
 pub(crate) const NAME: &str = "Apache Kafka 0.9.0.1";
 const VERSION: &str = "0.9.0.1";
@@ -33,14 +34,18 @@ pub(crate) fn jars_in(work_dir: &Path) -> Jars {
 }
 
 /// Starts both in `dir`, which is empty, and waits until the broker serves.
-pub(crate) fn start(jars: &Jars, dir: &Path) -> Outcome<Running> {
+pub(crate) fn start(jars: &Jars, dir: &Path, ssl: Option<&SslListener>) -> Outcome<Running> {
     let [port, zookeeper_port] = free_ports()?;
     let log4j = format!("-Dlog4j.configuration=file:{}", dir.join("log4j.properties").display());
     fs::write(dir.join("log4j.properties"), LOG4J)?;
     let zookeeper = start_zookeeper(jars, dir, zookeeper_port, &log4j)?;
 
     let properties = dir.join("server.properties");
-    fs::write(&properties, settings(dir, port, zookeeper_port))?;
+    let mut lines = settings(dir, port, zookeeper_port);
+    if let Some(ssl) = ssl {
+        lines += &ssl.settings_beside(port).join("\n");
+    }
+    fs::write(&properties, lines)?;
     let mut broker = jars.java(&[JVM_FLAGS, &[&log4j]].concat())?;
     broker.arg("kafka.Kafka").arg(&properties);
     let log = dir.join("server.log");

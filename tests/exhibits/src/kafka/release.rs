@@ -9,6 +9,7 @@ use bench::peers::kafka::{self as newest, Kafka};
 use bench::process::Server;
 
 use crate::kafka::original;
+use crate::kafka::ssl_listener::SslListener;
 use crate::session::Year;
 
 /// The session's records are older than the default retention.
@@ -65,13 +66,23 @@ impl Release {
         }
     }
 
-    /// Starts it in `dir`, which is empty, and waits until it serves.
-    pub(crate) fn start(self, jars: &Jars, dir: &Path) -> Outcome<Running> {
+    /// Starts it in `dir`, which is empty, and waits until it serves; with a listener for SSL beside
+    /// that for PLAINTEXT, if one is given.
+    pub(crate) fn start(
+        self,
+        jars: &Jars,
+        dir: &Path,
+        ssl: Option<&SslListener>,
+    ) -> Outcome<Running> {
         match self {
-            Self::Original => original::start(jars, dir),
+            Self::Original => original::start(jars, dir, ssl),
             Self::Newest => {
-                let kafka =
-                    Kafka::format_with(jars.clone(), &dir.join("kafka"), &[KEEPS_OLD_RECORDS])?;
+                let mut settings = vec![KEEPS_OLD_RECORDS.to_string()];
+                if let Some(ssl) = ssl {
+                    settings.extend(ssl.settings_of_kraft()?);
+                }
+                let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+                let kafka = Kafka::format_with(jars.clone(), &dir.join("kafka"), &settings)?;
                 let log = kafka.log();
                 let running = kafka.start()?;
                 let port = running.port();

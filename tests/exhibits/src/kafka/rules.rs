@@ -24,7 +24,12 @@ enum Phase {
     Answering,
     /// A part of the file has left.
     Sending,
+    /// Message bytes are in memory, to be encrypted and written; so many of them are owed.
+    Copying { owed_bytes: i64 },
 }
+
+/// What TLS adds to the bytes of a record, at least: of TLS 1.3, without padding.
+const RECORD_BYTES_MIN: i64 = 22;
 
 /// What the threads of a Kafka did, each call at its step, and how many calls were the JVM's own.
 pub(crate) struct Placement {
@@ -87,7 +92,7 @@ fn of_processor(call: &Call, thing: Thing, phase: &mut Phase) -> Option<(u8, Sta
             Phase::Idle | Phase::Reading => (3, Stage::In),
             Phase::Muted => (14, Stage::Out),
             Phase::Answering => (15, Stage::Out),
-            Phase::Sending => (18, Stage::Out),
+            Phase::Sending | Phase::Copying { .. } => (18, Stage::Out),
         },
         ("read", Thing::EventFd) if *phase == Phase::Idle => (2, Stage::In),
         ("read", Thing::EventFd) => (14, Stage::Out),
@@ -96,9 +101,19 @@ fn of_processor(call: &Call, thing: Thing, phase: &mut Phase) -> Option<(u8, Sta
             (4, Stage::In)
         }
         ("epoll_ctl", it) => of_interest(call, it, phase),
-        ("write" | "writev", it) if it.is_connection() => (16, Stage::Out),
+        ("write" | "writev", it) if it.is_connection() => match phase {
+            Phase::Copying { owed_bytes } if *owed_bytes > 0 => {
+                *owed_bytes -= (call.value() - RECORD_BYTES_MIN).max(0);
+                (18, Stage::Out)
+            }
+            _ => (16, Stage::Out),
+        },
+        ("pread64", Thing::Log) => {
+            *phase = Phase::Copying { owed_bytes: call.value() };
+            (18, Stage::Out)
+        }
         ("newfstatat" | "fstat", Thing::Log) => match *phase {
-            Phase::Sending => (18, Stage::Out),
+            Phase::Sending | Phase::Copying { .. } => (18, Stage::Out),
             _ => (17, Stage::Out),
         },
         ("sendfile", _) => {

@@ -19,8 +19,13 @@ const BETWEEN_SENDFILES: (&str, [&str; 2]) = ("[18]", ["newfstatat", "epoll_wait
 pub(crate) struct Shape(BTreeSet<String>);
 
 impl Shape {
-    /// Of an exhibit.
+    /// Of an exhibit with Kafka and this broker in its columns.
     pub(crate) fn of(text: &str) -> Self {
+        Self::of_columns(text, ["Kafka", "transferto"])
+    }
+
+    /// Of an exhibit with these two in its columns.
+    pub(crate) fn of_columns(text: &str, names: [&str; 2]) -> Self {
         let (mut act, mut step) = ("", "");
         let mut shape = BTreeSet::new();
         for line in text.lines() {
@@ -30,7 +35,7 @@ impl Shape {
             } else if line.starts_with('[') || line == CLOSE {
                 step = line.split(' ').next().unwrap_or_default();
             } else if let (false, Some(sides)) = (step.is_empty(), sides(line)) {
-                for (side, call) in ["Kafka", "transferto"].iter().zip(sides) {
+                for (side, call) in names.iter().zip(sides) {
                     shape.extend(entry(act, side, step, call));
                 }
             }
@@ -52,7 +57,8 @@ const CLOSE: &str = "Selector.close";
 fn entry(act: &str, side: &str, step: &str, call: &str) -> Option<String> {
     let (role, call) = call.split_at_checked(ROLE_COLUMNS)?;
     let role = role.trim_end();
-    let name = call.split('(').next()?;
+    // A line without arguments is of how many more there were.
+    let (name, _) = call.split_once('(')?;
     let is_of_chance = OF_CHANCE.contains(&name) || call.contains(EVENTFD);
     let (last_step, between) = BETWEEN_SENDFILES;
     match name {

@@ -11,9 +11,13 @@ use support::client::{Client, fetch_request};
 use support::temp::TempDir;
 
 use crate::kafka::GRACE;
+use crate::kafka::acts::{self, ActCalls};
 use crate::kafka::jvm_threads::{self, Role};
 use crate::kafka::release::{Release, Running};
+use crate::kafka::rules;
 use crate::kafka::small;
+use crate::kafka::ssl_listener::SslListener;
+use crate::link::{Link, Protocol};
 use crate::recorder::{Recorder, now_us};
 use crate::recording::Recording;
 use crate::session::{Act, TOPIC, Year, play};
@@ -44,19 +48,27 @@ pub(crate) struct Watched {
 
 impl Watched {
     /// Starts a Kafka, warms it up, watches it serve the session, and stops it.
-    pub(crate) fn of(release: Release, jars: &Jars) -> Outcome<Self> {
+    pub(crate) fn of(release: Release, jars: &Jars, protocol: Protocol) -> Outcome<Self> {
         let dir = TempDir::new();
         caretaker::directory_is_there(dir.path());
-        let watched = Self::in_dir(release, jars, &dir);
+        let watched = Self::in_dir(release, jars, protocol, &dir);
         caretaker::directory_is_gone(dir.path());
         watched
     }
 
-    fn in_dir(release: Release, jars: &Jars, dir: &TempDir) -> Outcome<Self> {
+    fn in_dir(release: Release, jars: &Jars, protocol: Protocol, dir: &TempDir) -> Outcome<Self> {
         let name = release.name();
-        eprintln!("Starting {name}.");
-        let broker = release.start(jars, dir.path())?;
-        let (port, year) = (broker.port, release.year());
+        eprintln!("Starting {name}, for a client over {}.", protocol.name());
+        let ssl = match protocol {
+            Protocol::Plaintext => None,
+            Protocol::Ssl => Some(SslListener::in_dir(dir.path())?),
+        };
+        let broker = release.start(jars, dir.path(), ssl.as_ref())?;
+        let link = match &ssl {
+            None => Link::plain(broker.port),
+            Some(ssl) => Link::encrypted(ssl.port, &ssl.certificate)?,
+        };
+        let (port, year) = (link.port(), release.year());
         eprintln!("Warming it up: {WARM_UP_SESSIONS} sessions that nobody watches.");
         for session in 0..WARM_UP_SESSIONS {
             let topic = format!("warm-up-{session}");
@@ -73,18 +85,33 @@ impl Watched {
             let hint = if why.to_string().contains(NOT_PERMITTED) { NO_RIGHT } else { "" };
             failed(format!("{why}{hint}"))
         })?;
-        let recording = record_session(&recorder, &broker, year)?;
+        let recording = record_session(&recorder, &broker, &link, year)?;
         let reads_of_small = small::reads_of_a_fetch(&recorder, port, year)?;
         drop(recorder);
         eprintln!("Stopping it.");
         Ok(Self { recording, roles, reads_of_small })
     }
+
+    /// What its threads did, act by act.
+    pub(crate) fn acts(&self) -> Vec<ActCalls> {
+        let recording = &self.recording;
+        let threads = recording.threads.iter();
+        let threads: Vec<_> =
+            threads.filter_map(|it| Some((*self.roles.get(&it.id)?, it.calls.clone()))).collect();
+        let placement = rules::place(&threads, &recording.told);
+        acts::divide(&placement.placed, &placement.of_jvm, &recording.acts, recording.end_us)
+    }
 }
 
-fn record_session(recorder: &Recorder, broker: &Running, year: Year) -> Outcome<Recording> {
+fn record_session(
+    recorder: &Recorder,
+    broker: &Running,
+    link: &Link,
+    year: Year,
+) -> Outcome<Recording> {
     sleep(AFTER_ATTACHING);
     let mut acts: Vec<(Act, u64)> = Vec::new();
-    let told = play(broker.port, year, TOPIC, |act| {
+    let told = play(link.port(), year, TOPIC, |act| {
         sleep(GRACE);
         recorder.wait_until_asleep()?;
         eprintln!("The client: {act:?}");
@@ -97,9 +124,10 @@ fn record_session(recorder: &Recorder, broker: &Running, year: Year) -> Outcome<
         threads: recorder.threads()?,
         acts,
         end_us: now_us(),
-        told,
+        told: link.as_the_broker_knows_it(told),
         broker_port: broker.port,
         resident_bytes: broker.server.resident_bytes()?,
+        has_tls: false,
     })
 }
 

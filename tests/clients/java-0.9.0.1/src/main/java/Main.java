@@ -48,6 +48,11 @@ public final class Main {
             }
             case "read-kcat" -> main.readKcat();
             case "after-kill" -> main.afterKill();
+            case "few" -> {
+                ClientVersion.print();
+                main.few();
+            }
+            case "attempt" -> Steps.attempt(main::attempt);
             default -> throw new IllegalArgumentException(arguments[0]);
         }
         System.exit(0); // also if a step that was late still runs
@@ -78,6 +83,19 @@ public final class Main {
         steps.step("record larger than max.partition.fetch.bytes",
                 this::recordTooLargeForTheConsumer);
         steps.step("record larger than message.max.bytes", this::recordTooLargeForTheBroker);
+    }
+
+    private void few() {
+        steps.step("none: " + count + " records written", () -> send("java-none", count));
+        steps.step("none: read from the beginning", () -> readAll("java-none", count));
+        steps.step("resume: after a commit", this::commitAndResume);
+    }
+
+    /** It waits for a minute, whatever happens; this is to be sooner. */
+    private void attempt() throws Exception {
+        try (KafkaProducer<String, String> producer = producer("max.block.ms", "5000")) {
+            sendOne(producer, new ProducerRecord<>("java-none", value(0)));
+        }
     }
 
     private void readKcat() {
@@ -423,7 +441,7 @@ public final class Main {
     }
 
     private Properties properties(String... settings) {
-        Properties properties = new Properties();
+        Properties properties = Security.properties();
         properties.put("bootstrap.servers", broker);
         for (int at = 0; at < settings.length; at += 2) {
             properties.put(settings[at], settings[at + 1]);

@@ -38,8 +38,12 @@ public final class Main {
 
     public static void main(String[] arguments) throws IOException {
         Main main = new Main(arguments);
-        ClientVersion.print();
-        main.run(new Steps(LIMIT_SECONDS + main.count / 10_000));
+        Steps steps = new Steps(LIMIT_SECONDS + main.count / 10_000);
+        switch (Steps.wanted()) {
+            case "attempt" -> Steps.attempt(main::sendOne);
+            case "few" -> main.runFew(steps);
+            default -> main.runAll(steps);
+        }
         System.exit(0); // also if a step that was late still runs
     }
 
@@ -50,7 +54,18 @@ public final class Main {
         count = Integer.parseInt(arguments[3]);
     }
 
-    private void run(Steps steps) {
+    private void runFew(Steps steps) throws IOException {
+        ClientVersion.print();
+        steps.step("create: topics, which are listed then", this::createTopics);
+        steps.step("none: records with keys, headers and timestamps written",
+                () -> send(topic("none"), 0, count));
+        steps.step("none: read from the beginning", () -> readFromTheBeginning("none"));
+        steps.step("resume: after a commit", this::commitAndResume);
+        steps.step("delete: topics, which are not listed then", this::deleteTopics);
+    }
+
+    private void runAll(Steps steps) throws IOException {
+        ClientVersion.print();
         steps.step("create: topics, which are listed then", this::createTopics);
         for (String codec : CODECS) {
             steps.step(codec + ": records with keys, headers and timestamps written",
@@ -112,6 +127,12 @@ public final class Main {
             new ManyPartitions(topic, this::producer, this::consumer,
                     consumer -> consumer.poll(POLL)).run();
             admin.deleteTopics(List.of(topic)).all().get();
+        }
+    }
+
+    private void sendOne() throws Exception {
+        try (KafkaProducer<String, String> producer = producer()) {
+            producer.send(Records.make(topic("none"), 0)).get();
         }
     }
 
@@ -243,7 +264,7 @@ public final class Main {
     }
 
     private Properties properties(String... settings) {
-        Properties properties = new Properties();
+        Properties properties = Security.properties();
         properties.put("bootstrap.servers", broker);
         for (int at = 0; at < settings.length; at += 2) {
             properties.put(settings[at], settings[at + 1]);
