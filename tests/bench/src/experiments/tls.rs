@@ -193,7 +193,9 @@ fn transferto(
             listeners.push(KERNELS);
             settings.push("listener.name.kernels.transferto.ktls=required".to_string());
         }
-        Some(why) => findings.remarks.push(format!("TLS in the kernel: not measured: {why}.")),
+        Some(why) => findings
+            .remarks
+            .push(format!("{IN_THE_KERNEL}: not measured: this kernel has no TLS ({why}).")),
     }
     let broker = Transferto::start_behind(plan, TRANSFERTO, &log_dir, &listeners, &settings)?;
     let mut ports = vec![(IN_USER_SPACE, broker.port_of(USERS.0)?)];
