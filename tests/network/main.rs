@@ -27,6 +27,7 @@ mod transport {
     mod ssl_records;
     mod java_key_limits;
     mod ssl_selector;
+    mod renegotiation;
 }
 
 mod sasl {

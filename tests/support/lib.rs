@@ -10,6 +10,7 @@ pub mod own_process;
 pub mod treacherous_time;
 pub mod records;
 pub mod tls;
+pub mod login;
 pub mod client;
 pub mod http;
 pub mod json;

@@ -79,12 +79,17 @@ impl TestCa {
 
     /// The same with other contents.
     pub fn server_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let mut params = Self::server_params();
+        change(&mut params);
+        self.sign(&params)
+    }
+
+    fn server_params() -> CertificateParams {
         let hosts = vec![HOST.to_string(), "127.0.0.1".to_string()];
         let mut params = CertificateParams::new(hosts).unwrap();
         params.distinguished_name = distinguished(&[(DnType::CommonName, HOST)]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        change(&mut params);
-        self.sign(&params)
+        params
     }
 
     /// For the client of this name: its principal is `User:CN=name,O=transferto`.
@@ -102,9 +107,17 @@ impl TestCa {
         self.sign(&params)
     }
 
+    /// For a broker whose key, in PEM, is there already.
+    pub fn server_of(&self, key_pem: &str) -> Identity {
+        self.sign_key(&Self::server_params(), &KeyPair::from_pem(key_pem).unwrap())
+    }
+
     fn sign(&self, params: &CertificateParams) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        self.sign_key(params, &KeyPair::generate().unwrap())
+    }
+
+    fn sign_key(&self, params: &CertificateParams, key: &KeyPair) -> Identity {
+        let certificate = params.signed_by(key, &self.issuer).unwrap();
         Identity { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() }
     }
 }

@@ -13,7 +13,7 @@ use nix::sys::socket::{setsockopt, sockopt::Linger};
 use rustls::ClientConnection;
 
 use crate::kernel_tls;
-use crate::tls::{TestCa, TlsConnector};
+use crate::tls::{TestCa, TlsConnector, TlsStream};
 
 /// The brokers of this process that have TLS, by their ports.
 static CONNECTORS: LazyLock<Mutex<HashMap<u16, TlsConnector>>> = LazyLock::new(Mutex::default);
@@ -78,15 +78,20 @@ pub fn through_tunnel(remote: TcpStream, connector: &TlsConnector) -> io::Result
     let near = TcpStream::connect(listener.local_addr()?)?;
     let (local, _) = listener.accept()?;
     PORTS.lock().unwrap().insert(near.local_addr()?.port(), remote.local_addr()?.port());
-    let shaken = connector.over(remote)?.0;
-    let (session, remote) = (shaken.conn, shaken.sock);
+    join(local, connector.over(remote)?)?;
+    Ok(near)
+}
+
+/// Sends on what comes at either end at the other, in a thread of its own, until one is gone.
+pub fn join(local: TcpStream, remote: TlsStream) -> io::Result<()> {
+    let (session, remote) = (remote.0.conn, remote.0.sock);
     for stream in [&local, &remote] {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
     }
     let tunnel = Tunnel { local, remote, session, to_local: Vec::new(), has_local_ended: false };
     thread::Builder::new().name("tunnel".to_string()).spawn(|| tunnel.run())?;
-    Ok(near)
+    Ok(())
 }
 
 struct Tunnel {

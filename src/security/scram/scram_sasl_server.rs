@@ -202,6 +202,7 @@ mod tests {
 
     use super::*;
     use crate::security::scram::scram_decoys::DecoyKey;
+    use crate::security::scram::scram_formatter::WORK;
 
     /// The users userA and userB, with the passwords passwordA and passwordB.
     fn credentials(mechanism: ScramMechanism, iterations: i32) -> Arc<CredentialCache> {
@@ -333,6 +334,28 @@ mod tests {
         assert_eq!(challenge("nobody"), challenge("nobody"));
         assert!(challenge("nobody") != challenge("somebody"));
         assert!(challenge("nobody").ends_with(",i=4096"));
+    }
+
+    #[test]
+    fn to_refuse_nobody_takes_the_work_of_refusing_somebody() {
+        let cache = credentials(ScramMechanism::ScramSha256, 4096);
+        let work = |user: &str, proof: &[u8]| {
+            let mut server = ScramSaslServer::new(ScramMechanism::ScramSha256, Arc::clone(&cache));
+            let before = WORK.get();
+            let first = format!("n,,n={user},r=client");
+            let challenge = server.evaluate_response(first.as_bytes()).unwrap();
+            let nonce = str::from_utf8(&challenge[2..]).unwrap().split_once(",s=").unwrap().0;
+            let last = format!("c=biws,r={nonce},p={}", STANDARD.encode(proof));
+            assert!(server.evaluate_response(last.as_bytes()).is_err());
+            WORK.get() - before
+        };
+        let of_somebody = work("userA", &[0; 32]);
+        assert_eq!(of_somebody, 2, "the signature of the client, and the key that it shows");
+        for user in ["userB", "nobody", "USERA", "userA "] {
+            for proof in [&[0; 32][..], &[255; 32], &[], &[1; 64]] {
+                assert_eq!(work(user, proof), of_somebody, "{user:?} {proof:?}");
+            }
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, r
 
 use crate::connection::{Connection, Tally};
 use crate::outcome::{Outcome, failed};
+use crate::wire::Wire;
 
 /// The last versions that name topics and are not flexible, which both brokers have.
 const CREATE_TOPICS_VERSION: i16 = 4;
@@ -56,7 +57,17 @@ pub struct Client {
 impl Client {
     /// Connects to the broker on this port of 127.0.0.1.
     pub fn connect(port: u16) -> Outcome<Self> {
-        Ok(Self { connection: Connection::open(port)?, correlation_id: 0 })
+        Ok(Self::over(Connection::open(port)?))
+    }
+
+    /// A client on a connection that is there.
+    pub fn over(connection: Connection) -> Self {
+        Self { connection, correlation_id: 0 }
+    }
+
+    /// For one who goes on without a client, when nothing is under way.
+    pub fn into_wire(self) -> Wire {
+        self.connection.into_wire()
     }
 
     /// For what is not done here: an option, another thread.

@@ -2,16 +2,17 @@
 //! must do with them, and no more.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::outcome::{Outcome, failed};
+use crate::wire::Wire;
 
 /// Longer than any response takes here.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Large enough for few calls, small enough to stay in a core's own cache.
 const BUFFER_BYTES: usize = 128 << 10;
 
@@ -38,6 +39,10 @@ impl Tally {
         self.fetches.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept_bytes.load(Ordering::Relaxed)
+    }
+
     /// After whole fetches only: in the midst of one, bytes have come of a batch that has not.
     pub fn wire_per_kept(&self) -> f64 {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
@@ -48,7 +53,7 @@ impl Tally {
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    wire: Wire,
     /// Bytes that came but were not taken are those of `taken..filled`.
     buffer: Vec<u8>,
     taken: usize,
@@ -58,21 +63,25 @@ pub struct Connection {
 impl Connection {
     /// Connects to the server on this port of 127.0.0.1.
     pub fn open(port: u16) -> Outcome<Self> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: vec![0; BUFFER_BYTES], taken: 0, filled: 0 })
+        Ok(Self::over(Wire::plaintext(port)?))
+    }
+
+    pub fn over(wire: Wire) -> Self {
+        Self { wire, buffer: vec![0; BUFFER_BYTES], taken: 0, filled: 0 }
+    }
+
+    /// Without what was read and not taken.
+    pub fn into_wire(self) -> Wire {
+        self.wire
     }
 
     /// For what is not done here: an option, another thread.
     pub fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.wire.stream()
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> Outcome<()> {
-        Ok(self.stream.write_all(bytes)?)
+        Ok(self.wire.write_all(bytes)?)
     }
 
     /// The next `count` bytes, which fit the buffer.
@@ -134,7 +143,7 @@ impl Connection {
     }
 
     fn fill(&mut self) -> Outcome<()> {
-        match self.stream.read(&mut self.buffer[self.filled..])? {
+        match self.wire.read(&mut self.buffer[self.filled..])? {
             0 => failed("the server has closed the connection"),
             come => {
                 self.filled += come;

@@ -9,12 +9,16 @@ pub enum Unit {
     MbPerSecond,
     /// Seconds of one CPU, of the server alone, for 10^9 bytes of records.
     CpuSecondsPerGb,
+    /// Of one CPU, of the server alone.
+    CpuMicroseconds,
     Milliseconds,
     Mib,
     Kib,
     /// Bytes of responses for each byte that the client keeps.
     WireBytesPerByte,
     CallsPerFetch,
+    /// System calls of the server for 10^9 bytes of records.
+    CallsPerGb,
     SwitchesPerFetch,
     Instructions,
     /// Of whatever the row says.
@@ -27,11 +31,13 @@ impl Unit {
             Self::GbPerSecond => "GB/s",
             Self::MbPerSecond => "MB/s",
             Self::CpuSecondsPerGb => "CPU-s/GB",
+            Self::CpuMicroseconds => "CPU-us",
             Self::Milliseconds => "ms",
             Self::Mib => "MiB",
             Self::Kib => "KiB",
             Self::WireBytesPerByte => "bytes/byte",
             Self::CallsPerFetch => "calls/fetch",
+            Self::CallsPerGb => "calls/GB",
             Self::SwitchesPerFetch => "switches/fetch",
             Self::Instructions => "instructions",
             Self::Count => "",

@@ -6,6 +6,7 @@ pub mod outcome;
 pub mod figure;
 pub mod namespace;
 pub mod process;
+pub mod wire;
 pub mod connection;
 pub mod client;
 pub mod producer;

@@ -10,6 +10,7 @@ use transferto::protocol::request::request_bytes;
 
 use crate::client::{Client, PRODUCE_VERSION, produce_body, request_header, sized};
 use crate::outcome::{Outcome, failed};
+use crate::wire::Wire;
 
 /// As many as Kafka's own producer has in flight.
 const IN_FLIGHT: usize = 5;
@@ -38,7 +39,7 @@ pub struct Batch {
 /// The only producer of a partition.
 #[derive(Debug)]
 pub struct Producer {
-    stream: TcpStream,
+    wire: Wire,
     request: Vec<u8>,
     records: i64,
     topic_bytes: usize,
@@ -51,15 +52,14 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// Connects, and produces the batch once.
-    pub fn connect(port: u16, topic: &str, partition: i32, batch: &Batch) -> Outcome<Self> {
-        let mut client = Client::connect(port)?;
+    /// Produces the batch once, by this client, and goes on in its place.
+    pub fn over(mut client: Client, topic: &str, partition: i32, batch: &Batch) -> Outcome<Self> {
         // This response is read whole, by the broker's own tables.
         let first_offset = client.produce(topic, partition, ACKS, &batch.bytes)?;
         let body = produce_body(topic, partition, ACKS, batch.bytes.len());
         let header = request_header(PRODUCE_VERSION, &body, 0);
         Ok(Self {
-            stream: client.stream().try_clone()?,
+            wire: client.into_wire(),
             request: sized(&request_bytes(&header, &body, &batch.bytes))?,
             records: batch.records,
             topic_bytes: topic.len(),
@@ -89,7 +89,7 @@ impl Producer {
 
     /// To see when a response comes.
     pub fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.wire.stream()
     }
 
     /// The offset of the first record of the next request that is answered.
@@ -104,14 +104,14 @@ impl Producer {
     /// Sends a request, whatever is in flight.
     pub fn send(&mut self) -> Outcome<()> {
         BigEndian::write_i32(&mut self.request[CORRELATION_ID_OF_REQUEST..], self.sent);
-        self.stream.write_all(&self.request)?;
+        self.wire.write_all(&self.request)?;
         self.sent += 1;
         Ok(())
     }
 
     /// Waits for bytes, and takes the responses that are whole.
     pub fn receive(&mut self) -> Outcome<()> {
-        match self.stream.read(&mut self.buffer[self.filled..])? {
+        match self.wire.read(&mut self.buffer[self.filled..])? {
             0 => return failed("the server has closed the connection"),
             come => self.filled += come,
         }

@@ -268,6 +268,10 @@ fn a_keystore_that_is_encrypted_in_an_old_way_is_refused_with_the_command_that_c
     assert_reads(&[("ssl.keystore.type", "PEM"), ("ssl.keystore.location", &converted)]);
 }
 
+fn pem_at(path: &Path) -> [(&str, &str); 2] {
+    [("ssl.keystore.type", "PEM"), ("ssl.keystore.location", path.to_str().unwrap())]
+}
+
 /// Port of `SslTransportLayerTest.testServerKeystoreDynamicUpdate`: the file is exchanged, and no
 /// setting is touched.
 #[test]
@@ -275,8 +279,7 @@ fn a_changed_file_is_taken_and_a_bad_one_is_not() {
     let (dir, ca) = (TempDir::new(), TestCa::new("ca"));
     let path = dir.join("broker.pem");
     ca.server().write_keystore(&path);
-    let settings =
-        [("ssl.keystore.type", "PEM"), ("ssl.keystore.location", path.to_str().unwrap())];
+    let settings = pem_at(&path);
     let factory = read_keys(&settings).unwrap();
     let first = factory.create_ssl_engine();
     look_twice(&factory);
@@ -332,8 +335,7 @@ fn a_bad_file_stays_bad_however_often_it_is_looked_at() {
     let (dir, ca) = (TempDir::new(), TestCa::new("ca"));
     let path = dir.join("broker.pem");
     ca.server().write_keystore(&path);
-    let settings =
-        [("ssl.keystore.type", "PEM"), ("ssl.keystore.location", path.to_str().unwrap())];
+    let settings = pem_at(&path);
     let factory = read_keys(&settings).unwrap();
     let config = config(&settings);
     assert_eq!(factory.validate(&config), Ok(()));
@@ -355,9 +357,7 @@ fn other_settings_are_taken_if_they_are_good() {
     let (dir, ca) = (TempDir::new(), TestCa::new("ca"));
     let [first, second] = ["first.pem", "second.pem"].map(|name| dir.join(name));
     ca.server().write_keystore(&first);
-    let of = |path: &Path| {
-        config(&[("ssl.keystore.type", "PEM"), ("ssl.keystore.location", path.to_str().unwrap())])
-    };
+    let of = |path: &Path| config(&pem_at(path));
     let initial = of(&first);
     let factory = SslFactory::configure(&initial, &initial.listeners[0]).unwrap();
     let before = factory.create_ssl_engine();

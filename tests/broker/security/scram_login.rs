@@ -2,10 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use support::broker::Broker;
 use support::client::Client;
+use support::login::prove;
 use transferto::common::errors::Errors;
 use transferto::protocol::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
@@ -75,27 +74,6 @@ fn authenticate(client: &mut Client, token: Vec<u8>) -> SaslAuthenticateResponse
     }
 }
 
-/// The last message of the client, and the one of the broker that must follow.
-fn prove(
-    mechanism: ScramMechanism,
-    bare: &str,
-    challenge: &[u8],
-    password: &str,
-) -> (Vec<u8>, Vec<u8>) {
-    let formatter = ScramFormatter::new(mechanism);
-    let challenge = std::str::from_utf8(challenge).unwrap();
-    let fields: Vec<_> = challenge.split(',').map(|it| it.split_at(2).1).collect();
-    let [nonce, salt, iterations] = fields[..] else { panic!("{challenge}") };
-    let salt = STANDARD.decode(salt).unwrap();
-    let salted = formatter.salted_password(password, &salt, iterations.parse().unwrap());
-    let without_proof = format!("c=biws,r={nonce}");
-    let auth_message = format!("{bare},{challenge},{without_proof}").into_bytes();
-    let proof = STANDARD.encode(formatter.client_proof(&salted, &auth_message));
-    let signature = formatter.server_signature(&formatter.server_key(&salted), &auth_message);
-    let answer = format!("v={}", STANDARD.encode(signature));
-    (format!("{without_proof},p={proof}").into_bytes(), answer.into_bytes())
-}
-
 /// Logs in by SaslAuthenticate; returns the last answer.
 pub(super) fn log_in(
     client: &mut Client,
@@ -154,6 +132,39 @@ fn who_is_not_there_gets_the_answers_of_a_wrong_password() {
         assert_eq!(answer.error_message.as_deref(), Some(&*why));
         assert!(answer.auth_bytes.0.is_empty());
         client.assert_closed();
+    }
+}
+
+/// Names that SASLprep, a database or a reader would take for each other.
+#[test]
+fn names_that_look_alike_are_different_users() {
+    let names = [
+        "alice",
+        "Alice",
+        "ALICE",
+        "alice ",
+        " alice",
+        "al ice",
+        "alice\u{a0}",
+        "alice\u{200b}",
+        "\u{e9}ve",
+        "e\u{301}ve",
+        "\u{aa}",
+        "a",
+        "\u{ff41}",
+    ];
+    let (broker, mechanism) = (start(), ScramMechanism::ScramSha256);
+    let log_in = |name: &str, owner: &str| {
+        let password = format!("of {owner}");
+        log_in(&mut connect(&broker), mechanism, name, &password).error_code
+    };
+    for name in names {
+        assert!(log_in(name, name) != 0, "{name:?} is there before it was made");
+        set_password(&broker, name, mechanism, &format!("of {name}"));
+        assert_eq!(log_in(name, name), 0, "{name:?}");
+    }
+    for pair in names.windows(2) {
+        assert!(log_in(pair[0], pair[1]) != 0, "{pair:?}");
     }
 }
 

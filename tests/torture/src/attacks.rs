@@ -23,6 +23,7 @@ use transferto::protocol::request::{RequestBody, request_bytes};
 use crate::answer;
 use crate::client::{Client, PRODUCE_VERSION, fetch_request, wait_for};
 use crate::outcome::{Outcome, failed};
+use crate::security::Entrances;
 
 /// A topic with records to ask for.
 pub(crate) const BIG_TOPIC: &str = "big";
@@ -40,11 +41,19 @@ pub(crate) struct Attack {
 pub(crate) struct Field<'a> {
     pub(crate) port: u16,
     pub(crate) random: &'a mut Random,
+    /// Of a broker with TLS and SASL.
+    pub(crate) entrances: Option<&'a Entrances>,
 }
 
-const MIB: u64 = 1024;
+impl<'a> Field<'a> {
+    pub(crate) fn entrances(&self) -> Outcome<&'a Entrances> {
+        self.entrances.map_or_else(|| failed("this broker has no TLS"), Ok)
+    }
+}
+
+pub(crate) const MIB: u64 = 1024;
 /// Of an attack without an end of its own.
-const DURATION: Duration = Duration::from_secs(1);
+pub(crate) const DURATION: Duration = Duration::from_secs(1);
 const ATTACK_PATIENCE: Duration = Duration::from_secs(10);
 /// Just below `socket.request.max.bytes`.
 const LARGE_FRAME_BYTES: u32 = 100_000_000;
@@ -345,7 +354,7 @@ fn write_some(peer: &mut TcpStream, bytes: &[u8]) -> Outcome<usize> {
 }
 
 /// The size and the frame.
-fn framed(api_version: i16, body: &RequestBody) -> Vec<u8> {
+pub(crate) fn framed(api_version: i16, body: &RequestBody) -> Vec<u8> {
     let api_key = body.api_key();
     let header = RequestHeader { api_key, api_version, correlation_id: 1, client_id: None };
     let frame = request_bytes(&header, body, &[]);
@@ -353,7 +362,7 @@ fn framed(api_version: i16, body: &RequestBody) -> Vec<u8> {
 }
 
 /// Batches of 900,000 bytes.
-fn fill(field: &Field<'_>, count: usize) -> Outcome<()> {
+pub(crate) fn fill(field: &Field<'_>, count: usize) -> Outcome<()> {
     let mut client = Client::connect(field.port)?;
     let value = vec![b'.'; 900_000];
     let records = crate::records::batch(Default::default()).record(1_000, None, Some(&value));

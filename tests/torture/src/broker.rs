@@ -1,6 +1,6 @@
 //! The broker's binary as a child process: its settings, its log as it is written, its end.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -23,6 +23,7 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// The wrapper of a process that was killed ends so soon.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
+const PLAINTEXT: &str = "PLAINTEXT";
 /// The lines of the log that are kept for a message of failure.
 const TAIL_LINES: usize = 4;
 
@@ -35,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) dir: PathBuf,
     /// Words in front of the binary, such as those of strace.
     pub(crate) wrapper: Vec<String>,
+    /// Beside the plain one: their names, and what they speak.
+    pub(crate) listeners: Vec<(&'static str, &'static str)>,
     /// `name=value`.
     pub(crate) settings: Vec<String>,
     /// What its environment has besides.
@@ -50,6 +53,7 @@ impl Setup {
             binary: plan.binary.clone(),
             dir: dir.to_path_buf(),
             wrapper: Vec::new(),
+            listeners: Vec::new(),
             settings: settings.iter().map(ToString::to_string).collect(),
             environment: plan.environment.clone(),
             log: Arc::default(),
@@ -67,9 +71,10 @@ impl Setup {
     /// Starts it and waits until it listens or has ended.
     pub(crate) fn try_start(&self) -> Outcome<Start> {
         let mut broker = self.spawn()?;
-        match broker.ports.recv_timeout(START_PATIENCE) {
-            Ok(port) => {
-                broker.port = port;
+        match broker.said.recv_timeout(START_PATIENCE) {
+            Ok(ports) => {
+                broker.ports = ports;
+                broker.port = broker.port_of(PLAINTEXT)?;
                 Ok(Start::Listens(broker))
             }
             Err(RecvTimeoutError::Disconnected) => {
@@ -88,7 +93,7 @@ impl Setup {
     fn spawn(&self) -> Outcome<Broker> {
         let mut words = self.wrapper.clone();
         words.push(self.binary.display().to_string());
-        let own = ["listeners=PLAINTEXT://127.0.0.1:0".to_string(), self.log_dirs()];
+        let own = [self.named("listeners", "://127.0.0.1:0"), self.protocols(), self.log_dirs()];
         for setting in own.into_iter().chain(self.settings.iter().cloned()) {
             words.extend(["--override".to_string(), setting]);
         }
@@ -101,15 +106,38 @@ impl Setup {
             .stderr(Stdio::piped())
             .spawn()?;
         let Some(stderr) = child.stderr.take() else { return failed("no standard error") };
-        let (sender, ports) = channel();
+        let (sender, said) = channel();
         let log = Arc::clone(&self.log);
         // The last words of an earlier process are none of this one's.
         locked(&log).begin();
         let reader = thread::spawn(move || read_log(stderr, &log, &sender));
-        Ok(Broker { child, reader: Some(reader), ports, port: 0, log: Arc::clone(&self.log) })
+        Ok(Broker {
+            child,
+            reader: Some(reader),
+            said,
+            port: 0,
+            ports: HashMap::new(),
+            log: Arc::clone(&self.log),
+        })
     }
 
-    fn log_dirs(&self) -> String {
+    /// A setting that lists all listeners, each with this behind its name.
+    fn named(&self, setting: &str, behind: &str) -> String {
+        let names = [PLAINTEXT].into_iter().chain(self.listeners.iter().map(|it| it.0));
+        let listed: Vec<String> = names.map(|name| format!("{name}{behind}")).collect();
+        format!("{setting}={}", listed.join(","))
+    }
+
+    fn protocols(&self) -> String {
+        let plain = [(PLAINTEXT, PLAINTEXT)];
+        let all = plain.iter().chain(&self.listeners);
+        let listed: Vec<String> =
+            all.map(|(name, protocol)| format!("{name}:{protocol}")).collect();
+        format!("listener.security.protocol.map={}", listed.join(","))
+    }
+
+    /// The setting.
+    pub(crate) fn log_dirs(&self) -> String {
         format!("log.dirs={}", self.dir.display())
     }
 }
@@ -157,8 +185,8 @@ impl LogSeen {
     }
 }
 
-/// Takes in the log until the process has closed it, and tells the port where it listens.
-fn read_log(stderr: ChildStderr, log: &Mutex<LogSeen>, ports: &Sender<u16>) {
+/// Takes in the log until the process has closed it, and tells where it listens.
+fn read_log(stderr: ChildStderr, log: &Mutex<LogSeen>, said: &Sender<HashMap<String, u16>>) {
     let mut reader = BufReader::new(stderr);
     let mut bytes = Vec::new();
     while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
@@ -167,12 +195,22 @@ fn read_log(stderr: ChildStderr, log: &Mutex<LogSeen>, ports: &Sender<u16>) {
         if let Some(pid) = number_after(&line, ", pid ") {
             locked(log).pid = i32::try_from(pid).ok();
         }
-        if let Some(port) = number_after(&line, "listening on PLAINTEXT://127.0.0.1:") {
+        if let Some(ports) = ports_in(&line) {
             // The receiver is gone only if nobody waits for the start any more.
-            let _ = ports.send(u16::try_from(port).unwrap_or_default());
+            let _ = said.send(ports);
         }
         locked(log).add(line);
     }
+}
+
+/// `... listening on PLAINTEXT://127.0.0.1:9092, TLS://127.0.0.1:9093; started in ...`
+fn ports_in(line: &str) -> Option<HashMap<String, u16>> {
+    let listed = line.split("listening on ").nth(1)?.split(';').next()?;
+    let port = |listed: &str| {
+        let (listener, port) = listed.split_once("://127.0.0.1:")?;
+        Some((listener.to_string(), port.parse().ok()?))
+    };
+    listed.split(", ").map(port).collect()
 }
 
 fn number_after(line: &str, words: &str) -> Option<u64> {
@@ -184,9 +222,11 @@ fn number_after(line: &str, words: &str) -> Option<u64> {
 pub(crate) struct Broker {
     child: Child,
     reader: Option<JoinHandle<()>>,
-    ports: Receiver<u16>,
-    /// On 127.0.0.1.
+    said: Receiver<HashMap<String, u16>>,
+    /// Of the plain listener, on 127.0.0.1.
     pub(crate) port: u16,
+    /// Of all listeners, by their names.
+    ports: HashMap<String, u16>,
     log: Arc<Mutex<LogSeen>>,
 }
 
@@ -194,6 +234,12 @@ impl Broker {
     /// The broker's own process.
     pub(crate) fn pid(&self) -> i32 {
         locked(&self.log).pid.unwrap_or(self.child.id().cast_signed())
+    }
+
+    /// Where the listener of this name is.
+    pub(crate) fn port_of(&self, listener: &str) -> Outcome<u16> {
+        let port = self.ports.get(listener);
+        port.map_or_else(|| failed(format!("no listener {listener}")), |port| Ok(*port))
     }
 
     /// Its memory and descriptors now.

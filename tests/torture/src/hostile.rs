@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use support::random::Random;
 use support::temp::TempDir;
+use transferto::common::file_descriptors::raise_limit;
 use transferto::common::lock::locked;
 
 use crate::attacks::{ATTACKS, Attack, BIG_TOPIC, Field};
@@ -17,6 +18,7 @@ use crate::outcome::{Outcome, failed};
 use crate::plan::Plan;
 use crate::records::{batch, numbered};
 use crate::report::Report;
+use crate::security::{Door, Security};
 use crate::vitals::Vitals;
 
 /// The usual soft limit, which the broker may raise by itself; and a hard one.
@@ -47,26 +49,50 @@ const LOG_MORE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Runs the torture.
 pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
-    report.rounds_min = ATTACKS.len() as u64;
-    report.acknowledged_min = ATTACKS.len() as u64 * SERVED_MIN;
+    torture(plan, ATTACKS, None, report)
+}
+
+/// These attacks, one after another; with `security` on a broker that has TLS and SASL, by which the
+/// ordinary client comes in.
+pub(crate) fn torture(
+    plan: &Plan,
+    attacks: &[Attack],
+    security: Option<&Security>,
+    report: &mut Report,
+) -> Outcome<()> {
+    report.rounds_min = attacks.len() as u64;
+    report.acknowledged_min = attacks.len() as u64 * SERVED_MIN;
+    // A thousand peers are as many descriptors of this process.
+    raise_limit()?;
     let mut random = Random(plan.seed);
     for _ in plan.rounds(1) {
-        torture_broker(plan, &mut random, report)?;
+        torture_broker(plan, attacks, security, &mut random, report)?;
     }
     Ok(())
 }
 
 /// All attacks on one broker; the next begins anew only if one has ended its process.
-fn torture_broker(plan: &Plan, random: &mut Random, report: &mut Report) -> Outcome<()> {
+fn torture_broker(
+    plan: &Plan,
+    attacks: &[Attack],
+    security: Option<&Security>,
+    random: &mut Random,
+    report: &mut Report,
+) -> Outcome<()> {
     let dir = TempDir::new();
     let mut setup = Setup::new(plan, dir.path(), &SETTINGS);
+    if let Some(security) = security {
+        security.add_to(&mut setup)?;
+    }
     setup.wrapper = vec!["prlimit".to_string(), LIMITS.to_string()];
     let mut broker = start(&setup)?;
     let at_first = broker.vitals()?;
-    for attack in ATTACKS {
+    for attack in attacks {
         report.measure(broker.vitals()?);
         let failures = report.failures.len();
-        suffer(attack, &broker, &setup, random, at_first, report)?;
+        let entrances = security.map(|it| it.entrances(&broker)).transpose()?;
+        let mut field = Field { port: broker.port, random, entrances: entrances.as_ref() };
+        suffer(attack, &broker, &setup, &mut field, at_first, report)?;
         report.demand_no_panic(&setup);
         report.rounds += 1;
         if !broker.is_alive() {
@@ -97,19 +123,21 @@ fn suffer(
     attack: &Attack,
     broker: &Broker,
     setup: &Setup,
-    random: &mut Random,
+    field: &mut Field<'_>,
     at_first: Vitals,
     report: &mut Report,
 ) -> Outcome<()> {
+    let door = field.entrances.map(Door::open).transpose()?;
+    let port = door.as_ref().map_or(broker.port, |door| door.port);
     let before = broker.vitals()?;
     let log_bytes = locked(&setup.log).bytes;
     let is_over = AtomicBool::new(false);
     let peak = Mutex::new(before);
-    let (port, pid) = (broker.port, broker.pid());
+    let pid = broker.pid();
     let (told, served) = thread::scope(|scope| {
         let witness = scope.spawn(|| serve_witness(port, &is_over));
         scope.spawn(|| watch(pid, &is_over, &peak));
-        let told = (attack.run)(&mut Field { port, random });
+        let told = (attack.run)(field);
         is_over.store(true, Ordering::Release);
         (told, witness.join())
     });
@@ -123,6 +151,8 @@ fn suffer(
     let failure = served.failure.clone();
     report.demand(failure.is_none(), || format!("{name}: the ordinary client: {failure:?}"));
     report.demand(served.answers >= SERVED_MIN, || format!("{name}: {} answers", served.answers));
+    let refusals = door.map_or_else(Vec::new, |door| door.refusals());
+    report.demand(refusals.is_empty(), || format!("{name}: no entrance: {refusals:?}"));
     let longest = served.longest;
     report
         .demand(longest <= STALL_MAX, || format!("{name}: the ordinary client waits {longest:?}"));

@@ -18,6 +18,7 @@ use crate::loads::{Extent, Load, Verdict, is_broken_connection};
 use crate::outcome::Outcome;
 use crate::plan::{Plan, Rounds};
 use crate::report::Report;
+use crate::security::{Door, Security};
 
 const ROUNDS_SHORT: u64 = 24;
 const DIRECTORY_ROUNDS: usize = 24;
@@ -39,7 +40,7 @@ pub(crate) const SETTINGS: [&str; 12] = [
     "log.retention.ms=-1",
     "group.initial.rebalance.delay.ms=0",
     "authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer",
-    "super.users=User:ANONYMOUS",
+    "super.users=User:ANONYMOUS;User:torture",
 ];
 
 /// Runs the torture: so many rounds on a directory, then on a new one, that no disk is filled.
@@ -61,14 +62,21 @@ fn torture_directory(
     report: &mut Report,
 ) -> Outcome<()> {
     let dir = TempDir::new();
-    let setup = Setup::new(plan, dir.path(), &SETTINGS);
+    let mut setup = Setup::new(plan, dir.path(), &SETTINGS);
+    let security = Security::new();
+    security.add_to(&mut setup)?;
     let mut loads = loads(random.next_u64() >> 1);
-    for _ in rounds.by_ref().take(DIRECTORY_ROUNDS) {
+    for round in rounds.by_ref().take(DIRECTORY_ROUNDS) {
         let mut broker = setup.start()?;
         verify(&mut loads, &broker, Extent::Latest, report)?;
         report.measure(broker.vitals()?);
         let life = Duration::from_millis(ROUND_MS_MIN + random.below(ROUND_MS_RANGE));
-        load_and_kill(&mut loads, &mut broker, life, report)?;
+        let door = Door::open(&security.entrances(&broker)?)?;
+        let mut ports = [broker.port, door.port];
+        ports.rotate_left(usize::try_from(round % 2)?);
+        load_and_kill(&mut loads, &mut broker, ports, life, report)?;
+        let refusals = door.refusals();
+        report.demand(refusals.is_empty(), || format!("no entrance: {refusals:?}"));
         report.rounds += 1;
     }
     let mut broker = setup.start()?;
@@ -132,18 +140,21 @@ fn verify(
     Ok(())
 }
 
-/// All loads at once, for a while; then the kill.
+/// All loads at once, for a while, in turn at one of these ports; then the kill.
 fn load_and_kill(
     loads: &mut [Box<dyn Load>],
     broker: &mut Broker,
+    ports: [u16; 2],
     life: Duration,
     report: &mut Report,
 ) -> Outcome<()> {
-    let port = broker.port;
     let ends: Vec<(String, Outcome<()>)> = thread::scope(|scope| {
-        let start = |load: &'_ mut Box<dyn Load>| (load.name().to_string(), load.work(port));
-        let working: Vec<_> =
-            loads.iter_mut().map(|load| scope.spawn(move || start(load))).collect();
+        let work = |load: &mut Box<dyn Load>, port| (load.name().to_string(), load.work(port));
+        let working: Vec<_> = loads
+            .iter_mut()
+            .zip(ports.into_iter().cycle())
+            .map(|(load, port)| scope.spawn(move || work(load, port)))
+            .collect();
         thread::sleep(life);
         broker.kill();
         working.into_iter().filter_map(|thread| thread.join().ok()).collect()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::outcome::{Outcome, failed};
 use crate::report::Report;
-use crate::{damage, full_disk, fuzz, hostile, injection, kill, power_loss};
+use crate::{damage, full_disk, fuzz, hostile, injection, kill, power_loss, tls_attacks};
 
 /// One way to break a broker.
 pub(crate) struct Torture {
@@ -22,6 +22,7 @@ pub(crate) const TORTURES: &[Torture] = &[
     Torture { name: "kill", run: kill::run },
     Torture { name: "fuzz", run: fuzz::run },
     Torture { name: "hostile", run: hostile::run },
+    Torture { name: "tls", run: tls_attacks::run },
     Torture { name: "damage", run: damage::run },
     Torture { name: "injection", run: injection::run },
     Torture { name: "power-loss", run: power_loss::run },

@@ -177,7 +177,7 @@ struct Stream {
 impl Stream {
     fn open(port: u16, topic: &str, records: usize, interval: Duration) -> Outcome<Self> {
         let batch = Load::new(1, 1, 100, CompressionCodec::None).batch()?;
-        let producer = Producer::connect(port, topic, 0, &batch)?;
+        let producer = Producer::over(Client::connect(port)?, topic, 0, &batch)?;
         let first_offset = producer.next_offset();
         Ok(Self {
             producer,

@@ -10,6 +10,8 @@ mod instructions;
 mod partitions;
 mod produce;
 mod perf_tools;
+mod tls;
+mod logins;
 mod latency;
 mod cold_reader;
 mod beside;
@@ -35,6 +37,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
     Experiment { name: "partitions", title: "Fetches of many partitions", run: partitions::run },
     Experiment { name: "produce", title: "Producers, acks 1", run: produce::run },
     Experiment { name: "perf-tools", title: "Kafka's perf tools", run: perf_tools::run },
+    Experiment { name: "tls", title: "TLS in user space beside none", run: tls::run },
+    Experiment { name: "logins", title: "Handshakes and logins", run: logins::run },
     Experiment { name: "latency", title: "From producer to consumer", run: latency::run },
     Experiment {
         name: "cold-reader",

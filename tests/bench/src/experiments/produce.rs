@@ -84,7 +84,7 @@ impl Load {
         Self { producers, batch_records, record_bytes, codec }
     }
 
-    fn row(&self) -> String {
+    pub(crate) fn row(&self) -> String {
         let Self { producers, batch_records, record_bytes, codec } = self;
         let producers = match producers {
             1 => "1 producer".to_string(),
@@ -128,13 +128,13 @@ fn event(random: &mut Random, bytes: usize) -> Vec<u8> {
 }
 
 /// A server that takes in records.
-struct Peer {
-    server: Box<dyn Broker>,
+pub(crate) struct Peer {
+    pub(crate) server: Box<dyn Broker>,
     /// Of a broker: where it keeps its logs.
-    log_dir: Option<PathBuf>,
-    warm_up: Duration,
+    pub(crate) log_dir: Option<PathBuf>,
+    pub(crate) warm_up: Duration,
     /// Whether it has something to show with compressed batches alone.
-    is_for_codecs: bool,
+    pub(crate) is_for_codecs: bool,
 }
 
 impl Peer {
@@ -196,24 +196,24 @@ fn start_peers(plan: &Plan, scratch: &Scratch, findings: &mut Findings) -> Outco
 }
 
 /// What one measurement took.
-struct Cost {
+pub(crate) struct Cost {
     bytes: f64,
     elapsed: Duration,
     cpu_ns: f64,
 }
 
 impl Cost {
-    fn mb_per_second(&self) -> f64 {
+    pub(crate) fn mb_per_second(&self) -> f64 {
         self.bytes / 1e6 / self.elapsed.as_secs_f64()
     }
 
     /// A nanosecond for a byte is a second for 10^9.
-    fn cpu_seconds_per_gb(&self) -> f64 {
+    pub(crate) fn cpu_seconds_per_gb(&self) -> f64 {
         self.cpu_ns / self.bytes
     }
 }
 
-fn measure(
+pub(crate) fn measure(
     peer: &Peer,
     load: &Load,
     batch: &Batch,
@@ -226,7 +226,7 @@ fn measure(
         Some(log_dir) => Some(Topic::create(&name, load.producers, port, log_dir.clone())?),
         None => None,
     };
-    let connect = |partition| Producer::connect(port, &name, partition, batch);
+    let connect = |partition| Producer::over(peer.server.connect()?, &name, partition, batch);
     let producers = (0..load.producers).map(connect).collect::<Outcome<Vec<_>>>()?;
     let cpu_before_ns = peer.server.server().cpu_ns()?;
     let began = Instant::now();

@@ -15,7 +15,7 @@ impl<B: Broker> FetchPeer for B {
     }
 
     fn consumer(&self, errand: &Errand) -> Outcome<Box<dyn Consumer>> {
-        Ok(Box::new(BrokerConsumer::connect(self.port(), errand)?))
+        Ok(Box::new(BrokerConsumer::over(self.connect()?, errand)?))
     }
 }
 
@@ -28,14 +28,14 @@ struct BrokerConsumer {
 }
 
 impl BrokerConsumer {
-    fn connect(port: u16, errand: &Errand) -> Outcome<Self> {
+    fn over(client: Client, errand: &Errand) -> Outcome<Self> {
         let place = |partition| errand.data.start(partition, errand.behind);
         let limits = Limits {
             bytes: i32::try_from(errand.fetch_bytes)?,
             partition_bytes: i32::try_from(errand.partition_bytes())?,
         };
         Ok(Self {
-            client: Client::connect(port)?,
+            client,
             data: errand.data.clone(),
             places: (0..errand.partitions).map(place).collect::<Outcome<_>>()?,
             limits,

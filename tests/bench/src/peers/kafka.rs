@@ -12,6 +12,7 @@ use crate::figure::Findings;
 use crate::jars::{self, Jars};
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
+use crate::peers::listener::{self, Listener, PLAINTEXT};
 use crate::plan::Plan;
 use crate::process::Server;
 
@@ -72,6 +73,8 @@ pub struct Kafka {
     jars: Jars,
     dir: PathBuf,
     port: u16,
+    /// Of its listeners for clients.
+    ports: Vec<(Listener, u16)>,
 }
 
 impl Kafka {
@@ -83,13 +86,31 @@ impl Kafka {
 
     /// The same, with the jars at hand.
     pub fn format_with(jars: Jars, dir: &Path, settings: &[&str]) -> Outcome<Self> {
+        Self::format_behind(jars, dir, &[], settings, &[])
+    }
+
+    /// The same, with these listeners beside the plain one, and users of SCRAM as `--add-scram` takes
+    /// them.
+    pub fn format_behind(
+        jars: Jars,
+        dir: &Path,
+        listeners: &[Listener],
+        settings: &[&str],
+        users: &[&str],
+    ) -> Outcome<Self> {
         fs::create_dir_all(dir)?;
         let [port, controller_port] = free_ports()?;
-        let kafka = Self { jars, dir: dir.to_path_buf(), port };
+        let mut ports = vec![((PLAINTEXT, PLAINTEXT), port)];
+        for listener in listeners {
+            let [port] = free_ports()?;
+            ports.push((*listener, port));
+        }
+        let kafka = Self { jars, dir: dir.to_path_buf(), port, ports };
         fs::write(kafka.properties(), kafka.lines(controller_port, settings))?;
         let mut format = kafka.jars.java(JVM_FLAGS_OF_A_TOOL)?;
         format.arg(WARNINGS_ONLY).args(["kafka.tools.StorageTool", "format", "--standalone"]);
         format.args(["-t", CLUSTER_ID, "-c"]).arg(kafka.properties());
+        format.args(users.iter().flat_map(|user| ["--add-scram", user]));
         let output = format.output()?;
         if !output.status.success() {
             return failed(format!("no format: {}", String::from_utf8_lossy(&output.stderr)));
@@ -117,20 +138,20 @@ impl Kafka {
         let mut broker = self.jars.java(JVM_FLAGS)?;
         broker.arg("kafka.Kafka").arg(self.properties());
         let server = jars::start(broker, NAME, &self.log(), STARTED)?;
-        Ok(RunningKafka { server, port: self.port })
+        Ok(RunningKafka { server, port: self.port, ports: self.ports.clone() })
     }
 
     /// What one node alone needs, then what was asked for.
     fn lines(&self, controller_port: u16, settings: &[&str]) -> String {
-        let port = self.port;
+        let (listeners, protocols) = listener::settings(&self.ports);
         let controller = format!("127.0.0.1:{controller_port}");
         let own = [
             "process.roles=broker,controller".to_string(),
             "node.id=1".to_string(),
             format!("controller.quorum.bootstrap.servers={controller}"),
-            format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://{controller}"),
+            format!("listeners={listeners},CONTROLLER://{controller}"),
             "controller.listener.names=CONTROLLER".to_string(),
-            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_string(),
+            format!("listener.security.protocol.map=CONTROLLER:PLAINTEXT,{protocols}"),
             format!("log.dirs={}", log_dir(&self.dir).display()),
             "offsets.topic.replication.factor=1".to_string(),
             "transaction.state.log.replication.factor=1".to_string(),
@@ -155,9 +176,18 @@ impl Kafka {
 pub struct RunningKafka {
     server: Server,
     port: u16,
+    ports: Vec<(Listener, u16)>,
 }
 
 impl RunningKafka {
+    /// Where the listener of this name is.
+    pub fn port_of(&self, listener: &str) -> Outcome<u16> {
+        match self.ports.iter().find(|it| it.0.0 == listener) {
+            Some((_, port)) => Ok(*port),
+            None => failed(format!("{NAME} has no listener {listener}")),
+        }
+    }
+
     /// The process alone.
     pub fn into_server(self) -> Server {
         self.server
@@ -183,8 +213,15 @@ pub fn log_dir(dir: &Path) -> PathBuf {
     dir.join("logs")
 }
 
-/// Two ports that nobody has now: the controller's must be known before it listens.
-pub fn free_ports() -> Outcome<[u16; 2]> {
-    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()])
+/// Ports that nobody has now: the controller's must be known before it listens.
+pub fn free_ports<const COUNT: usize>() -> Outcome<[u16; COUNT]> {
+    let mut listeners = Vec::new();
+    for _ in 0..COUNT {
+        listeners.push(TcpListener::bind("127.0.0.1:0")?);
+    }
+    let mut ports = [0; COUNT];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
 }

@@ -2,13 +2,16 @@
 
 use std::net::TcpStream;
 
+use crate::client::Client;
 use crate::connection::Tally;
 use crate::data_set::DataSet;
 use crate::outcome::Outcome;
 use crate::process::Server;
 
+pub mod listener;
 pub mod transferto;
 pub mod kafka;
+pub mod entrance;
 pub mod write_loop;
 pub mod broker_consumer;
 pub mod file_server;
@@ -20,8 +23,31 @@ pub trait Broker {
     /// As a table names it: `transferto`, `Apache Kafka 4.4.0`.
     fn name(&self) -> &str;
     fn server(&self) -> &Server;
-    /// Where it listens, on 127.0.0.1.
+    /// Where it listens without TLS, on 127.0.0.1.
     fn port(&self) -> u16;
+
+    /// A client as those that are measured.
+    fn connect(&self) -> Outcome<Client> {
+        Client::connect(self.port())
+    }
+}
+
+impl Broker for Box<dyn Broker> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn server(&self) -> &Server {
+        (**self).server()
+    }
+
+    fn port(&self) -> u16 {
+        (**self).port()
+    }
+
+    fn connect(&self) -> Outcome<Client> {
+        (**self).connect()
+    }
 }
 
 /// A server from which consumers can catch up: a broker, or one that only sends files.

@@ -1,5 +1,6 @@
 //! The broker's binary.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::outcome::{Outcome, failed};
 use crate::peers::Broker;
+use crate::peers::listener::{self, Listener, PLAINTEXT};
 use crate::plan::Plan;
 use crate::process::Server;
 
@@ -19,7 +21,8 @@ pub const INLINE: &str = "transferto, inline";
 pub const INLINE_SETTING: &str = "transferto.fetch.inline";
 /// A start recovers every log, and may have to wait for a CPU.
 const START_PATIENCE: Duration = Duration::from_secs(60);
-const LISTENING: &str = "listening on PLAINTEXT://127.0.0.1:";
+const LISTENING: &str = "listening on ";
+const HOST: &str = "://127.0.0.1:";
 
 /// A broker that runs; dropped, it is stopped.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Transferto {
     name: String,
     server: Server,
     port: u16,
+    /// Of all listeners, by their names.
+    ports: HashMap<String, u16>,
 }
 
 impl Transferto {
@@ -44,12 +49,47 @@ impl Transferto {
         dir: &Path,
         settings: &[&str],
     ) -> Outcome<Self> {
-        let mut child = Self::command(plan, wrapper, dir, settings).spawn()?;
+        let plain = format!("listeners={PLAINTEXT}://127.0.0.1:0");
+        let settings: Vec<&str> = [&*plain].into_iter().chain(settings.iter().copied()).collect();
+        Self::wait(Self::command(plan, wrapper, dir, &settings), name)
+    }
+
+    /// The same, with these listeners beside the plain one.
+    pub fn start_behind(
+        plan: &Plan,
+        name: &str,
+        dir: &Path,
+        listeners: &[Listener],
+        settings: &[String],
+    ) -> Outcome<Self> {
+        let plain = (PLAINTEXT, PLAINTEXT);
+        let all: Vec<_> = [plain].iter().chain(listeners).map(|it| (*it, 0)).collect();
+        let (listeners, protocols) = listener::settings(&all);
+        let own = [
+            format!("listeners={listeners}"),
+            format!("listener.security.protocol.map={protocols}"),
+        ];
+        let settings: Vec<&str> = own.iter().chain(settings).map(String::as_str).collect();
+        Self::wait(Self::command(plan, &[], dir, &settings), name)
+    }
+
+    /// Starts it and waits until it has said where it listens.
+    fn wait(mut command: Command, name: &str) -> Outcome<Self> {
+        let mut child = command.spawn()?;
         let log = child.stderr.take();
         // From here on it is stopped even if it does not listen.
         let server = Server::of(child);
-        let port = wait_for_port(log)?;
-        Ok(Self { name: name.to_string(), server, port })
+        let ports = wait_for_ports(log)?;
+        let Some(port) = ports.get(PLAINTEXT).copied() else { return failed("no plain listener") };
+        Ok(Self { name: name.to_string(), server, port, ports })
+    }
+
+    /// Where the listener of this name is.
+    pub fn port_of(&self, listener: &str) -> Outcome<u16> {
+        match self.ports.get(listener) {
+            Some(port) => Ok(*port),
+            None => failed(format!("{} has no listener {listener}", self.name)),
+        }
     }
 
     /// How it is started; its log goes to a pipe.
@@ -59,8 +99,7 @@ impl Transferto {
         let mut command = Command::new(words.next().unwrap_or(binary));
         command.args(words);
         let log_dirs = format!("log.dirs={}", dir.display());
-        let own = ["listeners=PLAINTEXT://127.0.0.1:0", &log_dirs];
-        for setting in own.iter().chain(settings) {
+        for setting in [&*log_dirs].iter().chain(settings) {
             command.args(["--override", setting]);
         }
         command.env("RUST_LOG", "info").stdin(Stdio::null()).stdout(Stdio::null());
@@ -97,12 +136,12 @@ impl Broker for Transferto {
     }
 }
 
-fn wait_for_port(log: Option<ChildStderr>) -> Outcome<u16> {
+fn wait_for_ports(log: Option<ChildStderr>) -> Outcome<HashMap<String, u16>> {
     let Some(stderr) = log else { return failed("no standard error") };
-    let (sender, ports) = channel();
+    let (sender, said) = channel();
     thread::spawn(move || read_log(stderr, &sender));
-    match ports.recv_timeout(START_PATIENCE) {
-        Ok(Said::Port(port)) => Ok(port),
+    match said.recv_timeout(START_PATIENCE) {
+        Ok(Said::Listening(ports)) => Ok(ports),
         Ok(Said::Ended(last)) => failed(format!("transferto did not start: {last}")),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             failed(format!("transferto did not start in {} s", START_PATIENCE.as_secs()))
@@ -112,7 +151,8 @@ fn wait_for_port(log: Option<ChildStderr>) -> Outcome<u16> {
 
 /// What the log says of the start.
 enum Said {
-    Port(u16),
+    /// At these ports, by the names of the listeners.
+    Listening(HashMap<String, u16>),
     /// Its last line.
     Ended(String),
 }
@@ -122,16 +162,21 @@ fn read_log(stderr: ChildStderr, said: &Sender<Said>) {
     let mut last = String::new();
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
-        if let Some(port) = port_in(&line) {
+        if let Some(ports) = ports_in(&line) {
             // The receiver is gone only if nobody waits for the start any more.
-            let _ = said.send(Said::Port(port));
+            let _ = said.send(Said::Listening(ports));
         }
         last = line;
     }
     let _ = said.send(Said::Ended(last));
 }
 
-fn port_in(line: &str) -> Option<u16> {
-    let rest = line.split(LISTENING).nth(1)?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+/// `... listening on PLAINTEXT://127.0.0.1:9092, TLS://127.0.0.1:9093; started in ...`
+fn ports_in(line: &str) -> Option<HashMap<String, u16>> {
+    let listed = line.split(LISTENING).nth(1)?.split(';').next()?;
+    let port = |listed: &str| {
+        let (listener, port) = listed.split_once(HOST)?;
+        Some((listener.to_string(), port.parse().ok()?))
+    };
+    listed.split(", ").map(port).collect()
 }
