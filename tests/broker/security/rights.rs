@@ -150,13 +150,14 @@ pub(crate) fn cases(records: usize) -> Vec<Case> {
         case(RequestBody::DeleteAcls(delete_acls()), &[cluster(Op::Alter)]),
         case(quotas, &[cluster(Op::DescribeConfigs)]),
         case(RequestBody::AlterClientQuotas(alter_client_quotas()), &[cluster(Op::AlterConfigs)]),
-        case(
-            RequestBody::DescribeUserScramCredentials(Default::default()),
-            &[cluster(Op::Describe)],
-        ),
+        case(describe_scram(), &[cluster(Op::Describe)]),
         case(RequestBody::AlterUserScramCredentials(alter_scram()), &[cluster(Op::Alter)]),
         case(RequestBody::DeleteTopics(delete_topics()), &[topic(Op::Describe), topic(Op::Delete)]),
     ]
+}
+
+fn describe_scram() -> RequestBody {
+    RequestBody::DescribeUserScramCredentials(Default::default())
 }
 
 fn list_offsets() -> ListOffsetsRequest {
