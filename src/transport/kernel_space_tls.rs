@@ -131,9 +131,10 @@ impl KernelSpaceTls {
                 return Ok(received.bytes);
             }
             Some(content) => {
+                // What ends in its record can be seen only of the whole.
                 let in_dst = received.bytes.min(dst.len());
-                self.take_control(plaintext, content, &dst[..in_dst])?;
-                self.take_control(plaintext, content, &spare[..received.bytes - in_dst])?;
+                let record = [&dst[..in_dst], &spare[..received.bytes - in_dst]].concat();
+                self.take_control(plaintext, content, &record)?;
             }
         }
         Ok(0)

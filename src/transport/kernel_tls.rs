@@ -142,6 +142,14 @@ impl KernelTls {
         Ok(Self { answers, rekey })
     }
 
+    /// One that lacks a module.
+    #[cfg(test)]
+    pub(super) fn taking_all_but(cipher: Cipher) -> Self {
+        let refusal = Refusal { option: TLS_TX, errno: Errno::ENOENT };
+        let answer = |it| if it == cipher { Err(refusal) } else { Ok(()) };
+        Self { answers: [Cipher::ALL.map(answer); 2], rekey: Ok(()) }
+    }
+
     /// Whether it takes connections of this version and cipher over.
     ///
     /// # Errors

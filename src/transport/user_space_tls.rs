@@ -9,6 +9,7 @@ use std::net::Shutdown;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use log::debug;
 use mio::net::TcpStream;
 use rustls::ProtocolVersion;
 use rustls::server::UnbufferedServerConnection;
@@ -30,7 +31,7 @@ const TURN_OVERHEAD_BYTES: usize = 16 << 10;
 /// The most that waits for a peer that asks for new keys and reads nothing.
 const NET_WRITE_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
 
-/// When the keys that encrypt are changed (TLS 1.3). Much below what AES-GCM allows, and below the
+/// When the keys that encrypt are changed (TLS 1.3), or their connection is closed (TLS 1.2). Much below what AES-GCM allows, and below the
 /// 2^37 bytes after which Java's clients ask for new keys with every record that they read: a broker
 /// that changes them first is never asked.
 #[derive(Clone, Copy, Debug)]
@@ -320,6 +321,9 @@ impl UserSpaceTls {
                 break;
             }
             if rest.is_empty() && self.held.is_empty() {
+                if src.is_empty() {
+                    self.end_answer(net);
+                }
                 return Ok(taken);
             }
             let count = rest.len().min(PLAINTEXT_BYTES_MAX - self.held.len());
@@ -329,6 +333,17 @@ impl UserSpaceTls {
         match taken {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             taken => Ok(taken),
+        }
+    }
+
+    /// The last byte of an answer has left. TLS 1.2 has no other keys, and the library would break off in
+    /// the middle of an answer: a client of Kafka's that is closed here connects anew and loses nothing.
+    fn end_answer(&mut self, net: &mut Net<'_>) {
+        if !self.has_ended && self.are_limits_reached() && !self.changes_keys() {
+            self.has_ended = true;
+            net.metrics.tls_connections_closed_for_keys.increment();
+            debug!("closing a connection of TLS 1.2: its keys have been used for long enough");
+            let _ = net.stream.shutdown(Shutdown::Read);
         }
     }
 
@@ -425,7 +440,7 @@ impl UserSpaceTls {
         if ciphertext.len() < room {
             ciphertext.resize(room.max(RECORD_BYTES_MAX), 0);
         }
-        let mut refreshes = self.are_keys_used_up();
+        let mut refreshes = self.are_limits_reached() && self.changes_keys();
         loop {
             let UnbufferedStatus { state, .. } =
                 self.tls.process_tls_records(&mut self.net_read_buffer);
@@ -461,11 +476,14 @@ impl UserSpaceTls {
         }
     }
 
-    /// Only TLS 1.3 can change them.
-    fn are_keys_used_up(&self) -> bool {
+    fn are_limits_reached(&self) -> bool {
         let KeyLimits { records, bytes } = self.key_limits;
-        let are_used = self.records_sent >= records || self.bytes_sent >= bytes;
-        are_used && self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+        self.records_sent >= records || self.bytes_sent >= bytes
+    }
+
+    /// Only TLS 1.3 can.
+    fn changes_keys(&self) -> bool {
+        self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     /// Port of `SslTransportLayer.flush`: sends what a full socket has left. Returns whether all has
