@@ -1,5 +1,7 @@
 //! In the place of Jackson: JSON that somebody else wrote, read with bounds.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::str::Chars;
 
 /// How deep objects and arrays may stand in each other.
@@ -13,13 +15,13 @@ pub enum JsonValue {
     Number(f64),
     String(String),
     Array(Vec<JsonValue>),
-    /// In the order of the text; no name comes twice.
-    Object(Vec<(String, JsonValue)>),
+    /// By name; none comes twice.
+    Object(BTreeMap<String, JsonValue>),
 }
 
 impl JsonValue {
-    /// Parses a text that is one value. What it takes is in proportion to the text, whose size is for
-    /// the caller to bound.
+    /// Parses a text that is one value. What it takes, time and memory, is in proportion to the text, whose
+    /// size is for the caller to bound.
     ///
     /// # Errors
     /// What is wrong, without a word of the text.
@@ -36,7 +38,7 @@ impl JsonValue {
     /// The value of a field, if this is an object that has it.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Object(fields) => fields.iter().find(|it| it.0 == name).map(|it| &it.1),
+            Self::Object(fields) => fields.get(name),
             _ => None,
         }
     }
@@ -86,17 +88,17 @@ impl Parser<'_> {
     }
 
     fn object(&mut self, depth: usize) -> Result<JsonValue, &'static str> {
-        let mut fields: Vec<(String, JsonValue)> = Vec::new();
+        let mut fields = BTreeMap::new();
         self.items('{', '}', |parser| {
             parser.skip_blanks();
             let name = parser.string()?;
             parser.skip_blanks();
             parser.expect(':')?;
-            // Of two readers each might take another one.
-            if fields.iter().any(|it| it.0 == name) {
-                return Err("a name comes twice in the JSON");
-            }
-            fields.push((name, parser.value(depth + 1)?));
+            match fields.entry(name) {
+                Entry::Vacant(entry) => entry.insert(parser.value(depth + 1)?),
+                // Of two readers each might take another one.
+                Entry::Occupied(_) => return Err("a name comes twice in the JSON"),
+            };
             Ok(())
         })?;
         Ok(JsonValue::Object(fields))
@@ -238,7 +240,7 @@ mod tests {
         let items = value.get("a").and_then(JsonValue::as_array).unwrap();
         assert_eq!(items[..2], [JsonValue::Number(1.0), JsonValue::Number(-2500.0)]);
         assert_eq!(items[3..6], [JsonValue::Bool(true), JsonValue::Bool(false), JsonValue::Null]);
-        assert_eq!(items[6], JsonValue::Object(vec![]));
+        assert_eq!(items[6], JsonValue::Object(BTreeMap::new()));
         assert_eq!(value.get("b\né😀").and_then(JsonValue::as_str), Some("c/\"\\"));
         assert_eq!(value.get("c"), None);
         assert_eq!(items[0].as_f64(), Some(1.0));

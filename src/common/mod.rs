@@ -1,5 +1,6 @@
 //! Small things that both wings name: errors, clocks, counters. Imports nothing of ours.
 
+pub mod sasl_mechanism_names;
 pub mod end_point;
 pub mod file_descriptors;
 pub mod http_end_point;

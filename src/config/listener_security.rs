@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::sasl_mechanism_names;
+use crate::common::sasl_mechanism_names::{GSSAPI, PLAIN};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listener_setting::ListenerSetting;
 use crate::config::listeners::Contradiction;
 use crate::config::properties::Property;
-use crate::config::sasl_mechanisms;
-use crate::config::sasl_mechanisms::{GSSAPI, PLAIN};
 use crate::config::ssl_client_auth::SslClientAuth;
 use crate::config::tls_names::{is_suite_of, outdated_protocols};
 
@@ -75,7 +75,7 @@ fn without_mechanism(own: &KafkaConfig, end_point: &EndPoint) -> Option<Contradi
     let why = format!(
         "has no mechanism by which clients authenticate: set `sasl.enabled.mechanisms` to some of {}. \
          Kafka's default, {GSSAPI}, is not built in",
-        sasl_mechanisms::ALL.join(", ")
+        sasl_mechanism_names::ALL.join(", ")
     );
     own.sasl_enabled_mechanisms.is_empty().then(|| of_end_point(end_point, why))
 }

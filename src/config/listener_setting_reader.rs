@@ -2,12 +2,12 @@
 //! mechanism of it, and which of the settings it overrides there.
 
 use crate::common::end_point::ListenerName;
+use crate::common::sasl_mechanism_names;
 use crate::config::config_def::{Setting, nearest};
 use crate::config::config_type::Kind;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listener_setting::ListenerSetting;
 use crate::config::password::Password;
-use crate::config::sasl_mechanisms;
 use crate::config::unsupported::{GSSAPI_IS_MISSING, Unsupported};
 
 /// What becomes of a setting with the prefix.
@@ -28,7 +28,7 @@ pub(super) fn take(config: &KafkaConfig, name: &str, value: &str) -> Result<Take
         return Ok(Taken::HasNoEffect("the listeners of controllers are not opened here"));
     }
     let (mechanism, own_name) = mechanism_of(rest);
-    if mechanism.as_deref() == Some(sasl_mechanisms::GSSAPI) {
+    if mechanism.as_deref() == Some(sasl_mechanism_names::GSSAPI) {
         return Err(format!("not supported: {GSSAPI_IS_MISSING}; remove the setting"));
     }
     let Some(row) = KafkaConfig::row(own_name) else {
@@ -93,7 +93,7 @@ pub(super) fn listener_of<'a>(
 /// The mechanism that the rest of a name begins with, if it begins with one, and what follows.
 fn mechanism_of(rest: &str) -> (Option<String>, &str) {
     let first = rest.split_once('.').and_then(|(first, rest)| {
-        let known = sasl_mechanisms::ALL.iter().chain([&sasl_mechanisms::GSSAPI]);
+        let known = sasl_mechanism_names::ALL.iter().chain([&sasl_mechanism_names::GSSAPI]);
         let mechanism = known.into_iter().find(|it| it.to_ascii_lowercase() == first)?;
         Some((mechanism.to_string(), rest))
     });
@@ -137,7 +137,8 @@ fn unknown(listener: &ListenerName, name: &str) -> String {
     let meant = of_mechanisms.map(|it| it.name).find(|it| name.ends_with(&format!(".{it}")));
     if let Some(meant) = meant {
         let mechanism = &name[..name.len() - meant.len() - 1];
-        let known: Vec<_> = sasl_mechanisms::ALL.iter().map(|it| it.to_ascii_lowercase()).collect();
+        let known: Vec<_> =
+            sasl_mechanism_names::ALL.iter().map(|it| it.to_ascii_lowercase()).collect();
         return format!(
             "`{mechanism}` is no mechanism of this broker: write `{prefix}` and one of {}, in lower \
              case, before `{meant}`",

@@ -1,18 +1,8 @@
-//! The names of SASL mechanisms, and the kind of the setting `sasl.enabled.mechanisms`.
+//! The kind of the setting `sasl.enabled.mechanisms`.
 
+use crate::common::sasl_mechanism_names::{ALL, GSSAPI};
 use crate::config::config_type::{Kind, entries, joined};
 use crate::config::unsupported::GSSAPI_IS_MISSING;
-
-pub const PLAIN: &str = "PLAIN";
-pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
-pub const SCRAM_SHA_512: &str = "SCRAM-SHA-512";
-pub const OAUTHBEARER: &str = "OAUTHBEARER";
-
-/// Those that this broker has. No other list says so.
-pub const ALL: [&str; 4] = [PLAIN, SCRAM_SHA_256, SCRAM_SHA_512, OAUTHBEARER];
-
-/// Kerberos, Kafka's default, which this broker has not.
-pub const GSSAPI: &str = "GSSAPI";
 
 /// Names of mechanisms with commas between them.
 #[derive(Debug)]
@@ -49,6 +39,7 @@ impl Kind for SaslMechanisms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::sasl_mechanism_names::{PLAIN, SCRAM_SHA_512};
 
     #[test]
     fn mechanisms_are_known_by_kafkas_names_and_each_stands_once() {

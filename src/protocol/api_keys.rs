@@ -110,8 +110,8 @@ api_keys! {
     /// Admins.
     ListGroups              = 16, versions 0..=5,  flexible from 3,  advertised 0..=5;
     /// Opens an authentication, by a mechanism that the client proposes.
-    /// Clients that are configured to use SASL, whether it is advertised or not. On a listener without
-    /// SASL it is refused, so that they fail at once instead of retrying until their time runs out.
+    /// Clients that use SASL. `SaslServerAuthenticator` answers it; on a listener without SASL it is
+    /// refused, so that they fail at once instead of retrying until their time runs out.
     SaslHandshake           = 17, versions 0..=1,  flexible from NEVER, advertised 0..=1;
     /// Lists the APIs and their versions.
     /// Every client except those of Kafka 0.9 and before.
@@ -151,8 +151,8 @@ api_keys! {
     /// Admins, and user interfaces that show sizes.
     DescribeLogDirs         = 35, versions 0..=4,  flexible from 2,  advertised 0..=4;
     /// Carries the tokens of an authentication.
-    /// Clients that use SASL, after SaslHandshake in version 1. Without it they send their tokens bare,
-    /// and a failure is a closed connection.
+    /// Clients that use SASL, after SaslHandshake in version 1; `SaslServerAuthenticator` answers it.
+    /// Without it they send their tokens bare, and a failure is a closed connection.
     SaslAuthenticate        = 36, versions 0..=2,  flexible from 2,  advertised 0..=2;
     /// Adds partitions to topics.
     /// Admins.

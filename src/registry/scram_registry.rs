@@ -18,13 +18,12 @@ use std::sync::Arc;
 use crate::common::errors::KafkaError;
 use crate::registry::escaped_text::{push_escaped, unescape};
 use crate::registry::registry_file::{RegistryFile, list_head};
-use crate::security::scram::credential_cache::ScramCredentials;
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_credential_utils::{
     credential_from_string, credential_to_string,
 };
 use crate::security::scram::scram_decoys::DecoyKey;
-use crate::security::scram::scram_mechanism::ScramMechanism;
+use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 use crate::storage::files::checkpoint_file::{CURRENT_VERSION, CheckpointFile};
 
 /// The registry's file, in the first log directory.

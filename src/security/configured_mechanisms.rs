@@ -7,10 +7,10 @@ use std::sync::Arc;
 use log::info;
 
 use crate::common::end_point::ListenerName;
+use crate::common::sasl_mechanism_names::{OAUTHBEARER, PLAIN};
 use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listener_setting::ListenerSetting;
-use crate::config::sasl_mechanisms::{OAUTHBEARER, PLAIN};
 use crate::security::auth::jaas_config::{JaasEntry, LoginModule};
 use crate::security::auth::sasl_server::SaslServerFactory;
 use crate::security::authenticator::sasl_mechanisms::{SaslMechanism, SaslMechanisms};
@@ -83,6 +83,13 @@ fn factory_of(
             let entry = login_of(config, listener, mechanism, LoginModule::Plain)?;
             let users = PlainUsers::of(&entry)
                 .map_err(|_| "the system has no random numbers for PLAIN".to_string())?;
+            if users.is_empty() {
+                return Err(format!(
+                    "`{}` has no user: add user_NAME=\"password\" for each; its `username` and \
+                     `password` are the broker's own where it is a client, and make no user",
+                    login_key(listener, mechanism)
+                ));
+            }
             Ok(Box::new(PlainSaslServerFactory::new(users)))
         }
         OAUTHBEARER => {

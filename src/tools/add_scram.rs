@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::common::errors::KafkaError;
 use crate::config::config_reader::examine_file;
 use crate::registry::scram_registry::ScramRegistry;
-use crate::security::scram::credential_cache::ScramCredentials;
+use crate::security::scram::scram_mechanism::ScramCredentials;
 use crate::storage::files::file_io::failed;
 use crate::storage::files::log_directory::{LOCK_FILE, create_directory, try_lock_directory};
 use crate::tools::add_scram_options::AddScramOptions;

@@ -85,19 +85,6 @@ enum Stage {
     AnsweringRefusal,
 }
 
-impl Stage {
-    /// As it is shown.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::ShakingHands(_) => "handshake",
-            Self::Authenticating | Self::AnsweringAuthentication => "authenticating",
-            Self::Ready => "ready",
-            Self::Refused(_) | Self::AnsweringRefusal => "refused",
-        }
-    }
-}
-
 /// One connection.
 ///
 /// Before it is ready it is prepared: the transport shakes hands, and the authenticator finds out who
@@ -210,12 +197,25 @@ impl KafkaChannel {
             peer: self.peer_addr(),
             client_id: self.client_id.clone(),
             principal: self.authenticator.complete().then(|| self.principal().clone()),
-            stage: self.stage.name(),
+            stage: self.stage_name(),
             readiness: self.readiness,
             is_muted: self.is_muted,
             lacks_memory: self.lacks_memory,
             has_begun_receive: self.has_begun_receive(),
             send: self.send.as_deref().map(sends),
+        }
+    }
+
+    /// How far it is, in a word.
+    fn stage_name(&self) -> &'static str {
+        match self.stage {
+            Stage::Connecting => "connecting",
+            Stage::ShakingHands(_) if !self.transport.ready() => "handshake",
+            Stage::ShakingHands(_) | Stage::Authenticating | Stage::AnsweringAuthentication => {
+                "authenticating"
+            }
+            Stage::Ready => "ready",
+            Stage::Refused(_) | Stage::AnsweringRefusal => "refused",
         }
     }
 

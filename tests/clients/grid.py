@@ -61,9 +61,9 @@ WAYS = {
     "sasl-ssl-scram-512": ("SASL_SSL: SCRAM-SHA-512", "SASL_SSL：SCRAM-SHA-512"),
 }
 REFUSALS = {
-    "unknown-authority": ("it does not know who vouches for the broker", "不认识为 broker 签名的 CA"),
+    "unknown-authority": ("it does not trust the certificate of the broker", "不信任签发 broker 证书的 CA"),
     "no-certificate": ("it shows no certificate", "没有出示证书"),
-    "unknown-certificate": ("the broker does not know who vouches for it", "broker 不认识为它签名的 CA"),
+    "unknown-certificate": ("the broker does not trust its certificate", "broker 不信任签发它的证书的 CA"),
     "wrong-password": ("its password is wrong", "密码错误"),
 }
 # Steps before those that go to the broker.

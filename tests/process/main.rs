@@ -18,6 +18,7 @@ mod exit_status;
 mod service_manager;
 mod dump_log;
 mod memory_flood;
+mod half_handshakes;
 mod request_log;
 mod secrets;
 mod sasl;

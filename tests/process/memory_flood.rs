@@ -113,7 +113,7 @@ impl Peer {
 }
 
 /// A line of `/proc/<pid>/status`.
-fn status_kib(pid: i32, name: &str) -> u64 {
+pub(crate) fn status_kib(pid: i32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()

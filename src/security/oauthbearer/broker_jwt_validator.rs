@@ -399,6 +399,15 @@ mod tests {
         assert!(JwksFile::open(&std::env::temp_dir(), 1000, NOW_MS).is_err());
     }
 
+    #[test]
+    fn a_set_of_more_keys_than_an_issuer_has_is_refused() {
+        let key = Issuer::new("ES256").key("a");
+        let set = |count: usize| Keys::of("many", &vec![key.clone(); count]);
+        assert!(JwksFile::open(&set(64).0, 1000, NOW_MS).is_ok());
+        let error = JwksFile::open(&set(65).0, 1000, NOW_MS).err().unwrap();
+        assert!(error.contains("it has 65 keys; at most 64"), "{error}");
+    }
+
     /// Each token with one byte changed is refused, and never a panic.
     #[test]
     fn a_token_with_a_changed_byte_is_refused() {

@@ -14,6 +14,10 @@ use crate::common::json_value::JsonValue;
 const MODULUS_BITS_MIN: usize = 2048;
 const MODULUS_BYTES_MAX: usize = 8192 / 8;
 
+/// The most keys of a set. A token that names none is tried with each, before anybody is known to have
+/// signed it; issuers have a handful.
+const KEYS_MAX: usize = 64;
+
 /// How a token is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwsAlgorithm {
@@ -90,6 +94,9 @@ impl JsonWebKey {
         let set = JsonValue::parse(text)?;
         let keys = set.get("keys").and_then(JsonValue::as_array);
         let keys = keys.ok_or("it is no JSON object with an array `keys`")?;
+        if keys.len() > KEYS_MAX {
+            return Err(format!("it has {} keys; at most {KEYS_MAX} are taken", keys.len()));
+        }
         let mut parsed = Vec::new();
         for (place, key) in keys.iter().enumerate() {
             parsed.extend(Self::parse(key).map_err(|why| format!("key {}: {why}", place + 1))?);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use log::{Level, log};
 
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::sasl_mechanism_names::OAUTHBEARER;
 use crate::common::time::Time;
-use crate::config::sasl_mechanisms::OAUTHBEARER;
 use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::oauthbearer::broker_jwt_validator::{BrokerJwtValidator, OAuthBearerToken};
 use crate::security::oauthbearer::oauth_bearer_client_initial_response::OAuthBearerClientInitialResponse;

@@ -49,6 +49,16 @@ impl PlainUsers {
         })
     }
 
+    /// Whether nobody can log in.
+    pub fn is_empty(&self) -> bool {
+        self.code_of.is_empty()
+    }
+
+    /// Whether there is a user of this name.
+    pub fn contains(&self, user: &str) -> bool {
+        self.code_of.contains_key(user)
+    }
+
     /// Whether there is a user of this name, and the password is theirs.
     pub fn authenticate(&self, user: &str, password: &str) -> bool {
         let known = self.code_of.get(user);
@@ -112,6 +122,7 @@ mod tests {
     fn the_name_and_the_password_of_the_broker_itself_make_no_user() {
         let users = users("username=\"admin\" password=\"secret\"");
         assert!(!users.authenticate("admin", "secret") && !users.authenticate("name", "admin"));
+        assert!(users.is_empty());
     }
 
     #[test]

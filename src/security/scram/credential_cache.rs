@@ -1,16 +1,12 @@
 //! Port of `org.apache.kafka.common.security.authenticator.CredentialCache`: the credentials as logins
 //! see them, and what they see of users that there are not.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use crate::common::lock::{read_locked, write_locked};
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_decoys::{DecoyKey, ScramDecoys};
-use crate::security::scram::scram_mechanism::ScramMechanism;
-
-/// All credentials, by user and mechanism. No user is without any.
-pub type ScramCredentials = BTreeMap<String, BTreeMap<ScramMechanism, ScramCredential>>;
+use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 
 /// Shared by all listeners. It is empty until the credentials are read, which is before a port opens.
 #[derive(Debug, Default)]
@@ -64,6 +60,8 @@ impl CredentialCache {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::security::scram::scram_formatter::ScramFormatter;
 

@@ -8,12 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::security::scram::credential_cache::ScramCredentials;
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_formatter::{
     NoRandomness, RANDOM_BYTES, RANDOM_CHARS_MAX, in_base_36,
 };
-use crate::security::scram::scram_mechanism::ScramMechanism;
+use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 
 const KEY_BYTES: usize = 32;
 

@@ -1,14 +1,18 @@
 //! Port of `org.apache.kafka.common.security.scram.internals.ScramMechanism`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ring::{digest, hmac, pbkdf2};
 
-use crate::config::sasl_mechanisms::{SCRAM_SHA_256, SCRAM_SHA_512};
+use crate::common::sasl_mechanism_names::{SCRAM_SHA_256, SCRAM_SHA_512};
 use crate::security::scram::scram_credential::ScramCredential;
 
 /// Clients take about 25 or 64 bytes.
 pub const SALT_BYTES_MAX: usize = 1024;
+
+/// All credentials, by user and mechanism. No user is without any.
+pub type ScramCredentials = BTreeMap<String, BTreeMap<ScramMechanism, ScramCredential>>;
 
 /// A hash function by which a password is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -18,10 +18,9 @@ use crate::protocol::describe_user_scram_credentials::{
     DescribeUserScramCredentialsResult,
 };
 use crate::protocol::request::ResponseBody;
-use crate::security::scram::credential_cache::ScramCredentials;
 use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_formatter::ScramFormatter;
-use crate::security::scram::scram_mechanism::ScramMechanism;
+use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 use crate::server::apis::duplicates::duplicates;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::scram_control_manager::{ScramChanges, ScramControlManager};

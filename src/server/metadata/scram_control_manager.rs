@@ -12,9 +12,9 @@ use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::{counted, for_log};
 use crate::registry::scram_registry::ScramRegistry;
-use crate::security::scram::credential_cache::{CredentialCache, ScramCredentials};
+use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::scram::scram_credential::ScramCredential;
-use crate::security::scram::scram_mechanism::ScramMechanism;
+use crate::security::scram::scram_mechanism::{ScramCredentials, ScramMechanism};
 
 /// The most users. Each change writes all of them.
 const USERS_MAX: usize = 100_000;

@@ -297,15 +297,19 @@ mod tests {
     /// Records and returns a receiver that gets the delay when the callback is called.
     fn record(manager: &ClientQuotaManager, client_id: &str, bytes: u64) -> mpsc::Receiver<i32> {
         let (sender, receiver) = mpsc::channel();
-        let callback = move |delay_ms| sender.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle(
-            client(client_id),
-            bytes,
-            &Arc::default(),
-            None::<fn(i32)>,
-            callback,
-        );
+        record_by(manager, client_id, bytes, move |delay_ms| sender.send(delay_ms).unwrap());
         receiver
+    }
+
+    /// Records, and calls `callback` with the delay.
+    fn record_by(
+        manager: &ClientQuotaManager,
+        client_id: &str,
+        bytes: u64,
+        callback: impl FnOnce(i32) + Send + 'static,
+    ) {
+        let (client, hang_up) = (client(client_id), Arc::default());
+        manager.record_and_maybe_throttle(client, bytes, &hang_up, None::<fn(i32)>, callback);
     }
 
     fn clients(manager: &ClientQuotaManager) -> usize {
@@ -742,36 +746,18 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let bytes = 1_000_000;
         let panics = |_| panic!("as this test wants");
-        manager.record_and_maybe_throttle(
-            client("a"),
-            bytes,
-            &Arc::default(),
-            None::<fn(i32)>,
-            panics,
-        );
+        record_by(&manager, "a", bytes, panics);
         time.sleep(i64::from(i32::MAX));
         manager.do_work(NOW);
         assert_eq!(manager.delay_queue_size(), 0);
         let late = sender.clone();
         let answer = move |delay_ms| sender.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle(
-            client("a"),
-            bytes,
-            &Arc::default(),
-            None::<fn(i32)>,
-            answer,
-        );
+        record_by(&manager, "a", bytes, answer);
         assert!(receiver.try_recv().is_err());
         manager.shutdown();
         assert!(receiver.try_recv().unwrap() > 0);
         let answer = move |delay_ms| late.send(delay_ms).unwrap();
-        manager.record_and_maybe_throttle(
-            client("a"),
-            bytes,
-            &Arc::default(),
-            None::<fn(i32)>,
-            answer,
-        );
+        record_by(&manager, "a", bytes, answer);
         assert!(receiver.try_recv().unwrap() > 0);
     }
 
@@ -791,13 +777,7 @@ mod tests {
             sender.send((delay_ms, thread::current().name().map(str::to_string))).unwrap();
         };
         let bytes = 10_001_000;
-        manager.record_and_maybe_throttle(
-            client("a"),
-            bytes,
-            &Arc::default(),
-            None::<fn(i32)>,
-            callback,
-        );
+        record_by(&manager, "a", bytes, callback);
         let (delay_ms, name) = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
         assert_eq!((delay_ms, name.as_deref()), (1, Some("ThrottledRequestReaper-Fetch")));
         manager.shutdown();

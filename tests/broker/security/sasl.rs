@@ -167,9 +167,16 @@ fn what_is_wrong_with_the_settings_stops_the_start_and_shows_no_secret() {
     let dir = TempDir::new();
     let two = ("listeners", "SASL_PLAINTEXT://127.0.0.1:0");
     let bad = (OUTER_USERS.0, "org.example.Plain required user_alice=\"hunter2\";");
+    // As many believe that it makes one.
+    let nobody = (
+        OUTER_USERS.0,
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"admin\" \
+         password=\"hunter2\";",
+    );
     for (settings, expected) in [
         (vec![two, MECHANISMS], "sasl_plaintext.plain.sasl.jaas.config` must be set"),
         (vec![two, MECHANISMS, bad], "none of those there are: org.apache.kafka"),
+        (vec![two, MECHANISMS, nobody], "has no user: add user_NAME="),
     ] {
         let why = Broker::start_error(&dir, &settings, |builder| builder);
         assert!(why.contains(expected), "{why}");

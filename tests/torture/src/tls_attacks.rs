@@ -216,7 +216,8 @@ fn wrong_passwords(field: &mut Field<'_>) -> Outcome<String> {
             if answer.error_code == 0 {
                 return failed(format!("{user} is let in with a wrong password"));
             }
-            if waited < Duration::from_millis(DELAY_MS) {
+            // The broker counts whole milliseconds.
+            if waited < Duration::from_millis(DELAY_MS - 1) {
                 return failed(format!("a wrong password is answered after {waited:?}"));
             }
             demand_end(&mut peer)?;

@@ -205,7 +205,7 @@ fn measure_memory(
     for (row, way) in [(IDLE_PLAIN, &WAYS[0]), (IDLE_TLS, &WAYS[1])] {
         let dir = scratch.join(way.listener);
         fs::create_dir_all(&dir)?;
-        let settings = key_settings(files, false);
+        let settings = key_settings(files, &LISTENERS[..1]);
         let broker = Transferto::start_behind(plan, TRANSFERTO, &dir, &LISTENERS[..1], &settings)?;
         let port = broker.port_of(way.listener)?;
         let come_in = |_| callers.come_in(way, port);
@@ -226,7 +226,7 @@ fn start_peers(
     listeners: &[Listener],
     findings: &mut Findings,
 ) -> Outcome<Vec<Peer>> {
-    let mut settings = key_settings(files, listeners.len() == LISTENERS.len());
+    let mut settings = key_settings(files, listeners);
     settings.extend(sasl_settings());
     let log_dir = scratch.join("transferto");
     fs::create_dir_all(&log_dir)?;
@@ -247,23 +247,23 @@ fn start_peers(
     Ok(peers)
 }
 
-/// The settings of both brokers, but for `transferto.ktls`, which Kafka does not know.
-fn key_settings(files: &TlsFiles, has_rsa: bool) -> Vec<String> {
+/// What these listeners need, for both brokers, but for `transferto.ktls`, which Kafka does not know.
+fn key_settings(files: &TlsFiles, listeners: &[Listener]) -> Vec<String> {
     let mut settings = vec![
         "transferto.ktls=off".to_string(),
         "ssl.keystore.type=PEM".to_string(),
         format!("ssl.keystore.location={}", files.keystore.display()),
         "ssl.truststore.type=PEM".to_string(),
         format!("ssl.truststore.location={}", files.truststore.display()),
-        "listener.name.ecdsa_mutual.ssl.client.auth=required".to_string(),
     ];
-    if has_rsa {
-        settings.push("listener.name.rsa_mutual.ssl.client.auth=required".to_string());
-        for listener in ["rsa", "rsa_mutual"] {
-            let keystore = rsa_keystore(files);
-            let prefix = format!("listener.name.{listener}.ssl.keystore");
-            settings.push(format!("{prefix}.type=PEM"));
-            settings.push(format!("{prefix}.location={keystore}"));
+    for (listener, _) in listeners {
+        let prefix = format!("listener.name.{}.ssl", listener.to_lowercase());
+        if listener.ends_with("MUTUAL") {
+            settings.push(format!("{prefix}.client.auth=required"));
+        }
+        if listener.starts_with("RSA") {
+            settings.push(format!("{prefix}.keystore.type=PEM"));
+            settings.push(format!("{prefix}.keystore.location={}", rsa_keystore(files)));
         }
     }
     settings

@@ -188,12 +188,14 @@ fn transferto(
     settings.push(SOON_DELETED.to_string());
     settings.push("listener.name.users.transferto.ktls=off".to_string());
     let mut listeners = vec![USERS];
-    match KernelTls::probe()?.refusal() {
+    match KernelTls::probe().refusal() {
         None => {
             listeners.push(KERNELS);
             settings.push("listener.name.kernels.transferto.ktls=required".to_string());
         }
-        Some(why) => findings.remarks.push(format!("TLS in the kernel: not measured: {why}.")),
+        Some(why) => findings
+            .remarks
+            .push(format!("{IN_THE_KERNEL}: not measured: this kernel has no TLS ({why}).")),
     }
     let broker = Transferto::start_behind(plan, TRANSFERTO, &log_dir, &listeners, &settings)?;
     let mut ports = vec![(IN_USER_SPACE, broker.port_of(USERS.0)?)];
