@@ -261,6 +261,25 @@ fn derive(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::der::written;
+
+    /// A `ContentInfo` of data.
+    fn content_info(content: &[u8]) -> Vec<u8> {
+        let octets = written(OCTET_STRING, &[content]);
+        let kind = written(OBJECT_IDENTIFIER, &[DATA]);
+        written(SEQUENCE, &[&kind, &written(CONTEXT, &[&octets])])
+    }
+
+    /// Each part may ask for seconds of work.
+    #[test]
+    fn a_store_has_a_limit_of_parts() {
+        for (count, is_read) in [(0, true), (SAFES_MAX, true), (SAFES_MAX + 1, false)] {
+            let safes = content_info(&written(SEQUENCE, &[])).repeat(count);
+            let content = content_info(&written(SEQUENCE, &[&safes]));
+            let store = written(SEQUENCE, &[&[2, 1, 3], &content]);
+            assert_eq!(read(&store, "", None).is_ok(), is_read, "{count}");
+        }
+    }
 
     #[test]
     fn what_is_no_store_is_an_error() {
