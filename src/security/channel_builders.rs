@@ -20,6 +20,7 @@ use crate::security::sasl_channel_builder::SaslChannelBuilder;
 use crate::security::scram::credential_cache::CredentialCache;
 use crate::security::ssl::ssl_channel_builder::{SslChannelBuilder, SslTransportBuilder};
 use crate::security::ssl::ssl_factory::SslFactory;
+use crate::security::ssl::ssl_names::{cipher_suites, protocols};
 use crate::security::ssl::ssl_principal_mapper::SslPrincipalMapper;
 use crate::transport::channel_builder::{
     ChannelBuilder, ChannelBuilders, PlaintextChannelBuilder, PlaintextTransportBuilder,
@@ -139,17 +140,19 @@ impl<'a> ConfiguredChannelBuilders<'a> {
 
     /// Whether the kernel is given the connections of this listener. It is asked once.
     fn offload(&self, end_point: &EndPoint) -> Result<TlsOffload, KafkaError> {
-        let mode = self.config.of_listener(&end_point.listener_name).transferto_ktls;
+        let config = self.config.of_listener(&end_point.listener_name);
+        let mode = config.transferto_ktls;
         if mode == KernelTlsMode::Off {
             return Ok(TlsOffload::Off);
         }
         let mut probed = locked(&self.offload);
         let offload = match &*probed {
             Some(offload) => offload.clone(),
-            None => probed.insert(TlsOffload::probe()?).clone(),
+            None => probed.insert(TlsOffload::probe()).clone(),
         };
         if mode == KernelTlsMode::Required {
-            offload.require()?;
+            let versions = protocols(&config.ssl_enabled_protocols)?;
+            offload.require(&versions, &cipher_suites(&config.ssl_cipher_suites)?)?;
         }
         Ok(offload)
     }

@@ -162,7 +162,7 @@ mod tests {
             (&["--override", "hush"], "name=value"),
             (&["scram-sha-256=[name=a,password=hush]"], "not supported"),
             (&["PLAIN=[name=a,password=hush]"], "PLAIN is not supported"),
-            (&["SCRAM-SHA-256=[name=a,pasword=hush]"], "pasword"),
+            (&["SCRAM-SHA-256=[name=a,pasword=hush]"], "there are name, password, salt"),
         ] {
             let error = parse(arguments).unwrap_err();
             assert!(error.contains(advice), "{error}");

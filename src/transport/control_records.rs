@@ -72,11 +72,24 @@ pub struct ControlRecords {
     version: ProtocolVersion,
     /// The message that is not whole yet, at most [`KEY_UPDATE_BYTES`].
     begun: Vec<u8>,
+    /// The type of its record.
+    content: ContentType,
 }
 
 impl ControlRecords {
     pub fn new(version: ProtocolVersion) -> Self {
-        Self { version, begun: Vec::new() }
+        Self { version, begun: Vec::new(), content: ContentType::ApplicationData }
+    }
+
+    /// Notes that data have come.
+    ///
+    /// # Errors
+    /// If they stand in the middle of a message.
+    pub fn check_between(&self) -> Result<(), Misbehaviour> {
+        if self.begun.is_empty() {
+            return Ok(());
+        }
+        Err(unexpected(format!("a record in the middle of a message of type {:?}", self.content)))
     }
 
     /// Takes bytes from the front of `bytes`, of a record of this type, and returns what the peer has
@@ -94,7 +107,11 @@ impl ControlRecords {
             ContentType::Handshake => KEY_UPDATE_BYTES,
             other => return Err(unexpected(format!("a record of type {other:?}"))),
         };
-        let count = bytes.len().min(whole - self.begun.len().min(whole));
+        if content != self.content {
+            self.check_between()?;
+            self.content = content;
+        }
+        let count = bytes.len().min(whole - self.begun.len());
         let (taken, rest) = bytes.split_at(count);
         self.begun.extend_from_slice(taken);
         *bytes = rest;
@@ -107,6 +124,8 @@ impl ControlRecords {
         let message = std::mem::take(&mut self.begun);
         match content {
             ContentType::Alert => Ok(alert(message[1])),
+            // It would be encrypted by the key that has just been given up.
+            _ if !bytes.is_empty() => Err(unexpected("more behind a KeyUpdate in its record")),
             _ => key_update(&message).map(Some),
         }
     }
@@ -125,7 +144,7 @@ impl ControlRecords {
     }
 }
 
-fn unexpected(what: String) -> Misbehaviour {
+fn unexpected(what: impl fmt::Display) -> Misbehaviour {
     Misbehaviour {
         alert: AlertDescription::UnexpectedMessage,
         why: format!("the peer has sent {what}"),
@@ -188,11 +207,25 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_share_a_record_are_told_apart() {
+    fn nothing_may_follow_a_key_update_in_its_record() {
         let record: &[u8] = &[24, 0, 0, 1, 0, 24, 0, 0, 1, 1];
-        let said = all(&mut of_tls13(), ContentType::Handshake, &[record]).unwrap();
-        let expected = [false, true].map(|is_requested| Control::KeyUpdate { is_requested });
-        assert_eq!(said, expected);
+        let said = all(&mut of_tls13(), ContentType::Handshake, &[record]);
+        assert_eq!(said, Err(AlertDescription::UnexpectedMessage));
+    }
+
+    /// RFC 8446, section 5.1.
+    #[test]
+    fn no_other_record_may_stand_in_the_middle_of_a_message() {
+        let mut records = of_tls13();
+        assert_eq!(all(&mut records, ContentType::Handshake, &[&[24, 0, 0, 1]]), Ok(vec![]));
+        assert!(records.check_between().is_err(), "data");
+        let said = all(&mut records, ContentType::Alert, &[&[1, 0]]);
+        assert_eq!(said, Err(AlertDescription::UnexpectedMessage));
+        let mut records = of_tls13();
+        assert!(records.check_between().is_ok());
+        assert_eq!(all(&mut records, ContentType::Alert, &[&[1]]), Ok(vec![]));
+        let said = all(&mut records, ContentType::Handshake, &[&[24, 0, 0, 1, 0]]);
+        assert_eq!(said, Err(AlertDescription::UnexpectedMessage));
     }
 
     #[test]

@@ -109,6 +109,10 @@ impl<T: TransportLayer> TransportLayer for CopyingTransportLayer<T> {
         self.inner.close();
     }
 
+    fn is_turn_over(&self) -> bool {
+        self.inner.is_turn_over()
+    }
+
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
         self.inner.read(dst, spare)
     }

@@ -81,7 +81,7 @@ enum Stage {
     Ready,
     /// The peer has not proved who it is. It gets this answer, if any, after a delay.
     Refused(Option<Vec<u8>>),
-    /// That answer is the send in progress. Then comes the close.
+    /// That answer is the send in progress, or sent. Then comes the close.
     AnsweringRefusal,
 }
 

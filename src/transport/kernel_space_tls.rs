@@ -32,6 +32,9 @@ use crate::transport::user_space_tls::KeyLimits;
 /// sends a KeyUpdate for each record of the answer that it reads: 3,200 for `fetch.max.bytes`.
 const RECORDS_WITHOUT_DATA_MAX: u32 = 8_192;
 
+/// How many of them one turn takes, before others have theirs.
+const RECORDS_WITHOUT_DATA_PER_TURN: u32 = 256;
+
 /// Why nothing more is read.
 enum End {
     /// The peer has said that it sends no more, or hung up.
@@ -61,6 +64,8 @@ pub(super) struct KernelSpaceTls {
     records_without_data: u32,
     control: ControlRecords,
     end: Option<End>,
+    /// The last read has stopped although the socket may have more.
+    is_turn_over: bool,
     /// What the peer is sent when the connection is closed.
     last_alert: AlertDescription,
 }
@@ -98,6 +103,7 @@ impl KernelSpaceTls {
             records_without_data: 0,
             control: ControlRecords::new(version),
             end: None,
+            is_turn_over: false,
             last_alert: AlertDescription::CloseNotify,
         })
     }
@@ -119,14 +125,16 @@ impl KernelSpaceTls {
         match received.content {
             None => self.end = Some(End::Closed),
             Some(ContentType::ApplicationData) if received.bytes > 0 => {
+                self.control.check_between()?;
                 self.records_without_data = 0;
                 self.metrics.read_bytes.add(received.bytes as u64);
                 return Ok(received.bytes);
             }
             Some(content) => {
+                // What ends in its record can be seen only of the whole.
                 let in_dst = received.bytes.min(dst.len());
-                self.take_control(plaintext, content, &dst[..in_dst])?;
-                self.take_control(plaintext, content, &spare[..received.bytes - in_dst])?;
+                let record = [&dst[..in_dst], &spare[..received.bytes - in_dst]].concat();
+                self.take_control(plaintext, content, &record)?;
             }
         }
         Ok(0)
@@ -146,7 +154,7 @@ impl KernelSpaceTls {
             return Err(Misbehaviour { alert, why }.into());
         }
         if content == ContentType::ApplicationData {
-            return Ok(()); // An empty record, which the rules allow.
+            return Ok(self.control.check_between()?); // An empty record, which the rules allow.
         }
         while !bytes.is_empty() {
             match self.control.take(content, &mut bytes)? {
@@ -215,14 +223,32 @@ impl KernelSpaceTls {
     }
 
     fn is_key_used_up(&self) -> bool {
-        let KeyLimits { records, bytes } = self.key_limits;
-        self.records_sent >= records || self.bytes_sent >= bytes
+        self.is_key_used(1)
     }
 
-    /// Counts what one call has sent: a record at each end that is not full, and full ones between.
-    fn note_sent(&mut self, bytes: usize) {
-        self.records_sent += 2 + (bytes / PLAINTEXT_BYTES_MAX) as u64;
-        self.bytes_sent += bytes as u64;
+    /// Whether it has been used for so many times its limits.
+    fn is_key_used(&self, times: u64) -> bool {
+        let KeyLimits { records, bytes } = self.key_limits;
+        self.records_sent >= records.saturating_mul(times)
+            || self.bytes_sent >= bytes.saturating_mul(times)
+    }
+
+    /// Has `send` send, and counts what has left by that: a record at each end that is not full, and
+    /// full ones between. What was only held back has not left.
+    fn counted(
+        &mut self,
+        plaintext: &mut PlaintextTransportLayer,
+        send: impl FnOnce(&mut PlaintextTransportLayer) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let held_before = plaintext.held_bytes();
+        let result = send(plaintext);
+        let taken = *result.as_ref().unwrap_or(&0);
+        let sent = held_before + taken - plaintext.held_bytes();
+        if sent > 0 {
+            self.records_sent += 2 + (sent / PLAINTEXT_BYTES_MAX) as u64;
+            self.bytes_sent += sent as u64;
+        }
+        result
     }
 
     /// Before the first byte of an answer.
@@ -237,10 +263,18 @@ impl KernelSpaceTls {
     /// The last byte of an answer is with the kernel.
     fn end_answer(&mut self, plaintext: &PlaintextTransportLayer) {
         self.is_between_answers = true;
-        if self.end.is_none() && self.is_key_used_up() && !self.changes_keys() {
+        if self.end.is_none() && !self.changes_keys() && self.is_close_due(plaintext) {
             self.close_for_keys(plaintext, "its key has been used for long enough");
             report_end(plaintext);
         }
+    }
+
+    /// Whether the connection is to end, now that an answer has. A client that has sent the next request
+    /// already would lose it, and might lose the answer to the reset that follows: it is waited for one
+    /// that has not, up to twice the limits, which are still half of what the cipher allows.
+    fn is_close_due(&self, plaintext: &PlaintextTransportLayer) -> bool {
+        let is_idle = || !has_unread(plaintext).unwrap_or(false);
+        self.is_key_used_up() && (self.is_key_used(2) || is_idle())
     }
 
     /// Ends a connection whose keys would have to be changed and cannot be, where a client of Kafka's
@@ -253,6 +287,10 @@ impl KernelSpaceTls {
         log!(level, "closing a TLS connection from {peer}: {why}, and the kernel takes no other");
     }
 
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.is_turn_over
+    }
+
     /// As `TransportLayer::read`, until the socket is empty or there is no more room. A call that brings
     /// less than it has room for may only have met a record of another kind, and what stands behind that
     /// makes no edge.
@@ -263,10 +301,15 @@ impl KernelSpaceTls {
         spare: &mut [u8],
     ) -> io::Result<usize> {
         let room = dst.len() + spare.len();
-        let mut taken = 0;
-        while taken < room && self.end.is_none() {
+        let (mut taken, mut without_data) = (0, 0);
+        self.is_turn_over = false;
+        while taken < room && self.end.is_none() && !self.is_turn_over {
             let in_dst = taken.min(dst.len());
             match self.receive(plaintext, &mut dst[in_dst..], &mut spare[taken - in_dst..]) {
+                Ok(0) => {
+                    without_data += 1;
+                    self.is_turn_over = without_data == RECORDS_WITHOUT_DATA_PER_TURN;
+                }
                 Ok(more) => taken += more,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
@@ -302,11 +345,9 @@ impl KernelSpaceTls {
         if !src.is_empty() {
             self.begin_answer(plaintext)?;
         }
-        let taken = plaintext.write(src, more)?;
+        let taken = self.counted(plaintext, |it| it.write(src, more))?;
         if src.is_empty() && !more {
             self.end_answer(plaintext);
-        } else {
-            self.note_sent(taken);
         }
         Ok(taken)
     }
@@ -320,9 +361,7 @@ impl KernelSpaceTls {
         count: usize,
     ) -> io::Result<usize> {
         self.begin_answer(plaintext)?;
-        let taken = plaintext.transfer_from(file, position, count)?;
-        self.note_sent(taken);
-        Ok(taken)
+        self.counted(plaintext, |it| it.transfer_from(file, position, count))
     }
 
     /// Says goodbye, or what the peer has done wrong, if there is room for it.

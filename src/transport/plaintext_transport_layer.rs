@@ -65,6 +65,11 @@ impl PlaintextTransportLayer {
         &mut self.stream
     }
 
+    /// How many bytes were taken and have not left.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
     /// Sends what is held back and then `src`, in one call. Returns how many bytes of `src` went.
     ///
     /// `WouldBlock` if not even one byte of `src` went; an empty `src` has nothing that could not

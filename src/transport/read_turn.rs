@@ -23,7 +23,7 @@ const COPIED_BYTES_MAX: usize = 512;
 /// Why a turn has ended before its request was whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadEnd {
-    /// The bytes of the turn are used up: there may be more, and the channel goes to the back of
+    /// The bytes of the turn are used up, or its records: there may be more, and the channel goes to the back of
     /// the ready list.
     BudgetSpent,
     /// The socket has nothing more: an edge will report when it has.
@@ -158,14 +158,16 @@ impl<'a> ReadTurn<'a> {
         read: impl FnOnce(&mut Self) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let result = read(self);
-        let is_empty = match &result {
+        let is_short = match &result {
             Ok(taken) => {
                 self.bytes_left = self.bytes_left.saturating_sub(*taken);
                 *taken < asked
             }
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         };
-        if is_empty {
+        if is_short && self.transport.is_turn_over() {
+            self.end = Some(ReadEnd::BudgetSpent);
+        } else if is_short {
             self.end = Some(ReadEnd::SocketEmpty);
         }
         result

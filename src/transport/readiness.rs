@@ -356,7 +356,7 @@ mod tests {
                 0 | 1 => self.peer_sends(key),
                 2 | 3 => self.peer_reads(key),
                 4 => self.poll(),
-                5 if self.channels[key].is_refused() => self.end_delay(key),
+                5 if self.channels[key].is_refused() => self.meet_deadline(key),
                 5 => self.channels[key].is_muted = self.channels[key].is_ready(),
                 6 => self.channels[key].is_muted = false,
                 _ => self.set_send(key),
@@ -414,11 +414,16 @@ mod tests {
             }
         }
 
-        fn end_delay(&mut self, key: usize) {
+        /// The answer of a refused channel is due, or the close after it.
+        fn meet_deadline(&mut self, key: usize) {
             let channel = &mut self.channels[key];
-            if matches!(channel.stage, Stage::Refused) && !channel.is_at_end {
-                channel.stage = Stage::AnsweringRefusal;
-                self.begin_send(key);
+            match channel.stage {
+                _ if channel.is_at_end => {}
+                Stage::Refused => {
+                    channel.stage = Stage::AnsweringRefusal;
+                    self.begin_send(key);
+                }
+                _ => channel.is_at_end = channel.is_refused() && channel.send_bytes_left == 0,
             }
         }
 
@@ -465,15 +470,12 @@ mod tests {
             }
         }
 
-        /// A refused channel is closed when its peer is gone, or has its answer.
+        /// A refused channel is closed when its peer is gone. One that has its answer has a while to go.
         fn end_refused(&mut self, key: usize, work: u8) {
             if work & WRITABLE != 0 {
                 self.write(key);
             }
-            let channel = &mut self.channels[key];
-            let is_answered = channel.send_bytes_left == 0;
-            let is_over = matches!(channel.stage, Stage::AnsweringRefusal) && is_answered;
-            channel.is_at_end |= work & ENDS != 0 || is_over;
+            self.channels[key].is_at_end |= work & ENDS != 0;
         }
 
         /// Reads one frame, and begins to answer it, or refuses the peer.
@@ -595,7 +597,7 @@ mod tests {
             for _ in 0..1_000 {
                 for key in 0..self.channels.len() {
                     self.channels[key].is_muted = false;
-                    self.end_delay(key);
+                    self.meet_deadline(key);
                     self.peer_reads(key);
                     self.note(key);
                 }

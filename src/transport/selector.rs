@@ -70,6 +70,9 @@ const TURNS_PER_SELECT: usize = 8;
 const PROGRESS_TIMES_MAX: i64 = 6;
 /// How often connections without progress are looked for, as a share of that time.
 const CHECKS_PER_TIME: i64 = 10;
+/// How long a refused peer that has its answer may take to close. Kafka closes at once, and a client
+/// that meets the end of the stream together with the answer may not read the answer.
+const REFUSED_LINGER_MS: i64 = 100;
 
 /// What a selector bounds its connections by.
 #[derive(Clone)]
@@ -164,7 +167,7 @@ pub struct Selector {
     memory_wait: Option<MemoryWait>,
     stalled_checked_ms: i64,
     /// By when the connections that are not ready have to be, and when those that have failed to
-    /// authenticate are answered and closed: Kafka's `delayedClosingChannels`.
+    /// authenticate are answered, and then closed: Kafka's `delayedClosingChannels`.
     deadlines: Deadlines,
     connected: Vec<ConnectionId>,
     completed_receives: VecDeque<NetworkReceived>,
@@ -709,7 +712,7 @@ impl Selector {
     }
 
     /// Answers the refused ones whose delay is over, and closes those that have had their time to become
-    /// ready, or to take that answer.
+    /// ready, to take that answer, or to close by themselves when they have it.
     fn meet_deadlines(&mut self, now_ms: i64) {
         while let Some(id) = self.deadlines.due(now_ms) {
             self.set_deadline(id, None);
@@ -729,9 +732,10 @@ impl Selector {
         let Some(Slot { channel, .. }) = slot_of(&mut self.slots, id) else {
             return Ok(());
         };
-        let has_hung_up = channel.readiness_mut().work() & ENDS != 0;
-        if has_hung_up || channel.write(&*self.time)? {
+        if channel.readiness_mut().work() & ENDS != 0 {
             self.close_refused(id);
+        } else if channel.write(&*self.time)? {
+            self.set_deadline(id, Some(REFUSED_LINGER_MS));
         }
         Ok(())
     }

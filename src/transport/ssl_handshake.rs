@@ -21,6 +21,9 @@ pub(super) const PLAINTEXT_BYTES_MAX: usize = 16 << 10;
 const BODY_BYTES_MAX: usize = PLAINTEXT_BYTES_MAX + 2048;
 /// The most of a record.
 pub(super) const RECORD_BYTES_MAX: usize = HEADER_BYTES + BODY_BYTES_MAX;
+/// The most that is kept of a handshake while a message is not whole: a message has up to 64 KiB. Each of
+/// its pieces is kept with the header of its record, and a piece may be a byte.
+const NET_READ_BYTES_MAX: usize = 96 << 10;
 /// What a record says first of itself.
 pub(super) const RECORD_TYPES: RangeInclusive<u8> = 20..=24;
 
@@ -116,6 +119,10 @@ impl SslHandshake {
         loop {
             let filled = self.net_read_buffer.len();
             let missing = self.missing_bytes();
+            if filled > NET_READ_BYTES_MAX {
+                let why = "the client sends its handshake in too many pieces";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
             if missing == 0 {
                 mark!(
                     "SslTransportLayer.handshakeUnwrap",
@@ -238,7 +245,9 @@ pub(super) fn encode<D>(data: &mut EncodeTlsData<'_, D>, net_write_buffer: &mut 
 
 /// Appends what follows from an error: an alert, mostly.
 pub(super) fn push_alert(tls: &mut UnbufferedServerConnection, net_write_buffer: &mut Vec<u8>) {
-    // What was received is not looked at again: it would be found wrong again.
+    // What was received is not looked at again: it would be found wrong again. And the library would look
+    // for the pieces of a message that it has begun where they are no more. While it wants to write,
+    // though, it gives out what is to be written before it looks at anything.
     while tls.wants_write() {
         let UnbufferedStatus { state, .. } = tls.process_tls_records(&mut []);
         let Ok(ConnectionState::EncodeTlsData(mut data)) = state else { return };

@@ -201,6 +201,14 @@ impl TransportLayer for SslTransportLayer {
         tls.read(&mut net, dst, spare)
     }
 
+    fn is_turn_over(&self) -> bool {
+        match &self.state {
+            State::UserSpace(tls) => tls.is_turn_over(),
+            State::Kernel(tls) => tls.is_turn_over(),
+            State::Handshake(_) | State::Closed => false,
+        }
+    }
+
     fn has_unread(&mut self) -> io::Result<bool> {
         match &self.state {
             State::Kernel(_) => has_unread(&self.plaintext),

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use log::info;
-use rustls::{CipherSuite, ProtocolVersion};
+use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion};
 
 use crate::common::tls_connections::WhyUserSpace;
 use crate::transport::kernel_tls::{Cipher, KernelTls};
@@ -20,11 +20,8 @@ pub enum TlsOffload {
 
 impl TlsOffload {
     /// Asks the kernel, and says in the log what it can and cannot.
-    ///
-    /// # Errors
-    /// If it cannot be asked.
-    pub fn probe() -> io::Result<Self> {
-        let kernel = KernelTls::probe()?;
+    pub fn probe() -> Self {
+        let kernel = KernelTls::probe();
         match kernel.refusal() {
             None => info!("the kernel takes over TLS connections (`transferto.ktls`): {kernel}"),
             Some(_) => info!(
@@ -32,24 +29,32 @@ impl TlsOffload {
                  encrypts them and copies their messages: {kernel}"
             ),
         }
-        Ok(Self::To(Arc::new(kernel)))
+        Self::To(Arc::new(kernel))
     }
 
-    /// For a broker that is not to start without.
+    /// For a listener with these versions and suites that is not to be opened without.
     ///
     /// # Errors
-    /// If the kernel takes nothing, with what it says and what can be done.
-    pub fn require(&self) -> io::Result<()> {
-        match self {
-            Self::To(kernel) if kernel.refusal().is_some() => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!(
-                    "`transferto.ktls=required`, and the kernel takes over no TLS connections: \
-                     {kernel}; with `transferto.ktls=auto` this process encrypts them"
-                ),
-            )),
-            _ => Ok(()),
+    /// If the kernel takes nothing, or not all that clients may agree on, with what it says and what
+    /// can be done.
+    pub fn require(
+        &self,
+        versions: &[&SupportedProtocolVersion],
+        suites: &[SupportedCipherSuite],
+    ) -> io::Result<()> {
+        let Self::To(kernel) = self else { return Ok(()) };
+        if kernel.refusal().is_some() {
+            return Err(unsupported(&format!("no TLS connections: {kernel}")));
         }
+        let offered = suites.iter().filter(|it| versions.contains(&it.version()));
+        for suite in offered.map(|it| (it.version().version, it.suite())) {
+            if self.kernel_for(suite.0, suite.1).is_err() {
+                let name = cipher_name(suite.1);
+                let remedy = "`ssl.cipher.suites` may leave that out";
+                return Err(unsupported(&format!("none with {name}: {kernel}; {remedy}")));
+            }
+        }
+        Ok(())
     }
 
     /// The kernel, if it is to have a connection of this version and suite.
@@ -73,6 +78,14 @@ impl TlsOffload {
     }
 }
 
+fn unsupported(what: &str) -> io::Error {
+    let why = format!(
+        "`transferto.ktls=required`, and the kernel takes over {what}; with `transferto.ktls=auto` this \
+         process encrypts them"
+    );
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}
+
 /// As Java names it.
 pub fn protocol_name(version: ProtocolVersion) -> &'static str {
     match version {
@@ -89,5 +102,29 @@ pub fn cipher_name(suite: CipherSuite) -> &'static str {
         CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
         CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
         other => other.as_str().unwrap_or("unknown"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::ALL_VERSIONS;
+    use rustls::crypto::ring::ALL_CIPHER_SUITES;
+    use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    use rustls::version::{TLS12, TLS13};
+
+    use super::*;
+
+    #[test]
+    fn required_means_every_cipher_that_clients_may_agree_on() {
+        let kernel = KernelTls::taking_all_but(Cipher::Chacha20Poly1305);
+        let offload = TlsOffload::To(Arc::new(kernel));
+        let why = offload.require(ALL_VERSIONS, ALL_CIPHER_SUITES).unwrap_err().to_string();
+        assert!(why.contains("CHACHA20_POLY1305_SHA256: TLSv1.3 with"), "{why}");
+        assert!(why.contains("`ssl.cipher.suites`"), "{why}");
+        assert!(offload.require(&[&TLS13], &[TLS13_AES_128_GCM_SHA256]).is_ok());
+        let without = ALL_CIPHER_SUITES.iter().copied();
+        let without: Vec<_> =
+            without.filter(|it| !cipher_name(it.suite()).contains("CHACHA")).collect();
+        assert!(offload.require(&[&TLS12, &TLS13], &without).is_ok());
     }
 }

@@ -69,11 +69,19 @@ pub trait TransportLayer: std::marker::Send {
     /// Reads into `dst` and, what is there beyond it, into `spare`. `Ok(0)` is the end of the stream.
     ///
     /// Fewer bytes than both have room for mean that nothing more is there now, so that the next
-    /// call would only get `WouldBlock` or the end of the stream.
+    /// call would only get `WouldBlock` or the end of the stream; unless
+    /// [`is_turn_over`](Self::is_turn_over).
     ///
     /// # Errors
-    /// `WouldBlock` if nothing has arrived; whatever `read(2)` reports otherwise.
+    /// `WouldBlock` if nothing has arrived, or the turn is over; whatever `read(2)` reports otherwise.
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize>;
+
+    /// Whether the last [`read`](Self::read) has brought fewer bytes than it had room for although more
+    /// may be there, because the turn of its channel is over: records of TLS may bring no bytes, and
+    /// a peer may send any number of them.
+    fn is_turn_over(&self) -> bool {
+        false
+    }
 
     /// Whether there is something to read before the end of the stream. Asked of a connection that
     /// has ended, to decide whether it is read to its end. A transport that cannot tell says yes.

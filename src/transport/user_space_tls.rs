@@ -9,6 +9,7 @@ use std::net::Shutdown;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use log::debug;
 use mio::net::TcpStream;
 use rustls::ProtocolVersion;
 use rustls::server::UnbufferedServerConnection;
@@ -24,10 +25,13 @@ use crate::transport::ssl_handshake::{PLAINTEXT_BYTES_MAX, RECORD_BYTES_MAX, enc
 const NET_READ_BYTES: usize = 4 * RECORD_BYTES_MAX;
 /// What encryption adds to the plaintext of a record at most, with an answer to a KeyUpdate in front.
 const OVERHEAD_BYTES: usize = 256;
+/// How much more ciphertext than plaintext one turn reads, before others have theirs. What data cost is
+/// much less; a peer that sends a byte to the record, or changes its keys after each, gets more turns.
+const TURN_OVERHEAD_BYTES: usize = 16 << 10;
 /// The most that waits for a peer that asks for new keys and reads nothing.
 const NET_WRITE_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
 
-/// When the keys that encrypt are changed (TLS 1.3). Much below what AES-GCM allows, and below the
+/// When the keys that encrypt are changed (TLS 1.3), or their connection is closed (TLS 1.2). Much below what AES-GCM allows, and below the
 /// 2^37 bytes after which Java's clients ask for new keys with every record that they read: a broker
 /// that changes them first is never asked.
 #[derive(Clone, Copy, Debug)]
@@ -79,8 +83,11 @@ pub(super) struct UserSpaceTls {
     bytes_sent: u64,
     /// The peer has said that it sends nothing more, or has closed the connection.
     has_ended: bool,
-    /// The peer was told why the connection ends.
+    /// Nothing more can be said, be it that the peer has been sent an alert, or that the library is in
+    /// the midst of bytes that are gone.
     has_failed: bool,
+    /// The last read has stopped although the socket may have more.
+    is_turn_over: bool,
 }
 
 #[derive(Default)]
@@ -100,6 +107,12 @@ impl AppReadBuffer {
             *self = Self::default();
         }
     }
+}
+
+/// What a call of `read(2)` has brought.
+struct NetRead {
+    bytes: usize,
+    is_socket_empty: bool,
 }
 
 /// Where plaintext goes that somebody has asked for.
@@ -145,6 +158,7 @@ impl UserSpaceTls {
             bytes_sent: 0,
             has_ended: false,
             has_failed: false,
+            is_turn_over: false,
         }
     }
 
@@ -154,6 +168,10 @@ impl UserSpaceTls {
 
     pub(super) fn has_unread(&self) -> bool {
         !self.app_read_buffer.is_empty()
+    }
+
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.is_turn_over
     }
 
     /// As `TransportLayer::read`. It says that nothing more is there only if the socket is empty and
@@ -166,14 +184,25 @@ impl UserSpaceTls {
     ) -> io::Result<usize> {
         let mut into = ReadInto { dst, spare, filled: 0 };
         self.app_read_buffer.take(&mut into);
+        let (at_first, mut net_bytes) = (into.filled, 0);
         let mut is_socket_empty = false;
-        while into.room() > 0 && !self.has_ended && !is_socket_empty {
+        self.is_turn_over = false;
+        while into.room() > 0 && !self.has_ended && !is_socket_empty && !self.is_turn_over {
             debug_assert!(self.app_read_buffer.is_empty(), "there is room for all of it");
             match self.read_net(net, &mut into) {
-                Ok(is_empty) => is_socket_empty = is_empty,
+                Ok(read) => {
+                    is_socket_empty = read.is_socket_empty;
+                    net_bytes += read.bytes;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => is_socket_empty = true,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // The library may be in the midst of bytes that are not kept.
+                    self.has_failed = true;
+                    return Err(error);
+                }
             }
+            let overhead_bytes = net_bytes.saturating_sub(into.filled - at_first);
+            self.is_turn_over = !is_socket_empty && overhead_bytes > TURN_OVERHEAD_BYTES;
         }
         match into.filled {
             0 if !self.has_ended => Err(io::ErrorKind::WouldBlock.into()),
@@ -181,8 +210,8 @@ impl UserSpaceTls {
         }
     }
 
-    /// One call of `read(2)`, and what it has brought, decrypted. Returns whether the socket is empty.
-    fn read_net(&mut self, net: &mut Net<'_>, into: &mut ReadInto<'_>) -> io::Result<bool> {
+    /// One call of `read(2)`, and what it has brought, decrypted.
+    fn read_net(&mut self, net: &mut Net<'_>, into: &mut ReadInto<'_>) -> io::Result<NetRead> {
         WORKSPACE.with_borrow_mut(|workspace| {
             let begun = self.net_read_buffer.len();
             // No more than fits, but for one record: what remains is bounded by that.
@@ -198,11 +227,11 @@ impl UserSpaceTls {
             net.metrics.read_bytes.add(taken as u64);
             if taken == 0 {
                 self.has_ended = true;
-                return Ok(true);
+                return Ok(NetRead { bytes: 0, is_socket_empty: true });
             }
             buffer[..begun].copy_from_slice(&self.net_read_buffer);
             self.unwrap(net, &mut buffer[..begun + taken], into)?;
-            Ok(begun + taken < end)
+            Ok(NetRead { bytes: taken, is_socket_empty: begun + taken < end })
         })
     }
 
@@ -292,6 +321,9 @@ impl UserSpaceTls {
                 break;
             }
             if rest.is_empty() && self.held.is_empty() {
+                if src.is_empty() {
+                    self.end_answer(net);
+                }
                 return Ok(taken);
             }
             let count = rest.len().min(PLAINTEXT_BYTES_MAX - self.held.len());
@@ -301,6 +333,17 @@ impl UserSpaceTls {
         match taken {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             taken => Ok(taken),
+        }
+    }
+
+    /// The last byte of an answer has left. TLS 1.2 has no other keys, and the library would break off in
+    /// the middle of an answer: a client of Kafka's that is closed here connects anew and loses nothing.
+    fn end_answer(&mut self, net: &mut Net<'_>) {
+        if !self.has_ended && self.are_limits_reached() && !self.changes_keys() {
+            self.has_ended = true;
+            net.metrics.tls_connections_closed_for_keys.increment();
+            debug!("closing a connection of TLS 1.2: its keys have been used for long enough");
+            let _ = net.stream.shutdown(Shutdown::Read);
         }
     }
 
@@ -397,7 +440,7 @@ impl UserSpaceTls {
         if ciphertext.len() < room {
             ciphertext.resize(room.max(RECORD_BYTES_MAX), 0);
         }
-        let mut refreshes = self.are_keys_used_up();
+        let mut refreshes = self.are_limits_reached() && self.changes_keys();
         loop {
             let UnbufferedStatus { state, .. } =
                 self.tls.process_tls_records(&mut self.net_read_buffer);
@@ -433,11 +476,14 @@ impl UserSpaceTls {
         }
     }
 
-    /// Only TLS 1.3 can change them.
-    fn are_keys_used_up(&self) -> bool {
+    fn are_limits_reached(&self) -> bool {
         let KeyLimits { records, bytes } = self.key_limits;
-        let are_used = self.records_sent >= records || self.bytes_sent >= bytes;
-        are_used && self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+        self.records_sent >= records || self.bytes_sent >= bytes
+    }
+
+    /// Only TLS 1.3 can.
+    fn changes_keys(&self) -> bool {
+        self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     /// Port of `SslTransportLayer.flush`: sends what a full socket has left. Returns whether all has

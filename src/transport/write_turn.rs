@@ -128,6 +128,10 @@ impl TransportLayer for WriteTurn<'_> {
         self.transport.close();
     }
 
+    fn is_turn_over(&self) -> bool {
+        self.transport.is_turn_over()
+    }
+
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
         self.transport.read(dst, spare)
     }

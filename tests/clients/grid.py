@@ -2,13 +2,13 @@
 """The grid of clients and steps: prints that of a run, holds it to the one on the pages, and puts
 it there if nothing has got worse.
 
-    grid.py [--full] [--plain] [--secure] [--write] RESULTS PAGE...
+    grid.py [--full] [--plain] [--secure] [--smoke] [--write] RESULTS PAGE...
 
 RESULTS has a line for each thing that run.sh heard of a client: client, kind (PASS, FAIL, VERSION,
 SECONDS) and text, with tabs between them. --full says that all clients ran, so that a row of the
-page that did not come has vanished; --plain, that they ran without security, --secure, that they
-ran at least in the ways of continuous integration over TLS and with SASL: what did not run stays
-on the page as it is. The first page is the English one; it is the one that is read.
+page that did not come has vanished; --plain, that they ran without security, --secure, in all ways
+over TLS and with SASL, --smoke, in one of these at least: what did not run stays on the page as it
+is. The first page is the English one; it is the one that is read.
 
 A step belongs to the column that its name begins with, up to a colon; in the second table, to the
 way to the broker that it begins with. A client that has no step for a column says why in its
@@ -61,13 +61,13 @@ WAYS = {
     "sasl-ssl-scram-512": ("SASL_SSL: SCRAM-SHA-512", "SASL_SSL：SCRAM-SHA-512"),
 }
 REFUSALS = {
-    "unknown-authority": ("it does not know who vouches for the broker", "不认识为 broker 签名的 CA"),
+    "unknown-authority": ("it does not trust the certificate of the broker", "不信任签发 broker 证书的 CA"),
     "no-certificate": ("it shows no certificate", "没有出示证书"),
-    "unknown-certificate": ("the broker does not know who vouches for it", "broker 不认识为它签名的 CA"),
+    "unknown-certificate": ("the broker does not trust its certificate", "broker 不信任签发它的证书的 CA"),
     "wrong-password": ("its password is wrong", "密码错误"),
 }
-# Steps that come only in the first way that a run takes.
-BUILDING = ("build", "install ")
+# Steps before those that go to the broker.
+BUILDING = ("build", "install ", "header ")
 # In a without.txt: the steps are of another kind, and only their number is shown.
 ALL_COLUMNS = "all"
 
@@ -123,6 +123,7 @@ def main():
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--secure", action="store_true")
+    parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("results", type=Path)
     parser.add_argument("pages", type=Path, nargs="+")
@@ -136,6 +137,7 @@ def main():
     failed = [f"{client}: {text}" for client, kind, text in lines if kind == "FAIL"]
     columns = (PLAIN if given.plain else ()) + (SECURE if given.secure else ())
     worse = holes(rows, reasons, columns) + regressions(old, rows, columns, given.full)
+    worse += without_way(rows, reasons) if given.smoke else []
     print(for_terminal(rows, reasons))
     for what in failed:
         print(f"FAIL  {what}")
@@ -251,6 +253,17 @@ def holes(rows, reasons, columns):
         if there:
             found.append(f"{client}: its without.txt denies {named(there)}, but there it is")
     return found
+
+
+def without_way(rows, reasons):
+    """Clients that took no way over TLS or with SASL, for no reason."""
+    return [
+        f"{client}: it took no way over TLS or with SASL, and its without.txt does not say why"
+        for client, row in rows.items()
+        if not row.ways
+        and not is_of_another_kind(client, reasons)
+        and not all(column in reasons.get(client, {}) for column in SECURE)
+    ]
 
 
 def regressions(old, new, columns, is_full):

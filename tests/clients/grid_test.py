@@ -116,6 +116,14 @@ class GridTest(unittest.TestCase):
         both = grid.merged(old, old | plain)["new"]
         self.assertEqual((LATER, RUN), (both.run, both.ways_run))
 
+    def test_a_client_takes_a_way_or_says_why_not(self):
+        of_plaintext = rows(plain_passed("old") + [["tools", "PASS", "list"]])
+        wanted = "old: it took no way over TLS or with SASL, and its without.txt does not say why"
+        self.assertEqual([wanted], grid.without_way(of_plaintext, REASONS))
+        why = {"old": {column: {"en": "none", "zh": "没有"} for column in grid.SECURE}}
+        self.assertEqual([], grid.without_way(of_plaintext, REASONS | why))
+        self.assertEqual([], grid.without_way(rows(secure_passed("old")), REASONS))
+
     def test_fewer_steps_in_a_way_are_a_regression(self):
         old = rows(secure_passed("new") + [["new", "PASS", "ssl: group: fine"]])
         self.assertEqual(

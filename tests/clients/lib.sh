@@ -45,13 +45,17 @@ step_or_end() {
     fi
 }
 
-# build_or_end NAME COMMAND...: a step_or_end that is needed only once in a run.
+# build_or_end NAME COMMAND...: a step_or_end that is needed only once in a run. Of two ways that run at
+# a time, one waits for what the other one builds.
 build_or_end() {
-    local built=$TOP_DIR/built.$(basename "$PWD")
+    local lock built=$TOP_DIR/built.$(basename "$PWD")
+    exec {lock}>"$TOP_DIR/building"
+    flock "$lock"
     if [ ! -e "$built" ]; then
         step_or_end "$@"
         touch "$built"
     fi
+    exec {lock}>&-
 }
 
 # expect WANTED GOT WHAT: fails with a sentence if the two texts differ.

@@ -9,7 +9,7 @@
 # Environment: TRANSFERTO  the broker's binary (default: target/release/transferto)
 #              SECURITY    `none`: only over PLAINTEXT; `some`: only what continuous integration runs
 #                          over TLS and with SASL; `all`: all of that; or names of security.sh, such as
-#                          "ssl sasl-plain"; by default `none`, then `some`
+#                          "ssl sasl-plain"; by default `none` and `some`
 #              RECORDS     how many records the large steps move (default: 100000)
 #              KEEP=1      keep the broker's data and log also if all is well
 #              CI=true     leave the pages as they are
@@ -29,19 +29,37 @@ main() {
     check_names "$@"
     prepare
     trap cleanup EXIT
-    local way
-    for way in $(ways_to_run); do
-        run_way "$way" "$@"
-    done
+    run_ways "$@"
     grid
+}
+
+# run_ways CLIENT...: first over PLAINTEXT, if at all, and then two ways at a time: those with all
+# steps, and beside them the others, each of which has a broker and ports of its own.
+run_ways() {
+    local way lane ways lanes=()
+    ways=$(ways_to_run)
+    if [[ " $ways " == *" plaintext "* ]]; then
+        run_way plaintext "$@"
+    fi
+    # A process group each, so that none outlives this script.
+    set -m
+    for lane in "$WAYS_WITH_ALL_STEPS" "$WAYS_WITH_FEW_STEPS"; do
+        (for way in $lane; do
+            [[ " $ways " != *" $way "* ]] || run_way "$way" "$@"
+        done) </dev/null &
+        lanes+=("$!")
+    done
+    set +m
+    for lane in "${lanes[@]}"; do
+        wait "$lane" || echo "FAIL the run of a way: it ended with status $?" | record broker
+    done
 }
 
 ways_to_run() {
     case $SECURITY in
         none) echo plaintext ;;
-        some) echo "$SOME_WAYS" ;;
-        all) echo "$WAYS" ;;
-        "") echo "plaintext $SOME_WAYS" ;;
+        some | all) echo "$WAYS" ;;
+        "") echo "plaintext $WAYS" ;;
         *) echo "$SECURITY" ;;
     esac
 }
@@ -52,7 +70,10 @@ run_way() {
     local way=$1 started=$SECONDS client idle_kib
     shift
     RUN_DIR=$TOP_DIR/$way DATA_DIR=$TOP_DIR/$way/data
+    export BROKER_PROPERTIES=$RUN_DIR/broker.properties
     mkdir -p "$DATA_DIR"
+    choose_listeners
+    write_broker_properties "$BROKER_PROPERTIES"
     enter_way "$way"
     add_users >"$RUN_DIR/users.out"
     broker_start
@@ -65,7 +86,7 @@ run_way() {
         fi
     done
     broker_memory VmHWM >>"$RUN_DIR/memory"
-    echo "resident memory: $idle_kib KiB at idle, $(broker_memory VmRSS) KiB at the end," \
+    echo "$way: resident memory: $idle_kib KiB at idle, $(broker_memory VmRSS) KiB at the end," \
         "$(sort -n "$RUN_DIR/memory" | tail -n 1) KiB at most"
     check_broker | record broker
     echo "== $way took $((SECONDS - started)) s"
@@ -99,13 +120,10 @@ prepare() {
     fi
     TOP_DIR=$(mktemp -d "${TMPDIR:-/tmp}/transferto-clients.XXXXXX")
     export TOP_DIR RUN_DIR DATA_DIR STEPS=all KEYS=$TOP_DIR/keys
-    export BROKER_PROPERTIES=$TOP_DIR/broker.properties
     make_keys "$KEYS" >"$TOP_DIR/keys.out" 2>&1 || {
         tail -n 3 "$TOP_DIR/keys.out" >&2
         exit 1
     }
-    choose_listeners
-    write_broker_properties "$BROKER_PROPERTIES"
     : >"$TOP_DIR/results"
 }
 
@@ -127,7 +145,7 @@ run_client_in_way() {
     if [[ " $WAYS_WITH_ALL_STEPS " == *" $way "* ]]; then
         STEPS=all
     fi
-    if ! takes_way "$client" "$way" || is_left_to_another_run "$client"; then
+    if ! takes_way "$client" "$way" || is_left_to_another_run "$client" "$way"; then
         return
     fi
     run_client "$client" "$way: "
@@ -138,7 +156,7 @@ run_client_in_way() {
     enter_way "$way"
 }
 
-# A client takes the ways of which its refusals.txt has what it says when it is refused there.
+# takes_way CLIENT WAY: it takes the ways of which its refusals.txt has what it says when it is refused.
 takes_way() {
     local file=$here/$1/refusals.txt
     case $2 in
@@ -147,9 +165,12 @@ takes_way() {
     esac
 }
 
-# Continuous integration runs all steps only of some clients.
+# is_left_to_another_run CLIENT WAY: continuous integration takes most clients one way only.
 is_left_to_another_run() {
-    [[ $SECURITY =~ ^(some)?$ ]] && [ "$STEPS" = all ] && [[ " $CLIENTS_WITH_ALL_STEPS " != *" $1 "* ]]
+    local smoke_way=$SMOKE_WAY
+    [[ $SECURITY =~ ^(some)?$ ]] && [[ " $CLIENTS_WITH_ALL_WAYS " != *" $1 "* ]] || return 1
+    takes_way "$1" "$smoke_way" || smoke_way=$SMOKE_WAY_WITHOUT_SASL
+    [ "$2" != "$smoke_way" ]
 }
 
 # is_refused REFUSAL: the client says, or logs, what its refusals.txt has, and within a time that a person
@@ -185,7 +206,7 @@ record() {
         case $line in
             PASS\ * | FAIL\ *) line="${line%% *} ${2:-}${line#* }" ;;
         esac
-        printf '%s\n' "$line"
+        printf '%s\n' "${2:+$1: }$line"
         case $line in
             PASS\ * | FAIL\ * | VERSION\ * | SECONDS\ *)
                 printf '%s\t%s\t%s\n' "$1" "${line%% *}" "${line#* }" >>"$TOP_DIR/results"
@@ -199,8 +220,9 @@ grid() {
     [ -z "$is_full" ] || options+=(--full)
     case $SECURITY in
         none) options+=(--plain) ;;
-        some | all) options+=(--secure) ;;
-        "") options+=(--plain --secure) ;;
+        all) options+=(--secure) ;;
+        some) options+=(--smoke) ;;
+        "") options+=(--plain --smoke) ;;
     esac
     [ -n "${CI:-}" ] || options+=(--write)
     python3 "$here/grid.py" "${options[@]}" "$TOP_DIR/results" \
@@ -223,10 +245,16 @@ nothing_panicked() {
 }
 
 cleanup() {
-    local status=$?
-    if [ -e "$RUN_DIR/broker.pid" ] && broker_is_alive; then
-        kill -KILL "$(broker_pid)"
-    fi
+    local status=$? lane way
+    for lane in $(jobs -p); do
+        kill -KILL -- "-$lane" 2>/dev/null || true
+    done
+    for way in plaintext $WAYS; do
+        RUN_DIR=$TOP_DIR/$way
+        if [ -e "$RUN_DIR/broker.pid" ] && broker_is_alive; then
+            kill -KILL "$(broker_pid)"
+        fi
+    done
     if [ "$status" -eq 0 ] && [ -z "${KEEP:-}" ]; then
         rm -rf "$TOP_DIR"
     else

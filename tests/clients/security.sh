@@ -15,16 +15,18 @@
 
 # The ways, the columns of the page's second table: the listener and the mechanism, or `certificate`
 # where the client must have one.
-WAYS="ssl ssl-certificate sasl-plain sasl-scram-256 sasl-scram-512"
-WAYS+=" sasl-ssl-plain sasl-ssl-scram-256 sasl-ssl-scram-512"
-
+#
 # The clients go through all of their steps in these, and through a few of them in the others.
 WAYS_WITH_ALL_STEPS="ssl sasl-ssl-scram-512"
+WAYS_WITH_FEW_STEPS="ssl-certificate sasl-plain sasl-scram-256 sasl-scram-512"
+WAYS_WITH_FEW_STEPS+=" sasl-ssl-plain sasl-ssl-scram-256"
+WAYS="$WAYS_WITH_ALL_STEPS $WAYS_WITH_FEW_STEPS"
 
-# What continuous integration runs: a few steps of each client, and all steps of the two whose code most
-# programs use, the newest client in Java and librdkafka.
-SOME_WAYS="ssl ssl-certificate sasl-ssl-scram-256 sasl-ssl-scram-512"
-CLIENTS_WITH_ALL_STEPS="java-4 confluent-kafka"
+# What continuous integration runs: every way of the two whose code most programs use, the newest client
+# in Java and librdkafka, and one way of each other client.
+CLIENTS_WITH_ALL_WAYS="java-4 confluent-kafka"
+SMOKE_WAY=sasl-ssl-scram-256
+SMOKE_WAY_WITHOUT_SASL=ssl-certificate
 
 LISTENERS="PLAINTEXT SSL MUTUAL SASL_PLAINTEXT SASL_SSL"
 export ALICE=alice

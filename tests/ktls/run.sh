@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 read -r -a kernels <<< "${KERNELS:-stock rekey}"
 # Of the tests, those to which it makes a difference who encrypts.
 network_tests=(transport::kernel_tls transport::plaintext_transport_layer transport::ssl)
-broker_tests=(apis::fetch apis::produce apis::largest_answers security::authorization)
+broker_tests=(apis::fetch apis::produce apis::largest_answers security::authorization::a_fetch_of)
 exhibit=docs/exhibits/strace-session-ktls.txt
 
 missing=()

@@ -3,14 +3,14 @@
 #     vm.sh KERNEL COMMAND [FILE]...
 # The guest has busybox, loopback, a /tmp in memory, tls.ko with the ciphers, and each FILE, with the
 # libraries that it asks for, at the path that it has here; a program is on the PATH, too.
-# Its clock is read without a system call. It is interpreted (TCG), so it needs no right and works inside containers and other guests; no time
-# that is measured in it says anything.
-# LIMIT is the seconds after which it is given up (300), MEMORY_MIB what it gets (1536).
+# Its clock is read without a system call. It is interpreted (TCG), so it needs no right and works inside
+# containers and other guests; no time that is measured in it says anything.
+# LIMIT is the seconds after which it is given up (600), MEMORY_MIB what it gets (1536).
 set -eu
 
 kernel=$1 command=$2
 shift 2
-limit=${LIMIT:-300} memory=${MEMORY_MIB:-1536}
+limit=${LIMIT:-600} memory=${MEMORY_MIB:-1536}
 version=$(cat "$kernel/version")
 modules=$kernel/lib/modules/$version
 PATH=$PATH:/usr/sbin:/sbin

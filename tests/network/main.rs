@@ -22,8 +22,10 @@ mod transport {
     mod plaintext_transport_layer;
     mod kernel_tls;
     pub(crate) mod nio_echo_server;
-    mod ssl_transport_layer;
+    pub(crate) mod ssl_transport_layer;
     mod ssl_failure;
+    mod ssl_records;
+    mod java_key_limits;
     mod ssl_selector;
     mod renegotiation;
 }

@@ -79,6 +79,7 @@ fn the_trace_of_everything_holds_no_password() {
     lines.extend(last);
     let text = lines.join("\n");
     assert!(text.contains("TRACE") && text.contains("failed authentication"), "{text}");
+    assert!(text.contains("PLAIN: user \"a\" has given a wrong password"), "{text}");
     for secret in [RIGHT, WRONG, "hunter2", "unter2"] {
         assert!(!text.contains(secret), "{secret} is in the log:\n{text}");
     }

@@ -1,7 +1,7 @@
 //! A client that speaks to a broker in frames, over a real socket.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use transferto::common::errors::Errors;
 use transferto::protocol::create_topics::{
@@ -54,6 +54,13 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self::on(stream)
+    }
+
+    /// Asks for topics, sends nothing more, and waits for the close that a refused client gets for it.
+    pub fn assert_refused(&mut self) {
+        self.send(1, &RequestBody::Metadata(MetadataRequest::default()), &[]);
+        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.assert_closed();
     }
 }
 

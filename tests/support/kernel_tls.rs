@@ -20,7 +20,7 @@ pub fn is_required() -> bool {
 
 /// What the kernel takes over; `None`, and a word, if it takes nothing and need not.
 pub fn probed() -> Option<Arc<KernelTls>> {
-    let probed = KernelTls::probe().unwrap();
+    let probed = KernelTls::probe();
     match probed.refusal() {
         None => Some(Arc::new(probed)),
         Some(_) if is_required() => panic!("KTLS=required, and the kernel says {probed}"),

@@ -15,12 +15,13 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
-use rustls::crypto::{CryptoProvider, ring};
+use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rustls::crypto::{CryptoProvider, ring as provider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedCipherSuite,
-    SupportedProtocolVersion,
+    ClientConfig, ClientConnection, ConnectionTrafficSecrets, ContentType, RootCertStore,
+    StreamOwned, SupportedCipherSuite, SupportedProtocolVersion,
 };
 
 use crate::kernel_tls;
@@ -196,7 +197,7 @@ impl TlsConnector {
             roots,
             identity: None,
             versions: rustls::ALL_VERSIONS.to_vec(),
-            cipher_suites: ring::ALL_CIPHER_SUITES.to_vec(),
+            cipher_suites: provider::ALL_CIPHER_SUITES.to_vec(),
         }
     }
 
@@ -217,19 +218,21 @@ impl TlsConnector {
 
     pub fn config(&self) -> Arc<ClientConfig> {
         let cipher_suites = self.cipher_suites.clone();
-        let provider = CryptoProvider { cipher_suites, ..ring::default_provider() };
+        let provider = CryptoProvider { cipher_suites, ..provider::default_provider() };
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&self.versions)
             .unwrap()
             .with_root_certificates(self.roots.clone());
-        Arc::new(match &self.identity {
+        let mut config = match &self.identity {
             None => config.with_no_client_auth(),
             Some(identity) => {
                 let chain = CertificateDer::pem_slice_iter(identity.certificate_pem.as_bytes());
                 let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).unwrap();
                 config.with_client_auth_cert(chain.map(Result::unwrap).collect(), key).unwrap()
             }
-        })
+        };
+        config.enable_secret_extraction = true;
+        Arc::new(config)
     }
 
     /// The client's end of a connection that nothing has been sent on.
@@ -257,6 +260,30 @@ impl TlsConnector {
     }
 }
 
+/// Seals records of TLS 1.3 with AES-128-GCM of any kind and with any content: what no library would
+/// send.
+pub struct RecordSealer {
+    key: LessSafeKey,
+    vector: [u8; 12],
+    sequence: u64,
+}
+
+impl RecordSealer {
+    /// One record of this type.
+    pub fn seal(&mut self, content: ContentType, plain: &[u8]) -> Vec<u8> {
+        const TAG_BYTES: usize = 16;
+        let mut body = [plain, &[u8::from(content)]].concat();
+        let length = u16::try_from(body.len() + TAG_BYTES).unwrap().to_be_bytes();
+        let header = [u8::from(ContentType::ApplicationData), 3, 3, length[0], length[1]];
+        let mut nonce = self.vector;
+        nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()).for_each(|(a, b)| *a ^= b);
+        self.sequence += 1;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.key.seal_in_place_append_tag(nonce, Aad::from(header), &mut body).unwrap();
+        [&header[..], &body].concat()
+    }
+}
+
 /// A connection of a client, blocking.
 pub struct TlsStream(pub StreamOwned<ClientConnection, TcpStream>);
 
@@ -267,6 +294,19 @@ impl TlsStream {
 
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.0.sock.set_read_timeout(timeout)
+    }
+
+    /// The socket, and what makes the next records that it is to carry. Of TLS 1.3 with the suite that
+    /// servers prefer.
+    pub fn into_sealer(self) -> (TcpStream, RecordSealer) {
+        let StreamOwned { conn, sock } = self.0;
+        let (sequence, secrets) = conn.dangerous_extract_secrets().unwrap().tx;
+        let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else {
+            panic!("the server prefers AES-128-GCM")
+        };
+        let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key.as_ref()).unwrap());
+        let vector = iv.as_ref().try_into().unwrap();
+        (sock, RecordSealer { key, vector, sequence })
     }
 
     /// Says goodbye, and waits for nothing.

@@ -131,6 +131,10 @@ impl TransportLayer for Faulty {
         self.inner.close();
     }
 
+    fn is_turn_over(&self) -> bool {
+        self.inner.is_turn_over()
+    }
+
     fn read(&mut self, dst: &mut [u8], spare: &mut [u8]) -> io::Result<usize> {
         self.call(Call::Read, dst.len() + spare.len(), |inner, allowed| {
             let in_dst = allowed.min(dst.len());

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
+use log::{Level, log};
+
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::sasl_mechanism_names::PLAIN;
+use crate::common::text::for_log;
 use crate::security::auth::sasl_server::{SaslError, SaslServer, SaslServerFactory};
 use crate::security::plain::plain_users::PlainUsers;
 
@@ -39,6 +43,7 @@ impl PlainSaslServer {
         let is_known = |(user, password)| self.users.authenticate(user, password);
         let texts = str::from_utf8(user).ok().zip(str::from_utf8(password).ok());
         let Some((user, _)) = texts.filter(|it| is_known(*it)) else {
+            self.log_refused(&String::from_utf8_lossy(user));
             return Err(format!("{FAILED}: Invalid username or password"));
         };
         if !authorization_id.is_empty() && authorization_id != user.as_bytes() {
@@ -47,6 +52,16 @@ impl PlainSaslServer {
             ));
         }
         Ok(user)
+    }
+
+    /// What the client does not learn.
+    fn log_refused(&self, user: &str) {
+        let why = match self.users.contains(user) {
+            true => "has given a wrong password",
+            false => "is not in the settings",
+        };
+        let level = limited(LogKind::FailedAuthentications, Level::Info);
+        log!(level, "{PLAIN}: user {} {why}", for_log(user));
     }
 }
 

@@ -54,6 +54,11 @@ impl PlainUsers {
         self.code_of.is_empty()
     }
 
+    /// Whether there is a user of this name.
+    pub fn contains(&self, user: &str) -> bool {
+        self.code_of.contains_key(user)
+    }
+
     /// Whether there is a user of this name, and the password is theirs.
     pub fn authenticate(&self, user: &str, password: &str) -> bool {
         let known = self.code_of.get(user);

@@ -19,6 +19,9 @@ use crate::security::scram::scram_credential::ScramCredential;
 use crate::security::scram::scram_formatter::ScramFormatter;
 use crate::security::scram::scram_mechanism::ScramMechanism;
 
+/// What may stand between the brackets.
+const NAMES: [&str; 5] = ["name", "password", "salt", "saltedpassword", "iterations"];
+
 /// Kafka's `PerMechanismData`: a user who is to be made.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PerMechanismData {
@@ -74,10 +77,6 @@ impl PerMechanismData {
             (None, None) => Secret::Elsewhere,
         };
         let iterations = iterations(mechanism, components.remove("iterations"))?;
-        if !components.is_empty() {
-            let unknown: Vec<_> = components.into_keys().collect();
-            return Err(format!("Unknown SCRAM configurations: {}", unknown.join(", ")));
-        }
         Ok(Self { mechanism, name: name.to_string(), iterations, salt, secret })
     }
 
@@ -150,6 +149,14 @@ fn split(components: &str) -> Result<BTreeMap<&str, &str>, String> {
                         come by --password-file"
                 .to_string());
         };
+        if !NAMES.contains(&name) {
+            // It is not shown: it may be what follows a comma in a password.
+            return Err(format!(
+                "Unknown SCRAM configurations: there are {}; a password with a comma must come by \
+                 --password-file",
+                NAMES.join(", ")
+            ));
+        }
         let quoted = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
         if split.insert(name, quoted.unwrap_or(value)).is_some() {
             return Err(format!("'{name}' is given twice"));
@@ -246,7 +253,8 @@ mod tests {
             (with("name=a,password=\"\""), "must not be empty"),
             (with("name=a,password=x,hush"), "a password with a comma"),
             (with("name=a,password=x,password=hush"), "'password' is given twice"),
-            (with("name=a,password=hush,unknown=x,b=y"), "configurations: b, unknown"),
+            (with("name=a,password=hush,unknown=x,b=y"), "Unknown SCRAM configurations"),
+            (with("name=a,password=x,hush=y"), "must come by --password-file"),
             (with("name=a,saltedpassword=hush"), "You must supply 'salt'"),
             (with("name=a,salt=hush!,password=x"), "'salt': it is not base64"),
             (with(&format!("name=a,salt={SALT},saltedpassword=hush!")), "not base64"),

@@ -19,8 +19,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// One thing in a text: `-----BEGIN CERTIFICATE-----` and so on.
-#[derive(Debug, PartialEq, Eq)]
+/// No label of a section is longer.
+const LABEL_BYTES_MAX: usize = 40;
+
+/// One thing in a text: `-----BEGIN CERTIFICATE-----` and so on. It may be a key, so that it is shown
+/// nowhere.
 pub struct Section<'a> {
     pub label: &'a str,
     body: &'a str,
@@ -49,7 +52,9 @@ pub fn sections(text: &str) -> Result<Vec<Section<'_>>, PemError> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once(BEGIN) {
         let cut_off = || PemError::Malformed("a line of dashes has no end".into());
-        let (label, after) = after.split_once(DASHES).ok_or_else(cut_off)?;
+        // Where a dash is missing, what stands up to the next five may be a key, and an error is logged.
+        let (label, after) =
+            after.split_once(DASHES).filter(|(label, _)| is_label(label)).ok_or_else(cut_off)?;
         let end = format!("{END}{label}{DASHES}");
         let no_end = || PemError::Malformed(format!("`{BEGIN}{label}{DASHES}` has no `{end}`"));
         let (body, after) = after.split_once(end.as_str()).ok_or_else(no_end)?;
@@ -57,6 +62,11 @@ pub fn sections(text: &str) -> Result<Vec<Section<'_>>, PemError> {
         rest = after;
     }
     Ok(found)
+}
+
+fn is_label(text: &str) -> bool {
+    let is_of_labels = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b' ';
+    text.len() <= LABEL_BYTES_MAX && text.bytes().all(is_of_labels)
 }
 
 impl Section<'_> {
@@ -140,6 +150,17 @@ mod tests {
             "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----",
         ] {
             assert!(matches!(certificates(text), Err(PemError::Malformed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_dashes_that_lacks_one_does_not_show_the_key_behind_it() {
+        for begin in ["-----BEGIN PRIVATE KEY----", "-----BEGIN PRIVATE KEY---- ", "-----BEGIN "] {
+            for break_ in ["\n", " ", ""] {
+                let text = format!("{begin}{break_}MIIEsecret{break_}-----END PRIVATE KEY-----");
+                let error = private_key(&text, None).unwrap_err();
+                assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+            }
         }
     }
 

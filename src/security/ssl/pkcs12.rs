@@ -28,6 +28,10 @@ const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a];
 const SHA256: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
 const SHA384: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2];
 const SHA512: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3];
+/// No broker has more keys, and each may take a second or two.
+const KEYS_MAX: usize = 16;
+/// The same of pieces that are encrypted as a whole: tools write two.
+const SAFES_MAX: usize = 16;
 /// What a key derived from a password is for: to check the file.
 const FOR_MAC: u8 = 3;
 
@@ -98,8 +102,14 @@ pub fn read(
     }
     let mut bags = Bags::default();
     let mut safes = DerReader::new(content).enter(SEQUENCE)?;
-    while !safes.is_empty() {
+    for number in 0.. {
+        if safes.is_empty() {
+            break;
+        }
         let safe = safes.enter(SEQUENCE)?;
+        if number == SAFES_MAX {
+            return Err(DerError("it has too many parts").into());
+        }
         let passwords = (password, key_password.unwrap_or(password));
         match safe.clone().expect(OBJECT_IDENTIFIER)? {
             DATA => read_bags(data(safe)?, passwords, &mut bags)?,
@@ -141,6 +151,9 @@ fn read_bags(content: &[u8], passwords: (&str, &str), found: &mut Bags) -> Resul
         };
         match kind.strip_prefix(BAGS) {
             Some([KEY_BAG]) => found.keys.push((value.value()?.whole.to_vec(), key_id)),
+            Some([SHROUDED_KEY_BAG]) if found.keys.len() == KEYS_MAX => {
+                return Err(DerError("it has too many keys").into());
+            }
             Some([SHROUDED_KEY_BAG]) => {
                 let key = unshroud(value.value()?, passwords.1)?;
                 found.keys.push((key, key_id));

@@ -20,8 +20,9 @@ use crate::security::ssl::ssl_error::SslError;
 /// What the connections of one listener shake hands with.
 ///
 /// A connection keeps what it has begun with. New ones take what was read last: a file that has changed
-/// is read again within [`CHECK_INTERVAL_MS`](Self::CHECK_INTERVAL_MS) (Kafka does so when
-/// `kafka-configs` names it again, KIP-226). One that cannot be used changes nothing.
+/// is read again within twice [`CHECK_INTERVAL_MS`](Self::CHECK_INTERVAL_MS) (Kafka does so when
+/// `kafka-configs` names it again, KIP-226). One that cannot be used changes nothing, and one that is
+/// still being written is waited for: half a truststore is a truststore, too.
 pub struct SslFactory {
     end_point: EndPoint,
     current: Mutex<Current>,
@@ -32,6 +33,8 @@ struct Current {
     context: Arc<ServerConfig>,
     /// Of the files as they were before they were read.
     stamps: Stamps,
+    /// Of the files that were found changed last: they are read if the next look finds them the same.
+    changed: Option<Stamps>,
     /// Of the files that were found unusable last, so that nobody hears of them every few seconds.
     unusable: Option<Stamps>,
 }
@@ -55,7 +58,7 @@ struct FileStamp {
 impl SslFactory {
     /// How often the files are looked at: as long as somebody who has exchanged them may want to wait,
     /// and two calls of `stat(2)` are nothing in that time.
-    pub const CHECK_INTERVAL_MS: i64 = 10_000;
+    pub const CHECK_INTERVAL_MS: i64 = 5_000;
 
     /// Reads the keys and certificates of the listener at `end_point`.
     ///
@@ -86,15 +89,19 @@ impl SslFactory {
         self.replace(SslConfigs::of_listener(config, &self.end_point))
     }
 
-    /// Reads the files again if they have changed. One that cannot be used is said to be so once, and
-    /// what was there remains.
+    /// Reads the files again if they have changed, and not since the last look. One that cannot be used
+    /// is said to be so once, and what was there remains.
     pub fn reload_changed_files(&self) {
-        let (configs, stamps, unusable) = {
+        let (configs, stamps, unusable, changed) = {
             let current = locked(&self.current);
-            (current.configs.clone(), current.stamps, current.unusable)
+            (current.configs.clone(), current.stamps, current.unusable, current.changed)
         };
         let now = stamps_of(&configs);
         if now == stamps || Some(now) == unusable {
+            return;
+        }
+        if Some(now) != changed {
+            locked(&self.current).changed = Some(now);
             return;
         }
         let read = Current::read(configs.clone()).map_err(|error| at(&self.end_point, &error));
@@ -156,7 +163,7 @@ impl Current {
     fn read(configs: SslConfigs) -> Result<Self, SslError> {
         let stamps = stamps_of(&configs);
         let context = Arc::new(create_ssl_context(&configs)?);
-        Ok(Self { configs, context, stamps, unusable: None })
+        Ok(Self { configs, context, stamps, changed: None, unusable: None })
     }
 }
 

@@ -115,8 +115,14 @@ fn no_pem_password(configs: &StoreConfigs) -> String {
 
 fn read_file(configs: &StoreConfigs, location: &Path) -> Result<Vec<u8>, SslError> {
     let (name, file) = (named(configs), location.display());
-    let size = fs::metadata(location).map(|it| it.len());
-    if size.is_ok_and(|it| it > FILE_BYTES_MAX) {
+    let metadata = fs::metadata(location);
+    // A pipe would be waited for, and some devices never end.
+    if metadata.as_ref().is_ok_and(|it| !it.is_file()) {
+        return Err(SslError::new(format!(
+            "{name} is no file, but a directory, a pipe or a device"
+        )));
+    }
+    if metadata.is_ok_and(|it| it.len() > FILE_BYTES_MAX) {
         return Err(SslError::new(format!(
             "{name} is larger than {} MiB: it is no store of keys",
             FILE_BYTES_MAX >> 20

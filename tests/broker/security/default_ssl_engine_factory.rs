@@ -282,22 +282,50 @@ fn a_changed_file_is_taken_and_a_bad_one_is_not() {
     let settings = pem_at(&path);
     let factory = read_keys(&settings).unwrap();
     let first = factory.create_ssl_engine();
-    factory.reload_changed_files();
+    look_twice(&factory);
     assert!(std::sync::Arc::ptr_eq(&first, &factory.create_ssl_engine()), "nothing has changed");
 
     fs::write(&path, "no key at all").unwrap();
-    factory.reload_changed_files();
+    look_twice(&factory);
     assert!(
         std::sync::Arc::ptr_eq(&first, &factory.create_ssl_engine()),
         "a bad file is not taken"
     );
     fs::remove_file(&path).unwrap();
-    factory.reload_changed_files();
+    look_twice(&factory);
     assert!(std::sync::Arc::ptr_eq(&first, &factory.create_ssl_engine()), "nor is a missing one");
 
     ca.server().write_keystore(&path);
-    factory.reload_changed_files();
+    look_twice(&factory);
     assert!(!std::sync::Arc::ptr_eq(&first, &factory.create_ssl_engine()), "a good one is taken");
+}
+
+/// A change is taken when it is seen for the second time.
+fn look_twice(factory: &SslFactory) {
+    factory.reload_changed_files();
+    factory.reload_changed_files();
+}
+
+/// A truststore that is cut off between two certificates is a good one, and so is a keystore without the
+/// last one of its chain.
+#[test]
+fn a_file_that_is_still_being_written_is_not_taken() {
+    let (dir, ca) = (TempDir::new(), TestCa::new("ca"));
+    let path = dir.join("broker.pem");
+    ca.server().write_keystore(&path);
+    let settings =
+        [("ssl.keystore.type", "PEM"), ("ssl.keystore.location", path.to_str().unwrap())];
+    let factory = read_keys(&settings).unwrap();
+    let first = factory.create_ssl_engine();
+
+    ca.server().write_keystore(&path);
+    factory.reload_changed_files();
+    let written = fs::read_to_string(&path).unwrap();
+    fs::write(&path, written + &ca.certificate_pem()).unwrap();
+    factory.reload_changed_files();
+    assert!(std::sync::Arc::ptr_eq(&first, &factory.create_ssl_engine()), "it has changed again");
+    factory.reload_changed_files();
+    assert!(!std::sync::Arc::ptr_eq(&first, &factory.create_ssl_engine()), "it has come to rest");
 }
 
 /// Whoever names the file again by `kafka-configs` is to learn that it is bad, also if the broker has
@@ -316,7 +344,7 @@ fn a_bad_file_stays_bad_however_often_it_is_looked_at() {
     for _ in 0..2 {
         let why = factory.validate(&config).unwrap_err();
         assert!(why.contains("broker.pem"), "{why}");
-        factory.reload_changed_files();
+        look_twice(&factory);
     }
 
     ca.server().write_keystore(&path);

@@ -134,7 +134,7 @@ fn a_token_that_is_not_believed_is_refused_when_the_client_has_heard_why() {
         assert_eq!((answer.error_code, &*answer.auth_bytes.0), (0, &why[..]));
         let answer = authenticate(&mut client, b"\x01");
         assert_eq!(answer.error_code, Errors::SaslAuthenticationFailed.code());
-        client.assert_closed();
+        client.assert_refused();
     }
     assert_eq!(scene.metrics.failed_authentications.value(), 2);
 }
@@ -161,7 +161,7 @@ fn the_next_token_is_of_the_same_user() {
     let (mut client, _) = scene.log_in(&scene.token("alice", 60_000));
     let answer = log_in_by(&mut client, &scene.token("bob", 60_000));
     assert_eq!(answer.error_code, Errors::SaslAuthenticationFailed.code());
-    client.assert_closed();
+    client.assert_refused();
 }
 
 /// Its session would be over before it began, and the client would not learn why.

@@ -94,6 +94,8 @@ pub(crate) fn cases(records: usize) -> Vec<Case> {
     let produce = RequestBody::Produce(produce_request(1, TOPIC, 0, records));
     let new_id = || RequestBody::InitProducerId(InitProducerIdRequest::default());
     let find = |key_type| RequestBody::FindCoordinator(find_coordinator(key_type));
+    let log_dirs = RequestBody::DescribeLogDirs(DescribeLogDirsRequest::default());
+    let quotas = RequestBody::DescribeClientQuotas(DescribeClientQuotasRequest::default());
     vec![
         case(produce, &[topic(Op::Write)]),
         case(RequestBody::Fetch(fetch_request(TOPIC, 0, 0)), &[topic(Op::Read)]),
@@ -142,25 +144,20 @@ pub(crate) fn cases(records: usize) -> Vec<Case> {
             RequestBody::IncrementalAlterConfigs(incremental_alter_configs(4, "0")),
             &[cluster(Op::AlterConfigs)],
         ),
-        case(
-            RequestBody::DescribeLogDirs(DescribeLogDirsRequest::default()),
-            &[cluster(Op::Describe)],
-        ),
+        case(log_dirs, &[cluster(Op::Describe)]),
         case(RequestBody::DescribeAcls(describe_acls()), &[cluster(Op::Describe)]),
         case(RequestBody::CreateAcls(create_acls()), &[cluster(Op::Alter)]),
         case(RequestBody::DeleteAcls(delete_acls()), &[cluster(Op::Alter)]),
-        case(
-            RequestBody::DescribeClientQuotas(DescribeClientQuotasRequest::default()),
-            &[cluster(Op::DescribeConfigs)],
-        ),
+        case(quotas, &[cluster(Op::DescribeConfigs)]),
         case(RequestBody::AlterClientQuotas(alter_client_quotas()), &[cluster(Op::AlterConfigs)]),
-        case(
-            RequestBody::DescribeUserScramCredentials(Default::default()),
-            &[cluster(Op::Describe)],
-        ),
+        case(describe_scram(), &[cluster(Op::Describe)]),
         case(RequestBody::AlterUserScramCredentials(alter_scram()), &[cluster(Op::Alter)]),
         case(RequestBody::DeleteTopics(delete_topics()), &[topic(Op::Describe), topic(Op::Delete)]),
     ]
+}
+
+fn describe_scram() -> RequestBody {
+    RequestBody::DescribeUserScramCredentials(Default::default())
 }
 
 fn list_offsets() -> ListOffsetsRequest {

@@ -19,8 +19,7 @@ import (
 )
 
 func main() {
-	admin := &kafka.Client{Addr: kafka.TCP(suite.Broker()), Transport: newTransport()}
-	suite.Run("github.com/segmentio/kafka-go", client{admin})
+	suite.Run("github.com/segmentio/kafka-go", client{})
 }
 
 func newTransport() *kafka.Transport {
@@ -46,35 +45,37 @@ func mechanism() sasl.Mechanism {
 	return mechanism
 }
 
-type client struct{ *kafka.Client }
+type client struct{}
 
 func (client) Codecs() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
 func (client) Idempotent() bool { return false }
 
-func (c client) CreateTopic(ctx context.Context, topic string, partitions int) error {
+func (client) CreateTopic(ctx context.Context, topic string, partitions int) error {
+	admin, stop := newAdmin()
+	defer stop()
 	config := kafka.TopicConfig{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}
 	request := &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{config}}
-	response, err := c.CreateTopics(ctx, request)
+	response, err := admin.CreateTopics(ctx, request)
 	if err == nil {
 		err = response.Errors[topic]
 	}
 	return err
 }
 
-func (c client) DeleteTopic(ctx context.Context, topic string) error {
-	response, err := c.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{topic}})
+func (client) DeleteTopic(ctx context.Context, topic string) error {
+	admin, stop := newAdmin()
+	defer stop()
+	response, err := admin.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{topic}})
 	if err == nil {
 		err = response.Errors[topic]
 	}
 	return err
 }
 
-// A Transport answers from what it asked up to six seconds ago: a new one has to ask.
 func (client) Topics(ctx context.Context) ([]string, error) {
-	transport := newTransport()
-	defer transport.CloseIdleConnections()
-	fresh := kafka.Client{Addr: kafka.TCP(suite.Broker()), Transport: transport}
-	response, err := fresh.Metadata(ctx, &kafka.MetadataRequest{})
+	admin, stop := newAdmin()
+	defer stop()
+	response, err := admin.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +84,14 @@ func (client) Topics(ctx context.Context) ([]string, error) {
 		names = append(names, topic.Name)
 	}
 	return names, nil
+}
+
+// A Transport answers from what it asked up to six seconds ago, and may send on a connection to a
+// broker that has ended since: a new one has to ask the one that is there.
+func newAdmin() (kafka.Client, func()) {
+	transport := newTransport()
+	return kafka.Client{Addr: kafka.TCP(suite.Broker()), Transport: transport},
+		transport.CloseIdleConnections
 }
 
 // The zero value of RequiredAcks asks for no answer at all, so that nothing would be known. The

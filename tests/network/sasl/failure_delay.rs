@@ -3,7 +3,8 @@
 //! failure is held back (KIP-306). The clock is the test's.
 
 use crate::sasl::server::{
-    Client, RIGHT, Server, Settings, TWO_STEPS, WRONG, authenticate, handshake,
+    Client, Heard, REFUSED_LINGER_MS, RIGHT, Server, Settings, TWO_STEPS, WRONG, authenticate,
+    handshake,
 };
 use crate::transport::harness::AUTHENTICATION_TIMEOUT_MS;
 
@@ -115,12 +116,41 @@ fn who_fails_first_is_answered_first() {
         server.harness.time.sleep(10);
     }
     server.harness.time.sleep(DELAY_MS - 30);
-    for client in clients.iter_mut().rev() {
-        assert_eq!(client.hear_frame(&mut server)[4..6], [0, 58]);
-        client.assert_closed(&mut server);
-        assert_eq!(server.harness.disconnected.last().unwrap().id, client.id);
+    for answered in (0..3).rev() {
+        server.poll_a_little();
+        for (number, client) in clients.iter_mut().enumerate() {
+            assert_eq!(client.hears_nothing(&mut server), number != answered, "{number}");
+        }
         server.harness.time.sleep(10);
     }
+}
+
+/// In Kafka the end of the stream comes right behind the answer, and some clients then lose the answer.
+#[test]
+fn who_has_its_answer_may_close_by_itself() {
+    let mut server = server(0);
+    let mut client = server.accept();
+    fail(&mut server, &mut client, "PLAIN", WRONG);
+    assert_eq!(client.hear_frame(&mut server)[4..6], [0, 58]);
+    server.harness.time.sleep(REFUSED_LINGER_MS - 1);
+    server.poll_a_little();
+    assert_eq!(server.harness.selector.channel_count(), 1);
+    let id = client.id;
+    drop(client);
+    server.harness.poll_until(|it| it.is_disconnected(id));
+}
+
+#[test]
+fn who_stays_when_it_has_its_answer_is_closed() {
+    let mut server = server(0);
+    let mut client = server.accept();
+    fail(&mut server, &mut client, "PLAIN", WRONG);
+    assert_eq!(client.hear_frame(&mut server)[4..6], [0, 58]);
+    // That something comes does not prolong it.
+    client.send_bytes(&[0; 100]);
+    server.harness.time.sleep(REFUSED_LINGER_MS);
+    assert_eq!(client.hear(&mut server), Heard::Closed);
+    server.harness.poll_until(|it| it.is_disconnected(client.id));
 }
 
 /// For a handshake, and for each step after it.

@@ -30,6 +30,9 @@ pub(crate) const PASSWORD: &str = "alice-secret";
 pub(crate) const RIGHT: &[u8] = b"\0alice\0alice-secret";
 pub(crate) const WRONG: &[u8] = b"\0alice\0wrong";
 
+/// How long one that was refused, and has its answer, is not closed.
+pub(crate) const REFUSED_LINGER_MS: i64 = 100;
+
 /// A client that hears nothing in this many polls has been forgotten.
 const POLLS_MAX: usize = 5_000;
 
@@ -224,7 +227,9 @@ impl Client {
         }
     }
 
+    /// It is closed, or is when it has had its while to go.
     pub(crate) fn assert_closed(&mut self, server: &mut Server) {
+        server.harness.time.sleep(REFUSED_LINGER_MS);
         assert_eq!(self.hear(server), Heard::Closed);
         server.harness.poll_until(|it| it.is_disconnected(self.id));
     }

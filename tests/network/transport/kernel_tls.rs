@@ -31,7 +31,7 @@ use crate::transport::nio_echo_server::{NioEchoServer, ssl_builder_or_error, ssl
 /// This runs everywhere: there is an answer, and it says what to do.
 #[test]
 fn a_probe_says_what_the_kernel_takes_or_why_it_takes_nothing() {
-    let probed = KernelTls::probe().unwrap();
+    let probed = KernelTls::probe();
     let text = probed.to_string();
     eprintln!("{text}");
     match probed.refusal() {
@@ -141,7 +141,7 @@ fn connections_are_counted_by_who_encrypts_them() {
 /// What `transferto.ktls` does where the kernel takes nothing; a kernel that does is not asked.
 #[test]
 fn without_tls_in_the_kernel_auto_counts_why_and_required_does_not_start() {
-    if KernelTls::probe().unwrap().refusal().is_none() {
+    if KernelTls::probe().refusal().is_none() {
         return;
     }
     let server = NioEchoServer::start(&[("transferto.ktls", "auto")]);

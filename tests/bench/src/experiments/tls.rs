@@ -188,7 +188,7 @@ fn transferto(
     settings.push(SOON_DELETED.to_string());
     settings.push("listener.name.users.transferto.ktls=off".to_string());
     let mut listeners = vec![USERS];
-    match KernelTls::probe()?.refusal() {
+    match KernelTls::probe().refusal() {
         None => {
             listeners.push(KERNELS);
             settings.push("listener.name.kernels.transferto.ktls=required".to_string());

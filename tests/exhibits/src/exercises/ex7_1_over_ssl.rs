@@ -20,9 +20,9 @@ pub(crate) const EXERCISE: Exercise = Exercise {
          consumer fetches ten batches, a million bytes of messages, by each. How many message \
          bytes does the process read in each case, and by how many reads of the file? What \
          would a larger buffer change?",
-        "一个 transferto.ktls=off 的 broker 有两个监听器：PLAINTEXT 和 SSL。消费者从两边各 fetch \
-         十个批次，共一百万字节的消息。两种情况下，进程各读了多少消息字节？读了多少次文件？缓冲\
-         区再大些，会有什么变化？",
+        "一个 transferto.ktls=off 的 broker 有两个 listener：PLAINTEXT 和 SSL。消费者从两边各 \
+         fetch 十个批次，共一百万字节的消息。两种情况下，进程各读了多少消息字节？读了多少次文件？缓\
+         冲区再大些，会有什么变化？",
     ),
     experiment,
     answer: both(
@@ -30,7 +30,7 @@ pub(crate) const EXERCISE: Exercise = Exercise {
          come to it. A read brings what one record of TLS holds, 16384 bytes, so there are as \
          many reads as records. A larger buffer would save reads and no copy, and the writes \
          would stay as many: a record cannot be larger.",
-        "走 PLAINTEXT 一个字节也不读。走 SSL 则每个字节都要读进来：密钥在进程里，数据只好到密钥这\
+        "走 PLAINTEXT 时一个字节也不读。走 SSL 时每个字节都要读进来：密钥在进程里，数据只好到密钥这\
          里来。一次读取正好装满一条 TLS 记录，即 16384 字节，所以读取次数等于记录数。缓冲区再大，\
          省下的只是读取次数，省不了拷贝；写的次数也不变，因为记录不能更大。",
     ),

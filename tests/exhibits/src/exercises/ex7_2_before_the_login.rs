@@ -23,8 +23,8 @@ pub(crate) const EXERCISE: Exercise = Exercise {
          ApiVersions, one at once for Metadata; one authenticates with a wrong password, one \
          with the right one. Which of them get an answer, and which connections are open \
          after it?",
-        "四个客户端连接一个 SASL_PLAINTEXT 监听器，机制是 PLAIN。第一个请求 ApiVersions，第二个直\
-         接请求 Metadata，第三个用错误的密码认证，第四个用正确的密码认证。哪些会得到响应？之后哪\
+        "四个客户端连接一个 SASL_PLAINTEXT listener，机制是 PLAIN。第一个请求 ApiVersions，第二个\
+         直接请求 Metadata，第三个用错误的密码认证，第四个用正确的密码认证。哪些会得到响应？之后哪\
          些连接还开着？",
     ),
     experiment,
@@ -34,9 +34,9 @@ pub(crate) const EXERCISE: Exercise = Exercise {
          for a stranger is owed no explanation. A wrong password is answered with error 58, \
          after a delay, and then the connection is closed. The right one is answered with error \
          0, and from there on requests are read.",
-        "ApiVersions 在登录之前就有响应，因为客户端得先知道 SaslHandshake 能用哪个版本。Metadata 没\
-         有：连接直接关闭，一个字节也不回，对陌生人没有解释的义务。密码错误的响应是错误码 58，而且\
-         要延迟一会儿，然后关闭连接。密码正确的响应是错误码 0，从这时起才读取请求。",
+        "ApiVersions 在登录之前就有响应，因为客户端得先知道 SaslHandshake 能用哪个版本。Metadata \
+         没有：连接直接关闭，一个字节也不回，因为对陌生人没有解释的义务。密码错误的响应是错误码 \
+         58，而且要延迟一会儿，然后关闭连接。密码正确的响应是错误码 0，从这时起才读取请求。",
     ),
     pages: &[page(
         "docs/en/book-7-tls.md#before-the-first-request-sasl",
