@@ -22,18 +22,19 @@ Not checked, because only a start shows it:
   whether the ports are free, and whether the names of hosts are known here;
   whether the log directories can be made, written and locked, and whose they are;
   whether what lies in them can be read;
+  whether the kernel takes over connections with TLS, as `transferto.ktls=required` has it;
   what kafka-configs has set there while a broker ran, which prevails over these settings.
 ";
 
 impl SettingsCheck {
     /// Reads the settings as a start does. If they are valid, `check_files` says what is wrong with the
-    /// files that they name.
+    /// files that they name, and adds its warnings to the others.
     pub fn of(
         file: Option<&Path>,
         overrides: &[(String, String)],
-        check_files: impl FnOnce(&KafkaConfig) -> Vec<String>,
+        check_files: impl FnOnce(&KafkaConfig, &mut Vec<String>) -> Vec<String>,
     ) -> Self {
-        let Reading { config, warnings } = examine_file(file, overrides);
+        let Reading { config, mut warnings } = examine_file(file, overrides);
         let config = match config {
             Ok(config) => config,
             Err(errors) => {
@@ -41,7 +42,7 @@ impl SettingsCheck {
                 return Self { findings: String::new(), warnings, errors };
             }
         };
-        let errors = check_files(&config);
+        let errors = check_files(&config, &mut warnings);
         if !errors.is_empty() {
             return Self { findings: String::new(), warnings, errors };
         }
@@ -77,14 +78,14 @@ mod tests {
         fs::write(&file, "port=1\nnum.io.threads=8\nmin.insync.replicas=2\n").unwrap();
         let overrides = [("log.dirs".to_string(), "/data".to_string())];
         let SettingsCheck { findings, warnings, errors } =
-            SettingsCheck::of(Some(&file), &overrides, |_| Vec::new());
+            SettingsCheck::of(Some(&file), &overrides, |_, _| Vec::new());
         assert!(findings.starts_with(&format!("{} is valid: ", file.display())), "{findings}");
         let used = "defaults:\n  listeners=PLAINTEXT://127.0.0.1:1\n  port=1\n  log.dirs=/data\n  \
                     min.insync.replicas=2\n\nNot checked";
         assert!(findings.contains(used), "{findings}");
         assert!(warnings.len() == 1 && errors.is_empty(), "{warnings:?} {errors:?}");
         assert!(
-            SettingsCheck::of(None, &[], |_| Vec::new())
+            SettingsCheck::of(None, &[], |_, _| Vec::new())
                 .findings
                 .contains("Every setting has its default")
         );
@@ -96,7 +97,7 @@ mod tests {
         let file = dir.join("a.properties");
         fs::write(&file, "prot=1\nsecurity.providers=a.B\nlog.dirs=~/x\n").unwrap();
         let SettingsCheck { findings, errors, .. } =
-            SettingsCheck::of(Some(&file), &[], |_| panic!("there are no settings"));
+            SettingsCheck::of(Some(&file), &[], |_, _| panic!("there are no settings"));
         assert!(findings.is_empty() && errors.len() == 3, "{errors:?}");
         for (i, (error, advice)) in
             errors.iter().zip(["did you mean `port`", "remove the setting", "`./~/x`"]).enumerate()
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_files_is_an_error_like_others() {
         let SettingsCheck { findings, errors, .. } =
-            SettingsCheck::of(None, &[], |config| vec![config.listeners[0].to_string()]);
+            SettingsCheck::of(None, &[], |config, _| vec![config.listeners[0].to_string()]);
         assert_eq!((&*findings, errors), ("", vec!["PLAINTEXT://127.0.0.1:9092".to_string()]));
     }
 }

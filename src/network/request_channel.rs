@@ -77,6 +77,13 @@ pub struct Session {
     pub local_address: SocketAddr,
 }
 
+/// Who has changed something, for the log: `User:alice from 127.0.0.1:50000`.
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}", self.principal, self.client_address)
+    }
+}
+
 /// Where the response to a request goes, and what the request's metrics need: all that remains of a
 /// request that waits.
 ///

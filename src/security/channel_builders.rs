@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use log::warn;
+
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
@@ -28,11 +30,13 @@ use crate::transport::tls_offload::TlsOffload;
 
 /// What is wrong with the keys, the certificates and the login modules of the listeners, and with the
 /// keys of tokens. Reads the files that the settings name, and opens no port.
-pub fn check_listeners(config: &KafkaConfig) -> Vec<String> {
+///
+/// Adds a warning to `warnings` for each key that everybody may read.
+pub fn check_listeners(config: &KafkaConfig, warnings: &mut Vec<String>) -> Vec<String> {
     let (metrics, credentials) = (Arc::default(), Arc::default());
     let time: Arc<dyn Time> = Arc::new(SystemTime::new());
     let builders = ConfiguredChannelBuilders::new(config, &metrics, &time, &credentials);
-    config.listeners.iter().flat_map(|it| builders.errors_of(it)).collect()
+    config.listeners.iter().flat_map(|it| builders.errors_of(it, warnings)).collect()
 }
 
 /// The builders that the settings ask for, each with the settings of its own listener.
@@ -82,12 +86,16 @@ impl<'a> ConfiguredChannelBuilders<'a> {
     }
 
     /// All that keeps the builder of this listener from being made, but for what the kernel says.
-    fn errors_of(&self, end_point: &EndPoint) -> Vec<String> {
+    fn errors_of(&self, end_point: &EndPoint, warnings: &mut Vec<String>) -> Vec<String> {
         let protocol = end_point.security_protocol;
         let mut errors = Vec::new();
         if protocol.uses_ssl() {
-            errors
-                .extend(SslFactory::configure(self.config, end_point).err().map(KafkaError::from));
+            match SslFactory::configure(self.config, end_point) {
+                Ok(factory) => {
+                    warnings.extend(factory.exposed_key().filter(|it| !warnings.contains(it)));
+                }
+                Err(error) => errors.push(KafkaError::from(error)),
+            }
         }
         if protocol == SecurityProtocol::Ssl {
             errors.extend(self.principal_mapper(end_point).err());
@@ -117,7 +125,15 @@ impl<'a> ConfiguredChannelBuilders<'a> {
     /// Encrypted sockets, with the keys of this listener.
     fn ssl(&self, end_point: &EndPoint) -> Result<SslTransportBuilder, KafkaError> {
         let ssl_factory = Arc::new(SslFactory::configure(self.config, end_point)?);
-        locked(&self.ssl_factories).push(Arc::clone(&ssl_factory));
+        let mut factories = locked(&self.ssl_factories);
+        if let Some(warning) = ssl_factory.exposed_key() {
+            // Once for each file, however many listeners share it.
+            if factories.iter().all(|it| it.exposed_key().as_ref() != Some(&warning)) {
+                warn!("{warning}");
+            }
+        }
+        factories.push(Arc::clone(&ssl_factory));
+        drop(factories);
         let builder = SslTransportBuilder::new(ssl_factory, Arc::clone(self.metrics));
         Ok(builder.with_offload(self.offload(end_point)?))
     }

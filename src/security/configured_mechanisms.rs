@@ -157,7 +157,8 @@ fn login_of(
     let entry = login_if_set(config, listener, mechanism, module)?;
     entry.ok_or_else(|| {
         let key = login_key(listener, mechanism);
-        format!("`{key}` must be set: {} required ...;", module.class_name())
+        let users = if mechanism == PLAIN { r#" user_NAME="PASSWORD""# } else { "" };
+        format!("`{key}` must be set: {} required{users};", module.class_name())
     })
 }
 

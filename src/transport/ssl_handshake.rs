@@ -195,12 +195,17 @@ impl SslHandshake {
     }
 
     /// Says to the peer and in the error why there will be no connection.
+    ///
+    /// Only to a peer of TLS: others would misread an alert. A Java client takes it for the size of a
+    /// response, 336 MiB, and the heap of Kafka's tools ends with that (KAFKA-4090).
     fn handshake_failure(&mut self, error: &rustls::Error, stream: &mut TcpStream) -> io::Error {
         let foreign = if self.has_read { None } else { foreign_protocol(&self.net_read_buffer) };
         let why = foreign.map_or_else(|| failure(error), String::from);
-        push_alert(&mut self.tls, &mut self.net_write_buffer);
-        // It is the last word, and a full socket has no room for it.
-        let _ = self.handshake_wrap(stream);
+        if foreign.is_none() {
+            push_alert(&mut self.tls, &mut self.net_write_buffer);
+            // It is the last word, and a full socket has no room for it.
+            let _ = self.handshake_wrap(stream);
+        }
         let is_goodbye =
             *error == rustls::Error::AlertReceived(rustls::AlertDescription::CloseNotify);
         let kind =

@@ -174,21 +174,35 @@ is_left_to_another_run() {
 }
 
 # is_refused REFUSAL: the client says, or logs, what its refusals.txt has, and within a time that a person
-# would wait. Then it is ended: many a client goes on trying.
+# would wait. One that ends may try again: where it has sent a request behind its handshake, the reset of
+# the connection may overtake the alert.
 is_refused() {
-    local client words pid
+    local client words try
     client=$(basename "$PWD")
     words=$(sed -n "s/^$1: //p" refusals.txt)
     local said=("$RUN_DIR/$client.attempt" "$RUN_DIR/$client.stderr" "$RUN_DIR/$client.log")
-    rm -f "${said[@]}"
-    STEPS=attempt setsid ./run.sh </dev/null >"${said[0]}" 2>&1 &
+    for try in 1 2 3; do
+        attempt "$client" "$words" "${said[@]}"
+        if grep -qsF -- "$words" "${said[@]}"; then
+            return
+        fi
+        echo "attempt $try:"
+        tail -qn 4 "${said[@]}" 2>/dev/null | cut -c 1-400 || true
+    done
+    return 1
+}
+
+# attempt CLIENT WORDS FILE...: the client tries until these words are in one of the files that it writes.
+# Then it is ended: many a client goes on trying.
+attempt() {
+    local client=$1 words=$2 pid
+    shift 2
+    rm -f "$@"
+    STEPS=attempt setsid ./run.sh </dev/null >"$1" 2>&1 &
     pid=$!
-    wait_until "$ATTEMPT_SECONDS" "for $client to say why" has_said_or_ended "$words" "$pid" "${said[@]}" ||
-        true
+    wait_until "$ATTEMPT_SECONDS" "for $client to say why" has_said_or_ended "$words" "$pid" "$@" || true
     kill -KILL -- "-$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
-    tail -qn 4 "${said[@]}" 2>/dev/null | cut -c 1-400 || true
-    grep -qsF -- "$words" "${said[@]}"
 }
 
 # has_said_or_ended WORDS PID FILE...

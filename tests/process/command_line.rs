@@ -1,6 +1,7 @@
 //! What the binary prints, and leaves alone, when it is not asked to start a broker.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use support::broker_process::broker_binary;
@@ -71,6 +72,12 @@ fn a_check_reads_keys_login_modules_and_the_keys_of_tokens() {
         (found.status.code(), text(&found.stderr))
     };
     let good = format!("{plain}={module}\n");
+    assert_eq!(check("PLAIN", &keystore, &good), (Some(0), String::new()));
+    fs::set_permissions(&keystore, fs::Permissions::from_mode(0o644)).unwrap();
+    let (status, said) = check("PLAIN", &keystore, &good);
+    assert_eq!((status, said.lines().count()), (Some(0), 1), "{said}");
+    assert!(said.contains("warning: ") && said.contains("`chmod o-rwx "), "{said}");
+    fs::set_permissions(&keystore, fs::Permissions::from_mode(0o640)).unwrap();
     assert_eq!(check("PLAIN", &keystore, &good), (Some(0), String::new()));
     let (status, said) =
         check("PLAIN,OAUTHBEARER", "/nowhere/broker.pem", &format!("{good}{tokens}"));

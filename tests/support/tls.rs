@@ -1,9 +1,11 @@
 //! TLS for tests: keys and certificates made on the spot, and a blocking client.
 
 use std::fs;
+use std::fs::Permissions;
 use std::io;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -134,6 +136,7 @@ impl Identity {
     /// The key and the certificate in one file, as a keystore of PEM has them.
     pub fn write_keystore(&self, path: &Path) {
         fs::write(path, format!("{}{}", self.key_pem, self.certificate_pem)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     }
 }
 

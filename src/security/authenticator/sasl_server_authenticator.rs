@@ -105,7 +105,11 @@ impl SaslServerAuthenticator {
     ) -> Result<Vec<u8>, AuthenticationError> {
         let Some(api_key) = api_of(frame) else { return refuse_first(frame, state) };
         if !matches!(api_key, ApiKeys::ApiVersions | ApiKeys::SaslHandshake) {
-            return unexpected(format_args!("{} during SASL handshake", api_key.name()));
+            return Err(AuthenticationError::InvalidRequest(format!(
+                "Unexpected Kafka request of type {} during SASL handshake: the client does not \
+                 authenticate; it needs `security.protocol` with SASL_, or the port of another listener",
+                api_key.name()
+            )));
         }
         let (header, body) = parsed(frame)?;
         match body {

@@ -14,6 +14,7 @@ use rustls::{
     InconsistentKeys, RootCertStore, ServerConfig, SignatureAlgorithm, SupportedCipherSuite,
 };
 
+use crate::common::text::counted;
 use crate::common::x509_certificate::X509Certificate;
 use crate::config::ssl_client_auth::SslClientAuth;
 use crate::security::ssl::ec_key::with_public_key;
@@ -136,10 +137,11 @@ fn check_own_certificate(
     let now_s = now_s();
     let dates = format!("`openssl x509 -in {file} -noout -dates` shows its dates");
     if now_s > *not_after_s {
-        let days = (now_s - not_after_s) / SECONDS_PER_DAY;
+        let days = usize::try_from((now_s - not_after_s) / SECONDS_PER_DAY).unwrap_or(usize::MAX);
         return Err(SslError::new(format!(
-            "{name}: the certificate of {subject} has expired {days} days ago: renew it with its \
+            "{name}: the certificate of {subject} has expired {} ago: renew it with its \
              signer, {}; {dates}",
+            counted(days, "day"),
             certificate.issuer
         )));
     }

@@ -2,11 +2,11 @@
 //! exchanged while connections come and go.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use log::{error, info};
+use log::{error, info, warn};
 use rustls::ServerConfig;
 
 use crate::common::end_point::EndPoint;
@@ -42,6 +42,9 @@ struct Current {
 /// Of the keystore and of the truststore; `None` of a file that is not there.
 type Stamps = [Option<FileStamp>; 2];
 
+/// The right of everybody on the machine to read a file.
+const READ_BY_OTHERS: u32 = 0o004;
+
 /// What changes with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileStamp {
@@ -70,6 +73,11 @@ impl SslFactory {
     /// What the next connection shakes hands with: port of `SslFactory.createSslEngine`.
     pub fn create_ssl_engine(&self) -> Arc<ServerConfig> {
         Arc::clone(&locked(&self.current).context)
+    }
+
+    /// A warning if everybody on this machine may read the broker's key, and no password is before it.
+    pub fn exposed_key(&self) -> Option<String> {
+        exposed_key(&locked(&self.current).configs)
     }
 
     /// Takes other settings, and reads the files again even if they have the same names: Kafka's
@@ -106,6 +114,7 @@ impl SslFactory {
             Ok(read) => {
                 *current = read;
                 info!("{}: new connections get the changed certificates", self.end_point);
+                exposed_key(&current.configs).inspect(|warning| warn!("{warning}"));
             }
             Err(error) => {
                 current.unusable = Some(now);
@@ -160,6 +169,20 @@ impl Current {
 
 fn at(end_point: &EndPoint, error: &SslError) -> SslError {
     SslError::new(format!("listener {end_point}: {error}"))
+}
+
+fn exposed_key(configs: &SslConfigs) -> Option<String> {
+    let keystore = &configs.keystore;
+    let has_password = keystore.password.is_some() || keystore.key_password.is_some();
+    let location = keystore.location.as_ref().filter(|_| !has_password)?;
+    let mode = fs::metadata(location).ok()?.permissions().mode() & 0o777;
+    let file = location.display();
+    (mode & READ_BY_OTHERS != 0).then(|| {
+        format!(
+            "`ssl.keystore.location={file}` holds a private key without a password, and every user of \
+             this machine may read it (mode {mode:o}): `chmod o-rwx {file}`"
+        )
+    })
 }
 
 fn stamps_of(configs: &SslConfigs) -> Stamps {

@@ -98,7 +98,11 @@ impl Rule {
         let found = parser.captures(rule).ok_or_else(|| wrong("it does not begin like one"))?;
         let end = found.get(0).map_or(0, |it| it.end());
         if end != rule.len() {
-            return Err(wrong(&format!("`{}` does not belong to it", &rule[end..])));
+            let why = match rule.starts_with("RULE:") {
+                true => "it lacks a `/`, one before and one behind the replacement".to_string(),
+                false => format!("`{}` does not belong to it", &rule[end..]),
+            };
+            return Err(wrong(&why));
         }
         if found.get(1).is_some() {
             return Ok(Some(Self::Default));

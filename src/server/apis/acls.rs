@@ -28,7 +28,6 @@ use crate::server::security::authorizer::{
     Acl, AclBinding, AclBindingFilter, Authorizer, CLUSTER_NAME, Operation, PatternType,
     PermissionType, Resource, ResourcePattern, ResourceType,
 };
-use crate::server::security::request_context::Session;
 
 /// The most ACLs at any time: each change writes all of them.
 const ACLS_MAX: usize = 100_000;
@@ -147,15 +146,11 @@ impl AclApis {
 /// One line, however many ACLs there are.
 fn log_change<'a>(reply: &Reply, what: &str, mut bindings: impl Iterator<Item = &'a AclBinding>) {
     if let Some(first) = bindings.next() {
-        let Session { principal, client_address, .. } = &reply.context.session;
+        let who = &reply.context.session;
         let (count, first) = (bindings.count() + 1, first.to_string());
         let acls_were = if count == 1 { "ACL was" } else { "ACLs were" };
         let level = limited(LogKind::Settings, Level::Info);
-        log!(
-            level,
-            "{count} {acls_were} {what} by {principal} from {client_address}, the first: {}",
-            for_log(&first)
-        );
+        log!(level, "{count} {acls_were} {what} by {who}, the first: {}", for_log(&first));
     }
 }
 

@@ -5,6 +5,7 @@
 //! of a user; quotas per address, which limit how often it may connect, are not here.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::common::client_quota_entity::{ClientQuotaEntity, EntityName};
@@ -109,7 +110,7 @@ impl QuotaApis {
         let written = if request.validate_only || good.is_empty() {
             Ok(())
         } else {
-            self.alter_client_quotas(&good)
+            self.alter_client_quotas(&reply.context.session, &good)
         };
         let mut refusals = Refusals::default();
         let asked = request.entries.iter().zip(&entities);
@@ -129,9 +130,10 @@ impl QuotaApis {
 
     fn alter_client_quotas(
         &self,
+        who: &dyn fmt::Display,
         altered: &[&(&ClientQuotaEntity, Alterations)],
     ) -> Result<(), KafkaError> {
-        self.quota_managers.alter(|all| {
+        self.quota_managers.alter(who, |all| {
             for (entity, alterations) in altered {
                 let quotas = all.entry((*entity).clone()).or_default();
                 for (quota, value) in alterations {

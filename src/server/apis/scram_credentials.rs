@@ -84,7 +84,7 @@ impl ScramApis {
         request.upsertions.iter().for_each(|it| checked.take(&it.name, upsertion(it)));
         let Checked { changes, mut refused } = checked;
         warn_of_listeners(&reply, &changes);
-        let altered = self.scram.alter_credentials(changes);
+        let altered = self.scram.alter_credentials(changes, &reply.context.session);
         let failed = altered.map(|it| refused.extend(it)).err();
         let mut refusals = Refusals::default();
         let result = |user: &str| {

@@ -2,6 +2,7 @@
 //! `org.apache.kafka.image.ScramImage`: who may log in by SCRAM.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -48,33 +49,46 @@ impl ScramControlManager {
     /// Makes those of the changes that can be made: all of a user, or none. When this returns they are
     /// on disk, and hold for the next login; a connection that is logged in stays so.
     ///
-    /// Returns why the others cannot be made, by user.
+    /// The log shows by `who`. Returns why the others cannot be made, by user.
     ///
     /// # Errors
     /// Whatever the operating system reports, and then nothing changed.
     pub fn alter_credentials(
         &self,
         changes: BTreeMap<String, ScramChanges>,
+        who: &dyn fmt::Display,
     ) -> Result<HashMap<String, KafkaError>, KafkaError> {
         let mut registry = locked(&self.registry);
         let mut after = ScramCredentials::clone(registry.credentials());
         let (mut refused, mut made) = (HashMap::new(), Vec::new());
         for (user, changes) in changes {
+            let what = in_words_of(&changes);
             match apply(&mut after, &user, changes) {
-                Ok(()) => made.push(user),
+                Ok(()) => made.push((user, what)),
                 Err(error) => {
                     refused.insert(user, error);
                 }
             }
         }
-        let Some(first) = made.first() else { return Ok(refused) };
+        let Some((first, what)) = made.first() else { return Ok(refused) };
         registry.replace(after)?;
         self.cache.replace(Arc::clone(registry.credentials()), registry.decoy_key());
         let (level, users) = (limited(LogKind::Settings, Level::Info), counted(made.len(), "user"));
         let first = for_log(first);
-        log!(level, "altered the SCRAM credentials of {users}, the first: {first}");
+        log!(
+            level,
+            "the SCRAM credentials of {users} were altered by {who}, the first: {first}, {what}"
+        );
         Ok(refused)
     }
+}
+
+/// Which mechanisms a user gets, and which are taken away: `SCRAM-SHA-256 set, SCRAM-SHA-512 removed`.
+fn in_words_of(changes: &ScramChanges) -> String {
+    let word = |(mechanism, credential): (&ScramMechanism, &Option<ScramCredential>)| {
+        format!("{mechanism} {}", if credential.is_some() { "set" } else { "removed" })
+    };
+    changes.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 fn apply(

@@ -2,6 +2,7 @@
 //! later `UserConfigHandler`: the quotas of producers and of consumers, and what is set for them while
 //! the broker runs.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -69,12 +70,16 @@ impl QuotaManagers {
 
     /// Lets `change` change the quotas. When this returns, they are on disk and apply.
     ///
-    /// The log shows how many were changed, and the first of them: one request cannot flood it.
+    /// The log shows by `who` how many were changed, and the first of them: one request cannot flood it.
     ///
     /// # Errors
     /// `POLICY_VIOLATION` if there would be too many; whatever the operating system reports. Then
     /// nothing changed.
-    pub fn alter(&self, change: impl FnOnce(&mut ClientQuotas)) -> Result<(), KafkaError> {
+    pub fn alter(
+        &self,
+        who: &dyn fmt::Display,
+        change: impl FnOnce(&mut ClientQuotas),
+    ) -> Result<(), KafkaError> {
         let mut registry = locked(&self.registry);
         let before = Arc::clone(registry.quotas());
         let mut after = ClientQuotas::clone(&before);
@@ -94,12 +99,12 @@ impl QuotaManagers {
             self.process_config_changes(entity, quotas);
         }
         if let Some((entity, quotas)) = changed.first() {
-            let count = changed.len();
+            let quotas_were = match changed.len() {
+                1 => "the quotas of 1 entity were".to_string(),
+                count => format!("the quotas of {count} entities were"),
+            };
             let level = limited(LogKind::Settings, Level::Info);
-            log!(
-                level,
-                "altered the quotas of {count} entities, the first: {entity} has {quotas:?}"
-            );
+            log!(level, "{quotas_were} altered by {who}, the first: {entity} has {quotas:?}");
         }
         Ok(())
     }

@@ -430,7 +430,7 @@ fn there_is_a_limit_to_the_clients_with_quotas_and_it_can_be_reached() {
     let mut client = broker.connect();
     let quotas = broker.server().quota_managers();
     let fill = |count: usize| {
-        quotas.alter(|all| {
+        quotas.alter(&"a test", |all| {
             all.clear();
             let names = (0..count).map(|number| format!("made-up-{number}"));
             let entities = names.map(|name| ClientQuotaEntity::client_id(Some(&name)));

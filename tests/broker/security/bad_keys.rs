@@ -95,7 +95,7 @@ fn a_file_of_no_kind_that_is_known_is_named() {
     }
     fs::write(&path, vec![b'x'; 17 << 20]).unwrap();
     assert_says(&refusal(&path, &[]), &["larger than 16 MiB"]);
-    assert_says(&refusal(dir.path(), &[]), &["Is a directory"]);
+    assert_says(&refusal(dir.path(), &[]), &["no file, but a directory"]);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::sys::signal::Signal;
 use support::broker::Broker;
+use support::broker_process::BrokerProcess;
 use support::client::Client;
 use support::temp::TempDir;
 use transferto::common::errors::Errors;
@@ -261,4 +263,24 @@ fn a_broker_does_not_start_on_credentials_it_cannot_read() {
     let why = Broker::start_error(&dir, &[], |it| it);
     assert!(why.contains(SCRAM_REGISTRY_FILE) && why.contains("line 3"), "{why}");
     assert!(why.contains("put back a copy") && !why.contains("secret\n"), "{why}");
+}
+
+#[test]
+fn the_log_shows_who_has_altered_a_user_and_how() {
+    let dir = TempDir::new();
+    let process = BrokerProcess::start(dir.path(), &[]);
+    let mut admin = Client::connect(process.port);
+    alter_one(&mut admin, &[], &[set("alice", SHA_256, 4096), set("alice", SHA_512, 4096)]);
+    alter_one(&mut admin, &[remove("alice", SHA_256)], &[set("alice", SHA_512, 8192)]);
+    let (_, lines) = process.end_with(Signal::SIGTERM);
+    let altered: Vec<_> = lines.iter().filter(|it| it.contains("were altered by")).collect();
+    let whats =
+        ["SCRAM-SHA-256 set, SCRAM-SHA-512 set", "SCRAM-SHA-256 removed, SCRAM-SHA-512 set"];
+    assert_eq!(altered.len(), whats.len(), "{lines:?}");
+    for (line, what) in altered.iter().zip(whats) {
+        let begins =
+            "the SCRAM credentials of 1 user were altered by User:ANONYMOUS from 127.0.0.1:";
+        assert!(line.contains(begins), "{line}");
+        assert!(line.ends_with(&format!(", the first: \"alice\", {what}")), "{line}");
+    }
 }

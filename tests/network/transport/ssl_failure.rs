@@ -1,7 +1,7 @@
 //! What the log says of a handshake that has failed.
 
 use std::io;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -65,10 +65,15 @@ fn another_protocol_is_recognized() {
         (&[0, 0, 0, 9, 0, 18, 0, 3][..], "security.protocol=SSL"),
         (b"SSH-2.0-x\r\n", "does not speak TLS"),
     ] {
+        let (mut peer, mut answer) = (None, Vec::new());
         let shaken = shake_hands(&files, &[], |mut tcp| {
             tcp.write_all(bytes).unwrap();
             tcp.shutdown(Shutdown::Write).unwrap();
+            peer = Some(tcp);
         });
+        // The connection is reset, if not all that was sent has been read.
+        let _ = peer.unwrap().read_to_end(&mut answer);
+        assert_eq!(answer, b"", "an alert, to somebody who does not speak TLS");
         let error = shaken.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(error.to_string().contains(words), "{error}");

@@ -434,7 +434,9 @@ fn garbage_closes_the_connection_and_no_other() {
         raw.write_all(garbage).unwrap();
         let mut answer = Vec::new();
         let _ = raw.read_to_end(&mut answer);
-        assert_eq!(answer.first(), Some(&21), "an alert comes before the end, {answer:?}");
+        let begins_like_tls = garbage.starts_with(&too_long[..3]);
+        let alert = begins_like_tls.then_some(&21);
+        assert_eq!(answer.first(), alert, "an alert to who may understand it, {answer:?}");
         let mut client = server.client().connect(server.port).unwrap();
         assert_echoes(&mut client, 10, 1);
         client.0.sock.write_all(garbage).unwrap();
