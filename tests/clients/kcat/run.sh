@@ -59,8 +59,11 @@ all_steps() {
     step "long poll" long_poll
     step "record of 900 KB" large_record
     step "record of 2 MB is refused" too_large_record
-    step "as a client of Kafka 0.9" as_an_old_client 0.9.0.1
-    step "as a client of Kafka 0.8" as_an_old_client 0.8.2.0
+    # A client this old knows no mechanism that a broker of today has.
+    if [ -z "$SASL_MECHANISM" ]; then
+        step "as a client of Kafka 0.9" as_an_old_client 0.9.0.1
+        step "as a client of Kafka 0.8" as_an_old_client 0.8.2.0
+    fi
     step "producer through kill -9" producer_through_kill
     step "retry: through kill -9, none lost, none twice" idempotent_producer_through_kill
     step "resume: after a commit" resume_after_a_commit
