@@ -55,7 +55,20 @@ pub(crate) fn read_tables() -> Outcome<BTreeMap<String, Table>> {
             read_source(&fs::read_to_string(path)?, &mut tables)?;
         }
     }
-    Ok(tables)
+    let fields = || tables.values().flat_map(|it| &it.rows).map(|it| &it.field);
+    match fields().filter_map(message_of).find(|it| !tables.contains_key(*it)) {
+        Some(unknown) => failed(format!("the fuzzer knows no type {unknown}")),
+        None => Ok(tables),
+    }
+}
+
+/// The name of the message that a field is, or is a list of.
+fn message_of(field: &Field) -> Option<&String> {
+    match field {
+        Field::Message(name) => Some(name),
+        Field::Array(inner) => message_of(inner),
+        _ => None,
+    }
 }
 
 fn read_source(text: &str, tables: &mut BTreeMap<String, Table>) -> Outcome<()> {
@@ -114,7 +127,7 @@ fn read_type(name: &str) -> Field {
         "bool" => Field::Bool,
         "String" => Field::Text,
         "Uuid" => Field::Uuid,
-        "Vec<u8>" => Field::Bytes,
+        "Vec<u8>" | "SecretBytes" => Field::Bytes,
         "Records" => Field::Records,
         _ => match inside(name, "Vec") {
             Some(inner) => Field::Array(Box::new(read_type(inner))),
