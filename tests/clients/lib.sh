@@ -103,7 +103,7 @@ broker_pid() {
 free_port() {
     local port
     for _ in $(seq 100); do
-        port=$((20000 + RANDOM % 12000))
+        port=$((${PORTS_FROM:-20000} + RANDOM % 6000))
         if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             echo "$port"
             return

@@ -44,7 +44,9 @@ run_ways() {
     # A process group each, so that none outlives this script.
     set -m
     for lane in "$WAYS_WITH_ALL_STEPS" "$WAYS_WITH_FEW_STEPS"; do
-        (for way in $lane; do
+        # What runs beside it looks for free ports at the same moment.
+        (PORTS_FROM=$((20000 + 6000 * ${#lanes[@]}))
+        for way in $lane; do
             [[ " $ways " != *" $way "* ]] || run_way "$way" "$@"
         done) </dev/null &
         lanes+=("$!")
