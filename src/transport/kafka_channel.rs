@@ -87,13 +87,13 @@ enum Stage {
 
 /// One connection.
 ///
-/// Before it is ready it is prepared: the transport shakes hands, and the authenticator finds out who
-/// the peer is. It reads at most one request at a time and sends at most one response at a time; mute keeps it
-/// from reading while a request of its own is being handled. A second mute, which is its own affair
-/// and the selector's, keeps it from reading while there is no memory for its request (Kafka's
-/// `Selector.outOfMemory`); it reads only where neither forbids it. It keeps its [`Readiness`] word
-/// in step with what it finds; the selector keeps the ready list in step with the word. While it
-/// does not read it still sees its peer hang up.
+/// Before it is ready it is prepared: the transport shakes hands, and the authenticator finds out
+/// who the peer is. It reads at most one request at a time and sends at most one response at a
+/// time; mute keeps it from reading while a request of its own is being handled. A second mute,
+/// which is its own affair and the selector's, keeps it from reading while there is no memory for
+/// its request (Kafka's `Selector.outOfMemory`); it reads only where neither forbids it. It keeps
+/// its [`Readiness`] word in step with what it finds; the selector keeps the ready list in step
+/// with the word. While it does not read it still sees its peer hang up.
 pub struct KafkaChannel {
     id: ConnectionId,
     transport: Box<dyn TransportLayer>,

@@ -152,10 +152,11 @@ fn check_own_certificate(
         )));
     }
     if not_after_s - now_s < EXPIRES_SOON_DAYS * SECONDS_PER_DAY {
-        let days = (not_after_s - now_s) / SECONDS_PER_DAY;
+        let days = usize::try_from((not_after_s - now_s) / SECONDS_PER_DAY).unwrap_or(0);
         warn!(
-            "{name}: the certificate of {subject} expires in {days} days; a new file is taken \
-               without a restart"
+            "{name}: the certificate of {subject} expires in {}; a new file is taken without a \
+             restart",
+            counted(days, "day")
         );
     }
     if !certificate.has_subject_alternative_name {
