@@ -141,6 +141,12 @@ pub mod registry;
 #[cfg_attr(not(house), doc(hidden))]
 pub mod protocol;
 #[cfg_attr(not(house), doc(hidden))]
+pub mod image;
+#[cfg_attr(not(house), doc(hidden))]
+pub mod clients;
+#[cfg_attr(not(house), doc(hidden))]
+pub mod raft;
+#[cfg_attr(not(house), doc(hidden))]
 pub mod security;
 #[cfg_attr(not(house), doc(hidden))]
 pub mod network;

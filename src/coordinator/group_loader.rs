@@ -40,7 +40,7 @@ impl LoadedGroups {
     /// # Errors
     /// Why it cannot be read to its end. What has been read until then is no state that there was.
     pub fn read(&mut self, partition: &Partition, load_buffer_size: i32) -> Result<(), KafkaError> {
-        let replica = partition.leader_replica();
+        let replica = partition.local_replica();
         let high_watermark = replica.high_watermark().message_offset;
         let limit = ReadLimit::min_one_message(load_buffer_size);
         let mut offset = replica.log.log_start_offset();

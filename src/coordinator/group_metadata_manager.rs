@@ -77,7 +77,7 @@ impl GroupMetadataManager {
             return true;
         }
         let hosted = self.replica_manager.local_logs().get_partition(partition);
-        hosted.is_some_and(|it| !it.leader_replica().log.log_dir().is_online())
+        hosted.is_some_and(|it| !it.local_replica().log.log_dir().is_online())
     }
 
     pub fn memory(&self) -> &Arc<GroupMemory> {
@@ -89,7 +89,7 @@ impl GroupMetadataManager {
         let key = self.partition_for(group_id);
         let hosted = key.and_then(|key| self.replica_manager.local_logs().get_partition(&key));
         // Without the partition nothing can be stored, which is found out when it is tried.
-        hosted.map_or(usize::MAX, |it| it.leader_replica().log.config().max_message_size)
+        hosted.map_or(usize::MAX, |it| it.local_replica().log.config().max_message_size)
     }
 
     pub fn get_group(&self, group_id: &str) -> Option<Arc<Group>> {

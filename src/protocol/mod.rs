@@ -18,6 +18,7 @@
 pub mod wire;
 pub mod api_keys;
 pub mod header;
+pub mod client_request;
 pub mod produce;
 pub mod fetch;
 pub mod list_offsets;

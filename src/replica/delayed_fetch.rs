@@ -62,7 +62,7 @@ impl DelayedFetch {
         // Case B: the partition is gone, or its log directory is offline. (Case A, the leader has
         // moved, cannot be: there is no other broker.)
         let partition = self.local_logs.get_partition_or_error(&status.key).ok()?;
-        let replica = partition.leader_replica();
+        let replica = partition.local_replica();
         let end = match self.metadata.mode.fetch_only_committed {
             true => replica.high_watermark(),
             false => replica.log_end_offset(),

@@ -92,6 +92,17 @@ pub struct LogReadInfo {
     pub log_config: Arc<LogConfig>,
     /// The replica that was read: a conversion may have to read on.
     pub replica: Arc<Replica>,
+    /// Where the reader's log and this one part, if they do: nothing was read then, and the reader has to
+    /// truncate.
+    pub diverging_epoch: Option<EpochEndOffset>,
+}
+
+/// An epoch of a log, and where it ends: Kafka's `EpochEndOffset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEndOffset {
+    pub leader_epoch: LeaderEpoch,
+    /// The offset after its last record.
+    pub end_offset: Offset,
 }
 
 impl LogReadInfo {
@@ -141,7 +152,7 @@ impl LocalLogs {
         key: &TopicAndPartition,
     ) -> Result<Arc<Partition>, KafkaError> {
         let partition = self.get_partition(key).ok_or_else(not_hosted)?;
-        partition.leader_replica().log.log_dir().check_online()?;
+        partition.local_replica().log.log_dir().check_online()?;
         Ok(partition)
     }
 
@@ -224,7 +235,10 @@ impl LocalLogs {
         let partition = self.get_partition_or_error(key)?;
         partition.check_leader_epoch(fetch.current_leader_epoch)?;
         partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
-        let replica = partition.leader_replica();
+        let replica = match mode.fetch_only_from_leader {
+            true => partition.leader_replica()?,
+            false => partition.local_replica(),
+        };
         let log_config = replica.log.config();
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
@@ -263,6 +277,7 @@ impl LocalLogs {
             log_start_offset: replica.log.log_start_offset(),
             log_config,
             replica: Arc::clone(replica),
+            diverging_epoch: None,
         })
     }
 

@@ -1,8 +1,9 @@
-//! Port of `kafka.cluster.Partition`: a partition that this broker leads.
+//! Port of `kafka.cluster.Partition`: a partition of which this broker has a replica.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::{read_locked, write_locked};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::replica::replica::Replica;
@@ -17,38 +18,84 @@ pub const LEADER_EPOCH: LeaderEpoch = LeaderEpoch(0);
 /// How many replicas are in sync: this one. There is no other broker.
 const IN_SYNC_REPLICAS: usize = 1;
 
-/// A partition and its local replica, which is its leader.
+/// A partition and its local replica.
 pub struct Partition {
     pub topic_and_partition: TopicAndPartition,
-    leader_replica: Arc<Replica>,
-    leader_epoch: LeaderEpoch,
+    local_replica: Arc<Replica>,
+    /// Kafka's `leaderIsrUpdateLock`: appends and fetches take it shared, changes exclusive.
+    state: RwLock<PartitionState>,
+}
+
+/// Who leads a partition, as far as this broker knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionState {
+    /// Whether it is this broker.
+    pub is_leader: bool,
+    pub leader_epoch: LeaderEpoch,
+    /// Counts every change of the partition; a change of an older one is none.
+    pub partition_epoch: i32,
+    /// How many replicas are in sync, by the last change.
+    pub in_sync_replicas: usize,
 }
 
 impl Partition {
-    /// A partition that the broker leads in `leader_epoch`, with the watermark that its replica
+    /// A partition that the broker leads in `leader_epoch`, alone, with the watermark that its replica
     /// has.
     pub fn new(
         topic_and_partition: TopicAndPartition,
-        leader_replica: Replica,
+        local_replica: Replica,
         leader_epoch: LeaderEpoch,
     ) -> Self {
-        Self { topic_and_partition, leader_replica: Arc::new(leader_replica), leader_epoch }
+        let state = PartitionState {
+            is_leader: true,
+            leader_epoch,
+            partition_epoch: 0,
+            in_sync_replicas: 1,
+        };
+        Self {
+            topic_and_partition,
+            local_replica: Arc::new(local_replica),
+            state: RwLock::new(state),
+        }
     }
 
     /// The replica alone is in sync, so its watermark moves up to its end.
     pub fn make_leader(&self) {
-        let replica = &self.leader_replica;
+        let replica = &self.local_replica;
         replica.maybe_increment_high_watermark(replica.log_end_offset());
     }
 
-    /// The replica that may be read from and appended to.
-    pub fn leader_replica(&self) -> &Arc<Replica> {
-        &self.leader_replica
+    /// The copy that this broker has, whoever leads.
+    pub fn local_replica(&self) -> &Arc<Replica> {
+        &self.local_replica
     }
 
-    /// The epoch in which the broker leads the partition.
+    /// Port of `leaderLogIfLocal`: the replica, if it may be read from and appended to.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER` if another broker leads, or none.
+    pub fn leader_replica(&self) -> Result<&Arc<Replica>, KafkaError> {
+        match self.state().is_leader {
+            true => Ok(&self.local_replica),
+            false => Err(KafkaError::api(
+                Errors::NotLeaderForPartition,
+                format!("this broker does not lead {}", self.topic_and_partition),
+            )),
+        }
+    }
+
+    pub fn state(&self) -> PartitionState {
+        *read_locked(&self.state)
+    }
+
+    /// Who leads is as in `state` from now on.
+    pub fn set_state(&self, state: PartitionState) {
+        *write_locked(&self.state) = state;
+    }
+
+    /// The epoch of the partition's leader.
     pub fn leader_epoch(&self) -> LeaderEpoch {
-        self.leader_epoch
+        self.state().leader_epoch
     }
 
     /// Compares the leader epoch that a client has in mind with the partition's.
@@ -57,7 +104,7 @@ impl Partition {
     /// # Errors
     /// `UNKNOWN_LEADER_EPOCH` for one yet to come, `FENCED_LEADER_EPOCH` for one that is over.
     pub fn check_leader_epoch(&self, epoch: LeaderEpoch) -> Result<(), KafkaError> {
-        let current = self.leader_epoch;
+        let current = self.leader_epoch();
         let error = match epoch {
             LeaderEpoch::NONE => return Ok(()),
             same if same == current => return Ok(()),
@@ -74,7 +121,7 @@ impl Partition {
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE`.
     pub fn check_last_fetched_epoch(&self, epoch: LeaderEpoch) -> Result<(), KafkaError> {
-        if epoch <= self.leader_epoch {
+        if epoch <= self.leader_epoch() {
             return Ok(());
         }
         let why = format!("there has been no epoch {epoch} of this partition");
@@ -95,7 +142,7 @@ impl Partition {
         records: &mut [u8],
         required_acks: i16,
     ) -> Result<(LogAppendInfo, bool), KafkaError> {
-        let replica = &self.leader_replica;
+        let replica = self.leader_replica()?;
         if required_acks == ACKS_ALL && !self.has_enough_replicas() {
             let why = format!(
                 "{} has {IN_SYNC_REPLICAS} in-sync replica, min.insync.replicas asks for {}",
@@ -104,7 +151,7 @@ impl Partition {
             );
             return Err(KafkaError::api(Errors::NotEnoughReplicas, why));
         }
-        let info = replica.log.append(records, self.leader_epoch)?;
+        let info = replica.log.append(records, self.leader_epoch())?;
         replica.traffic.appended(&info);
         let high_watermark_moved = replica.maybe_increment_high_watermark(replica.log_end_offset());
         Ok((info, high_watermark_moved))
@@ -112,7 +159,7 @@ impl Partition {
 
     /// How far the in-sync replicas are with everything below `required_offset`.
     pub fn check_enough_replicas_reach_offset(&self, required_offset: Offset) -> Acknowledgement {
-        if self.leader_replica.high_watermark().message_offset < required_offset {
+        if self.local_replica.high_watermark().message_offset < required_offset {
             Acknowledgement::Pending
         } else if self.has_enough_replicas() {
             Acknowledgement::Complete
@@ -122,7 +169,7 @@ impl Partition {
     }
 
     fn has_enough_replicas(&self) -> bool {
-        self.leader_replica.log.config().min_in_sync_replicas <= IN_SYNC_REPLICAS
+        self.local_replica.log.config().min_in_sync_replicas <= IN_SYNC_REPLICAS
     }
 }
 

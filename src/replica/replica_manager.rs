@@ -371,7 +371,7 @@ impl ReplicaManager {
             | Errors::KafkaStorageError => None,
             _ => {
                 let partition = self.local_logs.get_partition(key);
-                partition.map(|it| it.leader_replica().log.log_start_offset())
+                partition.map(|it| it.local_replica().log.log_start_offset())
             }
         }
     }
@@ -417,7 +417,7 @@ impl ReplicaManager {
     pub fn checkpoint_high_watermarks(&self) -> Result<(), KafkaError> {
         let mut by_dir: HashMap<PathBuf, BTreeMap<TopicAndPartition, Offset>> = HashMap::new();
         for partition in self.local_logs.all_partitions() {
-            let replica = partition.leader_replica();
+            let replica = partition.local_replica();
             let high_watermark = replica.high_watermark().message_offset;
             by_dir
                 .entry(replica.log.log_dir().path().to_path_buf())

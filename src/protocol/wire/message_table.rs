@@ -13,12 +13,15 @@
 ///         /// One that is gone again, and one that may be null from version 1 on.
 ///         8..=10         => include_operations: bool,
 ///         0.., null 1..  => topics: Option<Vec<String>>,
+///         /// A tagged field of the flexible versions, by its number.
+///         12.., tag 1    => replica_state: ReplicaState,
 ///     }
 /// }
 /// ```
 ///
 /// Fields travel in the order of the table. In a flexible version a message ends with a section of
-/// tagged fields: those that come are skipped, none is sent. A `message_part!` is the same without
+/// tagged fields, which stand at the end of the table by ascending numbers: one that has its default
+/// value is not sent, and one that is not in the table is skipped. A `message_part!` is the same without
 /// that section: fields that stand in the midst of a message.
 macro_rules! message {
     ($($table:tt)*) => {
@@ -40,7 +43,7 @@ macro_rules! table {
         $(#[$doc:meta])*
         pub struct $name:ident {$(
             $(#[$field_doc:meta])*
-            $from:literal $dots:tt $($to:literal)? $(, null $null:literal ..)?
+            $from:literal $dots:tt $($to:literal)? $(, null $null:literal ..)? $(, tag $tag:literal)?
                 => $field:ident: $type:ty $(= $default:expr)?,
         )*}
     )+) => {$(
@@ -56,13 +59,50 @@ macro_rules! table {
             }
         }
 
+        impl $name {
+            /// Those that differ from their defaults, behind their number.
+            fn write_tagged_fields(
+                &self,
+                writer: &mut $crate::protocol::wire::types::Writer<'_>,
+                version: $crate::protocol::wire::types::Version,
+            ) {
+                #[allow(unused_mut, reason = "a message without tagged fields has none to count")]
+                let mut count = 0;
+                $(if $crate::protocol::wire::message_table::table!(@is_tagged $($tag)?)
+                    && ($from $dots $($to)?).contains(&version.number)
+                {
+                    let default: $type =
+                        $crate::protocol::wire::message_table::table!(@default $($default)?);
+                    count += u32::from(self.$field != default);
+                })*
+                writer.write_unsigned_varint(count);
+                $(if $crate::protocol::wire::message_table::table!(@is_tagged $($tag)?)
+                    && ($from $dots $($to)?).contains(&version.number)
+                {
+                    let default: $type =
+                        $crate::protocol::wire::message_table::table!(@default $($default)?);
+                    if self.$field != default {
+                        let number = $crate::protocol::wire::message_table::table!(@tag $($tag)?);
+                        writer.write_tagged_field(number, |writer| {
+                            $crate::protocol::wire::message_table::table!(
+                                @write &self.$field, writer, version $(, null $null)?
+                            );
+                        });
+                    }
+                })*
+            }
+        }
+
         impl $crate::protocol::wire::types::WireType for $name {
             fn read(
                 reader: &mut $crate::protocol::wire::types::Reader<'_>,
                 version: $crate::protocol::wire::types::Version,
             ) -> Result<Self, $crate::protocol::wire::decode_error::DecodeError> {
-                let message = Self {$(
-                    $field: if ($from $dots $($to)?).contains(&version.number) {
+                #[allow(unused_mut, reason = "a message without tagged fields is whole by now")]
+                let mut message = Self {$(
+                    $field: if !$crate::protocol::wire::message_table::table!(@is_tagged $($tag)?)
+                        && ($from $dots $($to)?).contains(&version.number)
+                    {
                         const FIELD: &str = concat!(stringify!($name), ".", stringify!($field));
                         $crate::protocol::wire::message_table::table!(
                             @read reader, version, FIELD $(, null $null)?
@@ -72,7 +112,19 @@ macro_rules! table {
                     },
                 )*};
                 if $has_tags && version.is_flexible {
-                    reader.skip_tagged_fields(concat!(stringify!($name), "'s tagged fields"))?;
+                    let section = concat!(stringify!($name), "'s tagged fields");
+                    reader.read_tagged_fields(section, |reader, number| {
+                        $(if $crate::protocol::wire::message_table::table!(@has_tag number $($tag)?)
+                            && ($from $dots $($to)?).contains(&version.number)
+                        {
+                            const FIELD: &str = concat!(stringify!($name), ".", stringify!($field));
+                            message.$field = $crate::protocol::wire::message_table::table!(
+                                @read reader, version, FIELD $(, null $null)?
+                            );
+                            return Ok(true);
+                        })*
+                        Ok(false)
+                    })?;
                 }
                 Ok(message)
             }
@@ -82,19 +134,23 @@ macro_rules! table {
                 writer: &mut $crate::protocol::wire::types::Writer<'_>,
                 version: $crate::protocol::wire::types::Version,
             ) {
-                $(if ($from $dots $($to)?).contains(&version.number) {
+                $(if !$crate::protocol::wire::message_table::table!(@is_tagged $($tag)?)
+                    && ($from $dots $($to)?).contains(&version.number)
+                {
                     $crate::protocol::wire::message_table::table!(
                         @write &self.$field, writer, version $(, null $null)?
                     );
                 })*
                 if $has_tags && version.is_flexible {
-                    writer.write_no_tagged_fields();
+                    self.write_tagged_fields(writer, version);
                 }
             }
 
             fn size_min(version: $crate::protocol::wire::types::Version) -> usize {
                 let mut size = usize::from($has_tags && version.is_flexible);
-                $(if ($from $dots $($to)?).contains(&version.number) {
+                $(if !$crate::protocol::wire::message_table::table!(@is_tagged $($tag)?)
+                    && ($from $dots $($to)?).contains(&version.number)
+                {
                     size += <$type as $crate::protocol::wire::types::WireType>::size_min(version);
                 })*
                 size
@@ -115,6 +171,18 @@ macro_rules! table {
             }
         }
     )+};
+
+    (@is_tagged) => { false };
+    (@is_tagged $tag:literal) => { true };
+
+    (@tag) => { 0 };
+    (@tag $tag:literal) => { $tag };
+
+    (@has_tag $number:ident) => {{
+        _ = $number;
+        false
+    }};
+    (@has_tag $number:ident $tag:literal) => { $number == $tag };
 
     (@default) => { Default::default() };
     (@default $default:expr) => { $default };

@@ -124,20 +124,42 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Skips the tagged fields that end a structure in a flexible version: this broker knows none.
+    /// Skips the tagged fields that end a structure in a flexible version.
     ///
     /// # Errors
     /// If the section does not end within the frame; the error names `section`.
     pub fn skip_tagged_fields(&mut self, section: &'static str) -> Result<(), DecodeError> {
-        self.skip_tags().map_err(|error| error.in_field(section))
+        self.read_tagged_fields(section, |_, _| Ok(false))
     }
 
-    fn skip_tags(&mut self) -> Result<(), DecodeError> {
+    /// Reads the tagged fields that end a structure in a flexible version: `read` is called with the
+    /// number of each, and returns whether it has read it. The others are skipped.
+    ///
+    /// # Errors
+    /// If the section does not end within the frame, or a field is longer or shorter than its size says:
+    /// the error names `section`. What `read` returns otherwise.
+    pub fn read_tagged_fields(
+        &mut self,
+        section: &'static str,
+        mut read: impl FnMut(&mut Self, u32) -> Result<bool, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let in_section = |error: DecodeError| error.in_field(section);
         // However large the announced number, each round takes two bytes at least or ends the loop.
-        for _ in 0..self.read_unsigned_varint()? {
-            self.read_unsigned_varint()?;
-            let size = self.read_unsigned_varint()?;
-            self.take(u64::from(size))?;
+        for _ in 0..self.read_unsigned_varint().map_err(in_section)? {
+            let number = self.read_unsigned_varint().map_err(in_section)?;
+            let size = self.read_unsigned_varint().map_err(in_section)?;
+            let start = self.position;
+            let value = self.take(u64::from(size)).map_err(in_section)?;
+            let end = self.position;
+            self.position = start;
+            if !read(self, number)? {
+                self.position = end;
+            }
+            if self.position != end {
+                let (needed, remaining) = ((self.position - start) as u64, value.len());
+                self.position = start;
+                return Err(in_section(self.error(Malformed::Truncated { needed, remaining })));
+            }
         }
         Ok(())
     }
@@ -330,9 +352,19 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends a structure of a flexible version: no tagged field is ever sent.
+    /// Ends a structure of a flexible version that has no tagged field to send.
     pub fn write_no_tagged_fields(&mut self) {
         self.write_unsigned_varint(0);
+    }
+
+    /// Writes a tagged field: its number, its size and what `write` writes. It is written twice, the
+    /// first time to be counted.
+    pub fn write_tagged_field(&mut self, number: u32, write: impl Fn(&mut Writer<'_>)) {
+        let mut counted = Writer { source: self.source, ..Writer::counting() };
+        write(&mut counted);
+        self.write_unsigned_varint(number);
+        self.write_unsigned_varint(u32::try_from(counted.size()).unwrap_or(u32::MAX));
+        write(self);
     }
 
     /// Writes the length of a byte string or the count of an array; `None` is null.
@@ -352,7 +384,7 @@ impl<'a> Writer<'a> {
         self.write_unsigned_varint(length.map_or(0, |length| length.unsigned_abs() + 1));
     }
 
-    fn write_unsigned_varint(&mut self, mut value: u32) {
+    pub fn write_unsigned_varint(&mut self, mut value: u32) {
         while value >= 0x80 {
             self.put(&[0x80 | (value & 0x7f) as u8]);
             value >>= 7;

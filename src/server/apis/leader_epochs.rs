@@ -102,7 +102,7 @@ impl LeaderEpochApis {
 /// its high watermark, because a leader is asked which messages it has, not which may be read. An
 /// epoch before the first one ended where the first one begins.
 fn end_offset_for(partition: &Partition, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
-    let (replica, current) = (partition.leader_replica(), partition.leader_epoch());
+    let (replica, current) = (partition.local_replica(), partition.leader_epoch());
     match epoch {
         same if same == current => (epoch, replica.log_end_offset().message_offset),
         older if older < current && older != LeaderEpoch::NONE => {

@@ -94,7 +94,7 @@ impl ListOffsetsApis {
         };
         let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
         partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
-        let replica = partition.leader_replica();
+        let replica = partition.local_replica();
         if version < TIMESTAMP_VERSION {
             let offsets = offsets_before(replica, replica_id, asked)?;
             response.old_style_offsets = offsets.into_iter().map(|it| it.0).collect();

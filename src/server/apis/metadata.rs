@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::is_internal;
+use crate::image::topic_image::{PartitionRegistration, TopicImage};
 use crate::protocol::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -17,7 +18,6 @@ use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
-use crate::server::metadata::topic_image::{PartitionRegistration, TopicImage};
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;

@@ -9,8 +9,8 @@ use std::sync::{Arc, RwLock};
 
 use crate::common::errors::KafkaError;
 use crate::common::lock::{read_locked, write_locked};
+use crate::image::topic_image::TopicImage;
 use crate::registry::topic_registry::check_new;
-use crate::server::metadata::topic_image::TopicImage;
 
 /// The topics whose partitions are led, by name and by id.
 ///
@@ -104,10 +104,11 @@ mod tests {
     use super::*;
     use crate::common::errors::Errors;
     use crate::registry::topic_registry::TopicRecord;
+    use crate::server::metadata::topic_changes::image_of;
 
     fn topic(id: u8, partitions: i32) -> TopicImage {
         let record = TopicRecord { id: [id; 16], partitions, config: BTreeMap::new() };
-        TopicImage::led_by(0, &record)
+        image_of(0, &record)
     }
 
     #[test]

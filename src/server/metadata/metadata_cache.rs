@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::common::end_point::ListenerName;
-use crate::server::metadata::topic_image::TopicImage;
+use crate::image::topic_image::TopicImage;
 
 /// What the cluster looks like now. No call waits for a disk or another broker.
 ///

@@ -3,7 +3,6 @@
 
 pub mod controller;
 pub mod controller_event_manager;
-pub mod topic_image;
 pub mod metadata_cache;
 pub mod led_topics;
 pub mod registry_metadata_cache;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::common::end_point::{EndPoint, ListenerName};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::config::kafka_config::KafkaConfig;
+use crate::image::topic_image::TopicImage;
 use crate::server::metadata::led_topics::LedTopics;
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
-use crate::server::metadata::topic_image::TopicImage;
 use crate::storage::log_manager::LogManager;
 
 /// The cluster of one broker.

@@ -17,6 +17,7 @@ use crate::config::config_source::MESSAGE_FORMAT_VERSION;
 use crate::config::config_type::Kind;
 use crate::config::log_config::LogConfig;
 use crate::config::log_policies::MessageFormatVersion;
+use crate::image::topic_image::{PartitionRegistration, TopicImage};
 use crate::registry::topic_registry::{
     NewTopic, TopicRecord, TopicRegistry, log_config, valid_log_config,
 };
@@ -24,7 +25,6 @@ use crate::replica::partition::LEADER_EPOCH;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::metadata::controller::{ConfigChange, Overrides};
 use crate::server::metadata::led_topics::LedTopics;
-use crate::server::metadata::topic_image::TopicImage;
 use crate::storage::log::log::Log;
 use crate::storage::log_manager::LogManager;
 
@@ -278,7 +278,7 @@ impl TopicChanges {
     }
 
     fn show(&self, topic: &str, record: &TopicRecord) {
-        self.led.insert(topic, TopicImage::led_by(self.broker_id, record));
+        self.led.insert(topic, image_of(self.broker_id, record));
     }
 
     /// The logs of all partitions of a topic, made where they do not exist.
@@ -306,6 +306,24 @@ impl TopicChanges {
             self.log_manager.delete_log(&TopicAndPartition::new(topic, partition))?;
         }
         Ok(())
+    }
+}
+
+/// A topic all of whose partitions lie on one broker.
+pub(super) fn image_of(broker_id: i32, topic: &TopicRecord) -> TopicImage {
+    let replicas: Arc<[i32]> = Arc::from([broker_id]);
+    let partition = || PartitionRegistration {
+        leader: broker_id,
+        leader_epoch: LEADER_EPOCH,
+        partition_epoch: 0,
+        replicas: Arc::clone(&replicas),
+        isr: Arc::clone(&replicas),
+        directories: Arc::default(),
+    };
+    TopicImage {
+        id: topic.id,
+        partitions: (0..topic.partitions).map(|_| partition()).collect(),
+        config: topic.config.clone(),
     }
 }
 

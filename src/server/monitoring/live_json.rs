@@ -180,7 +180,7 @@ fn put_logs(json: &mut Json, parts: &ObservedParts) {
     json.object(|it| {
         it.field("count").count(count);
         it.field("first").array(&partitions, |it, partition: &Arc<Partition>| {
-            put_log(it, &partition.leader_replica().log.snapshot(SEGMENTS_MAX));
+            put_log(it, &partition.local_replica().log.snapshot(SEGMENTS_MAX));
         });
     });
 }

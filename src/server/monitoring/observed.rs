@@ -13,12 +13,12 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_state::GroupState;
+use crate::image::topic_image::TopicImage;
 use crate::network::socket_server::SocketServer;
 use crate::replica::partition::Partition;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::metadata::controller_event_manager::ControllerEventManager;
 use crate::server::metadata::metadata_cache::MetadataCache;
-use crate::server::metadata::topic_image::TopicImage;
 use crate::server::monitoring::broker_state::{BrokerState, CurrentState};
 use crate::server::monitoring::process_stats::ProcessStats;
 use crate::server::monitoring::share_window::ShareWindow;
@@ -194,7 +194,7 @@ impl Observer {
 
 impl ObservedPartition {
     fn of(partition: &Partition) -> Self {
-        let log = &partition.leader_replica().log;
+        let log = &partition.local_replica().log;
         Self {
             topic: Arc::clone(&partition.topic_and_partition.topic),
             number: partition.topic_and_partition.partition.to_string(),
@@ -216,9 +216,9 @@ fn topics_of(partitions: &[Arc<Partition>]) -> Vec<ObservedTopic> {
             let sum = |count: fn(&Partition) -> u64| partitions.iter().map(|it| count(it)).sum();
             ObservedTopic {
                 name: topic_of(&partitions[0]),
-                messages_in: sum(|it| it.leader_replica().traffic.messages_in.value()),
-                bytes_in: sum(|it| it.leader_replica().traffic.bytes_in.value()),
-                bytes_out: sum(|it| it.leader_replica().traffic.bytes_out.value()),
+                messages_in: sum(|it| it.local_replica().traffic.messages_in.value()),
+                bytes_in: sum(|it| it.local_replica().traffic.bytes_in.value()),
+                bytes_out: sum(|it| it.local_replica().traffic.bytes_out.value()),
             }
         })
         .collect()

@@ -138,7 +138,7 @@ fn an_epoch_is_compared_with_the_one_that_the_partition_is_led_in() {
     assert_eq!([-1, 0, 3].map(fetched_epoch), [Ok(()), Ok(()), Ok(())]);
     assert_eq!(fetched_epoch(4), Err(Errors::OffsetOutOfRange));
 
-    let read = partition.leader_replica().log.read(Offset(0), None, fixture::hard(1_000)).unwrap();
+    let read = partition.local_replica().log.read(Offset(0), None, fixture::hard(1_000)).unwrap();
     let mut bytes = Vec::new();
     let size = read.message_set.size_in_bytes();
     read.message_set.write_to(Destination::Channel(&mut bytes), 0, size).unwrap();
@@ -156,7 +156,7 @@ fn acks_are_in_once_enough_replicas_have_everything() {
     );
 
     let config = LogConfig { min_in_sync_replicas: 2, ..LogConfig::default() };
-    partition.leader_replica().log.update_config(config);
+    partition.local_replica().log.update_config(config);
     assert_eq!(
         (reach(Offset(1)), reach(Offset(2))),
         (Acknowledgement::TooFewReplicas, Acknowledgement::Pending)

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::common::units::LeaderEpoch;
-use crate::registry::topic_registry::TopicRecord;
-use crate::replica::partition::LEADER_EPOCH;
 
-/// A topic all of whose partitions are led.
+/// A topic all of whose partitions are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicImage {
     /// A random UUID that never comes back, though the topic's name may.
@@ -25,30 +23,18 @@ pub const NO_LEADER: i32 = -1;
 /// Who leads a partition, and who replicates it, by broker ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionRegistration {
-    /// [`NO_LEADER`] while the log directory of its only replica is offline.
+    /// [`NO_LEADER`] while no replica in sync can be reached.
     pub leader: i32,
     pub leader_epoch: LeaderEpoch,
+    /// Counts every change of this partition.
+    pub partition_epoch: i32,
     pub replicas: Arc<[i32]>,
     pub isr: Arc<[i32]>,
+    /// Of each replica the id of its log directory; empty where these are not known.
+    pub directories: Arc<[[u8; 16]]>,
 }
 
 impl TopicImage {
-    /// A topic whose partitions all lie on one broker.
-    pub fn led_by(broker_id: i32, topic: &TopicRecord) -> Self {
-        let replicas: Arc<[i32]> = Arc::from([broker_id]);
-        let partition = || PartitionRegistration {
-            leader: broker_id,
-            leader_epoch: LEADER_EPOCH,
-            replicas: Arc::clone(&replicas),
-            isr: Arc::clone(&replicas),
-        };
-        Self {
-            id: topic.id,
-            partitions: (0..topic.partitions).map(|_| partition()).collect(),
-            config: topic.config.clone(),
-        }
-    }
-
     /// The topic when the partitions that `is_online` refuses have lost their leader. As in Kafka, the
     /// last replica in sync stays in the list of those.
     #[must_use]

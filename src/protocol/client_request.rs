@@ -1,0 +1,65 @@
+//! Port of `org.apache.kafka.clients.ClientRequest` and `ClientResponse`: what this broker asks of other
+//! nodes, as bytes, and what they answer.
+//!
+//! The requests that it answers itself are a [closed list](crate::protocol::request::RequestBody). Those
+//! that it sends need no list: each names its API and the type of its response.
+
+use crate::protocol::wire::decode_error::DecodeError;
+use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
+
+/// A request that this broker sends.
+pub trait ClientRequest: WireType {
+    /// What it is called in the log.
+    const NAME: &'static str;
+    const API_KEY: i16;
+    /// From this version on lengths are compact, and structures end with tagged fields.
+    const FIRST_FLEXIBLE_VERSION: i16;
+    type Response: WireType;
+}
+
+/// Headers keep the old strings in all their versions.
+const OLD_ENCODING: Version = Version { number: 0, is_flexible: false };
+
+/// The version with this number of the request `R`.
+fn version_of<R: ClientRequest>(number: i16) -> Version {
+    Version { number, is_flexible: number >= R::FIRST_FLEXIBLE_VERSION }
+}
+
+/// The request with its header, without the 4-byte size in front.
+pub fn client_request_bytes<R: ClientRequest>(
+    request: &R,
+    version: i16,
+    correlation_id: i32,
+    client_id: &str,
+) -> Vec<u8> {
+    let version = version_of::<R>(version);
+    let mut writer = Writer::new();
+    R::API_KEY.write(&mut writer, OLD_ENCODING);
+    version.number.write(&mut writer, OLD_ENCODING);
+    correlation_id.write(&mut writer, OLD_ENCODING);
+    Some(client_id.to_string()).write(&mut writer, OLD_ENCODING);
+    if version.is_flexible {
+        writer.write_no_tagged_fields();
+    }
+    request.write(&mut writer, version);
+    writer.into_bytes()
+}
+
+/// Reads the response to a request of this version. Returns the correlation id that it repeats, and the
+/// body.
+///
+/// # Errors
+/// What is wrong with the bytes, and where.
+pub fn read_client_response<R: ClientRequest>(
+    frame: &[u8],
+    version: i16,
+) -> Result<(i32, R::Response), DecodeError> {
+    const API_VERSIONS: i16 = 18;
+    let version = version_of::<R>(version);
+    let mut reader = Reader::new(frame);
+    let correlation_id = reader.read(OLD_ENCODING, "ResponseHeader.correlation_id")?;
+    if version.is_flexible && R::API_KEY != API_VERSIONS {
+        reader.skip_tagged_fields("ResponseHeader's tagged fields")?;
+    }
+    Ok((correlation_id, reader.read(version, R::NAME)?))
+}

@@ -1,0 +1,2 @@
+//! Port of `org.apache.kafka.raft`, as far as observers go: the metadata log of a cluster is read here, and
+//! nobody votes.

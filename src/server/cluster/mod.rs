@@ -1,0 +1,1 @@
+//! The life of a broker in a cluster whose controllers are elsewhere.
