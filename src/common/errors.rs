@@ -92,10 +92,12 @@ errors! {
     NonEmptyGroup = 68, "NON_EMPTY_GROUP", "the group still has members";
     GroupIdNotFound = 69, "GROUP_ID_NOT_FOUND", "there is no such group";
     FetchSessionIdNotFound = 70, "FETCH_SESSION_ID_NOT_FOUND", "there is no such fetch session";
+    ListenerNotFound = 72, "LISTENER_NOT_FOUND", "the leader has no listener of the name that the client uses";
     TopicDeletionDisabled = 73, "TOPIC_DELETION_DISABLED", "the broker is configured not to delete topics";
     FencedLeaderEpoch = 74, "FENCED_LEADER_EPOCH", "the request carries an older leader epoch";
     UnknownLeaderEpoch = 75, "UNKNOWN_LEADER_EPOCH", "the request carries a newer leader epoch";
     UnsupportedCompressionType = 76, "UNSUPPORTED_COMPRESSION_TYPE", "this version of the API does not allow the compression type";
+    OffsetNotAvailable = 78, "OFFSET_NOT_AVAILABLE", "the leader does not know yet what is committed";
     MemberIdRequired = 79, "MEMBER_ID_REQUIRED", "join again with the member id in this response";
     GroupMaxSizeReached = 81, "GROUP_MAX_SIZE_REACHED", "the group has as many members as the broker allows";
     FencedInstanceId = 82, "FENCED_INSTANCE_ID", "another member has taken this static member's place";
