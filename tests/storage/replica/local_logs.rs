@@ -120,7 +120,7 @@ fn led_partition(dir: &TempDir, mocks: &Mocks) -> Partition {
     let log = mocks.log(&dir.join("test-topic-0"), &LogConfig::default());
     let key = TopicAndPartition::new("test-topic", 0);
     let partition = Partition::new(key, Replica::new(0, log, Offset(0)), LeaderEpoch(3));
-    partition.make_leader(PartitionState::alone(0, LEADER_EPOCH));
+    partition.make_leader(PartitionState::alone(0, LeaderEpoch(3)));
     partition.append_messages_to_leader(&mut batch(&["message"]), 1).unwrap();
     partition
 }
