@@ -11,8 +11,8 @@ use crate::protocol::list_offsets::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::local_logs::DEBUGGING_CONSUMER_ID;
-use crate::replica::replica::Replica;
 use crate::replica::partition_state::PartitionState;
+use crate::replica::replica::Replica;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;

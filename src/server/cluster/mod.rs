@@ -1,3 +1,4 @@
 //! The life of a broker in a cluster whose controllers are elsewhere.
 
 pub mod controller_channel;
+pub mod kraft_metadata_cache;
