@@ -58,3 +58,4 @@ pub mod alter_user_scram_credentials;
 pub mod describe_cluster;
 pub mod request;
 pub mod fetch_response_send;
+pub mod quorum_records;

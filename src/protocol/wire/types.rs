@@ -422,6 +422,7 @@ number! {
                 found(*self);
             }
         };
+    u16: BigEndian::read_u16, BigEndian::write_u16;
     i32: BigEndian::read_i32, BigEndian::write_i32;
     i64: BigEndian::read_i64, BigEndian::write_i64;
     f64: BigEndian::read_f64, BigEndian::write_f64;
