@@ -1,5 +1,6 @@
 //! Port of `org.apache.kafka.image`: what the records of `__cluster_metadata` add up to.
 
+pub mod records;
 pub mod topic_image;
 pub mod topics_image;
 pub mod cluster_image;

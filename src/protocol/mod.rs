@@ -63,3 +63,4 @@ pub mod allocate_producer_ids;
 pub mod envelope;
 pub mod request;
 pub mod fetch_response_send;
+pub mod quorum_records;
