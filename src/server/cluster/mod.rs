@@ -2,3 +2,4 @@
 
 pub mod controller_channel;
 pub mod kraft_metadata_cache;
+pub mod replica_changes;
