@@ -6,7 +6,8 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::protocol::list_offsets::{
-    EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
+    EARLIEST_LOCAL_TIMESTAMP, EARLIEST_PENDING_UPLOAD_TIMESTAMP, EARLIEST_TIMESTAMP,
+    LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
 };
 use crate::protocol::request::ResponseBody;
@@ -25,8 +26,12 @@ use crate::storage::log::offset_search::{
 /// The first version in which a question has one answer: a record's timestamp and its offset
 /// (KIP-79).
 const TIMESTAMP_VERSION: i16 = 1;
-/// The first version that may ask for the record with the largest timestamp (KIP-734).
+/// The first versions that may ask for the record with the largest timestamp (KIP-734), and for what
+/// tiered storage has divided (KIP-405, KIP-1005, KIP-1023): Kafka's `timestampMinSupportedVersion`.
 const MAX_TIMESTAMP_VERSION: i16 = 7;
+const EARLIEST_LOCAL_TIMESTAMP_VERSION: i16 = 8;
+const LATEST_TIERED_TIMESTAMP_VERSION: i16 = 9;
+const EARLIEST_PENDING_UPLOAD_TIMESTAMP_VERSION: i16 = 11;
 
 /// Handles ListOffsets.
 pub(crate) struct ListOffsetsApis {
@@ -121,6 +126,16 @@ fn offset_for_timestamp(
         EARLIEST_TIMESTAMP => end(replica.log.log_start_offset()),
         MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => {
             Ok(fetch_offset_of_max_timestamp(&replica.log)?.map(|it| (it.timestamp_ms, it.offset)))
+        }
+        // All of a log is on this broker's own disks: as Kafka answers without tiered storage.
+        EARLIEST_LOCAL_TIMESTAMP if version >= EARLIEST_LOCAL_TIMESTAMP_VERSION => {
+            end(replica.log.log_start_offset())
+        }
+        LATEST_TIERED_TIMESTAMP if version >= LATEST_TIERED_TIMESTAMP_VERSION => Ok(None),
+        EARLIEST_PENDING_UPLOAD_TIMESTAMP
+            if version >= EARLIEST_PENDING_UPLOAD_TIMESTAMP_VERSION =>
+        {
+            Ok(None)
         }
         ..0 => Err(no_such_timestamp(version, timestamp)),
         _ => {
