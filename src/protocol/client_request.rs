@@ -63,3 +63,28 @@ pub fn read_client_response<R: ClientRequest>(
     }
     Ok((correlation_id, reader.read(version, R::NAME)?))
 }
+
+/// The body of the request alone, for a channel that writes the header itself.
+pub fn client_request_body<R: ClientRequest>(request: &R, version: i16) -> Vec<u8> {
+    let mut writer = Writer::new();
+    request.write(&mut writer, version_of::<R>(version));
+    writer.into_bytes()
+}
+
+/// Reads the body of the response to a request of this version: what follows the header.
+///
+/// # Errors
+/// What is wrong with the bytes, and where.
+pub fn read_client_response_body<R: ClientRequest>(
+    body: &[u8],
+    version: i16,
+) -> Result<R::Response, DecodeError> {
+    Reader::new(body).read(version_of::<R>(version), R::NAME)
+}
+
+/// Whether the response has this error code anywhere.
+pub fn has_error_code<R: ClientRequest>(response: &R::Response, version: i16, code: i16) -> bool {
+    let mut is_found = false;
+    response.for_each_error_code(version_of::<R>(version), false, &mut |it| is_found |= it == code);
+    is_found
+}

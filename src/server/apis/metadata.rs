@@ -16,7 +16,7 @@ use crate::protocol::wire::uuid::Uuid;
 use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
 use crate::server::apis::parts::Parts;
-use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
+use crate::server::metadata::auto_topic_creation_manager::{AutoTopicCreationManager, Requester};
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
@@ -27,7 +27,7 @@ use crate::server::security::request_context::RequestContext;
 /// Handles Metadata.
 pub(crate) struct MetadataApis {
     metadata_cache: Arc<dyn MetadataCache>,
-    auto_topics: Arc<AutoTopicCreationManager>,
+    auto_topics: Arc<dyn AutoTopicCreationManager>,
     group_metadata_topic: GroupMetadataTopic,
     controller_requests: ControllerRequests,
     authorization: Authorization,
@@ -44,7 +44,8 @@ impl MetadataApis {
         }
     }
 
-    /// Topics that the question creates are created on the controller's thread, which then answers.
+    /// Topics that the question creates are created on the controller's thread, which then answers, if that
+    /// takes the disk.
     pub(crate) fn handle_topic_metadata_request(
         self: &Arc<Self>,
         reply: Reply,
@@ -64,7 +65,8 @@ impl MetadataApis {
             self.topics_by_id(&reply.context, &request)
         } else {
             let found = self.topics_by_name(&reply, &request);
-            if found.iter().any(|it| it.name_to_make().is_some()) {
+            let makes_any = found.iter().any(|it| it.name_to_make().is_some());
+            if makes_any && self.auto_topics.waits_for_disk() {
                 let apis = Arc::clone(self);
                 self.controller_requests.put(reply, move |reply| {
                     let topics = apis.made(&reply, found);
@@ -72,7 +74,11 @@ impl MetadataApis {
                 });
                 return;
             }
-            found.into_iter().map(Found::topic).collect()
+            if makes_any {
+                self.made(&reply, found)
+            } else {
+                found.into_iter().map(Found::topic).collect()
+            }
         };
         self.answer(reply, &request, topics);
     }
@@ -216,7 +222,12 @@ impl MetadataApis {
     fn made(&self, reply: &Reply, found: Vec<Found>) -> Vec<MetadataResponseTopic> {
         let names = found.iter().filter_map(Found::name_to_make).filter(|it| !is_internal(it));
         let names: Vec<String> = names.map(str::to_string).collect();
-        let mut others = self.auto_topics.auto_create_topics(names).into_iter();
+        let requester = Requester {
+            session: &reply.context.session,
+            client_id: reply.header.client_id.as_deref(),
+            correlation_id: reply.header.correlation_id,
+        };
+        let mut others = self.auto_topics.auto_create_topics(names, &requester).into_iter();
         let mut refusals = Refusals::default();
         let make = |found: Found| {
             let Found::MustBeMade(name) = found else { return found.topic() };

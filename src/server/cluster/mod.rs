@@ -1,1 +1,3 @@
 //! The life of a broker in a cluster whose controllers are elsewhere.
+
+pub mod controller_channel;
