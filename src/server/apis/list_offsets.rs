@@ -6,7 +6,8 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::protocol::list_offsets::{
-    EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
+    EARLIEST_LOCAL_TIMESTAMP, EARLIEST_PENDING_UPLOAD_TIMESTAMP, EARLIEST_TIMESTAMP,
+    LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
 };
 use crate::protocol::request::ResponseBody;
@@ -28,8 +29,12 @@ use crate::storage::log::offset_search::{
 /// The first version in which a question has one answer: a record's timestamp and its offset
 /// (KIP-79).
 const TIMESTAMP_VERSION: i16 = 1;
-/// The first version that may ask for the record with the largest timestamp (KIP-734).
+/// The first versions that may ask for the record with the largest timestamp (KIP-734), and for what
+/// tiered storage has divided (KIP-405, KIP-1005, KIP-1023): Kafka's `timestampMinSupportedVersion`.
 const MAX_TIMESTAMP_VERSION: i16 = 7;
+const EARLIEST_LOCAL_TIMESTAMP_VERSION: i16 = 8;
+const LATEST_TIERED_TIMESTAMP_VERSION: i16 = 9;
+const EARLIEST_PENDING_UPLOAD_TIMESTAMP_VERSION: i16 = 11;
 /// The first version whose clients know `OFFSET_NOT_AVAILABLE` (KIP-207).
 const OFFSET_NOT_AVAILABLE_VERSION: i16 = 5;
 
@@ -165,6 +170,16 @@ fn offset_for_timestamp(
         LATEST_TIMESTAMP => return Ok(Some(end)),
         EARLIEST_TIMESTAMP => return Ok(Some(start_of(log))),
         MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => fetch_offset_of_max_timestamp(log)?,
+        // All of a log is on this broker's own disks: as Kafka answers without tiered storage.
+        EARLIEST_LOCAL_TIMESTAMP if version >= EARLIEST_LOCAL_TIMESTAMP_VERSION => {
+            return Ok(Some(start_of(log)));
+        }
+        LATEST_TIERED_TIMESTAMP if version >= LATEST_TIERED_TIMESTAMP_VERSION => None,
+        EARLIEST_PENDING_UPLOAD_TIMESTAMP
+            if version >= EARLIEST_PENDING_UPLOAD_TIMESTAMP_VERSION =>
+        {
+            None
+        }
         ..0 => return Err(no_such_timestamp(version, timestamp)),
         _ => fetch_offsets_by_timestamp(log, TimestampMs(timestamp))?,
     };
