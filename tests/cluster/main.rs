@@ -6,5 +6,7 @@ mod images;
 mod scripted_controller;
 mod scripted_log;
 
+mod broker_metadata_publisher;
+mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;

@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod list_offsets;
 pub mod leader_epochs;
 pub mod group_metadata_topic;
+pub mod topic_view;
 pub mod metadata;
 pub mod groups;
 pub mod group_offsets;

@@ -50,7 +50,7 @@ pub trait MetadataCache: Send + Sync {
     /// Who leads a partition, and in which epoch; `None` for a partition that does not exist.
     fn leader_and_epoch(&self, key: &TopicAndPartition) -> Option<(i32, LeaderEpoch)> {
         let topic = self.topic(&key.topic)?;
-        let partition = topic.partitions.get(usize::try_from(key.partition).ok()?)?;
+        let partition = topic.partition(key.partition)?;
         Some((partition.leader, partition.leader_epoch))
     }
 }
