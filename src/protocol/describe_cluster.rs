@@ -2,11 +2,14 @@
 //! lists the brokers, without the topics.
 
 use crate::common::errors::Errors;
+use crate::protocol::client_request::ClientRequest;
 use crate::protocol::metadata::OPERATIONS_NOT_ASKED_FOR;
 use crate::protocol::wire::message_table::message;
 
-/// The `endpoint_type` of brokers; 2 is that of controllers.
+/// The `endpoint_type` of brokers.
 pub const BROKERS: i8 = 1;
+/// The `endpoint_type` of controllers.
+pub const CONTROLLERS: i8 = 2;
 
 message! {
     pub struct DescribeClusterRequest {
@@ -44,4 +47,12 @@ impl DescribeClusterRequest {
             ..DescribeClusterResponse::default()
         }
     }
+}
+
+/// As this broker asks a controller.
+impl ClientRequest for DescribeClusterRequest {
+    const NAME: &'static str = "DescribeCluster";
+    const API_KEY: i16 = 60;
+    const FIRST_FLEXIBLE_VERSION: i16 = 0;
+    type Response = DescribeClusterResponse;
 }
