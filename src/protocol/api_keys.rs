@@ -219,6 +219,7 @@ api_keys! {
     AlterUserScramCredentials = 51, versions 0..=0, flexible from 0, advertised 0..=0;
     /// Names the cluster and its brokers.
     /// Admins. Sarama and franz-go fail without it, others ask for Metadata in its place.
+<<<<<<< HEAD
     DescribeCluster         = 60, versions 0..=1,  flexible from 0,  advertised 0..=1;
 
     forwarded:
@@ -249,6 +250,9 @@ api_keys! {
     /// Removes the registration of a controller that is gone.
     /// Admins.
     UnregisterController    = 94, versions 0..=0,  flexible from 0;
+=======
+    DescribeCluster         = 60, versions 0..=2,  flexible from 0,  advertised 0..=2;
+>>>>>>> replicas
 }
 
 impl ApiKeys {
