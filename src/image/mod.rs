@@ -7,5 +7,6 @@ pub mod cluster_image;
 pub mod features_image;
 pub mod configurations_image;
 pub mod metadata_image;
+pub mod current_image;
 pub mod metadata_delta;
 pub mod metadata_publisher;
