@@ -25,6 +25,7 @@ use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::Partition;
 use crate::replica::replica::Replica;
+use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
 use crate::storage::log::patience::{Patience, Steps};
@@ -107,14 +108,6 @@ pub struct LogReadInfo {
     /// Where the reader's log and this one part, if they do: nothing was read then, and the reader has to
     /// truncate.
     pub diverging_epoch: Option<EpochEndOffset>,
-}
-
-/// An epoch of a log, and where it ends: Kafka's `EpochEndOffset`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EpochEndOffset {
-    pub leader_epoch: LeaderEpoch,
-    /// The offset after its last record.
-    pub end_offset: Offset,
 }
 
 impl LogReadInfo {
@@ -247,8 +240,18 @@ impl LocalLogs {
         let partition = self.get_partition_or_error(key)?;
         partition.check_leader_epoch(fetch.current_leader_epoch)?;
         let replica = mode.replica_of(&partition)?;
-        partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
         let log_config = replica.log.config();
+        let diverging_epoch = partition.diverging_epoch(fetch.offset, fetch.last_fetched_epoch)?;
+        if diverging_epoch.is_some() {
+            return Ok(LogReadInfo {
+                fetched_data: replica.log.read_nothing(fetch.offset),
+                high_watermark: replica.high_watermark().message_offset,
+                log_start_offset: replica.log.log_start_offset(),
+                log_config,
+                replica: Arc::clone(replica),
+                diverging_epoch,
+            });
+        }
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
             && log_config.message_format_magic > mode.newest_readable_magic;
