@@ -64,3 +64,4 @@ pub mod envelope;
 pub mod forwarded_error;
 pub mod request;
 pub mod fetch_response_send;
+pub mod quorum_records;

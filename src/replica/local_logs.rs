@@ -56,8 +56,7 @@ pub struct PartitionFetchInfo {
 /// How a fetch may read: the flags that `ReplicaManager::fetch_messages` derives from the request.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadMode {
-    /// Only a leader may answer. Every replica here is a leader, so this never refuses; it appears
-    /// in the trace.
+    /// Only a leader may answer.
     pub fetch_only_from_leader: bool,
     /// Only below the high watermark.
     pub fetch_only_committed: bool,
@@ -69,6 +68,19 @@ pub struct ReadMode {
     pub hard_max_bytes_limit: bool,
     /// The newest magic that the client can read. Anything newer is converted for it.
     pub newest_readable_magic: u8,
+}
+
+impl ReadMode {
+    /// The replica that may be read this way.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER` if only the leader may answer, and this broker is not it.
+    pub fn replica_of<'a>(&self, partition: &'a Partition) -> Result<&'a Arc<Replica>, KafkaError> {
+        match self.fetch_only_from_leader {
+            true => partition.leader_replica(),
+            false => Ok(partition.local_replica()),
+        }
+    }
 }
 
 /// In words, for the trace.
@@ -234,11 +246,8 @@ impl LocalLogs {
         patience.step()?;
         let partition = self.get_partition_or_error(key)?;
         partition.check_leader_epoch(fetch.current_leader_epoch)?;
+        let replica = mode.replica_of(&partition)?;
         partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
-        let replica = match mode.fetch_only_from_leader {
-            true => partition.leader_replica()?,
-            false => partition.local_replica(),
-        };
         let log_config = replica.log.config();
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2

@@ -29,6 +29,7 @@ use crate::replica::local_logs::{
     PartitionFetchInfo, ReadMode,
 };
 use crate::replica::partition::{ACKS_ALL, Partition};
+use crate::replica::partition_state::PartitionState;
 use crate::replica::replica::Replica;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::offset_checkpoint::OffsetCheckpoint;
@@ -181,7 +182,7 @@ impl ReplicaManager {
             let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
             let replica = Replica::new(self.config.broker_id, log, high_watermark);
             let partition = Partition::new(key, replica, leader_epoch);
-            partition.make_leader();
+            partition.make_leader(PartitionState::alone(self.config.broker_id, leader_epoch));
             self.local_logs.add_partition(partition);
         }
         Ok(())

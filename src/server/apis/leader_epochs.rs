@@ -84,6 +84,7 @@ impl LeaderEpochApis {
     ) -> Result<EpochEndOffset, KafkaError> {
         let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
         partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
+        partition.leader_replica()?;
         let (leader_epoch, end_offset) =
             end_offset_for(&partition, LeaderEpoch(asked.leader_epoch));
         Ok(EpochEndOffset {

@@ -10,6 +10,8 @@ use crate::protocol::list_offsets::{
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
 };
 use crate::protocol::request::ResponseBody;
+use crate::replica::local_logs::DEBUGGING_CONSUMER_ID;
+use crate::replica::partition_state::PartitionState;
 use crate::replica::replica::Replica;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::apis::duplicates::NamedPartitions;
@@ -27,6 +29,8 @@ use crate::storage::log::offset_search::{
 const TIMESTAMP_VERSION: i16 = 1;
 /// The first version that may ask for the record with the largest timestamp (KIP-734).
 const MAX_TIMESTAMP_VERSION: i16 = 7;
+/// The first version whose clients know `OFFSET_NOT_AVAILABLE` (KIP-207).
+const OFFSET_NOT_AVAILABLE_VERSION: i16 = 5;
 
 /// Handles ListOffsets.
 pub(crate) struct ListOffsetsApis {
@@ -94,18 +98,48 @@ impl ListOffsetsApis {
         };
         let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
         partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
-        let replica = partition.local_replica();
+        let replica = match replica_id {
+            DEBUGGING_CONSUMER_ID => partition.local_replica(),
+            _ => partition.leader_replica()?,
+        };
         if version < TIMESTAMP_VERSION {
             let offsets = offsets_before(replica, replica_id, asked)?;
             response.old_style_offsets = offsets.into_iter().map(|it| it.0).collect();
-        } else if let Some((timestamp_ms, offset)) =
-            offset_for_timestamp(replica, version, asked.timestamp)?
-        {
+            return Ok(response);
+        }
+        let found = offset_for_timestamp(replica, version, asked.timestamp)?;
+        if asked.timestamp == LATEST_TIMESTAMP || found.is_none() {
+            check_offset_available(&partition.state(), replica, version)?;
+        }
+        if let Some((timestamp_ms, offset)) = found {
             (response.timestamp, response.offset) = (timestamp_ms.0, offset.0);
             response.leader_epoch = partition.leader_epoch().0;
         }
         Ok(response)
     }
+}
+
+/// A new leader whose watermark has not reached the start of its epoch does not know yet what is
+/// committed: an answer might be less than the last leader has given (KIP-207).
+fn check_offset_available(
+    state: &PartitionState,
+    replica: &Replica,
+    version: i16,
+) -> Result<(), KafkaError> {
+    let high_watermark = replica.high_watermark().message_offset;
+    if high_watermark >= state.epoch_start_offset {
+        return Ok(());
+    }
+    let error = match version {
+        ..OFFSET_NOT_AVAILABLE_VERSION => Errors::LeaderNotAvailable,
+        _ => Errors::OffsetNotAvailable,
+    };
+    let why = format!(
+        "the leader began at {}, and other replicas in sync are known to have what is below \
+         {high_watermark}",
+        state.epoch_start_offset
+    );
+    Err(KafkaError::api(error, why))
 }
 
 /// The first record at or after `timestamp` that a consumer may read, or the ends of the log.
