@@ -17,3 +17,5 @@ pub mod kraft_metadata_cache;
 pub mod start_cancellation;
 pub mod late_publisher;
 pub mod node_identity;
+pub mod broker_registration_tracker;
+pub mod membership;
