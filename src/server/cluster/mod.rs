@@ -19,3 +19,6 @@ pub mod late_publisher;
 pub mod node_identity;
 pub mod broker_registration_tracker;
 pub mod membership;
+pub mod replica_changes;
+pub mod coordinator_updates;
+pub mod broker_metadata_publisher;
