@@ -45,7 +45,7 @@
 //!
 //!     // The same bytes come out of the segment's file, by `sendfile`.
 //!     let partition = FetchPartition { partition_max_bytes: 1 << 20, ..FetchPartition::default() };
-//!     let topic = FetchTopic { topic: "post".to_string(), partitions: vec![partition] };
+//!     let topic = FetchTopic { topic: "post".to_string(), partitions: vec![partition], ..FetchTopic::default() };
 //!     let fetch = FetchRequest { topics: vec![topic], ..FetchRequest::default() };
 //!     let (response, frame) = call(&mut client, 4, RequestBody::Fetch(fetch), &[])?;
 //!     let ResponseBody::Fetch(fetched) = response else { return Err("not a Fetch".into()) };

@@ -78,6 +78,7 @@ errors! {
     InvalidReplicationFactor = 38, "INVALID_REPLICATION_FACTOR", "there are not enough brokers for the replication factor";
     InvalidReplicaAssignment = 39, "INVALID_REPLICA_ASSIGNMENT", "the assignment of replicas to brokers is impossible";
     InvalidConfig = 40, "INVALID_CONFIG", "a setting is illegal";
+    NotController = 41, "NOT_CONTROLLER", "this node is not the active controller";
     InvalidRequest = 42, "INVALID_REQUEST", "the request contradicts itself or the protocol";
     UnsupportedForMessageFormat = 43, "UNSUPPORTED_FOR_MESSAGE_FORMAT", "the topic's message format does not support the request";
     PolicyViolation = 44, "POLICY_VIOLATION", "a policy of the broker forbids it";
@@ -92,28 +93,55 @@ errors! {
     NonEmptyGroup = 68, "NON_EMPTY_GROUP", "the group still has members";
     GroupIdNotFound = 69, "GROUP_ID_NOT_FOUND", "there is no such group";
     FetchSessionIdNotFound = 70, "FETCH_SESSION_ID_NOT_FOUND", "there is no such fetch session";
+    InvalidFetchSessionEpoch = 71, "INVALID_FETCH_SESSION_EPOCH", "the epoch of the fetch session is not the expected one";
+    ListenerNotFound = 72, "LISTENER_NOT_FOUND", "the leader has no listener of the name that the request came in by";
     TopicDeletionDisabled = 73, "TOPIC_DELETION_DISABLED", "the broker is configured not to delete topics";
     FencedLeaderEpoch = 74, "FENCED_LEADER_EPOCH", "the request carries an older leader epoch";
     UnknownLeaderEpoch = 75, "UNKNOWN_LEADER_EPOCH", "the request carries a newer leader epoch";
     UnsupportedCompressionType = 76, "UNSUPPORTED_COMPRESSION_TYPE", "this version of the API does not allow the compression type";
+    StaleBrokerEpoch = 77, "STALE_BROKER_EPOCH", "the broker epoch has moved on";
+    OffsetNotAvailable = 78, "OFFSET_NOT_AVAILABLE", "the leader does not know yet how far the records are committed";
     MemberIdRequired = 79, "MEMBER_ID_REQUIRED", "join again with the member id in this response";
+    PreferredLeaderNotAvailable = 80, "PREFERRED_LEADER_NOT_AVAILABLE", "the preferred leader is not available";
     GroupMaxSizeReached = 81, "GROUP_MAX_SIZE_REACHED", "the group has as many members as the broker allows";
     FencedInstanceId = 82, "FENCED_INSTANCE_ID", "another member has taken this static member's place";
+    EligibleLeadersNotAvailable = 83, "ELIGIBLE_LEADERS_NOT_AVAILABLE", "no replica may become the leader";
+    ElectionNotNeeded = 84, "ELECTION_NOT_NEEDED", "the partition needs no election";
+    NoReassignmentInProgress = 85, "NO_REASSIGNMENT_IN_PROGRESS", "the partition is not being reassigned";
     GroupSubscribedToTopic = 86, "GROUP_SUBSCRIBED_TO_TOPIC", "the group is subscribed to the topic";
     InvalidRecord = 87, "INVALID_RECORD", "a record is invalid";
     UnstableOffsetCommit = 88, "UNSTABLE_OFFSET_COMMIT", "there are offsets of an open transaction";
     ResourceNotFound = 91, "RESOURCE_NOT_FOUND", "what the request names does not exist";
     DuplicateResource = 92, "DUPLICATE_RESOURCE", "the request names the same thing twice";
     UnacceptableCredential = 93, "UNACCEPTABLE_CREDENTIAL", "the credential does not meet the criteria";
+    InvalidUpdateVersion = 95, "INVALID_UPDATE_VERSION", "the feature cannot be finalized at this level";
+    FeatureUpdateFailed = 96, "FEATURE_UPDATE_FAILED", "the finalized features could not be updated";
+    PrincipalDeserializationFailure = 97, "PRINCIPAL_DESERIALIZATION_FAILURE", "the principal in the envelope cannot be read";
+    SnapshotNotFound = 98, "SNAPSHOT_NOT_FOUND", "there is no such snapshot";
+    PositionOutOfRange = 99, "POSITION_OUT_OF_RANGE", "the position is outside the snapshot";
     UnknownTopicId = 100, "UNKNOWN_TOPIC_ID", "this server does not host the topic id";
+    DuplicateBrokerRegistration = 101, "DUPLICATE_BROKER_REGISTRATION", "another broker with this id is registered";
+    BrokerIdNotRegistered = 102, "BROKER_ID_NOT_REGISTERED", "no broker with this id is registered";
+    InconsistentTopicId = 103, "INCONSISTENT_TOPIC_ID", "the log's topic id is not that of the request";
+    InconsistentClusterId = 104, "INCONSISTENT_CLUSTER_ID", "the cluster id is not that of the cluster";
+    FetchSessionTopicIdError = 106, "FETCH_SESSION_TOPIC_ID_ERROR", "the fetch session mixes requests with and without topic ids";
+    IneligibleReplica = 107, "INELIGIBLE_REPLICA", "the replica may not join the set of those in sync";
+    NewLeaderElected = 108, "NEW_LEADER_ELECTED", "the change elected another leader";
+    OffsetMovedToTieredStorage = 109, "OFFSET_MOVED_TO_TIERED_STORAGE", "the offset lies in tiered storage";
     MismatchedEndpointType = 114, "MISMATCHED_ENDPOINT_TYPE", "this server is not of the kind that the request is for";
     UnsupportedEndpointType = 115, "UNSUPPORTED_ENDPOINT_TYPE", "there is no such kind of server";
+    InvalidRegistration = 119, "INVALID_REGISTRATION", "the controller does not take the registration as it is";
 }
 
 impl Errors {
     /// The number on the wire.
     pub const fn code(self) -> i16 {
         self as i16
+    }
+
+    /// The error with this number; `UNKNOWN_SERVER_ERROR` for one that this broker does not know, as in Kafka.
+    pub fn for_code(code: i16) -> Self {
+        Self::place_of(code).map_or(Self::UnknownServerError, |place| Self::ALL[place])
     }
 
     /// The place in [`ALL`](Self::ALL) of the error with this number.

@@ -246,7 +246,7 @@ fn fetch_everything(partitions: &[i32]) -> FetchRequest {
         ..FetchPartition::default()
     };
     let partitions = partitions.iter().map(partition).collect();
-    let topic = FetchTopic { topic: TOPIC.to_string(), partitions };
+    let topic = FetchTopic { topic: TOPIC.to_string(), partitions, ..FetchTopic::default() };
     FetchRequest { topics: vec![topic], ..fetch_request(TOPIC, 0, 0) }
 }
 

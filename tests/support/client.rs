@@ -263,7 +263,11 @@ pub fn fetch_topic(topic: &str, partitions: &[(i32, i64)]) -> FetchTopic {
         partition_max_bytes: 1024 * 1024,
         ..FetchPartition::default()
     };
-    FetchTopic { topic: topic.to_string(), partitions: partitions.iter().map(partition).collect() }
+    FetchTopic {
+        topic: topic.to_string(),
+        partitions: partitions.iter().map(partition).collect(),
+        ..FetchTopic::default()
+    }
 }
 
 pub fn topic_named(name: &str) -> MetadataRequestTopic {

@@ -310,5 +310,5 @@ fn refusals_of(topics: &[(String, Vec<FetchResponsePartitionData>)]) -> Refusals
 fn no_such_fetch_session() -> ResponseBody {
     let error_code = Errors::FetchSessionIdNotFound.code();
     let header = FetchResponseHeader { error_code, ..FetchResponseHeader::default() };
-    ResponseBody::Fetch(FetchResponse { header, topics: Vec::new() })
+    ResponseBody::Fetch(FetchResponse { header, ..FetchResponse::default() })
 }

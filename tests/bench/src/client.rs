@@ -357,7 +357,7 @@ pub fn fetch_body(topic: &str, places: &[Place], limits: Limits) -> RequestBody 
         max_wait_ms: FETCH_MAX_WAIT_MS,
         min_bytes: 1,
         max_bytes: limits.bytes,
-        topics: vec![FetchTopic { topic: topic.to_string(), partitions }],
+        topics: vec![FetchTopic { topic: topic.to_string(), partitions, ..FetchTopic::default() }],
         ..FetchRequest::default()
     })
 }

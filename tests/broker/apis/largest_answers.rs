@@ -161,7 +161,8 @@ fn naming(api: ApiKeys, times: usize) -> RequestBody {
         }
         ApiKeys::Fetch => {
             let partitions = vec![FetchPartition::default(); times];
-            let topics = vec![FetchTopic { topic: TOPIC.to_string(), partitions }];
+            let topics =
+                vec![FetchTopic { topic: TOPIC.to_string(), partitions, ..FetchTopic::default() }];
             RequestBody::Fetch(FetchRequest { max_wait_ms: 0, topics, ..FetchRequest::default() })
         }
         ApiKeys::ListOffsets => {

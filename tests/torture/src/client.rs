@@ -221,7 +221,11 @@ pub(crate) fn fetch_request(topic: &str, fetch_offset: i64) -> FetchRequest {
         partition_max_bytes: FETCH_BYTES,
         ..FetchPartition::default()
     };
-    let topic = FetchTopic { topic: topic.to_string(), partitions: vec![partition] };
+    let topic = FetchTopic {
+        topic: topic.to_string(),
+        partitions: vec![partition],
+        ..FetchTopic::default()
+    };
     FetchRequest { max_wait_ms: 0, min_bytes: 1, topics: vec![topic], ..FetchRequest::default() }
 }
 

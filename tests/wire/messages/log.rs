@@ -2,9 +2,9 @@
 
 use transferto::protocol::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 use transferto::protocol::fetch::{
-    AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchResponseHeader,
-    FetchResponsePartition, FetchResponseTopic, FetchTopic, ForgottenTopic, PartitionHeader,
-    TopicHeader,
+    self, AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchResponseHeader,
+    FetchResponsePartition, FetchResponseTopic, FetchTopic, ForgottenTopic, LeaderIdAndEpoch,
+    NodeEndpoint, PartitionHeader, ReplicaState, SnapshotId, TopicHeader,
 };
 use transferto::protocol::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use transferto::protocol::list_offsets::{
@@ -25,6 +25,8 @@ use transferto::protocol::produce::{
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
+
+const TOPIC_ID: Uuid = Uuid([0xAA; 16]);
 
 /// What the records of the messages below are ranges of.
 pub(crate) const RECORDS: &[u8] = b"the records of one partition";
@@ -105,6 +107,8 @@ pub(crate) fn fetch_request() -> FetchRequest {
         last_fetched_epoch: 5,
         log_start_offset: 0x0304,
         partition_max_bytes: 0x0010_0000,
+        replica_directory_id: TOPIC_ID,
+        high_watermark: 9,
     };
     FetchRequest {
         replica_id: -1,
@@ -114,9 +118,19 @@ pub(crate) fn fetch_request() -> FetchRequest {
         isolation_level: 1,
         session_id: 6,
         session_epoch: 7,
-        topics: vec![FetchTopic { topic: "test".into(), partitions: vec![partition] }],
-        forgotten_topics: vec![ForgottenTopic { topic: "old".into(), partitions: vec![8] }],
+        topics: vec![FetchTopic {
+            topic: "test".into(),
+            topic_id: TOPIC_ID,
+            partitions: vec![partition],
+        }],
+        forgotten_topics: vec![ForgottenTopic {
+            topic: "old".into(),
+            topic_id: TOPIC_ID,
+            partitions: vec![8],
+        }],
         rack_id: "r".into(),
+        cluster_id: Some("c".into()),
+        replica_state: ReplicaState { replica_id: 2, replica_epoch: 0x0506 },
     }
 }
 
@@ -130,13 +144,20 @@ pub(crate) fn fetch_response() -> FetchResponse {
         aborted_transactions: Some(vec![AbortedTransaction { producer_id: 7, first_offset: 8 }]),
         preferred_read_replica: 5,
     };
-    let partition = FetchResponsePartition { header, records: Some(0..RECORDS.len()) };
+    let partition = FetchResponsePartition {
+        header,
+        records: Some(0..RECORDS.len()),
+        diverging_epoch: fetch::EpochEndOffset { epoch: 2, end_offset: 0x0708 },
+        current_leader: LeaderIdAndEpoch { leader_id: 3, leader_epoch: 4 },
+        snapshot_id: SnapshotId { end_offset: 0x090A, epoch: 5 },
+    };
     let topic = FetchResponseTopic {
-        header: TopicHeader { topic: "test".into() },
+        header: TopicHeader { topic: "test".into(), topic_id: TOPIC_ID },
         partitions: vec![partition],
     };
     let header = FetchResponseHeader { throttle_time_ms: 9, error_code: 70, session_id: 6 };
-    FetchResponse { header, topics: vec![topic] }
+    let node = NodeEndpoint { node_id: 3, host: "h".into(), port: 9092, rack: Some("r".into()) };
+    FetchResponse { header, topics: vec![topic], node_endpoints: vec![node] }
 }
 
 pub(crate) fn list_offsets_request() -> ListOffsetsRequest {
@@ -150,6 +171,7 @@ pub(crate) fn list_offsets_request() -> ListOffsetsRequest {
         replica_id: -1,
         isolation_level: 1,
         topics: vec![ListOffsetsTopic { name: "test".into(), partitions: vec![partition] }],
+        timeout_ms: 1500,
     }
 }
 
@@ -167,7 +189,7 @@ pub(crate) fn list_offsets_response() -> ListOffsetsResponse {
 }
 
 pub(crate) fn metadata_request() -> MetadataRequest {
-    let topic = MetadataRequestTopic { topic_id: Uuid([0xAA; 16]), name: Some("test".into()) };
+    let topic = MetadataRequestTopic { topic_id: TOPIC_ID, name: Some("test".into()) };
     MetadataRequest {
         topics: Some(vec![topic]),
         allow_auto_topic_creation: false,
@@ -195,7 +217,7 @@ pub(crate) fn metadata_response() -> MetadataResponse {
     let topic = MetadataResponseTopic {
         error_code: 5,
         name: Some("test".into()),
-        topic_id: Uuid([0xAA; 16]),
+        topic_id: TOPIC_ID,
         is_internal: true,
         partitions: vec![partition],
         topic_authorized_operations: 0x0102_0304,
@@ -222,7 +244,12 @@ pub(crate) fn api_versions_response() -> ApiVersionsResponse {
         ApiVersion { api_key: 0, min_version: 0, max_version: 11 },
         ApiVersion { api_key: 1, min_version: 4, max_version: 12 },
     ];
-    ApiVersionsResponse { error_code: 35, api_keys, throttle_time_ms: 9 }
+    ApiVersionsResponse {
+        error_code: 35,
+        api_keys,
+        throttle_time_ms: 9,
+        ..ApiVersionsResponse::default()
+    }
 }
 
 pub(crate) fn init_producer_id_request() -> InitProducerIdRequest {
