@@ -15,3 +15,4 @@ pub mod rpc_producer_id_manager;
 pub mod remote_controller;
 pub mod kraft_metadata_cache;
 pub mod coordinator_updates;
+pub mod replica_changes;
