@@ -132,7 +132,7 @@ impl ReplicaChanges {
     ) -> Result<(), KafkaError> {
         let state = PartitionState::from(partition);
         match partition.leader == self.broker_id {
-            true => hosted.make_leader(state),
+            true => hosted.make_leader(state)?,
             false => hosted.make_follower(state),
         };
         Ok(())
