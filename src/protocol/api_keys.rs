@@ -78,7 +78,7 @@ api_keys! {
     Fetch                   = 1,  versions 0..=12, flexible from 12, advertised 0..=12;
     /// Finds the offset for a time, or the ends of a partition.
     /// Every consumer without an offset to resume from.
-    ListOffsets             = 2,  versions 0..=7,  flexible from 6,  advertised 0..=7;
+    ListOffsets             = 2,  versions 0..=11, flexible from 6,  advertised 0..=11;
     /// Names the brokers, the topics and who leads their partitions; a first use creates a topic.
     /// Every client, before it does anything else.
     Metadata                = 3,  versions 0..=12, flexible from 9,  advertised 0..=12;
@@ -180,7 +180,7 @@ api_keys! {
     AlterUserScramCredentials = 51, versions 0..=0, flexible from 0, advertised 0..=0;
     /// Names the cluster and its brokers.
     /// Admins. Sarama and franz-go fail without it, others ask for Metadata in its place.
-    DescribeCluster         = 60, versions 0..=1,  flexible from 0,  advertised 0..=1;
+    DescribeCluster         = 60, versions 0..=2,  flexible from 0,  advertised 0..=2;
 }
 
 impl ApiKeys {

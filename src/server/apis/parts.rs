@@ -29,9 +29,9 @@ pub struct Parts<'a> {
     pub metadata_cache: Arc<dyn MetadataCache>,
     pub controller: Arc<dyn Controller>,
     pub controller_events: Arc<ControllerEventManager>,
-    pub auto_topics: Arc<AutoTopicCreationManager>,
+    pub auto_topics: Arc<dyn AutoTopicCreationManager>,
     pub group_coordinator: Arc<GroupCoordinator>,
-    pub producer_ids: Arc<ProducerIdManager>,
+    pub producer_ids: Arc<dyn ProducerIdManager>,
     pub quota_managers: Arc<QuotaManagers>,
     pub scram: Arc<ScramControlManager>,
     /// `None` if everything is allowed.
