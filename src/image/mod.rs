@@ -6,6 +6,8 @@ pub mod topics_image;
 pub mod cluster_image;
 pub mod features_image;
 pub mod configurations_image;
+pub mod security_image;
 pub mod metadata_image;
 pub mod metadata_delta;
 pub mod metadata_publisher;
+pub mod loader;
