@@ -8,6 +8,7 @@ pub mod features_image;
 pub mod configurations_image;
 pub mod security_image;
 pub mod metadata_image;
+pub mod current_image;
 pub mod metadata_delta;
 pub mod metadata_publisher;
 pub mod loader;

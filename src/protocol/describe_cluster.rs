@@ -16,6 +16,8 @@ message! {
         0.. => include_cluster_authorized_operations: bool,
         /// 1 asks for brokers, 2 for controllers.
         1.. => endpoint_type: i8 = BROKERS,
+        /// Those that the controllers have taken out of service (KIP-1073).
+        2.. => include_fenced_brokers: bool,
     }
 
     pub struct DescribeClusterResponse {
@@ -36,6 +38,7 @@ message! {
         0.. => host: String,
         0.. => port: i32,
         0.. => rack: Option<String>,
+        2.. => is_fenced: bool,
     }
 }
 

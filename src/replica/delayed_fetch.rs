@@ -59,10 +59,15 @@ impl DelayedFetch {
     /// need not wait for it.
     fn accumulated_bytes(&self, status: &FetchPartitionStatus) -> Option<i64> {
         let start = status.start_offset_metadata;
-        // Case B: the partition is gone, or its log directory is offline. (Case A, the leader has
-        // moved, cannot be: there is no other broker.)
+        // Case B: the partition is gone, or its log directory is offline. Case A: the leader has moved,
+        // or the broker leads in a newer epoch than the client has in mind.
         let partition = self.local_logs.get_partition_or_error(&status.key).ok()?;
-        let replica = partition.local_replica();
+        partition.check_leader_epoch(status.fetch_info.current_leader_epoch).ok()?;
+        let replica = self.metadata.mode.replica_of(&partition).ok()?;
+        // Case H: by a truncation meanwhile, the reader's log and this one part.
+        let PartitionFetchInfo { offset, last_fetched_epoch, .. } = status.fetch_info;
+        let diverging_epoch = partition.diverging_epoch(offset, last_fetched_epoch);
+        diverging_epoch.ok().filter(Option::is_none)?;
         let end = match self.metadata.mode.fetch_only_committed {
             true => replica.high_watermark(),
             false => replica.log_end_offset(),

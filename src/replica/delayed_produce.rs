@@ -82,6 +82,7 @@ impl DelayedProduce {
             Err(error) => return Some(Err(error.code())),
         };
         match leader.check_enough_replicas_reach_offset(required_offset) {
+            Acknowledgement::NotLeader => Some(Err(Errors::NotLeaderForPartition)),
             Acknowledgement::Pending => None,
             Acknowledgement::Complete => Some(Ok(())),
             Acknowledgement::TooFewReplicas => Some(Err(Errors::NotEnoughReplicasAfterAppend)),

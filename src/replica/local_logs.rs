@@ -25,6 +25,7 @@ use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::Partition;
 use crate::replica::replica::Replica;
+use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
 use crate::storage::log::patience::{Patience, Steps};
@@ -56,8 +57,7 @@ pub struct PartitionFetchInfo {
 /// How a fetch may read: the flags that `ReplicaManager::fetch_messages` derives from the request.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadMode {
-    /// Only a leader may answer. Every replica here is a leader, so this never refuses; it appears
-    /// in the trace.
+    /// Only a leader may answer.
     pub fetch_only_from_leader: bool,
     /// Only below the high watermark.
     pub fetch_only_committed: bool,
@@ -69,6 +69,19 @@ pub struct ReadMode {
     pub hard_max_bytes_limit: bool,
     /// The newest magic that the client can read. Anything newer is converted for it.
     pub newest_readable_magic: u8,
+}
+
+impl ReadMode {
+    /// The replica that may be read this way.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER` if only the leader may answer, and this broker is not it.
+    pub fn replica_of<'a>(&self, partition: &'a Partition) -> Result<&'a Arc<Replica>, KafkaError> {
+        match self.fetch_only_from_leader {
+            true => partition.leader_replica(),
+            false => Ok(partition.local_replica()),
+        }
+    }
 }
 
 /// In words, for the trace.
@@ -95,14 +108,6 @@ pub struct LogReadInfo {
     /// Where the reader's log and this one part, if they do: nothing was read then, and the reader has to
     /// truncate.
     pub diverging_epoch: Option<EpochEndOffset>,
-}
-
-/// An epoch of a log, and where it ends: Kafka's `EpochEndOffset`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EpochEndOffset {
-    pub leader_epoch: LeaderEpoch,
-    /// The offset after its last record.
-    pub end_offset: Offset,
 }
 
 impl LogReadInfo {
@@ -234,12 +239,19 @@ impl LocalLogs {
         patience.step()?;
         let partition = self.get_partition_or_error(key)?;
         partition.check_leader_epoch(fetch.current_leader_epoch)?;
-        partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
-        let replica = match mode.fetch_only_from_leader {
-            true => partition.leader_replica()?,
-            false => partition.local_replica(),
-        };
+        let replica = mode.replica_of(&partition)?;
         let log_config = replica.log.config();
+        let diverging_epoch = partition.diverging_epoch(fetch.offset, fetch.last_fetched_epoch)?;
+        if diverging_epoch.is_some() {
+            return Ok(LogReadInfo {
+                fetched_data: replica.log.read_nothing(fetch.offset),
+                high_watermark: replica.high_watermark().message_offset,
+                log_start_offset: replica.log.log_start_offset(),
+                log_config,
+                replica: Arc::clone(replica),
+                diverging_epoch,
+            });
+        }
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
             && log_config.message_format_magic > mode.newest_readable_magic;

@@ -3,6 +3,7 @@
 
 pub mod partition_traffic;
 pub mod replica;
+pub mod partition_state;
 pub mod partition;
 pub mod local_logs;
 pub mod delayed_fetch;

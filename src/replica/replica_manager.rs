@@ -8,8 +8,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use log::{Level, log};
+
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::hang_up::HangUp;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::step::{mark, step};
 use crate::common::text::counted;
@@ -29,6 +32,7 @@ use crate::replica::local_logs::{
     PartitionFetchInfo, ReadMode,
 };
 use crate::replica::partition::{ACKS_ALL, Partition};
+use crate::replica::partition_state::PartitionState;
 use crate::replica::replica::Replica;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::offset_checkpoint::OffsetCheckpoint;
@@ -89,7 +93,10 @@ impl FetchParams {
     fn answers_now(&self, results: &[(TopicAndPartition, LogReadResult)]) -> bool {
         let read = results.iter().filter_map(|(_, result)| result.as_ref().ok());
         let bytes_readable: i64 = read.map(LogReadInfo::bytes_within_limit).sum();
-        let has_error = results.iter().any(|(_, result)| result.is_err());
+        let ends_wait = |read: &LogReadResult| {
+            read.as_ref().map_or(true, |read| read.diverging_epoch.is_some())
+        };
+        let has_error = results.iter().any(|(_, result)| ends_wait(result));
         self.max_wait_ms <= 0
             || results.is_empty()
             || bytes_readable >= i64::from(self.min_bytes)
@@ -178,10 +185,14 @@ impl ReplicaManager {
             checkpointed.extend(file.read().map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
         }
         for (key, log) in logs {
+            if self.local_logs.get_partition(&key).is_some() {
+                continue;
+            }
+            let leader_epoch = begin_epoch_alone(&log, leader_epoch);
             let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
             let replica = Replica::new(self.config.broker_id, log, high_watermark);
             let partition = Partition::new(key, replica, leader_epoch);
-            partition.make_leader();
+            partition.make_leader(PartitionState::alone(self.config.broker_id, leader_epoch))?;
             self.local_logs.add_partition(partition);
         }
         Ok(())
@@ -447,6 +458,21 @@ impl ReplicaManager {
         self.delayed_produce_purgatory.shutdown();
         self.checkpoint_high_watermarks()
     }
+}
+
+/// Begins the epoch of a leader that no controller has named, `leader_epoch`, or the one that the log
+/// is in already, if other leaders have written it: no epoch may follow a newer one. Returns it.
+///
+/// A log that cannot be changed is led all the same: whoever uses it learns why.
+fn begin_epoch_alone(log: &Log, leader_epoch: LeaderEpoch) -> LeaderEpoch {
+    let latest = log.leader_epochs().latest_epoch();
+    let epoch = latest.map_or(leader_epoch, |latest| latest.max(leader_epoch));
+    if let Err(error) = log.begin_leader_epoch(epoch) {
+        let name = log.topic_and_partition();
+        let level = limited(LogKind::Failures, Level::Warn);
+        log!(level, "{name}: leader epoch {epoch} begins with its first record: {error}");
+    }
+    epoch
 }
 
 fn refused_response(

@@ -33,12 +33,12 @@ use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::kafka_server::{KafkaServer, StartupError, Subsystems};
 use crate::server::log_dir_failure_handler::HaltProcedure;
 use crate::server::metadata::admin_manager::AdminManager;
-use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 use crate::server::metadata::controller::Controller;
 use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use crate::server::metadata::metadata_cache::MetadataCache;
-use crate::server::metadata::producer_id_manager::ProducerIdManager;
+use crate::server::metadata::registry_auto_topic_creation_manager::RegistryAutoTopicCreationManager;
 use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
+use crate::server::metadata::registry_producer_id_manager::RegistryProducerIdManager;
 use crate::server::metadata::scram_control_manager::ScramControlManager;
 use crate::server::monitoring::monitoring_server::MonitoringServer;
 use crate::server::quota::quota_managers::QuotaManagers;
@@ -164,8 +164,11 @@ impl KafkaServerBuilder {
         schedule_high_watermark_checkpoints(&config, &scheduler, &state.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
         configured.schedule_reload(&scheduler);
-        let auto_topics =
-            AutoTopicCreationManager::new(&config, &state.metadata_cache, &state.controller);
+        let auto_topics = RegistryAutoTopicCreationManager::new(
+            &config,
+            &state.metadata_cache,
+            &state.controller,
+        );
         let parts = Parts {
             config: &config,
             dynamic_config: Arc::clone(&dynamic_config),
@@ -176,6 +179,7 @@ impl KafkaServerBuilder {
             controller: state.controller,
             controller_events: Arc::default(),
             group_coordinator: Arc::clone(&state.group_coordinator),
+            forwarding: None,
             producer_ids: Arc::new(state.producer_ids),
             quota_managers: Arc::clone(&state.quota_managers),
             scram: Arc::new(state.scram),
@@ -218,7 +222,7 @@ struct PersistentState {
     replica_manager: Arc<ReplicaManager>,
     metadata_cache: Arc<dyn MetadataCache>,
     controller: Arc<dyn Controller>,
-    producer_ids: ProducerIdManager,
+    producer_ids: RegistryProducerIdManager,
     quota_managers: Arc<QuotaManagers>,
     scram: ScramControlManager,
     group_coordinator: Arc<GroupCoordinator>,
@@ -382,12 +386,15 @@ fn group_config(config: &KafkaConfig) -> (GroupConfig, OffsetConfig) {
 }
 
 /// The ids of producers are kept in the first log directory, as the list of topics is.
-fn open_producer_ids(log_manager: &LogManager) -> Result<ProducerIdManager, KafkaError> {
+fn open_producer_ids(log_manager: &LogManager) -> Result<RegistryProducerIdManager, KafkaError> {
     let logs = log_manager.all_logs();
     let highest = logs.iter().map(|log| log.highest_producer_id());
     let highest_in_use = highest.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().max();
     let dirs = log_manager.log_dirs();
-    ProducerIdManager::open_in(dirs.first().expect("there is a log directory"), highest_in_use)
+    RegistryProducerIdManager::open_in(
+        dirs.first().expect("there is a log directory"),
+        highest_in_use,
+    )
 }
 
 /// The authorizer that the settings name. Its ACLs are kept in the first log directory, too.

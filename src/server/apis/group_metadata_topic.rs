@@ -11,7 +11,7 @@ use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManag
 
 /// The topic that the first client of a group brings into being.
 pub(crate) struct GroupMetadataTopic {
-    auto_topics: Arc<AutoTopicCreationManager>,
+    auto_topics: Arc<dyn AutoTopicCreationManager>,
     group_coordinator: Arc<GroupCoordinator>,
 }
 
@@ -21,6 +21,11 @@ impl GroupMetadataTopic {
             auto_topics: Arc::clone(&parts.auto_topics),
             group_coordinator: Arc::clone(&parts.group_coordinator),
         }
+    }
+
+    /// As [`AutoTopicCreationManager::waits_for_disk`].
+    pub(crate) fn waits_for_disk(&self) -> bool {
+        self.auto_topics.waits_for_disk()
     }
 
     /// Whether the topic is neither there nor being made.
@@ -37,8 +42,8 @@ impl GroupMetadataTopic {
         self.used(self.auto_topics.group_metadata_topic_partitions()?)
     }
 
-    /// Creates the topic if it is missing, on the controller's thread, and lets the coordinator use
-    /// it.
+    /// Creates the topic if it is missing, on the controller's thread if that takes the disk, and lets the
+    /// coordinator use it.
     ///
     /// # Errors
     /// As [`AutoTopicCreationManager::create_group_metadata_topic`].

@@ -70,19 +70,23 @@ impl GroupApis {
     }
 
     /// The first question for a group brings `__consumer_offsets` into being, on the controller's
-    /// thread; clients that ask meanwhile have to ask again.
+    /// thread if that takes the disk; clients that ask meanwhile have to ask again.
     pub(crate) fn handle_group_coordinator_request(
         self: &Arc<Self>,
         reply: Reply,
         request: FindCoordinatorRequest,
     ) {
-        if request.key_type == KEY_TYPE_GROUP && self.group_metadata_topic.must_be_made() {
+        let makes_topic =
+            request.key_type == KEY_TYPE_GROUP && self.group_metadata_topic.must_be_made();
+        if makes_topic && self.group_metadata_topic.waits_for_disk() {
             let apis = Arc::clone(self);
             self.controller_requests.put(reply, move |reply| {
                 apis.find_coordinators(reply, &request, GroupMetadataTopic::create);
             });
         } else {
-            self.find_coordinators(reply, &request, GroupMetadataTopic::find);
+            let topic =
+                if makes_topic { GroupMetadataTopic::create } else { GroupMetadataTopic::find };
+            self.find_coordinators(reply, &request, topic);
         }
     }
 
@@ -142,7 +146,7 @@ impl GroupApis {
                 return Coordinator { key, error_code, error_message, ..Coordinator::default() };
             }
         };
-        let Node { id: node_id, host, port } = node;
+        let Node { id: node_id, host, port, .. } = node;
         Coordinator { key, node_id, host, port, ..Coordinator::default() }
     }
 

@@ -115,7 +115,7 @@ impl LogApis {
             return Err(KafkaError::api(Errors::InvalidTopicException, why));
         }
         let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
-        let replica = partition.local_replica();
+        let replica = partition.leader_replica()?;
         if !replica.log.config().cleanup_policy.is_deleted() {
             let why = "a compacted log keeps the last record of each key";
             return Err(KafkaError::api(Errors::PolicyViolation, why));

@@ -44,7 +44,7 @@ const FIRST_PRODUCER_EPOCH: i16 = 0;
 /// Handles Produce and InitProducerId.
 pub(crate) struct ProduceApis {
     replica_manager: Arc<ReplicaManager>,
-    producer_ids: Arc<ProducerIdManager>,
+    producer_ids: Arc<dyn ProducerIdManager>,
     quota_manager: Arc<ClientQuotaManager>,
     authorization: Authorization,
 }

@@ -6,5 +6,7 @@ pub mod file_io;
 pub mod log_dir_failure_channel;
 pub mod log_files;
 pub mod log_directory;
+pub mod meta_properties;
+pub mod clean_shutdown_file_handler;
 pub mod checkpoint_file;
 pub mod offset_checkpoint;
