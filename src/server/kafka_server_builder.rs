@@ -180,6 +180,7 @@ impl KafkaServerBuilder {
             controller: state.controller,
             controller_events: Arc::default(),
             group_coordinator: Arc::clone(&state.group_coordinator),
+            forwarding: None,
             producer_ids: Arc::new(state.producer_ids),
             quota_managers: Arc::clone(&state.quota_managers),
             scram: Arc::new(state.scram),

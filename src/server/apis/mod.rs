@@ -6,6 +6,7 @@ pub mod duplicates;
 pub mod produce;
 pub mod fetch_conversion;
 pub mod fetch;
+pub mod forwarding;
 pub mod list_offsets;
 pub mod leader_epochs;
 pub mod group_metadata_topic;
