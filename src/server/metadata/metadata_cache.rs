@@ -26,7 +26,8 @@ pub trait MetadataCache: Send + Sync {
     /// The topic, if all of its partitions are led, or would be if no log directory were offline.
     fn topic(&self, name: &str) -> Option<Arc<TopicImage>>;
 
-    fn topic_name(&self, id: &[u8; 16]) -> Option<String>;
+    /// The name of the topic that has this id now.
+    fn topic_name(&self, id: &[u8; 16]) -> Option<Arc<str>>;
 
     /// All those topics, by name.
     fn topics(&self) -> Vec<(String, Arc<TopicImage>)>;
