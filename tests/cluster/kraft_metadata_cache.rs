@@ -78,7 +78,7 @@ fn topics_are_found_by_name_and_by_id_until_a_newer_image_has_others() {
     let image = Arc::new(CurrentImage::default());
     image.set(cluster.publish().after);
     let cache = KRaftMetadataCache::new(1, "the-cluster".to_string(), Arc::clone(&image));
-    assert_eq!((cache.topic("a").unwrap().id, cache.topic_name(&id)), (id, Some("a".to_string())));
+    assert_eq!((cache.topic("a").unwrap().id, cache.topic_name(&id)), (id, Some(Arc::from("a"))));
     let leader = |partition| cache.leader_and_epoch(&TopicAndPartition::new("a", partition));
     assert_eq!((leader(0), leader(1), leader(-1)), (Some((1, LeaderEpoch(1))), None, None));
     cluster.remove(id).topic("a", topic_id(2));
