@@ -10,6 +10,12 @@ pub const LATEST_TIMESTAMP: i64 = -1;
 pub const EARLIEST_TIMESTAMP: i64 = -2;
 /// Asks for the record with the largest timestamp (version 7, KIP-734).
 pub const MAX_TIMESTAMP: i64 = -3;
+/// Asks for the first offset that is on the broker's own disks (version 8, KIP-405).
+pub const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
+/// Asks for the last offset in tiered storage (version 9, KIP-1005).
+pub const LATEST_TIERED_TIMESTAMP: i64 = -5;
+/// Asks for the first offset that is still to go there (version 11, KIP-1023).
+pub const EARLIEST_PENDING_UPLOAD_TIMESTAMP: i64 = -6;
 
 message! {
     pub struct ListOffsetsRequest {
@@ -18,6 +24,8 @@ message! {
         /// 0 counts uncommitted records too, 1 committed ones only.
         2..   => isolation_level: i8,
         0..   => topics: Vec<ListOffsetsTopic>,
+        /// How long the answer may wait for what is in tiered storage.
+        10..  => timeout_ms: i32,
     }
 
     pub struct ListOffsetsTopic {
@@ -29,8 +37,7 @@ message! {
         0..   => partition_index: i32,
         /// -1 if the client does not know it.
         4..   => current_leader_epoch: i32 = -1,
-        /// A time in milliseconds, [`LATEST_TIMESTAMP`], [`EARLIEST_TIMESTAMP`] or, from version 7,
-        /// [`MAX_TIMESTAMP`].
+        /// A time in milliseconds, or one of the negative numbers above from its version on.
         0..   => timestamp: i64,
         0..=0 => max_num_offsets: i32 = 1,
     }

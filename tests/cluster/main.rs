@@ -2,11 +2,13 @@
 //! against a controller that a test plays, or against Apache Kafka's.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod images;
 mod scripted_controller;
 mod scripted_log;
 mod mock_controller_channel;
 mod scene;
 
+mod replica_changes;
 mod scripted_controller_test;
 mod forwarding_manager;
 mod api_version_manager;

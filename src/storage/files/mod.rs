@@ -8,5 +8,7 @@ pub mod log_files;
 pub mod log_directory;
 pub mod meta_properties;
 pub mod clean_shutdown_file_handler;
+pub mod partition_metadata_file;
+pub mod stray_directories;
 pub mod checkpoint_file;
 pub mod offset_checkpoint;

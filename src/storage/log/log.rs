@@ -271,6 +271,11 @@ impl Log {
         // ANCHOR_END: segment_read
     }
 
+    /// What a read gives whose reader must not get anything from `offset` on.
+    pub fn read_nothing(&self, offset: Offset) -> FetchDataInfo {
+        self.nothing_at(LogOffsetMetadata::message_offset_only(offset))
+    }
+
     fn nothing_at(&self, fetch_offset_metadata: LogOffsetMetadata) -> FetchDataInfo {
         let message_set = self.segments.last().log().read(Position::START, 0);
         FetchDataInfo {

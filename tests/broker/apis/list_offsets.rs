@@ -138,12 +138,38 @@ fn before_a_time_to_come_are_all_offsets() {
 fn a_time_that_stands_for_nothing_in_a_version_is_refused() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect_with_topic("post");
-    for (version, timestamp) in [(0, -3), (0, i64::MIN), (1, -3), (6, -3), (7, -4)] {
+    let refused = [(0, -3), (0, i64::MIN), (1, -3), (6, -3), (7, -4), (8, -5), (10, -6), (11, -7)];
+    for (version, timestamp) in refused {
         let refused = client.list_offset(version, "post", timestamp);
         let answer = (refused.error_code, refused.offset, refused.old_style_offsets.len());
         let expected = (Errors::UnsupportedVersion.code(), -1, 0);
         assert_eq!(answer, expected, "ListOffsets version {version}, time {timestamp}");
     }
+}
+
+/// Every answer is Kafka 4.4.0's without tiered storage.
+#[test]
+fn nothing_is_in_tiered_storage_and_nothing_is_to_go_there() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.connect_with_topic("post");
+    for _ in 0..2 {
+        client.produce("post", 0, &batch(&[b"42"]));
+    }
+    let mut answer = |version, timestamp| {
+        let found = client.list_offset(version, "post", timestamp);
+        (found.error_code, found.timestamp, found.offset, found.leader_epoch)
+    };
+    for version in 8..=11 {
+        assert_eq!(
+            answer(version, -4),
+            (0, -1, 0, 0),
+            "the first offset on the broker's own disks"
+        );
+    }
+    for version in 9..=11 {
+        assert_eq!(answer(version, -5), (0, -1, -1, -1), "the last offset in tiered storage");
+    }
+    assert_eq!(answer(11, -6), (0, -1, -1, -1), "the first offset that is still to go there");
 }
 
 /// Port of `LogOffsetTest.testGetOffsetsBeforeEarliestTime`.

@@ -145,7 +145,7 @@ fn fetch_requests() {
         forgotten topics             | 02
           topic, partitions, tags    | 04 'old' 02 00000008 00
         rack id                      | 02 'r'
-        tags                         | 00
+        tags: cluster id             | 01 00 02 02 'c'
     ";
     assert_request(ApiKeys::Fetch, 12, v12);
 }
@@ -191,7 +191,11 @@ fn fetch_responses() {
             log start offset         | 0000000000000506
             aborted transactions     | 02 0000000000000007 0000000000000008 00
             preferred read replica   | 00000005
-            records, tags            | 1D 'the records of one partition' 00
+            records                  | 1D 'the records of one partition'
+            tags                     | 03
+              diverging epoch        | 00 0D 00000002 0000000000000708 00
+              current leader         | 01 09 00000003 00000004 00
+              snapshot id            | 02 0D 000000000000090A 00000005 00
           tags                       | 00
         tags                         | 00
     ";
@@ -238,6 +242,20 @@ fn list_offsets_requests() {
         tags                         | 00
     ";
     assert_request(ApiKeys::ListOffsets, 7, v7);
+    let v11 = "
+        key, version, correlation id | 0002 000B 0000002A
+        client id, tags              | 0004 'kcat' 00
+        replica, isolation level     | FFFFFFFF 01
+        topics                       | 02
+          name                       | 05 'test'
+          partitions                 | 02
+            partition                | 00000003
+            current leader epoch     | 00000004
+            timestamp, tags          | FFFFFFFFFFFFFFFE 00
+          tags                       | 00
+        timeout, tags                | 000005DC 00
+    ";
+    assert_request(ApiKeys::ListOffsets, 11, v11);
 }
 
 #[test]

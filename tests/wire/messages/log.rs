@@ -171,6 +171,7 @@ pub(crate) fn list_offsets_request() -> ListOffsetsRequest {
         replica_id: -1,
         isolation_level: 1,
         topics: vec![ListOffsetsTopic { name: "test".into(), partitions: vec![partition] }],
+        timeout_ms: 1500,
     }
 }
 

@@ -66,15 +66,30 @@ macro_rules! assert_all_are_read_alike {
 #[test]
 fn every_version_is_read_and_written_alike() {
     let unknown = assert_all_are_read_alike!(of_all_versions, kafka_protocol);
-    assert!(unknown.iter().all(|(_, versions)| versions.is_empty()), "{unknown:?}");
+    for (api, versions) in unknown {
+        assert_eq!(versions, newer_than_the_oracle(api), "{api:?}");
+    }
 }
+
+/// What release 0.15.1 does not know yet. The other one knows these, but for version 11 of ListOffsets,
+/// which brought no field.
+fn newer_than_the_oracle(api: ApiKeys) -> &'static [i16] {
+    match api {
+        ApiKeys::ListOffsets => &[10, LIST_OFFSETS_WITHOUT_ORACLE],
+        _ => &[],
+    }
+}
+
+const LIST_OFFSETS_WITHOUT_ORACLE: i16 = 11;
 
 #[test]
 fn the_versions_of_today_are_read_and_written_alike() {
     let unknown = assert_all_are_read_alike!(of_today, kafka_protocol_today);
     for (api, versions) in unknown {
         // The oldest versions are gone from the tables of Kafka 4; the newest must be there.
-        assert!(!versions.contains(api.versions().end()), "{api:?}: {versions:?}");
+        let newest = *api.versions().end();
+        let has_no_oracle = (api, newest) == (ApiKeys::ListOffsets, LIST_OFFSETS_WITHOUT_ORACLE);
+        assert!(has_no_oracle || !versions.contains(&newest), "{api:?}: {versions:?}");
     }
 }
 
