@@ -5,6 +5,12 @@
 mod images;
 mod scripted_controller;
 mod scripted_log;
+mod mock_controller_channel;
+mod scene;
 
 mod replica_changes;
 mod scripted_controller_test;
+mod forwarding_manager;
+mod api_version_manager;
+mod default_auto_topic_creation_manager;
+mod producer_id_manager;

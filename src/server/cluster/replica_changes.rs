@@ -131,10 +131,11 @@ impl ReplicaChanges {
         partition: &PartitionRegistration,
     ) -> Result<(), KafkaError> {
         let state = PartitionState::from(partition);
-        match partition.leader == self.broker_id {
-            true => hosted.make_leader(state)?,
-            false => hosted.make_follower(state),
-        };
+        if partition.leader == self.broker_id {
+            hosted.make_leader(state)?;
+        } else {
+            hosted.make_follower(state);
+        }
         Ok(())
     }
 
