@@ -57,7 +57,6 @@ pub struct BrokerLifecycleManager {
     metadata_offset: Box<dyn Fn() -> i64 + Send + Sync>,
     time: Arc<dyn Time>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    on_failure: Mutex<Option<Box<dyn FnOnce(&str) + Send>>>,
     this: Weak<Self>,
 }
 
@@ -95,7 +94,6 @@ impl BrokerLifecycleManager {
             metadata_offset: Box::new(metadata_offset),
             time,
             thread: Mutex::new(None),
-            on_failure: Mutex::new(None),
             this: Weak::clone(this),
         });
         let thread = Arc::clone(&manager);
@@ -113,17 +111,9 @@ impl BrokerLifecycleManager {
         Some(locked(&self.lifecycle).broker_epoch).filter(|it| *it != NO_EPOCH)
     }
 
-    /// `fail` is called with the reason when the broker cannot be registered, at once if that is known.
-    pub fn on_failure(&self, fail: impl FnOnce(&str) + Send + 'static) {
-        *locked(&self.on_failure) = Some(Box::new(fail));
-        self.tell_failure();
-    }
-
-    fn tell_failure(&self) {
-        let Some(why) = locked(&self.lifecycle).failure.clone() else { return };
-        if let Some(fail) = locked(&self.on_failure).take() {
-            fail(&why);
-        }
+    /// Why the broker cannot be registered, in a sentence for an operator; `None` while it may be.
+    pub fn failure(&self) -> Option<String> {
+        locked(&self.lifecycle).failure.clone()
     }
 
     /// Waits until the controller says that the broker has read the metadata log as far as its own
@@ -219,7 +209,6 @@ impl BrokerLifecycleManager {
         }
         drop(lifecycle);
         self.is_changed.notify_all();
-        self.tell_failure();
     }
 
     /// Until something happens, or is due.

@@ -3,30 +3,30 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use log::{info, warn};
 
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::locked;
 use crate::common::time::Time;
 use crate::common::uuid::random_uuid;
 use crate::config::kafka_config::KafkaConfig;
 use crate::image::loader::metadata_loader::MetadataLoader;
-use crate::image::metadata_delta::MetadataDelta;
-use crate::image::metadata_image::MetadataImage;
 use crate::image::metadata_publisher::MetadataPublisher;
 use crate::protocol::broker_registration::RegistrationListener;
 use crate::raft::kafka_raft_client::KafkaRaftClient;
 use crate::raft::quorum::ControllerNodeProvider;
 use crate::raft::raft_config::RaftConfig;
+use crate::raft::raft_fault::RaftFault;
 use crate::server::cluster::broker_lifecycle_manager::{
     BrokerIdentity, BrokerLifecycleManager, LifecycleConfig,
 };
+use crate::server::cluster::broker_metadata_publisher::BrokerMetadataPublisher;
 use crate::server::cluster::broker_registration_tracker::BrokerRegistrationTracker;
 use crate::server::cluster::controller_channel::ControllerChannel;
-use crate::server::cluster::late_publisher::LatePublisher;
 use crate::server::cluster::node_connection::BlockingConnector;
 use crate::server::cluster::node_identity::{NodeIdentity, named_controllers};
 use crate::server::cluster::node_to_controller_channel_manager::{
@@ -36,6 +36,8 @@ use crate::server::cluster::start_cancellation::StartCancellation;
 
 /// How long a stop waits for the controller to move leaders: what Kafka gives the whole stop.
 const CONTROLLED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// How often a start that waits looks whether it waits in vain.
+const LOOK_ROUND_INTERVAL: Duration = Duration::from_millis(100);
 /// The name of this machine, for a listener that names no host.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 
@@ -44,19 +46,20 @@ pub type FaultProcedure = Arc<dyn Fn() + Send + Sync>;
 
 /// A broker's place in a cluster, from [`join`](Self::join) to [`leave`](Self::leave).
 pub struct Membership {
-    broker_id: i32,
-    identity: NodeIdentity,
     is_shutdown_controlled: bool,
-    publisher: Arc<LatePublisher>,
+    publisher: Arc<BrokerMetadataPublisher>,
     observer: Arc<KafkaRaftClient>,
     heartbeat_channel: Arc<NodeToControllerChannelManager>,
     forwarding_channel: Arc<NodeToControllerChannelManager>,
     lifecycle: Arc<BrokerLifecycleManager>,
+    /// Why the metadata log is not followed any more.
+    fault: Arc<Mutex<Option<String>>>,
 }
 
 impl Membership {
-    /// Follows the metadata log, and registers at the same time. `endpoints` are the bound listeners. When
-    /// the log cannot be followed any further, a start fails, and a broker that runs calls `on_fault`.
+    /// Has `publisher` follow the metadata log, and registers at the same time. `endpoints` are the bound
+    /// listeners. When the log cannot be followed any further, a start fails, and a broker that runs calls
+    /// `on_fault`.
     ///
     /// # Errors
     /// If the system gives no thread, or does not say how this machine is called.
@@ -64,38 +67,31 @@ impl Membership {
         config: &KafkaConfig,
         identity: NodeIdentity,
         endpoints: &[EndPoint],
+        publisher: Arc<BrokerMetadataPublisher>,
         time: &Arc<dyn Time>,
         on_fault: FaultProcedure,
-        cancellation: &StartCancellation,
     ) -> Result<Self, KafkaError> {
-        let (broker_id, cluster_id) = (config.broker_id, identity.cluster_id.clone());
-        let listeners = registered_listeners(config, endpoints)?;
-        announce(config, &cluster_id);
-        let publisher = Arc::new(LatePublisher::default());
-        let observer = observe(config, &cluster_id, &publisher, on_fault)?;
-        let controllers = || Arc::clone(&observer) as Arc<dyn ControllerNodeProvider>;
-        let channel = |channel_name| {
-            let socket_timeout_ms = config.controller_socket_timeout_ms;
-            let config = ChannelConfig { channel_name, broker_id, socket_timeout_ms };
-            let connector = Arc::new(BlockingConnector::default());
-            NodeToControllerChannelManager::start(
-                &config,
-                controllers(),
-                connector,
-                Arc::clone(time),
-            )
-        };
-        let (heartbeat_channel, forwarding_channel) =
-            (channel("heartbeat")?, channel("forwarding")?);
+        let cluster_id = identity.cluster_id.clone();
         let broker_identity = BrokerIdentity {
-            broker_id,
-            cluster_id,
+            broker_id: config.broker_id,
+            cluster_id: cluster_id.clone(),
             incarnation_id: random_uuid()?,
             directory_ids: vec![identity.directory_id],
             previous_broker_epoch: identity.previous_broker_epoch.unwrap_or(NO_PREVIOUS_EPOCH),
             rack: config.broker_rack.clone(),
-            listeners,
+            listeners: registered_listeners(config, endpoints)?,
         };
+        announce(config, &cluster_id);
+        let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
+        let fault = Arc::<Mutex<Option<String>>>::default();
+        let observer =
+            Observation { publisher: &publisher, registered: &registered, fault: &fault }.begin(
+                config,
+                &cluster_id,
+                on_fault,
+            )?;
+        let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
+        let forwarding_channel = channel("forwarding", config, &observer, time)?;
         let offsets = Arc::clone(&publisher);
         let lifecycle = BrokerLifecycleManager::start(
             LifecycleConfig {
@@ -107,27 +103,17 @@ impl Membership {
             move || offsets.published_offset(),
             Arc::clone(time),
         )?;
-        cancellation.on_cancel({
-            let (lifecycle, publisher) = (Arc::clone(&lifecycle), Arc::clone(&publisher));
-            move || {
-                publisher.cancel(SHUTTING_DOWN);
-                lifecycle.close();
-            }
-        });
+        // Only once: nobody else has it.
+        let _ = registered.set(Arc::clone(&lifecycle));
         Ok(Self {
-            broker_id,
-            identity,
             is_shutdown_controlled: config.controlled_shutdown_enable,
             publisher,
             observer,
             heartbeat_channel,
             forwarding_channel,
             lifecycle,
+            fault,
         })
-    }
-
-    pub fn identity(&self) -> &NodeIdentity {
-        &self.identity
     }
 
     pub fn lifecycle(&self) -> &Arc<BrokerLifecycleManager> {
@@ -139,37 +125,37 @@ impl Membership {
         Arc::clone(&self.forwarding_channel) as Arc<dyn ControllerChannel>
     }
 
-    /// Waits until the metadata log is read as far as it went.
+    /// Waits until the metadata log is read as far as it went, and the broker follows it: then its logs are
+    /// open.
     ///
     /// # Errors
-    /// Why it cannot be, or why the broker is not registered.
-    pub fn first_image(&self) -> Result<Arc<MetadataImage>, KafkaError> {
-        // A refused registration ends the start, though the log can be read.
-        let (lifecycle, publisher) = (Arc::clone(&self.lifecycle), Arc::clone(&self.publisher));
-        lifecycle.on_failure(move |why| publisher.cancel(why));
-        self.publisher.first_image().map_err(not_started)
-    }
-
-    /// From now on `publishers` follow the cluster, in this order, the first image included. Waits until
-    /// they do.
-    ///
-    /// # Errors
-    /// Why they never will.
-    pub fn follow(&self, publishers: Vec<Arc<dyn MetadataPublisher>>) -> Result<(), KafkaError> {
-        let lifecycle = Arc::clone(&self.lifecycle);
-        let tracker = BrokerRegistrationTracker::new(self.broker_id, move || {
-            lifecycle.resend_registration();
-        });
-        let mut all = publishers;
-        all.push(Arc::new(tracker));
-        self.publisher.install(Arc::new(InOrder(all))).map_err(not_started)
+    /// Why it cannot be read, why the logs cannot be opened, or why the broker is not registered, which
+    /// ends the start, though the log can be read.
+    pub fn wait_for_first_publication(
+        &self,
+        cancellation: &StartCancellation,
+    ) -> Result<(), KafkaError> {
+        while !self.publisher.wait_for_first_publication(LOOK_ROUND_INTERVAL)? {
+            let failure = locked(&self.fault).clone().or_else(|| self.lifecycle.failure());
+            if let Some(why) = failure {
+                return Err(not_started(why));
+            }
+            if cancellation.is_cancelled() {
+                return Err(not_started(SHUTTING_DOWN.to_string()));
+            }
+        }
+        Ok(())
     }
 
     /// The broker can serve what it leads. Waits until the controller sends clients to it.
     ///
     /// # Errors
     /// Why it does not.
-    pub fn unfence(&self) -> Result<(), KafkaError> {
+    pub fn unfence(&self, cancellation: &StartCancellation) -> Result<(), KafkaError> {
+        cancellation.on_cancel({
+            let lifecycle = Arc::clone(&self.lifecycle);
+            move || lifecycle.close()
+        });
         self.lifecycle.wait_for_catch_up().map_err(not_started)?;
         self.lifecycle.unfence().map_err(not_started)
     }
@@ -192,7 +178,6 @@ impl Membership {
     /// Follows the cluster no more, and ends what waits for a controller. When this returns, no publisher
     /// runs.
     pub fn leave(&self) {
-        self.publisher.cancel(SHUTTING_DOWN);
         self.lifecycle.close();
         self.observer.shutdown();
         self.forwarding_channel.shutdown();
@@ -215,23 +200,51 @@ fn announce(config: &KafkaConfig, cluster_id: &str) {
     );
 }
 
-fn observe(
-    config: &KafkaConfig,
-    cluster_id: &str,
-    publisher: &Arc<LatePublisher>,
-    on_fault: FaultProcedure,
-) -> io::Result<Arc<KafkaRaftClient>> {
-    let followed = Arc::clone(publisher) as Arc<dyn MetadataPublisher>;
-    let publisher = Arc::clone(publisher);
-    KafkaRaftClient::start(
-        RaftConfig::of_broker(config, config.broker_id, cluster_id),
-        Box::new(MetadataLoader::new(vec![followed])),
-        Box::new(move |fault| {
-            publisher.cancel(&format!("the metadata log cannot be followed: {fault}"));
+/// What follows the metadata log, and what learns why it is not followed any more.
+struct Observation<'a> {
+    publisher: &'a Arc<BrokerMetadataPublisher>,
+    /// Set when the broker registers.
+    registered: &'a Arc<OnceLock<Arc<BrokerLifecycleManager>>>,
+    fault: &'a Arc<Mutex<Option<String>>>,
+}
+
+impl Observation<'_> {
+    fn begin(
+        &self,
+        config: &KafkaConfig,
+        cluster_id: &str,
+        on_fault: FaultProcedure,
+    ) -> io::Result<Arc<KafkaRaftClient>> {
+        let registered = Arc::clone(self.registered);
+        let tracker = BrokerRegistrationTracker::new(config.broker_id, move || {
+            if let Some(lifecycle) = registered.get() {
+                lifecycle.resend_registration();
+            }
+        });
+        let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
+        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker)]);
+        let noted = Arc::clone(self.fault);
+        let note = move |fault: RaftFault| {
+            let why = format!("the metadata log cannot be followed any further: {fault}");
+            *locked(&noted) = Some(why);
             on_fault();
-        }),
-    )
-    .map(Arc::new)
+        };
+        let config = RaftConfig::of_broker(config, config.broker_id, cluster_id);
+        KafkaRaftClient::start(config, Box::new(loader), Box::new(note)).map(Arc::new)
+    }
+}
+
+fn channel(
+    channel_name: &'static str,
+    config: &KafkaConfig,
+    observer: &Arc<KafkaRaftClient>,
+    time: &Arc<dyn Time>,
+) -> io::Result<Arc<NodeToControllerChannelManager>> {
+    let (broker_id, socket_timeout_ms) = (config.broker_id, config.controller_socket_timeout_ms);
+    let config = ChannelConfig { channel_name, broker_id, socket_timeout_ms };
+    let controllers = Arc::clone(observer) as Arc<dyn ControllerNodeProvider>;
+    let connector = Arc::new(BlockingConnector::default());
+    NodeToControllerChannelManager::start(&config, controllers, connector, Arc::clone(time))
 }
 
 /// The advertised addresses, with what was left open filled in: the port that the system has chosen, and the
@@ -283,24 +296,4 @@ fn number_of(protocol: SecurityProtocol) -> i16 {
 
 fn not_started(why: String) -> KafkaError {
     KafkaError::api(Errors::BrokerNotAvailable, why)
-}
-
-/// Several publishers as one.
-struct InOrder(Vec<Arc<dyn MetadataPublisher>>);
-
-impl MetadataPublisher for InOrder {
-    fn name(&self) -> &'static str {
-        "InOrder"
-    }
-
-    fn on_metadata_update(
-        &self,
-        delta: &MetadataDelta,
-        before: &Arc<MetadataImage>,
-        after: &Arc<MetadataImage>,
-    ) {
-        for publisher in &self.0 {
-            publisher.on_metadata_update(delta, before, after);
-        }
-    }
 }
