@@ -6,3 +6,16 @@ mod scripted_controller;
 mod scripted_log;
 
 mod scripted_controller_test;
+
+mod clients {
+    mod blocking_channel;
+}
+
+mod raft {
+    pub(crate) mod recording_listener;
+
+    mod kafka_raft_client;
+    mod kafka_raft_client_fetch;
+    mod kafka_raft_client_snapshot;
+    mod wrong_answers;
+}
