@@ -4,10 +4,10 @@
 //! It stands in a file of its own because `DelayedFetch` reads the logs again when its wait is
 //! over: in Kafka it calls back into the manager that made it, here both stand on this.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use log::{Level, log};
 
@@ -21,6 +21,7 @@ use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::config::log_config::LogConfig;
+use crate::image::current_image::CurrentImage;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::Partition;
@@ -128,13 +129,29 @@ pub type LogAppendResult = Result<LogAppendInfo, KafkaError>;
 /// All partitions of this broker.
 pub struct LocalLogs {
     partitions: RwLock<HashMap<TopicAndPartition, Arc<Partition>>>,
+    /// Kafka's `HostedPartition.Offline`: partitions of this broker whose logs could not be made.
+    offline: RwLock<HashSet<TopicAndPartition>>,
+    /// Set where the controllers are elsewhere: it knows the partitions of other brokers.
+    image: OnceLock<Arc<CurrentImage>>,
     metrics: Arc<Metrics>,
     leaves_cold_pages: bool,
 }
 
 impl LocalLogs {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { partitions: RwLock::default(), metrics, leaves_cold_pages: false }
+        Self {
+            partitions: RwLock::default(),
+            offline: RwLock::default(),
+            image: OnceLock::new(),
+            metrics,
+            leaves_cold_pages: false,
+        }
+    }
+
+    /// Tells partitions that other brokers have from those that do not exist by `image` from now on.
+    pub fn follow_image(&self, image: Arc<CurrentImage>) {
+        // A second one would be the same: a broker has one.
+        let _ = self.image.set(image);
     }
 
     /// LESSON: pages that are not in memory are left to `sendfile` from now on.
@@ -156,9 +173,35 @@ impl LocalLogs {
         &self,
         key: &TopicAndPartition,
     ) -> Result<Arc<Partition>, KafkaError> {
-        let partition = self.get_partition(key).ok_or_else(not_hosted)?;
+        let partition = self.get_partition(key).ok_or_else(|| self.not_hosted(key))?;
         partition.local_replica().log.log_dir().check_online()?;
         Ok(partition)
+    }
+
+    fn not_hosted(&self, key: &TopicAndPartition) -> KafkaError {
+        let (error, why) = if read_locked(&self.offline).contains(key) {
+            (
+                Errors::KafkaStorageError,
+                "its log could not be opened; the log of the broker says why",
+            )
+        } else if self.image.get().is_some_and(|image| image.contains(key)) {
+            (Errors::NotLeaderForPartition, "other brokers have its replicas")
+        } else {
+            (Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
+        };
+        KafkaError::api(error, why)
+    }
+
+    /// Port of `markPartitionOffline`: a partition of this broker that has no log. It is not hosted from
+    /// now on.
+    pub fn mark_offline(&self, key: &TopicAndPartition) {
+        self.remove_partition(key);
+        write_locked(&self.offline).insert(key.clone());
+    }
+
+    /// How many partitions have no log.
+    pub fn offline_count(&self) -> usize {
+        read_locked(&self.offline).len()
     }
 
     /// Every partition, in no order.
@@ -169,11 +212,13 @@ impl LocalLogs {
     /// Adds a partition, unless it is there already.
     pub fn add_partition(&self, partition: Partition) {
         let key = partition.topic_and_partition.clone();
+        write_locked(&self.offline).remove(&key);
         write_locked(&self.partitions).entry(key).or_insert_with(|| Arc::new(partition));
     }
 
     /// Forgets a partition: nothing is read from it or appended to it from now on.
     pub fn remove_partition(&self, key: &TopicAndPartition) {
+        write_locked(&self.offline).remove(key);
         write_locked(&self.partitions).remove(key);
     }
 
@@ -371,10 +416,6 @@ impl LocalLogs {
         }
         // ANCHOR_END: warm_slices
     }
-}
-
-fn not_hosted() -> KafkaError {
-    KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
 }
 
 /// Logs a fault of this broker or its disk for each partition. A client's mistakes get one line for

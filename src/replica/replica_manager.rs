@@ -180,10 +180,7 @@ impl ReplicaManager {
         leader_epoch: LeaderEpoch,
         logs: Vec<(TopicAndPartition, Arc<Log>)>,
     ) -> Result<(), KafkaError> {
-        let mut checkpointed = BTreeMap::new();
-        for (_, file) in self.online_checkpoints() {
-            checkpointed.extend(file.read().map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
-        }
+        let checkpointed = self.checkpointed_high_watermarks()?;
         for (key, log) in logs {
             if self.local_logs.get_partition(&key).is_some() {
                 continue;
@@ -196,6 +193,43 @@ impl ReplicaManager {
             self.local_logs.add_partition(partition);
         }
         Ok(())
+    }
+
+    /// The high watermarks of the last checkpoint, of all directories that are online.
+    ///
+    /// # Errors
+    /// If a checkpoint file cannot be read.
+    pub fn checkpointed_high_watermarks(
+        &self,
+    ) -> Result<BTreeMap<TopicAndPartition, Offset>, KafkaError> {
+        let mut checkpointed = BTreeMap::new();
+        for (_, file) in self.online_checkpoints() {
+            checkpointed.extend(file.read().map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
+        }
+        Ok(checkpointed)
+    }
+
+    /// Port of `getOrCreatePartition`, for a topic whose id the controller has given: the partition, with
+    /// this log from its checkpointed high watermark on, unless it is there already.
+    ///
+    /// # Errors
+    /// `INCONSISTENT_TOPIC_ID` if the one that is there is of another topic of the same name.
+    pub fn host(
+        &self,
+        topic_id: &[u8; 16],
+        key: &TopicAndPartition,
+        log: impl FnOnce() -> Result<(Arc<Log>, Offset), KafkaError>,
+    ) -> Result<Arc<Partition>, KafkaError> {
+        if self.local_logs.get_partition(key).is_none() {
+            let (log, high_watermark) = log()?;
+            let replica = Replica::new(self.config.broker_id, log, high_watermark);
+            self.local_logs.add_partition(Partition::in_cluster(key.clone(), *topic_id, replica));
+        }
+        let hosted = self.local_logs.get_partition(key);
+        hosted.filter(|it| it.topic_id == *topic_id).ok_or_else(|| {
+            let why = format!("an earlier topic of the same name still has {key}");
+            KafkaError::api(Errors::InconsistentTopicId, why)
+        })
     }
 
     /// No longer hosts these partitions. Owed, once no lock is held: a call of

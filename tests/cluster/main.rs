@@ -2,9 +2,11 @@
 //! against a controller that a test plays, or against Apache Kafka's.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod images;
 mod scripted_controller;
 mod scripted_log;
 
+mod replica_changes;
 mod scripted_controller_test;
 
 mod clients {

@@ -14,3 +14,6 @@ pub mod default_auto_topic_creation_manager;
 pub mod rpc_producer_id_manager;
 pub mod remote_controller;
 pub mod kraft_metadata_cache;
+pub mod replica_changes;
+pub mod coordinator_updates;
+pub mod broker_metadata_publisher;
