@@ -8,3 +8,13 @@ mod scripted_log;
 
 mod replica_changes;
 mod scripted_controller_test;
+
+mod image {
+    mod made_records;
+    mod published;
+
+    mod cluster_image;
+    mod metadata_loader;
+    mod recorded_logs;
+    mod topics_image;
+}

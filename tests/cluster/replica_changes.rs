@@ -57,6 +57,7 @@ impl Broker {
         let config = LogManagerConfig {
             log_dirs: vec![dir.join("logs")],
             broker_id: LOCAL,
+            joins_a_cluster: true,
             default_config: LogConfig::default(),
             recovery_threads_per_data_dir: 1,
             cleaner: CleanerConfig { enable_cleaner: false, ..CleanerConfig::default() },

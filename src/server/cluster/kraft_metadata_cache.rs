@@ -10,9 +10,7 @@ use crate::common::end_point::ListenerName;
 use crate::image::cluster_image::BrokerRegistration;
 use crate::image::current_image::CurrentImage;
 use crate::image::topic_image::TopicImage;
-use crate::server::metadata::metadata_cache::{
-    FinalizedFeatures, IsFenced, MetadataCache, Node,
-};
+use crate::server::metadata::metadata_cache::{FinalizedFeatures, IsFenced, MetadataCache, Node};
 use crate::server::metadata::reachable_brokers::ReachableBrokers;
 
 /// The cluster as the newest image has it.
