@@ -366,8 +366,10 @@ def codecs(topic):
 def batches(topic):
     """The batches of a topic as they lie in the log."""
     for partition in range(3):
-        path = f"{os.environ['DATA_DIR']}/{topic}-{partition}/00000000000000000000.log"
-        with open(path, "rb") as file:
+        # A cluster has the directories of three brokers in there, one of which has the partition.
+        path = f"{topic}-{partition}/00000000000000000000.log"
+        directory = Path(os.environ["DATA_DIR"])
+        with open(next(it for it in directory.glob(f"**/{path}")), "rb") as file:
             log = file.read()
         position = 0
         while position < len(log):
