@@ -1,1 +1,5 @@
 //! Port of `org.apache.kafka.clients`: connections that this broker opens to other nodes.
+
+pub mod interrupter;
+pub mod blocking_channel;
+pub mod api_versions_exchange;

@@ -1,5 +1,7 @@
 //! In the place of Jackson: JSON in one line.
 
+use crate::common::text::java_double;
+
 /// A JSON text that grows.
 #[derive(Default)]
 pub(crate) struct Json(String);
@@ -47,6 +49,11 @@ impl Json {
     /// As [`number`](Self::number), for what is counted.
     pub(crate) fn count(&mut self, count: impl TryInto<u64>) {
         self.0.push_str(&count.try_into().unwrap_or(u64::MAX).to_string());
+    }
+
+    /// As Java writes it.
+    pub(crate) fn double(&mut self, number: f64) {
+        self.0.push_str(&java_double(number));
     }
 
     pub(crate) fn bool(&mut self, is_so: bool) {

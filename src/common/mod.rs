@@ -38,11 +38,11 @@ pub mod purge_size;
 pub mod mock_time;
 #[doc(hidden)]
 pub mod mock_scheduler;
-pub(crate) mod json;
 pub mod json_value;
 pub mod uuid;
 pub mod topic_partition;
 pub mod text;
+pub(crate) mod json;
 pub mod client_quota_entity;
 pub mod loading_progress;
 pub mod service_manager;

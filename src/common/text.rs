@@ -1,4 +1,5 @@
-//! Text for the log: what clients made up, and how many there are of something.
+//! Text for the log: what clients made up, and how many there are of something; numbers as Java
+//! writes them.
 
 use std::fmt;
 
@@ -32,6 +33,18 @@ pub fn counted(count: usize, noun: &str) -> impl fmt::Display {
         1 => write!(f, "1 {noun}"),
         _ => write!(f, "{count} {noun}s"),
     })
+}
+
+/// A number as Java's `Double.toString` writes it: tools compare the text.
+pub(crate) fn java_double(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:E}");
+    match text.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+        _ => text,
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::common::end_point::EndPoint;
+use crate::config::cluster_membership;
 use crate::config::config_def::{ConfigError, nearest};
 use crate::config::config_type::entries;
 use crate::config::kafka_config::KafkaConfig;
@@ -121,6 +122,9 @@ fn read(mut given: Vec<Property>, overrides: &[(String, String)]) -> Reading {
     errors.extend(without_directory(&given));
     config.fill_in();
     errors.extend(take_listener_settings(&mut config, &mut ignored, &given));
+    for property in cluster_membership::without_effect(&config, &given) {
+        ignored.add(format!("`{}`", property.name), cluster_membership::WHY_WITHOUT_EFFECT);
+    }
     errors.extend(contradictions(&config, &given));
     errors.extend(lessons::forbidden(&config, &given));
     ignored.leave_out_controllers(&mut config);
@@ -220,6 +224,7 @@ fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<ConfigError> 
     };
     let mut found = listeners::contradictions(config);
     found.extend(listener_security::contradictions(config));
+    found.extend(cluster_membership::contradictions(config, given));
     let (queued, largest) = (config.queued_max_request_bytes, config.socket_request_max_bytes);
     if queued.bytes().is_some_and(|bytes| bytes < u64::from(largest.unsigned_abs())) {
         found.push(Contradiction {
@@ -245,7 +250,7 @@ fn too_few_replicas(config: &KafkaConfig, given: &[Property]) -> Option<String> 
         _ => "",
     };
     let (place, value) = (&property.place, config.min_insync_replicas);
-    (value > 1).then(|| {
+    (value > 1 && !config.joins_a_cluster()).then(|| {
         format!(
             "{place}: `min.insync.replicas={value}`: this broker is alone, so that each partition \
              has one in-sync replica: what a producer with acks=all sends is refused with \

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::common::end_point::{EndPoint, ListenerName};
 use crate::common::http_end_point::HttpEndPoint;
 use crate::common::kafka_principal::KafkaPrincipal;
+use crate::common::text::java_double;
 use crate::config::limit::Limit;
 
 /// A way to write a value in a `.properties` file.
@@ -182,16 +183,8 @@ impl Kind for f64 {
         text.parse().map_err(|_| Self::must_be())
     }
 
-    /// As Java's `Double.toString` writes it: tools compare the text.
     fn show(value: &f64) -> String {
-        if *value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
-            return format!("{value:?}");
-        }
-        let text = format!("{value:E}");
-        match text.split_once('E') {
-            Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
-            _ => text,
-        }
+        java_double(*value)
     }
 }
 

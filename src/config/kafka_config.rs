@@ -22,6 +22,7 @@ use crate::config::log_policies::{
 };
 use crate::config::password::Password;
 use crate::config::process_roles::ProcessRoles;
+use crate::config::quorum_config::{BootstrapServer, QuorumVoter};
 use crate::config::sasl_mechanisms::SaslMechanisms;
 use crate::config::ssl_client_auth::SslClientAuth;
 use crate::config::tls_names::{CipherSuites, TlsProtocols};
@@ -44,7 +45,9 @@ settings! {
         node_id: Option<i32>,
             "node.id" = "", Allowed::AtLeast(0), High;
         /// What KRaft mode makes of this process. With both roles it is a cluster of its own, as it
-        /// is without this setting; it has neither a quorum nor a log of metadata.
+        /// is without this setting; it has neither a quorum nor a log of metadata. With `broker` alone it
+        /// joins the cluster of the controllers that `controller.quorum.bootstrap.servers` or
+        /// `controller.quorum.voters` names.
         process_roles: ProcessRoles,
             "process.roles" = "", Allowed::Any, High;
         /// Where the broker listens. Port 0 lets the system choose; an empty host means every
@@ -67,7 +70,8 @@ settings! {
             "listener.security.protocol.map" =
                 "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
             Allowed::Any, Low;
-        /// The names in `listeners` that belong to controllers; these listeners are not opened.
+        /// The names in `listeners` that belong to controllers; these listeners are not opened. With
+        /// `process.roles=broker` the first of them says by which protocol the controllers are reached.
         controller_listener_names: Vec<ListenerName>,
             "controller.listener.names" = "", Allowed::Any, High;
         /// The addresses that the broker gives clients to connect to, each to those that have come by
@@ -83,6 +87,61 @@ settings! {
         /// that of the first listener.
         advertised_port: Option<u16> as Option<Int<u16>>,
             "advertised.port" = "", Allowed::Between(1, 65535), High;
+
+        /// Some of the controllers of the cluster that `process.roles=broker` joins: the others become
+        /// known from them.
+        controller_quorum_bootstrap_servers: Vec<BootstrapServer>,
+            "controller.quorum.bootstrap.servers" = "", Allowed::Any, High;
+        /// All controllers of that cluster, with their ids, if it was made with such a list.
+        controller_quorum_voters: Vec<QuorumVoter>,
+            "controller.quorum.voters" = "", Allowed::Any, High;
+        /// How long the metadata log may stand still before another controller is asked for it, in
+        /// milliseconds.
+        controller_quorum_fetch_timeout_ms: i64 as Int<i64>,
+            "controller.quorum.fetch.timeout.ms" = "2000", Allowed::AtLeast(1), High;
+        /// How long a controller may take to answer a request for the metadata log, in milliseconds.
+        controller_quorum_request_timeout_ms: i64 as Int<i64>,
+            "controller.quorum.request.timeout.ms" = "2000", Allowed::AtLeast(1), Medium;
+        /// How long to wait after such a request has failed, in milliseconds.
+        controller_quorum_retry_backoff_ms: i64 as Int<i64>,
+            "controller.quorum.retry.backoff.ms" = "20", Allowed::AtLeast(0), Low;
+        /// How much of the metadata log is asked for at once, in bytes.
+        controller_quorum_fetch_max_bytes: i32,
+            "controller.quorum.fetch.max.bytes" = "1048576", Allowed::AtLeast(1), Low;
+        /// How much of a snapshot of it is asked for at once, in bytes.
+        controller_quorum_fetch_snapshot_max_bytes: i32,
+            "controller.quorum.fetch.snapshot.max.bytes" = "1048576", Allowed::AtLeast(1), Low;
+        /// How long a controller may take to answer any other request, in milliseconds; each request
+        /// has a limit of its own besides.
+        controller_socket_timeout_ms: i64 as Int<i64>,
+            "controller.socket.timeout.ms" = "30000", Allowed::AtLeast(1), Medium;
+        /// How often the broker tells the active controller that it is there, in milliseconds. A
+        /// controller gives its partitions to others when it has heard nothing for its own
+        /// `broker.session.timeout.ms`, 9 seconds by default.
+        broker_heartbeat_interval_ms: i64 as Int<i64>,
+            "broker.heartbeat.interval.ms" = "2000", Allowed::AtLeast(1), Medium;
+        /// How long a start may wait until a controller has registered the broker, in milliseconds.
+        initial_broker_registration_timeout_ms: i64 as Int<i64>,
+            "initial.broker.registration.timeout.ms" = "60000", Allowed::AtLeast(1), Medium;
+        /// Whether a broker that stops has the controller move its leaders to others first.
+        controlled_shutdown_enable: bool,
+            "controlled.shutdown.enable" = "true", Allowed::Any, Medium;
+        /// How long the controller may be without the news that a log directory has failed, in
+        /// milliseconds: then the broker stops.
+        log_dir_failure_timeout_ms: i64,
+            "log.dir.failure.timeout.ms" = "30000", Allowed::AtLeast(1), Low;
+        /// Where the broker stands: clients that know where they stand prefer a replica nearby, and
+        /// controllers spread the replicas of a partition over racks.
+        broker_rack: Option<String>,
+            "broker.rack" = "", Allowed::Any, Medium;
+        /// The listener by which brokers reach each other. Without it: the one of
+        /// `security.inter.broker.protocol`.
+        inter_broker_listener_name: Option<String>,
+            "inter.broker.listener.name" = "", Allowed::Any, Medium;
+        /// The protocol of that listener, which bears its name, if `inter.broker.listener.name` is not
+        /// set.
+        security_inter_broker_protocol: String,
+            "security.inter.broker.protocol" = "PLAINTEXT", Allowed::Any, Medium;
 
         /// Processors per listener: threads that read requests from sockets and write responses to
         /// them.
@@ -319,9 +378,10 @@ settings! {
         /// Partitions of a topic that is created by its first use.
         num_partitions: i32,
             "num.partitions" = "1", Allowed::AtLeast(1), Medium;
-        /// Copies of each partition of a topic that is created by its first use.
+        /// Copies of each partition of a topic that is created by its first use. A broker without
+        /// `process.roles=broker` is alone and takes only 1.
         default_replication_factor: i32,
-            "default.replication.factor" = "1", Allowed::Only("1", "this broker is alone"), Medium;
+            "default.replication.factor" = "1", Allowed::AtLeast(1), Medium;
         /// Whether a topic is created when a client first asks for it.
         auto_create_topics_enable: bool,
             "auto.create.topics.enable" = "true", Allowed::Any, High;
@@ -489,8 +549,8 @@ settings! {
         transferto_compressed_records_validation_enable: bool,
             "transferto.compressed.records.validation.enable" = "false", Allowed::Any, Medium;
 
-        /// Replicas that must have a message before acks=-1 is answered. This broker is alone: more
-        /// than 1 refuses every such request.
+        /// Replicas that must have a message before acks=-1 is answered. A broker without
+        /// `process.roles=broker` is alone: more than 1 refuses every such request.
         min_insync_replicas: usize as Int<usize>,
             "min.insync.replicas" = "1", Allowed::AtLeast(1), High;
         /// How often the high watermarks are written, in milliseconds.
@@ -551,8 +611,10 @@ settings! {
         /// The size of that topic's segments, in bytes.
         offsets_topic_segment_bytes: i32,
             "offsets.topic.segment.bytes" = "104857600", Allowed::AtLeast(MESSAGE_SIZE_MIN_BYTES), High;
-        /// Copies of that topic. This broker is alone, and makes one whatever the number is, as
-        /// Kafka 0.9 did with too few brokers.
+        /// Copies of that topic. A broker that is alone makes one whatever the number is, as Kafka 0.9
+        /// did with too few brokers. In a cluster set it to 1: this version does not copy partitions
+        /// between brokers yet, so with more copies every commit would wait in vain for the others,
+        /// and fail after `offsets.commit.timeout.ms`.
         offsets_topic_replication_factor: i16,
             "offsets.topic.replication.factor" = "3", Allowed::AtLeast(1), High;
         /// How long offsets outlive the last member of their group, in minutes. Kafka 0.9 kept them
@@ -694,6 +756,17 @@ impl KafkaConfig {
             set.expect("the settings of listeners are checked when they are read");
         }
         self
+    }
+
+    /// Whether the broker joins the cluster of controllers that are other processes.
+    pub fn joins_a_cluster(&self) -> bool {
+        self.process_roles == ProcessRoles::Broker
+    }
+
+    /// Port of `KafkaConfig.interBrokerListenerName`: the listener by which brokers reach each other.
+    pub fn inter_broker_listener(&self) -> ListenerName {
+        let protocol = &self.security_inter_broker_protocol;
+        ListenerName::normalised(self.inter_broker_listener_name.as_ref().unwrap_or(protocol))
     }
 
     /// The faults that are switched on.

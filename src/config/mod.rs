@@ -17,6 +17,8 @@ pub mod config_def;
 pub mod properties;
 pub mod precedence;
 pub mod process_roles;
+pub mod quorum_config;
+pub mod cluster_membership;
 pub mod listener_setting;
 pub mod kafka_config;
 pub mod listener_setting_reader;

@@ -9,12 +9,14 @@ pub enum ProcessRoles {
     Unset,
     /// A broker that is its own controller.
     BrokerAndController,
+    /// A broker of a cluster whose controllers are other processes.
+    Broker,
 }
 
 impl Kind for ProcessRoles {
     type Value = Self;
     const NAME: &'static str = "list";
-    const TAKES: &'static str = "empty, or broker,controller";
+    const TAKES: &'static str = "empty, broker, or broker,controller";
     const IS_OPTIONAL: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -23,15 +25,12 @@ impl Kind for ProcessRoles {
         match roles[..] {
             [] => Ok(Self::Unset),
             ["broker", "controller"] => Ok(Self::BrokerAndController),
-            ["broker"] => {
-                Err("must be broker,controller, which makes this a cluster of its own: it \
-                               cannot yet join the cluster of a controller elsewhere"
-                    .to_string())
-            }
+            ["broker"] => Ok(Self::Broker),
             ["controller"] => {
                 Err("must have the role of a broker: there is no controller here that \
-                                   other brokers could follow, so take a file with `process.roles=broker,controller`, as \
-                                   Kafka's config/server.properties has it"
+                 other brokers could follow, so take one of Kafka's, and give this process \
+                 `process.roles=broker` and its address; or `process.roles=broker,controller`, as \
+                 Kafka's config/server.properties has it, which makes this a cluster of its own"
                     .to_string())
             }
             _ => Err(Self::must_be()),
@@ -42,6 +41,7 @@ impl Kind for ProcessRoles {
         match value {
             Self::Unset => String::new(),
             Self::BrokerAndController => "broker,controller".to_string(),
+            Self::Broker => "broker".to_string(),
         }
     }
 }
@@ -51,12 +51,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_roles_start_and_one_alone_is_refused_with_what_is_missing() {
+    fn a_broker_starts_with_or_without_the_second_role_and_a_controller_alone_does_not() {
         for text in ["broker,controller", " controller , broker "] {
             assert_eq!(ProcessRoles::parse(text), Ok(ProcessRoles::BrokerAndController));
         }
         assert_eq!(ProcessRoles::parse(""), Ok(ProcessRoles::Unset));
-        assert!(ProcessRoles::parse("broker").unwrap_err().contains("cannot yet join"));
+        assert_eq!(ProcessRoles::parse("broker"), Ok(ProcessRoles::Broker));
         assert!(ProcessRoles::parse("controller").unwrap_err().contains("no controller here"));
         assert_eq!(ProcessRoles::parse("brokers").unwrap_err(), ProcessRoles::must_be());
     }

@@ -36,28 +36,17 @@ const WITHOUT_EFFECT: &[Group] = &[
         ],
     },
     Group {
-        why: "this broker has no controller quorum to join",
+        why: "it is for controllers and their log, and this process is none and keeps no copy of it",
         names: &[
-            "controller.quorum.voters",
-            "controller.quorum.bootstrap.servers",
             "controller.quorum.auto.join.enable",
             "controller.quorum.append.linger.ms",
             "controller.quorum.election.backoff.max.ms",
             "controller.quorum.election.timeout.ms",
-            "controller.quorum.fetch.max.bytes",
-            "controller.quorum.fetch.snapshot.max.bytes",
-            "controller.quorum.fetch.timeout.ms",
-            "controller.quorum.request.timeout.ms",
-            "controller.quorum.retry.backoff.ms",
             "controller.performance.always.log.threshold.ms",
             "controller.performance.sample.period.ms",
-            "controller.socket.timeout.ms",
             "control.plane.listener.name",
             "early.start.listeners",
-            "broker.heartbeat.interval.ms",
             "broker.session.timeout.ms",
-            "initial.broker.registration.timeout.ms",
-            "log.dir.failure.timeout.ms",
             "metadata.log.dir",
             "metadata.log.max.record.bytes.between.snapshots",
             "metadata.log.max.snapshot.interval.ms",
@@ -78,7 +67,7 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &["broker.id.generation.enable", "reserved.broker.max.id"],
     },
     Group {
-        why: "this broker is alone: nothing is replicated and no leader is elected",
+        why: "this broker replicates nothing yet, and elects no leader",
         names: &[
             "replica.lag.time.max.ms",
             "replica.lag.max.messages",
@@ -101,13 +90,9 @@ const WITHOUT_EFFECT: &[Group] = &[
             "auto.leader.rebalance.enable",
             "leader.imbalance.per.broker.percentage",
             "leader.imbalance.check.interval.seconds",
-            "controlled.shutdown.enable",
             "controlled.shutdown.max.retries",
             "controlled.shutdown.retry.backoff.ms",
             "inter.broker.protocol.version",
-            "inter.broker.listener.name",
-            "security.inter.broker.protocol",
-            "broker.rack",
             "replication.quota.window.num",
             "replication.quota.window.size.seconds",
             "alter.log.dirs.replication.quota.window.num",
@@ -556,7 +541,8 @@ mod tests {
 
     #[test]
     fn what_every_stock_file_holds_is_passed_over_with_a_reason() {
-        for name in ["zookeeper.connect", "offsets.topic.compression.codec", "broker.rack"] {
+        for name in ["zookeeper.connect", "offsets.topic.compression.codec", "num.replica.fetchers"]
+        {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::HasNoEffect(_))), "{name}");
         }
     }

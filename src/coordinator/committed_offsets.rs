@@ -86,12 +86,14 @@ pub fn on_commit_stored(
 /// `callback` is called with `Ok`.
 ///
 /// # Errors
-/// `GROUP_ID_NOT_FOUND`; `NON_EMPTY_GROUP` if the group has members that are no consumers.
+/// `GROUP_ID_NOT_FOUND`; `NON_EMPTY_GROUP` if the group has members that are no consumers; why it was
+/// unloaded.
 pub fn delete(
     group: &mut GroupMetadata,
     partitions: &[TopicAndPartition],
     callback: DoneCallback,
 ) -> Result<Vec<Result<(), Errors>>, Errors> {
+    group.check_not_unloaded()?;
     let verdict = |key: &TopicAndPartition| match group.state() {
         GroupState::Dead => Err(Errors::GroupIdNotFound),
         GroupState::Empty => Ok(Ok(())),
@@ -113,15 +115,16 @@ pub fn delete_of_partitions(
     callback: DoneCallback,
 ) {
     let keys = known_of(group, deleted.iter());
-    if !keys.is_empty() {
+    if !keys.is_empty() && group.check_not_unloaded().is_ok() {
         group.outbox.store(Store::RemoveOffsets { keys, callback: Some(callback) });
     }
 }
 
 /// Removes the offsets that have expired, and returns how many. A group that is being stored is in
-/// use, and one of its commits may be of an expired offset: it is left for the next time.
+/// use, and one of its commits may be of an expired offset: it is left for the next time. One that was
+/// unloaded is left to its coordinator.
 pub fn expire(group: &mut GroupMetadata, now_ms: TimestampMs, retention_ms: i64) -> usize {
-    if group.outbox.is_storing() {
+    if group.outbox.is_storing() || group.check_not_unloaded().is_err() {
         return 0;
     }
     let keys = group.expired_offsets(now_ms, retention_ms);
@@ -170,8 +173,9 @@ pub fn on_offsets_removed(
 /// Removes a group that has no members, with its offsets.
 ///
 /// # Errors
-/// `GROUP_ID_NOT_FOUND`; `NON_EMPTY_GROUP`.
+/// `GROUP_ID_NOT_FOUND`; `NON_EMPTY_GROUP`; why it was unloaded.
 pub fn remove_group(group: &mut GroupMetadata, callback: DoneCallback) -> Result<(), Errors> {
+    group.check_not_unloaded()?;
     match group.state() {
         GroupState::Dead => Err(Errors::GroupIdNotFound),
         GroupState::Empty => {

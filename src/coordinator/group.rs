@@ -84,6 +84,21 @@ impl Group {
         })
     }
 
+    /// Takes the group out of use, because this broker does not coordinate it any more: all that waits
+    /// in it fails with `error`, and so does every later change. A store that is being appended is
+    /// completed.
+    ///
+    /// # Errors
+    /// `NOT_COORDINATOR` if a change has panicked: then nothing waits in it.
+    pub fn unload(&self, error: Errors) -> (Result<(), Errors>, Owed) {
+        let (timers, owed) = self.change(|group| {
+            group.unload(error);
+            Ok(group.timers())
+        });
+        let result = timers.as_ref().map(drop).map_err(|error| *error);
+        (result, Owed { timers: timers.unwrap_or_default(), ..owed })
+    }
+
     /// Returns what the thread owes that has called the answers it owed, if more was left.
     pub fn go_on(&self) -> Owed {
         let (_, owed) = self.change(|group| {
@@ -197,6 +212,40 @@ mod tests {
         let (_, owed) = group.change(|_| -> Result<(), Errors> { panic!("a fault") });
         owed.timers.into_iter().for_each(|timer| timers.cancel(Some(timer)));
         assert_eq!(timers.size(), 0);
+    }
+
+    #[test]
+    fn a_group_that_is_unloaded_gives_its_timers_back_and_stores_nothing_any_more() {
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
+        let timers = GroupTimers::new(Arc::new(MockTime::new()));
+        let (armed, storing) = group.change(|it| {
+            it.add(MemberMetadata::new("m".to_string(), None), "consumer");
+            timers.schedule_session(&group, it, "m");
+            it.outbox.store(commit(Box::new(|_| ())));
+            Ok(())
+        });
+        assert_eq!((armed, timers.size()), (Ok(()), 1));
+        let (sender, receiver) = mpsc::channel();
+        let waiting = |sender: mpsc::Sender<Errors>| -> CommitCallback {
+            Box::new(move |it: Vec<Result<_, _>>| sender.send(it[0].unwrap_err()).unwrap())
+        };
+        let store = |it: &mut GroupMetadata| {
+            it.outbox.store(commit(waiting(sender.clone())));
+            Ok(())
+        };
+        let _ = group.change(store);
+        let (unloaded, owed) = group.unload(Errors::NotCoordinator);
+        assert_eq!((unloaded, owed.has_failed), (Ok(()), false));
+        owed.timers.into_iter().for_each(|timer| timers.cancel(Some(timer)));
+        assert_eq!(timers.size(), 0);
+        owed.answers.into_iter().for_each(|answer| answer());
+        assert_eq!(receiver.try_recv(), Ok(Errors::NotCoordinator), "it waited for the first");
+        let (_, late) = group.change(store);
+        assert!(late.store.is_none() && storing.store.is_some());
+        late.answers.into_iter().for_each(|answer| answer());
+        assert_eq!(receiver.try_recv(), Ok(Errors::NotCoordinator));
+        let (ended, owed) = group.end_store(|_| ());
+        assert!(ended.is_ok() && owed.is_empty());
     }
 
     #[test]

@@ -24,6 +24,8 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::swallow::swallow;
 use crate::common::text::for_log;
 use crate::common::time::Time;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::GroupConfig;
 use crate::coordinator::group_metadata::GroupMetadata;
@@ -31,6 +33,7 @@ use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_outbox::Owed;
 use crate::coordinator::group_results::{Answer, DoneCallback};
 use crate::coordinator::group_store::Store;
+use crate::coordinator::group_table::Load;
 use crate::coordinator::group_timer::{Deadline, DeadlineOf, GroupTimers};
 use crate::coordinator::rebalance::Rebalance;
 use crate::coordinator::{committed_offsets, group_sync};
@@ -115,6 +118,47 @@ impl GroupChanges {
                 });
                 log_failure(&group, stopped);
             });
+        }
+    }
+}
+
+/// Groups that come and go with their partition.
+impl GroupChanges {
+    /// Loads the groups of a partition that this broker leads from `leader_epoch` on. Their members
+    /// have a whole session to send something.
+    pub fn load_elected(&self, load: Load, leader_epoch: LeaderEpoch) {
+        let groups = self.manager.load_elected(load, leader_epoch, &|| self.is_active());
+        groups.iter().for_each(|group| self.schedule_sessions(group));
+    }
+
+    /// Takes a group out of use that is out of the table: all that waits in it fails with `error`, and
+    /// so does whatever comes late.
+    pub fn unload(&self, group: &Arc<Group>, error: Errors) {
+        let (unloaded, owed) = group.unload(error);
+        log_failure(group, unloaded);
+        self.settle(group, owed);
+    }
+
+    /// Removes the offsets of partitions that no longer exist. Returns when the log has that of all
+    /// groups, whichever threads append it; a stop leaves the groups alone that have not had their turn.
+    pub fn remove_offsets_of(&self, deleted: &[TopicAndPartition]) {
+        let (sender, receiver) = mpsc::channel();
+        for group in self.manager.groups().into_iter().take_while(|_| self.is_active()) {
+            let sender = sender.clone();
+            let callback: DoneCallback = Box::new(move |stored| {
+                let _ = sender.send(stored); // The receiver waits below.
+            });
+            let removed = self.change(&group, |it| {
+                committed_offsets::delete_of_partitions(it.group, deleted, callback);
+                Ok(())
+            });
+            log_failure(&group, removed);
+        }
+        drop(sender);
+        // Ends when no callback is left that holds a sender.
+        let failed = receiver.iter().filter(Result::is_err).count();
+        if failed > 0 {
+            error!("the offsets of deleted partitions are left in {failed} groups");
         }
     }
 }
@@ -240,6 +284,7 @@ impl GroupChanges {
     /// Gives all members of a loaded group a session.
     fn schedule_sessions(&self, group: &Arc<Group>) {
         let (scheduled, owed) = group.change(|it| {
+            it.check_not_dead()?; // Its partition may have been resigned by now.
             let mut it = self.rebalance(group, it);
             it.group.ids(|_| true).iter().for_each(|id| it.schedule_session(id));
             Ok(())

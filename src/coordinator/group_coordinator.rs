@@ -6,7 +6,7 @@
 //! rebalances; a rebalance changes the group and its timers.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use log::{debug, error, info};
@@ -17,15 +17,17 @@ use crate::common::lock::locked;
 use crate::common::named_thread::spawn_named;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_changes::{GroupChanges, log_failure};
 use crate::coordinator::group_config::GroupConfig;
+use crate::coordinator::group_elections::GroupElections;
 use crate::coordinator::group_memory::group_bytes_max;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_results::{
-    CommitCallback, CommitOffsets, DoneCallback, FetchedOffsets, GroupOverview, GroupSummary,
-    JoinCallback, JoinError, JoinGroup, MemberIdentity, SyncCallback, SyncGroup,
+    CommitCallback, CommitOffsets, FetchedOffsets, GroupOverview, GroupSummary, JoinCallback,
+    JoinError, JoinGroup, MemberIdentity, SyncCallback, SyncGroup,
 };
 use crate::coordinator::group_state::GroupState;
 use crate::coordinator::group_store::OffsetCommit;
@@ -39,9 +41,10 @@ const ID_BYTES_MAX: usize = i16::MAX.unsigned_abs() as usize;
 /// names.
 const INSTANCE_ID_BYTES_MAX: usize = 249;
 
-/// The coordinator of all groups.
+/// The coordinator of the groups whose partitions of `__consumer_offsets` this broker leads.
 pub struct GroupCoordinator {
     changes: Arc<GroupChanges>,
+    elections: GroupElections,
     reaper: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -50,16 +53,14 @@ impl GroupCoordinator {
     /// A coordinator that does not answer yet.
     pub fn new(config: GroupConfig, manager: GroupMetadataManager, time: Arc<dyn Time>) -> Self {
         let changes = Arc::new(GroupChanges::new(config, manager, time));
-        Self { changes, reaper: Mutex::new(None) }
+        let elections = GroupElections::new(Arc::clone(&changes));
+        Self { changes, elections, reaper: Mutex::new(None) }
     }
 
     /// Begins to answer and to watch deadlines. If `__consumer_offsets` exists already, with
-    /// `partition_count` partitions, its groups are loaded before; their members have a whole
-    /// session to send something.
-    ///
-    /// Kafka loads in the background and answers `COORDINATOR_LOAD_IN_PROGRESS` meanwhile, because
-    /// partitions move between brokers that are running. Here they are loaded once, before the
-    /// ports open.
+    /// `partition_count` partitions, a broker that is alone loads its groups before; their members
+    /// have a whole session to send something. In a cluster there is no count yet: partitions come and
+    /// go while the broker runs, and are [loaded](GroupElections::on_election) in the background.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -82,6 +83,7 @@ impl GroupCoordinator {
     /// their members find them after a restart.
     pub fn shutdown(&self) {
         self.changes.begin_shutdown();
+        self.elections.shutdown();
         let reaper = locked(&self.reaper).take();
         if reaper.is_some_and(|reaper| reaper.join().is_err()) {
             error!("the group coordinator's thread ended by a panic");
@@ -89,23 +91,16 @@ impl GroupCoordinator {
         self.changes.shutdown(Errors::CoordinatorNotAvailable);
     }
 
-    /// Port of `GroupCoordinator.onResignation`: unloads the groups whose records lie in
-    /// `partitions`, the logs of which are offline. Pending requests fail with
-    /// `COORDINATOR_NOT_AVAILABLE`, as later ones do; a restart finds the groups in the log.
-    pub fn on_resignation(&self, partitions: &HashSet<TopicAndPartition>) {
+    /// Unloads the groups whose records lie in `partitions`, the logs of which are offline. Pending
+    /// requests fail with `COORDINATOR_NOT_AVAILABLE`, as later ones do; a restart finds the groups in
+    /// the log.
+    pub fn on_log_dir_failure(&self, partitions: &HashSet<TopicAndPartition>) {
         for group in self.manager().groups() {
             let partition = self.manager().partition_for(group.group_id());
             if partition.is_some_and(|it| partitions.contains(&it)) {
-                let unloaded = self.changes.change(&group, |it| {
-                    it.group.answer_all(Errors::CoordinatorNotAvailable);
-                    it.group.outbox.set_removed();
-                    Ok(())
-                });
-                if unloaded.is_err() {
-                    // It has failed, and would be loaded again in vain each second.
-                    self.manager().drop_group(&group);
-                }
-                log_failure(&group, unloaded);
+                // Also one that has failed, and would be loaded again in vain each second.
+                self.manager().drop_group(&group);
+                self.changes.unload(&group, Errors::CoordinatorNotAvailable);
             }
         }
     }
@@ -116,6 +111,25 @@ impl GroupCoordinator {
 
     pub fn changes(&self) -> &GroupChanges {
         &self.changes
+    }
+}
+
+/// Changes of the cluster. Their order is that of its metadata log.
+impl GroupCoordinator {
+    /// As [`GroupElections::on_election`]. The number of partitions must be
+    /// [known](GroupMetadataManager::set_partition_count).
+    pub fn on_election(&self, partition: i32, leader_epoch: LeaderEpoch) {
+        self.elections.on_election(partition, leader_epoch);
+    }
+
+    /// As [`GroupElections::on_resignation`].
+    pub fn on_resignation(&self, partition: i32, leader_epoch: Option<LeaderEpoch>) {
+        self.elections.on_resignation(partition, leader_epoch);
+    }
+
+    /// As [`GroupElections::on_partitions_deleted`].
+    pub fn on_partitions_deleted(&self, deleted: Vec<TopicAndPartition>) {
+        self.elections.on_partitions_deleted(deleted);
     }
 }
 
@@ -142,7 +156,7 @@ impl GroupCoordinator {
         request: &JoinGroup,
         record_bytes_max: usize,
     ) -> Result<Arc<Group>, Errors> {
-        self.validate_named_group(&request.group_id)?;
+        let found = self.validate_named_group(&request.group_id)?;
         let config = self.changes.config();
         let (least, most) =
             (config.group_min_session_timeout_ms, config.group_max_session_timeout_ms);
@@ -161,7 +175,7 @@ impl GroupCoordinator {
         if member_bytes("", request) > group_bytes_max(record_bytes_max) {
             return Err(Errors::GroupMaxSizeReached);
         }
-        match self.manager().get_group(&request.group_id) {
+        match found {
             Some(group) => Ok(group),
             None if request.member.member_id.is_empty() => {
                 self.manager().get_or_create_group(&request.group_id)
@@ -175,6 +189,11 @@ impl GroupCoordinator {
     pub fn sync_group(&self, request: &SyncGroup, callback: SyncCallback) {
         let mut callback = Some(callback);
         let synced = self.group_of_members(&request.group_id, Errors::UnknownMemberId);
+        // The rebalance that it belongs to is lost, and old clients know no better error to join again.
+        let synced = synced.map_err(|error| match error {
+            Errors::CoordinatorLoadInProgress => Errors::RebalanceInProgress,
+            other => other,
+        });
         let synced = synced.and_then(|group| {
             let record_bytes_max = self.manager().record_bytes_max(&request.group_id);
             self.changes
@@ -207,7 +226,11 @@ impl GroupCoordinator {
         member: &MemberIdentity,
         generation_id: i32,
     ) -> Result<(), Errors> {
-        let group = self.group_of_members(group_id, Errors::UnknownMemberId)?;
+        let group = match self.group_of_members(group_id, Errors::UnknownMemberId) {
+            // The member is believed until its group is there.
+            Err(Errors::CoordinatorLoadInProgress) => return Ok(()),
+            found => found?,
+        };
         self.changes.change(&group, |it| {
             it.group.check_not_dead()?;
             it.group.validate_member(member)?;
@@ -234,8 +257,7 @@ impl GroupCoordinator {
         group_id: &str,
         leaving: &[MemberIdentity],
     ) -> Result<Vec<Result<(), Errors>>, Errors> {
-        self.validate_named_group(group_id)?;
-        let Some(group) = self.manager().get_group(group_id) else {
+        let Some(group) = self.validate_named_group(group_id)? else {
             return Ok(vec![Err(Errors::UnknownMemberId); leaving.len()]);
         };
         self.changes.change(&group, |it| {
@@ -279,8 +301,7 @@ impl GroupCoordinator {
     }
 
     fn group_to_commit(&self, group_id: &str, generation_id: i32) -> Result<Arc<Group>, Errors> {
-        self.validate_group_status(group_id)?;
-        match self.manager().get_group(group_id) {
+        match self.validate_group_status(group_id)? {
             Some(group) => Ok(group),
             None if generation_id < 0 => self.manager().get_or_create_group(group_id),
             None => Err(Errors::IllegalGeneration),
@@ -297,8 +318,7 @@ impl GroupCoordinator {
         group_id: &str,
         asked: Option<&[TopicAndPartition]>,
     ) -> Result<FetchedOffsets, Errors> {
-        self.validate_group_status(group_id)?;
-        let Some(group) = self.manager().get_group(group_id) else {
+        let Some(group) = self.validate_group_status(group_id)? else {
             let asked = asked.unwrap_or_default().iter();
             return Ok(asked.map(|key| (key.clone(), None)).collect());
         };
@@ -331,24 +351,7 @@ impl GroupCoordinator {
     /// Removes the offsets of partitions that no longer exist. Returns when the log has that of all
     /// groups, whichever threads append it.
     pub fn handle_deleted_partitions(&self, deleted: &[TopicAndPartition]) {
-        let (sender, receiver) = mpsc::channel();
-        for group in self.manager().groups() {
-            let sender = sender.clone();
-            let callback: DoneCallback = Box::new(move |stored| {
-                let _ = sender.send(stored); // The receiver waits below.
-            });
-            let removed = self.changes.change(&group, |it| {
-                committed_offsets::delete_of_partitions(it.group, deleted, callback);
-                Ok(())
-            });
-            log_failure(&group, removed);
-        }
-        drop(sender);
-        // Ends when no callback is left that holds a sender.
-        let failed = receiver.iter().filter(Result::is_err).count();
-        if failed > 0 {
-            error!("the offsets of deleted partitions are left in {failed} groups");
-        }
+        self.changes.remove_offsets_of(deleted);
     }
 
     /// Removes the offsets that have expired, and the groups that have neither members nor offsets
@@ -376,14 +379,18 @@ impl GroupCoordinator {
 
 /// Administration.
 impl GroupCoordinator {
-    /// All groups, by their ids. One that has failed is left out.
+    /// All groups that are coordinated here, by their ids. One that has failed is left out.
     ///
     /// # Errors
-    /// `COORDINATOR_NOT_AVAILABLE` outside of start and stop.
+    /// `COORDINATOR_NOT_AVAILABLE` outside of start and stop; `COORDINATOR_LOAD_IN_PROGRESS` while a
+    /// partition is being loaded.
     pub fn list_groups(&self) -> Result<Vec<GroupOverview>, Errors> {
         // Without the topic there are no groups, and a list of none is the truth. Groups whose
         // partition is offline or could not be read are not known.
         self.validate_active()?;
+        if self.manager().table().is_loading() {
+            return Err(Errors::CoordinatorLoadInProgress);
+        }
         let groups = self.manager().groups();
         let overviews = groups.iter().map(|group| group.look(GroupMetadata::overview));
         let mut all: Vec<_> = overviews.filter_map(Result::ok).collect();
@@ -402,10 +409,14 @@ impl GroupCoordinator {
     /// # Errors
     /// `NOT_COORDINATOR` if the group has failed; or what is wrong with the request.
     pub fn describe_group(&self, group_id: &str) -> Result<GroupSummary, Errors> {
-        self.validate_group_status(group_id).or_else(only_without_topic)?;
-        match self.manager().get_group(group_id) {
-            Some(group) => group.look(GroupMetadata::summary),
-            None => Ok(GroupSummary::dead()),
+        match self.validate_group_status(group_id) {
+            Ok(Some(group)) => group.look(GroupMetadata::summary),
+            Ok(None) => Ok(GroupSummary::dead()),
+            // No error for a tool that looks.
+            Err(Errors::NotCoordinator) if self.manager().table().is_without_topic() => {
+                Ok(GroupSummary::dead())
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -414,34 +425,32 @@ impl GroupCoordinator {
     /// # Errors
     /// `GROUP_ID_NOT_FOUND`; `NON_EMPTY_GROUP`; or why it cannot be removed from the log.
     pub fn delete_group(&self, group_id: &str) -> Result<(), Errors> {
-        let not_found = Errors::GroupIdNotFound;
-        self.validate_group_status(group_id).map_err(|error| match error {
-            Errors::NotCoordinator => not_found,
-            other => other,
-        })?;
-        let group = self.manager().get_group(group_id).ok_or(not_found)?;
+        let is_without_topic = self.manager().table().is_without_topic();
+        let group = match self.validate_group_status(group_id) {
+            Ok(group) => group.ok_or(Errors::GroupIdNotFound)?,
+            Err(Errors::NotCoordinator) if is_without_topic => return Err(Errors::GroupIdNotFound),
+            Err(error) => return Err(error),
+        };
         self.changes.change_and_wait(&group, committed_offsets::remove_group)
     }
 }
 
 /// What requests have in common.
 impl GroupCoordinator {
+    /// The group, if there is one of this id.
+    ///
     /// # Errors
     /// `COORDINATOR_NOT_AVAILABLE` outside of start and stop, and if the group's partition of
-    /// `__consumer_offsets` is offline or could not be read; `INVALID_GROUP_ID`; `NOT_COORDINATOR` as long as there is no
-    /// `__consumer_offsets`, upon which the client looks for the coordinator, which creates it.
-    fn validate_group_status(&self, group_id: &str) -> Result<(), Errors> {
+    /// `__consumer_offsets` is offline or could not be read; `INVALID_GROUP_ID`;
+    /// `COORDINATOR_LOAD_IN_PROGRESS` while its partition is being loaded; `NOT_COORDINATOR` if this
+    /// broker does not lead it, or there is no `__consumer_offsets`, upon which the client looks for
+    /// the coordinator, which creates it.
+    fn validate_group_status(&self, group_id: &str) -> Result<Option<Arc<Group>>, Errors> {
         self.validate_active()?;
         if group_id.len() > ID_BYTES_MAX {
             return Err(Errors::InvalidGroupId);
         }
-        match self.manager().partition_for(group_id) {
-            None => Err(Errors::NotCoordinator),
-            Some(partition) if self.manager().is_unavailable(&partition) => {
-                Err(Errors::CoordinatorNotAvailable)
-            }
-            Some(_) => Ok(()),
-        }
+        self.manager().find_group(group_id)
     }
 
     fn validate_active(&self) -> Result<(), Errors> {
@@ -453,7 +462,7 @@ impl GroupCoordinator {
 
     /// The same for requests of members: those of a group without a name could not be distinguished
     /// from consumers without a group.
-    fn validate_named_group(&self, group_id: &str) -> Result<(), Errors> {
+    fn validate_named_group(&self, group_id: &str) -> Result<Option<Arc<Group>>, Errors> {
         if group_id.is_empty() {
             return Err(Errors::InvalidGroupId);
         }
@@ -461,15 +470,6 @@ impl GroupCoordinator {
     }
 
     fn group_of_members(&self, group_id: &str, not_found: Errors) -> Result<Arc<Group>, Errors> {
-        self.validate_named_group(group_id)?;
-        self.manager().get_group(group_id).ok_or(not_found)
-    }
-}
-
-/// Without `__consumer_offsets` there are no groups, which is no error for a tool that looks.
-fn only_without_topic(error: Errors) -> Result<(), Errors> {
-    match error {
-        Errors::NotCoordinator => Ok(()),
-        other => Err(other),
+        self.validate_named_group(group_id)?.ok_or(not_found)
     }
 }

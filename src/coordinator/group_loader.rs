@@ -2,15 +2,17 @@
 //! `__consumer_offsets` add up to.
 //!
 //! A record that cannot be read is logged and skipped: its group may then be older than it was, and
-//! the others do not suffer.
+//! the others do not suffer. So are the records of groups whose protocol is not spoken here, which other
+//! brokers of the cluster may have written: they stay in the log.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 
-use log::{debug, error, warn};
+use log::{Level, debug, log};
 
 use crate::common::errors::KafkaError;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{Offset, TimestampMs};
 use crate::coordinator::group_memory::Held;
@@ -34,18 +36,24 @@ pub struct LoadedGroups {
 }
 
 impl LoadedGroups {
-    /// Reads a partition from its beginning to its high watermark, in pieces of about
-    /// `load_buffer_size` bytes.
+    /// Reads a partition from its beginning to its end, in pieces of about `load_buffer_size` bytes,
+    /// as long as it `is_awaited`. What its leader has beyond the high watermark will be committed:
+    /// leaders do not truncate.
     ///
     /// # Errors
     /// Why it cannot be read to its end. What has been read until then is no state that there was.
-    pub fn read(&mut self, partition: &Partition, load_buffer_size: i32) -> Result<(), KafkaError> {
+    pub fn read(
+        &mut self,
+        partition: &Partition,
+        load_buffer_size: i32,
+        is_awaited: &dyn Fn() -> bool,
+    ) -> Result<(), KafkaError> {
         let replica = partition.local_replica();
-        let high_watermark = replica.high_watermark().message_offset;
+        let end = replica.log_end_offset().message_offset;
         let limit = ReadLimit::min_one_message(load_buffer_size);
         let mut offset = replica.log.log_start_offset();
-        while offset < high_watermark {
-            let found = replica.log.read(offset, Some(high_watermark), limit)?;
+        while offset < end && is_awaited() {
+            let found = replica.log.read(offset, Some(end), limit)?;
             let bytes = bytes_of(&found.message_set)?;
             let began_at = offset;
             for entry in shallow_entries(&bytes) {
@@ -67,7 +75,8 @@ impl LoadedGroups {
             }
             if batch.attributes() & TRANSACTIONAL_FLAG != 0 {
                 let offset = entry.offset;
-                warn!(
+                log!(
+                    limited(LogKind::Failures, Level::Warn),
                     "skipping the offsets of a transaction at {offset}: transactions are not supported"
                 );
                 return Ok(());
@@ -75,7 +84,8 @@ impl LoadedGroups {
         }
         entry.for_each_record(&mut |record| {
             if let Err(error) = self.take_record(record) {
-                error!("skipping the record at offset {}: {error}", record.offset);
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "skipping the record at offset {}: {error}", record.offset);
             }
             Ok(())
         })
@@ -84,7 +94,7 @@ impl LoadedGroups {
     fn take_record(&mut self, record: &LogRecord<'_>) -> Result<(), KafkaError> {
         match (read_key(record.key.unwrap_or_default())?, record.value) {
             (GroupRecordKey::Offset(group_id, key), Some(value)) => {
-                let value = read_offset_value(value)?;
+                let value = read_offset_value(value)?.committed;
                 self.offsets.entry(group_id).or_default().insert(key, value);
             }
             (GroupRecordKey::Offset(group_id, key), None) => {
@@ -103,7 +113,7 @@ impl LoadedGroups {
                 self.groups.remove(&group_id);
             }
             (GroupRecordKey::Unknown(version), _) => {
-                debug!("skipping a record of version {version}, which 0.9 does not have");
+                debug!("leaving a record alone whose key has version {version}");
             }
         }
         Ok(())

@@ -181,12 +181,27 @@ impl GroupMetadata {
 
     /// # Errors
     /// `COORDINATOR_NOT_AVAILABLE` if the group is being removed: the client asks again, and finds
-    /// it gone or, if it cannot be removed, still there.
+    /// it gone or, if it cannot be removed, still there. Why it was unloaded, if it was.
     pub fn check_not_dead(&self) -> Result<(), Errors> {
+        self.check_not_unloaded()?;
         match self.state {
             GroupState::Dead => Err(Errors::CoordinatorNotAvailable),
             _ => Ok(()),
         }
+    }
+
+    /// # Errors
+    /// Why the group was unloaded.
+    pub fn check_not_unloaded(&self) -> Result<(), Errors> {
+        self.outbox.closed_by().map_or(Ok(()), Err)
+    }
+
+    /// This broker does not coordinate the group any more: whatever waits in it, or comes late, fails
+    /// with `error`.
+    pub fn unload(&mut self, error: Errors) {
+        self.answer_all(error);
+        self.outbox.close(error);
+        self.state = GroupState::Dead;
     }
 
     pub fn transition_to(&mut self, next: GroupState, now_ms: TimestampMs) {

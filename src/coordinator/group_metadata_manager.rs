@@ -1,30 +1,30 @@
-//! Port of `kafka.coordinator.GroupMetadataManager`: the table of groups, and their records in
-//! `__consumer_offsets`.
+//! Port of `kafka.coordinator.GroupMetadataManager`: how groups get out of `__consumer_offsets`, and
+//! their records into it.
 //!
 //! The log has one replica here, so the answer of `ReplicaManager` is there when the append
 //! returns, and the thread that appends waits for it. It holds no group's lock meanwhile.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use log::{Level, error, info, log};
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::for_log;
 use crate::common::time::Time;
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
+use crate::common::units::LeaderEpoch;
 use crate::coordinator::group::Group;
 use crate::coordinator::group_config::OffsetConfig;
 use crate::coordinator::group_loader::LoadedGroups;
 use crate::coordinator::group_memory::GroupMemory;
 use crate::coordinator::group_metadata::{GroupMetadata, group_bytes};
 use crate::coordinator::group_store::{Record, Store};
+use crate::coordinator::group_table::{GroupTable, Load};
 use crate::message::record_batch_builder::RecordBatchBuilder;
+use crate::replica::partition::Partition;
 use crate::replica::replica_manager::ReplicaManager;
 
 /// All groups.
@@ -33,51 +33,39 @@ pub struct GroupMetadataManager {
     memory: Arc<GroupMemory>,
     replica_manager: Arc<ReplicaManager>,
     time: Arc<dyn Time>,
-    /// Set when `__consumer_offsets` exists.
-    partition_count: OnceLock<i32>,
-    groups: Mutex<HashMap<String, Arc<Group>>>,
-    /// The partitions of `__consumer_offsets` that could not be read to their ends.
-    unread: Mutex<HashSet<TopicAndPartition>>,
+    table: GroupTable,
 }
 
 impl GroupMetadataManager {
     /// No groups yet, and no `__consumer_offsets`.
     pub fn new(
         config: OffsetConfig,
+        table: GroupTable,
         replica_manager: Arc<ReplicaManager>,
         time: Arc<dyn Time>,
     ) -> Self {
-        let (partition_count, groups, unread) =
-            (OnceLock::new(), Mutex::default(), Mutex::default());
         let memory = GroupMemory::of_setting(config.memory_max_bytes);
-        Self { config, memory, replica_manager, time, partition_count, groups, unread }
+        Self { config, memory, replica_manager, time, table }
     }
 
     pub fn config(&self) -> &OffsetConfig {
         &self.config
     }
 
-    /// `__consumer_offsets` exists, with so many partitions. The number never changes: groups would
-    /// be looked for in other partitions then.
+    /// Which partitions of `__consumer_offsets` are coordinated here.
+    pub fn table(&self) -> &GroupTable {
+        &self.table
+    }
+
+    /// `__consumer_offsets` exists, with so many partitions.
     pub fn set_partition_count(&self, partition_count: i32) {
-        self.partition_count.get_or_init(|| partition_count);
+        self.table.set_partition_count(partition_count);
     }
 
     /// The partition that holds a group; none as long as there is no `__consumer_offsets`.
     pub fn partition_for(&self, group_id: &str) -> Option<TopicAndPartition> {
-        let partition_count = *self.partition_count.get()?;
-        let partition = partition_of(group_id, partition_count);
+        let partition = self.table.partition_for(group_id)?;
         Some(TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition))
-    }
-
-    /// Whether the groups of a partition cannot be known: its log directory is offline, or it could
-    /// not be read to its end.
-    pub fn is_unavailable(&self, partition: &TopicAndPartition) -> bool {
-        if locked(&self.unread).contains(partition) {
-            return true;
-        }
-        let hosted = self.replica_manager.local_logs().get_partition(partition);
-        hosted.is_some_and(|it| !it.local_replica().log.log_dir().is_online())
     }
 
     pub fn memory(&self) -> &Arc<GroupMemory> {
@@ -86,69 +74,136 @@ impl GroupMetadataManager {
 
     /// The size of the largest batch that the partition of a group takes, in bytes.
     pub fn record_bytes_max(&self, group_id: &str) -> usize {
-        let key = self.partition_for(group_id);
-        let hosted = key.and_then(|key| self.replica_manager.local_logs().get_partition(&key));
         // Without the partition nothing can be stored, which is found out when it is tried.
+        let hosted = self.hosted_partition_for(group_id);
         hosted.map_or(usize::MAX, |it| it.local_replica().log.config().max_message_size)
     }
 
+    fn hosted_partition_for(&self, group_id: &str) -> Option<Arc<Partition>> {
+        self.replica_manager.local_logs().get_partition(&self.partition_for(group_id)?)
+    }
+
+    /// A group that this broker coordinates; none if there is no such group.
+    ///
+    /// # Errors
+    /// As [`GroupTable::find`]; `COORDINATOR_NOT_AVAILABLE` also if the log directory of its partition
+    /// is offline.
+    pub fn find_group(&self, group_id: &str) -> Result<Option<Arc<Group>>, Errors> {
+        let found = self.table.find(group_id)?;
+        let is_online = |it: Arc<Partition>| it.local_replica().log.log_dir().is_online();
+        match self.hosted_partition_for(group_id).is_none_or(is_online) {
+            true => Ok(found),
+            false => Err(Errors::CoordinatorNotAvailable),
+        }
+    }
+
+    /// A group that is coordinated here.
     pub fn get_group(&self, group_id: &str) -> Option<Arc<Group>> {
-        locked(&self.groups).get(group_id).cloned()
+        self.table.find(group_id).ok().flatten()
     }
 
     /// # Errors
-    /// `COORDINATOR_NOT_AVAILABLE` if there is no memory for another group.
+    /// `COORDINATOR_NOT_AVAILABLE` if there is no memory for another group; as [`GroupTable::find`].
     pub fn get_or_create_group(&self, group_id: &str) -> Result<Arc<Group>, Errors> {
-        if let Some(group) = self.get_group(group_id) {
+        if let Some(group) = self.table.find(group_id)? {
             return Ok(group);
         }
         let held = self.memory.hold(group_bytes(group_id, ""))?;
         let new = Group::new(GroupMetadata::held(group_id, self.time.milliseconds(), held));
         // Another thread may have been quicker.
-        Ok(Arc::clone(locked(&self.groups).entry(group_id.to_string()).or_insert(new)))
+        self.table.get_or_insert(new)
     }
 
     /// All groups, in no order.
     pub fn groups(&self) -> Vec<Arc<Group>> {
-        locked(&self.groups).values().cloned().collect()
+        self.table.groups()
     }
 
     /// Drops a group that has been removed from the log.
     pub fn drop_group(&self, removed: &Arc<Group>) {
-        self.replace_group(removed, None);
+        self.table.replace(removed, None);
+    }
+}
+
+/// Loading.
+impl GroupMetadataManager {
+    /// Loads all partitions of `__consumer_offsets`.
+    pub fn load_groups(&self) {
+        let started_ms = self.time.hi_res_clock_ms();
+        for partition in 0..self.table.partition_count().unwrap_or(0) {
+            if let Some(load) = self.table.begin_load(partition) {
+                self.load_partition(load, &|| true);
+            }
+        }
+        let elapsed_ms = self.time.hi_res_clock_ms() - started_ms;
+        info!("loaded {} groups in {elapsed_ms} ms", self.groups().len());
     }
 
-    /// Reads all partitions of `__consumer_offsets`, from their beginnings to their high
-    /// watermarks.
+    /// Loads a partition for which this broker was elected in `leader_epoch`, unless it is resigned
+    /// meanwhile or `is_wanted` says no. Returns its groups.
+    pub fn load_elected(
+        &self,
+        load: Load,
+        leader_epoch: LeaderEpoch,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Vec<Arc<Group>> {
+        let started_ms = self.time.hi_res_clock_ms();
+        let Some(groups) = self.load_partition(load, is_wanted) else { return Vec::new() };
+        let elapsed_ms = self.time.hi_res_clock_ms() - started_ms;
+        info!(
+            "loaded {} groups of {GROUP_METADATA_TOPIC_NAME}-{} in {elapsed_ms} ms, as their \
+             coordinator in epoch {leader_epoch}",
+            groups.len(),
+            load.partition
+        );
+        groups
+    }
+
+    /// Reads a partition to its end, and has its groups answer from then on. None is returned if the
+    /// loading is moot.
     ///
     /// Of one that cannot be read to its end no group is taken: an older offset, or none where there
     /// was one, would have consumers read again what they have read, or pass over what they have
     /// not.
-    pub fn load_groups(&self) {
-        let started_ms = self.time.hi_res_clock_ms();
-        for partition in 0..self.partition_count.get().copied().unwrap_or(0) {
-            let key = TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, partition);
-            let mut loaded = LoadedGroups::default();
-            if let Err(error) = self.load(&key, &mut loaded) {
-                error!(
-                    "cannot read {key} to its end, so its groups are refused until a restart can: \
-                     {error}; `transferto dump-log` shows where the damage is"
-                );
-                locked(&self.unread).insert(key);
-                continue;
-            }
-            let mut groups = locked(&self.groups);
-            for mut group in loaded.into_groups() {
-                group.hold_stored(&self.memory);
-                groups.insert(group.group_id.clone(), Group::new(group));
-            }
+    fn load_partition(&self, load: Load, is_wanted: &dyn Fn() -> bool) -> Option<Vec<Arc<Group>>> {
+        let key = TopicAndPartition::new(GROUP_METADATA_TOPIC_NAME, load.partition);
+        let mut loaded = LoadedGroups::default();
+        let is_awaited = || is_wanted() && self.table.is_awaited(load);
+        let read = || self.load(&key, &mut loaded, &is_awaited);
+        // A panic would leave the partition's clients waiting for this loading.
+        let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+            Err(KafkaError::api(Errors::UnknownServerError, "its loading panicked".to_string()))
+        });
+        if !is_awaited() {
+            return None;
         }
-        let elapsed_ms = self.time.hi_res_clock_ms() - started_ms;
-        info!("loaded {} groups in {elapsed_ms} ms", locked(&self.groups).len());
+        if let Err(error) = read {
+            error!(
+                "cannot read {key} to its end, so its groups are refused until a restart or another \
+                 leader can: {error}; `transferto dump-log` shows where the damage is"
+            );
+            self.table.end_load(load, None);
+            return None;
+        }
+        let is_of_partition = |group: &GroupMetadata| {
+            self.table.partition_for(&group.group_id) == Some(load.partition)
+        };
+        let (groups, strays): (Vec<_>, Vec<_>) =
+            loaded.into_groups().into_iter().partition(is_of_partition);
+        if let Some(stray) = strays.first() {
+            error!(
+                "{key} has {} groups that belong into other partitions, among them {}: they are \
+                 left alone; were partitions added to {GROUP_METADATA_TOPIC_NAME}?",
+                strays.len(),
+                for_log(&stray.group_id)
+            );
+        }
+        let groups: Vec<_> = groups.into_iter().map(|it| self.held(it)).collect();
+        self.table.end_load(load, Some(&groups)).then_some(groups)
     }
 
     /// Puts a group as it is in the log in the place of one that has failed, and returns it; none if
-    /// the log does not have it.
+    /// the log does not have it, or the failed group has been unloaded meanwhile.
     ///
     /// # Errors
     /// If the log cannot be read to its end. Then the failed group stays: in its place, a group that
@@ -156,43 +211,37 @@ impl GroupMetadataManager {
     pub fn reload_group(&self, failed: &Arc<Group>) -> Result<Option<Arc<Group>>, KafkaError> {
         let mut loaded = LoadedGroups::default();
         if let Some(partition) = self.partition_for(failed.group_id()) {
-            self.load(&partition, &mut loaded)?;
+            self.load(&partition, &mut loaded, &|| true)?;
         }
         let mut groups = loaded.into_groups().into_iter();
-        let group = groups.find(|it| it.group_id == failed.group_id()).map(|mut group| {
-            group.hold_stored(&self.memory);
-            Group::new(group)
-        });
+        let group = groups.find(|it| it.group_id == failed.group_id()).map(|it| self.held(it));
         let level = limited(LogKind::Failures, Level::Info);
         log!(level, "loaded group {} again from the log", for_log(failed.group_id()));
-        self.replace_group(failed, group.clone());
-        Ok(group)
+        let is_replaced = self.table.replace(failed, group.clone());
+        Ok(group.filter(|_| is_replaced))
+    }
+
+    fn held(&self, mut loaded: GroupMetadata) -> Arc<Group> {
+        loaded.hold_stored(&self.memory);
+        Group::new(loaded)
     }
 
     fn load(
         &self,
         partition: &TopicAndPartition,
         loaded: &mut LoadedGroups,
+        is_awaited: &dyn Fn() -> bool,
     ) -> Result<(), KafkaError> {
         let hosted = self.replica_manager.local_logs().get_partition(partition);
         let hosted = hosted.ok_or_else(|| {
             KafkaError::api(Errors::KafkaStorageError, format!("{partition} is missing"))
         })?;
-        loaded.read(&hosted, self.config.load_buffer_size)
+        loaded.read(&hosted, self.config.load_buffer_size, is_awaited)
     }
+}
 
-    fn replace_group(&self, old: &Arc<Group>, new: Option<Arc<Group>>) {
-        let mut groups = locked(&self.groups);
-        let Entry::Occupied(mut entry) = groups.entry(old.group_id().to_string()) else { return };
-        if !Arc::ptr_eq(entry.get(), old) {
-            return;
-        }
-        match new {
-            Some(new) => drop(entry.insert(new)),
-            None => drop(entry.remove()),
-        }
-    }
-
+/// Appends.
+impl GroupMetadataManager {
     /// Appends the records of a change to the partition of its group, and waits until they are
     /// safe.
     ///
@@ -250,32 +299,9 @@ fn for_clients(error: Errors) -> Result<(), Errors> {
     })
 }
 
-/// Port of `GroupMetadataManager.partitionFor`: by Java's `String.hashCode`, as in every Kafka.
-fn partition_of(group_id: &str, partition_count: i32) -> i32 {
-    let hash = group_id
-        .encode_utf16()
-        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    // `Utils.abs` has 0 for the one number that has no positive counterpart.
-    hash.checked_abs().unwrap_or(0) % partition_count.max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The hashes are Java's: `"g".hashCode()` and so on.
-    #[test]
-    fn a_group_has_the_partition_that_it_has_in_kafka() {
-        let by_hash = |group_id: &str| partition_of(group_id, i32::MAX);
-        assert_eq!(by_hash(""), 0);
-        assert_eq!(by_hash("g"), 103);
-        assert_eq!(by_hash("group"), 98_629_247);
-        assert_eq!(by_hash("console-consumer"), 648_006_740);
-        assert_eq!(by_hash("\u{1F600}"), 1_772_899);
-        // Its hash is the smallest of all numbers.
-        assert_eq!(partition_of("polygenelubricants", 50), 0);
-        assert_eq!(partition_of("group", 50), 47);
-    }
 
     #[test]
     fn errors_of_the_log_are_put_so_that_a_client_tries_again_or_gives_up() {

@@ -42,6 +42,8 @@ pub struct Outbox {
     /// come back to it.
     is_due: bool,
     is_removed: bool,
+    /// Why nothing is stored any more: this broker does not coordinate the group.
+    closed_by: Option<Errors>,
 }
 
 /// What the thread that has released the group's lock must do. The group's later stores wait for
@@ -93,9 +95,13 @@ impl Outbox {
         self.answers.extend(answers);
     }
 
-    /// Queues a store. An assignment or an empty group that still waits is moot if `store` is one,
+    /// Queues a store, or fails it if the outbox is [closed](Self::close). An assignment or an empty group that still waits is moot if `store` is one,
     /// too: its generation is over, and the log needs the newest record only.
-    pub fn store(&mut self, store: Store) {
+    pub fn store(&mut self, mut store: Store) {
+        if let Some(error) = self.closed_by {
+            self.answers.extend(store.abandon(error));
+            return;
+        }
         if store.is_of_generation() {
             self.stores.retain(|it| !it.is_of_generation());
             self.queued_bytes = self.stores.iter().map(Store::bytes).sum();
@@ -112,7 +118,11 @@ impl Outbox {
     }
 
     /// Goes on with a store that takes several appends, before any other.
-    pub fn store_next(&mut self, store: Store) {
+    pub fn store_next(&mut self, mut store: Store) {
+        if let Some(error) = self.closed_by {
+            self.answers.extend(store.abandon(error));
+            return;
+        }
         self.queued_bytes += store.bytes();
         self.stores.push_front(store);
         self.is_due = true;
@@ -139,6 +149,24 @@ impl Outbox {
         self.is_removed = true;
     }
 
+    /// The stores that wait fail with `error`, and so do those to come. One that has been handed out is
+    /// completed by its thread.
+    pub fn close(&mut self, error: Errors) {
+        self.closed_by = Some(error);
+        self.fail_stores(error);
+    }
+
+    /// Why the outbox is closed, if it is.
+    pub fn closed_by(&self) -> Option<Errors> {
+        self.closed_by
+    }
+
+    fn fail_stores(&mut self, error: Errors) {
+        self.queued_bytes = 0;
+        let stores = std::mem::take(&mut self.stores).into_iter();
+        self.answers.extend(stores.filter_map(|mut it| it.abandon(error)));
+    }
+
     /// Takes out what is due when the lock is released.
     pub fn owed(&mut self) -> Owed {
         let answers = std::mem::take(&mut self.answers);
@@ -155,9 +183,7 @@ impl Outbox {
     /// are answered with `error`. The thread that appends, if there is one, sees for itself that
     /// the group has failed.
     pub fn abandon(&mut self, error: Errors) -> Owed {
-        self.queued_bytes = 0;
-        let stores = std::mem::take(&mut self.stores).into_iter();
-        self.answers.extend(stores.filter_map(|mut it| it.abandon(error)));
+        self.fail_stores(error);
         let answers = std::mem::take(&mut self.answers);
         Owed { answers, has_failed: !self.is_storing, ..Owed::default() }
     }

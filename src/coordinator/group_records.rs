@@ -9,17 +9,19 @@
 //!        1     offset, metadata, commit time, expiry      written if the consumer named an expiry
 //!        2     offset, metadata, commit time
 //!        3     offset, leader epoch, metadata, commit time                           written else
+//!        4     the same, and the topic's id as tagged field 0                      by Kafka since 4.1
 //! value of a group
 //!        0     protocol type, generation, protocol, leader, members
 //!        2     protocol type, generation, protocol, leader, state time, members
 //!        3     the same, with other members                                          written
+//!        4     the same                                                           by Kafka since 4.0
 //! a member
 //!        0     id, client id, client host, session timeout, subscription, assignment
 //!        1     id, client id, client host, rebalance timeout, session timeout, subscription, assignment
-//!        3     id, instance id, client id, client host, and on as in 1
+//!        3, 4  id, instance id, client id, client host, and on as in 1
 //! ```
-//! Keys and values begin with their version, in two bytes. A key without a value revokes
-//! the earlier one.
+//! Keys and values begin with their version, in two bytes. Version 4 of a value is flexible. A key
+//! without a value revokes the earlier one.
 
 use std::fmt::Display;
 
@@ -28,6 +30,7 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
+use crate::protocol::wire::uuid::Uuid;
 
 const OFFSET_KEY_VERSION: i16 = 1;
 const GROUP_KEY_VERSION: i16 = 2;
@@ -35,8 +38,14 @@ const GROUP_KEY_VERSION: i16 = 2;
 const OFFSET_VALUE_VERSION_WITH_EXPIRY: i16 = 1;
 const OFFSET_VALUE_VERSION: i16 = 3;
 const GROUP_VALUE_VERSION: i16 = 3;
+/// The newest version of a value that Kafka 4.4 writes, and the first that is flexible.
+const VALUE_VERSION_MAX: i16 = 4;
+const FLEXIBLE_VALUE_VERSION: i16 = 4;
+/// The tagged field of an offset's value that holds the id of its topic.
+const TOPIC_ID_TAG: u32 = 0;
 
-/// Strings and arrays are as in the old versions of the protocol.
+/// How keys are written, and what this broker writes: strings and arrays are as in the old versions
+/// of the protocol.
 const ENCODING: Version = Version { number: 0, is_flexible: false };
 
 /// What a record is about.
@@ -48,6 +57,14 @@ pub enum GroupRecordKey {
     Group(String),
     /// The version of a key that later versions of Kafka write into the same topic.
     Unknown(i16),
+}
+
+/// The value of an offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetValue {
+    pub committed: OffsetAndMetadata,
+    /// The topic that was committed for, among those that have had its name; if the record says so.
+    pub topic_id: Option<Uuid>,
 }
 
 /// The value of a group: a copy of what outlives a restart, so that it can be encoded without the
@@ -147,70 +164,65 @@ pub fn group_metadata_value(group: &GroupValue) -> Vec<u8> {
 /// # Errors
 /// `CORRUPT_MESSAGE` if the bytes are no such key.
 pub fn read_key(bytes: &[u8]) -> Result<GroupRecordKey, KafkaError> {
-    let mut reader = Reader::new(bytes);
-    let version = take(&mut reader, "version")?;
+    let mut reader = RecordReader::new(bytes);
+    let version = reader.take("version")?;
     Ok(match version {
         0 | OFFSET_KEY_VERSION => {
-            let group_id = take(&mut reader, "group")?;
-            let topic: String = take(&mut reader, "topic")?;
-            let partition = take(&mut reader, "partition")?;
+            let group_id = reader.take("group")?;
+            let topic: String = reader.take("topic")?;
+            let partition = reader.take("partition")?;
             GroupRecordKey::Offset(group_id, TopicAndPartition::new(&topic, partition))
         }
-        GROUP_KEY_VERSION => GroupRecordKey::Group(take(&mut reader, "group")?),
+        GROUP_KEY_VERSION => GroupRecordKey::Group(reader.take("group")?),
         other => GroupRecordKey::Unknown(other),
     })
 }
 
 /// # Errors
 /// `CORRUPT_MESSAGE` if the bytes are no such value, or one of a version that is not known here.
-pub fn read_offset_value(bytes: &[u8]) -> Result<OffsetAndMetadata, KafkaError> {
-    let mut reader = Reader::new(bytes);
-    let version: i16 = take(&mut reader, "version")?;
-    if !(0..=OFFSET_VALUE_VERSION).contains(&version) {
-        return Err(unknown_version("an offset", version));
-    }
-    let offset = Offset(take(&mut reader, "offset")?);
+pub fn read_offset_value(bytes: &[u8]) -> Result<OffsetValue, KafkaError> {
+    let (mut reader, version) = RecordReader::of_value(bytes, "an offset")?;
+    let offset = Offset(reader.take("offset")?);
     let leader_epoch = match version {
-        3.. => LeaderEpoch(take(&mut reader, "leader epoch")?),
+        3.. => LeaderEpoch(reader.take("leader epoch")?),
         _ => LeaderEpoch::NONE,
     };
-    let metadata = take(&mut reader, "metadata")?;
-    let commit_timestamp_ms = TimestampMs(take(&mut reader, "commit time")?);
+    let metadata = reader.take("metadata")?;
+    let commit_timestamp_ms = TimestampMs(reader.take("commit time")?);
     let expire_timestamp_ms = match version {
         OFFSET_VALUE_VERSION_WITH_EXPIRY => {
-            Some(TimestampMs(take(&mut reader, "expiry")?)).filter(|it| *it != TimestampMs::NONE)
+            Some(TimestampMs(reader.take("expiry")?)).filter(|it| *it != TimestampMs::NONE)
         }
         _ => None,
     };
-    Ok(OffsetAndMetadata {
+    let topic_id = reader.take_topic_id()?;
+    let committed = OffsetAndMetadata {
         offset,
         leader_epoch,
         metadata,
         commit_timestamp_ms,
         expire_timestamp_ms,
-    })
+    };
+    Ok(OffsetValue { committed, topic_id })
 }
 
 /// # Errors
 /// `CORRUPT_MESSAGE` if the bytes are no such value, or one of a version that is not known here.
 pub fn read_group_value(bytes: &[u8]) -> Result<GroupValue, KafkaError> {
-    let mut reader = Reader::new(bytes);
-    let version: i16 = take(&mut reader, "version")?;
-    if !(0..=GROUP_VALUE_VERSION).contains(&version) {
-        return Err(unknown_version("a group", version));
-    }
-    let protocol_type: String = take(&mut reader, "protocol type")?;
-    let generation_id = take(&mut reader, "generation")?;
-    let protocol_name = take(&mut reader, "protocol")?;
-    let leader_id = take(&mut reader, "leader")?;
+    let (mut reader, version) = RecordReader::of_value(bytes, "a group")?;
+    let protocol_type: String = reader.take("protocol type")?;
+    let generation_id = reader.take("generation")?;
+    let protocol_name = reader.take("protocol")?;
+    let leader_id = reader.take("leader")?;
     let state_timestamp_ms = match version {
-        2.. => TimestampMs(take(&mut reader, "state time")?),
+        2.. => TimestampMs(reader.take("state time")?),
         _ => TimestampMs::NONE,
     };
     // Each member is read from bytes that are there, however many are announced.
-    let count: i32 = take(&mut reader, "members")?;
+    let count = reader.take_count("members")?;
     let members =
         (0..count).map(|_| read_member(&mut reader, version)).collect::<Result<_, _>>()?;
+    reader.end_structure("tagged fields of a group")?;
     Ok(GroupValue {
         protocol_type: Some(protocol_type).filter(|it| !it.is_empty()),
         generation_id,
@@ -221,33 +233,91 @@ pub fn read_group_value(bytes: &[u8]) -> Result<GroupValue, KafkaError> {
     })
 }
 
-fn read_member(reader: &mut Reader<'_>, version: i16) -> Result<MemberValue, KafkaError> {
-    let member_id = take(reader, "member id")?;
+fn read_member(reader: &mut RecordReader<'_>, version: i16) -> Result<MemberValue, KafkaError> {
+    let member_id = reader.take("member id")?;
     let group_instance_id = match version {
-        3.. => take(reader, "instance id")?,
+        3.. => reader.take("instance id")?,
         _ => None,
     };
-    let client_id = take(reader, "client id")?;
-    let client_host = take(reader, "client host")?;
+    let client_id = reader.take("client id")?;
+    let client_host = reader.take("client host")?;
     let rebalance_timeout_ms = match version {
-        1.. => Some(take(reader, "rebalance timeout")?),
+        1.. => Some(reader.take("rebalance timeout")?),
         _ => None,
     };
-    let session_timeout_ms = take(reader, "session timeout")?;
-    Ok(MemberValue {
+    let session_timeout_ms = reader.take("session timeout")?;
+    let member = MemberValue {
         member_id,
         group_instance_id,
         client_id,
         client_host,
         rebalance_timeout_ms: rebalance_timeout_ms.unwrap_or(session_timeout_ms),
         session_timeout_ms,
-        subscription: take(reader, "subscription")?,
-        assignment: take(reader, "assignment")?,
-    })
+        subscription: reader.take("subscription")?,
+        assignment: reader.take("assignment")?,
+    };
+    reader.end_structure("tagged fields of a member")?;
+    Ok(member)
 }
 
-fn take<T: WireType>(reader: &mut Reader<'_>, field: &'static str) -> Result<T, KafkaError> {
-    reader.read(ENCODING, field).map_err(corrupt)
+/// Reads a key or a value.
+struct RecordReader<'a> {
+    reader: Reader<'a>,
+    encoding: Version,
+}
+
+impl<'a> RecordReader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { reader: Reader::new(bytes), encoding: ENCODING }
+    }
+
+    /// For a value of `what`, behind its version, which is returned.
+    fn of_value(bytes: &'a [u8], what: &str) -> Result<(Self, i16), KafkaError> {
+        let mut reader = Self::new(bytes);
+        let version: i16 = reader.take("version")?;
+        if !(0..=VALUE_VERSION_MAX).contains(&version) {
+            return Err(unknown_version(what, version));
+        }
+        reader.encoding.is_flexible = version >= FLEXIBLE_VALUE_VERSION;
+        Ok((reader, version))
+    }
+
+    fn take<T: WireType>(&mut self, field: &'static str) -> Result<T, KafkaError> {
+        self.reader.read(self.encoding, field).map_err(corrupt)
+    }
+
+    /// How many elements an array announces.
+    fn take_count(&mut self, field: &'static str) -> Result<u32, KafkaError> {
+        if self.encoding.is_flexible {
+            let count = self.reader.read_unsigned_varint();
+            return count.map(|it| it.saturating_sub(1)).map_err(|it| corrupt(it.in_field(field)));
+        }
+        let count: i32 = self.take(field)?;
+        Ok(u32::try_from(count).unwrap_or(0)) // -1 is null.
+    }
+
+    fn end_structure(&mut self, section: &'static str) -> Result<(), KafkaError> {
+        match self.encoding.is_flexible {
+            true => self.reader.skip_tagged_fields(section).map_err(corrupt),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends the value of an offset: the id that stands there, if there is one.
+    fn take_topic_id(&mut self) -> Result<Option<Uuid>, KafkaError> {
+        let (mut topic_id, encoding) = (None, self.encoding);
+        if !encoding.is_flexible {
+            return Ok(None);
+        }
+        let read = |reader: &mut Reader<'_>, tag| {
+            if tag == TOPIC_ID_TAG {
+                topic_id = Some(reader.read(encoding, "topic id")?);
+            }
+            Ok(tag == TOPIC_ID_TAG)
+        };
+        self.reader.read_tagged_fields("tagged fields of an offset", read).map_err(corrupt)?;
+        Ok(topic_id)
+    }
 }
 
 fn unknown_version(of: &str, version: i16) -> KafkaError {
@@ -310,13 +380,13 @@ mod tests {
     fn an_offset_is_written_as_version_3_or_with_an_expiry_as_version_1() {
         let kept = offset_commit_value(&offset(None));
         assert_eq!(kept, b"\0\x03\0\0\0\0\0\0\0\x2a\0\0\0\x03\0\x01m\0\0\0\0\0\0\0\x07");
-        assert_eq!(read_offset_value(&kept).unwrap(), offset(None));
+        assert_eq!(read_offset_value(&kept).unwrap(), value(offset(None)));
         let expiring = offset_commit_value(&offset(Some(TimestampMs(9))));
         assert_eq!(
             expiring,
             b"\0\x01\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x09"
         );
-        assert_eq!(read_offset_value(&expiring).unwrap(), offset(Some(TimestampMs(9))));
+        assert_eq!(read_offset_value(&expiring).unwrap(), value(offset(Some(TimestampMs(9)))));
     }
 
     #[test]
@@ -324,11 +394,29 @@ mod tests {
         for version in [b"\0\0", b"\0\x02"] {
             let bytes = [&version[..], b"\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\0\x07"].concat();
             let expected = OffsetAndMetadata { leader_epoch: LeaderEpoch::NONE, ..offset(None) };
-            assert_eq!(read_offset_value(&bytes).unwrap(), expected);
+            assert_eq!(read_offset_value(&bytes).unwrap(), value(expected));
         }
         let never =
             b"\0\x01\0\0\0\0\0\0\0\x2a\0\x01m\0\0\0\0\0\0\0\x07\xff\xff\xff\xff\xff\xff\xff\xff";
-        assert_eq!(read_offset_value(never).unwrap().expire_timestamp_ms, None);
+        assert_eq!(read_offset_value(never).unwrap().committed.expire_timestamp_ms, None);
+    }
+
+    /// The bytes are those of Kafka 4.4's `OffsetCommitValue`.
+    #[test]
+    fn offsets_of_kafka_4_are_read_with_the_id_of_their_topic() {
+        let head = b"\0\x04\0\0\0\0\0\0\0\x2a\0\0\0\x03\x02m\0\0\0\0\0\0\0\x07";
+        let without_id = [&head[..], b"\0"].concat();
+        assert_eq!(read_offset_value(&without_id).unwrap(), value(offset(None)));
+        let id = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5];
+        let with_id = [&head[..], b"\x01\0\x10", &id].concat();
+        let expected = OffsetValue { topic_id: Some(Uuid(id)), ..value(offset(None)) };
+        assert_eq!(read_offset_value(&with_id).unwrap(), expected);
+        let with_more = [&head[..], b"\x02\0\x10", &id, b"\x07\x01!"].concat();
+        assert_eq!(read_offset_value(&with_more).unwrap(), expected, "a field yet to come");
+    }
+
+    fn value(committed: OffsetAndMetadata) -> OffsetValue {
+        OffsetValue { committed, topic_id: None }
     }
 
     fn member(instance_id: Option<&str>) -> MemberValue {
@@ -389,6 +477,23 @@ mod tests {
         assert_eq!(GroupMetadata::loaded("g", group).state().name(), "Stable");
     }
 
+    /// The bytes are those of Kafka 4.4's `GroupMetadataValue`.
+    #[test]
+    fn groups_of_kafka_4_are_read() {
+        let head = b"\0\x04\x09consumer\0\0\0\x04\x06range\x04c-1\0\0\0\0\0\0\0\x0b\x02";
+        let of_member = b"\x04c-1\x02i\x02c\x0b/127.0.0.1\0\0\0\x02\0\0\0\x01\x04sub\x04ass\0";
+        let with_member = [&head[..], of_member, b"\0"].concat();
+        let expected = group(vec![member(Some("i"))]);
+        assert_eq!(read_group_value(&with_member).unwrap(), expected);
+        let empty = b"\0\x04\x09consumer\0\0\0\x04\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x01\0";
+        let empty = read_group_value(empty).unwrap();
+        assert_eq!((empty.protocol_name, empty.leader_id), (None, None));
+        assert_eq!((empty.state_timestamp_ms, empty.members.len()), (None, 0));
+        for length in 0..with_member.len() {
+            assert!(read_group_value(&with_member[..length]).is_err(), "cut at {length}");
+        }
+    }
+
     #[test]
     fn no_bytes_are_believed() {
         let whole = group_metadata_value(&group(vec![member(None)]));
@@ -399,7 +504,7 @@ mod tests {
         for length in 0..whole.len() {
             assert!(read_offset_value(&whole[..length]).is_err(), "cut at {length}");
         }
-        assert!(read_offset_value(b"\0\x04").is_err());
+        assert!(read_offset_value(b"\0\x05").is_err());
         assert!(read_group_value(b"\xff\xff").is_err());
         assert!(read_key(b"\0").is_err());
         let many = [&b"\0\0\0\0\0\0\0\x01\xff\xff\xff\xff\x7f\xff\xff\xff"[..], &[0; 64]].concat();

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::common::end_point::ListenerName;
+use crate::image::records::broker_records as records;
+use crate::image::records::broker_records::{
+    BrokerRegistrationChangeRecord, FenceBrokerRecord, RegisterBrokerRecord, UnfenceBrokerRecord,
+    UnregisterBrokerRecord,
+};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterImage {
@@ -46,5 +51,93 @@ impl ClusterImage {
     /// All of them, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<BrokerRegistration>> {
         self.brokers.values()
+    }
+
+    /// Whether both are the same without a look at the brokers: then nothing has changed.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.brokers, &other.brokers)
+    }
+}
+
+/// Port of `ClusterDelta.replay`: what the records say. Each `Err` says why a record cannot be followed.
+impl ClusterImage {
+    pub(crate) fn replay_register(&mut self, record: &RegisterBrokerRecord) {
+        let registration = BrokerRegistration::from_record(record);
+        Arc::make_mut(&mut self.brokers).insert(registration.id, Arc::new(registration));
+    }
+
+    pub(crate) fn replay_unregister(&mut self, record: &UnregisterBrokerRecord) {
+        Arc::make_mut(&mut self.brokers).remove(&record.broker_id);
+    }
+
+    pub(crate) fn replay_fence(&mut self, record: &FenceBrokerRecord) -> Result<(), String> {
+        self.registered(record.id, record.epoch)?.fenced = true;
+        Ok(())
+    }
+
+    pub(crate) fn replay_unfence(&mut self, record: &UnfenceBrokerRecord) -> Result<(), String> {
+        self.registered(record.id, record.epoch)?.fenced = false;
+        Ok(())
+    }
+
+    pub(crate) fn replay_registration_change(
+        &mut self,
+        record: &BrokerRegistrationChangeRecord,
+    ) -> Result<(), String> {
+        let broker = self.registered(record.broker_id, record.broker_epoch)?;
+        match record.fenced {
+            0 => (),
+            1 => broker.fenced = true,
+            -1 => broker.fenced = false,
+            other => return Err(format!("fenced is {other} where only -1, 0 and 1 are known")),
+        }
+        match record.in_controlled_shutdown {
+            0 => (),
+            1 => broker.in_controlled_shutdown = true,
+            other => {
+                let field = "inControlledShutdown";
+                return Err(format!("{field} is {other} where only 0 and 1 are known"));
+            }
+        }
+        if !record.log_dirs.is_empty() {
+            broker.directories = record.log_dirs.iter().map(|it| it.0).collect();
+        }
+        Ok(())
+    }
+
+    /// The broker that a record means: only in this epoch it is the same one.
+    fn registered(&mut self, id: i32, epoch: i64) -> Result<&mut BrokerRegistration, String> {
+        let broker = Arc::make_mut(&mut self.brokers).get_mut(&id);
+        let broker = broker.ok_or_else(|| format!("there is no broker {id}"))?;
+        if broker.epoch != epoch {
+            let known = broker.epoch;
+            return Err(format!("broker {id} is registered in epoch {known}, not {epoch}"));
+        }
+        Ok(Arc::make_mut(broker))
+    }
+}
+
+impl BrokerRegistration {
+    /// Port of `BrokerRegistration.fromRecord`. What a broker supports of features the controllers alone
+    /// need.
+    fn from_record(record: &RegisterBrokerRecord) -> Self {
+        let listener = |it: &records::BrokerEndpoint| {
+            let endpoint = BrokerEndpoint {
+                host: it.host.clone(),
+                port: it.port,
+                security_protocol: it.security_protocol,
+            };
+            (ListenerName::normalised(&it.name), endpoint)
+        };
+        Self {
+            id: record.broker_id,
+            epoch: record.broker_epoch,
+            incarnation_id: record.incarnation_id.0,
+            listeners: record.end_points.iter().map(listener).collect(),
+            rack: record.rack.clone(),
+            fenced: record.fenced,
+            in_controlled_shutdown: record.in_controlled_shutdown,
+            directories: record.log_dirs.iter().map(|it| it.0).collect(),
+        }
     }
 }

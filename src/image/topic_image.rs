@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::common::units::LeaderEpoch;
+use crate::image::records::topic_records::{
+    NO_LEADER_CHANGE, PartitionChangeRecord, PartitionRecord,
+};
+use crate::protocol::wire::uuid::Uuid;
 
 /// A topic all of whose partitions are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,16 @@ pub struct PartitionRegistration {
 }
 
 impl TopicImage {
+    /// A topic without partitions and without settings of its own.
+    pub fn new(id: [u8; 16]) -> Self {
+        Self { id, partitions: Vec::new(), config: BTreeMap::new() }
+    }
+
+    /// The partition with this number, if there is one.
+    pub fn partition(&self, number: i32) -> Option<&PartitionRegistration> {
+        self.partitions.get(usize::try_from(number).ok()?)
+    }
+
     /// The topic when the partitions that `is_online` refuses have lost their leader. As in Kafka, the
     /// last replica in sync stays in the list of those.
     #[must_use]
@@ -54,6 +68,48 @@ impl TopicImage {
 }
 
 impl PartitionRegistration {
+    /// What a record says of a new partition.
+    ///
+    /// # Errors
+    /// If the record contradicts itself.
+    pub(crate) fn from_record(record: &PartitionRecord) -> Result<Self, String> {
+        check_directories(&record.directories, record.replicas.len())?;
+        Ok(Self {
+            leader: record.leader,
+            leader_epoch: LeaderEpoch(record.leader_epoch),
+            partition_epoch: record.partition_epoch,
+            replicas: record.replicas.as_slice().into(),
+            isr: record.isr.as_slice().into(),
+            directories: directories(&record.directories),
+        })
+    }
+
+    /// Port of `PartitionRegistration.merge`.
+    ///
+    /// # Errors
+    /// If the record contradicts itself.
+    pub(crate) fn merge(&mut self, record: &PartitionChangeRecord) -> Result<(), String> {
+        if let (Some(replicas), Some(directories)) = (&record.replicas, &record.directories) {
+            check_directories(directories, replicas.len())?;
+        }
+        if let Some(new) = &record.directories {
+            self.directories = directories(new);
+        }
+        if let Some(replicas) = &record.replicas {
+            self.replicas = replicas.as_slice().into();
+        }
+        if let Some(isr) = &record.isr {
+            self.isr = isr.as_slice().into();
+        }
+        if record.leader != NO_LEADER_CHANGE {
+            self.leader = record.leader;
+            // A new epoch even for the same leader: who was thrown out of the ISR learns by it.
+            self.leader_epoch = LeaderEpoch(self.leader_epoch.0.wrapping_add(1));
+        }
+        self.partition_epoch = self.partition_epoch.wrapping_add(1);
+        Ok(())
+    }
+
     pub fn has_leader(&self) -> bool {
         self.leader != NO_LEADER
     }
@@ -62,4 +118,19 @@ impl PartitionRegistration {
     pub fn offline_replicas(&self) -> &[i32] {
         if self.has_leader() { &[] } else { &self.replicas }
     }
+}
+
+fn check_directories(directories: &[Uuid], replicas: usize) -> Result<(), String> {
+    if directories.is_empty() || directories.len() == replicas {
+        return Ok(());
+    }
+    Err(format!("it has {replicas} replicas in {} directories", directories.len()))
+}
+
+/// Where none is known Kafka's `DirectoryId.MIGRATING` stands for each replica.
+fn directories(ids: &[Uuid]) -> Arc<[[u8; 16]]> {
+    if ids.iter().all(|it| *it == Uuid::ZERO) {
+        return Arc::default();
+    }
+    ids.iter().map(|it| it.0).collect()
 }

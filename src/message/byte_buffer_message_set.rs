@@ -186,6 +186,15 @@ impl<'a> ShallowEntry<'a> {
         self.bytes.len()
     }
 
+    /// The leader epoch that it was appended in, -1 if the producer's -1 still stands there. `None`
+    /// in magic 0 and 1, which have no place for one.
+    pub fn leader_epoch(&self) -> Option<i32> {
+        match &self.content {
+            EntryContent::Message(_) => None,
+            EntryContent::Batch(batch) => Some(batch.partition_leader_epoch()),
+        }
+    }
+
     /// How it is compressed.
     ///
     /// # Errors

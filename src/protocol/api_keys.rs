@@ -180,7 +180,7 @@ api_keys! {
     AlterUserScramCredentials = 51, versions 0..=0, flexible from 0, advertised 0..=0;
     /// Names the cluster and its brokers.
     /// Admins. Sarama and franz-go fail without it, others ask for Metadata in its place.
-    DescribeCluster         = 60, versions 0..=1,  flexible from 0,  advertised 0..=1;
+    DescribeCluster         = 60, versions 0..=2,  flexible from 0,  advertised 0..=2;
 }
 
 impl ApiKeys {

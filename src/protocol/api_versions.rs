@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 
 use crate::common::errors::Errors;
 use crate::protocol::api_keys::ApiKeys;
+use crate::protocol::client_request::ClientRequest;
 use crate::protocol::wire::message_table::message;
 
 message! {
@@ -21,6 +22,24 @@ message! {
         0.. => error_code: i16,
         0.. => api_keys: Vec<ApiVersion>,
         1.. => throttle_time_ms: i32,
+        /// What the node understands.
+        3.., tag 0 => supported_features: Vec<SupportedFeature>,
+        /// Of the metadata record behind `finalized_features`; -1 while it is not known.
+        3.., tag 1 => finalized_features_epoch: i64 = -1,
+        /// What the cluster has agreed on.
+        3.., tag 2 => finalized_features: Vec<FinalizedFeature>,
+    }
+
+    pub struct SupportedFeature {
+        3.. => name: String,
+        3.. => min_version: i16,
+        3.. => max_version: i16,
+    }
+
+    pub struct FinalizedFeature {
+        3.. => name: String,
+        3.. => max_version_level: i16,
+        3.. => min_version_level: i16,
     }
 
     pub struct ApiVersion {
@@ -56,7 +75,7 @@ impl ApiVersionsRequest {
             }
             _ => Vec::new(),
         };
-        ApiVersionsResponse { error_code: error.code(), api_keys, throttle_time_ms: 0 }
+        ApiVersionsResponse { error_code: error.code(), api_keys, ..ApiVersionsResponse::default() }
     }
 }
 
@@ -64,4 +83,12 @@ impl ApiVersion {
     fn of(api: ApiKeys, versions: RangeInclusive<i16>) -> Self {
         Self { api_key: api.id(), min_version: *versions.start(), max_version: *versions.end() }
     }
+}
+
+/// As this broker asks other nodes.
+impl ClientRequest for ApiVersionsRequest {
+    const NAME: &'static str = "ApiVersions";
+    const API_KEY: i16 = 18;
+    const FIRST_FLEXIBLE_VERSION: i16 = 3;
+    type Response = ApiVersionsResponse;
 }

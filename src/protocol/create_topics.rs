@@ -2,6 +2,7 @@
 //! creates topics.
 
 use crate::common::errors::Errors;
+use crate::protocol::client_request::ClientRequest;
 use crate::protocol::wire::message_table::message;
 use crate::protocol::wire::uuid::Uuid;
 
@@ -77,4 +78,12 @@ impl CreateTopicsRequest {
         let topics = self.topics.iter().map(topic).collect();
         CreateTopicsResponse { throttle_time_ms: 0, topics }
     }
+}
+
+/// As this broker asks the controller.
+impl ClientRequest for CreateTopicsRequest {
+    const NAME: &'static str = "CreateTopics";
+    const API_KEY: i16 = 19;
+    const FIRST_FLEXIBLE_VERSION: i16 = 5;
+    type Response = CreateTopicsResponse;
 }

@@ -65,6 +65,10 @@ message! {
         5..  => log_start_offset: i64 = -1,
         /// Of this partition's messages; the first batch may exceed it.
         0..  => partition_max_bytes: i32,
+        /// Of the follower's log directory.
+        17.., tag 0 => replica_directory_id: Uuid,
+        /// As the follower knows it, -1 if it does not; the default is never behind.
+        18.., tag 1 => high_watermark: i64 = i64::MAX,
     }
 
     /// Partitions to drop from the fetch session.

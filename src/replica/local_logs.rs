@@ -4,10 +4,10 @@
 //! It stands in a file of its own because `DelayedFetch` reads the logs again when its wait is
 //! over: in Kafka it calls back into the manager that made it, here both stand on this.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use log::{Level, log};
 
@@ -21,10 +21,12 @@ use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::config::log_config::LogConfig;
+use crate::image::current_image::CurrentImage;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::Partition;
 use crate::replica::replica::Replica;
+use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
 use crate::storage::log::patience::{Patience, Steps};
@@ -112,14 +114,6 @@ pub struct LogReadInfo {
     pub diverging_epoch: Option<EpochEndOffset>,
 }
 
-/// An epoch of a log, and where it ends: Kafka's `EpochEndOffset`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EpochEndOffset {
-    pub leader_epoch: LeaderEpoch,
-    /// The offset after its last record.
-    pub end_offset: Offset,
-}
-
 impl LogReadInfo {
     pub fn size_in_bytes(&self) -> usize {
         self.fetched_data.message_set.size_in_bytes()
@@ -138,13 +132,29 @@ pub type LogAppendResult = Result<LogAppendInfo, KafkaError>;
 /// All partitions of this broker.
 pub struct LocalLogs {
     partitions: RwLock<HashMap<TopicAndPartition, Arc<Partition>>>,
+    /// Kafka's `HostedPartition.Offline`: partitions of this broker whose logs could not be made.
+    offline: RwLock<HashSet<TopicAndPartition>>,
+    /// Set where the controllers are elsewhere: it knows the partitions of other brokers.
+    image: OnceLock<Arc<CurrentImage>>,
     metrics: Arc<Metrics>,
     leaves_cold_pages: bool,
 }
 
 impl LocalLogs {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { partitions: RwLock::default(), metrics, leaves_cold_pages: false }
+        Self {
+            partitions: RwLock::default(),
+            offline: RwLock::default(),
+            image: OnceLock::new(),
+            metrics,
+            leaves_cold_pages: false,
+        }
+    }
+
+    /// Tells partitions that other brokers have from those that do not exist by `image` from now on.
+    pub fn follow_image(&self, image: Arc<CurrentImage>) {
+        // A second one would be the same: a broker has one.
+        let _ = self.image.set(image);
     }
 
     /// LESSON: pages that are not in memory are left to `sendfile` from now on.
@@ -166,9 +176,35 @@ impl LocalLogs {
         &self,
         key: &TopicAndPartition,
     ) -> Result<Arc<Partition>, KafkaError> {
-        let partition = self.get_partition(key).ok_or_else(not_hosted)?;
+        let partition = self.get_partition(key).ok_or_else(|| self.not_hosted(key))?;
         partition.local_replica().log.log_dir().check_online()?;
         Ok(partition)
+    }
+
+    fn not_hosted(&self, key: &TopicAndPartition) -> KafkaError {
+        let (error, why) = if read_locked(&self.offline).contains(key) {
+            (
+                Errors::KafkaStorageError,
+                "its log could not be opened; the log of the broker says why",
+            )
+        } else if self.image.get().is_some_and(|image| image.contains(key)) {
+            (Errors::NotLeaderForPartition, "other brokers have its replicas")
+        } else {
+            (Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
+        };
+        KafkaError::api(error, why)
+    }
+
+    /// Port of `markPartitionOffline`: a partition of this broker that has no log. It is not hosted from
+    /// now on.
+    pub fn mark_offline(&self, key: &TopicAndPartition) {
+        self.remove_partition(key);
+        write_locked(&self.offline).insert(key.clone());
+    }
+
+    /// How many partitions have no log.
+    pub fn offline_count(&self) -> usize {
+        read_locked(&self.offline).len()
     }
 
     /// Every partition, in no order.
@@ -179,11 +215,13 @@ impl LocalLogs {
     /// Adds a partition, unless it is there already.
     pub fn add_partition(&self, partition: Partition) {
         let key = partition.topic_and_partition.clone();
+        write_locked(&self.offline).remove(&key);
         write_locked(&self.partitions).entry(key).or_insert_with(|| Arc::new(partition));
     }
 
     /// Forgets a partition: nothing is read from it or appended to it from now on.
     pub fn remove_partition(&self, key: &TopicAndPartition) {
+        write_locked(&self.offline).remove(key);
         write_locked(&self.partitions).remove(key);
     }
 
@@ -251,8 +289,18 @@ impl LocalLogs {
         partition.check_topic_id(&fetch.topic_id)?;
         partition.check_leader_epoch(fetch.current_leader_epoch)?;
         let replica = mode.replica_of(&partition)?;
-        partition.check_last_fetched_epoch(fetch.last_fetched_epoch)?;
         let log_config = replica.log.config();
+        let diverging_epoch = partition.diverging_epoch(fetch.offset, fetch.last_fetched_epoch)?;
+        if diverging_epoch.is_some() {
+            return Ok(LogReadInfo {
+                fetched_data: replica.log.read_nothing(fetch.offset),
+                high_watermark: replica.high_watermark().message_offset,
+                log_start_offset: replica.log.log_start_offset(),
+                log_config,
+                replica: Arc::clone(replica),
+                diverging_epoch,
+            });
+        }
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
             && log_config.message_format_magic > mode.newest_readable_magic;
@@ -372,10 +420,6 @@ impl LocalLogs {
         }
         // ANCHOR_END: warm_slices
     }
-}
-
-fn not_hosted() -> KafkaError {
-    KafkaError::api(Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
 }
 
 /// Logs a fault of this broker or its disk for each partition. A client's mistakes get one line for

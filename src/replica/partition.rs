@@ -10,6 +10,7 @@ use crate::common::units::{LeaderEpoch, Offset};
 use crate::image::topic_image::NO_LEADER;
 use crate::replica::partition_state::PartitionState;
 use crate::replica::replica::Replica;
+use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::log::log_append::LogAppendInfo;
 
 /// Acknowledge when all in-sync replicas have the messages.
@@ -64,24 +65,31 @@ impl Partition {
         Self { topic_and_partition, topic_id, local_replica, state }
     }
 
-    /// Port of `makeLeader`: this broker leads from now on as `state` says. The watermark moves up to
-    /// the log's end if no other replica is in sync. Returns whether the broker begins to lead.
+    /// Port of `makeLeader`: this broker leads from now on as `state` says. A new leader epoch begins at
+    /// the end of the log, at once: a replica that is behind must see where to cut its own. The
+    /// watermark moves up to that end if no other replica is in sync. Returns whether the broker
+    /// begins to lead.
     ///
-    /// A state of an older partition epoch changes nothing.
-    pub fn make_leader(&self, state: PartitionState) -> bool {
-        let mut current = write_locked(&self.state);
-        if state.partition_epoch < current.partition_epoch {
-            return false;
+    /// A state of an older partition epoch changes nothing. One thread at a time may call this.
+    ///
+    /// # Errors
+    /// Those of [`Log::begin_leader_epoch`](crate::storage::log::log::Log::begin_leader_epoch); then
+    /// nothing has changed.
+    pub fn make_leader(&self, state: PartitionState) -> Result<bool, KafkaError> {
+        let before = self.state();
+        if state.partition_epoch < before.partition_epoch {
+            return Ok(false);
         }
-        let is_new = !current.is_led_by(self.local_replica.broker_id);
-        let begins_epoch = state.leader_epoch > current.leader_epoch;
-        let epoch_start_offset = match begins_epoch {
-            true => self.local_replica.log.log_end_offset(),
-            false => current.epoch_start_offset,
+        // Without the lock: readers must not wait for the disk. An append that slips in between
+        // belongs to the epoch that is over, and the log refuses it.
+        let epoch_start_offset = match state.leader_epoch > before.leader_epoch {
+            true => self.local_replica.log.begin_leader_epoch(state.leader_epoch)?,
+            false => before.epoch_start_offset,
         };
+        let mut current = write_locked(&self.state);
         *current = PartitionState { epoch_start_offset, ..state };
         self.maybe_increment_high_watermark(&current);
-        is_new
+        Ok(!before.is_led_by(self.local_replica.broker_id))
     }
 
     /// Port of `makeFollower`: another broker leads, or none. The watermark stays as it is. Returns
@@ -160,18 +168,55 @@ impl Partition {
         Err(KafkaError::api(error, format!("the leader epoch is {current}, not {epoch}")))
     }
 
-    /// Compares the epoch of the last record that a client has with the partition's. A record of an
-    /// epoch yet to come is none of this log's: the client has to find out where the two diverge
-    /// (KIP-595).
+    /// Port of `lastOffsetForLeaderEpoch`: the last epoch up to `epoch` that has records, and where it
+    /// ends. `None` if there is no answer: for no epoch, for one yet to come, and for messages of
+    /// magic 0 and 1, which have none.
+    ///
+    /// It is the log's end and not its high watermark, because a leader is asked which messages it has,
+    /// not which may be read.
     ///
     /// # Errors
-    /// `OFFSET_OUT_OF_RANGE`.
-    pub fn check_last_fetched_epoch(&self, epoch: LeaderEpoch) -> Result<(), KafkaError> {
-        if epoch <= self.leader_epoch() {
-            return Ok(());
+    /// Those of [`check_leader_epoch`](Self::check_leader_epoch) for the `current` epoch that the client
+    /// has in mind; `NOT_LEADER_OR_FOLLOWER`.
+    pub fn last_offset_for_leader_epoch(
+        &self,
+        current: LeaderEpoch,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<EpochEndOffset>, KafkaError> {
+        self.check_leader_epoch(current)?;
+        Ok(self.leader_replica()?.log.end_offset_for_epoch(epoch))
+    }
+
+    /// Where the log of a reader and this one part, if they do: the reader asks for `fetch_offset`, and
+    /// the last record that it has is of the epoch `last_fetched` (KIP-595). It has to truncate then.
+    ///
+    /// # Errors
+    /// `OFFSET_OUT_OF_RANGE` if there has been no such epoch here, or its records are deleted.
+    pub fn diverging_epoch(
+        &self,
+        fetch_offset: Offset,
+        last_fetched: LeaderEpoch,
+    ) -> Result<Option<EpochEndOffset>, KafkaError> {
+        let log = &self.local_replica.log;
+        let is_latest = log.leader_epochs().latest_epoch() == Some(last_fetched);
+        if last_fetched <= LeaderEpoch::NONE || is_latest && fetch_offset <= log.log_end_offset() {
+            return Ok(None);
         }
-        let why = format!("there has been no epoch {epoch} of this partition");
-        Err(KafkaError::api(Errors::OffsetOutOfRange, why))
+        let out_of_range = |why| Err(KafkaError::api(Errors::OffsetOutOfRange, why));
+        let start_offset = log.log_start_offset();
+        match log.end_offset_for_epoch(last_fetched) {
+            None => {
+                out_of_range(format!("there has been no epoch {last_fetched} of this partition"))
+            }
+            // Nothing is known of what is deleted (KAFKA-12996).
+            Some(_) if fetch_offset < start_offset => {
+                out_of_range(format!("offset {fetch_offset} is below {start_offset}, the first"))
+            }
+            Some(end) if end.leader_epoch < last_fetched || end.end_offset < fetch_offset => {
+                Ok(Some(end))
+            }
+            Some(_) => Ok(None),
+        }
     }
 
     /// Appends to the leader's log and moves the high watermark. Offsets are written into `records`

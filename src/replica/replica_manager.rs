@@ -8,8 +8,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use log::{Level, log};
+
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::hang_up::HangUp;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::metrics::Metrics;
 use crate::common::step::{mark, step};
 use crate::common::text::counted;
@@ -90,15 +93,14 @@ impl FetchParams {
     fn answers_now(&self, results: &[(TopicAndPartition, LogReadResult)]) -> bool {
         let read = results.iter().filter_map(|(_, result)| result.as_ref().ok());
         let bytes_readable: i64 = read.map(LogReadInfo::bytes_within_limit).sum();
-        let ends_wait = |result: &LogReadResult| match result {
-            Ok(read) => read.diverging_epoch.is_some(),
-            Err(_) => true,
+        let ends_wait = |read: &LogReadResult| {
+            read.as_ref().map_or(true, |read| read.diverging_epoch.is_some())
         };
-        let has_news = results.iter().any(|(_, result)| ends_wait(result));
+        let has_error = results.iter().any(|(_, result)| ends_wait(result));
         self.max_wait_ms <= 0
             || results.is_empty()
             || bytes_readable >= i64::from(self.min_bytes)
-            || has_news
+            || has_error
     }
 }
 
@@ -185,18 +187,56 @@ impl ReplicaManager {
         leader_epoch: LeaderEpoch,
         logs: Vec<HostedLog>,
     ) -> Result<(), KafkaError> {
+        let checkpointed = self.checkpointed_high_watermarks()?;
+        for HostedLog { key, topic_id, log } in logs {
+            if self.local_logs.get_partition(&key).is_some() {
+                continue;
+            }
+            let leader_epoch = begin_epoch_alone(&log, leader_epoch);
+            let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
+            let replica = Replica::new(self.config.broker_id, log, high_watermark);
+            let partition = Partition::new(key, topic_id, replica, leader_epoch);
+            partition.make_leader(PartitionState::alone(self.config.broker_id, leader_epoch))?;
+            self.local_logs.add_partition(partition);
+        }
+        Ok(())
+    }
+
+    /// The high watermarks of the last checkpoint, of all directories that are online.
+    ///
+    /// # Errors
+    /// If a checkpoint file cannot be read.
+    pub fn checkpointed_high_watermarks(
+        &self,
+    ) -> Result<BTreeMap<TopicAndPartition, Offset>, KafkaError> {
         let mut checkpointed = BTreeMap::new();
         for (_, file) in self.online_checkpoints() {
             checkpointed.extend(file.read().map_err(|it| it.with_remedy(HIGH_WATERMARK_REMEDY))?);
         }
-        for HostedLog { key, topic_id, log } in logs {
-            let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
+        Ok(checkpointed)
+    }
+
+    /// Port of `getOrCreatePartition`, for a topic whose id the controller has given: the partition, with
+    /// this log from its checkpointed high watermark on, unless it is there already.
+    ///
+    /// # Errors
+    /// `INCONSISTENT_TOPIC_ID` if the one that is there is of another topic of the same name.
+    pub fn host(
+        &self,
+        topic_id: &[u8; 16],
+        key: &TopicAndPartition,
+        log: impl FnOnce() -> Result<(Arc<Log>, Offset), KafkaError>,
+    ) -> Result<Arc<Partition>, KafkaError> {
+        if self.local_logs.get_partition(key).is_none() {
+            let (log, high_watermark) = log()?;
             let replica = Replica::new(self.config.broker_id, log, high_watermark);
-            let partition = Partition::new(key, topic_id, replica, leader_epoch);
-            partition.make_leader(PartitionState::alone(self.config.broker_id, leader_epoch));
-            self.local_logs.add_partition(partition);
+            self.local_logs.add_partition(Partition::in_cluster(key.clone(), *topic_id, replica));
         }
-        Ok(())
+        let hosted = self.local_logs.get_partition(key);
+        hosted.filter(|it| it.topic_id == *topic_id).ok_or_else(|| {
+            let why = format!("an earlier topic of the same name still has {key}");
+            KafkaError::api(Errors::InconsistentTopicId, why)
+        })
     }
 
     /// No longer hosts these partitions. Owed, once no lock is held: a call of
@@ -459,6 +499,21 @@ impl ReplicaManager {
         self.delayed_produce_purgatory.shutdown();
         self.checkpoint_high_watermarks()
     }
+}
+
+/// Begins the epoch of a leader that no controller has named, `leader_epoch`, or the one that the log
+/// is in already, if other leaders have written it: no epoch may follow a newer one. Returns it.
+///
+/// A log that cannot be changed is led all the same: whoever uses it learns why.
+fn begin_epoch_alone(log: &Log, leader_epoch: LeaderEpoch) -> LeaderEpoch {
+    let latest = log.leader_epochs().latest_epoch();
+    let epoch = latest.map_or(leader_epoch, |latest| latest.max(leader_epoch));
+    if let Err(error) = log.begin_leader_epoch(epoch) {
+        let name = log.topic_and_partition();
+        let level = limited(LogKind::Failures, Level::Warn);
+        log!(level, "{name}: leader epoch {epoch} begins with its first record: {error}");
+    }
+    epoch
 }
 
 fn refused_response(

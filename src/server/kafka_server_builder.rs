@@ -19,6 +19,7 @@ use crate::config::lessons::check_permission;
 use crate::coordinator::group_config::{GroupConfig, OffsetConfig};
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
+use crate::coordinator::group_table::GroupTable;
 use crate::network::inline_handler::InlineHandler;
 use crate::network::request_memory::MemoryRelease;
 use crate::network::socket_server::SocketServer;
@@ -354,7 +355,8 @@ fn start_group_coordinator(
 ) -> Result<Arc<GroupCoordinator>, KafkaError> {
     let (groups, offsets) = group_config(config);
     let (replica_manager, time) = (Arc::clone(replica_manager), Arc::clone(time));
-    let manager = GroupMetadataManager::new(offsets, replica_manager, Arc::clone(&time));
+    let manager =
+        GroupMetadataManager::new(offsets, GroupTable::alone(), replica_manager, Arc::clone(&time));
     let coordinator = Arc::new(GroupCoordinator::new(groups, manager, time));
     let topic = metadata_cache.topic(GROUP_METADATA_TOPIC_NAME);
     coordinator.startup(topic.map(|it| it.partition_count()))?;

@@ -98,6 +98,6 @@ impl Handler {
         let partitions = self.log_manager.partitions_in(dir);
         info!("{} partitions in {} are offline", partitions.len(), dir.display());
         self.replica_manager.complete_waiting(&partitions);
-        self.group_coordinator.on_resignation(&HashSet::from_iter(partitions));
+        self.group_coordinator.on_log_dir_failure(&HashSet::from_iter(partitions));
     }
 }

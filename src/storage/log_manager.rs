@@ -42,6 +42,7 @@ use crate::storage::files::log_file_names::{CLEAN_SHUTDOWN_FILE, parse_topic_par
 use crate::storage::files::offset_checkpoint::{
     LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
 };
+use crate::storage::files::partition_metadata_file::record_topic_id;
 use crate::storage::log::log::{Log, LogOpen};
 use crate::storage::log::logs::{Logs, LogsWriter};
 use crate::storage::recovery_threads::for_each;
@@ -303,9 +304,32 @@ impl LogManager {
         topic_and_partition: &TopicAndPartition,
         config: LogConfig,
     ) -> Result<Arc<Log>, KafkaError> {
+        self.get_or_create_log(topic_and_partition, config, |_| Ok(()))
+    }
+
+    /// As [`create_log`](Self::create_log), for the topic with this id. A log that is there has to belong to it.
+    ///
+    /// # Errors
+    /// The same; `INCONSISTENT_TOPIC_ID`.
+    pub fn create_log_of(
+        &self,
+        topic_id: &[u8; 16],
+        topic_and_partition: &TopicAndPartition,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, KafkaError> {
+        let record = |log: &Log| record_topic_id(log.dir(), topic_id);
+        self.get_or_create_log(topic_and_partition, config, record)
+    }
+
+    fn get_or_create_log(
+        &self,
+        topic_and_partition: &TopicAndPartition,
+        config: LogConfig,
+        record: impl Fn(&Log) -> Result<(), KafkaError>,
+    ) -> Result<Arc<Log>, KafkaError> {
         let mut writer = locked(&self.writer);
         if let Some(log) = self.get_log(topic_and_partition) {
-            return Ok(log);
+            return log.log_dir().note(record(&log)).map(|()| log);
         }
         if self.is_stopping.load(Ordering::Acquire) {
             let why = "the broker is shutting down, and creates no logs any more";
@@ -315,6 +339,7 @@ impl LogManager {
         let dir = log_dir.path.join(topic_and_partition.to_string());
         let is_new = !dir.exists();
         let opened = Log::open(&dir, config, self.log_open(log_dir, Offset::FIRST, false));
+        let opened = opened.and_then(|log| record(&log).map(|()| log));
         let log = log_dir.status.note(opened).inspect_err(|_| {
             if is_new && let Err(error) = remove_directory_if_exists(&dir) {
                 warn!("a part of a log is left: {error}");

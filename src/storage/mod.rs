@@ -4,6 +4,7 @@
 pub mod files;
 pub mod index;
 pub mod producers;
+pub mod epochs;
 pub mod log;
 pub mod cleaner;
 pub mod recovery_threads;

@@ -1,5 +1,7 @@
 //! Port of `DumpLogSegments.OffsetsMessageParser`: the records of `__consumer_offsets` as JSON.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::KafkaError;
@@ -7,9 +9,9 @@ use crate::common::json::Json;
 use crate::common::units::TimestampMs;
 use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE;
 use crate::coordinator::group_records::{
-    GroupRecordKey, GroupValue, MemberValue, read_group_value, read_key, read_offset_value,
+    GroupRecordKey, GroupValue, MemberValue, OffsetValue, read_group_value, read_key,
+    read_offset_value,
 };
-use crate::coordinator::offset_and_metadata::OffsetAndMetadata;
 use crate::message::records::LogRecord;
 use crate::protocol::wire::types::{Reader, Version, WireType};
 
@@ -83,7 +85,8 @@ fn value_text(key: &GroupRecordKey, value: &[u8]) -> Result<String, KafkaError> 
     Ok(json.into_text())
 }
 
-fn put_offset(json: &mut Json, version: i16, value: &OffsetAndMetadata) {
+fn put_offset(json: &mut Json, version: i16, offset: &OffsetValue) {
+    let OffsetValue { committed: value, topic_id } = offset;
     json.object(|json| {
         json.field("offset").number(value.offset.0);
         if version >= 3 {
@@ -94,6 +97,9 @@ fn put_offset(json: &mut Json, version: i16, value: &OffsetAndMetadata) {
         if version == 1 {
             let expire_timestamp_ms = value.expire_timestamp_ms.unwrap_or(TimestampMs::NONE);
             json.field("expireTimestamp").number(expire_timestamp_ms.0);
+        }
+        if let Some(topic_id) = topic_id {
+            json.field("topicId").string(&URL_SAFE_NO_PAD.encode(topic_id.0));
         }
     });
 }

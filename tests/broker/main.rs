@@ -11,6 +11,7 @@ mod apis {
     mod leader_epochs;
     mod groups;
     mod group_failures;
+    mod group_elections;
     mod group_memory;
     mod group_offsets;
     mod topics;

@@ -379,7 +379,7 @@ fn what_is_advertised_is_what_the_table_says() {
         (49, 0, 1), // AlterClientQuotas
         (50, 0, 0), // DescribeUserScramCredentials
         (51, 0, 0), // AlterUserScramCredentials
-        (60, 0, 1), // DescribeCluster
+        (60, 0, 2), // DescribeCluster
     ];
     assert_eq!(advertised(), rows);
 }

@@ -67,6 +67,8 @@ macro_rules! table {
                 writer: &mut $crate::protocol::wire::types::Writer<'_>,
                 version: $crate::protocol::wire::types::Version,
             ) {
+                // A message without fields has no use for it.
+                _ = version;
                 #[allow(unused_mut, reason = "a message without tagged fields has none to count")]
                 let mut count = 0;
                 $(if $crate::protocol::wire::message_table::table!(@is_tagged $($tag)?)
@@ -115,6 +117,7 @@ macro_rules! table {
                 if $has_tags && version.is_flexible {
                     let section = concat!(stringify!($name), "'s tagged fields");
                     reader.read_tagged_fields(section, |reader, number| {
+                        _ = (&reader, number);
                         $(if $crate::protocol::wire::message_table::table!(@has_tag number $($tag)?)
                             && ($from $dots $($to)?).contains(&version.number)
                         {
@@ -148,6 +151,7 @@ macro_rules! table {
             }
 
             fn size_min(version: $crate::protocol::wire::types::Version) -> usize {
+                #[allow(unused_mut, reason = "a message without fields is no longer")]
                 let mut size = usize::from($has_tags && version.is_flexible);
                 $(if !$crate::protocol::wire::message_table::table!(@is_tagged $($tag)?)
                     && ($from $dots $($to)?).contains(&version.number)
@@ -163,6 +167,7 @@ macro_rules! table {
                 _is_error_code: bool,
                 found: &mut dyn FnMut(i16),
             ) {
+                _ = (version, &found);
                 $(if ($from $dots $($to)?).contains(&version.number) {
                     let is_error_code = stringify!($field) == "error_code";
                     $crate::protocol::wire::types::WireType::for_each_error_code(
@@ -179,10 +184,7 @@ macro_rules! table {
     (@tag) => { 0 };
     (@tag $tag:literal) => { $tag };
 
-    (@has_tag $number:ident) => {{
-        _ = $number;
-        false
-    }};
+    (@has_tag $number:ident) => { false };
     (@has_tag $number:ident $tag:literal) => { $number == $tag };
 
     (@default) => { Default::default() };

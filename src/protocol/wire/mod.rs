@@ -6,3 +6,4 @@ pub mod types;
 pub mod secret_bytes;
 pub mod uuid;
 pub(crate) mod message_table;
+pub(crate) mod json_converter;

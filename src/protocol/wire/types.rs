@@ -438,6 +438,7 @@ number! {
                 found(*self);
             }
         };
+    u16: BigEndian::read_u16, BigEndian::write_u16;
     i32: BigEndian::read_i32, BigEndian::write_i32;
     i64: BigEndian::read_i64, BigEndian::write_i64;
     f64: BigEndian::read_f64, BigEndian::write_f64;
@@ -578,16 +579,29 @@ impl<T: WireType> WireType for Vec<T> {
 }
 
 /// Bytes whose meaning is their sender's own affair.
+impl WireType for Option<Vec<u8>> {
+    fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
+        let Some(length) = reader.read_length(version)? else {
+            return Ok(None);
+        };
+        let bytes = reader.take(length)?;
+        reader.copied(bytes).map(Some)
+    }
+
+    fn write(&self, writer: &mut Writer<'_>, version: Version) {
+        writer.write_length(self.as_ref().map(Vec::len), version);
+        writer.put(self.as_deref().unwrap_or_default());
+    }
+
+    fn size_min(version: Version) -> usize {
+        if version.is_flexible { 1 } else { 4 }
+    }
+}
+
 impl WireType for Vec<u8> {
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
         let start = reader.position;
-        match reader.read_length(version)? {
-            Some(length) => {
-                let bytes = reader.take(length)?;
-                reader.copied(bytes)
-            }
-            None => Err(null_at(start)),
-        }
+        Option::<Self>::read(reader, version)?.ok_or_else(|| null_at(start))
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
@@ -596,7 +610,7 @@ impl WireType for Vec<u8> {
     }
 
     fn size_min(version: Version) -> usize {
-        if version.is_flexible { 1 } else { 4 }
+        Option::<Self>::size_min(version)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Port of `org.apache.kafka.common.Uuid`: a topic's id on the wire.
 
+use std::fmt;
+
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::common::uuid::uuid_text;
 use crate::protocol::wire::decode_error::DecodeError;
 use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
@@ -12,6 +15,13 @@ pub struct Uuid(pub [u8; 16]);
 impl Uuid {
     /// In a request that names its topic.
     pub const ZERO: Self = Self([0; 16]);
+}
+
+/// 22 characters of base64url, as Kafka writes it.
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&uuid_text(&self.0))
+    }
 }
 
 /// Two numbers of 64 bits, the most significant first.

@@ -8,7 +8,7 @@ use crate::protocol::describe_cluster::{
 };
 use crate::protocol::request::ResponseBody;
 use crate::server::apis::parts::Parts;
-use crate::server::metadata::metadata_cache::{MetadataCache, Node};
+use crate::server::metadata::metadata_cache::{IsFenced, MetadataCache, Node};
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
 
@@ -29,7 +29,7 @@ impl ClusterApis {
         }
     }
 
-    /// There is one broker, and it is the controller.
+    /// In a cluster of one broker that one is the controller.
     pub(crate) fn handle_describe_cluster_request(
         &self,
         reply: Reply,
@@ -45,21 +45,24 @@ impl ClusterApis {
 
     fn cluster(&self, reply: &Reply, request: &DescribeClusterRequest) -> DescribeClusterResponse {
         let (cache, context) = (&self.metadata_cache, &reply.context);
-        let brokers = cache
-            .alive_brokers(&context.session.listener.listener_name, context.session.local_address)
-            .into_iter();
+        let listener = &context.session.listener.listener_name;
+        let brokers = cache.registered_brokers(listener, context.session.local_address);
+        let shown = brokers
+            .into_iter()
+            .filter(|(_, is_fenced)| !is_fenced || request.include_fenced_brokers);
         let is_asking = request.include_cluster_authorized_operations;
         let operations = self.authorization.authorized_cluster_operations(context, is_asking);
         DescribeClusterResponse {
             cluster_id: cache.cluster_id().to_string(),
             controller_id: cache.controller_id(),
-            brokers: brokers.map(described).collect(),
+            brokers: shown.map(described).collect(),
             cluster_authorized_operations: operations,
             ..DescribeClusterResponse::default()
         }
     }
 }
 
-fn described(Node { id, host, port }: Node) -> DescribeClusterBroker {
-    DescribeClusterBroker { broker_id: id, host, port, rack: None }
+fn described((node, is_fenced): (Node, IsFenced)) -> DescribeClusterBroker {
+    let Node { id: broker_id, host, port, rack } = node;
+    DescribeClusterBroker { broker_id, host, port, rack, is_fenced }
 }

@@ -146,7 +146,7 @@ impl GroupApis {
                 return Coordinator { key, error_code, error_message, ..Coordinator::default() };
             }
         };
-        let Node { id: node_id, host, port } = node;
+        let Node { id: node_id, host, port, .. } = node;
         Coordinator { key, node_id, host, port, ..Coordinator::default() }
     }
 

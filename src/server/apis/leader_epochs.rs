@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use crate::common::errors::{Errors, KafkaError};
+use crate::common::errors::KafkaError;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::{LeaderEpoch, Offset};
+use crate::common::units::LeaderEpoch;
 use crate::protocol::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
     OffsetForLeaderPartition, OffsetForLeaderTopicResult,
 };
 use crate::protocol::request::ResponseBody;
-use crate::replica::partition::Partition;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
@@ -83,32 +82,17 @@ impl LeaderEpochApis {
         asked: &OffsetForLeaderPartition,
     ) -> Result<EpochEndOffset, KafkaError> {
         let partition = self.replica_manager.local_logs().get_partition_or_error(key)?;
-        partition.check_leader_epoch(LeaderEpoch(asked.current_leader_epoch))?;
-        partition.leader_replica()?;
-        let (leader_epoch, end_offset) =
-            end_offset_for(&partition, LeaderEpoch(asked.leader_epoch));
-        Ok(EpochEndOffset {
-            error_code: Errors::None.code(),
-            partition: asked.partition,
-            leader_epoch: leader_epoch.0,
-            end_offset: end_offset.0,
+        let current = LeaderEpoch(asked.current_leader_epoch);
+        let end =
+            partition.last_offset_for_leader_epoch(current, LeaderEpoch(asked.leader_epoch))?;
+        let found = EpochEndOffset { partition: asked.partition, ..EpochEndOffset::default() };
+        Ok(match end {
+            None => found,
+            Some(end) => EpochEndOffset {
+                leader_epoch: end.leader_epoch.0,
+                end_offset: end.end_offset.0,
+                ..found
+            },
         })
-    }
-}
-
-/// The last epoch up to `epoch` that has messages, and the offset after its last one
-/// (`LeaderEpochFileCache.endOffsetFor`); both undefined for no epoch and for one yet to come.
-///
-/// There has only ever been one epoch, so it ends where the log ends. It is the log's end and not
-/// its high watermark, because a leader is asked which messages it has, not which may be read. An
-/// epoch before the first one ended where the first one begins.
-fn end_offset_for(partition: &Partition, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
-    let (replica, current) = (partition.local_replica(), partition.leader_epoch());
-    match epoch {
-        same if same == current => (epoch, replica.log_end_offset().message_offset),
-        older if older < current && older != LeaderEpoch::NONE => {
-            (epoch, replica.log.log_start_offset())
-        }
-        _ => (LeaderEpoch::NONE, Offset::NONE),
     }
 }

@@ -11,7 +11,7 @@ use crate::protocol::list_offsets::{
     ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
 };
 use crate::protocol::request::ResponseBody;
-use crate::replica::local_logs::DEBUGGING_CONSUMER_ID;
+use crate::replica::local_logs::{DEBUGGING_CONSUMER_ID, ORDINARY_CONSUMER_ID};
 use crate::replica::partition_state::PartitionState;
 use crate::replica::replica::Replica;
 use crate::replica::replica_manager::ReplicaManager;
@@ -21,8 +21,9 @@ use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, ResourceType};
+use crate::storage::log::log::Log;
 use crate::storage::log::offset_search::{
-    fetch_offset_of_max_timestamp, fetch_offsets_by_timestamp, legacy_offsets_before,
+    FoundRecord, fetch_offset_of_max_timestamp, fetch_offsets_by_timestamp, legacy_offsets_before,
 };
 
 /// The first version in which a question has one answer: a record's timestamp and its offset
@@ -112,13 +113,23 @@ impl ListOffsetsApis {
             response.old_style_offsets = offsets.into_iter().map(|it| it.0).collect();
             return Ok(response);
         }
-        let found = offset_for_timestamp(replica, version, asked.timestamp)?;
-        if asked.timestamp == LATEST_TIMESTAMP || found.is_none() {
-            check_offset_available(&partition.state(), replica, version)?;
+        let is_consumer = replica_id == ORDINARY_CONSUMER_ID;
+        let state = partition.state();
+        let end = FoundRecord {
+            timestamp_ms: TimestampMs::NONE,
+            offset: match is_consumer {
+                true => replica.high_watermark().message_offset,
+                false => replica.log.log_end_offset(),
+            },
+            leader_epoch: state.leader_epoch,
+        };
+        let found = offset_for_timestamp(&replica.log, end, version, asked.timestamp)?;
+        if is_consumer && (asked.timestamp == LATEST_TIMESTAMP || found.is_none()) {
+            check_offset_available(&state, replica, version)?;
         }
-        if let Some((timestamp_ms, offset)) = found {
+        if let Some(FoundRecord { timestamp_ms, offset, leader_epoch }) = found {
             (response.timestamp, response.offset) = (timestamp_ms.0, offset.0);
-            response.leader_epoch = partition.leader_epoch().0;
+            response.leader_epoch = leader_epoch.0;
         }
         Ok(response)
     }
@@ -147,36 +158,43 @@ fn check_offset_available(
     Err(KafkaError::api(error, why))
 }
 
-/// The first record at or after `timestamp` that a consumer may read, or the ends of the log.
+/// Port of `Partition.fetchOffsetForTimestamp`: the first record at or after `timestamp`, below the
+/// `end` of what may be read, or an end of the log.
 fn offset_for_timestamp(
-    replica: &Replica,
+    log: &Log,
+    end: FoundRecord,
     version: i16,
     timestamp: i64,
-) -> Result<Option<(TimestampMs, Offset)>, KafkaError> {
-    let high_watermark = replica.high_watermark().message_offset;
-    let end = |offset| Ok(Some((TimestampMs::NONE, offset)));
-    match timestamp {
-        LATEST_TIMESTAMP => end(high_watermark),
-        EARLIEST_TIMESTAMP => end(replica.log.log_start_offset()),
-        MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => {
-            Ok(fetch_offset_of_max_timestamp(&replica.log)?.map(|it| (it.timestamp_ms, it.offset)))
-        }
+) -> Result<Option<FoundRecord>, KafkaError> {
+    let found = match timestamp {
+        LATEST_TIMESTAMP => return Ok(Some(end)),
+        EARLIEST_TIMESTAMP => return Ok(Some(start_of(log))),
+        MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => fetch_offset_of_max_timestamp(log)?,
         // All of a log is on this broker's own disks: as Kafka answers without tiered storage.
         EARLIEST_LOCAL_TIMESTAMP if version >= EARLIEST_LOCAL_TIMESTAMP_VERSION => {
-            end(replica.log.log_start_offset())
+            return Ok(Some(start_of(log)));
         }
-        LATEST_TIERED_TIMESTAMP if version >= LATEST_TIERED_TIMESTAMP_VERSION => Ok(None),
+        LATEST_TIERED_TIMESTAMP if version >= LATEST_TIERED_TIMESTAMP_VERSION => None,
         EARLIEST_PENDING_UPLOAD_TIMESTAMP
             if version >= EARLIEST_PENDING_UPLOAD_TIMESTAMP_VERSION =>
         {
-            Ok(None)
+            None
         }
-        ..0 => Err(no_such_timestamp(version, timestamp)),
-        _ => {
-            let found = fetch_offsets_by_timestamp(&replica.log, TimestampMs(timestamp))?;
-            let found = found.map(|it| (it.timestamp_ms, it.offset));
-            Ok(found.filter(|(_, offset)| *offset < high_watermark))
-        }
+        ..0 => return Err(no_such_timestamp(version, timestamp)),
+        _ => fetch_offsets_by_timestamp(log, TimestampMs(timestamp))?,
+    };
+    Ok(found.filter(|found| found.offset < end.offset))
+}
+
+/// The first offset, with its epoch if it is known: not if the messages there are of an older format.
+fn start_of(log: &Log) -> FoundRecord {
+    let offset = log.log_start_offset();
+    let earliest = log.leader_epochs().earliest_entry();
+    let earliest = earliest.filter(|it| it.start_offset <= offset);
+    FoundRecord {
+        timestamp_ms: TimestampMs::NONE,
+        offset,
+        leader_epoch: earliest.map_or(LeaderEpoch::NONE, |it| it.epoch),
     }
 }
 

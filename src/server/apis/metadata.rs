@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::common::end_point::ListenerName;
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::is_internal;
-use crate::image::topic_image::{PartitionRegistration, TopicImage};
+use crate::image::topic_image::{NO_LEADER, PartitionRegistration, TopicImage};
 use crate::protocol::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -18,11 +19,15 @@ use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
 use crate::server::apis::parts::Parts;
 use crate::server::metadata::auto_topic_creation_manager::{AutoTopicCreationManager, Requester};
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
+use crate::server::metadata::reachable_brokers::ReachableBrokers;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
 use crate::server::security::request_context::RequestContext;
+
+/// The first version whose clients know `LISTENER_NOT_FOUND`.
+const LISTENER_NOT_FOUND_VERSION: i16 = 6;
 
 /// Handles Metadata.
 pub(crate) struct MetadataApis {
@@ -60,9 +65,9 @@ impl MetadataApis {
             return;
         }
         let topics = if request.asks_for_all_topics(version) {
-            self.all_topics(&reply.context)
+            self.all_topics(&reply.context, &self.view(&reply))
         } else if request.asks_by_id() {
-            self.topics_by_id(&reply.context, &request)
+            self.topics_by_id(&reply.context, &request, &self.view(&reply))
         } else {
             let found = self.topics_by_name(&reply, &request);
             let makes_any = found.iter().any(|it| it.name_to_make().is_some());
@@ -102,11 +107,11 @@ impl MetadataApis {
                 reply.context.session.local_address,
             )
             .into_iter();
-        let broker = |Node { id: node_id, host, port }: Node| MetadataResponseBroker {
+        let broker = |Node { id: node_id, host, port, rack }: Node| MetadataResponseBroker {
             node_id,
             host,
             port,
-            rack: None,
+            rack,
         };
         let is_asking = request.include_cluster_authorized_operations;
         let response = MetadataResponse {
@@ -122,7 +127,19 @@ impl MetadataApis {
         reply.send_body(&ResponseBody::Metadata(response));
     }
 
-    fn all_topics(&self, context: &RequestContext) -> Vec<MetadataResponseTopic> {
+    fn view<'a>(&self, reply: &'a Reply) -> TopicView<'a> {
+        TopicView {
+            brokers: self.metadata_cache.reachable_brokers(),
+            listener: &reply.context.session.listener.listener_name,
+            version: reply.header.api_version,
+        }
+    }
+
+    fn all_topics(
+        &self,
+        context: &RequestContext,
+        view: &TopicView<'_>,
+    ) -> Vec<MetadataResponseTopic> {
         let may_see = |name: &str| {
             self.authorization.authorize_quietly(
                 context,
@@ -131,7 +148,7 @@ impl MetadataApis {
             )
         };
         let topics = self.metadata_cache.topics().into_iter().filter(|(name, _)| may_see(name));
-        topics.map(|(name, topic)| existing_topic(&name, &topic)).collect()
+        topics.map(|(name, topic)| view.existing_topic(&name, &topic)).collect()
     }
 
     /// What is known of the topics whose ids are asked for, each once, as of those that are
@@ -140,13 +157,20 @@ impl MetadataApis {
         &self,
         context: &RequestContext,
         request: &MetadataRequest,
+        view: &TopicView<'_>,
     ) -> Vec<MetadataResponseTopic> {
         let mut asked = HashSet::from([Uuid::ZERO]);
         let ids = request.topics.iter().flatten().map(|topic| topic.topic_id);
-        ids.filter(|&id| asked.insert(id)).map(|id| self.topic_by_id(context, id)).collect()
+        let ids = ids.filter(|&id| asked.insert(id));
+        ids.map(|id| self.topic_by_id(context, id, view)).collect()
     }
 
-    fn topic_by_id(&self, context: &RequestContext, topic_id: Uuid) -> MetadataResponseTopic {
+    fn topic_by_id(
+        &self,
+        context: &RequestContext,
+        topic_id: Uuid,
+        view: &TopicView<'_>,
+    ) -> MetadataResponseTopic {
         let cache = &self.metadata_cache;
         // A client that may not see the topic does not learn its name.
         let missing = |error: Errors| MetadataResponseTopic {
@@ -169,7 +193,7 @@ impl MetadataApis {
             {
                 missing(Errors::TopicAuthorizationFailed)
             }
-            Some((name, record)) => existing_topic(&name, &record),
+            Some((name, record)) => view.existing_topic(&name, &record),
         }
     }
 
@@ -178,10 +202,11 @@ impl MetadataApis {
     fn topics_by_name(&self, reply: &Reply, request: &MetadataRequest) -> Vec<Found> {
         let may_create = request.allow_auto_topic_creation;
         let (mut named, mut refusals) = (HashSet::new(), Refusals::default());
+        let view = self.view(reply);
         let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_deref());
         let topics = names
             .filter(|&name| named.insert(name))
-            .map(|name| self.topic_by_name(&reply.context, name, may_create, &mut refusals))
+            .map(|name| self.topic_by_name(&reply.context, name, may_create, &view, &mut refusals))
             .collect();
         reply.log_refusals(&refusals);
         topics
@@ -192,6 +217,7 @@ impl MetadataApis {
         context: &RequestContext,
         name: &str,
         may_create: bool,
+        view: &TopicView<'_>,
         refusals: &mut Refusals,
     ) -> Found {
         let cache = &self.metadata_cache;
@@ -202,7 +228,7 @@ impl MetadataApis {
             return missing(Errors::TopicAuthorizationFailed);
         }
         if let Some(record) = cache.topic(name) {
-            return Found::Topic(existing_topic(name, &record));
+            return Found::Topic(view.existing_topic(name, &record));
         }
         if !(may_create && self.auto_topics.may_create(name)) {
             return missing(Errors::UnknownTopicOrPartition);
@@ -285,24 +311,58 @@ fn missing_topic(name: &str, error: Errors) -> MetadataResponseTopic {
     }
 }
 
-fn existing_topic(name: &str, topic: &TopicImage) -> MetadataResponseTopic {
-    let partition = |(partition_index, it): (i32, &PartitionRegistration)| {
-        let error = if it.has_leader() { Errors::None } else { Errors::LeaderNotAvailable };
+/// How topics look to the client that asks.
+struct TopicView<'a> {
+    brokers: ReachableBrokers,
+    listener: &'a ListenerName,
+    version: i16,
+}
+
+impl TopicView<'_> {
+    fn existing_topic(&self, name: &str, topic: &TopicImage) -> MetadataResponseTopic {
+        let partitions = (0..).zip(&topic.partitions);
+        MetadataResponseTopic {
+            name: Some(name.to_string()),
+            topic_id: Uuid(topic.id),
+            is_internal: is_internal(name),
+            partitions: partitions.map(|(index, it)| self.partition(index, it)).collect(),
+            ..MetadataResponseTopic::default()
+        }
+    }
+
+    fn partition(
+        &self,
+        index: i32,
+        partition: &PartitionRegistration,
+    ) -> MetadataResponsePartition {
+        let replica_nodes = self.brokers_shown(&partition.replicas);
+        let isr_nodes = self.brokers_shown(&partition.isr);
+        let leader = self.brokers.leader_of(partition, self.listener);
+        let error = match leader {
+            Err(Errors::ListenerNotFound) if self.version < LISTENER_NOT_FOUND_VERSION => {
+                Errors::LeaderNotAvailable
+            }
+            Err(error) => error,
+            Ok(_) if replica_nodes.len() < partition.replicas.len() => Errors::ReplicaNotAvailable,
+            Ok(_) if isr_nodes.len() < partition.isr.len() => Errors::ReplicaNotAvailable,
+            Ok(_) => Errors::None,
+        };
         MetadataResponsePartition {
             error_code: error.code(),
-            partition_index,
-            leader_id: it.leader,
-            leader_epoch: it.leader_epoch.0,
-            replica_nodes: it.replicas.to_vec(),
-            isr_nodes: it.isr.to_vec(),
-            offline_replicas: it.offline_replicas().to_vec(),
+            partition_index: index,
+            leader_id: leader.unwrap_or(NO_LEADER),
+            leader_epoch: partition.leader_epoch.0,
+            replica_nodes,
+            isr_nodes,
+            offline_replicas: self.brokers.offline_replicas(partition, self.listener),
         }
-    };
-    MetadataResponseTopic {
-        name: Some(name.to_string()),
-        topic_id: Uuid(topic.id),
-        is_internal: is_internal(name),
-        partitions: (0..).zip(&topic.partitions).map(partition).collect(),
-        ..MetadataResponseTopic::default()
+    }
+
+    /// All of them, but for version 0: its clients know no broker that is not listed.
+    fn brokers_shown(&self, brokers: &[i32]) -> Vec<i32> {
+        match self.version {
+            0 => self.brokers.alive(brokers, self.listener),
+            _ => brokers.to_vec(),
+        }
     }
 }

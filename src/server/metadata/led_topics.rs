@@ -104,11 +104,12 @@ mod tests {
     use super::*;
     use crate::common::errors::Errors;
     use crate::registry::topic_registry::TopicRecord;
+    use crate::replica::partition::LEADER_EPOCH;
     use crate::server::metadata::topic_changes::image_of;
 
     fn topic(id: u8, partitions: i32) -> TopicImage {
         let record = TopicRecord { id: [id; 16], partitions, config: BTreeMap::new() };
-        image_of(0, &record)
+        image_of(0, &record, |_| LEADER_EPOCH)
     }
 
     #[test]

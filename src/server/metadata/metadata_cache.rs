@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::common::end_point::ListenerName;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
 use crate::image::topic_image::TopicImage;
+use crate::server::metadata::reachable_brokers::ReachableBrokers;
 
 /// What the cluster looks like now. No call waits for a disk or another broker.
 ///
@@ -17,13 +20,26 @@ pub trait MetadataCache: Send + Sync {
     /// The broker that asks.
     fn broker_id(&self) -> i32;
 
+    /// The broker that clients are to send to what only a controller can do. Any of them does, where the
+    /// controllers are elsewhere; -1 if there is none.
     fn controller_id(&self) -> i32;
 
     /// The brokers that can be reached, at the listener of this name, by which a client has come to the
     /// address `local` of this one.
     fn alive_brokers(&self, listener: &ListenerName, local: SocketAddr) -> Vec<Node>;
 
-    /// The topic, if all of its partitions are led, or would be if no log directory were offline.
+    /// As [`alive_brokers`](Self::alive_brokers), and those that are fenced.
+    fn registered_brokers(
+        &self,
+        listener: &ListenerName,
+        local: SocketAddr,
+    ) -> Vec<(Node, IsFenced)>;
+
+    /// Who of the brokers can be reached now.
+    fn reachable_brokers(&self) -> ReachableBrokers;
+
+    /// The topic. In a cluster of one broker only if all of its partitions are led, or would be if no log
+    /// directory were offline.
     fn topic(&self, name: &str) -> Option<Arc<TopicImage>>;
 
     /// The name of the topic that has this id now.
@@ -31,7 +47,17 @@ pub trait MetadataCache: Send + Sync {
 
     /// All those topics, by name.
     fn topics(&self) -> Vec<(String, Arc<TopicImage>)>;
+
+    /// Who leads a partition, and in which epoch; `None` for a partition that does not exist.
+    fn leader_and_epoch(&self, key: &TopicAndPartition) -> Option<(i32, LeaderEpoch)> {
+        let topic = self.topic(&key.topic)?;
+        let partition = topic.partitions.get(usize::try_from(key.partition).ok()?)?;
+        Some((partition.leader, partition.leader_epoch))
+    }
 }
+
+/// Whether the controllers have taken a broker out of service.
+pub type IsFenced = bool;
 
 /// Where clients connect to a broker: `org.apache.kafka.common.Node`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,4 +65,6 @@ pub struct Node {
     pub id: i32,
     pub host: String,
     pub port: i32,
+    /// Where it stands, if its operator has said so.
+    pub rack: Option<String>,
 }

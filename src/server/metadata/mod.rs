@@ -3,6 +3,7 @@
 
 pub mod controller;
 pub mod controller_event_manager;
+pub mod reachable_brokers;
 pub mod metadata_cache;
 pub mod led_topics;
 pub mod registry_metadata_cache;

@@ -10,7 +10,8 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::config::kafka_config::KafkaConfig;
 use crate::image::topic_image::TopicImage;
 use crate::server::metadata::led_topics::LedTopics;
-use crate::server::metadata::metadata_cache::{MetadataCache, Node};
+use crate::server::metadata::metadata_cache::{IsFenced, MetadataCache, Node};
+use crate::server::metadata::reachable_brokers::ReachableBrokers;
 use crate::storage::log_manager::LogManager;
 
 /// The cluster of one broker.
@@ -81,7 +82,19 @@ impl MetadataCache for RegistryMetadataCache {
 
     fn alive_brokers(&self, listener: &ListenerName, local: SocketAddr) -> Vec<Node> {
         let (host, port) = self.broker_end_point(listener, local);
-        vec![Node { id: self.broker_id, host, port }]
+        vec![Node { id: self.broker_id, host, port, rack: None }]
+    }
+
+    fn registered_brokers(
+        &self,
+        listener: &ListenerName,
+        local: SocketAddr,
+    ) -> Vec<(Node, IsFenced)> {
+        self.alive_brokers(listener, local).into_iter().map(|node| (node, false)).collect()
+    }
+
+    fn reachable_brokers(&self) -> ReachableBrokers {
+        ReachableBrokers::ThisOne
     }
 
     fn topic(&self, name: &str) -> Option<Arc<TopicImage>> {

@@ -13,6 +13,7 @@ use log::{Level, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::{TopicAndPartition, is_internal};
+use crate::common::units::LeaderEpoch;
 use crate::config::config_source::MESSAGE_FORMAT_VERSION;
 use crate::config::config_type::Kind;
 use crate::config::log_config::LogConfig;
@@ -277,7 +278,13 @@ impl TopicChanges {
     }
 
     fn show(&self, topic: &str, record: &TopicRecord) {
-        self.led.insert(topic, image_of(self.broker_id, record));
+        let name: Arc<str> = Arc::from(topic);
+        let leader_epoch = |partition| {
+            let key = TopicAndPartition { topic: Arc::clone(&name), partition };
+            let partition = self.replica_manager.local_logs().get_partition(&key);
+            partition.map_or(LEADER_EPOCH, |it| it.leader_epoch())
+        };
+        self.led.insert(topic, image_of(self.broker_id, record, leader_epoch));
     }
 
     /// The logs of all partitions of a topic, made where they do not exist.
@@ -305,11 +312,15 @@ impl TopicChanges {
 }
 
 /// A topic all of whose partitions lie on one broker.
-pub(super) fn image_of(broker_id: i32, topic: &TopicRecord) -> TopicImage {
+pub(super) fn image_of(
+    broker_id: i32,
+    topic: &TopicRecord,
+    leader_epoch: impl Fn(i32) -> LeaderEpoch,
+) -> TopicImage {
     let replicas: Arc<[i32]> = Arc::from([broker_id]);
-    let partition = || PartitionRegistration {
+    let partition = |partition| PartitionRegistration {
         leader: broker_id,
-        leader_epoch: LEADER_EPOCH,
+        leader_epoch: leader_epoch(partition),
         partition_epoch: 0,
         replicas: Arc::clone(&replicas),
         isr: Arc::clone(&replicas),
@@ -317,7 +328,7 @@ pub(super) fn image_of(broker_id: i32, topic: &TopicRecord) -> TopicImage {
     };
     TopicImage {
         id: topic.id,
-        partitions: (0..topic.partitions).map(|_| partition()).collect(),
+        partitions: (0..topic.partitions).map(partition).collect(),
         config: topic.config.clone(),
     }
 }

@@ -14,7 +14,9 @@ use nix::libc;
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::storage::files::file_io::{create_directories, failed, read_text, write_atomically};
-use crate::storage::files::log_file_names::{is_deleted_directory, parse_topic_partition_name};
+use crate::storage::files::log_file_names::{
+    is_deleted_directory, is_stray_directory, parse_topic_partition_name,
+};
 
 /// Locked as long as a process owns the log directory.
 pub const LOCK_FILE: &str = ".lock";
@@ -162,7 +164,9 @@ pub(crate) fn log_directories(dir: &Path) -> Result<Vec<PathBuf>, KafkaError> {
     }
     let mut logs = Vec::new();
     for path in directories {
-        if let Err(error) = parse_topic_partition_name(&path) {
+        if is_stray_directory(&path) {
+            info!("{} holds a log that was not this broker's any more: remove it", path.display());
+        } else if let Err(error) = parse_topic_partition_name(&path) {
             warn!("ignoring a directory: {error}");
         } else if is_foreign(&path).map_err(failed("list", &path))? {
             warn!("ignoring the directory {}: what it holds is not a log", path.display());

@@ -20,6 +20,8 @@ pub const SEGMENT_ENDS_FILE: &str = "segment-ends";
 pub const DELETED_FILE_SUFFIX: &str = ".deleted";
 /// Ends the name of the directory of a deleted log until the directory is removed.
 const DELETED_DIRECTORY_SUFFIX: &str = "-delete";
+/// Ends the name of the directory of a log that was found, though this broker should have none such.
+const STRAY_DIRECTORY_SUFFIX: &str = "-stray";
 /// The longest name that most file systems allow, in bytes.
 const FILE_NAME_BYTES_MAX: usize = 255;
 /// Added to the name of a segment that the cleaner is still writing.
@@ -92,7 +94,17 @@ pub fn parse_topic_partition_name(dir: &Path) -> Result<TopicAndPartition, Kafka
 /// `<topic>-<partition>.<id>-delete`. The topic is cut where the name would be too long for the
 /// disk.
 pub fn deleted_directory_name(log: &TopicAndPartition, id: &[u8; 16]) -> String {
-    let suffix = format!("-{}.{}{DELETED_DIRECTORY_SUFFIX}", log.partition, to_hex(id));
+    directory_name_with(DELETED_DIRECTORY_SUFFIX, log, id)
+}
+
+/// Port of `UnifiedLog.logStrayDirName`: the same for a log that was found, though this broker should
+/// have none such, with `-stray`.
+pub fn stray_directory_name(log: &TopicAndPartition, id: &[u8; 16]) -> String {
+    directory_name_with(STRAY_DIRECTORY_SUFFIX, log, id)
+}
+
+fn directory_name_with(suffix: &str, log: &TopicAndPartition, id: &[u8; 16]) -> String {
+    let suffix = format!("-{}.{}{suffix}", log.partition, to_hex(id));
     let topic_bytes = log.topic.len().min(FILE_NAME_BYTES_MAX - suffix.len());
     format!("{}{suffix}", &log.topic[..topic_bytes])
 }
@@ -100,7 +112,17 @@ pub fn deleted_directory_name(log: &TopicAndPartition, id: &[u8; 16]) -> String 
 /// Whether a directory has a name that [`deleted_directory_name`] gives.
 pub fn is_deleted_directory(dir: &Path) -> bool {
     let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some(stem) = name.strip_suffix(DELETED_DIRECTORY_SUFFIX) else { return false };
+    is_named_with(DELETED_DIRECTORY_SUFFIX, name)
+}
+
+/// Whether a directory has a name that [`stray_directory_name`] gives.
+pub fn is_stray_directory(dir: &Path) -> bool {
+    let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    is_named_with(STRAY_DIRECTORY_SUFFIX, name)
+}
+
+fn is_named_with(suffix: &str, name: &str) -> bool {
+    let Some(stem) = name.strip_suffix(suffix) else { return false };
     let Some((log, id)) = stem.rsplit_once('.') else { return false };
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id && parse_topic_partition_name(Path::new(log)).is_ok()
@@ -133,6 +155,9 @@ mod tests {
             assert!(name.len() <= FILE_NAME_BYTES_MAX);
             assert!(is_deleted_directory(Path::new(&name)), "{name}");
             assert!(parse_topic_partition_name(Path::new(&name)).is_err(), "{name}");
+            let stray = stray_directory_name(&TopicAndPartition::new(topic, 7), &[0xab; 16]);
+            assert!(is_stray_directory(Path::new(&stray)) && !is_stray_directory(Path::new(&name)));
+            assert!(parse_topic_partition_name(Path::new(&stray)).is_err(), "{stray}");
         }
         for name in
             ["t-0", "t-delete", "t-0.abc-delete", "t-x.00112233445566778899aabbccddeeff-delete"]

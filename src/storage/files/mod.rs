@@ -6,5 +6,7 @@ pub mod file_io;
 pub mod log_dir_failure_channel;
 pub mod log_files;
 pub mod log_directory;
+pub mod partition_metadata_file;
+pub mod stray_directories;
 pub mod checkpoint_file;
 pub mod offset_checkpoint;

@@ -30,7 +30,7 @@ use crate::message::message_set::{
 };
 use crate::message::record_batch::{
     LAST_OFFSET_DELTA_LENGTH, LAST_OFFSET_DELTA_OFFSET, MAGIC_VALUE_V2, MAX_TIMESTAMP_LENGTH,
-    MAX_TIMESTAMP_OFFSET,
+    MAX_TIMESTAMP_OFFSET, PARTITION_LEADER_EPOCH_OFFSET,
 };
 use crate::storage::files::file_io::{failed, failed_to_read, failed_to_sync, open_regular_file};
 use crate::storage::log::patience::Patience;
@@ -256,6 +256,17 @@ impl FileMessageSet {
         }
         let delta = BigEndian::read_i32(&probe[LAST_OFFSET_DELTA_OFFSET - MAGIC_OFFSET..]);
         Ok(entry.offset.saturating_add(i64::from(delta.max(0))))
+    }
+
+    /// The leader epoch in the header of `entry`; `None` in magic 0 and 1.
+    ///
+    /// # Errors
+    /// Whatever `pread(2)` reports.
+    pub fn leader_epoch(&self, entry: &EntryHeader) -> io::Result<Option<i32>> {
+        let mut probe = [0; MAGIC_OFFSET + 1];
+        self.read_exact_at(&mut probe, entry.position)?;
+        let epoch = BigEndian::read_i32(&probe[PARTITION_LEADER_EPOCH_OFFSET..]);
+        Ok((probe[MAGIC_OFFSET] >= MAGIC_VALUE_V2).then_some(epoch))
     }
 
     /// The highest timestamp in `entry` by its header, [`TimestampMs::NONE`] if it has none.

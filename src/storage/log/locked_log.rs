@@ -20,6 +20,7 @@ use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
+use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::message::timestamp_type::TimestampType;
 use crate::storage::files::file_io::{
     failed, remove_directory_if_exists, remove_if_exists, sync_directory,
@@ -30,6 +31,7 @@ use crate::storage::files::log_file_names::{
     time_index_filename,
 };
 use crate::storage::log::log_append::{LogAppendInfo, analyze_given_offsets, append_format};
+use crate::storage::log::log_epochs::LogEpochs;
 use crate::storage::log::log_flush::LogFlush;
 use crate::storage::log::log_retention::{count_deletable, is_older_than, is_surplus};
 use crate::storage::log::log_segment::{LogSegment, SegmentAppend};
@@ -52,6 +54,7 @@ pub struct LogContext {
 pub struct LogState {
     segments: SegmentsWriter,
     producers: ProducerStateManager,
+    epochs: LogEpochs,
     /// How many segments were begun, counted from 1: their files' names may not be on disk.
     files_created: u64,
     /// Then the directory is gone, and nothing may be written: it would belong to the next log of
@@ -64,8 +67,12 @@ pub struct LogState {
 
 impl LogState {
     /// The state of a log that was loaded.
-    pub fn new(segments: SegmentsWriter, producers: ProducerStateManager) -> Self {
-        Self { segments, producers, files_created: 1, is_deleted: false, has_failed: false }
+    pub fn new(
+        segments: SegmentsWriter,
+        producers: ProducerStateManager,
+        epochs: LogEpochs,
+    ) -> Self {
+        Self { segments, producers, epochs, files_created: 1, is_deleted: false, has_failed: false }
     }
 
     /// Notes the outcome of a change in several steps. There is nothing to protect in a log that was
@@ -132,6 +139,7 @@ impl<'a> LockedLog<'a> {
         records: &mut [u8],
         leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
+        self.state.epochs.check_not_over(leader_epoch)?;
         let format = append_format(&self.config, leader_epoch);
         let now_ms = self.context.time.milliseconds();
         let next_offset = self.end_offset();
@@ -150,8 +158,21 @@ impl<'a> LockedLog<'a> {
             self.owed.is_due = self.is_flush_due();
             return Ok(info.of_duplicate(&original));
         }
+        if format.magic >= MAGIC_VALUE_V2 {
+            self.state.epochs.begin(leader_epoch, next_offset)?;
+        }
         self.append_validated(&info, &validated.bytes, now_ms)?;
         Ok(info)
+    }
+
+    /// See [`Log::begin_leader_epoch`](crate::storage::log::log::Log::begin_leader_epoch).
+    pub fn begin_leader_epoch(&mut self, epoch: LeaderEpoch) -> Result<Offset, KafkaError> {
+        self.check_exists()?;
+        let start_offset = self.end_offset();
+        if self.config.message_format_magic >= MAGIC_VALUE_V2 {
+            self.state.epochs.begin(epoch, start_offset)?;
+        }
+        Ok(start_offset)
     }
 
     /// See [`Log::append_with_given_offsets`](crate::storage::log::log::Log::append_with_given_offsets).
@@ -160,9 +181,10 @@ impl<'a> LockedLog<'a> {
         records: &[u8],
     ) -> Result<LogAppendInfo, KafkaError> {
         let size_max = self.config.max_message_size;
-        let mut info = analyze_given_offsets(records, self.end_offset(), size_max)?;
+        let (mut info, epochs) = analyze_given_offsets(records, self.end_offset(), size_max)?;
         info.log_start_offset = self.state.segments.start_offset();
         if info.record_count > 0 {
+            self.state.epochs.begin_given(&epochs)?;
             let now_ms = self.context.time.milliseconds();
             self.append_validated(&info, &records[..info.valid_bytes], now_ms)?;
         }
@@ -334,6 +356,7 @@ impl<'a> LockedLog<'a> {
         self.state.segments.delete_before(offset);
         let start_offset = self.state.segments.start_offset();
         self.delete_segments_while(start_offset, |_| true)?;
+        self.truncate_epochs_from_start();
         Ok(start_offset)
     }
 
@@ -343,6 +366,7 @@ impl<'a> LockedLog<'a> {
             self.truncate_fully_and_start_at(offset)?;
         }
         self.state.segments.delete_before(offset);
+        self.truncate_epochs_from_start();
         Ok(())
     }
 
@@ -384,7 +408,14 @@ impl<'a> LockedLog<'a> {
             self.state.segments.remove(base_offset);
             self.delete_later(segment)?;
         }
+        if count > 0 {
+            self.truncate_epochs_from_start();
+        }
         Ok(count)
+    }
+
+    fn truncate_epochs_from_start(&self) {
+        self.state.epochs.truncate_from_start(self.state.segments.start_offset());
     }
 
     /// Renames the files of a segment that is no longer in the log, and deletes them after
@@ -412,6 +443,9 @@ impl<'a> LockedLog<'a> {
             return Err(KafkaError::api(Errors::UnknownServerError, why));
         }
         if target_offset >= self.end_offset() {
+            // An epoch may have begun here of which no record was appended, and the new leader has
+            // another one.
+            self.state.epochs.truncate_from_end(self.end_offset());
             return Ok(());
         }
         let level = limited(LogKind::Segments, Level::Info);
@@ -436,6 +470,7 @@ impl<'a> LockedLog<'a> {
         let active = state.segments.last();
         active.truncate_to(target_offset, self.config.max_index_size, now_ms)?;
         state.segments.truncate(target_offset, &active);
+        state.epochs.truncate_from_end(target_offset);
         rebuild_producer_state(&mut state.producers, &state.segments, target_offset, now_ms)
     }
 
@@ -461,6 +496,7 @@ impl<'a> LockedLog<'a> {
         }
         let segment = Arc::new(self.create_segment(new_offset)?);
         self.state.segments.restart(&segment);
+        self.state.epochs.cache.clear_and_flush()?;
         Ok(self.state.producers.truncate_fully_and_start_at(new_offset)?)
     }
 
@@ -534,7 +570,10 @@ impl<'a> LockedLog<'a> {
         let LogContext { dir, topic_and_partition, scheduler, .. } = self.context;
         let doomed =
             dir.with_file_name(deleted_directory_name(topic_and_partition, &random_uuid()?));
-        fs::rename(dir, &doomed).map_err(failed("rename", dir))?;
+        // What is still to be written of the epochs must not reach the next log of this name.
+        self.state.epochs.cache.close();
+        let renamed = fs::rename(dir, &doomed).map_err(failed("rename", dir));
+        renamed.inspect_err(|_| self.state.epochs.cache.reopen())?;
         self.state.is_deleted = true;
         let remove = {
             let (doomed, log_dir) = (doomed.clone(), Arc::clone(&self.context.log_dir));

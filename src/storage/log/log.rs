@@ -20,11 +20,14 @@ use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use crate::config::log_config::LogConfig;
+use crate::storage::epochs::epoch_entry::EpochEndOffset;
+use crate::storage::epochs::leader_epoch_file_cache::LeaderEpochFileCache;
 use crate::storage::files::file_io::create_directories;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::log_file_names::parse_topic_partition_name;
 use crate::storage::log::locked_log::{LockedLog, LogContext, LogState};
 use crate::storage::log::log_append::LogAppendInfo;
+use crate::storage::log::log_epochs::LogEpochs;
 use crate::storage::log::log_flush::Flushes;
 use crate::storage::log::log_loader::{LoadedLog, LogLoader};
 use crate::storage::log::log_offset_metadata::{FetchDataInfo, LogOffsetMetadata};
@@ -53,6 +56,7 @@ pub struct Log {
     /// `i64::MAX` until a replica keeps it.
     high_watermark: AtomicI64,
     last_flush_ms: AtomicI64,
+    epochs: Arc<LeaderEpochFileCache>,
     state: Mutex<LogState>,
     flushes: Flushes,
     /// Whether the log's failure was logged: one line is enough, and every producer retries.
@@ -97,12 +101,21 @@ impl Log {
             recovery_point,
             is_clean_shutdown,
         };
-        let LoadedLog { segments, producer_state, .. } = loader.load()?;
+        let LoadedLog { segments, producer_state, epochs, .. } = loader.load()?;
         let readable = segments.share();
         debug!(
             "opened log {topic_and_partition} with end offset {}",
             readable.end().message_offset
         );
+        let log_epochs = LogEpochs {
+            cache: Arc::new(epochs),
+            log_dir: Arc::clone(&log_dir),
+            scheduler: Arc::clone(&scheduler),
+        };
+        let epochs = Arc::clone(&log_epochs.cache);
+        if epochs.is_stale() {
+            log_epochs.flush_later();
+        }
         Ok(Arc::new_cyclic(|this| Self {
             last_flush_ms: AtomicI64::new(time.milliseconds().0),
             context: LogContext {
@@ -115,7 +128,8 @@ impl Log {
             config: RwLock::new(Arc::new(config)),
             segments: readable,
             high_watermark: AtomicI64::new(Offset::MAX.0),
-            state: Mutex::new(LogState::new(segments, producer_state)),
+            epochs,
+            state: Mutex::new(LogState::new(segments, producer_state, log_epochs)),
             flushes: Flushes::default(),
             is_failure_logged: AtomicBool::new(false),
             this: Weak::clone(this),
@@ -186,6 +200,17 @@ impl Log {
         self.change(|log| log.append(records, leader_epoch))
     }
 
+    /// Port of `maybeAssignEpochStartOffset`: the leader of `epoch` appends from now on. Returns where
+    /// the epoch begins: at the log's end. What an older leader would still append is refused.
+    ///
+    /// Messages of magic 0 and 1 have no epochs, and nothing is noted for them.
+    ///
+    /// # Errors
+    /// `Io`, with the path; then the epoch has not begun.
+    pub fn begin_leader_epoch(&self, epoch: LeaderEpoch) -> Result<Offset, KafkaError> {
+        self.change(|log| log.begin_leader_epoch(epoch))
+    }
+
     /// Appends messages that bring their offsets along, as a follower gets them; the offsets may
     /// have gaps.
     ///
@@ -244,6 +269,11 @@ impl Log {
             }
         }
         // ANCHOR_END: segment_read
+    }
+
+    /// What a read gives whose reader must not get anything from `offset` on.
+    pub fn read_nothing(&self, offset: Offset) -> FetchDataInfo {
+        self.nothing_at(LogOffsetMetadata::message_offset_only(offset))
     }
 
     fn nothing_at(&self, fetch_offset_metadata: LogOffsetMetadata) -> FetchDataInfo {
@@ -475,6 +505,18 @@ impl Log {
     /// The offset that the next message will get, and where it will lie.
     pub fn log_end_offset_metadata(&self) -> LogOffsetMetadata {
         self.segments.end()
+    }
+
+    /// In which leader epoch each record was written.
+    pub fn leader_epochs(&self) -> &LeaderEpochFileCache {
+        &self.epochs
+    }
+
+    /// Port of `endOffsetForEpoch`: the last epoch up to `epoch` that has records, and where it ends;
+    /// the latest one ends where the log does. `None` if there is no answer: see
+    /// [`EpochEntries::end_offset_for`](crate::storage::epochs::epoch_entries::EpochEntries::end_offset_for).
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<EpochEndOffset> {
+        self.epochs.end_offset_for(epoch, self.log_end_offset())
     }
 
     /// Everything below is on disk.

@@ -10,6 +10,7 @@ use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::message::compression_codec::CompressionCodec;
 use crate::message::log_validator::Validated;
 use crate::message::timestamp_type::TimestampType;
+use crate::storage::log::log_epochs::GivenEpochs;
 use crate::storage::producers::producer_state_entry::BatchMetadata;
 
 /// What was appended, and where.
@@ -108,7 +109,7 @@ pub fn append_format(config: &LogConfig, leader_epoch: LeaderEpoch) -> AppendFor
 }
 
 /// Checks messages that bring their offsets along, as a follower gets them. A partial entry at the
-/// end is cut off.
+/// end is cut off. Returns with what is appended the epochs that begin with it.
 ///
 /// # Errors
 /// `CORRUPT_MESSAGE`, `MESSAGE_TOO_LARGE`, or `UNKNOWN_SERVER_ERROR` if an offset does not come
@@ -117,8 +118,8 @@ pub fn analyze_given_offsets(
     records: &[u8],
     next_offset: Offset,
     message_bytes_max: usize,
-) -> Result<LogAppendInfo, KafkaError> {
-    let mut info = LogAppendInfo::empty(Offset::NONE);
+) -> Result<(LogAppendInfo, GivenEpochs), KafkaError> {
+    let (mut info, mut epochs) = (LogAppendInfo::empty(Offset::NONE), GivenEpochs::default());
     let mut due_offset = next_offset;
     for entry in shallow_entries(records) {
         let entry = entry?;
@@ -148,6 +149,7 @@ pub fn analyze_given_offsets(
         info.valid_bytes += size;
         info.record_count += 1;
         due_offset = last_offset.next();
+        epochs.note(&entry);
     }
-    Ok(info)
+    Ok((info, epochs))
 }

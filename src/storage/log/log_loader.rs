@@ -19,6 +19,7 @@ use crate::common::loading_progress::LoadingProgress;
 use crate::common::time::Time;
 use crate::common::units::Offset;
 use crate::config::log_config::LogConfig;
+use crate::storage::epochs::leader_epoch_file_cache::LeaderEpochFileCache;
 use crate::storage::files::file_io::remove_if_exists;
 use crate::storage::files::log_file_names::{
     CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, INDEX_FILE_SUFFIX, LOG_FILE_SUFFIX,
@@ -27,6 +28,7 @@ use crate::storage::files::log_file_names::{
 };
 use crate::storage::files::log_files::{FileNames, LogFiles};
 use crate::storage::files::offset_checkpoint::{CLEANER_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint};
+use crate::storage::log::epoch_recovery::{EpochsRead, load_epochs};
 use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::SegmentsWriter;
 use crate::storage::log::missing_records::{MissingRecords, Segments, Why, missing_of_noted};
@@ -45,6 +47,7 @@ pub struct LoadedLog {
     /// The last of them is ready for appends.
     pub segments: SegmentsWriter,
     pub producer_state: ProducerStateManager,
+    pub epochs: LeaderEpochFileCache,
     /// What it lost before; each was logged.
     pub missing: Vec<MissingRecords>,
 }
@@ -55,6 +58,8 @@ struct Recovered {
     /// The log end offset.
     next_offset: Offset,
     missing: Vec<MissingRecords>,
+    /// The leader epochs in the segments that were read.
+    epochs: EpochsRead,
 }
 
 /// Loads the logs of one directory.
@@ -101,6 +106,7 @@ impl LogLoader<'_> {
         }
         let mut missing = missing_of_noted(&ends, &segments)?;
         let recovered = self.recover_segments(&mut segments, &damaged, &mut ends)?;
+        let epochs_read = recovered.epochs;
         missing.extend(recovered.missing);
         let next_offset =
             self.remove_empty_end(&mut segments, &missing)?.unwrap_or(recovered.next_offset);
@@ -115,7 +121,10 @@ impl LogLoader<'_> {
         let mut producer_state = ProducerStateManager::new(self.dir, snapshots);
         let now_ms = self.time.milliseconds();
         rebuild_producer_state(&mut producer_state, &segments, next_offset, now_ms)?;
-        Ok(LoadedLog { segments, producer_state, missing })
+        let (log, magic) =
+            (parse_topic_partition_name(self.dir)?, self.config.message_format_magic);
+        let epochs = load_epochs(self.dir, &log, &segments, magic, &epochs_read)?;
+        Ok(LoadedLog { segments, producer_state, epochs, missing })
     }
 
     /// Removes what an earlier run left half done.
@@ -184,6 +193,7 @@ impl LogLoader<'_> {
         let first_unflushed =
             first_unflushed.map_or(Offset(i64::MIN), |(base_offset, _)| *base_offset);
         let (mut next_offset, mut missing) = (Offset::FIRST, Vec::new());
+        let mut epochs = EpochsRead::default();
         for base_offset in segments.keys().copied().collect::<Vec<_>>() {
             let Some(segment) = segments.get(&base_offset).map(Arc::clone) else { break };
             let is_unflushed = !self.is_clean_shutdown && base_offset >= first_unflushed;
@@ -192,12 +202,12 @@ impl LogLoader<'_> {
             if is_unflushed || damaged.contains(&base_offset) {
                 let level = if segment.size() > 0 { Level::Info } else { Level::Debug };
                 log!(level, "recovering segment {base_offset} of {}", self.dir.display());
-                (next_offset, bytes_cut) = self.recover_segment(&segment)?;
+                (next_offset, bytes_cut) = self.recover_segment(&segment, &mut epochs)?;
             } else if is_active {
                 let end;
                 (next_offset, end) = segment.next_offset()?;
                 if end != segment.end_position() {
-                    (next_offset, _) = self.recover_segment(&segment)?;
+                    (next_offset, _) = self.recover_segment(&segment, &mut epochs)?;
                 }
             }
             if is_unflushed && bytes_cut > 0 {
@@ -208,7 +218,7 @@ impl LogLoader<'_> {
                 missing.extend(next.and_then(|next| self.gap(next_offset, next, ends)));
             }
         }
-        Ok(Recovered { next_offset, missing })
+        Ok(Recovered { next_offset, missing, epochs })
     }
 
     /// The gap between a segment that is not noted, whose messages end at `from`, and the next one.
@@ -227,8 +237,13 @@ impl LogLoader<'_> {
             || log.map_or(true, |log| cleaned.contains_key(&log))
     }
 
-    fn recover_segment(&self, segment: &LogSegment) -> Result<(Offset, u64), KafkaError> {
+    fn recover_segment(
+        &self,
+        segment: &LogSegment,
+        epochs: &mut EpochsRead,
+    ) -> Result<(Offset, u64), KafkaError> {
         let recovery = recover(segment, self.max_index_size())?;
+        epochs.append(&recovery.epochs);
         recovery.report_cut(&segment.log().path());
         self.progress.recovered(segment.size());
         Ok((recovery.next_offset, recovery.bytes_cut))

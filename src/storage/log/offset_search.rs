@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::common::errors::{Errors, KafkaError};
-use crate::common::units::{Offset, Position, TimestampMs};
-use crate::message::byte_buffer_message_set::for_each_record;
+use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
+use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::index::time_index::TimestampOffset;
 use crate::storage::log::file_message_set::EntryHeader;
 use crate::storage::log::log::Log;
@@ -17,6 +17,15 @@ pub const LATEST_TIMESTAMP: TimestampMs = TimestampMs::NONE;
 /// The timestamp that stands for its start.
 pub const EARLIEST_TIMESTAMP: TimestampMs = TimestampMs(-2);
 
+/// A message that was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundRecord {
+    pub timestamp_ms: TimestampMs,
+    pub offset: Offset,
+    /// That of its batch; [`LeaderEpoch::NONE`] in magic 0 and 1.
+    pub leader_epoch: LeaderEpoch,
+}
+
 /// The first message in `log` with this timestamp or a higher one.
 ///
 /// # Errors
@@ -25,7 +34,7 @@ pub const EARLIEST_TIMESTAMP: TimestampMs = TimestampMs(-2);
 pub fn fetch_offsets_by_timestamp(
     log: &Log,
     timestamp_ms: TimestampMs,
-) -> Result<Option<TimestampOffset>, KafkaError> {
+) -> Result<Option<FoundRecord>, KafkaError> {
     check_has_timestamps(log)?;
     let start = log.log_start_offset();
     for segment in log.segments() {
@@ -48,7 +57,7 @@ pub fn fetch_offsets_by_timestamp(
 ///
 /// # Errors
 /// As [`fetch_offsets_by_timestamp`].
-pub fn fetch_offset_of_max_timestamp(log: &Log) -> Result<Option<TimestampOffset>, KafkaError> {
+pub fn fetch_offset_of_max_timestamp(log: &Log) -> Result<Option<FoundRecord>, KafkaError> {
     check_has_timestamps(log)?;
     let mut largest: Option<(TimestampOffset, Arc<LogSegment>)> = None;
     for segment in log.segments() {
@@ -113,7 +122,7 @@ pub fn find_offset_by_timestamp(
     segment: &LogSegment,
     timestamp_ms: TimestampMs,
     starting_offset: Offset,
-) -> Result<Option<TimestampOffset>, KafkaError> {
+) -> Result<Option<FoundRecord>, KafkaError> {
     let near = segment.time_index().lookup(timestamp_ms);
     let first_offset = near.offset.max(starting_offset);
     let mut position = segment.offset_index().lookup(first_offset).position;
@@ -135,7 +144,7 @@ fn find_in_entry(
     entry: &EntryHeader,
     timestamp_ms: TimestampMs,
     starting_offset: Offset,
-) -> Result<Option<TimestampOffset>, KafkaError> {
+) -> Result<Option<FoundRecord>, KafkaError> {
     let mut found = None;
     for_each_record_at(segment, entry, &mut |record| {
         let is_wanted = record.timestamp_ms >= timestamp_ms && record.offset >= starting_offset;
@@ -151,8 +160,8 @@ fn find_highest_in_entry(
     segment: &LogSegment,
     entry: &EntryHeader,
     starting_offset: Offset,
-) -> Result<Option<TimestampOffset>, KafkaError> {
-    let mut highest: Option<TimestampOffset> = None;
+) -> Result<Option<FoundRecord>, KafkaError> {
+    let mut highest: Option<FoundRecord> = None;
     for_each_record_at(segment, entry, &mut |record| {
         let floor_ms = highest.map_or(TimestampMs::NONE, |it| it.timestamp_ms);
         if record.timestamp_ms > floor_ms && record.offset >= starting_offset {
@@ -165,18 +174,24 @@ fn find_highest_in_entry(
 fn for_each_record_at(
     segment: &LogSegment,
     entry: &EntryHeader,
-    visit: &mut dyn FnMut(TimestampOffset),
+    visit: &mut dyn FnMut(FoundRecord),
 ) -> Result<(), KafkaError> {
     let size = usize::try_from(entry.size_bytes).map_err(io::Error::other)?;
     let mut bytes = vec![0; size];
     segment.log().read_exact_at(&mut bytes, entry.position)?;
-    for_each_record(&bytes, &mut |record| {
-        visit(TimestampOffset {
-            timestamp_ms: TimestampMs(record.timestamp),
-            offset: Offset(record.offset),
-        });
-        Ok(())
-    })
+    for entry in shallow_entries(&bytes) {
+        let entry = entry?;
+        let leader_epoch = entry.leader_epoch().map_or(LeaderEpoch::NONE, LeaderEpoch);
+        entry.for_each_record(&mut |record| {
+            visit(FoundRecord {
+                timestamp_ms: TimestampMs(record.timestamp),
+                offset: Offset(record.offset),
+                leader_epoch,
+            });
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// What version 0 of an offsets request gets: the base offsets of segments that were last modified

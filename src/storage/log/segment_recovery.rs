@@ -8,6 +8,7 @@ use crate::common::errors::KafkaError;
 use crate::common::units::{Offset, Position, TimestampMs};
 use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::storage::index::time_index::TimestampOffset;
+use crate::storage::log::epoch_recovery::EpochsRead;
 use crate::storage::log::file_message_set::EntryHeader;
 use crate::storage::log::log_segment::LogSegment;
 
@@ -22,12 +23,14 @@ pub struct Recovery {
     pub bytes_cut: u64,
     /// What was wrong with the first of them.
     pub why: String,
+    /// The leader epochs of what is left.
+    pub epochs: EpochsRead,
 }
 
 impl Recovery {
     /// Logs what was cut off the file `path`, if anything was.
     pub fn report_cut(&self, path: &Path) {
-        let Self { next_offset, end, bytes_cut, why } = self;
+        let Self { next_offset, end, bytes_cut, why, .. } = self;
         if *bytes_cut > 0 {
             warn!(
                 "cut {bytes_cut} bytes off {} from position {end} on, offsets {next_offset} and \
@@ -61,9 +64,9 @@ pub fn recover(segment: &LogSegment, max_index_size: usize) -> Result<Recovery, 
             break why;
         }
     };
-    let Scan { next_offset, end, last_index_position, largest, .. } = scan;
+    let Scan { next_offset, end, last_index_position, largest, epochs, .. } = scan;
     let bytes_cut = segment.end_recovery(end, end - last_index_position, largest)?;
-    Ok(Recovery { next_offset, end, bytes_cut, why })
+    Ok(Recovery { next_offset, end, bytes_cut, why, epochs })
 }
 
 /// How far a recovery got.
@@ -73,6 +76,7 @@ struct Scan {
     end: Position,
     last_index_position: Position,
     largest: TimestampOffset,
+    epochs: EpochsRead,
     buffer: Vec<u8>,
 }
 
@@ -83,6 +87,7 @@ impl Scan {
             end: Position::START,
             last_index_position: Position::START,
             largest: TimestampOffset { timestamp_ms: TimestampMs::NONE, offset: base_offset },
+            epochs: EpochsRead::default(),
             buffer: Vec::new(),
         }
     }
@@ -114,6 +119,7 @@ impl Scan {
         if timestamp_ms > self.largest.timestamp_ms {
             self.largest = TimestampOffset { timestamp_ms, offset: last_offset };
         }
+        self.epochs.note(found.leader_epoch(), first_offset);
         if entry.position - self.last_index_position > segment.index_interval_bytes() {
             segment.indexes().append(&self.buffer, entry.position, self.largest);
             self.last_index_position = entry.position;

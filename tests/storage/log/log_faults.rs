@@ -22,11 +22,10 @@ use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::files::log_file_names::{
     index_filename, log_filename, time_index_filename,
 };
-use transferto::storage::index::time_index::TimestampOffset;
 use transferto::storage::log::log::{Log, LogOpen};
 use transferto::storage::log::log_offset_metadata::LogOffsetMetadata;
 use transferto::storage::log::offset_search::{
-    EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, fetch_offset_of_max_timestamp,
+    EARLIEST_TIMESTAMP, FoundRecord, LATEST_TIMESTAMP, fetch_offset_of_max_timestamp,
     fetch_offsets_by_timestamp, legacy_offsets_before,
 };
 use transferto::storage::log::read_limit::ReadLimit;
@@ -505,7 +504,9 @@ fn a_message_is_found_by_its_timestamp() {
         log.append(&mut timed_batch(timestamp_ms, "0000"), LEADER_EPOCH).unwrap();
     }
     assert_eq!(log.segments().len(), 3);
-    let at = |timestamp_ms, offset| Some(TimestampOffset { timestamp_ms, offset });
+    let at = |timestamp_ms, offset| {
+        Some(FoundRecord { timestamp_ms, offset, leader_epoch: LEADER_EPOCH })
+    };
     let find = |timestamp_ms| fetch_offsets_by_timestamp(&log, timestamp_ms).unwrap();
     assert_eq!(find(TimestampMs(0)), at(TimestampMs(100), Offset(0)));
     assert_eq!(find(TimestampMs(109)), at(TimestampMs(109), Offset(9)));

@@ -93,7 +93,7 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
     let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
     let partition =
         Partition::new(key.clone(), TOPIC_ID, Replica::new(0, log, Offset(0)), LEADER_EPOCH);
-    partition.make_leader(PartitionState::alone(0, LEADER_EPOCH));
+    partition.make_leader(PartitionState::alone(0, LEADER_EPOCH)).unwrap();
     local_logs.add_partition(partition);
     let mode = ReadMode {
         fetch_only_from_leader: true,
@@ -125,7 +125,7 @@ fn led_partition(dir: &TempDir, mocks: &Mocks) -> Partition {
     let log = mocks.log(&dir.join("test-topic-0"), &LogConfig::default());
     let key = TopicAndPartition::new("test-topic", 0);
     let partition = Partition::new(key, TOPIC_ID, Replica::new(0, log, Offset(0)), LeaderEpoch(3));
-    partition.make_leader(PartitionState::alone(0, LeaderEpoch(3)));
+    partition.make_leader(PartitionState::alone(0, LeaderEpoch(3))).unwrap();
     partition.append_messages_to_leader(&mut batch(&["message"]), 1).unwrap();
     partition
 }
@@ -138,11 +138,6 @@ fn an_epoch_is_compared_with_the_one_that_the_partition_is_led_in() {
     assert_eq!([leader_epoch(LeaderEpoch::NONE), leader_epoch(LeaderEpoch(3))], [Ok(()), Ok(())]);
     assert_eq!(leader_epoch(LeaderEpoch(4)), Err(Errors::UnknownLeaderEpoch));
     assert_eq!(leader_epoch(LeaderEpoch(2)), Err(Errors::FencedLeaderEpoch));
-
-    let fetched_epoch =
-        |epoch| partition.check_last_fetched_epoch(LeaderEpoch(epoch)).map_err(|it| it.code());
-    assert_eq!([-1, 0, 3].map(fetched_epoch), [Ok(()), Ok(()), Ok(())]);
-    assert_eq!(fetched_epoch(4), Err(Errors::OffsetOutOfRange));
 
     let read = partition.local_replica().log.read(Offset(0), None, fixture::hard(1_000)).unwrap();
     let mut bytes = Vec::new();

@@ -311,6 +311,15 @@ fn describe_cluster_requests() {
         tags                         | 00
     ";
     assert_request(ApiKeys::DescribeCluster, 1, v1);
+    let v2 = "
+        key, version, correlation id | 003C 0002 0000002A
+        client id, tags              | 0004 'kcat' 00
+        include operations           | 01
+        endpoint type                | 02
+        include fenced brokers       | 01
+        tags                         | 00
+    ";
+    assert_request(ApiKeys::DescribeCluster, 2, v2);
 }
 
 #[test]
@@ -340,6 +349,19 @@ fn describe_cluster_responses() {
         operations, tags             | 01020304 00
     ";
     assert_response(ApiKeys::DescribeCluster, 1, v1);
+    let v2 = "
+        correlation id, tags         | 0000002A 00
+        throttle time                | 00000009
+        error                        | 001F
+        error message                | 04 'why'
+        endpoint type                | 02
+        cluster, controller          | 02 'c' 00000003
+        brokers                      | 02
+          broker, host               | 00000001 0A 'localhost'
+          port, rack, fenced, tags   | 00002384 02 'r' 01 00
+        operations, tags             | 01020304 00
+    ";
+    assert_response(ApiKeys::DescribeCluster, 2, v2);
 }
 
 #[test]

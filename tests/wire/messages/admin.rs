@@ -253,7 +253,11 @@ fn altered_resource() -> AlterConfigsResourceResponse {
 }
 
 pub(crate) fn describe_cluster_request() -> DescribeClusterRequest {
-    DescribeClusterRequest { include_cluster_authorized_operations: true, endpoint_type: 2 }
+    DescribeClusterRequest {
+        include_cluster_authorized_operations: true,
+        endpoint_type: 2,
+        include_fenced_brokers: true,
+    }
 }
 
 pub(crate) fn describe_cluster_response() -> DescribeClusterResponse {
@@ -262,6 +266,7 @@ pub(crate) fn describe_cluster_response() -> DescribeClusterResponse {
         host: "localhost".into(),
         port: 9092,
         rack: Some("r".into()),
+        is_fenced: true,
     };
     DescribeClusterResponse {
         throttle_time_ms: 9,

@@ -107,6 +107,8 @@ pub(crate) fn fetch_request() -> FetchRequest {
         last_fetched_epoch: 5,
         log_start_offset: 0x0304,
         partition_max_bytes: 0x0010_0000,
+        replica_directory_id: TOPIC_ID,
+        high_watermark: 9,
     };
     FetchRequest {
         replica_id: -1,
@@ -242,7 +244,12 @@ pub(crate) fn api_versions_response() -> ApiVersionsResponse {
         ApiVersion { api_key: 0, min_version: 0, max_version: 11 },
         ApiVersion { api_key: 1, min_version: 4, max_version: 12 },
     ];
-    ApiVersionsResponse { error_code: 35, api_keys, throttle_time_ms: 9 }
+    ApiVersionsResponse {
+        error_code: 35,
+        api_keys,
+        throttle_time_ms: 9,
+        ..ApiVersionsResponse::default()
+    }
 }
 
 pub(crate) fn init_producer_id_request() -> InitProducerIdRequest {

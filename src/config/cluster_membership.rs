@@ -1,0 +1,246 @@
+//! Port of `KafkaConfig.validateValues` for the role of a broker: what a process needs to join the
+//! cluster of controllers elsewhere, and what it cannot do there yet.
+
+use std::path::PathBuf;
+
+use crate::common::end_point::SecurityProtocol;
+use crate::config::config_type::Kind;
+use crate::config::kafka_config::KafkaConfig;
+use crate::config::listeners::Contradiction;
+use crate::config::properties::Property;
+
+/// What holds only for a broker with controllers elsewhere.
+const ONLY_IN_A_CLUSTER: [&str; 15] = [
+    "controller.quorum.bootstrap.servers",
+    "controller.quorum.voters",
+    "controller.quorum.fetch.timeout.ms",
+    "controller.quorum.request.timeout.ms",
+    "controller.quorum.retry.backoff.ms",
+    "controller.quorum.fetch.max.bytes",
+    "controller.quorum.fetch.snapshot.max.bytes",
+    "controller.socket.timeout.ms",
+    "broker.heartbeat.interval.ms",
+    "initial.broker.registration.timeout.ms",
+    "controlled.shutdown.enable",
+    "log.dir.failure.timeout.ms",
+    "broker.rack",
+    "inter.broker.listener.name",
+    "security.inter.broker.protocol",
+];
+
+/// Why they have no effect on another one.
+pub(super) const WHY_WITHOUT_EFFECT: &str =
+    "without `process.roles=broker` this broker is alone, and has no other controller than itself";
+
+/// What was given that only a broker of a cluster follows, unless this is one.
+pub(super) fn without_effect<'a>(
+    config: &KafkaConfig,
+    given: &'a [Property],
+) -> impl Iterator<Item = &'a Property> {
+    let is_alone = !config.joins_a_cluster();
+    let is_last = |at: usize, it: &Property| given[at + 1..].iter().all(|on| on.name != it.name);
+    let last = given.iter().enumerate().filter(move |(at, it)| is_last(*at, it)).map(|it| it.1);
+    last.filter(move |it| is_alone && ONLY_IN_A_CLUSTER.contains(&it.name.as_str()))
+}
+
+/// All that keeps the broker from joining, as far as the settings alone show it; for a broker that is
+/// alone, what it would need others for.
+pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Contradiction> {
+    if !config.joins_a_cluster() {
+        return too_many_replicas(config).into_iter().collect();
+    }
+    let found = [
+        without_id(config, given),
+        without_quorum(config),
+        without_controller_listener(config),
+        opens_a_controller_listener(config),
+        controllers_behind_security(config),
+        without_inter_broker_listener(config),
+        two_inter_broker_listeners(config, given),
+        several_directories(config),
+        with_authorizer(config),
+    ];
+    found.into_iter().flatten().chain(scram_without_users(config)).collect()
+}
+
+fn too_many_replicas(config: &KafkaConfig) -> Option<Contradiction> {
+    let factor = config.default_replication_factor;
+    let why = "must be 1, because this broker is alone";
+    (factor > 1).then(|| wrong("default.replication.factor", factor, why))
+}
+
+/// In a cluster no number is as good as another: two brokers with one would shut each other out.
+fn without_id(config: &KafkaConfig, given: &[Property]) -> Option<Contradiction> {
+    let is_given = ["node.id", "broker.id"].iter().any(|id| given.iter().any(|it| it.name == *id));
+    let why = "must be set with `process.roles=broker`: to a number that no other broker and no \
+               controller of the cluster has";
+    (!is_given && config.node_id.is_none()).then(|| wrong("node.id", "", why))
+}
+
+fn without_quorum(config: &KafkaConfig) -> Option<Contradiction> {
+    let is_given = !config.controller_quorum_bootstrap_servers.is_empty()
+        || !config.controller_quorum_voters.is_empty();
+    let why = "must name controllers with `process.roles=broker`, as host:port with commas between \
+               them; a cluster with a fixed list of them is joined by `controller.quorum.voters`";
+    (!is_given).then(|| wrong("controller.quorum.bootstrap.servers", "", why))
+}
+
+fn without_controller_listener(config: &KafkaConfig) -> Option<Contradiction> {
+    let why = "must name the listener of the controllers with `process.roles=broker`, such as \
+               CONTROLLER: `listener.security.protocol.map` says by which protocol it is reached";
+    config.controller_listener_names.is_empty().then(|| wrong("controller.listener.names", "", why))
+}
+
+fn opens_a_controller_listener(config: &KafkaConfig) -> Option<Contradiction> {
+    let end_point = config.listeners.iter().find(|it| config.is_controllers(it))?;
+    let why = "is a listener of controllers by `controller.listener.names`, and this process is none: \
+               leave it out";
+    Some(wrong("listeners", end_point, why))
+}
+
+/// Kafka takes a name that has no protocol for one of plain sockets only if the map is the default; a
+/// name such as CONTROLLER has none in it.
+fn controllers_behind_security(config: &KafkaConfig) -> Option<Contradiction> {
+    let listener = config.controller_listener_names.first()?;
+    match config.protocol_of(listener) {
+        None | Some(SecurityProtocol::Plaintext) => None,
+        Some(protocol) => Some(wrong(
+            "controller.listener.names",
+            listener,
+            &format!(
+                "is reached by {}, and this broker reaches controllers by PLAINTEXT only so far",
+                protocol.name()
+            ),
+        )),
+    }
+}
+
+fn without_inter_broker_listener(config: &KafkaConfig) -> Option<Contradiction> {
+    let name = config.inter_broker_listener();
+    let is_there = config.listeners.iter().any(|it| it.listener_name == name);
+    let why = format!(
+        "must name one of `listeners`, by which the other brokers reach this one: there is no {name}"
+    );
+    (!is_there).then(|| wrong("inter.broker.listener.name", &name, &why))
+}
+
+fn two_inter_broker_listeners(config: &KafkaConfig, given: &[Property]) -> Option<Contradiction> {
+    let name = config.inter_broker_listener_name.as_ref()?;
+    let is_given = |it: &Property| it.name == "security.inter.broker.protocol";
+    let why = "must not be set beside `security.inter.broker.protocol`: leave one of them out";
+    given.iter().any(is_given).then(|| wrong("inter.broker.listener.name", name, why))
+}
+
+fn several_directories(config: &KafkaConfig) -> Option<Contradiction> {
+    let why = "must be one directory with `process.roles=broker`: this broker does not tell \
+               controllers yet in which of several a replica lies";
+    (config.log_dirs.len() > 1)
+        .then(|| wrong("log.dirs", Vec::<PathBuf>::show(&config.log_dirs), why))
+}
+
+fn with_authorizer(config: &KafkaConfig) -> Option<Contradiction> {
+    let class = &config.authorizer_class_name;
+    let why = "must be left out with `process.roles=broker`: this broker does not follow the access \
+               control lists of a cluster yet";
+    (!class.is_empty()).then(|| wrong("authorizer.class.name", class, why))
+}
+
+fn scram_without_users(config: &KafkaConfig) -> Vec<Contradiction> {
+    let why = "must not have SCRAM with `process.roles=broker`: this broker does not follow the users \
+               of a cluster yet, so that nobody could log in; take PLAIN over SASL_SSL, or OAUTHBEARER";
+    let with_scram = config.listeners.iter().filter(|it| it.security_protocol.uses_sasl());
+    let mechanisms =
+        with_scram.map(|it| config.of_listener(&it.listener_name).sasl_enabled_mechanisms);
+    let mut mechanisms = mechanisms.filter(|them| them.iter().any(|it| it.starts_with("SCRAM-")));
+    mechanisms
+        .next()
+        .map(|them| wrong("sasl.enabled.mechanisms", them.join(","), why))
+        .into_iter()
+        .collect()
+}
+
+fn wrong(name: &'static str, value: impl ToString, why: &str) -> Contradiction {
+    Contradiction { name, value: value.to_string(), why: why.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::config_reader::{errors_of, read_properties, warnings_of};
+    use crate::config::kafka_config::KafkaConfig;
+
+    /// What a broker needs to join.
+    const BROKER: &str = "process.roles=broker\nnode.id=1\n\
+                          controller.quorum.bootstrap.servers=127.0.0.1:9093\n\
+                          controller.listener.names=CONTROLLER\n";
+
+    fn with(line: &str) -> String {
+        format!("{BROKER}{line}")
+    }
+
+    #[test]
+    fn a_broker_of_a_cluster_needs_an_id_controllers_and_the_name_of_their_listener() {
+        let config = read_properties(BROKER, &[]).unwrap();
+        assert!(config.joins_a_cluster());
+        assert_eq!(config.controller_quorum_bootstrap_servers[0].to_string(), "127.0.0.1:9093");
+        for (left_out, why) in [
+            ("node.id=1\n", "`node.id=`: must be set with `process.roles=broker`"),
+            (
+                "controller.quorum.bootstrap.servers=127.0.0.1:9093\n",
+                "`controller.quorum.bootstrap.servers=`: must name controllers",
+            ),
+            (
+                "controller.listener.names=CONTROLLER\n",
+                "`controller.listener.names=`: must name the listener of the controllers",
+            ),
+        ] {
+            let errors = errors_of(&BROKER.replace(left_out, ""));
+            assert!(errors.len() == 1 && errors[0].starts_with(why), "{errors:?}");
+        }
+        let voters = BROKER
+            .replace("bootstrap.servers=127", "voters=100@127")
+            .replace("node.id=1", "broker.id=1");
+        assert_eq!(read_properties(&voters, &[]).unwrap().controller_quorum_voters[0].id, 100);
+    }
+
+    #[test]
+    fn what_is_not_followed_yet_is_refused_and_says_so() {
+        for (line, why) in [
+            ("listener.security.protocol.map=CONTROLLER:SSL,PLAINTEXT:PLAINTEXT", "PLAINTEXT only"),
+            ("log.dirs=a,b", "one directory"),
+            ("authorizer.class.name=kafka.security.auth.SimpleAclAuthorizer", "access control"),
+            ("inter.broker.listener.name=INSIDE", "there is no INSIDE"),
+            ("security.inter.broker.protocol=SSL", "there is no SSL"),
+            ("listeners=PLAINTEXT://:1,CONTROLLER://:2", "this process is none"),
+            (
+                "inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT",
+                "leave one of them out",
+            ),
+            (
+                "listeners=PLAINTEXT://:1,SASL_PLAINTEXT://:2\nsasl.enabled.mechanisms=SCRAM-SHA-512",
+                "nobody could log in",
+            ),
+        ] {
+            let errors = errors_of(&with(line));
+            assert!(errors.len() == 1 && errors[0].contains(why), "{line}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_is_alone_says_that_it_does_not_follow_what_is_for_clusters() {
+        let stock = "process.roles=broker,controller\nnode.id=1\n\
+                     controller.quorum.bootstrap.servers=localhost:9093\n\
+                     listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n\
+                     inter.broker.listener.name=PLAINTEXT\ncontroller.listener.names=CONTROLLER";
+        let warnings = warnings_of(stock).concat();
+        assert!(warnings.contains("`controller.quorum.bootstrap.servers`"), "{warnings}");
+        assert!(warnings.contains("`inter.broker.listener.name`"), "{warnings}");
+        assert!(!KafkaConfig::default().joins_a_cluster());
+        assert!(warnings_of(&with("")).is_empty(), "{:?}", warnings_of(&with("")));
+    }
+
+    #[test]
+    fn topics_of_a_cluster_may_have_several_replicas() {
+        let config = read_properties(&with("default.replication.factor=3"), &[]).unwrap();
+        assert_eq!(config.default_replication_factor, 3);
+    }
+}

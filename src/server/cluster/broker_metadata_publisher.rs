@@ -1,0 +1,198 @@
+//! Port of `kafka.server.metadata.BrokerMetadataPublisher`: has the parts of a broker follow the cluster.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use log::{debug, error, info};
+
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::loading_progress::LoadingProgress;
+use crate::common::lock::locked;
+use crate::common::text::counted;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::coordinator::group_coordinator::GroupCoordinator;
+use crate::image::current_image::CurrentImage;
+use crate::image::metadata_delta::MetadataDelta;
+use crate::image::metadata_image::MetadataImage;
+use crate::image::metadata_publisher::MetadataPublisher;
+use crate::image::topics_image::TopicsImage;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::server::cluster::coordinator_updates::update_coordinator;
+use crate::server::cluster::replica_changes::ReplicaChanges;
+use crate::storage::files::stray_directories::set_strays_aside;
+use crate::storage::log_manager::LogManager;
+
+/// What a [`BrokerMetadataPublisher`] has follow the cluster.
+pub struct FollowingParts {
+    pub broker_id: i32,
+    /// What the other parts read.
+    pub image: Arc<CurrentImage>,
+    /// Owns its directories, and has opened no log yet.
+    pub log_manager: Arc<LogManager>,
+    /// Hosts nothing yet.
+    pub replica_manager: Arc<ReplicaManager>,
+    /// Has not started yet.
+    pub group_coordinator: Arc<GroupCoordinator>,
+    /// Shows how far the opening of the logs is.
+    pub loading_progress: Arc<LoadingProgress>,
+}
+
+/// Publishes images to the logs, the partitions and the groups of this broker.
+///
+/// The logs are opened with the first image: only by it can those that are not this broker's any more be
+/// told from the others.
+pub struct BrokerMetadataPublisher {
+    parts: FollowingParts,
+    replica_changes: Arc<ReplicaChanges>,
+    published_offset: AtomicI64,
+    first: Mutex<FirstPublication>,
+    first_is_known: Condvar,
+}
+
+enum FirstPublication {
+    Awaited,
+    Done,
+    /// Empty once somebody has taken the reason.
+    Failed(Option<KafkaError>),
+}
+
+impl BrokerMetadataPublisher {
+    pub fn new(parts: FollowingParts) -> Self {
+        parts.replica_manager.local_logs().follow_image(Arc::clone(&parts.image));
+        let replica_changes = Arc::new(ReplicaChanges::new(
+            parts.broker_id,
+            Arc::clone(&parts.image),
+            Arc::clone(&parts.log_manager),
+            Arc::clone(&parts.replica_manager),
+        ));
+        Self {
+            parts,
+            replica_changes,
+            published_offset: AtomicI64::new(NOTHING_PUBLISHED),
+            first: Mutex::new(FirstPublication::Awaited),
+            first_is_known: Condvar::new(),
+        }
+    }
+
+    /// Has the logs follow altered settings of the broker, once it is given to the settings.
+    pub fn replica_changes(&self) -> &Arc<ReplicaChanges> {
+        &self.replica_changes
+    }
+
+    /// The offset of the metadata log up to which everything is published; -1 before. The controller is
+    /// told this one, and not what was fetched (KAFKA-13836).
+    pub fn published_offset(&self) -> i64 {
+        self.published_offset.load(Ordering::Acquire)
+    }
+
+    /// Waits until the first image is published, for `timeout` at most: then the broker can answer what
+    /// needs a log. Returns whether it is.
+    ///
+    /// # Errors
+    /// What has kept the logs from being opened, once. Nothing is published after it.
+    pub fn wait_for_first_publication(&self, timeout: Duration) -> Result<bool, KafkaError> {
+        let is_awaited = |first: &mut FirstPublication| matches!(first, FirstPublication::Awaited);
+        let waited =
+            self.first_is_known.wait_timeout_while(locked(&self.first), timeout, is_awaited);
+        let (mut first, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match &mut *first {
+            FirstPublication::Awaited => Ok(false),
+            FirstPublication::Done => Ok(true),
+            FirstPublication::Failed(why) => Err(why.take().unwrap_or_else(failed_before)),
+        }
+    }
+
+    fn settle_first(&self, outcome: Result<(), KafkaError>) {
+        *locked(&self.first) = match outcome {
+            Ok(()) => FirstPublication::Done,
+            Err(error) => FirstPublication::Failed(Some(error)),
+        };
+        self.first_is_known.notify_all();
+    }
+
+    /// Port of `initializeManagers`.
+    fn initialize_managers(&self, topics: &TopicsImage) -> Result<(), KafkaError> {
+        let FollowingParts { broker_id, log_manager, group_coordinator, loading_progress, .. } =
+            &self.parts;
+        for dir in log_manager.log_dirs() {
+            set_strays_aside(&dir, |key, id| has_replica(topics, key, id, *broker_id))?;
+        }
+        let configs: HashMap<_, _> = self.replica_changes.log_configs(topics).into_iter().collect();
+        log_manager.load(&configs, loading_progress)?;
+        group_coordinator.startup(None)
+    }
+
+    fn publish(&self, delta: &MetadataDelta, before: &MetadataImage, after: &MetadataImage) {
+        let changes = self.replica_changes.apply(&delta.topics, &before.topics, &after.topics);
+        update_coordinator(
+            &self.parts.group_coordinator,
+            &changes,
+            &delta.topics,
+            &before.topics,
+            &after.topics,
+        );
+        let offset = after.provenance.last_contained_offset;
+        self.published_offset.store(offset, Ordering::Release);
+    }
+}
+
+impl MetadataPublisher for BrokerMetadataPublisher {
+    fn name(&self) -> &'static str {
+        "BrokerMetadataPublisher"
+    }
+
+    fn on_metadata_update(
+        &self,
+        delta: &MetadataDelta,
+        before: &Arc<MetadataImage>,
+        after: &Arc<MetadataImage>,
+    ) {
+        let offset = after.provenance.last_contained_offset;
+        let is_first = match *locked(&self.first) {
+            FirstPublication::Awaited => true,
+            FirstPublication::Done => false,
+            FirstPublication::Failed(_) => return,
+        };
+        self.parts.image.set(Arc::clone(after));
+        if !is_first {
+            debug!("publishing the metadata at offset {offset}");
+            self.publish(delta, before, after);
+            return;
+        }
+        info!(
+            "publishing the first metadata, at offset {offset}, metadata.version {}: {}",
+            after.features.metadata_version(),
+            counted(after.topics.iter().count(), "topic")
+        );
+        let initialized = self.initialize_managers(&after.topics);
+        match &initialized {
+            Ok(()) => self.publish(delta, before, after),
+            Err(error) => error!("cannot open the logs: {error}"),
+        }
+        self.settle_first(initialized);
+    }
+}
+
+/// In place of an offset.
+const NOTHING_PUBLISHED: i64 = -1;
+
+/// Whether the partition of this topic has a replica on this broker.
+fn has_replica(
+    topics: &TopicsImage,
+    key: &TopicAndPartition,
+    topic_id: &[u8; 16],
+    broker_id: i32,
+) -> bool {
+    let partition = || {
+        let topic = topics.topic(&key.topic).filter(|it| it.id == *topic_id)?;
+        topic.partitions.get(usize::try_from(key.partition).ok()?).cloned()
+    };
+    partition().is_some_and(|it| it.replicas.contains(&broker_id))
+}
+
+fn failed_before() -> KafkaError {
+    let why = "the logs could not be opened; the log of the broker says why";
+    KafkaError::api(Errors::KafkaStorageError, why)
+}

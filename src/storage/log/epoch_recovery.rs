@@ -1,0 +1,112 @@
+//! Port of what `org.apache.kafka.storage.internals.log.LogLoader` and `LogSegment.recover` do for
+//! the epoch cache: from the files of a log to its leader epochs.
+
+use std::path::Path;
+
+use log::warn;
+
+use crate::common::errors::KafkaError;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::{LeaderEpoch, Offset, Position};
+use crate::message::record_batch::MAGIC_VALUE_V2;
+use crate::storage::epochs::epoch_entries::EpochEntries;
+use crate::storage::epochs::epoch_entry::EpochEntry;
+use crate::storage::epochs::leader_epoch_checkpoint_file::LeaderEpochCheckpointFile;
+use crate::storage::epochs::leader_epoch_file_cache::{FIRST_EPOCH, LeaderEpochFileCache};
+use crate::storage::log::log_segment::LogSegment;
+use crate::storage::log::log_segments::LogSegments;
+
+/// The epochs that begin in segments whose messages were read, in the order of their offsets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EpochsRead(Vec<EpochEntry>);
+
+impl EpochsRead {
+    /// Takes notice of the next batch. Epochs never go down in a log.
+    pub fn note(&mut self, epoch: Option<i32>, base_offset: Offset) {
+        let newest = self.0.last().map_or(LeaderEpoch::NONE, |it| it.epoch);
+        if let Some(epoch) = epoch.map(LeaderEpoch).filter(|&epoch| epoch > newest) {
+            self.0.push(EpochEntry { epoch, start_offset: base_offset });
+        }
+    }
+
+    /// Takes notice of what was read of the next segment.
+    pub fn append(&mut self, later: &Self) {
+        later.0.iter().for_each(|it| self.note(Some(it.epoch.0), it.start_offset));
+    }
+
+    /// Adds to `entries` the epochs after the latest one in it.
+    fn add_to(&self, entries: &mut EpochEntries) {
+        for entry in &self.0 {
+            if entries.latest().is_none_or(|latest| latest.epoch < entry.epoch) {
+                entries.assign(*entry);
+            }
+        }
+    }
+}
+
+/// The epochs of the log in `dir`, whose records lie in `segments`, in the format `magic`: those in
+/// its file, those that were `read` in segments that had to be recovered, and none that lies outside of
+/// the log.
+///
+/// A file that is torn is made anew, for which the headers of batches are read.
+///
+/// # Errors
+/// `Io`, with the path.
+pub fn load_epochs(
+    dir: &Path,
+    topic_and_partition: &TopicAndPartition,
+    segments: &LogSegments,
+    magic: u8,
+    read: &EpochsRead,
+) -> Result<LeaderEpochFileCache, KafkaError> {
+    let checkpoint = LeaderEpochCheckpointFile::new(dir);
+    let (start_offset, end_offset) = (segments.start_offset(), segments.end().message_offset);
+    let (mut entries, on_disk) = match checkpoint.read() {
+        Ok(Some(entries)) => (entries.clone(), Some(entries)),
+        Ok(None) if start_offset < end_offset && magic >= MAGIC_VALUE_V2 => {
+            (first_epoch_from(start_offset), None)
+        }
+        Ok(None) => (EpochEntries::default(), None),
+        Err(KafkaError::Io(error)) => return Err(error.into()),
+        Err(torn) => {
+            warn!("reading the leader epochs of {topic_and_partition} from its batches: {torn}");
+            (read_all(segments)?, Some(EpochEntries::default()))
+        }
+    };
+    read.add_to(&mut entries);
+    entries.truncate_from_end(end_offset);
+    entries.truncate_from_start(start_offset);
+    let is_stale = on_disk.as_ref().is_some_and(|on_disk| *on_disk != entries);
+    let log = topic_and_partition.clone();
+    Ok(LeaderEpochFileCache::new(log, checkpoint, entries, on_disk.is_some(), is_stale))
+}
+
+fn first_epoch_from(start_offset: Offset) -> EpochEntries {
+    let mut entries = EpochEntries::default();
+    entries.assign(EpochEntry { epoch: FIRST_EPOCH, start_offset });
+    entries
+}
+
+/// The epochs of all batches. A segment is passed over from a place on where no batch can be found, as
+/// in a fetch.
+fn read_all(segments: &LogSegments) -> Result<EpochEntries, KafkaError> {
+    let (mut read, mut entries) = (EpochsRead::default(), EpochEntries::default());
+    for segment in segments.snapshot() {
+        match read_segment(&segment, &mut read) {
+            Ok(()) => (),
+            Err(KafkaError::Io(error)) => return Err(error.into()),
+            Err(corrupt) => warn!("cannot read the leader epochs after this: {corrupt}"),
+        }
+    }
+    read.add_to(&mut entries);
+    Ok(entries)
+}
+
+fn read_segment(segment: &LogSegment, read: &mut EpochsRead) -> Result<(), KafkaError> {
+    let mut next = segment.log().entry_at(Position::START)?;
+    while let Some(entry) = next {
+        read.note(segment.log().leader_epoch(&entry)?, entry.offset);
+        next = segment.log().entry_at(entry.end())?;
+    }
+    Ok(())
+}
