@@ -5,6 +5,7 @@ pub mod controller_requests;
 pub mod duplicates;
 pub mod produce;
 pub mod fetch_conversion;
+pub mod current_leaders;
 pub mod fetch;
 pub mod list_offsets;
 pub mod leader_epochs;

@@ -42,7 +42,8 @@ pub trait MetadataCache: Send + Sync {
     /// directory were offline.
     fn topic(&self, name: &str) -> Option<Arc<TopicImage>>;
 
-    fn topic_name(&self, id: &[u8; 16]) -> Option<String>;
+    /// The name of the topic that has this id now.
+    fn topic_name(&self, id: &[u8; 16]) -> Option<Arc<str>>;
 
     /// All those topics, by name.
     fn topics(&self) -> Vec<(String, Arc<TopicImage>)>;
