@@ -149,6 +149,7 @@ impl Broker {
             newest_readable_magic: 2,
         };
         let fetch_info = PartitionFetchInfo {
+            topic_id: FOO,
             offset: Offset(offset),
             fetch_size: 1_000,
             current_leader_epoch: LeaderEpoch(epoch),
@@ -440,6 +441,7 @@ fn a_debugging_consumer_reads_a_follower() {
         newest_readable_magic: 2,
     };
     let fetch_info = PartitionFetchInfo {
+        topic_id: FOO,
         offset: Offset(0),
         fetch_size: 1_000,
         current_leader_epoch: LeaderEpoch::NONE,
