@@ -9,6 +9,8 @@ mod mock_controller_channel;
 mod scene;
 
 mod broker_metadata_publisher;
+mod broker_registration_tracker;
+mod broker_server;
 mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
