@@ -29,3 +29,13 @@ mod raft {
     mod kafka_raft_client_snapshot;
     mod wrong_answers;
 }
+
+mod image {
+    mod made_records;
+    mod published;
+
+    mod cluster_image;
+    mod metadata_loader;
+    mod recorded_logs;
+    mod topics_image;
+}

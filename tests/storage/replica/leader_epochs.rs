@@ -12,7 +12,7 @@ use transferto::config::log_config::LogConfig;
 use transferto::purgatory::delayed_operation::DelayedOperation;
 use transferto::replica::delayed_fetch::{DelayedFetch, FetchMetadata, FetchPartitionStatus};
 use transferto::replica::local_logs::{LocalLogs, PartitionFetchInfo, ReadMode};
-use transferto::replica::partition::Partition;
+use transferto::replica::partition::{ASKED_BY_NAME, Partition};
 use transferto::replica::partition_state::PartitionState;
 use transferto::replica::replica::Replica;
 use transferto::storage::log::log::Log;
@@ -108,6 +108,7 @@ fn state(leader: i32, epoch: i32) -> PartitionState {
 
 fn fetch_info(current: i32, last_fetched: i32, offset: i64) -> PartitionFetchInfo {
     PartitionFetchInfo {
+        topic_id: ASKED_BY_NAME,
         offset: Offset(offset),
         fetch_size: i32::MAX,
         current_leader_epoch: LeaderEpoch(current),
