@@ -55,7 +55,6 @@ impl Broker {
         let scheduler: Arc<dyn Scheduler> = Arc::new(MockScheduler::new(Arc::clone(&time)));
         let time: Arc<dyn Time> = time;
         let config = LogManagerConfig {
-            joins_a_cluster: true,
             log_dirs: vec![dir.join("logs")],
             broker_id: LOCAL,
             joins_a_cluster: true,
