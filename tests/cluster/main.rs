@@ -33,7 +33,6 @@ mod raft {
 mod image {
     mod made_records;
     mod published;
-
     mod cluster_image;
     mod metadata_loader;
     mod recorded_logs;
