@@ -21,3 +21,7 @@ mod raft {
     mod kafka_raft_client_snapshot;
     mod wrong_answers;
 }
+
+mod tools {
+    mod metadata_log;
+}
