@@ -3,6 +3,7 @@
 pub mod security;
 pub mod quota;
 pub mod metadata;
+pub mod fetch;
 pub mod cluster;
 pub mod monitoring;
 pub mod reply;
@@ -11,4 +12,7 @@ pub mod kafka_apis;
 pub mod kafka_request_handler;
 pub mod log_dir_failure_handler;
 pub mod kafka_server;
+mod broker_parts;
+mod lone_broker;
+mod cluster_broker;
 pub mod kafka_server_builder;

@@ -5,9 +5,17 @@
 mod images;
 mod scripted_controller;
 mod scripted_log;
+mod mock_controller_channel;
+mod scene;
 
+mod broker_metadata_publisher;
+mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
+mod forwarding_manager;
+mod api_version_manager;
+mod default_auto_topic_creation_manager;
+mod producer_id_manager;
 
 mod clients {
     mod blocking_channel;
@@ -24,4 +32,13 @@ mod raft {
 
 mod tools {
     mod metadata_log;
+}
+
+mod image {
+    mod made_records;
+    mod published;
+    mod cluster_image;
+    mod metadata_loader;
+    mod recorded_logs;
+    mod topics_image;
 }

@@ -9,20 +9,17 @@ use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::api_versions::{
     ApiVersion, ApiVersionsResponse, FinalizedFeature, SupportedFeature,
 };
+use crate::server::cluster::broker_features::{KRAFT_VERSION, SUPPORTED};
 use crate::server::cluster::controller_channel::{ControllerChannel, NodeApiVersions};
-use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::metadata_cache::{FinalizedFeatures, MetadataCache};
 
 /// From this version of ApiVersions on clients can read that a feature may be at level 0 (KAFKA-17011).
 const FEATURES_FROM_ZERO_VERSION: i16 = 4;
-
-/// A feature that this broker supports: its name and its levels.
-pub type SupportedLevels = (&'static str, RangeInclusive<i16>);
 
 /// Knows which versions a client may use: of what is forwarded those that the controller has, too.
 pub struct ApiVersionManager {
     channel: Arc<dyn ControllerChannel>,
     metadata_cache: Arc<dyn MetadataCache>,
-    supported_features: &'static [SupportedLevels],
     /// Those of the last controller: while the connection to the next one is made, clients learn what they
     /// learnt before.
     controller: Mutex<Option<Arc<NodeApiVersions>>>,
@@ -32,12 +29,10 @@ impl ApiVersionManager {
     pub fn new(
         channel: &Arc<dyn ControllerChannel>,
         metadata_cache: &Arc<dyn MetadataCache>,
-        supported_features: &'static [SupportedLevels],
     ) -> Self {
         Self {
             channel: Arc::clone(channel),
             metadata_cache: Arc::clone(metadata_cache),
-            supported_features,
             controller: Mutex::default(),
         }
     }
@@ -50,9 +45,11 @@ impl ApiVersionManager {
             .filter_map(|&api| Some(ApiVersion::of(api, versions(api, controller.as_deref())?)))
             .collect();
         api_keys.sort_unstable_by_key(|it| it.api_key);
-        let features = self.metadata_cache.finalized_features();
-        let supported = self
-            .supported_features
+        let FinalizedFeatures { mut levels, epoch } = self.metadata_cache.finalized_features();
+        if let Some(level) = controller.as_deref().and_then(kraft_version) {
+            levels.insert(KRAFT_VERSION.to_string(), level);
+        }
+        let supported = SUPPORTED
             .iter()
             .filter(|(_, it)| request_version >= FEATURES_FROM_ZERO_VERSION || *it.start() > 0);
         ApiVersionsResponse {
@@ -64,9 +61,8 @@ impl ApiVersionManager {
                     max_version: *levels.end(),
                 })
                 .collect(),
-            finalized_features_epoch: features.epoch,
-            finalized_features: features
-                .levels
+            finalized_features_epoch: epoch,
+            finalized_features: levels
                 .into_iter()
                 .map(|(name, level)| FinalizedFeature {
                     name,
@@ -91,6 +87,12 @@ impl ApiVersionManager {
         }
         last.clone()
     }
+}
+
+/// The level of the feature that stands in a control record of the quorum's log alone, if it is above 0.
+fn kraft_version(controller: &NodeApiVersions) -> Option<i16> {
+    let finalized = controller.finalized_features.iter().find(|(name, _)| name == KRAFT_VERSION);
+    finalized.map(|(_, level)| *level).filter(|level| *level > 0)
 }
 
 /// Port of `ApiVersionsResponse.intersectForwardableApis`: as long as no controller is known, all versions of

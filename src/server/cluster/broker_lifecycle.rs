@@ -22,6 +22,10 @@ const CATCH_UP_INTERVAL_MS: i64 = 10;
 /// by then.
 const FIRST_SHUTDOWN_INTERVAL_MS: i64 = 50;
 
+/// How long a controlled shutdown goes on without any answer: by then the controller has fenced a broker that
+/// it has not heard of, and moved what it led.
+const SILENCE_MAX_MS: i64 = 10_000;
+
 /// What the broker is to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifecycleState {
@@ -69,6 +73,8 @@ pub(super) struct BrokerLifecycle {
     /// What the controller said last.
     is_fenced: bool,
     got_controlled_shutdown_response: bool,
+    /// When a controlled shutdown began, or was answered last.
+    pending_since_ms: i64,
     is_in_flight: bool,
     next_is_immediate: bool,
     /// When to say something next; `None` while a request is under way, and at the end.
@@ -91,6 +97,7 @@ impl BrokerLifecycle {
             is_ready_to_unfence: false,
             is_fenced: true,
             got_controlled_shutdown_response: false,
+            pending_since_ms: now_ms,
             is_in_flight: false,
             next_is_immediate: false,
             next_at_ms: Some(now_ms),
@@ -231,8 +238,17 @@ impl BrokerLifecycle {
             }
             Err(error) => {
                 debug!("no answer to a heartbeat: {error}");
+                self.give_up_after_silence(now_ms);
                 self.schedule_after_failure(now_ms);
             }
+        }
+    }
+
+    fn give_up_after_silence(&mut self, now_ms: i64) {
+        let is_pending = self.state == LifecycleState::PendingControlledShutdown;
+        if is_pending && now_ms - self.pending_since_ms >= SILENCE_MAX_MS {
+            warn!("no controller answers: the broker stops without waiting for it");
+            self.shut_down();
         }
     }
 
@@ -261,6 +277,7 @@ impl BrokerLifecycle {
                 self.shut_down();
             }
             LifecycleState::PendingControlledShutdown => {
+                self.pending_since_ms = now_ms;
                 match self.got_controlled_shutdown_response {
                     false => self.schedule(now_ms, FIRST_SHUTDOWN_INTERVAL_MS),
                     true => self.schedule_after_success(now_ms),
@@ -312,6 +329,7 @@ impl BrokerLifecycle {
             LifecycleState::Running => {
                 info!("asking the controller to move what this broker leads");
                 self.state = LifecycleState::PendingControlledShutdown;
+                self.pending_since_ms = now_ms;
                 self.schedule_immediately(now_ms);
             }
             LifecycleState::Starting | LifecycleState::Recovery => self.shut_down(),

@@ -111,6 +111,11 @@ impl BrokerLifecycleManager {
         Some(locked(&self.lifecycle).broker_epoch).filter(|it| *it != NO_EPOCH)
     }
 
+    /// Why the broker cannot be registered, in a sentence for an operator; `None` while it may be.
+    pub fn failure(&self) -> Option<String> {
+        locked(&self.lifecycle).failure.clone()
+    }
+
     /// Waits until the controller says that the broker has read the metadata log as far as its own
     /// registration.
     ///

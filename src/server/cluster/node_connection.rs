@@ -2,8 +2,11 @@
 //! connection to a controller that has one request under way.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clients::blocking_channel::BlockingChannel;
+use crate::clients::interrupter::Interrupter;
 use crate::raft::quorum::ControllerNode;
 
 /// Makes connections, one at a time. Tests bring controllers of their own.
@@ -28,4 +31,35 @@ pub trait NodeConnection: Send {
     /// # Errors
     /// Whatever the operating system reports; `TimedOut` after `timeout`.
     fn exchange(&mut self, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>>;
+}
+
+/// Connections over plain sockets.
+#[derive(Debug, Default)]
+pub struct BlockingConnector {
+    interrupter: Arc<Interrupter>,
+}
+
+impl NodeConnector for BlockingConnector {
+    fn connect(
+        &self,
+        node: &ControllerNode,
+        timeout: Duration,
+    ) -> io::Result<Box<dyn NodeConnection>> {
+        // Whoever exchanges frames writes the headers.
+        let no_client_id = "";
+        let ControllerNode { host, port, .. } = node;
+        let channel =
+            BlockingChannel::connect(host, *port, no_client_id, timeout, &self.interrupter)?;
+        Ok(Box::new(channel))
+    }
+
+    fn interrupt(&self) {
+        self.interrupter.interrupt();
+    }
+}
+
+impl NodeConnection for BlockingChannel {
+    fn exchange(&mut self, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
+        BlockingChannel::exchange(self, request, timeout)
+    }
 }
