@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc;
 use std::sync::mpsc::Sender;
 use std::thread;
+use std::time::Duration;
 
 use support::wait::PATIENCE;
 use transferto::config::quorum_config::BootstrapServer;
@@ -22,7 +23,7 @@ const FEATURE_LEVEL: &[u8] = b"\x01\x0c\x00\x11metadata.version\x00\x15\x00";
 
 fn options(port: u16) -> MetadataLogOptions {
     let controllers = vec![BootstrapServer { host: "127.0.0.1".to_string(), port }];
-    MetadataLogOptions { controllers, follows: false, skips_record_metadata: true }
+    MetadataLogOptions { skips_record_metadata: true, ..MetadataLogOptions::of(controllers) }
 }
 
 /// What is printed, what is complained of, and whether all is well.
@@ -34,7 +35,7 @@ fn printed(options: &MetadataLogOptions) -> (String, String, bool) {
 
 /// The lines of the records, which are those of kafka-dump-log with the same option.
 fn records(out: &str) -> Vec<&str> {
-    out.lines().filter_map(|line| line.strip_prefix(" payload: ")).collect()
+    out.lines().filter_map(|line| line.strip_prefix("| payload: ")).collect()
 }
 
 const NO_OP_LINE: &str = r#"{"type":"NO_OP_RECORD","version":0,"data":{}}"#;
@@ -142,7 +143,8 @@ fn a_record_of_a_later_kafka_is_named_and_the_next_one_follows() {
 #[test]
 fn without_a_controller_it_gives_up_and_says_whom_it_asked() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (out, err, is_well) = printed(&options(port));
+    let timeout = Duration::from_millis(300);
+    let (out, err, is_well) = printed(&MetadataLogOptions { timeout, ..options(port) });
     assert_eq!((out.as_str(), is_well), ("", false));
     let last = err.lines().last().unwrap();
     assert!(last.starts_with("transferto: no controller has answered: "), "{err}");
