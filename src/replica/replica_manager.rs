@@ -93,14 +93,15 @@ impl FetchParams {
     fn answers_now(&self, results: &[(TopicAndPartition, LogReadResult)]) -> bool {
         let read = results.iter().filter_map(|(_, result)| result.as_ref().ok());
         let bytes_readable: i64 = read.map(LogReadInfo::bytes_within_limit).sum();
-        let ends_wait = |read: &LogReadResult| {
-            read.as_ref().map_or(true, |read| read.diverging_epoch.is_some())
+        let ends_wait = |result: &LogReadResult| match result {
+            Ok(read) => read.diverging_epoch.is_some(),
+            Err(_) => true,
         };
-        let has_error = results.iter().any(|(_, result)| ends_wait(result));
+        let has_news = results.iter().any(|(_, result)| ends_wait(result));
         self.max_wait_ms <= 0
             || results.is_empty()
             || bytes_readable >= i64::from(self.min_bytes)
-            || has_error
+            || has_news
     }
 }
 

@@ -108,7 +108,7 @@ fn the_high_watermarks_of_two_topics_are_independent() {
 fn a_checkpoint_beyond_a_log_that_was_cut_is_not_believed() {
     let fixture = Fixture::new();
     let key = TopicAndPartition::new("foo", 0);
-    let HostedLog { log, .. } = fixture.log(&key, 3);
+    let log = fixture.log(&key, 3).log;
     assert_eq!(
         Replica::new(0, Arc::clone(&log), Offset(7)).high_watermark().message_offset,
         Offset(3)
