@@ -139,6 +139,11 @@ impl Errors {
         self as i16
     }
 
+    /// The error with this number; `UNKNOWN_SERVER_ERROR` for one that this broker does not know, as in Kafka.
+    pub fn for_code(code: i16) -> Self {
+        Self::place_of(code).map_or(Self::UnknownServerError, |place| Self::ALL[place])
+    }
+
     /// The place in [`ALL`](Self::ALL) of the error with this number.
     pub fn place_of(code: i16) -> Option<usize> {
         Self::ALL.binary_search_by_key(&code, |error| error.code()).ok()

@@ -474,7 +474,11 @@ mod tests {
         for (name, value, why) in [
             ("queued.max.requests", "9", "on its command line, and restart"),
             ("num.network.threads", "4", "on its command line, and restart"),
-            ("unclean.leader.election.enable", "true", "has no effect: this broker is alone"),
+            (
+                "unclean.leader.election.enable",
+                "true",
+                "has no effect: this broker replicates nothing yet",
+            ),
             ("max.connections", "9", "is not supported: this broker limits"),
             ("retention.ms", "9", "did you mean `log.retention.ms`?"),
             ("num.oi.threads", "9", "did you mean `num.io.threads`?"),

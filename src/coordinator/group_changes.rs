@@ -4,22 +4,21 @@
 //!
 //! The thread that changes a group does what the change owes, and may find stores that other
 //! threads have queued meanwhile. A request handler appends them all: only request handlers queue
-//! more, so they cannot keep all of each other at it. The reaper, one thread for the deadlines of
+//! more, so they cannot keep all of each other at it. No thread waits for replicas: when they have
+//! what was appended, the reaper goes on with the group. The reaper, one thread for the deadlines of
 //! all groups, looks at the clock after each append; the task that cleans up has a limit, and leaves
 //! the rest to the reaper.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use log::{Level, debug, error, log};
 
 use crate::common::errors::Errors;
-use crate::common::lock::locked;
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::swallow::swallow;
 use crate::common::text::for_log;
@@ -27,6 +26,7 @@ use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::LeaderEpoch;
 use crate::coordinator::group::Group;
+use crate::coordinator::group_append::Append;
 use crate::coordinator::group_config::GroupConfig;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_metadata_manager::GroupMetadataManager;
@@ -35,6 +35,7 @@ use crate::coordinator::group_results::{Answer, DoneCallback};
 use crate::coordinator::group_store::Store;
 use crate::coordinator::group_table::Load;
 use crate::coordinator::group_timer::{Deadline, DeadlineOf, GroupTimers};
+use crate::coordinator::reaper_queue::ReaperQueue;
 use crate::coordinator::rebalance::Rebalance;
 use crate::coordinator::{committed_offsets, group_sync};
 
@@ -50,25 +51,23 @@ const RELOAD_BACKOFF_MS: i64 = 1_000;
 /// How many stores of one group a background task appends before it leaves the rest to the reaper.
 const STORES_OF_TASK_MAX: usize = 100;
 
-/// What a group's change owes, in the order in which the reaper does it.
-type LeftToReaper = VecDeque<(Arc<Group>, Owed)>;
-
 /// The groups, their timeouts, and what it takes to change them.
 pub struct GroupChanges {
     config: GroupConfig,
     manager: GroupMetadataManager,
-    timers: GroupTimers,
+    timers: Arc<GroupTimers>,
     /// Between start and stop.
     is_active: AtomicBool,
-    /// What changes owe that the reaper does; none if there is no reaper to do it.
-    left_to_reaper: Mutex<Option<LeftToReaper>>,
+    /// What changes owe that the reaper does.
+    left_to_reaper: Arc<ReaperQueue>,
 }
 
 /// Start and stop.
 impl GroupChanges {
     pub fn new(config: GroupConfig, manager: GroupMetadataManager, time: Arc<dyn Time>) -> Self {
-        let timers = GroupTimers::new(time);
-        let (is_active, left_to_reaper) = (AtomicBool::new(false), Mutex::new(None));
+        let timers = Arc::new(GroupTimers::new(time));
+        let left_to_reaper = Arc::new(ReaperQueue::new(Arc::clone(&timers)));
+        let is_active = AtomicBool::new(false);
         Self { config, manager, timers, is_active, left_to_reaper }
     }
 
@@ -94,7 +93,7 @@ impl GroupChanges {
         for group in self.manager.groups() {
             self.schedule_sessions(&group);
         }
-        *locked(&self.left_to_reaper) = Some(VecDeque::new());
+        self.left_to_reaper.open();
         self.is_active.store(true, Ordering::SeqCst);
     }
 
@@ -106,8 +105,7 @@ impl GroupChanges {
 
     /// Does what the reaper has left, and fails all pending requests with `error`.
     pub fn shutdown(&self, error: Errors) {
-        let left = locked(&self.left_to_reaper).take();
-        for (group, owed) in left.into_iter().flatten() {
+        for (group, owed) in self.left_to_reaper.close() {
             stop_group(&group, || self.settle(&group, owed));
         }
         for group in self.manager.groups() {
@@ -243,18 +241,44 @@ impl GroupChanges {
         if owed.has_failed {
             self.reload(group);
         }
+        if let Some((store, stored)) = owed.stored {
+            return Some(self.end_store(group, *store, stored));
+        }
         match owed.store {
             Some(store) => {
-                let stored = self.manager.store(group.group_id(), &store);
-                Some(self.end_store(group, store, stored))
+                let appended = self.append(group, store);
+                appended.map(|(store, stored)| self.end_store(group, store, stored))
             }
             None => owed.has_more.then(|| group.go_on()),
         }
     }
 
+    /// Appends the records of a change. Returns it with the log's answer; none if replicas have to be
+    /// waited for: then it is left to the reaper when the answer comes.
+    fn append(&self, group: &Arc<Group>, store: Store) -> Option<(Store, Result<(), Errors>)> {
+        let append = Arc::new(Append::default());
+        let of_callback = Arc::clone(&append);
+        let (reaper, waiting) = (Arc::clone(&self.left_to_reaper), Arc::clone(group));
+        let callback: DoneCallback = Box::new(move |stored| {
+            if let Some(store) = of_callback.answer(stored) {
+                leave_stored(&reaper, &waiting, store, stored);
+            }
+        });
+        let appending = || self.manager.append(group.group_id(), &store, callback);
+        // A panic would leave the group's later changes waiting for this one.
+        if catch_unwind(AssertUnwindSafe(appending)).is_err() {
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "an append of group {} panicked", for_log(group.group_id()));
+            let left = append.answer(Err(Errors::UnknownServerError));
+            debug_assert!(left.is_none(), "only this thread leaves it");
+        }
+        append.answer_or_leave(store)
+    }
+
     /// Completes a change whose records have been appended.
     fn end_store(&self, group: &Arc<Group>, store: Store, stored: Result<(), Errors>) -> Owed {
         let mut store = store;
+        let stored = stored.map_err(|error| store.client_error(error));
         let (completed, mut owed) = group.end_store(|it| {
             on_stored(&mut self.rebalance(group, it), &mut store, stored);
         });
@@ -309,8 +333,7 @@ impl GroupChanges {
     }
 
     fn reap_once(&self) {
-        let has_work = locked(&self.left_to_reaper).as_ref().is_some_and(|it| !it.is_empty());
-        let timeout_ms = if has_work { 0 } else { REAPER_TIMEOUT_MS };
+        let timeout_ms = if self.left_to_reaper.is_empty() { REAPER_TIMEOUT_MS } else { 0 };
         for Deadline { group, of } in self.timers.advance_clock(timeout_ms) {
             // A deadline of a group that is gone is moot.
             if let Some(group) = group.upgrade() {
@@ -337,8 +360,7 @@ impl GroupChanges {
 
     /// Takes one step of the work that is left to the reaper; each group has its turn.
     fn settle_next(&self) {
-        let next = locked(&self.left_to_reaper).as_mut().and_then(VecDeque::pop_front);
-        if let Some((group, owed)) = next
+        if let Some((group, owed)) = self.left_to_reaper.pop()
             && let Some(owed) = self.settle_once(&group, owed)
         {
             self.leave_to_reaper(&group, owed);
@@ -346,16 +368,24 @@ impl GroupChanges {
     }
 
     fn leave_to_reaper(&self, group: &Arc<Group>, owed: Owed) {
-        let without_reaper = match &mut *locked(&self.left_to_reaper) {
-            Some(left) => {
-                left.push_back((Arc::clone(group), owed));
-                None
-            }
-            None => Some(owed),
-        };
-        if let Some(owed) = without_reaper {
+        if let Err(owed) = self.left_to_reaper.push(group, owed) {
             self.settle(group, owed);
         }
+    }
+}
+
+/// The log's answer to a store has come on another thread. After the stop nobody completes it: its client
+/// has to find out from the next coordinator.
+fn leave_stored(
+    reaper: &ReaperQueue,
+    group: &Arc<Group>,
+    store: Box<Store>,
+    stored: Result<(), Errors>,
+) {
+    if let Err(owed) = reaper.push(group, Owed::stored(store, stored))
+        && let Some((mut store, _)) = owed.stored
+    {
+        store.abandon(Errors::CoordinatorNotAvailable).into_iter().for_each(call);
     }
 }
 

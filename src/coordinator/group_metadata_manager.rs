@@ -1,12 +1,11 @@
 //! Port of `kafka.coordinator.GroupMetadataManager`: how groups get out of `__consumer_offsets`, and
 //! their records into it.
 //!
-//! The log has one replica here, so the answer of `ReplicaManager` is there when the append
-//! returns, and the thread that appends waits for it. It holds no group's lock meanwhile.
+//! A log with one replica answers an append before it returns. With more, the answer comes when the
+//! others have the records: nobody waits for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
 
 use log::{Level, error, info, log};
 
@@ -21,6 +20,7 @@ use crate::coordinator::group_config::OffsetConfig;
 use crate::coordinator::group_loader::LoadedGroups;
 use crate::coordinator::group_memory::GroupMemory;
 use crate::coordinator::group_metadata::{GroupMetadata, group_bytes};
+use crate::coordinator::group_results::DoneCallback;
 use crate::coordinator::group_store::{Record, Store};
 use crate::coordinator::group_table::{GroupTable, Load};
 use crate::message::record_batch_builder::RecordBatchBuilder;
@@ -242,46 +242,45 @@ impl GroupMetadataManager {
 
 /// Appends.
 impl GroupMetadataManager {
-    /// Appends the records of a change to the partition of its group, and waits until they are
-    /// safe.
-    ///
-    /// # Errors
-    /// The code for the client that caused the change.
-    pub fn store(&self, group_id: &str, store: &Store) -> Result<(), Errors> {
-        let append = || self.append(group_id, &store.records(group_id));
-        // A panic would leave the group's later changes waiting for this one.
-        let appended = catch_unwind(AssertUnwindSafe(append)).unwrap_or_else(|_| {
-            let level = limited(LogKind::Failures, Level::Error);
-            log!(level, "an append of group {} panicked", for_log(group_id));
-            Err(Errors::UnknownServerError)
-        });
-        appended.map_err(|error| store.client_error(error))
+    /// Appends the records of a change to the partition of its group. Calls back when they are safe, or
+    /// with the reason why they may not be: once, and as a rule before this returns.
+    pub fn append(&self, group_id: &str, store: &Store, callback: DoneCallback) {
+        let records = store.records(group_id);
+        let batch = match self.batch_of(group_id, &records) {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return callback(Ok(())),
+            Err(error) => return callback(Err(error)),
+        };
+        let (key, mut bytes) = batch;
+        let entries = [(key, 0..bytes.len())];
+        self.replica_manager.append_messages(
+            i64::from(self.config.offset_commit_timeout_ms),
+            self.config.offset_commit_required_acks,
+            &entries,
+            &mut bytes,
+            Box::new(move |answers| {
+                let error = answers.first().and_then(|(_, answer)| answer.error);
+                callback(error.map_or(Ok(()), for_clients));
+            }),
+        );
     }
 
-    fn append(&self, group_id: &str, records: &[Record]) -> Result<(), Errors> {
+    /// The partition, and the bytes to append to it; none without records.
+    fn batch_of(
+        &self,
+        group_id: &str,
+        records: &[Record],
+    ) -> Result<Option<(TopicAndPartition, Vec<u8>)>, Errors> {
         if records.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let key = self.partition_for(group_id).ok_or(Errors::NotCoordinator)?;
         let now_ms = self.time.milliseconds().0;
         let batch = records.iter().fold(RecordBatchBuilder::new(0), |batch, (key, value)| {
             batch.record(now_ms, Some(key), value.as_deref())
         });
-        let mut bytes = batch.build().map_err(|_| Errors::InvalidCommitOffsetSize)?;
-        let entries = [(key, 0..bytes.len())];
-        let timeout_ms = self.config.offset_commit_timeout_ms;
-        let (sender, receiver) = mpsc::channel();
-        self.replica_manager.append_messages(
-            i64::from(timeout_ms),
-            self.config.offset_commit_required_acks,
-            &entries,
-            &mut bytes,
-            // The receiver is gone if the answer comes after the timeout.
-            Box::new(move |answers| drop(sender.send(answers))),
-        );
-        let timeout = Duration::from_millis(u64::from(timeout_ms));
-        let answers = receiver.recv_timeout(timeout).map_err(|_| Errors::RequestTimedOut)?;
-        answers.first().and_then(|(_, answer)| answer.error).map_or(Ok(()), for_clients)
+        let bytes = batch.build().map_err(|_| Errors::InvalidCommitOffsetSize)?;
+        Ok(Some((key, bytes)))
     }
 }
 

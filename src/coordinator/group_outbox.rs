@@ -61,8 +61,10 @@ pub struct Owed {
     pub is_removed: bool,
     /// Whether the group is to be loaded again: a change of it has panicked.
     pub has_failed: bool,
-    /// The timers of a group that has failed, to be cancelled.
+    /// The timers of a group that has failed or was unloaded, to be cancelled.
     pub timers: Vec<TimerTaskId>,
+    /// A store whose answer has come from the log, to be completed with it.
+    pub stored: Option<(Box<Store>, Result<(), Errors>)>,
 }
 
 impl Owed {
@@ -71,10 +73,15 @@ impl Owed {
         Self { has_failed: true, ..Self::default() }
     }
 
+    /// Of a store whose answer has come.
+    pub fn stored(store: Box<Store>, stored: Result<(), Errors>) -> Self {
+        Self { stored: Some((store, stored)), ..Self::default() }
+    }
+
     /// Whether anything is left to be done.
     pub fn is_empty(&self) -> bool {
         let is_done = self.answers.is_empty() && self.store.is_none() && self.timers.is_empty();
-        is_done && !self.has_more && !self.is_removed && !self.has_failed
+        is_done && self.stored.is_none() && !self.has_more && !self.is_removed && !self.has_failed
     }
 }
 

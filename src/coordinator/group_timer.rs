@@ -62,6 +62,11 @@ impl GroupTimers {
         self.timer.advance_clock(timeout_ms)
     }
 
+    /// Has the thread in [`advance_clock`](Self::advance_clock) come back at once.
+    pub fn wake(&self) {
+        self.timer.wake();
+    }
+
     /// Ends a wait in [`advance_clock`](Self::advance_clock).
     pub fn shutdown(&self) {
         self.timer.shutdown();

@@ -92,7 +92,8 @@ pub struct RequestMetrics {
 
 impl RequestMetrics {
     pub fn new() -> Self {
-        let by_api = ApiKeys::ALL.iter().map(|&api| (api, ApiMetrics::default())).collect();
+        let apis = ApiKeys::ALL.iter().chain(ApiKeys::FORWARDED);
+        let by_api = apis.map(|&api| (api, ApiMetrics::default())).collect();
         Self { by_api }
     }
 

@@ -5,16 +5,23 @@ use std::ops::RangeInclusive;
 
 use crate::protocol::wire::types::Version;
 
-/// Writes the enum and its tables from one table. The first line over a row is the purpose of the
-/// API, the rest its clients.
+/// Writes the enum and its tables from two tables: the APIs of this broker, and those that it hands on. The
+/// first line over a row is the purpose of the API, the rest its clients.
 macro_rules! api_keys {
     ($(
         #[doc = $purpose:literal]
         $(#[doc = $clients:literal])+
         $api:ident = $key:literal, versions $versions:expr, flexible from $flexible:expr
         $(, advertised $advertised:expr)?;
+    )+
+    forwarded:
+    $(
+        #[doc = $forwarded_purpose:literal]
+        $(#[doc = $forwarded_clients:literal])+
+        $forwarded:ident = $forwarded_key:literal, versions $forwarded_versions:expr,
+        flexible from $forwarded_flexible:expr;
     )+) => {
-        /// The APIs of this broker, and no others.
+        /// The APIs of this broker, and those of a controller that it only hands on: no others.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i16)]
         pub enum ApiKeys {
@@ -22,40 +29,72 @@ macro_rules! api_keys {
                 #[doc = concat!("Key ", $key, ".", $purpose)]
                 $api = $key,
             )+
+            $(
+                #[doc = concat!("Key ", $forwarded_key, ".", $forwarded_purpose)]
+                $forwarded = $forwarded_key,
+            )+
         }
 
         impl ApiKeys {
-            /// By ascending key.
+            /// Those that this broker answers itself, by ascending key.
             pub const ALL: &'static [ApiKeys] = &[$(ApiKeys::$api,)+];
+
+            /// Those of which this broker reads the header alone: it hands them to the cluster's controller,
+            /// and a cluster of one broker does not have them. By ascending key.
+            pub const FORWARDED: &'static [ApiKeys] = &[$(ApiKeys::$forwarded,)+];
+
+            /// Whether this broker reads no more than the header of such a request.
+            pub const fn is_forwarded_only(self) -> bool {
+                matches!(self, $(ApiKeys::$forwarded)|+)
+            }
 
             /// Kafka's name of the API.
             pub const fn name(self) -> &'static str {
-                match self { $(ApiKeys::$api => stringify!($api),)+ }
+                match self {
+                    $(ApiKeys::$api => stringify!($api),)+
+                    $(ApiKeys::$forwarded => stringify!($forwarded),)+
+                }
             }
 
             /// In a sentence.
             pub const fn purpose(self) -> &'static str {
-                match self { $(ApiKeys::$api => $purpose.trim_ascii(),)+ }
+                match self {
+                    $(ApiKeys::$api => $purpose.trim_ascii(),)+
+                    $(ApiKeys::$forwarded => $forwarded_purpose.trim_ascii(),)+
+                }
             }
 
             /// Which clients send it, and what they depend on.
             pub const fn clients(self) -> &'static str {
-                match self { $(ApiKeys::$api => concat!($($clients),+).trim_ascii(),)+ }
+                match self {
+                    $(ApiKeys::$api => concat!($($clients),+).trim_ascii(),)+
+                    $(ApiKeys::$forwarded => concat!($($forwarded_clients),+).trim_ascii(),)+
+                }
             }
 
-            /// Those that are read and answered.
+            /// Those that are read and answered, or handed on.
             pub const fn versions(self) -> RangeInclusive<i16> {
-                match self { $(ApiKeys::$api => $versions,)+ }
+                match self {
+                    $(ApiKeys::$api => $versions,)+
+                    $(ApiKeys::$forwarded => $forwarded_versions,)+
+                }
             }
 
-            /// Those in a response to ApiVersions; `None` for an API that is answered with an error.
+            /// Those in a single node's response to ApiVersions; `None` for an API that it does not have, or
+            /// answers with an error.
             pub const fn advertised_versions(self) -> Option<RangeInclusive<i16>> {
-                match self { $(ApiKeys::$api => api_keys!(@advertised $($advertised)?),)+ }
+                match self {
+                    $(ApiKeys::$api => api_keys!(@advertised $($advertised)?),)+
+                    $(ApiKeys::$forwarded => None,)+
+                }
             }
 
             /// The first version with compact lengths and tagged fields, or [`NEVER`].
             pub const fn first_flexible_version(self) -> i16 {
-                match self { $(ApiKeys::$api => $flexible,)+ }
+                match self {
+                    $(ApiKeys::$api => $flexible,)+
+                    $(ApiKeys::$forwarded => $forwarded_flexible,)+
+                }
             }
         }
     };
@@ -78,7 +117,7 @@ api_keys! {
     Fetch                   = 1,  versions 0..=18, flexible from 12, advertised 0..=18;
     /// Finds the offset for a time, or the ends of a partition.
     /// Every consumer without an offset to resume from.
-    ListOffsets             = 2,  versions 0..=11, flexible from 6,  advertised 0..=11;
+    ListOffsets             = 2,  versions 0..=7,  flexible from 6,  advertised 0..=7;
     /// Names the brokers, the topics and who leads their partitions; a first use creates a topic.
     /// Every client, before it does anything else.
     Metadata                = 3,  versions 0..=12, flexible from 9,  advertised 0..=12;
@@ -181,6 +220,35 @@ api_keys! {
     /// Names the cluster and its brokers.
     /// Admins. Sarama and franz-go fail without it, others ask for Metadata in its place.
     DescribeCluster         = 60, versions 0..=2,  flexible from 0,  advertised 0..=2;
+
+    forwarded:
+    /// Elects the preferred leaders of partitions, or any that are left.
+    /// Admins.
+    ElectLeaders            = 43, versions 0..=2,  flexible from 2;
+    /// Moves partitions to other brokers.
+    /// Admins.
+    AlterPartitionReassignments = 45, versions 0..=1, flexible from 0;
+    /// Lists the partitions that are being moved.
+    /// Admins.
+    ListPartitionReassignments = 46, versions 0..=0, flexible from 0;
+    /// Shows the controllers, and how far each follows.
+    /// Admins.
+    DescribeQuorum          = 55, versions 0..=2,  flexible from 0;
+    /// Raises or lowers the features that the cluster has agreed on.
+    /// Admins.
+    UpdateFeatures          = 57, versions 0..=2,  flexible from 0;
+    /// Removes the registration of a broker that is gone.
+    /// Admins.
+    UnregisterBroker        = 64, versions 0..=0,  flexible from 0;
+    /// Adds a controller to the quorum.
+    /// Admins.
+    AddRaftVoter            = 80, versions 0..=1,  flexible from 0;
+    /// Removes a controller from the quorum.
+    /// Admins.
+    RemoveRaftVoter         = 81, versions 0..=0,  flexible from 0;
+    /// Removes the registration of a controller that is gone.
+    /// Admins.
+    UnregisterController    = 94, versions 0..=0,  flexible from 0;
 }
 
 impl ApiKeys {
@@ -217,9 +285,26 @@ impl ApiKeys {
         self as i16
     }
 
-    /// The API with the number `id`, if this broker has it.
+    /// The API with the number `id`, if this broker has it or hands it on.
     pub fn for_id(id: i16) -> Option<Self> {
-        Self::ALL.iter().copied().find(|api| api.id() == id)
+        Self::ALL.iter().chain(Self::FORWARDED).copied().find(|api| api.id() == id)
+    }
+
+    /// Whether a request of a client is the controller's to handle in a cluster of several brokers: Kafka's
+    /// `ApiKeys.forwardable`.
+    pub const fn is_forwardable(self) -> bool {
+        matches!(
+            self,
+            Self::CreateTopics
+                | Self::DeleteTopics
+                | Self::CreateAcls
+                | Self::DeleteAcls
+                | Self::AlterConfigs
+                | Self::CreatePartitions
+                | Self::IncrementalAlterConfigs
+                | Self::AlterClientQuotas
+                | Self::AlterUserScramCredentials
+        ) || self.is_forwarded_only()
     }
 
     /// The version with this number, if it is supported.
@@ -235,13 +320,20 @@ mod tests {
 
     #[test]
     fn keys_are_ascending_and_found_by_their_number() {
-        assert!(ApiKeys::ALL.windows(2).all(|pair| pair[0].id() < pair[1].id()));
-        for &api in ApiKeys::ALL {
-            assert_eq!(ApiKeys::for_id(api.id()), Some(api));
+        for keys in [ApiKeys::ALL, ApiKeys::FORWARDED] {
+            assert!(keys.windows(2).all(|pair| pair[0].id() < pair[1].id()));
+            assert!(keys.iter().all(|api| ApiKeys::for_id(api.id()) == Some(*api)));
         }
         for unknown in [-1, 4, 24, i16::MAX, i16::MIN] {
             assert_eq!(ApiKeys::for_id(unknown), None);
         }
+    }
+
+    #[test]
+    fn of_what_is_forwarded_only_nothing_is_advertised_by_a_single_node() {
+        assert!(ApiKeys::FORWARDED.iter().all(|api| api.is_forwarded_only()));
+        assert!(ApiKeys::FORWARDED.iter().all(|api| !api.is_advertised() && !api.only_reads()));
+        assert!(!ApiKeys::ALL.iter().any(|api| api.is_forwarded_only()));
     }
 
     #[test]

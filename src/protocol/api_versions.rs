@@ -80,7 +80,8 @@ impl ApiVersionsRequest {
 }
 
 impl ApiVersion {
-    fn of(api: ApiKeys, versions: RangeInclusive<i16>) -> Self {
+    /// An API, in these versions.
+    pub fn of(api: ApiKeys, versions: RangeInclusive<i16>) -> Self {
         Self { api_key: api.id(), min_version: *versions.start(), max_version: *versions.end() }
     }
 }

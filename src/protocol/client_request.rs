@@ -88,3 +88,38 @@ pub fn has_error_code<R: ClientRequest>(response: &R::Response, version: i16, co
     response.for_each_error_code(version_of::<R>(version), false, &mut |it| is_found |= it == code);
     is_found
 }
+
+/// The frame of a request whose body is written already, without the 4-byte size in front.
+pub fn client_request_frame(
+    api_key: i16,
+    version: Version,
+    correlation_id: i32,
+    client_id: &str,
+    body: &[u8],
+) -> Vec<u8> {
+    let mut writer = Writer::new();
+    api_key.write(&mut writer, OLD_ENCODING);
+    version.number.write(&mut writer, OLD_ENCODING);
+    correlation_id.write(&mut writer, OLD_ENCODING);
+    Some(client_id.to_string()).write(&mut writer, OLD_ENCODING);
+    if version.is_flexible {
+        writer.write_no_tagged_fields();
+    }
+    let mut frame = writer.into_bytes();
+    frame.extend_from_slice(body);
+    frame
+}
+
+/// Reads the header of a response, which has tagged fields if `is_flexible`. Returns the correlation id,
+/// and what follows the header.
+///
+/// # Errors
+/// What is wrong with the bytes, and where.
+pub fn split_client_response(frame: &[u8], is_flexible: bool) -> Result<(i32, &[u8]), DecodeError> {
+    let mut reader = Reader::new(frame);
+    let correlation_id = reader.read(OLD_ENCODING, "ResponseHeader.correlation_id")?;
+    if is_flexible {
+        reader.skip_tagged_fields("ResponseHeader's tagged fields")?;
+    }
+    Ok((correlation_id, &frame[reader.position()..]))
+}

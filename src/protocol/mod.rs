@@ -61,6 +61,7 @@ pub mod broker_registration;
 pub mod broker_heartbeat;
 pub mod allocate_producer_ids;
 pub mod envelope;
+pub mod forwarded_error;
 pub mod request;
 pub mod fetch_response_send;
 pub mod quorum_records;

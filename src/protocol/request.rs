@@ -11,7 +11,7 @@ use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::wire::allowance::Allowance;
-use crate::protocol::wire::decode_error::DecodeError;
+use crate::protocol::wire::decode_error::{DecodeError, Malformed};
 use crate::protocol::wire::types::{Reader, Version, WireType, Writer};
 
 /// What the size in front of a frame can say.
@@ -142,6 +142,8 @@ macro_rules! bodies {
             $($api(crate::protocol::$module::$request),)+
             /// An ApiVersions request of an unsupported version: only its header was read.
             UnsupportedApiVersions,
+            /// A request for the cluster's controller: only its header was read.
+            Forwarded(ApiKeys),
         }
 
         #[derive(Clone, Debug, PartialEq)]
@@ -154,6 +156,7 @@ macro_rules! bodies {
                 match self {
                     $(Self::$api(_) => ApiKeys::$api,)+
                     Self::UnsupportedApiVersions => ApiKeys::ApiVersions,
+                    Self::Forwarded(api) => *api,
                 }
             }
 
@@ -161,7 +164,8 @@ macro_rules! bodies {
             /// version.
             ///
             /// `None` if the client expects no response (Produce with acks 0): then it learns of
-            /// the error only by a closed connection.
+            /// the error only by a closed connection. Also of what is only
+            /// [forwarded](crate::protocol::forwarded_error), which has no table here.
             pub fn error_response(&self, error: Errors) -> Option<ResponseBody> {
                 match self {
                     // `from` wraps a response, and leaves the `Option` of Produce as it is.
@@ -171,6 +175,7 @@ macro_rules! bodies {
                     Self::UnsupportedApiVersions => {
                         Some(ResponseBody::ApiVersions(ApiVersionsResponse::unsupported_version()))
                     }
+                    Self::Forwarded(_) => None,
                 }
             }
 
@@ -180,13 +185,17 @@ macro_rules! bodies {
                 };
                 Ok(match header.api_key {
                     $(ApiKeys::$api => Self::$api(reader.read(version, stringify!($request))?),)+
+                    forwarded => {
+                        debug_assert!(forwarded.is_forwarded_only(), "{forwarded:?} has no body");
+                        Self::Forwarded(forwarded)
+                    }
                 })
             }
 
             fn write(&self, writer: &mut Writer<'_>, header: &RequestHeader) {
                 match self {
                     $(Self::$api(body) => body.write(writer, header.version()),)+
-                    Self::UnsupportedApiVersions => {}
+                    Self::UnsupportedApiVersions | Self::Forwarded(_) => {}
                 }
             }
         }
@@ -210,6 +219,12 @@ macro_rules! bodies {
                 let version = header.version();
                 Ok(match header.api_key {
                     $(ApiKeys::$api => Self::$api(reader.read(version, stringify!($response))?),)+
+                    // Only the client has its table.
+                    forwarded => return Err(DecodeError {
+                        field: "ResponseBody",
+                        position: 0,
+                        what: Malformed::UnknownApiKey(forwarded.id()),
+                    }),
                 })
             }
 

@@ -28,6 +28,8 @@ pub struct Timer<T> {
 struct State<T> {
     wheel: TimingWheel<T>,
     is_shut_down: bool,
+    /// Whether the next wait ends before it begins.
+    is_woken: bool,
 }
 
 impl<T> Timer<T> {
@@ -37,7 +39,7 @@ impl<T> Timer<T> {
     /// If the tick is shorter than 1 ms or there are fewer than 2 buckets.
     pub fn new(time: Arc<dyn Time>, tick_ms: i64, wheel_size: usize) -> Self {
         let wheel = TimingWheel::new(tick_ms, wheel_size, time.hi_res_clock_ms());
-        let state = Mutex::new(State { wheel, is_shut_down: false });
+        let state = Mutex::new(State { wheel, is_shut_down: false, is_woken: false });
         Self { time, state, changed: Condvar::new() }
     }
 
@@ -73,11 +75,12 @@ impl<T> Timer<T> {
 
     /// Returns the values whose time has come, in the order of their deadlines. If there are none,
     /// waits once, up to `timeout_ms` of real time, until there may be: an empty answer does not
-    /// mean that the timeout has passed.
+    /// mean that the timeout has passed. [`wake`](Self::wake) ends the wait.
     pub fn advance_clock(&self, timeout_ms: i64) -> Vec<T> {
         let mut state = locked(&self.state);
         let expired = state.wheel.advance_clock(self.time.hi_res_clock_ms());
-        if !expired.is_empty() || timeout_ms <= 0 || state.is_shut_down {
+        let is_woken = std::mem::take(&mut state.is_woken);
+        if !expired.is_empty() || timeout_ms <= 0 || is_woken || state.is_shut_down {
             return expired;
         }
         let timeout_ns = timeout_ms.saturating_mul(NS_PER_MS);
@@ -87,7 +90,15 @@ impl<T> Timer<T> {
         });
         let wait = Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(0));
         state = locked_again(self.changed.wait_timeout(state, wait)).0;
+        state.is_woken = false;
         state.wheel.advance_clock(self.time.hi_res_clock_ms())
+    }
+
+    /// Ends the wait of the thread in [`advance_clock`](Self::advance_clock), or its next one: there is
+    /// something else for it to do.
+    pub fn wake(&self) {
+        locked(&self.state).is_woken = true;
+        self.changed.notify_all();
     }
 
     /// How many values wait.

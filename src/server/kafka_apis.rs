@@ -17,6 +17,7 @@ use crate::server::apis::cluster::ClusterApis;
 use crate::server::apis::configs::ConfigApis;
 use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::fetch::FetchApis;
+use crate::server::apis::forwarding::{ForwardingApis, refuse_forwarded_request};
 use crate::server::apis::group_admin::GroupAdminApis;
 use crate::server::apis::group_offsets::GroupOffsetApis;
 use crate::server::apis::groups::GroupApis;
@@ -53,6 +54,8 @@ pub struct KafkaApis {
     quotas: QuotaApis,
     scram: ScramApis,
     acls: AclApis,
+    /// In a cluster whose controller is another node.
+    forwarding: Option<ForwardingApis>,
 }
 
 impl KafkaApis {
@@ -78,12 +81,19 @@ impl KafkaApis {
             quotas: QuotaApis::new(parts),
             scram: ScramApis::new(parts),
             acls: AclApis::new(parts),
+            forwarding: ForwardingApis::new(parts),
         }
     }
 
     /// Handles a request. It may be answered later, by the thread that completes it. Returns the
     /// moment when this thread is done with it, in nanoseconds.
     pub fn handle(self: &Arc<Self>, request: Request) -> i64 {
+        let api = request.header.api_key;
+        if let Some(forwarding) = self.forwarding.as_ref().filter(|_| api.is_forwardable()) {
+            return self.handle_by(request, |reply, body, frame| {
+                forwarding.forward_to_controller(reply, body, frame.bytes, frame.memory);
+            });
+        }
         // ANCHOR: handle
         self.handle_by(request, |reply, body, frame| match body {
             Body::Produce(it) => self.produce.handle_producer_request(reply, it, frame.bytes),
@@ -101,7 +111,10 @@ impl KafkaApis {
             Body::DescribeGroups(it) => self.group_admin.handle_describe_groups_request(reply, &it),
             Body::ListGroups(it) => self.group_admin.handle_list_groups_request(reply, &it),
             Body::SaslHandshake(it) => handle_sasl_handshake_request(reply, &it),
-            Body::ApiVersions(_) => handle_api_versions_request(reply),
+            Body::ApiVersions(_) => {
+                handle_api_versions_request(reply, self.forwarding.as_ref().map(|it| it.versions()))
+            }
+            Body::Forwarded(_) => refuse_forwarded_request(reply, &self.metrics),
             Body::UnsupportedApiVersions => handle_unsupported_api_versions_request(reply),
             Body::CreateTopics(it) => self.topics.handle_create_topics_request(reply, it),
             Body::DeleteTopics(it) => self.on_controllers_thread(reply, move |apis, reply| {

@@ -18,6 +18,8 @@ use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::network::request_metrics::STAGES;
 use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::cluster::membership::Membership;
+use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::server::kafka_request_handler::KafkaRequestHandlerPool;
 use crate::server::log_dir_failure_handler::{HaltProcedure, LogDirFailureHandler};
 use crate::server::metadata::controller_event_manager::ControllerEventManager;
@@ -107,6 +109,9 @@ pub(super) struct Subsystems {
     pub metadata_cache: Arc<dyn MetadataCache>,
     pub dynamic_config: Arc<DynamicBrokerConfig>,
     pub metrics: Arc<Metrics>,
+    /// `None` for a broker that is alone. It is asked twice as well: to take leave, while everything is
+    /// still there, and to leave.
+    pub membership: Option<Membership>,
 }
 
 impl Subsystems {
@@ -135,6 +140,7 @@ impl KafkaServer {
     pub(super) fn serve(
         parts: Subsystems,
         halt_procedure: HaltProcedure,
+        cancellation: &StartCancellation,
         began: Instant,
     ) -> Result<Self, StartupError> {
         let log_dir_failure_handler = LogDirFailureHandler::new(
@@ -145,7 +151,9 @@ impl KafkaServer {
             halt_procedure,
         );
         let mut server = Self { parts, log_dir_failure_handler, startup_duration: Duration::ZERO };
-        if let Err(error) = server.start_serving() {
+        let served = server.start_serving(cancellation);
+        cancellation.finish();
+        if let Err(error) = served {
             // What is wrong with the stop is in the log; the caller learns why there was no start.
             let _ = server.shutdown();
             return Err(error);
@@ -158,11 +166,16 @@ impl KafkaServer {
     /// Starts as many request handlers as the file says, opens the ports, and only then has the
     /// handlers follow what was altered: a number that the system does not give keeps no broker
     /// from starting.
-    fn start_serving(&self) -> Result<(), StartupError> {
+    ///
+    /// In a cluster clients are sent here a moment before the ports are open: they try again.
+    fn start_serving(&self, cancellation: &StartCancellation) -> Result<(), StartupError> {
         self.log_dir_failure_handler.startup()?;
         let current = self.parts.dynamic_config.current();
         self.parts.controller_events.start()?;
         self.parts.request_handler_pool.startup(current.of_file().num_io_threads)?;
+        if let Some(membership) = &self.parts.membership {
+            membership.unfence(cancellation)?;
+        }
         self.parts.socket_server.start_accepting()?;
         self.parts.dynamic_config.add_reconfigurable(&self.parts.request_handler_pool);
         Ok(())
@@ -222,9 +235,13 @@ impl KafkaServer {
         info!("shutting down");
         let parts = &self.parts;
         let mut is_clean = stop("the pages of the broker", || parts.monitoring.begin_shutdown());
+        is_clean &= stop("the place in the cluster", || self.take_leave());
         is_clean &= stop("the socket server", || parts.socket_server.shutdown());
         is_clean &= stop("the pool of request handlers", || parts.request_handler_pool.join());
         parts.log_manager.refuse_new_logs();
+        if let Some(membership) = &parts.membership {
+            is_clean &= stop("what follows the cluster", || membership.leave());
+        }
         is_clean &= stop("the controller", || parts.controller_events.close());
         is_clean &= stop("the scheduler", || parts.scheduler.shutdown());
         is_clean &= stop("the quotas", || parts.quota_managers.shutdown());
@@ -249,6 +266,19 @@ impl KafkaServer {
                 Ok(())
             }
             false => Err(ShutdownError(())),
+        }
+    }
+}
+
+impl KafkaServer {
+    /// Has the leaders moved while clients are still served, and remembers for the next start under which
+    /// epoch the broker was known.
+    fn take_leave(&self) {
+        if let Some(membership) = &self.parts.membership {
+            membership.controlled_shutdown();
+            if let Some(epoch) = membership.lifecycle().broker_epoch() {
+                self.parts.log_manager.set_broker_epoch(epoch);
+            }
         }
     }
 }

@@ -12,4 +12,7 @@ pub mod kafka_apis;
 pub mod kafka_request_handler;
 pub mod log_dir_failure_handler;
 pub mod kafka_server;
+mod broker_parts;
+mod lone_broker;
+mod cluster_broker;
 pub mod kafka_server_builder;

@@ -31,14 +31,14 @@ use crate::config::kafka_config::KafkaConfig;
 use crate::config::log_config::LogConfig;
 use crate::storage::cleaner::cleaner_config::CleanerConfig;
 use crate::storage::cleaner::log_cleaner::LogCleaner;
-use crate::storage::files::file_io::{
-    failed, remove_directory_if_exists, remove_if_exists, sync_directory,
-};
+use crate::storage::files::clean_shutdown_file_handler;
+use crate::storage::files::file_io::remove_directory_if_exists;
 use crate::storage::files::log_dir_failure_channel::{LogDirFailureChannel, LogDirStatus};
 use crate::storage::files::log_directory::{
     check_meta_properties, create_directory, lock_directory, log_directories, refused,
 };
-use crate::storage::files::log_file_names::{CLEAN_SHUTDOWN_FILE, parse_topic_partition_name};
+use crate::storage::files::log_file_names::parse_topic_partition_name;
+use crate::storage::files::meta_properties::check_is_for_node;
 use crate::storage::files::offset_checkpoint::{
     LOG_START_OFFSET_CHECKPOINT_FILE, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT_FILE,
 };
@@ -61,6 +61,8 @@ pub struct LogManagerConfig {
     pub log_dirs: Vec<PathBuf>,
     /// Each directory remembers it.
     pub broker_id: i32,
+    /// Whether the directories belong to a node of a cluster, or to a broker that is alone.
+    pub joins_a_cluster: bool,
     /// The settings of a topic that overrides nothing.
     pub default_config: LogConfig,
     /// How many threads open, and close, the logs of one directory.
@@ -82,6 +84,7 @@ impl LogManagerConfig {
         Self {
             log_dirs: config.log_dirs.clone(),
             broker_id: config.broker_id,
+            joins_a_cluster: config.joins_a_cluster(),
             default_config: LogConfig::from_broker(config),
             recovery_threads_per_data_dir: config.num_recovery_threads_per_data_dir,
             cleaner: CleanerConfig::from_broker(config),
@@ -107,6 +110,8 @@ pub struct LogManager {
     failure_channel: Arc<LogDirFailureChannel>,
     scheduler: Arc<dyn Scheduler>,
     time: Arc<dyn Time>,
+    /// What a clean shutdown leaves for the next start, in a cluster.
+    broker_epoch: Mutex<Option<i64>>,
     this: Weak<LogManager>,
 }
 
@@ -146,7 +151,10 @@ impl LogManager {
                 )));
             }
             let lock = lock_directory(&path)?;
-            check_meta_properties(&path, config.broker_id)?;
+            match config.joins_a_cluster {
+                true => check_is_for_node(&path, config.broker_id)?,
+                false => check_meta_properties(&path, config.broker_id)?,
+            }
             let recovery_points = OffsetCheckpoint::new(path.join(RECOVERY_POINT_CHECKPOINT_FILE));
             let log_start_offsets =
                 OffsetCheckpoint::new(path.join(LOG_START_OFFSET_CHECKPOINT_FILE));
@@ -178,8 +186,14 @@ impl LogManager {
             failure_channel,
             scheduler,
             time,
+            broker_epoch: Mutex::new(None),
             this: Weak::clone(this),
         }))
+    }
+
+    /// The epoch that a clean shutdown writes down: that of this broker's registration.
+    pub fn set_broker_epoch(&self, epoch: i64) {
+        *locked(&self.broker_epoch) = Some(epoch);
     }
 
     /// Opens all logs in the directories, and recovers those that need it. `topic_configs` are the
@@ -206,8 +220,7 @@ impl LogManager {
         topic_configs: &HashMap<String, LogConfig>,
         progress: &Arc<LoadingProgress>,
     ) -> Result<(), KafkaError> {
-        let marker = dir.path.join(CLEAN_SHUTDOWN_FILE);
-        let is_clean_shutdown = marker.exists();
+        let is_clean_shutdown = clean_shutdown_file_handler::exists(&dir.path);
         let log_directories = log_directories(&dir.path)?;
         progress.found(log_directories.len());
         if !is_clean_shutdown && !log_directories.is_empty() {
@@ -240,8 +253,7 @@ impl LogManager {
         };
         for_each(log_directories, config.recovery_threads_per_data_dir, load)?;
         // From now on the directory changes: after a crash it must not count as clean.
-        remove_if_exists(&marker)?;
-        sync_directory(&dir.path)?;
+        clean_shutdown_file_handler::delete(&dir.path)?;
         dir.is_loaded.store(true, Ordering::Release);
         if log_start_offsets != self.log_starts_in(dir) {
             // A new log that has the name of a deleted one must not inherit its start.
@@ -556,9 +568,7 @@ impl LogManager {
         closed?;
         // A task may have failed whose caller did not hear of it.
         dir.status.check_online()?;
-        let marker = dir.path.join(CLEAN_SHUTDOWN_FILE);
-        File::create(&marker).map_err(failed("create", &marker))?;
-        Ok(sync_directory(&dir.path)?)
+        Ok(clean_shutdown_file_handler::write(&dir.path, *locked(&self.broker_epoch))?)
     }
 
     fn least_loaded_dir(&self, writer: &LogsWriter) -> Result<&LogDirectory, KafkaError> {

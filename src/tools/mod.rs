@@ -3,6 +3,7 @@
 pub mod dump_log_segments_options;
 pub(crate) mod printer;
 pub(crate) mod offsets_message_parser;
+pub(crate) mod cluster_metadata_parser;
 pub(crate) mod log_dump;
 pub(crate) mod index_dump;
 pub mod dump_log_segments;

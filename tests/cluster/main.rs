@@ -5,6 +5,14 @@
 mod images;
 mod scripted_controller;
 mod scripted_log;
+mod mock_controller_channel;
+mod scene;
 
+mod broker_metadata_publisher;
+mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
+mod forwarding_manager;
+mod api_version_manager;
+mod default_auto_topic_creation_manager;
+mod producer_id_manager;

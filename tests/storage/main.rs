@@ -33,6 +33,7 @@ mod cleaner {
 }
 
 mod log_manager;
+mod partition_metadata_file;
 
 mod replica {
     mod high_watermark;

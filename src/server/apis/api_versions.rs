@@ -1,16 +1,21 @@
 //! Port of `KafkaApis.handleApiVersionsRequest`, `handleSaslHandshakeRequest` and
-//! `handleSaslAuthenticateRequest`: what a client asks before anything else. None needs a part of the
-//! broker.
+//! `handleSaslAuthenticateRequest`: what a client asks before anything else.
 
 use crate::common::errors::Errors;
 use crate::protocol::api_versions::ApiVersionsResponse;
 use crate::protocol::request::ResponseBody;
 use crate::protocol::sasl_authenticate::SaslAuthenticateResponse;
 use crate::protocol::sasl_handshake::SaslHandshakeRequest;
+use crate::server::cluster::api_version_manager::ApiVersionManager;
 use crate::server::reply::reply::Reply;
 
-pub(crate) fn handle_api_versions_request(reply: Reply) {
-    reply.send_body(&ResponseBody::ApiVersions(ApiVersionsResponse::supported()));
+/// `cluster` knows what a cluster of several brokers has beside and instead of what a single node has.
+pub(crate) fn handle_api_versions_request(reply: Reply, cluster: Option<&ApiVersionManager>) {
+    let response = match cluster {
+        None => ApiVersionsResponse::supported(),
+        Some(cluster) => cluster.api_version_response(reply.header.api_version),
+    };
+    reply.send_body(&ResponseBody::ApiVersions(response));
 }
 
 /// The client then asks again, in a version that the response names.

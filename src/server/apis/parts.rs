@@ -7,6 +7,8 @@ use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::cluster::api_version_manager::ApiVersionManager;
+use crate::server::cluster::forwarding_manager::ForwardingManager;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 use crate::server::metadata::controller::Controller;
 use crate::server::metadata::controller_event_manager::ControllerEventManager;
@@ -31,6 +33,8 @@ pub struct Parts<'a> {
     pub controller_events: Arc<ControllerEventManager>,
     pub auto_topics: Arc<dyn AutoTopicCreationManager>,
     pub group_coordinator: Arc<GroupCoordinator>,
+    /// The way to the cluster's controller; `None` in a cluster of one broker, which is its own.
+    pub forwarding: Option<Forwarding>,
     pub producer_ids: Arc<dyn ProducerIdManager>,
     pub quota_managers: Arc<QuotaManagers>,
     pub scram: Arc<ScramControlManager>,
@@ -38,6 +42,13 @@ pub struct Parts<'a> {
     pub authorizer: Option<Arc<dyn Authorizer>>,
     pub metrics: Arc<Metrics>,
     pub time: Arc<dyn Time>,
+}
+
+/// What a broker needs whose controller is another node.
+#[derive(Clone)]
+pub struct Forwarding {
+    pub manager: Arc<ForwardingManager>,
+    pub versions: Arc<ApiVersionManager>,
 }
 
 impl Parts<'_> {

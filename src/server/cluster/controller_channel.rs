@@ -95,6 +95,8 @@ pub struct NodeApiVersions {
     apis: Vec<(i16, i16, i16)>,
     /// The features that it supports: name, lowest and highest level.
     pub supported_features: Vec<(String, i16, i16)>,
+    /// The features that its cluster has agreed on: name and level.
+    pub finalized_features: Vec<(String, i16)>,
 }
 
 impl NodeApiVersions {
@@ -104,7 +106,7 @@ impl NodeApiVersions {
         supported_features: Vec<(String, i16, i16)>,
     ) -> Self {
         apis.sort_unstable();
-        Self { apis, supported_features }
+        Self { apis, supported_features, finalized_features: Vec::new() }
     }
 
     /// `None` if the node does not have the API.
@@ -139,12 +141,19 @@ pub fn send_request<R: ClientRequest + Send + 'static>(
     callback: impl FnOnce(Result<R::Response, ControllerError>) + Send + 'static,
 ) {
     let request = ControllerRequest::of(request, versions, timeout_ms);
-    let read = |response: ControllerResponse<'_>| {
-        read_client_response_body::<R>(response.body, response.version).map_err(|error| {
-            ControllerError::Malformed(format!("cannot read the response: {error}"))
-        })
-    };
+    let read = |response: ControllerResponse<'_>| read_response::<R>(&response);
     channel.send(request, Box::new(move |response| callback(response.and_then(read))));
+}
+
+/// Reads the response to a request of this type.
+///
+/// # Errors
+/// [`ControllerError::Malformed`]
+pub fn read_response<R: ClientRequest>(
+    response: &ControllerResponse<'_>,
+) -> Result<R::Response, ControllerError> {
+    read_client_response_body::<R>(response.body, response.version)
+        .map_err(|error| ControllerError::Malformed(format!("cannot read the response: {error}")))
 }
 
 impl ControllerRequest {

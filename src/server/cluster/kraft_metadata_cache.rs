@@ -1,6 +1,7 @@
 //! Port of `org.apache.kafka.metadata.KRaftMetadataCache`: what clients can learn of a cluster whose
 //! controllers are elsewhere.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use crate::common::end_point::ListenerName;
 use crate::image::cluster_image::BrokerRegistration;
 use crate::image::current_image::CurrentImage;
 use crate::image::topic_image::TopicImage;
-use crate::server::metadata::metadata_cache::{IsFenced, MetadataCache, Node};
+use crate::server::metadata::metadata_cache::{FinalizedFeatures, IsFenced, MetadataCache, Node};
 use crate::server::metadata::reachable_brokers::ReachableBrokers;
 
 /// The cluster as the newest image has it.
@@ -77,12 +78,20 @@ impl MetadataCache for KRaftMetadataCache {
     }
 
     fn topic_name(&self, id: &[u8; 16]) -> Option<Arc<str>> {
-        self.image.get().topics.name_of(id).map(Arc::from)
+        self.image.get().topics.name_of(id).cloned()
     }
 
     fn topics(&self) -> Vec<(String, Arc<TopicImage>)> {
         let image = self.image.get();
         image.topics.iter().map(|(name, topic)| (name.to_string(), Arc::clone(topic))).collect()
+    }
+
+    fn finalized_features(&self) -> FinalizedFeatures {
+        let image = self.image.get();
+        FinalizedFeatures {
+            levels: BTreeMap::clone(&image.features.finalized),
+            epoch: image.provenance.last_contained_offset,
+        }
     }
 }
 

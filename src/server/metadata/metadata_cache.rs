@@ -1,6 +1,7 @@
 //! Port of `org.apache.kafka.metadata.MetadataCache`, which 0.9 has as `kafka.server.MetadataCache`:
 //! what clients can learn of the cluster, whoever decides it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -51,8 +52,28 @@ pub trait MetadataCache: Send + Sync {
     /// Who leads a partition, and in which epoch; `None` for a partition that does not exist.
     fn leader_and_epoch(&self, key: &TopicAndPartition) -> Option<(i32, LeaderEpoch)> {
         let topic = self.topic(&key.topic)?;
-        let partition = topic.partitions.get(usize::try_from(key.partition).ok()?)?;
+        let partition = topic.partition(key.partition)?;
         Some((partition.leader, partition.leader_epoch))
+    }
+
+    /// What the cluster has agreed on; nothing in a cluster of one broker.
+    fn finalized_features(&self) -> FinalizedFeatures {
+        FinalizedFeatures::default()
+    }
+}
+
+/// Port of `org.apache.kafka.server.common.FinalizedFeatures`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinalizedFeatures {
+    /// Above 0, by name. Not `kraft.version`, which stands in no data record.
+    pub levels: BTreeMap<String, i16>,
+    /// The offset of the last metadata record behind them; -1 for none.
+    pub epoch: i64,
+}
+
+impl Default for FinalizedFeatures {
+    fn default() -> Self {
+        Self { levels: BTreeMap::new(), epoch: -1 }
     }
 }
 

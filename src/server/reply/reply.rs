@@ -10,7 +10,7 @@ use log::{Level, log};
 
 use crate::common::hang_up::HangUp;
 use crate::common::log_limit::{LogKind, limited};
-use crate::common::memory_pool::{MemoryDraw, Shortage};
+use crate::common::memory_pool::{MemoryDraw, Shortage, Stage};
 use crate::common::time::Time;
 use crate::network::request_channel::{ReplyTo, Request, RequestChannel, Response, ResponseAction};
 use crate::protocol::api_keys::ApiKeys;
@@ -166,6 +166,19 @@ impl Reply {
                 }
             }
             Err(EncodeError::OutOfMemory(shortage)) => self.retry(shortage),
+            Err(error) => self.give_up(&error),
+        }
+    }
+
+    /// Answers with a response that somebody else has made: header and body, without the 4-byte size in
+    /// front. If there is no memory to keep it in, the connection is closed.
+    pub fn send_bytes(self, bytes: Vec<u8>) {
+        let mut memory = MemoryDraw::new(self.memory.pool());
+        if let Err(shortage) = memory.grow_to(bytes.len(), Stage::Answer) {
+            return self.give_up(&shortage);
+        }
+        match NetworkSend::new(bytes) {
+            Ok(send) => self.send_drawn(Box::new(send), memory),
             Err(error) => self.give_up(&error),
         }
     }

@@ -23,12 +23,12 @@ pub const LOCK_FILE: &str = ".lock";
 /// Says which broker the log directory belongs to.
 pub const META_PROPERTIES_FILE: &str = "meta.properties";
 /// The log that only a Kafka in KRaft mode has.
-const CLUSTER_METADATA_DIRECTORY: &str = "__cluster_metadata-0";
+pub(crate) const CLUSTER_METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 /// How many digits the name of each file of a segment begins with.
 const OFFSET_DIGITS: usize = 20;
 /// What to do about a directory that is somebody else's. It prevails over the file, and over
 /// `log.dir` wherever that is set.
-const OWN_DIRECTORIES: &str =
+pub(crate) const OWN_DIRECTORIES: &str =
     "give this broker directories of its own by `--override log.dirs=...`";
 /// For a start with a corrupt one.
 const META_PROPERTIES_REMEDY: &str = "write `version=0` and `broker.id=` with its number into it; \
@@ -99,8 +99,9 @@ pub(crate) fn check_meta_properties(dir: &Path, broker_id: i32) -> Result<(), Ka
     let path = dir.join(META_PROPERTIES_FILE);
     let is_kraft = || {
         refused(format!(
-            "the log directory {} belongs to a Kafka in KRaft mode, and this broker cannot join its \
-             cluster: leave it as it is, and {OWN_DIRECTORIES}",
+            "the log directory {} belongs to a node of a cluster in KRaft mode, and this broker is \
+             alone: start it with `process.roles=broker` if it is that node, or leave it as it is, and \
+             {OWN_DIRECTORIES}",
             dir.display()
         ))
     };

@@ -6,6 +6,8 @@ pub mod file_io;
 pub mod log_dir_failure_channel;
 pub mod log_files;
 pub mod log_directory;
+pub mod meta_properties;
+pub mod clean_shutdown_file_handler;
 pub mod partition_metadata_file;
 pub mod stray_directories;
 pub mod checkpoint_file;

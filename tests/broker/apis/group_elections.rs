@@ -18,6 +18,7 @@ use transferto::coordinator::group_store::Store;
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::protocol::list_groups::ListGroupsRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::replica::partition_state::PartitionState;
 
 use crate::apis::group_client::{Member, SETTINGS, broker_by, list_groups, pair};
 
@@ -338,4 +339,89 @@ fn the_broker_stops_while_a_partition_is_loaded() {
     let _load = coordinator(&broker).manager().table().elect(PARTITION, SECOND).unwrap();
     let dir = broker.stop();
     assert!(dir.path().join(".kafka_cleanshutdown").exists());
+}
+
+/// Has the partition wait for a replica that never comes, or for none.
+fn set_replicas(broker: &Broker, in_sync_replicas: usize) {
+    let key = TopicAndPartition::new("__consumer_offsets", PARTITION);
+    let replica_manager = broker.server().replica_manager();
+    let partition = replica_manager.local_logs().get_partition(&key).unwrap();
+    let state = PartitionState { in_sync_replicas, ..partition.state() };
+    partition.make_leader(state).unwrap();
+    replica_manager.complete_waiting(&[key]);
+}
+
+/// There is one thread for requests, and it would be held up for `offsets.commit.timeout.ms`.
+#[test]
+fn a_commit_that_waits_for_replicas_holds_no_thread_up() {
+    let settings = [SETTINGS, &[("num.io.threads", "1")]].concat();
+    let broker = Broker::start(&settings);
+    let (mut leader, mut follower) = pair(&broker, "g");
+    let mut other = Member::alone_in(&broker, "b");
+    leader.client.create_topic("post");
+    set_replicas(&broker, 2);
+    let first = leader.send_commit("post", 0, 5);
+    let second = follower.send_commit("post", 0, 6);
+    assert_eq!((other.heartbeat(), other.commit("post", 0, 1)), (0, 0));
+    assert_eq!(other.describe().group_state, "Stable");
+    set_replicas(&broker, 1);
+    assert_eq!(
+        (leader.receive_commit(&first), follower.receive_commit(&second)),
+        (vec![0], vec![0])
+    );
+    assert_eq!(leader.committed("post", 0).committed_offset, 6, "in the order of the requests");
+}
+
+#[test]
+fn an_assignment_is_told_when_the_replicas_have_it() {
+    let broker = Broker::start(SETTINGS);
+    let mut member = Member::of(&broker, "g");
+    member.join();
+    set_replicas(&broker, 2);
+    let id = member.member_id.clone();
+    let syncing = member.send_sync(5, &[(&id, b"all")]);
+    let group = coordinator(&broker).manager().get_group("g").unwrap();
+    wait_until("the append", || group.look(|it| it.outbox.is_storing()) == Ok(true));
+    assert_eq!(member_state(&broker), "CompletingRebalance");
+    set_replicas(&broker, 1);
+    assert_eq!(member.receive_sync(&syncing).assignment, b"all");
+    assert_eq!(member_state(&broker), "Stable");
+}
+
+fn member_state(broker: &Broker) -> &'static str {
+    coordinator(broker).describe_group("g").unwrap().state
+}
+
+#[test]
+fn what_waits_for_replicas_is_refused_when_another_broker_is_elected() {
+    let broker = Broker::start(SETTINGS);
+    let (mut leader, mut follower) = pair(&broker, "g");
+    leader.client.create_topic("post");
+    set_replicas(&broker, 2);
+    let first = leader.send_commit("post", 0, 5);
+    let group = coordinator(&broker).manager().get_group("g").unwrap();
+    wait_until("the append", || group.look(|it| it.outbox.is_storing()) == Ok(true));
+    let second = follower.send_commit("post", 0, 6);
+    wait_until("the second commit", || group.look(|it| it.outbox.has_room(1)) == Ok(false));
+    let key = TopicAndPartition::new("__consumer_offsets", PARTITION);
+    let replica_manager = broker.server().replica_manager();
+    let partition = replica_manager.local_logs().get_partition(&key).unwrap();
+    partition.make_follower(PartitionState { leader: 7, ..partition.state() });
+    replica_manager.complete_waiting(&[key]);
+    coordinator(&broker).on_resignation(PARTITION, Some(SECOND));
+    assert_eq!(leader.receive_commit(&first), [NOT_COORDINATOR]);
+    assert_eq!(follower.receive_commit(&second), [NOT_COORDINATOR]);
+}
+
+#[test]
+fn a_commit_whose_replicas_do_not_come_times_out() {
+    let settings = [SETTINGS, &[("offsets.commit.timeout.ms", "10")]].concat();
+    let broker = Broker::start(&settings);
+    let mut member = Member::alone_in(&broker, "g");
+    member.client.create_topic("post");
+    set_replicas(&broker, 2);
+    assert_eq!(member.commit("post", 0, 5), Errors::RequestTimedOut.code());
+    assert_eq!(member.committed("post", 0).committed_offset, -1);
+    set_replicas(&broker, 1);
+    assert_eq!(member.commit("post", 0, 6), 0);
 }

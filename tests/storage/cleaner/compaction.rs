@@ -48,6 +48,7 @@ impl Test {
         let config = LogManagerConfig {
             log_dirs: vec![dir.join("logs")],
             broker_id: 0,
+            joins_a_cluster: false,
             default_config,
             recovery_threads_per_data_dir: 1,
             cleaner: CleanerConfig { enable_cleaner: false, ..CleanerConfig::default() },

@@ -1,0 +1,99 @@
+//! Port of `org.apache.kafka.raft.KafkaNetworkChannel`: the connection of an observer to one controller, and
+//! the versions that both have.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clients::api_versions_exchange::api_versions;
+use crate::clients::blocking_channel::{BlockingChannel, Response};
+use crate::clients::interrupter::Interrupter;
+use crate::config::quorum_config::BootstrapServer;
+use crate::protocol::api_versions::ApiVersionsResponse;
+use crate::protocol::client_request::ClientRequest;
+use crate::protocol::fetch::FetchRequest;
+use crate::protocol::fetch_snapshot::FetchSnapshotRequest;
+use crate::raft::quorum::LeaderAndEpoch;
+
+/// From the version of the first quorums on, up to the last that changes anything for an observer.
+const FETCH_VERSIONS: RangeInclusive<i16> = 12..=17;
+const FETCH_SNAPSHOT_VERSIONS: RangeInclusive<i16> = 0..=1;
+
+/// Closed when it is dropped.
+#[derive(Debug)]
+pub struct ControllerConnection {
+    pub address: BootstrapServer,
+    /// Whose leader it has shown itself to be; the default is nobody's.
+    pub is_of: LeaderAndEpoch,
+    channel: BlockingChannel,
+    fetch_version: i16,
+    fetch_snapshot_version: i16,
+    request_timeout: Duration,
+}
+
+impl ControllerConnection {
+    /// Connects, and asks for the versions.
+    ///
+    /// # Errors
+    /// As [`BlockingChannel::connect`] and [`api_versions`]; if it is no controller, or one of a version
+    /// that has nothing in common.
+    pub fn open(
+        address: BootstrapServer,
+        client_id: &str,
+        request_timeout: Duration,
+        interrupter: &Arc<Interrupter>,
+    ) -> io::Result<Self> {
+        let BootstrapServer { host, port } = &address;
+        let mut channel =
+            BlockingChannel::connect(host, *port, client_id, request_timeout, interrupter)?;
+        let theirs = api_versions(&mut channel, request_timeout)?;
+        Ok(Self {
+            is_of: LeaderAndEpoch::default(),
+            fetch_version: usable_version::<FetchRequest>(&theirs, FETCH_VERSIONS)?,
+            fetch_snapshot_version: usable_version::<FetchSnapshotRequest>(
+                &theirs,
+                FETCH_SNAPSHOT_VERSIONS,
+            )?,
+            channel,
+            address,
+            request_timeout,
+        })
+    }
+
+    /// # Errors
+    /// As [`BlockingChannel::call`].
+    pub fn fetch(&mut self, request: &FetchRequest) -> io::Result<ResponseTo<FetchRequest>> {
+        self.channel.call(request, self.fetch_version, self.request_timeout)
+    }
+
+    /// # Errors
+    /// As [`BlockingChannel::call`].
+    pub fn fetch_snapshot(
+        &mut self,
+        request: &FetchSnapshotRequest,
+    ) -> io::Result<ResponseTo<FetchSnapshotRequest>> {
+        self.channel.call(request, self.fetch_snapshot_version, self.request_timeout)
+    }
+}
+
+type ResponseTo<R> = Response<<R as ClientRequest>::Response>;
+
+/// The newest version that both sides have.
+fn usable_version<R: ClientRequest>(
+    theirs: &ApiVersionsResponse,
+    ours: RangeInclusive<i16>,
+) -> io::Result<i16> {
+    let api = theirs.api_keys.iter().find(|api| api.api_key == R::API_KEY);
+    let newest = api.map(|api| (api.min_version, api.max_version.min(*ours.end())));
+    let usable = newest.filter(|(oldest, newest)| newest >= oldest.max(ours.start()));
+    usable.map(|(_, newest)| newest).ok_or_else(|| {
+        let (oldest, newest) = (ours.start(), ours.end());
+        let why = format!(
+            "it does not have {} in a version from {oldest} to {newest}: the address of a controller's \
+             listener is needed, of Kafka 3.3 or later",
+            R::NAME
+        );
+        io::Error::new(io::ErrorKind::Unsupported, why)
+    })
+}

@@ -1,0 +1,299 @@
+//! Port of `kafka.server.BrokerServer`, as far as it is about the cluster: the parts by which a broker
+//! belongs to one, and the order in which they start and stop.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use log::{info, warn};
+
+use crate::common::end_point::{EndPoint, SecurityProtocol};
+use crate::common::errors::{Errors, KafkaError};
+use crate::common::lock::locked;
+use crate::common::time::Time;
+use crate::common::uuid::random_uuid;
+use crate::config::kafka_config::KafkaConfig;
+use crate::image::loader::metadata_loader::MetadataLoader;
+use crate::image::metadata_publisher::MetadataPublisher;
+use crate::protocol::broker_registration::RegistrationListener;
+use crate::raft::kafka_raft_client::KafkaRaftClient;
+use crate::raft::quorum::ControllerNodeProvider;
+use crate::raft::raft_config::RaftConfig;
+use crate::raft::raft_fault::RaftFault;
+use crate::server::cluster::broker_lifecycle_manager::{
+    BrokerIdentity, BrokerLifecycleManager, LifecycleConfig,
+};
+use crate::server::cluster::broker_metadata_publisher::BrokerMetadataPublisher;
+use crate::server::cluster::broker_registration_tracker::BrokerRegistrationTracker;
+use crate::server::cluster::controller_channel::ControllerChannel;
+use crate::server::cluster::node_connection::BlockingConnector;
+use crate::server::cluster::node_identity::{NodeIdentity, named_controllers};
+use crate::server::cluster::node_to_controller_channel_manager::{
+    ChannelConfig, NodeToControllerChannelManager,
+};
+use crate::server::cluster::start_cancellation::StartCancellation;
+
+/// How long a stop waits for the controller to move leaders: what Kafka gives the whole stop.
+const CONTROLLED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// How often a start that waits looks whether it waits in vain.
+const LOOK_ROUND_INTERVAL: Duration = Duration::from_millis(100);
+/// The name of this machine, for a listener that names no host.
+const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
+
+/// Ends the process: nothing that the broker would do without its cluster could be right.
+pub type FaultProcedure = Arc<dyn Fn() + Send + Sync>;
+
+/// A broker's place in a cluster, from [`join`](Self::join) to [`leave`](Self::leave).
+pub struct Membership {
+    is_shutdown_controlled: bool,
+    publisher: Arc<BrokerMetadataPublisher>,
+    observer: Arc<KafkaRaftClient>,
+    heartbeat_channel: Arc<NodeToControllerChannelManager>,
+    forwarding_channel: Arc<NodeToControllerChannelManager>,
+    lifecycle: Arc<BrokerLifecycleManager>,
+    /// Why the metadata log is not followed any more.
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Membership {
+    /// Has `publisher` follow the metadata log, and registers at the same time. `endpoints` are the bound
+    /// listeners. When the log cannot be followed any further, a start fails, and a broker that runs calls
+    /// `on_fault`.
+    ///
+    /// # Errors
+    /// If the system gives no thread, or does not say how this machine is called.
+    pub fn join(
+        config: &KafkaConfig,
+        identity: NodeIdentity,
+        endpoints: &[EndPoint],
+        publisher: Arc<BrokerMetadataPublisher>,
+        time: &Arc<dyn Time>,
+        on_fault: FaultProcedure,
+    ) -> Result<Self, KafkaError> {
+        let cluster_id = identity.cluster_id.clone();
+        let broker_identity = BrokerIdentity {
+            broker_id: config.broker_id,
+            cluster_id: cluster_id.clone(),
+            incarnation_id: random_uuid()?,
+            directory_ids: vec![identity.directory_id],
+            previous_broker_epoch: identity.previous_broker_epoch.unwrap_or(NO_PREVIOUS_EPOCH),
+            rack: config.broker_rack.clone(),
+            listeners: registered_listeners(config, endpoints)?,
+        };
+        announce(config, &cluster_id);
+        let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
+        let fault = Arc::<Mutex<Option<String>>>::default();
+        let observer =
+            Observation { publisher: &publisher, registered: &registered, fault: &fault }.begin(
+                config,
+                &cluster_id,
+                on_fault,
+            )?;
+        let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
+        let forwarding_channel = channel("forwarding", config, &observer, time)?;
+        let offsets = Arc::clone(&publisher);
+        let lifecycle = BrokerLifecycleManager::start(
+            LifecycleConfig {
+                heartbeat_interval_ms: config.broker_heartbeat_interval_ms,
+                registration_timeout_ms: config.initial_broker_registration_timeout_ms,
+            },
+            broker_identity,
+            Arc::clone(&heartbeat_channel) as Arc<dyn ControllerChannel>,
+            move || offsets.published_offset(),
+            Arc::clone(time),
+        )?;
+        // Only once: nobody else has it.
+        let _ = registered.set(Arc::clone(&lifecycle));
+        Ok(Self {
+            is_shutdown_controlled: config.controlled_shutdown_enable,
+            publisher,
+            observer,
+            heartbeat_channel,
+            forwarding_channel,
+            lifecycle,
+            fault,
+        })
+    }
+
+    pub fn lifecycle(&self) -> &Arc<BrokerLifecycleManager> {
+        &self.lifecycle
+    }
+
+    /// The way to the active controller for everything but heartbeats.
+    pub fn channel(&self) -> Arc<dyn ControllerChannel> {
+        Arc::clone(&self.forwarding_channel) as Arc<dyn ControllerChannel>
+    }
+
+    /// Waits until the metadata log is read as far as it went, and the broker follows it: then its logs are
+    /// open.
+    ///
+    /// # Errors
+    /// Why it cannot be read, why the logs cannot be opened, or why the broker is not registered, which
+    /// ends the start, though the log can be read.
+    pub fn wait_for_first_publication(
+        &self,
+        cancellation: &StartCancellation,
+    ) -> Result<(), KafkaError> {
+        while !self.publisher.wait_for_first_publication(LOOK_ROUND_INTERVAL)? {
+            let failure = locked(&self.fault).clone().or_else(|| self.lifecycle.failure());
+            if let Some(why) = failure {
+                return Err(not_started(why));
+            }
+            if cancellation.is_cancelled() {
+                return Err(not_started(SHUTTING_DOWN.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The broker can serve what it leads. Waits until the controller sends clients to it.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn unfence(&self, cancellation: &StartCancellation) -> Result<(), KafkaError> {
+        cancellation.on_cancel({
+            let lifecycle = Arc::clone(&self.lifecycle);
+            move || lifecycle.close()
+        });
+        self.lifecycle.wait_for_catch_up().map_err(not_started)?;
+        self.lifecycle.unfence().map_err(not_started)
+    }
+
+    /// Has the controller move what this broker leads. The broker serves on meanwhile, and clients turn to
+    /// the new leaders one by one. When this returns, the controller hears nothing from it any more.
+    pub fn controlled_shutdown(&self) {
+        if self.is_shutdown_controlled
+            && !self.lifecycle.controlled_shutdown(CONTROLLED_SHUTDOWN_TIMEOUT)
+        {
+            warn!(
+                "the controller has not moved what this broker leads within {} s: the broker stops \
+                 without waiting for it",
+                CONTROLLED_SHUTDOWN_TIMEOUT.as_secs()
+            );
+        }
+        self.lifecycle.close();
+    }
+
+    /// Follows the cluster no more, and ends what waits for a controller. When this returns, no publisher
+    /// runs.
+    pub fn leave(&self) {
+        self.lifecycle.close();
+        self.observer.shutdown();
+        self.forwarding_channel.shutdown();
+        self.heartbeat_channel.shutdown();
+    }
+}
+
+/// For whoever waits.
+const SHUTTING_DOWN: &str = "the broker shuts down";
+/// In the registration of a broker that has not shut down cleanly.
+const NO_PREVIOUS_EPOCH: i64 = -1;
+
+fn announce(config: &KafkaConfig, cluster_id: &str) {
+    let controllers = named_controllers(config);
+    let controllers = controllers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    info!(
+        "joining the cluster {cluster_id} as broker {}: waiting for a controller at {}",
+        config.broker_id,
+        controllers.join(", ")
+    );
+}
+
+/// What follows the metadata log, and what learns why it is not followed any more.
+struct Observation<'a> {
+    publisher: &'a Arc<BrokerMetadataPublisher>,
+    /// Set when the broker registers.
+    registered: &'a Arc<OnceLock<Arc<BrokerLifecycleManager>>>,
+    fault: &'a Arc<Mutex<Option<String>>>,
+}
+
+impl Observation<'_> {
+    fn begin(
+        &self,
+        config: &KafkaConfig,
+        cluster_id: &str,
+        on_fault: FaultProcedure,
+    ) -> io::Result<Arc<KafkaRaftClient>> {
+        let registered = Arc::clone(self.registered);
+        let tracker = BrokerRegistrationTracker::new(config.broker_id, move || {
+            if let Some(lifecycle) = registered.get() {
+                lifecycle.resend_registration();
+            }
+        });
+        let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
+        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker)]);
+        let noted = Arc::clone(self.fault);
+        let note = move |fault: RaftFault| {
+            let why = format!("the metadata log cannot be followed any further: {fault}");
+            *locked(&noted) = Some(why);
+            on_fault();
+        };
+        let config = RaftConfig::of_broker(config, config.broker_id, cluster_id);
+        KafkaRaftClient::start(config, Box::new(loader), Box::new(note)).map(Arc::new)
+    }
+}
+
+fn channel(
+    channel_name: &'static str,
+    config: &KafkaConfig,
+    observer: &Arc<KafkaRaftClient>,
+    time: &Arc<dyn Time>,
+) -> io::Result<Arc<NodeToControllerChannelManager>> {
+    let (broker_id, socket_timeout_ms) = (config.broker_id, config.controller_socket_timeout_ms);
+    let config = ChannelConfig { channel_name, broker_id, socket_timeout_ms };
+    let controllers = Arc::clone(observer) as Arc<dyn ControllerNodeProvider>;
+    let connector = Arc::new(BlockingConnector::default());
+    NodeToControllerChannelManager::start(&config, controllers, connector, Arc::clone(time))
+}
+
+/// The advertised addresses, with what was left open filled in: the port that the system has chosen, and the
+/// name of this machine.
+fn registered_listeners(
+    config: &KafkaConfig,
+    endpoints: &[EndPoint],
+) -> io::Result<Vec<RegistrationListener>> {
+    let advertised = config.effective_advertised_listeners();
+    let mut listeners = Vec::new();
+    for it in advertised {
+        let bound = endpoints.iter().find(|bound| bound.listener_name == it.listener_name);
+        let port = if it.port == 0 { bound.map_or(0, |bound| bound.port) } else { it.port };
+        let host = match it.host.as_str() {
+            "" | "0.0.0.0" | "::" => host_name()?,
+            host => host.to_string(),
+        };
+        listeners.push(RegistrationListener {
+            name: it.listener_name.as_str().to_string(),
+            host,
+            port,
+            security_protocol: number_of(it.security_protocol),
+        });
+    }
+    Ok(listeners)
+}
+
+/// The name of this machine, by which other machines may or may not find it: Kafka takes the same.
+fn host_name() -> io::Result<String> {
+    let name = std::fs::read_to_string(Path::new(HOST_NAME_FILE)).map_err(|error| {
+        let why = format!(
+            "cannot read {HOST_NAME_FILE}: {error}; set `advertised.listeners` to an address that \
+             clients and other brokers can connect to"
+        );
+        io::Error::new(error.kind(), why)
+    })?;
+    Ok(name.trim().to_string())
+}
+
+/// Port of `SecurityProtocol.id`.
+fn number_of(protocol: SecurityProtocol) -> i16 {
+    match protocol {
+        SecurityProtocol::Plaintext | SecurityProtocol::Trace => 0,
+        SecurityProtocol::Ssl => 1,
+        SecurityProtocol::SaslPlaintext => 2,
+        SecurityProtocol::SaslSsl => 3,
+    }
+}
+
+fn not_started(why: String) -> KafkaError {
+    KafkaError::api(Errors::BrokerNotAvailable, why)
+}

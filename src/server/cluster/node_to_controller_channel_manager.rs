@@ -1,0 +1,107 @@
+//! Port of `org.apache.kafka.server.NodeToControllerChannelManagerImpl`: a channel to the active
+//! controller, with a thread of its own.
+//!
+//! A broker has two: one for its heartbeats, which must not wait behind what a controller takes long
+//! for, and one for everything else.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use log::warn;
+
+use crate::common::lock::locked;
+use crate::common::named_thread::spawn_named;
+use crate::common::time::Time;
+use crate::raft::quorum::ControllerNodeProvider;
+use crate::server::cluster::controller_channel::{
+    ControllerCallback, ControllerChannel, ControllerRequest, NodeApiVersions,
+};
+use crate::server::cluster::node_connection::NodeConnector;
+use crate::server::cluster::node_to_controller_request_thread::NodeToControllerRequestThread;
+use crate::server::cluster::request_queue::{QueueItem, RequestQueue};
+
+/// How long a stop waits for a thread that is on its way out: one that is connecting to a machine that
+/// does not answer is left behind, and ends by itself (KAFKA-13907).
+const STOP_WAIT: Duration = Duration::from_secs(1);
+
+/// The channel, from [`start`](Self::start) to [`shutdown`](Self::shutdown).
+pub struct NodeToControllerChannelManager {
+    queue: Arc<RequestQueue>,
+    connector: Arc<dyn NodeConnector>,
+    api_versions: Arc<Mutex<Option<Arc<NodeApiVersions>>>>,
+    time: Arc<dyn Time>,
+    channel_name: &'static str,
+    /// Hung up by the thread when it is over.
+    is_over: Mutex<Receiver<()>>,
+}
+
+/// What a channel is made from.
+pub struct ChannelConfig {
+    /// What it is for: `heartbeat`, `forwarding`.
+    pub channel_name: &'static str,
+    pub broker_id: i32,
+    /// `controller.socket.timeout.ms`.
+    pub socket_timeout_ms: i64,
+}
+
+impl NodeToControllerChannelManager {
+    /// Starts the thread. It connects when there is something to send.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(
+        config: &ChannelConfig,
+        controllers: Arc<dyn ControllerNodeProvider>,
+        connector: Arc<dyn NodeConnector>,
+        time: Arc<dyn Time>,
+    ) -> io::Result<Arc<Self>> {
+        let queue = Arc::<RequestQueue>::default();
+        let api_versions = Arc::default();
+        let thread = NodeToControllerRequestThread {
+            channel_name: config.channel_name,
+            client_id: config.broker_id.to_string(),
+            queue: Arc::clone(&queue),
+            connector: Arc::clone(&connector),
+            controllers,
+            api_versions: Arc::clone(&api_versions),
+            time: Arc::clone(&time),
+            socket_timeout_ms: config.socket_timeout_ms,
+            active: None,
+            next_correlation_id: 0,
+            last_trouble: None,
+        };
+        let (alive, is_over) = sync_channel(0);
+        let name = format!("broker-to-controller-{}-channel-manager", config.channel_name);
+        spawn_named(name, move || {
+            thread.run();
+            drop(alive);
+        })?;
+        let (is_over, channel_name) = (Mutex::new(is_over), config.channel_name);
+        Ok(Arc::new(Self { queue, connector, api_versions, time, channel_name, is_over }))
+    }
+
+    /// Ends the thread. What waits, or is sent later, fails; nobody waits for a controller.
+    pub fn shutdown(&self) {
+        self.queue.close();
+        self.connector.interrupt();
+        if locked(&self.is_over).recv_timeout(STOP_WAIT) == Err(RecvTimeoutError::Timeout) {
+            warn!(
+                "the {} channel still waits for a controller: it is left behind",
+                self.channel_name
+            );
+        }
+    }
+}
+
+impl ControllerChannel for NodeToControllerChannelManager {
+    fn send(&self, request: ControllerRequest, callback: ControllerCallback) {
+        let deadline_ms = self.time.hi_res_clock_ms().saturating_add(request.timeout_ms);
+        self.queue.put(QueueItem { request, callback, deadline_ms });
+    }
+
+    fn controller_api_versions(&self) -> Option<Arc<NodeApiVersions>> {
+        locked(&self.api_versions).clone()
+    }
+}

@@ -1,0 +1,136 @@
+//! Port of `kafka.server.BrokerServer.startup`: the parts of a broker whose controllers are other processes.
+
+use std::sync::Arc;
+
+use crate::common::end_point::EndPoint;
+use crate::common::errors::KafkaError;
+use crate::config::kafka_config::KafkaConfig;
+use crate::coordinator::group_table::GroupTable;
+use crate::image::current_image::CurrentImage;
+use crate::replica::replica_manager::ReplicaManager;
+use crate::security::configured_mechanisms::report_listeners_without_user;
+use crate::server::apis::parts::Forwarding;
+use crate::server::broker_parts::{
+    BrokerParts, Sources, new_group_coordinator, replica_manager_config, schedule_offset_expiry,
+};
+use crate::server::cluster::api_version_manager::ApiVersionManager;
+use crate::server::cluster::broker_metadata_publisher::{BrokerMetadataPublisher, FollowingParts};
+use crate::server::cluster::default_auto_topic_creation_manager::DefaultAutoTopicCreationManager;
+use crate::server::cluster::forwarding_manager::ForwardingManager;
+use crate::server::cluster::kraft_metadata_cache::KRaftMetadataCache;
+use crate::server::cluster::membership::{FaultProcedure, Membership};
+use crate::server::cluster::node_identity::NodeIdentity;
+use crate::server::cluster::remote_controller::RemoteController;
+use crate::server::cluster::rpc_producer_id_manager::RpcProducerIdManager;
+use crate::server::cluster::start_cancellation::StartCancellation;
+use crate::server::metadata::metadata_cache::MetadataCache;
+use crate::server::metadata::scram_control_manager::ScramControlManager;
+use crate::server::quota::quota_managers::QuotaManagers;
+use crate::server::security::authorizer::Authorizer;
+
+/// How the broker comes into the cluster.
+pub(super) struct Joining<'a> {
+    /// The bound listeners.
+    pub endpoints: &'a [EndPoint],
+    /// Ends a broker that cannot follow its cluster any more.
+    pub on_fault: FaultProcedure,
+    pub cancellation: &'a StartCancellation,
+    /// In the place of the one that the settings name.
+    pub authorizer: Option<Arc<dyn Authorizer>>,
+}
+
+/// Joins the cluster. The logs are opened when the cluster is known, and by then the broker follows it. It is
+/// registered then, or about to be, and still fenced.
+///
+/// If this fails, the cluster is left and the logs are closed. A log directory whose logs were not opened is as
+/// it was, but that a new one says whose it is.
+///
+/// # Errors
+/// A directory of somebody else's cluster; no controller; what cannot be read or made.
+pub(super) fn join_or_close(
+    sources: &Sources<'_>,
+    joining: Joining<'_>,
+) -> Result<BrokerParts, KafkaError> {
+    join(sources, joining).inspect_err(|_| {
+        sources.scheduler.shutdown();
+        sources.log_manager.shutdown();
+    })
+}
+
+fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, KafkaError> {
+    let Sources { dynamic_config, log_manager, scheduler, time, metrics, .. } = *sources;
+    let Joining { endpoints, on_fault, cancellation, authorizer } = joining;
+    let current = dynamic_config.current();
+    let config = current.config();
+    let dirs = log_manager.log_dirs();
+    let dir = dirs.first().expect("there is a log directory");
+    let identity = NodeIdentity::settle(config, dir, cancellation)?;
+    let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
+    let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
+    report_listeners_without_user(current.of_file(), sources.credentials);
+    let replica_manager = Arc::new(ReplicaManager::new(
+        replica_manager_config(config),
+        &log_manager.log_dir_statuses(),
+        time,
+        Arc::clone(metrics),
+    )?);
+    let group_coordinator =
+        new_group_coordinator(config, GroupTable::in_cluster(), &replica_manager, time);
+    let image = Arc::<CurrentImage>::default();
+    let publisher = Arc::new(BrokerMetadataPublisher::new(FollowingParts {
+        broker_id: config.broker_id,
+        image: Arc::clone(&image),
+        log_manager: Arc::clone(log_manager),
+        replica_manager: Arc::clone(&replica_manager),
+        group_coordinator: Arc::clone(&group_coordinator),
+        loading_progress: Arc::clone(sources.loading_progress),
+    }));
+    dynamic_config.add_reconfigurable(publisher.replica_changes());
+    let cluster_id = identity.cluster_id.clone();
+    let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
+    let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
+    let membership = Membership::join(config, identity, endpoints, publisher, time, on_fault)?;
+    membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
+    schedule_offset_expiry(config, scheduler, &group_coordinator);
+    let on_controller = OnController::new(config, &membership, &metadata_cache, sources);
+    Ok(BrokerParts {
+        replica_manager,
+        metadata_cache,
+        controller: Arc::new(RemoteController),
+        auto_topics: Arc::new(on_controller.auto_topics),
+        forwarding: Some(on_controller.forwarding),
+        producer_ids: Arc::new(on_controller.producer_ids),
+        quota_managers,
+        scram,
+        group_coordinator,
+        authorizer,
+        membership: Some(membership),
+    })
+}
+
+/// What asks the controller.
+struct OnController {
+    auto_topics: DefaultAutoTopicCreationManager,
+    forwarding: Forwarding,
+    producer_ids: RpcProducerIdManager,
+}
+
+impl OnController {
+    fn new(
+        config: &KafkaConfig,
+        membership: &Membership,
+        metadata_cache: &Arc<dyn MetadataCache>,
+        sources: &Sources<'_>,
+    ) -> Self {
+        let channel = membership.channel();
+        let manager = Arc::new(ForwardingManager::new(&channel));
+        let auto_topics =
+            DefaultAutoTopicCreationManager::new(config, &channel, &manager, metadata_cache);
+        let versions = Arc::new(ApiVersionManager::new(&channel, metadata_cache));
+        let lifecycle = Arc::clone(membership.lifecycle());
+        let broker_epoch = Box::new(move || lifecycle.broker_epoch());
+        let producer_ids =
+            RpcProducerIdManager::new(config.broker_id, broker_epoch, &channel, sources.time);
+        Self { auto_topics, forwarding: Forwarding { manager, versions }, producer_ids }
+    }
+}
