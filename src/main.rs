@@ -37,11 +37,18 @@ use transferto::tools::dump_log_segments::dump_log_segments;
 use transferto::tools::dump_log_segments_options::{
     DUMP_LOG_HELP, DumpLogRequest, DumpLogSegmentsOptions,
 };
+use transferto::tools::metadata_log::print_metadata_log;
+use transferto::tools::metadata_log_options::{
+    METADATA_LOG_HELP, MetadataLogOptions, MetadataLogRequest,
+};
 use transferto::{KafkaConfig, KafkaServer, KafkaServerBuilder, StartupError};
 
 /// Each with its help.
-const SUB_COMMANDS: [(&str, HelpText<'static>); 2] =
-    [("dump-log", HelpText(DUMP_LOG_HELP)), ("add-scram", HelpText(ADD_SCRAM_HELP))];
+const SUB_COMMANDS: [(&str, HelpText<'static>); 3] = [
+    ("dump-log", HelpText(DUMP_LOG_HELP)),
+    ("metadata-log", HelpText(METADATA_LOG_HELP)),
+    ("add-scram", HelpText(ADD_SCRAM_HELP)),
+];
 
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
@@ -54,6 +61,7 @@ fn main() -> ExitCode {
         }
         Ok(CommandLine::Version) => print(&format!("{VERSION}\n")),
         Ok(CommandLine::DumpLog(arguments)) => dump_log(&arguments),
+        Ok(CommandLine::MetadataLog(arguments)) => metadata_log(&arguments),
         Ok(CommandLine::AddScram(arguments)) => add_users(&arguments),
         Ok(CommandLine::Start { properties, overrides }) => {
             start_logging();
@@ -76,6 +84,25 @@ fn dump_log(arguments: &[String]) -> ExitCode {
     let dumped = dump_log_segments(&options, &mut out, &mut err, is_terminal);
     drop(err);
     match dumped {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => fail(&[format!("cannot print: {error}")]),
+    }
+}
+
+/// Prints the metadata log of a cluster.
+fn metadata_log(arguments: &[String]) -> ExitCode {
+    let options = match MetadataLogOptions::parse(arguments) {
+        Ok(MetadataLogRequest::Print(options)) => options,
+        Ok(MetadataLogRequest::Help) => return print(METADATA_LOG_HELP),
+        Ok(MetadataLogRequest::Version) => return print(&format!("{VERSION}\n")),
+        Err(wrong) => return fail(&[wrong]),
+    };
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let is_terminal = out.is_terminal();
+    let printed = print_metadata_log(&options, &mut out, &mut err, is_terminal);
+    drop(err);
+    match printed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&[format!("cannot print: {error}")]),

@@ -145,6 +145,16 @@ mod tests {
         assert_eq!(timer.size(), 0);
     }
 
+    #[test]
+    fn a_thread_that_is_woken_before_it_waits_does_not_wait() {
+        let (_, timer) = new_timer();
+        let timeout_ms = 30_000;
+        timer.wake();
+        let began = std::time::Instant::now();
+        assert!(timer.advance_clock(timeout_ms).is_empty());
+        assert!(began.elapsed() < Duration::from_millis(10_000), "{:?}", began.elapsed());
+    }
+
     /// Kafka's `TimerTest.testTaskExpiration`: delays of 0 to 4, 10 to 99 (twice) and 100 to 499
     /// ms, entered out of order on a wheel of three buckets, expire once each and in order.
     #[test]

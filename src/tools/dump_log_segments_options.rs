@@ -72,12 +72,9 @@ pub struct DumpLogSegmentsOptions {
 }
 
 impl DumpLogSegmentsOptions {
-    /// Parses the arguments that follow `dump-log`.
-    ///
-    /// # Errors
-    /// What is wrong and what to do, as one line for the terminal.
-    pub fn parse(arguments: &[String]) -> Result<DumpLogRequest, String> {
-        let mut options = Self {
+    /// What no argument has changed.
+    fn new() -> Self {
+        Self {
             files: Vec::new(),
             prints_data_log: false,
             is_deep_iteration: false,
@@ -88,7 +85,26 @@ impl DumpLogSegmentsOptions {
             skips_record_metadata: false,
             max_message_size: MAX_MESSAGE_SIZE,
             max_bytes: None,
-        };
+        }
+    }
+
+    /// For records of `__cluster_metadata` that come from elsewhere than a file.
+    pub(crate) fn of_cluster_metadata(skips_record_metadata: bool) -> Self {
+        Self {
+            prints_data_log: true,
+            is_deep_iteration: true,
+            decodes_cluster_metadata: true,
+            skips_record_metadata,
+            ..Self::new()
+        }
+    }
+
+    /// Parses the arguments that follow `dump-log`.
+    ///
+    /// # Errors
+    /// What is wrong and what to do, as one line for the terminal.
+    pub fn parse(arguments: &[String]) -> Result<DumpLogRequest, String> {
+        let mut options = Self::new();
         let mut arguments = Arguments { rest: arguments };
         while let Some(argument) = arguments.next() {
             let Some(option) = argument.strip_prefix('-') else {

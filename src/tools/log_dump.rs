@@ -181,6 +181,15 @@ impl<'p, 'a> RecordPrinter<'p, 'a> {
         Self { path, options, last_offset: -1, has_gap: false, printer }
     }
 
+    /// The next record should have this offset.
+    pub(crate) fn expect_offset(&mut self, offset: i64) {
+        self.last_offset = offset.wrapping_sub(1);
+    }
+
+    pub(crate) fn printer(&mut self) -> &mut Printer<'a> {
+        self.printer
+    }
+
     /// Prints the entry that `bytes` are, and its records if they are asked for.
     ///
     /// # Errors

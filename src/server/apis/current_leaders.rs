@@ -2,6 +2,9 @@
 //! not ask for metadata first.
 
 use crate::common::errors::Errors;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::common::units::LeaderEpoch;
+use crate::image::topic_image::NO_LEADER;
 use crate::network::request_channel::Session;
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
 
@@ -33,18 +36,15 @@ impl<'a> CurrentLeaders<'a> {
     }
 
     /// Who leads the partition, as the cluster has it.
-    pub(crate) fn current_leader(&mut self, topic: &str, partition: i32) -> LeaderNode {
-        let topic = self.metadata_cache.topic(topic);
-        let registration =
-            topic.as_ref().and_then(|topic| topic.partitions.get(usize::try_from(partition).ok()?));
-        let Some(registration) = registration else { return LeaderNode { id: -1, epoch: -1 } };
-        let id = registration.leader;
+    pub(crate) fn current_leader(&mut self, key: &TopicAndPartition) -> LeaderNode {
+        let leader = self.metadata_cache.leader_and_epoch(key);
+        let (id, epoch) = leader.unwrap_or((NO_LEADER, LeaderEpoch::NONE));
         self.name(id);
-        LeaderNode { id, epoch: registration.leader_epoch.0 }
+        LeaderNode { id, epoch: epoch.0 }
     }
 
     fn name(&mut self, broker_id: i32) {
-        if self.nodes.iter().any(|node| node.id == broker_id) {
+        if broker_id == NO_LEADER || self.nodes.iter().any(|node| node.id == broker_id) {
             return;
         }
         let Session { listener, local_address, .. } = self.session;

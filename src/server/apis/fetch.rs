@@ -373,7 +373,8 @@ fn name_leaders(
     let mut leaders = CurrentLeaders::new(metadata_cache, session);
     for TopicData { topic, partitions, .. } in topics {
         for data in partitions.iter_mut().filter(|it| is_answered_by_leader(it.error)) {
-            let LeaderNode { id, epoch } = leaders.current_leader(topic, data.partition);
+            let key = TopicAndPartition { topic: Arc::clone(topic), partition: data.partition };
+            let LeaderNode { id, epoch } = leaders.current_leader(&key);
             data.current_leader = Some(LeaderIdAndEpoch { leader_id: id, leader_epoch: epoch });
         }
     }
@@ -381,7 +382,7 @@ fn name_leaders(
         node_id: node.id,
         host: node.host,
         port: node.port,
-        rack: None,
+        rack: node.rack,
     };
     leaders.into_nodes().map(endpoint).collect()
 }
