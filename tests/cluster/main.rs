@@ -37,6 +37,7 @@ mod tools {
 mod image {
     mod made_records;
     mod published;
+
     mod cluster_image;
     mod metadata_loader;
     mod recorded_logs;
