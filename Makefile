@@ -3,6 +3,9 @@
 # Arguments for `make run`, for example ARGS="--override log.dirs=/tmp/logs".
 ARGS ?=
 
+# The first of the four ports of `make cluster`.
+PORT ?=
+
 # The lessons that `make lesson` plays, such as LESSON=forgotten-edges; without one it lists them.
 LESSON ?=
 
@@ -52,12 +55,16 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test check fmt fmt-check lint doc strace strace-kafka strace-tls picture exhibits live lesson exercise exercises
+.PHONY: run cluster test check fmt fmt-check lint doc strace strace-kafka strace-tls picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
 	@cargo build --release
 	@exec ./target/release/transferto $(ARGS)
+
+cluster: tools        ## Start a cluster here: Apache Kafka's controller and three brokers, until Ctrl-C (PORT= is the first of four ports)
+	@cargo build --release
+	@PORT="$(PORT)" exec tests/cluster/cluster.sh
 
 test: tools           ## Run all tests
 	cargo test

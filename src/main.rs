@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use log::{LevelFilter, info, warn};
@@ -17,6 +18,7 @@ use transferto::common::end_point::{EndPoint, SecurityProtocol};
 use transferto::common::file_descriptors::{RaisedLimit, raise_limit};
 use transferto::common::loading_progress::LoadingProgress;
 use transferto::common::memory_limit::address_space_bytes;
+use transferto::common::named_thread::spawn_named;
 use transferto::common::service_manager::ServiceManager;
 use transferto::common::step::line_prefix;
 use transferto::common::sys::share_one_heap;
@@ -28,17 +30,25 @@ use transferto::config::man_page::man_page;
 use transferto::config::settings_check::SettingsCheck;
 use transferto::network::request_log::REQUEST_LOGGER;
 use transferto::security::channel_builders::check_listeners;
+use transferto::server::cluster::start_cancellation::StartCancellation;
 use transferto::tools::add_scram::add_scram;
 use transferto::tools::add_scram_options::{ADD_SCRAM_HELP, AddScramOptions, AddScramRequest};
 use transferto::tools::dump_log_segments::dump_log_segments;
 use transferto::tools::dump_log_segments_options::{
     DUMP_LOG_HELP, DumpLogRequest, DumpLogSegmentsOptions,
 };
+use transferto::tools::metadata_log::print_metadata_log;
+use transferto::tools::metadata_log_options::{
+    METADATA_LOG_HELP, MetadataLogOptions, MetadataLogRequest,
+};
 use transferto::{KafkaConfig, KafkaServer, KafkaServerBuilder, StartupError};
 
 /// Each with its help.
-const SUB_COMMANDS: [(&str, HelpText<'static>); 2] =
-    [("dump-log", HelpText(DUMP_LOG_HELP)), ("add-scram", HelpText(ADD_SCRAM_HELP))];
+const SUB_COMMANDS: [(&str, HelpText<'static>); 3] = [
+    ("dump-log", HelpText(DUMP_LOG_HELP)),
+    ("metadata-log", HelpText(METADATA_LOG_HELP)),
+    ("add-scram", HelpText(ADD_SCRAM_HELP)),
+];
 
 fn main() -> ExitCode {
     match CommandLine::parse(env::args().skip(1)) {
@@ -51,6 +61,7 @@ fn main() -> ExitCode {
         }
         Ok(CommandLine::Version) => print(&format!("{VERSION}\n")),
         Ok(CommandLine::DumpLog(arguments)) => dump_log(&arguments),
+        Ok(CommandLine::MetadataLog(arguments)) => metadata_log(&arguments),
         Ok(CommandLine::AddScram(arguments)) => add_users(&arguments),
         Ok(CommandLine::Start { properties, overrides }) => {
             start_logging();
@@ -73,6 +84,25 @@ fn dump_log(arguments: &[String]) -> ExitCode {
     let dumped = dump_log_segments(&options, &mut out, &mut err, is_terminal);
     drop(err);
     match dumped {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => fail(&[format!("cannot print: {error}")]),
+    }
+}
+
+/// Prints the metadata log of a cluster.
+fn metadata_log(arguments: &[String]) -> ExitCode {
+    let options = match MetadataLogOptions::parse(arguments) {
+        Ok(MetadataLogRequest::Print(options)) => options,
+        Ok(MetadataLogRequest::Help) => return print(METADATA_LOG_HELP),
+        Ok(MetadataLogRequest::Version) => return print(&format!("{VERSION}\n")),
+        Err(wrong) => return fail(&[wrong]),
+    };
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let is_terminal = out.is_terminal();
+    let printed = print_metadata_log(&options, &mut out, &mut err, is_terminal);
+    drop(err);
+    match printed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&[format!("cannot print: {error}")]),
@@ -126,7 +156,12 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
     for (name, value) in config.settings_to_show() {
         info!("setting {name} = {value}");
     }
-    let server = match start(config, &service_manager) {
+    let cancellation = Arc::default();
+    let signals = match Signals::of(signals, &config, &cancellation) {
+        Ok(signals) => signals,
+        Err(error) => return fail_to_start(&service_manager, &[error]),
+    };
+    let server = match start(config, &service_manager, cancellation) {
         Ok(server) => server,
         Err(error) => return fail_to_start(&service_manager, &[error]),
     };
@@ -144,9 +179,11 @@ fn run(properties: Option<&Path>, overrides: &[(String, String)]) -> ExitCode {
 fn start(
     config: KafkaConfig,
     service_manager: &ServiceManager,
+    cancellation: Arc<StartCancellation>,
 ) -> Result<KafkaServer, StartupError> {
     let progress = Arc::new(LoadingProgress::default());
     let builder = KafkaServerBuilder::new(config).loading_progress(Arc::clone(&progress));
+    let builder = builder.cancellation(cancellation);
     // At once: nothing that is left to be done could be kept.
     let builder = builder.halt_procedure(|| exit(1));
     service_manager.watch_start(&progress, || builder.start())
@@ -219,8 +256,49 @@ fn listeners_of(server: &KafkaServer) -> String {
     listeners.join(", ")
 }
 
+/// Where the signals of the process come from.
+enum Signals {
+    /// The thread that asks waits for them.
+    Awaited(SigSet),
+    /// Another thread passes them on: the start of a broker of a cluster may wait for a controller for long,
+    /// and who wants it to end does not.
+    PassedOn(Receiver<Signal>),
+}
+
+impl Signals {
+    fn of(
+        signals: SigSet,
+        config: &KafkaConfig,
+        cancellation: &Arc<StartCancellation>,
+    ) -> io::Result<Self> {
+        if !config.joins_a_cluster() {
+            return Ok(Self::Awaited(signals));
+        }
+        let (sender, receiver) = channel();
+        let cancellation = Arc::clone(cancellation);
+        spawn_named("signals".to_string(), move || {
+            while let Ok(signal) = signals.wait() {
+                if signal != Signal::SIGUSR1 {
+                    cancellation.cancel();
+                }
+                if sender.send(signal).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self::PassedOn(receiver))
+    }
+
+    fn wait(&self) -> io::Result<Signal> {
+        match self {
+            Self::Awaited(signals) => Ok(signals.wait()?),
+            Self::PassedOn(receiver) => receiver.recv().map_err(io::Error::other),
+        }
+    }
+}
+
 /// SIGINT and SIGTERM end the broker; SIGUSR1 logs its counters.
-fn wait_for_end(signals: &SigSet, server: &KafkaServer) {
+fn wait_for_end(signals: &Signals, server: &KafkaServer) {
     loop {
         match signals.wait() {
             Ok(Signal::SIGUSR1) => server.log_metrics(),

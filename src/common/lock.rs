@@ -14,7 +14,8 @@
 //!   functions go on with them. The right to enter and remove logs is held while a log is made or
 //!   deleted, and only such calls wait for it; readers have the pool. The cleaner's checkpoints are
 //!   held while their file is written: the cleaner's threads wait, and truncations and deletions of
-//!   logs. An index file is changed by its log alone, but a lookup waits while it is resized, cut or
+//!   logs. A log's epochs are held while their file is written: only a change of that log waits,
+//!   readers have the table. An index file is changed by its log alone, but a lookup waits while it is resized, cut or
 //!   renamed: when a segment is rolled, truncated or deleted, never at an append.
 //! - A log and a consumer group: a change has several steps, and a panic between two of them leaves
 //!   what nobody can trust. [`locked_if_whole`] refuses it. The owner then answers with an error

@@ -26,6 +26,11 @@ impl Counter {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// For gauges whose owner knows the value.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// Keeps the larger of its own value and `value`: for maxima.
     pub fn at_least(&self, value: u64) {
         self.0.fetch_max(value, Ordering::Relaxed);
@@ -96,6 +101,12 @@ counters! {
     /// Fetches that it handed over to the request handlers, because something was not in memory or
     /// would have to be waited for.
     fetches_handed_over,
+    /// Fetch sessions that there are: Kafka's `NumIncrementalFetchSessions`.
+    incremental_fetch_sessions,
+    /// Partitions in all of them: Kafka's `NumIncrementalFetchPartitionsCached`.
+    incremental_fetch_partitions_cached,
+    /// Sessions that had to give way to others: Kafka's `IncrementalFetchSessionEvictionsPerSec`.
+    incremental_fetch_session_evictions,
     /// Log directories that are offline: Kafka's `OfflineLogDirectoryCount`.
     offline_log_directory_count,
     /// Calls of `read(2)` on a client's socket.

@@ -19,6 +19,7 @@ transferto: a broker that speaks Kafka's protocol and sends what consumers fetch
 
 Usage: transferto [server.properties] [--override name=value]...
        transferto dump-log [options] FILE...
+       transferto metadata-log --bootstrap-controller HOST:PORT [--follow]
        transferto add-scram [server.properties] [options] MECHANISM=[name=USER,...]...
 
   server.properties      a settings file, with Kafka's names; without it every setting has its default
@@ -31,6 +32,8 @@ Usage: transferto [server.properties] [--override name=value]...
   --version              prints the version
   dump-log FILE...       prints what is in the files of a log, as kafka-dump-log.sh does, and starts
                          no broker; see dump-log --help
+  metadata-log ...       prints what the controllers of a running cluster have decided, and starts no
+                         broker; see metadata-log --help
   add-scram USER...      makes users of SCRAM before the first start; see add-scram --help
 
 Examples:
@@ -71,6 +74,8 @@ pub enum CommandLine {
     Version,
     /// Print what is in the files of a log: the arguments that follow `dump-log`.
     DumpLog(Vec<String>),
+    /// Print the metadata log of a cluster: the arguments that follow `metadata-log`.
+    MetadataLog(Vec<String>),
     /// Make users of SCRAM: the arguments that follow `add-scram`.
     AddScram(Vec<String>),
 }
@@ -84,6 +89,9 @@ impl CommandLine {
         let mut arguments = arguments.into_iter().peekable();
         if arguments.next_if(|it| it == "dump-log").is_some() {
             return Ok(Self::DumpLog(arguments.collect()));
+        }
+        if arguments.next_if(|it| it == "metadata-log").is_some() {
+            return Ok(Self::MetadataLog(arguments.collect()));
         }
         if arguments.next_if(|it| it == "add-scram").is_some() {
             return Ok(Self::AddScram(arguments.collect()));

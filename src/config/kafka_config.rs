@@ -559,6 +559,10 @@ settings! {
         /// Completed fetches are cleared out of the purgatory after so many of them.
         fetch_purgatory_purge_interval_requests: usize as Int<usize>,
             "fetch.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
+        /// How many clients may have a fetch session, in which they need not name again what they fetch.
+        /// 0 for none.
+        max_incremental_fetch_session_cache_slots: usize as Int<usize>,
+            "max.incremental.fetch.session.cache.slots" = "1000", Allowed::AtLeast(0), Medium;
         /// Completed produce requests are cleared out of the purgatory after so many of them.
         producer_purgatory_purge_interval_requests: usize as Int<usize>,
             "producer.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;

@@ -236,10 +236,6 @@ const WITHOUT_EFFECT: &[Group] = &[
         why: "this broker takes no metrics from its clients, and tells them so",
         names: &["telemetry.max.bytes"],
     },
-    Group {
-        why: "this broker keeps no fetch sessions: each fetch names its partitions",
-        names: &["max.incremental.fetch.session.cache.slots"],
-    },
     Group { why: "a fetch brings as much as its client asks for", names: &["fetch.max.bytes"] },
     Group {
         why: "DescribeTopicPartitions is left out, and Metadata has no pages",

@@ -25,7 +25,6 @@ impl CurrentImage {
     /// Whether there is such a partition, wherever its replicas are.
     pub fn contains(&self, key: &TopicAndPartition) -> bool {
         let image = self.get();
-        let Some(topic) = image.topics.topic(&key.topic) else { return false };
-        usize::try_from(key.partition).is_ok_and(|it| it < topic.partitions.len())
+        image.topics.partition(&key.topic, key.partition).is_some()
     }
 }

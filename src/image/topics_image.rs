@@ -27,8 +27,8 @@ impl TopicsImage {
         self.topics.get(name)
     }
 
-    pub fn name_of(&self, id: &[u8; 16]) -> Option<&str> {
-        self.names.get(id).map(|it| &**it)
+    pub fn name_of(&self, id: &[u8; 16]) -> Option<&Arc<str>> {
+        self.names.get(id)
     }
 
     /// By the names of the topic that has this id, and of the partition in it.

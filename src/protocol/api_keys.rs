@@ -114,7 +114,7 @@ api_keys! {
     /// Reads messages from an offset on, or waits for them.
     /// Every consumer. For versions 0 to 3 messages are converted, unless their topic keeps an old
     /// format.
-    Fetch                   = 1,  versions 0..=12, flexible from 12, advertised 0..=12;
+    Fetch                   = 1,  versions 0..=18, flexible from 12, advertised 0..=18;
     /// Finds the offset for a time, or the ends of a partition.
     /// Every consumer without an offset to resume from.
     ListOffsets             = 2,  versions 0..=7,  flexible from 6,  advertised 0..=7;

@@ -12,9 +12,10 @@
 //!       MessageSet        the messages: sendfile(2)
 //! ```
 //!
-//! In the flexible version 12 each of the three also ends with a byte, its empty section of tagged
-//! fields.
+//! From version 12 on, which is flexible, each of the three also ends with a section of tagged fields: a
+//! single byte, unless two logs part, or another broker leads.
 
+use std::sync::Arc;
 use std::{io, iter};
 
 use log::log;
@@ -24,9 +25,13 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::step::{Step, step};
 use crate::message::byte_buffer_message_set::ByteBufferMessageSet;
 use crate::message::message_set::{Destination, MessageSet};
-use crate::protocol::fetch::{FetchResponseHeader, PartitionHeader};
+use crate::protocol::fetch::{
+    EpochEndOffset, FetchResponse, FetchResponseHeader, FetchResponsePartition, LeaderIdAndEpoch,
+    NodeEndpoint, PartitionHeader, TOPIC_IDS_VERSION,
+};
 use crate::protocol::header::RequestHeader;
 use crate::protocol::wire::types::{Version, WireType, Writer};
+use crate::protocol::wire::uuid::Uuid;
 use crate::transport::multi_send::MultiSend;
 use crate::transport::send;
 use crate::transport::send::{ByteBufferSend, Send as _};
@@ -46,22 +51,31 @@ pub struct FetchResponseData {
     pub error: Errors,
     /// 0 for none.
     pub session_id: i32,
-    /// Every partition that was asked for, under its topic, even where there is nothing to send.
+    /// Every partition that was asked for, under its topic, even where there is nothing to send; within
+    /// a session those with news.
     pub topics: Vec<TopicData>,
+    /// Where the leaders can be reached that partitions name (from version 16 on).
+    pub node_endpoints: Vec<NodeEndpoint>,
 }
 
 impl FetchResponseData {
     /// As [`ResponseBody::for_each_error_code`](crate::protocol::request::ResponseBody::for_each_error_code).
     pub fn for_each_error_code(&self, found: &mut dyn FnMut(i16)) {
         found(self.error.code());
-        for data in self.topics.iter().flat_map(|(_, partitions)| partitions) {
+        for data in self.topics.iter().flat_map(|topic| &topic.partitions) {
             found(data.error.code());
         }
     }
 }
 
-/// A topic's name, and its partitions.
-pub type TopicData = (String, Vec<FetchResponsePartitionData>);
+/// The answer for the partitions of one topic.
+pub struct TopicData {
+    /// On the wire up to version 12.
+    pub topic: Arc<str>,
+    /// From version 13 on.
+    pub topic_id: Uuid,
+    pub partitions: Vec<FetchResponsePartitionData>,
+}
 
 /// The answer for one partition.
 pub struct FetchResponsePartitionData {
@@ -74,6 +88,10 @@ pub struct FetchResponsePartitionData {
     pub last_stable_offset: i64,
     /// The first offset of the log, -1 if unknown.
     pub log_start_offset: i64,
+    /// Where the reader's log and this one part, if they do.
+    pub diverging_epoch: Option<EpochEndOffset>,
+    /// Who leads the partition, if that is an answer to its error.
+    pub current_leader: Option<LeaderIdAndEpoch>,
     /// The messages: a slice of a file, or bytes in memory; empty on error.
     pub messages: Box<dyn MessageSet>,
 }
@@ -101,7 +119,7 @@ pub trait Level: std::marker::Send {
 
 pub struct Response;
 
-struct Topic(String);
+struct Topic(Arc<str>);
 
 struct Partition(i32);
 
@@ -118,20 +136,21 @@ impl Part<Response> {
         mut response: FetchResponseData,
     ) -> Result<Self, KafkaError> {
         let version = header.version();
-        let size = hold_to(FRAME_SIZE_MAX, header, &mut response.topics)?;
+        let size = hold_to(FRAME_SIZE_MAX, header, &mut response)?;
         let fields = FetchResponseHeader {
             throttle_time_ms: response.throttle_time_ms,
             error_code: response.error.code(),
             session_id: response.session_id,
         };
         let mut writer = with_room_for("");
+        let end = response_end(response.node_endpoints);
         i32::try_from(size)
             .expect("the messages were held to what fits")
             .write(&mut writer, version);
         write_response_fields(&mut writer, header, &fields, response.topics.len());
         // ANCHOR: topics_of_response
         let topics = response.topics.into_iter().map(|topic| TopicDataSend::new(topic, version));
-        let part = Self::surrounding(Response, writer, topics, version);
+        let part = Self::surrounding(Response, writer, topics, version, end);
         // ANCHOR_END: topics_of_response
         debug_assert_eq!(part.size(), size + size_of::<i32>() as u64, "the size in front is true");
         Ok(part)
@@ -140,11 +159,11 @@ impl Part<Response> {
 
 impl Part<Topic> {
     fn new(data: TopicData, version: Version) -> Self {
-        let mut writer = with_room_for(&data.0);
+        let mut writer = with_room_for(&data.topic);
         write_topic_fields(&mut writer, &data, version);
-        let (topic, partitions) = data;
+        let TopicData { topic, partitions, .. } = data;
         let partitions = partitions.into_iter().map(|data| PartitionDataSend::new(data, version));
-        Self::surrounding(Topic(topic), writer, partitions, version)
+        Self::surrounding(Topic(topic), writer, partitions, version, end_topic)
     }
 }
 
@@ -152,20 +171,21 @@ impl Part<Partition> {
     fn new(data: FetchResponsePartitionData, version: Version) -> Self {
         let mut writer = with_room_for("");
         write_partition_fields(&mut writer, &data, version);
-        let level = Partition(data.partition);
+        let (level, end) = (Partition(data.partition), partition_end(&data));
         let size = data.messages.size_in_bytes();
         let messages = MessageSetSend { messages: data.messages, size, sent: 0 };
-        Self::surrounding(level, writer, iter::once(messages), version)
+        Self::surrounding(level, writer, iter::once(messages), version, end)
     }
 }
 
 impl<L> Part<L> {
-    /// The fields in `writer`, the children, and what ends them.
+    /// The fields in `writer`, the children, and the tagged fields, where the version has any.
     fn surrounding<S: send::Send + 'static>(
         level: L,
         writer: Writer<'_>,
         children: impl ExactSizeIterator<Item = S>,
         version: Version,
+        write_tagged_fields: impl FnOnce(&mut Writer<'_>, Version),
     ) -> Self {
         // ANCHOR: multi_send
         let mut sends: Vec<Box<dyn send::Send>> = Vec::with_capacity(children.len() + 1);
@@ -174,7 +194,7 @@ impl<L> Part<L> {
         }
         if version.is_flexible {
             let mut end = Writer::new();
-            end_structure(&mut end, version);
+            write_tagged_fields(&mut end, version);
             sends.push(Box::new(ByteBufferSend::new(end.into_bytes())));
         }
         let fields = ByteBufferSend::new(writer.into_bytes());
@@ -258,27 +278,38 @@ impl send::Send for MessageSetSend {
     }
 }
 
-/// Kafka's `FetchResponse.responseSize`: how long the response to the request with `header` will be
-/// with these topics, in bytes, without its size in front.
+/// Kafka's `FetchResponse.responseSize`: how long the response to the request with `header` will be, in
+/// bytes, without its size in front.
 ///
 /// The functions that write the fields of the response count them here. So a client's quota is
 /// charged what will leave, and [`FetchResponseSend::new`] knows whether a frame holds it.
-pub fn response_size(header: &RequestHeader, topics: &[TopicData]) -> u64 {
+pub fn response_size(header: &RequestHeader, response: &FetchResponseData) -> u64 {
     let version = header.version();
     let mut writer = Writer::counting();
     let mut messages_size = 0;
+    let topics = &response.topics;
     write_response_fields(&mut writer, header, &FetchResponseHeader::default(), topics.len());
     for topic in topics {
         write_topic_fields(&mut writer, topic, version);
-        for data in &topic.1 {
+        for data in &topic.partitions {
             write_partition_fields(&mut writer, data, version);
             messages_size += data.messages.size_in_bytes() as u64;
-            end_structure(&mut writer, version);
+            count_end(&mut writer, version, partition_end(data));
         }
-        end_structure(&mut writer, version);
+        count_end(&mut writer, version, end_topic);
     }
-    end_structure(&mut writer, version);
+    count_end(&mut writer, version, response_end(response.node_endpoints.clone()));
     writer.size() as u64 + messages_size
+}
+
+fn count_end(
+    writer: &mut Writer<'_>,
+    version: Version,
+    write_tagged_fields: impl FnOnce(&mut Writer<'_>, Version),
+) {
+    if version.is_flexible {
+        write_tagged_fields(writer, version);
+    }
 }
 
 /// Takes the messages from the last partitions until the response has `size_max` bytes at most.
@@ -289,14 +320,14 @@ pub fn response_size(header: &RequestHeader, topics: &[TopicData]) -> u64 {
 fn hold_to(
     size_max: u64,
     header: &RequestHeader,
-    topics: &mut [TopicData],
+    response: &mut FetchResponseData,
 ) -> Result<u64, KafkaError> {
-    let size = response_size(header, topics);
+    let size = response_size(header, response);
     let mut surplus = size.saturating_sub(size_max);
     if surplus == 0 {
         return Ok(size);
     }
-    for (topic, partitions) in topics.iter_mut().rev() {
+    for TopicData { topic, partitions, .. } in response.topics.iter_mut().rev() {
         for data in partitions.iter_mut().rev() {
             let size = data.messages.size_in_bytes() as u64;
             if surplus > 0 && size > 0 {
@@ -312,7 +343,7 @@ fn hold_to(
         return Err(KafkaError::api(Errors::InvalidRequest, why));
     }
     // Not the difference: a shorter size of messages may take fewer bytes, too.
-    Ok(response_size(header, topics))
+    Ok(response_size(header, response))
 }
 
 /// The fields of a response that stand before its topics.
@@ -329,9 +360,13 @@ fn write_response_fields(
 }
 
 /// The fields of a topic that stand before its partitions: those of `TopicHeader`.
-fn write_topic_fields(writer: &mut Writer<'_>, (topic, partitions): &TopicData, version: Version) {
-    topic.write(writer, version);
-    writer.write_length(Some(partitions.len()), version);
+fn write_topic_fields(writer: &mut Writer<'_>, data: &TopicData, version: Version) {
+    if version.number < TOPIC_IDS_VERSION {
+        writer.write_text(&data.topic, version);
+    } else {
+        data.topic_id.write(writer, version);
+    }
+    writer.write_length(Some(data.partitions.len()), version);
 }
 
 /// The fields of a partition that stand before its messages, and their size.
@@ -352,11 +387,28 @@ fn write_partition_fields(
     writer.write_length(Some(data.messages.size_in_bytes()), version);
 }
 
-/// What ends a response, a topic and a partition: an empty section of tagged fields.
-fn end_structure(writer: &mut Writer<'_>, version: Version) {
-    if version.is_flexible {
-        writer.write_no_tagged_fields();
-    }
+/// What ends a partition, in a flexible version.
+fn partition_end(
+    data: &FetchResponsePartitionData,
+) -> impl FnOnce(&mut Writer<'_>, Version) + use<> {
+    let tagged = FetchResponsePartition {
+        diverging_epoch: data.diverging_epoch.clone().unwrap_or_default(),
+        current_leader: data.current_leader.clone().unwrap_or_default(),
+        ..FetchResponsePartition::default()
+    };
+    move |writer, version| tagged.write_tagged_fields(writer, version)
+}
+
+/// A topic has no tagged fields.
+fn end_topic(writer: &mut Writer<'_>, _: Version) {
+    writer.write_no_tagged_fields();
+}
+
+fn response_end(
+    node_endpoints: Vec<NodeEndpoint>,
+) -> impl FnOnce(&mut Writer<'_>, Version) + use<> {
+    let tagged = FetchResponse { node_endpoints, ..FetchResponse::default() };
+    move |writer, version| tagged.write_tagged_fields(writer, version)
 }
 
 /// Takes the fields of any of the three without growing, but for those that bear no limit: `text`.
@@ -421,20 +473,33 @@ mod tests {
             high_watermark: 1000 + i64::from(partition),
             last_stable_offset: 1000 + i64::from(partition),
             log_start_offset: 5,
+            diverging_epoch: None,
+            current_leader: None,
             messages,
         }
     }
 
     fn response(topics: Vec<TopicData>) -> FetchResponseData {
-        FetchResponseData { throttle_time_ms: 3, error: Errors::None, session_id: 0, topics }
+        FetchResponseData {
+            throttle_time_ms: 3,
+            error: Errors::None,
+            session_id: 0,
+            topics,
+            node_endpoints: Vec::new(),
+        }
+    }
+
+    fn topic(topic: &str, partitions: Vec<FetchResponsePartitionData>) -> TopicData {
+        let topic_id = Uuid([topic.as_bytes()[0]; 16]);
+        TopicData { topic: topic.into(), topic_id, partitions }
     }
 
     /// Two topics, three partitions: with messages, without, and with many.
     fn three_partitions() -> FetchResponseData {
         let messages = |text: &[u8]| Box::new(Messages(text.to_vec()));
         response(vec![
-            ("first".into(), vec![data(0, messages(b"some messages")), data(1, messages(b""))]),
-            ("second".into(), vec![data(7, messages(&[0xAB; 300]))]),
+            topic("first", vec![data(0, messages(b"some messages")), data(1, messages(b""))]),
+            topic("second", vec![data(7, messages(&[0xAB; 300]))]),
         ])
     }
 
@@ -464,13 +529,18 @@ mod tests {
         for version in ApiKeys::Fetch.versions() {
             let send = FetchResponseSend::new(&header(version), three_partitions()).unwrap();
             let frame = frame(send, MemoryTransport::unlimited());
-            let size = response_size(&header(version), &three_partitions().topics);
+            let size = response_size(&header(version), &three_partitions());
             assert_eq!(size, frame.len() as u64, "version {version}");
             let response = decoded(version, &frame);
             let throttle_time_ms = if version >= 1 { 3 } else { 0 };
             assert_eq!(response.header.throttle_time_ms, throttle_time_ms);
-            assert_eq!(response.topics[0].header.topic, "first");
-            assert_eq!(response.topics[1].header.topic, "second");
+            let names = response.topics.iter().map(|it| it.header.topic.as_str());
+            let ids = response.topics.iter().map(|it| it.header.topic_id);
+            if version < TOPIC_IDS_VERSION {
+                assert_eq!(names.collect::<Vec<_>>(), ["first", "second"]);
+            } else {
+                assert_eq!(ids.collect::<Vec<_>>(), [Uuid([b'f'; 16]), Uuid([b's'; 16])]);
+            }
             let found: Vec<_> = response.topics.iter().flat_map(|it| &it.partitions).collect();
             let numbers: Vec<_> = found.iter().map(|it| it.header.partition).collect();
             assert_eq!(numbers, [0, 1, 7]);
@@ -515,7 +585,7 @@ mod tests {
 
     #[test]
     fn only_the_last_piece_promises_no_more() {
-        let empty = || vec![("t".into(), vec![data(0, Box::new(Messages(Vec::new())))])];
+        let empty = || vec![topic("t", vec![data(0, Box::new(Messages(Vec::new())))])];
         for version in [0, 11, 12] {
             let mut transport = MemoryTransport::unlimited();
             let mut send = FetchResponseSend::new(&header(version), response(empty())).unwrap();
@@ -538,7 +608,7 @@ mod tests {
     fn messages_beyond_the_size_of_a_frame_are_left_for_the_next_fetch() {
         let gigabyte = 1 << 30;
         let partitions = (0..3).map(|partition| data(partition, Box::new(Large(gigabyte))));
-        let topics = vec![("t".into(), partitions.collect())];
+        let topics = vec![topic("t", partitions.collect())];
         let send = FetchResponseSend::new(&header(12), response(topics)).unwrap();
         assert!(send.size() > gigabyte as u64);
         assert!(send.size() < gigabyte as u64 + 1000);
@@ -547,9 +617,10 @@ mod tests {
     /// The sizes of the messages that stay when the frame of `topics` may have `size_max` bytes.
     fn kept(version: i16, sizes: &[usize], size_max: u64) -> Option<Vec<usize>> {
         let partitions = sizes.iter().map(|&size| data(0, Box::new(Large(size))));
-        let mut topics = vec![("t".into(), partitions.collect::<Vec<_>>())];
-        hold_to(size_max, &header(version), &mut topics).ok()?;
-        Some(topics[0].1.iter().map(|it| it.messages.size_in_bytes()).collect())
+        let mut response = response(vec![topic("t", partitions.collect())]);
+        hold_to(size_max, &header(version), &mut response).ok()?;
+        let kept = &response.topics[0].partitions;
+        Some(kept.iter().map(|it| it.messages.size_in_bytes()).collect())
     }
 
     #[test]
@@ -557,7 +628,8 @@ mod tests {
         for version in ApiKeys::Fetch.versions() {
             let sizes = [100, 0, 200, 300];
             let partitions = sizes.map(|size| data(0, Box::new(Large(size))));
-            let whole = response_size(&header(version), &[("t".into(), partitions.into())]);
+            let topics = vec![topic("t", partitions.into())];
+            let whole = response_size(&header(version), &response(topics));
             assert_eq!(kept(version, &sizes, whole).unwrap(), sizes);
             assert_eq!(kept(version, &sizes, whole - 1).unwrap(), [100, 0, 200, 0]);
             assert_eq!(kept(version, &sizes, whole - 301).unwrap(), [100, 0, 0, 0]);
@@ -571,7 +643,7 @@ mod tests {
         let picture = include_str!("../../docs/img/sends.svg");
         let has = |bytes: u64| picture.contains(&format!(">{bytes} B</text>"));
         let messages = || data(0, Box::new(Large(700_504)));
-        let topic = || ("post".to_string(), vec![messages()]);
+        let topic = || topic("post", vec![messages()]);
         let version = header(12).version();
         let partition = PartitionDataSend::new(messages(), version);
         let topic_part = TopicDataSend::new(topic(), version);
@@ -585,7 +657,7 @@ mod tests {
 
     #[test]
     fn messages_that_take_no_bytes_end_the_send_instead_of_spinning() {
-        let topics = vec![("t".into(), vec![data(0, Box::new(Large(1)))])];
+        let topics = vec![topic("t", vec![data(0, Box::new(Large(1)))])];
         let mut send = FetchResponseSend::new(&header(0), response(topics)).unwrap();
         let error = send.write_to(&mut MemoryTransport::unlimited(), false).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WriteZero);
@@ -595,7 +667,7 @@ mod tests {
     fn the_bytes_of_versions_0_11_and_12_are_kafkas() {
         let one = || {
             let messages = Box::new(Messages(b"MSG".to_vec()));
-            response(vec![("t".into(), vec![data(2, messages)])])
+            response(vec![topic("t", vec![data(2, messages)])])
         };
         let hw = [0, 0, 0, 0, 0, 0, 3, 0xEA];
         let log_start = [0, 0, 0, 0, 0, 0, 0, 5];

@@ -84,23 +84,24 @@ impl QuorumRecord {
     /// Reads key and value of a record of a control batch.
     ///
     /// # Errors
-    /// What is wrong with the bytes. A type that is not known is no error: it says nothing of the
-    /// cluster.
+    /// What is wrong with the bytes. A type or a version of a later Kafka is no error: it says nothing of
+    /// the cluster.
     pub fn read(key: &[u8], value: &[u8]) -> Result<Self, DecodeError> {
         let mut key = Reader::new(key);
         let _version: i16 = key.read(KEY_ENCODING, "ControlRecord.version")?;
+        let kind: i16 = key.read(KEY_ENCODING, "ControlRecord.type")?;
+        // All of them begin with their version.
+        let version = Reader::new(value).read(KEY_ENCODING, "the version of a control record")?;
         let mut reader = Reader::new(value);
-        Ok(match key.read(KEY_ENCODING, "ControlRecord.type")? {
-            2 => {
-                // The one with versions that differ: its first field says which it is.
-                let number = Reader::new(value).read(KEY_ENCODING, "LeaderChangeMessage")?;
-                Self::LeaderChange(reader.read(flexible(number), "LeaderChangeMessage")?)
+        Ok(match (kind, version) {
+            (2, 0..=1) => {
+                Self::LeaderChange(reader.read(flexible(version), "LeaderChangeMessage")?)
             }
-            3 => Self::SnapshotHeader(reader.read(flexible(0), "SnapshotHeaderRecord")?),
-            4 => Self::SnapshotFooter(reader.read(flexible(0), "SnapshotFooterRecord")?),
-            5 => Self::KRaftVersion(reader.read(flexible(0), "KRaftVersionRecord")?),
-            6 => Self::KRaftVoters(reader.read(flexible(0), "VotersRecord")?),
-            other => Self::Other(other),
+            (3, 0) => Self::SnapshotHeader(reader.read(flexible(0), "SnapshotHeaderRecord")?),
+            (4, 0) => Self::SnapshotFooter(reader.read(flexible(0), "SnapshotFooterRecord")?),
+            (5, 0) => Self::KRaftVersion(reader.read(flexible(0), "KRaftVersionRecord")?),
+            (6, 0) => Self::KRaftVoters(reader.read(flexible(0), "VotersRecord")?),
+            (other, _) => Self::Other(other),
         })
     }
 
@@ -149,4 +150,43 @@ impl QuorumRecord {
 
 fn flexible(number: i16) -> Version {
     Version { number, is_flexible: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the controller of Kafka 4.4.0 wrote.
+    #[test]
+    fn a_leader_change_is_read_in_both_versions() {
+        let read = |value: &[u8]| QuorumRecord::read(&[0, 0, 0, 2], value).unwrap();
+        let first = [0, 0, 0, 0, 0, 100, 2, 0, 0, 0, 100, 0, 2, 0, 0, 0, 100, 0, 0];
+        assert_eq!(
+            read(&first).to_json(),
+            "{\"version\":0,\"leaderId\":100,\"voters\":[{\"voterId\":100}],\
+             \"grantingVoters\":[{\"voterId\":100}]}"
+        );
+        assert_eq!(read(&first).to_bytes(), (vec![0, 0, 0, 2], first.to_vec()));
+        let voter = LeaderChangeVoter { voter_id: 3, voter_directory_id: Uuid([1; 16]) };
+        let second = QuorumRecord::LeaderChange(LeaderChangeMessage {
+            version: 1,
+            leader_id: 3,
+            voters: vec![voter],
+            granting_voters: Vec::new(),
+        });
+        assert_eq!(read(&second.to_bytes().1), second);
+    }
+
+    #[test]
+    fn what_a_later_kafka_writes_is_passed_over_and_what_is_cut_off_is_not() {
+        let read = QuorumRecord::read;
+        assert_eq!(read(&[0, 0, 0, 7], &[0, 0]), Ok(QuorumRecord::Other(7)));
+        assert_eq!(read(&[0, 0, 0, 2], &[0, 2, 9]), Ok(QuorumRecord::Other(2)));
+        assert_eq!(read(&[0, 0, 0, 6], &[0, 1]), Ok(QuorumRecord::Other(6)));
+        for (key, value) in
+            [(&[0, 0, 0][..], &[0, 0][..]), (&[0, 0, 0, 5], &[0]), (&[0, 0, 0, 5], &[0, 0])]
+        {
+            assert!(read(key, value).is_err(), "{key:?} {value:?}");
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub struct ObservedLog {
     batches: VecDeque<Batch>,
     /// The newest that a leader has told; it never goes back.
     high_watermark: i64,
+    /// The last that was handed on.
+    handed_on_high_watermark: i64,
 }
 
 /// The first offset that is not there, and the epoch of the last record that is.
@@ -103,7 +105,8 @@ impl ObservedLog {
         self.high_watermark = self.high_watermark.max(high_watermark);
     }
 
-    /// Hands the batches below the high watermark to `hand_on`, and forgets them.
+    /// Hands the batches below the high watermark to `hand_on`, and forgets them; none of them, if only the
+    /// high watermark has moved.
     ///
     /// # Errors
     /// Those of `hand_on`.
@@ -111,12 +114,18 @@ impl ObservedLog {
         &mut self,
         hand_on: impl FnOnce(&[u8], i64) -> Result<(), MetadataFault>,
     ) -> Result<(), MetadataFault> {
-        let is_committed = |batch: &&Batch| batch.end.offset <= self.high_watermark;
+        let high_watermark = self.high_watermark;
+        let is_committed = |batch: &&Batch| batch.end.offset <= high_watermark;
         let count = self.batches.iter().take_while(is_committed).count();
-        let Some(last) = count.checked_sub(1) else { return Ok(()) };
-        self.committed = self.batches[last].end;
+        if count == 0 && high_watermark == self.handed_on_high_watermark {
+            return Ok(());
+        }
+        if let Some(last) = count.checked_sub(1) {
+            self.committed = self.batches[last].end;
+        }
         let size = self.batches.drain(..count).map(|batch| batch.size_bytes).sum();
-        let handed_on = hand_on(&self.bytes[..size], self.high_watermark);
+        self.handed_on_high_watermark = high_watermark;
+        let handed_on = hand_on(&self.bytes[..size], high_watermark);
         self.bytes.drain(..size);
         handed_on
     }
@@ -149,12 +158,13 @@ impl ObservedLog {
         Ok(())
     }
 
-    /// A snapshot has been handed on: the log goes on behind it.
+    /// A snapshot is handed on, with the high watermark: the log goes on behind it.
     pub fn start_at(&mut self, id: SnapshotId) {
         self.committed = LogEnd { offset: id.end_offset, epoch: id.epoch };
         self.batches.clear();
         self.bytes.clear();
         self.learn_high_watermark(id.end_offset);
+        self.handed_on_high_watermark = self.high_watermark;
     }
 }
 
@@ -184,7 +194,8 @@ mod tests {
     fn committed(log: &mut ObservedLog, high_watermark: i64) -> (i64, usize) {
         let mut bytes = 0;
         log.learn_high_watermark(high_watermark);
-        let commit = |handed_on: &[u8], _| {
+        let commit = |handed_on: &[u8], told: i64| {
+            assert!(told >= high_watermark);
             bytes = handed_on.len();
             Ok(())
         };

@@ -292,8 +292,10 @@ impl Observer {
 
     fn commit(&mut self) -> Result<(), RaftFault> {
         let listener = &mut self.listener;
-        self.log
-            .commit(|batches, high_watermark| listener.handle_commit(batches, high_watermark))?;
+        self.log.commit(|batches, high_watermark| match batches {
+            [] => listener.handle_high_watermark(high_watermark),
+            batches => listener.handle_commit(batches, high_watermark),
+        })?;
         Ok(())
     }
 

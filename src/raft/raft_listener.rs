@@ -54,4 +54,12 @@ pub trait RaftListener: Send {
         bytes: &[u8],
         high_watermark: i64,
     ) -> Result<(), MetadataFault>;
+
+    /// The high watermark has moved, and no batch came with it: whoever waits to have caught up may have.
+    ///
+    /// # Errors
+    /// As above.
+    fn handle_high_watermark(&mut self, _high_watermark: i64) -> Result<(), MetadataFault> {
+        Ok(())
+    }
 }

@@ -43,8 +43,11 @@ pub const DEBUGGING_CONSUMER_ID: i32 = -2;
 pub const STEPS_MAX: usize = 256;
 
 /// A fetch's request to one partition.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionFetchInfo {
+    /// The id of the topic that is meant, or
+    /// [`ASKED_BY_NAME`](crate::replica::partition::ASKED_BY_NAME).
+    pub topic_id: [u8; 16],
     /// The offset to read from.
     pub offset: Offset,
     /// The most bytes to return for this partition.
@@ -283,6 +286,7 @@ impl LocalLogs {
     ) -> LogReadResult {
         patience.step()?;
         let partition = self.get_partition_or_error(key)?;
+        partition.check_topic_id(&fetch.topic_id)?;
         partition.check_leader_epoch(fetch.current_leader_epoch)?;
         let replica = mode.replica_of(&partition)?;
         let log_config = replica.log.config();

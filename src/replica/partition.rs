@@ -19,10 +19,13 @@ pub const ACKS_ALL: i16 = -1;
 /// The leader epoch that a cluster of one broker gives every partition: its leader never changes.
 pub const LEADER_EPOCH: LeaderEpoch = LeaderEpoch(0);
 
+/// The topic id of a request that has only the name.
+pub const ASKED_BY_NAME: [u8; 16] = [0; 16];
+
 /// A partition and its local replica.
 pub struct Partition {
     pub topic_and_partition: TopicAndPartition,
-    /// Of its topic, where a controller decides who leads; zero in a cluster of one broker.
+    /// Of its topic.
     pub topic_id: [u8; 16],
     local_replica: Arc<Replica>,
     /// Kafka's `leaderIsrUpdateLock`: appends take it shared to their end, changes exclusive.
@@ -34,11 +37,12 @@ impl Partition {
     /// has.
     pub fn new(
         topic_and_partition: TopicAndPartition,
+        topic_id: [u8; 16],
         local_replica: Replica,
         leader_epoch: LeaderEpoch,
     ) -> Self {
         let state = PartitionState::alone(local_replica.broker_id, leader_epoch);
-        Self::with_state(topic_and_partition, [0; 16], local_replica, state)
+        Self::with_state(topic_and_partition, topic_id, local_replica, state)
     }
 
     /// A partition of a cluster whose controllers are elsewhere. It is led by nobody until
@@ -133,6 +137,19 @@ impl Partition {
     /// The epoch of the partition's leader.
     pub fn leader_epoch(&self) -> LeaderEpoch {
         self.state().leader_epoch
+    }
+
+    /// Compares the id of the topic that a fetch asks for with the partition's: of a topic that was
+    /// deleted and made anew only the name is the same. `ASKED_BY_NAME` fits any.
+    ///
+    /// # Errors
+    /// `INCONSISTENT_TOPIC_ID`.
+    pub fn check_topic_id(&self, topic_id: &[u8; 16]) -> Result<(), KafkaError> {
+        if *topic_id == self.topic_id || *topic_id == ASKED_BY_NAME {
+            return Ok(());
+        }
+        let why = format!("{} belongs to a topic with another id", self.topic_and_partition);
+        Err(KafkaError::api(Errors::InconsistentTopicId, why))
     }
 
     /// Compares the leader epoch that a client has in mind with the partition's.

@@ -93,10 +93,11 @@ impl FetchParams {
     fn answers_now(&self, results: &[(TopicAndPartition, LogReadResult)]) -> bool {
         let read = results.iter().filter_map(|(_, result)| result.as_ref().ok());
         let bytes_readable: i64 = read.map(LogReadInfo::bytes_within_limit).sum();
-        let ends_wait = |read: &LogReadResult| {
-            read.as_ref().map_or(true, |read| read.diverging_epoch.is_some())
+        let ends_wait = |result: &LogReadResult| match result {
+            Ok(read) => read.diverging_epoch.is_some(),
+            Err(_) => true,
         };
-        let has_error = results.iter().any(|(_, result)| ends_wait(result));
+        let has_news = results.iter().any(|(_, result)| ends_wait(result));
         self.max_wait_ms <= 0
             || results.is_empty()
             || bytes_readable >= i64::from(self.min_bytes)
@@ -111,6 +112,13 @@ pub struct ReplicaManagerConfig {
     pub producer_purge_interval: usize,
     /// `transferto.lesson.cold.pages`.
     pub leaves_cold_pages: bool,
+}
+
+/// A log of a topic that this broker is to lead.
+pub struct HostedLog {
+    pub key: TopicAndPartition,
+    pub topic_id: [u8; 16],
+    pub log: Arc<Log>,
 }
 
 /// The partitions of this broker and the requests that wait for them.
@@ -178,17 +186,17 @@ impl ReplicaManager {
     pub fn become_leader(
         &self,
         leader_epoch: LeaderEpoch,
-        logs: Vec<(TopicAndPartition, Arc<Log>)>,
+        logs: Vec<HostedLog>,
     ) -> Result<(), KafkaError> {
         let checkpointed = self.checkpointed_high_watermarks()?;
-        for (key, log) in logs {
+        for HostedLog { key, topic_id, log } in logs {
             if self.local_logs.get_partition(&key).is_some() {
                 continue;
             }
             let leader_epoch = begin_epoch_alone(&log, leader_epoch);
             let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
             let replica = Replica::new(self.config.broker_id, log, high_watermark);
-            let partition = Partition::new(key, replica, leader_epoch);
+            let partition = Partition::new(key, topic_id, replica, leader_epoch);
             partition.make_leader(PartitionState::alone(self.config.broker_id, leader_epoch))?;
             self.local_logs.add_partition(partition);
         }

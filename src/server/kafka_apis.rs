@@ -199,10 +199,10 @@ impl KafkaApis {
 /// A fetch whose slices are in memory is answered by the Processor itself; everything else is for
 /// the request handlers.
 impl InlineHandler for KafkaApis {
-    fn try_handle(&self, request: Box<Request>) -> Result<(), Box<Request>> {
-        let Body::Fetch(fetch) = &request.body else { return Err(request) };
-        let (version, memory_bytes) = (request.header.api_version, request.memory.bytes());
-        let read = self.fetch.read_resident(&request.session, fetch, version, memory_bytes);
+    fn try_handle(&self, mut request: Box<Request>) -> Result<(), Box<Request>> {
+        let Request { body, header, session, memory, .. } = &mut *request;
+        let Body::Fetch(fetch) = body else { return Err(request) };
+        let read = self.fetch.read_resident(session, fetch, header.api_version, memory);
         let Some(read) = read else {
             self.metrics.fetches_handed_over.increment();
             return Err(request);

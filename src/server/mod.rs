@@ -3,6 +3,7 @@
 pub mod security;
 pub mod quota;
 pub mod metadata;
+pub mod fetch;
 pub mod cluster;
 pub mod monitoring;
 pub mod reply;

@@ -21,8 +21,12 @@ use crate::tools::index_dump::{dump_index, dump_time_index};
 use crate::tools::log_dump::dump_log;
 use crate::tools::printer::Printer;
 
-/// Of the index of aborted transactions, and of a snapshot of the metadata log.
-const SUFFIXES_OF_KAFKA_ALONE: [&str; 2] = [".txnindex", ".checkpoint"];
+/// Of the index of aborted transactions.
+const TRANSACTION_INDEX_SUFFIX: &str = ".txnindex";
+/// Of a snapshot of the metadata log, whose name begins with where it ends: offset and epoch.
+const SNAPSHOT_FILE_SUFFIX: &str = ".checkpoint";
+/// The snapshot with which Kafka founds a quorum.
+const BOOTSTRAP_FILE: &str = "bootstrap.checkpoint";
 
 /// Prints the files to `out`, and what is wrong with them to `err`. Returns whether all could be
 /// read to their ends, and none was found to be damaged.
@@ -56,16 +60,24 @@ fn dump_file(
     check_is_file(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match name.rfind('.').map(|at| &name[at..]) {
-        Some(LOG_FILE_SUFFIX) => dump_log(path, offset_in(path, &name)?, options, printer),
+        Some(LOG_FILE_SUFFIX) => {
+            let start_offset = offset_in(path, &name)?;
+            printer.print(format_args!("Log starting offset: {start_offset}\n"));
+            dump_log(path, options, printer)
+        }
+        Some(SNAPSHOT_FILE_SUFFIX) => {
+            print_snapshot_name(path, &name, printer)?;
+            dump_log(path, options, printer)
+        }
         Some(INDEX_FILE_SUFFIX) => dump_index(path, offset_in(path, &name)?, options, printer),
         Some(TIME_INDEX_FILE_SUFFIX) => {
             dump_time_index(path, offset_in(path, &name)?, options, printer)
         }
         Some(PRODUCER_SNAPSHOT_FILE_SUFFIX) => dump_producer_snapshot(path, printer),
-        Some(suffix) if SUFFIXES_OF_KAFKA_ALONE.contains(&suffix) => {
+        Some(TRANSACTION_INDEX_SUFFIX) => {
             let why = format!(
-                "{}: this broker has no transactions and no metadata log, and this tool does not \
-                 read their files; use Kafka's own kafka-dump-log.sh",
+                "{}: this broker has no transactions, and this tool does not read their files; use \
+                 Kafka's own kafka-dump-log.sh",
                 path.display()
             );
             Err(io::Error::new(io::ErrorKind::Unsupported, why).into())
@@ -86,6 +98,28 @@ fn check_is_file(path: &Path) -> io::Result<()> {
         Err(error) => error,
     };
     Err(io::Error::new(error.kind(), format!("cannot open {}: {error}", path.display())))
+}
+
+/// Prints what a snapshot of the metadata log is called after.
+fn print_snapshot_name(path: &Path, name: &str, printer: &mut Printer<'_>) -> io::Result<()> {
+    if name == BOOTSTRAP_FILE {
+        printer.print(format_args!("KRaft bootstrap snapshot\n"));
+        return Ok(());
+    }
+    let stem = name.split('.').next().unwrap_or_default();
+    let parsed = stem.split_once('-').and_then(|(offset, epoch)| {
+        Some((offset.parse::<i64>().ok()?, epoch.parse::<i32>().ok()?))
+    });
+    let (end_offset, epoch) = parsed.ok_or_else(|| {
+        let why = format!(
+            "{}: the name of a snapshot is an offset and an epoch, as in \
+             00000000000000000075-0000000001.checkpoint",
+            path.display()
+        );
+        io::Error::new(io::ErrorKind::InvalidInput, why)
+    })?;
+    printer.print(format_args!("Snapshot end offset: {end_offset}, epoch: {epoch}\n"));
+    Ok(())
 }
 
 /// The offset that the name of a file begins with.

@@ -10,24 +10,23 @@ const MAX_MESSAGE_SIZE: u64 = 5 * 1024 * 1024;
 const STRING_DECODERS: [&str; 2] =
     ["org.apache.kafka.tools.api.StringDecoder", "kafka.serializer.StringDecoder"];
 /// For topics that this broker does not have.
-const DECODERS_WITHOUT_TOPIC: [&str; 4] = [
-    "transaction-log-decoder",
-    "cluster-metadata-decoder",
-    "remote-log-metadata-decoder",
-    "share-group-state-decoder",
-];
+const DECODERS_WITHOUT_TOPIC: [&str; 3] =
+    ["transaction-log-decoder", "remote-log-metadata-decoder", "share-group-state-decoder"];
 
 pub const DUMP_LOG_HELP: &str = "\
 transferto dump-log: prints what is in the files of a log, as Kafka's kafka-dump-log.sh does
 
 Usage: transferto dump-log [options] FILE...
 
-  FILE                    a file of a log: <offset>.log, .index, .timeindex or .snapshot
+  FILE                    a file of a log: <offset>.log, .index, .timeindex or .snapshot,
+                          or a snapshot of a metadata log, .checkpoint
   --files a,b             more of them, as Kafka's tool takes them
   --print-data-log        prints the keys and values of the records, too
   --deep-iteration        prints each record, not only each batch
   --skip-record-metadata  prints of a record its key and value alone
   --offsets-decoder       prints the records of __consumer_offsets as JSON
+  --cluster-metadata-decoder
+                          prints the records of a controller's __cluster_metadata as JSON
   --max-bytes n           reads only the first n bytes of a .log
   --verify-index-only     compares an index with its .log, and does not print it
   --index-sanity-check    only checks an index as the start of Kafka does
@@ -62,6 +61,8 @@ pub struct DumpLogSegmentsOptions {
     pub is_deep_iteration: bool,
     /// Whether records are those of `__consumer_offsets`.
     pub decodes_offsets: bool,
+    /// Whether records are those of `__cluster_metadata`.
+    pub decodes_cluster_metadata: bool,
     pub verifies_index_only: bool,
     pub index_sanity_only: bool,
     pub skips_record_metadata: bool,
@@ -71,22 +72,39 @@ pub struct DumpLogSegmentsOptions {
 }
 
 impl DumpLogSegmentsOptions {
-    /// Parses the arguments that follow `dump-log`.
-    ///
-    /// # Errors
-    /// What is wrong and what to do, as one line for the terminal.
-    pub fn parse(arguments: &[String]) -> Result<DumpLogRequest, String> {
-        let mut options = Self {
+    /// What no argument has changed.
+    fn new() -> Self {
+        Self {
             files: Vec::new(),
             prints_data_log: false,
             is_deep_iteration: false,
             decodes_offsets: false,
+            decodes_cluster_metadata: false,
             verifies_index_only: false,
             index_sanity_only: false,
             skips_record_metadata: false,
             max_message_size: MAX_MESSAGE_SIZE,
             max_bytes: None,
-        };
+        }
+    }
+
+    /// For records of `__cluster_metadata` that come from elsewhere than a file.
+    pub(crate) fn of_cluster_metadata(skips_record_metadata: bool) -> Self {
+        Self {
+            prints_data_log: true,
+            is_deep_iteration: true,
+            decodes_cluster_metadata: true,
+            skips_record_metadata,
+            ..Self::new()
+        }
+    }
+
+    /// Parses the arguments that follow `dump-log`.
+    ///
+    /// # Errors
+    /// What is wrong and what to do, as one line for the terminal.
+    pub fn parse(arguments: &[String]) -> Result<DumpLogRequest, String> {
+        let mut options = Self::new();
         let mut arguments = Arguments { rest: arguments };
         while let Some(argument) = arguments.next() {
             let Some(option) = argument.strip_prefix('-') else {
@@ -115,7 +133,7 @@ impl DumpLogSegmentsOptions {
         if options.files.is_empty() {
             return Err("no file to dump; name one, or see dump-log --help".to_string());
         }
-        options.prints_data_log |= options.decodes_offsets;
+        options.prints_data_log |= options.decodes_offsets || options.decodes_cluster_metadata;
         options.is_deep_iteration |= options.prints_data_log;
         Ok(DumpLogRequest::Dump(options))
     }
@@ -147,6 +165,7 @@ impl DumpLogSegmentsOptions {
             "print-data-log" => set(&mut self.prints_data_log, name, value)?,
             "deep-iteration" => set(&mut self.is_deep_iteration, name, value)?,
             "offsets-decoder" => set(&mut self.decodes_offsets, name, value)?,
+            "cluster-metadata-decoder" => set(&mut self.decodes_cluster_metadata, name, value)?,
             "verify-index-only" => set(&mut self.verifies_index_only, name, value)?,
             "index-sanity-check" => set(&mut self.index_sanity_only, name, value)?,
             "skip-record-metadata" => set(&mut self.skips_record_metadata, name, value)?,
@@ -265,7 +284,12 @@ mod tests {
         };
         assert_eq!(by("a"), (false, false));
         assert_eq!(by("a --deep-iteration"), (false, true));
-        for option in ["--print-data-log", "--offsets-decoder", "--value-decoder-class"] {
+        for option in [
+            "--print-data-log",
+            "--offsets-decoder",
+            "--cluster-metadata-decoder",
+            "--value-decoder-class",
+        ] {
             assert_eq!(by(&format!("{option} a")), (true, true), "{option}");
         }
         let with_class = options("--key-decoder-class kafka.serializer.StringDecoder a");

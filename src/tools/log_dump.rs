@@ -6,7 +6,7 @@ use std::path::Path;
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::KafkaError;
-use crate::common::units::{Offset, Position};
+use crate::common::units::Position;
 use crate::message::byte_buffer_message_set::{EntryContent, ShallowEntry, shallow_entries};
 use crate::message::message::{MAGIC_VALUE_V0, Message};
 use crate::message::message_set::MAGIC_OFFSET;
@@ -15,6 +15,7 @@ use crate::message::records::LogRecord;
 use crate::message::timestamp_type::TimestampType;
 use crate::storage::log::file_message_set::{EntryHeader, FileMessageSet};
 use crate::storage::producers::producer_state_entry::{NO_SEQUENCE, increment_sequence};
+use crate::tools::cluster_metadata_parser;
 use crate::tools::dump_log_segments_options::DumpLogSegmentsOptions;
 use crate::tools::offsets_message_parser;
 use crate::tools::printer::{Printer, java_string};
@@ -22,21 +23,19 @@ use crate::tools::printer::{Printer, java_string};
 /// Up to the magic of an entry: what is shorter is not the beginning of one, for Kafka neither.
 const HEADER_SIZE_UP_TO_MAGIC: u64 = MAGIC_OFFSET as u64 + 1;
 
-/// Prints the batches of a log whose file name says that it begins at `start_offset`.
+/// Prints the batches of a log.
 ///
 /// # Errors
 /// Why it cannot be read to its end. A batch that cannot be read is no reason, as long as its size
 /// can: that is printed, and the next batch follows.
 pub(crate) fn dump_log(
     path: &Path,
-    start_offset: Offset,
     options: &DumpLogSegmentsOptions,
     printer: &mut Printer<'_>,
 ) -> Result<(), KafkaError> {
-    printer.print(format_args!("Log starting offset: {start_offset}\n"));
     let set = FileMessageSet::open_read_only(path)?;
     let end = Position(options.max_bytes.unwrap_or(u64::MAX).min(set.size()));
-    let mut records = RecordPrinter { path, options, last_offset: -1, has_gap: false, printer };
+    let mut records = RecordPrinter::new(path, options, printer);
     let mut bytes = Vec::new();
     let mut position = Position::START;
     while let Some(header) = entry_before(&set, position, end)? {
@@ -164,7 +163,7 @@ fn timestamp_type_name(entry: &ShallowEntry<'_>) -> &'static str {
 }
 
 /// Prints the records of a log, and sees whether their offsets follow each other.
-struct RecordPrinter<'p, 'a> {
+pub(crate) struct RecordPrinter<'p, 'a> {
     path: &'p Path,
     options: &'p DumpLogSegmentsOptions,
     last_offset: i64,
@@ -172,9 +171,34 @@ struct RecordPrinter<'p, 'a> {
     printer: &'p mut Printer<'a>,
 }
 
-impl RecordPrinter<'_, '_> {
+impl<'p, 'a> RecordPrinter<'p, 'a> {
+    /// `path` is named if offsets are missing.
+    pub(crate) fn new(
+        path: &'p Path,
+        options: &'p DumpLogSegmentsOptions,
+        printer: &'p mut Printer<'a>,
+    ) -> Self {
+        Self { path, options, last_offset: -1, has_gap: false, printer }
+    }
+
+    /// The next record should have this offset.
+    pub(crate) fn expect_offset(&mut self, offset: i64) {
+        self.last_offset = offset.wrapping_sub(1);
+    }
+
+    pub(crate) fn printer(&mut self) -> &mut Printer<'a> {
+        self.printer
+    }
+
     /// Prints the entry that `bytes` are, and its records if they are asked for.
-    fn print_entry(&mut self, bytes: &[u8], position: Position) -> Result<(), KafkaError> {
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub(crate) fn print_entry(
+        &mut self,
+        bytes: &[u8],
+        position: Position,
+    ) -> Result<(), KafkaError> {
         print_batch(bytes, position, self.printer)?;
         if self.options.is_deep_iteration { self.print_records(bytes) } else { Ok(()) }
     }
@@ -275,8 +299,12 @@ impl RecordPrinter<'_, '_> {
         }
     }
 
-    /// Prints a mark that a broker of Kafka has written.
+    /// Prints a mark that a broker or a controller of Kafka has written.
     fn print_control(&mut self, record: &LogRecord<'_>) {
+        if let Some(text) = cluster_metadata_parser::parse_control(record) {
+            self.printer.print(format_args!(" "));
+            return self.printer.print_text(&text);
+        }
         let control_type = record.key.and_then(|key| key.get(2..4)).map(BigEndian::read_i16);
         let coordinator_epoch = record.value.and_then(|it| it.get(2..6)).map(BigEndian::read_i32);
         let name = match control_type {
@@ -307,6 +335,8 @@ impl RecordPrinter<'_, '_> {
                 Ok((key, value)) => (Some(key.into()), value.map(Into::into)),
                 Err(why) => return self.printer.error(&why),
             }
+        } else if self.options.decodes_cluster_metadata {
+            (None, cluster_metadata_parser::parse(record).map(Into::into))
         } else {
             (record.key.map(java_string), record.value.map(java_string))
         };

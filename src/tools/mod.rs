@@ -1,10 +1,13 @@
-//! Tools for the broker's files, which need no broker.
+//! Programs that need no broker: for its files, and for a cluster's metadata log.
 
 pub mod dump_log_segments_options;
 pub(crate) mod printer;
 pub(crate) mod offsets_message_parser;
+pub(crate) mod cluster_metadata_parser;
 pub(crate) mod log_dump;
 pub(crate) mod index_dump;
 pub mod dump_log_segments;
+pub mod metadata_log_options;
+pub mod metadata_log;
 pub mod add_scram_options;
 pub mod add_scram;

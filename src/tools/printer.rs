@@ -48,12 +48,16 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Says what is wrong with the files, in Kafka's words.
-    pub(crate) fn complain(&mut self, line: fmt::Arguments<'_>) {
-        // What stands before it on a terminal comes before it.
+    /// Lets everything be seen that was printed so far.
+    pub(crate) fn flush(&mut self) {
         if self.failure.is_none() {
             self.failure = self.out.flush().err();
         }
+    }
+
+    /// Says what is wrong with the files, in Kafka's words.
+    pub(crate) fn complain(&mut self, line: fmt::Arguments<'_>) {
+        self.flush(); // What stands before it on a terminal comes before it.
         // There is no better place to say that it cannot be said.
         let _ = writeln!(self.err, "{line}");
     }

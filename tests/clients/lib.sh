@@ -177,3 +177,15 @@ create_topic() {
 broker_memory() {
     awk -v field="$1:" '$1 == field { print $2 }' "/proc/$(broker_pid)/status"
 }
+
+# In a cluster the next of three brokers is meant.
+if [ -n "${CLUSTER_DIR:-}" ]; then
+    lib_dir=$(dirname "${BASH_SOURCE[0]}")
+    # shellcheck source=../cluster/controller.sh
+    source "$lib_dir/../cluster/controller.sh"
+    # shellcheck source=../cluster/brokers.sh
+    source "$lib_dir/../cluster/brokers.sh"
+    broker_kill_and_restart() {
+        cluster_restart KILL
+    }
+fi

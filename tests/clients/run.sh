@@ -9,7 +9,8 @@
 # Environment: TRANSFERTO  the broker's binary (default: target/release/transferto)
 #              SECURITY    `none`: only over PLAINTEXT; `some`: only what continuous integration runs
 #                          over TLS and with SASL; `all`: all of that; or names of security.sh, such as
-#                          "ssl sasl-plain"; by default `none` and `some`
+#                          "ssl sasl-plain"; by default `none` and `some`; `cluster`: only against three
+#                          brokers under Apache's controller
 #              RECORDS     how many records the large steps move (default: 100000)
 #              KEEP=1      keep the broker's data and log also if all is well
 #              CI=true     leave the pages as they are
@@ -20,6 +21,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/lib.sh"
 # shellcheck source=security.sh
 source "$here/security.sh"
+# shellcheck source=cluster.sh
+source "$here/cluster.sh"
 
 SECURITY=${SECURITY:-}
 # How long a client that is refused may take to say so, its start included.
@@ -29,8 +32,13 @@ main() {
     check_names "$@"
     prepare
     trap cleanup EXIT
-    run_ways "$@"
-    grid
+    if [ "$SECURITY" = cluster ]; then
+        run_cluster $(those_of_the_cluster "$@")
+        sum_up_cluster
+    else
+        run_ways "$@"
+        grid
+    fi
 }
 
 # run_ways CLIENT...: first over PLAINTEXT, if at all, and then two ways at a time: those with all
@@ -223,6 +231,7 @@ record() {
             PASS\ * | FAIL\ *) line="${line%% *} ${2:-}${line#* }" ;;
         esac
         printf '%s\n' "${2:+$1: }$line"
+        [ -z "${CLUSTER_DIR:-}" ] || restart_at_step "$line"
         case $line in
             PASS\ * | FAIL\ * | VERSION\ * | SECONDS\ *)
                 printf '%s\t%s\t%s\n' "$1" "${line%% *}" "${line#* }" >>"$TOP_DIR/results"
@@ -262,6 +271,7 @@ nothing_panicked() {
 
 cleanup() {
     local status=$? lane way
+    [ -z "${CLUSTER_DIR:-}" ] || cluster_kill
     for lane in $(jobs -p); do
         kill -KILL -- "-$lane" 2>/dev/null || true
     done

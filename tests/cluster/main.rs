@@ -8,9 +8,31 @@ mod scripted_log;
 mod mock_controller_channel;
 mod scene;
 
+mod broker_metadata_publisher;
+mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
 mod forwarding_manager;
 mod api_version_manager;
 mod default_auto_topic_creation_manager;
 mod producer_id_manager;
+
+mod clients {
+    mod blocking_channel;
+}
+
+mod raft {
+    pub(crate) mod recording_listener;
+
+    mod kafka_raft_client;
+    mod kafka_raft_client_fetch;
+    mod kafka_raft_client_snapshot;
+    mod wrong_answers;
+mod image {
+    mod made_records;
+    mod published;
+    mod cluster_image;
+    mod metadata_loader;
+    mod recorded_logs;
+    mod topics_image;
+}

@@ -22,7 +22,7 @@ use transferto::image::metadata_delta::LocalReplicaChanges;
 use transferto::image::records::topic_records::PartitionChangeRecord;
 use transferto::replica::delayed_produce::PartitionResponse;
 use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
-use transferto::replica::partition::Partition;
+use transferto::replica::partition::{ASKED_BY_NAME, Partition};
 use transferto::replica::replica_manager::{FetchParams, ReplicaManager, ReplicaManagerConfig};
 use transferto::server::cluster::replica_changes::ReplicaChanges;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
@@ -57,6 +57,7 @@ impl Broker {
         let config = LogManagerConfig {
             log_dirs: vec![dir.join("logs")],
             broker_id: LOCAL,
+            joins_a_cluster: true,
             default_config: LogConfig::default(),
             recovery_threads_per_data_dir: 1,
             cleaner: CleanerConfig { enable_cleaner: false, ..CleanerConfig::default() },
@@ -148,6 +149,7 @@ impl Broker {
             newest_readable_magic: 2,
         };
         let fetch_info = PartitionFetchInfo {
+            topic_id: FOO,
             offset: Offset(offset),
             fetch_size: 1_000,
             current_leader_epoch: LeaderEpoch(epoch),
@@ -439,6 +441,7 @@ fn a_debugging_consumer_reads_a_follower() {
         newest_readable_magic: 2,
     };
     let fetch_info = PartitionFetchInfo {
+        topic_id: FOO,
         offset: Offset(0),
         fetch_size: 1_000,
         current_leader_epoch: LeaderEpoch::NONE,

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,7 @@ use transferto::protocol::fetch_snapshot::{
 };
 use transferto::protocol::wire::types::{Reader, Version, WireType, Writer};
 use transferto::protocol::wire::uuid::Uuid;
+use transferto::raft::snapshot_fetch::METADATA_TOPIC;
 
 use crate::scripted_log::ScriptedLog;
 
@@ -237,7 +238,7 @@ impl ScriptedController {
 
     /// All requests of this API so far.
     pub(crate) fn asked<R: ClientRequest>(&self) -> Vec<R> {
-        requests_of(&self.shared.locked())
+        self.shared.locked().requests()
     }
 
     /// All requests of all APIs so far.
@@ -249,7 +250,7 @@ impl ScriptedController {
     pub(crate) fn wait_for_requests<R: ClientRequest>(&self, count: usize) -> Vec<R> {
         let what = format!("{count} requests {}", R::NAME);
         self.wait_until(&what, |state| {
-            let requests = requests_of::<R>(state);
+            let requests = state.requests::<R>();
             (requests.len() >= count).then_some(requests)
         })
     }
@@ -268,7 +269,8 @@ impl ScriptedController {
             }
             let left = PATIENCE.checked_sub(began.elapsed());
             let left = left.unwrap_or_else(|| panic!("waited in vain for {what}"));
-            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -288,13 +290,9 @@ impl Drop for ScriptedController {
 
 impl Shared {
     fn locked(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        // A thread that has panicked is reported by its test, which still has to end this.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn requests_of<R: ClientRequest>(state: &State) -> Vec<R> {
-    let of_api = state.asked.iter().filter(|asked| asked.api_key == R::API_KEY);
-    of_api.map(|asked| read_body(asked)).collect()
 }
 
 fn read_body<R: ClientRequest>(asked: &Asked) -> R {
@@ -495,6 +493,12 @@ fn fetch(shared: &Shared, request: &FetchRequest) -> Answer<FetchResponse> {
 }
 
 impl State {
+    /// All requests of this API so far.
+    pub(crate) fn requests<R: ClientRequest>(&self) -> Vec<R> {
+        let of_api = self.asked.iter().filter(|asked| asked.api_key == R::API_KEY);
+        of_api.map(read_body).collect()
+    }
+
     fn is_leader(&self) -> bool {
         self.leader.is_some_and(|(id, _)| id == self.node_id)
     }
@@ -522,7 +526,8 @@ impl State {
         }
         let [topic] = &request.topics[..] else { panic!("one topic, not {:?}", request.topics) };
         let [asked] = &topic.partitions[..] else { panic!("one partition") };
-        assert_eq!((topic.topic_id, asked.partition), (METADATA_TOPIC_ID, 0));
+        assert!(topic.topic_id == METADATA_TOPIC_ID || topic.topic == METADATA_TOPIC);
+        assert_eq!(asked.partition, 0);
         let is_wrong = asked.fetch_offset < 0
             || asked.last_fetched_epoch < 0
             || asked.last_fetched_epoch > asked.current_leader_epoch;
@@ -553,6 +558,7 @@ impl State {
             }
         }
         let mut of_topic = FetchResponseTopic { partitions: vec![partition], ..Default::default() };
+        of_topic.header.topic = METADATA_TOPIC.to_string();
         of_topic.header.topic_id = METADATA_TOPIC_ID;
         response.topics = vec![of_topic];
         let endpoint = |(node_id, addr): (i32, SocketAddr)| NodeEndpoint {

@@ -49,13 +49,6 @@ impl ScriptedLog {
         base_offset
     }
 
-    /// Drops what lies at `offset` and behind it, as a quorum does with what it has not committed.
-    pub(crate) fn truncate_to(&mut self, offset: i64) {
-        assert!(offset >= self.high_watermark, "what is committed stays");
-        self.batches.retain(|batch| base_offset(batch) < offset);
-        self.end_offset = offset.min(self.end_offset);
-    }
-
     /// From now on the log begins with `id`, and `bytes` stand for what is gone.
     pub(crate) fn snapshot_at(&mut self, id: SnapshotId, bytes: Vec<u8>) {
         self.batches.retain(|batch| base_offset(batch) >= id.end_offset);

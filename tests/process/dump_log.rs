@@ -91,6 +91,26 @@ fn what_kafkas_own_tool_prints_is_printed_line_for_line() {
     assert_eq!((steps, damaged), (18, 2));
 }
 
+/// The lines of `dump.txt` are those of Kafka 4.4.0, for the log that its controller wrote.
+#[test]
+fn the_metadata_log_of_a_controller_is_printed_line_for_line() {
+    for (folder, file, recorded) in [
+        ("mv7", "00000000000000000000.log", "dump.txt"),
+        ("mv21", "00000000000000000000.log", "dump.txt"),
+        ("mv21", "00000000000000000075-0000000001.checkpoint", "snapshot-dump.txt"),
+        ("mv33", "00000000000000000000.log", "dump.txt"),
+    ] {
+        let dir = manifest("tests/fixtures/cluster-metadata").join(folder);
+        let recorded = fs::read_to_string(dir.join(recorded)).unwrap();
+        let output = dump_log(&dir, &["--cluster-metadata-decoder", "--files", file]);
+        for (at, (ours, theirs)) in text(&output.stdout).lines().zip(recorded.lines()).enumerate() {
+            assert_eq!(ours, theirs, "{folder}/{file}, line {at}");
+        }
+        assert_eq!(text(&output.stdout), recorded, "{folder}/{file}");
+        assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &[][..]), "{folder}");
+    }
+}
+
 #[test]
 fn a_file_that_is_no_log_gets_a_sentence_and_the_next_one_is_printed() {
     let dir = files();
@@ -103,6 +123,7 @@ fn a_file_that_is_no_log_gets_a_sentence_and_the_next_one_is_printed() {
     fs::write(dir.join("1.snapshot"), [&snapshot[..20], b"x", &snapshot[21..]].concat()).unwrap();
     fs::write(dir.join("2.snapshot"), &snapshot[..20]).unwrap();
     fs::write(dir.join("3.txnindex"), b"").unwrap();
+    fs::write(dir.join("4.checkpoint"), b"").unwrap();
     for (file, sentence) in [
         ("6.log", "cannot open 6.log: No such file"),
         ("nope", "cannot open nope: No such file"),
@@ -116,6 +137,7 @@ fn a_file_that_is_no_log_gets_a_sentence_and_the_next_one_is_printed() {
         ("1.snapshot", "Snapshot is corrupt (CRC is no longer valid). Stored crc: "),
         ("2.snapshot", "and has 20 bytes"),
         ("3.txnindex", "use Kafka's own kafka-dump-log.sh"),
+        ("4.checkpoint", "4.checkpoint: the name of a snapshot is an offset and an epoch"),
     ] {
         let output = dump_log(dir.path(), &[file, "made/2.log"]);
         let complaint = text(&output.stderr);

@@ -10,12 +10,13 @@ use transferto::common::mock_scheduler::MockScheduler;
 use transferto::common::mock_time::MockTime;
 use transferto::common::scheduler::Scheduler;
 use transferto::common::time::Time;
-use transferto::common::units::Offset;
+use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::log_config::LogConfig;
 use transferto::message::byte_buffer_message_set::for_each_record;
 use transferto::message::compression_codec::CompressionCodec;
 use transferto::message::message_set::{Destination, MessageSet};
 use transferto::message::record_batch_builder::RecordBatchBuilder;
+use transferto::storage::epochs::epoch_entry::EpochEntry;
 use transferto::storage::files::log_dir_failure_channel::LogDirFailureChannel;
 use transferto::storage::files::log_file_names::SEGMENT_ENDS_FILE;
 use transferto::storage::log::log::{Log, LogOpen};
@@ -107,6 +108,11 @@ pub(crate) fn timed_batch(timestamp_ms: i64, value: &str) -> Vec<u8> {
 /// Messages of magic 0, not compressed, with these offsets.
 pub(crate) fn messages(offsets_and_values: &[(i64, &str)]) -> Vec<u8> {
     message_set(0, CompressionCodec::None, offsets_and_values)
+}
+
+/// A leader epoch and where it begins.
+pub(crate) fn entry(epoch: i32, start_offset: i64) -> EpochEntry {
+    EpochEntry { epoch: LeaderEpoch(epoch), start_offset: Offset(start_offset) }
 }
 
 /// The segment that takes the appends.

@@ -5,6 +5,7 @@ mod fixture;
 
 mod log {
     mod log;
+    mod log_epochs;
     mod log_faults;
     mod log_recovery;
     mod missing_records;
@@ -20,6 +21,10 @@ mod producers {
     mod producer_state_manager;
 }
 
+mod epochs {
+    mod leader_epoch_file_cache;
+}
+
 mod cleaner {
     mod compaction;
 
@@ -28,8 +33,10 @@ mod cleaner {
 }
 
 mod log_manager;
+mod partition_metadata_file;
 
 mod replica {
     mod high_watermark;
+    mod leader_epochs;
     mod local_logs;
 }

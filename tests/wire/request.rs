@@ -345,7 +345,7 @@ fn advertised() -> Vec<(i16, i16, i16)> {
 fn what_is_advertised_is_what_the_table_says() {
     let rows = [
         (0, 0, 11), // Produce
-        (1, 0, 12), // Fetch
+        (1, 0, 18), // Fetch
         (2, 0, 11), // ListOffsets
         (3, 0, 12), // Metadata
         (8, 0, 8),  // OffsetCommit

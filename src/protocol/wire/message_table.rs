@@ -60,8 +60,9 @@ macro_rules! table {
         }
 
         impl $name {
-            /// Those that differ from their defaults, behind their number.
-            fn write_tagged_fields(
+            /// Those that differ from their defaults, behind their number: what ends the message in a
+            /// flexible version.
+            pub(crate) fn write_tagged_fields(
                 &self,
                 writer: &mut $crate::protocol::wire::types::Writer<'_>,
                 version: $crate::protocol::wire::types::Version,

@@ -367,6 +367,22 @@ impl<'a> Writer<'a> {
         write(self);
     }
 
+    /// Writes a string. The old encoding cannot hold one of more than 32,767 bytes: it is cut, at the end
+    /// of a character.
+    pub fn write_text(&mut self, text: &str, version: Version) {
+        if version.is_flexible {
+            self.write_length(Some(text.len()), version);
+            self.put(text.as_bytes());
+            return;
+        }
+        let mut length = text.len().min(STRING_BYTES_MAX);
+        while !text.is_char_boundary(length) {
+            length -= 1;
+        }
+        (length as i16).write(self, version);
+        self.put(&text.as_bytes()[..length]);
+    }
+
     /// Writes the length of a byte string or the count of an array; `None` is null.
     ///
     /// A length of 2 GiB or more has no place on the wire, nor has what follows it in a frame: who
@@ -483,8 +499,6 @@ impl WireType for Option<String> {
     }
 }
 
-/// The old encoding cannot hold a text of more than 32,767 bytes: it is cut, at the end of a
-/// character.
 impl WireType for String {
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
         let start = reader.position;
@@ -492,17 +506,7 @@ impl WireType for String {
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) {
-        if version.is_flexible {
-            writer.write_length(Some(self.len()), version);
-            writer.put(self.as_bytes());
-            return;
-        }
-        let mut length = self.len().min(STRING_BYTES_MAX);
-        while !self.is_char_boundary(length) {
-            length -= 1;
-        }
-        (length as i16).write(writer, version);
-        writer.put(&self.as_bytes()[..length]);
+        writer.write_text(self, version);
     }
 
     fn size_min(version: Version) -> usize {

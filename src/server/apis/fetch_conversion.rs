@@ -24,9 +24,12 @@ use crate::message::conversion::down_convert;
 use crate::message::message::{MAGIC_VALUE_V0, MAGIC_VALUE_V1};
 use crate::message::message_set::{Destination, MessageSet};
 use crate::message::record_batch::MAGIC_VALUE_V2;
-use crate::protocol::fetch_response_send::FetchResponsePartitionData;
-use crate::replica::local_logs::{LogReadInfo, LogReadResult, PartitionFetchInfo};
+use crate::protocol::fetch::EpochEndOffset;
+use crate::protocol::fetch_response_send::{FetchResponsePartitionData, TopicData};
+use crate::protocol::wire::uuid::Uuid;
+use crate::replica::local_logs::{LogReadInfo, LogReadResult};
 use crate::replica::replica::Replica;
+use crate::server::fetch::asked::Asked;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
 use crate::storage::log::read_limit::ReadLimit;
 
@@ -59,19 +62,6 @@ pub(crate) fn has_hard_max_bytes_limit(version: i16) -> bool {
     version <= LAST_VERSION_WITH_CUT_MESSAGES
 }
 
-/// A partition that a fetch names, and why it is not read, if it is refused.
-pub(crate) struct Asked {
-    pub(crate) key: TopicAndPartition,
-    pub(crate) fetch_info: PartitionFetchInfo,
-    pub(crate) refusal: Option<Errors>,
-}
-
-impl Asked {
-    pub(crate) fn readable(&self) -> Option<(TopicAndPartition, PartitionFetchInfo)> {
-        self.refusal.is_none().then(|| (self.key.clone(), self.fetch_info))
-    }
-}
-
 /// Makes the data of a response from the results of reading.
 pub struct FetchedData {
     metrics: Arc<Metrics>,
@@ -83,20 +73,20 @@ impl FetchedData {
         Self { metrics }
     }
 
-    /// Puts every partition that was asked for into the response, in the order in which they come:
-    /// what was read, or why it was not. A client misses a partition that is left out.
+    /// Puts every partition that was asked for into the response, in their order: what was read, or why
+    /// it was not. A client misses a partition that is left out, unless its session says so.
     ///
     /// What is converted comes out of `memory`. If that has no more, the rest is left for the next
     /// fetch.
     pub(crate) fn merge(
         &self,
         version: i16,
-        asked: impl Iterator<Item = Asked>,
+        asked: &[Asked],
         results: Vec<(TopicAndPartition, LogReadResult)>,
         memory: &mut MemoryDraw,
-    ) -> Vec<(String, Vec<FetchResponsePartitionData>)> {
+    ) -> Vec<TopicData> {
         let mut results = results.into_iter().map(|(_, result)| result);
-        let mut topics: Vec<(String, Vec<FetchResponsePartitionData>)> = Vec::new();
+        let mut topics: Vec<TopicData> = Vec::new();
         let taken_bytes = memory.bytes();
         let mut convertible = Convertible { left_bytes: CONVERTED_BYTES_MAX, taken_bytes, memory };
         for asked in asked {
@@ -104,14 +94,21 @@ impl FetchedData {
             let data = match asked.refusal {
                 Some(refusal) => failed(partition, refusal),
                 None => match results.next() {
-                    Some(Ok(read)) => self.partition_data(version, &asked, read, &mut convertible),
+                    Some(Ok(read)) => self.partition_data(version, asked, read, &mut convertible),
                     Some(Err(error)) => failed(partition, error.code()),
                     None => failed(partition, Errors::UnknownServerError),
                 },
             };
+            let topic_id = Uuid(asked.fetch_info.topic_id);
             match topics.last_mut() {
-                Some((topic, partitions)) if **topic == *asked.key.topic => partitions.push(data),
-                _ => topics.push((asked.key.topic.to_string(), vec![data])),
+                Some(it) if it.topic_id == topic_id && it.topic == asked.key.topic => {
+                    it.partitions.push(data);
+                }
+                _ => topics.push(TopicData {
+                    topic: Arc::clone(&asked.key.topic),
+                    topic_id,
+                    partitions: vec![data],
+                }),
             }
         }
         topics
@@ -134,6 +131,9 @@ impl FetchedData {
         }
         let (high_watermark, log_start_offset) = (read.high_watermark, read.log_start_offset);
         let replica = Arc::clone(&read.replica);
+        let diverging_epoch = read
+            .diverging_epoch
+            .map(|it| EpochEndOffset { epoch: it.leader_epoch.0, end_offset: it.end_offset.0 });
         // ANCHOR: slice_or_conversion
         let messages = match magic_to_convert_to(version, &read.log_config) {
             None => Ok(Box::new(read.fetched_data.message_set) as Box<dyn MessageSet>),
@@ -150,6 +150,8 @@ impl FetchedData {
                     high_watermark: high_watermark.0,
                     last_stable_offset: high_watermark.0,
                     log_start_offset: log_start_offset.0,
+                    diverging_epoch,
+                    current_leader: None,
                     messages,
                 }
                 // ANCHOR_END: fetch_response_partition_data
@@ -334,6 +336,8 @@ fn failed(partition: i32, error: Errors) -> FetchResponsePartitionData {
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
+        diverging_epoch: None,
+        current_leader: None,
         messages: Box::new(ByteBufferMessageSet::empty()),
     }
 }

@@ -4,30 +4,24 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::common::end_point::ListenerName;
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::topic_partition::is_internal;
-use crate::image::topic_image::{NO_LEADER, PartitionRegistration, TopicImage};
 use crate::protocol::metadata::{
-    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-    MetadataResponseTopic,
+    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponseTopic,
 };
 use crate::protocol::request::ResponseBody;
 use crate::protocol::wire::uuid::Uuid;
 use crate::server::apis::controller_requests::ControllerRequests;
 use crate::server::apis::group_metadata_topic::GroupMetadataTopic;
 use crate::server::apis::parts::Parts;
+use crate::server::apis::topic_view::TopicView;
 use crate::server::metadata::auto_topic_creation_manager::{AutoTopicCreationManager, Requester};
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
-use crate::server::metadata::reachable_brokers::ReachableBrokers;
 use crate::server::reply::refusals::Refusals;
 use crate::server::reply::reply::Reply;
 use crate::server::security::authorization::Authorization;
 use crate::server::security::authorizer::{Operation, Resource};
 use crate::server::security::request_context::RequestContext;
-
-/// The first version whose clients know `LISTENER_NOT_FOUND`.
-const LISTENER_NOT_FOUND_VERSION: i16 = 6;
 
 /// Handles Metadata.
 pub(crate) struct MetadataApis {
@@ -308,61 +302,5 @@ fn missing_topic(name: &str, error: Errors) -> MetadataResponseTopic {
         error_code: error.code(),
         name: Some(name.to_string()),
         ..MetadataResponseTopic::default()
-    }
-}
-
-/// How topics look to the client that asks.
-struct TopicView<'a> {
-    brokers: ReachableBrokers,
-    listener: &'a ListenerName,
-    version: i16,
-}
-
-impl TopicView<'_> {
-    fn existing_topic(&self, name: &str, topic: &TopicImage) -> MetadataResponseTopic {
-        let partitions = (0..).zip(&topic.partitions);
-        MetadataResponseTopic {
-            name: Some(name.to_string()),
-            topic_id: Uuid(topic.id),
-            is_internal: is_internal(name),
-            partitions: partitions.map(|(index, it)| self.partition(index, it)).collect(),
-            ..MetadataResponseTopic::default()
-        }
-    }
-
-    fn partition(
-        &self,
-        index: i32,
-        partition: &PartitionRegistration,
-    ) -> MetadataResponsePartition {
-        let replica_nodes = self.brokers_shown(&partition.replicas);
-        let isr_nodes = self.brokers_shown(&partition.isr);
-        let leader = self.brokers.leader_of(partition, self.listener);
-        let error = match leader {
-            Err(Errors::ListenerNotFound) if self.version < LISTENER_NOT_FOUND_VERSION => {
-                Errors::LeaderNotAvailable
-            }
-            Err(error) => error,
-            Ok(_) if replica_nodes.len() < partition.replicas.len() => Errors::ReplicaNotAvailable,
-            Ok(_) if isr_nodes.len() < partition.isr.len() => Errors::ReplicaNotAvailable,
-            Ok(_) => Errors::None,
-        };
-        MetadataResponsePartition {
-            error_code: error.code(),
-            partition_index: index,
-            leader_id: leader.unwrap_or(NO_LEADER),
-            leader_epoch: partition.leader_epoch.0,
-            replica_nodes,
-            isr_nodes,
-            offline_replicas: self.brokers.offline_replicas(partition, self.listener),
-        }
-    }
-
-    /// All of them, but for version 0: its clients know no broker that is not listed.
-    fn brokers_shown(&self, brokers: &[i32]) -> Vec<i32> {
-        match self.version {
-            0 => self.brokers.alive(brokers, self.listener),
-            _ => brokers.to_vec(),
-        }
     }
 }

@@ -282,9 +282,12 @@ impl TopicApis {
         }
         let name = match (&asked.name, asked.topic_id) {
             (Some(name), Uuid::ZERO) => name.clone(),
-            (None, id) if id != Uuid::ZERO => cache.topic_name(&id.0).ok_or_else(|| {
-                KafkaError::api(Errors::UnknownTopicId, "there is no topic of this id")
-            })?,
+            (None, id) if id != Uuid::ZERO => {
+                let name = cache.topic_name(&id.0).ok_or_else(|| {
+                    KafkaError::api(Errors::UnknownTopicId, "there is no topic of this id")
+                })?;
+                name.to_string()
+            }
             _ => {
                 let why = "a topic is given by its name, or by its id";
                 return Err(KafkaError::api(Errors::InvalidRequest, why));

@@ -185,11 +185,9 @@ fn has_replica(
     topic_id: &[u8; 16],
     broker_id: i32,
 ) -> bool {
-    let partition = || {
-        let topic = topics.topic(&key.topic).filter(|it| it.id == *topic_id)?;
-        topic.partitions.get(usize::try_from(key.partition).ok()?).cloned()
-    };
-    partition().is_some_and(|it| it.replicas.contains(&broker_id))
+    let topic = topics.topic(&key.topic).filter(|it| it.id == *topic_id);
+    let partition = topic.and_then(|it| it.partition(key.partition));
+    partition.is_some_and(|it| it.replicas.contains(&broker_id))
 }
 
 fn failed_before() -> KafkaError {

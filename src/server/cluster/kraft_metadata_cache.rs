@@ -77,8 +77,8 @@ impl MetadataCache for KRaftMetadataCache {
         self.image.get().topics.topic(name).cloned()
     }
 
-    fn topic_name(&self, id: &[u8; 16]) -> Option<String> {
-        self.image.get().topics.name_of(id).map(str::to_string)
+    fn topic_name(&self, id: &[u8; 16]) -> Option<Arc<str>> {
+        self.image.get().topics.name_of(id).cloned()
     }
 
     fn topics(&self) -> Vec<(String, Arc<TopicImage>)> {

@@ -105,7 +105,8 @@ impl ReplicaChanges {
         let mut watermarks = Watermarks { replica_manager: &self.replica_manager, read: None };
         let mut unreplicated = Vec::new();
         for (topic, number) in changes.leaders.iter().chain(&changes.followers) {
-            let Some((image, partition)) = partition_of(after, topic, *number) else { continue };
+            let Some(image) = after.topic(topic) else { continue };
+            let Some(partition) = image.partition(*number) else { continue };
             let key = TopicAndPartition::new(topic, *number);
             let hosted = self.replica_manager.host(&image.id, &key, || {
                 let high_watermark = watermarks.of(&key)?;
@@ -186,15 +187,6 @@ impl Watermarks<'_> {
         self.read = Some(read);
         Ok(high_watermark)
     }
-}
-
-fn partition_of<'a>(
-    topics: &'a TopicsImage,
-    topic: &str,
-    partition: i32,
-) -> Option<(&'a TopicImage, &'a PartitionRegistration)> {
-    let image = topics.topic(topic)?;
-    Some((image, image.partitions.get(usize::try_from(partition).ok()?)?))
 }
 
 /// The settings of a topic's logs. The controller has accepted what the topic overrides, so what this

@@ -24,7 +24,7 @@ pub struct LedTopics {
 #[derive(Debug, Default)]
 struct Maps {
     topics: BTreeMap<String, Arc<TopicImage>>,
-    names: HashMap<[u8; 16], String>,
+    names: HashMap<[u8; 16], Arc<str>>,
     /// Topics that exist and are not led: one that is being created or deleted, or whose creation
     /// or deletion failed and could not be undone. Their names are taken.
     reserved: BTreeSet<String>,
@@ -36,7 +36,7 @@ impl LedTopics {
     }
 
     /// The name of the topic with this id.
-    pub fn name_of(&self, id: &[u8; 16]) -> Option<String> {
+    pub fn name_of(&self, id: &[u8; 16]) -> Option<Arc<str>> {
         read_locked(&self.maps).names.get(id).cloned()
     }
 
@@ -76,7 +76,7 @@ impl LedTopics {
     pub fn insert(&self, name: &str, topic: TopicImage) {
         let mut maps = write_locked(&self.maps);
         maps.reserved.remove(name);
-        maps.names.insert(topic.id, name.to_string());
+        maps.names.insert(topic.id, Arc::from(name));
         maps.topics.insert(name.to_string(), Arc::new(topic));
     }
 

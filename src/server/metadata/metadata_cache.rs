@@ -43,7 +43,8 @@ pub trait MetadataCache: Send + Sync {
     /// directory were offline.
     fn topic(&self, name: &str) -> Option<Arc<TopicImage>>;
 
-    fn topic_name(&self, id: &[u8; 16]) -> Option<String>;
+    /// The name of the topic that has this id now.
+    fn topic_name(&self, id: &[u8; 16]) -> Option<Arc<str>>;
 
     /// All those topics, by name.
     fn topics(&self) -> Vec<(String, Arc<TopicImage>)>;
@@ -51,7 +52,7 @@ pub trait MetadataCache: Send + Sync {
     /// Who leads a partition, and in which epoch; `None` for a partition that does not exist.
     fn leader_and_epoch(&self, key: &TopicAndPartition) -> Option<(i32, LeaderEpoch)> {
         let topic = self.topic(&key.topic)?;
-        let partition = topic.partitions.get(usize::try_from(key.partition).ok()?)?;
+        let partition = topic.partition(key.partition)?;
         Some((partition.leader, partition.leader_epoch))
     }
 

@@ -13,6 +13,8 @@ use crate::image::topic_image::PartitionRegistration;
 const MIGRATING: [u8; 16] = reserved_directory(0);
 /// The reserved id of a log directory that the broker has yet to choose.
 const UNASSIGNED: [u8; 16] = reserved_directory(1);
+/// The reserved id of a log directory that went offline.
+const LOST: [u8; 16] = reserved_directory(2);
 
 /// The brokers that clients can reach, at one moment.
 #[derive(Debug)]
@@ -79,10 +81,11 @@ fn is_alive(broker: &BrokerRegistration, listener: &ListenerName) -> bool {
 
 /// Port of `DirectoryId.isOnline`. A broker that has registered no directories has one.
 fn is_directory_online(broker: &BrokerRegistration, directory: Option<&[u8; 16]>) -> bool {
-    let Some(directory) = directory else { return true };
-    broker.directories.is_empty()
-        || matches!(*directory, MIGRATING | UNASSIGNED)
-        || broker.directories.contains(directory)
+    match directory {
+        None | Some(&MIGRATING | &UNASSIGNED) => true,
+        Some(&LOST) => false,
+        Some(id) => broker.directories.is_empty() || broker.directories.contains(id),
+    }
 }
 
 const fn reserved_directory(number: u8) -> [u8; 16] {

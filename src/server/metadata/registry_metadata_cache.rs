@@ -101,7 +101,7 @@ impl MetadataCache for RegistryMetadataCache {
         self.led.get(name).map(|topic| self.as_led_now(name, topic))
     }
 
-    fn topic_name(&self, id: &[u8; 16]) -> Option<String> {
+    fn topic_name(&self, id: &[u8; 16]) -> Option<Arc<str>> {
         self.led.name_of(id)
     }
 

@@ -23,10 +23,9 @@ use crate::registry::topic_registry::{
     NewTopic, TopicRecord, TopicRegistry, log_config, valid_log_config,
 };
 use crate::replica::partition::LEADER_EPOCH;
-use crate::replica::replica_manager::ReplicaManager;
+use crate::replica::replica_manager::{HostedLog, ReplicaManager};
 use crate::server::metadata::controller::{ConfigChange, Overrides};
 use crate::server::metadata::led_topics::LedTopics;
-use crate::storage::log::log::Log;
 use crate::storage::log_manager::LogManager;
 
 /// What only a change of topics may touch. It lies behind a lock, so that there is one at a time.
@@ -289,11 +288,7 @@ impl TopicChanges {
     }
 
     /// The logs of all partitions of a topic, made where they do not exist.
-    fn open_logs(
-        &self,
-        topic: &str,
-        record: &TopicRecord,
-    ) -> Result<Vec<(TopicAndPartition, Arc<Log>)>, KafkaError> {
+    fn open_logs(&self, topic: &str, record: &TopicRecord) -> Result<Vec<HostedLog>, KafkaError> {
         let config = log_config(&self.log_manager.default_config(), &record.config)?;
         let open = |partition| {
             let key = TopicAndPartition::new(topic, partition);
@@ -301,7 +296,7 @@ impl TopicChanges {
                 Some(log) => log,
                 None => self.log_manager.create_log(&key, config.clone())?,
             };
-            Ok((key, log))
+            Ok(HostedLog { key, topic_id: record.id, log })
         };
         (0..record.partitions).map(open).collect()
     }

@@ -188,6 +188,11 @@ impl Reply {
         self.memory.bytes()
     }
 
+    /// The same, for a request that is found to take more than it brought along.
+    pub fn memory(&mut self) -> &mut MemoryDraw {
+        &mut self.memory
+    }
+
     /// The memory of a request of which the answer is made without being encoded: it goes with that.
     pub fn take_memory(&mut self) -> MemoryDraw {
         let nothing = MemoryDraw::new(self.memory.pool());

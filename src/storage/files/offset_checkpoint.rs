@@ -81,6 +81,25 @@ fn parse_offset(line: &str) -> Option<(TopicAndPartition, Offset)> {
 mod tests {
     use super::*;
 
+    /// Port of `OffsetCheckpointFileTest.shouldPersistAndOverwriteAndReloadFile` and
+    /// `OffsetCheckpointFileTest.shouldHandleMultipleLines`.
+    #[test]
+    fn what_is_written_takes_the_place_of_what_was_there() {
+        let name = format!("transferto-offset-checkpoint-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let checkpoint = OffsetCheckpoint::new(path.clone());
+        let offsets = |topic, partitions: i32, offset| {
+            let key = |partition| TopicAndPartition::new(topic, partition);
+            (0..partitions).map(|it| (key(it), Offset(offset))).collect::<BTreeMap<_, _>>()
+        };
+        for written in [offsets("foo", 10, 5), offsets("bar", 2, 20), BTreeMap::new()] {
+            checkpoint.write(&written).unwrap();
+            assert_eq!(checkpoint.read().unwrap(), written);
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    /// Port of `OffsetCheckpointFileTest.shouldThrowIfVersionIsNotRecognised`.
     #[test]
     fn a_file_that_is_no_checkpoint_is_recognized() {
         let path = Path::new("checkpoint");
@@ -96,6 +115,7 @@ mod tests {
         }
     }
 
+    /// Port of `OffsetCheckpointFileTest.shouldReturnEmptyMapForEmptyFile`.
     #[test]
     fn an_empty_file_is_an_empty_checkpoint() {
         assert!(parse("", Path::new("checkpoint")).unwrap().is_empty());

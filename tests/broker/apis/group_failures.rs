@@ -15,6 +15,8 @@ use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::LeaderEpoch;
 use transferto::coordinator::member_metadata::MemberMetadata;
 use transferto::coordinator::rebalance::Rebalance;
+use transferto::replica::partition::ASKED_BY_NAME;
+use transferto::replica::replica_manager::HostedLog;
 
 use crate::apis::group_client::{Member, SETTINGS, list_groups, pair};
 
@@ -90,8 +92,13 @@ fn a_failed_group_is_refused_as_long_as_its_log_cannot_be_read_and_then_is_there
         assert!(list_groups(&mut leader.client, 5, &[]).is_empty());
         time.clocks.sleep(1_000);
     }
-    let log_of = |key| broker.server().log_manager().get_log(key).unwrap();
-    let logs = partitions.iter().map(|key| (key.clone(), log_of(key))).collect();
+    let log_of = |key: &TopicAndPartition| broker.server().log_manager().get_log(key).unwrap();
+    let hosted = |key: &TopicAndPartition| HostedLog {
+        key: key.clone(),
+        topic_id: ASKED_BY_NAME,
+        log: log_of(key),
+    };
+    let logs = partitions.iter().map(hosted).collect();
     replica_manager.become_leader(LeaderEpoch(0), logs).unwrap();
     wait_until("the next try", || {
         time.clocks.sleep(1_000);

@@ -1,13 +1,15 @@
 //! OffsetForLeaderEpoch over a real socket. A consumer that comes back asks with it whether the log
 //! still is the one that it has read; a wrong answer makes it throw its position away.
 
+use std::fs;
 use std::sync::Arc;
 
 use support::broker::Broker;
-use support::client::Client;
+use support::client::{Client, fetch_request};
 use support::records::batch;
 use support::temp::TempDir;
 use transferto::common::errors::Errors;
+use transferto::message::record_batch::{RecordBatch, set_partition_leader_epoch};
 use transferto::protocol::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
@@ -157,4 +159,54 @@ fn delete_records_before(client: &mut Client, offset: i64) {
         ResponseBody::DeleteRecords(it) => assert_eq!(it.topics[0].partitions[0].error_code, 0),
         other => panic!("{other:?}"),
     }
+}
+
+/// Has the first record of `post` come from a leader of epoch 5, and the second from one of 7, as if
+/// the directory had been a broker's of a cluster. The CRC does not cover it.
+fn give_epochs_of_a_cluster(dir: &TempDir) {
+    let directory = dir.join("post-0");
+    let path = directory.join("00000000000000000000.log");
+    let mut bytes = fs::read(&path).unwrap();
+    let second = bytes.len() / 2;
+    for (at, epoch) in [(0, 5), (second, 7)] {
+        set_partition_leader_epoch(&mut bytes[at..], epoch);
+    }
+    fs::write(path, bytes).unwrap();
+    fs::write(directory.join("leader-epoch-checkpoint"), "0\n2\n5 0\n7 1\n").unwrap();
+}
+
+/// Port of `PartitionTest.testFetchLatestOffsetIncludesLeaderEpoch`. The clients of a cluster know its
+/// epochs from their commits and from the records: a broker that says 0 again sends them to the start.
+#[test]
+fn a_log_that_comes_from_a_cluster_goes_on_in_its_epoch() {
+    let dir = Arc::new(TempDir::new());
+    let broker = Broker::start_in(Arc::clone(&dir), &[]);
+    let mut client = broker.connect_with_topic("post");
+    (0..2).for_each(|_| drop(client.produce("post", 0, &batch(&[b"a"]))));
+    broker.stop();
+    give_epochs_of_a_cluster(&dir);
+
+    let broker = Broker::start_in(dir, &[]);
+    let mut client = broker.connect();
+    let topic = client.metadata(12, Some(&["post"])).topics.remove(0);
+    assert_eq!(topic.partitions[0].leader_epoch, 7);
+    assert_eq!(end_of(&mut client, NEWEST, (7, 5)), (0, 5, 1));
+    assert_eq!(end_of(&mut client, NEWEST, (7, 6)), (0, 5, 1));
+    assert_eq!(end_of(&mut client, NEWEST, (7, 7)), (0, 7, 2));
+    let [latest, earliest, by_time] = [-1, -2, 0].map(|timestamp| {
+        let found = client.list_offset(7, "post", timestamp);
+        (found.offset, found.leader_epoch)
+    });
+    assert_eq!([latest, earliest, by_time], [(2, 7), (0, 5), (0, 5)]);
+
+    assert_eq!(client.produce("post", 0, &batch(&[b"a"])).base_offset, 2);
+    let mut request = fetch_request("post", 0, 2);
+    request.topics[0].partitions[0].last_fetched_epoch = 7;
+    let fetched = client.fetch_with(12, request).remove(0);
+    assert_eq!((fetched.error, stored_epoch(&fetched.records)), (0, 7));
+    assert_eq!(end_of(&mut client, NEWEST, (7, 7)), (0, 7, 3));
+}
+
+fn stored_epoch(records: &[u8]) -> i32 {
+    RecordBatch::parse(records).unwrap().partition_leader_epoch()
 }

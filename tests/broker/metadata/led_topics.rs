@@ -29,6 +29,7 @@ use transferto::protocol::metadata::MetadataRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::registry::topic_registry::TOPIC_REGISTRY_FILE;
 use transferto::replica::local_logs::{LogReadResult, PartitionFetchInfo};
+use transferto::replica::partition::ASKED_BY_NAME;
 use transferto::replica::replica_manager::{FetchParams, HIGH_WATERMARK_FILENAME};
 
 use crate::apis::group_client::{Member, find_coordinator};
@@ -339,6 +340,7 @@ fn a_fetch_of_a_deleted_topic_is_answered_while_others_are_served() {
         newest_readable_magic: 2,
     };
     let fetch_info = PartitionFetchInfo {
+        topic_id: ASKED_BY_NAME,
         offset: Offset(0),
         fetch_size: 1000,
         current_leader_epoch: LeaderEpoch::NONE,

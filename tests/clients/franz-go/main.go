@@ -161,7 +161,7 @@ func newAdmin() (*kadm.Client, error) {
 }
 
 func newClient(options ...kgo.Opt) (*kgo.Client, error) {
-	options = append(options, kgo.SeedBrokers(suite.Broker()))
+	options = append(options, kgo.SeedBrokers(suite.Brokers()...))
 	if suite.IsAttempt() { // a client that is refused goes on trying, and without a logger it says nothing
 		options = append(options, kgo.WithLogger(kgo.BasicLogger(os.Stderr, kgo.LogLevelDebug, nil)))
 	}

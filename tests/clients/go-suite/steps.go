@@ -87,3 +87,8 @@ func recordsFromEnvironment() int {
 func Broker() string {
 	return os.Getenv("BROKER")
 }
+
+// Brokers has the addresses of all brokers of a cluster.
+func Brokers() []string {
+	return strings.Split(Broker(), ",")
+}

@@ -159,6 +159,8 @@ class Suite:
 
     def create_topic(self):
         self.client.create_topic(self.created, 4)
+        # In a cluster another broker than the one that was asked may hear of it a little later.
+        self.await_listed(self.created, True)
         equal(4, self.client.partition_count(self.created), "partitions")
 
     def in_and_out(self, codec):
@@ -274,10 +276,13 @@ class Suite:
 
     def delete_topic(self):
         self.client.delete_topic(self.created)
+        self.await_listed(self.created, False)
+
+    def await_listed(self, topic, wanted):
         deadline = time.monotonic() + 20
-        while self.created in self.client.topics():
+        while (topic in self.client.topics()) != wanted:
             if time.monotonic() > deadline:
-                raise AssertionError(f"{self.created} is still listed after 20 s")
+                raise AssertionError(f"{topic} is {'not' if wanted else 'still'} listed after 20 s")
             time.sleep(0.2)
 
     def send(self, topic, sent, **settings):
@@ -366,8 +371,10 @@ def codecs(topic):
 def batches(topic):
     """The batches of a topic as they lie in the log."""
     for partition in range(3):
-        path = f"{os.environ['DATA_DIR']}/{topic}-{partition}/00000000000000000000.log"
-        with open(path, "rb") as file:
+        # A cluster has the directories of three brokers in there, one of which has the partition.
+        path = f"{topic}-{partition}/00000000000000000000.log"
+        directory = Path(os.environ["DATA_DIR"])
+        with open(next(it for it in directory.glob(f"**/{path}")), "rb") as file:
             log = file.read()
         position = 0
         while position < len(log):

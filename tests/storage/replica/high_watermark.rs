@@ -13,11 +13,10 @@ use transferto::config::log_config::LogConfig;
 use transferto::replica::partition::LEADER_EPOCH;
 use transferto::replica::replica::Replica;
 use transferto::replica::replica_manager::{
-    HIGH_WATERMARK_FILENAME, ReplicaManager, ReplicaManagerConfig,
+    HIGH_WATERMARK_FILENAME, HostedLog, ReplicaManager, ReplicaManagerConfig,
 };
 use transferto::storage::files::log_dir_failure_channel::LogDirFailureChannel;
 use transferto::storage::files::offset_checkpoint::OffsetCheckpoint;
-use transferto::storage::log::log::Log;
 
 use crate::fixture::Mocks;
 
@@ -43,12 +42,12 @@ impl Fixture {
     }
 
     /// A log with `count` messages.
-    fn log(&self, key: &TopicAndPartition, count: usize) -> Arc<Log> {
+    fn log(&self, key: &TopicAndPartition, count: usize) -> HostedLog {
         let log = self.mocks.log(&self.dir.join(&key.to_string()), &LogConfig::default());
         for _ in 0..count {
             log.append(&mut batch(&["message"]), LEADER_EPOCH).unwrap();
         }
-        log
+        HostedLog { key: key.clone(), topic_id: [7; 16], log }
     }
 
     /// What the checkpoint file says of a partition; 0 if it says nothing, as Kafka's test reads
@@ -79,7 +78,7 @@ fn the_high_watermark_of_a_partition_is_written_down_and_read_again() {
     fixture.manager.checkpoint_high_watermarks().unwrap();
     assert_eq!(fixture.checkpointed(&key), 0, "without a partition");
 
-    fixture.manager.become_leader(LEADER_EPOCH, vec![(key.clone(), fixture.log(&key, 0))]).unwrap();
+    fixture.manager.become_leader(LEADER_EPOCH, vec![fixture.log(&key, 0)]).unwrap();
     fixture.manager.checkpoint_high_watermarks().unwrap();
     assert_eq!(fixture.checkpointed(&key), 0, "of an empty partition");
 
@@ -94,14 +93,11 @@ fn the_high_watermark_of_a_partition_is_written_down_and_read_again() {
 fn the_high_watermarks_of_two_topics_are_independent() {
     let fixture = Fixture::new();
     let (one, two) = (TopicAndPartition::new("foo1", 0), TopicAndPartition::new("foo2", 0));
-    fixture.manager.become_leader(LEADER_EPOCH, vec![(one.clone(), fixture.log(&one, 5))]).unwrap();
+    fixture.manager.become_leader(LEADER_EPOCH, vec![fixture.log(&one, 5)]).unwrap();
     fixture.manager.checkpoint_high_watermarks().unwrap();
     assert_eq!((fixture.checkpointed(&one), fixture.checkpointed(&two)), (5, 0));
 
-    fixture
-        .manager
-        .become_leader(LEADER_EPOCH, vec![(two.clone(), fixture.log(&two, 15))])
-        .unwrap();
+    fixture.manager.become_leader(LEADER_EPOCH, vec![fixture.log(&two, 15)]).unwrap();
     (0..5).for_each(|_| fixture.append(&one));
     fixture.manager.checkpoint_high_watermarks().unwrap();
     assert_eq!((fixture.checkpointed(&one), fixture.checkpointed(&two)), (10, 15));
@@ -112,7 +108,7 @@ fn the_high_watermarks_of_two_topics_are_independent() {
 fn a_checkpoint_beyond_a_log_that_was_cut_is_not_believed() {
     let fixture = Fixture::new();
     let key = TopicAndPartition::new("foo", 0);
-    let log = fixture.log(&key, 3);
+    let log = fixture.log(&key, 3).log;
     assert_eq!(
         Replica::new(0, Arc::clone(&log), Offset(7)).high_watermark().message_offset,
         Offset(3)

@@ -16,12 +16,14 @@ use transferto::replica::delayed_produce::{
     DelayedProduce, PartitionResponse, ProducePartitionStatus,
 };
 use transferto::replica::local_logs::{LocalLogs, PartitionFetchInfo, ReadMode};
-use transferto::replica::partition::{Acknowledgement, LEADER_EPOCH, Partition};
+use transferto::replica::partition::{ASKED_BY_NAME, Acknowledgement, LEADER_EPOCH, Partition};
 use transferto::replica::partition_state::PartitionState;
 use transferto::replica::replica::Replica;
 
 use crate::fixture;
 use crate::fixture::{Mocks, records_of};
+
+const TOPIC_ID: [u8; 16] = [7; 16];
 
 const HIGH_WATERMARK: i64 = 5;
 const LOG_END_OFFSET: i64 = 20;
@@ -39,7 +41,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
     }
     let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
     let replica = Replica::new(0, log, Offset(HIGH_WATERMARK));
-    local_logs.add_partition(Partition::new(key.clone(), replica, LEADER_EPOCH));
+    local_logs.add_partition(Partition::new(key.clone(), TOPIC_ID, replica, LEADER_EPOCH));
 
     let read = |fetch_only_committed, offset| {
         let mode = ReadMode {
@@ -50,6 +52,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
             newest_readable_magic: 2,
         };
         let fetch_info = PartitionFetchInfo {
+            topic_id: ASKED_BY_NAME,
             offset,
             fetch_size: i32::MAX,
             current_leader_epoch: LeaderEpoch::NONE,
@@ -88,7 +91,8 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
     }
     let key = TopicAndPartition::new("test-topic", 0);
     let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
-    let partition = Partition::new(key.clone(), Replica::new(0, log, Offset(0)), LEADER_EPOCH);
+    let partition =
+        Partition::new(key.clone(), TOPIC_ID, Replica::new(0, log, Offset(0)), LEADER_EPOCH);
     partition.make_leader(PartitionState::alone(0, LEADER_EPOCH)).unwrap();
     local_logs.add_partition(partition);
     let mode = ReadMode {
@@ -100,6 +104,7 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
     };
     let read = |offset| {
         let fetch_info = PartitionFetchInfo {
+            topic_id: ASKED_BY_NAME,
             offset,
             fetch_size: 1000,
             current_leader_epoch: LeaderEpoch::NONE,
@@ -119,7 +124,7 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
 fn led_partition(dir: &TempDir, mocks: &Mocks) -> Partition {
     let log = mocks.log(&dir.join("test-topic-0"), &LogConfig::default());
     let key = TopicAndPartition::new("test-topic", 0);
-    let partition = Partition::new(key, Replica::new(0, log, Offset(0)), LeaderEpoch(3));
+    let partition = Partition::new(key, TOPIC_ID, Replica::new(0, log, Offset(0)), LeaderEpoch(3));
     partition.make_leader(PartitionState::alone(0, LeaderEpoch(3))).unwrap();
     partition.append_messages_to_leader(&mut batch(&["message"]), 1).unwrap();
     partition

@@ -148,6 +148,31 @@ fn fetch_requests() {
         tags: cluster id             | 01 00 02 02 'c'
     ";
     assert_request(ApiKeys::Fetch, 12, v12);
+    let v17 = "
+        key, version, correlation id | 0001 0011 0000002A
+        client id, tags              | 0004 'kcat' 00
+        max wait, min bytes          | 000001F4 00000001
+        max bytes, isolation level   | 03200000 01
+        session id and epoch         | 00000006 00000007
+        topics                       | 02
+          topic id                   | AAAAAAAAAAAAAAAA AAAAAAAAAAAAAAAA
+          partitions                 | 02
+            partition                | 00000003
+            current leader epoch     | 00000004
+            fetch offset             | 0000000000000102
+            last fetched epoch       | 00000005
+            log start offset         | 0000000000000304
+            max bytes, tags          | 00100000 00
+          tags                       | 00
+        forgotten topics             | 02
+          topic id                   | AAAAAAAAAAAAAAAA AAAAAAAAAAAAAAAA
+          partitions, tags           | 02 00000008 00
+        rack id                      | 02 'r'
+        tags                         | 02
+          cluster id                 | 00 02 02 'c'
+          replica state              | 01 0D 00000002 0000000000000506 00
+    ";
+    assert_request(ApiKeys::Fetch, 17, v17);
 }
 
 #[test]
@@ -200,6 +225,29 @@ fn fetch_responses() {
         tags                         | 00
     ";
     assert_response(ApiKeys::Fetch, 12, v12);
+    let v16 = "
+        correlation id, tags         | 0000002A 00
+        throttle time                | 00000009
+        error, session id            | 0046 00000006
+        topics                       | 02
+          topic id                   | AAAAAAAAAAAAAAAA AAAAAAAAAAAAAAAA
+          partitions                 | 02
+            partition, error         | 00000003 0001
+            high watermark           | 0000000000000102
+            last stable offset       | 0000000000000304
+            log start offset         | 0000000000000506
+            aborted transactions     | 02 0000000000000007 0000000000000008 00
+            preferred read replica   | 00000005
+            records                  | 1D 'the records of one partition'
+            tags                     | 03
+              diverging epoch        | 00 0D 00000002 0000000000000708 00
+              current leader         | 01 09 00000003 00000004 00
+              snapshot id            | 02 0D 000000000000090A 00000005 00
+          tags                       | 00
+        tags                         | 01
+          node endpoints             | 00 0E 02 00000003 02 'h' 00002384 02 'r' 00
+    ";
+    assert_response(ApiKeys::Fetch, 16, v16);
 }
 
 #[test]

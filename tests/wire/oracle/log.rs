@@ -77,6 +77,7 @@ fn every_version_is_read_and_written_alike() {
 /// which brought no field.
 fn newer_than_the_oracle(api: ApiKeys) -> &'static [i16] {
     match api {
+        ApiKeys::Fetch => &[18],
         ApiKeys::ListOffsets => &[10, LIST_OFFSETS_WITHOUT_ORACLE],
         _ => &[],
     }
@@ -176,6 +177,28 @@ fn the_fields_of_a_fetch_response_are_in_their_places() {
     let aborted = &partition.aborted_transactions.as_ref().unwrap()[0];
     assert_eq!((aborted.producer_id.0, aborted.first_offset), (7, 8));
     assert_eq!(partition.records.as_deref(), Some(RECORDS));
+}
+
+#[test]
+fn the_ids_the_follower_and_the_leader_of_a_fetch_are_in_their_places() {
+    let request: theirs::FetchRequest = request(ApiKeys::Fetch, 17);
+    assert_eq!(request.cluster_id.as_deref(), Some("c"));
+    let follower = &request.replica_state;
+    assert_eq!((follower.replica_id.0, follower.replica_epoch), (2, 0x0506));
+    assert_eq!(request.topics[0].topic_id.as_bytes(), &[0xAA; 16]);
+    assert_eq!(request.forgotten_topics_data[0].topic_id.as_bytes(), &[0xAA; 16]);
+
+    let response: theirs::FetchResponse = response(ApiKeys::Fetch, 17);
+    assert_eq!(response.responses[0].topic_id.as_bytes(), &[0xAA; 16]);
+    let partition = &response.responses[0].partitions[0];
+    let diverging = &partition.diverging_epoch;
+    assert_eq!((diverging.epoch, diverging.end_offset), (2, 0x0708));
+    let leader = &partition.current_leader;
+    assert_eq!((leader.leader_id.0, leader.leader_epoch), (3, 4));
+    assert_eq!((partition.snapshot_id.end_offset, partition.snapshot_id.epoch), (0x090A, 5));
+    let node = &response.node_endpoints[0];
+    assert_eq!((node.node_id.0, &*node.host, node.port), (3, "h", 9092));
+    assert_eq!(node.rack.as_deref(), Some("r"));
 }
 
 #[test]

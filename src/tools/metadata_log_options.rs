@@ -1,0 +1,164 @@
+//! What `transferto metadata-log` is asked for.
+
+use crate::config::help_text::HelpText;
+use crate::config::quorum_config::BootstrapServer;
+
+pub const METADATA_LOG_HELP: &str = "\
+transferto metadata-log: prints the metadata log of a running cluster, as kafka-dump-log.sh
+--cluster-metadata-decoder prints it from the files of a controller
+
+Usage: transferto metadata-log --bootstrap-controller HOST:PORT[,HOST:PORT]... [options]
+
+  --bootstrap-controller LIST  controllers of the cluster, by the addresses of their listeners; one
+                               that is alive is enough
+  --follow                     goes on with what is committed later, until it is ended
+  --skip-record-metadata       prints of a record its value alone
+  --help                       prints this text
+  --version                    prints the version
+
+It reads as a broker does: as an observer, which fetches the log from the leader of the controllers,
+does not vote, and is seen by nobody. It prints what is committed: first the newest snapshot, if the
+log begins with one, then the batches behind it, each with its records, and ends where the log ended
+when it was asked. What it waits for goes to the standard error; if no controller has answered within
+10 seconds, it ends with status 1.
+On a terminal control characters are escaped, elsewhere they are printed as they are.
+
+Examples:
+  transferto metadata-log --bootstrap-controller 127.0.0.1:9093
+  transferto metadata-log --bootstrap-controller 127.0.0.1:9093 --follow --skip-record-metadata
+      shows what the controllers decide, while they decide it
+";
+
+/// What the arguments ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetadataLogRequest {
+    /// Print [`METADATA_LOG_HELP`].
+    Help,
+    Version,
+    Print(MetadataLogOptions),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetadataLogOptions {
+    /// At least one.
+    pub controllers: Vec<BootstrapServer>,
+    pub follows: bool,
+    pub skips_record_metadata: bool,
+}
+
+impl MetadataLogOptions {
+    /// Parses the arguments that follow `metadata-log`.
+    ///
+    /// # Errors
+    /// What is wrong and what to do, as one line for the terminal.
+    pub fn parse(arguments: &[String]) -> Result<MetadataLogRequest, String> {
+        let mut options = Self::default();
+        let mut arguments = arguments.iter().map(String::as_str);
+        while let Some(argument) = arguments.next() {
+            let (name, value) = match argument.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (argument, None),
+            };
+            match (name, value) {
+                ("--help" | "-h", None) => return Ok(MetadataLogRequest::Help),
+                ("--version" | "-V", None) => return Ok(MetadataLogRequest::Version),
+                ("--follow", None) => options.follows = true,
+                ("--skip-record-metadata", None) => options.skips_record_metadata = true,
+                ("--follow" | "--skip-record-metadata", Some(_)) => {
+                    return Err(format!("`{name}` takes no value"));
+                }
+                ("--bootstrap-controller", value) => {
+                    let list = value.or_else(|| arguments.next()).unwrap_or_default();
+                    options.controllers.extend(controllers(list)?);
+                }
+                _ => return Err(unknown(name)),
+            }
+        }
+        if options.controllers.is_empty() {
+            return Err(
+                "no controller is given; write --bootstrap-controller 127.0.0.1:9093, with the address \
+                 of a controller's listener; metadata-log --help says more"
+                    .to_string(),
+            );
+        }
+        Ok(MetadataLogRequest::Print(options))
+    }
+}
+
+fn controllers(list: &str) -> Result<Vec<BootstrapServer>, String> {
+    let addresses = list.split(',').map(str::trim).filter(|it| !it.is_empty());
+    let parse = |text: &str| {
+        BootstrapServer::parse(text).ok_or_else(|| {
+            format!("--bootstrap-controller needs addresses such as 127.0.0.1:9093, not `{text}`")
+        })
+    };
+    addresses.map(parse).collect()
+}
+
+fn unknown(argument: &str) -> String {
+    if !argument.starts_with('-') {
+        return format!(
+            "`{argument}` is no option; a controller is given as --bootstrap-controller HOST:PORT, and \
+             files are printed by dump-log"
+        );
+    }
+    let advice = HelpText(METADATA_LOG_HELP).advice_for(argument);
+    format!("unknown option `{argument}`; {advice}metadata-log --help lists the options")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::help_text::HelpKind;
+
+    fn parse(arguments: &[&str]) -> Result<MetadataLogRequest, String> {
+        MetadataLogOptions::parse(&arguments.iter().map(|it| it.to_string()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn controllers_may_be_given_in_one_list_or_in_several() {
+        let server = |text| BootstrapServer::parse(text).unwrap();
+        let expected = MetadataLogOptions {
+            controllers: vec![server("a:1"), server("[::1]:2")],
+            follows: true,
+            skips_record_metadata: false,
+        };
+        for arguments in [
+            &["--bootstrap-controller", "a:1,[::1]:2", "--follow"][..],
+            &["--follow", "--bootstrap-controller=a:1", "--bootstrap-controller", "[::1]:2"],
+        ] {
+            assert_eq!(parse(arguments), Ok(MetadataLogRequest::Print(expected.clone())));
+        }
+        assert_eq!(parse(&["--help"]), Ok(MetadataLogRequest::Help));
+        assert_eq!(parse(&["-V"]), Ok(MetadataLogRequest::Version));
+    }
+
+    #[test]
+    fn the_help_lists_every_option_and_each_one_is_taken() {
+        let rows = HelpText(METADATA_LOG_HELP).rows().filter(|it| it.kind == HelpKind::Option);
+        for row in rows {
+            let value = if row.takes.is_empty() { None } else { Some("a:1") };
+            let controller = Some("--bootstrap-controller=b:2");
+            let arguments: Vec<_> =
+                [Some(row.name), value, controller].into_iter().flatten().collect();
+            assert!(parse(&arguments).is_ok(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_argument_is_reported_with_what_to_do() {
+        for (arguments, advice) in [
+            (&[][..], "no controller is given"),
+            (&["--follow"], "no controller is given"),
+            (&["--bootstrap-controller"], "no controller is given"),
+            (&["--bootstrap-controller", "9093"], "not `9093`"),
+            (&["--bootstrap-controller", "a:1,b:x"], "not `b:x`"),
+            (&["--bootstrap-controler", "a:1"], "did you mean `--bootstrap-controller`?"),
+            (&["--follow=yes"], "takes no value"),
+            (&["a.log"], "dump-log"),
+        ] {
+            let error = parse(arguments).unwrap_err();
+            assert!(error.contains(advice), "{error}");
+        }
+    }
+}
