@@ -101,7 +101,7 @@ impl FetchParams {
         self.max_wait_ms <= 0
             || results.is_empty()
             || bytes_readable >= i64::from(self.min_bytes)
-            || has_error
+            || has_news
     }
 }
 

@@ -375,6 +375,7 @@ fn naming(api: ApiKeys, times: usize) -> RequestBody {
             })
         }
         ApiKeys::DescribeCluster => RequestBody::DescribeCluster(Default::default()),
+        forwarded => unreachable!("a single node does not answer {forwarded:?}"),
     }
 }
 
