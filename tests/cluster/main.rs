@@ -32,6 +32,10 @@ mod raft {
     mod wrong_answers;
 }
 
+mod tools {
+    mod metadata_log;
+}
+
 mod image {
     mod made_records;
     mod published;
