@@ -7,7 +7,7 @@ use std::thread;
 use support::broker::Broker;
 use support::temp::TempDir;
 use transferto::common::errors::Errors;
-use transferto::image::records::metadata_record::MetadataRecord;
+use transferto::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
 use transferto::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use transferto::protocol::broker_registration::{
     BrokerRegistrationRequest, BrokerRegistrationResponse,
@@ -25,7 +25,8 @@ const META: &str = "meta.properties";
 fn controller_with(records: &[MetadataRecord]) -> ScriptedController {
     let controller = ScriptedController::start(100);
     let first = feature("metadata.version", 21);
-    let values = [&first].into_iter().chain(records).map(MetadataRecord::to_bytes);
+    let bytes = |it: &MetadataRecord| RecordAndVersion::from(it.clone()).to_bytes();
+    let values = [&first].into_iter().chain(records).map(bytes);
     controller.append(&values.collect::<Vec<_>>());
     controller
 }
@@ -79,7 +80,7 @@ fn a_broker_lives_from_its_registration_to_a_shutdown_that_the_controller_knows_
     assert_eq!(client.produce("post", 0, &support::records::batch(&[b"x"])).error_code, 0);
     let brokers = client.metadata(5, Some(&["post"]));
     assert_eq!(brokers.topics[0].partitions[0].leader_id, BROKER_ID);
-    assert_eq!(client.fetch("post", 0, 0).header.high_watermark, 1);
+    assert_eq!(client.fetch("post", 0, 0).high_watermark, 1);
 
     let epoch = controller.change(|it| it.broker_epochs[&BROKER_ID]);
     broker.shutdown().unwrap();
@@ -93,7 +94,7 @@ fn a_broker_lives_from_its_registration_to_a_shutdown_that_the_controller_knows_
     assert_eq!(registered_again.previous_broker_epoch, epoch);
     assert_eq!(registered_again.log_dirs, registered.log_dirs);
     assert_ne!(registered_again.incarnation_id, registered.incarnation_id);
-    assert_eq!(again.connect().fetch("post", 0, 0).header.high_watermark, 1);
+    assert_eq!(again.connect().fetch("post", 0, 0).high_watermark, 1);
     again.shutdown().unwrap();
 }
 

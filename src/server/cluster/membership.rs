@@ -27,12 +27,14 @@ use crate::server::cluster::broker_lifecycle_manager::{
 use crate::server::cluster::broker_metadata_publisher::BrokerMetadataPublisher;
 use crate::server::cluster::broker_registration_tracker::BrokerRegistrationTracker;
 use crate::server::cluster::controller_channel::ControllerChannel;
+use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::node_connection::BlockingConnector;
 use crate::server::cluster::node_identity::{NodeIdentity, named_controllers};
 use crate::server::cluster::node_to_controller_channel_manager::{
     ChannelConfig, NodeToControllerChannelManager,
 };
 use crate::server::cluster::start_cancellation::StartCancellation;
+use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 
 /// How long a stop waits for the controller to move leaders: what Kafka gives the whole stop.
 const CONTROLLED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -47,6 +49,8 @@ pub type FaultProcedure = Arc<dyn Fn() + Send + Sync>;
 /// A broker's place in a cluster, from [`join`](Self::join) to [`leave`](Self::leave).
 pub struct Membership {
     is_shutdown_controlled: bool,
+    directory_id: [u8; 16],
+    log_dir_failure_timeout: Duration,
     publisher: Arc<BrokerMetadataPublisher>,
     observer: Arc<KafkaRaftClient>,
     heartbeat_channel: Arc<NodeToControllerChannelManager>,
@@ -68,6 +72,7 @@ impl Membership {
         identity: NodeIdentity,
         endpoints: &[EndPoint],
         publisher: Arc<BrokerMetadataPublisher>,
+        dynamic_config: &Arc<DynamicBrokerConfig>,
         time: &Arc<dyn Time>,
         on_fault: FaultProcedure,
     ) -> Result<Self, KafkaError> {
@@ -84,12 +89,13 @@ impl Membership {
         announce(config, &cluster_id);
         let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
         let fault = Arc::<Mutex<Option<String>>>::default();
-        let observer =
-            Observation { publisher: &publisher, registered: &registered, fault: &fault }.begin(
-                config,
-                &cluster_id,
-                on_fault,
-            )?;
+        let observation = Observation {
+            publisher: &publisher,
+            dynamic_config,
+            registered: &registered,
+            fault: &fault,
+        };
+        let observer = observation.begin(config, &cluster_id, on_fault)?;
         let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
         let forwarding_channel = channel("forwarding", config, &observer, time)?;
         let offsets = Arc::clone(&publisher);
@@ -107,6 +113,10 @@ impl Membership {
         let _ = registered.set(Arc::clone(&lifecycle));
         Ok(Self {
             is_shutdown_controlled: config.controlled_shutdown_enable,
+            directory_id: identity.directory_id,
+            log_dir_failure_timeout: Duration::from_millis(
+                config.log_dir_failure_timeout_ms.unsigned_abs(),
+            ),
             publisher,
             observer,
             heartbeat_channel,
@@ -175,6 +185,22 @@ impl Membership {
         self.lifecycle.close();
     }
 
+    /// What tells the controller that the log directory has failed, so that it finds other leaders at once: a
+    /// broker that just falls silent is missed only after some seconds. Waits until the controller knows,
+    /// at most for `log.dir.failure.timeout.ms`.
+    pub fn on_log_dir_failure(&self) -> impl Fn() + Send + Sync + 'static {
+        let (lifecycle, directory_id) = (Arc::clone(&self.lifecycle), self.directory_id);
+        let timeout = self.log_dir_failure_timeout;
+        move || {
+            if !lifecycle.propagate_directory_failure(directory_id, timeout) {
+                warn!(
+                    "the controller does not know yet that the log directory has failed: \
+                     it will miss this broker by its heartbeats"
+                );
+            }
+        }
+    }
+
     /// Follows the cluster no more, and ends what waits for a controller. When this returns, no publisher
     /// runs.
     pub fn leave(&self) {
@@ -203,6 +229,7 @@ fn announce(config: &KafkaConfig, cluster_id: &str) {
 /// What follows the metadata log, and what learns why it is not followed any more.
 struct Observation<'a> {
     publisher: &'a Arc<BrokerMetadataPublisher>,
+    dynamic_config: &'a Arc<DynamicBrokerConfig>,
     /// Set when the broker registers.
     registered: &'a Arc<OnceLock<Arc<BrokerLifecycleManager>>>,
     fault: &'a Arc<Mutex<Option<String>>>,
@@ -222,7 +249,10 @@ impl Observation<'_> {
             }
         });
         let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
-        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker)]);
+        let settings =
+            DynamicConfigPublisher::new(config.broker_id, Arc::clone(self.dynamic_config));
+        // The logs are opened by the settings of the cluster.
+        let loader = MetadataLoader::new(vec![Arc::new(settings), publisher, Arc::new(tracker)]);
         let noted = Arc::clone(self.fault);
         let note = move |fault: RaftFault| {
             let why = format!("the metadata log cannot be followed any further: {fault}");

@@ -30,6 +30,8 @@ use crate::server::cluster::request_queue::{QueueItem, RequestQueue, complete};
 
 /// How long to wait before a controller is looked for, or connected to, once more.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// The same while none is known: then the observer is about to find one, and nobody is bothered by the look.
+const LOOK_BACKOFF: Duration = Duration::from_millis(20);
 /// Kafka's first controllers of KRaft mode have version 3.
 const API_VERSIONS_VERSIONS: [i16; 2] = [4, 3];
 
@@ -74,7 +76,8 @@ impl NodeToControllerRequestThread {
     pub(super) fn run(mut self) {
         while self.queue.wait_for_any() {
             if !self.do_work() {
-                self.queue.pause(RETRY_BACKOFF);
+                let is_known = self.controllers.active_controller().is_some();
+                self.queue.pause(if is_known { RETRY_BACKOFF } else { LOOK_BACKOFF });
             }
         }
         self.forget_controller();

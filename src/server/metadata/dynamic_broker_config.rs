@@ -18,7 +18,9 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::KafkaScheduler;
-use crate::config::dynamic_config::{BrokerReconfigurable, ConfigMap, CurrentConfig, DynamicScope};
+use crate::config::dynamic_config::{
+    BrokerReconfigurable, ConfigMap, CurrentConfig, DynamicConfigs, DynamicScope,
+};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listener_setting::ListenerSetting;
 use crate::network::connection_quotas::resolve;
@@ -148,6 +150,51 @@ impl DynamicBrokerConfig {
             return Ok(());
         }
     }
+}
+
+impl DynamicBrokerConfig {
+    /// Follows what is set for this broker in a cluster, in the place of all that was followed before. The
+    /// controller has accepted it, so what this broker cannot apply is passed over, and the log says so.
+    /// Nothing is written to the registry: the cluster keeps it.
+    pub fn follow_cluster(&self, of_all: &ConfigMap, of_broker: &ConfigMap) {
+        let mut changes = locked(&self.changes);
+        let before = self.current();
+        let (after, passed_over) = applicable(before.of_file(), of_all, of_broker);
+        if !passed_over.is_empty() {
+            let level = limited(LogKind::Settings, Level::Warn);
+            log!(level, "settings of the cluster do not count here: {}", passed_over.join("; "));
+        }
+        let mut followed = after.config().clone();
+        followed.max_connections_per_ip_overrides =
+            resolvable(&self.look_up, &after.config().max_connections_per_ip_overrides);
+        match changes.validate(&followed) {
+            Ok(()) => changes.follow(&self.current, after, followed),
+            Err(why) => error!("the settings of the cluster are not followed: {why}"),
+        }
+    }
+}
+
+/// The settings of the file, overridden by what of these can be applied; and why the others cannot.
+fn applicable(
+    of_file: &KafkaConfig,
+    of_all: &ConfigMap,
+    of_broker: &ConfigMap,
+) -> (CurrentConfig, Vec<String>) {
+    let (mut dynamic, mut passed_over) = (DynamicConfigs::default(), Vec::new());
+    let scopes = [(DynamicScope::Default, of_all), (DynamicScope::Broker, of_broker)];
+    for (scope, configs) in scopes {
+        for (name, value) in configs {
+            let mut with = dynamic.of(scope).clone();
+            with.insert(name.clone(), value.clone());
+            let with = dynamic.with(scope, with);
+            match CurrentConfig::new(of_file.clone(), with.clone()) {
+                Ok(_) => dynamic = with,
+                Err(why) => passed_over.push(why),
+            }
+        }
+    }
+    let current = CurrentConfig::new(of_file.clone(), dynamic).expect("each was tried");
+    (current, passed_over)
 }
 
 impl Changes {
@@ -300,6 +347,26 @@ mod tests {
         };
         let (scope, asker) = (DynamicScope::Broker, IpAddr::V4(Ipv4Addr::LOCALHOST));
         config.alter(&Alteration { scope, asker, validate_only: false, change })
+    }
+
+    #[test]
+    fn what_a_cluster_sets_is_followed_as_far_as_this_broker_knows_it_and_not_kept_on_disk() {
+        let dir = TempDir::new();
+        let dirs = [dir.path().to_path_buf()];
+        let open = || DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        let (config, part) = (open(), Arc::new(Part::default()));
+        config.add_reconfigurable(&part);
+        let map = |pairs: &[(&str, &str)]| -> ConfigMap {
+            pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        };
+        let of_all = map(&[("log.roll.ms", "5"), ("remote.log.reader.threads", "9")]);
+        config.follow_cluster(&of_all, &map(&[("log.roll.ms", "6"), ("message.max.bytes", "x")]));
+        assert_eq!(part.last().log_roll_ms, Some(6), "this broker's own prevail");
+        assert_eq!(config.current().dynamic().of_all, map(&[("log.roll.ms", "5")]));
+        config.follow_cluster(&ConfigMap::new(), &ConfigMap::new());
+        assert_eq!(part.last().log_roll_ms, None, "what is set no longer is forgotten");
+        config.follow_cluster(&of_all, &ConfigMap::new());
+        assert_eq!(open().current().config().log_roll_ms, None);
     }
 
     /// A part that cannot apply certain settings, and says so.
