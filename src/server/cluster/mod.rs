@@ -20,4 +20,5 @@ pub mod node_identity;
 pub mod membership;
 pub mod replica_changes;
 pub mod coordinator_updates;
+pub mod dynamic_config_publisher;
 pub mod broker_metadata_publisher;
