@@ -55,7 +55,6 @@ impl Broker {
         let settings = read_settings([("broker.id", "1")]).unwrap();
         let config = LogManagerConfig {
             log_dirs: vec![dir.to_path_buf()],
-            joins_a_cluster: true,
             default_config: LogConfig::default(),
             ..LogManagerConfig::from_broker(&settings)
         };

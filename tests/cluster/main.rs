@@ -9,6 +9,8 @@ mod mock_controller_channel;
 mod scene;
 
 mod broker_metadata_publisher;
+mod broker_registration_tracker;
+mod broker_server;
 mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
@@ -29,6 +31,10 @@ mod raft {
     mod kafka_raft_client_fetch;
     mod kafka_raft_client_snapshot;
     mod wrong_answers;
+}
+
+mod tools {
+    mod metadata_log;
 }
 
 mod image {
