@@ -16,6 +16,7 @@ use crate::server::broker_parts::{
 use crate::server::cluster::api_version_manager::ApiVersionManager;
 use crate::server::cluster::broker_metadata_publisher::{BrokerMetadataPublisher, FollowingParts};
 use crate::server::cluster::default_auto_topic_creation_manager::DefaultAutoTopicCreationManager;
+use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::forwarding_manager::ForwardingManager;
 use crate::server::cluster::kraft_metadata_cache::KRaftMetadataCache;
 use crate::server::cluster::membership::{FaultProcedure, Membership};
@@ -83,14 +84,14 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         log_manager: Arc::clone(log_manager),
         replica_manager: Arc::clone(&replica_manager),
         group_coordinator: Arc::clone(&group_coordinator),
+        dynamic_configs: DynamicConfigPublisher::new(config.broker_id, dynamic_config, scheduler),
         loading_progress: Arc::clone(sources.loading_progress),
     }));
     dynamic_config.add_reconfigurable(publisher.replica_changes());
     let cluster_id = identity.cluster_id.clone();
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
-    let membership =
-        Membership::join(config, identity, endpoints, publisher, dynamic_config, time, on_fault)?;
+    let membership = Membership::join(config, identity, endpoints, publisher, time, on_fault)?;
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
     schedule_offset_expiry(config, scheduler, &group_coordinator);
     let on_controller = OnController::new(config, &membership, &metadata_cache, sources);

@@ -15,6 +15,7 @@ mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
 mod forwarding_manager;
+mod dynamic_config_publisher;
 mod api_version_manager;
 mod default_auto_topic_creation_manager;
 mod producer_id_manager;

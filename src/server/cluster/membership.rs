@@ -27,14 +27,12 @@ use crate::server::cluster::broker_lifecycle_manager::{
 use crate::server::cluster::broker_metadata_publisher::BrokerMetadataPublisher;
 use crate::server::cluster::broker_registration_tracker::BrokerRegistrationTracker;
 use crate::server::cluster::controller_channel::ControllerChannel;
-use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::node_connection::BlockingConnector;
 use crate::server::cluster::node_identity::{NodeIdentity, named_controllers};
 use crate::server::cluster::node_to_controller_channel_manager::{
     ChannelConfig, NodeToControllerChannelManager,
 };
 use crate::server::cluster::start_cancellation::StartCancellation;
-use crate::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 
 /// How long a stop waits for the controller to move leaders: what Kafka gives the whole stop.
 const CONTROLLED_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -72,7 +70,6 @@ impl Membership {
         identity: NodeIdentity,
         endpoints: &[EndPoint],
         publisher: Arc<BrokerMetadataPublisher>,
-        dynamic_config: &Arc<DynamicBrokerConfig>,
         time: &Arc<dyn Time>,
         on_fault: FaultProcedure,
     ) -> Result<Self, KafkaError> {
@@ -89,12 +86,8 @@ impl Membership {
         announce(config, &cluster_id);
         let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
         let fault = Arc::<Mutex<Option<String>>>::default();
-        let observation = Observation {
-            publisher: &publisher,
-            dynamic_config,
-            registered: &registered,
-            fault: &fault,
-        };
+        let observation =
+            Observation { publisher: &publisher, registered: &registered, fault: &fault };
         let observer = observation.begin(config, &cluster_id, on_fault)?;
         let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
         let forwarding_channel = channel("forwarding", config, &observer, time)?;
@@ -229,7 +222,6 @@ fn announce(config: &KafkaConfig, cluster_id: &str) {
 /// What follows the metadata log, and what learns why it is not followed any more.
 struct Observation<'a> {
     publisher: &'a Arc<BrokerMetadataPublisher>,
-    dynamic_config: &'a Arc<DynamicBrokerConfig>,
     /// Set when the broker registers.
     registered: &'a Arc<OnceLock<Arc<BrokerLifecycleManager>>>,
     fault: &'a Arc<Mutex<Option<String>>>,
@@ -249,10 +241,7 @@ impl Observation<'_> {
             }
         });
         let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
-        let settings =
-            DynamicConfigPublisher::new(config.broker_id, Arc::clone(self.dynamic_config));
-        // The logs are opened by the settings of the cluster.
-        let loader = MetadataLoader::new(vec![Arc::new(settings), publisher, Arc::new(tracker)]);
+        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker)]);
         let noted = Arc::clone(self.fault);
         let note = move |fault: RaftFault| {
             let why = format!("the metadata log cannot be followed any further: {fault}");

@@ -150,51 +150,34 @@ impl DynamicBrokerConfig {
             return Ok(());
         }
     }
-}
 
-impl DynamicBrokerConfig {
-    /// Follows what is set for this broker in a cluster, in the place of all that was followed before. The
-    /// controller has accepted it, so what this broker cannot apply is passed over, and the log says so.
-    /// Nothing is written to the registry: the cluster keeps it.
-    pub fn follow_cluster(&self, of_all: &ConfigMap, of_broker: &ConfigMap) {
-        let mut changes = locked(&self.changes);
-        let before = self.current();
-        let (after, passed_over) = applicable(before.of_file(), of_all, of_broker);
-        if !passed_over.is_empty() {
+    /// Takes what the controller of a cluster keeps for this broker and for all, in place of what was set
+    /// before. It keeps whatever it is given: a setting that cannot be altered here, or not to this value, is
+    /// logged and left out. Nothing is written, for the controller has it on disk.
+    ///
+    /// May look up the names of hosts, which takes a while.
+    pub fn follow(&self, configs: DynamicConfigs) {
+        let of_file = self.current().of_file().clone();
+        let (after, refused) = CurrentConfig::admitting(of_file, configs);
+        for why in refused {
             let level = limited(LogKind::Settings, Level::Warn);
-            log!(level, "settings of the cluster do not count here: {}", passed_over.join("; "));
+            log!(
+                level,
+                "a setting that the cluster has for its brokers does not count here: {why}"
+            );
         }
         let mut followed = after.config().clone();
         followed.max_connections_per_ip_overrides =
             resolvable(&self.look_up, &after.config().max_connections_per_ip_overrides);
+        let mut changes = locked(&self.changes);
         match changes.validate(&followed) {
             Ok(()) => changes.follow(&self.current, after, followed),
-            Err(why) => error!("the settings of the cluster are not followed: {why}"),
-        }
-    }
-}
-
-/// The settings of the file, overridden by what of these can be applied; and why the others cannot.
-fn applicable(
-    of_file: &KafkaConfig,
-    of_all: &ConfigMap,
-    of_broker: &ConfigMap,
-) -> (CurrentConfig, Vec<String>) {
-    let (mut dynamic, mut passed_over) = (DynamicConfigs::default(), Vec::new());
-    let scopes = [(DynamicScope::Default, of_all), (DynamicScope::Broker, of_broker)];
-    for (scope, configs) in scopes {
-        for (name, value) in configs {
-            let mut with = dynamic.of(scope).clone();
-            with.insert(name.clone(), value.clone());
-            let with = dynamic.with(scope, with);
-            match CurrentConfig::new(of_file.clone(), with.clone()) {
-                Ok(_) => dynamic = with,
-                Err(why) => passed_over.push(why),
+            Err(why) => {
+                let level = limited(LogKind::Settings, Level::Error);
+                log!(level, "this broker keeps its settings, not those of the cluster: {why}");
             }
         }
     }
-    let current = CurrentConfig::new(of_file.clone(), dynamic).expect("each was tried");
-    (current, passed_over)
 }
 
 impl Changes {
@@ -349,26 +332,6 @@ mod tests {
         config.alter(&Alteration { scope, asker, validate_only: false, change })
     }
 
-    #[test]
-    fn what_a_cluster_sets_is_followed_as_far_as_this_broker_knows_it_and_not_kept_on_disk() {
-        let dir = TempDir::new();
-        let dirs = [dir.path().to_path_buf()];
-        let open = || DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
-        let (config, part) = (open(), Arc::new(Part::default()));
-        config.add_reconfigurable(&part);
-        let map = |pairs: &[(&str, &str)]| -> ConfigMap {
-            pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
-        };
-        let of_all = map(&[("log.roll.ms", "5"), ("remote.log.reader.threads", "9")]);
-        config.follow_cluster(&of_all, &map(&[("log.roll.ms", "6"), ("message.max.bytes", "x")]));
-        assert_eq!(part.last().log_roll_ms, Some(6), "this broker's own prevail");
-        assert_eq!(config.current().dynamic().of_all, map(&[("log.roll.ms", "5")]));
-        config.follow_cluster(&ConfigMap::new(), &ConfigMap::new());
-        assert_eq!(part.last().log_roll_ms, None, "what is set no longer is forgotten");
-        config.follow_cluster(&of_all, &ConfigMap::new());
-        assert_eq!(open().current().config().log_roll_ms, None);
-    }
-
     /// A part that cannot apply certain settings, and says so.
     struct Refuses;
 
@@ -411,6 +374,32 @@ mod tests {
         set(&config, "log.roll.ms", "5").unwrap();
         assert_eq!(part.0.lock().unwrap().len(), count + 1);
         assert_eq!(part.last().log_roll_ms, Some(5));
+    }
+
+    #[test]
+    fn of_what_a_cluster_has_for_its_brokers_that_counts_which_can_be_altered() {
+        let dir = TempDir::new();
+        let dirs = [dir.path().to_path_buf()];
+        let config = DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        let part = Arc::new(Part::default());
+        config.add_reconfigurable(&part);
+        let named = |settings: &[(&str, &str)]| -> ConfigMap {
+            settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        };
+        config.follow(DynamicConfigs {
+            of_broker: named(&[("log.roll.ms", "7"), ("broker.id", "9"), ("remote.x", "y")]),
+            of_all: named(&[("log.roll.ms", "5"), ("num.io.threads", "no number")]),
+        });
+        let last = part.last();
+        assert_eq!((last.log_roll_ms, last.num_io_threads), (Some(7), 8));
+        config.follow(DynamicConfigs::default());
+        assert_eq!(part.last().log_roll_ms, None, "what is gone there is gone here");
+        config.follow(DynamicConfigs {
+            of_broker: named(&[("log.roll.ms", "7")]),
+            ..DynamicConfigs::default()
+        });
+        let again = DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        assert_eq!(again.current().config().log_roll_ms, None, "nothing is kept here");
     }
 
     /// A part that cannot follow the settings.
