@@ -28,6 +28,8 @@ mod raft {
     mod kafka_raft_client_fetch;
     mod kafka_raft_client_snapshot;
     mod wrong_answers;
+}
+
 mod image {
     mod made_records;
     mod published;
