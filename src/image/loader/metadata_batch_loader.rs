@@ -106,12 +106,10 @@ impl MetadataBatchLoader {
     fn replay_control(&mut self, record: &LogRecord<'_>) -> Result<(), String> {
         let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
         let read = QuorumRecord::read(key, value);
-        match read.map_err(|error| format!("a control record cannot be read: {error}"))? {
-            QuorumRecord::KRaftVersion(it) => {
-                self.image.features.set(KRAFT_VERSION, it.k_raft_version);
-            }
-            // Who leads and who votes is the observer's affair.
-            _ => (),
+        let read = read.map_err(|error| format!("a control record cannot be read: {error}"))?;
+        // Who leads and who votes is the observer's affair.
+        if let QuorumRecord::KRaftVersion(it) = read {
+            self.image.features.set(KRAFT_VERSION, it.k_raft_version);
         }
         Ok(())
     }
