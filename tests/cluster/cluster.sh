@@ -105,7 +105,7 @@ say_what_to_try() {
    kcat -b $first -L                                         # three brokers, and who leads what
    seq 1000 | kcat -b $first -t post -P                      # the topic is created by the controller
    kcat -b $first -t post -C -e -q | wc -l
-   kcat -b $first -G readers post                            # a group, on the broker that leads its offsets
+   kcat -b $first -o beginning -G readers post               # a group, on the broker that leads its offsets
    kafka-topics.sh --bootstrap-server $first --create --topic spread --partitions 6
    kafka-topics.sh --bootstrap-server $first --describe
    $TRANSFERTO metadata-log --bootstrap-controller 127.0.0.1:$CONTROLLER_PORT

@@ -45,7 +45,7 @@ fn end_offset(log: &[u8]) -> i64 {
     batches(log).last().unwrap().last_offset() + 1
 }
 
-/// The image as `tests/fixtures/cluster-metadata/Img.java` prints Kafka's.
+/// The image as `tests/fixtures/cluster-metadata/PrintImage.java` prints Kafka's.
 fn printed(image: &MetadataImage) -> String {
     let mut out = String::new();
     let at = image.provenance;

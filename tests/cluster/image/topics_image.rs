@@ -142,9 +142,9 @@ fn topics_are_found_by_name_and_by_id() {
     );
     let names: Vec<&str> = after.topics.iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["bar", "baz"]);
-    assert_eq!(after.topics.name_of(&BAZ.0), Some("baz"));
+    assert_eq!(after.topics.name_of(&BAZ.0).map(|it| &**it), Some("baz"));
     assert_eq!(after.topics.name_of(&FOO.0), None);
-    assert_eq!(before.topics.name_of(&FOO.0), Some("foo"));
+    assert_eq!(before.topics.name_of(&FOO.0).map(|it| &**it), Some("foo"));
     assert_eq!(after.topics.topic("bar").unwrap().id, BAR.0);
     assert_eq!(only(&after, "bar").leader, 1);
     assert!(
