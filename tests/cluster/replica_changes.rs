@@ -22,7 +22,7 @@ use transferto::image::metadata_delta::LocalReplicaChanges;
 use transferto::image::records::topic_records::PartitionChangeRecord;
 use transferto::replica::delayed_produce::PartitionResponse;
 use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
-use transferto::replica::partition::{ASKED_BY_NAME, Partition};
+use transferto::replica::partition::Partition;
 use transferto::replica::replica_manager::{FetchParams, ReplicaManager, ReplicaManagerConfig};
 use transferto::server::cluster::replica_changes::ReplicaChanges;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;

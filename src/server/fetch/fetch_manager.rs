@@ -72,6 +72,9 @@ impl FetchManager {
     /// other.
     pub(crate) fn look_ahead(&self, version: i16, request: &FetchRequest) -> Option<Fetch> {
         if goes_on_in_a_session(request) {
+            if !request.forgotten_topics.is_empty() {
+                return None;
+            }
             let session = self.cache.get(request.session_id)?;
             let named = self.partitions_of(version, request);
             let updated = session.look_ahead(&update(version, request, &named, &[]))?;
