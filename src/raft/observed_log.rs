@@ -231,6 +231,15 @@ mod tests {
         }
     }
 
+    /// Port of `KafkaRaftClientFetchTest.testReplicationOfHigherPartitionLeaderEpoch`.
+    #[test]
+    fn what_stands_before_a_batch_of_a_later_epoch_is_taken() {
+        let mut log = ObservedLog::default();
+        let batches = [batch(0, 2, 10), batch(10, 3, 10)].concat();
+        assert!(log.append(&batches, 2).is_err());
+        assert_eq!(log.end(), end(10, 2));
+    }
+
     #[test]
     fn what_does_not_follow_is_refused() {
         for (wrong, why) in [
