@@ -315,7 +315,7 @@ mod tests {
         let mut log = ObservedLog::default();
         let value = vec![0; 8 * 1024 * 1024];
         let mut refused = None;
-        for offset in 0..9 {
+        for offset in 0..8 {
             let builder = RecordBatchBuilder::new(offset).partition_leader_epoch(1);
             let bytes = builder.record(1, None, Some(&value)).build().unwrap();
             refused = log.append(&bytes, 1).err();
