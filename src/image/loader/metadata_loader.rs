@@ -72,6 +72,10 @@ impl RaftListener for MetadataLoader {
         self.batches.load_snapshot(id, bytes)?;
         self.publish_if_due(high_watermark)
     }
+
+    fn handle_high_watermark(&mut self, high_watermark: i64) -> Result<(), MetadataFault> {
+        self.publish_if_due(high_watermark)
+    }
 }
 
 /// Says it when the first of a kind comes.
