@@ -11,6 +11,7 @@ mod scene;
 mod broker_metadata_publisher;
 mod broker_registration_tracker;
 mod broker_server;
+mod fetch;
 mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
