@@ -14,6 +14,7 @@ mod broker_server;
 mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
+mod forwarding;
 mod forwarding_manager;
 mod dynamic_config_publisher;
 mod api_version_manager;
