@@ -15,6 +15,7 @@ mod fetch;
 mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
+mod forwarding;
 mod forwarding_manager;
 mod dynamic_config_publisher;
 mod api_version_manager;
