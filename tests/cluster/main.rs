@@ -12,6 +12,8 @@ mod broker_metadata_publisher;
 mod broker_registration_tracker;
 mod broker_server;
 mod fetch;
+pub(crate) mod broker_server;
+mod group_coordinator;
 mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
