@@ -26,11 +26,18 @@ pub const RESPONSE_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// that of the next request.
 #[derive(Debug)]
 pub struct BlockingChannel {
-    socket: TcpStream,
-    interrupter: Arc<Interrupter>,
+    socket: WatchedSocket,
     client_id: String,
     next_correlation_id: i32,
     response_bytes_max: usize,
+}
+
+/// A socket that the interrupter can shut down, until it is dropped.
+#[derive(Debug)]
+struct WatchedSocket {
+    socket: TcpStream,
+    interrupter: Arc<Interrupter>,
+    number: u64,
 }
 
 /// A response, and the frame of which its records are ranges.
@@ -61,7 +68,6 @@ impl BlockingChannel {
                 Ok(socket) => {
                     return Ok(Self {
                         socket,
-                        interrupter: Arc::clone(interrupter),
                         client_id: client_id.to_string(),
                         next_correlation_id: 0,
                         response_bytes_max: RESPONSE_BYTES_MAX,
@@ -70,7 +76,6 @@ impl BlockingChannel {
                 Err(error) => failure = interrupter.reason(error),
             }
         }
-        interrupter.forget();
         Err(failure)
     }
 
@@ -113,7 +118,7 @@ impl BlockingChannel {
     pub fn exchange(&mut self, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
         let deadline = Instant::now() + timeout;
         let exchanged = self.send(request, deadline).and_then(|()| self.receive(deadline));
-        exchanged.map_err(|error| self.interrupter.reason(error))
+        exchanged.map_err(|error| self.socket.interrupter.reason(error))
     }
 
     fn send(&mut self, request: &[u8], deadline: Instant) -> io::Result<()> {
@@ -122,8 +127,8 @@ impl BlockingChannel {
         let frame = [&size.to_be_bytes()[..], request].concat();
         let mut left = &frame[..];
         while !left.is_empty() {
-            self.socket.set_write_timeout(Some(time_left(deadline)?))?;
-            match self.socket.write(left) {
+            self.socket.socket.set_write_timeout(Some(time_left(deadline)?))?;
+            match self.socket.socket.write(left) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => left = &left[written..],
                 Err(error) => retry_or_fail(error)?,
@@ -154,8 +159,8 @@ impl BlockingChannel {
 
     fn fill(&mut self, mut room: &mut [u8], deadline: Instant) -> io::Result<()> {
         while !room.is_empty() {
-            self.socket.set_read_timeout(Some(time_left(deadline)?))?;
-            match self.socket.read(room) {
+            self.socket.socket.set_read_timeout(Some(time_left(deadline)?))?;
+            match self.socket.socket.read(room) {
                 Ok(0) => {
                     let why = "the node has hung up";
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
@@ -168,9 +173,9 @@ impl BlockingChannel {
     }
 }
 
-impl Drop for BlockingChannel {
+impl Drop for WatchedSocket {
     fn drop(&mut self) {
-        self.interrupter.forget();
+        self.interrupter.forget(self.number);
     }
 }
 
@@ -178,19 +183,21 @@ impl Drop for BlockingChannel {
 fn connect_to(
     address: SocketAddr,
     deadline: Instant,
-    interrupter: &Interrupter,
-) -> io::Result<TcpStream> {
+    interrupter: &Arc<Interrupter>,
+) -> io::Result<WatchedSocket> {
     let connecting = mio::net::TcpStream::connect(address)?;
     let socket = TcpStream::from(OwnedFd::from(connecting));
-    interrupter.watch(&socket)?;
-    wait_until_connected(&socket, deadline)?;
+    let number = interrupter.watch(&socket)?;
+    let watched = WatchedSocket { socket, interrupter: Arc::clone(interrupter), number };
+    let socket = &watched.socket;
+    wait_until_connected(socket, deadline)?;
     if let Some(error) = socket.take_error()? {
         return Err(error);
     }
     socket.peer_addr()?; // An interrupted socket has no error, and no peer.
     socket.set_nonblocking(false)?;
     socket.set_nodelay(true)?;
-    Ok(socket)
+    Ok(watched)
 }
 
 fn wait_until_connected(socket: &TcpStream, deadline: Instant) -> io::Result<()> {

@@ -15,8 +15,10 @@ pub struct Interrupter(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     is_interrupted: bool,
-    /// The socket that the thread waits for, or will.
-    socket: Option<TcpStream>,
+    /// The socket that the thread waits for, or will, and its number.
+    socket: Option<(u64, TcpStream)>,
+    /// How many sockets there have been.
+    count: u64,
 }
 
 impl Interrupter {
@@ -28,7 +30,7 @@ impl Interrupter {
     pub fn interrupt(&self) {
         let mut state = locked(&self.0);
         state.is_interrupted = true;
-        if let Some(socket) = state.socket.take() {
+        if let Some((_, socket)) = state.socket.take() {
             // A socket that is no longer connected needs no waking.
             let _ = socket.shutdown(Shutdown::Both);
         }
@@ -38,22 +40,24 @@ impl Interrupter {
         locked(&self.0).is_interrupted
     }
 
-    /// From now on `socket` is what the thread waits for.
+    /// From now on `socket` is what the thread waits for. Returns its number.
     ///
     /// # Errors
     /// `Interrupted` if it should not wait any more; if the system has no file descriptor left.
-    pub(super) fn watch(&self, socket: &TcpStream) -> io::Result<()> {
+    pub(super) fn watch(&self, socket: &TcpStream) -> io::Result<u64> {
         let mut state = locked(&self.0);
         if state.is_interrupted {
             return Err(interrupted());
         }
-        state.socket = Some(socket.try_clone()?);
-        Ok(())
+        state.count += 1;
+        state.socket = Some((state.count, socket.try_clone()?));
+        Ok(state.count)
     }
 
-    /// The socket is closed, or about to be.
-    pub(super) fn forget(&self) {
-        locked(&self.0).socket = None;
+    /// The socket with this number is about to be closed.
+    pub(super) fn forget(&self, number: u64) {
+        let mut state = locked(&self.0);
+        state.socket.take_if(|(watched, _)| *watched == number);
     }
 
     /// What a call fails with that has met `error`.

@@ -63,6 +63,29 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
     found.into_iter().flatten().chain(scram_without_users(config)).collect()
 }
 
+/// What a broker of a cluster will do, and its user should know: a sentence each.
+pub(super) fn warnings(config: &KafkaConfig) -> Vec<String> {
+    if !config.joins_a_cluster() {
+        return Vec::new();
+    }
+    let groups = config.offsets_topic_replication_factor;
+    let topics = config.default_replication_factor;
+    let of_groups = (groups > 1).then(|| {
+        format!(
+            "`offsets.topic.replication.factor` is {groups}, and this version does not copy partitions \
+             between brokers yet: if this broker has the topic of the groups made, no consumer can \
+             commit; set it to 1"
+        )
+    });
+    let of_topics = (topics > 1).then(|| {
+        format!(
+            "`default.replication.factor` is {topics}, and this version does not copy partitions between \
+             brokers yet: what is produced to topics that this broker has made stays unread; set it to 1"
+        )
+    });
+    of_groups.into_iter().chain(of_topics).collect()
+}
+
 fn too_many_replicas(config: &KafkaConfig) -> Option<Contradiction> {
     let factor = config.default_replication_factor;
     let why = "must be 1, because this broker is alone";
@@ -235,7 +258,15 @@ mod tests {
         assert!(warnings.contains("`controller.quorum.bootstrap.servers`"), "{warnings}");
         assert!(warnings.contains("`inter.broker.listener.name`"), "{warnings}");
         assert!(!KafkaConfig::default().joins_a_cluster());
-        assert!(warnings_of(&with("")).is_empty(), "{:?}", warnings_of(&with("")));
+    }
+
+    #[test]
+    fn more_copies_than_this_version_makes_are_warned_of() {
+        let one = with("offsets.topic.replication.factor=1");
+        assert!(warnings_of(&one).is_empty(), "{:?}", warnings_of(&one));
+        let warnings = warnings_of(&with("default.replication.factor=2"));
+        assert!(warnings[0].contains("`offsets.topic.replication.factor` is 3"), "{warnings:?}");
+        assert!(warnings[1].contains("`default.replication.factor` is 2"), "{warnings:?}");
     }
 
     #[test]

@@ -105,6 +105,20 @@ impl DynamicConfigs {
         }
     }
 
+    fn of_mut(&mut self, scope: DynamicScope) -> &mut ConfigMap {
+        match scope {
+            DynamicScope::Broker => &mut self.of_broker,
+            DynamicScope::Default => &mut self.of_all,
+        }
+    }
+
+    /// Each setting with its scope, those that prevail last.
+    fn into_each(self) -> impl Iterator<Item = (DynamicScope, String, String)> {
+        let of = |scope| move |(name, value)| (scope, name, value);
+        let of_all = self.of_all.into_iter().map(of(DynamicScope::Default));
+        of_all.chain(self.of_broker.into_iter().map(of(DynamicScope::Broker)))
+    }
+
     /// Whether a value is for nobody's eyes.
     pub fn hold_secrets(&self) -> bool {
         self.of_broker.keys().chain(self.of_all.keys()).any(|name| secrets::is_secret(name))
@@ -138,26 +152,51 @@ impl CurrentConfig {
     /// # Errors
     /// A sentence about the first setting that cannot be altered or has a value that is not allowed.
     pub fn new(of_file: KafkaConfig, dynamic: DynamicConfigs) -> Result<Self, String> {
-        let mut config = of_file.clone();
-        let mut without_listener = Vec::new();
-        for name in dynamic.of_all.keys() {
-            check_scope_of_all(name)?;
+        let mut current = Self::unaltered(of_file);
+        for (scope, name, value) in dynamic.into_each() {
+            current.put(scope, name, value)?;
         }
-        for (name, value) in dynamic.of_all.iter().chain(&dynamic.of_broker) {
-            if value.len() > VALUE_BYTES_MAX {
-                return Err(format!("`{name}` must be at most {VALUE_BYTES_MAX} bytes long"));
-            }
-            if name.starts_with(PREFIX) {
-                match listener_setting_reader::listener_of(&of_file, name) {
-                    Ok(_) => config.listener_settings.push(listener_setting(&config, name, value)?),
-                    Err(_) => without_listener.push(name.clone()),
+        Ok(current)
+    }
+
+    /// As [`new`](Self::new) with those of the altered settings that can be altered, to the value that they
+    /// have. Returns a sentence about each of the others.
+    pub fn admitting(of_file: KafkaConfig, dynamic: DynamicConfigs) -> (Self, Vec<String>) {
+        let mut current = Self::unaltered(of_file);
+        let mut refused = Vec::new();
+        for (scope, name, value) in dynamic.into_each() {
+            refused.extend(current.put(scope, name, value).err());
+        }
+        (current, refused)
+    }
+
+    fn unaltered(of_file: KafkaConfig) -> Self {
+        let config = of_file.clone();
+        Self { of_file, dynamic: DynamicConfigs::default(), config, without_listener: Vec::new() }
+    }
+
+    /// Overrides what is there. Nothing changed if it fails.
+    fn put(&mut self, scope: DynamicScope, name: String, value: String) -> Result<(), String> {
+        if scope == DynamicScope::Default {
+            check_scope_of_all(&name)?;
+        }
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(format!("`{name}` must be at most {VALUE_BYTES_MAX} bytes long"));
+        }
+        if name.starts_with(PREFIX) {
+            match listener_setting_reader::listener_of(&self.of_file, &name) {
+                Ok(_) => {
+                    let setting = listener_setting(&self.config, &name, &value)?;
+                    self.config.listener_settings.push(setting);
                 }
-                continue;
+                Err(_) => self.without_listener.push(name.clone()),
             }
-            check_name(name)?;
-            config.set(name, value).map_err(|why| wrong(name, value, &why))?;
+        } else {
+            check_name(&name)?;
+            self.config.set(&name, &value).map_err(|why| wrong(&name, &value, &why))?;
         }
-        Ok(Self { of_file, dynamic, config, without_listener })
+        self.dynamic.of_mut(scope).insert(name, value);
+        Ok(())
     }
 
     /// These settings, with other altered ones.

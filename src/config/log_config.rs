@@ -245,6 +245,22 @@ impl LogConfig {
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
 
+    /// As [`with_overrides`](Self::with_overrides), with those that are known and allowed here. A cluster's
+    /// controller keeps others as well: returns what is wrong with each of them.
+    pub fn with_known_overrides(
+        &self,
+        overrides: &BTreeMap<String, String>,
+    ) -> (Self, Vec<ConfigError>) {
+        let (mut config, mut passed_over) = (self.clone(), Vec::new());
+        for (name, value) in overrides {
+            match config.with_overrides(&[(name.clone(), value.clone())]) {
+                Ok(changed) => config = changed,
+                Err(errors) => passed_over.extend(errors),
+            }
+        }
+        (config, passed_over)
+    }
+
     /// Port of `LogConfig.validateValues`: where the overrides that make these settings contradict
     /// each other or the broker, or one is too long to keep. Checked when they are set, not when they
     /// are read again: a topic outlives a change of the broker's file.

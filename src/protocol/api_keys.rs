@@ -117,7 +117,7 @@ api_keys! {
     Fetch                   = 1,  versions 0..=18, flexible from 12, advertised 0..=18;
     /// Finds the offset for a time, or the ends of a partition.
     /// Every consumer without an offset to resume from.
-    ListOffsets             = 2,  versions 0..=7,  flexible from 6,  advertised 0..=7;
+    ListOffsets             = 2,  versions 0..=11, flexible from 6,  advertised 0..=11;
     /// Names the brokers, the topics and who leads their partitions; a first use creates a topic.
     /// Every client, before it does anything else.
     Metadata                = 3,  versions 0..=12, flexible from 9,  advertised 0..=12;

@@ -35,6 +35,7 @@ pub mod list_groups;
 pub mod sasl_authenticate;
 pub mod sasl_handshake;
 pub mod api_versions;
+pub mod advertised_apis;
 pub mod create_topics;
 pub mod delete_topics;
 pub mod delete_records;

@@ -39,6 +39,8 @@ message! {
         0.. => responses: Vec<TopicProduceResponse>,
         /// At the end, unlike in all other responses.
         1.. => throttle_time_ms: i32,
+        /// Where the leaders can be reached that the partitions name.
+        10.., tag 0 => node_endpoints: Vec<NodeEndpoint>,
     }
 
     pub struct TopicProduceResponse {
@@ -58,6 +60,21 @@ message! {
         /// The records that caused the error, if they are known.
         8.. => record_errors: Vec<BatchIndexAndErrorMessage>,
         8.. => error_message: Option<String>,
+        /// Where the records would have been taken (KIP-951).
+        10.., tag 0 => current_leader: LeaderIdAndEpoch,
+    }
+
+    pub struct LeaderIdAndEpoch {
+        /// -1 if there is none, or none is known.
+        10.. => leader_id: i32 = -1,
+        10.. => leader_epoch: i32 = -1,
+    }
+
+    pub struct NodeEndpoint {
+        10.. => node_id: i32,
+        10.. => host: String,
+        10.. => port: i32,
+        10.. => rack: Option<String>,
     }
 
     /// A record because of which the whole batch is refused.
@@ -80,7 +97,7 @@ impl ProduceRequest {
             partition_responses: data.partitions.iter().map(partition).collect(),
         };
         let responses = self.topics.iter().map(topic).collect();
-        (self.acks != 0).then_some(ProduceResponse { responses, throttle_time_ms: 0 })
+        (self.acks != 0).then(|| ProduceResponse { responses, ..ProduceResponse::default() })
     }
 }
 

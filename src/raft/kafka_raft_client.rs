@@ -7,12 +7,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, mem};
 
-use log::{debug, error, warn};
+use log::{Level, error, log};
 
 use crate::clients::interrupter::Interrupter;
 use crate::common::lock::{locked, locked_again};
 use crate::common::named_thread::spawn_named;
 use crate::common::uuid::random_uuid;
+use crate::raft::failures::Failures;
 use crate::raft::observed_quorum::ObservedQuorum;
 use crate::raft::observer::{Observer, Step};
 use crate::raft::quorum::{ControllerNode, ControllerNodeProvider, LeaderAndEpoch};
@@ -23,8 +24,6 @@ use crate::raft::raft_listener::RaftListener;
 /// The longest wait between two failures, unless the settings have a longer one: an election is over within
 /// seconds, and its outcome should be noticed soon.
 const RETRY_BACKOFF_MAX: Duration = Duration::from_millis(100);
-/// How many different failures in a row are logged as a warning; each of them once.
-const FAILURES_LOGGED_MAX: usize = 16;
 
 /// Told once why the metadata log is not followed any more.
 pub type FaultHandler = Box<dyn FnOnce(RaftFault) + Send>;
@@ -112,7 +111,8 @@ fn observe(mut observer: Observer, stop: &Stop, mut backoff: Backoff, mut on_fau
                 if stop.is_stopped() {
                     break; // It was interrupted, and is no news.
                 }
-                failures.log(why);
+                let level = if failures.is_news(&why) { Level::Warn } else { Level::Debug };
+                log!(level, "waiting for a controller: {why}");
                 stop.wait(backoff.next());
             }
             Err(fault) => {
@@ -156,24 +156,6 @@ impl Backoff {
     fn next(&mut self) -> Duration {
         let doubled = (self.next * 2).min(RETRY_BACKOFF_MAX).max(self.first);
         mem::replace(&mut self.next, doubled)
-    }
-}
-
-/// The failures since the last answer: with several controllers they take turns, and each is worth a line.
-#[derive(Default)]
-struct Failures(Vec<String>);
-
-impl Failures {
-    fn forget(&mut self) {
-        self.0.clear();
-    }
-
-    fn log(&mut self, why: String) {
-        if self.0.contains(&why) || self.0.len() >= FAILURES_LOGGED_MAX {
-            return debug!("waiting for a controller: {why}");
-        }
-        warn!("waiting for a controller: {why}");
-        self.0.push(why);
     }
 }
 

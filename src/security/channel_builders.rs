@@ -14,6 +14,7 @@ use crate::common::time::{SystemTime, Time};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::kernel_tls_mode::KernelTlsMode;
 use crate::config::transfer_mode::TransferMode;
+use crate::protocol::advertised_apis::AdvertisedApis;
 use crate::security::authenticator::sasl_mechanisms::SaslMechanisms;
 use crate::security::configured_mechanisms::mechanisms_of;
 use crate::security::sasl_channel_builder::SaslChannelBuilder;
@@ -45,6 +46,7 @@ pub struct ConfiguredChannelBuilders<'a> {
     metrics: &'a Arc<Metrics>,
     time: &'a Arc<dyn Time>,
     credentials: &'a Arc<CredentialCache>,
+    apis: Arc<AdvertisedApis>,
     /// Of the listeners with TLS that have been asked for.
     ssl_factories: Mutex<Vec<Arc<SslFactory>>>,
     /// What the kernel has said when it was asked for TLS.
@@ -64,9 +66,15 @@ impl<'a> ConfiguredChannelBuilders<'a> {
             metrics,
             time,
             credentials,
+            apis: Arc::default(),
             ssl_factories: Mutex::default(),
             offload: Mutex::default(),
         }
+    }
+
+    /// What clients learn of this broker before SASL knows them.
+    pub fn apis(&self) -> &Arc<AdvertisedApis> {
+        &self.apis
     }
 
     /// A new file of keys is taken without a restart.
@@ -119,7 +127,8 @@ impl<'a> ConfiguredChannelBuilders<'a> {
     ) -> Result<Arc<dyn ChannelBuilder>, KafkaError> {
         let mechanisms = self.mechanisms(end_point)?;
         let time = Arc::clone(self.time);
-        Ok(Arc::new(SaslChannelBuilder::new(transports, mechanisms, time)))
+        let builder = SaslChannelBuilder::new(transports, mechanisms, time);
+        Ok(Arc::new(builder.with_apis(&self.apis)))
     }
 
     /// Encrypted sockets, with the keys of this listener.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 
 use crate::common::time::Time;
+use crate::protocol::advertised_apis::AdvertisedApis;
 use crate::security::authenticator::sasl_mechanisms::SaslMechanisms;
 use crate::security::authenticator::sasl_server_authenticator::SaslServerAuthenticator;
 use crate::transport::channel_builder::{ChannelBuilder, TransportBuilder};
@@ -19,6 +20,7 @@ use crate::transport::network_receive::NetworkReceive;
 pub struct SaslChannelBuilder {
     transports: Box<dyn TransportBuilder>,
     mechanisms: Arc<SaslMechanisms>,
+    apis: Arc<AdvertisedApis>,
     time: Arc<dyn Time>,
 }
 
@@ -28,7 +30,13 @@ impl SaslChannelBuilder {
         mechanisms: SaslMechanisms,
         time: Arc<dyn Time>,
     ) -> Self {
-        Self { transports, mechanisms: Arc::new(mechanisms), time }
+        Self { transports, mechanisms: Arc::new(mechanisms), apis: Arc::default(), time }
+    }
+
+    /// Answers ApiVersions by `apis`, in place of what a single node has.
+    #[must_use]
+    pub fn with_apis(self, apis: &Arc<AdvertisedApis>) -> Self {
+        Self { apis: Arc::clone(apis), ..self }
     }
 }
 
@@ -41,7 +49,7 @@ impl ChannelBuilder for SaslChannelBuilder {
         receive: NetworkReceive,
     ) -> io::Result<KafkaChannel> {
         let transport = self.transports.build_transport(stream, peer)?;
-        let authenticator = SaslServerAuthenticator::new(&self.mechanisms, &self.time);
+        let authenticator = SaslServerAuthenticator::new(&self.mechanisms, &self.apis, &self.time);
         Ok(KafkaChannel::new(id, transport, Box::new(authenticator), receive))
     }
 }

@@ -16,6 +16,7 @@ use crate::server::broker_parts::{
 use crate::server::cluster::api_version_manager::ApiVersionManager;
 use crate::server::cluster::broker_metadata_publisher::{BrokerMetadataPublisher, FollowingParts};
 use crate::server::cluster::default_auto_topic_creation_manager::DefaultAutoTopicCreationManager;
+use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::forwarding_manager::ForwardingManager;
 use crate::server::cluster::kraft_metadata_cache::KRaftMetadataCache;
 use crate::server::cluster::membership::{FaultProcedure, Membership};
@@ -83,6 +84,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         log_manager: Arc::clone(log_manager),
         replica_manager: Arc::clone(&replica_manager),
         group_coordinator: Arc::clone(&group_coordinator),
+        dynamic_configs: DynamicConfigPublisher::new(config.broker_id, dynamic_config, scheduler),
         loading_progress: Arc::clone(sources.loading_progress),
     }));
     dynamic_config.add_reconfigurable(publisher.replica_changes());

@@ -148,6 +148,7 @@ impl KafkaServer {
             &parts.replica_manager,
             &parts.group_coordinator,
             &parts.metrics,
+            parts.membership.as_ref().map(|it| Box::new(it.on_log_dir_failure()) as _),
             halt_procedure,
         );
         let mut server = Self { parts, log_dir_failure_handler, startup_duration: Duration::ZERO };

@@ -20,7 +20,7 @@ use crate::network::request_memory::MemoryRelease;
 use crate::network::socket_server::SocketServer;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::security::channel_builders::ConfiguredChannelBuilders;
-use crate::server::apis::parts::Parts;
+use crate::server::apis::parts::{Forwarding, Parts};
 use crate::server::broker_parts::Sources;
 use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::server::cluster_broker;
@@ -177,6 +177,7 @@ impl KafkaServerBuilder {
         schedule_high_watermark_checkpoints(&config, &scheduler, &broker.replica_manager);
         schedule_memory_release(&scheduler, &socket_server);
         configured.schedule_reload(&scheduler);
+        advertise_apis_of_cluster(&configured, broker.forwarding.as_ref());
         let parts = Parts {
             config: &config,
             dynamic_config: Arc::clone(&dynamic_config),
@@ -245,6 +246,17 @@ fn open_dynamic_config(
     dynamic_config.add_reconfigurable(log_manager);
     configured.ssl_factories().iter().for_each(|it| dynamic_config.add_reconfigurable(it));
     Ok(Arc::new(dynamic_config))
+}
+
+/// Before the ports open: SASL answers ApiVersions itself.
+fn advertise_apis_of_cluster(
+    configured: &ConfiguredChannelBuilders<'_>,
+    forwarding: Option<&Forwarding>,
+) {
+    if let Some(forwarding) = forwarding {
+        let versions = Arc::clone(&forwarding.versions);
+        configured.apis().join(move |version| versions.api_version_response(version));
+    }
 }
 
 /// What handles each request, on the threads of the handlers and, if the broker is set so, on those

@@ -24,6 +24,9 @@ use crate::storage::log_manager::LogManager;
 /// else.
 pub type HaltProcedure = Box<dyn Fn() + Send + Sync>;
 
+/// Tells others that a log directory has failed.
+pub type FailureReport = Box<dyn Fn() + Send + Sync>;
+
 /// The thread, from [`startup`](Self::startup) to [`shutdown`](Self::shutdown).
 pub struct LogDirFailureHandler {
     handler: Arc<Handler>,
@@ -36,6 +39,8 @@ struct Handler {
     replica_manager: Arc<ReplicaManager>,
     group_coordinator: Arc<GroupCoordinator>,
     metrics: Arc<Metrics>,
+    /// Lets the controller of a cluster know.
+    tell_controller: Option<FailureReport>,
     halt_procedure: HaltProcedure,
 }
 
@@ -45,6 +50,7 @@ impl LogDirFailureHandler {
         replica_manager: &Arc<ReplicaManager>,
         group_coordinator: &Arc<GroupCoordinator>,
         metrics: &Arc<Metrics>,
+        tell_controller: Option<FailureReport>,
         halt_procedure: HaltProcedure,
     ) -> Self {
         let handler = Handler {
@@ -52,6 +58,7 @@ impl LogDirFailureHandler {
             replica_manager: Arc::clone(replica_manager),
             group_coordinator: Arc::clone(group_coordinator),
             metrics: Arc::clone(metrics),
+            tell_controller,
             halt_procedure,
         };
         Self { handler: Arc::new(handler), thread: Mutex::new(None) }
@@ -88,6 +95,9 @@ impl Handler {
 
     fn handle_log_dir_failure(&self, dir: &Path) {
         self.metrics.offline_log_directory_count.increment();
+        if let Some(tell) = &self.tell_controller {
+            tell();
+        }
         if !self.log_manager.has_online_log_dir() {
             error!(
                 "all log directories are offline: the broker stops; look at the disk, then start \

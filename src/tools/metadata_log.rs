@@ -13,6 +13,7 @@ use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::units::Position;
 use crate::message::record_batch::RecordBatch;
+use crate::raft::failures::Failures;
 use crate::raft::observed_quorum::ObservedQuorum;
 use crate::raft::observer::{Observer, Step};
 use crate::raft::raft_config::RaftConfig;
@@ -23,8 +24,6 @@ use crate::tools::log_dump::RecordPrinter;
 use crate::tools::metadata_log_options::MetadataLogOptions;
 use crate::tools::printer::Printer;
 
-/// How long no controller may answer, unless one has before and the log is followed.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two requests of which the first has failed.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 
@@ -76,21 +75,20 @@ fn follow(
 ) {
     let mut until = None;
     let mut answered_at = Instant::now();
-    let mut last_failure = String::new();
+    let mut failures = Failures::default();
     loop {
         match observer.step() {
             Ok(Step::Answered) => {
                 answered_at = Instant::now();
-                last_failure.clear();
+                failures.forget();
             }
             Ok(Step::Failed(why)) => {
                 let is_hopeless = until.is_none() || !options.follows;
-                if is_hopeless && answered_at.elapsed() >= PATIENCE {
+                if is_hopeless && answered_at.elapsed() >= options.timeout {
                     return log.fail(format_args!("no controller has answered: {why}"));
                 }
-                if why != last_failure {
+                if failures.is_news(&why) {
                     log.complain(format_args!("waiting for a controller: {why}"));
-                    last_failure = why;
                 }
                 thread::sleep(RETRY_BACKOFF);
             }

@@ -1,7 +1,12 @@
 //! What `transferto metadata-log` is asked for.
 
+use std::time::Duration;
+
 use crate::config::help_text::HelpText;
 use crate::config::quorum_config::BootstrapServer;
+
+/// Without `--timeout-ms`.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub const METADATA_LOG_HELP: &str = "\
 transferto metadata-log: prints the metadata log of a running cluster, as kafka-dump-log.sh
@@ -13,14 +18,15 @@ Usage: transferto metadata-log --bootstrap-controller HOST:PORT[,HOST:PORT]... [
                                that is alive is enough
   --follow                     goes on with what is committed later, until it is ended
   --skip-record-metadata       prints of a record its value alone
+  --timeout-ms n               how long to wait for a controller that answers; 10000 without it
   --help                       prints this text
   --version                    prints the version
 
 It reads as a broker does: as an observer, which fetches the log from the leader of the controllers,
 does not vote, and is seen by nobody. It prints what is committed: first the newest snapshot, if the
 log begins with one, then the batches behind it, each with its records, and ends where the log ended
-when it was asked. What it waits for goes to the standard error; if no controller has answered within
-10 seconds, it ends with status 1.
+when it was asked. What it waits for goes to the standard error; if no controller answers in time,
+it ends with status 1. A log that is followed has all the time, once a controller has answered.
 On a terminal control characters are escaped, elsewhere they are printed as they are.
 
 Examples:
@@ -38,21 +44,28 @@ pub enum MetadataLogRequest {
     Print(MetadataLogOptions),
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataLogOptions {
     /// At least one.
     pub controllers: Vec<BootstrapServer>,
     pub follows: bool,
     pub skips_record_metadata: bool,
+    /// How long to wait for a controller.
+    pub timeout: Duration,
 }
 
 impl MetadataLogOptions {
+    /// What is printed if nothing else is asked for.
+    pub fn of(controllers: Vec<BootstrapServer>) -> Self {
+        Self { controllers, follows: false, skips_record_metadata: false, timeout: TIMEOUT }
+    }
+
     /// Parses the arguments that follow `metadata-log`.
     ///
     /// # Errors
     /// What is wrong and what to do, as one line for the terminal.
     pub fn parse(arguments: &[String]) -> Result<MetadataLogRequest, String> {
-        let mut options = Self::default();
+        let mut options = Self::of(Vec::new());
         let mut arguments = arguments.iter().map(String::as_str);
         while let Some(argument) = arguments.next() {
             let (name, value) = match argument.split_once('=') {
@@ -71,6 +84,10 @@ impl MetadataLogOptions {
                     let list = value.or_else(|| arguments.next()).unwrap_or_default();
                     options.controllers.extend(controllers(list)?);
                 }
+                ("--timeout-ms", value) => {
+                    let text = value.or_else(|| arguments.next()).unwrap_or_default();
+                    options.timeout = milliseconds(text)?;
+                }
                 _ => return Err(unknown(name)),
             }
         }
@@ -83,6 +100,12 @@ impl MetadataLogOptions {
         }
         Ok(MetadataLogRequest::Print(options))
     }
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_millis).map_err(|_| {
+        format!("--timeout-ms needs a number of milliseconds such as 10000, not `{text}`")
+    })
 }
 
 fn controllers(list: &str) -> Result<Vec<BootstrapServer>, String> {
@@ -121,7 +144,7 @@ mod tests {
         let expected = MetadataLogOptions {
             controllers: vec![server("a:1"), server("[::1]:2")],
             follows: true,
-            skips_record_metadata: false,
+            ..MetadataLogOptions::of(Vec::new())
         };
         for arguments in [
             &["--bootstrap-controller", "a:1,[::1]:2", "--follow"][..],
@@ -137,7 +160,11 @@ mod tests {
     fn the_help_lists_every_option_and_each_one_is_taken() {
         let rows = HelpText(METADATA_LOG_HELP).rows().filter(|it| it.kind == HelpKind::Option);
         for row in rows {
-            let value = if row.takes.is_empty() { None } else { Some("a:1") };
+            let value = match row.takes {
+                "" => None,
+                "n" => Some("1"),
+                _ => Some("a:1"),
+            };
             let controller = Some("--bootstrap-controller=b:2");
             let arguments: Vec<_> =
                 [Some(row.name), value, controller].into_iter().flatten().collect();
@@ -155,6 +182,7 @@ mod tests {
             (&["--bootstrap-controller", "a:1,b:x"], "not `b:x`"),
             (&["--bootstrap-controler", "a:1"], "did you mean `--bootstrap-controller`?"),
             (&["--follow=yes"], "takes no value"),
+            (&["--timeout-ms", "1s"], "not `1s`"),
             (&["a.log"], "dump-log"),
         ] {
             let error = parse(arguments).unwrap_err();

@@ -27,6 +27,8 @@ use transferto::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig}
 use transferto::server::cluster::broker_metadata_publisher::{
     BrokerMetadataPublisher, FollowingParts,
 };
+use transferto::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
+use transferto::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use transferto::storage::files::log_file_names::is_stray_directory;
 use transferto::storage::files::partition_metadata_file::PARTITION_METADATA_FILE;
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
@@ -53,11 +55,13 @@ impl Broker {
         let settings = read_settings([("broker.id", "1")]).unwrap();
         let config = LogManagerConfig {
             log_dirs: vec![dir.to_path_buf()],
-            joins_a_cluster: true,
             default_config: LogConfig::default(),
             ..LogManagerConfig::from_broker(&settings)
         };
-        let log_manager = LogManager::new(config, scheduler, Arc::clone(&time)).unwrap();
+        let log_manager =
+            LogManager::new(config, Arc::clone(&scheduler), Arc::clone(&time)).unwrap();
+        let dynamic_config = DynamicBrokerConfig::open_in(&[dir.to_path_buf()], &settings);
+        let dynamic_config = Arc::new(dynamic_config.unwrap());
         let replica_config = ReplicaManagerConfig {
             broker_id: LOCAL,
             fetch_purge_interval: 1,
@@ -95,6 +99,7 @@ impl Broker {
             log_manager: Arc::clone(&log_manager),
             replica_manager: Arc::clone(&replica_manager),
             group_coordinator: Arc::clone(&group_coordinator),
+            dynamic_configs: DynamicConfigPublisher::new(LOCAL, &dynamic_config, &scheduler),
             loading_progress: Arc::default(),
         });
         Self { log_manager, replica_manager, group_coordinator, publisher }

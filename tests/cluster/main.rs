@@ -9,10 +9,13 @@ mod mock_controller_channel;
 mod scene;
 
 mod broker_metadata_publisher;
+mod broker_registration_tracker;
+mod broker_server;
 mod kraft_metadata_cache;
 mod replica_changes;
 mod scripted_controller_test;
 mod forwarding_manager;
+mod dynamic_config_publisher;
 mod api_version_manager;
 mod default_auto_topic_creation_manager;
 mod producer_id_manager;
@@ -30,9 +33,14 @@ mod raft {
     mod wrong_answers;
 }
 
+mod tools {
+    mod metadata_log;
+}
+
 mod image {
     mod made_records;
     mod published;
+
     mod cluster_image;
     mod metadata_loader;
     mod recorded_logs;

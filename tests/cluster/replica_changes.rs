@@ -22,7 +22,7 @@ use transferto::image::metadata_delta::LocalReplicaChanges;
 use transferto::image::records::topic_records::PartitionChangeRecord;
 use transferto::replica::delayed_produce::PartitionResponse;
 use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
-use transferto::replica::partition::{ASKED_BY_NAME, Partition};
+use transferto::replica::partition::Partition;
 use transferto::replica::replica_manager::{FetchParams, ReplicaManager, ReplicaManagerConfig};
 use transferto::server::cluster::replica_changes::ReplicaChanges;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
@@ -333,7 +333,8 @@ fn a_topic_with_one_replica_needs_no_second_in_sync() {
     assert_eq!(broker.produce(&foo(), -1).recv().unwrap().error, None);
 }
 
-/// Port of `PartitionTest.testIgnoreLeaderPartitionStateChangeWithOlderPartitionEpoch`.
+/// Port of `PartitionTest.testIgnoreLeaderPartitionStateChangeWithOlderPartitionEpoch` and
+/// `PartitionTest.testIgnoreFollowerPartitionStateChangeWithOlderPartitionEpoch`.
 #[test]
 fn an_older_change_of_a_partition_is_ignored() {
     let mut broker = Broker::with_foo(LOCAL);

@@ -11,6 +11,7 @@ use crate::common::errors::Errors;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::text::for_log;
 use crate::common::time::Time;
+use crate::protocol::advertised_apis::AdvertisedApis;
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use crate::protocol::header::RequestHeader;
@@ -37,6 +38,7 @@ const GSSAPI_TOKEN: u8 = 0x60;
 /// read at all: who is not known yet has little to try.
 pub struct SaslServerAuthenticator {
     mechanisms: Arc<SaslMechanisms>,
+    apis: Arc<AdvertisedApis>,
     time: Arc<dyn Time>,
     state: SaslState,
     /// Anonymous until the first authentication is complete.
@@ -84,10 +86,15 @@ impl Exchange {
 }
 
 impl SaslServerAuthenticator {
-    /// For a client that may choose from `mechanisms`.
-    pub fn new(mechanisms: &Arc<SaslMechanisms>, time: &Arc<dyn Time>) -> Self {
+    /// For a client that may choose from `mechanisms`, and learns of `apis` before.
+    pub fn new(
+        mechanisms: &Arc<SaslMechanisms>,
+        apis: &Arc<AdvertisedApis>,
+        time: &Arc<dyn Time>,
+    ) -> Self {
         Self {
             mechanisms: Arc::clone(mechanisms),
+            apis: Arc::clone(apis),
             time: Arc::clone(time),
             state: SaslState::InitialRequest,
             principal: KafkaPrincipal::anonymous(),
@@ -128,7 +135,7 @@ impl SaslServerAuthenticator {
             }
             _ => {
                 self.state = SaslState::HandshakeRequest;
-                let answer = ApiVersionsResponse::supported();
+                let answer = self.apis.response(header.api_version);
                 Ok(small_response_bytes(&header, &ResponseBody::ApiVersions(answer)))
             }
         }

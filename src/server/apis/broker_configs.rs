@@ -36,7 +36,7 @@ impl BrokerConfigs {
             "" => Ok(DynamicScope::Default),
             number if number == broker_id.to_string() => Ok(DynamicScope::Broker),
             _ => {
-                let why = format!("the only broker is {broker_id}, not {name:?}");
+                let why = format!("this is broker {broker_id}, not {name:?}");
                 Err(KafkaError::api(Errors::InvalidRequest, why))
             }
         }

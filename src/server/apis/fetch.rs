@@ -250,6 +250,10 @@ impl FetchApis {
         for index in denied.collect::<Vec<usize>>() {
             fetch.asked[index].refusal = Some(Errors::TopicAuthorizationFailed);
         }
+        // As in Kafka, what can be read comes first.
+        if fetch.asked.iter().any(is_not_read) {
+            fetch.asked.sort_by_key(is_not_read);
+        }
     }
 
     /// The topics of a fetch that may be read. A follower reads beyond the high watermark, for which
@@ -346,6 +350,11 @@ fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> Fetch
         newest_readable_magic: newest_readable_magic(version),
     }
     // ANCHOR_END: fetch_params
+}
+
+/// Whether it is refused before anything is looked up.
+fn is_not_read(asked: &Asked) -> bool {
+    matches!(asked.refusal, Some(Errors::TopicAuthorizationFailed | Errors::UnknownTopicId))
 }
 
 /// Refuses what a fetch names for the second time. What comes by a session is there once.

@@ -18,14 +18,16 @@ use crate::protocol::init_producer_id::{
     InitProducerIdRequest, InitProducerIdResponse, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
 };
 use crate::protocol::produce::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    TopicProduceData, TopicProduceResponse, check_records,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+    ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse, check_records,
 };
 use crate::protocol::request::ResponseBody;
 use crate::replica::delayed_produce::PartitionResponse;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::server::apis::current_leaders::{CurrentLeaders, LeaderNode};
 use crate::server::apis::duplicates::NamedPartitions;
 use crate::server::apis::parts::Parts;
+use crate::server::metadata::metadata_cache::{MetadataCache, Node};
 use crate::server::metadata::producer_id_manager::ProducerIdManager;
 use crate::server::quota::client_limits::UserClient;
 use crate::server::quota::client_quota_manager::ClientQuotaManager;
@@ -38,6 +40,8 @@ use crate::server::security::request_context::RequestContext;
 /// How many of a produce's refused partitions have an explanation in words: it takes more bytes than
 /// the partition took in the request, and a request has room for millions.
 const ERROR_TEXTS_MAX: usize = 100;
+/// The first version whose answer names the leaders of partitions that are led elsewhere (KIP-951).
+const CURRENT_LEADER_VERSION: i16 = 10;
 /// The epoch of an id that is new.
 const FIRST_PRODUCER_EPOCH: i16 = 0;
 
@@ -45,6 +49,7 @@ const FIRST_PRODUCER_EPOCH: i16 = 0;
 pub(crate) struct ProduceApis {
     replica_manager: Arc<ReplicaManager>,
     producer_ids: Arc<dyn ProducerIdManager>,
+    metadata_cache: Arc<dyn MetadataCache>,
     quota_manager: Arc<ClientQuotaManager>,
     authorization: Authorization,
 }
@@ -54,6 +59,7 @@ impl ProduceApis {
         Self {
             replica_manager: Arc::clone(&parts.replica_manager),
             producer_ids: Arc::clone(&parts.producer_ids),
+            metadata_cache: Arc::clone(&parts.metadata_cache),
             quota_manager: Arc::clone(&parts.quota_managers.produce),
             authorization: parts.authorization(),
         }
@@ -84,6 +90,7 @@ impl ProduceApis {
             .collect();
 
         let quota_manager = Arc::clone(&self.quota_manager);
+        let metadata_cache = Arc::clone(&self.metadata_cache);
         let send_response_callback =
             move |appended: Vec<(TopicAndPartition, PartitionResponse)>| {
                 let _step = step!(
@@ -105,10 +112,11 @@ impl ProduceApis {
                 let end_of_mute = if acks == 0 { None } else { reply.end_of_mute() };
                 let user = Arc::clone(&reply.context.session.principal.name);
                 let hang_up = Arc::clone(reply.hang_up());
+                let leaders = leaders_of_refused(&*metadata_cache, &reply, &merged);
                 let produce_response_callback = move |delay_time_ms: i32| {
                     let _step =
                         step!("KafkaApis.produceResponseCallback", "delayed by {delay_time_ms} ms");
-                    answer_producer(reply, acks, delay_time_ms, &request, &merged);
+                    answer_producer(reply, acks, delay_time_ms, &request, &merged, leaders);
                 };
                 quota_manager.record_and_maybe_throttle(
                     UserClient { user: &user, client_id: &client_id },
@@ -222,6 +230,7 @@ fn answer_producer(
     delay_time_ms: i32,
     request: &ProduceRequest,
     merged: &[(TopicAndPartition, PartitionResponse)],
+    leaders: RefusedLeaders,
 ) {
     let mut refusals = Refusals::default();
     for (key, refused) in merged {
@@ -241,16 +250,56 @@ fn answer_producer(
         }
         _ => {
             reply.throttled_by(delay_time_ms);
-            reply.send_body(&produce_response(request, merged, delay_time_ms));
+            reply.send_body(&produce_response(request, merged, leaders, delay_time_ms));
         }
     }
+}
+
+/// Who leads the partitions that were refused because another broker does, in the order of the request,
+/// and where those brokers can be reached.
+#[derive(Default)]
+struct RefusedLeaders {
+    leaders: Vec<LeaderIdAndEpoch>,
+    nodes: Vec<NodeEndpoint>,
+}
+
+/// As of when the answer is known: it may wait, and the leaders move on.
+fn leaders_of_refused(
+    metadata_cache: &dyn MetadataCache,
+    reply: &Reply,
+    merged: &[(TopicAndPartition, PartitionResponse)],
+) -> RefusedLeaders {
+    let is_named = reply.header.api_version >= CURRENT_LEADER_VERSION;
+    let mut refused = merged.iter().filter(|(_, it)| is_named && is_led_elsewhere(it)).peekable();
+    if refused.peek().is_none() {
+        return RefusedLeaders::default();
+    }
+    let mut known = CurrentLeaders::new(metadata_cache, &reply.context.session);
+    let leaders = refused.map(|(key, _)| {
+        let LeaderNode { id, epoch } = known.current_leader(key);
+        LeaderIdAndEpoch { leader_id: id, leader_epoch: epoch }
+    });
+    let leaders = leaders.collect();
+    let endpoint =
+        |Node { id: node_id, host, port, rack }| NodeEndpoint { node_id, host, port, rack };
+    RefusedLeaders { leaders, nodes: known.into_nodes().map(endpoint).collect() }
+}
+
+fn is_led_elsewhere(response: &PartitionResponse) -> bool {
+    response.error == Some(Errors::NotLeaderForPartition)
 }
 
 fn produce_response(
     request: &ProduceRequest,
     merged: &[(TopicAndPartition, PartitionResponse)],
+    leaders: RefusedLeaders,
     delay_time_ms: i32,
 ) -> ResponseBody {
+    let mut of_refused = leaders.leaders.into_iter();
+    let mut leader_of = |it: &PartitionResponse| match is_led_elsewhere(it) {
+        true => of_refused.next().unwrap_or_default(),
+        false => LeaderIdAndEpoch::default(),
+    };
     let mut merged = merged.iter();
     let mut texts_left = ERROR_TEXTS_MAX;
     let mut text_of = |it: &PartitionResponse| {
@@ -271,11 +320,13 @@ fn produce_response(
                 log_start_offset: it.log_start_offset.unwrap_or(Offset::NONE).0,
                 record_errors: record_errors(key, it),
                 error_message: text_of(it),
+                current_leader: leader_of(it),
             })
             .collect(),
     };
     let responses = request.topics.iter().map(topic).collect();
-    ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms: delay_time_ms })
+    let (throttle_time_ms, node_endpoints) = (delay_time_ms, leaders.nodes);
+    ResponseBody::Produce(ProduceResponse { responses, throttle_time_ms, node_endpoints })
 }
 
 /// The records to blame, where they are known.

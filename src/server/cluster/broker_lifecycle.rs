@@ -4,6 +4,7 @@
 //! Nothing here waits or sends: the [manager](crate::server::cluster::broker_lifecycle_manager) does.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use log::{debug, error, info, warn};
 
@@ -69,6 +70,8 @@ pub(super) struct BrokerLifecycle {
     was_ever_registered: bool,
     /// Then the start has failed, for this reason.
     pub(super) failure: Option<String>,
+    /// Whether the log says already that the controller takes this broker for another.
+    is_duplicate_reported: bool,
     is_ready_to_unfence: bool,
     /// What the controller said last.
     is_fenced: bool,
@@ -94,6 +97,7 @@ impl BrokerLifecycle {
             is_registered: false,
             was_ever_registered: false,
             failure: None,
+            is_duplicate_reported: false,
             is_ready_to_unfence: false,
             is_fenced: true,
             got_controlled_shutdown_response: false,
@@ -208,13 +212,21 @@ impl BrokerLifecycle {
                 self.fail(format!("the controller refuses to register this broker: {name}: {why}"));
             }
             Some(why) => error!("the controller refuses to register this broker: {name}: {why}"),
-            None if error == Some(&Errors::DuplicateBrokerRegistration) => info!(
-                "not registered yet: the controller has heard of broker {id} within its \
-                 broker.session.timeout.ms, 9 seconds by default: that is so after a quick restart, \
-                 or another broker has this id; trying again"
-            ),
+            None if error == Some(&Errors::DuplicateBrokerRegistration) => self.report_duplicate(),
             None => warn!("not registered: the controller answers {name}; trying again"),
         }
+    }
+
+    fn report_duplicate(&mut self) {
+        if mem::replace(&mut self.is_duplicate_reported, true) {
+            return debug!("not registered yet: broker {} has a session", self.broker_id);
+        }
+        info!(
+            "not registered yet: the controller has heard of broker {} within its \
+             broker.session.timeout.ms, 9 seconds by default: that is so after a quick restart, or \
+             another broker has this id; trying again",
+            self.broker_id
+        );
     }
 
     pub(super) fn handle_heartbeat(
@@ -396,5 +408,231 @@ impl BrokerLifecycle {
         let interval_ms = if self.next_is_immediate { 0 } else { interval_ms };
         self.next_is_immediate = false;
         self.next_at_ms = Some(now_ms.saturating_add(interval_ms));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMES: LifecycleTimes =
+        LifecycleTimes { heartbeat_interval_ms: 2000, registration_timeout_ms: 60_000 };
+
+    fn lifecycle() -> BrokerLifecycle {
+        BrokerLifecycle::new(1, TIMES, 0)
+    }
+
+    fn registered(it: &mut BrokerLifecycle, error: Errors, now_ms: i64) {
+        let response = BrokerRegistrationResponse {
+            error_code: error.code(),
+            broker_epoch: if error == Errors::None { 1000 } else { NO_EPOCH },
+            ..BrokerRegistrationResponse::default()
+        };
+        it.handle_registration(Ok(response), now_ms, || "the levels".to_string());
+    }
+
+    /// The heartbeat that is due now.
+    fn heartbeat(it: &mut BrokerLifecycle, now_ms: i64) -> BrokerHeartbeatRequest {
+        match it.due(now_ms, 1000) {
+            Some(Communication::Heartbeat(request)) => request,
+            other => panic!("{other:?} at {now_ms}"),
+        }
+    }
+
+    /// Sends the heartbeat that is due now, and answers it.
+    fn answered(
+        it: &mut BrokerLifecycle,
+        now_ms: i64,
+        set: impl FnOnce(&mut BrokerHeartbeatResponse),
+    ) -> BrokerHeartbeatRequest {
+        let sent = heartbeat(it, now_ms);
+        let mut response = BrokerHeartbeatResponse::default();
+        set(&mut response);
+        it.handle_heartbeat(&sent, Ok(response), now_ms);
+        sent
+    }
+
+    fn running(now_ms: i64) -> BrokerLifecycle {
+        let mut it = BrokerLifecycle::new(1, TIMES, now_ms);
+        assert_eq!(it.due(now_ms, 0), Some(Communication::Register));
+        registered(&mut it, Errors::None, now_ms);
+        answered(&mut it, now_ms, |it| it.is_caught_up = true);
+        it.set_ready_to_unfence(now_ms);
+        answered(&mut it, now_ms, |it| it.is_fenced = false);
+        assert_eq!(it.state, LifecycleState::Running);
+        it
+    }
+
+    /// Port of `BrokerLifecycleManagerTest.testSuccessfulRegistration`.
+    #[test]
+    fn a_broker_registers_catches_up_and_is_unfenced_when_it_is_ready() {
+        let mut it = lifecycle();
+        assert_eq!(it.due(0, 0), Some(Communication::Register));
+        assert_eq!(it.due(0, 0), None, "one request is under way");
+        registered(&mut it, Errors::None, 5);
+        assert_eq!(it.broker_epoch, 1000);
+        let first = answered(&mut it, 5, |it| it.is_caught_up = false);
+        assert_eq!((first.broker_epoch, first.current_metadata_offset), (1000, 1000));
+        assert!(first.want_fence && !first.want_shut_down);
+        assert_eq!(it.wake_up_at_ms(), Some(15));
+        answered(&mut it, 15, |it| it.is_caught_up = true);
+        assert_eq!(it.state, LifecycleState::Recovery);
+        answered(&mut it, 25, |it| it.is_fenced = true);
+        assert_eq!(it.wake_up_at_ms(), Some(2025));
+        it.set_ready_to_unfence(30);
+        let ready = answered(&mut it, 30, |it| it.is_fenced = false);
+        assert!(!ready.want_fence);
+        assert_eq!((it.state, it.wake_up_at_ms()), (LifecycleState::Running, Some(2030)));
+    }
+
+    /// Port of `BrokerLifecycleManagerTest.testRegistrationTimeout`.
+    #[test]
+    fn a_start_without_a_controller_fails_when_its_time_is_over() {
+        let mut it = lifecycle();
+        for round in 0..30 {
+            assert_eq!(it.due(round * 2000, 0), Some(Communication::Register));
+            it.handle_registration(Err(ControllerError::TimedOut), round * 2000, String::new);
+        }
+        assert_eq!((it.due(60_000, 0), it.state), (None, LifecycleState::ShuttingDown));
+        let failure = it.failure.unwrap();
+        assert!(failure.contains("within 60000 ms"), "{failure}");
+    }
+
+    /// A broker that restarts at once meets itself for the length of a session.
+    #[test]
+    fn a_broker_that_the_controller_still_knows_as_another_tries_again_every_heartbeat() {
+        let mut it = lifecycle();
+        for now_ms in [0, 2000, 4000] {
+            assert_eq!(it.due(now_ms, 0), Some(Communication::Register));
+            registered(&mut it, Errors::DuplicateBrokerRegistration, now_ms);
+            assert_eq!(it.wake_up_at_ms(), Some(now_ms + 2000));
+        }
+        assert_eq!((it.state, it.failure.clone()), (LifecycleState::Starting, None));
+        it.due(6000, 0);
+        registered(&mut it, Errors::None, 6000);
+        assert_eq!(it.broker_epoch, 1000);
+    }
+
+    #[test]
+    fn what_only_an_operator_can_heal_ends_a_start_at_once_and_no_broker_that_runs() {
+        for (error, why) in [
+            (Errors::UnsupportedVersion, "UNSUPPORTED_VERSION (35): the levels"),
+            (
+                Errors::InconsistentClusterId,
+                "INCONSISTENT_CLUSTER_ID (104): the controllers are of",
+            ),
+            (Errors::InvalidRegistration, "INVALID_REGISTRATION (119): the controller does not"),
+        ] {
+            let mut it = lifecycle();
+            it.due(0, 0);
+            registered(&mut it, error, 0);
+            let failure = it.failure.clone().unwrap();
+            assert!(failure.contains(why), "{failure}");
+            assert_eq!(it.state, LifecycleState::ShuttingDown);
+
+            let mut it = running(0);
+            it.resend_registration(10);
+            assert_eq!(it.due(10, 0), Some(Communication::Register));
+            registered(&mut it, error, 10);
+            assert_eq!((it.state, it.failure.clone()), (LifecycleState::Running, None));
+        }
+    }
+
+    /// Port of `BrokerLifecycleManagerTest.testControlledShutdown`.
+    #[test]
+    fn a_controlled_shutdown_asks_until_the_controller_lets_the_broker_go_and_is_silent_then() {
+        let mut it = running(0);
+        it.begin_controlled_shutdown(100);
+        let first = answered(&mut it, 100, |it| it.should_shut_down = false);
+        assert!(first.want_shut_down && !first.want_fence);
+        assert_eq!(it.wake_up_at_ms(), Some(150));
+        answered(&mut it, 150, |it| it.should_shut_down = false);
+        assert_eq!(it.wake_up_at_ms(), Some(2150));
+        answered(&mut it, 2150, |it| it.should_shut_down = true);
+        assert_eq!((it.state, it.wake_up_at_ms()), (LifecycleState::ShuttingDown, None));
+        assert_eq!(it.due(10_000, 0), None);
+    }
+
+    #[test]
+    fn a_controlled_shutdown_does_not_wait_for_a_controller_that_has_fenced_the_broker_by_now() {
+        let mut it = running(0);
+        it.begin_controlled_shutdown(100);
+        let mut now_ms = 100;
+        while it.state == LifecycleState::PendingControlledShutdown {
+            let sent = heartbeat(&mut it, now_ms);
+            it.handle_heartbeat(&sent, Err(ControllerError::TimedOut), now_ms + 2000);
+            now_ms += 4000;
+        }
+        assert_eq!(now_ms, 100 + 3 * 4000);
+    }
+
+    #[test]
+    fn a_broker_that_does_not_run_yet_and_one_that_nobody_knows_have_nothing_to_be_moved() {
+        let mut it = lifecycle();
+        it.begin_controlled_shutdown(0);
+        assert_eq!(it.state, LifecycleState::ShuttingDown);
+
+        let mut it = running(0);
+        it.begin_controlled_shutdown(10);
+        answered(&mut it, 10, |it| it.error_code = Errors::StaleBrokerEpoch.code());
+        assert_eq!(it.state, LifecycleState::ShuttingDown);
+    }
+
+    /// Kafka logs it, and stays out of the cluster for good.
+    #[test]
+    fn a_broker_that_the_controller_has_forgotten_registers_again() {
+        let mut it = running(0);
+        answered(&mut it, 2000, |it| it.error_code = Errors::StaleBrokerEpoch.code());
+        assert_eq!(it.due(2000, 0), None, "a controller in trouble is not pressed");
+        assert_eq!(it.due(4000, 0), Some(Communication::Register));
+        registered(&mut it, Errors::None, 4000);
+        assert!(!heartbeat(&mut it, 4000).want_fence);
+        assert_eq!(it.state, LifecycleState::Running);
+    }
+
+    /// Port of `BrokerLifecycleManagerTest.testAlwaysSendsAccumulatedOfflineDirs`.
+    #[test]
+    fn each_heartbeat_names_all_directories_that_have_failed() {
+        let ids = |request: &BrokerHeartbeatRequest| -> Vec<u8> {
+            request.offline_log_dirs.iter().map(|it| it.0[0]).collect()
+        };
+        let mut it = running(0);
+        it.propagate_directory_failure([1; 16], 10);
+        let first = heartbeat(&mut it, 10);
+        assert_eq!(ids(&first), [1]);
+        // The next one fails while that heartbeat is under way: it is told at once after the answer.
+        it.propagate_directory_failure([2; 16], 11);
+        it.handle_heartbeat(
+            &first,
+            Ok(BrokerHeartbeatResponse { error_code: 0, ..Default::default() }),
+            12,
+        );
+        assert!(it.is_directory_failure_known(&[1; 16]));
+        assert!(!it.is_directory_failure_known(&[2; 16]));
+        let second = answered(&mut it, 12, |_| ());
+        assert_eq!(ids(&second), [1, 2]);
+        assert!(it.is_directory_failure_known(&[2; 16]));
+        assert_eq!(ids(&heartbeat(&mut it, 2012)), [1, 2]);
+    }
+
+    /// Port of `BrokerLifecycleManagerTest.testKraftJBODMetadataVersionUpdateEvent`.
+    #[test]
+    fn a_broker_that_runs_can_register_again_and_goes_on_as_it_was() {
+        let mut it = running(0);
+        it.resend_registration(100);
+        assert_eq!(it.due(100, 0), Some(Communication::Register));
+        registered(&mut it, Errors::None, 110);
+        let request = heartbeat(&mut it, 110);
+        assert_eq!((request.broker_epoch, request.want_fence), (1000, false));
+        assert_eq!(it.state, LifecycleState::Running);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_immediate_whatever_waits_for_it() {
+        let mut it = running(0);
+        let sent = heartbeat(&mut it, 2000);
+        it.begin_controlled_shutdown(2001);
+        it.handle_heartbeat(&sent, Err(ControllerError::TimedOut), 4000);
+        assert_eq!(it.wake_up_at_ms(), Some(6000));
     }
 }

@@ -293,3 +293,32 @@ fn registration_of(identity: &BrokerIdentity) -> BrokerRegistrationRequest {
         previous_broker_epoch: identity.previous_broker_epoch,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Port of `BrokerLifecycleManagerTest.testRegistrationIncludesDirs`.
+    #[test]
+    fn a_registration_has_the_directories_the_rack_and_no_feature_that_is_not_served() {
+        let identity = BrokerIdentity {
+            broker_id: 7,
+            cluster_id: "AAAAAAAAAAAAAAAAAAAAAA".to_string(),
+            incarnation_id: [3; 16],
+            directory_ids: vec![[1; 16], [2; 16]],
+            previous_broker_epoch: 42,
+            rack: Some("north".to_string()),
+            listeners: Vec::new(),
+        };
+        let request = registration_of(&identity);
+        assert_eq!(request.log_dirs, [Uuid([1; 16]), Uuid([2; 16])]);
+        assert_eq!((request.broker_id, request.previous_broker_epoch), (7, 42));
+        assert_eq!(request.rack.as_deref(), Some("north"));
+        let features: Vec<_> = request
+            .features
+            .iter()
+            .map(|it| (&*it.name, it.min_supported_version, it.max_supported_version))
+            .collect();
+        assert_eq!(features, [("kraft.version", 0, 1), ("metadata.version", 7, 21)]);
+    }
+}

@@ -20,6 +20,7 @@ use crate::image::metadata_publisher::MetadataPublisher;
 use crate::image::topics_image::TopicsImage;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::server::cluster::coordinator_updates::update_coordinator;
+use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::replica_changes::ReplicaChanges;
 use crate::storage::files::stray_directories::set_strays_aside;
 use crate::storage::log_manager::LogManager;
@@ -35,6 +36,7 @@ pub struct FollowingParts {
     pub replica_manager: Arc<ReplicaManager>,
     /// Has not started yet.
     pub group_coordinator: Arc<GroupCoordinator>,
+    pub dynamic_configs: DynamicConfigPublisher,
     /// Shows how far the opening of the logs is.
     pub loading_progress: Arc<LoadingProgress>,
 }
@@ -125,6 +127,7 @@ impl BrokerMetadataPublisher {
     }
 
     fn publish(&self, delta: &MetadataDelta, before: &MetadataImage, after: &MetadataImage) {
+        self.parts.dynamic_configs.on_metadata_update(delta, after);
         let changes = self.replica_changes.apply(&delta.topics, &before.topics, &after.topics);
         update_coordinator(
             &self.parts.group_coordinator,

@@ -47,6 +47,8 @@ pub type FaultProcedure = Arc<dyn Fn() + Send + Sync>;
 /// A broker's place in a cluster, from [`join`](Self::join) to [`leave`](Self::leave).
 pub struct Membership {
     is_shutdown_controlled: bool,
+    directory_id: [u8; 16],
+    log_dir_failure_timeout: Duration,
     publisher: Arc<BrokerMetadataPublisher>,
     observer: Arc<KafkaRaftClient>,
     heartbeat_channel: Arc<NodeToControllerChannelManager>,
@@ -84,12 +86,9 @@ impl Membership {
         announce(config, &cluster_id);
         let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
         let fault = Arc::<Mutex<Option<String>>>::default();
-        let observer =
-            Observation { publisher: &publisher, registered: &registered, fault: &fault }.begin(
-                config,
-                &cluster_id,
-                on_fault,
-            )?;
+        let observation =
+            Observation { publisher: &publisher, registered: &registered, fault: &fault };
+        let observer = observation.begin(config, &cluster_id, on_fault)?;
         let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
         let forwarding_channel = channel("forwarding", config, &observer, time)?;
         let offsets = Arc::clone(&publisher);
@@ -107,6 +106,10 @@ impl Membership {
         let _ = registered.set(Arc::clone(&lifecycle));
         Ok(Self {
             is_shutdown_controlled: config.controlled_shutdown_enable,
+            directory_id: identity.directory_id,
+            log_dir_failure_timeout: Duration::from_millis(
+                config.log_dir_failure_timeout_ms.unsigned_abs(),
+            ),
             publisher,
             observer,
             heartbeat_channel,
@@ -173,6 +176,22 @@ impl Membership {
             );
         }
         self.lifecycle.close();
+    }
+
+    /// What tells the controller that the log directory has failed, so that it finds other leaders at once: a
+    /// broker that just falls silent is missed only after some seconds. Waits until the controller knows,
+    /// at most for `log.dir.failure.timeout.ms`.
+    pub fn on_log_dir_failure(&self) -> impl Fn() + Send + Sync + 'static {
+        let (lifecycle, directory_id) = (Arc::clone(&self.lifecycle), self.directory_id);
+        let timeout = self.log_dir_failure_timeout;
+        move || {
+            if !lifecycle.propagate_directory_failure(directory_id, timeout) {
+                warn!(
+                    "the controller does not know yet that the log directory has failed: \
+                     it will miss this broker by its heartbeats"
+                );
+            }
+        }
     }
 
     /// Follows the cluster no more, and ends what waits for a controller. When this returns, no publisher

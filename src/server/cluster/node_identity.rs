@@ -104,6 +104,9 @@ fn ask_cluster_id(
     for controller in controllers.iter().cycle() {
         match cluster_id_of(controller, &interrupter) {
             Ok(cluster_id) => return Ok(cluster_id),
+            Err(_) if cancellation.is_cancelled() => {
+                return Err(KafkaError::api(Errors::RequestTimedOut, "the broker shuts down"));
+            }
             Err(error) => {
                 let trouble = format!("{controller}: {error}");
                 if trouble != last_trouble {
@@ -111,9 +114,6 @@ fn ask_cluster_id(
                 }
                 last_trouble = trouble;
             }
-        }
-        if cancellation.is_cancelled() {
-            return Err(KafkaError::api(Errors::RequestTimedOut, "the broker shuts down"));
         }
         if Instant::now() >= deadline {
             break;

@@ -30,6 +30,8 @@ use crate::server::cluster::request_queue::{QueueItem, RequestQueue, complete};
 
 /// How long to wait before a controller is looked for, or connected to, once more.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// The same while none is known: then the observer is about to find one, and nobody is bothered by the look.
+const LOOK_BACKOFF: Duration = Duration::from_millis(20);
 /// Kafka's first controllers of KRaft mode have version 3.
 const API_VERSIONS_VERSIONS: [i16; 2] = [4, 3];
 
@@ -74,7 +76,8 @@ impl NodeToControllerRequestThread {
     pub(super) fn run(mut self) {
         while self.queue.wait_for_any() {
             if !self.do_work() {
-                self.queue.pause(RETRY_BACKOFF);
+                let is_known = self.controllers.active_controller().is_some();
+                self.queue.pause(if is_known { RETRY_BACKOFF } else { LOOK_BACKOFF });
             }
         }
         self.forget_controller();
@@ -239,4 +242,268 @@ fn node_api_versions(response: ApiVersionsResponse) -> io::Result<NodeApiVersion
     let finalized = response.finalized_features.into_iter();
     versions.finalized_features = finalized.map(|it| (it.name, it.max_version_level)).collect();
     Ok(versions)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+    use crate::common::mock_time::MockTime;
+    use crate::protocol::api_versions::ApiVersion;
+    use crate::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
+    use crate::protocol::envelope::{EnvelopeRequest, EnvelopeResponse};
+    use crate::protocol::wire::types::{WireType, Writer};
+    use crate::server::cluster::controller_channel::{ControllerRequest, read_response};
+
+    /// What the controllers do next, and whom the thread has asked.
+    #[derive(Default)]
+    struct Script {
+        active: Option<ControllerNode>,
+        /// The body of each response; `None` hangs up.
+        answers: VecDeque<Option<Vec<u8>>>,
+        /// The API keys that the controller does not have.
+        lacks: Vec<i16>,
+        /// The id of each controller that was connected to.
+        connected: Vec<i32>,
+    }
+
+    #[derive(Clone, Default)]
+    struct Controllers(Arc<Mutex<Script>>);
+
+    impl Controllers {
+        fn activate(&self, id: i32) {
+            let node = ControllerNode { id, host: "c".to_string(), port: 1 };
+            locked(&self.0).active = Some(node);
+        }
+
+        fn answer(&self, body: Option<Vec<u8>>) {
+            locked(&self.0).answers.push_back(body);
+        }
+
+        fn connected(&self) -> Vec<i32> {
+            locked(&self.0).connected.clone()
+        }
+    }
+
+    impl ControllerNodeProvider for Controllers {
+        fn active_controller(&self) -> Option<ControllerNode> {
+            locked(&self.0).active.clone()
+        }
+    }
+
+    impl NodeConnector for Controllers {
+        fn connect(
+            &self,
+            node: &ControllerNode,
+            _: Duration,
+        ) -> io::Result<Box<dyn NodeConnection>> {
+            locked(&self.0).connected.push(node.id);
+            Ok(Box::new(self.clone()))
+        }
+
+        fn interrupt(&self) {}
+    }
+
+    impl NodeConnection for Controllers {
+        fn exchange(&mut self, request: &[u8], _: Duration) -> io::Result<Vec<u8>> {
+            let (api_key, correlation_id) =
+                (i16::from_be_bytes([request[0], request[1]]), &request[4..8]);
+            if api_key == ApiVersionsRequest::API_KEY {
+                return Ok([correlation_id, &self.api_versions()].concat());
+            }
+            let answer = locked(&self.0).answers.pop_front().expect("an answer was scripted");
+            let body = answer.ok_or(io::ErrorKind::UnexpectedEof)?;
+            Ok([correlation_id, &[0], &body].concat())
+        }
+    }
+
+    impl Controllers {
+        fn api_versions(&self) -> Vec<u8> {
+            let lacks = locked(&self.0).lacks.clone();
+            let has = [BrokerHeartbeatRequest::API_KEY, EnvelopeRequest::API_KEY].into_iter();
+            let api_keys = has.filter(|it| !lacks.contains(it)).map(|api_key| ApiVersion {
+                api_key,
+                min_version: 0,
+                max_version: 1,
+            });
+            let response =
+                ApiVersionsResponse { api_keys: api_keys.collect(), ..Default::default() };
+            body_of(&response, 4)
+        }
+    }
+
+    fn body_of<T: WireType>(response: &T, number: i16) -> Vec<u8> {
+        let mut writer = Writer::new();
+        response.write(&mut writer, Version { number, is_flexible: true });
+        writer.into_bytes()
+    }
+
+    fn heartbeat_answer(error: Errors) -> Option<Vec<u8>> {
+        let response = BrokerHeartbeatResponse { error_code: error.code(), ..Default::default() };
+        Some(body_of(&response, 1))
+    }
+
+    /// A thread that the test turns by hand.
+    struct Turned {
+        thread: NodeToControllerRequestThread,
+        controllers: Controllers,
+        time: Arc<MockTime>,
+    }
+
+    impl Turned {
+        fn new() -> Self {
+            let (controllers, time) = (Controllers::default(), Arc::new(MockTime::new()));
+            let thread = NodeToControllerRequestThread {
+                channel_name: "test",
+                client_id: "1".to_string(),
+                queue: Arc::default(),
+                connector: Arc::new(controllers.clone()),
+                controllers: Arc::new(controllers.clone()),
+                api_versions: Arc::default(),
+                time: Arc::clone(&time) as Arc<dyn Time>,
+                socket_timeout_ms: 30_000,
+                active: None,
+                next_correlation_id: 0,
+                last_trouble: None,
+            };
+            Self { thread, controllers, time }
+        }
+
+        /// Queues a request, and returns where its error code, or why there is none, comes out.
+        fn send<R: ClientRequest + Send + 'static>(
+            &self,
+            request: R,
+            timeout_ms: i64,
+            code: fn(&R::Response) -> i16,
+        ) -> Receiver<Result<i16, ControllerError>> {
+            let (sender, receiver) = channel();
+            self.thread.queue.put(QueueItem {
+                request: ControllerRequest::of(request, 0..=1, timeout_ms),
+                callback: Box::new(move |response| {
+                    let read = response.and_then(|it| read_response::<R>(&it));
+                    sender.send(read.map(|it| code(&it))).unwrap();
+                }),
+                deadline_ms: self.time.hi_res_clock_ms() + timeout_ms,
+            });
+            receiver
+        }
+
+        fn heartbeat(&self, timeout_ms: i64) -> Receiver<Result<i16, ControllerError>> {
+            self.send(BrokerHeartbeatRequest::default(), timeout_ms, |it| it.error_code)
+        }
+    }
+
+    /// Port of `NodeToControllerRequestThreadTest.testRetryTimeoutWhileControllerNotAvailable`.
+    #[test]
+    fn without_a_controller_a_request_waits_until_its_time_is_over() {
+        let mut it = Turned::new();
+        let answer = it.heartbeat(500);
+        assert!(!it.thread.do_work(), "there is nothing to do until a controller is known");
+        assert!(answer.try_recv().is_err());
+        it.time.sleep(500);
+        it.thread.do_work();
+        assert_eq!(answer.try_recv(), Ok(Err(ControllerError::TimedOut)));
+        assert_eq!(it.thread.queue.len(), 0);
+    }
+
+    /// Port of `NodeToControllerRequestThreadTest.testRequestsSent`.
+    #[test]
+    fn requests_go_to_the_active_controller_over_one_connection() {
+        let mut it = Turned::new();
+        it.controllers.activate(2);
+        for _ in 0..2 {
+            let answer = it.heartbeat(500);
+            it.controllers.answer(heartbeat_answer(Errors::None));
+            assert!(it.thread.do_work());
+            assert_eq!(answer.try_recv(), Ok(Ok(0)));
+        }
+        assert_eq!(it.controllers.connected(), [2]);
+    }
+
+    /// Port of `NodeToControllerRequestThreadTest.testControllerChanged`.
+    #[test]
+    fn a_request_that_a_controller_has_hung_up_on_goes_to_the_next_one() {
+        let mut it = Turned::new();
+        it.controllers.activate(1);
+        let (first, second) = (it.heartbeat(500), it.heartbeat(500));
+        it.controllers.answer(None);
+        assert!(!it.thread.do_work());
+        it.controllers.activate(2);
+        it.controllers.answer(heartbeat_answer(Errors::None));
+        it.thread.do_work();
+        assert_eq!(first.try_recv(), Ok(Ok(0)), "it keeps its place at the front");
+        assert!(second.try_recv().is_err());
+        assert_eq!(it.controllers.connected(), [1, 2]);
+    }
+
+    /// Port of `NodeToControllerRequestThreadTest.testNotController`.
+    #[test]
+    fn a_controller_that_is_not_active_any_more_is_left_for_the_next_one() {
+        let mut it = Turned::new();
+        it.controllers.activate(1);
+        let answer = it.heartbeat(500);
+        it.controllers.answer(heartbeat_answer(Errors::NotController));
+        assert!(!it.thread.do_work());
+        assert!(answer.try_recv().is_err());
+        assert_eq!(*locked(&it.thread.api_versions), None);
+        it.controllers.activate(2);
+        it.controllers.answer(heartbeat_answer(Errors::None));
+        it.thread.do_work();
+        assert_eq!((answer.try_recv(), it.controllers.connected()), (Ok(Ok(0)), vec![1, 2]));
+    }
+
+    /// Port of `NodeToControllerRequestThreadTest.testEnvelopeResponseWithNotControllerError`.
+    #[test]
+    fn an_envelope_that_comes_back_from_the_wrong_controller_is_sent_again() {
+        let mut it = Turned::new();
+        it.controllers.activate(1);
+        let answer = it.send(EnvelopeRequest::default(), 500, |it| it.error_code);
+        let envelope = |error: Errors| {
+            let response = EnvelopeResponse { error_code: error.code(), ..Default::default() };
+            Some(body_of(&response, 0))
+        };
+        it.controllers.answer(envelope(Errors::NotController));
+        assert!(!it.thread.do_work());
+        it.controllers.activate(2);
+        it.controllers.answer(envelope(Errors::None));
+        it.thread.do_work();
+        assert_eq!((answer.try_recv(), it.controllers.connected()), (Ok(Ok(0)), vec![1, 2]));
+    }
+
+    /// Port of `NodeToControllerRequestThreadTest.testRetryTimeout`.
+    #[test]
+    fn a_request_is_tried_again_only_as_long_as_its_time_is() {
+        let mut it = Turned::new();
+        it.controllers.activate(1);
+        let answer = it.heartbeat(500);
+        it.controllers.answer(heartbeat_answer(Errors::NotController));
+        it.thread.do_work();
+        it.time.sleep(500);
+        it.thread.do_work();
+        assert_eq!(answer.try_recv(), Ok(Err(ControllerError::TimedOut)));
+    }
+
+    /// Port of `NodeToControllerRequestThreadTest.testUnsupportedVersionHandling`.
+    #[test]
+    fn a_controller_without_the_api_is_named_and_asked_nothing() {
+        let mut it = Turned::new();
+        it.controllers.activate(1);
+        locked(&it.controllers.0).lacks = vec![BrokerHeartbeatRequest::API_KEY];
+        let answer = it.heartbeat(500);
+        it.thread.do_work();
+        let Ok(Err(ControllerError::UnsupportedVersion(why))) = answer.try_recv() else { panic!() };
+        assert!(why.contains("controller 1") && why.contains("BrokerHeartbeat"), "{why}");
+    }
+
+    #[test]
+    fn when_the_channel_is_closed_whatever_waits_or_comes_later_fails() {
+        let mut it = Turned::new();
+        let early = it.heartbeat(500);
+        it.thread.queue.close();
+        assert_eq!(early.try_recv(), Ok(Err(ControllerError::ShuttingDown)));
+        assert_eq!(it.heartbeat(500).try_recv(), Ok(Err(ControllerError::ShuttingDown)));
+        assert!(it.thread.do_work() && it.controllers.connected().is_empty());
+    }
 }

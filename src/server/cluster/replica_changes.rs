@@ -192,15 +192,9 @@ impl Watermarks<'_> {
 /// The settings of a topic's logs. The controller has accepted what the topic overrides, so what this
 /// broker does not know, or would refuse, is passed over, and the log says so.
 fn log_config(name: &str, topic: &TopicImage, defaults: &LogConfig) -> LogConfig {
-    let mut config = defaults.clone();
-    let mut passed_over = Vec::new();
-    for (setting, value) in &topic.config {
-        match config.with_overrides(&[(setting.clone(), value.clone())]) {
-            Ok(changed) => config = changed,
-            Err(errors) => passed_over.extend(errors.iter().map(ToString::to_string)),
-        }
-    }
+    let (config, passed_over) = defaults.with_known_overrides(&topic.config);
     if !passed_over.is_empty() {
+        let passed_over: Vec<_> = passed_over.iter().map(ToString::to_string).collect();
         let level = limited(LogKind::Settings, Level::Warn);
         log!(level, "settings of the topic {name} do not count here: {}", passed_over.join("; "));
     }

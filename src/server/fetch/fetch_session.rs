@@ -87,14 +87,11 @@ impl FetchSession {
         Ok(())
     }
 
-    /// What [`update`](Self::update) would return, if it is no more than that: `None` where it would
-    /// fail, or where partitions come, go, or get a name.
+    /// What [`update`](Self::update) would return for a fetch that forgets nothing: `None` where it would
+    /// fail, or where partitions come or get a name.
     pub(crate) fn look_ahead(&self, update: &SessionUpdate<'_>) -> Option<Updated> {
         let state = locked(&self.state);
         self.check(&state, update).ok()?;
-        if !update.forgotten.is_empty() {
-            return None;
-        }
         let mut asked = state.partitions.asked_so_far();
         for named in update.named {
             let place = state.partitions.place_of(named)?;

@@ -6,3 +6,5 @@ pub(crate) mod fetch_session;
 pub(crate) mod fetch_session_cache;
 pub(crate) mod fetch_context;
 pub(crate) mod fetch_manager;
+#[cfg(test)]
+mod fetch_session_test;

@@ -40,7 +40,13 @@ impl ConfigHelper {
         let topic = self.metadata_cache.topic(topic).ok_or_else(|| {
             KafkaError::api(Errors::UnknownTopicOrPartition, "there is no such topic")
         })?;
-        self.config_entries_with(&topic.config)
+        let current = self.dynamic_config.current();
+        let defaults = LogConfig::from_broker(current.config());
+        // What the controller of a cluster keeps and this broker does not know has no effect here.
+        let (log_config, passed_over) = defaults.with_known_overrides(&topic.config);
+        let mut overrides = topic.config.clone();
+        overrides.retain(|name, _| passed_over.iter().all(|it| it.name != *name));
+        Ok(topic_entries(&current, &overrides, &log_config))
     }
 
     /// The settings of a topic with these overrides, whether or not there is one.

@@ -18,7 +18,9 @@ use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{locked, read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::KafkaScheduler;
-use crate::config::dynamic_config::{BrokerReconfigurable, ConfigMap, CurrentConfig, DynamicScope};
+use crate::config::dynamic_config::{
+    BrokerReconfigurable, ConfigMap, CurrentConfig, DynamicConfigs, DynamicScope,
+};
 use crate::config::kafka_config::KafkaConfig;
 use crate::config::listener_setting::ListenerSetting;
 use crate::network::connection_quotas::resolve;
@@ -146,6 +148,34 @@ impl DynamicBrokerConfig {
             }
             changes.follow(&self.current, after, followed);
             return Ok(());
+        }
+    }
+
+    /// Takes what the controller of a cluster keeps for this broker and for all, in place of what was set
+    /// before. It keeps whatever it is given: a setting that cannot be altered here, or not to this value, is
+    /// logged and left out. Nothing is written, for the controller has it on disk.
+    ///
+    /// May look up the names of hosts, which takes a while.
+    pub fn follow(&self, configs: DynamicConfigs) {
+        let of_file = self.current().of_file().clone();
+        let (after, refused) = CurrentConfig::admitting(of_file, configs);
+        for why in refused {
+            let level = limited(LogKind::Settings, Level::Warn);
+            log!(
+                level,
+                "a setting that the cluster has for its brokers does not count here: {why}"
+            );
+        }
+        let mut followed = after.config().clone();
+        followed.max_connections_per_ip_overrides =
+            resolvable(&self.look_up, &after.config().max_connections_per_ip_overrides);
+        let mut changes = locked(&self.changes);
+        match changes.validate(&followed) {
+            Ok(()) => changes.follow(&self.current, after, followed),
+            Err(why) => {
+                let level = limited(LogKind::Settings, Level::Error);
+                log!(level, "this broker keeps its settings, not those of the cluster: {why}");
+            }
         }
     }
 }
@@ -344,6 +374,32 @@ mod tests {
         set(&config, "log.roll.ms", "5").unwrap();
         assert_eq!(part.0.lock().unwrap().len(), count + 1);
         assert_eq!(part.last().log_roll_ms, Some(5));
+    }
+
+    #[test]
+    fn of_what_a_cluster_has_for_its_brokers_that_counts_which_can_be_altered() {
+        let dir = TempDir::new();
+        let dirs = [dir.path().to_path_buf()];
+        let config = DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        let part = Arc::new(Part::default());
+        config.add_reconfigurable(&part);
+        let named = |settings: &[(&str, &str)]| -> ConfigMap {
+            settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        };
+        config.follow(DynamicConfigs {
+            of_broker: named(&[("log.roll.ms", "7"), ("broker.id", "9"), ("remote.x", "y")]),
+            of_all: named(&[("log.roll.ms", "5"), ("num.io.threads", "no number")]),
+        });
+        let last = part.last();
+        assert_eq!((last.log_roll_ms, last.num_io_threads), (Some(7), 8));
+        config.follow(DynamicConfigs::default());
+        assert_eq!(part.last().log_roll_ms, None, "what is gone there is gone here");
+        config.follow(DynamicConfigs {
+            of_broker: named(&[("log.roll.ms", "7")]),
+            ..DynamicConfigs::default()
+        });
+        let again = DynamicBrokerConfig::open_in(&dirs, &KafkaConfig::default()).unwrap();
+        assert_eq!(again.current().config().log_roll_ms, None, "nothing is kept here");
     }
 
     /// A part that cannot follow the settings.

@@ -94,6 +94,18 @@ families! {
         |it, out| for (purgatory, _, watched) in it.parts.replica_manager.purgatory_sizes() {
             out.put(&[purgatory], watched);
         };
+    /// Fetch sessions that there are.
+    Gauge "kafka_server_fetchsessioncache_numincrementalfetchsessions" [] in "sessions",
+        "kafka.server:type=FetchSessionCache,name=NumIncrementalFetchSessions",
+        |it, out| out.put(&[], it.parts.metrics.incremental_fetch_sessions.value());
+    /// Partitions in all of them.
+    Gauge "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached" [] in "partitions",
+        "kafka.server:type=FetchSessionCache,name=NumIncrementalFetchPartitionsCached",
+        |it, out| out.put(&[], it.parts.metrics.incremental_fetch_partitions_cached.value());
+    /// Sessions that had to give way to others. Many mean that there are too few slots.
+    Counter "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total" [] in "sessions",
+        "kafka.server:type=FetchSessionCache,name=IncrementalFetchSessionEvictionsPerSec",
+        |it, out| out.put(&[], it.parts.metrics.incremental_fetch_session_evictions.value());
     /// Fetches that were answered because their time ran out.
     Counter "kafka_server_delayedfetchmetrics_expires_total" [] in "requests",
         "kafka.server:type=DelayedFetchMetrics,name=ExpiresPerSec,fetcherType=consumer",

@@ -9,7 +9,7 @@
 //! and until then a log costs no file, and an append no system call.
 
 use std::io;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, RwLock};
 
 use log::{Level, debug, log};
@@ -32,6 +32,8 @@ pub struct LeaderEpochFileCache {
     entries: RwLock<EpochEntries>,
     /// That of the last entry, or [`LeaderEpoch::NONE`]: each append and each fetch compares it.
     latest_epoch: AtomicI32,
+    /// Whether an epoch has begun that is not on disk: it must be before its first record.
+    owes_epoch: AtomicBool,
     /// Whoever changes the entries holds it, so that the file is written in the order of changes.
     file: Mutex<EpochFile>,
 }
@@ -60,6 +62,7 @@ impl LeaderEpochFileCache {
             topic_and_partition,
             entries: RwLock::default(),
             latest_epoch: AtomicI32::new(LeaderEpoch::NONE.0),
+            owes_epoch: AtomicBool::new(false),
             file: Mutex::new(EpochFile { checkpoint, exists, is_stale, is_closed: false }),
         };
         cache.replace(entries);
@@ -101,8 +104,37 @@ impl LeaderEpochFileCache {
     /// # Errors
     /// Whatever the operating system reports, with the path; then none of them has begun.
     pub fn assign(&self, new: &[EpochEntry]) -> io::Result<()> {
-        let is_epoch = |it: &&EpochEntry| it.epoch > LeaderEpoch::NONE;
         let mut file = locked(&self.file);
+        let with_new = self.entries_with(new);
+        let changes = with_new.is_some();
+        if changes || self.owes_epoch() {
+            let entries = with_new.unwrap_or_else(|| read_locked(&self.entries).clone());
+            file.write(&entries)?;
+            self.replace(entries);
+            self.owes_epoch.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// As [`assign`](Self::assign), for an epoch that the disk has refused: readers see it. Before its
+    /// first record an `assign` is owed.
+    pub fn assign_in_memory(&self, new: EpochEntry) {
+        let mut file = locked(&self.file);
+        if let Some(entries) = self.entries_with(&[new]) {
+            file.is_stale = true;
+            self.replace(entries);
+            self.owes_epoch.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether the latest epoch has yet to reach the disk.
+    pub fn owes_epoch(&self) -> bool {
+        self.owes_epoch.load(Ordering::Acquire)
+    }
+
+    /// The entries once these epochs have begun; `None` if they have.
+    fn entries_with(&self, new: &[EpochEntry]) -> Option<EpochEntries> {
+        let is_epoch = |it: &&EpochEntry| it.epoch > LeaderEpoch::NONE;
         let mut entries = read_locked(&self.entries).clone();
         let mut changes = false;
         for entry in new.iter().filter(is_epoch) {
@@ -110,11 +142,7 @@ impl LeaderEpochFileCache {
             let removed = entries.assign(*entry);
             self.report_conflict(*entry, &removed);
         }
-        if changes {
-            file.write(&entries)?;
-            self.replace(entries);
-        }
-        Ok(())
+        changes.then_some(entries)
     }
 
     /// The log ends at `end_offset` now. Returns whether a [`flush`](Self::flush) is owed.
@@ -154,7 +182,9 @@ impl LeaderEpochFileCache {
             return Ok(());
         }
         let entries = read_locked(&self.entries).clone();
-        file.write(&entries)
+        file.write(&entries)?;
+        self.owes_epoch.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// The file is not written from now on. Owed before the log's directory gets another name.

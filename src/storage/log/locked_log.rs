@@ -170,7 +170,7 @@ impl<'a> LockedLog<'a> {
         self.check_exists()?;
         let start_offset = self.end_offset();
         if self.config.message_format_magic >= MAGIC_VALUE_V2 {
-            self.state.epochs.begin(epoch, start_offset)?;
+            self.state.epochs.announce(epoch, start_offset);
         }
         Ok(start_offset)
     }

@@ -206,7 +206,8 @@ impl Log {
     /// Messages of magic 0 and 1 have no epochs, and nothing is noted for them.
     ///
     /// # Errors
-    /// `Io`, with the path; then the epoch has not begun.
+    /// `KAFKA_STORAGE_ERROR` if the log directory is offline, or a change of the log failed halfway. If
+    /// the disk is full, the epoch begins, and the first append writes it down.
     pub fn begin_leader_epoch(&self, epoch: LeaderEpoch) -> Result<Offset, KafkaError> {
         self.change(|log| log.begin_leader_epoch(epoch))
     }

@@ -45,8 +45,20 @@ impl LogEpochs {
     /// `Io`, with the path; then the epoch has not begun.
     pub fn begin(&self, epoch: LeaderEpoch, start_offset: Offset) -> io::Result<()> {
         match self.cache.latest_epoch() {
-            Some(latest) if latest == epoch => Ok(()),
+            Some(latest) if latest == epoch && !self.cache.owes_epoch() => Ok(()),
             _ => self.cache.assign(&[EpochEntry { epoch, start_offset }]),
+        }
+    }
+
+    /// As [`begin`](Self::begin), for a leader that has nothing to append yet. If the disk refuses it,
+    /// records can be read all the same; the first append tries again.
+    pub fn announce(&self, epoch: LeaderEpoch, start_offset: Offset) {
+        if let Err(error) = self.begin(epoch, start_offset) {
+            let level = limited(LogKind::Failures, Level::Warn);
+            let log = self.cache.topic_and_partition();
+            log!(level, "{log} takes no record before leader epoch {epoch} is on disk: {error}");
+            self.log_dir.note_error(&error);
+            self.cache.assign_in_memory(EpochEntry { epoch, start_offset });
         }
     }
 

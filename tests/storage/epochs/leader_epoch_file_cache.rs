@@ -294,6 +294,18 @@ fn an_epoch_that_cannot_be_written_down_has_not_begun() {
 }
 
 #[test]
+fn an_epoch_that_the_disk_refused_is_seen_and_written_down_by_the_next_try() {
+    let scene = Scene::new(&[(2, 6)]);
+    scene.cache.assign_in_memory(entry(3, 8));
+    assert_eq!((scene.entries(), scene.latest_epoch()), (vec![(2, 6), (3, 8)], Some(3)));
+    assert_eq!(scene.on_disk(), Some(vec![(2, 6)]));
+    assert!(scene.cache.owes_epoch() && scene.cache.is_stale());
+    scene.assign(3, 9);
+    assert_eq!(scene.on_disk(), Some(vec![(2, 6), (3, 8)]));
+    assert!(!scene.cache.owes_epoch() && !scene.cache.is_stale());
+}
+
+#[test]
 fn several_epochs_begin_by_one_write_and_a_negative_one_is_none() {
     let scene = Scene::new(&[]);
     scene.cache.assign(&[entry(-1, 0), entry(3, 4), entry(3, 6), entry(5, 9)]).unwrap();

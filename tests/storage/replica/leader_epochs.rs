@@ -1,5 +1,6 @@
 //! A partition whose leader changes: what it answers to clients and followers of other epochs.
 
+use std::fs;
 use std::sync::{Arc, Mutex};
 
 use support::records::batch;
@@ -230,14 +231,24 @@ fn a_change_that_keeps_the_leader_keeps_its_epoch() {
     assert_eq!(scene.end_of(5, 9), Ok(None), "that epoch has not begun");
 }
 
+/// A full disk must not leave the partition without a leader: nobody would make it one again.
 #[test]
-fn an_epoch_that_cannot_begin_leaves_the_partition_as_it_was() {
+fn an_epoch_that_cannot_be_written_down_is_led_and_takes_no_record_until_it_can() {
     let scene = Scene::new(LogConfig::default());
-    scene.make_leader(5);
-    std::fs::create_dir(scene.log.dir().join("leader-epoch-checkpoint.tmp")).unwrap();
-    scene.partition().make_leader(state(BROKER, 6)).unwrap_err();
-    assert_eq!(scene.partition().leader_epoch(), LeaderEpoch(5));
-    assert_eq!(scene.end_of(5, 6), Ok(None));
+    scene.append(4, 3);
+    let in_the_way = scene.log.dir().join("leader-epoch-checkpoint.tmp");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(scene.make_leader(5));
+    assert_eq!(scene.end_of(5, 5), Ok(Some((5, 3))));
+    assert_eq!(scene.end_of(5, 4), Ok(Some((4, 3))));
+    let append = || scene.partition().append_messages_to_leader(&mut batch(&["message"]), 1);
+    append().unwrap_err();
+    assert_eq!(scene.log.log_end_offset(), Offset(3));
+
+    fs::remove_dir(in_the_way).unwrap();
+    append().unwrap();
+    let on_disk = fs::read_to_string(scene.log.dir().join("leader-epoch-checkpoint")).unwrap();
+    assert_eq!(on_disk, "0\n2\n4 0\n5 3\n");
 }
 
 /// KAFKA-9434 and the pull request 9434: a truncation comes under a fetch that waits.

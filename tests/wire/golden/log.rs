@@ -85,12 +85,33 @@ fn produce_responses() {
             log start offset         | 0000000000000506
             record errors            | 02 00000006 04 'bad' 00
             error message            | 04 'why'
+            tags                     | 01
+              current leader         | 00 09 00000007 00000008 00
+          tags                       | 00
+        throttle time                | 00000009
+        tags                         | 01
+          node endpoints             | 00 16 02
+            node, host               | 00000007 0A 'localhost'
+            port, rack, tags         | 00002384 02 'r' 00
+    ";
+    assert_response(ApiKeys::Produce, 11, v11);
+    let v9 = "
+        correlation id, tags         | 0000002A 00
+        responses                    | 02
+          name                       | 05 'test'
+          partition responses        | 02
+            index, error             | 00000003 0057
+            base offset              | 0000000000000102
+            log append time          | 0000000000000304
+            log start offset         | 0000000000000506
+            record errors            | 02 00000006 04 'bad' 00
+            error message            | 04 'why'
             tags                     | 00
           tags                       | 00
         throttle time                | 00000009
         tags                         | 00
     ";
-    assert_response(ApiKeys::Produce, 11, v11);
+    assert_response(ApiKeys::Produce, 9, v9);
 }
 
 #[test]

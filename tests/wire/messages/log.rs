@@ -20,8 +20,9 @@ use transferto::protocol::offset_for_leader_epoch::{
     OffsetForLeaderPartition, OffsetForLeaderTopic, OffsetForLeaderTopicResult,
 };
 use transferto::protocol::produce::{
-    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, TopicProduceData, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch as ProduceLeader,
+    NodeEndpoint as ProduceNodeEndpoint, PartitionProduceData, PartitionProduceResponse,
+    ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
 use transferto::protocol::request::{RequestBody, ResponseBody};
 use transferto::protocol::wire::uuid::Uuid;
@@ -94,9 +95,16 @@ pub(crate) fn produce_response() -> ProduceResponse {
         log_start_offset: 0x0506,
         record_errors: vec![record_error],
         error_message: Some("why".into()),
+        current_leader: ProduceLeader { leader_id: 7, leader_epoch: 8 },
     };
     let topic = TopicProduceResponse { name: "test".into(), partition_responses: vec![partition] };
-    ProduceResponse { responses: vec![topic], throttle_time_ms: 9 }
+    let node = ProduceNodeEndpoint {
+        node_id: 7,
+        host: "localhost".into(),
+        port: 9092,
+        rack: Some("r".into()),
+    };
+    ProduceResponse { responses: vec![topic], throttle_time_ms: 9, node_endpoints: vec![node] }
 }
 
 pub(crate) fn fetch_request() -> FetchRequest {
