@@ -172,24 +172,7 @@ impl KafkaServerBuilder {
         schedule_tasks(&sources, &config, &broker.replica_manager, &socket_server);
         configured.schedule_reload(&scheduler);
         advertise_apis_of_cluster(&configured, broker.forwarding.as_ref());
-        let parts = Parts {
-            config: &config,
-            dynamic_config: Arc::clone(&dynamic_config),
-            replica_manager: Arc::clone(&broker.replica_manager),
-            log_manager: Arc::clone(&log_manager),
-            auto_topics: broker.auto_topics,
-            metadata_cache: Arc::clone(&broker.metadata_cache),
-            controller: broker.controller,
-            controller_events: Arc::default(),
-            group_coordinator: Arc::clone(&broker.group_coordinator),
-            forwarding: broker.forwarding,
-            producer_ids: broker.producer_ids,
-            quota_managers: Arc::clone(&broker.quota_managers),
-            scram: Arc::new(broker.scram),
-            authorizer: broker.authorizer,
-            metrics: Arc::clone(&metrics),
-            time,
-        };
+        let parts = broker.for_handlers(&config, &sources);
         let apis = new_apis(&socket_server, &parts);
         let request_handler_pool = new_handlers(&socket_server, &apis, &parts);
         let subsystems = Subsystems {
