@@ -12,6 +12,7 @@ mod broker_metadata_publisher;
 mod broker_registration_tracker;
 mod broker_server;
 mod kraft_metadata_cache;
+mod partitions_of_others;
 mod replica_changes;
 mod scripted_controller_test;
 mod forwarding_manager;
