@@ -49,10 +49,6 @@ impl MetadataCache for KRaftMetadataCache {
         }
     }
 
-    fn is_controller(&self) -> bool {
-        false
-    }
-
     fn alive_brokers(&self, listener: &ListenerName, local: SocketAddr) -> Vec<Node> {
         let brokers = self.registered_brokers(listener, local).into_iter();
         brokers.filter(|(_, is_fenced)| !is_fenced).map(|(node, _)| node).collect()

@@ -26,7 +26,9 @@ pub trait MetadataCache: Send + Sync {
     fn controller_id(&self) -> i32;
 
     /// Whether the broker that asks decides on changes itself.
-    fn is_controller(&self) -> bool;
+    fn is_controller(&self) -> bool {
+        false
+    }
 
     /// The brokers that can be reached, at the listener of this name, by which a client has come to the
     /// address `local` of this one.
