@@ -15,6 +15,7 @@ mod fetch;
 pub(crate) mod broker_server;
 mod group_coordinator;
 mod kraft_metadata_cache;
+mod partitions_of_others;
 mod replica_changes;
 mod scripted_controller_test;
 mod forwarding;
