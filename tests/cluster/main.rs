@@ -16,6 +16,7 @@ mod kraft_metadata_cache;
 mod partitions_of_others;
 mod replica_changes;
 mod scripted_controller_test;
+mod forwarding;
 mod forwarding_manager;
 mod dynamic_config_publisher;
 mod api_version_manager;
