@@ -57,7 +57,7 @@ impl MetadataImage {
             MetadataRecord::Partition(it) => return self.topics.replay_partition(it),
             MetadataRecord::PartitionChange(it) => return self.topics.replay_partition_change(it),
             MetadataRecord::RemoveTopic(it) => return self.topics.replay_remove_topic(it),
-            MetadataRecord::Config(it) => return self.replay_config(it),
+            MetadataRecord::Config(it) => self.replay_config(it),
             MetadataRecord::FeatureLevel(it) => self.features.replay(it),
             MetadataRecord::ClientQuota(it) => self.security.replay_quota(it),
             MetadataRecord::AccessControlEntry(it) => self.security.replay_acl(it),
@@ -84,13 +84,12 @@ impl MetadataImage {
         Ok(())
     }
 
-    fn replay_config(&mut self, record: &ConfigRecord) -> Result<(), String> {
+    fn replay_config(&mut self, record: &ConfigRecord) {
         match record.resource_type {
-            TOPIC => return self.topics.replay_config(record),
+            TOPIC => self.topics.replay_config(record),
             BROKER => self.configs.replay_broker(record),
             // Settings of loggers, of groups and of the metrics that clients push: there are none here.
             _ => (),
         }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::common::text::counted;
 use crate::common::units::LeaderEpoch;
 use crate::image::records::topic_records::{
     NO_LEADER_CHANGE, PartitionChangeRecord, PartitionRecord,
@@ -73,7 +74,7 @@ impl PartitionRegistration {
     /// # Errors
     /// If the record contradicts itself.
     pub(crate) fn from_record(record: &PartitionRecord) -> Result<Self, String> {
-        check_directories(&record.directories, record.replicas.len())?;
+        check_directories(record.directories.len(), record.replicas.len())?;
         Ok(Self {
             leader: record.leader,
             leader_epoch: LeaderEpoch(record.leader_epoch),
@@ -89,15 +90,13 @@ impl PartitionRegistration {
     /// # Errors
     /// If the record contradicts itself.
     pub(crate) fn merge(&mut self, record: &PartitionChangeRecord) -> Result<(), String> {
-        if let (Some(replicas), Some(directories)) = (&record.replicas, &record.directories) {
-            check_directories(directories, replicas.len())?;
-        }
         if let Some(new) = &record.directories {
             self.directories = directories(new);
         }
         if let Some(replicas) = &record.replicas {
             self.replicas = replicas.as_slice().into();
         }
+        check_directories(self.directories.len(), self.replicas.len())?;
         if let Some(isr) = &record.isr {
             self.isr = isr.as_slice().into();
         }
@@ -120,11 +119,12 @@ impl PartitionRegistration {
     }
 }
 
-fn check_directories(directories: &[Uuid], replicas: usize) -> Result<(), String> {
-    if directories.is_empty() || directories.len() == replicas {
+/// Without directories nothing is known of them.
+fn check_directories(directories: usize, replicas: usize) -> Result<(), String> {
+    if directories == 0 || directories == replicas {
         return Ok(());
     }
-    Err(format!("it has {replicas} replicas in {} directories", directories.len()))
+    Err(format!("it has {} in {directories} directories", counted(replicas, "replica")))
 }
 
 /// Where none is known Kafka's `DirectoryId.MIGRATING` stands for each replica.

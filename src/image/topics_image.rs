@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use log::{Level, log};
+
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::text::for_log;
 use crate::common::uuid::uuid_text;
 use crate::image::configurations_image::set_override;
 use crate::image::records::config_records::ConfigRecord;
@@ -117,12 +121,23 @@ impl TopicsImage {
         Ok(())
     }
 
-    pub(crate) fn replay_config(&mut self, record: &ConfigRecord) -> Result<(), String> {
+    /// Settings of a topic that is not there are passed over: snapshots of Kafka may still have those of a
+    /// topic that is gone.
+    pub(crate) fn replay_config(&mut self, record: &ConfigRecord) {
         let name = record.resource_name.as_str();
-        let topic = Arc::make_mut(&mut self.topics).get_mut(name);
-        let topic = topic.ok_or_else(|| format!("there is no topic {name} to configure"))?;
-        set_override(&mut Arc::make_mut(topic).config, record);
-        Ok(())
+        if !self.topics.contains_key(name) {
+            let level = limited(LogKind::Topics, Level::Warn);
+            log!(
+                level,
+                "the metadata log sets {} of topic {}, which does not exist: passed over",
+                for_log(&record.name),
+                for_log(name)
+            );
+            return;
+        }
+        if let Some(topic) = Arc::make_mut(&mut self.topics).get_mut(name) {
+            set_override(&mut Arc::make_mut(topic).config, record);
+        }
     }
 
     /// What is still missing: an image may only be published if every topic has its partitions from 0 on.

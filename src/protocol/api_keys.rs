@@ -117,7 +117,7 @@ api_keys! {
     Fetch                   = 1,  versions 0..=18, flexible from 12, advertised 0..=18;
     /// Finds the offset for a time, or the ends of a partition.
     /// Every consumer without an offset to resume from.
-    ListOffsets             = 2,  versions 0..=7,  flexible from 6,  advertised 0..=7;
+    ListOffsets             = 2,  versions 0..=11, flexible from 6,  advertised 0..=11;
     /// Names the brokers, the topics and who leads their partitions; a first use creates a topic.
     /// Every client, before it does anything else.
     Metadata                = 3,  versions 0..=12, flexible from 9,  advertised 0..=12;
@@ -127,7 +127,7 @@ api_keys! {
     /// Returns how far a group has read.
     /// Consumers with a group. Some releases of librdkafka crash if there is JoinGroup without it.
     OffsetFetch             = 9,  versions 0..=8,  flexible from 6,  advertised 0..=8;
-    /// Finds the broker that coordinates a group, which is this one.
+    /// Finds the broker that coordinates a group: it leads the partition in which the group is kept.
     /// Consumers with a group, and producers with transactions, which get no further.
     FindCoordinator         = 10, versions 0..=4,  flexible from 3,  advertised 0..=4;
     /// Makes a consumer a member of its group, and begins a generation.

@@ -231,6 +231,15 @@ mod tests {
         }
     }
 
+    /// Port of `KafkaRaftClientFetchTest.testReplicationOfHigherPartitionLeaderEpoch`.
+    #[test]
+    fn what_stands_before_a_batch_of_a_later_epoch_is_taken() {
+        let mut log = ObservedLog::default();
+        let batches = [batch(0, 2, 10), batch(10, 3, 10)].concat();
+        assert!(log.append(&batches, 2).is_err());
+        assert_eq!(log.end(), end(10, 2));
+    }
+
     #[test]
     fn what_does_not_follow_is_refused() {
         for (wrong, why) in [
@@ -306,7 +315,7 @@ mod tests {
         let mut log = ObservedLog::default();
         let value = vec![0; 8 * 1024 * 1024];
         let mut refused = None;
-        for offset in 0..9 {
+        for offset in 0..8 {
             let builder = RecordBatchBuilder::new(offset).partition_leader_epoch(1);
             let bytes = builder.record(1, None, Some(&value)).build().unwrap();
             refused = log.append(&bytes, 1).err();

@@ -322,13 +322,15 @@ impl Observer {
         let at = connection.address.to_string();
         let failed = |why: &dyn std::fmt::Display| Ok(Step::Failed(format!("{at}: {why}")));
         let known = self.log.committed().offset;
-        if id.end_offset <= known {
-            return failed(&format!("offers snapshot {id}, and up to offset {known} is known"));
+        let epoch = locked(&self.quorum).leader().epoch;
+        if id.end_offset <= known || !(0..=epoch).contains(&id.epoch) {
+            return failed(&format!(
+                "offers snapshot {id} in epoch {epoch}, and up to offset {known} is known"
+            ));
         }
         info!("loading snapshot {id} of the metadata log from {at}");
         let mut snapshot = SnapshotFetch::new(id);
         loop {
-            let epoch = locked(&self.quorum).leader().epoch;
             let request = snapshot.request(&self.config, epoch);
             let response = match connection.fetch_snapshot(&request) {
                 Ok(response) => response,
@@ -363,11 +365,8 @@ impl Observer {
         };
         let (id, epoch) =
             (partition.current_leader.leader_id, partition.current_leader.leader_epoch);
-        let nodes = response.node_endpoints.iter();
-        let address = nodes
-            .filter(|node| node.node_id == id)
-            .map(|node| BootstrapServer { host: node.host.clone(), port: node.port });
-        let address = address.last();
+        let node = response.node_endpoints.iter().find(|node| node.node_id == id);
+        let address = node.map(|node| BootstrapServer { host: node.host.clone(), port: node.port });
         match self.judge(connection, error_code, id, epoch, address)? {
             Judged::FromLeader => Ok(Step::Answered),
             Judged::Not(step) => Ok(step),

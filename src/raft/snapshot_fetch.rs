@@ -105,7 +105,7 @@ impl SnapshotFetch {
             let size = partition.size;
             return Err(format!("a snapshot of {size} bytes: {SNAPSHOT_BYTES_MAX} can be loaded"));
         };
-        let piece = partition.records_in(frame);
+        let piece = &frame[partition.unaligned_records.clone().unwrap_or(0..0)];
         if piece.len() > size - self.bytes.len().min(size) {
             return Err(format!("more than the {size} bytes of the snapshot"));
         }
@@ -115,13 +115,6 @@ impl SnapshotFetch {
             false if piece.is_empty() => Err("a piece of the snapshot without bytes".to_string()),
             false => Ok(Piece::More),
         }
-    }
-}
-
-impl FetchSnapshotResponsePartition {
-    fn records_in<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
-        let range = self.unaligned_records.clone().unwrap_or(0..0);
-        &frame[range]
     }
 }
 

@@ -1,6 +1,6 @@
 //! Port of `kafka.cluster.Replica`: one copy of a partition, with its log and its high watermark.
 //!
-//! Only the local copy exists here: replication between brokers would add a protocol, not an idea.
+//! Only the local copy exists here: nobody is asked yet how far the others are.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,8 +12,7 @@ use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 
 /// The local replica of a partition.
 ///
-/// Holds: `log_start_offset <= high_watermark <= log_end_offset`, once the partition has become
-/// leader.
+/// Holds: `log_start_offset <= high_watermark <= log_end_offset`, once the partition has a leader.
 pub struct Replica {
     /// The broker that keeps this copy.
     pub broker_id: i32,

@@ -103,7 +103,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         forwarding: Some(on_controller.forwarding),
         producer_ids: Arc::new(on_controller.producer_ids),
         quota_managers,
-        scram,
+        scram: Arc::new(scram),
         group_coordinator,
         authorizer,
         membership: Some(membership),

@@ -7,6 +7,7 @@ mod apis {
     mod metadata;
     mod produce;
     mod fetch;
+    mod fetch_sessions;
     mod list_offsets;
     mod leader_epochs;
     mod groups;

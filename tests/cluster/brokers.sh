@@ -47,7 +47,7 @@ EOF
 
 cluster_broker_start() {
     setsid "$TRANSFERTO" "$CLUSTER_DIR/broker-$1.properties" \
-        </dev/null >>"$CLUSTER_DIR/broker-$1.log" 2>&1 &
+        </dev/null >>"$CLUSTER_DIR/broker-$1.log" 2>&1 9>&- &
     echo "$!" >"$CLUSTER_DIR/broker-$1.pid"
     disown "$!"
 }
@@ -63,9 +63,10 @@ cluster_broker_await() {
 # cluster_restart SIGNAL: ends the next broker in turn by it, TERM or KILL, and starts it again. One at a time:
 # who calls meanwhile waits.
 cluster_restart() {
-    local id lock pid
-    exec {lock}>"$CLUSTER_DIR/restarting"
-    flock "$lock"
+    local id pid
+    # The broker that is started does not inherit it.
+    exec 9>"$CLUSTER_DIR/restarting"
+    flock 9
     id=$(cat "$CLUSTER_DIR/next" 2>/dev/null || echo 1)
     echo $((id % 3 + 1)) >"$CLUSTER_DIR/next"
     pid=$(cat "$CLUSTER_DIR/broker-$id.pid")
@@ -77,7 +78,7 @@ cluster_restart() {
     cluster_broker_start "$id"
     cluster_broker_await "$id"
     echo "$EPOCHSECONDS broker $id SIG$1" >>"$CLUSTER_DIR/restarted"
-    exec {lock}>&-
+    exec 9>&-
 }
 
 # wait_for_end PID SECONDS: until none of its threads is left, so that its port and its directory are free.

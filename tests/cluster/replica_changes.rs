@@ -333,7 +333,8 @@ fn a_topic_with_one_replica_needs_no_second_in_sync() {
     assert_eq!(broker.produce(&foo(), -1).recv().unwrap().error, None);
 }
 
-/// Port of `PartitionTest.testIgnoreLeaderPartitionStateChangeWithOlderPartitionEpoch`.
+/// Port of `PartitionTest.testIgnoreLeaderPartitionStateChangeWithOlderPartitionEpoch` and
+/// `PartitionTest.testIgnoreFollowerPartitionStateChangeWithOlderPartitionEpoch`.
 #[test]
 fn an_older_change_of_a_partition_is_ignored() {
     let mut broker = Broker::with_foo(LOCAL);

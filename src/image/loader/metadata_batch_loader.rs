@@ -24,7 +24,8 @@ impl MetadataBatchLoader {
         self.before_transaction.as_ref().unwrap_or(&self.image)
     }
 
-    /// Whether a controller has said anything: a quorum that was just founded has records of its own only.
+    /// Whether a controller has said anything: the log of a quorum that was just founded has records of the
+    /// quorum only.
     pub(crate) fn has_seen_record(&self) -> bool {
         self.has_seen_record
     }
@@ -35,6 +36,7 @@ impl MetadataBatchLoader {
     /// Which record cannot be followed, and why.
     pub(crate) fn load_batches(&mut self, bytes: &[u8]) -> Result<(), MetadataFault> {
         for_each_batch(bytes, |batch| {
+            self.check_follows(batch)?;
             let epoch = batch.partition_leader_epoch();
             for_each_record(batch, |record| {
                 self.replay(batch, record, "offset")?;
@@ -45,6 +47,17 @@ impl MetadataBatchLoader {
             self.image.provenance = provenance(batch.last_offset(), epoch);
             Ok(())
         })
+    }
+
+    /// A change that is followed twice counts twice.
+    fn check_follows(&self, batch: &RecordBatch<'_>) -> Result<(), MetadataFault> {
+        let (offset, last) = (batch.base_offset(), self.image.provenance.last_contained_offset);
+        if offset > last {
+            return Ok(());
+        }
+        Err(MetadataFault(format!(
+            "metadata log, batch at offset {offset}: offset {last} was followed already"
+        )))
     }
 
     /// Forgets everything and reads a snapshot instead.
@@ -58,6 +71,7 @@ impl MetadataBatchLoader {
     ) -> Result<(), MetadataFault> {
         self.image = MetadataImage::default();
         self.before_transaction = None;
+        self.has_seen_record = true;
         for_each_batch(bytes, |batch| {
             for_each_record(batch, |record| self.replay(batch, record, "snapshot, record"))
         })?;
@@ -92,12 +106,10 @@ impl MetadataBatchLoader {
     fn replay_control(&mut self, record: &LogRecord<'_>) -> Result<(), String> {
         let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
         let read = QuorumRecord::read(key, value);
-        match read.map_err(|error| format!("a control record cannot be read: {error}"))? {
-            QuorumRecord::KRaftVersion(it) => {
-                self.image.features.set(KRAFT_VERSION, it.k_raft_version);
-            }
-            // Who leads and who votes is the observer's affair.
-            _ => (),
+        let read = read.map_err(|error| format!("a control record cannot be read: {error}"))?;
+        // Who leads and who votes is the observer's affair.
+        if let QuorumRecord::KRaftVersion(it) = read {
+            self.image.features.set(KRAFT_VERSION, it.k_raft_version);
         }
         Ok(())
     }

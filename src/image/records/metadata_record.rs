@@ -305,6 +305,27 @@ mod tests {
         assert!(matches!(error.what, Malformed::CountTooLarge { .. }), "{error}");
     }
 
+    /// Written by Kafka 4.4.0. Its JSON has the directories first.
+    #[test]
+    fn tags_ascend_whatever_the_order_of_the_json() {
+        let record = PartitionChangeRecord {
+            partition_id: 2,
+            eligible_leader_replicas: Some(vec![3]),
+            last_known_elr: Some(vec![1]),
+            directories: Some(vec![Uuid::ZERO]),
+            ..PartitionChangeRecord::default()
+        };
+        let both = RecordAndVersion::from(record);
+        let tags =
+            [&[3, 6, 5, 2, 0, 0, 0, 3, 7, 5, 2, 0, 0, 0, 1, 8, 17, 2][..], &[0; 16]].concat();
+        let bytes = [&[1, 5, 2, 0, 0, 0, 2][..], &[0; 16], &tags].concat();
+        assert_eq!(both.to_bytes(), bytes);
+        assert_eq!(RecordAndVersion::read(&bytes), Ok(both.clone()));
+        let json = both.to_json();
+        let place = |name: &str| json.find(name).unwrap();
+        assert!(place("directories") < place("eligibleLeaderReplicas"), "{json}");
+    }
+
     #[test]
     fn json_is_that_of_kafka() {
         let record = PartitionRecord {

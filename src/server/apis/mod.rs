@@ -3,9 +3,9 @@
 pub mod parts;
 pub mod controller_requests;
 pub mod duplicates;
+pub mod current_leaders;
 pub mod produce;
 pub mod fetch_conversion;
-pub mod current_leaders;
 pub mod fetch;
 pub mod list_offsets;
 pub mod leader_epochs;

@@ -18,7 +18,7 @@ pub mod kraft_metadata_cache;
 pub mod dynamic_config_publisher;
 pub mod start_cancellation;
 pub mod node_identity;
-pub mod membership;
 pub mod replica_changes;
 pub mod coordinator_updates;
 pub mod broker_metadata_publisher;
+pub mod membership;

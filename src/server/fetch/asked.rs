@@ -35,6 +35,11 @@ impl Asked {
         Self { key, fetch_info, refusal, place: 0 }
     }
 
+    /// The name of its topic; `None` if no topic has its id.
+    pub(crate) fn topic(&self) -> Option<&Arc<str>> {
+        (self.refusal != Some(Errors::UnknownTopicId)).then_some(&self.key.topic)
+    }
+
     pub(crate) fn readable(&self) -> Option<(TopicAndPartition, PartitionFetchInfo)> {
         self.refusal.is_none().then(|| (self.key.clone(), self.fetch_info))
     }

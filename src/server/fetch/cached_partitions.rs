@@ -26,8 +26,8 @@ pub(crate) struct CachedPartitions {
 /// A partition that the client fetches, and what it was told of it last.
 #[derive(Debug)]
 struct CachedPartition {
-    /// Empty as long as no topic has the id.
-    topic: Arc<str>,
+    /// `None` as long as no topic has the id.
+    topic: Option<Arc<str>>,
     partition: i32,
     fetch_info: PartitionFetchInfo,
     high_watermark: i64,
@@ -85,12 +85,8 @@ impl CachedPartitions {
     /// All of them, as they are to be fetched. `name_of` is asked for the names that are still missing.
     pub(crate) fn asked(&mut self, name_of: impl Fn(&[u8; 16]) -> Option<Arc<str>>) -> Vec<Asked> {
         let resolve = |(&place, partition): (&u64, &mut CachedPartition)| {
-            let topic_id = &partition.fetch_info.topic_id;
-            if partition.topic.is_empty()
-                && *topic_id != ASKED_BY_NAME
-                && let Some(name) = name_of(topic_id)
-            {
-                partition.topic = name;
+            if partition.topic.is_none() {
+                partition.topic = name_of(&partition.fetch_info.topic_id);
             }
             partition.asked(place)
         };
@@ -125,7 +121,7 @@ impl CachedPartitions {
 impl CachedPartition {
     fn new(asked: &Asked) -> Self {
         Self {
-            topic: Arc::clone(&asked.key.topic),
+            topic: asked.topic().cloned(),
             partition: asked.key.partition,
             fetch_info: asked.fetch_info,
             high_watermark: UNKNOWN,
@@ -134,13 +130,11 @@ impl CachedPartition {
     }
 
     fn key(&self) -> PartitionKey {
-        PartitionKey::new(&self.fetch_info.topic_id, &self.topic, self.partition)
+        PartitionKey::of(&self.asked(0))
     }
 
     fn asked(&self, place: u64) -> Asked {
-        let is_known = !self.topic.is_empty() || self.fetch_info.topic_id == ASKED_BY_NAME;
-        let topic = is_known.then(|| Arc::clone(&self.topic));
-        Asked { place, ..Asked::new(topic, self.partition, self.fetch_info) }
+        Asked { place, ..Asked::new(self.topic.clone(), self.partition, self.fetch_info) }
     }
 
     fn maybe_update_response_data(
@@ -165,12 +159,9 @@ impl CachedPartition {
 
 impl PartitionKey {
     fn of(asked: &Asked) -> Self {
-        Self::new(&asked.fetch_info.topic_id, &asked.key.topic, asked.key.partition)
-    }
-
-    fn new(topic_id: &[u8; 16], topic: &Arc<str>, partition: i32) -> Self {
-        match *topic_id {
-            ASKED_BY_NAME => Self::Name(Arc::clone(topic), partition),
+        let partition = asked.key.partition;
+        match asked.fetch_info.topic_id {
+            ASKED_BY_NAME => Self::Name(Arc::clone(&asked.key.topic), partition),
             id => Self::Id(id, partition),
         }
     }

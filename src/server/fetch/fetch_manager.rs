@@ -185,8 +185,9 @@ fn fetch_info(topic_id: [u8; 16], partition: &FetchPartition) -> PartitionFetchI
         topic_id,
         offset: Offset(partition.fetch_offset),
         fetch_size: partition.partition_max_bytes,
-        current_leader_epoch: LeaderEpoch(partition.current_leader_epoch),
-        last_fetched_epoch: LeaderEpoch(partition.last_fetched_epoch),
+        // Any negative one is none, as in Kafka.
+        current_leader_epoch: LeaderEpoch(partition.current_leader_epoch).max(LeaderEpoch::NONE),
+        last_fetched_epoch: LeaderEpoch(partition.last_fetched_epoch).max(LeaderEpoch::NONE),
     }
 }
 

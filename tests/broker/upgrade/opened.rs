@@ -16,7 +16,7 @@ use super::{CONTENTS, DATA, SETTINGS};
 fn fixtures() -> Vec<std::path::PathBuf> {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let entries = fs::read_dir(all).unwrap().map(|it| it.unwrap().path());
-    let mut fixtures: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    let mut fixtures: Vec<_> = entries.filter(|path| path.join(CONTENTS).is_file()).collect();
     fixtures.sort();
     fixtures
 }

@@ -299,7 +299,6 @@ fn a_record_that_cannot_be_true_is_a_fault_that_names_it() {
             remove_topic(unknown),
             "REMOVE_TOPIC_RECORD (version 0): there is no topic with the id CQkJ",
         ),
-        (topic_config("foo", "a", None), "CONFIG_RECORD (version 0): there is no topic foo"),
         (partition(FOO, -1, &[1]), "PARTITION_RECORD (version 2): partition -1 is below 0"),
     ] {
         let (mut loader, _) = loader();
@@ -309,6 +308,28 @@ fn a_record_that_cannot_be_true_is_a_fault_that_names_it() {
         assert!(error.contains(&format!("offset 8: {why}")), "{error}");
         assert!(error.contains("restart it"), "{error}");
     }
+}
+
+#[test]
+fn a_batch_that_comes_again_is_a_fault() {
+    let (mut loader, published) = loader();
+    commit(&mut loader, 5, &[mv(7), no_op()]).unwrap();
+    for base_offset in [5, 6] {
+        let error = commit(&mut loader, base_offset, &[no_op()]).unwrap_err();
+        assert!(error.to_string().contains("offset 6 was followed already"), "{error}");
+    }
+    assert_eq!(published.count(), 1);
+}
+
+/// Kafka's own images keep the settings of a topic that was made and removed between two publications, and
+/// so do its snapshots.
+#[test]
+fn settings_of_a_topic_that_is_not_there_are_passed_over() {
+    let (mut loader, published) = loader();
+    snapshot(&mut loader, 10, &[mv(7), topic_config("foo", "retention.ms", Some("1"))], 10)
+        .unwrap();
+    commit(&mut loader, 10, &[topic("foo", FOO)]).unwrap();
+    assert!(published.last().topics.topic("foo").unwrap().config.is_empty());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use transferto::image::metadata_delta::{LocalReplicaChanges, MetadataDelta};
 use transferto::image::metadata_image::MetadataImage;
 use transferto::image::records::config_records::BROKER;
 use transferto::image::records::metadata_record::MetadataRecord;
+use transferto::image::records::topic_records::PartitionChangeRecord;
 use transferto::image::topic_image::PartitionRegistration;
 use transferto::protocol::wire::uuid::Uuid;
 
@@ -70,11 +71,14 @@ fn directories_are_those_of_the_replicas_and_unknown_ones_are_none() {
     assert_eq!(only(&after, "foo").directories[..], [one.0, two.0]);
     let unknown = change(FOO, 0, |it| it.directories = Some(vec![Uuid::ZERO; 2]));
     assert!(only(&followed(&after, &[unknown]), "foo").directories.is_empty());
-    let contradiction = change(FOO, 0, |it| {
+    let both = |it: &mut PartitionChangeRecord| {
         (it.replicas, it.directories) = (Some(vec![1]), Some(vec![one, two]));
-    });
-    let error = after.clone().replay(&contradiction).unwrap_err();
-    assert_eq!(error, "it has 1 replicas in 2 directories");
+    };
+    let replicas_alone = |it: &mut PartitionChangeRecord| it.replicas = Some(vec![1]);
+    for contradiction in [change(FOO, 0, both), change(FOO, 0, replicas_alone)] {
+        let error = after.clone().replay(&contradiction).unwrap_err();
+        assert_eq!(error, "it has 1 replica in 2 directories");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use support::wait::{PATIENCE, wait_for, wait_until};
-use transferto::protocol::fetch::FetchRequest;
+use transferto::protocol::fetch::{FetchRequest, FetchResponse};
 use transferto::protocol::quorum_records::{
     KRaftVersionFeature, QuorumRecord, Voter, VoterEndpoint, VotersRecord,
 };
@@ -48,7 +48,7 @@ fn elect_second(first: Option<&ScriptedController>, second: &ScriptedController,
     second.append(&[value("of the new leader")]);
 }
 
-/// Kafka's `testObserverFindDiscoveredLeader` and `testObserverSendDiscoveryFetchAfterFetchTimeout`.
+/// Port of `KafkaRaftClientTest.testInitializeObserverNoPreviousState`.
 #[test]
 fn any_controller_names_the_leader() {
     let (first, second) = quorum();
@@ -60,6 +60,8 @@ fn any_controller_names_the_leader() {
     assert_eq!(second.asked::<FetchRequest>().len(), 1, "it is asked once");
 }
 
+/// Port of `KafkaRaftClientTest.testObserverQuorumDiscoveryFailure` and
+/// `KafkaRaftClientTest.testObserverHandleRetryFetchtToBootstrapServer`.
 #[test]
 fn a_controller_that_cannot_be_reached_is_passed_over() {
     let controller = ScriptedController::start(100);
@@ -68,8 +70,7 @@ fn a_controller_that_cannot_be_reached_is_passed_over() {
     observing.wait_for_values(1);
 }
 
-/// Kafka's `testFollowerAsObserverDoesNotBecomeProspectiveAfterFetchTimeout` and
-/// `testObserverHandleRetryFetchToBootstrapServer`.
+/// Port of `KafkaRaftClientTest.testObserverHandleRetryFetchToLeader`.
 #[test]
 fn a_leader_that_goes_away_is_replaced_by_the_one_that_another_names() {
     let (first, second) = quorum();
@@ -91,7 +92,24 @@ fn a_leader_that_has_lost_its_place_names_the_next_one() {
     assert_eq!(observing.wait_for_values(2)[1], value("of the new leader"));
 }
 
-/// A leader that is cut off from the others may keep its connections open, and say nothing.
+/// Port of `KafkaRaftClientTest.testObserverLeaderRediscoveryAfterBrokerNotAvailableError`.
+#[test]
+fn a_leader_that_shuts_down_is_left_for_another_controller() {
+    let (first, second) = quorum();
+    let observing = Observing::of(&[first.addr(), second.addr()]);
+    observing.wait_for_values(1);
+    first.script(|_: &FetchRequest| {
+        let mut response = FetchResponse::default();
+        response.header.error_code = 8;
+        Answer::Send(response)
+    });
+    elect_second(None, &second, 2);
+    assert_eq!(observing.wait_for_values(2)[1], value("of the new leader"));
+}
+
+/// Port of `KafkaRaftClientTest.testObserverSendDiscoveryFetchAfterFetchTimeout` and
+/// `KafkaRaftClientTest.testObserverLeaderRediscoveryAfterRequestTimeout`. A leader that is cut off from the
+/// others may keep its connections open, and say nothing.
 #[test]
 fn a_leader_that_falls_silent_is_given_up_after_the_request_timeout() {
     let (first, second) = quorum();
@@ -109,8 +127,7 @@ fn a_leader_that_falls_silent_is_given_up_after_the_request_timeout() {
     assert_eq!(observing.client.leader_and_epoch(), leader(101, 2));
 }
 
-/// Kafka's `testLeaderAndEpochNotChangedByOlderEpoch` in other words: the old leader comes back, and says
-/// what it knew.
+/// The old leader comes back, and says what it knew.
 #[test]
 fn an_older_epoch_is_no_news() {
     let (first, second) = quorum();
@@ -177,7 +194,7 @@ fn a_record_of_the_log_says_where_the_controllers_are() {
     observing.wait_for_values(2);
 }
 
-/// What the old leader had not committed is not in the log of the new one.
+/// Port of `KafkaRaftClientTest.testFollowerLogReconciliation`.
 #[test]
 fn what_a_fallen_leader_had_not_committed_is_dropped() {
     let (first, second) = quorum();
@@ -233,7 +250,8 @@ fn a_record_that_the_listener_does_not_take_ends_the_observer() {
     assert_eq!(controller.asked::<FetchRequest>().len(), before);
 }
 
-/// KAFKA-13907: a stop must not wait for a controller.
+/// Port of `KafkaRaftClientTest.testObserverGracefulShutdown`. KAFKA-13907: a stop must not wait for a
+/// controller.
 #[test]
 fn a_stop_waits_for_nobody() {
     let controller = ScriptedController::start(100);

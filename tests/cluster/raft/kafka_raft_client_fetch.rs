@@ -40,6 +40,9 @@ fn an_observer_asks_as_the_controllers_check_it() {
     assert_eq!(versions.iter().filter(|it| it.api_key == 1 && it.version == 17).count(), 3);
 }
 
+/// Port of `KafkaRaftClientTest.testObserverReplication`,
+/// `KafkaRaftClientTest.testHandleCommitCallbackFiresAfterFollowerHighWatermarkAdvances` and
+/// `KafkaRaftClientTest.testEmptyRecordSetInFetchResponse`.
 #[test]
 fn only_what_is_committed_is_handed_on() {
     let controller = ScriptedController::start(100);
@@ -58,7 +61,8 @@ fn only_what_is_committed_is_handed_on() {
     assert_eq!(observing.followed().high_watermark, 3);
 }
 
-/// The listener learns the leader's own high watermark, or it would take the first answer for all there is.
+/// Port of `KafkaRaftClientFetchTest.testSentFetchUsesQuorumMaxBytesConfiguration`. The listener learns the
+/// leader's own high watermark, or it would take the first answer for all there is.
 #[test]
 fn the_high_watermark_is_that_of_the_leader_and_not_of_what_was_fetched() {
     let controller = ScriptedController::start(100);
@@ -83,7 +87,7 @@ fn control_batches_take_offsets_and_are_handed_on_as_well() {
     assert_eq!(followed.records, [(1, value("a"))]);
 }
 
-/// Kafka's `testFetchWithPartialBatch` and the like: the answer's last batch is cut where the bytes end.
+/// The answer's last batch is cut where the bytes end.
 #[test]
 fn a_batch_that_is_cut_off_comes_whole_with_the_next_answer() {
     let controller = ScriptedController::start(100);

@@ -33,7 +33,8 @@ fn controller_with_snapshot() -> ScriptedController {
     controller
 }
 
-/// Kafka's `testFetchSnapshotResponsePartialData` and `testFetchSnapshotResponseMissingLeader` in other words.
+/// Port of `KafkaRaftClientSnapshotTest.testFetchResponseWithSnapshotId` and
+/// `KafkaRaftClientSnapshotTest.testFetchSnapshotResponsePartialData`.
 #[test]
 fn a_snapshot_is_loaded_piece_by_piece_and_the_log_goes_on_behind_it() {
     let controller = controller_with_snapshot();
@@ -52,7 +53,7 @@ fn a_snapshot_is_loaded_piece_by_piece_and_the_log_goes_on_behind_it() {
     assert_eq!(behind.next().unwrap().last_fetched_epoch, 1);
 }
 
-/// Kafka's `testFetchSnapshotResponseNotFound`: the leader has made a newer one meanwhile.
+/// Port of `KafkaRaftClientSnapshotTest.testFetchSnapshotResponseMissingSnapshot`: the leader has made a newer one meanwhile.
 #[test]
 fn a_snapshot_that_is_gone_gives_way_to_the_newer_one() {
     let controller = Arc::new(controller_with_snapshot());
@@ -84,7 +85,7 @@ fn a_snapshot_takes_the_place_of_what_was_known() {
     assert_eq!(observing.wait_for_values(1), [value("new")]);
 }
 
-/// Kafka's `testFetchSnapshotResponseFromNewEpoch`.
+/// Port of `KafkaRaftClientSnapshotTest.testFetchSnapshotResponseFromNewerEpochNotLeader`.
 #[test]
 fn a_leader_that_falls_while_its_snapshot_is_loaded_is_followed_by_the_next() {
     let (first, second) = (controller_with_snapshot(), controller_with_snapshot());
@@ -121,8 +122,8 @@ fn with_error(request: &FetchSnapshotRequest, error_code: i16) -> FetchSnapshotR
     }
 }
 
-/// Kafka's `testFetchSnapshotResponseInvalidRequestEnd` and its neighbours: an answer that is wrong costs a
-/// retry, never the observer.
+/// Port of `KafkaRaftClientSnapshotTest.testFetchSnapshotResponseWithInvalidId`, and of its neighbours: an
+/// answer that is wrong costs a retry, never the observer.
 #[test]
 fn a_wrong_piece_of_a_snapshot_is_thrown_away_and_asked_for_again() {
     type Wrong = fn(&mut FetchSnapshotResponsePartition, &mut Vec<u8>);

@@ -1,12 +1,16 @@
 //! What a controller may not answer: each costs a retry and says what is wrong, and none brings the observer
 //! down.
 
+use std::time::Duration;
+
+use support::random::Random;
 use transferto::protocol::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use transferto::protocol::fetch::{
-    FetchRequest, FetchResponse, FetchResponsePartition, FetchResponseTopic,
+    FetchRequest, FetchResponse, FetchResponsePartition, FetchResponseTopic, SnapshotId,
 };
+use transferto::raft::raft_config::RaftConfig;
 
-use crate::raft::recording_listener::Observing;
+use crate::raft::recording_listener::{Followed, Observing, config};
 use crate::scripted_controller::{Answer, METADATA_TOPIC_ID, ScriptedController};
 use crate::scripted_log::data_batch;
 
@@ -25,10 +29,12 @@ fn response(records: &[u8]) -> FetchResponse {
     FetchResponse { topics: vec![topic], ..Default::default() }
 }
 
+/// Port of `KafkaRaftClientTest.testClusterAuthorizationFailedInFetch`, which ends a Kafka broker, and of
+/// `KafkaRaftClientSnapshotTest.testFetchResponseWithInvalidSnapshotId`.
 #[test]
 fn an_answer_that_is_wrong_is_asked_for_again() {
     type Wrong = fn(&mut FetchResponse, &mut Vec<u8>);
-    let wrong: [Wrong; 12] = [
+    let wrong: [Wrong; 15] = [
         |response, _| response.header.error_code = 42,
         |response, _| response.header.error_code = 31,
         |response, _| response.header.error_code = 104,
@@ -41,6 +47,15 @@ fn an_answer_that_is_wrong_is_asked_for_again() {
         |response, _| {
             let again = response.topics[0].partitions[0].clone();
             response.topics[0].partitions.push(again);
+        },
+        |response, _| {
+            response.topics[0].partitions[0].snapshot_id = SnapshotId { end_offset: 7, epoch: -1 };
+        },
+        |response, _| {
+            response.topics[0].partitions[0].snapshot_id = SnapshotId { end_offset: 7, epoch: 2 };
+        },
+        |response, _| {
+            response.topics[0].partitions[0].snapshot_id = SnapshotId { end_offset: 0, epoch: 0 };
         },
         |_, bytes| *bytes = data_batch(7, 1, &[value("of another offset")]),
         |_, bytes| bytes[70] ^= 1,
@@ -103,4 +118,30 @@ fn a_node_that_is_no_controller_is_asked_again_and_never_for_the_log() {
     observing.wait_for_values(1);
     let asked: Vec<_> = controller.asked_all().iter().map(|it| it.api_key).take(3).collect();
     assert_eq!(asked, [18, 18, 1]);
+}
+
+/// Port of `KafkaRaftClientFetchTest.testRandomRecords` and `KafkaRaftClientFetchTest.testInvalidMemoryRecords`.
+#[test]
+fn random_bytes_in_the_place_of_records_are_never_handed_on() {
+    let controller = ScriptedController::start(100);
+    let mut random = Random(7);
+    for _ in 0..100 {
+        let mut records = data_batch(0, 1, &[value("forged")]);
+        for _ in 0..=random.below(3) {
+            // Not the epoch, which the CRC does not cover and which may be any up to the leader's.
+            let place = 16 + random.index(records.len() - 16);
+            records[place] ^= 1 << random.below(8);
+        }
+        let extra = random.below(200);
+        records.extend(random.bytes(extra));
+        let response = response(&records);
+        controller.script_once(move |_: &FetchRequest| {
+            Answer::SendRecords(response.clone(), records.clone())
+        });
+    }
+    controller.append(&[value("a")]);
+    let impatient = RaftConfig { retry_backoff: Duration::ZERO, ..config(&[controller.addr()]) };
+    let observing = Observing::with(impatient, Followed::default());
+    assert_eq!(observing.wait_for_values(1), [value("a")]);
+    assert!(controller.asked::<FetchRequest>().len() > 100);
 }

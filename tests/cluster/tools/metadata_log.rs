@@ -151,6 +151,7 @@ fn without_a_controller_it_gives_up_and_says_whom_it_asked() {
     assert!(last.contains(&format!("127.0.0.1:{port}")) && last.contains("refused"), "{err}");
 }
 
+/// Port of `KafkaRaftClientTest.testObserverFetchWithNoLocalId`.
 #[test]
 fn it_shows_up_in_no_list_of_observers() {
     let controller = ScriptedController::start(100);
