@@ -11,7 +11,6 @@ mod scene;
 mod broker_metadata_publisher;
 mod assignments_manager;
 mod broker_registration_tracker;
-mod broker_server;
 mod fetch;
 pub(crate) mod broker_server;
 mod group_coordinator;
