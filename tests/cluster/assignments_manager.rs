@@ -105,7 +105,10 @@ fn replicas_that_the_controller_believes_in_a_lost_directory_are_told_once() {
     assert_eq!(partitions, [(1, 0), (1, 2)]);
     scene.publish();
     assert_eq!(scene.channel.sent_count(), 0, "one request is under way");
-    sent.respond::<AssignReplicasToDirsRequest>(&answer(&[(1, 0, Errors::None), (1, 2, Errors::None)]));
+    sent.respond::<AssignReplicasToDirsRequest>(&answer(&[
+        (1, 0, Errors::None),
+        (1, 2, Errors::None),
+    ]));
     assert_eq!(scene.channel.sent_count(), 0);
 }
 
@@ -147,7 +150,10 @@ fn what_the_controller_has_not_taken_is_told_again() {
     scene.topic("foo", topic_id(1), &[LOST_DIRECTORY, LOST_DIRECTORY]);
     scene.publish();
     let refused = Errors::NotLeaderForPartition;
-    scene.sent().1.respond::<AssignReplicasToDirsRequest>(&answer(&[(1, 0, Errors::None), (1, 1, refused)]));
+    scene
+        .sent()
+        .1
+        .respond::<AssignReplicasToDirsRequest>(&answer(&[(1, 0, Errors::None), (1, 1, refused)]));
     assert_eq!(scene.sent().0, [(1, 1)]);
 }
 
