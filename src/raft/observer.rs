@@ -365,11 +365,8 @@ impl Observer {
         };
         let (id, epoch) =
             (partition.current_leader.leader_id, partition.current_leader.leader_epoch);
-        let nodes = response.node_endpoints.iter();
-        let address = nodes
-            .filter(|node| node.node_id == id)
-            .map(|node| BootstrapServer { host: node.host.clone(), port: node.port });
-        let address = address.last();
+        let node = response.node_endpoints.iter().find(|node| node.node_id == id);
+        let address = node.map(|node| BootstrapServer { host: node.host.clone(), port: node.port });
         match self.judge(connection, error_code, id, epoch, address)? {
             Judged::FromLeader => Ok(Step::Answered),
             Judged::Not(step) => Ok(step),

@@ -14,7 +14,7 @@ use crate::coordinator::group_metadata_manager::GroupMetadataManager;
 use crate::coordinator::group_table::GroupTable;
 use crate::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
 use crate::security::scram::credential_cache::CredentialCache;
-use crate::server::apis::parts::Forwarding;
+use crate::server::apis::parts::{Forwarding, Parts};
 use crate::server::cluster::membership::Membership;
 use crate::server::metadata::auto_topic_creation_manager::AutoTopicCreationManager;
 use crate::server::metadata::controller::Controller;
@@ -36,11 +36,39 @@ pub(super) struct BrokerParts {
     pub forwarding: Option<Forwarding>,
     pub producer_ids: Arc<dyn ProducerIdManager>,
     pub quota_managers: Arc<QuotaManagers>,
-    pub scram: ScramControlManager,
+    pub scram: Arc<ScramControlManager>,
     pub group_coordinator: Arc<GroupCoordinator>,
     pub authorizer: Option<Arc<dyn Authorizer>>,
     /// `None` for a broker that is alone.
     pub membership: Option<Membership>,
+}
+
+impl BrokerParts {
+    /// What requests need.
+    pub(super) fn for_handlers<'a>(
+        &self,
+        config: &'a KafkaConfig,
+        sources: &Sources<'_>,
+    ) -> Parts<'a> {
+        Parts {
+            config,
+            dynamic_config: Arc::clone(sources.dynamic_config),
+            replica_manager: Arc::clone(&self.replica_manager),
+            log_manager: Arc::clone(sources.log_manager),
+            auto_topics: Arc::clone(&self.auto_topics),
+            metadata_cache: Arc::clone(&self.metadata_cache),
+            controller: Arc::clone(&self.controller),
+            controller_events: Arc::default(),
+            group_coordinator: Arc::clone(&self.group_coordinator),
+            forwarding: self.forwarding.clone(),
+            producer_ids: Arc::clone(&self.producer_ids),
+            quota_managers: Arc::clone(&self.quota_managers),
+            scram: Arc::clone(&self.scram),
+            authorizer: self.authorizer.clone(),
+            metrics: Arc::clone(sources.metrics),
+            time: Arc::clone(sources.time),
+        }
+    }
 }
 
 /// What is there before anything is read.

@@ -57,7 +57,7 @@ impl KafkaServerBuilder {
             metrics: Arc::new(Metrics::default()),
             channel_builder: None,
             authorizer: None,
-            halt_procedure: Box::new(|| ()),
+            halt_procedure: Arc::new(|| ()),
             loading_progress: Arc::default(),
             cancellation: Arc::default(),
         }
@@ -104,7 +104,7 @@ impl KafkaServerBuilder {
     /// Without it the broker goes on, and has an error for every request that needs a log.
     #[must_use]
     pub fn halt_procedure(self, halt: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { halt_procedure: Box::new(halt), ..self }
+        Self { halt_procedure: Arc::new(halt), ..self }
     }
 
     /// Shows another thread how far [`start`](Self::start) has got.
@@ -140,10 +140,8 @@ impl KafkaServerBuilder {
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&background) as Arc<dyn Scheduler>;
         let credentials = Arc::default();
         let configured = ConfiguredChannelBuilders::new(&config, &metrics, &time, &credentials);
-        let builders: &dyn ChannelBuilders = match &channel_builder {
-            Some(given) => given,
-            None => &configured,
-        };
+        let builders =
+            channel_builder.as_ref().map_or(&configured as &dyn ChannelBuilders, |it| it);
         let socket_server =
             SocketServer::startup(&config, Arc::clone(&time), Arc::clone(&metrics), builders)?;
         let monitoring = MonitoringServer::start(config.transferto_http_listener.as_ref(), &time)?;
@@ -159,43 +157,22 @@ impl KafkaServerBuilder {
             time: &time,
             metrics: &metrics,
         };
-        let halt_procedure = Arc::new(self.halt_procedure);
         let broker = match config.joins_a_cluster() {
             false => lone_broker::read_or_close(&sources, authorizer)?,
             true => {
-                let halt = Arc::clone(&halt_procedure);
                 let joining = Joining {
                     endpoints: socket_server.bound_endpoints(),
-                    on_fault: Arc::new(move || halt()),
+                    on_fault: Arc::clone(&self.halt_procedure),
                     cancellation: &self.cancellation,
                     authorizer,
                 };
                 cluster_broker::join_or_close(&sources, joining)?
             }
         };
-        log_manager.startup();
-        schedule_high_watermark_checkpoints(&config, &scheduler, &broker.replica_manager);
-        schedule_memory_release(&scheduler, &socket_server);
+        schedule_tasks(&sources, &config, &broker.replica_manager, &socket_server);
         configured.schedule_reload(&scheduler);
         advertise_apis_of_cluster(&configured, broker.forwarding.as_ref());
-        let parts = Parts {
-            config: &config,
-            dynamic_config: Arc::clone(&dynamic_config),
-            replica_manager: Arc::clone(&broker.replica_manager),
-            log_manager: Arc::clone(&log_manager),
-            auto_topics: broker.auto_topics,
-            metadata_cache: Arc::clone(&broker.metadata_cache),
-            controller: broker.controller,
-            controller_events: Arc::default(),
-            group_coordinator: Arc::clone(&broker.group_coordinator),
-            forwarding: broker.forwarding,
-            producer_ids: broker.producer_ids,
-            quota_managers: Arc::clone(&broker.quota_managers),
-            scram: Arc::new(broker.scram),
-            authorizer: broker.authorizer,
-            metrics: Arc::clone(&metrics),
-            time,
-        };
+        let parts = broker.for_handlers(&config, &sources);
         let apis = new_apis(&socket_server, &parts);
         let request_handler_pool = new_handlers(&socket_server, &apis, &parts);
         let subsystems = Subsystems {
@@ -213,8 +190,7 @@ impl KafkaServerBuilder {
             metrics,
             membership: broker.membership,
         };
-        let halt = Box::new(move || halt_procedure());
-        KafkaServer::serve(subsystems, halt, &self.cancellation, began)
+        KafkaServer::serve(subsystems, self.halt_procedure, &self.cancellation, began)
     }
 }
 
@@ -279,6 +255,18 @@ fn new_handlers(
     let Parts { metrics, time, .. } = parts;
     let memory_pool = socket_server.request_memory();
     Arc::new(KafkaRequestHandlerPool::new(requests, apis, memory_pool, metrics, time))
+}
+
+/// What has to be done from time to time.
+fn schedule_tasks(
+    sources: &Sources<'_>,
+    config: &KafkaConfig,
+    replica_manager: &Arc<ReplicaManager>,
+    socket_server: &SocketServer,
+) {
+    sources.log_manager.startup();
+    schedule_high_watermark_checkpoints(config, sources.scheduler, replica_manager);
+    schedule_memory_release(sources.scheduler, socket_server);
 }
 
 fn schedule_high_watermark_checkpoints(

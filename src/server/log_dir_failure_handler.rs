@@ -22,7 +22,7 @@ use crate::storage::log_manager::LogManager;
 
 /// Ends the process, as Kafka's `Exit.halt` does. A program that has a broker in it may do something
 /// else.
-pub type HaltProcedure = Box<dyn Fn() + Send + Sync>;
+pub type HaltProcedure = Arc<dyn Fn() + Send + Sync>;
 
 /// Tells others that a log directory has failed.
 pub type FailureReport = Box<dyn Fn() + Send + Sync>;

@@ -101,7 +101,7 @@ fn read(
         forwarding: None,
         producer_ids: Arc::new(producer_ids),
         quota_managers,
-        scram,
+        scram: Arc::new(scram),
         group_coordinator,
         authorizer,
         membership: None,

@@ -91,7 +91,7 @@ fn a_check_reads_keys_login_modules_and_the_keys_of_tokens() {
 #[test]
 fn what_cannot_be_printed_is_an_error_unless_the_reader_has_read_enough() {
     let dir = TempDir::new();
-    let asked: [&[&str]; 10] = [
+    let asked: [&[&str]; 12] = [
         &["--man"],
         &["--completion", "bash"],
         &["--settings"],
@@ -100,6 +100,8 @@ fn what_cannot_be_printed_is_an_error_unless_the_reader_has_read_enough() {
         &["--check"],
         &["dump-log", "--help"],
         &["dump-log", "--version"],
+        &["metadata-log", "--help"],
+        &["metadata-log", "--version"],
         &["add-scram", "--help"],
         &["add-scram", "--version"],
     ];
@@ -149,6 +151,7 @@ fn bash_completes_options_settings_and_files() {
         ("--override transferto.fetch.inline = ", &["off", "resident"]),
         ("--override auto.create.topics.enable = f", &["false"]),
         ("dump-log --print", &["--print-data-log"]),
+        ("metadata-log --boot", &["--bootstrap-controller"]),
         ("add-scram --pass", &["--password-file"]),
         ("dump-log --print-data-log a", &["a b.properties"]),
     ] {

@@ -8,6 +8,7 @@ mod error_response;
 mod golden;
 mod oracle;
 mod hostile_frames;
+mod client_requests;
 
 mod message {
     mod hostile_sets;

@@ -5,8 +5,8 @@ use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::LeaderEpoch;
 use crate::image::topic_image::NO_LEADER;
-use crate::network::request_channel::Session;
 use crate::server::metadata::metadata_cache::{MetadataCache, Node};
+use crate::server::security::request_context::Session;
 
 /// Whether the client of a partition with this error is told who leads it.
 pub(crate) fn is_answered_by_leader(error: Errors) -> bool {

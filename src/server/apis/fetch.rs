@@ -130,6 +130,9 @@ impl FetchApis {
             return None;
         }
         let mut fetch = self.fetch_manager.look_ahead(version, request)?;
+        if fetch.asked.iter().any(is_not_read) {
+            return None;
+        }
         let names = fetch.asked.iter().map(|it| &*it.key.topic);
         let (operation, topic) = (Operation::Read, ResourceType::Topic);
         if !self.authorization.allows_all(session, operation, topic, names) {
