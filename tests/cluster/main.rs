@@ -10,9 +10,8 @@ mod scene;
 
 mod broker_metadata_publisher;
 mod broker_registration_tracker;
-mod broker_server;
-mod fetch;
 pub(crate) mod broker_server;
+mod fetch;
 mod group_coordinator;
 mod kraft_metadata_cache;
 mod partitions_of_others;
