@@ -144,10 +144,11 @@ fn an_older_epoch_is_no_news() {
     first.script(|_: &FetchRequest| Answer::HangUp);
     observing.wait_for_values(2);
     first.unscript::<FetchRequest>();
+    second.script(|_: &FetchRequest| Answer::HangUp);
     second.hang_up();
     let before = first.asked::<FetchRequest>().len();
-    second.script_once(|_: &FetchRequest| Answer::HangUp);
     first.wait_for_requests::<FetchRequest>(before + 1);
+    second.unscript::<FetchRequest>();
     second.append(&[value("later")]);
     observing.wait_for_values(3);
     assert_eq!(observing.client.leader_and_epoch(), leader(101, 2));
