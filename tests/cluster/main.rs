@@ -10,6 +10,7 @@ mod scene;
 
 mod broker_metadata_publisher;
 mod broker_registration_tracker;
+mod fetch;
 pub(crate) mod broker_server;
 mod group_coordinator;
 mod kraft_metadata_cache;
