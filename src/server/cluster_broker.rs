@@ -91,7 +91,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let cluster_id = identity.cluster_id.clone();
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
-    let membership = Membership::join(config, identity, endpoints, publisher, time, on_fault)?;
+    let membership =
+        Membership::join(config, identity, endpoints, publisher, scheduler, time, on_fault)?;
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
     schedule_offset_expiry(config, scheduler, &group_coordinator);
     let on_controller = OnController::new(config, &membership, &metadata_cache, sources);

@@ -11,6 +11,7 @@ use log::{info, warn};
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
+use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::uuid::random_uuid;
 use crate::config::kafka_config::KafkaConfig;
@@ -21,6 +22,7 @@ use crate::raft::kafka_raft_client::KafkaRaftClient;
 use crate::raft::quorum::ControllerNodeProvider;
 use crate::raft::raft_config::RaftConfig;
 use crate::raft::raft_fault::RaftFault;
+use crate::server::cluster::assignments_manager::AssignmentsManager;
 use crate::server::cluster::broker_lifecycle_manager::{
     BrokerIdentity, BrokerLifecycleManager, LifecycleConfig,
 };
@@ -70,6 +72,7 @@ impl Membership {
         identity: NodeIdentity,
         endpoints: &[EndPoint],
         publisher: Arc<BrokerMetadataPublisher>,
+        scheduler: &Arc<dyn Scheduler>,
         time: &Arc<dyn Time>,
         on_fault: FaultProcedure,
     ) -> Result<Self, KafkaError> {
@@ -84,10 +87,16 @@ impl Membership {
             listeners: registered_listeners(config, endpoints)?,
         };
         announce(config, &cluster_id);
+        let assignments =
+            AssignmentsManager::new(config.broker_id, identity.directory_id, Arc::clone(scheduler));
         let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
         let fault = Arc::<Mutex<Option<String>>>::default();
-        let observation =
-            Observation { publisher: &publisher, registered: &registered, fault: &fault };
+        let observation = Observation {
+            publisher: &publisher,
+            assignments: &assignments,
+            registered: &registered,
+            fault: &fault,
+        };
         let observer = observation.begin(config, &cluster_id, on_fault)?;
         let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
         let forwarding_channel = channel("forwarding", config, &observer, time)?;
@@ -104,6 +113,9 @@ impl Membership {
         )?;
         // Only once: nobody else has it.
         let _ = registered.set(Arc::clone(&lifecycle));
+        let epoch_of = Arc::clone(&lifecycle);
+        let channel = Arc::clone(&forwarding_channel) as Arc<dyn ControllerChannel>;
+        assignments.start(channel, move || epoch_of.broker_epoch());
         Ok(Self {
             is_shutdown_controlled: config.controlled_shutdown_enable,
             directory_id: identity.directory_id,
@@ -227,6 +239,7 @@ fn announce(config: &KafkaConfig, cluster_id: &str) {
 /// What follows the metadata log, and what learns why it is not followed any more.
 struct Observation<'a> {
     publisher: &'a Arc<BrokerMetadataPublisher>,
+    assignments: &'a Arc<AssignmentsManager>,
     /// Set when the broker registers.
     registered: &'a Arc<OnceLock<Arc<BrokerLifecycleManager>>>,
     fault: &'a Arc<Mutex<Option<String>>>,
@@ -246,7 +259,8 @@ impl Observation<'_> {
             }
         });
         let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
-        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker)]);
+        let assignments = Arc::new(Arc::clone(self.assignments));
+        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker), assignments]);
         let noted = Arc::clone(self.fault);
         let note = move |fault: RaftFault| {
             let why = format!("the metadata log cannot be followed any further: {fault}");
