@@ -198,10 +198,7 @@ fn settled(response: &AssignReplicasToDirsResponse) -> Vec<TopicIdPartition> {
     for topic in response.directories.iter().flat_map(|it| &it.topics) {
         for partition in &topic.partitions {
             match Errors::for_code(partition.error_code) {
-                Errors::None
-                | Errors::UnknownTopicId
-                | Errors::UnknownTopicOrPartition
-                | Errors::NotLeaderForPartition => {
+                Errors::None | Errors::UnknownTopicId | Errors::UnknownTopicOrPartition => {
                     settled.push((topic.topic_id.0, partition.partition_index));
                 }
                 error => warn!(

@@ -60,22 +60,29 @@ pub struct Membership {
     fault: Arc<Mutex<Option<String>>>,
 }
 
+/// What a broker comes into the cluster with.
+pub struct Entrance<'a> {
+    /// The bound listeners.
+    pub endpoints: &'a [EndPoint],
+    /// Follows the metadata log.
+    pub publisher: Arc<BrokerMetadataPublisher>,
+    pub scheduler: &'a Arc<dyn Scheduler>,
+    pub time: &'a Arc<dyn Time>,
+    /// Called when the metadata log cannot be followed any further. Then a start fails by itself.
+    pub on_fault: FaultProcedure,
+}
+
 impl Membership {
-    /// Has `publisher` follow the metadata log, and registers at the same time. `endpoints` are the bound
-    /// listeners. When the log cannot be followed any further, a start fails, and a broker that runs calls
-    /// `on_fault`.
+    /// Follows the metadata log, and registers at the same time.
     ///
     /// # Errors
     /// If the system gives no thread, or does not say how this machine is called.
     pub fn join(
         config: &KafkaConfig,
         identity: NodeIdentity,
-        endpoints: &[EndPoint],
-        publisher: Arc<BrokerMetadataPublisher>,
-        scheduler: &Arc<dyn Scheduler>,
-        time: &Arc<dyn Time>,
-        on_fault: FaultProcedure,
+        entrance: Entrance<'_>,
     ) -> Result<Self, KafkaError> {
+        let Entrance { endpoints, publisher, scheduler, time, on_fault } = entrance;
         let cluster_id = identity.cluster_id.clone();
         let broker_identity = BrokerIdentity {
             broker_id: config.broker_id,
