@@ -368,7 +368,7 @@ impl GroupChanges {
     }
 
     fn leave_to_reaper(&self, group: &Arc<Group>, owed: Owed) {
-        if let Err(owed) = self.left_to_reaper.push(group, owed) {
+        if let Some(owed) = self.left_to_reaper.push(group, owed) {
             self.settle(group, owed);
         }
     }
@@ -382,7 +382,7 @@ fn leave_stored(
     store: Box<Store>,
     stored: Result<(), Errors>,
 ) {
-    if let Err(owed) = reaper.push(group, Owed::stored(store, stored))
+    if let Some(owed) = reaper.push(group, Owed::stored(store, stored))
         && let Some((mut store, _)) = owed.stored
     {
         store.abandon(Errors::CoordinatorNotAvailable).into_iter().for_each(call);

@@ -150,7 +150,10 @@ impl GroupMetadataManager {
         let started_ms = self.time.hi_res_clock_ms();
         let Some(groups) = self.load_partition(load, is_wanted) else { return Vec::new() };
         let elapsed_ms = self.time.hi_res_clock_ms() - started_ms;
-        info!(
+        // Most partitions of a young cluster have none.
+        let level = if groups.is_empty() { Level::Debug } else { Level::Info };
+        log!(
+            level,
             "loaded {} groups of {GROUP_METADATA_TOPIC_NAME}-{} in {elapsed_ms} ms, as their \
              coordinator in epoch {leader_epoch}",
             groups.len(),

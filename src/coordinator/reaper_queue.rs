@@ -37,15 +37,14 @@ impl ReaperQueue {
         locked(&self.left).as_ref().is_none_or(VecDeque::is_empty)
     }
 
-    /// # Errors
-    /// Gives `owed` back if there is no reaper.
-    pub fn push(&self, group: &Arc<Group>, owed: Owed) -> Result<(), Owed> {
+    /// Leaves `owed` to the reaper. Gives it back if there is none.
+    pub fn push(&self, group: &Arc<Group>, owed: Owed) -> Option<Owed> {
         match &mut *locked(&self.left) {
             Some(left) => left.push_back((Arc::clone(group), owed)),
-            None => return Err(owed),
+            None => return Some(owed),
         }
         self.timers.wake();
-        Ok(())
+        None
     }
 
     pub fn pop(&self) -> Option<(Arc<Group>, Owed)> {

@@ -127,7 +127,7 @@ api_keys! {
     /// Returns how far a group has read.
     /// Consumers with a group. Some releases of librdkafka crash if there is JoinGroup without it.
     OffsetFetch             = 9,  versions 0..=8,  flexible from 6,  advertised 0..=8;
-    /// Finds the broker that coordinates a group, which is this one.
+    /// Finds the broker that coordinates a group: it leads the partition in which the group is kept.
     /// Consumers with a group, and producers with transactions, which get no further.
     FindCoordinator         = 10, versions 0..=4,  flexible from 3,  advertised 0..=4;
     /// Makes a consumer a member of its group, and begins a generation.

@@ -128,7 +128,8 @@ impl OnController {
         let manager = Arc::new(ForwardingManager::new(&channel));
         let auto_topics =
             DefaultAutoTopicCreationManager::new(config, &channel, &manager, metadata_cache);
-        let versions = Arc::new(ApiVersionManager::new(&channel, metadata_cache));
+        let versions =
+            Arc::new(ApiVersionManager::new(&membership.heartbeat_channel(), metadata_cache));
         let lifecycle = Arc::clone(membership.lifecycle());
         let broker_epoch = Box::new(move || lifecycle.broker_epoch());
         let producer_ids =

@@ -22,7 +22,7 @@ const MARKER: &str = ".kafka_cleanshutdown";
 const META: &str = "meta.properties";
 
 /// A controller whose log has what the first of a cluster has, and these.
-fn controller_with(records: &[MetadataRecord]) -> ScriptedController {
+pub(crate) fn controller_with(records: &[MetadataRecord]) -> ScriptedController {
     let controller = ScriptedController::start(100);
     let first = feature("metadata.version", 21);
     let bytes = |it: &MetadataRecord| RecordAndVersion::from(it.clone()).to_bytes();
@@ -50,7 +50,7 @@ fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
     settings.iter().map(|(name, value)| (&**name, &**value)).collect()
 }
 
-fn start_in(dir: &Arc<TempDir>, controller: &ScriptedController) -> Broker {
+pub(crate) fn start_in(dir: &Arc<TempDir>, controller: &ScriptedController) -> Broker {
     Broker::start_in(Arc::clone(dir), &borrowed(&settings(controller)))
 }
 

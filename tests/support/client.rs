@@ -23,7 +23,7 @@ use transferto::protocol::request::{RequestBody, ResponseBody, parse_response, r
 use crate::tunnel;
 use crate::wait::PATIENCE;
 
-/// The newest versions that are spoken here.
+/// The newest versions that are spoken here: those that name topics by their names.
 pub const NEWEST_PRODUCE: i16 = 11;
 pub const NEWEST_FETCH: i16 = 12;
 

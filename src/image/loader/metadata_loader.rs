@@ -44,7 +44,7 @@ impl MetadataLoader {
         is_whole.map_err(|why| MetadataFault(format!("metadata log, offset {offset}: {why}")))?;
         let after = Arc::new(image.clone());
         if self.published.is_none() {
-            info!("The metadata log is read up to offset {offset}, its end for now.");
+            info!("the metadata log is read up to offset {offset}, its end for now");
         }
         warn_of_what_is_not_followed(&before, &after);
         let delta = MetadataDelta::between(&before, &after);
@@ -68,7 +68,7 @@ impl RaftListener for MetadataLoader {
         bytes: &[u8],
         high_watermark: i64,
     ) -> Result<(), MetadataFault> {
-        info!("Loading the snapshot {id} of the metadata log, {} bytes.", bytes.len());
+        info!("loading the snapshot {id} of the metadata log, {} bytes", bytes.len());
         self.batches.load_snapshot(id, bytes)?;
         self.publish_if_due(high_watermark)
     }
@@ -88,7 +88,7 @@ fn warn_of_what_is_not_followed(before: &MetadataImage, after: &MetadataImage) {
     ] {
         if before == 0 && after > 0 {
             warn!(
-                "The cluster has {} by now, which this broker does not follow.",
+                "the cluster has {} by now, which this broker does not follow",
                 counted(after, noun)
             );
         }

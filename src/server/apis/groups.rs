@@ -107,7 +107,7 @@ impl GroupApis {
         reply.send_body(&ResponseBody::FindCoordinator(response));
     }
 
-    /// The coordinator of one group, or of one transactional id: this broker is the only one.
+    /// The coordinator of one group, or of one transactional id.
     fn coordinator(&self, reply: &Reply, key_type: i8, key: &str, topic: FindTopic) -> Coordinator {
         let (group, transactional_id) = (Resource::group(key), Resource::transactional_id(key));
         let found = match key_type {

@@ -26,6 +26,8 @@ pub struct ApiVersionManager {
 }
 
 impl ApiVersionManager {
+    /// `channel` is one that is connected to the controller, whether or not a client has asked for anything
+    /// that is forwarded: the first client learns the same as the next.
     pub fn new(
         channel: &Arc<dyn ControllerChannel>,
         metadata_cache: &Arc<dyn MetadataCache>,

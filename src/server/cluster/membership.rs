@@ -128,6 +128,11 @@ impl Membership {
         Arc::clone(&self.forwarding_channel) as Arc<dyn ControllerChannel>
     }
 
+    /// The way of heartbeats: it always leads to a controller by the time that clients come.
+    pub fn heartbeat_channel(&self) -> Arc<dyn ControllerChannel> {
+        Arc::clone(&self.heartbeat_channel) as Arc<dyn ControllerChannel>
+    }
+
     /// Waits until the metadata log is read as far as it went, and the broker follows it: then its logs are
     /// open.
     ///

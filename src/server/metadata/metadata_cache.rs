@@ -25,6 +25,11 @@ pub trait MetadataCache: Send + Sync {
     /// controllers are elsewhere; -1 if there is none.
     fn controller_id(&self) -> i32;
 
+    /// Whether the broker that asks decides on changes itself.
+    fn is_controller(&self) -> bool {
+        false
+    }
+
     /// The brokers that can be reached, at the listener of this name, by which a client has come to the
     /// address `local` of this one.
     fn alive_brokers(&self, listener: &ListenerName, local: SocketAddr) -> Vec<Node>;

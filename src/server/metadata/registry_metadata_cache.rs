@@ -80,6 +80,10 @@ impl MetadataCache for RegistryMetadataCache {
         self.broker_id
     }
 
+    fn is_controller(&self) -> bool {
+        true
+    }
+
     fn alive_brokers(&self, listener: &ListenerName, local: SocketAddr) -> Vec<Node> {
         let (host, port) = self.broker_end_point(listener, local);
         vec![Node { id: self.broker_id, host, port, rack: None }]

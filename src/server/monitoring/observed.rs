@@ -13,7 +13,7 @@ use crate::common::topic_partition::TopicAndPartition;
 use crate::coordinator::group_coordinator::GroupCoordinator;
 use crate::coordinator::group_metadata::GroupMetadata;
 use crate::coordinator::group_state::GroupState;
-use crate::image::topic_image::TopicImage;
+use crate::image::topic_image::{PartitionRegistration, TopicImage};
 use crate::network::socket_server::SocketServer;
 use crate::replica::partition::Partition;
 use crate::replica::replica_manager::ReplicaManager;
@@ -63,9 +63,12 @@ pub struct Observed<'a> {
     pub partitions: Vec<ObservedPartition>,
     /// By name.
     pub topics: Vec<ObservedTopic>,
-    /// Partitions that this broker should lead and cannot.
+    /// Topics that clients can see, wherever they are.
+    pub topic_count: usize,
+    /// Partitions of this broker that nobody leads.
     pub offline_partitions: usize,
-    pub under_replicated_partitions: usize,
+    /// Those of this broker on a disk that has failed.
+    pub offline_replicas: usize,
     /// All log directories, in the order of the settings.
     pub log_dirs: Vec<Arc<LogDirStatus>>,
     pub groups: GroupCounts,
@@ -88,7 +91,9 @@ pub struct ObservedPartition {
     pub log_start_offset: i64,
     pub log_end_offset: i64,
     pub segments: usize,
-    pub is_online: bool,
+    pub is_led: bool,
+    /// It is led here, and not all of its replicas are in sync.
+    pub is_under_replicated: bool,
 }
 
 /// The sums over the partitions of a topic since they were led first.
@@ -133,18 +138,17 @@ impl Observer {
             |topic: &str| visible.binary_search_by(|(name, _)| name.as_str().cmp(topic)).is_ok();
         hosted.retain(|it| is_visible(&it.topic_and_partition.topic));
         hosted.sort_by(|one, other| one.topic_and_partition.cmp(&other.topic_and_partition));
-        let registered = || visible.iter().flat_map(|(_, topic)| &topic.partitions);
         let (processors_idle, handlers_idle) = self.idle_shares();
         let (memory_depleted, memory_depleted_ns) = self.depletion();
         Observed {
             parts,
             state: self.state.get(),
+            offline_replicas: hosted.iter().filter(|it| !is_online(it)).count()
+                + parts.replica_manager.local_logs().offline_count(),
             partitions: hosted.iter().map(|it| ObservedPartition::of(it)).collect(),
             topics: topics_of(&hosted),
+            topic_count: visible.len(),
             offline_partitions: visible.iter().map(|(name, it)| self.offline_of(name, it)).sum(),
-            under_replicated_partitions: registered()
-                .filter(|it| it.isr.len() < it.replicas.len())
-                .count(),
             log_dirs: parts.log_manager.log_dir_statuses(),
             groups: GroupCounts::of(&parts.group_coordinator),
             processors_idle,
@@ -155,17 +159,19 @@ impl Observer {
         }
     }
 
-    /// How many partitions of a topic that clients can see are not hosted, or are on a disk that has
-    /// failed. One that was deleted since is none: it had left the cache before it was hosted no
+    /// How many of this broker's partitions of a topic that clients can see have no leader, are not hosted,
+    /// or are on a disk that has failed. One that was deleted since is none: it had left the cache before it was hosted no
     /// longer.
     fn offline_of(&self, name: &str, topic: &TopicImage) -> usize {
         let hosted = self.parts.replica_manager.local_logs();
         let topic_name: Arc<str> = Arc::from(name);
-        let is_online = |partition| {
-            let key = TopicAndPartition { topic: Arc::clone(&topic_name), partition };
-            hosted.get_partition_or_error(&key).is_ok()
+        let broker_id = self.parts.metadata_cache.broker_id();
+        let is_offline = |(partition, it): &(i32, &PartitionRegistration)| {
+            let key = TopicAndPartition { topic: Arc::clone(&topic_name), partition: *partition };
+            it.replicas.contains(&broker_id)
+                && (!it.has_leader() || hosted.get_partition_or_error(&key).is_err())
         };
-        match (0..topic.partition_count()).filter(|it| !is_online(*it)).count() {
+        match (0..).zip(&topic.partitions).filter(is_offline).count() {
             offline if self.parts.metadata_cache.topic(name).is_some() => offline,
             _ => 0,
         }
@@ -194,7 +200,8 @@ impl Observer {
 
 impl ObservedPartition {
     fn of(partition: &Partition) -> Self {
-        let log = &partition.local_replica().log;
+        let (log, state) = (&partition.local_replica().log, partition.state());
+        let is_led = state.is_led_by(partition.local_replica().broker_id);
         Self {
             topic: Arc::clone(&partition.topic_and_partition.topic),
             number: partition.topic_and_partition.partition.to_string(),
@@ -202,9 +209,15 @@ impl ObservedPartition {
             log_start_offset: log.log_start_offset().0,
             log_end_offset: log.log_end_offset().0,
             segments: log.segment_count(),
-            is_online: log.log_dir().is_online(),
+            is_led,
+            is_under_replicated: is_led
+                && state.assigned_replicas.is_some_and(|it| state.in_sync_replicas < it),
         }
     }
+}
+
+fn is_online(partition: &Partition) -> bool {
+    partition.local_replica().log.log_dir().is_online()
 }
 
 /// Adds up what the partitions have counted, which stand in the order of their topics.

@@ -42,22 +42,22 @@ families! {
     Gauge "kafka_server_replicamanager_partitioncount" [] in "partitions",
         "kafka.server:type=ReplicaManager,name=PartitionCount",
         |it, out| out.put(&[], it.partitions.len());
-    /// Partitions that it leads: all of them, for it is alone.
+    /// Those of them that it leads: all, if it is alone.
     Gauge "kafka_server_replicamanager_leadercount" [] in "partitions",
         "kafka.server:type=ReplicaManager,name=LeaderCount",
-        |it, out| out.put(&[], it.partitions.len());
-    /// Partitions with a replica that is not in sync: none, for there is one replica of each.
+        |it, out| out.put(&[], it.partitions.iter().filter(|it| it.is_led).count());
+    /// Partitions that it leads with a replica that is not in sync: none, if it is alone.
     Gauge "kafka_server_replicamanager_underreplicatedpartitions" [] in "partitions",
         "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
-        |it, out| out.put(&[], it.under_replicated_partitions);
-    /// Partitions that clients know of and nobody leads: that of a disk that has failed, say.
+        |it, out| out.put(&[], it.partitions.iter().filter(|it| it.is_under_replicated).count());
+    /// Partitions of this broker that clients know of and nobody leads: that of a disk that has failed, say.
     Gauge "kafka_controller_kafkacontroller_offlinepartitionscount" [] in "partitions",
         "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",
         |it, out| out.put(&[], it.offline_partitions);
     /// Partitions that this broker hosts on a disk that has failed.
     Gauge "kafka_server_replicamanager_offlinereplicacount" [] in "partitions",
         "kafka.server:type=ReplicaManager,name=OfflineReplicaCount",
-        |it, out| out.put(&[], it.partitions.iter().filter(|it| !it.is_online).count());
+        |it, out| out.put(&[], it.offline_replicas);
     /// Log directories whose disk has failed.
     Gauge "kafka_log_logmanager_offlinelogdirectorycount" [] in "directories",
         "kafka.log:type=LogManager,name=OfflineLogDirectoryCount",
@@ -75,11 +75,11 @@ families! {
     /// Topics that clients know of.
     Gauge "kafka_controller_kafkacontroller_globaltopiccount" [] in "topics",
         "kafka.controller:type=KafkaController,name=GlobalTopicCount",
-        |it, out| out.put(&[], it.topics.len());
-    /// 1: the broker is its own controller.
+        |it, out| out.put(&[], it.topic_count);
+    /// 1 if the broker is its own controller, 0 in a cluster.
     Gauge "kafka_controller_kafkacontroller_activecontrollercount" [] in "controllers",
         "kafka.controller:type=KafkaController,name=ActiveControllerCount",
-        |_, out| out.put(&[], 1);
+        |it, out| out.put(&[], u8::from(it.parts.metadata_cache.is_controller()));
     /// Requests that wait: a fetch for bytes, a produce for its acks.
     Gauge "kafka_server_delayedoperationpurgatory_numdelayedoperations" ["delayedoperation"]
         in "requests",

@@ -2,7 +2,8 @@
 //! log, in memory and in its file `leader-epoch-checkpoint`.
 //!
 //! An epoch is on disk before its first record is in the log, so the file never lacks one. What a
-//! truncation takes away may stay in the file for a while: the next start takes it away again.
+//! truncation takes away may stay in the file until the next record is appended: a start until then
+//! takes it away again. (In Kafka it may stay longer, and a crash can bring it back to life.)
 //!
 //! A log whose file is missing has known no epoch but 0: that is how a single node keeps all of its
 //! logs, and how earlier versions left them. So the file is made when the first other epoch begins,
@@ -32,8 +33,8 @@ pub struct LeaderEpochFileCache {
     entries: RwLock<EpochEntries>,
     /// That of the last entry, or [`LeaderEpoch::NONE`]: each append and each fetch compares it.
     latest_epoch: AtomicI32,
-    /// Whether an epoch has begun that is not on disk: it must be before its first record.
-    owes_epoch: AtomicBool,
+    /// Whether the file has to be written before the next record is appended.
+    owes_write: AtomicBool,
     /// Whoever changes the entries holds it, so that the file is written in the order of changes.
     file: Mutex<EpochFile>,
 }
@@ -62,7 +63,7 @@ impl LeaderEpochFileCache {
             topic_and_partition,
             entries: RwLock::default(),
             latest_epoch: AtomicI32::new(LeaderEpoch::NONE.0),
-            owes_epoch: AtomicBool::new(false),
+            owes_write: AtomicBool::new(is_stale),
             file: Mutex::new(EpochFile { checkpoint, exists, is_stale, is_closed: false }),
         };
         cache.replace(entries);
@@ -107,11 +108,11 @@ impl LeaderEpochFileCache {
         let mut file = locked(&self.file);
         let with_new = self.entries_with(new);
         let changes = with_new.is_some();
-        if changes || self.owes_epoch() {
+        if changes || self.owes_write() {
             let entries = with_new.unwrap_or_else(|| read_locked(&self.entries).clone());
             file.write(&entries)?;
             self.replace(entries);
-            self.owes_epoch.store(false, Ordering::Release);
+            self.owes_write.store(false, Ordering::Release);
         }
         Ok(())
     }
@@ -123,13 +124,15 @@ impl LeaderEpochFileCache {
         if let Some(entries) = self.entries_with(&[new]) {
             file.is_stale = true;
             self.replace(entries);
-            self.owes_epoch.store(true, Ordering::Release);
+            self.owes_write.store(true, Ordering::Release);
         }
     }
 
-    /// Whether the latest epoch has yet to reach the disk.
-    pub fn owes_epoch(&self) -> bool {
-        self.owes_epoch.load(Ordering::Acquire)
+    /// Whether an [`assign`](Self::assign), or a [`flush`](Self::flush), is owed before the next record
+    /// is appended: the latest epoch is not on disk, or epochs are that were truncated. Behind the
+    /// record those would come to life again.
+    pub fn owes_write(&self) -> bool {
+        self.owes_write.load(Ordering::Acquire)
     }
 
     /// The entries once these epochs have begun; `None` if they have.
@@ -147,12 +150,12 @@ impl LeaderEpochFileCache {
 
     /// The log ends at `end_offset` now. Returns whether a [`flush`](Self::flush) is owed.
     pub fn truncate_from_end(&self, end_offset: Offset) -> bool {
-        self.change(|entries| !entries.truncate_from_end(end_offset).is_empty())
+        self.change(true, |entries| !entries.truncate_from_end(end_offset).is_empty())
     }
 
     /// The log begins at `start_offset` now. Returns whether a [`flush`](Self::flush) is owed.
     pub fn truncate_from_start(&self, start_offset: Offset) -> bool {
-        self.change(|entries| entries.truncate_from_start(start_offset))
+        self.change(false, |entries| entries.truncate_from_start(start_offset))
     }
 
     /// Forgets all epochs, on disk as well.
@@ -160,7 +163,7 @@ impl LeaderEpochFileCache {
     /// # Errors
     /// Whatever the operating system reports, with the path; a [`flush`](Self::flush) is owed then.
     pub fn clear_and_flush(&self) -> io::Result<()> {
-        self.change(|entries| {
+        self.change(true, |entries| {
             entries.clear();
             true
         });
@@ -183,7 +186,7 @@ impl LeaderEpochFileCache {
         }
         let entries = read_locked(&self.entries).clone();
         file.write(&entries)?;
-        self.owes_epoch.store(false, Ordering::Release);
+        self.owes_write.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -197,12 +200,13 @@ impl LeaderEpochFileCache {
         locked(&self.file).is_closed = false;
     }
 
-    fn change(&self, change: impl FnOnce(&mut EpochEntries) -> bool) -> bool {
+    fn change(&self, is_at_end: bool, change: impl FnOnce(&mut EpochEntries) -> bool) -> bool {
         let mut file = locked(&self.file);
         let mut entries = read_locked(&self.entries).clone();
         let changed = change(&mut entries);
         if changed {
             file.is_stale = file.is_stale || file.holds(&entries);
+            self.owes_write.fetch_or(is_at_end && file.is_stale, Ordering::AcqRel);
             self.replace(entries);
         }
         changed && file.is_stale

@@ -45,7 +45,7 @@ impl LogEpochs {
     /// `Io`, with the path; then the epoch has not begun.
     pub fn begin(&self, epoch: LeaderEpoch, start_offset: Offset) -> io::Result<()> {
         match self.cache.latest_epoch() {
-            Some(latest) if latest == epoch && !self.cache.owes_epoch() => Ok(()),
+            Some(latest) if latest == epoch && !self.cache.owes_write() => Ok(()),
             _ => self.cache.assign(&[EpochEntry { epoch, start_offset }]),
         }
     }
@@ -74,6 +74,7 @@ impl LogEpochs {
             self.cache.clear_and_flush()?;
         }
         match given.begun[..] {
+            [] if self.cache.owes_write() => self.cache.assign(&[]),
             [] => Ok(()),
             [only] => self.begin(only.epoch, only.start_offset),
             ref several => self.cache.assign(several),

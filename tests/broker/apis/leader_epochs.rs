@@ -13,6 +13,7 @@ use transferto::message::record_batch::{RecordBatch, set_partition_leader_epoch}
 use transferto::protocol::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
+use transferto::protocol::fetch;
 use transferto::protocol::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
@@ -200,11 +201,29 @@ fn a_log_that_comes_from_a_cluster_goes_on_in_its_epoch() {
     assert_eq!([latest, earliest, by_time], [(2, 7), (0, 5), (0, 5)]);
 
     assert_eq!(client.produce("post", 0, &batch(&[b"a"])).base_offset, 2);
+    assert_eq!(divergence(&mut client, 5, 2), (0, 5, 1), "epoch 5 ended at offset 1");
+    assert_eq!(divergence(&mut client, 6, 1), (0, 5, 1), "epoch 6 never was");
+    assert_eq!(divergence(&mut client, 5, 1), (0, -1, -1));
+    assert_eq!(divergence(&mut client, 8, 1), (Errors::OffsetOutOfRange.code(), -1, -1));
     let mut request = fetch_request("post", 0, 2);
     request.topics[0].partitions[0].last_fetched_epoch = 7;
     let fetched = client.fetch_with(12, request).remove(0);
     assert_eq!((fetched.error, stored_epoch(&fetched.records)), (0, 7));
     assert_eq!(end_of(&mut client, NEWEST, (7, 7)), (0, 7, 3));
+}
+
+/// The error, and the epoch and its end if a reader is told to truncate, who then gets no records.
+fn divergence(client: &mut Client, last_fetched_epoch: i32, offset: i64) -> (i16, i32, i64) {
+    let mut request = fetch_request("post", 0, offset);
+    request.topics[0].partitions[0].last_fetched_epoch = last_fetched_epoch;
+    let ResponseBody::Fetch(mut response) = client.call(12, &RequestBody::Fetch(request), &[]).0
+    else {
+        panic!("not the answer to a fetch")
+    };
+    let partition = response.topics.remove(0).partitions.remove(0);
+    let fetch::EpochEndOffset { epoch, end_offset } = partition.diverging_epoch;
+    assert!(epoch == -1 || partition.records.is_some_and(|it| it.is_empty()));
+    (partition.header.error_code, epoch, end_offset)
 }
 
 fn stored_epoch(records: &[u8]) -> i32 {

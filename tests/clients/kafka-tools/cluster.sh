@@ -104,8 +104,6 @@ log_compaction() {
 
 # No tool may hang, or report a success, where the broker has nothing to answer with.
 left_out() {
-    refused "does not support LIST_OFFSETS with version in range [8,11]" \
-        kafka-get-offsets --topic tools-latency --time earliest-local
     refused "does not support LIST_TRANSACTIONS" \
         kafka-transactions --bootstrap-server "$BROKER" list
     refused "does not support LIST_PARTITION_REASSIGNMENTS" kafka-reassign-partitions --list

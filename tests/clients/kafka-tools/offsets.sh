@@ -16,6 +16,7 @@ get_offsets() {
     lines 21 30 | kafka-console-producer --topic tools-offsets
     expect_offsets "tools-offsets:0:30" --topic tools-offsets
     expect_offsets "tools-offsets:0:0" --topic tools-offsets --time earliest
+    expect_offsets "tools-offsets:0:0" --topic tools-offsets --time earliest-local
     expect_offsets "tools-offsets:0:0" --topic tools-offsets --time 0
     expect_offsets "tools-offsets:0:20" --topic tools-offsets --time "$half_time_ms"
     expect_offsets "tools-none:0:5000 tools-zstd:0:5000" \

@@ -299,10 +299,10 @@ fn an_epoch_that_the_disk_refused_is_seen_and_written_down_by_the_next_try() {
     scene.cache.assign_in_memory(entry(3, 8));
     assert_eq!((scene.entries(), scene.latest_epoch()), (vec![(2, 6), (3, 8)], Some(3)));
     assert_eq!(scene.on_disk(), Some(vec![(2, 6)]));
-    assert!(scene.cache.owes_epoch() && scene.cache.is_stale());
+    assert!(scene.cache.owes_write() && scene.cache.is_stale());
     scene.assign(3, 9);
     assert_eq!(scene.on_disk(), Some(vec![(2, 6), (3, 8)]));
-    assert!(!scene.cache.owes_epoch() && !scene.cache.is_stale());
+    assert!(!scene.cache.owes_write() && !scene.cache.is_stale());
 }
 
 #[test]

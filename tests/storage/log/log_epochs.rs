@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use support::random::Random;
 use support::records::{batch, batch_at};
 use transferto::common::errors::Errors;
 use transferto::common::units::{LeaderEpoch, Offset};
@@ -13,7 +14,7 @@ use transferto::storage::log::log::Log;
 use transferto::storage::log::offset_search::fetch_offsets_by_timestamp;
 
 use crate::fixture;
-use crate::fixture::{TestLog, entry, messages, timed_batch};
+use crate::fixture::{Mocks, TestLog, entry, messages, timed_batch};
 
 /// Segments of so many messages.
 fn segments_of(messages: u64) -> LogConfig {
@@ -316,4 +317,70 @@ fn a_record_that_is_found_by_its_time_bears_its_epoch() {
     };
     assert_eq!([0, 150, 250, 350].map(find), [Some((0, 3)), Some((1, 3)), Some((2, 5)), None]);
     assert_eq!(log.leader_epochs().earliest_entry(), Some(entry(3, 0)));
+}
+
+/// What a follower or a leader may do to a log, and crashes. The epoch of each batch is the truth.
+#[test]
+fn the_epochs_are_those_of_the_batches_whatever_happens_to_the_log() {
+    for seed in 0..12 {
+        let mut random = Random(seed);
+        let mut test = TestLog::new(segments_of(4));
+        let (mut log, mut newest) = (test.log(), 0);
+        // An admin deletes what is committed: no later record is of an older epoch.
+        let (mut deleted_before, mut committed) = (0, 0);
+        for step in 0..60 {
+            let start = log.log_start_offset().0.max(deleted_before);
+            let end = log.log_end_offset().0;
+            let within = start + i64::try_from(random.below((end - start + 1) as u64)).unwrap();
+            match random.below(12) {
+                0..4 => append_any(&log, &mut random, committed, &mut newest),
+                4 | 5 => {
+                    newest += 1 + i32::try_from(random.below(2)).unwrap();
+                    log.begin_leader_epoch(LeaderEpoch(newest)).unwrap();
+                    append(&log, newest);
+                }
+                6 | 7 => log.truncate_to(Offset(within)).unwrap(),
+                8 => {
+                    log.update_high_watermark(log.log_end_offset());
+                    if within > start {
+                        (deleted_before, committed) = (within, epoch_at(&log, within - 1));
+                    }
+                    log.delete_records_before(Offset(within)).unwrap();
+                }
+                9 => test.mocks.scheduler.tick(),
+                10 => {
+                    test.mocks.scheduler.tick();
+                    log.flush().unwrap();
+                    log.close().unwrap();
+                    log = test.log_after_clean_shutdown();
+                }
+                // A crash takes along what was still to be done.
+                _ => {
+                    test.mocks = Mocks::new();
+                    log = test.log();
+                }
+            }
+            check_epochs(&log, deleted_before, &format!("seed {seed}, step {step}"));
+        }
+    }
+}
+
+/// As a follower, whose leader may send what an older leader has written.
+fn append_any(log: &Log, random: &mut Random, committed: i32, newest: &mut i32) {
+    let oldest = log.leader_epochs().latest_epoch().map_or(committed, |it| it.0);
+    *newest = oldest.max(*newest);
+    let among = u64::try_from(*newest - oldest + 1).unwrap();
+    let epoch = oldest + i32::try_from(random.below(among)).unwrap();
+    append_given(log, epoch, log.log_end_offset().0, 1 + random.below(3) as i64);
+}
+
+/// The log's manager knows what was deleted, and would begin the log there after a restart.
+fn check_epochs(log: &Log, deleted_before: i64, when: &str) {
+    let known = epochs(log);
+    for offset in log.log_start_offset().0.max(deleted_before)..log.log_end_offset().0 {
+        let by_cache = known.iter().rev().find(|(_, start)| *start <= offset).map(|it| it.0);
+        assert_eq!(by_cache, Some(epoch_at(log, offset)), "{when}, offset {offset}: {known:?}");
+    }
+    let end = log.log_end_offset().0;
+    assert!(known.last().is_none_or(|(_, start)| *start <= end), "{when}: {known:?} in {end}");
 }

@@ -1,0 +1,168 @@
+//! Fetches from a broker of a cluster: of what it leads, and of what others do.
+
+use std::sync::Arc;
+
+use support::broker::Broker;
+use support::client::fetch_topic;
+use support::records::batch;
+use support::temp::TempDir;
+use support::wait::wait_until;
+use transferto::common::errors::Errors;
+use transferto::image::records::broker_records::{BrokerEndpoint, RegisterBrokerRecord};
+use transferto::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
+use transferto::image::records::topic_records::{
+    PartitionChangeRecord, PartitionRecord, TopicRecord,
+};
+use transferto::protocol::fetch::{
+    FetchRequest, FetchResponse, FetchTopic, LeaderIdAndEpoch, NodeEndpoint,
+};
+use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::wire::uuid::Uuid;
+
+use crate::scene::{BROKER_ID, feature, topic};
+use crate::scripted_controller::ScriptedController;
+
+const OTHER: i32 = 2;
+const ELSEWHERE: Uuid = Uuid([8; 16]);
+const NEWEST: i16 = 18;
+
+fn append(controller: &ScriptedController, records: &[MetadataRecord]) {
+    let bytes = |it: &MetadataRecord| RecordAndVersion::from(it.clone()).to_bytes();
+    controller.append(&records.iter().map(bytes).collect::<Vec<_>>());
+}
+
+/// Another broker, which stands in a rack.
+fn other_broker() -> MetadataRecord {
+    let end_point = BrokerEndpoint {
+        name: "PLAINTEXT".to_string(),
+        host: "other.example".to_string(),
+        port: 9092,
+        security_protocol: 0,
+    };
+    MetadataRecord::RegisterBroker(RegisterBrokerRecord {
+        broker_id: OTHER,
+        broker_epoch: 7,
+        end_points: vec![end_point],
+        rack: Some("south".to_string()),
+        fenced: false,
+        ..RegisterBrokerRecord::default()
+    })
+}
+
+/// A topic of one partition, which the other broker leads in epoch 4.
+fn elsewhere() -> [MetadataRecord; 2] {
+    let partition = PartitionRecord {
+        partition_id: 0,
+        topic_id: ELSEWHERE,
+        replicas: vec![OTHER],
+        isr: vec![OTHER],
+        leader: OTHER,
+        leader_epoch: 4,
+        ..PartitionRecord::default()
+    };
+    let topic = TopicRecord { name: "elsewhere".to_string(), topic_id: ELSEWHERE };
+    [MetadataRecord::Topic(topic), MetadataRecord::Partition(partition)]
+}
+
+/// A broker of a cluster with the topics `here`, which it leads, and `elsewhere`.
+fn start() -> (ScriptedController, Broker) {
+    let controller = ScriptedController::start(100);
+    append(&controller, &[feature("metadata.version", 21), other_broker()]);
+    append(&controller, &topic("here"));
+    append(&controller, &elsewhere());
+    let (id, address) = (BROKER_ID.to_string(), controller.addr().to_string());
+    let settings = [
+        ("process.roles", "broker"),
+        ("node.id", &*id),
+        ("controller.quorum.bootstrap.servers", &*address),
+        ("controller.listener.names", "CONTROLLER"),
+        ("broker.heartbeat.interval.ms", "100"),
+    ];
+    let broker = Broker::start_in(Arc::new(TempDir::new()), &settings);
+    (controller, broker)
+}
+
+fn by_id(topic_id: Uuid, name: &str) -> FetchTopic {
+    FetchTopic { topic_id, ..fetch_topic(name, &[(0, 0)]) }
+}
+
+fn both() -> Vec<FetchTopic> {
+    vec![by_id(ELSEWHERE, "elsewhere"), by_id(Uuid([7; 16]), "here")]
+}
+
+fn fetch(broker: &Broker, version: i16, request: FetchRequest) -> FetchResponse {
+    match broker.connect().call(version, &RequestBody::Fetch(request), &[]).0 {
+        ResponseBody::Fetch(response) => response,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_asks_for_what_another_broker_leads_is_told_where_that_one_is() {
+    let (_controller, broker) = start();
+    assert_eq!(broker.connect().produce("here", 0, &batch(&[b"a"])).error_code, 0);
+    for version in [12, 13, 15, 16, NEWEST] {
+        let response =
+            fetch(&broker, version, FetchRequest { topics: both(), ..Default::default() });
+        let [of_other, of_this] = &response.topics[..] else { panic!("{response:?}") };
+        let header = &of_this.partitions[0].header;
+        assert_eq!((header.error_code, header.high_watermark), (0, 1));
+        assert_eq!(of_this.partitions[0].current_leader, LeaderIdAndEpoch::default());
+        let partition = &of_other.partitions[0];
+        assert_eq!(partition.header.error_code, Errors::NotLeaderForPartition.code());
+        let (leader, nodes) = match version {
+            16.. => {
+                let node = NodeEndpoint {
+                    node_id: OTHER,
+                    host: "other.example".to_string(),
+                    port: 9092,
+                    rack: Some("south".to_string()),
+                };
+                (LeaderIdAndEpoch { leader_id: OTHER, leader_epoch: 4 }, vec![node])
+            }
+            _ => (LeaderIdAndEpoch::default(), Vec::new()),
+        };
+        assert_eq!((&partition.current_leader, &response.node_endpoints), (&leader, &nodes));
+    }
+    broker.shutdown().unwrap();
+}
+
+/// What was led here waits no longer than the controller's word takes to come.
+#[test]
+fn a_fetch_that_waits_in_a_session_is_told_of_the_new_leader() {
+    let (controller, broker) = start();
+    let mut client = broker.connect();
+    let mut request =
+        FetchRequest { topics: vec![by_id(Uuid([7; 16]), "here")], ..Default::default() };
+    request.session_epoch = 0;
+    let (body, _) = client.call(NEWEST, &RequestBody::Fetch(request), &[]);
+    let ResponseBody::Fetch(begun) = body else { panic!("{body:?}") };
+    let waiting = FetchRequest {
+        session_id: begun.header.session_id,
+        session_epoch: 1,
+        max_wait_ms: 600_000,
+        min_bytes: 1,
+        ..FetchRequest::default()
+    };
+    let header = client.send(NEWEST, &RequestBody::Fetch(waiting), &[]);
+    let purgatory = broker.server().replica_manager();
+    wait_until("the fetch to wait", || purgatory.delayed_fetches() == 1);
+    append(
+        &controller,
+        &[MetadataRecord::PartitionChange(PartitionChangeRecord {
+            partition_id: 0,
+            topic_id: Uuid([7; 16]),
+            isr: Some(vec![OTHER]),
+            replicas: Some(vec![OTHER]),
+            leader: OTHER,
+            ..PartitionChangeRecord::default()
+        })],
+    );
+    let (body, _) = client.receive(&header);
+    let ResponseBody::Fetch(response) = body else { panic!("{body:?}") };
+    let partition = &response.topics[0].partitions[0];
+    assert_eq!(partition.header.error_code, Errors::NotLeaderForPartition.code());
+    assert_eq!(partition.current_leader.leader_id, OTHER);
+    assert_eq!(response.node_endpoints[0].host, "other.example");
+    broker.shutdown().unwrap();
+}

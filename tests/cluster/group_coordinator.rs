@@ -1,0 +1,259 @@
+//! The groups of a cluster have their coordinators on the brokers that lead their partitions of
+//! `__consumer_offsets`.
+
+use std::sync::Arc;
+
+use support::broker::Broker;
+use support::client::Client;
+use support::temp::TempDir;
+use support::wait::wait_until;
+use transferto::common::errors::Errors;
+use transferto::image::records::broker_records::RegisterBrokerRecord;
+use transferto::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
+use transferto::image::records::topic_records::{
+    PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord,
+};
+use transferto::image::topic_image::NO_LEADER;
+use transferto::protocol::describe_groups::DescribeGroupsRequest;
+use transferto::protocol::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use transferto::protocol::heartbeat::HeartbeatRequest;
+use transferto::protocol::list_groups::ListGroupsRequest;
+use transferto::protocol::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use transferto::protocol::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
+use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::protocol::wire::uuid::Uuid;
+
+use crate::broker_server::{controller_with, start_in};
+use crate::images::{changed, of_listeners, topic_id};
+use crate::scene::{BROKER_ID, topic};
+use crate::scripted_controller::ScriptedController;
+
+/// Another broker, which no test speaks to.
+const OTHER_ID: i32 = 2;
+
+/// The group `g` is in partition 1, which this broker leads; `b` is in partition 0 of the other.
+const OURS: &str = "g";
+const OTHERS: &str = "b";
+const OURS_AT: i32 = 1;
+
+const NOT_COORDINATOR: i16 = Errors::NotCoordinator.code();
+const NOT_AVAILABLE: i16 = Errors::CoordinatorNotAvailable.code();
+
+fn offsets_topic(id: [u8; 16]) -> Vec<MetadataRecord> {
+    let partition = |(partition_id, leader)| {
+        MetadataRecord::Partition(PartitionRecord {
+            partition_id,
+            topic_id: Uuid(id),
+            replicas: vec![leader],
+            isr: vec![leader],
+            leader,
+            leader_epoch: 0,
+            partition_epoch: 0,
+            ..PartitionRecord::default()
+        })
+    };
+    let name = "__consumer_offsets".to_string();
+    let topic = MetadataRecord::Topic(TopicRecord { name, topic_id: Uuid(id) });
+    let partitions = [(0, OTHER_ID), (OURS_AT, BROKER_ID)].map(partition);
+    [topic].into_iter().chain(partitions).collect()
+}
+
+/// A controller of two brokers, with the topic `post` and that of the groups.
+fn start_controller() -> ScriptedController {
+    let registration = RegisterBrokerRecord {
+        broker_id: OTHER_ID,
+        broker_epoch: 1,
+        ..of_listeners(&["PLAINTEXT"])
+    };
+    let mut records = vec![MetadataRecord::RegisterBroker(registration)];
+    records.extend(topic("post"));
+    records.extend(offsets_topic(topic_id(1)));
+    controller_with(&records)
+}
+
+fn append(controller: &ScriptedController, records: &[MetadataRecord]) {
+    let bytes = records.iter().map(|it| RecordAndVersion::from(it.clone()).to_bytes());
+    controller.append(&bytes.collect::<Vec<_>>());
+}
+
+fn lead(controller: &ScriptedController, leader: i32) {
+    let change = PartitionChangeRecord { leader, ..changed(topic_id(1), OURS_AT) };
+    append(controller, &[MetadataRecord::PartitionChange(change)]);
+}
+
+fn find(client: &mut Client, group: &str) -> FindCoordinatorResponse {
+    let request = FindCoordinatorRequest { key: group.to_string(), ..Default::default() };
+    match client.call(3, &RequestBody::FindCoordinator(request), &[]).0 {
+        ResponseBody::FindCoordinator(found) => found,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
+    let partition = OffsetCommitRequestPartition {
+        committed_offset: offset,
+        ..OffsetCommitRequestPartition::default()
+    };
+    let request = OffsetCommitRequest {
+        group_id: group.to_string(),
+        generation_id: -1,
+        topics: vec![OffsetCommitRequestTopic {
+            name: "post".to_string(),
+            partitions: vec![partition],
+        }],
+        ..OffsetCommitRequest::default()
+    };
+    match client.call(7, &RequestBody::OffsetCommit(request), &[]).0 {
+        ResponseBody::OffsetCommit(it) => it.topics[0].partitions[0].error_code,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The error of the answer, and the offset.
+fn committed(client: &mut Client, group: &str) -> (i16, i64) {
+    let name = "post".to_string();
+    let topics = Some(vec![OffsetFetchRequestTopic { name, partition_indexes: vec![0] }]);
+    let group_id = group.to_string();
+    let request = OffsetFetchRequest { group_id, topics, ..OffsetFetchRequest::default() };
+    match client.call(5, &RequestBody::OffsetFetch(request), &[]).0 {
+        ResponseBody::OffsetFetch(it) if it.error_code != 0 => (it.error_code, -1),
+        ResponseBody::OffsetFetch(it) => (0, it.topics[0].partitions[0].committed_offset),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn heartbeat(client: &mut Client, group: &str) -> i16 {
+    let request = HeartbeatRequest { group_id: group.to_string(), ..HeartbeatRequest::default() };
+    match client.call(3, &RequestBody::Heartbeat(request), &[]).0 {
+        ResponseBody::Heartbeat(it) => it.error_code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn described(client: &mut Client, group: &str) -> (i16, String) {
+    let groups = vec![group.to_string()];
+    let request = DescribeGroupsRequest { groups, include_authorized_operations: false };
+    match client.call(4, &RequestBody::DescribeGroups(request), &[]).0 {
+        ResponseBody::DescribeGroups(mut it) => {
+            let group = it.groups.remove(0);
+            (group.error_code, group.group_state)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn listed(client: &mut Client) -> Vec<String> {
+    match client.call(3, &RequestBody::ListGroups(ListGroupsRequest::default()), &[]).0 {
+        ResponseBody::ListGroups(it) => it.groups.into_iter().map(|it| it.group_id).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until the broker answers for its groups, or does not any more.
+fn wait_for_coordinator(client: &mut Client, error: i16) {
+    wait_until("the election", || find(client, OURS).error_code == error);
+    wait_until("the groups", || {
+        committed(client, OURS).0 == if error == 0 { 0 } else { NOT_COORDINATOR }
+    });
+}
+
+/// Starts the broker, and has all clients know where it is.
+fn start(dir: &Arc<TempDir>, controller: &ScriptedController) -> (Broker, Client) {
+    let broker = start_in(dir, controller);
+    let mut registration = RegisterBrokerRecord {
+        broker_id: BROKER_ID,
+        broker_epoch: controller.change(|it| it.broker_epochs[&BROKER_ID]),
+        ..of_listeners(&["PLAINTEXT"])
+    };
+    registration.end_points[0].port = broker.port();
+    append(controller, &[MetadataRecord::RegisterBroker(registration)]);
+    let mut client = broker.connect();
+    wait_for_coordinator(&mut client, 0);
+    (broker, client)
+}
+
+fn start_new(controller: &ScriptedController) -> (Broker, Client) {
+    start(&Arc::new(TempDir::new()), controller)
+}
+
+#[test]
+fn any_broker_names_the_coordinator_of_a_group_and_only_that_one_answers_for_it() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    let ours = find(&mut client, OURS);
+    assert_eq!((ours.node_id, ours.port), (BROKER_ID, i32::from(broker.port())));
+    let others = find(&mut client, OTHERS);
+    assert_eq!((others.error_code, others.node_id), (0, OTHER_ID));
+    assert_eq!((others.host.as_str(), others.port), ("localhost", 9_000));
+
+    assert_eq!(commit(&mut client, OURS, 5), 0);
+    assert_eq!(committed(&mut client, OURS), (0, 5));
+    assert_eq!(commit(&mut client, OTHERS, 5), NOT_COORDINATOR);
+    assert_eq!(committed(&mut client, OTHERS).0, NOT_COORDINATOR);
+    assert_eq!(heartbeat(&mut client, OTHERS), NOT_COORDINATOR);
+    assert_eq!(described(&mut client, OTHERS).0, NOT_COORDINATOR);
+    assert_eq!(listed(&mut client), [OURS]);
+    let coordinator = broker.server().group_coordinator();
+    assert_eq!(coordinator.delete_group(OTHERS), Err(Errors::NotCoordinator));
+    broker.shutdown().unwrap();
+}
+
+#[test]
+fn groups_go_and_come_with_the_leader_of_their_partition_and_keep_their_offsets() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    assert_eq!(commit(&mut client, OURS, 5), 0);
+    for round in 0..3 {
+        lead(&controller, NO_LEADER);
+        wait_for_coordinator(&mut client, NOT_AVAILABLE);
+        assert_eq!((listed(&mut client).len(), find(&mut client, OURS).node_id), (0, -1));
+        assert_eq!(commit(&mut client, OURS, 99), NOT_COORDINATOR);
+        lead(&controller, BROKER_ID);
+        wait_for_coordinator(&mut client, 0);
+        assert_eq!(committed(&mut client, OURS), (0, 5 + round));
+        assert_eq!(commit(&mut client, OURS, 6 + round), 0);
+    }
+    broker.shutdown().unwrap();
+}
+
+#[test]
+fn a_broker_that_starts_again_loads_the_groups_that_it_leads() {
+    let controller = start_controller();
+    let dir = Arc::new(TempDir::new());
+    let (broker, mut client) = start(&dir, &controller);
+    assert_eq!(commit(&mut client, OURS, 5), 0);
+    broker.shutdown().unwrap();
+    let (broker, mut client) = start(&dir, &controller);
+    assert_eq!(committed(&mut client, OURS), (0, 5));
+    broker.shutdown().unwrap();
+}
+
+/// The new topic begins with epoch 0 again, and has nothing of the old one.
+#[test]
+fn when_the_topic_of_groups_is_deleted_and_made_again_they_begin_anew() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    lead(&controller, NO_LEADER);
+    lead(&controller, BROKER_ID);
+    wait_until("the group", || commit(&mut client, OURS, 5) == 0);
+    let removed = RemoveTopicRecord { topic_id: Uuid(topic_id(1)) };
+    let mut records = vec![MetadataRecord::RemoveTopic(removed)];
+    records.extend(offsets_topic(topic_id(2)));
+    append(&controller, &records);
+    wait_until("the new topic", || committed(&mut client, OURS) == (0, -1));
+    assert_eq!(commit(&mut client, OURS, 6), 0);
+    broker.shutdown().unwrap();
+}
+
+#[test]
+fn the_offsets_of_a_deleted_topic_go_from_the_groups_of_this_broker() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    assert_eq!(commit(&mut client, OURS, 5), 0);
+    let removed = RemoveTopicRecord { topic_id: Uuid([7; 16]) };
+    append(&controller, &[MetadataRecord::RemoveTopic(removed)]);
+    wait_until("the end of the offset", || committed(&mut client, OURS) == (0, -1));
+    broker.shutdown().unwrap();
+}
