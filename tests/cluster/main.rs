@@ -9,10 +9,10 @@ mod mock_controller_channel;
 mod scene;
 
 mod broker_metadata_publisher;
+mod assignments_manager;
 mod broker_registration_tracker;
-mod broker_server;
-mod fetch;
 pub(crate) mod broker_server;
+mod fetch;
 mod group_coordinator;
 mod kraft_metadata_cache;
 mod partitions_of_others;
