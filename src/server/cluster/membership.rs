@@ -163,18 +163,14 @@ impl Membership {
         cancellation: &StartCancellation,
     ) -> Result<(), KafkaError> {
         while !self.publisher.wait_for_first_publication(LOOK_ROUND_INTERVAL)? {
-            let failure = locked(&self.fault).clone().or_else(|| self.lifecycle.failure());
-            if let Some(why) = failure {
-                return Err(not_started(why));
-            }
-            if cancellation.is_cancelled() {
-                return Err(not_started(SHUTTING_DOWN.to_string()));
-            }
+            self.check_start(cancellation)?;
         }
         Ok(())
     }
 
-    /// The broker can serve what it leads. Waits until the controller sends clients to it.
+    /// The broker can serve what it leads. Waits until the controller sends clients to it, and it leads what
+    /// waited for it. A producer that came in between would have its first batch refused and the second one
+    /// appended, and the first never again: the log would take it for one out of order.
     ///
     /// # Errors
     /// Why it does not.
@@ -184,7 +180,36 @@ impl Membership {
             move || lifecycle.close()
         });
         self.lifecycle.wait_for_catch_up().map_err(not_started)?;
-        self.lifecycle.unfence().map_err(not_started)
+        self.lifecycle.unfence().map_err(not_started)?;
+        self.wait_until_unfencing_is_published(cancellation)
+    }
+
+    /// A registration that was sent again, because the controller did not know the last one, has another epoch.
+    fn wait_until_unfencing_is_published(
+        &self,
+        cancellation: &StartCancellation,
+    ) -> Result<(), KafkaError> {
+        loop {
+            let broker_epoch = self.lifecycle.broker_epoch();
+            if broker_epoch
+                .is_some_and(|epoch| self.publisher.wait_until_unfenced(epoch, LOOK_ROUND_INTERVAL))
+            {
+                return Ok(());
+            }
+            self.check_start(cancellation)?;
+        }
+    }
+
+    /// Whether there is any use in waiting.
+    fn check_start(&self, cancellation: &StartCancellation) -> Result<(), KafkaError> {
+        let failure = locked(&self.fault).clone().or_else(|| self.lifecycle.failure());
+        if let Some(why) = failure {
+            return Err(not_started(why));
+        }
+        match cancellation.is_cancelled() {
+            true => Err(not_started(SHUTTING_DOWN.to_string())),
+            false => Ok(()),
+        }
     }
 
     /// Has the controller move what this broker leads. The broker serves on meanwhile, and clients turn to
