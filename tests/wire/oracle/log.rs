@@ -79,6 +79,7 @@ fn newer_than_the_oracle(api: ApiKeys) -> &'static [i16] {
     match api {
         ApiKeys::Fetch => &[18],
         ApiKeys::ListOffsets => &[10, LIST_OFFSETS_WITHOUT_ORACLE],
+        ApiKeys::DescribeCluster => &[2],
         _ => &[],
     }
 }
