@@ -1,5 +1,6 @@
 //! Port of `org.apache.kafka.image.MetadataDelta` and `TopicsDelta`: what lies between two images.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,29 +80,50 @@ fn changed_broker_configs(
 }
 
 impl TopicsDelta {
+    /// Both images are in the order of the names, so each topic is looked at once, and of one that both
+    /// share only its address.
     fn between(before: &TopicsImage, after: &TopicsImage) -> Self {
         let mut delta = Self::default();
         if before.is_same(after) {
             return delta;
         }
-        for (name, topic) in before.iter() {
-            if after.topic(name).is_none_or(|it| it.id != topic.id) {
-                delta.deleted.push((name.to_string(), topic.id));
-            }
+        let (mut old, mut new) = (before.entries().peekable(), after.entries().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return delta,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((old, _)), Some((new, _))) if Arc::ptr_eq(old, new) => Ordering::Equal,
+                (Some((old, _)), Some((new, _))) => old.cmp(new),
+            };
+            let earlier = if order.is_le() { old.next() } else { None };
+            let later = if order.is_ge() { new.next() } else { None };
+            delta.add(earlier, later);
         }
-        for (name, topic) in after.iter() {
-            let earlier = before.topic(name).filter(|it| it.id == topic.id);
-            if earlier.is_some_and(|it| Arc::ptr_eq(it, topic)) {
-                continue;
-            }
-            if earlier.is_none_or(|it| it.partitions != topic.partitions) {
-                delta.changed.push(name.to_string());
-            }
-            if config_of(before.topic(name)) != config_of(Some(topic)) {
-                delta.changed_configs.push(name.to_string());
-            }
+    }
+
+    /// Adds what became of one name.
+    fn add(&mut self, earlier: Option<Entry<'_>>, later: Option<Entry<'_>>) {
+        if let (Some((_, earlier)), Some((_, later))) = (earlier, later)
+            && Arc::ptr_eq(earlier, later)
+        {
+            return;
         }
-        delta
+        let earlier_topic = earlier.map(|(_, topic)| topic);
+        if let Some((name, topic)) = earlier
+            && later.is_none_or(|(_, it)| it.id != topic.id)
+        {
+            self.deleted.push((name.to_string(), topic.id));
+        }
+        let Some((name, topic)) = later else { return };
+        let has_changed =
+            |it: &Arc<TopicImage>| it.id != topic.id || it.partitions != topic.partitions;
+        if earlier_topic.is_none_or(has_changed) {
+            self.changed.push(name.to_string());
+        }
+        if config_of(earlier_topic) != config_of(Some(topic)) {
+            self.changed_configs.push(name.to_string());
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -130,6 +152,9 @@ impl TopicsDelta {
         changes
     }
 }
+
+/// A topic with its name.
+type Entry<'a> = (&'a Arc<str>, &'a Arc<TopicImage>);
 
 /// Without the settings of a topic that is not there.
 fn config_of(topic: Option<&Arc<TopicImage>>) -> Option<&BTreeMap<String, String>> {

@@ -45,6 +45,11 @@ impl TopicsImage {
         self.topics.iter().map(|(name, topic)| (&**name, topic))
     }
 
+    /// As [`iter`](Self::iter), with what holds the names.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<TopicImage>)> {
+        self.topics.iter()
+    }
+
     /// Whether both are the same without a look at the topics: then nothing has changed.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.topics, &other.topics)

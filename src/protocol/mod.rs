@@ -60,6 +60,7 @@ pub mod describe_cluster;
 pub mod fetch_snapshot;
 pub mod broker_registration;
 pub mod broker_heartbeat;
+pub mod assign_replicas_to_dirs;
 pub mod allocate_producer_ids;
 pub mod envelope;
 pub mod forwarded_error;

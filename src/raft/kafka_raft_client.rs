@@ -73,13 +73,15 @@ impl KafkaRaftClient {
         locked(&self.quorum).leader()
     }
 
-    /// Ends the thread, in whatever call it is. Waits for the listener if that is at work.
+    /// Ends the thread, in whatever call it is. Waits for the listener if that is at work, unless that is
+    /// the caller.
     pub fn shutdown(&self) {
         *locked(&self.stop.is_stopped) = true;
         self.stop.changed.notify_all();
         self.interrupter.interrupt();
         let thread = locked(&self.thread).take();
-        if let Some(thread) = thread
+        let others = |it: &JoinHandle<()>| it.thread().id() != thread::current().id();
+        if let Some(thread) = thread.filter(others)
             && thread.join().is_err()
         {
             error!("the thread that follows the metadata log has panicked");

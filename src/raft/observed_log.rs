@@ -13,6 +13,9 @@ use crate::raft::raft_listener::{MetadataFault, SnapshotId};
 /// How much may wait to be committed, in bytes: far more than a quorum that works leaves open.
 const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How much memory is kept for what comes next.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// A log without its beginning.
 #[derive(Debug, Default)]
 pub struct ObservedLog {
@@ -127,6 +130,8 @@ impl ObservedLog {
         self.handed_on_high_watermark = high_watermark;
         let handed_on = hand_on(&self.bytes[..size], high_watermark);
         self.bytes.drain(..size);
+        // A start reads much, and then there are a few bytes each half second.
+        self.bytes.shrink_to(KEPT_BYTES.max(self.bytes.len()));
         handed_on
     }
 

@@ -19,7 +19,7 @@ use crate::server::cluster::default_auto_topic_creation_manager::DefaultAutoTopi
 use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::forwarding_manager::ForwardingManager;
 use crate::server::cluster::kraft_metadata_cache::KRaftMetadataCache;
-use crate::server::cluster::membership::{FaultProcedure, Membership};
+use crate::server::cluster::membership::{Entrance, FaultProcedure, Membership};
 use crate::server::cluster::node_identity::NodeIdentity;
 use crate::server::cluster::remote_controller::RemoteController;
 use crate::server::cluster::rpc_producer_id_manager::RpcProducerIdManager;
@@ -91,7 +91,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let cluster_id = identity.cluster_id.clone();
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
-    let membership = Membership::join(config, identity, endpoints, publisher, time, on_fault)?;
+    let entrance = Entrance { endpoints, publisher, scheduler, time, on_fault };
+    let membership = Membership::join(config, identity, entrance)?;
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
     schedule_offset_expiry(config, scheduler, &group_coordinator);
     let on_controller = OnController::new(config, &membership, &metadata_cache, sources);

@@ -87,6 +87,7 @@ impl KafkaApis {
 
     /// Handles a request. It may be answered later, by the thread that completes it. Returns the
     /// moment when this thread is done with it, in nanoseconds.
+    #[allow(clippy::too_many_lines, reason = "one arm for each API")]
     pub fn handle(self: &Arc<Self>, request: Request) -> i64 {
         let api = request.header.api_key;
         if let Some(forwarding) = self.forwarding.as_ref().filter(|_| api.is_forwardable()) {

@@ -33,7 +33,9 @@ use transferto::storage::files::log_file_names::is_stray_directory;
 use transferto::storage::files::partition_metadata_file::PARTITION_METADATA_FILE;
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 
-use crate::images::{Cluster, topic_id};
+use transferto::image::records::broker_records::RegisterBrokerRecord;
+
+use crate::images::{Cluster, of_listeners, topic_id};
 
 const LOCAL: i32 = 1;
 const OTHER: i32 = 2;
@@ -244,4 +246,28 @@ fn settings_of_a_topic_count_from_the_opening_of_its_log_on() {
         assert_eq!(log.config().segment_size, 2048, "run {run}");
         broker.stop();
     }
+}
+
+#[test]
+fn a_broker_is_unfenced_when_it_leads_what_waited_for_it() {
+    let dir = TempDir::new();
+    let broker = Broker::start(dir.path());
+    let mut cluster = two_topics();
+    broker.publish(cluster.broker(LOCAL, &["PLAINTEXT"]));
+    let is_unfenced = |epoch| broker.publisher.wait_until_unfenced(epoch, Duration::ZERO);
+    // An incarnation before this one is registered still.
+    assert!(is_unfenced(i64::from(LOCAL)) && !is_unfenced(7));
+    let again = |fenced| RegisterBrokerRecord {
+        broker_id: LOCAL,
+        broker_epoch: 7,
+        fenced,
+        ..of_listeners(&["PLAINTEXT"])
+    };
+    cluster.broker_with(again(true));
+    broker.publish(&mut cluster);
+    assert!(!is_unfenced(i64::from(LOCAL)) && !is_unfenced(7));
+    cluster.broker_with(again(false));
+    broker.publish(&mut cluster);
+    assert!(is_unfenced(7));
+    broker.stop();
 }

@@ -38,8 +38,9 @@ const BROKER: i8 = 4;
 const BROKER_LOGGER: i8 = 8;
 
 struct Scene {
-    controller: ScriptedController,
+    /// Goes first: its shutdown asks the controller.
     broker: Broker,
+    controller: ScriptedController,
 }
 
 impl Scene {

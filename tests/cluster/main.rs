@@ -9,6 +9,7 @@ mod mock_controller_channel;
 mod scene;
 
 mod broker_metadata_publisher;
+mod assignments_manager;
 mod broker_registration_tracker;
 pub(crate) mod broker_server;
 mod fetch;

@@ -108,7 +108,7 @@ pub(crate) struct State {
 }
 
 /// Takes a `&dyn Any` that is the request, and makes of it an `Answer` for its response.
-type Script = Box<dyn FnMut(&dyn Any) -> Box<dyn Any> + Send>;
+type Script = Arc<Mutex<dyn FnMut(&dyn Any) -> Box<dyn Any> + Send>>;
 
 /// Runs until it is dropped.
 pub(crate) struct ScriptedController {
@@ -313,7 +313,9 @@ fn erased<R: ClientRequest + 'static>(
 where
     R::Response: 'static,
 {
-    Box::new(move |request| Box::new(script(request.downcast_ref().unwrap())))
+    Arc::new(Mutex::new(move |request: &dyn Any| -> Box<dyn Any> {
+        Box::new(script(request.downcast_ref().unwrap()))
+    }))
 }
 
 fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
@@ -403,16 +405,10 @@ where
     let body = frame[reader.position()..].to_vec();
     let asked = Asked { api_key, version: version_number, client_id, body };
     let request: R = read_body(&asked);
-    let script = take_script::<R>(shared, asked);
-    let answer = match script {
-        Some((is_for_all, mut script)) => {
-            let answer = script(&request).downcast::<Answer<R::Response>>().unwrap();
-            let mut state = shared.locked();
-            let scripts = state.scripts.entry(R::API_KEY).or_default();
-            if is_for_all && scripts.1.is_none() {
-                scripts.1 = Some(script);
-            }
-            *answer
+    let answer = match take_script::<R>(shared, asked) {
+        Some(script) => {
+            let answer = (script.lock().unwrap())(&request);
+            *answer.downcast::<Answer<R::Response>>().unwrap()
         }
         None => default(shared, &request),
     };
@@ -432,14 +428,15 @@ where
     Some(Some(writer.into_bytes()))
 }
 
-/// Writes down what was asked, and takes the script for it. A script runs without the lock, so that it may
-/// look at its controller; requests of other connections find none meanwhile.
-fn take_script<R: ClientRequest>(shared: &Shared, asked: Asked) -> Option<(bool, Script)> {
+/// Writes down what was asked, and takes the script for it, which runs without the lock of the state: it may
+/// look at its controller.
+fn take_script<R: ClientRequest>(shared: &Shared, asked: Asked) -> Option<Script> {
     let mut state = shared.locked();
     state.asked.push(asked);
-    let script = state.scripts.get_mut(&R::API_KEY).and_then(|(once, for_all)| {
-        once.pop_front().map(|it| (false, it)).or_else(|| for_all.take().map(|it| (true, it)))
-    });
+    let script = state
+        .scripts
+        .get_mut(&R::API_KEY)
+        .and_then(|(once, for_all)| once.pop_front().or_else(|| for_all.clone()));
     shared.changed.notify_all();
     script
 }

@@ -81,7 +81,7 @@ impl ScriptedLog {
     fn end_of_epoch(&self, epoch: i32) -> (i32, i64) {
         let before = self.snapshot.as_ref().map_or((0, 0), |(id, _)| (id.epoch, id.end_offset));
         let of_log = self.batches.iter().map(|batch| (epoch_of(batch), last_offset(batch) + 1));
-        of_log.filter(|(of_batch, _)| *of_batch <= epoch).next_back().unwrap_or(before)
+        of_log.rev().find(|(of_batch, _)| *of_batch <= epoch).unwrap_or(before)
     }
 }
 

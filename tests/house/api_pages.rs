@@ -23,7 +23,14 @@ fn the_page_of_the_protocol_is_printed_from_the_table_of_apis() {
                 | who asks it | handler |\n\
                 |---|---|---|---|---|---|---|---|\n";
     let rows = shown.map(|api| row(*api, &kafka[&api.id()]));
-    let parts = [("advertised", head.to_string() + &rows.collect::<String>())];
+    let forwarded = ApiKeys::FORWARDED.iter().map(|api| forwarded_row(*api, &kafka[&api.id()]));
+    let head_of_forwarded = "| key | API | versions | flexible from | Kafka 4.4.0 | what it is for \
+                             | who asks it |\n\
+                             |---|---|---|---|---|---|---|\n";
+    let parts = [
+        ("advertised", head.to_string() + &rows.collect::<String>()),
+        ("forwarded", head_of_forwarded.to_string() + &forwarded.collect::<String>()),
+    ];
     let pages = ["docs/en/protocol.md", "docs/zh/protocol.md"];
     fail_if_printed(pages.into_iter().filter(|page| print_into(page, &parts)).collect());
 }
@@ -67,22 +74,27 @@ fn every_version_of_kafka_beyond_ours_is_named_on_the_page_of_what_is_left_out()
 }
 
 fn row(api: ApiKeys, kafka: &KafkaApi) -> String {
+    let columns = columns(api, api.advertised_versions().unwrap(), kafka);
+    format!("{columns} {} |\n", handlers_of(api))
+}
+
+fn forwarded_row(api: ApiKeys, kafka: &KafkaApi) -> String {
+    columns(api, api.versions(), kafka) + "\n"
+}
+
+fn columns(api: ApiKeys, versions: RangeInclusive<i16>, kafka: &KafkaApi) -> String {
     let range = |it: RangeInclusive<i16>| match it.start() == it.end() {
         true => it.start().to_string(),
         false => format!("{}-{}", it.start(), it.end()),
     };
-    let versions = range(api.advertised_versions().unwrap());
+    let versions = range(versions);
     let flexible = match api.first_flexible_version() {
         NEVER => "-".to_string(),
         first => first.to_string(),
     };
     let theirs = range(kafka.versions.clone().unwrap());
     let (key, name, purpose, clients) = (api.id(), api.name(), api.purpose(), api.clients());
-    let handlers = handlers_of(api);
-    format!(
-        "| {key} | `{name}` | {versions} | {flexible} | {theirs} | {purpose} | {clients} \
-         | {handlers} |\n"
-    )
+    format!("| {key} | `{name}` | {versions} | {flexible} | {theirs} | {purpose} | {clients} |")
 }
 
 /// The files that make the answer, nearly always one.

@@ -51,6 +51,9 @@ pub struct BrokerMetadataPublisher {
     published_offset: AtomicI64,
     first: Mutex<FirstPublication>,
     first_is_known: Condvar,
+    /// The epoch in which this broker is registered and not fenced, by what was published last.
+    unfenced_in: Mutex<Option<i64>>,
+    unfenced_is_known: Condvar,
 }
 
 enum FirstPublication {
@@ -75,6 +78,8 @@ impl BrokerMetadataPublisher {
             published_offset: AtomicI64::new(NOTHING_PUBLISHED),
             first: Mutex::new(FirstPublication::Awaited),
             first_is_known: Condvar::new(),
+            unfenced_in: Mutex::new(None),
+            unfenced_is_known: Condvar::new(),
         }
     }
 
@@ -104,6 +109,27 @@ impl BrokerMetadataPublisher {
             FirstPublication::Done => Ok(true),
             FirstPublication::Failed(why) => Err(why.take().unwrap_or_else(failed_before)),
         }
+    }
+
+    /// Waits until the record by which the controller has unfenced this broker, in `broker_epoch`, is
+    /// published, for `timeout` at most. The records by which it leads what waited for it come with that one.
+    /// Returns whether it is.
+    pub fn wait_until_unfenced(&self, broker_epoch: i64, timeout: Duration) -> bool {
+        let is_fenced = |unfenced_in: &mut Option<i64>| *unfenced_in != Some(broker_epoch);
+        let waited = self.unfenced_is_known.wait_timeout_while(
+            locked(&self.unfenced_in),
+            timeout,
+            is_fenced,
+        );
+        let (mut unfenced_in, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !is_fenced(&mut unfenced_in)
+    }
+
+    fn note_fencing(&self, image: &MetadataImage) {
+        let registration = image.cluster.broker(self.parts.broker_id);
+        let unfenced_in = registration.filter(|it| !it.fenced).map(|it| it.epoch);
+        *locked(&self.unfenced_in) = unfenced_in;
+        self.unfenced_is_known.notify_all();
     }
 
     fn settle_first(&self, outcome: Result<(), KafkaError>) {
@@ -138,6 +164,7 @@ impl BrokerMetadataPublisher {
         );
         let offset = after.provenance.last_contained_offset;
         self.published_offset.store(offset, Ordering::Release);
+        self.note_fencing(after);
     }
 }
 

@@ -11,6 +11,7 @@ use log::{info, warn};
 use crate::common::end_point::{EndPoint, SecurityProtocol};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
+use crate::common::scheduler::Scheduler;
 use crate::common::time::Time;
 use crate::common::uuid::random_uuid;
 use crate::config::kafka_config::KafkaConfig;
@@ -21,6 +22,7 @@ use crate::raft::kafka_raft_client::KafkaRaftClient;
 use crate::raft::quorum::ControllerNodeProvider;
 use crate::raft::raft_config::RaftConfig;
 use crate::raft::raft_fault::RaftFault;
+use crate::server::cluster::assignments_manager::AssignmentsManager;
 use crate::server::cluster::broker_lifecycle_manager::{
     BrokerIdentity, BrokerLifecycleManager, LifecycleConfig,
 };
@@ -58,21 +60,29 @@ pub struct Membership {
     fault: Arc<Mutex<Option<String>>>,
 }
 
+/// What a broker comes into the cluster with.
+pub struct Entrance<'a> {
+    /// The bound listeners.
+    pub endpoints: &'a [EndPoint],
+    /// Follows the metadata log.
+    pub publisher: Arc<BrokerMetadataPublisher>,
+    pub scheduler: &'a Arc<dyn Scheduler>,
+    pub time: &'a Arc<dyn Time>,
+    /// Called when the metadata log cannot be followed any further. Then a start fails by itself.
+    pub on_fault: FaultProcedure,
+}
+
 impl Membership {
-    /// Has `publisher` follow the metadata log, and registers at the same time. `endpoints` are the bound
-    /// listeners. When the log cannot be followed any further, a start fails, and a broker that runs calls
-    /// `on_fault`.
+    /// Follows the metadata log, and registers at the same time.
     ///
     /// # Errors
     /// If the system gives no thread, or does not say how this machine is called.
     pub fn join(
         config: &KafkaConfig,
         identity: NodeIdentity,
-        endpoints: &[EndPoint],
-        publisher: Arc<BrokerMetadataPublisher>,
-        time: &Arc<dyn Time>,
-        on_fault: FaultProcedure,
+        entrance: Entrance<'_>,
     ) -> Result<Self, KafkaError> {
+        let Entrance { endpoints, publisher, scheduler, time, on_fault } = entrance;
         let cluster_id = identity.cluster_id.clone();
         let broker_identity = BrokerIdentity {
             broker_id: config.broker_id,
@@ -84,10 +94,16 @@ impl Membership {
             listeners: registered_listeners(config, endpoints)?,
         };
         announce(config, &cluster_id);
+        let assignments =
+            AssignmentsManager::new(config.broker_id, identity.directory_id, Arc::clone(scheduler));
         let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
         let fault = Arc::<Mutex<Option<String>>>::default();
-        let observation =
-            Observation { publisher: &publisher, registered: &registered, fault: &fault };
+        let observation = Observation {
+            publisher: &publisher,
+            assignments: &assignments,
+            registered: &registered,
+            fault: &fault,
+        };
         let observer = observation.begin(config, &cluster_id, on_fault)?;
         let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
         let forwarding_channel = channel("forwarding", config, &observer, time)?;
@@ -104,6 +120,9 @@ impl Membership {
         )?;
         // Only once: nobody else has it.
         let _ = registered.set(Arc::clone(&lifecycle));
+        let epoch_of = Arc::clone(&lifecycle);
+        let channel = Arc::clone(&forwarding_channel) as Arc<dyn ControllerChannel>;
+        assignments.start(channel, move || epoch_of.broker_epoch());
         Ok(Self {
             is_shutdown_controlled: config.controlled_shutdown_enable,
             directory_id: identity.directory_id,
@@ -144,18 +163,14 @@ impl Membership {
         cancellation: &StartCancellation,
     ) -> Result<(), KafkaError> {
         while !self.publisher.wait_for_first_publication(LOOK_ROUND_INTERVAL)? {
-            let failure = locked(&self.fault).clone().or_else(|| self.lifecycle.failure());
-            if let Some(why) = failure {
-                return Err(not_started(why));
-            }
-            if cancellation.is_cancelled() {
-                return Err(not_started(SHUTTING_DOWN.to_string()));
-            }
+            self.check_start(cancellation)?;
         }
         Ok(())
     }
 
-    /// The broker can serve what it leads. Waits until the controller sends clients to it.
+    /// The broker can serve what it leads. Waits until the controller sends clients to it, and it leads what
+    /// waited for it. A producer that came in between would have its first batch refused and the second one
+    /// appended, and the first never again: the log would take it for one out of order.
     ///
     /// # Errors
     /// Why it does not.
@@ -165,7 +180,36 @@ impl Membership {
             move || lifecycle.close()
         });
         self.lifecycle.wait_for_catch_up().map_err(not_started)?;
-        self.lifecycle.unfence().map_err(not_started)
+        self.lifecycle.unfence().map_err(not_started)?;
+        self.wait_until_unfencing_is_published(cancellation)
+    }
+
+    /// A registration that was sent again, because the controller did not know the last one, has another epoch.
+    fn wait_until_unfencing_is_published(
+        &self,
+        cancellation: &StartCancellation,
+    ) -> Result<(), KafkaError> {
+        loop {
+            let broker_epoch = self.lifecycle.broker_epoch();
+            if broker_epoch
+                .is_some_and(|epoch| self.publisher.wait_until_unfenced(epoch, LOOK_ROUND_INTERVAL))
+            {
+                return Ok(());
+            }
+            self.check_start(cancellation)?;
+        }
+    }
+
+    /// Whether there is any use in waiting.
+    fn check_start(&self, cancellation: &StartCancellation) -> Result<(), KafkaError> {
+        let failure = locked(&self.fault).clone().or_else(|| self.lifecycle.failure());
+        if let Some(why) = failure {
+            return Err(not_started(why));
+        }
+        match cancellation.is_cancelled() {
+            true => Err(not_started(SHUTTING_DOWN.to_string())),
+            false => Ok(()),
+        }
     }
 
     /// Has the controller move what this broker leads. The broker serves on meanwhile, and clients turn to
@@ -227,6 +271,7 @@ fn announce(config: &KafkaConfig, cluster_id: &str) {
 /// What follows the metadata log, and what learns why it is not followed any more.
 struct Observation<'a> {
     publisher: &'a Arc<BrokerMetadataPublisher>,
+    assignments: &'a Arc<AssignmentsManager>,
     /// Set when the broker registers.
     registered: &'a Arc<OnceLock<Arc<BrokerLifecycleManager>>>,
     fault: &'a Arc<Mutex<Option<String>>>,
@@ -246,7 +291,8 @@ impl Observation<'_> {
             }
         });
         let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
-        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker)]);
+        let assignments = Arc::new(Arc::clone(self.assignments));
+        let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker), assignments]);
         let noted = Arc::clone(self.fault);
         let note = move |fault: RaftFault| {
             let why = format!("the metadata log cannot be followed any further: {fault}");

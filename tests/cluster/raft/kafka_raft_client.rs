@@ -2,6 +2,7 @@
 //! quorum to the next one.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use support::wait::{PATIENCE, wait_for, wait_until};
@@ -10,8 +11,11 @@ use transferto::protocol::quorum_records::{
     KRaftVersionFeature, QuorumRecord, Voter, VoterEndpoint, VotersRecord,
 };
 use transferto::protocol::wire::uuid::Uuid;
+use transferto::raft::kafka_raft_client::KafkaRaftClient;
 use transferto::raft::quorum::{ControllerNodeProvider, LeaderAndEpoch};
 use transferto::raft::raft_config::RaftConfig;
+use transferto::raft::raft_fault::RaftFault;
+use transferto::raft::raft_listener::{MetadataFault, RaftListener, SnapshotId};
 
 use crate::raft::recording_listener::{Followed, Observing, config};
 use crate::scripted_controller::{Answer, ScriptedController};
@@ -140,10 +144,11 @@ fn an_older_epoch_is_no_news() {
     first.script(|_: &FetchRequest| Answer::HangUp);
     observing.wait_for_values(2);
     first.unscript::<FetchRequest>();
+    second.script(|_: &FetchRequest| Answer::HangUp);
     second.hang_up();
     let before = first.asked::<FetchRequest>().len();
-    second.script_once(|_: &FetchRequest| Answer::HangUp);
     first.wait_for_requests::<FetchRequest>(before + 1);
+    second.unscript::<FetchRequest>();
     second.append(&[value("later")]);
     observing.wait_for_values(3);
     assert_eq!(observing.client.leader_and_epoch(), leader(101, 2));
@@ -269,4 +274,38 @@ fn a_stop_waits_for_nobody() {
     let began = Instant::now();
     observing.client.shutdown();
     assert!(began.elapsed() < PATIENCE);
+}
+
+/// What a fault brings down may own the observer.
+#[test]
+fn a_fault_may_stop_the_observer_from_its_own_thread() {
+    let controller = ScriptedController::start(100);
+    controller.append(&[value("unknown")]);
+    let (owner, (sender, receiver)) = (Arc::new(OnceLock::new()), mpsc::channel());
+    let of_handler: Arc<OnceLock<KafkaRaftClient>> = Arc::clone(&owner);
+    let on_fault = Box::new(move |fault: RaftFault| {
+        let client = wait_for("the client", || of_handler.get());
+        client.shutdown();
+        sender.send(fault).unwrap();
+    });
+    let client = KafkaRaftClient::start(config(&[controller.addr()]), Box::new(Refusing), on_fault);
+    assert!(owner.set(client.unwrap()).is_ok());
+    assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().0, "refused");
+}
+
+struct Refusing;
+
+impl RaftListener for Refusing {
+    fn handle_commit(&mut self, _: &[u8], _: i64) -> Result<(), MetadataFault> {
+        Err(MetadataFault("refused".to_string()))
+    }
+
+    fn handle_load_snapshot(
+        &mut self,
+        _: SnapshotId,
+        _: &[u8],
+        _: i64,
+    ) -> Result<(), MetadataFault> {
+        Err(MetadataFault("refused".to_string()))
+    }
 }
