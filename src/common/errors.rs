@@ -270,6 +270,6 @@ mod tests {
         for (place, error) in Errors::ALL.iter().enumerate() {
             assert_eq!(Errors::place_of(error.code()), Some(place));
         }
-        assert_eq!((Errors::place_of(-2), Errors::place_of(41)), (None, None));
+        assert_eq!((Errors::place_of(-2), Errors::place_of(48)), (None, None));
     }
 }

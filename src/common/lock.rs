@@ -16,7 +16,9 @@
 //!   held while their file is written: the cleaner's threads wait, and truncations and deletions of
 //!   logs. A log's epochs are held while their file is written: only a change of that log waits,
 //!   readers have the table. An index file is changed by its log alone, but a lookup waits while it is resized, cut or
-//!   renamed: when a segment is rolled, truncated or deleted, never at an append.
+//!   renamed: when a segment is rolled, truncated or deleted, never at an append. Who leads a partition
+//!   is held shared while its log is appended to, so that a change of the leader waits for the append,
+//!   and whoever reads that partition for the change.
 //! - A log and a consumer group: a change has several steps, and a panic between two of them leaves
 //!   what nobody can trust. [`locked_if_whole`] refuses it. The owner then answers with an error
 //!   for that log or that group, and every other one goes on.

@@ -23,7 +23,9 @@ use transferto::coordinator::group_metadata_manager::GroupMetadataManager;
 use transferto::coordinator::group_table::GroupTable;
 use transferto::image::current_image::CurrentImage;
 use transferto::image::metadata_publisher::MetadataPublisher;
-use transferto::replica::replica_manager::{ReplicaManager, ReplicaManagerConfig};
+use transferto::replica::replica_manager::{
+    HIGH_WATERMARK_FILENAME, ReplicaManager, ReplicaManagerConfig,
+};
 use transferto::server::cluster::broker_metadata_publisher::{
     BrokerMetadataPublisher, FollowingParts,
 };
@@ -232,6 +234,21 @@ fn logs_that_cannot_be_opened_end_the_start_and_nothing_is_published_after() {
     broker.publish(cluster.remove(FOO));
     assert_eq!((broker.publisher.published_offset(), broker.is_published().is_err()), (-1, true));
     assert!(strays(dir.path()).is_empty() && broker.log_manager.all_logs().is_empty());
+}
+
+#[test]
+fn watermarks_that_cannot_be_read_end_the_start() {
+    let dir = TempDir::new();
+    let broker = Broker::start(dir.path());
+    broker.publish(&mut two_topics());
+    broker.stop();
+    fs::write(dir.join(HIGH_WATERMARK_FILENAME), "not a checkpoint").unwrap();
+
+    let broker = Broker::start(dir.path());
+    broker.publish(&mut two_topics());
+    let error = broker.publisher.wait_for_first_publication(Duration::ZERO).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(HIGH_WATERMARK_FILENAME) && text.contains("move it away"), "{text}");
 }
 
 #[test]

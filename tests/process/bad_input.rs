@@ -399,7 +399,7 @@ fn a_read_of_less_than_no_bytes_is_refused_and_the_client_is_to_blame() {
     let records = batch(&[b"a"]);
     let mut producer = scene.connect();
     let end = producer.produce(TOPIC, 0, &records).base_offset + 1;
-    for version in ApiKeys::Fetch.versions() {
+    for version in 0..=NEWEST_FETCH {
         for size in [-1, i32::MIN] {
             let whole =
                 |offset| FetchRequest { max_bytes: size, ..fetch_request(TOPIC, 0, offset) };

@@ -149,6 +149,8 @@ impl BrokerMetadataPublisher {
         }
         let configs: HashMap<_, _> = self.replica_changes.log_configs(topics).into_iter().collect();
         log_manager.load(&configs, loading_progress)?;
+        // One that is corrupt ends the start, and not each partition by itself.
+        self.parts.replica_manager.checkpointed_high_watermarks()?;
         group_coordinator.startup(None)
     }
 

@@ -440,8 +440,8 @@ fn an_alteration_that_cannot_be_is_refused_as_kafka_refuses_it_and_nothing_of_it
         (ALL, ("max.connections.per.ip.overrides", APPEND, Some("::1:3")), config, "is not a list"),
         (ALL, ("no.such.list", SUBTRACT, Some("3")), config, "is not a list"),
         (THIS, good, request, "twice"),
-        ("77", ("message.max.bytes", SET, Some("5")), request, "the only broker is 0"),
-        ("abc", ("message.max.bytes", SET, Some("5")), request, "the only broker is 0"),
+        ("77", ("message.max.bytes", SET, Some("5")), request, "this is broker 0"),
+        ("abc", ("message.max.bytes", SET, Some("5")), request, "this is broker 0"),
     ];
     for (name, alteration, error, why) in cases {
         let (code, told) = alter(&mut client, name, &[good, alteration]);

@@ -183,7 +183,8 @@ fn fetch_requests() {
             fetch offset             | 0000000000000102
             last fetched epoch       | 00000005
             log start offset         | 0000000000000304
-            max bytes, tags          | 00100000 00
+            max bytes                | 00100000
+            tags: directory id       | 01 00 10 AAAAAAAAAAAAAAAA AAAAAAAAAAAAAAAA
           tags                       | 00
         forgotten topics             | 02
           topic id                   | AAAAAAAAAAAAAAAA AAAAAAAAAAAAAAAA

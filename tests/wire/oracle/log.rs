@@ -78,7 +78,9 @@ fn every_version_is_read_and_written_alike() {
 fn newer_than_the_oracle(api: ApiKeys) -> &'static [i16] {
     match api {
         ApiKeys::Fetch => &[18],
+        ApiKeys::DescribeCluster => &[2],
         ApiKeys::ListOffsets => &[10, LIST_OFFSETS_WITHOUT_ORACLE],
+        ApiKeys::DescribeCluster => &[2],
         _ => &[],
     }
 }
