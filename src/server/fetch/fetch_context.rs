@@ -7,6 +7,7 @@ use log::log;
 
 use crate::common::errors::Errors;
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::time::Time;
 use crate::protocol::fetch_response_send::TopicData;
 use crate::server::fetch::asked::Asked;
 use crate::server::fetch::cached_partitions::CachedPartitions;
@@ -39,7 +40,7 @@ impl FetchContext {
     pub(crate) fn update_and_generate_response_data(
         &self,
         cache: &FetchSessionCache,
-        now_ms: i64,
+        time: &dyn Time,
         asked: &[Asked],
         topics: &mut Vec<TopicData>,
     ) -> SessionAnswer {
@@ -49,6 +50,7 @@ impl FetchContext {
             &Self::Full { is_from_follower: is_privileged, uses_topic_ids } => {
                 let new = NewSession { is_privileged, size: asked.len(), uses_topic_ids };
                 let partitions = || cached_partitions(asked, topics);
+                let now_ms = time.hi_res_clock_ms();
                 let session_id = cache.maybe_create_session(now_ms, new, partitions);
                 SessionAnswer { error: Errors::None, session_id }
             }

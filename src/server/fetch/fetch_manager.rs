@@ -103,9 +103,8 @@ impl FetchManager {
         fetch: &Fetch,
         topics: &mut Vec<TopicData>,
     ) -> SessionAnswer {
-        let now_ms = self.time.hi_res_clock_ms();
         let Fetch { context, asked } = fetch;
-        context.update_and_generate_response_data(&self.cache, now_ms, asked, topics)
+        context.update_and_generate_response_data(&self.cache, &*self.time, asked, topics)
     }
 
     fn full(&self, version: i16, request: &FetchRequest) -> Fetch {
