@@ -10,6 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use support::wait::PATIENCE;
+use transferto::image::records::broker_records::{BrokerEndpoint, RegisterBrokerRecord};
+use transferto::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
 use transferto::protocol::allocate_producer_ids::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse,
 };
@@ -100,6 +102,8 @@ pub(crate) struct State {
     next_producer_id: i64,
     /// The epoch of each broker that has registered.
     pub(crate) broker_epochs: HashMap<i32, i64>,
+    /// What brokers have registered with that are fenced still.
+    fenced: HashMap<i32, BrokerRegistrationRequest>,
     asked: Vec<Asked>,
     /// By the key of the API: first those that hold for one request each, then the one for all others.
     scripts: HashMap<i16, (VecDeque<Script>, Option<Script>)>,
@@ -145,6 +149,7 @@ impl ScriptedController {
             ],
             next_producer_id: 0,
             broker_epochs: HashMap::new(),
+            fenced: HashMap::new(),
             asked: Vec::new(),
             scripts: HashMap::new(),
             connections: Vec::new(),
@@ -616,8 +621,8 @@ fn fetch_snapshot(
     Answer::SendRecords(response, piece)
 }
 
-/// Takes the end of the log as the broker's epoch, and appends a record that says nothing: a test that wants
-/// the broker in the image appends that.
+/// Takes the end of the log as the broker's epoch, and appends a record that says nothing: the image has the
+/// broker when it is unfenced.
 fn register(
     shared: &Shared,
     request: &BrokerRegistrationRequest,
@@ -637,12 +642,13 @@ fn register(
     let broker_epoch = state.log.append(epoch, &[NO_OP.to_vec()]);
     state.log.high_watermark = state.log.end_offset();
     state.broker_epochs.insert(request.broker_id, broker_epoch);
+    state.fenced.insert(request.broker_id, request.clone());
     shared.changed.notify_all();
     Answer::Send(BrokerRegistrationResponse { broker_epoch, ..Default::default() })
 }
 
 fn heartbeat(shared: &Shared, request: &BrokerHeartbeatRequest) -> Answer<BrokerHeartbeatResponse> {
-    let state = shared.locked();
+    let mut state = shared.locked();
     if !state.is_leader() {
         return Answer::Send(BrokerHeartbeatResponse { error_code: 41, ..Default::default() });
     }
@@ -650,11 +656,39 @@ fn heartbeat(shared: &Shared, request: &BrokerHeartbeatRequest) -> Answer<Broker
         return Answer::Send(BrokerHeartbeatResponse { error_code: 77, ..Default::default() });
     }
     let is_caught_up = request.current_metadata_offset >= request.broker_epoch;
+    let is_fenced = request.want_fence || request.want_shut_down || !is_caught_up;
+    if !is_fenced && let Some(registered) = state.fenced.remove(&request.broker_id) {
+        let record = unfenced(&registered, request.broker_epoch);
+        let epoch = state.epoch;
+        state.log.append(epoch, &[RecordAndVersion::from(record).to_bytes()]);
+        state.log.high_watermark = state.log.end_offset();
+        shared.changed.notify_all();
+    }
     Answer::Send(BrokerHeartbeatResponse {
         is_caught_up,
-        is_fenced: request.want_fence || request.want_shut_down || !is_caught_up,
+        is_fenced,
         should_shut_down: request.want_shut_down,
         ..Default::default()
+    })
+}
+
+/// In one record what Kafka has in two: the registration, and its change.
+fn unfenced(registered: &BrokerRegistrationRequest, broker_epoch: i64) -> MetadataRecord {
+    let end_points = registered.listeners.iter().map(|it| BrokerEndpoint {
+        name: it.name.clone(),
+        host: it.host.clone(),
+        port: it.port,
+        security_protocol: it.security_protocol,
+    });
+    MetadataRecord::RegisterBroker(RegisterBrokerRecord {
+        broker_id: registered.broker_id,
+        broker_epoch,
+        incarnation_id: registered.incarnation_id,
+        end_points: end_points.collect(),
+        rack: registered.rack.clone(),
+        fenced: false,
+        log_dirs: registered.log_dirs.clone(),
+        ..RegisterBrokerRecord::default()
     })
 }
 
