@@ -115,6 +115,7 @@ fn produce_responses() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table for each version")]
 fn fetch_requests() {
     let v0 = "
         key, version, correlation id | 0001 0000 0000002A
@@ -198,6 +199,7 @@ fn fetch_requests() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table for each version")]
 fn fetch_responses() {
     let v0 = "
         correlation id               | 0000002A
