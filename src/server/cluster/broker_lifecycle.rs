@@ -23,8 +23,8 @@ const CATCH_UP_INTERVAL_MS: i64 = 10;
 /// by then.
 const FIRST_SHUTDOWN_INTERVAL_MS: i64 = 50;
 
-/// How long a controlled shutdown goes on without any answer: by then the controller has fenced a broker that
-/// it has not heard of, and moved what it led.
+/// How long after the last answer a controlled shutdown goes on: by then the controller has fenced a broker
+/// that it has not heard of, and moved what it led.
 const SILENCE_MAX_MS: i64 = 10_000;
 
 /// What the broker is to the cluster.
@@ -76,8 +76,10 @@ pub(super) struct BrokerLifecycle {
     /// What the controller said last.
     is_fenced: bool,
     got_controlled_shutdown_response: bool,
-    /// When a controlled shutdown began, or was answered last.
+    /// When a controlled shutdown began.
     pending_since_ms: i64,
+    /// When a controller last did what it was asked.
+    heard_at_ms: i64,
     is_in_flight: bool,
     next_is_immediate: bool,
     /// When to say something next; `None` while a request is under way, and at the end.
@@ -102,6 +104,7 @@ impl BrokerLifecycle {
             is_fenced: true,
             got_controlled_shutdown_response: false,
             pending_since_ms: now_ms,
+            heard_at_ms: now_ms,
             is_in_flight: false,
             next_is_immediate: false,
             next_at_ms: Some(now_ms),
@@ -113,11 +116,12 @@ impl BrokerLifecycle {
     /// When [`due`](Self::due) has to be asked again at the latest; `None` if something else has to happen
     /// first.
     pub(super) fn wake_up_at_ms(&self) -> Option<i64> {
-        let deadline = (!self.was_ever_registered).then_some(self.registration_deadline_ms);
-        match self.state {
-            LifecycleState::ShuttingDown => None,
-            _ => [self.next_at_ms, deadline].into_iter().flatten().min(),
-        }
+        let deadline = match self.state {
+            LifecycleState::ShuttingDown => return None,
+            LifecycleState::PendingControlledShutdown => Some(self.gives_up_at_ms()),
+            _ => (!self.was_ever_registered).then_some(self.registration_deadline_ms),
+        };
+        [self.next_at_ms, deadline].into_iter().flatten().min()
     }
 
     /// What has to be said now. Then it counts as said: an answer, or an error in its place, has to
@@ -136,6 +140,7 @@ impl BrokerLifecycle {
             ));
             return None;
         }
+        self.give_up_after_silence(now_ms);
         if self.next_at_ms? > now_ms {
             return None;
         }
@@ -172,6 +177,7 @@ impl BrokerLifecycle {
                 self.is_registered = true;
                 self.was_ever_registered = true;
                 self.broker_epoch = response.broker_epoch;
+                self.heard_at_ms = now_ms;
                 info!("registered with broker epoch {}", response.broker_epoch);
                 self.schedule_immediately(now_ms);
             }
@@ -238,6 +244,7 @@ impl BrokerLifecycle {
         self.is_in_flight = false;
         match answer {
             Ok(response) if response.error_code == Errors::None.code() => {
+                self.heard_at_ms = now_ms;
                 self.controller_knows_of(&sent.offline_log_dirs);
                 self.handle_answer(&response, now_ms);
             }
@@ -256,9 +263,19 @@ impl BrokerLifecycle {
         }
     }
 
+    /// When a controlled shutdown ends without an answer, also without that to a request under way. The one
+    /// with which it began has its time, however long there was no answer before; two intervals are what
+    /// may lie between the answers of a controller that works.
+    fn gives_up_at_ms(&self) -> i64 {
+        let interval_ms = self.times.heartbeat_interval_ms;
+        let first = self.pending_since_ms.saturating_add(interval_ms.min(SILENCE_MAX_MS));
+        let silence_max_ms = interval_ms.saturating_mul(2).max(SILENCE_MAX_MS);
+        self.heard_at_ms.saturating_add(silence_max_ms).max(first)
+    }
+
     fn give_up_after_silence(&mut self, now_ms: i64) {
         let is_pending = self.state == LifecycleState::PendingControlledShutdown;
-        if is_pending && now_ms - self.pending_since_ms >= SILENCE_MAX_MS {
+        if is_pending && now_ms >= self.gives_up_at_ms() {
             warn!("no controller answers: the broker stops without waiting for it");
             self.shut_down();
         }
@@ -289,7 +306,6 @@ impl BrokerLifecycle {
                 self.shut_down();
             }
             LifecycleState::PendingControlledShutdown => {
-                self.pending_since_ms = now_ms;
                 match self.got_controlled_shutdown_response {
                     false => self.schedule(now_ms, FIRST_SHUTDOWN_INTERVAL_MS),
                     true => self.schedule_after_success(now_ms),
@@ -564,6 +580,51 @@ mod tests {
             now_ms += 4000;
         }
         assert_eq!(now_ms, 100 + 3 * 4000);
+    }
+
+    #[test]
+    fn a_controlled_shutdown_is_short_if_no_controller_has_answered_for_long() {
+        let mut it = running(0);
+        it.begin_controlled_shutdown(60_000);
+        let sent = heartbeat(&mut it, 60_000);
+        assert_eq!(it.wake_up_at_ms(), Some(62_000), "it is asked once");
+        it.handle_heartbeat(&sent, Err(ControllerError::TimedOut), 62_000);
+        assert_eq!(it.state, LifecycleState::ShuttingDown);
+    }
+
+    #[test]
+    fn a_controlled_shutdown_waits_for_no_answer_that_does_not_come_or_refuses_it() {
+        let mut silent = running(0);
+        silent.begin_controlled_shutdown(100);
+        heartbeat(&mut silent, 100);
+        assert_eq!(silent.wake_up_at_ms(), Some(10_000));
+
+        let mut refused = running(0);
+        refused.begin_controlled_shutdown(100);
+        answered(&mut refused, 100, |it| it.error_code = Errors::UnknownServerError.code());
+
+        let mut unregistered = running(0);
+        unregistered.resend_registration(50);
+        unregistered.begin_controlled_shutdown(100);
+        assert_eq!(unregistered.due(100, 0), Some(Communication::Register));
+        registered(&mut unregistered, Errors::DuplicateBrokerRegistration, 150);
+
+        for mut it in [silent, refused, unregistered] {
+            assert_eq!(it.state, LifecycleState::PendingControlledShutdown);
+            assert_eq!((it.due(10_000, 0), it.state), (None, LifecycleState::ShuttingDown));
+        }
+    }
+
+    #[test]
+    fn a_controlled_shutdown_goes_on_as_long_as_there_are_answers_however_rare() {
+        let times = LifecycleTimes { heartbeat_interval_ms: 30_000, ..TIMES };
+        let mut it = BrokerLifecycle { times, ..running(0) };
+        it.begin_controlled_shutdown(29_000);
+        answered(&mut it, 29_000, |it| it.should_shut_down = false);
+        answered(&mut it, 29_050, |it| it.should_shut_down = false);
+        assert_eq!(it.wake_up_at_ms(), Some(59_050));
+        answered(&mut it, 59_050, |it| it.should_shut_down = true);
+        assert_eq!(it.state, LifecycleState::ShuttingDown);
     }
 
     #[test]
