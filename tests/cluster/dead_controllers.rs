@@ -1,7 +1,8 @@
-//! A broker whose controllers are gone, or say nothing: it ends soon all the same.
+//! A broker whose controllers are gone, or say nothing that it can follow: it ends soon all the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use support::broker::Broker;
@@ -9,7 +10,7 @@ use support::temp::TempDir;
 use transferto::common::time::{SystemTime, Time};
 use transferto::common::units::TimestampMs;
 use transferto::protocol::api_versions::ApiVersionsRequest;
-use transferto::protocol::broker_heartbeat::BrokerHeartbeatRequest;
+use transferto::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use transferto::protocol::fetch::FetchRequest;
 
 use crate::broker_server::{borrowed, controller_with, settings};
@@ -89,4 +90,26 @@ fn a_stop_waits_for_no_controller_that_is_dead() {
 fn a_stop_waits_for_no_controller_that_says_nothing_any_more() {
     let took = stop_after(Some);
     assert!(took < SOON, "{took:?}");
+}
+
+/// The record is there when the first metadata are published already, and the broker waits for its heartbeats
+/// to be answered.
+#[test]
+fn a_start_ends_if_the_metadata_log_cannot_be_followed_while_it_waits() {
+    const UNKNOWN_TYPE: [u8; 3] = [1, 100, 0];
+    let controller = controller_with(&[]);
+    let not_caught_up = BrokerHeartbeatResponse::default();
+    controller.script::<BrokerHeartbeatRequest>(move |_| Answer::Send(not_caught_up.clone()));
+    thread::scope(|scope| {
+        let (dir, settings) = (TempDir::new(), settings(&controller));
+        let start = scope.spawn(move || Broker::start_error(&dir, &borrowed(&settings), |it| it));
+        controller.wait_until("a broker that has published", |state| {
+            let heartbeats = state.requests::<BrokerHeartbeatRequest>();
+            heartbeats.iter().any(|it| it.current_metadata_offset >= 0).then_some(())
+        });
+        controller.append(&[UNKNOWN_TYPE.to_vec()]);
+        let error = start.join().unwrap();
+        assert!(error.contains("cannot be followed any further"), "{error}");
+        assert!(error.contains("type 100"), "{error}");
+    });
 }

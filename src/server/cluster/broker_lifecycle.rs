@@ -395,7 +395,8 @@ impl BrokerLifecycle {
         self.schedule_immediately(now_ms);
     }
 
-    fn fail(&mut self, why: String) {
+    /// Nothing comes of this life any more, for this reason.
+    pub(super) fn fail(&mut self, why: String) {
         self.failure = Some(why);
         self.shut_down();
     }
