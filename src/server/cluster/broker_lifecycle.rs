@@ -4,14 +4,14 @@
 //! Nothing here waits or sends: the [manager](crate::server::cluster::broker_lifecycle_manager) does.
 
 use std::collections::BTreeMap;
-use std::mem;
 
-use log::{debug, error, info, warn};
+use log::{Level, debug, info, log, warn};
 
 use crate::common::errors::Errors;
 use crate::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use crate::protocol::broker_registration::BrokerRegistrationResponse;
 use crate::protocol::wire::uuid::Uuid;
+use crate::raft::failures::Failures;
 use crate::server::cluster::controller_channel::ControllerError;
 
 /// The broker epoch of a broker that is not registered.
@@ -70,8 +70,8 @@ pub(super) struct BrokerLifecycle {
     was_ever_registered: bool,
     /// Then the start has failed, for this reason.
     pub(super) failure: Option<String>,
-    /// Whether the log says already that the controller takes this broker for another.
-    is_duplicate_reported: bool,
+    /// What controllers have refused since one last did what it was asked.
+    refusals: Failures,
     is_ready_to_unfence: bool,
     /// What the controller said last.
     is_fenced: bool,
@@ -99,7 +99,7 @@ impl BrokerLifecycle {
             is_registered: false,
             was_ever_registered: false,
             failure: None,
-            is_duplicate_reported: false,
+            refusals: Failures::default(),
             is_ready_to_unfence: false,
             is_fenced: true,
             got_controlled_shutdown_response: false,
@@ -177,7 +177,7 @@ impl BrokerLifecycle {
                 self.is_registered = true;
                 self.was_ever_registered = true;
                 self.broker_epoch = response.broker_epoch;
-                self.heard_at_ms = now_ms;
+                self.heard(now_ms);
                 info!("registered with broker epoch {}", response.broker_epoch);
                 self.schedule_immediately(now_ms);
             }
@@ -217,22 +217,34 @@ impl BrokerLifecycle {
             Some(why) if !self.was_ever_registered => {
                 self.fail(format!("the controller refuses to register this broker: {name}: {why}"));
             }
-            Some(why) => error!("the controller refuses to register this broker: {name}: {why}"),
-            None if error == Some(&Errors::DuplicateBrokerRegistration) => self.report_duplicate(),
-            None => warn!("not registered: the controller answers {name}; trying again"),
+            Some(why) => {
+                let why = format!("the controller refuses to register this broker: {name}: {why}");
+                self.report(Level::Error, &why);
+            }
+            None if error == Some(&Errors::DuplicateBrokerRegistration) => {
+                let why = format!(
+                    "not registered yet: the controller has heard of broker {id} within its \
+                     broker.session.timeout.ms, 9 seconds by default: that is so after a quick restart, \
+                     or another broker has this id; trying again"
+                );
+                self.report(Level::Info, &why);
+            }
+            None => {
+                let why = format!("not registered: the controller answers {name}; trying again");
+                self.report(Level::Warn, &why);
+            }
         }
     }
 
-    fn report_duplicate(&mut self) {
-        if mem::replace(&mut self.is_duplicate_reported, true) {
-            return debug!("not registered yet: broker {} has a session", self.broker_id);
-        }
-        info!(
-            "not registered yet: the controller has heard of broker {} within its \
-             broker.session.timeout.ms, 9 seconds by default: that is so after a quick restart, or \
-             another broker has this id; trying again",
-            self.broker_id
-        );
+    /// What is refused at every heartbeat is worth a line once.
+    fn report(&mut self, level: Level, refusal: &str) {
+        let level = if self.refusals.is_news(refusal) { level } else { Level::Debug };
+        log!(level, "{refusal}");
+    }
+
+    fn heard(&mut self, now_ms: i64) {
+        self.heard_at_ms = now_ms;
+        self.refusals.forget();
     }
 
     pub(super) fn handle_heartbeat(
@@ -244,7 +256,7 @@ impl BrokerLifecycle {
         self.is_in_flight = false;
         match answer {
             Ok(response) if response.error_code == Errors::None.code() => {
-                self.heard_at_ms = now_ms;
+                self.heard(now_ms);
                 self.controller_knows_of(&sent.offline_log_dirs);
                 self.handle_answer(&response, now_ms);
             }
@@ -252,7 +264,9 @@ impl BrokerLifecycle {
                 self.handle_stale_epoch(now_ms);
             }
             Ok(response) => {
-                warn!("the controller answers a heartbeat with error {}", response.error_code);
+                let code = response.error_code;
+                let why = format!("the controller answers a heartbeat with error {code}");
+                self.report(Level::Warn, &why);
                 self.schedule_after_failure(now_ms);
             }
             Err(error) => {
@@ -525,9 +539,11 @@ mod tests {
             assert_eq!(it.wake_up_at_ms(), Some(now_ms + 2000));
         }
         assert_eq!((it.state, it.failure.clone()), (LifecycleState::Starting, None));
+        assert!(!it.refusals.is_empty(), "the same is no news");
         it.due(6000, 0);
         registered(&mut it, Errors::None, 6000);
         assert_eq!(it.broker_epoch, 1000);
+        assert!(it.refusals.is_empty(), "the next time it is");
     }
 
     #[test]
