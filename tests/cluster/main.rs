@@ -12,6 +12,7 @@ mod broker_metadata_publisher;
 mod assignments_manager;
 mod broker_registration_tracker;
 pub(crate) mod broker_server;
+mod dead_controllers;
 mod fetch;
 mod group_coordinator;
 mod kraft_metadata_cache;
