@@ -34,7 +34,8 @@ fn the_files_of_a_broker_that_is_its_own_controller_start_without_the_controller
 }
 
 #[test]
-fn the_files_of_a_broker_with_its_controller_elsewhere_join_its_cluster_unless_both_roles_are_given() {
+fn the_files_of_a_broker_with_its_controller_elsewhere_join_its_cluster_unless_both_roles_are_given()
+ {
     for text in [stock_files::broker_2_8(), stock_files::broker_4()] {
         let alone = text.clone() + "process.roles=broker,controller";
         for (text, joins) in [(text, true), (alone, false)] {

@@ -115,6 +115,7 @@ fn produce_responses() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table for each version")]
 fn fetch_requests() {
     let v0 = "
         key, version, correlation id | 0001 0000 0000002A
@@ -169,6 +170,10 @@ fn fetch_requests() {
         tags: cluster id             | 01 00 02 02 'c'
     ";
     assert_request(ApiKeys::Fetch, 12, v12);
+}
+
+#[test]
+fn a_fetch_request_by_topic_ids() {
     let v17 = "
         key, version, correlation id | 0001 0011 0000002A
         client id, tags              | 0004 'kcat' 00
@@ -198,6 +203,7 @@ fn fetch_requests() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table for each version")]
 fn fetch_responses() {
     let v0 = "
         correlation id               | 0000002A
@@ -247,6 +253,10 @@ fn fetch_responses() {
         tags                         | 00
     ";
     assert_response(ApiKeys::Fetch, 12, v12);
+}
+
+#[test]
+fn a_fetch_response_by_topic_ids() {
     let v16 = "
         correlation id, tags         | 0000002A 00
         throttle time                | 00000009

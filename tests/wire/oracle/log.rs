@@ -80,7 +80,6 @@ fn newer_than_the_oracle(api: ApiKeys) -> &'static [i16] {
         ApiKeys::Fetch => &[18],
         ApiKeys::DescribeCluster => &[2],
         ApiKeys::ListOffsets => &[10, LIST_OFFSETS_WITHOUT_ORACLE],
-        ApiKeys::DescribeCluster => &[2],
         _ => &[],
     }
 }
