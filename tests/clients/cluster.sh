@@ -50,6 +50,8 @@ restart_at_step() {
 
 restart_soon() {
     local signal=TERM
+    # The directory is about to be removed.
+    [ ! -e "$CLUSTER_DIR/over" ] || return 0
     if [ -e "$CLUSTER_DIR/was-asked" ]; then
         signal=KILL
         rm "$CLUSTER_DIR/was-asked"
@@ -93,7 +95,8 @@ check_cluster() {
 
 cluster_stops() {
     local id
-    # Whoever restarts one at this moment is waited for.
+    # Whoever restarts one at this moment is waited for, and nobody does so from now on.
+    touch "$CLUSTER_DIR/over"
     flock "$CLUSTER_DIR/restarting" true
     cluster_stop
     for id in $CLUSTER_BROKERS; do
