@@ -101,6 +101,9 @@ counters! {
     /// Fetches that it handed over to the request handlers, because something was not in memory or
     /// would have to be waited for.
     fetches_handed_over,
+    /// Requests that wait for the cluster's controller or for its response: Kafka's `QueueLength` of
+    /// `ForwardingManager`.
+    forwarding_queue_length,
     /// Fetch sessions that there are: Kafka's `NumIncrementalFetchSessions`.
     incremental_fetch_sessions,
     /// Partitions in all of them: Kafka's `NumIncrementalFetchPartitionsCached`.

@@ -126,7 +126,7 @@ impl OnController {
         sources: &Sources<'_>,
     ) -> Self {
         let channel = membership.channel();
-        let manager = Arc::new(ForwardingManager::new(&channel));
+        let manager = Arc::new(ForwardingManager::new(&channel, sources.metrics));
         let auto_topics =
             DefaultAutoTopicCreationManager::new(config, &channel, &manager, metadata_cache);
         let versions =

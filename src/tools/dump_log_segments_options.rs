@@ -25,8 +25,7 @@ Usage: transferto dump-log [options] FILE...
   --deep-iteration        prints each record, not only each batch
   --skip-record-metadata  prints of a record its key and value alone
   --offsets-decoder       prints the records of __consumer_offsets as JSON
-  --cluster-metadata-decoder
-                          prints the records of a controller's __cluster_metadata as JSON
+  --cluster-metadata-decoder  prints those of a controller's log as JSON
   --max-bytes n           reads only the first n bytes of a .log
   --verify-index-only     compares an index with its .log, and does not print it
   --index-sanity-check    only checks an index as the start of Kafka does

@@ -35,7 +35,7 @@ impl Scene {
     fn new(settings: &[(&str, &str)], records: &[MetadataRecord]) -> Self {
         let (channel, controller) = MockControllerChannel::new();
         let controller: Arc<dyn ControllerChannel> = controller;
-        let forwarding = Arc::new(ForwardingManager::new(&controller));
+        let forwarding = Arc::new(ForwardingManager::new(&controller, &Arc::default()));
         let config = read_settings(settings.iter().copied()).unwrap();
         let cache = metadata_cache(records);
         let manager =

@@ -1,10 +1,12 @@
 //! Clients' requests on their way to the controller, and its responses on their way back.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use transferto::common::errors::Errors;
 use transferto::common::kafka_principal::KafkaPrincipal;
+use transferto::common::metrics::Metrics;
 use transferto::protocol::envelope::{EnvelopeRequest, EnvelopeResponse};
 use transferto::server::cluster::controller_channel::ControllerError;
 use transferto::server::cluster::forwarding_manager::{
@@ -19,9 +21,10 @@ const REQUEST: &[u8] = b"header and body";
 type Forwarded = Result<Vec<u8>, ForwardingError>;
 
 /// Forwards a request of `User:alice`. Returns it as it arrives at the channel, and what comes back.
-fn forward(address: IpAddr) -> (Sent, Receiver<Forwarded>, ForwardingManager) {
+fn forward(address: IpAddr) -> (Sent, Receiver<Forwarded>, Arc<Metrics>) {
     let (mock, controller) = MockControllerChannel::new();
-    let manager = ForwardingManager::new(&controller);
+    let metrics = Arc::new(Metrics::default());
+    let manager = ForwardingManager::new(&controller, &metrics);
     let (answers, answer) = channel();
     let request = ForwardedRequest {
         api: "AlterConfigs",
@@ -32,7 +35,7 @@ fn forward(address: IpAddr) -> (Sent, Receiver<Forwarded>, ForwardingManager) {
     };
     manager.forward_request(request, move |response| answers.send(response).unwrap());
     assert!(answer.try_recv().is_err(), "nobody has answered yet");
-    (mock.take(), answer, manager)
+    (mock.take(), answer, metrics)
 }
 
 /// What a client reads after the controller's response.
@@ -130,12 +133,12 @@ fn a_controller_without_envelopes_is_no_fault_of_the_client() {
 #[test]
 fn the_queue_is_as_long_as_requests_wait() {
     for is_answered in [true, false] {
-        let (sent, _answer, manager) = forward(Ipv4Addr::LOCALHOST.into());
-        assert_eq!(manager.queue_length(), 1);
+        let (sent, _answer, metrics) = forward(Ipv4Addr::LOCALHOST.into());
+        assert_eq!(metrics.forwarding_queue_length.value(), 1);
         match is_answered {
             true => sent.respond::<EnvelopeRequest>(&EnvelopeResponse::default()),
             false => sent.fail(ControllerError::TimedOut),
         }
-        assert_eq!(manager.queue_length(), 0);
+        assert_eq!(metrics.forwarding_queue_length.value(), 0);
     }
 }

@@ -2,7 +2,10 @@
 //! keeps for this broker, and for all.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+
+use log::error;
 
 use crate::common::lock::locked;
 use crate::common::scheduler::Scheduler;
@@ -69,7 +72,11 @@ impl DynamicConfigPublisher {
             (Arc::clone(&self.following), Arc::clone(&self.dynamic_config));
         let task = Box::new(move || {
             while let Some(configs) = take_next(&following) {
-                dynamic_config.follow(configs);
+                // A panic is a bug of ours; later settings are followed all the same.
+                let follow = || dynamic_config.follow(configs);
+                if catch_unwind(AssertUnwindSafe(follow)).is_err() {
+                    error!("following the settings that the cluster has for this broker panicked");
+                }
             }
         });
         self.scheduler.schedule("follow-broker-configs", 0, None, task);

@@ -7,13 +7,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use log::{Level, debug, log};
 
 use crate::common::errors::Errors;
 use crate::common::kafka_principal::KafkaPrincipal;
 use crate::common::log_limit::{LogKind, limited};
+use crate::common::metrics::Metrics;
 use crate::protocol::envelope::{EnvelopeRequest, EnvelopeResponse};
 use crate::protocol::wire::types::{Version, WireType, Writer};
 use crate::server::cluster::controller_channel::{
@@ -30,8 +30,7 @@ pub const FORWARDED_REQUEST_BYTES_MAX: usize = 8 << 20;
 /// Sends clients' requests to the active controller.
 pub struct ForwardingManager {
     channel: Arc<dyn ControllerChannel>,
-    /// Kafka's `QueueLength`: how many requests wait for the controller or for its response.
-    queue_length: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
 }
 
 /// What a client wants of the controller, and who the client is.
@@ -56,13 +55,8 @@ pub enum ForwardingError {
 }
 
 impl ForwardingManager {
-    pub fn new(channel: &Arc<dyn ControllerChannel>) -> Self {
-        Self { channel: Arc::clone(channel), queue_length: Arc::default() }
-    }
-
-    /// How many requests wait for the controller or for its response.
-    pub fn queue_length(&self) -> usize {
-        self.queue_length.load(Ordering::Relaxed)
+    pub fn new(channel: &Arc<dyn ControllerChannel>, metrics: &Arc<Metrics>) -> Self {
+        Self { channel: Arc::clone(channel), metrics: Arc::clone(metrics) }
     }
 
     /// Sends a request. `callback` runs once, on the channel's thread, so it must not wait. It gets the bytes
@@ -74,10 +68,10 @@ impl ForwardingManager {
     ) {
         let (api, correlation_id) = (request.api, request.correlation_id);
         debug!("ForwardingManager.forwardRequest: {api} of {}", request.principal);
-        let queue_length = Arc::clone(&self.queue_length);
-        queue_length.fetch_add(1, Ordering::Relaxed);
+        let metrics = Arc::clone(&self.metrics);
+        metrics.forwarding_queue_length.increment();
         let on_complete = move |response: Result<EnvelopeResponse, ControllerError>| {
-            queue_length.fetch_sub(1, Ordering::Relaxed);
+            metrics.forwarding_queue_length.decrement();
             callback(answer(api, correlation_id, response));
         };
         let envelope = envelope(request.bytes, request.principal, request.client_address);

@@ -94,6 +94,10 @@ families! {
         |it, out| for (purgatory, _, watched) in it.parts.replica_manager.purgatory_sizes() {
             out.put(&[purgatory], watched);
         };
+    /// Requests that wait for the cluster's controller or for its response.
+    Gauge "kafka_server_forwardingmanager_queuelength" [] in "requests",
+        "kafka.server:type=ForwardingManager,name=QueueLength",
+        |it, out| out.put(&[], it.parts.metrics.forwarding_queue_length.value());
     /// Fetch sessions that there are.
     Gauge "kafka_server_fetchsessioncache_numincrementalfetchsessions" [] in "sessions",
         "kafka.server:type=FetchSessionCache,name=NumIncrementalFetchSessions",
