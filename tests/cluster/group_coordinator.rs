@@ -36,8 +36,8 @@ use crate::scripted_controller::ScriptedController;
 const OTHER_ID: i32 = 2;
 
 /// The group `g` is in partition 1, which this broker leads; `b` is in partition 0 of the other.
-const OURS: &str = "g";
-const OTHERS: &str = "b";
+pub(crate) const OURS: &str = "g";
+pub(crate) const OTHERS: &str = "b";
 const OURS_AT: i32 = 1;
 
 const NOT_COORDINATOR: i16 = Errors::NotCoordinator.code();
@@ -85,7 +85,7 @@ fn lead(controller: &ScriptedController, leader: i32) {
     append(controller, &[MetadataRecord::PartitionChange(change)]);
 }
 
-fn find(client: &mut Client, group: &str) -> FindCoordinatorResponse {
+pub(crate) fn find(client: &mut Client, group: &str) -> FindCoordinatorResponse {
     let request = FindCoordinatorRequest { key: group.to_string(), ..Default::default() };
     match client.call(3, &RequestBody::FindCoordinator(request), &[]).0 {
         ResponseBody::FindCoordinator(found) => found,
@@ -93,7 +93,7 @@ fn find(client: &mut Client, group: &str) -> FindCoordinatorResponse {
     }
 }
 
-fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
+pub(crate) fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
     let partition = OffsetCommitRequestPartition {
         committed_offset: offset,
         ..OffsetCommitRequestPartition::default()
@@ -114,7 +114,7 @@ fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
 }
 
 /// The error of the answer, and the offset.
-fn committed(client: &mut Client, group: &str) -> (i16, i64) {
+pub(crate) fn committed(client: &mut Client, group: &str) -> (i16, i64) {
     let name = "post".to_string();
     let topics = Some(vec![OffsetFetchRequestTopic { name, partition_indexes: vec![0] }]);
     let group_id = group.to_string();
