@@ -43,6 +43,8 @@ Examples:
       starts with Kafka's own file, of ZooKeeper mode or with process.roles=broker,controller; the
       settings that have no effect here are named in one warning, and with one that this broker
       does not support it does not start and says why
+  transferto broker-1.properties
+      joins, if the file has process.roles=broker, the cluster of Kafka's controllers that it names
   transferto --check server.properties
       says whether a broker would start with it, and exits with 0 or 1
   transferto --override port=19092 --override log.dirs=/var/lib/transferto

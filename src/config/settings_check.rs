@@ -22,6 +22,7 @@ Not checked, because only a start shows it:
   whether the ports are free, and whether the names of hosts are known here;
   whether the log directories can be made, written and locked, and whose they are;
   whether what lies in them can be read;
+  whether the controllers of its cluster can be reached, and take it, with `process.roles=broker`;
   whether the kernel takes over connections with TLS, as `transferto.ktls=required` has it;
   what kafka-configs has set there while a broker ran, which prevails over these settings.
 ";

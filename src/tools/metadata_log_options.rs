@@ -125,6 +125,12 @@ fn unknown(argument: &str) -> String {
              files are printed by dump-log"
         );
     }
+    // Kafka's tools take a broker by it.
+    if argument == "--bootstrap-server" {
+        return "a broker does not have the metadata log; write --bootstrap-controller, with the address of a \
+                controller's listener"
+            .to_string();
+    }
     let advice = HelpText(METADATA_LOG_HELP).advice_for(argument);
     format!("unknown option `{argument}`; {advice}metadata-log --help lists the options")
 }
@@ -181,6 +187,7 @@ mod tests {
             (&["--bootstrap-controller", "9093"], "not `9093`"),
             (&["--bootstrap-controller", "a:1,b:x"], "not `b:x`"),
             (&["--bootstrap-controler", "a:1"], "did you mean `--bootstrap-controller`?"),
+            (&["--bootstrap-server", "a:1"], "a broker does not have the metadata log"),
             (&["--follow=yes"], "takes no value"),
             (&["--timeout-ms", "1s"], "not `1s`"),
             (&["a.log"], "dump-log"),

@@ -1,6 +1,7 @@
 //! What a broker tells the controller about the place of its replicas.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use transferto::common::errors::Errors;
 use transferto::common::mock_scheduler::MockScheduler;
@@ -35,12 +36,18 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::registered_at(Arc::new(AtomicI64::new(7)))
+    }
+
+    /// `broker_epoch` is that of the registration, and 0 before there is one.
+    fn registered_at(broker_epoch: Arc<AtomicI64>) -> Self {
         let time = Arc::new(MockTime::new());
         let scheduler = Arc::new(MockScheduler::new(Arc::clone(&time)));
         let for_manager = Arc::clone(&scheduler) as Arc<dyn Scheduler>;
         let manager = AssignmentsManager::new(BROKER_ID, DIRECTORY, for_manager);
         let (channel, for_manager) = MockControllerChannel::new();
-        manager.start(for_manager, || Some(7));
+        let epoch = move || Some(broker_epoch.load(Ordering::Relaxed)).filter(|it| *it != 0);
+        manager.start(for_manager, epoch);
         Self { cluster: Cluster::default(), manager, channel, scheduler, time }
     }
 
@@ -120,6 +127,20 @@ fn where_the_cluster_keeps_no_directories_nothing_is_told() {
     assert_eq!(scene.channel.sent_count(), 0);
 }
 
+/// The controller would refuse it, every half second as its metadata log grows, while a restarted broker waits
+/// for the end of its old session.
+#[test]
+fn nothing_is_told_before_the_broker_is_registered() {
+    let broker_epoch = Arc::new(AtomicI64::new(0));
+    let mut scene = Scene::registered_at(Arc::clone(&broker_epoch));
+    scene.topic("foo", topic_id(1), &[LOST_DIRECTORY]);
+    scene.publish();
+    assert_eq!(scene.channel.sent_count(), 0);
+    broker_epoch.store(7, Ordering::Relaxed);
+    scene.publish();
+    assert_eq!(scene.sent().0, [(1, 0)]);
+}
+
 /// Port of `AssignmentsManagerTest.testUnSuccessfulRequestCausesRetransmission`.
 #[test]
 fn a_request_that_fails_is_sent_again_after_a_while() {
@@ -131,7 +152,8 @@ fn a_request_that_fails_is_sent_again_after_a_while() {
         ..AssignReplicasToDirsResponse::default()
     };
     scene.sent().1.respond::<AssignReplicasToDirsRequest>(&refused);
-    assert_eq!(scene.channel.sent_count(), 0, "not at once");
+    scene.publish();
+    assert_eq!(scene.channel.sent_count(), 0, "not at once, and not by a change of the metadata");
     scene.time.sleep(200);
     scene.scheduler.tick();
     scene.sent().1.fail(ControllerError::TimedOut);

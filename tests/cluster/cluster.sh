@@ -105,14 +105,15 @@ say_what_to_try() {
    kcat -b $first -L                                         # three brokers, and who leads what
    seq 1000 | kcat -b $first -t post -P                      # the topic is created by the controller
    kcat -b $first -t post -C -e -q | wc -l
-   kcat -b $first -o beginning -G readers post               # a group, on the broker that leads its offsets
-   kafka-topics.sh --bootstrap-server $first --create --topic spread --partitions 6
-   kafka-topics.sh --bootstrap-server $first --describe
+   kcat -b $first -o beginning -G readers post               # a group, until Ctrl-C
    $TRANSFERTO metadata-log --bootstrap-controller 127.0.0.1:$CONTROLLER_PORT
    kill \$(cat $CLUSTER_DIR/broker-2.pid)                    # broker 2 leaves in order; its partitions wait for it
-   $TRANSFERTO $CLUSTER_DIR/broker-2.properties              # and here it is again
+   $TRANSFERTO $CLUSTER_DIR/broker-2.properties              # here again after some 9 s; its own Ctrl-C ends it
+and, if you have Kafka's scripts:
+   kafka-topics.sh --bootstrap-server $first --create --topic spread --partitions 6
+   kafka-topics.sh --bootstrap-server $first --describe
 EOF
-    say "Logs and data are in $CLUSTER_DIR. Ctrl-C ends all of it."
+    say "Logs and data are in $CLUSTER_DIR. Ctrl-C ends what was started here."
 }
 
 # What ends by itself is reported, once each.

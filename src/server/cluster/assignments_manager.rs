@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use log::{Level, debug, info, log};
+use log::{Level, debug, log};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
@@ -24,7 +24,6 @@ use crate::protocol::assign_replicas_to_dirs::{
     DirectoryTopic,
 };
 use crate::protocol::wire::uuid::Uuid;
-use crate::server::cluster::broker_lifecycle::NO_EPOCH;
 use crate::server::cluster::controller_channel::{
     ControllerChannel, ControllerError, send_request,
 };
@@ -62,7 +61,8 @@ type TopicIdPartition = ([u8; 16], i32);
 struct Assignments {
     /// What the controller believes elsewhere: at most all replicas of this broker.
     waiting: BTreeSet<TopicIdPartition>,
-    is_in_flight: bool,
+    /// Changes of the metadata do not cut a wait after a failure short.
+    is_in_flight_or_backing_off: bool,
     failures: u32,
 }
 
@@ -111,18 +111,24 @@ impl AssignmentsManager {
 
     fn send_next(self: &Arc<Self>) {
         let Some(way) = self.way.get() else { return };
+        // Before it is registered the controller takes nothing from it; that it is unfenced later is a
+        // change of the metadata, which leads here again.
+        let Some(broker_epoch) = (way.broker_epoch)() else { return };
         let mut assignments = locked(&self.assignments);
-        if assignments.is_in_flight || assignments.waiting.is_empty() {
+        if assignments.is_in_flight_or_backing_off || assignments.waiting.is_empty() {
             return;
         }
-        assignments.is_in_flight = true;
+        assignments.is_in_flight_or_backing_off = true;
+        // What is repeated is not said again.
+        let level = if assignments.failures == 0 { Level::Info } else { Level::Debug };
         let sent: Vec<_> =
             assignments.waiting.iter().take(ASSIGNMENTS_PER_REQUEST_MAX).copied().collect();
         drop(assignments);
-        info!("telling the controller where {} of this broker lie", counted(sent.len(), "replica"));
+        let replicas = counted(sent.len(), "replica");
+        log!(level, "telling the controller that the log directory of this broker has {replicas}");
         let request = AssignReplicasToDirsRequest {
             broker_id: self.broker_id,
-            broker_epoch: (way.broker_epoch)().unwrap_or(NO_EPOCH),
+            broker_epoch,
             directories: vec![DirectoryData {
                 id: Uuid(self.directory_id),
                 topics: by_topic(&sent),
@@ -135,7 +141,6 @@ impl AssignmentsManager {
 
     fn handle(self: &Arc<Self>, answer: Result<AssignReplicasToDirsResponse, ControllerError>) {
         let mut assignments = locked(&self.assignments);
-        assignments.is_in_flight = false;
         let settled = match answer {
             Ok(response) if response.error_code == Errors::None.code() => settled(&response),
             Ok(response) => {
@@ -153,13 +158,17 @@ impl AssignmentsManager {
         let is_progress = count > 0;
         assignments.failures = if is_progress { 0 } else { assignments.failures + 1 };
         let failures = assignments.failures;
+        assignments.is_in_flight_or_backing_off = !is_progress;
         drop(assignments);
         if is_progress {
             return self.send_next();
         }
         let delay_ms = BACKOFF_MAX_MS.min(BACKOFF_MS << failures.min(16));
         let this = Arc::clone(self);
-        let again = Box::new(move || this.send_next());
+        let again = Box::new(move || {
+            locked(&this.assignments).is_in_flight_or_backing_off = false;
+            this.send_next();
+        });
         self.scheduler.schedule("assign-replicas-to-dirs", delay_ms, None, again);
     }
 }
