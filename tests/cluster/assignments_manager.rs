@@ -1,6 +1,7 @@
 //! What a broker tells the controller about the place of its replicas.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use transferto::common::errors::Errors;
 use transferto::common::mock_scheduler::MockScheduler;
@@ -35,12 +36,16 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with(|| Some(7))
+    }
+
+    fn with(broker_epoch: impl Fn() -> Option<i64> + Send + Sync + 'static) -> Self {
         let time = Arc::new(MockTime::new());
         let scheduler = Arc::new(MockScheduler::new(Arc::clone(&time)));
         let for_manager = Arc::clone(&scheduler) as Arc<dyn Scheduler>;
         let manager = AssignmentsManager::new(BROKER_ID, DIRECTORY, for_manager);
         let (channel, for_manager) = MockControllerChannel::new();
-        manager.start(for_manager, || Some(7));
+        manager.start(for_manager, broker_epoch);
         Self { cluster: Cluster::default(), manager, channel, scheduler, time }
     }
 
@@ -139,6 +144,36 @@ fn a_request_that_fails_is_sent_again_after_a_while() {
     scene.scheduler.tick();
     assert_eq!(scene.channel.sent_count(), 0, "each wait is longer than the one before");
     scene.time.sleep(200);
+    scene.scheduler.tick();
+    assert_eq!(scene.sent().0, [(1, 0)]);
+}
+
+#[test]
+fn news_of_the_cluster_does_not_cut_short_the_wait_after_a_failure() {
+    let mut scene = Scene::new();
+    scene.topic("foo", topic_id(1), &[LOST_DIRECTORY]);
+    scene.publish();
+    scene.sent().1.fail(ControllerError::TimedOut);
+    scene.topic("bar", topic_id(2), &[LOST_DIRECTORY]);
+    scene.publish();
+    assert_eq!(scene.channel.sent_count(), 0, "not at once");
+    scene.time.sleep(200);
+    scene.scheduler.tick();
+    assert_eq!(scene.sent().0, [(1, 0), (2, 0)]);
+}
+
+#[test]
+fn a_broker_that_is_not_registered_tells_nothing_in_the_name_of_the_one_that_is() {
+    let is_registered = Arc::new(AtomicBool::new(false));
+    let registration = Arc::clone(&is_registered);
+    let mut scene = Scene::with(move || registration.load(Ordering::Relaxed).then_some(7));
+    scene.topic("foo", topic_id(1), &[LOST_DIRECTORY]);
+    scene.publish();
+    scene.time.sleep(60_000);
+    scene.scheduler.tick();
+    assert_eq!(scene.channel.sent_count(), 0);
+    is_registered.store(true, Ordering::Relaxed);
+    scene.time.sleep(1000);
     scene.scheduler.tick();
     assert_eq!(scene.sent().0, [(1, 0)]);
 }

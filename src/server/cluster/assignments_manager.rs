@@ -22,7 +22,6 @@ use crate::protocol::assign_replicas_to_dirs::{
     DirectoryTopic,
 };
 use crate::protocol::wire::uuid::Uuid;
-use crate::server::cluster::broker_lifecycle::NO_EPOCH;
 use crate::server::cluster::controller_channel::{
     ControllerChannel, ControllerError, send_request,
 };
@@ -32,6 +31,8 @@ const ASSIGNMENTS_PER_REQUEST_MAX: usize = 2250;
 /// How long to wait after the first failure, and at most; each wait is twice the one before.
 const BACKOFF_MS: i64 = 100;
 const BACKOFF_MAX_MS: i64 = 10_000;
+/// How long to wait for a registration, which tells nobody when it comes.
+const REGISTRATION_WAIT_MS: i64 = 1000;
 const REQUEST_TIMEOUT_MS: i64 = 60_000;
 
 /// The epoch of this broker's registration; `None` until there is one.
@@ -60,7 +61,8 @@ type TopicIdPartition = ([u8; 16], i32);
 struct Assignments {
     /// What the controller believes elsewhere: at most all replicas of this broker.
     waiting: BTreeSet<TopicIdPartition>,
-    is_in_flight: bool,
+    /// While a request is under way, and while it has to wait to be tried again.
+    is_busy: bool,
     failures: u32,
 }
 
@@ -110,17 +112,28 @@ impl AssignmentsManager {
     fn send_next(self: &Arc<Self>) {
         let Some(way) = self.way.get() else { return };
         let mut assignments = locked(&self.assignments);
-        if assignments.is_in_flight || assignments.waiting.is_empty() {
+        if assignments.is_busy || assignments.waiting.is_empty() {
             return;
         }
-        assignments.is_in_flight = true;
+        assignments.is_busy = true;
+        // Without an epoch the controller refuses: another broker with this id may be the one that it knows.
+        let Some(broker_epoch) = (way.broker_epoch)() else {
+            drop(assignments);
+            return self.send_after(REGISTRATION_WAIT_MS);
+        };
+        let is_first_attempt = assignments.failures == 0;
         let sent: Vec<_> =
             assignments.waiting.iter().take(ASSIGNMENTS_PER_REQUEST_MAX).copied().collect();
         drop(assignments);
-        info!("telling the controller where {} of this broker lie", counted(sent.len(), "replica"));
+        if is_first_attempt {
+            info!(
+                "telling the controller where {} of this broker lie",
+                counted(sent.len(), "replica")
+            );
+        }
         let request = AssignReplicasToDirsRequest {
             broker_id: self.broker_id,
-            broker_epoch: (way.broker_epoch)().unwrap_or(NO_EPOCH),
+            broker_epoch,
             directories: vec![DirectoryData {
                 id: Uuid(self.directory_id),
                 topics: by_topic(&sent),
@@ -133,7 +146,6 @@ impl AssignmentsManager {
 
     fn handle(self: &Arc<Self>, answer: Result<AssignReplicasToDirsResponse, ControllerError>) {
         let mut assignments = locked(&self.assignments);
-        assignments.is_in_flight = false;
         let settled = match answer {
             Ok(response) if response.error_code == Errors::None.code() => settled(&response),
             Ok(response) => {
@@ -152,13 +164,21 @@ impl AssignmentsManager {
         let is_progress = !settled.is_empty();
         assignments.failures = if is_progress { 0 } else { assignments.failures + 1 };
         let failures = assignments.failures;
+        assignments.is_busy = !is_progress;
         drop(assignments);
-        if is_progress {
-            return self.send_next();
+        match is_progress {
+            true => self.send_next(),
+            false => self.send_after(BACKOFF_MAX_MS.min(BACKOFF_MS << failures.min(16))),
         }
-        let delay_ms = BACKOFF_MAX_MS.min(BACKOFF_MS << failures.min(16));
+    }
+
+    /// Whatever the cluster's metadata brings meanwhile waits, too.
+    fn send_after(self: &Arc<Self>, delay_ms: i64) {
         let this = Arc::clone(self);
-        let again = Box::new(move || this.send_next());
+        let again = Box::new(move || {
+            locked(&this.assignments).is_busy = false;
+            this.send_next();
+        });
         self.scheduler.schedule("assign-replicas-to-dirs", delay_ms, None, again);
     }
 }
