@@ -115,15 +115,21 @@ impl ObservedQuorum {
 
     /// Whom to ask for the leader: each in its turn. `None` if there is nobody to ask.
     pub fn next_candidate(&mut self) -> Option<BootstrapServer> {
+        let candidates = self.candidates();
+        let candidate = (*candidates.get(self.turn.checked_rem(candidates.len())?)?).clone();
+        self.turn = self.turn.wrapping_add(1);
+        Some(candidate)
+    }
+
+    /// Each that may know the leader, once.
+    pub fn candidates(&self) -> Vec<&BootstrapServer> {
         let mut candidates: Vec<&BootstrapServer> = self.bootstrap_servers.iter().collect();
         for (_, address) in &self.voters {
             if !candidates.contains(&address) {
                 candidates.push(address);
             }
         }
-        let candidate = (*candidates.get(self.turn.checked_rem(candidates.len())?)?).clone();
-        self.turn = self.turn.wrapping_add(1);
-        Some(candidate)
+        candidates
     }
 
     /// The addresses in the settings, as they stand there.
