@@ -15,7 +15,7 @@ KERNELS ?=
 # The clients that `make clients` drives, of the folders in tests/clients; all of them if none is named.
 CLIENTS ?=
 # How they reach the broker: `none` is PLAINTEXT only, `some` a part of the ways over TLS and with SASL, `all` all
-# of those; without one `none`, then `some`.
+# of those; without one `none`, then `some`. `cluster` takes four clients to three brokers that restart.
 SECURITY ?=
 
 # The tortures that `make torture` runs, all of them if none is named; the seed of their random choices; and
@@ -136,7 +136,7 @@ live: tools           ## Open the page that shows the path at work in a real Chr
 ktls: tools           ## Run the tests of TLS with the kernel encrypting, here if it can or else in QEMU (KERNELS=rekey chooses of stock rekey; RECORD=1)
 	@KERNELS="$(KERNELS)" RECORD="$(RECORD)" tests/ktls/run.sh
 
-clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, SECURITY=all, RECORDS= per client)
+clients: tools        ## Drive real clients, print the grid of docs/en/clients.md (CLIENTS="kcat java-4" chooses, SECURITY=all or cluster, RECORDS= per client)
 	@for tool in python3 kcat openssl java keytool mvn $(if $(CLIENTS),,go node npm); do command -v $$tool >/dev/null || { \
 		echo "make clients needs kcat, OpenSSL, Java 17, Maven, Go, Node and Python: $$tool is missing" >&2; exit 1; }; done
 	@python3 tests/clients/grid_test.py --quiet

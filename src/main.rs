@@ -292,7 +292,8 @@ impl Signals {
     fn wait(&self) -> io::Result<Signal> {
         match self {
             Self::Awaited(signals) => Ok(signals.wait()?),
-            Self::PassedOn(receiver) => receiver.recv().map_err(io::Error::other),
+            // Without the thread no signal would come any more: the broker ends while it can.
+            Self::PassedOn(receiver) => Ok(receiver.recv().unwrap_or(Signal::SIGTERM)),
         }
     }
 }

@@ -69,12 +69,15 @@ fn validate_commit(
     }
 }
 
-/// The offsets of a commit are in the log, or cannot be.
+/// The offsets of a commit are in the log, or cannot be. The client of a group that was unloaded
+/// meanwhile has to commit again: whoever has loaded the group since may have read the log before.
+/// (Kafka tells it that all is well.)
 pub fn on_commit_stored(
     group: &mut GroupMetadata,
     commit: &mut OffsetCommit,
     stored: Result<(), Errors>,
 ) {
+    let stored = stored.and_then(|()| group.check_not_unloaded());
     let offsets = std::mem::take(&mut commit.offsets);
     if stored.is_ok() {
         group.offsets.extend(offsets, std::mem::take(&mut commit.held));

@@ -86,7 +86,7 @@ impl Group {
 
     /// Takes the group out of use, because this broker does not coordinate it any more: all that waits
     /// in it fails with `error`, and so does every later change. A store that is being appended is
-    /// completed.
+    /// completed, but a commit is none for its client.
     ///
     /// # Errors
     /// `NOT_COORDINATOR` if a change has panicked: then nothing waits in it.

@@ -138,25 +138,36 @@ impl GroupChanges {
     }
 
     /// Removes the offsets of partitions that no longer exist. Returns when the log has that of all
-    /// groups, whichever threads append it; a stop leaves the groups alone that have not had their turn.
+    /// groups, whichever threads append it.
     pub fn remove_offsets_of(&self, deleted: &[TopicAndPartition]) {
         let (sender, receiver) = mpsc::channel();
-        for group in self.manager.groups().into_iter().take_while(|_| self.is_active()) {
+        self.begin_to_remove_offsets_of(deleted, &|| {
             let sender = sender.clone();
-            let callback: DoneCallback = Box::new(move |stored| {
+            Box::new(move |stored| {
                 let _ = sender.send(stored); // The receiver waits below.
-            });
-            let removed = self.change(&group, |it| {
-                committed_offsets::delete_of_partitions(it.group, deleted, callback);
-                Ok(())
-            });
-            log_failure(&group, removed);
-        }
+            })
+        });
         drop(sender);
         // Ends when no callback is left that holds a sender.
         let failed = receiver.iter().filter(Result::is_err).count();
         if failed > 0 {
             error!("the offsets of deleted partitions are left in {failed} groups");
+        }
+    }
+
+    /// The same without waiting for the log: each group's callback hears what becomes of it. A stop
+    /// leaves the groups alone that have not had their turn.
+    pub fn begin_to_remove_offsets_of(
+        &self,
+        deleted: &[TopicAndPartition],
+        callback: &dyn Fn() -> DoneCallback,
+    ) {
+        for group in self.manager.groups().into_iter().take_while(|_| self.is_active()) {
+            let removed = self.change(&group, |it| {
+                committed_offsets::delete_of_partitions(it.group, deleted, callback());
+                Ok(())
+            });
+            log_failure(&group, removed);
         }
     }
 }

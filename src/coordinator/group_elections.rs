@@ -8,9 +8,10 @@
 
 use std::sync::Arc;
 
-use log::{debug, info};
+use log::{Level, debug, info, log};
 
 use crate::common::errors::Errors;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::{KafkaScheduler, Scheduler};
 use crate::common::topic_partition::{GROUP_METADATA_TOPIC_NAME, TopicAndPartition};
 use crate::common::units::LeaderEpoch;
@@ -61,10 +62,13 @@ impl GroupElections {
     }
 
     /// Removes the offsets of partitions that no longer exist, in the groups that are coordinated here.
-    /// Returns at once.
+    /// Returns at once. Nobody waits for the log: the loadings behind it must not, and a stop waits for
+    /// this thread before it completes what waits for replicas.
     pub fn on_partitions_deleted(&self, deleted: Vec<TopicAndPartition>) {
         let changes = Arc::clone(&self.changes);
-        let task = move || changes.remove_offsets_of(&deleted);
+        let task = move || {
+            changes.begin_to_remove_offsets_of(&deleted, &|| Box::new(report_kept_offsets));
+        };
         self.schedule("handleDeletedPartitions", task);
     }
 
@@ -76,5 +80,13 @@ impl GroupElections {
 
     fn schedule(&self, name: &str, task: impl FnMut() + Send + 'static) {
         self.scheduler.schedule(name, 0, None, Box::new(task));
+    }
+}
+
+/// Of a group whose offsets of deleted partitions could not be removed.
+fn report_kept_offsets(stored: Result<(), Errors>) {
+    if let Err(error) = stored {
+        let level = limited(LogKind::Failures, Level::Error);
+        log!(level, "the offsets of deleted partitions are left in a group: {error}");
     }
 }

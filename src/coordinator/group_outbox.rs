@@ -102,8 +102,9 @@ impl Outbox {
         self.answers.extend(answers);
     }
 
-    /// Queues a store, or fails it if the outbox is [closed](Self::close). An assignment or an empty group that still waits is moot if `store` is one,
-    /// too: its generation is over, and the log needs the newest record only.
+    /// Queues a store, or fails it if the outbox is [closed](Self::close). An assignment or an empty
+    /// group that still waits is moot if `store` is one, too: its generation is over, and the log needs
+    /// the newest record only.
     pub fn store(&mut self, mut store: Store) {
         if let Some(error) = self.closed_by {
             self.answers.extend(store.abandon(error));

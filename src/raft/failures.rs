@@ -14,6 +14,11 @@ impl Failures {
         self.0.clear();
     }
 
+    /// Whether there has been none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether there has been no such failure since.
     pub fn is_news(&mut self, why: &str) -> bool {
         let is_news = self.0.len() < NEWS_MAX && !self.0.iter().any(|known| known == why);

@@ -228,6 +228,9 @@ impl Observer {
         epoch: i32,
         address: Option<BootstrapServer>,
     ) -> Result<Judged, RaftFault> {
+        // Before version 16 of Fetch nobody says where the leader is. If it is this one, it is here.
+        let is_itself = error_code == 0 && leader_id >= 0;
+        let address = address.or_else(|| is_itself.then(|| connection.address.clone()));
         let mut quorum = locked(&self.quorum);
         let is_changed = quorum.learn(leader_id, epoch, address)?;
         let (leader, node) = (quorum.leader(), quorum.leader_node());

@@ -158,9 +158,11 @@ impl Partition {
     /// # Errors
     /// `UNKNOWN_LEADER_EPOCH` for one yet to come, `FENCED_LEADER_EPOCH` for one that is over.
     pub fn check_leader_epoch(&self, epoch: LeaderEpoch) -> Result<(), KafkaError> {
+        if epoch == LeaderEpoch::NONE {
+            return Ok(()); // Without a look at the state, which has a lock.
+        }
         let current = self.leader_epoch();
         let error = match epoch {
-            LeaderEpoch::NONE => return Ok(()),
             same if same == current => return Ok(()),
             newer if newer > current => Errors::UnknownLeaderEpoch,
             _ => Errors::FencedLeaderEpoch,
@@ -226,8 +228,9 @@ impl Partition {
     /// what waits for it: Kafka calls back up into `ReplicaManager` here.
     ///
     /// # Errors
-    /// `NOT_LEADER_OR_FOLLOWER`; `NOT_ENOUGH_REPLICAS` if `acks` is -1 and `min.insync.replicas` asks for more than there
-    /// are; what [`Log::append`](crate::storage::log::log::Log::append) reports otherwise.
+    /// `NOT_LEADER_OR_FOLLOWER`; `NOT_ENOUGH_REPLICAS` if `acks` is -1 and `min.insync.replicas` asks
+    /// for more than there are; what [`Log::append`](crate::storage::log::log::Log::append) reports
+    /// otherwise.
     pub fn append_messages_to_leader(
         &self,
         records: &mut [u8],

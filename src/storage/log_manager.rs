@@ -319,7 +319,8 @@ impl LogManager {
         self.get_or_create_log(topic_and_partition, config, |_| Ok(()))
     }
 
-    /// As [`create_log`](Self::create_log), for the topic with this id. A log that is there has to belong to it.
+    /// As [`create_log`](Self::create_log), for the topic with this id. A log that is there has to
+    /// belong to it.
     ///
     /// # Errors
     /// The same; `INCONSISTENT_TOPIC_ID`.

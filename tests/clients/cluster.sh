@@ -12,6 +12,10 @@ CLUSTER_DELAY_SECONDS=0.4
 # run_cluster CLIENT...
 run_cluster() {
     local client started=$SECONDS
+    if [ $# -eq 0 ]; then
+        echo "none of these clients is driven against a cluster; there are: $CLUSTER_CLIENTS" >&2
+        return 1
+    fi
     export CLUSTER_DIR=$TOP_DIR/cluster
     RUN_DIR=$CLUSTER_DIR DATA_DIR=$CLUSTER_DIR
     mkdir -p "$RUN_DIR"
@@ -46,7 +50,14 @@ restart_at_step() {
 
 restart_soon() {
     local signal=TERM
-    [ -e "$CLUSTER_DIR/was-asked" ] && signal=KILL && rm "$CLUSTER_DIR/was-asked" || touch "$CLUSTER_DIR/was-asked"
+    # The directory is about to be removed.
+    [ ! -e "$CLUSTER_DIR/over" ] || return 0
+    if [ -e "$CLUSTER_DIR/was-asked" ]; then
+        signal=KILL
+        rm "$CLUSTER_DIR/was-asked"
+    else
+        touch "$CLUSTER_DIR/was-asked"
+    fi
     (
         sleep "$CLUSTER_DELAY_SECONDS"
         cluster_restart "$signal"
@@ -84,7 +95,8 @@ check_cluster() {
 
 cluster_stops() {
     local id
-    # Whoever restarts one at this moment is waited for.
+    # Whoever restarts one at this moment is waited for, and nobody does so from now on.
+    touch "$CLUSTER_DIR/over"
     flock "$CLUSTER_DIR/restarting" true
     cluster_stop
     for id in $CLUSTER_BROKERS; do

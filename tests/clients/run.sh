@@ -29,11 +29,13 @@ SECURITY=${SECURITY:-}
 ATTEMPT_SECONDS=30
 
 main() {
+    local clients
     check_names "$@"
     prepare
     trap cleanup EXIT
     if [ "$SECURITY" = cluster ]; then
-        run_cluster $(those_of_the_cluster "$@")
+        mapfile -t clients < <(those_of_the_cluster "$@")
+        run_cluster "${clients[@]}"
         sum_up_cluster
     else
         run_ways "$@"

@@ -207,3 +207,17 @@ fn a_topic_that_goes_or_that_the_controller_does_not_know_is_asked_about_no_more
     scene.scheduler.tick();
     assert_eq!(scene.channel.sent_count(), 0);
 }
+
+/// Else a controller that is in error would be asked again as fast as it answers.
+#[test]
+fn an_answer_about_other_partitions_is_no_progress() {
+    let mut scene = Scene::new();
+    scene.topic("foo", topic_id(1), &[LOST_DIRECTORY]);
+    scene.publish();
+    let others = answer(&[(1, 7, Errors::None), (2, 0, Errors::UnknownTopicId)]);
+    scene.sent().1.respond::<AssignReplicasToDirsRequest>(&others);
+    assert_eq!(scene.channel.sent_count(), 0, "not at once");
+    scene.time.sleep(200);
+    scene.scheduler.tick();
+    assert_eq!(scene.sent().0, [(1, 0)]);
+}

@@ -32,7 +32,7 @@ pub(crate) fn controller_with(records: &[MetadataRecord]) -> ScriptedController 
 }
 
 /// The settings of a broker that joins the cluster of `controller`.
-fn settings(controller: &ScriptedController) -> Vec<(String, String)> {
+pub(crate) fn settings(controller: &ScriptedController) -> Vec<(String, String)> {
     let id = BROKER_ID.to_string();
     [
         ("process.roles", "broker"),
@@ -46,7 +46,7 @@ fn settings(controller: &ScriptedController) -> Vec<(String, String)> {
     .to_vec()
 }
 
-fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(crate) fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
     settings.iter().map(|(name, value)| (&**name, &**value)).collect()
 }
 

@@ -61,12 +61,16 @@ cluster_broker_await() {
 }
 
 # cluster_restart SIGNAL: ends the next broker in turn by it, TERM or KILL, and starts it again. One at a time:
-# who calls meanwhile waits.
+# who calls meanwhile waits, and who calls after the end, of which the file `over` tells, does nothing.
 cluster_restart() {
     local id pid
     # The broker that is started does not inherit it.
     exec 9>"$CLUSTER_DIR/restarting"
     flock 9
+    if [ -e "$CLUSTER_DIR/over" ]; then
+        exec 9>&-
+        return
+    fi
     id=$(cat "$CLUSTER_DIR/next" 2>/dev/null || echo 1)
     echo $((id % 3 + 1)) >"$CLUSTER_DIR/next"
     pid=$(cat "$CLUSTER_DIR/broker-$id.pid")

@@ -1,13 +1,15 @@
 //! The groups of a cluster have their coordinators on the brokers that lead their partitions of
 //! `__consumer_offsets`.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use support::broker::Broker;
 use support::client::Client;
 use support::temp::TempDir;
-use support::wait::wait_until;
+use support::wait::{PATIENCE, wait_until};
 use transferto::common::errors::Errors;
+use transferto::common::topic_partition::TopicAndPartition;
 use transferto::image::records::broker_records::RegisterBrokerRecord;
 use transferto::image::records::metadata_record::{MetadataRecord, RecordAndVersion};
 use transferto::image::records::topic_records::{
@@ -34,8 +36,8 @@ use crate::scripted_controller::ScriptedController;
 const OTHER_ID: i32 = 2;
 
 /// The group `g` is in partition 1, which this broker leads; `b` is in partition 0 of the other.
-const OURS: &str = "g";
-const OTHERS: &str = "b";
+pub(crate) const OURS: &str = "g";
+pub(crate) const OTHERS: &str = "b";
 const OURS_AT: i32 = 1;
 
 const NOT_COORDINATOR: i16 = Errors::NotCoordinator.code();
@@ -83,7 +85,7 @@ fn lead(controller: &ScriptedController, leader: i32) {
     append(controller, &[MetadataRecord::PartitionChange(change)]);
 }
 
-fn find(client: &mut Client, group: &str) -> FindCoordinatorResponse {
+pub(crate) fn find(client: &mut Client, group: &str) -> FindCoordinatorResponse {
     let request = FindCoordinatorRequest { key: group.to_string(), ..Default::default() };
     match client.call(3, &RequestBody::FindCoordinator(request), &[]).0 {
         ResponseBody::FindCoordinator(found) => found,
@@ -91,7 +93,7 @@ fn find(client: &mut Client, group: &str) -> FindCoordinatorResponse {
     }
 }
 
-fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
+pub(crate) fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
     let partition = OffsetCommitRequestPartition {
         committed_offset: offset,
         ..OffsetCommitRequestPartition::default()
@@ -112,7 +114,7 @@ fn commit(client: &mut Client, group: &str, offset: i64) -> i16 {
 }
 
 /// The error of the answer, and the offset.
-fn committed(client: &mut Client, group: &str) -> (i16, i64) {
+pub(crate) fn committed(client: &mut Client, group: &str) -> (i16, i64) {
     let name = "post".to_string();
     let topics = Some(vec![OffsetFetchRequestTopic { name, partition_indexes: vec![0] }]);
     let group_id = group.to_string();
@@ -256,4 +258,25 @@ fn the_offsets_of_a_deleted_topic_go_from_the_groups_of_this_broker() {
     append(&controller, &[MetadataRecord::RemoveTopic(removed)]);
     wait_until("the end of the offset", || committed(&mut client, OURS) == (0, -1));
     broker.shutdown().unwrap();
+}
+
+/// Another broker is in sync with what the broker stores, and never has it.
+#[test]
+fn a_stop_does_not_wait_for_replicas_of_what_deleted_topics_leave_to_be_stored() {
+    let controller = start_controller();
+    let (broker, mut client) = start_new(&controller);
+    assert_eq!(commit(&mut client, OURS, 5), 0);
+    let key = TopicAndPartition::new("__consumer_offsets", OURS_AT);
+    let partition = broker.server().replica_manager().local_logs().get_partition(&key).unwrap();
+    let isr = Some(vec![BROKER_ID, OTHER_ID]);
+    let change = PartitionChangeRecord { isr, ..changed(topic_id(1), OURS_AT) };
+    append(&controller, &[MetadataRecord::PartitionChange(change)]);
+    wait_until("the other replica", || partition.state().in_sync_replicas == 2);
+    let end = partition.local_replica().log_end_offset().message_offset;
+    let removed = RemoveTopicRecord { topic_id: Uuid([7; 16]) };
+    append(&controller, &[MetadataRecord::RemoveTopic(removed)]);
+    wait_until("the tombstone", || partition.local_replica().log.log_end_offset() > end);
+    let (stopped, stop) = mpsc::channel();
+    thread::spawn(move || stopped.send(broker.shutdown().is_ok()));
+    assert_eq!(stop.recv_timeout(PATIENCE), Ok(true));
 }

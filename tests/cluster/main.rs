@@ -9,11 +9,14 @@ mod mock_controller_channel;
 mod scene;
 
 mod broker_metadata_publisher;
+mod apache_cluster;
+mod apache_controller;
 mod assignments_manager;
 mod broker_registration_tracker;
 pub(crate) mod broker_server;
+mod dead_controllers;
 mod fetch;
-mod group_coordinator;
+pub(crate) mod group_coordinator;
 mod kraft_metadata_cache;
 mod partitions_of_others;
 mod replica_changes;

@@ -38,6 +38,10 @@ const CLIENT_SETTINGS: [&str; 10] = [
     "max.partition.fetch.bytes",
 ];
 
+/// Features of a cluster, whose names look like those of settings.
+const FEATURES: [&str; 4] =
+    ["group.version", "kraft.version", "metadata.version", "transaction.version"];
+
 /// Ends of file names; a word that ends so is no setting.
 const FILE_ENDINGS: [&str; 11] = [
     ".rs",
@@ -276,7 +280,11 @@ impl Names {
         Self {
             files: files.map(SourceFile::read).collect(),
             kafka: symbols.lines().chain(tests).chain(apis).map(String::from).collect(),
-            settings: ours.chain(Unsupported::names()).chain(CLIENT_SETTINGS).collect(),
+            settings: ours
+                .chain(Unsupported::names())
+                .chain(CLIENT_SETTINGS)
+                .chain(FEATURES)
+                .collect(),
         }
     }
 

@@ -7,12 +7,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, log};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
 use crate::common::text::counted;
+use crate::common::uuid::uuid_text;
 use crate::image::metadata_delta::MetadataDelta;
 use crate::image::metadata_image::MetadataImage;
 use crate::image::metadata_publisher::MetadataPublisher;
@@ -158,10 +160,9 @@ impl AssignmentsManager {
                 Vec::new()
             }
         };
-        for partition in &settled {
-            assignments.waiting.remove(partition);
-        }
-        let is_progress = !settled.is_empty();
+        // An answer about other partitions than those that were asked about is none.
+        let count = settled.iter().filter(|it| assignments.waiting.remove(it)).count();
+        let is_progress = count > 0;
         assignments.failures = if is_progress { 0 } else { assignments.failures + 1 };
         let failures = assignments.failures;
         assignments.is_busy = !is_progress;
@@ -221,9 +222,12 @@ fn settled(response: &AssignReplicasToDirsResponse) -> Vec<TopicIdPartition> {
                 Errors::None | Errors::UnknownTopicId | Errors::UnknownTopicOrPartition => {
                     settled.push((topic.topic_id.0, partition.partition_index));
                 }
-                error => warn!(
-                    "the controller does not take it that partition {} of a topic lies here: {error}",
-                    partition.partition_index
+                error => log!(
+                    limited(LogKind::Failures, Level::Warn),
+                    "the controller does not take it that partition {} of the topic with the id {} lies \
+                     here: {error}",
+                    partition.partition_index,
+                    uuid_text(&topic.topic_id.0)
                 ),
             }
         }

@@ -4,14 +4,14 @@
 //! Nothing here waits or sends: the [manager](crate::server::cluster::broker_lifecycle_manager) does.
 
 use std::collections::BTreeMap;
-use std::mem;
 
-use log::{debug, error, info, warn};
+use log::{Level, debug, info, log, warn};
 
 use crate::common::errors::Errors;
 use crate::protocol::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use crate::protocol::broker_registration::BrokerRegistrationResponse;
 use crate::protocol::wire::uuid::Uuid;
+use crate::raft::failures::Failures;
 use crate::server::cluster::controller_channel::ControllerError;
 
 /// The broker epoch of a broker that is not registered.
@@ -23,8 +23,8 @@ const CATCH_UP_INTERVAL_MS: i64 = 10;
 /// by then.
 const FIRST_SHUTDOWN_INTERVAL_MS: i64 = 50;
 
-/// How long a controlled shutdown goes on without any answer: by then the controller has fenced a broker that
-/// it has not heard of, and moved what it led.
+/// How long after the last answer a controlled shutdown goes on: by then the controller has fenced a broker
+/// that it has not heard of, and moved what it led.
 const SILENCE_MAX_MS: i64 = 10_000;
 
 /// What the broker is to the cluster.
@@ -70,14 +70,16 @@ pub(super) struct BrokerLifecycle {
     was_ever_registered: bool,
     /// Then the start has failed, for this reason.
     pub(super) failure: Option<String>,
-    /// Whether the log says already that the controller takes this broker for another.
-    is_duplicate_reported: bool,
+    /// What controllers have refused since one last did what it was asked.
+    refusals: Failures,
     is_ready_to_unfence: bool,
     /// What the controller said last.
     is_fenced: bool,
     got_controlled_shutdown_response: bool,
-    /// When a controlled shutdown began, or was answered last.
+    /// When a controlled shutdown began.
     pending_since_ms: i64,
+    /// When a controller last did what it was asked.
+    heard_at_ms: i64,
     is_in_flight: bool,
     next_is_immediate: bool,
     /// When to say something next; `None` while a request is under way, and at the end.
@@ -97,11 +99,12 @@ impl BrokerLifecycle {
             is_registered: false,
             was_ever_registered: false,
             failure: None,
-            is_duplicate_reported: false,
+            refusals: Failures::default(),
             is_ready_to_unfence: false,
             is_fenced: true,
             got_controlled_shutdown_response: false,
             pending_since_ms: now_ms,
+            heard_at_ms: now_ms,
             is_in_flight: false,
             next_is_immediate: false,
             next_at_ms: Some(now_ms),
@@ -113,11 +116,12 @@ impl BrokerLifecycle {
     /// When [`due`](Self::due) has to be asked again at the latest; `None` if something else has to happen
     /// first.
     pub(super) fn wake_up_at_ms(&self) -> Option<i64> {
-        let deadline = (!self.was_ever_registered).then_some(self.registration_deadline_ms);
-        match self.state {
-            LifecycleState::ShuttingDown => None,
-            _ => [self.next_at_ms, deadline].into_iter().flatten().min(),
-        }
+        let deadline = match self.state {
+            LifecycleState::ShuttingDown => return None,
+            LifecycleState::PendingControlledShutdown => Some(self.gives_up_at_ms()),
+            _ => (!self.was_ever_registered).then_some(self.registration_deadline_ms),
+        };
+        [self.next_at_ms, deadline].into_iter().flatten().min()
     }
 
     /// What has to be said now. Then it counts as said: an answer, or an error in its place, has to
@@ -136,6 +140,7 @@ impl BrokerLifecycle {
             ));
             return None;
         }
+        self.give_up_after_silence(now_ms);
         if self.next_at_ms? > now_ms {
             return None;
         }
@@ -172,6 +177,7 @@ impl BrokerLifecycle {
                 self.is_registered = true;
                 self.was_ever_registered = true;
                 self.broker_epoch = response.broker_epoch;
+                self.heard(now_ms);
                 info!("registered with broker epoch {}", response.broker_epoch);
                 self.schedule_immediately(now_ms);
             }
@@ -211,22 +217,34 @@ impl BrokerLifecycle {
             Some(why) if !self.was_ever_registered => {
                 self.fail(format!("the controller refuses to register this broker: {name}: {why}"));
             }
-            Some(why) => error!("the controller refuses to register this broker: {name}: {why}"),
-            None if error == Some(&Errors::DuplicateBrokerRegistration) => self.report_duplicate(),
-            None => warn!("not registered: the controller answers {name}; trying again"),
+            Some(why) => {
+                let why = format!("the controller refuses to register this broker: {name}: {why}");
+                self.report(Level::Error, &why);
+            }
+            None if error == Some(&Errors::DuplicateBrokerRegistration) => {
+                let why = format!(
+                    "not registered yet: the controller has heard of broker {id} within its \
+                     broker.session.timeout.ms, 9 seconds by default: that is so after a quick restart, \
+                     or another broker has this id; trying again"
+                );
+                self.report(Level::Info, &why);
+            }
+            None => {
+                let why = format!("not registered: the controller answers {name}; trying again");
+                self.report(Level::Warn, &why);
+            }
         }
     }
 
-    fn report_duplicate(&mut self) {
-        if mem::replace(&mut self.is_duplicate_reported, true) {
-            return debug!("not registered yet: broker {} has a session", self.broker_id);
-        }
-        info!(
-            "not registered yet: the controller has heard of broker {} within its \
-             broker.session.timeout.ms, 9 seconds by default: that is so after a quick restart, or \
-             another broker has this id; trying again",
-            self.broker_id
-        );
+    /// What is refused at every heartbeat is worth a line once.
+    fn report(&mut self, level: Level, refusal: &str) {
+        let level = if self.refusals.is_news(refusal) { level } else { Level::Debug };
+        log!(level, "{refusal}");
+    }
+
+    fn heard(&mut self, now_ms: i64) {
+        self.heard_at_ms = now_ms;
+        self.refusals.forget();
     }
 
     pub(super) fn handle_heartbeat(
@@ -238,6 +256,7 @@ impl BrokerLifecycle {
         self.is_in_flight = false;
         match answer {
             Ok(response) if response.error_code == Errors::None.code() => {
+                self.heard(now_ms);
                 self.controller_knows_of(&sent.offline_log_dirs);
                 self.handle_answer(&response, now_ms);
             }
@@ -245,7 +264,9 @@ impl BrokerLifecycle {
                 self.handle_stale_epoch(now_ms);
             }
             Ok(response) => {
-                warn!("the controller answers a heartbeat with error {}", response.error_code);
+                let code = response.error_code;
+                let why = format!("the controller answers a heartbeat with error {code}");
+                self.report(Level::Warn, &why);
                 self.schedule_after_failure(now_ms);
             }
             Err(error) => {
@@ -256,9 +277,19 @@ impl BrokerLifecycle {
         }
     }
 
+    /// When a controlled shutdown ends without an answer, also without that to a request under way. The one
+    /// with which it began has its time, however long there was no answer before; two intervals are what
+    /// may lie between the answers of a controller that works.
+    fn gives_up_at_ms(&self) -> i64 {
+        let interval_ms = self.times.heartbeat_interval_ms;
+        let first = self.pending_since_ms.saturating_add(interval_ms.min(SILENCE_MAX_MS));
+        let silence_max_ms = interval_ms.saturating_mul(2).max(SILENCE_MAX_MS);
+        self.heard_at_ms.saturating_add(silence_max_ms).max(first)
+    }
+
     fn give_up_after_silence(&mut self, now_ms: i64) {
         let is_pending = self.state == LifecycleState::PendingControlledShutdown;
-        if is_pending && now_ms - self.pending_since_ms >= SILENCE_MAX_MS {
+        if is_pending && now_ms >= self.gives_up_at_ms() {
             warn!("no controller answers: the broker stops without waiting for it");
             self.shut_down();
         }
@@ -289,7 +320,6 @@ impl BrokerLifecycle {
                 self.shut_down();
             }
             LifecycleState::PendingControlledShutdown => {
-                self.pending_since_ms = now_ms;
                 match self.got_controlled_shutdown_response {
                     false => self.schedule(now_ms, FIRST_SHUTDOWN_INTERVAL_MS),
                     true => self.schedule_after_success(now_ms),
@@ -379,7 +409,8 @@ impl BrokerLifecycle {
         self.schedule_immediately(now_ms);
     }
 
-    fn fail(&mut self, why: String) {
+    /// Nothing comes of this life any more, for this reason.
+    pub(super) fn fail(&mut self, why: String) {
         self.failure = Some(why);
         self.shut_down();
     }
@@ -508,9 +539,11 @@ mod tests {
             assert_eq!(it.wake_up_at_ms(), Some(now_ms + 2000));
         }
         assert_eq!((it.state, it.failure.clone()), (LifecycleState::Starting, None));
+        assert!(!it.refusals.is_empty(), "the same is no news");
         it.due(6000, 0);
         registered(&mut it, Errors::None, 6000);
         assert_eq!(it.broker_epoch, 1000);
+        assert!(it.refusals.is_empty(), "the next time it is");
     }
 
     #[test]
@@ -564,6 +597,51 @@ mod tests {
             now_ms += 4000;
         }
         assert_eq!(now_ms, 100 + 3 * 4000);
+    }
+
+    #[test]
+    fn a_controlled_shutdown_is_short_if_no_controller_has_answered_for_long() {
+        let mut it = running(0);
+        it.begin_controlled_shutdown(60_000);
+        let sent = heartbeat(&mut it, 60_000);
+        assert_eq!(it.wake_up_at_ms(), Some(62_000), "it is asked once");
+        it.handle_heartbeat(&sent, Err(ControllerError::TimedOut), 62_000);
+        assert_eq!(it.state, LifecycleState::ShuttingDown);
+    }
+
+    #[test]
+    fn a_controlled_shutdown_waits_for_no_answer_that_does_not_come_or_refuses_it() {
+        let mut silent = running(0);
+        silent.begin_controlled_shutdown(100);
+        heartbeat(&mut silent, 100);
+        assert_eq!(silent.wake_up_at_ms(), Some(10_000));
+
+        let mut refused = running(0);
+        refused.begin_controlled_shutdown(100);
+        answered(&mut refused, 100, |it| it.error_code = Errors::UnknownServerError.code());
+
+        let mut unregistered = running(0);
+        unregistered.resend_registration(50);
+        unregistered.begin_controlled_shutdown(100);
+        assert_eq!(unregistered.due(100, 0), Some(Communication::Register));
+        registered(&mut unregistered, Errors::DuplicateBrokerRegistration, 150);
+
+        for mut it in [silent, refused, unregistered] {
+            assert_eq!(it.state, LifecycleState::PendingControlledShutdown);
+            assert_eq!((it.due(10_000, 0), it.state), (None, LifecycleState::ShuttingDown));
+        }
+    }
+
+    #[test]
+    fn a_controlled_shutdown_goes_on_as_long_as_there_are_answers_however_rare() {
+        let times = LifecycleTimes { heartbeat_interval_ms: 30_000, ..TIMES };
+        let mut it = BrokerLifecycle { times, ..running(0) };
+        it.begin_controlled_shutdown(29_000);
+        answered(&mut it, 29_000, |it| it.should_shut_down = false);
+        answered(&mut it, 29_050, |it| it.should_shut_down = false);
+        assert_eq!(it.wake_up_at_ms(), Some(59_050));
+        answered(&mut it, 59_050, |it| it.should_shut_down = true);
+        assert_eq!(it.state, LifecycleState::ShuttingDown);
     }
 
     #[test]

@@ -177,6 +177,12 @@ impl BrokerLifecycleManager {
         self.change(BrokerLifecycle::resend_registration);
     }
 
+    /// The cluster cannot be followed any further: whatever waits here ends with this reason, and the controller
+    /// hears nothing more.
+    pub fn fail(&self, why: &str) {
+        self.change(|it, _| it.fail(why.to_string()));
+    }
+
     /// Tells the controller nothing more, and ends whatever waits here.
     pub fn close(&self) {
         self.change(|it, _| it.shut_down());

@@ -120,6 +120,10 @@ impl Membership {
         )?;
         // Only once: nobody else has it.
         let _ = registered.set(Arc::clone(&lifecycle));
+        // A fault from before that has found nobody to tell.
+        if let Some(why) = &*locked(&fault) {
+            lifecycle.fail(why);
+        }
         let epoch_of = Arc::clone(&lifecycle);
         let channel = Arc::clone(&forwarding_channel) as Arc<dyn ControllerChannel>;
         assignments.start(channel, move || epoch_of.broker_epoch());
@@ -293,10 +297,13 @@ impl Observation<'_> {
         let publisher = Arc::clone(self.publisher) as Arc<dyn MetadataPublisher>;
         let assignments = Arc::new(Arc::clone(self.assignments));
         let loader = MetadataLoader::new(vec![publisher, Arc::new(tracker), assignments]);
-        let noted = Arc::clone(self.fault);
+        let (noted, waiting) = (Arc::clone(self.fault), Arc::clone(self.registered));
         let note = move |fault: RaftFault| {
             let why = format!("the metadata log cannot be followed any further: {fault}");
-            *locked(&noted) = Some(why);
+            *locked(&noted) = Some(why.clone());
+            if let Some(lifecycle) = waiting.get() {
+                lifecycle.fail(&why);
+            }
             on_fault();
         };
         let config = RaftConfig::of_broker(config, config.broker_id, cluster_id);

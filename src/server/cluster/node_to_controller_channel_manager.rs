@@ -14,6 +14,7 @@ use log::warn;
 use crate::common::lock::locked;
 use crate::common::named_thread::spawn_named;
 use crate::common::time::Time;
+use crate::raft::failures::Failures;
 use crate::raft::quorum::ControllerNodeProvider;
 use crate::server::cluster::controller_channel::{
     ControllerCallback, ControllerChannel, ControllerRequest, NodeApiVersions,
@@ -70,7 +71,7 @@ impl NodeToControllerChannelManager {
             socket_timeout_ms: config.socket_timeout_ms,
             active: None,
             next_correlation_id: 0,
-            last_trouble: None,
+            failures: Failures::default(),
         };
         let (alive, is_over) = sync_channel(0);
         let name = format!("broker-to-controller-{}-channel-manager", config.channel_name);

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::{Level, debug, log};
 
 use crate::common::errors::Errors;
 use crate::common::lock::locked;
@@ -21,6 +21,7 @@ use crate::protocol::client_request::{
     split_client_response,
 };
 use crate::protocol::wire::types::Version;
+use crate::raft::failures::Failures;
 use crate::raft::quorum::{ControllerNode, ControllerNodeProvider};
 use crate::server::cluster::controller_channel::{
     ControllerError, ControllerResponse, NodeApiVersions,
@@ -51,8 +52,8 @@ pub(super) struct NodeToControllerRequestThread {
     pub(super) socket_timeout_ms: i64,
     pub(super) active: Option<ActiveController>,
     pub(super) next_correlation_id: i32,
-    /// What kept the last request from its answer: the same trouble is logged once.
-    pub(super) last_trouble: Option<String>,
+    /// What has kept requests from their answers since the last one.
+    pub(super) failures: Failures,
 }
 
 /// The controller that the thread is connected to.
@@ -88,7 +89,7 @@ impl NodeToControllerRequestThread {
         let Some(item) = self.queue.take(self.time.hi_res_clock_ms()) else { return true };
         match self.send(&item) {
             Outcome::Answered(version, body) => {
-                self.last_trouble = None;
+                self.failures.forget();
                 complete(item, Ok(ControllerResponse { version, body: &body }));
                 true
             }
@@ -98,7 +99,7 @@ impl NodeToControllerRequestThread {
             }
             Outcome::Unanswered(why) => {
                 self.forget_controller();
-                self.report(&item, why);
+                self.report(&item, &why);
                 self.queue.put_first(item);
                 false
             }
@@ -201,15 +202,14 @@ impl NodeToControllerRequestThread {
         *locked(&self.api_versions) = None;
     }
 
-    fn report(&mut self, item: &QueueItem, why: String) {
-        if self.queue.is_closed() || self.last_trouble.as_ref() == Some(&why) {
-            return debug!("{}: {} has to wait: {why}", self.channel_name, item.request.name);
-        }
-        match self.last_trouble {
-            None => info!("{}: {} has to wait: {why}", self.channel_name, item.request.name),
-            Some(_) => warn!("{}: {} has to wait: {why}", self.channel_name, item.request.name),
-        }
-        self.last_trouble = Some(why);
+    fn report(&mut self, item: &QueueItem, why: &str) {
+        let is_first = self.failures.is_empty();
+        let level = match !self.queue.is_closed() && self.failures.is_news(why) {
+            true if is_first => Level::Info,
+            true => Level::Warn,
+            false => Level::Debug,
+        };
+        log!(level, "{}: {} has to wait: {why}", self.channel_name, item.request.name);
     }
 }
 
@@ -366,7 +366,7 @@ mod tests {
                 socket_timeout_ms: 30_000,
                 active: None,
                 next_correlation_id: 0,
-                last_trouble: None,
+                failures: Failures::default(),
             };
             Self { thread, controllers, time }
         }

@@ -4,10 +4,11 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use log::{debug, error, warn};
+use log::{Level, debug, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::time::Time;
 use crate::protocol::allocate_producer_ids::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse,
@@ -130,7 +131,8 @@ fn block_of(response: Result<AllocateProducerIdsResponse, ControllerError>) -> O
     let response = match response {
         Ok(response) => response,
         Err(error) => {
-            warn!("no block of producer ids: {error}; asking again");
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "no block of producer ids: {error}; asking again");
             return None;
         }
     };
@@ -139,23 +141,32 @@ fn block_of(response: Result<AllocateProducerIdsResponse, ControllerError>) -> O
         Errors::None if start >= 0 && length > 0 => {
             let block = start.checked_add(length).map(|end| start..end);
             if block.is_none() {
-                error!("the controller gave {length} producer ids from {start} on: too high");
+                report_wrong_block(start, length);
             }
             block
         }
         Errors::None => {
-            error!(
-                "the controller gave {length} producer ids from {start} on: there is no such block"
-            );
+            report_wrong_block(start, length);
             None
         }
         error @ (Errors::StaleBrokerEpoch | Errors::BrokerIdNotRegistered) => {
-            warn!("no block of producer ids before this broker is registered: {}", error.message());
+            let level = limited(LogKind::Failures, Level::Warn);
+            let why = error.message();
+            log!(level, "no block of producer ids before this broker is registered: {why}");
             None
         }
         error => {
-            error!("the controller gave no block of producer ids: {}", error.message());
+            let level = limited(LogKind::Failures, Level::Error);
+            log!(level, "the controller gave no block of producer ids: {}", error.message());
             None
         }
     }
+}
+
+fn report_wrong_block(start: i64, length: i64) {
+    let level = limited(LogKind::Failures, Level::Error);
+    log!(
+        level,
+        "the controller gave {length} producer ids from {start} on: there is no such block"
+    );
 }

@@ -19,7 +19,7 @@ api_versions() {
     has "$WORK/apis" "$BROKER (id: 0 rack: null isFenced: false) -> ("
     unusable=$(grep '): ' "$WORK/apis" | grep -vE ': UNSUPPORTED|usable: [0-9]+\]' || true)
     expect "" "$unusable" "APIs of the broker that the tool cannot use"
-    for api in "Produce(0): 0 to 11 [usable: 11]" "Fetch(1): 0 to 12 [usable: 12]" \
+    for api in "Produce(0): 0 to 11 [usable: 11]" "Fetch(1): 0 to 18 [usable: 18]" \
         "Metadata(3): 0 to 12 [usable: 12]" "JoinGroup(11): 0 to 9 [usable: 9]" \
         "CreateTopics(19): 0 to 7 [usable: 7]" "IncrementalAlterConfigs(44): 0 to 1 [usable: 1]"; do
         has "$WORK/apis" $'\t'"$api"

@@ -114,10 +114,15 @@ list() {
 
 auto_create_by_a_producer() {
     echo hello | kc -P -t fresh
-    kc -L -t fresh >"$WORK/list"
-    grep -q 'topic "fresh" with 3 partitions:' "$WORK/list"
-    expect 3 "$(grep -cE 'partition [0-2], leader ([0-9]+), replicas: \1, isrs: \1$' "$WORK/list")" "count"
+    # In a cluster the leader of one of them may be away for a moment.
+    wait_until 30 "for the leaders of three partitions" has_three_leaders fresh
     expect hello "$(consume fresh)" "the record that created the topic"
+}
+
+# has_three_leaders TOPIC: each of its three partitions has one, which is its only replica.
+has_three_leaders() {
+    kc -L -t "$1" >"$WORK/list" && grep -q "topic \"$1\" with 3 partitions:" "$WORK/list" &&
+        [ 3 -eq "$(grep -cE 'partition [0-2], leader ([0-9]+), replicas: \1, isrs: \1$' "$WORK/list")" ]
 }
 
 unknown_topic_for_a_consumer() {

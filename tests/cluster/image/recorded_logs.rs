@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use support::random::Random;
 use transferto::common::uuid::uuid_text;
 use transferto::image::loader::metadata_loader::MetadataLoader;
 use transferto::image::metadata_delta::MetadataDelta;
@@ -12,9 +13,14 @@ use transferto::image::metadata_image::MetadataImage;
 use transferto::image::records::metadata_record::RecordAndVersion;
 use transferto::message::record_batch::RecordBatch;
 use transferto::protocol::quorum_records::QuorumRecord;
+use transferto::raft::observed_log::ObservedLog;
 use transferto::raft::raft_listener::{RaftListener, SnapshotId};
 
 use crate::image::published::Published;
+
+/// Of a batch: where its CRC stands, and from where on it is of the bytes.
+const CRC_OFFSET: usize = 17;
+const ATTRIBUTES_OFFSET: usize = 21;
 
 const LOG: &str = "00000000000000000000.log";
 
@@ -252,5 +258,42 @@ fn no_byte_makes_the_loader_panic() {
         let mut loader = MetadataLoader::new(Vec::new());
         let is_whole = cut == 0 || ends.contains(&cut);
         assert_eq!(loader.handle_commit(&log[..cut], end).is_ok(), is_whole, "cut at {cut}");
+    }
+}
+
+/// What comes from a controller may be wrong in any way: it is followed, or it is a fault that says where.
+#[test]
+fn no_change_of_the_bytes_of_a_batch_makes_the_loader_panic() {
+    const ROUNDS: usize = 200;
+    for folder in ["mv7", "mv21", "mv33"] {
+        let (whole, mut random) = (log(folder), Random(7));
+        let ends: Vec<_> = batches(&whole)
+            .iter()
+            .scan(0, |end, batch| {
+                *end += batch.size_in_bytes();
+                Some(*end)
+            })
+            .collect();
+        for _ in 0..ROUNDS {
+            let last = random.index(ends.len());
+            let start = last.checked_sub(1).map_or(0, |before| ends[before]);
+            let mut changed = whole[..ends[last]].to_vec();
+            for _ in 0..=random.below(3) {
+                let at = start
+                    + ATTRIBUTES_OFFSET
+                    + random.index(ends[last] - start - ATTRIBUTES_OFFSET);
+                changed[at] = if random.below(2) == 0 { 0xFF } else { random.next_u64() as u8 };
+            }
+            let crc = crc32c::crc32c(&changed[start + ATTRIBUTES_OFFSET..]);
+            changed[start + CRC_OFFSET..start + ATTRIBUTES_OFFSET]
+                .copy_from_slice(&crc.to_be_bytes());
+            let mut loader = MetadataLoader::new(vec![Published::new()]);
+            if let Err(fault) = loader.handle_commit(&changed, 0) {
+                assert!(fault.to_string().contains("metadata log"), "{fault}");
+            }
+            let mut observed = ObservedLog::default();
+            // Whether it is taken is not the question.
+            let _ = observed.append(&changed, i32::MAX);
+        }
     }
 }

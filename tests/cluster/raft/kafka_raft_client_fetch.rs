@@ -5,6 +5,7 @@ use transferto::config::quorum_config::QuorumVoter;
 use transferto::protocol::fetch::{
     FetchRequest, FetchResponse, FetchResponsePartition, FetchResponseTopic,
 };
+use transferto::raft::quorum::ControllerNodeProvider;
 use transferto::raft::raft_config::RaftConfig;
 
 use crate::raft::recording_listener::{Followed, NODE_ID, Observing, config};
@@ -139,4 +140,18 @@ fn an_older_controller_is_asked_in_the_versions_that_it_has() {
         let version = asked.iter().find(|it| it.api_key == 1).unwrap().version;
         assert_eq!(version, expected);
     }
+}
+
+/// Else what goes to the active controller would wait for ever.
+#[test]
+fn a_leader_of_an_older_version_is_where_it_was_asked() {
+    let controller = ScriptedController::start(100);
+    controller.append(&[value("a")]);
+    controller.change(|state| {
+        state.supported_versions.iter_mut().find(|it| it.0 == 1).unwrap().2 = 15;
+    });
+    let observing = Observing::of(&[controller.addr()]);
+    observing.wait_for_values(1);
+    let node = observing.client.active_controller().unwrap();
+    assert_eq!((node.id, node.port), (100, controller.addr().port()));
 }

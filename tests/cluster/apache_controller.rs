@@ -1,0 +1,94 @@
+//! Apache Kafka's own controller, for the tests that take nobody's word for what a controller does.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+/// The release whose level the brokers understand.
+const RELEASE_VERSION: &str = "3.9";
+
+/// Runs the controller until the pipe from the test's process closes, which a process does that ends in whatever
+/// way: no JVM outlives the tests.
+const WATCHDOG: &str = r#"
+set -eu
+trap '' INT TERM HUP
+end() {
+    local pid
+    if pid=$(cat "$CLUSTER_DIR/controller.pid" 2>/dev/null); then
+        while kill -KILL "$pid" 2>/dev/null; do sleep 0.02; done
+    fi
+    rm -rf "$CLUSTER_DIR"
+}
+CLUSTER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/transferto-controller.XXXXXX")
+trap end EXIT
+source tests/cluster/controller.sh
+require_java
+fetch_kafka >&2
+write_controller_properties "$1"
+format_controller
+start_controller "$1"
+echo started
+read -r _ || true
+"#;
+
+/// A controller in a JVM of its own, which ends with this value or with the process.
+pub(crate) struct ApacheController {
+    port: u16,
+    watchdog: Child,
+}
+
+impl ApacheController {
+    /// The one that all tests share: they keep apart by the ids of their brokers and the names of their topics.
+    /// None, with a word about it, where there is no Java; continuous integration has it.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<ApacheController>> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(RELEASE_VERSION)).as_ref()
+    }
+
+    /// One whose directory is formatted at the level of this release of Kafka.
+    pub(crate) fn start(release_version: &str) -> Option<Self> {
+        if !has_java() {
+            assert!(env::var_os("CI").is_none(), "java and mvn are missing, with CI set");
+            eprintln!("skipped: Apache's controller needs java and mvn");
+            return None;
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut watchdog = Command::new("bash")
+            .args(["-c", WATCHDOG, "watchdog", &port.to_string()])
+            .env("RELEASE_VERSION", release_version)
+            .env("CONTROLLER_SETTINGS", "broker.session.timeout.ms=2000")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            // A Ctrl-C is for the tests.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(watchdog.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "started\n", "the controller has not started; its reason is above");
+        Some(Self { port, watchdog })
+    }
+
+    pub(crate) fn addr(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for ApacheController {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        self.watchdog.wait().unwrap();
+    }
+}
+
+fn has_java() -> bool {
+    let is_there = |tool: &&str| {
+        let mut command = Command::new(tool);
+        command.arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    ["java", "mvn"].iter().all(is_there)
+}
