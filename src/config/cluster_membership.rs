@@ -52,6 +52,7 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
     let found = [
         without_id(config, given),
         without_quorum(config),
+        with_the_id_of_a_controller(config),
         without_controller_listener(config),
         opens_a_controller_listener(config),
         controllers_behind_security(config),
@@ -106,6 +107,17 @@ fn without_quorum(config: &KafkaConfig) -> Option<Contradiction> {
     let why = "must name controllers with `process.roles=broker`, as host:port with commas between \
                them; a cluster with a fixed list of them is joined by `controller.quorum.voters`";
     (!is_given).then(|| wrong("controller.quorum.bootstrap.servers", "", why))
+}
+
+/// Kafka's check of `controller.quorum.voters`. The controllers would take what such a broker fetches for that
+/// controller's own copy, and count records as safe that only one of them has.
+fn with_the_id_of_a_controller(config: &KafkaConfig) -> Option<Contradiction> {
+    let voter = config.controller_quorum_voters.iter().find(|it| it.id == config.broker_id)?;
+    let why = format!(
+        "must not be that of a controller with `process.roles=broker`, and `controller.quorum.voters` has \
+         {voter}: take a number that no other node of the cluster has"
+    );
+    Some(wrong("node.id", config.broker_id, &why))
 }
 
 fn without_controller_listener(config: &KafkaConfig) -> Option<Contradiction> {
@@ -223,6 +235,10 @@ mod tests {
             .replace("bootstrap.servers=127", "voters=100@127")
             .replace("node.id=1", "broker.id=1");
         assert_eq!(read_properties(&voters, &[]).unwrap().controller_quorum_voters[0].id, 100);
+        let errors = errors_of(&voters.replace("voters=100@", "voters=7@127.0.0.1:9092,1@"));
+        let why = "`node.id=1`: must not be that of a controller";
+        assert!(errors.len() == 1 && errors[0].contains(why), "{errors:?}");
+        assert!(errors[0].contains("has 1@127.0.0.1:9093"), "{errors:?}");
     }
 
     #[test]

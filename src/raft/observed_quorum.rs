@@ -10,6 +10,8 @@ use crate::raft::raft_fault::RaftFault;
 /// What the answers of controllers add up to.
 #[derive(Debug)]
 pub struct ObservedQuorum {
+    /// That of the observer.
+    node_id: i32,
     /// As the settings have them.
     bootstrap_servers: Vec<BootstrapServer>,
     /// By id: of the settings, or of the newest record that lists them.
@@ -28,6 +30,7 @@ impl ObservedQuorum {
     pub fn new(config: &RaftConfig, turn: usize) -> Self {
         let voters = config.voters.iter().map(|voter| (voter.id, voter.address.clone())).collect();
         Self {
+            node_id: config.node_id,
             bootstrap_servers: config.bootstrap_servers.clone(),
             voters,
             listener: config.controller_listener.clone(),
@@ -54,7 +57,8 @@ impl ObservedQuorum {
     /// epoch is another now.
     ///
     /// # Errors
-    /// If an epoch has two leaders: then the controllers are not one quorum.
+    /// If an epoch has two leaders: then the controllers are not one quorum. If the leader has this node's
+    /// id: then what this node fetches counts as the copy of a controller.
     pub fn learn(
         &mut self,
         leader_id: i32,
@@ -64,6 +68,13 @@ impl ObservedQuorum {
         let leader_id = (leader_id >= 0).then_some(leader_id);
         if epoch < self.leader.epoch || epoch == self.leader.epoch && leader_id.is_none() {
             return Ok(false);
+        }
+        if leader_id == Some(self.node_id) {
+            return Err(RaftFault(format!(
+                "the controller that leads epoch {epoch} has the id of this broker, {}: give the broker a \
+                 `node.id` that no other node of the cluster has",
+                self.node_id
+            )));
         }
         let told = LeaderAndEpoch { leader_id, epoch };
         if told == self.leader {
@@ -104,15 +115,21 @@ impl ObservedQuorum {
 
     /// Whom to ask for the leader: each in its turn. `None` if there is nobody to ask.
     pub fn next_candidate(&mut self) -> Option<BootstrapServer> {
+        let candidates = self.candidates();
+        let candidate = (*candidates.get(self.turn.checked_rem(candidates.len())?)?).clone();
+        self.turn = self.turn.wrapping_add(1);
+        Some(candidate)
+    }
+
+    /// Each that may know the leader, once.
+    pub fn candidates(&self) -> Vec<&BootstrapServer> {
         let mut candidates: Vec<&BootstrapServer> = self.bootstrap_servers.iter().collect();
         for (_, address) in &self.voters {
             if !candidates.contains(&address) {
                 candidates.push(address);
             }
         }
-        let candidate = (*candidates.get(self.turn.checked_rem(candidates.len())?)?).clone();
-        self.turn = self.turn.wrapping_add(1);
-        Some(candidate)
+        candidates
     }
 
     /// The addresses in the settings, as they stand there.
@@ -178,6 +195,15 @@ mod tests {
         quorum.learn(1, 5, None).unwrap();
         let fault = quorum.learn(2, 5, None).unwrap_err();
         assert!(fault.0.contains("controllers 1 and 2 both lead epoch 5"), "{fault}");
+    }
+
+    #[test]
+    fn a_leader_with_the_id_of_this_broker_is_a_fault() {
+        let config = RaftConfig { node_id: 5, ..RaftConfig::of_reader(Vec::new()) };
+        let mut quorum = ObservedQuorum::new(&config, 0);
+        assert_eq!(quorum.learn(4, 1, None), Ok(true));
+        let fault = quorum.learn(5, 2, Some(server("b:2"))).unwrap_err();
+        assert!(fault.0.contains("epoch 2 has the id of this broker, 5"), "{fault}");
     }
 
     #[test]

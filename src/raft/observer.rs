@@ -24,6 +24,7 @@ use crate::protocol::wire::uuid::Uuid;
 use crate::raft::controller_connection::ControllerConnection;
 use crate::raft::observed_log::{LogEnd, ObservedLog};
 use crate::raft::observed_quorum::ObservedQuorum;
+use crate::raft::quorum::LeaderAndEpoch;
 use crate::raft::raft_config::RaftConfig;
 use crate::raft::raft_fault::RaftFault;
 use crate::raft::raft_listener::{RaftListener, SnapshotId};
@@ -31,6 +32,8 @@ use crate::raft::snapshot_fetch::{METADATA_TOPIC, Piece, SnapshotFetch, only_par
 
 /// Of the metadata log's topic, in every cluster.
 const METADATA_TOPIC_ID: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+/// The error of a controller of another cluster.
+const INCONSISTENT_CLUSTER_ID: i16 = 104;
 /// How long a leader may wait for news before it answers that there are none.
 const FETCH_WAIT_MAX: Duration = Duration::from_millis(500);
 
@@ -61,6 +64,8 @@ pub struct Observer {
     heard_at: Instant,
     /// The leader did not answer the last request: somebody else is asked before it is asked again.
     avoids_leader: bool,
+    /// How many controllers in a row have said that they are of another cluster.
+    foreign_answers: usize,
 }
 
 impl Observer {
@@ -81,6 +86,7 @@ impl Observer {
             interrupter,
             heard_at: Instant::now(),
             avoids_leader: false,
+            foreign_answers: 0,
         }
     }
 
@@ -154,8 +160,10 @@ impl Observer {
             Ok(response) => response,
             Err(error) => return failed(&error),
         };
-        if response.body.header.error_code != 0 {
-            return failed(&self.refusal(response.body.header.error_code));
+        let error_code = response.body.header.error_code;
+        self.check_cluster(error_code)?;
+        if error_code != 0 {
+            return failed(&self.refusal(error_code));
         }
         let partition = match fetched_partition(&response.body) {
             Ok(partition) => partition,
@@ -255,10 +263,31 @@ impl Observer {
         Ok(Judged::Not(Step::Failed(format!("{at}: {why}"))))
     }
 
+    /// An observer that never had a leader, and whose candidates have all said twice that they are of another
+    /// cluster, would ask them for ever. One that had a leader asks on, as Kafka's does: its address may be
+    /// somebody else's for a while.
+    fn check_cluster(&mut self, error_code: i16) -> Result<(), RaftFault> {
+        if error_code != INCONSISTENT_CLUSTER_ID {
+            self.foreign_answers = 0;
+            return Ok(());
+        }
+        self.foreign_answers += 1;
+        let quorum = locked(&self.quorum);
+        let had_leader = quorum.leader() != LeaderAndEpoch::default();
+        if had_leader || self.foreign_answers < 2 * quorum.candidates().len() {
+            return Ok(());
+        }
+        Err(RaftFault(format!(
+            "{}, which the log directory belongs to: its meta.properties says so; check the addresses of the \
+             controllers ({}), or give the broker a directory of its own by `--override log.dirs=...`",
+            self.refusal(error_code),
+            quorum.settings()
+        )))
+    }
+
     /// What an error of a controller means here.
     fn refusal(&self, error_code: i16) -> String {
         const CLUSTER_AUTHORIZATION_FAILED: i16 = 31;
-        const INCONSISTENT_CLUSTER_ID: i16 = 104;
         let of_place = |place: usize| Errors::ALL[place].to_string();
         let error =
             Errors::place_of(error_code).map_or_else(|| format!("error {error_code}"), of_place);

@@ -166,6 +166,20 @@ fn a_directory_of_another_cluster_is_not_taken_into_this_one() {
     assert_eq!(fs::read_to_string(dir.join(META)).unwrap(), others);
 }
 
+/// What a controller of today says to the first fetch already.
+#[test]
+fn controllers_that_are_all_of_another_cluster_end_a_start_at_once() {
+    let controller = controller_with(&[]);
+    let dir = Arc::new(TempDir::new());
+    let others = "version=1\ncluster.id=BBBBBBBBBBBBBBBBBBBBBB\nnode.id=1\n\
+                  directory.id=AAAAAAAAAAAAAAAAAAAAZQ\n";
+    fs::write(dir.join(META), others).unwrap();
+    let error = start_error(&dir, &controller);
+    assert!(error.contains("of another cluster than BBBBBBBBBBBBBBBBBBBBBB"), "{error}");
+    assert!(error.contains("meta.properties") && error.contains("log.dirs"), "{error}");
+    assert_eq!(fs::read_to_string(dir.join(META)).unwrap(), others);
+}
+
 #[test]
 fn without_a_controller_a_start_ends_when_its_time_is_over_and_names_the_address() {
     let controller = controller_with(&[]);
