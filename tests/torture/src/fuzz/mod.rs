@@ -4,7 +4,7 @@
 
 use support::random::Random;
 
-use crate::fuzz::in_process::{CaughtPanics, check_request, check_set};
+use crate::fuzz::in_process::{CaughtPanics, Frame, check_request, check_set};
 use crate::fuzz::mutation::mutate;
 use crate::fuzz::requests::RequestMaker;
 use crate::fuzz::sets::make_set;
@@ -70,9 +70,9 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
         let mut for_the_broker = Vec::new();
         for number in 0..REQUESTS_A_ROUND {
             let made = maker.make(&mut random, number);
-            report.take(check_request(&made.frame, true, &panics));
+            report.take(check_request(&made.frame, made.kind(), &panics));
             let frame = mutate(&made, &mut random);
-            taken.requests += report.take(check_request(&frame, false, &panics));
+            taken.requests += report.take(check_request(&frame, Frame::Mutated, &panics));
             if number % SOCKET_SHARE == 0 {
                 for_the_broker.push(frame);
             }

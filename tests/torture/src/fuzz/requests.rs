@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use support::random::Random;
 use transferto::protocol::api_keys::ApiKeys;
 
+use crate::fuzz::in_process::Frame;
 use crate::fuzz::sets::make_set;
 use crate::fuzz::tables::{Field, Row, Table, read_tables};
 use crate::outcome::{Outcome, failed};
@@ -52,6 +53,7 @@ pub(crate) struct Made {
     /// The positions of the empty sections of tagged fields.
     pub(crate) tags: Vec<usize>,
     pub(crate) is_flexible: bool,
+    pub(crate) has_tagged_fields: bool,
 }
 
 /// Makes requests of all APIs and versions in turn.
@@ -101,21 +103,36 @@ impl RequestMaker {
 }
 
 impl Made {
+    pub(crate) fn kind(&self) -> Frame {
+        if self.has_tagged_fields { Frame::ValidWithTaggedFields } else { Frame::Valid }
+    }
+
     /// `None` is null.
     fn put_length(&mut self, length: Option<usize>, width: usize) {
         if self.is_flexible {
-            self.lengths.push((self.frame.len(), 1));
-            let mut rest = length.map_or(0, |it| it + 1);
-            while rest >= 0x80 {
-                self.frame.push(rest as u8 | 0x80);
-                rest >>= 7;
-            }
-            self.frame.push(rest as u8);
-            return;
+            return self.put_varint(length.map_or(0, |it| it + 1));
         }
         self.lengths.push((self.frame.len(), width));
         let length = length.map_or(-1, |it| it as i64);
         self.frame.extend_from_slice(&length.to_be_bytes()[8 - width..]);
+    }
+
+    fn put_varint(&mut self, mut rest: usize) {
+        self.lengths.push((self.frame.len(), 1));
+        while rest >= 0x80 {
+            self.frame.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.frame.push(rest as u8);
+    }
+
+    /// What was made by itself, where it belongs.
+    fn append(&mut self, part: &Self) {
+        let start = self.frame.len();
+        self.has_tagged_fields |= part.has_tagged_fields;
+        self.lengths.extend(part.lengths.iter().map(|(at, width)| (start + at, *width)));
+        self.tags.extend(part.tags.iter().map(|at| start + at));
+        self.frame.extend_from_slice(&part.frame);
     }
 
     fn put_tags(&mut self) {
@@ -135,11 +152,31 @@ impl Writing<'_> {
     fn message(&mut self, name: &str, depth: u32) {
         let (tables, version) = (self.tables, self.version);
         let Some(table) = tables.get(name) else { return };
-        for row in table.rows.iter().filter(|row| row.is_in(version)) {
+        let rows = || table.rows.iter().filter(|row| row.is_in(version));
+        for row in rows().filter(|row| row.tag.is_none()) {
             self.row(row, depth);
         }
         if table.ends_with_tags && self.made.is_flexible {
-            self.made.put_tags();
+            let tagged = rows().filter_map(|row| Some((row.tag?, row)));
+            let tagged = tagged.filter(|_| self.random.below(2) == 0).collect::<Vec<_>>();
+            self.tagged_fields(&tagged, depth);
+        }
+    }
+
+    /// A tagged field has its size in front, so it is written before its place is known.
+    fn tagged_fields(&mut self, tagged: &[(u8, &Row)], depth: u32) {
+        if tagged.is_empty() {
+            return self.made.put_tags();
+        }
+        self.made.has_tagged_fields = true;
+        self.made.frame.push(tagged.len() as u8);
+        for (number, row) in tagged {
+            let mut made = Made { is_flexible: true, ..Made::default() };
+            let (tables, version) = (self.tables, self.version);
+            Writing { tables, version, random: self.random, made: &mut made }.row(row, depth + 1);
+            self.made.frame.push(*number);
+            self.made.put_varint(made.frame.len());
+            self.made.append(&made);
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Row {
     to: i16,
     /// The first version in which it may be null, if it may.
     pub(crate) null_from: Option<i16>,
+    /// Its number, if it is a tagged field: it exists in flexible versions alone.
+    pub(crate) tag: Option<u8>,
     pub(crate) name: String,
     pub(crate) field: Field,
 }
@@ -95,11 +97,15 @@ fn read_source(text: &str, tables: &mut BTreeMap<String, Table>) -> Outcome<()> 
     Ok(())
 }
 
-/// `0..=7, null 2.. => topics: Option<Vec<Topic>>,`
+/// `0..=7, null 2.. => topics: Option<Vec<Topic>>,` or `12.., tag 1 => state: State,`
 fn read_row(line: &str) -> Outcome<Row> {
     let Some((versions, rest)) = line.split_once("=> ") else { return failed(line) };
     let Some((name, rest)) = rest.split_once(": ") else { return failed(line) };
     let type_name = rest.split(" = ").next().unwrap_or(rest).trim_end_matches(',');
+    let (versions, tag) = match versions.split_once(", tag ") {
+        Some((versions, tag)) => (versions, Some(tag.trim().parse()?)),
+        None => (versions, None),
+    };
     let (range, null) = match versions.split_once(", null ") {
         Some((range, null)) => (range, Some(null)),
         None => (versions, None),
@@ -115,13 +121,13 @@ fn read_row(line: &str) -> Outcome<Row> {
         Some(null) => Some(null.trim().trim_end_matches("..").parse()?),
         None => is_nullable.then_some(from),
     };
-    Ok(Row { from, to, null_from, name: name.to_string(), field })
+    Ok(Row { from, to, null_from, tag, name: name.to_string(), field })
 }
 
 fn read_type(name: &str) -> Field {
     match name {
         "i8" => Field::Number(1),
-        "i16" => Field::Number(2),
+        "i16" | "u16" => Field::Number(2),
         "i32" => Field::Number(4),
         "i64" | "f64" => Field::Number(8),
         "bool" => Field::Bool,
