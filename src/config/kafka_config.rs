@@ -38,7 +38,7 @@ settings! {
     /// The settings of the broker. A field is named as Kafka's setting, with `_` for `.`.
     pub struct KafkaConfig {
         /// The number by which clients know this broker. Kafka lets ZooKeeper assign an id if none is
-        /// set; this broker is alone and takes 0.
+        /// set; a broker that is alone takes 0, and one of a cluster has to have one.
         broker_id: i32,
             "broker.id" = "0", Allowed::AtLeast(0), High;
         /// The same number, by its name in KRaft mode. If both are set, they must be equal.

@@ -1,12 +1,11 @@
 //! Port of `DumpLogSegments.OffsetsMessageParser`: the records of `__consumer_offsets` as JSON.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use byteorder::{BigEndian, ByteOrder};
 
 use crate::common::errors::KafkaError;
 use crate::common::json::Json;
 use crate::common::units::TimestampMs;
+use crate::common::uuid::uuid_text;
 use crate::coordinator::consumer_protocol::CONSUMER_PROTOCOL_TYPE;
 use crate::coordinator::group_records::{
     GroupRecordKey, GroupValue, MemberValue, OffsetValue, read_group_value, read_key,
@@ -99,7 +98,7 @@ fn put_offset(json: &mut Json, version: i16, offset: &OffsetValue) {
             json.field("expireTimestamp").number(expire_timestamp_ms.0);
         }
         if let Some(topic_id) = topic_id {
-            json.field("topicId").string(&URL_SAFE_NO_PAD.encode(topic_id.0));
+            json.field("topicId").string(&uuid_text(&topic_id.0));
         }
     });
 }
