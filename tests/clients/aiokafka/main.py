@@ -112,7 +112,9 @@ class OneProducer:
         more = {"compression_type": codec} if codec != "none" else {}
         if idempotent:
             more["enable_idempotence"] = True
-        self.producer = AIOKafkaProducer(**settings(), **more)
+        # Without it a broker that answers faster than the suite sends gets batches of one record each,
+        # in which the suite cannot look for the codec.
+        self.producer = AIOKafkaProducer(**settings(), **more, linger_ms=5)
         await self.producer.start()
 
     def send(self, topic, message):
