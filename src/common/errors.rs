@@ -87,6 +87,7 @@ errors! {
     InvalidProducerEpoch = 47, "INVALID_PRODUCER_EPOCH", "the producer's epoch is old";
     TransactionalIdAuthorizationFailed = 53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "not authorized for the transactional id";
     SecurityDisabled = 54, "SECURITY_DISABLED", "no authorizer is configured";
+    OperationNotAttempted = 55, "OPERATION_NOT_ATTEMPTED", "the operation was not attempted";
     KafkaStorageError = 56, "KAFKA_STORAGE_ERROR", "the disk failed under the log";
     SaslAuthenticationFailed = 58, "SASL_AUTHENTICATION_FAILED", "the client has not proved who it is";
     UnknownProducerId = 59, "UNKNOWN_PRODUCER_ID", "the broker has no state for this producer";

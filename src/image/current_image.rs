@@ -3,7 +3,6 @@
 use std::sync::{Arc, RwLock};
 
 use crate::common::lock::{read_locked, write_locked};
-use crate::common::topic_partition::TopicAndPartition;
 use crate::image::metadata_image::MetadataImage;
 
 /// Empty until the first image is published.
@@ -20,11 +19,5 @@ impl CurrentImage {
 
     pub fn set(&self, image: Arc<MetadataImage>) {
         *write_locked(&self.image) = image;
-    }
-
-    /// Whether there is such a partition, wherever its replicas are.
-    pub fn contains(&self, key: &TopicAndPartition) -> bool {
-        let image = self.get();
-        image.topics.partition(&key.topic, key.partition).is_some()
     }
 }

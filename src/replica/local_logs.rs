@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 use log::{Level, log};
 
@@ -21,11 +21,11 @@ use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::config::log_config::LogConfig;
-use crate::image::current_image::CurrentImage;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::Partition;
 use crate::replica::replica::Replica;
+use crate::replica::replication_engine::ReplicationEngine;
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
@@ -134,27 +134,21 @@ pub struct LocalLogs {
     partitions: RwLock<HashMap<TopicAndPartition, Arc<Partition>>>,
     /// Kafka's `HostedPartition.Offline`: partitions of this broker whose logs could not be made.
     offline: RwLock<HashSet<TopicAndPartition>>,
-    /// Set where the controllers are elsewhere: it knows the partitions of other brokers.
-    image: OnceLock<Arc<CurrentImage>>,
+    /// Knows the partitions of other brokers, too.
+    engine: Arc<dyn ReplicationEngine>,
     metrics: Arc<Metrics>,
     leaves_cold_pages: bool,
 }
 
 impl LocalLogs {
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    pub fn new(engine: Arc<dyn ReplicationEngine>, metrics: Arc<Metrics>) -> Self {
         Self {
             partitions: RwLock::default(),
             offline: RwLock::default(),
-            image: OnceLock::new(),
+            engine,
             metrics,
             leaves_cold_pages: false,
         }
-    }
-
-    /// Tells partitions that other brokers have from those that do not exist by `image` from now on.
-    pub fn follow_image(&self, image: Arc<CurrentImage>) {
-        // A second one would be the same: a broker has one.
-        let _ = self.image.set(image);
     }
 
     /// LESSON: pages that are not in memory are left to `sendfile` from now on.
@@ -187,7 +181,7 @@ impl LocalLogs {
                 Errors::KafkaStorageError,
                 "its log could not be opened; the log of the broker says why",
             )
-        } else if self.image.get().is_some_and(|image| image.contains(key)) {
+        } else if self.engine.partition(key).is_some() {
             (Errors::NotLeaderForPartition, "other brokers have its replicas")
         } else {
             (Errors::UnknownTopicOrPartition, "it is not hosted by this broker")

@@ -1,6 +1,8 @@
 //! Partitions and what waits for them: `kafka.cluster` and the replica half of `kafka.server`.
 //! Knows no socket, no queue, no wire format.
 
+pub mod broker_end_point;
+pub mod replication_engine;
 pub mod partition_traffic;
 pub mod replica;
 pub mod partition_state;
@@ -9,3 +11,4 @@ pub mod local_logs;
 pub mod delayed_fetch;
 pub mod delayed_produce;
 pub mod replica_manager;
+pub mod fetcher;

@@ -34,6 +34,7 @@ use crate::replica::local_logs::{
 use crate::replica::partition::{ACKS_ALL, Partition};
 use crate::replica::partition_state::PartitionState;
 use crate::replica::replica::Replica;
+use crate::replica::replication_engine::ReplicationEngine;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::offset_checkpoint::OffsetCheckpoint;
 use crate::storage::log::log::Log;
@@ -133,13 +134,15 @@ pub struct ReplicaManager {
 }
 
 impl ReplicaManager {
-    /// A manager without partitions, whose high watermarks are kept in each of `log_dirs`.
+    /// A manager without partitions, which obeys `engine`, and whose high watermarks are kept in each of
+    /// `log_dirs`.
     ///
     /// # Errors
     /// If the system gives no thread.
     pub fn new(
         config: ReplicaManagerConfig,
         log_dirs: &[Arc<LogDirStatus>],
+        engine: Arc<dyn ReplicationEngine>,
         time: &Arc<dyn Time>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
@@ -160,7 +163,7 @@ impl ReplicaManager {
             config.producer_purge_interval,
             true,
         )?;
-        let mut local_logs = LocalLogs::new(Arc::clone(&metrics));
+        let mut local_logs = LocalLogs::new(engine, Arc::clone(&metrics));
         if config.leaves_cold_pages {
             local_logs.leave_cold_pages();
         }

@@ -18,6 +18,7 @@ use crate::server::cluster::broker_metadata_publisher::{BrokerMetadataPublisher,
 use crate::server::cluster::default_auto_topic_creation_manager::DefaultAutoTopicCreationManager;
 use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::forwarding_manager::ForwardingManager;
+use crate::server::cluster::kraft_engine::KRaftEngine;
 use crate::server::cluster::kraft_metadata_cache::KRaftMetadataCache;
 use crate::server::cluster::membership::{Entrance, FaultProcedure, Membership};
 use crate::server::cluster::node_identity::NodeIdentity;
@@ -69,15 +70,17 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let quota_managers = QuotaManagers::start(config, &dirs, time, metrics)?;
     let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
     report_listeners_without_user(current.of_file(), sources.credentials);
+    let image = Arc::<CurrentImage>::default();
+    let engine = Arc::new(KRaftEngine::new(config.inter_broker_listener(), Arc::clone(&image)));
     let replica_manager = Arc::new(ReplicaManager::new(
         replica_manager_config(config),
         &log_manager.log_dir_statuses(),
+        engine,
         time,
         Arc::clone(metrics),
     )?);
     let group_coordinator =
         new_group_coordinator(config, GroupTable::in_cluster(), &replica_manager, time);
-    let image = Arc::<CurrentImage>::default();
     let publisher = Arc::new(BrokerMetadataPublisher::new(FollowingParts {
         broker_id: config.broker_id,
         image: Arc::clone(&image),

@@ -15,6 +15,8 @@ use crate::server::broker_parts::{
 };
 use crate::server::metadata::admin_manager::AdminManager;
 use crate::server::metadata::controller::Controller;
+use crate::server::metadata::led_topics::LedTopics;
+use crate::server::metadata::lone_engine::LoneEngine;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::registry_auto_topic_creation_manager::RegistryAutoTopicCreationManager;
 use crate::server::metadata::registry_metadata_cache::RegistryMetadataCache;
@@ -56,9 +58,12 @@ fn read(
     let topics = TopicRegistry::open_in(&dirs)?;
     let topic_configs = topics.log_configs(&log_manager.default_config())?;
     log_manager.load(&topic_configs, sources.loading_progress)?;
+    let led = Arc::<LedTopics>::default();
+    let engine = Arc::new(LoneEngine::new(Arc::clone(&led)));
     let replica_manager = Arc::new(ReplicaManager::new(
         replica_manager_config(config),
         &log_manager.log_dir_statuses(),
+        engine,
         time,
         Arc::clone(metrics),
     )?);
@@ -66,10 +71,10 @@ fn read(
     let controller = Arc::new(AdminManager::load(
         current.of_file(),
         topics,
+        Arc::clone(&led),
         Arc::clone(log_manager),
         Arc::clone(&replica_manager),
     )?);
-    let led = Arc::clone(controller.led());
     let metadata_cache: Arc<dyn MetadataCache> = Arc::new(RegistryMetadataCache::new(
         current.of_file(),
         cluster_id,

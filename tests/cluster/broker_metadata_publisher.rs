@@ -30,6 +30,7 @@ use transferto::server::cluster::broker_metadata_publisher::{
     BrokerMetadataPublisher, FollowingParts,
 };
 use transferto::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
+use transferto::server::cluster::kraft_engine::KRaftEngine;
 use transferto::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
 use transferto::storage::files::log_file_names::is_stray_directory;
 use transferto::storage::files::partition_metadata_file::PARTITION_METADATA_FILE;
@@ -74,8 +75,12 @@ impl Broker {
         };
         let statuses = log_manager.log_dir_statuses();
         let metrics = Arc::new(Metrics::default());
-        let replica_manager =
-            Arc::new(ReplicaManager::new(replica_config, &statuses, &time, metrics).unwrap());
+        let image = Arc::<CurrentImage>::default();
+        let listener = settings.inter_broker_listener();
+        let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image)));
+        let replica_manager = Arc::new(
+            ReplicaManager::new(replica_config, &statuses, engine, &time, metrics).unwrap(),
+        );
         let manager = GroupMetadataManager::new(
             OffsetConfig {
                 max_metadata_size: 4096,
@@ -99,7 +104,7 @@ impl Broker {
         let group_coordinator = Arc::new(groups);
         let publisher = BrokerMetadataPublisher::new(FollowingParts {
             broker_id: LOCAL,
-            image: Arc::new(CurrentImage::default()),
+            image,
             log_manager: Arc::clone(&log_manager),
             replica_manager: Arc::clone(&replica_manager),
             group_coordinator: Arc::clone(&group_coordinator),

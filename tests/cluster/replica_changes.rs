@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use support::records::batch;
 use support::temp::TempDir;
+use transferto::common::end_point::ListenerName;
 use transferto::common::errors::Errors;
 use transferto::common::hang_up::HangUp;
 use transferto::common::metrics::Metrics;
@@ -24,6 +25,7 @@ use transferto::replica::delayed_produce::PartitionResponse;
 use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
 use transferto::replica::partition::Partition;
 use transferto::replica::replica_manager::{FetchParams, ReplicaManager, ReplicaManagerConfig};
+use transferto::server::cluster::kraft_engine::KRaftEngine;
 use transferto::server::cluster::replica_changes::ReplicaChanges;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::files::partition_metadata_file::read_topic_id;
@@ -67,6 +69,9 @@ impl Broker {
             producer_id_expiration_ms: 86_400_000,
         };
         let log_manager = LogManager::new(config, scheduler, Arc::clone(&time)).unwrap();
+        let image = Arc::<CurrentImage>::default();
+        let listener = ListenerName::normalised("PLAINTEXT");
+        let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image)));
         let replica_manager = ReplicaManager::new(
             ReplicaManagerConfig {
                 broker_id: LOCAL,
@@ -75,11 +80,11 @@ impl Broker {
                 leaves_cold_pages: false,
             },
             &log_manager.log_dir_statuses(),
+            engine,
             &time,
             Arc::new(Metrics::default()),
         );
-        let (image, replica_manager) = (Arc::default(), Arc::new(replica_manager.unwrap()));
-        replica_manager.local_logs().follow_image(Arc::clone(&image));
+        let replica_manager = Arc::new(replica_manager.unwrap());
         let changes = ReplicaChanges::new(
             LOCAL,
             Arc::clone(&image),

@@ -21,3 +21,4 @@ pub mod transports;
 pub mod users;
 pub mod kernel_tls;
 pub mod tunnel;
+pub mod engine;

@@ -65,7 +65,6 @@ enum FirstPublication {
 
 impl BrokerMetadataPublisher {
     pub fn new(parts: FollowingParts) -> Self {
-        parts.replica_manager.local_logs().follow_image(Arc::clone(&parts.image));
         let replica_changes = Arc::new(ReplicaChanges::new(
             parts.broker_id,
             Arc::clone(&parts.image),

@@ -31,18 +31,18 @@ pub struct AdminManager {
 }
 
 impl AdminManager {
-    /// Leads the topics that the registry names, and those whose partitions lie on disk. Partitions
-    /// that are named and not on disk are created.
+    /// Leads the topics that the registry names, and those whose partitions lie on disk: `led` shows them.
+    /// Partitions that are named and not on disk are created.
     ///
     /// # Errors
     /// If the registry cannot be written, or a log cannot be read or made.
     pub fn load(
         config: &KafkaConfig,
         registry: TopicRegistry,
+        led: Arc<LedTopics>,
         log_manager: Arc<LogManager>,
         replica_manager: Arc<ReplicaManager>,
     ) -> Result<Self, KafkaError> {
-        let led = Arc::new(LedTopics::default());
         let mut changes = TopicChanges {
             broker_id: config.broker_id,
             registry,
@@ -59,11 +59,6 @@ impl AdminManager {
             replica_manager,
             changes: Mutex::new(changes),
         })
-    }
-
-    /// The topics that are led: what a metadata cache shows.
-    pub fn led(&self) -> &Arc<LedTopics> {
-        &self.led
     }
 }
 

@@ -6,6 +6,7 @@ pub mod controller_event_manager;
 pub mod reachable_brokers;
 pub mod metadata_cache;
 pub mod led_topics;
+pub mod lone_engine;
 pub mod registry_metadata_cache;
 mod topic_changes;
 pub mod admin_manager;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use support::engine::ScriptedEngine;
 use support::records::batch;
 use support::temp::TempDir;
 use transferto::common::metrics::Metrics;
@@ -67,7 +68,14 @@ impl Fixture {
 fn manager_on(dir: &Path, mocks: &Mocks) -> ReplicaManager {
     let time: Arc<dyn Time> = mocks.time.clone();
     let log_dirs = [Arc::new(LogDirFailureChannel::default()).watch(dir)];
-    ReplicaManager::new(CONFIG, &log_dirs, &time, Arc::new(Metrics::default())).unwrap()
+    ReplicaManager::new(
+        CONFIG,
+        &log_dirs,
+        ScriptedEngine::new(),
+        &time,
+        Arc::new(Metrics::default()),
+    )
+    .unwrap()
 }
 
 /// Port of `HighwatermarkPersistenceTest.testHighWatermarkPersistenceSinglePartition`.

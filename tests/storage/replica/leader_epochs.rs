@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use support::engine::ScriptedEngine;
 use support::records::batch;
 use support::temp::TempDir;
 use transferto::common::errors::Errors;
@@ -44,7 +45,8 @@ impl Scene {
         let dir = TempDir::new();
         let log = Mocks::new().log(&dir.join("test-topic-0"), &config);
         let replica = Replica::new(BROKER, Arc::clone(&log), Offset(0));
-        let local_logs = Arc::new(LocalLogs::new(Arc::new(Metrics::default())));
+        let local_logs =
+            Arc::new(LocalLogs::new(ScriptedEngine::new(), Arc::new(Metrics::default())));
         local_logs.add_partition(Partition::in_cluster(key(), [1; 16], replica));
         Self { _dir: dir, local_logs, log }
     }

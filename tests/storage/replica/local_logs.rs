@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use support::engine::ScriptedEngine;
 use support::records::batch;
 use support::temp::TempDir;
 use transferto::common::errors::Errors;
@@ -39,7 +40,7 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
     for offset in 0..LOG_END_OFFSET {
         log.append(&mut batch(&[&offset.to_string()]), LEADER_EPOCH).unwrap();
     }
-    let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
+    let local_logs = LocalLogs::new(ScriptedEngine::new(), Arc::new(Metrics::default()));
     let replica = Replica::new(0, log, Offset(HIGH_WATERMARK));
     local_logs.add_partition(Partition::new(key.clone(), TOPIC_ID, replica, LEADER_EPOCH));
 
@@ -90,7 +91,7 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
         return;
     }
     let key = TopicAndPartition::new("test-topic", 0);
-    let local_logs = LocalLogs::new(Arc::new(Metrics::default()));
+    let local_logs = LocalLogs::new(ScriptedEngine::new(), Arc::new(Metrics::default()));
     let partition =
         Partition::new(key.clone(), TOPIC_ID, Replica::new(0, log, Offset(0)), LEADER_EPOCH);
     partition.make_leader(PartitionState::alone(0, LEADER_EPOCH)).unwrap();
@@ -168,7 +169,7 @@ fn acks_are_in_once_enough_replicas_have_everything() {
 fn a_produce_is_answered_for_each_partition_by_what_its_replicas_have() {
     let (dir, mocks) = (TempDir::new(), Mocks::new());
     let (metrics, partition) = (Arc::new(Metrics::default()), led_partition(&dir, &mocks));
-    let local_logs = Arc::new(LocalLogs::new(Arc::clone(&metrics)));
+    let local_logs = Arc::new(LocalLogs::new(ScriptedEngine::new(), Arc::clone(&metrics)));
     local_logs.add_partition(partition);
 
     let answers = Arc::new(Mutex::new(Vec::new()));

@@ -1,0 +1,56 @@
+//! The replication engine of a broker whose controllers are Apache Kafka's: what the newest image says, and the
+//! way to have it changed.
+
+use std::sync::Arc;
+
+use crate::common::end_point::ListenerName;
+use crate::common::errors::Errors;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::image::current_image::CurrentImage;
+use crate::image::topic_image::PartitionRegistration;
+use crate::replica::broker_end_point::BrokerEndPoint;
+use crate::replica::replication_engine::{
+    AlterPartition, AlterPartitionCallback, ReplicationEngine,
+};
+
+/// Reads the newest image.
+pub struct KRaftEngine {
+    /// `inter.broker.listener.name`.
+    listener: ListenerName,
+    image: Arc<CurrentImage>,
+}
+
+impl KRaftEngine {
+    pub fn new(listener: ListenerName, image: Arc<CurrentImage>) -> Self {
+        Self { listener, image }
+    }
+}
+
+impl ReplicationEngine for KRaftEngine {
+    fn partition(&self, key: &TopicAndPartition) -> Option<PartitionRegistration> {
+        self.image.get().topics.partition(&key.topic, key.partition).cloned()
+    }
+
+    fn broker_epoch(&self, broker_id: i32) -> Option<i64> {
+        self.image.get().cluster.broker(broker_id).map(|it| it.epoch)
+    }
+
+    fn is_replica_isr_eligible(&self, broker_id: i32, fetched_in: Option<i64>) -> bool {
+        let image = self.image.get();
+        image.cluster.broker(broker_id).is_some_and(|broker| {
+            let is_same = fetched_in.is_none_or(|epoch| epoch == broker.epoch);
+            !broker.fenced && !broker.in_controlled_shutdown && is_same
+        })
+    }
+
+    fn end_point(&self, broker_id: i32) -> Option<BrokerEndPoint> {
+        let image = self.image.get();
+        let broker = image.cluster.broker(broker_id).filter(|it| !it.fenced)?;
+        let endpoint = broker.listeners.get(&self.listener)?;
+        Some(BrokerEndPoint { id: broker_id, host: endpoint.host.clone(), port: endpoint.port })
+    }
+
+    fn alter_partition(&self, _change: AlterPartition, callback: AlterPartitionCallback) {
+        callback(Err(Errors::OperationNotAttempted));
+    }
+}

@@ -1,0 +1,88 @@
+//! A replication engine that a test plays.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use transferto::common::errors::Errors;
+use transferto::common::topic_partition::TopicAndPartition;
+use transferto::image::topic_image::PartitionRegistration;
+use transferto::replica::broker_end_point::BrokerEndPoint;
+use transferto::replica::replication_engine::{
+    AlterPartition, AlterPartitionCallback, ReplicationEngine,
+};
+
+/// Knows what the test has set, and keeps each change that it is asked for until the test answers it.
+#[derive(Default)]
+pub struct ScriptedEngine {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    partitions: HashMap<TopicAndPartition, PartitionRegistration>,
+    brokers: HashMap<i32, ScriptedBroker>,
+    asked: Vec<(AlterPartition, AlterPartitionCallback)>,
+}
+
+/// A registered broker.
+#[derive(Clone, Debug)]
+pub struct ScriptedBroker {
+    pub epoch: i64,
+    /// Neither fenced nor shutting down.
+    pub is_active: bool,
+    pub end_point: BrokerEndPoint,
+}
+
+impl ScriptedEngine {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub fn set_partition(&self, key: &TopicAndPartition, partition: PartitionRegistration) {
+        self.state.lock().unwrap().partitions.insert(key.clone(), partition);
+    }
+
+    pub fn set_broker(&self, id: i32, broker: ScriptedBroker) {
+        self.state.lock().unwrap().brokers.insert(id, broker);
+    }
+
+    /// The changes that were asked for and are not answered yet.
+    pub fn take_asked(&self) -> Vec<(AlterPartition, AlterPartitionCallback)> {
+        std::mem::take(&mut self.state.lock().unwrap().asked)
+    }
+}
+
+impl ReplicationEngine for ScriptedEngine {
+    fn partition(&self, key: &TopicAndPartition) -> Option<PartitionRegistration> {
+        self.state.lock().unwrap().partitions.get(key).cloned()
+    }
+
+    fn broker_epoch(&self, broker_id: i32) -> Option<i64> {
+        self.state.lock().unwrap().brokers.get(&broker_id).map(|it| it.epoch)
+    }
+
+    fn is_replica_isr_eligible(&self, broker_id: i32, fetched_in: Option<i64>) -> bool {
+        let state = self.state.lock().unwrap();
+        let broker = state.brokers.get(&broker_id);
+        broker.is_some_and(|it| it.is_active && fetched_in.is_none_or(|epoch| epoch == it.epoch))
+    }
+
+    fn end_point(&self, broker_id: i32) -> Option<BrokerEndPoint> {
+        let state = self.state.lock().unwrap();
+        let broker = state.brokers.get(&broker_id).filter(|it| it.is_active);
+        broker.map(|it| it.end_point.clone())
+    }
+
+    fn alter_partition(&self, change: AlterPartition, callback: AlterPartitionCallback) {
+        self.state.lock().unwrap().asked.push((change, callback));
+    }
+}
+
+impl ScriptedEngine {
+    /// Answers a change as it is refused, if there is one that waits.
+    pub fn refuse_all(&self, error: Errors) {
+        for (_, callback) in self.take_asked() {
+            callback(Err(error));
+        }
+    }
+}
