@@ -10,7 +10,7 @@ use crate::config::listeners::Contradiction;
 use crate::config::properties::Property;
 
 /// What holds only for a broker with controllers elsewhere.
-const ONLY_IN_A_CLUSTER: [&str; 15] = [
+const ONLY_IN_A_CLUSTER: [&str; 23] = [
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
     "controller.quorum.fetch.timeout.ms",
@@ -26,6 +26,14 @@ const ONLY_IN_A_CLUSTER: [&str; 15] = [
     "broker.rack",
     "inter.broker.listener.name",
     "security.inter.broker.protocol",
+    "num.replica.fetchers",
+    "replica.fetch.max.bytes",
+    "replica.fetch.response.max.bytes",
+    "replica.fetch.min.bytes",
+    "replica.fetch.wait.max.ms",
+    "replica.fetch.backoff.ms",
+    "replica.socket.timeout.ms",
+    "replica.socket.receive.buffer.bytes",
 ];
 
 /// Why they have no effect on another one.
@@ -57,6 +65,8 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
         opens_a_controller_listener(config),
         controllers_behind_security(config),
         without_inter_broker_listener(config),
+        brokers_behind_security(config),
+        waits_longer_than_a_socket(config),
         two_inter_broker_listeners(config, given),
         several_directories(config),
         with_authorizer(config),
@@ -159,6 +169,29 @@ fn without_inter_broker_listener(config: &KafkaConfig) -> Option<Contradiction> 
     (!is_there).then(|| wrong("inter.broker.listener.name", &name, &why))
 }
 
+/// Kafka has the followers log in where the listener asks for it.
+fn brokers_behind_security(config: &KafkaConfig) -> Option<Contradiction> {
+    let name = config.inter_broker_listener();
+    let protocol = config.listeners.iter().find(|it| it.listener_name == name)?.security_protocol;
+    let why = format!(
+        "is {}, and this broker copies partitions from others by PLAINTEXT only so far: add such a \
+         listener, which clients need not reach, and name it here",
+        protocol.name()
+    );
+    (protocol != SecurityProtocol::Plaintext)
+        .then(|| wrong("inter.broker.listener.name", &name, &why))
+}
+
+fn waits_longer_than_a_socket(config: &KafkaConfig) -> Option<Contradiction> {
+    let wait_ms = i64::from(config.replica_fetch_wait_max_ms);
+    let timeout_ms = config.replica_socket_timeout_ms;
+    let why = format!(
+        "must be less than `replica.socket.timeout.ms`, which is {timeout_ms}: else a follower hangs up \
+         on a leader that has nothing new"
+    );
+    (wait_ms >= timeout_ms).then(|| wrong("replica.fetch.wait.max.ms", wait_ms, &why))
+}
+
 fn two_inter_broker_listeners(config: &KafkaConfig, given: &[Property]) -> Option<Contradiction> {
     let name = config.inter_broker_listener_name.as_ref()?;
     let is_given = |it: &Property| it.name == "security.inter.broker.protocol";
@@ -250,6 +283,12 @@ mod tests {
             ("inter.broker.listener.name=INSIDE", "there is no INSIDE"),
             ("security.inter.broker.protocol=SSL", "there is no SSL"),
             ("listeners=PLAINTEXT://:1,CONTROLLER://:2", "this process is none"),
+            (
+                "listeners=PLAINTEXT://:1,SASL_PLAINTEXT://:2\nsasl.enabled.mechanisms=PLAIN\n\
+                 inter.broker.listener.name=SASL_PLAINTEXT",
+                "`inter.broker.listener.name=SASL_PLAINTEXT`: is SASL_PLAINTEXT, and this broker copies",
+            ),
+            ("replica.fetch.wait.max.ms=30000", "must be less than `replica.socket.timeout.ms`"),
             (
                 "inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT",
                 "leave one of them out",

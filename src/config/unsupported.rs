@@ -71,15 +71,7 @@ const WITHOUT_EFFECT: &[Group] = &[
         names: &[
             "replica.lag.time.max.ms",
             "replica.lag.max.messages",
-            "replica.fetch.max.bytes",
-            "replica.fetch.wait.max.ms",
-            "replica.fetch.min.bytes",
-            "replica.fetch.backoff.ms",
-            "replica.fetch.response.max.bytes",
             "replica.selector.class",
-            "replica.socket.timeout.ms",
-            "replica.socket.receive.buffer.bytes",
-            "num.replica.fetchers",
             "num.replica.alter.log.dirs.threads",
             "request.timeout.ms",
             "socket.connection.setup.timeout.ms",
@@ -541,7 +533,8 @@ mod tests {
 
     #[test]
     fn what_every_stock_file_holds_is_passed_over_with_a_reason() {
-        for name in ["zookeeper.connect", "offsets.topic.compression.codec", "num.replica.fetchers"]
+        for name in
+            ["zookeeper.connect", "offsets.topic.compression.codec", "replica.selector.class"]
         {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::HasNoEffect(_))), "{name}");
         }
