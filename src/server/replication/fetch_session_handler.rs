@@ -166,10 +166,7 @@ impl FetchSessionHandler {
         }
     }
 
-    fn handle<'a>(
-        &self,
-        response: &'a FetchResponse,
-    ) -> Result<Vec<OfResponse<'a>>, SessionFault> {
+    fn handle<'a>(&self, response: &'a FetchResponse) -> Result<Vec<OfResponse<'a>>, SessionFault> {
         let is_full = self.next_metadata.is_full();
         match Errors::for_code(response.header.error_code) {
             Errors::None => (),

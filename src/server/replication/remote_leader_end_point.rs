@@ -152,7 +152,8 @@ impl RemoteLeaderEndPoint {
             }],
             ..ListOffsetsRequest::default()
         };
-        let (_, Response { body, .. }) = self.sender.send_request(&request, LIST_OFFSETS_VERSIONS)?;
+        let (_, Response { body, .. }) =
+            self.sender.send_request(&request, LIST_OFFSETS_VERSIONS)?;
         let topic = body.topics.iter().find(|topic| *topic.name == *key.topic);
         let partitions = topic.map_or(&[][..], |topic| &topic.partitions);
         let Some(found) = partitions.iter().find(|it| it.partition_index == key.partition) else {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use support::engine::context_of_one;
 use support::random::Random;
 use support::records::{batch, batch_at};
 use transferto::common::errors::{Errors, KafkaError};
@@ -77,7 +78,7 @@ fn state(leader: i32, epoch: i32) -> PartitionState {
         leader,
         leader_epoch: LeaderEpoch(epoch),
         partition_epoch: epoch,
-        ..PartitionState::UNKNOWN
+        ..PartitionState::unknown()
     }
 }
 
