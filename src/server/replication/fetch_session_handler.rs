@@ -140,14 +140,28 @@ impl FetchSessionHandler {
         response: &'a FetchResponse,
     ) -> Result<Vec<OfResponse<'a>>, SessionFault> {
         let asked = self.next_metadata;
-        let handled = self.handle(response);
-        self.next_metadata = match &handled {
+        let error = Errors::for_code(response.header.error_code);
+        if error != Errors::None {
+            self.next_metadata = match error {
+                Errors::FetchSessionIdNotFound => FetchMetadata::INITIAL,
+                _ => asked.next_close_existing_attempt_new(),
+            };
+            return Err(match error {
+                Errors::FetchSessionIdNotFound | Errors::InvalidFetchSessionEpoch
+                    if !asked.is_full() =>
+                {
+                    SessionFault::Lost(error)
+                }
+                _ => SessionFault::Refused(error.to_string()),
+            });
+        }
+        let checked = self.checked_partitions_of(response);
+        self.next_metadata = match &checked {
             Ok(_) => self.metadata_after(response),
-            Err(SessionFault::Lost(Errors::FetchSessionIdNotFound)) => FetchMetadata::INITIAL,
             Err(_) if asked.is_full() => FetchMetadata::INITIAL,
             Err(_) => asked.next_close_existing_attempt_new(),
         };
-        handled
+        checked
     }
 
     /// No response has come: the leader may have got the request, or not.
@@ -159,6 +173,13 @@ impl FetchSessionHandler {
         match response.header.session_id {
             // The leader has no room for a session, or has closed it.
             INVALID_SESSION_ID => FetchMetadata::INITIAL,
+            // It has read nothing yet, and so made no session of it.
+            _ if response.topics.is_empty() && response.header.throttle_time_ms > 0 => {
+                match self.next_metadata.is_full() {
+                    true => FetchMetadata::INITIAL,
+                    false => self.next_metadata.next_incremental(),
+                }
+            }
             session_id if self.next_metadata.is_full() => {
                 FetchMetadata::new_incremental(session_id)
             }
@@ -166,21 +187,15 @@ impl FetchSessionHandler {
         }
     }
 
-    fn handle<'a>(&self, response: &'a FetchResponse) -> Result<Vec<OfResponse<'a>>, SessionFault> {
-        let is_full = self.next_metadata.is_full();
-        match Errors::for_code(response.header.error_code) {
-            Errors::None => (),
-            error @ (Errors::FetchSessionIdNotFound | Errors::InvalidFetchSessionEpoch)
-                if !is_full =>
-            {
-                return Err(SessionFault::Lost(error));
-            }
-            error => return Err(SessionFault::Refused(error.to_string())),
-        }
+    /// Port of `verifyFullFetchResponsePartitions` and `verifyIncrementalFetchResponsePartitions`.
+    fn checked_partitions_of<'a>(
+        &self,
+        response: &'a FetchResponse,
+    ) -> Result<Vec<OfResponse<'a>>, SessionFault> {
         let partitions = self.partitions_of(response)?;
         let is_throttled = partitions.is_empty() && response.header.throttle_time_ms > 0;
         let missing = self.session_partitions.len().saturating_sub(partitions.len());
-        if is_full && missing > 0 && !is_throttled {
+        if self.next_metadata.is_full() && missing > 0 && !is_throttled {
             let why = format!("an answer to a full request without {missing} of its partitions");
             return Err(SessionFault::Refused(why));
         }
