@@ -66,12 +66,12 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
         controllers_behind_security(config),
         without_inter_broker_listener(config),
         brokers_behind_security(config),
-        waits_longer_than_a_socket(config),
         two_inter_broker_listeners(config, given),
         several_directories(config),
         with_authorizer(config),
     ];
-    found.into_iter().flatten().chain(scram_without_users(config)).collect()
+    let found = found.into_iter().flatten().chain(waits_too_long(config));
+    found.chain(scram_without_users(config)).collect()
 }
 
 /// What a broker of a cluster will do, and its user should know: a sentence each.
@@ -182,14 +182,28 @@ fn brokers_behind_security(config: &KafkaConfig) -> Option<Contradiction> {
         .then(|| wrong("inter.broker.listener.name", &name, &why))
 }
 
-fn waits_longer_than_a_socket(config: &KafkaConfig) -> Option<Contradiction> {
+/// Kafka's checks of `replica.fetch.wait.max.ms`, and for equal values as well: a follower that is answered
+/// at the last moment is late.
+fn waits_too_long(config: &KafkaConfig) -> Vec<Contradiction> {
     let wait_ms = i64::from(config.replica_fetch_wait_max_ms);
-    let timeout_ms = config.replica_socket_timeout_ms;
-    let why = format!(
-        "must be less than `replica.socket.timeout.ms`, which is {timeout_ms}: else a follower hangs up \
-         on a leader that has nothing new"
-    );
-    (wait_ms >= timeout_ms).then(|| wrong("replica.fetch.wait.max.ms", wait_ms, &why))
+    let limits = [
+        (
+            "replica.socket.timeout.ms",
+            config.replica_socket_timeout_ms,
+            "a follower hangs up on a leader that has nothing new",
+        ),
+        (
+            "replica.lag.time.max.ms",
+            config.replica_lag_time_max_ms,
+            "a follower that waits for something new does not count as in sync",
+        ),
+    ];
+    let too_low = limits.into_iter().filter(|(_, limit_ms, _)| wait_ms >= *limit_ms);
+    let wrong_beside = |(name, limit_ms, otherwise)| {
+        let why = format!("must be less than `{name}`, which is {limit_ms}: else {otherwise}");
+        wrong("replica.fetch.wait.max.ms", wait_ms, &why)
+    };
+    too_low.map(wrong_beside).collect()
 }
 
 fn two_inter_broker_listeners(config: &KafkaConfig, given: &[Property]) -> Option<Contradiction> {
@@ -288,7 +302,14 @@ mod tests {
                  inter.broker.listener.name=SASL_PLAINTEXT",
                 "`inter.broker.listener.name=SASL_PLAINTEXT`: is SASL_PLAINTEXT, and this broker copies",
             ),
-            ("replica.fetch.wait.max.ms=30000", "must be less than `replica.socket.timeout.ms`"),
+            (
+                "replica.socket.timeout.ms=500",
+                "must be less than `replica.socket.timeout.ms`, which is 500",
+            ),
+            (
+                "replica.lag.time.max.ms=400",
+                "must be less than `replica.lag.time.max.ms`, which is 400",
+            ),
             (
                 "inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT",
                 "leave one of them out",

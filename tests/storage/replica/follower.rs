@@ -68,7 +68,12 @@ impl Follower {
 fn opened(test: &TestLog, checkpointed: i64) -> (Partition, Arc<Log>) {
     let log = test.log();
     let replica = Replica::new(BROKER, Arc::clone(&log), Offset(checkpointed));
-    let partition = Partition::in_cluster(TopicAndPartition::new("kafkatest", 0), [1; 16], replica);
+    let partition = Partition::in_cluster(
+        context_of_one(),
+        TopicAndPartition::new("kafkatest", 0),
+        [1; 16],
+        replica,
+    );
     partition.make_follower(state(LEADER, 5));
     (partition, log)
 }
