@@ -281,6 +281,48 @@ impl Partition {
         Ok((info, high_watermark_moved))
     }
 
+    /// See [`Replica::append_as_follower`]. `None` if there is nothing to append: no whole batch, or batches of
+    /// a later epoch only.
+    ///
+    /// # Errors
+    /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
+    pub fn append_records_to_follower(
+        &self,
+        records: &[u8],
+        leader_epoch: LeaderEpoch,
+    ) -> Result<Option<LogAppendInfo>, KafkaError> {
+        // Held to the end, as for an append of the leader.
+        let leadership = read_locked(&self.leadership);
+        let replica = self.followed_in(&leadership.state)?;
+        let info = replica.append_as_follower(records, leader_epoch)?;
+        Ok((info.record_count > 0).then_some(info))
+    }
+
+    /// See [`Replica::truncate_to`].
+    ///
+    /// # Errors
+    /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
+    pub fn truncate_to(&self, offset: Offset) -> Result<(), KafkaError> {
+        self.followed_in(&read_locked(&self.leadership).state)?.truncate_to(offset)
+    }
+
+    /// See [`Replica::truncate_fully_and_start_at`].
+    ///
+    /// # Errors
+    /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
+    pub fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), KafkaError> {
+        self.followed_in(&read_locked(&self.leadership).state)?.truncate_fully_and_start_at(offset)
+    }
+
+    /// The replica, if another broker leads: nobody but its leader says what is in a log.
+    fn followed_in(&self, state: &PartitionState) -> Result<&Arc<Replica>, KafkaError> {
+        if !state.is_led_by(self.local_replica.broker_id) {
+            return Ok(&self.local_replica);
+        }
+        let why = format!("this broker leads {}, and follows nobody", self.topic_and_partition);
+        Err(KafkaError::api(Errors::NotLeaderForPartition, why))
+    }
+
     /// How far the in-sync replicas are with everything below `required_offset`.
     pub fn check_enough_replicas_reach_offset(&self, required_offset: Offset) -> Acknowledgement {
         let state = &read_locked(&self.leadership).state;

@@ -4,10 +4,16 @@
 
 use std::sync::{Arc, Mutex};
 
+use log::{Level, log};
+
+use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
-use crate::common::units::Offset;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::units::{LeaderEpoch, Offset};
+use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::replica::partition_traffic::PartitionTraffic;
 use crate::storage::log::log::Log;
+use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 
 /// The local replica of a partition.
@@ -63,4 +69,94 @@ impl Replica {
         }
         moves
     }
+
+    /// Port of `appendRecordsToFollowerOrFutureReplica`: appends what the leader of `leader_epoch` has sent.
+    ///
+    /// An empty log may be sent a batch that begins below its start: an admin has deleted the first of
+    /// its records, and the leader has no half batches. The log begins where the batch does then.
+    ///
+    /// # Errors
+    /// As [`Log::append_as_follower`].
+    pub fn append_as_follower(
+        &self,
+        records: &[u8],
+        leader_epoch: LeaderEpoch,
+    ) -> Result<LogAppendInfo, KafkaError> {
+        if let Some(first_offset) = first_offset_across_start(records, &self.log) {
+            let (log, start) = (self.log.topic_and_partition(), self.log.log_start_offset());
+            let level = limited(LogKind::Segments, Level::Info);
+            log!(level, "{log} is empty, and begins at offset {first_offset} instead of {start}");
+            self.truncate_fully_and_start_at(first_offset)?;
+        }
+        self.log.append_as_follower(records, leader_epoch)
+    }
+
+    /// Port of `maybeUpdateHighWatermark` on a follower: what its leader says, as far as its own log
+    /// reaches, and never downward. Returns whether the watermark moved.
+    pub fn update_follower_high_watermark(&self, of_leader: Offset) -> bool {
+        let candidate = of_leader.min(self.log.log_end_offset());
+        let mut high_watermark = locked(&self.high_watermark);
+        let moves = candidate > high_watermark.message_offset;
+        if moves {
+            *high_watermark = LogOffsetMetadata::message_offset_only(candidate);
+            self.log.update_high_watermark(candidate);
+        }
+        moves
+    }
+
+    /// Port of `maybeIncrementLogStartOffset` on a follower: the log begins where its leader's does, but
+    /// not above the high watermark. Returns whether the start moved.
+    ///
+    /// # Errors
+    /// As [`Log::delete_records_before`].
+    pub fn maybe_increment_log_start_offset(&self, of_leader: Offset) -> Result<bool, KafkaError> {
+        let start_offset = of_leader.min(self.high_watermark().message_offset);
+        if start_offset <= self.log.log_start_offset() {
+            return Ok(false);
+        }
+        self.log.delete_records_before(start_offset).map(|_| true)
+    }
+
+    /// Cuts the log so that `offset` is its end, and the high watermark with it: only an unclean election
+    /// makes a follower give up what was committed.
+    ///
+    /// # Errors
+    /// As [`Log::truncate_to`]. The watermark lies within what the log has, all the same.
+    pub fn truncate_to(&self, offset: Offset) -> Result<(), KafkaError> {
+        let truncated = self.log.truncate_to(offset);
+        self.lower_high_watermark_to(self.log.log_end_offset());
+        truncated
+    }
+
+    /// Deletes everything, and goes on at `offset`, where the high watermark is then, too: what the leader
+    /// has deleted was committed (KAFKA-9491).
+    ///
+    /// # Errors
+    /// As [`Log::truncate_fully_and_start_at`]; then the high watermark has not been raised.
+    pub fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), KafkaError> {
+        let truncated = self.log.truncate_fully_and_start_at(offset);
+        self.lower_high_watermark_to(self.log.log_end_offset());
+        truncated?;
+        self.update_follower_high_watermark(offset);
+        Ok(())
+    }
+
+    fn lower_high_watermark_to(&self, offset: Offset) {
+        let mut high_watermark = locked(&self.high_watermark);
+        if high_watermark.message_offset > offset {
+            *high_watermark = LogOffsetMetadata::message_offset_only(offset);
+            self.log.update_high_watermark(offset);
+        }
+    }
+}
+
+/// Where the first batch of `records` begins, if the start of an empty log lies within it.
+fn first_offset_across_start(records: &[u8], log: &Log) -> Option<Offset> {
+    let end_offset = log.log_end_offset();
+    if end_offset != log.log_start_offset() {
+        return None;
+    }
+    let first = shallow_entries(records).next()?.ok()?;
+    let (offset, last_offset) = (Offset(first.offset), Offset(first.last_offset));
+    (offset < end_offset && last_offset >= end_offset).then_some(offset)
 }

@@ -37,6 +37,7 @@ mod partition_metadata_file;
 
 mod replica {
     mod acks;
+    mod follower;
     mod high_watermark;
     mod isr;
     mod isr_expiration;
