@@ -10,6 +10,7 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
+use crate::image::leader_recovery_state::LeaderRecoveryState;
 use crate::image::topic_image::NO_LEADER;
 use crate::replica::isr_state::{IsrState, Refused};
 use crate::replica::leadership::{LeaderStart, Leadership};
@@ -17,7 +18,7 @@ use crate::replica::partition_context::PartitionContext;
 use crate::replica::partition_state::PartitionState;
 use crate::replica::remote_replica::{FollowerFetch, RemoteReplica};
 use crate::replica::replica::Replica;
-use crate::replica::replication_engine::{AlterPartition, AlteredPartition, LeaderRecoveryState};
+use crate::replica::replication_engine::{AlterPartition, AlteredPartition};
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::log::log_append::LogAppendInfo;
 
