@@ -261,10 +261,27 @@ impl Partition {
         records: &mut [u8],
         required_acks: i16,
     ) -> Result<(LogAppendInfo, bool), KafkaError> {
+        self.append_messages_in_epoch(LeaderEpoch::NONE, records, required_acks)
+    }
+
+    /// The same for a writer that has to know that nobody has led in between: `leader_epoch` is the one in which
+    /// it looked. [`LeaderEpoch::NONE`] fits any.
+    ///
+    /// # Errors
+    /// Also those of [`check_leader_epoch`](Self::check_leader_epoch).
+    pub fn append_messages_in_epoch(
+        &self,
+        leader_epoch: LeaderEpoch,
+        records: &mut [u8],
+        required_acks: i16,
+    ) -> Result<(LogAppendInfo, bool), KafkaError> {
         // Held to the end: whoever makes the broker a follower waits for the append, and none comes
         // after it.
         let leadership = read_locked(&self.leadership);
         let state = &leadership.state;
+        if leader_epoch != LeaderEpoch::NONE {
+            check_leader_epoch(state.leader_epoch, leader_epoch)?;
+        }
         let replica = self.led_in(state)?;
         if required_acks == ACKS_ALL && !self.has_enough_replicas(state) {
             let why = format!(
