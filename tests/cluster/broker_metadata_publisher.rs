@@ -29,6 +29,7 @@ use transferto::replica::replica_manager::{
 use transferto::server::cluster::broker_metadata_publisher::{
     BrokerMetadataPublisher, FollowingParts,
 };
+use transferto::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use transferto::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use transferto::server::cluster::kraft_engine::KRaftEngine;
 use transferto::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
@@ -77,7 +78,8 @@ impl Broker {
         let metrics = Arc::new(Metrics::default());
         let image = Arc::<CurrentImage>::default();
         let listener = settings.inter_broker_listener();
-        let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image)));
+        let changes = DefaultAlterPartitionManager::new(LOCAL, Arc::clone(&scheduler));
+        let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image), changes));
         let replica_manager = Arc::new(
             ReplicaManager::new(replica_config, &statuses, engine, &time, metrics).unwrap(),
         );

@@ -14,6 +14,7 @@ mod apache_controller;
 mod assignments_manager;
 mod broker_registration_tracker;
 pub(crate) mod broker_server;
+mod default_alter_partition_manager;
 mod dead_controllers;
 mod fetch;
 pub(crate) mod group_coordinator;

@@ -25,6 +25,7 @@ use transferto::replica::delayed_produce::PartitionResponse;
 use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
 use transferto::replica::partition::Partition;
 use transferto::replica::replica_manager::{FetchParams, ReplicaManager, ReplicaManagerConfig};
+use transferto::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use transferto::server::cluster::kraft_engine::KRaftEngine;
 use transferto::server::cluster::replica_changes::ReplicaChanges;
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
@@ -68,10 +69,13 @@ impl Broker {
             flush_checkpoint_ms: 60_000,
             producer_id_expiration_ms: 86_400_000,
         };
+        let alter_partition_manager =
+            DefaultAlterPartitionManager::new(LOCAL, Arc::clone(&scheduler));
         let log_manager = LogManager::new(config, scheduler, Arc::clone(&time)).unwrap();
         let image = Arc::<CurrentImage>::default();
         let listener = ListenerName::normalised("PLAINTEXT");
-        let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image)));
+        let engine =
+            Arc::new(KRaftEngine::new(listener, Arc::clone(&image), alter_partition_manager));
         let replica_manager = ReplicaManager::new(
             ReplicaManagerConfig {
                 broker_id: LOCAL,
