@@ -20,7 +20,7 @@ use transferto::image::metadata_delta::MetadataDelta;
 use transferto::image::metadata_image::MetadataImage;
 use transferto::replica::delayed_fetch::FetchCallback;
 use transferto::replica::delayed_produce::ProduceCallback;
-use transferto::replica::fetcher::leader_end_point::ReplicaFetch;
+use transferto::replica::fetcher::leader_end_point::{ReplicaFetch, ReplicaFetchPartition};
 use transferto::replica::local_logs::{LogReadResult, ORDINARY_CONSUMER_ID, PartitionFetchInfo};
 use transferto::replica::partition::Partition;
 use transferto::replica::replica_manager::{
@@ -35,9 +35,10 @@ use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 
 use crate::channel::SimulatedChannel;
 use crate::controller::{Controller, TOPIC_ID};
-use crate::fetchers::SimulatedFetchers;
+use crate::fetchers::{Sabotage, SimulatedFetchers};
 use crate::network::{FetchCall, Incarnation};
 use crate::reach::Reach;
+use crate::simulation::BROKERS;
 
 /// `replica.lag.time.max.ms`
 pub(crate) const LAG_TIME_MAX_MS: i64 = 10_000;
@@ -67,11 +68,12 @@ pub(crate) struct Start<'a> {
     pub(crate) controller: &'a Controller,
     /// How much of the metadata log it has read before it begins to work.
     pub(crate) caught_up_to: usize,
+    pub(crate) sabotage: Sabotage,
 }
 
 impl Broker {
     pub(crate) fn start(start: Start<'_>) -> Self {
-        let Start { this, dir, time, reach, controller, caught_up_to } = start;
+        let Start { this, dir, time, reach, controller, caught_up_to, sabotage } = start;
         let mock_scheduler = Arc::new(MockScheduler::new(Arc::clone(time)));
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&mock_scheduler) as Arc<dyn Scheduler>;
         let time: Arc<dyn Time> = Arc::clone(time) as Arc<dyn Time>;
@@ -92,7 +94,13 @@ impl Broker {
             Arc::new(Metrics::default()),
         );
         let replica_manager = Arc::new(replica_manager.unwrap());
-        let fetchers = SimulatedFetchers::new(this, Arc::clone(&replica_manager), Arc::clone(reach), time);
+        let fetchers = SimulatedFetchers::new(
+            this,
+            Arc::clone(&replica_manager),
+            Arc::clone(reach),
+            time,
+            sabotage,
+        );
         let changes = ReplicaChanges::new(ReplicaParts {
             broker_id: this.id,
             image: Arc::clone(&image),
@@ -147,7 +155,7 @@ impl Broker {
         self.image.set(Arc::clone(&after));
         self.changes.apply(&delta.topics, &before.topics, &after.topics);
         if delta.is_cluster_changed {
-            self.changes.update_leader_end_points(after.cluster.brokers().map(|it| it.id));
+            self.changes.update_leader_end_points(BROKERS.into_iter());
         }
     }
 
@@ -220,12 +228,11 @@ impl Broker {
         let params = FetchParams {
             max_wait_ms: if waits { FOR_EVER_MS } else { 0 },
             replica_id: call.follower.id,
-            replica_epoch: Some(call.follower.epoch),
+            //H1 replica_epoch: Some(call.follower.epoch),
             min_bytes: 1,
             ..consumer()
         };
-        let info = |(key, fetch): &(TopicAndPartition, _)| {
-            let fetch: &transferto::replica::fetcher::leader_end_point::ReplicaFetchPartition = fetch;
+        let info = |(key, fetch): &(TopicAndPartition, ReplicaFetchPartition)| {
             let info = PartitionFetchInfo {
                 topic_id: fetch.topic_id,
                 offset: fetch.fetch_offset,
@@ -257,7 +264,7 @@ fn consumer() -> FetchParams {
     FetchParams {
         max_wait_ms: 0,
         replica_id: ORDINARY_CONSUMER_ID,
-        replica_epoch: None,
+        //H1 replica_epoch: None,
         min_bytes: 1,
         max_bytes: i32::MAX,
         hard_max_bytes_limit: false,

@@ -1,5 +1,6 @@
 //! What the simulation shows.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -13,8 +14,11 @@ const STEPS: usize = 600;
 /// Runs one seed. An error says what does not hold, and what happened before.
 fn run(seed: u64, sabotage: Sabotage) -> Result<Outcome, String> {
     let mut simulation = Simulation::new(seed, sabotage);
-    let events = (0..STEPS).try_for_each(|_| simulation.step());
-    let held = events.and_then(|()| simulation.come_to_rest());
+    let held = catch_unwind(AssertUnwindSafe(|| {
+        (0..STEPS).try_for_each(|_| simulation.step())?;
+        simulation.come_to_rest()
+    }));
+    let held = held.unwrap_or_else(|_| Err("a panic".to_string()));
     held.map_err(|broken| {
         format!("{broken}\nSEED={seed} runs it again. The last events:\n{}", simulation.journal())
     })?;

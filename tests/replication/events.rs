@@ -1,5 +1,8 @@
 //! What may happen next, and how often.
 
+use transferto::common::units::{Offset, Position};
+use transferto::message::message_set::MessageSet;
+
 use crate::network::{CONTROLLER, Message};
 use crate::simulation::{BROKERS, Broken, Simulation, keys};
 
@@ -175,7 +178,7 @@ impl Simulation {
         let Some(Ok(read)) = read else { return Ok(()) };
         let mut bytes = vec![0; read.size_in_bytes()];
         let set = &read.fetched_data.message_set;
-        set.read_exact_at(&mut bytes, transferto::common::units::Position(0)).unwrap();
+        set.read_exact_at(&mut bytes, Position(0)).unwrap();
         self.ledger.check_read(&key, &bytes).map_err(|why| format!("{key} on broker {id}: {why}"))
     }
 
@@ -194,7 +197,7 @@ impl Simulation {
         let replica = leader.local_replica();
         let (start, end) = (replica.log.log_start_offset(), replica.high_watermark().message_offset);
         let offset = start.0 + i64::try_from(self.random.below(end.0.abs_diff(start.0) + 1)).unwrap();
-        replica.log.delete_records_before(transferto::common::units::Offset(offset)).unwrap();
+        replica.log.delete_records_before(Offset(offset)).unwrap();
         self.note(format!("{key} begins at {offset} on broker {id}"));
     }
 

@@ -9,12 +9,13 @@ use transferto::common::errors::Errors;
 use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::{LeaderEpoch, Offset, Position};
+use transferto::message::message_set::MessageSet;
 use transferto::replica::broker_end_point::BrokerEndPoint;
 use transferto::replica::fetcher::leader_end_point::{
     EpochQuestion, FetchedPartition, LeaderEndPoint, ReplicaFetch, ReplicaFetchPartition,
     ReplicaFetched,
 };
-use transferto::replica::fetcher::partition_fetch_state::PartitionFetchState;
+use transferto::replica::fetcher::partition_fetch_state::{PartitionFetchState, ReplicaState};
 use transferto::replica::fetcher::replica_fetchers::{InitialFetchState, ReplicaFetchers};
 use transferto::replica::local_logs::LogReadResult;
 use transferto::replica::partition::Partition;
@@ -36,6 +37,14 @@ pub(crate) struct SimulatedFetchers {
     replica_manager: Arc<ReplicaManager>,
     reach: Arc<Reach>,
     time: Arc<dyn Time>,
+    sabotage: Sabotage,
+    threads: Mutex<BTreeMap<i32, Thread>>,
+}
+
+struct Thread {
+    leader: SimulatedLeader,
+    states: BTreeMap<TopicAndPartition, PartitionFetchState>,
+    waiting: Option<(u64, ReplicaFetch)>,
 }
 
 impl SimulatedFetchers {
@@ -44,36 +53,118 @@ impl SimulatedFetchers {
         replica_manager: Arc<ReplicaManager>,
         reach: Arc<Reach>,
         time: Arc<dyn Time>,
+        sabotage: Sabotage,
     ) -> Arc<Self> {
-        Arc::new(Self { this, replica_manager, reach, time })
+        let threads = Mutex::default();
+        Arc::new(Self { this, replica_manager, reach, time, sabotage, threads })
     }
 
-    pub(crate) fn begin(&self, _leader: i32, _serial: u64) -> Option<ReplicaFetch> {
-        None
+    pub(crate) fn begin(&self, leader: i32, serial: u64) -> Option<ReplicaFetch> {
+        let mut threads = self.threads.lock().unwrap();
+        let thread = threads.get_mut(&leader).filter(|it| it.waiting.is_none())?;
+        let states: Vec<_> = thread.states.iter().map(|(k, s)| (k.clone(), s.clone())).collect();
+        let fetch = thread.leader.build_fetch(&states)?;
+        thread.waiting = Some((serial, fetch.clone()));
+        Some(fetch)
     }
 
-    pub(crate) fn complete(&self, _call: FetchCall, _fetched: io::Result<ReplicaFetched>) -> String {
-        String::new()
+    pub(crate) fn complete(&self, call: FetchCall, fetched: io::Result<ReplicaFetched>) -> String {
+        let mut threads = self.threads.lock().unwrap();
+        let Some(thread) = threads.get_mut(&call.leader) else { return "gone".into() };
+        let Some((_, fetch)) = thread.waiting.take_if(|it| it.0 == call.serial) else { return "late".into() };
+        let Ok(fetched) = fetched else { return "err".into() };
+        let mut text = String::new();
+        for (key, answer) in &fetched.partitions {
+            let Some((_, asked)) = fetch.partitions.iter().find(|it| it.0 == *key) else { continue };
+            let Some(state) = thread.states.get_mut(key) else { continue };
+            if state.fetch_offset != asked.fetch_offset || state.current_leader_epoch != asked.current_leader_epoch {
+                continue;
+            }
+            let partition = self.replica_manager.local_logs().get_partition(key).unwrap();
+            let replica = partition.local_replica();
+            if answer.error != Errors::None {
+                text += &format!(" {:?}", answer.error);
+                continue;
+            }
+            if let Some(diverging) = answer.diverging_epoch {
+                let end = replica.log.log_end_offset();
+                let to = match replica.log.end_offset_for_epoch(diverging.leader_epoch) {
+                    None => diverging.end_offset.min(end),
+                    Some(own) if own.leader_epoch != diverging.leader_epoch => own.end_offset.min(end),
+                    Some(own) => own.end_offset.min(diverging.end_offset).min(end),
+                };
+                partition.truncate_to(to).unwrap();
+                state.fetch_offset = to;
+                state.last_fetched_epoch = replica.log.leader_epochs().latest_epoch();
+                text += &format!(" truncates to {to}");
+                continue;
+            }
+            let records = &fetched.frame[answer.records.clone()];
+            if let Some(info) = partition.append_records_to_follower(records, asked.current_leader_epoch).unwrap() {
+                state.fetch_offset = info.last_offset.next();
+                state.last_fetched_epoch = replica.log.leader_epochs().latest_epoch();
+                text += &format!(" appends to {}", state.fetch_offset);
+            }
+            replica.update_follower_high_watermark(answer.high_watermark);
+            replica.maybe_increment_log_start_offset(answer.log_start_offset).unwrap();
+        }
+        text
     }
 
     pub(crate) fn waiting(&self) -> Vec<FetchCall> {
-        Vec::new()
+        let threads = self.threads.lock().unwrap();
+        let call = |(leader, it): (&i32, &Thread)| {
+            let serial = it.waiting.as_ref()?.0;
+            Some(FetchCall { follower: self.this, leader: *leader, serial })
+        };
+        threads.iter().filter_map(call).collect()
     }
 }
 
 impl ReplicaFetchers for SimulatedFetchers {
-    fn add_fetcher_for_partitions(&self, _partitions: Vec<(TopicAndPartition, InitialFetchState)>) {}
+    fn add_fetcher_for_partitions(&self, partitions: Vec<(TopicAndPartition, InitialFetchState)>) {
+        let mut threads = self.threads.lock().unwrap();
+        for (key, initial) in partitions {
+            let leader = SimulatedLeader {
+                follower: self.this.id,
+                leader: initial.leader.clone(),
+                reach: Arc::clone(&self.reach),
+                replica_manager: Arc::clone(&self.replica_manager),
+                time: Arc::clone(&self.time),
+            };
+            let thread = threads.entry(initial.leader.id).or_insert_with(|| Thread { leader, states: BTreeMap::new(), waiting: None });
+            let partition = self.replica_manager.local_logs().get_partition(&key).unwrap();
+            let state = PartitionFetchState {
+                topic_id: initial.topic_id,
+                fetch_offset: initial.offset,
+                lag: None,
+                current_leader_epoch: initial.current_leader_epoch,
+                delayed_until_ms: None,
+                state: ReplicaState::Fetching,
+                last_fetched_epoch: partition.local_replica().log.leader_epochs().latest_epoch(),
+            };
+            thread.states.insert(key, state);
+        }
+    }
 
     fn remove_fetcher_for_partitions(
         &self,
-        _keys: &[TopicAndPartition],
+        keys: &[TopicAndPartition],
     ) -> Vec<(TopicAndPartition, PartitionFetchState)> {
+        let mut threads = self.threads.lock().unwrap();
+        for thread in threads.values_mut() {
+            thread.states.retain(|key, _| !keys.contains(key));
+        }
         Vec::new()
     }
 
-    fn shutdown_idle_fetcher_threads(&self) {}
+    fn shutdown_idle_fetcher_threads(&self) {
+        self.threads.lock().unwrap().retain(|_, it| !it.states.is_empty());
+    }
 
-    fn shutdown(&self) {}
+    fn shutdown(&self) {
+        self.threads.lock().unwrap().clear();
+    }
 }
 
 /// A leader that is asked by messages for records, and by calls for offsets.

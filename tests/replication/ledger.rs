@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use transferto::common::topic_partition::TopicAndPartition;
+use transferto::common::units::{Offset, Position};
+use transferto::message::message_set::MessageSet;
 use transferto::message::record_batch::RecordBatch;
 use transferto::replica::partition::Partition;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::patience::Patience;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
-use transferto::common::units::{Offset, Position};
 
 /// In a batch, what a broker writes anew ends here: the base offset, the length and the leader's epoch.
 const PRODUCERS_PART: usize = 16;
@@ -34,17 +35,27 @@ pub(crate) struct LogView {
 }
 
 impl LogView {
-    pub(crate) fn of(partition: &Partition) -> Self {
+    /// `before` is what it was when it was last looked at. Between two looks a log either grows, or is cut, so
+    /// its records are read anew only if it has another end.
+    pub(crate) fn of(partition: &Partition, before: Option<&Self>) -> Self {
         let replica = partition.local_replica();
         let log = &replica.log;
         let entries = log.leader_epochs().epoch_entries();
+        let (start, end) = (log.log_start_offset().0, log.log_end_offset().0);
+        let unchanged = before.filter(|it| (it.start, it.end) == (start, end));
         Self {
-            start: log.log_start_offset().0,
-            end: log.log_end_offset().0,
+            start,
+            end,
             high_watermark: replica.high_watermark().message_offset.0,
-            batches: stored_batches(log),
+            batches: unchanged.map_or_else(|| stored_batches(log), |it| it.batches.clone()),
             epochs: entries.iter().map(|it| (it.epoch.0, it.start_offset.0)).collect(),
         }
+    }
+
+    /// Whether nothing has changed since.
+    pub(crate) fn is_same(&self, later: &Self) -> bool {
+        let of = |it: &Self| (it.start, it.end, it.high_watermark);
+        of(self) == of(later) && self.epochs == later.epochs
     }
 
     /// What must be true of any log whatever the others hold.

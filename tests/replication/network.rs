@@ -32,7 +32,7 @@ pub(crate) enum Message {
     Alter { from: Incarnation, attempt: u64, body: Vec<u8> },
     Altered { to: Incarnation, attempt: u64, body: Vec<u8> },
     Produce { producer: usize, attempt: u64, to: i32, batch: Vec<u8> },
-    Produced { producer: usize, attempt: u64, from: i32, response: PartitionResponse },
+    Produced { producer: usize, attempt: u64, from: i32, response: PartitionResponse, batch: Vec<u8> },
 }
 
 /// What a leader sends.

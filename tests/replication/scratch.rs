@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use support::random::Random;
 use transferto::common::units::Offset;
+use transferto::storage::files::meta_properties::MetaProperties;
 
 /// Removed on drop.
 pub(crate) struct ScratchDir(PathBuf);
@@ -22,8 +23,14 @@ impl ScratchDir {
         Self(path)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
+    /// A new log directory, formatted for a broker.
+    pub(crate) fn log_dir(&self, broker_id: i32) -> PathBuf {
+        let path = self.0.join(broker_id.to_string());
+        fs::create_dir(&path).unwrap();
+        let directory_id = [broker_id.try_into().unwrap(); 16];
+        let properties = MetaProperties { cluster_id: "simulated".into(), node_id: broker_id, directory_id: Some(directory_id) };
+        properties.write(&path).unwrap();
+        path
     }
 }
 
