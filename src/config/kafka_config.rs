@@ -553,6 +553,10 @@ settings! {
         /// `process.roles=broker` is alone: more than 1 refuses every such request.
         min_insync_replicas: usize as Int<usize>,
             "min.insync.replicas" = "1", Allowed::AtLeast(1), High;
+        /// How long a replica in sync may be behind its leader, in milliseconds, before the leader has it
+        /// taken out of the replicas in sync. Of no meaning without `process.roles=broker`.
+        replica_lag_time_max_ms: i64,
+            "replica.lag.time.max.ms" = "30000", Allowed::AtLeast(1), High;
         /// How often the high watermarks are written, in milliseconds.
         replica_high_watermark_checkpoint_interval_ms: i64,
             "replica.high.watermark.checkpoint.interval.ms" = "5000", Allowed::AtLeast(1), High;

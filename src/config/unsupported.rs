@@ -69,7 +69,6 @@ const WITHOUT_EFFECT: &[Group] = &[
     Group {
         why: "this broker replicates nothing yet, and elects no leader",
         names: &[
-            "replica.lag.time.max.ms",
             "replica.lag.max.messages",
             "replica.fetch.max.bytes",
             "replica.fetch.wait.max.ms",

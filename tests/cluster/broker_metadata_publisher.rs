@@ -74,6 +74,7 @@ impl Broker {
             broker_id: LOCAL,
             fetch_purge_interval: 1,
             producer_purge_interval: 1,
+            replica_lag_time_max_ms: 30_000,
             leaves_cold_pages: false,
         };
         let statuses = log_manager.log_dir_statuses();

@@ -85,6 +85,7 @@ impl Broker {
                 broker_id: LOCAL,
                 fetch_purge_interval: 1,
                 producer_purge_interval: 1,
+                replica_lag_time_max_ms: 30_000,
                 leaves_cold_pages: false,
             },
             &log_manager.log_dir_statuses(),
@@ -166,6 +167,7 @@ impl Broker {
         let params = FetchParams {
             max_wait_ms: 60_000,
             replica_id: -1,
+            replica_epoch: None,
             min_bytes: 1,
             max_bytes: 1_000,
             hard_max_bytes_limit: false,
@@ -366,7 +368,7 @@ fn an_older_change_of_a_partition_is_ignored() {
     broker.apply();
     let partition = broker.hosted(&foo()).unwrap();
     let now = partition.state();
-    assert!(!partition.make_leader(at_first).unwrap());
+    assert!(!partition.make_leader(at_first.clone()).unwrap());
     partition.make_follower(at_first);
     assert_eq!(partition.state(), now);
 }
@@ -459,6 +461,7 @@ fn a_debugging_consumer_reads_a_follower() {
     let params = FetchParams {
         max_wait_ms: 0,
         replica_id: DEBUGGING_CONSUMER_ID,
+        replica_epoch: None,
         min_bytes: 1,
         max_bytes: 1_000,
         hard_max_bytes_limit: false,

@@ -228,7 +228,7 @@ impl Broker {
         let params = FetchParams {
             max_wait_ms: if waits { FOR_EVER_MS } else { 0 },
             replica_id: call.follower.id,
-            //H1 replica_epoch: Some(call.follower.epoch),
+            replica_epoch: Some(call.follower.epoch),
             min_bytes: 1,
             ..consumer()
         };
@@ -264,7 +264,7 @@ fn consumer() -> FetchParams {
     FetchParams {
         max_wait_ms: 0,
         replica_id: ORDINARY_CONSUMER_ID,
-        //H1 replica_epoch: None,
+        replica_epoch: None,
         min_bytes: 1,
         max_bytes: i32::MAX,
         hard_max_bytes_limit: false,
@@ -291,6 +291,7 @@ fn log_manager_config(id: i32, dir: &Path) -> LogManagerConfig {
 fn replica_manager_config(id: i32) -> ReplicaManagerConfig {
     ReplicaManagerConfig {
         broker_id: id,
+        replica_lag_time_max_ms: LAG_TIME_MAX_MS,
         fetch_purge_interval: usize::MAX,
         producer_purge_interval: usize::MAX,
         leaves_cold_pages: false,

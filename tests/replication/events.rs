@@ -1,7 +1,6 @@
 //! What may happen next, and how often.
 
 use transferto::common::units::{Offset, Position};
-use transferto::message::message_set::MessageSet;
 
 use crate::network::{CONTROLLER, Message};
 use crate::simulation::{BROKERS, Broken, Simulation, keys};

@@ -330,7 +330,7 @@ impl Simulation {
 
     pub(crate) fn shrink(&mut self, id: i32) {
         if let Some(broker) = self.broker(id) {
-            let _ = broker; //H1 broker.replica_manager.maybe_shrink_isr();
+            broker.replica_manager.maybe_shrink_isr();
         }
     }
 
