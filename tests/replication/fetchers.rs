@@ -82,6 +82,23 @@ impl SimulatedFetchers {
             }
             let partition = self.replica_manager.local_logs().get_partition(key).unwrap();
             let replica = partition.local_replica();
+            if answer.error == Errors::OffsetOutOfRange {
+                let epoch = state.current_leader_epoch;
+                let end = replica.log.log_end_offset();
+                let Ok(Ok(latest)) = thread.leader.fetch_latest_offset(key, epoch) else { continue };
+                if latest.start_offset < end {
+                    partition.truncate_to(latest.start_offset).unwrap();
+                } else {
+                    let Ok(Ok(earliest)) = thread.leader.fetch_earliest_offset(key, epoch) else { continue };
+                    if earliest.start_offset > end {
+                        partition.truncate_fully_and_start_at(earliest.start_offset).unwrap();
+                    }
+                }
+                state.fetch_offset = replica.log.log_end_offset();
+                state.last_fetched_epoch = replica.log.leader_epochs().latest_epoch();
+                text += &format!(" resets to {}", state.fetch_offset);
+                continue;
+            }
             if answer.error != Errors::None {
                 text += &format!(" {:?}", answer.error);
                 continue;

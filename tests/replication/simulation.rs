@@ -616,3 +616,14 @@ impl Simulation {
         Ok(())
     }
 }
+
+/// The threads of the brokers end with the simulation.
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        for node in self.nodes.values_mut() {
+            if let Some(broker) = node.broker.take() {
+                broker.crash();
+            }
+        }
+    }
+}
