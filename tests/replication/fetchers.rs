@@ -117,7 +117,14 @@ impl SimulatedFetchers {
                 continue;
             }
             let records = &fetched.frame[answer.records.clone()];
-            if let Some(info) = partition.append_records_to_follower(records, asked.current_leader_epoch).unwrap() {
+            let appended = partition.append_records_to_follower(records, asked.current_leader_epoch);
+            if let Err(error) = &appended {
+                let (a, b) = (replica.log.log_start_offset(), replica.log.log_end_offset());
+                let batches: Vec<_> = crate::ledger::batches_in(records).iter().map(|it| (it.base, it.next)).collect();
+                text += &format!(" fails {error} {a} {b} {batches:?}");
+                continue;
+            }
+            if let Some(info) = appended.unwrap() {
                 state.fetch_offset = info.last_offset.next();
                 state.last_fetched_epoch = replica.log.leader_epochs().latest_epoch();
                 text += &format!(" appends to {}", state.fetch_offset);

@@ -109,7 +109,9 @@ fn stored_batches(log: &Log) -> Vec<StoredBatch> {
         let mut bytes = vec![0; set.size_in_bytes()];
         set.read_exact_at(&mut bytes, Position(0)).unwrap();
         batches.extend(batches_in(&bytes));
-        next = Offset(batches.last().map_or(end.0, |it: &StoredBatch| it.next));
+        let after = Offset(batches.last().map_or(end.0, |it: &StoredBatch| it.next));
+        assert!(after > next, "a read from {next} ends at {after}, the log at {end}");
+        next = after;
     }
     batches
 }
