@@ -560,6 +560,37 @@ settings! {
         /// How often the high watermarks are written, in milliseconds.
         replica_high_watermark_checkpoint_interval_ms: i64,
             "replica.high.watermark.checkpoint.interval.ms" = "5000", Allowed::AtLeast(1), High;
+        /// Threads that copy partitions from one leader: each has a connection of its own.
+        num_replica_fetchers: usize as Int<usize>,
+            "num.replica.fetchers" = "1", Allowed::Between(1, 1024), High;
+        /// How many bytes of a partition a follower asks its leader for at once. A batch that is larger is copied
+        /// all the same.
+        replica_fetch_max_bytes: i32,
+            "replica.fetch.max.bytes" = "1048576", Allowed::AtLeast(1), Medium;
+        /// How many bytes a follower asks for at once of all the partitions that it copies from a leader.
+        /// The first batch may exceed it.
+        replica_fetch_response_max_bytes: i32,
+            "replica.fetch.response.max.bytes" = "10485760", Allowed::AtLeast(1), Medium;
+        /// For how many bytes a leader lets its followers wait.
+        replica_fetch_min_bytes: i32,
+            "replica.fetch.min.bytes" = "1", Allowed::AtLeast(0), High;
+        /// How long it lets them wait at most, in milliseconds. A follower that hears nothing for
+        /// `replica.lag.time.max.ms` is not in sync, and one that hears nothing for
+        /// `replica.socket.timeout.ms` hangs up: so it must be less than either.
+        replica_fetch_wait_max_ms: i32,
+            "replica.fetch.wait.max.ms" = "500", Allowed::AtLeast(0), High;
+        /// How long a follower leaves a partition alone, or a leader, that it cannot copy from, in
+        /// milliseconds.
+        replica_fetch_backoff_ms: i64 as Int<i64>,
+            "replica.fetch.backoff.ms" = "1000", Allowed::AtLeast(0), Medium;
+        /// How long a leader may take to accept a follower's connection, or to answer its request, in
+        /// milliseconds.
+        replica_socket_timeout_ms: i64 as Int<i64>,
+            "replica.socket.timeout.ms" = "30000", Allowed::AtLeast(1), High;
+        /// The receive buffer of a follower's socket (SO_RCVBUF), in bytes; -1 leaves it to the system,
+        /// which adapts it to the connection.
+        replica_socket_receive_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
+            "replica.socket.receive.buffer.bytes" = "-1", Allowed::AtLeast(-1), High;
         /// Completed fetches are cleared out of the purgatory after so many of them.
         fetch_purgatory_purge_interval_requests: usize as Int<usize>,
             "fetch.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;
@@ -589,6 +620,20 @@ settings! {
         /// How long each sample of a client's bytes is, in seconds.
         quota_window_size_seconds: i64 as Int<i64>,
             "quota.window.size.seconds" = "1", Allowed::AtLeast(1), Low;
+        /// What replicas that are catching up may copy from this broker, in bytes per second, of the partitions in
+        /// `leader.replication.throttled.replicas` of their topics. The default sets no limit.
+        leader_replication_throttled_rate: i64,
+            "leader.replication.throttled.rate" = "9223372036854775807", Allowed::AtLeast(0), Medium;
+        /// What this broker may copy from others while it is catching up, in bytes per second, of the
+        /// partitions in `follower.replication.throttled.replicas` of their topics. The default sets no limit.
+        follower_replication_throttled_rate: i64,
+            "follower.replication.throttled.rate" = "9223372036854775807", Allowed::AtLeast(0), Medium;
+        /// How many samples of replicated bytes are kept.
+        replication_quota_window_num: usize as Int<usize>,
+            "replication.quota.window.num" = "11", Allowed::Between(1, 1000), Low;
+        /// How long each sample of replicated bytes is, in seconds.
+        replication_quota_window_size_seconds: i64 as Int<i64>,
+            "replication.quota.window.size.seconds" = "1", Allowed::AtLeast(1), Low;
 
         /// The shortest session that a member of a group may ask for, in milliseconds.
         group_min_session_timeout_ms: i32,

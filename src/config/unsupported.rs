@@ -70,15 +70,7 @@ const WITHOUT_EFFECT: &[Group] = &[
         why: "this broker replicates nothing yet, and elects no leader",
         names: &[
             "replica.lag.max.messages",
-            "replica.fetch.max.bytes",
-            "replica.fetch.wait.max.ms",
-            "replica.fetch.min.bytes",
-            "replica.fetch.backoff.ms",
-            "replica.fetch.response.max.bytes",
             "replica.selector.class",
-            "replica.socket.timeout.ms",
-            "replica.socket.receive.buffer.bytes",
-            "num.replica.fetchers",
             "num.replica.alter.log.dirs.threads",
             "request.timeout.ms",
             "socket.connection.setup.timeout.ms",
@@ -92,8 +84,6 @@ const WITHOUT_EFFECT: &[Group] = &[
             "controlled.shutdown.max.retries",
             "controlled.shutdown.retry.backoff.ms",
             "inter.broker.protocol.version",
-            "replication.quota.window.num",
-            "replication.quota.window.size.seconds",
             "alter.log.dirs.replication.quota.window.num",
             "alter.log.dirs.replication.quota.window.size.seconds",
         ],
@@ -540,7 +530,8 @@ mod tests {
 
     #[test]
     fn what_every_stock_file_holds_is_passed_over_with_a_reason() {
-        for name in ["zookeeper.connect", "offsets.topic.compression.codec", "num.replica.fetchers"]
+        for name in
+            ["zookeeper.connect", "offsets.topic.compression.codec", "replica.selector.class"]
         {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::HasNoEffect(_))), "{name}");
         }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
-use log::{Level, info, log};
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{read_locked, write_locked};
@@ -11,7 +11,6 @@ use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::image::topic_image::NO_LEADER;
-use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::replica::isr_state::{IsrState, Refused};
 use crate::replica::leadership::{LeaderStart, Leadership};
 use crate::replica::partition_context::PartitionContext;
@@ -20,7 +19,6 @@ use crate::replica::remote_replica::{FollowerFetch, RemoteReplica};
 use crate::replica::replica::Replica;
 use crate::replica::replication_engine::{AlterPartition, AlteredPartition, LeaderRecoveryState};
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
-use crate::storage::log::log::Log;
 use crate::storage::log::log_append::LogAppendInfo;
 
 /// Acknowledge when all in-sync replicas have the messages.
@@ -283,15 +281,11 @@ impl Partition {
         Ok((info, high_watermark_moved))
     }
 
-    /// Port of `appendRecordsToFollowerOrFutureReplica`: appends what the leader of `leader_epoch` has sent.
-    /// `None` if that is nothing: no whole batch, or batches of a later epoch only.
-    ///
-    /// An empty log may be sent a batch that begins below its start: an admin has deleted the first of
-    /// its records, and the leader has no half batches. The log begins where the batch does then.
+    /// See [`Replica::append_as_follower`]. `None` if there is nothing to append: no whole batch, or batches of
+    /// a later epoch only.
     ///
     /// # Errors
-    /// `NOT_LEADER_OR_FOLLOWER` if this broker leads by now; otherwise as
-    /// [`Log::append_as_follower`](crate::storage::log::log::Log::append_as_follower).
+    /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
     pub fn append_records_to_follower(
         &self,
         records: &[u8],
@@ -300,12 +294,7 @@ impl Partition {
         // Held to the end, as for an append of the leader.
         let leadership = read_locked(&self.leadership);
         let replica = self.followed_in(&leadership.state)?;
-        if let Some(first_offset) = first_offset_across_start(records, &replica.log) {
-            let (key, start) = (&self.topic_and_partition, replica.log.log_start_offset());
-            info!("{key} is empty, and begins at offset {first_offset} instead of {start}");
-            replica.truncate_fully_and_start_at(first_offset)?;
-        }
-        let info = replica.log.append_as_follower(records, leader_epoch)?;
+        let info = replica.append_as_follower(records, leader_epoch)?;
         Ok((info.record_count > 0).then_some(info))
     }
 
@@ -610,17 +599,6 @@ impl Partition {
         let wanted = self.local_replica.log.config().min_in_sync_replicas;
         state.in_sync_replicas() >= state.effective_min_in_sync_replicas(wanted)
     }
-}
-
-/// Where the first batch of `records` begins, if the start of an empty log lies within it.
-fn first_offset_across_start(records: &[u8], log: &Log) -> Option<Offset> {
-    let end_offset = log.log_end_offset();
-    if end_offset != log.log_start_offset() {
-        return None;
-    }
-    let first = shallow_entries(records).next()?.ok()?;
-    let (offset, last_offset) = (Offset(first.offset), Offset(first.last_offset));
-    (offset < end_offset && last_offset >= end_offset).then_some(offset)
 }
 
 fn check_leader_epoch(current: LeaderEpoch, epoch: LeaderEpoch) -> Result<(), KafkaError> {

@@ -38,6 +38,7 @@ use crate::replica::partition_state::PartitionState;
 use crate::replica::remote_replica::FollowerFetch;
 use crate::replica::replica::Replica;
 use crate::replica::replication_engine::ReplicationEngine;
+use crate::replica::replication_quota_manager::ReplicationQuotaManagers;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::offset_checkpoint::OffsetCheckpoint;
 use crate::storage::log::log::Log;
@@ -142,6 +143,7 @@ pub struct ReplicaManager {
     isr_updates: Arc<IsrUpdates>,
     /// One checkpoint file per log directory.
     high_watermark_checkpoints: Vec<(Arc<LogDirStatus>, OffsetCheckpoint)>,
+    quotas: Arc<ReplicationQuotaManagers>,
     metrics: Arc<Metrics>,
 }
 
@@ -184,8 +186,14 @@ impl ReplicaManager {
             delayed,
             isr_updates: Arc::new(isr_updates),
             high_watermark_checkpoints,
+            quotas: Arc::new(ReplicationQuotaManagers::new(time)),
             metrics,
         })
+    }
+
+    /// How much may be replicated.
+    pub fn quotas(&self) -> &Arc<ReplicationQuotaManagers> {
+        &self.quotas
     }
 
     pub fn local_logs(&self) -> &LocalLogs {

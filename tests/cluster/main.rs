@@ -24,6 +24,8 @@ mod recording_fetchers;
 mod replica_changes;
 mod follower_changes;
 mod scripted_controller_test;
+mod fetch_session_handler;
+mod remote_leader_end_point;
 mod forwarding;
 mod forwarding_manager;
 mod dynamic_config_publisher;

@@ -108,10 +108,9 @@ impl ReplicaChanges {
         if changes != LocalReplicaChanges::default() {
             self.parts.fetchers.shutdown_idle_fetcher_threads();
         }
-        for topic in &delta.changed_configs {
-            if let Some(image) = after.topic(topic) {
-                self.update_logs(topic, image, &self.parts.log_manager.default_config());
-            }
+        let deleted = delta.deleted.iter().map(|(topic, _)| topic);
+        for topic in deleted.chain(&delta.changed_configs) {
+            self.update_config(topic, after);
         }
         changes
     }
@@ -271,6 +270,15 @@ impl ReplicaChanges {
         let log_manager = &self.parts.log_manager;
         let config = log_config(&key.topic, topic, &log_manager.default_config());
         log_manager.create_log_of(&topic.id, key, config)
+    }
+
+    /// Port of `TopicConfigHandler.processConfigChanges`.
+    fn update_config(&self, name: &str, after: &TopicsImage) {
+        let quotas = self.parts.replica_manager.quotas();
+        let Some(topic) = after.topic(name) else { return quotas.remove_topic(name) };
+        let defaults = self.parts.log_manager.default_config();
+        self.update_logs(name, topic, &defaults);
+        quotas.update_topic(name, &log_config(name, topic, &defaults), self.parts.broker_id);
     }
 
     fn update_logs(&self, name: &str, topic: &TopicImage, defaults: &LogConfig) {
