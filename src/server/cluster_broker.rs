@@ -15,7 +15,8 @@ use crate::replica::replication_engine::ReplicationEngine;
 use crate::security::configured_mechanisms::report_listeners_without_user;
 use crate::server::apis::parts::Forwarding;
 use crate::server::broker_parts::{
-    BrokerParts, Sources, new_group_coordinator, replica_manager_config, schedule_offset_expiry,
+    BrokerParts, Sources, new_group_coordinator, replica_manager_config, schedule_isr_expiration,
+    schedule_offset_expiry,
 };
 use crate::server::cluster::api_version_manager::ApiVersionManager;
 use crate::server::cluster::broker_metadata_publisher::{BrokerMetadataPublisher, FollowingParts};
@@ -114,6 +115,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let membership = Membership::join(config, identity, entrance)?;
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
     schedule_offset_expiry(config, scheduler, &group_coordinator);
+    schedule_isr_expiration(config, scheduler, &replica_manager);
     let on_controller = OnController::new(config, &membership, &metadata_cache, sources);
     Ok(BrokerParts {
         replica_manager,
