@@ -111,7 +111,7 @@ impl SimulatedFetchers {
                     Some(own) => own.end_offset.min(diverging.end_offset).min(end),
                 };
                 partition.truncate_to(to).unwrap();
-                state.fetch_offset = to;
+                state.fetch_offset = replica.log.log_end_offset();
                 state.last_fetched_epoch = replica.log.leader_epochs().latest_epoch();
                 text += &format!(" truncates to {to}");
                 continue;
