@@ -407,8 +407,8 @@ impl Log {
         self.change(|log| log.delete_segments_while(high_watermark, is_deletable))
     }
 
-    /// Cuts the log so that `target_offset` is its end. An offset at or above the end changes
-    /// nothing.
+    /// Cuts the log so that `target_offset` is its end, or the first offset of the batch that holds it: a batch
+    /// goes as a whole. An offset at or above the end changes nothing.
     ///
     /// # Errors
     /// `UNKNOWN_SERVER_ERROR` for a negative offset; `Io`, with the path.
