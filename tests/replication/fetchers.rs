@@ -71,13 +71,19 @@ impl SimulatedFetchers {
     pub(crate) fn complete(&self, call: FetchCall, fetched: io::Result<ReplicaFetched>) -> String {
         let mut threads = self.threads.lock().unwrap();
         let Some(thread) = threads.get_mut(&call.leader) else { return "gone".into() };
-        let Some((_, fetch)) = thread.waiting.take_if(|it| it.0 == call.serial) else { return "late".into() };
+        let Some((_, fetch)) = thread.waiting.take_if(|it| it.0 == call.serial) else {
+            return "late".into();
+        };
         let Ok(fetched) = fetched else { return "err".into() };
         let mut text = String::new();
         for (key, answer) in &fetched.partitions {
-            let Some((_, asked)) = fetch.partitions.iter().find(|it| it.0 == *key) else { continue };
+            let Some((_, asked)) = fetch.partitions.iter().find(|it| it.0 == *key) else {
+                continue;
+            };
             let Some(state) = thread.states.get_mut(key) else { continue };
-            if state.fetch_offset != asked.fetch_offset || state.current_leader_epoch != asked.current_leader_epoch {
+            if state.fetch_offset != asked.fetch_offset
+                || state.current_leader_epoch != asked.current_leader_epoch
+            {
                 continue;
             }
             let partition = self.replica_manager.local_logs().get_partition(key).unwrap();
@@ -85,11 +91,15 @@ impl SimulatedFetchers {
             if answer.error == Errors::OffsetOutOfRange {
                 let epoch = state.current_leader_epoch;
                 let end = replica.log.log_end_offset();
-                let Ok(Ok(latest)) = thread.leader.fetch_latest_offset(key, epoch) else { continue };
+                let Ok(Ok(latest)) = thread.leader.fetch_latest_offset(key, epoch) else {
+                    continue;
+                };
                 if latest.start_offset < end {
                     partition.truncate_to(latest.start_offset).unwrap();
                 } else {
-                    let Ok(Ok(earliest)) = thread.leader.fetch_earliest_offset(key, epoch) else { continue };
+                    let Ok(Ok(earliest)) = thread.leader.fetch_earliest_offset(key, epoch) else {
+                        continue;
+                    };
                     if earliest.start_offset > end {
                         partition.truncate_fully_and_start_at(earliest.start_offset).unwrap();
                     }
@@ -107,7 +117,9 @@ impl SimulatedFetchers {
                 let end = replica.log.log_end_offset();
                 let to = match replica.log.end_offset_for_epoch(diverging.leader_epoch) {
                     None => diverging.end_offset.min(end),
-                    Some(own) if own.leader_epoch != diverging.leader_epoch => own.end_offset.min(end),
+                    Some(own) if own.leader_epoch != diverging.leader_epoch => {
+                        own.end_offset.min(end)
+                    }
                     Some(own) => own.end_offset.min(diverging.end_offset).min(end),
                 };
                 partition.truncate_to(to).unwrap();
@@ -117,10 +129,14 @@ impl SimulatedFetchers {
                 continue;
             }
             let records = &fetched.frame[answer.records.clone()];
-            let appended = partition.append_records_to_follower(records, asked.current_leader_epoch);
+            let appended =
+                partition.append_records_to_follower(records, asked.current_leader_epoch);
             if let Err(error) = &appended {
                 let (a, b) = (replica.log.log_start_offset(), replica.log.log_end_offset());
-                let batches: Vec<_> = crate::ledger::batches_in(records).iter().map(|it| (it.base, it.next)).collect();
+                let batches: Vec<_> = crate::ledger::batches_in(records)
+                    .iter()
+                    .map(|it| (it.base, it.next))
+                    .collect();
                 text += &format!(" fails {error} {a} {b} {batches:?}");
                 continue;
             }
@@ -156,7 +172,11 @@ impl ReplicaFetchers for SimulatedFetchers {
                 replica_manager: Arc::clone(&self.replica_manager),
                 time: Arc::clone(&self.time),
             };
-            let thread = threads.entry(initial.leader.id).or_insert_with(|| Thread { leader, states: BTreeMap::new(), waiting: None });
+            let thread = threads.entry(initial.leader.id).or_insert_with(|| Thread {
+                leader,
+                states: BTreeMap::new(),
+                waiting: None,
+            });
             let partition = self.replica_manager.local_logs().get_partition(&key).unwrap();
             let state = PartitionFetchState {
                 topic_id: initial.topic_id,
@@ -210,7 +230,9 @@ impl SimulatedLeader {
     ) -> io::Result<Result<T, Errors>> {
         let hosted = self.reach.partition(self.follower, self.leader.id, key)?;
         let Some(partition) = hosted else { return Ok(Err(Errors::UnknownTopicOrPartition)) };
-        let checked = partition.check_leader_epoch(epoch).and_then(|()| partition.leader_replica().map(|_| ()));
+        let checked = partition
+            .check_leader_epoch(epoch)
+            .and_then(|()| partition.leader_replica().map(|_| ()));
         Ok(checked.map(|()| answer(&partition)).map_err(|error| error.code()))
     }
 }

@@ -429,13 +429,16 @@ impl Simulation {
             Message::Produce { .. } => self.deliver_produce(message),
             Message::Produced { producer, attempt, from, response, .. } => {
                 let sender = &mut self.producers[producer];
-                let is_current = sender.under_way.as_ref().and_then(|it| it.attempt) == Some(attempt);
+                let is_current =
+                    sender.under_way.as_ref().and_then(|it| it.attempt) == Some(attempt);
                 if !is_current {
                     return Ok(());
                 }
                 match response.error {
                     None => sender.finish(),
-                    Some(_) if !sender.is_idempotent() && self.random.below(2) == 0 => sender.finish(),
+                    Some(_) if !sender.is_idempotent() && self.random.below(2) == 0 => {
+                        sender.finish()
+                    }
                     Some(_) => sender.under_way.as_mut().unwrap().attempt = None,
                 }
                 let (error, offset) = (response.error, response.base_offset);
@@ -508,7 +511,10 @@ impl Simulation {
     pub(crate) fn fail_fetch(&mut self, call: FetchCall) {
         if let Some(broker) = self.same_broker(call.follower) {
             broker.fetchers.complete(call, Err(std::io::ErrorKind::TimedOut.into()));
-            self.note(format!("{} hears nothing from {} [{}]", call.follower.id, call.leader, call.serial));
+            self.note(format!(
+                "{} hears nothing from {} [{}]",
+                call.follower.id, call.leader, call.serial
+            ));
         }
         if let Some(hang_up) = self.hang_ups.remove(&call.serial)
             && hang_up.note(Ending::Gone)
