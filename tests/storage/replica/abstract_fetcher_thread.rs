@@ -1,6 +1,7 @@
 //! Ports of `kafka.server.AbstractFetcherThreadTest`: both brokers have real logs, and the test does the rounds of
 //! the thread.
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -301,6 +302,21 @@ fn a_batch_that_has_suffered_on_the_way_is_asked_for_again() {
     scene.played().spoils_records = true;
     assert!(scene.fetch());
     assert_eq!(scene.follower().end(), 0);
+    assert_delayed(&scene);
+    scene.assert_logs_equal();
+}
+
+/// What the disk refuses now it may take later, and no change of the cluster would have the partition copied
+/// again.
+#[test]
+fn a_follower_on_a_full_disk_goes_on_when_there_is_room() {
+    let scene = Scene::of(1, &[(0, "a"), (1, "b")], &[(0, "a")]);
+    let in_the_way = scene.follower().log().dir().join("leader-epoch-checkpoint.tmp");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(scene.fetch());
+    assert_eq!(scene.follower().values(), ["a"]);
+    assert!(!scene.failed.contains(&key()));
+    fs::remove_dir(in_the_way).unwrap();
     assert_delayed(&scene);
     scene.assert_logs_equal();
 }
