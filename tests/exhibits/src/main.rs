@@ -27,6 +27,9 @@ mod side_by_side;
 mod exhibit_files;
 mod strace;
 mod kafka;
+mod cluster;
+mod replication;
+mod lost_record;
 mod picture;
 mod lessons;
 mod exercises;
@@ -35,10 +38,12 @@ mod exercises;
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 6] = [
+const COMMANDS: [(&str, Program); 8] = [
     ("strace", strace::run),
     ("strace-kafka", kafka::run),
     ("strace-tls", kafka::protocols::run),
+    ("strace-replication", replication::run),
+    ("lost-record", lost_record::run),
     ("picture", picture::picture),
     ("lesson", lessons::run),
     ("exercise", exercises::run),
