@@ -1,6 +1,6 @@
 //! Brokers of Apache Kafka 0.9.0.1 and their ZooKeeper.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bench::jars::{self, Jars};
 use bench::outcome::{Outcome, failed};
@@ -41,7 +41,7 @@ impl Original {
         ]
     }
 
-    pub(super) fn start_broker(&self, properties: &Path, log: &PathBuf) -> Outcome<Server> {
+    pub(super) fn start_broker(&self, properties: &Path, log: &Path) -> Outcome<Server> {
         let flags: Vec<&str> = JVM_FLAGS.into_iter().chain([self.log4j.as_str()]).collect();
         let mut broker = self.jars.java(&flags)?;
         broker.arg("kafka.Kafka").arg(properties);
