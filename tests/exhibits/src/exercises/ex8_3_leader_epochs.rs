@@ -44,7 +44,7 @@ pub(crate) const EXERCISE: Exercise = Exercise {
         ),
         page("docs/en/glossary.md", "docs/zh/glossary.md"),
     ],
-    files: &["src/storage/leader_epoch_file_cache.rs"],
+    files: &["src/storage/epochs/leader_epoch_file_cache.rs"],
 };
 
 const TIMEOUT_MS: i32 = 30_000;
