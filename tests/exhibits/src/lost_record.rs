@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bench::caretaker;
 use bench::outcome::{Outcome, failed};
-use support::client::Client;
+use support::client::{Client, fetch_request};
 
 use crate::cluster::{Cluster, Software, said, values};
 use crate::exhibit_files;
@@ -232,7 +232,7 @@ impl Scene {
     fn consume(&self) -> Outcome<Vec<String>> {
         let leader = self.cluster.leader(LAST, TOPIC);
         let Some(leader) = leader else { return failed("nobody leads") };
-        let fetch = support::client::fetch_request(TOPIC, 0, 0);
+        let fetch = fetch_request(TOPIC, 0, 0);
         let fetched =
             self.cluster.connect(leader).fetch_with(self.year.fetch_version(), fetch).remove(0);
         values(&fetched.records)

@@ -1,6 +1,7 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from a broker of its own; `make exercise`: what a reader can find
-//! out with one; `make lesson`: what would go wrong.
+//! session of one client, recorded from a broker of its own; `make strace-replication` and
+//! `make lost-record`, from several; `make exercise`: what a reader can find out with one;
+//! `make lesson`: what would go wrong.
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bench::caretaker;
 use bench::outcome::{Outcome, failed};
+use bench::peers::kafka::free_ports;
 use bench::process::Server;
 use nix::unistd::Pid;
 use support::client::Client;
@@ -94,7 +95,7 @@ impl Cluster {
     fn with_brokers(dir: TempDir, common: Common, ids: &[i32], settings: &[&str]) -> Outcome<Self> {
         let mut cluster = Self { members: BTreeMap::new(), common, dir };
         for id in ids {
-            let [port] = bench::peers::kafka::free_ports()?;
+            let [port] = free_ports()?;
             cluster.write_settings(*id, port, settings)?;
             cluster.members.insert(*id, Member { port, server: None, starts: 0 });
             cluster.start_broker(*id)?;

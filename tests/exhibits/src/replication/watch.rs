@@ -14,7 +14,7 @@ use crate::cluster::{Cluster, Software};
 use crate::kafka::GRACE;
 use crate::kafka::jvm_threads::{self, Role};
 use crate::kafka::watch::{AFTER_ATTACHING, hint};
-use crate::recorder::{Recorder, now_us, wait_until};
+use crate::recorder::{Recorder, Thread, now_us, wait_until};
 use crate::session::{TOPIC, Told, VALUE_BYTES, Year};
 
 pub(super) const LEADER: i32 = 1;
@@ -139,7 +139,7 @@ impl<'a> Stage<'a> {
         let threads = recorder.threads()?.into_iter();
         let (of_leader, of_follower): (Vec<_>, Vec<_>) =
             threads.partition(|it| leader.contains_key(&it.id));
-        let with_role = |threads: Vec<crate::recorder::Thread>, roles: &BTreeMap<i32, Role>| {
+        let with_role = |threads: Vec<Thread>, roles: &BTreeMap<i32, Role>| {
             let threads = threads.into_iter();
             Vec::from_iter(threads.filter_map(|it| Some((*roles.get(&it.id)?, it.calls))))
         };
