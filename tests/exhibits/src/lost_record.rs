@@ -181,7 +181,7 @@ impl Scene {
     /// One record of which all know that all have it, and one of which only the leader does.
     fn fill(&mut self) -> Outcome<()> {
         self.cluster.create_topic(TOPIC, &BROKERS, &TOPIC_SETTINGS)?;
-        self.await_isr()?;
+        self.cluster.await_replicas(TOPIC, &BROKERS)?;
         let mut producer = self.cluster.connect(FIRST);
         self.produce(&mut producer, "m1")?;
         sleep(ROUNDS);

@@ -10,12 +10,13 @@ use bench::outcome::{Outcome, failed};
 use bench::peers::kafka::free_ports;
 use bench::process::Server;
 use nix::unistd::Pid;
-use support::client::Client;
+use support::client::{Client, fetch_request};
 use support::temp::TempDir;
 use transferto::message::byte_buffer_message_set::for_each_record;
 
 use crate::cluster::original::Original;
 use crate::cluster::ours::Ours;
+use crate::recorder::wait_until;
 use crate::session::Year;
 
 mod original;
@@ -188,6 +189,23 @@ impl Cluster {
         let mut isr = found.partitions.first().map_or(Vec::new(), |it| it.isr_nodes.clone());
         isr.sort_unstable();
         isr
+    }
+
+    /// Waits until these replicas are in sync and the first of them leads, as all of them have heard.
+    pub(crate) fn await_replicas(&self, topic: &str, replicas: &[i32]) -> Outcome<()> {
+        let mut sorted = replicas.to_vec();
+        sorted.sort_unstable();
+        wait_until("all replicas to be in sync", || {
+            let has_heard = |id: &i32| {
+                self.isr(*id, topic) == sorted && self.leader(*id, topic) == Some(replicas[0])
+            };
+            Ok(replicas.iter().all(has_heard) && self.serves(replicas[0], topic))
+        })
+    }
+
+    /// A broker may hear of its leadership a moment before it is ready for it.
+    fn serves(&self, leader: i32, topic: &str) -> bool {
+        self.connect(leader).fetch_with(1, fetch_request(topic, 0, 0))[0].error == 0
     }
 
     /// The first segment of the topic's partition on this broker.

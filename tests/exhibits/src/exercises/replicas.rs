@@ -39,9 +39,8 @@ impl Replicas {
         let cluster = Cluster::start_ours(&BOTH, settings, &[of_controller])?;
         let of_topic = [&[("retention.ms", "-1")], of_topic].concat();
         cluster.create_topic(TOPIC, &BOTH, &of_topic)?;
-        let replicas = Self { cluster };
-        replicas.await_isr(LEADER, &BOTH)?;
-        Ok(replicas)
+        cluster.await_replicas(TOPIC, &BOTH)?;
+        Ok(Self { cluster })
     }
 
     /// Nothing of the broker runs until `go_on`.

@@ -197,7 +197,8 @@ fn of_request(role: Role, call: &Call, before: &str, is_out: bool) -> Option<(u8
         _ => CastRole::Handler(0),
     };
     let stage = match role {
-        Role::Processor if is_out => Stage::Out,
+        // Whoever is woken by it gets what was read.
+        Role::Processor if is_out && call.name != "futex" => Stage::Out,
         Role::Acceptor | Role::Processor => Stage::In,
         _ => Stage::Down,
     };

@@ -14,7 +14,7 @@ use crate::cluster::{Cluster, Software};
 use crate::kafka::GRACE;
 use crate::kafka::jvm_threads::{self, Role};
 use crate::kafka::watch::{AFTER_ATTACHING, hint};
-use crate::recorder::{Recorder, Thread, now_us, wait_until};
+use crate::recorder::{Recorder, Thread, now_us};
 use crate::session::{TOPIC, Told, VALUE_BYTES, Year};
 
 pub(super) const LEADER: i32 = 1;
@@ -56,7 +56,7 @@ impl Replication {
         eprintln!("Starting two brokers of {}.", software.name());
         let cluster = Cluster::start(software, &BOTH, &SETTINGS)?;
         cluster.create_topic(TOPIC, &BOTH, &TOPIC_SETTINGS)?;
-        wait_until("both brokers to be in sync", || Ok(cluster.isr(LEADER, TOPIC) == BOTH))?;
+        cluster.await_replicas(TOPIC, &BOTH)?;
         let mut stage = Stage::new(&cluster, software.year());
         eprintln!("Warming them up: {WARM_UP_RECORDS} records that nobody watches.");
         for _ in 0..WARM_UP_RECORDS {
