@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::outcome::{Outcome, failed};
 use crate::report::Report;
-use crate::{damage, full_disk, fuzz, hostile, injection, kill, power_loss, tls_attacks};
+use crate::{cluster, damage, full_disk, fuzz, hostile, injection, kill, power_loss, tls_attacks};
 
 /// One way to break a broker.
 pub(crate) struct Torture {
@@ -27,6 +27,7 @@ pub(crate) const TORTURES: &[Torture] = &[
     Torture { name: "injection", run: injection::run },
     Torture { name: "power-loss", run: power_loss::run },
     Torture { name: "full-disk", run: full_disk::run },
+    Torture { name: "cluster", run: cluster::run },
 ];
 
 /// Enough for a broker that is broken on purpose to lose something.
@@ -185,6 +186,6 @@ fn number<T: FromStr<Err: Display>>(name: &str, value: &str) -> Outcome<T> {
 }
 
 /// A variable of the environment that is set and not empty, as `make` passes those that are not.
-fn given(name: &str) -> Option<String> {
+pub(crate) fn given(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
