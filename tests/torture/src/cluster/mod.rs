@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::random::Random;
 
@@ -92,8 +92,13 @@ impl Run<'_> {
             if rounds.next().is_none() {
                 break;
             }
+            let failures = report.failures.len();
             self.round(blow, &mut loads, report)?;
             report.rounds += 1;
+            if report.failures.len() > failures {
+                // What follows would only be more of the same.
+                return Ok(());
+            }
         }
         self.cluster.watch(report)?;
         self.cluster.stop()
@@ -101,6 +106,7 @@ impl Run<'_> {
 
     fn round(&mut self, blow: &Blow, loads: &mut Loads, report: &mut Report) -> Outcome<()> {
         self.cluster.watch(report)?;
+        let began = Instant::now();
         let is_over = AtomicBool::new(false);
         let Loads { producers, consumer, committer, .. } = loads;
         let (hit, ends) = thread::scope(|scope| {
@@ -118,7 +124,8 @@ impl Run<'_> {
             let ends = ends.map(|thread| thread.join().unwrap_or_else(|_| panicked()));
             (hit, ends.collect::<Vec<Outcome<()>>>())
         });
-        report.note(format!("{}: {}", blow.name, hit?));
+        let seconds = began.elapsed().as_secs_f64();
+        report.note(format!("{}: {}, {seconds:.1} s", blow.name, hit?));
         for error in ends.into_iter().filter_map(Result::err) {
             report.fail(format!("after {}: {error}", blow.name));
         }

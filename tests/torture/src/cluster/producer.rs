@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use support::random::Random;
 use transferto::common::errors::Errors;
@@ -24,7 +24,7 @@ use crate::cluster::namespace::address;
 use crate::cluster::nodes::BROKERS;
 use crate::cluster::partitions::{ANSWER_PATIENCE, Partition, leader_address};
 use crate::outcome::{Outcome, failed};
-use crate::records::{batch, numbered};
+use crate::records::{batch, numbered_at};
 
 const BATCH_RECORDS_MAX: u64 = 20;
 /// As many as a broker remembers of a producer.
@@ -190,7 +190,8 @@ impl ReplicatedProducer {
         let (first, count) = (self.next, 1 + self.random.below(BATCH_RECORDS_MAX));
         let codec = CODECS[self.random.index(CODECS.len())];
         let empty = batch(codec).producer(self.producer_id, 0, i32::try_from(first)?);
-        self.in_doubt.push_back(Batch { first, count, bytes: numbered(empty, first, count)? });
+        let bytes = numbered_at(now_ms(), empty, first, count)?;
+        self.in_doubt.push_back(Batch { first, count, bytes });
         self.next += count;
         Ok(())
     }
@@ -230,6 +231,12 @@ impl ReplicatedProducer {
         self.acknowledged.push(Acknowledged { base_offset, first, count });
         Ok(())
     }
+}
+
+/// A broker that starts forgets a producer whose last record is older than a day.
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The same batch is to be sent again.
