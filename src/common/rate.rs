@@ -81,6 +81,14 @@ impl Rate {
         self.samples[self.current].sum += value;
     }
 
+    /// Port of `SimpleRate`: as [`measure`](Self::measure), but the window reaches back to the first sample that
+    /// counts, and is only never shorter than one sample.
+    pub fn measure_simply(&mut self, now_ms: i64) -> Measured {
+        let Measured { total, .. } = self.measure(now_ms);
+        let window_ms = self.elapsed_ms(now_ms).max(self.config.sample_ms);
+        Measured { total, window_ms }
+    }
+
     /// The samples that count at the time `now_ms`, added up.
     ///
     /// The window reaches back to the oldest of them, and is never shorter than all samples but one
@@ -92,8 +100,7 @@ impl Rate {
                 *sample = Sample { began_ms: now_ms, sum: 0.0 };
             }
         }
-        let oldest_ms = self.samples.iter().map(|it| it.began_ms).min().unwrap_or(now_ms);
-        let elapsed_ms = now_ms - oldest_ms;
+        let elapsed_ms = self.elapsed_ms(now_ms);
         let full_samples = elapsed_ms / self.config.sample_ms;
         let full_samples_min = i64::try_from(self.config.samples - 1).unwrap_or(i64::MAX);
         let missing_ms =
@@ -102,6 +109,12 @@ impl Rate {
             total: self.samples.iter().map(|it| it.sum).sum(),
             window_ms: elapsed_ms.saturating_add(missing_ms),
         }
+    }
+
+    /// Since the oldest sample began.
+    fn elapsed_ms(&self, now_ms: i64) -> i64 {
+        let oldest_ms = self.samples.iter().map(|it| it.began_ms).min().unwrap_or(now_ms);
+        now_ms - oldest_ms
     }
 
     /// Whether no sample counts any more: the rate then measures what a new one would.

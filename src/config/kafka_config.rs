@@ -585,6 +585,20 @@ settings! {
         /// How long each sample of a client's bytes is, in seconds.
         quota_window_size_seconds: i64 as Int<i64>,
             "quota.window.size.seconds" = "1", Allowed::AtLeast(1), Low;
+        /// What replicas that are catching up may copy from this broker, in bytes per second, of the partitions in
+        /// `leader.replication.throttled.replicas` of their topics. The default sets no limit.
+        leader_replication_throttled_rate: i64,
+            "leader.replication.throttled.rate" = "9223372036854775807", Allowed::AtLeast(0), Medium;
+        /// What this broker may copy from others while it is catching up, in bytes per second, of the
+        /// partitions in `follower.replication.throttled.replicas` of their topics. The default sets no limit.
+        follower_replication_throttled_rate: i64,
+            "follower.replication.throttled.rate" = "9223372036854775807", Allowed::AtLeast(0), Medium;
+        /// How many samples of replicated bytes are kept.
+        replication_quota_window_num: usize as Int<usize>,
+            "replication.quota.window.num" = "11", Allowed::Between(1, 1000), Low;
+        /// How long each sample of replicated bytes is, in seconds.
+        replication_quota_window_size_seconds: i64 as Int<i64>,
+            "replication.quota.window.size.seconds" = "1", Allowed::AtLeast(1), Low;
 
         /// The shortest session that a member of a group may ask for, in milliseconds.
         group_min_session_timeout_ms: i32,

@@ -146,10 +146,12 @@ settings! {
         /// Kept for Kafka's tools. It has no effect without `remote.storage.enable`.
         remote_copy_lag_bytes: i64,
             "remote.copy.lag.bytes" = "-1", Allowed::AtLeast(-1), Medium;
-        /// Kept for Kafka's tools. It has no effect: nothing is replicated.
+        /// Of which partitions, and on which brokers, replicas that catch up copy no more than
+        /// `leader.replication.throttled.rate` from the leader. A broker that is alone copies nothing.
         leader_replication_throttled_replicas: Arc<str> as ThrottledReplicas,
             "leader.replication.throttled.replicas" = "", Allowed::Any, Medium;
-        /// Kept for Kafka's tools. It has no effect: nothing is replicated.
+        /// Of which partitions, and on which brokers, replicas that catch up copy no more than
+        /// `follower.replication.throttled.rate`. A broker that is alone copies nothing.
         follower_replication_throttled_replicas: Arc<str> as ThrottledReplicas,
             "follower.replication.throttled.replicas" = "", Allowed::Any, Medium;
         /// Kept for Kafka's tools. It has no effect: there are no share groups.

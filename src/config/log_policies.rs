@@ -92,7 +92,7 @@ impl Kind for CleanupPolicy {
 }
 
 /// The settings `leader.replication.throttled.replicas` and the follower's: port of
-/// `ThrottledReplicaListValidator`. Held as text, for nothing here reads it.
+/// `ThrottledReplicaListValidator`. Held as text, of which each broker reads its own part.
 #[derive(Clone, Copy, Debug)]
 pub struct ThrottledReplicas;
 

@@ -93,8 +93,6 @@ const WITHOUT_EFFECT: &[Group] = &[
             "controlled.shutdown.max.retries",
             "controlled.shutdown.retry.backoff.ms",
             "inter.broker.protocol.version",
-            "replication.quota.window.num",
-            "replication.quota.window.size.seconds",
             "alter.log.dirs.replication.quota.window.num",
             "alter.log.dirs.replication.quota.window.size.seconds",
         ],

@@ -3,6 +3,7 @@
 
 pub mod broker_end_point;
 pub mod replication_engine;
+pub mod replication_quota_manager;
 pub mod partition_traffic;
 pub mod replica;
 pub mod partition_state;

@@ -2,15 +2,19 @@
 
 use std::sync::{Arc, RwLock};
 
+use log::info;
+
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{read_locked, write_locked};
 use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::image::topic_image::NO_LEADER;
+use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::replica::partition_state::PartitionState;
 use crate::replica::replica::Replica;
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
+use crate::storage::log::log::Log;
 use crate::storage::log::log_append::LogAppendInfo;
 
 /// Acknowledge when all in-sync replicas have the messages.
@@ -255,6 +259,57 @@ impl Partition {
         Ok((info, high_watermark_moved))
     }
 
+    /// Port of `appendRecordsToFollowerOrFutureReplica`: appends what the leader of `leader_epoch` has sent.
+    /// `None` if that is nothing: no whole batch, or batches of a later epoch only.
+    ///
+    /// An empty log may be sent a batch that begins below its start: an admin has deleted the first of
+    /// its records, and the leader has no half batches. The log begins where the batch does then.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER` if this broker leads by now; otherwise as
+    /// [`Log::append_as_follower`](crate::storage::log::log::Log::append_as_follower).
+    pub fn append_records_to_follower(
+        &self,
+        records: &[u8],
+        leader_epoch: LeaderEpoch,
+    ) -> Result<Option<LogAppendInfo>, KafkaError> {
+        // Held to the end, as for an append of the leader.
+        let state = read_locked(&self.state);
+        let replica = self.followed_in(&state)?;
+        if let Some(first_offset) = first_offset_across_start(records, &replica.log) {
+            let (key, start) = (&self.topic_and_partition, replica.log.log_start_offset());
+            info!("{key} is empty, and begins at offset {first_offset} instead of {start}");
+            replica.truncate_fully_and_start_at(first_offset)?;
+        }
+        let info = replica.log.append_as_follower(records, leader_epoch)?;
+        Ok((info.record_count > 0).then_some(info))
+    }
+
+    /// See [`Replica::truncate_to`].
+    ///
+    /// # Errors
+    /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
+    pub fn truncate_to(&self, offset: Offset) -> Result<(), KafkaError> {
+        self.followed_in(&read_locked(&self.state))?.truncate_to(offset)
+    }
+
+    /// See [`Replica::truncate_fully_and_start_at`].
+    ///
+    /// # Errors
+    /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
+    pub fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), KafkaError> {
+        self.followed_in(&read_locked(&self.state))?.truncate_fully_and_start_at(offset)
+    }
+
+    /// The replica, if another broker leads: nobody but its leader says what is in a log.
+    fn followed_in(&self, state: &PartitionState) -> Result<&Arc<Replica>, KafkaError> {
+        if !state.is_led_by(self.local_replica.broker_id) {
+            return Ok(&self.local_replica);
+        }
+        let why = format!("this broker leads {}, and follows nobody", self.topic_and_partition);
+        Err(KafkaError::api(Errors::NotLeaderForPartition, why))
+    }
+
     /// How far the in-sync replicas are with everything below `required_offset`.
     pub fn check_enough_replicas_reach_offset(&self, required_offset: Offset) -> Acknowledgement {
         let state = self.state();
@@ -288,6 +343,17 @@ impl Partition {
         let wanted = self.local_replica.log.config().min_in_sync_replicas;
         state.in_sync_replicas >= state.effective_min_in_sync_replicas(wanted)
     }
+}
+
+/// Where the first batch of `records` begins, if the start of an empty log lies within it.
+fn first_offset_across_start(records: &[u8], log: &Log) -> Option<Offset> {
+    let end_offset = log.log_end_offset();
+    if end_offset != log.log_start_offset() {
+        return None;
+    }
+    let first = shallow_entries(records).next()?.ok()?;
+    let (offset, last_offset) = (Offset(first.offset), Offset(first.last_offset));
+    (offset < end_offset && last_offset >= end_offset).then_some(offset)
 }
 
 /// How far the in-sync replicas are with what a produce has appended.

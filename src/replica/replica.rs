@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
 use crate::common::units::Offset;
 use crate::replica::partition_traffic::PartitionTraffic;
@@ -62,5 +63,63 @@ impl Replica {
             self.log.update_high_watermark(candidate.message_offset);
         }
         moves
+    }
+
+    /// Port of `maybeUpdateHighWatermark` on a follower: what its leader says, as far as its own log
+    /// reaches, and never downward. Returns whether the watermark moved.
+    pub fn update_follower_high_watermark(&self, of_leader: Offset) -> bool {
+        let candidate = of_leader.min(self.log.log_end_offset());
+        let mut high_watermark = locked(&self.high_watermark);
+        let moves = candidate > high_watermark.message_offset;
+        if moves {
+            *high_watermark = LogOffsetMetadata::message_offset_only(candidate);
+            self.log.update_high_watermark(candidate);
+        }
+        moves
+    }
+
+    /// Port of `maybeIncrementLogStartOffset` on a follower: the log begins where its leader's does, but
+    /// not above the high watermark. Returns whether the start moved.
+    ///
+    /// # Errors
+    /// As [`Log::delete_records_before`].
+    pub fn maybe_increment_log_start_offset(&self, of_leader: Offset) -> Result<bool, KafkaError> {
+        let start_offset = of_leader.min(self.high_watermark().message_offset);
+        if start_offset <= self.log.log_start_offset() {
+            return Ok(false);
+        }
+        self.log.delete_records_before(start_offset).map(|_| true)
+    }
+
+    /// Cuts the log so that `offset` is its end, and the high watermark with it: only an unclean election
+    /// makes a follower give up what was committed.
+    ///
+    /// # Errors
+    /// As [`Log::truncate_to`]. The watermark lies within what the log has, all the same.
+    pub fn truncate_to(&self, offset: Offset) -> Result<(), KafkaError> {
+        let truncated = self.log.truncate_to(offset);
+        self.lower_high_watermark_to(self.log.log_end_offset());
+        truncated
+    }
+
+    /// Deletes everything, and goes on at `offset`, where the high watermark is then, too: what the leader
+    /// has deleted was committed (KAFKA-9491).
+    ///
+    /// # Errors
+    /// As [`Log::truncate_fully_and_start_at`]; then the high watermark has not been raised.
+    pub fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), KafkaError> {
+        let truncated = self.log.truncate_fully_and_start_at(offset);
+        self.lower_high_watermark_to(self.log.log_end_offset());
+        truncated?;
+        self.update_follower_high_watermark(offset);
+        Ok(())
+    }
+
+    fn lower_high_watermark_to(&self, offset: Offset) {
+        let mut high_watermark = locked(&self.high_watermark);
+        if high_watermark.message_offset > offset {
+            *high_watermark = LogOffsetMetadata::message_offset_only(offset);
+            self.log.update_high_watermark(offset);
+        }
     }
 }

@@ -35,6 +35,7 @@ use crate::replica::partition::{ACKS_ALL, Partition};
 use crate::replica::partition_state::PartitionState;
 use crate::replica::replica::Replica;
 use crate::replica::replication_engine::ReplicationEngine;
+use crate::replica::replication_quota_manager::ReplicationQuotaManagers;
 use crate::storage::files::log_dir_failure_channel::LogDirStatus;
 use crate::storage::files::offset_checkpoint::OffsetCheckpoint;
 use crate::storage::log::log::Log;
@@ -130,6 +131,7 @@ pub struct ReplicaManager {
     delayed_produce_purgatory: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedProduce>>,
     /// One checkpoint file per log directory.
     high_watermark_checkpoints: Vec<(Arc<LogDirStatus>, OffsetCheckpoint)>,
+    quotas: Arc<ReplicationQuotaManagers>,
     metrics: Arc<Metrics>,
 }
 
@@ -173,8 +175,14 @@ impl ReplicaManager {
             delayed_fetch_purgatory,
             delayed_produce_purgatory,
             high_watermark_checkpoints,
+            quotas: Arc::new(ReplicationQuotaManagers::new(time)),
             metrics,
         })
+    }
+
+    /// How much may be replicated.
+    pub fn quotas(&self) -> &Arc<ReplicationQuotaManagers> {
+        &self.quotas
     }
 
     pub fn local_logs(&self) -> &LocalLogs {

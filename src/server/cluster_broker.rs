@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use crate::common::end_point::EndPoint;
 use crate::common::errors::KafkaError;
+use crate::common::topic_partition::TopicAndPartition;
 use crate::config::kafka_config::KafkaConfig;
 use crate::coordinator::group_table::GroupTable;
 use crate::image::current_image::CurrentImage;
+use crate::replica::fetcher::partition_fetch_state::PartitionFetchState;
+use crate::replica::fetcher::replica_fetchers::{InitialFetchState, ReplicaFetchers};
 use crate::replica::replica_manager::ReplicaManager;
+use crate::replica::replication_engine::ReplicationEngine;
 use crate::security::configured_mechanisms::report_listeners_without_user;
 use crate::server::apis::parts::Forwarding;
 use crate::server::broker_parts::{
@@ -75,10 +79,11 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let replica_manager = Arc::new(ReplicaManager::new(
         replica_manager_config(config),
         &log_manager.log_dir_statuses(),
-        engine,
+        Arc::clone(&engine) as Arc<dyn ReplicationEngine>,
         time,
         Arc::clone(metrics),
     )?);
+    let fetchers = Arc::new(NoFetchers) as Arc<dyn ReplicaFetchers>;
     let group_coordinator =
         new_group_coordinator(config, GroupTable::in_cluster(), &replica_manager, time);
     let publisher = Arc::new(BrokerMetadataPublisher::new(FollowingParts {
@@ -86,11 +91,14 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         image: Arc::clone(&image),
         log_manager: Arc::clone(log_manager),
         replica_manager: Arc::clone(&replica_manager),
+        engine,
+        fetchers,
         group_coordinator: Arc::clone(&group_coordinator),
         dynamic_configs: DynamicConfigPublisher::new(config.broker_id, dynamic_config, scheduler),
         loading_progress: Arc::clone(sources.loading_progress),
     }));
     dynamic_config.add_reconfigurable(publisher.replica_changes());
+    dynamic_config.add_reconfigurable(replica_manager.quotas());
     let cluster_id = identity.cluster_id.clone();
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
@@ -140,4 +148,22 @@ impl OnController {
             RpcProducerIdManager::new(config.broker_id, broker_epoch, &channel, sources.time);
         Self { auto_topics, forwarding: Forwarding { manager, versions }, producer_ids }
     }
+}
+
+/// Copies nothing: the threads that do are still to come.
+struct NoFetchers;
+
+impl ReplicaFetchers for NoFetchers {
+    fn add_fetcher_for_partitions(&self, _: Vec<(TopicAndPartition, InitialFetchState)>) {}
+
+    fn remove_fetcher_for_partitions(
+        &self,
+        _: &[TopicAndPartition],
+    ) -> Vec<(TopicAndPartition, PartitionFetchState)> {
+        Vec::new()
+    }
+
+    fn shutdown_idle_fetcher_threads(&self) {}
+
+    fn shutdown(&self) {}
 }

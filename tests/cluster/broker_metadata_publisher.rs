@@ -26,6 +26,7 @@ use transferto::image::metadata_publisher::MetadataPublisher;
 use transferto::replica::replica_manager::{
     HIGH_WATERMARK_FILENAME, ReplicaManager, ReplicaManagerConfig,
 };
+use transferto::replica::replication_engine::ReplicationEngine;
 use transferto::server::cluster::broker_metadata_publisher::{
     BrokerMetadataPublisher, FollowingParts,
 };
@@ -39,6 +40,7 @@ use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 use transferto::image::records::broker_records::RegisterBrokerRecord;
 
 use crate::images::{Cluster, of_listeners, topic_id};
+use crate::recording_fetchers::RecordingFetchers;
 
 const LOCAL: i32 = 1;
 const OTHER: i32 = 2;
@@ -79,7 +81,14 @@ impl Broker {
         let listener = settings.inter_broker_listener();
         let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image)));
         let replica_manager = Arc::new(
-            ReplicaManager::new(replica_config, &statuses, engine, &time, metrics).unwrap(),
+            ReplicaManager::new(
+                replica_config,
+                &statuses,
+                Arc::clone(&engine) as Arc<dyn ReplicationEngine>,
+                &time,
+                metrics,
+            )
+            .unwrap(),
         );
         let manager = GroupMetadataManager::new(
             OffsetConfig {
@@ -107,6 +116,8 @@ impl Broker {
             image,
             log_manager: Arc::clone(&log_manager),
             replica_manager: Arc::clone(&replica_manager),
+            engine,
+            fetchers: Arc::<RecordingFetchers>::default(),
             group_coordinator: Arc::clone(&group_coordinator),
             dynamic_configs: DynamicConfigPublisher::new(LOCAL, &dynamic_config, &scheduler),
             loading_progress: Arc::default(),

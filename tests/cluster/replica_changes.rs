@@ -22,36 +22,40 @@ use transferto::image::current_image::CurrentImage;
 use transferto::image::metadata_delta::LocalReplicaChanges;
 use transferto::image::records::topic_records::PartitionChangeRecord;
 use transferto::replica::delayed_produce::PartitionResponse;
+use transferto::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, PartitionFetchInfo};
 use transferto::replica::partition::Partition;
 use transferto::replica::replica_manager::{FetchParams, ReplicaManager, ReplicaManagerConfig};
+use transferto::replica::replication_engine::ReplicationEngine;
 use transferto::server::cluster::kraft_engine::KRaftEngine;
-use transferto::server::cluster::replica_changes::ReplicaChanges;
+use transferto::server::cluster::replica_changes::{ReplicaChanges, ReplicaParts};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
 use transferto::storage::files::partition_metadata_file::read_topic_id;
 use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 
 use crate::images::{Cluster, changed, topic_id};
+use crate::recording_fetchers::RecordingFetchers;
 
 /// The broker that the changes are about, and another one.
-const LOCAL: i32 = 1;
-const OTHER: i32 = 2;
-const NOBODY: i32 = -1;
+pub(crate) const LOCAL: i32 = 1;
+pub(crate) const OTHER: i32 = 2;
+pub(crate) const NOBODY: i32 = -1;
 
-const FOO: [u8; 16] = [0xf0; 16];
+pub(crate) const FOO: [u8; 16] = [0xf0; 16];
 
 /// A broker without a network, in a cluster whose records a test writes.
-struct Broker {
-    cluster: Cluster,
+pub(crate) struct Broker {
+    pub(crate) cluster: Cluster,
     image: Arc<CurrentImage>,
     log_manager: Arc<LogManager>,
     replica_manager: Arc<ReplicaManager>,
-    changes: ReplicaChanges,
+    pub(crate) fetchers: Arc<RecordingFetchers>,
+    pub(crate) changes: ReplicaChanges,
     dir: TempDir,
 }
 
 impl Broker {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new();
         let time = Arc::new(MockTime::new());
         let scheduler: Arc<dyn Scheduler> = Arc::new(MockScheduler::new(Arc::clone(&time)));
@@ -80,19 +84,22 @@ impl Broker {
                 leaves_cold_pages: false,
             },
             &log_manager.log_dir_statuses(),
-            engine,
+            Arc::clone(&engine) as Arc<dyn ReplicationEngine>,
             &time,
             Arc::new(Metrics::default()),
         );
         let replica_manager = Arc::new(replica_manager.unwrap());
-        let changes = ReplicaChanges::new(
-            LOCAL,
-            Arc::clone(&image),
-            Arc::clone(&log_manager),
-            Arc::clone(&replica_manager),
-        );
+        let fetchers = Arc::<RecordingFetchers>::default();
+        let changes = ReplicaChanges::new(ReplicaParts {
+            broker_id: LOCAL,
+            image: Arc::clone(&image),
+            engine,
+            log_manager: Arc::clone(&log_manager),
+            replica_manager: Arc::clone(&replica_manager),
+            fetchers: Arc::clone(&fetchers) as Arc<dyn ReplicaFetchers>,
+        });
         let cluster = Cluster::default();
-        Self { cluster, image, log_manager, replica_manager, changes, dir }
+        Self { cluster, image, log_manager, replica_manager, fetchers, changes, dir }
     }
 
     /// A broker that has partition 0 of `foo`, with replicas on both.
@@ -104,26 +111,33 @@ impl Broker {
     }
 
     /// Has the broker follow the records since the last call.
-    fn apply(&mut self) -> LocalReplicaChanges {
+    pub(crate) fn apply(&mut self) -> LocalReplicaChanges {
         let publication = self.cluster.publish();
         self.image.set(Arc::clone(&publication.after));
         let (delta, before, after) =
             (&publication.delta.topics, &publication.before.topics, &publication.after.topics);
+        if publication.delta.is_cluster_changed {
+            self.changes.update_leader_end_points(publication.after.cluster.iter().map(|it| it.id));
+        }
         self.changes.apply(delta, before, after)
     }
 
-    fn hosted(&self, key: &TopicAndPartition) -> Result<Arc<Partition>, Errors> {
+    pub(crate) fn hosted(&self, key: &TopicAndPartition) -> Result<Arc<Partition>, Errors> {
         self.replica_manager.local_logs().get_partition_or_error(key).map_err(|it| it.code())
     }
 
-    fn leader(&self, key: &TopicAndPartition) -> Result<Arc<Partition>, Errors> {
+    pub(crate) fn leader(&self, key: &TopicAndPartition) -> Result<Arc<Partition>, Errors> {
         let partition = self.hosted(key)?;
         partition.leader_replica().map_err(|it| it.code())?;
         Ok(partition)
     }
 
     /// Produces one record. The answer comes when the acks are in.
-    fn produce(&self, key: &TopicAndPartition, acks: i16) -> Receiver<PartitionResponse> {
+    pub(crate) fn produce(
+        &self,
+        key: &TopicAndPartition,
+        acks: i16,
+    ) -> Receiver<PartitionResponse> {
         let (answer, answers) = channel();
         let mut records = batch(&["message"]);
         let range = 0..records.len();
@@ -170,7 +184,7 @@ impl Broker {
     }
 }
 
-fn foo() -> TopicAndPartition {
+pub(crate) fn foo() -> TopicAndPartition {
     TopicAndPartition::new("foo", 0)
 }
 

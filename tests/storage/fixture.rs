@@ -26,6 +26,9 @@ use transferto::storage::log::missing_records::MissingRecords;
 use transferto::storage::log::patience::Patience;
 use transferto::storage::log::read_limit::{FirstEntry, ReadLimit};
 
+/// No batch is of a later one: a follower that says so takes whatever it is sent.
+pub(crate) const ANY_EPOCH: LeaderEpoch = LeaderEpoch(i32::MAX);
+
 /// A clock and a scheduler that the test moves.
 pub(crate) struct Mocks {
     pub time: Arc<MockTime>,

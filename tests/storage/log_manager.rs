@@ -32,7 +32,7 @@ use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
 use transferto::storage::log_manager::{INITIAL_TASK_DELAY_MS, LogManager, LogManagerConfig};
 
-use crate::fixture::{Mocks, files_in, records_of, timed_batch};
+use crate::fixture::{ANY_EPOCH, Mocks, files_in, records_of, timed_batch};
 
 const RETENTION_CHECK_MS: i64 = 60_000;
 const FLUSH_CHECK_MS: i64 = 1000;
@@ -721,7 +721,7 @@ fn a_panic_in_a_change_of_one_log_fails_that_log_only() {
     assert!(panicked.is_err());
     let changes: [&dyn Fn() -> Result<(), KafkaError>; 7] = [
         &|| broken.append(&mut batch(&["test"]), LEADER_EPOCH).map(drop),
-        &|| broken.append_with_given_offsets(&batch_at(9, &["test"])).map(drop),
+        &|| broken.append_as_follower(&batch_at(9, &["test"]), ANY_EPOCH).map(drop),
         &|| broken.roll().map(drop),
         &|| broken.flush(),
         &|| broken.truncate_to(Offset(0)),

@@ -36,6 +36,7 @@ mod log_manager;
 mod partition_metadata_file;
 
 mod replica {
+    mod follower;
     mod high_watermark;
     mod leader_epochs;
     mod local_logs;

@@ -19,6 +19,9 @@ pub trait ReplicaFetchers: Send + Sync {
 
     /// Ends the threads that have nothing to copy.
     fn shutdown_idle_fetcher_threads(&self);
+
+    /// Ends all threads, also one that waits for its leader. Later calls add none.
+    fn shutdown(&self);
 }
 
 /// Port of `kafka.server.InitialFetchState`: where to begin to copy.

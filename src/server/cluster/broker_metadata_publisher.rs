@@ -18,10 +18,12 @@ use crate::image::metadata_delta::MetadataDelta;
 use crate::image::metadata_image::MetadataImage;
 use crate::image::metadata_publisher::MetadataPublisher;
 use crate::image::topics_image::TopicsImage;
+use crate::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use crate::replica::replica_manager::ReplicaManager;
+use crate::replica::replication_engine::ReplicationEngine;
 use crate::server::cluster::coordinator_updates::update_coordinator;
 use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
-use crate::server::cluster::replica_changes::ReplicaChanges;
+use crate::server::cluster::replica_changes::{ReplicaChanges, ReplicaParts};
 use crate::storage::files::stray_directories::set_strays_aside;
 use crate::storage::log_manager::LogManager;
 
@@ -34,6 +36,10 @@ pub struct FollowingParts {
     pub log_manager: Arc<LogManager>,
     /// Hosts nothing yet.
     pub replica_manager: Arc<ReplicaManager>,
+    /// Says what `image` holds.
+    pub engine: Arc<dyn ReplicationEngine>,
+    /// Copy nothing yet.
+    pub fetchers: Arc<dyn ReplicaFetchers>,
     /// Has not started yet.
     pub group_coordinator: Arc<GroupCoordinator>,
     pub dynamic_configs: DynamicConfigPublisher,
@@ -65,12 +71,14 @@ enum FirstPublication {
 
 impl BrokerMetadataPublisher {
     pub fn new(parts: FollowingParts) -> Self {
-        let replica_changes = Arc::new(ReplicaChanges::new(
-            parts.broker_id,
-            Arc::clone(&parts.image),
-            Arc::clone(&parts.log_manager),
-            Arc::clone(&parts.replica_manager),
-        ));
+        let replica_changes = Arc::new(ReplicaChanges::new(ReplicaParts {
+            broker_id: parts.broker_id,
+            image: Arc::clone(&parts.image),
+            engine: Arc::clone(&parts.engine),
+            log_manager: Arc::clone(&parts.log_manager),
+            replica_manager: Arc::clone(&parts.replica_manager),
+            fetchers: Arc::clone(&parts.fetchers),
+        }));
         Self {
             parts,
             replica_changes,
@@ -155,6 +163,9 @@ impl BrokerMetadataPublisher {
 
     fn publish(&self, delta: &MetadataDelta, before: &MetadataImage, after: &MetadataImage) {
         self.parts.dynamic_configs.on_metadata_update(delta, after);
+        if delta.is_cluster_changed {
+            self.replica_changes.update_leader_end_points(after.cluster.iter().map(|it| it.id));
+        }
         let changes = self.replica_changes.apply(&delta.topics, &before.topics, &after.topics);
         update_coordinator(
             &self.parts.group_coordinator,

@@ -219,6 +219,7 @@ impl Membership {
     /// Has the controller move what this broker leads. The broker serves on meanwhile, and clients turn to
     /// the new leaders one by one. When this returns, the controller hears nothing from it any more.
     pub fn controlled_shutdown(&self) {
+        self.publisher.replica_changes().begin_controlled_shutdown();
         if self.is_shutdown_controlled
             && !self.lifecycle.controlled_shutdown(CONTROLLED_SHUTDOWN_TIMEOUT)
         {
@@ -247,11 +248,12 @@ impl Membership {
         }
     }
 
-    /// Follows the cluster no more, and ends what waits for a controller. When this returns, no publisher
-    /// runs.
+    /// Follows the cluster no more, copies nothing any more, and ends what waits for a controller. When this
+    /// returns, no publisher runs.
     pub fn leave(&self) {
         self.lifecycle.close();
         self.observer.shutdown();
+        self.publisher.replica_changes().shutdown_fetchers();
         self.forwarding_channel.shutdown();
         self.heartbeat_channel.shutdown();
     }

@@ -30,7 +30,7 @@ use crate::storage::files::log_file_names::{
     DELETED_FILE_SUFFIX, SWAP_FILE_SUFFIX, deleted_directory_name, index_filename, log_filename,
     time_index_filename,
 };
-use crate::storage::log::log_append::{LogAppendInfo, analyze_given_offsets, append_format};
+use crate::storage::log::log_append::{LogAppendInfo, analyze_as_follower, append_format};
 use crate::storage::log::log_epochs::LogEpochs;
 use crate::storage::log::log_flush::LogFlush;
 use crate::storage::log::log_retention::{count_deletable, is_older_than, is_surplus};
@@ -158,6 +158,7 @@ impl<'a> LockedLog<'a> {
             self.owed.is_due = self.is_flush_due();
             return Ok(info.of_duplicate(&original));
         }
+        self.check_fits_into_segment(&validated.bytes)?;
         if format.magic >= MAGIC_VALUE_V2 {
             self.state.epochs.begin(leader_epoch, next_offset)?;
         }
@@ -175,13 +176,38 @@ impl<'a> LockedLog<'a> {
         Ok(start_offset)
     }
 
-    /// See [`Log::append_with_given_offsets`](crate::storage::log::log::Log::append_with_given_offsets).
-    pub fn append_with_given_offsets(
+    /// See [`Log::append_as_follower`](crate::storage::log::log::Log::append_as_follower).
+    pub fn append_as_follower(
         &mut self,
         records: &[u8],
+        leader_epoch: LeaderEpoch,
     ) -> Result<LogAppendInfo, KafkaError> {
-        let size_max = self.config.max_message_size;
-        let (mut info, epochs) = analyze_given_offsets(records, self.end_offset(), size_max)?;
+        let mut appended = self.append_to_one_segment(records, leader_epoch)?;
+        while appended.record_count > 0 {
+            let rest = &records[appended.valid_bytes..];
+            match self.append_to_one_segment(rest, leader_epoch) {
+                Ok(next) if next.record_count == 0 => break,
+                Ok(next) => appended = appended.and_then(&next),
+                Err(error) => {
+                    let level = limited(LogKind::Failures, Level::Warn);
+                    let (log, end) = (&self.context.topic_and_partition, self.end_offset());
+                    log!(level, "{log} takes what it is sent up to offset {end} only: {error}");
+                    break;
+                }
+            }
+        }
+        Ok(appended)
+    }
+
+    /// Appends from the front of `records` what goes into one segment.
+    fn append_to_one_segment(
+        &mut self,
+        records: &[u8],
+        leader_epoch: LeaderEpoch,
+    ) -> Result<LogAppendInfo, KafkaError> {
+        let (end_offset, segment_size_bytes) = (self.end_offset(), self.config.segment_size);
+        let (mut info, epochs) =
+            analyze_as_follower(records, end_offset, leader_epoch, segment_size_bytes)?;
         info.log_start_offset = self.state.segments.start_offset();
         if info.record_count > 0 {
             self.state.epochs.begin_given(&epochs)?;
@@ -208,6 +234,15 @@ impl<'a> LockedLog<'a> {
         Ok(original)
     }
 
+    fn check_fits_into_segment(&self, bytes: &[u8]) -> Result<(), KafkaError> {
+        let (size, segment_size) = (bytes.len(), self.config.segment_size);
+        if size as u64 <= segment_size {
+            return Ok(());
+        }
+        let why = format!("a set of {size} bytes is larger than a segment of {segment_size}");
+        Err(KafkaError::api(Errors::RecordListTooLarge, why))
+    }
+
     fn append_validated(
         &mut self,
         info: &LogAppendInfo,
@@ -215,12 +250,6 @@ impl<'a> LockedLog<'a> {
         now_ms: TimestampMs,
     ) -> Result<(), KafkaError> {
         self.check_exists()?;
-        let segment_size = self.config.segment_size;
-        if bytes.len() as u64 > segment_size {
-            let size = bytes.len();
-            let why = format!("a set of {size} bytes is larger than a segment of {segment_size}");
-            return Err(KafkaError::api(Errors::RecordListTooLarge, why));
-        }
         let segment = self.maybe_roll(info, now_ms)?;
         segment.append(&SegmentAppend {
             last_offset: info.last_offset,

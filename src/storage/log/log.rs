@@ -212,14 +212,23 @@ impl Log {
         self.change(|log| log.begin_leader_epoch(epoch))
     }
 
-    /// Appends messages that bring their offsets along, as a follower gets them; the offsets may
-    /// have gaps.
+    /// Port of `appendAsFollower`: appends messages as their leader has them, with their offsets, which may
+    /// have gaps, and their epochs. What begins with a batch of an epoch after `leader_epoch`, that of the
+    /// leader that was asked, is left out, and so is a partial entry at the end. A set that is larger than a
+    /// segment goes into several.
+    ///
+    /// If an error comes when a part is in the log, the result is that part. Whoever goes on behind it
+    /// meets the error again.
     ///
     /// # Errors
-    /// `UNKNOWN_SERVER_ERROR` if the offsets do not ascend, or begin below the log end offset;
-    /// otherwise as [`append`](Self::append).
-    pub fn append_with_given_offsets(&self, records: &[u8]) -> Result<LogAppendInfo, KafkaError> {
-        self.change(|log| log.append_with_given_offsets(records))
+    /// `CORRUPT_MESSAGE`; `UNKNOWN_SERVER_ERROR` if the offsets do not ascend, or begin below the log end
+    /// offset; otherwise as [`append`](Self::append).
+    pub fn append_as_follower(
+        &self,
+        records: &[u8],
+        leader_epoch: LeaderEpoch,
+    ) -> Result<LogAppendInfo, KafkaError> {
+        self.change(|log| log.append_as_follower(records, leader_epoch))
     }
 
     /// Reads from `start_offset` on: a slice of a segment's file, which begins with a whole entry.

@@ -65,6 +65,20 @@ impl LogAppendInfo {
         }
     }
 
+    /// This and what was appended behind it.
+    pub fn and_then(self, next: &Self) -> Self {
+        let is_later = next.max_timestamp_ms > self.max_timestamp_ms;
+        let latest = if is_later { next } else { &self };
+        Self {
+            last_offset: next.last_offset,
+            max_timestamp_ms: latest.max_timestamp_ms,
+            offset_of_max_timestamp: latest.offset_of_max_timestamp,
+            record_count: self.record_count + next.record_count,
+            valid_bytes: self.valid_bytes + next.valid_bytes,
+            ..self
+        }
+    }
+
     /// What the producer of these messages gets, if they are a copy of `original`: nothing was
     /// appended, and the offsets and the time are those of the first time.
     pub fn of_duplicate(&self, original: &BatchMetadata) -> Self {
@@ -108,32 +122,42 @@ pub fn append_format(config: &LogConfig, leader_epoch: LeaderEpoch) -> AppendFor
     }
 }
 
-/// Checks messages that bring their offsets along, as a follower gets them. A partial entry at the
-/// end is cut off. Returns with what is appended the epochs that begin with it.
+/// Checks messages that bring their offsets along, as a follower gets them: as many from the first one on
+/// as one append takes, which are those that fit into a segment, or a single entry that is larger. A partial
+/// entry at the end is left out, and so is what begins with a batch of an epoch after `leader_epoch`
+/// (KAFKA-18723). Returns with what is to be appended the epochs that begin with it.
+///
+/// `max.message.bytes` does not count here: the leader took them when it was another, or for a topic that
+/// had another, and a follower must take what its leader has.
 ///
 /// # Errors
-/// `CORRUPT_MESSAGE`, `MESSAGE_TOO_LARGE`, or `UNKNOWN_SERVER_ERROR` if an offset does not come
-/// after the one before it, the first one after `next_offset - 1` (KAFKA-3047).
-pub fn analyze_given_offsets(
+/// `CORRUPT_MESSAGE`, or `UNKNOWN_SERVER_ERROR` if an offset does not come after the one before it, the
+/// first one after `next_offset - 1` (KAFKA-3047).
+pub fn analyze_as_follower(
     records: &[u8],
     next_offset: Offset,
-    message_bytes_max: usize,
+    leader_epoch: LeaderEpoch,
+    segment_size_bytes: u64,
 ) -> Result<(LogAppendInfo, GivenEpochs), KafkaError> {
     let (mut info, mut epochs) = (LogAppendInfo::empty(Offset::NONE), GivenEpochs::default());
     let mut due_offset = next_offset;
     for entry in shallow_entries(records) {
         let entry = entry?;
-        let size = entry.size_in_bytes();
-        if size > message_bytes_max {
-            let why = format!("a batch of {size} bytes; max.message.bytes is {message_bytes_max}");
-            return Err(KafkaError::api(Errors::RecordTooLarge, why));
+        let (offset, last_offset) = (Offset(entry.offset), Offset(entry.last_offset));
+        if entry.leader_epoch().is_some_and(|epoch| epoch > leader_epoch.0) {
+            break;
+        }
+        let size_bytes = info.valid_bytes + entry.size_in_bytes();
+        let is_full = size_bytes as u64 > segment_size_bytes
+            || last_offset.saturating_sub(info.first_offset) > i64::from(i32::MAX);
+        if info.record_count > 0 && is_full {
+            break;
         }
         if !entry.has_valid_crc() {
             let why = format!("the entry of offset {} fails its CRC", entry.offset);
             return Err(KafkaError::api(Errors::CorruptMessage, why));
         }
-        let (offset, last_offset) = (Offset(entry.offset), Offset(entry.last_offset));
-        if offset < due_offset || last_offset == Offset::MAX {
+        if offset < due_offset || last_offset < offset || last_offset == Offset::MAX {
             let why = format!("offset {offset} stands where {due_offset} or more is due");
             return Err(KafkaError::api(Errors::UnknownServerError, why));
         }
@@ -146,7 +170,7 @@ pub fn analyze_given_offsets(
             info.offset_of_max_timestamp = last_offset;
         }
         info.last_offset = last_offset;
-        info.valid_bytes += size;
+        info.valid_bytes = size_bytes;
         info.record_count += 1;
         due_offset = last_offset.next();
         epochs.note(&entry);

@@ -27,7 +27,7 @@ use crate::cleaner::compaction::{
     self, Contents, Test, append, append_batch, assert_found_from_every_offset, batch_of, big_keys,
     contents, last_values, spoil, tombstone,
 };
-use crate::fixture::{self, bytes_of, files_in, missing_in};
+use crate::fixture::{self, ANY_EPOCH, bytes_of, files_in, missing_in};
 
 fn bases(log: &Log) -> Vec<i64> {
     log.segments().iter().map(|segment| segment.base_offset().0).collect()
@@ -191,7 +191,7 @@ fn segments_are_grouped_as_far_as_one_can_hold_them() {
     let sparse = test.log("sparse", 0);
     let far = i64::from(i32::MAX);
     for offset in [0, 1, far, far + 1, 2 * far + 5] {
-        sparse.append_with_given_offsets(&batch_of(offset, "k", Some("v"))).unwrap();
+        sparse.append_as_follower(&batch_of(offset, "k", Some("v")), ANY_EPOCH).unwrap();
         sparse.roll().unwrap();
     }
     let segments = sparse.segments();
@@ -497,7 +497,7 @@ fn a_batch_that_cannot_be_decompressed_stays_and_the_rest_is_cleaned() {
         // A leader decompresses for a compacted topic; this one was not compacted then.
         let offset = log.log_end_offset();
         junk[..8].copy_from_slice(&offset.0.to_be_bytes());
-        log.append_with_given_offsets(&junk).unwrap();
+        log.append_as_follower(&junk, ANY_EPOCH).unwrap();
         append(&log, "key", "second");
         append(&log, "key", "third");
         log.roll().unwrap();
@@ -525,7 +525,7 @@ fn a_batch_that_can_be_read_in_part_supersedes_no_key() {
         let batch = compaction::builder(2).codec(codec);
         let mut bad = batch.record(5, Some(b"key"), Some(b"value")).build().unwrap();
         declare_two_records(&mut bad);
-        log.append_with_given_offsets(&bad).unwrap();
+        log.append_as_follower(&bad, ANY_EPOCH).unwrap();
         append(&log, "other", "2");
         log.roll().unwrap();
         let stats = test.clean().unwrap();

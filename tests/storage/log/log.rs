@@ -21,7 +21,7 @@ use transferto::storage::files::log_file_names::{
 use transferto::storage::log::log::Log;
 use transferto::storage::log::read_limit::ReadLimit;
 
-use crate::fixture::{self, TestLog, bytes_of, files_in, messages, records_of};
+use crate::fixture::{self, ANY_EPOCH, TestLog, bytes_of, files_in, messages, records_of};
 
 fn append(log: &Log, values: &[&str]) -> i64 {
     log.append(&mut batch(values), LEADER_EPOCH).unwrap().first_offset.0
@@ -154,7 +154,7 @@ fn a_read_between_offsets_finds_the_next_message() {
     let log = log.log();
     let offsets: Vec<i64> = (0..50).chain((50..200).step_by(7)).collect();
     for &offset in &offsets {
-        log.append_with_given_offsets(&messages(&[(offset, &offset.to_string())])).unwrap();
+        log.append_as_follower(&messages(&[(offset, &offset.to_string())]), ANY_EPOCH).unwrap();
     }
     for asked in 50..*offsets.last().unwrap() {
         let expected = *offsets.iter().find(|&&offset| offset >= asked).unwrap();

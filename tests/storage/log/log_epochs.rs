@@ -14,7 +14,7 @@ use transferto::storage::log::log::Log;
 use transferto::storage::log::offset_search::fetch_offsets_by_timestamp;
 
 use crate::fixture;
-use crate::fixture::{Mocks, TestLog, entry, messages, timed_batch};
+use crate::fixture::{ANY_EPOCH, Mocks, TestLog, entry, messages, timed_batch};
 
 /// Segments of so many messages.
 fn segments_of(messages: u64) -> LogConfig {
@@ -31,7 +31,7 @@ fn append_given(log: &Log, epoch: i32, offset: i64, count: i64) {
     for offset in offset..offset + count {
         let mut bytes = batch_at(offset, &["test"]);
         set_partition_leader_epoch(&mut bytes, epoch);
-        log.append_with_given_offsets(&bytes).unwrap();
+        log.append_as_follower(&bytes, ANY_EPOCH).unwrap();
     }
 }
 
@@ -86,7 +86,7 @@ fn a_follower_learns_the_epochs_from_what_it_is_sent() {
     set_partition_leader_epoch(&mut two, 43);
     set_partition_leader_epoch(&mut second, 45);
     two.append(&mut second);
-    log.append_with_given_offsets(&two).unwrap();
+    log.append_as_follower(&two, ANY_EPOCH).unwrap();
     assert_eq!(epochs(&log), [(42, 0), (43, 50), (45, 51)]);
 }
 
@@ -193,7 +193,7 @@ fn messages_without_an_epoch_that_come_late_make_the_history_useless() {
     let test = TestLog::new(LogConfig::default());
     let log = test.log();
     append_given(&log, 3, 0, 5);
-    log.append_with_given_offsets(&messages(&[(5, "old")])).unwrap();
+    log.append_as_follower(&messages(&[(5, "old")]), ANY_EPOCH).unwrap();
     assert_eq!((epochs(&log), file_of(&test)), (vec![], Some("0\n0\n".to_string())));
     append_given(&log, 3, 6, 1);
     assert_eq!(epochs(&log), [(3, 6)]);

@@ -30,7 +30,9 @@ use transferto::storage::log::offset_search::{
 };
 use transferto::storage::log::read_limit::ReadLimit;
 
-use crate::fixture::{self, TestLog, bytes_of, files_in, messages, records_of, timed_batch};
+use crate::fixture::{
+    self, ANY_EPOCH, TestLog, bytes_of, files_in, messages, records_of, timed_batch,
+};
 
 fn small_segments() -> LogConfig {
     LogConfig { segment_size: 10 * batch(&["0000"]).len() as u64, ..LogConfig::default() }
@@ -51,7 +53,7 @@ fn read_from(log: &Log, offset: i64) -> Vec<(i64, String)> {
 }
 
 fn given(log: &Log, offset: i64) -> Result<i64, KafkaError> {
-    log.append_with_given_offsets(&batch_at(offset, &["x"])).map(|info| info.last_offset.0)
+    log.append_as_follower(&batch_at(offset, &["x"]), ANY_EPOCH).map(|info| info.last_offset.0)
 }
 
 /// KAFKA-3047: in Kafka 0.9 the check of given offsets never fails, and the index gets a wrong
@@ -65,7 +67,7 @@ fn given_offsets_must_come_after_the_end_of_the_log() {
         assert_eq!(given(&log, offset).unwrap_err().code(), Errors::UnknownServerError);
     }
     let backwards = [batch_at(30, &["x"]), batch_at(29, &["x"])].concat();
-    assert!(log.append_with_given_offsets(&backwards).is_err());
+    assert!(log.append_as_follower(&backwards, ANY_EPOCH).is_err());
     assert_eq!(given(&log, 20).unwrap(), 20);
     assert_eq!(log.log_end_offset(), Offset(21));
     assert_eq!(fixture::active(&log).offset_index().last_offset(), Offset(20));

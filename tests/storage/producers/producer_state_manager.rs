@@ -16,7 +16,7 @@ use transferto::replica::partition::LEADER_EPOCH;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_append::LogAppendInfo;
 
-use crate::fixture::{Mocks, snapshots_in};
+use crate::fixture::{ANY_EPOCH, Mocks, snapshots_in};
 
 /// Records in each batch of these tests.
 const COUNT: i32 = 3;
@@ -317,7 +317,7 @@ fn what_comes_with_its_offsets_is_learnt_from_too() {
             batch
         })
         .collect();
-    log.append_with_given_offsets(&batches).unwrap();
+    log.append_as_follower(&batches, ANY_EPOCH).unwrap();
     assert_knows(&log, 7, 3);
 }
 
