@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::RcvBuf;
 
 use crate::clients::interrupter::Interrupter;
 use crate::protocol::client_request::{ClientRequest, client_request_bytes, read_client_response};
@@ -82,6 +84,19 @@ impl BlockingChannel {
     /// What is in the header of each request.
     pub fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    /// Refuses responses of more than `bytes_max`, in the place of [`RESPONSE_BYTES_MAX`].
+    pub fn limit_responses(&mut self, bytes_max: usize) {
+        self.response_bytes_max = bytes_max;
+    }
+
+    /// Sets the receive buffer of the socket (SO_RCVBUF), which the system adapts to the connection otherwise.
+    ///
+    /// # Errors
+    /// Whatever the operating system reports.
+    pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
+        Ok(setsockopt(&self.socket.socket, RcvBuf, &bytes)?)
     }
 
     /// Sends a request in this version, and waits for its response, for `timeout` in all.

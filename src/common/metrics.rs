@@ -110,6 +110,13 @@ counters! {
     incremental_fetch_partitions_cached,
     /// Sessions that had to give way to others: Kafka's `IncrementalFetchSessionEvictionsPerSec`.
     incremental_fetch_session_evictions,
+    /// Replicas that came into sync again: Kafka's `IsrExpandsPerSec`.
+    isr_expands,
+    /// Changes that took replicas out of sync: Kafka's `IsrShrinksPerSec`.
+    isr_shrinks,
+    /// Changes of these two kinds that the controller refused, or that were over before its answer: Kafka's
+    /// `FailedIsrUpdatesPerSec`.
+    failed_isr_updates,
     /// Log directories that are offline: Kafka's `OfflineLogDirectoryCount`.
     offline_log_directory_count,
     /// Calls of `read(2)` on a client's socket.

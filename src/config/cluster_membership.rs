@@ -10,7 +10,7 @@ use crate::config::listeners::Contradiction;
 use crate::config::properties::Property;
 
 /// What holds only for a broker with controllers elsewhere.
-const ONLY_IN_A_CLUSTER: [&str; 15] = [
+const ONLY_IN_A_CLUSTER: [&str; 23] = [
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
     "controller.quorum.fetch.timeout.ms",
@@ -26,6 +26,14 @@ const ONLY_IN_A_CLUSTER: [&str; 15] = [
     "broker.rack",
     "inter.broker.listener.name",
     "security.inter.broker.protocol",
+    "num.replica.fetchers",
+    "replica.fetch.max.bytes",
+    "replica.fetch.response.max.bytes",
+    "replica.fetch.min.bytes",
+    "replica.fetch.wait.max.ms",
+    "replica.fetch.backoff.ms",
+    "replica.socket.timeout.ms",
+    "replica.socket.receive.buffer.bytes",
 ];
 
 /// Why they have no effect on another one.
@@ -57,11 +65,13 @@ pub(super) fn contradictions(config: &KafkaConfig, given: &[Property]) -> Vec<Co
         opens_a_controller_listener(config),
         controllers_behind_security(config),
         without_inter_broker_listener(config),
+        brokers_behind_security(config),
         two_inter_broker_listeners(config, given),
         several_directories(config),
         with_authorizer(config),
     ];
-    found.into_iter().flatten().chain(scram_without_users(config)).collect()
+    let found = found.into_iter().flatten().chain(waits_too_long(config));
+    found.chain(scram_without_users(config)).collect()
 }
 
 /// What a broker of a cluster will do, and its user should know: a sentence each.
@@ -159,6 +169,43 @@ fn without_inter_broker_listener(config: &KafkaConfig) -> Option<Contradiction> 
     (!is_there).then(|| wrong("inter.broker.listener.name", &name, &why))
 }
 
+/// Kafka has the followers log in where the listener asks for it.
+fn brokers_behind_security(config: &KafkaConfig) -> Option<Contradiction> {
+    let name = config.inter_broker_listener();
+    let protocol = config.listeners.iter().find(|it| it.listener_name == name)?.security_protocol;
+    let why = format!(
+        "is {}, and this broker copies partitions from others by PLAINTEXT only so far: add such a \
+         listener, which clients need not reach, and name it here",
+        protocol.name()
+    );
+    (protocol != SecurityProtocol::Plaintext)
+        .then(|| wrong("inter.broker.listener.name", &name, &why))
+}
+
+/// Kafka's checks of `replica.fetch.wait.max.ms`, and for equal values as well: a follower that is answered
+/// at the last moment is late.
+fn waits_too_long(config: &KafkaConfig) -> Vec<Contradiction> {
+    let wait_ms = i64::from(config.replica_fetch_wait_max_ms);
+    let limits = [
+        (
+            "replica.socket.timeout.ms",
+            config.replica_socket_timeout_ms,
+            "a follower hangs up on a leader that has nothing new",
+        ),
+        (
+            "replica.lag.time.max.ms",
+            config.replica_lag_time_max_ms,
+            "a follower that waits for something new does not count as in sync",
+        ),
+    ];
+    let too_low = limits.into_iter().filter(|(_, limit_ms, _)| wait_ms >= *limit_ms);
+    let wrong_beside = |(name, limit_ms, otherwise)| {
+        let why = format!("must be less than `{name}`, which is {limit_ms}: else {otherwise}");
+        wrong("replica.fetch.wait.max.ms", wait_ms, &why)
+    };
+    too_low.map(wrong_beside).collect()
+}
+
 fn two_inter_broker_listeners(config: &KafkaConfig, given: &[Property]) -> Option<Contradiction> {
     let name = config.inter_broker_listener_name.as_ref()?;
     let is_given = |it: &Property| it.name == "security.inter.broker.protocol";
@@ -250,6 +297,19 @@ mod tests {
             ("inter.broker.listener.name=INSIDE", "there is no INSIDE"),
             ("security.inter.broker.protocol=SSL", "there is no SSL"),
             ("listeners=PLAINTEXT://:1,CONTROLLER://:2", "this process is none"),
+            (
+                "listeners=PLAINTEXT://:1,SASL_PLAINTEXT://:2\nsasl.enabled.mechanisms=PLAIN\n\
+                 inter.broker.listener.name=SASL_PLAINTEXT",
+                "`inter.broker.listener.name=SASL_PLAINTEXT`: is SASL_PLAINTEXT, and this broker copies",
+            ),
+            (
+                "replica.socket.timeout.ms=500",
+                "must be less than `replica.socket.timeout.ms`, which is 500",
+            ),
+            (
+                "replica.lag.time.max.ms=400",
+                "must be less than `replica.lag.time.max.ms`, which is 400",
+            ),
             (
                 "inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT",
                 "leave one of them out",

@@ -553,9 +553,44 @@ settings! {
         /// `process.roles=broker` is alone: more than 1 refuses every such request.
         min_insync_replicas: usize as Int<usize>,
             "min.insync.replicas" = "1", Allowed::AtLeast(1), High;
+        /// How long a replica in sync may be behind its leader, in milliseconds, before the leader has it
+        /// taken out of the replicas in sync. Of no meaning without `process.roles=broker`.
+        replica_lag_time_max_ms: i64,
+            "replica.lag.time.max.ms" = "30000", Allowed::AtLeast(1), High;
         /// How often the high watermarks are written, in milliseconds.
         replica_high_watermark_checkpoint_interval_ms: i64,
             "replica.high.watermark.checkpoint.interval.ms" = "5000", Allowed::AtLeast(1), High;
+        /// Threads that copy partitions from one leader: each has a connection of its own.
+        num_replica_fetchers: usize as Int<usize>,
+            "num.replica.fetchers" = "1", Allowed::Between(1, 1024), High;
+        /// How many bytes of a partition a follower asks its leader for at once. A batch that is larger is copied
+        /// all the same.
+        replica_fetch_max_bytes: i32,
+            "replica.fetch.max.bytes" = "1048576", Allowed::AtLeast(1), Medium;
+        /// How many bytes a follower asks for at once of all the partitions that it copies from a leader.
+        /// The first batch may exceed it.
+        replica_fetch_response_max_bytes: i32,
+            "replica.fetch.response.max.bytes" = "10485760", Allowed::AtLeast(1), Medium;
+        /// For how many bytes a leader lets its followers wait.
+        replica_fetch_min_bytes: i32,
+            "replica.fetch.min.bytes" = "1", Allowed::AtLeast(0), High;
+        /// How long it lets them wait at most, in milliseconds. A follower that hears nothing for
+        /// `replica.lag.time.max.ms` is not in sync, and one that hears nothing for
+        /// `replica.socket.timeout.ms` hangs up: so it must be less than either.
+        replica_fetch_wait_max_ms: i32,
+            "replica.fetch.wait.max.ms" = "500", Allowed::AtLeast(0), High;
+        /// How long a follower leaves a partition alone, or a leader, that it cannot copy from, in
+        /// milliseconds.
+        replica_fetch_backoff_ms: i64 as Int<i64>,
+            "replica.fetch.backoff.ms" = "1000", Allowed::AtLeast(0), Medium;
+        /// How long a leader may take to accept a follower's connection, or to answer its request, in
+        /// milliseconds.
+        replica_socket_timeout_ms: i64 as Int<i64>,
+            "replica.socket.timeout.ms" = "30000", Allowed::AtLeast(1), High;
+        /// The receive buffer of a follower's socket (SO_RCVBUF), in bytes; -1 leaves it to the system,
+        /// which adapts it to the connection.
+        replica_socket_receive_buffer_bytes: Option<usize> as UnlessMinusOne<Int<usize>>,
+            "replica.socket.receive.buffer.bytes" = "-1", Allowed::AtLeast(-1), High;
         /// Completed fetches are cleared out of the purgatory after so many of them.
         fetch_purgatory_purge_interval_requests: usize as Int<usize>,
             "fetch.purgatory.purge.interval.requests" = "1000", Allowed::AtLeast(0), Medium;

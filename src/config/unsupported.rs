@@ -69,17 +69,8 @@ const WITHOUT_EFFECT: &[Group] = &[
     Group {
         why: "this broker replicates nothing yet, and elects no leader",
         names: &[
-            "replica.lag.time.max.ms",
             "replica.lag.max.messages",
-            "replica.fetch.max.bytes",
-            "replica.fetch.wait.max.ms",
-            "replica.fetch.min.bytes",
-            "replica.fetch.backoff.ms",
-            "replica.fetch.response.max.bytes",
             "replica.selector.class",
-            "replica.socket.timeout.ms",
-            "replica.socket.receive.buffer.bytes",
-            "num.replica.fetchers",
             "num.replica.alter.log.dirs.threads",
             "request.timeout.ms",
             "socket.connection.setup.timeout.ms",
@@ -539,7 +530,8 @@ mod tests {
 
     #[test]
     fn what_every_stock_file_holds_is_passed_over_with_a_reason() {
-        for name in ["zookeeper.connect", "offsets.topic.compression.codec", "num.replica.fetchers"]
+        for name in
+            ["zookeeper.connect", "offsets.topic.compression.codec", "replica.selector.class"]
         {
             assert!(matches!(Unsupported::of(name), Some(Unsupported::HasNoEffect(_))), "{name}");
         }

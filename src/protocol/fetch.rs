@@ -182,6 +182,11 @@ impl FetchRequest {
         }
     }
 
+    /// The epoch in which the follower is registered, if it says so.
+    pub fn replica_epoch(&self) -> Option<i64> {
+        Some(self.replica_state.replica_epoch).filter(|epoch| *epoch >= 0)
+    }
+
     /// The request and every partition fail with `error`: clients miss a partition that is left
     /// out.
     pub fn error_response(&self, error: Errors) -> FetchResponse {

@@ -2,6 +2,7 @@
 //! offsets by time.
 
 use crate::common::errors::Errors;
+use crate::protocol::client_request::ClientRequest;
 use crate::protocol::wire::message_table::message;
 
 /// Asks for the end of the log: the offset of the next message.
@@ -64,6 +65,13 @@ message! {
         /// -1 if unknown.
         4..   => leader_epoch: i32 = -1,
     }
+}
+
+impl ClientRequest for ListOffsetsRequest {
+    const NAME: &'static str = "ListOffsets";
+    const API_KEY: i16 = 2;
+    const FIRST_FLEXIBLE_VERSION: i16 = 6;
+    type Response = ListOffsetsResponse;
 }
 
 impl ListOffsetsRequest {

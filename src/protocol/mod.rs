@@ -61,6 +61,7 @@ pub mod fetch_snapshot;
 pub mod broker_registration;
 pub mod broker_heartbeat;
 pub mod assign_replicas_to_dirs;
+pub mod alter_partition;
 pub mod allocate_producer_ids;
 pub mod envelope;
 pub mod forwarded_error;

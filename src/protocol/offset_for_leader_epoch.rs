@@ -2,6 +2,7 @@
 //! `OffsetsForLeaderEpochResponse`: finds where a leader epoch ends.
 
 use crate::common::errors::Errors;
+use crate::protocol::client_request::ClientRequest;
 use crate::protocol::wire::message_table::message;
 
 pub const UNDEFINED_EPOCH_OFFSET: i64 = -1;
@@ -46,6 +47,13 @@ message! {
         /// The offset after the last message of that epoch, [`UNDEFINED_EPOCH_OFFSET`] for none.
         0.. => end_offset: i64 = UNDEFINED_EPOCH_OFFSET,
     }
+}
+
+impl ClientRequest for OffsetForLeaderEpochRequest {
+    const NAME: &'static str = "OffsetForLeaderEpoch";
+    const API_KEY: i16 = 23;
+    const FIRST_FLEXIBLE_VERSION: i16 = 4;
+    type Response = OffsetForLeaderEpochResponse;
 }
 
 impl OffsetForLeaderEpochRequest {

@@ -14,7 +14,6 @@ use log::{Level, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
-use crate::common::metrics::Metrics;
 use crate::common::record_error::RECORD_ERRORS_MAX;
 use crate::common::step::{mark, step};
 use crate::common::text::counted;
@@ -24,8 +23,8 @@ use crate::config::log_config::LogConfig;
 use crate::message::message_set::MessageSet;
 use crate::message::record_batch::MAGIC_VALUE_V2;
 use crate::replica::partition::Partition;
+use crate::replica::partition_context::PartitionContext;
 use crate::replica::replica::Replica;
-use crate::replica::replication_engine::ReplicationEngine;
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::FetchDataInfo;
@@ -65,6 +64,8 @@ pub struct ReadMode {
     pub fetch_only_from_leader: bool,
     /// Only below the high watermark.
     pub fetch_only_committed: bool,
+    /// The broker that reads, if it is one: only replicas of a partition may read it beyond its high watermark.
+    pub follower: Option<i32>,
     /// The most bytes over all partitions (`max_bytes` of Fetch v3).
     pub max_bytes: i32,
     /// Every message is cut where a limit says, the first one too: Fetch v0 to v2. From v3 on, the
@@ -101,9 +102,15 @@ impl fmt::Display for ReadMode {
 /// The result of reading one partition, with all that a conversion of it needs.
 pub struct LogReadInfo {
     pub fetched_data: FetchDataInfo,
-    /// Taken after the read: a consumer never sees data beyond it.
+    /// Taken before the read. A consumer sees no data beyond it, and a follower learns with its next fetch what this
+    /// one has moved.
     pub high_watermark: Offset,
     pub log_start_offset: Offset,
+    /// The end of the log, taken before the read: an append that slips in does not keep a follower from being caught
+    /// up. [`Offset::NONE`] for a consumer, which has no use for it.
+    pub log_end_offset: Offset,
+    /// The leader epoch in which it was read, [`LeaderEpoch::NONE`] for a consumer.
+    pub leader_epoch: LeaderEpoch,
     /// The topic's settings at the time of the read: the format of its log, its compression,
     /// whether it may be converted.
     pub log_config: Arc<LogConfig>,
@@ -134,21 +141,20 @@ pub struct LocalLogs {
     partitions: RwLock<HashMap<TopicAndPartition, Arc<Partition>>>,
     /// Kafka's `HostedPartition.Offline`: partitions of this broker whose logs could not be made.
     offline: RwLock<HashSet<TopicAndPartition>>,
-    /// Knows the partitions of other brokers, too.
-    engine: Arc<dyn ReplicationEngine>,
-    metrics: Arc<Metrics>,
+    /// Its engine knows the partitions of other brokers, too.
+    context: Arc<PartitionContext>,
     leaves_cold_pages: bool,
 }
 
 impl LocalLogs {
-    pub fn new(engine: Arc<dyn ReplicationEngine>, metrics: Arc<Metrics>) -> Self {
-        Self {
-            partitions: RwLock::default(),
-            offline: RwLock::default(),
-            engine,
-            metrics,
-            leaves_cold_pages: false,
-        }
+    pub fn new(context: Arc<PartitionContext>) -> Self {
+        let (partitions, offline) = (RwLock::default(), RwLock::default());
+        Self { partitions, offline, context, leaves_cold_pages: false }
+    }
+
+    /// What a partition of this broker is made with.
+    pub fn context(&self) -> &Arc<PartitionContext> {
+        &self.context
     }
 
     /// LESSON: pages that are not in memory are left to `sendfile` from now on.
@@ -181,7 +187,7 @@ impl LocalLogs {
                 Errors::KafkaStorageError,
                 "its log could not be opened; the log of the broker says why",
             )
-        } else if self.engine.partition(key).is_some() {
+        } else if self.context.engine.partition(key).is_some() {
             (Errors::NotLeaderForPartition, "other brokers have its replicas")
         } else {
             (Errors::UnknownTopicOrPartition, "it is not hosted by this broker")
@@ -281,19 +287,37 @@ impl LocalLogs {
         patience.step()?;
         let partition = self.get_partition_or_error(key)?;
         partition.check_topic_id(&fetch.topic_id)?;
-        partition.check_leader_epoch(fetch.current_leader_epoch)?;
-        let replica = mode.replica_of(&partition)?;
+        let held = match mode.follower {
+            Some(id) => Some(partition.hold_for_follower(id, fetch.current_leader_epoch)?),
+            None => {
+                partition.check_leader_epoch(fetch.current_leader_epoch)?;
+                None
+            }
+        };
+        let replica = match held {
+            Some(_) => partition.local_replica(),
+            None => mode.replica_of(&partition)?,
+        };
+        let high_watermark = replica.high_watermark().message_offset;
         let log_config = replica.log.config();
+        let (leader_epoch, log_end_offset) = match &held {
+            Some(held) => (held.leader_epoch(), replica.log.log_end_offset()),
+            None => (LeaderEpoch::NONE, Offset::NONE),
+        };
+        let read = |fetched_data, diverging_epoch, log_config| LogReadInfo {
+            fetched_data,
+            high_watermark,
+            log_start_offset: replica.log.log_start_offset(),
+            log_end_offset,
+            leader_epoch,
+            log_config,
+            replica: Arc::clone(replica),
+            diverging_epoch,
+        };
         let diverging_epoch = partition.diverging_epoch(fetch.offset, fetch.last_fetched_epoch)?;
         if diverging_epoch.is_some() {
-            return Ok(LogReadInfo {
-                fetched_data: replica.log.read_nothing(fetch.offset),
-                high_watermark: replica.high_watermark().message_offset,
-                log_start_offset: replica.log.log_start_offset(),
-                log_config,
-                replica: Arc::clone(replica),
-                diverging_epoch,
-            });
+            let nothing = replica.log.read_nothing(fetch.offset);
+            return Ok(read(nothing, diverging_epoch, log_config));
         }
         // Messages to convert are read by this process, and a cut end costs nothing there.
         let is_converted = mode.newest_readable_magic < MAGIC_VALUE_V2
@@ -302,7 +326,7 @@ impl LocalLogs {
             patience.wait()?;
         }
         // ANCHOR: log_read
-        let max_offset = mode.fetch_only_committed.then(|| replica.high_watermark().message_offset);
+        let max_offset = mode.fetch_only_committed.then_some(high_watermark);
         let limit = ReadLimit {
             max_bytes: fetch.fetch_size,
             first_entry: match mode.hard_max_bytes_limit {
@@ -326,14 +350,7 @@ impl LocalLogs {
             }
         })?;
         fetched_data.message_set.check_resident(patience)?;
-        Ok(LogReadInfo {
-            fetched_data,
-            high_watermark: replica.high_watermark().message_offset,
-            log_start_offset: replica.log.log_start_offset(),
-            log_config,
-            replica: Arc::clone(replica),
-            diverging_epoch: None,
-        })
+        Ok(read(fetched_data, None, log_config))
     }
 
     /// Appends each partition's range of `buffer` to its log; offsets are written into the buffer
@@ -374,7 +391,7 @@ impl LocalLogs {
                     high_watermark_moved.push(key.clone());
                 }
                 if info.was_converted {
-                    self.metrics.produce_message_conversions.increment();
+                    self.context.metrics.produce_message_conversions.increment();
                 }
                 info
             });
@@ -402,8 +419,8 @@ impl LocalLogs {
             match read.fetched_data.message_set.warm() {
                 Ok(false) => (),
                 Ok(true) => {
-                    self.metrics.cold_slices_warmed.increment();
-                    self.metrics.cold_bytes_warmed.add(size as u64);
+                    self.context.metrics.cold_slices_warmed.increment();
+                    self.context.metrics.cold_bytes_warmed.add(size as u64);
                 }
                 // The send will meet the same error, and close the connection that asked.
                 Err(error) => log!(

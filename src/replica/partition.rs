@@ -1,20 +1,24 @@
 //! Port of `kafka.cluster.Partition`: a partition of which this broker has a replica.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
-use log::info;
+use log::{Level, log};
 
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{read_locked, write_locked};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::image::topic_image::NO_LEADER;
-use crate::message::byte_buffer_message_set::shallow_entries;
+use crate::replica::isr_state::{IsrState, Refused};
+use crate::replica::leadership::{LeaderStart, Leadership};
+use crate::replica::partition_context::PartitionContext;
 use crate::replica::partition_state::PartitionState;
+use crate::replica::remote_replica::{FollowerFetch, RemoteReplica};
 use crate::replica::replica::Replica;
+use crate::replica::replication_engine::{AlterPartition, AlteredPartition, LeaderRecoveryState};
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
-use crate::storage::log::log::Log;
 use crate::storage::log::log_append::LogAppendInfo;
 
 /// Acknowledge when all in-sync replicas have the messages.
@@ -31,42 +35,49 @@ pub struct Partition {
     pub topic_and_partition: TopicAndPartition,
     /// Of its topic.
     pub topic_id: [u8; 16],
+    context: Arc<PartitionContext>,
     local_replica: Arc<Replica>,
-    /// Kafka's `leaderIsrUpdateLock`: appends take it shared to their end, changes exclusive.
-    state: RwLock<PartitionState>,
+    /// Kafka's `leaderIsrUpdateLock`: appends and the reads of followers take it shared to their end, changes
+    /// exclusive.
+    leadership: RwLock<Leadership>,
 }
 
 impl Partition {
     /// A partition that the broker leads in `leader_epoch`, alone, with the watermark that its replica
     /// has.
     pub fn new(
+        context: Arc<PartitionContext>,
         topic_and_partition: TopicAndPartition,
         topic_id: [u8; 16],
         local_replica: Replica,
         leader_epoch: LeaderEpoch,
     ) -> Self {
         let state = PartitionState::alone(local_replica.broker_id, leader_epoch);
-        Self::with_state(topic_and_partition, topic_id, local_replica, state)
+        Self::with_state(context, topic_and_partition, topic_id, local_replica, state)
     }
 
     /// A partition of a cluster whose controllers are elsewhere. It is led by nobody until
     /// [`make_leader`](Self::make_leader) or [`make_follower`](Self::make_follower).
     pub fn in_cluster(
+        context: Arc<PartitionContext>,
         topic_and_partition: TopicAndPartition,
         topic_id: [u8; 16],
         local_replica: Replica,
     ) -> Self {
-        Self::with_state(topic_and_partition, topic_id, local_replica, PartitionState::UNKNOWN)
+        let state = PartitionState::unknown();
+        Self::with_state(context, topic_and_partition, topic_id, local_replica, state)
     }
 
     fn with_state(
+        context: Arc<PartitionContext>,
         topic_and_partition: TopicAndPartition,
         topic_id: [u8; 16],
         local_replica: Replica,
         state: PartitionState,
     ) -> Self {
-        let (local_replica, state) = (Arc::new(local_replica), RwLock::new(state));
-        Self { topic_and_partition, topic_id, local_replica, state }
+        let local_replica = Arc::new(local_replica);
+        let leadership = RwLock::new(Leadership::new(state));
+        Self { topic_and_partition, topic_id, context, local_replica, leadership }
     }
 
     /// Port of `makeLeader`: this broker leads from now on as `state` says. A new leader epoch begins at
@@ -90,9 +101,13 @@ impl Partition {
             true => self.local_replica.log.begin_leader_epoch(state.leader_epoch)?,
             false => before.epoch_start_offset,
         };
-        let mut current = write_locked(&self.state);
-        *current = PartitionState { epoch_start_offset, ..state };
-        self.maybe_increment_high_watermark(&current);
+        let mut leadership = write_locked(&self.leadership);
+        if state.partition_epoch < leadership.state.partition_epoch {
+            return Ok(false); // The controller's answer to a change of the ISR was quicker.
+        }
+        let start = self.leader_start(epoch_start_offset);
+        leadership.lead(PartitionState { epoch_start_offset, ..state }, start);
+        self.maybe_increment_leader_high_watermark(&leadership, start.now_ms);
         Ok(!before.is_led_by(self.local_replica.broker_id))
     }
 
@@ -101,12 +116,13 @@ impl Partition {
     ///
     /// A state of an older partition epoch changes nothing.
     pub fn make_follower(&self, state: PartitionState) -> bool {
-        let mut current = write_locked(&self.state);
-        if state.partition_epoch < current.partition_epoch {
+        let mut leadership = write_locked(&self.leadership);
+        if state.partition_epoch < leadership.state.partition_epoch {
             return false;
         }
-        let begins_epoch = state.leader_epoch > current.leader_epoch;
-        *current = PartitionState { epoch_start_offset: Offset::NONE, ..state };
+        let begins_epoch = state.leader_epoch > leadership.state.leader_epoch;
+        let isr = IsrState::committed_as(Arc::default());
+        leadership.follow(PartitionState { isr, ..state });
         begins_epoch
     }
 
@@ -120,7 +136,7 @@ impl Partition {
     /// # Errors
     /// `NOT_LEADER_OR_FOLLOWER` if another broker leads, or none; the text says which.
     pub fn leader_replica(&self) -> Result<&Arc<Replica>, KafkaError> {
-        self.led_in(&self.state())
+        self.led_in(&read_locked(&self.leadership).state)
     }
 
     fn led_in(&self, state: &PartitionState) -> Result<&Arc<Replica>, KafkaError> {
@@ -135,12 +151,22 @@ impl Partition {
     }
 
     pub fn state(&self) -> PartitionState {
-        *read_locked(&self.state)
+        read_locked(&self.leadership).state.clone()
     }
 
     /// The epoch of the partition's leader.
     pub fn leader_epoch(&self) -> LeaderEpoch {
-        self.state().leader_epoch
+        read_locked(&self.leadership).state.leader_epoch
+    }
+
+    /// Which replicas are in sync, and which change of that is under way. Empty on a follower.
+    pub fn isr(&self) -> IsrState {
+        read_locked(&self.leadership).state.isr.clone()
+    }
+
+    /// What the leader knows of each follower; empty on a follower.
+    pub fn remote_replicas(&self) -> Vec<Arc<RemoteReplica>> {
+        read_locked(&self.leadership).remote_replicas.to_vec()
     }
 
     /// Compares the id of the topic that a fetch asks for with the partition's: of a topic that was
@@ -165,13 +191,7 @@ impl Partition {
         if epoch == LeaderEpoch::NONE {
             return Ok(()); // Without a look at the state, which has a lock.
         }
-        let current = self.leader_epoch();
-        let error = match epoch {
-            same if same == current => return Ok(()),
-            newer if newer > current => Errors::UnknownLeaderEpoch,
-            _ => Errors::FencedLeaderEpoch,
-        };
-        Err(KafkaError::api(error, format!("the leader epoch is {current}, not {epoch}")))
+        check_leader_epoch(self.leader_epoch(), epoch)
     }
 
     /// Port of `lastOffsetForLeaderEpoch`: the last epoch up to `epoch` that has records, and where it
@@ -242,46 +262,39 @@ impl Partition {
     ) -> Result<(LogAppendInfo, bool), KafkaError> {
         // Held to the end: whoever makes the broker a follower waits for the append, and none comes
         // after it.
-        let state = read_locked(&self.state);
-        let replica = self.led_in(&state)?;
-        if required_acks == ACKS_ALL && !self.has_enough_replicas(&state) {
+        let leadership = read_locked(&self.leadership);
+        let state = &leadership.state;
+        let replica = self.led_in(state)?;
+        if required_acks == ACKS_ALL && !self.has_enough_replicas(state) {
             let why = format!(
                 "{} has {}, min.insync.replicas asks for {}",
                 self.topic_and_partition,
-                counted(state.in_sync_replicas, "in-sync replica"),
+                counted(state.in_sync_replicas(), "in-sync replica"),
                 replica.log.config().min_in_sync_replicas
             );
             return Err(KafkaError::api(Errors::NotEnoughReplicas, why));
         }
         let info = replica.log.append(records, state.leader_epoch)?;
         replica.traffic.appended(&info);
-        let high_watermark_moved = self.maybe_increment_high_watermark(&state);
+        let now_ms = self.context.time.hi_res_clock_ms();
+        let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership, now_ms);
         Ok((info, high_watermark_moved))
     }
 
-    /// Port of `appendRecordsToFollowerOrFutureReplica`: appends what the leader of `leader_epoch` has sent.
-    /// `None` if that is nothing: no whole batch, or batches of a later epoch only.
-    ///
-    /// An empty log may be sent a batch that begins below its start: an admin has deleted the first of
-    /// its records, and the leader has no half batches. The log begins where the batch does then.
+    /// See [`Replica::append_as_follower`]. `None` if there is nothing to append: no whole batch, or batches of
+    /// a later epoch only.
     ///
     /// # Errors
-    /// `NOT_LEADER_OR_FOLLOWER` if this broker leads by now; otherwise as
-    /// [`Log::append_as_follower`](crate::storage::log::log::Log::append_as_follower).
+    /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
     pub fn append_records_to_follower(
         &self,
         records: &[u8],
         leader_epoch: LeaderEpoch,
     ) -> Result<Option<LogAppendInfo>, KafkaError> {
         // Held to the end, as for an append of the leader.
-        let state = read_locked(&self.state);
-        let replica = self.followed_in(&state)?;
-        if let Some(first_offset) = first_offset_across_start(records, &replica.log) {
-            let (key, start) = (&self.topic_and_partition, replica.log.log_start_offset());
-            info!("{key} is empty, and begins at offset {first_offset} instead of {start}");
-            replica.truncate_fully_and_start_at(first_offset)?;
-        }
-        let info = replica.log.append_as_follower(records, leader_epoch)?;
+        let leadership = read_locked(&self.leadership);
+        let replica = self.followed_in(&leadership.state)?;
+        let info = replica.append_as_follower(records, leader_epoch)?;
         Ok((info.record_count > 0).then_some(info))
     }
 
@@ -290,7 +303,7 @@ impl Partition {
     /// # Errors
     /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
     pub fn truncate_to(&self, offset: Offset) -> Result<(), KafkaError> {
-        self.followed_in(&read_locked(&self.state))?.truncate_to(offset)
+        self.followed_in(&read_locked(&self.leadership).state)?.truncate_to(offset)
     }
 
     /// See [`Replica::truncate_fully_and_start_at`].
@@ -298,7 +311,7 @@ impl Partition {
     /// # Errors
     /// Its errors; `NOT_LEADER_OR_FOLLOWER` if this broker leads by now.
     pub fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), KafkaError> {
-        self.followed_in(&read_locked(&self.state))?.truncate_fully_and_start_at(offset)
+        self.followed_in(&read_locked(&self.leadership).state)?.truncate_fully_and_start_at(offset)
     }
 
     /// The replica, if another broker leads: nobody but its leader says what is in a log.
@@ -312,48 +325,324 @@ impl Partition {
 
     /// How far the in-sync replicas are with everything below `required_offset`.
     pub fn check_enough_replicas_reach_offset(&self, required_offset: Offset) -> Acknowledgement {
-        let state = self.state();
+        let state = &read_locked(&self.leadership).state;
+        let wanted = self.local_replica.log.config().min_in_sync_replicas;
         if !state.is_led_by(self.local_replica.broker_id) {
             Acknowledgement::NotLeader
         } else if self.local_replica.high_watermark().message_offset < required_offset {
             Acknowledgement::Pending
-        } else if self.has_enough_replicas(&state) {
+        } else if state.isr.maximal_size() >= state.effective_min_in_sync_replicas(wanted) {
             Acknowledgement::Complete
         } else {
             Acknowledgement::TooFewReplicas
         }
     }
 
-    /// Port of `maybeIncrementLeaderHW`: the watermark follows the log's end while this replica is the
-    /// only one in sync. What others may lack is not committed, and nobody asks them: replication is
-    /// not there yet, so it stays where it is then.
-    fn maybe_increment_high_watermark(&self, state: &PartitionState) -> bool {
-        let replica = &self.local_replica;
-        if state.in_sync_replicas > 1 {
+    /// Holds the leadership as it is while a follower's fetch is read.
+    ///
+    /// # Errors
+    /// Those of [`check_leader_epoch`](Self::check_leader_epoch); `NOT_LEADER_OR_FOLLOWER`, which is also said of a
+    /// broker that is no replica. If the request has an epoch, which so is this leader's, the broker may have learnt
+    /// first that it is one now: `UNKNOWN_LEADER_EPOCH` makes it come again.
+    pub fn hold_for_follower(
+        &self,
+        broker_id: i32,
+        epoch: LeaderEpoch,
+    ) -> Result<HeldLeadership<'_>, KafkaError> {
+        let leadership = read_locked(&self.leadership);
+        if epoch != LeaderEpoch::NONE {
+            check_leader_epoch(leadership.state.leader_epoch, epoch)?;
+        }
+        self.led_in(&leadership.state)?;
+        self.remote_replica_of(&leadership, broker_id, epoch)?;
+        Ok(HeldLeadership { leadership })
+    }
+
+    /// Port of `followerReplicaOrThrow`.
+    fn remote_replica_of<'a>(
+        &self,
+        leadership: &'a Leadership,
+        broker_id: i32,
+        epoch: LeaderEpoch,
+    ) -> Result<&'a Arc<RemoteReplica>, KafkaError> {
+        leadership.remote_replica(broker_id).ok_or_else(|| {
+            let error = match epoch {
+                LeaderEpoch::NONE => Errors::NotLeaderForPartition,
+                _ => Errors::UnknownLeaderEpoch,
+            };
+            let why = format!("broker {broker_id} is no replica of {}", self.topic_and_partition);
+            KafkaError::api(error, why)
+        })
+    }
+
+    /// Port of `updateFollowerFetchState`: the follower has everything below the offset that it asked for. It may
+    /// join the ISR by that, and the high watermark may move.
+    ///
+    /// `read_in` is the leader epoch in which the fetch was read. One that is over says nothing of how far the
+    /// follower is now: it may have cut its log since.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER` if this broker leads no more, or not in that epoch, and for a fetch that a broker has
+    /// sent before it registered anew.
+    pub fn update_follower_fetch_state(
+        &self,
+        broker_id: i32,
+        read_in: LeaderEpoch,
+        fetch: &FollowerFetch,
+    ) -> Result<FollowerProgress, KafkaError> {
+        // Shared and not free of locks, so that a change of the ISR sees the broker's epoch before the fetch or
+        // after it (KAFKA-15221).
+        let leadership = read_locked(&self.leadership);
+        self.led_in(&leadership.state)?;
+        if leadership.state.leader_epoch != read_in {
+            let why = format!("the leader epoch {read_in} was over before its fetch was read");
+            return Err(KafkaError::api(Errors::NotLeaderForPartition, why));
+        }
+        let replica = self.remote_replica_of(&leadership, broker_id, LeaderEpoch::NONE)?;
+        self.check_broker_epoch(broker_id, fetch.broker_epoch)?;
+        let has_moved = replica.update_fetch_state(fetch);
+        if !self.needs_expand_isr(&leadership, replica) {
+            let high_watermark_moved = has_moved
+                && self.maybe_increment_leader_high_watermark(&leadership, fetch.fetched_ms);
+            return Ok(FollowerProgress { high_watermark_moved, change: None });
+        }
+        drop(leadership);
+        Ok(self.expand_isr(broker_id, fetch.fetched_ms))
+    }
+
+    fn check_broker_epoch(
+        &self,
+        broker_id: i32,
+        fetched_in: Option<i64>,
+    ) -> Result<(), KafkaError> {
+        let Some(fetched_in) = fetched_in else { return Ok(()) };
+        match self.context.engine.broker_epoch(broker_id) {
+            Some(epoch) if epoch > fetched_in => {
+                let why = format!(
+                    "broker {broker_id} has registered as {epoch} since it fetched as {fetched_in}"
+                );
+                Err(KafkaError::api(Errors::NotLeaderForPartition, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Port of `needsExpandIsr`. A follower that has not reached the start of the leader's epoch may lack what was
+    /// acknowledged in an earlier one (KAFKA-7128).
+    fn needs_expand_isr(&self, leadership: &Leadership, replica: &RemoteReplica) -> bool {
+        let state = &leadership.state;
+        if state.isr.is_in_flight() || state.isr.committed().contains(&replica.broker_id) {
             return false;
         }
+        let end_offset = replica.state().log_end_offset.message_offset;
+        end_offset >= self.local_replica.high_watermark().message_offset
+            && end_offset >= state.epoch_start_offset
+            && self.is_isr_eligible(replica)
+    }
+
+    /// Port of `isReplicaIsrEligible`.
+    fn is_isr_eligible(&self, replica: &RemoteReplica) -> bool {
+        let state = replica.state();
+        let engine = &self.context.engine;
+        state.has_fetched() && engine.is_replica_isr_eligible(replica.broker_id, state.broker_epoch)
+    }
+
+    /// Port of `maybeExpandIsr`, for a follower that was found fit to join.
+    fn expand_isr(&self, broker_id: i32, now_ms: i64) -> FollowerProgress {
+        let mut leadership = write_locked(&self.leadership);
+        if !leadership.state.is_led_by(self.local_replica.broker_id) {
+            return FollowerProgress::default();
+        }
+        let joining = leadership
+            .remote_replica(broker_id)
+            .filter(|it| self.needs_expand_isr(&leadership, it));
+        let isr = joining.and_then(|it| leadership.state.isr.expand(it.broker_id));
+        let change = isr.map(|isr| self.begin_change(&mut leadership, isr));
+        let high_watermark_moved = self.maybe_increment_leader_high_watermark(&leadership, now_ms);
+        FollowerProgress { high_watermark_moved, change }
+    }
+
+    /// Port of `maybeShrinkIsr`: takes out of the ISR what has been behind for longer than
+    /// `replica.lag.time.max.ms`. Owed: the change that it returns is submitted, once no lock is held.
+    pub fn maybe_shrink_isr(&self, now_ms: i64) -> Option<AlterPartition> {
+        let leadership = read_locked(&self.leadership);
+        let is_needed = !self.out_of_sync_replicas(&leadership, now_ms).is_empty();
+        drop(leadership);
+        if !is_needed {
+            return None;
+        }
+        let mut leadership = write_locked(&self.leadership);
+        let out_of_sync = self.out_of_sync_replicas(&leadership, now_ms);
+        let isr = leadership.state.isr.shrink(out_of_sync)?;
+        Some(self.begin_change(&mut leadership, isr))
+    }
+
+    fn out_of_sync_replicas(&self, leadership: &Leadership, now_ms: i64) -> Vec<i32> {
+        let broker_id = self.local_replica.broker_id;
+        if !leadership.state.is_led_by(broker_id) || leadership.state.isr.is_in_flight() {
+            return Vec::new();
+        }
+        let end_offset = self.local_replica.log.log_end_offset();
+        let leader = LeaderStart { broker_id, now_ms, end_offset };
+        leadership.out_of_sync_replicas(leader, self.context.replica_lag_time_max_ms)
+    }
+
+    /// Port of `prepareIsrExpand` and `prepareIsrShrink`. Of a follower the change has the epoch of its last fetch
+    /// and never a newer one: the broker may have lost its log since (KAFKA-14617).
+    fn begin_change(&self, leadership: &mut Leadership, isr: IsrState) -> AlterPartition {
+        leadership.state.isr = isr;
+        let state = &leadership.state;
+        let own_id = self.local_replica.broker_id;
+        let broker_epoch = |id: i32| match id == own_id {
+            true => self.context.engine.broker_epoch(id),
+            false => leadership.remote_replica(id).and_then(|it| it.state().broker_epoch),
+        };
+        AlterPartition {
+            key: self.topic_and_partition.clone(),
+            topic_id: self.topic_id,
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+            isr: state.isr.proposed().map(|id| (id, broker_epoch(id))).collect(),
+            // A leader that was elected unclean has nothing to recover: its log is the partition's now.
+            leader_recovery_state: LeaderRecoveryState::Recovered,
+        }
+    }
+
+    /// Port of the second half of `submitAlterPartition`: what has become of a change that this partition has asked
+    /// for. The answer to a change that is not under way any more is passed over: the metadata log was quicker.
+    pub fn complete_alter_partition(
+        &self,
+        change: &AlterPartition,
+        answer: &Result<AlteredPartition, Errors>,
+    ) -> AfterChange {
+        let mut leadership = write_locked(&self.leadership);
+        if !is_under_way(&leadership.state, change) {
+            return AfterChange::default();
+        }
+        match answer {
+            Ok(altered) => {
+                let high_watermark_moved = self.commit_change(&mut leadership, altered);
+                AfterChange { high_watermark_moved, is_to_be_sent_again: false }
+            }
+            Err(error) => {
+                self.context.metrics.failed_isr_updates.increment();
+                let refused = Refused::by(*error);
+                if refused == Refused::RollBack {
+                    leadership.state.isr = leadership.state.isr.rolled_back();
+                }
+                let is_to_be_sent_again = refused == Refused::Retry;
+                AfterChange { high_watermark_moved: false, is_to_be_sent_again }
+            }
+        }
+    }
+
+    /// Port of `handleAlterPartitionUpdate`. The high watermark may move by it, and nothing else may come that would
+    /// move it (KAFKA-13091).
+    fn commit_change(&self, leadership: &mut Leadership, altered: &AlteredPartition) -> bool {
+        let state = &mut leadership.state;
+        let is_of_now = altered.leader_epoch == state.leader_epoch
+            && altered.partition_epoch >= state.partition_epoch;
+        if !is_of_now {
+            self.context.metrics.failed_isr_updates.increment();
+            return false;
+        }
+        match state.isr {
+            IsrState::PendingShrink { .. } => self.context.metrics.isr_shrinks.increment(),
+            _ => self.context.metrics.isr_expands.increment(),
+        }
+        state.isr = IsrState::committed_as(altered.isr.as_slice().into());
+        state.partition_epoch = altered.partition_epoch;
+        log!(
+            limited(LogKind::Topics, Level::Info),
+            "{}: the replicas in sync are {:?} now",
+            self.topic_and_partition,
+            altered.isr
+        );
+        self.maybe_increment_leader_high_watermark(leadership, self.context.time.hi_res_clock_ms())
+    }
+
+    /// Port of `maybeIncrementLeaderHW`: the watermark follows what all replicas have that are in sync, or may be,
+    /// or are about to be. Returns whether it moved.
+    ///
+    /// A replica that has caught up but is not in sync yet counts, or it could never reach a watermark that moves
+    /// with every append.
+    fn maybe_increment_leader_high_watermark(&self, leadership: &Leadership, now_ms: i64) -> bool {
+        let (replica, state) = (&self.local_replica, &leadership.state);
         // KAFKA-15583. In a cluster of one broker it moves, as in 0.9.
         if state.assigned_replicas.is_some() && !self.has_enough_replicas(state) {
             return false;
         }
-        replica.maybe_increment_high_watermark(replica.log_end_offset())
+        let end = replica.log_end_offset();
+        let mut candidate = end;
+        for remote in &leadership.remote_replicas {
+            let known = remote.state();
+            if known.log_end_offset.message_offset < candidate.message_offset {
+                let lag_time_max_ms = self.context.replica_lag_time_max_ms;
+                let is_about_to_join = || {
+                    known.is_caught_up(end.message_offset, now_ms, lag_time_max_ms)
+                        && self.is_isr_eligible(remote)
+                };
+                if state.isr.is_in_maximal(remote.broker_id) || is_about_to_join() {
+                    candidate = known.log_end_offset;
+                }
+            }
+        }
+        replica.maybe_increment_high_watermark(candidate)
+    }
+
+    fn leader_start(&self, end_offset: Offset) -> LeaderStart {
+        let now_ms = self.context.time.hi_res_clock_ms();
+        LeaderStart { broker_id: self.local_replica.broker_id, now_ms, end_offset }
     }
 
     fn has_enough_replicas(&self, state: &PartitionState) -> bool {
         let wanted = self.local_replica.log.config().min_in_sync_replicas;
-        state.in_sync_replicas >= state.effective_min_in_sync_replicas(wanted)
+        state.in_sync_replicas() >= state.effective_min_in_sync_replicas(wanted)
     }
 }
 
-/// Where the first batch of `records` begins, if the start of an empty log lies within it.
-fn first_offset_across_start(records: &[u8], log: &Log) -> Option<Offset> {
-    let end_offset = log.log_end_offset();
-    if end_offset != log.log_start_offset() {
-        return None;
+fn check_leader_epoch(current: LeaderEpoch, epoch: LeaderEpoch) -> Result<(), KafkaError> {
+    let error = match epoch {
+        same if same == current => return Ok(()),
+        newer if newer > current => Errors::UnknownLeaderEpoch,
+        _ => Errors::FencedLeaderEpoch,
+    };
+    Err(KafkaError::api(error, format!("the leader epoch is {current}, not {epoch}")))
+}
+
+fn is_under_way(state: &PartitionState, change: &AlterPartition) -> bool {
+    state.isr.is_in_flight()
+        && state.leader_epoch == change.leader_epoch
+        && state.partition_epoch == change.partition_epoch
+        && state.isr.proposed().eq(change.isr.iter().map(|(id, _)| *id))
+}
+
+/// The leadership of a partition, which does not change while this is held.
+pub struct HeldLeadership<'a> {
+    leadership: RwLockReadGuard<'a, Leadership>,
+}
+
+impl HeldLeadership<'_> {
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.leadership.state.leader_epoch
     }
-    let first = shallow_entries(records).next()?.ok()?;
-    let (offset, last_offset) = (Offset(first.offset), Offset(first.last_offset));
-    (offset < end_offset && last_offset >= end_offset).then_some(offset)
+}
+
+/// What a follower's fetch has come to. Owed, once no lock is held: the change is submitted, and what waits for the
+/// high watermark is completed.
+#[derive(Debug, Default)]
+pub struct FollowerProgress {
+    pub high_watermark_moved: bool,
+    /// Of the ISR, which the follower may join.
+    pub change: Option<AlterPartition>,
+}
+
+/// What the answer to a change of the ISR has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AfterChange {
+    pub high_watermark_moved: bool,
+    /// Whether the same change is to be submitted again.
+    pub is_to_be_sent_again: bool,
 }
 
 /// How far the in-sync replicas are with what a produce has appended.

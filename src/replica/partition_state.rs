@@ -1,22 +1,25 @@
-//! Port of the fields of `kafka.cluster.Partition` that its `leaderIsrUpdateLock` guards: who leads a
-//! partition, as far as this broker knows.
+//! Port of the fields of `kafka.cluster.Partition` that a change of the cluster sets: who leads a partition, and who
+//! replicates it, as far as this broker knows.
+
+use std::sync::Arc;
 
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::image::topic_image::{NO_LEADER, PartitionRegistration};
+use crate::replica::isr_state::IsrState;
 
-/// Who leads a partition, and how many replicas it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who leads a partition, and who replicates it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionState {
     /// A broker's id, or [`NO_LEADER`].
     pub leader: i32,
     pub leader_epoch: LeaderEpoch,
     /// Counts every change of the partition; a change of an older one is none.
     pub partition_epoch: i32,
-    /// How many replicas are in sync, by the last change.
-    pub in_sync_replicas: usize,
-    /// How many there should be. `None` in a cluster of one broker, where nobody assigns any, and
+    /// Only a leader knows it; that of a follower is empty.
+    pub isr: IsrState,
+    /// The brokers that are to have it. `None` in a cluster of one broker, where nobody assigns any, and
     /// `min.insync.replicas` counts as it stands, as in 0.9.
-    pub assigned_replicas: Option<usize>,
+    pub assigned_replicas: Option<Arc<[i32]>>,
     /// Where the log ended when this broker began to lead in this epoch; [`Offset::NONE`] if it does
     /// not lead. What is below belongs to earlier leaders.
     pub epoch_start_offset: Offset,
@@ -24,14 +27,16 @@ pub struct PartitionState {
 
 impl PartitionState {
     /// Before the first change.
-    pub const UNKNOWN: Self = Self {
-        leader: NO_LEADER,
-        leader_epoch: LeaderEpoch::NONE,
-        partition_epoch: -1,
-        in_sync_replicas: 0,
-        assigned_replicas: Some(0),
-        epoch_start_offset: Offset::NONE,
-    };
+    pub fn unknown() -> Self {
+        Self {
+            leader: NO_LEADER,
+            leader_epoch: LeaderEpoch::NONE,
+            partition_epoch: -1,
+            isr: IsrState::committed_as(Arc::default()),
+            assigned_replicas: Some(Arc::default()),
+            epoch_start_offset: Offset::NONE,
+        }
+    }
 
     /// Of a broker that is the whole cluster.
     pub fn alone(leader: i32, leader_epoch: LeaderEpoch) -> Self {
@@ -39,7 +44,7 @@ impl PartitionState {
             leader,
             leader_epoch,
             partition_epoch: 0,
-            in_sync_replicas: 1,
+            isr: IsrState::committed_as(Arc::new([leader])),
             assigned_replicas: None,
             epoch_start_offset: Offset::FIRST,
         }
@@ -49,10 +54,21 @@ impl PartitionState {
         self.leader == broker_id
     }
 
+    /// How many replicas are known to be in sync.
+    pub fn in_sync_replicas(&self) -> usize {
+        self.isr.committed().len()
+    }
+
     /// Port of `effectiveMinIsr`: a topic with fewer replicas than `min.insync.replicas` asks for all
     /// of them.
     pub fn effective_min_in_sync_replicas(&self, min_in_sync_replicas: usize) -> usize {
-        min_in_sync_replicas.min(self.assigned_replicas.unwrap_or(usize::MAX))
+        let assigned = self.assigned_replicas.as_ref().map_or(usize::MAX, |it| it.len());
+        min_in_sync_replicas.min(assigned)
+    }
+
+    /// Port of `isUnderReplicated`.
+    pub fn is_under_replicated(&self) -> bool {
+        self.assigned_replicas.as_ref().is_some_and(|it| self.in_sync_replicas() < it.len())
     }
 }
 
@@ -63,8 +79,8 @@ impl From<&PartitionRegistration> for PartitionState {
             leader: partition.leader,
             leader_epoch: partition.leader_epoch,
             partition_epoch: partition.partition_epoch,
-            in_sync_replicas: partition.isr.len(),
-            assigned_replicas: Some(partition.replicas.len()),
+            isr: IsrState::committed_as(Arc::clone(&partition.isr)),
+            assigned_replicas: Some(Arc::clone(&partition.replicas)),
             epoch_start_offset: Offset::NONE,
         }
     }

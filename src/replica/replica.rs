@@ -4,11 +4,16 @@
 
 use std::sync::{Arc, Mutex};
 
+use log::{Level, log};
+
 use crate::common::errors::KafkaError;
 use crate::common::lock::locked;
-use crate::common::units::Offset;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::units::{LeaderEpoch, Offset};
+use crate::message::byte_buffer_message_set::shallow_entries;
 use crate::replica::partition_traffic::PartitionTraffic;
 use crate::storage::log::log::Log;
+use crate::storage::log::log_append::LogAppendInfo;
 use crate::storage::log::log_offset_metadata::LogOffsetMetadata;
 
 /// The local replica of a partition.
@@ -63,6 +68,27 @@ impl Replica {
             self.log.update_high_watermark(candidate.message_offset);
         }
         moves
+    }
+
+    /// Port of `appendRecordsToFollowerOrFutureReplica`: appends what the leader of `leader_epoch` has sent.
+    ///
+    /// An empty log may be sent a batch that begins below its start: an admin has deleted the first of
+    /// its records, and the leader has no half batches. The log begins where the batch does then.
+    ///
+    /// # Errors
+    /// As [`Log::append_as_follower`].
+    pub fn append_as_follower(
+        &self,
+        records: &[u8],
+        leader_epoch: LeaderEpoch,
+    ) -> Result<LogAppendInfo, KafkaError> {
+        if let Some(first_offset) = first_offset_across_start(records, &self.log) {
+            let (log, start) = (self.log.topic_and_partition(), self.log.log_start_offset());
+            let level = limited(LogKind::Segments, Level::Info);
+            log!(level, "{log} is empty, and begins at offset {first_offset} instead of {start}");
+            self.truncate_fully_and_start_at(first_offset)?;
+        }
+        self.log.append_as_follower(records, leader_epoch)
     }
 
     /// Port of `maybeUpdateHighWatermark` on a follower: what its leader says, as far as its own log
@@ -122,4 +148,15 @@ impl Replica {
             self.log.update_high_watermark(offset);
         }
     }
+}
+
+/// Where the first batch of `records` begins, if the start of an empty log lies within it.
+fn first_offset_across_start(records: &[u8], log: &Log) -> Option<Offset> {
+    let end_offset = log.log_end_offset();
+    if end_offset != log.log_start_offset() {
+        return None;
+    }
+    let first = shallow_entries(records).next()?.ok()?;
+    let (offset, last_offset) = (Offset(first.offset), Offset(first.last_offset));
+    (offset < end_offset && last_offset >= end_offset).then_some(offset)
 }

@@ -19,20 +19,23 @@ use crate::common::text::counted;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
-use crate::purgatory::delayed_operation::DelayedOperationPurgatory;
 use crate::purgatory::purgatory_snapshot::PurgatorySnapshot;
 use crate::replica::delayed_fetch::{
     DelayedFetch, FetchCallback, FetchMetadata, FetchPartitionStatus,
 };
+use crate::replica::delayed_operations::DelayedOperations;
 use crate::replica::delayed_produce::{
     DelayedProduce, PartitionResponse, ProduceCallback, ProducePartitionStatus,
 };
+use crate::replica::isr_updates::IsrUpdates;
 use crate::replica::local_logs::{
     DEBUGGING_CONSUMER_ID, LocalLogs, LogAppendResult, LogReadInfo, LogReadResult,
     PartitionFetchInfo, ReadMode,
 };
 use crate::replica::partition::{ACKS_ALL, Partition};
+use crate::replica::partition_context::PartitionContext;
 use crate::replica::partition_state::PartitionState;
+use crate::replica::remote_replica::FollowerFetch;
 use crate::replica::replica::Replica;
 use crate::replica::replication_engine::ReplicationEngine;
 use crate::replica::replication_quota_manager::ReplicationQuotaManagers;
@@ -54,6 +57,8 @@ pub struct FetchParams {
     pub max_wait_ms: i64,
     /// -1 is a consumer, -2 a debugging consumer, 0 or more a follower.
     pub replica_id: i32,
+    /// Of a follower's registration, if the request says it.
+    pub replica_epoch: Option<i64>,
     /// Fewer bytes than this are worth waiting for more.
     pub min_bytes: i32,
     /// The most bytes over all partitions.
@@ -80,11 +85,16 @@ impl fmt::Display for FetchParams {
 }
 
 impl FetchParams {
+    pub fn is_from_follower(&self) -> bool {
+        self.replica_id >= 0
+    }
+
     fn read_mode(&self) -> ReadMode {
-        let is_from_follower = self.replica_id >= 0;
+        let is_from_follower = self.is_from_follower();
         ReadMode {
             fetch_only_from_leader: self.replica_id != DEBUGGING_CONSUMER_ID,
             fetch_only_committed: !is_from_follower,
+            follower: is_from_follower.then_some(self.replica_id),
             max_bytes: self.max_bytes,
             hard_max_bytes_limit: self.hard_max_bytes_limit,
             newest_readable_magic: self.newest_readable_magic,
@@ -112,6 +122,8 @@ pub struct ReplicaManagerConfig {
     pub broker_id: i32,
     pub fetch_purge_interval: usize,
     pub producer_purge_interval: usize,
+    /// `replica.lag.time.max.ms`.
+    pub replica_lag_time_max_ms: i64,
     /// `transferto.lesson.cold.pages`.
     pub leaves_cold_pages: bool,
 }
@@ -127,8 +139,8 @@ pub struct HostedLog {
 pub struct ReplicaManager {
     config: ReplicaManagerConfig,
     local_logs: Arc<LocalLogs>,
-    delayed_fetch_purgatory: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedFetch>>,
-    delayed_produce_purgatory: Arc<DelayedOperationPurgatory<TopicAndPartition, DelayedProduce>>,
+    delayed: Arc<DelayedOperations>,
+    isr_updates: Arc<IsrUpdates>,
     /// One checkpoint file per log directory.
     high_watermark_checkpoints: Vec<(Arc<LogDirStatus>, OffsetCheckpoint)>,
     quotas: Arc<ReplicationQuotaManagers>,
@@ -153,27 +165,26 @@ impl ReplicaManager {
             (Arc::clone(log_dir), file)
         };
         let high_watermark_checkpoints = log_dirs.iter().map(checkpoint).collect();
-        let delayed_fetch_purgatory = DelayedOperationPurgatory::new(
-            "Fetch",
-            Arc::clone(time),
+        let delayed = Arc::new(DelayedOperations::new(
+            time,
             config.fetch_purge_interval,
-            true,
-        )?;
-        let delayed_produce_purgatory = DelayedOperationPurgatory::new(
-            "Produce",
-            Arc::clone(time),
             config.producer_purge_interval,
-            true,
-        )?;
-        let mut local_logs = LocalLogs::new(engine, Arc::clone(&metrics));
+        )?);
+        let isr_updates = IsrUpdates::new(Arc::clone(&engine), Arc::clone(&delayed));
+        let mut local_logs = LocalLogs::new(Arc::new(PartitionContext {
+            engine,
+            time: Arc::clone(time),
+            replica_lag_time_max_ms: config.replica_lag_time_max_ms,
+            metrics: Arc::clone(&metrics),
+        }));
         if config.leaves_cold_pages {
             local_logs.leave_cold_pages();
         }
         Ok(Self {
             config,
             local_logs: Arc::new(local_logs),
-            delayed_fetch_purgatory,
-            delayed_produce_purgatory,
+            delayed,
+            isr_updates: Arc::new(isr_updates),
             high_watermark_checkpoints,
             quotas: Arc::new(ReplicationQuotaManagers::new(time)),
             metrics,
@@ -200,6 +211,7 @@ impl ReplicaManager {
         logs: Vec<HostedLog>,
     ) -> Result<(), KafkaError> {
         let checkpointed = self.checkpointed_high_watermarks()?;
+        let alone = PartitionState::alone(self.config.broker_id, leader_epoch);
         for HostedLog { key, topic_id, log } in logs {
             if self.local_logs.get_partition(&key).is_some() {
                 continue;
@@ -207,8 +219,9 @@ impl ReplicaManager {
             let leader_epoch = begin_epoch_alone(&log, leader_epoch);
             let high_watermark = checkpointed.get(&key).copied().unwrap_or(Offset::FIRST);
             let replica = Replica::new(self.config.broker_id, log, high_watermark);
-            let partition = Partition::new(key, topic_id, replica, leader_epoch);
-            partition.make_leader(PartitionState::alone(self.config.broker_id, leader_epoch))?;
+            let context = Arc::clone(self.local_logs.context());
+            let partition = Partition::new(context, key, topic_id, replica, leader_epoch);
+            partition.make_leader(PartitionState { leader_epoch, ..alone.clone() })?;
             self.local_logs.add_partition(partition);
         }
         Ok(())
@@ -242,7 +255,9 @@ impl ReplicaManager {
         if self.local_logs.get_partition(key).is_none() {
             let (log, high_watermark) = log()?;
             let replica = Replica::new(self.config.broker_id, log, high_watermark);
-            self.local_logs.add_partition(Partition::in_cluster(key.clone(), *topic_id, replica));
+            let context = Arc::clone(self.local_logs.context());
+            let partition = Partition::in_cluster(context, key.clone(), *topic_id, replica);
+            self.local_logs.add_partition(partition);
         }
         let hosted = self.local_logs.get_partition(key);
         hosted.filter(|it| it.topic_id == *topic_id).ok_or_else(|| {
@@ -263,8 +278,19 @@ impl ReplicaManager {
     /// Their logs may be read for it, and the answers are encoded and sent on this thread.
     pub fn complete_waiting(&self, keys: &[TopicAndPartition]) {
         for key in keys {
-            self.delayed_fetch_purgatory.check_and_complete(key);
-            self.delayed_produce_purgatory.check_and_complete(key);
+            self.delayed.check_and_complete_all(key);
+        }
+    }
+
+    /// Port of `maybeShrinkIsr`, the task `isr-expiration`: takes the replicas out of the ISRs that have been behind
+    /// for longer than `replica.lag.time.max.ms`. A partition on a disk that has failed is left alone (KAFKA-7837).
+    pub fn maybe_shrink_isr(&self) {
+        let now_ms = self.local_logs.context().time.hi_res_clock_ms();
+        for partition in self.local_logs.all_partitions() {
+            let is_online = partition.local_replica().log.log_dir().is_online();
+            if let Some(change) = is_online.then(|| partition.maybe_shrink_isr(now_ms)).flatten() {
+                self.isr_updates.submit(&partition, change);
+            }
         }
     }
 
@@ -279,16 +305,86 @@ impl ReplicaManager {
     ) {
         let _step =
             step!([7] "ReplicaManager.fetchMessages", "{}", counted(fetch_info.len(), "partition"));
+        let fetched_ms = self.local_logs.context().time.hi_res_clock_ms();
         // ANCHOR: read_from_local_log
         let mode = params.read_mode();
-        let log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
+        let mut log_read_results = self.local_logs.read_from_local_log(mode, fetch_info);
+        let moved = match params.is_from_follower() {
+            true => self.update_follower_fetch_states(params, fetched_ms, &mut log_read_results),
+            false => Vec::new(),
+        };
         if params.answers_now(&log_read_results) {
             self.local_logs.warm(&log_read_results);
             response_callback(log_read_results);
-            return;
+        } else {
+            // ANCHOR_END: read_from_local_log
+            self.wait_for_more(params, fetch_info, &log_read_results, hang_up, response_callback);
         }
-        // ANCHOR_END: read_from_local_log
+        // The follower has its answer before others are served.
+        self.complete_waiting(&moved);
+    }
 
+    /// What the fetch says of how far the follower is: with everything below the offsets that it asks for. Where the
+    /// logs part it is not known. Returns the partitions whose high watermark has moved.
+    ///
+    /// A partition of which the fetch turns out to be of another time is answered with that.
+    fn update_follower_fetch_states(
+        &self,
+        params: FetchParams,
+        fetched_ms: i64,
+        results: &mut [(TopicAndPartition, LogReadResult)],
+    ) -> Vec<TopicAndPartition> {
+        let mut moved = Vec::new();
+        for (key, result) in results {
+            let Ok(read) = result else { continue };
+            if read.diverging_epoch.is_some() {
+                continue;
+            }
+            let fetch = FollowerFetch {
+                offset: read.fetched_data.fetch_offset_metadata,
+                broker_epoch: params.replica_epoch,
+                fetched_ms,
+                leader_end_offset: read.log_end_offset,
+            };
+            match self.update_follower_fetch_state(
+                key,
+                params.replica_id,
+                read.leader_epoch,
+                &fetch,
+            ) {
+                Ok(true) => moved.push(key.clone()),
+                Ok(false) => (),
+                Err(error) => *result = Err(error),
+            }
+        }
+        moved
+    }
+
+    fn update_follower_fetch_state(
+        &self,
+        key: &TopicAndPartition,
+        replica_id: i32,
+        read_in: LeaderEpoch,
+        fetch: &FollowerFetch,
+    ) -> Result<bool, KafkaError> {
+        let partition = self.local_logs.get_partition_or_error(key)?;
+        let progress = partition.update_follower_fetch_state(replica_id, read_in, fetch)?;
+        if let Some(change) = progress.change {
+            self.isr_updates.submit(&partition, change);
+        }
+        Ok(progress.high_watermark_moved)
+    }
+
+    /// Leaves a fetch that has read too little in the purgatory.
+    fn wait_for_more(
+        &self,
+        params: FetchParams,
+        fetch_info: &[(TopicAndPartition, PartitionFetchInfo)],
+        log_read_results: &[(TopicAndPartition, LogReadResult)],
+        hang_up: &HangUp,
+        response_callback: FetchCallback,
+    ) {
+        let mode = params.read_mode();
         let keys: Vec<_> = fetch_info.iter().map(|(key, _)| key.clone()).collect();
         let read = log_read_results.iter().filter_map(|(_, result)| result.as_ref().ok());
         let status = read
@@ -311,7 +407,7 @@ impl ReplicaManager {
             [10] "DelayedOperationPurgatory.tryCompleteElseWatch",
             "waits for min.bytes={}, {} ms at most", params.min_bytes, params.max_wait_ms
         );
-        let purgatory = &self.delayed_fetch_purgatory;
+        let purgatory = &self.delayed.fetch;
         let is_completed = purgatory.try_complete_else_watch_client(delayed_fetch, &keys, hang_up);
         drop(step);
         if !is_completed {
@@ -336,7 +432,7 @@ impl ReplicaManager {
 
     /// How many fetches wait: Kafka's `NumDelayedOperations`.
     pub fn delayed_fetches(&self) -> usize {
-        self.delayed_fetch_purgatory.delayed()
+        self.delayed.fetch.delayed()
     }
 
     /// Appends each partition's range of `buffer` to its log and calls back: now, or when its acks
@@ -389,7 +485,7 @@ impl ReplicaManager {
                 Arc::clone(&self.metrics),
                 response_callback,
             );
-            self.delayed_produce_purgatory.try_complete_else_watch(delayed_produce, &keys);
+            self.delayed.produce.try_complete_else_watch(delayed_produce, &keys);
         } else {
             response_callback(status.into_iter().map(|(key, it)| (key, it.response)).collect());
         }
@@ -446,17 +542,17 @@ impl ReplicaManager {
         high_watermark_moved: &[TopicAndPartition],
     ) {
         for key in appended {
-            self.delayed_fetch_purgatory.check_and_complete(key);
+            self.delayed.fetch.check_and_complete(key);
         }
         for key in high_watermark_moved {
-            self.delayed_produce_purgatory.check_and_complete(key);
+            self.delayed.produce.check_and_complete(key);
         }
     }
 
     /// Of each purgatory its name, how many operations wait in it, and how many entries its lists
     /// have: Kafka's `NumDelayedOperations` and `PurgatorySize`.
     pub fn purgatory_sizes(&self) -> [(&'static str, usize, usize); 2] {
-        let (fetch, produce) = (&self.delayed_fetch_purgatory, &self.delayed_produce_purgatory);
+        let (fetch, produce) = (&self.delayed.fetch, &self.delayed.produce);
         [
             ("Fetch", fetch.delayed(), fetch.watched()),
             ("Produce", produce.delayed(), produce.watched()),
@@ -468,7 +564,7 @@ impl ReplicaManager {
         &self,
         keys_max: usize,
     ) -> [(&'static str, PurgatorySnapshot<TopicAndPartition>); 2] {
-        let (fetch, produce) = (&self.delayed_fetch_purgatory, &self.delayed_produce_purgatory);
+        let (fetch, produce) = (&self.delayed.fetch, &self.delayed.produce);
         [("Fetch", fetch.snapshot(keys_max)), ("Produce", produce.snapshot(keys_max))]
     }
 
@@ -507,8 +603,7 @@ impl ReplicaManager {
     /// # Errors
     /// If a checkpoint cannot be written.
     pub fn shutdown(&self) -> Result<(), KafkaError> {
-        self.delayed_fetch_purgatory.shutdown();
-        self.delayed_produce_purgatory.shutdown();
+        self.delayed.shutdown();
         self.checkpoint_high_watermarks()
     }
 }

@@ -32,8 +32,8 @@ pub trait ReplicationEngine: Send + Sync {
     /// Port of `AlterPartitionManager.submit`: asks for another list of replicas in sync. One change of a
     /// partition is under way at a time.
     ///
-    /// The callback runs once: on another thread as a rule, and at once for a change that is not attempted. The
-    /// caller holds no lock of the partition.
+    /// The callback runs once: on another thread as a rule, and at once for a change that is not attempted. It
+    /// does not run if the broker stops first. The caller holds no lock of the partition.
     fn alter_partition(&self, change: AlterPartition, callback: AlterPartitionCallback);
 }
 
@@ -77,4 +77,23 @@ pub enum LeaderRecoveryState {
     Recovered,
     /// It was elected though it was not in sync, and may lack some.
     Recovering,
+}
+
+impl LeaderRecoveryState {
+    /// The number on the wire and in records.
+    pub fn value(self) -> i8 {
+        match self {
+            Self::Recovered => 0,
+            Self::Recovering => 1,
+        }
+    }
+
+    /// `None` for a number that means none.
+    pub fn for_value(value: i8) -> Option<Self> {
+        match value {
+            0 => Some(Self::Recovered),
+            1 => Some(Self::Recovering),
+            _ => None,
+        }
+    }
 }

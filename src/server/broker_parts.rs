@@ -88,6 +88,7 @@ pub(super) fn replica_manager_config(config: &KafkaConfig) -> ReplicaManagerConf
         broker_id: config.broker_id,
         fetch_purge_interval: config.fetch_purgatory_purge_interval_requests,
         producer_purge_interval: config.producer_purgatory_purge_interval_requests,
+        replica_lag_time_max_ms: config.replica_lag_time_max_ms,
         leaves_cold_pages: config.lessons().leaves_cold_pages,
     }
 }

@@ -19,6 +19,7 @@ use crate::server::broker_parts::{
 };
 use crate::server::cluster::api_version_manager::ApiVersionManager;
 use crate::server::cluster::broker_metadata_publisher::{BrokerMetadataPublisher, FollowingParts};
+use crate::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use crate::server::cluster::default_auto_topic_creation_manager::DefaultAutoTopicCreationManager;
 use crate::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use crate::server::cluster::forwarding_manager::ForwardingManager;
@@ -75,7 +76,13 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let scram = ScramControlManager::open_in(&dirs, sources.credentials)?;
     report_listeners_without_user(current.of_file(), sources.credentials);
     let image = Arc::<CurrentImage>::default();
-    let engine = Arc::new(KRaftEngine::new(config.inter_broker_listener(), Arc::clone(&image)));
+    let alter_partition_manager =
+        DefaultAlterPartitionManager::new(config.broker_id, Arc::clone(scheduler));
+    let engine = Arc::new(KRaftEngine::new(
+        config.inter_broker_listener(),
+        Arc::clone(&image),
+        Arc::clone(&alter_partition_manager),
+    ));
     let replica_manager = Arc::new(ReplicaManager::new(
         replica_manager_config(config),
         &log_manager.log_dir_statuses(),
@@ -102,7 +109,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let cluster_id = identity.cluster_id.clone();
     let cache = KRaftMetadataCache::new(config.broker_id, cluster_id, image);
     let metadata_cache = Arc::new(cache) as Arc<dyn MetadataCache>;
-    let entrance = Entrance { endpoints, publisher, scheduler, time, on_fault };
+    let entrance =
+        Entrance { endpoints, publisher, alter_partition_manager, scheduler, time, on_fault };
     let membership = Membership::join(config, identity, entrance)?;
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
     schedule_offset_expiry(config, scheduler, &group_coordinator);

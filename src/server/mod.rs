@@ -4,6 +4,7 @@ pub mod security;
 pub mod quota;
 pub mod metadata;
 pub mod fetch;
+pub mod replication;
 pub mod cluster;
 pub mod monitoring;
 pub mod reply;

@@ -30,6 +30,7 @@ use transferto::replica::replication_engine::ReplicationEngine;
 use transferto::server::cluster::broker_metadata_publisher::{
     BrokerMetadataPublisher, FollowingParts,
 };
+use transferto::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use transferto::server::cluster::dynamic_config_publisher::DynamicConfigPublisher;
 use transferto::server::cluster::kraft_engine::KRaftEngine;
 use transferto::server::metadata::dynamic_broker_config::DynamicBrokerConfig;
@@ -73,13 +74,15 @@ impl Broker {
             broker_id: LOCAL,
             fetch_purge_interval: 1,
             producer_purge_interval: 1,
+            replica_lag_time_max_ms: 30_000,
             leaves_cold_pages: false,
         };
         let statuses = log_manager.log_dir_statuses();
         let metrics = Arc::new(Metrics::default());
         let image = Arc::<CurrentImage>::default();
         let listener = settings.inter_broker_listener();
-        let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image)));
+        let changes = DefaultAlterPartitionManager::new(LOCAL, Arc::clone(&scheduler));
+        let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image), changes));
         let replica_manager = Arc::new(
             ReplicaManager::new(
                 replica_config,

@@ -271,7 +271,7 @@ fn a_stop_does_not_wait_for_replicas_of_what_deleted_topics_leave_to_be_stored()
     let isr = Some(vec![BROKER_ID, OTHER_ID]);
     let change = PartitionChangeRecord { isr, ..changed(topic_id(1), OURS_AT) };
     append(&controller, &[MetadataRecord::PartitionChange(change)]);
-    wait_until("the other replica", || partition.state().in_sync_replicas == 2);
+    wait_until("the other replica", || partition.state().in_sync_replicas() == 2);
     let end = partition.local_replica().log_end_offset().message_offset;
     let removed = RemoveTopicRecord { topic_id: Uuid([7; 16]) };
     append(&controller, &[MetadataRecord::RemoveTopic(removed)]);

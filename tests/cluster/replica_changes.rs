@@ -27,6 +27,7 @@ use transferto::replica::local_logs::{DEBUGGING_CONSUMER_ID, LogReadResult, Part
 use transferto::replica::partition::Partition;
 use transferto::replica::replica_manager::{FetchParams, ReplicaManager, ReplicaManagerConfig};
 use transferto::replica::replication_engine::ReplicationEngine;
+use transferto::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use transferto::server::cluster::kraft_engine::KRaftEngine;
 use transferto::server::cluster::replica_changes::{ReplicaChanges, ReplicaParts};
 use transferto::storage::cleaner::cleaner_config::CleanerConfig;
@@ -72,15 +73,19 @@ impl Broker {
             flush_checkpoint_ms: 60_000,
             producer_id_expiration_ms: 86_400_000,
         };
+        let alter_partition_manager =
+            DefaultAlterPartitionManager::new(LOCAL, Arc::clone(&scheduler));
         let log_manager = LogManager::new(config, scheduler, Arc::clone(&time)).unwrap();
         let image = Arc::<CurrentImage>::default();
         let listener = ListenerName::normalised("PLAINTEXT");
-        let engine = Arc::new(KRaftEngine::new(listener, Arc::clone(&image)));
+        let engine =
+            Arc::new(KRaftEngine::new(listener, Arc::clone(&image), alter_partition_manager));
         let replica_manager = ReplicaManager::new(
             ReplicaManagerConfig {
                 broker_id: LOCAL,
                 fetch_purge_interval: 1,
                 producer_purge_interval: 1,
+                replica_lag_time_max_ms: 30_000,
                 leaves_cold_pages: false,
             },
             &log_manager.log_dir_statuses(),
@@ -162,6 +167,7 @@ impl Broker {
         let params = FetchParams {
             max_wait_ms: 60_000,
             replica_id: -1,
+            replica_epoch: None,
             min_bytes: 1,
             max_bytes: 1_000,
             hard_max_bytes_limit: false,
@@ -362,7 +368,7 @@ fn an_older_change_of_a_partition_is_ignored() {
     broker.apply();
     let partition = broker.hosted(&foo()).unwrap();
     let now = partition.state();
-    assert!(!partition.make_leader(at_first).unwrap());
+    assert!(!partition.make_leader(at_first.clone()).unwrap());
     partition.make_follower(at_first);
     assert_eq!(partition.state(), now);
 }
@@ -455,6 +461,7 @@ fn a_debugging_consumer_reads_a_follower() {
     let params = FetchParams {
         max_wait_ms: 0,
         replica_id: DEBUGGING_CONSUMER_ID,
+        replica_epoch: None,
         min_bytes: 1,
         max_bytes: 1_000,
         hard_max_bytes_limit: false,

@@ -37,6 +37,8 @@ use transferto::protocol::fetch_snapshot::{
     FetchSnapshotRequest, FetchSnapshotResponse, FetchSnapshotResponsePartition,
     FetchSnapshotResponseTopic,
 };
+use transferto::protocol::list_offsets::ListOffsetsRequest;
+use transferto::protocol::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use transferto::protocol::wire::types::{Reader, Version, WireType, Writer};
 use transferto::protocol::wire::uuid::Uuid;
 use transferto::raft::snapshot_fetch::METADATA_TOPIC;
@@ -377,6 +379,9 @@ fn read_frame(connection: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
 fn answer(frame: &[u8], shared: &Shared) -> Option<Option<Vec<u8>>> {
     match i16::from_be_bytes([frame[0], frame[1]]) {
         1 => answer_to(frame, shared, fetch),
+        // Of a broker alone: a test that has it play one says what it answers.
+        2 => answer_to(frame, shared, |_, _: &ListOffsetsRequest| Answer::HangUp),
+        23 => answer_to(frame, shared, |_, _: &OffsetForLeaderEpochRequest| Answer::HangUp),
         18 => answer_to(frame, shared, api_versions),
         19 => answer_to(frame, shared, create_topics),
         58 => answer_to(frame, shared, envelope),

@@ -40,4 +40,6 @@ mod replica {
     mod high_watermark;
     mod leader_epochs;
     mod local_logs;
+    mod partition;
+    mod partition_scene;
 }

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use transferto::common::errors::Errors;
+use transferto::common::metrics::Metrics;
+use transferto::common::mock_time::MockTime;
+use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::image::topic_image::PartitionRegistration;
 use transferto::replica::broker_end_point::BrokerEndPoint;
+use transferto::replica::partition_context::PartitionContext;
 use transferto::replica::replication_engine::{
     AlterPartition, AlterPartitionCallback, ReplicationEngine,
 };
@@ -85,4 +89,15 @@ impl ScriptedEngine {
             callback(Err(error));
         }
     }
+}
+
+/// What partitions are made with that no cluster is needed for, by a clock that stands still.
+pub fn context_of_one() -> Arc<PartitionContext> {
+    context(ScriptedEngine::new(), Arc::new(MockTime::new()))
+}
+
+/// What partitions are made with, with Kafka's `replica.lag.time.max.ms`.
+pub fn context(engine: Arc<ScriptedEngine>, time: Arc<dyn Time>) -> Arc<PartitionContext> {
+    let metrics = Arc::new(Metrics::default());
+    Arc::new(PartitionContext { engine, time, replica_lag_time_max_ms: 30_000, metrics })
 }

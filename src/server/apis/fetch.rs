@@ -176,7 +176,7 @@ impl FetchApis {
     ) -> impl FnOnce(Vec<(TopicAndPartition, LogReadResult)>) + Send + 'static {
         reply.release_frame();
         let mut memory = reply.take_memory();
-        let is_from_follower = params.replica_id >= 0;
+        let is_from_follower = params.is_from_follower();
         let fetched_data = Arc::clone(&self.fetched_data);
         let fetch_manager = Arc::clone(&self.fetch_manager);
         let metadata_cache = Arc::clone(&self.metadata_cache);
@@ -347,6 +347,7 @@ fn fetch_params(request: &FetchRequest, version: i16, max_wait_ms: i64) -> Fetch
     FetchParams {
         max_wait_ms,
         replica_id: request.replica_id(),
+        replica_epoch: request.replica_epoch(),
         min_bytes: request.min_bytes,
         max_bytes: request.max_bytes,
         hard_max_bytes_limit: has_hard_max_bytes_limit(version),

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use crate::common::end_point::ListenerName;
-use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::image::current_image::CurrentImage;
 use crate::image::topic_image::PartitionRegistration;
@@ -12,17 +11,23 @@ use crate::replica::broker_end_point::BrokerEndPoint;
 use crate::replica::replication_engine::{
     AlterPartition, AlterPartitionCallback, ReplicationEngine,
 };
+use crate::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 
-/// Reads the newest image.
+/// Reads the newest image, and asks the active controller.
 pub struct KRaftEngine {
     /// `inter.broker.listener.name`.
     listener: ListenerName,
     image: Arc<CurrentImage>,
+    alter_partition_manager: Arc<DefaultAlterPartitionManager>,
 }
 
 impl KRaftEngine {
-    pub fn new(listener: ListenerName, image: Arc<CurrentImage>) -> Self {
-        Self { listener, image }
+    pub fn new(
+        listener: ListenerName,
+        image: Arc<CurrentImage>,
+        alter_partition_manager: Arc<DefaultAlterPartitionManager>,
+    ) -> Self {
+        Self { listener, image, alter_partition_manager }
     }
 }
 
@@ -50,7 +55,7 @@ impl ReplicationEngine for KRaftEngine {
         Some(BrokerEndPoint { id: broker_id, host: endpoint.host.clone(), port: endpoint.port })
     }
 
-    fn alter_partition(&self, _change: AlterPartition, callback: AlterPartitionCallback) {
-        callback(Err(Errors::OperationNotAttempted));
+    fn alter_partition(&self, change: AlterPartition, callback: AlterPartitionCallback) {
+        self.alter_partition_manager.submit(change, callback);
     }
 }

@@ -29,6 +29,7 @@ use crate::server::cluster::broker_lifecycle_manager::{
 use crate::server::cluster::broker_metadata_publisher::BrokerMetadataPublisher;
 use crate::server::cluster::broker_registration_tracker::BrokerRegistrationTracker;
 use crate::server::cluster::controller_channel::ControllerChannel;
+use crate::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use crate::server::cluster::node_connection::BlockingConnector;
 use crate::server::cluster::node_identity::{NodeIdentity, named_controllers};
 use crate::server::cluster::node_to_controller_channel_manager::{
@@ -55,6 +56,8 @@ pub struct Membership {
     observer: Arc<KafkaRaftClient>,
     heartbeat_channel: Arc<NodeToControllerChannelManager>,
     forwarding_channel: Arc<NodeToControllerChannelManager>,
+    /// Of its own: a leader that waits for its followers does not wait behind the requests of clients.
+    alter_partition_channel: Arc<NodeToControllerChannelManager>,
     lifecycle: Arc<BrokerLifecycleManager>,
     /// Why the metadata log is not followed any more.
     fault: Arc<Mutex<Option<String>>>,
@@ -66,6 +69,7 @@ pub struct Entrance<'a> {
     pub endpoints: &'a [EndPoint],
     /// Follows the metadata log.
     pub publisher: Arc<BrokerMetadataPublisher>,
+    pub alter_partition_manager: Arc<DefaultAlterPartitionManager>,
     pub scheduler: &'a Arc<dyn Scheduler>,
     pub time: &'a Arc<dyn Time>,
     /// Called when the metadata log cannot be followed any further. Then a start fails by itself.
@@ -82,7 +86,8 @@ impl Membership {
         identity: NodeIdentity,
         entrance: Entrance<'_>,
     ) -> Result<Self, KafkaError> {
-        let Entrance { endpoints, publisher, scheduler, time, on_fault } = entrance;
+        let Entrance { endpoints, publisher, alter_partition_manager, scheduler, time, on_fault } =
+            entrance;
         let cluster_id = identity.cluster_id.clone();
         let broker_identity = BrokerIdentity {
             broker_id: config.broker_id,
@@ -107,6 +112,7 @@ impl Membership {
         let observer = observation.begin(config, &cluster_id, on_fault)?;
         let heartbeat_channel = channel("heartbeat", config, &observer, time)?;
         let forwarding_channel = channel("forwarding", config, &observer, time)?;
+        let alter_partition_channel = channel("alter-partition", config, &observer, time)?;
         let offsets = Arc::clone(&publisher);
         let lifecycle = BrokerLifecycleManager::start(
             LifecycleConfig {
@@ -127,6 +133,9 @@ impl Membership {
         let epoch_of = Arc::clone(&lifecycle);
         let channel = Arc::clone(&forwarding_channel) as Arc<dyn ControllerChannel>;
         assignments.start(channel, move || epoch_of.broker_epoch());
+        let epoch_of = Arc::clone(&lifecycle);
+        let channel = Arc::clone(&alter_partition_channel) as Arc<dyn ControllerChannel>;
+        alter_partition_manager.start(channel, move || epoch_of.broker_epoch());
         Ok(Self {
             is_shutdown_controlled: config.controlled_shutdown_enable,
             directory_id: identity.directory_id,
@@ -137,6 +146,7 @@ impl Membership {
             observer,
             heartbeat_channel,
             forwarding_channel,
+            alter_partition_channel,
             lifecycle,
             fault,
         })
@@ -146,7 +156,7 @@ impl Membership {
         &self.lifecycle
     }
 
-    /// The way to the active controller for everything but heartbeats.
+    /// The way to the active controller for what clients want, and for whatever else may wait behind it.
     pub fn channel(&self) -> Arc<dyn ControllerChannel> {
         Arc::clone(&self.forwarding_channel) as Arc<dyn ControllerChannel>
     }
@@ -255,6 +265,7 @@ impl Membership {
         self.observer.shutdown();
         self.publisher.replica_changes().shutdown_fetchers();
         self.forwarding_channel.shutdown();
+        self.alter_partition_channel.shutdown();
         self.heartbeat_channel.shutdown();
     }
 }

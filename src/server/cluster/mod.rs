@@ -15,6 +15,7 @@ pub mod api_version_manager;
 pub mod default_auto_topic_creation_manager;
 pub mod rpc_producer_id_manager;
 pub mod remote_controller;
+pub mod default_alter_partition_manager;
 pub mod kraft_engine;
 pub mod kraft_metadata_cache;
 pub mod dynamic_config_publisher;

@@ -210,8 +210,7 @@ impl ObservedPartition {
             log_end_offset: log.log_end_offset().0,
             segments: log.segment_count(),
             is_led,
-            is_under_replicated: is_led
-                && state.assigned_replicas.is_some_and(|it| state.in_sync_replicas < it),
+            is_under_replicated: is_led && state.is_under_replicated(),
         }
     }
 }

@@ -18,6 +18,7 @@ use transferto::coordinator::group_store::Store;
 use transferto::message::record_batch_builder::RecordBatchBuilder;
 use transferto::protocol::list_groups::ListGroupsRequest;
 use transferto::protocol::request::{RequestBody, ResponseBody};
+use transferto::replica::isr_state::IsrState;
 use transferto::replica::partition_state::PartitionState;
 
 use crate::apis::group_client::{Member, SETTINGS, broker_by, list_groups, pair};
@@ -350,7 +351,9 @@ fn set_replicas(broker: &Broker, in_sync_replicas: usize) {
     let key = TopicAndPartition::new("__consumer_offsets", PARTITION);
     let replica_manager = broker.server().replica_manager();
     let partition = replica_manager.local_logs().get_partition(&key).unwrap();
-    let state = PartitionState { in_sync_replicas, ..partition.state() };
+    let before = partition.state();
+    let isr = IsrState::committed_as((0..).take(in_sync_replicas).collect());
+    let state = PartitionState { isr, partition_epoch: before.partition_epoch + 1, ..before };
     partition.make_leader(state).unwrap();
     replica_manager.complete_waiting(&[key]);
 }

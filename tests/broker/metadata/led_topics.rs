@@ -334,6 +334,7 @@ fn a_fetch_of_a_deleted_topic_is_answered_while_others_are_served() {
     let params = FetchParams {
         max_wait_ms: 500_000,
         replica_id: -1,
+        replica_epoch: None,
         min_bytes: 1,
         max_bytes: 1000,
         hard_max_bytes_limit: false,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use support::engine::context_of_one;
 use support::random::Random;
 use support::records::{batch, batch_at};
 use transferto::common::errors::{Errors, KafkaError};
@@ -67,7 +68,12 @@ impl Follower {
 fn opened(test: &TestLog, checkpointed: i64) -> (Partition, Arc<Log>) {
     let log = test.log();
     let replica = Replica::new(BROKER, Arc::clone(&log), Offset(checkpointed));
-    let partition = Partition::in_cluster(TopicAndPartition::new("kafkatest", 0), [1; 16], replica);
+    let partition = Partition::in_cluster(
+        context_of_one(),
+        TopicAndPartition::new("kafkatest", 0),
+        [1; 16],
+        replica,
+    );
     partition.make_follower(state(LEADER, 5));
     (partition, log)
 }
@@ -77,7 +83,7 @@ fn state(leader: i32, epoch: i32) -> PartitionState {
         leader,
         leader_epoch: LeaderEpoch(epoch),
         partition_epoch: epoch,
-        ..PartitionState::UNKNOWN
+        ..PartitionState::unknown()
     }
 }
 

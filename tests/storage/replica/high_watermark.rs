@@ -25,6 +25,7 @@ const CONFIG: ReplicaManagerConfig = ReplicaManagerConfig {
     broker_id: 0,
     fetch_purge_interval: 1000,
     producer_purge_interval: 1000,
+    replica_lag_time_max_ms: 30_000,
     leaves_cold_pages: false,
 };
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use support::engine::ScriptedEngine;
+use support::engine::context_of_one;
 use support::records::batch;
 use support::temp::TempDir;
 use transferto::common::errors::Errors;
@@ -13,6 +13,7 @@ use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::log_config::LogConfig;
 use transferto::purgatory::delayed_operation::DelayedOperation;
 use transferto::replica::delayed_fetch::{DelayedFetch, FetchMetadata, FetchPartitionStatus};
+use transferto::replica::isr_state::IsrState;
 use transferto::replica::local_logs::{LocalLogs, PartitionFetchInfo, ReadMode};
 use transferto::replica::partition::{ASKED_BY_NAME, Partition};
 use transferto::replica::partition_state::PartitionState;
@@ -28,6 +29,7 @@ const OTHER_BROKER: i32 = 1;
 const FOLLOWER: ReadMode = ReadMode {
     fetch_only_from_leader: true,
     fetch_only_committed: false,
+    follower: None,
     max_bytes: i32::MAX,
     hard_max_bytes_limit: false,
     newest_readable_magic: 2,
@@ -45,9 +47,8 @@ impl Scene {
         let dir = TempDir::new();
         let log = Mocks::new().log(&dir.join("test-topic-0"), &config);
         let replica = Replica::new(BROKER, Arc::clone(&log), Offset(0));
-        let local_logs =
-            Arc::new(LocalLogs::new(ScriptedEngine::new(), Arc::new(Metrics::default())));
-        local_logs.add_partition(Partition::in_cluster(key(), [1; 16], replica));
+        let local_logs = Arc::new(LocalLogs::new(context_of_one()));
+        local_logs.add_partition(Partition::in_cluster(context_of_one(), key(), [1; 16], replica));
         Self { _dir: dir, local_logs, log }
     }
 
@@ -103,9 +104,9 @@ fn state(leader: i32, epoch: i32) -> PartitionState {
         leader,
         leader_epoch: LeaderEpoch(epoch),
         partition_epoch: epoch,
-        in_sync_replicas: 1,
-        assigned_replicas: Some(1),
-        ..PartitionState::UNKNOWN
+        isr: IsrState::committed_as(Arc::new([leader])),
+        assigned_replicas: Some(Arc::new([leader])),
+        ..PartitionState::unknown()
     }
 }
 
@@ -221,7 +222,7 @@ fn a_change_that_keeps_the_leader_keeps_its_epoch() {
     assert!(scene.make_leader(5));
     scene.append(5, 3);
     let later = PartitionState { partition_epoch: 6, ..state(BROKER, 5) };
-    assert!(!scene.partition().make_leader(later).unwrap(), "it leads already");
+    assert!(!scene.partition().make_leader(later.clone()).unwrap(), "it leads already");
     assert_eq!(
         scene.partition().state(),
         PartitionState { epoch_start_offset: Offset(0), ..later }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use support::engine::ScriptedEngine;
+use support::engine::context_of_one;
 use support::records::batch;
 use support::temp::TempDir;
 use transferto::common::errors::Errors;
@@ -40,14 +40,21 @@ fn a_consumer_reads_below_the_high_watermark_and_a_follower_to_the_end() {
     for offset in 0..LOG_END_OFFSET {
         log.append(&mut batch(&[&offset.to_string()]), LEADER_EPOCH).unwrap();
     }
-    let local_logs = LocalLogs::new(ScriptedEngine::new(), Arc::new(Metrics::default()));
+    let local_logs = LocalLogs::new(context_of_one());
     let replica = Replica::new(0, log, Offset(HIGH_WATERMARK));
-    local_logs.add_partition(Partition::new(key.clone(), TOPIC_ID, replica, LEADER_EPOCH));
+    local_logs.add_partition(Partition::new(
+        context_of_one(),
+        key.clone(),
+        TOPIC_ID,
+        replica,
+        LEADER_EPOCH,
+    ));
 
     let read = |fetch_only_committed, offset| {
         let mode = ReadMode {
             fetch_only_from_leader: true,
             fetch_only_committed,
+            follower: None,
             max_bytes: i32::MAX,
             hard_max_bytes_limit: false,
             newest_readable_magic: 2,
@@ -91,14 +98,20 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
         return;
     }
     let key = TopicAndPartition::new("test-topic", 0);
-    let local_logs = LocalLogs::new(ScriptedEngine::new(), Arc::new(Metrics::default()));
-    let partition =
-        Partition::new(key.clone(), TOPIC_ID, Replica::new(0, log, Offset(0)), LEADER_EPOCH);
+    let local_logs = LocalLogs::new(context_of_one());
+    let partition = Partition::new(
+        context_of_one(),
+        key.clone(),
+        TOPIC_ID,
+        Replica::new(0, log, Offset(0)),
+        LEADER_EPOCH,
+    );
     partition.make_leader(PartitionState::alone(0, LEADER_EPOCH)).unwrap();
     local_logs.add_partition(partition);
     let mode = ReadMode {
         fetch_only_from_leader: true,
         fetch_only_committed: true,
+        follower: None,
         max_bytes: i32::MAX,
         hard_max_bytes_limit: false,
         newest_readable_magic: 2,
@@ -125,7 +138,13 @@ fn a_read_that_waits_for_nothing_gives_up_when_the_way_is_long() {
 fn led_partition(dir: &TempDir, mocks: &Mocks) -> Partition {
     let log = mocks.log(&dir.join("test-topic-0"), &LogConfig::default());
     let key = TopicAndPartition::new("test-topic", 0);
-    let partition = Partition::new(key, TOPIC_ID, Replica::new(0, log, Offset(0)), LeaderEpoch(3));
+    let partition = Partition::new(
+        context_of_one(),
+        key,
+        TOPIC_ID,
+        Replica::new(0, log, Offset(0)),
+        LeaderEpoch(3),
+    );
     partition.make_leader(PartitionState::alone(0, LeaderEpoch(3))).unwrap();
     partition.append_messages_to_leader(&mut batch(&["message"]), 1).unwrap();
     partition
@@ -169,7 +188,7 @@ fn acks_are_in_once_enough_replicas_have_everything() {
 fn a_produce_is_answered_for_each_partition_by_what_its_replicas_have() {
     let (dir, mocks) = (TempDir::new(), Mocks::new());
     let (metrics, partition) = (Arc::new(Metrics::default()), led_partition(&dir, &mocks));
-    let local_logs = Arc::new(LocalLogs::new(ScriptedEngine::new(), Arc::clone(&metrics)));
+    let local_logs = Arc::new(LocalLogs::new(context_of_one()));
     local_logs.add_partition(partition);
 
     let answers = Arc::new(Mutex::new(Vec::new()));

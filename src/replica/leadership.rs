@@ -1,0 +1,100 @@
+//! Port of what the `leaderIsrUpdateLock` of `kafka.cluster.Partition` guards: who leads, who is in sync, and how far
+//! the followers are.
+
+use std::sync::Arc;
+
+use crate::common::units::Offset;
+use crate::replica::partition_state::PartitionState;
+use crate::replica::remote_replica::RemoteReplica;
+
+/// Who leads, and what the leader knows of the other replicas.
+pub struct Leadership {
+    pub state: PartitionState,
+    /// One for each assigned replica but the leader's own; empty on a follower.
+    pub remote_replicas: Box<[Arc<RemoteReplica>]>,
+}
+
+/// When and from where on a broker leads.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaderStart {
+    pub broker_id: i32,
+    /// By the monotonic clock.
+    pub now_ms: i64,
+    /// The end of the leader's log.
+    pub end_offset: Offset,
+}
+
+impl Leadership {
+    pub fn new(state: PartitionState) -> Self {
+        Self { state, remote_replicas: Box::default() }
+    }
+
+    /// Takes over what the controller says to the leader. In a new leader epoch the followers have to show anew how
+    /// far they are.
+    ///
+    /// A change of the ISR that is under way goes on if the controller says what is known already: its outcome is
+    /// still to come, and may be what the high watermark has to respect.
+    pub fn lead(&mut self, state: PartitionState, start: LeaderStart) {
+        let is_new_leader = !self.state.is_led_by(start.broker_id);
+        let begins_epoch = state.leader_epoch > self.state.leader_epoch;
+        let is_known = !begins_epoch && state.partition_epoch == self.state.partition_epoch;
+        let isr = match is_known && self.state.isr.is_in_flight() {
+            true => self.state.isr.clone(),
+            false => state.isr.clone(),
+        };
+        self.state = PartitionState { isr, ..state };
+        self.assign(start.broker_id);
+        if begins_epoch {
+            for replica in &self.remote_replicas {
+                let is_in_sync = self.state.isr.committed().contains(&replica.broker_id);
+                replica.reset(start.now_ms, start.end_offset, is_new_leader, is_in_sync);
+            }
+        }
+    }
+
+    /// Takes over what the controller says to a follower, which knows nothing of other replicas.
+    pub fn follow(&mut self, state: PartitionState) {
+        self.state = PartitionState { epoch_start_offset: Offset::NONE, ..state };
+        self.remote_replicas = Box::default();
+    }
+
+    pub fn remote_replica(&self, broker_id: i32) -> Option<&Arc<RemoteReplica>> {
+        self.remote_replicas.iter().find(|it| it.broker_id == broker_id)
+    }
+
+    /// Port of `getOutOfSyncReplicas`: those in sync that have been behind `leader_end_offset` for longer than they
+    /// may.
+    pub fn out_of_sync_replicas(
+        &self,
+        leader: LeaderStart,
+        replica_lag_time_max_ms: i64,
+    ) -> Vec<i32> {
+        let LeaderStart { broker_id, now_ms, end_offset } = leader;
+        let is_caught_up = |id: i32| {
+            let state = self.remote_replica(id).map(|it| it.state());
+            state.is_some_and(|it| it.is_caught_up(end_offset, now_ms, replica_lag_time_max_ms))
+        };
+        let in_sync = self.state.isr.committed().iter().copied();
+        in_sync.filter(|&id| id != broker_id && !is_caught_up(id)).collect()
+    }
+
+    /// Keeps what is known of the replicas that stay. A replica in sync counts though it may not be assigned any
+    /// more (KAFKA-9672).
+    fn assign(&mut self, leader: i32) {
+        let mut ids: Vec<i32> =
+            self.state.assigned_replicas.iter().flat_map(|it| it.iter().copied()).collect();
+        ids.extend(
+            self.state
+                .isr
+                .committed()
+                .iter()
+                .filter(|id| !ids.contains(id))
+                .copied()
+                .collect::<Vec<_>>(),
+        );
+        ids.retain(|&id| id != leader);
+        let known = |id| self.remote_replica(id).cloned();
+        let replica = |id| known(id).unwrap_or_else(|| Arc::new(RemoteReplica::new(id)));
+        self.remote_replicas = ids.into_iter().map(replica).collect();
+    }
+}

@@ -1,0 +1,116 @@
+//! Port of `kafka.server.BrokerBlockingSender`: one request after another to another broker, whose sender waits
+//! for each response.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::debug;
+
+use crate::clients::api_versions_exchange::api_versions;
+use crate::clients::blocking_channel::{BlockingChannel, Response};
+use crate::clients::interrupter::Interrupter;
+use crate::protocol::api_versions::ApiVersionsResponse;
+use crate::protocol::client_request::ClientRequest;
+use crate::replica::broker_end_point::BrokerEndPoint;
+use crate::server::replication::replication_config::ReplicationConfig;
+
+/// Connects at the first request, and again at the first one after a failure.
+#[derive(Debug)]
+pub struct BrokerBlockingSender {
+    broker: BrokerEndPoint,
+    client_id: String,
+    timeout: Duration,
+    receive_buffer_bytes: Option<usize>,
+    response_bytes_max: usize,
+    interrupter: Arc<Interrupter>,
+    connection: Option<Connection>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    channel: BlockingChannel,
+    /// What the other broker has.
+    versions: ApiVersionsResponse,
+}
+
+impl BrokerBlockingSender {
+    /// A sender whose every wait the interrupter ends.
+    pub fn new(
+        broker: BrokerEndPoint,
+        client_id: String,
+        config: &ReplicationConfig,
+        interrupter: Arc<Interrupter>,
+    ) -> Self {
+        Self {
+            broker,
+            client_id,
+            timeout: config.socket_timeout,
+            receive_buffer_bytes: config.socket_receive_buffer_bytes,
+            response_bytes_max: config.response_bytes_max,
+            interrupter,
+            connection: None,
+        }
+    }
+
+    pub fn broker(&self) -> &BrokerEndPoint {
+        &self.broker
+    }
+
+    /// Sends a request in the newest version that both brokers have, of those in `ours`. Returns the version
+    /// with the response.
+    ///
+    /// # Errors
+    /// As [`BlockingChannel::connect`] and [`BlockingChannel::call`]; `Unsupported` if the other broker has no
+    /// such version. The text says which broker it is.
+    pub fn send_request<R: ClientRequest>(
+        &mut self,
+        request: &R,
+        ours: RangeInclusive<i16>,
+    ) -> io::Result<(i16, Response<R::Response>)> {
+        let connection = self.connection.take();
+        let sent = connection.map_or_else(|| self.connect(), Ok).and_then(|mut connection| {
+            let version = usable_version::<R>(&connection.versions, ours)?;
+            let response = connection.channel.call(request, version, self.timeout)?;
+            self.connection = Some(connection);
+            Ok((version, response))
+        });
+        sent.map_err(|error| {
+            io::Error::new(error.kind(), format!("{} by {}: {error}", R::NAME, self.broker))
+        })
+    }
+
+    fn connect(&self) -> io::Result<Connection> {
+        let BrokerEndPoint { host, port, .. } = &self.broker;
+        let mut channel = BlockingChannel::connect(
+            host,
+            *port,
+            &self.client_id,
+            self.timeout,
+            &self.interrupter,
+        )?;
+        channel.limit_responses(self.response_bytes_max);
+        if let Some(bytes) = self.receive_buffer_bytes {
+            channel.set_receive_buffer(bytes)?;
+        }
+        let versions = api_versions(&mut channel, self.timeout)?;
+        debug!("{} is connected to {}", self.client_id, self.broker);
+        Ok(Connection { channel, versions })
+    }
+}
+
+/// The newest version that both sides have.
+fn usable_version<R: ClientRequest>(
+    theirs: &ApiVersionsResponse,
+    ours: RangeInclusive<i16>,
+) -> io::Result<i16> {
+    let api = theirs.api_keys.iter().find(|api| api.api_key == R::API_KEY);
+    let newest = api.map(|api| (api.min_version, api.max_version.min(*ours.end())));
+    let usable = newest.filter(|(oldest, newest)| newest >= oldest.max(ours.start()));
+    usable.map(|(_, newest)| newest).ok_or_else(|| {
+        let (oldest, newest) = (ours.start(), ours.end());
+        let why = format!("it does not have a version from {oldest} to {newest}");
+        io::Error::new(io::ErrorKind::Unsupported, why)
+    })
+}
