@@ -151,7 +151,7 @@ torture: tools        ## Kill, damage, starve and flood the broker, count what i
 	@SEED="$(SEED)" LONG="$(LONG)" HOURS="$(HOURS)" ./target/release/torture $(PARTS)
 	@$(if $(PARTS),,$(MAKE) --no-print-directory sabotage)
 
-sabotage: tools       ## Show that the tortures notice a broker that acknowledges early or skips an fsync (part of make torture)
+sabotage: tools       ## Show that the tortures notice a broker that acknowledges early, skips an fsync or commits alone (part of make torture)
 	@echo "Building a broker that is broken on purpose, in target/sabotage."
 	@RUSTFLAGS="--cfg sabotage" cargo build --quiet --package transferto --target-dir target/sabotage
 	@cargo build --quiet --release --package torture

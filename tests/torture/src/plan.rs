@@ -30,9 +30,6 @@ pub(crate) const TORTURES: &[Torture] = &[
     Torture { name: "cluster", run: cluster::run },
 ];
 
-/// Enough for a broker that is broken on purpose to lose something.
-const SABOTAGED_ROUNDS: u64 = 4;
-
 /// What was asked for.
 pub(crate) struct Plan {
     /// Begins all random choices.
@@ -90,15 +87,26 @@ impl Plan {
     }
 
     /// Of one torture against a binary that is broken on purpose, for a few rounds.
-    pub(crate) fn sabotaged(&self, binary: PathBuf, sabotage: &str, torture: &str) -> Self {
+    pub(crate) fn sabotaged(
+        &self,
+        binary: PathBuf,
+        sabotage: &str,
+        torture: &str,
+        rounds_max: u64,
+    ) -> Self {
         Self {
             seed: self.seed,
             binary,
             environment: vec![("TRANSFERTO_SABOTAGE".to_string(), sabotage.to_string())],
             long: None,
             names: vec![torture.to_string()],
-            rounds_max: Some(SABOTAGED_ROUNDS),
+            rounds_max: Some(rounds_max),
         }
+    }
+
+    /// Whether the binary is broken on purpose: then the first loss is all that is wanted.
+    pub(crate) fn is_sabotaged(&self) -> bool {
+        self.rounds_max.is_some()
     }
 
     /// In words.

@@ -52,7 +52,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
     let mut random = Random(plan.seed);
     let mut rounds = plan.rounds(ROUNDS_SHORT);
     let mut compared = Compared::default();
-    while rounds.go_on() {
+    while rounds.go_on() && !(plan.is_sabotaged() && report.lost > 0) {
         let network = Network::of(&[&BROKERS[..], &[CONTROLLER]].concat())?;
         let hub = network.hub();
         hub.within(|| {
@@ -61,7 +61,8 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> Outcome<()> {
             let failures = report.failures.len();
             let run = Run { cluster: &mut cluster, random: &mut random, compared: &mut compared };
             let outcome = run.torture(&mut rounds, report);
-            if outcome.is_err() || report.failures.len() > failures {
+            let has_failed = outcome.is_err() || report.failures.len() > failures;
+            if has_failed && !plan.is_sabotaged() {
                 report.note(format!("the directory of the cluster is kept: {}", cluster.keep()));
             }
             outcome
