@@ -1,5 +1,8 @@
 //! Holds a partition to what its producer was promised.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use support::random::Random;
 
 use crate::cluster::nodes::Cluster;
@@ -10,6 +13,10 @@ use crate::cluster::replicas::{Compared, compare};
 use crate::loads::Verdict;
 use crate::outcome::Outcome;
 use crate::records::Found;
+
+/// All records are below the high watermark within this time.
+const READ_PATIENCE: Duration = Duration::from_secs(20);
+const READ_PAUSE: Duration = Duration::from_millis(20);
 
 /// How far a partition has been verified.
 pub(crate) struct Ledger {
@@ -38,7 +45,7 @@ impl Ledger {
         random: &mut Random,
         compared: &mut Compared,
     ) -> Outcome<Verdict> {
-        let (found, high_watermark) = read_all(self.partition, self.offset, random)?;
+        let (found, high_watermark) = self.read_new(producer.made(), random)?;
         let mut verdict = Verdict::default();
         self.count(&found, &mut verdict);
         self.check_acknowledged(producer, &found, &mut verdict);
@@ -57,6 +64,20 @@ impl Ledger {
         self.offset = found.last().map_or(self.offset, |last| last.offset + 1);
         compare(cluster, partition, high_watermark, compared)?;
         Ok(verdict)
+    }
+
+    /// What is new in the log, and its high watermark. A leader that is new, because the leadership
+    /// went back to where it belongs, knows how far its followers are only when they have fetched.
+    fn read_new(&self, made: u64, random: &mut Random) -> Outcome<(Vec<Found>, i64)> {
+        let began = Instant::now();
+        loop {
+            let read = read_all(self.partition, self.offset, random);
+            let is_whole = read.as_ref().is_ok_and(|(_, end)| end.cast_unsigned() >= made);
+            if is_whole || began.elapsed() > READ_PATIENCE {
+                return read;
+            }
+            thread::sleep(READ_PAUSE);
+        }
     }
 
     /// Each number comes once, and at the offset that it is.
