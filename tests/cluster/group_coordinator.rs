@@ -379,7 +379,10 @@ fn too_few_replicas_in_sync_make_the_coordinator_not_available_to_a_commit() {
     };
     let isr = Some(vec![BROKER_ID]);
     let change = PartitionChangeRecord { isr, ..changed(topic_id(1), OURS_AT) };
-    append(&controller, &[MetadataRecord::Config(config), MetadataRecord::PartitionChange(change)]);
+    append(&controller, &[MetadataRecord::Config(config)]);
+    let log = &partition.local_replica().log;
+    wait_until("the setting", || log.config().min_in_sync_replicas == 2);
+    append(&controller, &[MetadataRecord::PartitionChange(change)]);
     wait_until("the change", || partition.state().in_sync_replicas() == 1);
     let end = partition.local_replica().log.log_end_offset();
     assert_eq!(commit(&mut client, OURS, 5), NOT_AVAILABLE);
