@@ -10,7 +10,7 @@ use crate::config::listeners::Contradiction;
 use crate::config::properties::Property;
 
 /// What holds only for a broker with controllers elsewhere.
-const ONLY_IN_A_CLUSTER: [&str; 23] = [
+const ONLY_IN_A_CLUSTER: [&str; 24] = [
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
     "controller.quorum.fetch.timeout.ms",
@@ -26,6 +26,7 @@ const ONLY_IN_A_CLUSTER: [&str; 23] = [
     "broker.rack",
     "inter.broker.listener.name",
     "security.inter.broker.protocol",
+    "replica.lag.time.max.ms",
     "num.replica.fetchers",
     "replica.fetch.max.bytes",
     "replica.fetch.response.max.bytes",

@@ -615,7 +615,7 @@ impl Partition {
 
     fn has_enough_replicas(&self, state: &PartitionState) -> bool {
         let wanted = self.local_replica.log.config().min_in_sync_replicas;
-        state.in_sync_replicas() >= state.effective_min_in_sync_replicas(wanted)
+        state.compare_with_min_isr(wanted).is_ge()
     }
 }
 

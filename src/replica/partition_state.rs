@@ -1,6 +1,7 @@
 //! Port of the fields of `kafka.cluster.Partition` that a change of the cluster sets: who leads a partition, and who
 //! replicates it, as far as this broker knows.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::common::units::{LeaderEpoch, Offset};
@@ -64,6 +65,12 @@ impl PartitionState {
     pub fn effective_min_in_sync_replicas(&self, min_in_sync_replicas: usize) -> usize {
         let assigned = self.assigned_replicas.as_ref().map_or(usize::MAX, |it| it.len());
         min_in_sync_replicas.min(assigned)
+    }
+
+    /// Port of `isUnderMinIsr` and `isAtMinIsr`: how the number of those in sync compares with the least that a
+    /// produce with acks -1 asks for.
+    pub fn compare_with_min_isr(&self, min_in_sync_replicas: usize) -> Ordering {
+        self.in_sync_replicas().cmp(&self.effective_min_in_sync_replicas(min_in_sync_replicas))
     }
 
     /// Port of `isUnderReplicated`.

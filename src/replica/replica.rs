@@ -1,6 +1,8 @@
 //! Port of `kafka.cluster.Replica`: one copy of a partition, with its log and its high watermark.
 //!
-//! Only the local copy exists here: nobody is asked yet how far the others are.
+//! This is the local copy. What a leader knows of the others are its [`RemoteReplica`]s.
+//!
+//! [`RemoteReplica`]: crate::replica::remote_replica::RemoteReplica
 
 use std::sync::{Arc, Mutex};
 

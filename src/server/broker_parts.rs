@@ -117,6 +117,19 @@ pub(super) fn schedule_offset_expiry(
     scheduler.schedule("delete-expired-consumer-offsets", interval_ms, Some(interval_ms), task);
 }
 
+/// For a broker with followers. Twice in the time that one may be behind, as Kafka does: so none stays in sync for
+/// longer than one and a half of it.
+pub(super) fn schedule_isr_expiration(
+    config: &KafkaConfig,
+    scheduler: &Arc<dyn Scheduler>,
+    replica_manager: &Arc<ReplicaManager>,
+) {
+    let interval_ms = (config.replica_lag_time_max_ms / 2).max(1);
+    let replica_manager = Arc::clone(replica_manager);
+    let task = Box::new(move || replica_manager.maybe_shrink_isr());
+    scheduler.schedule("isr-expiration", interval_ms, Some(interval_ms), task);
+}
+
 fn group_config(config: &KafkaConfig) -> (GroupConfig, OffsetConfig) {
     let groups = GroupConfig {
         group_min_session_timeout_ms: config.group_min_session_timeout_ms,

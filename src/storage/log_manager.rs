@@ -45,6 +45,7 @@ use crate::storage::files::offset_checkpoint::{
 use crate::storage::files::partition_metadata_file::record_topic_id;
 use crate::storage::log::log::{Log, LogOpen};
 use crate::storage::log::logs::{Logs, LogsWriter};
+use crate::storage::log::truncation_keeper::TruncationKeeper;
 use crate::storage::recovery_threads::for_each;
 
 /// How long after the start the periodic tasks run first.
@@ -263,6 +264,7 @@ impl LogManager {
     }
 
     fn add_loaded(&self, log: Arc<Log>) -> Result<(), KafkaError> {
+        self.keep_truncations_of(&log);
         let dir = log.dir().to_path_buf();
         match locked(&self.writer).insert(log) {
             None => Ok(()),
@@ -272,6 +274,10 @@ impl LogManager {
                 dir.display()
             ))),
         }
+    }
+
+    fn keep_truncations_of(&self, log: &Log) {
+        log.keep_truncations(Weak::clone(&self.this) as Weak<dyn TruncationKeeper>);
     }
 
     /// Schedules retention, flushes and checkpoints, and starts the cleaner.
@@ -358,6 +364,7 @@ impl LogManager {
                 warn!("a part of a log is left: {error}");
             }
         })?;
+        self.keep_truncations_of(&log);
         writer.insert(Arc::clone(&log));
         debug!("created the log {topic_and_partition} in {}", dir.display());
         Ok(log)
@@ -519,21 +526,6 @@ impl LogManager {
         moved.map(|log| (log.topic_and_partition().clone(), log.log_start_offset())).collect()
     }
 
-    /// Truncates logs, and writes their recovery points, which may have moved back.
-    ///
-    /// # Errors
-    /// As [`Log::truncate_to`].
-    pub fn truncate_to(&self, offsets: &[(TopicAndPartition, Offset)]) -> Result<(), KafkaError> {
-        for (topic_and_partition, offset) in offsets {
-            if let Some(log) = self.get_log(topic_and_partition) {
-                let pause = self.cleaner.pause(&log);
-                log.truncate_to(*offset)?;
-                pause.truncated_to(*offset);
-            }
-        }
-        self.checkpoint_recovery_point_offsets()
-    }
-
     /// Creates no log from now on: a stop must not wait for a topic of a hundred thousand partitions.
     /// Whoever was at it takes back those that it has created, as after any other error.
     pub fn refuse_new_logs(&self) {
@@ -593,6 +585,23 @@ impl LogManager {
 
 /// Port of `kafka.server.DynamicLogConfig`, without the topics: the owner of their overrides
 /// reconfigures their logs.
+impl TruncationKeeper for LogManager {
+    /// Writes the recovery points of the directory: the log's may have moved back, and after a crash the old one
+    /// would have what is appended from now on pass for flushed.
+    fn truncate(
+        &self,
+        log: &Arc<Log>,
+        offset: Offset,
+        truncate: &mut dyn FnMut() -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        let pause = self.cleaner.pause(log);
+        truncate()?;
+        pause.truncated_to(offset);
+        let dir = self.dirs.iter().find(|dir| log.dir().parent() == Some(&dir.path));
+        dir.map_or(Ok(()), |dir| dir.status.note(self.checkpoint_directory(dir)))
+    }
+}
+
 impl BrokerReconfigurable for LogManager {
     fn reconfigure(&self, _old: &KafkaConfig, new: &KafkaConfig) {
         {

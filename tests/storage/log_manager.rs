@@ -262,6 +262,37 @@ fn check_recovery_points(test: &Test, manager: &LogManager) {
     assert!(points.values().all(|&point| point == Offset(50)));
 }
 
+/// A log that was flushed, cut and appended to is not on disk up to where it was.
+#[test]
+fn a_recovery_point_that_a_truncation_moves_back_is_written_down_at_once() {
+    let test = Test::new(LogConfig::default());
+    let manager = test.manager();
+    for log in [create(&manager, "new", 0), create(&manager, "kafka", 0)] {
+        for _ in 0..10 {
+            append(&log);
+        }
+        log.flush().unwrap();
+    }
+    manager.checkpoint_recovery_point_offsets().unwrap();
+    drop(manager);
+
+    let manager = test.manager();
+    let path = test.log_dir().join(RECOVERY_POINT_CHECKPOINT_FILE);
+    let written = || {
+        let points = OffsetCheckpoint::new(path.clone()).read().unwrap();
+        ["new", "kafka"].map(|topic| points[&partition(topic, 0)].0)
+    };
+    assert_eq!(written(), [10, 10]);
+    let log = manager.get_log(&partition("kafka", 0)).unwrap();
+    log.truncate_to(Offset(7)).unwrap();
+    assert_eq!(written(), [10, 7]);
+    log.truncate_fully_and_start_at(Offset(3)).unwrap();
+    assert_eq!(written(), [10, 3]);
+    let log = create(&manager, "new", 0);
+    log.truncate_to(Offset(4)).unwrap();
+    assert_eq!(written(), [4, 3]);
+}
+
 /// Port of `LogManagerTest.testCheckpointRecoveryPoints`.
 #[test]
 fn recovery_points_are_written_down() {

@@ -36,10 +36,14 @@ mod log_manager;
 mod partition_metadata_file;
 
 mod replica {
+    mod acks;
     mod follower;
     mod high_watermark;
+    mod isr;
+    mod isr_expiration;
     mod leader_epochs;
     mod local_logs;
     mod partition;
+    mod partition_lock;
     mod partition_scene;
 }

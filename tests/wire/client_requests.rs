@@ -1,4 +1,4 @@
-//! What this broker asks of controllers, against the `kafka-protocol` crate, which is generated from Kafka's
+//! What this broker asks of controllers and of other brokers, against the `kafka-protocol` crate, which is generated from Kafka's
 //! own tables: both read what the other writes.
 
 use kafka_protocol_today::messages as theirs;
@@ -20,6 +20,14 @@ use transferto::protocol::fetch_snapshot::{
     FetchSnapshotResponsePartition, FetchSnapshotResponseTopic, FetchSnapshotTopic,
     LeaderIdAndEpoch, NodeEndpoint, SnapshotId,
 };
+use transferto::protocol::list_offsets::{
+    LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest,
+    ListOffsetsResponse, ListOffsetsTopic, ListOffsetsTopicResponse,
+};
+use transferto::protocol::offset_for_leader_epoch::{
+    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition, OffsetForLeaderTopic, OffsetForLeaderTopicResult,
+};
 use transferto::protocol::wire::types::{Version, WireType, Writer};
 use transferto::protocol::wire::uuid::Uuid;
 
@@ -37,7 +45,7 @@ where
 {
     let frame = client_request_bytes(request, version, 7, "client");
     assert_eq!(again::<theirs::RequestHeader, Q>(&frame, version), frame, "{}", R::NAME);
-    let frame = response_frame(response, version);
+    let frame = response_frame::<R>(response, version);
     assert_eq!(again::<theirs::ResponseHeader, S>(&frame, version), frame, "{}", R::NAME);
     read_client_response::<R>(&frame, version).unwrap();
     for end in 0..frame.len() {
@@ -45,11 +53,14 @@ where
     }
 }
 
-fn response_frame<T: WireType>(response: &T, version: i16) -> Vec<u8> {
+fn response_frame<R: ClientRequest>(response: &R::Response, version: i16) -> Vec<u8> {
     let mut writer = Writer::with_records_from(RECORDS);
-    let version = Version { number: version, is_flexible: true };
+    let is_flexible = version >= R::FIRST_FLEXIBLE_VERSION;
+    let version = Version { number: version, is_flexible };
     7_i32.write(&mut writer, version);
-    writer.write_no_tagged_fields();
+    if is_flexible {
+        writer.write_no_tagged_fields();
+    }
     response.write(&mut writer, version);
     writer.into_bytes()
 }
@@ -196,5 +207,58 @@ fn a_piece_of_a_snapshot_is_read_alike() {
         assert_read_alike::<_, theirs::FetchSnapshotRequest, theirs::FetchSnapshotResponse>(
             &request, &response, version,
         );
+    }
+}
+
+#[test]
+fn what_a_follower_asks_for_offsets_is_read_alike() {
+    for version in 4..=10 {
+        let partition = ListOffsetsPartition {
+            partition_index: 3,
+            current_leader_epoch: 4,
+            timestamp: LATEST_TIMESTAMP,
+            ..ListOffsetsPartition::default()
+        };
+        let request = ListOffsetsRequest {
+            replica_id: 5,
+            topics: vec![ListOffsetsTopic { name: "t".to_string(), partitions: vec![partition] }],
+            ..ListOffsetsRequest::default()
+        };
+        let partition = ListOffsetsPartitionResponse {
+            partition_index: 3,
+            error_code: 74,
+            timestamp: 6,
+            offset: 7,
+            leader_epoch: 8,
+            ..ListOffsetsPartitionResponse::default()
+        };
+        let (name, partitions) = ("t".to_string(), vec![partition]);
+        let topics = vec![ListOffsetsTopicResponse { name, partitions }];
+        let response = ListOffsetsResponse { throttle_time_ms: 1, topics };
+        assert_read_alike::<_, theirs::ListOffsetsRequest, theirs::ListOffsetsResponse>(
+            &request, &response, version,
+        );
+    }
+}
+
+#[test]
+fn what_a_follower_asks_for_the_ends_of_epochs_is_read_alike() {
+    for version in 3..=4 {
+        let partition =
+            OffsetForLeaderPartition { partition: 3, current_leader_epoch: 4, leader_epoch: 2 };
+        let (topic, partitions) = ("t".to_string(), vec![partition]);
+        let request = OffsetForLeaderEpochRequest {
+            replica_id: 5,
+            topics: vec![OffsetForLeaderTopic { topic, partitions }],
+        };
+        let end = EpochEndOffset { error_code: 75, partition: 3, leader_epoch: 2, end_offset: 100 };
+        let (topic, partitions) = ("t".to_string(), vec![end]);
+        let topics = vec![OffsetForLeaderTopicResult { topic, partitions }];
+        let response = OffsetForLeaderEpochResponse { throttle_time_ms: 1, topics };
+        assert_read_alike::<
+            _,
+            theirs::OffsetForLeaderEpochRequest,
+            theirs::OffsetForLeaderEpochResponse,
+        >(&request, &response, version);
     }
 }

@@ -4,6 +4,7 @@
 //! groups are held as long as it takes to copy what they hold or to count it, never while text is
 //! made of it, and no file is touched.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::common::lock::locked;
@@ -94,6 +95,8 @@ pub struct ObservedPartition {
     pub is_led: bool,
     /// It is led here, and not all of its replicas are in sync.
     pub is_under_replicated: bool,
+    /// How the number of its replicas in sync compares with `min.insync.replicas`; `None` if others lead it.
+    pub compared_with_min_isr: Option<Ordering>,
 }
 
 /// The sums over the partitions of a topic since they were led first.
@@ -198,6 +201,13 @@ impl Observer {
     }
 }
 
+impl Observed<'_> {
+    /// How many partitions are led here whose replicas in sync compare so with `min.insync.replicas`.
+    pub fn count_with_min_isr(&self, compared: Ordering) -> usize {
+        self.partitions.iter().filter(|it| it.compared_with_min_isr == Some(compared)).count()
+    }
+}
+
 impl ObservedPartition {
     fn of(partition: &Partition) -> Self {
         let (log, state) = (&partition.local_replica().log, partition.state());
@@ -210,6 +220,8 @@ impl ObservedPartition {
             log_end_offset: log.log_end_offset().0,
             segments: log.segment_count(),
             is_led,
+            compared_with_min_isr: is_led
+                .then(|| state.compare_with_min_isr(log.config().min_in_sync_replicas)),
             is_under_replicated: is_led && state.is_under_replicated(),
         }
     }

@@ -1,6 +1,8 @@
 //! The metrics of topics, partitions and groups: those of `kafka.log`, `kafka.cluster` and
 //! `kafka.coordinator`, and of their managers.
 
+use std::cmp::Ordering;
+
 use crate::coordinator::group_memory::GroupMemory;
 use crate::coordinator::group_state::GroupState;
 use crate::server::monitoring::family::{Samples, families};
@@ -50,6 +52,28 @@ families! {
     Gauge "kafka_server_replicamanager_underreplicatedpartitions" [] in "partitions",
         "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions",
         |it, out| out.put(&[], it.partitions.iter().filter(|it| it.is_under_replicated).count());
+    /// Partitions that it leads with fewer replicas in sync than `min.insync.replicas` asks for: what is
+    /// produced there with acks=all is refused.
+    Gauge "kafka_server_replicamanager_underminisrpartitioncount" [] in "partitions",
+        "kafka.server:type=ReplicaManager,name=UnderMinIsrPartitionCount",
+        |it, out| out.put(&[], it.count_with_min_isr(Ordering::Less));
+    /// Partitions that it leads with just as many replicas in sync as `min.insync.replicas` asks for: all,
+    /// if it is alone.
+    Gauge "kafka_server_replicamanager_atminisrpartitioncount" [] in "partitions",
+        "kafka.server:type=ReplicaManager,name=AtMinIsrPartitionCount",
+        |it, out| out.put(&[], it.count_with_min_isr(Ordering::Equal));
+    /// Replicas that came into sync again.
+    Counter "kafka_server_replicamanager_isrexpands_total" [] in "changes",
+        "kafka.server:type=ReplicaManager,name=IsrExpandsPerSec",
+        |it, out| out.put(&[], it.parts.metrics.isr_expands.value());
+    /// Changes that took replicas out of sync.
+    Counter "kafka_server_replicamanager_isrshrinks_total" [] in "changes",
+        "kafka.server:type=ReplicaManager,name=IsrShrinksPerSec",
+        |it, out| out.put(&[], it.parts.metrics.isr_shrinks.value());
+    /// Changes of these two kinds that the controller refused, or that were over before its answer.
+    Counter "kafka_server_replicamanager_failedisrupdates_total" [] in "changes",
+        "kafka.server:type=ReplicaManager,name=FailedIsrUpdatesPerSec",
+        |it, out| out.put(&[], it.parts.metrics.failed_isr_updates.value());
     /// Partitions of this broker that clients know of and nobody leads: that of a disk that has failed, say.
     Gauge "kafka_controller_kafkacontroller_offlinepartitionscount" [] in "partitions",
         "kafka.controller:type=KafkaController,name=OfflinePartitionsCount",

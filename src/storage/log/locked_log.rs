@@ -16,7 +16,7 @@ use crate::common::scheduler::Scheduler;
 use crate::common::step::mark;
 use crate::common::time::Time;
 use crate::common::topic_partition::TopicAndPartition;
-use crate::common::units::{LeaderEpoch, Offset, TimestampMs};
+use crate::common::units::{LeaderEpoch, Offset, Position, TimestampMs};
 use crate::common::uuid::random_uuid;
 use crate::config::log_config::LogConfig;
 use crate::message::log_validator::validate_messages_and_assign_offsets;
@@ -497,10 +497,14 @@ impl<'a> LockedLog<'a> {
         }
         let (state, now_ms) = (&mut *self.state, self.context.time.milliseconds());
         let active = state.segments.last();
+        // A batch goes as a whole, and the log must not claim what was in it below the target: the leader sends
+        // that batch again, if it has it.
+        let first_cut = active.translate_offset(target_offset, Position::START)?;
+        let end_offset = first_cut.map_or(target_offset, |batch| batch.offset.min(target_offset));
         active.truncate_to(target_offset, self.config.max_index_size, now_ms)?;
-        state.segments.truncate(target_offset, &active);
-        state.epochs.truncate_from_end(target_offset);
-        rebuild_producer_state(&mut state.producers, &state.segments, target_offset, now_ms)
+        state.segments.truncate(end_offset, &active);
+        state.epochs.truncate_from_end(end_offset);
+        rebuild_producer_state(&mut state.producers, &state.segments, end_offset, now_ms)
     }
 
     /// See

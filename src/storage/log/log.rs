@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
 use log::{Level, debug, error, log};
 
@@ -35,6 +35,7 @@ use crate::storage::log::log_segment::LogSegment;
 use crate::storage::log::log_segments::LogSegments;
 use crate::storage::log::log_snapshot::{LogSnapshot, SegmentSnapshot};
 use crate::storage::log::read_limit::ReadLimit;
+use crate::storage::log::truncation_keeper::TruncationKeeper;
 use crate::storage::producers::producer_state_entry::ProducerStateEntry;
 
 /// The log of a partition.
@@ -61,6 +62,8 @@ pub struct Log {
     flushes: Flushes,
     /// Whether the log's failure was logged: one line is enough, and every producer retries.
     is_failure_logged: AtomicBool,
+    /// Set for the logs of a manager, which then outlives them as a rule.
+    truncation_keeper: OnceLock<Weak<dyn TruncationKeeper>>,
     /// For the tasks that outlive a call.
     this: Weak<Log>,
 }
@@ -132,6 +135,7 @@ impl Log {
             state: Mutex::new(LogState::new(segments, producer_state, log_epochs)),
             flushes: Flushes::default(),
             is_failure_logged: AtomicBool::new(false),
+            truncation_keeper: OnceLock::new(),
             this: Weak::clone(this),
         }))
     }
@@ -403,13 +407,16 @@ impl Log {
         self.change(|log| log.delete_segments_while(high_watermark, is_deletable))
     }
 
-    /// Cuts the log so that `target_offset` is its end. An offset at or above the end changes
-    /// nothing.
+    /// Cuts the log so that `target_offset` is its end, or the first offset of the batch that holds it: a batch
+    /// goes as a whole. An offset at or above the end changes nothing.
     ///
     /// # Errors
     /// `UNKNOWN_SERVER_ERROR` for a negative offset; `Io`, with the path.
     pub fn truncate_to(&self, target_offset: Offset) -> Result<(), KafkaError> {
-        self.change(|log| log.truncate_to(target_offset))
+        if target_offset >= self.log_end_offset() {
+            return self.change(|log| log.truncate_to(target_offset));
+        }
+        self.truncate(target_offset, |log| log.truncate_to(target_offset))
     }
 
     /// Deletes everything, and goes on at `new_offset`.
@@ -417,7 +424,24 @@ impl Log {
     /// # Errors
     /// `Io`, with the path.
     pub fn truncate_fully_and_start_at(&self, new_offset: Offset) -> Result<(), KafkaError> {
-        self.change(|log| log.truncate_fully_and_start_at(new_offset))
+        self.truncate(new_offset, |log| log.truncate_fully_and_start_at(new_offset))
+    }
+
+    fn truncate(
+        &self,
+        offset: Offset,
+        truncate: impl Fn(&mut LockedLog<'_>) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        let keeper = self.truncation_keeper.get().and_then(Weak::upgrade);
+        match keeper.zip(self.this.upgrade()) {
+            Some((keeper, this)) => keeper.truncate(&this, offset, &mut || self.change(&truncate)),
+            None => self.change(truncate),
+        }
+    }
+
+    /// Has each truncation go by way of `keeper`, from now on; the first one set counts.
+    pub fn keep_truncations(&self, keeper: Weak<dyn TruncationKeeper>) {
+        self.truncation_keeper.get_or_init(|| keeper);
     }
 
     /// Gives back what the files have beyond their content, and writes down what is known of the

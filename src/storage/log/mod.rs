@@ -20,6 +20,7 @@ pub mod log_retention;
 pub mod log_flush;
 pub mod locked_log;
 pub mod log_snapshot;
+pub mod truncation_keeper;
 pub mod log;
 pub mod logs;
 pub mod offset_search;

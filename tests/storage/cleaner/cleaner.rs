@@ -567,7 +567,7 @@ fn a_corrupt_batch_stops_the_cleaning_of_its_log_only() {
     assert_eq!(contents(&healthy).len(), 1);
     assert!(test.clean().is_none(), "it is not tried again");
     // A truncation may have cut off what was corrupt.
-    test.manager().truncate_to(&[(sick.topic_and_partition().clone(), Offset(4))]).unwrap();
+    sick.truncate_to(Offset(4)).unwrap();
     append(&sick, "key", "new");
     sick.roll().unwrap();
     test.clean().unwrap();

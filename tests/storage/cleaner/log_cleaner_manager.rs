@@ -137,15 +137,15 @@ fn the_checkpoint_survives_a_restart_and_is_cut_by_a_truncation() {
     assert!(test.clean().is_none(), "what was clean is not cleaned again");
 
     let name = TopicAndPartition::new("t", 0);
-    test.manager().truncate_to(&[(name.clone(), Offset(6))]).unwrap();
-    assert_eq!(checkpoint(&test, "t"), Some(6));
     let log = test.log("t", 0);
+    log.truncate_to(Offset(6)).unwrap();
+    assert_eq!(checkpoint(&test, "t"), Some(6));
     append(&log, "key 0", "new");
     append(&log, "key 0", "newer");
     log.roll().unwrap();
     assert_eq!(test.clean().unwrap().end_offset, Offset(8));
     assert_eq!(last_values(&contents(&log))["key 0"], "newer");
-    test.manager().truncate_to(&[(name.clone(), Offset(100))]).unwrap();
+    log.truncate_to(Offset(100)).unwrap();
     assert_eq!(checkpoint(&test, "t"), Some(8), "nothing was cut");
 
     assert!(test.manager().delete_log(&name).unwrap());
@@ -225,8 +225,7 @@ fn cleaning_goes_on_after_a_truncation_that_failed() {
     let test = Test::new(compaction::config());
     let log = test.log("t", 0);
     fill(&log, 2, 4);
-    let name = log.topic_and_partition().clone();
-    assert!(test.manager().truncate_to(&[(name, Offset::NONE)]).is_err());
+    assert!(log.truncate_to(Offset::NONE).is_err());
     assert!(test.clean().is_some());
 }
 
@@ -435,7 +434,7 @@ impl Model {
         let dirty: Vec<i64> = self.starts.iter().copied().filter(|it| *it >= clean).collect();
         let cut = random.below(5) as usize;
         let Some(&target) = dirty.iter().nth_back(cut) else { return };
-        test.manager().truncate_to(&[(TopicAndPartition::new("t", 0), Offset(target))]).unwrap();
+        test.log("t", 0).truncate_to(Offset(target)).unwrap();
         self.records.retain(|(offset, _, _)| *offset < target);
         self.starts.retain(|start| *start < target);
     }

@@ -472,6 +472,20 @@ fn a_reopened_log_can_be_truncated() {
     assert_eq!((segment_count(&log), log.log_end_offset()), (1, Offset(3)));
 }
 
+/// A leader whose first batch is partly deleted lets a follower truncate into the middle of its own. The follower
+/// must ask again for all of it. Found by the simulation, seed 421.
+#[test]
+fn a_log_that_is_cut_inside_of_a_batch_ends_where_the_batch_began() {
+    let test = TestLog::new(LogConfig::default());
+    let log = test.log();
+    append(&log, &["a", "b"]);
+    append(&log, &["c", "d", "e"]);
+    log.truncate_to(Offset(4)).unwrap();
+    assert_eq!(log.log_end_offset(), Offset(2));
+    drop(log);
+    assert_eq!(test.log().log_end_offset(), Offset(2));
+}
+
 /// Port of `LogTest.testAsyncDelete`.
 #[test]
 fn deleted_segments_are_renamed_at_once_and_removed_later() {

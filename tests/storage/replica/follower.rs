@@ -15,6 +15,7 @@ use transferto::replica::partition_state::PartitionState;
 use transferto::replica::replica::Replica;
 use transferto::storage::log::log::Log;
 use transferto::storage::log::log_append::LogAppendInfo;
+use transferto::storage::log::read_limit::ReadLimit;
 
 use crate::fixture::{ANY_EPOCH, TestLog, bytes_of};
 
@@ -264,6 +265,47 @@ fn the_log_of_a_leader_is_none_of_a_fetchers_business() {
     let truncated = partition.truncate_fully_and_start_at(Offset(9));
     assert_eq!(code(truncated), Errors::NotLeaderForPartition);
     assert_eq!(follower.bytes(), records);
+}
+
+/// Wherever fetches are cut, and wherever in a batch the leader's log begins.
+#[test]
+fn a_follower_that_has_caught_up_has_the_bytes_of_its_leader() {
+    for seed in 0..20 {
+        let mut random = Random(seed);
+        let size = batch(&["test"]).len() as u64;
+        let config =
+            |segments: u64| LogConfig { segment_size: segments * size, ..LogConfig::default() };
+        let of_leader = TestLog::new(config(3 + random.below(5)));
+        let leader = of_leader.log();
+        for epoch in 0..4 {
+            for _ in 0..random.below(9) {
+                let values = vec!["test"; 1 + random.index(3)];
+                leader.append(&mut batch(&values), LeaderEpoch(epoch)).unwrap();
+            }
+        }
+        let end = leader.log_end_offset();
+        leader.update_high_watermark(end);
+        let start = Offset(random.below(end.0 as u64 + 1) as i64);
+        leader.delete_records_before(start).unwrap();
+
+        let follower = Follower::new(config(3 + random.below(5)));
+        follower.partition.truncate_fully_and_start_at(start).unwrap();
+        while follower.log.log_end_offset() < end {
+            let from = follower.log.log_end_offset();
+            let limit = ReadLimit::min_one_message(random.below(5 * size) as i32);
+            let read = leader.read(from, None, limit).unwrap();
+            follower.append(&bytes_of(&read.message_set)).unwrap();
+            assert!(follower.log.log_end_offset() > from, "seed {seed}");
+            follower.replica().update_follower_high_watermark(end);
+            follower.replica().maybe_increment_log_start_offset(start).unwrap();
+        }
+        let segments = leader.segments();
+        let of_leader: Vec<u8> = segments.iter().flat_map(|it| bytes_of(it.log())).collect();
+        assert!(of_leader.ends_with(&follower.bytes()), "seed {seed}");
+        assert_eq!(follower.ends(), (start.0, end.0), "seed {seed}");
+        let epochs = |log: &Log| log.leader_epochs().epoch_entries();
+        assert_eq!(epochs(&follower.log), epochs(&leader), "seed {seed}");
+    }
 }
 
 /// What the log of a follower has to hold.
