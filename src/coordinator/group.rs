@@ -283,10 +283,8 @@ mod tests {
         let has_room = std::iter::repeat_with(|| group.change(push).0);
         let queued = 1 + has_room.take_while(|it| *it == Ok(true)).count();
         assert!((5..10).contains(&queued), "{queued} of more than 1024 bytes each");
-        for _ in 0..queued {
-            assert!(group.end_store(|_| ()).1.store.is_some());
-            assert_eq!(group.look(|it| it.outbox.has_room(QUEUED_BYTES_MAX)), Ok(true));
-        }
+        let Some(Store::Commits(together)) = group.end_store(|_| ()).1.store else { panic!("all") };
+        assert_eq!(together.len(), queued);
         assert!(group.end_store(|_| ()).1.store.is_none());
         assert_eq!(group.look(|it| it.outbox.has_room(1)), Ok(true), "nothing is left");
     }
@@ -318,6 +316,72 @@ mod tests {
         assert_eq!(value.generation_id, 99);
         assert!(matches!(group.end_store(|_| ()).1.store, Some(Store::Commit(_))));
         assert!(group.end_store(|_| ()).1.store.is_none());
+    }
+
+    /// Each of these clients would else wait for the replicas as often as there are clients before it.
+    #[test]
+    fn commits_behind_a_slow_append_are_stored_together_as_far_as_nothing_else_is_between_them() {
+        let group = Group::new(GroupMetadata::new("g", TimestampMs(0)));
+        let store = |store: Store| {
+            let (_, owed) = group.change(|it| {
+                it.outbox.store(store);
+                Ok(())
+            });
+            owed.store
+        };
+        assert!(matches!(store(commit(Box::new(|_| ()))), Some(Store::Commit(_))));
+        for _ in 0..10 {
+            assert!(store(commit(Box::new(|_| ()))).is_none());
+        }
+        assert!(store(Store::Empty { value: record(1) }).is_none());
+        assert!(store(commit(Box::new(|_| ()))).is_none());
+        let next = || group.end_store(|_| ()).1.store;
+        let Some(Store::Commits(together)) = next() else { panic!("the ten") };
+        assert_eq!(together.len(), 10);
+        assert_eq!(Store::Commits(together).records("g").len(), 10);
+        assert!(matches!(next(), Some(Store::Empty { .. })));
+        assert!(matches!(next(), Some(Store::Commit(_))), "one alone is as it was");
+        assert!(next().is_none());
+        assert_eq!(group.look(|it| it.outbox.has_room(1)), Ok(true), "nothing is left");
+    }
+
+    #[test]
+    fn what_is_stored_together_stays_far_below_the_largest_batch_that_a_topic_takes() {
+        const COMMITS: usize = 1_000;
+        let group = Group::new(GroupMetadata::new(&"g".repeat(1_000), TimestampMs(0)));
+        let (_, owed) = group.change(|it| {
+            (0..=COMMITS).for_each(|_| it.outbox.store(commit(Box::new(|_| ()))));
+            Ok(())
+        });
+        let mut stores = vec![owed.store.unwrap()];
+        while let Some(store) = group.end_store(|_| ()).1.store {
+            stores.push(store);
+        }
+        let records: Vec<_> = stores.iter().map(|it| it.records(group.group_id())).collect();
+        assert_eq!(records.iter().map(Vec::len).sum::<usize>(), COMMITS + 1);
+        let bytes =
+            |(key, value): &(Vec<u8>, Option<Vec<u8>>)| key.len() + value.as_ref().unwrap().len();
+        let largest = records.iter().map(|it| it.iter().map(bytes).sum::<usize>()).max().unwrap();
+        assert!((16 * 1024..32 * 1024).contains(&largest), "{largest}");
+    }
+
+    #[test]
+    fn commits_that_are_stored_together_are_answered_one_by_one() {
+        let (sender, receiver) = mpsc::channel();
+        let of = |number: i32| {
+            let sender = sender.clone();
+            let answer = move |it: Vec<Result<(), Errors>>| sender.send((number, it[0])).unwrap();
+            match commit(Box::new(answer)) {
+                Store::Commit(commit) => commit,
+                _ => panic!("a commit"),
+            }
+        };
+        let mut together = Store::Commits(vec![of(1), of(2)]);
+        together.abandon(Errors::NotCoordinator).into_iter().for_each(|answer| answer());
+        assert!(together.abandon(Errors::NotCoordinator).is_empty(), "each has one answer");
+        drop((sender, together));
+        let error = Err(Errors::NotCoordinator);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [(1, error), (2, error)]);
     }
 
     #[test]

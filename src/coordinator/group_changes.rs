@@ -275,7 +275,7 @@ impl GroupChanges {
                 leave_stored(&reaper, &waiting, store, stored);
             }
         });
-        let appending = || self.manager.append(group.group_id(), &store, callback);
+        let appending = || self.manager.append(group, &store, callback);
         // A panic would leave the group's later changes waiting for this one.
         if catch_unwind(AssertUnwindSafe(appending)).is_err() {
             let level = limited(LogKind::Failures, Level::Error);
@@ -406,6 +406,11 @@ fn on_stored(change: &mut Rebalance<'_>, store: &mut Store, stored: Result<(), E
     let group_id = &change.group.group_id;
     match store {
         Store::Commit(commit) => committed_offsets::on_commit_stored(change.group, commit, stored),
+        Store::Commits(commits) => {
+            for commit in commits {
+                committed_offsets::on_commit_stored(change.group, commit, stored);
+            }
+        }
         Store::RemoveOffsets { keys, callback } => {
             committed_offsets::on_offsets_removed(change.group, keys, callback, stored);
         }

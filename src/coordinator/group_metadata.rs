@@ -102,7 +102,7 @@ impl GroupMetadata {
             offsets: OffsetTable::default(),
             assignments_held: Held::default(),
             held: Held::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::of_group(group_id),
         }
     }
 

@@ -246,17 +246,27 @@ impl GroupMetadataManager {
 /// Appends.
 impl GroupMetadataManager {
     /// Appends the records of a change to the partition of its group. Calls back when they are safe, or
-    /// with the reason why they may not be: once, and as a rule before this returns.
-    pub fn append(&self, group_id: &str, store: &Store, callback: DoneCallback) {
+    /// with the reason why they may not be: once, and before this returns unless other replicas are waited for.
+    ///
+    /// A thread may come here late, when the partition has been resigned, loaded anew, and written to by the
+    /// next incarnation of the group: nothing of the old one may land behind that. So the group has to be
+    /// in the table still, and the log to be led in the epoch that the table has then.
+    pub fn append(&self, group: &Arc<Group>, store: &Store, callback: DoneCallback) {
+        let group_id = group.group_id();
         let records = store.records(group_id);
         let batch = match self.batch_of(group_id, &records) {
             Ok(Some(batch)) => batch,
             Ok(None) => return callback(Ok(())),
             Err(error) => return callback(Err(error)),
         };
+        let leader_epoch = match self.table.leader_epoch_of(group) {
+            Ok(leader_epoch) => leader_epoch,
+            Err(error) => return callback(Err(error)),
+        };
         let (key, mut bytes) = batch;
         let entries = [(key, 0..bytes.len())];
-        self.replica_manager.append_messages(
+        self.replica_manager.append_messages_in_epoch(
+            leader_epoch,
             i64::from(self.config.offset_commit_timeout_ms),
             self.config.offset_commit_required_acks,
             &entries,
@@ -293,7 +303,10 @@ fn for_clients(error: Errors) -> Result<(), Errors> {
         Errors::UnknownTopicOrPartition
         | Errors::NotEnoughReplicas
         | Errors::NotEnoughReplicasAfterAppend => Errors::CoordinatorNotAvailable,
-        Errors::NotLeaderForPartition | Errors::KafkaStorageError => Errors::NotCoordinator,
+        Errors::NotLeaderForPartition
+        | Errors::FencedLeaderEpoch
+        | Errors::UnknownLeaderEpoch
+        | Errors::KafkaStorageError => Errors::NotCoordinator,
         Errors::RecordTooLarge | Errors::RecordListTooLarge | Errors::InvalidFetchSize => {
             Errors::InvalidCommitOffsetSize
         }
@@ -309,6 +322,10 @@ mod tests {
     fn errors_of_the_log_are_put_so_that_a_client_tries_again_or_gives_up() {
         let expected = [
             (Errors::NotEnoughReplicas, Errors::CoordinatorNotAvailable),
+            (Errors::NotEnoughReplicasAfterAppend, Errors::CoordinatorNotAvailable),
+            (Errors::UnknownTopicOrPartition, Errors::CoordinatorNotAvailable),
+            (Errors::NotLeaderForPartition, Errors::NotCoordinator),
+            (Errors::FencedLeaderEpoch, Errors::NotCoordinator),
             (Errors::KafkaStorageError, Errors::NotCoordinator),
             (Errors::RecordTooLarge, Errors::InvalidCommitOffsetSize),
             (Errors::RequestTimedOut, Errors::RequestTimedOut),

@@ -12,6 +12,10 @@
 //! several appends of a group run at once and has the appended offsets decide between commits
 //! (`CommitRecordMetadataAndOffset`); tombstones may then pass a commit.
 //!
+//! In a cluster a store is complete when the other replicas have it, which takes a fetch of each. The
+//! commits that come meanwhile then go into the log together, in one batch and in their order: however
+//! many members a group has, a commit waits for the batch before its own and for its own.
+//!
 //! No callback runs while its thread counts as the one that appends: it may change the same group
 //! and wait for the log. A thread whose change has no store never gets one that others have left:
 //! a heartbeat does not wait for their appends.
@@ -26,12 +30,18 @@ use std::collections::VecDeque;
 
 use crate::common::errors::Errors;
 use crate::coordinator::group_results::{Answer, Callback};
-use crate::coordinator::group_store::Store;
+use crate::coordinator::group_store::{OffsetCommit, Store};
 use crate::purgatory::timing_wheel::TimerTaskId;
+
+/// How much of a batch commits may fill that go into the log together: far less than a topic's
+/// `max.message.bytes`, or all of them would fail for the size of one.
+const COMMITS_PER_BATCH_BYTES: usize = 32 * 1024;
 
 /// The answers and stores of one group.
 #[derive(Default)]
 pub struct Outbox {
+    /// The length of the group's id, which is in the key of each record.
+    group_id_bytes: usize,
     answers: Vec<Answer>,
     stores: VecDeque<Store>,
     /// The sum over `stores`.
@@ -86,6 +96,10 @@ impl Owed {
 }
 
 impl Outbox {
+    pub fn of_group(group_id: &str) -> Self {
+        Self { group_id_bytes: group_id.len(), ..Self::default() }
+    }
+
     pub fn answer<T: Send + 'static>(&mut self, callback: Callback<T>, result: T) {
         self.answers.push(Box::new(move || callback(result)));
     }
@@ -172,19 +186,54 @@ impl Outbox {
     fn fail_stores(&mut self, error: Errors) {
         self.queued_bytes = 0;
         let stores = std::mem::take(&mut self.stores).into_iter();
-        self.answers.extend(stores.filter_map(|mut it| it.abandon(error)));
+        self.answers.extend(stores.flat_map(|mut it| it.abandon(error)));
     }
 
     /// Takes out what is due when the lock is released.
     pub fn owed(&mut self) -> Owed {
         let answers = std::mem::take(&mut self.answers);
         let is_due = std::mem::take(&mut self.is_due) && !self.is_storing;
-        let store = if is_due && answers.is_empty() { self.stores.pop_front() } else { None };
-        self.queued_bytes -= store.as_ref().map_or(0, Store::bytes);
+        let store = if is_due && answers.is_empty() { self.take_store() } else { None };
         let has_more = is_due && store.is_none() && !self.stores.is_empty();
         self.is_storing |= store.is_some();
         let is_removed = std::mem::take(&mut self.is_removed);
         Owed { answers, store, has_more, is_removed, ..Owed::default() }
+    }
+
+    /// The first store that waits, and if it is a commit, the commits behind it as far as a batch has room.
+    fn take_store(&mut self) -> Option<Store> {
+        let first = self.pop_store()?;
+        let Store::Commit(commit) = first else { return Some(first) };
+        let mut batch_bytes = commit.record_bytes_max(self.group_id_bytes);
+        let mut together = Vec::new();
+        while let Some(next) = self.pop_commit(COMMITS_PER_BATCH_BYTES.saturating_sub(batch_bytes))
+        {
+            batch_bytes += next.record_bytes_max(self.group_id_bytes);
+            together.push(next);
+        }
+        if together.is_empty() {
+            return Some(Store::Commit(commit));
+        }
+        together.insert(0, commit);
+        Some(Store::Commits(together))
+    }
+
+    /// The first store that waits, if it is a commit of at most so many bytes.
+    fn pop_commit(&mut self, bytes_max: usize) -> Option<OffsetCommit> {
+        let fits = |it: &OffsetCommit| it.record_bytes_max(self.group_id_bytes) <= bytes_max;
+        if !matches!(self.stores.front(), Some(Store::Commit(next)) if fits(next)) {
+            return None;
+        }
+        match self.pop_store() {
+            Some(Store::Commit(commit)) => Some(commit),
+            _ => None,
+        }
+    }
+
+    fn pop_store(&mut self) -> Option<Store> {
+        let store = self.stores.pop_front()?;
+        self.queued_bytes -= store.bytes();
+        Some(store)
     }
 
     /// Takes out what is due when no change of the group can be completed any more: all that wait

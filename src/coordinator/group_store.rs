@@ -29,6 +29,8 @@ pub type Record = (Vec<u8>, Option<Vec<u8>>);
 /// change of a group returns room for one.
 pub enum Store {
     Commit(OffsetCommit),
+    /// Commits that have waited for the store before, in one batch.
+    Commits(Vec<OffsetCommit>),
     /// Tombstones for offsets, a batch at a time.
     RemoveOffsets {
         keys: Vec<TopicAndPartition>,
@@ -58,12 +60,8 @@ impl Store {
     pub fn records(&self, group_id: &str) -> Vec<Record> {
         let tombstone = |key: &TopicAndPartition| (offset_commit_key(group_id, key), None);
         match self {
-            Self::Commit(commit) => {
-                let record = |(key, it): &(TopicAndPartition, OffsetAndMetadata)| {
-                    (offset_commit_key(group_id, key), Some(offset_commit_value(it)))
-                };
-                commit.offsets.iter().map(record).collect()
-            }
+            Self::Commit(commit) => commit.records(group_id).collect(),
+            Self::Commits(commits) => commits.iter().flat_map(|it| it.records(group_id)).collect(),
             Self::RemoveOffsets { keys, .. } => {
                 keys.iter().take(TOMBSTONES_PER_BATCH).map(tombstone).collect()
             }
@@ -85,6 +83,7 @@ impl Store {
         STORE_BYTES
             + match self {
                 Self::Commit(commit) => commit.bytes(),
+                Self::Commits(commits) => commits.iter().map(OffsetCommit::bytes).sum(),
                 Self::RemoveOffsets { keys, .. } => keys.len() * KEY_BYTES,
                 Self::Assignment { value, .. }
                 | Self::Empty { value }
@@ -107,27 +106,33 @@ impl Store {
                 Errors::InvalidCommitOffsetSize => Errors::UnknownServerError,
                 other => other,
             },
-            Self::Commit(_) | Self::RemoveOffsets { .. } | Self::RemoveGroup(_) => error,
+            Self::Commit(_)
+            | Self::Commits(_)
+            | Self::RemoveOffsets { .. }
+            | Self::RemoveGroup(_) => error,
         }
     }
 
-    /// Fails a change that nobody will complete. Returns the answer that its client waits for; none
-    /// if the client has it already.
-    pub fn abandon(&mut self, error: Errors) -> Option<Answer> {
-        match self {
+    /// Fails a change that nobody will complete. Returns the answers that its clients wait for; none
+    /// for a client that has it already.
+    pub fn abandon(&mut self, error: Errors) -> Vec<Answer> {
+        let answer: Option<Answer> = match self {
             Self::Commit(commit) => commit.take_answer(Err(error)),
+            Self::Commits(commits) => {
+                return commits.iter_mut().filter_map(|it| it.take_answer(Err(error))).collect();
+            }
             Self::RemoveOffsets { callback, .. }
             | Self::RemoveGroup(GroupRemoval { callback, .. }) => {
-                let callback = callback.take()?;
-                Some(Box::new(move || callback(Err(error))))
+                let callback = callback.take();
+                callback.map(|it| -> Answer { Box::new(move || it(Err(error))) })
             }
             Self::StaticMember { joined, callback, .. } => {
                 let failed = JoinError::new(error, &joined.member_id);
-                let callback = callback.take()?;
-                Some(Box::new(move || callback(Err(failed))))
+                callback.take().map(|it| -> Answer { Box::new(move || it(Err(failed))) })
             }
             Self::Assignment { .. } | Self::Empty { .. } => None,
-        }
+        };
+        answer.into_iter().collect()
     }
 }
 
@@ -165,6 +170,19 @@ impl OffsetCommit {
         let accepted = offsets.into_iter().zip(&verdicts).filter(|(_, it)| it.is_ok());
         let offsets = accepted.map(|(it, _)| it).collect();
         Self { offsets, verdicts, callback: Some(callback), held: Held::default(), answer_bytes: 0 }
+    }
+
+    fn records(&self, group_id: &str) -> impl Iterator<Item = Record> {
+        let record = move |(key, it): &(TopicAndPartition, OffsetAndMetadata)| {
+            (offset_commit_key(group_id, key), Some(offset_commit_value(it)))
+        };
+        self.offsets.iter().map(record)
+    }
+
+    /// More than its records take in the log, in bytes.
+    pub fn record_bytes_max(&self, group_id_bytes: usize) -> usize {
+        let offsets = self.offsets.iter();
+        offsets.map(|(key, it)| group_id_bytes + offset_bytes(key, it)).sum()
     }
 
     fn bytes(&self) -> usize {

@@ -193,6 +193,20 @@ impl GroupTable {
         true
     }
 
+    /// The epoch in which this broker leads the partition of a group; [`LeaderEpoch::NONE`] on a broker that is
+    /// alone.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find); `NOT_COORDINATOR` also if the group is not the one of its id any more: it was
+    /// unloaded, and may have been loaded again.
+    pub fn leader_epoch_of(&self, group: &Arc<Group>) -> Result<LeaderEpoch, Errors> {
+        let mut partitions = locked(&self.partitions);
+        let partition = partitions.coordinated(group.group_id())?;
+        let current = partition.groups.get(group.group_id());
+        let is_current = current.is_some_and(|it| Arc::ptr_eq(it, group));
+        is_current.then_some(partition.leader_epoch).ok_or(Errors::NotCoordinator)
+    }
+
     /// All of them, in no order.
     pub fn groups(&self) -> Vec<Arc<Group>> {
         let partitions = locked(&self.partitions);
@@ -376,7 +390,9 @@ mod tests {
         let load = table.elect(47, FIRST).unwrap();
         let loaded = group();
         table.end_load(load, Some(&[Arc::clone(&loaded)]));
+        assert_eq!(table.leader_epoch_of(&loaded), Ok(FIRST));
         let unloaded = table.resign(47, Some(LeaderEpoch(1))).unwrap();
+        assert_eq!(table.leader_epoch_of(&loaded), Err(Errors::NotCoordinator));
         assert!(Arc::ptr_eq(&unloaded[0], &loaded) && table.groups().is_empty());
         assert_eq!(refusal(&table), Errors::NotCoordinator);
         assert!(!table.replace(&loaded, Some(group())), "what is loaded again is moot");

@@ -66,10 +66,10 @@ impl MetadataImage {
             }
             MetadataRecord::UserScramCredential(it) => self.security.replay_scram(it),
             MetadataRecord::RemoveUserScramCredential(it) => self.security.replay_remove_scram(it),
-            // Which replicas may lead out of sync, whose turn the next producer ids are, who the
-            // controllers are: they decide by it, brokers do not. There are no delegation tokens here.
-            MetadataRecord::ClearElr(_)
-            | MetadataRecord::ProducerIds(_)
+            MetadataRecord::ClearElr(it) => self.topics.replay_clear_elr(it),
+            // Whose turn the next producer ids are, who the controllers are: they decide by it, brokers do
+            // not. There are no delegation tokens here.
+            MetadataRecord::ProducerIds(_)
             | MetadataRecord::RegisterController(_)
             | MetadataRecord::UnregisterController(_)
             | MetadataRecord::DelegationToken(_)

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::common::text::counted;
 use crate::common::units::LeaderEpoch;
+use crate::image::leader_recovery_state::LeaderRecoveryState;
 use crate::image::records::topic_records::{
-    NO_LEADER_CHANGE, PartitionChangeRecord, PartitionRecord,
+    NO_LEADER_CHANGE, NO_RECOVERY_STATE_CHANGE, PartitionChangeRecord, PartitionRecord,
 };
 use crate::protocol::wire::uuid::Uuid;
 
@@ -35,8 +36,16 @@ pub struct PartitionRegistration {
     pub partition_epoch: i32,
     pub replicas: Arc<[i32]>,
     pub isr: Arc<[i32]>,
+    /// Those of `replicas` that a reassignment brings, and those that leave when it is done.
+    pub adding_replicas: Arc<[i32]>,
+    pub removing_replicas: Arc<[i32]>,
     /// Of each replica the id of its log directory; empty where these are not known.
     pub directories: Arc<[[u8; 16]]>,
+    /// Kafka's `elr`: not in sync any more, and yet they have all that was acknowledged (KIP-966).
+    pub eligible_leader_replicas: Arc<[i32]>,
+    /// In sync or eligible when the last of those went.
+    pub last_known_elr: Arc<[i32]>,
+    pub leader_recovery_state: LeaderRecoveryState,
 }
 
 impl TopicImage {
@@ -81,7 +90,12 @@ impl PartitionRegistration {
             partition_epoch: record.partition_epoch,
             replicas: record.replicas.as_slice().into(),
             isr: record.isr.as_slice().into(),
+            adding_replicas: record.adding_replicas.as_slice().into(),
+            removing_replicas: record.removing_replicas.as_slice().into(),
             directories: directories(&record.directories),
+            eligible_leader_replicas: optional(record.eligible_leader_replicas.as_ref()),
+            last_known_elr: optional(record.last_known_elr.as_ref()),
+            leader_recovery_state: recovery_state(record.leader_recovery_state)?,
         })
     }
 
@@ -97,8 +111,13 @@ impl PartitionRegistration {
             self.replicas = replicas.as_slice().into();
         }
         check_directories(self.directories.len(), self.replicas.len())?;
-        if let Some(isr) = &record.isr {
-            self.isr = isr.as_slice().into();
+        set(&mut self.isr, record.isr.as_ref());
+        set(&mut self.adding_replicas, record.adding_replicas.as_ref());
+        set(&mut self.removing_replicas, record.removing_replicas.as_ref());
+        set(&mut self.eligible_leader_replicas, record.eligible_leader_replicas.as_ref());
+        set(&mut self.last_known_elr, record.last_known_elr.as_ref());
+        if record.leader_recovery_state != NO_RECOVERY_STATE_CHANGE {
+            self.leader_recovery_state = recovery_state(record.leader_recovery_state)?;
         }
         if record.leader != NO_LEADER_CHANGE {
             self.leader = record.leader;
@@ -109,6 +128,17 @@ impl PartitionRegistration {
         Ok(())
     }
 
+    /// Whether there are replicas that may lead although they are not in sync, or were.
+    pub(crate) fn has_elr(&self) -> bool {
+        !self.eligible_leader_replicas.is_empty() || !self.last_known_elr.is_empty()
+    }
+
+    /// Port of `TopicDelta.maybeClearElr`. No epoch counts that.
+    pub(crate) fn clear_elr(&mut self) {
+        self.eligible_leader_replicas = Arc::default();
+        self.last_known_elr = Arc::default();
+    }
+
     pub fn has_leader(&self) -> bool {
         self.leader != NO_LEADER
     }
@@ -117,6 +147,22 @@ impl PartitionRegistration {
     pub fn offline_replicas(&self) -> &[i32] {
         if self.has_leader() { &[] } else { &self.replicas }
     }
+}
+
+/// What is null in a change stays as it is.
+fn set(replicas: &mut Arc<[i32]>, changed: Option<&Vec<i32>>) {
+    if let Some(changed) = changed {
+        *replicas = changed.as_slice().into();
+    }
+}
+
+fn optional(replicas: Option<&Vec<i32>>) -> Arc<[i32]> {
+    replicas.map(|it| it.as_slice().into()).unwrap_or_default()
+}
+
+fn recovery_state(value: i8) -> Result<LeaderRecoveryState, String> {
+    let unknown = || format!("leaderRecoveryState is {value} where only 0 and 1 are known");
+    LeaderRecoveryState::for_value(value).ok_or_else(unknown)
 }
 
 /// Without directories nothing is known of them.

@@ -11,7 +11,7 @@ use crate::common::uuid::uuid_text;
 use crate::image::configurations_image::set_override;
 use crate::image::records::config_records::ConfigRecord;
 use crate::image::records::topic_records::{
-    PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord,
+    ClearElrRecord, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord,
 };
 use crate::image::topic_image::{PartitionRegistration, TopicImage};
 
@@ -124,6 +124,20 @@ impl TopicsImage {
         self.early.retain(|(of, _), _| *of != id);
         Arc::make_mut(&mut self.topics).remove(&name);
         Ok(())
+    }
+
+    pub(crate) fn replay_clear_elr(&mut self, record: &ClearElrRecord) {
+        let is_meant = |name: &str| record.topic_name.is_empty() || record.topic_name == name;
+        let has_elr =
+            |topic: &Arc<TopicImage>| topic.partitions.iter().any(PartitionRegistration::has_elr);
+        let found = self.topics.iter().filter(|(name, topic)| is_meant(name) && has_elr(topic));
+        let names: Vec<Arc<str>> = found.map(|(name, _)| Arc::clone(name)).collect();
+        for name in names {
+            if let Some(topic) = Arc::make_mut(&mut self.topics).get_mut(&name) {
+                let partitions = &mut Arc::make_mut(topic).partitions;
+                partitions.iter_mut().for_each(PartitionRegistration::clear_elr);
+            }
+        }
     }
 
     /// Settings of a topic that is not there are passed over: snapshots of Kafka may still have those of a

@@ -362,6 +362,7 @@ impl LocalLogs {
         entries: &[(TopicAndPartition, Range<usize>)],
         buffer: &mut [u8],
         required_acks: i16,
+        leader_epoch: LeaderEpoch,
     ) -> (Vec<(TopicAndPartition, LogAppendResult)>, Vec<TopicAndPartition>) {
         let _step = step!(
             "ReplicaManager.appendToLocalLog",
@@ -375,7 +376,7 @@ impl LocalLogs {
             let partition = self.get_partition_or_error(key);
             let mut appended = match (partition, buffer.get_mut(range.clone())) {
                 (Ok(partition), Some(records)) => {
-                    partition.append_messages_to_leader(records, required_acks)
+                    partition.append_messages_in_epoch(leader_epoch, records, required_acks)
                 }
                 (Err(error), _) => Err(error),
                 (_, None) => Err(KafkaError::api(

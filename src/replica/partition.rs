@@ -10,6 +10,7 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
+use crate::image::leader_recovery_state::LeaderRecoveryState;
 use crate::image::topic_image::NO_LEADER;
 use crate::replica::isr_state::{IsrState, Refused};
 use crate::replica::leadership::{LeaderStart, Leadership};
@@ -17,7 +18,7 @@ use crate::replica::partition_context::PartitionContext;
 use crate::replica::partition_state::PartitionState;
 use crate::replica::remote_replica::{FollowerFetch, RemoteReplica};
 use crate::replica::replica::Replica;
-use crate::replica::replication_engine::{AlterPartition, AlteredPartition, LeaderRecoveryState};
+use crate::replica::replication_engine::{AlterPartition, AlteredPartition};
 use crate::storage::epochs::epoch_entry::EpochEndOffset;
 use crate::storage::log::log_append::LogAppendInfo;
 
@@ -260,10 +261,27 @@ impl Partition {
         records: &mut [u8],
         required_acks: i16,
     ) -> Result<(LogAppendInfo, bool), KafkaError> {
+        self.append_messages_in_epoch(LeaderEpoch::NONE, records, required_acks)
+    }
+
+    /// The same for a writer that has to know that nobody has led in between: `leader_epoch` is the one in which
+    /// it looked. [`LeaderEpoch::NONE`] fits any.
+    ///
+    /// # Errors
+    /// Also those of [`check_leader_epoch`](Self::check_leader_epoch).
+    pub fn append_messages_in_epoch(
+        &self,
+        leader_epoch: LeaderEpoch,
+        records: &mut [u8],
+        required_acks: i16,
+    ) -> Result<(LogAppendInfo, bool), KafkaError> {
         // Held to the end: whoever makes the broker a follower waits for the append, and none comes
         // after it.
         let leadership = read_locked(&self.leadership);
         let state = &leadership.state;
+        if leader_epoch != LeaderEpoch::NONE {
+            check_leader_epoch(state.leader_epoch, leader_epoch)?;
+        }
         let replica = self.led_in(state)?;
         if required_acks == ACKS_ALL && !self.has_enough_replicas(state) {
             let why = format!(

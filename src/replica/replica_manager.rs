@@ -448,6 +448,28 @@ impl ReplicaManager {
         buffer: &mut [u8],
         response_callback: ProduceCallback,
     ) {
+        let any = LeaderEpoch::NONE;
+        self.append_messages_in_epoch(
+            any,
+            timeout_ms,
+            required_acks,
+            entries,
+            buffer,
+            response_callback,
+        );
+    }
+
+    /// The same, if the logs are led in `leader_epoch`; [`LeaderEpoch::NONE`] stands for any. Else the error of a
+    /// partition is that of [`Partition::check_leader_epoch`](crate::replica::partition::Partition::check_leader_epoch).
+    pub fn append_messages_in_epoch(
+        &self,
+        leader_epoch: LeaderEpoch,
+        timeout_ms: i64,
+        required_acks: i16,
+        entries: &[(TopicAndPartition, Range<usize>)],
+        buffer: &mut [u8],
+        response_callback: ProduceCallback,
+    ) {
         let _step =
             step!("ReplicaManager.appendMessages", "{}", counted(entries.len(), "partition"));
         if !matches!(required_acks, -1..=1) {
@@ -462,7 +484,7 @@ impl ReplicaManager {
             return;
         }
         let (results, high_watermark_moved) =
-            self.local_logs.append_to_local_log(entries, buffer, required_acks);
+            self.local_logs.append_to_local_log(entries, buffer, required_acks, leader_epoch);
         let appended: Vec<_> = results
             .iter()
             .filter(|(_, result)| result.is_ok())

@@ -4,6 +4,7 @@
 use crate::common::errors::Errors;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::LeaderEpoch;
+use crate::image::leader_recovery_state::LeaderRecoveryState;
 use crate::image::topic_image::PartitionRegistration;
 use crate::replica::broker_end_point::BrokerEndPoint;
 
@@ -67,33 +68,4 @@ pub struct AlteredPartition {
     pub isr: Vec<i32>,
     pub leader_recovery_state: LeaderRecoveryState,
     pub partition_epoch: i32,
-}
-
-/// Port of `org.apache.kafka.metadata.LeaderRecoveryState`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LeaderRecoveryState {
-    /// The leader has all that was acknowledged.
-    #[default]
-    Recovered,
-    /// It was elected though it was not in sync, and may lack some.
-    Recovering,
-}
-
-impl LeaderRecoveryState {
-    /// The number on the wire and in records.
-    pub fn value(self) -> i8 {
-        match self {
-            Self::Recovered => 0,
-            Self::Recovering => 1,
-        }
-    }
-
-    /// `None` for a number that means none.
-    pub fn for_value(value: i8) -> Option<Self> {
-        match value {
-            0 => Some(Self::Recovered),
-            1 => Some(Self::Recovering),
-            _ => None,
-        }
-    }
 }

@@ -1,15 +1,19 @@
 //! Port of `kafka.server.BrokerServer.startup`: the parts of a broker whose controllers are other processes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::common::end_point::EndPoint;
 use crate::common::errors::KafkaError;
-use crate::common::topic_partition::TopicAndPartition;
+use crate::common::time::Time;
 use crate::config::kafka_config::KafkaConfig;
 use crate::coordinator::group_table::GroupTable;
 use crate::image::current_image::CurrentImage;
-use crate::replica::fetcher::partition_fetch_state::PartitionFetchState;
-use crate::replica::fetcher::replica_fetchers::{InitialFetchState, ReplicaFetchers};
+use crate::replica::broker_end_point::BrokerEndPoint;
+use crate::replica::fetcher::leader_end_point::LeaderEndPoint;
+use crate::replica::fetcher::replica_fetcher_manager::{
+    FetcherManagerConfig, ReplicaFetcherManager,
+};
+use crate::replica::fetcher::replica_fetchers::ReplicaFetchers;
 use crate::replica::replica_manager::ReplicaManager;
 use crate::replica::replication_engine::ReplicationEngine;
 use crate::security::configured_mechanisms::report_listeners_without_user;
@@ -19,6 +23,7 @@ use crate::server::broker_parts::{
     schedule_offset_expiry,
 };
 use crate::server::cluster::api_version_manager::ApiVersionManager;
+use crate::server::cluster::broker_lifecycle_manager::BrokerLifecycleManager;
 use crate::server::cluster::broker_metadata_publisher::{BrokerMetadataPublisher, FollowingParts};
 use crate::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 use crate::server::cluster::default_auto_topic_creation_manager::DefaultAutoTopicCreationManager;
@@ -34,6 +39,8 @@ use crate::server::cluster::start_cancellation::StartCancellation;
 use crate::server::metadata::metadata_cache::MetadataCache;
 use crate::server::metadata::scram_control_manager::ScramControlManager;
 use crate::server::quota::quota_managers::QuotaManagers;
+use crate::server::replication::remote_leader_end_point::{FollowerContext, RemoteLeaderEndPoint};
+use crate::server::replication::replication_config::ReplicationConfig;
 use crate::server::security::authorizer::Authorizer;
 
 /// How the broker comes into the cluster.
@@ -91,7 +98,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         time,
         Arc::clone(metrics),
     )?);
-    let fetchers = Arc::new(NoFetchers) as Arc<dyn ReplicaFetchers>;
+    let registered = Arc::<OnceLock<Arc<BrokerLifecycleManager>>>::default();
+    let fetchers = Arc::new(new_fetchers(config, &replica_manager, &engine, &registered, time));
     let group_coordinator =
         new_group_coordinator(config, GroupTable::in_cluster(), &replica_manager, time);
     let publisher = Arc::new(BrokerMetadataPublisher::new(FollowingParts {
@@ -100,7 +108,7 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         log_manager: Arc::clone(log_manager),
         replica_manager: Arc::clone(&replica_manager),
         engine,
-        fetchers,
+        fetchers: Arc::clone(&fetchers) as Arc<dyn ReplicaFetchers>,
         group_coordinator: Arc::clone(&group_coordinator),
         dynamic_configs: DynamicConfigPublisher::new(config.broker_id, dynamic_config, scheduler),
         loading_progress: Arc::clone(sources.loading_progress),
@@ -113,6 +121,8 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let entrance =
         Entrance { endpoints, publisher, alter_partition_manager, scheduler, time, on_fault };
     let membership = Membership::join(config, identity, entrance)?;
+    // Only once: nobody else has it.
+    let _ = registered.set(Arc::clone(membership.lifecycle()));
     membership.wait_for_first_publication(cancellation).inspect_err(|_| membership.leave())?;
     schedule_offset_expiry(config, scheduler, &group_coordinator);
     schedule_isr_expiration(config, scheduler, &replica_manager);
@@ -130,6 +140,40 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
         authorizer,
         membership: Some(membership),
     })
+}
+
+/// The threads that copy what other brokers lead. None runs yet.
+fn new_fetchers(
+    config: &KafkaConfig,
+    replica_manager: &Arc<ReplicaManager>,
+    engine: &Arc<KRaftEngine>,
+    registered: &Arc<OnceLock<Arc<BrokerLifecycleManager>>>,
+    time: &Arc<dyn Time>,
+) -> ReplicaFetcherManager {
+    let (broker_id, registered, engine) =
+        (config.broker_id, Arc::clone(registered), Arc::clone(engine));
+    // Before it is registered anew a broker says what it was: never less, or a leader would take any epoch for it.
+    let broker_epoch = move || {
+        let now = registered.get().and_then(|lifecycle| lifecycle.broker_epoch());
+        now.or_else(|| engine.broker_epoch(broker_id))
+    };
+    let context = Arc::new(FollowerContext {
+        config: ReplicationConfig::from(config),
+        replica_manager: Arc::clone(replica_manager),
+        quotas: Arc::clone(replica_manager.quotas()),
+        time: Arc::clone(time),
+        broker_epoch: Box::new(broker_epoch),
+    });
+    let leader_end_points = Box::new(move |broker: &BrokerEndPoint, fetcher_id: usize| {
+        let context = Arc::clone(&context);
+        Box::new(RemoteLeaderEndPoint::new(broker.clone(), fetcher_id, context))
+            as Box<dyn LeaderEndPoint>
+    });
+    let fetcher_config = FetcherManagerConfig {
+        num_fetchers: config.num_replica_fetchers,
+        backoff_ms: config.replica_fetch_backoff_ms,
+    };
+    ReplicaFetcherManager::new(fetcher_config, replica_manager, leader_end_points, time)
 }
 
 /// What asks the controller.
@@ -158,22 +202,4 @@ impl OnController {
             RpcProducerIdManager::new(config.broker_id, broker_epoch, &channel, sources.time);
         Self { auto_topics, forwarding: Forwarding { manager, versions }, producer_ids }
     }
-}
-
-/// Copies nothing: the threads that do are still to come.
-struct NoFetchers;
-
-impl ReplicaFetchers for NoFetchers {
-    fn add_fetcher_for_partitions(&self, _: Vec<(TopicAndPartition, InitialFetchState)>) {}
-
-    fn remove_fetcher_for_partitions(
-        &self,
-        _: &[TopicAndPartition],
-    ) -> Vec<(TopicAndPartition, PartitionFetchState)> {
-        Vec::new()
-    }
-
-    fn shutdown_idle_fetcher_threads(&self) {}
-
-    fn shutdown(&self) {}
 }

@@ -40,7 +40,7 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 listeners=PLAINTEXT://127.0.0.1:$3
 log.dirs=$CLUSTER_DIR/broker-$1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor=3
 $CLUSTER_BROKER_SETTINGS
 EOF
 }

@@ -10,15 +10,14 @@ use transferto::common::mock_time::MockTime;
 use transferto::common::scheduler::Scheduler;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::LeaderEpoch;
+use transferto::image::leader_recovery_state::LeaderRecoveryState;
 use transferto::protocol::alter_partition::{
     AlterPartitionRequest, AlterPartitionResponse, AlteredPartitionData, AlteredTopic,
     PartitionData,
 };
 use transferto::protocol::wire::types::{Reader, Version};
 use transferto::protocol::wire::uuid::Uuid;
-use transferto::replica::replication_engine::{
-    AlterPartition, AlteredPartition, LeaderRecoveryState,
-};
+use transferto::replica::replication_engine::{AlterPartition, AlteredPartition};
 use transferto::server::cluster::controller_channel::ControllerError;
 use transferto::server::cluster::default_alter_partition_manager::DefaultAlterPartitionManager;
 

@@ -17,13 +17,14 @@ use crate::common::log_limit::{LogKind, limited};
 use crate::common::scheduler::Scheduler;
 use crate::common::text::counted;
 use crate::common::units::LeaderEpoch;
+use crate::image::leader_recovery_state::LeaderRecoveryState;
 use crate::protocol::alter_partition::{
     AlterPartitionRequest, AlterPartitionResponse, AlteredPartitionData, BrokerState,
     PartitionData, TopicData,
 };
 use crate::protocol::wire::uuid::Uuid;
 use crate::replica::replication_engine::{
-    AlterPartition, AlterPartitionCallback, AlteredPartition, LeaderRecoveryState,
+    AlterPartition, AlterPartitionCallback, AlteredPartition,
 };
 use crate::server::cluster::controller_channel::{
     ControllerChannel, ControllerError, send_request,

@@ -18,6 +18,7 @@ use crate::config::config_source::MESSAGE_FORMAT_VERSION;
 use crate::config::config_type::Kind;
 use crate::config::log_config::LogConfig;
 use crate::config::log_policies::MessageFormatVersion;
+use crate::image::leader_recovery_state::LeaderRecoveryState;
 use crate::image::topic_image::{PartitionRegistration, TopicImage};
 use crate::registry::topic_registry::{
     NewTopic, TopicRecord, TopicRegistry, log_config, valid_log_config,
@@ -324,7 +325,12 @@ pub(super) fn image_of(
         partition_epoch: 0,
         replicas: Arc::clone(&replicas),
         isr: Arc::clone(&replicas),
+        adding_replicas: Arc::default(),
+        removing_replicas: Arc::default(),
         directories: Arc::default(),
+        eligible_leader_replicas: Arc::default(),
+        last_known_elr: Arc::default(),
+        leader_recovery_state: LeaderRecoveryState::Recovered,
     };
     TopicImage {
         id: topic.id,

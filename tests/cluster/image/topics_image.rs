@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use transferto::image::leader_recovery_state::LeaderRecoveryState;
 use transferto::image::metadata_delta::{LocalReplicaChanges, MetadataDelta};
 use transferto::image::metadata_image::MetadataImage;
 use transferto::image::records::config_records::BROKER;
 use transferto::image::records::metadata_record::MetadataRecord;
-use transferto::image::records::topic_records::PartitionChangeRecord;
+use transferto::image::records::topic_records::{ClearElrRecord, PartitionChangeRecord};
 use transferto::image::topic_image::PartitionRegistration;
 use transferto::protocol::wire::uuid::Uuid;
 
@@ -79,6 +80,60 @@ fn directories_are_those_of_the_replicas_and_unknown_ones_are_none() {
         let error = after.clone().replay(&contradiction).unwrap_err();
         assert_eq!(error, "it has 1 replica in 2 directories");
     }
+}
+
+#[test]
+fn what_a_reassignment_and_an_unclean_election_leave_is_kept_until_a_change_names_it() {
+    let with = |it: &mut PartitionChangeRecord| {
+        (it.adding_replicas, it.removing_replicas) = (Some(vec![4]), Some(vec![1]));
+        (it.eligible_leader_replicas, it.last_known_elr) = (Some(vec![2]), Some(vec![3]));
+        it.leader_recovery_state = 1;
+    };
+    let first = image(&[topic("foo", FOO), partition(FOO, 0, &[1, 2, 3])]);
+    assert_eq!(only(&first, "foo").leader_recovery_state, LeaderRecoveryState::Recovered);
+    let before = followed(&first, &[change(FOO, 0, with)]);
+    let kept = followed(&before, &[change(FOO, 0, |it| it.isr = Some(vec![1]))]);
+    let it = only(&kept, "foo");
+    assert_eq!((&it.adding_replicas[..], &it.removing_replicas[..]), (&[4][..], &[1][..]));
+    assert_eq!((&it.eligible_leader_replicas[..], &it.last_known_elr[..]), (&[2][..], &[3][..]));
+    assert_eq!(it.leader_recovery_state, LeaderRecoveryState::Recovering);
+    let over = |it: &mut PartitionChangeRecord| {
+        (it.adding_replicas, it.removing_replicas) = (Some(vec![]), Some(vec![]));
+        (it.eligible_leader_replicas, it.last_known_elr) = (Some(vec![]), Some(vec![]));
+        it.leader_recovery_state = 0;
+    };
+    let after = followed(&kept, &[change(FOO, 0, over)]);
+    let expected = PartitionRegistration {
+        isr: it.isr.clone(),
+        partition_epoch: it.partition_epoch + 1,
+        ..only(&first, "foo").clone()
+    };
+    assert_eq!(*only(&after, "foo"), expected);
+    let unknown = change(FOO, 0, |it| it.leader_recovery_state = 2);
+    let error = first.clone().replay(&unknown).unwrap_err();
+    assert_eq!(error, "leaderRecoveryState is 2 where only 0 and 1 are known");
+}
+
+#[test]
+fn eligible_replicas_are_forgotten_of_one_topic_or_of_all_and_no_epoch_counts_it() {
+    let eligible = |id| change(id, 0, |it| it.eligible_leader_replicas = Some(vec![2]));
+    let before = image(&[
+        topic("foo", FOO),
+        partition(FOO, 0, &[1, 2]),
+        topic("bar", BAR),
+        partition(BAR, 0, &[1, 2]),
+        eligible(FOO),
+        eligible(BAR),
+    ]);
+    let clear = |name: &str| ClearElrRecord { topic_name: name.to_string() }.into();
+    let is_kept = |image: &MetadataImage| {
+        ["foo", "bar"].map(|name| !only(image, name).eligible_leader_replicas.is_empty())
+    };
+    let of_foo = followed(&before, &[clear("foo")]);
+    assert_eq!(is_kept(&of_foo), [false, true]);
+    assert_eq!(only(&of_foo, "foo").partition_epoch, only(&before, "foo").partition_epoch);
+    assert_eq!(is_kept(&followed(&before, &[clear("")])), [false, false]);
+    assert_eq!(followed(&before, &[clear("baz")]), before);
 }
 
 #[test]

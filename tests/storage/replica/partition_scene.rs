@@ -12,6 +12,7 @@ use transferto::common::time::Time;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::{LeaderEpoch, Offset};
 use transferto::config::log_config::LogConfig;
+use transferto::image::leader_recovery_state::LeaderRecoveryState;
 use transferto::replica::broker_end_point::BrokerEndPoint;
 use transferto::replica::delayed_fetch::FetchCallback;
 use transferto::replica::isr_state::IsrState;
@@ -19,9 +20,7 @@ use transferto::replica::local_logs::{LogReadInfo, PartitionFetchInfo};
 use transferto::replica::partition::{ASKED_BY_NAME, Partition};
 use transferto::replica::partition_state::PartitionState;
 use transferto::replica::replica_manager::{FetchParams, ReplicaManager, ReplicaManagerConfig};
-use transferto::replica::replication_engine::{
-    AlterPartition, AlteredPartition, LeaderRecoveryState,
-};
+use transferto::replica::replication_engine::{AlterPartition, AlteredPartition};
 use transferto::storage::files::log_dir_failure_channel::LogDirFailureChannel;
 use transferto::storage::log::log::Log;
 

@@ -1,0 +1,239 @@
+//! Port of `kafka.server.ReplicaFetcherManager` and `AbstractFetcherManager`: which thread copies what.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use log::{Level, error, info, log};
+
+use crate::common::lock::locked;
+use crate::common::log_limit::{LogKind, limited};
+use crate::common::named_thread::spawn_named;
+use crate::common::text::counted;
+use crate::common::time::Time;
+use crate::common::topic_partition::TopicAndPartition;
+use crate::replica::broker_end_point::BrokerEndPoint;
+use crate::replica::fetcher::abstract_fetcher_thread::{AbstractFetcherThread, FetcherConfig};
+use crate::replica::fetcher::failed_partitions::FailedPartitions;
+use crate::replica::fetcher::leader_end_point::LeaderEndPoint;
+use crate::replica::fetcher::partition_fetch_state::PartitionFetchState;
+use crate::replica::fetcher::replica_fetcher_thread::ReplicaFetcherThread;
+use crate::replica::fetcher::replica_fetchers::{InitialFetchState, ReplicaFetchers};
+use crate::replica::replica_manager::ReplicaManager;
+
+/// Makes the way to a leader for the fetcher of this number.
+pub type LeaderEndPoints =
+    Box<dyn Fn(&BrokerEndPoint, usize) -> Box<dyn LeaderEndPoint> + Send + Sync>;
+
+/// How a broker copies.
+pub struct FetcherManagerConfig {
+    /// `num.replica.fetchers`, for each leader; at least 1.
+    pub num_fetchers: usize,
+    /// `replica.fetch.backoff.ms`.
+    pub backoff_ms: i64,
+}
+
+/// The threads that copy into the partitions of a `ReplicaManager`.
+pub struct ReplicaFetcherManager {
+    config: FetcherManagerConfig,
+    replica_manager: Arc<ReplicaManager>,
+    leader_end_points: LeaderEndPoints,
+    time: Arc<dyn Time>,
+    failed: Arc<FailedPartitions>,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    running: HashMap<BrokerIdAndFetcherId, Running>,
+    is_shut_down: bool,
+}
+
+/// The leader, and which of its fetchers.
+type BrokerIdAndFetcherId = (i32, usize);
+
+struct Running {
+    fetcher: Arc<AbstractFetcherThread>,
+    handle: JoinHandle<()>,
+}
+
+/// How far the threads are: Kafka's metrics of the same names.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FetcherMetrics {
+    /// The most records that a partition is behind.
+    pub max_lag: i64,
+    /// Of the thread that asks least often, in requests per second; 0 without a thread.
+    pub min_fetch_rate: f64,
+    pub dead_thread_count: usize,
+    pub failed_partitions_count: usize,
+}
+
+impl ReplicaFetcherManager {
+    /// Without a thread.
+    pub fn new(
+        config: FetcherManagerConfig,
+        replica_manager: &Arc<ReplicaManager>,
+        leader_end_points: LeaderEndPoints,
+        time: &Arc<dyn Time>,
+    ) -> Self {
+        Self {
+            config,
+            replica_manager: Arc::clone(replica_manager),
+            leader_end_points,
+            time: Arc::clone(time),
+            failed: Arc::default(),
+            threads: Mutex::default(),
+        }
+    }
+
+    /// How far the threads are now.
+    pub fn metrics(&self) -> FetcherMetrics {
+        let threads = locked(&self.threads);
+        let now_ms = self.time.hi_res_clock_ms();
+        let stats = || threads.running.values().map(|it| it.fetcher.stats());
+        FetcherMetrics {
+            max_lag: stats().map(|it| it.max_lag()).max().unwrap_or(0),
+            min_fetch_rate: stats()
+                .map(|it| it.request_rate(now_ms))
+                .reduce(f64::min)
+                .unwrap_or(0.0),
+            dead_thread_count: stats().filter(|it| it.is_dead()).count(),
+            failed_partitions_count: self.failed.count(),
+        }
+    }
+
+    /// Kafka's `ConsumerLag`: how many records each partition is behind.
+    pub fn lags(&self) -> Vec<(TopicAndPartition, i64)> {
+        let threads = locked(&self.threads);
+        threads.running.values().flat_map(|it| it.fetcher.stats().lags()).collect()
+    }
+
+    fn start(&self, broker: &BrokerEndPoint, fetcher_id: usize) -> io::Result<Running> {
+        let leader = (self.leader_end_points)(broker, fetcher_id);
+        let name = format!("ReplicaFetcherThread-{fetcher_id}-{}", broker.id);
+        let config = FetcherConfig {
+            name: name.clone(),
+            backoff_ms: self.config.backoff_ms,
+            time: Arc::clone(&self.time),
+            failed: Arc::clone(&self.failed),
+        };
+        let replicas = Box::new(ReplicaFetcherThread::new(Arc::clone(&self.replica_manager)));
+        let fetcher = Arc::new(AbstractFetcherThread::new(config, leader, replicas));
+        let works = Arc::clone(&fetcher);
+        let handle = spawn_named(name, move || works.run())?;
+        Ok(Running { fetcher, handle })
+    }
+
+    /// Adds to the thread of this number, which is started if it does not run. One whose leader is reached
+    /// elsewhere by now gives way to another, which goes on with what it had.
+    fn add_to(
+        &self,
+        threads: &mut Threads,
+        (broker, fetcher_id): (&BrokerEndPoint, usize),
+        mut partitions: Vec<(TopicAndPartition, InitialFetchState)>,
+    ) -> io::Result<()> {
+        let id = (broker.id, fetcher_id);
+        if let Some(running) = threads.running.get(&id)
+            && (running.fetcher.broker_end_point() != broker || running.handle.is_finished())
+        {
+            let moved = threads.running.remove(&id).expect("it was there");
+            let left = stop(vec![moved]);
+            let is_new = |key: &TopicAndPartition| partitions.iter().any(|(it, _)| it == key);
+            let left: Vec<_> = left.into_iter().filter(|(key, _)| !is_new(key)).collect();
+            partitions.extend(left.into_iter().map(|(key, state)| {
+                let initial = InitialFetchState {
+                    topic_id: state.topic_id,
+                    leader: broker.clone(),
+                    current_leader_epoch: state.current_leader_epoch,
+                    offset: state.fetch_offset,
+                };
+                (key, initial)
+            }));
+        }
+        let running = match threads.running.entry(id) {
+            Entry::Occupied(running) => running.into_mut(),
+            Entry::Vacant(place) => place.insert(self.start(broker, fetcher_id)?),
+        };
+        info!(
+            "{} copies {} more, from {broker}",
+            running.fetcher.name(),
+            counted(partitions.len(), "partition")
+        );
+        running.fetcher.add_partitions(partitions);
+        Ok(())
+    }
+
+    /// Port of `getFetcherId`: as Java reckons, so that a partition has the same thread as in Kafka.
+    fn fetcher_id(&self, key: &TopicAndPartition) -> usize {
+        let hash = key
+            .topic
+            .encode_utf16()
+            .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+        let hash = hash.wrapping_mul(31).wrapping_add(key.partition) & i32::MAX;
+        usize::try_from(hash).unwrap_or_default() % self.config.num_fetchers.max(1)
+    }
+}
+
+impl ReplicaFetchers for ReplicaFetcherManager {
+    fn add_fetcher_for_partitions(&self, partitions: Vec<(TopicAndPartition, InitialFetchState)>) {
+        let mut by_thread: HashMap<(BrokerEndPoint, usize), Vec<_>> = HashMap::new();
+        for (key, initial) in partitions {
+            let thread = (initial.leader.clone(), self.fetcher_id(&key));
+            by_thread.entry(thread).or_default().push((key, initial));
+        }
+        let mut threads = locked(&self.threads);
+        if threads.is_shut_down {
+            return;
+        }
+        for ((broker, fetcher_id), partitions) in by_thread {
+            let keys: Vec<_> = partitions.iter().map(|(key, _)| key.clone()).collect();
+            let added = self.add_to(&mut threads, (&broker, fetcher_id), partitions);
+            if let Err(error) = added {
+                let level = limited(LogKind::Failures, Level::Error);
+                log!(level, "nothing is copied of {}: {error}", counted(keys.len(), "partition"));
+                keys.iter().for_each(|key| self.failed.add(key));
+            }
+        }
+    }
+
+    fn remove_fetcher_for_partitions(
+        &self,
+        keys: &[TopicAndPartition],
+    ) -> Vec<(TopicAndPartition, PartitionFetchState)> {
+        let threads = locked(&self.threads);
+        let removed = threads.running.values().flat_map(|it| it.fetcher.remove_partitions(keys));
+        let removed: Vec<_> = removed.collect();
+        self.failed.remove(keys);
+        removed
+    }
+
+    fn shutdown_idle_fetcher_threads(&self) {
+        let mut threads = locked(&self.threads);
+        let is_idle =
+            |_: &BrokerIdAndFetcherId, it: &mut Running| it.fetcher.partition_count() == 0;
+        let idle: Vec<_> = threads.running.extract_if(is_idle).map(|(_, it)| it).collect();
+        stop(idle);
+    }
+
+    fn shutdown(&self) {
+        let mut threads = locked(&self.threads);
+        threads.is_shut_down = true;
+        let all = threads.running.drain().map(|(_, it)| it).collect();
+        stop(all);
+    }
+}
+
+/// Ends these threads, all at once. Returns what they would have copied.
+fn stop(threads: Vec<Running>) -> Vec<(TopicAndPartition, PartitionFetchState)> {
+    threads.iter().for_each(|it| it.fetcher.initiate_shutdown());
+    let mut left = Vec::new();
+    for Running { fetcher, handle } in threads {
+        if handle.join().is_err() {
+            error!("{} has panicked", fetcher.name());
+        }
+        left.extend(fetcher.partitions());
+    }
+    left
+}
