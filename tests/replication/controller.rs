@@ -234,7 +234,8 @@ impl Controller {
         }
         for topic in &request.topics {
             let partitions = topic.partitions.iter();
-            let altered = partitions.map(|it| self.alter_one(request.broker_id, &topic.topic_id, it));
+            let altered =
+                partitions.map(|it| self.alter_one(request.broker_id, &topic.topic_id, it));
             let partitions = altered.collect();
             response.topics.push(AlteredTopic { topic_id: topic.topic_id, partitions });
         }

@@ -79,13 +79,13 @@ impl CopiedPartitions {
         &self.states
     }
 
-    /// Whether something was added since the last call of [`next`](Self::next).
+    /// Whether something was added since the last call of [`to_ask_for`](Self::to_ask_for).
     pub fn has_news(&self) -> bool {
         self.has_news
     }
 
     /// What may be asked for now, as [`all`](Self::all).
-    pub fn next(&mut self) -> Vec<(TopicAndPartition, PartitionFetchState)> {
+    pub fn to_ask_for(&mut self) -> Vec<(TopicAndPartition, PartitionFetchState)> {
         self.has_news = false;
         self.all()
     }
@@ -356,10 +356,13 @@ impl CopiedPartitions {
                     None => (fetch_offset, before.last_fetched_epoch),
                 };
                 let lag = (answer.high_watermark.0 - fetch_offset.0).max(0);
-                let lag = Some(lag);
-                let after =
-                    PartitionFetchState { fetch_offset, lag, last_fetched_epoch, ..before.clone() };
-                self.stats.set_lag(key, lag.unwrap_or_default());
+                let after = PartitionFetchState {
+                    fetch_offset,
+                    lag: Some(lag),
+                    last_fetched_epoch,
+                    ..before.clone()
+                };
+                self.stats.set_lag(key, lag);
                 match appended {
                     Some((bytes, ..)) => {
                         self.stats.bytes.add(bytes as u64);
