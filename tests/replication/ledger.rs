@@ -72,24 +72,16 @@ impl LogView {
         self.check_epochs()
     }
 
-    /// Each batch lies where the epoch cache says that its epoch does. Of what is below its first entry the
-    /// cache knows nothing: after a crash the log may begin there again, though an admin has deleted it.
+    /// Each batch lies where the epoch cache says that its epoch does.
     fn check_epochs(&self) -> Result<(), String> {
         let known = &self.epochs;
-        let Some((_, first)) = known.first() else {
-            return if self.batches.is_empty() {
-                Ok(())
-            } else {
-                Err("it knows no epoch".to_string())
-            };
-        };
-        for batch in self.batches.iter().filter(|it| it.base >= *first) {
+        for batch in &self.batches {
             let epoch = RecordBatch::parse(&batch.bytes).unwrap().partition_leader_epoch();
-            let covering = known.iter().rev().find(|(_, first)| *first <= batch.base);
+            let offset = batch.base.max(self.start);
+            let covering = known.iter().rev().find(|(_, first)| *first <= offset);
             if covering.map(|(it, _)| *it) != Some(epoch) {
-                let base = batch.base;
                 return Err(format!(
-                    "the batch at {base} is of epoch {epoch}, the cache says {known:?}"
+                    "the batch at {offset} is of epoch {epoch}, the cache says {known:?}"
                 ));
             }
         }
@@ -178,9 +170,7 @@ impl Committed {
         for batch in view.batches.iter().filter(|it| it.next <= until) {
             match self.at(batch.base) {
                 Some(committed) if committed == batch => (),
-                _ => {
-                    return Err(format!("another batch than this was committed at {}", batch.base));
-                }
+                _ => return Err(format!("another batch than this was committed at {}", batch.base)),
             }
         }
         Ok(())
@@ -224,21 +214,14 @@ impl Ledger {
     ) -> Result<(), String> {
         let end = self.end(key);
         if view.high_watermark > end {
-            return Err(format!(
-                "its high watermark is {}, {end} is committed",
-                view.high_watermark
-            ));
+            return Err(format!("its high watermark is {}, {end} is committed", view.high_watermark));
         }
         let committed = self.partitions.get(key);
         committed.map_or(Ok(()), |it| it.check_prefix(view, view.high_watermark))
     }
 
     /// A replica that may lead next has everything.
-    pub(crate) fn check_has_all(
-        &self,
-        key: &TopicAndPartition,
-        view: &LogView,
-    ) -> Result<(), String> {
+    pub(crate) fn check_has_all(&self, key: &TopicAndPartition, view: &LogView) -> Result<(), String> {
         let Some(committed) = self.partitions.get(key) else { return Ok(()) };
         if view.end < committed.end() {
             return Err(format!("it ends at {}, {} is committed", view.end, committed.end()));
@@ -254,8 +237,7 @@ impl Ledger {
         sent: &[u8],
     ) -> Result<(), String> {
         let committed = self.partitions.get(key).and_then(|it| it.at(base));
-        let is_same =
-            committed.is_some_and(|it| it.bytes[PRODUCERS_PART..] == sent[PRODUCERS_PART..]);
+        let is_same = committed.is_some_and(|it| it.bytes[PRODUCERS_PART..] == sent[PRODUCERS_PART..]);
         if !is_same {
             return Err(format!("the batch that is acknowledged at {base} is not committed there"));
         }
