@@ -236,11 +236,11 @@ impl CopiedPartitions {
         let OffsetTruncationState { offset, truncation_completed } = target;
         let replicas = &mut self.replicas;
         let cut = guarded(key, || {
-            replicas.truncate(key, offset)?;
-            replicas.latest_epoch(key)
+            let end_offset = cut_log(&mut **replicas, key, offset)?;
+            Ok((end_offset, replicas.latest_epoch(key)?))
         });
         match cut {
-            Ok(last_fetched_epoch) => {
+            Ok((offset, last_fetched_epoch)) => {
                 let state = match truncation_completed {
                     true => ReplicaState::Fetching,
                     false => in_doubt,
@@ -411,10 +411,7 @@ impl CopiedPartitions {
         let replicas = &mut self.replicas;
         let resumed = guarded(key, || {
             let offset = match target {
-                GoOnAt::LeaderEnd(offset) => {
-                    replicas.truncate(key, offset)?;
-                    offset
-                }
+                GoOnAt::LeaderEnd(offset) => cut_log(&mut **replicas, key, offset)?,
                 GoOnAt::LeaderStart(offset) => {
                     replicas.truncate_fully_and_start_at(key, offset)?;
                     offset
@@ -469,6 +466,16 @@ impl CopiedPartitions {
         self.stats.remove_lag(key);
         self.failed.add(key);
     }
+}
+
+/// Returns where the log ends: before `offset` if that lies inside of a batch, which goes as a whole.
+fn cut_log(
+    replicas: &mut dyn FetcherReplicas,
+    key: &TopicAndPartition,
+    offset: Offset,
+) -> Result<Offset, KafkaError> {
+    replicas.truncate(key, offset)?;
+    Ok(offset.min(replicas.log_end_offset(key)?))
 }
 
 /// A corrupt batch may come whole the next time, and a full disk have room: what the disk refuses leaves the log

@@ -46,6 +46,11 @@ impl Committer {
         }
     }
 
+    /// The last commit that was acknowledged; -1 before the first.
+    pub(crate) fn acknowledged(&self) -> i64 {
+        self.acknowledged
+    }
+
     /// Joins and gets its assignment; the member of the round before is still known.
     fn join(&mut self, client: &mut Client) -> Outcome<()> {
         let group = self.group.clone();
