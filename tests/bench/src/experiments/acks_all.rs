@@ -145,6 +145,8 @@ fn one_by_one(
     cluster.create_topic(topic, 1, &[("min.insync.replicas", "2")])?;
     let leader = cluster.wait_until_in_sync(topic, 0, BROKERS as usize)?;
     let mut client = cluster.client(leader)?;
+    // The followers may have begun to copy only now.
+    client.produce(topic, 0, ACKS_ALL, &batch.bytes)?;
     let count = if plan.is_short { REQUESTS_SHORT } else { REQUESTS };
     let mut delays = Vec::with_capacity(count);
     for _ in 0..count {
