@@ -176,7 +176,7 @@ installation: tools   ## Install the binary from a clean clone by the steps of d
 bench: tools          ## Measure beside a bare sendfile loop, nginx and Kafka (EXPERIMENTS="catch-up produce", ROUNDS=, SHORT=1, LONG=1, WRITE=1)
 	@echo "Building the broker and what measures it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package bench
-	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),five,twenty) minutes on two cores. )Leave the machine alone meanwhile."
+	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),eight,thirty) minutes on two cores. )Leave the machine alone meanwhile."
 	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
 
 lab: tools            ## Send a file in each way, from read and write to sendfile: what each costs (EXPERIMENTS=files, ROUNDS=, SHORT=1, WRITE=1)
