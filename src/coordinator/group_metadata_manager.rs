@@ -25,7 +25,7 @@ use crate::coordinator::group_store::{Record, Store};
 use crate::coordinator::group_table::{GroupTable, Load};
 use crate::message::record_batch_builder::RecordBatchBuilder;
 use crate::replica::partition::Partition;
-use crate::replica::replica_manager::ReplicaManager;
+use crate::replica::replica_manager::{AppendParams, ReplicaManager};
 
 /// All groups.
 pub struct GroupMetadataManager {
@@ -266,9 +266,11 @@ impl GroupMetadataManager {
         let (key, mut bytes) = batch;
         let entries = [(key, 0..bytes.len())];
         self.replica_manager.append_messages_in_epoch(
-            leader_epoch,
-            i64::from(self.config.offset_commit_timeout_ms),
-            self.config.offset_commit_required_acks,
+            AppendParams {
+                timeout_ms: i64::from(self.config.offset_commit_timeout_ms),
+                required_acks: self.config.offset_commit_required_acks,
+                leader_epoch,
+            },
             &entries,
             &mut bytes,
             Box::new(move |answers| {

@@ -46,9 +46,20 @@ use crate::storage::log::log_append::LogAppendInfo;
 
 /// The file in each log directory that holds the high watermarks.
 pub const HIGH_WATERMARK_FILENAME: &str = "replication-offset-checkpoint";
-/// The advice when that file cannot be read: the only replica is in sync with itself.
+/// The advice when that file cannot be read. Alone, the only replica is in sync with itself; in a cluster leaders
+/// hear from their followers what those have, and followers from their leaders what is committed.
 const HIGH_WATERMARK_REMEDY: &str =
-    "move it away: nothing is lost, it is written anew from the ends of the logs";
+    "move it away: nothing is lost, it is written anew by what the replicas in sync have";
+
+/// The parameters of an append as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct AppendParams {
+    /// How long an append with acks -1 may wait for the replicas in sync, in milliseconds.
+    pub timeout_ms: i64,
+    pub required_acks: i16,
+    /// In which the logs have to be led; [`LeaderEpoch::NONE`] stands for any.
+    pub leader_epoch: LeaderEpoch,
+}
 
 /// The parameters of a fetch as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -448,28 +459,19 @@ impl ReplicaManager {
         buffer: &mut [u8],
         response_callback: ProduceCallback,
     ) {
-        let any = LeaderEpoch::NONE;
-        self.append_messages_in_epoch(
-            any,
-            timeout_ms,
-            required_acks,
-            entries,
-            buffer,
-            response_callback,
-        );
+        let params = AppendParams { timeout_ms, required_acks, leader_epoch: LeaderEpoch::NONE };
+        self.append_messages_in_epoch(params, entries, buffer, response_callback);
     }
 
-    /// The same, if the logs are led in `leader_epoch`; [`LeaderEpoch::NONE`] stands for any. Else the error of a
-    /// partition is that of [`Partition::check_leader_epoch`](crate::replica::partition::Partition::check_leader_epoch).
+    /// The same, if the logs are led in the leader epoch of `params`. Else the error of a partition is that of [`Partition::check_leader_epoch`](crate::replica::partition::Partition::check_leader_epoch).
     pub fn append_messages_in_epoch(
         &self,
-        leader_epoch: LeaderEpoch,
-        timeout_ms: i64,
-        required_acks: i16,
+        params: AppendParams,
         entries: &[(TopicAndPartition, Range<usize>)],
         buffer: &mut [u8],
         response_callback: ProduceCallback,
     ) {
+        let AppendParams { timeout_ms, required_acks, leader_epoch } = params;
         let _step =
             step!("ReplicaManager.appendMessages", "{}", counted(entries.len(), "partition"));
         if !matches!(required_acks, -1..=1) {

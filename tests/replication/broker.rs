@@ -35,9 +35,10 @@ use transferto::storage::log_manager::{LogManager, LogManagerConfig};
 
 use crate::channel::SimulatedChannel;
 use crate::controller::{Controller, TOPIC_ID};
-use crate::fetchers::{Sabotage, SimulatedFetchers};
+use crate::fetchers::SimulatedFetchers;
 use crate::network::{FetchCall, Incarnation};
 use crate::reach::Reach;
+use crate::sabotage::Sabotage;
 use crate::simulation::BROKERS;
 
 /// `replica.lag.time.max.ms`
@@ -78,7 +79,8 @@ impl Broker {
         let scheduler: Arc<dyn Scheduler> = Arc::clone(&mock_scheduler) as Arc<dyn Scheduler>;
         let time: Arc<dyn Time> = Arc::clone(time) as Arc<dyn Time>;
         let config = log_manager_config(this.id, dir);
-        let log_manager = LogManager::new(config, Arc::clone(&scheduler), Arc::clone(&time)).unwrap();
+        let log_manager =
+            LogManager::new(config, Arc::clone(&scheduler), Arc::clone(&time)).unwrap();
         let image = Arc::<CurrentImage>::default();
         let alter_partition = DefaultAlterPartitionManager::new(this.id, Arc::clone(&scheduler));
         let channel = SimulatedChannel::new();
@@ -178,8 +180,12 @@ impl Broker {
     pub(crate) fn crash(self) -> Vec<(PathBuf, Offset)> {
         let logs = self.log_manager.all_logs().into_iter();
         let flushed = logs.map(|log| (log.dir().to_path_buf(), log.recovery_point())).collect();
-        let checkpoints: Vec<_> =
-            self.log_manager.log_dirs().iter().map(|dir| dir.join(HIGH_WATERMARK_FILENAME)).collect();
+        let checkpoints: Vec<_> = self
+            .log_manager
+            .log_dirs()
+            .iter()
+            .map(|dir| dir.join(HIGH_WATERMARK_FILENAME))
+            .collect();
         let before: Vec<_> = checkpoints.iter().map(fs::read).collect();
         self.scheduler.shutdown();
         // It stops the threads of the purgatories, and writes what a crash does not.
@@ -273,7 +279,8 @@ fn consumer() -> FetchParams {
 }
 
 fn log_manager_config(id: i32, dir: &Path) -> LogManagerConfig {
-    let default_config = LogConfig { max_index_size: 256, index_interval: 100, ..LogConfig::default() };
+    let default_config =
+        LogConfig { max_index_size: 256, index_interval: 100, ..LogConfig::default() };
     LogManagerConfig {
         log_dirs: vec![dir.to_path_buf()],
         broker_id: id,

@@ -103,9 +103,9 @@ impl Simulation {
             Event::Shrink => self.shrink(id),
             // A broker that is down is missed first.
             Event::Fence => {
-                let down = BROKERS.into_iter().find(|it| {
-                    self.broker(*it).is_none() && !self.controller.is_fenced(*it)
-                });
+                let down = BROKERS
+                    .into_iter()
+                    .find(|it| self.broker(*it).is_none() && !self.controller.is_fenced(*it));
                 self.fence(down.unwrap_or(id));
             }
             Event::Unfence => self.unfence(id),
@@ -194,8 +194,10 @@ impl Simulation {
         let leader = self.broker(id).and_then(|it| it.partition(&key));
         let Some(leader) = leader.filter(|it| it.leader_replica().is_ok()) else { return };
         let replica = leader.local_replica();
-        let (start, end) = (replica.log.log_start_offset(), replica.high_watermark().message_offset);
-        let offset = start.0 + i64::try_from(self.random.below(end.0.abs_diff(start.0) + 1)).unwrap();
+        let (start, end) =
+            (replica.log.log_start_offset(), replica.high_watermark().message_offset);
+        let offset =
+            start.0 + i64::try_from(self.random.below(end.0.abs_diff(start.0) + 1)).unwrap();
         replica.log.delete_records_before(Offset(offset)).unwrap();
         self.note(format!("{key} begins at {offset} on broker {id}"));
     }
@@ -257,14 +259,16 @@ impl Simulation {
                 return Some(format!("{key} is {registration:?}"));
             }
             let views: Vec<_> = self.nodes.values().filter_map(|it| it.views.get(&key)).collect();
-            let places: Vec<_> = views.iter().map(|it| (it.start, it.high_watermark, it.end)).collect();
+            let places: Vec<_> =
+                views.iter().map(|it| (it.start, it.high_watermark, it.end)).collect();
             let end = self.ledger.end(&key);
             // A log may begin later than its leader's: a crash may have taken from the leader where it begins.
-            let is_at_rest = |(_, high_watermark, at): &(i64, i64, i64)| {
-                (*high_watermark, *at) == (end, end)
-            };
+            let is_at_rest =
+                |(_, high_watermark, at): &(i64, i64, i64)| (*high_watermark, *at) == (end, end);
             if places.len() < BROKERS.len() || !places.iter().all(is_at_rest) {
-                return Some(format!("{key}: {end} is committed, replicas have (start, high watermark, end) {places:?}"));
+                return Some(format!(
+                    "{key}: {end} is committed, replicas have (start, high watermark, end) {places:?}"
+                ));
             }
         }
         let busy = self.producers.iter().find(|it| it.under_way.is_some());
@@ -285,11 +289,17 @@ impl Simulation {
 
 fn what(message: &Message) -> String {
     match message {
-        Message::Fetch { call, .. } => format!("a fetch of {} at {} [{}]", call.follower.id, call.leader, call.serial),
-        Message::Fetched { call, .. } => format!("what {} has for {} [{}]", call.leader, call.follower.id, call.serial),
+        Message::Fetch { call, .. } => {
+            format!("a fetch of {} at {} [{}]", call.follower.id, call.leader, call.serial)
+        }
+        Message::Fetched { call, .. } => {
+            format!("what {} has for {} [{}]", call.leader, call.follower.id, call.serial)
+        }
         Message::Alter { from, .. } => format!("an AlterPartition of {}", from.id),
         Message::Altered { to, .. } => format!("the controller's answer to {}", to.id),
         Message::Produce { producer, to, .. } => format!("a batch of producer {producer} for {to}"),
-        Message::Produced { producer, from, .. } => format!("the answer of {from} to producer {producer}"),
+        Message::Produced { producer, from, .. } => {
+            format!("the answer of {from} to producer {producer}")
+        }
     }
 }

@@ -27,12 +27,39 @@ pub(crate) struct FetchCall {
 }
 
 pub(crate) enum Message {
-    Fetch { call: FetchCall, fetch: ReplicaFetch, waits: bool },
-    Fetched { call: FetchCall, from: Incarnation, answer: FetchAnswer },
-    Alter { from: Incarnation, attempt: u64, body: Vec<u8> },
-    Altered { to: Incarnation, attempt: u64, body: Vec<u8> },
-    Produce { producer: usize, attempt: u64, to: i32, batch: Vec<u8> },
-    Produced { producer: usize, attempt: u64, from: i32, response: PartitionResponse, batch: Vec<u8> },
+    Fetch {
+        call: FetchCall,
+        fetch: ReplicaFetch,
+        waits: bool,
+    },
+    Fetched {
+        call: FetchCall,
+        from: Incarnation,
+        answer: FetchAnswer,
+    },
+    Alter {
+        from: Incarnation,
+        attempt: u64,
+        body: Vec<u8>,
+    },
+    Altered {
+        to: Incarnation,
+        attempt: u64,
+        body: Vec<u8>,
+    },
+    Produce {
+        producer: usize,
+        attempt: u64,
+        to: i32,
+        batch: Vec<u8>,
+    },
+    Produced {
+        producer: usize,
+        attempt: u64,
+        from: i32,
+        response: PartitionResponse,
+        batch: Vec<u8>,
+    },
 }
 
 /// What a leader sends.

@@ -28,7 +28,11 @@ impl ScratchDir {
         let path = self.0.join(broker_id.to_string());
         fs::create_dir(&path).unwrap();
         let directory_id = [broker_id.try_into().unwrap(); 16];
-        let properties = MetaProperties { cluster_id: "simulated".into(), node_id: broker_id, directory_id: Some(directory_id) };
+        let properties = MetaProperties {
+            cluster_id: "simulated".into(),
+            node_id: broker_id,
+            directory_id: Some(directory_id),
+        };
         properties.write(&path).unwrap();
         path
     }

@@ -174,7 +174,7 @@ impl AbstractFetcherThread {
     /// What is to be asked now; `None` if there is nothing.
     pub fn build_fetch(&self) -> Option<ReplicaFetch> {
         let mut leader = locked(&self.leader);
-        let partitions = locked(&self.copied).next();
+        let partitions = locked(&self.copied).to_ask_for();
         leader.build_fetch(&partitions)
     }
 

@@ -79,13 +79,13 @@ impl CopiedPartitions {
         &self.states
     }
 
-    /// Whether something was added since the last call of [`next`](Self::next).
+    /// Whether something was added since the last call of [`to_ask_for`](Self::to_ask_for).
     pub fn has_news(&self) -> bool {
         self.has_news
     }
 
     /// What may be asked for now, as [`all`](Self::all).
-    pub fn next(&mut self) -> Vec<(TopicAndPartition, PartitionFetchState)> {
+    pub fn to_ask_for(&mut self) -> Vec<(TopicAndPartition, PartitionFetchState)> {
         self.has_news = false;
         self.all()
     }
@@ -232,11 +232,11 @@ impl CopiedPartitions {
         let OffsetTruncationState { offset, truncation_completed } = target;
         let replicas = &mut self.replicas;
         let cut = guarded(key, || {
-            replicas.truncate(key, offset)?;
-            replicas.latest_epoch(key)
+            let end_offset = cut_log(&mut **replicas, key, offset)?;
+            Ok((end_offset, replicas.latest_epoch(key)?))
         });
         match cut {
-            Ok(last_fetched_epoch) => {
+            Ok((offset, last_fetched_epoch)) => {
                 let state = match truncation_completed {
                     true => ReplicaState::Fetching,
                     false => in_doubt,
@@ -356,10 +356,13 @@ impl CopiedPartitions {
                     None => (fetch_offset, before.last_fetched_epoch),
                 };
                 let lag = (answer.high_watermark.0 - fetch_offset.0).max(0);
-                let lag = Some(lag);
-                let after =
-                    PartitionFetchState { fetch_offset, lag, last_fetched_epoch, ..before.clone() };
-                self.stats.set_lag(key, lag.unwrap_or_default());
+                let after = PartitionFetchState {
+                    fetch_offset,
+                    lag: Some(lag),
+                    last_fetched_epoch,
+                    ..before.clone()
+                };
+                self.stats.set_lag(key, lag);
                 match appended {
                     Some((bytes, ..)) => {
                         self.stats.bytes.add(bytes as u64);
@@ -411,10 +414,7 @@ impl CopiedPartitions {
         let replicas = &mut self.replicas;
         let resumed = guarded(key, || {
             let offset = match target {
-                GoOnAt::LeaderEnd(offset) => {
-                    replicas.truncate(key, offset)?;
-                    offset
-                }
+                GoOnAt::LeaderEnd(offset) => cut_log(&mut **replicas, key, offset)?,
                 GoOnAt::LeaderStart(offset) => {
                     replicas.truncate_fully_and_start_at(key, offset)?;
                     offset
@@ -457,6 +457,16 @@ impl CopiedPartitions {
         self.stats.remove_lag(key);
         self.failed.add(key);
     }
+}
+
+/// Returns where the log ends: before `offset` if that lies inside of a batch, which goes as a whole.
+fn cut_log(
+    replicas: &mut dyn FetcherReplicas,
+    key: &TopicAndPartition,
+    offset: Offset,
+) -> Result<Offset, KafkaError> {
+    replicas.truncate(key, offset)?;
+    Ok(offset.min(replicas.log_end_offset(key)?))
 }
 
 /// A corrupt batch may come whole the next time.
