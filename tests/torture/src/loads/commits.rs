@@ -143,6 +143,8 @@ fn is_temporary(code: i16) -> bool {
         Errors::NotCoordinator,
         Errors::CoordinatorNotAvailable,
         Errors::RebalanceInProgress,
+        // The other replicas have not had it in time; they may have it yet.
+        Errors::RequestTimedOut,
     ]
     .iter()
     .any(|error| error.code() == code)
