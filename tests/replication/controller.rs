@@ -1,6 +1,7 @@
 //! The controller of the simulation: a state machine without a clock and without a network. It decides by the
 //! rules of `ReplicationControlManager` and `ClusterControlManager`, and writes records as these do.
 
+use crate::sabotage::Sabotage;
 use transferto::common::errors::Errors;
 use transferto::common::topic_partition::TopicAndPartition;
 use transferto::common::units::LeaderEpoch;
@@ -19,7 +20,6 @@ use transferto::protocol::alter_partition::{
     PartitionData,
 };
 use transferto::protocol::wire::uuid::Uuid;
-use crate::sabotage::Sabotage;
 
 /// All partitions are of this topic.
 pub(crate) const TOPIC_NAME: &str = "simulated";

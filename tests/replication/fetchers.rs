@@ -99,7 +99,9 @@ impl SimulatedFetchers {
         if self.sabotage != Sabotage::TakeDivergingHighWatermark {
             return;
         }
-        for (key, answer) in fetched.partitions.iter().filter(|(_, it)| it.diverging_epoch.is_some()) {
+        for (key, answer) in
+            fetched.partitions.iter().filter(|(_, it)| it.diverging_epoch.is_some())
+        {
             if let Some(partition) = self.replica_manager.local_logs().get_partition(key) {
                 partition.local_replica().update_follower_high_watermark(answer.high_watermark);
             }
@@ -132,7 +134,6 @@ impl SimulatedFetchers {
         let replicas = WatchedReplicas {
             replicas: ReplicaFetcherThread::new(Arc::clone(&self.replica_manager)),
             faults: Arc::clone(&self.faults),
-            sabotage: self.sabotage,
         };
         let config = FetcherConfig {
             name: format!("ReplicaFetcherThread-0-{}", leader.id),
@@ -161,11 +162,14 @@ impl ReplicaFetchers for SimulatedFetchers {
         let mut threads = self.threads.lock().unwrap();
         for (key, initial) in partitions {
             let initial = match self.sabotage {
-                Sabotage::TruncateToHighWatermark => self.truncated_to_high_watermark(&key, initial),
+                Sabotage::TruncateToHighWatermark => {
+                    self.truncated_to_high_watermark(&key, initial)
+                }
                 _ => initial,
             };
             let (id, new) = (initial.leader.id, || self.thread(&initial.leader));
-            let turned = threads.entry(id).or_insert_with(|| Turned { thread: new(), waiting: None });
+            let turned =
+                threads.entry(id).or_insert_with(|| Turned { thread: new(), waiting: None });
             turned.thread.add_partitions(vec![(key, initial)]);
         }
     }
@@ -194,11 +198,14 @@ impl ReplicaFetchers for SimulatedFetchers {
 struct WatchedReplicas {
     replicas: ReplicaFetcherThread,
     faults: Arc<Mutex<Vec<String>>>,
-    sabotage: Sabotage,
 }
 
 impl WatchedReplicas {
-    fn watch<T>(&self, key: &TopicAndPartition, done: Result<T, KafkaError>) -> Result<T, KafkaError> {
+    fn watch<T>(
+        &self,
+        key: &TopicAndPartition,
+        done: Result<T, KafkaError>,
+    ) -> Result<T, KafkaError> {
         done.inspect_err(|error| {
             if error.code() != Errors::CorruptMessage {
                 self.faults.lock().unwrap().push(format!("{key}: {error}"));
@@ -217,11 +224,6 @@ impl FetcherReplicas for WatchedReplicas {
         records: &[u8],
     ) -> Result<Option<LogAppendInfo>, KafkaError> {
         let replicas = &mut self.replicas;
-        // KAFKA-18723, undone.
-        let leader_epoch = match self.sabotage {
-            Sabotage::TakeLaterEpochs => LeaderEpoch(i32::MAX),
-            _ => leader_epoch,
-        };
         let done =
             replicas.process_partition_data(key, fetch_offset, leader_epoch, partition, records);
         self.watch(key, done)
@@ -286,7 +288,9 @@ impl SimulatedLeader {
     ) -> io::Result<Result<T, Errors>> {
         let hosted = self.reach.partition(self.follower, self.leader.id, key)?;
         let Some(partition) = hosted else { return Ok(Err(Errors::UnknownTopicOrPartition)) };
-        let checked = partition.check_leader_epoch(epoch).and_then(|()| partition.leader_replica().map(|_| ()));
+        let checked = partition
+            .check_leader_epoch(epoch)
+            .and_then(|()| partition.leader_replica().map(|_| ()));
         Ok(checked.map(|()| answer(&partition)).map_err(|error| error.code()))
     }
 }

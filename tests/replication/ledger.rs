@@ -134,8 +134,10 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Committed {
     batches: Vec<StoredBatch>,
-    /// Of each idempotent producer the sequence number that it uses next.
-    sequences: BTreeMap<i64, i32>,
+    /// Of each idempotent producer the sequence number that it uses next, and where its last batch lies.
+    sequences: BTreeMap<i64, (i32, i64)>,
+    /// An admin has deleted what is below. A broker that crashes may forget the producers of that, as in Kafka.
+    deleted_before: i64,
 }
 
 impl Committed {
@@ -152,14 +154,14 @@ impl Committed {
         let parsed = RecordBatch::parse(&batch.bytes).unwrap();
         let producer = parsed.producer_id();
         if producer >= 0 {
-            let next = self.sequences.entry(producer).or_default();
             let (base, sequence) = (batch.base, parsed.base_sequence());
-            if sequence != *next {
+            let (next, last) = self.sequences.get(&producer).copied().unwrap_or((0, 0));
+            if sequence != next && last >= self.deleted_before {
                 return Err(format!(
                     "producer {producer}: sequence {sequence} is committed at {base}, {next} was next"
                 ));
             }
-            *next += parsed.record_count();
+            self.sequences.insert(producer, (sequence + parsed.record_count(), base));
         }
         self.batches.push(batch.clone());
         Ok(())
@@ -170,7 +172,9 @@ impl Committed {
         for batch in view.batches.iter().filter(|it| it.next <= until) {
             match self.at(batch.base) {
                 Some(committed) if committed == batch => (),
-                _ => return Err(format!("another batch than this was committed at {}", batch.base)),
+                _ => {
+                    return Err(format!("another batch than this was committed at {}", batch.base));
+                }
             }
         }
         Ok(())
@@ -192,6 +196,7 @@ impl Ledger {
     pub(crate) fn commit(&mut self, key: &TopicAndPartition, view: &LogView) -> Result<(), String> {
         let committed = self.partitions.entry(key.clone()).or_default();
         let end = committed.end();
+        committed.deleted_before = committed.deleted_before.max(view.start);
         committed.check_prefix(view, view.high_watermark.min(end))?;
         let is_new = |it: &&StoredBatch| it.base >= end && it.next <= view.high_watermark;
         for batch in view.batches.iter().filter(is_new) {
@@ -214,14 +219,21 @@ impl Ledger {
     ) -> Result<(), String> {
         let end = self.end(key);
         if view.high_watermark > end {
-            return Err(format!("its high watermark is {}, {end} is committed", view.high_watermark));
+            return Err(format!(
+                "its high watermark is {}, {end} is committed",
+                view.high_watermark
+            ));
         }
         let committed = self.partitions.get(key);
         committed.map_or(Ok(()), |it| it.check_prefix(view, view.high_watermark))
     }
 
     /// A replica that may lead next has everything.
-    pub(crate) fn check_has_all(&self, key: &TopicAndPartition, view: &LogView) -> Result<(), String> {
+    pub(crate) fn check_has_all(
+        &self,
+        key: &TopicAndPartition,
+        view: &LogView,
+    ) -> Result<(), String> {
         let Some(committed) = self.partitions.get(key) else { return Ok(()) };
         if view.end < committed.end() {
             return Err(format!("it ends at {}, {} is committed", view.end, committed.end()));
@@ -237,7 +249,8 @@ impl Ledger {
         sent: &[u8],
     ) -> Result<(), String> {
         let committed = self.partitions.get(key).and_then(|it| it.at(base));
-        let is_same = committed.is_some_and(|it| it.bytes[PRODUCERS_PART..] == sent[PRODUCERS_PART..]);
+        let is_same =
+            committed.is_some_and(|it| it.bytes[PRODUCERS_PART..] == sent[PRODUCERS_PART..]);
         if !is_same {
             return Err(format!("the batch that is acknowledged at {base} is not committed there"));
         }
