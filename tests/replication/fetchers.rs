@@ -134,7 +134,6 @@ impl SimulatedFetchers {
         let replicas = WatchedReplicas {
             replicas: ReplicaFetcherThread::new(Arc::clone(&self.replica_manager)),
             faults: Arc::clone(&self.faults),
-            sabotage: self.sabotage,
         };
         let config = FetcherConfig {
             name: format!("ReplicaFetcherThread-0-{}", leader.id),
@@ -199,7 +198,6 @@ impl ReplicaFetchers for SimulatedFetchers {
 struct WatchedReplicas {
     replicas: ReplicaFetcherThread,
     faults: Arc<Mutex<Vec<String>>>,
-    sabotage: Sabotage,
 }
 
 impl WatchedReplicas {
@@ -226,11 +224,6 @@ impl FetcherReplicas for WatchedReplicas {
         records: &[u8],
     ) -> Result<Option<LogAppendInfo>, KafkaError> {
         let replicas = &mut self.replicas;
-        // KAFKA-18723, undone.
-        let leader_epoch = match self.sabotage {
-            Sabotage::TakeLaterEpochs => LeaderEpoch(i32::MAX),
-            _ => leader_epoch,
-        };
         let done =
             replicas.process_partition_data(key, fetch_offset, leader_epoch, partition, records);
         self.watch(key, done)

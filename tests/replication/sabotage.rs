@@ -9,8 +9,6 @@ pub(crate) enum Sabotage {
     TruncateToHighWatermark,
     /// A follower takes the high watermark out of an answer that says that its log is another (KAFKA-14704).
     TakeDivergingHighWatermark,
-    /// A follower appends records of a later leader than the one that it has asked (KAFKA-18723).
-    TakeLaterEpochs,
     /// The controller elects any replica that is there.
     ElectOutOfSync,
 }

@@ -85,7 +85,7 @@ pub(crate) struct Node {
 
 /// The start.
 impl Simulation {
-    pub(crate) fn new(seed: u64, sabotage: Sabotage) -> Self {
+    pub(crate) fn new(seed: u64, sabotage: Sabotage, keeps_journal: bool) -> Self {
         let mut random = Random(seed);
         let min_in_sync_replicas = 1 + random.index(2);
         let bumps_epoch_on_shrink = random.below(2) == 0;
@@ -105,7 +105,7 @@ impl Simulation {
             producers: producers(),
             hang_ups: BTreeMap::new(),
             ledger: Ledger::default(),
-            journal: Journal::default(),
+            journal: Journal::new(keeps_journal),
             serial: 0,
             outcome: Outcome::default(),
             dir,
