@@ -36,6 +36,7 @@ WRITE ?=
 # `make strace`: MODE=copy is without zero copy, both has the two side by side, 2016 the clients of that year.
 # RECORD=1 prints docs/exhibits, COMPARE=1 holds a new recording to them.
 # `make strace-kafka`: KAFKA=0.9.0.1, the post's, or 4.4.0 for one of the two; RECORD=1 and COMPARE=1 as above.
+# `make strace-replication`, `make lost-record`: RECORD=1 and COMPARE=1 as well.
 # `make picture`: COMPARE=1 holds a new recording to the steps in docs/exhibits, and draws nothing.
 MODE ?=
 RECORD ?=
@@ -55,7 +56,7 @@ SHOTS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run cluster test check fmt fmt-check lint doc strace strace-kafka strace-tls picture exhibits live lesson exercise exercises
+.PHONY: run cluster test check fmt fmt-check lint doc strace strace-kafka strace-tls strace-replication lost-record picture exhibits live lesson exercise exercises
 .PHONY: ktls clients torture sabotage installation bench lab help clean tools
 
 run: tools            ## Build the release binary and start the broker (ARGS= passes arguments, RUST_LOG= sets the log)
@@ -104,13 +105,25 @@ strace-tls: tools     ## The same fetch over PLAINTEXT and over SSL, from Apache
 	@echo "Three brokers take about a minute. The first run fetches the jars of two releases, 70 MB, from Maven Central."
 	@./target/release/exhibits strace-tls $(if $(RECORD),--record,$(if $(COMPARE),--compare,$(KAFKA)))
 
+strace-replication: tools ## One record through a leader and its follower: Apache Kafka 0.9.0.1 beside this broker, call by call (RECORD=1, COMPARE=1)
+	@echo "Building the broker and what records it; the first time takes two or three minutes."
+	@cargo build --quiet --release --package exhibits --package transferto
+	@echo "Both clusters take about a minute. The first run fetches the jars of two releases, 70 MB, from Maven Central."
+	@./target/release/exhibits strace-replication $(if $(RECORD),--record,$(if $(COMPARE),--compare))
+
+lost-record: tools    ## Two crashes in which Kafka 0.9 loses a record that all replicas had acknowledged, and this broker none (RECORD=1, COMPARE=1)
+	@echo "Building the broker and what crashes it; the first time takes two or three minutes."
+	@cargo build --quiet --release --package exhibits --package transferto
+	@echo "Both scenes take about a minute and a half. The first run fetches the jars of two releases, 70 MB, from Maven Central."
+	@./target/release/exhibits lost-record $(if $(RECORD),--record,$(if $(COMPARE),--compare))
+
 picture: tools        ## Draw a produce, a fetch and a long poll from the broker's trace into docs/img (COMPARE=1)
 	@echo "Building the broker and what draws it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package exhibits
 	@./target/release/exhibits picture $(if $(COMPARE),--compare)
 
 exhibits: tools       ## Record all that the pages show again, and print them (COMPARE=1 only holds the shapes)
-	@$(MAKE) --no-print-directory strace strace-kafka strace-tls picture $(if $(COMPARE),COMPARE=1,RECORD=1)
+	@$(MAKE) --no-print-directory strace strace-kafka strace-tls strace-replication lost-record picture $(if $(COMPARE),COMPARE=1,RECORD=1)
 	@$(MAKE) --no-print-directory lab $(if $(COMPARE),SHORT=1,WRITE=1)
 	@$(if $(COMPARE),,cargo test --quiet --test house || echo "Pages were printed anew: look at them, then run make test.")
 
@@ -144,14 +157,14 @@ clients: tools        ## Drive real clients, print the grid of docs/en/clients.m
 	@SECURITY="$(SECURITY)" tests/clients/run.sh $(CLIENTS)
 
 torture: tools        ## Kill, damage, starve and flood the broker, count what is lost (PARTS="kill fuzz" chooses, SEED=, LONG=1, HOURS=)
-	@command -v strace prlimit >/dev/null || { \
-		echo "make torture needs strace and prlimit, for example: apt-get install strace util-linux" >&2; exit 1; }
+	@for tool in strace prlimit ip tc; do command -v $$tool >/dev/null || { \
+		echo "make torture needs $$tool, for example: apt-get install strace util-linux iproute2" >&2; exit 1; }; done
 	@echo "Building the broker and its tortures; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package torture
 	@SEED="$(SEED)" LONG="$(LONG)" HOURS="$(HOURS)" ./target/release/torture $(PARTS)
 	@$(if $(PARTS),,$(MAKE) --no-print-directory sabotage)
 
-sabotage: tools       ## Show that the tortures notice a broker that acknowledges early or skips an fsync (part of make torture)
+sabotage: tools       ## Show that the tortures notice a broker that acknowledges early, skips an fsync or commits alone (part of make torture)
 	@echo "Building a broker that is broken on purpose, in target/sabotage."
 	@RUSTFLAGS="--cfg sabotage" cargo build --quiet --package transferto --target-dir target/sabotage
 	@cargo build --quiet --release --package torture
@@ -163,7 +176,7 @@ installation: tools   ## Install the binary from a clean clone by the steps of d
 bench: tools          ## Measure beside a bare sendfile loop, nginx and Kafka (EXPERIMENTS="catch-up produce", ROUNDS=, SHORT=1, LONG=1, WRITE=1)
 	@echo "Building the broker and what measures it; the first time takes a minute or two."
 	@cargo build --quiet --release --package transferto --package bench
-	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),five,twenty) minutes on two cores. )Leave the machine alone meanwhile."
+	@echo "$(if $(EXPERIMENTS),,All experiments take about $(if $(SHORT),eight,thirty) minutes on two cores. )Leave the machine alone meanwhile."
 	@ROUNDS="$(ROUNDS)" SHORT="$(SHORT)" LONG="$(LONG)" HOURS="$(HOURS)" WRITE="$(WRITE)" ./target/release/bench $(EXPERIMENTS)
 
 lab: tools            ## Send a file in each way, from read and write to sendfile: what each costs (EXPERIMENTS=files, ROUNDS=, SHORT=1, WRITE=1)
@@ -177,9 +190,9 @@ clean:                ## Remove what was built; the broker's ./data stays
 
 help:                 ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { \
-		line = sprintf("make %-12s", $$1); count = split($$2, words, " "); \
+		line = sprintf("make %-18s", $$1); count = split($$2, words, " "); \
 		for (i = 1; i <= count; i++) { \
-			if (length(line) + length(words[i]) >= 100) { print line; line = sprintf("%17s", "") } \
+			if (length(line) + length(words[i]) >= 100) { print line; line = sprintf("%23s", "") } \
 			line = line " " words[i] } \
 		print line }' Makefile
 

@@ -7,6 +7,8 @@ use log::{Level, log};
 use crate::common::errors::{Errors, KafkaError};
 use crate::common::lock::{read_locked, write_locked};
 use crate::common::log_limit::{LogKind, limited};
+#[cfg(sabotage)]
+use crate::common::sabotage;
 use crate::common::text::counted;
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
@@ -231,6 +233,7 @@ impl Partition {
         }
         let out_of_range = |why| Err(KafkaError::api(Errors::OffsetOutOfRange, why));
         let start_offset = log.log_start_offset();
+        // ANCHOR: diverging_epoch
         match log.end_offset_for_epoch(last_fetched) {
             None => {
                 out_of_range(format!("there has been no epoch {last_fetched} of this partition"))
@@ -244,6 +247,7 @@ impl Partition {
             }
             Some(_) => Ok(None),
         }
+        // ANCHOR_END: diverging_epoch
     }
 
     /// Appends to the leader's log and moves the high watermark. Offsets are written into `records`
@@ -590,6 +594,7 @@ impl Partition {
         if state.assigned_replicas.is_some() && !self.has_enough_replicas(state) {
             return false;
         }
+        // ANCHOR: leader_high_watermark
         let end = replica.log_end_offset();
         let mut candidate = end;
         for remote in &leadership.remote_replicas {
@@ -605,7 +610,12 @@ impl Partition {
                 }
             }
         }
+        #[cfg(sabotage)]
+        if sabotage::commits_alone() {
+            candidate = end;
+        }
         replica.maybe_increment_high_watermark(candidate)
+        // ANCHOR_END: leader_high_watermark
     }
 
     fn leader_start(&self, end_offset: Offset) -> LeaderStart {

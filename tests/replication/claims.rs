@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use crate::fetchers::Sabotage;
+use crate::sabotage::Sabotage;
 use crate::simulation::{Outcome, Simulation};
 
 /// Events of one seed.

@@ -72,24 +72,16 @@ impl LogView {
         self.check_epochs()
     }
 
-    /// Each batch lies where the epoch cache says that its epoch does. Of what is below its first entry the
-    /// cache knows nothing: after a crash the log may begin there again, though an admin has deleted it.
+    /// Each batch lies where the epoch cache says that its epoch does.
     fn check_epochs(&self) -> Result<(), String> {
         let known = &self.epochs;
-        let Some((_, first)) = known.first() else {
-            return if self.batches.is_empty() {
-                Ok(())
-            } else {
-                Err("it knows no epoch".to_string())
-            };
-        };
-        for batch in self.batches.iter().filter(|it| it.base >= *first) {
+        for batch in &self.batches {
             let epoch = RecordBatch::parse(&batch.bytes).unwrap().partition_leader_epoch();
-            let covering = known.iter().rev().find(|(_, first)| *first <= batch.base);
+            let offset = batch.base.max(self.start);
+            let covering = known.iter().rev().find(|(_, first)| *first <= offset);
             if covering.map(|(it, _)| *it) != Some(epoch) {
-                let base = batch.base;
                 return Err(format!(
-                    "the batch at {base} is of epoch {epoch}, the cache says {known:?}"
+                    "the batch at {offset} is of epoch {epoch}, the cache says {known:?}"
                 ));
             }
         }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use log::{Level, log};
+
 use crate::common::errors::{Errors, KafkaError};
+use crate::common::log_limit::{LogKind, limited};
 use crate::common::topic_partition::TopicAndPartition;
 use crate::common::units::{LeaderEpoch, Offset};
 use crate::replica::fetcher::fetcher_replicas::FetcherReplicas;
@@ -45,7 +48,11 @@ impl FetcherReplicas for ReplicaFetcherThread {
         }
         let info = partition.append_records_to_follower(records, leader_epoch)?;
         replica.update_follower_high_watermark(fetched.high_watermark);
-        replica.maybe_increment_log_start_offset(fetched.log_start_offset)?;
+        if let Err(error) = replica.maybe_increment_log_start_offset(fetched.log_start_offset) {
+            // The records are in the log, and the next answer says again where it is to begin.
+            let level = limited(LogKind::Failures, Level::Warn);
+            log!(level, "{key} does not begin where its leader does yet: {error}");
+        }
         let quota = &self.replica_manager.quotas().follower;
         if !records.is_empty() && quota.is_throttled(key) {
             quota.record(records.len() as u64);

@@ -1,6 +1,7 @@
 //! `make strace`, `make strace-kafka`, `make picture`, `make exhibits`: what the pages show of a
-//! session of one client, recorded from a broker of its own; `make exercise`: what a reader can find
-//! out with one; `make lesson`: what would go wrong.
+//! session of one client, recorded from a broker of its own; `make strace-replication` and
+//! `make lost-record`, from several; `make exercise`: what a reader can find out with one;
+//! `make lesson`: what would go wrong.
 
 use std::process::ExitCode;
 
@@ -27,6 +28,9 @@ mod side_by_side;
 mod exhibit_files;
 mod strace;
 mod kafka;
+mod cluster;
+mod replication;
+mod lost_record;
 mod picture;
 mod lessons;
 mod exercises;
@@ -35,10 +39,12 @@ mod exercises;
 type Program = fn(&[String]) -> Outcome<()>;
 
 /// What can be asked for, each with its program.
-const COMMANDS: [(&str, Program); 6] = [
+const COMMANDS: [(&str, Program); 8] = [
     ("strace", strace::run),
     ("strace-kafka", kafka::run),
     ("strace-tls", kafka::protocols::run),
+    ("strace-replication", replication::run),
+    ("lost-record", lost_record::run),
     ("picture", picture::picture),
     ("lesson", lessons::run),
     ("exercise", exercises::run),

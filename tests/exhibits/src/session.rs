@@ -48,6 +48,10 @@ pub(crate) struct Told {
     /// The client's ports, by which a trace knows its connections.
     pub(crate) producer_port: u16,
     pub(crate) consumer_port: u16,
+    /// Of the follower that fetches from this broker, if one does.
+    pub(crate) follower_port: Option<u16>,
+    /// Where the leader listens from which this broker fetches, if it does.
+    pub(crate) leader_port: Option<u16>,
     /// The bytes of records that the fetch and the long poll have brought.
     pub(crate) fetched_bytes: usize,
     pub(crate) polled_bytes: usize,
@@ -112,6 +116,8 @@ pub(crate) fn play(
     Ok(Told {
         producer_port,
         consumer_port,
+        follower_port: None,
+        leader_port: None,
         fetched_bytes: fetched.records.len(),
         polled_bytes: polled.records.len(),
     })

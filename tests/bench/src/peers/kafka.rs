@@ -38,13 +38,13 @@ pub const JVM_FLAGS_OF_A_TOOL: &[&str] =
     &["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 pub const WARNINGS_ONLY: &str = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 /// Any UUID will do.
-const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+pub const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 /// A deleted topic's files go as soon as the broker has started, and not half a minute later.
 pub const NO_INITIAL_DELAY: &str = "log.initial.task.delay.ms=100";
 
 /// The last line of a start.
-const STARTED: &str = "Kafka Server started";
+pub const STARTED: &str = "Kafka Server started";
 
 /// Where the jars lie below this directory; nothing is fetched by it.
 pub fn jars_in(work_dir: &Path) -> Jars {

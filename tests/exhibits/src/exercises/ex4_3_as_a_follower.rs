@@ -16,24 +16,29 @@ pub(crate) const EXERCISE: Exercise = Exercise {
         "The post says that followers fetch as consumers do. A client sends the same fetch \
          three times: as a consumer (replica_id -1), as the follower with id 1, and as a \
          consumer that may read from any replica (-2, which Kafka has for debugging). This \
-         broker has no followers. What does each of the three get?",
+         broker is alone: no partition has a replica on a broker 1. What does each of the \
+         three get?",
         "博文说 follower 和消费者一样 fetch。一个客户端把同一个 fetch 发三次：一次作为消费\
          者（replica_id 为 -1），一次作为 id 为 1 的 follower，一次作为可以读任意副本的消费\
-         者（-2，Kafka 留作调试用）。本 broker 没有 follower。三次各得到什么？",
+         者（-2，Kafka 留作调试用）。这里只有一个 broker：没有哪个分区在 broker 1 上有副本。三次\
+         各得到什么？",
     ),
     experiment,
     answer: both(
-        "The same bytes by the same code, and no error: one number in the request makes the \
-         difference. A consumer reads up to the high watermark, a follower up to the end of \
-         the log, since it is the followers who make the watermark move. With one replica \
-         the two are the same place. Kafka also notes how far the follower has come, and \
-         Kafka 0.9 fails the fetch of one to which the partition is not assigned, on all \
-         its partitions (KAFKA-5758); here nobody keeps such a list.",
-        "同样的字节，走同样的代码，没有错误：差别只在请求里的一个数。消费者读到高水位为止，\
-         follower 读到日志末尾为止，因为高水位正是由 follower 推进的。只有一个副本时，这两\
-         处是同一个位置。Kafka 还会记下 follower 读到了哪里；如果分区没有分配给这个 \
-         follower，Kafka 0.9 会让它这次 fetch 的所有分区都失败（KAFKA-5758）。这里不记录这\
-         些。",
+        "The same code serves all three, and one number in the request makes the difference. \
+         A consumer reads up to the high watermark, a follower up to the end of the log, \
+         since it is the followers that make the watermark move. For that the leader notes \
+         how far each has come, and so it must know it: there is no broker 1 among the \
+         replicas of the partition, and the answer is error 6, NOT_LEADER_OR_FOLLOWER. Kafka \
+         0.9 then fails the fetch on all its partitions (KAFKA-5758), today it is that one. \
+         The id for debugging reads what a consumer reads, and from a follower, too. Chapter \
+         8 has a follower that is one.",
+        "三次走的是同样的代码，差别只在请求里的一个数。消费者读到高水位为止，follower 读到日志\
+         末端为止，因为高水位正是由 follower 推进的。为此 leader 要记下每个 follower 读到了哪里，\
+         也就必须认识它：这个分区的副本里没有 broker 1，所以响应是错误 6\
+         （NOT_LEADER_OR_FOLLOWER）。Kafka 0.9 会让这次 fetch 的所有分区都失败（KAFKA-5758），\
+         今天只是这一个分区。调试用的 id 读到的与消费者相同，而且也可以从 follower 读。真正的 \
+         follower 见第 8 章。",
     ),
     pages: &[
         page(
@@ -44,14 +49,15 @@ pub(crate) const EXERCISE: Exercise = Exercise {
             "docs/en/fetch.md#7-replicamanagerfetchmessages-and-readfromlocallog",
             "docs/zh/fetch.md#7-replicamanagerfetchmessages-与-readfromlocallog",
         ),
-        page("docs/en/left-out.md", "docs/zh/left-out.md"),
+        page("docs/en/book-8-replication.md#explain", "docs/zh/book-8-replication.md#解释"),
     ],
-    files: &["src/replica/local_logs.rs"],
+    files: &["src/replica/local_logs.rs", "src/replica/partition.rs"],
 };
 
 const CONSUMER: i32 = -1;
 const FOLLOWER: i32 = 1;
 const DEBUGGER: i32 = -2;
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 
 /// What one of them has got, and how the log was read for it.
 struct Got {
@@ -93,17 +99,19 @@ fn experiment(sheet: &mut Sheet) -> Outcome<()> {
         });
     }
     let [consumer, follower, debugger] = &all[..] else { return Ok(()) };
-    sheet.claim(
-        both("none of the three gets an error", "三次都没有错误"),
-        all.iter().all(|it| it.error == 0),
+    let words = both(
+        "the follower that is none gets error 6, and no message",
+        "不是 follower 的 follower 得到错误 6，没有消息",
     );
+    sheet.claim(words, follower.error == NOT_LEADER_OR_FOLLOWER && follower.records.is_empty());
     let is_same =
         |it: &Got| it.records == consumer.records && it.high_watermark == consumer.high_watermark;
     let words = both(
-        "all get the same bytes, and the same high watermark",
-        "三次得到同样的字节和同样的高水位",
+        "the other two get the same bytes, and the same high watermark",
+        "另外两次得到同样的字节和同样的高水位",
     );
-    sheet.claim(words, !consumer.records.is_empty() && is_same(follower) && is_same(debugger));
+    let is_served = consumer.error == 0 && debugger.error == 0 && !consumer.records.is_empty();
+    sheet.claim(words, is_served && is_same(debugger));
     let words = both(
         "a consumer reads up to the high watermark, a follower up to the end of the log",
         "消费者读到高水位为止，follower 读到日志末尾为止",

@@ -19,6 +19,7 @@ mod topic;
 mod pipeline;
 mod segment;
 mod calls;
+mod replicas;
 mod ex1_1_copies;
 mod ex1_2_switches;
 mod ex2_1_pipelined;
@@ -36,9 +37,12 @@ mod ex6_2_old_format;
 mod ex6_3_cold_page;
 mod ex7_1_over_ssl;
 mod ex7_2_before_the_login;
+mod ex8_1_still_follower;
+mod ex8_2_alone;
+mod ex8_3_leader_epochs;
 
 /// In the order of the chapters.
-const EXERCISES: [&Exercise; 17] = [
+const EXERCISES: [&Exercise; 20] = [
     &ex1_1_copies::EXERCISE,
     &ex1_2_switches::EXERCISE,
     &ex2_1_pipelined::EXERCISE,
@@ -56,6 +60,9 @@ const EXERCISES: [&Exercise; 17] = [
     &ex6_3_cold_page::EXERCISE,
     &ex7_1_over_ssl::EXERCISE,
     &ex7_2_before_the_login::EXERCISE,
+    &ex8_1_still_follower::EXERCISE,
+    &ex8_2_alone::EXERCISE,
+    &ex8_3_leader_epochs::EXERCISE,
 ];
 
 /// Lists the exercises, does the one that is named, or all.

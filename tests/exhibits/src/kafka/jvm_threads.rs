@@ -18,6 +18,8 @@ pub(crate) enum Role {
     Processor,
     Handler,
     Reaper,
+    /// It fetches from a leader, and writes to the follower's log.
+    Fetcher,
 }
 
 /// What stands behind the last thread of a dump.
@@ -36,6 +38,7 @@ impl Role {
             ("kafka-network-thread-", Self::Processor),
             ("kafka-request-handler-", Self::Handler),
             ("ExpirationReaper-", Self::Reaper),
+            ("ReplicaFetcherThread-", Self::Fetcher),
         ];
         let role = roles.iter().find(|(prefix, _)| name.starts_with(prefix))?.1;
         (!name.contains(CONTROLLER)).then_some(role)
@@ -47,6 +50,7 @@ impl Role {
             Self::Processor => "processor",
             Self::Handler => "handler",
             Self::Reaper => "reaper",
+            Self::Fetcher => "fetcher",
         }
     }
 }

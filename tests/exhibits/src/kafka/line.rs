@@ -19,6 +19,10 @@ pub(crate) struct Line {
 pub(crate) enum Thing {
     Producer,
     Consumer,
+    /// A broker that fetches from this one.
+    Follower,
+    /// A broker from which this one fetches.
+    Leader,
     Listener,
     /// The segment file.
     Log,
@@ -40,6 +44,10 @@ impl Thing {
         match descriptor {
             it if it.starts_with("TCP") && ends_at(told.producer_port) => Self::Producer,
             it if it.starts_with("TCP") && ends_at(told.consumer_port) => Self::Consumer,
+            it if it.starts_with("TCP") && told.follower_port.is_some_and(ends_at) => {
+                Self::Follower
+            }
+            it if it.starts_with("TCP") && told.leader_port.is_some_and(ends_at) => Self::Leader,
             it if it.starts_with("TCP") => Self::Listener,
             it if it.ends_with(".log") && it.contains("/post-0/") => Self::Log,
             it if it.ends_with("index") => Self::Index,
@@ -60,13 +68,15 @@ impl Thing {
     }
 
     pub(crate) fn is_connection(self) -> bool {
-        matches!(self, Self::Producer | Self::Consumer)
+        matches!(self, Self::Producer | Self::Consumer | Self::Follower | Self::Leader)
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Producer => "producer",
             Self::Consumer => "consumer",
+            Self::Follower => "follower",
+            Self::Leader => "leader",
             Self::Listener => "listener",
             Self::Log => "log",
             Self::Index => "index",

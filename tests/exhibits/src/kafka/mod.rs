@@ -20,21 +20,21 @@ use crate::link::Protocol;
 use crate::recording::Recording;
 use crate::session::Act;
 
-mod original;
-mod release;
+pub(crate) mod original;
+pub(crate) mod release;
 mod ssl_listener;
-mod jvm_threads;
-mod watch;
+pub(crate) mod jvm_threads;
+pub(crate) mod watch;
 mod small;
-mod line;
-mod steps;
-mod acts;
-mod rules;
+pub(crate) mod line;
+pub(crate) mod steps;
+pub(crate) mod acts;
+pub(crate) mod rules;
 mod ours;
-mod columns;
+pub(crate) mod columns;
 mod summary;
 mod page;
-mod shape;
+pub(crate) mod shape;
 pub(crate) mod protocols;
 
 const USAGE: &str = "usage: exhibits strace-kafka [0.9.0.1|4.4.0], or --record, or --compare";
@@ -42,9 +42,9 @@ const USAGE: &str = "usage: exhibits strace-kafka [0.9.0.1|4.4.0], or --record, 
 const SUMMARY: &str = "strace-kafka";
 /// How long threads are given to begin with what they are to do. A JVM's wake up by themselves, so
 /// nothing in a trace says that they have.
-const GRACE: Duration = Duration::from_millis(300);
+pub(crate) const GRACE: Duration = Duration::from_millis(300);
 /// A recording whose shape differs is made anew so often: a JVM may have had something else to do.
-const TRIES: usize = 3;
+pub(crate) const TRIES: usize = 3;
 const TRIES_FOR_THE_PAGES: usize = 5;
 
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
@@ -232,7 +232,7 @@ fn compare_one(ability: Ability, release: Release) -> Outcome<()> {
 }
 
 /// The jars of a release, fetched if they are not there.
-fn fetched(release: Release) -> Outcome<Jars> {
+pub(crate) fn fetched(release: Release) -> Outcome<Jars> {
     let jars = release.jars_in(&work_dir()?);
     if !jars.are_there() {
         let began = Instant::now();
@@ -241,6 +241,11 @@ fn fetched(release: Release) -> Outcome<Jars> {
         eprintln!("It took {seconds:.0} s; they are {mb} MB, and stay for the next time.");
     }
     Ok(jars)
+}
+
+/// The first line of what a tool says.
+pub(crate) fn shortly(words: &[u8]) -> String {
+    String::from_utf8_lossy(words).lines().next().unwrap_or_default().to_string()
 }
 
 /// That of the benchmark, which has the jars of the newest release, too.

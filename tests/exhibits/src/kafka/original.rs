@@ -17,7 +17,7 @@ const VERSION: &str = "0.9.0.1";
 const POM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../bench/kafka/pom-0.9.0.1.xml");
 
 /// The last lines of the two starts.
-const KAFKA_STARTED: &str = "started (kafka.server.KafkaServer)";
+pub(crate) const KAFKA_STARTED: &str = "started (kafka.server.KafkaServer)";
 const ZOOKEEPER_STARTED: &str = "binding to port";
 /// Warnings, and the two lines above.
 const LOG4J: &str = "\
@@ -36,8 +36,7 @@ pub(crate) fn jars_in(work_dir: &Path) -> Jars {
 /// Starts both in `dir`, which is empty, and waits until the broker serves.
 pub(crate) fn start(jars: &Jars, dir: &Path, ssl: Option<&SslListener>) -> Outcome<Running> {
     let [port, zookeeper_port] = free_ports()?;
-    let log4j = format!("-Dlog4j.configuration=file:{}", dir.join("log4j.properties").display());
-    fs::write(dir.join("log4j.properties"), LOG4J)?;
+    let log4j = write_log4j(dir, "")?;
     let zookeeper = start_zookeeper(jars, dir, zookeeper_port, &log4j)?;
 
     let properties = dir.join("server.properties");
@@ -53,7 +52,14 @@ pub(crate) fn start(jars: &Jars, dir: &Path, ssl: Option<&SslListener>) -> Outco
     Ok(Running { server, port, log, _zookeeper: Some(zookeeper) })
 }
 
-fn start_zookeeper(jars: &Jars, dir: &Path, port: u16, log4j: &str) -> Outcome<Server> {
+/// Writes what a JVM is to log, and `more`; returns its flag for that.
+pub(crate) fn write_log4j(dir: &Path, more: &str) -> Outcome<String> {
+    let path = dir.join("log4j.properties");
+    fs::write(&path, format!("{LOG4J}{more}"))?;
+    Ok(format!("-Dlog4j.configuration=file:{}", path.display()))
+}
+
+pub(crate) fn start_zookeeper(jars: &Jars, dir: &Path, port: u16, log4j: &str) -> Outcome<Server> {
     let (data, properties) = (dir.join("zookeeper"), dir.join("zookeeper.properties"));
     fs::create_dir_all(&data)?;
     let lines =

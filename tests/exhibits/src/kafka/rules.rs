@@ -53,6 +53,7 @@ pub(crate) fn place(threads: &[(Role, Vec<Call>)], told: &Told) -> Placement {
                     Role::Processor => of_processor(call, thing, &mut phase),
                     Role::Handler => of_handler(call, thing),
                     Role::Reaper => None,
+                    Role::Fetcher => of_fetcher(call, thing),
                 },
             };
             match found {
@@ -153,6 +154,15 @@ fn of_handler(call: &Call, thing: Thing) -> Option<(u8, Stage)> {
     match (call.name.as_str(), thing) {
         ("write", Thing::EventFd) => Some((13, Stage::Down)),
         (_, Thing::Log | Thing::Index) => Some((8, Stage::Down)),
+        _ => None,
+    }
+}
+
+/// Of a follower: what it does with its leader, and with its log.
+pub(crate) fn of_fetcher(call: &Call, thing: Thing) -> Option<(u8, Stage)> {
+    match (call.name.as_str(), thing) {
+        (_, Thing::Log | Thing::Index) => Some((steps::COPY, Stage::Down)),
+        (_, Thing::Leader) | ("epoll_wait" | "poll", _) => Some((steps::FETCH, Stage::Down)),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! One Kafka from its start to its end: warmed up, watched while it serves the session.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use crate::session::{Act, TOPIC, Year, play};
 /// what is called often is compiled.
 const WARM_UP_SESSIONS: usize = 20;
 /// The first wait of each thread is cut short when strace takes it over; by then it has waited anew.
-const AFTER_ATTACHING: Duration = Duration::from_secs(1);
+pub(crate) const AFTER_ATTACHING: Duration = Duration::from_secs(1);
 /// How often a client asks whether a topic has a leader, and how long.
 const ASKS_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,10 +82,7 @@ impl Watched {
 
         let roles = jvm_threads::of_broker(broker.server.pid(), &broker.log)?;
         let threads: Vec<i32> = roles.keys().copied().collect();
-        let recorder = Recorder::attach(&[], &threads).or_else(|why| {
-            let hint = if why.to_string().contains(NOT_PERMITTED) { NO_RIGHT } else { "" };
-            failed(format!("{why}{hint}"))
-        })?;
+        let recorder = Recorder::attach(&[], &threads).or_else(hint)?;
         let recording = record_session(&recorder, &broker, &link, year)?;
         let reads_of_small = small::reads_of_a_fetch(&recorder, port, year)?;
         drop(recorder);
@@ -101,6 +99,12 @@ impl Watched {
         let placement = rules::place(&threads, &recording.told);
         acts::divide(&placement.placed, &placement.of_jvm, &recording.acts, recording.end_us)
     }
+}
+
+/// What to do if strace may not attach, besides what it says itself.
+pub(crate) fn hint<T>(why: Box<dyn Error + Send + Sync>) -> Outcome<T> {
+    let hint = if why.to_string().contains(NOT_PERMITTED) { NO_RIGHT } else { "" };
+    failed(format!("{why}{hint}"))
 }
 
 fn record_session(
