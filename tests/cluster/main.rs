@@ -5,6 +5,7 @@
 mod images;
 mod scripted_controller;
 mod scripted_log;
+mod alter_partition_rules;
 mod mock_controller_channel;
 mod scene;
 
@@ -18,6 +19,7 @@ mod default_alter_partition_manager;
 mod dead_controllers;
 mod fetch;
 pub(crate) mod group_coordinator;
+mod in_sync_replicas;
 mod kraft_metadata_cache;
 mod partitions_of_others;
 mod recording_fetchers;
