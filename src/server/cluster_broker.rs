@@ -129,7 +129,6 @@ fn join(sources: &Sources<'_>, joining: Joining<'_>) -> Result<BrokerParts, Kafk
     let on_controller = OnController::new(config, &membership, &metadata_cache, sources);
     Ok(BrokerParts {
         replica_manager,
-        fetchers: Some(fetchers),
         metadata_cache,
         controller: Arc::new(RemoteController),
         auto_topics: Arc::new(on_controller.auto_topics),

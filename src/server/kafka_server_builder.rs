@@ -184,7 +184,6 @@ impl KafkaServerBuilder {
             quota_managers: broker.quota_managers,
             group_coordinator: broker.group_coordinator,
             replica_manager: broker.replica_manager,
-            fetchers: broker.fetchers,
             log_manager,
             metadata_cache: broker.metadata_cache,
             dynamic_config,

@@ -2,7 +2,7 @@
 //! connected again.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::Read;
 use std::thread;
 use std::time::Duration;
 
@@ -184,11 +184,9 @@ fn cut_power(cluster: &mut Cluster, random: &mut Random) -> Outcome<String> {
 /// Cuts the last segment of each log anywhere behind the recovery point.
 fn lose_tails(cluster: &Cluster, id: i32, random: &mut Random) -> Outcome<u64> {
     let log_dir = cluster.log_dir(id);
-    let checkpoint = match fs::read_to_string(log_dir.join("recovery-point-offset-checkpoint")) {
-        // Nothing is known to be durable before the first checkpoint.
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        read => read?,
-    };
+    let mut checkpoint = String::new();
+    File::open(log_dir.join("recovery-point-offset-checkpoint"))?
+        .read_to_string(&mut checkpoint)?;
     let mut lost = 0;
     for partition in all_partitions().iter().filter(|it| it.replicas.contains(&id)) {
         let prefix = format!("{} {} ", partition.topic, partition.index);
